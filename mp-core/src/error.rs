@@ -1,0 +1,82 @@
+//! The errors that every floor shares: a system call that failed, and Python's family of four.
+
+use std::io;
+
+/// A system call that failed, with the name of the call: `memfd_create: too many open files`.
+#[derive(Debug, thiserror::Error)]
+#[error("{call}: {source}")]
+pub struct OsError {
+    /// What was asked of the system, as its manual page is called.
+    pub call: &'static str,
+    /// What the system answered.
+    #[source]
+    pub source: io::Error,
+}
+
+impl OsError {
+    /// The calling thread's `errno`, under the name of the call that set it.
+    pub fn last(call: &'static str) -> Self {
+        OsError { call, source: io::Error::last_os_error() }
+    }
+
+    /// An error number under the name of the call that gave it.
+    pub fn new(call: &'static str, errno: i32) -> Self {
+        OsError { call, source: io::Error::from_raw_os_error(errno) }
+    }
+
+    /// The error number, if the system gave one.
+    pub fn errno(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+}
+
+/// Shorthand: what a wrapped system call returns.
+pub type OsResult<T> = Result<T, OsError>;
+
+/// Why shared memory could not be made or attached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemError {
+    /// There is not that much memory: refused before the kernel could summon the OOM killer.
+    #[error("no memory: {asked} bytes asked, {available} bytes may be taken")]
+    NoMemory {
+        /// Bytes asked for.
+        asked: u64,
+        /// Bytes that could have been taken at that moment.
+        available: u64,
+    },
+    /// The descriptor is not an object of this library, or its header was overwritten.
+    #[error("not a shared object of this library: {0}")]
+    NotOurs(&'static str),
+    /// The object is of another type than the one asked for.
+    #[error("type mismatch: the shared object is not a {expected}")]
+    TypeMismatch {
+        /// The type that was asked for.
+        expected: &'static str,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Os(#[from] OsError),
+}
+
+/// Why a value could not be turned into a message, or a message into a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The value's own `Serialize` failed, or the format cannot hold it.
+    #[error("cannot serialise a {type_name}: {reason}")]
+    Serialize {
+        /// The Rust type.
+        type_name: &'static str,
+        /// What the serialiser said.
+        reason: String,
+    },
+    /// The bytes are no such value.
+    #[error("cannot decode a {type_name}: {reason}")]
+    Decode {
+        /// The Rust type.
+        type_name: &'static str,
+        /// What the decoder said.
+        reason: String,
+    },
+}

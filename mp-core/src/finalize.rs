@@ -1,0 +1,52 @@
+//! What is done when a process ends in an orderly way (Python: `multiprocessing.util.Finalize`, `atexit`).
+//!
+//! The order: the handlers registered here, the last one first; then daemon children are killed and the others
+//! joined; then the template is let go. It is done by a process that returns from `main`, calls
+//! `std::process::exit`, or is a child of this library that comes to its end, by return, panic or exit. A killed
+//! process does none of it: what must not be left behind is never a handler's business.
+
+use crate::popen::forkserver;
+use crate::process::table;
+use crate::sys;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, Once, PoisonError};
+
+type Handler = Box<dyn FnOnce() + Send>;
+
+static HANDLERS: Mutex<Vec<Handler>> = Mutex::new(Vec::new());
+
+/// Registers what this process is to do at its end. A forked child does not inherit it.
+///
+/// Python: `atexit.register`.
+pub fn at_exit(handler: impl FnOnce() + Send + 'static) {
+    install();
+    HANDLERS.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(handler));
+}
+
+/// Has [`run`] called at the process's orderly end.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| sys::process::at_exit(at_process_exit));
+}
+
+extern "C" fn at_process_exit() {
+    run();
+}
+
+/// Does what is to be done; a second call finds nothing left.
+pub(crate) fn run() {
+    loop {
+        let handler = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(handler) = handler else { break };
+        // A handler that panics has printed its message; the others are done all the same.
+        let _ = catch_unwind(AssertUnwindSafe(handler));
+    }
+    table::end_all();
+    forkserver::let_go();
+}
+
+/// In a forked child: the parent's handlers are not ours. Forgotten rather than dropped, since dropping what
+/// they captured could do the parent's work.
+pub(crate) fn after_fork() {
+    std::mem::forget(std::mem::take(&mut *HANDLERS.lock().unwrap_or_else(PoisonError::into_inner)));
+}

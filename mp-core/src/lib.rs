@@ -1,0 +1,40 @@
+//! The ground floor of the family: processes, handles, shared memory, words, and the system itself.
+//!
+//! | module, bottom to top | what it is for                                                          |
+//! |-----------------------|-------------------------------------------------------------------------|
+//! | [`error`]             | the errors that every floor shares                                      |
+//! | [`word`]              | the traits that algorithms are written over; deadlines                  |
+//! | [`sys`]               | the system: one function per call                                       |
+//! | [`mem`]               | shared mappings and what may live in them                               |
+//! | [`transfer`]          | values, handles and functions on their way to another process           |
+//! | [`finalize`]          | what is done at a process's orderly end                                 |
+//! | [`popen`]             | the three start methods                                                 |
+//! | [`process`]           | `Process`, `Child`, `current_process`, `active_children`                |
+//!
+//! A module uses those above it in the table. Most programs need [`Process`] alone:
+//!
+//! ```no_run
+//! fn square(x: u64) -> u64 {
+//!     x * x
+//! }
+//!
+//! let child = mp_core::Process::new(square, (7,)).start()?;
+//! assert_eq!(child.join()?, 49);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod error;
+pub mod finalize;
+pub mod mem;
+pub mod popen;
+pub mod process;
+pub mod sys;
+pub mod transfer;
+pub mod word;
+
+pub use error::{CodecError, MemError, OsError};
+pub use popen::{ContextAlreadySet, StartError, StartMethod, get_start_method, set_start_method};
+pub use process::{
+    ActiveChild, Child, CurrentProcess, JoinError, ParentProcess, Process, Run, active_children, cpu_count,
+    current_process, parent_process, usable_cpu_count,
+};

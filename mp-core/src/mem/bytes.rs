@@ -1,0 +1,95 @@
+//! Bytes: a part of a mapping that is copied in and out, never borrowed.
+//!
+//! # Safety
+//! The one invariant: the range lies within the mapping that it keeps alive. Whether two processes may touch
+//! the same bytes at once is the protocol's business; a copy of torn bytes is still only bytes.
+#![allow(unsafe_code)]
+
+use super::mapping::Mapping;
+use crate::error::MemError;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// A range of raw bytes in shared memory. No reference into it is ever made, since others write there.
+#[derive(Debug, Clone)]
+pub struct Bytes {
+    mapping: Arc<Mapping>,
+    at: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a range of addresses and the means to keep it mapped; access is by copying.
+unsafe impl Send for Bytes {}
+// SAFETY: as above.
+unsafe impl Sync for Bytes {}
+
+impl Bytes {
+    /// The range of `len` bytes at `offset` of a mapping's payload.
+    pub fn at(mapping: Arc<Mapping>, offset: usize, len: usize) -> Result<Bytes, MemError> {
+        let at = mapping.address(offset, len).ok_or(MemError::NotOurs("it is too short"))?;
+        Ok(Bytes { mapping, at, len })
+    }
+
+    /// Its length.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether its length is zero.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The mapping it lies in.
+    pub fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+
+    /// Copies `from` to `offset`.
+    ///
+    /// # Panics
+    /// If it does not fit: offsets are the caller's own, checked before.
+    #[inline]
+    pub fn write(&self, offset: usize, from: &[u8]) {
+        self.check(offset, from.len());
+        // SAFETY: within the range, as was just checked; a Rust slice cannot overlap it.
+        let to = unsafe { self.at.add(offset) };
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), from.len()) };
+    }
+
+    /// Copies what is at `offset` into `to`.
+    ///
+    /// # Panics
+    /// If there are not that many bytes: offsets are the caller's own, checked before.
+    #[inline]
+    pub fn read(&self, offset: usize, to: &mut [u8]) {
+        self.check(offset, to.len());
+        // SAFETY: within the range, as was just checked.
+        let from = unsafe { self.at.add(offset) };
+        // SAFETY: as above; a Rust slice cannot overlap it.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Appends `len` bytes from `offset` to a vector, without writing zeros there first.
+    ///
+    /// # Panics
+    /// As [`read`](Bytes::read).
+    #[inline]
+    pub fn read_onto(&self, offset: usize, len: usize, to: &mut Vec<u8>) {
+        self.check(offset, len);
+        to.reserve(len);
+        // SAFETY: within the range, as was just checked.
+        let from = unsafe { self.at.add(offset) };
+        let spare = to.spare_capacity_mut();
+        // SAFETY: the spare capacity has room for `len` bytes, reserved above.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), spare.as_mut_ptr().cast(), len) };
+        // SAFETY: those bytes were just written.
+        unsafe { to.set_len(to.len() + len) };
+    }
+
+    #[inline]
+    fn check(&self, offset: usize, len: usize) {
+        assert!(offset <= self.len && len <= self.len - offset, "range outside the shared bytes");
+    }
+}

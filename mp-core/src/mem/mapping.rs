@@ -1,0 +1,270 @@
+//! Mapping: the pages of one shared object in this process, made once, checked when attached.
+//!
+//! # Safety
+//! The one invariant: the payload's addresses stay valid as long as the `Mapping` lives, and the header is
+//! written before anybody else can see the object and never again.
+#![allow(unsafe_code)]
+
+use crate::error::MemError;
+use crate::sys::memory::{self, PAGE, Pages};
+use crate::sys::robust;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// What is in front of the payload, and what is checked before the payload is believed.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Header {
+    magic: u64,
+    layout: u32,
+    _unused: u32,
+    kind: u64,
+    payload: u64,
+    /// Ids in lock words mean something within one pid namespace only.
+    pid_namespace: u64,
+}
+
+const MAGIC: u64 = u64::from_le_bytes(*b"mp-rs\0\0\x01");
+const LAYOUT: u32 = 1;
+/// The payload begins a cache line (two, where lines are fetched in pairs) after the header.
+const HEADER: usize = 128;
+
+/// Which type a shared object is: a hash of its name and shape, the same in every process of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind(u64);
+
+impl Kind {
+    /// The kind of objects that hold a `T`.
+    pub fn of<T: ?Sized>() -> Kind {
+        Kind(fnv(std::any::type_name::<T>()))
+    }
+
+    /// The kind of objects that hold a `T` and items of type `Item` (a queue of them, an array of them).
+    pub fn of_items<T: ?Sized, Item: ?Sized>() -> Kind {
+        Kind(Kind::of::<T>().0.rotate_left(1) ^ Kind::of::<Item>().0)
+    }
+}
+
+/// FNV-1a: spreads well enough for names, and is the same everywhere.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+/// The shared pages of one object.
+#[derive(Debug)]
+pub struct Mapping {
+    file: OwnedFd,
+    pages: Option<Pages>,
+    key: (u64, u64),
+}
+
+type Table = Mutex<Option<HashMap<(u64, u64), Weak<Mapping>>>>;
+/// The mappings of this process, by device and inode.
+static TABLE: Table = Mutex::new(None);
+
+impl Mapping {
+    /// Makes an object with `payload` bytes of zeros, every page reserved. `name` is what process maps show.
+    pub fn create(name: &str, kind: Kind, payload: usize) -> Result<Arc<Mapping>, MemError> {
+        Mapping::create_sparse(name, kind, payload, payload)
+    }
+
+    /// Makes an object of up to `payload` bytes, of which the first `reserved` are there at once; the rest by
+    /// [`reserve`](Mapping::reserve).
+    pub fn create_sparse(
+        name: &str,
+        kind: Kind,
+        payload: usize,
+        reserved: usize,
+    ) -> Result<Arc<Mapping>, MemError> {
+        let too_large =
+            || MemError::NoMemory { asked: payload as u64, available: memory::available_memory() };
+        let bytes = payload.checked_add(HEADER + PAGE).ok_or_else(too_large)? / PAGE * PAGE;
+        if i64::try_from(bytes).is_err() {
+            return Err(too_large());
+        }
+        let file = memory::sealed_file(name, bytes)?;
+        memory::reserve(file.as_fd(), 0, memory::whole_pages(HEADER + reserved))?;
+        let mapping = Mapping::map(file, bytes)?;
+        let header = Header {
+            magic: MAGIC,
+            layout: LAYOUT,
+            _unused: 0,
+            kind: kind.0,
+            payload: payload as u64,
+            pid_namespace: pid_namespace(),
+        };
+        // SAFETY: the pages begin with room for a header, reserved above; nobody else has the file yet.
+        unsafe { mapping.pages().base().cast::<Header>().write(header) };
+        Ok(mapping.listed())
+    }
+
+    /// The object behind a descriptor that came from elsewhere. Everything that a peer could have got wrong is
+    /// checked: seals, size, magic, layout, kind, pid namespace.
+    pub fn attach(file: OwnedFd, kind: Kind, expected: &'static str) -> Result<Arc<Mapping>, MemError> {
+        let (device, inode, bytes) = memory::file_identity(file.as_fd())?;
+        if let Some(mapping) = Mapping::find((device, inode)) {
+            mapping.check(kind, expected)?;
+            return Ok(mapping);
+        }
+        if !memory::is_sealed(file.as_fd()) {
+            return Err(MemError::NotOurs("its size is not sealed"));
+        }
+        if bytes < PAGE as u64 {
+            return Err(MemError::NotOurs("it is too short for a header"));
+        }
+        let mapping = Mapping::map(file, bytes as usize)?;
+        mapping.check(kind, expected)?;
+        Ok(mapping.listed())
+    }
+
+    fn map(file: OwnedFd, bytes: usize) -> Result<Mapping, MemError> {
+        let (device, inode, _) = memory::file_identity(file.as_fd())?;
+        let bytes = NonZeroUsize::new(bytes).ok_or(MemError::NotOurs("it is empty"))?;
+        let pages = Pages::map(file.as_fd(), bytes)?;
+        Ok(Mapping { file, pages: Some(pages), key: (device, inode) })
+    }
+
+    fn check(&self, kind: Kind, expected: &'static str) -> Result<(), MemError> {
+        // SAFETY: the pages begin with at least a page. A volatile read, since a peer could write there; only
+        // this copy is looked at.
+        let header = unsafe { self.pages().base().cast::<Header>().read_volatile() };
+        if header.magic != MAGIC || header.layout != LAYOUT {
+            return Err(MemError::NotOurs("its header is of another library or version"));
+        }
+        if header.payload > (self.pages().bytes() - HEADER) as u64 {
+            return Err(MemError::NotOurs("its header names more bytes than it has"));
+        }
+        if header.pid_namespace != pid_namespace() {
+            return Err(MemError::NotOurs("it belongs to another pid namespace"));
+        }
+        if header.kind != kind.0 {
+            return Err(MemError::TypeMismatch { expected });
+        }
+        Ok(())
+    }
+
+    fn find(key: (u64, u64)) -> Option<Arc<Mapping>> {
+        let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        table.as_ref()?.get(&key)?.upgrade()
+    }
+
+    /// Puts the mapping into the table, or gives the one that another thread has put there meanwhile.
+    fn listed(self) -> Arc<Mapping> {
+        let key = self.key;
+        let mapping = Arc::new(self);
+        let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = table.get_or_insert_default();
+        if let Some(other) = table.get(&key).and_then(Weak::upgrade) {
+            return other;
+        }
+        table.insert(key, Arc::downgrade(&mapping));
+        mapping
+    }
+
+    /// Takes the pages of a part of the payload for good, so that touching them cannot fail.
+    pub fn reserve(&self, offset: usize, bytes: usize) -> Result<(), MemError> {
+        memory::reserve(self.file.as_fd(), HEADER + offset, bytes)
+    }
+
+    /// Gives the whole pages within a part of the payload back to the system; they read as zeros afterwards.
+    pub fn punch(&self, offset: usize, bytes: usize) -> Result<(), MemError> {
+        let (first, last) = (memory::whole_pages(HEADER + offset), (HEADER + offset + bytes) / PAGE * PAGE);
+        if first < last {
+            memory::punch(self.file.as_fd(), first, last - first)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes in the payload, rounded up to what the pages hold.
+    pub fn payload_bytes(&self) -> usize {
+        self.pages().bytes() - HEADER
+    }
+
+    /// Address of `bytes` bytes at `offset` of the payload, if they lie within it.
+    pub(super) fn address(&self, offset: usize, bytes: usize) -> Option<NonNull<u8>> {
+        let end = offset.checked_add(bytes)?;
+        if end > self.payload_bytes() {
+            return None;
+        }
+        // SAFETY: within the pages, as was just checked.
+        Some(unsafe { self.pages().base().add(HEADER + offset) })
+    }
+
+    /// The descriptor that carries the object to another process.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    fn pages(&self) -> &Pages {
+        self.pages.as_ref().expect("only drop takes the pages")
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = table.as_mut()
+            && table.get(&self.key).is_some_and(|weak| weak.strong_count() == 0)
+        {
+            table.remove(&self.key);
+        }
+        drop(table);
+        let Some(pages) = self.pages.take() else { return };
+        let start = pages.base().as_ptr() as usize;
+        if robust::any_held_in(start..start + pages.bytes()) {
+            // A guard was forgotten: the robust list still runs through these pages.
+            pages.leak();
+        }
+    }
+}
+
+fn pid_namespace() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::OnceLock;
+    static NAMESPACE: OnceLock<u64> = OnceLock::new();
+    *NAMESPACE.get_or_init(|| std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make() -> Arc<Mapping> {
+        Mapping::create("test", Kind::of::<u32>(), 100).unwrap()
+    }
+
+    #[test]
+    fn attaching_again_gives_the_same_mapping() {
+        let mapping = make();
+        let copy = mapping.file().try_clone_to_owned().unwrap();
+        let again = Mapping::attach(copy, Kind::of::<u32>(), "u32").unwrap();
+        assert!(Arc::ptr_eq(&mapping, &again));
+    }
+
+    #[test]
+    fn another_type_is_refused() {
+        let copy = make().file().try_clone_to_owned().unwrap();
+        let error = Mapping::attach(copy, Kind::of::<u64>(), "u64").unwrap_err();
+        assert!(matches!(error, MemError::TypeMismatch { expected: "u64" }), "{error}");
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused() {
+        let file = memory::sealed_file("foreign", PAGE).unwrap();
+        assert!(matches!(Mapping::attach(file, Kind::of::<u32>(), "u32"), Err(MemError::NotOurs(_))));
+        let (read, _write) = crate::sys::fd::pipe().unwrap();
+        assert!(matches!(Mapping::attach(read, Kind::of::<u32>(), "u32"), Err(MemError::NotOurs(_))));
+    }
+
+    #[test]
+    fn more_memory_than_there_is_is_an_error() {
+        let error = Mapping::create("huge", Kind::of::<u32>(), 1 << 46).unwrap_err();
+        assert!(matches!(error, MemError::NoMemory { .. }), "{error}");
+        assert!(Mapping::create("huge", Kind::of::<u32>(), usize::MAX).is_err());
+    }
+}

@@ -1,0 +1,23 @@
+//! Memory that other processes see, and what may live in it.
+//!
+//! ```text
+//!  memfd (sealed, anonymous) ──mmap──►  Mapping:  [ header | payload …………………… ]
+//!        │                                             │          │
+//!        └── its descriptor travels (transfer)      checked    Place<T>, Bytes
+//! ```
+//!
+//! Every shared object is a memfd of its own. The kernel's count of descriptors and mappings is the reference
+//! count, so there is no name, no tracker and nothing to leave behind. The size is sealed, so nobody can take
+//! pages from under a mapping; pages are reserved before they are touched, so running out of memory is an error
+//! of the call that makes the object.
+//!
+//! A mapping exists once per process: attaching the same memfd again gives the one that is there, since the
+//! robust list (sys/robust.rs) knows held locks by address.
+
+mod bytes;
+mod mapping;
+mod place;
+
+pub use bytes::Bytes;
+pub use mapping::{Kind, Mapping};
+pub use place::{Place, Shareable, Structure};

@@ -1,0 +1,132 @@
+//! Place: a typed spot in a mapping; the two traits that say what may live there.
+//!
+//! # Safety
+//! The one invariant: a `Place<T>` points at a `T` inside the mapping that it keeps alive, aligned for `T`, and
+//! `T` is made of parts that any process may change at any time through a shared reference.
+#![allow(unsafe_code)]
+
+use super::mapping::{Kind, Mapping};
+use crate::error::MemError;
+use crate::sys::futex::FutexWord;
+use crate::sys::robust::RobustWord;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic;
+
+/// Plain data that may lie in memory which other processes map: integers, floats, arrays and `repr(C)` structs
+/// of them.
+///
+/// ```compile_fail,E0277
+/// fn in_shared_memory<T: mp_core::mem::Shareable>() {}
+/// in_shared_memory::<Vec<u8>>(); // its bytes point into this process's own heap
+/// ```
+/// ```compile_fail,E0277
+/// fn in_shared_memory<T: mp_core::mem::Shareable>() {}
+/// in_shared_memory::<&'static str>();
+/// ```
+/// ```compile_fail,E0277
+/// fn in_shared_memory<T: mp_core::mem::Shareable>() {}
+/// in_shared_memory::<bool>(); // a peer could write a 2 there
+/// ```
+///
+/// # Safety
+/// Every bit pattern is a value of the type, all zeros included; it holds no pointer, reference or descriptor
+/// number that means something in one process only; it has no padding whose content matters.
+pub unsafe trait Shareable: Copy + Send + 'static {}
+
+/// A structure of words: what algorithms keep in shared memory.
+///
+/// # Safety
+/// Every part may be changed by other processes while a shared reference exists (atomics, words, or cells that
+/// are reached only through a protocol); all zeros is a valid value; it holds no pointer that is followed
+/// without the owner's own check, and has no `Drop`.
+pub unsafe trait Structure: Sync + 'static {}
+
+macro_rules! shareable {
+    ($($plain:ty => $atomic:ty),*) => {$(
+        // SAFETY: an integer: every bit pattern is a value.
+        unsafe impl Shareable for $plain {}
+        // SAFETY: an atomic integer.
+        unsafe impl Structure for $atomic {}
+    )*};
+}
+shareable!(u8 => atomic::AtomicU8, i8 => atomic::AtomicI8, u16 => atomic::AtomicU16, i16 => atomic::AtomicI16,
+    u32 => atomic::AtomicU32, i32 => atomic::AtomicI32, u64 => atomic::AtomicU64, i64 => atomic::AtomicI64,
+    usize => atomic::AtomicUsize, isize => atomic::AtomicIsize);
+
+// SAFETY: every bit pattern is a value.
+unsafe impl Shareable for u128 {}
+// SAFETY: every bit pattern is a value.
+unsafe impl Shareable for i128 {}
+// SAFETY: every bit pattern is a value (many are NaN).
+unsafe impl Shareable for f32 {}
+// SAFETY: every bit pattern is a value (many are NaN).
+unsafe impl Shareable for f64 {}
+// SAFETY: elements side by side, without padding between them.
+unsafe impl<T: Shareable, const N: usize> Shareable for [T; N] {}
+
+// SAFETY: one atomic word.
+unsafe impl Structure for FutexWord {}
+// SAFETY: atomic words; the links are checked by their owner (sys/robust.rs).
+unsafe impl Structure for RobustWord {}
+// SAFETY: elements side by side.
+unsafe impl<T: Structure, const N: usize> Structure for [T; N] {}
+
+/// A `T` in shared memory, reached like a reference. Clones share it; other processes get it by transfer.
+pub struct Place<T> {
+    mapping: Arc<Mapping>,
+    at: NonNull<T>,
+    shares: PhantomData<T>,
+}
+
+// SAFETY: a shared reference to a `Sync` value, and the means to keep it mapped.
+unsafe impl<T: Structure> Send for Place<T> {}
+// SAFETY: as above.
+unsafe impl<T: Structure> Sync for Place<T> {}
+
+impl<T: Structure> Place<T> {
+    /// Makes a shared object that holds one `T`, all zeros, at the beginning of its payload. `name` is what
+    /// process maps show.
+    pub fn create(name: &str) -> Result<Place<T>, MemError> {
+        Place::at(Mapping::create(name, Kind::of::<T>(), size_of::<T>())?, 0)
+    }
+
+    /// The `T` at `offset` of a mapping's payload.
+    pub fn at(mapping: Arc<Mapping>, offset: usize) -> Result<Place<T>, MemError> {
+        let address = mapping.address(offset, size_of::<T>()).ok_or(MemError::NotOurs("it is too short"))?;
+        let at = address.cast::<T>();
+        if !at.is_aligned() {
+            return Err(MemError::NotOurs("a part of it is not aligned"));
+        }
+        Ok(Place { mapping, at, shares: PhantomData })
+    }
+
+    /// The mapping it lies in.
+    pub fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+}
+
+impl<T: Structure> Deref for Place<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: within the live mapping and aligned (checked in `at`); every bit pattern is a value and all
+        // parts bear being changed by others (`Structure`).
+        unsafe { self.at.as_ref() }
+    }
+}
+
+impl<T> Clone for Place<T> {
+    fn clone(&self) -> Self {
+        Place { mapping: Arc::clone(&self.mapping), at: self.at, shares: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for Place<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Place<{}>({:p})", std::any::type_name::<T>(), self.at)
+    }
+}

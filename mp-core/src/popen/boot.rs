@@ -1,0 +1,129 @@
+//! The hook that runs before `main` in a re-executed child, so that the user's program needs no set-up line.
+//!
+//! ```text
+//!  exec ──► dynamic linker ──► .init_array: hook() ──┬─ no boot variable ──► main
+//!                                                    └─ boot variable: take it out, read the boot socket,
+//!                                                       be a child or a template, never come to main
+//! ```
+//!
+//! The variable names a descriptor, and only a socket with a well-formed boot parcel is believed. Whatever goes
+//! wrong here ends the process with one clear line: to go on to `main` would start the user's program once more
+//! for each child, a fork bomb.
+//!
+//! # Safety
+//! The one invariant: the hook runs once, on the only thread, before anything of the user's. What the standard
+//! library sets up before `main` is not there yet; printing, threads, unwinding and `env::args` work without.
+#![allow(unsafe_code)]
+
+use super::forkserver;
+use super::job::Boot;
+use crate::error::OsError;
+use crate::process::bootstrap;
+use crate::sys::socket::Mode;
+use crate::sys::{fd, process, signal};
+use crate::transfer::{Message, pack, receive_parcel, send_parcel, unpack};
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use super::StartError;
+
+/// Names the boot descriptor. Taken out of the environment before anything else runs.
+const VARIABLE: &str = "MP_RS_BOOT";
+
+#[used]
+// SAFETY: the dynamic linker calls every entry of this section once, before `main`; the type is what it calls.
+#[unsafe(link_section = ".init_array")]
+static HOOK: extern "C" fn() = hook;
+
+extern "C" fn hook() {
+    // SAFETY: before `main`, on the only thread.
+    let Some(value) = (unsafe { process::take_variable(VARIABLE) }) else { return };
+    let number: Option<RawFd> = value.to_str().and_then(|text| text.parse().ok());
+    match number.filter(|number| *number > 2) {
+        Some(number) => run(number),
+        None => refuse("its boot variable holds no descriptor number"),
+    }
+}
+
+fn run(number: RawFd) -> ! {
+    // SAFETY: a fresh program: nothing of ours or of the user's has opened a descriptor.
+    unsafe { fd::close_all_but(number) };
+    // SAFETY: inherited under this number for this purpose; nobody else has run.
+    let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
+    signal::ignore_broken_pipes();
+    let Ok(first) = receive_parcel(socket.as_fd(), Mode::Block) else {
+        // The parent is gone, or has thought better of it. Nobody waits for us.
+        process::exit_now(1)
+    };
+    match unpack::<Boot>(&first.bytes, first.handles) {
+        Ok(Boot::Serve) => forkserver::serve(socket),
+        Ok(Boot::Run(job)) => match receive_parcel(socket.as_fd(), Mode::Block) {
+            Ok(arguments) => bootstrap::run_job(job, arguments, socket),
+            Err(_) => process::exit_now(1),
+        },
+        Err(_) => refuse("its boot socket does not speak this version's protocol"),
+    }
+}
+
+fn refuse(why: &str) -> ! {
+    let line = format!("mp-core: this program was started as a child process, but {why}\n");
+    process::write_stderr(line.as_bytes());
+    process::exit_now(70)
+}
+
+/// Starts this program again as whatever `boot` says, and gives (pid, our end of the boot socket).
+pub(super) fn launch(boot: &Boot, second: Option<&Message>) -> Result<(u32, OwnedFd), StartError> {
+    check_hook()?;
+    let (ours, theirs) = crate::sys::socket::packet_pair()?;
+    let pid = start(theirs.as_fd())?;
+    drop(theirs);
+    let sent = pack(boot).map_err(StartError::from).and_then(|message| {
+        send_parcel(ours.as_fd(), &message)?;
+        second.map_or(Ok(()), |second| send_parcel(ours.as_fd(), second)).map_err(StartError::from)
+    });
+    match sent {
+        Ok(()) => Ok((pid, ours)),
+        Err(error) => {
+            // Its boot socket ends, so it exits; it is reaped here, since nobody else knows of it.
+            drop(ours);
+            reap_failed(pid);
+            Err(error)
+        }
+    }
+}
+
+/// Waits for a child that was never handed out.
+pub(super) fn reap_failed(pid: u32) {
+    let Ok(pidfd) = crate::sys::poll::pidfd_open(pid) else { return };
+    let _ = process::send_signal(pidfd.as_fd(), signal::SIGKILL);
+    let _ = crate::sys::poll::wait_for(pidfd.as_fd(), crate::sys::poll::Interest::Read, None);
+    let _ = process::reap(pidfd.as_fd());
+}
+
+fn start(boot: BorrowedFd<'_>) -> Result<u32, StartError> {
+    let text = |bytes: Vec<u8>| CString::new(bytes).expect("arguments and variables hold no zero byte");
+    let arguments: Vec<CString> = std::env::args_os().map(|argument| text(argument.into_vec())).collect();
+    let variable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        text([name.as_bytes(), b"=", value.as_bytes()].concat())
+    };
+    let mut environment: Vec<CString> = std::env::vars_os().map(variable).collect();
+    environment.push(text(format!("{VARIABLE}={}", boot.as_raw_fd()).into_bytes()));
+    Ok(process::spawn_self(&arguments, &environment, boot)?)
+}
+
+/// That the hook is in this program and has run: else the child would run `main`.
+fn check_hook() -> Result<(), StartError> {
+    // SAFETY: a static of this file. Reading it here keeps it, and with it the section's entry, in every program
+    // that can start a process: an unreferenced one is dropped when linking.
+    let linked = unsafe { std::ptr::read_volatile(&raw const HOOK) };
+    if linked as usize == 0 || std::env::var_os(VARIABLE).is_some() {
+        return Err(StartError::HookMissing);
+    }
+    Ok(())
+}
+
+/// For errors of calls that std makes for us.
+pub(super) fn os(call: &'static str) -> impl Fn(std::io::Error) -> OsError {
+    move |source| OsError { call, source }
+}

@@ -1,0 +1,85 @@
+//! Fork: the child continues right here.
+//!
+//! Between `fork` and the child's first own line only this happens: the C library's handlers, then the library's
+//! own registers are emptied ([`after_fork`]), then the child's bootstrap. Other threads' locks are no trouble,
+//! since there are no other threads: with any, the fork is refused.
+//!
+//! # Safety
+//! The one invariant: `fork` is called with one thread running.
+#![allow(unsafe_code)]
+
+use super::job::Who;
+use super::lifeline::{self, Lifeline};
+use super::{Reaper, StartError, Started, boot, forkserver};
+use crate::error::OsResult;
+use crate::process::{bootstrap, current, table};
+use crate::sys::poll::pidfd_open;
+use crate::sys::process::{Forked, fork, thread_count};
+use crate::sys::socket::packet_pair;
+use crate::transfer::{CallError, Handle, Message};
+use crate::{finalize, sys};
+use std::ffi::OsString;
+use std::io::Write;
+
+pub(crate) fn start(
+    who: Who,
+    work: impl FnOnce() -> Result<Message, CallError>,
+) -> Result<Started, StartError> {
+    let threads = thread_count()?;
+    if threads > 1 {
+        return Err(StartError::Threads { threads });
+    }
+    let lifeline: Handle = lifeline::for_child()?;
+    let (outcome, theirs) = packet_pair()?;
+    // What is buffered here would be printed by both.
+    let _ = std::io::stdout().flush();
+    // SAFETY: one thread, as was just counted; it is this one, so no other can have been started since.
+    match unsafe { fork() }? {
+        Forked::Child => {
+            let guard = NeverBack;
+            drop(outcome);
+            after_fork();
+            let held = Lifeline::hold(&lifeline);
+            drop(lifeline);
+            std::mem::forget(guard);
+            bootstrap::run(who, held, theirs, work)
+        }
+        Forked::Parent(pid) => match pidfd_open(pid) {
+            Ok(pidfd) => Ok(Started { pid, pidfd, outcome, reaper: Reaper::Us }),
+            Err(error) => {
+                boot::reap_failed(pid);
+                Err(error.into())
+            }
+        },
+    }
+}
+
+/// In a child: what belongs to the parent is let go, so that its ends are seen by others when it ends.
+pub(super) fn after_fork() {
+    table::after_fork();
+    lifeline::after_fork();
+    forkserver::after_fork();
+    finalize::after_fork();
+    current::after_fork();
+}
+
+/// Ends a child that would unwind into its parent's frames.
+struct NeverBack;
+
+impl Drop for NeverBack {
+    fn drop(&mut self) {
+        sys::process::exit_now(70);
+    }
+}
+
+/// Forks the template.
+pub(super) fn fork_template() -> OsResult<Forked> {
+    // SAFETY: the template starts no thread.
+    unsafe { fork() }
+}
+
+/// Gives a fresh child of the template its parent's environment.
+pub(super) fn set_environment(wanted: &[(OsString, OsString)]) {
+    // SAFETY: the template has one thread, and so has its fresh child.
+    unsafe { sys::process::replace_environment(wanted) };
+}

@@ -1,0 +1,98 @@
+//! StartMethod, and which one is the default.
+
+use super::StartError;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// How a process is started.
+///
+/// Python: the strings of `multiprocessing.get_all_start_methods()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum StartMethod {
+    /// Forked by a clean template process: always safe, at a cost that does not grow with this process.
+    ForkServer,
+    /// This program executed anew for each child.
+    Spawn,
+    /// A copy of this process. Refused while it has other threads.
+    Fork,
+}
+
+impl StartMethod {
+    /// All of them, the default one first. Python: `get_all_start_methods`.
+    pub const ALL: [StartMethod; 3] = [StartMethod::ForkServer, StartMethod::Spawn, StartMethod::Fork];
+
+    /// Python's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StartMethod::ForkServer => "forkserver",
+            StartMethod::Spawn => "spawn",
+            StartMethod::Fork => "fork",
+        }
+    }
+}
+
+impl fmt::Display for StartMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for StartMethod {
+    type Err = StartError;
+    fn from_str(name: &str) -> Result<Self, StartError> {
+        let found = StartMethod::ALL.into_iter().find(|method| method.name() == name);
+        found.ok_or_else(|| StartError::UnknownMethod(name.to_owned()))
+    }
+}
+
+/// The default was set before.
+///
+/// Python: `RuntimeError: context has already been set`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the start method has already been set")]
+pub struct ContextAlreadySet;
+
+const UNSET: u8 = 0;
+static DEFAULT: AtomicU8 = AtomicU8::new(UNSET);
+
+fn code(method: StartMethod) -> u8 {
+    match method {
+        StartMethod::ForkServer => 1,
+        StartMethod::Spawn => 2,
+        StartMethod::Fork => 3,
+    }
+}
+
+/// Sets this process's default method, once; its children inherit it.
+///
+/// Python: `set_start_method`.
+pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySet> {
+    // ORDERING: Relaxed: the value is all there is.
+    let set = DEFAULT.compare_exchange(UNSET, code(method), Ordering::Relaxed, Ordering::Relaxed);
+    set.map(drop).map_err(|_| ContextAlreadySet)
+}
+
+/// Sets the default method, whether it was set before or not.
+///
+/// Python: `set_start_method(method, force=True)`.
+pub fn set_start_method_again(method: StartMethod) {
+    // ORDERING: Relaxed: the value is all there is.
+    DEFAULT.store(code(method), Ordering::Relaxed);
+}
+
+/// The default method: the one that was set, else the environment's `MP_START_METHOD`, else `ForkServer`.
+///
+/// Python: `get_start_method`.
+pub fn get_start_method() -> Result<StartMethod, StartError> {
+    // ORDERING: Relaxed: the value is all there is.
+    let set = DEFAULT.load(Ordering::Relaxed);
+    if let Some(method) = StartMethod::ALL.into_iter().find(|method| code(*method) == set) {
+        return Ok(method);
+    }
+    match std::env::var("MP_START_METHOD") {
+        Ok(name) => name.parse(),
+        Err(_) => Ok(StartMethod::ForkServer),
+    }
+}

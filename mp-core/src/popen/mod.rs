@@ -1,0 +1,96 @@
+//! Starting a process: one table, three methods (Python: `popen_fork`, `popen_spawn_posix`, `popen_forkserver`).
+//!
+//! | method       | the child is                          | what crosses                       | cost grows with |
+//! |--------------|---------------------------------------|------------------------------------|-----------------|
+//! | `ForkServer` | a fork of a clean template process    | code by offset, values by transfer | nothing         |
+//! | `Spawn`      | this program, executed anew           | the same                           | nothing         |
+//! | `Fork`       | a fork of the caller                  | nothing has to: memory is copied   | caller's memory |
+//!
+//! ```text
+//!  parent                             template                       child
+//!    │  Job + arguments + descriptors    │                             │
+//!    ├──────────────────────────────────►│──────────── fork ──────────►│
+//!    │◄──────────────── Hello{pid}, its pidfd ─────────────────────────┤
+//!    │◄──────────────── Returned | Panicked | Failed ──────────────────┤ (then it exits)
+//!    │◄──── Ended(status) ───────────────┤◄──────── reaps ─────────────┘
+//! ```
+//! With `Spawn` and `Fork` the parent forks and reaps by itself; the lines between parent and child are the same.
+//!
+//! A child holds one end of its *outcome* socket, and reads the parent's *lifeline*: a pipe that nobody writes
+//! to and whose end means that the parent is gone.
+
+pub(crate) mod boot;
+pub(crate) mod fork;
+pub mod forkserver;
+pub(crate) mod job;
+pub(crate) mod lifeline;
+mod method;
+pub(crate) mod spawn;
+
+pub use method::{
+    ContextAlreadySet, StartMethod, get_start_method, set_start_method, set_start_method_again,
+};
+
+use crate::error::{CodecError, OsError};
+use crate::transfer::{CodeError, ParcelError};
+use std::os::fd::OwnedFd;
+
+/// A started process, as its starter holds it.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) pid: u32,
+    /// Readable when the process has ended.
+    pub(crate) pidfd: OwnedFd,
+    /// Our end of the outcome socket.
+    pub(crate) outcome: OwnedFd,
+    /// Who learns its exit status.
+    pub(crate) reaper: Reaper,
+}
+
+/// Who reaps a child and so learns how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reaper {
+    /// This process.
+    Us,
+    /// The template, which reports it on the outcome socket.
+    Template,
+}
+
+/// Why a process was not started. No process runs, and nothing was left open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// `Fork` would copy locks that other threads hold and that nobody would release in the child.
+    #[error(
+        "fork refused: {threads} threads run in this process, and a child would inherit their locks for ever held; \
+         use ForkServer or Spawn, or fork before starting threads"
+    )]
+    Threads {
+        /// Threads running in this process, the caller's included.
+        threads: usize,
+    },
+    /// This program was itself started as a child and its start-up hook did not run.
+    #[error(
+        "the start-up hook of this program did not run (is mp-core linked in twice, or loaded as a library?): \
+         starting a child would run main again"
+    )]
+    HookMissing,
+    /// `MP_START_METHOD` in the environment is not a start method.
+    #[error("MP_START_METHOD is {0:?}: expected fork, spawn or forkserver")]
+    UnknownMethod(String),
+    /// The arguments cannot be serialised.
+    #[error("arguments: {0}")]
+    Arguments(#[from] CodecError),
+    /// The function cannot be called in another process.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    /// The child, or the template that was to fork it, was killed before it could say its name.
+    #[error("the process was killed while it started")]
+    Died,
+    /// The work could not be handed over.
+    #[error(transparent)]
+    Parcel(#[from] ParcelError),
+    /// The system refused: too many open files, too many processes, no memory.
+    #[error(transparent)]
+    Os(#[from] OsError),
+}

@@ -1,0 +1,236 @@
+//! Process: what is to run, and the start.
+
+use super::child::{Child, Record};
+use super::current::current_process;
+use super::table;
+use crate::finalize;
+use crate::popen::job::{Job, Who};
+use crate::popen::{StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, spawn};
+use crate::transfer::{CallError, Code, Message, Target, pack};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// A process that has not been started: a function, its arguments, and how it is to run.
+///
+/// The function is a `fn` item or a closure that captures nothing; its arguments are a tuple. Arguments and
+/// result are anything that serde can carry, and handles: queues, locks, connections, shared values.
+///
+/// ```no_run
+/// use mp_core::Process;
+///
+/// fn greet(name: String, times: u32) -> String {
+///     format!("hello {name}! ").repeat(times as usize)
+/// }
+///
+/// let child = Process::new(greet, ("world".to_owned(), 2)).name("greeter").start()?;
+/// assert_eq!(child.join()?, "hello world! hello world! ");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python: `multiprocessing.Process(target, args=..., name=..., daemon=...)`.
+#[derive(Debug)]
+#[must_use = "a process runs when it is started"]
+pub struct Process<F, A> {
+    function: F,
+    arguments: A,
+    settings: Settings,
+}
+
+#[derive(Debug)]
+struct Settings {
+    name: Option<String>,
+    kind: &'static str,
+    daemon: Option<bool>,
+    method: Option<StartMethod>,
+    ordinals: Vec<u32>,
+}
+
+impl Settings {
+    fn new(kind: &'static str) -> Settings {
+        // Numbered when it is made and not when it starts; a name of its own uses a number up too.
+        let ordinals = current_process().next_ordinals();
+        Settings { name: None, kind, daemon: None, method: None, ordinals }
+    }
+
+    fn into_who(self, method: StartMethod) -> Who {
+        let current = current_process();
+        let numbers: Vec<String> = self.ordinals.iter().map(u32::to_string).collect();
+        Who {
+            name: self.name.unwrap_or_else(|| format!("{}-{}", self.kind, numbers.join(":"))),
+            ordinals: self.ordinals,
+            daemon: self.daemon.unwrap_or(current.daemon()) || current.daemon(),
+            parent_name: current.name().to_owned(),
+            parent_pid: current.pid(),
+            method,
+        }
+    }
+}
+
+impl<F, A> Process<F, A>
+where
+    F: Target<A>,
+    F::Output: Serialize + DeserializeOwned,
+    A: Serialize + DeserializeOwned,
+{
+    /// A process that will call `function` with `arguments`.
+    ///
+    /// A function that captures variables does not compile, since it could not be called elsewhere:
+    ///
+    /// ```compile_fail
+    /// let local = 3;
+    /// mp_core::Process::new(move || local, ()).start().unwrap();
+    /// ```
+    ///
+    /// Python: `Process(target=function, args=arguments)`.
+    pub fn new(function: F, arguments: A) -> Self {
+        Process { function, arguments, settings: Settings::new("Process") }
+    }
+
+    /// Its name, for messages and process lists (which show 15 bytes of it). Default: `Process-1`, and
+    /// `Process-1:2` for the second child of the first. Python: `Process(name=...)`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Whether it is killed when this process ends, in whatever way. Default: as this process itself is; the
+    /// children of a daemon are daemons. Python: `Process(daemon=...)`.
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.settings.daemon = Some(daemon);
+        self
+    }
+
+    /// How it is started. Default: [`get_start_method`]. Python: `get_context(method).Process`.
+    pub fn method(mut self, method: StartMethod) -> Self {
+        self.settings.method = Some(method);
+        self
+    }
+
+    /// Starts it, and returns once it exists.
+    ///
+    /// Python: `Process.start`.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing was started, and nothing stays open.
+    pub fn start(self) -> Result<Child<F::Output>, StartError> {
+        let default = get_start_method()?;
+        let method = self.settings.method.unwrap_or(default);
+        let who = self.settings.into_who(default);
+        let (function, arguments) = (self.function, self.arguments);
+        if method == StartMethod::Fork {
+            let work = move || pack(&function.call(arguments)).map_err(CallError::Output);
+            return registered(&who.clone(), || fork::start(who, work));
+        }
+        let code = Code::of::<F, A>(&function)?;
+        let packed: Message = pack(&arguments)?;
+        let job = Job { who, code, lifeline: lifeline::for_child()? };
+        registered(&job.who.clone(), move || match method {
+            StartMethod::Spawn => spawn::start(job, &packed),
+            _ => forkserver::start(&job, &packed),
+        })
+    }
+}
+
+/// Starts a child and enters it into the table.
+fn registered<R>(
+    who: &Who,
+    start: impl FnOnce() -> Result<Started, StartError>,
+) -> Result<Child<R>, StartError> {
+    finalize::install();
+    let record = Arc::new(Record::new(who, start()?));
+    table::add(Arc::clone(&record));
+    Ok(Child::new(record))
+}
+
+/// Work as a type of its own, where Python subclasses `Process` and overrides `run`.
+///
+/// ```no_run
+/// use mp_core::{Process, Run};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Counter { upto: u32 }
+///
+/// impl Run for Counter {
+///     type Output = u32;
+///     fn run(self) -> u32 { (1..=self.upto).sum() }
+/// }
+///
+/// let child = Process::of(Counter { upto: 4 }).start()?; // named Counter-1
+/// assert_eq!(child.join()?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python: a subclass of `Process` with a `run` method.
+pub trait Run: Serialize + DeserializeOwned + 'static {
+    /// What `run` returns to the parent.
+    type Output: Serialize + DeserializeOwned;
+    /// Runs in the child. The child has a copy: what it changes in `self` the parent does not see.
+    fn run(self) -> Self::Output;
+}
+
+fn run<T: Run>(work: T) -> T::Output {
+    work.run()
+}
+
+impl Process<(), ()> {
+    /// A process that will run `work`; its default name is the type's, with a number.
+    ///
+    /// Python: an instance of a subclass of `Process`.
+    pub fn of<T: Run>(work: T) -> Process<impl Target<(T,), Output = T::Output>, (T,)> {
+        let full = std::any::type_name::<T>();
+        let kind = full.split('<').next().and_then(|path| path.rsplit("::").next()).unwrap_or(full);
+        Process { function: run::<T>, arguments: (work,), settings: Settings::new(kind) }
+    }
+
+    /// A process that is a copy of this one and runs `work`, a closure that may capture anything: the one way
+    /// to hand over what cannot be serialised, and memory that is copied only when written.
+    ///
+    /// What the child writes the parent does not see. Only while this process has one thread.
+    ///
+    /// Python: `get_context("fork").Process(target=work)`.
+    pub fn fork<C, R>(work: C) -> ForkProcess<C>
+    where
+        C: FnOnce() -> R,
+        R: Serialize + DeserializeOwned,
+    {
+        ForkProcess { work, settings: Settings::new("Process") }
+    }
+}
+
+/// A closure that will run in a copy of this process: see [`Process::fork`].
+#[derive(Debug)]
+#[must_use = "a process runs when it is started"]
+pub struct ForkProcess<C> {
+    work: C,
+    settings: Settings,
+}
+
+impl<C> ForkProcess<C> {
+    /// As [`Process::name`].
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// As [`Process::daemon`].
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.settings.daemon = Some(daemon);
+        self
+    }
+
+    /// Forks.
+    ///
+    /// # Errors
+    /// [`StartError::Threads`] while other threads run; the system's refusals.
+    pub fn start<R>(self) -> Result<Child<R>, StartError>
+    where
+        C: FnOnce() -> R,
+        R: Serialize + DeserializeOwned,
+    {
+        let who = self.settings.into_who(get_start_method()?);
+        let work = self.work;
+        registered(&who.clone(), || fork::start(who, move || pack(&work()).map_err(CallError::Output)))
+    }
+}

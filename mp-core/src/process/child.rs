@@ -1,0 +1,386 @@
+//! Child: a started process, as its starter holds it.
+//!
+//! ```text
+//!   RUNNING ──the process ends──► its outcome is read, its status reaped, once ──► ENDED (kept)
+//! ```
+//!
+//! How it ended is asked of the kernel once and kept, so any number of threads may join, at any time, and a
+//! signal can reach no stranger: it goes through the pidfd.
+
+use crate::error::{CodecError, OsError, OsResult};
+use crate::popen::job::{Outcome, Who};
+use crate::popen::{Reaper, Started};
+use crate::sys::poll::{Interest, wait_for};
+use crate::sys::process::{self, Ended, Reaped};
+use crate::sys::signal::{SIGINT, SIGKILL, SIGTERM};
+use crate::sys::socket::{Mode, would_block};
+use crate::transfer::{Message, ParcelError, receive_parcel, unpack};
+use crate::word::Deadline;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Why a process gave no value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// Its function panicked; it exited with 101.
+    #[error("the process panicked at {location}: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// `file:line:column`.
+        location: String,
+    },
+    /// It exited by itself, with this code, without returning a value.
+    #[error("the process exited with code {0} before its function returned")]
+    Exited(i32),
+    /// A signal killed it.
+    #[error("the process was killed by signal {0}")]
+    Killed(i32),
+    /// It has ended, and nobody can say how: somebody else reaped it, or the template was killed on a kernel
+    /// that does not remember.
+    #[error("the process has ended, and its exit status is lost")]
+    Lost,
+    /// The function could not be called there, or its value could not be sent.
+    #[error("the process could not do its work: {0}")]
+    Failed(String),
+    /// Its value arrived and cannot be decoded here.
+    #[error("the value of the process: {0}")]
+    Value(#[from] CodecError),
+    /// This process did not start it: it is a copy, in a forked child, of the starter's handle.
+    #[error("only the process that started a child can join it")]
+    NotOurChild,
+    /// The system refused.
+    #[error(transparent)]
+    Os(#[from] OsError),
+}
+
+/// The process still runs, so its handle cannot be closed.
+#[derive(Debug, thiserror::Error)]
+#[error("the process is still running; join or kill it first")]
+pub struct StillRunning;
+
+/// What is known of a child's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Running,
+    Ended(Ended),
+    Lost,
+}
+
+/// What a child said of its work.
+#[derive(Debug)]
+enum Said {
+    Value(Message),
+    Panicked { message: String, location: String },
+    Failed { reason: String },
+}
+
+/// One child, shared by its handles and the table.
+#[derive(Debug)]
+pub(super) struct Record {
+    name: String,
+    daemon: bool,
+    pid: u32,
+    starter: u32,
+    pidfd: OwnedFd,
+    reaper: Reaper,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Open until the end is known.
+    outcome: Option<OwnedFd>,
+    said: Option<Said>,
+    end: End,
+}
+
+impl Record {
+    pub(super) fn new(who: &Who, started: Started) -> Record {
+        Record {
+            name: who.name.clone(),
+            daemon: who.daemon,
+            pid: started.pid,
+            starter: std::process::id(),
+            pidfd: started.pidfd,
+            reaper: started.reaper,
+            state: Mutex::new(State { outcome: Some(started.outcome), said: None, end: End::Running }),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn daemon(&self) -> bool {
+        self.daemon
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(super) fn signal(&self, signal: i32) -> OsResult<()> {
+        process::send_signal(self.pidfd.as_fd(), signal)
+    }
+
+    /// Waits for the end; [`End::Running`] at the deadline.
+    pub(super) fn wait(&self, until: Option<Deadline>) -> OsResult<End> {
+        // Slept on without the lock, so that other threads can join and ask meanwhile.
+        if !wait_for(self.pidfd.as_fd(), Interest::Read, until)? {
+            return Ok(End::Running);
+        }
+        let mut state = self.lock();
+        if state.end == End::Running {
+            state.settle(self.reaper, self.pidfd.as_fd())?;
+        }
+        Ok(state.end)
+    }
+
+    /// What is known now, without waiting for the process.
+    pub(super) fn end_now(&self) -> End {
+        self.wait(Deadline::after(Duration::ZERO)).unwrap_or(End::Lost)
+    }
+
+    /// In a forked child: not ours. The starter's end of the socket is closed here.
+    pub(super) fn disown(&self) {
+        let mut state = self.lock();
+        state.outcome = None;
+        state.end = End::Lost;
+    }
+
+    fn is_ours(&self) -> bool {
+        self.starter == std::process::id()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long the template may take to report a child that has ended, and how often the kernel is asked meanwhile.
+const REPORT: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(10);
+
+impl State {
+    /// The process has ended: reads what it said and how it ended.
+    fn settle(&mut self, reaper: Reaper, pidfd: BorrowedFd<'_>) -> OsResult<()> {
+        let mut status = match reaper {
+            Reaper::Us => match process::reap(pidfd)? {
+                Reaped::Ended(ended) => Some(ended),
+                Reaped::NotOurs => process::remembered_end(pidfd),
+                Reaped::Running => return Ok(()),
+            },
+            Reaper::Template => None,
+        };
+        if let Some(socket) = self.outcome.take() {
+            let wait_for_report = reaper == Reaper::Template;
+            status = self.read_all(socket.as_fd(), pidfd, wait_for_report).or(status);
+        }
+        self.end = status.map_or(End::Lost, End::Ended);
+        Ok(())
+    }
+
+    /// Reads the outcome socket to its end. The child's own words are all there, since it is dead; the
+    /// template's report may take a moment, and never comes if the template was killed.
+    fn read_all(&mut self, socket: BorrowedFd<'_>, pidfd: BorrowedFd<'_>, report: bool) -> Option<Ended> {
+        let give_up = Deadline::after(REPORT)?;
+        loop {
+            match receive_parcel(socket, Mode::Now) {
+                Ok(message) => {
+                    if let Some(ended) = self.note(message, socket) {
+                        return Some(ended);
+                    }
+                }
+                Err(ParcelError::Os(error)) if would_block(&error) && report => {
+                    if let Some(ended) = process::remembered_end(pidfd) {
+                        return Some(ended);
+                    }
+                    if give_up.passed() {
+                        return None;
+                    }
+                    let _ = wait_for(socket, Interest::Read, Deadline::after(LOOK));
+                }
+                Err(ParcelError::Closed) if report => return remembered_by(give_up, pidfd),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Takes in one parcel; gives the status if that is what it was.
+    fn note(&mut self, message: Message, socket: BorrowedFd<'_>) -> Option<Ended> {
+        match unpack(&message.bytes, message.handles).ok()? {
+            Outcome::Ended(ended) => return Some(ended),
+            // Killed between its word and its value: it said nothing.
+            Outcome::Returned => self.said = receive_parcel(socket, Mode::Now).ok().map(Said::Value),
+            Outcome::Panicked { message, location } => self.said = Some(Said::Panicked { message, location }),
+            Outcome::Failed { reason } => self.said = Some(Said::Failed { reason }),
+            Outcome::Hello { .. } | Outcome::Refused { .. } => {}
+        }
+        None
+    }
+}
+
+/// Asks the kernel until it has an answer: whoever inherited the child may take a moment to reap it.
+fn remembered_by(give_up: Deadline, pidfd: BorrowedFd<'_>) -> Option<Ended> {
+    loop {
+        match process::remembered_end(pidfd) {
+            None if !give_up.passed() => std::thread::sleep(LOOK),
+            answer => return answer,
+        }
+    }
+}
+
+/// A started process that will return an `R`.
+///
+/// Dropping it changes nothing: the process goes on, and is joined (a daemon: killed) when this process ends.
+///
+/// Python: a `multiprocessing.Process` after `start()`. Starting twice, joining before the start and use after
+/// `close` do not compile.
+pub struct Child<R> {
+    record: Arc<Record>,
+    value: PhantomData<fn() -> R>,
+}
+
+impl<R> Child<R> {
+    pub(super) fn new(record: Arc<Record>) -> Self {
+        Child { record, value: PhantomData }
+    }
+
+    /// Its name. Python: `Process.name`.
+    pub fn name(&self) -> &str {
+        &self.record.name
+    }
+
+    /// Its process id. After its end another process may have it. Python: `Process.pid`.
+    #[doc(alias = "ident")]
+    #[doc(alias = "id")]
+    pub fn pid(&self) -> u32 {
+        self.record.pid
+    }
+
+    /// Whether it is killed when this process ends. Python: `Process.daemon`.
+    pub fn daemon(&self) -> bool {
+        self.record.daemon
+    }
+
+    /// Whether it still runs. Just after [`terminate`](Child::terminate) it may: join first.
+    ///
+    /// Python: `Process.is_alive`.
+    pub fn is_alive(&self) -> bool {
+        self.record.is_ours() && self.record.end_now() == End::Running
+    }
+
+    /// How it ended: `None` while it runs, its exit code (0 to 255), or minus the number of the signal that
+    /// killed it. `None` too when that is lost ([`JoinError::Lost`]).
+    ///
+    /// Python: `Process.exitcode`.
+    pub fn exitcode(&self) -> Option<i32> {
+        match self.record.end_now() {
+            End::Ended(Ended::Exited(code)) => Some(code),
+            End::Ended(Ended::Signaled(signal)) => Some(-signal),
+            End::Running | End::Lost => None,
+        }
+    }
+
+    /// Becomes readable when the process has ended: for `wait()` and every other poller.
+    ///
+    /// Python: `Process.sentinel`.
+    pub fn sentinel(&self) -> BorrowedFd<'_> {
+        self.record.pidfd.as_fd()
+    }
+
+    /// Asks it to end (SIGTERM). One that has ended is left alone. What it started goes on, its daemons apart.
+    ///
+    /// Python: `Process.terminate`.
+    pub fn terminate(&self) -> OsResult<()> {
+        self.record.signal(SIGTERM)
+    }
+
+    /// Ends it at once (SIGKILL). Python: `Process.kill`.
+    pub fn kill(&self) -> OsResult<()> {
+        self.record.signal(SIGKILL)
+    }
+
+    /// Interrupts it as Ctrl-C does (SIGINT). Python: `Process.interrupt`.
+    pub fn interrupt(&self) -> OsResult<()> {
+        self.record.signal(SIGINT)
+    }
+
+    /// Lets go of a process that has ended; one that runs is given back.
+    ///
+    /// Python: `Process.close`.
+    pub fn close(self) -> Result<(), (Self, StillRunning)> {
+        if self.is_alive() { Err((self, StillRunning)) } else { Ok(()) }
+    }
+}
+
+impl<R: DeserializeOwned> Child<R> {
+    /// Waits for its end and gives what its function returned. May be called again, and from several threads.
+    ///
+    /// ```no_run
+    /// # fn square(x: u64) -> u64 { x * x }
+    /// let child = mp_core::Process::new(square, (7,)).start()?;
+    /// assert_eq!(child.join()?, 49);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Python: `Process.join`, which gives nothing.
+    pub fn join(&self) -> Result<R, JoinError> {
+        self.join_until(None).unwrap_or(Err(JoinError::Lost))
+    }
+
+    /// As [`join`](Child::join); `None` if it still runs after `timeout`.
+    ///
+    /// Python: `Process.join(timeout)`.
+    pub fn join_timeout(&self, timeout: Duration) -> Option<Result<R, JoinError>> {
+        self.join_until(Deadline::after(timeout))
+    }
+
+    fn join_until(&self, until: Option<Deadline>) -> Option<Result<R, JoinError>> {
+        if !self.record.is_ours() {
+            return Some(Err(JoinError::NotOurChild));
+        }
+        match self.record.wait(until) {
+            Ok(End::Running) => None,
+            Ok(end) => Some(self.value(end)),
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    fn value(&self, end: End) -> Result<R, JoinError> {
+        let state = self.record.lock();
+        match (&state.said, end) {
+            (Some(Said::Value(value)), _) => Ok(unpack(&value.bytes, value.handles.clone())?),
+            (Some(Said::Panicked { message, location }), _) => {
+                Err(JoinError::Panicked { message: message.clone(), location: location.clone() })
+            }
+            (Some(Said::Failed { reason }), _) => Err(JoinError::Failed(reason.clone())),
+            (None, End::Ended(Ended::Exited(code))) => Err(JoinError::Exited(code)),
+            (None, End::Ended(Ended::Signaled(signal))) => Err(JoinError::Killed(signal)),
+            (None, End::Lost | End::Running) => Err(JoinError::Lost),
+        }
+    }
+}
+
+impl<R> AsFd for Child<R> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.sentinel()
+    }
+}
+
+impl<R> fmt::Debug for Child<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.record.end_now();
+        f.debug_struct("Child")
+            .field("name", &self.record.name)
+            .field("pid", &self.record.pid)
+            .field("end", &end)
+            .finish()
+    }
+}

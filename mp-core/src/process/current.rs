@@ -1,0 +1,134 @@
+//! Who this process is, and whose child.
+
+use crate::popen::job::Who;
+use crate::popen::lifeline::Lifeline;
+use crate::word::Deadline;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// This process, as the library knows it.
+///
+/// Python: `multiprocessing.current_process`.
+#[derive(Debug, Clone)]
+pub struct CurrentProcess(Arc<Myself>);
+
+#[derive(Debug)]
+struct Myself {
+    name: String,
+    daemon: bool,
+    ordinals: Vec<u32>,
+    parent: Option<Parent>,
+}
+
+#[derive(Debug)]
+struct Parent {
+    name: String,
+    pid: u32,
+    lifeline: Option<Lifeline>,
+}
+
+/// `None`: nobody has told us, so we are the main process.
+static CURRENT: Mutex<Option<CurrentProcess>> = Mutex::new(None);
+/// Children created so far, named ones included: the last part of a default name.
+static CREATED: AtomicU32 = AtomicU32::new(0);
+
+/// This process: its name, its id, whether it is a daemon.
+///
+/// ```
+/// assert_eq!(mp_core::current_process().name(), "MainProcess");
+/// assert!(mp_core::parent_process().is_none());
+/// ```
+///
+/// Python: `multiprocessing.current_process`.
+pub fn current_process() -> CurrentProcess {
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let main = || {
+        CurrentProcess(Arc::new(Myself {
+            name: "MainProcess".to_owned(),
+            daemon: false,
+            ordinals: Vec::new(),
+            parent: None,
+        }))
+    };
+    current.get_or_insert_with(main).clone()
+}
+
+/// The process that started this one; `None` in the main process.
+///
+/// Python: `multiprocessing.parent_process`.
+pub fn parent_process() -> Option<ParentProcess> {
+    let current = current_process();
+    current.0.parent.is_some().then_some(ParentProcess(current.0))
+}
+
+impl CurrentProcess {
+    /// Its name: `MainProcess`, or what its starter called it. Python: `Process.name`.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its process id. Python: `Process.pid`.
+    pub fn pid(&self) -> u32 {
+        std::process::id()
+    }
+
+    /// Whether it is killed when its parent ends. Python: `Process.daemon`.
+    pub fn daemon(&self) -> bool {
+        self.0.daemon
+    }
+
+    /// The numbers in the default name of this process's next child.
+    pub(super) fn next_ordinals(&self) -> Vec<u32> {
+        // ORDERING: Relaxed: only the number matters.
+        let number = CREATED.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.ordinals.iter().copied().chain([number]).collect()
+    }
+}
+
+/// The process that started this one.
+///
+/// Python: what `multiprocessing.parent_process` returns.
+#[derive(Debug, Clone)]
+pub struct ParentProcess(Arc<Myself>);
+
+impl ParentProcess {
+    fn parent(&self) -> &Parent {
+        self.0.parent.as_ref().expect("made only where there is one")
+    }
+
+    /// Its name. Python: `Process.name`.
+    pub fn name(&self) -> &str {
+        &self.parent().name
+    }
+
+    /// The id it has, or had: after its end another process may have it. Python: `Process.pid`.
+    pub fn pid(&self) -> u32 {
+        self.parent().pid
+    }
+
+    /// Whether it still runs. Python: `Process.is_alive`.
+    pub fn is_alive(&self) -> bool {
+        !self.join(Some(Duration::ZERO))
+    }
+
+    /// Waits for its end; `false` if the timeout came first. Python: `Process.join`.
+    pub fn join(&self, timeout: Option<Duration>) -> bool {
+        let until = timeout.and_then(Deadline::after);
+        let lifeline = self.parent().lifeline.as_ref();
+        lifeline.is_some_and(|lifeline| lifeline.parent_is_gone(until).unwrap_or(false))
+    }
+}
+
+/// In a child: who we are from now on.
+pub(super) fn become_child(who: Who, lifeline: Option<Lifeline>) {
+    let parent = Parent { name: who.parent_name, pid: who.parent_pid, lifeline };
+    let myself = Myself { name: who.name, daemon: who.daemon, ordinals: who.ordinals, parent: Some(parent) };
+    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(CurrentProcess(Arc::new(myself)));
+}
+
+/// In a forked child: its own children are counted from one.
+pub(crate) fn after_fork() {
+    // ORDERING: Relaxed: one thread only.
+    CREATED.store(0, Ordering::Relaxed);
+}

@@ -1,0 +1,28 @@
+//! Processes (Python: `multiprocessing.Process` and what stands around it).
+//!
+//! ```text
+//!   Process::new(f, args) ──start──►  Child<R>  ──join──►  Ok(R) | Err(JoinError)
+//!     name, daemon, method              │
+//!                                       └─ is_alive, exitcode, pid, sentinel, terminate, kill, interrupt
+//! ```
+//!
+//! | file           | what                                                                |
+//! |----------------|---------------------------------------------------------------------|
+//! | `builder.rs`   | `Process`: what is to run, and `start`                               |
+//! | `child.rs`     | `Child<R>`: a started process; `JoinError`                           |
+//! | `table.rs`     | the children that live: `active_children`, reaping, the end          |
+//! | `current.rs`   | `current_process`, `parent_process`, names                           |
+//! | `bootstrap.rs` | a child from its first line to its last                              |
+
+pub(crate) mod bootstrap;
+mod builder;
+mod child;
+mod cpus;
+pub(crate) mod current;
+pub(crate) mod table;
+
+pub use builder::{ForkProcess, Process, Run};
+pub use child::{Child, JoinError, StillRunning};
+pub use cpus::{cpu_count, usable_cpu_count};
+pub use current::{CurrentProcess, ParentProcess, current_process, parent_process};
+pub use table::{ActiveChild, active_children};

@@ -1,0 +1,121 @@
+//! Descriptors: copies, pipes, closing by range, and the lifeline's signal.
+//!
+//! # Safety
+//! The one invariant: a number becomes an `OwnedFd` only where the kernel has just given it to us, or where
+//! the caller vouches that nobody else owns it.
+#![allow(unsafe_code)]
+
+use super::named;
+use crate::error::{OsError, OsResult};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::unistd::pipe2;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// A pipe: (read end, write end), closed by exec.
+pub fn pipe() -> OsResult<(OwnedFd, OwnedFd)> {
+    named("pipe2", pipe2(OFlag::O_CLOEXEC))
+}
+
+/// Opens the file of a descriptor once more, so that the copy has settings of its own (`O_ASYNC` and the like
+/// belong to the open file, which plain duplicates share).
+pub fn reopen_for_reading(fd: BorrowedFd<'_>) -> OsResult<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    named("open(/proc/self/fd)", nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()))
+}
+
+/// The current directory, as a descriptor.
+pub fn current_dir() -> OsResult<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    named("open(.)", nix::fcntl::open(".", flags, nix::sys::stat::Mode::empty()))
+}
+
+/// `/dev/null`, for reading and writing.
+pub fn dev_null() -> OsResult<OwnedFd> {
+    named(
+        "open(/dev/null)",
+        nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()),
+    )
+}
+
+/// Changes the current directory to an open one.
+pub fn change_dir(dir: BorrowedFd<'_>) -> OsResult<()> {
+    named("fchdir", nix::unistd::fchdir(dir))
+}
+
+/// One of the three standard descriptors, if it is open.
+pub fn standard(number: RawFd) -> Option<BorrowedFd<'static>> {
+    debug_assert!((0..=2).contains(&number));
+    // SAFETY: the three standard descriptors are never closed by this library, and the call below tells
+    // whether this one is open.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl(fd, FcntlArg::F_GETFD).is_ok().then_some(fd)
+}
+
+/// Puts an open file at a standard number (0, 1 or 2); what was there is closed.
+pub fn put_at_standard(fd: BorrowedFd<'_>, number: RawFd) -> OsResult<()> {
+    // SAFETY: duplicates onto one of the standard numbers, which belong to nobody.
+    let done = unsafe { libc::dup2(fd.as_raw_fd(), number) };
+    if done < 0 { Err(OsError::last("dup2")) } else { Ok(()) }
+}
+
+/// Closes one of the standard numbers: the parent has nothing open there either.
+pub fn close_standard(number: RawFd) {
+    // SAFETY: the standard numbers belong to nobody.
+    unsafe { libc::close(number) };
+}
+
+/// Takes over a descriptor that was inherited through exec under a known number.
+///
+/// # Safety
+/// Nobody else in this process owns the number.
+pub unsafe fn inherited(number: RawFd) -> OsResult<OwnedFd> {
+    // SAFETY: F_SETFD on any number is harmless; it fails if the number is not open.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, FdFlag::FD_CLOEXEC.bits()) } < 0 {
+        return Err(OsError::last("fcntl(F_SETFD)"));
+    }
+    // SAFETY: open, as was just seen, and nobody else's, as the caller vouches.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Closes every descriptor from 3 up, except one.
+///
+/// # Safety
+/// Nothing in this process may use one of them afterwards: only in a fresh process, before anything else.
+pub unsafe fn close_all_but(keep: RawFd) {
+    let keep = keep as libc::c_uint;
+    let close = |first: libc::c_uint, last: libc::c_uint| {
+        if first <= last {
+            // SAFETY: the caller vouches that nobody uses these. A kernel before 5.9 refuses, and then what
+            // the parent left open without CLOEXEC stays open.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    };
+    close(3, keep.saturating_sub(1));
+    close(keep.max(2) + 1, libc::c_uint::MAX);
+}
+
+/// Sends `signal` to this process, all its threads, as soon as nobody can write to the pipe any more.
+///
+/// These settings belong to the open file, so each process needs a pipe end of its own
+/// ([`reopen_for_reading`]). Whoever arms must look once more at the pipe afterwards: an end that came before
+/// sends nothing.
+pub fn signal_on_hangup(fd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
+    let call = |name: &'static str, command: libc::c_int, argument: libc::c_int| {
+        // SAFETY: integer arguments only, on an open descriptor.
+        let done = unsafe { libc::fcntl(fd.as_raw_fd(), command, argument) };
+        if done < 0 { Err(OsError::last(name)) } else { Ok(()) }
+    };
+    call("fcntl(F_SETOWN)", libc::F_SETOWN, std::process::id() as libc::c_int)?;
+    // F_SETSIG: missing from the libc crate on some targets; the number is the kernel's on all of ours.
+    call("fcntl(F_SETSIG)", 10, signal)?;
+    call("fcntl(F_SETFL)", libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)
+}
+
+/// Sets or clears `O_NONBLOCK`.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> OsResult<()> {
+    let flags = named("fcntl(F_GETFL)", fcntl(fd.as_fd(), FcntlArg::F_GETFL))?;
+    let mut flags = OFlag::from_bits_retain(flags);
+    flags.set(OFlag::O_NONBLOCK, on);
+    named("fcntl(F_SETFL)", fcntl(fd, FcntlArg::F_SETFL(flags))).map(drop)
+}

@@ -1,0 +1,69 @@
+//! Who is who, for good: a process id together with the moment the process began.
+//!
+//! A process id alone is used again after its owner's end; the pair is not. In shared memory the pair is two
+//! words, so that whoever reads them can tell whether that process still lives.
+
+use std::fs;
+
+/// A process, told apart from a later one with the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The process id.
+    pub pid: u32,
+    /// When it began, in clock ticks since boot; the low 32 bits.
+    pub began: u32,
+}
+
+impl Identity {
+    /// The calling process.
+    pub fn me() -> Identity {
+        let pid = std::process::id();
+        Identity { pid, began: stat(pid).map_or(0, |stat| stat.began) }
+    }
+
+    /// Whether that very process still lives. One that has ended and was not reaped is dead.
+    pub fn lives(self) -> bool {
+        stat(self.pid).is_some_and(|stat| !stat.ended && stat.began == self.began)
+    }
+}
+
+/// Whether a thread with this id lives, anywhere on the system.
+pub(super) fn task_lives(tid: u32) -> bool {
+    stat(tid).is_some_and(|stat| !stat.ended)
+}
+
+struct Stat {
+    ended: bool,
+    began: u32,
+}
+
+/// Reads `/proc/ID/stat`, whose second field may hold anything and ends at the last `)`.
+fn stat(id: u32) -> Option<Stat> {
+    let text = fs::read(format!("/proc/{id}/stat")).ok()?;
+    let rest = &text[text.iter().rposition(|&byte| byte == b')')? + 1..];
+    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
+    let state = fields.next()?;
+    // Fields are counted from 3 here: 20 is num_threads, 22 starttime.
+    let threads: u32 = fields.nth(16)?.parse().ok()?;
+    let began: u64 = fields.nth(1)?.parse().ok()?;
+    // A leader that has ended while other threads run shows as a zombie too.
+    let ended = matches!(state, "X" | "x") || (state == "Z" && threads <= 1);
+    Some(Stat { ended, began: began as u32 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_lives_and_an_older_one_with_its_id_does_not() {
+        let me = Identity::me();
+        assert!(me.lives());
+        assert!(!Identity { began: me.began.wrapping_sub(1), ..me }.lives());
+    }
+
+    #[test]
+    fn no_process_has_the_largest_id() {
+        assert!(!task_lives(u32::MAX >> 2));
+    }
+}

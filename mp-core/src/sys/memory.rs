@@ -1,0 +1,180 @@
+//! Memory that processes share: `memfd_create`, `mmap`, seals, and how much may be taken.
+//!
+//! # Safety
+//! The one invariant: a [`Pages`] owns its address range, and nothing else maps or unmaps within it.
+#![allow(unsafe_code)]
+
+use super::{named, retried};
+use crate::error::{MemError, OsError, OsResult};
+use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::fstat;
+use nix::unistd::ftruncate;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+/// Bytes in a page; every length here is rounded up to it.
+pub const PAGE: usize = 4096;
+
+/// Rounds up to whole pages.
+pub const fn whole_pages(bytes: usize) -> usize {
+    bytes.div_ceil(PAGE) * PAGE
+}
+
+/// An anonymous file of `bytes` bytes, sparse, sealed against any change of its size.
+pub fn sealed_file(name: &str, bytes: usize) -> OsResult<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    // Kernels before 6.3 do not know this flag and say EINVAL.
+    let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
+    let file = memfd_create(name, flags | no_exec).or_else(|_| memfd_create(name, flags));
+    let file = named("memfd_create", file)?;
+    below_file_limit(bytes as u64)?;
+    named("ftruncate", ftruncate(&file, bytes as i64))?;
+    named("fcntl(F_ADD_SEALS)", fcntl(&file, FcntlArg::F_ADD_SEALS(size_seals())))?;
+    Ok(file)
+}
+
+/// Whether a file is sealed as [`sealed_file`] seals it: nobody can shrink it under a mapping.
+pub fn is_sealed(file: BorrowedFd<'_>) -> bool {
+    fcntl(file, FcntlArg::F_GET_SEALS)
+        .is_ok_and(|seals| SealFlag::from_bits_truncate(seals).contains(size_seals()))
+}
+
+fn size_seals() -> SealFlag {
+    SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
+}
+
+/// A file beyond RLIMIT_FSIZE would end the process by SIGXFSZ: refuse first.
+fn below_file_limit(bytes: u64) -> OsResult<()> {
+    let (soft, _) = named("getrlimit(RLIMIT_FSIZE)", getrlimit(Resource::RLIMIT_FSIZE))?;
+    if bytes > soft { Err(OsError::new("ftruncate", libc::EFBIG)) } else { Ok(()) }
+}
+
+/// Device, inode and size: which file this is.
+pub fn file_identity(file: BorrowedFd<'_>) -> OsResult<(u64, u64, u64)> {
+    let stat = named("fstat", fstat(file))?;
+    Ok((stat.st_dev, stat.st_ino, stat.st_size as u64))
+}
+
+/// Takes the pages of a range for good, so that touching them cannot fail. Refuses, before the kernel is asked,
+/// what would leave too little for everybody: a memfd knows no "disk full", the OOM killer comes instead.
+pub fn reserve(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> Result<(), MemError> {
+    let available = available_memory();
+    if bytes as u64 > available {
+        return Err(MemError::NoMemory { asked: bytes as u64, available });
+    }
+    let taken =
+        retried("fallocate", || fallocate(file, FallocateFlags::empty(), offset as i64, bytes as i64));
+    match taken {
+        Ok(()) => Ok(()),
+        Err(error) if error.errno() == Some(libc::ENOSPC) || error.errno() == Some(libc::ENOMEM) => {
+            Err(MemError::NoMemory { asked: bytes as u64, available })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives the pages of a range back to the system; the range reads as zeros afterwards.
+pub fn punch(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> OsResult<()> {
+    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    retried("fallocate(PUNCH_HOLE)", || fallocate(file, flags, offset as i64, bytes as i64))
+}
+
+/// Left to the rest of the system, whatever is asked of us.
+const MARGIN: u64 = 64 << 20;
+
+/// Bytes that may be taken now: the least of what the machine and each memory cgroup above us leave, less a
+/// margin.
+pub fn available_memory() -> u64 {
+    machine_available().min(cgroup_available()).saturating_sub(MARGIN)
+}
+
+fn machine_available() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.map_or(u64::MAX, |kib| kib * 1024)
+}
+
+fn cgroup_available() -> u64 {
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    text.lines().filter_map(cgroup_line_available).min().unwrap_or(u64::MAX)
+}
+
+/// One line of `/proc/self/cgroup`: `0::/path` is the unified tree, `n:memory:/path` the old one.
+fn cgroup_line_available(line: &str) -> Option<u64> {
+    let mut parts = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (parts.next()?, parts.next()?);
+    let (root, limit, usage) = if controllers.is_empty() {
+        ("/sys/fs/cgroup", "memory.max", "memory.current")
+    } else if controllers.split(',').any(|name| name == "memory") {
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
+    } else {
+        return None;
+    };
+    let read = |folder: &str, file: &str| -> Option<u64> {
+        fs::read_to_string(format!("{root}{folder}/{file}")).ok()?.trim().parse().ok()
+    };
+    // Each ancestor's limit binds as well.
+    let mut folder = path.trim_end_matches('/');
+    let mut least = None;
+    loop {
+        if let (Some(limit), Some(usage)) = (read(folder, limit), read(folder, usage)) {
+            let left = limit.saturating_sub(usage);
+            least = Some(least.map_or(left, |other: u64| other.min(left)));
+        }
+        match folder.rfind('/') {
+            Some(cut) if !folder.is_empty() => folder = &folder[..cut],
+            _ => return least,
+        }
+    }
+}
+
+/// A shared mapping of a file, unmapped when dropped.
+#[derive(Debug)]
+pub struct Pages {
+    base: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: a range of addresses; whoever dereferences it answers for the access.
+unsafe impl Send for Pages {}
+// SAFETY: as above.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    /// Maps the first `bytes` bytes of a file, readable, writable and shared.
+    pub fn map(file: BorrowedFd<'_>, bytes: NonZeroUsize) -> OsResult<Pages> {
+        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a fresh range, chosen by the kernel: no other memory is touched.
+        let mapped = unsafe { mmap(None, bytes, flags, MapFlags::MAP_SHARED, file.as_fd(), 0) };
+        Ok(Pages { base: named("mmap", mapped)?.cast(), bytes: bytes.get() })
+    }
+
+    /// Where it begins in this process.
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Leaves the range mapped for the rest of the process's life.
+    pub fn leak(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours alone (the invariant above), and nothing refers to it any more: `Mapping`
+        // hands out places that keep it alive.
+        let _ = unsafe { munmap(self.base.cast(), self.bytes) };
+    }
+}

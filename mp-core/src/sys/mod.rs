@@ -1,0 +1,34 @@
+//! What the system provides: one function per call, owned descriptors in and out, errors with the call's name.
+//!
+//! The only folder that names `libc` and `nix`; it knows the kernel and nothing of this library. A port to
+//! another system has this folder to write.
+
+pub mod fd;
+pub mod futex;
+pub mod identity;
+pub mod image;
+pub mod memory;
+pub mod poll;
+pub mod process;
+pub mod robust;
+pub mod signal;
+pub mod socket;
+pub mod state;
+
+use crate::error::{OsError, OsResult};
+use nix::errno::Errno;
+
+/// Gives a nix error the name of its call.
+fn named<T>(call: &'static str, result: nix::Result<T>) -> OsResult<T> {
+    result.map_err(|errno| OsError::new(call, errno as i32))
+}
+
+/// Repeats a call that a signal interrupted.
+fn retried<T>(call: &'static str, mut f: impl FnMut() -> nix::Result<T>) -> OsResult<T> {
+    loop {
+        match f() {
+            Err(Errno::EINTR) => {}
+            other => return named(call, other),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Waiting for descriptors: `poll(2)`, with the remaining time after each interruption.
+//!
+//! # Safety
+//! The one invariant: a descriptor handed to `pidfd_open`'s result is fresh from the kernel.
+#![allow(unsafe_code)]
+
+use crate::error::{OsError, OsResult};
+use crate::word::Deadline;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// What to wait for on a descriptor. An end of the other side counts as ready for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to read.
+    Read,
+    /// Room to write.
+    Write,
+    /// Neither: only that the other side has gone.
+    Hangup,
+}
+
+/// Waits until at least one is ready; gives the positions of those that are, none at the deadline.
+pub fn poll(fds: &[(BorrowedFd<'_>, Interest)], until: Option<Deadline>) -> OsResult<Vec<usize>> {
+    let mut list: Vec<PollFd<'_>> =
+        fds.iter().map(|(fd, interest)| PollFd::new(*fd, flags(*interest))).collect();
+    loop {
+        let left = until.map(Deadline::remaining);
+        match nix::poll::poll(&mut list, timeout(left)) {
+            Ok(0) if left.is_none_or(|left| left > Duration::ZERO) => {}
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(OsError::new("poll", errno as i32)),
+        }
+    }
+    let ready = |(at, fd): (usize, &PollFd<'_>)| fd.any().unwrap_or(true).then_some(at);
+    Ok(list.iter().enumerate().filter_map(ready).collect())
+}
+
+/// Waits for one descriptor; `false` at the deadline.
+pub fn wait_for(fd: BorrowedFd<'_>, interest: Interest, until: Option<Deadline>) -> OsResult<bool> {
+    Ok(!poll(&[(fd, interest)], until)?.is_empty())
+}
+
+fn flags(interest: Interest) -> PollFlags {
+    match interest {
+        Interest::Read => PollFlags::POLLIN,
+        Interest::Write => PollFlags::POLLOUT,
+        Interest::Hangup => PollFlags::empty(),
+    }
+}
+
+/// Rounded up to a millisecond, so that a wait never ends before its time.
+fn timeout(left: Option<Duration>) -> PollTimeout {
+    let Some(left) = left else { return PollTimeout::NONE };
+    let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
+    PollTimeout::try_from(millis as i32).unwrap_or(PollTimeout::MAX)
+}
+
+/// A descriptor for a process: readable when it has ended, and never another process's.
+pub fn pidfd_open(pid: u32) -> OsResult<OwnedFd> {
+    // SAFETY: integer arguments only.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    if fd < 0 {
+        return Err(OsError::last("pidfd_open"));
+    }
+    // SAFETY: fresh from the kernel, so it is nobody else's; it is closed by exec, as pidfds always are.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
+}
+
+/// The process id behind a pidfd; nothing when that process has been reaped.
+pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> Option<u32> {
+    use std::os::fd::AsRawFd;
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+}

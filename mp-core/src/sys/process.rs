@@ -1,0 +1,278 @@
+//! Making, ending and reaping processes.
+//!
+//! # Safety
+//! The one invariant: `fork` is the C library's (a raw `clone` would leave the child with its parent's thread
+//! id and robust list), and only where the caller vouches that no other thread runs.
+#![allow(unsafe_code)]
+
+use super::named;
+use crate::error::{OsError, OsResult};
+use std::ffi::{CStr, CString, OsString};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::{env, fs, ptr};
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Ended {
+    /// It exited with this code (0 to 255).
+    Exited(i32),
+    /// This signal killed it.
+    Signaled(i32),
+}
+
+impl Ended {
+    /// From the status word of `wait(2)`.
+    fn from_wait_status(status: i32) -> Ended {
+        if libc::WIFSIGNALED(status) {
+            Ended::Signaled(libc::WTERMSIG(status))
+        } else {
+            Ended::Exited(libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+/// The calling thread's id.
+pub fn gettid() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::gettid() as u32 }
+}
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub enum Forked {
+    /// The new process.
+    Child,
+    /// The old one, with the child's id.
+    Parent(u32),
+}
+
+/// Forks.
+///
+/// # Safety
+/// No other thread may run in this process, or the child may do only what is safe in a signal handler.
+pub unsafe fn fork() -> OsResult<Forked> {
+    // SAFETY: the caller vouches for it.
+    match unsafe { libc::fork() } {
+        -1 => Err(OsError::last("fork")),
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid as u32)),
+    }
+}
+
+/// How many threads run in this process.
+pub fn thread_count() -> OsResult<usize> {
+    let entries = fs::read_dir("/proc/self/task");
+    Ok(entries.map_err(|source| OsError { call: "read /proc/self/task", source })?.count())
+}
+
+/// Ends the process at once: no exit handlers, no destructors, no flushing.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: always allowed.
+    unsafe { libc::_exit(code) }
+}
+
+/// What became of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// It runs.
+    Running,
+    /// It ended, and its entry is gone from the process table.
+    Ended(Ended),
+    /// It is not a child of ours, or somebody else has reaped it.
+    NotOurs,
+}
+
+/// Asks for the end of the child behind a pidfd, without sleeping.
+pub fn reap(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
+    wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t).map(|(_, reaped)| reaped)
+}
+
+/// Asks for the end of any child, without sleeping.
+pub fn reap_any() -> OsResult<Option<(u32, Ended)>> {
+    Ok(match wait_id(libc::P_ALL, 0)? {
+        (pid, Reaped::Ended(ended)) => Some((pid, ended)),
+        _ => None,
+    })
+}
+
+fn wait_id(kind: libc::idtype_t, id: libc::id_t) -> OsResult<(u32, Reaped)> {
+    // SAFETY: all zero is a valid `siginfo_t`.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: writes the result to this stack.
+        let done = unsafe { libc::waitid(kind, id, &mut info, libc::WEXITED | libc::WNOHANG) };
+        if done == 0 {
+            break;
+        }
+        match OsError::last("waitid") {
+            error if error.errno() == Some(libc::EINTR) => {}
+            error if error.errno() == Some(libc::ECHILD) => return Ok((0, Reaped::NotOurs)),
+            error => return Err(error),
+        }
+    }
+    // SAFETY: waitid fills these fields; with nothing to report it leaves the id zero.
+    let pid = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
+    Ok(match (pid, info.si_code) {
+        (0, _) => (0, Reaped::Running),
+        (pid, libc::CLD_EXITED) => (pid as u32, Reaped::Ended(Ended::Exited(status))),
+        (pid, _) => (pid as u32, Reaped::Ended(Ended::Signaled(status))),
+    })
+}
+
+/// The kernel's `struct pidfd_info`, as far as its first version goes.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+/// `_IOWR(0xFF, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: libc::c_ulong =
+    0xC000_0000 | ((size_of::<PidfdInfo>() as libc::c_ulong) << 16) | 0xFF0B;
+
+/// How the process behind a pidfd ended, whoever reaped it: Linux 6.15 and later remember.
+pub fn remembered_end(pidfd: BorrowedFd<'_>) -> Option<Ended> {
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the kernel fills at most the size that is part of the request's number.
+    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) };
+    (done == 0 && info.mask & PIDFD_INFO_EXIT != 0).then(|| Ended::from_wait_status(info.exit_code))
+}
+
+/// Sends a signal to the process behind a pidfd. One that has ended already is not an error.
+pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
+    let no_info = ptr::null::<libc::siginfo_t>();
+    // SAFETY: no memory is passed.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+    match done {
+        0 => Ok(()),
+        _ => match OsError::last("pidfd_send_signal") {
+            error if error.errno() == Some(libc::ESRCH) => Ok(()),
+            error => Err(error),
+        },
+    }
+}
+
+/// Starts this very program again, in a new process whose only inherited descriptors are the standard three,
+/// those without CLOEXEC, and `boot`, under the number it has here.
+///
+/// The parent's memory is not copied, whatever its size: the C library starts the child beside it.
+pub fn spawn_self(arguments: &[CString], environment: &[CString], boot: BorrowedFd<'_>) -> OsResult<u32> {
+    // The file that this process runs, even if another one has taken its path since.
+    const SELF: &CStr = c"/proc/self/exe";
+    let pointers = |list: &[CString]| -> Vec<*mut libc::c_char> {
+        list.iter().map(|text| text.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
+    };
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    let mut actions = std::mem::MaybeUninit::<libc::posix_spawn_file_actions_t>::uninit();
+    // SAFETY: initialises the value it is given.
+    let made = unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) };
+    check("posix_spawn_file_actions_init", made)?;
+    // SAFETY: initialised above. A copy onto itself keeps the descriptor open through exec.
+    let added = unsafe {
+        libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), boot.as_raw_fd(), boot.as_raw_fd())
+    };
+    let mut pid: libc::pid_t = 0;
+    let started = check("posix_spawn_file_actions_adddup2", added).and_then(|()| {
+        // SAFETY: the lists end in null and outlive the call, as the strings do.
+        let done = unsafe {
+            libc::posix_spawn(
+                &mut pid,
+                SELF.as_ptr(),
+                actions.as_ptr(),
+                ptr::null(),
+                arguments.as_ptr(),
+                environment.as_ptr(),
+            )
+        };
+        check("posix_spawn", done)
+    });
+    // SAFETY: initialised above, and not used again.
+    unsafe { libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr()) };
+    started.map(|()| pid as u32)
+}
+
+fn check(call: &'static str, errno: i32) -> OsResult<()> {
+    if errno == 0 { Ok(()) } else { Err(OsError::new(call, errno)) }
+}
+
+/// Has `handler` called when the process exits by `exit` or by returning from `main`.
+pub fn at_exit(handler: extern "C" fn()) {
+    // SAFETY: a function of the main image, which is never unloaded.
+    unsafe { libc::atexit(handler) };
+}
+
+/// Has `handler` called in each forked child, first thing.
+pub fn at_fork_in_child(handler: unsafe extern "C" fn()) {
+    // SAFETY: as for `at_exit`; the handler does only what a forked child may do.
+    unsafe { libc::pthread_atfork(None, None, Some(handler)) };
+}
+
+/// Names the calling process (its main thread) in process lists: the first 15 bytes are shown.
+pub fn set_title(name: &str) {
+    let bytes: Vec<u8> = name.bytes().filter(|&byte| byte != 0).take(15).collect();
+    if let Ok(name) = CString::new(bytes) {
+        // SAFETY: the text outlives the call and ends in a zero.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+}
+
+/// Writes to the standard error output, past every buffer and lock.
+pub fn write_stderr(text: &[u8]) {
+    // SAFETY: writes bytes of a live slice. Nobody can be told of a failure.
+    unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+}
+
+/// Fills a buffer from the system's random source.
+pub fn random_bytes(buffer: &mut [u8]) -> OsResult<()> {
+    // SAFETY: writes into a live slice. Up to 256 bytes come at once and whole.
+    let done = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len().min(256), 0) };
+    if done == buffer.len() as isize { Ok(()) } else { Err(OsError::last("getrandom")) }
+}
+
+/// The CPUs that are online.
+pub fn online_cpus() -> OsResult<usize> {
+    let count = named("sysconf", nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN))?;
+    Ok(count.unwrap_or(1).max(1) as usize)
+}
+
+/// Makes the environment what it is told to be, leaving alone what is right already.
+///
+/// # Safety
+/// No other thread may run: the environment has no lock that C code respects.
+pub unsafe fn replace_environment(wanted: &[(OsString, OsString)]) {
+    let surplus = env::vars_os().filter(|(name, _)| !wanted.iter().any(|(other, _)| other == name));
+    for (name, _) in surplus.collect::<Vec<_>>() {
+        // SAFETY: the caller vouches for a single thread.
+        unsafe { env::remove_var(name) };
+    }
+    for (name, value) in wanted {
+        if env::var_os(name).as_ref() != Some(value) {
+            // SAFETY: the caller vouches for a single thread.
+            unsafe { env::set_var(name, value) };
+        }
+    }
+}
+
+/// Takes a variable out of the environment and gives its value.
+///
+/// # Safety
+/// As for [`replace_environment`].
+pub unsafe fn take_variable(name: &str) -> Option<OsString> {
+    let value = env::var_os(name)?;
+    // SAFETY: the caller vouches for a single thread.
+    unsafe { env::remove_var(name) };
+    Some(value)
+}
+
+/// Makes this process the heir of its descendants whose parents end: it, and not process 1, may reap them.
+pub fn become_subreaper() -> OsResult<()> {
+    // SAFETY: no memory is passed.
+    let done = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    if done == 0 { Ok(()) } else { Err(OsError::last("prctl(PR_SET_CHILD_SUBREAPER)")) }
+}

@@ -1,0 +1,97 @@
+//! What a process inherits besides memory and descriptors: umask, limits, CPUs, priority.
+//!
+//! # Safety
+//! The one invariant: the structures passed to the kernel are as large as it is told.
+#![allow(unsafe_code)]
+
+use super::signal;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+/// The resource limits that are carried over, by the kernel's numbers 0 to 15.
+const LIMITS: u32 = 16;
+
+/// A process's own settings, taken at one moment and put on in another process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    umask: Option<u32>,
+    nice: i32,
+    cpus: Vec<u32>,
+    limits: Vec<(u64, u64)>,
+    blocked: Vec<i32>,
+}
+
+impl State {
+    /// The calling thread's, now.
+    pub fn current() -> State {
+        State {
+            umask: umask(),
+            // SAFETY: no memory is passed. An error looks like -1, which is a fair guess then.
+            nice: unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) },
+            cpus: cpus(),
+            limits: (0..LIMITS).map(limit).collect(),
+            blocked: signal::blocked(),
+        }
+    }
+
+    /// Puts this state on; what is the same already is left alone. What the system refuses (a lower nice value
+    /// without the right to it) stays as it is.
+    pub fn put_on(&self) {
+        let now = State::current();
+        if let Some(umask) = self.umask.filter(|_| self.umask != now.umask) {
+            // SAFETY: no memory is passed.
+            unsafe { libc::umask(umask as libc::mode_t) };
+        }
+        if self.nice != now.nice {
+            // SAFETY: no memory is passed.
+            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, self.nice) };
+        }
+        if self.cpus != now.cpus {
+            let mut set = CpuSet::new();
+            for &cpu in &self.cpus {
+                let _ = set.set(cpu as usize);
+            }
+            let _ = sched_setaffinity(Pid::from_raw(0), &set);
+        }
+        for (which, (wanted, is)) in (0..).zip(self.limits.iter().zip(&now.limits)) {
+            if wanted != is {
+                set_limit(which, *wanted);
+            }
+        }
+        if self.blocked != now.blocked {
+            signal::set_blocked(&self.blocked);
+        }
+    }
+}
+
+/// Read from the process's status: asking `umask(2)` would change it for a moment, for all threads.
+fn umask() -> Option<u32> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(line.trim(), 8).ok()
+}
+
+fn cpus() -> Vec<u32> {
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+    (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).map(|cpu| cpu as u32).collect()
+}
+
+/// CPUs that the calling thread may run on.
+pub fn usable_cpus() -> usize {
+    cpus().len().max(1)
+}
+
+fn limit(which: u32) -> (u64, u64) {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: writes the result to this stack.
+    unsafe { libc::getrlimit(which as _, &mut limit) };
+    (limit.rlim_cur, limit.rlim_max)
+}
+
+fn set_limit(which: u32, (soft, hard): (u64, u64)) {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: reads the value from this stack.
+    unsafe { libc::setrlimit(which as _, &limit) };
+}

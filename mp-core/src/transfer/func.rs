@@ -1,0 +1,211 @@
+//! A function that crosses: as a distance from an anchor in the image, for the same build only.
+//!
+//! ```text
+//!  here:   entry::<F, A> - anchor ──►  Code { offset, build, signature }  ──►  anchor + offset: there
+//! ```
+//!
+//! What is named is not the user's function but a trampoline made for it, `entry::<F, A>`, which knows how to
+//! decode the arguments and encode the result. It compares the signature in the `Code` with its own, since two
+//! functions with equal code may share an address.
+//!
+//! # Safety
+//! The one invariant: an address is called only if it was made by [`Code::of`] in a process of the same build:
+//! the offset comes over a descriptor inherited from the family, the build id matches, and the address lies in
+//! the image's code.
+#![allow(unsafe_code)]
+
+use super::handle::Handle;
+use super::message::{Message, pack, unpack};
+use crate::error::CodecError;
+use crate::sys::image;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::any::type_name;
+use std::mem::MaybeUninit;
+
+/// A function that takes its arguments as a tuple: `fn(A, B) -> R` is a `Target<(A, B), Output = R>`.
+pub trait Target<A>: Copy + Send + 'static {
+    /// What the function returns.
+    type Output;
+    /// Calls it.
+    fn call(&self, arguments: A) -> Self::Output;
+}
+
+macro_rules! target {
+    ($($name:ident),*) => {
+        impl<Func, Out, $($name),*> Target<($($name,)*)> for Func
+        where
+            Func: Fn($($name),*) -> Out + Copy + Send + 'static,
+        {
+            type Output = Out;
+            #[allow(non_snake_case, reason = "one name serves as type and as variable")]
+            fn call(&self, ($($name,)*): ($($name,)*)) -> Out {
+                self($($name),*)
+            }
+        }
+    };
+}
+target!();
+target!(A);
+target!(A, B);
+target!(A, B, C);
+target!(A, B, C, D);
+target!(A, B, C, D, E);
+target!(A, B, C, D, E, F);
+target!(A, B, C, D, E, F, G);
+target!(A, B, C, D, E, F, G, H);
+
+/// Which function to call: what travels in its stead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Code {
+    offset: u64,
+    build: u128,
+    signature: u64,
+}
+
+/// Why a function cannot be called in another process, or from it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodeError {
+    /// The function lies in a shared library that was loaded into this program.
+    #[error("{0} is not part of the main program: functions of loaded libraries cannot cross")]
+    OutsideImage(&'static str),
+    /// The other process runs another build of the program.
+    #[error("the function comes from another build of this program")]
+    OtherBuild,
+    /// The bytes name no function of this program.
+    #[error("no function of this program has that address and signature")]
+    Unknown,
+}
+
+/// Why a call in another process gave no value, short of its death.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The arguments could not be decoded there.
+    #[error("arguments: {0}")]
+    Arguments(#[source] CodecError),
+    /// The result could not be encoded there.
+    #[error("result: {0}")]
+    Output(#[source] CodecError),
+    /// There is no such function there.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+}
+
+type Entry = fn(&Code, &[u8], Vec<Handle>) -> Result<Message, CallError>;
+
+impl Code {
+    /// The code of a function, whose type is all there is to it.
+    ///
+    /// A function that captures variables has no code that another program could call; it does not compile:
+    ///
+    /// ```compile_fail
+    /// let local = 3;
+    /// let code = mp_core::transfer::Code::of::<_, (i32,)>(&move |x: i32| x + local);
+    /// ```
+    pub fn of<F, A>(_function: &F) -> Result<Code, CodeError>
+    where
+        F: Target<A>,
+        F::Output: Serialize,
+        A: DeserializeOwned,
+    {
+        const {
+            assert!(
+                size_of::<F>() == 0,
+                "this function captures variables (or is a function pointer), so it cannot be called in another \
+                 process: pass what it needs as arguments, or use Process::fork, which copies the whole process"
+            );
+        }
+        let address = entry::<F, A> as Entry as usize;
+        if !image::is_code(address) {
+            return Err(CodeError::OutsideImage(type_name::<F>()));
+        }
+        Ok(Code {
+            offset: address.wrapping_sub(anchor as fn() as usize) as u64,
+            build: image::build(),
+            signature: signature::<F, A>(),
+        })
+    }
+
+    /// Calls the function with packed arguments, and gives the packed result. A panic of the function goes on
+    /// through.
+    pub fn call(&self, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError> {
+        if self.build != image::build() {
+            return Err(CodeError::OtherBuild.into());
+        }
+        let address = (anchor as fn() as usize).wrapping_add(self.offset as usize);
+        if !image::is_code(address) {
+            return Err(CodeError::Unknown.into());
+        }
+        // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
+        let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
+        entry(self, arguments, handles)
+    }
+}
+
+/// The point that offsets are counted from.
+#[inline(never)]
+fn anchor() {
+    std::hint::black_box(());
+}
+
+fn signature<F, A>() -> u64
+where
+    F: Target<A>,
+{
+    let names = [type_name::<F>(), type_name::<A>(), type_name::<F::Output>()];
+    names.iter().flat_map(|name| name.bytes().chain([0])).fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+/// The trampoline: one for each function and kind of arguments.
+fn entry<F, A>(code: &Code, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError>
+where
+    F: Target<A>,
+    F::Output: Serialize,
+    A: DeserializeOwned,
+{
+    if code.signature != signature::<F, A>() {
+        return Err(CodeError::Unknown.into());
+    }
+    let arguments = unpack::<A>(arguments, handles).map_err(CallError::Arguments)?;
+    // SAFETY: of size zero (checked where the code was made), so there is no byte to get wrong; a value of the
+    // type was there when the code was made, so the type has values. A zero-sized token that a closure captured
+    // is made anew by this: the one documented exception to "what is captured does not cross".
+    let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
+    pack(&function.call(arguments)).map_err(CallError::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(a: u32, b: u32) -> u32 {
+        a + b
+    }
+
+    #[test]
+    fn a_function_is_called_by_its_code() {
+        let code = Code::of::<_, (u32, u32)>(&add).unwrap();
+        let arguments = pack(&(2_u32, 3_u32)).unwrap();
+        let result = code.call(&arguments.bytes, vec![]).unwrap();
+        assert_eq!(unpack::<u32>(&result.bytes, vec![]).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_wrong_build_or_signature_is_refused() {
+        let code = Code::of::<_, (u32, u32)>(&add).unwrap();
+        let other_build = Code { build: code.build ^ 1, ..code };
+        assert!(matches!(other_build.call(&[], vec![]), Err(CallError::Code(CodeError::OtherBuild))));
+        let other_signature = Code { signature: code.signature ^ 1, ..code };
+        assert!(matches!(other_signature.call(&[], vec![]), Err(CallError::Code(CodeError::Unknown))));
+    }
+
+    #[test]
+    fn wrong_arguments_are_an_error() {
+        let code = Code::of::<_, (u32, u32)>(&add).unwrap();
+        assert!(matches!(code.call(&[1], vec![]), Err(CallError::Arguments(_))));
+    }
+}

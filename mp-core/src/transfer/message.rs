@@ -1,0 +1,184 @@
+//! A value becomes bytes and handles, and back.
+
+use super::handle::Handle;
+use crate::error::CodecError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::type_name;
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+
+/// A value on its way: its bytes, and the descriptors it needs.
+#[derive(Debug, Clone, Default)]
+pub struct Message {
+    /// The value in postcard's format; a handle is its position in `handles`.
+    pub bytes: Vec<u8>,
+    /// What travels beside the bytes.
+    pub handles: Vec<Handle>,
+}
+
+/// What the thread is packing or unpacking right now; `None` means neither.
+struct Scope {
+    outgoing: RefCell<Option<Vec<Handle>>>,
+    incoming: RefCell<Option<Vec<Handle>>>,
+}
+
+thread_local! {
+    // Never dropped, so that exit handlers, which run after the thread's other locals are gone, can transfer too;
+    // outside a transfer there is nothing in it to drop.
+    static SCOPE: ManuallyDrop<Scope> =
+        const { ManuallyDrop::new(Scope { outgoing: RefCell::new(None), incoming: RefCell::new(None) }) };
+}
+
+/// Puts back what was there before, also when a `Serialize` panics: transfers may nest.
+struct Restore<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>>(F, Option<Vec<Handle>>);
+
+impl<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>> Restore<F> {
+    fn enter(which: F, handles: Vec<Handle>) -> Self {
+        let before = SCOPE.with(|scope| which(scope).replace(Some(handles)));
+        Restore(which, before)
+    }
+
+    fn leave(self) -> Vec<Handle> {
+        SCOPE.with(|scope| (self.0)(scope).take()).unwrap_or_default()
+    }
+}
+
+impl<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>> Drop for Restore<F> {
+    fn drop(&mut self) {
+        SCOPE.with(|scope| (self.0)(scope).replace(self.1.take()));
+    }
+}
+
+/// Registers a handle with the message being packed, if there is one, and gives its position.
+pub(super) fn to_outgoing(handle: &Handle) -> Option<u32> {
+    SCOPE.with(|scope| {
+        let mut outgoing = scope.outgoing.borrow_mut();
+        let handles = outgoing.as_mut()?;
+        let at = handles.iter().position(|other| other.is_same(handle)).unwrap_or_else(|| {
+            handles.push(handle.clone());
+            handles.len() - 1
+        });
+        Some(at as u32)
+    })
+}
+
+/// The handle at a position of the message being unpacked: the outer `None` if there is no such message.
+pub(super) fn from_incoming(index: u32) -> Option<Option<Handle>> {
+    SCOPE.with(|scope| scope.incoming.borrow().as_ref().map(|handles| handles.get(index as usize).cloned()))
+}
+
+/// Turns a value into a message.
+pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Message, CodecError> {
+    let mut bytes = Vec::new();
+    let handles = pack_onto(value, &mut bytes)?;
+    Ok(Message { bytes, handles })
+}
+
+/// Appends a value's bytes to a vector that may be used again, and gives its handles. On an error the vector is
+/// as it was.
+pub fn pack_onto<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, CodecError> {
+    let scope = Restore::enter(|scope| &scope.outgoing, Vec::new());
+    let before = bytes.len();
+    let failed = postcard::serialize_with_flavor(value, Append(bytes)).err();
+    match failed {
+        None => Ok(scope.leave()),
+        Some(error) => {
+            bytes.truncate(before);
+            Err(CodecError::Serialize { type_name: type_name::<T>(), reason: reason(&error) })
+        }
+    }
+}
+
+/// Turns a message back into a value. Every byte must be used; handles that the value did not ask for are
+/// closed.
+pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result<T, CodecError> {
+    let _scope = Restore::enter(|scope| &scope.incoming, handles);
+    let wrong = |reason: String| CodecError::Decode { type_name: type_name::<T>(), reason };
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(wrong(format!("{} bytes are left over", rest.len()))),
+        Err(error) => Err(wrong(reason(&error))),
+    }
+}
+
+/// postcard's words, with a remedy for what it cannot hold.
+fn reason(error: &postcard::Error) -> String {
+    match error {
+        postcard::Error::WontImplement => "the format does not describe itself, so attributes such as \
+             #[serde(flatten)], untagged and skip_serializing_if cannot be used here"
+            .to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Writes to the end of a vector.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fd::pipe;
+
+    #[test]
+    fn values_come_back() {
+        let value = (1_u8, "two".to_owned(), vec![3.0_f64]);
+        let message = pack(&value).unwrap();
+        assert_eq!(unpack::<(u8, String, Vec<f64>)>(&message.bytes, message.handles).unwrap(), value);
+    }
+
+    #[test]
+    fn left_over_bytes_are_an_error() {
+        let message = pack(&(1_u8, 2_u8)).unwrap();
+        assert!(matches!(unpack::<u8>(&message.bytes, vec![]), Err(CodecError::Decode { .. })));
+    }
+
+    #[test]
+    fn a_handle_sent_twice_is_one_descriptor() {
+        let (read, _write) = pipe().unwrap();
+        let handle = Handle::new(read);
+        let message = pack(&(handle.clone(), handle)).unwrap();
+        assert_eq!(message.handles.len(), 1);
+        let (a, b): (Handle, Handle) = unpack(&message.bytes, message.handles).unwrap();
+        assert!(a.is_same(&b));
+    }
+
+    #[test]
+    fn a_handle_outside_a_transfer_says_what_to_do() {
+        let (read, _write) = pipe().unwrap();
+        let error = postcard::to_stdvec(&Handle::new(read)).unwrap_err();
+        // postcard drops the words of a custom error on the way out; that it is one must be enough.
+        assert_eq!(error, postcard::Error::SerdeSerCustom);
+    }
+
+    #[test]
+    fn a_failing_serialize_leaves_the_buffer_as_it_was() {
+        struct Never;
+        impl Serialize for Never {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("never"))
+            }
+        }
+        let mut bytes = vec![7];
+        assert!(pack_onto(&(1_u8, Never), &mut bytes).is_err());
+        assert_eq!(bytes, [7]);
+    }
+}

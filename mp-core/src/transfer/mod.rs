@@ -1,0 +1,24 @@
+//! What can cross to another process, and how (Python: `multiprocessing.reduction`).
+//!
+//! ```text
+//!  value ──pack──►  Message { bytes, handles }  ──unpack──►  value
+//!                        │
+//!                   parcel: one packet, or a memfd when long; descriptors beside it (SCM_RIGHTS)
+//! ```
+//!
+//! Anything that is `Serialize + DeserializeOwned` crosses. A [`Handle`] (and every lock, queue, connection or
+//! value made of one) crosses *within such a transfer only*: its descriptor goes beside the bytes. Serialised
+//! anywhere else, into a file say, it is an error that says so.
+//!
+//! A function crosses as a distance from an anchor in the program's image, with the image's build id
+//! ([`Code`]): both sides are the same program, and code never travels.
+
+mod func;
+mod handle;
+mod message;
+mod parcel;
+
+pub use func::{CallError, Code, CodeError, Target};
+pub use handle::{Handle, attach};
+pub use message::{Message, pack, pack_onto, unpack};
+pub use parcel::{ParcelError, receive_parcel, send_parcel};

@@ -1,0 +1,96 @@
+//! Words that several processes see and can sleep on; the traits that algorithms are written over.
+//!
+//! ```text
+//!   mp-sync/src/raw, mp-queue/src/ring      algorithms, generic over the traits below
+//!        │                       │
+//!   sys::FutexWord          mp_model::ModelWord
+//!   shared memory + futex   loom: every interleaving, every death point
+//! ```
+//!
+//! An algorithm that sleeps and wakes is written once, over [`Word`], [`Long`] and [`Owned`]. The same source
+//! runs on futexes in production and in a model checker, since the traits are the whole of its world: no
+//! system call, no clock, no pointer.
+//!
+//! # The rule of every wait
+//! First [`Word::spin`] for a while, then [`Word::wait`]. A wait may return for no reason and does so at the
+//! latest after half a second, so an algorithm calls it in a loop and reads the word again, with the ordering
+//! it needs. That is what keeps a promise that no lock can keep: one who is killed between his commit and his
+//! wake-up call delays the sleeper, and does not strand it.
+
+mod deadline;
+
+pub use deadline::Deadline;
+pub use std::sync::atomic::Ordering;
+
+/// Why [`Word::wait`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Look again: the word changed, somebody woke us, or it was time for a look.
+    Look,
+    /// The deadline has passed.
+    TimedOut,
+}
+
+/// An atomic `u32` in memory that other processes map, on which one can sleep.
+pub trait Word: Sync {
+    /// Reads the word.
+    fn load(&self, order: Ordering) -> u32;
+    /// Writes the word.
+    fn store(&self, value: u32, order: Ordering);
+    /// Writes the word, and gives what was there.
+    fn swap(&self, value: u32, order: Ordering) -> u32;
+    /// Adds, wrapping; gives what was there.
+    fn fetch_add(&self, value: u32, order: Ordering) -> u32;
+    /// Subtracts, wrapping; gives what was there.
+    fn fetch_sub(&self, value: u32, order: Ordering) -> u32;
+    /// Sets the bits of `value`; gives what was there.
+    fn fetch_or(&self, value: u32, order: Ordering) -> u32;
+    /// Writes `new` if `current` is there; `Err` gives what was there instead.
+    fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, err: Ordering) -> Result<u32, u32>;
+
+    /// Sleeps while the word is `expected`, until somebody wakes it, the deadline passes, or it is time to look
+    /// again (a quarter to half a second). Call it in a loop.
+    fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake;
+    /// Wakes up to `count` of those who sleep on this word.
+    fn wake(&self, count: u32);
+
+    /// The waiting before the sleeping: spends a moment, and says whether `round` (0, 1, 2 …) was worth it.
+    /// `false` means: sleep now.
+    fn spin(round: u32) -> bool;
+    /// Orders everything before it against everything after it, for all threads (a sequentially consistent
+    /// fence).
+    fn fence();
+}
+
+/// An atomic `u64` in memory that other processes map: counters and cursors. Nobody sleeps on it.
+pub trait Long: Sync {
+    /// Reads the value.
+    fn load(&self, order: Ordering) -> u64;
+    /// Writes the value.
+    fn store(&self, value: u64, order: Ordering);
+}
+
+/// A word that the kernel can find when its owner dies: the heart of a lock that survives its holder.
+///
+/// The word holds the owner's id in its low 30 bits. When the owner dies with the word *enlisted*, or with the
+/// word *announced* and its own id in it, the kernel writes `DIED` over the id and wakes one sleeper; with the
+/// word announced and nobody's id in it, the kernel wakes one sleeper.
+pub trait Owned: Sync {
+    /// The word inside.
+    type Word: Word;
+    /// The word itself.
+    fn word(&self) -> &Self::Word;
+    /// The calling thread's id: non-zero, below 2^30, of no other living thread.
+    fn me() -> u32;
+    /// "I am about to take or to give back this word."
+    fn announce(&self);
+    /// "I hold it." Between [`announce`](Owned::announce) and [`retract`](Owned::retract).
+    fn enlist(&self);
+    /// "I hold it no longer." Between [`announce`](Owned::announce) and [`retract`](Owned::retract).
+    fn delist(&self);
+    /// Ends what [`announce`](Owned::announce) began.
+    fn retract(&self);
+    /// Whether the owner of this id has ended although nobody told us: asked at each timed look, for systems
+    /// where the kernel keeps no list.
+    fn is_dead(owner: u32) -> bool;
+}

@@ -1,0 +1,73 @@
+//! Looking at processes from outside, through `/proc`.
+
+use std::fs;
+
+/// The descriptors that a process has open, as `number -> target`, sorted.
+pub fn open_descriptors(pid: u32) -> Vec<(u32, String)> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let mut open: Vec<(u32, String)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            let target = fs::read_link(entry.path()).ok()?;
+            Some((number, target.to_string_lossy().into_owned()))
+        })
+        .collect();
+    open.sort();
+    open
+}
+
+/// The names under `/dev/shm`, sorted.
+pub fn shared_memory_names() -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/dev/shm") else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// All processes that descend from `root`, nearest first, with their state letters.
+pub(crate) fn descendants(root: u32) -> Vec<(u32, char)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
+        let mut fields = rest.split_whitespace();
+        let state = fields.next().and_then(|state| state.chars().next()).unwrap_or('?');
+        let parent: u32 = fields.next().and_then(|parent| parent.parse().ok()).unwrap_or(0);
+        all.push((pid, parent, state));
+    }
+    let mut found = vec![(root, '?')];
+    let mut at = 0;
+    while at < found.len() {
+        let above = found[at].0;
+        found.extend(
+            all.iter().filter(|(_, parent, _)| *parent == above).map(|(pid, _, state)| (*pid, *state)),
+        );
+        at += 1;
+    }
+    found.split_off(1)
+}
+
+/// One line on what a process is doing: its name, its state, and what each thread waits for.
+pub(crate) fn describe(pid: u32) -> String {
+    let read = |file: String| fs::read_to_string(file).unwrap_or_default().trim().to_owned();
+    let name = read(format!("/proc/{pid}/comm"));
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let waits: Vec<String> = threads
+        .map(|thread| {
+            let folder = thread.path().display().to_string();
+            let call = read(format!("{folder}/syscall"));
+            let call = call.split_whitespace().next().unwrap_or("?").to_owned();
+            format!(
+                "{} waits in {} (system call {call})",
+                thread.file_name().display(),
+                read(format!("{folder}/wchan"))
+            )
+        })
+        .collect();
+    format!("  {pid} {name}: {}", waits.join("; "))
+}

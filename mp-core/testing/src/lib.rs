@@ -1,0 +1,43 @@
+//! A harness for tests that start processes.
+//!
+//! libtest runs tests on threads: a fork there copies locks that nobody will release, and a child that panics
+//! unwinds into libtest's own frames and ends with exit code 0, which looks like success. Here each case is a
+//! process of its own with one thread, a deadline, and an heir that counts what it leaves behind.
+//!
+//! ```text
+//!  harness ──for each case──► this program again, `--mp-case NAME METHOD` ──► the case's own children
+//!     │  reads its exit status and output; a panic in it, or a child's failure that it joins, fails it
+//!     └─ is the heir of all that it leaves: anything alive after a grace period fails it, and is ended by id
+//! ```
+//!
+//! A test target with `harness = false` is written as
+//!
+//! ```ignore
+//! mp_testing::cases! {
+//!     plain: [one, two],
+//!     every_method: [three],   // three::fork, three::spawn, three::forkserver
+//! }
+//! fn one() { … }
+//! ```
+//! It takes libtest's most used arguments (filters, `--list`, `--exact`, `--ignored`, `--nocapture`), so that
+//! `cargo test` and `cargo nextest` drive it.
+
+mod arguments;
+mod inspect;
+mod run;
+
+pub use inspect::{open_descriptors, shared_memory_names};
+pub use run::{Case, main};
+
+/// The `main` of a test target: see the crate's documentation.
+#[macro_export]
+macro_rules! cases {
+    ($(plain: [$($plain:ident),* $(,)?])? $(,)? $(every_method: [$($every:ident),* $(,)?])? $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            let mut cases = ::std::vec::Vec::new();
+            $($(cases.push($crate::Case::plain(stringify!($plain), $plain));)*)?
+            $($(cases.extend($crate::Case::every_method(stringify!($every), $every));)*)?
+            $crate::main(&cases)
+        }
+    };
+}

@@ -1,0 +1,197 @@
+//! Running cases, one process each.
+
+use crate::arguments::Arguments;
+use crate::inspect::{descendants, describe};
+use mp_core::StartMethod;
+use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
+use mp_core::sys::process::{Ended, become_subreaper, reap_any, send_signal};
+use mp_core::sys::signal::SIGKILL;
+use mp_core::word::Deadline;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// One test case.
+#[derive(Debug, Clone)]
+pub struct Case {
+    name: String,
+    method: Option<StartMethod>,
+    body: fn(),
+}
+
+impl Case {
+    /// A case that is run once.
+    pub fn plain(name: &str, body: fn()) -> Case {
+        Case { name: name.to_owned(), method: None, body }
+    }
+
+    /// A case that is run under each start method.
+    pub fn every_method(name: &str, body: fn()) -> Vec<Case> {
+        let methods = [StartMethod::Fork, StartMethod::Spawn, StartMethod::ForkServer];
+        let case =
+            |method: StartMethod| Case { name: format!("{name}::{method}"), method: Some(method), body };
+        methods.into_iter().map(case).collect()
+    }
+}
+
+/// The first argument of a program that is to run one case.
+const RUN_CASE: &str = "--mp-case";
+/// A case that takes longer hangs: it is ended, and who waits for what is printed.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// How long what a case leaves behind may take to vanish.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs what the command line asks for: one case, a list, or all that it selects.
+pub fn main(cases: &[Case]) -> ExitCode {
+    let mut words = std::env::args().skip(1).peekable();
+    if words.peek().is_some_and(|word| word == RUN_CASE) {
+        run_here(cases, &words.nth(1).unwrap_or_default());
+    }
+    let arguments = Arguments::parse(words);
+    // None of the cases is an ignored one.
+    let selected = |case: &&Case| !arguments.ignored_only && arguments.selects(&case.name);
+    let chosen: Vec<&Case> = cases.iter().filter(selected).collect();
+    if arguments.list {
+        for case in &chosen {
+            println!("{}: test", case.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = become_subreaper() {
+        println!("cannot count what the cases leave behind: {error}");
+        return ExitCode::FAILURE;
+    }
+    run_all(&chosen, cases.len(), &arguments)
+}
+
+/// In the case's own process.
+fn run_here(cases: &[Case], name: &str) -> ! {
+    let case = cases.iter().find(|case| case.name == name).expect("the harness names one of its own cases");
+    if let Some(method) = case.method {
+        mp_core::set_start_method(method).expect("nobody has set it in a new process");
+    }
+    (case.body)();
+    std::process::exit(0)
+}
+
+fn run_all(chosen: &[&Case], of: usize, arguments: &Arguments) -> ExitCode {
+    let began = Instant::now();
+    println!("\nrunning {} tests", chosen.len());
+    let mut failed = Vec::new();
+    for case in chosen {
+        print!("test {} ... ", case.name);
+        let _ = std::io::stdout().flush();
+        match run_apart(case, arguments.no_capture) {
+            Ok(()) => println!("ok"),
+            Err(why) => {
+                println!("FAILED");
+                failed.push((case.name.clone(), why));
+            }
+        }
+    }
+    if !failed.is_empty() {
+        println!("\nfailures:");
+        for (name, why) in &failed {
+            println!("\n---- {name} ----\n{why}");
+        }
+        println!("\nfailures:");
+        failed.iter().for_each(|(name, _)| println!("    {name}"));
+    }
+    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
+    println!(
+        "\ntest result: {verdict}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        chosen.len() - failed.len(),
+        failed.len(),
+        of - chosen.len(),
+        began.elapsed().as_secs_f64()
+    );
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
+}
+
+/// Runs a case in a process of its own; says why it failed.
+fn run_apart(case: &Case, no_capture: bool) -> Result<(), String> {
+    let mut output = unnamed_file().map_err(|error| format!("no file for its output: {error}"))?;
+    let copy = || output.try_clone().map_or_else(|_| Stdio::null(), Stdio::from);
+    let mut command = Command::new("/proc/self/exe");
+    command.args([RUN_CASE, &case.name]).stdin(Stdio::null());
+    if !no_capture {
+        command.stdout(copy()).stderr(copy());
+    }
+    let child = command.spawn().map_err(|error| format!("could not be started: {error}"))?;
+    let verdict = watch(child.id());
+    let mut said = String::new();
+    let _ = output.rewind().and_then(|()| output.read_to_string(&mut said));
+    verdict.map_err(|why| format!("{said}\n{why}"))
+}
+
+/// A file for the output: a pipe would stay open for as long as something that the case left behind lives.
+fn unnamed_file() -> std::io::Result<File> {
+    let path = std::env::temp_dir().join(format!("mp-testing-{}", std::process::id()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+fn watch(pid: u32) -> Result<(), String> {
+    let text = |error: mp_core::OsError| error.to_string();
+    let pidfd = pidfd_open(pid).map_err(text)?;
+    if !wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(DEADLINE)).map_err(text)? {
+        let mut report = format!("hangs: not done after {} s\n", DEADLINE.as_secs());
+        report.push_str(&describe(pid));
+        for (pid, _) in descendants(pid) {
+            report.push('\n');
+            report.push_str(&describe(pid));
+        }
+        end_all();
+        return Err(report);
+    }
+    let ended = reap_until_none(pid)?;
+    match ended {
+        Some(Ended::Exited(0)) => Ok(()),
+        Some(Ended::Exited(code)) => Err(format!("exited with {code}")),
+        Some(Ended::Signaled(signal)) => Err(format!("killed by signal {signal}")),
+        None => Err("its exit status was not to be had".to_owned()),
+    }
+}
+
+/// Reaps the case and all that it left behind; what does not go by itself is a failure.
+fn reap_until_none(case: u32) -> Result<Option<Ended>, String> {
+    let give_up = Instant::now() + GRACE;
+    let mut ended = None;
+    loop {
+        while let Ok(Some((pid, how))) = reap_any() {
+            if pid == case {
+                ended = Some(how);
+            }
+        }
+        let left = descendants(std::process::id());
+        if left.is_empty() {
+            return Ok(ended);
+        }
+        if Instant::now() > give_up {
+            let lines: Vec<String> = left.iter().map(|(pid, _)| describe(*pid)).collect();
+            end_all();
+            return Err(format!("left running ({ended:?}):\n{}", lines.join("\n")));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Ends what a case started: each by its id, as our own descendant.
+fn end_all() {
+    loop {
+        let left = descendants(std::process::id());
+        if left.is_empty() {
+            return;
+        }
+        for (pid, _) in left {
+            if let Ok(pidfd) = pidfd_open(pid) {
+                let _ = send_signal(pidfd.as_fd(), SIGKILL);
+            }
+        }
+        while let Ok(Some(_)) = reap_any() {}
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
