@@ -27,7 +27,7 @@ pub fn shared_memory_names() -> Vec<String> {
 }
 
 /// All processes that descend from `root`, nearest first, with their state letters.
-pub(crate) fn descendants(root: u32) -> Vec<(u32, char)> {
+pub fn descendants(root: u32) -> Vec<(u32, char)> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {

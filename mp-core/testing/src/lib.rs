@@ -26,7 +26,7 @@ mod arguments;
 mod inspect;
 mod run;
 
-pub use inspect::{open_descriptors, shared_memory_names};
+pub use inspect::{descendants, open_descriptors, shared_memory_names};
 pub use run::{Case, main};
 
 /// The `main` of a test target: see the crate's documentation.

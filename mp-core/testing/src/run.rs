@@ -40,6 +40,8 @@ impl Case {
 const RUN_CASE: &str = "--mp-case";
 /// A case that takes longer hangs: it is ended, and who waits for what is printed.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// How often orphans are looked after meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long what a case leaves behind may take to vanish.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -134,20 +136,25 @@ fn unnamed_file() -> std::io::Result<File> {
     Ok(file)
 }
 
-fn watch(pid: u32) -> Result<(), String> {
-    let text = |error: mp_core::OsError| error.to_string();
-    let pidfd = pidfd_open(pid).map_err(text)?;
-    if !wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(DEADLINE)).map_err(text)? {
-        let mut report = format!("hangs: not done after {} s\n", DEADLINE.as_secs());
-        report.push_str(&describe(pid));
-        for (pid, _) in descendants(pid) {
-            report.push('\n');
-            report.push_str(&describe(pid));
+fn watch(case: u32) -> Result<(), String> {
+    let pidfd = pidfd_open(case).map_err(|error| error.to_string())?;
+    let give_up = Instant::now() + DEADLINE;
+    let mut ended = None;
+    // As an init process would, reaps orphans as they end, so that the kernel can say how they did.
+    while !reap(case, &mut ended) {
+        if Instant::now() > give_up {
+            return Err(format!("hangs: not done after {} s\n{}", DEADLINE.as_secs(), end_all()));
         }
-        end_all();
-        return Err(report);
+        let _ = wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(LOOK));
     }
-    let ended = reap_until_none(pid)?;
+    let give_up = Instant::now() + GRACE;
+    while !descendants(std::process::id()).is_empty() {
+        if Instant::now() > give_up {
+            return Err(format!("left running ({ended:?}):\n{}", end_all()));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+        reap(case, &mut ended);
+    }
     match ended {
         Some(Ended::Exited(0)) => Ok(()),
         Some(Ended::Exited(code)) => Err(format!("exited with {code}")),
@@ -156,38 +163,28 @@ fn watch(pid: u32) -> Result<(), String> {
     }
 }
 
-/// Reaps the case and all that it left behind; what does not go by itself is a failure.
-fn reap_until_none(case: u32) -> Result<Option<Ended>, String> {
-    let give_up = Instant::now() + GRACE;
-    let mut ended = None;
-    loop {
-        while let Ok(Some((pid, how))) = reap_any() {
-            if pid == case {
-                ended = Some(how);
-            }
+/// Reaps all that has ended; notes how the case did, and says whether that is known.
+fn reap(case: u32, ended: &mut Option<Ended>) -> bool {
+    while let Ok(Some((pid, how))) = reap_any() {
+        if pid == case {
+            *ended = Some(how);
         }
-        let left = descendants(std::process::id());
-        if left.is_empty() {
-            return Ok(ended);
-        }
-        if Instant::now() > give_up {
-            let lines: Vec<String> = left.iter().map(|(pid, _)| describe(*pid)).collect();
-            end_all();
-            return Err(format!("left running ({ended:?}):\n{}", lines.join("\n")));
-        }
-        std::thread::sleep(Duration::from_millis(2));
     }
+    ended.is_some()
 }
 
-/// Ends what a case started: each by its id, as our own descendant.
-fn end_all() {
+/// Ends what a case started, each by its id, as our own descendant; says what each was doing.
+fn end_all() -> String {
+    let mut report = String::new();
     loop {
         let left = descendants(std::process::id());
         if left.is_empty() {
-            return;
+            return report;
         }
         for (pid, _) in left {
             if let Ok(pidfd) = pidfd_open(pid) {
+                report.push_str(&describe(pid));
+                report.push('\n');
                 let _ = send_signal(pidfd.as_fd(), SIGKILL);
             }
         }
