@@ -1,8 +1,11 @@
 //! Mirrors CPython's `_TestProcess`, cases P01 to P06 and P08 of the conformance list, under each start method.
 //!
+//! P05 (start twice, join before start, use after close) does not compile: doc-tests of `Process::start` and
+//! `Child::close`. A start from another process cannot be written, since a `Process` does not travel.
+//!
 //! Left out, and added by the issue "Processes": P03's table of every way to end (abort, stack overflow, each
-//! signal, `panic = "abort"`), P05's start from another process (here a handle cannot get there), P06's `wait()`
-//! over many sentinels (mp-pipe has it), P07 (a daemon may have children here: they go with it), P09 to P11.
+//! signal, `panic = "abort"`), P06's `wait()` over many sentinels (mp-pipe has it), P07 (a daemon may have children
+//! here: they go with it), P09 to P11.
 
 use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};

@@ -109,10 +109,23 @@ where
 
     /// Starts it, and returns once it exists.
     ///
-    /// Python: `Process.start`.
+    /// What Python refuses at run time does not compile (P05): a second start,
+    ///
+    /// ```compile_fail,E0382
+    /// let process = mp_core::Process::new(|| (), ());
+    /// let first = process.start();
+    /// let second = process.start();
+    /// ```
+    /// and a join before the start.
+    ///
+    /// ```compile_fail,E0599
+    /// mp_core::Process::new(|| (), ()).join();
+    /// ```
     ///
     /// # Errors
     /// [`StartError`]: nothing was started, and nothing stays open.
+    ///
+    /// Python: `Process.start`.
     pub fn start(self) -> Result<Child<F::Output>, StartError> {
         let default = get_start_method()?;
         let method = self.settings.method.unwrap_or(default);

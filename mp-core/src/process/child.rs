@@ -312,7 +312,14 @@ impl<R> Child<R> {
         self.record.signal(SIGINT)
     }
 
-    /// Lets go of a process that has ended; one that runs is given back.
+    /// Lets go of a process that has ended; one that runs is given back. Use after a close does not compile:
+    ///
+    /// ```compile_fail,E0382
+    /// # fn closed(child: mp_core::Child<()>) {
+    /// let _ = child.close();
+    /// child.is_alive();
+    /// # }
+    /// ```
     ///
     /// Python: `Process.close`.
     pub fn close(self) -> Result<(), (Self, StillRunning)> {

@@ -14,6 +14,7 @@ pub mod robust;
 pub mod signal;
 pub mod socket;
 pub mod state;
+pub mod stream;
 
 use crate::error::{OsError, OsResult};
 use nix::errno::Errno;

@@ -7,11 +7,9 @@
 
 use super::{named, retried};
 use crate::error::{OsError, OsResult};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
-    socketpair,
-};
-use std::io::{IoSlice, IoSliceMut};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Descriptors that one message can carry: the kernel's `SCM_MAX_FD`.
@@ -81,24 +79,58 @@ pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<R
     receive_flagged(socket, buffer, mode.flags() | MsgFlags::MSG_PEEK)
 }
 
+/// Room for one control message with the most descriptors, aligned for its header.
+#[repr(C, align(8))]
+struct Control([u8; CONTROL]);
+
+// SAFETY: arithmetic only.
+const CONTROL: usize = unsafe { libc::CMSG_SPACE((MOST_FDS * size_of::<RawFd>()) as u32) } as usize;
+
 fn receive_flagged(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -> OsResult<Received> {
-    let mut control = nix::cmsg_space!([RawFd; MOST_FDS]);
-    let mut slices = [IoSliceMut::new(buffer)];
+    let mut control = Control([0; CONTROL]);
+    let mut slice = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: all zeros is a message header that points nowhere.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut slice;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL as _;
     let flags = flags | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = retried("recvmsg", || {
-        recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags).map(|message| {
-            let mut fds = Vec::new();
-            for part in message.cmsgs().into_iter().flatten() {
-                if let ControlMessageOwned::ScmRights(numbers) = part {
-                    // SAFETY: fresh from the kernel, so each is nobody else's.
-                    fds.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
-                }
-            }
-            let cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
-            Received { bytes: message.bytes, fds, cut }
-        })
+    let bytes = retried("recvmsg", || {
+        // SAFETY: the header points at the caller's buffer and at `control`, with their lengths.
+        Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags.bits()) })
     })?;
-    Ok(message)
+    let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    Ok(Received { bytes: bytes as usize, fds: descriptors(&message), cut })
+}
+
+/// The descriptors that came, also when others could not be taken: nix gives none of them then, and they would
+/// stay open.
+#[allow(clippy::unnecessary_cast, reason = "lengths are 32 bits wide in musl's headers")]
+fn descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    // SAFETY: the kernel has filled in the control buffer and its length.
+    let mut part = unsafe { libc::CMSG_FIRSTHDR(message) };
+    // SAFETY: null, or a header in the control buffer.
+    while let Some(header) = unsafe { part.as_ref() } {
+        if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: arithmetic only.
+            let before = unsafe { libc::CMSG_LEN(0) } as usize;
+            // SAFETY: the content follows its header.
+            let numbers = unsafe { libc::CMSG_DATA(part) }.cast::<RawFd>();
+            for at in 0..(header.cmsg_len as usize - before) / size_of::<RawFd>() {
+                // SAFETY: within the content, whose length the kernel gave.
+                let number = unsafe { numbers.add(at) };
+                // SAFETY: as above.
+                let number = unsafe { number.read_unaligned() };
+                // SAFETY: fresh from the kernel, so it is nobody else's.
+                fds.push(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+        // SAFETY: a header in the control buffer, as the kernel has filled it in.
+        part = unsafe { libc::CMSG_NXTHDR(message, part) };
+    }
+    fds
 }
 
 /// Whether an error says that a call would have had to sleep.

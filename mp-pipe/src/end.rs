@@ -1,0 +1,59 @@
+//! One end of a connection in this process: the socket, and whose turn it is in each direction.
+//!
+//! ```text
+//!  bytes:  [ length ][ payload …………………………………………… ]                 one sendmsg; two receives
+//!  typed:  [ length ][ count: u32, big-endian ][ postcard … ]         the same
+//!            └ descriptors beside the length's bytes
+//! ```
+//!
+//! `count` descriptors travel beside the first bytes of the frame, up to 253 beside each: so they have all come
+//! when the length has, and a missing one cannot be waited for. More than 253 need one `sendmsg` for each
+//! further byte of the length.
+//!
+//! # Who may use an end at once
+//! A frame is written under one lock and read under another, so threads take turns by whole frames. A copy of
+//! the end in another process has locks of its own. What helps there is the kernel: Linux queues the 16 KiB (and
+//! more) of one `sendmsg` on a local stream as one piece or not at all.
+//!
+//! # When a process dies
+//! In the middle of sending: the other side has the rest of the frame cut off (`Truncated`), once nobody else
+//! holds this end. In the middle of receiving: what was taken from the socket is gone with it.
+//! # Tried by
+//! tests/connection.rs, tests/handles.rs, tests/processes.rs
+
+use crate::incoming::Incoming;
+use crate::outgoing::Outgoing;
+use mp_core::transfer::Handle;
+use parking_lot::Mutex;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct End {
+    socket: Handle,
+    pub(crate) sending: Mutex<Outgoing>,
+    pub(crate) receiving: Mutex<Incoming>,
+}
+
+impl End {
+    pub(crate) fn new(socket: Handle) -> End {
+        End { socket, sending: Mutex::default(), receiving: Mutex::default() }
+    }
+
+    pub(crate) fn socket(&self) -> &Handle {
+        &self.socket
+    }
+
+    /// Whether a part of a message is kept here that a copy of the end elsewhere would miss. A call under way
+    /// in another thread finishes its message here by itself.
+    pub(crate) fn mid_message(&self) -> bool {
+        let receiving = self.receiving.try_lock().is_some_and(|incoming| !incoming.at_boundary());
+        receiving || self.sending.try_lock().is_some_and(|outgoing| outgoing.is_torn())
+    }
+}
+
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

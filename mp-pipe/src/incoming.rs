@@ -1,0 +1,222 @@
+//! The receiving half of an end: a message step by step, kept here when time runs out in the middle.
+
+use crate::end::End;
+use crate::error::{RecvError, RecvIntoError};
+use crate::frame::{Assembly, Step};
+use crate::scratch;
+use mp_core::error::OsResult;
+use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::sys::socket::{self, Mode, would_block};
+use mp_core::sys::stream;
+use mp_core::word::Deadline;
+use parking_lot::{Mutex, MutexGuard};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// How long a call may sleep.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    Forever,
+    Until(Deadline),
+    Never,
+}
+
+impl Patience {
+    pub(crate) fn of(timeout: Duration) -> Patience {
+        Deadline::after(timeout).map_or(Patience::Forever, Patience::Until)
+    }
+
+    fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+        match self {
+            Patience::Forever => Some(mutex.lock()),
+            Patience::Until(deadline) => mutex.try_lock_for(deadline.remaining()),
+            Patience::Never => mutex.try_lock(),
+        }
+    }
+
+    fn mode(self) -> Mode {
+        match self {
+            Patience::Forever => Mode::Block,
+            Patience::Until(_) | Patience::Never => Mode::Now,
+        }
+    }
+
+    /// Waits for something to read; `false` when it is time to give up.
+    fn wait(self, socket: BorrowedFd<'_>) -> OsResult<bool> {
+        match self {
+            // The socket was made non-blocking by somebody who shares it.
+            Patience::Forever => wait_for(socket, Interest::Read, None),
+            Patience::Until(deadline) => wait_for(socket, Interest::Read, Some(deadline)),
+            Patience::Never => Ok(false),
+        }
+    }
+}
+
+/// What kind of message a receive expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Bytes alone: descriptors that come with them are closed.
+    Bytes,
+    /// A value, with its descriptors.
+    Value,
+}
+
+/// What a receive may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) expect: Expect,
+    pub(crate) limit: usize,
+    pub(crate) patience: Patience,
+}
+
+/// A message that has arrived.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    /// The payload is the first `count` bytes.
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) count: usize,
+    pub(crate) fds: Vec<OwnedFd>,
+    /// More descriptors came than are here, and were closed.
+    pub(crate) dropped_fds: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    frame: Assembly,
+    fds: Vec<OwnedFd>,
+    dropped_fds: bool,
+}
+
+impl Incoming {
+    pub(crate) fn at_boundary(&self) -> bool {
+        self.frame.at_boundary()
+    }
+
+    fn take(&mut self) -> Arrived {
+        let (buffer, count) = self.frame.take();
+        let Incoming { fds, dropped_fds, .. } = std::mem::take(self);
+        Arrived { buffer, count, fds, dropped_fds }
+    }
+}
+
+impl End {
+    pub(crate) fn receive(&self, terms: Terms) -> Result<Arrived, RecvError> {
+        let mut incoming = terms.patience.lock(&self.receiving).ok_or(RecvError::Timeout)?;
+        self.complete(&mut incoming, terms)
+    }
+
+    /// Receives a message into `room`: straight into it, where it fits.
+    pub(crate) fn receive_into(&self, room: &mut [u8], terms: Terms) -> Result<usize, RecvIntoError> {
+        let mut incoming = terms.patience.lock(&self.receiving).ok_or(RecvError::Timeout)?;
+        while incoming.frame.announced().is_none() {
+            self.advance(&mut incoming, terms)?;
+        }
+        let fits = incoming.frame.announced().and_then(|length| usize::try_from(length).ok());
+        match fits.filter(|length| *length <= room.len().min(terms.limit)) {
+            Some(length) if incoming.frame.before_body() => {
+                self.fill(&mut incoming, &mut room[..length], terms.patience)?;
+                incoming.take();
+                Ok(length)
+            }
+            _ => {
+                let Arrived { mut buffer, count, .. } = self.complete(&mut incoming, terms)?;
+                buffer.truncate(count);
+                if count > room.len() {
+                    return Err(RecvIntoError::BufferTooShort { message: buffer, room: room.len() });
+                }
+                room[..count].copy_from_slice(&buffer);
+                Ok(count)
+            }
+        }
+    }
+
+    fn complete(&self, incoming: &mut Incoming, terms: Terms) -> Result<Arrived, RecvError> {
+        while !self.advance(incoming, terms)? {}
+        Ok(incoming.take())
+    }
+
+    /// One step towards a whole message; `true` when it is there.
+    fn advance(&self, incoming: &mut Incoming, terms: Terms) -> Result<bool, RecvError> {
+        let Incoming { frame, fds, dropped_fds } = incoming;
+        let at_boundary = frame.at_boundary();
+        let fresh = || match terms.expect {
+            Expect::Bytes => Vec::new(),
+            Expect::Value => scratch::take(&scratch::DECODING),
+        };
+        let (room, beside) = match (frame.step(terms.limit, fresh)?, terms.expect) {
+            (Step::Whole, _) => return Ok(true),
+            (Step::Head(room) | Step::Body(room), Expect::Bytes) => (room, Beside::Ignored),
+            (Step::Head(room), Expect::Value) => (room, Beside::Taken(fds, dropped_fds)),
+            (Step::Body(room), Expect::Value) => (room, Beside::Noticed(dropped_fds)),
+        };
+        match self.read(room, beside, terms.patience)? {
+            0 if at_boundary => return Err(RecvError::Closed),
+            0 => return Err(RecvError::Truncated),
+            count => frame.filled(count),
+        }
+        Ok(false)
+    }
+
+    /// Fills the room with a payload; if that fails, keeps what came of it.
+    fn fill(&self, incoming: &mut Incoming, room: &mut [u8], patience: Patience) -> Result<(), RecvError> {
+        let mut done = 0;
+        while done < room.len() {
+            let failure = match self.read(&mut room[done..], Beside::Ignored, patience) {
+                Ok(0) => RecvError::Truncated,
+                Ok(count) => {
+                    done += count;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            incoming.frame.begin_body(&room[..done]);
+            return Err(failure);
+        }
+        Ok(())
+    }
+
+    /// Receives what there is, or waits for it; 0 bytes are the end.
+    fn read(&self, room: &mut [u8], mut beside: Beside<'_>, patience: Patience) -> Result<usize, RecvError> {
+        loop {
+            match beside.receive(self.as_fd(), room, patience.mode()) {
+                Err(error) if would_block(&error) => {
+                    if !patience.wait(self.as_fd())? {
+                        return Err(RecvError::Timeout);
+                    }
+                }
+                // The other side closed with messages of ours unread: no less an end.
+                Err(error) if socket::is_gone(&error) => return Ok(0),
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+/// What becomes of descriptors that come beside the bytes.
+enum Beside<'a> {
+    /// The kernel closes them.
+    Ignored,
+    /// The kernel closes them, and that there were some is put here.
+    Noticed(&'a mut bool),
+    /// They are put here; and whether some could not be.
+    Taken(&'a mut Vec<OwnedFd>, &'a mut bool),
+}
+
+impl Beside<'_> {
+    fn receive(&mut self, socket: BorrowedFd<'_>, room: &mut [u8], mode: Mode) -> OsResult<usize> {
+        match self {
+            Beside::Ignored => stream::receive(socket, room, mode),
+            Beside::Noticed(dropped) => {
+                let (bytes, came) = stream::receive_noticing(socket, room, mode)?;
+                **dropped |= came;
+                Ok(bytes)
+            }
+            Beside::Taken(fds, dropped) => {
+                let received = socket::receive(socket, room, mode)?;
+                fds.extend(received.fds);
+                **dropped |= received.cut;
+                Ok(received.bytes)
+            }
+        }
+    }
+}

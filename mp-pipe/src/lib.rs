@@ -1,0 +1,48 @@
+//! Typed and bytes connections between processes, framed as CPython frames them (Python:
+//! `multiprocessing.connection`).
+//!
+//! ```text
+//!  pipe()          Connection<A, B> ◄════════ stream socket ════════► Connection<B, A>
+//!  pipe_simplex()  Receiver<T>      ◄════════ stream socket ═════════ Sender<T>
+//!
+//!  send_bytes      [ length: i32, big-endian ][ bytes …………………………………………………… ]
+//!  send            [ length: i32, big-endian ][ handles: u32 ][ the value, in postcard ]
+//!                    └── the handles' descriptors, by SCM_RIGHTS
+//! ```
+//!
+//! Either end can be sent to another process, also through another connection. The kernel holds what is under
+//! way, so a sender may exit, and a killed one leaves nothing behind but the end of its stream.
+//!
+//! | file            | what                                                              |
+//! |-----------------|-------------------------------------------------------------------|
+//! | `connection.rs` | [`Connection`]: the calls, and how an end travels                 |
+//! | `pipe.rs`       | [`pipe()`], [`pipe_simplex`]                                      |
+//! | `wait.rs`       | [`wait()`]: which of several are ready                            |
+//! | `frame.rs`      | [`frame`]: lengths and partial messages, pure                     |
+//! | `end.rs`        | one end in this process: frames on a socket, and whose turn it is |
+//! | `outgoing.rs`   | its sending half                                                  |
+//! | `incoming.rs`   | its receiving half                                                |
+//! | `scratch.rs`    | the buffers that make a message free of allocations               |
+//! | `error.rs`      | [`SendError`], [`RecvError`], [`RecvIntoError`]                   |
+#![forbid(unsafe_code)]
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod connection;
+mod end;
+mod error;
+pub mod frame;
+mod incoming;
+mod outgoing;
+mod pipe;
+mod scratch;
+mod wait;
+
+pub use connection::{Connection, DEFAULT_LIMIT};
+pub use error::{RecvError, RecvIntoError, SendError};
+pub use frame::FrameError;
+pub use pipe::{NoRecv, NoSend, Receiver, Sender, pipe, pipe_simplex};
+pub use wait::wait;
