@@ -45,6 +45,21 @@ pub(crate) fn run() {
     forkserver::let_go();
 }
 
+static AFTER_FORK: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
+
+/// Has `handler` called in each child that this process starts by `Fork`, before the child's own work.
+///
+/// Python: `multiprocessing.util.register_after_fork`.
+pub fn register_after_fork(handler: fn()) {
+    AFTER_FORK.lock().unwrap_or_else(PoisonError::into_inner).push(handler);
+}
+
+/// In a forked child, once it is itself.
+pub(crate) fn run_after_fork() {
+    let handlers = AFTER_FORK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    handlers.into_iter().for_each(|handler| handler());
+}
+
 /// In a forked child: the parent's handlers are not ours. Forgotten rather than dropped, since dropping what
 /// they captured could do the parent's work.
 pub(crate) fn after_fork() {

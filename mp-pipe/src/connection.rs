@@ -3,9 +3,9 @@
 use crate::end::End;
 use crate::error::{RecvError, RecvIntoError, SendError};
 use crate::incoming::{Arrived, Expect, Patience, Terms};
-use crate::scratch;
 use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::transfer::scratch;
 use mp_core::transfer::{Handle, pack_onto, unpack};
 use mp_core::word::Deadline;
 use serde::de::{DeserializeOwned, Error as _};

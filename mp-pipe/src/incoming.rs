@@ -3,11 +3,11 @@
 use crate::end::End;
 use crate::error::{RecvError, RecvIntoError};
 use crate::frame::{Assembly, Step};
-use crate::scratch;
 use mp_core::error::OsResult;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::socket::{self, Mode, would_block};
 use mp_core::sys::stream;
+use mp_core::transfer::scratch;
 use mp_core::word::Deadline;
 use parking_lot::{Mutex, MutexGuard};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -22,7 +22,6 @@
 //! | `end.rs`        | one end in this process: frames on a socket, and whose turn it is |
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
-//! | `scratch.rs`    | the buffers that make a message free of allocations               |
 //! | `error.rs`      | [`SendError`], [`RecvError`], [`RecvIntoError`]                   |
 #![forbid(unsafe_code)]
 
@@ -38,7 +37,6 @@ pub mod frame;
 mod incoming;
 mod outgoing;
 mod pipe;
-mod scratch;
 mod wait;
 
 pub use connection::{Connection, DEFAULT_LIMIT};

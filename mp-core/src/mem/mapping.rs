@@ -180,6 +180,12 @@ impl Mapping {
         Ok(())
     }
 
+    /// Bytes of the memory in front of the payload: what lies at `n` of the payload lies at this plus `n` of the
+    /// pages.
+    pub const fn header_bytes() -> usize {
+        HEADER
+    }
+
     /// Bytes in the payload, rounded up to what the pages hold.
     pub fn payload_bytes(&self) -> usize {
         self.pages().bytes() - HEADER

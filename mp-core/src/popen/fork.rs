@@ -61,6 +61,7 @@ pub(super) fn after_fork() {
     forkserver::after_fork();
     finalize::after_fork();
     current::after_fork();
+    finalize::run_after_fork();
 }
 
 /// Ends a child that would unwind into its parent's frames.

@@ -17,6 +17,7 @@ mod func;
 mod handle;
 mod message;
 mod parcel;
+pub mod scratch;
 
 pub use func::{CallError, Code, CodeError, Target};
 pub use handle::{Handle, attach};

@@ -20,6 +20,7 @@
 mod deadline;
 
 pub use deadline::Deadline;
+use std::sync::atomic::AtomicU64;
 pub use std::sync::atomic::Ordering;
 
 /// Why [`Word::wait`] came back.
@@ -68,6 +69,17 @@ pub trait Long: Sync {
     fn load(&self, order: Ordering) -> u64;
     /// Writes the value.
     fn store(&self, value: u64, order: Ordering);
+}
+
+impl Long for AtomicU64 {
+    #[inline]
+    fn load(&self, order: Ordering) -> u64 {
+        self.load(order)
+    }
+    #[inline]
+    fn store(&self, value: u64, order: Ordering) {
+        self.store(value, order);
+    }
 }
 
 /// A word that the kernel can find when its owner dies: the heart of a lock that survives its holder.

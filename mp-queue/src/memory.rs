@@ -1,0 +1,171 @@
+//! The ring's memory in this process: a sparse memfd, mapped at its ceiling, and its packet sockets.
+
+use crate::ring::layout::{Layout, SEGMENTS};
+use crate::ring::{Memory, NotTaken, segment_bytes, segment_offset, segments_within};
+use mp_core::error::{MemError, OsError};
+use mp_core::mem::{Bytes, Kind, Mapping, Place};
+use mp_core::sys::memory::{PAGE, available_memory, whole_pages};
+use mp_core::sys::robust::RobustWord;
+use mp_core::sys::socket::{self, Mode};
+use mp_core::transfer::Handle;
+use mp_core::word::{Ordering, Word};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+type Shared = Layout<RobustWord, AtomicU64>;
+
+/// A segment's pages are taken in steps of at most this much.
+const STEP: usize = 16 << 20;
+
+/// The shared memory of one queue, as this process sees it.
+#[derive(Debug)]
+pub(crate) struct RingMemory {
+    mapping: Arc<Mapping>,
+    layout: Place<Shared>,
+    bytes: Bytes,
+    segments: usize,
+}
+
+/// Where the segments begin: on a page, so that each can be given back whole.
+fn first_segment() -> usize {
+    let header = Mapping::header_bytes();
+    whole_pages(size_of::<Shared>() + header) - header
+}
+
+impl RingMemory {
+    /// Makes the memory of a queue for at most `items` items (0: no limit) under a ceiling of bytes.
+    pub(crate) fn create(kind: Kind, items: u32, ceiling: usize) -> Result<RingMemory, MemError> {
+        let segments = segments_within(ceiling);
+        let payload = first_segment() + segment_offset(segments);
+        let reserved = first_segment() + segment_bytes(0);
+        let memory =
+            RingMemory::over(Mapping::create_sparse("mp-queue", kind, payload, reserved)?, segments)?;
+        // ORDERING: Relaxed: nobody else has it yet.
+        memory.layout.limits.items.store(items, Ordering::Relaxed);
+        memory.layout.limits.segments.store(segments as u32, Ordering::Relaxed);
+        Ok(memory)
+    }
+
+    /// The memory of a queue that another process made.
+    pub(crate) fn attach(mapping: Arc<Mapping>) -> Result<RingMemory, MemError> {
+        let layout = Place::<Shared>::at(Arc::clone(&mapping), 0)?;
+        // ORDERING: Relaxed: written once, before it was shared; checked against the size when the bytes are
+        // asked for.
+        let segments = layout.limits.segments.load(Ordering::Relaxed) as usize;
+        if segments == 0 || segments > SEGMENTS {
+            return Err(MemError::NotOurs("it names an impossible number of segments"));
+        }
+        RingMemory::over(mapping, segments)
+    }
+
+    fn over(mapping: Arc<Mapping>, segments: usize) -> Result<RingMemory, MemError> {
+        let layout = Place::at(Arc::clone(&mapping), 0)?;
+        let bytes = Bytes::at(Arc::clone(&mapping), first_segment(), segment_offset(segments))?;
+        Ok(RingMemory { mapping, layout, bytes, segments })
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// The most items; 0: no limit.
+    pub(crate) fn most_items(&self) -> u32 {
+        // ORDERING: Relaxed: written once, before it was shared.
+        self.layout.limits.items.load(Ordering::Relaxed)
+    }
+}
+
+/// What a queue may grow to: the eighth part of what is available, and at most 1 GiB.
+pub(crate) fn default_ceiling() -> usize {
+    (available_memory() / 8).min(1 << 30) as usize
+}
+
+impl Memory for RingMemory {
+    type Owned = RobustWord;
+    type Long = AtomicU64;
+
+    #[inline]
+    fn layout(&self) -> &Shared {
+        &self.layout
+    }
+
+    #[inline]
+    fn segments(&self) -> usize {
+        self.segments
+    }
+
+    #[inline]
+    fn write(&self, segment: usize, offset: usize, bytes: &[u8]) {
+        self.bytes.write(segment_offset(segment) + offset, bytes);
+    }
+
+    #[inline]
+    fn read(&self, segment: usize, offset: usize, len: usize, into: &mut Vec<u8>) {
+        self.bytes.read_onto(segment_offset(segment) + offset, len, into);
+    }
+
+    fn reserve(&self, segment: usize) -> bool {
+        let (start, end) = (segment_offset(segment), segment_offset(segment + 1));
+        let steps = (start..end).step_by(STEP);
+        let reserved =
+            steps.clone().all(|at| self.mapping.reserve(first_segment() + at, STEP.min(end - at)).is_ok());
+        if !reserved {
+            self.release(segment);
+        }
+        reserved
+    }
+
+    fn release(&self, segment: usize) {
+        debug_assert_eq!((first_segment() + Mapping::header_bytes()) % PAGE, 0);
+        // What is not given back stays, and is used again when the queue grows.
+        let _ = self.mapping.punch(first_segment() + segment_offset(segment), segment_bytes(segment));
+    }
+}
+
+/// The socket beside the ring: one packet for each item that carries descriptors, `[number]` and the descriptors.
+#[derive(Debug, Clone)]
+pub(crate) struct Packets {
+    pub(crate) send: Handle,
+    pub(crate) receive: Handle,
+}
+
+impl Packets {
+    pub(crate) fn new() -> Result<Packets, OsError> {
+        let (send, receive) = socket::packet_pair()?;
+        Ok(Packets { send: Handle::new(send), receive: Handle::new(receive) })
+    }
+
+    /// Sends a packet; `Ok(false)`: the socket is full.
+    pub(crate) fn send(&self, number: u64, handles: &[Handle]) -> Result<bool, OsError> {
+        let fds: Vec<BorrowedFd<'_>> = handles.iter().map(Handle::as_fd).collect();
+        match socket::send(self.send.as_fd(), &[&number.to_le_bytes()], &fds, Mode::Now) {
+            Ok(_) => Ok(true),
+            Err(error) if socket::would_block(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Copies of the descriptors of packet `number`, which is left where it is. Older packets, of putters or
+    /// getters who died, are dropped on the way.
+    pub(crate) fn peek(&self, number: u64) -> Result<Vec<Handle>, NotTaken> {
+        let mut buffer = [0; 8];
+        loop {
+            let packet =
+                socket::peek(self.receive.as_fd(), &mut buffer, Mode::Now).map_err(|_| NotTaken::Corrupt)?;
+            if packet.bytes != buffer.len() || packet.cut {
+                return Err(NotTaken::Corrupt);
+            }
+            match u64::from_le_bytes(buffer) {
+                found if found < number => self.consume(),
+                found if found == number => return Ok(packet.fds.into_iter().map(Handle::new).collect()),
+                _ => return Err(NotTaken::Corrupt),
+            }
+        }
+    }
+
+    /// Takes the first packet away.
+    pub(crate) fn consume(&self) {
+        let _ = socket::receive(self.receive.as_fd(), &mut [0; 8], Mode::Now);
+    }
+}

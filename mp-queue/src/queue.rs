@@ -1,0 +1,396 @@
+//! Queue: many producers, many consumers, any value that serde can carry.
+
+use crate::error::{GetError, NewQueueError, PutError, PutRefusal};
+use crate::memory::{Packets, RingMemory, default_ceiling};
+use crate::ring::layout::Layout;
+use crate::ring::{NotTaken, Packet, Refused, Ring};
+use crate::{MOST_HANDLES, Producer};
+use mp_core::CodecError;
+use mp_core::mem::Kind;
+use mp_core::sys::fd::pipe;
+use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::transfer::{Handle, attach, pack_onto, scratch, unpack};
+use mp_core::word::Deadline;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::marker::PhantomData;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A queue between processes. Clones, and copies that travelled to other processes, are handles of one queue.
+///
+/// [`put`](Queue::put) serialises in the caller, copies into shared memory and returns when that is done: no
+/// thread works behind it, a process may exit right after, and its starter may join it before anybody has got the
+/// item. An unbounded queue grows, up to a ceiling of bytes, and gives the memory back when it is drained.
+///
+/// ```
+/// let queue = mp_queue::Queue::new()?;
+/// queue.put("hello".to_owned())?;
+/// assert_eq!(queue.get()?, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python: `multiprocessing.Queue`.
+pub struct Queue<T> {
+    shared: Arc<Shared>,
+    items: PhantomData<fn(T) -> T>,
+}
+
+struct Shared {
+    ring: Ring<RingMemory>,
+    packets: Packets,
+    /// Ends when all counted producers are gone, in whatever way.
+    producers: Option<Handle>,
+    /// [`Queue::close`] was called in this process.
+    closed: AtomicBool,
+}
+
+/// How a queue is made, where the defaults do not fit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueueBuilder {
+    items: Option<u32>,
+    bytes: Option<usize>,
+}
+
+impl QueueBuilder {
+    /// At most this many items: a put into a full queue waits. Python: `Queue(maxsize)`.
+    pub fn max_items(mut self, items: u32) -> Self {
+        self.items = Some(items);
+        self
+    }
+
+    /// At most about this many bytes of shared memory, at least 256 KiB. Default: the eighth part of the available
+    /// memory, at most 1 GiB.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
+    /// Makes the queue.
+    pub fn build<T>(self) -> Result<Queue<T>, NewQueueError> {
+        self.build_with(None)
+    }
+
+    fn build_with<T>(self, producers: Option<Handle>) -> Result<Queue<T>, NewQueueError> {
+        if self.items == Some(0) {
+            return Err(NewQueueError::NoItems);
+        }
+        let ceiling = self.bytes.unwrap_or_else(default_ceiling);
+        let memory = RingMemory::create(kind::<T>(), self.items.unwrap_or(0), ceiling)?;
+        Ok(Queue::over(Shared {
+            ring: Ring(memory),
+            packets: Packets::new()?,
+            producers,
+            closed: AtomicBool::new(false),
+        }))
+    }
+
+    /// Makes the queue with its first counted producer: see [`Queue::counted`].
+    pub fn build_counted<T>(self) -> Result<(Producer<T>, Queue<T>), NewQueueError> {
+        let (alive, held) = pipe()?;
+        let queue = self.build_with(Some(Handle::new(alive)))?;
+        Ok((Producer::new(queue.clone(), Handle::new(held)), queue))
+    }
+}
+
+fn kind<T>() -> Kind {
+    Kind::of_items::<Layout<mp_core::sys::robust::RobustWord, std::sync::atomic::AtomicU64>, T>()
+}
+
+impl<T> Queue<T> {
+    /// An unbounded queue. Python: `Queue()`.
+    pub fn new() -> Result<Queue<T>, NewQueueError> {
+        Queue::<T>::builder().build()
+    }
+
+    /// A queue of at most `items` items. Python: `Queue(maxsize)`.
+    pub fn bounded(items: u32) -> Result<Queue<T>, NewQueueError> {
+        Queue::<T>::builder().max_items(items).build()
+    }
+
+    /// An unbounded queue that counts its producers: when the [`Producer`] and all its copies are gone, by drop,
+    /// exit or kill, and the queue is drained, [`get`](Queue::get) says [`GetError::Closed`]. That is the end of
+    /// the stream; [`empty`](Queue::empty) is not.
+    ///
+    /// Under the start method `Fork` a child keeps copies of all that its parent has open: start consumers before
+    /// there is a producer, or give the parent's producer away first.
+    pub fn counted() -> Result<(Producer<T>, Queue<T>), NewQueueError> {
+        Queue::<T>::builder().build_counted()
+    }
+
+    /// For limits of one's own.
+    pub fn builder() -> QueueBuilder {
+        QueueBuilder::default()
+    }
+
+    fn over(shared: Shared) -> Queue<T> {
+        Queue { shared: Arc::new(shared), items: PhantomData }
+    }
+
+    /// Items that were put and not got, at some moment during the call. `qsize`, [`empty`](Queue::empty) and
+    /// [`full`](Queue::full) come from one count.
+    ///
+    /// Python: `Queue.qsize`.
+    #[doc(alias = "len")]
+    pub fn qsize(&self) -> usize {
+        self.shared.ring.items()
+    }
+
+    /// Whether there was no item at some moment during the call. It does not mean that none will come: see
+    /// [`counted`](Queue::counted).
+    ///
+    /// Python: `Queue.empty`.
+    #[doc(alias = "is_empty")]
+    pub fn empty(&self) -> bool {
+        self.qsize() == 0
+    }
+
+    /// Whether it held as many items as it may. An unbounded queue is never full in this sense.
+    ///
+    /// Python: `Queue.full`.
+    #[doc(alias = "is_full")]
+    pub fn full(&self) -> bool {
+        let most = self.shared.ring.0.most_items() as usize;
+        most != 0 && self.qsize() >= most
+    }
+
+    /// This process puts and gets no more: every call on this handle and its clones here says `Closed`. A second
+    /// close is fine; other processes go on.
+    ///
+    /// Python: `Queue.close`.
+    pub fn close(&self) {
+        // ORDERING: Relaxed: a flag that only rises.
+        self.shared.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody puts any more, in any process: puts say `Closed`, and so do gets once what is there is drained.
+    /// Everybody who waits learns of it.
+    ///
+    /// Python: `queue.Queue.shutdown`.
+    pub fn shutdown(&self) {
+        self.shared.ring.shut();
+    }
+
+    fn is_closed(&self) -> bool {
+        // ORDERING: Relaxed: a flag that only rises.
+        self.shared.closed.load(Ordering::Relaxed)
+    }
+
+    /// Has everybody who waits look again: a producer is gone.
+    pub(crate) fn wake_everybody(&self) {
+        self.shared.ring.wake_everybody();
+    }
+}
+
+impl Shared {
+    /// Whether nothing more can be put.
+    fn has_ended(&self) -> bool {
+        let gone = |end: &Handle| wait_for(end.as_fd(), Interest::Hangup, Deadline::after(Duration::ZERO));
+        self.ring.is_shut() || self.producers.as_ref().is_some_and(|end| gone(end).unwrap_or(false))
+    }
+
+    fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
+        let mut failed = None;
+        let mut send = |number| match self.packets.send(number, handles) {
+            Ok(true) => Packet::Sent,
+            Ok(false) => Packet::Full,
+            Err(error) => {
+                failed = Some(error);
+                Packet::Failed
+            }
+        };
+        let mut attempt = |until| {
+            let send: Option<&mut dyn FnMut(u64) -> Packet> =
+                if handles.is_empty() { None } else { Some(&mut send) };
+            self.ring.put(bytes, until, send)
+        };
+        let result = match wait {
+            Wait::Not => attempt(Deadline::after(LOCK)),
+            Wait::Until(until) => self.ring.until_room(until, || attempt(until)),
+        };
+        result.map_err(|refused| match refused {
+            Refused::Full => PutRefusal::Full,
+            Refused::Closed => PutRefusal::Closed,
+            Refused::TooLarge => PutRefusal::TooLarge { bytes: bytes.len() },
+            Refused::NoMemory => PutRefusal::NoMemory,
+            Refused::Unsent => failed.take().map_or(PutRefusal::Corrupt, PutRefusal::Os),
+            Refused::Corrupt => PutRefusal::Corrupt,
+        })?;
+        self.ring.wake_getter();
+        Ok(())
+    }
+
+    /// Takes one item's bytes and handles.
+    fn get(&self, into: &mut Vec<u8>, wait: Wait) -> Result<Vec<Handle>, GetError> {
+        let mut attempt = |until| {
+            // Asked before the look: what was put before the end is still to be taken.
+            let ended = self.ring.looks_empty() && self.has_ended();
+            let receive = |number| self.packets.peek(number);
+            match self.ring.take(into, until, receive, || self.packets.consume()) {
+                Err(NotTaken::Empty) if ended => Err(NotTaken::Ended),
+                other => other,
+            }
+        };
+        let taken = match wait {
+            Wait::Not => attempt(Deadline::after(LOCK)),
+            Wait::Until(until) => self.ring.until_item(until, || attempt(until)),
+        };
+        let handles = taken.map_err(|why| match why {
+            NotTaken::Empty => GetError::Empty,
+            NotTaken::Ended => GetError::Closed,
+            NotTaken::Corrupt => GetError::Corrupt,
+        })?;
+        self.ring.wake_putter();
+        if !self.ring.looks_empty() {
+            // One wake may have stood for several items.
+            self.ring.wake_getter();
+        }
+        Ok(handles.unwrap_or_default())
+    }
+}
+
+/// How long a call may wait for the other side.
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    Not,
+    Until(Option<Deadline>),
+}
+
+/// A call that does not wait for the other side still waits for its own side's lock, which is held for one copy;
+/// but not for long, since its holder may be stopped.
+const LOCK: Duration = Duration::from_millis(50);
+
+impl<T: Serialize> Queue<T> {
+    /// Puts a value; waits while a bounded queue is full, or an unbounded one is at its ceiling. When it returns,
+    /// the item is in the queue, whatever becomes of this process.
+    ///
+    /// Python: `Queue.put`.
+    ///
+    /// # Errors
+    /// [`PutError`] gives the value back.
+    #[doc(alias = "send")]
+    pub fn put(&self, value: T) -> Result<(), PutError<T>> {
+        self.put_within(value, Wait::Until(None))
+    }
+
+    /// Puts a value if there is room now. Python: `Queue.put_nowait`.
+    #[doc(alias = "put_nowait")]
+    pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
+        self.put_within(value, Wait::Not)
+    }
+
+    /// Puts a value; waits at most `timeout` for room. Python: `Queue.put(timeout=...)`.
+    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
+        self.put_within(value, Wait::Until(Deadline::after(timeout)))
+    }
+
+    fn put_within(&self, value: T, wait: Wait) -> Result<(), PutError<T>> {
+        if self.is_closed() {
+            return Err(PutError { value, reason: PutRefusal::Closed });
+        }
+        let mut buffer = scratch::take(&scratch::ENCODING);
+        buffer.clear();
+        let result = pack_onto(&value, &mut buffer).map_err(PutRefusal::from).and_then(|handles| {
+            if handles.len() > MOST_HANDLES {
+                return Err(PutRefusal::TooManyHandles { count: handles.len() });
+            }
+            self.shared.put(&buffer, &handles, wait)
+        });
+        scratch::give_back(&scratch::ENCODING, buffer);
+        result.map_err(|reason| PutError { value, reason })
+    }
+}
+
+impl<T: DeserializeOwned> Queue<T> {
+    /// Gets the first item; waits for it.
+    ///
+    /// Python: `Queue.get`.
+    ///
+    /// # Errors
+    /// [`GetError::Closed`] when there is none and none will come; [`GetError::Decode`] for an item that is no
+    /// `T`, which is gone then: the next get gives the next one.
+    #[doc(alias = "recv")]
+    pub fn get(&self) -> Result<T, GetError> {
+        self.get_within(Wait::Until(None))
+    }
+
+    /// Gets the first item if there is one now. Python: `Queue.get_nowait`.
+    #[doc(alias = "get_nowait")]
+    pub fn try_get(&self) -> Result<T, GetError> {
+        self.get_within(Wait::Not)
+    }
+
+    /// Gets the first item; waits for it at most `timeout`, then [`GetError::Empty`].
+    /// Python: `Queue.get(timeout=...)`.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        self.get_within(Wait::Until(Deadline::after(timeout)))
+    }
+
+    fn get_within(&self, wait: Wait) -> Result<T, GetError> {
+        if self.is_closed() {
+            return Err(GetError::Closed);
+        }
+        let mut buffer = scratch::take(&scratch::DECODING);
+        buffer.clear();
+        let result = self.shared.get(&mut buffer, wait);
+        let value =
+            result.and_then(|handles| unpack(&buffer, handles).map_err(|error: CodecError| error.into()));
+        scratch::give_back(&scratch::DECODING, buffer);
+        value
+    }
+
+    /// The items as they come, until the queue is closed; an item that cannot be decoded is an `Err` and not the
+    /// end.
+    pub fn iter(&self) -> impl Iterator<Item = Result<T, GetError>> {
+        std::iter::from_fn(|| match self.get() {
+            Err(GetError::Closed) => None,
+            other => Some(other),
+        })
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Queue { shared: Arc::clone(&self.shared), items: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = std::any::type_name::<T>();
+        write!(f, "Queue<{name}>({} items)", self.qsize())
+    }
+}
+
+/// Within a transfer only.
+impl<T> Serialize for Queue<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Shared { ring, packets, producers, .. } = &*self.shared;
+        (ring.0.mapping(), &packets.send, &packets.receive, producers).serialize(serializer)
+    }
+}
+
+/// The mapping of a queue of `T`, read with its type checked.
+struct MappingOf<T>(RingMemory, PhantomData<fn(T) -> T>);
+
+impl<'de, T> Deserialize<'de> for MappingOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mapping = attach(deserializer, kind::<T>(), std::any::type_name::<Queue<T>>())?;
+        Ok(MappingOf(RingMemory::attach(mapping).map_err(D::Error::custom)?, PhantomData))
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Queue<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (memory, send, receive, producers) =
+            <(MappingOf<T>, Handle, Handle, Option<Handle>)>::deserialize(deserializer)?;
+        Ok(Queue::over(Shared {
+            ring: Ring(memory.0),
+            packets: Packets { send, receive },
+            producers,
+            closed: AtomicBool::new(false),
+        }))
+    }
+}

@@ -1,0 +1,488 @@
+//! Mirrors CPython's `_TestQueue`: P12 to P16; and what its queue does not survive.
+//!
+//! Left out, and added by the issue "Queues": `SimpleQueue` (P17), `JoinableQueue`, the fixed-size form, batches,
+//! `wait()` on a queue, the kill sweep, 10,000 kills, memory given back as seen by PSS, and the ring in loom.
+
+use mp_core::sys::fd::pipe;
+use mp_core::transfer::Handle;
+use mp_core::{Child, CodecError, JoinError, Process};
+use mp_queue::{GetError, Producer, PutRefusal, Queue};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+mp_testing::cases! {
+    plain: [
+        sizes_follow_puts_and_gets,
+        an_empty_queue_says_so_after_the_timeout,
+        closed_means_closed,
+        messages_of_every_size_around_the_segments,
+        a_backlog_grows_and_drains,
+        what_can_never_fit_is_refused_at_once,
+        a_ceiling_is_full_and_not_out_of_memory,
+        threads_put_and_get_everything_once,
+        a_value_that_cannot_be_serialised_comes_back,
+        undecodable_items_do_not_end_the_stream,
+        handles_travel_in_items,
+        more_handles_than_fit_are_refused,
+        a_shut_queue_is_drained_and_then_closed,
+        another_item_type_is_refused,
+        stale_packets_of_a_killed_putter_match_nothing,
+    ],
+    every_method: [
+        a_bounded_queue_is_full_and_empty_again,
+        a_child_puts_in_order,
+        four_and_four_lose_nothing,
+        a_child_is_joined_before_its_item_is_got,
+        killed_idle_getters_harm_nobody,
+        killed_putters_leave_whole_items,
+        killed_getters_take_one_item_at_most,
+        the_last_producer_ends_the_stream,
+        a_killed_producer_ends_the_stream,
+        queues_travel_in_queues,
+    ]
+}
+
+fn take_six(queue: Queue<u32>) -> Vec<u32> {
+    (0..6).map(|_| queue.get().unwrap()).collect()
+}
+
+/// P12
+fn a_bounded_queue_is_full_and_empty_again() {
+    let queue = Queue::bounded(6).unwrap();
+    assert!(queue.empty() && !queue.full());
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    queue.put_timeout(3, Duration::from_secs(100)).unwrap();
+    queue.put_timeout(4, Duration::ZERO).unwrap();
+    queue.try_put(5).unwrap();
+    queue.try_put(6).unwrap();
+    assert!(queue.full() && !queue.empty());
+    let refused = queue.try_put(7).unwrap_err();
+    assert!(matches!(refused.reason, PutRefusal::Full));
+    assert_eq!(refused.value, 7);
+    let (began, timeout) = (Instant::now(), Duration::from_millis(80));
+    assert!(matches!(queue.put_timeout(7, timeout).unwrap_err().reason, PutRefusal::Full));
+    assert!(began.elapsed() >= timeout);
+    let child = Process::new(take_six, (queue.clone(),)).start().unwrap();
+    assert_eq!(child.join().unwrap(), [1, 2, 3, 4, 5, 6]);
+    assert!(queue.empty() && !queue.full());
+}
+
+fn put_five(queue: Queue<u32>) {
+    (1..=5).for_each(|number| queue.put(number).unwrap());
+}
+
+/// P13
+fn a_child_puts_in_order() {
+    let queue = Queue::new().unwrap();
+    let child = Process::new(put_five, (queue.clone(),)).start().unwrap();
+    assert_eq!(queue.get().unwrap(), 1);
+    child.join().unwrap();
+    assert_eq!(queue.try_get().unwrap(), 2);
+    assert_eq!(queue.get_timeout(Duration::from_secs(100)).unwrap(), 3);
+    assert_eq!(queue.get_timeout(Duration::ZERO).unwrap(), 4);
+    assert_eq!(queue.get().unwrap(), 5);
+    assert!(matches!(queue.try_get(), Err(GetError::Empty)));
+    assert!(matches!(queue.get_timeout(Duration::from_millis(30)), Err(GetError::Empty)));
+}
+
+/// P14
+fn sizes_follow_puts_and_gets() {
+    let queue = Queue::new().unwrap();
+    assert_eq!(queue.qsize(), 0);
+    for (put, size) in [(true, 1), (true, 2), (false, 1), (false, 0)] {
+        if put {
+            queue.put(1).unwrap()
+        } else {
+            assert_eq!(queue.get().unwrap(), 1)
+        };
+        assert_eq!(queue.qsize(), size);
+    }
+    // An unbounded queue is never full.
+    assert!(!queue.full());
+}
+
+/// P15
+fn an_empty_queue_says_so_after_the_timeout() {
+    let (queue, began) = (Queue::<u8>::new().unwrap(), Instant::now());
+    let timeout = Duration::from_millis(200);
+    assert!(matches!(queue.get_timeout(timeout), Err(GetError::Empty)));
+    assert!(began.elapsed() >= timeout);
+}
+
+/// P16
+fn closed_means_closed() {
+    let queue = Queue::new().unwrap();
+    queue.put(1).unwrap();
+    queue.close();
+    queue.close();
+    assert!(matches!(queue.put(2).unwrap_err().reason, PutRefusal::Closed));
+    assert!(matches!(queue.get(), Err(GetError::Closed)));
+    assert!(matches!(queue.clone().try_get(), Err(GetError::Closed)));
+}
+
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at * 31 + length) as u8).collect()
+}
+
+fn messages_of_every_size_around_the_segments() {
+    let queue = Queue::new().unwrap();
+    for round in 0..3 {
+        for segment in [256 << 10, 512 << 10, 1 << 20, 4 << 20] {
+            for around in [-40_i64, -25, -24, -17, -16, -8, -1, 0, 1, 8] {
+                let item = bytes((segment + around + round) as usize);
+                queue.put(item.clone()).unwrap();
+                assert_eq!(queue.get().unwrap(), item);
+            }
+        }
+        for length in 0..200 {
+            queue.put(bytes(length)).unwrap();
+            assert_eq!(queue.get().unwrap(), bytes(length));
+        }
+    }
+}
+
+fn a_backlog_grows_and_drains() {
+    let queue = Queue::new().unwrap();
+    // More than once, so that large segments are left and come into use again.
+    for _ in 0..3 {
+        for number in 0..60_000_u64 {
+            queue.put((number, bytes((number % 300) as usize))).unwrap();
+        }
+        assert_eq!(queue.qsize(), 60_000);
+        for number in 0..60_000_u64 {
+            assert_eq!(queue.get().unwrap(), (number, bytes((number % 300) as usize)));
+        }
+        assert!(queue.empty());
+    }
+}
+
+fn what_can_never_fit_is_refused_at_once() {
+    let queue = Queue::<Vec<u8>>::builder().max_bytes(1 << 20).build().unwrap();
+    let refused = queue.put(bytes(2 << 20)).unwrap_err();
+    assert!(matches!(refused.reason, PutRefusal::TooLarge { .. }), "{refused}");
+    assert_eq!(refused.value.len(), 2 << 20);
+    queue.put(bytes(1000)).unwrap();
+    assert_eq!(queue.get().unwrap(), bytes(1000));
+}
+
+fn a_ceiling_is_full_and_not_out_of_memory() {
+    let queue = Queue::<Vec<u8>>::builder().max_bytes(1 << 20).build().unwrap();
+    let mut put = 0;
+    let refused = loop {
+        match queue.try_put(bytes(1000)) {
+            Ok(()) => put += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused.reason, PutRefusal::Full), "{refused}");
+    assert!(put > 500, "{put}");
+    for _ in 0..put {
+        assert_eq!(queue.get().unwrap(), bytes(1000));
+    }
+}
+
+fn threads_put_and_get_everything_once() {
+    let queue = Queue::bounded(7).unwrap();
+    let mut got: Vec<u32> = std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let queue = queue.clone();
+            scope.spawn(move || (0..2_000).for_each(|number| queue.put(thread * 2_000 + number).unwrap()));
+        }
+        let get = || (0..2_000).map(|_| queue.get().unwrap()).collect::<Vec<u32>>();
+        let getters: Vec<_> = (0..4).map(|_| scope.spawn(get)).collect();
+        getters.into_iter().flat_map(|getter| getter.join().unwrap()).collect()
+    });
+    got.sort_unstable();
+    assert_eq!(got, (0..8_000).collect::<Vec<u32>>());
+}
+
+#[derive(Debug)]
+struct Unwilling;
+
+impl Serialize for Unwilling {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("unwilling"))
+    }
+}
+
+fn a_value_that_cannot_be_serialised_comes_back() {
+    let queue = Queue::<Unwilling>::new().unwrap();
+    let refused = queue.put(Unwilling).unwrap_err();
+    assert!(matches!(refused.reason, PutRefusal::Serialize(CodecError::Serialize { .. })));
+    assert!(queue.empty());
+}
+
+/// Says it is a number and is none, once it is read back.
+#[derive(Serialize, Debug, PartialEq)]
+struct Picky(u8);
+
+impl<'de> Deserialize<'de> for Picky {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u8::deserialize(deserializer)?;
+        if number == 13 { Err(serde::de::Error::custom("not that one")) } else { Ok(Picky(number)) }
+    }
+}
+
+fn undecodable_items_do_not_end_the_stream() {
+    let queue = Queue::new().unwrap();
+    (12..=14).for_each(|number| queue.put(Picky(number)).unwrap());
+    assert_eq!(queue.get().unwrap(), Picky(12));
+    assert!(matches!(queue.get(), Err(GetError::Decode(_))));
+    assert_eq!(queue.get().unwrap(), Picky(14));
+}
+
+fn handles_travel_in_items() {
+    let queue = Queue::<(u32, Option<Handle>)>::new().unwrap();
+    for number in 0..300 {
+        let (read, write) = pipe().unwrap();
+        queue.put((number, Some(Handle::new(write)))).unwrap();
+        queue.put((number + 1, None)).unwrap();
+        let (back, handle) = queue.get().unwrap();
+        assert_eq!((back, queue.get().unwrap().0), (number, number + 1));
+        File::from(handle.unwrap().into_fd().unwrap()).write_all(b"there").unwrap();
+        let mut text = String::new();
+        File::from(read).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "there");
+    }
+}
+
+fn more_handles_than_fit_are_refused() {
+    let queue = Queue::<Vec<Handle>>::new().unwrap();
+    let handles = |count| (0..count).map(|_| Handle::new(pipe().unwrap().0)).collect::<Vec<_>>();
+    queue.put(handles(mp_queue::MOST_HANDLES)).unwrap();
+    assert_eq!(queue.get().unwrap().len(), mp_queue::MOST_HANDLES);
+    let refused = queue.put(handles(mp_queue::MOST_HANDLES + 1)).unwrap_err();
+    assert!(matches!(refused.reason, PutRefusal::TooManyHandles { count: 251 }), "{refused}");
+}
+
+fn a_shut_queue_is_drained_and_then_closed() {
+    let queue = Queue::new().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| queue.iter().collect::<Result<Vec<u8>, _>>().unwrap());
+        queue.put(1).unwrap();
+        queue.put(2).unwrap();
+        queue.shutdown();
+        assert_eq!(waiting.join().unwrap(), [1, 2]);
+    });
+    assert!(matches!(queue.put(3).unwrap_err().reason, PutRefusal::Closed));
+}
+
+fn another_item_type_is_refused() {
+    let message = mp_core::transfer::pack(&Queue::<u32>::new().unwrap()).unwrap();
+    assert!(mp_core::transfer::unpack::<Queue<[u8; 4]>>(&message.bytes, message.handles.clone()).is_err());
+    assert!(mp_core::transfer::unpack::<Queue<u32>>(&message.bytes, message.handles).is_ok());
+}
+
+fn put_handles_for_ever(queue: Queue<(u64, Option<Handle>)>) {
+    let handle = Handle::new(pipe().unwrap().0);
+    for number in 0.. {
+        queue.put((number, Some(handle.clone()))).unwrap();
+    }
+}
+
+/// Killed between its packet and its commit, a putter leaves a packet that belongs to no item.
+fn stale_packets_of_a_killed_putter_match_nothing() {
+    let queue = Queue::<(u64, Option<Handle>)>::bounded(50).unwrap();
+    for _ in 0..30 {
+        let child = Process::new(put_handles_for_ever, (queue.clone(),)).start().unwrap();
+        for _ in 0..20 {
+            assert!(queue.get().unwrap().1.is_some());
+        }
+        child.kill().unwrap();
+        let _ = child.join();
+        while let Ok((_, handle)) = queue.try_get() {
+            assert!(handle.is_some());
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize, Debug, PartialEq, Clone)]
+struct Item {
+    producer: u32,
+    number: u32,
+    filling: Vec<u8>,
+}
+
+impl Item {
+    fn new(producer: u32, number: u32) -> Item {
+        Item { producer, number, filling: bytes((number as usize * 7 + producer as usize) % 600) }
+    }
+
+    fn check(&self) {
+        assert_eq!(*self, Item::new(self.producer, self.number));
+    }
+}
+
+const EACH: u32 = 1_000;
+
+fn put_items(queue: Queue<Item>, producer: u32) {
+    (0..EACH).for_each(|number| queue.put(Item::new(producer, number)).unwrap());
+}
+
+fn get_items(queue: Queue<Item>) -> Vec<(u32, u32)> {
+    let mut got = Vec::new();
+    let mut last = [None; 4];
+    for item in queue.iter() {
+        let item = item.unwrap();
+        item.check();
+        // First in, first out, for each producer as seen by each consumer.
+        assert!(last[item.producer as usize] < Some(item.number));
+        last[item.producer as usize] = Some(item.number);
+        got.push((item.producer, item.number));
+    }
+    got
+}
+
+fn four_and_four_lose_nothing() {
+    let queue = Queue::<Item>::builder().max_items(64).build().unwrap();
+    let getters: Vec<_> =
+        (0..4).map(|_| Process::new(get_items, (queue.clone(),)).start().unwrap()).collect();
+    let putters: Vec<_> =
+        (0..4).map(|at| Process::new(put_items, (queue.clone(), at)).start().unwrap()).collect();
+    putters.iter().for_each(|putter| putter.join().unwrap());
+    queue.shutdown();
+    let mut got: Vec<_> = getters.iter().flat_map(|getter| getter.join().unwrap()).collect();
+    got.sort_unstable();
+    let all: Vec<_> = (0..4).flat_map(|producer| (0..EACH).map(move |number| (producer, number))).collect();
+    assert_eq!(got, all);
+}
+
+fn put_one(queue: Queue<Vec<u8>>) {
+    queue.put(bytes(1_000_000)).unwrap();
+}
+
+/// With CPython's feeder thread this hangs past 64 KiB.
+fn a_child_is_joined_before_its_item_is_got() {
+    let queue = Queue::new().unwrap();
+    Process::new(put_one, (queue.clone(),)).start().unwrap().join().unwrap();
+    assert_eq!(queue.get().unwrap(), bytes(1_000_000));
+}
+
+fn get_for_ever(queue: Queue<u32>, taken: Queue<u32>) {
+    queue.iter().for_each(|item| taken.put(item.unwrap()).unwrap());
+}
+
+fn killed<T>(child: Child<T>)
+where
+    T: serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    child.kill().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Killed(9))));
+}
+
+fn killed_idle_getters_harm_nobody() {
+    let (queue, taken) = (Queue::new().unwrap(), Queue::new().unwrap());
+    for round in 0..20 {
+        let child = Process::new(get_for_ever, (queue.clone(), taken.clone())).start().unwrap();
+        queue.put(round).unwrap();
+        // It has taken that one and waits for the next, or is about to.
+        assert_eq!(taken.get().unwrap(), round);
+        killed(child);
+        queue.put(round).unwrap();
+        assert_eq!(queue.get().unwrap(), round);
+    }
+}
+
+fn put_items_for_ever(queue: Queue<Item>) {
+    for number in 0.. {
+        queue.put(Item::new(0, number)).unwrap();
+    }
+}
+
+fn random(below: u64) -> u64 {
+    let mut bytes = [0; 8];
+    mp_core::sys::process::random_bytes(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes) % below
+}
+
+fn killed_putters_leave_whole_items() {
+    let queue = Queue::<Item>::builder().max_items(16).build().unwrap();
+    for _ in 0..60 {
+        let child = Process::new(put_items_for_ever, (queue.clone(),)).start().unwrap();
+        // From item to item in order, until it is killed at a moment that the count of items makes random.
+        for number in 0..random(200) as u32 + 1 {
+            assert_eq!(queue.get().unwrap(), Item::new(0, number));
+        }
+        killed(child);
+        while let Ok(item) = queue.try_get() {
+            item.check();
+        }
+        assert_eq!(queue.qsize(), 0);
+    }
+}
+
+fn killed_getters_take_one_item_at_most() {
+    let (queue, taken) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let mut lost = 0;
+    for round in 0..60_u32 {
+        let child = Process::new(get_for_ever, (queue.clone(), taken.clone())).start().unwrap();
+        (0..100).for_each(|number| queue.put(round * 100 + number).unwrap());
+        let mut seen: Vec<u32> = (0..random(100)).map(|_| taken.get().unwrap()).collect();
+        killed(child);
+        while let Ok(number) = taken.try_get() {
+            seen.push(number);
+        }
+        while let Ok(number) = queue.try_get() {
+            seen.push(number);
+        }
+        // Sorted as they are, without one twice.
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+        assert!(seen.len() >= 99, "{} of 100 are left", seen.len());
+        lost += 100 - seen.len();
+    }
+    eprintln!("60 killed getters took {lost} items with them");
+}
+
+fn produce(producer: Producer<u32>, number: u32) {
+    (0..10).for_each(|at| producer.put(number * 10 + at).unwrap());
+}
+
+fn the_last_producer_ends_the_stream() {
+    let (producer, queue) = Queue::counted().unwrap();
+    let start = |number| Process::new(produce, (producer.clone(), number)).start().unwrap();
+    let children: Vec<_> = (0..3).map(start).collect();
+    drop(producer);
+    let mut got: Vec<u32> = queue.iter().collect::<Result<_, _>>().unwrap();
+    got.sort_unstable();
+    assert_eq!(got, (0..30).collect::<Vec<u32>>());
+    children.iter().for_each(|child| child.join().unwrap());
+    assert!(matches!(queue.try_get(), Err(GetError::Closed)));
+}
+
+fn produce_one_and_stay(producer: Producer<u32>) {
+    producer.put(7).unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn a_killed_producer_ends_the_stream() {
+    let (producer, queue) = Queue::counted().unwrap();
+    let child = Process::new(produce_one_and_stay, (producer,)).start().unwrap();
+    assert_eq!(queue.get().unwrap(), 7);
+    assert!(matches!(queue.try_get(), Err(GetError::Empty)));
+    child.kill().unwrap();
+    assert!(matches!(queue.get(), Err(GetError::Closed)));
+}
+
+fn answer(requests: Queue<(u64, Queue<u64>)>) {
+    for request in requests.iter() {
+        let (number, answers) = request.unwrap();
+        answers.put(number * number).unwrap();
+    }
+}
+
+fn queues_travel_in_queues() {
+    let requests = Queue::new().unwrap();
+    let child = Process::new(answer, (requests.clone(),)).start().unwrap();
+    for number in 0..20 {
+        let answers = Queue::new().unwrap();
+        requests.put((number, answers.clone())).unwrap();
+        assert_eq!(answers.get().unwrap(), number * number);
+    }
+    requests.shutdown();
+    child.join().unwrap();
+}

@@ -1,0 +1,219 @@
+//! Barrier: a meeting point of processes.
+
+use crate::cell::BarrierCell;
+use crate::error::{BrokenBarrier, NewBarrierError};
+use crate::membership::Membership;
+use crate::raw::{Arrival, Broken};
+use mp_core::mem::Place;
+use mp_core::word::Deadline;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A point where a fixed number of parties, threads of any processes, wait for each other.
+///
+/// ```
+/// let barrier = mp_sync::Barrier::new(2)?;
+/// std::thread::scope(|scope| {
+///     let other = scope.spawn(|| barrier.wait().unwrap().index());
+///     let mine = barrier.wait().unwrap().index();
+///     assert_eq!(mine + other.join().unwrap(), 1); // 0 and 1, in some order
+/// });
+/// # Ok::<(), mp_sync::NewBarrierError>(())
+/// ```
+///
+/// # When a process dies
+/// | how a process that has the barrier ends                      | what the others see                         |
+/// |--------------------------------------------------------------|---------------------------------------------|
+/// | killed by a signal, aborted, `_exit`                         | [`BrokenBarrier`], within a second          |
+/// | in any way, while one of its threads waits                   | [`BrokenBarrier`], within a second          |
+/// | it drops its last handle; it returns, panics or calls `exit` | nothing: who still waits for it, waits on   |
+///
+/// A process has the barrier if it made it, received it, or inherited it by `Fork`: also one that never waits.
+/// The first 128 at a time are watched; further ones take part unwatched. A child that is killed before it has
+/// unpacked its arguments never had it: against that, give a timeout.
+///
+/// [`reset`](Barrier::reset) forgets the dead.
+///
+/// Python: `multiprocessing.Barrier`, where the others wait for ever.
+#[derive(Clone)]
+pub struct Barrier {
+    membership: Arc<Membership>,
+}
+
+/// How a barrier is made, where the defaults do not fit.
+#[derive(Debug, Clone, Copy)]
+pub struct BarrierBuilder {
+    parties: u32,
+    timeout: Option<Duration>,
+}
+
+impl BarrierBuilder {
+    /// How long [`Barrier::wait`] waits before it breaks the barrier. Default: for ever.
+    /// Python: `Barrier(timeout=...)`.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Makes the barrier.
+    pub fn build(self) -> Result<Barrier, NewBarrierError> {
+        if self.parties == 0 {
+            return Err(NewBarrierError::NoParties);
+        }
+        let place = Place::<BarrierCell>::create("mp-barrier")?;
+        place.barrier.init(self.parties);
+        let nanos =
+            self.timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
+        // ORDERING: Relaxed: nobody else has it yet.
+        place.timeout.store(nanos, Ordering::Relaxed);
+        Ok(Barrier { membership: Membership::of(place) })
+    }
+}
+
+/// A party's place among those who met.
+///
+/// Python: the number that `Barrier.wait` returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarrierWaitResult(Arrival);
+
+impl BarrierWaitResult {
+    /// 0 to parties - 1, each once.
+    pub fn index(&self) -> u32 {
+        self.0.index
+    }
+
+    /// Whether this party is the one of its round: as `std::sync::BarrierWaitResult::is_leader`.
+    pub fn is_leader(&self) -> bool {
+        self.0.leader
+    }
+}
+
+impl Barrier {
+    /// A barrier for `parties` parties. Python: `Barrier(parties)`.
+    pub fn new(parties: u32) -> Result<Barrier, NewBarrierError> {
+        Barrier::builder(parties).build()
+    }
+
+    /// For a default timeout. Python: `Barrier(parties, timeout=...)`.
+    pub fn builder(parties: u32) -> BarrierBuilder {
+        BarrierBuilder { parties, timeout: None }
+    }
+
+    fn cell(&self) -> &BarrierCell {
+        self.membership.cell()
+    }
+
+    /// Waits until all parties are there. Python: `Barrier.wait`.
+    ///
+    /// # Errors
+    /// [`BrokenBarrier`]: a party timed out, was killed, called [`abort`](Barrier::abort) or
+    /// [`reset`](Barrier::reset), or panicked in its action. So does this one, after the default timeout.
+    pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
+        self.meet(self.default_deadline())
+    }
+
+    /// As [`wait`](Barrier::wait), and breaks the barrier after `timeout`. Python: `Barrier.wait(timeout)`.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BrokenBarrier> {
+        self.meet(Deadline::after(timeout))
+    }
+
+    /// As [`wait`](Barrier::wait); the party that comes last runs its `action` before anybody passes. If it panics,
+    /// the barrier breaks.
+    ///
+    /// Python: `Barrier(action=...)`, which is given once for all.
+    pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BrokenBarrier> {
+        self.meet_then(self.default_deadline(), action)
+    }
+
+    /// [`wait_timeout`](Barrier::wait_timeout) and [`wait_then`](Barrier::wait_then) in one.
+    pub fn wait_timeout_then(
+        &self,
+        timeout: Duration,
+        action: impl FnOnce(),
+    ) -> Result<BarrierWaitResult, BrokenBarrier> {
+        self.meet_then(Deadline::after(timeout), action)
+    }
+
+    /// Breaks the barrier: whoever waits or comes gets [`BrokenBarrier`], until a reset. Python: `Barrier.abort`.
+    pub fn abort(&self) {
+        self.cell().barrier.abort();
+    }
+
+    /// Makes it usable again, without the processes that have died; whoever waits gets [`BrokenBarrier`].
+    ///
+    /// Python: `Barrier.reset`.
+    pub fn reset(&self) {
+        if !self.membership.all_live() {
+            // First broken, so that nobody is left waiting for one who is forgotten.
+            self.abort();
+            self.membership.forget_the_dead();
+        }
+        self.cell().barrier.reset();
+    }
+
+    /// How many must meet. Python: `Barrier.parties`.
+    pub fn parties(&self) -> u32 {
+        self.cell().barrier.parties()
+    }
+
+    /// How many wait now. Python: `Barrier.n_waiting`.
+    pub fn n_waiting(&self) -> u32 {
+        self.cell().barrier.n_waiting()
+    }
+
+    /// Whether it is broken. Python: `Barrier.broken`.
+    #[doc(alias = "is_broken")]
+    pub fn broken(&self) -> bool {
+        self.cell().barrier.is_broken()
+    }
+
+    fn default_deadline(&self) -> Option<Deadline> {
+        // ORDERING: Relaxed: written once, before it was shared.
+        match self.cell().timeout.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Deadline::after(Duration::from_nanos(nanos)),
+        }
+    }
+
+    fn meet(&self, until: Option<Deadline>) -> Result<BarrierWaitResult, BrokenBarrier> {
+        let _waiting = self.membership.wait();
+        result(self.cell().barrier.wait(until, || self.membership.all_live()))
+    }
+
+    fn meet_then(
+        &self,
+        until: Option<Deadline>,
+        action: impl FnOnce(),
+    ) -> Result<BarrierWaitResult, BrokenBarrier> {
+        let _waiting = self.membership.wait();
+        result(self.cell().barrier.wait_then(until, || self.membership.all_live(), action))
+    }
+}
+
+fn result(met: Result<Arrival, Broken>) -> Result<BarrierWaitResult, BrokenBarrier> {
+    met.map(BarrierWaitResult).map_err(|Broken| BrokenBarrier)
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Barrier");
+        debug.field("parties", &self.parties()).field("n_waiting", &self.n_waiting());
+        debug.field("broken", &self.broken()).finish()
+    }
+}
+
+/// Within a transfer only.
+impl Serialize for Barrier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.membership.place().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Barrier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Barrier { membership: Membership::of(Place::deserialize(deserializer)?) })
+    }
+}

@@ -1,0 +1,143 @@
+//! What lies in shared memory: the raw algorithms, and data reached only through a held lock.
+//!
+//! # Safety
+//! The one invariant: the data in a [`Guarded`] is touched only by the thread that holds its lock, and the data in
+//! a [`Plain`] is copied, never borrowed. (A child forked while a guard is held has a copy of the guard: it does
+//! not hold the lock, and the guard says so.)
+#![allow(unsafe_code)]
+
+use crate::raw::{RawBarrier, RawEvent, RawLock};
+use mp_core::mem::{Shareable, Structure};
+use mp_core::sys::futex::FutexWord;
+use mp_core::sys::robust::RobustWord;
+use std::any::TypeId;
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+/// A lock in shared memory.
+pub(crate) type LockCell = RawLock<RobustWord>;
+/// An event in shared memory.
+pub(crate) type EventCell = RawEvent<FutexWord>;
+
+// SAFETY: words alone; all zeros is a free lock.
+unsafe impl Structure for LockCell {}
+// SAFETY: words alone; all zeros is an event that is not set.
+unsafe impl Structure for EventCell {}
+
+/// A barrier, its default timeout, and the processes that have it.
+#[repr(C)]
+pub(crate) struct BarrierCell {
+    pub(crate) barrier: RawBarrier<RobustWord>,
+    /// In nanoseconds; 0: none.
+    pub(crate) timeout: AtomicU64,
+    /// Process id and start of each, packed; 0: free.
+    pub(crate) members: [AtomicU64; MEMBERS],
+}
+
+/// Processes whose death a barrier notices.
+pub(crate) const MEMBERS: usize = 128;
+
+// SAFETY: words and atomic integers alone; all zeros is a barrier to be told its parties.
+unsafe impl Structure for BarrierCell {}
+
+/// Data beside its lock.
+#[repr(C)]
+pub(crate) struct Guarded<T> {
+    pub(crate) lock: LockCell,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the data is reached by the lock's holder only (the invariant above), and may be anywhere (`Shareable`).
+unsafe impl<T: Shareable> Sync for Guarded<T> {}
+// SAFETY: a lock, and data of which every bit pattern is a value, reached through a cell.
+unsafe impl<T: Shareable> Structure for Guarded<T> {}
+
+impl<T: Shareable> Guarded<T> {
+    /// The data, for a holder.
+    ///
+    /// # Panics
+    /// If the calling thread does not hold the lock.
+    pub(crate) fn data(&self) -> &T {
+        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference lives).
+        unsafe { &*self.data.get() }
+    }
+
+    /// The data, for a holder who has its guard for himself.
+    ///
+    /// # Panics
+    /// As [`data`](Guarded::data).
+    #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
+    pub(crate) fn data_mut(&self) -> &mut T {
+        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        // SAFETY: held, and the guard is borrowed mutably, so there is no other reference.
+        unsafe { &mut *self.data.get() }
+    }
+}
+
+/// Data without a lock.
+#[repr(transparent)]
+pub(crate) struct Plain<T>(UnsafeCell<T>);
+
+// SAFETY: reached by copies only, whole ones for numbers; a torn copy of anything else is still a value.
+unsafe impl<T: Shareable> Sync for Plain<T> {}
+// SAFETY: every bit pattern is a value, reached through a cell.
+unsafe impl<T: Shareable> Structure for Plain<T> {}
+
+impl<T: Shareable> Plain<T> {
+    /// A copy. A number is never half of one write and half of another; anything else may be.
+    #[inline]
+    pub(crate) fn get(&self) -> T {
+        // ORDERING: Relaxed throughout: no lock, so no promise about anything else.
+        match width::<T>() {
+            1 => same_bits(self.word::<AtomicU8>().load(Ordering::Relaxed)),
+            2 => same_bits(self.word::<AtomicU16>().load(Ordering::Relaxed)),
+            4 => same_bits(self.word::<AtomicU32>().load(Ordering::Relaxed)),
+            8 => same_bits(self.word::<AtomicU64>().load(Ordering::Relaxed)),
+            // SAFETY: a place keeps it mapped and aligned; every bit pattern is a value (`Shareable`).
+            _ => unsafe { self.0.get().read_volatile() },
+        }
+    }
+
+    /// Puts a copy there.
+    #[inline]
+    pub(crate) fn set(&self, value: T) {
+        // ORDERING: Relaxed throughout, as in `get`.
+        match width::<T>() {
+            1 => self.word::<AtomicU8>().store(same_bits(value), Ordering::Relaxed),
+            2 => self.word::<AtomicU16>().store(same_bits(value), Ordering::Relaxed),
+            4 => self.word::<AtomicU32>().store(same_bits(value), Ordering::Relaxed),
+            8 => self.word::<AtomicU64>().store(same_bits(value), Ordering::Relaxed),
+            // SAFETY: a place keeps it mapped and aligned; the data has no `Drop` (`Shareable` is `Copy`).
+            _ => unsafe { self.0.get().write_volatile(value) },
+        }
+    }
+
+    /// The data as an atomic integer of its shape.
+    #[inline]
+    fn word<A: Structure>(&self) -> &A {
+        assert!(size_of::<A>() == size_of::<T>() && align_of::<A>() == align_of::<T>());
+        // SAFETY: the same size and alignment, as was just checked; an atomic bears being changed by others.
+        unsafe { &*self.0.get().cast::<A>() }
+    }
+}
+
+/// Size of `T` if it is a number that the machine reads and writes whole, else 0. Of these types it is known that
+/// they have no padding.
+#[inline]
+fn width<T: 'static>() -> usize {
+    macro_rules! is_one_of {
+        ($($number:ty)*) => { false $(|| TypeId::of::<T>() == TypeId::of::<$number>())* };
+    }
+    let number = is_one_of!(u8 i8 u16 i16 u32 i32 u64 i64 usize isize f32 f64);
+    if number && align_of::<T>() == size_of::<T>() { size_of::<T>() } else { 0 }
+}
+
+/// The value of another type that has these bits. One of the two is an unsigned integer, the other a number.
+#[inline]
+fn same_bits<From: Shareable, To: Shareable>(from: From) -> To {
+    assert!(size_of::<From>() == size_of::<To>());
+    // SAFETY: the same size, as was just checked; numbers have no padding, and every bit pattern is a value of the
+    // other (`Shareable`).
+    unsafe { std::mem::transmute_copy(&from) }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong with shared locks.
+
+use mp_core::MemError;
+use std::fmt;
+
+/// Who held the lock before died with it. The lock is held now, and what it guards may be half changed.
+///
+/// As std's poison: every acquire says so until somebody calls `clear_owner_died` on a guard.
+///
+/// Python has no counterpart: there the lock stays locked for ever.
+pub struct OwnerDied<G> {
+    guard: G,
+}
+
+impl<G> OwnerDied<G> {
+    pub(crate) fn new(guard: G) -> Self {
+        OwnerDied { guard }
+    }
+
+    /// The lock, held.
+    pub fn into_guard(self) -> G {
+        self.guard
+    }
+}
+
+impl<G> fmt::Debug for OwnerDied<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnerDied")
+    }
+}
+
+impl<G> fmt::Display for OwnerDied<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the holder of the lock died; what it guards may be half changed")
+    }
+}
+
+impl<G> std::error::Error for OwnerDied<G> {}
+
+/// Why a lock was not simply taken.
+pub enum AcquireError<G> {
+    /// Somebody holds it; with a timeout: until it passed.
+    Busy,
+    /// It is held now, and its holder before died.
+    OwnerDied(OwnerDied<G>),
+}
+
+impl<G> fmt::Debug for AcquireError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AcquireError::Busy => "Busy",
+            AcquireError::OwnerDied(_) => "OwnerDied",
+        })
+    }
+}
+
+impl<G> fmt::Display for AcquireError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AcquireError::Busy => f.write_str("the lock is held by somebody"),
+            AcquireError::OwnerDied(died) => died.fmt(f),
+        }
+    }
+}
+
+impl<G> std::error::Error for AcquireError<G> {}
+
+/// The calling thread does not hold the lock that it wanted to release.
+///
+/// Python: `AssertionError: attempt to release recursive lock not owned by thread`, and `ValueError: semaphore or
+/// lock released too many times`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the calling thread does not hold the lock")]
+pub struct NotOwner;
+
+/// A party timed out, died, gave up or panicked in the action: nobody passes until the barrier is reset.
+///
+/// Python: `threading.BrokenBarrierError`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the barrier is broken")]
+pub struct BrokenBarrier;
+
+/// Why a barrier was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NewBarrierError {
+    /// Nobody would ever meet.
+    #[error("a barrier needs at least one party")]
+    NoParties,
+    /// No shared memory.
+    #[error(transparent)]
+    Memory(#[from] MemError),
+}

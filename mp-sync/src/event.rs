@@ -1,0 +1,63 @@
+//! Event: a flag that one waits for.
+
+use crate::cell::EventCell;
+use mp_core::MemError;
+use mp_core::mem::Place;
+use mp_core::word::Deadline;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A flag between processes that can be set, cleared and waited for. `set` takes no lock, so a signal handler may
+/// call it, and a dead waiter is nobody's trouble.
+///
+/// ```
+/// let event = mp_sync::Event::new()?;
+/// assert!(!event.wait_timeout(std::time::Duration::ZERO));
+/// event.set();
+/// event.wait();
+/// # Ok::<(), mp_core::MemError>(())
+/// ```
+///
+/// Python: `multiprocessing.Event`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    place: Place<EventCell>,
+}
+
+impl Event {
+    /// An event that is not set. Python: `Event()`.
+    pub fn new() -> Result<Event, MemError> {
+        Ok(Event { place: Place::create("mp-event")? })
+    }
+
+    /// Whether it is set. Python: `Event.is_set`.
+    pub fn is_set(&self) -> bool {
+        self.place.is_set()
+    }
+
+    /// Sets it and wakes all who wait. Python: `Event.set`.
+    pub fn set(&self) {
+        self.place.set();
+    }
+
+    /// Clears it. Who was waiting when it was set returns all the same. Python: `Event.clear`.
+    pub fn clear(&self) {
+        self.place.clear();
+    }
+
+    /// Waits until it is set. Python: `Event.wait`.
+    pub fn wait(&self) {
+        while !self.place.wait(None) {}
+    }
+
+    /// Waits until it is set, at most `timeout`; whether it was. Python: `Event.wait(timeout)`.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        match Deadline::after(timeout) {
+            None => {
+                self.wait();
+                true
+            }
+            until => self.place.wait(until),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Locks, barriers, events and values that processes share and that survive a killed holder (Python:
+//! `multiprocessing.synchronize` and `sharedctypes`).
+//!
+//! | type                   | state in shared memory          | who may release  | when a holder or party dies              |
+//! |------------------------|---------------------------------|------------------|------------------------------------------|
+//! | [`Lock`]               | owner's thread id               | its owner        | the next one gets [`OwnerDied`], at once |
+//! | [`Event`]              | a count of sets, a flag         | anybody sets it  | nothing happens                          |
+//! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
+//! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
+//! | [`RawValue`]           | the value                       | -                | nothing happens                          |
+//!
+//! All of them are handles: clones share the object, and so do copies that travel to other processes as arguments,
+//! results or messages. The object lives as long as any handle, in any process.
+//!
+//! The algorithms are in [`raw`], one a file, generic over the words they work on, so that a model checker runs
+//! the very same source.
+
+mod barrier;
+mod cell;
+mod error;
+mod event;
+mod lock;
+mod membership;
+pub mod raw;
+mod value;
+
+pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
+pub use error::{AcquireError, BrokenBarrier, NewBarrierError, NotOwner, OwnerDied};
+pub use event::Event;
+pub use lock::{Lock, LockGuard};
+pub use value::{RawValue, Value, ValueGuard};

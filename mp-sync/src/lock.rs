@@ -1,0 +1,141 @@
+//! Lock: one thread of one process at a time.
+
+use crate::cell::LockCell;
+use crate::error::{AcquireError, NotOwner, OwnerDied};
+use crate::raw::Acquired;
+use mp_core::MemError;
+use mp_core::mem::Place;
+use mp_core::word::Deadline;
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// A lock between processes, and between the threads in each. It has an owner, the thread that took it, and
+/// survives his death.
+///
+/// ```
+/// let lock = mp_sync::Lock::new()?;
+/// let guard = lock.acquire().unwrap();
+/// assert!(lock.locked());
+/// drop(guard);
+/// assert!(!lock.locked());
+/// # Ok::<(), mp_core::MemError>(())
+/// ```
+///
+/// A guard belongs to its thread:
+///
+/// ```compile_fail,E0277
+/// let lock = mp_sync::Lock::new().unwrap();
+/// let guard = lock.acquire().unwrap();
+/// std::thread::scope(|scope| scope.spawn(|| drop(guard)));
+/// ```
+///
+/// Python: `multiprocessing.Lock`. There any process may release a lock; what that is used for (handing a turn from
+/// one process to another) is a semaphore's or an event's work here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lock {
+    place: Place<LockCell>,
+}
+
+impl Lock {
+    /// A free lock. Python: `Lock()`.
+    pub fn new() -> Result<Lock, MemError> {
+        Ok(Lock { place: Place::create("mp-lock")? })
+    }
+
+    /// Takes the lock; waits for it. A thread that holds it already waits for itself.
+    ///
+    /// ```
+    /// # let lock = mp_sync::Lock::new()?;
+    /// // Who does not care how the holder before ended takes the lock either way:
+    /// let guard = lock.acquire().unwrap_or_else(|died| died.into_guard());
+    /// # Ok::<(), mp_core::MemError>(())
+    /// ```
+    ///
+    /// Python: `Lock.acquire`.
+    ///
+    /// # Errors
+    /// [`OwnerDied`], with the guard in it, if a holder died with the lock and nobody has cleared that.
+    #[doc(alias = "lock")]
+    pub fn acquire(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
+        loop {
+            match self.acquire_until(None) {
+                Ok(guard) => return Ok(guard),
+                Err(AcquireError::OwnerDied(died)) => return Err(died),
+                Err(AcquireError::Busy) => {}
+            }
+        }
+    }
+
+    /// Takes the lock if it is free now. Python: `Lock.acquire(block=False)`.
+    #[doc(alias = "try_lock")]
+    pub fn try_acquire(&self) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
+        self.guard(self.place.try_acquire())
+    }
+
+    /// Takes the lock; waits for it at most `timeout`. Python: `Lock.acquire(timeout=...)`.
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
+        self.acquire_until(Deadline::after(timeout))
+    }
+
+    fn acquire_until(&self, until: Option<Deadline>) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
+        self.guard(self.place.acquire(until))
+    }
+
+    fn guard(&self, taken: Option<Acquired>) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
+        let guard = LockGuard { lock: self, own_thread_only: PhantomData };
+        match taken {
+            Some(Acquired::Clean) => Ok(guard),
+            Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(guard))),
+            None => {
+                std::mem::forget(guard);
+                Err(AcquireError::Busy)
+            }
+        }
+    }
+
+    /// Gives back a lock whose guard was [kept](LockGuard::keep).
+    ///
+    /// Python: `Lock.release`.
+    ///
+    /// # Errors
+    /// [`NotOwner`] if the calling thread does not hold it; nothing is changed then.
+    pub fn release(&self) -> Result<(), NotOwner> {
+        if self.place.release() { Ok(()) } else { Err(NotOwner) }
+    }
+
+    /// Whether somebody holds it. Python: `Lock.locked`.
+    #[doc(alias = "is_locked")]
+    pub fn locked(&self) -> bool {
+        self.place.is_locked()
+    }
+}
+
+/// The lock, held; given back when dropped.
+///
+/// Python: `with lock:`.
+#[derive(Debug)]
+#[must_use = "dropped at once, the lock is given back at once"]
+pub struct LockGuard<'a> {
+    lock: &'a Lock,
+    own_thread_only: PhantomData<*const ()>,
+}
+
+impl LockGuard<'_> {
+    /// Says that what the lock guards is whole again: acquires no longer report the holder who died.
+    pub fn clear_owner_died(&self) {
+        self.lock.place.clear_died();
+    }
+
+    /// Keeps the lock without a guard, until [`Lock::release`] by the same thread.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        // Not ours in a forked child, which has a copy of its parent's guard: then nothing is released.
+        self.lock.place.release();
+    }
+}

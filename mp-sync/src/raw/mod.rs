@@ -1,0 +1,26 @@
+//! The algorithms of the locks, each over words it is given: no `unsafe`, no data, no clock, no system call.
+//!
+//! ```text
+//!   Lock  Event  Barrier …          public types: a place in shared memory, guards, errors
+//!     │     │      │
+//!   RawLock RawEvent RawBarrier     this folder: one algorithm a file, all the atomics
+//!     │     │      │
+//!   Owned   Word   Owned            mp_core::word: futexes in production, loom in tests/loom.rs
+//! ```
+//!
+//! # Rules of this folder
+//! - All zeros is a valid start, since shared memory begins so. A barrier must then be told its parties.
+//! - Nobody waits for an answer from a sleeper: a sleeper may be dead.
+//! - After [`wait`](mp_core::word::Word::wait) a word is read again with the ordering that is needed: the wake
+//!   orders nothing by itself.
+//! - Who is killed between his commit and his wake-up call leaves sleepers who look again within half a second.
+//!   Where an algorithm can do better, its file says how.
+#![forbid(unsafe_code)]
+
+mod barrier;
+mod event;
+mod lock;
+
+pub use barrier::{Arrival, Broken, RawBarrier};
+pub use event::RawEvent;
+pub use lock::{Acquired, RawLock};

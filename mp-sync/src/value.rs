@@ -1,0 +1,214 @@
+//! Value and RawValue: one plain value in shared memory, with its lock and without.
+
+use crate::cell::{Guarded, Plain};
+use crate::error::OwnerDied;
+use crate::raw::Acquired;
+use mp_core::MemError;
+use mp_core::mem::{Place, Shareable};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+/// A value in shared memory with a lock of its own.
+///
+/// ```
+/// let counter = mp_sync::Value::new(0_i64)?;
+/// counter.update(|count| *count += 1);
+/// assert_eq!(counter.get(), 1);
+/// # Ok::<(), mp_core::MemError>(())
+/// ```
+///
+/// ```compile_fail,E0277
+/// let shared = mp_sync::Value::new(vec![1, 2, 3]); // its elements are in this process's own heap
+/// ```
+///
+/// Python: `multiprocessing.Value`. There `v.value += 1` takes the lock twice and loses updates; here
+/// [`update`](Value::update) is the short form and cannot.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Value<T: Shareable> {
+    place: Place<Guarded<T>>,
+}
+
+impl<T: Shareable> Value<T> {
+    /// A value in shared memory. Python: `Value(typecode, value)`.
+    ///
+    /// # Errors
+    /// No memory, or no descriptor, for the shared object.
+    pub fn new(value: T) -> Result<Value<T>, MemError> {
+        let new = Value { place: Place::create("mp-value")? };
+        new.set(value);
+        Ok(new)
+    }
+
+    /// A copy of the value. Waits for the lock; a thread that holds it already waits for itself.
+    ///
+    /// If a holder died, it is what he left, perhaps half changed: [`lock`](Value::lock) tells, this does not.
+    ///
+    /// Python: `Value.value`.
+    pub fn get(&self) -> T {
+        *self.whatever_happened()
+    }
+
+    /// Puts another value in its place. Waits as [`get`](Value::get) does.
+    ///
+    /// The value is whole then: if a holder died, nobody needs to be told any more.
+    ///
+    /// Python: `Value.value = ...`.
+    pub fn set(&self, value: T) {
+        let mut guard = self.whatever_happened();
+        *guard = value;
+        guard.clear_owner_died();
+    }
+
+    /// Changes the value under the lock, and gives what `change` gives. If `change` panics, what it has changed
+    /// stays. If a holder died, `change` gets what he left, as [`get`](Value::get) does.
+    ///
+    /// Python: `with v.get_lock(): v.value ...`.
+    pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        change(&mut self.whatever_happened())
+    }
+
+    /// Takes the lock, for several reads and changes as one.
+    ///
+    /// Python: `Value.get_lock`.
+    ///
+    /// # Errors
+    /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.
+    pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
+        loop {
+            let Some(taken) = self.place.lock.acquire(None) else { continue };
+            let guard = ValueGuard { value: self, own_thread_only: PhantomData };
+            return if taken == Acquired::Clean { Ok(guard) } else { Err(OwnerDied::new(guard)) };
+        }
+    }
+
+    fn whatever_happened(&self) -> ValueGuard<'_, T> {
+        self.lock().unwrap_or_else(OwnerDied::into_guard)
+    }
+}
+
+impl<T: Shareable> Clone for Value<T> {
+    fn clone(&self) -> Self {
+        Value { place: self.place.clone() }
+    }
+}
+
+impl<T: Shareable> fmt::Debug for Value<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Value<{}>", std::any::type_name::<T>())
+    }
+}
+
+/// The value, locked; given back when dropped.
+///
+/// It belongs to its thread:
+///
+/// ```compile_fail,E0277
+/// let value = mp_sync::Value::new(1_u32).unwrap();
+/// let guard = value.lock().unwrap();
+/// std::thread::scope(|scope| scope.spawn(|| drop(guard)));
+/// ```
+///
+/// # Panics
+/// The value cannot be reached through the copy of a guard that a forked child has: the lock is its parent's.
+#[must_use = "dropped at once, the lock is given back at once"]
+pub struct ValueGuard<'a, T: Shareable> {
+    value: &'a Value<T>,
+    own_thread_only: PhantomData<*const ()>,
+}
+
+impl<T: Shareable> ValueGuard<'_, T> {
+    /// Says that the value is whole again: locks no longer report the holder who died.
+    pub fn clear_owner_died(&self) {
+        self.value.place.lock.clear_died();
+    }
+}
+
+impl<T: Shareable + fmt::Debug> fmt::Debug for ValueGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ValueGuard").field(&**self).finish()
+    }
+}
+
+impl<T: Shareable> Deref for ValueGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.value.place.data()
+    }
+}
+
+impl<T: Shareable> DerefMut for ValueGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.place.data_mut()
+    }
+}
+
+impl<T: Shareable> fmt::Debug for ValueGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ValueGuard<{}>", std::any::type_name::<T>())
+    }
+}
+
+impl<T: Shareable> Drop for ValueGuard<'_, T> {
+    fn drop(&mut self) {
+        self.value.place.lock.release();
+    }
+}
+
+/// A value in shared memory without a lock.
+///
+/// A number of up to 8 bytes is read and written whole. Of anything larger (an array, a structure, `u128`) a read
+/// may see one part before and one part after another process's write. Two who read, add and write lose one of the
+/// additions: for counters take [`Value`].
+///
+/// ```
+/// let progress = mp_sync::RawValue::new(0.0_f64)?;
+/// progress.set(0.5);
+/// assert_eq!(progress.get(), 0.5);
+/// # Ok::<(), mp_core::MemError>(())
+/// ```
+///
+/// Python: `multiprocessing.RawValue`.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct RawValue<T: Shareable> {
+    place: Place<Plain<T>>,
+}
+
+impl<T: Shareable> RawValue<T> {
+    /// A value in shared memory. Python: `RawValue(typecode, value)`.
+    ///
+    /// # Errors
+    /// No memory, or no descriptor, for the shared object.
+    pub fn new(value: T) -> Result<RawValue<T>, MemError> {
+        let new = RawValue { place: Place::create("mp-raw-value")? };
+        new.set(value);
+        Ok(new)
+    }
+
+    /// A copy of the value. Python: `RawValue.value`.
+    #[inline]
+    pub fn get(&self) -> T {
+        self.place.get()
+    }
+
+    /// Puts another value in its place. Python: `RawValue.value = ...`.
+    #[inline]
+    pub fn set(&self, value: T) {
+        self.place.set(value);
+    }
+}
+
+impl<T: Shareable> Clone for RawValue<T> {
+    fn clone(&self) -> Self {
+        RawValue { place: self.place.clone() }
+    }
+}
+
+impl<T: Shareable + fmt::Debug> fmt::Debug for RawValue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RawValue").field(&self.get()).finish()
+    }
+}

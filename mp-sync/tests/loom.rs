@@ -1,0 +1,79 @@
+//! The algorithms of `raw/` in the model checker: every schedule with up to three preemptions, and with a thread
+//! killed before each of its accesses.
+//!
+//! A lost wake is a deadlock, which loom reports. Where a model says `Looks::AfterDeath`, the promise rests on the
+//! timed look once somebody has died; everywhere else it rests on no timer. The models of three threads that take
+//! minutes run with one preemption less here, and in full with `-- --ignored`. `MP_LOOM_BOUND=4` walks further;
+//! `-- --nocapture` shows the tables.
+
+#[path = "loom/models.rs"]
+mod models;
+#[path = "loom/mutants.rs"]
+mod mutants;
+
+use mp_model::{ModelOwned, ModelWord, Report, bound, explore, sweep, sweep_woken};
+
+fn print(name: &str, report: Report) {
+    println!("{name:<40} {report}");
+}
+
+macro_rules! models {
+    ($bound:expr; $($how:ident $name:ident $world:ty;)*) => {$(
+        #[test]
+        fn $name() {
+            print(stringify!($name), $how($bound, models::$name::<$world>));
+        }
+    )*};
+}
+
+models! { bound();
+    explore lock_excludes_and_hands_on ModelOwned;
+    explore lock_timeout_passes_the_wake_on ModelOwned;
+    explore lock_try_and_owner ModelOwned;
+    sweep lock_dead_holder_is_reported ModelOwned;
+    sweep lock_dead_releaser_sleeper_barger ModelOwned;
+    sweep lock_died_stays_until_cleared ModelOwned;
+    sweep lock_without_a_kernel_list models::Listless;
+    explore event_set_wakes_all ModelWord;
+    explore event_set_then_clear_still_counts models::Watched<ModelWord>;
+    explore event_second_set_publishes_too ModelWord;
+    explore event_clear_sees_what_it_wipes_out ModelWord;
+    explore event_timeout ModelWord;
+    sweep event_dead_setter ModelWord;
+    sweep event_dead_waiter ModelWord;
+    explore barrier_two_rounds ModelOwned;
+    explore barrier_timeout_breaks_it_for_all ModelOwned;
+    explore barrier_abort_breaks_it_for_all ModelOwned;
+    explore barrier_reset_is_usable_afterwards ModelOwned;
+    explore barrier_late_one_knows_its_round_passed ModelOwned;
+    explore barrier_late_one_knows_its_round_broke ModelOwned;
+    explore barrier_action_comes_before_all ModelOwned;
+    explore barrier_latecomer_waits_for_the_next_round ModelOwned;
+    explore barrier_panic_in_the_action_breaks_it ModelOwned;
+    sweep barrier_dead_party ModelOwned;
+    sweep barrier_dead_in_the_action ModelOwned;
+}
+
+macro_rules! long_models {
+    ($($how:ident $name:ident $world:ty;)*) => {
+        models! { bound() - 1; $($how $name $world;)* }
+
+        mod in_full {
+            use super::*;
+            $(
+                #[test]
+                #[ignore = "takes minutes"]
+                fn $name() {
+                    print(concat!(stringify!($name), " in full"), $how(bound(), models::$name::<$world>));
+                }
+            )*
+        }
+    };
+}
+
+long_models! {
+    sweep_woken lock_dead_sleeper_sleeper_barger ModelOwned;
+    sweep lock_one_of_three_dies ModelOwned;
+    explore barrier_of_three ModelOwned;
+    sweep barrier_dead_aborter ModelOwned;
+}
