@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 pub enum Looks {
     /// Nothing: a lost wake is a deadlock, which loom reports. Shows that a promise needs no timer.
     Never,
-    /// From the first death on, whoever sleeps or goes to sleep looks again. For promises that rest on the
-    /// timer once somebody has died, and on nothing else before.
+    /// A death wakes all who sleep; and who goes to sleep afterwards looks once more first, for each value of each
+    /// word. For promises that rest on one look of the timer once somebody has died, and on no timer before.
     AfterDeath,
 }
 
@@ -77,6 +77,11 @@ impl World {
         })
     }
 
+    fn next_id(&self) -> u32 {
+        self.ids.set(self.ids.get() + 1);
+        self.ids.get()
+    }
+
     pub(crate) fn register(&self, futex: &Arc<Futex>) {
         self.futexes.lock().expect("one system thread").push(Arc::clone(futex));
     }
@@ -104,6 +109,8 @@ struct Mine {
     /// What the fuse will be once this thread has been woken.
     unlit: Cell<Option<u32>>,
     list: RefCell<RobustList>,
+    /// What this thread has looked at since somebody died.
+    looked: RefCell<Vec<(Arc<Futex>, u32)>>,
 }
 
 loom::thread_local! {
@@ -113,6 +120,7 @@ loom::thread_local! {
         fuse: Cell::new(None),
         unlit: Cell::new(None),
         list: RefCell::default(),
+        looked: RefCell::default(),
     };
 }
 
@@ -131,11 +139,21 @@ pub(crate) fn with_list<R>(change: impl FnOnce(&mut RobustList) -> R) -> R {
     MINE.with(|mine| change(&mut mine.list.borrow_mut()))
 }
 
-/// Whether a sleep is a look only.
-pub(crate) fn look_now() -> bool {
+/// Whether a sleep on this word is a look only.
+pub(crate) fn look_now(futex: &Arc<Futex>, expected: u32) -> bool {
     let world = world();
     // ORDERING: SeqCst: the kernel's clock.
-    world.looks.get() == Looks::AfterDeath && world.dead.load(Ordering::SeqCst) != 0
+    if world.looks.get() == Looks::Never || world.dead.load(Ordering::SeqCst) == 0 {
+        return false;
+    }
+    MINE.with(|mine| {
+        let mut looked = mine.looked.borrow_mut();
+        let first = !looked.iter().any(|(other, value)| Arc::ptr_eq(other, futex) && *value == expected);
+        if first {
+            looked.push((Arc::clone(futex), expected));
+        }
+        first
+    })
 }
 
 /// Burns one step of this thread's fuse. At its end the thread unwinds, and again at each later access, should
@@ -181,8 +199,7 @@ impl<T> Life<T> {
 /// Starts a model thread that dies when its fuse has burnt. Call it from the model's main thread.
 pub fn spawn<T: 'static>(fuse: &Fuse, work: impl FnOnce() -> T + 'static) -> Life<T> {
     let (fuse, world) = (fuse.clone(), world());
-    let id = world.ids.get() + 1;
-    world.ids.set(id);
+    let id = world.next_id();
     Life(loom::thread::spawn(move || {
         MINE.with(|mine| {
             *mine.world.borrow_mut() = world;
@@ -192,10 +209,15 @@ pub fn spawn<T: 'static>(fuse: &Fuse, work: impl FnOnce() -> T + 'static) -> Lif
     }))
 }
 
-/// Does `work` on the model's main thread, as one who may die in it. `None`: killed. Whatever the thread holds
-/// at the end of it is the dead one's.
+/// Does `work` on the model's main thread, as one who may die in it. `None`: killed. Whatever the thread holds at
+/// the end is the dead one's: what runs on is another, with an id of its own.
 pub fn live_here<T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
-    live(fuse, work)
+    let outcome = live(fuse, work);
+    MINE.with(|mine| {
+        let next = mine.world.borrow().next_id();
+        mine.id.set(next);
+    });
+    outcome
 }
 
 fn live<T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {

@@ -39,15 +39,13 @@ impl Futex {
         self.bed.lock().expect("no thread dies with the bed locked")
     }
 
-    fn sleep(&self, expected: u32) -> Wake {
+    fn sleep(self: &Arc<Self>, expected: u32) -> Wake {
         let mut bed = self.bed();
         // ORDERING: Relaxed: the compare is the kernel's, and tells the caller nothing.
         if self.value.load(Ordering::Relaxed) != expected {
             return Wake::Look;
         }
-        if look_now() {
-            drop(bed);
-            loom::thread::yield_now();
+        if look_now(self, expected) {
             return Wake::Look;
         }
         bed.asleep += 1;

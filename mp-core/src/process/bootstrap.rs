@@ -80,8 +80,7 @@ fn report(name: &str, outcome: &OwnedFd, result: Result<Result<Message, CallErro
             (Outcome::Failed { reason }, None, CALL_FAILED)
         }
         Err(()) => {
-            let (message, location) =
-                LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+            let (message, location) = take_panic().unwrap_or_default();
             (Outcome::Panicked { message, location }, None, PANICKED)
         }
     };
@@ -101,6 +100,12 @@ fn report(name: &str, outcome: &OwnedFd, result: Result<Result<Message, CallErro
 
 /// The last panic's message and place, for the parent.
 static LAST_PANIC: Mutex<Option<(String, String)>> = Mutex::new(None);
+
+/// In a child: message and place of the last panic that was caught, once. For those who run several functions in
+/// one process, as a pool's worker does.
+pub fn take_panic() -> Option<(String, String)> {
+    LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
 
 /// Prints a panic as `Process NAME panicked at PLACE:` and remembers it.
 fn note_panic(info: &PanicHookInfo<'_>) {

@@ -21,6 +21,7 @@ mod cpus;
 pub(crate) mod current;
 pub(crate) mod table;
 
+pub use bootstrap::take_panic;
 pub use builder::{ForkProcess, Process, Run};
 pub use child::{Child, JoinError, StillRunning};
 pub use cpus::{cpu_count, usable_cpu_count};

@@ -65,3 +65,8 @@ pub fn ignore_requests_to_end() {
 pub fn ignore_broken_pipes() {
     ignore(Signal::SIGPIPE);
 }
+
+/// For a worker: Ctrl-C reaches the whole foreground group, and its parent decides what becomes of it.
+pub fn ignore_interrupts() {
+    ignore(Signal::SIGINT);
+}

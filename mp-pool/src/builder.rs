@@ -1,0 +1,88 @@
+//! PoolBuilder: a pool with settings of one's own.
+
+use crate::dispatch::MOST_WORKERS;
+use crate::error::NewPoolError;
+use crate::pool::Pool;
+use crate::supervisor::Recipe;
+use mp_core::transfer::{Code, Message, Target, pack};
+use mp_core::usable_cpu_count;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How a pool is made. Made by [`Pool::builder`].
+///
+/// Python: the arguments of `multiprocessing.Pool`.
+#[derive(Debug)]
+#[must_use = "a pool is made by build"]
+pub struct PoolBuilder {
+    processes: Option<usize>,
+    name: String,
+    initializer: Result<Option<(Code, Message)>, NewPoolError>,
+    most_tasks: Option<u32>,
+}
+
+impl PoolBuilder {
+    pub(crate) fn new() -> PoolBuilder {
+        PoolBuilder {
+            processes: None,
+            name: "PoolWorker".to_owned(),
+            initializer: Ok(None),
+            most_tasks: None,
+        }
+    }
+
+    /// How many workers, 1 to 1,024. Default: the CPUs that this process may use. Python: `Pool(processes)`.
+    pub fn processes(mut self, count: usize) -> Self {
+        self.processes = Some(count);
+        self
+    }
+
+    /// What the workers are called, before `-1`, `-2` … Default: `PoolWorker`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// A function that each worker calls before its first task. If it panics the pool is broken, and says why.
+    ///
+    /// Python: `Pool(initializer, initargs)`.
+    pub fn initializer<F, A>(mut self, function: F, arguments: A) -> Self
+    where
+        F: Target<A>,
+        F::Output: Serialize,
+        A: Serialize + DeserializeOwned,
+    {
+        let code = Code::of::<F, A>(&function).map_err(NewPoolError::from);
+        self.initializer = code.and_then(|code| Ok(Some((code, pack(&arguments)?))));
+        self
+    }
+
+    /// A worker ends after about so many tasks (it finishes its chunk) and is replaced.
+    ///
+    /// Python: `Pool(maxtasksperchild)`, which counts chunks.
+    pub fn max_tasks_per_child(mut self, tasks: u32) -> Self {
+        self.most_tasks = Some(tasks);
+        self
+    }
+
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// [`NewPoolError`]; no worker is left then.
+    pub fn build(self) -> Result<Pool, NewPoolError> {
+        let processes = self.processes.unwrap_or_else(|| usable_cpu_count().min(MOST_WORKERS));
+        if !(1..=MOST_WORKERS).contains(&processes) {
+            return Err(NewPoolError::Workers);
+        }
+        if self.most_tasks == Some(0) {
+            return Err(NewPoolError::NoTasks);
+        }
+        let recipe = Recipe {
+            name: self.name,
+            initializer: self.initializer?,
+            most_tasks: self.most_tasks,
+            method: Recipe::method()?,
+        };
+        Pool::start(recipe, processes)
+    }
+}

@@ -1,0 +1,244 @@
+//! Pool: tasks for worker processes.
+
+use crate::builder::PoolBuilder;
+use crate::dispatch::Phase;
+use crate::error::{NewPoolError, StillRunning, SubmitError, TaskError};
+use crate::result::{AsyncResult, Job, MapResult};
+use crate::supervisor::{Recipe, Shared};
+use crate::task::default_chunk_size;
+use mp_core::transfer::{Code, Message, Target, pack};
+use mp_core::{CodecError, OsError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// A pool of worker processes.
+///
+/// ```no_run
+/// fn square(x: u64) -> u64 {
+///     x * x
+/// }
+///
+/// let pool = mp_pool::Pool::new(4)?;
+/// assert_eq!(pool.map(square, 0..5)?, [0, 1, 4, 9, 16]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A task that kills its worker is a task that failed ([`TaskError::WorkerDied`]): the others are done, and the worker
+/// is replaced. Two threads of this process serve the pool, so [`Fork`](mp_core::StartMethod::Fork) is refused while
+/// it lives; its own workers are forked by a template, whatever the start method, or spawned if that is the default.
+///
+/// Dropped, it is [terminated](Pool::terminate), as by Python's `with`.
+///
+/// Python: `multiprocessing.Pool`.
+#[derive(Debug)]
+pub struct Pool {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    processes: usize,
+    /// Who may end the workers: not a forked copy of the pool.
+    owner: u32,
+}
+
+impl Pool {
+    /// A pool of `processes` workers. Python: `Pool(processes)`.
+    pub fn new(processes: usize) -> Result<Pool, NewPoolError> {
+        Pool::builder().processes(processes).build()
+    }
+
+    /// For settings of one's own.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+
+    pub(crate) fn start(recipe: Recipe, processes: usize) -> Result<Pool, NewPoolError> {
+        let (shared, nudged) = Shared::new(recipe)?;
+        let shared = Arc::new(shared);
+        let pool = Pool { shared, threads: Mutex::new(Vec::new()), processes, owner: std::process::id() };
+        pool.start_thread("mp-pool-collect", |shared| shared.collect())?;
+        pool.start_thread("mp-pool-watch", move |shared| shared.watch(nudged))?;
+        // On an error the pool is dropped, and so are the workers that were started.
+        (0..processes as u32).try_for_each(|slot| pool.shared.start_worker(slot))?;
+        Ok(pool)
+    }
+
+    fn start_thread(
+        &self,
+        name: &str,
+        life: impl FnOnce(&Shared) + Send + 'static,
+    ) -> Result<(), NewPoolError> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || life(&shared));
+        let thread = thread.map_err(|source| OsError { call: "pthread_create", source })?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    /// Calls `function` with each item in the workers, and gives the values in the order of the input. Every item
+    /// is tried; then the first failure, if any, is the error.
+    ///
+    /// Python: `Pool.map`.
+    pub fn map<F, T, R>(&self, function: F, items: impl IntoIterator<Item = T>) -> Result<Vec<R>, SubmitError>
+    where
+        F: Target<(T,), Output = R>,
+        T: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        Ok(self.map_async(function, items)?.get()?)
+    }
+
+    /// As [`map`](Pool::map), with what became of each item.
+    pub fn map_each<F, T, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<Result<R, TaskError>>, SubmitError>
+    where
+        F: Target<(T,), Output = R>,
+        T: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        Ok(self.map_async(function, items)?.get_each())
+    }
+
+    /// As [`map`](Pool::map), without waiting. Python: `Pool.map_async`.
+    pub fn map_async<F, T, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<MapResult<R>, SubmitError>
+    where
+        F: Target<(T,), Output = R>,
+        T: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.map_in_chunks(function, items, None)
+    }
+
+    /// As [`map_async`](Pool::map_async), with `chunk_size` items to a worker at a time, at least 1. Default: so
+    /// that each worker gets about four chunks.
+    ///
+    /// Python: `Pool.map_async(chunksize=...)`.
+    pub fn map_in_chunks<F, T, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+        chunk_size: Option<usize>,
+    ) -> Result<MapResult<R>, SubmitError>
+    where
+        F: Target<(T,), Output = R>,
+        T: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let code = Code::of::<F, (T,)>(&function)?;
+        let items: Vec<Message> =
+            items.into_iter().map(|item| pack(&(item,))).collect::<Result<_, CodecError>>()?;
+        let chunk_size = chunk_size.unwrap_or_else(|| default_chunk_size(items.len(), self.processes)).max(1);
+        Ok(MapResult::new(self.submit(code, items, chunk_size)?))
+    }
+
+    /// As [`map`](Pool::map), for a function of several arguments: each item is a tuple of them.
+    ///
+    /// Python: `Pool.starmap`.
+    pub fn starmap<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<R>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let code = Code::of::<F, A>(&function)?;
+        let items: Vec<Message> =
+            items.into_iter().map(|item| pack(&item)).collect::<Result<_, CodecError>>()?;
+        let chunk_size = default_chunk_size(items.len(), self.processes);
+        Ok(MapResult::new(self.submit(code, items, chunk_size)?).get()?)
+    }
+
+    /// Calls `function` in a worker and waits for its value. Python: `Pool.apply`.
+    pub fn apply<F, A, R>(&self, function: F, arguments: A) -> Result<R, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        Ok(self.apply_async(function, arguments)?.get()?)
+    }
+
+    /// Calls `function` in a worker; its value comes later. Python: `Pool.apply_async`.
+    #[doc(alias = "submit")]
+    pub fn apply_async<F, A, R>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let code = Code::of::<F, A>(&function)?;
+        let items = vec![pack(&arguments)?];
+        Ok(AsyncResult::new(self.submit(code, items, 1)?))
+    }
+
+    fn submit(&self, code: Code, items: Vec<Message>, chunk_size: usize) -> Result<Arc<Job>, SubmitError> {
+        let job = Job::new(items.len());
+        self.shared.dispatch().submit(&job, code, items, chunk_size)?;
+        Ok(job)
+    }
+
+    /// How many workers it has, when all live.
+    pub fn processes(&self) -> usize {
+        self.processes
+    }
+
+    /// The process ids of its workers at this moment.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        self.shared.dispatch().workers.iter().map(|worker| worker.child.pid()).collect()
+    }
+
+    /// Takes no more tasks; those that were taken are done. Python: `Pool.close`.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Kills the workers; tasks that are not done end as [`TaskError::Terminated`]. Python: `Pool.terminate`.
+    pub fn terminate(&self) {
+        if self.owner == std::process::id() {
+            self.shared.end_now(Phase::Terminated, &TaskError::Terminated);
+        }
+    }
+
+    /// Waits until the workers have ended, after [`close`](Pool::close) or [`terminate`](Pool::terminate).
+    ///
+    /// Python: `Pool.join`.
+    ///
+    /// # Errors
+    /// [`StillRunning`] if neither was called.
+    pub fn join(&self) -> Result<(), StillRunning> {
+        let mut dispatch = self.shared.dispatch();
+        if dispatch.phase == Phase::Running {
+            return Err(StillRunning);
+        }
+        while !(dispatch.workers.is_empty() && dispatch.is_idle()) {
+            dispatch = self.shared.changed.wait(dispatch).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(dispatch);
+        self.shared.dismiss_threads();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+}
+
+/// Terminates the pool and waits for its workers' end, which SIGKILL makes short.
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            self.terminate();
+            let _ = self.join();
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Mirrors CPython's `_TestPool`: P41; and what its pool does not survive.
+//!
+//! Left out, and added by the issue "Pool": `imap` and `imap_unordered` (of P41), callbacks, P42's times, P43's ten
+//! thousand sleeps, deadlines, retries, progress, the executor.
+
+use mp_core::sys::process::Ended;
+use mp_core::sys::signal::SIGKILL;
+use mp_core::{StartMethod, active_children, current_process};
+use mp_pool::{Pool, SubmitError, TaskError};
+use mp_queue::Queue;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::time::Duration;
+
+mp_testing::cases! {
+    plain: [
+        wrong_numbers_are_refused,
+        two_hundred_workers_on_a_thousand_items,
+        values_that_cannot_cross_are_their_tasks_failure,
+        a_panicking_initializer_breaks_the_pool,
+        workers_that_cannot_live_break_the_pool,
+        threads_share_a_pool,
+        idle_workers_take_over_what_waits,
+        spawned_workers_have_the_name_they_were_given,
+    ],
+    every_method: [
+        apply_and_map_keep_the_order,
+        a_panic_is_one_items_error,
+        a_killed_worker_costs_one_task,
+        a_killed_idle_worker_costs_nothing,
+        exits_and_aborts_are_the_tasks_end,
+        closing_and_joining,
+        dropping_with_tasks_pending_ends,
+        large_values_in_and_out,
+        workers_are_replaced_after_their_tasks,
+    ]
+}
+
+fn square(x: u64) -> u64 {
+    x * x
+}
+
+fn add(a: u64, b: u64) -> u64 {
+    a + b
+}
+
+/// P41
+fn apply_and_map_keep_the_order() {
+    let pool = Pool::new(4).unwrap();
+    assert_eq!(pool.apply(square, (5,)).unwrap(), 25);
+    assert_eq!(pool.apply_async(add, (2, 3)).unwrap().get().unwrap(), 5);
+    let squares: Vec<u64> = (0..100).map(square).collect();
+    assert_eq!(pool.map(square, 0..100).unwrap(), squares);
+    for chunk_size in [1, 7, 20, 1000] {
+        assert_eq!(pool.map_in_chunks(square, 0..100, Some(chunk_size)).unwrap().get().unwrap(), squares);
+    }
+    assert_eq!(pool.map(square, []).unwrap(), []);
+    assert_eq!(pool.starmap(add, (0..50).map(|x| (x, 2 * x))).unwrap()[49], 147);
+    let pids: HashSet<u32> = pool.map(|_: u32| std::process::id(), 0..40).unwrap().into_iter().collect();
+    assert!(!pids.is_empty() && pids.len() <= 4 && !pids.contains(&std::process::id()));
+    let result = pool.map_async(square, 0..10).unwrap();
+    assert!(result.wait_timeout(Duration::MAX) && result.ready());
+}
+
+/// P41
+fn two_hundred_workers_on_a_thousand_items() {
+    let pool = Pool::new(200).unwrap();
+    let sum: u64 = pool.map(square, 0..1000).unwrap().iter().sum();
+    assert_eq!(sum, 332_833_500);
+}
+
+fn wrong_numbers_are_refused() {
+    assert!(Pool::new(0).is_err());
+    assert!(Pool::builder().processes(1).max_tasks_per_child(0).build().is_err());
+    assert!(active_children().is_empty());
+}
+
+fn fails_at_37(x: u32) -> u32 {
+    assert_ne!(x, 37, "no {x}");
+    x
+}
+
+fn a_panic_is_one_items_error() {
+    let pool = Pool::new(2).unwrap();
+    let each = pool.map_each(fails_at_37, 0..100).unwrap();
+    for (index, outcome) in each.iter().enumerate() {
+        match outcome {
+            Ok(value) => assert_eq!(*value as usize, index),
+            Err(TaskError::Panicked { message, location, worker }) => {
+                assert_eq!(index, 37);
+                assert!(message.contains("no 37") && location.contains("pool.rs"), "{message} {location}");
+                assert!(worker.starts_with("PoolWorker-"), "{worker}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    match pool.map(fails_at_37, 0..100) {
+        Err(SubmitError::Item(error)) => assert_eq!(error.index, 37),
+        other => panic!("{other:?}"),
+    }
+    // Its worker lives.
+    assert_eq!(pool.map(square, 0..3).unwrap(), [0, 1, 4]);
+}
+
+fn say_pid_and_stay(pids: Queue<u32>) {
+    pids.put(std::process::id()).unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn kill(pid: u32) {
+    let pidfd = mp_core::sys::poll::pidfd_open(pid).unwrap();
+    mp_core::sys::process::send_signal(std::os::fd::AsFd::as_fd(&pidfd), SIGKILL).unwrap();
+}
+
+fn a_killed_worker_costs_one_task() {
+    let pool = Pool::new(2).unwrap();
+    let pids = Queue::new().unwrap();
+    for _ in 0..4 {
+        let doomed = pool.apply_async(say_pid_and_stay, (pids.clone(),)).unwrap();
+        let others = pool.map_async(square, 0..200).unwrap();
+        let pid: u32 = pids.get().unwrap();
+        kill(pid);
+        match doomed.get() {
+            Err(TaskError::WorkerDied { pid: died, how: Some(Ended::Signaled(9)), .. }) => {
+                assert_eq!(died, pid)
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(others.get().unwrap().len(), 200);
+    }
+    assert_eq!(pool.map(square, 0..10).unwrap().len(), 10);
+}
+
+fn a_killed_idle_worker_costs_nothing() {
+    let pool = Pool::new(2).unwrap();
+    assert_eq!(pool.map(square, 0..10).unwrap().len(), 10);
+    for _ in 0..3 {
+        for pid in pool.worker_pids() {
+            kill(pid);
+        }
+        assert_eq!(pool.map(square, 0..50).unwrap().len(), 50);
+    }
+}
+
+fn end_somehow(how: u32) -> u32 {
+    match how {
+        1 => std::process::exit(3),
+        2 => std::process::abort(),
+        value => value,
+    }
+}
+
+fn exits_and_aborts_are_the_tasks_end() {
+    let pool = Pool::new(2).unwrap();
+    let each = pool.map_each(end_somehow, [0, 1, 2, 5]).unwrap();
+    assert_eq!((&each[0], &each[3]), (&Ok(0), &Ok(5)));
+    let died = |outcome: &Result<u32, TaskError>| match outcome {
+        Err(TaskError::WorkerDied { how, .. }) => *how,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(died(&each[1]), Some(Ended::Exited(3)));
+    assert_eq!(died(&each[2]), Some(Ended::Signaled(6)));
+}
+
+#[derive(Debug)]
+struct Unwilling;
+
+impl Serialize for Unwilling {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("unwilling"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Unwilling {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("unwilling"))
+    }
+}
+
+/// Is written, and cannot be read.
+#[derive(Debug)]
+struct Unreadable;
+
+impl Serialize for Unreadable {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Unreadable {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("unreadable"))
+    }
+}
+
+fn values_that_cannot_cross_are_their_tasks_failure() {
+    let pool = Pool::new(1).unwrap();
+    assert!(matches!(pool.apply(|_: Unwilling| (), (Unwilling,)), Err(SubmitError::Arguments(_))));
+    assert!(matches!(pool.apply_async(|| Unwilling, ()).unwrap().get(), Err(TaskError::Failed(_))));
+    assert!(matches!(
+        pool.apply_async(|_: Unreadable| (), (Unreadable,)).unwrap().get(),
+        Err(TaskError::Failed(_))
+    ));
+    assert!(matches!(pool.apply_async(|| Unreadable, ()).unwrap().get(), Err(TaskError::Value(_))));
+    assert_eq!(pool.apply(square, (3,)).unwrap(), 9);
+}
+
+fn closing_and_joining() {
+    let pool = Pool::new(3).unwrap();
+    assert!(pool.join().is_err());
+    let result = pool.map_async(square, 0..500).unwrap();
+    pool.close();
+    assert!(matches!(pool.map(square, 0..2), Err(SubmitError::Closed)));
+    pool.join().unwrap();
+    pool.join().unwrap();
+    assert_eq!(result.get().unwrap().len(), 500);
+    assert!(pool.worker_pids().is_empty());
+    assert!(active_children().is_empty());
+}
+
+fn dropping_with_tasks_pending_ends() {
+    let pool = Pool::new(2).unwrap();
+    let pids = Queue::new().unwrap();
+    let results: Vec<_> =
+        (0..50).map(|_| pool.apply_async(say_pid_and_stay, (pids.clone(),)).unwrap()).collect();
+    let _: u32 = pids.get().unwrap();
+    drop(pool);
+    assert!(results.iter().all(|result| matches!(result.get(), Err(TaskError::Terminated))));
+    assert!(active_children().is_empty());
+}
+
+fn turn(bytes: Vec<u8>) -> Vec<u8> {
+    bytes.into_iter().rev().collect()
+}
+
+/// All at once: neither side may wait for the other to read first.
+fn large_values_in_and_out() {
+    let pool = Pool::new(2).unwrap();
+    let item = |seed: usize| (0..1 << 20).map(|at| (at * 31 + seed) as u8).collect::<Vec<u8>>();
+    let results = pool.map(turn, (0..64).map(item)).unwrap();
+    assert_eq!(results.len(), 64);
+    assert!(results.into_iter().enumerate().all(|(seed, bytes)| bytes == turn(item(seed))));
+}
+
+fn workers_are_replaced_after_their_tasks() {
+    let pool = Pool::builder().processes(2).max_tasks_per_child(5).build().unwrap();
+    let pids = pool.map_in_chunks(|_: u32| std::process::id(), 0..60, Some(1)).unwrap().get().unwrap();
+    let each: HashSet<u32> = pids.iter().copied().collect();
+    assert!(each.len() >= 12, "{} workers for 60 tasks of at most 5 each", each.len());
+}
+
+fn refuse(why: String) {
+    panic!("no {why}");
+}
+
+fn a_panicking_initializer_breaks_the_pool() {
+    let pool = Pool::builder().processes(2).initializer(refuse, ("entry".to_owned(),)).build().unwrap();
+    let broken = match pool.apply_async(square, (2,)) {
+        Ok(result) => result.get().unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert!(broken.contains("no entry"), "{broken}");
+    assert!(matches!(pool.apply(square, (2,)), Err(SubmitError::Broken(_))));
+    drop(pool);
+    assert!(active_children().is_empty());
+}
+
+fn die() {
+    std::process::abort();
+}
+
+fn workers_that_cannot_live_break_the_pool() {
+    let pool = Pool::builder().processes(2).initializer(die, ()).build().unwrap();
+    let broken = match pool.apply_async(square, (2,)) {
+        Ok(result) => result.get().unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert!(broken.contains("deaths"), "{broken}");
+}
+
+fn threads_share_a_pool() {
+    let pool = Pool::new(2).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let from = thread * 1000 + round;
+                    let squares = pool.map(square, from..from + 20).unwrap();
+                    assert!(squares.into_iter().zip(from..).all(|(value, x)| value == x * x));
+                }
+            });
+        }
+    });
+}
+
+fn stay_until(go: Queue<u32>, blocked: bool) -> u32 {
+    if blocked { go.get().unwrap() } else { 0 }
+}
+
+/// One worker is stuck in the first task; the other does all the rest, also what the first was given in advance.
+fn idle_workers_take_over_what_waits() {
+    let pool = Pool::new(2).unwrap();
+    let go = Queue::new().unwrap();
+    let stuck = pool.apply_async(stay_until, (go.clone(), true)).unwrap();
+    let rest: Vec<_> = (0..100).map(|_| pool.apply_async(stay_until, (go.clone(), false)).unwrap()).collect();
+    assert!(rest.iter().all(|result| result.get() == Ok(0)));
+    assert!(!stuck.ready());
+    go.put(7).unwrap();
+    assert_eq!(stuck.get(), Ok(7));
+}
+
+fn spawned_workers_have_the_name_they_were_given() {
+    mp_core::set_start_method(StartMethod::Spawn).unwrap();
+    let pool = Pool::builder().processes(2).name("Spawned").build().unwrap();
+    let names = pool.map(|_: u32| current_process().name().to_owned(), 0..10).unwrap();
+    assert!(names.iter().all(|name| name.starts_with("Spawned-")), "{names:?}");
+}
