@@ -4,6 +4,7 @@ use crate::dispatch::MOST_WORKERS;
 use crate::error::NewPoolError;
 use crate::pool::Pool;
 use crate::supervisor::Recipe;
+use mp_core::popen::get_helper_method;
 use mp_core::transfer::{Code, Message, Target, pack};
 use mp_core::usable_cpu_count;
 use serde::Serialize;
@@ -81,7 +82,7 @@ impl PoolBuilder {
             name: self.name,
             initializer: self.initializer?,
             most_tasks: self.most_tasks,
-            method: Recipe::method()?,
+            method: get_helper_method()?,
         };
         Pool::start(recipe, processes)
     }

@@ -11,7 +11,7 @@ use crate::worker::{self, Kit};
 use mp_core::mem::Place;
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::transfer::{Code, Message};
-use mp_core::{Child, Process, StartMethod, get_start_method};
+use mp_core::{Child, Process, StartMethod};
 use mp_queue::{GetError, Queue};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -26,17 +26,6 @@ pub(crate) struct Recipe {
     pub(crate) initializer: Option<(Code, Message)>,
     pub(crate) most_tasks: Option<u32>,
     pub(crate) method: StartMethod,
-}
-
-impl Recipe {
-    /// Workers come from a template, or are spawned: the pool has threads, and must be able to replace a worker
-    /// when a fork of this process would not be safe.
-    pub(crate) fn method() -> Result<StartMethod, NewPoolError> {
-        Ok(match get_start_method()? {
-            StartMethod::Spawn => StartMethod::Spawn,
-            StartMethod::ForkServer | StartMethod::Fork => StartMethod::ForkServer,
-        })
-    }
 }
 
 /// What the pool's handle and its threads share.

@@ -96,3 +96,12 @@ pub fn get_start_method() -> Result<StartMethod, StartError> {
         Err(_) => Ok(StartMethod::ForkServer),
     }
 }
+
+/// The method for processes that serve this one (a pool's workers, a manager): the default one, but for `Fork`, which
+/// would refuse as soon as there are threads; their template does not mind.
+pub fn get_helper_method() -> Result<StartMethod, StartError> {
+    Ok(match get_start_method()? {
+        StartMethod::Spawn => StartMethod::Spawn,
+        StartMethod::ForkServer | StartMethod::Fork => StartMethod::ForkServer,
+    })
+}

@@ -28,7 +28,8 @@ mod method;
 pub(crate) mod spawn;
 
 pub use method::{
-    ContextAlreadySet, StartMethod, get_start_method, set_start_method, set_start_method_again,
+    ContextAlreadySet, StartMethod, get_helper_method, get_start_method, set_start_method,
+    set_start_method_again,
 };
 
 use crate::error::{CodecError, OsError};

@@ -1,0 +1,106 @@
+//! One call: a request, and the reply to it.
+//!
+//! Each thread has a connection of its own to each manager it calls, so a call that waits (for a lock) holds up
+//! nobody, and what a connection holds ends with its thread. Connections are made through the door: the client makes
+//! a socket pair and sends one end in.
+
+use crate::error::ManagerError;
+use crate::protocol::{Failure, Reply, Request};
+use mp_core::OsError;
+use mp_core::sys::socket::{self, Mode, packet_pair};
+use mp_core::transfer::{Handle, ParcelError, pack, receive_parcel, send_parcel, unpack};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The way to a manager's server. Travels; whoever has it may call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Door {
+    door: Handle,
+    /// Tells managers apart: random.
+    manager: u64,
+}
+
+thread_local! {
+    /// (process, manager, connection): a forked child must not speak on its parent's.
+    static CONNECTIONS: RefCell<Vec<(u32, u64, OwnedFd)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Door {
+    pub(crate) fn new(door: Handle, manager: u64) -> Door {
+        Door { door, manager }
+    }
+
+    /// Asks and waits for the answer.
+    pub(crate) fn call(&self, request: &Request) -> Result<Reply, ManagerError> {
+        let connection = self.take_connection()?;
+        // Not put back after an error: the next call then begins with a new one.
+        let reply = exchange(&connection, request)?;
+        self.keep_connection(connection);
+        match reply {
+            Reply::Failed(failure) => Err(failure.into()),
+            reply => Ok(reply),
+        }
+    }
+
+    fn take_connection(&self) -> Result<OwnedFd, ManagerError> {
+        let pid = std::process::id();
+        let kept = CONNECTIONS.try_with(|connections| {
+            let mut connections = connections.borrow_mut();
+            connections.retain(|(process, ..)| *process == pid);
+            let at = connections.iter().position(|(_, manager, _)| *manager == self.manager)?;
+            Some(connections.swap_remove(at).2)
+        });
+        match kept.ok().flatten() {
+            Some(connection) => Ok(connection),
+            None => self.connect(),
+        }
+    }
+
+    fn keep_connection(&self, connection: OwnedFd) {
+        let kept = (std::process::id(), self.manager, connection);
+        let _ = CONNECTIONS.try_with(|connections| {
+            let mut connections = connections.borrow_mut();
+            // One that a call within this call has made.
+            connections.retain(|(_, manager, _)| *manager != self.manager);
+            connections.push(kept);
+        });
+    }
+
+    fn connect(&self) -> Result<OwnedFd, ManagerError> {
+        let (ours, theirs) = packet_pair()?;
+        socket::send(self.door.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).map_err(gone)?;
+        Ok(ours)
+    }
+}
+
+fn exchange(connection: &OwnedFd, request: &Request) -> Result<Reply, ManagerError> {
+    let message = pack(request)?;
+    let sent = send_parcel(connection.as_fd(), &message)
+        .and_then(|()| receive_parcel(connection.as_fd(), Mode::Block));
+    let reply = sent.map_err(|error| match error {
+        ParcelError::Closed => ManagerError::Gone,
+        ParcelError::Os(error) => gone(error),
+        other => ManagerError::Codec(other.to_string()),
+    })?;
+    Ok(unpack(&reply.bytes, reply.handles)?)
+}
+
+fn gone(error: OsError) -> ManagerError {
+    if socket::is_gone(&error) { ManagerError::Gone } else { ManagerError::Os(error) }
+}
+
+impl From<Failure> for ManagerError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoSuchObject => ManagerError::NoSuchObject,
+            Failure::IndexOutOfRange { index, len } => {
+                ManagerError::IndexOutOfRange { index: index as usize, len: len as usize }
+            }
+            Failure::OwnerDied => ManagerError::OwnerDied,
+            Failure::Busy => ManagerError::Busy,
+            Failure::Panicked { message, location } => ManagerError::Panicked { message, location },
+            Failure::Codec(reason) => ManagerError::Codec(reason),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What can go wrong with managed objects.
+
+use mp_core::{CodecError, OsError, StartError};
+
+/// Why a call on a managed object failed.
+///
+/// Python: `RemoteError`, the exceptions that the server passes on, and `EOFError` when it is gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManagerError {
+    /// The manager's process has ended, and its objects with it.
+    #[error("the manager process is gone, and its objects with it")]
+    Gone,
+    /// There is no such position in the list. Python: `IndexError`.
+    #[error("index {index} is out of range for a list of {len}")]
+    IndexOutOfRange {
+        /// The position asked for.
+        index: usize,
+        /// The list's length at that moment.
+        len: usize,
+    },
+    /// The lock's holder has ended without giving it back. Said once; the lock is free now.
+    #[error("the holder of the lock died; what it guards may be half changed")]
+    OwnerDied,
+    /// The lock was held by somebody for as long as the call might wait.
+    #[error("the lock is held by somebody")]
+    Busy,
+    /// The function that was to change a value panicked in the server. The value is as it was.
+    #[error("the function panicked in the manager at {location}: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// `file:line:column`.
+        location: String,
+    },
+    /// The object is not of that kind, or there is no such object: the proxy is not this manager's.
+    #[error("the manager has no such object")]
+    NoSuchObject,
+    /// A value could not be encoded or decoded, here or there.
+    #[error("{0}")]
+    Codec(String),
+    /// The system refused: too many open files, for one.
+    #[error(transparent)]
+    Os(#[from] OsError),
+}
+
+impl From<CodecError> for ManagerError {
+    fn from(error: CodecError) -> Self {
+        ManagerError::Codec(error.to_string())
+    }
+}
+
+/// Why a manager was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartManagerError {
+    /// Its process could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The system refused.
+    #[error(transparent)]
+    Os(#[from] OsError),
+}

@@ -1,0 +1,116 @@
+//! Manager: the server process, and the objects it is asked for.
+
+use crate::client::Door;
+use crate::error::{ManagerError, StartManagerError};
+use crate::protocol::{Kind, Reply, Request};
+use crate::proxy::{DictProxy, ListProxy, LockProxy, Reference, unexpected};
+use crate::server;
+use mp_core::popen::get_helper_method;
+use mp_core::sys::process::random_bytes;
+use mp_core::sys::socket::packet_pair;
+use mp_core::transfer::Handle;
+use mp_core::{Child, Process};
+use std::time::Duration;
+
+/// A server process that keeps objects for its clients.
+///
+/// ```no_run
+/// let manager = mp_manager::Manager::start()?;
+/// let ages = manager.dict::<String, u32>()?;
+/// ages.insert("Ada".to_owned(), 36)?;
+/// ages.update("Ada".to_owned(), |age: Option<u32>| age.map(|age| age + 1))?;
+/// assert_eq!(ages.get("Ada".to_owned())?, Some(37));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropped, it shuts the server down: proxies that are left say [`ManagerError::Gone`]. The server is a daemon, so it
+/// ends with this process, however that ends. It is forked by a template, or spawned if that is the default method.
+///
+/// Python: `multiprocessing.Manager`.
+#[derive(Debug)]
+pub struct Manager {
+    server: Child<()>,
+    door: Door,
+    /// Who may shut it down: not a forked copy.
+    owner: u32,
+}
+
+/// How long a server may take to end when it is asked, and again when it is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Manager {
+    /// Starts the server. Python: `Manager()`.
+    pub fn start() -> Result<Manager, StartManagerError> {
+        let (inside, outside) = packet_pair()?;
+        let mut random = [0; 8];
+        random_bytes(&mut random)?;
+        let process = Process::new(server::serve, (Handle::new(inside),)).name("Manager").daemon(true);
+        let server = process.method(get_helper_method()?).start()?;
+        let door = Door::new(Handle::new(outside), u64::from_le_bytes(random));
+        Ok(Manager { server, door, owner: std::process::id() })
+    }
+
+    /// A new, empty dict. Python: `manager.dict()`.
+    pub fn dict<K, V>(&self) -> Result<DictProxy<K, V>, ManagerError> {
+        Ok(DictProxy::new(self.create(Kind::Dict)?))
+    }
+
+    /// A new, empty list. Python: `manager.list()`.
+    pub fn list<T>(&self) -> Result<ListProxy<T>, ManagerError> {
+        Ok(ListProxy::new(self.create(Kind::List)?))
+    }
+
+    /// A new, free lock. Python: `manager.Lock()`.
+    pub fn lock(&self) -> Result<LockProxy, ManagerError> {
+        Ok(LockProxy::new(self.create(Kind::Lock)?))
+    }
+
+    fn create(&self, kind: Kind) -> Result<Reference, ManagerError> {
+        let (held, theirs) = packet_pair()?;
+        match self.door.call(&Request::Create { kind, held: Handle::new(theirs) })? {
+            Reply::Created(object) => Ok(Reference::new(self.door.clone(), object, Handle::new(held))),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// How many objects the server keeps: those that some proxy, in any process, still holds. One whose last proxy
+    /// was just dropped may be counted for a moment more.
+    ///
+    /// Python: `BaseManager._number_of_objects`.
+    pub fn number_of_objects(&self) -> Result<u64, ManagerError> {
+        match self.door.call(&Request::Count)? {
+            Reply::Count(count) => Ok(count),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The server's process id.
+    pub fn server_pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    /// Ends the server: it is asked, then terminated, then killed.
+    ///
+    /// Python: `BaseManager.shutdown`.
+    pub fn shutdown(self) {
+        // What there is to do is done by drop.
+    }
+}
+
+/// Shuts the server down, and waits for its end: a second or two at most.
+impl Drop for Manager {
+    fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            return;
+        }
+        // Its answer is its end.
+        let _ = self.door.call(&Request::Shutdown);
+        if self.server.join_timeout(PATIENCE).is_none() {
+            let _ = self.server.terminate();
+            if self.server.join_timeout(PATIENCE).is_none() {
+                let _ = self.server.kill();
+                let _ = self.server.join();
+            }
+        }
+    }
+}
