@@ -29,3 +29,8 @@ pub use error::{AcquireError, BrokenBarrier, NewBarrierError, NotOwner, OwnerDie
 pub use event::Event;
 pub use lock::{Lock, LockGuard};
 pub use value::{RawValue, Value, ValueGuard};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -210,3 +210,55 @@ fn packed(identity: Identity) -> u64 {
 fn unpacked(member: u64) -> Identity {
     Identity { pid: (member >> 32) as u32, began: member as u32 }
 }
+
+#[cfg(test)]
+mod tests {
+    //! ORDERING: Relaxed throughout: one thread each.
+    use super::*;
+
+    /// A process with this one's id that began before it, so that it cannot live any more.
+    fn dead() -> u64 {
+        packed(Identity { began: me().began.wrapping_sub(1), ..me() })
+    }
+
+    #[test]
+    fn a_dead_process_is_found_until_it_is_forgotten() {
+        let membership = Membership::of(Place::create("test").unwrap());
+        assert!(membership.all_live());
+        membership.cell().members[7].store(dead(), Ordering::Relaxed);
+        // Who found it first may not have lived to break the barrier.
+        assert!(!membership.all_live());
+        assert!(!membership.all_live());
+        membership.forget_the_dead();
+        assert!(membership.all_live());
+        assert_eq!(membership.cell().members[0].load(Ordering::Relaxed), packed(me()));
+    }
+
+    #[test]
+    fn the_last_handle_frees_the_slot() {
+        let place: Place<BarrierCell> = Place::create("test").unwrap();
+        let (one, two) = (Membership::of(place.clone()), Membership::of(place.clone()));
+        assert!(Arc::ptr_eq(&one, &two));
+        let taken = || place.members.iter().filter(|slot| slot.load(Ordering::Relaxed) != FREE).count();
+        assert_eq!(taken(), 1);
+        drop(one);
+        assert_eq!(taken(), 1);
+        drop(two);
+        assert_eq!(taken(), 0);
+    }
+
+    #[test]
+    fn a_process_that_ends_leaves_unless_a_thread_waits() {
+        let membership = Membership::of(Place::create("test").unwrap());
+        let taken = || membership.cell().members[0].load(Ordering::Relaxed) != FREE;
+        let waiting = membership.wait();
+        membership.end();
+        assert!(taken());
+        drop(waiting);
+        membership.end();
+        assert!(!taken());
+        // A thread that comes after all, in a process that is ending, is seen too.
+        drop(membership.wait());
+        assert!(taken());
+    }
+}

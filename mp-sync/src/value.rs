@@ -126,12 +126,6 @@ impl<T: Shareable> ValueGuard<'_, T> {
     }
 }
 
-impl<T: Shareable + fmt::Debug> fmt::Debug for ValueGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ValueGuard").field(&**self).finish()
-    }
-}
-
 impl<T: Shareable> Deref for ValueGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {

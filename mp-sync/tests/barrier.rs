@@ -1,10 +1,13 @@
-//! Mirrors CPython's `_TestBarrier`: P27 whole; of P28 and P29 what is named here.
+//! Mirrors CPython's `_TestBarrier`: P27 to P30.
 //!
-//! Left out, and added by the issue "Synchronisation": P28's five parties in five processes, P29's late party with
-//! its times, P30's thousand passes seen through a pipe, and the kill sweep.
+//! Left out: P29's upper bounds on time. The kill sweep comes with the Synchronisation issue.
 
+use mp_core::sys::fd::pipe;
+use mp_core::transfer::Handle;
 use mp_core::{Child, Process};
 use mp_sync::{Barrier, BrokenBarrier, Event, Value};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -12,7 +15,9 @@ mp_testing::cases! {
     plain: [no_parties_is_an_error, a_party_that_gives_up_breaks_it, one_party_passes_alone,
         an_action_runs_once_before_anybody_passes, a_panicking_action_breaks_it],
     every_method: [ten_passes_in_lockstep, a_killed_waiting_party_breaks_it, a_party_killed_before_it_came_breaks_it,
-        parties_that_ended_in_order_break_nothing]
+        parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_who_wait,
+        one_that_is_late_breaks_it_for_five, a_thousand_passes_are_seen_in_order,
+        a_process_that_ends_while_a_thread_waits_breaks_it]
 }
 
 fn no_parties_is_an_error() {
@@ -81,9 +86,7 @@ fn a_panicking_action_breaks_it() {
     let barrier = Barrier::new(2).unwrap();
     std::thread::scope(|scope| {
         let other = scope.spawn(|| barrier.wait());
-        while barrier.n_waiting() == 0 {
-            std::thread::yield_now();
-        }
+        wait_until_waiting(&barrier, 1);
         let mine = scope.spawn(|| barrier.wait_then(|| panic!("a deliberate panic")));
         assert!(mine.join().is_err());
         assert_eq!(other.join().unwrap(), Err(BrokenBarrier));
@@ -105,9 +108,7 @@ fn a_party_that_gives_up_breaks_it() {
     barrier.reset();
     std::thread::scope(|scope| {
         let waits: Vec<_> = (0..2).map(|_| scope.spawn(|| barrier.wait_timeout(Duration::MAX))).collect();
-        while barrier.n_waiting() < 2 {
-            std::thread::yield_now();
-        }
+        wait_until_waiting(&barrier, 2);
         barrier.abort();
         assert!(waits.into_iter().all(|wait| wait.join().unwrap() == Err(BrokenBarrier)));
     });
@@ -132,9 +133,7 @@ fn killed(victim: impl FnOnce(Barrier, Event) -> Child<bool>, waiting: u32) {
     let victim = victim(barrier.clone(), there.clone());
     there.wait();
     let other = Process::new(meet, (barrier.clone(), Event::new().unwrap())).start().unwrap();
-    while barrier.n_waiting() < waiting {
-        std::thread::yield_now();
-    }
+    wait_until_waiting(&barrier, waiting);
     victim.kill().unwrap();
     assert!(other.join().unwrap(), "the other party was not told");
     assert!(barrier.broken());
@@ -167,10 +166,112 @@ fn parties_that_ended_in_order_break_nothing() {
     // Long enough for several timed looks at the processes that had it.
     assert_eq!(barrier.n_waiting(), 0);
     let refilled = [start(0), start(1)];
-    while barrier.n_waiting() < 2 {
-        std::thread::yield_now();
-    }
+    wait_until_waiting(&barrier, 2);
     assert!(!barrier.broken());
     barrier.wait().unwrap();
     refilled.iter().for_each(|child| drop(child.join()));
+}
+
+fn is_broken(barrier: Barrier) -> bool {
+    barrier.wait() == Err(BrokenBarrier)
+}
+
+fn wait_until_waiting(barrier: &Barrier, count: u32) {
+    while barrier.n_waiting() < count {
+        std::thread::yield_now();
+    }
+}
+
+/// P28
+fn one_that_aborts_breaks_it_for_five() {
+    let barrier = Barrier::new(5).unwrap();
+    let start = |_| Process::new(is_broken, (barrier.clone(),)).start().unwrap();
+    let others: Vec<Child<bool>> = (0..4).map(start).collect();
+    wait_until_waiting(&barrier, 4);
+    Process::new(|barrier: Barrier| barrier.abort(), (barrier.clone(),)).start().unwrap().join().unwrap();
+    assert!(others.iter().all(|child| child.join().unwrap()));
+    assert!(barrier.broken());
+}
+
+fn is_broken_then_passes(barrier: Barrier) -> (bool, u32) {
+    (barrier.wait().is_err(), barrier.wait().unwrap().index())
+}
+
+/// P28
+fn a_reset_breaks_those_who_wait() {
+    let barrier = Barrier::new(5).unwrap();
+    let start = |_| Process::new(is_broken_then_passes, (barrier.clone(),)).start().unwrap();
+    let others: Vec<Child<(bool, u32)>> = (0..4).map(start).collect();
+    wait_until_waiting(&barrier, 4);
+    barrier.reset();
+    assert!(!barrier.broken());
+    let mut places = vec![barrier.wait().unwrap().index()];
+    for child in &others {
+        let (broken, place) = child.join().unwrap();
+        assert!(broken);
+        places.push(place);
+    }
+    places.sort_unstable();
+    assert_eq!(places, [0, 1, 2, 3, 4]);
+}
+
+fn times_out(barrier: Barrier, late: bool) -> bool {
+    barrier.wait().unwrap();
+    while late && !barrier.broken() {
+        std::thread::yield_now();
+    }
+    barrier.wait_timeout(Duration::from_millis(50)).is_err()
+}
+
+/// P29: late by any time that is longer than the others' timeout.
+fn one_that_is_late_breaks_it_for_five() {
+    let barrier = Barrier::new(5).unwrap();
+    let start = |at| Process::new(times_out, (barrier.clone(), at == 2)).start().unwrap();
+    let parties: Vec<Child<bool>> = (0..5).map(start).collect();
+    assert!(parties.iter().all(|child| child.join().unwrap()));
+    assert!(barrier.broken());
+}
+
+const PASSES: u16 = 1000;
+
+fn pass_and_tell(barrier: Barrier, out: Handle) {
+    let mut out = File::from(out.into_fd().unwrap());
+    for pass in 0..PASSES {
+        barrier.wait().unwrap();
+        // As short as this, a write to a pipe goes in whole.
+        out.write_all(&pass.to_ne_bytes()).unwrap();
+    }
+}
+
+/// P30
+fn a_thousand_passes_are_seen_in_order() {
+    let barrier = Barrier::new(5).unwrap();
+    let (read, write) = pipe().unwrap();
+    let write = Handle::new(write);
+    let start = |_| Process::new(pass_and_tell, (barrier.clone(), write.clone())).start().unwrap();
+    let children: Vec<Child<()>> = (0..5).map(start).collect();
+    drop(write);
+    let mut said = File::from(read);
+    for pass in 0..PASSES {
+        for _ in 0..5 {
+            let mut bytes = [0; 2];
+            said.read_exact(&mut bytes).unwrap();
+            assert_eq!(u16::from_ne_bytes(bytes), pass);
+        }
+    }
+    children.iter().for_each(|child| child.join().unwrap());
+    assert!(!barrier.broken());
+}
+
+fn leave_a_thread_waiting(barrier: Barrier) {
+    let of_the_thread = barrier.clone();
+    std::thread::spawn(move || of_the_thread.wait());
+    wait_until_waiting(&barrier, 1);
+}
+
+/// Its arrival must not count: it will never pass.
+fn a_process_that_ends_while_a_thread_waits_breaks_it() {
+    let barrier = Barrier::new(3).unwrap();
+    Process::new(leave_a_thread_waiting, (barrier.clone(),)).start().unwrap().join().unwrap();
+    assert_eq!(barrier.wait(), Err(BrokenBarrier));
 }

@@ -4,6 +4,7 @@
 
 use mp_core::{Child, JoinError, Process};
 use mp_sync::{AcquireError, Event, Lock, NotOwner, RawValue};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -20,6 +21,7 @@ mp_testing::cases! {
         a_killed_holder_of_several_locks_frees_them_all,
         four_processes_count_exactly,
         a_stopped_holder_is_not_dead,
+        who_can_open_no_file_takes_no_holder_for_dead,
     ]
 }
 
@@ -174,5 +176,19 @@ fn a_stopped_holder_is_not_dead() {
     // Longer than the waits between two timed looks at the owner.
     assert!(matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Busy)));
     signal(mp_core::sys::signal::SIGKILL);
+    assert!(lock.acquire().is_err());
+}
+
+/// Whether the owner lives is read from a file.
+fn who_can_open_no_file_takes_no_holder_for_dead() {
+    let lock = Lock::new().unwrap();
+    let holder = holder_of(std::slice::from_ref(&lock));
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
+    // Longer than the waits between two timed looks at the owner.
+    let busy = matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Busy));
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    holder.kill().unwrap();
+    assert!(busy, "the lock was taken from a living holder");
     assert!(lock.acquire().is_err());
 }

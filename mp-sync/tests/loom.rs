@@ -6,7 +6,7 @@
 //! minutes run with one preemption less here, and in full with `-- --ignored`. `MP_LOOM_BOUND=4` walks further;
 //! `-- --nocapture` shows the tables.
 
-#[path = "loom/models.rs"]
+#[path = "loom/models/mod.rs"]
 mod models;
 #[path = "loom/mutants.rs"]
 mod mutants;

@@ -2,13 +2,14 @@
 //!
 //! Left out, and added by the issue "Synchronisation": `Array`, and structures of one's own.
 
-use mp_core::Process;
 use mp_core::mem::Shareable;
+use mp_core::{JoinError, Process};
 use mp_sync::{Event, RawValue, Value};
 
 mp_testing::cases! {
-    plain: [many_threads_count_exactly],
-    every_method: [what_a_child_writes_is_seen, a_holder_that_was_killed_is_told, another_type_is_refused]
+    plain: [many_threads_count_exactly, a_guard_copied_by_fork_opens_nothing],
+    every_method: [what_a_child_writes_is_seen, a_holder_that_was_killed_is_told, another_type_is_refused,
+        a_whole_new_value_ends_the_warning, a_raw_number_is_never_half_of_two]
 }
 
 fn write_both<T: Shareable>(locked: Value<T>, raw: RawValue<T>, value: T) {
@@ -66,6 +67,42 @@ fn a_holder_that_was_killed_is_told() {
     guard.clear_owner_died();
     drop(guard);
     assert_eq!(*value.lock().unwrap(), [1, 1]);
+}
+
+fn a_whole_new_value_ends_the_warning() {
+    let (value, held) = (Value::new([0_u32, 0]).unwrap(), Event::new().unwrap());
+    let child = Process::new(change_half, (value.clone(), held.clone())).start().unwrap();
+    held.wait();
+    child.kill().unwrap();
+    assert_eq!(value.get(), [1, 0]);
+    drop(value.lock().unwrap_err());
+    value.set([2, 2]);
+    assert_eq!(*value.lock().unwrap(), [2, 2]);
+}
+
+fn change_for_ever(number: RawValue<u64>, began: Event) {
+    began.set();
+    loop {
+        number.set(0);
+        number.set(u64::MAX);
+    }
+}
+
+fn a_raw_number_is_never_half_of_two() {
+    let (number, began) = (RawValue::new(0).unwrap(), Event::new().unwrap());
+    let child = Process::new(change_for_ever, (number.clone(), began.clone())).start().unwrap();
+    began.wait();
+    assert!((0..200_000).all(|_| matches!(number.get(), 0 | u64::MAX)));
+    child.kill().unwrap();
+}
+
+fn a_guard_copied_by_fork_opens_nothing() {
+    let value = Value::new(1_u32).unwrap();
+    let guard = value.lock().unwrap();
+    let child = Process::fork(|| *guard).start().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Panicked { .. })));
+    drop(guard);
+    assert_eq!(value.get(), 1);
 }
 
 fn another_type_is_refused() {

@@ -18,18 +18,44 @@ impl Identity {
     /// The calling process.
     pub fn me() -> Identity {
         let pid = std::process::id();
-        Identity { pid, began: stat(pid).map_or(0, |stat| stat.began) }
+        let began = if let Look::Found(stat) = look(pid) { stat.began } else { 0 };
+        Identity { pid, began }
     }
 
-    /// Whether that very process still lives. One that has ended and was not reaped is dead.
+    /// Whether that very process still lives. One that has ended and was not reaped is dead; one of which nothing
+    /// can be learned (no descriptors are left to open the file) is not.
     pub fn lives(self) -> bool {
-        stat(self.pid).is_some_and(|stat| !stat.ended && stat.began == self.began)
+        match look(self.pid) {
+            Look::Found(stat) => !stat.ended && stat.began == self.began,
+            Look::Gone => false,
+            Look::Unknown => true,
+        }
     }
 }
 
-/// Whether a thread with this id lives, anywhere on the system.
+/// Whether a thread with this id lives, anywhere on the system. "Not known" is yes: a lock must not be taken from a
+/// living holder, and whoever asks asks again.
 pub(super) fn task_lives(tid: u32) -> bool {
-    stat(tid).is_some_and(|stat| !stat.ended)
+    match look(tid) {
+        Look::Found(stat) => !stat.ended,
+        Look::Gone => false,
+        Look::Unknown => true,
+    }
+}
+
+enum Look {
+    Found(Stat),
+    Gone,
+    /// The file could not be read: no descriptors, no memory, no /proc.
+    Unknown,
+}
+
+fn look(id: u32) -> Look {
+    match fs::read(format!("/proc/{id}/stat")) {
+        Ok(text) => parse(&text).map_or(Look::Unknown, Look::Found),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Look::Gone,
+        Err(_) => Look::Unknown,
+    }
 }
 
 struct Stat {
@@ -37,9 +63,8 @@ struct Stat {
     began: u32,
 }
 
-/// Reads `/proc/ID/stat`, whose second field may hold anything and ends at the last `)`.
-fn stat(id: u32) -> Option<Stat> {
-    let text = fs::read(format!("/proc/{id}/stat")).ok()?;
+/// The second field may hold anything and ends at the last `)`.
+fn parse(text: &[u8]) -> Option<Stat> {
     let rest = &text[text.iter().rposition(|&byte| byte == b')')? + 1..];
     let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
     let state = fields.next()?;

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod poll;
 pub mod process;
 pub mod robust;
+pub mod shm;
 pub mod signal;
 pub mod socket;
 pub mod state;

@@ -12,7 +12,7 @@
 //!
 //! A test target with `harness = false` is written as
 //!
-//! ```ignore
+//! ```text
 //! mp_testing::cases! {
 //!     plain: [one, two],
 //!     every_method: [three],   // three::fork, three::spawn, three::forkserver
@@ -27,7 +27,7 @@ mod inspect;
 mod run;
 
 pub use inspect::{descendants, open_descriptors, shared_memory_names};
-pub use run::{Case, main};
+pub use run::{Case, ignore, main};
 
 /// The `main` of a test target: see the crate's documentation.
 #[macro_export]

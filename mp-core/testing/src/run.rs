@@ -45,6 +45,17 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long what a case leaves behind may take to vanish.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// What a case ends with that cannot be run here.
+const IGNORED: i32 = 77;
+
+/// Ends a case that needs what this machine does not have (a python, a server): it counts as ignored, for this reason.
+/// With `MP_REQUIRE_PEERS` set, as in the gate, it fails instead.
+pub fn ignore(reason: &str) -> ! {
+    assert!(std::env::var_os("MP_REQUIRE_PEERS").is_none(), "required, and not here: {reason}");
+    println!("{reason}");
+    std::process::exit(IGNORED)
+}
+
 /// Runs what the command line asks for: one case, a list, or all that it selects.
 pub fn main(cases: &[Case]) -> ExitCode {
     let mut words = std::env::args().skip(1).peekable();
@@ -82,11 +93,16 @@ fn run_all(chosen: &[&Case], of: usize, arguments: &Arguments) -> ExitCode {
     let began = Instant::now();
     println!("\nrunning {} tests", chosen.len());
     let mut failed = Vec::new();
+    let mut ignored = 0;
     for case in chosen {
         print!("test {} ... ", case.name);
         let _ = std::io::stdout().flush();
         match run_apart(case, arguments.no_capture) {
-            Ok(()) => println!("ok"),
+            Ok(None) => println!("ok"),
+            Ok(Some(reason)) => {
+                ignored += 1;
+                println!("ignored, {reason}");
+            }
             Err(why) => {
                 println!("FAILED");
                 failed.push((case.name.clone(), why));
@@ -103,8 +119,8 @@ fn run_all(chosen: &[&Case], of: usize, arguments: &Arguments) -> ExitCode {
     }
     let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
     println!(
-        "\ntest result: {verdict}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
-        chosen.len() - failed.len(),
+        "\ntest result: {verdict}. {} passed; {} failed; {ignored} ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        chosen.len() - failed.len() - ignored,
         failed.len(),
         of - chosen.len(),
         began.elapsed().as_secs_f64()
@@ -112,8 +128,8 @@ fn run_all(chosen: &[&Case], of: usize, arguments: &Arguments) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 
-/// Runs a case in a process of its own; says why it failed.
-fn run_apart(case: &Case, no_capture: bool) -> Result<(), String> {
+/// Runs a case in a process of its own; says why it failed, or why it could not be run.
+fn run_apart(case: &Case, no_capture: bool) -> Result<Option<String>, String> {
     let mut output = unnamed_file().map_err(|error| format!("no file for its output: {error}"))?;
     let copy = || output.try_clone().map_or_else(|_| Stdio::null(), Stdio::from);
     let mut command = Command::new("/proc/self/exe");
@@ -125,7 +141,13 @@ fn run_apart(case: &Case, no_capture: bool) -> Result<(), String> {
     let verdict = watch(child.id());
     let mut said = String::new();
     let _ = output.rewind().and_then(|()| output.read_to_string(&mut said));
-    verdict.map_err(|why| format!("{said}\n{why}"))
+    match verdict {
+        Ok(Ended::Exited(0)) => Ok(None),
+        Ok(Ended::Exited(IGNORED)) => Ok(Some(said.lines().last().unwrap_or_default().to_owned())),
+        Ok(Ended::Exited(code)) => Err(format!("{said}\nexited with {code}")),
+        Ok(Ended::Signaled(signal)) => Err(format!("{said}\nkilled by signal {signal}")),
+        Err(why) => Err(format!("{said}\n{why}")),
+    }
 }
 
 /// A file for the output: a pipe would stay open for as long as something that the case left behind lives.
@@ -136,7 +158,7 @@ fn unnamed_file() -> std::io::Result<File> {
     Ok(file)
 }
 
-fn watch(case: u32) -> Result<(), String> {
+fn watch(case: u32) -> Result<Ended, String> {
     let pidfd = pidfd_open(case).map_err(|error| error.to_string())?;
     let give_up = Instant::now() + DEADLINE;
     let mut ended = None;
@@ -155,12 +177,7 @@ fn watch(case: u32) -> Result<(), String> {
         std::thread::sleep(Duration::from_millis(2));
         reap(case, &mut ended);
     }
-    match ended {
-        Some(Ended::Exited(0)) => Ok(()),
-        Some(Ended::Exited(code)) => Err(format!("exited with {code}")),
-        Some(Ended::Signaled(signal)) => Err(format!("killed by signal {signal}")),
-        None => Err("its exit status was not to be had".to_owned()),
-    }
+    ended.ok_or_else(|| "its exit status was not to be had".to_owned())
 }
 
 /// Reaps all that has ended; notes how the case did, and says whether that is known.

@@ -67,7 +67,8 @@ pub struct Arrival {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken;
 
-/// See the [module](self). All zeros is a barrier of no parties: call [`init`](RawBarrier::init) first.
+/// How it works is said at the top of its file. All zeros is a barrier of no parties: call
+/// [`init`](RawBarrier::init) first.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawBarrier<O: Owned> {

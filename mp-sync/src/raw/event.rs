@@ -39,7 +39,7 @@ const SET: u32 = 1;
 const ASLEEP: u32 = 1 << 1;
 const ROUND: u32 = 1 << 2;
 
-/// See the [module](self). All zeros is a clear flag.
+/// How it works is said at the top of its file. All zeros is a clear flag.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawEvent<W: Word> {

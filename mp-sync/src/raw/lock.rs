@@ -59,7 +59,7 @@ pub enum Acquired {
     OwnerDied,
 }
 
-/// See the [module](self). All zeros is a free lock.
+/// How it works is said at the top of its file. All zeros is a free lock.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawLock<O: Owned> {

@@ -1,0 +1,68 @@
+//! Main does not wait for its children, and their barrier does not end with it.
+//!
+//! Python:   8sincronizar_procesos_barrier.py
+//! Run:      cargo run --example ex08b_barrier_script
+//! Prints in any order:
+//!     p1 - met the other
+//!     p2 - met the other
+//!     p3 - went on alone
+//!     p4 - went on alone
+//! As in course:
+//!     p1 - broken
+//!     p2 - broken
+//!     p3 was killed before it came
+//!
+//! In Python, under `spawn`, main's exit removes the barrier before the children have opened it.
+
+use mp::{Barrier, Child, Event, Lock, Process};
+
+fn meet(name: String, barrier: Barrier, lock: Lock) {
+    let met = barrier.wait().is_ok();
+    let _one_at_a_time = lock.acquire().unwrap();
+    println!("{name} - {}", if met { "met the other" } else { "broken" });
+}
+
+fn pass(name: String, lock: Lock) {
+    let _one_at_a_time = lock.acquire().unwrap();
+    println!("{name} - went on alone");
+}
+
+fn never_come(_barrier: Barrier, ready: Event) {
+    ready.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+pub(crate) fn main() -> mp::Result<()> {
+    let lock = Lock::new()?;
+    if std::env::args().any(|argument| argument == "--as-in-course") {
+        return a_party_is_killed(&lock);
+    }
+    let barrier = Barrier::new(2)?;
+    for name in ["p1", "p2"] {
+        Process::new(meet, (name.to_owned(), barrier.clone(), lock.clone())).start()?;
+    }
+    for name in ["p3", "p4"] {
+        Process::new(pass, (name.to_owned(), lock.clone())).start()?;
+    }
+    Ok(())
+}
+
+/// In Python the other two wait for ever.
+fn a_party_is_killed(lock: &Lock) -> mp::Result<()> {
+    let (barrier, ready) = (Barrier::new(3)?, Event::new()?);
+    let victim = Process::new(never_come, (barrier.clone(), ready.clone())).start()?;
+    ready.wait();
+    let start = |name: &str| Process::new(meet, (name.to_owned(), barrier.clone(), lock.clone())).start();
+    let p1: Child<()> = start("p1")?;
+    while barrier.n_waiting() < 1 {
+        std::thread::yield_now();
+    }
+    victim.kill()?;
+    p1.join()?;
+    start("p2")?.join()?;
+    println!("p3 was killed before it came");
+    assert!(barrier.broken());
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A lesson: an example's name, what it shows, and what it promises to print, as its own header says.
+
+/// What a run must print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Promise {
+    lines: Vec<String>,
+    any_order: bool,
+}
+
+/// One example, read from its source.
+#[derive(Debug, Clone)]
+pub(crate) struct Lesson {
+    pub(crate) name: &'static str,
+    pub(crate) shows: String,
+    pub(crate) prints: Promise,
+    pub(crate) as_in_course: Option<Promise>,
+}
+
+impl Lesson {
+    pub(crate) fn read(name: &'static str, source: &str) -> Lesson {
+        let header: Vec<&str> = source.lines().map_while(|line| line.strip_prefix("//!")).collect();
+        let shows = header.first().map(|line| line.trim().trim_end_matches('.').to_owned());
+        let prints = Promise::after("Prints:", &header, false);
+        let unordered = || Promise::after("Prints in any order:", &header, true);
+        Lesson {
+            name,
+            shows: shows.unwrap_or_default(),
+            prints: prints.or_else(unordered).expect("an example says what it prints"),
+            as_in_course: Promise::after("As in course:", &header, false),
+        }
+    }
+}
+
+impl Promise {
+    /// The indented lines below a title.
+    fn after(title: &str, header: &[&str], any_order: bool) -> Option<Promise> {
+        let at = header.iter().position(|line| line.trim() == title)?;
+        let lines = header[at + 1..].iter().map_while(|line| line.strip_prefix("     "));
+        Some(Promise { lines: lines.map(str::to_owned).collect(), any_order })
+    }
+
+    /// How many lines it has.
+    pub(crate) fn count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// How many of its lines a run has printed, each in its place unless any will do; and whether it printed those
+    /// and nothing else.
+    pub(crate) fn kept_by(&self, output: &str) -> (usize, bool) {
+        let mut printed: Vec<&str> = output.lines().collect();
+        let mut promised: Vec<&str> = self.lines.iter().map(String::as_str).collect();
+        if self.any_order {
+            printed.sort_unstable();
+            promised.sort_unstable();
+        }
+        let hits = printed.iter().zip(&promised).filter(|(printed, promised)| printed == promised).count();
+        (hits, printed == promised)
+    }
+}

@@ -1,0 +1,33 @@
+# Daily commands. `just check` is what a change must pass; the rest are larger sizes of what it contains.
+
+# Format, lints, docs, tests, the course.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    cargo test --workspace
+    cargo run --release --example course
+
+# Every test.
+test:
+    cargo test --workspace
+
+# The process tests over and over: one failure in 200 is a defect.
+many times="50":
+    for i in $(seq {{times}}); do cargo test --quiet --workspace || exit 1; done
+
+# The models at their full size.
+loom bound="3":
+    MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture
+
+# Each example many times over: the same output every time.
+examples-many times="50":
+    MP_EXAMPLES_REPEATS={{times}} cargo test --test examples
+
+# The figures, beside the peers that are installed.
+bench *args:
+    cargo bench -p mp-bench -- {{args}}
+
+# Licences and advisories of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check

@@ -1,0 +1,125 @@
+//! The figures of the family beside its peers', interleaved in one run.
+//!
+//! A *work* is one thing measured, under a fixed name; each *peer* does it once a round, one after the other, so that
+//! a machine whose speed drifts drifts for all of them. What is printed is the median over the rounds with the least
+//! and the most. A peer that is not there is said, never left out in silence.
+//!
+//! | file        | what                                              |
+//! |-------------|---------------------------------------------------|
+//! | `works/`    | one file for each of W1, W4, W5                    |
+//! | `python.rs` | CPython at work, driven over a pipe                |
+//! | `report.rs` | medians, the table, the rows for tools             |
+
+mod python;
+mod report;
+mod works;
+
+use report::{Figure, print_row, print_table};
+use std::process::ExitCode;
+
+/// One who does a work.
+struct Peer {
+    name: &'static str,
+    /// Does it once and gives the figure, or says why not.
+    round: Box<dyn FnMut() -> Result<f64, String>>,
+}
+
+impl Peer {
+    fn new(name: &'static str, round: impl FnMut() -> Result<f64, String> + 'static) -> Peer {
+        Peer { name, round: Box::new(round) }
+    }
+}
+
+/// One thing measured.
+struct Work {
+    metric: String,
+    unit: &'static str,
+    /// Whether more is better.
+    rate: bool,
+    peers: Vec<Peer>,
+}
+
+/// What the command line asks for.
+struct Wanted {
+    works: Vec<String>,
+    rounds: usize,
+    tsv: bool,
+}
+
+impl Wanted {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
+        let mut wanted = Wanted { works: Vec::new(), rounds: 5, tsv: false };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--tsv" => wanted.tsv = true,
+                // What `cargo bench` adds by itself.
+                "--bench" => {}
+                "--rounds" => {
+                    let number =
+                        words.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
+                    wanted.rounds = number.ok_or("--rounds wants a number of at least 1")?;
+                }
+                flag if flag.starts_with('-') => return Err(format!("unknown option {flag}")),
+                _ => wanted.works.push(word),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn selects(&self, metric: &str) -> bool {
+        self.works.is_empty() || self.works.iter().any(|part| metric.starts_with(part.as_str()))
+    }
+}
+
+/// Runs what the command line asks for: `[work…] [--rounds n] [--tsv]`.
+pub fn main() -> ExitCode {
+    let wanted = match Wanted::parse(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(why) => {
+            eprintln!("{why}\nusage: cargo bench -p mp-bench -- [work...] [--rounds n] [--tsv]");
+            return ExitCode::FAILURE;
+        }
+    };
+    eprintln!("{}", python::describe());
+    let mut figures = Vec::new();
+    for mut work in works::all().into_iter().filter(|work| wanted.selects(&work.metric)) {
+        eprintln!("{}: {} rounds", work.metric, wanted.rounds);
+        figures.extend(measure(&mut work, wanted.rounds));
+    }
+    if figures.is_empty() {
+        eprintln!("no work is called so");
+        return ExitCode::FAILURE;
+    }
+    if wanted.tsv {
+        figures.iter().for_each(print_row);
+    } else {
+        print_table(&figures);
+    }
+    // A figure of our own that could not be measured is a failure; a missing peer is not.
+    let ours_missing = figures.iter().any(|figure| figure.peer.starts_with("mp") && figure.values.is_err());
+    if ours_missing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn measure(work: &mut Work, rounds: usize) -> Vec<Figure> {
+    let mut values: Vec<Result<Vec<f64>, String>> = work.peers.iter().map(|_| Ok(Vec::new())).collect();
+    for _ in 0..rounds {
+        for (peer, values) in work.peers.iter_mut().zip(&mut values) {
+            let Ok(of_peer) = values else { continue };
+            match (peer.round)() {
+                Ok(value) => of_peer.push(value),
+                Err(why) => {
+                    eprintln!("{} of {}: {why}", work.metric, peer.name);
+                    *values = Err(why);
+                }
+            }
+        }
+    }
+    let figure = |(peer, values): (&Peer, Result<Vec<f64>, String>)| Figure {
+        metric: work.metric.clone(),
+        peer: peer.name,
+        unit: work.unit,
+        rate: work.rate,
+        values,
+    };
+    work.peers.iter().zip(values).map(figure).collect()
+}

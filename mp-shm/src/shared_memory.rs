@@ -1,0 +1,273 @@
+//! SharedMemory: a named block, mapped.
+//!
+//! # Safety
+//! The one invariant: bytes are copied to and from within the mapping, which lives as long as its block. Others may
+//! write them at any time, so no reference to them is made. The length is the mapping's own, not what a file says
+//! later: whoever may open the block may also shorten it, and touching the missing part is a SIGBUS.
+#![allow(unsafe_code)]
+
+use crate::error::{CreateError, InvalidName, OpenError, OutOfRange, UnlinkError};
+use crate::name::Name;
+use crate::owner::Ownership;
+use memmap2::{MmapOptions, MmapRaw};
+use mp_core::sys::{memory, shm};
+use mp_core::transfer::Handle;
+use mp_core::{MemError, OsError};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+use std::sync::Arc;
+
+/// A named block of memory that processes share, this program's and others.
+///
+/// ```
+/// use mp_shm::SharedMemory;
+///
+/// let block = SharedMemory::new(16)?; // or create("scan", 16)
+/// block.write(4, b"hello")?;
+///
+/// let same = SharedMemory::open(block.name())?; // in any process
+/// let mut text = [0; 5];
+/// same.read(4, &mut text)?;
+/// assert_eq!(&text, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Clones share the mapping; sent to another process, as an argument or through a queue, it is mapped there, also if
+/// the name is gone by then. The process that made the block owns its name: see the [crate](crate).
+///
+/// The memory is readable and writable by this user's processes only (mode 0600). Whoever can open it is trusted: he
+/// may write anything at any time, and may shorten it, and then who touches what is missing is killed by SIGBUS.
+///
+/// Python: `multiprocessing.shared_memory.SharedMemory`, whose blocks these are.
+#[derive(Clone)]
+pub struct SharedMemory {
+    block: Arc<Block>,
+}
+
+struct Block {
+    name: Name,
+    file: Handle,
+    map: MmapRaw,
+    /// In the process that made it.
+    ownership: Option<Arc<Ownership>>,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(ownership) = &self.ownership {
+            ownership.dropped();
+        }
+    }
+}
+
+/// How often another name is made up when the first was taken: four thousand million names are not all taken.
+const TRIES: u32 = 100;
+
+impl SharedMemory {
+    /// Makes a block of `size` zero bytes under a name made up for it: `psm_` and eight hexadecimal digits.
+    ///
+    /// Python: `SharedMemory(create=True, size=size)`.
+    ///
+    /// # Errors
+    /// As [`create`](SharedMemory::create).
+    pub fn new(size: usize) -> Result<SharedMemory, CreateError> {
+        let mut tries = 1;
+        loop {
+            let name = Name::random().map_err(MemError::Os)?;
+            match SharedMemory::make(name, size) {
+                Err(CreateError::Exists(_)) if tries < TRIES => tries += 1,
+                made => return made,
+            }
+        }
+    }
+
+    /// Makes a block of `size` zero bytes under `name`; a leading slash makes no difference. All of its memory is
+    /// reserved, so that touching it cannot fail later.
+    ///
+    /// Python: `SharedMemory(name, create=True, size=size)`, which reserves nothing.
+    ///
+    /// # Errors
+    /// The name is taken or cannot be one; the size is zero; there is not that much memory. Nothing is left then.
+    pub fn create(name: &str, size: usize) -> Result<SharedMemory, CreateError> {
+        SharedMemory::make(Name::new(name)?, size)
+    }
+
+    fn make(name: Name, size: usize) -> Result<SharedMemory, CreateError> {
+        if size == 0 {
+            return Err(CreateError::NoSize);
+        }
+        let file = shm::create(name.with_slash(), size).map_err(|error| match error {
+            MemError::Os(error) if error.source.kind() == ErrorKind::AlreadyExists => {
+                CreateError::Exists(name.bare().to_owned())
+            }
+            other => CreateError::Memory(other),
+        })?;
+        let (device, inode, _) = memory::file_identity(file.as_fd()).map_err(MemError::Os)?;
+        // From here on the name is taken away if something fails.
+        let ownership = Ownership::begin(name.clone(), (device, inode));
+        match map(&file, size) {
+            Ok(map) => {
+                let block = Block { name, file: Handle::new(file), map, ownership: Some(ownership) };
+                Ok(SharedMemory { block: Arc::new(block) })
+            }
+            Err(error) => {
+                ownership.dropped();
+                Err(CreateError::Memory(error.into()))
+            }
+        }
+    }
+
+    /// Maps the block that has this name, made by any process of the same user.
+    ///
+    /// Python: `SharedMemory(name)`. There whoever has opened a block may take its name away when it ends; here
+    /// nobody does.
+    ///
+    /// # Errors
+    /// No block has the name, or one of another user; the text cannot be a name.
+    pub fn open(name: &str) -> Result<SharedMemory, OpenError> {
+        let name = Name::new(name)?;
+        let file = shm::open(name.with_slash()).map_err(|error| match error.source.kind() {
+            ErrorKind::NotFound => OpenError::NotFound(name.bare().to_owned()),
+            // Some C libraries take fewer bytes than file systems do.
+            ErrorKind::InvalidInput | ErrorKind::InvalidFilename => {
+                InvalidName::TooLong(name.bare().len()).into()
+            }
+            _ => OpenError::Os(error),
+        })?;
+        if !shm::is_ours(file.as_fd())? {
+            return Err(OpenError::Foreign(name.bare().to_owned()));
+        }
+        SharedMemory::attach(name, Handle::new(file))
+    }
+
+    fn attach(name: Name, file: Handle) -> Result<SharedMemory, OpenError> {
+        let (_, _, bytes) = memory::file_identity(file.as_fd())?;
+        let size = usize::try_from(bytes)
+            .map_err(|_| OsError { call: "mmap", source: ErrorKind::FileTooLarge.into() })?;
+        if size == 0 {
+            return Err(OpenError::Empty(name.bare().to_owned()));
+        }
+        let map = map(&file, size)?;
+        Ok(SharedMemory { block: Arc::new(Block { name, file, map, ownership: None }) })
+    }
+
+    /// Its name, without the leading slash. Python: `SharedMemory.name`.
+    pub fn name(&self) -> &str {
+        self.block.name.bare()
+    }
+
+    /// Its length in bytes, at least 1. Python: `SharedMemory.size`.
+    #[doc(alias = "size")]
+    #[allow(clippy::len_without_is_empty, reason = "a block is never empty")]
+    pub fn len(&self) -> usize {
+        self.block.map.len()
+    }
+
+    /// Copies what is at `offset` into all of `to`. If somebody writes there meanwhile, it is some of both.
+    ///
+    /// Python: `SharedMemory.buf[offset:offset + len(to)]`.
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> Result<(), OutOfRange> {
+        let from = self.at(offset, to.len())?;
+        // SAFETY: so many bytes lie there (`at`), and the slice, which is Rust's own memory, does not overlap them.
+        unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+        Ok(())
+    }
+
+    /// Copies all of `from` to `offset`.
+    ///
+    /// Python: `SharedMemory.buf[offset:offset + len(from)] = from`.
+    pub fn write(&self, offset: usize, from: &[u8]) -> Result<(), OutOfRange> {
+        let to = self.at(offset, from.len())?;
+        // SAFETY: as in `read`.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+        Ok(())
+    }
+
+    /// Where the block begins in this process: for what copying is too slow for. It is aligned to a page, [`len`]
+    /// bytes long, and mapped for as long as a handle on it lives here.
+    ///
+    /// Whoever makes a reference from it vouches that nobody writes those bytes meanwhile, in any process.
+    ///
+    /// Python: `SharedMemory.buf`.
+    ///
+    /// [`len`]: SharedMemory::len
+    #[doc(alias = "buf")]
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.block.map.as_mut_ptr()
+    }
+
+    fn at(&self, offset: usize, count: usize) -> Result<*mut u8, OutOfRange> {
+        let len = self.len();
+        if offset > len || count > len - offset {
+            return Err(OutOfRange { offset, count, len });
+        }
+        // SAFETY: within the mapping or just at its end, as was just checked.
+        Ok(unsafe { self.as_mut_ptr().add(offset) })
+    }
+
+    /// Lets go of this handle, and leaves the name, even the owner's: it can be opened until somebody unlinks it or
+    /// the owner's process ends.
+    ///
+    /// Python: `SharedMemory.close`. Use afterwards does not compile.
+    pub fn close(self) {
+        if let Some(ownership) = &self.block.ownership {
+            ownership.close();
+        }
+    }
+
+    /// Takes the name away now. The memory stays for all who have it mapped. Anybody may do it, once.
+    ///
+    /// Python: `SharedMemory.unlink`.
+    ///
+    /// # Errors
+    /// [`UnlinkError::NotFound`] if it is gone already.
+    pub fn unlink(&self) -> Result<(), UnlinkError> {
+        let unlinked = shm::unlink(self.block.name.with_slash()).map_err(|error| match error.source.kind() {
+            ErrorKind::NotFound => UnlinkError::NotFound(self.name().to_owned()),
+            _ => UnlinkError::Os(error),
+        });
+        if !matches!(unlinked, Err(UnlinkError::Os(_))) {
+            self.persist();
+        }
+        unlinked
+    }
+
+    /// Has the name outlive its owner: nobody takes it away any more, unless asked to by
+    /// [`unlink`](SharedMemory::unlink).
+    ///
+    /// Python: `SharedMemory(track=False)`.
+    pub fn persist(&self) {
+        if let Some(ownership) = &self.block.ownership {
+            ownership.give_up();
+        }
+    }
+}
+
+fn map(file: &impl AsFd, size: usize) -> Result<MmapRaw, OsError> {
+    let mapped = MmapOptions::new().len(size).map_raw(file.as_fd().as_raw_fd());
+    mapped.map_err(|source| OsError { call: "mmap", source })
+}
+
+impl fmt::Debug for SharedMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedMemory").field("name", &self.name()).field("len", &self.len()).finish()
+    }
+}
+
+/// Within a transfer only. The receiver does not own the name.
+impl Serialize for SharedMemory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.name(), &self.block.file).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedMemory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (name, file): (String, Handle) = Deserialize::deserialize(deserializer)?;
+        let name = Name::new(&name).map_err(de::Error::custom)?;
+        SharedMemory::attach(name, file).map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,20 @@
+//! The models: 2 or 3 threads, 1 or 2 rounds. Each is generic over its world, so that a faulty one can be put in.
+
+mod barrier;
+mod event;
+mod lock;
+
+pub(crate) use barrier::*;
+pub(crate) use event::*;
+pub(crate) use lock::*;
+
+use mp_core::word::Deadline;
+use std::time::Duration;
+
+/// The id that the harness gives to the first thread that a model starts.
+const FIRST: u32 = 2;
+
+/// Some deadline: in the model it passes whenever it likes.
+fn soon() -> Option<Deadline> {
+    Deadline::after(Duration::ZERO)
+}

@@ -1,0 +1,72 @@
+//! Processes for Rust, as Python's `multiprocessing` has them.
+//!
+//! ```no_run
+//! use mp::{Process, Queue};
+//!
+//! fn square(results: Queue<u64>, x: u64) {
+//!     results.put(x * x).unwrap();
+//! }
+//!
+//! fn main() -> mp::Result<()> {
+//!     let results = Queue::new()?;
+//!     let child = Process::new(square, (results.clone(), 7)).start()?;
+//!     child.join()?;
+//!     assert_eq!(results.get()?, 49);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! This crate only gathers the family under one name; each of its crates can be used alone.
+//!
+//! | Python                                    | here                                                | file                              |
+//! |-------------------------------------------|-----------------------------------------------------|-----------------------------------|
+//! | `Process(target, args)`                   | [`Process::new`]                                    | `mp-core/src/process/builder.rs`  |
+//! | `class P(Process)`, `run`                 | [`Run`], [`Process::of`]                            | `mp-core/src/process/builder.rs`  |
+//! | `start`                                   | [`Process::start`], which gives a [`Child`]         | `mp-core/src/process/builder.rs`  |
+//! | `join is_alive exitcode pid sentinel terminate kill interrupt close` | the same names on [`Child`] | `mp-core/src/process/child.rs` |
+//! | `active_children`                         | [`active_children`]                                 | `mp-core/src/process/table.rs`    |
+//! | `current_process`, `parent_process`       | [`current_process`], [`parent_process`]             | `mp-core/src/process/current.rs`  |
+//! | `cpu_count`, `os.process_cpu_count`       | [`cpu_count`], [`usable_cpu_count`]                 | `mp-core/src/process/cpus.rs`     |
+//! | `set_start_method`, `get_start_method`    | [`set_start_method`], [`get_start_method`]          | `mp-core/src/popen/method.rs`     |
+//! | `get_context(method)`                     | [`Context::new`]                                    | `src/context.rs`                  |
+//! | `Lock`                                    | [`Lock`]                                            | `mp-sync/src/lock.rs`             |
+//! | `Event`                                   | [`Event`]                                           | `mp-sync/src/event.rs`            |
+//! | `Barrier`                                 | [`Barrier`]                                         | `mp-sync/src/barrier.rs`          |
+//! | `Value`, `RawValue`                       | [`Value`], [`RawValue`]                             | `mp-sync/src/value.rs`            |
+//! | `Pipe()`, `Pipe(False)`                   | [`pipe()`], [`pipe_simplex`]                        | `mp-pipe/src/pipe.rs`             |
+//! | `Connection`                              | [`Connection`]                                      | `mp-pipe/src/connection.rs`       |
+//! | `connection.wait`                         | [`wait()`]                                          | `mp-pipe/src/wait.rs`             |
+//! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
+//! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
+//! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
+//! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
+//! | `DictProxy`, `ListProxy`                  | [`DictProxy`], [`ListProxy`]                        | `mp-manager/src/proxy/`           |
+//! | `shared_memory.SharedMemory`              | [`SharedMemory`]                                    | `mp-shm/src/shared_memory.rs`     |
+
+#![forbid(unsafe_code)]
+
+mod context;
+mod error;
+
+pub use context::Context;
+pub use error::{Error, Result};
+pub use mp_core::{
+    ActiveChild, Child, CurrentProcess, JoinError, ParentProcess, Process, Run, StartError, StartMethod,
+    active_children, cpu_count, current_process, get_start_method, parent_process, set_start_method,
+    usable_cpu_count,
+};
+pub use mp_manager::{DictProxy, ListProxy, LockProxy, Manager, ManagerError};
+pub use mp_pipe::{Connection, Receiver, RecvError, SendError, Sender, pipe, pipe_simplex, wait};
+pub use mp_pool::{AsyncResult, MapResult, Pool, TaskError};
+pub use mp_queue::{GetError, Producer, PutError, PutRefusal, Queue};
+pub use mp_shm::SharedMemory;
+pub use mp_sync::{
+    AcquireError, Barrier, BrokenBarrier, Event, Lock, LockGuard, OwnerDied, RawValue, Value, ValueGuard,
+};
+
+/// The ground floor, for what has no short name here.
+pub use mp_core as core;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -1,0 +1,168 @@
+//! What of the house's rules a test can hold: where `unsafe` may stand, which crate may use which, how long a file is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The only files in which `unsafe` may appear. A change that adds one changes this list too.
+const UNSAFE: &[&str] = &[
+    "mp-core/src/mem/bytes.rs",
+    "mp-core/src/mem/mapping.rs",
+    "mp-core/src/mem/place.rs",
+    "mp-core/src/popen/boot.rs",
+    "mp-core/src/popen/fork.rs",
+    "mp-core/src/sys/fd.rs",
+    "mp-core/src/sys/futex.rs",
+    "mp-core/src/sys/image.rs",
+    "mp-core/src/sys/memory.rs",
+    "mp-core/src/sys/poll.rs",
+    "mp-core/src/sys/process.rs",
+    "mp-core/src/sys/robust.rs",
+    "mp-core/src/sys/signal.rs",
+    "mp-core/src/sys/socket.rs",
+    "mp-core/src/sys/state.rs",
+    "mp-core/src/transfer/func.rs",
+    "mp-queue/src/ring/layout.rs",
+    "mp-shm/src/shared_memory.rs",
+    "mp-sync/src/cell.rs",
+];
+
+/// Which crates of the family each crate may use, outside its tests: those on the floors below.
+const FLOORS: &[(&str, &[&str])] = &[
+    ("mp-core", &[]),
+    ("mp-sync", &["mp-core"]),
+    ("mp-pipe", &["mp-core"]),
+    ("mp-shm", &["mp-core"]),
+    ("mp-queue", &["mp-core", "mp-sync"]),
+    ("mp-pool", &["mp-core", "mp-sync", "mp-queue"]),
+    ("mp-manager", &["mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-pool"]),
+];
+
+/// A file longer than this is to be split by actor or state.
+const LONGEST: usize = 500;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            sources_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// (path from the root, text) of every source file of the published crates.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, _) in FLOORS {
+        sources_below(&root().join(name).join("src"), &mut found);
+    }
+    sources_below(&root().join("src"), &mut found);
+    let name = |path: &PathBuf| path.strip_prefix(root()).unwrap().display().to_string();
+    found.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The lines of a file that are code.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn unsafe_stands_in_the_listed_files_only() {
+    for (path, text) in sources() {
+        let has = code(&text).any(|line| {
+            ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "#[unsafe("]
+                .iter()
+                .any(|form| line.contains(form))
+        });
+        let declares = code(&text).any(|line| line.contains("unsafe trait"));
+        let listed = UNSAFE.contains(&path.as_str());
+        assert!(!has && !declares || listed, "{path} has unsafe code and is not listed");
+        assert!(!listed || has, "{path} is listed and has no unsafe code");
+        if listed {
+            assert!(text.contains("//! # Safety"), "{path} does not state what its unsafe code protects");
+        }
+    }
+}
+
+#[test]
+fn crates_use_lower_floors_only() {
+    for (name, allowed) in FLOORS {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let section =
+            manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap().to_owned();
+        let used = section
+            .lines()
+            .filter_map(|line| line.split(['.', ' ']).next())
+            .filter(|name| name.starts_with("mp-"));
+        for other in used {
+            assert!(allowed.contains(&other), "{name} uses {other}");
+        }
+    }
+}
+
+#[test]
+fn only_the_system_floor_names_the_system() {
+    for (path, text) in sources() {
+        let names =
+            code(&text).any(|line| line.contains("libc::") || line.replace("unix::", "").contains("nix::"));
+        assert!(!names || path.starts_with("mp-core/src/sys/"), "{path} names libc or nix");
+    }
+}
+
+#[test]
+fn files_are_short_and_finished() {
+    for (path, text) in sources() {
+        assert!(text.lines().count() <= LONGEST, "{path} has {} lines", text.lines().count());
+        for left in ["todo!", "unimplemented!", "FIXME", "dbg!("] {
+            assert!(!text.contains(left), "{path} has {left}");
+        }
+        assert!(text.starts_with("//!"), "{path} does not say what it is");
+    }
+}
+
+#[test]
+fn every_atomic_has_a_reason() {
+    for (path, text) in sources() {
+        let mut last_reason: Option<usize> = None;
+        let lines: Vec<&str> = text.lines().collect();
+        let tests_from = lines.iter().position(|line| line.contains("mod tests")).unwrap_or(lines.len());
+        for (at, line) in lines[..tests_from].iter().enumerate() {
+            if line.contains("// ORDERING:") {
+                last_reason = Some(at);
+            }
+            let used = ["Ordering::Relaxed", "Ordering::Acquire", "Ordering::Release", "Ordering::SeqCst"];
+            let uses = used.iter().any(|order| line.contains(order)) && !line.trim_start().starts_with("//");
+            if uses {
+                // One reason may stand for a function whose operations all have it.
+                assert!(
+                    last_reason.is_some_and(|reason| at - reason <= 40),
+                    "{path}:{} has an ordering without a reason",
+                    at + 1
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_crate_has_its_readme() {
+    for (name, _) in FLOORS {
+        assert!(root().join(name).join("README.md").exists(), "{name} has no README.md");
+    }
+    for file in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+    ] {
+        assert!(root().join(file).exists(), "no {file}");
+    }
+}
