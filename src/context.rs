@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 /// let spawn = Context::new(StartMethod::Spawn);
 /// let child = spawn.process(|| "fresh".to_owned(), ()).start()?;
 /// assert_eq!(child.join()?, "fresh");
-/// # mp::Result::Ok(())
+/// # Ok::<(), mp::Error>(())
 /// ```
 ///
 /// Python: `multiprocessing.get_context`.

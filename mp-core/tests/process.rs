@@ -39,6 +39,7 @@ mp_testing::cases! {
         a_child_knows_its_name_and_its_parents,
         exit_values_come_back,
         a_panic_comes_back_with_its_place,
+        a_panic_is_told_on_stderr_with_the_name,
         signals_end_and_are_reported,
         joining_twice_and_with_a_timeout,
         the_sentinel_becomes_ready_at_the_end,
@@ -170,6 +171,23 @@ fn a_panic_comes_back_with_its_place() {
         other => panic!("{other:?}"),
     }
     assert_eq!(child.exitcode(), Some(101));
+}
+
+/// P03
+fn a_panic_is_told_on_stderr_with_the_name() {
+    if std::env::var_os(ROLE).is_some() {
+        let child = Process::new(fail, ("luck".to_owned(),)).name("unlucky").start().unwrap();
+        assert!(child.join().is_err());
+        return;
+    }
+    let output = parent_in_role("starts one that panics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("Process unlucky panicked at ") && text.contains("\nno luck\n"), "{text}");
 }
 
 /// P04
