@@ -7,12 +7,11 @@ use crate::dispatch::Marks;
 use crate::error::Failure;
 use crate::task::{Chunk, Order, Report, mark};
 use mp_core::mem::Place;
-use mp_core::process::take_panic;
+use mp_core::process::{CaughtError, call_caught};
 use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message};
 use mp_queue::Queue;
 use serde::{Deserialize, Serialize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 /// What a worker is given.
@@ -69,17 +68,10 @@ fn run(kit: &Kit, chunk: Chunk) -> bool {
 }
 
 fn call(code: &Code, arguments: Message) -> Result<Message, Failure> {
-    let Message { bytes, handles } = arguments;
-    match catch_unwind(AssertUnwindSafe(|| code.call(&bytes, handles))) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failure::Failed(error.to_string())),
-        Err(payload) => {
-            // A payload whose drop panics would end the worker: it is left alone.
-            std::mem::forget(payload);
-            let (message, location) = take_panic().unwrap_or_default();
-            Err(Failure::Panicked { message, location })
-        }
-    }
+    call_caught(code, arguments).map_err(|error| match error {
+        CaughtError::Panicked { message, location } => Failure::Panicked { message, location },
+        CaughtError::Call(error) => Failure::Failed(error.to_string()),
+    })
 }
 
 fn report(kit: &Kit, chunk: u32, index: u32, outcome: Result<Message, Failure>) -> bool {

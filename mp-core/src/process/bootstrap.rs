@@ -101,9 +101,8 @@ fn report(name: &str, outcome: &OwnedFd, result: Result<Result<Message, CallErro
 /// The last panic's message and place, for the parent.
 static LAST_PANIC: Mutex<Option<(String, String)>> = Mutex::new(None);
 
-/// In a child: message and place of the last panic that was caught, once. For those who run several functions in
-/// one process, as a pool's worker does.
-pub fn take_panic() -> Option<(String, String)> {
+/// Message and place of the last panic that was caught, once.
+pub(super) fn take_panic() -> Option<(String, String)> {
     LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 

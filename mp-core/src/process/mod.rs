@@ -13,16 +13,18 @@
 //! | `table.rs`     | the children that live: `active_children`, reaping, the end          |
 //! | `current.rs`   | `current_process`, `parent_process`, names                           |
 //! | `bootstrap.rs` | a child from its first line to its last                              |
+//! | `caught.rs`    | calling several functions in one child                               |
 
 pub(crate) mod bootstrap;
 mod builder;
+mod caught;
 mod child;
 mod cpus;
 pub(crate) mod current;
 pub(crate) mod table;
 
-pub use bootstrap::take_panic;
 pub use builder::{ForkProcess, Process, Run};
+pub use caught::{CaughtError, call_caught};
 pub use child::{Child, JoinError, StillRunning};
 pub use cpus::{cpu_count, usable_cpu_count};
 pub use current::{CurrentProcess, ParentProcess, current_process, parent_process};

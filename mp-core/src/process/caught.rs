@@ -1,0 +1,35 @@
+//! Calling several functions in one child, each on its own account: a pool's tasks, a manager's updates.
+
+use super::bootstrap::take_panic;
+use crate::transfer::{CallError, Code, Message};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Why a call gave no value. The process goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum CaughtError {
+    /// The function panicked.
+    #[error("panicked at {location}: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// `file:line:column`.
+        location: String,
+    },
+    /// It could not be called, or its value could not be encoded.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Calls a function with packed arguments, in a child of this library, and catches its panic.
+pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtError> {
+    let Message { bytes, handles } = arguments;
+    match catch_unwind(AssertUnwindSafe(|| code.call(&bytes, handles))) {
+        Ok(result) => Ok(result?),
+        Err(payload) => {
+            // A payload whose drop panics would end the process: it is left alone.
+            std::mem::forget(payload);
+            let (message, location) = take_panic().unwrap_or_default();
+            Err(CaughtError::Panicked { message, location })
+        }
+    }
+}
