@@ -89,6 +89,9 @@ pub enum GetError {
     /// An item was taken, and is no value of this type. The next one can be got.
     #[error(transparent)]
     Decode(#[from] CodecError),
+    /// The item's handles could not all be opened here. The item is still in the queue, for whoever gets next.
+    #[error("the item's handles could not be opened (is the limit of open files reached?)")]
+    Handles,
     /// The shared memory was overwritten by somebody.
     #[error("the queue's shared memory is corrupt")]
     Corrupt,

@@ -22,7 +22,7 @@ mod ring;
 
 pub use error::{GetError, NewQueueError, PutError, PutRefusal};
 pub use producer::Producer;
-pub use queue::{Queue, QueueBuilder};
+pub use queue::{Iter, Queue, QueueBuilder};
 
 /// Handles that one item can carry.
 pub const MOST_HANDLES: usize = 250;

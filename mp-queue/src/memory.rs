@@ -1,7 +1,8 @@
 //! The ring's memory in this process: a sparse memfd, mapped at its ceiling, and its packet sockets.
 
+use crate::error::GetError;
 use crate::ring::layout::{Layout, SEGMENTS};
-use crate::ring::{Memory, NotTaken, segment_bytes, segment_offset, segments_within};
+use crate::ring::{Memory, segment_bytes, segment_offset, segments_within};
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Bytes, Kind, Mapping, Place};
 use mp_core::sys::memory::{PAGE, available_memory, whole_pages};
@@ -67,12 +68,6 @@ impl RingMemory {
 
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
-    }
-
-    /// The most items; 0: no limit.
-    pub(crate) fn most_items(&self) -> u32 {
-        // ORDERING: Relaxed: written once, before it was shared.
-        self.layout.limits.items.load(Ordering::Relaxed)
     }
 }
 
@@ -148,18 +143,21 @@ impl Packets {
 
     /// Copies of the descriptors of packet `number`, which is left where it is. Older packets, of putters or
     /// getters who died, are dropped on the way.
-    pub(crate) fn peek(&self, number: u64) -> Result<Vec<Handle>, NotTaken> {
+    pub(crate) fn peek(&self, number: u64) -> Result<Vec<Handle>, GetError> {
         let mut buffer = [0; 8];
         loop {
-            let packet =
-                socket::peek(self.receive.as_fd(), &mut buffer, Mode::Now).map_err(|_| NotTaken::Corrupt)?;
-            if packet.bytes != buffer.len() || packet.cut {
-                return Err(NotTaken::Corrupt);
-            }
+            let packet = match socket::peek(self.receive.as_fd(), &mut buffer, Mode::Now) {
+                Ok(packet) => packet,
+                // The packet is sent before the record is published.
+                Err(error) if socket::would_block(&error) => return Err(GetError::Corrupt),
+                Err(error) => return Err(error.into()),
+            };
             match u64::from_le_bytes(buffer) {
+                _ if packet.bytes != buffer.len() => return Err(GetError::Corrupt),
                 found if found < number => self.consume(),
-                found if found == number => return Ok(packet.fds.into_iter().map(Handle::new).collect()),
-                _ => return Err(NotTaken::Corrupt),
+                found if found > number => return Err(GetError::Corrupt),
+                _ if packet.cut => return Err(GetError::Handles),
+                _ => return Ok(packet.fds.into_iter().map(Handle::new).collect()),
             }
         }
     }

@@ -152,30 +152,26 @@ impl<T> Queue<T> {
     /// Python: `Queue.full`.
     #[doc(alias = "is_full")]
     pub fn full(&self) -> bool {
-        let most = self.shared.ring.0.most_items() as usize;
-        most != 0 && self.qsize() >= most
+        self.shared.ring.looks_full()
     }
 
-    /// This process puts and gets no more: every call on this handle and its clones here says `Closed`. A second
-    /// close is fine; other processes go on.
+    /// This process puts and gets no more: every call on this handle and its clones here says `Closed`, also one
+    /// that waits in another thread. A second close is fine; other processes go on.
     ///
     /// Python: `Queue.close`.
     pub fn close(&self) {
-        // ORDERING: Relaxed: a flag that only rises.
-        self.shared.closed.store(true, Ordering::Relaxed);
+        // ORDERING: Release, pairs with the Acquire in `is_closed`.
+        self.shared.closed.store(true, Ordering::Release);
+        self.wake_everybody();
     }
 
     /// Nobody puts any more, in any process: puts say `Closed`, and so do gets once what is there is drained.
-    /// Everybody who waits learns of it.
+    /// Everybody who waits learns of it. A put that is under way is waited for, so that no getter leaves before its
+    /// item is there; for half a second at most, since its process may be stopped.
     ///
     /// Python: `queue.Queue.shutdown`.
     pub fn shutdown(&self) {
-        self.shared.ring.shut();
-    }
-
-    fn is_closed(&self) -> bool {
-        // ORDERING: Relaxed: a flag that only rises.
-        self.shared.closed.load(Ordering::Relaxed)
+        self.shared.ring.shut(Deadline::after(PUT_UNDER_WAY));
     }
 
     /// Has everybody who waits look again: a producer is gone.
@@ -191,6 +187,11 @@ impl Shared {
         self.ring.is_shut() || self.producers.as_ref().is_some_and(|end| gone(end).unwrap_or(false))
     }
 
+    fn is_closed(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `close`.
+        self.closed.load(Ordering::Acquire)
+    }
+
     fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
         let mut failed = None;
         let mut send = |number| match self.packets.send(number, handles) {
@@ -202,12 +203,15 @@ impl Shared {
             }
         };
         let mut attempt = |until| {
+            if self.is_closed() {
+                return Err(Refused::Closed);
+            }
             let send: Option<&mut dyn FnMut(u64) -> Packet> =
                 if handles.is_empty() { None } else { Some(&mut send) };
             self.ring.put(bytes, until, send)
         };
         let result = match wait {
-            Wait::Not => attempt(Deadline::after(LOCK)),
+            Wait::Not => self.ring.after_put(false, attempt(Deadline::after(LOCK))),
             Wait::Until(until) => self.ring.until_room(until, || attempt(until)),
         };
         result.map_err(|refused| match refused {
@@ -217,36 +221,40 @@ impl Shared {
             Refused::NoMemory => PutRefusal::NoMemory,
             Refused::Unsent => failed.take().map_or(PutRefusal::Corrupt, PutRefusal::Os),
             Refused::Corrupt => PutRefusal::Corrupt,
-        })?;
-        self.ring.wake_getter();
-        Ok(())
+        })
     }
 
     /// Takes one item's bytes and handles.
     fn get(&self, into: &mut Vec<u8>, wait: Wait) -> Result<Vec<Handle>, GetError> {
+        let mut failed = None;
+        let mut receive = |number| {
+            self.packets.peek(number).map_err(|error| {
+                failed = Some(error);
+                NotTaken::Unreceived
+            })
+        };
         let mut attempt = |until| {
+            if self.is_closed() {
+                return Err(NotTaken::Ended);
+            }
             // Asked before the look: what was put before the end is still to be taken.
             let ended = self.ring.looks_empty() && self.has_ended();
-            let receive = |number| self.packets.peek(number);
-            match self.ring.take(into, until, receive, || self.packets.consume()) {
+            into.clear();
+            match self.ring.take(into, until, &mut receive, || self.packets.consume()) {
                 Err(NotTaken::Empty) if ended => Err(NotTaken::Ended),
                 other => other,
             }
         };
         let taken = match wait {
-            Wait::Not => attempt(Deadline::after(LOCK)),
+            Wait::Not => self.ring.after_take(false, attempt(Deadline::after(LOCK))),
             Wait::Until(until) => self.ring.until_item(until, || attempt(until)),
         };
         let handles = taken.map_err(|why| match why {
             NotTaken::Empty => GetError::Empty,
             NotTaken::Ended => GetError::Closed,
+            NotTaken::Unreceived => failed.take().unwrap_or(GetError::Corrupt),
             NotTaken::Corrupt => GetError::Corrupt,
         })?;
-        self.ring.wake_putter();
-        if !self.ring.looks_empty() {
-            // One wake may have stood for several items.
-            self.ring.wake_getter();
-        }
         Ok(handles.unwrap_or_default())
     }
 }
@@ -261,6 +269,8 @@ enum Wait {
 /// A call that does not wait for the other side still waits for its own side's lock, which is held for one copy;
 /// but not for long, since its holder may be stopped.
 const LOCK: Duration = Duration::from_millis(50);
+/// How long [`Queue::shutdown`] waits for a put in progress.
+const PUT_UNDER_WAY: Duration = Duration::from_millis(500);
 
 impl<T: Serialize> Queue<T> {
     /// Puts a value; waits while a bounded queue is full, or an unbounded one is at its ceiling. When it returns,
@@ -287,7 +297,7 @@ impl<T: Serialize> Queue<T> {
     }
 
     fn put_within(&self, value: T, wait: Wait) -> Result<(), PutError<T>> {
-        if self.is_closed() {
+        if self.shared.is_closed() {
             return Err(PutError { value, reason: PutRefusal::Closed });
         }
         let mut buffer = scratch::take(&scratch::ENCODING);
@@ -329,11 +339,7 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     fn get_within(&self, wait: Wait) -> Result<T, GetError> {
-        if self.is_closed() {
-            return Err(GetError::Closed);
-        }
         let mut buffer = scratch::take(&scratch::DECODING);
-        buffer.clear();
         let result = self.shared.get(&mut buffer, wait);
         let value =
             result.and_then(|handles| unpack(&buffer, handles).map_err(|error: CodecError| error.into()));
@@ -341,13 +347,41 @@ impl<T: DeserializeOwned> Queue<T> {
         value
     }
 
-    /// The items as they come, until the queue is closed; an item that cannot be decoded is an `Err` and not the
-    /// end.
-    pub fn iter(&self) -> impl Iterator<Item = Result<T, GetError>> {
-        std::iter::from_fn(|| match self.get() {
-            Err(GetError::Closed) => None,
-            other => Some(other),
-        })
+    /// The items as they come, until the queue is closed. An item that cannot be decoded is an `Err` and not the
+    /// end; after any other error there is nothing more to come.
+    ///
+    /// Python: `iter(queue.get, sentinel)`, without the sentinel.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { queue: Some(self) }
+    }
+}
+
+/// The items of a queue as they come: see [`Queue::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    queue: Option<&'a Queue<T>>,
+}
+
+impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
+    type Item = Result<T, GetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.queue?.get();
+        if !matches!(item, Ok(_) | Err(GetError::Decode(_))) {
+            self.queue = None;
+        }
+        Some(item).filter(|item| !matches!(item, Err(GetError::Closed)))
+    }
+}
+
+impl<T: DeserializeOwned> std::iter::FusedIterator for Iter<'_, T> {}
+
+impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
+    type Item = Result<T, GetError>;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
     }
 }
 

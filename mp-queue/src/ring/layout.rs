@@ -4,9 +4,10 @@
 //! The one invariant: [`Layout`] is made of words and locks alone, side by side.
 #![allow(unsafe_code)]
 
+use super::cursor::Cursor;
 use mp_core::mem::Structure;
 use mp_core::sys::robust::RobustWord;
-use mp_core::word::Owned;
+use mp_core::word::{Long, Ordering, Owned, Word};
 use mp_sync::raw::RawLock;
 use std::ops::Deref;
 use std::sync::atomic::AtomicU64;
@@ -32,7 +33,7 @@ impl<T> Deref for Apart<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Layout<O: Owned, L> {
     pub(super) putter: Apart<Putter<O, L>>,
-    pub(super) getter: Apart<Getter<O>>,
+    pub(super) getter: Apart<Getter<O, L>>,
     pub(super) published: Apart<Bell<O::Word>>,
     pub(super) freed: Apart<Bell<O::Word>>,
     pub(super) shut: Apart<O::Word>,
@@ -46,16 +47,54 @@ pub(super) struct Putter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
     pub(super) tickets: L,
     pub(super) segment: O::Word,
+    /// The getters' cursor, as it was: the items taken at all, and where in this segment the room ends.
+    pub(super) glance: Glance<O::Word, L>,
 }
 
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct Getter<O: Owned> {
+pub(super) struct Getter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
     pub(super) segment: O::Word,
+    /// The putters' cursor, as it was.
+    pub(super) glance: Glance<O::Word, L>,
 }
 
-/// A word that changes with every step of one side, and a flag for those of the other side who sleep on it.
+/// The other side's cursor as it was when one's own side last looked: spares most calls a look at the other side's
+/// cache lines. Written under one's own side's lock. It is never ahead of the truth, so it errs on the safe side.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Glance<W, L> {
+    /// 1 + the segment that `cursor` is about; 0: about none.
+    about: W,
+    cursor: L,
+}
+
+impl<W: Word, L: Long> Glance<W, L> {
+    /// What was seen, if it was in this segment.
+    #[inline]
+    pub(super) fn seen(&self, segment: usize) -> Option<Cursor> {
+        // ORDERING: Relaxed, here and below: the lock orders it; others take it as a hint.
+        let about = self.about.load(Ordering::Relaxed);
+        (about == segment as u32 + 1).then(|| Cursor::of(self.cursor.load(Ordering::Relaxed)))
+    }
+
+    /// Whoever dies between the two stores leaves a glance about nothing, or an older one of the same segment.
+    pub(super) fn note(&self, segment: usize, cursor: Cursor) {
+        // ORDERING: as above.
+        self.cursor.store(cursor.packed(), Ordering::Relaxed);
+        // ORDERING: Release: after the cursor, also for whoever takes the lock from a dead holder.
+        self.about.store(segment as u32 + 1, Ordering::Release);
+    }
+
+    /// Before the segment is left: it may be used again later, from its beginning.
+    pub(super) fn forget(&self) {
+        // ORDERING: as above.
+        self.about.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A word to sleep on, and a flag for that somebody may.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Bell<W> {

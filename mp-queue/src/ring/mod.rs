@@ -13,9 +13,9 @@
 //! | `tail`        | holder of the put lock   | items and bytes published so far in this segment             |
 //! | `head`        | holder of the get lock   | items and bytes taken so far                                 |
 //! | `next`        | holder of the put lock   | 0, or 1 + the segment that goes on where this one ended      |
-//! | `published`   | holder of the put lock   | changes with every publish: getters sleep on it              |
-//! | `freed`       | holder of the get lock   | changes with every take: putters sleep on it                 |
-//! | `asleep`      | anybody                  | 1: somebody may sleep there; who wakes him sets it to 0      |
+//! | `glance`      | each side, under its lock| the other side's cursor as last seen: most calls look no further |
+//! | `published`   | a putter who wakes       | getters sleep on it, see wait.rs                             |
+//! | `freed`       | a getter who wakes       | putters sleep on it                                          |
 //!
 //! A cursor packs a count of items and a position, in units of 8 bytes, into one 64-bit word, so that *one* store
 //! commits a record and the count of items with it: `qsize`, `empty` and `full` cannot disagree.
@@ -26,19 +26,23 @@
 //! # Orderings
 //! The store of `tail` (Release) pairs with its load (Acquire) in `take`: a getter that sees the count sees the
 //! bytes. The store of `head` (Release) pairs with its load (Acquire) in `put`: a putter that sees the room may
-//! write there. Before each look at an `asleep` flag stands a full fence, and so does one between setting it and
-//! the last look before sleeping: either the sleeper sees the change or the changer sees the sleeper.
+//! write there. What stands in a glance was loaded so by a holder of the same lock. `shut` rises under the put lock
+//! (Release, pairs with the Acquire in `is_shut`): whoever sees it sees every record that was ever put.
 //! # When a process dies
 //! *Putting*: before the store of `tail` there is nothing; the next putter writes over it. A hop that was linked
 //! and not finished is finished by the next putter. *Taking*: before the store of `head` the record is still
-//! there, after it the record is his, and lost with him. *Between a commit and its wake*: the sleeper looks by
+//! there, after it the record is his, and lost with him. *Leaving a drained segment*: its pages are given back before
+//! it is left, so that no putter can be using it again; the next getter leaves it once more. *Between a commit and its wake*: the sleeper looks by
 //! itself within half a second. *Asleep*: he held no lock; his flag costs one spare wake.
 //! # Tried by
-//! tests/queue.rs; the unit tests of this folder
+//! tests/queue.rs
 
 pub(crate) mod cursor;
 pub(crate) mod layout;
+mod put;
+mod record;
 mod segment;
+mod take;
 mod wait;
 
 use cursor::Cursor;
@@ -64,15 +68,6 @@ pub(crate) trait Memory {
 
 type WordOf<M> = <<M as Memory>::Owned as Owned>::Word;
 
-/// What is kept in front of a record's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) len: u32,
-    /// 0, or the number of the packet that carries the record's descriptors.
-    pub(crate) ticket: u64,
-}
-
-const HEAD_UNITS: u32 = 2;
 const UNIT: usize = 8;
 /// Segments up to this one are kept when drained: steady traffic stays on warm pages.
 pub(crate) const WARM: usize = 3;
@@ -104,6 +99,8 @@ pub(crate) enum NotTaken {
     Empty,
     /// And nothing will come: it was shut, or the counted producers are gone. Said by the queue, not the ring.
     Ended,
+    /// The record's packet could not be received; the record stays.
+    Unreceived,
     Corrupt,
 }
 
@@ -123,157 +120,61 @@ impl<M: Memory> Ring<M> {
         Some(Locked(lock))
     }
 
-    /// Puts one record if there is room. `send` is called under the lock, with the number that the record's
-    /// packet is to bear, before the record is published; it says whether the packet could be sent.
-    pub(crate) fn put(
-        &self,
-        bytes: &[u8],
-        until: Option<Deadline>,
-        send: Option<&mut dyn FnMut(u64) -> Packet>,
-    ) -> Result<(), Refused> {
-        let layout = self.layout();
-        let Some(_lock) = Self::lock(&layout.putter.lock, until) else { return Err(Refused::Full) };
-        if self.is_shut() {
-            return Err(Refused::Closed);
-        }
-        let units = units(bytes.len()).ok_or(Refused::TooLarge)?;
-        let at = self.place(units)?;
-        let ticket = match send {
-            None => 0,
-            Some(send) => {
-                let ticket = self.next_ticket();
-                match send(ticket) {
-                    Packet::Sent => ticket,
-                    Packet::Full => return Err(Refused::Full),
-                    Packet::Failed => return Err(Refused::Unsent),
-                }
+    /// Items that were put and not taken, at some moment during the call.
+    pub(crate) fn items(&self) -> usize {
+        let mut before = self.got();
+        let mut items = 0;
+        for _ in 0..TRIES {
+            let put_at = self.put_segment();
+            // ORDERING: Acquire: the second look at the head is not earlier.
+            let put = Cursor::of(self.layout().segments[put_at].tail.load(Ordering::Acquire));
+            let after = self.got();
+            items = put.items.wrapping_sub(after.items);
+            if before.items == after.items {
+                break;
             }
-        };
-        let tail = self.cursor(&layout.segments[at].tail);
-        self.write_record(at, tail.position, Head { len: bytes.len() as u32, ticket }, bytes);
-        // ORDERING: Release, pairs with the Acquire in `take`: this is the commit.
-        layout.segments[at].tail.store(tail.advanced(units).packed(), Ordering::Release);
-        Self::bump(&layout.published.changes);
-        Ok(())
+            before = after;
+        }
+        // Getters outran every look: there was next to nothing.
+        if items > u32::MAX / 2 { 0 } else { items as usize }
     }
 
-    /// A number for a packet, never used before: one that was sent by a putter who died matches no record.
-    fn next_ticket(&self) -> u64 {
-        let tickets = &self.layout().putter.tickets;
-        // ORDERING: Relaxed: under the put lock.
-        let ticket = tickets.load(Ordering::Relaxed) + 1;
-        tickets.store(ticket, Ordering::Relaxed);
-        ticket
+    /// Where the getters are, a little old perhaps.
+    fn got(&self) -> Cursor {
+        // ORDERING: Acquire, pairs with the Release in `front`; and below with that in `take`.
+        let at = (self.layout().getter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
+        Cursor::of(self.layout().segments[at].head.load(Ordering::Acquire))
     }
 
-    /// Finds a segment with room for `units`, and makes it the one that is put into.
-    fn place(&self, units: u32) -> Result<usize, Refused> {
-        let layout = self.layout();
-        let mut at = self.putting()?;
-        let (got_at, got) = self.getting()?;
-        let tail = self.cursor(&layout.segments[at].tail);
-        let waiting = tail.items.wrapping_sub(got.items);
+    fn put_segment(&self) -> usize {
+        // ORDERING: Acquire, pairs with the Release in `hop`.
+        (self.layout().putter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1)
+    }
+
+    /// Whether it holds as many items as it may.
+    pub(crate) fn looks_full(&self) -> bool {
         // ORDERING: Relaxed: written once, before the queue was shared.
-        let most = layout.limits.items.load(Ordering::Relaxed);
-        if most != 0 && waiting >= most {
-            return Err(Refused::Full);
-        }
-        if at > WARM && got_at == at && got.position == tail.position && units <= segment::units(WARM) {
-            self.hop(at, WARM, tail)?;
-            at = WARM;
-        }
-        // ORDERING: Acquire, pairs with the Release in `take`: the room was read from before it is written to.
-        let head = Cursor::of(layout.segments[at].head.load(Ordering::Acquire));
-        let tail = self.cursor(&layout.segments[at].tail);
-        let used = tail.position.wrapping_sub(head.position);
-        if used > segment::units(at) {
-            return Err(Refused::Corrupt);
-        }
-        if units <= segment::units(at) - used {
-            return Ok(at);
-        }
-        self.grow(at, tail, units, waiting)
+        let most = self.layout().limits.items.load(Ordering::Relaxed) as usize;
+        most != 0 && self.items() >= most
     }
 
-    /// Goes on in a larger segment that is not in use.
-    fn grow(&self, at: usize, tail: Cursor, units: u32, waiting: u32) -> Result<usize, Refused> {
-        let largest = self.0.segments() - 1;
-        if units > segment::units(largest) {
-            return Err(Refused::TooLarge);
-        }
-        let in_use = self.chain()?;
-        let free = |segment: &usize| !in_use[*segment] && units <= segment::units(*segment);
-        let Some(larger) = (at + 1..=largest).find(free) else { return Err(Refused::Full) };
-        if !self.0.reserve(larger) {
-            // With something to drain, room will come; with nothing, it will not.
-            return Err(if waiting > 0 { Refused::Full } else { Refused::NoMemory });
-        }
-        self.hop(at, larger, tail)?;
-        Ok(larger)
+    /// No more may be put; everybody who waits looks again. Waits for a put in progress, but not for a stopped
+    /// putter: only until the deadline.
+    pub(crate) fn shut(&self, until: Option<Deadline>) {
+        let lock = Self::lock(&self.layout().putter.lock, until);
+        // ORDERING: Release, pairs with the Acquire in `is_shut`: records that were put are seen.
+        self.layout().shut.store(1, Ordering::Release);
+        drop(lock);
+        self.wake_everybody();
     }
 
-    /// Which segments lie between the getters and the putters.
-    fn chain(&self) -> Result<[bool; SEGMENTS], Refused> {
-        let mut in_use = [false; SEGMENTS];
-        let (mut at, _) = self.getting()?;
-        while !in_use[at] {
-            in_use[at] = true;
-            match self.follow(at).map_err(|_| Refused::Corrupt)? {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        Ok(in_use)
+    /// Whether it was shut.
+    pub(crate) fn is_shut(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `shut`.
+        self.layout().shut.load(Ordering::Acquire) != 0
     }
 
-    /// Makes `to` the continuation of `from`. Each step can be the last: the link is what counts.
-    fn hop(&self, from: usize, to: usize, tail: Cursor) -> Result<(), Refused> {
-        let layout = self.layout();
-        if to == WARM && !self.0.reserve(to) {
-            return Err(Refused::NoMemory);
-        }
-        let start = Cursor { items: tail.items, position: 0 }.packed();
-        // ORDERING: Relaxed: nobody looks at this segment before the link is there.
-        layout.segments[to].head.store(start, Ordering::Relaxed);
-        layout.segments[to].tail.store(start, Ordering::Relaxed);
-        layout.segments[to].next.store(0, Ordering::Relaxed);
-        // ORDERING: Release, pairs with the Acquire in `follow`.
-        layout.segments[from].next.store(to as u32 + 1, Ordering::Release);
-        // ORDERING: Relaxed: under the put lock; others take it as a hint.
-        layout.putter.segment.store(to as u32, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// The segment that is put into; finishes a hop that a dead putter began.
-    fn putting(&self) -> Result<usize, Refused> {
-        let layout = self.layout();
-        // ORDERING: Relaxed: under the put lock.
-        let at = layout.putter.segment.load(Ordering::Relaxed) as usize;
-        if at >= self.0.segments() {
-            return Err(Refused::Corrupt);
-        }
-        match self.follow(at).map_err(|_| Refused::Corrupt)? {
-            None => Ok(at),
-            Some(next) => {
-                // ORDERING: as in `hop`.
-                layout.putter.segment.store(next as u32, Ordering::Relaxed);
-                Ok(next)
-            }
-        }
-    }
-
-    /// The segment that is taken from, and its head; a little old perhaps, which looks like more items.
-    fn getting(&self) -> Result<(usize, Cursor), Refused> {
-        let layout = self.layout();
-        // ORDERING: Acquire, pairs with the Release in `leave`.
-        let at = layout.getter.segment.load(Ordering::Acquire) as usize;
-        if at >= self.0.segments() {
-            return Err(Refused::Corrupt);
-        }
-        // ORDERING: Acquire, pairs with the Release in `take`.
-        Ok((at, Cursor::of(layout.segments[at].head.load(Ordering::Acquire))))
-    }
-
+    /// The segment after `at`, if there is one.
     fn follow(&self, at: usize) -> Result<Option<usize>, NotTaken> {
         // ORDERING: Acquire, pairs with the Release in `hop`.
         match self.layout().segments[at].next.load(Ordering::Acquire) as usize {
@@ -283,167 +184,24 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// Takes one record: appends its bytes to `into`, and gives what `receive` makes of its packet's number.
-    /// `receive` is called before the record is taken, `taken` after.
-    pub(crate) fn take<T>(
-        &self,
-        into: &mut Vec<u8>,
-        until: Option<Deadline>,
-        receive: impl FnOnce(u64) -> Result<T, NotTaken>,
-        taken: impl FnOnce(),
-    ) -> Result<Option<T>, NotTaken> {
-        if self.looks_empty() {
-            return Err(NotTaken::Empty);
-        }
-        let layout = self.layout();
-        let Some(_lock) = Self::lock(&layout.getter.lock, until) else { return Err(NotTaken::Empty) };
-        let (at, head) = self.front()?;
-        let (record, units) = self.read_record(at, head, into)?;
-        let received = if record.ticket == 0 { None } else { Some(receive(record.ticket)?) };
-        // ORDERING: Release, pairs with the Acquire in `place`: the room is free. From here on the record is ours.
-        layout.segments[at].head.store(head.advanced(units).packed(), Ordering::Release);
-        Self::bump(&layout.freed.changes);
-        if received.is_some() {
-            taken();
-        }
-        Ok(received)
-    }
-
-    /// Whether there was nothing to take a moment ago: spares an idle getter the lock.
-    pub(crate) fn looks_empty(&self) -> bool {
-        let layout = self.layout();
-        // ORDERING: Acquire, pairs with the Release in `front`.
-        let at = (layout.getter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
-        let segment = &layout.segments[at];
-        // ORDERING: Acquire: the link before the tail, so that what was put before the link was set is seen.
-        let ended = segment.next.load(Ordering::Acquire) == 0;
-        // ORDERING: Acquire, pairs with the Release in `put`.
-        let tail = Cursor::of(segment.tail.load(Ordering::Acquire));
-        ended && tail.position == self.cursor(&segment.head).position
-    }
-
-    /// The first segment that has a record, and where in it; leaves drained ones behind.
-    fn front(&self) -> Result<(usize, Cursor), NotTaken> {
-        let layout = self.layout();
-        // ORDERING: Relaxed: under the get lock.
-        let mut at = layout.getter.segment.load(Ordering::Relaxed) as usize;
-        for _ in 0..=SEGMENTS {
-            if at >= self.0.segments() {
-                return Err(NotTaken::Corrupt);
-            }
-            // The link before the tail: what was put before the link was set is seen.
-            let next = self.follow(at)?;
-            let head = self.cursor(&layout.segments[at].head);
-            // ORDERING: Acquire, pairs with the Release in `put`.
-            let tail = Cursor::of(layout.segments[at].tail.load(Ordering::Acquire));
-            if head.position != tail.position {
-                return Ok((at, head));
-            }
-            let Some(next) = next else { return Err(NotTaken::Empty) };
-            // ORDERING: Release, pairs with the Acquire in `getting`.
-            layout.getter.segment.store(next as u32, Ordering::Release);
-            if at > WARM {
-                self.0.release(at);
-            }
-            at = next;
-        }
-        Err(NotTaken::Corrupt)
-    }
-
-    /// Copies the record at `head` out. What is read from shared memory is read once and checked.
-    fn read_record(&self, at: usize, head: Cursor, into: &mut Vec<u8>) -> Result<(Head, u32), NotTaken> {
-        // ORDERING: Acquire, pairs with the Release in `put`.
-        let tail = Cursor::of(self.layout().segments[at].tail.load(Ordering::Acquire));
-        let published = tail.position.wrapping_sub(head.position);
-        if published > segment::units(at) || published < HEAD_UNITS {
-            return Err(NotTaken::Corrupt);
-        }
-        let before = into.len();
-        self.copy_out(at, head.position, HEAD_UNITS as usize * UNIT, into);
-        let word = |from: usize| u64::from_le_bytes(into[from..from + 8].try_into().expect("eight bytes"));
-        let (len, ticket) = (word(before), word(before + 8));
-        into.truncate(before);
-        let len = u32::try_from(len).map_err(|_| NotTaken::Corrupt)?;
-        match units(len as usize) {
-            Some(units) if units <= published => {
-                self.copy_out(at, head.position.wrapping_add(HEAD_UNITS), len as usize, into);
-                Ok((Head { len, ticket }, units))
-            }
-            _ => Err(NotTaken::Corrupt),
-        }
-    }
-
-    fn write_record(&self, at: usize, position: u32, head: Head, bytes: &[u8]) {
-        let mut words = [0; HEAD_UNITS as usize * UNIT];
-        words[..8].copy_from_slice(&u64::from(head.len).to_le_bytes());
-        words[8..].copy_from_slice(&head.ticket.to_le_bytes());
-        self.copy_in(at, position, &words);
-        self.copy_in(at, position.wrapping_add(HEAD_UNITS), bytes);
-    }
-
-    fn copy_in(&self, at: usize, position: u32, bytes: &[u8]) {
-        let offset = segment::offset(at, position);
-        let (first, rest) = bytes.split_at(bytes.len().min(segment_bytes(at) - offset));
-        self.0.write(at, offset, first);
-        self.0.write(at, 0, rest);
-    }
-
-    fn copy_out(&self, at: usize, position: u32, len: usize, into: &mut Vec<u8>) {
-        let offset = segment::offset(at, position);
-        let first = len.min(segment_bytes(at) - offset);
-        self.0.read(at, offset, first, into);
-        self.0.read(at, 0, len - first, into);
-    }
-
-    /// Items that were put and not taken.
-    pub(crate) fn items(&self) -> usize {
-        let layout = self.layout();
-        // ORDERING: Relaxed: a hint, old as soon as it is there.
-        let put_at = (layout.putter.segment.load(Ordering::Relaxed) as usize).min(SEGMENTS - 1);
-        let got_at = (layout.getter.segment.load(Ordering::Relaxed) as usize).min(SEGMENTS - 1);
-        let put = self.cursor(&layout.segments[put_at].tail);
-        let got = self.cursor(&layout.segments[got_at].head);
-        let items = put.items.wrapping_sub(got.items);
-        // Read at two moments: a getter may have been faster.
-        if items > u32::MAX / 2 { 0 } else { items as usize }
-    }
-
-    /// No more may be put; everybody who waits looks again.
-    pub(crate) fn shut(&self) {
-        // ORDERING: Relaxed: the bumps below are what wakes; who wakes reads it again.
-        self.layout().shut.store(1, Ordering::Relaxed);
-        self.wake_everybody();
-    }
-
-    /// Whether it was shut.
-    pub(crate) fn is_shut(&self) -> bool {
-        // ORDERING: Relaxed: a flag that only rises.
-        self.layout().shut.load(Ordering::Relaxed) != 0
-    }
-
-    /// A cursor of one's own side, under its lock, or as a hint.
-    fn cursor(&self, long: &M::Long) -> Cursor {
-        // ORDERING: Relaxed: own side under its lock, or a hint.
-        Cursor::of(long.load(Ordering::Relaxed))
-    }
-
-    fn bump(word: &WordOf<M>) {
-        // ORDERING: Relaxed: the fence before the look at the sleepers orders it.
-        word.fetch_add(1, Ordering::Relaxed);
+    /// A cursor of one's own side, under its lock.
+    fn own(&self, cursor: &M::Long) -> Cursor {
+        // ORDERING: Relaxed: the lock orders it.
+        Cursor::of(cursor.load(Ordering::Relaxed))
     }
 }
 
-/// Units that a record takes; `None`: more than can be counted.
-fn units(len: usize) -> Option<u32> {
-    let units = u32::try_from(len).ok()?.div_ceil(UNIT as u32);
-    units.checked_add(HEAD_UNITS)
-}
+/// Looks at a moving queue before its size is guessed.
+const TRIES: u32 = 100;
 
-/// Gives the lock back when dropped.
+/// Gives the lock back when dropped; not by a thread that unwinds, for which the kernel does it when the thread ends
+/// (and so dies a thread in the model).
 struct Locked<'a, O: Owned>(&'a RawLock<O>);
 
 impl<O: Owned> Drop for Locked<'_, O> {
     fn drop(&mut self) {
-        self.0.release();
+        if !std::thread::panicking() {
+            self.0.release();
+        }
     }
 }

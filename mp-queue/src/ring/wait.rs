@@ -1,100 +1,181 @@
 //! Waiting for the other side, and waking it.
+//!
+//! ```text
+//!  sleeper:  asleep = 1 ─ fence ─ seen = changes ─ last look ─ asleep still 1?
+//!               ─ sleep while changes == seen ─ asleep = 1 ─ fence ─ look ─ more there? wake one
+//!  waker:    commit ─ fence ─ asleep? ── 0: done
+//!                               └─ 1: asleep = 0 ─ changes + 1 ─ wake one
+//! ```
+//!
+//! Nobody sleeps: a call costs one fence and one load.
+//!
+//! A sleeper that wakes sets `asleep` again before anything else, since it cannot know whether others sleep still;
+//! and when it leaves, and there is more, it passes the wake on: one wake may have stood for several records. The
+//! price is one spare wake after each sleep.
+//!
+//! # Why nobody sleeps on
+//! Either the sleeper's last look sees the commit, or the waker sees its flag: a fence stands between the two
+//! accesses of each. A waker takes the flag down *before* it changes the word. So a sleeper that read the word
+//! after the change also reads the flag as it is after that, and does not sleep while it is down; one that read it
+//! before is not let asleep by the kernel, or is asleep and woken.
+//! # When a process dies
+//! A waker between its commit and its wake, a sleeper between its wake and its next step: the others look by
+//! themselves within half a second, and put the flag up then. Nothing else is lost.
 
 use super::layout::Bell;
 use super::{Memory, NotTaken, Refused, Ring, WordOf};
 use mp_core::word::{Deadline, Ordering, Wake, Word};
 
+/// What came of repeating, `None`: it was too late; and whether it slept meanwhile.
+type Repeated<T> = (Option<T>, bool);
+
 impl<M: Memory> Ring<M> {
-    /// Repeats `attempt` until it is not refused as full, or the deadline passes.
+    /// Repeats `attempt`, a put, until it is not refused as full, or the deadline passes; wakes whom that concerns.
     pub(crate) fn until_room(
         &self,
         until: Option<Deadline>,
         mut attempt: impl FnMut() -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        self.repeat(until, &self.layout().freed, Refused::Full, || match attempt() {
-            Err(Refused::Full) => None,
-            other => Some(other),
-        })
+        let attempt = || Some(attempt()).filter(|result| *result != Err(Refused::Full));
+        let (result, slept) = self.repeat(until, &self.layout().freed, || self.taken_so_far(), attempt);
+        self.after_put(slept, result.unwrap_or(Err(Refused::Full)))
     }
 
-    /// Repeats `attempt` until it does not find the queue empty, or the deadline passes.
+    /// Repeats `attempt`, a take, until it does not find the queue empty, or the deadline passes; wakes whom that
+    /// concerns.
     pub(crate) fn until_item<T>(
         &self,
         until: Option<Deadline>,
         mut attempt: impl FnMut() -> Result<T, NotTaken>,
     ) -> Result<T, NotTaken> {
-        self.repeat(until, &self.layout().published, NotTaken::Empty, || match attempt() {
-            Err(NotTaken::Empty) => None,
-            other => Some(other),
-        })
+        let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(NotTaken::Empty)));
+        let (result, slept) = self.repeat(until, &self.layout().published, || self.put_so_far(), attempt);
+        self.after_take(slept, result.unwrap_or(Err(NotTaken::Empty)))
     }
 
-    fn repeat<T, E>(
+    /// What is owed to others after a put, one that did not wait too.
+    #[inline]
+    pub(crate) fn after_put(&self, slept: bool, result: Result<(), Refused>) -> Result<(), Refused> {
+        if slept && !self.looks_full() {
+            Self::wake_one(&self.layout().freed);
+        }
+        if result.is_ok() {
+            Self::wake_one(&self.layout().published);
+        }
+        result
+    }
+
+    /// What is owed to others after a take, one that did not wait too.
+    #[inline]
+    pub(crate) fn after_take<T>(&self, slept: bool, result: Result<T, NotTaken>) -> Result<T, NotTaken> {
+        if slept && !self.looks_empty() {
+            Self::wake_one(&self.layout().published);
+        }
+        if result.is_ok() {
+            Self::wake_one(&self.layout().freed);
+        }
+        result
+    }
+
+    fn repeat<T>(
         &self,
         until: Option<Deadline>,
         bell: &Bell<WordOf<M>>,
-        late: E,
-        mut attempt: impl FnMut() -> Option<Result<T, E>>,
-    ) -> Result<T, E> {
-        let Bell { changes, asleep } = bell;
-        let mut round = 0;
+        watch: impl Fn() -> u64,
+        mut attempt: impl FnMut() -> Option<T>,
+    ) -> Repeated<T> {
+        let (mut round, mut slept) = (0, false);
+        let mut found = attempt();
         loop {
-            if let Some(done) = attempt() {
-                return done;
+            if found.is_some() || until.is_some_and(Deadline::passed) {
+                return (found, slept);
             }
-            if until.is_some_and(Deadline::passed) {
-                return Err(late);
+            if self.spin(&mut round, &watch) {
+                found = attempt();
+                continue;
             }
-            // ORDERING: Acquire, so that an attempt after the change sees what was changed.
-            let seen = changes.load(Ordering::Acquire);
-            while <WordOf<M>>::spin(round) {
-                round += 1;
-                // ORDERING: as above.
-                if changes.load(Ordering::Acquire) != seen {
-                    break;
-                }
+            match Self::sleep(bell, until, &mut attempt) {
+                Slept::Done(done) => return (Some(done), slept),
+                Slept::NotAtAll => {}
+                Slept::Woken => slept = true,
+                Slept::TooLate => return (attempt(), true),
             }
-            // ORDERING: Relaxed: the fence orders it before the last look.
-            asleep.store(1, Ordering::Relaxed);
-            <WordOf<M>>::fence();
-            // ORDERING: as above.
-            let seen = changes.load(Ordering::Acquire);
-            if let Some(done) = attempt() {
-                return done;
-            }
-            if changes.wait(seen, until) == Wake::TimedOut {
-                return attempt().unwrap_or(Err(late));
-            }
-            // Others may sleep still, and whoever woke us has taken the flag down: the next round sets it again.
             round = 0;
         }
     }
 
-    /// After a put: wakes a getter if one may sleep. After a take by one who was woken it passes the wake on,
-    /// since one wake may stand for several items.
-    pub(crate) fn wake_getter(&self) {
-        Self::wake_one(&self.layout().published);
-    }
-
-    /// After a take: wakes a putter if one may sleep.
-    pub(crate) fn wake_putter(&self) {
-        Self::wake_one(&self.layout().freed);
-    }
-
-    fn wake_one(Bell { changes, asleep }: &Bell<WordOf<M>>) {
-        <WordOf<M>>::fence();
-        // ORDERING: Relaxed: the fences order it against the change on one side and the last look on the other.
-        if asleep.load(Ordering::Relaxed) != 0 {
-            asleep.store(0, Ordering::Relaxed);
-            changes.wake(1);
+    /// Waits a moment; `true`: something has changed.
+    fn spin(&self, round: &mut u32, watch: impl Fn() -> u64) -> bool {
+        let mut before = None;
+        while <WordOf<M>>::spin(*round) {
+            *round += 1;
+            let now = watch();
+            if *before.get_or_insert(now) != now {
+                return true;
+            }
         }
+        false
+    }
+
+    fn sleep<T>(
+        Bell { changes, asleep }: &Bell<WordOf<M>>,
+        until: Option<Deadline>,
+        attempt: &mut impl FnMut() -> Option<T>,
+    ) -> Slept<T> {
+        // ORDERING: Relaxed: the fence orders it before the last look.
+        asleep.store(1, Ordering::Relaxed);
+        <WordOf<M>>::fence();
+        // ORDERING: Acquire, pairs with the Release in `wake_one`: the flag below is no older.
+        let seen = changes.load(Ordering::Acquire);
+        if let Some(done) = attempt() {
+            return Slept::Done(done);
+        }
+        // ORDERING: Relaxed: see above.
+        if asleep.load(Ordering::Relaxed) == 0 {
+            return Slept::NotAtAll;
+        }
+        let woken = changes.wait(seen, until);
+        // ORDERING: Relaxed: the fence orders it before the looks that follow, the one that decides whether to pass
+        // the wake on among them. A putter in between sees the flag, or they see its record.
+        asleep.store(1, Ordering::Relaxed);
+        <WordOf<M>>::fence();
+        if woken == Wake::TimedOut { Slept::TooLate } else { Slept::Woken }
+    }
+
+    /// After a commit: wakes one who waits for it, if somebody may.
+    #[inline]
+    fn wake_one(bell: &Bell<WordOf<M>>) {
+        <WordOf<M>>::fence();
+        // ORDERING: Relaxed: the fence orders it after the commit.
+        if bell.asleep.load(Ordering::Relaxed) != 0 {
+            Self::ring(bell);
+        }
+    }
+
+    #[cold]
+    fn ring(Bell { changes, asleep }: &Bell<WordOf<M>>) {
+        // ORDERING: Relaxed: published by the change of the word.
+        asleep.store(0, Ordering::Relaxed);
+        // ORDERING: Release, pairs with the Acquire in `sleep`.
+        changes.fetch_add(1, Ordering::Release);
+        changes.wake(1);
     }
 
     /// Has everybody look again.
     pub(crate) fn wake_everybody(&self) {
         for bell in [&self.layout().published, &self.layout().freed] {
-            Self::bump(&bell.changes);
+            // ORDERING: Release, pairs with the Acquire in `sleep`: what was changed before is seen.
+            bell.changes.fetch_add(1, Ordering::Release);
             bell.changes.wake(u32::MAX);
         }
     }
+}
+
+enum Slept<T> {
+    /// The last look before the sleep did it.
+    Done(T),
+    /// Somebody was waking at that moment: look again.
+    NotAtAll,
+    Woken,
+    TooLate,
 }

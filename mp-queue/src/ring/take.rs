@@ -1,0 +1,99 @@
+//! Taking: what the holder of the get lock does.
+
+use super::cursor::Cursor;
+use super::layout::SEGMENTS;
+use super::{Memory, NotTaken, Ring, WARM};
+use mp_core::word::{Deadline, Long, Ordering, Word};
+
+/// The first record that was not taken.
+struct Front {
+    segment: usize,
+    head: Cursor,
+    /// Where the published ones end, as far as they were looked at.
+    tail: Cursor,
+}
+
+impl<M: Memory> Ring<M> {
+    /// Takes one record: appends its bytes to `into`, and gives what `receive` makes of its packet's number.
+    /// `receive` is called before the record is taken, `taken` after.
+    pub(crate) fn take<T>(
+        &self,
+        into: &mut Vec<u8>,
+        until: Option<Deadline>,
+        receive: impl FnOnce(u64) -> Result<T, NotTaken>,
+        taken: impl FnOnce(),
+    ) -> Result<Option<T>, NotTaken> {
+        if self.looks_empty() {
+            return Err(NotTaken::Empty);
+        }
+        let layout = self.layout();
+        let Some(_lock) = Self::lock(&layout.getter.lock, until) else { return Err(NotTaken::Empty) };
+        let Front { segment, head, tail } = self.front()?;
+        let (record, units) = self.read_record(segment, head, tail, into)?;
+        let received = if record.ticket == 0 { None } else { Some(receive(record.ticket)?) };
+        // ORDERING: Release, pairs with the Acquire in `place`: the room is free. From here on the record is ours.
+        layout.segments[segment].head.store(head.advanced(units).packed(), Ordering::Release);
+        if received.is_some() {
+            taken();
+        }
+        Ok(received)
+    }
+
+    /// Whether there was nothing to take a moment ago: spares an idle getter the lock.
+    pub(crate) fn looks_empty(&self) -> bool {
+        let layout = self.layout();
+        // ORDERING: Acquire, pairs with the Release in `front`.
+        let at = (layout.getter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
+        let segment = &layout.segments[at];
+        // ORDERING: Relaxed, here and below: a hint, confirmed under the lock.
+        let head = Cursor::of(segment.head.load(Ordering::Relaxed));
+        if layout.getter.glance.seen(at).is_some_and(|tail| tail.position != head.position) {
+            return false;
+        }
+        // ORDERING: Acquire: the link before the tail, so that what was put before the link was set is seen.
+        let ended = segment.next.load(Ordering::Acquire) == 0;
+        let tail = Cursor::of(segment.tail.load(Ordering::Acquire));
+        // ORDERING: Relaxed: as above.
+        ended && tail.position == Cursor::of(segment.head.load(Ordering::Relaxed)).position
+    }
+
+    /// The first segment that has a record, and where in it; leaves drained ones behind.
+    fn front(&self) -> Result<Front, NotTaken> {
+        let getter = &self.layout().getter;
+        // ORDERING: Relaxed: under the get lock.
+        let mut at = getter.segment.load(Ordering::Relaxed) as usize;
+        for _ in 0..=SEGMENTS {
+            if at >= self.0.segments() {
+                return Err(NotTaken::Corrupt);
+            }
+            let segment = &self.layout().segments[at];
+            let head = self.own(&segment.head);
+            if let Some(tail) = getter.glance.seen(at).filter(|tail| tail.position != head.position) {
+                return Ok(Front { segment: at, head, tail });
+            }
+            // The link before the tail: what was put before the link was set is seen.
+            let next = self.follow(at)?;
+            // ORDERING: Acquire, pairs with the Release in `put`.
+            let tail = Cursor::of(segment.tail.load(Ordering::Acquire));
+            if head.position != tail.position {
+                getter.glance.note(at, tail);
+                return Ok(Front { segment: at, head, tail });
+            }
+            let Some(next) = next else { return Err(NotTaken::Empty) };
+            getter.glance.forget();
+            // Before it is left: once it is, a putter may use it again.
+            if at > WARM {
+                self.0.release(at);
+            }
+            // ORDERING: Release, pairs with the Acquire in `getting`.
+            getter.segment.store(next as u32, Ordering::Release);
+            at = next;
+        }
+        Err(NotTaken::Corrupt)
+    }
+
+    /// Changes with each take: for whoever spins.
+    pub(super) fn taken_so_far(&self) -> u64 {
+        self.got().packed()
+    }
+}
