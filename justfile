@@ -22,6 +22,7 @@ loom bound="3":
 
 # Each example many times over: the same output every time.
 examples-many times="50":
+    cargo build --examples
     MP_EXAMPLES_REPEATS={{times}} cargo test --test examples
 
 # The figures, beside the peers that are installed.

@@ -3,36 +3,46 @@
 //! Python:   Process(name='foo_process', target=foo); current_process().name
 //! Run:      cargo run --example ex02_process_names
 //! Prints:
-//!     starts: Process-2 Process-3 foo_process
-//!     ends: Process-2 Process-3 foo_process
+//!     Process-1 starts
+//!     Process-1 ends
+//!     Process-2 starts
+//!     Process-2 ends
+//!     foo_process starts
+//!     foo_process ends
+//!     3 starts before the first end
+//!     the next is called Process-4
 
 use mp::{Barrier, Process, Queue, current_process};
 
 fn foo(log: Queue<(String, bool)>, all_have_started: Barrier) {
     let name = current_process().name().to_owned();
-    log.put((name.clone(), true)).unwrap();
+    log.put((name.clone(), false)).unwrap();
     all_have_started.wait().unwrap();
-    log.put((name, false)).unwrap();
+    log.put((name, true)).unwrap();
 }
 
 pub(crate) fn main() -> mp::Result<()> {
     let (log, all_have_started) = (Queue::new()?, Barrier::new(3)?);
     let arguments = || (log.clone(), all_have_started.clone());
-    // The first has a name of its own, and uses up a number all the same.
-    let named = Process::new(foo, arguments()).name("foo_process").start()?;
-    let second = Process::new(foo, arguments()).start()?;
-    let third = Process::new(foo, arguments()).start()?;
-    let lines: Vec<(String, bool)> = (0..6).map(|_| log.get()).collect::<Result<_, _>>()?;
-    for child in [named, second, third] {
+    // Numbered when they are made; a name of one's own uses a number up too.
+    let first = Process::new(foo, arguments());
+    let second = Process::new(foo, arguments());
+    let named = Process::new(foo, arguments()).name("foo_process");
+    let next = Process::new(|| current_process().name().to_owned(), ());
+    // Started the other way round, and it changes nothing.
+    let children = [named.start()?, second.start()?, first.start()?];
+    let mut lines: Vec<(String, bool)> = (0..6).map(|_| log.get()).collect::<Result<_, _>>()?;
+    for child in children {
         child.join()?;
     }
-    for (what, started) in [("starts", true), ("ends", false)] {
-        let mut names: Vec<&str> =
-            lines.iter().filter(|(_, kind)| *kind == started).map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        println!("{what}: {}", names.join(" "));
+    let early = lines.iter().take_while(|(_, ended)| !ended).count();
+    // By name; the lines of one process stay in the order in which they came.
+    lines.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (name, ended) in &lines {
+        println!("{name} {}", if *ended { "ends" } else { "starts" });
     }
-    // Everybody's start comes before anybody's end: nobody passes the barrier alone.
-    assert!(lines[..3].iter().all(|(_, started)| *started));
+    println!("{early} starts before the first end");
+    println!("the next is called {}", next.start()?.join()?);
+    assert_eq!(early, 3);
     Ok(())
 }

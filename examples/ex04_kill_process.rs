@@ -15,14 +15,13 @@
 use mp::core::sys::signal;
 use mp::{Child, Event, Process, active_children};
 
-fn function(ready: Event, stubborn: bool) {
+fn function(ready: Event, go_on: Event, stubborn: bool) {
     if stubborn {
         signal::ignore_requests_to_end();
     }
     ready.set();
-    loop {
-        std::thread::park();
-    }
+    go_on.wait();
+    println!("function ends");
 }
 
 fn end(how: &'static str) -> mp::Result<Option<i32>> {
@@ -39,9 +38,10 @@ fn end_like_this(how: String) {
     }
 }
 
+/// A child that has begun, and would end if anybody told it to go on.
 fn started(stubborn: bool) -> mp::Result<Child<()>> {
-    let ready = Event::new()?;
-    let child = Process::new(function, (ready.clone(), stubborn)).start()?;
+    let (ready, go_on) = (Event::new()?, Event::new()?);
+    let child = Process::new(function, (ready.clone(), go_on, stubborn)).start()?;
     ready.wait();
     Ok(child)
 }
@@ -55,6 +55,7 @@ pub(crate) fn main() -> mp::Result<()> {
     let _ = child.join();
     println!("stopped {}", child.is_alive());
     println!("{}", child.exitcode().unwrap_or_default());
+    assert_eq!(child.exitcode(), Some(-signal::SIGTERM));
 
     // One that ignores the request is told so that it cannot ignore.
     let child = started(true)?;
@@ -63,9 +64,12 @@ pub(crate) fn main() -> mp::Result<()> {
     child.kill()?;
     let _ = child.join();
     println!("{}", child.exitcode().unwrap_or_default());
+    assert_eq!(child.exitcode(), Some(-signal::SIGKILL));
 
-    for how in ["return", "exit", "panic"] {
-        println!("{}", end(how)?.unwrap_or(-1));
+    for (how, code) in [("return", 0), ("exit", 3), ("panic", 101)] {
+        let ended = end(how)?;
+        println!("{}", ended.unwrap_or_default());
+        assert_eq!(ended, Some(code));
     }
     Ok(())
 }

@@ -38,8 +38,10 @@ pub(crate) fn main() -> mp::Result<()> {
         let consumer = Process::new(consume_until_empty, (queue.clone(), looked.clone())).start()?;
         // The gate that forces the race: the consumer looks first.
         looked.wait();
-        Process::new(produce, (producer,)).start()?.join()?;
-        println!("consumed {} of {} (empty() is not end-of-stream)", consumer.join()?.len(), queue.qsize());
+        let produced = Process::new(produce, (producer,)).start()?.join()?;
+        let consumed = consumer.join()?;
+        println!("consumed {} of {produced} (empty() is not end-of-stream)", consumed.len());
+        assert_eq!((consumed.len(), produced, queue.qsize()), (0, 5, 5));
         return Ok(());
     }
     // The producer first: a forked consumer would hold a copy of it.
@@ -48,6 +50,6 @@ pub(crate) fn main() -> mp::Result<()> {
     let (produced, consumed) = (producing.join()?, consuming.join()?);
     println!("produced {produced} consumed {}", consumed.len());
     println!("{consumed:?}");
-    assert_eq!(consumed, ITEMS);
+    assert_eq!((produced, &consumed[..]), (5, &ITEMS[..]));
     Ok(())
 }

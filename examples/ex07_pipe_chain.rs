@@ -61,13 +61,17 @@ fn stray_end() -> mp::Result<()> {
     let (items, sender) = pipe_simplex::<u64>()?;
     let stray = sender.clone();
     Process::new(create_items, (sender,)).start()?.join()?;
-    (0..10).try_for_each(|_| items.recv().map(drop))?;
-    if let Err(RecvError::Timeout) = items.recv_timeout(Duration::from_millis(50)) {
-        println!("a stray sender is open: timeout");
+    for item in 0..10 {
+        assert_eq!(items.recv()?, item);
+    }
+    match items.recv_timeout(Duration::from_millis(50)) {
+        Err(RecvError::Timeout) => println!("a stray sender is open: timeout"),
+        other => return Err(mp::Error::new(format!("no timeout, but {other:?}"))),
     }
     drop(stray);
-    if let Err(RecvError::Closed) = items.recv() {
-        println!("it is closed: End");
+    match items.recv() {
+        Err(RecvError::Closed) => println!("it is closed: End"),
+        other => return Err(mp::Error::new(format!("no end, but {other:?}"))),
     }
     Ok(())
 }

@@ -1,60 +1,66 @@
-//! Two processes meet at a barrier; two others pass by.
+//! Two processes meet at a barrier, two others pass by, and a lock keeps their steps apart.
 //!
 //! Python:   Barrier(2); Lock()
 //! Run:      cargo run --example ex08_barrier_lock
 //! Prints:
 //!     p3 - without barrier, while p1 waits
 //!     p4 - without barrier, while p1 waits
-//!     p1 - with barrier
-//!     p2 - with barrier
-//!     the last arrival comes before the first departure, 1 leader
+//!     p1 - with barrier, arrives at step 1
+//!     p2 - with barrier, arrives at step 4
+//!     last arrival 4, first departure 5, 1 leader
 
-use mp::{Barrier, Event, Lock, Process, Value};
+use mp::{Barrier, Event, Lock, Process, RawValue};
+use serde::{Deserialize, Serialize};
 
-/// When somebody did something: order, not time, since clocks prove nothing.
-type Steps = Value<u32>;
-
-fn step(steps: &Steps) -> u32 {
-    steps.update(|step| {
-        *step += 1;
-        *step
-    })
+/// Who did something before whom: an order and no time, since clocks prove nothing.
+#[derive(Clone, Serialize, Deserialize)]
+struct Steps {
+    lock: Lock,
+    count: RawValue<u32>,
 }
 
-fn with_barrier(barrier: Barrier, held_back: Option<Event>, steps: Steps) -> (u32, u32, bool) {
-    if let Some(gate) = held_back {
-        gate.wait();
+impl Steps {
+    /// A read, then a write: the lock makes them one.
+    fn next(&self) -> u32 {
+        let _guard = self.lock.acquire().unwrap();
+        self.count.set(self.count.get() + 1);
+        self.count.get()
     }
-    let arrival = step(&steps);
-    let met = barrier.wait().unwrap();
-    (arrival, step(&steps), met.is_leader())
 }
 
-fn without_barrier(name: String, lock: Lock) {
-    // One line at a time, whoever prints.
-    let _one_at_a_time = lock.acquire().unwrap();
-    println!("{name} - without barrier, while p1 waits");
+fn with_barrier(barrier: Barrier, gate: Event, steps: Steps) -> (u32, u32, bool) {
+    gate.wait();
+    let arrival = steps.next();
+    let met = barrier.wait().unwrap();
+    (arrival, steps.next(), met.is_leader())
 }
 
 pub(crate) fn main() -> mp::Result<()> {
-    let (barrier, lock, steps, gate) = (Barrier::new(2)?, Lock::new()?, Steps::new(0)?, Event::new()?);
-    let p1 = Process::new(with_barrier, (barrier.clone(), None, steps.clone())).start()?;
-    let p2 = Process::new(with_barrier, (barrier.clone(), Some(gate.clone()), steps.clone())).start()?;
+    let (barrier, open, gate) = (Barrier::new(2)?, Event::new()?, Event::new()?);
+    let steps = Steps { lock: Lock::new()?, count: RawValue::new(0)? };
+    open.set();
+    let p1 = Process::new(with_barrier, (barrier.clone(), open, steps.clone())).start()?;
+    // Held back, so that p1 has to wait.
+    let p2 = Process::new(with_barrier, (barrier.clone(), gate.clone(), steps.clone())).start()?;
     while barrier.n_waiting() < 1 {
         std::thread::yield_now();
     }
-    for name in ["p3", "p4"] {
-        Process::new(without_barrier, (name.to_owned(), lock.clone())).start()?.join()?;
-    }
-    assert_eq!(barrier.n_waiting(), 1);
+    let pass_by = || Process::new(|steps: Steps| steps.next(), (steps.clone(),)).start();
+    let (p3, p4) = (pass_by()?, pass_by()?);
+    let mut passed = [p3.join()?, p4.join()?];
+    passed.sort_unstable();
+    assert_eq!((passed, barrier.n_waiting()), ([2, 3], 1));
+    println!("p3 - without barrier, while p1 waits\np4 - without barrier, while p1 waits");
     gate.set();
     let met = [p1.join()?, p2.join()?];
-    println!("p1 - with barrier\np2 - with barrier");
+    for (name, (arrival, ..)) in ["p1", "p2"].iter().zip(&met) {
+        println!("{name} - with barrier, arrives at step {arrival}");
+    }
     let last_arrival = met.iter().map(|(arrival, ..)| *arrival).max();
     let first_departure = met.iter().map(|(_, departure, _)| *departure).min();
     let leaders = met.iter().filter(|(.., leader)| *leader).count();
-    assert!(last_arrival < first_departure);
-    println!("the last arrival comes before the first departure, {leaders} leader");
-    assert_eq!(leaders, 1);
+    let (last, first) = (last_arrival.unwrap_or_default(), first_departure.unwrap_or_default());
+    println!("last arrival {last}, first departure {first}, {leaders} leader");
+    assert!(last < first && leaders == 1);
     Ok(())
 }

@@ -14,15 +14,17 @@
 //!
 //! In Python, under `spawn`, main's exit removes the barrier before the children have opened it.
 
-use mp::{Barrier, Child, Event, Lock, Process};
+use mp::{Barrier, Event, Lock, Process};
 
-fn meet(name: String, barrier: Barrier, lock: Lock) {
+fn meet(name: String, barrier: Barrier, lock: Lock, go: Event) {
+    go.wait();
     let met = barrier.wait().is_ok();
     let _one_at_a_time = lock.acquire().unwrap();
     println!("{name} - {}", if met { "met the other" } else { "broken" });
 }
 
-fn pass(name: String, lock: Lock) {
+fn pass(name: String, lock: Lock, go: Event) {
+    go.wait();
     let _one_at_a_time = lock.acquire().unwrap();
     println!("{name} - went on alone");
 }
@@ -35,27 +37,31 @@ fn never_come(_barrier: Barrier, ready: Event) {
 }
 
 pub(crate) fn main() -> mp::Result<()> {
-    let lock = Lock::new()?;
     if std::env::args().any(|argument| argument == "--as-in-course") {
-        return a_party_is_killed(&lock);
+        return a_party_is_killed();
     }
-    let barrier = Barrier::new(2)?;
+    let (barrier, lock, go) = (Barrier::new(2)?, Lock::new()?, Event::new()?);
     for name in ["p1", "p2"] {
-        Process::new(meet, (name.to_owned(), barrier.clone(), lock.clone())).start()?;
+        Process::new(meet, (name.to_owned(), barrier.clone(), lock.clone(), go.clone())).start()?;
     }
     for name in ["p3", "p4"] {
-        Process::new(pass, (name.to_owned(), lock.clone())).start()?;
+        Process::new(pass, (name.to_owned(), lock.clone(), go.clone())).start()?;
     }
+    // What main has of them is gone before anybody uses them.
+    drop((barrier, lock));
+    go.set();
     Ok(())
 }
 
 /// In Python the other two wait for ever.
-fn a_party_is_killed(lock: &Lock) -> mp::Result<()> {
-    let (barrier, ready) = (Barrier::new(3)?, Event::new()?);
+fn a_party_is_killed() -> mp::Result<()> {
+    let (barrier, lock, ready) = (Barrier::new(3)?, Lock::new()?, Event::new()?);
     let victim = Process::new(never_come, (barrier.clone(), ready.clone())).start()?;
     ready.wait();
-    let start = |name: &str| Process::new(meet, (name.to_owned(), barrier.clone(), lock.clone())).start();
-    let p1: Child<()> = start("p1")?;
+    let start = |name: &str| {
+        Process::new(meet, (name.to_owned(), barrier.clone(), lock.clone(), ready.clone())).start()
+    };
+    let p1 = start("p1")?;
     while barrier.n_waiting() < 1 {
         std::thread::yield_now();
     }

@@ -57,20 +57,26 @@ pub(crate) fn main() -> mp::Result<()> {
         ten(|_| Process::new(add_one_without_lock, (results.clone(), barrier.clone())).start())?;
         let count = results.get(N)?.unwrap_or_default();
         println!("counter {count} of 10: read, then write, is two steps");
+        assert_eq!(count, 1);
         return Ok(());
     }
     let started = Value::new(0)?;
     let work = |key| (results.clone(), key, started.clone(), barrier.clone());
     let seen = ten(|key| Process::new(worker, work(key)).start())?;
-    println!("{:?}", results.items()?.into_iter().collect::<BTreeMap<_, _>>());
-    println!("started {} before first end", seen.iter().min().copied().unwrap_or_default());
+    let filled: BTreeMap<u32, u32> = results.items()?.into_iter().collect();
+    println!("{filled:?}");
+    let fewest = seen.into_iter().min().unwrap_or_default();
+    println!("started {fewest} before first end");
+    assert!(fewest == 10 && filled.into_iter().eq((0..10).map(|key| (key, 2 * key))));
 
     let lock = manager.lock()?;
     results.insert(N, 0)?;
     ten(|_| Process::new(add_one, (results.clone(), lock.clone())).start())?;
-    println!("counter {} with lock", results.get(N)?.unwrap_or_default());
-    results.insert(N, 0)?;
+    let locked = results.insert(N, 0)?.unwrap_or_default();
+    println!("counter {locked} with lock");
     ten(|_| Process::new(add_one_in_one_step, (results.clone(),)).start())?;
-    println!("counter {} with update", results.get(N)?.unwrap_or_default());
+    let updated = results.get(N)?.unwrap_or_default();
+    println!("counter {updated} with update");
+    assert_eq!((locked, updated), (10, 10));
     Ok(())
 }

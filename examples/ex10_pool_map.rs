@@ -10,7 +10,8 @@
 //!     after close: the pool is closed
 //!     after join: 0 workers
 
-use mp::{Barrier, Pool, TaskError, Value};
+use mp::{Barrier, Pool, SubmitError, TaskError, Value};
+use std::collections::HashSet;
 
 fn square(x: u64) -> u64 {
     x * x
@@ -34,17 +35,28 @@ pub(crate) fn main() -> mp::Result<()> {
     println!("Pool    : {squares:?}");
     println!("sum {}", squares.iter().sum::<u64>());
 
+    let seen: HashSet<u32> = pool.map(|_: u32| std::process::id(), 0..100)?.into_iter().collect();
+    assert!((1..=4).contains(&seen.len()) && !seen.contains(&std::process::id()));
+
     let each = pool.map_each(square_but_37, 0..100)?;
     let good = each.iter().filter(|outcome| outcome.is_ok()).count();
-    let bad = each.iter().enumerate().find_map(|(index, outcome)| Some((index, outcome.as_ref().err()?)));
+    let bad = each.iter().position(Result::is_err).unwrap_or_default();
     pool.close();
-    let refused = pool.map(square, 0..1).err().map(|error| error.to_string()).unwrap_or_default();
+    let refused = pool.map(square, 0..1);
     pool.join()?;
     println!("workers {}", workers.get());
-    if let Some((index, TaskError::Panicked { message, .. })) = bad {
-        println!("{good} results and 1 error: item {index} panicked: {message}");
+    match &each[bad] {
+        Err(TaskError::Panicked { message, .. }) => {
+            println!("{good} results and {} error: item {bad} panicked: {message}", each.len() - good);
+        }
+        other => return Err(mp::Error::new(format!("no panic, but {other:?}"))),
     }
-    println!("after close: {refused}");
+    match &refused {
+        Err(SubmitError::Closed) => println!("after close: {}", SubmitError::Closed),
+        other => return Err(mp::Error::new(format!("not refused, but {other:?}"))),
+    }
     println!("after join: {} workers", pool.worker_pids().len());
+    assert_eq!((squares.iter().sum::<u64>(), workers.get(), good, bad), (328_350, 4, 99, 37));
+    assert!(pool.worker_pids().is_empty());
     Ok(())
 }

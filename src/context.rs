@@ -1,12 +1,16 @@
 //! Context: a start method under a name of its own.
 
+use mp_core::mem::Shareable;
 use mp_core::transfer::Target;
-use mp_core::{Process, StartMethod};
+use mp_core::{MemError, Process, Run, StartMethod};
+use mp_queue::{NewQueueError, Queue};
+use mp_sync::{Barrier, Event, Lock, NewBarrierError, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Processes of one start method, whatever the default is. Queues, locks and all other objects are the same in every
-/// context, since they travel to any process.
+/// Processes of one start method, whatever the default is. Queues, locks and values are the same in every context, since
+/// they travel to any process. Pools and managers choose their helpers by the default method
+/// ([`set_start_method`](crate::set_start_method)), so they are not made here.
 ///
 /// ```no_run
 /// use mp::{Context, StartMethod};
@@ -40,5 +44,35 @@ impl Context {
         A: Serialize + DeserializeOwned,
     {
         Process::new(function, arguments).method(self.0)
+    }
+
+    /// As [`Process::of`]. Python: an instance of a subclass of `context.Process`.
+    pub fn of<T: Run>(self, work: T) -> Process<impl Target<(T,), Output = T::Output>, (T,)> {
+        Process::of(work).method(self.0)
+    }
+
+    /// As [`Lock::new`]. Python: `context.Lock()`.
+    pub fn lock(self) -> Result<Lock, MemError> {
+        Lock::new()
+    }
+
+    /// As [`Event::new`]. Python: `context.Event()`.
+    pub fn event(self) -> Result<Event, MemError> {
+        Event::new()
+    }
+
+    /// As [`Barrier::new`]. Python: `context.Barrier(parties)`.
+    pub fn barrier(self, parties: u32) -> Result<Barrier, NewBarrierError> {
+        Barrier::new(parties)
+    }
+
+    /// As [`Value::new`]. Python: `context.Value(typecode, value)`.
+    pub fn value<T: Shareable>(self, value: T) -> Result<Value<T>, MemError> {
+        Value::new(value)
+    }
+
+    /// As [`Queue::new`]. Python: `context.Queue()`.
+    pub fn queue<T>(self) -> Result<Queue<T>, NewQueueError> {
+        Queue::new()
     }
 }

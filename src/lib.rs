@@ -50,18 +50,26 @@ mod error;
 
 pub use context::Context;
 pub use error::{Error, Result};
+pub use mp_core::process::ForkProcess;
 pub use mp_core::{
-    ActiveChild, Child, CurrentProcess, JoinError, ParentProcess, Process, Run, StartError, StartMethod,
-    active_children, cpu_count, current_process, get_start_method, parent_process, set_start_method,
-    usable_cpu_count,
+    ActiveChild, Child, ContextAlreadySet, CurrentProcess, JoinError, ParentProcess, Process, Run,
+    StartError, StartMethod, active_children, cpu_count, current_process, get_start_method, parent_process,
+    set_start_method, usable_cpu_count,
 };
-pub use mp_manager::{DictProxy, ListProxy, LockProxy, Manager, ManagerError};
-pub use mp_pipe::{Connection, Receiver, RecvError, SendError, Sender, pipe, pipe_simplex, wait};
-pub use mp_pool::{AsyncResult, MapResult, Pool, TaskError};
-pub use mp_queue::{GetError, Producer, PutError, PutRefusal, Queue};
+pub use mp_manager::{
+    DictProxy, ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, StartManagerError,
+};
+pub use mp_pipe::{
+    Connection, Receiver, RecvError, RecvIntoError, SendError, Sender, pipe, pipe_simplex, wait,
+};
+pub use mp_pool::{
+    AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
+};
+pub use mp_queue::{GetError, NewQueueError, Producer, PutError, PutRefusal, Queue, QueueBuilder};
 pub use mp_shm::SharedMemory;
 pub use mp_sync::{
-    AcquireError, Barrier, BrokenBarrier, Event, Lock, LockGuard, OwnerDied, RawValue, Value, ValueGuard,
+    AcquireError, Barrier, BarrierBuilder, BarrierWaitResult, BrokenBarrier, Event, Lock, LockGuard,
+    NewBarrierError, NotOwner, OwnerDied, RawValue, Value, ValueGuard,
 };
 
 /// The ground floor, for what has no short name here.

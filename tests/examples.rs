@@ -1,22 +1,32 @@
 //! Holds every example to the output that its header promises, under each start method, and looks from outside at what
-//! it leaves: no process, no file, no name in shared memory.
+//! it leaves: no process, no file, no name in shared memory. What an example counts is counted again from its lines
+//! (`examples/counts.rs`), so that header and program cannot be wrong together.
 //!
 //! `MP_EXAMPLES_REPEATS=50` runs each so many times: the same output every time.
 
+#[path = "examples/counts.rs"]
+mod counts;
 #[path = "../examples/support/lesson.rs"]
 mod lesson;
 
+use counts::Said;
 use lesson::{Lesson, Promise};
 use mp::core::sys::poll::{Interest, pidfd_open, wait_for};
-use mp::core::sys::process::{become_subreaper, reap_any};
+use mp::core::sys::process::{become_subreaper, reap_any, send_signal};
+use mp::core::sys::signal::SIGKILL;
 use mp_testing::{descendants, open_descriptors, shared_memory_names};
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 mp_testing::cases! {
-    plain: [the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails, a_killed_parent_takes_its_daemon],
+    plain: [
+        the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails, the_course_refuses_to_run_nothing,
+        a_killed_parent_takes_its_daemon,
+    ],
     every_method: [
         ex01_create_processes, ex02_process_names, ex03_background_process, ex03b_background_script,
         ex04_kill_process, ex05_process_trait, ex06_queue, ex07_pipe_chain, ex08_barrier_lock, ex08b_barrier_script,
@@ -28,7 +38,7 @@ macro_rules! examples {
     ($($name:ident),* $(,)?) => {$(
         fn $name() {
             let source = include_str!(concat!("../examples/", stringify!($name), ".rs"));
-            hold(&Lesson::read(stringify!($name), source));
+            hold(&Lesson::read(stringify!($name), source), counts::$name);
         }
     )*};
 }
@@ -48,10 +58,22 @@ examples!(
     ex10_pool_map,
 );
 
-/// Cargo builds the examples beside the tests: target/PROFILE/deps/this and target/PROFILE/examples/those.
+/// Cargo builds the examples beside the tests: target/PROFILE/deps/this and target/PROFILE/examples/those. It does so
+/// for `cargo test`, and not for `cargo test --test examples`, which would try what was built some other day.
 fn program(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
-    this.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name)
+    let program = this.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
+    let written = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified());
+    let built = written(&program).expect("`cargo build --examples` has built it");
+    let sources = std::fs::read_to_string(program.with_extension("d")).unwrap();
+    // As make has it: "program: source source", where a space within a name has a backslash before it.
+    let (_, sources) = sources.lines().next().and_then(|line| line.split_once(": ")).unwrap();
+    for source in sources.replace("\\ ", "\0").split(' ') {
+        let source = PathBuf::from(source.replace('\0', " "));
+        let older = written(&source).is_ok_and(|changed| changed <= built);
+        assert!(older, "{name} is older than {}: run `cargo build --examples`", source.display());
+    }
+    program
 }
 
 fn command(name: &str) -> Command {
@@ -61,39 +83,82 @@ fn command(name: &str) -> Command {
     command
 }
 
+/// A run that takes longer hangs. (The whole case has a deadline too; this one says which run it was.)
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a name that a neighbour has in shared memory may live. One that the example has left stays for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Runs an example, and checks from outside that nothing of it is left when it has ended.
 fn run(name: &str, arguments: &[&str]) -> Output {
     let files = std::env::temp_dir().join(format!("mp-examples-{}", std::process::id()));
     std::fs::create_dir_all(&files).unwrap();
-    let before = (open_descriptors(std::process::id()), shared_memory_names());
-    let output = command(name).args(arguments).env("TMPDIR", &files).output().unwrap();
+    let (open, names) = (open_descriptors(std::process::id()), shared_memory_names());
+    let mut command = command(name);
+    command.args(arguments).env("TMPDIR", &files).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = output_in_time(command, name);
     // All that it started is gone when it is: this process inherits what is not.
     let left: Vec<(u32, char)> = descendants(std::process::id());
     assert!(left.is_empty(), "{name} left processes: {left:?}");
-    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 0, "{name} left a file");
+    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 0, "{name} left a file or a socket");
     std::fs::remove_dir(&files).unwrap();
-    assert_eq!(before, (open_descriptors(std::process::id()), shared_memory_names()), "{name}");
+    assert_eq!(open, open_descriptors(std::process::id()), "{name}");
+    no_name_stays(name, &names);
     output
 }
 
-fn hold(lesson: &Lesson) {
-    become_subreaper().unwrap();
-    assert!(!lesson.shows.is_empty());
-    let repeats: usize = std::env::var("MP_EXAMPLES_REPEATS").map_or(1, |number| number.parse().unwrap());
-    for _ in 0..repeats {
-        keeps(lesson.name, &lesson.prints, &run(lesson.name, &[]));
-        if let Some(promise) = &lesson.as_in_course {
-            keeps(lesson.name, promise, &run(lesson.name, &["--as-in-course"]));
+fn output_in_time(mut command: Command, name: &str) -> Output {
+    let child = command.spawn().unwrap();
+    let pidfd = pidfd_open(child.id()).unwrap();
+    let (done, output) = mpsc::channel();
+    let reader = std::thread::spawn(move || done.send(child.wait_with_output()));
+    // At its end, and when all that holds its output has ended.
+    match output.recv_timeout(DEADLINE) {
+        Ok(output) => {
+            reader.join().unwrap().unwrap();
+            output.unwrap()
+        }
+        Err(_) => {
+            let waiting = descendants(std::process::id());
+            send_signal(pidfd.as_fd(), SIGKILL).unwrap();
+            panic!("{name} hangs: {waiting:?}")
         }
     }
 }
 
-fn keeps(name: &str, promise: &Promise, output: &Output) {
-    let (said, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+/// The whole machine sees the same names, so others may come and go meanwhile.
+fn no_name_stays(name: &str, before: &[String]) {
+    let is_new = |name: &String| !before.contains(name);
+    let mut new: Vec<String> = shared_memory_names().into_iter().filter(is_new).collect();
+    let give_up = Instant::now() + PATIENCE;
+    while !new.is_empty() {
+        assert!(Instant::now() < give_up, "{name} left names in shared memory: {new:?}");
+        std::thread::sleep(Duration::from_millis(5));
+        let living = shared_memory_names();
+        new.retain(|name| living.contains(name));
+    }
+}
+
+fn hold(lesson: &Lesson, count: fn(&Said)) {
+    become_subreaper().unwrap();
+    assert!(!lesson.shows.is_empty());
+    let repeats: usize = std::env::var("MP_EXAMPLES_REPEATS").map_or(1, |number| number.parse().unwrap());
+    assert!(repeats > 0);
+    for _ in 0..repeats {
+        count(&keeps(lesson.name, &lesson.prints, &run(lesson.name, &[]), false));
+        if let Some(promise) = &lesson.as_in_course {
+            count(&keeps(lesson.name, promise, &run(lesson.name, &["--as-in-course"]), true));
+        }
+    }
+}
+
+/// The example ended well and printed what its header says. What it said, to be counted anew.
+fn keeps(name: &str, promise: &Promise, output: &Output, as_in_course: bool) -> Said {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{name}: {}\n{said}\n{complained}", output.status);
     let (kept, all) = promise.kept_by(&said);
     assert!(all, "{name}: {kept} of {} lines as promised\n{said}\n{complained}", promise.count());
+    Said { lines: said.lines().map(str::to_owned).collect(), complained, as_in_course }
 }
 
 fn the_course_passes_as_a_whole() {
@@ -106,6 +171,7 @@ fn the_course_passes_as_a_whole() {
     let passed = words.windows(2).filter(|pair| pair[0].contains('/') && pair[1] == "pass").count();
     assert_eq!(passed, 16 * 3, "{table}");
     assert!(!table.contains("FAIL"), "{table}");
+    assert!(table.ends_with("48 of 48 runs pass\n"), "{table}");
 }
 
 fn the_course_notices_a_lesson_that_fails() {
@@ -113,6 +179,17 @@ fn the_course_notices_a_lesson_that_fails() {
     let table = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{table}");
     assert_eq!(table.matches("0/6 FAIL").count(), 3, "{table}");
+    assert!(table.ends_with("0 of 3 runs pass\n"), "{table}");
+}
+
+fn the_course_refuses_to_run_nothing() {
+    for arguments in
+        [&["no such lesson"][..], &["--fail", "no such lesson"], &["--fail"], &["--no-such-flag"]]
+    {
+        let output = command("course").args(arguments).output().unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("pass "), "{arguments:?}");
+    }
 }
 
 fn a_killed_parent_takes_its_daemon() {

@@ -12,6 +12,8 @@
 //!
 //! The design note beside this crate's code, README.md, has one call from proxy to server and back.
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod error;
 mod manager;

@@ -12,6 +12,8 @@
 //!
 //! The design note beside this crate's code, README.md, has the four actors and their messages.
 
+#![forbid(unsafe_code)]
+
 mod builder;
 mod dispatch;
 mod error;
