@@ -45,16 +45,16 @@ impl<M: Memory> Ring<M> {
         // ORDERING: Acquire, pairs with the Release in `front`.
         let at = (layout.getter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
         let segment = &layout.segments[at];
-        // ORDERING: Relaxed, here and below: a hint, confirmed under the lock.
-        let head = Cursor::of(segment.head.load(Ordering::Relaxed));
+        // ORDERING: Acquire, pairs with the Release in `take`: the tail below is no older than what that getter saw.
+        // A getter that is about to sleep must not miss a record because another took the one before it.
+        let head = Cursor::of(segment.head.load(Ordering::Acquire));
         if layout.getter.glance.seen(at).is_some_and(|tail| tail.position != head.position) {
             return false;
         }
         // ORDERING: Acquire: the link before the tail, so that what was put before the link was set is seen.
         let ended = segment.next.load(Ordering::Acquire) == 0;
         let tail = Cursor::of(segment.tail.load(Ordering::Acquire));
-        // ORDERING: Relaxed: as above.
-        ended && tail.position == Cursor::of(segment.head.load(Ordering::Relaxed)).position
+        ended && tail.position == head.position
     }
 
     /// The first segment that has a record, and where in it; leaves drained ones behind.

@@ -100,7 +100,7 @@ impl<M: Memory> Ring<M> {
                 Slept::Woken => slept = true,
                 Slept::TooLate => return (attempt(), true),
             }
-            round = 0;
+            (round, found) = (0, attempt());
         }
     }
 
