@@ -34,6 +34,7 @@ extern "C" fn at_process_exit() {
 }
 
 /// Does what is to be done; a second call finds nothing left.
+#[inline]
 pub(crate) fn run() {
     loop {
         let handler = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -55,6 +56,7 @@ pub fn register_after_fork(handler: fn()) {
 }
 
 /// In a forked child, once it is itself.
+#[inline]
 pub(crate) fn run_after_fork() {
     let handlers = AFTER_FORK.lock().unwrap_or_else(PoisonError::into_inner).clone();
     handlers.into_iter().for_each(|handler| handler());
@@ -62,6 +64,7 @@ pub(crate) fn run_after_fork() {
 
 /// In a forked child: the parent's handlers are not ours. Forgotten rather than dropped, since dropping what
 /// they captured could do the parent's work.
+#[inline]
 pub(crate) fn after_fork() {
     std::mem::forget(std::mem::take(&mut *HANDLERS.lock().unwrap_or_else(PoisonError::into_inner)));
 }

@@ -1,5 +1,6 @@
 //! The works, by the names that later runs are compared under.
 
+mod plain;
 mod w1;
 mod w4;
 mod w5;

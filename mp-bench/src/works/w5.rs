@@ -1,57 +1,152 @@
-//! W5: starting and joining a child that does nothing, from a small parent, by each start method.
+//! W5: starting and joining a child that does nothing, by each start method: from a small parent, and from one
+//! that has touched 1 GiB.
 
-use super::rate;
+use super::{plain, rate};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
-use mp_core::{Process, StartMethod};
-use std::process::{Command, Stdio};
+use mp_core::{Child, Process, StartMethod};
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::time::Instant;
 
-const TIMES: u64 = 200;
+/// What does one start and join.
+type Once = fn() -> Result<(), String>;
 
-/// How many of CPython's fit into a like time.
-fn python_times(method: StartMethod) -> u64 {
-    match method {
-        StartMethod::Fork => 50,
-        StartMethod::ForkServer => 10,
-        StartMethod::Spawn => 3,
-    }
+fn ours(method: StartMethod) -> Result<(), String> {
+    let child = Process::new(|| (), ()).method(method).start().map_err(|error| error.to_string())?;
+    child.join().map_err(|error| error.to_string())
 }
 
-fn ours(method: StartMethod) -> Result<f64, String> {
+fn ours_by_fork() -> Result<(), String> {
+    ours(StartMethod::Fork)
+}
+
+fn ours_by_forkserver() -> Result<(), String> {
+    ours(StartMethod::ForkServer)
+}
+
+fn ours_by_spawn() -> Result<(), String> {
+    ours(StartMethod::Spawn)
+}
+
+fn procspawn() -> Result<(), String> {
+    procspawn::spawn((), |()| ()).join().map_err(|error| error.to_string())
+}
+
+/// How many a second, over so many.
+fn timed(once: Once, times: u64) -> Result<f64, String> {
+    // Once for what is made only once: a template, a lifeline.
+    once()?;
     let began = Instant::now();
-    for _ in 0..TIMES {
-        let child = Process::new(|| (), ()).method(method).start().map_err(|error| error.to_string())?;
-        child.join().map_err(|error| error.to_string())?;
+    for _ in 0..times {
+        once()?;
     }
-    Ok(rate(TIMES, began))
+    Ok(rate(times, began))
 }
 
-/// The standard library starting a program that does nothing.
-fn std_process() -> Result<f64, String> {
-    let began = Instant::now();
-    for _ in 0..TIMES {
-        let mut command = Command::new("/bin/true");
-        command.stdin(Stdio::null()).status().map_err(|error| error.to_string())?;
-    }
-    Ok(rate(TIMES, began))
+fn peer(name: &'static str, once: Once, times: u64) -> Peer {
+    Peer::new(name, move || timed(once, times))
 }
+
+const TIMES: u64 = 400;
 
 pub(crate) fn start_and_join(python: &Shared) -> Vec<Work> {
-    [StartMethod::Fork, StartMethod::ForkServer, StartMethod::Spawn].map(|method| of(method, python)).into()
+    let small = |method: StartMethod, ours: Once, pythons: u64, others: Vec<Peer>| {
+        let mut work = Work {
+            metric: format!("W5.{method}.small"),
+            unit: "processes/s",
+            rate: true,
+            peers: vec![peer("mp", ours, TIMES)],
+        };
+        work.peers.extend(others);
+        let (python, request) = (python.clone(), format!("W5.{method}.small {pythons}"));
+        work.peers.push(Peer::new("CPython", move || ask(&python, &request)));
+        work
+    };
+    let c_fork = || peer("c-fork", plain::fork_and_wait, TIMES);
+    let programs = || {
+        vec![
+            peer("std-process", plain::other_program, TIMES),
+            peer("std-process-same", plain::same_program, TIMES),
+            peer("procspawn", procspawn, TIMES / 4),
+        ]
+    };
+    vec![
+        small(StartMethod::Fork, ours_by_fork, 50, vec![c_fork()]),
+        small(StartMethod::ForkServer, ours_by_forkserver, 20, vec![c_fork()]),
+        small(StartMethod::Spawn, ours_by_spawn, 4, programs()),
+        from_fat_parent(python),
+    ]
 }
 
-fn of(method: StartMethod, python: &Shared) -> Work {
+/// ForkServer from a parent with 1 GiB touched, beside a plain fork of that same parent and of a small one.
+fn from_fat_parent(python: &Shared) -> Work {
+    let fat = Rc::new(RefCell::new(None));
+    let asked = |what: What| {
+        let fat = Rc::clone(&fat);
+        move || FatParent::ask(&mut fat.borrow_mut(), what)
+    };
     let python = python.clone();
-    let request = format!("W5.{method}.small {}", python_times(method));
     Work {
-        metric: format!("W5.{method}.small"),
+        metric: "W5.forkserver.1GiB".to_owned(),
         unit: "processes/s",
         rate: true,
         peers: vec![
-            Peer::new("mp", move || ours(method)),
-            Peer::new("CPython", move || ask(&python, &request)),
-            Peer::new("std-process", std_process),
+            Peer::new("mp", asked(What::ForkServer)),
+            Peer::new("c-fork", asked(What::Fork)),
+            peer("c-fork-small", plain::fork_and_wait, TIMES),
+            Peer::new("CPython", move || ask(&python, "W5.forkserver.1GiB 20")),
         ],
     }
+}
+
+/// What a fat parent measures.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Fork,
+    ForkServer,
+}
+
+/// A process with 1 GiB touched, which answers with one figure a line.
+struct FatParent {
+    socket: BufReader<UnixStream>,
+    _process: Child<()>,
+}
+
+impl FatParent {
+    fn ask(fat: &mut Option<FatParent>, what: What) -> Result<f64, String> {
+        if fat.is_none() {
+            *fat = Some(FatParent::start().map_err(|error| error.to_string())?);
+        }
+        let FatParent { socket, .. } = fat.as_mut().expect("made above");
+        let said = writeln!(socket.get_mut(), "{what:?}").map_err(|error| error.to_string());
+        said?;
+        let mut answer = String::new();
+        socket.read_line(&mut answer).map_err(|error| error.to_string())?;
+        answer.trim().parse().map_err(|_| answer)
+    }
+
+    fn start() -> Result<FatParent, Box<dyn std::error::Error>> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let theirs = mp_core::transfer::Handle::new(theirs.into());
+        let process = Process::new(be_fat, (theirs,)).method(StartMethod::Spawn).daemon(true).start()?;
+        Ok(FatParent { socket: BufReader::new(ours), _process: process })
+    }
+}
+
+fn be_fat(socket: mp_core::transfer::Handle) {
+    let fat = std::hint::black_box(vec![1_u8; 1 << 30]);
+    let socket = UnixStream::from(socket.into_fd().expect("a handle that just arrived"));
+    let mut answers = socket.try_clone().expect("a descriptor to spare");
+    for request in BufReader::new(socket).lines().map_while(Result::ok) {
+        let figure = match request.as_str() {
+            "Fork" => timed(plain::fork_and_wait, 10),
+            _ => timed(ours_by_forkserver, TIMES),
+        };
+        let _ = writeln!(answers, "{}", figure.map_or_else(|why| why, |figure| figure.to_string()));
+    }
+    // Held until now, so that its pages were this process's all along.
+    drop(fat);
 }

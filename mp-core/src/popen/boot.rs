@@ -15,13 +15,12 @@
 //! library sets up before `main` is not there yet; printing, threads, unwinding and `env::args` work without.
 #![allow(unsafe_code)]
 
-use super::forkserver;
-use super::job::Boot;
-use crate::error::OsError;
-use crate::process::bootstrap;
+use super::job::{Boot, Job};
+use super::template;
+use crate::process::bootstrap::Newborn;
 use crate::sys::socket::Mode;
 use crate::sys::{fd, process, signal};
-use crate::transfer::{Message, pack, receive_parcel, send_parcel, unpack};
+use crate::transfer::{Message, pack, receive_parts, send_parts, unpack};
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -52,16 +51,16 @@ fn run(number: RawFd) -> ! {
     // SAFETY: inherited under this number for this purpose; nobody else has run.
     let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
     signal::ignore_broken_pipes();
-    let Ok(first) = receive_parcel(socket.as_fd(), Mode::Block) else {
+    let Ok((boot, arguments)) = receive_parts(socket.as_fd(), Mode::Block) else {
         // The parent is gone, or has thought better of it. Nobody waits for us.
         process::exit_now(1)
     };
-    match unpack::<Boot>(&first.bytes, first.handles) {
-        Ok(Boot::Serve) => forkserver::serve(socket),
-        Ok(Boot::Run(job)) => match receive_parcel(socket.as_fd(), Mode::Block) {
-            Ok(arguments) => bootstrap::run_job(job, arguments, socket),
-            Err(_) => process::exit_now(1),
-        },
+    match unpack::<Boot>(&boot.bytes, boot.handles) {
+        Ok(Boot::Serve { preload }) => template::serve(socket, preload),
+        Ok(Boot::Run(Job { who, code, lifeline })) => {
+            let call = move || code.call(&arguments.bytes, arguments.handles);
+            Newborn::from(who).run(lifeline.into_fd().ok(), socket, call)
+        }
         Err(_) => refuse("its boot socket does not speak this version's protocol"),
     }
 }
@@ -73,14 +72,13 @@ fn refuse(why: &str) -> ! {
 }
 
 /// Starts this program again as whatever `boot` says, and gives (pid, our end of the boot socket).
-pub(super) fn launch(boot: &Boot, second: Option<&Message>) -> Result<(u32, OwnedFd), StartError> {
+pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<(u32, OwnedFd), StartError> {
     check_hook()?;
     let (ours, theirs) = crate::sys::socket::packet_pair()?;
     let pid = start(theirs.as_fd())?;
     drop(theirs);
-    let sent = pack(boot).map_err(StartError::from).and_then(|message| {
-        send_parcel(ours.as_fd(), &message)?;
-        second.map_or(Ok(()), |second| send_parcel(ours.as_fd(), second)).map_err(StartError::from)
+    let sent = pack(boot).map_err(StartError::from).and_then(|boot| {
+        send_parts(ours.as_fd(), (&boot).into(), arguments.into()).map_err(StartError::from)
     });
     match sent {
         Ok(()) => Ok((pid, ours)),
@@ -121,9 +119,4 @@ fn check_hook() -> Result<(), StartError> {
         return Err(StartError::HookMissing);
     }
     Ok(())
-}
-
-/// For errors of calls that std makes for us.
-pub(super) fn os(call: &'static str) -> impl Fn(std::io::Error) -> OsError {
-    move |source| OsError { call, source }
 }

@@ -9,14 +9,15 @@
 #![allow(unsafe_code)]
 
 use super::job::Who;
-use super::lifeline::{self, Lifeline};
+use super::lifeline;
 use super::{Reaper, StartError, Started, boot, forkserver};
 use crate::error::OsResult;
-use crate::process::{bootstrap, current, table};
+use crate::process::bootstrap::{self, Newborn};
+use crate::process::{current, table};
 use crate::sys::poll::pidfd_open;
-use crate::sys::process::{Forked, fork, thread_count};
+use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::socket::packet_pair;
-use crate::transfer::{CallError, Handle, Message};
+use crate::transfer::{CallError, Message};
 use crate::{finalize, sys};
 use std::ffi::OsString;
 use std::io::Write;
@@ -25,11 +26,12 @@ pub(crate) fn start(
     who: Who,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> Result<Started, StartError> {
-    let threads = thread_count()?;
+    let threads = if is_surely_single_threaded() { 1 } else { threads_that_stay()? };
     if threads > 1 {
         return Err(StartError::Threads { threads });
     }
-    let lifeline: Handle = lifeline::for_child()?;
+    lifeline::prepare()?;
+    let newborn = Newborn::from(who);
     let (outcome, theirs) = packet_pair()?;
     // What is buffered here would be printed by both.
     let _ = std::io::stdout().flush();
@@ -38,11 +40,10 @@ pub(crate) fn start(
         Forked::Child => {
             let guard = NeverBack;
             drop(outcome);
+            let lifeline = lifeline::after_fork();
             after_fork();
-            let held = Lifeline::hold(&lifeline);
-            drop(lifeline);
             std::mem::forget(guard);
-            bootstrap::run(who, held, theirs, work)
+            newborn.run(lifeline, theirs, work)
         }
         Forked::Parent(pid) => match pidfd_open(pid) {
             Ok(pidfd) => Ok(Started { pid, pidfd, outcome, reaper: Reaper::Us }),
@@ -55,9 +56,10 @@ pub(crate) fn start(
 }
 
 /// In a child: what belongs to the parent is let go, so that its ends are seen by others when it ends.
-pub(super) fn after_fork() {
+#[inline]
+fn after_fork() {
     table::after_fork();
-    lifeline::after_fork();
+    bootstrap::after_fork();
     forkserver::after_fork();
     finalize::after_fork();
     current::after_fork();

@@ -1,247 +1,193 @@
-//! ForkServer: the template, a clean process with one thread that forks on request.
+//! ForkServer, the parent's side: a template (`template.rs` is its side) forks each child, one ahead.
 //!
 //! ```text
-//!            first start                    control socket ends
-//!   (none) ──────────────► SERVING ───────────────────────────► DRAINING ──last child gone──► exit
-//!                            │  killed: children go on, the next start makes a new one
+//!   parent                              template                     spare
+//!     │── one more, please ───────────────►│──────────── fork ─────────►│ waits
+//!     │◄── Spare{pid, pidfd, its socket} ──┤                            │
+//!   start:                                 │                            │
+//!     │── one more, please ───────────────►│                            │
+//!     │── Request + arguments ─────────────┼───────────────────────────►│ is a child, and runs
+//!     │                                    │──────────── fork ─────────►  the next spare
 //! ```
 //!
-//! It is this program, executed anew and caught before `main`, so it holds no thread, no lock and no memory of
-//! the user's: a fork of it is always safe and costs the same however large the parent is.
+//! So a start waits for nobody: the fork that it needs was made before, while something else went on.
 //!
 //! # When a process dies
 //! The *template*: its children run on; their results come straight from them, and how they ended from the
-//! kernel where it remembers (Linux 6.15), else it is `Lost`. A start that was under way is repeated with a new
-//! template, if the child has not said hello: a child says it before it does anything.
-//! The *parent*: the control socket ends, the template forks no more, reaps its last child and exits.
+//! kernel where it remembers (Linux 6.15), else it is `Lost`. The next start makes a new template.
+//! A *spare*: the request cannot be sent, and the next spare gets it. One that dies with the request in hand is a
+//! child that was killed.
+//! The *parent*: the control socket ends, the template forks no more, reaps its last child and exits; a spare's
+//! socket ends, and it exits.
 
-use super::boot::{launch, os, reap_failed};
-use super::job::{Boot, Job, Outcome, Request, Surroundings};
-use super::{Reaper, StartError, Started, fork};
-use crate::error::OsError;
-use crate::process::bootstrap;
-use crate::sys::poll::{Interest, pidfd_open, poll, wait_for};
-use crate::sys::process::{self, Forked};
-use crate::sys::signal;
-use crate::sys::socket::{Mode, packet_pair};
-use crate::transfer::{Handle, Message, ParcelError, pack, receive_parcel, send_parcel, unpack};
-use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use super::boot::{launch, reap_failed};
+use super::job::{Answer, Boot, Job, Refusal, Request};
+use super::surroundings::Surroundings;
+use super::{Reaper, StartError, Started};
+use crate::error::{OsError, OsResult};
+use crate::sys::poll::{Interest, pidfd_open, wait_for};
+use crate::sys::process;
+use crate::sys::socket::{self, Mode};
+use crate::transfer::{
+    Code, CodeError, Handle, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
+};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The template as its parent holds it.
 struct Template {
     control: OwnedFd,
     pidfd: OwnedFd,
+    /// What this process was like when the template began, and so what the template is like.
+    began_with: Surroundings,
 }
 
 static TEMPLATE: Mutex<Option<Template>> = Mutex::new(None);
 
-/// Starts a child. A template that dies meanwhile is replaced, once.
-pub(crate) fn start(job: &Job, arguments: &Message) -> Result<Started, StartError> {
-    match try_start(job, arguments) {
-        Err(StartError::Died | StartError::Parcel(ParcelError::Closed)) => {
-            forget_if_dead();
-            try_start(job, arguments)
-        }
-        other => other,
-    }
+#[inline]
+fn template() -> MutexGuard<'static, Option<Template>> {
+    TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn try_start(job: &Job, arguments: &Message) -> Result<Started, StartError> {
-    let (ours, theirs) = packet_pair()?;
-    let request =
-        Request { job: job.clone(), outcome: Handle::new(theirs), surroundings: Surroundings::current()? };
-    let message = pack(&request)?;
-    {
-        let mut template = TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
+static PRELOAD: Mutex<Option<Code>> = Mutex::new(None);
+
+/// Has `function` called once in the template, before its first fork, so that every child begins with what it did:
+/// a parsed configuration, a loaded table.
+///
+/// It is called by a thread that ends before the first fork, so that children share no thread's random state. One
+/// that starts threads which go on, or panics, makes each start fail ([`StartError::Preload`],
+/// [`StartError::TemplateThreads`]). A template that runs already stays as it is; children inherit no preload for
+/// templates of their own.
+///
+/// ```no_run
+/// use std::sync::OnceLock;
+///
+/// static TABLE: OnceLock<Vec<u64>> = OnceLock::new();
+///
+/// fn make_table() {
+///     TABLE.get_or_init(|| (0..1_000_000).collect());
+/// }
+///
+/// mp_core::popen::set_forkserver_preload(make_table)?;
+/// let child = mp_core::Process::new(|| TABLE.get().is_some(), ()).start()?;
+/// assert!(child.join()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python: `set_forkserver_preload`, which takes names of modules.
+pub fn set_forkserver_preload<F: Target<(), Output = ()>>(function: F) -> Result<(), CodeError> {
+    let code = Code::of::<F, ()>(&function)?;
+    *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+    Ok(())
+}
+
+/// Starts a child: tells the spare that the template has ready what to be, and has the next one made.
+pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
+    let now = Surroundings::current();
+    let mut template = template();
+    let mut relaunched = false;
+    loop {
         if template.is_none() {
-            *template = Some(launch_template()?);
+            *template = Some(Template::launch()?);
+            relaunched = true;
         }
-        let control = template.as_ref().expect("made above").control.as_fd();
-        // Both parcels under one lock: requests of several threads do not mix.
-        send_parcel(control, &message)?;
-        send_parcel(control, arguments)?;
-    }
-    // Our copies of the child's end: while they are open its end cannot be seen.
-    drop((message, request));
-    let (pid, pidfd) = hello(ours.as_fd())?;
-    Ok(Started { pid, pidfd, outcome: ours, reaper: Reaper::Template })
-}
-
-fn launch_template() -> Result<Template, StartError> {
-    let (pid, control) = launch(&Boot::Serve, None)?;
-    match pidfd_open(pid) {
-        Ok(pidfd) => Ok(Template { control, pidfd }),
-        Err(error) => {
-            drop(control);
-            reap_failed(pid);
-            Err(error.into())
+        let serving = template.as_ref().expect("made above");
+        let changes = now.changes_since(&serving.began_with)?;
+        let request = pack(&Request { job: job.clone(), changes })?;
+        match serving.hand_over(&request, arguments) {
+            // The spare was killed while it waited: nothing has run.
+            Err(StartError::Parcel(ParcelError::Closed)) => {}
+            // The template was killed. A second time in one start is no accident.
+            Err(StartError::Died) if !relaunched => Template::bury(template.take()),
+            Err(error @ (StartError::Preload { .. } | StartError::TemplateThreads { .. })) => {
+                // It will never fork. Its successor may be given another preload.
+                Template::bury(template.take());
+                return Err(error);
+            }
+            started_or_refused => return started_or_refused,
         }
     }
 }
 
-/// Waits for the child's first word.
-fn hello(outcome: BorrowedFd<'_>) -> Result<(u32, OwnedFd), StartError> {
-    let message = receive_parcel(outcome, Mode::Block).map_err(|error| match error {
-        ParcelError::Closed => StartError::Died,
-        other => other.into(),
-    })?;
-    match unpack(&message.bytes, message.handles)? {
-        Outcome::Hello { pid, pidfd } => Ok((pid, pidfd.into_fd().map_err(os("fcntl(F_DUPFD_CLOEXEC)"))?)),
-        Outcome::Refused { errno } => Err(OsError::new("fork", errno).into()),
-        _ => Err(StartError::Died),
+impl Template {
+    fn launch() -> Result<Template, StartError> {
+        let began_with = Surroundings::current();
+        let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pid, control) = launch(&Boot::Serve { preload }, &Message::default())?;
+        let template = match pidfd_open(pid) {
+            Ok(pidfd) => Template { control, pidfd, began_with },
+            Err(error) => {
+                drop(control);
+                reap_failed(pid);
+                return Err(error.into());
+            }
+        };
+        template.ask_for_spare()?;
+        Ok(template)
     }
-}
 
-/// Reaps a template that has ended, so that the next start makes a new one.
-fn forget_if_dead() {
-    let mut template = TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
-    let ended = |template: &Template| {
-        process::reap(template.pidfd.as_fd()).is_ok_and(|it| it != process::Reaped::Running)
-    };
-    if template.as_ref().is_some_and(ended) {
-        *template = None;
+    /// A packet is a request, whatever is in it.
+    fn ask_for_spare(&self) -> OsResult<()> {
+        socket::send(self.control.as_fd(), &[&[0]], &[], Mode::Block).map(drop)
+    }
+
+    /// Gives a request to the spare that was asked for before, and asks for the next: in this order, since the child
+    /// is waited for and the next spare is not. [`ParcelError::Closed`] if the spare is gone.
+    fn hand_over(&self, request: &Message, arguments: &Message) -> Result<Started, StartError> {
+        let spare = self.take_spare();
+        let started = spare.and_then(|spare| {
+            send_parts(spare.outcome.as_fd(), request.into(), arguments.into())?;
+            Ok(spare)
+        });
+        // A template that was killed meanwhile has left its last spare, which is good.
+        let _ = self.ask_for_spare();
+        started
+    }
+
+    fn take_spare(&self) -> Result<Started, StartError> {
+        let answer = receive_parcel(self.control.as_fd(), Mode::Block);
+        let message = answer.map_err(|error| match error {
+            ParcelError::Closed => StartError::Died,
+            other => other.into(),
+        })?;
+        let into_fd = |handle: Handle| {
+            handle.into_fd().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })
+        };
+        match unpack(&message.bytes, message.handles)? {
+            Answer::Spare { pid, pidfd, outcome } => {
+                let (pidfd, outcome) = (into_fd(pidfd)?, into_fd(outcome)?);
+                Ok(Started { pid, pidfd, outcome, reaper: Reaper::Template })
+            }
+            Answer::Refused(Refusal::System { errno }) => Err(OsError::new("fork", errno).into()),
+            Answer::Refused(Refusal::Preload { reason }) => Err(StartError::Preload { reason }),
+            Answer::Refused(Refusal::Threads { threads }) => Err(StartError::TemplateThreads { threads }),
+        }
+    }
+
+    /// Lets go of one, and waits for its end.
+    fn bury(template: Option<Template>) {
+        let Some(Template { control, pidfd, .. }) = template else { return };
+        drop(control);
+        let _ = wait_for(pidfd.as_fd(), Interest::Read, None);
+        let _ = process::reap(pidfd.as_fd());
     }
 }
 
 /// At this process's end: the template may go, and is waited for, so that nothing is left behind. Its last
 /// child has gone by then, or is somebody else's to wait for.
+#[inline]
 pub(crate) fn let_go() {
-    let template = TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some(Template { control, pidfd }) = template else { return };
-    drop(control);
-    let _ = wait_for(pidfd.as_fd(), Interest::Read, None);
-    let _ = process::reap(pidfd.as_fd());
+    let template = template().take();
+    Template::bury(template);
 }
 
-/// In a forked child: the template is the parent's.
+/// In a forked child: the template is the parent's, and what it was to preload.
+#[inline]
 pub(super) fn after_fork() {
-    *TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    *template() = None;
 }
 
 /// The template's process id, if one runs: for tools and tests that look from outside.
 pub fn template_pid() -> Option<u32> {
-    let template = TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
-    template.as_ref().and_then(|template| crate::sys::poll::pidfd_pid(template.pidfd.as_fd()))
-}
-
-/// The template's own life.
-pub(super) fn serve(control: OwnedFd) -> ! {
-    process::set_title("mp-template");
-    signal::ignore_requests_to_end();
-    detach_standard();
-    match serve_until_child(control) {
-        Some(child) => child.live(),
-        None => process::exit_now(0),
-    }
-}
-
-/// Serves; comes back in a new child with what it is to be, or in the template when all is done. What the
-/// template holds open is closed on the way out, so that a child starts without it.
-fn serve_until_child(control: OwnedFd) -> Option<NewChild> {
-    let child_events = signal::child_events().ok()?;
-    let mut control = Some(control);
-    let mut children: HashMap<u32, Handle> = HashMap::new();
-    while control.is_some() || !children.is_empty() {
-        let mut waiting = vec![(child_events.as_fd(), Interest::Read)];
-        waiting.extend(control.iter().map(|control| (control.as_fd(), Interest::Read)));
-        let ready = poll(&waiting, None).ok()?;
-        if ready.contains(&1)
-            && let Some(socket) = control.take()
-        {
-            match answer(&socket, &mut children) {
-                Next::Serve => control = Some(socket),
-                Next::ParentIsGone => {}
-                Next::Child(child) => return Some(*child),
-            }
-        }
-        if ready.contains(&0) {
-            while let Ok(Some(_)) = child_events.read_signal() {}
-            report_ended(&mut children);
-        }
-    }
-    None
-}
-
-/// Standard input and output belong to the family: held here, their ends would not be seen. Errors still go
-/// where the parent's go.
-fn detach_standard() {
-    if let Ok(null) = crate::sys::fd::dev_null() {
-        for number in [0, 1] {
-            let _ = crate::sys::fd::put_at_standard(null.as_fd(), number);
-        }
-    }
-}
-
-enum Next {
-    Serve,
-    ParentIsGone,
-    Child(Box<NewChild>),
-}
-
-/// Takes one request and forks.
-fn answer(control: &OwnedFd, children: &mut HashMap<u32, Handle>) -> Next {
-    let Some(child) = NewChild::receive(control.as_fd()) else { return Next::ParentIsGone };
-    match fork::fork_template() {
-        Ok(Forked::Child) => return Next::Child(Box::new(child)),
-        Ok(Forked::Parent(pid)) => {
-            children.insert(pid, child.request.outcome);
-        }
-        Err(error) => tell(&child.request.outcome, &refused(&error)),
-    }
-    Next::Serve
-}
-
-fn refused(error: &OsError) -> Outcome {
-    Outcome::Refused { errno: error.errno().unwrap_or(0) }
-}
-
-/// What a fork of the template is to be.
-struct NewChild {
-    request: Request,
-    arguments: Message,
-}
-
-impl NewChild {
-    fn receive(control: BorrowedFd<'_>) -> Option<NewChild> {
-        let request = receive_parcel(control, Mode::Block).ok()?;
-        let arguments = receive_parcel(control, Mode::Block).ok()?;
-        Some(NewChild { request: unpack(&request.bytes, request.handles).ok()?, arguments })
-    }
-
-    fn live(self) -> ! {
-        let Request { job, outcome, surroundings } = self.request;
-        let ready = surroundings.put_on().and_then(|()| {
-            drop(surroundings);
-            let pid = std::process::id();
-            Ok(Outcome::Hello { pid, pidfd: Handle::new(pidfd_open(pid)?) })
-        });
-        match ready {
-            Ok(hello) => tell(&outcome, &hello),
-            Err(error) => {
-                tell(&outcome, &refused(&error));
-                process::exit_now(1);
-            }
-        }
-        match outcome.into_fd() {
-            Ok(outcome) => bootstrap::run_job(job, self.arguments, outcome),
-            Err(_) => process::exit_now(1),
-        }
-    }
-}
-
-/// A parent that is gone cannot be told, and need not be.
-fn tell(outcome: &Handle, what: &Outcome) {
-    if let Ok(message) = pack(what) {
-        let _ = send_parcel(outcome.as_fd(), &message);
-    }
-}
-
-fn report_ended(children: &mut HashMap<u32, Handle>) {
-    while let Ok(Some((pid, ended))) = process::reap_any() {
-        if let Some(outcome) = children.remove(&pid) {
-            tell(&outcome, &Outcome::Ended(ended));
-        }
-    }
+    template().as_ref().and_then(|template| crate::sys::poll::pidfd_pid(template.pidfd.as_fd()))
 }

@@ -1,33 +1,34 @@
 //! What parent, template and child tell each other.
 
 use super::method::StartMethod;
-use super::{StartError, fork};
-use crate::error::OsError;
+use super::surroundings::Changes;
 use crate::sys::process::Ended;
-use crate::sys::state::State;
-use crate::sys::{self, fd};
 use crate::transfer::{Code, Handle};
 use serde::{Deserialize, Serialize};
-use std::env;
-use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd};
 
 /// The first parcel that a re-executed program finds on its boot socket.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Boot {
-    /// Be this child; its arguments are in the next parcel, and the socket is its outcome socket.
+    /// Be this child; its arguments are the parcel's second message, and the socket is its outcome socket.
     Run(Job),
-    /// Be a template; requests follow.
-    Serve,
+    /// Be a template: call this first; requests follow.
+    Serve { preload: Option<Code> },
 }
 
-/// What a template is asked, followed by a parcel with the arguments.
+/// What a template answers to each packet on its control socket, which asks for one more fork.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// A spare: a fork that waits on its outcome socket, of which this is the other end, for its [`Request`].
+    Spare { pid: u32, pidfd: Handle, outcome: Handle },
+    /// There is none.
+    Refused(Refusal),
+}
+
+/// What makes a spare a child; the arguments are the parcel's second message.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) job: Job,
-    /// The child's end of its outcome socket; the template keeps a copy to report the exit status.
-    pub(super) outcome: Handle,
-    pub(super) surroundings: Surroundings,
+    pub(super) changes: Changes,
 }
 
 /// One child: who it is and what it calls.
@@ -54,11 +55,7 @@ pub(crate) struct Who {
 /// What comes to the parent on the outcome socket, in this order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome {
-    /// From the child, before the user's function: it runs; here is its pidfd.
-    Hello { pid: u32, pidfd: Handle },
-    /// From the template: there is no child.
-    Refused { errno: i32 },
-    /// From the child: the function returned, and its value is in the next parcel.
+    /// From the child: the function returned, and its value is the parcel's second message.
     Returned,
     /// From the child: the function panicked.
     Panicked { message: String, location: String },
@@ -68,47 +65,28 @@ pub(crate) enum Outcome {
     Ended(Ended),
 }
 
-/// What a child of the template must be given because the template is not its parent: what the parent is like
-/// at the moment of `start`, and not when the template began.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Surroundings {
-    environment: Vec<(OsString, OsString)>,
-    directory: Option<Handle>,
-    standard: [Option<Handle>; 3],
-    state: State,
+impl Outcome {
+    /// [`Outcome::Returned`] as it is packed, ready before the child is there: packing it would allocate.
+    pub(crate) const RETURNED: [u8; 1] = [0];
 }
 
-impl Surroundings {
-    pub(super) fn current() -> Result<Surroundings, StartError> {
-        let copy = |number| -> Result<Option<Handle>, StartError> {
-            let open: Option<BorrowedFd<'_>> = fd::standard(number);
-            let copy = open.map(|fd| fd.try_clone_to_owned()).transpose();
-            Ok(copy.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?.map(Handle::new))
-        };
-        Ok(Surroundings {
-            environment: env::vars_os().collect(),
-            // A directory that was removed, or may not be searched, cannot be opened: the child stays where the
-            // template is.
-            directory: fd::current_dir().ok().map(Handle::new),
-            standard: [copy(0)?, copy(1)?, copy(2)?],
-            state: State::current(),
-        })
-    }
+/// Why a template made no child.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Refusal {
+    /// The system refused the fork, or what it needs.
+    System { errno: i32 },
+    /// The preload function panicked, or could not be called.
+    Preload { reason: String },
+    /// Something started threads in the template, so its forks would not be safe.
+    Threads { threads: usize },
+}
 
-    /// Puts all this on. In a fresh child of the template, which has one thread.
-    pub(super) fn put_on(&self) -> Result<(), OsError> {
-        for (number, handle) in (0..).zip(&self.standard) {
-            match handle {
-                Some(handle) => fd::put_at_standard(handle.as_fd(), number)?,
-                None => fd::close_standard(number),
-            }
-        }
-        if let Some(directory) = &self.directory {
-            fd::change_dir(directory.as_fd())?;
-        }
-        fork::set_environment(&self.environment);
-        self.state.put_on();
-        sys::signal::restore_defaults();
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_packed_word_is_what_packing_gives() {
+        assert_eq!(crate::transfer::pack(&Outcome::Returned).unwrap().bytes, Outcome::RETURNED);
     }
 }

@@ -11,7 +11,7 @@ use crate::sys::signal::SIGKILL;
 use crate::transfer::Handle;
 use crate::word::Deadline;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 struct Pipe {
@@ -22,45 +22,66 @@ struct Pipe {
 
 static OURS: Mutex<Option<Pipe>> = Mutex::new(None);
 
-/// An end of this process's lifeline, for a child to be given.
-pub(crate) fn for_child() -> OsResult<Handle> {
-    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+#[inline]
+fn ours() -> MutexGuard<'static, Option<Pipe>> {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes this process's lifeline, if it has none yet: before a fork, whose child finds it with [`after_fork`].
+pub(crate) fn prepare() -> OsResult<()> {
+    let mut ours = ours();
     if ours.is_none() {
         let (read, write) = pipe()?;
         *ours = Some(Pipe { read, _write: write });
     }
-    let pipe = ours.as_ref().expect("made above");
-    let copy = pipe.read.try_clone();
+    Ok(())
+}
+
+/// An end of this process's lifeline, for a child to be given.
+pub(crate) fn for_child() -> OsResult<Handle> {
+    prepare()?;
+    let ours = ours();
+    let copy = ours.as_ref().expect("just prepared").read.try_clone();
     copy.map(Handle::new).map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })
 }
 
-/// In a forked child: the parent's lifeline is not ours to hold.
-pub(crate) fn after_fork() {
-    *OURS.lock().unwrap_or_else(PoisonError::into_inner) = None;
+/// In a forked child: the end of its parent's lifeline. The child's own will be another one.
+#[inline]
+pub(crate) fn after_fork() -> Option<OwnedFd> {
+    ours().take().map(|pipe| pipe.read)
 }
 
-/// The parent's lifeline as a child holds it.
-#[derive(Debug)]
-pub(crate) struct Lifeline(OwnedFd);
+/// The parent's lifeline, in a child.
+static PARENTS: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
-impl Lifeline {
-    /// Takes the end that the parent gave. It is opened anew, since its settings must be this process's own.
-    pub(crate) fn hold(given: &Handle) -> OsResult<Lifeline> {
-        fd::reopen_for_reading(given.as_fd()).map(Lifeline)
-    }
+/// In a child: keeps its end of the parent's lifeline; a daemon is from now on killed as soon as the parent is gone.
+#[inline]
+pub(crate) fn hold(end: Option<OwnedFd>, daemon: bool) -> OsResult<()> {
+    let held = match end {
+        Some(end) if daemon => Some(armed(&end)?),
+        end => end,
+    };
+    *PARENTS.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    Ok(())
+}
 
-    /// From now on this process is killed as soon as its parent is gone.
-    pub(crate) fn arm(&self) -> OsResult<()> {
-        fd::signal_on_hangup(self.0.as_fd(), SIGKILL)?;
-        // An end that came before the arming sends nothing.
-        if self.parent_is_gone(Deadline::after(Duration::ZERO))? {
-            crate::sys::process::exit_now(1);
-        }
-        Ok(())
+fn armed(end: &OwnedFd) -> OsResult<OwnedFd> {
+    // Opened anew, since the settings must be this process's own.
+    let end = fd::reopen_for_reading(end.as_fd())?;
+    fd::signal_on_hangup(end.as_fd(), SIGKILL)?;
+    // An end that came before the arming sends nothing.
+    if wait_for(end.as_fd(), Interest::Hangup, Deadline::after(Duration::ZERO))? {
+        crate::sys::process::exit_now(1);
     }
+    Ok(end)
+}
 
-    /// Waits for the parent's end; `false` at the deadline.
-    pub(crate) fn parent_is_gone(&self, until: Option<Deadline>) -> OsResult<bool> {
-        wait_for(self.0.as_fd(), Interest::Hangup, until)
-    }
+/// Waits for the parent's end; `false` at the deadline, and in a process that has no parent here.
+pub(crate) fn parent_is_gone(until: Option<Deadline>) -> OsResult<bool> {
+    // A copy, since the wait may be long and others may ask meanwhile.
+    let held = PARENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(end) = held.as_ref().map(OwnedFd::try_clone) else { return Ok(false) };
+    drop(held);
+    let end = end.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
+    wait_for(end.as_fd(), Interest::Hangup, until)
 }

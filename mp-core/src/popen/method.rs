@@ -77,6 +77,7 @@ pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySet> {
 /// Sets the default method, whether it was set before or not.
 ///
 /// Python: `set_start_method(method, force=True)`.
+#[inline]
 pub fn set_start_method_again(method: StartMethod) {
     // ORDERING: Relaxed: the value is all there is.
     DEFAULT.store(code(method), Ordering::Relaxed);

@@ -26,7 +26,10 @@ pub(crate) mod job;
 pub(crate) mod lifeline;
 mod method;
 pub(crate) mod spawn;
+mod surroundings;
+mod template;
 
+pub use forkserver::set_forkserver_preload;
 pub use method::{
     ContextAlreadySet, StartMethod, get_helper_method, get_start_method, set_start_method,
     set_start_method_again,
@@ -91,6 +94,20 @@ pub enum StartError {
     /// The work could not be handed over.
     #[error(transparent)]
     Parcel(#[from] ParcelError),
+    /// The function given to [`set_forkserver_preload`] panicked, or could not be called.
+    #[error("the preload function of the template: {reason}")]
+    Preload {
+        /// What the panic said, and where.
+        reason: String,
+    },
+    /// A preload function, or a constructor of this program, started threads in the template, which must have one.
+    #[error(
+        "{threads} threads run in the template, so it cannot fork safely: a preload function must start none"
+    )]
+    TemplateThreads {
+        /// Threads running in the template.
+        threads: usize,
+    },
     /// The system refused: too many open files, too many processes, no memory.
     #[error(transparent)]
     Os(#[from] OsError),

@@ -9,93 +9,168 @@
 //!
 //! Nothing of the parent's runs: no destructor, no exit handler, no frame below the first line.
 
-use crate::error::OsResult;
 use crate::finalize;
-use crate::popen::job::{Job, Outcome, Who};
-use crate::popen::lifeline::Lifeline;
-use crate::popen::set_start_method_again;
-use crate::process::current;
+use crate::popen::job::{Outcome, Who};
+use crate::popen::{StartMethod, lifeline, set_start_method_again};
+use crate::process::current::{self, CurrentProcess};
 use crate::sys::process::{exit_now, set_title, write_stderr};
-use crate::transfer::{CallError, Message, pack, send_parcel};
+use crate::transfer::{CallError, Code, Message, ParcelError, Part, pack, send_parts};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::{Mutex, PoisonError};
 
 const PANICKED: i32 = 101;
 const CALL_FAILED: i32 = 1;
 
-/// Runs a job that came over a socket.
-pub(crate) fn run_job(job: Job, arguments: Message, outcome: OwnedFd) -> ! {
-    let lifeline = Lifeline::hold(&job.lifeline);
-    let Job { who, code, lifeline: given } = job;
-    drop(given);
-    run(who, lifeline, outcome, move || code.call(&arguments.bytes, arguments.handles))
+/// A child as it is made before it exists: a fork copies it, so that the child itself allocates nothing. Each page
+/// of memory that a fresh child writes to is copied for it, at a price of microseconds.
+#[derive(Debug)]
+pub(crate) struct Newborn {
+    me: CurrentProcess,
+    method: StartMethod,
+    /// Whether [`prepare`] has been done where it was forked.
+    prepared: bool,
 }
 
-/// Runs a child's work, and ends the process.
-pub(crate) fn run(
-    who: Who,
-    lifeline: OsResult<Lifeline>,
-    outcome: OwnedFd,
-    work: impl FnOnce() -> Result<Message, CallError>,
-) -> ! {
-    // Whatever happens below, this function does not unwind into what is under it.
-    let code = catch_unwind(AssertUnwindSafe(|| live(who, lifeline, outcome, work))).unwrap_or(PANICKED);
-    exit_now(code)
+impl From<Who> for Newborn {
+    fn from(who: Who) -> Newborn {
+        Newborn { method: who.method, me: CurrentProcess::from(who), prepared: false }
+    }
 }
 
+impl Newborn {
+    /// One that a template forks after it has done [`prepare`].
+    pub(crate) fn of_template(who: Who) -> Newborn {
+        Newborn { prepared: true, ..Newborn::from(who) }
+    }
+
+    /// Runs a child's work, and ends the process.
+    pub(crate) fn run(
+        self,
+        lifeline: Option<OwnedFd>,
+        outcome: OwnedFd,
+        work: impl FnOnce() -> Result<Message, CallError>,
+    ) -> ! {
+        // Whatever happens below, this function does not unwind into what is under it.
+        let live = || live(self, lifeline, outcome, work);
+        exit_now(catch_unwind(AssertUnwindSafe(live)).unwrap_or(PANICKED))
+    }
+}
+
+/// This process's end of its outcome socket, until it has said what came of its work.
+static OUTCOME: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+#[inline]
+fn take_outcome() -> Option<OwnedFd> {
+    OUTCOME.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// In a forked child: the socket is its parent's, whose end must not wait for the child's.
+#[inline]
+pub(crate) fn after_fork() {
+    drop(take_outcome());
+}
+
+/// What every child needs: a template does it once, for all that it forks.
+pub(crate) fn prepare() {
+    finalize::install();
+    set_hook(Box::new(note_panic));
+    // Looked up once, and for good.
+    crate::sys::image::build();
+    // Made now, so that a child which prints nothing does not make it to flush it.
+    let _ = std::io::stdout();
+}
+
+#[inline]
 fn live(
-    who: Who,
-    lifeline: OsResult<Lifeline>,
+    newborn: Newborn,
+    lifeline: Option<OwnedFd>,
     outcome: OwnedFd,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> i32 {
-    let name = who.name.clone();
-    set_title(&name);
-    set_start_method_again(who.method);
-    if who.daemon && lifeline.as_ref().map_or(true, |lifeline| lifeline.arm().is_err()) {
+    let Newborn { me, method, prepared } = newborn;
+    set_title(me.name());
+    set_start_method_again(method);
+    let daemon = me.daemon();
+    if daemon && lifeline.is_none() || lifeline::hold(lifeline, daemon).is_err() {
+        let name = me.name();
         write_stderr(format!("mp-core: {name} cannot watch its parent, so it does not run\n").as_bytes());
         return CALL_FAILED;
     }
-    current::become_child(who, lifeline.ok());
-    finalize::install();
-    set_hook(Box::new(note_panic));
-    let result = catch_unwind(AssertUnwindSafe(work));
-    let code = report(&name, &outcome, result.map_err(drop));
-    // The parent's end is not to be held up by what follows.
-    drop(outcome);
+    current::become_child(me);
+    *OUTCOME.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    if !prepared {
+        finalize::install();
+        set_hook(Box::new(note_panic));
+    }
+    let code = report(catch_unwind(AssertUnwindSafe(work)).map_err(drop));
     finalize::run();
     let _ = std::io::stdout().flush();
     code
 }
 
-/// Sends what came of the work. A parent that is gone cannot be told, and need not be.
-fn report(name: &str, outcome: &OwnedFd, result: Result<Result<Message, CallError>, ()>) -> i32 {
-    let (what, value, code) = match result {
-        Ok(Ok(value)) => (Outcome::Returned, Some(value), 0),
+/// Sends what came of the work.
+#[inline]
+fn report(result: Result<Result<Message, CallError>, ()>) -> i32 {
+    match result {
+        Ok(Ok(value)) => match say(&{ Outcome::RETURNED }, Some(&value)) {
+            Ok(()) | Err(ParcelError::Closed) => 0,
+            Err(error) => {
+                complain(&format!("its result could not be sent: {error}"));
+                CALL_FAILED
+            }
+        },
         Ok(Err(error)) => {
             let reason = error.to_string();
-            write_stderr(format!("Process {name}: {reason}\n").as_bytes());
-            (Outcome::Failed { reason }, None, CALL_FAILED)
+            complain(&reason);
+            say_packed(&Outcome::Failed { reason });
+            CALL_FAILED
         }
         Err(()) => {
             let (message, location) = take_panic().unwrap_or_default();
-            (Outcome::Panicked { message, location }, None, PANICKED)
+            say_packed(&Outcome::Panicked { message, location });
+            PANICKED
         }
-    };
-    let Ok(what) = pack(&what) else { return CALL_FAILED };
-    if let Some(value) = value {
-        // The value first could be told from what announces it only by guessing.
-        let sent = send_parcel(outcome.as_fd(), &what).and_then(|()| send_parcel(outcome.as_fd(), &value));
-        if let Err(error) = sent {
-            write_stderr(format!("Process {name}: its result could not be sent: {error}\n").as_bytes());
-            return CALL_FAILED;
-        }
-    } else {
-        let _ = send_parcel(outcome.as_fd(), &what);
     }
-    code
+}
+
+fn complain(what: &str) {
+    let name = current::current_process();
+    write_stderr(format!("Process {}: {what}\n", name.name()).as_bytes());
+}
+
+fn say_packed(what: &Outcome) {
+    if let Ok(message) = pack(what) {
+        // A parent that is gone cannot be told, and need not be.
+        let _ = say(&message.bytes, None);
+    }
+}
+
+/// The last word on the outcome socket, which is then let go of: the parent's end is not to be held up by what
+/// follows.
+#[inline]
+fn say(what: &[u8], value: Option<&Message>) -> Result<(), ParcelError> {
+    let Some(outcome) = take_outcome() else { return Ok(()) };
+    let value = value.map_or(Part::EMPTY, Part::from);
+    send_parts(outcome.as_fd(), Part { bytes: what, handles: &[] }, value)
+}
+
+/// Calls a template's preload function, in a thread of its own: what it leaves in its thread's storage (the keys of
+/// a `RandomState`, say) would be the same in every child. Says why it failed.
+pub(crate) fn preload(code: Code) -> Result<(), String> {
+    set_hook(Box::new(|info| note_panic_of("mp-template", info)));
+    let called = std::thread::Builder::new().name("preload".to_owned()).spawn(move || code.call(&[], vec![]));
+    let result = called.map_err(|error| error.to_string())?.join();
+    drop(take_hook());
+    match result {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => {
+            let (message, location) = take_panic().unwrap_or_default();
+            Err(format!("panicked at {location}: {message}"))
+        }
+    }
 }
 
 /// The last panic's message and place, for the parent.
@@ -108,9 +183,12 @@ pub(super) fn take_panic() -> Option<(String, String)> {
 
 /// Prints a panic as `Process NAME panicked at PLACE:` and remembers it.
 fn note_panic(info: &PanicHookInfo<'_>) {
+    note_panic_of(current::current_process().name(), info);
+}
+
+fn note_panic_of(name: &str, info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("(a payload that is not text)").to_owned();
     let location = info.location().map(ToString::to_string).unwrap_or_default();
-    let name = current::current_process().name().to_owned();
     let mut text = format!("Process {name} panicked at {location}:\n{message}\n");
     let backtrace = std::backtrace::Backtrace::capture();
     if backtrace.status() == std::backtrace::BacktraceStatus::Captured {

@@ -140,7 +140,7 @@ where
         let job = Job { who, code, lifeline: lifeline::for_child()? };
         registered(&job.who.clone(), move || match method {
             StartMethod::Spawn => spawn::start(job, &packed),
-            _ => forkserver::start(&job, &packed),
+            _ => forkserver::start(job, &packed),
         })
     }
 }

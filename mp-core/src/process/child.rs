@@ -7,6 +7,7 @@
 //! How it ended is asked of the kernel once and kept, so any number of threads may join, at any time, and a
 //! signal can reach no stranger: it goes through the pidfd.
 
+use super::table;
 use crate::error::{CodecError, OsError, OsResult};
 use crate::popen::job::{Outcome, Who};
 use crate::popen::{Reaper, Started};
@@ -14,7 +15,7 @@ use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process::{self, Ended, Reaped};
 use crate::sys::signal::{SIGINT, SIGKILL, SIGTERM};
 use crate::sys::socket::{Mode, would_block};
-use crate::transfer::{Message, ParcelError, receive_parcel, unpack};
+use crate::transfer::{Message, ParcelError, receive_parts, unpack};
 use crate::word::Deadline;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -131,6 +132,10 @@ impl Record {
 
     /// Waits for the end; [`End::Running`] at the deadline.
     pub(super) fn wait(&self, until: Option<Deadline>) -> OsResult<End> {
+        let known = self.lock().end;
+        if known != End::Running {
+            return Ok(known);
+        }
         // Slept on without the lock, so that other threads can join and ask meanwhile.
         if !wait_for(self.pidfd.as_fd(), Interest::Read, until)? {
             return Ok(End::Running);
@@ -139,7 +144,10 @@ impl Record {
         if state.end == End::Running {
             state.settle(self.reaper, self.pidfd.as_fd())?;
         }
-        Ok(state.end)
+        let end = state.end;
+        drop(state);
+        table::remove(self);
+        Ok(end)
     }
 
     /// What is known now, without waiting for the process.
@@ -191,10 +199,14 @@ impl State {
     fn read_all(&mut self, socket: BorrowedFd<'_>, pidfd: BorrowedFd<'_>, report: bool) -> Option<Ended> {
         let give_up = Deadline::after(REPORT)?;
         loop {
-            match receive_parcel(socket, Mode::Now) {
-                Ok(message) => {
-                    if let Some(ended) = self.note(message, socket) {
+            match receive_parts(socket, Mode::Now) {
+                Ok((message, value)) => {
+                    if let Some(ended) = self.note(message, value) {
                         return Some(ended);
+                    }
+                    // Nothing follows the child's last word but the template's report.
+                    if !report && self.said.is_some() {
+                        return None;
                     }
                 }
                 Err(ParcelError::Os(error)) if would_block(&error) && report => {
@@ -213,14 +225,12 @@ impl State {
     }
 
     /// Takes in one parcel; gives the status if that is what it was.
-    fn note(&mut self, message: Message, socket: BorrowedFd<'_>) -> Option<Ended> {
+    fn note(&mut self, message: Message, value: Message) -> Option<Ended> {
         match unpack(&message.bytes, message.handles).ok()? {
             Outcome::Ended(ended) => return Some(ended),
-            // Killed between its word and its value: it said nothing.
-            Outcome::Returned => self.said = receive_parcel(socket, Mode::Now).ok().map(Said::Value),
+            Outcome::Returned => self.said = Some(Said::Value(value)),
             Outcome::Panicked { message, location } => self.said = Some(Said::Panicked { message, location }),
             Outcome::Failed { reason } => self.said = Some(Said::Failed { reason }),
-            Outcome::Hello { .. } | Outcome::Refused { .. } => {}
         }
         None
     }

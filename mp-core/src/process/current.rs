@@ -1,7 +1,7 @@
 //! Who this process is, and whose child.
 
 use crate::popen::job::Who;
-use crate::popen::lifeline::Lifeline;
+use crate::popen::lifeline;
 use crate::word::Deadline;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,6 @@ struct Myself {
 struct Parent {
     name: String,
     pid: u32,
-    lifeline: Option<Lifeline>,
 }
 
 /// `None`: nobody has told us, so we are the main process.
@@ -114,20 +113,32 @@ impl ParentProcess {
 
     /// Waits for its end; `false` if the timeout came first. Python: `Process.join`.
     pub fn join(&self, timeout: Option<Duration>) -> bool {
-        let until = timeout.and_then(Deadline::after);
-        let lifeline = self.parent().lifeline.as_ref();
-        lifeline.is_some_and(|lifeline| lifeline.parent_is_gone(until).unwrap_or(false))
+        lifeline::parent_is_gone(timeout.and_then(Deadline::after)).unwrap_or(false)
+    }
+}
+
+impl From<Who> for CurrentProcess {
+    fn from(who: Who) -> CurrentProcess {
+        let parent = Some(Parent { name: who.parent_name, pid: who.parent_pid });
+        CurrentProcess(Arc::new(Myself {
+            name: who.name,
+            daemon: who.daemon,
+            ordinals: who.ordinals,
+            parent,
+        }))
     }
 }
 
 /// In a child: who we are from now on.
-pub(super) fn become_child(who: Who, lifeline: Option<Lifeline>) {
-    let parent = Parent { name: who.parent_name, pid: who.parent_pid, lifeline };
-    let myself = Myself { name: who.name, daemon: who.daemon, ordinals: who.ordinals, parent: Some(parent) };
-    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(CurrentProcess(Arc::new(myself)));
+#[inline]
+pub(super) fn become_child(me: CurrentProcess) {
+    let before = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).replace(me);
+    // The parent's, in a fork: dropping it would copy its page.
+    std::mem::forget(before);
 }
 
 /// In a forked child: its own children are counted from one.
+#[inline]
 pub(crate) fn after_fork() {
     // ORDERING: Relaxed: one thread only.
     CREATED.store(0, Ordering::Relaxed);

@@ -1,9 +1,17 @@
 //! The children of this process: one record each, from `start` until it is reaped and nobody asks any more.
 
 use super::child::{End, Record};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 static CHILDREN: Mutex<Vec<Arc<Record>>> = Mutex::new(Vec::new());
+/// How many lived when they were last looked through.
+static LIVED: AtomicUsize = AtomicUsize::new(0);
+
+#[inline]
+fn children() -> MutexGuard<'static, Vec<Arc<Record>>> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A child that was alive a moment ago.
 ///
@@ -25,28 +33,43 @@ pub fn active_children() -> Vec<ActiveChild> {
     living.iter().map(|child| ActiveChild { name: child.name().to_owned(), pid: child.pid() }).collect()
 }
 
+/// Children that nobody has asked about may be zombies: they are looked through when there are this many more than
+/// twice those that lived at the last look. So a start costs the same however many live, and zombies are few.
+const SLACK: usize = 16;
+
 pub(super) fn add(child: Arc<Record>) {
-    // As Python does, so that a program that never joins has few zombies.
-    reap_ended();
-    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+    // As Python does at each start, so that a program that never joins has few zombies.
+    // ORDERING: Relaxed, here and below: it only tells when to look.
+    if children().len() > 2 * LIVED.load(Ordering::Relaxed) + SLACK {
+        reap_ended();
+    }
+    children().push(child);
 }
 
-/// Reaps those that have ended, takes them out of the table, and gives the others.
+/// Takes a child out whose end is known.
+pub(super) fn remove(ended: &Record) {
+    children().retain(|child| !std::ptr::eq(&raw const **child, ended));
+}
+
+/// Reaps those that have ended, which takes them out of the table, and gives the others.
 fn reap_ended() -> Vec<Arc<Record>> {
     // Asked without the table's lock: a child's end may take a moment to be reported.
-    let all = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (living, ended): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|child| child.end_now() == End::Running);
-    let mut table = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
-    table.retain(|child| !ended.iter().any(|other| Arc::ptr_eq(child, other)));
-    living
+    let mut all = children().clone();
+    all.retain(|child| child.end_now() == End::Running);
+    // ORDERING: as above.
+    LIVED.store(all.len(), Ordering::Relaxed);
+    all
 }
 
 /// At this process's end: daemons are killed, the others are waited for.
 ///
 /// Python: `multiprocessing.util._exit_function`.
+#[inline]
 pub(crate) fn end_all() {
-    let all = std::mem::take(&mut *CHILDREN.lock().unwrap_or_else(PoisonError::into_inner));
+    if children().is_empty() {
+        return;
+    }
+    let all = std::mem::take(&mut *children());
     for daemon in all.iter().filter(|child| child.daemon()) {
         let _ = daemon.signal(crate::sys::signal::SIGKILL);
     }
@@ -57,9 +80,9 @@ pub(crate) fn end_all() {
 
 /// In a forked child: the parent's children are not ours. Our copies of their sockets are closed, so that they
 /// see the parent's end.
+#[inline]
 pub(crate) fn after_fork() {
-    let all = std::mem::take(&mut *CHILDREN.lock().unwrap_or_else(PoisonError::into_inner));
-    for child in all {
-        child.disown();
-    }
+    let mut all = children();
+    all.iter().for_each(|child| child.disown());
+    all.clear();
 }

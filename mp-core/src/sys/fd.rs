@@ -30,6 +30,21 @@ pub fn current_dir() -> OsResult<OwnedFd> {
     named("open(.)", nix::fcntl::open(".", flags, nix::sys::stat::Mode::empty()))
 }
 
+/// Which directory it is: the same one has the same, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Directory {
+    device: u64,
+    inode: u64,
+}
+
+impl Directory {
+    /// The current one; `None` if it may not be looked at.
+    pub fn current() -> Option<Directory> {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(".").ok().map(|here| Directory { device: here.dev(), inode: here.ino() })
+    }
+}
+
 /// `/dev/null`, for reading and writing.
 pub fn dev_null() -> OsResult<OwnedFd> {
     named(

@@ -9,6 +9,9 @@ use super::named;
 use crate::error::{OsError, OsResult};
 use std::ffi::{CStr, CString, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 use std::{env, fs, ptr};
 
 /// How a process ended.
@@ -50,6 +53,7 @@ pub enum Forked {
 ///
 /// # Safety
 /// No other thread may run in this process, or the child may do only what is safe in a signal handler.
+#[inline]
 pub unsafe fn fork() -> OsResult<Forked> {
     // SAFETY: the caller vouches for it.
     match unsafe { libc::fork() } {
@@ -61,11 +65,49 @@ pub unsafe fn fork() -> OsResult<Forked> {
 
 /// How many threads run in this process.
 pub fn thread_count() -> OsResult<usize> {
-    let entries = fs::read_dir("/proc/self/task");
-    Ok(entries.map_err(|source| OsError { call: "read /proc/self/task", source })?.count())
+    use std::os::unix::fs::MetadataExt;
+    // Each is a folder there, so each is a link to it, besides the two that every folder has.
+    let tasks = fs::metadata("/proc/self/task").map(|folder| folder.nlink() as usize);
+    match tasks.map_err(|source| OsError { call: "stat /proc/self/task", source })? {
+        links @ 3.. => Ok(links - 2),
+        _ => {
+            let entries = fs::read_dir("/proc/self/task");
+            Ok(entries.map_err(|source| OsError { call: "read /proc/self/task", source })?.count())
+        }
+    }
+}
+
+/// As [`thread_count`], but for threads that have been joined: the system may list one for a moment longer.
+pub fn threads_that_stay() -> OsResult<usize> {
+    let mut looks = 0;
+    loop {
+        let threads = thread_count()?;
+        if threads == 1 || looks == MOST_LOOKS {
+            return Ok(threads);
+        }
+        looks += 1;
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+/// How often threads are counted again, before those that are left are believed.
+const MOST_LOOKS: u32 = 50;
+
+/// Whether the C library knows that no second thread was ever started: `false` means that it must be counted.
+pub fn is_surely_single_threaded() -> bool {
+    static SAYS: OnceLock<Option<&'static AtomicU8>> = OnceLock::new();
+    let says = SAYS.get_or_init(|| {
+        // SAFETY: looks a name up; a library without it (an older one, or musl) gives null.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
+        // SAFETY: null, or the C library's own `char`, which lives as long as the process.
+        unsafe { found.cast::<AtomicU8>().as_ref() }
+    });
+    // ORDERING: Relaxed: only this thread could change it from true, by starting another.
+    says.is_some_and(|says| says.load(Ordering::Relaxed) != 0)
 }
 
 /// Ends the process at once: no exit handlers, no destructors, no flushing.
+#[inline]
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: always allowed.
     unsafe { libc::_exit(code) }
@@ -214,12 +256,15 @@ pub fn at_fork_in_child(handler: unsafe extern "C" fn()) {
 }
 
 /// Names the calling process (its main thread) in process lists: the first 15 bytes are shown.
+#[inline]
 pub fn set_title(name: &str) {
-    let bytes: Vec<u8> = name.bytes().filter(|&byte| byte != 0).take(15).collect();
-    if let Ok(name) = CString::new(bytes) {
-        // SAFETY: the text outlives the call and ends in a zero.
-        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    // On the stack, as all that a fresh child does should be: its first write to a page of the heap copies it.
+    let mut text = [0_u8; 16];
+    for (to, from) in text[..15].iter_mut().zip(name.bytes().filter(|&byte| byte != 0)) {
+        *to = from;
     }
+    // SAFETY: the text outlives the call and ends in a zero.
+    unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
 }
 
 /// Writes to the standard error output, past every buffer and lock.

@@ -48,9 +48,16 @@ impl Mode {
 }
 
 /// Sends bytes, in pieces one after the other, with descriptors attached to the first. Gives the count of bytes
-/// taken: all of them on a packet socket. A peer that is gone is `EPIPE`, never a signal.
-pub fn send(socket: BorrowedFd<'_>, pieces: &[&[u8]], fds: &[BorrowedFd<'_>], mode: Mode) -> OsResult<usize> {
-    let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+/// taken: all of them on a packet socket. A peer that is gone is `EPIPE`, never a signal. Without descriptors it
+/// allocates nothing.
+#[inline]
+pub fn send<const N: usize>(
+    socket: BorrowedFd<'_>,
+    pieces: &[&[u8]; N],
+    fds: &[BorrowedFd<'_>],
+    mode: Mode,
+) -> OsResult<usize> {
+    let slices = pieces.map(IoSlice::new);
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
     let control = if numbers.is_empty() { &[][..] } else { &rights[..] };

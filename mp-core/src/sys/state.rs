@@ -4,6 +4,7 @@
 //! The one invariant: the structures passed to the kernel are as large as it is told.
 #![allow(unsafe_code)]
 
+use super::process::is_surely_single_threaded;
 use super::signal;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -66,8 +67,19 @@ impl State {
     }
 }
 
-/// Read from the process's status: asking `umask(2)` would change it for a moment, for all threads.
+/// The only call that tells it changes it for a moment, for all threads; so it is read from the process's status
+/// if there may be others, at a hundred times the cost.
 fn umask() -> Option<u32> {
+    if is_surely_single_threaded() {
+        // A handler that made a file in between would make it with another mask.
+        let blocked = signal::block_all();
+        // SAFETY: no memory is passed.
+        let mask = unsafe { libc::umask(0o077) };
+        // SAFETY: no memory is passed.
+        unsafe { libc::umask(mask) };
+        signal::restore_blocked(&blocked);
+        return Some(mask);
+    }
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(line.trim(), 8).ok()

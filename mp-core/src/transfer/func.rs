@@ -16,7 +16,7 @@
 
 use super::handle::Handle;
 use super::message::{Message, pack, unpack};
-use crate::error::CodecError;
+use crate::error::{CodecError, OsError};
 use crate::sys::image;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,9 @@ pub enum CallError {
     /// There is no such function there.
     #[error(transparent)]
     Code(#[from] CodeError),
+    /// The other process could not take over this one's directory or standard descriptors.
+    #[error("its surroundings: {0}")]
+    Surroundings(#[source] OsError),
 }
 
 type Entry = fn(&Code, &[u8], Vec<Handle>) -> Result<Message, CallError>;

@@ -22,4 +22,4 @@ pub mod scratch;
 pub use func::{CallError, Code, CodeError, Target};
 pub use handle::{Handle, attach};
 pub use message::{Message, pack, pack_onto, unpack};
-pub use parcel::{ParcelError, receive_parcel, send_parcel};
+pub use parcel::{ParcelError, Part, receive_parcel, receive_parts, send_parcel, send_parts};

@@ -1,15 +1,20 @@
-//! A message as packets: short ones inline, long ones in a memfd, any number of descriptors.
+//! A message, or two in one, as packets: short ones inline, long ones in a memfd, any number of descriptors.
 //!
 //! ```text
-//!  packet 1:  [ bytes: u64 | handles: u32 | where: u8 | inline bytes … ]  + up to 250 descriptors
-//!  packet n:  [ 0 ]                                                     + up to 250 more
+//!  packet 1:  [ where: u8 | bytes, handles of the first | bytes, handles of the second | inline bytes … ]
+//!                                                                         + up to 250 descriptors
+//!  packet n:  [ 0 ]                                                       + up to 250 more
 //! ```
+//!
+//! Two messages, since what is passed on (arguments, a result) has been packed by somebody who does not know what
+//! is said about it (a job, an outcome); in one packet, since each costs both sides a system call.
 //!
 //! A long message goes by memfd, so that sending never waits for the receiver: a child can leave a result of
 //! any size and exit.
 
 use super::handle::Handle;
 use super::message::Message;
+use super::scratch;
 use crate::error::{MemError, OsError};
 use crate::sys::memory::{PAGE, file_identity, is_sealed, reserve, sealed_file, whole_pages};
 use crate::sys::socket::{self, Mode, Received};
@@ -21,7 +26,8 @@ use std::os::unix::fs::FileExt;
 const INLINE: usize = 32 << 10;
 /// Descriptors per packet; the kernel takes 253.
 const FDS: usize = 250;
-const HEAD: usize = 13;
+/// Where the bytes are; then bytes (u64) and handles (u32) of each of the two messages, little-endian.
+const HEAD: usize = 1 + 2 * (8 + 4);
 
 const IN_PACKET: u8 = 0;
 const IN_MEMORY: u8 = 1;
@@ -59,45 +65,101 @@ impl From<MemError> for ParcelError {
     }
 }
 
+/// One of the two messages of a parcel, wherever its bytes are.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// As in [`Message::bytes`].
+    pub bytes: &'a [u8],
+    /// As in [`Message::handles`].
+    pub handles: &'a [Handle],
+}
+
+impl Part<'_> {
+    /// No message.
+    pub const EMPTY: Part<'static> = Part { bytes: &[], handles: &[] };
+}
+
+impl<'a> From<&'a Message> for Part<'a> {
+    fn from(message: &'a Message) -> Part<'a> {
+        Part { bytes: &message.bytes, handles: &message.handles }
+    }
+}
+
 /// Sends a message over a packet socket.
 pub fn send_parcel(socket: BorrowedFd<'_>, message: &Message) -> Result<(), ParcelError> {
-    let long = message.bytes.len() > INLINE;
-    let memory = if long { Some(in_memory(&message.bytes)?) } else { None };
-    let mut head = [0; HEAD];
-    head[..8].copy_from_slice(&(message.bytes.len() as u64).to_le_bytes());
-    head[8..12].copy_from_slice(&(message.handles.len() as u32).to_le_bytes());
-    head[12] = if long { IN_MEMORY } else { IN_PACKET };
-    let inline = if long { &[][..] } else { &message.bytes };
-    let fds: Vec<BorrowedFd<'_>> =
-        memory.iter().map(OwnedFd::as_fd).chain(message.handles.iter().map(Handle::as_fd)).collect();
+    send_parts(socket, message.into(), Part::EMPTY)
+}
+
+/// Sends two messages in one parcel, for [`receive_parts`]. A short one without handles allocates nothing.
+#[inline]
+pub fn send_parts(socket: BorrowedFd<'_>, first: Part<'_>, second: Part<'_>) -> Result<(), ParcelError> {
+    let long = first.bytes.len() + second.bytes.len() > INLINE;
+    let memory = if long { Some(in_memory([first.bytes, second.bytes])?) } else { None };
+    let mut head = [if long { IN_MEMORY } else { IN_PACKET }; HEAD];
+    for (place, part) in head[1..].chunks_exact_mut(12).zip([first, second]) {
+        place[..8].copy_from_slice(&(part.bytes.len() as u64).to_le_bytes());
+        place[8..].copy_from_slice(&(part.handles.len() as u32).to_le_bytes());
+    }
+    let inline = if long { [&[][..]; 2] } else { [first.bytes, second.bytes] };
+    let handles = first.handles.iter().chain(second.handles).map(Handle::as_fd);
+    let fds: Vec<BorrowedFd<'_>> = memory.iter().map(OwnedFd::as_fd).chain(handles).collect();
     let mut packets = fds.chunks(FDS);
-    socket::send(socket, &[&head, inline], packets.next().unwrap_or(&[]), Mode::Block)?;
+    socket::send(socket, &[&head, inline[0], inline[1]], packets.next().unwrap_or(&[]), Mode::Block)?;
     for fds in packets {
         socket::send(socket, &[&[0]], fds, Mode::Block)?;
     }
     Ok(())
 }
 
-fn in_memory(bytes: &[u8]) -> Result<OwnedFd, MemError> {
-    let file = sealed_file("mp-message", whole_pages(bytes.len()))?;
-    reserve(file.as_fd(), 0, whole_pages(bytes.len()))?;
+fn in_memory(parts: [&[u8]; 2]) -> Result<OwnedFd, MemError> {
+    let size = whole_pages(parts[0].len() + parts[1].len());
+    let file = sealed_file("mp-message", size)?;
+    reserve(file.as_fd(), 0, size)?;
     let file = File::from(file);
-    file.write_all_at(bytes, 0).map_err(|source| OsError { call: "pwrite", source })?;
+    for (bytes, at) in parts.into_iter().zip([0, parts[0].len()]) {
+        file.write_all_at(bytes, at as u64).map_err(|source| OsError { call: "pwrite", source })?;
+    }
     Ok(file.into())
 }
 
 /// Receives the next message. With [`Mode::Now`], `EAGAIN` if there is none yet.
 pub fn receive_parcel(socket: BorrowedFd<'_>, mode: Mode) -> Result<Message, ParcelError> {
-    let mut buffer = vec![0; HEAD + INLINE];
-    let first = packet(socket, &mut buffer, mode)?;
-    if first.bytes < HEAD {
+    match receive_parts(socket, mode)? {
+        (message, second) if second.bytes.is_empty() && second.handles.is_empty() => Ok(message),
+        _ => Err(ParcelError::Malformed("two messages where one is expected")),
+    }
+}
+
+/// Receives the next two messages, sent by [`send_parts`].
+pub fn receive_parts(socket: BorrowedFd<'_>, mode: Mode) -> Result<(Message, Message), ParcelError> {
+    let mut buffer = scratch::take(&scratch::DECODING);
+    if buffer.len() < HEAD + INLINE {
+        buffer.resize(HEAD + INLINE, 0);
+    }
+    let received = receive_into(socket, &mut buffer[..HEAD + INLINE], mode);
+    scratch::give_back(&scratch::DECODING, buffer);
+    received
+}
+
+fn receive_into(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    mode: Mode,
+) -> Result<(Message, Message), ParcelError> {
+    let arrived = packet(socket, buffer, mode)?;
+    if arrived.bytes < HEAD {
         return Err(ParcelError::Malformed("shorter than its head"));
     }
-    let bytes = u64::from_le_bytes(buffer[..8].try_into().expect("eight bytes")) as usize;
-    let handles = u32::from_le_bytes(buffer[8..12].try_into().expect("four bytes")) as usize;
-    let long = buffer[12] == IN_MEMORY;
-    let wanted = handles.saturating_add(usize::from(long));
-    let mut fds = first.fds;
+    let long = buffer[0] == IN_MEMORY;
+    let mut parts = buffer[1..HEAD].chunks_exact(12).map(|part| {
+        let bytes = u64::from_le_bytes(part[..8].try_into().expect("eight bytes"));
+        let handles = u32::from_le_bytes(part[8..].try_into().expect("four bytes"));
+        (bytes as usize, handles as usize)
+    });
+    let (first, second) = (parts.next().expect("two of them"), parts.next().expect("two of them"));
+    let bytes = first.0.checked_add(second.0).ok_or(ParcelError::Malformed("an impossible length"))?;
+    let wanted = first.1.saturating_add(second.1).saturating_add(usize::from(long));
+    let mut fds = arrived.fds;
     while fds.len() < wanted {
         let more = packet(socket, &mut [0], mode)?;
         if more.fds.is_empty() {
@@ -108,16 +170,22 @@ pub fn receive_parcel(socket: BorrowedFd<'_>, mode: Mode) -> Result<Message, Par
     if fds.len() > wanted {
         return Err(ParcelError::Malformed("more descriptors than announced"));
     }
-    let bytes = if long {
-        from_memory(fds.remove(0), bytes)?
+    let (first_bytes, second_bytes) = if long {
+        from_memory(fds.remove(0), first.0, bytes)?
     } else {
-        let inline = &buffer[HEAD..first.bytes];
+        let inline = &buffer[HEAD..arrived.bytes];
         if inline.len() != bytes {
             return Err(ParcelError::Malformed("its length is not the one announced"));
         }
-        inline.to_vec()
+        let (first, second) = inline.split_at(first.0);
+        (first.to_vec(), second.to_vec())
     };
-    Ok(Message { bytes, handles: fds.into_iter().map(Handle::new).collect() })
+    let second_handles = fds.split_off(first.1).into_iter().map(Handle::new).collect();
+    let first_handles = fds.into_iter().map(Handle::new).collect();
+    Ok((
+        Message { bytes: first_bytes, handles: first_handles },
+        Message { bytes: second_bytes, handles: second_handles },
+    ))
 }
 
 fn packet(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> Result<Received, ParcelError> {
@@ -129,15 +197,20 @@ fn packet(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> Result<Recei
     }
 }
 
-fn from_memory(file: OwnedFd, bytes: usize) -> Result<Vec<u8>, ParcelError> {
+/// Reads both messages, the first of `first` bytes.
+fn from_memory(file: OwnedFd, first: usize, bytes: usize) -> Result<(Vec<u8>, Vec<u8>), ParcelError> {
     let (_, _, size) = file_identity(file.as_fd())?;
     if !is_sealed(file.as_fd()) || bytes as u64 > size || size > (bytes + PAGE) as u64 {
         return Err(ParcelError::Malformed("its memory is not of the announced size"));
     }
-    let mut content = vec![0; bytes];
-    let read = File::from(file).read_exact_at(&mut content, 0);
-    read.map_err(|source| OsError { call: "pread", source })?;
-    Ok(content)
+    let file = File::from(file);
+    let read = |from: usize, to: usize| -> Result<Vec<u8>, ParcelError> {
+        let mut content = vec![0; to - from];
+        let read = file.read_exact_at(&mut content, from as u64);
+        read.map_err(|source| OsError { call: "pread", source })?;
+        Ok(content)
+    };
+    Ok((read(0, first)?, read(first, bytes)?))
 }
 
 #[cfg(test)]
@@ -157,6 +230,24 @@ mod tests {
         for length in [0, 1, INLINE, INLINE + 1, 5 << 20] {
             let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
             assert_eq!(there_and_back(&Message { bytes: bytes.clone(), handles: vec![] }).bytes, bytes);
+        }
+    }
+
+    #[test]
+    fn two_messages_arrive_as_two() {
+        let (here, there) = packet_pair().unwrap();
+        let (read, write) = pipe().unwrap();
+        for length in [3, INLINE, 1 << 20] {
+            let first =
+                Message { bytes: vec![1; length], handles: vec![Handle::new(read.try_clone().unwrap())] };
+            let handles = [&read, &write].map(|fd| Handle::new(fd.try_clone().unwrap())).into();
+            let second = Message { bytes: vec![2; 2 * length], handles };
+            send_parts(here.as_fd(), (&first).into(), (&second).into()).unwrap();
+            let back = receive_parts(there.as_fd(), Mode::Block).unwrap();
+            assert_eq!((&back.0.bytes, back.0.handles.len()), (&first.bytes, 1));
+            assert_eq!((&back.1.bytes, back.1.handles.len()), (&second.bytes, 2));
+            send_parts(here.as_fd(), (&first).into(), (&second).into()).unwrap();
+            assert!(matches!(receive_parcel(there.as_fd(), Mode::Block), Err(ParcelError::Malformed(_))));
         }
     }
 

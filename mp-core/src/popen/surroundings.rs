@@ -1,0 +1,81 @@
+//! What a child of the template must be given because the template is not its parent: what the parent is like at
+//! the moment of `start`, and not when the template began.
+//!
+//! A template is executed by its parent and so begins with all that the parent has. The parent notes what that was;
+//! from then on it sends only what has changed since, which most programs never do.
+
+use super::fork;
+use crate::error::{OsError, OsResult};
+use crate::sys::fd;
+use crate::sys::state::State;
+use crate::transfer::Handle;
+use serde::{Deserialize, Serialize};
+use std::env;
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+
+/// A process's surroundings at one moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Surroundings {
+    environment: Vec<(OsString, OsString)>,
+    /// `None`: it cannot be told, and a child stays where the template is.
+    directory: Option<fd::Directory>,
+    state: State,
+}
+
+impl Surroundings {
+    pub(super) fn current() -> Surroundings {
+        Surroundings {
+            environment: env::vars_os().collect(),
+            directory: fd::Directory::current(),
+            state: State::current(),
+        }
+    }
+
+    /// What has changed since `then`; besides the standard descriptors, which a template does not keep.
+    pub(super) fn changes_since(&self, then: &Surroundings) -> OsResult<Changes> {
+        let copy = |number| -> OsResult<Option<Handle>> {
+            let copy = fd::standard(number).map(|fd| fd.try_clone_to_owned()).transpose();
+            Ok(copy.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?.map(Handle::new))
+        };
+        let moved = self.directory != then.directory;
+        Ok(Changes {
+            standard: [copy(0)?, copy(1)?, copy(2)?],
+            // One that may not be opened cannot be sent.
+            directory: moved.then(fd::current_dir).and_then(Result::ok).map(Handle::new),
+            environment: (self.environment != then.environment).then(|| self.environment.clone()),
+            state: (self.state != then.state).then(|| self.state.clone()),
+        })
+    }
+}
+
+/// What a fresh child of the template has to put on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Changes {
+    standard: [Option<Handle>; 3],
+    directory: Option<Handle>,
+    environment: Option<Vec<(OsString, OsString)>>,
+    state: Option<State>,
+}
+
+impl Changes {
+    /// Puts all this on. In a fresh child of the template, which has one thread.
+    pub(super) fn put_on(&self) -> OsResult<()> {
+        for (number, handle) in (0..).zip(&self.standard) {
+            match handle {
+                Some(handle) => fd::put_at_standard(handle.as_fd(), number)?,
+                None => fd::close_standard(number),
+            }
+        }
+        if let Some(directory) = &self.directory {
+            fd::change_dir(directory.as_fd())?;
+        }
+        if let Some(environment) = &self.environment {
+            fork::set_environment(environment);
+        }
+        if let Some(state) = &self.state {
+            state.put_on();
+        }
+        Ok(())
+    }
+}
