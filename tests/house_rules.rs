@@ -14,6 +14,7 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/sys/futex.rs",
     "mp-core/src/sys/image.rs",
     "mp-core/src/sys/memory.rs",
+    "mp-core/src/sys/overflow.rs",
     "mp-core/src/sys/poll.rs",
     "mp-core/src/sys/process.rs",
     "mp-core/src/sys/robust.rs",

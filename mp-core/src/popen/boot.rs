@@ -1,9 +1,10 @@
 //! The hook that runs before `main` in a re-executed child, so that the user's program needs no set-up line.
 //!
 //! ```text
-//!  exec ──► dynamic linker ──► .init_array: hook() ──┬─ no boot variable ──► main
-//!                                                    └─ boot variable: take it out, read the boot socket,
-//!                                                       be a child or a template, never come to main
+//!  exec ──► dynamic linker ──► hook() ──┬─ no boot variable ──► the other constructors ──► main
+//!                                       └─ boot variable: take it out, close what is not ours, call the other
+//!                                          constructors, read the boot socket, be a child or a template:
+//!                                          never come to main
 //! ```
 //!
 //! The variable names a descriptor, and only a socket with a well-formed boot parcel is believed. Whatever goes
@@ -17,11 +18,13 @@
 
 use super::job::{Boot, Job};
 use super::template;
+use crate::process::args_os;
 use crate::process::bootstrap::Newborn;
+use crate::sys::image::{Constructor, constructors_after};
 use crate::sys::socket::Mode;
 use crate::sys::{fd, process, signal};
 use crate::transfer::{Message, pack, receive_parts, send_parts, unpack};
-use std::ffi::CString;
+use std::ffi::{CString, c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -31,24 +34,29 @@ use super::StartError;
 const VARIABLE: &str = "MP_RS_BOOT";
 
 #[used]
-// SAFETY: the dynamic linker calls every entry of this section once, before `main`; the type is what it calls.
-#[unsafe(link_section = ".init_array")]
-static HOOK: extern "C" fn() = hook;
+// SAFETY: the dynamic linker calls every entry of this section once, before those without a number, and after the
+// standard library's (00099), which notes the arguments; the type is what it calls.
+#[unsafe(link_section = ".init_array.00100")]
+static HOOK: Constructor = hook;
 
-extern "C" fn hook() {
+extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
     // SAFETY: before `main`, on the only thread.
     let Some(value) = (unsafe { process::take_variable(VARIABLE) }) else { return };
     let number: Option<RawFd> = value.to_str().and_then(|text| text.parse().ok());
-    match number.filter(|number| *number > 2) {
-        Some(number) => run(number),
-        None => refuse("its boot variable holds no descriptor number"),
+    let Some(number) = number.filter(|number| *number > 2) else {
+        refuse("its boot variable holds no descriptor number")
+    };
+    // SAFETY: a fresh program: nothing of ours or of the user's has opened a descriptor.
+    unsafe { fd::close_all_but(number) };
+    // This never returns, so the linker does not come to the others.
+    for constructor in constructors_after(&HOOK).unwrap_or_default() {
+        constructor(count, arguments, environment);
     }
+    run(number)
 }
 
 fn run(number: RawFd) -> ! {
-    // SAFETY: a fresh program: nothing of ours or of the user's has opened a descriptor.
-    unsafe { fd::close_all_but(number) };
-    // SAFETY: inherited under this number for this purpose; nobody else has run.
+    // SAFETY: inherited under this number for this purpose; nobody else knows of it.
     let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
     signal::ignore_broken_pipes();
     let Ok((boot, arguments)) = receive_parts(socket.as_fd(), Mode::Block) else {
@@ -101,7 +109,7 @@ pub(super) fn reap_failed(pid: u32) {
 
 fn start(boot: BorrowedFd<'_>) -> Result<u32, StartError> {
     let text = |bytes: Vec<u8>| CString::new(bytes).expect("arguments and variables hold no zero byte");
-    let arguments: Vec<CString> = std::env::args_os().map(|argument| text(argument.into_vec())).collect();
+    let arguments: Vec<CString> = args_os().into_iter().map(|argument| text(argument.into_vec())).collect();
     let variable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         text([name.as_bytes(), b"=", value.as_bytes()].concat())
     };
@@ -112,11 +120,10 @@ fn start(boot: BorrowedFd<'_>) -> Result<u32, StartError> {
 
 /// That the hook is in this program and has run: else the child would run `main`.
 fn check_hook() -> Result<(), StartError> {
-    // SAFETY: a static of this file. Reading it here keeps it, and with it the section's entry, in every program
-    // that can start a process: an unreferenced one is dropped when linking.
-    let linked = unsafe { std::ptr::read_volatile(&raw const HOOK) };
-    if linked as usize == 0 || std::env::var_os(VARIABLE).is_some() {
+    if std::env::var_os(VARIABLE).is_some() {
         return Err(StartError::HookMissing);
     }
-    Ok(())
+    // Naming it keeps it, and with it the section's entry, in every program that can start a process: an unreferenced
+    // one is dropped when linking.
+    constructors_after(&HOOK).map(drop).ok_or(StartError::NotTheProgram)
 }

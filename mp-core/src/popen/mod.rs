@@ -79,6 +79,13 @@ pub enum StartError {
          starting a child would run main again"
     )]
     HookMissing,
+    /// This library is part of a shared library that another program has loaded: executed anew, that program would
+    /// run its `main`. `Fork` works.
+    #[error(
+        "mp-core was loaded into this program as part of a shared library, so it cannot start the program anew as a \
+         child: use Fork, or link it into the program itself"
+    )]
+    NotTheProgram,
     /// `MP_START_METHOD` in the environment is not a start method.
     #[error("MP_START_METHOD is {0:?}: expected fork, spawn or forkserver")]
     UnknownMethod(String),

@@ -13,6 +13,7 @@ use crate::finalize;
 use crate::popen::job::{Outcome, Who};
 use crate::popen::{StartMethod, lifeline, set_start_method_again};
 use crate::process::current::{self, CurrentProcess};
+use crate::sys::overflow;
 use crate::sys::process::{exit_now, set_title, write_stderr};
 use crate::transfer::{CallError, Code, Message, ParcelError, Part, pack, send_parts};
 use std::io::Write;
@@ -72,10 +73,15 @@ pub(crate) fn after_fork() {
     drop(take_outcome());
 }
 
+fn common_to_all() {
+    finalize::install();
+    overflow::install();
+    set_hook(Box::new(note_panic));
+}
+
 /// What every child needs: a template does it once, for all that it forks.
 pub(crate) fn prepare() {
-    finalize::install();
-    set_hook(Box::new(note_panic));
+    common_to_all();
     // Looked up once, and for good.
     crate::sys::image::build();
     // Made now, so that a child which prints nothing does not make it to flush it.
@@ -91,6 +97,7 @@ fn live(
 ) -> i32 {
     let Newborn { me, method, prepared } = newborn;
     set_title(me.name());
+    overflow::set_name(me.name());
     set_start_method_again(method);
     let daemon = me.daemon();
     if daemon && lifeline.is_none() || lifeline::hold(lifeline, daemon).is_err() {
@@ -101,8 +108,7 @@ fn live(
     current::become_child(me);
     *OUTCOME.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     if !prepared {
-        finalize::install();
-        set_hook(Box::new(note_panic));
+        common_to_all();
     }
     let code = report(catch_unwind(AssertUnwindSafe(work)).map_err(drop));
     finalize::run();
@@ -195,5 +201,10 @@ fn note_panic_of(name: &str, info: &PanicHookInfo<'_>) {
         text.push_str(&format!("{backtrace}\n"));
     }
     write_stderr(text.as_bytes());
+    if cfg!(panic = "abort") {
+        // Nobody will come back to report it: the process aborts when this returns.
+        say_packed(&Outcome::Panicked { message, location });
+        return;
+    }
     *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some((message, location));
 }

@@ -3,6 +3,8 @@
 use crate::popen::job::Who;
 use crate::popen::lifeline;
 use crate::word::Deadline;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +61,20 @@ pub fn current_process() -> CurrentProcess {
 pub fn parent_process() -> Option<ParentProcess> {
     let current = current_process();
     current.0.parent.is_some().then_some(ParentProcess(current.0))
+}
+
+/// The program's arguments, in every process of it: also where `std::env::args_os` has none, in a child of a
+/// program that is linked with musl.
+///
+/// Python: `sys.argv`.
+pub fn args_os() -> Vec<OsString> {
+    let known: Vec<OsString> = std::env::args_os().collect();
+    if !known.is_empty() {
+        return known;
+    }
+    let text = std::fs::read("/proc/self/cmdline").unwrap_or_default();
+    let text = text.strip_suffix(b"\0").unwrap_or(&text);
+    text.split(|byte| *byte == 0).map(|argument| OsString::from_vec(argument.to_vec())).collect()
 }
 
 impl CurrentProcess {

@@ -27,5 +27,5 @@ pub use builder::{ForkProcess, Process, Run};
 pub use caught::{CaughtError, call_caught};
 pub use child::{Child, JoinError, StillRunning};
 pub use cpus::{cpu_count, usable_cpu_count};
-pub use current::{CurrentProcess, ParentProcess, current_process, parent_process};
+pub use current::{CurrentProcess, ParentProcess, args_os, current_process, parent_process};
 pub use table::{ActiveChild, active_children};

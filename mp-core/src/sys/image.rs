@@ -11,12 +11,14 @@ use std::sync::OnceLock;
 struct Image {
     code: Vec<Range<usize>>,
     build: u128,
+    /// The functions that are called before `main`, as addresses of their entries in a table.
+    constructors: Range<usize>,
 }
 
 fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        let mut image = Image { code: Vec::new(), build: 0 };
+        let mut image = Image { code: Vec::new(), build: 0, constructors: 0..0 };
         // SAFETY: `visit` gets the pointer back within this call only.
         unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut image).cast()) };
         if image.build == 0 {
@@ -46,9 +48,51 @@ unsafe extern "C" fn visit(
             // SAFETY: a note segment of the main image, mapped for ever.
             let notes = unsafe { std::slice::from_raw_parts(start as *const u8, header.p_filesz as usize) };
             image.build = build_id(notes).unwrap_or(image.build);
+        } else if header.p_type == libc::PT_DYNAMIC {
+            // SAFETY: the dynamic section of the main image, which ends with an entry of type 0.
+            image.constructors = unsafe { constructors(start as *const [usize; 2], info.dlpi_addr as usize) };
         }
     }
     1
+}
+
+/// Finds the table of constructors in a dynamic section: pairs of a type and a value.
+///
+/// # Safety
+/// The section of an image that is mapped at `base`; it ends with an entry of type 0.
+unsafe fn constructors(mut entry: *const [usize; 2], base: usize) -> Range<usize> {
+    const DT_INIT_ARRAY: usize = 25;
+    const DT_INIT_ARRAYSZ: usize = 27;
+    let (mut start, mut bytes) = (0, 0);
+    loop {
+        // SAFETY: not past the last one, which has type 0.
+        match unsafe { entry.read() } {
+            [0, _] => return base + start..base + start + bytes,
+            [DT_INIT_ARRAY, value] => start = value,
+            [DT_INIT_ARRAYSZ, value] => bytes = value,
+            _ => {}
+        }
+        // SAFETY: as above.
+        entry = unsafe { entry.add(1) };
+    }
+}
+
+/// What the C library calls before `main`; musl passes nothing.
+pub type Constructor = extern "C" fn(libc::c_int, *const *const libc::c_char, *const *const libc::c_char);
+
+/// The main image's constructors that are called after the one whose table entry this is; `None` if the entry is
+/// not in the main image's table.
+pub fn constructors_after(entry: &'static Constructor) -> Option<Vec<Constructor>> {
+    let all = &image().constructors;
+    let entry = (&raw const *entry).addr();
+    if !all.contains(&entry) {
+        return None;
+    }
+    let next = entry + size_of::<Constructor>();
+    let rest = std::ptr::with_exposed_provenance::<Option<Constructor>>(next);
+    // SAFETY: the rest of the table, whose bounds the linker gave: each entry is the address of such a function.
+    let rest = unsafe { std::slice::from_raw_parts(rest, (all.end - next) / size_of::<Constructor>()) };
+    Some(rest.iter().copied().flatten().collect())
 }
 
 /// Finds the GNU build id among ELF notes: (name length, content length, type), name, content, padded to 4.

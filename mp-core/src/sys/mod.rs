@@ -8,6 +8,7 @@ pub mod futex;
 pub mod identity;
 pub mod image;
 pub mod memory;
+pub mod overflow;
 pub mod poll;
 pub mod process;
 pub mod robust;

@@ -1,0 +1,142 @@
+//! A stack overflow in a child is told by the process's name before it ends, as a normal program's is.
+//!
+//! The C library's answer to an overflow is SIGSEGV without a word. A Rust program installs a handler before `main`
+//! that says so; a child that never comes to `main` needs one of ours. The process ends by the signal all the same.
+//!
+//! # Safety
+//! The one invariant: the handler does only what a signal handler may (reads atomics, `write`, `sigaction`), and
+//! whatever is not an overflow goes on to the handler that was there before.
+#![allow(unsafe_code)]
+
+use crate::sys::process::write_stderr;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What the handler runs on: the stack itself is full.
+const STACK: usize = 32 << 10;
+/// So near to the stack pointer, an address that is not mapped is the stack's end.
+const NEAR: usize = 256 << 10;
+
+const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+
+/// What was there before, for each of them.
+static BEFORE: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
+
+/// The process's name, as far as it fits; zeros follow.
+static NAME: [AtomicU8; 64] = [const { AtomicU8::new(0) }; 64];
+
+/// Says as whom this process is to be told of.
+pub fn set_name(name: &str) {
+    for (place, byte) in NAME.iter().zip(name.bytes().chain(std::iter::repeat(0))) {
+        // ORDERING: Relaxed, here and in the handler: the process has one thread now.
+        place.store(byte, Ordering::Relaxed);
+    }
+}
+
+/// Has overflows told from now on, in this process and its forks; with one thread. A handler that was installed
+/// since stays alone.
+pub fn install() {
+    let before = SIGNALS.map(|signal| {
+        let mut action = default();
+        // SAFETY: asks, and changes nothing.
+        unsafe { libc::sigaction(signal, ptr::null(), &mut action) };
+        action
+    });
+    if BEFORE.set(before).is_err() {
+        return;
+    }
+    let mut ours = default();
+    ours.sa_sigaction = handle as *const () as usize;
+    ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    for signal in SIGNALS {
+        // SAFETY: the handler keeps to the invariant above.
+        unsafe { libc::sigaction(signal, &ours, ptr::null_mut()) };
+    }
+    give_stack();
+}
+
+/// The signal's default action.
+fn default() -> libc::sigaction {
+    // SAFETY: all zero is a valid `sigaction`, and this one.
+    unsafe { std::mem::zeroed() }
+}
+
+/// The thread needs a second stack, unless it has one.
+fn give_stack() {
+    // SAFETY: all zero is a valid `stack_t`.
+    let mut stack: libc::stack_t = unsafe { std::mem::zeroed() };
+    // SAFETY: asks, and changes nothing.
+    unsafe { libc::sigaltstack(ptr::null(), &mut stack) };
+    if stack.ss_flags & libc::SS_DISABLE == 0 {
+        return;
+    }
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: new memory, which nothing else is told of.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), STACK, protection, flags, -1, 0) };
+    if memory != libc::MAP_FAILED {
+        stack = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: STACK };
+        // SAFETY: memory of that size, never given back.
+        unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
+    }
+}
+
+extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel's own description of the fault.
+    let fault = unsafe { &*info };
+    // SAFETY: what these signals carry.
+    let address = unsafe { fault.si_addr() } as usize;
+    // SAFETY: the kernel's own copy of the registers.
+    let stack = unsafe { stack_pointer(context.cast()) };
+    let overflow = stack.is_some_and(|stack| address.abs_diff(stack) < NEAR);
+    let before = BEFORE.get().map(|before| &before[usize::from(signal != SIGNALS[0])]);
+    match before.filter(|_| !overflow) {
+        Some(before) if before.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+            // SAFETY: whoever installed it said that it is of this type.
+            let handler = unsafe { std::mem::transmute::<usize, Handler>(before.sa_sigaction) };
+            handler(signal, info, context);
+        }
+        // The instruction faults again, and meets what was there before; or the process ends.
+        before => {
+            if overflow {
+                tell();
+            }
+            let action = before.copied().unwrap_or_else(default);
+            // SAFETY: allowed in a handler.
+            unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
+        }
+    }
+}
+
+fn tell() {
+    // ORDERING: as in `set_name`.
+    let name = NAME.each_ref().map(|byte| byte.load(Ordering::Relaxed));
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    write_stderr(b"\nProcess ");
+    write_stderr(&name[..end]);
+    write_stderr(b": stack overflow\n");
+}
+
+/// Where the stack was when the signal came; `None` where it is not known how to ask.
+///
+/// # Safety
+/// The context of a signal handler.
+#[cfg(target_arch = "x86_64")]
+unsafe fn stack_pointer(context: *const libc::ucontext_t) -> Option<usize> {
+    // SAFETY: the caller's.
+    let context = unsafe { &*context };
+    Some(context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize)
+}
+
+#[cfg(target_arch = "aarch64")]
+unsafe fn stack_pointer(context: *const libc::ucontext_t) -> Option<usize> {
+    // SAFETY: the caller's.
+    let context = unsafe { &*context };
+    Some(context.uc_mcontext.sp as usize)
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe fn stack_pointer(_: *const libc::ucontext_t) -> Option<usize> {
+    None
+}
