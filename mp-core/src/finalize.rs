@@ -55,6 +55,12 @@ pub fn register_after_fork(handler: fn()) {
     AFTER_FORK.lock().unwrap_or_else(PoisonError::into_inner).push(handler);
 }
 
+/// Held over a fork that other threads see.
+pub(crate) fn hold() -> impl Sized {
+    let handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
+    (handlers, AFTER_FORK.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// In a forked child, once it is itself.
 #[inline]
 pub(crate) fn run_after_fork() {

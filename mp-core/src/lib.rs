@@ -35,6 +35,7 @@ pub mod word;
 pub use error::{CodecError, MemError, OsError};
 pub use popen::{ContextAlreadySet, StartError, StartMethod, get_start_method, set_start_method};
 pub use process::{
-    ActiveChild, Child, CurrentProcess, JoinError, ParentProcess, Process, Run, active_children, cpu_count,
-    current_process, parent_process, usable_cpu_count,
+    ActiveChild, AuthKey, Child, CurrentProcess, JoinError, Logger, LoggerTaken, ParentProcess, Process, Run,
+    active_children, cpu_count, current_process, get_logger, log_to_stderr, parent_process, scope,
+    set_authkey, usable_cpu_count,
 };

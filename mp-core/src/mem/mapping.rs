@@ -67,6 +67,11 @@ type Table = Mutex<Option<HashMap<(u64, u64), Weak<Mapping>>>>;
 /// The mappings of this process, by device and inode.
 static TABLE: Table = Mutex::new(None);
 
+/// Held over a fork that other threads see.
+pub(crate) fn hold() -> impl Sized {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Mapping {
     /// Makes an object with `payload` bytes of zeros, every page reserved. `name` is what process maps show.
     pub fn create(name: &str, kind: Kind, payload: usize) -> Result<Arc<Mapping>, MemError> {

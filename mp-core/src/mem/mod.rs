@@ -15,7 +15,7 @@
 //! robust list (sys/robust.rs) knows held locks by address.
 
 mod bytes;
-mod mapping;
+pub(crate) mod mapping;
 mod place;
 
 pub use bytes::Bytes;

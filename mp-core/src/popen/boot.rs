@@ -67,7 +67,7 @@ fn run(number: RawFd) -> ! {
         Ok(Boot::Serve { preload }) => template::serve(socket, preload),
         Ok(Boot::Run(Job { who, code, lifeline })) => {
             let call = move || code.call(&arguments.bytes, arguments.handles);
-            Newborn::from(who).run(lifeline.into_fd().ok(), socket, call)
+            Newborn::of_spawn(who).run(lifeline.into_fd().ok(), socket, call)
         }
         Err(_) => refuse("its boot socket does not speak this version's protocol"),
     }

@@ -2,20 +2,23 @@
 //!
 //! Between `fork` and the child's first own line only this happens: the C library's handlers, then the library's
 //! own registers are emptied ([`after_fork`]), then the child's bootstrap. Other threads' locks are no trouble,
-//! since there are no other threads: with any, the fork is refused.
+//! since there are no other threads: with any, the fork is refused, unless the caller vouches for it
+//! ([`ForkIsSafe`]). The library's own locks are held over such a fork, so that no other thread is inside one.
 //!
 //! # Safety
-//! The one invariant: `fork` is called with one thread running.
+//! The one invariant: `fork` is called with one thread running, or with a caller who vouches for the others.
 #![allow(unsafe_code)]
 
 use super::job::Who;
 use super::lifeline;
 use super::{Reaper, StartError, Started, boot, forkserver};
 use crate::error::OsResult;
+use crate::mem::mapping;
 use crate::process::bootstrap::{self, Newborn};
 use crate::process::{current, table};
 use crate::sys::poll::pidfd_open;
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
+use crate::sys::robust;
 use crate::sys::socket::packet_pair;
 use crate::transfer::{CallError, Message};
 use crate::{finalize, sys};
@@ -24,19 +27,27 @@ use std::io::Write;
 
 pub(crate) fn start(
     who: Who,
+    vouched: Option<ForkIsSafe>,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> Result<Started, StartError> {
-    let threads = if is_surely_single_threaded() { 1 } else { threads_that_stay()? };
-    if threads > 1 {
-        return Err(StartError::Threads { threads });
+    let alone = vouched.is_none();
+    if alone && !is_surely_single_threaded() {
+        let threads = threads_that_stay()?;
+        if threads > 1 {
+            return Err(StartError::Threads { threads });
+        }
     }
     lifeline::prepare()?;
-    let newborn = Newborn::from(who);
+    let newborn = Newborn::of_fork(who);
     let (outcome, theirs) = packet_pair()?;
     // What is buffered here would be printed by both.
     let _ = std::io::stdout().flush();
-    // SAFETY: one thread, as was just counted; it is this one, so no other can have been started since.
-    match unsafe { fork() }? {
+    let own_locks = (!alone).then(hold_own_locks);
+    // SAFETY: one thread, as was just counted (it is this one, so no other can have been started since), or a
+    // caller who vouches for the others.
+    let forked = unsafe { fork() };
+    drop(own_locks);
+    match forked? {
         Forked::Child => {
             let guard = NeverBack;
             drop(outcome);
@@ -64,6 +75,38 @@ fn after_fork() {
     finalize::after_fork();
     current::after_fork();
     finalize::run_after_fork();
+}
+
+/// So that no other thread is inside one of them. In the order in which they are taken inside one another.
+fn hold_own_locks() -> impl Sized {
+    (
+        forkserver::hold(),
+        lifeline::lock(),
+        table::hold(),
+        finalize::hold(),
+        current::hold(),
+        mapping::hold(),
+        robust::hold(),
+    )
+}
+
+/// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].
+///
+/// [`ForkProcess::despite_threads`]: crate::process::ForkProcess::despite_threads
+#[derive(Debug, Clone, Copy)]
+pub struct ForkIsSafe(());
+
+impl ForkIsSafe {
+    /// Makes the promise.
+    ///
+    /// # Safety
+    /// When the fork happens, no other thread holds a lock that the child will take. The child has copies of all
+    /// locks, and of no other thread that would release them: those of the program, of libraries that it uses, and
+    /// of the standard library (its output streams, its environment, its panic hook). The C library's allocator
+    /// and streams, and this library's own locks, are taken care of.
+    pub unsafe fn vouch() -> ForkIsSafe {
+        ForkIsSafe(())
+    }
 }
 
 /// Ends a child that would unwind into its parent's frames.

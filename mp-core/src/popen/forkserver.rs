@@ -49,6 +49,11 @@ fn template() -> MutexGuard<'static, Option<Template>> {
     TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Held over a fork that other threads see.
+pub(super) fn hold() -> impl Sized {
+    (template(), PRELOAD.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 static PRELOAD: Mutex<Option<Code>> = Mutex::new(None);
 
 /// Has `function` called once in the template, before its first fork, so that every child begins with what it did:

@@ -5,6 +5,7 @@ use super::surroundings::Changes;
 use crate::sys::process::Ended;
 use crate::transfer::{Code, Handle};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The first parcel that a re-executed program finds on its boot socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,6 +51,22 @@ pub(crate) struct Who {
     pub(crate) parent_pid: u32,
     /// The default start method of the parent, which the child inherits.
     pub(crate) method: StartMethod,
+    pub(crate) inherited: Option<Inherited>,
+}
+
+/// What a child has from its parent besides.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Inherited {
+    /// The family's secret: never printed.
+    pub(crate) authkey: Vec<u8>,
+    /// What of the library's log is shown.
+    pub(crate) log_level: Option<usize>,
+}
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inherited").field("log_level", &self.log_level).finish_non_exhaustive()
+    }
 }
 
 /// What comes to the parent on the outcome socket, in this order.

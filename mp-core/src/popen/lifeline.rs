@@ -22,6 +22,11 @@ struct Pipe {
 
 static OURS: Mutex<Option<Pipe>> = Mutex::new(None);
 
+/// Held over a fork that other threads see.
+pub(super) fn lock() -> MutexGuard<'static, impl Sized> {
+    ours()
+}
+
 #[inline]
 fn ours() -> MutexGuard<'static, Option<Pipe>> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)

@@ -29,6 +29,7 @@ pub(crate) mod spawn;
 mod surroundings;
 mod template;
 
+pub use fork::ForkIsSafe;
 pub use forkserver::set_forkserver_preload;
 pub use method::{
     ContextAlreadySet, StartMethod, get_helper_method, get_start_method, set_start_method,

@@ -10,9 +10,11 @@
 //! Nothing of the parent's runs: no destructor, no exit handler, no frame below the first line.
 
 use crate::finalize;
-use crate::popen::job::{Outcome, Who};
+use crate::popen::job::{Inherited, Outcome, Who};
 use crate::popen::{StartMethod, lifeline, set_start_method_again};
+use crate::process::authkey::{AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
+use crate::process::logging::{self, TARGET};
 use crate::sys::overflow;
 use crate::sys::process::{exit_now, set_title, write_stderr};
 use crate::transfer::{CallError, Code, Message, ParcelError, Part, pack, send_parts};
@@ -30,20 +32,27 @@ const CALL_FAILED: i32 = 1;
 pub(crate) struct Newborn {
     me: CurrentProcess,
     method: StartMethod,
+    /// What a fork of the parent has already.
+    inherited: Option<Inherited>,
     /// Whether [`prepare`] has been done where it was forked.
     prepared: bool,
 }
 
-impl From<Who> for Newborn {
-    fn from(who: Who) -> Newborn {
-        Newborn { method: who.method, me: CurrentProcess::from(who), prepared: false }
-    }
-}
-
 impl Newborn {
+    /// In a program that is executed anew.
+    pub(crate) fn of_spawn(mut who: Who) -> Newborn {
+        let inherited = who.inherited.take();
+        Newborn { method: who.method, me: CurrentProcess::from(who), inherited, prepared: false }
+    }
+
     /// One that a template forks after it has done [`prepare`].
     pub(crate) fn of_template(who: Who) -> Newborn {
-        Newborn { prepared: true, ..Newborn::from(who) }
+        Newborn { prepared: true, ..Newborn::of_spawn(who) }
+    }
+
+    /// One that is a fork of its parent.
+    pub(crate) fn of_fork(who: Who) -> Newborn {
+        Newborn { inherited: None, ..Newborn::of_spawn(who) }
     }
 
     /// Runs a child's work, and ends the process.
@@ -73,6 +82,13 @@ pub(crate) fn after_fork() {
     drop(take_outcome());
 }
 
+fn take_over(Inherited { authkey, log_level }: Inherited) {
+    set_authkey(AuthKey::new(authkey));
+    if let Some(level) = log_level {
+        logging::inherit(level);
+    }
+}
+
 fn common_to_all() {
     finalize::install();
     overflow::install();
@@ -95,7 +111,7 @@ fn live(
     outcome: OwnedFd,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> i32 {
-    let Newborn { me, method, prepared } = newborn;
+    let Newborn { me, method, inherited, prepared } = newborn;
     set_title(me.name());
     overflow::set_name(me.name());
     set_start_method_again(method);
@@ -110,9 +126,15 @@ fn live(
     if !prepared {
         common_to_all();
     }
+    if let Some(inherited) = inherited {
+        take_over(inherited);
+    }
+    log::info!(target: TARGET, "child process calling its function");
     let code = report(catch_unwind(AssertUnwindSafe(work)).map_err(drop));
+    log::info!(target: TARGET, "process shutting down");
     finalize::run();
     let _ = std::io::stdout().flush();
+    log::info!(target: TARGET, "process exiting with exitcode {code}");
     code
 }
 

@@ -2,10 +2,14 @@
 
 use super::child::{Child, Record};
 use super::current::current_process;
+use super::logging::{self, TARGET};
 use super::table;
+use crate::error::OsResult;
 use crate::finalize;
-use crate::popen::job::{Job, Who};
-use crate::popen::{StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, spawn};
+use crate::popen::job::{Inherited, Job, Who};
+use crate::popen::{
+    ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, spawn,
+};
 use crate::transfer::{CallError, Code, Message, Target, pack};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,17 +57,19 @@ impl Settings {
         Settings { name: None, kind, daemon: None, method: None, ordinals }
     }
 
-    fn into_who(self, method: StartMethod) -> Who {
+    fn into_who(self, method: StartMethod) -> OsResult<Who> {
         let current = current_process();
+        let authkey = current.authkey()?.as_bytes().to_vec();
         let numbers: Vec<String> = self.ordinals.iter().map(u32::to_string).collect();
-        Who {
+        Ok(Who {
             name: self.name.unwrap_or_else(|| format!("{}-{}", self.kind, numbers.join(":"))),
             ordinals: self.ordinals,
             daemon: self.daemon.unwrap_or(current.daemon()) || current.daemon(),
             parent_name: current.name().to_owned(),
             parent_pid: current.pid(),
             method,
-        }
+            inherited: Some(Inherited { authkey, log_level: logging::to_inherit() }),
+        })
     }
 }
 
@@ -129,11 +135,11 @@ where
     pub fn start(self) -> Result<Child<F::Output>, StartError> {
         let default = get_start_method()?;
         let method = self.settings.method.unwrap_or(default);
-        let who = self.settings.into_who(default);
+        let who = self.settings.into_who(default)?;
         let (function, arguments) = (self.function, self.arguments);
         if method == StartMethod::Fork {
             let work = move || pack(&function.call(arguments)).map_err(CallError::Output);
-            return registered(&who.clone(), || fork::start(who, work));
+            return registered(&who.clone(), || fork::start(who, None, work));
         }
         let code = Code::of::<F, A>(&function)?;
         let packed: Message = pack(&arguments)?;
@@ -152,6 +158,7 @@ fn registered<R>(
 ) -> Result<Child<R>, StartError> {
     finalize::install();
     let record = Arc::new(Record::new(who, start()?));
+    log::debug!(target: TARGET, "started {}, pid {}", record.name(), record.pid());
     table::add(Arc::clone(&record));
     Ok(Child::new(record))
 }
@@ -208,7 +215,7 @@ impl Process<(), ()> {
         C: FnOnce() -> R,
         R: Serialize + DeserializeOwned,
     {
-        ForkProcess { work, settings: Settings::new("Process") }
+        ForkProcess { work, settings: Settings::new("Process"), vouched: None }
     }
 }
 
@@ -218,6 +225,7 @@ impl Process<(), ()> {
 pub struct ForkProcess<C> {
     work: C,
     settings: Settings,
+    vouched: Option<ForkIsSafe>,
 }
 
 impl<C> ForkProcess<C> {
@@ -233,17 +241,25 @@ impl<C> ForkProcess<C> {
         self
     }
 
+    /// Lets it fork although other threads run, on the caller's promise that none of them stands in the way.
+    pub fn despite_threads(mut self, vouched: ForkIsSafe) -> Self {
+        self.vouched = Some(vouched);
+        self
+    }
+
     /// Forks.
     ///
     /// # Errors
-    /// [`StartError::Threads`] while other threads run; the system's refusals.
+    /// [`StartError::Threads`] while other threads run, unless [`despite_threads`](ForkProcess::despite_threads)
+    /// was promised; the system's refusals.
     pub fn start<R>(self) -> Result<Child<R>, StartError>
     where
         C: FnOnce() -> R,
         R: Serialize + DeserializeOwned,
     {
-        let who = self.settings.into_who(get_start_method()?);
-        let work = self.work;
-        registered(&who.clone(), || fork::start(who, move || pack(&work()).map_err(CallError::Output)))
+        let who = self.settings.into_who(get_start_method()?)?;
+        let (work, vouched) = (self.work, self.vouched);
+        let work = move || pack(&work()).map_err(CallError::Output);
+        registered(&who.clone(), || fork::start(who, vouched, work))
     }
 }

@@ -99,6 +99,8 @@ struct State {
     outcome: Option<OwnedFd>,
     said: Option<Said>,
     end: End,
+    /// Whether somebody has joined it.
+    asked: bool,
 }
 
 impl Record {
@@ -110,7 +112,12 @@ impl Record {
             starter: std::process::id(),
             pidfd: started.pidfd,
             reaper: started.reaper,
-            state: Mutex::new(State { outcome: Some(started.outcome), said: None, end: End::Running }),
+            state: Mutex::new(State {
+                outcome: Some(started.outcome),
+                said: None,
+                end: End::Running,
+                asked: false,
+            }),
         }
     }
 
@@ -155,11 +162,19 @@ impl Record {
         self.wait(Deadline::after(Duration::ZERO)).unwrap_or(End::Lost)
     }
 
+    /// Whether it gave no value, and nobody has asked for one.
+    pub(super) fn failed_unseen(&self) -> bool {
+        let state = self.lock();
+        !state.asked && !matches!(state.said, Some(Said::Value(_)))
+    }
+
     /// In a forked child: not ours. The starter's end of the socket is closed here.
     pub(super) fn disown(&self) {
-        let mut state = self.lock();
-        state.outcome = None;
-        state.end = End::Lost;
+        // Another thread of the parent's may have been inside: then nobody will ever come out here.
+        if let Ok(mut state) = self.state.try_lock() {
+            state.outcome = None;
+            state.end = End::Lost;
+        }
     }
 
     fn is_ours(&self) -> bool {
@@ -260,6 +275,10 @@ pub struct Child<R> {
 impl<R> Child<R> {
     pub(super) fn new(record: Arc<Record>) -> Self {
         Child { record, value: PhantomData }
+    }
+
+    pub(super) fn record(&self) -> Arc<Record> {
+        Arc::clone(&self.record)
     }
 
     /// Its name. Python: `Process.name`.
@@ -371,7 +390,8 @@ impl<R: DeserializeOwned> Child<R> {
     }
 
     fn value(&self, end: End) -> Result<R, JoinError> {
-        let state = self.record.lock();
+        let mut state = self.record.lock();
+        state.asked = true;
         match (&state.said, end) {
             (Some(Said::Value(value)), _) => Ok(unpack(&value.bytes, value.handles.clone())?),
             (Some(Said::Panicked { message, location }), _) => {

@@ -145,6 +145,11 @@ impl From<Who> for CurrentProcess {
     }
 }
 
+/// Held over a fork that other threads see.
+pub(crate) fn hold() -> impl Sized {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// In a child: who we are from now on.
 #[inline]
 pub(super) fn become_child(me: CurrentProcess) {

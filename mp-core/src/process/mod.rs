@@ -13,19 +13,28 @@
 //! | `table.rs`     | the children that live: `active_children`, reaping, the end          |
 //! | `current.rs`   | `current_process`, `parent_process`, names                           |
 //! | `bootstrap.rs` | a child from its first line to its last                              |
+//! | `authkey.rs`   | the family's secret                                                  |
+//! | `logging.rs`   | `get_logger`, `log_to_stderr`                                        |
+//! | `scope.rs`     | `scope`: forked processes that work on what is borrowed              |
 //! | `caught.rs`    | calling several functions in one child                               |
 
+mod authkey;
 pub(crate) mod bootstrap;
 mod builder;
 mod caught;
 mod child;
 mod cpus;
 pub(crate) mod current;
+mod logging;
+mod scope;
 pub(crate) mod table;
 
+pub use authkey::{AuthKey, set_authkey};
 pub use builder::{ForkProcess, Process, Run};
 pub use caught::{CaughtError, call_caught};
 pub use child::{Child, JoinError, StillRunning};
 pub use cpus::{cpu_count, usable_cpu_count};
 pub use current::{CurrentProcess, ParentProcess, args_os, current_process, parent_process};
+pub use logging::{Logger, LoggerTaken, TARGET, get_logger, log_to_stderr};
+pub use scope::{Scope, scope};
 pub use table::{ActiveChild, active_children};

@@ -37,6 +37,11 @@ pub fn active_children() -> Vec<ActiveChild> {
 /// twice those that lived at the last look. So a start costs the same however many live, and zombies are few.
 const SLACK: usize = 16;
 
+/// Held over a fork that other threads see.
+pub(crate) fn hold() -> impl Sized {
+    children()
+}
+
 pub(super) fn add(child: Arc<Record>) {
     // As Python does at each start, so that a program that never joins has few zombies.
     // ORDERING: Relaxed, here and below: it only tells when to look.

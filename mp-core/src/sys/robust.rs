@@ -72,6 +72,11 @@ struct Held {
 
 static THREADS: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
 
+/// Held over a fork that other threads see.
+pub fn hold() -> impl Sized {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 thread_local! {
     static THIS: Cell<Option<&'static Thread>> = const { Cell::new(None) };
     static LEAVE: Leave = const { Leave };

@@ -1,0 +1,84 @@
+//! AuthKey: what the processes of one family know and others do not.
+
+use crate::error::OsResult;
+use crate::sys::process::random_bytes;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes of a key that the library makes itself.
+const BYTES: usize = 32;
+
+/// A secret by which connections prove that they belong together. It is never printed, cannot be serialised, and is
+/// overwritten when it is dropped.
+///
+/// ```
+/// let key = mp_core::current_process().authkey()?;
+/// assert_eq!(format!("{key:?}"), "AuthKey(<key>)");
+/// assert_eq!(key.as_bytes().len(), 32);
+/// # Ok::<(), mp_core::OsError>(())
+/// ```
+///
+/// Python: `multiprocessing.process.AuthenticationString`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthKey(Vec<u8>);
+
+impl AuthKey {
+    /// A key of the caller's own, to be shared with a program of another family. Under 16 bytes it can be guessed.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> AuthKey {
+        AuthKey(bytes.into())
+    }
+
+    /// 32 bytes from the system's random source.
+    pub fn random() -> OsResult<AuthKey> {
+        let mut bytes = vec![0; BYTES];
+        random_bytes(&mut bytes)?;
+        Ok(AuthKey(bytes))
+    }
+
+    /// The secret itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AuthKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthKey(<key>)")
+    }
+}
+
+impl Drop for AuthKey {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // So that the zeros are not left out as useless.
+        std::hint::black_box(&self.0);
+    }
+}
+
+static OURS: Mutex<Option<AuthKey>> = Mutex::new(None);
+
+/// This process's key, made if there is none yet.
+pub(super) fn ours() -> OsResult<AuthKey> {
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    if ours.is_none() {
+        *ours = Some(AuthKey::random()?);
+    }
+    Ok(ours.clone().expect("made above"))
+}
+
+/// Gives this process, and the children that it starts from now on, another key.
+///
+/// Python: `current_process().authkey = key`.
+pub fn set_authkey(key: AuthKey) {
+    *OURS.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+}
+
+impl super::CurrentProcess {
+    /// The key of this process: 32 random bytes made by the main process, which its children inherit, and theirs,
+    /// until one is set.
+    ///
+    /// Python: `Process.authkey`.
+    pub fn authkey(&self) -> OsResult<AuthKey> {
+        ours()
+    }
+}
