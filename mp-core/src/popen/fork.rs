@@ -15,7 +15,7 @@ use super::{Reaper, StartError, Started, boot, forkserver};
 use crate::error::OsResult;
 use crate::mem::mapping;
 use crate::process::bootstrap::{self, Newborn};
-use crate::process::{current, table};
+use crate::process::{authkey, current, table};
 use crate::sys::poll::pidfd_open;
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::robust;
@@ -79,15 +79,8 @@ fn after_fork() {
 
 /// So that no other thread is inside one of them. In the order in which they are taken inside one another.
 fn hold_own_locks() -> impl Sized {
-    (
-        forkserver::hold(),
-        lifeline::lock(),
-        table::hold(),
-        finalize::hold(),
-        current::hold(),
-        mapping::hold(),
-        robust::hold(),
-    )
+    let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold());
+    (forkserver::hold(), lifeline::lock(), process, mapping::hold(), robust::hold())
 }
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].

@@ -57,6 +57,11 @@ impl Drop for AuthKey {
 
 static OURS: Mutex<Option<AuthKey>> = Mutex::new(None);
 
+/// Held over a fork that other threads see.
+pub(crate) fn hold() -> impl Sized {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// This process's key, made if there is none yet.
 pub(super) fn ours() -> OsResult<AuthKey> {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);

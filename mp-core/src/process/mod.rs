@@ -18,7 +18,7 @@
 //! | `scope.rs`     | `scope`: forked processes that work on what is borrowed              |
 //! | `caught.rs`    | calling several functions in one child                               |
 
-mod authkey;
+pub(crate) mod authkey;
 pub(crate) mod bootstrap;
 mod builder;
 mod caught;
