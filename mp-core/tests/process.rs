@@ -53,6 +53,7 @@ mp_testing::cases! {
         ten_in_turn_leave_no_descriptor,
         the_surroundings_are_the_parents,
         a_failing_serialize_is_an_error_of_start,
+        interruptions_reach_every_child,
     ]
 }
 
@@ -391,6 +392,25 @@ fn the_surroundings_are_the_parents() {
     let forked = mp_core::get_start_method().unwrap() == StartMethod::Fork;
     assert_eq!(open.iter().any(|(_, target)| target == "/dev/zero"), forked, "{open:?}");
     drop(kept_open);
+}
+
+/// Sleeps until a signal comes, without going on sleeping as the library does.
+fn sleep_once() -> Option<i32> {
+    let (read, _write) = pipe().unwrap();
+    let mut waiting = [nix::poll::PollFd::new(read.as_fd(), nix::poll::PollFlags::POLLIN)];
+    nix::poll::poll(&mut waiting, nix::poll::PollTimeout::NONE).err().map(|errno| errno as i32)
+}
+
+/// What `MP_INTERRUPTS` promises: else a whole run of these tests under it would show nothing.
+fn interruptions_reach_every_child() {
+    if std::env::var_os(ROLE).is_some() {
+        const EINTR: i32 = 4;
+        assert_eq!(sleep_once(), Some(EINTR));
+        assert_eq!(Process::new(sleep_once, ()).start().unwrap().join().unwrap(), Some(EINTR));
+        return;
+    }
+    let mut command = parent_in_role("is interrupted");
+    assert!(command.env("MP_INTERRUPTS", "1000").stdin(Stdio::null()).status().unwrap().success());
 }
 
 struct Unwilling;

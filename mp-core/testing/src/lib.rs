@@ -19,11 +19,14 @@
 //! }
 //! fn one() { … }
 //! ```
+//! With `MP_INTERRUPTS=1000` each process of a case is interrupted every 1000 microseconds.
+//!
 //! It takes libtest's most used arguments (filters, `--list`, `--exact`, `--ignored`, `--nocapture`), so that
 //! `cargo test` and `cargo nextest` drive it.
 
 mod arguments;
 mod inspect;
+mod interrupts;
 mod run;
 
 pub use inspect::{descendants, open_descriptors, shared_memory_names};

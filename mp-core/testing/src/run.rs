@@ -58,6 +58,7 @@ pub fn ignore(reason: &str) -> ! {
 
 /// Runs what the command line asks for: one case, a list, or all that it selects.
 pub fn main(cases: &[Case]) -> ExitCode {
+    crate::interrupts::link();
     let mut words = std::env::args().skip(1).peekable();
     if words.peek().is_some_and(|word| word == RUN_CASE) {
         run_here(cases, &words.nth(1).unwrap_or_default());
