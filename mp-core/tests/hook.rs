@@ -5,7 +5,7 @@
 //! | `main`                                | never runs                                                            |
 //! | constructors of this and other crates | have run once                                                         |
 //! | arguments                             | the parent's                                                          |
-//! | SIGPIPE                               | ignored, as in a Rust program: a write to a closed pipe is an error   |
+//! | SIGPIPE                               | as in the parent: ignored, so a write to a closed pipe is an error    |
 //! | stack overflow                        | told by the process's name, then SIGSEGV                              |
 //! | another file at the program's path    | no matter: the child is the program that the parent runs              |
 //! | a shared library that has mp-core     | ForkServer and Spawn refused by name, Fork works                      |

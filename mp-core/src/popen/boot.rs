@@ -21,8 +21,9 @@ use super::template;
 use crate::process::args_os;
 use crate::process::bootstrap::Newborn;
 use crate::sys::image::{Constructor, constructors_after};
-use crate::sys::socket::Mode;
-use crate::sys::{fd, process, signal};
+use crate::sys::poll::pidfd_open;
+use crate::sys::socket::{Mode, packet_pair};
+use crate::sys::{fd, process};
 use crate::transfer::{Message, pack, receive_parts, send_parts, unpack};
 use std::ffi::{CString, c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -58,7 +59,6 @@ extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *
 fn run(number: RawFd) -> ! {
     // SAFETY: inherited under this number for this purpose; nobody else knows of it.
     let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
-    signal::ignore_broken_pipes();
     let Ok((boot, arguments)) = receive_parts(socket.as_fd(), Mode::Block) else {
         // The parent is gone, or has thought better of it. Nobody waits for us.
         process::exit_now(1)
@@ -79,32 +79,35 @@ fn refuse(why: &str) -> ! {
     process::exit_now(70)
 }
 
-/// Starts this program again as whatever `boot` says, and gives (pid, our end of the boot socket).
-pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<(u32, OwnedFd), StartError> {
+/// This program, started again.
+pub(super) struct Launched {
+    pub(super) pid: u32,
+    pub(super) pidfd: OwnedFd,
+    /// Our end of the boot socket.
+    pub(super) socket: OwnedFd,
+}
+
+/// Starts this program again as whatever `boot` says.
+pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<Launched, StartError> {
     check_hook()?;
-    let (ours, theirs) = crate::sys::socket::packet_pair()?;
+    let (ours, theirs) = packet_pair()?;
+    let boot = pack(boot)?;
     let pid = start(theirs.as_fd())?;
     drop(theirs);
-    let sent = pack(boot).map_err(StartError::from).and_then(|boot| {
-        send_parts(ours.as_fd(), (&boot).into(), arguments.into()).map_err(StartError::from)
+    // Before it is told anything: until then it does nothing and does not end, so the number is its own.
+    let begun = pidfd_open(pid).map_err(StartError::from).and_then(|pidfd| {
+        send_parts(ours.as_fd(), (&boot).into(), arguments.into())?;
+        Ok(pidfd)
     });
-    match sent {
-        Ok(()) => Ok((pid, ours)),
+    match begun {
+        Ok(pidfd) => Ok(Launched { pid, pidfd, socket: ours }),
         Err(error) => {
             // Its boot socket ends, so it exits; it is reaped here, since nobody else knows of it.
             drop(ours);
-            reap_failed(pid);
+            process::end_child(pid);
             Err(error)
         }
     }
-}
-
-/// Waits for a child that was never handed out.
-pub(super) fn reap_failed(pid: u32) {
-    let Ok(pidfd) = crate::sys::poll::pidfd_open(pid) else { return };
-    let _ = process::send_signal(pidfd.as_fd(), signal::SIGKILL);
-    let _ = crate::sys::poll::wait_for(pidfd.as_fd(), crate::sys::poll::Interest::Read, None);
-    let _ = process::reap(pidfd.as_fd());
 }
 
 fn start(boot: BorrowedFd<'_>) -> Result<u32, StartError> {

@@ -11,7 +11,7 @@
 
 use super::job::Who;
 use super::lifeline;
-use super::{Reaper, StartError, Started, boot, forkserver};
+use super::{Reaper, StartError, Started, forkserver};
 use crate::error::OsResult;
 use crate::mem::mapping;
 use crate::process::bootstrap::{self, Newborn};
@@ -19,6 +19,7 @@ use crate::process::{authkey, current, table};
 use crate::sys::poll::pidfd_open;
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::robust;
+use crate::sys::signal::EndsAreKept;
 use crate::sys::socket::packet_pair;
 use crate::transfer::{CallError, Message};
 use crate::{finalize, sys};
@@ -43,6 +44,8 @@ pub(crate) fn start(
     // What is buffered here would be printed by both.
     let _ = std::io::stdout().flush();
     let own_locks = (!alone).then(hold_own_locks);
+    // Else the kernel may give the child's number away before its pidfd is open.
+    let ends_are_kept = alone.then(EndsAreKept::begin);
     // SAFETY: one thread, as was just counted (it is this one, so no other can have been started since), or a
     // caller who vouches for the others.
     let forked = unsafe { fork() };
@@ -50,19 +53,23 @@ pub(crate) fn start(
     match forked? {
         Forked::Child => {
             let guard = NeverBack;
-            drop(outcome);
+            drop((ends_are_kept, outcome));
             let lifeline = lifeline::after_fork();
             after_fork();
             std::mem::forget(guard);
             newborn.run(lifeline, theirs, work)
         }
-        Forked::Parent(pid) => match pidfd_open(pid) {
-            Ok(pidfd) => Ok(Started { pid, pidfd, outcome, reaper: Reaper::Us }),
-            Err(error) => {
-                boot::reap_failed(pid);
-                Err(error.into())
+        Forked::Parent(pid) => {
+            // With this closed there is a number free for the pidfd: the child runs, and must not be lost.
+            drop(theirs);
+            match pidfd_open(pid) {
+                Ok(pidfd) => Ok(Started { pid, pidfd, outcome, reaper: Reaper::Us }),
+                Err(error) => {
+                    sys::process::end_child(pid);
+                    Err(error.into())
+                }
             }
-        },
+        }
     }
 }
 

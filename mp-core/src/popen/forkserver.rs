@@ -20,12 +20,12 @@
 //! The *parent*: the control socket ends, the template forks no more, reaps its last child and exits; a spare's
 //! socket ends, and it exits.
 
-use super::boot::{launch, reap_failed};
+use super::boot::{Launched, launch};
 use super::job::{Answer, Boot, Job, Refusal, Request};
 use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
 use crate::error::{OsError, OsResult};
-use crate::sys::poll::{Interest, pidfd_open, wait_for};
+use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process;
 use crate::sys::socket::{self, Mode};
 use crate::transfer::{
@@ -118,15 +118,8 @@ impl Template {
     fn launch() -> Result<Template, StartError> {
         let began_with = Surroundings::current();
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
-        let (pid, control) = launch(&Boot::Serve { preload }, &Message::default())?;
-        let template = match pidfd_open(pid) {
-            Ok(pidfd) => Template { control, pidfd, began_with },
-            Err(error) => {
-                drop(control);
-                reap_failed(pid);
-                return Err(error.into());
-            }
-        };
+        let Launched { pidfd, socket, .. } = launch(&Boot::Serve { preload }, &Message::default())?;
+        let template = Template { control: socket, pidfd, began_with };
         template.ask_for_spare()?;
         Ok(template)
     }

@@ -29,7 +29,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// The template's whole life.
 pub(super) fn serve(control: OwnedFd, preload: Option<Code>) -> ! {
     process::set_title("mp-template");
-    let kept = signal::ignore_requests_to_end();
+    let kept = signal::settle_template();
     let refusal = preload.and_then(|code| bootstrap::preload(code).err());
     let refusal = refusal.map(|reason| Refusal::Preload { reason }).or_else(threads);
     detach_standard();

@@ -1,36 +1,71 @@
 //! Signals: dispositions and masks.
 //!
 //! # Safety
-//! The one invariant: only the default and "ignore" are installed as dispositions, never a handler.
+//! The one invariant: only the default and "ignore" are installed as dispositions, or what was there before; never a
+//! handler of ours.
 #![allow(unsafe_code)]
 
 use super::named;
 use crate::error::OsResult;
-use nix::sys::signal::{
-    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction,
-};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::{fmt, ptr};
 
 pub use libc::{SIGCHLD, SIGINT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM};
 
+/// The numbers that signals have. Those above 31, the real-time ones, have no names.
+pub(super) const NUMBERS: RangeInclusive<i32> = 1..=64;
+
+/// Lets a signal do what it does by default.
+pub(super) fn set_default(signal: i32) {
+    set(signal, libc::SIG_DFL);
+}
+
 /// Ignores a signal, as Rust programs ignore SIGPIPE.
-fn ignore(signal: Signal) {
-    let action = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    // SAFETY: no handler of ours runs.
-    let _ = unsafe { sigaction(signal, &action) };
+pub(super) fn ignore(signal: i32) {
+    set(signal, libc::SIG_IGN);
+}
+
+fn set(signal: i32, how: libc::sighandler_t) {
+    // SAFETY: no handler of ours runs. Refused for what cannot be ignored and for the C library's own.
+    unsafe { libc::signal(signal, how) };
+}
+
+/// What the process does about a signal; `None` for one that is the C library's own.
+fn action(signal: i32) -> Option<libc::sigaction> {
+    // SAFETY: all zero is a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: writes the result to this stack.
+    let done = unsafe { libc::sigaction(signal, ptr::null(), &mut action) };
+    (done == 0).then_some(action)
+}
+
+/// The signals that this process ignores; bit 0 is signal 1.
+pub(super) fn ignored() -> u64 {
+    let is_ignored =
+        |number: &i32| action(*number).is_some_and(|action| action.sa_sigaction == libc::SIG_IGN);
+    NUMBERS.filter(is_ignored).fold(0, |bits, number| bits | 1 << (number - 1))
 }
 
 /// The signals the calling thread holds back, as their numbers.
 pub fn blocked() -> Vec<i32> {
     let mut mask = SigSet::empty();
     let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
-    mask.iter().map(|signal| signal as i32).collect()
+    // SAFETY: reads a set that the C library has made.
+    NUMBERS.filter(|&number| unsafe { libc::sigismember(mask.as_ref(), number) } == 1).collect()
 }
 
 /// Holds back exactly these signals.
 pub fn set_blocked(numbers: &[i32]) {
-    let mask: SigSet = numbers.iter().filter_map(|&number| Signal::try_from(number).ok()).collect();
+    let mut mask = *SigSet::empty().as_ref();
+    for &number in numbers {
+        // SAFETY: adds to a set that the C library has made; it refuses what is no signal's number.
+        unsafe { libc::sigaddset(&mut mask, number) };
+    }
+    // SAFETY: made and filled by the C library.
+    let mask = unsafe { SigSet::from_sigset_t_unchecked(mask) };
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
 }
 
@@ -71,44 +106,82 @@ pub fn child_events() -> OsResult<ChildEvents> {
     named("signalfd", events).map(ChildEvents)
 }
 
+/// While it lives, a child that ends is kept for this process to ask about, even if it ignores the ends of its
+/// children: only with one thread, which changes nothing of this meanwhile.
+pub struct EndsAreKept(Option<libc::sigaction>);
+
+impl EndsAreKept {
+    /// From now on.
+    pub fn begin() -> EndsAreKept {
+        let Some(before) = action(SIGCHLD) else { return EndsAreKept(None) };
+        let ignored = before.sa_sigaction == libc::SIG_IGN;
+        if !ignored && before.sa_flags & libc::SA_NOCLDWAIT == 0 {
+            return EndsAreKept(None);
+        }
+        let handler = if ignored { libc::SIG_DFL } else { before.sa_sigaction };
+        let kept = libc::sigaction {
+            sa_sigaction: handler,
+            sa_flags: before.sa_flags & !libc::SA_NOCLDWAIT,
+            ..before
+        };
+        // SAFETY: the default, or the handler that was there.
+        unsafe { libc::sigaction(SIGCHLD, &kept, ptr::null_mut()) };
+        EndsAreKept(Some(before))
+    }
+}
+
+impl fmt::Debug for EndsAreKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndsAreKept").field("changed", &self.0.is_some()).finish()
+    }
+}
+
+impl Drop for EndsAreKept {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            // SAFETY: what was there before.
+            unsafe { libc::sigaction(SIGCHLD, before, ptr::null_mut()) };
+        }
+    }
+}
+
 /// What a template changed for itself and its children are not to inherit.
-#[derive(Debug)]
 pub struct Kept {
     mask: SigSet,
-    actions: Vec<(Signal, SigAction)>,
+    actions: Vec<(i32, libc::sigaction)>,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("mask", &self.mask).finish_non_exhaustive()
+    }
 }
 
 impl Kept {
     /// Puts it back: an interrupt or a request to end is for the child.
     pub fn restore(&self) {
         for (signal, action) in &self.actions {
-            // SAFETY: what was there before: the default, or "ignore".
-            let _ = unsafe { sigaction(*signal, action) };
+            // SAFETY: what was there before.
+            unsafe { libc::sigaction(*signal, action, ptr::null_mut()) };
         }
         restore_blocked(&self.mask);
     }
 }
 
-/// A template outlives the signals that a terminal or an impatient user sends to the whole family. Gives what was
-/// there before, of the mask too.
-pub fn ignore_requests_to_end() -> Kept {
+/// A template outlives the signals that a terminal or an impatient user sends to the whole family, writes to closed
+/// pipes without dying of it, and hears of its children: one that ignores SIGCHLD, as a program may inherit it, is
+/// never told, and the kernel reaps them. Gives what was there before, of the mask too.
+pub fn settle_template() -> Kept {
     let mut mask = SigSet::empty();
     let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
-    let ignoring = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    let replace = |signal| {
-        // SAFETY: no handler of ours runs.
-        let before = unsafe { sigaction(signal, &ignoring) };
-        before.ok().map(|before| (signal, before))
-    };
-    Kept { mask, actions: [Signal::SIGINT, Signal::SIGTERM].into_iter().filter_map(replace).collect() }
-}
-
-/// What the runtime of a Rust program does before `main`: writing to a closed pipe is an error, not a signal.
-pub fn ignore_broken_pipes() {
-    ignore(Signal::SIGPIPE);
+    let numbers = [SIGINT, SIGTERM, SIGPIPE, SIGCHLD];
+    let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
+    [SIGINT, SIGTERM, SIGPIPE].into_iter().for_each(ignore);
+    set_default(SIGCHLD);
+    Kept { mask, actions }
 }
 
 /// For a worker: Ctrl-C reaches the whole foreground group, and its parent decides what becomes of it.
 pub fn ignore_interrupts() {
-    ignore(Signal::SIGINT);
+    ignore(SIGINT);
 }

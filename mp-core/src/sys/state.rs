@@ -1,4 +1,5 @@
-//! What a process inherits besides memory and descriptors: umask, limits, CPUs, priority.
+//! What a process inherits besides memory and descriptors: umask, limits, CPUs, priority, process group, signals
+//! held back or ignored.
 //!
 //! # Safety
 //! The one invariant: the structures passed to the kernel are as large as it is told.
@@ -7,7 +8,7 @@
 use super::process::is_surely_single_threaded;
 use super::signal;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgrp, setpgid};
 use serde::{Deserialize, Serialize};
 use std::fs;
 
@@ -22,6 +23,10 @@ pub struct State {
     cpus: Vec<u32>,
     limits: Vec<(u64, u64)>,
     blocked: Vec<i32>,
+    /// Bit 0 is signal 1.
+    ignored: u64,
+    /// The process group.
+    group: i32,
 }
 
 impl State {
@@ -34,6 +39,8 @@ impl State {
             cpus: cpus(),
             limits: (0..LIMITS).map(limit).collect(),
             blocked: signal::blocked(),
+            ignored: signal::ignored(),
+            group: getpgrp().as_raw(),
         }
     }
 
@@ -59,6 +66,18 @@ impl State {
         for (which, (wanted, is)) in (0..).zip(self.limits.iter().zip(&now.limits)) {
             if wanted != is {
                 set_limit(which, *wanted);
+            }
+        }
+        if self.group != now.group {
+            // Refused if the parent has gone to another session, which cannot be followed.
+            let _ = setpgid(Pid::from_raw(0), Pid::from_raw(self.group));
+        }
+        // Before any signal that was held back can arrive.
+        for number in signal::NUMBERS {
+            match (self.ignored >> (number - 1) & 1, now.ignored >> (number - 1) & 1) {
+                (1, 0) => signal::ignore(number),
+                (0, 1) => signal::set_default(number),
+                _ => {}
             }
         }
         if self.blocked != now.blocked {
