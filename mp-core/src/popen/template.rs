@@ -16,6 +16,7 @@ use super::job::{Answer, Job, Outcome, Refusal, Request};
 use crate::error::OsResult;
 use crate::finalize;
 use crate::process::bootstrap::{self, Newborn};
+use crate::sys::fd;
 use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{self, Forked};
 use crate::sys::signal::{self, Kept};
@@ -47,12 +48,12 @@ fn threads() -> Option<Refusal> {
 }
 
 /// Standard input and output belong to the family: held here, their ends would not be seen. Errors still go
-/// where the parent's go.
+/// where the parent's go, if anywhere.
 fn detach_standard() {
-    if let Ok(null) = crate::sys::fd::dev_null() {
-        for number in [0, 1] {
-            let _ = crate::sys::fd::put_at_standard(null.as_fd(), number);
-        }
+    let Ok(null) = fd::dev_null() else { return };
+    let closed = fd::standard(2).is_none().then_some(2);
+    for number in [0, 1].into_iter().chain(closed) {
+        let _ = fd::put_at_standard(null.as_fd(), number);
     }
 }
 

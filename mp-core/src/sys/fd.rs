@@ -8,26 +8,40 @@
 use super::named;
 use crate::error::{OsError, OsResult};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+/// The same open file under a number above 2. Where a standard descriptor is closed, the kernel gives its number to
+/// the next file: what is printed would go there, and a child would have it as its own standard descriptor.
+pub(super) fn above_standard(fd: OwnedFd) -> OsResult<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    // std takes a number from 3 up.
+    fd.try_clone().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })
+}
+
 /// A pipe: (read end, write end), closed by exec.
 pub fn pipe() -> OsResult<(OwnedFd, OwnedFd)> {
-    named("pipe2", pipe2(OFlag::O_CLOEXEC))
+    let (read, write) = named("pipe2", pipe2(OFlag::O_CLOEXEC))?;
+    Ok((above_standard(read)?, above_standard(write)?))
+}
+
+fn open(call: &'static str, path: &str, flags: OFlag) -> OsResult<OwnedFd> {
+    above_standard(named(call, nix::fcntl::open(path, flags | OFlag::O_CLOEXEC, Mode::empty()))?)
 }
 
 /// Opens the file of a descriptor once more, so that the copy has settings of its own (`O_ASYNC` and the like
 /// belong to the open file, which plain duplicates share).
 pub fn reopen_for_reading(fd: BorrowedFd<'_>) -> OsResult<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    named("open(/proc/self/fd)", nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()))
+    open("open(/proc/self/fd)", &path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)
 }
 
 /// The current directory, as a descriptor.
 pub fn current_dir() -> OsResult<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    named("open(.)", nix::fcntl::open(".", flags, nix::sys::stat::Mode::empty()))
+    open("open(.)", ".", OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
 /// Which directory it is: the same one has the same, whatever it is called.
@@ -47,10 +61,7 @@ impl Directory {
 
 /// `/dev/null`, for reading and writing.
 pub fn dev_null() -> OsResult<OwnedFd> {
-    named(
-        "open(/dev/null)",
-        nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()),
-    )
+    open("open(/dev/null)", "/dev/null", OFlag::O_RDWR)
 }
 
 /// Changes the current directory to an open one.

@@ -4,6 +4,7 @@
 //! The one invariant: a [`Pages`] owns its address range, and nothing else maps or unmaps within it.
 #![allow(unsafe_code)]
 
+use super::fd::above_standard;
 use super::{named, retried};
 use crate::error::{MemError, OsError, OsResult};
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
@@ -31,7 +32,7 @@ pub fn sealed_file(name: &str, bytes: usize) -> OsResult<OwnedFd> {
     // Kernels before 6.3 do not know this flag and say EINVAL.
     let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
     let file = memfd_create(name, flags | no_exec).or_else(|_| memfd_create(name, flags));
-    let file = named("memfd_create", file)?;
+    let file = above_standard(named("memfd_create", file)?)?;
     below_file_limit(bytes as u64)?;
     named("ftruncate", ftruncate(&file, bytes as i64))?;
     named("fcntl(F_ADD_SEALS)", fcntl(&file, FcntlArg::F_ADD_SEALS(size_seals())))?;

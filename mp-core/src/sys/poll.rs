@@ -4,6 +4,7 @@
 //! The one invariant: a descriptor handed to `pidfd_open`'s result is fresh from the kernel.
 #![allow(unsafe_code)]
 
+use super::fd::above_standard;
 use crate::error::{OsError, OsResult};
 use crate::word::Deadline;
 use nix::errno::Errno;
@@ -67,7 +68,7 @@ pub fn pidfd_open(pid: u32) -> OsResult<OwnedFd> {
         return Err(OsError::last("pidfd_open"));
     }
     // SAFETY: fresh from the kernel, so it is nobody else's; it is closed by exec, as pidfds always are.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
+    above_standard(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 
 /// The process id behind a pidfd; nothing when that process has been reaped.

@@ -3,6 +3,7 @@
 //! A name here is one that the system takes as it is: a single leading slash, then 1 to 255 bytes, none of them a
 //! slash or zero. Who checks it is mp-shm.
 
+use super::fd::above_standard;
 use super::{memory, named, retried};
 use crate::error::{MemError, OsError, OsResult};
 use nix::fcntl::OFlag;
@@ -18,8 +19,8 @@ pub fn create(name: &str, bytes: usize) -> Result<OwnedFd, MemError> {
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     let file = retried("shm_open", || shm_open(name, flags, mode))?;
-    match fill(file.as_fd(), mode, bytes) {
-        Ok(()) => Ok(file),
+    match fill(file.as_fd(), mode, bytes).and_then(|()| Ok(above_standard(file)?)) {
+        Ok(file) => Ok(file),
         Err(error) => {
             // The first error is the one that tells.
             let _ = unlink(name);
@@ -45,7 +46,7 @@ fn fill(file: BorrowedFd<'_>, mode: Mode, bytes: usize) -> Result<(), MemError> 
 /// Opens the block that has this name, for reading and writing.
 pub fn open(name: &str) -> OsResult<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    retried("shm_open", || shm_open(name, flags, Mode::empty()))
+    above_standard(retried("shm_open", || shm_open(name, flags, Mode::empty()))?)
 }
 
 /// Takes the name away. The block lives on for those who have it open.

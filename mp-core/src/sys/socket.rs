@@ -5,6 +5,7 @@
 //! becomes one `OwnedFd`.
 #![allow(unsafe_code)]
 
+use super::fd::above_standard;
 use super::{named, retried};
 use crate::error::{OsError, OsResult};
 use nix::errno::Errno;
@@ -26,7 +27,9 @@ pub fn stream_pair() -> OsResult<(OwnedFd, OwnedFd)> {
 }
 
 fn pair(kind: SockType) -> OsResult<(OwnedFd, OwnedFd)> {
-    named("socketpair", socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC))
+    let (one, other) =
+        named("socketpair", socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC))?;
+    Ok((above_standard(one)?, above_standard(other)?))
 }
 
 /// Whether a call may sleep.
@@ -108,7 +111,8 @@ fn receive_flagged(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -
         Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags.bits()) })
     })?;
     let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
-    Ok(Received { bytes: bytes as usize, fds: descriptors(&message), cut })
+    let fds = descriptors(&message).into_iter().map(above_standard).collect::<OsResult<_>>()?;
+    Ok(Received { bytes: bytes as usize, fds, cut })
 }
 
 /// The descriptors that came, also when others could not be taken: nix gives none of them then, and they would
