@@ -176,9 +176,16 @@ pub fn settle_template() -> Kept {
     let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
     let numbers = [SIGINT, SIGTERM, SIGPIPE, SIGCHLD];
     let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
-    [SIGINT, SIGTERM, SIGPIPE].into_iter().for_each(ignore);
+    ignore_requests_to_end();
+    ignore(SIGPIPE);
     set_default(SIGCHLD);
     Kept { mask, actions }
+}
+
+/// For a process that only its parent may end, by SIGKILL or by what it says.
+pub fn ignore_requests_to_end() {
+    ignore(SIGINT);
+    ignore(SIGTERM);
 }
 
 /// For a worker: Ctrl-C reaches the whole foreground group, and its parent decides what becomes of it.
