@@ -43,6 +43,13 @@ lessons!(
     ex08b_barrier_script,
     ex09_manager_dict,
     ex10_pool_map,
+    ex11_isolation,
+    ex20_start_join_loop,
+    ex21_worker_hello,
+    ex25_introspection,
+    ex26_lifecycle,
+    ex27_entry_guard,
+    ex54_killable,
 );
 
 /// The first argument of a program that is to be one lesson.

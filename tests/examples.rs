@@ -30,7 +30,8 @@ mp_testing::cases! {
     every_method: [
         ex01_create_processes, ex02_process_names, ex03_background_process, ex03b_background_script,
         ex04_kill_process, ex05_process_trait, ex06_queue, ex07_pipe_chain, ex08_barrier_lock, ex08b_barrier_script,
-        ex09_manager_dict, ex10_pool_map,
+        ex09_manager_dict, ex10_pool_map, ex11_isolation, ex20_start_join_loop, ex21_worker_hello,
+        ex25_introspection, ex26_lifecycle, ex27_entry_guard, ex54_killable,
     ]
 }
 
@@ -56,6 +57,13 @@ examples!(
     ex08b_barrier_script,
     ex09_manager_dict,
     ex10_pool_map,
+    ex11_isolation,
+    ex20_start_join_loop,
+    ex21_worker_hello,
+    ex25_introspection,
+    ex26_lifecycle,
+    ex27_entry_guard,
+    ex54_killable,
 );
 
 /// Cargo builds the examples beside the tests: target/PROFILE/deps/this and target/PROFILE/examples/those. It does so
@@ -166,12 +174,12 @@ fn the_course_passes_as_a_whole() {
     let output = run("course", &[]);
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{table}\n{}", String::from_utf8_lossy(&output.stderr));
-    // 12 lessons and 4 twins, each under three methods.
+    // 19 lessons and 4 twins, each under three methods.
     let words: Vec<&str> = table.split_whitespace().collect();
     let passed = words.windows(2).filter(|pair| pair[0].contains('/') && pair[1] == "pass").count();
-    assert_eq!(passed, 16 * 3, "{table}");
+    assert_eq!(passed, 23 * 3, "{table}");
     assert!(!table.contains("FAIL"), "{table}");
-    assert!(table.ends_with("48 of 48 runs pass\n"), "{table}");
+    assert!(table.ends_with("69 of 69 runs pass\n"), "{table}");
 }
 
 fn the_course_notices_a_lesson_that_fails() {

@@ -148,3 +148,62 @@ pub(crate) fn ex10_pool_map(said: &Said) {
     // Said once, by the process whose task it was.
     assert_eq!(said.complained.matches("no square of 37").count(), 1, "{}", said.complained);
 }
+
+pub(crate) fn ex11_isolation(said: &Said) {
+    let ends: Vec<&str> = (0..4).map(|worker| said.after(&format!("worker {worker}: "))).collect();
+    assert_eq!(ends, ["Killed(6)", "Panicked", "Done(4)", "Done(9)"]);
+    let done = ends.iter().filter(|end| end.starts_with("Done")).count() as u64;
+    assert_eq!(numbers(said.lines[4].as_str()), [done, ends.len() as u64]);
+    assert!(said.after("the same abort in a thread").ends_with(" -6"));
+    // Once by the worker that is a process, and once by the one that is a thread, if it came to it.
+    assert!((1..=2).contains(&said.complained.matches("a deliberate panic").count()));
+}
+
+pub(crate) fn ex20_start_join_loop(said: &Said) {
+    let serial: Vec<u32> = said.lines[..5].iter().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(serial, [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(said.after("join inside the loop")), [1]);
+    let [set, most] = &said.lines[6..] else { panic!("{:?}", said.lines) };
+    assert_eq!(numbers(set), [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(most), [5]);
+}
+
+pub(crate) fn ex21_worker_hello(said: &Said) {
+    assert_eq!(said.lines, ["local hello", "Worker-1", "0"]);
+}
+
+pub(crate) fn ex25_introspection(said: &Said) {
+    let parents: BTreeMap<&str, &str> =
+        said.lines.iter().filter_map(|line| line.split_once(", parent ")).collect();
+    let expected = [("MainProcess", "None"), ("Process-1", "MainProcess"), ("Process-1:1", "Process-1")];
+    assert_eq!(parents, BTreeMap::from(expected));
+    let active = said.lines.iter().filter_map(|line| line.strip_prefix("active "));
+    assert_eq!(active.collect::<Vec<_>>(), ["3", "0"]);
+    let [online, usable] = numbers(&said.complained)[..] else { panic!("{}", said.complained) };
+    assert!(0 < usable && usable <= online);
+}
+
+pub(crate) fn ex26_lifecycle(said: &Said) {
+    let codes = said.lines.iter().filter_map(|line| line.split_once("exit code "));
+    assert_eq!(codes.map(|(_, code)| code).collect::<Vec<_>>(), ["None", "-15", "-9"]);
+    let lives: Vec<bool> = said.lines.iter().map(|line| line.contains("alive true")).collect();
+    assert_eq!(lives.iter().filter(|alive| **alive).count(), 1);
+    assert!(said.after("close while running: ").contains("still running"));
+    assert_eq!(said.after("closed: "), "ok");
+    assert_eq!(numbers(said.after("a daemon's child: ")), [49]);
+    assert_eq!(numbers(&said.lines[8]), [1]);
+}
+
+pub(crate) fn ex27_entry_guard(said: &Said) {
+    assert_eq!(said.lines.iter().filter(|line| *line == "main runs").count(), 1);
+    assert_eq!(numbers(said.after("the child's value: ")), [42]);
+    assert_eq!(numbers(said.after("a child without a parent: ")), [70]);
+    assert_eq!(said.lines.len(), 4);
+    assert!(said.complained.is_empty(), "{}", said.complained);
+}
+
+pub(crate) fn ex54_killable(said: &Said) {
+    assert_eq!(said.after("process in an endless loop: "), "alive true");
+    assert_eq!(said.after("process: "), "Killed(9)");
+    assert_eq!(said.after("thread: "), "stopped by flag");
+}

@@ -1,0 +1,48 @@
+//! Who am I, who is my parent, who are my children, and how many CPUs are there.
+//!
+//! Python:   current_process().name; parent_process(); active_children(); cpu_count()
+//! Run:      cargo run --example ex25_introspection
+//! Prints:
+//!     MainProcess, parent None
+//!     Process-1, parent MainProcess
+//!     Process-1:1, parent Process-1
+//!     active 3
+//!     active 0
+//!     usable CPUs are no more than those online: true
+
+use mp::{Child, Event, Process};
+
+/// This process's name and its parent's.
+fn who() -> String {
+    let parent = mp::parent_process().map_or("None".to_owned(), |parent| parent.name().to_owned());
+    format!("{}, parent {parent}", mp::current_process().name())
+}
+
+/// A child's answer, and that of a child of its own.
+fn who_and_whose() -> (String, String) {
+    let grandchild = Process::new(who, ()).start().expect("a process to be had");
+    (who(), grandchild.join().expect("an answer"))
+}
+
+fn wait_for(go_on: Event) {
+    go_on.wait();
+}
+
+pub(crate) fn main() -> mp::Result<()> {
+    println!("{}", who());
+    let (child, grandchild) = Process::new(who_and_whose, ()).start()?.join()?;
+    println!("{child}\n{grandchild}");
+
+    let go_on = Event::new()?;
+    let start = |_| Process::new(wait_for, (go_on.clone(),)).start();
+    let children: Vec<Child<()>> = (0..3).map(start).collect::<Result<_, _>>()?;
+    println!("active {}", mp::active_children().len());
+    go_on.set();
+    children.iter().try_for_each(Child::join)?;
+    println!("active {}", mp::active_children().len());
+
+    let (online, usable) = (mp::cpu_count(), mp::usable_cpu_count());
+    eprintln!("CPUs: {online} online, {usable} usable by affinity and cgroup");
+    println!("usable CPUs are no more than those online: {}", (1..=online).contains(&usable));
+    Ok(())
+}
