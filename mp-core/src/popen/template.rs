@@ -159,7 +159,6 @@ struct Spare {
 impl Spare {
     fn live(self, kept: &Kept) -> ! {
         process::set_title("mp-spare");
-        kept.restore();
         // Nothing to flush: but the code is in place when the child comes to it.
         let _ = std::io::stdout().flush();
         // Its end comes when nobody needs a spare any more.
@@ -169,6 +168,8 @@ impl Spare {
         let Ok(Request { job, changes }) = unpack(&request.bytes, request.handles) else {
             process::exit_now(1)
         };
+        // Not before: an interrupt that came while it waited was not for the child that it is now.
+        kept.restore();
         let worn = changes.put_on();
         drop(changes);
         finalize::run_after_fork();
