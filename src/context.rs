@@ -2,11 +2,24 @@
 
 use mp_core::mem::Shareable;
 use mp_core::transfer::Target;
-use mp_core::{MemError, Process, Run, StartMethod};
+use mp_core::{MemError, Process, Run, StartError, StartMethod};
 use mp_queue::{NewQueueError, Queue};
 use mp_sync::{Barrier, Event, Lock, NewBarrierError, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// The context of the start method that has this name: `fork`, `spawn` or `forkserver`.
+///
+/// ```
+/// assert_eq!(mp::get_context("spawn")?.start_method(), mp::StartMethod::Spawn);
+/// assert!(mp::get_context("thread").is_err());
+/// # Ok::<(), mp::Error>(())
+/// ```
+///
+/// Python: `multiprocessing.get_context`.
+pub fn get_context(method: &str) -> Result<Context, StartError> {
+    method.parse().map(Context)
+}
 
 /// Processes of one start method, whatever the default is. Queues, locks and values are the same in every context, since
 /// they travel to any process. Pools and managers choose their helpers by the default method

@@ -28,7 +28,14 @@
 //! | `current_process`, `parent_process`       | [`current_process`], [`parent_process`]             | `mp-core/src/process/current.rs`  |
 //! | `cpu_count`, `os.process_cpu_count`       | [`cpu_count`], [`usable_cpu_count`]                 | `mp-core/src/process/cpus.rs`     |
 //! | `set_start_method`, `get_start_method`    | [`set_start_method`], [`get_start_method`]          | `mp-core/src/popen/method.rs`     |
-//! | `get_context(method)`                     | [`Context::new`]                                    | `src/context.rs`                  |
+//! | `set_start_method(method, force=True)`    | [`set_start_method_again`]                          | `mp-core/src/popen/method.rs`     |
+//! | `get_all_start_methods`                   | [`get_all_start_methods`]                           | `mp-core/src/popen/method.rs`     |
+//! | `get_context(method)`                     | [`get_context`], [`Context::new`]                   | `src/context.rs`                  |
+//! | `set_forkserver_preload`                  | [`set_forkserver_preload`]                          | `mp-core/src/popen/forkserver.rs` |
+//! | `current_process().authkey`               | [`CurrentProcess::authkey`], [`set_authkey`]        | `mp-core/src/process/authkey.rs`  |
+//! | `get_logger`, `log_to_stderr`             | [`get_logger`], [`log_to_stderr`]                   | `mp-core/src/process/logging.rs`  |
+//! | a fork that works on what is borrowed     | [`scope()`], [`Process::fork`]                      | `mp-core/src/process/scope.rs`    |
+//! | `sys.argv` in a child                     | [`args_os`]                                         | `mp-core/src/process/current.rs`  |
 //! | `Lock`                                    | [`Lock`]                                            | `mp-sync/src/lock.rs`             |
 //! | `Event`                                   | [`Event`]                                           | `mp-sync/src/event.rs`            |
 //! | `Barrier`                                 | [`Barrier`]                                         | `mp-sync/src/barrier.rs`          |
@@ -48,13 +55,14 @@
 mod context;
 mod error;
 
-pub use context::Context;
+pub use context::{Context, get_context};
 pub use error::{Error, Result};
-pub use mp_core::process::ForkProcess;
+pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
 pub use mp_core::{
-    ActiveChild, Child, ContextAlreadySet, CurrentProcess, JoinError, ParentProcess, Process, Run,
-    StartError, StartMethod, active_children, cpu_count, current_process, get_start_method, parent_process,
-    set_start_method, usable_cpu_count,
+    ActiveChild, AuthKey, Child, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
+    LoggerTaken, ParentProcess, Process, Run, StartError, StartMethod, active_children, cpu_count,
+    current_process, get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process,
+    scope, set_authkey, set_forkserver_preload, set_start_method, set_start_method_again, usable_cpu_count,
 };
 pub use mp_manager::{
     DictProxy, ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, StartManagerError,

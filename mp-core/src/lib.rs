@@ -33,7 +33,10 @@ pub mod transfer;
 pub mod word;
 
 pub use error::{CodecError, MemError, OsError};
-pub use popen::{ContextAlreadySet, StartError, StartMethod, get_start_method, set_start_method};
+pub use popen::{
+    ContextAlreadySet, ForkIsSafe, StartError, StartMethod, get_all_start_methods, get_start_method,
+    set_forkserver_preload, set_start_method, set_start_method_again,
+};
 pub use process::{
     ActiveChild, AuthKey, Child, CurrentProcess, JoinError, Logger, LoggerTaken, ParentProcess, Process, Run,
     active_children, cpu_count, current_process, get_logger, log_to_stderr, parent_process, scope,

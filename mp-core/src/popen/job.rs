@@ -49,7 +49,7 @@ pub(crate) struct Who {
     pub(crate) daemon: bool,
     pub(crate) parent_name: String,
     pub(crate) parent_pid: u32,
-    /// The default start method of the parent, which the child inherits.
+    /// How it is started, which is the default in the child.
     pub(crate) method: StartMethod,
     pub(crate) inherited: Option<Inherited>,
 }

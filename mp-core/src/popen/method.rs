@@ -20,7 +20,7 @@ pub enum StartMethod {
 }
 
 impl StartMethod {
-    /// All of them, the default one first. Python: `get_all_start_methods`.
+    /// All of them, the default one first.
     pub const ALL: [StartMethod; 3] = [StartMethod::ForkServer, StartMethod::Spawn, StartMethod::Fork];
 
     /// Python's name for it.
@@ -45,6 +45,13 @@ impl FromStr for StartMethod {
         let found = StartMethod::ALL.into_iter().find(|method| method.name() == name);
         found.ok_or_else(|| StartError::UnknownMethod(name.to_owned()))
     }
+}
+
+/// All start methods, the default one first.
+///
+/// Python: `get_all_start_methods`.
+pub fn get_all_start_methods() -> [StartMethod; 3] {
+    StartMethod::ALL
 }
 
 /// The default was set before.

@@ -32,8 +32,8 @@ mod template;
 pub use fork::ForkIsSafe;
 pub use forkserver::set_forkserver_preload;
 pub use method::{
-    ContextAlreadySet, StartMethod, get_helper_method, get_start_method, set_start_method,
-    set_start_method_again,
+    ContextAlreadySet, StartMethod, get_all_start_methods, get_helper_method, get_start_method,
+    set_start_method, set_start_method_again,
 };
 
 use crate::error::{CodecError, OsError};
@@ -87,8 +87,8 @@ pub enum StartError {
          child: use Fork, or link it into the program itself"
     )]
     NotTheProgram,
-    /// `MP_START_METHOD` in the environment is not a start method.
-    #[error("MP_START_METHOD is {0:?}: expected fork, spawn or forkserver")]
+    /// A name, or `MP_START_METHOD` in the environment, that is no start method's.
+    #[error("no start method is called {0:?}: it is fork, spawn or forkserver, in MP_START_METHOD too")]
     UnknownMethod(String),
     /// The arguments cannot be serialised.
     #[error("arguments: {0}")]

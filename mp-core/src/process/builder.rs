@@ -107,7 +107,9 @@ where
         self
     }
 
-    /// How it is started. Default: [`get_start_method`]. Python: `get_context(method).Process`.
+    /// How it is started, and what is the default in it. Default: [`get_start_method`].
+    ///
+    /// Python: `get_context(method).Process`.
     pub fn method(mut self, method: StartMethod) -> Self {
         self.settings.method = Some(method);
         self
@@ -133,9 +135,8 @@ where
     ///
     /// Python: `Process.start`.
     pub fn start(self) -> Result<Child<F::Output>, StartError> {
-        let default = get_start_method()?;
-        let method = self.settings.method.unwrap_or(default);
-        let who = self.settings.into_who(default)?;
+        let method = self.settings.method.map_or_else(get_start_method, Ok)?;
+        let who = self.settings.into_who(method)?;
         let (function, arguments) = (self.function, self.arguments);
         if method == StartMethod::Fork {
             let work = move || pack(&function.call(arguments)).map_err(CallError::Output);
@@ -257,7 +258,7 @@ impl<C> ForkProcess<C> {
         C: FnOnce() -> R,
         R: Serialize + DeserializeOwned,
     {
-        let who = self.settings.into_who(get_start_method()?)?;
+        let who = self.settings.into_who(StartMethod::Fork)?;
         let (work, vouched) = (self.work, self.vouched);
         let work = move || pack(&work()).map_err(CallError::Output);
         registered(&who.clone(), || fork::start(who, vouched, work))

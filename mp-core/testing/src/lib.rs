@@ -30,7 +30,7 @@ mod interrupts;
 mod run;
 
 pub use inspect::{descendants, open_descriptors, shared_memory_names};
-pub use run::{Case, ignore, main};
+pub use run::{Case, ignore, main, not_here};
 
 /// The `main` of a test target: see the crate's documentation.
 #[macro_export]
