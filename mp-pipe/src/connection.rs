@@ -97,14 +97,13 @@ impl<S: Serialize, R> Connection<S, R> {
     ///
     /// Python: `Connection.send`.
     pub fn send(&self, value: &S) -> Result<(), SendError> {
-        let mut buffer = scratch::take(&scratch::ENCODING);
+        let mut buffer = scratch::encoding();
         let packed = pack_onto(value, &mut buffer);
         let result = match packed {
             Ok(handles) => self.end.send_value(&buffer, &handles),
             Err(error) => Err(error.into()),
         };
-        buffer.clear();
-        scratch::give_back(&scratch::ENCODING, buffer);
+        scratch::keep_encoding(buffer);
         result
     }
 
@@ -225,7 +224,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         let Arrived { buffer, count, fds, dropped_fds } =
             self.end.receive(self.terms(Expect::Value, patience))?;
         let value = decode(&buffer[..count], fds, dropped_fds);
-        scratch::give_back(&scratch::DECODING, buffer);
+        scratch::keep_decoding(buffer);
         value
     }
 }

@@ -141,7 +141,7 @@ impl End {
         let at_boundary = frame.at_boundary();
         let fresh = || match terms.expect {
             Expect::Bytes => Vec::new(),
-            Expect::Value => scratch::take(&scratch::DECODING),
+            Expect::Value => scratch::decoding(),
         };
         let (room, beside) = match (frame.step(terms.limit, fresh)?, terms.expect) {
             (Step::Whole, _) => return Ok(true),

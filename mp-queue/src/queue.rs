@@ -300,15 +300,14 @@ impl<T: Serialize> Queue<T> {
         if self.shared.is_closed() {
             return Err(PutError { value, reason: PutRefusal::Closed });
         }
-        let mut buffer = scratch::take(&scratch::ENCODING);
-        buffer.clear();
+        let mut buffer = scratch::encoding();
         let result = pack_onto(&value, &mut buffer).map_err(PutRefusal::from).and_then(|handles| {
             if handles.len() > MOST_HANDLES {
                 return Err(PutRefusal::TooManyHandles { count: handles.len() });
             }
             self.shared.put(&buffer, &handles, wait)
         });
-        scratch::give_back(&scratch::ENCODING, buffer);
+        scratch::keep_encoding(buffer);
         result.map_err(|reason| PutError { value, reason })
     }
 }
@@ -339,11 +338,11 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 
     fn get_within(&self, wait: Wait) -> Result<T, GetError> {
-        let mut buffer = scratch::take(&scratch::DECODING);
+        let mut buffer = scratch::decoding();
         let result = self.shared.get(&mut buffer, wait);
         let value =
             result.and_then(|handles| unpack(&buffer, handles).map_err(|error: CodecError| error.into()));
-        scratch::give_back(&scratch::DECODING, buffer);
+        scratch::keep_decoding(buffer);
         value
     }
 

@@ -132,12 +132,12 @@ pub fn receive_parcel(socket: BorrowedFd<'_>, mode: Mode) -> Result<Message, Par
 
 /// Receives the next two messages, sent by [`send_parts`].
 pub fn receive_parts(socket: BorrowedFd<'_>, mode: Mode) -> Result<(Message, Message), ParcelError> {
-    let mut buffer = scratch::take(&scratch::DECODING);
+    let mut buffer = scratch::decoding();
     if buffer.len() < HEAD + INLINE {
         buffer.resize(HEAD + INLINE, 0);
     }
     let received = receive_into(socket, &mut buffer[..HEAD + INLINE], mode);
-    scratch::give_back(&scratch::DECODING, buffer);
+    scratch::keep_decoding(buffer);
     received
 }
 
