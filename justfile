@@ -16,6 +16,15 @@ test:
 many times="50":
     for i in $(seq {{times}}); do cargo test --quiet --workspace || exit 1; done
 
+# Kills at random moments of parents, templates and children; and many children at once and in turn.
+kills times="2000":
+    MP_KILLS={{times}} cargo test -p mp-core --test kills -- --nocapture
+    MP_CHILDREN=1000 MP_IN_TURN=10000 cargo test -p mp-core --test descriptors -- --nocapture
+
+# Every process test, with every process interrupted by a timer all the time.
+interrupted micros="1000":
+    MP_INTERRUPTS={{micros}} cargo test --workspace
+
 # The models at their full size.
 loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture

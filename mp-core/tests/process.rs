@@ -3,9 +3,9 @@
 //! P05 (start twice, join before start, use after close) does not compile: doc-tests of `Process::start` and
 //! `Child::close`. A start from another process cannot be written, since a `Process` does not travel.
 //!
-//! Left out, and added by the issue "Processes": P03's table of every way to end (abort, stack overflow, each
-//! signal, `panic = "abort"`), P06's `wait()` over many sentinels (mp-pipe has it), P07 (a daemon may have children
-//! here: they go with it), P09 to P11.
+//! Elsewhere: every way to end (`ends.rs`, `hook.rs`), the end of a parent (`parents_end.rs`), what a child sees
+//! (`surroundings.rs`, `descriptors.rs`), names and methods (`relations.rs`), forks alone (`fork.rs`); `wait()` over
+//! sentinels in mp-pipe; contexts in the facade.
 
 use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
