@@ -101,7 +101,7 @@ pub enum StartError {
     Died,
     /// The work could not be handed over.
     #[error(transparent)]
-    Parcel(#[from] ParcelError),
+    Parcel(ParcelError),
     /// The function given to [`set_forkserver_preload`] panicked, or could not be called.
     #[error("the preload function of the template: {reason}")]
     Preload {
@@ -119,4 +119,13 @@ pub enum StartError {
     /// The system refused: too many open files, too many processes, no memory.
     #[error(transparent)]
     Os(#[from] OsError),
+}
+
+impl From<ParcelError> for StartError {
+    fn from(error: ParcelError) -> StartError {
+        match error {
+            ParcelError::Os(error) => StartError::Os(error),
+            other => StartError::Parcel(other),
+        }
+    }
 }

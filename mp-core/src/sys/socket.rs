@@ -77,6 +77,8 @@ pub struct Received {
     pub fds: Vec<OwnedFd>,
     /// The packet was longer than the buffer, or brought more descriptors than could be taken: the rest is lost.
     pub cut: bool,
+    /// Descriptors are among what is lost: this process may have no more.
+    pub lost_fds: bool,
 }
 
 /// Receives into `buffer`, with any descriptors that come along.
@@ -112,7 +114,8 @@ fn receive_flagged(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -
     })?;
     let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
     let fds = descriptors(&message).into_iter().map(above_standard).collect::<OsResult<_>>()?;
-    Ok(Received { bytes: bytes as usize, fds, cut })
+    let lost_fds = message.msg_flags & libc::MSG_CTRUNC != 0;
+    Ok(Received { bytes: bytes as usize, fds, cut, lost_fds })
 }
 
 /// The descriptors that came, also when others could not be taken: nix gives none of them then, and they would
@@ -142,6 +145,11 @@ fn descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
         part = unsafe { libc::CMSG_NXTHDR(message, part) };
     }
     fds
+}
+
+/// What [`Received::lost_fds`] means, as an error.
+pub fn no_descriptor_left() -> OsError {
+    OsError::new("recvmsg", libc::EMFILE)
 }
 
 /// Whether an error says that a call would have had to sleep.

@@ -191,6 +191,7 @@ fn receive_into(
 fn packet(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> Result<Received, ParcelError> {
     let received = socket::receive(socket, buffer, mode)?;
     match received {
+        Received { lost_fds: true, .. } => Err(socket::no_descriptor_left().into()),
         Received { cut: true, .. } => Err(ParcelError::Malformed("it was cut off")),
         Received { bytes: 0, .. } => Err(ParcelError::Closed),
         whole => Ok(whole),
