@@ -21,13 +21,14 @@
 //! socket ends, and it exits.
 
 use super::boot::{Launched, launch};
-use super::job::{Answer, Boot, Job, Refusal, Request};
+use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
 use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
 use crate::error::{OsError, OsResult};
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process;
 use crate::sys::socket::{self, Mode};
+use crate::sys::state::Limit;
 use crate::transfer::{
     Code, CodeError, Handle, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
 };
@@ -99,7 +100,7 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
         let serving = template.as_ref().expect("made above");
         let changes = now.changes_since(&serving.began_with)?;
         let request = pack(&Request { job: job.clone(), changes })?;
-        match serving.hand_over(&request, arguments) {
+        match serving.hand_over(&request, arguments, now.process_limit()) {
             // The spare was killed while it waited: nothing has run.
             Err(StartError::Parcel(ParcelError::Closed)) => {}
             // The template was killed. A second time in one start is no accident.
@@ -120,25 +121,31 @@ impl Template {
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
         let Launched { pidfd, socket, .. } = launch(&Boot::Serve { preload }, &Message::default())?;
         let template = Template { control: socket, pidfd, began_with };
-        template.ask_for_spare()?;
+        template.ask_for_spare(template.began_with.process_limit())?;
         Ok(template)
     }
 
-    /// A packet is a request, whatever is in it.
-    fn ask_for_spare(&self) -> OsResult<()> {
-        socket::send(self.control.as_fd(), &[&[0]], &[], Mode::Block).map(drop)
+    /// Its fork is to be refused where this process's own would be: the template is told this process's limit.
+    fn ask_for_spare(&self, limit: Limit) -> OsResult<()> {
+        socket::send(self.control.as_fd(), &[&pack_limit(limit)], &[], Mode::Block).map(drop)
     }
 
     /// Gives a request to the spare that was asked for before, and asks for the next: in this order, since the child
     /// is waited for and the next spare is not. [`ParcelError::Closed`] if the spare is gone.
-    fn hand_over(&self, request: &Message, arguments: &Message) -> Result<Started, StartError> {
-        let spare = self.take_spare();
+    fn hand_over(&self, request: &Message, arguments: &Message, limit: Limit) -> Result<Started, StartError> {
+        let spare = match self.take_spare() {
+            // That was at the last start: what was lacking may be there by now.
+            Err(StartError::Os(_)) => {
+                self.ask_for_spare(limit).map_err(StartError::from).and_then(|()| self.take_spare())
+            }
+            first => first,
+        };
         let started = spare.and_then(|spare| {
             send_parts(spare.outcome.as_fd(), request.into(), arguments.into())?;
             Ok(spare)
         });
         // A template that was killed meanwhile has left its last spare, which is good.
-        let _ = self.ask_for_spare();
+        let _ = self.ask_for_spare(limit);
         started
     }
 

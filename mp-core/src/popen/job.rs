@@ -3,6 +3,7 @@
 use super::method::StartMethod;
 use super::surroundings::Changes;
 use crate::sys::process::Ended;
+use crate::sys::state::Limit;
 use crate::transfer::{Code, Handle};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,6 +15,20 @@ pub(super) enum Boot {
     Run(Job),
     /// Be a template: call this first; requests follow.
     Serve { preload: Option<Code> },
+}
+
+/// What a template is sent to have it fork once more: how many processes its parent may have now.
+pub(super) fn pack_limit((soft, hard): Limit) -> [u8; 16] {
+    let mut packet = [0; 16];
+    packet[..8].copy_from_slice(&soft.to_le_bytes());
+    packet[8..].copy_from_slice(&hard.to_le_bytes());
+    packet
+}
+
+/// What [`pack_limit`] has packed.
+pub(super) fn unpack_limit(packet: [u8; 16]) -> Limit {
+    let both = u128::from_le_bytes(packet);
+    (both as u64, (both >> 64) as u64)
 }
 
 /// What a template answers to each packet on its control socket, which asks for one more fork.

@@ -7,7 +7,7 @@
 use super::fork;
 use crate::error::{OsError, OsResult};
 use crate::sys::fd;
-use crate::sys::state::State;
+use crate::sys::state::{Limit, State};
 use crate::transfer::Handle;
 use serde::{Deserialize, Serialize};
 use std::env;
@@ -30,6 +30,11 @@ impl Surroundings {
             directory: fd::Directory::current(),
             state: State::current(),
         }
+    }
+
+    /// How many processes there may be; as a template is told it.
+    pub(super) fn process_limit(&self) -> Limit {
+        self.state.process_limit()
     }
 
     /// What has changed since `then`; besides the standard descriptors, which a template does not keep.

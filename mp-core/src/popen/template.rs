@@ -12,7 +12,7 @@
 //! state (no `HashMap`), since all children would share it.
 
 use super::fork;
-use super::job::{Answer, Job, Outcome, Refusal, Request};
+use super::job::{Answer, Job, Outcome, Refusal, Request, unpack_limit};
 use crate::error::OsResult;
 use crate::finalize;
 use crate::process::bootstrap::{self, Newborn};
@@ -21,6 +21,7 @@ use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{self, Forked};
 use crate::sys::signal::{self, Kept};
 use crate::sys::socket::{self, Mode};
+use crate::sys::state::TemplateLimits;
 use crate::transfer::{CallError, Code, Handle, pack, receive_parts, send_parcel, unpack};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,12 +67,14 @@ struct Serving {
     children: BTreeMap<u32, OwnedFd>,
     /// Why it makes no children.
     refusal: Option<Refusal>,
+    limits: TemplateLimits,
 }
 
 impl Serving {
     fn begin(control: OwnedFd, refusal: Option<Refusal>) -> Option<Serving> {
         let child_events = signal::child_events().ok()?;
-        Some(Serving { control: Some(control), child_events, children: BTreeMap::new(), refusal })
+        let (control, limits) = (Some(control), TemplateLimits::begin());
+        Some(Serving { control, child_events, children: BTreeMap::new(), refusal, limits })
     }
 
     /// Comes back in a new spare, or in the template when all is done.
@@ -97,15 +100,20 @@ impl Serving {
     /// Takes one request and forks; comes back with a spare in the spare.
     fn serve_one(&mut self) -> Option<Spare> {
         let control = self.control.as_ref()?;
-        let asked = socket::receive(control.as_fd(), &mut [0], Mode::Block);
-        if !asked.is_ok_and(|asked| asked.bytes > 0) {
+        let mut limit = [0; 16];
+        let asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
+        if !asked.is_ok_and(|asked| asked.bytes == limit.len()) {
             self.control = None;
             return None;
         }
+        self.limits.allow_processes(unpack_limit(limit));
         let answer = match &self.refusal {
             Some(refusal) => Answer::Refused(refusal.clone()),
             None => match self.fork() {
-                Ok(Fork::Spare(spare)) => return Some(spare),
+                Ok(Fork::Spare(spare)) => {
+                    self.limits.restore();
+                    return Some(spare);
+                }
                 Ok(Fork::Template(answer)) => answer,
                 Err(error) => Answer::Refused(Refusal::System { errno: error.errno().unwrap_or(0) }),
             },

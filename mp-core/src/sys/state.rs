@@ -15,13 +15,21 @@ use std::fs;
 /// The resource limits that are carried over, by the kernel's numbers 0 to 15.
 const LIMITS: u32 = 16;
 
+#[allow(clippy::unnecessary_cast, reason = "of another type in musl's headers")]
+const DESCRIPTORS: u32 = libc::RLIMIT_NOFILE as u32;
+#[allow(clippy::unnecessary_cast, reason = "as above")]
+const PROCESSES: u32 = libc::RLIMIT_NPROC as u32;
+
+/// A resource limit: (soft, hard).
+pub type Limit = (u64, u64);
+
 /// A process's own settings, taken at one moment and put on in another process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     umask: Option<u32>,
     nice: i32,
     cpus: Vec<u32>,
-    limits: Vec<(u64, u64)>,
+    limits: Vec<Limit>,
     blocked: Vec<i32>,
     /// Bit 0 is signal 1.
     ignored: u64,
@@ -42,6 +50,11 @@ impl State {
             ignored: signal::ignored(),
             group: getpgrp().as_raw(),
         }
+    }
+
+    /// How many processes the user may have: (soft, hard).
+    pub fn process_limit(&self) -> Limit {
+        self.limits[PROCESSES as usize]
     }
 
     /// Puts this state on; what is the same already is left alone. What the system refuses (a lower nice value
@@ -114,14 +127,47 @@ pub fn usable_cpus() -> usize {
     cpus().len().max(1)
 }
 
-fn limit(which: u32) -> (u64, u64) {
+/// The limits that a template has for itself, and that its children are not to inherit.
+#[derive(Debug)]
+pub struct TemplateLimits {
+    began_with: [(u32, Limit); 2],
+}
+
+impl TemplateLimits {
+    /// As many descriptors as it can have: it holds one for each child that lives, and its parent may allow itself
+    /// more after the template began.
+    pub fn begin() -> TemplateLimits {
+        let (_, most) = limit(DESCRIPTORS);
+        let began_with = [DESCRIPTORS, PROCESSES].map(|which| (which, limit(which)));
+        set_limit(DESCRIPTORS, (most, most));
+        TemplateLimits { began_with }
+    }
+
+    /// From now on as many processes as its parent may have.
+    pub fn allow_processes(&self, wanted: Limit) {
+        if limit(PROCESSES) != wanted {
+            set_limit(PROCESSES, wanted);
+        }
+    }
+
+    /// In a child: what the template began with.
+    pub fn restore(&self) {
+        for (which, wanted) in self.began_with {
+            if limit(which) != wanted {
+                set_limit(which, wanted);
+            }
+        }
+    }
+}
+
+fn limit(which: u32) -> Limit {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: writes the result to this stack.
     unsafe { libc::getrlimit(which as _, &mut limit) };
     (limit.rlim_cur, limit.rlim_max)
 }
 
-fn set_limit(which: u32, (soft, hard): (u64, u64)) {
+fn set_limit(which: u32, (soft, hard): Limit) {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: reads the value from this stack.
     unsafe { libc::setrlimit(which as _, &limit) };
