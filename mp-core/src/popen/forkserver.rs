@@ -50,9 +50,18 @@ fn template() -> MutexGuard<'static, Option<Template>> {
     TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Templates of before this process gave up rights, or made a session: those are had by birth, so their children would
+/// have the old ones. Each by its pidfd, until it has ended.
+static RETIRED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+
+#[inline]
+fn retired() -> MutexGuard<'static, Vec<OwnedFd>> {
+    RETIRED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Held over a fork that other threads see.
 pub(super) fn hold() -> impl Sized {
-    (template(), PRELOAD.lock().unwrap_or_else(PoisonError::into_inner))
+    (template(), retired(), PRELOAD.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 static PRELOAD: Mutex<Option<Code>> = Mutex::new(None);
@@ -91,6 +100,9 @@ pub fn set_forkserver_preload<F: Target<(), Output = ()>>(function: F) -> Result
 pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
     let now = Surroundings::current();
     let mut template = template();
+    if template.as_ref().is_some_and(|template| !now.can_follow(&template.began_with)) {
+        Template::retire(template.take());
+    }
     let mut relaunched = false;
     loop {
         if template.is_none() {
@@ -169,6 +181,13 @@ impl Template {
         }
     }
 
+    /// Lets go of one whose children live on: it ends after the last of them.
+    fn retire(template: Option<Template>) {
+        let mut retired = retired();
+        retired.retain(|pidfd| process::reap(pidfd.as_fd()).is_ok_and(|it| it == process::Reaped::Running));
+        retired.extend(template.map(|template| template.pidfd));
+    }
+
     /// Lets go of one, and waits for its end.
     fn bury(template: Option<Template>) {
         let Some(Template { control, pidfd, .. }) = template else { return };
@@ -184,12 +203,17 @@ impl Template {
 pub(crate) fn let_go() {
     let template = template().take();
     Template::bury(template);
+    for pidfd in retired().drain(..) {
+        let _ = wait_for(pidfd.as_fd(), Interest::Read, None);
+        let _ = process::reap(pidfd.as_fd());
+    }
 }
 
 /// In a forked child: the template is the parent's, and what it was to preload.
 #[inline]
 pub(super) fn after_fork() {
     *template() = None;
+    retired().clear();
 }
 
 /// The template's process id, if one runs: for tools and tests that look from outside.

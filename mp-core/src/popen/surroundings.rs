@@ -7,7 +7,7 @@
 use super::fork;
 use crate::error::{OsError, OsResult};
 use crate::sys::fd;
-use crate::sys::state::{Limit, State};
+use crate::sys::state::{Birth, Limit, State};
 use crate::transfer::Handle;
 use serde::{Deserialize, Serialize};
 use std::env;
@@ -21,6 +21,7 @@ pub(super) struct Surroundings {
     /// `None`: it cannot be told, and a child stays where the template is.
     directory: Option<fd::Directory>,
     state: State,
+    birth: Birth,
 }
 
 impl Surroundings {
@@ -29,7 +30,13 @@ impl Surroundings {
             environment: env::vars_os().collect(),
             directory: fd::Directory::current(),
             state: State::current(),
+            birth: Birth::current(),
         }
+    }
+
+    /// Whether a child of a template that began `then` can be as if it were this process's own.
+    pub(super) fn can_follow(&self, then: &Surroundings) -> bool {
+        self.birth == then.birth
     }
 
     /// How many processes there may be; as a template is told it.

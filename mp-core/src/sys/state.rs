@@ -8,7 +8,7 @@
 use super::process::is_surely_single_threaded;
 use super::signal;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::{Pid, getpgrp, setpgid};
+use nix::unistd::{Gid, Pid, ResGid, ResUid, getgroups, getpgrp, getresgid, getresuid, getsid, setpgid};
 use serde::{Deserialize, Serialize};
 use std::fs;
 
@@ -97,6 +97,42 @@ impl State {
             signal::set_blocked(&self.blocked);
         }
     }
+}
+
+/// What a process has by its birth, or gives up for good: it cannot be put on afterwards.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Birth {
+    session: nix::Result<Pid>,
+    users: nix::Result<ResUid>,
+    groups: nix::Result<(ResGid, Vec<Gid>)>,
+    capabilities: [u32; 6],
+    /// Whether execution can give new rights, and whether calls are filtered.
+    narrowed: [i32; 2],
+}
+
+impl Birth {
+    /// The calling thread's, now.
+    pub fn current() -> Birth {
+        // SAFETY: no memory is passed.
+        let asked = |option| unsafe { libc::prctl(option, 0, 0, 0, 0) };
+        Birth {
+            session: getsid(None),
+            users: getresuid(),
+            groups: getresgid().and_then(|groups| Ok((groups, getgroups()?))),
+            capabilities: capabilities(),
+            narrowed: [asked(libc::PR_GET_NO_NEW_PRIVS), asked(libc::PR_GET_SECCOMP)],
+        }
+    }
+}
+
+/// The kernel's `struct __user_cap_data_struct`, twice: effective, permitted, inheritable.
+fn capabilities() -> [u32; 6] {
+    // The third version of the call, for the calling thread.
+    let mut head: [u32; 2] = [0x2008_0522, 0];
+    let mut data = [0; 6];
+    // SAFETY: as large as this version has it; an error leaves the zeros.
+    unsafe { libc::syscall(libc::SYS_capget, head.as_mut_ptr(), data.as_mut_ptr()) };
+    data
 }
 
 /// The only call that tells it changes it for a moment, for all threads; so it is read from the process's status
