@@ -15,12 +15,12 @@ use mp_core::{
     Child, JoinError, Process, Run, StartError, StartMethod, active_children, current_process, finalize,
     parent_process,
 };
-use mp_testing::open_descriptors;
+use mp_testing::{open_descriptors, parent_in_role, role};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -176,7 +176,7 @@ fn a_panic_comes_back_with_its_place() {
 
 /// P03
 fn a_panic_is_told_on_stderr_with_the_name() {
-    if std::env::var_os(ROLE).is_some() {
+    if role().is_some() {
         let child = Process::new(fail, ("luck".to_owned(),)).name("unlucky").start().unwrap();
         assert!(child.join().is_err());
         return;
@@ -232,18 +232,9 @@ fn the_sentinel_becomes_ready_at_the_end() {
     let _ = child.join();
 }
 
-const ROLE: &str = "MP_TEST_ROLE";
-
-/// Runs this very case again as a parent of its own, which does as `ROLE` says.
-fn parent_in_role(role: &str) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.args(std::env::args_os().skip(1)).env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped());
-    command
-}
-
 /// P08
 fn daemons_are_killed_and_others_waited_for() {
-    if std::env::var_os(ROLE).is_some() {
+    if role().is_some() {
         let daemon = started_and_staying(true);
         println!("{}", daemon.pid());
         Process::new(say_late, ()).start().unwrap();
@@ -271,7 +262,7 @@ fn lives(pid: u32) -> bool {
 }
 
 fn daemons_die_with_a_killed_parent() {
-    if std::env::var_os(ROLE).is_some() {
+    if role().is_some() {
         let daemon = started_and_staying(true);
         println!("{}", daemon.pid());
         stay(Gate::new().enter);
@@ -403,7 +394,7 @@ fn sleep_once() -> Option<i32> {
 
 /// What `MP_INTERRUPTS` promises: else a whole run of these tests under it would show nothing.
 fn interruptions_reach_every_child() {
-    if std::env::var_os(ROLE).is_some() {
+    if role().is_some() {
         const EINTR: i32 = 4;
         assert_eq!(sleep_once(), Some(EINTR));
         assert_eq!(Process::new(sleep_once, ()).start().unwrap().join().unwrap(), Some(EINTR));

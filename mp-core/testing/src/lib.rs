@@ -25,11 +25,15 @@
 //! `cargo test` and `cargo nextest` drive it.
 
 mod arguments;
+mod child;
 mod inspect;
 mod interrupts;
+mod role;
 mod run;
 
+pub use child::{in_child, start};
 pub use inspect::{descendants, open_descriptors, shared_memory_names};
+pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 
 /// The `main` of a test target: see the crate's documentation.
