@@ -6,8 +6,9 @@ use mp_core::{
     JoinError, Process, StartError, StartMethod, active_children, current_process, get_logger, log_to_stderr,
     scope,
 };
+use mp_testing::{parent_in_role, role};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mp_testing::cases! {
@@ -132,14 +133,12 @@ fn a_promise_lets_a_threaded_parent_fork() {
     });
 }
 
-const ROLE: &str = "MP_TEST_ROLE";
-
 fn log_something() {
     get_logger().info("in the child");
 }
 
 fn records_are_shown_by_name() {
-    if std::env::var_os(ROLE).is_some() {
+    if role().is_some() {
         let logger = log_to_stderr(log::LevelFilter::Info).unwrap();
         // A second time is no error, and a level that is not shown is not made.
         log_to_stderr(log::LevelFilter::Info).unwrap();
@@ -149,9 +148,7 @@ fn records_are_shown_by_name() {
         child.join().unwrap();
         return;
     }
-    let mut command = Command::new("/proc/self/exe");
-    command.args(std::env::args_os().skip(1)).env(ROLE, "logs").stdin(Stdio::null());
-    let output = command.output().unwrap();
+    let output = parent_in_role("logs").stdin(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
     let lines: Vec<&str> = text.lines().collect();

@@ -17,6 +17,7 @@
 
 use mp_core::process::args_os;
 use mp_core::{JoinError, Process, StartMethod};
+use mp_testing::{parent_in_role, role};
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io::Write;
@@ -98,22 +99,13 @@ fn overflow(depth: u64) -> u64 {
     std::hint::black_box(overflow(std::hint::black_box(depth + 1))) + 1
 }
 
-const ROLE: &str = "MP_TEST_ROLE";
-
-/// This case again, in a process of its own.
-fn again(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.args(std::env::args_os().skip(1)).env(ROLE, "1").stdin(Stdio::null());
-    command
-}
-
 fn an_overflow_is_told_by_name() {
-    if std::env::var_os(ROLE).is_some() {
+    if role().is_some() {
         let child = Process::new(overflow, (0,)).name("bottomless").start().unwrap();
         assert!(matches!(child.join(), Err(JoinError::Killed(11))), "{child:?}");
         return;
     }
-    let output = again(Path::new("/proc/self/exe")).output().unwrap();
+    let output = parent_in_role("overflows").stdin(Stdio::null()).stderr(Stdio::piped()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("Process bottomless: stack overflow"), "{text}");
@@ -141,7 +133,7 @@ impl Drop for Folder {
 }
 
 fn a_replaced_program_starts_its_own_children() {
-    if std::env::var_os(ROLE).is_some() {
+    if role().is_some() {
         let mine = std::env::current_exe().unwrap();
         let other = mine.with_extension("other");
         fs::write(&other, "#!/bin/sh\nexit 9\n").unwrap();
@@ -158,7 +150,12 @@ fn a_replaced_program_starts_its_own_children() {
     let folder = Folder::new("replaced");
     let copy = folder.0.join("program");
     fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-    let output = again(&copy).output().unwrap();
+    let mut command = Command::new(&copy);
+    // As this case is started in a role, but from another file.
+    for (name, value) in parent_in_role("is replaced").get_envs() {
+        command.env(name, value.unwrap());
+    }
+    let output = command.args(std::env::args_os().skip(1)).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -215,7 +212,8 @@ fn panics_arrive_though_they_abort() {
 /// A program whose environment names a descriptor that is no boot socket ends, and does not run its `main`.
 fn the_boot_variable_alone_starts_nothing() {
     for number in ["3", "nonsense", "-1", "1"] {
-        let output = again(Path::new("/proc/self/exe")).env("MP_RS_BOOT", number).output().unwrap();
+        let output =
+            parent_in_role("is no child").env("MP_RS_BOOT", number).stderr(Stdio::piped()).output().unwrap();
         assert_eq!(output.status.code(), Some(70), "{number}");
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.starts_with("mp-core: this program was started as a child process, but"), "{text}");

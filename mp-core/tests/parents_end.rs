@@ -17,6 +17,7 @@ use mp_core::sys::process::become_subreaper;
 use mp_core::transfer::Handle;
 use mp_core::word::Deadline;
 use mp_core::{Child, JoinError, Process};
+use mp_testing::{parent_in_role, role};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,12 +38,6 @@ mp_testing::cases! {
     ]
 }
 
-const ROLE: &str = "MP_TEST_ROLE";
-
-fn role() -> Option<String> {
-    std::env::var(ROLE).ok()
-}
-
 /// This case again, as a parent of its own.
 struct Parent {
     program: std::process::Child,
@@ -53,9 +48,11 @@ struct Parent {
 
 impl Parent {
     fn start(role: &str) -> Parent {
-        let mut command = Command::new("/proc/self/exe");
-        command.args(std::env::args_os().skip(1)).env(ROLE, role);
-        let mut program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Parent::of(parent_in_role(role))
+    }
+
+    fn of(mut command: Command) -> Parent {
+        let mut program = command.spawn().unwrap();
         let pidfd = pidfd_open(program.id()).unwrap();
         let (tell, says) = (program.stdin.take(), BufReader::new(program.stdout.take().unwrap()));
         Parent { program, pidfd, tell, says }
@@ -230,8 +227,7 @@ fn other_children_are_waited_for_or_go_on() {
 
 fn with_descriptors(role: &str, passed: &[(&OwnedFd, i32)]) -> Parent {
     use std::os::fd::AsRawFd;
-    let mut command = Command::new("/proc/self/exe");
-    command.args(std::env::args_os().skip(1)).env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut command = parent_in_role(role);
     let numbers: Vec<(i32, i32)> = passed.iter().map(|(fd, number)| (fd.as_raw_fd(), *number)).collect();
     let pass = move || {
         for &(from, to) in &numbers {
@@ -244,10 +240,7 @@ fn with_descriptors(role: &str, passed: &[(&OwnedFd, i32)]) -> Parent {
     };
     // SAFETY: only dup2, which a signal handler may call.
     unsafe { command.pre_exec(pass) };
-    let mut program = command.spawn().unwrap();
-    let pidfd = pidfd_open(program.id()).unwrap();
-    let (tell, says) = (program.stdin.take(), BufReader::new(program.stdout.take().unwrap()));
-    Parent { program, pidfd, tell, says }
+    Parent::of(command)
 }
 
 fn echo(requests: Handle, answers: Handle) {
@@ -301,8 +294,7 @@ fn the_middle_of_a_tree_takes_its_branch() {
 /// A program of its own session, in the foreground of its own terminal: (it, the terminal's other side)
 fn on_a_terminal(role: &str) -> (Parent, File) {
     let terminal = nix::pty::openpty(None, None).unwrap();
-    let mut command = Command::new("/proc/self/exe");
-    command.args(std::env::args_os().skip(1)).env(ROLE, role).stdout(Stdio::piped());
+    let mut command = parent_in_role(role);
     command.stdin(Stdio::from(terminal.slave));
     let take_terminal = || {
         // SAFETY: between fork and exec; no memory is passed.
@@ -317,10 +309,7 @@ fn on_a_terminal(role: &str) -> (Parent, File) {
     };
     // SAFETY: only what a signal handler may call.
     unsafe { command.pre_exec(take_terminal) };
-    let mut program = command.spawn().unwrap();
-    let pidfd = pidfd_open(program.id()).unwrap();
-    let says = BufReader::new(program.stdout.take().unwrap());
-    (Parent { program, pidfd, tell: None, says }, File::from(terminal.master))
+    (Parent::of(command), File::from(terminal.master))
 }
 
 const CTRL_C: &[u8] = b"\x03";
