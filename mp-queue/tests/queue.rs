@@ -1,7 +1,7 @@
 //! Mirrors CPython's `_TestQueue`: P12 to P16; and what its queue does not survive.
 //!
 //! Left out, and added by the issue "Queues": `SimpleQueue` (P17), `JoinableQueue`, the fixed-size form, batches,
-//! `wait()` on a queue, the kill sweep, 10,000 kills, memory given back as seen by PSS, and the ring in loom.
+//! `wait()` on a queue, the kill sweep, 10,000 kills, memory given back as seen by PSS.
 
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
@@ -10,6 +10,7 @@ use mp_queue::{GetError, Producer, PutRefusal, Queue};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
@@ -26,6 +27,9 @@ mp_testing::cases! {
         undecodable_items_do_not_end_the_stream,
         handles_travel_in_items,
         more_handles_than_fit_are_refused,
+        handles_beyond_the_limit_of_open_files_wait_in_the_queue,
+        close_ends_those_who_wait,
+        iteration_ends_after_what_cannot_be_overcome,
         a_shut_queue_is_drained_and_then_closed,
         another_item_type_is_refused,
         stale_packets_of_a_killed_putter_match_nothing,
@@ -258,6 +262,54 @@ fn more_handles_than_fit_are_refused() {
     assert!(matches!(refused.reason, PutRefusal::TooManyHandles { count: 251 }), "{refused}");
 }
 
+/// Row 8: an error, nothing lost, nothing leaked.
+fn handles_beyond_the_limit_of_open_files_wait_in_the_queue() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let queue = Queue::<Vec<Handle>>::new().unwrap();
+    let handles: Vec<Handle> = (0..20).map(|_| Handle::new(pipe().unwrap().0)).collect();
+    queue.put(handles.clone()).unwrap();
+    let me = std::process::id();
+    let before = mp_testing::open_descriptors(me);
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    for room in 0..20 {
+        setrlimit(Resource::RLIMIT_NOFILE, free + room, hard).unwrap();
+        let error = queue.try_get().unwrap_err();
+        assert!(matches!(error, GetError::Handles | GetError::Os(_)), "{error}");
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    assert_eq!(mp_testing::open_descriptors(me), before);
+    assert_eq!(queue.get().unwrap().len(), 20);
+    assert_eq!(mp_testing::open_descriptors(me), before);
+}
+
+fn close_ends_those_who_wait() {
+    let queue = Queue::bounded(1).unwrap();
+    let full = Queue::bounded(1).unwrap();
+    full.put(0).unwrap();
+    std::thread::scope(|scope| {
+        let getter = scope.spawn(|| queue.get());
+        let putter = scope.spawn(|| full.put(1));
+        queue.close();
+        full.close();
+        assert!(matches!(getter.join().unwrap(), Err::<u8, _>(GetError::Closed)));
+        assert!(matches!(putter.join().unwrap().unwrap_err().reason, PutRefusal::Closed));
+    });
+}
+
+fn iteration_ends_after_what_cannot_be_overcome() {
+    let queue = Queue::new().unwrap();
+    (12..=14).for_each(|number| queue.put(Picky(number)).unwrap());
+    queue.shutdown();
+    let (mut good, mut bad) = (0, 0);
+    for item in &queue {
+        if item.is_ok() { good += 1 } else { bad += 1 }
+    }
+    assert_eq!((good, bad), (2, 1));
+    queue.close();
+    assert!(queue.iter().next().is_none());
+}
+
 fn a_shut_queue_is_drained_and_then_closed() {
     let queue = Queue::new().unwrap();
     std::thread::scope(|scope| {
@@ -400,7 +452,7 @@ fn random(below: u64) -> u64 {
 
 fn killed_putters_leave_whole_items() {
     let queue = Queue::<Item>::builder().max_items(16).build().unwrap();
-    for _ in 0..60 {
+    for _ in 0..200 {
         let child = Process::new(put_items_for_ever, (queue.clone(),)).start().unwrap();
         // From item to item in order, until it is killed at a moment that the count of items makes random.
         for number in 0..random(200) as u32 + 1 {

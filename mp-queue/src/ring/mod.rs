@@ -31,18 +31,23 @@
 //! # When a process dies
 //! *Putting*: before the store of `tail` there is nothing; the next putter writes over it. A hop that was linked
 //! and not finished is finished by the next putter. *Taking*: before the store of `head` the record is still
-//! there, after it the record is his, and lost with him. *Leaving a drained segment*: its pages are given back before
-//! it is left, so that no putter can be using it again; the next getter leaves it once more. *Between a commit and its wake*: the sleeper looks by
-//! itself within half a second. *Asleep*: he held no lock; his flag costs one spare wake.
+//! there, after it the record is his, and lost with him. *Leaving a drained segment*: its pages are given back
+//! before it is left, so that no putter can be using it again; the next getter leaves it once more. *Between a
+//! commit and its wake*: the sleeper looks by itself within half a second. *Asleep*: he held no lock; his flag
+//! costs one spare wake.
 //! # Tried by
-//! tests/queue.rs
+//! ring/model.rs (loom, with deaths), ring/tests.rs, tests/queue.rs, tests/corrupt.rs
 
 pub(crate) mod cursor;
 pub(crate) mod layout;
+#[cfg(test)]
+mod model;
 mod put;
 mod record;
 mod segment;
 mod take;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use cursor::Cursor;

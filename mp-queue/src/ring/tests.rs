@@ -1,0 +1,165 @@
+//! The ring over real memory, in one thread: what only an inconvenient moment shows.
+
+use super::layout::Layout;
+use super::{Memory, NotTaken, Refused, Ring, WARM, segment_bytes};
+use crate::memory::RingMemory;
+use mp_core::mem::Kind;
+use mp_core::sys::robust::RobustWord;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+
+type Meddle = Box<dyn FnOnce()>;
+
+/// Real memory, with somebody who acts just when a drained segment is given back, and at times with none to be had.
+struct Meddled {
+    memory: RingMemory,
+    meddle: RefCell<Option<Meddle>>,
+    released: Cell<usize>,
+    poor: Cell<bool>,
+}
+
+impl Memory for Meddled {
+    type Owned = RobustWord;
+    type Long = AtomicU64;
+
+    fn layout(&self) -> &Layout<RobustWord, AtomicU64> {
+        self.memory.layout()
+    }
+    fn segments(&self) -> usize {
+        self.memory.segments()
+    }
+    fn write(&self, segment: usize, offset: usize, bytes: &[u8]) {
+        self.memory.write(segment, offset, bytes);
+    }
+    fn read(&self, segment: usize, offset: usize, len: usize, into: &mut Vec<u8>) {
+        self.memory.read(segment, offset, len, into);
+    }
+    fn reserve(&self, segment: usize) -> bool {
+        !self.poor.get() && self.memory.reserve(segment)
+    }
+    fn release(&self, segment: usize) {
+        self.released.set(self.released.get() + 1);
+        if let Some(meddle) = self.meddle.take() {
+            meddle();
+        }
+        self.memory.release(segment);
+    }
+}
+
+type Shared = Rc<Ring<Meddled>>;
+
+fn make(items: u32, ceiling: usize) -> Shared {
+    let memory = RingMemory::create(Kind::of::<u8>(), items, ceiling).unwrap();
+    let (meddle, released, poor) = Default::default();
+    Rc::new(Ring(Meddled { memory, meddle, released, poor }))
+}
+
+fn record(number: usize, length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at * 31 + number * 7) as u8).collect()
+}
+
+fn put(ring: &Shared, number: usize, length: usize) -> Result<(), Refused> {
+    ring.put(&record(number, length), None, None)
+}
+
+fn take(ring: &Shared) -> Result<Vec<u8>, NotTaken> {
+    let mut bytes = Vec::new();
+    ring.take::<()>(&mut bytes, None, |_| unreachable!("no packets here"), || {})?;
+    Ok(bytes)
+}
+
+const LONG: usize = 100_000;
+
+/// Puts until a segment above the warm ones is in use, and takes everything again. Gives how many that were.
+fn be_large_and_drained(ring: &Shared) -> usize {
+    let backlog = 2 * segment_bytes(WARM + 1) / LONG;
+    (0..backlog).for_each(|number| put(ring, number, LONG).unwrap());
+    (0..backlog).for_each(|number| assert!(take(ring).unwrap() == record(number, LONG), "{number}"));
+    assert_eq!(take(ring), Err(NotTaken::Empty));
+    assert!(ring.put_segment() > WARM);
+    backlog
+}
+
+/// A getter that is slow to give a drained segment back, or is stopped there, must not punch new records out.
+#[test]
+fn a_segment_is_not_used_again_while_it_is_given_back() {
+    let ring = make(0, 16 << 20);
+    let first = be_large_and_drained(&ring);
+    let number = Rc::new(Cell::new(first));
+    let (meddler, next) = (Rc::clone(&ring), Rc::clone(&number));
+    let put_next = move || {
+        let result = put(&meddler, next.get(), LONG);
+        next.set(next.get() + usize::from(result.is_ok()));
+        result
+    };
+    put_next().unwrap();
+    // As much as there is room for, so that every segment that may be used is.
+    *ring.0.meddle.borrow_mut() = Some(Box::new(move || while put_next().is_ok() {}));
+    let mut taken = first;
+    while let Ok(bytes) = take(&ring) {
+        assert!(bytes == record(taken, LONG), "record {taken} is not what was put");
+        taken += 1;
+    }
+    assert!(number.get() > first + segment_bytes(WARM) / LONG, "nobody meddled");
+    assert_eq!(taken, number.get());
+}
+
+#[test]
+fn a_drained_large_segment_stays_in_use_when_memory_is_short() {
+    let ring = make(0, 16 << 20);
+    let first = be_large_and_drained(&ring);
+    ring.0.poor.set(true);
+    put(&ring, first, LONG).unwrap();
+    assert_eq!(take(&ring).unwrap(), record(first, LONG));
+}
+
+#[test]
+fn without_memory_a_full_ring_waits_for_room_and_an_empty_one_says_so() {
+    let ring = make(0, 16 << 20);
+    ring.0.poor.set(true);
+    assert_eq!(put(&ring, 0, segment_bytes(0)), Err(Refused::NoMemory));
+    put(&ring, 0, LONG).unwrap();
+    assert_eq!(put(&ring, 1, segment_bytes(0)), Err(Refused::Full));
+}
+
+#[test]
+fn what_never_fits_is_refused_even_when_it_is_full() {
+    let ring = make(1, 1 << 20);
+    put(&ring, 0, 8).unwrap();
+    assert_eq!(put(&ring, 1, 8), Err(Refused::Full));
+    assert_eq!(put(&ring, 1, 1 << 20), Err(Refused::TooLarge));
+}
+
+/// Positions and counts wrap at 2^32; a queue gets there, in time.
+#[test]
+fn cursors_wrap_in_the_middle_of_traffic() {
+    use super::cursor::Cursor;
+    use mp_core::word::Ordering;
+    let ring = make(3, 1 << 20);
+    let nearly = Cursor { items: u32::MAX - 4, position: u32::MAX - 90 }.packed();
+    let segment = &ring.0.layout().segments[0];
+    segment.head.store(nearly, Ordering::Relaxed);
+    segment.tail.store(nearly, Ordering::Relaxed);
+    for number in 0..40 {
+        (0..3).for_each(|at| put(&ring, number + at, 100 + number).unwrap());
+        assert_eq!((ring.items(), put(&ring, 0, 8)), (3, Err(Refused::Full)));
+        (0..3).for_each(|at| assert_eq!(take(&ring).unwrap(), record(number + at, 100 + number)));
+        assert_eq!((ring.items(), take(&ring)), (0, Err(NotTaken::Empty)));
+    }
+}
+
+/// Sizes that fill a segment to the last unit and just not, at every place where a record can wrap.
+#[test]
+fn a_segment_is_filled_to_the_last_unit() {
+    let ring = make(0, segment_bytes(0));
+    let whole = segment_bytes(0) - 16;
+    for number in 0..40 {
+        put(&ring, number, 8 * number + 3).unwrap();
+        assert_eq!(take(&ring).unwrap(), record(number, 8 * number + 3));
+        put(&ring, number, whole).unwrap();
+        assert_eq!(put(&ring, 0, 0), Err(Refused::Full));
+        assert!(take(&ring).unwrap() == record(number, whole));
+        assert_eq!(put(&ring, 0, whole + 1), Err(Refused::TooLarge));
+    }
+}
