@@ -338,9 +338,14 @@ fn nothing_is_left(before: &[Open]) {
     // A fresh template, and a fresh spare, are still called after what they come from.
     let is_templates =
         |pid: &u32| Some(*pid) == template || ["mp-template\n", "mp-spare\n"].contains(&name(pid).as_str());
-    let left: Vec<_> =
-        descendants(std::process::id()).into_iter().filter(|(pid, _)| !is_templates(pid)).collect();
-    assert!(left.is_empty(), "{left:?}");
+    // A spare that could not be taken reads the end of its socket, and goes by itself.
+    loop {
+        let left = descendants(std::process::id());
+        if left.iter().all(|(pid, _)| is_templates(pid)) && left.len() <= 2 {
+            return;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// Fault row 8.
