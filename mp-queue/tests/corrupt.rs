@@ -6,6 +6,7 @@ use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
 use mp_queue::{GetError, PutRefusal, Queue};
+use mp_sync::Event;
 use mp_sync::raw::RawLock;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -112,11 +113,21 @@ fn garbage_over_all_items_is_corrupt() {
     assert!(matches!(error, Some(GetError::Corrupt)), "{error:?}");
 }
 
+fn use_it_from_now_on(queue: Queue<Item>, here: Event) {
+    here.set();
+    use_it(queue, 300);
+}
+
 fn garbage_while_two_processes_run_ends_neither() {
     for seed in 0..20 {
         let queue = Queue::<Item>::builder().max_items(100).max_bytes(4 << 20).build().unwrap();
-        let start = || Process::new(use_it, (queue.clone(), 300)).start().unwrap();
-        let children = [start(), start()];
+        let children = [(); 2].map(|()| {
+            let here = Event::new().unwrap();
+            let child = Process::new(use_it_from_now_on, (queue.clone(), here.clone())).start().unwrap();
+            // Once it has the queue: one that is corrupt by then is refused, as it should be.
+            here.wait();
+            child
+        });
         let (memory, mut random) = (memory(&queue), Random(seed));
         while children.iter().any(Child::is_alive) {
             random.scribble(&memory, if seed % 2 == 0 { &WORDS } else { &ITEMS });
