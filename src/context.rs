@@ -4,7 +4,9 @@ use mp_core::mem::Shareable;
 use mp_core::transfer::Target;
 use mp_core::{MemError, Process, Run, StartError, StartMethod};
 use mp_queue::{NewQueueError, Queue};
-use mp_sync::{Barrier, Event, Lock, NewBarrierError, Value};
+use mp_sync::{
+    Barrier, BoundedSemaphore, Event, Lock, NewBarrierError, NewSemaphoreError, RLock, Semaphore, Value,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -67,6 +69,21 @@ impl Context {
     /// As [`Lock::new`]. Python: `context.Lock()`.
     pub fn lock(self) -> Result<Lock, MemError> {
         Lock::new()
+    }
+
+    /// As [`RLock::new`]. Python: `context.RLock()`.
+    pub fn rlock(self) -> Result<RLock, MemError> {
+        RLock::new()
+    }
+
+    /// As [`Semaphore::new`]. Python: `context.Semaphore(value)`.
+    pub fn semaphore(self, permits: u32) -> Result<Semaphore, NewSemaphoreError> {
+        Semaphore::new(permits)
+    }
+
+    /// As [`BoundedSemaphore::new`]. Python: `context.BoundedSemaphore(value)`.
+    pub fn bounded_semaphore(self, permits: u32) -> Result<BoundedSemaphore, NewSemaphoreError> {
+        BoundedSemaphore::new(permits)
     }
 
     /// As [`Event::new`]. Python: `context.Event()`.

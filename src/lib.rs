@@ -37,6 +37,8 @@
 //! | a fork that works on what is borrowed     | [`scope()`], [`Process::fork`]                      | `mp-core/src/process/scope.rs`    |
 //! | `sys.argv` in a child                     | [`args_os`]                                         | `mp-core/src/process/current.rs`  |
 //! | `Lock`                                    | [`Lock`]                                            | `mp-sync/src/lock.rs`             |
+//! | `RLock`                                   | [`RLock`]                                           | `mp-sync/src/rlock.rs`            |
+//! | `Semaphore`, `BoundedSemaphore`           | [`Semaphore`], [`BoundedSemaphore`]                 | `mp-sync/src/semaphore.rs`        |
 //! | `Event`                                   | [`Event`]                                           | `mp-sync/src/event.rs`            |
 //! | `Barrier`                                 | [`Barrier`]                                         | `mp-sync/src/barrier.rs`          |
 //! | `Value`, `RawValue`                       | [`Value`], [`RawValue`]                             | `mp-sync/src/value.rs`            |
@@ -76,8 +78,9 @@ pub use mp_pool::{
 pub use mp_queue::{GetError, NewQueueError, Producer, PutError, PutRefusal, Queue, QueueBuilder};
 pub use mp_shm::SharedMemory;
 pub use mp_sync::{
-    AcquireError, Barrier, BarrierBuilder, BarrierWaitResult, BrokenBarrier, Event, Lock, LockGuard,
-    NewBarrierError, NotOwner, OwnerDied, RawValue, Value, ValueGuard,
+    AcquireError, Barrier, BarrierBuilder, BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Event, Held,
+    Lock, LockGuard, NewBarrierError, NewSemaphoreError, NotOwner, OverReleased, OwnerDied, Permit, RLock,
+    RLockGuard, RawValue, Semaphore, Value, ValueGuard,
 };
 
 /// The ground floor, for what has no short name here.

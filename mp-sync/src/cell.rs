@@ -6,7 +6,7 @@
 //! not hold the lock, and the guard says so.)
 #![allow(unsafe_code)]
 
-use crate::raw::{RawBarrier, RawEvent, RawLock};
+use crate::raw::{RawBarrier, RawEvent, RawLock, RawRLock, RawSemaphore};
 use mp_core::mem::{Shareable, Structure};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
@@ -16,13 +16,27 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// A lock in shared memory.
 pub(crate) type LockCell = RawLock<RobustWord>;
+/// A lock in shared memory that its holder may take again.
+pub(crate) type RLockCell = RawRLock<RobustWord>;
 /// An event in shared memory.
 pub(crate) type EventCell = RawEvent<FutexWord>;
 
 // SAFETY: words alone; all zeros is a free lock.
 unsafe impl Structure for LockCell {}
+// SAFETY: words alone; all zeros is a free lock.
+unsafe impl Structure for RLockCell {}
 // SAFETY: words alone; all zeros is an event that is not set.
 unsafe impl Structure for EventCell {}
+
+/// Permits, and how many there may be.
+#[repr(C)]
+pub(crate) struct SemaphoreCell {
+    pub(crate) permits: RawSemaphore<FutexWord>,
+    pub(crate) most: AtomicU32,
+}
+
+// SAFETY: words and atomic integers alone; all zeros is a semaphore without permits.
+unsafe impl Structure for SemaphoreCell {}
 
 /// A barrier, its default timeout, and the processes that have it.
 #[repr(C)]

@@ -73,6 +73,31 @@ impl<G> std::error::Error for AcquireError<G> {}
 #[error("the calling thread does not hold the lock")]
 pub struct NotOwner;
 
+/// There would be more permits than the semaphore may have; none was given.
+///
+/// Python: `ValueError: semaphore or lock released too many times`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the semaphore was released too many times: it may have {most} permits")]
+pub struct OverReleased {
+    /// The most permits that it may have.
+    pub most: u32,
+}
+
+/// Why a semaphore was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NewSemaphoreError {
+    /// More than there can be.
+    #[error("a semaphore has at most 2147483647 permits, not {permits}")]
+    TooMany {
+        /// What was asked for.
+        permits: u32,
+    },
+    /// No shared memory.
+    #[error(transparent)]
+    Memory(#[from] MemError),
+}
+
 /// A party timed out, died, gave up or panicked in the action: nobody passes until the barrier is reset.
 ///
 /// Python: `threading.BrokenBarrierError`.

@@ -4,6 +4,8 @@
 //! | type                   | state in shared memory          | who may release  | when a holder or party dies              |
 //! |------------------------|---------------------------------|------------------|------------------------------------------|
 //! | [`Lock`]               | owner's thread id               | its owner        | the next one gets [`OwnerDied`], at once |
+//! | [`RLock`]              | a lock, and a depth             | its owner        | as for `Lock`                            |
+//! | [`Semaphore`], [`BoundedSemaphore`] | a count of permits | anybody          | its permits are gone, as in Python       |
 //! | [`Event`]              | a count of sets, a flag         | anybody sets it  | nothing happens                          |
 //! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
 //! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
@@ -19,15 +21,23 @@ mod barrier;
 mod cell;
 mod error;
 mod event;
+mod held;
 mod lock;
 mod membership;
 pub mod raw;
+mod rlock;
+mod semaphore;
 mod value;
 
 pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
-pub use error::{AcquireError, BrokenBarrier, NewBarrierError, NotOwner, OwnerDied};
+pub use error::{
+    AcquireError, BrokenBarrier, NewBarrierError, NewSemaphoreError, NotOwner, OverReleased, OwnerDied,
+};
 pub use event::Event;
+pub use held::Held;
 pub use lock::{Lock, LockGuard};
+pub use rlock::{RLock, RLockGuard};
+pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 pub use value::{RawValue, Value, ValueGuard};
 
 /// The README's example is a test.

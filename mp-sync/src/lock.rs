@@ -2,12 +2,11 @@
 
 use crate::cell::LockCell;
 use crate::error::{AcquireError, NotOwner, OwnerDied};
-use crate::raw::Acquired;
+use crate::held::{Held, Holdable};
 use mp_core::MemError;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 use std::time::Duration;
 
 /// A lock between processes, and between the threads in each. It has an owner, the thread that took it, and
@@ -37,6 +36,9 @@ pub struct Lock {
     place: Place<LockCell>,
 }
 
+/// A [`Lock`], held.
+pub type LockGuard<'a> = Held<'a, Lock>;
+
 impl Lock {
     /// A free lock. Python: `Lock()`.
     pub fn new() -> Result<Lock, MemError> {
@@ -58,43 +60,21 @@ impl Lock {
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock and nobody has cleared that.
     #[doc(alias = "lock")]
     pub fn acquire(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
-        loop {
-            match self.acquire_until(None) {
-                Ok(guard) => return Ok(guard),
-                Err(AcquireError::OwnerDied(died)) => return Err(died),
-                Err(AcquireError::Busy) => {}
-            }
-        }
+        Held::after(self, || self.place.acquire(None))
     }
 
     /// Takes the lock if it is free now. Python: `Lock.acquire(block=False)`.
     #[doc(alias = "try_lock")]
     pub fn try_acquire(&self) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        self.guard(self.place.try_acquire())
+        Held::of(self, self.place.try_acquire())
     }
 
     /// Takes the lock; waits for it at most `timeout`. Python: `Lock.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        self.acquire_until(Deadline::after(timeout))
+        Held::of(self, self.place.acquire(Deadline::after(timeout)))
     }
 
-    fn acquire_until(&self, until: Option<Deadline>) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        self.guard(self.place.acquire(until))
-    }
-
-    fn guard(&self, taken: Option<Acquired>) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        let guard = LockGuard { lock: self, own_thread_only: PhantomData };
-        match taken {
-            Some(Acquired::Clean) => Ok(guard),
-            Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(guard))),
-            None => {
-                std::mem::forget(guard);
-                Err(AcquireError::Busy)
-            }
-        }
-    }
-
-    /// Gives back a lock whose guard was [kept](LockGuard::keep).
+    /// Gives back a lock whose guard was [kept](Held::keep).
     ///
     /// Python: `Lock.release`.
     ///
@@ -111,31 +91,12 @@ impl Lock {
     }
 }
 
-/// The lock, held; given back when dropped.
-///
-/// Python: `with lock:`.
-#[derive(Debug)]
-#[must_use = "dropped at once, the lock is given back at once"]
-pub struct LockGuard<'a> {
-    lock: &'a Lock,
-    own_thread_only: PhantomData<*const ()>,
-}
-
-impl LockGuard<'_> {
-    /// Says that what the lock guards is whole again: acquires no longer report the holder who died.
-    pub fn clear_owner_died(&self) {
-        self.lock.place.clear_died();
+impl Holdable for Lock {
+    fn give_back(&self) -> bool {
+        self.place.release()
     }
 
-    /// Keeps the lock without a guard, until [`Lock::release`] by the same thread.
-    pub fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for LockGuard<'_> {
-    fn drop(&mut self) {
-        // Not ours in a forked child, which has a copy of its parent's guard: then nothing is released.
-        self.lock.place.release();
+    fn clear_died(&self) {
+        self.place.clear_died();
     }
 }

@@ -1,6 +1,6 @@
 //! Mirrors CPython's `_TestLock`: P18, P19.
 //!
-//! Left out: `RLock` and its cases, which come with the issue "Synchronisation"; so does the kill sweep.
+//! `RLock` and its cases are in `rlock.rs`. Left out so far: the kill sweep.
 
 use mp_core::{Child, JoinError, Process};
 use mp_sync::{AcquireError, Event, Lock, NotOwner, RawValue};

@@ -1,11 +1,11 @@
 //! The algorithms of the locks, each over words it is given: no `unsafe`, no data, no clock, no system call.
 //!
 //! ```text
-//!   Lock  Event  Barrier …          public types: a place in shared memory, guards, errors
-//!     │     │      │
-//!   RawLock RawEvent RawBarrier     this folder: one algorithm a file, all the atomics
-//!     │     │      │
-//!   Owned   Word   Owned            mp_core::word: futexes in production, loom in tests/loom.rs
+//!   Lock  RLock  Semaphore  Event  Barrier      public types: a place in shared memory, guards, errors
+//!     │     │        │        │      │
+//!   RawLock RawRLock RawSemaphore RawEvent …    this folder: one algorithm a file, all the atomics
+//!     │     │        │        │      │
+//!   Owned   Owned   Word     Word   Owned       mp_core::word: futexes in production, loom in tests/loom.rs
 //! ```
 //!
 //! # Rules of this folder
@@ -20,7 +20,11 @@
 mod barrier;
 mod event;
 mod lock;
+mod rlock;
+mod semaphore;
 
 pub use barrier::{Arrival, Broken, RawBarrier};
 pub use event::RawEvent;
 pub use lock::{Acquired, RawLock};
+pub use rlock::RawRLock;
+pub use semaphore::{MOST_PERMITS, RawSemaphore, TooMany};

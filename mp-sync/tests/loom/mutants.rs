@@ -171,6 +171,12 @@ faults! {
     }
     // A release that finds DIED does not write it back.
     DiedIsForgotten { fn exchanged(_: Option<u32>, new: u32) -> u32 { if new == DIED { 0 } else { new } } }
+    // A woken taker of a permit does not say that others may sleep still.
+    TakersForgetTheMark {
+        fn exchanged(old: Option<u32>, new: u32) -> u32 {
+            if old.is_some_and(|old| old != 0 && old & WAITERS == 0) { new & !WAITERS } else { new }
+        }
+    }
     // The note that a release leaves is never there. Nothing else uses a plain store.
     NoNoteIsLeft { fn stored(_: u32) -> u32 { 0 } }
     NeverEnlisted { const ENLISTS: bool = false; }
@@ -215,6 +221,14 @@ mutants! {
     sweep_woken lock_dead_sleeper_sleeper_barger in FaultyOwned<NeverAnnounced>;
     sweep_woken lock_dead_sleeper_sleeper_barger in FaultyOwned<NoNoteIsLeft>;
     sweep   lock_died_stays_until_cleared in FaultyOwned<DiedIsForgotten>;
+    explore rlock_is_held_until_the_last_release in FaultyOwned<ReleaseIsRelaxed>;
+    explore rlock_is_held_until_the_last_release in FaultyOwned<AcquireIsRelaxed>;
+    explore rlock_all_is_given_and_taken_back in FaultyOwned<NobodyIsWoken>;
+    sweep   rlock_dead_holder_is_reported in FaultyOwned<DiesUnseenInTheLock>;
+    explore semaphore_of_one_excludes in Faulty<ReleaseIsRelaxed>;
+    explore semaphore_of_one_excludes in Faulty<AcquireIsRelaxed>;
+    explore semaphore_wakes_one_for_each in Faulty<NobodyIsWoken>;
+    explore semaphore_wakes_one_for_each in Faulty<TakersForgetTheMark>;
     explore event_set_wakes_all in Faulty<ReleaseIsRelaxed>;
     explore event_set_wakes_all in Faulty<AcquireIsRelaxed>;
     explore event_set_wakes_all in Faulty<NobodyIsWoken>;

@@ -3,10 +3,14 @@
 mod barrier;
 mod event;
 mod lock;
+mod rlock;
+mod semaphore;
 
 pub(crate) use barrier::*;
 pub(crate) use event::*;
 pub(crate) use lock::*;
+pub(crate) use rlock::*;
+pub(crate) use semaphore::*;
 
 use mp_core::word::Deadline;
 use std::time::Duration;

@@ -1,0 +1,159 @@
+//! Mirrors CPython's `_TestSemaphore`: P20, P21. And what it is for where Python releases another's lock.
+//!
+//! Left out so far: reclaiming the permits of the dead.
+
+use mp_core::{Child, Process};
+use mp_sync::{BoundedSemaphore, NewSemaphoreError, Semaphore, Value};
+use std::time::{Duration, Instant};
+
+mp_testing::cases! {
+    plain: [
+        permits_are_counted,
+        a_bounded_one_refuses_more_than_it_began_with,
+        what_cannot_be_is_an_error,
+        a_timeout_ends_the_wait_and_takes_nothing,
+        many_are_given_at_once_or_not_at_all,
+    ],
+    every_method: [
+        a_permit_of_another_process_is_waited_for,
+        each_permit_wakes_one_child,
+        one_permit_is_a_lock,
+        a_killed_sleeper_costs_nobody_a_permit,
+    ]
+}
+
+/// P20
+fn permits_are_counted() {
+    let semaphore = Semaphore::new(2).unwrap();
+    assert_eq!((semaphore.get_value(), semaphore.locked()), (2, false));
+    semaphore.acquire().keep();
+    assert_eq!(semaphore.get_value(), 1);
+    semaphore.acquire().keep();
+    assert_eq!((semaphore.get_value(), semaphore.locked()), (0, true));
+    assert!(semaphore.try_acquire().is_none());
+    // One that was not to be had is not given back either.
+    assert_eq!(semaphore.get_value(), 0);
+    for value in 1..=4 {
+        semaphore.release().unwrap();
+        assert_eq!(semaphore.get_value(), value);
+    }
+    {
+        let _scoped = semaphore.acquire();
+        assert_eq!(semaphore.get_value(), 3);
+    }
+    assert_eq!(semaphore.get_value(), 4);
+}
+
+/// P20
+fn a_bounded_one_refuses_more_than_it_began_with() {
+    let semaphore = BoundedSemaphore::new(2).unwrap();
+    let refused = semaphore.release().unwrap_err();
+    assert_eq!(refused.most, 2);
+    let permit = semaphore.acquire();
+    assert!(semaphore.release_many(2).is_err());
+    assert_eq!(semaphore.get_value(), 1);
+    drop(permit);
+    assert_eq!(semaphore.get_value(), 2);
+}
+
+fn what_cannot_be_is_an_error() {
+    assert!(matches!(Semaphore::new(1 << 31), Err(NewSemaphoreError::TooMany { .. })));
+    assert!(matches!(BoundedSemaphore::new(u32::MAX), Err(NewSemaphoreError::TooMany { .. })));
+    let full = Semaphore::new((1 << 31) - 1).unwrap();
+    assert!(full.release().is_err() && full.release_many(u32::MAX).is_err());
+    drop(full.acquire());
+    assert_eq!(full.get_value(), (1 << 31) - 1);
+}
+
+/// P21
+fn a_timeout_ends_the_wait_and_takes_nothing() {
+    let semaphore = Semaphore::new(0).unwrap();
+    let began = Instant::now();
+    let timeout = Duration::from_millis(80);
+    assert!(semaphore.acquire_timeout(timeout).is_none());
+    assert!(began.elapsed() >= timeout);
+    assert!(semaphore.acquire_timeout(Duration::ZERO).is_none());
+    assert_eq!(semaphore.get_value(), 0);
+    semaphore.release().unwrap();
+    assert!(semaphore.acquire_timeout(Duration::MAX).is_some());
+    assert_eq!(semaphore.get_value(), 1);
+}
+
+fn many_are_given_at_once_or_not_at_all() {
+    let semaphore = Semaphore::new(0).unwrap();
+    semaphore.release_many(0).unwrap();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| semaphore.acquire().keep())).collect();
+        semaphore.release_many(4).unwrap();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    assert_eq!(semaphore.get_value(), 0);
+}
+
+fn give(semaphore: Semaphore) {
+    semaphore.release().unwrap();
+}
+
+/// Who gives is not who takes: a lock of Python's, released by another process.
+fn a_permit_of_another_process_is_waited_for() {
+    let turn = Semaphore::new(1).unwrap();
+    turn.acquire().keep();
+    let child = Process::new(give, (turn.clone(),)).start().unwrap();
+    turn.acquire().keep();
+    child.join().unwrap();
+    assert!(turn.locked());
+}
+
+fn take_one(semaphore: Semaphore) {
+    semaphore.acquire().keep();
+}
+
+fn each_permit_wakes_one_child() {
+    let semaphore = Semaphore::new(0).unwrap();
+    let start = |_| Process::new(take_one, (semaphore.clone(),)).start().unwrap();
+    let children: Vec<Child<()>> = (0..6).map(start).collect();
+    semaphore.release_many(2).unwrap();
+    (0..4).for_each(|_| semaphore.release().unwrap());
+    children.iter().for_each(|child| child.join().unwrap());
+    assert_eq!(semaphore.get_value(), 0);
+}
+
+fn count(semaphore: Semaphore, value: Value<[u64; 2]>) {
+    for _ in 0..2000 {
+        let permit = semaphore.acquire();
+        // Two steps, which only the permit makes one.
+        let [seen, _] = value.get();
+        value.update(|pair| pair[1] = seen + 1);
+        value.update(|pair| pair[0] = seen + 1);
+        drop(permit);
+    }
+}
+
+fn one_permit_is_a_lock() {
+    let (semaphore, value) = (Semaphore::new(1).unwrap(), Value::new([0_u64; 2]).unwrap());
+    let start = |_| Process::new(count, (semaphore.clone(), value.clone())).start().unwrap();
+    let children: Vec<Child<()>> = (0..4).map(start).collect();
+    children.iter().for_each(|child| child.join().unwrap());
+    assert_eq!(value.get(), [8000, 8000]);
+}
+
+/// Killed at any moment of its sleep; the one that lives gets its permit all the same.
+fn a_killed_sleeper_costs_nobody_a_permit() {
+    for round in 0..20_u32 {
+        let semaphore = Semaphore::new(0).unwrap();
+        let start = || Process::new(take_one, (semaphore.clone(),)).start().unwrap();
+        let (victim, sleeper) = (start(), start());
+        let moment = Instant::now() + Duration::from_micros(u64::from(round) * 97);
+        while Instant::now() < moment {
+            std::hint::spin_loop();
+        }
+        victim.kill().unwrap();
+        semaphore.release().unwrap();
+        // The dead one may have taken that along.
+        let ended = victim.join();
+        if ended.is_ok() || semaphore.get_value() == 0 && sleeper.is_alive() {
+            semaphore.release().unwrap();
+        }
+        sleeper.join().unwrap();
+    }
+}
