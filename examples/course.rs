@@ -7,6 +7,7 @@
 //! A lesson passes if it ends with status 0 and prints what its header promises, line by line: the counts in the table
 //! are of those lines. The exit status is 1 if one falls short.
 
+#[macro_use]
 #[path = "support/lesson.rs"]
 mod lesson;
 
@@ -30,27 +31,7 @@ macro_rules! lessons {
     };
 }
 
-lessons!(
-    ex01_create_processes,
-    ex02_process_names,
-    ex03_background_process,
-    ex03b_background_script,
-    ex04_kill_process,
-    ex05_process_trait,
-    ex06_queue,
-    ex07_pipe_chain,
-    ex08_barrier_lock,
-    ex08b_barrier_script,
-    ex09_manager_dict,
-    ex10_pool_map,
-    ex11_isolation,
-    ex20_start_join_loop,
-    ex21_worker_hello,
-    ex25_introspection,
-    ex26_lifecycle,
-    ex27_entry_guard,
-    ex54_killable,
-);
+all_lessons!(lessons);
 
 /// The first argument of a program that is to be one lesson.
 const BE: &str = "--be";

@@ -6,6 +6,7 @@
 
 #[path = "examples/counts.rs"]
 mod counts;
+#[macro_use]
 #[path = "../examples/support/lesson.rs"]
 mod lesson;
 
@@ -22,49 +23,24 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-mp_testing::cases! {
-    plain: [
-        the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails, the_course_refuses_to_run_nothing,
-        a_killed_parent_takes_its_daemon,
-    ],
-    every_method: [
-        ex01_create_processes, ex02_process_names, ex03_background_process, ex03b_background_script,
-        ex04_kill_process, ex05_process_trait, ex06_queue, ex07_pipe_chain, ex08_barrier_lock, ex08b_barrier_script,
-        ex09_manager_dict, ex10_pool_map, ex11_isolation, ex20_start_join_loop, ex21_worker_hello,
-        ex25_introspection, ex26_lifecycle, ex27_entry_guard, ex54_killable,
-    ]
-}
-
 macro_rules! examples {
-    ($($name:ident),* $(,)?) => {$(
-        fn $name() {
+    ($($name:ident),* $(,)?) => {
+        mp_testing::cases! {
+            plain: [
+                the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails,
+                the_course_refuses_to_run_nothing, a_killed_parent_takes_its_daemon,
+            ],
+            every_method: [$($name),*]
+        }
+
+        $(fn $name() {
             let source = include_str!(concat!("../examples/", stringify!($name), ".rs"));
             hold(&Lesson::read(stringify!($name), source), counts::$name);
-        }
-    )*};
+        })*
+    };
 }
 
-examples!(
-    ex01_create_processes,
-    ex02_process_names,
-    ex03_background_process,
-    ex03b_background_script,
-    ex04_kill_process,
-    ex05_process_trait,
-    ex06_queue,
-    ex07_pipe_chain,
-    ex08_barrier_lock,
-    ex08b_barrier_script,
-    ex09_manager_dict,
-    ex10_pool_map,
-    ex11_isolation,
-    ex20_start_join_loop,
-    ex21_worker_hello,
-    ex25_introspection,
-    ex26_lifecycle,
-    ex27_entry_guard,
-    ex54_killable,
-);
+all_lessons!(examples);
 
 /// Cargo builds the examples beside the tests: target/PROFILE/deps/this and target/PROFILE/examples/those. It does so
 /// for `cargo test`, and not for `cargo test --test examples`, which would try what was built some other day.

@@ -1,5 +1,32 @@
 //! A lesson: an example's name, what it shows, and what it promises to print, as its own header says.
 
+/// Hands the names of all lessons to a macro: the one list of them.
+macro_rules! all_lessons {
+    ($to:ident) => {
+        $to!(
+            ex01_create_processes,
+            ex02_process_names,
+            ex03_background_process,
+            ex03b_background_script,
+            ex04_kill_process,
+            ex05_process_trait,
+            ex06_queue,
+            ex07_pipe_chain,
+            ex08_barrier_lock,
+            ex08b_barrier_script,
+            ex09_manager_dict,
+            ex10_pool_map,
+            ex11_isolation,
+            ex20_start_join_loop,
+            ex21_worker_hello,
+            ex25_introspection,
+            ex26_lifecycle,
+            ex27_entry_guard,
+            ex54_killable,
+        );
+    };
+}
+
 /// What a run must print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Promise {
