@@ -50,7 +50,7 @@ fn size_seals() -> SealFlag {
 }
 
 /// A file beyond RLIMIT_FSIZE would end the process by SIGXFSZ: refuse first.
-fn below_file_limit(bytes: u64) -> OsResult<()> {
+pub(super) fn below_file_limit(bytes: u64) -> OsResult<()> {
     let (soft, _) = named("getrlimit(RLIMIT_FSIZE)", getrlimit(Resource::RLIMIT_FSIZE))?;
     if bytes > soft { Err(OsError::new("ftruncate", libc::EFBIG)) } else { Ok(()) }
 }

@@ -8,7 +8,6 @@ use super::{memory, named, retried};
 use crate::error::{MemError, OsError, OsResult};
 use nix::fcntl::OFlag;
 use nix::sys::mman::{shm_open, shm_unlink};
-use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::unistd::{Uid, ftruncate};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,13 +31,8 @@ pub fn create(name: &str, bytes: usize) -> Result<OwnedFd, MemError> {
 fn fill(file: BorrowedFd<'_>, mode: Mode, bytes: usize) -> Result<(), MemError> {
     // The umask may have taken away what the owner needs.
     named("fchmod", fchmod(file, mode))?;
-    let too_large = || OsError::new("ftruncate", libc::EFBIG);
-    let length = i64::try_from(bytes).map_err(|_| too_large())?;
-    // A file beyond RLIMIT_FSIZE would end the process by SIGXFSZ: refuse first.
-    let (limit, _) = named("getrlimit(RLIMIT_FSIZE)", getrlimit(Resource::RLIMIT_FSIZE))?;
-    if bytes as u64 > limit {
-        return Err(too_large().into());
-    }
+    let length = i64::try_from(bytes).map_err(|_| OsError::new("ftruncate", libc::EFBIG))?;
+    memory::below_file_limit(bytes as u64)?;
     retried("ftruncate", || ftruncate(file, length))?;
     memory::reserve(file, 0, bytes)
 }
