@@ -182,14 +182,16 @@ impl Shared {
     /// The watcher's life.
     pub(crate) fn watch(&self, mut nudged: File) {
         // Those whose end was reported stay in the books until the collector has read that.
-        let mut told: Vec<u32> = Vec::new();
+        let mut told: Vec<Arc<Child<()>>> = Vec::new();
         // ORDERING: Relaxed: set before the nudge that wakes this thread.
         while !self.dismissed.load(Ordering::Relaxed) {
             let live: Vec<(u32, Arc<Child<()>>)> = {
                 let dispatch = self.dispatch();
-                let pids: Vec<u32> = dispatch.workers.iter().map(|worker| worker.child.pid()).collect();
-                told.retain(|pid| pids.contains(pid));
-                let live = dispatch.workers.iter().filter(|worker| !told.contains(&worker.child.pid()));
+                // The handle itself tells: the number of one that has ended may be its successor's by now.
+                let is = |child: &Arc<Child<()>>, worker: &Worker| Arc::ptr_eq(child, &worker.child);
+                told.retain(|child| dispatch.workers.iter().any(|worker| is(child, worker)));
+                let live =
+                    dispatch.workers.iter().filter(|worker| !told.iter().any(|child| is(child, worker)));
                 live.map(|worker| (worker.slot, Arc::clone(&worker.child))).collect()
             };
             let mut waiting: Vec<(BorrowedFd<'_>, Interest)> = vec![(nudged.as_fd(), Interest::Read)];
@@ -200,7 +202,7 @@ impl Shared {
                     let _ = nudged.read(&mut [0; 64]);
                     continue;
                 };
-                told.push(child.pid());
+                told.push(Arc::clone(child));
                 if self.reports.put(Report::Ended { worker: *slot }).is_err() {
                     return;
                 }

@@ -10,6 +10,7 @@ use mp_pool::{Pool, SubmitError, TaskError};
 use mp_queue::Queue;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -33,6 +34,7 @@ mp_testing::cases! {
         dropping_with_tasks_pending_ends,
         large_values_in_and_out,
         workers_are_replaced_after_their_tasks,
+        a_worker_may_have_the_number_of_a_dead_one,
     ]
 }
 
@@ -249,6 +251,30 @@ fn workers_are_replaced_after_their_tasks() {
     let pids = pool.map_in_chunks(|_: u32| std::process::id(), 0..60, Some(1)).unwrap().get().unwrap();
     let each: HashSet<u32> = pids.iter().copied().collect();
     assert!(each.len() >= 12, "{} workers for 60 tasks of at most 5 each", each.len());
+}
+
+/// The system is told which number to give next, over and over: that of a worker that has ended.
+fn a_worker_may_have_the_number_of_a_dead_one() {
+    const NEXT: &str = "/proc/sys/kernel/ns_last_pid";
+    if std::fs::OpenOptions::new().write(true).open(NEXT).is_err() {
+        mp_testing::not_here("the next process id may not be chosen here");
+    }
+    let pool = Pool::builder().processes(2).max_tasks_per_child(1).build().unwrap();
+    let first = pool.map_in_chunks(|_: u32| std::process::id(), 0..4, Some(1)).unwrap().get().unwrap();
+    let done = AtomicBool::new(false);
+    let pids = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // ORDERING: Relaxed: only whether to go on.
+            while !done.load(Ordering::Relaxed) {
+                first.iter().for_each(|pid| std::fs::write(NEXT, (pid - 1).to_string()).unwrap());
+            }
+        });
+        let pids = pool.map_in_chunks(|_: u32| std::process::id(), 0..60, Some(1)).unwrap().get();
+        // ORDERING: as above.
+        done.store(true, Ordering::Relaxed);
+        pids.unwrap()
+    });
+    assert_eq!(pids.len(), 60);
 }
 
 fn refuse(why: String) {

@@ -37,10 +37,20 @@ extern "C" fn start() {
 
 extern "C" fn nothing(_: libc::c_int) {}
 
+/// Not `setitimer`, whose timer an exec would keep while it takes the handler away: another program would die of it.
 unsafe extern "C" fn begin() {
+    // SAFETY: all zero is a valid `sigevent`.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = libc::SIGALRM;
+    let mut timer: libc::timer_t = ptr::null_mut();
+    // SAFETY: reads the event from this stack, and writes the timer's id there.
+    if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer) } < 0 {
+        return;
+    }
     // ORDERING: as above.
-    let every = libc::timeval { tv_sec: 0, tv_usec: MICROS.load(Ordering::Relaxed) };
-    let timer = libc::itimerval { it_interval: every, it_value: every };
-    // SAFETY: reads the value from this stack.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, ptr::null_mut()) };
+    let every = libc::timespec { tv_sec: 0, tv_nsec: MICROS.load(Ordering::Relaxed) * 1000 };
+    let when = libc::itimerspec { it_interval: every, it_value: every };
+    // SAFETY: the timer that was just made; reads the times from this stack.
+    unsafe { libc::timer_settime(timer, 0, &when, ptr::null_mut()) };
 }
