@@ -247,7 +247,7 @@ fn echo(requests: Handle, answers: Handle) {
     let mut answers = File::from(answers.into_fd().unwrap());
     let mut requests = File::from(requests.into_fd().unwrap());
     let mut byte = [0];
-    while requests.read(&mut byte).unwrap() > 0 {
+    while requests.read_exact(&mut byte).is_ok() {
         answers.write_all(&byte).unwrap();
     }
 }

@@ -76,7 +76,8 @@ impl Gate {
 
 fn wait_at(gate: Handle) {
     let mut file = File::from(gate.into_fd().unwrap());
-    let _ = file.read(&mut [0]);
+    // Not `read`, which a signal ends: a byte, or the end.
+    let _ = file.read_exact(&mut [0]);
 }
 
 /// Sleeps for ever, once it has said that it is there.
