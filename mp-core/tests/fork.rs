@@ -173,8 +173,10 @@ fn the_key_of_my_child() -> Vec<u8> {
 }
 
 fn the_authkey_is_inherited() {
+    // Asked for in the child first: it is the parent's all the same.
+    let first = Process::new(my_key, ()).start().unwrap().join().unwrap();
     let mine = my_key();
-    assert_eq!(mine.len(), 32);
+    assert_eq!((mine.len(), &first), (32, &mine));
     assert_eq!(Process::new(the_key_of_my_child, ()).start().unwrap().join().unwrap(), mine);
     mp_core::set_authkey(mp_core::AuthKey::new(*b"a key of our own"));
     assert_eq!(Process::new(my_key, ()).start().unwrap().join().unwrap(), b"a key of our own");

@@ -62,13 +62,19 @@ pub(crate) fn hold() -> impl Sized {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// This process's key, made if there is none yet.
-pub(super) fn ours() -> OsResult<AuthKey> {
+/// Makes this process's key, if there is none yet.
+pub(super) fn prepare() -> OsResult<()> {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     if ours.is_none() {
         *ours = Some(AuthKey::random()?);
     }
-    Ok(ours.clone().expect("made above"))
+    Ok(())
+}
+
+/// This process's key.
+fn ours() -> OsResult<AuthKey> {
+    prepare()?;
+    Ok(OURS.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("just made, and never taken away"))
 }
 
 /// Gives this process, and the children that it starts from now on, another key.

@@ -1,5 +1,6 @@
 //! Process: what is to run, and the start.
 
+use super::authkey;
 use super::child::{Child, Record};
 use super::current::current_process;
 use super::logging::{self, TARGET};
@@ -59,7 +60,14 @@ impl Settings {
 
     fn into_who(self, method: StartMethod) -> OsResult<Who> {
         let current = current_process();
-        let authkey = current.authkey()?.as_bytes().to_vec();
+        let inherited = if method == StartMethod::Fork {
+            // It has all this in its memory, once it is there.
+            authkey::prepare()?;
+            None
+        } else {
+            let authkey = current.authkey()?.as_bytes().to_vec();
+            Some(Inherited { authkey, log_level: logging::to_inherit() })
+        };
         let numbers: Vec<String> = self.ordinals.iter().map(u32::to_string).collect();
         Ok(Who {
             name: self.name.unwrap_or_else(|| format!("{}-{}", self.kind, numbers.join(":"))),
@@ -68,7 +76,7 @@ impl Settings {
             parent_name: current.name().to_owned(),
             parent_pid: current.pid(),
             method,
-            inherited: Some(Inherited { authkey, log_level: logging::to_inherit() }),
+            inherited,
         })
     }
 }

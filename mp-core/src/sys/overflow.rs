@@ -10,8 +10,7 @@
 
 use crate::sys::process::write_stderr;
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicUsize, Ordering};
 
 /// What the handler runs on: the stack itself is full.
 const STACK: usize = 32 << 10;
@@ -20,8 +19,9 @@ const NEAR: usize = 256 << 10;
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
-/// What was there before, for each of them.
-static BEFORE: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
+/// What was there before, for each of them: the handler and its flags.
+static BEFORE: [(AtomicUsize, AtomicI32); 2] = [const { (AtomicUsize::new(0), AtomicI32::new(0)) }; 2];
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// The process's name, as far as it fits; zeros follow.
 static NAME: [AtomicU8; 64] = [const { AtomicU8::new(0) }; 64];
@@ -37,19 +37,20 @@ pub fn set_name(name: &str) {
 /// Has overflows told from now on, in this process and its forks; with one thread. A handler that was installed
 /// since stays alone.
 pub fn install() {
-    let before = SIGNALS.map(|signal| {
-        let mut action = default();
-        // SAFETY: asks, and changes nothing.
-        unsafe { libc::sigaction(signal, ptr::null(), &mut action) };
-        action
-    });
-    if BEFORE.set(before).is_err() {
+    // ORDERING: Relaxed, here and in the handler: the process has one thread now.
+    if INSTALLED.swap(true, Ordering::Relaxed) {
         return;
     }
     let mut ours = default();
     ours.sa_sigaction = handle as *const () as usize;
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    for signal in SIGNALS {
+    for (signal, (handler, flags)) in SIGNALS.into_iter().zip(&BEFORE) {
+        let mut before = default();
+        // SAFETY: asks, and changes nothing.
+        unsafe { libc::sigaction(signal, ptr::null(), &mut before) };
+        // ORDERING: as above.
+        handler.store(before.sa_sigaction, Ordering::Relaxed);
+        flags.store(before.sa_flags, Ordering::Relaxed);
         // SAFETY: the handler keeps to the invariant above.
         unsafe { libc::sigaction(signal, &ours, ptr::null_mut()) };
     }
@@ -89,24 +90,24 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
     // SAFETY: the kernel's own copy of the registers.
     let stack = unsafe { stack_pointer(context.cast()) };
     let overflow = stack.is_some_and(|stack| address.abs_diff(stack) < NEAR);
-    let before = BEFORE.get().map(|before| &before[usize::from(signal != SIGNALS[0])]);
-    match before.filter(|_| !overflow) {
-        Some(before) if before.sa_flags & libc::SA_SIGINFO != 0 => {
+    let mut action = default();
+    if overflow {
+        tell();
+    } else {
+        let (handler, flags) = &BEFORE[usize::from(signal != SIGNALS[0])];
+        // ORDERING: as in `install`.
+        action.sa_sigaction = handler.load(Ordering::Relaxed);
+        action.sa_flags = flags.load(Ordering::Relaxed);
+        if action.sa_flags & libc::SA_SIGINFO != 0 {
             type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
             // SAFETY: whoever installed it said that it is of this type.
-            let handler = unsafe { std::mem::transmute::<usize, Handler>(before.sa_sigaction) };
-            handler(signal, info, context);
-        }
-        // The instruction faults again, and meets what was there before; or the process ends.
-        before => {
-            if overflow {
-                tell();
-            }
-            let action = before.copied().unwrap_or_else(default);
-            // SAFETY: allowed in a handler.
-            unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
+            let handler = unsafe { std::mem::transmute::<usize, Handler>(action.sa_sigaction) };
+            return handler(signal, info, context);
         }
     }
+    // The instruction faults again, and meets what was there before; or the process ends.
+    // SAFETY: allowed in a handler.
+    unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
 }
 
 fn tell() {

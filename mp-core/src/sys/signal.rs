@@ -137,6 +137,7 @@ impl fmt::Debug for EndsAreKept {
 }
 
 impl Drop for EndsAreKept {
+    #[inline]
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             // SAFETY: what was there before.
