@@ -86,6 +86,9 @@ fn after_fork() {
 
 /// So that no other thread is inside one of them. In the order in which they are taken inside one another.
 fn hold_own_locks() -> impl Sized {
+    // What is made at its first use must not be half made by another thread: here it is waited for.
+    sys::image::build();
+    is_surely_single_threaded();
     let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold());
     (forkserver::hold(), lifeline::lock(), process, mapping::hold(), robust::hold())
 }
