@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!   parent                              template                     spare
-//!     │── one more, please ───────────────►│──────────── fork ─────────►│ waits
-//!     │◄── Spare{pid, pidfd, its socket} ──┤                            │
+//!     │── one more, with this socket ─────►│──────────── fork ─────────►│ waits
+//!     │◄── Spare{pid, pidfd} ──────────────┤                            │
 //!   start:                                 │                            │
-//!     │── one more, please ───────────────►│                            │
+//!     │── one more, with this socket ─────►│                            │
 //!     │── Request + arguments ─────────────┼───────────────────────────►│ is a child, and runs
 //!     │                                    │──────────── fork ─────────►  the next spare
 //! ```
@@ -24,13 +24,13 @@ use super::boot::{Launched, launch};
 use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
 use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
-use crate::error::{OsError, OsResult};
+use crate::error::OsError;
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process;
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::Limit;
 use crate::transfer::{
-    Code, CodeError, Handle, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
+    Code, CodeError, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
 };
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,6 +39,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 struct Template {
     control: OwnedFd,
     pidfd: OwnedFd,
+    /// Our end of the outcome socket of the spare that was asked for last.
+    spare: Option<OwnedFd>,
     /// What this process was like when the template began, and so what the template is like.
     began_with: Surroundings,
 }
@@ -98,9 +100,8 @@ pub fn set_forkserver_preload<F: Target<(), Output = ()>>(function: F) -> Result
 
 /// Starts a child: tells the spare that the template has ready what to be, and has the next one made.
 pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
-    let now = Surroundings::current();
     let mut template = template();
-    if template.as_ref().is_some_and(|template| !now.can_follow(&template.began_with)) {
+    if template.as_ref().is_some_and(|template| !template.began_with.can_be_followed()) {
         Template::retire(template.take());
     }
     let mut relaunched = false;
@@ -109,10 +110,10 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
             *template = Some(Template::launch()?);
             relaunched = true;
         }
-        let serving = template.as_ref().expect("made above");
-        let changes = now.changes_since(&serving.began_with)?;
+        let serving = template.as_mut().expect("made above");
+        let (changes, limit) = serving.began_with.changes()?;
         let request = pack(&Request { job: job.clone(), changes })?;
-        match serving.hand_over(&request, arguments, now.process_limit()) {
+        match serving.hand_over(&request, arguments, limit) {
             // The spare was killed while it waited: nothing has run.
             Err(StartError::Parcel(ParcelError::Closed)) => {}
             // The template was killed. A second time in one start is no accident.
@@ -132,24 +133,33 @@ impl Template {
         let began_with = Surroundings::current();
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
         let Launched { pidfd, socket, .. } = launch(&Boot::Serve { preload }, &Message::default())?;
-        let template = Template { control: socket, pidfd, began_with };
-        template.ask_for_spare(template.began_with.process_limit())?;
+        let limit = began_with.process_limit();
+        let mut template = Template { control: socket, pidfd, spare: None, began_with };
+        // Refused for want of a descriptor: the start says so, and the next one asks again.
+        let _ = template.ask_for_spare(limit);
         Ok(template)
     }
 
     /// Its fork is to be refused where this process's own would be: the template is told this process's limit.
-    fn ask_for_spare(&self, limit: Limit) -> OsResult<()> {
-        socket::send(self.control.as_fd(), &[&pack_limit(limit)], &[], Mode::Block).map(drop)
+    fn ask_for_spare(&mut self, limit: Limit) -> Result<(), StartError> {
+        let (ours, theirs) = socket::packet_pair()?;
+        let sent = socket::send(self.control.as_fd(), &[&pack_limit(limit)], &[theirs.as_fd()], Mode::Block);
+        sent.map_err(|error| if socket::is_gone(&error) { StartError::Died } else { error.into() })?;
+        self.spare = Some(ours);
+        Ok(())
     }
 
     /// Gives a request to the spare that was asked for before, and asks for the next: in this order, since the child
     /// is waited for and the next spare is not. [`ParcelError::Closed`] if the spare is gone.
-    fn hand_over(&self, request: &Message, arguments: &Message, limit: Limit) -> Result<Started, StartError> {
+    fn hand_over(
+        &mut self,
+        request: &Message,
+        arguments: &Message,
+        limit: Limit,
+    ) -> Result<Started, StartError> {
         let spare = match self.take_spare() {
             // That was at the last start: what was lacking may be there by now.
-            Err(StartError::Os(_)) => {
-                self.ask_for_spare(limit).map_err(StartError::from).and_then(|()| self.take_spare())
-            }
+            Err(StartError::Os(_)) => self.ask_for_spare(limit).and_then(|()| self.take_spare()),
             first => first,
         };
         let started = spare.and_then(|spare| {
@@ -161,18 +171,19 @@ impl Template {
         started
     }
 
-    fn take_spare(&self) -> Result<Started, StartError> {
+    /// The spare that was asked for last. An error of the system's if none could be asked for: there is no descriptor
+    /// left, or there was none then.
+    fn take_spare(&mut self) -> Result<Started, StartError> {
+        let outcome = self.spare.take().ok_or_else(socket::no_descriptor_left)?;
         let answer = receive_parcel(self.control.as_fd(), Mode::Block);
         let message = answer.map_err(|error| match error {
             ParcelError::Closed => StartError::Died,
             other => other.into(),
         })?;
-        let into_fd = |handle: Handle| {
-            handle.into_fd().map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })
-        };
         match unpack(&message.bytes, message.handles)? {
-            Answer::Spare { pid, pidfd, outcome } => {
-                let (pidfd, outcome) = (into_fd(pidfd)?, into_fd(outcome)?);
+            Answer::Spare { pid, pidfd } => {
+                let into_fd = pidfd.into_fd();
+                let pidfd = into_fd.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
                 Ok(Started { pid, pidfd, outcome, reaper: Reaper::Template })
             }
             Answer::Refused(Refusal::System { errno }) => Err(OsError::new("fork", errno).into()),
@@ -190,8 +201,9 @@ impl Template {
 
     /// Lets go of one, and waits for its end.
     fn bury(template: Option<Template>) {
-        let Some(Template { control, pidfd, .. }) = template else { return };
-        drop(control);
+        let Some(Template { control, pidfd, spare, .. }) = template else { return };
+        // A spare that is left over ends with its socket.
+        drop((control, spare));
         let _ = wait_for(pidfd.as_fd(), Interest::Read, None);
         let _ = process::reap(pidfd.as_fd());
     }

@@ -17,7 +17,9 @@ pub(super) enum Boot {
     Serve { preload: Option<Code> },
 }
 
-/// What a template is sent to have it fork once more: how many processes its parent may have now.
+/// What a template is sent to have it fork once more: how many processes its parent may have now; beside it, the
+/// child's end of its outcome socket. (Made by the parent and not sent by the template, where it would wait with the
+/// answer: while any socket is on its way inside another, each close of one has the kernel look for lost ones.)
 pub(super) fn pack_limit((soft, hard): Limit) -> [u8; 16] {
     let mut packet = [0; 16];
     packet[..8].copy_from_slice(&soft.to_le_bytes());
@@ -34,8 +36,8 @@ pub(super) fn unpack_limit(packet: [u8; 16]) -> Limit {
 /// What a template answers to each packet on its control socket, which asks for one more fork.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// A spare: a fork that waits on its outcome socket, of which this is the other end, for its [`Request`].
-    Spare { pid: u32, pidfd: Handle, outcome: Handle },
+    /// A spare: a fork that waits on its outcome socket for its [`Request`].
+    Spare { pid: u32, pidfd: Handle },
     /// There is none.
     Refused(Refusal),
 }

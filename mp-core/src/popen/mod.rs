@@ -10,9 +10,10 @@
 //!  parent                             template                       child
 //!    │  Job + arguments + descriptors    │                             │
 //!    ├──────────────────────────────────►│──────────── fork ──────────►│
-//!    │◄──────────────── Hello{pid}, its pidfd ─────────────────────────┤
+//!    │◄──── pid, its pidfd ──────────────┤                             │
 //!    │◄──────────────── Returned | Panicked | Failed ──────────────────┤ (then it exits)
-//!    │◄──── Ended(status) ───────────────┤◄──────── reaps ─────────────┘
+//!    │◄──────────────── how it ended, from the kernel ─────────────────┘
+//!    │◄──── Ended(status) ───────────────┤ before Linux 6.15, where the template reaps and reports
 //! ```
 //! With `Spawn` and `Fork` the parent forks and reaps by itself; the lines between parent and child are the same.
 //!
@@ -57,7 +58,8 @@ pub(crate) struct Started {
 pub(crate) enum Reaper {
     /// This process.
     Us,
-    /// The template, which reports it on the outcome socket.
+    /// The kernel, which remembers it for whoever has the pidfd; before Linux 6.15 the template, which reports it on
+    /// the outcome socket.
     Template,
 }
 

@@ -7,6 +7,7 @@
 use super::fork;
 use crate::error::{OsError, OsResult};
 use crate::sys::fd;
+use crate::sys::process::is_environment;
 use crate::sys::state::{Birth, Limit, State};
 use crate::transfer::Handle;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 
 /// A process's surroundings at one moment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Surroundings {
     environment: Vec<(OsString, OsString)>,
     /// `None`: it cannot be told, and a child stays where the template is.
@@ -34,9 +35,9 @@ impl Surroundings {
         }
     }
 
-    /// Whether a child of a template that began `then` can be as if it were this process's own.
-    pub(super) fn can_follow(&self, then: &Surroundings) -> bool {
-        self.birth == then.birth
+    /// Whether a child of a template that began like this can be as if it were this process's own.
+    pub(super) fn can_be_followed(&self) -> bool {
+        self.birth == Birth::current()
     }
 
     /// How many processes there may be; as a template is told it.
@@ -44,20 +45,24 @@ impl Surroundings {
         self.state.process_limit()
     }
 
-    /// What has changed since `then`; besides the standard descriptors, which a template does not keep.
-    pub(super) fn changes_since(&self, then: &Surroundings) -> OsResult<Changes> {
+    /// What is different now, besides the standard descriptors, which a template does not keep; and how many processes
+    /// there may be now.
+    pub(super) fn changes(&self) -> OsResult<(Changes, Limit)> {
         let copy = |number| -> OsResult<Option<Handle>> {
             let copy = fd::standard(number).map(|fd| fd.try_clone_to_owned()).transpose();
             Ok(copy.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?.map(Handle::new))
         };
-        let moved = self.directory != then.directory;
-        Ok(Changes {
+        let state = State::current();
+        let limit = state.process_limit();
+        let moved = self.directory != fd::Directory::current();
+        let changes = Changes {
             standard: [copy(0)?, copy(1)?, copy(2)?],
             // One that may not be opened cannot be sent.
             directory: moved.then(fd::current_dir).and_then(Result::ok).map(Handle::new),
-            environment: (self.environment != then.environment).then(|| self.environment.clone()),
-            state: (self.state != then.state).then(|| self.state.clone()),
-        })
+            environment: (!is_environment(&self.environment)).then(|| env::vars_os().collect()),
+            state: (self.state != state).then_some(state),
+        };
+        Ok((changes, limit))
     }
 }
 

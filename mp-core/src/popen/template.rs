@@ -13,12 +13,12 @@
 
 use super::fork;
 use super::job::{Answer, Job, Outcome, Refusal, Request, unpack_limit};
-use crate::error::OsResult;
+use crate::error::{OsError, OsResult};
 use crate::finalize;
 use crate::process::bootstrap::{self, Newborn};
 use crate::sys::fd;
-use crate::sys::poll::{Interest, pidfd_open, poll};
-use crate::sys::process::{self, Forked};
+use crate::sys::poll::{Interest, pidfd_open, poll, wait_for};
+use crate::sys::process::{self, Forked, Reaped};
 use crate::sys::signal::{self, Kept};
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::TemplateLimits;
@@ -26,7 +26,7 @@ use crate::transfer::{CallError, Code, Handle, pack, receive_parts, send_parcel,
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The template's whole life.
 pub(super) fn serve(control: OwnedFd, preload: Option<Code>) -> ! {
@@ -62,38 +62,111 @@ fn detach_standard() {
 struct Serving {
     /// `None` once the parent is gone.
     control: Option<OwnedFd>,
-    child_events: signal::ChildEvents,
-    /// Each child's outcome socket, to report how it ended.
-    children: BTreeMap<u32, OwnedFd>,
+    ends: Ends,
     /// Why it makes no children.
     refusal: Option<Refusal>,
     limits: TemplateLimits,
 }
 
+/// Who sees to it that parents learn how their children ended, and that nothing is left of these.
+enum Ends {
+    /// The kernel: it reaps, and tells whoever has the pidfd.
+    Kernel,
+    /// The template: it reaps, and reports on each child's outcome socket.
+    Template { events: signal::ChildEvents, children: BTreeMap<u32, OwnedFd> },
+}
+
+impl Ends {
+    fn begin() -> Option<Ends> {
+        if kernel_remembers() {
+            return Some(Ends::Kernel);
+        }
+        Some(Ends::Template { events: signal::child_events().ok()?, children: BTreeMap::new() })
+    }
+
+    /// Takes note of a new child, whose end of the outcome socket this is; gives its pidfd.
+    fn expect(&mut self, pid: u32, theirs: OwnedFd) -> OsResult<OwnedFd> {
+        if let Ends::Template { children, .. } = self {
+            children.insert(pid, theirs);
+            return pidfd_open(pid);
+        }
+        let pidfd = pidfd_open(pid)?;
+        // It can have been killed and reaped by now; then the number is a stranger's.
+        match process::reap(pidfd.as_fd())? {
+            Reaped::Running => Ok(pidfd),
+            _ => Err(OsError::new("fork", process::NO_SUCH_PROCESS)),
+        }
+    }
+
+    /// Waits until the parent asks for something or is gone, and reports ends meanwhile.
+    fn until_asked(&mut self, control: BorrowedFd<'_>) {
+        while let Ends::Template { events, children } = self {
+            let ready = poll(&[(events.as_fd(), Interest::Read), (control, Interest::Read)], None);
+            // Ends first: somebody may wait for one, while a spare is only for the next start.
+            if !ready.as_ref().is_ok_and(|ready| ready.contains(&0)) {
+                return;
+            }
+            report_ended(events, children);
+        }
+    }
+
+    /// Waits for the last child's end.
+    fn until_none(&mut self) {
+        match self {
+            Ends::Kernel => process::outlive_children(),
+            Ends::Template { events, children } => {
+                while !children.is_empty() && wait_for(events.as_fd(), Interest::Read, None).is_ok() {
+                    report_ended(events, children);
+                }
+            }
+        }
+    }
+}
+
+fn report_ended(events: &signal::ChildEvents, children: &mut BTreeMap<u32, OwnedFd>) {
+    events.take();
+    while !children.is_empty()
+        && let Ok(Some((pid, ended))) = process::reap_any()
+    {
+        if let Some(outcome) = children.remove(&pid) {
+            tell(&outcome, &Outcome::Ended(ended));
+        }
+    }
+}
+
+/// Whether the kernel tells how a child ended that nobody has waited for, as it does since Linux 6.15: tried with one.
+fn kernel_remembers() -> bool {
+    signal::leave_ends_to_kernel();
+    match fork::fork_template() {
+        Ok(Forked::Child) => process::exit_now(0),
+        Ok(Forked::Parent(pid)) => {
+            let pidfd = pidfd_open(pid);
+            process::outlive_children();
+            pidfd.is_ok_and(|pidfd| process::remembered_end(pidfd.as_fd()).is_some())
+        }
+        Err(_) => false,
+    }
+}
+
 impl Serving {
     fn begin(control: OwnedFd, refusal: Option<Refusal>) -> Option<Serving> {
-        let child_events = signal::child_events().ok()?;
-        let (control, limits) = (Some(control), TemplateLimits::begin());
-        Some(Serving { control, child_events, children: BTreeMap::new(), refusal, limits })
+        Some(Serving {
+            control: Some(control),
+            ends: Ends::begin()?,
+            refusal,
+            limits: TemplateLimits::begin(),
+        })
     }
 
     /// Comes back in a new spare, or in the template when all is done.
     fn until_spare(mut self) -> Option<Spare> {
-        while self.control.is_some() || !self.children.is_empty() {
-            let mut waiting = vec![(self.child_events.as_fd(), Interest::Read)];
-            waiting.extend(self.control.iter().map(|control| (control.as_fd(), Interest::Read)));
-            let ready = poll(&waiting, None).ok()?;
-            // Ends first: somebody may wait for one, while a spare is only for the next start.
-            if ready.contains(&0) {
-                self.child_events.take();
-                self.report_ended();
-            }
-            if ready.contains(&1)
-                && let Some(spare) = self.serve_one()
-            {
+        while let Some(control) = &self.control {
+            self.ends.until_asked(control.as_fd());
+            if let Some(spare) = self.serve_one() {
                 return Some(spare);
             }
         }
+        self.ends.until_none();
         None
     }
 
@@ -102,45 +175,37 @@ impl Serving {
         let control = self.control.as_ref()?;
         let mut limit = [0; 16];
         let asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
-        if !asked.is_ok_and(|asked| asked.bytes == limit.len()) {
+        let Some(theirs) =
+            asked.ok().filter(|asked| asked.bytes == limit.len()).map(|mut asked| asked.fds.pop())
+        else {
             self.control = None;
             return None;
-        }
+        };
         self.limits.allow_processes(unpack_limit(limit));
-        let answer = match &self.refusal {
-            Some(refusal) => Answer::Refused(refusal.clone()),
-            None => match self.fork() {
-                Ok(Fork::Spare(spare)) => {
-                    self.limits.restore();
-                    return Some(spare);
-                }
-                Ok(Fork::Template(answer)) => answer,
-                Err(error) => Answer::Refused(Refusal::System { errno: error.errno().unwrap_or(0) }),
-            },
+        let forked = match (&self.refusal, theirs) {
+            (Some(refusal), _) => Ok(Fork::Template(Answer::Refused(refusal.clone()))),
+            (None, Some(theirs)) => self.fork(theirs),
+            (None, None) => Err(socket::no_descriptor_left()),
+        };
+        let answer = match forked {
+            Ok(Fork::Spare(spare)) => {
+                self.limits.restore();
+                return Some(spare);
+            }
+            Ok(Fork::Template(answer)) => answer,
+            Err(error) => Answer::Refused(Refusal::System { errno: error.errno().unwrap_or(0) }),
         };
         tell(self.control.as_ref()?, &answer);
         None
     }
 
-    fn fork(&mut self) -> OsResult<Fork> {
-        let (outcome, theirs) = socket::packet_pair()?;
+    fn fork(&mut self, outcome: OwnedFd) -> OsResult<Fork> {
         match fork::fork_template()? {
-            Forked::Child => Ok(Fork::Spare(Spare { outcome: theirs })),
+            Forked::Child => Ok(Fork::Spare(Spare { outcome })),
             Forked::Parent(pid) => {
                 // One that cannot be handed out reads the end of its socket, and ends.
-                self.children.insert(pid, theirs);
-                let pidfd = Handle::new(pidfd_open(pid)?);
-                Ok(Fork::Template(Answer::Spare { pid, pidfd, outcome: Handle::new(outcome) }))
-            }
-        }
-    }
-
-    fn report_ended(&mut self) {
-        while !self.children.is_empty()
-            && let Ok(Some((pid, ended))) = process::reap_any()
-        {
-            if let Some(outcome) = self.children.remove(&pid) {
-                tell(&outcome, &Outcome::Ended(ended));
+                let pidfd = Handle::new(self.ends.expect(pid, outcome)?);
+                Ok(Fork::Template(Answer::Spare { pid, pidfd }))
             }
         }
     }

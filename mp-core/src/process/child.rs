@@ -11,7 +11,7 @@ use super::table;
 use crate::error::{CodecError, OsError, OsResult};
 use crate::popen::job::{Outcome, Who};
 use crate::popen::{Reaper, Started};
-use crate::sys::poll::{Interest, wait_for};
+use crate::sys::poll::{Interest, poll, wait_for};
 use crate::sys::process::{self, Ended, Reaped};
 use crate::sys::signal::{SIGINT, SIGKILL, SIGTERM};
 use crate::sys::socket::{Mode, would_block};
@@ -199,10 +199,10 @@ impl State {
                 Reaped::NotOurs => process::remembered_end(pidfd),
                 Reaped::Running => return Ok(()),
             },
-            Reaper::Template => None,
+            Reaper::Template => process::remembered_end(pidfd),
         };
         if let Some(socket) = self.outcome.take() {
-            let wait_for_report = reaper == Reaper::Template;
+            let wait_for_report = reaper == Reaper::Template && status.is_none();
             status = self.read_all(socket.as_fd(), pidfd, wait_for_report).or(status);
         }
         self.end = status.map_or(End::Lost, End::Ended);
@@ -231,7 +231,8 @@ impl State {
                     if give_up.passed() {
                         return None;
                     }
-                    let _ = wait_for(socket, Interest::Read, Deadline::after(LOOK));
+                    let either = [(socket, Interest::Read), (pidfd, Interest::Hangup)];
+                    let _ = poll(&either, Deadline::after(LOOK));
                 }
                 Err(ParcelError::Closed) if report => return remembered_by(give_up, pidfd),
                 Err(_) => return None,
@@ -255,7 +256,9 @@ impl State {
 fn remembered_by(give_up: Deadline, pidfd: BorrowedFd<'_>) -> Option<Ended> {
     loop {
         match process::remembered_end(pidfd) {
-            None if !give_up.passed() => std::thread::sleep(LOOK),
+            None if !give_up.passed() => {
+                let _ = wait_for(pidfd, Interest::Hangup, Deadline::after(LOOK));
+            }
             answer => return answer,
         }
     }

@@ -9,6 +9,7 @@ use super::named;
 use crate::error::{OsError, OsResult};
 use std::ffi::{CStr, CString, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -146,6 +147,17 @@ pub fn reap_any() -> OsResult<Option<(u32, Ended)>> {
         _ => None,
     })
 }
+
+/// Waits until no child is left, reaping each that nobody else reaps.
+pub fn outlive_children() {
+    // SAFETY: the status is not asked for.
+    while unsafe { libc::waitpid(-1, ptr::null_mut(), 0) } >= 0
+        || OsError::last("waitpid").errno() == Some(libc::EINTR)
+    {}
+}
+
+/// What the system says of a process that is not there.
+pub const NO_SUCH_PROCESS: i32 = libc::ESRCH;
 
 fn wait_id(kind: libc::idtype_t, id: libc::id_t) -> OsResult<(u32, Reaped)> {
     // SAFETY: all zero is a valid `siginfo_t`.
@@ -311,6 +323,37 @@ pub unsafe fn replace_environment(wanted: &[(OsString, OsString)]) {
             // SAFETY: the caller vouches for a single thread.
             unsafe { env::set_var(name, value) };
         }
+    }
+}
+
+/// Whether the environment is this one, in this order. With one thread it is read where it lies: a copy costs as much
+/// as a start's whole request.
+pub fn is_environment(known: &[(OsString, OsString)]) -> bool {
+    if !is_surely_single_threaded() {
+        return env::vars_os().eq(known.iter().cloned());
+    }
+    unsafe extern "C" {
+        static mut environ: *const *const libc::c_char;
+    }
+    // SAFETY: nobody else is there to change it.
+    let mut at = unsafe { environ };
+    let mut expected = known.iter();
+    loop {
+        // SAFETY: null, or a list that ends in null, of which this is an entry.
+        let entry = unsafe { at.as_ref() }.copied().filter(|entry| !entry.is_null());
+        let (entry, (name, value)) = match (entry, expected.next()) {
+            (None, None) => return true,
+            (Some(entry), Some(pair)) => (entry, pair),
+            _ => return false,
+        };
+        // SAFETY: an entry is a string that ends in null.
+        let entry = unsafe { CStr::from_ptr(entry) }.to_bytes();
+        let rest = entry.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        if rest != Some(value.as_bytes()) {
+            return false;
+        }
+        // SAFETY: not yet at the null that ends the list.
+        at = unsafe { at.add(1) };
     }
 }
 

@@ -42,10 +42,22 @@ fn action(signal: i32) -> Option<libc::sigaction> {
     (done == 0).then_some(action)
 }
 
-/// The signals that this process ignores; bit 0 is signal 1.
+/// The signals that this process ignores; bit 0 is signal 1. Asked of the kernel itself, since each start asks for all
+/// of them, and the C library takes longer to copy an answer than the kernel to give it.
 pub(super) fn ignored() -> u64 {
-    let is_ignored =
-        |number: &i32| action(*number).is_some_and(|action| action.sa_sigaction == libc::SIG_IGN);
+    /// The kernel's own structure begins with the disposition; the rest is flags and the mask.
+    #[repr(C)]
+    struct Answer {
+        disposition: libc::sighandler_t,
+        rest: [usize; 8],
+    }
+    let is_ignored = |number: &i32| {
+        let mut answer = Answer { disposition: libc::SIG_DFL, rest: [0; 8] };
+        let (none, room) = (ptr::null::<Answer>(), &raw mut answer);
+        // SAFETY: fills in the kernel's structure, which is smaller than this one; a mask has 64 bits.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, *number, none, room, 8) };
+        answer.disposition == libc::SIG_IGN
+    };
     NUMBERS.filter(is_ignored).fold(0, |bits, number| bits | 1 << (number - 1))
 }
 
@@ -98,12 +110,19 @@ impl AsFd for ChildEvents {
     }
 }
 
-/// From now on ends of children are events; SIGCHLD is held back.
+/// From now on ends of children are events; SIGCHLD is held back. Not ignored, as a program may inherit it: then none
+/// would come, and the kernel would reap.
 pub fn child_events() -> OsResult<ChildEvents> {
+    set_default(SIGCHLD);
     let mask: SigSet = [Signal::SIGCHLD].into_iter().collect();
     named("pthread_sigmask", pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&mask), None))?;
     let events = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
     named("signalfd", events).map(ChildEvents)
+}
+
+/// From now on the kernel reaps children that end.
+pub fn leave_ends_to_kernel() {
+    ignore(SIGCHLD);
 }
 
 /// While it lives, a child that ends is kept for this process to ask about, even if it ignores the ends of its
@@ -169,9 +188,9 @@ impl Kept {
     }
 }
 
-/// A template outlives the signals that a terminal or an impatient user sends to the whole family, writes to closed
-/// pipes without dying of it, and hears of its children: one that ignores SIGCHLD, as a program may inherit it, is
-/// never told, and the kernel reaps them. Gives what was there before, of the mask too.
+/// A template outlives the signals that a terminal or an impatient user sends to the whole family, and writes to closed
+/// pipes without dying of it. Gives what was there before, of the mask too, and of what a template is to do about
+/// SIGCHLD.
 pub fn settle_template() -> Kept {
     let mut mask = SigSet::empty();
     let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
@@ -179,7 +198,6 @@ pub fn settle_template() -> Kept {
     let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
     ignore_requests_to_end();
     ignore(SIGPIPE);
-    set_default(SIGCHLD);
     Kept { mask, actions }
 }
 

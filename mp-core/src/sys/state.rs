@@ -8,9 +8,9 @@
 use super::process::is_surely_single_threaded;
 use super::signal;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::{Gid, Pid, ResGid, ResUid, getgroups, getpgrp, getresgid, getresuid, getsid, setpgid};
+use nix::unistd::{Pid, ResGid, ResUid, getpgrp, getresgid, getresuid, getsid, setpgid};
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::{fs, ptr};
 
 /// The resource limits that are carried over, by the kernel's numbers 0 to 15.
 const LIMITS: u32 = 16;
@@ -104,7 +104,7 @@ impl State {
 pub struct Birth {
     session: nix::Result<Pid>,
     users: nix::Result<ResUid>,
-    groups: nix::Result<(ResGid, Vec<Gid>)>,
+    groups: (nix::Result<ResGid>, Vec<libc::gid_t>),
     capabilities: [u32; 6],
     /// Whether execution can give new rights, and whether calls are filtered.
     narrowed: [i32; 2],
@@ -118,11 +118,22 @@ impl Birth {
         Birth {
             session: getsid(None),
             users: getresuid(),
-            groups: getresgid().and_then(|groups| Ok((groups, getgroups()?))),
+            groups: (getresgid(), supplementary_groups()),
             capabilities: capabilities(),
             narrowed: [asked(libc::PR_GET_NO_NEW_PRIVS), asked(libc::PR_GET_SECCOMP)],
         }
     }
+}
+
+/// Not nix's, which opens a file of `/proc` each time to learn how many there may be.
+fn supplementary_groups() -> Vec<libc::gid_t> {
+    // SAFETY: with no room the kernel only counts.
+    let count = unsafe { libc::getgroups(0, ptr::null_mut()) };
+    let mut groups = vec![0; count.max(0) as usize];
+    // SAFETY: there is room for as many as it is told.
+    let count = unsafe { libc::getgroups(groups.len() as libc::c_int, groups.as_mut_ptr()) };
+    groups.truncate(count.max(0) as usize);
+    groups
 }
 
 /// The kernel's `struct __user_cap_data_struct`, twice: effective, permitted, inheritable.
