@@ -51,6 +51,12 @@ models! { bound();
     explore event_timeout ModelWord;
     sweep event_dead_setter ModelWord;
     sweep event_dead_waiter ModelWord;
+    explore condition_notify_wakes_who_waits ModelOwned;
+    explore condition_each_notification_is_for_one ModelOwned;
+    explore condition_timeout_uses_up_nothing ModelOwned;
+    explore condition_lends_an_rlock_whole ModelOwned;
+    sweep condition_dead_notifier ModelOwned;
+    sweep condition_place_of_the_dead ModelOwned;
     explore barrier_two_rounds ModelOwned;
     explore barrier_timeout_breaks_it_for_all ModelOwned;
     explore barrier_abort_breaks_it_for_all ModelOwned;
@@ -86,4 +92,5 @@ long_models! {
     sweep lock_one_of_three_dies ModelOwned;
     explore barrier_of_three ModelOwned;
     sweep barrier_dead_aborter ModelOwned;
+    sweep condition_dead_waiter ModelOwned;
 }

@@ -18,12 +18,14 @@
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod condition;
 mod event;
 mod lock;
 mod rlock;
 mod semaphore;
 
 pub use barrier::{Arrival, Broken, RawBarrier};
+pub use condition::{CannotWait, Lend, RawCondition, Waited};
 pub use event::RawEvent;
 pub use lock::{Acquired, RawLock};
 pub use rlock::RawRLock;

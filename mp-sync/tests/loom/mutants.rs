@@ -243,6 +243,10 @@ mutants! {
     explore barrier_of_three in FaultyOwned<OnlyOneIsWoken>;
     explore barrier_timeout_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
     explore barrier_abort_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
+    explore condition_notify_wakes_who_waits in FaultyOwned<NobodyIsWoken>;
+    explore condition_notify_wakes_who_waits in FaultyOwned<NobodyMarks>;
+    explore condition_each_notification_is_for_one in FaultyOwned<NobodyMarks>;
+    sweep   condition_place_of_the_dead in FaultyOwned<DiesUnseenInTheLock>;
     sweep   lock_without_a_kernel_list in FaultyOwned<DiesUnseenInTheLock>;
     sweep   barrier_dead_party in FaultyOwned<NobodyIsEverDead>;
     sweep   barrier_dead_party in FaultyOwned<DiesUnseenInTheLock>;

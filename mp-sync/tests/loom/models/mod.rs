@@ -1,12 +1,14 @@
 //! The models: 2 or 3 threads, 1 or 2 rounds. Each is generic over its world, so that a faulty one can be put in.
 
 mod barrier;
+mod condition;
 mod event;
 mod lock;
 mod rlock;
 mod semaphore;
 
 pub(crate) use barrier::*;
+pub(crate) use condition::*;
 pub(crate) use event::*;
 pub(crate) use lock::*;
 pub(crate) use rlock::*;

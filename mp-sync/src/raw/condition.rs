@@ -1,0 +1,303 @@
+//! Waiting, without a lock, until one who has the lock says that something has changed.
+//!
+//! ```text
+//!                wait: lend the lock              notify                   take the lock back
+//!  place:  FREE ──────────────────► WAITING, by tid ──────► NOTIFIED, by tid ─────────────────► FREE
+//!            ▲                        │   │                    │
+//!            ├── too late, lock back ─┘   │ killed             │ killed
+//!            │                            ▼                    ▼
+//!            └── whoever needs it ─── DIED                DIED, NOTIFIED ── another is notified instead ──► FREE
+//! ```
+//!
+//! | word of a place | means                                                                              |
+//! |-----------------|------------------------------------------------------------------------------------|
+//! | low 30 bits     | the thread that waits there; 0: free, unless it died                               |
+//! | DIED            | the kernel's: that thread has died                                                 |
+//! | NOTIFIED        | it was chosen, and is on its way out                                               |
+//!
+//! | others          |                                                                                    |
+//! |-----------------|------------------------------------------------------------------------------------|
+//! | `ticket`        | of a place: when its thread came; the lowest is chosen first                       |
+//! | `next`          | the next ticket                                                                    |
+//! | `used`          | places from here on have never been used                                           |
+//!
+//! Each waiter sleeps on the word of its own place, with its id in it, enlisted with the kernel as a lock's holder is.
+//! So whoever notifies chooses exactly as many as he says, in the order in which they came, and none who is dead.
+//! Nobody waits for an answer from a sleeper.
+//!
+//! # Orderings
+//! Relaxed throughout: places are taken, chosen and left with the lock held, which orders all of it. A look without
+//! the lock is only a reason to take it.
+//! # When a process dies
+//! Waiting: its place is passed over, and taken by the next who needs one. Chosen, before it came back: another waiter
+//! is chosen instead, by the next who notifies, or by a waiter at its timed look, half a second later at most. In
+//! `notify`, between the choice and the wake: the chosen ones find out at their timed look. In `wait` or `notify` with
+//! the lock held: the next holder gets OwnerDied, and the places are whole. Where the kernel keeps no list, the timed
+//! look asks whether those who were chosen live.
+//! # Tried by
+//! tests/loom.rs condition_*
+
+use super::lock::{Acquired, RawLock};
+use super::rlock::RawRLock;
+use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+
+const FREE: u32 = 0;
+/// As in `lock.rs`.
+const WHO: u32 = (1 << 30) - 1;
+const DIED: u32 = 1 << 30;
+/// The kernel's `FUTEX_WAITERS`: of the flags, what it leaves in the word of one who died.
+const NOTIFIED: u32 = 1 << 31;
+
+/// A lock that its holder can lend to others while he waits.
+pub trait Lend {
+    /// Whether the calling thread holds it.
+    fn is_mine(&self) -> bool;
+    /// Gives it to others, however often the calling thread, which holds it, has taken it; gives how often that was.
+    fn lend(&self) -> u32;
+    /// Takes it again, as often as [`lend`](Lend::lend) said.
+    fn take_back(&self, depth: u32) -> Acquired;
+}
+
+impl<O: Owned> Lend for RawLock<O> {
+    fn is_mine(&self) -> bool {
+        self.held_by_me()
+    }
+
+    fn lend(&self) -> u32 {
+        u32::from(self.release())
+    }
+
+    fn take_back(&self, _depth: u32) -> Acquired {
+        loop {
+            if let Some(taken) = self.acquire(None) {
+                return taken;
+            }
+        }
+    }
+}
+
+impl<O: Owned> Lend for RawRLock<O> {
+    fn is_mine(&self) -> bool {
+        self.depth() > 0
+    }
+
+    fn lend(&self) -> u32 {
+        self.release_all()
+    }
+
+    fn take_back(&self, depth: u32) -> Acquired {
+        self.acquire_as_before(depth)
+    }
+}
+
+/// How a wait ended. The lock is held again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// Whether it was notified; `false`: the deadline passed first.
+    pub notified: bool,
+    /// How the lock was found.
+    pub lock: Acquired,
+}
+
+/// Why there was no wait. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CannotWait {
+    /// The calling thread does not hold the lock.
+    NotOwner,
+    /// All places are taken.
+    Full,
+}
+
+/// How it works is said at the top of its file. All zeros is a condition that nobody waits for. `PLACES` threads can
+/// wait at a time.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawCondition<O: Owned, const PLACES: usize> {
+    next: O::Word,
+    used: O::Word,
+    places: [Place<O>; PLACES],
+}
+
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Place<O: Owned> {
+    who: O,
+    ticket: O::Word,
+}
+
+impl<O: Owned + Default, const PLACES: usize> Default for RawCondition<O, PLACES>
+where
+    O::Word: Default,
+{
+    fn default() -> Self {
+        let places = std::array::from_fn(|_| Place { who: O::default(), ticket: O::Word::default() });
+        RawCondition { next: O::Word::default(), used: O::Word::default(), places }
+    }
+}
+
+impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
+    /// Lends the lock, which the calling thread holds, until it is notified or the deadline passes; then takes it
+    /// back, however long that takes.
+    pub fn wait(&self, lock: &impl Lend, until: Option<Deadline>) -> Result<Waited, CannotWait> {
+        if !lock.is_mine() {
+            return Err(CannotWait::NotOwner);
+        }
+        let place = self.take_place().ok_or(CannotWait::Full)?;
+        loop {
+            let depth = lock.lend();
+            let mut late = false;
+            while place.is_waiting() && !late {
+                late = self.sleep(place, until);
+                if place.is_waiting() && self.a_chosen_one_died() {
+                    break;
+                }
+            }
+            let taken = lock.take_back(depth);
+            let notified = !place.is_waiting() || self.inherit();
+            if notified || late {
+                self.leave(place);
+                return Ok(Waited { notified, lock: taken });
+            }
+        }
+    }
+
+    /// Wakes the `count` who have waited longest, or all if there are fewer. For a holder of the lock.
+    pub fn notify(&self, count: u32) {
+        let mut left = count;
+        for place in self.places() {
+            if place.is_marked_died() && place.inherit() {
+                left = left.saturating_add(1);
+            }
+        }
+        while left > 0
+            && let Some(place) = self.longest_waiting()
+        {
+            if place.choose() {
+                left -= 1;
+            }
+        }
+    }
+
+    fn places(&self) -> &[Place<O>] {
+        &self.places[..(read(&self.used) as usize).min(PLACES)]
+    }
+
+    /// A place for the calling thread, with its id in it; nothing if all are taken by threads that live.
+    fn take_place(&self) -> Option<&Place<O>> {
+        let free = |place: &&Place<O>| {
+            let word = read(place.who.word());
+            matches!(word, FREE | DIED)
+        };
+        let orphaned = |place: &&Place<O>| {
+            let word = read(place.who.word());
+            word & NOTIFIED == 0 && O::is_dead(word & WHO)
+        };
+        let used = self.places().len();
+        let place = self.places().iter().find(free).or_else(|| {
+            let new = self.places.get(used)?;
+            write(&self.used, used as u32 + 1);
+            Some(new)
+        });
+        let place = place.or_else(|| self.places().iter().find(orphaned))?;
+        let ticket = read(&self.next);
+        write(&self.next, ticket.wrapping_add(1));
+        write(&place.ticket, ticket);
+        place.who.announce();
+        write(place.who.word(), O::me());
+        place.who.enlist();
+        place.who.retract();
+        Some(place)
+    }
+
+    /// Frees the calling thread's place.
+    fn leave(&self, place: &Place<O>) {
+        place.who.announce();
+        place.who.delist();
+        write(place.who.word(), FREE);
+        place.who.retract();
+    }
+
+    /// Until something may have happened. `true`: the deadline has passed.
+    fn sleep(&self, place: &Place<O>, until: Option<Deadline>) -> bool {
+        let mut round = 0;
+        while O::Word::spin(round) {
+            if !place.is_waiting() {
+                return false;
+            }
+            round += 1;
+        }
+        place.who.word().wait(O::me(), until) == Wake::TimedOut
+    }
+
+    /// Whether somebody died of being chosen, so that another is to come out instead: asked at each look.
+    fn a_chosen_one_died(&self) -> bool {
+        self.places().iter().any(Place::is_orphaned)
+    }
+
+    /// Takes over the choice of one who died of it. For a holder of the lock.
+    fn inherit(&self) -> bool {
+        self.places().iter().any(|place| place.is_orphaned() && place.inherit())
+    }
+
+    fn longest_waiting(&self) -> Option<&Place<O>> {
+        let next = read(&self.next);
+        let waiting = self.places().iter().filter(|place| {
+            let word = read(place.who.word());
+            word & WHO != 0 && word & NOTIFIED == 0
+        });
+        // Tickets are compared by how long ago they were drawn: they wrap.
+        waiting.max_by_key(|place| next.wrapping_sub(read(&place.ticket)))
+    }
+}
+
+impl<O: Owned> Place<O> {
+    /// Whether the calling thread, whose place it is, has not been chosen yet.
+    fn is_waiting(&self) -> bool {
+        read(self.who.word()) & NOTIFIED == 0
+    }
+
+    /// Whether the kernel says that who was chosen here has died before he came back.
+    fn is_marked_died(&self) -> bool {
+        read(self.who.word()) & (NOTIFIED | DIED) == NOTIFIED | DIED
+    }
+
+    /// As [`is_marked_died`](Place::is_marked_died), and asks where the kernel keeps no list, which takes its time.
+    fn is_orphaned(&self) -> bool {
+        let word = read(self.who.word());
+        word & NOTIFIED != 0 && (word & DIED != 0 || O::is_dead(word & WHO))
+    }
+
+    /// Frees the place of one who was chosen and died; `false`: the kernel has just come to it, and it is to be looked
+    /// at once more.
+    fn inherit(&self) -> bool {
+        let seen = read(self.who.word());
+        // ORDERING: Relaxed, as everything here.
+        self.who.word().compare_exchange(seen, FREE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Chooses who waits here and wakes him; `false`: he has just died.
+    fn choose(&self) -> bool {
+        let seen = read(self.who.word());
+        // ORDERING: Relaxed, as everything here.
+        let chosen = seen & WHO != 0
+            && self
+                .who
+                .word()
+                .compare_exchange(seen, seen | NOTIFIED, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if chosen {
+            self.who.word().wake(1);
+        }
+        chosen
+    }
+}
+
+fn read<W: Word>(word: &W) -> u32 {
+    // ORDERING: Relaxed: the lock orders it, or it is a reason to take the lock.
+    word.load(Ordering::Relaxed)
+}
+
+fn write<W: Word>(word: &W, value: u32) {
+    // ORDERING: Relaxed: the lock orders it.
+    word.store(value, Ordering::Relaxed);
+}
