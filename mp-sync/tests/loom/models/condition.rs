@@ -5,7 +5,7 @@ use loom::sync::atomic::AtomicU32;
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use mp_core::word::{Deadline, Ordering, Owned};
 use mp_model::{Fuse, Life, Looks, ModelOwned, set_looks, spawn};
-use mp_sync::raw::{Acquired, CannotWait, Lend, RawCondition, RawLock, RawRLock};
+use mp_sync::raw::{Acquired, CannotWait, Lend, RawCondition, RawRLock};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -163,7 +163,7 @@ where
     room.closed.store(1, Ordering::Relaxed);
     room.condition.notify(u32::MAX);
     assert!(room.lock.give());
-    others.map(Life::join);
+    others.into_iter().for_each(|other| assert!(other.join().is_some()));
     assert_eq!(room.out.load(Ordering::Relaxed), room.came.load(Ordering::Relaxed));
 }
 
