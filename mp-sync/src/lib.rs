@@ -21,6 +21,7 @@ mod barrier;
 mod cell;
 mod error;
 mod event;
+mod guard;
 mod held;
 mod lock;
 mod membership;
@@ -34,6 +35,7 @@ pub use error::{
     AcquireError, BrokenBarrier, NewBarrierError, NewSemaphoreError, NotOwner, OverReleased, OwnerDied,
 };
 pub use event::Event;
+pub use guard::DataGuard;
 pub use held::Held;
 pub use lock::{Lock, LockGuard};
 pub use rlock::{RLock, RLockGuard};

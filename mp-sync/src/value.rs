@@ -1,14 +1,14 @@
 //! Value and RawValue: one plain value in shared memory, with its lock and without.
 
-use crate::cell::{Guarded, Plain};
-use crate::error::OwnerDied;
-use crate::raw::Acquired;
+use crate::cell::{Guarded, LockCell, Plain};
+use crate::error::{AcquireError, OwnerDied};
+use crate::guard::{DataGuard, Guarding};
 use mp_core::MemError;
 use mp_core::mem::{Place, Shareable};
+use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 /// A value in shared memory with a lock of its own.
 ///
@@ -48,7 +48,7 @@ impl<T: Shareable> Value<T> {
     ///
     /// Python: `Value.value`.
     pub fn get(&self) -> T {
-        *self.whatever_happened()
+        *DataGuard::whatever_happened(self)
     }
 
     /// Puts another value in its place. Waits as [`get`](Value::get) does.
@@ -57,7 +57,7 @@ impl<T: Shareable> Value<T> {
     ///
     /// Python: `Value.value = ...`.
     pub fn set(&self, value: T) {
-        let mut guard = self.whatever_happened();
+        let mut guard = DataGuard::whatever_happened(self);
         *guard = value;
         guard.clear_owner_died();
     }
@@ -67,7 +67,7 @@ impl<T: Shareable> Value<T> {
     ///
     /// Python: `with v.get_lock(): v.value ...`.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        change(&mut self.whatever_happened())
+        change(&mut DataGuard::whatever_happened(self))
     }
 
     /// Takes the lock, for several reads and changes as one.
@@ -77,15 +77,31 @@ impl<T: Shareable> Value<T> {
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
-        loop {
-            let Some(taken) = self.place.lock.acquire(None) else { continue };
-            let guard = ValueGuard { value: self, own_thread_only: PhantomData };
-            return if taken == Acquired::Clean { Ok(guard) } else { Err(OwnerDied::new(guard)) };
-        }
+        DataGuard::wait(self)
     }
 
-    fn whatever_happened(&self) -> ValueGuard<'_, T> {
-        self.lock().unwrap_or_else(OwnerDied::into_guard)
+    /// Takes the lock if it is free now.
+    ///
+    /// ```
+    /// let value = mp_sync::Value::new(1_u32)?;
+    /// let guard = value.lock().unwrap();
+    /// assert!(matches!(value.try_lock(), Err(mp_sync::AcquireError::Busy)));
+    /// drop(guard);
+    /// assert_eq!(*value.try_lock().unwrap(), 1);
+    /// # Ok::<(), mp_core::MemError>(())
+    /// ```
+    ///
+    /// Python: `Value.get_lock().acquire(block=False)`.
+    pub fn try_lock(&self) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
+        DataGuard::attempt(self)
+    }
+
+    /// Takes the lock; waits for it at most `timeout`. Python: `Value.get_lock().acquire(timeout=...)`.
+    pub fn lock_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
+        DataGuard::wait_until(self, Deadline::after(timeout))
     }
 }
 
@@ -101,53 +117,22 @@ impl<T: Shareable> fmt::Debug for Value<T> {
     }
 }
 
-/// The value, locked; given back when dropped.
-///
-/// It belongs to its thread:
-///
-/// ```compile_fail,E0277
-/// let value = mp_sync::Value::new(1_u32).unwrap();
-/// let guard = value.lock().unwrap();
-/// std::thread::scope(|scope| scope.spawn(|| drop(guard)));
-/// ```
-///
-/// # Panics
-/// The value cannot be reached through the copy of a guard that a forked child has: the lock is its parent's.
-#[must_use = "dropped at once, the lock is given back at once"]
-pub struct ValueGuard<'a, T: Shareable> {
-    value: &'a Value<T>,
-    own_thread_only: PhantomData<*const ()>,
-}
+/// A [`Value`], locked.
+pub type ValueGuard<'a, T> = DataGuard<'a, Value<T>>;
 
-impl<T: Shareable> ValueGuard<'_, T> {
-    /// Says that the value is whole again: locks no longer report the holder who died.
-    pub fn clear_owner_died(&self) {
-        self.value.place.lock.clear_died();
+impl<T: Shareable> Guarding for Value<T> {
+    type Data = T;
+
+    fn lock_cell(&self) -> &LockCell {
+        &self.place.lock
     }
-}
 
-impl<T: Shareable> Deref for ValueGuard<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        self.value.place.data()
+    fn data(&self) -> &T {
+        self.place.data()
     }
-}
 
-impl<T: Shareable> DerefMut for ValueGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.value.place.data_mut()
-    }
-}
-
-impl<T: Shareable> fmt::Debug for ValueGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ValueGuard<{}>", std::any::type_name::<T>())
-    }
-}
-
-impl<T: Shareable> Drop for ValueGuard<'_, T> {
-    fn drop(&mut self) {
-        self.value.place.lock.release();
+    fn data_mut(&self) -> &mut T {
+        self.place.data_mut()
     }
 }
 
