@@ -1,9 +1,9 @@
 //! What lies in shared memory: the raw algorithms, and data reached only through a held lock.
 //!
 //! # Safety
-//! The one invariant: the data in a [`Guarded`] is touched only by the thread that holds its lock, and the data in
-//! a [`Plain`] is copied, never borrowed. (A child forked while a guard is held has a copy of the guard: it does
-//! not hold the lock, and the guard says so.)
+//! The one invariant: the data in a [`Guarded`] or behind an [`ArrayHead`] ([`Element`]s) is touched only by the
+//! thread that holds its lock, and the data in a [`Plain`] is copied, never borrowed. (A child forked while a guard
+//! is held has a copy of the guard: it does not hold the lock, and the guard says so.)
 #![allow(unsafe_code)]
 
 use crate::raw::{RawBarrier, RawEvent, RawLock, RawRLock, RawSemaphore};
@@ -12,6 +12,7 @@ use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
 use std::any::TypeId;
 use std::cell::UnsafeCell;
+use std::ptr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// A lock in shared memory.
@@ -89,6 +90,52 @@ impl<T: Shareable> Guarded<T> {
     }
 }
 
+/// What lies in front of an array's elements. (Where the elements are [`Plain`], nobody takes the lock.)
+#[repr(C)]
+pub(crate) struct ArrayHead {
+    pub(crate) lock: LockCell,
+    /// How many elements; written when the array is made, and checked by whoever receives it.
+    pub(crate) len: AtomicU64,
+}
+
+// SAFETY: words and an atomic integer alone; all zeros is a free lock and no elements.
+unsafe impl Structure for ArrayHead {}
+
+/// One element behind an [`ArrayHead`].
+#[repr(transparent)]
+pub(crate) struct Element<T>(UnsafeCell<T>);
+
+// SAFETY: reached by the holder of the head's lock only (the invariant above).
+unsafe impl<T: Shareable> Sync for Element<T> {}
+// SAFETY: data of which every bit pattern is a value, reached through a cell.
+unsafe impl<T: Shareable> Structure for Element<T> {}
+
+impl ArrayHead {
+    /// The elements behind this head, for a holder.
+    ///
+    /// # Panics
+    /// If the calling thread does not hold the lock.
+    pub(crate) fn data<'a, T: Shareable>(&self, elements: &'a [Element<T>]) -> &'a [T] {
+        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference lives);
+        // an `Element<T>` is laid out as a `T`.
+        unsafe { &*(ptr::from_ref(elements) as *const [T]) }
+    }
+
+    /// The elements behind this head, for a holder who has his guard for himself.
+    ///
+    /// # Panics
+    /// As [`data`](ArrayHead::data).
+    #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
+    pub(crate) fn data_mut<'a, T: Shareable>(&self, elements: &'a [Element<T>]) -> &'a mut [T] {
+        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        let first = UnsafeCell::raw_get(elements.as_ptr().cast::<UnsafeCell<T>>());
+        // SAFETY: held, and the guard is borrowed mutably, so there is no other reference; the pointer is that of the
+        // whole slice, whose elements are cells.
+        unsafe { std::slice::from_raw_parts_mut(first, elements.len()) }
+    }
+}
+
 /// Data without a lock.
 #[repr(transparent)]
 pub(crate) struct Plain<T>(UnsafeCell<T>);
@@ -99,6 +146,11 @@ unsafe impl<T: Shareable> Sync for Plain<T> {}
 unsafe impl<T: Shareable> Structure for Plain<T> {}
 
 impl<T: Shareable> Plain<T> {
+    #[cfg(test)]
+    pub(crate) fn holding(value: T) -> Plain<T> {
+        Plain(UnsafeCell::new(value))
+    }
+
     /// A copy. A number is never half of one write and half of another; anything else may be.
     #[inline]
     pub(crate) fn get(&self) -> T {

@@ -73,6 +73,20 @@ impl<G> std::error::Error for AcquireError<G> {}
 #[error("the calling thread does not hold the lock")]
 pub struct NotOwner;
 
+/// The elements asked for do not all lie in the array. None of them was touched.
+///
+/// Python: `IndexError`; for a slice of another length than its place, `ValueError`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("elements {start}..{end} do not lie within an array of {len}")]
+pub struct OutOfRange {
+    /// The index of the first that was asked for.
+    pub start: usize,
+    /// One more than the index of the last.
+    pub end: usize,
+    /// How many elements the array has.
+    pub len: usize,
+}
+
 /// There would be more permits than the semaphore may have; none was given.
 ///
 /// Python: `ValueError: semaphore or lock released too many times`.

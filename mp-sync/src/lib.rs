@@ -9,7 +9,8 @@
 //! | [`Event`]              | a count of sets, a flag         | anybody sets it  | nothing happens                          |
 //! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
 //! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
-//! | [`RawValue`]           | the value                       | -                | nothing happens                          |
+//! | [`Array`]              | a lock, and the elements        | its owner        | as for `Lock`                            |
+//! | [`RawValue`], [`RawArray`] | the value, the elements     | -                | nothing happens                          |
 //!
 //! All of them are handles: clones share the object, and so do copies that travel to other processes as arguments,
 //! results or messages. The object lives as long as any handle, in any process.
@@ -17,8 +18,10 @@
 //! The algorithms are in [`raw`], one a file, generic over the words they work on, so that a model checker runs
 //! the very same source.
 
+mod array;
 mod barrier;
 mod cell;
+mod elements;
 mod error;
 mod event;
 mod guard;
@@ -27,12 +30,15 @@ mod lock;
 mod membership;
 pub mod raw;
 mod rlock;
+mod row;
 mod semaphore;
 mod value;
 
+pub use array::{Array, ArrayGuard, RawArray};
 pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
 pub use error::{
-    AcquireError, BrokenBarrier, NewBarrierError, NewSemaphoreError, NotOwner, OverReleased, OwnerDied,
+    AcquireError, BrokenBarrier, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
+    OwnerDied,
 };
 pub use event::Event;
 pub use guard::DataGuard;

@@ -3,7 +3,7 @@
 //! ```text
 //!  memfd (sealed, anonymous) ──mmap──►  Mapping:  [ header | payload …………………… ]
 //!        │                                             │          │
-//!        └── its descriptor travels (transfer)      checked    Place<T>, Bytes
+//!        └── its descriptor travels (transfer)      checked    Place<T>, Row<T>, Bytes
 //! ```
 //!
 //! Every shared object is a memfd of its own. The kernel's count of descriptors and mappings is the reference
@@ -20,4 +20,4 @@ mod place;
 
 pub use bytes::Bytes;
 pub use mapping::{Kind, Mapping};
-pub use place::{Place, Shareable, Structure};
+pub use place::{Place, Row, Shareable, Structure};

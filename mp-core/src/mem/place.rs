@@ -1,8 +1,9 @@
-//! Place: a typed spot in a mapping; the two traits that say what may live there.
+//! Place: a typed spot in a mapping, Row: many side by side; the two traits that say what may live there.
 //!
 //! # Safety
-//! The one invariant: a `Place<T>` points at a `T` inside the mapping that it keeps alive, aligned for `T`, and
-//! `T` is made of parts that any process may change at any time through a shared reference.
+//! The one invariant: a `Place<T>` points at a `T`, and a `Row<T>` at so many of them, inside the mapping that it
+//! keeps alive, aligned for `T`, and `T` is made of parts that any process may change at any time through a shared
+//! reference.
 #![allow(unsafe_code)]
 
 use super::mapping::{Kind, Mapping};
@@ -128,5 +129,92 @@ impl<T> Clone for Place<T> {
 impl<T> std::fmt::Debug for Place<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Place<{}>({:p})", std::any::type_name::<T>(), self.at)
+    }
+}
+
+/// So many `T`s side by side in shared memory, reached like a slice. Clones share them.
+///
+/// ```
+/// use mp_core::mem::{Kind, Mapping, Row};
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+///
+/// let mapping = Mapping::create("counts", Kind::of::<[AtomicU32]>(), 40)?;
+/// let counts = Row::<AtomicU32>::at(mapping, 0, 10)?;
+/// counts[9].store(7, Relaxed);
+/// assert_eq!(counts.iter().map(|count| count.load(Relaxed)).sum::<u32>(), 7);
+/// # Ok::<(), mp_core::MemError>(())
+/// ```
+pub struct Row<T> {
+    mapping: Arc<Mapping>,
+    at: NonNull<T>,
+    len: usize,
+    shares: PhantomData<T>,
+}
+
+// SAFETY: a shared reference to `Sync` values, and the means to keep them mapped.
+unsafe impl<T: Structure> Send for Row<T> {}
+// SAFETY: as above.
+unsafe impl<T: Structure> Sync for Row<T> {}
+
+impl<T: Structure> Row<T> {
+    /// The `len` `T`s at `offset` of a mapping's payload.
+    ///
+    /// # Errors
+    /// The payload has not that many bytes: a length that came from elsewhere is checked here.
+    pub fn at(mapping: Arc<Mapping>, offset: usize, len: usize) -> Result<Row<T>, MemError> {
+        let address = len.checked_mul(size_of::<T>()).and_then(|bytes| mapping.address(offset, bytes));
+        let at = address.ok_or(MemError::NotOurs("it is too short"))?.cast::<T>();
+        if !at.is_aligned() {
+            return Err(MemError::NotOurs("a part of it is not aligned"));
+        }
+        Ok(Row { mapping, at, len, shares: PhantomData })
+    }
+
+    /// The mapping they lie in.
+    pub fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+}
+
+impl<T: Structure> Deref for Row<T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: within the live mapping and aligned (checked in `at`); every bit pattern is a value and all
+        // parts bear being changed by others (`Structure`). A mapping is smaller than `isize::MAX`.
+        unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }
+    }
+}
+
+impl<T> Clone for Row<T> {
+    fn clone(&self) -> Self {
+        Row { mapping: Arc::clone(&self.mapping), at: self.at, len: self.len, shares: PhantomData }
+    }
+}
+
+impl<T> std::fmt::Debug for Row<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Row<{}>({:p}, {})", std::any::type_name::<T>(), self.at, self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    #[test]
+    fn a_row_lies_within_its_mapping() {
+        let mapping = Mapping::create("row", Kind::of::<u32>(), 100).unwrap();
+        let bytes = mapping.payload_bytes();
+        let row = Row::<AtomicU64>::at(mapping.clone(), 8, bytes / 8 - 1).unwrap();
+        row.last().unwrap().store(u64::MAX, Ordering::Relaxed);
+        assert!(row[..row.len() - 1].iter().all(|word| word.load(Ordering::Relaxed) == 0));
+        for len in [bytes / 8, bytes, usize::MAX / 8, usize::MAX / 4, usize::MAX] {
+            assert!(Row::<AtomicU64>::at(mapping.clone(), 8, len).is_err(), "{len}");
+        }
+        assert!(Row::<AtomicU32>::at(mapping.clone(), 2, 1).is_err());
+        assert!(Row::<AtomicU32>::at(mapping.clone(), bytes, 0).unwrap().is_empty());
+        assert!(Row::<AtomicU32>::at(mapping, bytes + 4, 0).is_err());
     }
 }
