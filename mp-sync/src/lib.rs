@@ -11,6 +11,7 @@
 //! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
 //! | [`Array`]              | a lock, and the elements        | its owner        | as for `Lock`                            |
 //! | [`RawValue`], [`RawArray`] | the value, the elements     | -                | nothing happens                          |
+//! | [`Atomic`], [`AtomicBool`] | the number                  | -                | nothing happens                          |
 //!
 //! All of them are handles: clones share the object, and so do copies that travel to other processes as arguments,
 //! results or messages. The object lives as long as any handle, in any process.
@@ -19,6 +20,7 @@
 //! the very same source.
 
 mod array;
+mod atomic;
 mod barrier;
 mod cell;
 mod elements;
@@ -35,6 +37,10 @@ mod semaphore;
 mod value;
 
 pub use array::{Array, ArrayGuard, RawArray};
+pub use atomic::{
+    Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicU8, AtomicU16,
+    AtomicU32, AtomicU64, AtomicUsize,
+};
 pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
 pub use error::{
     AcquireError, BrokenBarrier, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
