@@ -42,6 +42,9 @@
 //! | `Event`                                   | [`Event`]                                           | `mp-sync/src/event.rs`            |
 //! | `Barrier`                                 | [`Barrier`]                                         | `mp-sync/src/barrier.rs`          |
 //! | `Value`, `RawValue`                       | [`Value`], [`RawValue`]                             | `mp-sync/src/value.rs`            |
+//! | `Array`, `RawArray`                       | [`Array`], [`RawArray`]                             | `mp-sync/src/array.rs`            |
+//! | a counter without a lock                  | [`AtomicU64`] and others, [`AtomicBool`]            | `mp-sync/src/atomic.rs`           |
+//! | a `ctypes.Structure` in a `Value`         | [`derive@Shareable`]                                | `mp-core/derive/src/lib.rs`       |
 //! | `Pipe()`, `Pipe(False)`                   | [`pipe()`], [`pipe_simplex`]                        | `mp-pipe/src/pipe.rs`             |
 //! | `Connection`                              | [`Connection`]                                      | `mp-pipe/src/connection.rs`       |
 //! | `connection.wait`                         | [`wait()`]                                          | `mp-pipe/src/wait.rs`             |
@@ -59,6 +62,7 @@ mod error;
 
 pub use context::{Context, get_context};
 pub use error::{Error, Result};
+pub use mp_core::mem::ShareableTrait as Shareable;
 pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
 pub use mp_core::{
     ActiveChild, AuthKey, Child, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
@@ -66,6 +70,8 @@ pub use mp_core::{
     current_process, get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process,
     scope, set_authkey, set_forkserver_preload, set_start_method, set_start_method_again, usable_cpu_count,
 };
+/// `#[derive(Shareable)]`, beside the trait that it implements.
+pub use mp_derive::ShareableThroughMp as Shareable;
 pub use mp_manager::{
     DictProxy, ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, StartManagerError,
 };
@@ -78,9 +84,11 @@ pub use mp_pool::{
 pub use mp_queue::{GetError, NewQueueError, Producer, PutError, PutRefusal, Queue, QueueBuilder};
 pub use mp_shm::SharedMemory;
 pub use mp_sync::{
-    AcquireError, Barrier, BarrierBuilder, BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Event, Held,
-    Lock, LockGuard, NewBarrierError, NewSemaphoreError, NotOwner, OverReleased, OwnerDied, Permit, RLock,
-    RLockGuard, RawValue, Semaphore, Value, ValueGuard,
+    AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
+    AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
+    BarrierWaitResult, BoundedSemaphore, BrokenBarrier, DataGuard, Event, Held, Lock, LockGuard,
+    NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased, OwnerDied, Permit, RLock,
+    RLockGuard, RawArray, RawValue, Semaphore, Value, ValueGuard,
 };
 
 /// The ground floor, for what has no short name here.

@@ -1,14 +1,15 @@
-//! Mirrors CPython's `_TestValue`: P31 for the types that are here.
+//! Mirrors CPython's `_TestValue`, and `_TestSharedCTypes` for structures: P31.
 //!
-//! Left out, and added by the issue "Synchronisation": `Array`, and structures of one's own.
+//! Left out: `test_getobj_getlock` (a value has its own lock, and no other), `copy` (`get`).
 
 use mp_core::mem::Shareable;
 use mp_core::{JoinError, Process};
-use mp_sync::{Event, RawValue, Value};
+use mp_sync::{AcquireError, Array, Event, RawArray, RawValue, Value};
+use std::time::{Duration, Instant};
 
 mp_testing::cases! {
-    plain: [many_threads_count_exactly, a_guard_copied_by_fork_opens_nothing],
-    every_method: [what_a_child_writes_is_seen, a_holder_that_was_killed_is_told, another_type_is_refused,
+    plain: [many_threads_count_exactly, what_is_held_is_busy, a_guard_copied_by_fork_opens_nothing],
+    every_method: [what_a_child_writes_is_seen, a_structure_of_ones_own_is_shared, a_holder_that_was_killed_is_told, another_type_is_refused,
         a_whole_new_value_ends_the_warning, a_raw_number_is_never_half_of_two]
 }
 
@@ -35,6 +36,52 @@ fn what_a_child_writes_is_seen() {
     seen(2_i64.pow(33), -(2_i64.pow(34)));
     seen(b'x', b'y');
     seen([1.5_f32, 2.5], [-1.0, 0.0]);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Shareable)]
+#[repr(C)]
+struct Mixed {
+    y: f64,
+    x: i32,
+    z: [i16; 2],
+}
+
+fn double(locked: Value<Mixed>, raw: RawValue<Mixed>, array: Array<Mixed>, all: RawArray<Mixed>) -> f64 {
+    let twice = |item: &mut Mixed| *item = Mixed { x: item.x * 2, y: item.y * 2.0, z: item.z.map(|z| z * 2) };
+    locked.update(twice);
+    let mut item = raw.get();
+    twice(&mut item);
+    raw.set(item);
+    array.update(|items| items.iter_mut().for_each(twice));
+    all.write(0, &array.to_vec()).unwrap();
+    all.fold(0.0, |sum, item| sum + item.y)
+}
+
+/// P31: `_TestSharedCTypes.test_sharedctypes`.
+fn a_structure_of_ones_own_is_shared() {
+    let item = Mixed { y: 2.5, x: 3, z: [4, -5] };
+    let doubled = Mixed { y: 5.0, x: 6, z: [8, -10] };
+    let (locked, raw) = (Value::new(item).unwrap(), RawValue::new(item).unwrap());
+    let (array, all) = (Array::from_slice(&[item; 10]).unwrap(), RawArray::zeroed(10).unwrap());
+    let arguments = (locked.clone(), raw.clone(), array.clone(), all.clone());
+    assert_eq!(Process::new(double, arguments).start().unwrap().join().unwrap(), 50.0);
+    assert_eq!((locked.get(), raw.get()), (doubled, doubled));
+    assert_eq!((array.to_vec(), all.to_vec()), (vec![doubled; 10], vec![doubled; 10]));
+}
+
+fn what_is_held_is_busy() {
+    let value = Value::new(1).unwrap();
+    let guard = value.try_lock().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(matches!(value.try_lock(), Err(AcquireError::Busy)));
+            let (began, wait) = (Instant::now(), Duration::from_millis(50));
+            assert!(matches!(value.lock_timeout(wait), Err(AcquireError::Busy)));
+            assert!(began.elapsed() >= wait);
+        });
+    });
+    drop(guard);
+    assert_eq!(*value.lock_timeout(Duration::ZERO).unwrap(), 1);
 }
 
 fn many_threads_count_exactly() {

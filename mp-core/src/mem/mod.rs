@@ -20,4 +20,9 @@ mod place;
 
 pub use bytes::Bytes;
 pub use mapping::{Kind, Mapping};
+/// The derive, beside the trait that it implements.
+pub use mp_derive::Shareable;
+/// The trait alone, for `mp`, which has a derive of its own beside it.
+#[doc(hidden)]
+pub use place::Shareable as ShareableTrait;
 pub use place::{Place, Row, Shareable, Structure};

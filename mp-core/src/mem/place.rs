@@ -17,7 +17,18 @@ use std::sync::Arc;
 use std::sync::atomic;
 
 /// Plain data that may lie in memory which other processes map: integers, floats, arrays and `repr(C)` structs
-/// of them.
+/// of them. For a struct of one's own there is `#[derive(Shareable)]`:
+///
+/// ```
+/// use mp_core::mem::Shareable;
+///
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// struct Point {
+///     x: f64,
+///     y: f64,
+/// }
+/// ```
 ///
 /// ```compile_fail,E0277
 /// fn in_shared_memory<T: mp_core::mem::Shareable>() {}
@@ -35,6 +46,12 @@ use std::sync::atomic;
 /// # Safety
 /// Every bit pattern is a value of the type, all zeros included; it holds no pointer, reference or descriptor
 /// number that means something in one process only; it has no padding whose content matters.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot lie in memory that other processes map",
+    label = "not `Shareable`",
+    note = "numbers, arrays of `Shareable` things and `#[repr(C)]` structs with `#[derive(Shareable)]` can; what points \
+            into this process's own memory cannot, and neither can what has bit patterns that are no value, as `bool`"
+)]
 pub unsafe trait Shareable: Copy + Send + 'static {}
 
 /// A structure of words: what algorithms keep in shared memory.

@@ -1,0 +1,141 @@
+//! `#[derive(Shareable)]`, the derive beside `mp_core::mem::Shareable`.
+//!
+//! | file        | what                                                       |
+//! |-------------|------------------------------------------------------------|
+//! | `lib.rs`    | the two derives, which differ in the path that they write  |
+//! | `expand.rs` | a structure -> its checks and the `unsafe impl`, pure      |
+//!
+//! There are two, since a derive cannot find out by which name a user knows the trait: who depends on `mp` alone has
+//! no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the one that writes
+//! `::mp::core::mem`, each under the trait's own name.
+
+mod expand;
+
+use expand::Root;
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Lets a structure of one's own lie in memory that processes share: in a `Value`, an `Array`.
+///
+/// ```
+/// use mp_core::mem::Shareable;
+///
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// struct Reading {
+///     at: u64,
+///     degrees: f32,
+///     sensor: u32,
+/// }
+///
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(transparent)]
+/// struct Celsius(f64);
+///
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// struct Complex<T: Shareable> {
+///     re: T,
+///     im: T,
+/// }
+///
+/// fn in_shared_memory<T: Shareable>() {}
+/// in_shared_memory::<Reading>();
+/// in_shared_memory::<Celsius>();
+/// in_shared_memory::<[Complex<f32>; 8]>();
+/// ```
+///
+/// # What does not compile
+///
+/// Each field is `Shareable` itself, and the structure is `Copy`:
+///
+/// ```compile_fail,E0277
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// struct Reading { values: &'static [f64] } // others have something else at this address
+/// ```
+/// ```compile_fail,E0277
+/// # use mp_core::mem::Shareable;
+/// #[derive(Shareable)]
+/// #[repr(C)]
+/// struct Reading { values: Vec<f64> } // as well, and it is not `Copy`
+/// ```
+/// ```compile_fail,E0277
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// struct Reading { valid: bool } // others could write a 2 there
+/// ```
+/// ```compile_fail,E0277
+/// # use mp_core::mem::Shareable;
+/// #[derive(Shareable)]
+/// #[repr(C)]
+/// struct Reading { value: f64 } // not `Copy`
+/// ```
+///
+/// The order of the fields is the written one, and there is nothing between them:
+///
+/// ```compile_fail
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)] // no `repr`
+/// struct Reading { value: f64 }
+/// ```
+/// ```compile_fail,E0080
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// struct Reading { sensor: u8, value: f64 } // seven bytes of padding
+/// ```
+/// ```compile_fail
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// struct Pair<A: Shareable, B: Shareable> { a: A, b: B } // padding or not: it depends
+/// ```
+///
+/// Every pattern of bits is a value of it, since others may write any:
+///
+/// ```compile_fail
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(u8)]
+/// enum State { Idle, Busy }
+/// ```
+/// ```compile_fail
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(C)]
+/// union Either { number: u32, bytes: [u8; 4] }
+/// ```
+///
+/// A parameter that is a type has its bound:
+///
+/// ```compile_fail,E0277
+/// # use mp_core::mem::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(transparent)]
+/// struct Wrapped<T>(T); // T: Shareable is missing
+/// ```
+///
+/// # Under another name
+/// Who has renamed the crate in his `Cargo.toml` says so: `#[shareable(crate = "its_name")]`.
+#[proc_macro_derive(Shareable, attributes(shareable))]
+pub fn shareable(input: TokenStream) -> TokenStream {
+    derive(parse_macro_input!(input as DeriveInput), Root::Core)
+}
+
+/// As [`derive@Shareable`], for users of `mp`, which re-exports it as `mp::Shareable`.
+#[proc_macro_derive(ShareableThroughMp, attributes(shareable))]
+pub fn shareable_through_mp(input: TokenStream) -> TokenStream {
+    derive(parse_macro_input!(input as DeriveInput), Root::Facade)
+}
+
+fn derive(input: DeriveInput, root: Root) -> TokenStream {
+    expand::expand(&input, root).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
