@@ -82,3 +82,95 @@ pub struct OutOfRange {
     /// The block's length.
     pub len: usize,
 }
+
+/// What is in a block is no list, or no item of one: it was never written as one, or somebody has written over it.
+///
+/// Python: `struct.error`, `UnicodeDecodeError`, `KeyError`, `MemoryError`, or a wrong item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the block holds no list that makes sense: {0}")]
+pub struct Corrupt(pub(crate) &'static str);
+
+/// A list has no item of this index.
+///
+/// Python: `IndexError`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a list of {len} items has none of index {index}")]
+pub struct NoItem {
+    /// Which was asked for.
+    pub index: usize,
+    /// How many there are.
+    pub len: usize,
+}
+
+/// Why an item cannot be put into its place in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// Python: `ValueError: bytes/str item exceeds available storage`.
+    #[error("{bytes} bytes do not fit into {room}")]
+    TooLong {
+        /// What it has.
+        bytes: usize,
+        /// What there is.
+        room: usize,
+    },
+    /// From a million bytes on, a zero byte at the end would be lost. (Python loses it always.)
+    #[error("an item of {bytes} bytes cannot end in a zero byte")]
+    EndsInZero {
+        /// What it has.
+        bytes: usize,
+    },
+}
+
+/// Why a list was not made. Nothing is left of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateListError {
+    /// There is no block for it.
+    #[error(transparent)]
+    Block(#[from] CreateError),
+    /// One of its items cannot be an item.
+    #[error("item {index}: {source}")]
+    Item {
+        /// Which.
+        index: usize,
+        /// Why.
+        source: Misfit,
+    },
+}
+
+/// Why a list was not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenListError {
+    /// Its block was not opened.
+    #[error(transparent)]
+    Block(#[from] OpenError),
+    /// There is no list in it.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
+/// Why an item was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GetItemError {
+    /// There is none of this index.
+    #[error(transparent)]
+    NoItem(#[from] NoItem),
+    /// There is something else.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
+/// Why an item was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetItemError {
+    /// There is none of this index.
+    #[error(transparent)]
+    NoItem(#[from] NoItem),
+    /// It does not fit.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+}

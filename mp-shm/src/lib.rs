@@ -24,16 +24,27 @@
 //! | file               | what                                                           |
 //! |--------------------|----------------------------------------------------------------|
 //! | `shared_memory.rs` | [`SharedMemory`]: the block and the way to its bytes           |
+//! | `shareable_list.rs`| [`ShareableList`]: items of mixed types in a block             |
+//! | `packing.rs`       | how these lie in memory, as CPython has them                   |
+//! | `item.rs`          | [`Item`]: what they may be                                     |
 //! | `owner.rs`         | who takes a name away, and when                                |
 //! | `name.rs`          | what a name may be; making one up                              |
 //! | `error.rs`         | the errors of each call                                        |
 
 mod error;
+mod item;
 mod name;
 mod owner;
+mod packing;
+mod shareable_list;
 mod shared_memory;
 
-pub use error::{CreateError, InvalidName, OpenError, OutOfRange, UnlinkError};
+pub use error::{
+    Corrupt, CreateError, CreateListError, GetItemError, InvalidName, Misfit, NoItem, OpenError,
+    OpenListError, OutOfRange, SetItemError, UnlinkError,
+};
+pub use item::Item;
+pub use shareable_list::ShareableList;
 pub use shared_memory::SharedMemory;
 
 /// The README's example is a test.
