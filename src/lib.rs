@@ -54,6 +54,7 @@
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
 //! | `DictProxy`, `ListProxy`                  | [`DictProxy`], [`ListProxy`]                        | `mp-manager/src/proxy/`           |
 //! | `shared_memory.SharedMemory`              | [`SharedMemory`]                                    | `mp-shm/src/shared_memory.rs`     |
+//! | `shared_memory.ShareableList`             | [`ShareableList`], of [`Item`]s                     | `mp-shm/src/shareable_list.rs`    |
 
 #![forbid(unsafe_code)]
 
@@ -82,7 +83,7 @@ pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
 };
 pub use mp_queue::{GetError, NewQueueError, Producer, PutError, PutRefusal, Queue, QueueBuilder};
-pub use mp_shm::SharedMemory;
+pub use mp_shm::{Item, ShareableList, SharedMemory};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
