@@ -83,7 +83,8 @@ pub struct OutOfRange {
     pub len: usize,
 }
 
-/// What is in a block is no list, or no item of one: it was never written as one, or somebody has written over it.
+/// What is in a block is no list, or no item of one: it was never written as one, or somebody has written
+/// over it.
 ///
 /// Python: `struct.error`, `UnicodeDecodeError`, `KeyError`, `MemoryError`, or a wrong item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

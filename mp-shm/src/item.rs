@@ -10,7 +10,8 @@
 /// assert_eq!(Item::from(None::<i64>), Item::None);
 /// ```
 ///
-/// Items are equal if they are of one type and their values are: `Int(1)` is not `Float(1.0)`, which Python's are.
+/// Items are equal if they are of one type and their values are: `Int(1)` is not `Float(1.0)`, which Python's
+/// are.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
     /// Python: `int`, which can be larger there, but not in a list.

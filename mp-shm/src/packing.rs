@@ -16,13 +16,14 @@
 //! | Str of n bytes | `8 * (n/8 + 1)` | `{n}sx`                | 1    | `{slot}s`, n counts characters           |
 //! | Bytes, n       | `8 * (n/8 + 1)` | `{n}sx`                | 2    | `{slot}s`                                |
 //!
-//! CPython does not store a length: it fills the slot with zeros and takes them off again, the value's own along with
-//! them. `{n}sx`, n bytes and one to be ignored, tells the length, and CPython reads it too. (`{n}s` it would read as
-//! well, but keep when it puts a longer value there, and cut that. An `x` at the end makes it choose anew.) From a
-//! million bytes on eight characters do not suffice: there it is `{slot}s`, and a zero at the end cannot be kept.
+//! CPython does not store a length: it fills the slot with zeros and takes them off again, the value's own
+//! along with them. `{n}sx`, n bytes and one to be ignored, tells the length, and CPython reads it too.
+//! (`{n}s` it would read as well, but keep when it puts a longer value there, and cut that. An `x` at the end
+//! makes it choose anew.) From a million bytes on eight characters do not suffice: there it is `{slot}s`, and
+//! a zero at the end cannot be kept.
 //!
-//! Whatever is read here may be anything: a length or an offset is checked before it is used, and what makes no sense
-//! is [`Corrupt`].
+//! Whatever is read here may be anything: a length or an offset is checked before it is used, and what makes
+//! no sense is [`Corrupt`].
 
 use crate::error::{Corrupt, Misfit};
 use crate::item::Item;
@@ -219,7 +220,8 @@ impl Shape {
         }
     }
 
-    /// The item, of bytes that were read once and cannot change any more: as many as [`bytes`](Shape::bytes) says.
+    /// The item, of bytes that were read once and cannot change any more: as many as [`bytes`](Shape::bytes)
+    /// says.
     pub(crate) fn item(self, bytes: Vec<u8>) -> Result<Item, Corrupt> {
         let word = || <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| Corrupt("an item is not whole"));
         Ok(match self {

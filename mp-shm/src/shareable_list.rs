@@ -3,8 +3,8 @@
 //! The format is CPython's (packing.rs), so either side may make, read and change a list.
 //!
 //! # When a process dies
-//! In the middle of a `set`: the item is some of the old and some of the new one, or [`Corrupt`]. The other items, and
-//! the length, are not touched by it.
+//! In the middle of a `set`: the item is some of the old and some of the new one, or [`Corrupt`]. The other
+//! items, and the length, are not touched by it.
 
 use crate::error::{Corrupt, CreateListError, GetItemError, NoItem, OpenListError, SetItemError};
 use crate::item::Item;
@@ -16,8 +16,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// A list in a named block of memory, which processes share, this program's and CPython's. Its length is fixed when it
-/// is made, and so is the room of each item; what an item is, and its type, may change.
+/// A list in a named block of memory, which processes share, this program's and CPython's. Its length is
+/// fixed when it is made, and so is the room of each item; what an item is, and its type, may change.
 ///
 /// ```
 /// use mp_shm::{Item, ShareableList};
@@ -31,15 +31,15 @@ use std::sync::atomic::{Ordering, fence};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Names and owners are those of the [block](SharedMemory) beneath, [`shm`](ShareableList::shm): the name goes with its
-/// owner's last handle. Clones share the list, and so do copies sent to other processes.
+/// Names and owners are those of the [block](SharedMemory) beneath, [`shm`](ShareableList::shm): the name
+/// goes with its owner's last handle. Clones share the list, and so do copies sent to other processes.
 ///
-/// There is no lock: who reads an item while it is changed may find half of it, and who reads and then writes may lose
-/// another's change. Where that can happen, let a lock go with the list.
+/// There is no lock: who reads an item while it is changed may find half of it, and who reads and then writes
+/// may lose another's change. Where that can happen, let a lock go with the list.
 ///
-/// Python: `multiprocessing.shared_memory.ShareableList`. There a zero byte at the end of a text is lost, and texts
-/// beyond ASCII get too little room; lists made or changed here have neither trouble when they are read here. (CPython
-/// takes zeros off the end of what it reads from them, too.)
+/// Python: `multiprocessing.shared_memory.ShareableList`. There a zero byte at the end of a text is lost, and
+/// texts beyond ASCII get too little room; lists made or changed here have neither trouble when they are read
+/// here. (CPython takes zeros off the end of what it reads from them, too.)
 #[derive(Clone)]
 pub struct ShareableList {
     block: SharedMemory,
@@ -131,8 +131,8 @@ impl ShareableList {
         Ok(self.item(self.checked(index)?)?)
     }
 
-    /// Puts another item in its place, of any type that fits into its room: a number always does, and a text or bytes
-    /// of [`room`](ShareableList::room) bytes.
+    /// Puts another item in its place, of any type that fits into its room: a number always does, and a text
+    /// or bytes of [`room`](ShareableList::room) bytes.
     ///
     /// Python: `list[index] = item`.
     ///

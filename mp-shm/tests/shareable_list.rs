@@ -1,7 +1,9 @@
-//! Mirrors CPython's `test_shared_memory_ShareableList_basics` and `_pickling`; lists shared with CPython itself.
+//! Mirrors CPython's `test_shared_memory_ShareableList_basics` and `_pickling`; lists shared with CPython
+//! itself.
 //!
-//! Left out: negative indices (they do not compile), an item of another type (likewise), `_pickling_dead_object` (a list
-//! that was sent needs no name to be found by), `tracker_reuse` (there is no tracker).
+//! Left out: negative indices (they do not compile), an item of another type (likewise),
+//! `_pickling_dead_object` (a list that was sent needs no name to be found by), `tracker_reuse` (there is no
+//! tracker).
 
 use mp_core::Process;
 use mp_shm::{
@@ -166,7 +168,8 @@ fn bytes_that_change_meanwhile_are_items_or_errors() {
         ];
         block.write(random(block.len() - 8), word[random(5)]).unwrap();
         block.write(random(block.len()), &[random(256) as u8]).unwrap();
-        // This handle keeps the length and the offsets that it began with; another one reads what is there now.
+        // This handle keeps the length and the offsets that it began with; another one reads what is there
+        // now.
         let other = ShareableList::open(block.name()).ok();
         for item in list.iter().chain(other.iter().flat_map(ShareableList::iter)) {
             if item.is_ok() { items += 1 } else { errors += 1 }
@@ -224,7 +227,8 @@ theirs = ShareableList(name=sys.argv[1])
 # Without this, CPython takes our name away when it ends.
 resource_tracker.unregister(theirs.shm._name, "shared_memory")
 # What CPython takes off the end of a text is there, and it does not see it.
-assert list(theirs) == [7, -2.5, True, None, "text", "gr\u00fc\u00dfe, \u4e16\u754c", b"bytes", "", b"", b"ends", 5], list(theirs)
+expected = [7, -2.5, True, None, "text", "gr\u00fc\u00dfe, \u4e16\u754c", b"bytes", "", b"", b"ends", 5]
+assert list(theirs) == expected, list(theirs)
 assert theirs.format == "qdxxxxxxx?xxxxxx?x4sx15sx5sx0sx0sx7sxq", theirs.format
 assert theirs.count("text") == 1 and theirs.index(b"bytes") == 6
 theirs[0], theirs[1], theirs[2], theirs[3] = -(2**40), "eight by", b"\xff", 1.5
@@ -241,10 +245,12 @@ theirs.shm.close()
 const MAKE: &str = r#"
 import sys
 from multiprocessing.shared_memory import ShareableList
-ours = ShareableList([7, -2.5, True, None, "text", "gr\u00fc\u00dfe", b"bytes", "", b"", b"ends\0\0", "\u4e16" * 8, "x" * 30, 5])
+ours = ShareableList([7, -2.5, True, None, "text", "gr\u00fc\u00dfe", b"bytes", "", b"", b"ends\0\0",
+                      "\u4e16" * 8, "x" * 30, 5])
 print(ours.shm.name, flush=True)
 sys.stdin.readline()
-assert list(ours) == ["eins", 2, 0.5, b"vier", None, "\u4e16\u754c", b"", "sieben", False, b"ends", "\u4e16" * 5, "y" * 32, 5], list(ours)
+expected = ["eins", 2, 0.5, b"vier", None, "\u4e16\u754c", b"", "sieben", False, b"ends", "\u4e16" * 5, "y" * 32, 5]
+assert list(ours) == expected, list(ours)
 # What was changed here is changed there again.
 ours[0], ours[11] = "zwei", "z" * 32
 print(flush=True)

@@ -1,8 +1,8 @@
 //! Mirrors CPython's `_TestSharedMemory`: P33, names, sizes, owners; blocks shared with CPython itself.
 //!
-//! Left out: a negative size and use after `close` (they do not compile); `buf` held over a `close` (bytes are copied);
-//! the resource tracker's cases (there is none). `ShareableList` is in shareable_list.rs; what becomes of a killed owner's
-//! names comes with the issue on shared memory.
+//! Left out: a negative size and use after `close` (they do not compile); `buf` held over a `close` (bytes
+//! are copied); the resource tracker's cases (there is none). `ShareableList` is in shareable_list.rs; what
+//! becomes of a killed owner's names comes with the issue on shared memory.
 
 use mp_core::{JoinError, MemError, Process, StartMethod};
 use mp_shm::{CreateError, InvalidName, OpenError, OutOfRange, SharedMemory, UnlinkError};

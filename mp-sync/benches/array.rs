@@ -1,6 +1,7 @@
 //! A sum over a RawArray, and copies of one, beside the same over a vector: `cargo bench -p mp-sync`.
 //!
-//! Both sides are timed in turn, and the best time of each counts; 1.00x is the vector's speed, more is faster.
+//! Both sides are timed in turn, and the best time of each counts; 1.00x is the vector's speed, more is
+//! faster.
 #![allow(missing_docs)]
 
 use mp_core::mem::Shareable;

@@ -13,7 +13,8 @@ use std::fmt;
 use std::ops::RangeBounds;
 use std::time::Duration;
 
-/// Values in shared memory, side by side, with one lock for all of them. Their number is fixed when it is made.
+/// Values in shared memory, side by side, with one lock for all of them. Their number is fixed when it is
+/// made.
 ///
 /// ```
 /// use mp_sync::Array;
@@ -95,8 +96,8 @@ impl<T: Shareable> Array<T> {
         self.elements.is_empty()
     }
 
-    /// A copy of one element; `None` past the end. Waits for the lock; a thread that holds it already waits for
-    /// itself.
+    /// A copy of one element; `None` past the end. Waits for the lock; a thread that holds it already waits
+    /// for itself.
     ///
     /// If a holder died, it is what he left: [`lock`](Array::lock) tells, this and the calls below do not.
     ///
@@ -161,8 +162,8 @@ impl<T: Shareable> Array<T> {
         Ok(())
     }
 
-    /// Changes elements under the lock, and gives what `change` gives. If `change` panics, what it has changed
-    /// stays.
+    /// Changes elements under the lock, and gives what `change` gives. If `change` panics, what it has
+    /// changed stays.
     ///
     /// Python: `with array.get_lock(): ...`.
     pub fn update<R>(&self, change: impl FnOnce(&mut [T]) -> R) -> R {
@@ -236,10 +237,10 @@ impl<T: Shareable> fmt::Debug for Array<T> {
 
 /// Values in shared memory, side by side, without a lock.
 ///
-/// A number of up to 8 bytes is read and written whole by [`get`](RawArray::get) and [`set`](RawArray::set). What
-/// copies or goes through many elements sees some as they were before another process's write and some after, and
-/// elements of more than one number may be a mixture. It is for who divides an array among processes, each with its
-/// part, or reads what no longer changes; for anything else take [`Array`].
+/// A number of up to 8 bytes is read and written whole by [`get`](RawArray::get) and [`set`](RawArray::set).
+/// What copies or goes through many elements sees some as they were before another process's write and some
+/// after, and elements of more than one number may be a mixture. It is for who divides an array among
+/// processes, each with its part, or reads what no longer changes; for anything else take [`Array`].
 ///
 /// ```
 /// let pixels = mp_sync::RawArray::<u8>::zeroed(1000)?;
@@ -343,8 +344,8 @@ impl<T: Shareable> RawArray<T> {
         Ok(())
     }
 
-    /// Gives each element to `step`, in order, with what the step before gave: a sum without a copy of the array, as
-    /// fast as over a slice. Each element is read once.
+    /// Gives each element to `step`, in order, with what the step before gave: a sum without a copy of the
+    /// array, as fast as over a slice. Each element is read once.
     ///
     /// ```
     /// let array = mp_sync::RawArray::from_values((1..=100).map(f64::from))?;

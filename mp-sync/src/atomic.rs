@@ -10,8 +10,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{self, Ordering};
 
-/// A number in shared memory that is read, written and changed whole, without a lock: reached like std's atomic `A`,
-/// with all its methods.
+/// A number in shared memory that is read, written and changed whole, without a lock: reached like std's
+/// atomic `A`, with all its methods.
 ///
 /// ```
 /// use mp_sync::AtomicU64;
@@ -24,11 +24,12 @@ use std::sync::atomic::{self, Ordering};
 /// # Ok::<(), mp_core::MemError>(())
 /// ```
 ///
-/// Between processes the orderings mean what they mean between threads: who sees a `Release` store by an `Acquire`
-/// load also sees what was written to shared memory before it. What a program does with a number that another process
-/// may set to anything at any time is to be checked as any input.
+/// Between processes the orderings mean what they mean between threads: who sees a `Release` store by an
+/// `Acquire` load also sees what was written to shared memory before it. What a program does with a number
+/// that another process may set to anything at any time is to be checked as any input.
 ///
-/// The names: [`AtomicU64`], [`AtomicI64`], [`AtomicU32`], [`AtomicI32`], [`AtomicU16`], [`AtomicI16`], [`AtomicU8`],
+/// The names: [`AtomicU64`], [`AtomicI64`], [`AtomicU32`], [`AtomicI32`], [`AtomicU16`], [`AtomicI16`],
+/// [`AtomicU8`],
 /// [`AtomicI8`], [`AtomicUsize`], [`AtomicIsize`]; and [`AtomicBool`], which is no number.
 ///
 /// Python has no counterpart: `Value` with its lock.
@@ -83,8 +84,8 @@ numbers!(AtomicU8: u8, AtomicI8: i8, AtomicU16: u16, AtomicI16: i16, AtomicU32: 
 
 /// A yes or no in shared memory, without a lock.
 ///
-/// It is not reached like std's `AtomicBool`, since another process could write a 2 there, which is no `bool`. It has
-/// the same methods; any byte but 0 is `true`.
+/// It is not reached like std's `AtomicBool`, since another process could write a 2 there, which is no
+/// `bool`. It has the same methods; any byte but 0 is `true`.
 ///
 /// ```
 /// use mp_sync::AtomicBool;

@@ -1,9 +1,9 @@
 //! What lies in shared memory: the raw algorithms, and data reached only through a held lock.
 //!
 //! # Safety
-//! The one invariant: the data in a [`Guarded`] or behind an [`ArrayHead`] ([`Element`]s) is touched only by the
-//! thread that holds its lock, and the data in a [`Plain`] is copied, never borrowed. (A child forked while a guard
-//! is held has a copy of the guard: it does not hold the lock, and the guard says so.)
+//! The one invariant: the data in a [`Guarded`] or behind an [`ArrayHead`] ([`Element`]s) is touched only by
+//! the thread that holds its lock, and the data in a [`Plain`] is copied, never borrowed. (A child forked
+//! while a guard is held has a copy of the guard: it does not hold the lock, and the guard says so.)
 #![allow(unsafe_code)]
 
 use crate::raw::{RawBarrier, RawEvent, RawLock, RawRLock, RawSemaphore};
@@ -117,8 +117,8 @@ impl ArrayHead {
     /// If the calling thread does not hold the lock.
     pub(crate) fn data<'a, T: Shareable>(&self, elements: &'a [Element<T>]) -> &'a [T] {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
-        // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference lives);
-        // an `Element<T>` is laid out as a `T`.
+        // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference
+        // lives); an `Element<T>` is laid out as a `T`.
         unsafe { &*(ptr::from_ref(elements) as *const [T]) }
     }
 
@@ -130,8 +130,8 @@ impl ArrayHead {
     pub(crate) fn data_mut<'a, T: Shareable>(&self, elements: &'a [Element<T>]) -> &'a mut [T] {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
         let first = UnsafeCell::raw_get(elements.as_ptr().cast::<UnsafeCell<T>>());
-        // SAFETY: held, and the guard is borrowed mutably, so there is no other reference; the pointer is that of the
-        // whole slice, whose elements are cells.
+        // SAFETY: held, and the guard is borrowed mutably, so there is no other reference; the pointer is
+        // that of the whole slice, whose elements are cells.
         unsafe { std::slice::from_raw_parts_mut(first, elements.len()) }
     }
 }

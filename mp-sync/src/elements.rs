@@ -5,8 +5,8 @@
 //!            0                    128 (a cache line, two where lines are fetched in pairs)
 //! ```
 //!
-//! The length is read once, when the array is made or received, and checked against the size of the memory, which is
-//! sealed. From then on each handle has its own.
+//! The length is read once, when the array is made or received, and checked against the size of the memory,
+//! which is sealed. From then on each handle has its own.
 //!
 //! # When a process dies
 //! Nothing is to be repaired here: the lock tells, and elements without a lock are what was last written.
@@ -31,7 +31,8 @@ pub(crate) struct Elements<C> {
 }
 
 impl<C: Structure> Elements<C> {
-    /// `len` elements of zeros. Compiles only if an element has bytes: a length could not be checked otherwise.
+    /// `len` elements of zeros. Compiles only if an element has bytes: a length could not be checked
+    /// otherwise.
     pub(crate) fn zeroed(name: &str, len: usize) -> Result<Self, MemError> {
         const { assert!(size_of::<C>() > 0, "an array of elements without bytes") };
         // What cannot be counted cannot be had, either.

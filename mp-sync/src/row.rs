@@ -1,12 +1,12 @@
 //! Rows of data without a lock: many elements copied, or gone through, at the speed of a slice.
 //!
-//! No reference into the row is made, since others write there. To go through it without a copy in between, 64 bytes
-//! at a time are read into registers, and each of these bytes once: the optimiser may not go back for a second look,
-//! which could find something else there.
+//! No reference into the row is made, since others write there. To go through it without a copy in between,
+//! 64 bytes at a time are read into registers, and each of these bytes once: the optimiser may not go back
+//! for a second look, which could find something else there.
 //!
 //! # Safety
-//! The one invariant: bytes are read and written within the row, at the alignment of its elements, and what was read
-//! is a value, since every bit pattern is one (`Shareable`).
+//! The one invariant: bytes are read and written within the row, at the alignment of its elements, and what
+//! was read is a value, since every bit pattern is one (`Shareable`).
 #![allow(unsafe_code)]
 
 use crate::cell::Plain;
@@ -78,8 +78,8 @@ pub(crate) fn fold<T: Shareable, A>(row: &[Plain<T>], begin: A, mut step: impl F
 #[inline]
 pub(crate) fn copy_out<T: Shareable>(row: &[Plain<T>], to: &mut [T]) {
     assert!(row.len() == to.len());
-    // SAFETY: as many elements on both sides, as was just checked; a Rust slice cannot overlap the row, since nobody
-    // has a reference into it.
+    // SAFETY: as many elements on both sides, as was just checked; a Rust slice cannot overlap the row, since
+    // nobody has a reference into it.
     unsafe { ptr::copy_nonoverlapping(row.as_ptr().cast::<T>(), to.as_mut_ptr(), to.len()) };
 }
 

@@ -1,7 +1,7 @@
 //! Mirrors CPython's `_TestArray` and the arrays of `_TestSharedCTypes`: P31 for arrays, P32.
 //!
-//! Left out: `test_getobj_getlock` (an array has its own lock, and no other), a negative size and an array of a length
-//! that is no number (they do not compile), `copy` (`to_vec`).
+//! Left out: `test_getobj_getlock` (an array has its own lock, and no other), a negative size and an array of
+//! a length that is no number (they do not compile), `copy` (`to_vec`).
 
 use mp_core::mem::Shareable;
 use mp_core::{Child, JoinError, MemError, Process, transfer};
@@ -11,12 +11,25 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
-    plain: [an_index_past_the_end_is_an_error_and_changes_nothing, no_elements_are_fine,
-        more_than_there_is_memory_is_an_error, many_threads_count_exactly, a_guard_copied_by_fork_opens_nothing,
-        what_is_held_is_busy],
-    every_method: [a_child_sums_up_in_place, what_a_child_writes_is_seen, a_new_array_is_zeroed_three_times,
-        an_array_travels_as_argument_message_and_result, children_count_exactly, a_holder_that_was_killed_is_told,
-        another_type_is_refused, a_raw_number_is_never_half_of_two, parts_of_one_raw_array_are_filled_side_by_side]
+    plain: [
+        an_index_past_the_end_is_an_error_and_changes_nothing,
+        no_elements_are_fine,
+        more_than_there_is_memory_is_an_error,
+        many_threads_count_exactly,
+        a_guard_copied_by_fork_opens_nothing,
+        what_is_held_is_busy,
+    ],
+    every_method: [
+        a_child_sums_up_in_place,
+        what_a_child_writes_is_seen,
+        a_new_array_is_zeroed_three_times,
+        an_array_travels_as_argument_message_and_result,
+        children_count_exactly,
+        a_holder_that_was_killed_is_told,
+        another_type_is_refused,
+        a_raw_number_is_never_half_of_two,
+        parts_of_one_raw_array_are_filled_side_by_side,
+    ],
 }
 
 const TEN: [i32; 10] = [680, 626, 934, 821, 150, 233, 548, 982, 714, 831];

@@ -8,8 +8,8 @@ use mp_sync::{
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 mp_testing::cases! {
-    every_method: [children_count_exactly, what_a_child_writes_is_seen, a_message_is_whole_when_its_flag_is_up,
-        one_of_many_is_first, another_type_is_refused]
+    every_method: [children_count_exactly, what_a_child_writes_is_seen,
+        a_message_is_whole_when_its_flag_is_up, one_of_many_is_first, another_type_is_refused]
 }
 
 fn count(number: AtomicU64, other: AtomicI32) {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [many_threads_count_exactly, what_is_held_is_busy, a_guard_copied_by_fork_opens_nothing],
-    every_method: [what_a_child_writes_is_seen, a_structure_of_ones_own_is_shared, a_holder_that_was_killed_is_told, another_type_is_refused,
+    every_method: [what_a_child_writes_is_seen, a_structure_of_ones_own_is_shared,
+        a_holder_that_was_killed_is_told, another_type_is_refused,
         a_whole_new_value_ends_the_warning, a_raw_number_is_never_half_of_two]
 }
 

@@ -4,16 +4,16 @@
 //!  #[derive(Shareable)]            const _: () = {
 //!  #[repr(C)]                          fn every_field…::<u64>(); …::<f32>();     each field is Shareable
 //!  struct Reading {          ──►       assert!(size of all == sum of sizes);     no padding
-//!      at: u64, degrees: f32, …        unsafe impl Shareable for Reading {}      (and Copy is the trait's own bound)
+//!      at: u64, degrees: f32, …        unsafe impl Shareable for Reading {}      (Copy: the trait's bound)
 //!  }                               };
 //! ```
 //!
-//! What a derive can see is refused here, in words (enums, unions, a missing `repr`); what only the compiler knows
-//! (traits, sizes) is left to it as code that does not compile.
+//! What a derive can see is refused here, in words (enums, unions, a missing `repr`); what only the compiler
+//! knows (traits, sizes) is left to it as code that does not compile.
 //!
 //! # Safety
-//! The one invariant: an `unsafe impl` is written only beside checks that do not compile unless the structure keeps the
-//! trait's contract: it is made of fields that do, and of nothing else.
+//! The one invariant: an `unsafe impl` is written only beside checks that do not compile unless the structure
+//! keeps the trait's contract: it is made of fields that do, and of nothing else.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -62,23 +62,24 @@ pub(crate) fn expand(input: &DeriveInput, root: Root) -> Result<TokenStream> {
                 #(#field_checks)*
             }
             #padding
-            // SAFETY: every field is plain data of which each pattern of bits is a value, and they lie side by side
-            // without padding: all of it is checked above.
+            // SAFETY: every field is plain data of which each pattern of bits is a value, and they lie side
+            // by side without padding: all of it is checked above.
             unsafe impl #parameters #shareable for #name #arguments #bounds {}
         };
     })
 }
 
-const ENUM: &str = "an enum cannot be shared: another process could write a number that is none of its variants; \
-                    share the number, and make the enum of it after it was read";
-const UNION: &str =
-    "a union cannot be shared: it may have bytes that belong to no field; share an array of bytes";
-const NO_REPR: &str = "a shared structure needs #[repr(C)], or #[repr(transparent)]: otherwise each build may order its \
-                       fields as it likes";
-const LIFETIME: &str = "a shared structure cannot have a lifetime: other processes have something else where its \
-                        references point";
-const DEPENDS: &str = "whether this has padding depends on its parameters, which cannot be checked here: let all fields \
-                       be of one type (or arrays of it) under #[repr(C)] alone, or write the types out";
+const ENUM: &str = "an enum cannot be shared: another process could write a number that is none of its \
+                    variants; share the number, and make the enum of it after it was read";
+const UNION: &str = "a union cannot be shared: it may have bytes that belong to no field; share an array of \
+                     bytes";
+const NO_REPR: &str = "a shared structure needs #[repr(C)], or #[repr(transparent)]: otherwise each build may \
+                       order its fields as it likes";
+const LIFETIME: &str = "a shared structure cannot have a lifetime: other processes have something else where \
+                        its references point";
+const DEPENDS: &str = "whether this has padding depends on its parameters, which cannot be checked here: let \
+                       all fields be of one type (or arrays of it) under #[repr(C)] alone, or write the types \
+                       out";
 
 fn repr(input: &DeriveInput) -> Result<Repr> {
     let mut words: Vec<String> = Vec::new();
@@ -127,8 +128,8 @@ fn padding_check(input: &DeriveInput, fields: &Fields, repr: Repr) -> Result<Tok
 fn size_check(input: &DeriveInput, fields: &Fields) -> TokenStream {
     let name = &input.ident;
     let says = format!(
-        "{name} has padding, bytes that belong to no field: order its fields by size, the largest first, and make the \
-         rest a field of its own, such as `_unused: [u8; 4]`"
+        "{name} has padding, bytes that belong to no field: order its fields by size, the largest first, and \
+         make the rest a field of its own, such as `_unused: [u8; 4]`"
     );
     let types = fields.iter().map(|field| &field.ty);
     // Without a `0 +` in front, of which lints would tell the user.

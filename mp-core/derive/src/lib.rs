@@ -5,9 +5,9 @@
 //! | `lib.rs`    | the two derives, which differ in the path that they write  |
 //! | `expand.rs` | a structure -> its checks and the `unsafe impl`, pure      |
 //!
-//! There are two, since a derive cannot find out by which name a user knows the trait: who depends on `mp` alone has
-//! no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the one that writes
-//! `::mp::core::mem`, each under the trait's own name.
+//! There are two, since a derive cannot find out by which name a user knows the trait: who depends on `mp`
+//! alone has no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the
+//! one that writes `::mp::core::mem`, each under the trait's own name.
 
 mod expand;
 

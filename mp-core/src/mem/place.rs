@@ -1,9 +1,9 @@
 //! Place: a typed spot in a mapping, Row: many side by side; the two traits that say what may live there.
 //!
 //! # Safety
-//! The one invariant: a `Place<T>` points at a `T`, and a `Row<T>` at so many of them, inside the mapping that it
-//! keeps alive, aligned for `T`, and `T` is made of parts that any process may change at any time through a shared
-//! reference.
+//! The one invariant: a `Place<T>` points at a `T`, and a `Row<T>` at so many of them, inside the mapping
+//! that it keeps alive, aligned for `T`, and `T` is made of parts that any process may change at any time
+//! through a shared reference.
 #![allow(unsafe_code)]
 
 use super::mapping::{Kind, Mapping};
@@ -49,8 +49,9 @@ use std::sync::atomic;
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot lie in memory that other processes map",
     label = "not `Shareable`",
-    note = "numbers, arrays of `Shareable` things and `#[repr(C)]` structs with `#[derive(Shareable)]` can; what points \
-            into this process's own memory cannot, and neither can what has bit patterns that are no value, as `bool`"
+    note = "numbers, arrays of `Shareable` things and `#[repr(C)]` structs with `#[derive(Shareable)]` can; \
+            what points into this process's own memory cannot, and neither can what has bit patterns that are \
+            no value, as `bool`"
 )]
 pub unsafe trait Shareable: Copy + Send + 'static {}
 

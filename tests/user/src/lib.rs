@@ -1,5 +1,5 @@
-//! A user's crate: it depends on `mp` alone, and on nothing that is underneath. What is derived, and what macros
-//! write, must find its way from here too.
+//! A user's crate: it depends on `mp` alone, and on nothing that is underneath. What is derived, and what
+//! macros write, must find its way from here too.
 #![forbid(unsafe_code)]
 
 extern crate mp as renamed;
