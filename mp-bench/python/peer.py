@@ -1,6 +1,7 @@
 """CPython's side of the bench: a request a line, a figure a line."""
 
 import multiprocessing
+import os
 import sys
 import time
 
@@ -27,13 +28,88 @@ def queue_64_bytes(count):
     return count / took
 
 
-def lock_uncontended(count):
-    lock = multiprocessing.Lock()
+def uncontended(lock, count):
     began = time.perf_counter()
     for _ in range(count):
         lock.acquire()
         lock.release()
     return (time.perf_counter() - began) / count * 1e9
+
+
+def enter(gate, part, arguments):
+    gate.wait()
+    part(*arguments)
+
+
+def crowd(parts):
+    """Seconds that processes take, from when all are there until the last has ended; a part: function, arguments."""
+    gate = multiprocessing.Barrier(len(parts) + 1)
+    processes = [multiprocessing.Process(target=enter, args=(gate, *part)) for part in parts]
+    for process in processes:
+        process.start()
+    gate.wait()
+    began = time.perf_counter()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    return time.perf_counter() - began
+
+
+def add_under(lock, number, count):
+    for _ in range(count):
+        with lock:
+            number.value += 1
+
+
+def add_to(number, count):
+    for _ in range(count):
+        with number.get_lock():
+            number.value += 1
+
+
+def additions(part, arguments, number, workers, count):
+    times = count // workers
+    took = crowd([(part, (*arguments, times))] * workers)
+    assert number.value == times * workers
+    return times * workers / took
+
+
+def lock_contended(workers, count):
+    lock, number = multiprocessing.Lock(), multiprocessing.RawValue("Q", 0)
+    return additions(add_under, (lock, number), number, workers, count)
+
+
+def locked_value(workers, count):
+    number = multiprocessing.Value("Q", 0)
+    return additions(add_to, (number,), number, workers, count)
+
+
+def event_side(first, mine, other, one_cpu, count):
+    if one_cpu:
+        os.sched_setaffinity(0, [0])
+    for _ in range(count):
+        if first:
+            other.set()
+        mine.wait()
+        mine.clear()
+        if not first:
+            other.set()
+
+
+def event_round_trip(one_cpu, count):
+    one, two = multiprocessing.Event(), multiprocessing.Event()
+    sides = [(True, one, two, one_cpu, count), (False, two, one, one_cpu, count)]
+    return crowd([(event_side, side) for side in sides]) / count * 1e6
+
+
+def meet(barrier, count):
+    for _ in range(count):
+        barrier.wait()
+
+
+def barrier_rounds(parties, count):
+    barrier = multiprocessing.Barrier(parties)
+    return count / crowd([(meet, (barrier, count))] * parties)
 
 
 def start_and_join(method, count):
@@ -59,7 +135,17 @@ def figure(metric, count):
     if metric == "W1.64B":
         return queue_64_bytes(count)
     if metric == "W4.lock.uncontended":
-        return lock_uncontended(count)
+        return uncontended(multiprocessing.Lock(), count)
+    if metric == "W4.semaphore":
+        return uncontended(multiprocessing.Semaphore(1), count)
+    if metric.startswith("W4.lock.contended"):
+        return lock_contended(int(metric[-1]), count)
+    if metric.startswith("W4.event"):
+        return event_round_trip(metric.endswith(".one"), count)
+    if metric.startswith("W4.barrier"):
+        return barrier_rounds(int(metric[-1]), count)
+    if metric == "W8.locked4":
+        return locked_value(4, count)
     work, method, parent = metric.split(".")
     assert work == "W5"
     if parent == "1GiB":

@@ -6,7 +6,7 @@
 //!
 //! | file        | what                                              |
 //! |-------------|---------------------------------------------------|
-//! | `works/`    | one file for each of W1, W4, W5                    |
+//! | `works/`    | one file for each of W1, W4, W5, W8                |
 //! | `python.rs` | CPython at work, driven over a pipe                |
 //! | `report.rs` | medians, the table, the rows for tools             |
 

@@ -1,47 +1,325 @@
-//! W4: taking and giving back a lock that nobody else wants.
+//! W4: a lock and a semaphore that nobody else wants; a lock that 2 and 4 want; a barrier of 2 and 4; a round trip by
+//! two events.
+//!
+//! In each contended work a counter beside the lock, on another cache line, is read and written back under the lock:
+//! a lock that lets two in loses some.
 
+use super::crowd::{Counter, Part, add_by_processes, add_by_threads, processes};
+use super::{pthread, text};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
-use mp_sync::Lock;
+use mp_core::mem::Place;
+use mp_sync::{Barrier, Event, Lock, Semaphore};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::hint::black_box;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-const TIMES: u32 = 5_000_000;
-const PYTHON_TIMES: u32 = 200_000;
+pub(super) fn all(python: &Shared) -> Vec<Work> {
+    vec![
+        lock_uncontended(python),
+        semaphore_uncontended(python),
+        lock_contended(python, 2),
+        lock_contended(python, 4),
+        event(python, Placement::AsItComes),
+        event(python, Placement::OneCpu),
+        barrier(python, 2),
+        barrier(python, 4),
+    ]
+}
 
-fn nanoseconds(began: Instant) -> f64 {
+fn pythons(python: &Shared, request: String) -> Peer {
+    let python = python.clone();
+    Peer::new("CPython", move || ask(&python, &request))
+}
+
+const TIMES: u32 = 5_000_000;
+
+/// Nanoseconds for one of many.
+fn one_of_many(mut once: impl FnMut()) -> f64 {
+    let began = Instant::now();
+    (0..TIMES).for_each(|_| once());
     began.elapsed().as_nanos() as f64 / f64::from(TIMES)
 }
 
-fn ours() -> Result<f64, String> {
-    let lock = Lock::new().map_err(|error| error.to_string())?;
-    let began = Instant::now();
-    for _ in 0..TIMES {
-        drop(black_box(lock.acquire().map_err(|error| error.to_string())?));
-    }
-    Ok(nanoseconds(began))
-}
-
-fn std_mutex() -> Result<f64, String> {
-    let lock = Mutex::new(());
-    let began = Instant::now();
-    for _ in 0..TIMES {
-        drop(black_box(black_box(&lock).lock().map_err(|error| error.to_string())?));
-    }
-    Ok(nanoseconds(began))
-}
-
-pub(crate) fn lock_uncontended(python: &Shared) -> Work {
-    let python = python.clone();
+fn lock_uncontended(python: &Shared) -> Work {
+    let ours = || {
+        let lock = Lock::new().map_err(text)?;
+        Ok(one_of_many(|| drop(black_box(black_box(&lock).acquire().expect("nobody dies with it")))))
+    };
+    let std_mutex = || {
+        let lock = Mutex::new(());
+        Ok(one_of_many(|| drop(black_box(black_box(&lock).lock().expect("nobody panics with it")))))
+    };
+    let robust = || {
+        let lock = pthread::RobustMutex::new()?;
+        Ok(one_of_many(|| {
+            black_box(&lock).lock();
+            lock.unlock();
+        }))
+    };
     Work {
         metric: "W4.lock.uncontended".to_owned(),
         unit: "ns",
         rate: false,
         peers: vec![
             Peer::new("mp", ours),
-            Peer::new("CPython", move || ask(&python, &format!("W4.lock.uncontended {PYTHON_TIMES}"))),
             Peer::new("std-mutex", std_mutex),
+            Peer::new("pthread-robust", robust),
+            pythons(python, "W4.lock.uncontended 200000".to_owned()),
+        ],
+    }
+}
+
+fn semaphore_uncontended(python: &Shared) -> Work {
+    let ours = || {
+        let semaphore = Semaphore::new(1).map_err(text)?;
+        Ok(one_of_many(|| drop(black_box(black_box(&semaphore).acquire()))))
+    };
+    let sem_t = || {
+        let semaphore = pthread::Sem::new(1)?;
+        Ok(one_of_many(|| {
+            black_box(&semaphore).wait();
+            semaphore.post();
+        }))
+    };
+    Work {
+        metric: "W4.semaphore".to_owned(),
+        unit: "ns",
+        rate: false,
+        peers: vec![
+            Peer::new("mp", ours),
+            Peer::new("sem_t", sem_t),
+            pythons(python, "W4.semaphore 200000".to_owned()),
+        ],
+    }
+}
+
+/// What lets in one at a time.
+trait Exclusive: Clone + Send + 'static {
+    fn alone(&self, act: impl FnOnce());
+}
+
+impl Exclusive for Lock {
+    fn alone(&self, act: impl FnOnce()) {
+        let _guard = self.acquire().expect("nobody dies with it");
+        act();
+    }
+}
+
+impl Exclusive for Arc<Mutex<()>> {
+    fn alone(&self, act: impl FnOnce()) {
+        let _guard = self.lock().expect("nobody panics with it");
+        act();
+    }
+}
+
+impl Exclusive for pthread::RobustMutex {
+    fn alone(&self, act: impl FnOnce()) {
+        self.lock();
+        act();
+        self.unlock();
+    }
+}
+
+impl Exclusive for pthread::Sem {
+    fn alone(&self, act: impl FnOnce()) {
+        self.wait();
+        act();
+        self.post();
+    }
+}
+
+/// A number beside the lock that keeps it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Kept<L> {
+    lock: L,
+    number: Place<AtomicU64>,
+}
+
+impl<L> Kept<L> {
+    fn by(lock: L) -> Result<Kept<L>, String> {
+        Ok(Kept { lock, number: Place::create("counter").map_err(text)? })
+    }
+}
+
+impl<L: Exclusive> Counter for Kept<L> {
+    fn add_one(&self) {
+        // ORDERING: Relaxed: the lock orders it; a plain number would do, were it not shared.
+        let add = || self.number.store(self.number.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.lock.alone(add);
+    }
+
+    fn total(&self) -> u64 {
+        // ORDERING: Relaxed: all who added have been joined.
+        self.number.load(Ordering::Relaxed)
+    }
+}
+
+fn lock_contended(python: &Shared, workers: u64) -> Work {
+    let times = 10_000_000;
+    let ours = move || add_by_processes(Kept::by(Lock::new().map_err(text)?)?, workers, times);
+    let std_mutex = move || add_by_threads(Kept::by(Arc::new(Mutex::new(())))?, workers, times);
+    let sem_t = move || add_by_processes(Kept::by(pthread::Sem::new(1)?)?, workers, times);
+    let robust = move || add_by_processes(Kept::by(pthread::RobustMutex::new()?)?, workers, times);
+    Work {
+        metric: format!("W4.lock.contended{workers}"),
+        unit: "ops/s",
+        rate: true,
+        peers: vec![
+            Peer::new("mp", ours),
+            Peer::new("std-mutex", std_mutex),
+            Peer::new("sem_t", sem_t),
+            Peer::new("pthread-robust", robust),
+            pythons(python, format!("W4.lock.contended{workers} 500000")),
+        ],
+    }
+}
+
+/// Where the two sides of a round trip run.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum Placement {
+    AsItComes,
+    OneCpu,
+}
+
+/// A flag that one waits for and takes down.
+trait Flag: Clone + Send + 'static {
+    fn raise(&self);
+    fn await_and_lower(&self);
+}
+
+impl Flag for Event {
+    fn raise(&self) {
+        self.set();
+    }
+
+    fn await_and_lower(&self) {
+        self.wait();
+        self.clear();
+    }
+}
+
+impl Flag for pthread::Awaited {
+    fn raise(&self) {
+        self.tell(1);
+    }
+
+    fn await_and_lower(&self) {
+        self.wait(1, 0);
+    }
+}
+
+/// One side of a round trip.
+#[derive(Clone, Serialize, Deserialize)]
+struct Side<F> {
+    placement: Placement,
+    first: bool,
+    /// Mine, and the other's.
+    flags: (F, F),
+    times: u32,
+}
+
+impl<F: Flag> Part for Side<F> {
+    fn prepare(&self) {
+        if self.placement == Placement::OneCpu {
+            pthread::pin_to_first_cpu();
+        }
+    }
+
+    fn play(&self) {
+        for _ in 0..self.times {
+            if self.first {
+                self.flags.1.raise();
+            }
+            self.flags.0.await_and_lower();
+            if !self.first {
+                self.flags.1.raise();
+            }
+        }
+    }
+}
+
+/// Microseconds for one round trip.
+fn round_trip<F>(flag: impl Fn() -> Result<F, String>, placement: Placement) -> Result<f64, String>
+where
+    F: Flag + Serialize + DeserializeOwned,
+{
+    let times = 20_000;
+    let (one, two) = (flag()?, flag()?);
+    let first = Side { placement, first: true, flags: (one.clone(), two.clone()), times };
+    let second = Side { placement, first: false, flags: (two, one), times };
+    Ok(processes(&[first, second])?.as_secs_f64() * 1e6 / f64::from(times))
+}
+
+fn event(python: &Shared, placement: Placement) -> Work {
+    let metric = match placement {
+        Placement::AsItComes => "W4.event",
+        Placement::OneCpu => "W4.event.one",
+    };
+    Work {
+        metric: metric.to_owned(),
+        unit: "us",
+        rate: false,
+        peers: vec![
+            Peer::new("mp", move || round_trip(|| Event::new().map_err(text), placement)),
+            Peer::new("pthread", move || round_trip(pthread::Awaited::new, placement)),
+            pythons(python, format!("{metric} 5000")),
+        ],
+    }
+}
+
+/// A meeting point.
+trait Meeting: Clone + Send + 'static {
+    fn meet(&self);
+}
+
+impl Meeting for Barrier {
+    fn meet(&self) {
+        self.wait().expect("all of them come");
+    }
+}
+
+impl Meeting for pthread::Barrier {
+    fn meet(&self) {
+        self.wait();
+    }
+}
+
+/// A party that comes so many times.
+#[derive(Clone, Serialize, Deserialize)]
+struct Party<M> {
+    meeting: M,
+    times: u32,
+}
+
+impl<M: Meeting> Part for Party<M> {
+    fn play(&self) {
+        (0..self.times).for_each(|_| self.meeting.meet());
+    }
+}
+
+/// Rounds a second.
+fn rounds<M>(meeting: M, parties: u32) -> Result<f64, String>
+where
+    M: Meeting + Serialize + DeserializeOwned,
+{
+    let times = 20_000;
+    let party = Party { meeting, times };
+    Ok(f64::from(times) / processes(&vec![party; parties as usize])?.as_secs_f64())
+}
+
+fn barrier(python: &Shared, parties: u32) -> Work {
+    Work {
+        metric: format!("W4.barrier{parties}"),
+        unit: "rounds/s",
+        rate: true,
+        peers: vec![
+            Peer::new("mp", move || rounds(Barrier::new(parties).map_err(text)?, parties)),
+            Peer::new("pthread", move || rounds(pthread::Barrier::new(parties)?, parties)),
+            pythons(python, format!("W4.barrier{parties} 3000")),
         ],
     }
 }

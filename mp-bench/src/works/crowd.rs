@@ -1,0 +1,126 @@
+//! Workers that begin together: processes, or threads for the peers that stay in one.
+//!
+//! All of them are there before the clock starts, and it stops when the last of them has ended.
+
+use super::text;
+use mp_core::{Process, StartMethod};
+use mp_sync::{Event, Semaphore};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a worker does once it is let go.
+pub(super) trait Part: Clone + Send + 'static {
+    /// Before all are let go.
+    fn prepare(&self) {}
+    fn play(&self);
+}
+
+/// Where workers wait for each other and for the start.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Gate {
+    there: Semaphore,
+    open: Event,
+}
+
+impl Gate {
+    fn new() -> Result<Gate, String> {
+        Ok(Gate { there: Semaphore::new(0).map_err(text)?, open: Event::new().map_err(text)? })
+    }
+
+    fn pass(&self) {
+        self.there.release().expect("far fewer workers than permits");
+        self.open.wait();
+    }
+
+    /// Lets `count` workers go once they are there; the moment they were let go.
+    fn let_go(&self, count: usize) -> Instant {
+        (0..count).for_each(|_| self.there.acquire().keep());
+        let began = Instant::now();
+        self.open.set();
+        began
+    }
+}
+
+fn enter<P: Part>(gate: Gate, part: P) {
+    part.prepare();
+    gate.pass();
+    part.play();
+}
+
+/// Each part in a process of its own; how long they took.
+pub(super) fn processes<P>(parts: &[P]) -> Result<Duration, String>
+where
+    P: Part + Serialize + DeserializeOwned,
+{
+    let gate = Gate::new()?;
+    let start = |part: &P| {
+        Process::new(enter::<P>, (gate.clone(), part.clone())).method(StartMethod::ForkServer).start()
+    };
+    let children: Vec<_> = parts.iter().map(start).collect::<Result<_, _>>().map_err(text)?;
+    let began = gate.let_go(parts.len());
+    children.into_iter().try_for_each(|child| child.join().map_err(text))?;
+    Ok(began.elapsed())
+}
+
+/// Each part in a thread of its own, here.
+pub(super) fn threads<P: Part>(parts: &[P]) -> Result<Duration, String> {
+    let gate = Gate::new()?;
+    let start = |part: &P| {
+        let (gate, part) = (gate.clone(), part.clone());
+        thread::spawn(|| enter(gate, part))
+    };
+    let workers: Vec<_> = parts.iter().map(start).collect();
+    let began = gate.let_go(parts.len());
+    workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a thread panicked".to_owned()))?;
+    Ok(began.elapsed())
+}
+
+/// What many may add to.
+pub(super) trait Counter: Clone + Send + 'static {
+    fn add_one(&self);
+    fn total(&self) -> u64;
+}
+
+/// A worker that adds one, so many times.
+#[derive(Clone, Serialize, Deserialize)]
+struct Adding<C> {
+    counter: C,
+    times: u64,
+}
+
+impl<C: Counter> Part for Adding<C> {
+    fn play(&self) {
+        (0..self.times).for_each(|_| self.counter.add_one());
+    }
+}
+
+/// How often a second `workers` processes add one, over `times` for all of them together.
+pub(super) fn add_by_processes<C>(counter: C, workers: u64, times: u64) -> Result<f64, String>
+where
+    C: Counter + Serialize + DeserializeOwned,
+{
+    add_by(counter, workers, times, processes)
+}
+
+/// The same by threads.
+pub(super) fn add_by_threads<C: Counter>(counter: C, workers: u64, times: u64) -> Result<f64, String> {
+    add_by(counter, workers, times, threads)
+}
+
+fn add_by<C: Counter>(
+    counter: C,
+    workers: u64,
+    times: u64,
+    crowd: fn(&[Adding<C>]) -> Result<Duration, String>,
+) -> Result<f64, String> {
+    let times = times / workers;
+    let part = Adding { counter, times };
+    let took = crowd(&vec![part.clone(); workers as usize])?;
+    let (sum, total) = (times * workers, part.counter.total());
+    if total != sum {
+        return Err(format!("{total} of {sum} were counted"));
+    }
+    Ok(sum as f64 / took.as_secs_f64())
+}

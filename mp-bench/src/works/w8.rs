@@ -1,0 +1,90 @@
+//! W8: a number that four processes increment, with its lock and as an atomic.
+
+use super::crowd::{Counter, add_by_processes, add_by_threads};
+use super::text;
+use crate::python::{Shared, ask};
+use crate::{Peer, Work};
+use mp_core::mem::Place;
+use mp_sync::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+const WORKERS: u64 = 4;
+
+impl Counter for Value<u64> {
+    fn add_one(&self) {
+        self.update(|count| *count += 1);
+    }
+
+    fn total(&self) -> u64 {
+        self.get()
+    }
+}
+
+impl Counter for Arc<Mutex<u64>> {
+    fn add_one(&self) {
+        *self.lock().expect("nobody panics with it") += 1;
+    }
+
+    fn total(&self) -> u64 {
+        *self.lock().expect("nobody panics with it")
+    }
+}
+
+impl Counter for Place<AtomicU64> {
+    fn add_one(&self) {
+        // ORDERING: Relaxed throughout: the count is all there is, and all who added are joined before it is read.
+        self.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.load(Ordering::Relaxed)
+    }
+}
+
+impl Counter for Arc<AtomicU64> {
+    fn add_one(&self) {
+        // ORDERING: Relaxed throughout, as above.
+        self.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) fn all(python: &Shared) -> Vec<Work> {
+    vec![locked(python), atomic()]
+}
+
+fn locked(python: &Shared) -> Work {
+    let python = python.clone();
+    let times = 10_000_000;
+    let ours = move || add_by_processes(Value::new(0_u64).map_err(text)?, WORKERS, times);
+    let std_mutex = move || add_by_threads(Arc::new(Mutex::new(0_u64)), WORKERS, times);
+    Work {
+        metric: "W8.locked4".to_owned(),
+        unit: "ops/s",
+        rate: true,
+        peers: vec![
+            Peer::new("mp", ours),
+            Peer::new("std-mutex", std_mutex),
+            Peer::new("CPython", move || ask(&python, "W8.locked4 500000")),
+        ],
+    }
+}
+
+fn atomic() -> Work {
+    let times = 100_000_000;
+    let ours = move || {
+        let counter: Place<AtomicU64> = Place::create("counter").map_err(text)?;
+        add_by_processes(counter, WORKERS, times)
+    };
+    let between_threads = move || add_by_threads(Arc::new(AtomicU64::new(0)), WORKERS, times);
+    Work {
+        metric: "W8.atomic4".to_owned(),
+        unit: "ops/s",
+        rate: true,
+        peers: vec![Peer::new("mp", ours), Peer::new("atomic", between_threads)],
+    }
+}
