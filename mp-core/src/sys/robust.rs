@@ -61,10 +61,10 @@ struct Thread {
     head: AtomicPtr<Head>,
     count: AtomicUsize,
     /// Oldest first. Written by the thread alone; read by others when they unmap memory.
-    held: Box<[Held]>,
+    held: Box<[Held; MOST_HELD]>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Held {
     link: AtomicUsize,
     next: AtomicUsize,
@@ -116,7 +116,8 @@ fn this() -> &'static Thread {
 fn register() -> &'static Thread {
     static AT_FORK: Once = Once::new();
     AT_FORK.call_once(|| super::process::at_fork_in_child(after_fork));
-    let held = (0..MOST_HELD).map(|_| Held::default()).collect();
+    let held: Box<[Held]> = (0..MOST_HELD).map(|_| Held::default()).collect();
+    let held = held.try_into().expect("as many as were made");
     let thread: &'static Thread = Box::leak(Box::new(Thread {
         tid: AtomicU32::new(super::process::gettid()),
         head: AtomicPtr::new(find_head()),
@@ -173,6 +174,45 @@ impl RobustWord {
     fn link(&self) -> *mut AtomicUsize {
         ptr::from_ref(&self.next).cast_mut()
     }
+
+    /// Wherever on the list it is, and if it is there at all; with every link that is followed compared.
+    #[cold]
+    fn delist_from_between(&self, thread: &Thread, head: &Head) {
+        // ORDERING: Relaxed throughout, as in `enlist`.
+        let count = thread.count.load(Ordering::Relaxed);
+        let me = self.link() as usize;
+        let newest_first = thread.held[..count].iter().rposition(|e| e.link.load(Ordering::Relaxed) == me);
+        let Some(at) = newest_first else { return };
+        let next = thread.held[at].next.load(Ordering::Relaxed);
+        let seen_next = self.next.load(Ordering::Relaxed);
+        let seen_prev = self.prev.load(Ordering::Relaxed);
+        let top = head.list.load(Ordering::Relaxed) as usize;
+        // Our copy of `next` is exact unless the C library has taken its own mutex from between.
+        let next_is_known =
+            is_head(head, next) || thread.held[..at].iter().any(|e| e.link.load(Ordering::Relaxed) == next);
+        let known_prev = if top == me {
+            Some(ptr::from_ref(head) as usize)
+        } else if at + 1 < count && thread.held[at + 1].next.load(Ordering::Relaxed) == me {
+            Some(thread.held[at + 1].link.load(Ordering::Relaxed))
+        } else {
+            None
+        };
+        if next_is_known && seen_next != next || known_prev.is_some_and(|prev| prev != seen_prev) {
+            overwritten();
+        }
+        unlink(head, seen_prev, seen_next);
+        if at + 1 < count && thread.held[at + 1].next.load(Ordering::Relaxed) == me {
+            thread.held[at + 1].next.store(seen_next, Ordering::Relaxed);
+        }
+        for i in at..count - 1 {
+            let (to, from) = (&thread.held[i], &thread.held[i + 1]);
+            to.link.store(from.link.load(Ordering::Relaxed), Ordering::Relaxed);
+            to.next.store(from.next.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        // ORDERING: Release, pairs with the Acquire in `any_held_in`.
+        thread.count.store(count - 1, Ordering::Release);
+        compiler_fence(Ordering::SeqCst);
+    }
 }
 
 impl Owned for RobustWord {
@@ -206,7 +246,7 @@ impl Owned for RobustWord {
         // ORDERING: Relaxed throughout: the list is read by this thread and, at its death, by the kernel on its
         // behalf. The compiler fences keep the order that the kernel's walk needs.
         let count = thread.count.load(Ordering::Relaxed);
-        if count == MOST_HELD {
+        if count >= MOST_HELD {
             // The kernel will not be told of this one: a sleeper's timed look at the owner has to find out.
             return;
         }
@@ -233,35 +273,18 @@ impl Owned for RobustWord {
         let Some(head) = head(thread) else { return };
         // ORDERING: Relaxed throughout, as in `enlist`.
         let count = thread.count.load(Ordering::Relaxed);
-        let me = self.link() as usize;
-        let newest_first = thread.held[..count].iter().rposition(|e| e.link.load(Ordering::Relaxed) == me);
-        let Some(at) = newest_first else { return };
-        let next = thread.held[at].next.load(Ordering::Relaxed);
-        let seen_next = self.next.load(Ordering::Relaxed);
-        let seen_prev = self.prev.load(Ordering::Relaxed);
-        let top = head.list.load(Ordering::Relaxed) as usize;
-        // Our copy of `next` is exact unless the C library has taken its own mutex from between.
-        let next_is_known =
-            is_head(head, next) || thread.held[..at].iter().any(|e| e.link.load(Ordering::Relaxed) == next);
-        let known_prev = if top == me {
-            Some(ptr::from_ref(head) as usize)
-        } else if at + 1 < count && thread.held[at + 1].next.load(Ordering::Relaxed) == me {
-            Some(thread.held[at + 1].link.load(Ordering::Relaxed))
-        } else {
-            None
-        };
-        if next_is_known && seen_next != next || known_prev.is_some_and(|prev| prev != seen_prev) {
-            overwritten();
+        let me = self.link();
+        let next = self.next.load(Ordering::Relaxed);
+        // Most often it is the newest, and nothing has changed around it.
+        let newest = thread.held.get(count.wrapping_sub(1)).is_some_and(|newest| {
+            newest.link.load(Ordering::Relaxed) == me as usize && newest.next.load(Ordering::Relaxed) == next
+        });
+        let first =
+            head.list.load(Ordering::Relaxed) == me && is_head(head, self.prev.load(Ordering::Relaxed));
+        if !newest || !first {
+            return self.delist_from_between(thread, head);
         }
-        unlink(head, seen_prev, seen_next);
-        if at + 1 < count && thread.held[at + 1].next.load(Ordering::Relaxed) == me {
-            thread.held[at + 1].next.store(seen_next, Ordering::Relaxed);
-        }
-        for i in at..count - 1 {
-            let (to, from) = (&thread.held[i], &thread.held[i + 1]);
-            to.link.store(from.link.load(Ordering::Relaxed), Ordering::Relaxed);
-            to.next.store(from.next.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+        unlink(head, ptr::from_ref(head) as usize, next);
         // ORDERING: Release, pairs with the Acquire in `any_held_in`.
         thread.count.store(count - 1, Ordering::Release);
         compiler_fence(Ordering::SeqCst);
