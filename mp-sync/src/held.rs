@@ -24,6 +24,7 @@ pub struct Held<'a, L: Holdable> {
 
 impl<'a, L: Holdable> Held<'a, L> {
     /// For what an acquire without a deadline gave; asks again if it gave nothing.
+    #[inline]
     pub(crate) fn after(
         lock: &'a L,
         acquire: impl Fn() -> Option<Acquired>,
@@ -38,6 +39,7 @@ impl<'a, L: Holdable> Held<'a, L> {
     }
 
     /// For what an acquire gave.
+    #[inline]
     pub(crate) fn of(lock: &'a L, taken: Option<Acquired>) -> Result<Self, AcquireError<Self>> {
         let guard = || Held { lock, own_thread_only: PhantomData };
         match taken {
@@ -59,6 +61,7 @@ impl<'a, L: Holdable> Held<'a, L> {
 }
 
 impl<L: Holdable> Drop for Held<'_, L> {
+    #[inline]
     fn drop(&mut self) {
         // Not ours in a forked child, which has a copy of its parent's guard: then nothing is released.
         self.lock.give_back();

@@ -59,6 +59,7 @@ impl Lock {
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock and nobody has cleared that.
     #[doc(alias = "lock")]
+    #[inline]
     pub fn acquire(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
         Held::after(self, || self.place.acquire(None))
     }
@@ -92,6 +93,7 @@ impl Lock {
 }
 
 impl Holdable for Lock {
+    #[inline]
     fn give_back(&self) -> bool {
         self.place.release()
     }

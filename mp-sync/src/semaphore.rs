@@ -52,12 +52,14 @@ impl Semaphore {
     /// Takes a permit; waits for it. It is given back when the guard is dropped.
     ///
     /// Python: `Semaphore.acquire`.
+    #[inline]
     pub fn acquire(&self) -> Permit<'_> {
         while !self.place.permits.acquire(None) {}
         Permit { semaphore: self }
     }
 
     /// Takes a permit if there is one now. Python: `Semaphore.acquire(block=False)`.
+    #[inline]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
         self.place.permits.try_acquire().then(|| Permit { semaphore: self })
     }
@@ -71,6 +73,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// As [`release_many`](Semaphore::release_many).
+    #[inline]
     pub fn release(&self) -> Result<(), OverReleased> {
         self.release_many(1)
     }
@@ -80,6 +83,7 @@ impl Semaphore {
     /// # Errors
     /// [`OverReleased`] if there would be more than 2,147,483,647, or more than a bounded one began with; none is
     /// given then.
+    #[inline]
     pub fn release_many(&self, count: u32) -> Result<(), OverReleased> {
         // ORDERING: Relaxed: it never changes after `of`.
         let most = self.place.most.load(Ordering::Relaxed);
@@ -114,6 +118,7 @@ impl Permit<'_> {
 }
 
 impl Drop for Permit<'_> {
+    #[inline]
     fn drop(&mut self) {
         // Refused only if somebody else has given back more than was taken.
         let _ = self.semaphore.release();
