@@ -12,10 +12,10 @@
 //! system call, no clock, no pointer.
 //!
 //! # The rule of every wait
-//! First [`Word::spin`] for a while, then [`Word::wait`]. A wait may return for no reason and does so at the
-//! latest after half a second, so an algorithm calls it in a loop and reads the word again, with the ordering
-//! it needs. That is what keeps a promise that no lock can keep: one who is killed between his commit and his
-//! wake-up call delays the sleeper, and does not strand it.
+//! First [`Word::spin`] (or [`Word::back_off`]) for a while, then [`Word::wait`]. A wait may return for no reason
+//! and does so at the latest after half a second, so an algorithm calls it in a loop and reads the word again, with
+//! the ordering it needs. That is what keeps a promise that no lock can keep: one who is killed between his commit
+//! and his wake-up call delays the sleeper, and does not strand it.
 
 mod deadline;
 
@@ -58,6 +58,11 @@ pub trait Word: Sync {
     /// The waiting before the sleeping: spends a moment, and says whether `round` (0, 1, 2 …) was worth it.
     /// `false` means: sleep now.
     fn spin(round: u32) -> bool;
+    /// As [`spin`](Word::spin), for a word that its holder is about to write again and again: each moment is longer
+    /// than the one before, since every look takes the word from the holder's CPU.
+    fn back_off(round: u32) -> bool {
+        Self::spin(round)
+    }
     /// Orders everything before it against everything after it, for all threads (a sequentially consistent
     /// fence).
     fn fence();
