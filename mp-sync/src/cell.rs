@@ -72,6 +72,7 @@ impl<T: Shareable> Guarded<T> {
     ///
     /// # Panics
     /// If the calling thread does not hold the lock.
+    #[inline]
     pub(crate) fn data(&self) -> &T {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
         // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference lives).
@@ -83,6 +84,7 @@ impl<T: Shareable> Guarded<T> {
     /// # Panics
     /// As [`data`](Guarded::data).
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
+    #[inline]
     pub(crate) fn data_mut(&self) -> &mut T {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
         // SAFETY: held, and the guard is borrowed mutably, so there is no other reference.

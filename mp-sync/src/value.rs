@@ -47,6 +47,7 @@ impl<T: Shareable> Value<T> {
     /// If a holder died, it is what he left, perhaps half changed: [`lock`](Value::lock) tells, this does not.
     ///
     /// Python: `Value.value`.
+    #[inline]
     pub fn get(&self) -> T {
         *DataGuard::whatever_happened(self)
     }
@@ -56,6 +57,7 @@ impl<T: Shareable> Value<T> {
     /// The value is whole then: if a holder died, nobody needs to be told any more.
     ///
     /// Python: `Value.value = ...`.
+    #[inline]
     pub fn set(&self, value: T) {
         let mut guard = DataGuard::whatever_happened(self);
         *guard = value;
@@ -66,6 +68,7 @@ impl<T: Shareable> Value<T> {
     /// stays. If a holder died, `change` gets what he left, as [`get`](Value::get) does.
     ///
     /// Python: `with v.get_lock(): v.value ...`.
+    #[inline]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         change(&mut DataGuard::whatever_happened(self))
     }
@@ -76,6 +79,7 @@ impl<T: Shareable> Value<T> {
     ///
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.
+    #[inline]
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
         DataGuard::wait(self)
     }
