@@ -84,22 +84,53 @@ def locked_value(workers, count):
     return additions(add_to, (number,), number, workers, count)
 
 
-def event_side(first, mine, other, one_cpu, count):
+class Event:
+    """A flag that one waits for and takes down."""
+
+    def __init__(self):
+        self.event = multiprocessing.Event()
+
+    def lift(self):
+        self.event.set()
+
+    def await_and_lower(self):
+        self.event.wait()
+        self.event.clear()
+
+
+class Condition:
+    """The same by a condition and a number."""
+
+    def __init__(self):
+        self.condition, self.number = multiprocessing.Condition(), multiprocessing.RawValue("I", 0)
+
+    def lift(self):
+        with self.condition:
+            self.number.value = 1
+            self.condition.notify()
+
+    def await_and_lower(self):
+        with self.condition:
+            while self.number.value != 1:
+                self.condition.wait()
+            self.number.value = 0
+
+
+def side(first, mine, other, one_cpu, count):
     if one_cpu:
         os.sched_setaffinity(0, [0])
     for _ in range(count):
         if first:
-            other.set()
-        mine.wait()
-        mine.clear()
+            other.lift()
+        mine.await_and_lower()
         if not first:
-            other.set()
+            other.lift()
 
 
-def event_round_trip(one_cpu, count):
-    one, two = multiprocessing.Event(), multiprocessing.Event()
+def round_trip(flag, one_cpu, count):
+    one, two = flag(), flag()
     sides = [(True, one, two, one_cpu, count), (False, two, one, one_cpu, count)]
-    return crowd([(event_side, side) for side in sides]) / count * 1e6
+    return crowd([(side, arguments) for arguments in sides]) / count * 1e6
 
 
 def meet(barrier, count):
@@ -141,7 +172,9 @@ def figure(metric, count):
     if metric.startswith("W4.lock.contended"):
         return lock_contended(int(metric[-1]), count)
     if metric.startswith("W4.event"):
-        return event_round_trip(metric.endswith(".one"), count)
+        return round_trip(Event, metric.endswith(".one"), count)
+    if metric.startswith("W4.condition"):
+        return round_trip(Condition, metric.endswith(".one"), count)
     if metric.startswith("W4.barrier"):
         return barrier_rounds(int(metric[-1]), count)
     if metric == "W8.locked4":
