@@ -38,6 +38,7 @@
 //! | `sys.argv` in a child                     | [`args_os`]                                         | `mp-core/src/process/current.rs`  |
 //! | `Lock`                                    | [`Lock`]                                            | `mp-sync/src/lock.rs`             |
 //! | `RLock`                                   | [`RLock`]                                           | `mp-sync/src/rlock.rs`            |
+//! | `Condition`                               | [`Condition`], [`ConditionGuard`]                   | `mp-sync/src/condition.rs`        |
 //! | `Semaphore`, `BoundedSemaphore`           | [`Semaphore`], [`BoundedSemaphore`]                 | `mp-sync/src/semaphore.rs`        |
 //! | `Event`                                   | [`Event`]                                           | `mp-sync/src/event.rs`            |
 //! | `Barrier`                                 | [`Barrier`]                                         | `mp-sync/src/barrier.rs`          |
@@ -87,9 +88,9 @@ pub use mp_shm::{Item, ShareableList, SharedMemory};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
-    BarrierWaitResult, BoundedSemaphore, BrokenBarrier, DataGuard, Event, Held, Lock, LockGuard,
-    NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased, OwnerDied, Permit, RLock,
-    RLockGuard, RawArray, RawValue, Semaphore, Value, ValueGuard,
+    BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Held, Lock,
+    LockGuard, Mutex, MutexGuard, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
+    OwnerDied, Permit, RLock, RLockGuard, RawArray, RawValue, Semaphore, Value, ValueGuard, WaitError,
 };
 
 /// The ground floor, for what has no short name here.

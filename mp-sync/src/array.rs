@@ -3,7 +3,7 @@
 use crate::cell::{Element, LockCell, Plain};
 use crate::elements::Elements;
 use crate::error::{AcquireError, OutOfRange, OwnerDied};
-use crate::guard::{DataGuard, Guarding};
+use crate::held::{Guarding, Held, Locked};
 use crate::row;
 use mp_core::MemError;
 use mp_core::mem::Shareable;
@@ -103,7 +103,7 @@ impl<T: Shareable> Array<T> {
     ///
     /// Python: `array[index]`.
     pub fn get(&self, index: usize) -> Option<T> {
-        DataGuard::whatever_happened(self).get(index).copied()
+        Held::whatever_happened(self).get(index).copied()
     }
 
     /// Puts another value in an element's place. Waits as [`get`](Array::get) does.
@@ -124,12 +124,12 @@ impl<T: Shareable> Array<T> {
     /// [`OutOfRange`]: some of them do not exist.
     pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
         let range = self.elements.range(range)?;
-        Ok(DataGuard::whatever_happened(self)[range].to_vec())
+        Ok(Held::whatever_happened(self)[range].to_vec())
     }
 
     /// A copy of all elements, as they were at one moment. Python: `array[:]`.
     pub fn to_vec(&self) -> Vec<T> {
-        DataGuard::whatever_happened(self).to_vec()
+        Held::whatever_happened(self).to_vec()
     }
 
     /// Copies the elements from `index` on into all of `to`, without making a vector.
@@ -146,7 +146,7 @@ impl<T: Shareable> Array<T> {
     /// [`OutOfRange`]: there are not so many; nothing was copied.
     pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRange> {
         let range = self.elements.span(index, to.len())?;
-        to.copy_from_slice(&DataGuard::whatever_happened(self)[range]);
+        to.copy_from_slice(&Held::whatever_happened(self)[range]);
         Ok(())
     }
 
@@ -158,7 +158,7 @@ impl<T: Shareable> Array<T> {
     /// [`OutOfRange`]: there are not so many elements; none was changed.
     pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
         let range = self.elements.span(index, values.len())?;
-        DataGuard::whatever_happened(self)[range].copy_from_slice(values);
+        Held::whatever_happened(self)[range].copy_from_slice(values);
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl<T: Shareable> Array<T> {
     ///
     /// Python: `with array.get_lock(): ...`.
     pub fn update<R>(&self, change: impl FnOnce(&mut [T]) -> R) -> R {
-        change(&mut DataGuard::whatever_happened(self))
+        change(&mut Held::whatever_happened(self))
     }
 
     /// Takes the lock; the guard is reached like a slice.
@@ -187,12 +187,12 @@ impl<T: Shareable> Array<T> {
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: elements may be half changed.
     pub fn lock(&self) -> Result<ArrayGuard<'_, T>, OwnerDied<ArrayGuard<'_, T>>> {
-        DataGuard::wait(self)
+        Held::take(self)
     }
 
     /// Takes the lock if it is free now. Python: `Array.get_lock().acquire(block=False)`.
     pub fn try_lock(&self) -> Result<ArrayGuard<'_, T>, AcquireError<ArrayGuard<'_, T>>> {
-        DataGuard::attempt(self)
+        Held::try_take(self)
     }
 
     /// Takes the lock; waits for it at most `timeout`. Python: `Array.get_lock().acquire(timeout=...)`.
@@ -200,19 +200,24 @@ impl<T: Shareable> Array<T> {
         &self,
         timeout: Duration,
     ) -> Result<ArrayGuard<'_, T>, AcquireError<ArrayGuard<'_, T>>> {
-        DataGuard::wait_until(self, Deadline::after(timeout))
+        Held::take_until(self, Deadline::after(timeout))
     }
 }
 
 /// An [`Array`], locked: reached like a slice.
-pub type ArrayGuard<'a, T> = DataGuard<'a, Array<T>>;
+pub type ArrayGuard<'a, T> = Held<'a, Array<T>>;
+
+impl<T: Shareable> Locked for Array<T> {
+    type Raw = LockCell;
+
+    #[inline]
+    fn raw(&self) -> &LockCell {
+        &self.elements.head.lock
+    }
+}
 
 impl<T: Shareable> Guarding for Array<T> {
     type Data = [T];
-
-    fn lock_cell(&self) -> &LockCell {
-        &self.elements.head.lock
-    }
 
     fn data(&self) -> &[T] {
         self.elements.head.data(&self.elements)

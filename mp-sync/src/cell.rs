@@ -6,7 +6,7 @@
 //! while a guard is held has a copy of the guard: it does not hold the lock, and the guard says so.)
 #![allow(unsafe_code)]
 
-use crate::raw::{RawBarrier, RawEvent, RawLock, RawRLock, RawSemaphore};
+use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawSemaphore};
 use mp_core::mem::{Shareable, Structure};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
@@ -38,6 +38,12 @@ pub(crate) struct SemaphoreCell {
 
 // SAFETY: words and atomic integers alone; all zeros is a semaphore without permits.
 unsafe impl Structure for SemaphoreCell {}
+
+/// The waiters of a condition.
+pub(crate) type ConditionCell = RawCondition<RobustWord, 128>;
+
+// SAFETY: words alone; all zeros is a condition that nobody waits for.
+unsafe impl Structure for ConditionCell {}
 
 /// A barrier, its default timeout, and the processes that have it.
 #[repr(C)]

@@ -3,7 +3,7 @@
 use mp_core::MemError;
 use std::fmt;
 
-/// Who held the lock before died with it. The lock is held now, and what it guards may be half changed.
+/// Who held the lock before died with it, or panicked. The lock is held now, and what it guards may be half changed.
 ///
 /// As std's poison: every acquire says so until somebody calls `clear_owner_died` on a guard.
 ///
@@ -31,7 +31,7 @@ impl<G> fmt::Debug for OwnerDied<G> {
 
 impl<G> fmt::Display for OwnerDied<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the holder of the lock died; what it guards may be half changed")
+        f.write_str("the holder of the lock died or panicked; what it guards may be half changed")
     }
 }
 
@@ -85,6 +85,26 @@ pub struct OutOfRange {
     pub end: usize,
     /// How many elements the array has.
     pub len: usize,
+}
+
+/// What went wrong in a wait for a condition. The lock is held again, or as it was before.
+///
+/// Python: `RuntimeError: cannot wait on un-acquired lock` for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The calling thread does not hold the lock: its guard is a copy of its parent's, in a forked child.
+    #[error("the calling thread does not hold the condition's lock")]
+    NotOwner,
+    /// 128 threads wait already.
+    #[error("as many threads wait for the condition as can")]
+    TooMany,
+    /// A holder of the lock died or panicked meanwhile, and nobody has cleared that: what it guards may be half changed.
+    #[error("a holder of the condition's lock died or panicked; what it guards may be half changed")]
+    OwnerDied {
+        /// Whether the wait was notified; else its time was up.
+        notified: bool,
+    },
 }
 
 /// There would be more permits than the semaphore may have; none was given.

@@ -1,36 +1,73 @@
-//! Held: a lock while it is held, whichever lock it is.
+//! Held: a lock while it is held, whichever lock it is, and the data beside it if there is any.
 
 use crate::error::{AcquireError, OwnerDied};
-use crate::raw::Acquired;
+use crate::raw::{Acquired, Hold};
+use mp_core::word::Deadline;
+use std::fmt;
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 
-/// A lock that a guard gives back.
-pub trait Holdable {
-    /// Takes back one acquire of the calling thread; `false` if it holds nothing.
-    fn give_back(&self) -> bool;
-    /// Says that what is guarded is whole again.
-    fn clear_died(&self);
+/// A handle on a lock, or on something that has one.
+///
+/// Nobody but [`Held`] calls these two traits: they have no public path.
+pub trait Locked {
+    /// Its algorithm.
+    type Raw: Hold;
+    /// The lock itself.
+    fn raw(&self) -> &Self::Raw;
 }
 
-/// A lock, held; given back when dropped. It belongs to its thread.
+/// A handle on data that lies beside its lock.
+pub trait Guarding: Locked {
+    /// What a holder of the lock reaches.
+    type Data: ?Sized;
+    /// The data, for a holder. Panics if the calling thread does not hold the lock.
+    fn data(&self) -> &Self::Data;
+    /// The data, for a holder whose guard is borrowed mutably. Panics as `data` does.
+    #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
+    fn data_mut(&self) -> &mut Self::Data;
+}
+
+/// A lock, held; given back when dropped. Of a [`Value`](crate::Value), an [`Array`](crate::Array) or a
+/// [`Mutex`](crate::Mutex) it is the way to the data.
+///
+/// It belongs to its thread:
+///
+/// ```compile_fail,E0277
+/// let lock = mp_sync::Lock::new().unwrap();
+/// let guard = lock.acquire().unwrap();
+/// std::thread::scope(|scope| scope.spawn(|| drop(guard)));
+/// ```
+///
+/// and cannot be sent to another process:
+///
+/// ```compile_fail,E0277
+/// fn sent<T: serde::Serialize>(_: T) {}
+/// let lock = mp_sync::Lock::new().unwrap();
+/// sent(lock.acquire().unwrap());
+/// ```
+///
+/// One who panics while he holds it leaves behind what one does who is killed: the next acquire says [`OwnerDied`], as
+/// std's locks say that they are poisoned.
 ///
 /// Python: `with lock:`.
-#[derive(Debug)]
+///
+/// # Panics
+/// Data cannot be reached through the copy of a guard that a forked child has: the lock is its parent's.
 #[must_use = "dropped at once, the lock is given back at once"]
-pub struct Held<'a, L: Holdable> {
+pub struct Held<'a, L: Locked> {
     lock: &'a L,
+    /// Whether the thread was unwinding when it took the lock.
+    panicking: bool,
     own_thread_only: PhantomData<*const ()>,
 }
 
-impl<'a, L: Holdable> Held<'a, L> {
-    /// For what an acquire without a deadline gave; asks again if it gave nothing.
+impl<'a, L: Locked> Held<'a, L> {
+    /// Waits for the lock.
     #[inline]
-    pub(crate) fn after(
-        lock: &'a L,
-        acquire: impl Fn() -> Option<Acquired>,
-    ) -> Result<Self, OwnerDied<Self>> {
+    pub(crate) fn take(lock: &'a L) -> Result<Self, OwnerDied<Self>> {
         loop {
-            match Held::of(lock, acquire()) {
+            match Held::take_until(lock, None) {
                 Ok(guard) => return Ok(guard),
                 Err(AcquireError::OwnerDied(died)) => return Err(died),
                 Err(AcquireError::Busy) => {}
@@ -38,10 +75,27 @@ impl<'a, L: Holdable> Held<'a, L> {
         }
     }
 
-    /// For what an acquire gave.
+    /// Waits for the lock until the deadline.
     #[inline]
-    pub(crate) fn of(lock: &'a L, taken: Option<Acquired>) -> Result<Self, AcquireError<Self>> {
-        let guard = || Held { lock, own_thread_only: PhantomData };
+    pub(crate) fn take_until(lock: &'a L, until: Option<Deadline>) -> Result<Self, AcquireError<Self>> {
+        Held::of(lock, lock.raw().acquire(until))
+    }
+
+    /// Takes the lock if it is free now.
+    #[inline]
+    pub(crate) fn try_take(lock: &'a L) -> Result<Self, AcquireError<Self>> {
+        Held::of(lock, lock.raw().try_acquire())
+    }
+
+    /// Waits for the lock; a holder who died is nobody's concern.
+    #[inline]
+    pub(crate) fn whatever_happened(lock: &'a L) -> Self {
+        Held::take(lock).unwrap_or_else(OwnerDied::into_guard)
+    }
+
+    #[inline]
+    fn of(lock: &'a L, taken: Option<Acquired>) -> Result<Self, AcquireError<Self>> {
+        let guard = || Held { lock, panicking: std::thread::panicking(), own_thread_only: PhantomData };
         match taken {
             Some(Acquired::Clean) => Ok(guard()),
             Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(guard()))),
@@ -49,9 +103,14 @@ impl<'a, L: Holdable> Held<'a, L> {
         }
     }
 
+    /// What is locked.
+    pub(crate) fn lock(&self) -> &'a L {
+        self.lock
+    }
+
     /// Says that what the lock guards is whole again: acquires no longer report the holder who died.
     pub fn clear_owner_died(&self) {
-        self.lock.clear_died();
+        self.lock.raw().clear_died();
     }
 
     /// Keeps the lock without a guard, until the same thread calls `release`.
@@ -60,10 +119,34 @@ impl<'a, L: Holdable> Held<'a, L> {
     }
 }
 
-impl<L: Holdable> Drop for Held<'_, L> {
+impl<L: Guarding> Deref for Held<'_, L> {
+    type Target = L::Data;
+    #[inline]
+    fn deref(&self) -> &L::Data {
+        self.lock.data()
+    }
+}
+
+impl<L: Guarding> DerefMut for Held<'_, L> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut L::Data {
+        self.lock.data_mut()
+    }
+}
+
+impl<L: Locked> fmt::Debug for Held<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held<{}>", std::any::type_name::<L>())
+    }
+}
+
+impl<L: Locked> Drop for Held<'_, L> {
     #[inline]
     fn drop(&mut self) {
+        if std::thread::panicking() && !self.panicking {
+            self.lock.raw().set_died();
+        }
         // Not ours in a forked child, which has a copy of its parent's guard: then nothing is released.
-        self.lock.give_back();
+        self.lock.raw().release();
     }
 }

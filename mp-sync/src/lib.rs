@@ -5,6 +5,8 @@
 //! |------------------------|---------------------------------|------------------|------------------------------------------|
 //! | [`Lock`]               | owner's thread id               | its owner        | the next one gets [`OwnerDied`], at once |
 //! | [`RLock`]              | a lock, and a depth             | its owner        | as for `Lock`                            |
+//! | [`Mutex`]              | a lock, and data                | its owner        | as for `Lock`                            |
+//! | [`Condition`]          | a place for each waiter         | -                | another is notified instead, within 1 s  |
 //! | [`Semaphore`], [`BoundedSemaphore`] | a count of permits | anybody          | its permits are gone, as in Python       |
 //! | [`Event`]              | a count of sets, a flag         | anybody sets it  | nothing happens                          |
 //! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
@@ -23,13 +25,14 @@ mod array;
 mod atomic;
 mod barrier;
 mod cell;
+mod condition;
 mod elements;
 mod error;
 mod event;
-mod guard;
 mod held;
 mod lock;
 mod membership;
+mod mutex;
 pub mod raw;
 mod rlock;
 mod row;
@@ -42,14 +45,15 @@ pub use atomic::{
     AtomicU32, AtomicU64, AtomicUsize,
 };
 pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
+pub use condition::{Condition, ConditionGuard};
 pub use error::{
     AcquireError, BrokenBarrier, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
-    OwnerDied,
+    OwnerDied, WaitError,
 };
 pub use event::Event;
-pub use guard::DataGuard;
 pub use held::Held;
 pub use lock::{Lock, LockGuard};
+pub use mutex::{Mutex, MutexGuard};
 pub use rlock::{RLock, RLockGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 pub use value::{RawValue, Value, ValueGuard};

@@ -2,7 +2,7 @@
 
 use crate::cell::LockCell;
 use crate::error::{AcquireError, NotOwner, OwnerDied};
-use crate::held::{Held, Holdable};
+use crate::held::{Held, Locked};
 use mp_core::MemError;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
@@ -61,18 +61,18 @@ impl Lock {
     #[doc(alias = "lock")]
     #[inline]
     pub fn acquire(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
-        Held::after(self, || self.place.acquire(None))
+        Held::take(self)
     }
 
     /// Takes the lock if it is free now. Python: `Lock.acquire(block=False)`.
     #[doc(alias = "try_lock")]
     pub fn try_acquire(&self) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        Held::of(self, self.place.try_acquire())
+        Held::try_take(self)
     }
 
     /// Takes the lock; waits for it at most `timeout`. Python: `Lock.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        Held::of(self, self.place.acquire(Deadline::after(timeout)))
+        Held::take_until(self, Deadline::after(timeout))
     }
 
     /// Gives back a lock whose guard was [kept](Held::keep).
@@ -92,13 +92,11 @@ impl Lock {
     }
 }
 
-impl Holdable for Lock {
-    #[inline]
-    fn give_back(&self) -> bool {
-        self.place.release()
-    }
+impl Locked for Lock {
+    type Raw = LockCell;
 
-    fn clear_died(&self) {
-        self.place.clear_died();
+    #[inline]
+    fn raw(&self) -> &LockCell {
+        &self.place
     }
 }

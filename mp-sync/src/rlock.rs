@@ -2,7 +2,7 @@
 
 use crate::cell::RLockCell;
 use crate::error::{AcquireError, NotOwner, OwnerDied};
-use crate::held::{Held, Holdable};
+use crate::held::{Held, Locked};
 use mp_core::MemError;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
@@ -47,18 +47,18 @@ impl RLock {
     /// first acquire, and not by those inside it.
     #[doc(alias = "lock")]
     pub fn acquire(&self) -> Result<RLockGuard<'_>, OwnerDied<RLockGuard<'_>>> {
-        Held::after(self, || self.place.acquire(None))
+        Held::take(self)
     }
 
     /// Takes the lock if it is free now, or held by the calling thread. Python: `RLock.acquire(block=False)`.
     #[doc(alias = "try_lock")]
     pub fn try_acquire(&self) -> Result<RLockGuard<'_>, AcquireError<RLockGuard<'_>>> {
-        Held::of(self, self.place.try_acquire())
+        Held::try_take(self)
     }
 
     /// Takes the lock; waits for it at most `timeout`. Python: `RLock.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<RLockGuard<'_>, AcquireError<RLockGuard<'_>>> {
-        Held::of(self, self.place.acquire(Deadline::after(timeout)))
+        Held::take_until(self, Deadline::after(timeout))
     }
 
     /// Gives back one acquire whose guard was [kept](Held::keep).
@@ -83,12 +83,11 @@ impl RLock {
     }
 }
 
-impl Holdable for RLock {
-    fn give_back(&self) -> bool {
-        self.place.release()
-    }
+impl Locked for RLock {
+    type Raw = RLockCell;
 
-    fn clear_died(&self) {
-        self.place.clear_died();
+    #[inline]
+    fn raw(&self) -> &RLockCell {
+        &self.place
     }
 }

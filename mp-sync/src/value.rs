@@ -1,11 +1,11 @@
 //! Value and RawValue: one plain value in shared memory, with its lock and without.
 
-use crate::cell::{Guarded, LockCell, Plain};
+use crate::cell::Plain;
 use crate::error::{AcquireError, OwnerDied};
-use crate::guard::{DataGuard, Guarding};
+use crate::held::Held;
+use crate::mutex::{Mutex, MutexGuard};
 use mp_core::MemError;
 use mp_core::mem::{Place, Shareable};
-use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use std::time::Duration;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Value<T: Shareable> {
-    place: Place<Guarded<T>>,
+    data: Mutex<T>,
 }
 
 impl<T: Shareable> Value<T> {
@@ -37,9 +37,7 @@ impl<T: Shareable> Value<T> {
     /// # Errors
     /// No memory, or no descriptor, for the shared object.
     pub fn new(value: T) -> Result<Value<T>, MemError> {
-        let new = Value { place: Place::create("mp-value")? };
-        new.set(value);
-        Ok(new)
+        Ok(Value { data: Mutex::new(value)? })
     }
 
     /// A copy of the value. Waits for the lock; a thread that holds it already waits for itself.
@@ -49,7 +47,7 @@ impl<T: Shareable> Value<T> {
     /// Python: `Value.value`.
     #[inline]
     pub fn get(&self) -> T {
-        *DataGuard::whatever_happened(self)
+        *Held::whatever_happened(&self.data)
     }
 
     /// Puts another value in its place. Waits as [`get`](Value::get) does.
@@ -59,7 +57,7 @@ impl<T: Shareable> Value<T> {
     /// Python: `Value.value = ...`.
     #[inline]
     pub fn set(&self, value: T) {
-        let mut guard = DataGuard::whatever_happened(self);
+        let mut guard = Held::whatever_happened(&self.data);
         *guard = value;
         guard.clear_owner_died();
     }
@@ -70,7 +68,7 @@ impl<T: Shareable> Value<T> {
     /// Python: `with v.get_lock(): v.value ...`.
     #[inline]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        change(&mut DataGuard::whatever_happened(self))
+        change(&mut Held::whatever_happened(&self.data))
     }
 
     /// Takes the lock, for several reads and changes as one.
@@ -81,7 +79,7 @@ impl<T: Shareable> Value<T> {
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.
     #[inline]
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
-        DataGuard::wait(self)
+        self.data.lock()
     }
 
     /// Takes the lock if it is free now.
@@ -97,7 +95,7 @@ impl<T: Shareable> Value<T> {
     ///
     /// Python: `Value.get_lock().acquire(block=False)`.
     pub fn try_lock(&self) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
-        DataGuard::attempt(self)
+        self.data.try_lock()
     }
 
     /// Takes the lock; waits for it at most `timeout`. Python: `Value.get_lock().acquire(timeout=...)`.
@@ -105,13 +103,13 @@ impl<T: Shareable> Value<T> {
         &self,
         timeout: Duration,
     ) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
-        DataGuard::wait_until(self, Deadline::after(timeout))
+        self.data.lock_timeout(timeout)
     }
 }
 
 impl<T: Shareable> Clone for Value<T> {
     fn clone(&self) -> Self {
-        Value { place: self.place.clone() }
+        Value { data: self.data.clone() }
     }
 }
 
@@ -122,23 +120,7 @@ impl<T: Shareable> fmt::Debug for Value<T> {
 }
 
 /// A [`Value`], locked.
-pub type ValueGuard<'a, T> = DataGuard<'a, Value<T>>;
-
-impl<T: Shareable> Guarding for Value<T> {
-    type Data = T;
-
-    fn lock_cell(&self) -> &LockCell {
-        &self.place.lock
-    }
-
-    fn data(&self) -> &T {
-        self.place.data()
-    }
-
-    fn data_mut(&self) -> &mut T {
-        self.place.data_mut()
-    }
-}
+pub type ValueGuard<'a, T> = MutexGuard<'a, T>;
 
 /// A value in shared memory without a lock.
 ///

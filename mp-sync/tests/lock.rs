@@ -3,7 +3,7 @@
 //! `RLock` and its cases are in `rlock.rs`. Left out so far: the kill sweep.
 
 use mp_core::{Child, JoinError, Process};
-use mp_sync::{AcquireError, Event, Lock, NotOwner, RawValue};
+use mp_sync::{AcquireError, Event, Lock, NotOwner, RLock, RawValue};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ mp_testing::cases! {
         a_forgotten_guard_keeps_its_memory,
         a_timeout_ends_the_wait,
         locks_are_given_back_in_any_order,
+        a_panic_while_it_is_held_is_told,
+        a_guard_of_an_unwinding_thread_is_as_any_other,
     ],
     every_method: [
         a_lock_of_a_child_that_left_it_held_says_so,
@@ -21,6 +23,7 @@ mp_testing::cases! {
         a_killed_holder_of_several_locks_frees_them_all,
         four_processes_count_exactly,
         a_stopped_holder_is_not_dead,
+        a_panic_of_a_child_is_told,
         who_can_open_no_file_takes_no_holder_for_dead,
     ]
 }
@@ -93,6 +96,58 @@ fn locks_are_given_back_in_any_order() {
             assert!(!locks[at].locked());
         }
     }
+}
+
+/// Row 36 of what may go wrong: poisoned, not leaked.
+fn a_panic_while_it_is_held_is_told() {
+    let (lock, recursive) = (Lock::new().unwrap(), RLock::new().unwrap());
+    std::thread::scope(|scope| {
+        let panics = scope.spawn(|| {
+            let _guards = (lock.acquire().unwrap(), recursive.acquire().unwrap());
+            let _inner = recursive.acquire().unwrap();
+            panic!("on purpose");
+        });
+        assert!(panics.join().is_err());
+    });
+    for _ in 0..2 {
+        assert!(lock.acquire().is_err() && recursive.acquire().is_err());
+    }
+    lock.acquire().unwrap_or_else(|died| died.into_guard()).clear_owner_died();
+    recursive.acquire().unwrap_or_else(|died| died.into_guard()).clear_owner_died();
+    assert!(lock.acquire().is_ok() && recursive.acquire().is_ok());
+}
+
+/// Takes the lock while its thread unwinds, and gives it back.
+struct Tidies<'a>(&'a Lock);
+
+impl Drop for Tidies<'_> {
+    fn drop(&mut self) {
+        drop(self.0.acquire().unwrap());
+    }
+}
+
+fn a_guard_of_an_unwinding_thread_is_as_any_other() {
+    let lock = Lock::new().unwrap();
+    std::thread::scope(|scope| {
+        let panics = scope.spawn(|| {
+            let _tidies = Tidies(&lock);
+            panic!("on purpose");
+        });
+        assert!(panics.join().is_err());
+    });
+    assert!(lock.acquire().is_ok());
+}
+
+fn panic_with(lock: Lock) {
+    let _guard = lock.acquire().unwrap();
+    panic!("on purpose");
+}
+
+fn a_panic_of_a_child_is_told() {
+    let lock = Lock::new().unwrap();
+    let child = Process::new(panic_with, (lock.clone(),)).start().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Panicked { .. })));
+    assert!(lock.acquire().is_err());
 }
 
 fn leave_held(lock: Lock) {

@@ -37,8 +37,8 @@
 //! # Tried by
 //! tests/loom.rs condition_*
 
-use super::lock::{Acquired, RawLock};
-use super::rlock::RawRLock;
+use super::hold::Lend;
+use super::lock::Acquired;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 
 const FREE: u32 = 0;
@@ -47,48 +47,6 @@ const WHO: u32 = (1 << 30) - 1;
 const DIED: u32 = 1 << 30;
 /// The kernel's `FUTEX_WAITERS`: of the flags, what it leaves in the word of one who died.
 const NOTIFIED: u32 = 1 << 31;
-
-/// A lock that its holder can lend to others while he waits.
-pub trait Lend {
-    /// Whether the calling thread holds it.
-    fn is_mine(&self) -> bool;
-    /// Gives it to others, however often the calling thread, which holds it, has taken it; gives how often that was.
-    fn lend(&self) -> u32;
-    /// Takes it again, as often as [`lend`](Lend::lend) said.
-    fn take_back(&self, depth: u32) -> Acquired;
-}
-
-impl<O: Owned> Lend for RawLock<O> {
-    fn is_mine(&self) -> bool {
-        self.held_by_me()
-    }
-
-    fn lend(&self) -> u32 {
-        u32::from(self.release())
-    }
-
-    fn take_back(&self, _depth: u32) -> Acquired {
-        loop {
-            if let Some(taken) = self.acquire(None) {
-                return taken;
-            }
-        }
-    }
-}
-
-impl<O: Owned> Lend for RawRLock<O> {
-    fn is_mine(&self) -> bool {
-        self.depth() > 0
-    }
-
-    fn lend(&self) -> u32 {
-        self.release_all()
-    }
-
-    fn take_back(&self, depth: u32) -> Acquired {
-        self.acquire_as_before(depth)
-    }
-}
 
 /// How a wait ended. The lock is held again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@
 //! | word           | means                                                                          |
 //! |----------------|--------------------------------------------------------------------------------|
 //! | low 30 bits    | the holder's thread id; 0: free                                                |
-//! | DIED           | a holder died in it; stays, over releases too, until `clear_died`              |
+//! | DIED           | a holder died in it, or says so; stays, over releases too, until `clear_died`   |
 //! | WAITERS        | somebody sleeps, or is about to: the release wakes one, and so does the kernel |
 //! | `left` = 1     | the last release took WAITERS away and woke one: the next one wakes one too    |
 //!
@@ -58,7 +58,7 @@ const WAITERS: u32 = 1 << 31;
 pub enum Acquired {
     /// Each holder before gave it back.
     Clean,
-    /// A holder died in it, and nobody has called [`RawLock::clear_died`] since.
+    /// A holder died in it, or panicked, and nobody has called [`RawLock::clear_died`] since.
     OwnerDied,
 }
 
@@ -131,6 +131,16 @@ impl<O: Owned> RawLock<O> {
         if seen & OWNER == O::me() && seen & DIED != 0 {
             // A subtraction, since others may set WAITERS meanwhile.
             self.state.word().fetch_sub(DIED, Ordering::Relaxed);
+        }
+    }
+
+    /// Says what a holder's death would have said, for a holder who leaves half of a change behind: the next acquire says
+    /// [`Acquired::OwnerDied`]. Nothing happens if the caller does not hold the lock.
+    #[cold]
+    pub fn set_died(&self) {
+        if self.held_by_me() {
+            // ORDERING: Relaxed, as in `clear_died`.
+            self.state.word().fetch_or(DIED, Ordering::Relaxed);
         }
     }
 

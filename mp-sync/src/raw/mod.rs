@@ -20,13 +20,15 @@
 mod barrier;
 mod condition;
 mod event;
+mod hold;
 mod lock;
 mod rlock;
 mod semaphore;
 
 pub use barrier::{Arrival, Broken, RawBarrier};
-pub use condition::{CannotWait, Lend, RawCondition, Waited};
+pub use condition::{CannotWait, RawCondition, Waited};
 pub use event::RawEvent;
+pub use hold::{Hold, Lend};
 pub use lock::{Acquired, RawLock};
 pub use rlock::RawRLock;
 pub use semaphore::{MOST_PERMITS, RawSemaphore, TooMany};

@@ -84,6 +84,11 @@ impl<O: Owned> RawRLock<O> {
         self.lock.clear_died();
     }
 
+    /// As [`RawLock::set_died`].
+    pub fn set_died(&self) {
+        self.lock.set_died();
+    }
+
     /// The holder's thread id.
     pub fn owner(&self) -> Option<u32> {
         self.lock.owner()

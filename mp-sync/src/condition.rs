@@ -1,0 +1,218 @@
+//! Condition: waiting, with a lock lent out meanwhile, until somebody says that something has changed.
+
+use crate::cell::ConditionCell;
+use crate::error::{AcquireError, OwnerDied, WaitError};
+use crate::held::{Guarding, Held, Locked};
+use crate::raw::{Acquired, CannotWait, Lend};
+use crate::rlock::RLock;
+use mp_core::MemError;
+use mp_core::mem::Place;
+use mp_core::word::Deadline;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A lock and the means to wait, without it, for what others change under it.
+///
+/// Only a guard can wait and notify, so nobody can without the lock:
+///
+/// ```compile_fail,E0599
+/// mp_sync::Condition::new().unwrap().notify_one();
+/// ```
+///
+/// Over a [`Mutex`](crate::Mutex), the guard is the way to the data too:
+///
+/// ```
+/// use mp_sync::{Condition, Mutex};
+///
+/// let condition = Condition::with_lock(&Mutex::new(0_u32)?)?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         let mut tasks = condition.acquire().unwrap();
+///         *tasks += 1;
+///         tasks.notify_one();
+///     });
+///     let mut tasks = condition.acquire().unwrap();
+///     tasks.wait_while(|tasks| *tasks == 0).unwrap();
+///     *tasks -= 1;
+/// });
+/// # Ok::<(), mp_core::MemError>(())
+/// ```
+///
+/// Of up to 128 threads that wait at a time, in whatever processes, those are woken first who came first, and exactly as
+/// many as `notify` was told.
+///
+/// Python: `multiprocessing.Condition`. There `notify` waits for an answer from each process that it wakes, and hangs if
+/// one was killed.
+///
+/// # When a process dies
+/// | where it is killed                 | what the others see                                                        |
+/// |------------------------------------|----------------------------------------------------------------------------|
+/// | while it waits                     | nothing: it is passed over                                                 |
+/// | notified, before it came back      | another waiter comes back instead, within a second                         |
+/// | while it holds the lock            | [`OwnerDied`], or [`WaitError::OwnerDied`] from a wait, at once            |
+/// | in `notify`                        | the same; whoever was chosen by then comes back within a second            |
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Condition<L = RLock> {
+    lock: L,
+    waiting: Place<ConditionCell>,
+}
+
+/// A [`Condition`] whose lock is held: it can wait and notify.
+pub type ConditionGuard<'a, L = RLock> = Held<'a, Condition<L>>;
+
+impl Condition {
+    /// A condition with a lock of its own, an [`RLock`]. Python: `Condition()`.
+    pub fn new() -> Result<Condition, MemError> {
+        Condition::with_lock(&RLock::new()?)
+    }
+}
+
+impl<L: Locked + Clone> Condition<L> {
+    /// A condition over a lock that others may use too: a [`Lock`](crate::Lock), an [`RLock`], or a
+    /// [`Mutex`](crate::Mutex). Python: `Condition(lock)`.
+    pub fn with_lock(lock: &L) -> Result<Condition<L>, MemError> {
+        Ok(Condition { lock: lock.clone(), waiting: Place::create("mp-condition")? })
+    }
+}
+
+impl<L: Locked> Condition<L> {
+    /// Takes the lock; waits for it. Python: `Condition.acquire`, `with condition:`.
+    ///
+    /// # Errors
+    /// [`OwnerDied`], with the guard in it, if a holder died with the lock or panicked.
+    pub fn acquire(&self) -> Result<ConditionGuard<'_, L>, OwnerDied<ConditionGuard<'_, L>>> {
+        Held::take(self)
+    }
+
+    /// Takes the lock if it is free now. Python: `Condition.acquire(block=False)`.
+    pub fn try_acquire(&self) -> Result<ConditionGuard<'_, L>, AcquireError<ConditionGuard<'_, L>>> {
+        Held::try_take(self)
+    }
+
+    /// Takes the lock; waits for it at most `timeout`. Python: `Condition.acquire(timeout=...)`.
+    pub fn acquire_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<ConditionGuard<'_, L>, AcquireError<ConditionGuard<'_, L>>> {
+        Held::take_until(self, Deadline::after(timeout))
+    }
+
+    /// The lock that it was made over.
+    pub fn lock(&self) -> &L {
+        &self.lock
+    }
+}
+
+impl<L: Locked> Held<'_, Condition<L>> {
+    /// Lends the lock to others, however often the thread has taken it, until it is notified.
+    ///
+    /// Nobody comes back who was not notified; but what was true when it was may have changed again:
+    /// [`wait_for`](Held::wait_for) looks.
+    ///
+    /// Python: `Condition.wait`.
+    ///
+    /// # Errors
+    /// See [`WaitError`]. The lock is held again in any case.
+    pub fn wait(&mut self) -> Result<(), WaitError> {
+        self.wait_until(None).map(drop)
+    }
+
+    /// As [`wait`](Held::wait), at most `timeout`; whether it was notified. Coming back takes as long as it takes to have
+    /// the lock again.
+    ///
+    /// Python: `Condition.wait(timeout)`.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<bool, WaitError> {
+        self.wait_until(Deadline::after(timeout))
+    }
+
+    /// Waits, as often as it takes, until `is_so` says yes. It is asked with the lock held, first at once.
+    ///
+    /// Python: `Condition.wait_for`.
+    pub fn wait_for(&mut self, mut is_so: impl FnMut() -> bool) -> Result<(), WaitError> {
+        while !is_so() {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// As [`wait_for`](Held::wait_for), at most `timeout` in all; gives what `is_so` said last.
+    ///
+    /// Python: `Condition.wait_for(predicate, timeout)`.
+    pub fn wait_for_timeout(
+        &mut self,
+        timeout: Duration,
+        mut is_so: impl FnMut() -> bool,
+    ) -> Result<bool, WaitError> {
+        let until = Deadline::after(timeout);
+        while !is_so() {
+            if !self.wait_until(until)? {
+                return Ok(is_so());
+            }
+        }
+        Ok(true)
+    }
+
+    /// Wakes the one that has waited longest. Who comes to wait later cannot take its place.
+    ///
+    /// Python: `Condition.notify`.
+    pub fn notify_one(&self) {
+        self.notify(1);
+    }
+
+    /// Wakes the `count` that have waited longest; all, if there are fewer. Python: `Condition.notify(n)`.
+    ///
+    /// # Panics
+    /// In a forked child that has a copy of its parent's guard: the lock is its parent's.
+    pub fn notify(&self, count: u32) {
+        assert!(self.lock().raw().is_mine(), "to notify is the holder's");
+        self.lock().waiting.notify(count);
+    }
+
+    /// Wakes all that wait. Python: `Condition.notify_all`.
+    pub fn notify_all(&self) {
+        self.notify(u32::MAX);
+    }
+
+    fn wait_until(&mut self, until: Option<Deadline>) -> Result<bool, WaitError> {
+        let condition = self.lock();
+        let waited = condition.waiting.wait(condition.raw(), until).map_err(|why| match why {
+            CannotWait::NotOwner => WaitError::NotOwner,
+            CannotWait::Full => WaitError::TooMany,
+        })?;
+        match waited.lock {
+            Acquired::Clean => Ok(waited.notified),
+            Acquired::OwnerDied => Err(WaitError::OwnerDied { notified: waited.notified }),
+        }
+    }
+}
+
+impl<L: Guarding> Held<'_, Condition<L>> {
+    /// Waits, as often as it takes, while `is_so` says yes of the data. As `std::sync::Condvar::wait_while`.
+    pub fn wait_while(&mut self, mut is_so: impl FnMut(&mut L::Data) -> bool) -> Result<(), WaitError> {
+        while is_so(&mut *self) {
+            self.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl<L: Locked> Locked for Condition<L> {
+    type Raw = L::Raw;
+
+    #[inline]
+    fn raw(&self) -> &L::Raw {
+        self.lock.raw()
+    }
+}
+
+impl<L: Guarding> Guarding for Condition<L> {
+    type Data = L::Data;
+
+    fn data(&self) -> &L::Data {
+        self.lock.data()
+    }
+
+    fn data_mut(&self) -> &mut L::Data {
+        self.lock.data_mut()
+    }
+}

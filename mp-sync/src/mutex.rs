@@ -1,0 +1,113 @@
+//! Mutex: data that can only be reached by who holds its lock.
+
+use crate::cell::{Guarded, LockCell};
+use crate::error::{AcquireError, OwnerDied};
+use crate::held::{Guarding, Held, Locked};
+use mp_core::MemError;
+use mp_core::mem::{Place, Shareable};
+use mp_core::word::Deadline;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Data in shared memory, and the lock that it is reached through: `std::sync::Mutex` between processes.
+///
+/// ```
+/// let totals = mp_sync::Mutex::new([0_u64; 2])?;
+/// {
+///     let mut totals = totals.lock().unwrap();
+///     totals[0] += 1;
+///     totals[1] += 10;
+/// }
+/// assert_eq!(*totals.lock().unwrap(), [1, 10]);
+/// # Ok::<(), mp_core::MemError>(())
+/// ```
+///
+/// A [`Condition`](crate::Condition) can be made over it. Python has no counterpart; a [`Value`](crate::Value) is the
+/// same with short forms for one read or change.
+///
+/// # When a process dies
+/// While it holds the lock: the next one gets [`OwnerDied`], with the guard in it.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Mutex<T: Shareable> {
+    place: Place<Guarded<T>>,
+}
+
+/// A [`Mutex`], locked: the way to its data.
+pub type MutexGuard<'a, T> = Held<'a, Mutex<T>>;
+
+impl<T: Shareable> Mutex<T> {
+    /// A free lock, and the data behind it.
+    ///
+    /// # Errors
+    /// No memory, or no descriptor, for the shared object.
+    pub fn new(data: T) -> Result<Mutex<T>, MemError> {
+        let new = Mutex { place: Place::create("mp-mutex")? };
+        *Held::whatever_happened(&new) = data;
+        Ok(new)
+    }
+
+    /// Takes the lock; waits for it. A thread that holds it already waits for itself.
+    ///
+    /// # Errors
+    /// [`OwnerDied`], with the guard in it, if a holder died with the lock or panicked: the data may be half changed.
+    #[doc(alias = "acquire")]
+    #[inline]
+    pub fn lock(&self) -> Result<MutexGuard<'_, T>, OwnerDied<MutexGuard<'_, T>>> {
+        Held::take(self)
+    }
+
+    /// Takes the lock if it is free now.
+    pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, AcquireError<MutexGuard<'_, T>>> {
+        Held::try_take(self)
+    }
+
+    /// Takes the lock; waits for it at most `timeout`.
+    pub fn lock_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<MutexGuard<'_, T>, AcquireError<MutexGuard<'_, T>>> {
+        Held::take_until(self, Deadline::after(timeout))
+    }
+
+    /// Whether somebody holds the lock.
+    pub fn is_locked(&self) -> bool {
+        self.place.lock.is_locked()
+    }
+}
+
+impl<T: Shareable> Locked for Mutex<T> {
+    type Raw = LockCell;
+
+    #[inline]
+    fn raw(&self) -> &LockCell {
+        &self.place.lock
+    }
+}
+
+impl<T: Shareable> Guarding for Mutex<T> {
+    type Data = T;
+
+    #[inline]
+    fn data(&self) -> &T {
+        self.place.data()
+    }
+
+    #[inline]
+    fn data_mut(&self) -> &mut T {
+        self.place.data_mut()
+    }
+}
+
+impl<T: Shareable> Clone for Mutex<T> {
+    fn clone(&self) -> Self {
+        Mutex { place: self.place.clone() }
+    }
+}
+
+impl<T: Shareable> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mutex<{}>", std::any::type_name::<T>())
+    }
+}
