@@ -162,6 +162,15 @@ def fat_start_and_join(method, count):
         del fat
 
 
+def array_sum(count):
+    elements = 1_000_000
+    array = multiprocessing.RawArray("d", range(elements))
+    began = time.perf_counter()
+    for _ in range(count):
+        sum(array)
+    return count * elements * 8 / (time.perf_counter() - began) / 1e9
+
+
 def figure(metric, count):
     if metric == "W1.64B":
         return queue_64_bytes(count)
@@ -179,6 +188,8 @@ def figure(metric, count):
         return barrier_rounds(int(metric[-1]), count)
     if metric == "W8.locked4":
         return locked_value(4, count)
+    if metric == "W8.sum":
+        return array_sum(count)
     work, method, parent = metric.split(".")
     assert work == "W5"
     if parent == "1GiB":

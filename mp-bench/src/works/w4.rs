@@ -1,5 +1,5 @@
 //! W4: a lock and a semaphore that nobody else wants; a lock that 2 and 4 want; a barrier of 2 and 4; a round trip by
-//! two events.
+//! two events, and by two conditions.
 //!
 //! In each contended work a counter beside the lock, on another cache line, is read and written back under the lock:
 //! a lock that lets two in loses some.
@@ -9,7 +9,7 @@ use super::{pthread, text};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_core::mem::Place;
-use mp_sync::{Barrier, Event, Lock, Semaphore};
+use mp_sync::{Barrier, Condition, Event, Lock, Semaphore};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -25,6 +25,8 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
         lock_contended(python, 4),
         event(python, Placement::AsItComes),
         event(python, Placement::OneCpu),
+        condition(python, Placement::AsItComes),
+        condition(python, Placement::OneCpu),
         barrier(python, 2),
         barrier(python, 4),
     ]
@@ -202,6 +204,23 @@ impl Flag for Event {
     }
 }
 
+/// A flag behind a condition's lock.
+type Behind = Condition<mp_sync::Mutex<u32>>;
+
+impl Flag for Behind {
+    fn raise(&self) {
+        let mut flag = self.acquire().expect("nobody dies with it");
+        *flag = 1;
+        flag.notify_one();
+    }
+
+    fn await_and_lower(&self) {
+        let mut flag = self.acquire().expect("nobody dies with it");
+        flag.wait_while(|flag| *flag == 0).expect("nobody dies with it");
+        *flag = 0;
+    }
+}
+
 impl Flag for pthread::Awaited {
     fn raise(&self) {
         self.tell(1);
@@ -255,19 +274,35 @@ where
 }
 
 fn event(python: &Shared, placement: Placement) -> Work {
+    flags("W4.event", || Event::new().map_err(text), python, placement)
+}
+
+fn condition(python: &Shared, placement: Placement) -> Work {
+    let new = || -> Result<Behind, String> {
+        Condition::with_lock(&mp_sync::Mutex::new(0).map_err(text)?).map_err(text)
+    };
+    flags("W4.condition", new, python, placement)
+}
+
+fn flags<F: Flag + Serialize + DeserializeOwned>(
+    metric: &str,
+    ours: fn() -> Result<F, String>,
+    python: &Shared,
+    placement: Placement,
+) -> Work {
     let metric = match placement {
-        Placement::AsItComes => "W4.event",
-        Placement::OneCpu => "W4.event.one",
+        Placement::AsItComes => metric.to_owned(),
+        Placement::OneCpu => format!("{metric}.one"),
     };
     Work {
-        metric: metric.to_owned(),
         unit: "us",
         rate: false,
         peers: vec![
-            Peer::new("mp", move || round_trip(|| Event::new().map_err(text), placement)),
+            Peer::new("mp", move || round_trip(ours, placement)),
             Peer::new("pthread", move || round_trip(pthread::Awaited::new, placement)),
             pythons(python, format!("{metric} 5000")),
         ],
+        metric,
     }
 }
 

@@ -1,13 +1,15 @@
-//! W8: a number that four processes increment, with its lock and as an atomic.
+//! W8: a number that four processes increment, with its lock and as an atomic; the sum of an array of `f64`.
 
 use super::crowd::{Counter, add_by_processes, add_by_threads};
 use super::text;
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_core::mem::Place;
-use mp_sync::Value;
+use mp_sync::{RawArray, Value};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 const WORKERS: u64 = 4;
 
@@ -54,7 +56,7 @@ impl Counter for Arc<AtomicU64> {
 }
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
-    vec![locked(python), atomic()]
+    vec![locked(python), atomic(), sum(python)]
 }
 
 fn locked(python: &Shared) -> Work {
@@ -87,4 +89,39 @@ fn atomic() -> Work {
         rate: true,
         peers: vec![Peer::new("mp", ours), Peer::new("atomic", between_threads)],
     }
+}
+
+/// A million numbers: more than the second cache holds.
+const ELEMENTS: u32 = 1_000_000;
+
+fn sum(python: &Shared) -> Work {
+    let python = python.clone();
+    let numbers = || (0..ELEMENTS).map(f64::from);
+    let ours = move || {
+        let array = RawArray::from_values(numbers()).map_err(text)?;
+        Ok(gigabytes_a_second(|| black_box(&array).fold(0.0, |sum, x| sum + x)))
+    };
+    let slice = move || {
+        let slice: Vec<f64> = numbers().collect();
+        Ok(gigabytes_a_second(|| black_box(&slice).iter().sum()))
+    };
+    Work {
+        metric: "W8.sum".to_owned(),
+        unit: "GB/s",
+        rate: true,
+        peers: vec![
+            Peer::new("mp", ours),
+            Peer::new("slice", slice),
+            Peer::new("CPython", move || ask(&python, "W8.sum 10")),
+        ],
+    }
+}
+
+fn gigabytes_a_second(sum: impl Fn() -> f64) -> f64 {
+    const TIMES: u32 = 100;
+    let began = Instant::now();
+    for _ in 0..TIMES {
+        black_box(sum());
+    }
+    f64::from(TIMES) * f64::from(ELEMENTS) * size_of::<f64>() as f64 / began.elapsed().as_secs_f64() / 1e9
 }
