@@ -6,7 +6,7 @@
 //! while a guard is held has a copy of the guard: it does not hold the lock, and the guard says so.)
 #![allow(unsafe_code)]
 
-use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawSemaphore};
+use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawSeats, RawSemaphore};
 use mp_core::mem::{Shareable, Structure};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
@@ -44,6 +44,17 @@ pub(crate) type ConditionCell = RawCondition<RobustWord, 128>;
 
 // SAFETY: words alone; all zeros is a condition that nobody waits for.
 unsafe impl Structure for ConditionCell {}
+
+/// Permits with their owners.
+pub(crate) type SeatsCell = RawSeats<RobustWord, 128, 128>;
+
+impl SeatsCell {
+    /// The most permits there can be.
+    pub(crate) const MOST: u32 = 128;
+}
+
+// SAFETY: words alone; all zeros is a room to be told its seats.
+unsafe impl Structure for SeatsCell {}
 
 /// A barrier, its default timeout, and the processes that have it.
 #[repr(C)]

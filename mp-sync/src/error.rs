@@ -122,11 +122,16 @@ pub struct OverReleased {
 #[non_exhaustive]
 pub enum NewSemaphoreError {
     /// More than there can be.
-    #[error("a semaphore has at most 2147483647 permits, not {permits}")]
+    #[error("such a semaphore has at most {most} permits, not {permits}")]
     TooMany {
         /// What was asked for.
         permits: u32,
+        /// The most that there can be.
+        most: u32,
     },
+    /// Nobody would ever have one: of an [`OwnedSemaphore`](crate::OwnedSemaphore), which nobody can add permits to.
+    #[error("a semaphore whose permits have owners needs at least one")]
+    NoPermits,
     /// No shared memory.
     #[error(transparent)]
     Memory(#[from] MemError),

@@ -8,6 +8,7 @@
 //! | [`Mutex`]              | a lock, and data                | its owner        | as for `Lock`                            |
 //! | [`Condition`]          | a place for each waiter         | -                | another is notified instead, within 1 s  |
 //! | [`Semaphore`], [`BoundedSemaphore`] | a count of permits | anybody          | its permits are gone, as in Python       |
+//! | [`OwnedSemaphore`]     | a holder for each permit        | its owner        | its permits are had by others            |
 //! | [`Event`]              | a count of sets, a flag         | anybody sets it  | nothing happens                          |
 //! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
 //! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
@@ -33,6 +34,7 @@ mod held;
 mod lock;
 mod membership;
 mod mutex;
+mod owned_semaphore;
 pub mod raw;
 mod rlock;
 mod row;
@@ -54,6 +56,7 @@ pub use event::Event;
 pub use held::Held;
 pub use lock::{Lock, LockGuard};
 pub use mutex::{Mutex, MutexGuard};
+pub use owned_semaphore::{OwnedPermit, OwnedSemaphore};
 pub use rlock::{RLock, RLockGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 pub use value::{RawValue, Value, ValueGuard};

@@ -21,7 +21,8 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A process that dies with a permit has lost it for all, as in Python.
+/// A process that dies with a permit has lost it for all, as in Python. [`OwnedSemaphore`](crate::OwnedSemaphore) gets it
+/// back.
 ///
 /// Python: `multiprocessing.Semaphore`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,12 +41,15 @@ impl Semaphore {
 
     fn of(permits: u32, most: u32) -> Result<Semaphore, NewSemaphoreError> {
         if permits > MOST_PERMITS {
-            return Err(NewSemaphoreError::TooMany { permits });
+            return Err(NewSemaphoreError::TooMany { permits, most: MOST_PERMITS });
         }
         let new = Semaphore { place: Place::create("mp-semaphore")? };
         // ORDERING: Relaxed: nobody else has it yet.
         new.place.most.store(most, Ordering::Relaxed);
-        new.place.permits.release(permits, most).map_err(|_| NewSemaphoreError::TooMany { permits })?;
+        new.place
+            .permits
+            .release(permits, most)
+            .map_err(|_| NewSemaphoreError::TooMany { permits, most: MOST_PERMITS })?;
         Ok(new)
     }
 

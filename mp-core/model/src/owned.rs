@@ -46,6 +46,9 @@ impl Owned for ModelOwned {
         step();
         life::with_list(|list| list.pending = None);
     }
+    fn kernel_tells() -> bool {
+        true
+    }
     fn is_dead(owner: u32) -> bool {
         step();
         life::world().is_dead(owner)

@@ -299,6 +299,10 @@ impl Owned for RobustWord {
         }
     }
 
+    fn kernel_tells() -> bool {
+        head(this()).is_some()
+    }
+
     fn is_dead(owner: u32) -> bool {
         !super::identity::task_lives(owner)
     }

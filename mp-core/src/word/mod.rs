@@ -110,4 +110,6 @@ pub trait Owned: Sync {
     /// Whether the owner of this id has ended although nobody told us: asked at each timed look, for systems
     /// where the kernel keeps no list.
     fn is_dead(owner: u32) -> bool;
+    /// Whether the kernel keeps a list on this system, so that asking is rarely worth its time.
+    fn kernel_tells() -> bool;
 }

@@ -97,6 +97,17 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
     /// Lends the lock, which the calling thread holds, until it is notified or the deadline passes; then takes it
     /// back, however long that takes.
     pub fn wait(&self, lock: &impl Lend, until: Option<Deadline>) -> Result<Waited, CannotWait> {
+        self.wait_unless(lock, until, || false)
+    }
+
+    /// As [`wait`](RawCondition::wait), and comes back, not notified, when `look` says yes. It is asked at each timed
+    /// look, without the lock, and once more with it: for what nobody is there to notify of.
+    pub fn wait_unless(
+        &self,
+        lock: &impl Lend,
+        until: Option<Deadline>,
+        look: impl Fn() -> bool,
+    ) -> Result<Waited, CannotWait> {
         if !lock.is_mine() {
             return Err(CannotWait::NotOwner);
         }
@@ -106,13 +117,13 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
             let mut late = false;
             while place.is_waiting() && !late {
                 late = self.sleep(place, until);
-                if place.is_waiting() && self.a_chosen_one_died() {
+                if place.is_waiting() && (self.a_chosen_one_died() || look()) {
                     break;
                 }
             }
             let taken = lock.take_back(depth);
             let notified = !place.is_waiting() || self.inherit();
-            if notified || late {
+            if notified || late || look() {
                 self.leave(place);
                 return Ok(Waited { notified, lock: taken });
             }

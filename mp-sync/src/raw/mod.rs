@@ -23,6 +23,7 @@ mod event;
 mod hold;
 mod lock;
 mod rlock;
+mod seats;
 mod semaphore;
 
 pub use barrier::{Arrival, Broken, RawBarrier};
@@ -31,4 +32,5 @@ pub use event::RawEvent;
 pub use hold::{Hold, Lend};
 pub use lock::{Acquired, RawLock};
 pub use rlock::RawRLock;
+pub use seats::RawSeats;
 pub use semaphore::{MOST_PERMITS, RawSemaphore, TooMany};

@@ -120,6 +120,9 @@ impl<F: Fault> Owned for FaultyOwned<F> {
     fn retract(&self) {
         self.owned.retract();
     }
+    fn kernel_tells() -> bool {
+        F::ENLISTS
+    }
     fn is_dead(owner: u32) -> bool {
         F::TELLS_DEATH && ModelOwned::is_dead(owner)
     }
@@ -243,6 +246,8 @@ mutants! {
     explore barrier_of_three in FaultyOwned<OnlyOneIsWoken>;
     explore barrier_timeout_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
     explore barrier_abort_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
+    explore seats_are_handed_on in FaultyOwned<NobodyIsWoken>;
+    explore seats_are_handed_on in FaultyOwned<AcquireIsRelaxed>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NobodyIsWoken>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NobodyMarks>;
     explore condition_each_notification_is_for_one in FaultyOwned<NobodyMarks>;

@@ -249,6 +249,9 @@ impl Owned for Listless {
     fn enlist(&self) {}
     fn delist(&self) {}
     fn retract(&self) {}
+    fn kernel_tells() -> bool {
+        false
+    }
     fn is_dead(owner: u32) -> bool {
         ModelOwned::is_dead(owner)
     }

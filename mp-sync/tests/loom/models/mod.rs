@@ -5,6 +5,7 @@ mod condition;
 mod event;
 mod lock;
 mod rlock;
+mod seats;
 mod semaphore;
 
 pub(crate) use barrier::*;
@@ -12,6 +13,7 @@ pub(crate) use condition::*;
 pub(crate) use event::*;
 pub(crate) use lock::*;
 pub(crate) use rlock::*;
+pub(crate) use seats::*;
 pub(crate) use semaphore::*;
 
 use mp_core::word::Deadline;

@@ -1,0 +1,108 @@
+//! Permits that have owners: as many as there are, and none lost with a process that dies.
+
+use mp_core::{Child, Process};
+use mp_sync::{Event, NewSemaphoreError, OwnedSemaphore, RawValue};
+use std::time::{Duration, Instant};
+
+mp_testing::cases! {
+    plain: [permits_are_counted, wrong_numbers_are_refused, a_timeout_takes_nothing],
+    every_method: [
+        permits_of_the_killed_come_back,
+        a_killed_holder_lets_the_one_who_waits_in,
+        no_more_are_in_than_there_are_permits,
+    ]
+}
+
+fn permits_are_counted() {
+    let seats = OwnedSemaphore::new(2).unwrap();
+    let (first, second) = (seats.acquire(), seats.try_acquire().unwrap());
+    assert_eq!((seats.get_value(), seats.permits()), (0, 2));
+    assert!(seats.try_acquire().is_none());
+    drop(first);
+    assert_eq!(seats.get_value(), 1);
+    drop((seats.acquire(), second));
+    assert_eq!(seats.get_value(), 2);
+}
+
+fn wrong_numbers_are_refused() {
+    assert!(matches!(OwnedSemaphore::new(0), Err(NewSemaphoreError::NoPermits)));
+    let error = OwnedSemaphore::new(129).unwrap_err();
+    assert_eq!(error.to_string(), "such a semaphore has at most 128 permits, not 129");
+    let most = OwnedSemaphore::new(128).unwrap();
+    let all: Vec<_> = (0..128).map(|_| most.try_acquire().unwrap()).collect();
+    assert!(most.try_acquire().is_none());
+    drop(all);
+    assert_eq!(most.get_value(), 128);
+}
+
+fn a_timeout_takes_nothing() {
+    let seats = OwnedSemaphore::new(1).unwrap();
+    let seat = seats.acquire();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (began, timeout) = (Instant::now(), Duration::from_millis(60));
+            assert!(seats.acquire_timeout(timeout).is_none());
+            assert!(began.elapsed() >= timeout);
+            assert!(seats.acquire_timeout(Duration::ZERO).is_none());
+        });
+    });
+    drop(seat);
+    assert!(seats.acquire_timeout(Duration::ZERO).is_some());
+}
+
+fn sit(seats: OwnedSemaphore, there: Event) {
+    let _seat = seats.acquire();
+    there.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn sitting(seats: &OwnedSemaphore) -> Child<()> {
+    let there = Event::new().unwrap();
+    let child = Process::new(sit, (seats.clone(), there.clone())).daemon(true).start().unwrap();
+    there.wait();
+    child
+}
+
+fn permits_of_the_killed_come_back() {
+    let seats = OwnedSemaphore::new(3).unwrap();
+    let _mine = seats.acquire();
+    let children = [sitting(&seats), sitting(&seats)];
+    assert!(seats.try_acquire().is_none());
+    for (child, free) in children.iter().zip(1..) {
+        child.kill().unwrap();
+        let _ = child.join();
+        assert_eq!(seats.get_value(), free);
+    }
+    let _again = (seats.try_acquire().unwrap(), seats.try_acquire().unwrap());
+    assert!(seats.try_acquire().is_none());
+}
+
+fn a_killed_holder_lets_the_one_who_waits_in() {
+    let seats = OwnedSemaphore::new(1).unwrap();
+    let child = sitting(&seats);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| drop(seats.acquire()));
+        child.kill().unwrap();
+        waiter.join().unwrap();
+    });
+    let _ = child.join();
+    assert_eq!(seats.get_value(), 1);
+}
+
+fn come_and_go(seats: OwnedSemaphore, count: RawValue<u32>) {
+    for _ in 0..500 {
+        let _seat = seats.acquire();
+        count.set(count.get() + 1);
+    }
+}
+
+fn no_more_are_in_than_there_are_permits() {
+    let (seats, count) = (OwnedSemaphore::new(1).unwrap(), RawValue::new(0).unwrap());
+    let start = |_| Process::new(come_and_go, (seats.clone(), count.clone())).start().unwrap();
+    let children: Vec<_> = (0..4).map(start).collect();
+    children.iter().for_each(|child| child.join().unwrap());
+    // Read, changed and written back under the one permit: nothing is lost.
+    assert_eq!((count.get(), seats.get_value()), (2000, 1));
+}
