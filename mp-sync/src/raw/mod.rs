@@ -1,11 +1,11 @@
 //! The algorithms of the locks, each over words it is given: no `unsafe`, no data, no clock, no system call.
 //!
 //! ```text
-//!   Lock  RLock  Semaphore  Event  Barrier      public types: a place in shared memory, guards, errors
-//!     │     │        │        │      │
-//!   RawLock RawRLock RawSemaphore RawEvent …    this folder: one algorithm a file, all the atomics
-//!     │     │        │        │      │
-//!   Owned   Owned   Word     Word   Owned       mp_core::word: futexes in production, loom in tests/loom.rs
+//!   Lock  RLock  Semaphore  Event  Barrier  Condition   public types: a place in shared memory, guards, errors
+//!     │     │        │        │      │        │
+//!   RawLock RawRLock RawSemaphore RawEvent …            this folder: one algorithm a file, all the atomics
+//!     │     │        │        │      │        │
+//!   Owned   Owned   Word     Word   Owned    Owned      mp_core::word: futexes in production, loom in tests/loom.rs
 //! ```
 //!
 //! # Rules of this folder
@@ -15,6 +15,35 @@
 //!   orders nothing by itself.
 //! - Who is killed between his commit and his wake-up call leaves sleepers who look again within half a second.
 //!   Where an algorithm can do better, its file says how.
+//!
+//! # In a structure of one's own
+//! All of them are `repr(C)`, hold no address and begin as zeros, so they can be parts of a larger shared object:
+//!
+//! ```
+//! use mp_core::mem::{Place, Structure};
+//! use mp_core::sys::{futex::FutexWord, robust::RobustWord};
+//! use mp_core::word::Ordering;
+//! use mp_sync::raw::{Acquired, RawEvent, RawLock};
+//! use std::sync::atomic::AtomicU64;
+//!
+//! #[repr(C)]
+//! struct Board {
+//!     lock: RawLock<RobustWord>,
+//!     full: RawEvent<FutexWord>,
+//!     lines: [AtomicU64; 8],
+//! }
+//!
+//! // SAFETY: words and atomics alone: others may change them at any time, and all zeros is a beginning.
+//! unsafe impl Structure for Board {}
+//!
+//! // Sent to other processes as any handle is, in an argument, a result or a message.
+//! let board = Place::<Board>::create("board")?;
+//! assert_eq!(board.lock.acquire(None), Some(Acquired::Clean));
+//! board.lines[0].store(7, Ordering::Relaxed);
+//! assert!(board.lock.release());
+//! board.full.set();
+//! # Ok::<(), mp_core::MemError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod barrier;
