@@ -25,6 +25,12 @@ kills times="2000":
 interrupted micros="1000":
     MP_INTERRUPTS={{micros}} cargo test --workspace
 
+# A death after each single instruction of each operation; then with a third party; then a stop instead of a death.
+sweep *operations:
+    cargo run --release -p mp-sweep -- {{operations}}
+    cargo run --release -p mp-sweep -- --barge {{operations}}
+    cargo run --release -p mp-sweep -- --stop {{operations}}
+
 # The models at their full size.
 loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture

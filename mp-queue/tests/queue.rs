@@ -1,7 +1,8 @@
 //! Mirrors CPython's `_TestQueue`: P12 to P16; and what its queue does not survive.
 //!
 //! Left out, and added by the issue "Queues": `SimpleQueue` (P17), `JoinableQueue`, the fixed-size form, batches,
-//! `wait()` on a queue, the kill sweep, 10,000 kills, memory given back as seen by PSS.
+//! `wait()` on a queue, 10,000 kills, memory given back as seen by PSS.
+//! The kill sweep is mp-sweep.
 
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;

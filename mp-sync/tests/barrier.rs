@@ -1,6 +1,6 @@
 //! Mirrors CPython's `_TestBarrier`: P27 to P30.
 //!
-//! Left out: P29's upper bounds on time. The kill sweep comes with the Synchronisation issue.
+//! Left out: P29's upper bounds on time. The kill sweep is mp-sweep.
 
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;

@@ -1,6 +1,6 @@
 //! Mirrors CPython's `_TestLock`: P18, P19.
 //!
-//! `RLock` and its cases are in `rlock.rs`. Left out so far: the kill sweep.
+//! `RLock` and its cases are in `rlock.rs`. The kill sweep is mp-sweep.
 
 use mp_core::{Child, JoinError, Process};
 use mp_sync::{AcquireError, Event, Lock, NotOwner, RLock, RawValue};

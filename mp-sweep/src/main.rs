@@ -1,0 +1,57 @@
+//! The kill sweep: a process is killed after each single instruction of an operation, and those who live on say
+//! whether they could go on and whether anything is lost.
+//!
+//! ```text
+//!  for n = 0, 1, 2, …                                                 a scene: fresh shared objects
+//!    sleepers ── wait ─────────────────────────────────────────────►  go on, within the limit
+//!    victim   ── stop ── n instructions ─ X                           SIGKILL (or SIGSTOP, and SIGCONT later)
+//!    barger   ─────────────────── the same operation ──────────────►  (--barge) goes on
+//!    checker                                            ── uses the objects, counts what is there ──► verdict
+//! ```
+//!
+//! `mp-sweep [operation…] [--stop] [--barge] [--tsv] [--list] [--every n] [--jobs n]` prints one row for each
+//! operation, and fails if anything was stuck, lost or torn. A name selects an operation; `lock`, which is
+//! none's name, all that begin with `lock.`.
+//!
+//! | column     | means                                                                                     |
+//! |------------|-------------------------------------------------------------------------------------------|
+//! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted. `kill/7`: every 7th point only    |
+//! | `points`   | points of death that were tried: one for each instruction from the victim's stop before the operation to the one after it, and one for each sleep in between |
+//! | `stuck`    | points after which somebody did not go on within the limit, 5 s                           |
+//! | `lost`     | points after which something committed was gone, or more was gone than the module's "When a process dies" admits |
+//! | `torn`     | points after which guarded data was half changed, or held by two, and nobody was told      |
+//! | `timer`    | points after which somebody went on only after more than 40 ms: by his timed look (or on a busy machine, for which there is `--jobs 1`) |
+//! | `worst_ms` | the longest that anybody took to go on                                                    |
+//!
+//! What it does not reach: death inside a system call (but for sleeps), and the weak memory of other processors:
+//! for that there are the kills at random moments, and the models.
+//!
+//! # A new operation
+//! A file in `operations/` (or a few lines in one that is there) with a type for which [`operations`]' trait
+//! `Scene` is implemented, and a line in its `OPERATIONS`. The least that a scene says: what the victim does
+//! (`operate`), and how to tell that all is whole (`check`). The rest has defaults: who sleeps before, who comes
+//! when the victim sleeps, what a third party does.
+//!
+//! | folder        | what                                                                                 |
+//! |---------------|---------------------------------------------------------------------------------------|
+//! | `sweep/`      | `run.rs` all points of an operation, `point.rs` one of them, `victim.rs` the one who is stepped, `companion.rs` all others, `process.rs` fork |
+//! | `operations/` | the scenes, one file for each type                                                    |
+#![cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused))]
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod operations;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod sweep;
+
+use std::process::ExitCode;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn main() -> ExitCode {
+    sweep::main()
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+fn main() -> ExitCode {
+    eprintln!("the sweep steps through instructions with ptrace, and knows only Linux on x86-64");
+    ExitCode::from(2)
+}

@@ -1,0 +1,28 @@
+//! What can be swept: one file for each type.
+
+mod barrier;
+mod event;
+mod lock;
+mod plain;
+mod queue;
+mod semaphore;
+mod tally;
+mod value;
+
+use crate::sweep::scene::Operation;
+
+/// All operations, the hidden ones too.
+pub(crate) fn all() -> Vec<Operation> {
+    [
+        lock::operations(),
+        semaphore::operations(),
+        event::operations(),
+        barrier::operations(),
+        value::operations(),
+        queue::operations(),
+        plain::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

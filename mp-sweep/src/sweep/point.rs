@@ -1,0 +1,220 @@
+//! One point of death: a fresh scene, the victim's walk to it, its end, and what the others have to say.
+
+use super::companion::{Companion, all_end, settle, until};
+use super::scene::{Fate, Fault, Mode, Operation, Scene, Verdict};
+use super::victim::{Reached, Victim};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Where the victim is to die.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Point {
+    /// After this many instructions.
+    pub(super) steps: u64,
+    /// In the sleep of the last of them, if it sleeps; otherwise it is woken first.
+    pub(super) to_sleep: bool,
+}
+
+/// What was wrong at a point.
+#[derive(Debug)]
+pub(super) enum Wrong {
+    Stuck(String),
+    Lost(String),
+    Torn(String),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wrong::Stuck(words) => write!(f, "stuck: {words}"),
+            Wrong::Lost(words) => write!(f, "lost: {words}"),
+            Wrong::Torn(words) => write!(f, "torn: {words}"),
+        }
+    }
+}
+
+impl Wrong {
+    /// What this companion has found, if it found something.
+    fn found_by(companion: &mut Companion) -> Option<Wrong> {
+        let name = companion.name();
+        match companion.end()?.verdict.as_ref().err()? {
+            Fault::Lost(words) => Some(Wrong::Lost(format!("{name}: {words}"))),
+            Fault::Torn(words) => Some(Wrong::Torn(format!("{name}: {words}"))),
+        }
+    }
+}
+
+/// What came of a point.
+pub(super) struct Outcome {
+    pub(super) reached: Reached,
+    /// The instruction that the victim did not come to execute.
+    pub(super) instruction: Option<u64>,
+    /// The longest that anybody took to go on.
+    pub(super) recovery: Duration,
+    pub(super) wrong: Option<Wrong>,
+}
+
+/// Those who are on the stage.
+struct Play<'a> {
+    scene: &'a dyn Scene,
+    mode: Mode,
+    limit: Duration,
+    others: Vec<Companion>,
+    /// `let_go` was called, and the comers have come.
+    let_go: bool,
+    roused: bool,
+    recovery: Duration,
+}
+
+/// Tries one point.
+pub(super) fn run(operation: &Operation, mode: Mode, point: Point) -> Outcome {
+    let scene = (operation.scene)(mode);
+    let mut play = Play {
+        scene: &*scene,
+        mode,
+        limit: operation.limit,
+        others: Vec::new(),
+        let_go: false,
+        roused: false,
+        recovery: Duration::ZERO,
+    };
+    // The victim first: it may hold what the sleepers wait for.
+    let mut victim = Victim::start(&*scene);
+    play.others.extend((0..scene.sleepers()).map(|_| Companion::start("sleeper", |_| scene.sleep())));
+    let deadline = play.deadline();
+    let sleep = settle(&mut play.others, deadline) && play.others.iter_mut().all(|one| one.end().is_none());
+    assert!(sleep, "the sleepers of {} do not fall asleep", operation.name);
+    let reached = victim.walk(point.steps, point.to_sleep, || play.let_go());
+    let instruction = victim.instruction();
+    let wrong = match reached {
+        Reached::Ended => Some(Wrong::Lost("the victim ended by itself".to_owned())),
+        Reached::Stuck => Some(Wrong::Stuck("the victim sleeps on".to_owned())),
+        _ => play.end(&mut victim, reached == Reached::Finished).err(),
+    };
+    Outcome { reached, instruction, recovery: play.recovery, wrong }
+}
+
+impl Play<'_> {
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limit
+    }
+
+    fn let_go(&mut self) {
+        if !std::mem::replace(&mut self.let_go, true) {
+            self.scene.let_go();
+            let scene = self.scene;
+            let comers = (0..scene.comers()).map(|_| Companion::start("comer", |_| scene.come()));
+            self.others.extend(comers);
+        }
+    }
+
+    /// From the victim's last instruction on.
+    fn end(&mut self, victim: &mut Victim, finished: bool) -> Result<(), Wrong> {
+        self.settle()?;
+        self.scene.look();
+        match self.mode {
+            Mode::Kill => victim.kill(),
+            Mode::Barge => self.barge(victim)?,
+            Mode::Stop => self.stop(victim)?,
+        }
+        let since = Instant::now();
+        self.let_go();
+        if self.mode == Mode::Stop {
+            match victim.go_on(self.deadline()) {
+                None => return Err(Wrong::Stuck("the victim does not go on after SIGCONT".to_owned())),
+                Some(false) => return Err(Wrong::Lost("the victim failed after SIGCONT".to_owned())),
+                Some(true) => {}
+            }
+        }
+        self.recover(since)?;
+        if let Some(wrong) = self.others.iter_mut().find_map(Wrong::found_by) {
+            return Err(wrong);
+        }
+        let (scene, mode, roused) = (self.scene, self.mode, self.roused);
+        let took = self.ask("checker", |_| scene.check(Fate { mode, finished, roused }))?;
+        self.recovery = self.recovery.max(took);
+        Ok(())
+    }
+
+    fn barge(&mut self, victim: &mut Victim) -> Result<(), Wrong> {
+        let scene = self.scene;
+        self.others.push(Companion::start("barger", |hold| scene.barge(hold)));
+        self.settle()?;
+        victim.kill();
+        let barger = self.others.last_mut().expect("it was just pushed");
+        barger.let_through();
+        Ok(())
+    }
+
+    fn stop(&mut self, victim: &mut Victim) -> Result<(), Wrong> {
+        if !victim.stop(self.deadline()) {
+            return Err(Wrong::Stuck("the victim cannot be stopped".to_owned()));
+        }
+        let scene = self.scene;
+        self.ask("one who goes on meanwhile", |_| scene.meanwhile()).map(|_| ())
+    }
+
+    /// Waits until all others sleep, hold or have ended.
+    fn settle(&mut self) -> Result<(), Wrong> {
+        let deadline = self.deadline();
+        if settle(&mut self.others, deadline) {
+            Ok(())
+        } else {
+            Err(Wrong::Stuck("somebody neither ends nor sleeps".to_owned()))
+        }
+    }
+
+    /// Waits until all others have gone on to their end; rouses those to whom the victim owed nothing.
+    fn recover(&mut self, since: Instant) -> Result<(), Wrong> {
+        let deadline = since + self.limit;
+        let scene = self.scene;
+        let others = &mut self.others;
+        let paid = until(deadline, || {
+            settle(others, deadline) && (others.iter_mut().all(|one| one.end().is_some()) || !scene.owed())
+        });
+        if !paid {
+            return Err(self.stuck());
+        }
+        let late = self.others.iter_mut().any(|one| one.end().is_none());
+        self.note_ends(since, if late { Some(Instant::now()) } else { None });
+        if late {
+            self.roused = true;
+            let since = Instant::now();
+            self.ask("one who rouses", |_| scene.rouse())?;
+            let deadline = self.deadline();
+            if !all_end(&mut self.others, deadline) {
+                return Err(self.stuck());
+            }
+            self.note_ends(since, None);
+        }
+        Ok(())
+    }
+
+    fn note_ends(&mut self, since: Instant, now: Option<Instant>) {
+        let ends = self.others.iter_mut().filter_map(|one| one.end().map(|end| end.seen)).chain(now);
+        let last = ends.map(|seen| seen.saturating_duration_since(since)).max().unwrap_or_default();
+        self.recovery = self.recovery.max(last);
+    }
+
+    fn stuck(&mut self) -> Wrong {
+        let waits = |one: &mut Companion| if one.end().is_none() { Some(one.name()) } else { None };
+        let names: Vec<&str> = self.others.iter_mut().filter_map(waits).collect();
+        Wrong::Stuck(format!("still waiting: {}", names.join(", ")))
+    }
+
+    /// Has somebody do something, and waits for his verdict.
+    fn ask(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&dyn Fn()) -> Verdict,
+    ) -> Result<Duration, Wrong> {
+        let mut one = [Companion::start(name, work)];
+        if !all_end(&mut one, self.deadline()) {
+            return Err(Wrong::Stuck(format!("the {name} does not come to an end")));
+        }
+        match Wrong::found_by(&mut one[0]) {
+            Some(wrong) => Err(wrong),
+            None => Ok(one[0].end().map_or(Duration::ZERO, |end| end.took)),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Scene: what an operation is, for those who sweep it.
+
+use std::time::Duration;
+
+/// What becomes of the victim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is killed.
+    Kill,
+    /// It is stopped, and goes on when the others have shown that they can.
+    Stop,
+    /// A third party acts while it stands still; then it is killed.
+    Barge,
+}
+
+impl Mode {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Mode::Kill => "kill",
+            Mode::Stop => "stop",
+            Mode::Barge => "barge",
+        }
+    }
+}
+
+/// What became of the victim, for the check.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fate {
+    pub(crate) mode: Mode,
+    /// It had come to the operation's end.
+    pub(crate) finished: bool,
+    /// The sleepers waited for what the victim did not do, and somebody else has done it: `rouse` was called.
+    pub(crate) roused: bool,
+}
+
+impl Fate {
+    /// Whether it went on to its end.
+    pub(crate) fn lived(self) -> bool {
+        self.mode == Mode::Stop
+    }
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Something committed is gone, or there is something that nobody made.
+    Lost(String),
+    /// Guarded data is half changed, or guarded from nobody.
+    Torn(String),
+}
+
+pub(crate) type Verdict = Result<(), Fault>;
+
+/// `Lost`, with these words, unless it holds.
+pub(crate) fn lost_unless(holds: bool, words: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(Fault::Lost(words())) }
+}
+
+/// `Torn`, with these words, unless it holds.
+pub(crate) fn torn_unless(holds: bool, words: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(Fault::Torn(words())) }
+}
+
+/// How long somebody waits for what a stopped victim may hold.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Fresh shared objects, and what each process does with them. All processes are forks of the one that made the
+/// scene: what it keeps outside of shared memory, each of them has for itself, as it was at the fork.
+pub(crate) trait Scene {
+    /// The victim, before the sweep begins.
+    fn prepare(&self) {}
+    /// The victim: the operation.
+    fn operate(&self);
+    /// The victim, after the operation, if it lives on.
+    fn finish(&self) {}
+
+    /// How many sleep before the victim begins.
+    fn sleepers(&self) -> u32 {
+        0
+    }
+    /// A sleeper: waits, goes on, ends.
+    fn sleep(&self) -> Verdict {
+        Ok(())
+    }
+
+    /// How many come when the victim sleeps; at the latest when it is dead, or stopped.
+    fn comers(&self) -> u32 {
+        0
+    }
+    /// One who comes.
+    fn come(&self) -> Verdict {
+        Ok(())
+    }
+    /// The maker of the scene, at the same moment, once: lets go what the victim sleeps for. It must not wait.
+    fn let_go(&self) {}
+
+    /// The maker, when the victim stands at its last instruction and nobody else moves: what the check needs to know.
+    fn look(&self) {}
+    /// The third party: the same operation. Where it holds something, it calls `hold` with it in hand: the victim
+    /// dies meanwhile.
+    fn barge(&self, hold: &dyn Fn()) -> Verdict;
+    /// Somebody, while the victim is stopped: must come to an end.
+    fn meanwhile(&self) -> Verdict {
+        Ok(())
+    }
+
+    /// Whether those who still sleep are to go on by themselves.
+    fn owed(&self) -> bool {
+        true
+    }
+    /// Somebody: does for the sleepers what the victim did not come to do.
+    fn rouse(&self) -> Verdict {
+        Ok(())
+    }
+    /// Somebody, when all others have ended: is all there, and does it work?
+    fn check(&self, fate: Fate) -> Verdict;
+}
+
+/// An operation that can be swept.
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    /// Makes a scene.
+    pub(crate) scene: fn(Mode) -> Box<dyn Scene>,
+    /// After this long, somebody who does not go on is stuck.
+    pub(crate) limit: Duration,
+    /// Swept when its whole name is given, and not with the others.
+    pub(crate) hidden: bool,
+}
+
+impl Operation {
+    pub(crate) const fn new(name: &'static str, scene: fn(Mode) -> Box<dyn Scene>) -> Operation {
+        Operation { name, scene, limit: Duration::from_secs(5), hidden: false }
+    }
+}

@@ -1,0 +1,102 @@
+//! The sweep over a few operations whose points are few: all is well with them, and a lock without an owner fails.
+//! The whole sweep is `just sweep`.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::process::{Command, Output};
+
+fn sweep(arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mp-sweep"));
+    command.args(arguments.split_whitespace()).output().unwrap()
+}
+
+/// `operation mode points stuck lost torn timer`, of each row.
+fn rows(output: &Output) -> Vec<(String, String, [u64; 5])> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("operation\tmode\tpoints\tstuck\tlost\ttorn\ttimer\tworst_ms"));
+    let row = |line: &str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let numbers: Vec<u64> = columns[2..7].iter().map(|number| number.parse().unwrap()).collect();
+        columns[7].parse::<f64>().unwrap();
+        (columns[0].to_owned(), columns[1].to_owned(), numbers.try_into().unwrap())
+    };
+    lines.map(row).collect()
+}
+
+/// Nothing is stuck, lost or torn at any point of these, and each of them has at least so many points.
+fn is_well(arguments: &str, expected: &[(&str, &str, u64)]) {
+    let output = sweep(&format!("{arguments} --tsv"));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stdout));
+    let rows = rows(&output);
+    let names: Vec<(&str, &str)> = rows.iter().map(|(name, mode, _)| (&**name, &**mode)).collect();
+    assert_eq!(names, expected.iter().map(|(name, mode, _)| (*name, *mode)).collect::<Vec<_>>());
+    for ((name, mode, [points, stuck, lost, torn, _]), (.., least)) in rows.iter().zip(expected) {
+        assert!(points >= least, "{name} {mode} has {points} points");
+        assert_eq!([stuck, lost, torn], [&0; 3], "{name} {mode}: {told}");
+    }
+}
+
+#[test]
+fn nobody_is_hurt_by_a_death_at_any_instruction() {
+    is_well(
+        "semaphore.acquire event.clear",
+        &[("semaphore.acquire", "kill", 30), ("event.clear", "kill", 20)],
+    );
+}
+
+#[test]
+fn who_sleeps_goes_on_though_he_who_was_to_wake_him_died() {
+    is_well(
+        "semaphore.release.asleep event.set.asleep --every 7",
+        &[("semaphore.release.asleep", "kill/7", 7), ("event.set.asleep", "kill/7", 7)],
+    );
+}
+
+#[test]
+fn nobody_is_hurt_by_the_death_of_a_lock_holder() {
+    is_well(
+        "lock.release lock.release.asleep value.update --every 41",
+        &[
+            ("lock.release", "kill/41", 10),
+            ("lock.release.asleep", "kill/41", 10),
+            ("value.update", "kill/41", 10),
+        ],
+    );
+    is_well(
+        "queue.put queue.put.asleep --every 997",
+        &[("queue.put", "kill/997", 5), ("queue.put.asleep", "kill/997", 5)],
+    );
+}
+
+#[test]
+fn nobody_is_hurt_if_others_act_or_wait_meanwhile() {
+    is_well(
+        "lock.release.asleep barrier.wait.last --every 211 --barge --stop",
+        &[
+            ("lock.release.asleep", "barge/211", 3),
+            ("barrier.wait.last", "barge/211", 5),
+            ("lock.release.asleep", "stop/211", 3),
+            ("barrier.wait.last", "stop/211", 5),
+        ],
+    );
+}
+
+#[test]
+fn a_lock_without_an_owner_is_stuck() {
+    let output = sweep("plain.lock --tsv");
+    assert_eq!(output.status.code(), Some(1));
+    let rows = rows(&output);
+    let [(name, _, [points, stuck, ..])] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!(name, "plain.lock");
+    assert!(*stuck > 0 && stuck < points, "{stuck} of {points}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("plain.lock kill, after "));
+}
+
+#[test]
+fn what_it_does_not_know_is_an_error() {
+    assert_eq!(sweep("lok.acquire").status.code(), Some(2));
+    let list = String::from_utf8(sweep("--list").stdout).unwrap();
+    assert!(list.lines().any(|name| name == "lock.release.asleep"), "{list}");
+    assert!(!list.contains("plain.lock"), "{list}");
+}
