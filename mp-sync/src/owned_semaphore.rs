@@ -1,7 +1,7 @@
 //! OwnedSemaphore: permits that come back when their holder dies.
 
 use crate::cell::SeatsCell;
-use crate::error::NewSemaphoreError;
+use crate::error::{NewSemaphoreError, NotOwner};
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,15 @@ impl OwnedSemaphore {
         self.permit(self.place.acquire(Deadline::after(timeout)))
     }
 
+    /// Gives back a permit whose guard was [kept](OwnedPermit::keep).
+    ///
+    /// # Errors
+    /// [`NotOwner`] if the calling thread has none; nothing is changed then.
+    pub fn release(&self) -> Result<(), NotOwner> {
+        let mine = (0..self.permits() as usize).any(|seat| self.place.release(seat));
+        if mine { Ok(()) } else { Err(NotOwner) }
+    }
+
     /// Permits that can be had now, those of the dead among them.
     pub fn get_value(&self) -> u32 {
         self.place.value()
@@ -106,6 +115,13 @@ pub struct OwnedPermit<'a> {
     semaphore: &'a OwnedSemaphore,
     seat: usize,
     own_thread_only: PhantomData<*const ()>,
+}
+
+impl OwnedPermit<'_> {
+    /// Keeps the permit without a guard, until the same thread calls [`OwnedSemaphore::release`] or ends.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for OwnedPermit<'_> {

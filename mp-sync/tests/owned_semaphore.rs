@@ -1,7 +1,7 @@
 //! Permits that have owners: as many as there are, and none lost with a process that dies.
 
 use mp_core::{Child, Process};
-use mp_sync::{Event, NewSemaphoreError, OwnedSemaphore, RawValue};
+use mp_sync::{Event, NewSemaphoreError, NotOwner, OwnedSemaphore, RawValue};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
@@ -22,6 +22,11 @@ fn permits_are_counted() {
     assert_eq!(seats.get_value(), 1);
     drop((seats.acquire(), second));
     assert_eq!(seats.get_value(), 2);
+    seats.acquire().keep();
+    std::thread::scope(|scope| {
+        assert_eq!(scope.spawn(|| seats.release()).join().unwrap(), Err(NotOwner));
+    });
+    assert_eq!((seats.release(), seats.release()), (Ok(()), Err(NotOwner)));
 }
 
 fn wrong_numbers_are_refused() {

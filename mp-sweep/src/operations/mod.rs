@@ -1,8 +1,10 @@
 //! What can be swept: one file for each type.
 
 mod barrier;
+mod condition;
 mod event;
 mod lock;
+mod owned_semaphore;
 mod plain;
 mod queue;
 mod semaphore;
@@ -17,7 +19,9 @@ pub(crate) fn all() -> Vec<Operation> {
         lock::operations(),
         semaphore::operations(),
         event::operations(),
+        owned_semaphore::operations(),
         barrier::operations(),
+        condition::operations(),
         value::operations(),
         queue::operations(),
         plain::operations(),

@@ -17,7 +17,8 @@
 //!
 //! | others          |                                                                                    |
 //! |-----------------|------------------------------------------------------------------------------------|
-//! | `ticket`        | of a place: when its thread came; the lowest is chosen first                       |
+//! | `ticket`        | of a place: when its thread came; the lowest is chosen first. Once it is chosen:   |
+//! |                 | who came before this can be chosen instead if it dies                              |
 //! | `next`          | the next ticket                                                                    |
 //! | `used`          | places from here on have never been used                                           |
 //!
@@ -117,12 +118,12 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
             let mut late = false;
             while place.is_waiting() && !late {
                 late = self.sleep(place, until);
-                if place.is_waiting() && (self.a_chosen_one_died() || look()) {
+                if place.is_waiting() && (self.is_heir(place) || look()) {
                     break;
                 }
             }
             let taken = lock.take_back(depth);
-            let notified = !place.is_waiting() || self.inherit();
+            let notified = !place.is_waiting() || self.inherit(place);
             if notified || late || look() {
                 self.leave(place);
                 return Ok(Waited { notified, lock: taken });
@@ -132,17 +133,28 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
 
     /// Wakes the `count` who have waited longest, or all if there are fewer. For a holder of the lock.
     pub fn notify(&self, count: u32) {
+        self.pass_on();
+        let now = read(&self.next);
         let mut left = count;
-        for place in self.places() {
-            if place.is_marked_died() && place.inherit() {
-                left = left.saturating_add(1);
-            }
-        }
         while left > 0
             && let Some(place) = self.longest_waiting()
         {
-            if place.choose() {
+            if place.choose(now) {
                 left -= 1;
+            }
+        }
+    }
+
+    /// Chooses others instead of those who died of it, as far as they waited then already.
+    fn pass_on(&self) {
+        for place in self.places() {
+            let until = read(&place.ticket);
+            if place.is_marked_died() && place.inherit() {
+                while let Some(heir) = self.longest_waiting().filter(|heir| heir.came_before(until)) {
+                    if heir.choose(until) {
+                        break;
+                    }
+                }
             }
         }
     }
@@ -153,6 +165,7 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
 
     /// A place for the calling thread, with its id in it; nothing if all are taken by threads that live.
     fn take_place(&self) -> Option<&Place<O>> {
+        self.pass_on();
         let free = |place: &&Place<O>| {
             let word = read(place.who.word());
             matches!(word, FREE | DIED)
@@ -198,14 +211,16 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
         place.who.word().wait(O::me(), until) == Wake::TimedOut
     }
 
-    /// Whether somebody died of being chosen, so that another is to come out instead: asked at each look.
-    fn a_chosen_one_died(&self) -> bool {
-        self.places().iter().any(Place::is_orphaned)
+    /// Whether somebody died of being chosen whose choice this waiter can have: asked at each look.
+    fn is_heir(&self, place: &Place<O>) -> bool {
+        self.places().iter().any(|other| place.came_before(read(&other.ticket)) && other.is_orphaned())
     }
 
-    /// Takes over the choice of one who died of it. For a holder of the lock.
-    fn inherit(&self) -> bool {
-        self.places().iter().any(|place| place.is_orphaned() && place.inherit())
+    /// Takes over the choice of one who died of it. For a holder of the lock, who waits in this place.
+    fn inherit(&self, place: &Place<O>) -> bool {
+        self.places()
+            .iter()
+            .any(|other| place.came_before(read(&other.ticket)) && other.is_orphaned() && other.inherit())
     }
 
     fn longest_waiting(&self) -> Option<&Place<O>> {
@@ -244,8 +259,15 @@ impl<O: Owned> Place<O> {
         self.who.word().compare_exchange(seen, FREE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Chooses who waits here and wakes him; `false`: he has just died.
-    fn choose(&self) -> bool {
+    /// Whether who waits here came before this ticket was drawn.
+    fn came_before(&self, ticket: u32) -> bool {
+        (ticket.wrapping_sub(read(&self.ticket)) as i32) > 0
+    }
+
+    /// Chooses who waits here and wakes him; `false`: he has just died. Those who came before `until` can have his choice
+    /// if he dies of it: later ones were not there when it was made.
+    fn choose(&self, until: u32) -> bool {
+        write(&self.ticket, until);
         let seen = read(self.who.word());
         // ORDERING: Relaxed, as everything here.
         let chosen = seen & WHO != 0

@@ -20,17 +20,22 @@
 //! The lock orders all of it. A question asked without it (`value`) promises nothing about anything else.
 //! # When a process dies
 //! With a seat: whoever comes next has it, and whoever waits, by his next look, half a second at most. Anywhere else: as
-//! the lock and the condition say; seats are taken and given back by one store each, so they are whole.
+//! the lock and the condition say; seats are taken and given back by one store each, so they are whole. One that is
+//! *stopped* with the lock, some hundred instructions, holds up those who come back from a wait.
 //! # Tried by
 //! tests/loom.rs seats_*
 
 use super::condition::RawCondition;
 use super::lock::RawLock;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+use std::time::Duration;
 
 const FREE: u32 = 0;
 /// As in `lock.rs`.
 const DIED: u32 = 1 << 30;
+
+/// How long one who will not wait for a seat waits to look for one.
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// How it works is said at the top of its file. All zeros is a room without seats: call [`init`](RawSeats::init) first.
 /// Up to `SEATS` have permits, and up to `WAITING` threads wait for one.
@@ -66,7 +71,9 @@ impl<O: Owned, const SEATS: usize, const WAITING: usize> RawSeats<O, SEATS, WAIT
 
     /// Takes a seat, and waits for it until the deadline; gives its number. `None`: the deadline passed first.
     pub fn acquire(&self, until: Option<Deadline>) -> Option<usize> {
-        self.enter();
+        if !self.enter_until(until) {
+            return None;
+        }
         let mut late = false;
         let taken = loop {
             let taken = self.take();
@@ -89,10 +96,12 @@ impl<O: Owned, const SEATS: usize, const WAITING: usize> RawSeats<O, SEATS, WAIT
 
     /// Takes a seat if one is free now.
     pub fn try_acquire(&self) -> Option<usize> {
-        self.enter();
-        let taken = self.take();
-        self.lock.release();
-        taken
+        // Others are inside for a moment only, but for one who was stopped there.
+        let taken = self.enter_until(Deadline::after(MOMENT)).then(|| self.take());
+        taken.and_then(|taken| {
+            self.lock.release();
+            taken
+        })
     }
 
     /// Gives back a seat, and wakes one who waits. `false`, and nothing is changed: the calling thread does not hold it.
@@ -127,7 +136,11 @@ impl<O: Owned, const SEATS: usize, const WAITING: usize> RawSeats<O, SEATS, WAIT
 
     /// Takes the lock, whoever died in it: seats are whole whatever happened.
     fn enter(&self) {
-        while self.lock.acquire(None).is_none() {}
+        while !self.enter_until(None) {}
+    }
+
+    fn enter_until(&self, until: Option<Deadline>) -> bool {
+        self.lock.acquire(until).is_some()
     }
 
     /// Whether there is a seat that nobody told of: its holder died, or whoever gave it back died before he told.

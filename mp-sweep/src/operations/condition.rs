@@ -1,0 +1,134 @@
+//! Condition.
+//!
+//! Whoever was notified comes out, and one who died of it is no loss to the others. What is waited for is a flag, so that
+//! one who wakes the rest after a death can say so.
+
+use super::tally::Tally;
+use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless};
+use mp_sync::{Condition, ConditionGuard, Lock, OwnerDied};
+use std::cell::Cell;
+use std::time::Duration;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("condition.notify", |mode| Play::scene(mode, Step::Notify)),
+        Operation::new("condition.notify.asleep", |mode| Play::scene(mode, Step::NotifySleepers)),
+        Operation::new("condition.wait", |mode| Play::scene(mode, Step::Wait)),
+    ]
+}
+
+/// What the victim does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Nobody waits.
+    Notify,
+    /// Two wait.
+    NotifySleepers,
+    /// Until somebody comes who notifies. Another one waits too.
+    Wait,
+}
+
+const FLAG: usize = 0;
+
+struct Play {
+    condition: Condition<Lock>,
+    shared: Tally,
+    step: Step,
+    mode: Mode,
+    /// Whether the notification was made, and its lock given back, at the point.
+    told: Cell<bool>,
+}
+
+impl Play {
+    fn scene(mode: Mode, step: Step) -> Box<dyn Scene> {
+        let lock = Lock::new().expect("a sweep needs shared memory");
+        let condition = Condition::with_lock(&lock).expect("a sweep needs shared memory");
+        Box::new(Play { condition, shared: Tally::new(), step, mode, told: Cell::new(false) })
+    }
+
+    /// Takes the lock, whoever died in it: a flag is whole.
+    fn enter(&self) -> ConditionGuard<'_, Lock> {
+        self.condition.acquire().unwrap_or_else(OwnerDied::into_guard)
+    }
+
+    fn tell(&self) {
+        let guard = self.enter();
+        self.shared.add(FLAG);
+        guard.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut guard = self.enter();
+        while self.shared.get(FLAG) == 0 {
+            // That somebody died in the lock is no reason to stop waiting.
+            let _ = guard.wait();
+        }
+    }
+}
+
+impl Scene for Play {
+    fn operate(&self) {
+        match self.step {
+            Step::Notify | Step::NotifySleepers => self.tell(),
+            Step::Wait => self.wait(),
+        }
+    }
+
+    fn sleepers(&self) -> u32 {
+        match self.step {
+            Step::Notify => 0,
+            Step::NotifySleepers => 2,
+            Step::Wait => 1,
+        }
+    }
+
+    fn sleep(&self) -> Verdict {
+        self.wait();
+        Ok(())
+    }
+
+    fn comers(&self) -> u32 {
+        u32::from(self.step == Step::Wait)
+    }
+
+    fn come(&self) -> Verdict {
+        self.tell();
+        Ok(())
+    }
+
+    fn look(&self) {
+        self.told.set(self.shared.get(FLAG) > 0 && !self.condition.lock().locked());
+    }
+
+    fn barge(&self, hold: &dyn Fn()) -> Verdict {
+        let guard = self.enter();
+        hold();
+        drop(guard);
+        Ok(())
+    }
+
+    fn meanwhile(&self) -> Verdict {
+        // Held by the stopped one, or free: either way this comes to an end.
+        drop(self.condition.acquire_timeout(Duration::from_millis(20)));
+        Ok(())
+    }
+
+    fn owed(&self) -> bool {
+        self.step == Step::Wait || self.told.get() || self.mode == Mode::Stop
+    }
+
+    fn rouse(&self) -> Verdict {
+        self.tell();
+        Ok(())
+    }
+
+    fn check(&self, fate: Fate) -> Verdict {
+        let told = fate.finished || fate.lived() || fate.roused || self.step == Step::Wait;
+        let flag = self.shared.get(FLAG) > 0;
+        lost_unless(flag || !told || fate.mode == Mode::Barge, || "the flag is gone".to_owned())?;
+        let mut guard = self.enter();
+        guard.clear_owner_died();
+        let notified = guard.wait_timeout(Duration::ZERO);
+        lost_unless(notified == Ok(false), || format!("a wait without a notification gave {notified:?}"))
+    }
+}
