@@ -90,8 +90,8 @@ pub use mp_sync::{
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
     BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Held, Lock,
     LockGuard, Mutex, MutexGuard, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
-    OwnedPermit, OwnedSemaphore, OwnerDied, Permit, RLock, RLockGuard, RawArray, RawValue, Semaphore, Value,
-    ValueGuard, WaitError,
+    OwnedPermit, OwnedSemaphore, OwnerDied, Permit, RLock, RLockGuard, RawArray, RawValue, ReadGuard, RwLock,
+    Semaphore, Value, ValueGuard, WaitError, WriteGuard,
 };
 
 /// The ground floor, for what has no short name here.

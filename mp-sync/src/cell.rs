@@ -2,11 +2,11 @@
 //!
 //! # Safety
 //! The one invariant: the data in a [`Guarded`] or behind an [`ArrayHead`] ([`Element`]s) is touched only by
-//! the thread that holds its lock, and the data in a [`Plain`] is copied, never borrowed. (A child forked
+//! the thread that holds its lock, in a [`Shared`] by those only whom its lock has let in, and the data in a [`Plain`] is copied, never borrowed. (A child forked
 //! while a guard is held has a copy of the guard: it does not hold the lock, and the guard says so.)
 #![allow(unsafe_code)]
 
-use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawSeats, RawSemaphore};
+use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawRwLock, RawSeats, RawSemaphore};
 use mp_core::mem::{Shareable, Structure};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
@@ -152,6 +152,51 @@ impl ArrayHead {
         // SAFETY: held, and the guard is borrowed mutably, so there is no other reference; the pointer is
         // that of the whole slice, whose elements are cells.
         unsafe { std::slice::from_raw_parts_mut(first, elements.len()) }
+    }
+}
+
+/// Data beside a lock that many may hold to read.
+#[repr(C)]
+pub(crate) struct Shared<T> {
+    pub(crate) lock: RawRwLock<RobustWord, 128>,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the data is written by the one who writes only, while nobody reads, and may be anywhere (`Shareable`).
+unsafe impl<T: Shareable> Sync for Shared<T> {}
+// SAFETY: a lock, and data of which every bit pattern is a value, reached through a cell.
+unsafe impl<T: Shareable> Structure for Shared<T> {}
+
+impl<T: Shareable> Shared<T> {
+    /// The data, for who reads in this place.
+    ///
+    /// # Panics
+    /// If the calling thread does not.
+    pub(crate) fn read(&self, place: usize) -> &T {
+        assert!(self.lock.read_by_me(place), "shared data is its readers'");
+        // SAFETY: nobody writes while this thread reads (and its guard is borrowed for as long as the reference lives).
+        unsafe { &*self.data.get() }
+    }
+
+    /// The data, for who writes.
+    ///
+    /// # Panics
+    /// If the calling thread does not.
+    pub(crate) fn written(&self) -> &T {
+        assert!(self.lock.written_by_me(), "shared data is its writer's");
+        // SAFETY: nobody else reads or writes.
+        unsafe { &*self.data.get() }
+    }
+
+    /// The data, for who writes and has its guard for itself.
+    ///
+    /// # Panics
+    /// As [`written`](Shared::written).
+    #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
+    pub(crate) fn written_mut(&self) -> &mut T {
+        assert!(self.lock.written_by_me(), "shared data is its writer's");
+        // SAFETY: nobody else reads or writes, and the guard is borrowed mutably.
+        unsafe { &mut *self.data.get() }
     }
 }
 

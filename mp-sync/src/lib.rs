@@ -6,6 +6,7 @@
 //! | [`Lock`]               | owner's thread id               | its owner        | the next one gets [`OwnerDied`], at once |
 //! | [`RLock`]              | a lock, and a depth             | its owner        | as for `Lock`                            |
 //! | [`Mutex`]              | a lock, and data                | its owner        | as for `Lock`                            |
+//! | [`RwLock`]             | its readers, its writer, data   | its owner        | as for `Lock`, if it wrote               |
 //! | [`Condition`]          | a place for each waiter         | -                | another is notified instead, within 1 s  |
 //! | [`Semaphore`], [`BoundedSemaphore`] | a count of permits | anybody          | its permits are gone, as in Python       |
 //! | [`OwnedSemaphore`]     | a holder for each permit        | its owner        | its permits are had by others            |
@@ -38,6 +39,7 @@ mod owned_semaphore;
 pub mod raw;
 mod rlock;
 mod row;
+mod rwlock;
 mod semaphore;
 mod value;
 
@@ -58,6 +60,7 @@ pub use lock::{Lock, LockGuard};
 pub use mutex::{Mutex, MutexGuard};
 pub use owned_semaphore::{OwnedPermit, OwnedSemaphore};
 pub use rlock::{RLock, RLockGuard};
+pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 pub use value::{RawValue, Value, ValueGuard};
 

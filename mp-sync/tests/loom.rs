@@ -57,6 +57,9 @@ models! { bound();
     explore condition_lends_an_rlock_whole ModelOwned;
     sweep condition_dead_notifier ModelOwned;
     sweep condition_place_of_the_dead ModelOwned;
+    explore rwlock_readers_see_whole_writes ModelOwned;
+    explore rwlock_writers_exclude_each_other ModelOwned;
+    explore rwlock_readers_share_and_writers_give_up ModelOwned;
     explore seats_are_handed_on ModelOwned;
     explore seats_timeout_takes_nothing ModelOwned;
     sweep seats_of_the_dead_come_back ModelOwned;
@@ -96,4 +99,6 @@ long_models! {
     explore barrier_of_three ModelOwned;
     sweep barrier_dead_aborter ModelOwned;
     sweep condition_dead_waiter ModelOwned;
+    sweep rwlock_dead_writer ModelOwned;
+    sweep rwlock_dead_reader ModelOwned;
 }

@@ -50,8 +50,11 @@ mod barrier;
 mod condition;
 mod event;
 mod hold;
+mod holder;
 mod lock;
+mod monitor;
 mod rlock;
+mod rwlock;
 mod seats;
 mod semaphore;
 
@@ -61,5 +64,6 @@ pub use event::RawEvent;
 pub use hold::{Hold, Lend};
 pub use lock::{Acquired, RawLock};
 pub use rlock::RawRLock;
+pub use rwlock::RawRwLock;
 pub use seats::RawSeats;
 pub use semaphore::{MOST_PERMITS, RawSemaphore, TooMany};

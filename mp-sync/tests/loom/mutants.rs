@@ -246,6 +246,9 @@ mutants! {
     explore barrier_of_three in FaultyOwned<OnlyOneIsWoken>;
     explore barrier_timeout_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
     explore barrier_abort_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
+    explore rwlock_readers_see_whole_writes in FaultyOwned<NobodyIsWoken>;
+    explore rwlock_readers_see_whole_writes in FaultyOwned<ReleaseIsRelaxed>;
+    explore rwlock_writers_exclude_each_other in FaultyOwned<AcquireIsRelaxed>;
     explore seats_are_handed_on in FaultyOwned<NobodyIsWoken>;
     explore seats_are_handed_on in FaultyOwned<AcquireIsRelaxed>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NobodyIsWoken>;

@@ -5,6 +5,7 @@ mod condition;
 mod event;
 mod lock;
 mod rlock;
+mod rwlock;
 mod seats;
 mod semaphore;
 
@@ -13,6 +14,7 @@ pub(crate) use condition::*;
 pub(crate) use event::*;
 pub(crate) use lock::*;
 pub(crate) use rlock::*;
+pub(crate) use rwlock::*;
 pub(crate) use seats::*;
 pub(crate) use semaphore::*;
 
