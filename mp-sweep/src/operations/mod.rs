@@ -7,6 +7,7 @@ mod lock;
 mod owned_semaphore;
 mod plain;
 mod queue;
+mod rwlock;
 mod semaphore;
 mod tally;
 mod value;
@@ -17,6 +18,7 @@ use crate::sweep::scene::Operation;
 pub(crate) fn all() -> Vec<Operation> {
     [
         lock::operations(),
+        rwlock::operations(),
         semaphore::operations(),
         event::operations(),
         owned_semaphore::operations(),
