@@ -27,10 +27,10 @@
 //! for that there are the kills at random moments, and the models.
 //!
 //! # A new operation
-//! A file in `operations/` (or a few lines in one that is there) with a type for which [`operations`]' trait
-//! `Scene` is implemented, and a line in its `OPERATIONS`. The least that a scene says: what the victim does
-//! (`operate`), and how to tell that all is whole (`check`). The rest has defaults: who sleeps before, who comes
-//! when the victim sleeps, what a third party does.
+//! A file in `operations/`, or a few lines in one that is there: a type that implements `Scene` (`sweep/scene.rs`),
+//! and its name in `operations()`. The least that a scene says is what the victim does (`operate`), what a third
+//! party does (`barge`), and how to tell that all is whole (`check`). The rest has defaults: who sleeps before, who
+//! comes when the victim sleeps, what wakes those to whom the victim owes nothing. `value.rs` is a short one.
 //!
 //! | folder        | what                                                                                 |
 //! |---------------|---------------------------------------------------------------------------------------|
