@@ -1,6 +1,6 @@
 //! Mirrors CPython's `_TestSemaphore`: P20, P21. And what it is for where Python releases another's lock.
 //!
-//! Left out so far: reclaiming the permits of the dead.
+//! Permits of the dead come back in `owned_semaphore.rs`.
 
 use mp_core::{Child, Process};
 use mp_sync::{BoundedSemaphore, NewSemaphoreError, Semaphore, Value};
