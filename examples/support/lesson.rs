@@ -19,10 +19,14 @@ macro_rules! all_lessons {
             ex11_isolation,
             ex20_start_join_loop,
             ex21_worker_hello,
+            ex24_lock,
             ex25_introspection,
             ex26_lifecycle,
             ex27_entry_guard,
+            ex32_lost_update,
+            ex34_shared_or_not,
             ex54_killable,
+            ex55_pump_vs_lock,
         );
     };
 }

@@ -207,3 +207,30 @@ pub(crate) fn ex54_killable(said: &Said) {
     assert_eq!(said.after("process: "), "Killed(9)");
     assert_eq!(said.after("thread: "), "stopped by flag");
 }
+
+pub(crate) fn ex24_lock(said: &Said) {
+    let hellos = said.lines.iter().filter_map(|line| line.strip_prefix("hello world "));
+    let mut greeted: Vec<u32> = hellos.map(|number| number.parse().unwrap()).collect();
+    greeted.sort_unstable();
+    assert_eq!(greeted, Vec::from_iter(0..10));
+    assert_eq!(said.after("most at a time inside: "), "1");
+    assert!(said.after("killed with the lock: the next acquirer is told").contains("died"));
+    assert_eq!(said.lines.len(), 12);
+}
+
+pub(crate) fn ex32_lost_update(said: &Said) {
+    assert_eq!(said.after("both read before either writes: "), "1");
+    assert_eq!(said.after("with a lock around both: "), "2");
+}
+
+pub(crate) fn ex34_shared_or_not(said: &Said) {
+    assert_eq!(numbers(said.after("filled by a thread: ")), [5]);
+    assert_eq!(numbers(said.after("filled by a process: ")), [0, 5]);
+    assert_eq!(numbers(said.after("in shared memory: ")), [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(said.after("in a manager: ")), [5]);
+}
+
+pub(crate) fn ex55_pump_vs_lock(said: &Said) {
+    assert_eq!(said.after("4 processes, 250 each, by messages: "), "1000");
+    assert_eq!(said.after("4 processes, 250 each, by a lock: "), "1000");
+}
