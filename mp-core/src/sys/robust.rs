@@ -153,6 +153,10 @@ extern "C" fn after_fork() {
         thread.tid.store(super::process::gettid(), Ordering::Relaxed);
         thread.head.store(find_head(), Ordering::Relaxed);
         thread.count.store(0, Ordering::Relaxed);
+        if let Some(head) = head(thread) {
+            // What the parent's thread had announced: this one does not hold it.
+            head.pending.store(ptr::null_mut(), Ordering::Relaxed);
+        }
     }
     // Records of threads that do not exist here stay in the table: their locks may still be mapped, and to
     // keep such a mapping costs nothing. The table's own lock may have been held by one of them, so it is left
@@ -247,8 +251,9 @@ impl Owned for RobustWord {
         // behalf. The compiler fences keep the order that the kernel's walk needs.
         let count = thread.count.load(Ordering::Relaxed);
         if count >= MOST_HELD {
-            // The kernel will not be told of this one: a sleeper's timed look at the owner has to find out.
-            return;
+            // The kernel will not be told of this one, not by what was announced either, since its memory may be unmapped
+            // while it is held: a sleeper's timed look at the owner has to find out.
+            return self.retract();
         }
         let old = head.list.load(Ordering::Relaxed);
         self.next.store(old as usize, Ordering::Relaxed);

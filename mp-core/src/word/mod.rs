@@ -101,7 +101,8 @@ pub trait Owned: Sync {
     fn me() -> u32;
     /// "I am about to take or to give back this word."
     fn announce(&self);
-    /// "I hold it." Between [`announce`](Owned::announce) and [`retract`](Owned::retract).
+    /// "I hold it." After [`announce`](Owned::announce), which may be [retracted](Owned::retract) then or only when the
+    /// word is given back.
     fn enlist(&self);
     /// "I hold it no longer." Between [`announce`](Owned::announce) and [`retract`](Owned::retract).
     fn delist(&self);

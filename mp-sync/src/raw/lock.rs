@@ -81,7 +81,8 @@ impl<O: Owned> RawLock<O> {
             return self.acquire_slow(me, until);
         }
         self.state.enlist();
-        self.state.retract();
+        // Not retracted, which costs as much as the rest of this: what is announced and held is the kernel's business in
+        // either way, and giving it back announces it once more and retracts it.
         Some(Acquired::Clean)
     }
 
