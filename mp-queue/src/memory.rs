@@ -91,6 +91,16 @@ impl Memory for RingMemory {
     }
 
     #[inline]
+    fn load(&self, segment: usize, offset: usize) -> u64 {
+        self.bytes.load(segment_offset(segment) + offset)
+    }
+
+    #[inline]
+    fn store(&self, segment: usize, offset: usize, unit: u64) {
+        self.bytes.store(segment_offset(segment) + offset, unit);
+    }
+
+    #[inline]
     fn write(&self, segment: usize, offset: usize, bytes: &[u8]) {
         self.bytes.write(segment_offset(segment) + offset, bytes);
     }

@@ -1,22 +1,19 @@
 //! Queue: many producers, many consumers, any value that serde can carry.
 
+use crate::batch::Batch;
+use crate::channel::{Channel, Limits, Records, Wait};
 use crate::error::{GetError, NewQueueError, PutError, PutRefusal};
-use crate::memory::{Packets, RingMemory, default_ceiling};
+use crate::memory::{Packets, RingMemory};
 use crate::ring::layout::Layout;
-use crate::ring::{NotTaken, Packet, Refused, Ring};
 use crate::{MOST_HANDLES, Producer};
 use mp_core::CodecError;
 use mp_core::mem::Kind;
 use mp_core::sys::fd::pipe;
-use mp_core::sys::poll::{Interest, wait_for};
-use mp_core::transfer::{Handle, attach, pack_onto, scratch, unpack};
-use mp_core::word::Deadline;
+use mp_core::transfer::{Handle, as_block, attach, from_block, is_block, pack_onto, scratch, unpack};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A queue between processes. Clones, and copies that travelled to other processes, are handles of one queue.
@@ -34,37 +31,27 @@ use std::time::Duration;
 ///
 /// Python: `multiprocessing.Queue`.
 pub struct Queue<T> {
-    shared: Arc<Shared>,
+    channel: Arc<Channel>,
     items: PhantomData<fn(T) -> T>,
-}
-
-struct Shared {
-    ring: Ring<RingMemory>,
-    packets: Packets,
-    /// Ends when all counted producers are gone, in whatever way.
-    producers: Option<Handle>,
-    /// [`Queue::close`] was called in this process.
-    closed: AtomicBool,
 }
 
 /// How a queue is made, where the defaults do not fit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct QueueBuilder {
-    items: Option<u32>,
-    bytes: Option<usize>,
+    limits: Limits,
 }
 
 impl QueueBuilder {
     /// At most this many items: a put into a full queue waits. Python: `Queue(maxsize)`.
     pub fn max_items(mut self, items: u32) -> Self {
-        self.items = Some(items);
+        self.limits.items = Some(items);
         self
     }
 
     /// At most about this many bytes of shared memory, at least 256 KiB. Default: the eighth part of the available
     /// memory, at most 1 GiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.bytes = Some(bytes);
+        self.limits.bytes = Some(bytes);
         self
     }
 
@@ -74,17 +61,7 @@ impl QueueBuilder {
     }
 
     fn build_with<T>(self, producers: Option<Handle>) -> Result<Queue<T>, NewQueueError> {
-        if self.items == Some(0) {
-            return Err(NewQueueError::NoItems);
-        }
-        let ceiling = self.bytes.unwrap_or_else(default_ceiling);
-        let memory = RingMemory::create(kind::<T>(), self.items.unwrap_or(0), ceiling)?;
-        Ok(Queue::over(Shared {
-            ring: Ring(memory),
-            packets: Packets::new()?,
-            producers,
-            closed: AtomicBool::new(false),
-        }))
+        Ok(Queue::over(Channel::create(kind::<T>(), self.limits, producers)?))
     }
 
     /// Makes the queue with its first counted producer: see [`Queue::counted`].
@@ -125,8 +102,8 @@ impl<T> Queue<T> {
         QueueBuilder::default()
     }
 
-    fn over(shared: Shared) -> Queue<T> {
-        Queue { shared: Arc::new(shared), items: PhantomData }
+    fn over(channel: Channel) -> Queue<T> {
+        Queue { channel: Arc::new(channel), items: PhantomData }
     }
 
     /// Items that were put and not got, at some moment during the call. `qsize`, [`empty`](Queue::empty) and
@@ -135,7 +112,7 @@ impl<T> Queue<T> {
     /// Python: `Queue.qsize`.
     #[doc(alias = "len")]
     pub fn qsize(&self) -> usize {
-        self.shared.ring.items()
+        self.channel.items()
     }
 
     /// Whether there was no item at some moment during the call. It does not mean that none will come: see
@@ -152,7 +129,7 @@ impl<T> Queue<T> {
     /// Python: `Queue.full`.
     #[doc(alias = "is_full")]
     pub fn full(&self) -> bool {
-        self.shared.ring.looks_full()
+        self.channel.looks_full()
     }
 
     /// This process puts and gets no more: every call on this handle and its clones here says `Closed`, also one
@@ -160,9 +137,7 @@ impl<T> Queue<T> {
     ///
     /// Python: `Queue.close`.
     pub fn close(&self) {
-        // ORDERING: Release, pairs with the Acquire in `is_closed`.
-        self.shared.closed.store(true, Ordering::Release);
-        self.wake_everybody();
+        self.channel.close();
     }
 
     /// Nobody puts any more, in any process: puts say `Closed`, and so do gets once what is there is drained.
@@ -171,106 +146,14 @@ impl<T> Queue<T> {
     ///
     /// Python: `queue.Queue.shutdown`.
     pub fn shutdown(&self) {
-        self.shared.ring.shut(Deadline::after(PUT_UNDER_WAY));
+        self.channel.shutdown();
     }
 
     /// Has everybody who waits look again: a producer is gone.
     pub(crate) fn wake_everybody(&self) {
-        self.shared.ring.wake_everybody();
+        self.channel.wake_everybody();
     }
 }
-
-impl Shared {
-    /// Whether nothing more can be put.
-    fn has_ended(&self) -> bool {
-        let gone = |end: &Handle| wait_for(end.as_fd(), Interest::Hangup, Deadline::after(Duration::ZERO));
-        self.ring.is_shut() || self.producers.as_ref().is_some_and(|end| gone(end).unwrap_or(false))
-    }
-
-    fn is_closed(&self) -> bool {
-        // ORDERING: Acquire, pairs with the Release in `close`.
-        self.closed.load(Ordering::Acquire)
-    }
-
-    fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
-        let mut failed = None;
-        let mut send = |number| match self.packets.send(number, handles) {
-            Ok(true) => Packet::Sent,
-            Ok(false) => Packet::Full,
-            Err(error) => {
-                failed = Some(error);
-                Packet::Failed
-            }
-        };
-        let mut attempt = |until| {
-            if self.is_closed() {
-                return Err(Refused::Closed);
-            }
-            let send: Option<&mut dyn FnMut(u64) -> Packet> =
-                if handles.is_empty() { None } else { Some(&mut send) };
-            self.ring.put(bytes, until, send)
-        };
-        let result = match wait {
-            Wait::Not => self.ring.after_put(false, attempt(Deadline::after(LOCK))),
-            Wait::Until(until) => self.ring.until_room(until, || attempt(until)),
-        };
-        result.map_err(|refused| match refused {
-            Refused::Full => PutRefusal::Full,
-            Refused::Closed => PutRefusal::Closed,
-            Refused::TooLarge => PutRefusal::TooLarge { bytes: bytes.len() },
-            Refused::NoMemory => PutRefusal::NoMemory,
-            Refused::Unsent => failed.take().map_or(PutRefusal::Corrupt, PutRefusal::Os),
-            Refused::Corrupt => PutRefusal::Corrupt,
-        })
-    }
-
-    /// Takes one item's bytes and handles.
-    fn get(&self, into: &mut Vec<u8>, wait: Wait) -> Result<Vec<Handle>, GetError> {
-        let mut failed = None;
-        let mut receive = |number| {
-            self.packets.peek(number).map_err(|error| {
-                failed = Some(error);
-                NotTaken::Unreceived
-            })
-        };
-        let mut attempt = |until| {
-            if self.is_closed() {
-                return Err(NotTaken::Ended);
-            }
-            // Asked before the look: what was put before the end is still to be taken.
-            let ended = self.ring.looks_empty() && self.has_ended();
-            into.clear();
-            match self.ring.take(into, until, &mut receive, || self.packets.consume()) {
-                Err(NotTaken::Empty) if ended => Err(NotTaken::Ended),
-                other => other,
-            }
-        };
-        let taken = match wait {
-            Wait::Not => self.ring.after_take(false, attempt(Deadline::after(LOCK))),
-            Wait::Until(until) => self.ring.until_item(until, || attempt(until)),
-        };
-        let handles = taken.map_err(|why| match why {
-            NotTaken::Empty => GetError::Empty,
-            NotTaken::Ended => GetError::Closed,
-            NotTaken::Unreceived => failed.take().unwrap_or(GetError::Corrupt),
-            NotTaken::Corrupt => GetError::Corrupt,
-        })?;
-        Ok(handles.unwrap_or_default())
-    }
-}
-
-/// How long a call may wait for the other side.
-#[derive(Debug, Clone, Copy)]
-enum Wait {
-    Not,
-    Until(Option<Deadline>),
-}
-
-/// A call that does not wait for the other side still waits for its own side's lock, which is held for one copy;
-/// but not for long, since its holder may be stopped.
-const LOCK: Duration = Duration::from_millis(50);
-/// How long [`Queue::shutdown`] waits for a put in progress.
-const PUT_UNDER_WAY: Duration = Duration::from_millis(500);
 
 impl<T: Serialize> Queue<T> {
     /// Puts a value; waits while a bounded queue is full, or an unbounded one is at its ceiling. When it returns,
@@ -293,24 +176,123 @@ impl<T: Serialize> Queue<T> {
 
     /// Puts a value; waits at most `timeout` for room. Python: `Queue.put(timeout=...)`.
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.put_within(value, Wait::Until(Deadline::after(timeout)))
+        self.put_within(value, Wait::within(timeout))
+    }
+
+    /// Puts many values, in order, and publishes as many at once as there is room for: much faster than one by one.
+    /// Waits for room as [`put`](Queue::put) does.
+    ///
+    /// Python has no counterpart.
+    ///
+    /// # Errors
+    /// [`PutError`] gives back the values that were not put; those before them were.
+    pub fn put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<Vec<T>>> {
+        self.put_many_within(values, Wait::Until(None))
+    }
+
+    /// As [`put_many`](Queue::put_many), as far as there is room now.
+    pub fn try_put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<Vec<T>>> {
+        self.put_many_within(values, Wait::Not)
+    }
+
+    /// As [`put_many`](Queue::put_many); waits at most `timeout`, for all of them together.
+    pub fn put_many_timeout(
+        &self,
+        values: impl IntoIterator<Item = T>,
+        timeout: Duration,
+    ) -> Result<(), PutError<Vec<T>>> {
+        self.put_many_within(values, Wait::within(timeout))
     }
 
     fn put_within(&self, value: T, wait: Wait) -> Result<(), PutError<T>> {
-        if self.shared.is_closed() {
+        if self.channel.is_closed() {
             return Err(PutError { value, reason: PutRefusal::Closed });
         }
+        if let Some(block) = as_block(&value) {
+            return self.channel.put(block, &[], wait).map_err(|reason| PutError { value, reason });
+        }
         let mut buffer = scratch::encoding();
-        let result = pack_onto(&value, &mut buffer).map_err(PutRefusal::from).and_then(|handles| {
-            if handles.len() > MOST_HANDLES {
-                return Err(PutRefusal::TooManyHandles { count: handles.len() });
-            }
-            self.shared.put(&buffer, &handles, wait)
-        });
+        let result =
+            pack_item(&value, &mut buffer).and_then(|handles| self.channel.put(&buffer, &handles, wait));
         scratch::keep_encoding(buffer);
         result.map_err(|reason| PutError { value, reason })
     }
+
+    fn put_many_within(
+        &self,
+        values: impl IntoIterator<Item = T>,
+        wait: Wait,
+    ) -> Result<(), PutError<Vec<T>>> {
+        let mut values: Vec<T> = values.into_iter().collect();
+        let mut batch = Records { bytes: scratch::encoding(), ends: Vec::with_capacity(values.len()) };
+        let mut done = 0;
+        let result = self.put_each(&values, &mut batch, &mut done, wait);
+        scratch::keep_encoding(batch.bytes);
+        result.map_err(|reason| PutError { value: values.split_off(done), reason })
+    }
+
+    /// Packs the values into the batch, and puts it when it is long, or a value has handles, which go alone.
+    fn put_each(
+        &self,
+        values: &[T],
+        batch: &mut Records,
+        done: &mut usize,
+        wait: Wait,
+    ) -> Result<(), PutRefusal> {
+        for value in values {
+            let start = batch.bytes.len();
+            let handles = match as_block(value) {
+                Some(block) => {
+                    batch.bytes.extend_from_slice(block);
+                    Vec::new()
+                }
+                None => match pack_item(value, &mut batch.bytes) {
+                    Ok(handles) => handles,
+                    Err(reason) => {
+                        self.flush(batch, done, wait)?;
+                        return Err(reason);
+                    }
+                },
+            };
+            if !handles.is_empty() {
+                let item = batch.bytes.split_off(start);
+                self.flush(batch, done, wait)?;
+                self.channel.put(&item, &handles, wait)?;
+                *done += 1;
+                continue;
+            }
+            batch.ends.push(batch.bytes.len());
+            if batch.bytes.len() >= LONG_BATCH {
+                self.flush(batch, done, wait)?;
+            }
+        }
+        self.flush(batch, done, wait)
+    }
+
+    fn flush(&self, batch: &mut Records, done: &mut usize, wait: Wait) -> Result<(), PutRefusal> {
+        let (put, result) = match self.channel.put_many(batch, wait) {
+            Ok(()) => (batch.len(), Ok(())),
+            Err((put, reason)) => (put, Err(reason)),
+        };
+        *done += put;
+        batch.clear();
+        result
+    }
 }
+
+/// Packs one item to the end of `bytes`.
+fn pack_item<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, PutRefusal> {
+    let start = bytes.len();
+    let handles = pack_onto(value, bytes)?;
+    if handles.len() > MOST_HANDLES {
+        bytes.truncate(start);
+        return Err(PutRefusal::TooManyHandles { count: handles.len() });
+    }
+    Ok(handles)
+}
+
+/// A batch of so many bytes is put before the next value is packed.
+const LONG_BATCH: usize = 64 << 10;
 
 impl<T: DeserializeOwned> Queue<T> {
     /// Gets the first item; waits for it.
@@ -334,12 +316,53 @@ impl<T: DeserializeOwned> Queue<T> {
     /// Gets the first item; waits for it at most `timeout`, then [`GetError::Empty`].
     /// Python: `Queue.get(timeout=...)`.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_within(Wait::Until(Deadline::after(timeout)))
+        self.get_within(Wait::within(timeout))
+    }
+
+    /// Gets several items at once, in order: waits until there is one, and takes what is there then, up to `most`.
+    /// If this process is killed, all that it has taken is lost with it.
+    ///
+    /// ```
+    /// let queue = mp_queue::Queue::new()?;
+    /// queue.put_many([1, 2, 3])?;
+    /// let items: Vec<u32> = queue.get_many(10)?.collect::<Result<_, _>>()?;
+    /// assert_eq!(items, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Python has no counterpart.
+    ///
+    /// # Errors
+    /// As [`get`](Queue::get); an item that is no `T` is an error in its place in the [`Batch`].
+    pub fn get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
+        self.get_many_within(most, Wait::Until(None))
+    }
+
+    /// As [`get_many`](Queue::get_many), if there is an item now.
+    pub fn try_get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
+        self.get_many_within(most, Wait::Not)
+    }
+
+    /// As [`get_many`](Queue::get_many); waits for the first item at most `timeout`.
+    pub fn get_many_timeout(&self, most: usize, timeout: Duration) -> Result<Batch<T>, GetError> {
+        self.get_many_within(most, Wait::within(timeout))
+    }
+
+    fn get_many_within(&self, most: usize, wait: Wait) -> Result<Batch<T>, GetError> {
+        let mut records = Records { bytes: scratch::decoding(), ends: Vec::new() };
+        let handles = if most == 0 { Vec::new() } else { self.channel.get_many(most, &mut records, wait)? };
+        Ok(Batch::new(records, handles))
     }
 
     fn get_within(&self, wait: Wait) -> Result<T, GetError> {
+        if is_block::<T>() {
+            let mut block = Vec::new();
+            self.channel.get(&mut block, wait)?;
+            return Ok(from_block(block).expect("its type was asked for"));
+        }
         let mut buffer = scratch::decoding();
-        let result = self.shared.get(&mut buffer, wait);
+        buffer.clear();
+        let result = self.channel.get(&mut buffer, wait);
         let value =
             result.and_then(|handles| unpack(&buffer, handles).map_err(|error: CodecError| error.into()));
         scratch::keep_decoding(buffer);
@@ -352,6 +375,56 @@ impl<T: DeserializeOwned> Queue<T> {
     /// Python: `iter(queue.get, sentinel)`, without the sentinel.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { queue: Some(self) }
+    }
+}
+
+impl Queue<Vec<u8>> {
+    /// Puts a copy of these bytes: [`put`](Queue::put) without a vector of one's own.
+    ///
+    /// Python: `Queue.put` of `bytes`.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<(), PutRefusal> {
+        self.channel.put(bytes, &[], Wait::Until(None))
+    }
+
+    /// As [`put_bytes`](Queue::put_bytes), if there is room now.
+    pub fn try_put_bytes(&self, bytes: &[u8]) -> Result<(), PutRefusal> {
+        self.channel.put(bytes, &[], Wait::Not)
+    }
+
+    /// As [`put_bytes`](Queue::put_bytes); waits at most `timeout`.
+    pub fn put_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), PutRefusal> {
+        self.channel.put(bytes, &[], Wait::within(timeout))
+    }
+
+    /// Gets the first item into `into`, in place of what it held, and gives its length: [`get`](Queue::get) with memory
+    /// that is used again. On an error, what `into` holds means nothing.
+    ///
+    /// ```
+    /// let queue = mp_queue::Queue::new()?;
+    /// queue.put_bytes(b"hello")?;
+    /// let mut message = Vec::new();
+    /// assert_eq!(queue.get_bytes_into(&mut message)?, 5);
+    /// assert_eq!(message, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_bytes_into(&self, into: &mut Vec<u8>) -> Result<usize, GetError> {
+        self.get_bytes_within(into, Wait::Until(None))
+    }
+
+    /// As [`get_bytes_into`](Queue::get_bytes_into), if there is an item now.
+    pub fn try_get_bytes_into(&self, into: &mut Vec<u8>) -> Result<usize, GetError> {
+        self.get_bytes_within(into, Wait::Not)
+    }
+
+    /// As [`get_bytes_into`](Queue::get_bytes_into); waits at most `timeout`.
+    pub fn get_bytes_into_timeout(&self, into: &mut Vec<u8>, timeout: Duration) -> Result<usize, GetError> {
+        self.get_bytes_within(into, Wait::within(timeout))
+    }
+
+    fn get_bytes_within(&self, into: &mut Vec<u8>, wait: Wait) -> Result<usize, GetError> {
+        into.clear();
+        self.channel.get(into, wait)?;
+        Ok(into.len())
     }
 }
 
@@ -386,7 +459,7 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
 
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Queue { shared: Arc::clone(&self.shared), items: PhantomData }
+        Queue { channel: Arc::clone(&self.channel), items: PhantomData }
     }
 }
 
@@ -400,8 +473,8 @@ impl<T> std::fmt::Debug for Queue<T> {
 /// Within a transfer only.
 impl<T> Serialize for Queue<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Shared { ring, packets, producers, .. } = &*self.shared;
-        (ring.0.mapping(), &packets.send, &packets.receive, producers).serialize(serializer)
+        let (mapping, Packets { send, receive }, producers) = self.channel.parts();
+        (mapping, send, receive, producers).serialize(serializer)
     }
 }
 
@@ -419,11 +492,6 @@ impl<'de, T> Deserialize<'de> for Queue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (memory, send, receive, producers) =
             <(MappingOf<T>, Handle, Handle, Option<Handle>)>::deserialize(deserializer)?;
-        Ok(Queue::over(Shared {
-            ring: Ring(memory.0),
-            packets: Packets { send, receive },
-            producers,
-            closed: AtomicBool::new(false),
-        }))
+        Ok(Queue::over(Channel::over(memory.0, Packets { send, receive }, producers)))
     }
 }

@@ -88,6 +88,35 @@ impl Bytes {
         unsafe { to.set_len(to.len() + len) };
     }
 
+    /// Eight bytes at `offset`, read once, as the number that they are to this machine.
+    ///
+    /// # Panics
+    /// As [`read`](Bytes::read), and if the address is not a multiple of eight.
+    #[inline]
+    pub fn load(&self, offset: usize) -> u64 {
+        // SAFETY: within the range and aligned, checked there.
+        unsafe { self.word(offset).read_volatile() }
+    }
+
+    /// Writes eight bytes, which [`load`](Bytes::load) reads.
+    ///
+    /// # Panics
+    /// As [`load`](Bytes::load).
+    #[inline]
+    pub fn store(&self, offset: usize, value: u64) {
+        // SAFETY: as in `load`.
+        unsafe { self.word(offset).write_volatile(value) };
+    }
+
+    #[inline]
+    fn word(&self, offset: usize) -> NonNull<u64> {
+        self.check(offset, size_of::<u64>());
+        // SAFETY: within the range, as was just checked.
+        let at = unsafe { self.at.add(offset) }.cast::<u64>();
+        assert!(at.is_aligned(), "a word of the shared bytes is aligned");
+        at
+    }
+
     #[inline]
     fn check(&self, offset: usize, len: usize) {
         assert!(offset <= self.len && len <= self.len - offset, "range outside the shared bytes");

@@ -17,6 +17,7 @@
 mod bytes;
 pub(crate) mod mapping;
 mod place;
+mod plain;
 
 pub use bytes::Bytes;
 pub use mapping::{Kind, Mapping};
@@ -26,3 +27,4 @@ pub use mp_derive::Shareable;
 #[doc(hidden)]
 pub use place::Shareable as ShareableTrait;
 pub use place::{Place, Row, Shareable, Structure};
+pub use plain::{bytes_of, value_of};

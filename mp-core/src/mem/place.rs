@@ -45,7 +45,7 @@ use std::sync::atomic;
 ///
 /// # Safety
 /// Every bit pattern is a value of the type, all zeros included; it holds no pointer, reference or descriptor
-/// number that means something in one process only; it has no padding whose content matters.
+/// number that means something in one process only; it has no padding.
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot lie in memory that other processes map",
     label = "not `Shareable`",

@@ -1,5 +1,6 @@
 //! A value becomes bytes and handles, and back.
 
+use super::block::{as_block, from_block, is_block};
 use super::handle::Handle;
 use crate::error::CodecError;
 use serde::de::{DeserializeOwned, Visitor};
@@ -122,8 +123,11 @@ pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Message, CodecError> {
 pub fn pack_onto<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, CodecError> {
     let scope = Restore::enter(|scope| &scope.outgoing, Vec::new());
     let before = bytes.len();
-    let failed = postcard::serialize_with_flavor(value, Append(bytes)).err();
-    match failed {
+    let result = match as_block(value) {
+        Some(block) => postcard::serialize_with_flavor(&Bytes(block), Append(bytes)),
+        None => postcard::serialize_with_flavor(value, Append(bytes)),
+    };
+    match result.err() {
         None => Ok(scope.leave()),
         Some(error) => {
             bytes.truncate(before);
@@ -137,7 +141,13 @@ pub fn pack_onto<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Resul
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result<T, CodecError> {
     let _scope = Restore::enter(|scope| &scope.incoming, handles);
     let wrong = |reason: String| CodecError::Decode { type_name: type_name::<T>(), reason };
-    match postcard::take_from_bytes(bytes) {
+    let result = if is_block::<T>() {
+        let block = postcard::take_from_bytes::<Owned>(bytes);
+        block.map(|(Owned(block), rest)| (from_block(block).expect("its type was asked for"), rest))
+    } else {
+        postcard::take_from_bytes(bytes)
+    };
+    match result {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(wrong(format!("{} bytes are left over", rest.len()))),
         Err(error) => Err(wrong(reason(&error))),
@@ -160,16 +170,19 @@ struct Append<'a>(&'a mut Vec<u8>);
 impl postcard::ser_flavors::Flavor for Append<'_> {
     type Output = ();
 
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         self.0.push(byte);
         Ok(())
     }
 
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
 
+    #[inline]
     fn finalize(self) -> postcard::Result<()> {
         Ok(())
     }
@@ -185,6 +198,17 @@ mod tests {
         let value = (1_u8, "two".to_owned(), vec![3.0_f64]);
         let message = pack(&value).unwrap();
         assert_eq!(unpack::<(u8, String, Vec<f64>)>(&message.bytes, message.handles).unwrap(), value);
+    }
+
+    #[test]
+    fn a_block_of_bytes_has_the_format_of_a_sequence() {
+        for length in [0, 1, 127, 128, 70_000] {
+            let block: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let message = pack(&block).unwrap();
+            assert_eq!(message.bytes, pack(&(&block,)).unwrap().bytes);
+            assert_eq!(unpack::<(Vec<u8>,)>(&message.bytes, vec![]).unwrap(), (block.clone(),));
+            assert_eq!(unpack::<Vec<u8>>(&message.bytes, vec![]).unwrap(), block);
+        }
     }
 
     #[test]

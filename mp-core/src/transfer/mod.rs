@@ -13,12 +13,14 @@
 //! A function crosses as a distance from an anchor in the program's image, with the image's build id
 //! ([`Code`]): both sides are the same program, and code never travels.
 
+mod block;
 mod func;
 mod handle;
 mod message;
 mod parcel;
 pub mod scratch;
 
+pub use block::{as_block, from_block, is_block};
 pub use func::{CallError, Code, CodeError, Target};
 pub use handle::{Handle, attach};
 pub use message::{Message, pack, pack_onto, unpack};

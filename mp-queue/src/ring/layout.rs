@@ -45,7 +45,8 @@ pub(crate) struct Layout<O: Owned, L> {
 #[derive(Debug, Default)]
 pub(super) struct Putter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    pub(super) tickets: L,
+    /// The number of the last packet.
+    pub(super) packets: L,
     pub(super) segment: O::Word,
     /// The getters' cursor, as it was: the items taken at all, and where in this segment the room ends.
     pub(super) glance: Glance<O::Word, L>,

@@ -25,7 +25,7 @@
 //!
 //! # Orderings
 //! The store of `tail` (Release) pairs with its load (Acquire) in `take`: a getter that sees the count sees the
-//! bytes. The store of `head` (Release) pairs with its load (Acquire) in `put`: a putter that sees the room may
+//! bytes. The store of `head` (Release) pairs with its load (Acquire) in `head_of`: a putter that sees the room may
 //! write there. What stands in a glance was loaded so by a holder of the same lock. `shut` rises under the put lock
 //! (Release, pairs with the Acquire in `is_shut`): whoever sees it sees every record that was ever put.
 //! # When a process dies
@@ -63,6 +63,10 @@ pub(crate) trait Memory {
     fn layout(&self) -> &Layout<Self::Owned, Self::Long>;
     /// How many segments there may be.
     fn segments(&self) -> usize;
+    /// One unit, at an offset that is a multiple of it.
+    fn load(&self, segment: usize, offset: usize) -> u64;
+    /// As above.
+    fn store(&self, segment: usize, offset: usize, unit: u64);
     fn write(&self, segment: usize, offset: usize, bytes: &[u8]);
     fn read(&self, segment: usize, offset: usize, len: usize, into: &mut Vec<u8>);
     /// Takes the pages of a segment for good; `false`: there is no memory.

@@ -34,6 +34,14 @@ impl Memory for ModelMemory {
     fn segments(&self) -> usize {
         1
     }
+    fn load(&self, _: usize, offset: usize) -> u64 {
+        mp_model::point();
+        u64::from_le_bytes(self.units[offset / UNIT].get())
+    }
+    fn store(&self, _: usize, offset: usize, unit: u64) {
+        mp_model::point();
+        self.units[offset / UNIT].set(unit.to_le_bytes());
+    }
     fn write(&self, _: usize, offset: usize, bytes: &[u8]) {
         for (unit, bytes) in self.units[offset / UNIT..].iter().zip(bytes.chunks(UNIT)) {
             mp_model::point();
@@ -62,7 +70,7 @@ fn ring(most: u32) -> Shared {
 }
 
 fn put(ring: &Shared, value: u64) -> Result<(), Refused> {
-    ring.until_room(None, || ring.put(&value.to_le_bytes(), None, None))
+    ring.until_room(None, || ring.put([&value.to_le_bytes()[..]], None)).map(|count| assert_eq!(count, 1))
 }
 
 fn take(ring: &Shared) -> Result<u64, NotTaken> {
@@ -73,15 +81,22 @@ fn take(ring: &Shared) -> Result<u64, NotTaken> {
     })
 }
 
-/// As the queue does it: whether it has ended is asked before the look.
+/// As the queue does it: whether it has ended is asked before the last look.
 fn take_or_end(ring: &Shared) -> Result<u64, NotTaken> {
     ring.until_item(None, || {
-        let ended = ring.looks_empty() && ring.is_shut();
         let mut bytes = Vec::new();
-        match ring.take::<()>(&mut bytes, None, |_| unreachable!("no packets here"), || {}) {
-            Err(NotTaken::Empty) if ended => Err(NotTaken::Ended),
-            other => other.map(|_| u64::from_le_bytes(bytes.try_into().expect("a whole record"))),
-        }
+        let mut take = || ring.take::<()>(&mut bytes, None, |_| unreachable!("no packets here"), || {});
+        let taken = match take() {
+            Err(NotTaken::Empty) if ring.is_shut() => {
+                if ring.looks_empty() {
+                    Err(NotTaken::Ended)
+                } else {
+                    take()
+                }
+            }
+            other => other,
+        };
+        taken.map(|_| u64::from_le_bytes(bytes.try_into().expect("a whole record")))
     })
 }
 

@@ -2,104 +2,166 @@
 
 use super::cursor::Cursor;
 use super::layout::SEGMENTS;
-use super::record::{Head, units};
-use super::{Memory, Packet, Refused, Ring, WARM, segment};
+use super::record::units;
+use super::{Memory, Packet, Refused, Ring, WARM, WordOf, segment};
 use mp_core::word::{Deadline, Long, Ordering, Word};
 
+/// Where the next record goes. Records before it may be written and not published yet.
+#[derive(Debug, Clone, Copy)]
+struct Pen {
+    segment: usize,
+    tail: Cursor,
+}
+
 impl<M: Memory> Ring<M> {
-    /// Puts one record if there is room. `send` is called under the lock, with the number that the record's
-    /// packet is to bear, before the record is published; it says whether the packet could be sent.
-    pub(crate) fn put(
+    /// Puts records, in order, while there is room, and publishes them together; gives how many these were, one at
+    /// least.
+    pub(crate) fn put<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a [u8]>,
+        until: Option<Deadline>,
+    ) -> Result<usize, Refused> {
+        let Some(_lock) = Self::lock(&self.layout().putter.lock, until) else { return Err(Refused::Full) };
+        let mut pen = self.pen()?;
+        let mut count = 0;
+        for bytes in records {
+            match self.place(bytes.len(), false, pen) {
+                Ok((placed, units)) => {
+                    self.write_record(placed.segment, placed.tail.position, 0, bytes);
+                    pen = Pen { tail: placed.tail.advanced(units), ..placed };
+                    count += 1;
+                }
+                Err(refused) if count == 0 => return Err(refused),
+                Err(_) => break,
+            }
+        }
+        self.publish(pen);
+        Ok(count)
+    }
+
+    /// Puts one record whose descriptors go in a packet: `send` is called with the packet's number before the record
+    /// is published, and says whether the packet could be sent.
+    pub(crate) fn put_with_packet(
         &self,
         bytes: &[u8],
         until: Option<Deadline>,
-        send: Option<&mut dyn FnMut(u64) -> Packet>,
+        send: impl FnOnce(u64) -> Packet,
     ) -> Result<(), Refused> {
-        let largest = self.0.segments() - 1;
-        let units = units(bytes.len()).filter(|units| *units <= segment::units(largest));
-        let units = units.ok_or(Refused::TooLarge)?;
-        let layout = self.layout();
-        let Some(_lock) = Self::lock(&layout.putter.lock, until) else { return Err(Refused::Full) };
-        if self.is_shut() {
-            return Err(Refused::Closed);
+        let Some(_lock) = Self::lock(&self.layout().putter.lock, until) else { return Err(Refused::Full) };
+        let (Pen { segment, tail }, units) = self.place(bytes.len(), true, self.pen()?)?;
+        let packet = self.next_packet();
+        match send(packet) {
+            Packet::Sent => {}
+            Packet::Full => return Err(Refused::Full),
+            Packet::Failed => return Err(Refused::Unsent),
         }
-        let at = self.place(units)?;
-        let ticket = match send {
-            None => 0,
-            Some(send) => {
-                let ticket = self.next_ticket();
-                match send(ticket) {
-                    Packet::Sent => ticket,
-                    Packet::Full => return Err(Refused::Full),
-                    Packet::Failed => return Err(Refused::Unsent),
-                }
-            }
-        };
-        let tail = self.own(&layout.segments[at].tail);
-        self.write_record(at, tail.position, Head { len: bytes.len() as u32, ticket }, bytes);
-        // ORDERING: Release, pairs with the Acquire in `front`: this is the commit.
-        layout.segments[at].tail.store(tail.advanced(units).packed(), Ordering::Release);
+        self.write_record(segment, tail.position, packet, bytes);
+        self.publish(Pen { segment, tail: tail.advanced(units) });
         Ok(())
     }
 
-    /// A number for a packet, never used before: one that was sent by a putter who died matches no record.
-    fn next_ticket(&self) -> u64 {
-        let tickets = &self.layout().putter.tickets;
-        // ORDERING: Relaxed: under the put lock.
-        let ticket = tickets.load(Ordering::Relaxed).wrapping_add(1).max(1);
-        // ORDERING: as above.
-        tickets.store(ticket, Ordering::Relaxed);
-        ticket
+    /// The commit of what was written before the pen.
+    #[inline]
+    fn publish(&self, pen: Pen) {
+        // ORDERING: Release, pairs with the Acquire in `front`.
+        self.layout().segments[pen.segment].tail.store(pen.tail.packed(), Ordering::Release);
     }
 
-    /// Finds a segment with room for `units`, and makes it the one that is put into.
-    fn place(&self, units: u32) -> Result<usize, Refused> {
-        let layout = self.layout();
-        let at = self.putting()?;
-        let tail = self.own(&layout.segments[at].tail);
-        // ORDERING: Relaxed: written once, before the queue was shared.
-        let most = layout.limits.items.load(Ordering::Relaxed);
-        let has_room = |at: usize, tail: Cursor, seen: Cursor| {
-            let used = tail.position.wrapping_sub(seen.position);
-            used <= segment::units(at) && units <= segment::units(at) - used
-        };
-        let may_take = |seen: Cursor| most == 0 || tail.items.wrapping_sub(seen.items) < most;
+    /// A number for a packet, never used before: one that was sent by a putter who died matches no record.
+    fn next_packet(&self) -> u64 {
+        let packets = &self.layout().putter.packets;
+        // ORDERING: Relaxed: under the put lock.
+        let packet = packets.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        // ORDERING: as above.
+        packets.store(packet, Ordering::Relaxed);
+        packet
+    }
+
+    /// Finds room for a record of so many bytes; gives the units it takes, too.
+    #[inline]
+    fn place(&self, len: usize, packet: bool, pen: Pen) -> Result<(Pen, u32), Refused> {
+        let largest = self.0.segments() - 1;
+        let units = units(len, packet).filter(|units| *units <= segment::units(largest));
+        let units = units.ok_or(Refused::TooLarge)?;
         // In a segment that is to be left when it is drained, the fresh look is worth its price.
-        if at <= WARM
-            && let Some(seen) = layout.putter.glance.seen(at)
-            && may_take(seen)
-            && has_room(at, tail, seen)
+        if pen.segment <= WARM
+            && let Some(seen) = self.layout().putter.glance.seen(pen.segment)
+            && self.may_take(pen, seen)
+            && has_room(pen, seen, units)
         {
-            return Ok(at);
+            return Ok((pen, units));
         }
+        self.look(pen, units).map(|pen| (pen, units))
+    }
+
+    /// Whether one more item may be in the queue, where the getters have come so far.
+    #[inline]
+    fn may_take(&self, pen: Pen, got: Cursor) -> bool {
+        // ORDERING: Relaxed: written once, before the queue was shared.
+        let most = self.layout().limits.items.load(Ordering::Relaxed);
+        most == 0 || pen.tail.items.wrapping_sub(got.items) < most
+    }
+
+    /// Looks where the getters are, and makes room if there is none.
+    #[cold]
+    fn look(&self, pen: Pen, units: u32) -> Result<Pen, Refused> {
+        let layout = self.layout();
         let (got_at, got) = self.getting()?;
-        if !may_take(got) {
+        if !self.may_take(pen, got) {
             return Err(Refused::Full);
         }
-        let drained = got_at == at && got.position == tail.position;
-        if at > WARM && drained && units <= segment::units(WARM) && self.hop(at, WARM, tail) {
-            return Ok(WARM);
+        let drained = got_at == pen.segment && got.position == pen.tail.position;
+        if pen.segment > WARM
+            && drained
+            && units <= segment::units(WARM)
+            && let Some(small) = self.hop(pen, WARM)
+        {
+            return Ok(small);
         }
+        let mut head = self.head_of(pen)?;
+        if !has_room(pen, head, units) {
+            head = self.wait_a_moment(pen, units, head)?;
+        }
+        layout.putter.glance.note(pen.segment, Cursor { items: got.items, position: head.position });
+        if has_room(pen, head, units) { Ok(pen) } else { self.grow(pen, units, got) }
+    }
+
+    /// Lets getters who are at it make room, a good part of the segment: that memory is in the caches, and new memory
+    /// costs more than these moments (two microseconds for each page). Nobody sleeps here, and it ends soon.
+    fn wait_a_moment(&self, pen: Pen, units: u32, mut head: Cursor) -> Result<Cursor, Refused> {
+        let enough = units.max(segment::units(pen.segment) / 4);
+        let mut round = 0;
+        for _ in 0..MOMENT {
+            if has_room(pen, head, enough) || !<WordOf<M>>::spin(round) {
+                break;
+            }
+            round += 1;
+            let now = self.head_of(pen)?;
+            if now != head {
+                (round, head) = (0, now);
+            }
+        }
+        Ok(head)
+    }
+
+    /// How far the segment that is put into was taken from.
+    fn head_of(&self, pen: Pen) -> Result<Cursor, Refused> {
         // ORDERING: Acquire, pairs with the Release in `take`: the room was read from before it is written to.
-        let head = Cursor::of(layout.segments[at].head.load(Ordering::Acquire));
-        if tail.position.wrapping_sub(head.position) > segment::units(at) {
-            return Err(Refused::Corrupt);
-        }
-        layout.putter.glance.note(at, Cursor { items: got.items, position: head.position });
-        if has_room(at, tail, head) { Ok(at) } else { self.grow(at, tail, units, got) }
+        let head = Cursor::of(self.layout().segments[pen.segment].head.load(Ordering::Acquire));
+        let used = pen.tail.position.wrapping_sub(head.position);
+        if used > segment::units(pen.segment) { Err(Refused::Corrupt) } else { Ok(head) }
     }
 
     /// Goes on in a larger segment that is not in use.
-    fn grow(&self, at: usize, tail: Cursor, units: u32, got: Cursor) -> Result<usize, Refused> {
+    fn grow(&self, pen: Pen, units: u32, got: Cursor) -> Result<Pen, Refused> {
         let in_use = self.chain()?;
         let free = |segment: &usize| !in_use[*segment] && units <= segment::units(*segment);
-        match (at + 1..self.0.segments()).find(free) {
-            None => Err(Refused::Full),
-            Some(larger) if self.hop(at, larger, tail) => Ok(larger),
-            // With something to drain, room will come; with nothing, it will not.
-            Some(_) if tail.items != got.items => Err(Refused::Full),
-            Some(_) => Err(Refused::NoMemory),
+        let Some(larger) = (pen.segment + 1..self.0.segments()).find(free) else { return Err(Refused::Full) };
+        if let Some(pen) = self.hop(pen, larger) {
+            return Ok(pen);
         }
+        // With something to drain, room will come; with nothing, it will not.
+        Err(if pen.tail.items == got.items { Refused::NoMemory } else { Refused::Full })
     }
 
     /// Which segments lie between the getters and the putters.
@@ -116,42 +178,46 @@ impl<M: Memory> Ring<M> {
         Ok(in_use)
     }
 
-    /// Makes `to`, which is not in use, the continuation of `from`; `false`: there is no memory. Each step can be
-    /// the last: the link is what counts.
-    fn hop(&self, from: usize, to: usize, tail: Cursor) -> bool {
+    /// Makes `to`, which is not in use, the continuation of where the pen is; `None`: there is no memory. Each step
+    /// can be the last: the link is what counts.
+    fn hop(&self, pen: Pen, to: usize) -> Option<Pen> {
         let layout = self.layout();
         if !self.0.reserve(to) {
-            return false;
+            return None;
         }
-        let start = Cursor { items: tail.items, position: 0 }.packed();
+        let tail = Cursor { items: pen.tail.items, position: 0 };
         layout.putter.glance.forget();
         // ORDERING: Relaxed: nobody looks at this segment before the link is there.
-        layout.segments[to].head.store(start, Ordering::Relaxed);
-        layout.segments[to].tail.store(start, Ordering::Relaxed);
+        layout.segments[to].head.store(tail.packed(), Ordering::Relaxed);
+        layout.segments[to].tail.store(tail.packed(), Ordering::Relaxed);
         layout.segments[to].next.store(0, Ordering::Relaxed);
+        // Before the link: who sees that sees the last of what is in front of it.
+        self.publish(pen);
         // ORDERING: Release, pairs with the Acquire in `follow`.
-        layout.segments[from].next.store(to as u32 + 1, Ordering::Release);
+        layout.segments[pen.segment].next.store(to as u32 + 1, Ordering::Release);
         // ORDERING: Release, pairs with the Acquire in `put_segment`: others take it as a hint.
         layout.putter.segment.store(to as u32, Ordering::Release);
-        true
+        Some(Pen { segment: to, tail })
     }
 
-    /// The segment that is put into; finishes a hop that a dead putter began.
-    fn putting(&self) -> Result<usize, Refused> {
+    /// Where the next record goes; finishes a hop that a dead putter began.
+    #[inline]
+    fn pen(&self) -> Result<Pen, Refused> {
+        if self.is_shut() {
+            return Err(Refused::Closed);
+        }
         let layout = self.layout();
         // ORDERING: Relaxed: under the put lock.
-        let at = layout.putter.segment.load(Ordering::Relaxed) as usize;
+        let mut at = layout.putter.segment.load(Ordering::Relaxed) as usize;
         if at >= self.0.segments() {
             return Err(Refused::Corrupt);
         }
-        match self.follow(at).map_err(|_| Refused::Corrupt)? {
-            None => Ok(at),
-            Some(next) => {
-                // ORDERING: as in `hop`.
-                layout.putter.segment.store(next as u32, Ordering::Release);
-                Ok(next)
-            }
+        if let Some(next) = self.follow(at).map_err(|_| Refused::Corrupt)? {
+            // ORDERING: as in `hop`.
+            layout.putter.segment.store(next as u32, Ordering::Release);
+            at = next;
         }
+        Ok(Pen { segment: at, tail: self.own(&layout.segments[at].tail) })
     }
 
     /// The segment that is taken from, and its head; a little old perhaps, which looks like more items.
@@ -171,4 +237,15 @@ impl<M: Memory> Ring<M> {
         // ORDERING: Relaxed: whoever sees a change looks again, in order.
         self.layout().segments[self.put_segment()].tail.load(Ordering::Relaxed)
     }
+}
+
+/// Looks for room before more memory is taken.
+const MOMENT: u32 = 4096;
+
+/// Whether so many units are free where the pen is, if the getters have come so far.
+#[inline]
+fn has_room(pen: Pen, got: Cursor, units: u32) -> bool {
+    let used = pen.tail.position.wrapping_sub(got.position);
+    let whole = segment::units(pen.segment);
+    used <= whole && units <= whole - used
 }

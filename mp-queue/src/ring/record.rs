@@ -1,81 +1,82 @@
-//! A record in its segment: 16 bytes of head, its bytes, and nothing up to the next unit.
+//! A record in its segment: one word of head, the number of its packet if it has one, its bytes, and nothing up to
+//! the next unit.
 //!
 //! ```text
-//!  [ length: u64 | ticket: u64 | bytes ……… | 0 to 7 unused ]      in two pieces where the segment ends
+//!  [ length: 32 bits | PACKET: 1 bit ][ packet: u64 ][ bytes ……… | 0 to 7 unused ]
+//!                                      only if PACKET  in two pieces where the segment ends
 //! ```
 
 use super::cursor::Cursor;
 use super::{Memory, NotTaken, Ring, UNIT, segment, segment_bytes};
 
-/// What is kept in front of a record's bytes.
+/// The head's bit for: a packet carries the record's descriptors.
+const PACKET: u64 = 1 << 32;
+
+/// Units that a record takes; `None`: more than can be counted.
+#[inline]
+pub(super) fn units(len: usize, packet: bool) -> Option<u32> {
+    let units = u32::try_from(len).ok()?.div_ceil(UNIT as u32);
+    units.checked_add(1 + u32::from(packet))
+}
+
+/// What was found in front of a record's bytes, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) len: u32,
     /// 0, or the number of the packet that carries the record's descriptors.
-    pub(super) ticket: u64,
-}
-
-const HEAD_UNITS: u32 = 2;
-const HEAD_BYTES: usize = HEAD_UNITS as usize * UNIT;
-
-/// Units that a record takes; `None`: more than can be counted.
-pub(super) fn units(len: usize) -> Option<u32> {
-    let units = u32::try_from(len).ok()?.div_ceil(UNIT as u32);
-    units.checked_add(HEAD_UNITS)
+    pub(super) packet: u64,
+    /// Units that the whole record takes.
+    pub(super) units: u32,
 }
 
 impl<M: Memory> Ring<M> {
-    /// Copies the record at `head` out. What is read from shared memory is read once and checked.
-    pub(super) fn read_record(
-        &self,
-        at: usize,
-        head: Cursor,
-        tail: Cursor,
-        into: &mut Vec<u8>,
-    ) -> Result<(Head, u32), NotTaken> {
+    /// The head of the record at `head`. What is read from shared memory is read once and checked.
+    #[inline]
+    pub(super) fn read_head(&self, at: usize, head: Cursor, tail: Cursor) -> Result<Head, NotTaken> {
         let published = tail.position.wrapping_sub(head.position);
-        if published > segment::units(at) || published < HEAD_UNITS {
+        if published > segment::units(at) || published == 0 {
             return Err(NotTaken::Corrupt);
         }
-        let before = into.len();
-        self.copy_out(at, head.position, HEAD_BYTES, into);
-        let word = |from: usize| u64::from_le_bytes(into[from..from + 8].try_into().expect("eight bytes"));
-        let (len, ticket) = (word(before), word(before + 8));
-        into.truncate(before);
-        let len = u32::try_from(len).map_err(|_| NotTaken::Corrupt)?;
-        match units(len as usize) {
-            Some(units) if units <= published => {
-                self.copy_out(at, head.position.wrapping_add(HEAD_UNITS), len as usize, into);
-                Ok((Head { len, ticket }, units))
+        let word = self.0.load(at, segment::offset(at, head.position));
+        let len = word as u32;
+        let has_packet = word & PACKET != 0;
+        match units(len as usize, has_packet) {
+            Some(units) if units <= published && word >> 33 == 0 => {
+                let second = segment::offset(at, head.position.wrapping_add(1));
+                let packet = if has_packet { self.0.load(at, second) } else { 0 };
+                Ok(Head { len, packet, units })
             }
             _ => Err(NotTaken::Corrupt),
         }
     }
 
-    /// Writes a record where there is room for it.
-    pub(super) fn write_record(&self, at: usize, position: u32, head: Head, bytes: &[u8]) {
-        let mut words = [0; HEAD_BYTES];
-        words[..8].copy_from_slice(&u64::from(head.len).to_le_bytes());
-        words[8..].copy_from_slice(&head.ticket.to_le_bytes());
-        self.copy_in(at, position, &words);
-        self.copy_in(at, position.wrapping_add(HEAD_UNITS), bytes);
-    }
-
-    fn copy_in(&self, at: usize, position: u32, bytes: &[u8]) {
-        let offset = segment::offset(at, position);
-        let (first, rest) = bytes.split_at(bytes.len().min(segment_bytes(at) - offset));
-        self.0.write(at, offset, first);
-        if !rest.is_empty() {
-            self.0.write(at, 0, rest);
-        }
-    }
-
-    fn copy_out(&self, at: usize, position: u32, len: usize, into: &mut Vec<u8>) {
-        let offset = segment::offset(at, position);
+    /// Appends the bytes of the record at `position` to `into`.
+    #[inline]
+    pub(super) fn read_bytes(&self, at: usize, position: u32, record: Head, into: &mut Vec<u8>) {
+        let len = record.len as usize;
+        let start = position.wrapping_add(1 + u32::from(record.packet != 0));
+        let offset = segment::offset(at, start);
         let first = len.min(segment_bytes(at) - offset);
         self.0.read(at, offset, first, into);
         if first < len {
             self.0.read(at, 0, len - first, into);
+        }
+    }
+
+    /// Writes a record where there is room for it.
+    #[inline]
+    pub(super) fn write_record(&self, at: usize, position: u32, packet: u64, bytes: &[u8]) {
+        let has_packet = packet != 0;
+        let head = bytes.len() as u64 | if has_packet { PACKET } else { 0 };
+        self.0.store(at, segment::offset(at, position), head);
+        if has_packet {
+            self.0.store(at, segment::offset(at, position.wrapping_add(1)), packet);
+        }
+        let offset = segment::offset(at, position.wrapping_add(1 + u32::from(has_packet)));
+        let (first, rest) = bytes.split_at(bytes.len().min(segment_bytes(at) - offset));
+        self.0.write(at, offset, first);
+        if !rest.is_empty() {
+            self.0.write(at, 0, rest);
         }
     }
 }

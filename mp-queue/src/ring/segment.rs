@@ -30,7 +30,8 @@ pub(super) const fn units(segment: usize) -> u32 {
 
 /// The byte in its segment that a position stands for.
 pub(super) const fn offset(segment: usize, position: u32) -> usize {
-    (position % units(segment)) as usize * UNIT
+    // A length is a power of two.
+    (position & (units(segment) - 1)) as usize * UNIT
 }
 
 #[cfg(test)]

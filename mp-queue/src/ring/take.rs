@@ -26,20 +26,65 @@ impl<M: Memory> Ring<M> {
         if self.looks_empty() {
             return Err(NotTaken::Empty);
         }
-        let layout = self.layout();
-        let Some(_lock) = Self::lock(&layout.getter.lock, until) else { return Err(NotTaken::Empty) };
+        let Some(_lock) = Self::lock(&self.layout().getter.lock, until) else { return Err(NotTaken::Empty) };
         let Front { segment, head, tail } = self.front()?;
-        let (record, units) = self.read_record(segment, head, tail, into)?;
-        let received = if record.ticket == 0 { None } else { Some(receive(record.ticket)?) };
-        // ORDERING: Release, pairs with the Acquire in `place`: the room is free. From here on the record is ours.
-        layout.segments[segment].head.store(head.advanced(units).packed(), Ordering::Release);
+        let record = self.read_head(segment, head, tail)?;
+        self.read_bytes(segment, head.position, record, into);
+        let received = if record.packet == 0 { None } else { Some(receive(record.packet)?) };
+        self.leave(segment, head.advanced(record.units));
         if received.is_some() {
             taken();
         }
         Ok(received)
     }
 
+    /// Takes up to `most` records that have no packet, all together: appends their bytes to `into`, and where each
+    /// ends there to `ends`. If the first one has a packet it takes none: [`take`](Ring::take) does.
+    pub(crate) fn take_many(
+        &self,
+        most: usize,
+        into: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+        until: Option<Deadline>,
+    ) -> Result<(), NotTaken> {
+        if self.looks_empty() {
+            return Err(NotTaken::Empty);
+        }
+        let layout = self.layout();
+        let Some(_lock) = Self::lock(&layout.getter.lock, until) else { return Err(NotTaken::Empty) };
+        let Front { segment, mut head, mut tail } = self.front()?;
+        if (tail.items.wrapping_sub(head.items) as usize) < most {
+            // ORDERING: Acquire, pairs with the Release in `publish`.
+            tail = Cursor::of(layout.segments[segment].tail.load(Ordering::Acquire));
+            layout.getter.glance.note(segment, tail);
+        }
+        for _ in 0..most {
+            if head.position == tail.position {
+                break;
+            }
+            let record = self.read_head(segment, head, tail)?;
+            if record.packet != 0 {
+                break;
+            }
+            self.read_bytes(segment, head.position, record, into);
+            ends.push(into.len());
+            head = head.advanced(record.units);
+        }
+        if !ends.is_empty() {
+            self.leave(segment, head);
+        }
+        Ok(())
+    }
+
+    /// The commit: what is in front of `head` is the caller's, and its room is free.
+    #[inline]
+    fn leave(&self, segment: usize, head: Cursor) {
+        // ORDERING: Release, pairs with the Acquire in `head_of`.
+        self.layout().segments[segment].head.store(head.packed(), Ordering::Release);
+    }
+
     /// Whether there was nothing to take a moment ago: spares an idle getter the lock.
+    #[inline]
     pub(crate) fn looks_empty(&self) -> bool {
         let layout = self.layout();
         // ORDERING: Acquire, pairs with the Release in `front`.
@@ -73,7 +118,7 @@ impl<M: Memory> Ring<M> {
             }
             // The link before the tail: what was put before the link was set is seen.
             let next = self.follow(at)?;
-            // ORDERING: Acquire, pairs with the Release in `put`.
+            // ORDERING: Acquire, pairs with the Release in `publish`.
             let tail = Cursor::of(segment.tail.load(Ordering::Acquire));
             if head.position != tail.position {
                 getter.glance.note(at, tail);

@@ -1,7 +1,7 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
 use super::layout::Layout;
-use super::{Memory, NotTaken, Refused, Ring, WARM, segment_bytes};
+use super::{Memory, NotTaken, Refused, Ring, UNIT, WARM, segment_bytes};
 use crate::memory::RingMemory;
 use mp_core::mem::Kind;
 use mp_core::sys::robust::RobustWord;
@@ -28,6 +28,12 @@ impl Memory for Meddled {
     }
     fn segments(&self) -> usize {
         self.memory.segments()
+    }
+    fn load(&self, segment: usize, offset: usize) -> u64 {
+        self.memory.load(segment, offset)
+    }
+    fn store(&self, segment: usize, offset: usize, unit: u64) {
+        self.memory.store(segment, offset, unit);
     }
     fn write(&self, segment: usize, offset: usize, bytes: &[u8]) {
         self.memory.write(segment, offset, bytes);
@@ -60,7 +66,7 @@ fn record(number: usize, length: usize) -> Vec<u8> {
 }
 
 fn put(ring: &Shared, number: usize, length: usize) -> Result<(), Refused> {
-    ring.put(&record(number, length), None, None)
+    ring.put([&record(number, length)[..]], None).map(|count| assert_eq!(count, 1))
 }
 
 fn take(ring: &Shared) -> Result<Vec<u8>, NotTaken> {
@@ -153,7 +159,7 @@ fn cursors_wrap_in_the_middle_of_traffic() {
 #[test]
 fn a_segment_is_filled_to_the_last_unit() {
     let ring = make(0, segment_bytes(0));
-    let whole = segment_bytes(0) - 16;
+    let whole = segment_bytes(0) - UNIT;
     for number in 0..40 {
         put(&ring, number, 8 * number + 3).unwrap();
         assert_eq!(take(&ring).unwrap(), record(number, 8 * number + 3));

@@ -31,18 +31,20 @@ type Repeated<T> = (Option<T>, bool);
 
 impl<M: Memory> Ring<M> {
     /// Repeats `attempt`, a put, until it is not refused as full, or the deadline passes; wakes whom that concerns.
-    pub(crate) fn until_room(
+    #[inline]
+    pub(crate) fn until_room<T>(
         &self,
         until: Option<Deadline>,
-        mut attempt: impl FnMut() -> Result<(), Refused>,
-    ) -> Result<(), Refused> {
-        let attempt = || Some(attempt()).filter(|result| *result != Err(Refused::Full));
+        mut attempt: impl FnMut() -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(Refused::Full)));
         let (result, slept) = self.repeat(until, &self.layout().freed, || self.taken_so_far(), attempt);
         self.after_put(slept, result.unwrap_or(Err(Refused::Full)))
     }
 
     /// Repeats `attempt`, a take, until it does not find the queue empty, or the deadline passes; wakes whom that
     /// concerns.
+    #[inline]
     pub(crate) fn until_item<T>(
         &self,
         until: Option<Deadline>,
@@ -55,7 +57,7 @@ impl<M: Memory> Ring<M> {
 
     /// What is owed to others after a put, one that did not wait too.
     #[inline]
-    pub(crate) fn after_put(&self, slept: bool, result: Result<(), Refused>) -> Result<(), Refused> {
+    pub(crate) fn after_put<T>(&self, slept: bool, result: Result<T, Refused>) -> Result<T, Refused> {
         if slept && !self.looks_full() {
             Self::wake_one(&self.layout().freed);
         }
@@ -77,6 +79,7 @@ impl<M: Memory> Ring<M> {
         result
     }
 
+    #[inline]
     fn repeat<T>(
         &self,
         until: Option<Deadline>,
@@ -84,8 +87,20 @@ impl<M: Memory> Ring<M> {
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
-        let (mut round, mut slept) = (0, false);
-        let mut found = attempt();
+        // Most calls are done at once.
+        let found = attempt();
+        if found.is_some() { (found, false) } else { self.wait_and_repeat(until, bell, watch, attempt) }
+    }
+
+    #[cold]
+    fn wait_and_repeat<T>(
+        &self,
+        until: Option<Deadline>,
+        bell: &Bell<WordOf<M>>,
+        watch: impl Fn() -> u64,
+        mut attempt: impl FnMut() -> Option<T>,
+    ) -> Repeated<T> {
+        let (mut round, mut slept, mut found) = (0, false, None);
         loop {
             if found.is_some() || until.is_some_and(Deadline::passed) {
                 return (found, slept);

@@ -1,0 +1,52 @@
+//! A value that is nothing but bytes: `Vec<u8>`, which serde would take to pieces, one call for each byte.
+
+use castaway::cast;
+
+/// The value's bytes, if its type is `Vec<u8>`.
+#[inline]
+pub fn as_block<T: ?Sized>(value: &T) -> Option<&Vec<u8>> {
+    cast!(value, &Vec<u8>).ok()
+}
+
+/// Whether the type is `Vec<u8>`.
+#[inline]
+pub fn is_block<T>() -> bool {
+    from_block::<T>(Vec::new()).is_some()
+}
+
+/// The value that is these bytes; `None` if its type is not `Vec<u8>`.
+#[inline]
+pub fn from_block<T>(bytes: Vec<u8>) -> Option<T> {
+    let mut value = None::<T>;
+    if let Ok(slot) = cast!(&mut value, &mut Option<Vec<u8>>) {
+        *slot = Some(bytes);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_vector_of_bytes_is_a_block() {
+        assert_eq!(as_block(&vec![1_u8, 2]), Some(&vec![1, 2]));
+        assert_eq!(from_block::<Vec<u8>>(vec![3]), Some(vec![3]));
+        assert!(is_block::<Vec<u8>>());
+        assert!(
+            as_block(&vec![1_i8]).is_none()
+                && as_block(&"text").is_none()
+                && as_block(&Box::new([1_u8])).is_none()
+        );
+        assert!(from_block::<String>(vec![]).is_none() && !is_block::<Option<Vec<u8>>>());
+    }
+
+    #[test]
+    fn a_borrowing_type_is_asked_too() {
+        fn ask<'a, T: From<&'a str>>(text: &'a str) -> bool {
+            as_block(&T::from(text)).is_some()
+        }
+        let text = String::from("text");
+        assert!(!ask::<&str>(&text) && ask::<Vec<u8>>(&text));
+    }
+}

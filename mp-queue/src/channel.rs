@@ -1,0 +1,274 @@
+//! Channel: the ring, the packets beside it, and who may still use them; bytes in, bytes out.
+
+use crate::error::{GetError, NewQueueError, PutRefusal};
+use crate::memory::{Packets, RingMemory, default_ceiling};
+use crate::ring::{NotTaken, Packet, Refused, Ring};
+use mp_core::mem::{Kind, Mapping};
+use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::transfer::Handle;
+use mp_core::word::Deadline;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a call may wait for the other side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    Not,
+    Until(Option<Deadline>),
+}
+
+impl Wait {
+    pub(crate) fn within(timeout: Duration) -> Wait {
+        Wait::Until(Deadline::after(timeout))
+    }
+}
+
+/// A call that does not wait for the other side still waits for its own side's lock, which is held for one copy;
+/// but not for long, since its holder may be stopped.
+const LOCK: Duration = Duration::from_millis(50);
+/// How long a shutdown waits for a put in progress.
+const PUT_UNDER_WAY: Duration = Duration::from_millis(500);
+
+/// Limits of a queue that is to be made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    pub(crate) items: Option<u32>,
+    pub(crate) bytes: Option<usize>,
+}
+
+/// What one process has of a queue, whatever its items are.
+pub(crate) struct Channel {
+    ring: Ring<RingMemory>,
+    packets: Packets,
+    /// Ends when all counted producers are gone, in whatever way.
+    producers: Option<Handle>,
+    /// It was closed in this process.
+    closed: AtomicBool,
+}
+
+impl Channel {
+    pub(crate) fn create(
+        kind: Kind,
+        limits: Limits,
+        producers: Option<Handle>,
+    ) -> Result<Channel, NewQueueError> {
+        if limits.items == Some(0) {
+            return Err(NewQueueError::NoItems);
+        }
+        let ceiling = limits.bytes.unwrap_or_else(default_ceiling);
+        let memory = RingMemory::create(kind, limits.items.unwrap_or(0), ceiling)?;
+        Ok(Channel::over(memory, Packets::new()?, producers))
+    }
+
+    pub(crate) fn over(memory: RingMemory, packets: Packets, producers: Option<Handle>) -> Channel {
+        Channel { ring: Ring(memory), packets, producers, closed: AtomicBool::new(false) }
+    }
+
+    /// What another process needs to have it too.
+    pub(crate) fn parts(&self) -> (&Mapping, &Packets, &Option<Handle>) {
+        (self.ring.0.mapping(), &self.packets, &self.producers)
+    }
+
+    pub(crate) fn items(&self) -> usize {
+        self.ring.items()
+    }
+
+    pub(crate) fn looks_full(&self) -> bool {
+        self.ring.looks_full()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `close`.
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn close(&self) {
+        // ORDERING: Release, pairs with the Acquire in `is_closed`.
+        self.closed.store(true, Ordering::Release);
+        self.wake_everybody();
+    }
+
+    pub(crate) fn shutdown(&self) {
+        self.ring.shut(Deadline::after(PUT_UNDER_WAY));
+    }
+
+    /// Has everybody who waits look again: a producer is gone, say.
+    pub(crate) fn wake_everybody(&self) {
+        self.ring.wake_everybody();
+    }
+
+    /// Whether nothing more can be put.
+    fn has_ended(&self) -> bool {
+        let gone = |end: &Handle| wait_for(end.as_fd(), Interest::Hangup, Deadline::after(Duration::ZERO));
+        self.ring.is_shut() || self.producers.as_ref().is_some_and(|end| gone(end).unwrap_or(false))
+    }
+
+    /// Puts one record and what goes beside it.
+    #[inline]
+    pub(crate) fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
+        if !handles.is_empty() {
+            return self.put_with_handles(bytes, handles, wait);
+        }
+        let put = self.attempt_put(wait, |until| self.ring.put([bytes], until));
+        put.map(|_| ()).map_err(|refused| refusal(refused, bytes.len()))
+    }
+
+    #[cold]
+    fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
+        let mut failed = None;
+        let mut send = |number| match self.packets.send(number, handles) {
+            Ok(true) => Packet::Sent,
+            Ok(false) => Packet::Full,
+            Err(error) => {
+                failed = Some(error);
+                Packet::Failed
+            }
+        };
+        let put = self.attempt_put(wait, |until| self.ring.put_with_packet(bytes, until, &mut send));
+        put.map_err(|refused| match failed.take() {
+            Some(error) if refused == Refused::Unsent => PutRefusal::Os(error),
+            _ => refusal(refused, bytes.len()),
+        })
+    }
+
+    /// Puts records that have nothing beside them: in order, as they find room. `Err` says how many it was before.
+    pub(crate) fn put_many(&self, records: &Records, wait: Wait) -> Result<(), (usize, PutRefusal)> {
+        let mut done = 0;
+        while done < records.len() {
+            let rest = || (done..records.len()).map(|at| records.get(at));
+            let put = self.attempt_put(wait, |until| self.ring.put(rest(), until));
+            done += put.map_err(|refused| (done, refusal(refused, records.get(done).len())))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn attempt_put<R>(
+        &self,
+        wait: Wait,
+        mut put: impl FnMut(Option<Deadline>) -> Result<R, Refused>,
+    ) -> Result<R, Refused> {
+        let mut attempt = |until| if self.is_closed() { Err(Refused::Closed) } else { put(until) };
+        match wait {
+            Wait::Not => self.ring.after_put(false, attempt(Deadline::after(LOCK))),
+            Wait::Until(until) => self.ring.until_room(until, || attempt(until)),
+        }
+    }
+
+    /// Takes one record: its bytes to the end of `into`, and what came beside it.
+    #[inline]
+    pub(crate) fn get(&self, into: &mut Vec<u8>, wait: Wait) -> Result<Vec<Handle>, GetError> {
+        let mut failed = None;
+        let mut receive = |number| {
+            self.packets.peek(number).map_err(|error| {
+                failed = Some(error);
+                NotTaken::Unreceived
+            })
+        };
+        let start = into.len();
+        let handles = self.attempt_take(wait, |until| {
+            into.truncate(start);
+            self.ring.take(into, until, &mut receive, || self.packets.consume())
+        });
+        match handles {
+            Ok(handles) => Ok(handles.unwrap_or_default()),
+            Err(NotTaken::Unreceived) => Err(failed.take().unwrap_or(GetError::Corrupt)),
+            Err(why) => Err(failure(why)),
+        }
+    }
+
+    /// Takes up to `most` records at once, one at least; with handles only if it is one alone.
+    pub(crate) fn get_many(
+        &self,
+        most: usize,
+        into: &mut Records,
+        wait: Wait,
+    ) -> Result<Vec<Handle>, GetError> {
+        into.clear();
+        let Records { bytes, ends } = into;
+        self.attempt_take(wait, |until| {
+            bytes.clear();
+            ends.clear();
+            self.ring.take_many(most, bytes, ends, until)
+        })
+        .map_err(failure)?;
+        if !ends.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The first one has a packet. (Another consumer may have it by now: then this waits for the next.)
+        let handles = self.get(bytes, wait)?;
+        ends.push(bytes.len());
+        Ok(handles)
+    }
+
+    #[inline]
+    fn attempt_take<R>(
+        &self,
+        wait: Wait,
+        mut take: impl FnMut(Option<Deadline>) -> Result<R, NotTaken>,
+    ) -> Result<R, NotTaken> {
+        let mut attempt = |until| {
+            if self.is_closed() {
+                return Err(NotTaken::Ended);
+            }
+            match take(until) {
+                // Asked before the last look: what was put before the end is still to be taken.
+                Err(NotTaken::Empty) if self.has_ended() => {
+                    if self.ring.looks_empty() {
+                        Err(NotTaken::Ended)
+                    } else {
+                        take(until)
+                    }
+                }
+                other => other,
+            }
+        };
+        match wait {
+            Wait::Not => self.ring.after_take(false, attempt(Deadline::after(LOCK))),
+            Wait::Until(until) => self.ring.until_item(until, || attempt(until)),
+        }
+    }
+}
+
+fn refusal(refused: Refused, bytes: usize) -> PutRefusal {
+    match refused {
+        Refused::Full => PutRefusal::Full,
+        Refused::Closed => PutRefusal::Closed,
+        Refused::TooLarge => PutRefusal::TooLarge { bytes },
+        Refused::NoMemory => PutRefusal::NoMemory,
+        Refused::Unsent | Refused::Corrupt => PutRefusal::Corrupt,
+    }
+}
+
+fn failure(why: NotTaken) -> GetError {
+    match why {
+        NotTaken::Empty => GetError::Empty,
+        NotTaken::Ended => GetError::Closed,
+        NotTaken::Unreceived | NotTaken::Corrupt => GetError::Corrupt,
+    }
+}
+
+/// The bytes of several records, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ends: Vec<usize>,
+}
+
+impl Records {
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[at]]
+    }
+}
