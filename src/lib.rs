@@ -50,6 +50,9 @@
 //! | `Connection`                              | [`Connection`]                                      | `mp-pipe/src/connection.rs`       |
 //! | `connection.wait`                         | [`wait()`]                                          | `mp-pipe/src/wait.rs`             |
 //! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
+//! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
+//! | `JoinableQueue()`                         | [`JoinableQueue::new`]                              | `mp-queue/src/joinable.rs`        |
+//! | `queue.Full`, `queue.Empty`               | [`PutRefusal::Full`], [`GetError::Empty`]           | `mp-queue/src/error.rs`           |
 //! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
@@ -83,7 +86,10 @@ pub use mp_pipe::{
 pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
 };
-pub use mp_queue::{GetError, NewQueueError, Producer, PutError, PutRefusal, Queue, QueueBuilder};
+pub use mp_queue::{
+    Batch, FixedQueue, GetError, JoinableQueue, NewQueueError, Producer, PutError, PutRefusal, Queue,
+    QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
+};
 pub use mp_shm::{Item, ShareableList, SharedMemory};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,

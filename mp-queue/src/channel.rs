@@ -2,13 +2,19 @@
 
 use crate::error::{GetError, NewQueueError, PutRefusal};
 use crate::memory::{Packets, RingMemory, default_ceiling};
-use crate::ring::{NotTaken, Packet, Refused, Ring};
-use mp_core::mem::{Kind, Mapping};
+use crate::ring::layout::Layout;
+use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, Worker};
+use crate::worker::ThisProcess;
+use mp_core::mem::Kind;
 use mp_core::sys::poll::{Interest, wait_for};
-use mp_core::transfer::Handle;
+use mp_core::sys::robust::RobustWord;
+use mp_core::transfer::{Handle, attach};
 use mp_core::word::Deadline;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::marker::PhantomData;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a call may wait for the other side.
@@ -45,29 +51,47 @@ pub(crate) struct Channel {
     producers: Option<Handle>,
     /// It was closed in this process.
     closed: AtomicBool,
+    /// Where what is got is to be reported done.
+    worker: Option<ThisProcess>,
 }
 
 impl Channel {
-    pub(crate) fn create(
-        kind: Kind,
-        limits: Limits,
-        producers: Option<Handle>,
-    ) -> Result<Channel, NewQueueError> {
+    /// The channel of a new `Q`.
+    pub(crate) fn create<Q>(limits: Limits, producers: Option<Handle>) -> Result<Channel, NewQueueError> {
         if limits.items == Some(0) {
             return Err(NewQueueError::NoItems);
         }
         let ceiling = limits.bytes.unwrap_or_else(default_ceiling);
-        let memory = RingMemory::create(kind, limits.items.unwrap_or(0), ceiling)?;
+        let memory = RingMemory::create(kind::<Q>(), limits.items.unwrap_or(0), ceiling)?;
         Ok(Channel::over(memory, Packets::new()?, producers))
     }
 
-    pub(crate) fn over(memory: RingMemory, packets: Packets, producers: Option<Handle>) -> Channel {
-        Channel { ring: Ring(memory), packets, producers, closed: AtomicBool::new(false) }
+    /// Reads the channel of a `Q` that another process has.
+    pub(crate) fn read<'de, Q, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
+        let (memory, packets, producers) =
+            <(MemoryOf<Q>, Packets, Option<Handle>)>::deserialize(deserializer)?;
+        Ok(Channel::over(memory.0, packets, producers))
     }
 
-    /// What another process needs to have it too.
-    pub(crate) fn parts(&self) -> (&Mapping, &Packets, &Option<Handle>) {
-        (self.ring.0.mapping(), &self.packets, &self.producers)
+    fn over(memory: RingMemory, packets: Packets, producers: Option<Handle>) -> Channel {
+        let closed = AtomicBool::new(false);
+        Channel { ring: Ring(memory), packets, producers, closed, worker: None }
+    }
+
+    /// The same, of a queue whose items are to be reported done.
+    pub(crate) fn with_tasks(self) -> Channel {
+        Channel { worker: Some(ThisProcess::default()), ..self }
+    }
+
+    /// One item that was got is done; `false`: none is to be done.
+    pub(crate) fn task_done(&self) -> bool {
+        self.worker.as_ref().is_some_and(|worker| self.ring.task_done(worker))
+    }
+
+    /// Waits until all items are done or lost, or the deadline passes: `None`. Gives how many were lost up to now.
+    pub(crate) fn join(&self, until: Option<Deadline>) -> Option<u32> {
+        let worker = self.worker.as_ref()?;
+        self.ring.join(worker, until).then(|| self.ring.lost())
     }
 
     pub(crate) fn items(&self) -> usize {
@@ -132,13 +156,18 @@ impl Channel {
         })
     }
 
-    /// Puts records that have nothing beside them: in order, as they find room. `Err` says how many it was before.
-    pub(crate) fn put_many(&self, records: &Records, wait: Wait) -> Result<(), (usize, PutRefusal)> {
+    /// Puts so many records that have nothing beside them: in order, as they find room. `Err` says how many it was
+    /// before.
+    pub(crate) fn put_many<'a>(
+        &self,
+        count: usize,
+        record: impl Fn(usize) -> &'a [u8],
+        wait: Wait,
+    ) -> Result<(), (usize, PutRefusal)> {
         let mut done = 0;
-        while done < records.len() {
-            let rest = || (done..records.len()).map(|at| records.get(at));
-            let put = self.attempt_put(wait, |until| self.ring.put(rest(), until));
-            done += put.map_err(|refused| (done, refusal(refused, records.get(done).len())))?;
+        while done < count {
+            let put = self.attempt_put(wait, |until| self.ring.put((done..count).map(&record), until));
+            done += put.map_err(|refused| (done, refusal(refused, record(done).len())))?;
         }
         Ok(())
     }
@@ -159,21 +188,15 @@ impl Channel {
     /// Takes one record: its bytes to the end of `into`, and what came beside it.
     #[inline]
     pub(crate) fn get(&self, into: &mut Vec<u8>, wait: Wait) -> Result<Vec<Handle>, GetError> {
-        let mut failed = None;
-        let mut receive = |number| {
-            self.packets.peek(number).map_err(|error| {
-                failed = Some(error);
-                NotTaken::Unreceived
-            })
-        };
+        let mut delivery = Delivery { channel: self, handles: Vec::new(), failed: None };
         let start = into.len();
-        let handles = self.attempt_take(wait, |until| {
+        let taken = self.attempt_take(wait, |until| {
             into.truncate(start);
-            self.ring.take(into, until, &mut receive, || self.packets.consume())
+            self.ring.take(into, &mut delivery, until)
         });
-        match handles {
-            Ok(handles) => Ok(handles.unwrap_or_default()),
-            Err(NotTaken::Unreceived) => Err(failed.take().unwrap_or(GetError::Corrupt)),
+        match taken {
+            Ok(()) => Ok(delivery.handles),
+            Err(NotTaken::Unreceived) => Err(delivery.failed.unwrap_or(GetError::Corrupt)),
             Err(why) => Err(failure(why)),
         }
     }
@@ -187,10 +210,11 @@ impl Channel {
     ) -> Result<Vec<Handle>, GetError> {
         into.clear();
         let Records { bytes, ends } = into;
+        let delivery = Delivery { channel: self, handles: Vec::new(), failed: None };
         self.attempt_take(wait, |until| {
             bytes.clear();
             ends.clear();
-            self.ring.take_many(most, bytes, ends, until)
+            self.ring.take_many(most, bytes, ends, &delivery, until)
         })
         .map_err(failure)?;
         if !ends.is_empty() {
@@ -228,6 +252,54 @@ impl Channel {
             Wait::Not => self.ring.after_take(false, attempt(Deadline::after(LOCK))),
             Wait::Until(until) => self.ring.until_item(until, || attempt(until)),
         }
+    }
+}
+
+/// Queues of different kinds, or of different items, do not pass for each other.
+fn kind<Q>() -> Kind {
+    Kind::of_items::<Layout<RobustWord, AtomicU64>, Q>()
+}
+
+/// Within a transfer only.
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.ring.0.mapping(), &self.packets, &self.producers).serialize(serializer)
+    }
+}
+
+/// The memory of a `Q`, read with its kind checked.
+struct MemoryOf<Q>(RingMemory, PhantomData<fn(Q)>);
+
+impl<'de, Q> Deserialize<'de> for MemoryOf<Q> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mapping = attach(deserializer, kind::<Q>(), std::any::type_name::<Q>())?;
+        Ok(MemoryOf(RingMemory::attach(mapping).map_err(D::Error::custom)?, PhantomData))
+    }
+}
+
+/// What a get receives beside the ring.
+struct Delivery<'a> {
+    channel: &'a Channel,
+    handles: Vec<Handle>,
+    failed: Option<GetError>,
+}
+
+impl Beside for Delivery<'_> {
+    fn receive(&mut self, packet: u64) -> Result<(), NotTaken> {
+        self.handles = self.channel.packets.peek(packet).map_err(|error| {
+            self.failed = Some(error);
+            NotTaken::Unreceived
+        })?;
+        Ok(())
+    }
+
+    fn received(&mut self) {
+        self.channel.packets.consume();
+    }
+
+    #[inline]
+    fn worker(&self) -> Option<&impl Worker> {
+        self.channel.worker.as_ref()
     }
 }
 

@@ -114,3 +114,27 @@ pub enum NewQueueError {
     #[error(transparent)]
     Os(#[from] OsError),
 }
+
+/// More items were reported done than were got.
+///
+/// Python: `ValueError: task_done() called too many times`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("task_done was called too many times")]
+pub struct TaskDoneError;
+
+/// Not every item was done.
+///
+/// Python has no counterpart: its `join` waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TasksError {
+    /// Items are not done yet, and the time is over.
+    #[error("items are not done yet")]
+    TimedOut,
+    /// All others are done; these were got by processes that have died since, and are done by nobody.
+    #[error("{items} items were got by processes that died before they were done")]
+    Lost {
+        /// How many, since this handle last heard of it.
+        items: u32,
+    },
+}

@@ -1,20 +1,27 @@
 //! The ring's memory in this process: a sparse memfd, mapped at its ceiling, and its packet sockets.
 
 use crate::error::GetError;
-use crate::ring::layout::{Layout, SEGMENTS};
+use crate::ring::layout::{Layout, SEGMENTS, Slot};
 use crate::ring::{Memory, segment_bytes, segment_offset, segments_within};
 use mp_core::error::{MemError, OsError};
-use mp_core::mem::{Bytes, Kind, Mapping, Place};
+use mp_core::mem::{Bytes, Kind, Mapping, Place, Row};
+use mp_core::sys::futex::FutexWord;
 use mp_core::sys::memory::{PAGE, available_memory, whole_pages};
 use mp_core::sys::robust::RobustWord;
 use mp_core::sys::socket::{self, Mode};
 use mp_core::transfer::Handle;
 use mp_core::word::{Ordering, Word};
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 type Shared = Layout<RobustWord, AtomicU64>;
+
+type Task = Slot<FutexWord, AtomicU64>;
+
+/// Processes whose death with tasks is noticed, and one slot for all others.
+const TASK_SLOTS: usize = 128;
 
 /// A segment's pages are taken in steps of at most this much.
 const STEP: usize = 16 << 20;
@@ -24,6 +31,7 @@ const STEP: usize = 16 << 20;
 pub(crate) struct RingMemory {
     mapping: Arc<Mapping>,
     layout: Place<Shared>,
+    slots: Row<Task>,
     bytes: Bytes,
     segments: usize,
 }
@@ -31,7 +39,7 @@ pub(crate) struct RingMemory {
 /// Where the segments begin: on a page, so that each can be given back whole.
 fn first_segment() -> usize {
     let header = Mapping::header_bytes();
-    whole_pages(size_of::<Shared>() + header) - header
+    whole_pages(size_of::<Shared>() + size_of::<[Task; TASK_SLOTS]>() + header) - header
 }
 
 impl RingMemory {
@@ -63,7 +71,8 @@ impl RingMemory {
     fn over(mapping: Arc<Mapping>, segments: usize) -> Result<RingMemory, MemError> {
         let layout = Place::at(Arc::clone(&mapping), 0)?;
         let bytes = Bytes::at(Arc::clone(&mapping), first_segment(), segment_offset(segments))?;
-        Ok(RingMemory { mapping, layout, bytes, segments })
+        let slots = Row::at(Arc::clone(&mapping), size_of::<Shared>(), TASK_SLOTS)?;
+        Ok(RingMemory { mapping, layout, slots, bytes, segments })
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
@@ -83,6 +92,11 @@ impl Memory for RingMemory {
     #[inline]
     fn layout(&self) -> &Shared {
         &self.layout
+    }
+
+    #[inline]
+    fn slots(&self) -> &[Task] {
+        &self.slots
     }
 
     #[inline]
@@ -129,7 +143,7 @@ impl Memory for RingMemory {
 }
 
 /// The socket beside the ring: one packet for each item that carries descriptors, `[number]` and the descriptors.
-#[derive(Debug, Clone)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Packets {
     pub(crate) send: Handle,
     pub(crate) receive: Handle,

@@ -1,20 +1,13 @@
 //! Queue: many producers, many consumers, any value that serde can carry.
 
-use crate::batch::Batch;
-use crate::channel::{Channel, Limits, Records, Wait};
-use crate::error::{GetError, NewQueueError, PutError, PutRefusal};
-use crate::memory::{Packets, RingMemory};
-use crate::ring::layout::Layout;
-use crate::{MOST_HANDLES, Producer};
-use mp_core::CodecError;
-use mp_core::mem::Kind;
+use crate::Producer;
+use crate::channel::{Channel, Limits};
+use crate::error::NewQueueError;
 use mp_core::sys::fd::pipe;
-use mp_core::transfer::{Handle, as_block, attach, from_block, is_block, pack_onto, scratch, unpack};
-use serde::de::{DeserializeOwned, Error as _};
+use mp_core::transfer::Handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A queue between processes. Clones, and copies that travelled to other processes, are handles of one queue.
 ///
@@ -31,14 +24,14 @@ use std::time::Duration;
 ///
 /// Python: `multiprocessing.Queue`.
 pub struct Queue<T> {
-    channel: Arc<Channel>,
+    pub(crate) channel: Arc<Channel>,
     items: PhantomData<fn(T) -> T>,
 }
 
 /// How a queue is made, where the defaults do not fit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct QueueBuilder {
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl QueueBuilder {
@@ -61,7 +54,7 @@ impl QueueBuilder {
     }
 
     fn build_with<T>(self, producers: Option<Handle>) -> Result<Queue<T>, NewQueueError> {
-        Ok(Queue::over(Channel::create(kind::<T>(), self.limits, producers)?))
+        Ok(Queue::over(Channel::create::<Queue<T>>(self.limits, producers)?))
     }
 
     /// Makes the queue with its first counted producer: see [`Queue::counted`].
@@ -70,10 +63,6 @@ impl QueueBuilder {
         let queue = self.build_with(Some(Handle::new(alive)))?;
         Ok((Producer::new(queue.clone(), Handle::new(held)), queue))
     }
-}
-
-fn kind<T>() -> Kind {
-    Kind::of_items::<Layout<mp_core::sys::robust::RobustWord, std::sync::atomic::AtomicU64>, T>()
 }
 
 impl<T> Queue<T> {
@@ -102,7 +91,7 @@ impl<T> Queue<T> {
         QueueBuilder::default()
     }
 
-    fn over(channel: Channel) -> Queue<T> {
+    pub(crate) fn over(channel: Channel) -> Queue<T> {
         Queue { channel: Arc::new(channel), items: PhantomData }
     }
 
@@ -155,308 +144,6 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T: Serialize> Queue<T> {
-    /// Puts a value; waits while a bounded queue is full, or an unbounded one is at its ceiling. When it returns,
-    /// the item is in the queue, whatever becomes of this process.
-    ///
-    /// Python: `Queue.put`.
-    ///
-    /// # Errors
-    /// [`PutError`] gives the value back.
-    #[doc(alias = "send")]
-    pub fn put(&self, value: T) -> Result<(), PutError<T>> {
-        self.put_within(value, Wait::Until(None))
-    }
-
-    /// Puts a value if there is room now. Python: `Queue.put_nowait`.
-    #[doc(alias = "put_nowait")]
-    pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
-        self.put_within(value, Wait::Not)
-    }
-
-    /// Puts a value; waits at most `timeout` for room. Python: `Queue.put(timeout=...)`.
-    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
-        self.put_within(value, Wait::within(timeout))
-    }
-
-    /// Puts many values, in order, and publishes as many at once as there is room for: much faster than one by one.
-    /// Waits for room as [`put`](Queue::put) does.
-    ///
-    /// Python has no counterpart.
-    ///
-    /// # Errors
-    /// [`PutError`] gives back the values that were not put; those before them were.
-    pub fn put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<Vec<T>>> {
-        self.put_many_within(values, Wait::Until(None))
-    }
-
-    /// As [`put_many`](Queue::put_many), as far as there is room now.
-    pub fn try_put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<Vec<T>>> {
-        self.put_many_within(values, Wait::Not)
-    }
-
-    /// As [`put_many`](Queue::put_many); waits at most `timeout`, for all of them together.
-    pub fn put_many_timeout(
-        &self,
-        values: impl IntoIterator<Item = T>,
-        timeout: Duration,
-    ) -> Result<(), PutError<Vec<T>>> {
-        self.put_many_within(values, Wait::within(timeout))
-    }
-
-    fn put_within(&self, value: T, wait: Wait) -> Result<(), PutError<T>> {
-        if self.channel.is_closed() {
-            return Err(PutError { value, reason: PutRefusal::Closed });
-        }
-        if let Some(block) = as_block(&value) {
-            return self.channel.put(block, &[], wait).map_err(|reason| PutError { value, reason });
-        }
-        let mut buffer = scratch::encoding();
-        let result =
-            pack_item(&value, &mut buffer).and_then(|handles| self.channel.put(&buffer, &handles, wait));
-        scratch::keep_encoding(buffer);
-        result.map_err(|reason| PutError { value, reason })
-    }
-
-    fn put_many_within(
-        &self,
-        values: impl IntoIterator<Item = T>,
-        wait: Wait,
-    ) -> Result<(), PutError<Vec<T>>> {
-        let mut values: Vec<T> = values.into_iter().collect();
-        let mut batch = Records { bytes: scratch::encoding(), ends: Vec::with_capacity(values.len()) };
-        let mut done = 0;
-        let result = self.put_each(&values, &mut batch, &mut done, wait);
-        scratch::keep_encoding(batch.bytes);
-        result.map_err(|reason| PutError { value: values.split_off(done), reason })
-    }
-
-    /// Packs the values into the batch, and puts it when it is long, or a value has handles, which go alone.
-    fn put_each(
-        &self,
-        values: &[T],
-        batch: &mut Records,
-        done: &mut usize,
-        wait: Wait,
-    ) -> Result<(), PutRefusal> {
-        for value in values {
-            let start = batch.bytes.len();
-            let handles = match as_block(value) {
-                Some(block) => {
-                    batch.bytes.extend_from_slice(block);
-                    Vec::new()
-                }
-                None => match pack_item(value, &mut batch.bytes) {
-                    Ok(handles) => handles,
-                    Err(reason) => {
-                        self.flush(batch, done, wait)?;
-                        return Err(reason);
-                    }
-                },
-            };
-            if !handles.is_empty() {
-                let item = batch.bytes.split_off(start);
-                self.flush(batch, done, wait)?;
-                self.channel.put(&item, &handles, wait)?;
-                *done += 1;
-                continue;
-            }
-            batch.ends.push(batch.bytes.len());
-            if batch.bytes.len() >= LONG_BATCH {
-                self.flush(batch, done, wait)?;
-            }
-        }
-        self.flush(batch, done, wait)
-    }
-
-    fn flush(&self, batch: &mut Records, done: &mut usize, wait: Wait) -> Result<(), PutRefusal> {
-        let (put, result) = match self.channel.put_many(batch, wait) {
-            Ok(()) => (batch.len(), Ok(())),
-            Err((put, reason)) => (put, Err(reason)),
-        };
-        *done += put;
-        batch.clear();
-        result
-    }
-}
-
-/// Packs one item to the end of `bytes`.
-fn pack_item<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, PutRefusal> {
-    let start = bytes.len();
-    let handles = pack_onto(value, bytes)?;
-    if handles.len() > MOST_HANDLES {
-        bytes.truncate(start);
-        return Err(PutRefusal::TooManyHandles { count: handles.len() });
-    }
-    Ok(handles)
-}
-
-/// A batch of so many bytes is put before the next value is packed.
-const LONG_BATCH: usize = 64 << 10;
-
-impl<T: DeserializeOwned> Queue<T> {
-    /// Gets the first item; waits for it.
-    ///
-    /// Python: `Queue.get`.
-    ///
-    /// # Errors
-    /// [`GetError::Closed`] when there is none and none will come; [`GetError::Decode`] for an item that is no
-    /// `T`, which is gone then: the next get gives the next one.
-    #[doc(alias = "recv")]
-    pub fn get(&self) -> Result<T, GetError> {
-        self.get_within(Wait::Until(None))
-    }
-
-    /// Gets the first item if there is one now. Python: `Queue.get_nowait`.
-    #[doc(alias = "get_nowait")]
-    pub fn try_get(&self) -> Result<T, GetError> {
-        self.get_within(Wait::Not)
-    }
-
-    /// Gets the first item; waits for it at most `timeout`, then [`GetError::Empty`].
-    /// Python: `Queue.get(timeout=...)`.
-    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
-        self.get_within(Wait::within(timeout))
-    }
-
-    /// Gets several items at once, in order: waits until there is one, and takes what is there then, up to `most`.
-    /// If this process is killed, all that it has taken is lost with it.
-    ///
-    /// ```
-    /// let queue = mp_queue::Queue::new()?;
-    /// queue.put_many([1, 2, 3])?;
-    /// let items: Vec<u32> = queue.get_many(10)?.collect::<Result<_, _>>()?;
-    /// assert_eq!(items, [1, 2, 3]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// Python has no counterpart.
-    ///
-    /// # Errors
-    /// As [`get`](Queue::get); an item that is no `T` is an error in its place in the [`Batch`].
-    pub fn get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
-        self.get_many_within(most, Wait::Until(None))
-    }
-
-    /// As [`get_many`](Queue::get_many), if there is an item now.
-    pub fn try_get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
-        self.get_many_within(most, Wait::Not)
-    }
-
-    /// As [`get_many`](Queue::get_many); waits for the first item at most `timeout`.
-    pub fn get_many_timeout(&self, most: usize, timeout: Duration) -> Result<Batch<T>, GetError> {
-        self.get_many_within(most, Wait::within(timeout))
-    }
-
-    fn get_many_within(&self, most: usize, wait: Wait) -> Result<Batch<T>, GetError> {
-        let mut records = Records { bytes: scratch::decoding(), ends: Vec::new() };
-        let handles = if most == 0 { Vec::new() } else { self.channel.get_many(most, &mut records, wait)? };
-        Ok(Batch::new(records, handles))
-    }
-
-    fn get_within(&self, wait: Wait) -> Result<T, GetError> {
-        if is_block::<T>() {
-            let mut block = Vec::new();
-            self.channel.get(&mut block, wait)?;
-            return Ok(from_block(block).expect("its type was asked for"));
-        }
-        let mut buffer = scratch::decoding();
-        buffer.clear();
-        let result = self.channel.get(&mut buffer, wait);
-        let value =
-            result.and_then(|handles| unpack(&buffer, handles).map_err(|error: CodecError| error.into()));
-        scratch::keep_decoding(buffer);
-        value
-    }
-
-    /// The items as they come, until the queue is closed. An item that cannot be decoded is an `Err` and not the
-    /// end; after any other error there is nothing more to come.
-    ///
-    /// Python: `iter(queue.get, sentinel)`, without the sentinel.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter { queue: Some(self) }
-    }
-}
-
-impl Queue<Vec<u8>> {
-    /// Puts a copy of these bytes: [`put`](Queue::put) without a vector of one's own.
-    ///
-    /// Python: `Queue.put` of `bytes`.
-    pub fn put_bytes(&self, bytes: &[u8]) -> Result<(), PutRefusal> {
-        self.channel.put(bytes, &[], Wait::Until(None))
-    }
-
-    /// As [`put_bytes`](Queue::put_bytes), if there is room now.
-    pub fn try_put_bytes(&self, bytes: &[u8]) -> Result<(), PutRefusal> {
-        self.channel.put(bytes, &[], Wait::Not)
-    }
-
-    /// As [`put_bytes`](Queue::put_bytes); waits at most `timeout`.
-    pub fn put_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), PutRefusal> {
-        self.channel.put(bytes, &[], Wait::within(timeout))
-    }
-
-    /// Gets the first item into `into`, in place of what it held, and gives its length: [`get`](Queue::get) with memory
-    /// that is used again. On an error, what `into` holds means nothing.
-    ///
-    /// ```
-    /// let queue = mp_queue::Queue::new()?;
-    /// queue.put_bytes(b"hello")?;
-    /// let mut message = Vec::new();
-    /// assert_eq!(queue.get_bytes_into(&mut message)?, 5);
-    /// assert_eq!(message, b"hello");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn get_bytes_into(&self, into: &mut Vec<u8>) -> Result<usize, GetError> {
-        self.get_bytes_within(into, Wait::Until(None))
-    }
-
-    /// As [`get_bytes_into`](Queue::get_bytes_into), if there is an item now.
-    pub fn try_get_bytes_into(&self, into: &mut Vec<u8>) -> Result<usize, GetError> {
-        self.get_bytes_within(into, Wait::Not)
-    }
-
-    /// As [`get_bytes_into`](Queue::get_bytes_into); waits at most `timeout`.
-    pub fn get_bytes_into_timeout(&self, into: &mut Vec<u8>, timeout: Duration) -> Result<usize, GetError> {
-        self.get_bytes_within(into, Wait::within(timeout))
-    }
-
-    fn get_bytes_within(&self, into: &mut Vec<u8>, wait: Wait) -> Result<usize, GetError> {
-        into.clear();
-        self.channel.get(into, wait)?;
-        Ok(into.len())
-    }
-}
-
-/// The items of a queue as they come: see [`Queue::iter`].
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    queue: Option<&'a Queue<T>>,
-}
-
-impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
-    type Item = Result<T, GetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let item = self.queue?.get();
-        if !matches!(item, Ok(_) | Err(GetError::Decode(_))) {
-            self.queue = None;
-        }
-        Some(item).filter(|item| !matches!(item, Err(GetError::Closed)))
-    }
-}
-
-impl<T: DeserializeOwned> std::iter::FusedIterator for Iter<'_, T> {}
-
-impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
-    type Item = Result<T, GetError>;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
         Queue { channel: Arc::clone(&self.channel), items: PhantomData }
@@ -473,25 +160,12 @@ impl<T> std::fmt::Debug for Queue<T> {
 /// Within a transfer only.
 impl<T> Serialize for Queue<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (mapping, Packets { send, receive }, producers) = self.channel.parts();
-        (mapping, send, receive, producers).serialize(serializer)
-    }
-}
-
-/// The mapping of a queue of `T`, read with its type checked.
-struct MappingOf<T>(RingMemory, PhantomData<fn(T) -> T>);
-
-impl<'de, T> Deserialize<'de> for MappingOf<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mapping = attach(deserializer, kind::<T>(), std::any::type_name::<Queue<T>>())?;
-        Ok(MappingOf(RingMemory::attach(mapping).map_err(D::Error::custom)?, PhantomData))
+        self.channel.serialize(serializer)
     }
 }
 
 impl<'de, T> Deserialize<'de> for Queue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (memory, send, receive, producers) =
-            <(MappingOf<T>, Handle, Handle, Option<Handle>)>::deserialize(deserializer)?;
-        Ok(Queue::over(Channel::over(memory.0, Packets { send, receive }, producers)))
+        Channel::read::<Queue<T>, D>(deserializer).map(Queue::over)
     }
 }

@@ -104,7 +104,7 @@ impl Membership {
     pub(crate) fn all_live(&self) -> bool {
         // ORDERING: Relaxed: the word is all there is.
         let members = self.cell().members.iter().map(|slot| slot.load(Ordering::Relaxed));
-        members.into_iter().all(|member| member == FREE || unpacked(member).lives())
+        members.into_iter().all(|member| member == FREE || Identity::unpack(member).lives())
     }
 
     /// Frees the slots of the dead. For a barrier that is broken: a round that waits for one of them would wait for
@@ -113,14 +113,14 @@ impl Membership {
         for slot in &self.cell().members {
             // ORDERING: Relaxed: the word is all there is.
             let member = slot.load(Ordering::Relaxed);
-            if member != FREE && !unpacked(member).lives() {
+            if member != FREE && !Identity::unpack(member).lives() {
                 let _ = slot.compare_exchange(member, FREE, Ordering::Relaxed, Ordering::Relaxed);
             }
         }
     }
 
     fn enrol(&self) {
-        let me = packed(me());
+        let me = Identity::me().packed();
         let slots = &self.cell().members;
         // ORDERING: Relaxed throughout: the word is all there is.
         if slots.iter().any(|slot| slot.load(Ordering::Relaxed) == me) {
@@ -148,7 +148,7 @@ impl Membership {
     }
 
     fn leave(&self) {
-        let me = packed(me());
+        let me = Identity::me().packed();
         for slot in &self.cell().members {
             // ORDERING: Relaxed: the word is all there is.
             let _ = slot.compare_exchange(me, FREE, Ordering::Relaxed, Ordering::Relaxed);
@@ -193,24 +193,6 @@ fn each(what: fn(&Membership)) {
     all.iter().for_each(|membership| what(membership));
 }
 
-/// This process: read once, and again in a forked child.
-fn me() -> Identity {
-    static ME: Mutex<Option<Identity>> = Mutex::new(None);
-    let mut me = ME.lock().unwrap_or_else(PoisonError::into_inner);
-    match *me {
-        Some(identity) if identity.pid == std::process::id() => identity,
-        _ => *me.insert(Identity::me()),
-    }
-}
-
-fn packed(identity: Identity) -> u64 {
-    u64::from(identity.pid) << 32 | u64::from(identity.began)
-}
-
-fn unpacked(member: u64) -> Identity {
-    Identity { pid: (member >> 32) as u32, began: member as u32 }
-}
-
 #[cfg(test)]
 mod tests {
     //! ORDERING: Relaxed throughout: one thread each.
@@ -218,7 +200,8 @@ mod tests {
 
     /// A process with this one's id that began before it, so that it cannot live any more.
     fn dead() -> u64 {
-        packed(Identity { began: me().began.wrapping_sub(1), ..me() })
+        let me = Identity::me();
+        Identity { began: me.began.wrapping_sub(1), ..me }.packed()
     }
 
     #[test]
@@ -231,7 +214,7 @@ mod tests {
         assert!(!membership.all_live());
         membership.forget_the_dead();
         assert!(membership.all_live());
-        assert_eq!(membership.cell().members[0].load(Ordering::Relaxed), packed(me()));
+        assert_eq!(membership.cell().members[0].load(Ordering::Relaxed), Identity::me().packed());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! words, so that whoever reads them can tell whether that process still lives.
 
 use std::fs;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A process, told apart from a later one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,12 +16,50 @@ pub struct Identity {
     pub began: u32,
 }
 
+/// The calling process, packed, once it was asked for.
+static ME: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn after_fork() {
+    // ORDERING: Relaxed: one thread only, just after fork.
+    ME.store(0, Ordering::Relaxed);
+}
+
 impl Identity {
     /// The calling process.
+    #[inline]
     pub fn me() -> Identity {
+        // ORDERING: Relaxed: whoever does not see it yet finds out for himself, with the same answer.
+        match ME.load(Ordering::Relaxed) {
+            0 => Identity::ask(),
+            packed => Identity::unpack(packed),
+        }
+    }
+
+    #[cold]
+    fn ask() -> Identity {
+        static AT_FORK: Once = Once::new();
+        AT_FORK.call_once(|| super::process::at_fork_in_child(after_fork));
         let pid = std::process::id();
         let began = if let Look::Found(stat) = look(pid) { stat.began } else { 0 };
-        Identity { pid, began }
+        let me = Identity { pid, began };
+        // What could not be learned now is asked for again.
+        if began != 0 {
+            // ORDERING: as in `me`.
+            ME.store(me.packed(), Ordering::Relaxed);
+        }
+        me
+    }
+
+    /// Both in one word, never 0.
+    #[inline]
+    pub fn packed(self) -> u64 {
+        u64::from(self.pid) << 32 | u64::from(self.began)
+    }
+
+    /// What [`packed`](Identity::packed) made one word of.
+    #[inline]
+    pub fn unpack(packed: u64) -> Identity {
+        Identity { pid: (packed >> 32) as u32, began: packed as u32 }
     }
 
     /// Whether that very process still lives. One that has ended and was not reaped is dead; one of which nothing

@@ -6,6 +6,7 @@
 
 use super::cursor::Cursor;
 use mp_core::mem::Structure;
+use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
 use mp_core::word::{Long, Ordering, Owned, Word};
 use mp_sync::raw::RawLock;
@@ -38,6 +39,7 @@ pub(crate) struct Layout<O: Owned, L> {
     pub(super) freed: Apart<Bell<O::Word>>,
     pub(super) shut: Apart<O::Word>,
     pub(crate) limits: Apart<Limits<O::Word>>,
+    pub(super) tasks: Apart<Tasks<O::Word, L>>,
     pub(super) segments: [Segment<O::Word, L>; SEGMENTS],
 }
 
@@ -103,6 +105,25 @@ pub(super) struct Bell<W> {
     pub(super) asleep: W,
 }
 
+/// Records that were taken and are not done: see `tasks.rs`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Tasks<W, L> {
+    pub(super) joined: Bell<W>,
+    pub(super) lost: W,
+    pub(super) expect: W,
+    pub(super) claim: L,
+}
+
+/// What one process has taken.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct Slot<W, L> {
+    pub(super) who: L,
+    pub(super) got: W,
+    pub(super) done: W,
+}
+
 /// Written once, before the queue is shared.
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -123,3 +144,5 @@ pub(super) struct Segment<W, L> {
 
 // SAFETY: words, locks of words, and atomic integers; all zeros is an empty ring.
 unsafe impl Structure for Layout<RobustWord, AtomicU64> {}
+// SAFETY: words and an atomic integer; all zeros is a slot that nobody has.
+unsafe impl Structure for Slot<FutexWord, AtomicU64> {}

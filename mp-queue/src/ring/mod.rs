@@ -46,21 +46,26 @@ mod put;
 mod record;
 mod segment;
 mod take;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod wait;
 
 use cursor::Cursor;
-use layout::{Layout, SEGMENTS};
+use layout::{Layout, SEGMENTS, Slot};
 use mp_core::word::{Deadline, Long, Ordering, Owned, Word};
 use mp_sync::raw::{Acquired, RawLock};
 pub(crate) use segment::{segment_bytes, segment_offset, segments_within};
+use std::time::Duration;
+pub(crate) use tasks::Worker;
 
 /// What the ring stands on: its words, its bytes, and the system's part in its memory.
 pub(crate) trait Memory {
     type Owned: Owned;
     type Long: Long;
     fn layout(&self) -> &Layout<Self::Owned, Self::Long>;
+    /// For processes that take tasks, and one for all others.
+    fn slots(&self) -> &[Slot<WordOf<Self>, Self::Long>];
     /// How many segments there may be.
     fn segments(&self) -> usize;
     /// One unit, at an offset that is a multiple of it.
@@ -200,8 +205,35 @@ impl<M: Memory> Ring<M> {
     }
 }
 
+/// What goes on beside the ring while records are taken, under the get lock.
+pub(crate) trait Beside {
+    /// The packet of the record that is about to be taken.
+    fn receive(&mut self, packet: u64) -> Result<(), NotTaken>;
+    /// Now it is taken.
+    fn received(&mut self);
+    /// Who takes, if what is taken is to be reported done.
+    fn worker(&self) -> Option<&impl Worker>;
+}
+
+#[cfg(test)]
+pub(crate) struct Alone;
+
+/// Records without packets, whose end nobody waits for.
+#[cfg(test)]
+impl Beside for Alone {
+    fn receive(&mut self, _: u64) -> Result<(), NotTaken> {
+        unreachable!("no packets here")
+    }
+    fn received(&mut self) {}
+    fn worker(&self) -> Option<&impl Worker> {
+        None::<&crate::worker::ThisProcess>
+    }
+}
+
 /// Looks at a moving queue before its size is guessed.
 const TRIES: u32 = 100;
+/// For a lock that is held for one copy, unless its holder was stopped.
+const SHORT: Duration = Duration::from_millis(50);
 
 /// Gives the lock back when dropped; not by a thread that unwinds, for which the kernel does it when the thread ends
 /// (and so dies a thread in the model).

@@ -7,11 +7,11 @@
 //!
 //! Left out: hops between segments (tests.rs has them in one thread).
 
-use super::layout::Layout;
-use super::{Memory, NotTaken, Refused, Ring, UNIT};
+use super::layout::{Layout, Slot};
+use super::{Alone, Beside, Memory, NotTaken, Refused, Ring, UNIT, Worker};
 use loom::cell::Cell;
 use mp_core::word::{Ordering, Word};
-use mp_model::{Fuse, Looks, ModelLong, ModelOwned, bound, explore, set_looks, spawn, sweep};
+use mp_model::{Fuse, Looks, ModelLong, ModelOwned, ModelWord, bound, explore, set_looks, spawn, sweep};
 use std::rc::Rc;
 
 /// Units that the models get by with.
@@ -22,6 +22,7 @@ struct ModelMemory {
     /// Boxed, since the checker's stacks are small.
     layout: Box<Layout<ModelOwned, ModelLong>>,
     units: Vec<Cell<[u8; UNIT]>>,
+    slots: Vec<Slot<ModelWord, ModelLong>>,
 }
 
 impl Memory for ModelMemory {
@@ -30,6 +31,9 @@ impl Memory for ModelMemory {
 
     fn layout(&self) -> &Layout<ModelOwned, ModelLong> {
         &self.layout
+    }
+    fn slots(&self) -> &[Slot<ModelWord, ModelLong>] {
+        &self.slots
     }
     fn segments(&self) -> usize {
         1
@@ -64,7 +68,8 @@ type Shared = Rc<Ring<ModelMemory>>;
 
 fn ring(most: u32) -> Shared {
     let units = (0..UNITS).map(|_| Cell::new([0; UNIT])).collect();
-    let memory = ModelMemory { layout: Box::default(), units };
+    let slots = (0..3).map(|_| Slot::default()).collect();
+    let memory = ModelMemory { layout: Box::default(), units, slots };
     memory.layout.limits.items.store(most, Ordering::Relaxed);
     Rc::new(Ring(memory))
 }
@@ -76,7 +81,7 @@ fn put(ring: &Shared, value: u64) -> Result<(), Refused> {
 fn take(ring: &Shared) -> Result<u64, NotTaken> {
     ring.until_item(None, || {
         let mut bytes = Vec::new();
-        ring.take::<()>(&mut bytes, None, |_| unreachable!("no packets here"), || {})?;
+        ring.take(&mut bytes, &mut Alone, None)?;
         Ok(u64::from_le_bytes(bytes.try_into().expect("a whole record")))
     })
 }
@@ -85,7 +90,7 @@ fn take(ring: &Shared) -> Result<u64, NotTaken> {
 fn take_or_end(ring: &Shared) -> Result<u64, NotTaken> {
     ring.until_item(None, || {
         let mut bytes = Vec::new();
-        let mut take = || ring.take::<()>(&mut bytes, None, |_| unreachable!("no packets here"), || {});
+        let mut take = || ring.take(&mut bytes, &mut Alone, None);
         let taken = match take() {
             Err(NotTaken::Empty) if ring.is_shut() => {
                 if ring.looks_empty() {
@@ -188,4 +193,88 @@ fn a_killed_taker_takes_one_record_at_most() {
         assert!(if taken.is_some() { got == [2] } else { got == [2] || got == [1, 2] }, "{taken:?} {got:?}");
     });
     print("a_killed_taker_takes_one_record_at_most", report);
+}
+
+/// A worker of which it is known whether it lives.
+struct Hand {
+    me: u64,
+    dead: Option<u64>,
+}
+
+impl Worker for Hand {
+    fn me(&self) -> u64 {
+        self.me
+    }
+    fn hint(&self) -> usize {
+        0
+    }
+    fn keep(&self, _: usize) {}
+    fn lives(&self, who: u64) -> bool {
+        self.dead != Some(who)
+    }
+}
+
+impl Beside for Hand {
+    fn receive(&mut self, _: u64) -> Result<(), NotTaken> {
+        unreachable!("no packets here")
+    }
+    fn received(&mut self) {}
+    fn worker(&self) -> Option<&impl Worker> {
+        Some(self)
+    }
+}
+
+fn take_task(ring: &Shared, hand: &mut Hand) -> Result<u64, NotTaken> {
+    let mut bytes = Vec::new();
+    ring.take(&mut bytes, hand, None)?;
+    Ok(u64::from_le_bytes(bytes.try_into().expect("a whole record")))
+}
+
+/// A task that puts another one is done after that.
+#[test]
+fn tasks_and_what_they_put_are_done_when_joined() {
+    let report = explore(bound(), || {
+        let ring = ring(0);
+        put(&ring, 1).unwrap();
+        let (other, work) = (Rc::clone(&ring), Rc::new(Cell::new(0)));
+        let output = Rc::clone(&work);
+        let worker = spawn(&Fuse::never(), move || {
+            let mut hand = Hand { me: 7, dead: None };
+            assert_eq!(take_task(&other, &mut hand), Ok(1));
+            put(&other, 2).unwrap();
+            assert!(other.task_done(&hand));
+            assert_eq!(take_task(&other, &mut hand), Ok(2));
+            output.set(2);
+            assert!(other.task_done(&hand));
+        });
+        assert!(ring.join(&Hand { me: 8, dead: None }, None));
+        assert_eq!(work.get(), 2);
+        worker.join().unwrap();
+        assert_eq!((ring.items(), ring.lost()), (0, 0));
+    });
+    print("tasks_and_what_they_put_are_done_when_joined", report);
+}
+
+/// Its record is in the ring, or its task is done, or it is told that one is lost: one of the three.
+#[test]
+fn tasks_of_a_killed_worker_are_told_of() {
+    let report = sweep(bound(), |fuse| {
+        set_looks(Looks::AfterDeath);
+        let ring = ring(0);
+        put(&ring, 1).unwrap();
+        let other = Rc::clone(&ring);
+        let victim = spawn(fuse, move || {
+            let mut hand = Hand { me: 7, dead: None };
+            take_task(&other, &mut hand).unwrap();
+            assert!(other.task_done(&hand));
+        });
+        let finished = victim.join().is_some();
+        let mut hand = Hand { me: 8, dead: Some(7) };
+        let left = take_task(&ring, &mut hand) == Ok(1);
+        assert!(!left || ring.task_done(&hand));
+        assert!(ring.join(&hand, None));
+        assert!(!ring.task_done(&hand) && ring.items() == 0);
+        assert!(ring.lost() <= u32::from(!left && !finished));
+    });
+    print("tasks_of_a_killed_worker_are_told_of", report);
 }

@@ -221,7 +221,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// The segment that is taken from, and its head; a little old perhaps, which looks like more items.
-    fn getting(&self) -> Result<(usize, Cursor), Refused> {
+    pub(super) fn getting(&self) -> Result<(usize, Cursor), Refused> {
         let layout = self.layout();
         // ORDERING: Acquire, pairs with the Release in `front`.
         let at = layout.getter.segment.load(Ordering::Acquire) as usize;

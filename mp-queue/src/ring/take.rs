@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::layout::SEGMENTS;
-use super::{Memory, NotTaken, Ring, WARM};
+use super::{Beside, Memory, NotTaken, Ring, WARM};
 use mp_core::word::{Deadline, Long, Ordering, Word};
 
 /// The first record that was not taken.
@@ -14,15 +14,14 @@ struct Front {
 }
 
 impl<M: Memory> Ring<M> {
-    /// Takes one record: appends its bytes to `into`, and gives what `receive` makes of its packet's number.
-    /// `receive` is called before the record is taken, `taken` after.
-    pub(crate) fn take<T>(
+    /// Takes one record: appends its bytes to `into`.
+    #[inline]
+    pub(crate) fn take(
         &self,
         into: &mut Vec<u8>,
+        beside: &mut impl Beside,
         until: Option<Deadline>,
-        receive: impl FnOnce(u64) -> Result<T, NotTaken>,
-        taken: impl FnOnce(),
-    ) -> Result<Option<T>, NotTaken> {
+    ) -> Result<(), NotTaken> {
         if self.looks_empty() {
             return Err(NotTaken::Empty);
         }
@@ -30,12 +29,14 @@ impl<M: Memory> Ring<M> {
         let Front { segment, head, tail } = self.front()?;
         let record = self.read_head(segment, head, tail)?;
         self.read_bytes(segment, head.position, record, into);
-        let received = if record.packet == 0 { None } else { Some(receive(record.packet)?) };
-        self.leave(segment, head.advanced(record.units));
-        if received.is_some() {
-            taken();
+        if record.packet != 0 {
+            beside.receive(record.packet)?;
         }
-        Ok(received)
+        self.leave(segment, head, head.advanced(record.units), beside);
+        if record.packet != 0 {
+            beside.received();
+        }
+        Ok(())
     }
 
     /// Takes up to `most` records that have no packet, all together: appends their bytes to `into`, and where each
@@ -45,6 +46,7 @@ impl<M: Memory> Ring<M> {
         most: usize,
         into: &mut Vec<u8>,
         ends: &mut Vec<usize>,
+        beside: &impl Beside,
         until: Option<Deadline>,
     ) -> Result<(), NotTaken> {
         if self.looks_empty() {
@@ -52,16 +54,14 @@ impl<M: Memory> Ring<M> {
         }
         let layout = self.layout();
         let Some(_lock) = Self::lock(&layout.getter.lock, until) else { return Err(NotTaken::Empty) };
-        let Front { segment, mut head, mut tail } = self.front()?;
-        if (tail.items.wrapping_sub(head.items) as usize) < most {
+        let Front { segment, head: first, mut tail } = self.front()?;
+        if (tail.items.wrapping_sub(first.items) as usize) < most {
             // ORDERING: Acquire, pairs with the Release in `publish`.
             tail = Cursor::of(layout.segments[segment].tail.load(Ordering::Acquire));
             layout.getter.glance.note(segment, tail);
         }
-        for _ in 0..most {
-            if head.position == tail.position {
-                break;
-            }
+        let mut head = first;
+        while head.position != tail.position && ends.len() < most {
             let record = self.read_head(segment, head, tail)?;
             if record.packet != 0 {
                 break;
@@ -71,16 +71,24 @@ impl<M: Memory> Ring<M> {
             head = head.advanced(record.units);
         }
         if !ends.is_empty() {
-            self.leave(segment, head);
+            self.leave(segment, first, head, beside);
         }
         Ok(())
     }
 
-    /// The commit: what is in front of `head` is the caller's, and its room is free.
+    /// The commit: what lies between `head` and `next` is the caller's, and its room is free.
     #[inline]
-    fn leave(&self, segment: usize, head: Cursor) {
+    fn leave(&self, segment: usize, head: Cursor, next: Cursor, beside: &impl Beside) {
+        let worker = beside.worker();
+        if let Some(worker) = worker {
+            self.settle(head);
+            self.claim(worker, next, next.items.wrapping_sub(head.items));
+        }
         // ORDERING: Release, pairs with the Acquire in `head_of`.
-        self.layout().segments[segment].head.store(head.packed(), Ordering::Release);
+        self.layout().segments[segment].head.store(next.packed(), Ordering::Release);
+        if worker.is_some() {
+            self.claimed();
+        }
     }
 
     /// Whether there was nothing to take a moment ago: spares an idle getter the lock.

@@ -1,9 +1,10 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
-use super::layout::Layout;
-use super::{Memory, NotTaken, Refused, Ring, UNIT, WARM, segment_bytes};
+use super::layout::{Layout, Slot};
+use super::{Alone, Memory, NotTaken, Refused, Ring, UNIT, WARM, segment_bytes};
 use crate::memory::RingMemory;
 use mp_core::mem::Kind;
+use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,6 +26,9 @@ impl Memory for Meddled {
 
     fn layout(&self) -> &Layout<RobustWord, AtomicU64> {
         self.memory.layout()
+    }
+    fn slots(&self) -> &[Slot<FutexWord, AtomicU64>] {
+        self.memory.slots()
     }
     fn segments(&self) -> usize {
         self.memory.segments()
@@ -71,7 +75,7 @@ fn put(ring: &Shared, number: usize, length: usize) -> Result<(), Refused> {
 
 fn take(ring: &Shared) -> Result<Vec<u8>, NotTaken> {
     let mut bytes = Vec::new();
-    ring.take::<()>(&mut bytes, None, |_| unreachable!("no packets here"), || {})?;
+    ring.take(&mut bytes, &mut Alone, None)?;
     Ok(bytes)
 }
 

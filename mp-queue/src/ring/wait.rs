@@ -80,7 +80,7 @@ impl<M: Memory> Ring<M> {
     }
 
     #[inline]
-    fn repeat<T>(
+    pub(super) fn repeat<T>(
         &self,
         until: Option<Deadline>,
         bell: &Bell<WordOf<M>>,
@@ -163,22 +163,22 @@ impl<M: Memory> Ring<M> {
         <WordOf<M>>::fence();
         // ORDERING: Relaxed: the fence orders it after the commit.
         if bell.asleep.load(Ordering::Relaxed) != 0 {
-            Self::ring(bell);
+            Self::ring(bell, 1);
         }
     }
 
     #[cold]
-    fn ring(Bell { changes, asleep }: &Bell<WordOf<M>>) {
+    pub(super) fn ring(Bell { changes, asleep }: &Bell<WordOf<M>>, count: u32) {
         // ORDERING: Relaxed: published by the change of the word.
         asleep.store(0, Ordering::Relaxed);
         // ORDERING: Release, pairs with the Acquire in `sleep`.
         changes.fetch_add(1, Ordering::Release);
-        changes.wake(1);
+        changes.wake(count);
     }
 
     /// Has everybody look again.
     pub(crate) fn wake_everybody(&self) {
-        for bell in [&self.layout().published, &self.layout().freed] {
+        for bell in [&self.layout().published, &self.layout().freed, &self.layout().tasks.joined] {
             // ORDERING: Release, pairs with the Acquire in `sleep`: what was changed before is seen.
             bell.changes.fetch_add(1, Ordering::Release);
             bell.changes.wake(u32::MAX);

@@ -1,0 +1,123 @@
+//! Getting: one item, many at once, and all of them as they come.
+
+use crate::Queue;
+use crate::batch::Batch;
+use crate::channel::{Records, Wait};
+use crate::error::GetError;
+use mp_core::CodecError;
+use mp_core::transfer::{from_block, is_block, scratch, unpack};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+impl<T: DeserializeOwned> Queue<T> {
+    /// Gets the first item; waits for it.
+    ///
+    /// Python: `Queue.get`.
+    ///
+    /// # Errors
+    /// [`GetError::Closed`] when there is none and none will come; [`GetError::Decode`] for an item that is no
+    /// `T`, which is gone then: the next get gives the next one.
+    #[doc(alias = "recv")]
+    pub fn get(&self) -> Result<T, GetError> {
+        self.get_within(Wait::Until(None))
+    }
+
+    /// Gets the first item if there is one now. Python: `Queue.get_nowait`.
+    #[doc(alias = "get_nowait")]
+    pub fn try_get(&self) -> Result<T, GetError> {
+        self.get_within(Wait::Not)
+    }
+
+    /// Gets the first item; waits for it at most `timeout`, then [`GetError::Empty`].
+    /// Python: `Queue.get(timeout=...)`.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        self.get_within(Wait::within(timeout))
+    }
+
+    /// Gets several items at once, in order: waits until there is one, and takes what is there then, up to `most`.
+    /// If this process is killed, all that it has taken is lost with it.
+    ///
+    /// ```
+    /// let queue = mp_queue::Queue::new()?;
+    /// queue.put_many([1, 2, 3])?;
+    /// let items: Vec<u32> = queue.get_many(10)?.collect::<Result<_, _>>()?;
+    /// assert_eq!(items, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Python has no counterpart.
+    ///
+    /// # Errors
+    /// As [`get`](Queue::get); an item that is no `T` is an error in its place in the [`Batch`].
+    pub fn get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
+        self.get_many_within(most, Wait::Until(None))
+    }
+
+    /// As [`get_many`](Queue::get_many), if there is an item now.
+    pub fn try_get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
+        self.get_many_within(most, Wait::Not)
+    }
+
+    /// As [`get_many`](Queue::get_many); waits for the first item at most `timeout`.
+    pub fn get_many_timeout(&self, most: usize, timeout: Duration) -> Result<Batch<T>, GetError> {
+        self.get_many_within(most, Wait::within(timeout))
+    }
+
+    fn get_many_within(&self, most: usize, wait: Wait) -> Result<Batch<T>, GetError> {
+        let mut records = Records { bytes: scratch::decoding(), ends: Vec::new() };
+        let handles = if most == 0 { Vec::new() } else { self.channel.get_many(most, &mut records, wait)? };
+        Ok(Batch::new(records, handles))
+    }
+
+    pub(crate) fn get_within(&self, wait: Wait) -> Result<T, GetError> {
+        if is_block::<T>() {
+            let mut block = Vec::new();
+            self.channel.get(&mut block, wait)?;
+            return Ok(from_block(block).expect("its type was asked for"));
+        }
+        let mut buffer = scratch::decoding();
+        buffer.clear();
+        let result = self.channel.get(&mut buffer, wait);
+        let value =
+            result.and_then(|handles| unpack(&buffer, handles).map_err(|error: CodecError| error.into()));
+        scratch::keep_decoding(buffer);
+        value
+    }
+
+    /// The items as they come, until the queue is closed. An item that cannot be decoded is an `Err` and not the
+    /// end; after any other error there is nothing more to come.
+    ///
+    /// Python: `iter(queue.get, sentinel)`, without the sentinel.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { queue: Some(self) }
+    }
+}
+
+/// The items of a queue as they come: see [`Queue::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    queue: Option<&'a Queue<T>>,
+}
+
+impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
+    type Item = Result<T, GetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.queue?.get();
+        if !matches!(item, Ok(_) | Err(GetError::Decode(_))) {
+            self.queue = None;
+        }
+        Some(item).filter(|item| !matches!(item, Err(GetError::Closed)))
+    }
+}
+
+impl<T: DeserializeOwned> std::iter::FusedIterator for Iter<'_, T> {}
+
+impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
+    type Item = Result<T, GetError>;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}

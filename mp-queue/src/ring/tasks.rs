@@ -1,0 +1,222 @@
+//! Tasks: records that were taken and are not done yet, and who has them.
+//!
+//! ```text
+//!   put ──► in the ring ── take: got + 1, head = next ──► taken by a process ── task_done: done + 1 ──► done
+//!                                                              └── it dies ── reap ──► lost
+//!   unfinished = what is in the ring + what living processes have got and not done
+//! ```
+//!
+//! | part             | who writes it                     | means                                               |
+//! |------------------|-----------------------------------|-----------------------------------------------------|
+//! | `who`            | holder of the get lock            | the process that has the slot; 0: free              |
+//! | `got`            | holder of the get lock            | records that the process has taken                  |
+//! | `done`           | anyone                            | of these, how many are done; never more than `got`  |
+//! | `lost`           | holder of the get lock            | records that went with the dead                     |
+//! | `claim`,`expect` | holder of the get lock            | 1 + slot and its `got` as it was; the items that are to have been taken: a claim that has not been committed |
+//! | `joined`         | a task_done that wakes            | those who join sleep on it, see wait.rs             |
+//!
+//! The first slot is everybody's for whom there is none left: its tasks are counted and never found lost.
+//!
+//! # Orderings
+//! `got` rises before the head (Release) that takes the record out of the ring, so who misses it in the ring (Acquire)
+//! finds it here. `done` rises by Release and is read by Acquire: who has joined sees what was done. A task that puts
+//! further ones is done after that: a look at all of it counts only if nothing was put meanwhile.
+//! # When a process dies
+//! With tasks: who joins finds it dead by his timed look, and is told how many are lost. Between its claim and its
+//! commit: the next getter takes the claim back. Between `done` and its wake: the timed look.
+//! # Tried by
+//! ring/model.rs tasks_*, tests/joinable.rs
+
+use super::cursor::Cursor;
+use super::layout::Slot;
+use super::{Memory, Ring, WordOf};
+use mp_core::word::{Deadline, Long, Ordering, Word};
+
+/// Who takes tasks, and whether others who did still live.
+pub(crate) trait Worker {
+    /// This process, never 0.
+    fn me(&self) -> u64;
+    /// The slot that it had last, or any number.
+    fn hint(&self) -> usize;
+    /// Keeps that in mind.
+    fn keep(&self, slot: usize);
+    /// Whether that process lives.
+    fn lives(&self, who: u64) -> bool;
+}
+
+impl<M: Memory> Ring<M> {
+    /// Under the get lock: so many records, up to `head`, are about to be the worker's.
+    pub(super) fn claim(&self, worker: &impl Worker, head: Cursor, count: u32) {
+        let at = self.enrol(worker);
+        let tasks = &self.layout().tasks;
+        // ORDERING: Relaxed: under the get lock.
+        let got = self.0.slots()[at].got.load(Ordering::Relaxed);
+        tasks.expect.store(head.items, Ordering::Relaxed);
+        // ORDERING: Release: after what it is about, also for who takes the lock from a dead holder.
+        tasks.claim.store((at as u64 + 1) << 32 | u64::from(got), Ordering::Release);
+        // ORDERING: Release: after the claim. Those who count see it by the head.
+        self.0.slots()[at].got.store(got.wrapping_add(count), Ordering::Release);
+    }
+
+    /// Under the get lock, after the commit.
+    pub(super) fn claimed(&self) {
+        // ORDERING: Release: after the head.
+        self.layout().tasks.claim.store(0, Ordering::Release);
+    }
+
+    /// Under the get lock: takes back what a dead getter claimed and did not take.
+    pub(super) fn settle(&self, head: Cursor) {
+        let tasks = &self.layout().tasks;
+        // ORDERING: Relaxed, here and below: under the get lock.
+        let claim = tasks.claim.load(Ordering::Relaxed);
+        if claim == 0 {
+            return;
+        }
+        let at = (claim >> 32) as usize - 1;
+        if tasks.expect.load(Ordering::Relaxed) != head.items && at < self.0.slots().len() {
+            self.0.slots()[at].got.store(claim as u32, Ordering::Relaxed);
+        }
+        self.claimed();
+    }
+
+    /// Under the get lock: the worker's slot.
+    fn enrol(&self, worker: &impl Worker) -> usize {
+        let slots = self.0.slots();
+        // ORDERING: Relaxed: under the get lock.
+        let has = |at: usize, who: u64| slots[at].who.load(Ordering::Relaxed) == who;
+        let me = worker.me();
+        let hint = worker.hint();
+        if hint < slots.len() && has(hint, me) {
+            return hint;
+        }
+        let find = |who: u64| (1..slots.len()).find(|&at| has(at, who));
+        let found = find(me).or_else(|| find(0)).or_else(|| {
+            self.bury(worker);
+            find(0)
+        });
+        let at = found.unwrap_or(EVERYBODY);
+        if at != EVERYBODY {
+            slots[at].who.store(me, Ordering::Relaxed);
+        }
+        worker.keep(at);
+        at
+    }
+
+    /// Under the get lock: counts the tasks of the dead as lost, and frees their slots.
+    fn bury(&self, worker: &impl Worker) {
+        let tasks = &self.layout().tasks;
+        for slot in &self.0.slots()[1..] {
+            // ORDERING: Relaxed, here and below: under the get lock.
+            let who = slot.who.load(Ordering::Relaxed);
+            if who == 0 || worker.lives(who) {
+                continue;
+            }
+            let unfinished = slot.unfinished();
+            tasks.lost.fetch_add(unfinished, Ordering::Relaxed);
+            slot.done.fetch_add(unfinished, Ordering::Relaxed);
+            // ORDERING: Release: a free slot has nothing unfinished.
+            slot.who.store(0, Ordering::Release);
+        }
+    }
+
+    /// One task is done: the worker's own, or, if it has none, anybody's. `false`: there is none.
+    pub(crate) fn task_done(&self, worker: &impl Worker) -> bool {
+        let slots = self.0.slots();
+        let hint = worker.hint().min(slots.len() - 1);
+        // ORDERING: Relaxed: a slot that is ours stays ours.
+        let own = slots[hint].who.load(Ordering::Relaxed) == worker.me() && slots[hint].finish_one();
+        let done = own || slots.iter().any(Slot::finish_one);
+        if done {
+            self.after_done();
+        }
+        done
+    }
+
+    /// Waits until every task is done, or lost; `false`: the deadline passed first.
+    pub(crate) fn join(&self, worker: &impl Worker, until: Option<Deadline>) -> bool {
+        let attempt = || {
+            if !self.all_done() {
+                self.reap(worker);
+            }
+            self.all_done().then_some(())
+        };
+        self.repeat(until, &self.layout().tasks.joined, || 0, attempt).0.is_some()
+    }
+
+    /// How many tasks were lost with those who had them, up to now.
+    pub(crate) fn lost(&self) -> u32 {
+        // ORDERING: Relaxed: a count, and no more.
+        self.layout().tasks.lost.load(Ordering::Relaxed)
+    }
+
+    /// Counts the tasks of the dead as lost.
+    fn reap(&self, worker: &impl Worker) {
+        let slots = self.0.slots();
+        // ORDERING: Acquire, pairs with the Release in `bury` and `claim`.
+        let dead = |slot: &Slot<_, _>| {
+            let who: u64 = M::Long::load(&slot.who, Ordering::Acquire);
+            slot.unfinished() > 0 && who != 0 && !worker.lives(who)
+        };
+        if !slots[1..].iter().any(dead) {
+            return;
+        }
+        let Some(_lock) = Self::lock(&self.layout().getter.lock, Deadline::after(super::SHORT)) else {
+            return;
+        };
+        let (_, got) = match self.getting() {
+            Ok(getting) => getting,
+            Err(_) => return,
+        };
+        self.settle(got);
+        self.bury(worker);
+    }
+
+    /// Whether at some moment during the call there was no task, put or taken, that was not done.
+    fn all_done(&self) -> bool {
+        for _ in 0..super::TRIES {
+            let before = self.put_so_far();
+            let done = self.items() == 0 && self.0.slots().iter().all(|slot| slot.unfinished() == 0);
+            <WordOf<M>>::fence();
+            if !done || self.put_so_far() == before {
+                return done;
+            }
+        }
+        false
+    }
+
+    fn after_done(&self) {
+        let joined = &self.layout().tasks.joined;
+        <WordOf<M>>::fence();
+        // ORDERING: Relaxed: the fence orders it after `done`.
+        if joined.asleep.load(Ordering::Relaxed) != 0 && self.all_done() {
+            Self::ring(joined, u32::MAX);
+        }
+    }
+}
+
+/// The slot of those for whom there is none.
+const EVERYBODY: usize = 0;
+
+impl<W: Word, L> Slot<W, L> {
+    fn unfinished(&self) -> u32 {
+        // ORDERING: Acquire, pairs with the Release in `finish_one`: what was done is seen. `done` first: it is never
+        // ahead of `got`.
+        let done = self.done.load(Ordering::Acquire);
+        // ORDERING: Acquire, pairs with the Release in `claim`.
+        self.got.load(Ordering::Acquire).wrapping_sub(done)
+    }
+
+    fn finish_one(&self) -> bool {
+        // ORDERING: Acquire, as above.
+        let mut done = self.done.load(Ordering::Acquire);
+        while self.got.load(Ordering::Acquire) != done {
+            // ORDERING: Release: pairs with the Acquire in `unfinished`.
+            match self.done.compare_exchange(done, done.wrapping_add(1), Ordering::Release, Ordering::Acquire)
+            {
+                Ok(_) => return true,
+                Err(now) => done = now,
+            }
+        }
+        false
+    }
+}

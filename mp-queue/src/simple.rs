@@ -1,0 +1,74 @@
+//! SimpleQueue: put, get, empty, and no more.
+
+use crate::error::{GetError, NewQueueError, PutError};
+use crate::{Iter, Queue};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// A [`Queue`] with the fewest calls.
+///
+/// ```
+/// let queue = mp_queue::SimpleQueue::new()?;
+/// assert!(queue.empty());
+/// queue.put(7)?;
+/// assert_eq!(queue.get()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python: `multiprocessing.SimpleQueue`. Where that one waits in `put` for its pipe to be emptied, this one grows as
+/// a [`Queue`] does; where `empty` fails after `close`, this one still answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct SimpleQueue<T>(Queue<T>);
+
+impl<T> SimpleQueue<T> {
+    /// A queue. Python: `SimpleQueue()`.
+    pub fn new() -> Result<SimpleQueue<T>, NewQueueError> {
+        Queue::new().map(SimpleQueue)
+    }
+
+    /// Whether there was no item at some moment during the call. Python: `SimpleQueue.empty`.
+    #[doc(alias = "is_empty")]
+    pub fn empty(&self) -> bool {
+        self.0.empty()
+    }
+
+    /// As [`Queue::close`]. Python: `SimpleQueue.close`.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl<T: Serialize> SimpleQueue<T> {
+    /// As [`Queue::put`]. Python: `SimpleQueue.put`.
+    pub fn put(&self, value: T) -> Result<(), PutError<T>> {
+        self.0.put(value)
+    }
+}
+
+impl<T: DeserializeOwned> SimpleQueue<T> {
+    /// As [`Queue::get`]. Python: `SimpleQueue.get`.
+    pub fn get(&self) -> Result<T, GetError> {
+        self.0.get()
+    }
+
+    /// As [`Queue::iter`].
+    pub fn iter(&self) -> Iter<'_, T> {
+        self.0.iter()
+    }
+}
+
+impl<'a, T: DeserializeOwned> IntoIterator for &'a SimpleQueue<T> {
+    type Item = Result<T, GetError>;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> Clone for SimpleQueue<T> {
+    fn clone(&self) -> Self {
+        SimpleQueue(self.0.clone())
+    }
+}
