@@ -30,6 +30,7 @@ pub mod popen;
 pub mod process;
 pub mod sys;
 pub mod transfer;
+mod waitable;
 pub mod word;
 
 pub use error::{CodecError, MemError, OsError};
@@ -42,3 +43,4 @@ pub use process::{
     active_children, cpu_count, current_process, get_logger, log_to_stderr, parent_process, scope,
     set_authkey, usable_cpu_count,
 };
+pub use waitable::Waitable;

@@ -1,15 +1,15 @@
 //! wait(): which of these are ready (Python: `multiprocessing.connection.wait`).
 
+use mp_core::Waitable;
 use mp_core::error::OsResult;
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::word::Deadline;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// Waits until at least one of several things can be read, and gives the positions of those that can, in order;
 /// none when the time is over.
 ///
-/// Connections, sentinels of processes and anything else with a descriptor can be waited for together. A
+/// Connections, queues, sentinels of processes and anything else with a descriptor can be waited for together. A
 /// connection whose other end is closed is ready, since `recv` would not wait; drop it from the list after its
 /// [`RecvError::Closed`](crate::RecvError::Closed). `Some(Duration::ZERO)` only looks; `None` waits for ever.
 ///
@@ -27,7 +27,45 @@ use std::time::Duration;
 /// ```
 ///
 /// Python: `multiprocessing.connection.wait`.
-pub fn wait(objects: &[&dyn AsFd], timeout: Option<Duration>) -> OsResult<Vec<usize>> {
-    let list: Vec<_> = objects.iter().map(|object| (object.as_fd(), Interest::Read)).collect();
-    poll(&list, timeout.and_then(Deadline::after))
+pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Vec<usize>> {
+    let until = timeout.and_then(Deadline::after);
+    let list: Vec<_> = objects.iter().map(|object| (object.descriptor(), Interest::Read)).collect();
+    let says_yes = |at: &usize| objects[*at].is_ready() == Some(true);
+    loop {
+        let mut ready: Vec<usize> = (0..objects.len()).filter(says_yes).collect();
+        let ask_again = objects.iter().any(|object| object.is_ready().is_some());
+        let look = if ready.is_empty() { ask_again.then_some(LOOK_AGAIN) } else { Some(Duration::ZERO) };
+        let asked_until = look.and_then(Deadline::after);
+        let readable = poll(&list, earlier(until, asked_until))?;
+        let slept = ready.is_empty();
+        for at in 0..objects.len() {
+            match (objects[at].is_ready(), readable.binary_search(&at).is_ok()) {
+                (None, true) => ready.push(at),
+                (Some(true), readable) => {
+                    // Who was to wake us did not come to it.
+                    if slept && !readable {
+                        objects[at].settle();
+                    }
+                    ready.push(at);
+                }
+                (Some(false), true) => objects[at].settle(),
+                (_, false) => {}
+            }
+        }
+        ready.sort_unstable();
+        ready.dedup();
+        if !ready.is_empty() || until.is_some_and(Deadline::passed) {
+            return Ok(ready);
+        }
+    }
+}
+
+/// One that says itself whether it is ready is asked again after this time: who was to wake us may have been killed.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+fn earlier(one: Option<Deadline>, other: Option<Deadline>) -> Option<Deadline> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if one.remaining() < other.remaining() { one } else { other }),
+        (one, other) => one.or(other),
+    }
 }

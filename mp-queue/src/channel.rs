@@ -5,7 +5,9 @@ use crate::memory::{Packets, RingMemory, default_ceiling};
 use crate::ring::layout::Layout;
 use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, Worker};
 use crate::worker::ThisProcess;
+use mp_core::Waitable;
 use mp_core::mem::Kind;
+use mp_core::sys::eventfd::{clear, eventfd, set};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::{Handle, attach};
@@ -13,7 +15,7 @@ use mp_core::word::Deadline;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -47,6 +49,8 @@ pub(crate) struct Limits {
 pub(crate) struct Channel {
     ring: Ring<RingMemory>,
     packets: Packets,
+    /// Can be read while there may be an item, for those who wait for other things too.
+    signal: Handle,
     /// Ends when all counted producers are gone, in whatever way.
     producers: Option<Handle>,
     /// It was closed in this process.
@@ -63,19 +67,19 @@ impl Channel {
         }
         let ceiling = limits.bytes.unwrap_or_else(default_ceiling);
         let memory = RingMemory::create(kind::<Q>(), limits.items.unwrap_or(0), ceiling)?;
-        Ok(Channel::over(memory, Packets::new()?, producers))
+        Ok(Channel::over(memory, Packets::new()?, Handle::new(eventfd()?), producers))
     }
 
     /// Reads the channel of a `Q` that another process has.
     pub(crate) fn read<'de, Q, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
-        let (memory, packets, producers) =
-            <(MemoryOf<Q>, Packets, Option<Handle>)>::deserialize(deserializer)?;
-        Ok(Channel::over(memory.0, packets, producers))
+        let (memory, packets, signal, producers) =
+            <(MemoryOf<Q>, Packets, Handle, Option<Handle>)>::deserialize(deserializer)?;
+        Ok(Channel::over(memory.0, packets, signal, producers))
     }
 
-    fn over(memory: RingMemory, packets: Packets, producers: Option<Handle>) -> Channel {
+    fn over(memory: RingMemory, packets: Packets, signal: Handle, producers: Option<Handle>) -> Channel {
         let closed = AtomicBool::new(false);
-        Channel { ring: Ring(memory), packets, producers, closed, worker: None }
+        Channel { ring: Ring(memory), packets, signal, producers, closed, worker: None }
     }
 
     /// The same, of a queue whose items are to be reported done.
@@ -115,11 +119,18 @@ impl Channel {
 
     pub(crate) fn shutdown(&self) {
         self.ring.shut(Deadline::after(PUT_UNDER_WAY));
+        self.ring.tell_pollers(|| set(self.signal.as_fd()));
     }
 
     /// Has everybody who waits look again: a producer is gone, say.
     pub(crate) fn wake_everybody(&self) {
         self.ring.wake_everybody();
+        self.ring.tell_pollers(|| set(self.signal.as_fd()));
+    }
+
+    /// Whether a get would not wait: it finds something, or nothing will come.
+    fn is_ready(&self) -> bool {
+        !self.ring.looks_empty() || self.is_closed() || self.has_ended()
     }
 
     /// Whether nothing more can be put.
@@ -179,10 +190,14 @@ impl Channel {
         mut put: impl FnMut(Option<Deadline>) -> Result<R, Refused>,
     ) -> Result<R, Refused> {
         let mut attempt = |until| if self.is_closed() { Err(Refused::Closed) } else { put(until) };
-        match wait {
+        let put = match wait {
             Wait::Not => self.ring.after_put(false, attempt(Deadline::after(LOCK))),
             Wait::Until(until) => self.ring.until_room(until, || attempt(until)),
+        };
+        if put.is_ok() {
+            self.ring.tell_pollers(|| set(self.signal.as_fd()));
         }
+        put
     }
 
     /// Takes one record: its bytes to the end of `into`, and what came beside it.
@@ -263,7 +278,7 @@ fn kind<Q>() -> Kind {
 /// Within a transfer only.
 impl Serialize for Channel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.ring.0.mapping(), &self.packets, &self.producers).serialize(serializer)
+        (self.ring.0.mapping(), &self.packets, &self.signal, &self.producers).serialize(serializer)
     }
 }
 
@@ -302,6 +317,40 @@ impl Beside for Delivery<'_> {
         self.channel.worker.as_ref()
     }
 }
+
+impl Waitable for Channel {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.signal.as_fd()
+    }
+
+    fn is_ready(&self) -> Option<bool> {
+        self.ring.be_polled();
+        Some(Channel::is_ready(self))
+    }
+
+    fn settle(&self) {
+        let fd = self.signal.as_fd();
+        self.ring.settle_polls(|| clear(fd), || Channel::is_ready(self), || set(fd));
+    }
+}
+
+/// For a queue that has a channel: what that says.
+macro_rules! waitable_by_its_channel {
+    ($queue:ident, $($channel:tt)+) => {
+        impl<T> mp_core::Waitable for $queue<T> {
+            fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.$($channel)+.descriptor()
+            }
+            fn is_ready(&self) -> Option<bool> {
+                self.$($channel)+.is_ready()
+            }
+            fn settle(&self) {
+                self.$($channel)+.settle();
+            }
+        }
+    };
+}
+pub(crate) use waitable_by_its_channel;
 
 fn refusal(refused: Refused, bytes: usize) -> PutRefusal {
     match refused {

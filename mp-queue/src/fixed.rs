@@ -1,6 +1,6 @@
 //! FixedQueue: plain values, copied as they are.
 
-use crate::channel::{Channel, Records, Wait};
+use crate::channel::{Channel, Records, Wait, waitable_by_its_channel};
 use crate::error::{GetError, NewQueueError, PutError};
 use crate::queue::QueueBuilder;
 use mp_core::mem::{Shareable, bytes_of, value_of};
@@ -216,3 +216,6 @@ impl<'de, T: Shareable> Deserialize<'de> for FixedQueue<T> {
         Channel::read::<FixedQueue<T>, D>(deserializer).map(FixedQueue::over)
     }
 }
+
+// Ready when a get would not wait.
+waitable_by_its_channel!(FixedQueue, channel);

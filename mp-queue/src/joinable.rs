@@ -1,7 +1,7 @@
 //! JoinableQueue: items are reported done, and that can be waited for.
 
 use crate::Queue;
-use crate::channel::{Channel, Wait};
+use crate::channel::{Channel, Wait, waitable_by_its_channel};
 use crate::error::{GetError, NewQueueError, TaskDoneError, TasksError};
 use crate::queue::QueueBuilder;
 use mp_core::word::Deadline;
@@ -189,3 +189,6 @@ impl<'de, T> Deserialize<'de> for JoinableQueue<T> {
         Channel::read::<JoinableQueue<T>, D>(deserializer).map(JoinableQueue::over)
     }
 }
+
+// Ready when a get would not wait.
+waitable_by_its_channel!(JoinableQueue, queue);

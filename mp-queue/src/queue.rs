@@ -1,7 +1,7 @@
 //! Queue: many producers, many consumers, any value that serde can carry.
 
 use crate::Producer;
-use crate::channel::{Channel, Limits};
+use crate::channel::{Channel, Limits, waitable_by_its_channel};
 use crate::error::NewQueueError;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
@@ -169,3 +169,6 @@ impl<'de, T> Deserialize<'de> for Queue<T> {
         Channel::read::<Queue<T>, D>(deserializer).map(Queue::over)
     }
 }
+
+// Ready when a get would not wait.
+waitable_by_its_channel!(Queue, channel);

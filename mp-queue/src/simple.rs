@@ -1,5 +1,6 @@
 //! SimpleQueue: put, get, empty, and no more.
 
+use crate::channel::waitable_by_its_channel;
 use crate::error::{GetError, NewQueueError, PutError};
 use crate::{Iter, Queue};
 use serde::de::DeserializeOwned;
@@ -72,3 +73,6 @@ impl<T> Clone for SimpleQueue<T> {
         SimpleQueue(self.0.clone())
     }
 }
+
+// Ready when a get would not wait.
+waitable_by_its_channel!(SimpleQueue, 0);

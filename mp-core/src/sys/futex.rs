@@ -98,10 +98,11 @@ impl Word for FutexWord {
 
     #[inline]
     fn spin(round: u32) -> bool {
-        if round < PAUSES && !one_cpu() {
+        let pauses = if one_cpu() { 0 } else { PAUSES };
+        if round < pauses {
             std::hint::spin_loop();
             true
-        } else if round < PAUSES + YIELDS {
+        } else if round < pauses + YIELDS {
             std::thread::yield_now();
             true
         } else {
@@ -110,10 +111,11 @@ impl Word for FutexWord {
     }
 
     fn back_off(round: u32) -> bool {
-        if round < LOOKS && !one_cpu() {
+        let looks = if one_cpu() { 0 } else { LOOKS };
+        if round < looks {
             (0..FIRST_PAUSES << round).for_each(|_| std::hint::spin_loop());
             true
-        } else if round < LOOKS + YIELDS {
+        } else if round < looks + YIELDS {
             std::thread::yield_now();
             true
         } else {

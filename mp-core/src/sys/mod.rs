@@ -3,6 +3,7 @@
 //! The only folder that names `libc` and `nix`; it knows the kernel and nothing of this library. A port to
 //! another system has this folder to write.
 
+pub mod eventfd;
 pub mod fd;
 pub mod futex;
 pub mod identity;

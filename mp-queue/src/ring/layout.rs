@@ -39,6 +39,7 @@ pub(crate) struct Layout<O: Owned, L> {
     pub(super) freed: Apart<Bell<O::Word>>,
     pub(super) shut: Apart<O::Word>,
     pub(crate) limits: Apart<Limits<O::Word>>,
+    pub(super) polls: Apart<Polls<O::Word>>,
     pub(super) tasks: Apart<Tasks<O::Word, L>>,
     pub(super) segments: [Segment<O::Word, L>; SEGMENTS],
 }
@@ -103,6 +104,14 @@ impl<W: Word, L: Long> Glance<W, L> {
 pub(super) struct Bell<W> {
     pub(super) changes: W,
     pub(super) asleep: W,
+}
+
+/// For those who wait for this queue and other things together: see `polls.rs`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Polls<W> {
+    pub(super) polled: W,
+    pub(super) signalled: W,
 }
 
 /// Records that were taken and are not done: see `tasks.rs`.

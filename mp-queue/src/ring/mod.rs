@@ -42,6 +42,7 @@ pub(crate) mod cursor;
 pub(crate) mod layout;
 #[cfg(test)]
 mod model;
+mod polls;
 mod put;
 mod record;
 mod segment;

@@ -100,32 +100,33 @@ impl<M: Memory> Ring<M> {
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
-        let (mut round, mut slept, mut found) = (0, false, None);
+        let (mut round, mut slept) = (0, false);
         loop {
+            // Read before the attempt: what comes after that is a change, even if it comes at once.
+            let before = watch();
+            let found = attempt();
             if found.is_some() || until.is_some_and(Deadline::passed) {
                 return (found, slept);
             }
-            if self.spin(&mut round, &watch) {
-                found = attempt();
+            if Self::spin(&mut round, before, &watch) {
                 continue;
             }
             match Self::sleep(bell, until, &mut attempt) {
                 Slept::Done(done) => return (Some(done), slept),
-                Slept::NotAtAll => {}
-                Slept::Woken => slept = true,
+                Slept::NotAtAll => round = 0,
+                Slept::Woken => (round, slept) = (0, true),
+                // Most often there is nothing, and it is no time for more than that look.
+                Slept::ForALook => slept = true,
                 Slept::TooLate => return (attempt(), true),
             }
-            (round, found) = (0, attempt());
         }
     }
 
-    /// Waits a moment; `true`: something has changed.
-    fn spin(&self, round: &mut u32, watch: impl Fn() -> u64) -> bool {
-        let mut before = None;
+    /// Waits a moment; `true`: something has changed since it was `before`.
+    fn spin(round: &mut u32, before: u64, watch: impl Fn() -> u64) -> bool {
         while <WordOf<M>>::spin(*round) {
             *round += 1;
-            let now = watch();
-            if *before.get_or_insert(now) != now {
+            if watch() != before {
                 return true;
             }
         }
@@ -154,7 +155,12 @@ impl<M: Memory> Ring<M> {
         // the wake on among them. A putter in between sees the flag, or they see its record.
         asleep.store(1, Ordering::Relaxed);
         <WordOf<M>>::fence();
-        if woken == Wake::TimedOut { Slept::TooLate } else { Slept::Woken }
+        match woken {
+            Wake::TimedOut => Slept::TooLate,
+            // ORDERING: Relaxed: whether to spin, and no more.
+            Wake::Look if changes.load(Ordering::Relaxed) == seen => Slept::ForALook,
+            Wake::Look => Slept::Woken,
+        }
     }
 
     /// After a commit: wakes one who waits for it, if somebody may.
@@ -192,5 +198,7 @@ enum Slept<T> {
     /// Somebody was waking at that moment: look again.
     NotAtAll,
     Woken,
+    /// For so long that it is time to look.
+    ForALook,
     TooLate,
 }

@@ -1,0 +1,138 @@
+//! Queues in `wait()`, beside connections and sentinels.
+
+use mp_core::Process;
+use mp_pipe::{pipe_simplex, wait};
+use mp_queue::{FixedQueue, JoinableQueue, Queue, SimpleQueue};
+use std::time::{Duration, Instant};
+
+mp_testing::cases! {
+    plain: [
+        a_queue_with_an_item_is_ready,
+        an_empty_queue_is_not,
+        the_end_is_ready,
+        each_of_two_pollers_is_told,
+        an_item_between_two_waits_is_seen,
+    ],
+    every_method: [
+        queues_wait_beside_connections_and_sentinels,
+        a_killed_putter_of_the_last_item_is_noticed,
+    ]
+}
+
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
+fn a_queue_with_an_item_is_ready() {
+    let (empty, full) = (Queue::<u8>::new().unwrap(), Queue::new().unwrap());
+    let (simple, fixed) = (SimpleQueue::new().unwrap(), FixedQueue::new().unwrap());
+    let joinable = JoinableQueue::new().unwrap();
+    full.put(1_u8).unwrap();
+    simple.put(1_u8).unwrap();
+    fixed.put(1_u8).unwrap();
+    joinable.put(1_u8).unwrap();
+    for timeout in [NOW, Some(Duration::from_secs(100)), None] {
+        assert_eq!(wait(&[&empty, &full, &simple, &fixed, &joinable], timeout).unwrap(), [1, 2, 3, 4]);
+    }
+    full.get().unwrap();
+    fixed.get().unwrap();
+    assert_eq!(wait(&[&empty, &full, &simple, &fixed, &joinable], None).unwrap(), [2, 4]);
+}
+
+fn an_empty_queue_is_not() {
+    let queue = Queue::new().unwrap();
+    assert!(wait(&[&queue], NOW).unwrap().is_empty());
+    let (began, timeout) = (Instant::now(), Duration::from_millis(400));
+    assert!(wait(&[&queue], Some(timeout)).unwrap().is_empty());
+    assert!(began.elapsed() >= timeout);
+    // What was signalled once does not stay.
+    for number in 0..10 {
+        queue.put(number).unwrap();
+        assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+        assert_eq!(queue.get().unwrap(), number);
+        assert!(wait(&[&queue], Some(Duration::from_millis(1))).unwrap().is_empty());
+    }
+}
+
+fn the_end_is_ready() {
+    let queue = Queue::<u8>::new().unwrap();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| wait(&[&queue], None).unwrap());
+        queue.shutdown();
+        assert_eq!(waits.join().unwrap(), [0]);
+    });
+    let (producer, queue) = Queue::<u8>::counted().unwrap();
+    assert!(wait(&[&queue], NOW).unwrap().is_empty());
+    drop(producer);
+    assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+    let queue = Queue::<u8>::new().unwrap();
+    queue.close();
+    assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+}
+
+/// One item for each; each waits, and gets one.
+fn each_of_two_pollers_is_told() {
+    let queue = Queue::new().unwrap();
+    for round in 0..500 {
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    loop {
+                        assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+                        if let Ok(got) = queue.try_get() {
+                            assert_eq!(got, round);
+                            return;
+                        }
+                    }
+                });
+            }
+            queue.put(round).unwrap();
+            queue.put(round).unwrap();
+        });
+    }
+}
+
+fn an_item_between_two_waits_is_seen() {
+    let (queue, other) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let echo = |from: &Queue<u32>, to: &Queue<u32>| {
+        for _ in 0..2_000 {
+            assert_eq!(wait(&[from], None).unwrap(), [0]);
+            to.put(from.try_get().unwrap() + 1).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| echo(&queue, &other));
+        queue.put(0).unwrap();
+        scope.spawn(|| echo(&other, &queue)).join().unwrap();
+    });
+    assert_eq!(queue.get().unwrap(), 4_000);
+}
+
+fn answer(queue: Queue<u32>, number: u32) {
+    queue.put(number).unwrap();
+}
+
+fn queues_wait_beside_connections_and_sentinels() {
+    let queue = Queue::new().unwrap();
+    let (receiver, sender) = pipe_simplex::<u32>().unwrap();
+    let child = Process::new(answer, (queue.clone(), 5)).start().unwrap();
+    assert_eq!(wait(&[&receiver, &queue], None).unwrap(), [1]);
+    assert_eq!(queue.get().unwrap(), 5);
+    sender.send(&1).unwrap();
+    assert_eq!(wait(&[&receiver, &queue], None).unwrap(), [0]);
+    assert_eq!(wait(&[&queue, &child.sentinel()], None).unwrap(), [1]);
+    child.join().unwrap();
+}
+
+fn put_and_die(queue: Queue<u32>) {
+    queue.put(1).unwrap();
+    std::process::abort();
+}
+
+fn a_killed_putter_of_the_last_item_is_noticed() {
+    let queue = Queue::new().unwrap();
+    for _ in 0..5 {
+        let child = Process::new(put_and_die, (queue.clone(),)).start().unwrap();
+        assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+        assert_eq!(queue.get().unwrap(), 1);
+        assert!(child.join().is_err());
+    }
+}
