@@ -10,22 +10,27 @@ def nothing():
     pass
 
 
-def produce(queue, count):
-    message = b"\7" * 64
+def produce(queue, gate, size, count):
+    gate.wait()
     for _ in range(count):
-        queue.put(message)
+        queue.put(b"\7" * size)
 
 
-def queue_64_bytes(count):
-    queue = multiprocessing.Queue()
-    process = multiprocessing.Process(target=produce, args=(queue, count))
-    began = time.perf_counter()
+def queue_rate(queue, size, count):
+    """Messages a second from another process; both sides are there before the clock starts."""
+    gate = multiprocessing.Barrier(2)
+    process = multiprocessing.Process(target=produce, args=(queue, gate, size, count))
     process.start()
+    gate.wait()
+    began = time.perf_counter()
     for _ in range(count):
         queue.get()
     took = time.perf_counter() - began
     process.join()
     return count / took
+
+
+SIZES = {"16B": 16, "64B": 64, "1KiB": 1 << 10, "64KiB": 64 << 10, "1MiB": 1 << 20}
 
 
 def uncontended(lock, count):
@@ -172,8 +177,8 @@ def array_sum(count):
 
 
 def figure(metric, count):
-    if metric == "W1.64B":
-        return queue_64_bytes(count)
+    if metric.startswith("W1."):
+        return queue_rate(multiprocessing.Queue(), SIZES[metric[3:]], count)
     if metric == "W4.lock.uncontended":
         return uncontended(multiprocessing.Lock(), count)
     if metric == "W4.semaphore":

@@ -17,29 +17,36 @@ pub(super) trait Part: Clone + Send + 'static {
     fn play(&self);
 }
 
+/// A worker that is not there by then has ended on its way.
+const COMING: Duration = Duration::from_secs(30);
+
 /// Where workers wait for each other and for the start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Gate {
+pub(super) struct Gate {
     there: Semaphore,
     open: Event,
 }
 
 impl Gate {
-    fn new() -> Result<Gate, String> {
+    pub(super) fn new() -> Result<Gate, String> {
         Ok(Gate { there: Semaphore::new(0).map_err(text)?, open: Event::new().map_err(text)? })
     }
 
-    fn pass(&self) {
+    /// Waits for the others and for the start.
+    pub(super) fn pass(&self) {
         self.there.release().expect("far fewer workers than permits");
         self.open.wait();
     }
 
     /// Lets `count` workers go once they are there; the moment they were let go.
-    fn let_go(&self, count: usize) -> Instant {
-        (0..count).for_each(|_| self.there.acquire().keep());
+    pub(super) fn let_go(&self, count: usize) -> Result<Instant, String> {
+        for _ in 0..count {
+            let there = self.there.acquire_timeout(COMING).ok_or("a worker did not come")?;
+            there.keep();
+        }
         let began = Instant::now();
         self.open.set();
-        began
+        Ok(began)
     }
 }
 
@@ -59,7 +66,7 @@ where
         Process::new(enter::<P>, (gate.clone(), part.clone())).method(StartMethod::ForkServer).start()
     };
     let children: Vec<_> = parts.iter().map(start).collect::<Result<_, _>>().map_err(text)?;
-    let began = gate.let_go(parts.len());
+    let began = gate.let_go(parts.len())?;
     children.into_iter().try_for_each(|child| child.join().map_err(text))?;
     Ok(began.elapsed())
 }
@@ -72,7 +79,7 @@ pub(super) fn threads<P: Part>(parts: &[P]) -> Result<Duration, String> {
         thread::spawn(|| enter(gate, part))
     };
     let workers: Vec<_> = parts.iter().map(start).collect();
-    let began = gate.let_go(parts.len());
+    let began = gate.let_go(parts.len())?;
     workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a thread panicked".to_owned()))?;
     Ok(began.elapsed())
 }

@@ -1,20 +1,22 @@
 //! The works, by the names that later runs are compared under.
 
 mod crowd;
+mod ipc;
 mod plain;
 mod pthread;
 mod w1;
 mod w4;
 mod w5;
 mod w8;
+mod ways;
 
-use crate::Work;
-use crate::python::Python;
+use crate::python::{Python, Shared, ask};
+use crate::{Peer, Work};
 use std::time::Instant;
 
 pub(crate) fn all() -> Vec<Work> {
     let python = Python::start();
-    let mut works = vec![w1::queue_64_bytes(&python)];
+    let mut works = w1::all(&python);
     works.extend(w4::all(&python));
     works.extend(w5::start_and_join(&python));
     works.extend(w8::all(&python));
@@ -24,6 +26,34 @@ pub(crate) fn all() -> Vec<Work> {
 /// How many a second, when `count` took since `began`.
 fn rate(count: u64, began: Instant) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
+}
+
+/// A peer whose rounds last about a third of a second each, however fast it is: the first call does as many as
+/// `pilot` for a try, and each round as many as fit by the round before it.
+fn lasting(
+    name: &'static str,
+    pilot: u64,
+    mut rate: impl FnMut(u64) -> Result<f64, String> + 'static,
+) -> Peer {
+    let mut count = None;
+    Peer::new(name, move || {
+        let fitting = |rate: f64| pilot.max((rate * SECONDS) as u64);
+        let now = match count {
+            Some(count) => count,
+            None => fitting(rate(pilot)?),
+        };
+        let rate = rate(now)?;
+        count = Some(fitting(rate));
+        Ok(rate)
+    })
+}
+
+const SECONDS: f64 = 0.3;
+
+/// CPython doing the same: a request is the metric and a count.
+fn pythons(python: &Shared, metric: String, pilot: u64) -> Peer {
+    let python = python.clone();
+    lasting("CPython", pilot, move |count| ask(&python, &format!("{metric} {count}")))
 }
 
 /// What an error says: a round that fails gives that.

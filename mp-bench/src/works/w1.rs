@@ -1,87 +1,117 @@
-//! W1: one producer in another process, one consumer here; the consumer ends with the bytes in its own memory.
+//! W1: one producer in another process, one consumer here; the consumer ends with the bytes in its own memory. Both
+//! are there before the clock starts.
 
-use super::rate;
-use crate::python::{Shared, ask};
-use crate::{Peer, Work};
-use mp_core::sys::fd::pipe;
-use mp_core::transfer::Handle;
+use super::crowd::Gate;
+use super::ways::{Channel, Get, Pipe, Put, Way};
+use super::{ipc, lasting, pythons, rate, text};
+use crate::Work;
+use crate::python::Shared;
 use mp_core::{Process, StartMethod};
 use mp_queue::Queue;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::sync::mpsc::sync_channel;
-use std::time::Instant;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
-const BYTES: usize = 64;
-const MESSAGES: u64 = 300_000;
-const PYTHON_MESSAGES: u64 = 20_000;
+const SIZES: [(&str, usize); 5] =
+    [("16B", 16), ("64B", 64), ("1KiB", 1 << 10), ("64KiB", 64 << 10), ("1MiB", 1 << 20)];
 
-fn produce(queue: Queue<Vec<u8>>) {
-    for _ in 0..MESSAGES {
-        queue.put(vec![7; BYTES]).expect("the consumer takes them all");
-    }
+pub(super) fn all(python: &Shared) -> Vec<Work> {
+    SIZES.iter().map(|&(name, bytes)| stream(python, name, bytes)).collect()
 }
 
-fn produce_into_pipe(end: Handle) {
-    let mut file = File::from(end.into_fd().expect("its only copy"));
-    for _ in 0..MESSAGES {
-        file.write_all(&[7; BYTES]).expect("the consumer takes them all");
-    }
+/// How many messages, of how many bytes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Load {
+    messages: u64,
+    bytes: usize,
 }
 
-/// The general queue: any value, serialised; here bytes.
-fn ours() -> Result<f64, String> {
-    let queue = Queue::new().map_err(|error| error.to_string())?;
-    let process = Process::new(produce, (queue.clone(),)).method(StartMethod::ForkServer);
-    let began = Instant::now();
-    let child = process.start().map_err(|error| error.to_string())?;
-    for _ in 0..MESSAGES {
-        let message: Vec<u8> = queue.get().map_err(|error| error.to_string())?;
-        assert_eq!(message.len(), BYTES);
-    }
-    let rate = rate(MESSAGES, began);
-    child.join().map_err(|error| error.to_string())?;
-    Ok(rate)
-}
-
-fn os_pipe() -> Result<f64, String> {
-    let (read, write) = pipe().map_err(|error| error.to_string())?;
-    let process = Process::new(produce_into_pipe, (Handle::new(write),)).method(StartMethod::ForkServer);
-    let began = Instant::now();
-    let child = process.start().map_err(|error| error.to_string())?;
-    let (mut file, mut message) = (File::from(read), [0; BYTES]);
-    for _ in 0..MESSAGES {
-        file.read_exact(&mut message).map_err(|error| error.to_string())?;
-    }
-    let rate = rate(MESSAGES, began);
-    child.join().map_err(|error| error.to_string())?;
-    Ok(rate)
-}
-
-/// Between threads of one process: the anchor, not a replacement.
-fn between_threads() -> Result<f64, String> {
-    let (send, receive) = sync_channel::<Vec<u8>>(1024);
-    let began = Instant::now();
-    let producer = std::thread::spawn(move || (0..MESSAGES).all(|_| send.send(vec![7; BYTES]).is_ok()));
-    for _ in 0..MESSAGES {
-        receive.recv().map_err(|error| error.to_string())?;
-    }
-    let rate = rate(MESSAGES, began);
-    let _ = producer.join();
-    Ok(rate)
-}
-
-pub(crate) fn queue_64_bytes(python: &Shared) -> Work {
-    let python = python.clone();
+fn stream(python: &Shared, name: &str, bytes: usize) -> Work {
+    let metric = format!("W1.{name}");
+    // So that even the try of the largest takes few megabytes.
+    let pilot = ((16 << 20) / bytes as u64).clamp(16, 20_000);
+    let peer = |name, rate: fn(Load) -> Result<f64, String>| {
+        lasting(name, pilot, move |messages| rate(Load { messages, bytes }))
+    };
     Work {
-        metric: "W1.64B".to_owned(),
         unit: "msg/s",
         rate: true,
         peers: vec![
-            Peer::new("mp", ours),
-            Peer::new("CPython", move || ask(&python, &format!("W1.64B {PYTHON_MESSAGES}"))),
-            Peer::new("pipe", os_pipe),
-            Peer::new("std-channel", between_threads),
+            peer("mp", ours),
+            peer("mp.bounded", ours_bounded),
+            peer("mp.bytes", ours_as_block),
+            peer("crossbeam", between_threads),
+            peer("pipe", os_pipe),
+            peer("ipc-channel", ipc_channel),
+            pythons(python, metric.clone(), pilot),
         ],
+        metric,
     }
+}
+
+fn ours(load: Load) -> Result<f64, String> {
+    from_process(Queue::<Vec<u8>>::new().map_err(text)?, load)
+}
+
+/// As many as crossbeam's holds.
+fn ours_bounded(load: Load) -> Result<f64, String> {
+    from_process(Queue::<Vec<u8>>::bounded(1024).map_err(text)?, load)
+}
+
+fn ours_as_block(load: Load) -> Result<f64, String> {
+    from_process(Queue::<ByteBuf>::new().map_err(text)?, load)
+}
+
+fn os_pipe(load: Load) -> Result<f64, String> {
+    from_process(Pipe::new()?, load)
+}
+
+fn ipc_channel(load: Load) -> Result<f64, String> {
+    let (putter, server) = ipc::new()?;
+    from_other_end(putter, || server.accept(), load)
+}
+
+/// Both sides open the same.
+fn from_process<W>(way: W, load: Load) -> Result<f64, String>
+where
+    W: Way<End: Put + Get> + Serialize + DeserializeOwned,
+{
+    from_other_end(way.clone(), || Ok(way.open()), load)
+}
+
+/// How many a second are got here of those that are put by a process.
+fn from_other_end<W, G>(way: W, open: impl FnOnce() -> Result<G, String>, load: Load) -> Result<f64, String>
+where
+    W: Way<End: Put> + Serialize + DeserializeOwned,
+    G: Get,
+{
+    let gate = Gate::new()?;
+    let producer = Process::new(produce::<W>, (way, gate.clone(), load)).method(StartMethod::ForkServer);
+    let producer = producer.start().map_err(text)?;
+    let rate = consume(open()?, &gate, load)?;
+    producer.join().map_err(text)?;
+    Ok(rate)
+}
+
+fn between_threads(load: Load) -> Result<f64, String> {
+    let (way, gate) = (Channel::bounded(), Gate::new()?);
+    let producer = std::thread::spawn({
+        let (way, gate) = (way.clone(), gate.clone());
+        move || produce(way, gate, load)
+    });
+    let rate = consume(way.open(), &gate, load)?;
+    producer.join().map_err(|_| "the producer panicked")?;
+    Ok(rate)
+}
+
+fn produce<W: Way<End: Put>>(way: W, gate: Gate, load: Load) {
+    let mut end = way.open();
+    gate.pass();
+    (0..load.messages).for_each(|_| end.put(load.bytes));
+}
+
+fn consume(mut end: impl Get, gate: &Gate, load: Load) -> Result<f64, String> {
+    let began = gate.let_go(1)?;
+    (0..load.messages).for_each(|_| end.get(load.bytes));
+    Ok(rate(load.messages, began))
 }
