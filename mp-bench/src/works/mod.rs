@@ -1,6 +1,8 @@
 //! The works, by the names that later runs are compared under.
 
 mod crowd;
+#[cfg(feature = "iceoryx2")]
+mod iceoryx;
 mod ipc;
 mod plain;
 mod pthread;

@@ -43,6 +43,7 @@ fn stream(python: &Shared, name: &str, bytes: usize) -> Work {
             peer("crossbeam", between_threads),
             peer("pipe", os_pipe),
             peer("ipc-channel", ipc_channel),
+            peer("iceoryx2", iceoryx2),
             pythons(python, metric.clone(), pilot),
         ],
         metric,
@@ -69,6 +70,17 @@ fn os_pipe(load: Load) -> Result<f64, String> {
 fn ipc_channel(load: Load) -> Result<f64, String> {
     let (putter, server) = ipc::new()?;
     from_other_end(putter, || server.accept(), load)
+}
+
+#[cfg(feature = "iceoryx2")]
+fn iceoryx2(load: Load) -> Result<f64, String> {
+    let topic = super::iceoryx::Topic::new(load.bytes);
+    from_other_end(topic.clone(), || topic.subscribe(), load)
+}
+
+#[cfg(not(feature = "iceoryx2"))]
+fn iceoryx2(_: Load) -> Result<f64, String> {
+    Err("built without --features iceoryx2".to_owned())
 }
 
 /// Both sides open the same.
