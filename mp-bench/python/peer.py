@@ -33,6 +33,42 @@ def queue_rate(queue, size, count):
 SIZES = {"16B": 16, "64B": 64, "1KiB": 1 << 10, "64KiB": 64 << 10, "1MiB": 1 << 20}
 
 
+def produce_fast(queue, gate, size, batch, count):
+    gate.wait()
+    for _ in range(count // batch):
+        if batch == 1:
+            queue.put(b"\7" * size)
+        else:
+            queue.put_many([b"\7" * size for _ in range(batch)])
+
+
+def fast_queue_rate(size, batch, count):
+    """As queue_rate, by faster-fifo's queue: raw bytes, nothing pickled; a batch at once, if it is more than one."""
+    import faster_fifo
+
+    buffer = max(1_000_000, 16 * size)
+    queue = faster_fifo.Queue(max_size_bytes=buffer, loads=itself, dumps=itself)
+    gate = multiprocessing.Barrier(2)
+    process = multiprocessing.Process(target=produce_fast, args=(queue, gate, size, batch, count))
+    process.start()
+    gate.wait()
+    began = time.perf_counter()
+    left = count // batch * batch
+    while left > 0:
+        if batch == 1:
+            queue.get()
+            left -= 1
+        else:
+            left -= len(queue.get_many(max_messages_to_get=batch))
+    took = time.perf_counter() - began
+    process.join()
+    return count // batch * batch / took
+
+
+def itself(message):
+    return message
+
+
 def uncontended(lock, count):
     began = time.perf_counter()
     for _ in range(count):
@@ -177,6 +213,10 @@ def array_sum(count):
 
 
 def figure(metric, count):
+    if metric == "W1.64B.many32.faster-fifo":
+        return fast_queue_rate(64, 32, count)
+    if metric.startswith("W1.") and metric.endswith(".faster-fifo"):
+        return fast_queue_rate(SIZES[metric.split(".")[1]], 1, count)
     if metric.startswith("W1."):
         return queue_rate(multiprocessing.Queue(), SIZES[metric[3:]], count)
     if metric == "W4.lock.uncontended":
@@ -205,7 +245,11 @@ def figure(metric, count):
 def main():
     for line in sys.stdin:
         metric, count = line.split()
-        print(figure(metric, int(count)), flush=True)
+        try:
+            answer = figure(metric, int(count))
+        except ImportError as error:
+            answer = f"{error}: see mp-bench/README.md"
+        print(answer, flush=True)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,11 @@ impl Python {
         writeln!(requests, "{request}").map_err(|error| error.to_string())?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer).map_err(|error| error.to_string())?;
-        answer.trim().parse().map_err(|_| format!("python answered {answer:?}"))
+        match answer.trim() {
+            "" => Err("python has ended".to_owned()),
+            // What is no figure says why there is none.
+            answer => answer.parse().map_err(|_| answer.to_owned()),
+        }
     }
 }
 

@@ -58,6 +58,12 @@ fn pythons(python: &Shared, metric: String, pilot: u64) -> Peer {
     lasting("CPython", pilot, move |count| ask(&python, &format!("{metric} {count}")))
 }
 
+/// A queue of PyPI's for the same, in the same CPython, if it is there.
+fn faster_fifo(python: &Shared, metric: &str, pilot: u64) -> Peer {
+    let (python, metric) = (python.clone(), format!("{metric}.faster-fifo"));
+    lasting("faster-fifo", pilot, move |count| ask(&python, &format!("{metric} {count}")))
+}
+
 /// What an error says: a round that fails gives that.
 fn text(error: impl ToString) -> String {
     error.to_string()

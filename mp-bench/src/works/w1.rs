@@ -3,7 +3,7 @@
 
 use super::crowd::Gate;
 use super::ways::{Channel, Get, Pipe, Put, Way};
-use super::{ipc, lasting, pythons, rate, text};
+use super::{faster_fifo, ipc, lasting, pythons, rate, text};
 use crate::Work;
 use crate::python::Shared;
 use mp_core::{Process, StartMethod};
@@ -16,7 +16,26 @@ const SIZES: [(&str, usize); 5] =
     [("16B", 16), ("64B", 64), ("1KiB", 1 << 10), ("64KiB", 64 << 10), ("1MiB", 1 << 20)];
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
-    SIZES.iter().map(|&(name, bytes)| stream(python, name, bytes)).collect()
+    let mut works: Vec<Work> = SIZES.iter().map(|&(name, bytes)| stream(python, name, bytes)).collect();
+    // The form for items of a fixed size belongs here, as `W1.64B.fixed`, beside the same peers as this one.
+    works.push(many(python));
+    works
+}
+
+/// So many at once. Ours is to be put first here when `Queue` has `put_many` and `get_many`: a way of its own, whose
+/// `put` puts a batch.
+fn many(python: &Shared) -> Work {
+    let metric = "W1.64B.many32";
+    let pilot = 20_000;
+    Work {
+        unit: "msg/s",
+        rate: true,
+        peers: vec![
+            lasting("crossbeam", pilot, |messages| between_threads(Load { messages, bytes: 64 })),
+            faster_fifo(python, metric, pilot),
+        ],
+        metric: metric.to_owned(),
+    }
 }
 
 /// How many messages, of how many bytes.
@@ -45,6 +64,7 @@ fn stream(python: &Shared, name: &str, bytes: usize) -> Work {
             peer("ipc-channel", ipc_channel),
             peer("iceoryx2", iceoryx2),
             pythons(python, metric.clone(), pilot),
+            faster_fifo(python, &metric, pilot),
         ],
         metric,
     }
