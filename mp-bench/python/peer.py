@@ -30,6 +30,23 @@ def queue_rate(queue, size, count):
     return count / took
 
 
+def put_many(queue, count):
+    for _ in range(count):
+        queue.put(b"\7" * 64)
+
+
+def get_many(queue, count):
+    for _ in range(count):
+        queue.get()
+
+
+def crowded_queue_rate(workers, count):
+    """So many processes put, and as many get."""
+    queue, each = multiprocessing.Queue(), count // workers
+    parts = [(part, (queue, each)) for part in [put_many, get_many] for _ in range(workers)]
+    return each * workers / crowd(parts)
+
+
 SIZES = {"16B": 16, "64B": 64, "1KiB": 1 << 10, "64KiB": 64 << 10, "1MiB": 1 << 20}
 
 
@@ -219,6 +236,8 @@ def figure(metric, count):
         return fast_queue_rate(SIZES[metric.split(".")[1]], 1, count)
     if metric.startswith("W1."):
         return queue_rate(multiprocessing.Queue(), SIZES[metric[3:]], count)
+    if metric.startswith("W2."):
+        return crowded_queue_rate(int(metric[-1]), count)
     if metric == "W4.lock.uncontended":
         return uncontended(multiprocessing.Lock(), count)
     if metric == "W4.semaphore":

@@ -6,7 +6,7 @@
 //!
 //! | file        | what                                              |
 //! |-------------|---------------------------------------------------|
-//! | `works/`    | one file for each of W1, W4, W5, W8                |
+//! | `works/`    | one file for each of W1 to W5 and W8              |
 //! | `python.rs` | CPython at work, driven over a pipe                |
 //! | `report.rs` | medians, the table, the rows for tools             |
 
@@ -21,11 +21,20 @@ use std::process::ExitCode;
 struct Peer {
     name: &'static str,
     /// Does it once and gives the figure, or says why not.
-    round: Box<dyn FnMut() -> Result<f64, String>>,
+    round: Round,
 }
 
+/// The figure, and further ones of the same round under the work's name with a suffix.
+type Figures = Vec<(&'static str, f64)>;
+type Round = Box<dyn FnMut() -> Result<Figures, String>>;
+
 impl Peer {
-    fn new(name: &'static str, round: impl FnMut() -> Result<f64, String> + 'static) -> Peer {
+    fn new(name: &'static str, mut round: impl FnMut() -> Result<f64, String> + 'static) -> Peer {
+        Peer::of_several(name, move || Ok(vec![("", round()?)]))
+    }
+
+    /// One that gives more than one figure a round, the one without a suffix among them.
+    fn of_several(name: &'static str, round: impl FnMut() -> Result<Figures, String> + 'static) -> Peer {
         Peer { name, round: Box::new(round) }
     }
 }
@@ -100,26 +109,42 @@ pub fn main() -> ExitCode {
     if ours_missing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+/// The figures of each peer, those of a suffix together.
 fn measure(work: &mut Work, rounds: usize) -> Vec<Figure> {
-    let mut values: Vec<Result<Vec<f64>, String>> = work.peers.iter().map(|_| Ok(Vec::new())).collect();
+    let mut measured: Vec<Result<Vec<Figures>, String>> = work.peers.iter().map(|_| Ok(Vec::new())).collect();
     for _ in 0..rounds {
-        for (peer, values) in work.peers.iter_mut().zip(&mut values) {
-            let Ok(of_peer) = values else { continue };
+        for (peer, measured) in work.peers.iter_mut().zip(&mut measured) {
+            let Ok(of_peer) = measured else { continue };
             match (peer.round)() {
-                Ok(value) => of_peer.push(value),
+                Ok(figures) => of_peer.push(figures),
                 Err(why) => {
                     eprintln!("{} of {}: {why}", work.metric, peer.name);
-                    *values = Err(why);
+                    *measured = Err(why);
                 }
             }
         }
     }
-    let figure = |(peer, values): (&Peer, Result<Vec<f64>, String>)| Figure {
-        metric: work.metric.clone(),
-        peer: peer.name,
-        unit: work.unit,
-        rate: work.rate,
-        values,
-    };
-    work.peers.iter().zip(values).map(figure).collect()
+    let mut suffixes: Vec<&'static str> = vec![""];
+    for (suffix, _) in measured.iter().flatten().flatten().flatten() {
+        if !suffixes.contains(suffix) {
+            suffixes.push(suffix);
+        }
+    }
+    let mut figures = Vec::new();
+    for suffix in suffixes {
+        figures.extend(work.peers.iter().zip(&measured).map(|(peer, measured)| Figure {
+            metric: format!("{}{suffix}", work.metric),
+            peer: peer.name,
+            unit: work.unit,
+            rate: work.rate,
+            values: measured.as_ref().map_err(Clone::clone).map(|rounds| with_suffix(rounds, suffix)),
+        }));
+    }
+    // A peer that does not give a further figure has no row for it.
+    figures.retain(|figure| figure.values.as_ref().map_or(true, |values| !values.is_empty()));
+    figures
+}
+
+fn with_suffix(rounds: &[Figures], suffix: &str) -> Vec<f64> {
+    rounds.iter().flatten().filter(|(of, _)| *of == suffix).map(|(_, value)| *value).collect()
 }

@@ -56,8 +56,11 @@ pub(crate) fn print_table(figures: &[Figure]) {
             None => String::new(),
         };
         let rounds = values.len();
+        // Times below a microsecond are figures too.
+        let digits = if median < 100.0 { 3 } else { 1 };
         println!(
-            "{metric:<22} {peer:<12} {median:>14.1} {least:>14.1} {most:>14.1} {unit:<12} {rounds:>6}  {ratio}"
+            "{metric:<22} {peer:<12} {median:>14.digits$} {least:>14.digits$} {most:>14.digits$} \
+             {unit:<12} {rounds:>6}  {ratio}"
         );
     }
 }

@@ -10,11 +10,18 @@ use serde::{Deserialize, Serialize};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a worker does once it is let go.
+/// What a worker does.
 pub(super) trait Part: Clone + Send + 'static {
-    /// Before all are let go.
-    fn prepare(&self) {}
-    fn play(&self);
+    /// What it has to say in the end.
+    type Gives: Send + 'static;
+    /// Gets ready, calls `start`, which returns when all are let go, and works.
+    fn play(self, start: impl FnOnce()) -> Self::Gives;
+}
+
+/// How long all of them took together, and what each gave, in the order of the parts.
+pub(super) struct Done<G> {
+    pub(super) took: Duration,
+    pub(super) gave: Vec<G>,
 }
 
 /// A worker that is not there by then has ended on its way.
@@ -50,16 +57,18 @@ impl Gate {
     }
 }
 
-fn enter<P: Part>(gate: Gate, part: P) {
-    part.prepare();
-    gate.pass();
-    part.play();
+/// Has all of them work: [`processes`] or [`threads`].
+pub(super) type Crowd<P> = fn(&[P]) -> Result<Done<<P as Part>::Gives>, String>;
+
+fn enter<P: Part>(gate: Gate, part: P) -> P::Gives {
+    part.play(|| gate.pass())
 }
 
-/// Each part in a process of its own; how long they took.
-pub(super) fn processes<P>(parts: &[P]) -> Result<Duration, String>
+/// Each part in a process of its own.
+pub(super) fn processes<P>(parts: &[P]) -> Result<Done<P::Gives>, String>
 where
     P: Part + Serialize + DeserializeOwned,
+    P::Gives: Serialize + DeserializeOwned,
 {
     let gate = Gate::new()?;
     let start = |part: &P| {
@@ -67,12 +76,12 @@ where
     };
     let children: Vec<_> = parts.iter().map(start).collect::<Result<_, _>>().map_err(text)?;
     let began = gate.let_go(parts.len())?;
-    children.into_iter().try_for_each(|child| child.join().map_err(text))?;
-    Ok(began.elapsed())
+    let gave = children.into_iter().map(|child| child.join().map_err(text)).collect::<Result<_, _>>()?;
+    Ok(Done { took: began.elapsed(), gave })
 }
 
 /// Each part in a thread of its own, here.
-pub(super) fn threads<P: Part>(parts: &[P]) -> Result<Duration, String> {
+pub(super) fn threads<P: Part>(parts: &[P]) -> Result<Done<P::Gives>, String> {
     let gate = Gate::new()?;
     let start = |part: &P| {
         let (gate, part) = (gate.clone(), part.clone());
@@ -80,8 +89,9 @@ pub(super) fn threads<P: Part>(parts: &[P]) -> Result<Duration, String> {
     };
     let workers: Vec<_> = parts.iter().map(start).collect();
     let began = gate.let_go(parts.len())?;
-    workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a thread panicked".to_owned()))?;
-    Ok(began.elapsed())
+    let joined = |worker: thread::JoinHandle<_>| worker.join().map_err(|_| "a thread panicked".to_owned());
+    let gave = workers.into_iter().map(joined).collect::<Result<_, _>>()?;
+    Ok(Done { took: began.elapsed(), gave })
 }
 
 /// What many may add to.
@@ -98,7 +108,10 @@ struct Adding<C> {
 }
 
 impl<C: Counter> Part for Adding<C> {
-    fn play(&self) {
+    type Gives = ();
+
+    fn play(self, start: impl FnOnce()) {
+        start();
         (0..self.times).for_each(|_| self.counter.add_one());
     }
 }
@@ -116,15 +129,10 @@ pub(super) fn add_by_threads<C: Counter>(counter: C, workers: u64, times: u64) -
     add_by(counter, workers, times, threads)
 }
 
-fn add_by<C: Counter>(
-    counter: C,
-    workers: u64,
-    times: u64,
-    crowd: fn(&[Adding<C>]) -> Result<Duration, String>,
-) -> Result<f64, String> {
+fn add_by<C: Counter>(counter: C, workers: u64, times: u64, crowd: Crowd<Adding<C>>) -> Result<f64, String> {
     let times = times / workers;
     let part = Adding { counter, times };
-    let took = crowd(&vec![part.clone(); workers as usize])?;
+    let took = crowd(&vec![part.clone(); workers as usize])?.took;
     let (sum, total) = (times * workers, part.counter.total());
     if total != sum {
         return Err(format!("{total} of {sum} were counted"));

@@ -7,6 +7,8 @@ mod ipc;
 mod plain;
 mod pthread;
 mod w1;
+mod w2;
+mod w3;
 mod w4;
 mod w5;
 mod w8;
@@ -19,6 +21,8 @@ use std::time::Instant;
 pub(crate) fn all() -> Vec<Work> {
     let python = Python::start();
     let mut works = w1::all(&python);
+    works.extend(w2::all(&python));
+    works.extend(w3::all());
     works.extend(w4::all(&python));
     works.extend(w5::start_and_join(&python));
     works.extend(w8::all(&python));
@@ -30,27 +34,46 @@ fn rate(count: u64, began: Instant) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-/// A peer whose rounds last about a third of a second each, however fast it is: the first call does as many as
-/// `pilot` for a try, and each round as many as fit by the round before it.
+/// A peer whose rounds last about a third of a second each: see [`Pace`].
 fn lasting(
     name: &'static str,
     pilot: u64,
     mut rate: impl FnMut(u64) -> Result<f64, String> + 'static,
 ) -> Peer {
-    let mut count = None;
-    Peer::new(name, move || {
-        let fitting = |rate: f64| pilot.max((rate * SECONDS) as u64);
-        let now = match count {
-            Some(count) => count,
-            None => fitting(rate(pilot)?),
-        };
-        let rate = rate(now)?;
-        count = Some(fitting(rate));
-        Ok(rate)
-    })
+    let mut pace = Pace::new(pilot);
+    Peer::new(name, move || pace.round(&mut rate, |rate| *rate))
 }
 
-const SECONDS: f64 = 0.3;
+/// How much a round does, so that it lasts about a third of a second however fast it is: the first is preceded by a
+/// try of `pilot`, and each does as much as would have fitted into the one before it.
+struct Pace {
+    pilot: u64,
+    count: Option<u64>,
+}
+
+impl Pace {
+    const SECONDS: f64 = 0.3;
+
+    fn new(pilot: u64) -> Pace {
+        Pace { pilot, count: None }
+    }
+
+    /// Does a round; `rate` says how many a second it did.
+    fn round<T>(
+        &mut self,
+        mut once: impl FnMut(u64) -> Result<T, String>,
+        rate: impl Fn(&T) -> f64,
+    ) -> Result<T, String> {
+        let (pilot, fitting) = (self.pilot, |round: &T| (rate(round) * Pace::SECONDS) as u64);
+        let count = match self.count {
+            Some(count) => count,
+            None => fitting(&once(pilot)?).max(pilot),
+        };
+        let round = once(count)?;
+        self.count = Some(fitting(&round).max(pilot));
+        Ok(round)
+    }
+}
 
 /// CPython doing the same: a request is the metric and a count.
 fn pythons(python: &Shared, metric: String, pilot: u64) -> Peer {

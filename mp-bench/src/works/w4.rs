@@ -242,13 +242,13 @@ struct Side<F> {
 }
 
 impl<F: Flag> Part for Side<F> {
-    fn prepare(&self) {
-        if self.placement == Placement::OneCpu {
-            pthread::pin_to_first_cpu();
-        }
-    }
+    type Gives = ();
 
-    fn play(&self) {
+    fn play(self, start: impl FnOnce()) {
+        if self.placement == Placement::OneCpu {
+            pthread::pin(0).expect("it runs on one");
+        }
+        start();
         for _ in 0..self.times {
             if self.first {
                 self.flags.1.raise();
@@ -270,7 +270,7 @@ where
     let (one, two) = (flag()?, flag()?);
     let first = Side { placement, first: true, flags: (one.clone(), two.clone()), times };
     let second = Side { placement, first: false, flags: (two, one), times };
-    Ok(processes(&[first, second])?.as_secs_f64() * 1e6 / f64::from(times))
+    Ok(processes(&[first, second])?.took.as_secs_f64() * 1e6 / f64::from(times))
 }
 
 fn event(python: &Shared, placement: Placement) -> Work {
@@ -331,7 +331,10 @@ struct Party<M> {
 }
 
 impl<M: Meeting> Part for Party<M> {
-    fn play(&self) {
+    type Gives = ();
+
+    fn play(self, start: impl FnOnce()) {
+        start();
         (0..self.times).for_each(|_| self.meeting.meet());
     }
 }
@@ -343,7 +346,7 @@ where
 {
     let times = 20_000;
     let party = Party { meeting, times };
-    Ok(f64::from(times) / processes(&vec![party; parties as usize])?.as_secs_f64())
+    Ok(f64::from(times) / processes(&vec![party; parties as usize])?.took.as_secs_f64())
 }
 
 fn barrier(python: &Shared, parties: u32) -> Work {

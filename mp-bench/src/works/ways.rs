@@ -3,14 +3,19 @@
 //! A message is made where it is put, and ends in memory of him who gets it.
 
 use super::text;
+use mp_core::mem::Place;
 use mp_core::sys::fd::pipe;
+use mp_core::sys::futex::FutexWord;
 use mp_core::transfer::Handle;
+use mp_core::word::Word;
 use mp_queue::Queue;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::fs::File;
+use std::hint::black_box;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What carries messages, as it is handed to a worker.
 pub(super) trait Way: Clone + Send + 'static {
@@ -115,6 +120,56 @@ impl Get for PipeEnd {
     fn get(&mut self, bytes: usize) {
         self.buffer.resize(bytes, 0);
         self.read.read_exact(&mut self.buffer).expect("somebody puts them all");
+    }
+}
+
+/// A word that one sleeps on at once, and 64 bytes beside it: the least that a sleeper's message costs. There is room
+/// for one message, and it is for the worker to know when it is free.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Futex {
+    full: Place<FutexWord>,
+    message: Place<[AtomicU64; 8]>,
+}
+
+impl Futex {
+    pub(super) fn new() -> Result<Futex, String> {
+        let (full, message) =
+            (Place::create("futex").map_err(text)?, Place::create("message").map_err(text)?);
+        Ok(Futex { full, message })
+    }
+}
+
+impl Way for Futex {
+    type End = Self;
+
+    fn open(self) -> Self {
+        self
+    }
+}
+
+impl Put for Futex {
+    fn put(&mut self, bytes: usize) {
+        assert_eq!(bytes, size_of_val(&*self.message));
+        // ORDERING: Relaxed: published by the word.
+        self.message.iter().for_each(|part| part.store(7, Ordering::Relaxed));
+        // ORDERING: Release, pairs with the Acquire in `get`.
+        self.full.store(1, Ordering::Release);
+        self.full.wake(1);
+    }
+}
+
+impl Get for Futex {
+    fn get(&mut self, bytes: usize) {
+        assert_eq!(bytes, size_of_val(&*self.message));
+        // ORDERING: Acquire, pairs with the Release in `put`.
+        while self.full.load(Ordering::Acquire) == 0 {
+            self.full.wait(0, None);
+        }
+        // ORDERING: Relaxed: ordered by the word.
+        let message: Vec<u64> = self.message.iter().map(|part| part.load(Ordering::Relaxed)).collect();
+        black_box(message);
+        // ORDERING: Relaxed: the answer, which the other side waits for, publishes it.
+        self.full.store(0, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,140 @@
+//! W3: a message of 64 bytes there and another back. Both sides on two CPUs, where each may spin; both on one, where
+//! who waits is in the other's way; and on two again, each time after a millisecond in which nothing was said.
+
+use super::crowd::{Crowd, Part, processes, threads};
+use super::pthread::pin;
+use super::ways::{Channel, Futex, Get, Pipe, Put, Way};
+use super::{Pace, text};
+use crate::{Peer, Work};
+use mp_core::usable_cpu_count;
+use mp_queue::Queue;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::time::{Duration, Instant};
+
+const BYTES: usize = 64;
+
+pub(super) fn all() -> Vec<Work> {
+    vec![
+        round_trip("W3.two", Setting { cpus: 2, pause: Duration::ZERO }),
+        round_trip("W3.one", Setting { cpus: 1, pause: Duration::ZERO }),
+        round_trip("W3.idle", Setting { cpus: 2, pause: Duration::from_millis(1) }),
+    ]
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Setting {
+    /// How many the two sides have.
+    cpus: usize,
+    /// Before each message.
+    pause: Duration,
+}
+
+fn round_trip(metric: &str, setting: Setting) -> Work {
+    Work {
+        metric: metric.to_owned(),
+        unit: "us",
+        rate: false,
+        peers: vec![
+            between_processes("mp", setting, || Queue::<Vec<u8>>::new().map_err(text)),
+            between_processes("mp.bytes", setting, || Queue::<ByteBuf>::new().map_err(text)),
+            peer("crossbeam", setting, || Ok(Channel::bounded()), threads),
+            between_processes("pipe", setting, Pipe::new),
+            between_processes("futex", setting, Futex::new),
+        ],
+    }
+}
+
+fn between_processes<W>(name: &'static str, setting: Setting, new: fn() -> Result<W, String>) -> Peer
+where
+    W: Way<End: Put + Get> + Serialize + DeserializeOwned,
+{
+    peer(name, setting, new, processes)
+}
+
+fn peer<W: Way<End: Put + Get>>(
+    name: &'static str,
+    setting: Setting,
+    new: fn() -> Result<W, String>,
+    crowd: Crowd<Side<W>>,
+) -> Peer {
+    let mut pace = Pace::new(100);
+    Peer::of_several(name, move || {
+        if usable_cpu_count() < setting.cpus {
+            return Err("only one CPU may be used".to_owned());
+        }
+        let once = |times| measure([new()?, new()?], setting, times, crowd);
+        let times = pace.round(once, |times| 1e6 / (times.p50 + setting.pause.as_secs_f64() * 1e6))?;
+        Ok(vec![("", times.p50), (".p99", times.p99)])
+    })
+}
+
+/// Microseconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Times {
+    p50: f64,
+    p99: f64,
+}
+
+impl Times {
+    fn of(mut nanoseconds: Vec<u32>) -> Times {
+        nanoseconds.sort_unstable();
+        let at = |part: f64| f64::from(nanoseconds[(nanoseconds.len() as f64 * part) as usize]) / 1e3;
+        Times { p50: at(0.5), p99: at(0.99) }
+    }
+}
+
+fn measure<W: Way<End: Put + Get>>(
+    [there, back]: [W; 2],
+    setting: Setting,
+    times: u64,
+    crowd: Crowd<Side<W>>,
+) -> Result<Times, String> {
+    let first = Side { first: true, to: there.clone(), from: back.clone(), setting, times };
+    let second = Side { first: false, to: back, from: there, setting, times };
+    let done = crowd(&[first, second])?;
+    done.gave.into_iter().flatten().next().ok_or_else(|| "nobody measured".to_owned())
+}
+
+/// One of the two; the first one measures.
+#[derive(Clone, Serialize, Deserialize)]
+struct Side<W> {
+    first: bool,
+    to: W,
+    from: W,
+    setting: Setting,
+    times: u64,
+}
+
+/// Round trips before those that count.
+const WARMING: u64 = 50;
+
+impl<W: Way<End: Put + Get>> Part for Side<W> {
+    type Gives = Option<Times>;
+
+    fn play(self, start: impl FnOnce()) -> Option<Times> {
+        let cpu = if self.first { 0 } else { self.setting.cpus - 1 };
+        pin(cpu).expect("looked at before");
+        let (mut to, mut from) = (self.to.open(), self.from.open());
+        start();
+        if !self.first {
+            for _ in 0..WARMING + self.times {
+                from.get(BYTES);
+                to.put(BYTES);
+            }
+            return None;
+        }
+        let once = |_| {
+            if !self.setting.pause.is_zero() {
+                std::thread::sleep(self.setting.pause);
+            }
+            let began = Instant::now();
+            to.put(BYTES);
+            from.get(BYTES);
+            u32::try_from(began.elapsed().as_nanos()).unwrap_or(u32::MAX)
+        };
+        let all: Vec<u32> = (0..WARMING + self.times).map(once).collect();
+        Some(Times::of(all[WARMING as usize..].to_vec()))
+    }
+}
