@@ -229,6 +229,70 @@ def array_sum(count):
     return count * elements * 8 / (time.perf_counter() - began) / 1e9
 
 
+def proportional_share():
+    """The process's memory, what it shares counted in proportion, in MiB."""
+    with open("/proc/self/smaps_rollup") as rollup:
+        return next(int(line.split()[1]) / 1024 for line in rollup if line.startswith("Pss:"))
+
+
+def hold(answer, size, count):
+    queue = multiprocessing.Queue()
+    queue.put(b"\7" * size)
+    queue.get()
+    before = proportional_share()
+    for _ in range(count):
+        queue.put(b"\7" * size)
+    answer.send(proportional_share() - before)
+    assert queue.qsize() == count
+    queue.cancel_join_thread()
+
+
+def backlog(count):
+    """MiB that a backlog of messages of 64 bytes takes."""
+    answer, ours = multiprocessing.Pipe(False)
+    process = multiprocessing.Process(target=hold, args=(ours, 64, count))
+    process.start()
+    ours.close()
+    took = answer.recv()
+    process.join()
+    assert process.exitcode == 0
+    return took
+
+
+def wait_for_one(queue, there):
+    there.release()
+    queue.get()
+
+
+def nanoseconds_of(processes):
+    """What they have had of the CPUs so far, all their threads."""
+    total = 0
+    for process in processes:
+        for thread in os.listdir(f"/proc/{process.pid}/task"):
+            with open(f"/proc/{process.pid}/task/{thread}/schedstat") as line:
+                total += int(line.read().split()[0])
+    return total
+
+
+def idle_share(waiters):
+    """The share of a CPU, in percent, that a hundred idle getters of a queue take."""
+    queue, there = multiprocessing.Queue(), multiprocessing.Semaphore(0)
+    processes = [multiprocessing.Process(target=wait_for_one, args=(queue, there)) for _ in range(waiters)]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        there.acquire()
+    time.sleep(0.5)
+    began, before = time.perf_counter(), nanoseconds_of(processes)
+    time.sleep(2)
+    took, after = time.perf_counter() - began, nanoseconds_of(processes)
+    for _ in processes:
+        queue.put(b"")
+    for process in processes:
+        process.join()
+    return (after - before) / 1e9 / took * 100 * 100 / waiters
+
+
 def figure(metric, count):
     if metric == "W1.64B.many32.faster-fifo":
         return fast_queue_rate(64, 32, count)
@@ -238,6 +302,10 @@ def figure(metric, count):
         return queue_rate(multiprocessing.Queue(), SIZES[metric[3:]], count)
     if metric.startswith("W2."):
         return crowded_queue_rate(int(metric[-1]), count)
+    if metric == "W3.idle_cpu":
+        return idle_share(count)
+    if metric == "W9.backlog":
+        return backlog(count)
     if metric == "W4.lock.uncontended":
         return uncontended(multiprocessing.Lock(), count)
     if metric == "W4.semaphore":

@@ -6,7 +6,7 @@
 //!
 //! | file        | what                                              |
 //! |-------------|---------------------------------------------------|
-//! | `works/`    | one file for each of W1 to W5 and W8              |
+//! | `works/`    | the works W1 to W5, W8 and W9, and what they use  |
 //! | `python.rs` | CPython at work, driven over a pipe                |
 //! | `report.rs` | medians, the table, the rows for tools             |
 

@@ -50,7 +50,8 @@ pub(crate) fn print_table(figures: &[Figure]) {
         let (median, least, most) = spread(values);
         let ours = figures.iter().find(|other| other.metric == *metric && other.peer == "mp");
         let ours = ours.and_then(|ours| ours.values.as_ref().ok()).map(|values| spread(values).0);
-        let ratio = match ours.filter(|_| *peer != "mp") {
+        // A peer that took nothing is no measure.
+        let ratio = match ours.filter(|_| *peer != "mp" && median > 0.0) {
             Some(ours) if *rate => format!("{:.2}x as many", ours / median),
             Some(ours) => format!("{:.2}x as long", ours / median),
             None => String::new(),

@@ -3,6 +3,7 @@
 mod crowd;
 #[cfg(feature = "iceoryx2")]
 mod iceoryx;
+mod idle;
 mod ipc;
 mod plain;
 mod pthread;
@@ -12,6 +13,7 @@ mod w3;
 mod w4;
 mod w5;
 mod w8;
+mod w9;
 mod ways;
 
 use crate::python::{Python, Shared, ask};
@@ -23,9 +25,11 @@ pub(crate) fn all() -> Vec<Work> {
     let mut works = w1::all(&python);
     works.extend(w2::all(&python));
     works.extend(w3::all());
+    works.extend(idle::all(&python));
     works.extend(w4::all(&python));
     works.extend(w5::start_and_join(&python));
     works.extend(w8::all(&python));
+    works.extend(w9::all(&python));
     works
 }
 

@@ -186,6 +186,11 @@ impl Channel {
         let (send, receive) = crossbeam_channel::bounded(1024);
         Channel { send, receive }
     }
+
+    pub(super) fn unbounded() -> Channel {
+        let (send, receive) = crossbeam_channel::unbounded();
+        Channel { send, receive }
+    }
 }
 
 impl Way for Channel {

@@ -1,0 +1,72 @@
+//! What waiting costs: the share of a CPU that idle getters of one queue take, for a hundred of them.
+
+use super::text;
+use crate::python::{Shared, ask};
+use crate::{Peer, Work};
+use mp_core::{Child, Process, StartMethod};
+use mp_queue::Queue;
+use mp_sync::Semaphore;
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const WAITERS: usize = 20;
+/// Until they have all come to rest, and how long they are watched.
+const SETTLING: Duration = Duration::from_millis(500);
+const WATCHED: Duration = Duration::from_secs(2);
+const COMING: Duration = Duration::from_secs(30);
+
+pub(super) fn all(python: &Shared) -> Vec<Work> {
+    let python = python.clone();
+    vec![Work {
+        metric: "W3.idle_cpu".to_owned(),
+        unit: "%/100",
+        rate: false,
+        peers: vec![
+            Peer::new("mp", ours),
+            Peer::new("CPython", move || ask(&python, &format!("W3.idle_cpu {WAITERS}"))),
+        ],
+    }]
+}
+
+fn wait_for_one(queue: Queue<u8>, there: Semaphore) {
+    there.release().expect("far fewer waiters than permits");
+    queue.get().expect("one comes in the end");
+}
+
+fn ours() -> Result<f64, String> {
+    let (queue, there) = (Queue::new().map_err(text)?, Semaphore::new(0).map_err(text)?);
+    let start = |_| {
+        let waiter = Process::new(wait_for_one, (queue.clone(), there.clone()));
+        waiter.method(StartMethod::ForkServer).start().map_err(text)
+    };
+    let waiters: Vec<Child<()>> = (0..WAITERS).map(start).collect::<Result<_, _>>()?;
+    for _ in 0..WAITERS {
+        there.acquire_timeout(COMING).ok_or("a waiter did not come")?.keep();
+    }
+    sleep(SETTLING);
+    let (began, before) = (Instant::now(), nanoseconds_of(&waiters)?);
+    sleep(WATCHED);
+    let (took, after) = (began.elapsed(), nanoseconds_of(&waiters)?);
+    for _ in 0..WAITERS {
+        queue.put(0).map_err(text)?;
+    }
+    waiters.into_iter().try_for_each(|waiter| waiter.join().map_err(text))?;
+    let share = (after - before) as f64 / took.as_nanos() as f64;
+    Ok(share * 100.0 * 100.0 / WAITERS as f64)
+}
+
+/// What they have had of the CPUs so far, all their threads.
+fn nanoseconds_of(waiters: &[Child<()>]) -> Result<u64, String> {
+    let of_thread = |path: std::path::PathBuf| -> Result<u64, String> {
+        let line = fs::read_to_string(path.join("schedstat")).map_err(text)?;
+        line.split(' ').next().unwrap_or_default().parse().map_err(text)
+    };
+    let mut sum = 0;
+    for waiter in waiters {
+        for thread in fs::read_dir(format!("/proc/{}/task", waiter.pid())).map_err(text)? {
+            sum += of_thread(thread.map_err(text)?.path())?;
+        }
+    }
+    Ok(sum)
+}
