@@ -1,4 +1,4 @@
-//! `cargo bench -p mp-bench -- [work…] [--rounds n] [--tsv]`
+//! `cargo bench -p mp-bench -- [work…] [--peer name]… [--rounds n] [--tsv]`
 
 fn main() -> std::process::ExitCode {
     // A child of that peer ends in here.

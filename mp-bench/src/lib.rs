@@ -51,13 +51,15 @@ struct Work {
 /// What the command line asks for.
 struct Wanted {
     works: Vec<String>,
+    /// All, if there are none; a peer's variants, as `mp.bytes`, come with it.
+    peers: Vec<String>,
     rounds: usize,
     tsv: bool,
 }
 
 impl Wanted {
     fn parse(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
-        let mut wanted = Wanted { works: Vec::new(), rounds: 5, tsv: false };
+        let mut wanted = Wanted { works: Vec::new(), peers: Vec::new(), rounds: 5, tsv: false };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--tsv" => wanted.tsv = true,
@@ -68,6 +70,7 @@ impl Wanted {
                         words.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
                     wanted.rounds = number.ok_or("--rounds wants a number of at least 1")?;
                 }
+                "--peer" => wanted.peers.push(words.next().ok_or("--peer wants a name")?),
                 flag if flag.starts_with('-') => return Err(format!("unknown option {flag}")),
                 _ => wanted.works.push(word),
             }
@@ -78,25 +81,33 @@ impl Wanted {
     fn selects(&self, metric: &str) -> bool {
         self.works.is_empty() || self.works.iter().any(|part| metric.starts_with(part.as_str()))
     }
+
+    fn selects_peer(&self, peer: &str) -> bool {
+        let variant_of = |name: &String| peer == name || peer.starts_with(&format!("{name}."));
+        self.peers.is_empty() || self.peers.iter().any(variant_of)
+    }
 }
 
-/// Runs what the command line asks for: `[work…] [--rounds n] [--tsv]`.
+/// Runs what the command line asks for: `[work…] [--peer name]… [--rounds n] [--tsv]`.
 pub fn main() -> ExitCode {
     let wanted = match Wanted::parse(std::env::args().skip(1)) {
         Ok(wanted) => wanted,
         Err(why) => {
-            eprintln!("{why}\nusage: cargo bench -p mp-bench -- [work...] [--rounds n] [--tsv]");
+            eprintln!(
+                "{why}\nusage: cargo bench -p mp-bench -- [work...] [--peer name]... [--rounds n] [--tsv]"
+            );
             return ExitCode::FAILURE;
         }
     };
     eprintln!("{}", python::describe());
     let mut figures = Vec::new();
     for mut work in works::all().into_iter().filter(|work| wanted.selects(&work.metric)) {
+        work.peers.retain(|peer| wanted.selects_peer(peer.name));
         eprintln!("{}: {} rounds", work.metric, wanted.rounds);
         figures.extend(measure(&mut work, wanted.rounds));
     }
     if figures.is_empty() {
-        eprintln!("no work is called so");
+        eprintln!("no work is called so, or no peer of it");
         return ExitCode::FAILURE;
     }
     if wanted.tsv {
