@@ -159,3 +159,68 @@ fn measure(work: &mut Work, rounds: usize) -> Vec<Figure> {
 fn with_suffix(rounds: &[Figures], suffix: &str) -> Vec<f64> {
     rounds.iter().flatten().filter(|(of, _)| *of == suffix).map(|(_, value)| *value).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Figure, Peer, Wanted, Work, measure};
+
+    fn wanted(words: &[&str]) -> Result<Wanted, String> {
+        Wanted::parse(words.iter().map(|word| (*word).to_owned()))
+    }
+
+    #[test]
+    fn a_work_is_named_by_its_beginning_and_a_peer_brings_its_variants() {
+        let asked = wanted(&["W1", "--peer", "mp", "--rounds", "3"]).unwrap();
+        assert!(asked.selects("W1.64B") && !asked.selects("W2.2x2"));
+        assert!(asked.selects_peer("mp") && asked.selects_peer("mp.bytes"));
+        assert!(!asked.selects_peer("mpire") && !asked.selects_peer("pipe"));
+        assert_eq!(asked.rounds, 3);
+    }
+
+    #[test]
+    fn without_names_all_are_selected() {
+        let asked = wanted(&["--bench"]).unwrap();
+        assert!(asked.selects("W2.2x2") && asked.selects_peer("pipe"));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_refused() {
+        for words in [&["--rounds", "0"][..], &["--rounds"], &["--peer"], &["--fast"]] {
+            assert!(wanted(words).is_err(), "{words:?}");
+        }
+    }
+
+    fn three_rounds(peers: Vec<Peer>) -> Vec<Figure> {
+        measure(&mut Work { metric: "W".to_owned(), unit: "us", rate: false, peers }, 3)
+    }
+
+    #[test]
+    fn further_figures_of_a_round_stand_under_their_suffix() {
+        let mut round = 0.0;
+        let two = Peer::of_several("two", move || {
+            round += 1.0;
+            Ok(vec![("", round), (".p99", 10.0 * round)])
+        });
+        let figures = three_rounds(vec![two, Peer::new("one", || Ok(7.0))]);
+        let shown: Vec<_> =
+            figures.into_iter().map(|figure| (figure.metric, figure.peer, figure.values.unwrap())).collect();
+        let expected = [
+            ("W".to_owned(), "two", vec![1.0, 2.0, 3.0]),
+            ("W".to_owned(), "one", vec![7.0; 3]),
+            ("W.p99".to_owned(), "two", vec![10.0, 20.0, 30.0]),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_peer_that_fails_once_is_missing_and_not_asked_again() {
+        let mut asked = 0;
+        let absent = Peer::new("absent", move || {
+            asked += 1;
+            if asked == 2 { Err("gone".to_owned()) } else { Ok(f64::from(asked)) }
+        });
+        let figures = three_rounds(vec![absent]);
+        assert_eq!(figures.len(), 1);
+        assert_eq!(figures[0].values, Err("gone".to_owned()));
+    }
+}

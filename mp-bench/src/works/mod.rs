@@ -95,3 +95,37 @@ fn faster_fifo(python: &Shared, metric: &str, pilot: u64) -> Peer {
 fn text(error: impl ToString) -> String {
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Pace;
+    use std::cell::RefCell;
+
+    #[test]
+    fn rounds_take_on_as_much_as_fitted_into_the_one_before() {
+        let (mut pace, counts) = (Pace::new(10), RefCell::new(Vec::new()));
+        let mut round = |rate: f64| {
+            let once = |count| {
+                counts.borrow_mut().push(count);
+                Ok(rate)
+            };
+            assert_eq!(pace.round(once, |rate| *rate), Ok(rate));
+        };
+        // A third of a second of each; never less than the try.
+        [1e4, 2e4, 1.0, 1e4].into_iter().for_each(&mut round);
+        assert_eq!(counts.into_inner(), [10, 3000, 3000, 6000, 10]);
+    }
+
+    #[test]
+    fn a_failed_try_is_tried_again() {
+        let mut pace = Pace::new(10);
+        assert_eq!(pace.round(|_| Err::<f64, _>("gone".to_owned()), |rate| *rate), Err("gone".to_owned()));
+        let mut counts = Vec::new();
+        let once = |count| {
+            counts.push(count);
+            Ok(1e3)
+        };
+        assert_eq!(pace.round(once, |rate| *rate), Ok(1e3));
+        assert_eq!(counts, [10, 300]);
+    }
+}
