@@ -36,7 +36,9 @@ use std::time::Duration;
 /// [`update`](Array::update), or holds [`lock`](Array::lock). Clones share the elements; so do copies that travel to
 /// other processes.
 ///
-/// Python: `multiprocessing.Array`. A slice of another length than its place is an error in both.
+/// Python: `multiprocessing.Array`. A slice of another length than its place is an error in both. Indices count
+/// from the beginning only; a slice with a step is a loop over [`lock`](Array::lock). Which type stands for which
+/// of its codes is in the [crate's](crate#types) documentation.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Array<T: Shareable> {
@@ -127,7 +129,7 @@ impl<T: Shareable> Array<T> {
         Ok(Held::whatever_happened(self)[range].to_vec())
     }
 
-    /// A copy of all elements, as they were at one moment. Python: `array[:]`.
+    /// A copy of all elements, as they were at one moment. Python: `array[:]`, `sharedctypes.copy`.
     pub fn to_vec(&self) -> Vec<T> {
         Held::whatever_happened(self).to_vec()
     }
@@ -182,7 +184,7 @@ impl<T: Shareable> Array<T> {
     /// # Ok::<(), mp_core::MemError>(())
     /// ```
     ///
-    /// Python: `Array.get_lock`, `Array.get_obj`.
+    /// Python: `Array.get_lock`, `Array.get_obj`, `with array:`.
     ///
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: elements may be half changed.

@@ -59,6 +59,9 @@ impl BarrierBuilder {
     }
 
     /// Makes the barrier.
+    ///
+    /// # Errors
+    /// As [`Barrier::new`].
     pub fn build(self) -> Result<Barrier, NewBarrierError> {
         if self.parties == 0 {
             return Err(NewBarrierError::NoParties);
@@ -93,6 +96,9 @@ impl BarrierWaitResult {
 
 impl Barrier {
     /// A barrier for `parties` parties. Python: `Barrier(parties)`.
+    ///
+    /// # Errors
+    /// No parties, which Python lets pass; no memory, or no descriptor, for the shared object.
     pub fn new(parties: u32) -> Result<Barrier, NewBarrierError> {
         Barrier::builder(parties).build()
     }

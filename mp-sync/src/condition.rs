@@ -1,14 +1,16 @@
 //! Condition: waiting, with a lock lent out meanwhile, until somebody says that something has changed.
 
 use crate::cell::ConditionCell;
-use crate::error::{AcquireError, OwnerDied, WaitError};
+use crate::error::{AcquireError, NotOwner, OwnerDied, WaitError};
 use crate::held::{Guarding, Held, Locked};
+use crate::lock::Lock;
 use crate::raw::{Acquired, CannotWait, Lend};
 use crate::rlock::RLock;
 use mp_core::MemError;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// A lock and the means to wait, without it, for what others change under it.
@@ -17,6 +19,10 @@ use std::time::Duration;
 ///
 /// ```compile_fail,E0599
 /// mp_sync::Condition::new().unwrap().notify_one();
+/// ```
+///
+/// ```compile_fail,E0599
+/// mp_sync::Condition::new().unwrap().wait();
 /// ```
 ///
 /// Over a [`Mutex`](crate::Mutex), the guard is the way to the data too:
@@ -51,7 +57,7 @@ use std::time::Duration;
 /// | notified, before it came back      | another waiter comes back instead, within a second                         |
 /// | while it holds the lock            | [`OwnerDied`], or [`WaitError::OwnerDied`] from a wait, at once            |
 /// | in `notify`                        | the same; whoever was chosen by then comes back within a second            |
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Condition<L = RLock> {
     lock: L,
     waiting: Place<ConditionCell>,
@@ -68,7 +74,7 @@ impl Condition {
 }
 
 impl<L: Locked + Clone> Condition<L> {
-    /// A condition over a lock that others may use too: a [`Lock`](crate::Lock), an [`RLock`], or a
+    /// A condition over a lock that others may use too: a [`Lock`], an [`RLock`], or a
     /// [`Mutex`](crate::Mutex). Python: `Condition(lock)`.
     pub fn with_lock(lock: &L) -> Result<Condition<L>, MemError> {
         Ok(Condition { lock: lock.clone(), waiting: Place::create("mp-condition")? })
@@ -102,6 +108,32 @@ impl<L: Locked> Condition<L> {
         &self.lock
     }
 }
+
+macro_rules! release {
+    ($($lock:ty)*) => {$(
+        impl Condition<$lock> {
+            /// Gives back one acquire whose guard was [kept](Held::keep).
+            ///
+            /// ```
+            /// let condition = mp_sync::Condition::new()?;
+            /// condition.acquire().unwrap().keep();
+            /// assert_eq!(condition.release(), Ok(()));
+            /// assert_eq!(condition.release(), Err(mp_sync::NotOwner));
+            /// # Ok::<(), mp_core::MemError>(())
+            /// ```
+            ///
+            /// Python: `Condition.release`.
+            ///
+            /// # Errors
+            /// [`NotOwner`] if the calling thread does not hold the lock; nothing is changed then.
+            pub fn release(&self) -> Result<(), NotOwner> {
+                self.lock.release()
+            }
+        }
+    )*};
+}
+// Not over a lock with data: a reference to it could outlive the hold.
+release!(Lock RLock);
 
 impl<L: Locked> Held<'_, Condition<L>> {
     /// Lends the lock to others, however often the thread has taken it, until it is notified.
@@ -193,6 +225,13 @@ impl<L: Guarding> Held<'_, Condition<L>> {
             self.wait()?;
         }
         Ok(())
+    }
+}
+
+/// Python: `<Condition(<RLock(None, 0)>, 0)>`, with the number of those who wait.
+impl<L: fmt::Debug> fmt::Debug for Condition<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition").field("lock", &self.lock).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use mp_core::MemError;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// A flag between processes that can be set, cleared and waited for. `set` takes no lock, so a signal handler may
@@ -19,7 +20,7 @@ use std::time::Duration;
 /// ```
 ///
 /// Python: `multiprocessing.Event`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Event {
     place: Place<EventCell>,
 }
@@ -59,5 +60,12 @@ impl Event {
             }
             until => self.place.wait(until),
         }
+    }
+}
+
+/// Says whether it is set. Python: `<Event at 0x7f... set>`.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("set", &self.is_set()).finish()
     }
 }

@@ -113,7 +113,10 @@ impl<'a, L: Locked> Held<'a, L> {
         self.lock.raw().clear_died();
     }
 
-    /// Keeps the lock without a guard, until the same thread calls `release`.
+    /// Keeps the lock without a guard, until the same thread calls its `release`.
+    ///
+    /// A lock with data has none, since a reference to the data could outlive the hold: kept, it is held until the
+    /// thread ends, and then says [`OwnerDied`].
     pub fn keep(self) {
         std::mem::forget(self);
     }

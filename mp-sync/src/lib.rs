@@ -20,6 +20,21 @@
 //! All of them are handles: clones share the object, and so do copies that travel to other processes as arguments,
 //! results or messages. The object lives as long as any handle, in any process.
 //!
+//! # Types
+//!
+//! | Python's code         | here                                  |                                          |
+//! |-----------------------|---------------------------------------|------------------------------------------|
+//! | `c`                   | `u8`                                  | texts in arrays: [`Array::value`]        |
+//! | `b`, `h`, `i`, `q`    | `i8`, `i16`, `i32`, `i64`             | what is too large wraps there, and does not compile here |
+//! | `B`, `H`, `I`, `Q`    | `u8`, `u16`, `u32`, `u64`             |                                          |
+//! | `l`, `L`              | `isize`, `usize`                      |                                          |
+//! | `f`, `d`              | `f32`, `f64`                          |                                          |
+//! | `u`, `c_bool`         | `u32`; `u8` or [`AtomicBool`]         | not all bits are a `char` or a `bool`    |
+//! | a `Structure`, an array | a type that derives `Shareable`, `[T; N]` |                                    |
+//!
+//! Python's `lock=False` is a [`RawValue`] or a [`RawArray`]. Where it has one lock for several values, by `lock=l` or
+//! `synchronized`, here they are fields of one structure in a [`Mutex`] or [`Value`].
+//!
 //! The algorithms are in [`raw`], one a file, generic over the words they work on, so that a model checker runs
 //! the very same source.
 
@@ -41,6 +56,7 @@ mod rlock;
 mod row;
 mod rwlock;
 mod semaphore;
+mod text;
 mod value;
 
 pub use array::{Array, ArrayGuard, RawArray};

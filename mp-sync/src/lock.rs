@@ -7,6 +7,7 @@ use mp_core::MemError;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// A lock between processes, and between the threads in each. It has an owner, the thread that took it, and
@@ -31,7 +32,7 @@ use std::time::Duration;
 ///
 /// Python: `multiprocessing.Lock`. There any process may release a lock; what that is used for (handing a turn from
 /// one process to another) is a semaphore's or an event's work here.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Lock {
     place: Place<LockCell>,
 }
@@ -89,6 +90,15 @@ impl Lock {
     #[doc(alias = "is_locked")]
     pub fn locked(&self) -> bool {
         self.place.is_locked()
+    }
+}
+
+/// Says who holds it, by the thread's id as `ps -L` shows it: `Lock { owner: Some(4711) }`.
+///
+/// Python: `<Lock(owner=MainProcess)>`, where the holder is in this process; else `SomeOtherProcess`.
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock").field("owner", &self.place.owner()).finish()
     }
 }
 

@@ -7,6 +7,7 @@ use mp_core::MemError;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
 /// A lock between processes that the thread which holds it may take again; it is free when it was given back as often.
@@ -24,7 +25,7 @@ use std::time::Duration;
 /// ```
 ///
 /// Python: `multiprocessing.RLock`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct RLock {
     place: Place<RLockCell>,
 }
@@ -80,6 +81,16 @@ impl RLock {
     /// How often the calling thread holds it; 0 if it does not. Python: the number in its `repr`.
     pub fn depth(&self) -> u32 {
         self.place.depth()
+    }
+}
+
+/// Says who holds it, by the thread's id, and how often the calling thread does:
+/// `RLock { owner: Some(4711), depth: 3 }`.
+///
+/// Python: `<RLock(MainProcess, 3)>`.
+impl fmt::Debug for RLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RLock").field("owner", &self.place.owner()).field("depth", &self.depth()).finish()
     }
 }
 

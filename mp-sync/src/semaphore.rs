@@ -6,6 +6,7 @@ use crate::raw::MOST_PERMITS;
 use mp_core::mem::Place;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -25,13 +26,13 @@ use std::time::Duration;
 /// back.
 ///
 /// Python: `multiprocessing.Semaphore`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Semaphore {
     place: Place<SemaphoreCell>,
 }
 
 impl Semaphore {
-    /// A semaphore with `permits` permits. Python: `Semaphore(value)`.
+    /// A semaphore with `permits` permits. Python: `Semaphore(value)`, where it is 1 unless said.
     ///
     /// # Errors
     /// More than 2,147,483,647 permits; no memory, or no descriptor, for the shared object.
@@ -89,9 +90,13 @@ impl Semaphore {
     /// given then.
     #[inline]
     pub fn release_many(&self, count: u32) -> Result<(), OverReleased> {
-        // ORDERING: Relaxed: it never changes after `of`.
-        let most = self.place.most.load(Ordering::Relaxed);
+        let most = self.most();
         self.place.permits.release(count, most).map_err(|_| OverReleased { most })
+    }
+
+    fn most(&self) -> u32 {
+        // ORDERING: Relaxed: it never changes after `of`.
+        self.place.most.load(Ordering::Relaxed)
     }
 
     /// Permits that are there now. Python: `Semaphore.get_value`.
@@ -102,6 +107,13 @@ impl Semaphore {
     /// Whether there is no permit now. Python: `Semaphore.locked`.
     pub fn locked(&self) -> bool {
         self.get_value() == 0
+    }
+}
+
+/// Python: `<Semaphore(value=2)>`.
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore").field("value", &self.get_value()).finish()
     }
 }
 
@@ -139,16 +151,26 @@ impl Drop for Permit<'_> {
 /// ```
 ///
 /// Python: `multiprocessing.BoundedSemaphore`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct BoundedSemaphore(Semaphore);
 
 impl BoundedSemaphore {
-    /// A semaphore with `permits` permits, and never more. Python: `BoundedSemaphore(value)`.
+    /// A semaphore with `permits` permits, and never more.
+    ///
+    /// Python: `BoundedSemaphore(value)`, where it is 1 unless said.
     ///
     /// # Errors
     /// As [`Semaphore::new`].
     pub fn new(permits: u32) -> Result<BoundedSemaphore, NewSemaphoreError> {
         Semaphore::of(permits, permits).map(BoundedSemaphore)
+    }
+}
+
+/// Python: `<BoundedSemaphore(value=1, maxvalue=2)>`.
+impl fmt::Debug for BoundedSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (value, most) = (self.get_value(), self.most());
+        f.debug_struct("BoundedSemaphore").field("value", &value).field("most", &most).finish()
     }
 }
 

@@ -24,7 +24,8 @@ use std::time::Duration;
 /// ```
 ///
 /// Python: `multiprocessing.Value`. There `v.value += 1` takes the lock twice and loses updates; here
-/// [`update`](Value::update) is the short form and cannot.
+/// [`update`](Value::update) is the short form and cannot. Which type stands for which of its codes is in the
+/// [crate's](crate#types) documentation, and so is what its `lock=` comes to.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Value<T: Shareable> {
@@ -44,7 +45,7 @@ impl<T: Shareable> Value<T> {
     ///
     /// If a holder died, it is what he left, perhaps half changed: [`lock`](Value::lock) tells, this does not.
     ///
-    /// Python: `Value.value`.
+    /// Python: `Value.value`, `sharedctypes.copy`.
     #[inline]
     pub fn get(&self) -> T {
         *Held::whatever_happened(&self.data)
@@ -73,7 +74,7 @@ impl<T: Shareable> Value<T> {
 
     /// Takes the lock, for several reads and changes as one.
     ///
-    /// Python: `Value.get_lock`.
+    /// Python: `Value.get_lock`, `with value:`; the guard is what `get_obj` gives, and its end is `release`.
     ///
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.

@@ -23,6 +23,7 @@ mp_testing::cases! {
         a_child_sums_up_in_place,
         what_a_child_writes_is_seen,
         a_new_array_is_zeroed_three_times,
+        a_text_is_doubled_by_a_child,
         an_array_travels_as_argument_message_and_result,
         children_count_exactly,
         a_holder_that_was_killed_is_told,
@@ -110,6 +111,33 @@ fn a_new_array_is_zeroed_three_times() {
         assert_eq!(zeroed_and_spoilt(), zeros());
         assert_eq!(Process::new(zeroed_and_spoilt, ()).start().unwrap().join().unwrap(), zeros());
     }
+}
+
+fn double(text: Array<u8>, raw: RawArray<u8>) {
+    text.set_value(&text.value().repeat(2)).unwrap();
+    raw.set_value(&raw.value().repeat(2)).unwrap();
+}
+
+/// `_TestSharedCTypes.test_sharedctypes`, whose array of `c` has a `value` and a `raw`.
+fn a_text_is_doubled_by_a_child() {
+    let (text, raw) = (Array::zeroed(12).unwrap(), RawArray::zeroed(12).unwrap());
+    assert_eq!((text.value(), raw.value()), (vec![], vec![]));
+    text.write(0, &[b'.'; 12]).unwrap();
+    raw.write(0, &[b'.'; 12]).unwrap();
+    // Without a zero it is all of it.
+    assert_eq!((text.value(), raw.value()), (vec![b'.'; 12], vec![b'.'; 12]));
+    text.set_value(b"hello").unwrap();
+    raw.set_value(b"hello").unwrap();
+    assert_eq!((text.value(), text.to_vec()), (b"hello".to_vec(), b"hello\0......".to_vec()));
+    Process::new(double, (text.clone(), raw.clone())).start().unwrap().join().unwrap();
+    for array in [text.to_vec(), raw.to_vec()] {
+        assert_eq!(array, b"hellohello\0.");
+    }
+    assert_eq!((text.value(), raw.value()), (b"hellohello".to_vec(), b"hellohello".to_vec()));
+    let too_long = OutOfRange { start: 0, end: 13, len: 12 };
+    assert_eq!((text.set_value(&[1; 13]), raw.set_value(&[1; 13])), (Err(too_long), Err(too_long)));
+    assert_eq!((text.set_value(&[1; 12]), raw.set_value(b"")), (Ok(()), Ok(())));
+    assert_eq!((text.value(), raw.value()), (vec![1; 12], vec![]));
 }
 
 fn pass_on(argument: Array<u64>, messages: mp_pipe::Receiver<RawArray<u64>>) -> (RawArray<u64>, Array<u64>) {

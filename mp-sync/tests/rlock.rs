@@ -23,11 +23,13 @@ fn taken_again_and_given_back_as_often() {
     let second = lock.try_acquire().unwrap();
     lock.acquire_timeout(Duration::ZERO).unwrap().keep();
     assert_eq!(lock.depth(), 3);
+    assert_eq!(format!("{lock:?}"), format!("RLock {{ owner: Some({}), depth: 3 }}", std::process::id()));
     // In any order: it is one lock.
     drop(first);
     assert_eq!((lock.depth(), lock.locked()), (2, true));
     lock.release().unwrap();
     drop(second);
+    assert_eq!(format!("{lock:?}"), "RLock { owner: None, depth: 0 }");
     assert_eq!((lock.depth(), lock.locked(), lock.release()), (0, false, Err(NotOwner)));
 }
 

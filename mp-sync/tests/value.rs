@@ -8,7 +8,8 @@ use mp_sync::{AcquireError, Array, Event, RawArray, RawValue, Value};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
-    plain: [many_threads_count_exactly, what_is_held_is_busy, a_guard_copied_by_fork_opens_nothing],
+    plain: [many_threads_count_exactly, what_is_held_is_busy, a_kept_guard_is_held_to_its_threads_end,
+        a_guard_copied_by_fork_opens_nothing],
     every_method: [what_a_child_writes_is_seen, a_structure_of_ones_own_is_shared,
         a_holder_that_was_killed_is_told, another_type_is_refused,
         a_whole_new_value_ends_the_warning, a_raw_number_is_never_half_of_two]
@@ -83,6 +84,20 @@ fn what_is_held_is_busy() {
     });
     drop(guard);
     assert_eq!(*value.lock_timeout(Duration::ZERO).unwrap(), 1);
+}
+
+/// It has no `release`: a reference to the data could be there still.
+fn a_kept_guard_is_held_to_its_threads_end() {
+    let value = Value::new(1_u32).unwrap();
+    std::thread::scope(|scope| {
+        let keeps = scope.spawn(|| {
+            value.lock().unwrap().keep();
+            matches!(value.try_lock(), Err(AcquireError::Busy))
+        });
+        assert!(keeps.join().unwrap());
+    });
+    let guard = value.lock().unwrap_err().into_guard();
+    assert_eq!(*guard, 1);
 }
 
 fn many_threads_count_exactly() {
