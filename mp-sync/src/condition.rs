@@ -177,6 +177,10 @@ impl<L: Locked> Held<'_, Condition<L>> {
     ) -> Result<bool, WaitError> {
         let until = Deadline::after(timeout);
         while !is_so() {
+            // A wait whose time is up can be notified all the same: who is notified often would never come back.
+            if until.is_some_and(Deadline::passed) {
+                return Ok(false);
+            }
             if !self.wait_until(until)? {
                 return Ok(is_so());
             }

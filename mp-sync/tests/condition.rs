@@ -1,10 +1,13 @@
 //! Mirrors CPython's `_TestCondition`: P22 to P25; and what becomes of waiters that die.
 //!
+//! That nobody waits or notifies without a guard (P24) does not compile: doc-tests of `Condition`.
+//!
 //! A waiter counts itself under the lock and lends the lock by its wait: who finds the count with the lock held knows
 //! that so many wait.
 
-use mp_core::{Child, Process};
-use mp_sync::{Condition, Lock, Mutex, MutexGuard, RLock, Value, WaitError};
+use mp_core::{Child, JoinError, Process};
+use mp_sync::{AtomicU32, Condition, Lock, Mutex, MutexGuard, NotOwner, RLock, Value, WaitError};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -14,14 +17,17 @@ mp_testing::cases! {
         as_many_are_woken_as_were_notified,
         a_notification_without_a_waiter_is_nothing,
         an_rlock_is_lent_whole,
+        a_kept_guard_is_released_by_its_thread_only,
         one_too_many_is_told,
         a_panic_with_the_lock_is_told,
+        a_guard_copied_by_fork_neither_waits_nor_notifies,
     ],
     every_method: [
         each_notification_wakes_one,
         waits_time_out_and_all_are_woken,
         timeouts_are_kept,
         waiting_for_a_number,
+        notifications_do_not_prolong_a_wait,
         a_killed_waiter_is_passed_over,
         a_killed_holder_is_told_to_waiters,
     ]
@@ -34,6 +40,9 @@ struct Count {
     came: u32,
     back: u32,
 }
+
+/// Longer than the waits between two timed looks, which must not be taken for the end.
+const BRIEFLY: Duration = Duration::from_millis(800);
 
 type Room = Condition<Mutex<Count>>;
 
@@ -71,7 +80,12 @@ fn each_notification_wakes_one() {
     let other = room.clone();
     let thread = thread::spawn(move || wait(other));
     when(&room, |count| count.came == 2).notify_one();
-    when(&room, |count| count.back == 1).notify_one();
+    let mut count = when(&room, |count| count.back > 0);
+    // The lock is lent meanwhile: whoever was woken besides would come back.
+    assert!(!count.wait_timeout(BRIEFLY).unwrap());
+    assert_eq!(count.back, 1);
+    count.notify_one();
+    drop(count);
     drop(when(&room, |count| count.back == 2));
     child.join().unwrap();
     thread.join().unwrap();
@@ -79,10 +93,10 @@ fn each_notification_wakes_one() {
 
 fn wait_briefly(room: Room) -> bool {
     let mut count = room.acquire().unwrap();
-    let (began, timeout) = (Instant::now(), Duration::from_millis(100));
-    let notified = count.wait_timeout(timeout).unwrap();
+    let began = Instant::now();
+    let notified = count.wait_timeout(BRIEFLY).unwrap();
     count.back += 1;
-    notified || began.elapsed() < timeout
+    notified || began.elapsed() < BRIEFLY
 }
 
 /// P23
@@ -152,9 +166,51 @@ fn waiting_for_a_number() {
     assert_eq!(child.exitcode(), Some(0));
 
     let mut guard = condition.acquire().unwrap();
-    let never = guard.wait_for_timeout(Duration::from_millis(50), || number.get() == 5).unwrap();
-    assert!(!never);
+    let began = Instant::now();
+    assert!(!guard.wait_for_timeout(BRIEFLY, || number.get() == 5).unwrap());
+    assert!(began.elapsed() >= BRIEFLY);
     assert!(guard.wait_for_timeout(Duration::ZERO, || number.get() == 4).unwrap());
+}
+
+fn notify_who_waits(condition: Condition<Lock>, asked: AtomicU32) {
+    while asked.load(Acquire) == 0 {
+        thread::yield_now();
+    }
+    // Only to be had once the one who asked has lent it.
+    condition.acquire().unwrap().notify_one();
+}
+
+/// The timeout is that of the whole wait. Notified or not, whose time is up neither lends the lock nor asks again.
+fn notifications_do_not_prolong_a_wait() {
+    let condition = Condition::with_lock(&Lock::new().unwrap()).unwrap();
+    let asked = AtomicU32::new(0).unwrap();
+    let child = Process::new(notify_who_waits, (condition.clone(), asked.clone())).start().unwrap();
+    let mut guard = condition.acquire().unwrap();
+    let began = Instant::now();
+    let is_so = guard.wait_for_timeout(BRIEFLY, || {
+        // Its second answer, after the notification, takes longer than there is time.
+        while asked.load(Acquire) == 1 && began.elapsed() < BRIEFLY * 2 {
+            thread::yield_now();
+        }
+        asked.fetch_add(1, Release);
+        false
+    });
+    assert_eq!((is_so, asked.load(Acquire)), (Ok(false), 2));
+    drop(guard);
+    child.join().unwrap();
+}
+
+/// P24: the lock is its parent's, and so is what only its holder may do.
+fn a_guard_copied_by_fork_neither_waits_nor_notifies() {
+    let room = room();
+    let mut count = room.acquire().unwrap();
+    let child = Process::fork(|| count.wait() == Err(WaitError::NotOwner)).start().unwrap();
+    assert!(child.join().unwrap());
+    let waits = || count.wait_timeout(Duration::ZERO) == Err(WaitError::NotOwner);
+    assert!(Process::fork(waits).start().unwrap().join().unwrap());
+    let child = Process::fork(|| count.notify_all()).start().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Panicked { .. })));
+    assert!(!count.wait_timeout(Duration::ZERO).unwrap());
 }
 
 fn those_who_came_first_are_woken_first() {
@@ -222,6 +278,22 @@ fn an_rlock_is_lent_whole() {
         guard.wait().unwrap();
     });
     assert_eq!(lock.depth(), 2);
+}
+
+fn a_kept_guard_is_released_by_its_thread_only() {
+    let (plain, default) = (Condition::with_lock(&Lock::new().unwrap()).unwrap(), Condition::new().unwrap());
+    plain.acquire().unwrap().keep();
+    default.acquire().unwrap().keep();
+    default.try_acquire().unwrap().keep();
+    let owner = format!("Condition {{ lock: Lock {{ owner: Some({}) }}, .. }}", std::process::id());
+    assert_eq!(format!("{plain:?}"), owner);
+    thread::scope(|scope| {
+        let others = || (plain.release(), default.release(), plain.try_acquire().is_err());
+        assert_eq!(scope.spawn(others).join().unwrap(), (Err(NotOwner), Err(NotOwner), true));
+    });
+    assert_eq!((plain.release(), plain.release()), (Ok(()), Err(NotOwner)));
+    assert_eq!((default.release(), default.lock().depth()), (Ok(()), 1));
+    assert_eq!((default.release(), default.release()), (Ok(()), Err(NotOwner)));
 }
 
 fn one_too_many_is_told() {

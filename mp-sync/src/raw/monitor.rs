@@ -64,7 +64,11 @@ impl<O: Owned, const WAITING: usize> RawMonitor<O, WAITING> {
                 return false;
             }
             match self.changed.wait_unless(&self.lock, until, &is_so) {
-                Ok(waited) => late = !waited.notified && !is_so(),
+                // Notified, it may be too late all the same: others who came before it, over and over, must not
+                // keep it.
+                Ok(waited) => {
+                    late = (!waited.notified || until.is_some_and(Deadline::passed)) && !is_so();
+                }
                 Err(_) => {
                     self.lock.release();
                     // ORDERING: Relaxed: it never changes.
