@@ -5,16 +5,16 @@
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{Child, Process};
-use mp_sync::{Barrier, BrokenBarrier, Event, Value};
+use mp_sync::{Barrier, BrokenBarrier, Event, RawValue, Value};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mp_testing::cases! {
-    plain: [no_parties_is_an_error, a_party_that_gives_up_breaks_it, one_party_passes_alone,
-        an_action_runs_once_before_anybody_passes, a_panicking_action_breaks_it],
-    every_method: [ten_passes_in_lockstep, a_killed_waiting_party_breaks_it, a_party_killed_before_it_came_breaks_it,
+    plain: [no_parties_is_an_error, a_party_that_gives_up_breaks_it,
+        an_action_of_threads_runs_once, a_panicking_action_breaks_it],
+    every_method: [ten_passes_in_lockstep, an_action_runs_once_before_anybody_passes, one_party_passes_alone,
+        a_default_timeout_travels, a_killed_waiting_party_breaks_it, a_party_killed_before_it_came_breaks_it,
         parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_who_wait,
         one_that_is_late_breaks_it_for_five, a_thousand_passes_are_seen_in_order,
         a_process_that_ends_while_a_thread_waits_breaks_it]
@@ -24,12 +24,19 @@ fn no_parties_is_an_error() {
     assert!(Barrier::new(0).is_err());
 }
 
-fn one_party_passes_alone() {
-    let barrier = Barrier::new(1).unwrap();
+fn pass_alone(barrier: Barrier) {
     for _ in 0..3 {
         let passed = barrier.wait().unwrap();
         assert!(passed.is_leader() && passed.index() == 0);
     }
+}
+
+/// P29, here and in a child.
+fn one_party_passes_alone() {
+    let barrier = Barrier::new(1).unwrap();
+    pass_alone(barrier.clone());
+    Process::new(pass_alone, (barrier.clone(),)).start().unwrap().join().unwrap();
+    pass_alone(barrier);
 }
 
 fn pass_ten(barrier: Barrier, before: Value<u32>, after: Value<u32>) -> Vec<u32> {
@@ -62,24 +69,32 @@ fn ten_passes_in_lockstep() {
     assert!(!barrier.broken());
 }
 
+fn pass_and_act(barrier: &Barrier, ran: &RawValue<u32>) {
+    for pass in 1..=20 {
+        // Read, then written: if two did it at a time, one of them would be lost or seen too many.
+        barrier.wait_then(|| ran.set(ran.get() + 1)).unwrap();
+        assert_eq!(ran.get(), pass);
+        barrier.wait().unwrap();
+    }
+}
+
 /// P27
 fn an_action_runs_once_before_anybody_passes() {
-    let barrier = Barrier::new(4).unwrap();
-    let ran = AtomicU32::new(0);
+    let (barrier, ran) = (Barrier::new(5).unwrap(), RawValue::new(0).unwrap());
+    let party = |barrier: Barrier, ran: RawValue<u32>| pass_and_act(&barrier, &ran);
+    let start = |_| Process::new(party, (barrier.clone(), ran.clone())).start().unwrap();
+    let children: Vec<Child<()>> = (0..5).map(start).collect();
+    children.iter().for_each(|child| child.join().unwrap());
+    assert_eq!(ran.get(), 20);
+}
+
+/// P27
+fn an_action_of_threads_runs_once() {
+    let (barrier, ran) = (Barrier::new(5).unwrap(), RawValue::new(0).unwrap());
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for pass in 1..=20 {
-                    let act = || {
-                        ran.fetch_add(1, Ordering::Relaxed);
-                    };
-                    barrier.wait_then(act).unwrap();
-                    assert_eq!(ran.load(Ordering::Relaxed), pass);
-                    barrier.wait().unwrap();
-                }
-            });
-        }
+        (0..5).for_each(|_| drop(scope.spawn(|| pass_and_act(&barrier, &ran))));
     });
+    assert_eq!(ran.get(), 20);
 }
 
 fn a_panicking_action_breaks_it() {
@@ -215,20 +230,39 @@ fn a_reset_breaks_those_who_wait() {
     assert_eq!(places, [0, 1, 2, 3, 4]);
 }
 
-fn times_out(barrier: Barrier, late: bool) -> bool {
+/// Longer than the waits between two timed looks.
+const TIMEOUT: Duration = Duration::from_millis(600);
+
+/// Whether it was told, and how long it waited for that.
+fn times_out(barrier: Barrier, late: bool) -> (bool, Duration) {
     barrier.wait().unwrap();
     while late && !barrier.broken() {
         std::thread::yield_now();
     }
-    barrier.wait_timeout(Duration::from_millis(50)).is_err()
+    let began = Instant::now();
+    (barrier.wait_timeout(TIMEOUT).is_err(), began.elapsed())
 }
 
 /// P29: late by any time that is longer than the others' timeout.
 fn one_that_is_late_breaks_it_for_five() {
     let barrier = Barrier::new(5).unwrap();
     let start = |at| Process::new(times_out, (barrier.clone(), at == 2)).start().unwrap();
-    let parties: Vec<Child<bool>> = (0..5).map(start).collect();
-    assert!(parties.iter().all(|child| child.join().unwrap()));
+    let parties: Vec<Child<(bool, Duration)>> = (0..5).map(start).collect();
+    let told: Vec<(bool, Duration)> = parties.iter().map(|child| child.join().unwrap()).collect();
+    assert!(told.iter().all(|(broken, _)| *broken));
+    // Whoever broke it waited for all of the timeout.
+    assert!(told.iter().any(|(_, waited)| *waited >= TIMEOUT), "{told:?}: broken too early");
+    assert!(barrier.broken());
+}
+
+/// `_TestBarrier.test_default_timeout`
+fn a_default_timeout_travels() {
+    let barrier = Barrier::builder(2).timeout(TIMEOUT).build().unwrap();
+    let waits = |barrier: Barrier| {
+        let began = Instant::now();
+        barrier.wait() == Err(BrokenBarrier) && began.elapsed() >= TIMEOUT
+    };
+    assert!(Process::new(waits, (barrier.clone(),)).start().unwrap().join().unwrap());
     assert!(barrier.broken());
 }
 

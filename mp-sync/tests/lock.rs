@@ -9,7 +9,6 @@ use std::time::Duration;
 
 mp_testing::cases! {
     plain: [
-        taken_once_and_given_back,
         a_kept_guard_is_released_by_its_thread_only,
         a_forgotten_guard_keeps_its_memory,
         a_timeout_ends_the_wait,
@@ -18,6 +17,9 @@ mp_testing::cases! {
         a_guard_of_an_unwinding_thread_is_as_any_other,
     ],
     every_method: [
+        taken_once_and_given_back,
+        held_in_one_process_is_held_in_all,
+        it_says_who_holds_it,
         a_lock_of_a_child_that_left_it_held_says_so,
         a_killed_holder_wakes_the_one_who_waits,
         a_killed_holder_of_several_locks_frees_them_all,
@@ -28,9 +30,7 @@ mp_testing::cases! {
     ]
 }
 
-/// P18
-fn taken_once_and_given_back() {
-    let lock = Lock::new().unwrap();
+fn take_and_give_back(lock: Lock) {
     let guard = lock.acquire().unwrap();
     assert!(matches!(lock.try_acquire(), Err(AcquireError::Busy)));
     assert!(lock.locked());
@@ -42,6 +42,32 @@ fn taken_once_and_given_back() {
         assert!(lock.locked());
     }
     assert!(!lock.locked());
+}
+
+/// P18, here and in a child.
+fn taken_once_and_given_back() {
+    let lock = Lock::new().unwrap();
+    take_and_give_back(lock.clone());
+    Process::new(take_and_give_back, (lock.clone(),)).start().unwrap().join().unwrap();
+    take_and_give_back(lock);
+}
+
+fn see_it_held(lock: Lock) {
+    assert!(lock.locked());
+    assert!(matches!(lock.try_acquire(), Err(AcquireError::Busy)));
+    assert_eq!(lock.release(), Err(NotOwner));
+}
+
+/// P18: the second attempt and the release too many are another process's.
+fn held_in_one_process_is_held_in_all() {
+    let lock = Lock::new().unwrap();
+    let guard = lock.acquire().unwrap();
+    Process::new(see_it_held, (lock.clone(),)).start().unwrap().join().unwrap();
+    assert!(lock.locked(), "another process gave it back");
+    drop(guard);
+    let holder = holder_of(std::slice::from_ref(&lock));
+    see_it_held(lock);
+    holder.kill().unwrap();
 }
 
 fn a_kept_guard_is_released_by_its_thread_only() {
@@ -148,6 +174,20 @@ fn a_panic_of_a_child_is_told() {
     let child = Process::new(panic_with, (lock.clone(),)).start().unwrap();
     assert!(matches!(child.join(), Err(JoinError::Panicked { .. })));
     assert!(lock.acquire().is_err());
+}
+
+/// `test_lock` looks at its `repr`. The main thread has the id of its process.
+fn it_says_who_holds_it() {
+    let lock = Lock::new().unwrap();
+    assert_eq!(format!("{lock:?}"), "Lock { owner: None }");
+    let guard = lock.acquire().unwrap();
+    assert_eq!(format!("{lock:?}"), format!("Lock {{ owner: Some({}) }}", std::process::id()));
+    drop(guard);
+    let holder = holder_of(std::slice::from_ref(&lock));
+    assert_eq!(format!("{lock:?}"), format!("Lock {{ owner: Some({}) }}", holder.pid()));
+    holder.kill().unwrap();
+    drop(lock.acquire().unwrap_err());
+    assert_eq!(format!("{lock:?}"), "Lock { owner: None }");
 }
 
 fn leave_held(lock: Lock) {

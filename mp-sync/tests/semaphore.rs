@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [
-        permits_are_counted,
-        a_bounded_one_refuses_more_than_it_began_with,
         what_cannot_be_is_an_error,
-        a_timeout_ends_the_wait_and_takes_nothing,
         many_are_given_at_once_or_not_at_all,
     ],
     every_method: [
+        permits_are_counted,
+        a_bounded_one_refuses_more_than_it_began_with,
+        a_timeout_ends_the_wait_and_takes_nothing,
         a_permit_of_another_process_is_waited_for,
         each_permit_wakes_one_child,
         one_permit_is_a_lock,
@@ -22,9 +22,8 @@ mp_testing::cases! {
     ]
 }
 
-/// P20
-fn permits_are_counted() {
-    let semaphore = Semaphore::new(2).unwrap();
+/// With two permits; leaves four.
+fn take_two_and_give_four(semaphore: Semaphore) {
     assert_eq!((semaphore.get_value(), semaphore.locked()), (2, false));
     semaphore.acquire().keep();
     assert_eq!(semaphore.get_value(), 1);
@@ -44,15 +43,42 @@ fn permits_are_counted() {
     assert_eq!(semaphore.get_value(), 4);
 }
 
-/// P20
-fn a_bounded_one_refuses_more_than_it_began_with() {
-    let semaphore = BoundedSemaphore::new(2).unwrap();
-    let refused = semaphore.release().unwrap_err();
-    assert_eq!(refused.most, 2);
+/// P20, here and in a child.
+fn permits_are_counted() {
+    take_two_and_give_four(Semaphore::new(2).unwrap());
+    let semaphore = Semaphore::new(2).unwrap();
+    assert_eq!(format!("{semaphore:?}"), "Semaphore { value: 2 }");
+    let child = Process::new(take_two_and_give_four, (semaphore.clone(),)).start().unwrap();
+    child.join().unwrap();
+    assert_eq!(semaphore.get_value(), 4);
+}
+
+fn take_two_and_give_no_more(semaphore: BoundedSemaphore) {
+    assert_eq!(semaphore.release().unwrap_err().most, 2);
+    for value in [1, 0] {
+        semaphore.acquire().keep();
+        assert_eq!(semaphore.get_value(), value);
+    }
+    assert!(semaphore.try_acquire().is_none());
+    for value in [1, 2] {
+        semaphore.release().unwrap();
+        assert_eq!(semaphore.get_value(), value);
+    }
     let permit = semaphore.acquire();
+    assert_eq!(format!("{semaphore:?}"), "BoundedSemaphore { value: 1, most: 2 }");
     assert!(semaphore.release_many(2).is_err());
     assert_eq!(semaphore.get_value(), 1);
     drop(permit);
+    assert_eq!(semaphore.release().unwrap_err().most, 2);
+    assert_eq!(semaphore.get_value(), 2);
+}
+
+/// P20, here and in a child: the bound travels along.
+fn a_bounded_one_refuses_more_than_it_began_with() {
+    let semaphore = BoundedSemaphore::new(2).unwrap();
+    take_two_and_give_no_more(semaphore.clone());
+    let child = Process::new(take_two_and_give_no_more, (semaphore.clone(),)).start().unwrap();
+    child.join().unwrap();
     assert_eq!(semaphore.get_value(), 2);
 }
 
@@ -65,14 +91,23 @@ fn what_cannot_be_is_an_error() {
     assert_eq!(full.get_value(), (1 << 31) - 1);
 }
 
-/// P21
+fn ask_in_vain(semaphore: Semaphore) {
+    assert!(semaphore.try_acquire().is_none());
+    assert!(semaphore.acquire_timeout(Duration::ZERO).is_none());
+    // Both longer than the waits between two timed looks, which must not be taken for the end.
+    for timeout in [800, 1400].map(Duration::from_millis) {
+        let began = Instant::now();
+        assert!(semaphore.acquire_timeout(timeout).is_none());
+        assert!(began.elapsed() >= timeout, "{timeout:?}: given up after {:?}", began.elapsed());
+    }
+}
+
+/// P21, here and in a child. That `try_acquire` takes no timeout is in its type.
 fn a_timeout_ends_the_wait_and_takes_nothing() {
     let semaphore = Semaphore::new(0).unwrap();
-    let began = Instant::now();
-    let timeout = Duration::from_millis(80);
-    assert!(semaphore.acquire_timeout(timeout).is_none());
-    assert!(began.elapsed() >= timeout);
-    assert!(semaphore.acquire_timeout(Duration::ZERO).is_none());
+    let child = Process::new(ask_in_vain, (semaphore.clone(),)).start().unwrap();
+    ask_in_vain(semaphore.clone());
+    child.join().unwrap();
     assert_eq!(semaphore.get_value(), 0);
     semaphore.release().unwrap();
     assert!(semaphore.acquire_timeout(Duration::MAX).is_some());
