@@ -87,7 +87,11 @@ impl SharedMemory {
     /// Makes a block of `size` zero bytes under `name`; a leading slash makes no difference. All of its memory is
     /// reserved, so that touching it cannot fail later.
     ///
-    /// Python: `SharedMemory(name, create=True, size=size)`, which reserves nothing.
+    /// Python: `SharedMemory(name, create=True, size=size)`, which reserves nothing. A negative size does not compile:
+    ///
+    /// ```compile_fail,E0600
+    /// mp_shm::SharedMemory::create("scan", -1);
+    /// ```
     ///
     /// # Errors
     /// The name is taken or cannot be one; the size is zero; there is not that much memory. Nothing is left then.

@@ -1,13 +1,16 @@
-//! Mirrors CPython's `_TestSharedMemory`: P33, names, sizes, owners; blocks shared with CPython itself.
+//! Mirrors CPython's `_TestSharedMemory`: P33, P34, names, sizes, owners; blocks shared with CPython itself.
 //!
 //! Left out: a negative size and use after `close` (they do not compile); `buf` held over a `close` (bytes
 //! are copied); the resource tracker's cases (there is none). `ShareableList` is in shareable_list.rs; what
 //! becomes of a killed owner's names comes with the issue on shared memory.
 
+use mp_core::sys::fd::pipe;
+use mp_core::transfer::Handle;
 use mp_core::{JoinError, MemError, Process, StartMethod};
-use mp_shm::{CreateError, InvalidName, OpenError, OutOfRange, SharedMemory, UnlinkError};
+use mp_shm::{CreateError, InvalidName, OpenError, OutOfRange, ShareableList, SharedMemory, UnlinkError};
 use mp_testing::shared_memory_names;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
@@ -32,6 +35,7 @@ mp_testing::cases! {
     ],
     every_method: [
         a_child_writes_by_name_and_by_handle,
+        what_an_owner_has_is_there_as_long_as_he_is,
         a_handle_outlives_the_name,
         a_child_that_made_a_block_takes_its_name_along,
         a_child_that_exits_takes_its_name_along,
@@ -226,7 +230,7 @@ fn too_much_memory_is_an_error_and_leaves_no_name() {
 fn an_empty_block_is_an_error() {
     let name = name("empty");
     // What another process sees between the making of a name and of its size.
-    fs::File::create_new(format!("/dev/shm/{name}")).unwrap();
+    File::create_new(format!("/dev/shm/{name}")).unwrap();
     let opened = SharedMemory::open(&name);
     fs::remove_file(format!("/dev/shm/{name}")).unwrap();
     assert!(matches!(opened, Err(OpenError::Empty(_))), "{opened:?}");
@@ -266,7 +270,6 @@ assert answer == b"GOODBYE", answer
 
 /// Ignored, for that reason, where there is no `python3`.
 fn python_reads_and_writes_the_same_block() {
-    use std::io::{BufRead, BufReader, Write};
     let block = SharedMemory::new(5).unwrap();
     block.write(0, b"hello").unwrap();
     let python = Command::new("python3")
@@ -306,6 +309,52 @@ fn a_child_writes_by_name_and_by_handle() {
     block.read(0, &mut bytes).unwrap();
     assert_eq!(&bytes, b"howdyHELLO");
     assert!(exists(block.name()));
+}
+
+/// Makes blocks and lists, says their names, and has them until it is told to end.
+fn own(say: Handle, told: Handle, orderly: bool) {
+    let blocks: Vec<SharedMemory> = (1..=3).map(|size| SharedMemory::new(size).unwrap()).collect();
+    let lists: Vec<ShareableList> = (0..2).map(|_| ShareableList::new(0..5).unwrap()).collect();
+    let mut say = File::from(say.into_fd().unwrap());
+    for name in blocks.iter().map(SharedMemory::name).chain(lists.iter().map(|list| list.shm().name())) {
+        writeln!(say, "{name}").unwrap();
+    }
+    File::from(told.into_fd().unwrap()).read_exact(&mut [0]).unwrap();
+    if !orderly {
+        // No destructor runs.
+        std::process::exit(0);
+    }
+}
+
+/// Who has no handle, but knows the names.
+fn change_by_name(names: Vec<String>) -> usize {
+    SharedMemory::open(&names[2]).unwrap().write(0, b"abc").unwrap();
+    ShareableList::open(&names[3]).unwrap().set(4, "four").unwrap();
+    names.iter().filter(|name| SharedMemory::open(name).is_ok()).count()
+}
+
+/// P34: a process that owns what others use, as a `SharedMemoryManager` does.
+fn what_an_owner_has_is_there_as_long_as_he_is() {
+    for orderly in [true, false] {
+        let ((names, say), (told, tell)) = (pipe().unwrap(), pipe().unwrap());
+        let arguments = (Handle::new(say), Handle::new(told), orderly);
+        let owner = Process::new(own, arguments).start().unwrap();
+        let lines = BufReader::new(File::from(names)).lines().take(5);
+        let names: Vec<String> = lines.collect::<Result<_, _>>().unwrap();
+        assert_eq!(Process::new(change_by_name, (names.clone(),)).start().unwrap().join().unwrap(), 5);
+        assert!(names.iter().all(|name| exists(name)), "who opened them took them along");
+        let (block, list) = (SharedMemory::open(&names[2]).unwrap(), ShareableList::open(&names[3]).unwrap());
+
+        File::from(tell).write_all(b"!").unwrap();
+        assert_eq!((owner.join().is_ok(), owner.exitcode()), (orderly, Some(0)));
+        for name in &names {
+            assert!(matches!(SharedMemory::open(name), Err(OpenError::NotFound(_))), "{name}");
+        }
+        // Who has them has them still.
+        let mut bytes = [0; 3];
+        block.read(0, &mut bytes).unwrap();
+        assert_eq!((&bytes, list.get(4)), (b"abc", Ok("four".into())));
+    }
 }
 
 fn write_without_name(block: SharedMemory) -> bool {
