@@ -5,7 +5,8 @@ use mp_core::transfer::Target;
 use mp_core::{MemError, Process, Run, StartError, StartMethod};
 use mp_queue::{NewQueueError, Queue};
 use mp_sync::{
-    Barrier, BoundedSemaphore, Event, Lock, NewBarrierError, NewSemaphoreError, RLock, Semaphore, Value,
+    Array, Barrier, BoundedSemaphore, Condition, Event, Lock, NewBarrierError, NewSemaphoreError, RLock,
+    RawArray, RawValue, Semaphore, Value,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,6 +87,11 @@ impl Context {
         BoundedSemaphore::new(permits)
     }
 
+    /// As [`Condition::new`]. Python: `context.Condition()`; `Condition(lock)` is [`Condition::with_lock`].
+    pub fn condition(self) -> Result<Condition, MemError> {
+        Condition::new()
+    }
+
     /// As [`Event::new`]. Python: `context.Event()`.
     pub fn event(self) -> Result<Event, MemError> {
         Event::new()
@@ -99,6 +105,21 @@ impl Context {
     /// As [`Value::new`]. Python: `context.Value(typecode, value)`.
     pub fn value<T: Shareable>(self, value: T) -> Result<Value<T>, MemError> {
         Value::new(value)
+    }
+
+    /// As [`RawValue::new`]. Python: `context.RawValue(typecode, value)`.
+    pub fn raw_value<T: Shareable>(self, value: T) -> Result<RawValue<T>, MemError> {
+        RawValue::new(value)
+    }
+
+    /// As [`Array::from_slice`]. Python: `context.Array(typecode, sequence)`.
+    pub fn array<T: Shareable>(self, values: &[T]) -> Result<Array<T>, MemError> {
+        Array::from_slice(values)
+    }
+
+    /// As [`RawArray::from_slice`]. Python: `context.RawArray(typecode, sequence)`.
+    pub fn raw_array<T: Shareable>(self, values: &[T]) -> Result<RawArray<T>, MemError> {
+        RawArray::from_slice(values)
     }
 
     /// As [`Queue::new`]. Python: `context.Queue()`.

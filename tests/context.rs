@@ -1,13 +1,17 @@
 //! Contexts: conformance case P10, and P09 (a worker type with pipes of its own). CPython refuses objects of one context
 //! in processes of another; here they travel.
 
-use mp::{Connection, Context, Event, Lock, Process, Queue, Run, StartMethod, Value, get_context, pipe};
+use mp::{
+    Array, Barrier, BoundedSemaphore, Condition, Connection, Context, Event, Lock, Process, Queue, RLock,
+    RawArray, RawValue, Run, Semaphore, StartMethod, Value, get_context, pipe,
+};
 use serde::{Deserialize, Serialize};
 
 mp_testing::cases! {
     plain: [
         contexts_have_the_names_of_python,
         what_one_context_made_goes_to_processes_of_the_others,
+        every_lock_and_value_of_a_context_goes_to_its_processes,
     ],
     every_method: [
         a_worker_type_answers_until_it_is_told_to_stop,
@@ -54,6 +58,41 @@ fn what_one_context_made_goes_to_processes_of_the_others() {
         assert_eq!(value.get(), 3);
     }
     assert_eq!(count, 9);
+}
+
+type Locks = (RLock, Semaphore, BoundedSemaphore, Condition, Barrier);
+type Numbers = (RawValue<i64>, Array<u8>, RawArray<f64>);
+
+fn use_locks_and_numbers((rlock, semaphore, bounded, condition, barrier): Locks, numbers: Numbers) {
+    let _held = (rlock.acquire().unwrap(), rlock.acquire().unwrap());
+    semaphore.release().unwrap();
+    bounded.acquire().keep();
+    condition.acquire().unwrap().notify_all();
+    barrier.abort();
+    numbers.0.set(-1);
+    numbers.1.set(1, 7).unwrap();
+    numbers.2.set(0, 0.5).unwrap();
+}
+
+fn every_lock_and_value_of_a_context_goes_to_its_processes() {
+    for context in StartMethod::ALL.map(Context::new) {
+        let (rlock, condition) = (context.rlock().unwrap(), context.condition().unwrap());
+        let (semaphore, bounded) = (context.semaphore(2).unwrap(), context.bounded_semaphore(2).unwrap());
+        let barrier = context.barrier(2).unwrap();
+        let numbers = (
+            context.raw_value(5).unwrap(),
+            context.array(&[1, 2]).unwrap(),
+            context.raw_array(&[0.25; 2]).unwrap(),
+        );
+        let locks = (rlock.clone(), semaphore.clone(), bounded.clone(), condition.clone(), barrier.clone());
+        context.process(use_locks_and_numbers, (locks, numbers.clone())).start().unwrap().join().unwrap();
+        assert!(!rlock.locked() && !condition.lock().locked() && barrier.broken());
+        assert_eq!((semaphore.get_value(), bounded.get_value()), (3, 1));
+        assert_eq!(
+            (numbers.0.get(), numbers.1.to_vec(), numbers.2.to_vec()),
+            (-1, vec![1, 7], vec![0.5, 0.25])
+        );
+    }
 }
 
 /// Turns words into capitals until it is told to stop.
