@@ -8,6 +8,8 @@
 //!     p1 - with barrier, arrives at step 1
 //!     p2 - with barrier, arrives at step 4
 //!     last arrival 4, first departure 5, 1 leader
+//!
+//! Every schedule of a barrier is walked by the models `barrier_*` in `mp-sync/tests/loom.rs`.
 
 use mp::{Barrier, Event, Lock, Process, RawValue};
 use serde::{Deserialize, Serialize};

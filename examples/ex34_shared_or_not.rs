@@ -48,7 +48,8 @@ pub(crate) fn main() -> mp::Result<()> {
     let manager = Manager::start()?;
     let managed = manager.list::<u32>()?;
     Process::new(fill_managed, (managed.clone(),)).start()?.join()?;
-    println!("in a manager: {} here", managed.len()?);
-    NUMBERS.lock().unwrap().clear();
+    let managed = managed.len()?;
+    println!("in a manager: {managed} here");
+    assert_eq!((here(), by_process, there, shared.to_vec().len(), managed), (5, 0, 5, 5, 5));
     Ok(())
 }

@@ -36,7 +36,8 @@ pub(crate) fn main() -> mp::Result<()> {
     for child in (0..4).map(start).collect::<Result<Vec<_>, _>>()? {
         child.join()?;
     }
-    println!("4 processes, {EACH} each, by messages: {}", owner.join()?);
+    let by_messages = owner.join()?;
+    println!("4 processes, {EACH} each, by messages: {by_messages}");
 
     let number = Value::new(0)?;
     let start = |_| Process::new(count, (number.clone(),)).start();
@@ -44,5 +45,6 @@ pub(crate) fn main() -> mp::Result<()> {
         child.join()?;
     }
     println!("4 processes, {EACH} each, by a lock: {}", number.get());
+    assert_eq!((by_messages, number.get()), (4 * EACH, 4 * EACH));
     Ok(())
 }

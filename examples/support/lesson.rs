@@ -19,7 +19,7 @@ macro_rules! all_lessons {
             ex11_isolation,
             ex20_start_join_loop,
             ex21_worker_hello,
-            ex24_lock,
+            ex24_lock_hello,
             ex25_introspection,
             ex26_lifecycle,
             ex27_entry_guard,
