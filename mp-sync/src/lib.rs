@@ -35,6 +35,9 @@
 //! Python's `lock=False` is a [`RawValue`] or a [`RawArray`]. Where it has one lock for several values, by `lock=l` or
 //! `synchronized`, here they are fields of one structure in a [`Mutex`] or [`Value`].
 //!
+//! Each object is memory of its own: a page at least, and a descriptor in each process that has it. (Python puts
+//! small ones together.) Where there are thousands, let them be the elements of one [`Array`].
+//!
 //! The algorithms are in [`raw`], one a file, generic over the words they work on, so that a model checker runs
 //! the very same source.
 

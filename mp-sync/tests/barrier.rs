@@ -205,7 +205,17 @@ fn one_that_aborts_breaks_it_for_five() {
     wait_until_waiting(&barrier, 4);
     Process::new(|barrier: Barrier| barrier.abort(), (barrier.clone(),)).start().unwrap().join().unwrap();
     assert!(others.iter().all(|child| child.join().unwrap()));
-    assert!(barrier.broken());
+    assert_eq!((barrier.broken(), barrier.n_waiting(), barrier.wait()), (true, 0, Err(BrokenBarrier)));
+
+    // `test_abort_and_reset`
+    barrier.reset();
+    let pass = |barrier: Barrier| barrier.wait().unwrap().index();
+    let start = |_| Process::new(pass, (barrier.clone(),)).start().unwrap();
+    let others: Vec<Child<u32>> = (0..4).map(start).collect();
+    let mut places = vec![barrier.wait().unwrap().index()];
+    places.extend(others.iter().map(|child| child.join().unwrap()));
+    places.sort_unstable();
+    assert_eq!(places, [0, 1, 2, 3, 4]);
 }
 
 fn is_broken_then_passes(barrier: Barrier) -> (bool, u32) {
