@@ -241,3 +241,35 @@ fn every_crate_has_its_readme() {
         assert!(root().join(file).exists(), "no {file}");
     }
 }
+
+#[test]
+fn the_conformance_list_names_tests_that_exist() {
+    let mut found = Vec::new();
+    for folder in FLOORS.iter().map(|(name, _)| *name).chain([""]) {
+        let tests = root().join(folder).join("tests");
+        if tests.exists() {
+            sources_below(&tests, &mut found);
+        }
+    }
+    let tests: String = found.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let list = fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+    let mut named = 0;
+    for row in list.lines().filter(|line| line.starts_with("| P")) {
+        let test = row.split(" | ").last().unwrap();
+        // Between the first and the second back quote, the third and the fourth, and so on.
+        for name in test.split('`').skip(1).step_by(2) {
+            let exists = match name {
+                file if file.ends_with(".rs") => found.iter().any(|path| path.ends_with(file)),
+                case if !case.contains("::") && case.starts_with(|c: char| c.is_ascii_lowercase()) => {
+                    tests.contains(&format!("fn {case}("))
+                        || root().join(format!("examples/{case}.rs")).exists()
+                }
+                // A type or a method, whose doc-test it is.
+                _ => continue,
+            };
+            assert!(exists, "there is no {name}: {row}");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "{named}");
+}
