@@ -57,6 +57,7 @@
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
 //! | `DictProxy`, `ListProxy`                  | [`DictProxy`], [`ListProxy`]                        | `mp-manager/src/proxy/`           |
+//! | `multiprocessing.shared_memory`           | [`shared_memory`]                                   | `mp-shm/src/lib.rs`               |
 //! | `shared_memory.SharedMemory`              | [`SharedMemory`]                                    | `mp-shm/src/shared_memory.rs`     |
 //! | `shared_memory.ShareableList`             | [`ShareableList`], of [`Item`]s                     | `mp-shm/src/shareable_list.rs`    |
 
@@ -102,6 +103,10 @@ pub use mp_sync::{
 
 /// The ground floor, for what has no short name here.
 pub use mp_core as core;
+/// Named shared memory, with its errors. Python: `multiprocessing.shared_memory`.
+pub use mp_shm as shared_memory;
+/// The algorithms of the locks, to be parts of a structure of one's own.
+pub use mp_sync::raw;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -37,9 +37,9 @@ use std::sync::atomic::{Ordering, fence};
 /// There is no lock: who reads an item while it is changed may find half of it, and who reads and then writes
 /// may lose another's change. Where that can happen, let a lock go with the list.
 ///
-/// Python: `multiprocessing.shared_memory.ShareableList`. There a zero byte at the end of a text is lost, and
-/// texts beyond ASCII get too little room; lists made or changed here have neither trouble when they are read
-/// here. (CPython takes zeros off the end of what it reads from them, too.)
+/// Python: `multiprocessing.shared_memory.ShareableList`. Indices count from the beginning only. There a zero byte
+/// at the end of a text is lost, and texts beyond ASCII get too little room; lists made or changed here have
+/// neither trouble when they are read here. (CPython takes zeros off the end of what it reads from them, too.)
 #[derive(Clone)]
 pub struct ShareableList {
     block: SharedMemory,

@@ -215,7 +215,15 @@ impl SharedMemory {
     /// Lets go of this handle, and leaves the name, even the owner's: it can be opened until somebody unlinks it or
     /// the owner's process ends.
     ///
-    /// Python: `SharedMemory.close`. Use afterwards does not compile.
+    /// Use afterwards does not compile:
+    ///
+    /// ```compile_fail,E0382
+    /// let block = mp_shm::SharedMemory::new(1).unwrap();
+    /// block.close();
+    /// block.len();
+    /// ```
+    ///
+    /// Python: `SharedMemory.close`, after which `buf` is `None`.
     pub fn close(self) {
         if let Some(ownership) = &self.block.ownership {
             ownership.close();

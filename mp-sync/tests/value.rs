@@ -1,6 +1,7 @@
 //! Mirrors CPython's `_TestValue`, and `_TestSharedCTypes` for structures: P31.
 //!
-//! Left out: `test_getobj_getlock` (a value has its own lock, and no other), `copy` (`get`).
+//! Left out: `test_getobj_getlock` (a value has its own lock, and no other: several values that share one are
+//! a structure), `copy` (`get`).
 
 use mp_core::mem::Shareable;
 use mp_core::{JoinError, Process};
