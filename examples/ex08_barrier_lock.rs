@@ -1,4 +1,4 @@
-//! Two processes meet at a barrier, two others pass by, and a lock keeps their steps apart.
+//! Two processes meet at a barrier, two others pass by, and a lock keeps their steps apart. Threads do it likewise.
 //!
 //! Python:   Barrier(2); Lock()
 //! Run:      cargo run --example ex08_barrier_lock
@@ -8,6 +8,7 @@
 //!     p1 - with barrier, arrives at step 1
 //!     p2 - with barrier, arrives at step 4
 //!     last arrival 4, first departure 5, 1 leader
+//!     threads: last arrival 4, first departure 5, 1 leader
 //!
 //! Every schedule of a barrier is walked by the models `barrier_*` in `mp-sync/tests/loom.rs`.
 
@@ -22,6 +23,10 @@ struct Steps {
 }
 
 impl Steps {
+    fn new() -> mp::Result<Steps> {
+        Ok(Steps { lock: Lock::new()?, count: RawValue::new(0)? })
+    }
+
     /// A read, then a write: the lock makes them one.
     fn next(&self) -> u32 {
         let _guard = self.lock.acquire().unwrap();
@@ -30,23 +35,36 @@ impl Steps {
     }
 }
 
-fn with_barrier(barrier: Barrier, gate: Event, steps: Steps) -> (u32, u32, bool) {
+/// (step of the arrival, step of the departure, whether it is the leader)
+type Met = (u32, u32, bool);
+
+fn with_barrier(barrier: Barrier, gate: Event, steps: Steps) -> Met {
     gate.wait();
     let arrival = steps.next();
     let met = barrier.wait().unwrap();
     (arrival, steps.next(), met.is_leader())
 }
 
-pub(crate) fn main() -> mp::Result<()> {
-    let (barrier, open, gate) = (Barrier::new(2)?, Event::new()?, Event::new()?);
-    let steps = Steps { lock: Lock::new()?, count: RawValue::new(0)? };
-    open.set();
-    let p1 = Process::new(with_barrier, (barrier.clone(), open, steps.clone())).start()?;
-    // Held back, so that p1 has to wait.
-    let p2 = Process::new(with_barrier, (barrier.clone(), gate.clone(), steps.clone())).start()?;
+fn until_one_waits(barrier: &Barrier) {
     while barrier.n_waiting() < 1 {
         std::thread::yield_now();
     }
+}
+
+fn tell(title: &str, [first, second]: [Met; 2]) {
+    let (last_arrival, first_departure) = (first.0.max(second.0), first.1.min(second.1));
+    let leaders = u32::from(first.2) + u32::from(second.2);
+    println!("{title}last arrival {last_arrival}, first departure {first_departure}, {leaders} leader");
+    assert!(last_arrival < first_departure && leaders == 1);
+}
+
+pub(crate) fn main() -> mp::Result<()> {
+    let (barrier, open, gate, steps) = (Barrier::new(2)?, Event::new()?, Event::new()?, Steps::new()?);
+    open.set();
+    let p1 = Process::new(with_barrier, (barrier.clone(), open.clone(), steps.clone())).start()?;
+    // Held back, so that p1 has to wait.
+    let p2 = Process::new(with_barrier, (barrier.clone(), gate.clone(), steps.clone())).start()?;
+    until_one_waits(&barrier);
     let pass_by = || Process::new(|steps: Steps| steps.next(), (steps.clone(),)).start();
     let (p3, p4) = (pass_by()?, pass_by()?);
     let mut passed = [p3.join()?, p4.join()?];
@@ -58,11 +76,21 @@ pub(crate) fn main() -> mp::Result<()> {
     for (name, (arrival, ..)) in ["p1", "p2"].iter().zip(&met) {
         println!("{name} - with barrier, arrives at step {arrival}");
     }
-    let last_arrival = met.iter().map(|(arrival, ..)| *arrival).max();
-    let first_departure = met.iter().map(|(_, departure, _)| *departure).min();
-    let leaders = met.iter().filter(|(.., leader)| *leader).count();
-    let (last, first) = (last_arrival.unwrap_or_default(), first_departure.unwrap_or_default());
-    println!("last arrival {last}, first departure {first}, {leaders} leader");
-    assert!(last < first && leaders == 1);
+    tell("", met);
+
+    // The same barrier, for the threads of this process.
+    gate.clear();
+    let steps = Steps::new()?;
+    let (passed, waiting, met) = std::thread::scope(|scope| {
+        let t1 = scope.spawn(|| with_barrier(barrier.clone(), open.clone(), steps.clone()));
+        let t2 = scope.spawn(|| with_barrier(barrier.clone(), gate.clone(), steps.clone()));
+        until_one_waits(&barrier);
+        let passed = [(); 2].map(|()| scope.spawn(|| steps.next())).map(|thread| thread.join().unwrap());
+        let waiting = barrier.n_waiting();
+        gate.set();
+        (passed, waiting, [t1, t2].map(|thread| thread.join().unwrap()))
+    });
+    assert_eq!((passed.iter().sum(), waiting), (2 + 3, 1));
+    tell("threads: ", met);
     Ok(())
 }
