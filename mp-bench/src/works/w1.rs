@@ -2,41 +2,57 @@
 //! are there before the clock starts.
 
 use super::crowd::Gate;
-use super::ways::{Channel, Get, Pipe, Put, Way};
+use super::ways::{Batches, Bytes, Channel, Get, Pipe, Put, Way};
 use super::{faster_fifo, ipc, lasting, pythons, rate, text};
 use crate::Work;
 use crate::python::Shared;
 use mp_core::{Process, StartMethod};
-use mp_queue::Queue;
+use mp_queue::{FixedQueue, Queue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
 const SIZES: [(&str, usize); 5] =
     [("16B", 16), ("64B", 64), ("1KiB", 1 << 10), ("64KiB", 64 << 10), ("1MiB", 1 << 20)];
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
     let mut works: Vec<Work> = SIZES.iter().map(|&(name, bytes)| stream(python, name, bytes)).collect();
-    // The form for items of a fixed size belongs here, as `W1.64B.fixed`, beside the same peers as this one.
-    works.push(many(python));
+    works.extend([fixed(python), many(python)]);
     works
 }
 
-/// So many at once. Ours is to be put first here when `Queue` has `put_many` and `get_many`: a way of its own, whose
-/// `put` puts a batch.
-fn many(python: &Shared) -> Work {
-    let metric = "W1.64B.many32";
-    let pilot = 20_000;
+/// Items of a fixed size, without serialisation.
+fn fixed(python: &Shared) -> Work {
+    let metric = "W1.64B.fixed";
     Work {
         unit: "msg/s",
         rate: true,
         peers: vec![
-            lasting("crossbeam", pilot, |messages| between_threads(Load { messages, bytes: 64 })),
-            faster_fifo(python, metric, pilot),
+            lasting("mp", PILOT, |messages| {
+                from_process(FixedQueue::<[u64; 8]>::new().map_err(text)?, Load { messages, bytes: 64 })
+            }),
+            lasting("crossbeam", PILOT, |messages| between_threads(Load { messages, bytes: 64 })),
+            faster_fifo(python, "W1.64B", PILOT),
         ],
         metric: metric.to_owned(),
     }
 }
+
+/// So many of them at once.
+fn many(python: &Shared) -> Work {
+    let metric = "W1.64B.many32";
+    Work {
+        unit: "msg/s",
+        rate: true,
+        peers: vec![
+            lasting("mp", PILOT, |messages| from_process(Batches::new()?, Load { messages, bytes: 64 })),
+            lasting("crossbeam", PILOT, |messages| between_threads(Load { messages, bytes: 64 })),
+            faster_fifo(python, metric, PILOT),
+        ],
+        metric: metric.to_owned(),
+    }
+}
+
+const PILOT: u64 = 20_000;
 
 /// How many messages, of how many bytes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -48,7 +64,7 @@ struct Load {
 fn stream(python: &Shared, name: &str, bytes: usize) -> Work {
     let metric = format!("W1.{name}");
     // So that even the try of the largest takes few megabytes.
-    let pilot = ((16 << 20) / bytes as u64).clamp(16, 20_000);
+    let pilot = ((16 << 20) / bytes as u64).clamp(16, PILOT);
     let peer = |name, rate: fn(Load) -> Result<f64, String>| {
         lasting(name, pilot, move |messages| rate(Load { messages, bytes }))
     };
@@ -80,7 +96,7 @@ fn ours_bounded(load: Load) -> Result<f64, String> {
 }
 
 fn ours_as_block(load: Load) -> Result<f64, String> {
-    from_process(Queue::<ByteBuf>::new().map_err(text)?, load)
+    from_process(Bytes::new()?, load)
 }
 
 fn os_pipe(load: Load) -> Result<f64, String> {

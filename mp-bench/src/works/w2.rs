@@ -1,14 +1,13 @@
 //! W2: 2 processes that put and 2 that get, 64 bytes a message, and 4 and 4; from their common start to the last exit.
 
 use super::crowd::{Crowd, Part, processes, threads};
-use super::ways::{Channel, Get, Pipe, Put, Way};
+use super::ways::{Bytes, Channel, Get, Pipe, Put, Way};
 use super::{lasting, pythons, text};
 use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
 const BYTES: usize = 64;
 const PILOT: u64 = 20_000;
@@ -25,7 +24,7 @@ fn crowded(python: &Shared, each: u64) -> Work {
         peers: vec![
             between_processes("mp", each, || Queue::<Vec<u8>>::new().map_err(text)),
             between_processes("mp.bounded", each, || Queue::<Vec<u8>>::bounded(1024).map_err(text)),
-            between_processes("mp.bytes", each, || Queue::<ByteBuf>::new().map_err(text)),
+            between_processes("mp.bytes", each, Bytes::new),
             lasting("crossbeam", PILOT, move |messages| rate(Channel::bounded(), each, messages, threads)),
             between_processes("pipe", each, Pipe::new),
             pythons(python, metric.clone(), PILOT),

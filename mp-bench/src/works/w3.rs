@@ -3,14 +3,13 @@
 
 use super::crowd::{Crowd, Part, processes, threads};
 use super::pthread::pin;
-use super::ways::{Channel, Futex, Get, Pipe, Put, Way};
+use super::ways::{Bytes, Channel, Futex, Get, Pipe, Put, Way};
 use super::{Pace, text};
 use crate::{Peer, Work};
 use mp_core::usable_cpu_count;
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 use std::time::{Duration, Instant};
 
 const BYTES: usize = 64;
@@ -38,7 +37,7 @@ fn round_trip(metric: &str, setting: Setting) -> Work {
         rate: false,
         peers: vec![
             between_processes("mp", setting, || Queue::<Vec<u8>>::new().map_err(text)),
-            between_processes("mp.bytes", setting, || Queue::<ByteBuf>::new().map_err(text)),
+            between_processes("mp.bytes", setting, Bytes::new),
             peer("crossbeam", setting, || Ok(Channel::bounded()), threads),
             between_processes("pipe", setting, Pipe::new),
             between_processes("futex", setting, Futex::new),

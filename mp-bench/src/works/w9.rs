@@ -3,14 +3,13 @@
 //! process, which gets them all back in the end.
 
 use super::text;
-use super::ways::{Channel, Get, Put, Way};
+use super::ways::{Bytes, Channel, Get, Put, Way};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_core::transfer::Target;
 use mp_core::{Process, StartMethod};
 use mp_queue::Queue;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -29,7 +28,7 @@ fn backlog(python: &Shared) -> Work {
         rate: false,
         peers: vec![
             in_process("mp", || of(Queue::<Vec<u8>>::new().map_err(text)?)),
-            in_process("mp.bytes", || of(Queue::<ByteBuf>::new().map_err(text)?)),
+            in_process("mp.bytes", || of(Bytes::new()?)),
             in_process("crossbeam", || of(Channel::unbounded())),
             Peer::new("CPython", move || ask(&python, &format!("W9.backlog {MESSAGES}"))),
         ],

@@ -8,9 +8,8 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::futex::FutexWord;
 use mp_core::transfer::Handle;
 use mp_core::word::Word;
-use mp_queue::Queue;
+use mp_queue::{FixedQueue, Queue};
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -34,7 +33,7 @@ pub(super) trait Get {
     fn get(&mut self, bytes: usize);
 }
 
-/// The general queue: any value, serialised; here bytes, one by one.
+/// The general queue: any value; here a vector of bytes for each message.
 impl Way for Queue<Vec<u8>> {
     type End = Self;
 
@@ -56,8 +55,49 @@ impl Get for Queue<Vec<u8>> {
     }
 }
 
-/// The same with bytes that serialise as one block.
-impl Way for Queue<ByteBuf> {
+/// The same without a vector for each message: from memory that is kept into memory that is kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Bytes(Queue<Vec<u8>>);
+
+impl Bytes {
+    pub(super) fn new() -> Result<Bytes, String> {
+        Queue::new().map(Bytes).map_err(text)
+    }
+}
+
+impl Way for Bytes {
+    type End = BytesEnd;
+
+    fn open(self) -> BytesEnd {
+        BytesEnd { queue: self.0, buffer: Vec::new() }
+    }
+}
+
+/// Such a queue in the hands of one side.
+pub(super) struct BytesEnd {
+    queue: Queue<Vec<u8>>,
+    buffer: Vec<u8>,
+}
+
+impl Put for BytesEnd {
+    fn put(&mut self, bytes: usize) {
+        self.buffer.resize(bytes, 7);
+        self.queue.put_bytes(&self.buffer).expect("somebody gets them all");
+    }
+}
+
+impl Get for BytesEnd {
+    fn get(&mut self, bytes: usize) {
+        let got = self.queue.get_bytes_into(&mut self.buffer).expect("somebody puts them all");
+        assert_eq!(got, bytes);
+    }
+}
+
+/// What a message of a fixed size is: 64 bytes.
+type Message = [u64; 8];
+
+/// The form without serialisation.
+impl Way for FixedQueue<Message> {
     type End = Self;
 
     fn open(self) -> Self {
@@ -65,16 +105,80 @@ impl Way for Queue<ByteBuf> {
     }
 }
 
-impl Put for Queue<ByteBuf> {
+impl Put for FixedQueue<Message> {
     fn put(&mut self, bytes: usize) {
-        Queue::put(self, ByteBuf::from(vec![7; bytes])).expect("somebody gets them all");
+        assert_eq!(bytes, size_of::<Message>());
+        FixedQueue::put(self, [7; 8]).expect("somebody gets them all");
     }
 }
 
-impl Get for Queue<ByteBuf> {
-    fn get(&mut self, bytes: usize) {
-        let message = Queue::get(self).expect("somebody puts them all");
-        assert_eq!(message.len(), bytes);
+impl Get for FixedQueue<Message> {
+    fn get(&mut self, _: usize) {
+        black_box(FixedQueue::get(self).expect("somebody puts them all"));
+    }
+}
+
+/// The same, `BATCH` at once. A side passes on what it has when it has as many, or ends.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Batches(FixedQueue<Message>);
+
+const BATCH: usize = 32;
+
+impl Batches {
+    pub(super) fn new() -> Result<Batches, String> {
+        FixedQueue::new().map(Batches).map_err(text)
+    }
+}
+
+impl Way for Batches {
+    type End = BatchesEnd;
+
+    fn open(self) -> BatchesEnd {
+        BatchesEnd { queue: self.0, batch: Vec::with_capacity(BATCH), put: 0 }
+    }
+}
+
+/// Such a queue in the hands of one side.
+pub(super) struct BatchesEnd {
+    queue: FixedQueue<Message>,
+    batch: Vec<Message>,
+    /// Of the batch, how many were put into it and not passed on.
+    put: usize,
+}
+
+impl Put for BatchesEnd {
+    fn put(&mut self, bytes: usize) {
+        assert_eq!(bytes, size_of::<Message>());
+        self.batch.push([7; 8]);
+        self.put += 1;
+        if self.put == BATCH {
+            self.pass_on();
+        }
+    }
+}
+
+impl BatchesEnd {
+    fn pass_on(&mut self) {
+        self.queue.put_many(&self.batch).expect("somebody gets them all");
+        self.batch.clear();
+        self.put = 0;
+    }
+}
+
+impl Drop for BatchesEnd {
+    fn drop(&mut self) {
+        if self.put > 0 {
+            self.pass_on();
+        }
+    }
+}
+
+impl Get for BatchesEnd {
+    fn get(&mut self, _: usize) {
+        if self.batch.is_empty() {
+            self.queue.get_many_into(&mut self.batch, BATCH).expect("somebody puts them all");
+        }
+        black_box(self.batch.pop());
     }
 }
 
