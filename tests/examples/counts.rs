@@ -245,6 +245,22 @@ pub(crate) fn ex34_shared_or_not(said: &Said) {
     assert_eq!(numbers(said.after("in a manager: ")), [5]);
 }
 
+pub(crate) fn ex22_queue_objects(said: &Said) {
+    assert_eq!(said.lines, ["[42, None, \"hello\"]", "decode error, then 7"]);
+}
+
+pub(crate) fn ex50_queue_add(said: &Said) {
+    if said.as_in_course {
+        assert_eq!(said.lines, ["4", "2 4 6 8"]);
+        return;
+    }
+    assert_eq!(numbers(&said.lines[0]), [4]);
+    for (line, number) in said.lines[1..5].iter().zip(1..) {
+        assert_eq!(numbers(line), [number, 10 * number, 11 * number]);
+    }
+    assert_eq!(numbers(&said.lines[5]), [1 << 20]);
+}
+
 pub(crate) fn ex55_pump_vs_lock(said: &Said) {
     assert_eq!(said.after("4 processes, 250 each, by messages: "), "1000");
     assert_eq!(said.after("4 processes, 250 each, by a lock: "), "1000");

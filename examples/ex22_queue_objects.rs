@@ -1,0 +1,58 @@
+//! Values of several types in one queue; one that is refused does not end the stream.
+//!
+//! Python:   q.put([42, None, 'hello']); print(q.get())
+//! Run:      cargo run --example ex22_queue_objects
+//! Prints:
+//!     [42, None, "hello"]
+//!     decode error, then 7
+
+use mp::{GetError, Process, Queue};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What Python's list holds as it comes: here the types that may come are said.
+#[derive(Serialize, Deserialize)]
+enum Object {
+    Int(i64),
+    None,
+    Text(String),
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Object::Int(number) => number.fmt(f),
+            Object::None => f.write_str("None"),
+            Object::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// At most 100: checked when it arrives, whoever sent it.
+#[derive(Serialize, Deserialize)]
+#[serde(try_from = "u64")]
+struct Percent(u64);
+
+impl TryFrom<u64> for Percent {
+    type Error = String;
+
+    fn try_from(number: u64) -> Result<Percent, String> {
+        if number <= 100 { Ok(Percent(number)) } else { Err(format!("{number} of a hundred")) }
+    }
+}
+
+fn send(objects: Queue<Vec<Object>>, percents: Queue<Percent>) {
+    objects.put(vec![Object::Int(42), Object::None, Object::Text("hello".to_owned())]).unwrap();
+    percents.put_many([Percent(142), Percent(7)]).unwrap();
+}
+
+pub(crate) fn main() -> mp::Result<()> {
+    let (objects, percents) = (Queue::new()?, Queue::new()?);
+    let child = Process::new(send, (objects.clone(), percents.clone())).start()?;
+    println!("{:?}", objects.get()?);
+    let wrong = matches!(percents.get(), Err(GetError::Decode(_)));
+    println!("{}, then {}", if wrong { "decode error" } else { "no error" }, percents.get()?.0);
+    child.join()?;
+    assert!(wrong && objects.empty() && percents.empty());
+    Ok(())
+}
