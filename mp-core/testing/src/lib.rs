@@ -28,11 +28,13 @@ mod arguments;
 mod child;
 mod inspect;
 mod interrupts;
+mod python;
 mod role;
 mod run;
 
 pub use child::{in_child, start};
 pub use inspect::{descendants, open_descriptors, shared_memory_names};
+pub use python::{Python, pythons};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 
@@ -47,4 +49,14 @@ macro_rules! cases {
             $crate::main(&cases)
         }
     };
+}
+
+/// Bytes from pairs of hexadecimal digits; spaces and line ends between them mean nothing.
+pub fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text.chars().filter(|char| !char.is_whitespace()).map(hex_digit).collect();
+    digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}
+
+fn hex_digit(char: char) -> u32 {
+    char.to_digit(16).unwrap_or_else(|| panic!("{char:?} is no hexadecimal digit"))
 }
