@@ -16,6 +16,10 @@ pub enum SendError {
     /// The value cannot be serialised.
     #[error(transparent)]
     Encode(#[from] CodecError),
+    /// The object cannot be written as a pickle.
+    #[cfg(feature = "pickle")]
+    #[error(transparent)]
+    Pickling(#[from] crate::pickle::PicklingError),
     /// More handles in one value than a frame can carry.
     #[error("{count} handles in one message, {most} can be sent")]
     TooManyHandles {
@@ -85,6 +89,10 @@ pub enum RecvError {
     /// The bytes are no such value. The message is dropped, and the next one can be received.
     #[error(transparent)]
     Decode(CodecError),
+    /// The bytes are no pickle, or none that is taken. The message is dropped, and the next one can be received.
+    #[cfg(feature = "pickle")]
+    #[error(transparent)]
+    Unpickling(#[from] crate::pickle::UnpicklingError),
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),

@@ -23,6 +23,7 @@
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
 //! | `error.rs`      | [`SendError`], [`RecvError`], [`RecvIntoError`]                   |
+//! | `pickle/`       | feature `pickle`: CPython's objects, as data                      |
 #![forbid(unsafe_code)]
 
 /// The README's example is a test.
@@ -36,6 +37,8 @@ mod error;
 pub mod frame;
 mod incoming;
 mod outgoing;
+#[cfg(feature = "pickle")]
+pub mod pickle;
 mod pipe;
 mod wait;
 

@@ -1,0 +1,53 @@
+//! The calls of [`Connection`] for CPython's objects: a pickle in a message of bytes.
+
+use super::machine::loads;
+use super::value::Value;
+use super::write::dumps;
+use crate::connection::Connection;
+use crate::error::{RecvError, SendError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Sending objects to CPython (feature `pickle`).
+impl<S: Serialize, R> Connection<S, R> {
+    /// Sends an object, as Python's `send` does; a Python process gets it from `recv`. Waits while the kernel's buffer
+    /// is full.
+    ///
+    /// # Errors
+    /// [`SendError::Pickling`]: nothing was sent. Else as [`send_bytes`](Connection::send_bytes).
+    ///
+    /// Python: `Connection.send`.
+    #[doc(alias = "send")]
+    pub fn send_pickle(&self, object: &Value) -> Result<(), SendError> {
+        self.send_bytes(&dumps(object)?)
+    }
+}
+
+/// Receiving objects from CPython (feature `pickle`). None of their code is run: see [`pickle`](crate::pickle).
+impl<S, R: DeserializeOwned> Connection<S, R> {
+    /// Receives an object, as Python's `send` writes it; waits for it. Its size is within
+    /// [`Limits::default`](super::Limits::default); for others, receive bytes and read them with
+    /// [`loads_within`](super::loads_within).
+    ///
+    /// # Errors
+    /// After [`RecvError::Unpickling`] the next message can be received. Else as [`recv`](Connection::recv).
+    ///
+    /// Python: `Connection.recv`.
+    #[doc(alias = "recv")]
+    pub fn recv_pickle(&self) -> Result<Value, RecvError> {
+        Ok(loads(&self.recv_bytes()?)?)
+    }
+
+    /// As [`try_recv`](Connection::try_recv), for objects.
+    pub fn try_recv_pickle(&self) -> Result<Value, RecvError> {
+        Ok(loads(&self.try_recv_bytes()?)?)
+    }
+
+    /// As [`recv_timeout`](Connection::recv_timeout), for objects.
+    ///
+    /// Python: `poll(timeout)` and `recv`.
+    pub fn recv_pickle_timeout(&self, timeout: Duration) -> Result<Value, RecvError> {
+        Ok(loads(&self.recv_bytes_timeout(timeout)?)?)
+    }
+}
