@@ -24,17 +24,6 @@ struct Encoding {
     bytes: Option<Arc<[u8]>>,
 }
 
-/// What Python 3 calls a module that Python 2 called otherwise; in protocol 2, CPython still writes the old name. (Of its
-/// sixty such names, these are the ones that pickles of data and of errors have.)
-pub(super) fn module_of_today(module: &str) -> Option<&'static str> {
-    match module {
-        "__builtin__" | "exceptions" => Some("builtins"),
-        "copy_reg" => Some("copyreg"),
-        "Queue" => Some("queue"),
-        _ => None,
-    }
-}
-
 /// What the call of a name with these arguments gives, if it is known: a value, or a node that is to be added.
 pub(super) enum Known {
     Value(Value),

@@ -15,9 +15,10 @@
 
 use super::error::UnpicklingError;
 use super::graph::{Graph, Limits, Node, Shape, Slot};
-use super::known::{self, Encoded};
+use super::known::Encoded;
 use super::memo::Memo;
 use super::opcode::*;
+use super::python2;
 use super::value::{Global, Value};
 use num_bigint::BigInt;
 use std::sync::Arc;
@@ -354,17 +355,19 @@ impl Machine<'_> {
         })
     }
 
-    /// Module and name, a line each; in protocol 2 by the module's name in Python 2.
+    /// Module and name, a line each; in protocol 2 those of Python 2.
     fn global(&mut self) -> Done {
         let (module, name) = (self.line()?, self.line()?);
         let (Value::Str(module), Value::Str(name)) = (module, name) else {
             return Err(self.malformed("a name with surrogates"));
         };
-        let module = match known::module_of_today(&module).filter(|_| self.protocol < 3) {
-            Some(today) => today.into(),
-            None => module,
+        let changed = if self.protocol < 3 { python2::today(&module, &name) } else { None };
+        let global = match changed {
+            Some((module, name)) => Global::new(module, name),
+            None => Global { module, name },
         };
-        self.value(Value::Global(Arc::new(Global { module, name })))
+        self.graph.spend(size_of::<Global>())?;
+        self.value(Value::from(global))
     }
 
     fn stack_global(&mut self) -> Done {
@@ -372,7 +375,7 @@ impl Machine<'_> {
             [Slot::Value(Value::Str(module)), Slot::Value(Value::Str(name))] => {
                 let global = Global { module: Arc::clone(module), name: Arc::clone(name) };
                 self.graph.spend(size_of::<Global>())?;
-                self.value(Value::Global(Arc::new(global)))
+                self.value(Value::from(global))
             }
             _ => Err(self.malformed("a name that is no text")),
         }

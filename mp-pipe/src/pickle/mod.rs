@@ -68,6 +68,7 @@
 //! | `compose.rs`    | its opcodes for values with parts                                        |
 //! | `memo.rs`       | what it remembers under numbers                                          |
 //! | `known.rs`      | the few calls whose results are values here: sets, bytes                 |
+//! | `python2.rs`    | what names of Python 2 in protocol 2 are today                          |
 //! | `graph.rs`      | from what the machine has built to a `Value`: sharing, depth, size       |
 //! | `write.rs`      | [`dumps`]                                                                |
 //! | `opcode.rs`     | the opcodes' bytes; the text of a `str` on the wire                      |
@@ -83,6 +84,7 @@ mod machine;
 mod memo;
 mod opcode;
 mod over;
+mod python2;
 mod value;
 mod write;
 
