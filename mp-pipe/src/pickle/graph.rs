@@ -208,8 +208,13 @@ impl Graph {
             Slot::Value(value) => return Ok(Some(Measured::of(value))),
             Slot::Node(node) => node,
         };
+        let too_deep = UnpicklingError::TooDeep { limit: self.limits.depth };
         let (shape, slots) = match std::mem::replace(&mut self.nodes[node], Node::Busy) {
             Node::Busy => return Err(UnpicklingError::Cyclic),
+            // Known without going on to the end; there are frames for no more than may be done.
+            Node::Open(..) | Node::OpenObject(_) if frames.len() == self.limits.depth => {
+                return Err(too_deep);
+            }
             Node::Done(done) => {
                 self.nodes[node] = Node::Done(done.clone());
                 return Ok(Some(done));

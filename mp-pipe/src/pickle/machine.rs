@@ -49,6 +49,9 @@ pub fn loads_within(pickle: &[u8], limits: Limits) -> Result<Value, UnpicklingEr
     Machine::new(pickle, limits).run()
 }
 
+/// What an `Arc` takes besides its content.
+const COUNTS: usize = 2 * size_of::<usize>();
+
 pub(super) type Done = Result<(), UnpicklingError>;
 
 pub(super) struct Machine<'a> {
@@ -176,7 +179,7 @@ impl<'a> Machine<'a> {
     fn counted(&mut self, width: u64) -> Result<&'a [u8], UnpicklingError> {
         let count = self.number(width)?;
         let bytes = self.take(count)?;
-        self.graph.spend(bytes.len())?;
+        self.graph.spend(COUNTS + bytes.len())?;
         Ok(bytes)
     }
 
@@ -185,7 +188,7 @@ impl<'a> Machine<'a> {
         let end = rest.iter().position(|byte| *byte == b'\n');
         let line = &rest[..end.ok_or(UnpicklingError::Truncated { length: self.pickle.len() })?];
         self.at += line.len() + 1;
-        self.graph.spend(line.len())?;
+        self.graph.spend(COUNTS + line.len())?;
         self.str(line)
     }
 
@@ -366,7 +369,7 @@ impl Machine<'_> {
             Some((module, name)) => Global::new(module, name),
             None => Global { module, name },
         };
-        self.graph.spend(size_of::<Global>())?;
+        self.graph.spend(COUNTS + size_of::<Global>())?;
         self.value(Value::from(global))
     }
 
@@ -374,7 +377,7 @@ impl Machine<'_> {
         match &self.pop_many(2)?[..] {
             [Slot::Value(Value::Str(module)), Slot::Value(Value::Str(name))] => {
                 let global = Global { module: Arc::clone(module), name: Arc::clone(name) };
-                self.graph.spend(size_of::<Global>())?;
+                self.graph.spend(COUNTS + size_of::<Global>())?;
                 self.value(Value::from(global))
             }
             _ => Err(self.malformed("a name that is no text")),
