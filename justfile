@@ -31,6 +31,12 @@ sweep *operations:
     cargo run --release -p mp-sweep -- --barge {{operations}}
     cargo run --release -p mp-sweep -- --stop {{operations}}
 
+# Whatever bytes arrive, as frames or pickles (needs cargo-fuzz and a nightly compiler); and a million made by chance.
+fuzz target="pickle" seconds="600":
+    cd mp-pipe && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+pickles:
+    MP_PICKLES=1000000 cargo test --release -p mp-pipe --test pickle_hostile
+
 # The models at their full size.
 loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture

@@ -48,6 +48,7 @@
 //! | a `ctypes.Structure` in a `Value`         | [`derive@Shareable`]                                | `mp-core/derive/src/lib.rs`       |
 //! | `Pipe()`, `Pipe(False)`                   | [`pipe()`], [`pipe_simplex`]                        | `mp-pipe/src/pipe.rs`             |
 //! | `Connection`                              | [`Connection`]                                      | `mp-pipe/src/connection.rs`       |
+//! | `conn.send(obj)` to and from Python       | `Connection::send_pickle`, of the feature `pickle`  | `mp-pipe/src/pickle/`             |
 //! | `connection.wait`                         | [`wait()`]                                          | `mp-pipe/src/wait.rs`             |
 //! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
 //! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
@@ -81,6 +82,8 @@ pub use mp_derive::ShareableThroughMp as Shareable;
 pub use mp_manager::{
     DictProxy, ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, StartManagerError,
 };
+#[cfg(feature = "pickle")]
+pub use mp_pipe::pickle;
 pub use mp_pipe::{
     Connection, Receiver, RecvError, RecvIntoError, SendError, Sender, pipe, pipe_simplex, wait,
 };
