@@ -11,37 +11,46 @@ impl Machine<'_> {
         self.add(Shape::Tuple, slots)
     }
 
-    pub(super) fn append(&mut self, slots: Vec<Slot>) -> Done {
-        self.graph.spend(size_of_val(&slots[..]))?;
-        let target = self.top()?.clone();
-        match self.graph.node_mut(&target) {
-            Some(Node::Open(Shape::List, items)) => items.extend(slots),
-            Some(Node::OpenObject(object)) => object.items.extend(slots),
-            _ => return Err(self.malformed("appends to what is no list")),
-        }
-        Ok(())
+    /// Appends what lies on the stack from there on to what lies below it.
+    pub(super) fn append(&mut self, from: usize) -> Done {
+        self.fill(from, "appends to what is no list", |node| match node {
+            Node::Open(Shape::List, items) => Some(items),
+            Node::OpenObject(object) => Some(&mut object.items),
+            _ => None,
+        })
     }
 
-    pub(super) fn set_items(&mut self, slots: Vec<Slot>) -> Done {
-        self.graph.spend(size_of_val(&slots[..]))?;
-        if !slots.len().is_multiple_of(2) {
+    /// Takes what lies on the stack from there on for keys and values, in turn, of what lies below it.
+    pub(super) fn set_items(&mut self, from: usize) -> Done {
+        if !(self.stack.len() - from).is_multiple_of(2) {
             return Err(self.malformed("a key without a value"));
         }
-        let target = self.top()?.clone();
-        match self.graph.node_mut(&target) {
-            Some(Node::Open(Shape::Dict, entries)) => entries.extend(slots),
-            Some(Node::OpenObject(object)) => object.entries.extend(slots),
-            _ => return Err(self.malformed("sets entries of what is no dict")),
-        }
-        Ok(())
+        self.fill(from, "sets entries of what is no dict", |node| match node {
+            Node::Open(Shape::Dict, entries) => Some(entries),
+            Node::OpenObject(object) => Some(&mut object.entries),
+            _ => None,
+        })
     }
 
-    pub(super) fn add_items(&mut self, slots: Vec<Slot>) -> Done {
-        self.graph.spend(size_of_val(&slots[..]))?;
-        let target = self.top()?.clone();
-        match self.graph.node_mut(&target) {
-            Some(Node::Open(Shape::Set, items)) => items.extend(slots),
-            _ => return Err(self.malformed("adds to what is no set")),
+    pub(super) fn add_items(&mut self, from: usize) -> Done {
+        self.fill(from, "adds to what is no set", |node| match node {
+            Node::Open(Shape::Set, items) => Some(items),
+            _ => None,
+        })
+    }
+
+    fn fill(
+        &mut self,
+        from: usize,
+        why_not: &'static str,
+        place: fn(&mut Node) -> Option<&mut Vec<Slot>>,
+    ) -> Done {
+        let target = from.checked_sub(1).filter(|at| *at >= self.floor());
+        let target = target.map(|at| &self.stack[at]).ok_or(self.malformed("nothing on the stack"))?;
+        self.graph.spend((self.stack.len() - from) * size_of::<Slot>())?;
+        match self.graph.node_mut(target).and_then(place) {
+            Some(place) => place.extend(self.stack.drain(from..)),
+            None => return Err(self.malformed(why_not)),
         }
         Ok(())
     }

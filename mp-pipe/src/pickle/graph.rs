@@ -115,17 +115,16 @@ pub(super) struct Measured {
     size: usize,
 }
 
-impl Measured {
-    fn of(value: Value) -> Measured {
-        let apart = match &value {
-            Value::Str(text) => text.len(),
-            Value::Surrogates(bytes) | Value::Bytes(bytes) | Value::ByteArray(bytes) => bytes.len(),
-            Value::BigInt(int) => int.bits() as usize / 8,
-            Value::Global(name) => name.module.len() + name.name.len(),
-            _ => 0,
-        };
-        Measured { value, height: 0, size: size_of::<Value>().saturating_add(apart) }
-    }
+/// What a value without parts takes.
+fn size(value: &Value) -> usize {
+    let apart = match value {
+        Value::Str(text) => text.len(),
+        Value::Surrogates(bytes) | Value::Bytes(bytes) | Value::ByteArray(bytes) => bytes.len(),
+        Value::BigInt(int) => int.bits() as usize / 8,
+        Value::Global(name) => name.module.len() + name.name.len(),
+        _ => 0,
+    };
+    size_of::<Value>().saturating_add(apart)
 }
 
 /// A node whose parts are being resolved.
@@ -136,6 +135,22 @@ struct Frame {
     values: Vec<Value>,
     height: usize,
     size: usize,
+}
+
+impl Frame {
+    /// The next part that is a node; those before it are values and are taken.
+    fn next_node(&mut self) -> Option<usize> {
+        for slot in self.pending.by_ref() {
+            match slot {
+                Slot::Node(node) => return Some(node),
+                Slot::Value(value) => {
+                    self.size = self.size.saturating_add(size(&value));
+                    self.values.push(value);
+                }
+            }
+        }
+        None
+    }
 }
 
 pub(super) struct Graph {
@@ -186,6 +201,10 @@ impl Graph {
 
     /// The value of a slot, when nothing can be added to any node any more.
     pub(super) fn resolve(mut self, root: Slot) -> Result<Value, UnpicklingError> {
+        let root = match root {
+            Slot::Value(value) => return Ok(value),
+            Slot::Node(node) => node,
+        };
         let mut frames: Vec<Frame> = Vec::new();
         let mut done = self.begin(root, &mut frames)?;
         loop {
@@ -195,19 +214,15 @@ impl Graph {
                 frame.height = frame.height.max(height);
                 frame.size = frame.size.saturating_add(size);
             }
-            done = match frames.last_mut().and_then(|frame| frame.pending.next()) {
-                Some(slot) => self.begin(slot, &mut frames)?,
+            done = match frames.last_mut().and_then(Frame::next_node) {
+                Some(node) => self.begin(node, &mut frames)?,
                 None => Some(self.finish(frames.pop().expect("what is not done has a frame"))?),
             };
         }
     }
 
-    /// What a slot is, if that is known; else its frame is put on top of the others.
-    fn begin(&mut self, slot: Slot, frames: &mut Vec<Frame>) -> Result<Option<Measured>, UnpicklingError> {
-        let node = match slot {
-            Slot::Value(value) => return Ok(Some(Measured::of(value))),
-            Slot::Node(node) => node,
-        };
+    /// What a node is, if that is known; else its frame is put on top of the others.
+    fn begin(&mut self, node: usize, frames: &mut Vec<Frame>) -> Result<Option<Measured>, UnpicklingError> {
         let too_deep = UnpicklingError::TooDeep { limit: self.limits.depth };
         let (shape, slots) = match std::mem::replace(&mut self.nodes[node], Node::Busy) {
             Node::Busy => return Err(UnpicklingError::Cyclic),

@@ -60,7 +60,7 @@ pub(super) struct Machine<'a> {
     /// Where the opcode is that is being followed.
     opcode_at: usize,
     protocol: u8,
-    stack: Vec<Slot>,
+    pub(super) stack: Vec<Slot>,
     marks: Vec<usize>,
     memo: Memo,
     pub(super) graph: Graph,
@@ -125,11 +125,11 @@ impl<'a> Machine<'a> {
             TUPLE1 | TUPLE2 | TUPLE3 => self.short_tuple(usize::from(opcode - TUPLE1) + 1),
             TUPLE => self.since_mark().and_then(|slots| self.add(Shape::Tuple, slots)),
             FROZENSET => self.since_mark().and_then(|slots| self.add(Shape::FrozenSet, slots)),
-            APPEND => self.pop().and_then(|slot| self.append(vec![slot])),
-            APPENDS => self.since_mark().and_then(|slots| self.append(slots)),
-            SETITEM => self.pop_many(2).and_then(|slots| self.set_items(slots)),
-            SETITEMS => self.since_mark().and_then(|slots| self.set_items(slots)),
-            ADDITEMS => self.since_mark().and_then(|slots| self.add_items(slots)),
+            APPEND => self.last(1).and_then(|from| self.append(from)),
+            APPENDS => self.end_mark().and_then(|from| self.append(from)),
+            SETITEM => self.last(2).and_then(|from| self.set_items(from)),
+            SETITEMS => self.end_mark().and_then(|from| self.set_items(from)),
+            ADDITEMS => self.end_mark().and_then(|from| self.add_items(from)),
             GLOBAL => self.global(),
             STACK_GLOBAL => self.stack_global(),
             REDUCE => self.reduce(),
@@ -237,7 +237,7 @@ impl Machine<'_> {
     }
 
     /// What lies above the last mark is all that can be taken.
-    fn floor(&self) -> usize {
+    pub(super) fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }
 
@@ -250,11 +250,15 @@ impl Machine<'_> {
         self.stack.pop().ok_or(self.malformed("nothing on the stack"))
     }
 
+    /// Where the last so many begin.
+    fn last(&self, count: usize) -> Result<usize, UnpicklingError> {
+        let from = self.stack.len().checked_sub(count).filter(|from| *from >= self.floor());
+        from.ok_or(self.malformed("nothing on the stack"))
+    }
+
     pub(super) fn pop_many(&mut self, count: usize) -> Result<Vec<Slot>, UnpicklingError> {
-        match self.stack.len().checked_sub(count).filter(|from| *from >= self.floor()) {
-            Some(from) => Ok(self.stack.drain(from..).collect()),
-            None => Err(self.malformed("nothing on the stack")),
-        }
+        let from = self.last(count)?;
+        Ok(self.stack.drain(from..).collect())
     }
 
     fn mark(&mut self) -> Done {
@@ -263,8 +267,13 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Where what lies above the last mark begins; the mark is gone.
+    fn end_mark(&mut self) -> Result<usize, UnpicklingError> {
+        self.marks.pop().ok_or(self.malformed("no mark"))
+    }
+
     fn since_mark(&mut self) -> Result<Vec<Slot>, UnpicklingError> {
-        let mark = self.marks.pop().ok_or(self.malformed("no mark"))?;
+        let mark = self.end_mark()?;
         Ok(self.stack.drain(mark..).collect())
     }
 
