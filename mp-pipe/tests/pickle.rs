@@ -93,6 +93,32 @@ fn an_object_has_its_items_entries_state_and_keywords() {
 }
 
 #[test]
+fn what_a_manager_says_is_read() {
+    let request = Value::tuple([Value::None, "dummy".into(), Value::tuple([]), Value::dict::<&str>([])]);
+    assert_eq!(read("8003284e580500000064756d6d797100297d71017471022e"), request);
+    assert_eq!(read("8004951000000000000000284e8c0564756d6d7994297d9474942e"), request);
+    let error = |object: Object| Value::tuple(["#ERROR".into(), object.into()]);
+    assert_eq!(
+        loads(
+            b"\x80\x03X\x06\0\0\0#ERRORq\0cbuiltins\nKeyError\nq\x01X\x07\0\0\0missingq\x02\x85q\x03Rq\x04\x86q\x05."
+        ),
+        Ok(error(Object::call("builtins", "KeyError", ["missing".into()])))
+    );
+    assert_eq!(
+        loads(b"\x80\x03X\x06\0\0\0#ERRORq\0cbuiltins\nStopIteration\nq\x01)Rq\x02\x86q\x03."),
+        Ok(error(Object::call("builtins", "StopIteration", [])))
+    );
+}
+
+#[test]
+fn a_value_can_go_to_another_thread() {
+    let value = Value::list([Object::call("m", "f", [1.5.into()]).into()]);
+    let there = value.clone();
+    let pickle = std::thread::spawn(move || dumps(&there).unwrap()).join().unwrap();
+    assert_eq!(loads(&pickle), Ok(value));
+}
+
+#[test]
 fn a_call_that_would_do_harm_is_data() {
     let value = loads(b"\x80\x02cos\nsystem\nX\x09\0\0\0touch /xx\x85R.").unwrap();
     assert_eq!(value, Object::call("os", "system", ["touch /xx".into()]).into());

@@ -30,9 +30,10 @@ use std::sync::Arc;
 ///
 /// ```
 /// use mp_pipe::pickle::{self, Value};
-/// let pickled = b"\x80\x04\x95\x0e\0\0\0\0\0\0\0(\x8c\x03one\x94K\x01\x8c\x01x\x94Ct."; // cut off below
-/// assert!(pickle::loads(pickled).is_err());
-/// assert_eq!(pickle::loads(b"\x80\x03X\x03\0\0\0oneK\x01\x86.")?, Value::tuple(["one".into(), 1.into()]));
+/// // pickle.dumps(('one', 1), 3)
+/// let pickled = b"\x80\x03X\x03\0\0\0oneq\0K\x01\x86q\x01.";
+/// assert_eq!(pickle::loads(pickled)?, Value::tuple(["one".into(), 1.into()]));
+/// assert!(pickle::loads(&pickled[..9]).is_err());
 /// # Ok::<(), pickle::UnpicklingError>(())
 /// ```
 ///

@@ -1,8 +1,8 @@
 //! dumps(): a value as a pickle of protocol 4, which every CPython since 3.4 reads.
 //!
-//! A part that is in the value twice is written once, and fetched from the memo where it comes again; what only its
-//! place holds (an `Arc` with one owner) is not put there. There are no frames: they tell a reader of files how much to
-//! read, and one of bytes nothing.
+//! A part that is in the value twice is written once, and fetched from the memo where it comes again. What only its place
+//! holds (an `Arc` with one owner) cannot come again and is not put there; what is held outside of the value too may be,
+//! for a byte more. There are no frames: they tell a reader of files how much to read, and one of bytes nothing.
 
 use super::error::PicklingError;
 use super::graph::Limits;
