@@ -140,7 +140,8 @@ fn what_is_shared_stays_shared() {
     // Written once, whatever it is; and read as one again.
     let long = Value::from("long ".repeat(1000));
     let object: Value = Object::call("m", "f", [long.clone()]).into();
-    for part in [long.clone(), Value::bytes(&[7; 5000]), Value::list([long.clone()]), object] {
+    let int = Value::from(BigInt::from(1) << 40_000);
+    for part in [long.clone(), int, Value::bytes(&[7; 5000]), Value::list([long.clone()]), object] {
         let pickle = dumps(&Value::tuple((0..300).map(|_| part.clone()))).unwrap();
         assert!(pickle.len() < 7000, "{} bytes", pickle.len());
         assert!(dumps(&loads(&pickle).unwrap()).unwrap().len() <= pickle.len());

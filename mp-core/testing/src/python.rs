@@ -1,5 +1,7 @@
 //! The CPythons of this machine, as peers.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -44,7 +46,18 @@ fn programs() -> Vec<PathBuf> {
     for version in std::fs::read_dir(pyenv.join("versions")).into_iter().flatten().flatten() {
         programs.push(version.path().join("bin/python3"));
     }
+    // One program has several names; and a script that chooses one takes longer than the one that it chooses.
+    let mut programs: Vec<PathBuf> = programs.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    programs.retain(|program| !is_script(program));
+    programs.sort();
+    programs.dedup();
     programs
+}
+
+fn is_script(program: &Path) -> bool {
+    let mut beginning = [0; 2];
+    let read = File::open(program).and_then(|mut file| file.read_exact(&mut beginning));
+    read.is_err() || beginning == *b"#!"
 }
 
 /// The files in a folder that are called as a Python is.

@@ -30,7 +30,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// These limits with another depth.
+    /// These limits with another depth. What is deeper than 500 needs more stack, where it is dropped too, and is not
+    /// written again by [`dumps`](super::dumps).
     pub fn with_depth(self, depth: usize) -> Limits {
         Limits { depth, ..self }
     }

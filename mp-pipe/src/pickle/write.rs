@@ -65,7 +65,8 @@ fn shared_address(value: &Value) -> Option<*const u8> {
         Value::Dict(entries) => of(entries),
         Value::Global(name) => (Arc::strong_count(name) > 1).then(|| Arc::as_ptr(name).cast()),
         Value::Object(object) => (Arc::strong_count(object) > 1).then(|| Arc::as_ptr(object).cast()),
-        Value::None | Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_) => None,
+        Value::BigInt(int) => (Arc::strong_count(int) > 1).then(|| Arc::as_ptr(int).cast()),
+        Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) => None,
     }
 }
 
