@@ -56,7 +56,7 @@
 //!
 //! # Bounds
 //! Whatever bytes come, reading ends in a value or an error after a time that grows as their number, with no more
-//! than 256 bytes of memory for each of them. [`Limits`] bounds the depth of a value, and its size counted as if nothing
+//! than 400 bytes of memory for each of them. [`Limits`] bounds the depth of a value, and its size counted as if nothing
 //! in it were shared: so to go through it, to compare it and to print it is bounded too, although sixty bytes of pickle
 //! can name a value with a billion elements.
 //!
