@@ -24,6 +24,9 @@ mp_testing::cases! {
     ]
 }
 
+/// What it has to talk with.
+const OLDEST: (u32, u32) = (3, 8);
+
 /// Answers each task with one object.
 const PEER: &str = r#"
 import collections, datetime, decimal, enum, functools, os, pickle, struct
@@ -71,13 +74,13 @@ while True:
 struct Peer {
     connection: Connection,
     process: Child,
-    version: (u32, u32),
+    version: (u32, u32, u32),
 }
 
 impl Peer {
     fn of(python: &Python) -> Peer {
         let (here, there) = stream_pair().unwrap();
-        let process = python.command(PEER).stdin(Stdio::from(there)).spawn().unwrap();
+        let process = python.script(PEER).stdin(Stdio::from(there)).spawn().unwrap();
         Peer { connection: Connection::from_fd(here), process, version: python.version }
     }
 
@@ -109,7 +112,7 @@ impl Peer {
 }
 
 fn every_python(test: impl Fn(&Peer)) {
-    for python in pythons() {
+    for python in pythons(OLDEST) {
         let peer = Peer::of(&python);
         test(&peer);
         peer.done();
@@ -228,7 +231,7 @@ fn large_objects_cross_both_ways() {
 fn a_list_of_16_mib_crosses_both_ways() {
     let count = (16 << 20) / 9;
     let value = Value::list((0..count).map(|n| Value::from(f64::from(n) / 8.0)));
-    let peer = Peer::of(pythons().last().unwrap());
+    let peer = Peer::of(pythons(OLDEST).last().unwrap());
     crosses(&peer, &format!("[n / 8 for n in range({count})]"), &value);
     peer.done();
 }

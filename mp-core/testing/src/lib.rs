@@ -28,13 +28,13 @@ mod arguments;
 mod child;
 mod inspect;
 mod interrupts;
-mod python;
+mod pythons;
 mod role;
 mod run;
 
 pub use child::{in_child, start};
 pub use inspect::{descendants, open_descriptors, shared_memory_names};
-pub use python::{Python, pythons};
+pub use pythons::{Python, pythons};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 
