@@ -44,7 +44,7 @@ impl<C: Structure> Elements<C> {
     }
 
     fn kind() -> Kind {
-        Kind::of_items::<ArrayHead, C>()
+        Kind::of::<(ArrayHead, C)>()
     }
 
     fn within(mapping: Arc<Mapping>) -> Result<Self, MemError> {

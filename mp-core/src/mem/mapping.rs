@@ -7,8 +7,10 @@
 
 use crate::error::MemError;
 use crate::sys::memory::{self, PAGE, Pages};
-use crate::sys::robust;
+use crate::sys::{image, robust};
+use std::any::TypeId;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -20,7 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 struct Header {
     magic: u64,
     layout: u32,
-    _unused: u32,
+    /// Of all the rest, and of the build of the program that wrote it: see [`Header::sum`].
+    sum: u32,
     kind: u64,
     payload: u64,
     /// Ids in lock words mean something within one pid namespace only.
@@ -28,31 +31,59 @@ struct Header {
 }
 
 const MAGIC: u64 = u64::from_le_bytes(*b"mp-rs\0\0\x01");
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// The payload begins a cache line (two, where lines are fetched in pairs) after the header.
 const HEADER: usize = 128;
 
-/// Which type a shared object is: a hash of its name and shape, the same in every process of a program.
+impl Header {
+    /// Two builds may lay the same types out differently, so an object of one is none of the other's.
+    fn sum(&self) -> u32 {
+        let mut sum = Fnv::default();
+        let rest = (self.magic, self.layout, self.kind, self.payload, self.pid_namespace);
+        (rest, image::build()).hash(&mut sum);
+        (sum.0 ^ sum.0 >> 32) as u32
+    }
+}
+
+/// Which type a shared object is: a hash that is the same in every process of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind(u64);
 
 impl Kind {
-    /// The kind of objects that hold a `T`.
-    pub fn of<T: ?Sized>() -> Kind {
-        Kind(fnv(std::any::type_name::<T>()))
+    /// The kind of objects that hold a `T`. Two types of one name, as functions can have them inside, are two kinds.
+    pub fn of<T: ?Sized + 'static>() -> Kind {
+        let mut hash = Fnv::default();
+        TypeId::of::<T>().hash(&mut hash);
+        Kind(hash.0)
     }
 
-    /// The kind of objects that hold a `T` and items of type `Item` (a queue of them, an array of them).
-    pub fn of_items<T: ?Sized, Item: ?Sized>() -> Kind {
-        Kind(Kind::of::<T>().0.rotate_left(1) ^ Kind::of::<Item>().0)
+    /// The kind of objects that hold a `T` and items that are written as messages: what they are is told by name.
+    pub fn of_items<T: ?Sized + 'static, Item: ?Sized>() -> Kind {
+        let mut hash = Fnv(Kind::of::<T>().0);
+        std::any::type_name::<Item>().hash(&mut hash);
+        Kind(hash.0)
     }
 }
 
-/// FNV-1a: spreads well enough for names, and is the same everywhere.
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
+/// FNV-1a: spreads well enough, and is the same in every process.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Fnv {
+        Fnv(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// The shared pages of one object.
@@ -95,21 +126,16 @@ impl Mapping {
         let file = memory::sealed_file(name, bytes)?;
         memory::reserve(file.as_fd(), 0, memory::whole_pages(HEADER + reserved))?;
         let mapping = Mapping::map(file, bytes)?;
-        let header = Header {
-            magic: MAGIC,
-            layout: LAYOUT,
-            _unused: 0,
-            kind: kind.0,
-            payload: payload as u64,
-            pid_namespace: pid_namespace(),
-        };
+        let (payload, pid_namespace) = (payload as u64, pid_namespace());
+        let blank = Header { magic: MAGIC, layout: LAYOUT, sum: 0, kind: kind.0, payload, pid_namespace };
+        let header = Header { sum: blank.sum(), ..blank };
         // SAFETY: the pages begin with room for a header, reserved above; nobody else has the file yet.
         unsafe { mapping.pages().base().cast::<Header>().write(header) };
         Ok(mapping.listed())
     }
 
     /// The object behind a descriptor that came from elsewhere. Everything that a peer could have got wrong is
-    /// checked: seals, size, magic, layout, kind, pid namespace.
+    /// checked: seals, size, magic, layout, pid namespace, build, kind.
     pub fn attach(file: OwnedFd, kind: Kind, expected: &'static str) -> Result<Arc<Mapping>, MemError> {
         let (device, inode, bytes) = memory::file_identity(file.as_fd())?;
         if let Some(mapping) = Mapping::find((device, inode)) {
@@ -146,6 +172,9 @@ impl Mapping {
         }
         if header.pid_namespace != pid_namespace() {
             return Err(MemError::NotOurs("it belongs to another pid namespace"));
+        }
+        if header.sum != header.sum() {
+            return Err(MemError::NotOurs("its header was damaged, or is of another build of this program"));
         }
         if header.kind != kind.0 {
             return Err(MemError::TypeMismatch { expected });
