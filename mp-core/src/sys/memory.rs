@@ -12,6 +12,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
+use nix::sys::statvfs::fstatvfs;
 use nix::unistd::ftruncate;
 use std::fs;
 use std::num::NonZeroUsize;
@@ -72,7 +73,12 @@ pub fn reserve(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> Result<(), 
         retried("fallocate", || fallocate(file, FallocateFlags::empty(), offset as i64, bytes as i64));
     match taken {
         Ok(()) => Ok(()),
-        Err(error) if error.errno() == Some(libc::ENOSPC) || error.errno() == Some(libc::ENOMEM) => {
+        // A file system has less than the machine.
+        Err(error) if error.errno() == Some(libc::ENOSPC) => {
+            let left = fstatvfs(file).map_or(0, |all| all.blocks_available() * all.fragment_size());
+            Err(MemError::NoMemory { asked: bytes as u64, available: left.min(available) })
+        }
+        Err(error) if error.errno() == Some(libc::ENOMEM) => {
             Err(MemError::NoMemory { asked: bytes as u64, available })
         }
         Err(error) => Err(error.into()),
