@@ -1,13 +1,12 @@
 //! ForkServer on a kernel that does not remember how a process ended (before Linux 6.15): there the template reaps its
 //! children and reports their ends. A filter on system calls makes any kernel such a one, for good, so each case is a
 //! process of its own that begins with it; templates inherit it.
-#![allow(unsafe_code)]
 
 use mp_core::popen::forkserver::template_pid;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::sys::process::{remembered_end, send_signal};
 use mp_core::{JoinError, active_children};
-use mp_testing::{descendants, open_descriptors, start};
+use mp_testing::{Calls, Fate, descendants, filter, open_descriptors, start};
 use std::os::fd::AsFd;
 use std::process::exit;
 
@@ -27,25 +26,8 @@ const WITHOUT_SIZE: u32 = 0xC000_FFFF;
 
 /// From now on this process and its children are told ENOTTY when they ask a pidfd for its process's end.
 fn forget_ends() {
-    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
-    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let (equal, answer) = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::BPF_RET | libc::BPF_K);
-    // Of `struct seccomp_data`: the call's number is at 0, the low half of its second argument at 24.
-    let mut steps = [
-        step(load, 0, 0, 0),
-        step(equal, 0, 4, libc::SYS_ioctl as u32),
-        step(load, 0, 0, 24),
-        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, WITHOUT_SIZE),
-        step(equal, 0, 1, PIDFD_GET_INFO),
-        step(answer, 0, 0, libc::SECCOMP_RET_ERRNO | libc::ENOTTY as u32),
-        step(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
-    // SAFETY: integers only.
-    let narrowed = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    // SAFETY: the program lives through the call, which copies it.
-    let filtered = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
-    assert_eq!((narrowed, filtered), (0, 0));
+    let asks = Calls { number: libc::SYS_ioctl, argument: 1, mask: WITHOUT_SIZE, bits: PIDFD_GET_INFO };
+    filter(asks, Fate::Fails(libc::ENOTTY));
 }
 
 fn kill_itself() {
