@@ -188,6 +188,16 @@ fn only_the_system_floor_names_the_system() {
     }
 }
 
+/// Timeouts are by a clock that nobody can set: fault row 24. (How waits end is tried in `timeouts.rs`.)
+#[test]
+fn nothing_reads_the_wall_clock() {
+    for (path, text) in sources() {
+        for clock in ["SystemTime", "UNIX_EPOCH", "CLOCK_REALTIME", "gettimeofday"] {
+            assert!(!code(&text).any(|line| line.contains(clock)), "{path} has {clock}");
+        }
+    }
+}
+
 #[test]
 fn files_are_short_and_finished() {
     for (path, text) in sources() {

@@ -6,7 +6,7 @@ use mp_core::popen::forkserver::template_pid;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::sys::process::{remembered_end, send_signal};
 use mp_core::{JoinError, active_children};
-use mp_testing::{Calls, Fate, descendants, filter, open_descriptors, start};
+use mp_testing::{Bits, Fate, descendants, filter, open_descriptors, start};
 use std::os::fd::AsFd;
 use std::process::exit;
 
@@ -26,8 +26,7 @@ const WITHOUT_SIZE: u32 = 0xC000_FFFF;
 
 /// From now on this process and its children are told ENOTTY when they ask a pidfd for its process's end.
 fn forget_ends() {
-    let asks = Calls { number: libc::SYS_ioctl, argument: 1, mask: WITHOUT_SIZE, bits: PIDFD_GET_INFO };
-    filter(asks, Fate::Fails(libc::ENOTTY));
+    filter(libc::SYS_ioctl, &[Bits::are(1, WITHOUT_SIZE, PIDFD_GET_INFO)], Fate::Fails(libc::ENOTTY));
 }
 
 fn kill_itself() {

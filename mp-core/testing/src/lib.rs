@@ -34,7 +34,7 @@ mod role;
 mod run;
 
 pub use child::{in_child, start};
-pub use filter::{Calls, Fate, filter};
+pub use filter::{Bits, Fate, filter};
 pub use inspect::{descendants, open_descriptors, shared_memory_names};
 pub use pythons::{Python, pythons};
 pub use role::{parent_in_role, role};

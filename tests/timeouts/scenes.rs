@@ -1,0 +1,324 @@
+//! Every public call that waits with a timeout: what it waits for, and how that comes.
+
+use mp::core::mem::Shareable;
+use mp::{
+    Array, Barrier, BoundedSemaphore, Child, Condition, Event, Lock, Manager, Mutex, OwnedSemaphore, Pool,
+    Process, Queue, RLock, RwLock, Semaphore, Value,
+};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// What is left of what came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// It is there as soon as it came.
+    AtOnce,
+    /// It is there once somebody has waited for it.
+    OnceWaitedFor,
+    /// It is for those only who wait at that moment.
+    No,
+}
+
+pub(crate) struct Scene {
+    /// Waits at most so long; whether what it waits for was there. By any thread but the one that made the scene.
+    pub(crate) wait: Box<dyn Fn(Duration) -> bool + Send + Sync>,
+    /// By the thread that made the scene.
+    pub(crate) come: Box<dyn FnOnce()>,
+    pub(crate) stays: Stays,
+}
+
+impl Scene {
+    fn new(wait: impl Fn(Duration) -> bool + Send + Sync + 'static, come: impl FnOnce() + 'static) -> Scene {
+        Scene { wait: Box::new(wait), come: Box::new(come), stays: Stays::AtOnce }
+    }
+
+    fn stays(self, stays: Stays) -> Scene {
+        Scene { stays, ..self }
+    }
+}
+
+/// (file and function, a scene of it)
+type Call = (&'static str, fn() -> Scene);
+
+pub(crate) const CALLS: &[Call] = &[
+    ("mp-core/src/process/child.rs::join_timeout", child_join),
+    ("mp-sync/src/lock.rs::acquire_timeout", lock),
+    ("mp-sync/src/rlock.rs::acquire_timeout", rlock),
+    ("mp-sync/src/mutex.rs::lock_timeout", mutex),
+    ("mp-sync/src/value.rs::lock_timeout", value),
+    ("mp-sync/src/array.rs::lock_timeout", array),
+    ("mp-sync/src/rwlock.rs::read_timeout", rwlock_read),
+    ("mp-sync/src/rwlock.rs::write_timeout", rwlock_write),
+    ("mp-sync/src/semaphore.rs::acquire_timeout", semaphore),
+    ("mp-sync/src/semaphore.rs::acquire_timeout", bounded_semaphore),
+    ("mp-sync/src/owned_semaphore.rs::acquire_timeout", owned_semaphore),
+    ("mp-sync/src/event.rs::wait_timeout", event),
+    ("mp-sync/src/condition.rs::acquire_timeout", condition_acquire),
+    ("mp-sync/src/condition.rs::wait_timeout", condition_wait),
+    ("mp-sync/src/condition.rs::wait_for_timeout", condition_wait_for),
+    ("mp-sync/src/barrier.rs::timeout", barrier_builder),
+    ("mp-sync/src/barrier.rs::wait_timeout", barrier),
+    ("mp-sync/src/barrier.rs::wait_timeout_then", barrier_then),
+    ("mp-pipe/src/connection.rs::recv_timeout", recv),
+    ("mp-pipe/src/connection.rs::recv_bytes_timeout", recv_bytes),
+    ("mp-pipe/src/connection.rs::poll", connection_poll),
+    ("mp-pipe/src/wait.rs::wait", wait_many),
+    ("mp-queue/src/queue.rs::get_timeout", queue_get),
+    ("mp-queue/src/queue.rs::put_timeout", queue_put),
+    ("mp-queue/src/producer.rs::put_timeout", producer_put),
+    ("mp-pool/src/result.rs::wait_timeout", result_wait),
+    ("mp-pool/src/result.rs::get_timeout", result_get),
+    ("mp-pool/src/result.rs::wait_timeout", map_result_wait),
+    ("mp-manager/src/proxy/lock.rs::acquire_timeout", manager_lock),
+];
+
+/// For the rest of the process's life, so that its guards can be kept anywhere.
+fn kept<T>(object: T) -> &'static T {
+    Box::leak(Box::new(object))
+}
+
+fn until_set(event: Event) {
+    event.wait();
+}
+
+fn child_join() -> Scene {
+    let event = Event::new().unwrap();
+    let child: Child<()> = Process::new(until_set, (event.clone(),)).daemon(true).start().unwrap();
+    Scene::new(
+        move |timeout| child.join_timeout(timeout).is_some_and(|ended| ended.is_ok()),
+        move || event.set(),
+    )
+    .stays(Stays::OnceWaitedFor)
+}
+
+fn lock() -> Scene {
+    let lock = kept(Lock::new().unwrap());
+    let guard = lock.acquire().unwrap();
+    Scene::new(|timeout| lock.acquire_timeout(timeout).is_ok(), || drop(guard))
+}
+
+fn rlock() -> Scene {
+    let lock = kept(RLock::new().unwrap());
+    let guards = [lock.acquire().unwrap(), lock.acquire().unwrap()];
+    Scene::new(|timeout| lock.acquire_timeout(timeout).is_ok(), || drop(guards))
+}
+
+fn mutex() -> Scene {
+    let mutex = kept(Mutex::new(1_u8).unwrap());
+    let guard = mutex.lock().unwrap();
+    Scene::new(|timeout| mutex.lock_timeout(timeout).is_ok(), || drop(guard))
+}
+
+fn value() -> Scene {
+    let value = kept(Value::new([1_u64; 5]).unwrap());
+    let guard = value.lock().unwrap();
+    Scene::new(|timeout| value.lock_timeout(timeout).is_ok(), || drop(guard))
+}
+
+fn array() -> Scene {
+    fn of<T: Shareable + Default + Sync>() -> Scene {
+        let array = kept(Array::from_slice(&[T::default(); 3]).unwrap());
+        let guard = array.lock().unwrap();
+        Scene::new(|timeout| array.lock_timeout(timeout).is_ok(), || drop(guard))
+    }
+    of::<u16>()
+}
+
+fn rwlock_read() -> Scene {
+    let lock = kept(RwLock::new(1_u8).unwrap());
+    let writer = lock.write().unwrap();
+    Scene::new(|timeout| lock.read_timeout(timeout).is_ok(), || drop(writer))
+}
+
+fn rwlock_write() -> Scene {
+    let lock = kept(RwLock::new(1_u8).unwrap());
+    let reader = lock.read().unwrap();
+    Scene::new(|timeout| lock.write_timeout(timeout).is_ok(), || drop(reader))
+}
+
+fn semaphore() -> Scene {
+    let semaphore = kept(Semaphore::new(0).unwrap());
+    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_some(), || semaphore.release().unwrap())
+}
+
+fn bounded_semaphore() -> Scene {
+    let semaphore = kept(BoundedSemaphore::new(1).unwrap());
+    let permit = semaphore.acquire();
+    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_some(), || drop(permit))
+}
+
+fn owned_semaphore() -> Scene {
+    let semaphore = kept(OwnedSemaphore::new(1).unwrap());
+    let permit = semaphore.acquire();
+    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_some(), || drop(permit))
+}
+
+fn event() -> Scene {
+    let event = kept(Event::new().unwrap());
+    Scene::new(|timeout| event.wait_timeout(timeout), || event.set())
+}
+
+fn condition_acquire() -> Scene {
+    let condition = kept(Condition::new().unwrap());
+    let guard = condition.acquire().unwrap();
+    Scene::new(|timeout| condition.acquire_timeout(timeout).is_ok(), || drop(guard))
+}
+
+fn condition_wait() -> Scene {
+    let condition = kept(Condition::new().unwrap());
+    Scene::new(
+        |timeout| condition.acquire().unwrap().wait_timeout(timeout).unwrap(),
+        || condition.acquire().unwrap().notify_one(),
+    )
+    .stays(Stays::No)
+}
+
+fn condition_wait_for() -> Scene {
+    let (condition, come) = (kept(Condition::new().unwrap()), kept(AtomicBool::new(false)));
+    // ORDERING: Relaxed: read and written with the condition's lock held.
+    let is_so = || come.load(Ordering::Relaxed);
+    let wait = move |timeout| condition.acquire().unwrap().wait_for_timeout(timeout, is_so).unwrap();
+    Scene::new(wait, || {
+        let guard = condition.acquire().unwrap();
+        // ORDERING: as above.
+        come.store(true, Ordering::Relaxed);
+        guard.notify_all();
+    })
+}
+
+fn barrier_builder() -> Scene {
+    let barrier: Arc<OnceLock<Barrier>> = Arc::default();
+    let theirs = Arc::clone(&barrier);
+    let wait = move |timeout| {
+        let made = Barrier::builder(2).timeout(timeout).build().unwrap();
+        barrier.set(made.clone()).is_ok() && made.wait().is_ok()
+    };
+    Scene::new(wait, move || {
+        let _ = theirs.get().map(Barrier::wait);
+    })
+    .stays(Stays::No)
+}
+
+fn barrier() -> Scene {
+    let barrier = kept(Barrier::new(2).unwrap());
+    Scene::new(
+        |timeout| barrier.wait_timeout(timeout).is_ok(),
+        || {
+            let _ = barrier.wait();
+        },
+    )
+    .stays(Stays::No)
+}
+
+fn barrier_then() -> Scene {
+    let barrier = kept(Barrier::new(2).unwrap());
+    Scene::new(
+        |timeout| barrier.wait_timeout_then(timeout, || ()).is_ok(),
+        || {
+            let _ = barrier.wait();
+        },
+    )
+    .stays(Stays::No)
+}
+
+fn recv() -> Scene {
+    let (receiver, sender) = mp::pipe_simplex().unwrap();
+    Scene::new(move |timeout| receiver.recv_timeout(timeout).is_ok(), move || sender.send(&7_u8).unwrap())
+}
+
+fn recv_bytes() -> Scene {
+    let (receiver, sender) = mp::pipe_simplex::<u8>().unwrap();
+    let wait = move |timeout| receiver.recv_bytes_timeout(timeout).is_ok();
+    Scene::new(wait, move || sender.send_bytes(b"seven").unwrap())
+}
+
+fn connection_poll() -> Scene {
+    let (receiver, sender) = mp::pipe_simplex().unwrap();
+    Scene::new(move |timeout| receiver.poll(Some(timeout)).unwrap(), move || sender.send(&7_u8).unwrap())
+}
+
+fn wait_many() -> Scene {
+    let (receivers, mut senders): (Vec<_>, Vec<_>) =
+        (0..3).map(|_| mp::pipe_simplex::<u8>().unwrap()).unzip();
+    let wait = move |timeout| {
+        let [a, b, c] = [&receivers[0], &receivers[1], &receivers[2]];
+        mp::wait(&[a, b, c], Some(timeout)).unwrap() == [1]
+    };
+    // The others stay open.
+    let (last, first) = (senders.pop(), senders.remove(0));
+    Scene::new(wait, move || {
+        senders[0].send(&7).unwrap();
+        std::mem::forget((first, last));
+    })
+}
+
+fn queue_get() -> Scene {
+    let queue = Queue::new().unwrap();
+    let theirs = queue.clone();
+    Scene::new(move |timeout| queue.get_timeout(timeout).is_ok(), move || theirs.put(7_u8).unwrap())
+}
+
+fn queue_put() -> Scene {
+    let queue = Queue::bounded(1).unwrap();
+    queue.put(1_u8).unwrap();
+    let theirs = queue.clone();
+    Scene::new(
+        move |timeout| queue.put_timeout(2, timeout).is_ok(),
+        move || {
+            theirs.get().unwrap();
+        },
+    )
+}
+
+fn producer_put() -> Scene {
+    let (producer, queue) = Queue::<u8>::builder().max_items(1).build_counted().unwrap();
+    producer.put(1_u8).unwrap();
+    Scene::new(
+        move |timeout| producer.put_timeout(2, timeout).is_ok(),
+        move || {
+            queue.get().unwrap();
+        },
+    )
+}
+
+fn result_wait() -> Scene {
+    let (pool, event) = (Pool::new(1).unwrap(), Event::new().unwrap());
+    let result = pool.apply_async(until_set, (event.clone(),)).unwrap();
+    let wait = move |timeout| {
+        let _pool = &pool;
+        result.wait_timeout(timeout)
+    };
+    Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
+}
+
+fn result_get() -> Scene {
+    let (pool, event) = (Pool::new(1).unwrap(), Event::new().unwrap());
+    let result = pool.apply_async(until_set, (event.clone(),)).unwrap();
+    let wait = move |timeout| {
+        let _pool = &pool;
+        result.get_timeout(timeout).is_some_and(|ended| ended.is_ok())
+    };
+    Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
+}
+
+fn map_result_wait() -> Scene {
+    let (pool, event) = (Pool::new(1).unwrap(), Event::new().unwrap());
+    let result = pool.map_async(until_set, [event.clone(), event.clone()]).unwrap();
+    let wait = move |timeout| {
+        let _pool = &pool;
+        result.wait_timeout(timeout)
+    };
+    Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
+}
+
+fn manager_lock() -> Scene {
+    let manager = Manager::start().unwrap();
+    let lock = kept(manager.lock().unwrap());
+    let guard = lock.acquire().unwrap();
+    let wait = move |timeout| {
+        let _manager = &manager;
+        lock.acquire_timeout(timeout).is_ok()
+    };
+    Scene::new(wait, || drop(guard))
+}
