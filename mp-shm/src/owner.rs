@@ -11,7 +11,7 @@
 //! The owner is a process, by its id and start: a forked copy of a handle is not the owner's, and neither is one in
 //! a later process with the same id.
 //! A name may have passed to somebody else meanwhile (unlinked by anybody, then made anew). So before it is taken
-//! away unasked, it is opened once more: it must still be the same file.
+//! away unasked, it is looked at once more: it must still be the same file.
 //!
 //! # When a process dies
 //! Killed, the owner leaves its names behind.
@@ -19,8 +19,7 @@
 use crate::name::Name;
 use mp_core::finalize;
 use mp_core::sys::identity::Identity;
-use mp_core::sys::{memory, shm};
-use std::os::fd::AsFd;
+use mp_core::sys::shm;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -73,16 +72,14 @@ impl Ownership {
     /// Takes the name away, if it is ours.
     fn end(&self) {
         let Some(owner) = lock(&self.state).owner.take() else { return };
-        let ours = owner.pid == std::process::id() && owner == Identity::me();
-        if ours && self.is_still_the_same() {
+        if owner.is_me() && self.is_still_the_same() {
             // Nobody can be told, and somebody else may have been faster.
             let _ = shm::unlink(self.name.with_slash());
         }
     }
 
     fn is_still_the_same(&self) -> bool {
-        let Ok(file) = shm::open(self.name.with_slash()) else { return false };
-        memory::file_identity(file.as_fd()).is_ok_and(|(device, inode, _)| (device, inode) == self.file)
+        shm::file_of(self.name.with_slash()).is_ok_and(|file| file == self.file)
     }
 }
 

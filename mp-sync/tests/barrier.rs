@@ -6,8 +6,11 @@ use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{Child, Process};
 use mp_sync::{Barrier, BrokenBarrier, Event, RawValue, Value};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
@@ -17,7 +20,7 @@ mp_testing::cases! {
         a_default_timeout_travels, a_killed_waiting_party_breaks_it, a_party_killed_before_it_came_breaks_it,
         parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_who_wait,
         one_that_is_late_breaks_it_for_five, a_thousand_passes_are_seen_in_order,
-        a_process_that_ends_while_a_thread_waits_breaks_it]
+        a_process_that_ends_while_a_thread_waits_breaks_it, who_can_open_no_file_is_not_dead]
 }
 
 fn no_parties_is_an_error() {
@@ -318,4 +321,23 @@ fn a_process_that_ends_while_a_thread_waits_breaks_it() {
     let barrier = Barrier::new(3).unwrap();
     Process::new(leave_a_thread_waiting, (barrier.clone(),)).start().unwrap().join().unwrap();
     assert_eq!(barrier.wait(), Err(BrokenBarrier));
+}
+
+/// Row 8: who could not read when it began is not taken for one that ended.
+fn who_can_open_no_file_is_not_dead() {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    // One number is free, for the barrier.
+    let first_free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    setrlimit(Resource::RLIMIT_NOFILE, first_free + 1, hard).unwrap();
+    let barrier = Barrier::new(2);
+    let no_file = File::open("/proc/self/stat");
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    let barrier = barrier.unwrap();
+    assert!(no_file.is_err());
+    let child = Process::new(is_broken, (barrier.clone(),)).start().unwrap();
+    wait_until_waiting(&barrier, 1);
+    // Longer than the waits between two looks at this process.
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(barrier.wait().is_ok());
+    assert!(!child.join().unwrap());
 }

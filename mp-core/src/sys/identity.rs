@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Identity {
     /// The process id.
     pub pid: u32,
-    /// When it began, in clock ticks since boot; the low 32 bits.
+    /// When it began, in clock ticks since boot; the low 32 bits. 0: not known, so that it may be any process with
+    /// this id.
     pub began: u32,
 }
 
@@ -25,7 +26,7 @@ extern "C" fn after_fork() {
 }
 
 impl Identity {
-    /// The calling process.
+    /// The calling process. When it began is not known if it can open no file now.
     #[inline]
     pub fn me() -> Identity {
         // ORDERING: Relaxed: whoever does not see it yet finds out for himself, with the same answer.
@@ -62,11 +63,21 @@ impl Identity {
         Identity { pid: (packed >> 32) as u32, began: packed as u32 }
     }
 
+    /// Whether that is the calling process.
+    pub fn is_me(self) -> bool {
+        let me = Identity::me();
+        self.pid == me.pid && (me.began == 0 || self.began_at(me.began))
+    }
+
+    fn began_at(self, began: u32) -> bool {
+        self.began == 0 || self.began == began
+    }
+
     /// Whether that very process still lives. One that has ended and was not reaped is dead; one of which nothing
     /// can be learned (no descriptors are left to open the file) is not.
     pub fn lives(self) -> bool {
         match look(self.pid) {
-            Look::Found(stat) => !stat.ended && stat.began == self.began,
+            Look::Found(stat) => !stat.ended && self.began_at(stat.began),
             Look::Gone => false,
             Look::Unknown => true,
         }
@@ -123,8 +134,16 @@ mod tests {
     #[test]
     fn this_process_lives_and_an_older_one_with_its_id_does_not() {
         let me = Identity::me();
-        assert!(me.lives());
-        assert!(!Identity { began: me.began.wrapping_sub(1), ..me }.lives());
+        let older = Identity { began: me.began.wrapping_sub(1), ..me };
+        assert!(me.lives() && me.is_me());
+        assert!(!older.lives() && !older.is_me());
+    }
+
+    #[test]
+    fn of_one_whose_beginning_is_not_known_the_id_alone_counts() {
+        let me = Identity { began: 0, ..Identity::me() };
+        assert!(me.lives() && me.is_me());
+        assert!(!Identity { pid: u32::MAX >> 2, ..me }.lives());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{memory, named, retried};
 use crate::error::{MemError, OsError, OsResult};
 use nix::fcntl::OFlag;
 use nix::sys::mman::{shm_open, shm_unlink};
-use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::stat::{Mode, fchmod, fstat, lstat};
 use nix::unistd::{Uid, ftruncate};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -41,6 +41,12 @@ fn fill(file: BorrowedFd<'_>, mode: Mode, bytes: usize) -> Result<(), MemError> 
 pub fn open(name: &str) -> OsResult<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
     above_standard(retried("shm_open", || shm_open(name, flags, Mode::empty()))?)
+}
+
+/// Device and inode of the block that has this name. Needs no descriptor, so that who has none left can tidy up.
+pub fn file_of(name: &str) -> OsResult<(u64, u64)> {
+    let stat = named("lstat", lstat(format!("/dev/shm{name}").as_str()))?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 /// Takes the name away. The block lives on for those who have it open.
