@@ -89,7 +89,8 @@ impl Hasher for Fnv {
 /// The shared pages of one object.
 #[derive(Debug)]
 pub struct Mapping {
-    file: OwnedFd,
+    /// Shared with the messages that carry it, so that sending takes no descriptor more.
+    file: Arc<OwnedFd>,
     pages: Option<Pages>,
     key: (u64, u64),
 }
@@ -157,7 +158,7 @@ impl Mapping {
         let (device, inode, _) = memory::file_identity(file.as_fd())?;
         let bytes = NonZeroUsize::new(bytes).ok_or(MemError::NotOurs("it is empty"))?;
         let pages = Pages::map(file.as_fd(), bytes)?;
-        Ok(Mapping { file, pages: Some(pages), key: (device, inode) })
+        Ok(Mapping { file: Arc::new(file), pages: Some(pages), key: (device, inode) })
     }
 
     fn check(&self, kind: Kind, expected: &'static str) -> Result<(), MemError> {
@@ -238,6 +239,11 @@ impl Mapping {
     /// The descriptor that carries the object to another process.
     pub fn file(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// The same, for a message that may outlive the mapping.
+    pub(crate) fn shared_file(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.file)
     }
 
     fn pages(&self) -> &Pages {

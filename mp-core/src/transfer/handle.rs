@@ -81,8 +81,7 @@ impl<'de, T: Structure> Deserialize<'de> for Place<T> {
 
 impl Serialize for Mapping {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let copy = self.file().try_clone_to_owned().map_err(ser::Error::custom)?;
-        Handle::new(copy).serialize(serializer)
+        Handle(self.shared_file()).serialize(serializer)
     }
 }
 
