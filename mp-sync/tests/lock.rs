@@ -27,6 +27,7 @@ mp_testing::cases! {
         a_stopped_holder_is_not_dead,
         a_panic_of_a_child_is_told,
         who_can_open_no_file_takes_no_holder_for_dead,
+        a_holder_that_becomes_another_program_is_told,
     ]
 }
 
@@ -286,4 +287,20 @@ fn who_can_open_no_file_takes_no_holder_for_dead() {
     holder.kill().unwrap();
     assert!(busy, "the lock was taken from a living holder");
     assert!(lock.acquire().is_err());
+}
+
+fn become_another_program(lock: Lock) {
+    use std::os::unix::process::CommandExt;
+    lock.acquire().unwrap().keep();
+    panic!("{}", std::process::Command::new("/bin/true").exec());
+}
+
+/// Row 37: its memory, with what says who holds it, is gone.
+fn a_holder_that_becomes_another_program_is_told() {
+    let lock = Lock::new().unwrap();
+    let child = Process::new(become_another_program, (lock.clone(),)).start().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Exited(0))));
+    for _ in 0..2 {
+        assert!(lock.acquire().is_err());
+    }
 }
