@@ -297,9 +297,15 @@ pub fn write_stderr(text: &[u8]) {
 
 /// Fills a buffer from the system's random source.
 pub fn random_bytes(buffer: &mut [u8]) -> OsResult<()> {
-    // SAFETY: writes into a live slice. Up to 256 bytes come at once and whole.
-    let done = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len().min(256), 0) };
-    if done == buffer.len() as isize { Ok(()) } else { Err(OsError::last("getrandom")) }
+    // So many come at once and whole, whatever signals do.
+    for part in buffer.chunks_mut(256) {
+        // SAFETY: writes into a live slice.
+        let done = unsafe { libc::getrandom(part.as_mut_ptr().cast(), part.len(), 0) };
+        if done != part.len() as isize {
+            return Err(OsError::last("getrandom"));
+        }
+    }
+    Ok(())
 }
 
 /// The CPUs that are online.
