@@ -241,7 +241,8 @@ impl Spare {
         let Ok(Request { job, changes }) = unpack(&request.bytes, request.handles) else {
             process::exit_now(1)
         };
-        // Not before: an interrupt that came while it waited was not for the child that it is now.
+        // An interrupt that came while it waited was not for the child that it is now.
+        signal::forget_what_was_not_for_the_child();
         kept.restore();
         let worn = changes.put_on();
         drop(changes);

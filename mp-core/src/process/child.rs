@@ -13,7 +13,7 @@ use crate::popen::job::{Outcome, Who};
 use crate::popen::{Reaper, Started};
 use crate::sys::poll::{Interest, poll, wait_for};
 use crate::sys::process::{self, Ended, Reaped};
-use crate::sys::signal::{SIGINT, SIGKILL, SIGTERM};
+use crate::sys::signal::{self, SIGINT, SIGKILL, SIGTERM};
 use crate::sys::socket::{Mode, would_block};
 use crate::transfer::{Message, ParcelError, receive_parts, unpack};
 use crate::word::Deadline;
@@ -134,7 +134,7 @@ impl Record {
     }
 
     pub(super) fn signal(&self, signal: i32) -> OsResult<()> {
-        process::send_signal(self.pidfd.as_fd(), signal)
+        signal::send_to_child(self.pidfd.as_fd(), signal)
     }
 
     /// Waits for the end; [`End::Running`] at the deadline.

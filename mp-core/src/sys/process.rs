@@ -210,9 +210,17 @@ pub fn remembered_end(pidfd: BorrowedFd<'_>) -> Option<Ended> {
 
 /// Sends a signal to the process behind a pidfd. One that has ended already is not an error.
 pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
-    let no_info = ptr::null::<libc::siginfo_t>();
-    // SAFETY: no memory is passed.
-    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+    send_signal_with(pidfd, signal, ptr::null())
+}
+
+/// `info`: null, or a whole `siginfo_t`.
+pub(super) fn send_signal_with(
+    pidfd: BorrowedFd<'_>,
+    signal: i32,
+    info: *const libc::siginfo_t,
+) -> OsResult<()> {
+    // SAFETY: the kernel reads what it is given, if anything.
+    let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) };
     match done {
         0 => Ok(()),
         _ => match OsError::last("pidfd_send_signal") {

@@ -178,7 +178,7 @@ impl fmt::Debug for Kept {
 }
 
 impl Kept {
-    /// Puts it back: an interrupt or a request to end is for the child.
+    /// Puts it back, in what is a child now: an interrupt or a request to end is for it.
     pub fn restore(&self) {
         for (signal, action) in &self.actions {
             // SAFETY: what was there before.
@@ -196,9 +196,61 @@ pub fn settle_template() -> Kept {
     let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
     let numbers = [SIGINT, SIGTERM, SIGPIPE, SIGCHLD];
     let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
-    ignore_requests_to_end();
+    // Held back and not ignored: what a parent sends to a fork that does not know yet that it is its child must wait.
+    let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&requests_to_end()), None);
     ignore(SIGPIPE);
     Kept { mask, actions }
+}
+
+fn requests_to_end() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM].into_iter().collect()
+}
+
+/// What a signal from a parent to its child has with it, which others have not.
+const FOR_THE_CHILD: usize = 0x006D_702D_7273;
+
+/// The kernel's `siginfo_t` of a signal with a value.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    signal: i32,
+    errno: i32,
+    code: i32,
+    _unused: i32,
+    pid: u32,
+    user: u32,
+    value: usize,
+    rest: [u64; 12],
+}
+
+const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
+
+/// As [`send_signal`](super::process::send_signal), to a child that may be a spare still: it keeps this one.
+pub fn send_to_child(pidfd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
+    let (pid, user) = (std::process::id(), nix::unistd::getuid().as_raw());
+    let info = Info { signal, code: libc::SI_QUEUE, pid, user, value: FOR_THE_CHILD, ..Info::default() };
+    super::process::send_signal_with(pidfd, signal, ptr::from_ref(&info).cast())
+}
+
+/// Forgets what was sent to this process before it was somebody's child, to its whole group perhaps.
+pub fn forget_what_was_not_for_the_child() {
+    let (held, now) = (requests_to_end(), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    let mut kept = SigSet::empty();
+    let mut info = Info::default();
+    loop {
+        let answer = ptr::from_mut(&mut info).cast();
+        // SAFETY: reads the set and the time, and writes the answer, on this stack; `Info` is as large as the kernel's.
+        let signal = unsafe { libc::sigtimedwait(held.as_ref(), answer, &now) };
+        match Signal::try_from(signal) {
+            Ok(signal) if info.code == libc::SI_QUEUE && info.value == FOR_THE_CHILD => kept.add(signal),
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    // Held back still: it ends this process once that ends.
+    for signal in &kept {
+        let _ = nix::sys::signal::raise(signal);
+    }
 }
 
 /// For a process that only its parent may end, by SIGKILL or by what it says.
