@@ -1,6 +1,6 @@
-//! Where there are no more descriptors, or no more processes: an error that says so, nothing left of what was begun, and
-//! all as before. Fault rows 8 and 9, for everything that can be made; starting a process alone, and what is left of
-//! it, is in `mp-core/tests/descriptors.rs`.
+//! Where there are no more descriptors, or no more processes: an error that says so, nothing left of what was
+//! begun, and all as before. Fault rows 8 and 9, for everything that can be made; starting a process alone,
+//! and what is left of it, is in `mp-core/tests/descriptors.rs`.
 
 use mp::core::transfer::{pack, unpack};
 use mp::{
@@ -229,8 +229,8 @@ fn helpers_without_descriptors_leave_nothing() {
     });
 }
 
-/// In a process of a user that has no other: root is not bound by this limit, and others' processes count. Threads count,
-/// too.
+/// In a process of a user that has no other: root is not bound by this limit, and others' processes count.
+/// Threads count, too.
 fn helpers_without_processes_leave_nothing() {
     if role().is_none() {
         if !nix::unistd::geteuid().is_root() {

@@ -1,5 +1,5 @@
-//! Timeouts of nothing, and of more than the clock can count, in every call that takes one (fault row 26); and that none
-//! of them minds the wall clock (row 24), which somebody may set while one waits.
+//! Timeouts of nothing, and of more than the clock can count, in every call that takes one (fault row 26);
+//! and that none of them minds the wall clock (row 24), which somebody may set while one waits.
 //!
 //! A negative timeout cannot be written: a `Duration` has none.
 
@@ -32,8 +32,8 @@ mp_testing::cases! {
     ]
 }
 
-/// From an hour to the most there is: beyond what the system takes for a timeout, what an `Instant` can count, and what
-/// fits into milliseconds or nanoseconds of 64 bits.
+/// From an hour to the most there is: beyond what the system takes for a timeout, what an `Instant` can
+/// count, and what fits into milliseconds or nanoseconds of 64 bits.
 const HUGE: [Duration; 7] = [
     Duration::from_secs(3600),
     Duration::from_millis(i32::MAX as u64 + 1),
@@ -93,7 +93,8 @@ fn until_asleep(number: &str) {
     }
 }
 
-/// What comes, comes after the wait has begun: one that took the timeout for a short one would be over by then.
+/// What comes, comes after the wait has begun: one that took the timeout for a short one would be over by
+/// then.
 fn comes_in_time(call: &str, scene: Scene, timeout: Duration) {
     let Scene { wait, come, .. } = scene;
     let (tell, number) = mpsc::channel();
@@ -170,7 +171,8 @@ fn no_wall_clock() {
     filter(libc::SYS_clock_nanosleep, &[of_the_wall, Bits::are(1, UNTIL, UNTIL)], Fate::Kills);
 }
 
-/// Row 24. All other timeouts are distances from now. (Which clocks are read, no filter sees: `house_rules.rs`.)
+/// Row 24. All other timeouts are distances from now. (Which clocks are read, no filter sees:
+/// `house_rules.rs`.)
 fn no_wait_minds_the_wall_clock() {
     no_wall_clock();
     for (call, make) in CALLS {

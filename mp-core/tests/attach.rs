@@ -32,7 +32,8 @@ mp_testing::cases! {
     ]
 }
 
-/// The part of the header that means something; the rest of [`Mapping::header_bytes`] keeps the payload off its line.
+/// The part of the header that means something; the rest of [`Mapping::header_bytes`] keeps the payload off
+/// its line.
 const HEADER: usize = 40;
 
 /// An object that is mapped nowhere, with so many bytes.

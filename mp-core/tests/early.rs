@@ -1,5 +1,5 @@
-//! Signals to a child that has hardly begun: what its parent sends it is not lost, and what was not for it does not reach
-//! it. Fault row 35; of a spare (`popen/template.rs`) both are forced by stopping it.
+//! Signals to a child that has hardly begun: what its parent sends it is not lost, and what was not for it
+//! does not reach it. Fault row 35; of a spare (`popen/template.rs`) both are forced by stopping it.
 
 use mp_core::popen::forkserver::template_pid;
 use mp_core::sys::poll::pidfd_open;

@@ -1,5 +1,6 @@
-//! Shared memory where there is too little of it: fault row 6. A memfd knows no full disk; who takes more than there is
-//! is ended by the OOM killer, or somebody else is. So what cannot be had is refused before the kernel is asked.
+//! Shared memory where there is too little of it: fault row 6. A memfd knows no full disk; who takes more
+//! than there is is ended by the OOM killer, or somebody else is. So what cannot be had is refused before the
+//! kernel is asked.
 //!
 //! Nothing here takes memory but inside a group whose memory is bounded, so that nobody outside is in danger.
 

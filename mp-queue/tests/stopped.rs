@@ -1,5 +1,6 @@
-//! A reader or a writer that stands still, wherever that is: a timed put or get costs its timeout and no more, and all is
-//! there when it goes on. Fault row 5, and row 4 for queues; instruction by instruction by mp-sweep.
+//! A reader or a writer that stands still, wherever that is: a timed put or get costs its timeout and no
+//! more, and all is there when it goes on. Fault row 5, and row 4 for queues; instruction by instruction by
+//! mp-sweep.
 
 use mp_core::sys::process::{random_bytes, send_signal};
 use mp_core::{Child, Process};

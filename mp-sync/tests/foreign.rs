@@ -1,5 +1,6 @@
-//! Objects that are not what they are taken for: of another type, with a damaged header, with any bits inside. Fault rows
-//! 19, 20 and 21; the same below, where the errors have their types, in `mp-core/tests/attach.rs`.
+//! Objects that are not what they are taken for: of another type, with a damaged header, with any bits
+//! inside. Fault rows 19, 20 and 21; the same below, where the errors have their types, in
+//! `mp-core/tests/attach.rs`.
 
 use mp_core::mem::{Mapping, Shareable};
 use mp_core::sys::process::random_bytes;
@@ -152,8 +153,9 @@ struct Mixed {
     z: [i16; 2],
 }
 
-/// Rows 21 and 44: every call comes back, with whatever value. What has locks inside is left out: who writes over these
-/// can have the others wait for ever, which is no bug; and a lock that is held is spared, since its holder would end.
+/// Rows 21 and 44: every call comes back, with whatever value. What has locks inside is left out: who writes
+/// over these can have the others wait for ever, which is no bug; and a lock that is held is spared, since
+/// its holder would end.
 fn any_bits_are_values() {
     let (flag, number) = (AtomicBool::new(false).unwrap(), AtomicU32::new(0).unwrap());
     let raw = RawValue::new(Mixed { y: 0.0, x: 0, z: [0; 2] }).unwrap();

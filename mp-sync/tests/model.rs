@@ -1,8 +1,9 @@
-//! Row 38 of what may go wrong: giving back what is not held, closing twice, in any order, by anybody. Sequences of calls
-//! by two threads and a child, against a model; and the model against CPython itself.
+//! Row 38 of what may go wrong: giving back what is not held, closing twice, in any order, by anybody.
+//! Sequences of calls by two threads and a child, against a model; and the model against CPython itself.
 //!
-//! Use after the last close is no case: a handle that was dropped cannot be named. Where the two differ on purpose is in
-//! one place, `Rules`: here a lock has an owner. `MP_SEQUENCES=5000` tries so many, of up to 60 calls each.
+//! Use after the last close is no case: a handle that was dropped cannot be named. Where the two differ on
+//! purpose is in one place, `Rules`: here a lock has an owner. `MP_SEQUENCES=5000` tries so many, of up to 60
+//! calls each.
 
 #[path = "model/actors.rs"]
 mod actors;

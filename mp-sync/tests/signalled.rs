@@ -1,7 +1,7 @@
 //! Stopped is not dead, and terminated is: fault rows 4 and 35, for everything that can be held or waited in.
 //!
-//! Instruction by instruction it is tried by mp-sweep, with SIGSTOP and SIGKILL. For what is here SIGTERM is as SIGKILL:
-//! it ends a process wherever it is, and the kernel tells of what it held.
+//! Instruction by instruction it is tried by mp-sweep, with SIGSTOP and SIGKILL. For what is here SIGTERM is
+//! as SIGKILL: it ends a process wherever it is, and the kernel tells of what it held.
 
 use mp_core::sys::process::random_bytes;
 use mp_core::{Child, JoinError, Process};

@@ -21,7 +21,8 @@ pub(crate) enum Stays {
 }
 
 pub(crate) struct Scene {
-    /// Waits at most so long; whether what it waits for was there. By any thread but the one that made the scene.
+    /// Waits at most so long; whether what it waits for was there. By any thread but the one that made the
+    /// scene.
     pub(crate) wait: Box<dyn Fn(Duration) -> bool + Send + Sync>,
     /// By the thread that made the scene.
     pub(crate) come: Box<dyn FnOnce()>,

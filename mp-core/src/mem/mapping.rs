@@ -50,14 +50,16 @@ impl Header {
 pub struct Kind(u64);
 
 impl Kind {
-    /// The kind of objects that hold a `T`. Two types of one name, as functions can have them inside, are two kinds.
+    /// The kind of objects that hold a `T`. Two types of one name, as functions can have them inside, are two
+    /// kinds.
     pub fn of<T: ?Sized + 'static>() -> Kind {
         let mut hash = Fnv::default();
         TypeId::of::<T>().hash(&mut hash);
         Kind(hash.0)
     }
 
-    /// The kind of objects that hold a `T` and items that are written as messages: what they are is told by name.
+    /// The kind of objects that hold a `T` and items that are written as messages: what they are is told by
+    /// name.
     pub fn of_items<T: ?Sized + 'static, Item: ?Sized>() -> Kind {
         let mut hash = Fnv(Kind::of::<T>().0);
         std::any::type_name::<Item>().hash(&mut hash);

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Identity {
     /// The process id.
     pub pid: u32,
-    /// When it began, in clock ticks since boot; the low 32 bits. 0: not known, so that it may be any process with
-    /// this id.
+    /// When it began, in clock ticks since boot; the low 32 bits. 0: not known, so that it may be any process
+    /// with this id.
     pub began: u32,
 }
 

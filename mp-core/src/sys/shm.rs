@@ -43,7 +43,8 @@ pub fn open(name: &str) -> OsResult<OwnedFd> {
     above_standard(retried("shm_open", || shm_open(name, flags, Mode::empty()))?)
 }
 
-/// Device and inode of the block that has this name. Needs no descriptor, so that who has none left can tidy up.
+/// Device and inode of the block that has this name. Needs no descriptor, so that who has none left can tidy
+/// up.
 pub fn file_of(name: &str) -> OsResult<(u64, u64)> {
     let stat = named("lstat", lstat(format!("/dev/shm{name}").as_str()))?;
     Ok((stat.st_dev, stat.st_ino))

@@ -196,7 +196,8 @@ pub fn settle_template() -> Kept {
     let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
     let numbers = [SIGINT, SIGTERM, SIGPIPE, SIGCHLD];
     let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
-    // Held back and not ignored: what a parent sends to a fork that does not know yet that it is its child must wait.
+    // Held back and not ignored: what a parent sends to a fork that does not know yet that it is its child
+    // must wait.
     let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&requests_to_end()), None);
     ignore(SIGPIPE);
     Kept { mask, actions }
@@ -239,7 +240,8 @@ pub fn forget_what_was_not_for_the_child() {
     let mut info = Info::default();
     loop {
         let answer = ptr::from_mut(&mut info).cast();
-        // SAFETY: reads the set and the time, and writes the answer, on this stack; `Info` is as large as the kernel's.
+        // SAFETY: reads the set and the time, and writes the answer, on this stack; `Info` is as large as the
+        // kernel's.
         let signal = unsafe { libc::sigtimedwait(held.as_ref(), answer, &now) };
         match Signal::try_from(signal) {
             Ok(signal) if info.code == libc::SI_QUEUE && info.value == FOR_THE_CHILD => kept.add(signal),

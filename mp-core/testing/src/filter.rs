@@ -35,8 +35,8 @@ pub enum Fate {
     Kills,
 }
 
-/// From now on all calls of this number (`SYS_...`) with all these bits, by this thread and by what it starts, come to
-/// this. It cannot be undone.
+/// From now on all calls of this number (`SYS_...`) with all these bits, by this thread and by what it
+/// starts, come to this. It cannot be undone.
 ///
 /// # Panics
 /// If the kernel takes no filter.
