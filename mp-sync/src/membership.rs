@@ -123,7 +123,7 @@ impl Membership {
         let me = Identity::me().packed();
         let slots = &self.cell().members;
         // ORDERING: Relaxed throughout: the word is all there is.
-        if slots.iter().any(|slot| slot.load(Ordering::Relaxed) == me) {
+        if slots.iter().any(|slot| is_ours(slot.load(Ordering::Relaxed))) {
             return;
         }
         let free =
@@ -148,12 +148,19 @@ impl Membership {
     }
 
     fn leave(&self) {
-        let me = Identity::me().packed();
         for slot in &self.cell().members {
-            // ORDERING: Relaxed: the word is all there is.
-            let _ = slot.compare_exchange(me, FREE, Ordering::Relaxed, Ordering::Relaxed);
+            // ORDERING: Relaxed, twice: the word is all there is.
+            let member = slot.load(Ordering::Relaxed);
+            if is_ours(member) {
+                let _ = slot.compare_exchange(member, FREE, Ordering::Relaxed, Ordering::Relaxed);
+            }
         }
     }
+}
+
+/// Whether it is this process's, enrolled perhaps when it could not learn when it began.
+fn is_ours(member: u64) -> bool {
+    member != FREE && Identity::unpack(member).is_me()
 }
 
 impl Drop for Membership {
