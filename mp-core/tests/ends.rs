@@ -35,6 +35,7 @@ mp_testing::cases! {
         every_fatal_signal_is_named,
         another_program_in_its_place_ends_as_that_one,
         somebody_else_reaping_it_loses_no_value,
+        an_end_that_a_tracer_is_told_first_is_not_lost,
         joins_of_many_threads_agree,
         a_parents_end_is_seen_by_its_child,
     ]
@@ -197,6 +198,46 @@ fn waits(gate: Handle) -> u64 {
     // Not `read`, which a signal ends.
     File::from(gate.into_fd().unwrap()).read_exact(&mut [0]).unwrap();
     49
+}
+
+fn waits_and_may_be_traced(says: Handle, gate: Handle) -> u64 {
+    // SAFETY: integers only. (Where only ancestors may trace.)
+    unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY, 0, 0, 0) };
+    File::from(says.into_fd().unwrap()).write_all(b"!").unwrap();
+    waits(gate)
+}
+
+/// As `strace -p`, but slow to look at what it is told.
+fn traces(pid: u32, says: Handle, gate: Handle) -> i32 {
+    let nothing = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: no memory is passed.
+    assert_eq!(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid as i32, nothing, nothing) }, 0);
+    File::from(says.into_fd().unwrap()).write_all(b"!").unwrap();
+    waits(gate);
+    // SAFETY: the status is not asked for.
+    unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) }
+}
+
+/// While somebody traces it the end of a child is his before it is its parent's, though the sentinel tells of it.
+fn an_end_that_a_tracer_is_told_first_is_not_lost() {
+    let ((hears, says), (gate, _open)) = (pipe().unwrap(), pipe().unwrap());
+    let traced = Process::new(waits_and_may_be_traced, (Handle::new(says), Handle::new(gate)));
+    let child = traced.start().unwrap();
+    File::from(hears).read_exact(&mut [0]).unwrap();
+    let ((hears, says), (gate, open)) = (pipe().unwrap(), pipe().unwrap());
+    let tracer = Process::new(traces, (child.pid(), Handle::new(says), Handle::new(gate))).start().unwrap();
+    File::from(hears).read_exact(&mut [0]).unwrap();
+    child.kill().unwrap();
+    assert!(wait_for(child.sentinel(), Interest::Read, None).unwrap());
+    // A template's child is the template's, or the kernel's, to reap: there a report is waited for.
+    if mp_core::get_start_method().unwrap() != StartMethod::ForkServer {
+        assert!(child.join_timeout(Duration::ZERO).is_none());
+        assert!(child.is_alive() && child.exitcode().is_none());
+    }
+    File::from(open).write_all(b"!").unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Killed(libc::SIGKILL))), "{child:?}");
+    assert_eq!(child.exitcode(), Some(-libc::SIGKILL));
+    assert_eq!(tracer.join().unwrap(), child.pid() as i32);
 }
 
 fn joins_of_many_threads_agree() {

@@ -25,7 +25,6 @@ use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
 use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
 use crate::error::OsError;
-use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process;
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::Limit;
@@ -204,8 +203,7 @@ impl Template {
         let Some(Template { control, pidfd, spare, .. }) = template else { return };
         // A spare that is left over ends with its socket.
         drop((control, spare));
-        let _ = wait_for(pidfd.as_fd(), Interest::Read, None);
-        let _ = process::reap(pidfd.as_fd());
+        let _ = process::outlive(pidfd.as_fd());
     }
 }
 
@@ -216,8 +214,7 @@ pub(crate) fn let_go() {
     let template = template().take();
     Template::bury(template);
     for pidfd in retired().drain(..) {
-        let _ = wait_for(pidfd.as_fd(), Interest::Read, None);
-        let _ = process::reap(pidfd.as_fd());
+        let _ = process::outlive(pidfd.as_fd());
     }
 }
 

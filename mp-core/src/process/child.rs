@@ -143,18 +143,28 @@ impl Record {
         if known != End::Running {
             return Ok(known);
         }
-        // Slept on without the lock, so that other threads can join and ask meanwhile.
-        if !wait_for(self.pidfd.as_fd(), Interest::Read, until)? {
-            return Ok(End::Running);
+        loop {
+            // Slept on without the lock, so that other threads can join and ask meanwhile.
+            if !wait_for(self.pidfd.as_fd(), Interest::Read, until)? {
+                return Ok(End::Running);
+            }
+            let mut state = self.lock();
+            if state.end == End::Running {
+                state.settle(self.reaper, self.pidfd.as_fd())?;
+            }
+            let end = state.end;
+            drop(state);
+            if end != End::Running {
+                table::remove(self);
+                return Ok(end);
+            }
+            // It has ended, but somebody traces it (`strace -f`), and is told first: until he has seen it, the end is
+            // kept from its parent.
+            if until.is_some_and(Deadline::passed) {
+                return Ok(End::Running);
+            }
+            std::thread::sleep(until.map_or(TRACED, |until| TRACED.min(until.remaining())));
         }
-        let mut state = self.lock();
-        if state.end == End::Running {
-            state.settle(self.reaper, self.pidfd.as_fd())?;
-        }
-        let end = state.end;
-        drop(state);
-        table::remove(self);
-        Ok(end)
     }
 
     /// What is known now, without waiting for the process.
@@ -185,6 +195,9 @@ impl Record {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How often an end is asked for that a tracer has not seen yet: it is a moment, and nothing tells when it is over.
+const TRACED: Duration = Duration::from_millis(1);
 
 /// How long the template may take to report a child that has ended, and how often the kernel is asked meanwhile.
 const REPORT: Duration = Duration::from_secs(1);

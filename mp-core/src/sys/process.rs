@@ -127,7 +127,13 @@ pub enum Reaped {
 
 /// Asks for the end of the child behind a pidfd, without sleeping.
 pub fn reap(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
-    wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t).map(|(_, reaped)| reaped)
+    wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, libc::WNOHANG).map(|(_, reaped)| reaped)
+}
+
+/// Waits for the end of the child behind a pidfd, and reaps it. (A pidfd tells of the end; one who traces the child is
+/// told first all the same, and then it is not to be reaped yet.)
+pub fn outlive(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
+    wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, 0).map(|(_, reaped)| reaped)
 }
 
 /// Kills and reaps a child that is known to nobody else. It takes no descriptor: there may be none left.
@@ -142,7 +148,7 @@ pub fn end_child(pid: u32) {
 
 /// Asks for the end of any child, without sleeping.
 pub fn reap_any() -> OsResult<Option<(u32, Ended)>> {
-    Ok(match wait_id(libc::P_ALL, 0)? {
+    Ok(match wait_id(libc::P_ALL, 0, libc::WNOHANG)? {
         (pid, Reaped::Ended(ended)) => Some((pid, ended)),
         _ => None,
     })
@@ -159,12 +165,12 @@ pub fn outlive_children() {
 /// What the system says of a process that is not there.
 pub const NO_SUCH_PROCESS: i32 = libc::ESRCH;
 
-fn wait_id(kind: libc::idtype_t, id: libc::id_t) -> OsResult<(u32, Reaped)> {
+fn wait_id(kind: libc::idtype_t, id: libc::id_t, or_not: libc::c_int) -> OsResult<(u32, Reaped)> {
     // SAFETY: all zero is a valid `siginfo_t`.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     loop {
         // SAFETY: writes the result to this stack.
-        let done = unsafe { libc::waitid(kind, id, &mut info, libc::WEXITED | libc::WNOHANG) };
+        let done = unsafe { libc::waitid(kind, id, &mut info, libc::WEXITED | or_not) };
         if done == 0 {
             break;
         }
