@@ -25,11 +25,12 @@ kills times="2000":
 interrupted micros="1000":
     MP_INTERRUPTS={{micros}} cargo test --workspace
 
-# A death after each single instruction of each operation; then with a third party; then a stop instead of a death.
+# A death after each single instruction of each operation; then a stop instead of a death; then with a third party (which
+# processes have not: named, they are refused there).
 sweep *operations:
     cargo run --release -p mp-sweep -- {{operations}}
-    cargo run --release -p mp-sweep -- --barge {{operations}}
     cargo run --release -p mp-sweep -- --stop {{operations}}
+    cargo run --release -p mp-sweep -- --barge {{operations}}
 
 # Whatever bytes arrive, as frames or pickles (needs cargo-fuzz and a nightly compiler); and a million made by chance.
 fuzz target="pickle" seconds="600":

@@ -9,19 +9,33 @@
 //!    checker                                            ── uses the objects, counts what is there ──► verdict
 //! ```
 //!
-//! `mp-sweep [operation…] [--stop] [--barge] [--tsv] [--list] [--every n] [--jobs n]` prints one row for each
+//! `mp-sweep [operation…] [--stop] [--barge] [--tsv] [--list] [--every n|call] [--jobs n]` prints one row for each
 //! operation, and fails if anything was stuck, lost or torn. A name selects an operation; `lock`, which is
 //! none's name, all that begin with `lock.`.
 //!
 //! | column     | means                                                                                     |
 //! |------------|-------------------------------------------------------------------------------------------|
-//! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted. `kill/7`: every 7th point only    |
+//! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted. `kill/7`: every 7th point only; `kill/call`: the one just after each system call only |
 //! | `points`   | points of death that were tried: one for each instruction from the victim's stop before the operation to the one after it, and one for each sleep in between |
-//! | `stuck`    | points after which somebody did not go on within the limit, 5 s                           |
+//! | `stuck`    | points after which somebody did not go on, or a process was left behind, within the limit, 5 s |
 //! | `lost`     | points after which something committed was gone, or more was gone than the module's "When a process dies" admits |
 //! | `torn`     | points after which guarded data was half changed, or held by two, and nobody was told      |
 //! | `timer`    | points after which somebody went on only after more than 40 ms: by his timed look (or on a busy machine, for which there is `--jobs 1`) |
 //! | `worst_ms` | the longest that anybody took to go on                                                    |
+//!
+//! # Processes
+//! The operations of `process` start and end processes, and the promise is that nothing is left behind: whoever of a
+//! family is killed, the others come to their ends, and are reaped (`sweep/family.rs`). The victim is the parent
+//! (`start`, `join`), the child (`life`: from its first instruction on; `exit`: from its function's return on, with a
+//! daemon of its own still running) or the template, from its first instruction to its end. Who is not the sweep's own
+//! child stops itself before its operation, is adopted there, and is swept to its end.
+//!
+//! Their points are counted from the last system call: the one just after each call is always tried, and from there
+//! every n-th instruction (by default another n for each of them, so that a run takes a minute or so; `--every 1`
+//! tries all). An instruction that repeats itself is one. Such a point is reached from call to call, and only from the
+//! last one on in single steps. What a process does to others in these operations it does by system calls, so points
+//! with no call between them should not differ: `--every call` takes that for granted, and tries one of them.
+//! They have no `--barge`, since they share nothing that a third party could use: it is refused.
 //!
 //! What it does not reach: death inside a system call (but for sleeps), and the weak memory of other processors:
 //! for that there are the kills at random moments, and the models.
@@ -34,7 +48,7 @@
 //!
 //! | folder        | what                                                                                 |
 //! |---------------|---------------------------------------------------------------------------------------|
-//! | `sweep/`      | `run.rs` all points of an operation, `point.rs` one of them, `victim.rs` the one who is stepped, `companion.rs` all others, `process.rs` fork |
+//! | `sweep/`      | `run.rs` all points of an operation, `point.rs` one of them, `victim.rs` the one who is stepped, `companion.rs` all others, `family.rs` those whom an operation starts, `process.rs` fork |
 //! | `operations/` | the scenes, one file for each type                                                    |
 #![cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused))]
 

@@ -1,5 +1,5 @@
-//! The sweep over a few operations whose points are few: all is well with them, and a lock without an owner fails.
-//! The whole sweep is `just sweep`.
+//! The sweep over a few operations whose points are few, or over a few of their points: all is well with them. A lock
+//! without an owner fails, and a child that is not tied to its parent. The whole sweep is `just sweep`.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::process::{Command, Output};
@@ -83,6 +83,62 @@ fn nobody_is_hurt_if_others_act_or_wait_meanwhile() {
 }
 
 #[test]
+fn nobody_of_a_family_is_left_behind_whoever_of_it_dies() {
+    is_well(
+        "process --every call",
+        &[
+            ("process.start.fork", "kill/call", 8),
+            ("process.start.spawn", "kill/call", 12),
+            ("process.start.forkserver", "kill/call", 40),
+            ("process.join.fork", "kill/call", 6),
+            ("process.join.spawn", "kill/call", 6),
+            ("process.join.forkserver", "kill/call", 6),
+            ("process.life.fork", "kill/call", 6),
+            ("process.life.spawn", "kill/call", 8),
+            ("process.life.forkserver", "kill/call", 8),
+            ("process.exit.fork", "kill/call", 6),
+            ("process.exit.spawn", "kill/call", 6),
+            ("process.exit.forkserver", "kill/call", 8),
+            ("process.template", "kill/call", 30),
+        ],
+    );
+    is_well("process.exit.fork --every 499", &[("process.exit.fork", "kill/499", 7)]);
+}
+
+#[test]
+fn who_is_stopped_at_his_start_or_end_goes_on() {
+    is_well(
+        "process.start.fork process.exit.forkserver process.template --every call --stop",
+        &[
+            ("process.start.fork", "stop/call", 8),
+            ("process.exit.forkserver", "stop/call", 8),
+            ("process.template", "stop/call", 30),
+        ],
+    );
+}
+
+#[test]
+fn a_child_that_is_not_tied_to_its_parent_is_left_behind() {
+    let output = sweep("plain.start --every call --tsv");
+    assert_eq!(output.status.code(), Some(1));
+    let rows = rows(&output);
+    let [(name, _, [points, stuck, ..])] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!(name, "plain.start");
+    // Not at the points before there is a child.
+    assert!(*stuck > 0 && stuck < points, "{stuck} of {points}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("stuck: left behind: ") && told.contains("(Process-1)"), "{told}");
+}
+
+#[test]
+fn a_process_has_no_third_party() {
+    let output = sweep("process.join.fork --barge");
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.starts_with("process.join.fork has no --barge"), "{told}");
+}
+
+#[test]
 fn a_lock_without_an_owner_is_stuck() {
     let output = sweep("plain.lock --tsv");
     assert_eq!(output.status.code(), Some(1));
@@ -98,5 +154,5 @@ fn what_it_does_not_know_is_an_error() {
     assert_eq!(sweep("lok.acquire").status.code(), Some(2));
     let list = String::from_utf8(sweep("--list").stdout).unwrap();
     assert!(list.lines().any(|name| name == "lock.release.asleep"), "{list}");
-    assert!(!list.contains("plain.lock"), "{list}");
+    assert!(!list.contains("plain."), "{list}");
 }

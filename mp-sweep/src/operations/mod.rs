@@ -6,6 +6,7 @@ mod event;
 mod lock;
 mod owned_semaphore;
 mod plain;
+mod process;
 mod queue;
 mod rwlock;
 mod semaphore;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Operation> {
         condition::operations(),
         value::operations(),
         queue::operations(),
+        process::operations(),
         plain::operations(),
     ]
     .into_iter()

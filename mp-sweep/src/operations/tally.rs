@@ -18,6 +18,11 @@ impl Tally {
         self.0[which].fetch_add(1, Ordering::SeqCst);
     }
 
+    pub(super) fn set(&self, which: usize, value: u32) {
+        // ORDERING: as above.
+        self.0[which].store(value, Ordering::SeqCst);
+    }
+
     pub(super) fn get(&self, which: usize) -> u32 {
         // ORDERING: as above.
         self.0[which].load(Ordering::SeqCst)

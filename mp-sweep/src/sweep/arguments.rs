@@ -1,15 +1,17 @@
 //! The command line.
 
-use super::scene::{Mode, Operation};
+use super::scene::{Every, Mode, Operation};
+use std::fmt;
 
 pub(super) const USAGE: &str = "\
-usage: mp-sweep [operation…] [--stop] [--barge] [--tsv] [--list] [--every n] [--jobs n]
+usage: mp-sweep [operation…] [--stop] [--barge] [--tsv] [--list] [--every n|call] [--jobs n]
   operation    a name that --list gives, or what several of them begin with (lock, queue); all, if none is given
   --stop       stop the victim at each point, and have it go on later, instead of killing it
   --barge      have a third party act at each point, before the kill
   --tsv        rows for tools
   --list       the operations' names, and nothing else
-  --every n    only every n-th point (the mode says so: kill/n)
+  --every n    only every n-th point (the mode says so: kill/n); long operations have an n of their own
+  --every call only the point just after each system call (kill/call)
   --jobs n     points tried at the same time (default 4)";
 
 /// What was asked for.
@@ -19,24 +21,38 @@ pub(super) struct Arguments {
     pub(super) modes: Vec<Mode>,
     pub(super) tsv: bool,
     pub(super) list: bool,
-    pub(super) every: u64,
+    /// `None`: as the operation has it.
+    pub(super) every: Option<Every>,
     pub(super) jobs: u64,
 }
 
-/// What to sweep.
-pub(super) struct Wanted<'a> {
-    pub(super) operations: Vec<&'a Operation>,
-    /// The first name that selects nothing.
-    pub(super) unknown: Option<String>,
+/// Why nothing is swept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// This name selects nothing.
+    Unknown(String),
+    /// This operation was named, and cannot be swept in this mode.
+    NoSuchMode(&'static str, Mode),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Unknown(name) => write!(f, "no operation is called {name}; --list names them"),
+            Refused::NoSuchMode(name, mode) => {
+                write!(f, "{name} has no --{}: it shares nothing that a third party could use", mode.name())
+            }
+        }
+    }
 }
 
 impl Arguments {
     pub(super) fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let mut arguments =
-            Arguments { names: Vec::new(), modes: Vec::new(), tsv: false, list: false, every: 1, jobs: 4 };
+            Arguments { names: Vec::new(), modes: Vec::new(), tsv: false, list: false, every: None, jobs: 4 };
         while let Some(word) = words.next() {
-            let mut number = || {
-                let given = words.next().and_then(|text| text.parse().ok());
+            let number = |given: Option<String>| {
+                let given = given.and_then(|text| text.parse().ok());
                 given.filter(|number| *number > 0).ok_or(format!("{word} takes a number from 1 up"))
             };
             match word.as_str() {
@@ -44,8 +60,12 @@ impl Arguments {
                 "--barge" => arguments.modes.push(Mode::Barge),
                 "--tsv" => arguments.tsv = true,
                 "--list" => arguments.list = true,
-                "--every" => arguments.every = number()?,
-                "--jobs" => arguments.jobs = number()?,
+                "--every" => {
+                    let given = words.next();
+                    let call = given.as_deref() == Some("call");
+                    arguments.every = Some(if call { Every::Call } else { Every::Point(number(given)?) });
+                }
+                "--jobs" => arguments.jobs = number(words.next())?,
                 flag if flag.starts_with('-') => return Err(format!("there is no {flag}")),
                 _ => arguments.names.push(word),
             }
@@ -56,24 +76,31 @@ impl Arguments {
         Ok(arguments)
     }
 
-    pub(super) fn wanted<'a>(&self, known: &'a [Operation]) -> Wanted<'a> {
+    /// The operations to sweep, for each mode. Of those that were not named, none in a mode that it has not.
+    pub(super) fn wanted<'a>(&self, known: &'a [Operation]) -> Result<Vec<(Mode, &'a Operation)>, Refused> {
         let selects = |name: &String, operation: &Operation| {
             let below = operation.name.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
             let names_one = known.iter().any(|other| other.name == name);
             operation.name == name || below && !names_one && !operation.hidden
         };
-        let wanted = |operation: &&Operation| {
-            if self.names.is_empty() {
-                !operation.hidden
-            } else {
-                self.names.iter().any(|name| selects(name, operation))
-            }
-        };
-        let known_to_somebody = |name: &&String| !known.iter().any(|operation| selects(name, operation));
-        Wanted {
-            operations: known.iter().filter(wanted).collect(),
-            unknown: self.names.iter().find(known_to_somebody).cloned(),
+        let selects_none = |name: &&String| !known.iter().any(|operation| selects(name, operation));
+        if let Some(name) = self.names.iter().find(selects_none) {
+            return Err(Refused::Unknown(name.clone()));
         }
+        let mut wanted = Vec::new();
+        for mode in &self.modes {
+            for operation in known {
+                let named = self.names.iter().any(|name| selects(name, operation));
+                let has_it = operation.modes.contains(mode);
+                if named && !has_it {
+                    return Err(Refused::NoSuchMode(operation.name, *mode));
+                }
+                if named || self.names.is_empty() && !operation.hidden && has_it {
+                    wanted.push((*mode, operation));
+                }
+            }
+        }
+        Ok(wanted)
     }
 }
 
@@ -87,7 +114,7 @@ mod tests {
 
     fn chosen(line: &str) -> Vec<&'static str> {
         let known = crate::operations::all();
-        parse(line).unwrap().wanted(&known).operations.iter().map(|one| one.name).collect()
+        parse(line).unwrap().wanted(&known).unwrap().iter().map(|(_, one)| one.name).collect()
     }
 
     #[test]
@@ -97,7 +124,6 @@ mod tests {
         assert!(chosen("semaphore.release").len() < chosen("semaphore").len());
         assert!(chosen("lock").contains(&"lock.acquire"));
         assert!(!chosen("lock").contains(&"rlock.acquire"));
-        assert_eq!(chosen("plain"), [] as [&str; 0]);
         assert_eq!(chosen("plain.lock"), ["plain.lock"]);
         assert!(!chosen("").contains(&"plain.lock"));
     }
@@ -105,9 +131,30 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused() {
         assert!(parse("--every 0").is_err());
+        assert!(parse("--every").is_err());
+        assert!(parse("--jobs call").is_err());
         assert!(parse("--evry 2").is_err());
         let known = crate::operations::all();
-        assert_eq!(parse("lock lok").unwrap().wanted(&known).unknown.as_deref(), Some("lok"));
+        // Hidden ones are named whole.
+        assert!(parse("plain").unwrap().wanted(&known).is_err());
+        let refused = parse("lock lok").unwrap().wanted(&known).err();
+        assert_eq!(refused, Some(Refused::Unknown("lok".to_owned())));
+    }
+
+    #[test]
+    fn a_mode_that_a_named_operation_has_not_is_refused_and_otherwise_left_out() {
+        let known = crate::operations::all();
+        let refused = parse("lock process.start.fork --barge").unwrap().wanted(&known).err();
+        assert_eq!(refused, Some(Refused::NoSuchMode("process.start.fork", Mode::Barge)));
+        assert!(!chosen("--barge").iter().any(|name| name.starts_with("process.")));
+        assert!(chosen("--barge --stop").contains(&"process.start.fork"));
+    }
+
+    #[test]
+    fn every_takes_a_number_or_calls() {
+        assert_eq!(parse("lock").unwrap().every, None);
+        assert_eq!(parse("--every 7").unwrap().every, Some(Every::Point(7)));
+        assert_eq!(parse("--every call").unwrap().every, Some(Every::Call));
     }
 
     #[test]

@@ -64,6 +64,8 @@ impl Companion {
                 (&waits).read_exact(&mut [0]).expect("the sweep opens the gate");
             });
             say(&last_words(began.elapsed(), &verdict));
+            // Open until the process has ended: its exit handlers come after its last words.
+            std::mem::forget(tells);
             0
         });
         set_nonblocking(says.as_fd(), true).expect("a pipe can be asked without waiting");

@@ -2,14 +2,15 @@
 
 mod arguments;
 mod companion;
+pub(crate) mod family;
 mod place;
 mod point;
-mod process;
+pub(crate) mod process;
 mod run;
 pub(crate) mod scene;
 mod victim;
 
-use arguments::{Arguments, Wanted};
+use arguments::Arguments;
 use run::Row;
 use scene::{Mode, Operation};
 use std::process::ExitCode;
@@ -24,31 +25,30 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let known = crate::operations::all();
-    let Wanted { operations, unknown } = arguments.wanted(&known);
-    if let Some(name) = unknown {
-        eprintln!("no operation is called {name}; --list names them");
-        return ExitCode::from(2);
-    }
+    let wanted = match arguments.wanted(&known) {
+        Ok(wanted) => wanted,
+        Err(refused) => {
+            eprintln!("{refused}");
+            return ExitCode::from(2);
+        }
+    };
     if arguments.list {
-        operations.iter().for_each(|operation| println!("{}", operation.name));
+        let mut names: Vec<&str> = wanted.iter().map(|(_, operation)| operation.name).collect();
+        names.dedup();
+        names.iter().for_each(|name| println!("{name}"));
         return ExitCode::SUCCESS;
     }
+    process::forget_environment();
     println!("{}", line(arguments.tsv, Row::HEADER.map(str::to_owned)));
-    let mut bad = 0;
-    for mode in &arguments.modes {
-        for operation in &operations {
-            bad += sweep(operation, *mode, &arguments);
-        }
-    }
+    let bad: u64 = wanted.iter().map(|(mode, operation)| sweep(operation, *mode, &arguments)).sum();
     if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints the operation's row; gives how many of its points were bad.
 fn sweep(operation: &Operation, mode: Mode, arguments: &Arguments) -> u64 {
-    let row = run::all_points(operation, mode, arguments.every, arguments.jobs);
-    let name = mode.name();
-    let every = if arguments.every == 1 { String::new() } else { format!("/{}", arguments.every) };
-    println!("{}", line(arguments.tsv, row.columns(operation.name, &format!("{name}{every}"))));
+    let every = arguments.every.unwrap_or(operation.every);
+    let row = run::all_points(operation, mode, every, arguments.jobs);
+    println!("{}", line(arguments.tsv, row.columns(operation.name, &format!("{}{every}", mode.name()))));
     row.bad()
 }
 

@@ -1,7 +1,8 @@
 //! One point of death: a fresh scene, the victim's walk to it, its end, and what the others have to say.
 
 use super::companion::{Companion, all_end, settle, until};
-use super::scene::{Fate, Fault, Mode, Operation, Scene, Verdict};
+use super::family::Family;
+use super::scene::{Fate, Fault, Mode, Operation, Scene, Verdict, Who};
 use super::victim::{Reached, Victim};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,7 +10,9 @@ use std::time::{Duration, Instant};
 /// Where the victim is to die.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Point {
-    /// After this many instructions.
+    /// After this many system calls; `None`: they are instructions like all others.
+    pub(super) calls: Option<u64>,
+    /// And after this many instructions.
     pub(super) steps: u64,
     /// In the sleep of the last of them, if it sleeps; otherwise it is woken first.
     pub(super) to_sleep: bool,
@@ -21,6 +24,16 @@ pub(super) enum Wrong {
     Stuck(String),
     Lost(String),
     Torn(String),
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(calls) = self.calls {
+            write!(f, "after {calls} calls and {} instructions", self.steps)
+        } else {
+            write!(f, "after {} instructions", self.steps)
+        }
+    }
 }
 
 impl fmt::Display for Wrong {
@@ -57,6 +70,7 @@ pub(super) struct Outcome {
 /// Those who are on the stage.
 struct Play<'a> {
     scene: &'a dyn Scene,
+    family: &'a Family<'a>,
     mode: Mode,
     limit: Duration,
     others: Vec<Companion>,
@@ -69,8 +83,10 @@ struct Play<'a> {
 /// Tries one point.
 pub(super) fn run(operation: &Operation, mode: Mode, point: Point) -> Outcome {
     let scene = (operation.scene)(mode);
+    let family = Family::of(&*scene);
     let mut play = Play {
         scene: &*scene,
+        family: &family,
         mode,
         limit: operation.limit,
         others: Vec::new(),
@@ -78,17 +94,22 @@ pub(super) fn run(operation: &Operation, mode: Mode, point: Point) -> Outcome {
         roused: false,
         recovery: Duration::ZERO,
     };
-    // The victim first: it may hold what the sleepers wait for.
-    let mut victim = Victim::start(&*scene);
+    // The victim first: it may hold what the sleepers wait for. Unless one of them is to start it.
+    let mut victim = (scene.victim() == Who::Child).then(|| Victim::start(&*scene));
     play.others.extend((0..scene.sleepers()).map(|_| Companion::start("sleeper", |_| scene.sleep())));
     let deadline = play.deadline();
+    if scene.victim() == Who::Relative {
+        victim = Victim::adopt(&family, deadline);
+    }
     let sleep = settle(&mut play.others, deadline) && play.others.iter_mut().all(|one| one.end().is_none());
     assert!(sleep, "the sleepers of {} do not fall asleep", operation.name);
-    let reached = victim.walk(point.steps, point.to_sleep, || play.let_go());
+    let mut victim = victim.expect("the sleeper starts it");
+    let reached = victim.walk(point, || play.let_go());
     let instruction = victim.instruction();
     let wrong = match reached {
         Reached::Ended => Some(Wrong::Lost("the victim ended by itself".to_owned())),
         Reached::Stuck => Some(Wrong::Stuck("the victim sleeps on".to_owned())),
+        Reached::Beyond => None,
         _ => play.end(&mut victim, reached == Reached::Finished).err(),
     };
     Outcome { reached, instruction, recovery: play.recovery, wrong }
@@ -130,6 +151,7 @@ impl Play<'_> {
         if let Some(wrong) = self.others.iter_mut().find_map(Wrong::found_by) {
             return Err(wrong);
         }
+        self.outlive_family(since)?;
         let (scene, mode, roused) = (self.scene, self.mode, self.roused);
         let took = self.ask("checker", |_| scene.check(Fate { mode, finished, roused }))?;
         self.recovery = self.recovery.max(took);
@@ -167,9 +189,11 @@ impl Play<'_> {
     /// Waits until all others have gone on to their end; rouses those to whom the victim owed nothing.
     fn recover(&mut self, since: Instant) -> Result<(), Wrong> {
         let deadline = since + self.limit;
-        let scene = self.scene;
+        let (scene, family) = (self.scene, self.family);
         let others = &mut self.others;
         let paid = until(deadline, || {
+            // As process 1 would: only then is it known how an orphan ended.
+            family.reap();
             settle(others, deadline) && (others.iter_mut().all(|one| one.end().is_some()) || !scene.owed())
         });
         if !paid {
@@ -187,6 +211,19 @@ impl Play<'_> {
             }
             self.note_ends(since, None);
         }
+        Ok(())
+    }
+
+    /// Waits until nobody is left of those whom the operation has started.
+    fn outlive_family(&mut self, since: Instant) -> Result<(), Wrong> {
+        let family = self.family;
+        if self.scene.family().is_none() {
+            return Ok(());
+        }
+        if !until(self.deadline(), || family.is_gone()) {
+            return Err(Wrong::Stuck(format!("left behind: {}", family.left())));
+        }
+        self.recovery = self.recovery.max(since.elapsed());
         Ok(())
     }
 

@@ -6,15 +6,20 @@
 use super::place;
 use super::point::{self, Outcome, Point, Wrong};
 use super::process::fork;
-use super::scene::{Mode, Operation};
+use super::scene::{Every, Mode, Operation};
 use super::victim::Reached;
 use mp_core::sys::fd::pipe;
 use mp_core::sys::futex::FutexWord;
+use mp_core::sys::image;
+use mp_core::sys::process::become_subreaper;
+use mp_core::sys::socket::{self, packet_pair};
+use mp_core::transfer::{Message, receive_parcel, send_parcel};
 use mp_core::word::Word;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// A wait that lasted longer was ended by a timed look, and not by a wake.
@@ -83,8 +88,8 @@ impl Row {
     }
 }
 
-/// Tries every `every`-th point of an operation, `jobs` at a time.
-pub(super) fn all_points(operation: &Operation, mode: Mode, every: u64, jobs: u64) -> Row {
+/// Tries these points of an operation, `jobs` at a time.
+pub(super) fn all_points(operation: &Operation, mode: Mode, every: Every, jobs: u64) -> Row {
     let parts: Vec<(Pid, File)> =
         (0..jobs).map(|first| start_part(operation, mode, first, jobs, every)).collect();
     let mut sum = Row::default();
@@ -102,48 +107,92 @@ pub(super) fn all_points(operation: &Operation, mode: Mode, every: u64, jobs: u6
     sum
 }
 
-fn start_part(operation: &Operation, mode: Mode, first: u64, jobs: u64, every: u64) -> (Pid, File) {
+fn start_part(operation: &Operation, mode: Mode, first: u64, jobs: u64, every: Every) -> (Pid, File) {
     let (says, tells) = pipe().expect("a sweep needs descriptors");
     let pid = fork(|| {
-        let row = part(operation, mode, (first..).step_by(jobs as usize).map(|n| n * every));
-        let words = row.numbers().map(u64::to_le_bytes).concat();
+        // Those whose parents die in the sweep are ours, to see that they end.
+        become_subreaper().expect("a sweep inherits what its victims leave");
+        // What a process makes at its first lock and its first wait, once, the victims inherit.
+        warm_up();
+        let mut part = Part { operation, mode, row: Row::default(), told: 0 };
+        let own = (first..).step_by(jobs as usize);
+        match every {
+            Every::Call => part.by_calls(own, None),
+            Every::Point(every) if operation.by_calls => part.by_calls(own, Some(every)),
+            Every::Point(every) => part.by_steps(own.map(|n| n * every)),
+        }
+        let words = part.row.numbers().map(u64::to_le_bytes).concat();
         File::from(tells).write_all(&words).map_or(1, |()| 0)
     });
     (pid, File::from(says))
 }
 
-fn part(operation: &Operation, mode: Mode, all_steps: impl Iterator<Item = u64>) -> Row {
-    // What a process makes at its first lock and its first wait, once, the victims inherit.
-    warm_up();
-    let mut row = Row::default();
-    let mut told = 0;
-    for steps in all_steps {
-        let mut try_one = |to_sleep: bool| {
-            let outcome = point::run(operation, mode, Point { steps, to_sleep });
-            row.note(&outcome);
-            if let Some(wrong) = &outcome.wrong {
-                told += 1;
-                if told <= TOLD {
-                    tell(operation, mode, steps, &outcome, wrong);
-                }
+/// What one process does of the sweep of an operation.
+struct Part<'a> {
+    operation: &'a Operation,
+    mode: Mode,
+    row: Row,
+    told: u64,
+}
+
+impl Part<'_> {
+    /// Points counted from the operation's beginning.
+    fn by_steps(&mut self, all_steps: impl Iterator<Item = u64>) {
+        for steps in all_steps {
+            if self.at(None, steps) == Reached::Finished || self.has_enough(steps) {
+                break;
             }
-            outcome.reached
-        };
-        let mut reached = try_one(true);
-        if reached == Reached::Asleep {
-            // And once more: woken, and not a step further.
-            reached = try_one(false);
-        }
-        if reached == Reached::Finished {
-            row.points -= 1;
-            break;
-        }
-        if row.bad() >= ENOUGH {
-            eprintln!("{}: enough; the points after {steps} instructions are left out", operation.name);
-            break;
         }
     }
-    row
+
+    /// After each of these system calls: the point just after it, and every `every`-th one from there to the next.
+    fn by_calls(&mut self, all_calls: impl Iterator<Item = u64>, every: Option<u64>) {
+        for calls in all_calls {
+            let further = every.map(|every| (every..).step_by(every as usize)).into_iter().flatten();
+            for steps in std::iter::once(0).chain(further) {
+                match self.at(Some(calls), steps) {
+                    Reached::Finished => return,
+                    Reached::Beyond => break,
+                    _ if self.has_enough(steps) => return,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Tries the point there; both, if the victim sleeps there.
+    fn at(&mut self, calls: Option<u64>, steps: u64) -> Reached {
+        let mut reached = self.try_one(Point { calls, steps, to_sleep: true });
+        if reached == Reached::Asleep {
+            // And once more: woken, and not a step further.
+            reached = self.try_one(Point { calls, steps, to_sleep: false });
+        }
+        if matches!(reached, Reached::Finished | Reached::Beyond) {
+            self.row.points -= 1;
+        }
+        reached
+    }
+
+    fn try_one(&mut self, point: Point) -> Reached {
+        let outcome = point::run(self.operation, self.mode, point);
+        self.row.note(&outcome);
+        if let Some(wrong) = &outcome.wrong {
+            self.told += 1;
+            if self.told <= TOLD {
+                tell(self.operation, self.mode, point, &outcome, wrong);
+            }
+        }
+        outcome.reached
+    }
+
+    fn has_enough(&self, steps: u64) -> bool {
+        let enough = self.row.bad() >= ENOUGH;
+        if enough {
+            let name = self.operation.name;
+            eprintln!("{name}: enough; the points after {steps} instructions are left out");
+        }
+        enough
+    }
 }
 
 fn warm_up() {
@@ -151,11 +200,16 @@ fn warm_up() {
     FutexWord::new(1).wait(0, None);
     let lock = mp_sync::Lock::new().expect("a sweep needs shared memory");
     drop(lock.acquire());
+    // The buffer for what a child sends, which is written full of zeros.
+    let (ours, theirs) = packet_pair().expect("a sweep needs descriptors");
+    send_parcel(theirs.as_fd(), &Message::default()).expect("the socket is ours");
+    receive_parcel(ours.as_fd(), socket::Mode::Block).expect("it was just sent");
+    image::build();
 }
 
-fn tell(operation: &Operation, mode: Mode, steps: u64, outcome: &Outcome, wrong: &Wrong) {
+fn tell(operation: &Operation, mode: Mode, point: Point, outcome: &Outcome, wrong: &Wrong) {
     let (name, mode) = (operation.name, mode.name());
     let asleep = if outcome.reached == Reached::Asleep { ", asleep" } else { "" };
     let at = outcome.instruction.map_or(String::new(), |at| format!("\n    before {}", place::of(at)));
-    eprintln!("{name} {mode}, after {steps} instructions{asleep}: {wrong}{at}");
+    eprintln!("{name} {mode}, {point}{asleep}: {wrong}{at}");
 }

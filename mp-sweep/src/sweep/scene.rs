@@ -1,5 +1,6 @@
 //! Scene: what an operation is, for those who sweep it.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What becomes of the victim.
@@ -21,6 +22,19 @@ impl Mode {
             Mode::Barge => "barge",
         }
     }
+}
+
+/// All that can become of it.
+const EVERY_MODE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge];
+
+/// Who the victim is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A child of the maker's, which does `prepare`, `operate` and `finish`.
+    Child,
+    /// The one of the family that stands still (`stand_still`). A sleeper has started it; what it does from there to
+    /// its end is the operation.
+    Relative,
 }
 
 /// What became of the victim, for the check.
@@ -67,6 +81,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
 /// Fresh shared objects, and what each process does with them. All processes are forks of the one that made the
 /// scene: what it keeps outside of shared memory, each of them has for itself, as it was at the fork.
 pub(crate) trait Scene {
+    /// Who is stepped, and dies.
+    fn victim(&self) -> Who {
+        Who::Child
+    }
+    /// Whether the sleeper has come so far that it does nothing but wait for the victim, or for what that does.
+    fn awaits_victim(&self) -> bool {
+        true
+    }
+    /// The process group that the scene's processes are in, where the operation starts some (the maker inherits those
+    /// whose parents die): when all is over, nobody may be left of it. `None` as long as it is not known.
+    fn family(&self) -> Option<u32> {
+        None
+    }
+
     /// The victim, before the sweep begins.
     fn prepare(&self) {}
     /// The victim: the operation.
@@ -116,6 +144,26 @@ pub(crate) trait Scene {
     fn check(&self, fate: Fate) -> Verdict;
 }
 
+/// Which of an operation's points are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Every {
+    /// Each n-th one.
+    Point(u64),
+    /// The one just after each system call.
+    Call,
+}
+
+impl fmt::Display for Every {
+    /// As the mode says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Every::Point(1) => Ok(()),
+            Every::Point(number) => write!(f, "/{number}"),
+            Every::Call => f.write_str("/call"),
+        }
+    }
+}
+
 /// An operation that can be swept.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
@@ -125,10 +173,25 @@ pub(crate) struct Operation {
     pub(crate) limit: Duration,
     /// Swept when its whole name is given, and not with the others.
     pub(crate) hidden: bool,
+    /// Its points are counted from its last system call, and the one just after each call is always tried.
+    pub(crate) by_calls: bool,
+    /// Which points, unless the command line says otherwise.
+    pub(crate) every: Every,
+    /// What can become of its victim.
+    pub(crate) modes: &'static [Mode],
 }
 
 impl Operation {
     pub(crate) const fn new(name: &'static str, scene: fn(Mode) -> Box<dyn Scene>) -> Operation {
-        Operation { name, scene, limit: Duration::from_secs(5), hidden: false }
+        let limit = Duration::from_secs(5);
+        Operation {
+            name,
+            scene,
+            limit,
+            hidden: false,
+            by_calls: false,
+            every: Every::Point(1),
+            modes: EVERY_MODE,
+        }
     }
 }

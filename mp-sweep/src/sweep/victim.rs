@@ -1,15 +1,23 @@
 //! Victim: the process that is stepped through the operation, instruction by instruction, and dies in it.
+//!
+//! A process that the victim starts is not traced: none of ptrace's options has it so, and a fork has its parent's trap
+//! flag cleared by the kernel.
 
 use super::companion::until;
-use super::process::{fork, state};
+use super::family::Family;
+use super::point::Point;
+use super::process::{fork, stand_still, state};
 use super::scene::Scene;
+use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
+use mp_core::word::Deadline;
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use std::os::fd::{AsFd, OwnedFd};
 use std::ptr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// `rip` in the kernel's `struct user`: the seventeenth register of eight bytes.
 const INSTRUCTION_POINTER: usize = 16 * 8;
@@ -19,13 +27,19 @@ const SYSCALL: [u8; 2] = [0x0F, 0x05];
 /// Sleeps after which it is stuck. Most of them end by a timed look, after a quarter to half a second.
 const SLEEPS: u32 = 20;
 
-/// A child of ours that we trace. Dropped, it is killed.
+/// A process that we trace. Dropped, it is killed.
 pub(super) struct Victim {
     pid: Pid,
+    /// Somebody else's child, by its pidfd: it has no stop after the operation, which is its end.
+    others: Option<OwnedFd>,
     /// It has ended, and was reaped.
     ended: bool,
     /// It sleeps in a system call; otherwise it stands still between two instructions.
     asleep: bool,
+    /// What it is to be sent when it goes on.
+    signal: Option<Signal>,
+    /// How often it has slept.
+    sleeps: u32,
 }
 
 /// Where a walk came to.
@@ -35,6 +49,8 @@ pub(super) enum Reached {
     There,
     /// The last step was a system call, and it sleeps in it.
     Asleep,
+    /// The next system call, which is where the next points are counted from.
+    Beyond,
     /// The end of the operation.
     Finished,
     /// It ended, though nobody killed it.
@@ -43,58 +59,131 @@ pub(super) enum Reached {
     Stuck,
 }
 
+/// One stride of a walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stride {
+    Instruction,
+    /// To the next system call's beginning, or from there to its end.
+    Call,
+}
+
+/// What a stride can be.
+#[derive(Debug, Clone, Copy)]
+struct Ground {
+    stride: Stride,
+    /// It is, or may be, in a system call.
+    may_sleep: bool,
+    /// If it sleeps, this is as far as it was to go.
+    stays_asleep: bool,
+}
+
 impl Victim {
-    /// A victim that stands before the operation of this scene.
+    /// A child that stands before the operation of this scene.
     pub(super) fn start(scene: &dyn Scene) -> Victim {
         let pid = fork(|| {
             scene.prepare();
-            let me = Pid::this();
-            let stop = || kill(me, Signal::SIGSTOP).expect("one may stop oneself");
             ptrace::traceme().expect("a sweep needs ptrace");
-            stop();
+            stand_still();
             scene.operate();
-            stop();
+            stand_still();
             scene.finish();
             0
         });
-        let mut victim = Victim { pid, ended: false, asleep: false };
+        let mut victim = Victim::new(pid, None);
         let stopped = waitpid(pid, None) == Ok(WaitStatus::Stopped(pid, Signal::SIGSTOP));
         victim.ended = !stopped;
         assert!(stopped, "the victim failed before the operation");
-        ptrace::setoptions(pid, ptrace::Options::PTRACE_O_EXITKILL).expect("a traced child has options");
+        ptrace::setoptions(pid, options()).expect("a traced child has options");
         victim
     }
 
-    /// Goes `steps` instructions on. `to_sleep`: and, if the last of them is a system call that sleeps, no further
-    /// than into that sleep. `asleep` is called when it sleeps and is to be woken.
-    pub(super) fn walk(&mut self, steps: u64, to_sleep: bool, mut asleep: impl FnMut()) -> Reached {
-        let mut done = 0;
-        let (mut signal, mut sleeps) = (None, 0);
-        while done < steps {
-            let may_sleep = self.is_at_system_call();
-            ptrace::step(self.pid, signal.take()).expect("a stopped child can be stepped");
-            if may_sleep && self.falls_asleep() {
-                if to_sleep && done + 1 == steps {
-                    self.asleep = true;
-                    return Reached::Asleep;
-                }
-                asleep();
-                sleeps += 1;
-                if sleeps > SLEEPS {
-                    return Reached::Stuck;
+    /// Somebody else's child, which is to stop itself before the operation; `None`: not before the deadline.
+    pub(super) fn adopt(family: &Family<'_>, deadline: Instant) -> Option<Victim> {
+        let mut stands = None;
+        until(deadline, || {
+            stands = family.standing();
+            stands.is_some()
+        });
+        let pid = stands?;
+        let pidfd = pidfd_open(pid.as_raw() as u32).expect("it stands still");
+        ptrace::seize(pid, options()).expect("a sweep may trace its descendants");
+        let stopped = waitpid(pid, None);
+        assert!(matches!(stopped, Ok(WaitStatus::PtraceEvent(..))), "the victim does not stand: {stopped:?}");
+        Some(Victim::new(pid, Some(pidfd)))
+    }
+
+    fn new(pid: Pid, others: Option<OwnedFd>) -> Victim {
+        Victim { pid, others, ended: false, asleep: false, signal: None, sleeps: 0 }
+    }
+
+    /// Goes to this point. `asleep` is called when it sleeps and is to be woken.
+    pub(super) fn walk(&mut self, point: Point, mut asleep: impl FnMut()) -> Reached {
+        let Point { calls, steps, to_sleep } = point;
+        for call in 1..=calls.unwrap_or(0) {
+            let stays_asleep = to_sleep && steps == 0 && Some(call) == calls;
+            let begin = Ground { stride: Stride::Call, may_sleep: false, stays_asleep: false };
+            let end = Ground { stride: Stride::Call, may_sleep: true, stays_asleep };
+            for ground in [begin, end] {
+                if let Some(reached) = self.go(ground, &mut asleep) {
+                    return reached;
                 }
             }
-            match waitpid(self.pid, None) {
-                Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => done += 1,
-                Ok(WaitStatus::Stopped(_, Signal::SIGSTOP)) => return Reached::Finished,
-                Ok(WaitStatus::Stopped(_, other)) => signal = Some(other),
-                _ => {
-                    self.ended = true;
-                    return Reached::Ended;
+        }
+        let mut at = self.instruction();
+        for step in 1..=steps {
+            let may_sleep = self.is_system_call(at);
+            if may_sleep && calls.is_some() {
+                return Reached::Beyond;
+            }
+            let stays_asleep = to_sleep && step == steps;
+            let ground = Ground { stride: Stride::Instruction, may_sleep, stays_asleep };
+            loop {
+                if let Some(reached) = self.go(ground, &mut asleep) {
+                    return reached;
+                }
+                let before = std::mem::replace(&mut at, self.instruction());
+                // A store that repeats itself (`rep stosb`) traps each time: thousands, for a buffer of zeros.
+                if calls.is_none() || before != at {
+                    break;
                 }
             }
         }
         Reached::There
+    }
+
+    /// Goes one stride, signals apart. `None`: it is done, and there may be another one.
+    fn go(&mut self, ground: Ground, asleep: &mut impl FnMut()) -> Option<Reached> {
+        loop {
+            let signal = self.signal.take();
+            let gone = match ground.stride {
+                Stride::Instruction => ptrace::step(self.pid, signal),
+                Stride::Call => ptrace::syscall(self.pid, signal),
+            };
+            gone.expect("a stopped child can be stepped");
+            if ground.may_sleep && self.falls_asleep(ground) {
+                if ground.stays_asleep {
+                    self.asleep = true;
+                    return Some(Reached::Asleep);
+                }
+                asleep();
+                self.sleeps += 1;
+                if self.sleeps > SLEEPS {
+                    return Some(Reached::Stuck);
+                }
+            }
+            match waitpid(self.pid, None) {
+                Ok(WaitStatus::Stopped(_, Signal::SIGTRAP) | WaitStatus::PtraceSyscall(_)) => return None,
+                Ok(WaitStatus::Stopped(_, Signal::SIGSTOP)) => return Some(Reached::Finished),
+                Ok(WaitStatus::Stopped(_, other)) => self.signal = Some(other),
+                // The stop in which it was found.
+                Ok(WaitStatus::PtraceEvent(..)) => {}
+                status => {
+                    self.ended = true;
+                    let well = self.others.is_some() && matches!(status, Ok(WaitStatus::Exited(..)));
+                    return Some(if well { Reached::Finished } else { Reached::Ended });
+                }
+            }
+        }
     }
 
     /// The instruction before which it stands.
@@ -103,22 +192,24 @@ impl Victim {
         Some(at as u64)
     }
 
-    fn is_at_system_call(&self) -> bool {
-        let Some(at) = self.instruction() else { return false };
+    fn is_system_call(&self, at: Option<u64>) -> bool {
+        let Some(at) = at else { return false };
         let word = ptrace::read(self.pid, ptr::without_provenance_mut(at as usize));
         word.is_ok_and(|word| word.to_le_bytes().starts_with(&SYSCALL))
     }
 
     /// Stepped into a system call: waits until it is through, or sleeps in it.
-    fn falls_asleep(&self) -> bool {
+    fn falls_asleep(&self, ground: Ground) -> bool {
         let through = || waitpid_peek(self.pid);
+        // Deep asleep, it is not to be woken by anybody: as in `vfork`, until the child has executed its program.
+        let deep = ground.stays_asleep && ground.stride == Stride::Call;
         loop {
             // First the state, then whether it is through: if it is not, it was not when the state was read.
-            let sleeps = state(self.pid) == Some(b'S');
+            let state = state(self.pid);
             if through() {
                 return false;
             }
-            if sleeps {
+            if state == Some(b'S') || deep && state == Some(b'D') {
                 return true;
             }
             std::thread::yield_now();
@@ -135,8 +226,11 @@ impl Victim {
         }
     }
 
-    /// Stops it as SIGSTOP does, and traces it no longer.
+    /// Stops it as SIGSTOP does, and traces it no longer. `false`: it does not stop. One that has ended needs no stop.
     pub(super) fn stop(&mut self, deadline: Instant) -> bool {
+        if self.ended {
+            return true;
+        }
         if self.asleep {
             let _ = kill(self.pid, Signal::SIGSTOP);
             let _ = waitpid(self.pid, None);
@@ -147,24 +241,37 @@ impl Victim {
     }
 
     /// Has a stopped one go on to its end, over its own stop after the operation. `None`: it did not come there;
-    /// otherwise whether it ended well.
+    /// otherwise whether it ended well (somebody else's child: which is for him to say).
     pub(super) fn go_on(&mut self, deadline: Instant) -> Option<bool> {
         let mut well = None;
         until(deadline, || {
-            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => {
-                    if state(self.pid) == Some(b'T') {
-                        let _ = kill(self.pid, Signal::SIGCONT);
-                    }
-                    return false;
-                }
-                status => well = Some(status == Ok(WaitStatus::Exited(self.pid, 0))),
+            if !self.ended {
+                well = self.has_ended();
+                self.ended = well.is_some();
             }
-            self.ended = true;
-            true
+            if !self.ended && state(self.pid) == Some(b'T') {
+                let _ = kill(self.pid, Signal::SIGCONT);
+            }
+            self.ended
         });
-        well
+        if self.others.is_some() && self.ended { Some(true) } else { well }
     }
+
+    /// Whether one that is traced no longer has ended, and so, whether it ended well.
+    fn has_ended(&self) -> Option<bool> {
+        if let Some(pidfd) = &self.others {
+            let ended = wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(Duration::ZERO));
+            return ended.is_ok_and(|ended| ended).then_some(true);
+        }
+        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => None,
+            status => Some(status == Ok(WaitStatus::Exited(self.pid, 0))),
+        }
+    }
+}
+
+fn options() -> ptrace::Options {
+    ptrace::Options::PTRACE_O_EXITKILL | ptrace::Options::PTRACE_O_TRACESYSGOOD
 }
 
 /// Whether there is something to wait for, which is left there.
