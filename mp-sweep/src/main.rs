@@ -17,7 +17,7 @@
 //! |------------|-------------------------------------------------------------------------------------------|
 //! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted. `kill/7`: every 7th point only; `kill/call`: the one just after each system call only |
 //! | `points`   | points of death that were tried: one for each instruction from the victim's stop before the operation to the one after it, and one for each sleep in between |
-//! | `stuck`    | points after which somebody did not go on, or a process was left behind, within the limit, 5 s |
+//! | `stuck`    | points after which somebody did not go on, or a process was left behind, within the limit: 5 s, for processes 20 s |
 //! | `lost`     | points after which something committed was gone, or more was gone than the module's "When a process dies" admits |
 //! | `torn`     | points after which guarded data was half changed, or held by two, and nobody was told      |
 //! | `timer`    | points after which somebody went on only after more than 40 ms: by his timed look (or on a busy machine, for which there is `--jobs 1`) |

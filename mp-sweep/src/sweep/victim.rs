@@ -21,6 +21,10 @@ use std::time::{Duration, Instant};
 
 /// `rip` in the kernel's `struct user`: the seventeenth register of eight bytes.
 const INSTRUCTION_POINTER: usize = 16 * 8;
+/// `orig_rax`, two registers before it: the number of the system call that it is in.
+const CALL: usize = 15 * 8;
+/// Those that make a process: `clone`, `fork`, `vfork`, `clone3`.
+const CALLS_THAT_FORK: [i64; 4] = [56, 57, 58, 435];
 /// The instruction `syscall`.
 const SYSCALL: [u8; 2] = [0x0F, 0x05];
 
@@ -75,6 +79,9 @@ struct Ground {
     may_sleep: bool,
     /// If it sleeps, this is as far as it was to go.
     stays_asleep: bool,
+    /// Sleep means deep sleep too, from which nobody wakes it: that of `vfork`, until the child has executed its
+    /// program.
+    deep: bool,
 }
 
 impl Victim {
@@ -121,12 +128,14 @@ impl Victim {
         let Point { calls, steps, to_sleep } = point;
         for call in 1..=calls.unwrap_or(0) {
             let stays_asleep = to_sleep && steps == 0 && Some(call) == calls;
-            let begin = Ground { stride: Stride::Call, may_sleep: false, stays_asleep: false };
-            let end = Ground { stride: Stride::Call, may_sleep: true, stays_asleep };
-            for ground in [begin, end] {
-                if let Some(reached) = self.go(ground, &mut asleep) {
-                    return reached;
-                }
+            let begin = Ground { stride: Stride::Call, may_sleep: false, stays_asleep: false, deep: false };
+            if let Some(reached) = self.go(begin, &mut asleep) {
+                return reached;
+            }
+            let deep = stays_asleep && self.is_in_fork();
+            let end = Ground { stride: Stride::Call, may_sleep: true, stays_asleep, deep };
+            if let Some(reached) = self.go(end, &mut asleep) {
+                return reached;
             }
         }
         let mut at = self.instruction();
@@ -136,7 +145,7 @@ impl Victim {
                 return Reached::Beyond;
             }
             let stays_asleep = to_sleep && step == steps;
-            let ground = Ground { stride: Stride::Instruction, may_sleep, stays_asleep };
+            let ground = Ground { stride: Stride::Instruction, may_sleep, stays_asleep, deep: false };
             loop {
                 if let Some(reached) = self.go(ground, &mut asleep) {
                     return reached;
@@ -192,6 +201,11 @@ impl Victim {
         Some(at as u64)
     }
 
+    fn is_in_fork(&self) -> bool {
+        let call = ptrace::read_user(self.pid, ptr::without_provenance_mut(CALL));
+        call.is_ok_and(|call| CALLS_THAT_FORK.contains(&call))
+    }
+
     fn is_system_call(&self, at: Option<u64>) -> bool {
         let Some(at) = at else { return false };
         let word = ptrace::read(self.pid, ptr::without_provenance_mut(at as usize));
@@ -201,15 +215,13 @@ impl Victim {
     /// Stepped into a system call: waits until it is through, or sleeps in it.
     fn falls_asleep(&self, ground: Ground) -> bool {
         let through = || waitpid_peek(self.pid);
-        // Deep asleep, it is not to be woken by anybody: as in `vfork`, until the child has executed its program.
-        let deep = ground.stays_asleep && ground.stride == Stride::Call;
         loop {
             // First the state, then whether it is through: if it is not, it was not when the state was read.
             let state = state(self.pid);
             if through() {
                 return false;
             }
-            if state == Some(b'S') || deep && state == Some(b'D') {
+            if state == Some(b'S') || ground.deep && state == Some(b'D') {
                 return true;
             }
             std::thread::yield_now();
