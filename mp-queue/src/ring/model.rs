@@ -11,7 +11,9 @@ use super::layout::Layout;
 use super::{Memory, NotTaken, Refused, Ring, UNIT};
 use loom::cell::Cell;
 use mp_core::word::{Ordering, Word};
-use mp_model::{Fuse, Looks, ModelLong, ModelOwned, bound, explore, set_looks, spawn, sweep};
+use mp_model::loom::{
+    self as world, Fuse, Looks, ModelLong, ModelOwned, bound, explore, set_looks, spawn, sweep,
+};
 use std::rc::Rc;
 
 /// Units that the models get by with.
@@ -36,13 +38,13 @@ impl Memory for ModelMemory {
     }
     fn write(&self, _: usize, offset: usize, bytes: &[u8]) {
         for (unit, bytes) in self.units[offset / UNIT..].iter().zip(bytes.chunks(UNIT)) {
-            mp_model::point();
+            world::point();
             unit.set(bytes.try_into().expect("the models write whole units"));
         }
     }
     fn read(&self, _: usize, offset: usize, len: usize, into: &mut Vec<u8>) {
         for unit in &self.units[offset / UNIT..(offset + len) / UNIT] {
-            mp_model::point();
+            world::point();
             into.extend_from_slice(&unit.get());
         }
     }
@@ -85,7 +87,7 @@ fn take_or_end(ring: &Shared) -> Result<u64, NotTaken> {
     })
 }
 
-fn print(name: &str, report: mp_model::Report) {
+fn print(name: &str, report: world::Report) {
     println!("{name:<38} {report}");
 }
 
