@@ -35,6 +35,12 @@ sweep *operations:
 loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture
 
+# The crowds, with more schedules, drawn from a seed of their own.
+shuttle iterations="20000" seed=`date +%s`:
+    @echo "seed {{seed}}"
+    MP_SHUTTLE_ITERATIONS={{iterations}} MP_SHUTTLE_SEED={{seed}} \
+        cargo test --release -p mp-sync --test shuttle -- --nocapture
+
 # Each example many times over: the same output every time.
 examples-many times="50":
     cargo build --examples
