@@ -7,10 +7,12 @@
 //! `-- --nocapture` shows the tables.
 
 mod models;
+mod mutants;
 mod tables;
 
 use models::Watched;
 use mp_model::loom as world;
+use mutants::*;
 use tables::*;
 use world::{ModelOwned, ModelWord, bound, explore, sweep, sweep_woken};
 

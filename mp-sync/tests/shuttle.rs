@@ -6,9 +6,11 @@
 //! `MP_SHUTTLE_SEED` draws others, and `MP_SHUTTLE_ITERATIONS` more. `-- --nocapture` shows the tables.
 
 mod crowds;
+mod mutants;
 mod tables;
 
 use mp_model::shuttle as world;
+use mutants::*;
 use tables::*;
 use world::{ModelOwned, ModelWord, explore, iterations, sweep, sweep_woken};
 

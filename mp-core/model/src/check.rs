@@ -44,9 +44,9 @@ pub fn iterations(usual: usize) -> usize {
     from_environment("MP_SHUTTLE_ITERATIONS", usual)
 }
 
-/// How often a model is run: `MP_ROUNDS`, or else `usual`; under Miri, which is started with many seeds, once.
+/// How often a model is run: `MP_ROUNDS`, or else `usual`; under Miri, which is slow, 10.
 pub fn rounds(usual: usize) -> usize {
-    from_environment("MP_ROUNDS", if cfg!(miri) { 1 } else { usual })
+    from_environment("MP_ROUNDS", if cfg!(miri) { 10 } else { usual })
 }
 
 fn from_environment(name: &str, usual: usize) -> usize {
@@ -82,16 +82,18 @@ pub(crate) fn sweep<C: Checker>(
     let effort = (effort / C::SHARE).max(1);
     let counted = (C::EFFORT, effort);
     let mut total = Report { effort: counted, executions: 0, deaths: 0, points: 0, took: Duration::ZERO };
-    loop {
-        let fuse = Fuse::new(lit, Some(total.points));
+    let (mut length, mut quiet) = (0, 0);
+    while quiet < C::QUIET {
+        let fuse = Fuse::new(lit, Some(length));
         let (given, model) = (fuse.clone(), model.clone());
-        let one = explore_salted::<C>(effort, total.points.into(), move || model(&given));
+        let one = explore_salted::<C>(effort, length.into(), move || model(&given));
+        let deaths = fuse.deaths();
         total.executions += one.executions;
         total.took += one.took;
-        if fuse.deaths() == 0 {
-            return total;
-        }
-        total.deaths += fuse.deaths();
-        total.points += 1;
+        total.deaths += deaths;
+        total.points += u32::from(deaths > 0);
+        quiet = if deaths > 0 { 0 } else { quiet + 1 };
+        length += 1;
     }
+    total
 }

@@ -7,7 +7,7 @@
 //!     │
 //!   life ─── spawn(), point(): model threads with an id, a fuse, and a kernel that tidies up behind them
 //!     │
-//!   word ─── ModelWord, ModelLong      owned ─── ModelOwned
+//!   word ─── ModelWord, ModelLong      owned ─── ModelOwned      faults ─── the same with a fault
 //!     │
 //!   checker ─ Loom, Shuttle, Threads: atomics, sleep and schedules
 //! ```
@@ -34,11 +34,17 @@
 
 mod check;
 mod checker;
+mod faults;
 mod life;
 mod owned;
 mod word;
 mod world;
 
+pub use faults::{
+    AcquireIsRelaxed, BreakIsForgotten, DiedIsForgotten, DiesUnseenInTheLock, Fault, NeverAnnounced,
+    NeverEnlisted, NoNoteIsLeft, NobodyIsEverDead, NobodyIsWoken, NobodyMarks, OnlyOneIsWoken,
+    ReleaseIsRelaxed, RoundsAreNotCounted, TakersForgetTheMark, WakesForgetWaiters,
+};
 use mp_core::word::{Deadline, Owned, Word};
 use std::time::Duration;
 

@@ -20,6 +20,10 @@ macro_rules! world {
         pub type ModelLong = crate::word::ModelLong<$checker>;
         /// [`Owned`](mp_core::word::Owned) in this world.
         pub type ModelOwned = crate::owned::ModelOwned<$checker>;
+        /// [`ModelWord`] with a fault.
+        pub type Faulty<F> = crate::faults::Faulty<$checker, F>;
+        /// [`ModelOwned`] with a fault.
+        pub type FaultyOwned<F> = crate::faults::FaultyOwned<$checker, F>;
         /// A value behind a lock, where the model's threads sleep. No fuse burns there.
         pub type Chamber<T> = <$checker as Checker>::Room<T>;
 

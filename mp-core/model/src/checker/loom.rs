@@ -36,6 +36,7 @@ impl Checker for Loom {
 
     const EFFORT: &'static str = "bound";
     const SHARE: usize = 1;
+    const QUIET: u32 = 1;
 
     fn yield_now() {
         loom::thread::yield_now();

@@ -35,6 +35,8 @@ pub trait Checker: Sized + 'static {
     const EFFORT: &'static str;
     /// The effort for each point of death is this part of what a model without deaths is given.
     const SHARE: usize;
+    /// A sweep is done when at so many lengths of the fuse in turn nobody died.
+    const QUIET: u32;
 
     /// Lets others go first.
     fn yield_now();

@@ -54,6 +54,7 @@ impl Checker for Shuttle {
 
     const EFFORT: &'static str = "iterations";
     const SHARE: usize = 25;
+    const QUIET: u32 = 3;
 
     fn yield_now() {
         shuttle::thread::yield_now();

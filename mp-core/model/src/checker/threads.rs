@@ -45,7 +45,8 @@ impl Checker for Threads {
     type Room<T: Default + Debug + Send + 'static> = Chamber<T>;
 
     const EFFORT: &'static str = "rounds";
-    const SHARE: usize = 1;
+    const SHARE: usize = 10;
+    const QUIET: u32 = 3;
 
     fn yield_now() {
         thread::yield_now();

@@ -1,14 +1,14 @@
-//! Worlds with one fault each: the models must fail in them.
+//! Worlds with one fault each: models must fail in them.
 
-// Not every fault shows in every checker.
-#![allow(dead_code)]
-
-use crate::world::{ModelOwned, ModelWord};
+use crate::checker::Checker;
+use crate::owned::ModelOwned;
+use crate::word::ModelWord;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 use std::marker::PhantomData;
 
 /// What is wrong with a world. Nothing, unless a mutant says so.
-pub(crate) trait Fault: 'static {
+pub trait Fault: 'static {
+    /// What an access has instead of this ordering.
     fn order(order: Ordering) -> Ordering {
         order
     }
@@ -16,27 +16,32 @@ pub(crate) trait Fault: 'static {
     fn exchanged(_old: Option<u32>, new: u32) -> u32 {
         new
     }
+    /// What a plain store writes instead of `new`.
     fn stored(new: u32) -> u32 {
         new
     }
+    /// How many are woken instead of `count`.
     fn woken(count: u32) -> u32 {
         count
     }
+    /// Whether a holder is on the kernel's list.
     const ENLISTS: bool = true;
+    /// Whether the kernel knows who is about to take or to give.
     const ANNOUNCES: bool = true;
+    /// Whether it can be asked who is dead.
     const TELLS_DEATH: bool = true;
 }
 
 /// A word with a fault before it.
-pub(crate) struct Faulty<F>(ModelWord, PhantomData<fn() -> F>);
+pub struct Faulty<C: Checker, F>(ModelWord<C>, PhantomData<fn() -> F>);
 
-impl<F> Default for Faulty<F> {
+impl<C: Checker, F> Default for Faulty<C, F> {
     fn default() -> Self {
-        Faulty(ModelWord::default(), PhantomData)
+        Faulty(ModelWord::<C>::default(), PhantomData)
     }
 }
 
-impl<F: Fault> Word for Faulty<F> {
+impl<C: Checker, F: Fault> Word for Faulty<C, F> {
     fn load(&self, order: Ordering) -> u32 {
         self.0.load(F::order(order))
     }
@@ -68,34 +73,34 @@ impl<F: Fault> Word for Faulty<F> {
         }
     }
     fn spin(round: u32) -> bool {
-        ModelWord::spin(round)
+        ModelWord::<C>::spin(round)
     }
     fn fence() {
-        ModelWord::fence();
+        ModelWord::<C>::fence();
     }
 }
 
 /// An owned word with a fault before it.
-pub(crate) struct FaultyOwned<F> {
-    owned: ModelOwned,
-    word: Faulty<F>,
+pub struct FaultyOwned<C: Checker, F> {
+    owned: ModelOwned<C>,
+    word: Faulty<C, F>,
 }
 
-impl<F> Default for FaultyOwned<F> {
+impl<C: Checker, F> Default for FaultyOwned<C, F> {
     fn default() -> Self {
-        let owned = ModelOwned::default();
+        let owned = ModelOwned::<C>::default();
         let word = Faulty(owned.word().clone(), PhantomData);
         FaultyOwned { owned, word }
     }
 }
 
-impl<F: Fault> Owned for FaultyOwned<F> {
-    type Word = Faulty<F>;
-    fn word(&self) -> &Faulty<F> {
+impl<C: Checker, F: Fault> Owned for FaultyOwned<C, F> {
+    type Word = Faulty<C, F>;
+    fn word(&self) -> &Faulty<C, F> {
         &self.word
     }
     fn me() -> u32 {
-        ModelOwned::me()
+        ModelOwned::<C>::me()
     }
     fn announce(&self) {
         if F::ANNOUNCES {
@@ -117,13 +122,15 @@ impl<F: Fault> Owned for FaultyOwned<F> {
         F::ENLISTS
     }
     fn is_dead(owner: u32) -> bool {
-        F::TELLS_DEATH && ModelOwned::is_dead(owner)
+        F::TELLS_DEATH && ModelOwned::<C>::is_dead(owner)
     }
 }
 
 macro_rules! faults {
-    ($($name:ident { $($what:tt)* })*) => {$(
-        pub(crate) struct $name;
+    ($($(#[$doc:meta])* $name:ident { $($what:tt)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
         impl Fault for $name { $($what)* }
     )*};
 }
@@ -132,6 +139,7 @@ const WAITERS: u32 = 1 << 31;
 const DIED: u32 = 1 << 30;
 
 faults! {
+    /// No Release.
     ReleaseIsRelaxed {
         fn order(order: Ordering) -> Ordering {
             match order {
@@ -141,6 +149,7 @@ faults! {
             }
         }
     }
+    /// No Acquire.
     AcquireIsRelaxed {
         fn order(order: Ordering) -> Ordering {
             match order {
@@ -150,44 +159,51 @@ faults! {
             }
         }
     }
+    /// Wakes wake nobody.
     NobodyIsWoken { fn woken(_: u32) -> u32 { 0 } }
+    /// Wakes wake one at most.
     OnlyOneIsWoken { fn woken(_: u32) -> u32 { 1 } }
-    // Who wants to sleep does not say so.
+    /// Who wants to sleep does not say so.
     NobodyMarks {
         fn exchanged(old: Option<u32>, new: u32) -> u32 {
             if old.is_some_and(|old| old & !DIED != 0) { new & !WAITERS } else { new }
         }
     }
-    // The sleeper that wakes takes the word without WAITERS. (Alone, the note makes up for it once.)
+    /// The sleeper that wakes takes the word without WAITERS. (Alone, the note makes up for it once.)
     WakesForgetWaiters {
         fn exchanged(old: Option<u32>, new: u32) -> u32 {
             if old.is_some_and(|old| old & !DIED == 0) { new & !WAITERS } else { new }
         }
         fn stored(_: u32) -> u32 { 0 }
     }
-    // A release that finds DIED does not write it back.
+    /// A release that finds DIED does not write it back.
     DiedIsForgotten { fn exchanged(_: Option<u32>, new: u32) -> u32 { if new == DIED { 0 } else { new } } }
-    // A woken taker of a permit does not say that others may sleep still.
+    /// A woken taker of a permit does not say that others may sleep still.
     TakersForgetTheMark {
         fn exchanged(old: Option<u32>, new: u32) -> u32 {
             if old.is_some_and(|old| old != 0 && old & WAITERS == 0) { new & !WAITERS } else { new }
         }
     }
-    // The note that a release leaves is never there. Nothing else uses a plain store.
+    /// The note that a release leaves is never there. Nothing else uses a plain store.
     NoNoteIsLeft { fn stored(_: u32) -> u32 { 0 } }
+    /// The kernel's list has nobody on it.
     NeverEnlisted { const ENLISTS: bool = false; }
+    /// Whoever asks is told that all live.
     NobodyIsEverDead { const TELLS_DEATH: bool = false; }
+    /// The kernel's list has nobody on it, and whoever asks is told that all live.
     DiesUnseenInTheLock {
         const ENLISTS: bool = false;
         const TELLS_DEATH: bool = false;
     }
+    /// The kernel knows nobody who is about to take or to give.
     NeverAnnounced { const ANNOUNCES: bool = false; }
-    // The event's round stands still.
+    /// The event's round stands still.
     RoundsAreNotCounted { fn exchanged(_: Option<u32>, new: u32) -> u32 { new & 0b11 } }
 }
 
 /// A round that broke is written as one that passed.
-pub(crate) struct BreakIsForgotten;
+#[derive(Debug)]
+pub struct BreakIsForgotten;
 impl Fault for BreakIsForgotten {
     fn exchanged(old: Option<u32>, new: u32) -> u32 {
         if old.is_none() && new & 0b11 == 1 { new & !1 } else { new }
