@@ -50,7 +50,7 @@ miri seed="0":
     cargo +nightly miri test -p mp-shm --lib -- packing name
     cargo +nightly miri test -p mp-pipe --lib -- frame
     cargo +nightly miri test -p mp-sync --lib -- row
-    cargo +nightly miri test -p mp-queue --lib -- cursor segment
+    cargo +nightly miri test -p mp-queue --lib -- ring::cursor ring::segment
     cargo +nightly miri test -p mp-pool --lib -- task
     cargo +nightly miri test -p mp-manager --lib -- protocol dict
     MIRIFLAGS=-Zmiri-seed={{seed}} cargo +nightly miri test -p mp-sync --test threads -- --skip seeded
