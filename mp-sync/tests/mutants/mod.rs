@@ -27,7 +27,8 @@ macro_rules! mutants {
             },
         )),*];
 
-        /// Run by [`mutants_are_caught`], with the mutant's name in the environment; without one there is nothing to do.
+        /// Run by [`mutants_are_caught`], with the mutant's name in the environment; without one there is nothing to
+        /// do.
         #[test]
         #[ignore = "run by mutants_are_caught"]
         fn mutant() {
