@@ -42,6 +42,27 @@ pickles:
 loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture
 
+# The crowds, with more schedules, drawn from a seed of their own.
+shuttle iterations="20000" seed=`date +%s`:
+    @echo "MP_SHUTTLE_SEED={{seed}}"
+    MP_SHUTTLE_ITERATIONS={{iterations}} MP_SHUTTLE_SEED={{seed}} \
+        cargo test --release -p mp-sync --test shuttle -- --nocapture
+    MP_SHUTTLE_ITERATIONS={{iterations}} MP_SHUTTLE_SEED={{seed}} \
+        cargo test --release -p mp-queue --lib -- --nocapture crowd
+
+# Undefined behaviour, data races and orderings that are too weak, in all that needs no system call but the futex.
+miri seed="0":
+    @cargo +nightly miri --version || { echo "no Miri: rustup component add --toolchain nightly miri rust-src" >&2; exit 1; }
+    cargo +nightly miri test -p mp-core --lib -- word:: sys::futex transfer::message transfer::scratch popen::job
+    cargo +nightly miri test -p mp-shm --lib -- packing name
+    cargo +nightly miri test -p mp-pipe --lib -- frame
+    cargo +nightly miri test -p mp-sync --lib -- row
+    cargo +nightly miri test -p mp-queue --lib -- ring::cursor ring::segment
+    cargo +nightly miri test -p mp-pool --lib -- task
+    cargo +nightly miri test -p mp-manager --lib -- protocol dict
+    MIRIFLAGS=-Zmiri-seed={{seed}} cargo +nightly miri test -p mp-sync --test threads -- --skip seeded
+    MIRIFLAGS=-Zmiri-ignore-leaks cargo +nightly miri test -p mp-sync --test threads -- seeded
+
 # Each example many times over: the same output every time.
 examples-many times="50":
     cargo build --examples

@@ -6,34 +6,24 @@
 //! minutes run with one preemption less here, and in full with `-- --ignored`. `MP_LOOM_BOUND=4` walks further;
 //! `-- --nocapture` shows the tables.
 
-#[path = "loom/models/mod.rs"]
 mod models;
-#[path = "loom/mutants.rs"]
 mod mutants;
+mod tables;
 
-use mp_model::{ModelOwned, ModelWord, Report, bound, explore, sweep, sweep_woken};
+use models::Watched;
+use mp_model::loom as world;
+use mutants::*;
+use tables::*;
+use world::{ModelOwned, ModelWord, bound, explore, sweep, sweep_woken};
 
-fn print(name: &str, report: Report) {
-    println!("{name:<40} {report}");
-}
-
-macro_rules! models {
-    ($bound:expr; $($how:ident $name:ident $world:ty;)*) => {$(
-        #[test]
-        fn $name() {
-            print(stringify!($name), $how($bound, models::$name::<$world>));
-        }
-    )*};
-}
-
-models! { bound();
+models! { models, bound();
     explore lock_excludes_and_hands_on ModelOwned;
     explore lock_timeout_passes_the_wake_on ModelOwned;
     explore lock_try_and_owner ModelOwned;
     sweep lock_dead_holder_is_reported ModelOwned;
     sweep lock_dead_releaser_sleeper_barger ModelOwned;
     sweep lock_died_stays_until_cleared ModelOwned;
-    sweep lock_without_a_kernel_list models::Listless;
+    sweep lock_without_a_kernel_list Listless;
     explore rlock_is_held_until_the_last_release ModelOwned;
     explore rlock_all_is_given_and_taken_back ModelOwned;
     sweep rlock_dead_holder_is_reported ModelOwned;
@@ -45,7 +35,7 @@ models! { bound();
     sweep semaphore_dead_sleeper ModelWord;
     sweep semaphore_dead_releaser ModelWord;
     explore event_set_wakes_all ModelWord;
-    explore event_set_then_clear_still_counts models::Watched<ModelWord>;
+    explore event_set_then_clear_still_counts Watched<ModelWord>;
     explore event_second_set_publishes_too ModelWord;
     explore event_clear_sees_what_it_wipes_out ModelWord;
     explore event_timeout ModelWord;
@@ -78,7 +68,7 @@ models! { bound();
 
 macro_rules! long_models {
     ($($how:ident $name:ident $world:ty;)*) => {
-        models! { bound() - 1; $($how $name $world;)* }
+        models! { models, bound() - 1; $($how $name $world;)* }
 
         mod in_full {
             use super::*;
@@ -86,7 +76,8 @@ macro_rules! long_models {
                 #[test]
                 #[ignore = "takes minutes"]
                 fn $name() {
-                    print(concat!(stringify!($name), " in full"), $how(bound(), models::$name::<$world>));
+                    let report = $how(bound(), crate::models::$name::<$world>);
+                    println!("{:<40} {report}", concat!(stringify!($name), " in full"));
                 }
             )*
         }
@@ -102,3 +93,54 @@ long_models! {
     sweep rwlock_dead_writer ModelOwned;
     sweep rwlock_dead_reader ModelOwned;
 }
+
+mutants! { models, bound();
+    explore lock_excludes_and_hands_on in FaultyOwned<ReleaseIsRelaxed>;
+    explore lock_excludes_and_hands_on in FaultyOwned<AcquireIsRelaxed>;
+    explore lock_excludes_and_hands_on in FaultyOwned<NobodyIsWoken>;
+    explore lock_excludes_and_hands_on in FaultyOwned<NobodyMarks>;
+    explore lock_excludes_and_hands_on in FaultyOwned<WakesForgetWaiters>;
+    sweep   lock_dead_holder_is_reported in FaultyOwned<NeverEnlisted>;
+    sweep   lock_dead_releaser_sleeper_barger in FaultyOwned<NeverAnnounced>;
+    sweep   lock_dead_releaser_sleeper_barger in FaultyOwned<NoNoteIsLeft>;
+    sweep_woken lock_dead_sleeper_sleeper_barger in FaultyOwned<NeverAnnounced>;
+    sweep_woken lock_dead_sleeper_sleeper_barger in FaultyOwned<NoNoteIsLeft>;
+    sweep   lock_died_stays_until_cleared in FaultyOwned<DiedIsForgotten>;
+    explore rlock_is_held_until_the_last_release in FaultyOwned<ReleaseIsRelaxed>;
+    explore rlock_is_held_until_the_last_release in FaultyOwned<AcquireIsRelaxed>;
+    explore rlock_all_is_given_and_taken_back in FaultyOwned<NobodyIsWoken>;
+    sweep   rlock_dead_holder_is_reported in FaultyOwned<DiesUnseenInTheLock>;
+    explore semaphore_of_one_excludes in Faulty<ReleaseIsRelaxed>;
+    explore semaphore_of_one_excludes in Faulty<AcquireIsRelaxed>;
+    explore semaphore_wakes_one_for_each in Faulty<NobodyIsWoken>;
+    explore semaphore_wakes_one_for_each in Faulty<TakersForgetTheMark>;
+    explore event_set_wakes_all in Faulty<ReleaseIsRelaxed>;
+    explore event_set_wakes_all in Faulty<AcquireIsRelaxed>;
+    explore event_set_wakes_all in Faulty<NobodyIsWoken>;
+    explore event_set_wakes_all in Faulty<OnlyOneIsWoken>;
+    explore event_second_set_publishes_too in Faulty<ReleaseIsRelaxed>;
+    explore event_second_set_publishes_too in Faulty<AcquireIsRelaxed>;
+    explore event_clear_sees_what_it_wipes_out in Faulty<AcquireIsRelaxed>;
+    explore event_set_then_clear_still_counts in WatchedFaulty<RoundsAreNotCounted>;
+    explore barrier_two_rounds in FaultyOwned<ReleaseIsRelaxed>;
+    explore barrier_two_rounds in FaultyOwned<AcquireIsRelaxed>;
+    explore barrier_two_rounds in FaultyOwned<NobodyIsWoken>;
+    explore barrier_of_three in FaultyOwned<OnlyOneIsWoken>;
+    explore barrier_timeout_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
+    explore barrier_abort_breaks_it_for_all in FaultyOwned<BreakIsForgotten>;
+    explore rwlock_readers_see_whole_writes in FaultyOwned<NobodyIsWoken>;
+    explore rwlock_readers_see_whole_writes in FaultyOwned<ReleaseIsRelaxed>;
+    explore rwlock_writers_exclude_each_other in FaultyOwned<AcquireIsRelaxed>;
+    explore seats_are_handed_on in FaultyOwned<NobodyIsWoken>;
+    explore seats_are_handed_on in FaultyOwned<AcquireIsRelaxed>;
+    explore condition_notify_wakes_who_waits in FaultyOwned<NobodyIsWoken>;
+    explore condition_notify_wakes_who_waits in FaultyOwned<NobodyMarks>;
+    explore condition_each_notification_is_for_one in FaultyOwned<NobodyMarks>;
+    sweep   condition_place_of_the_dead in FaultyOwned<DiesUnseenInTheLock>;
+    sweep   lock_without_a_kernel_list in FaultyOwned<DiesUnseenInTheLock>;
+    sweep   barrier_dead_party in FaultyOwned<NobodyIsEverDead>;
+    sweep   barrier_dead_party in FaultyOwned<DiesUnseenInTheLock>;
+    sweep   barrier_dead_in_the_action in FaultyOwned<NobodyIsEverDead>;
+}
+
+type WatchedFaulty<F> = Watched<Faulty<F>>;

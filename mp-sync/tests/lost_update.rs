@@ -1,9 +1,8 @@
 //! The model beside the lesson `ex32_lost_update`: no barrier stands between the read and the write, and every schedule
 //! is walked. Some lose an addition; with a lock none does.
 
-use loom::sync::atomic::AtomicU32;
 use mp_core::word::Ordering;
-use mp_model::{Fuse, ModelOwned, bound, explore, spawn};
+use mp_model::loom::{AtomicU32, Fuse, ModelOwned, bound, explore, spawn};
 use mp_sync::raw::RawLock;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

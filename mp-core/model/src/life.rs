@@ -1,13 +1,13 @@
 //! Model threads: an id, a fuse, a robust list; and the kernel that tidies up behind them.
 
+use crate::checker::{Atomic, Checker};
 use crate::owned::RobustList;
 use crate::word::Futex;
-use loom::sync::atomic::AtomicU32;
-use loom::thread::JoinHandle;
 use mp_core::word::Ordering;
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 /// What stands in for the timed look of a wait without a deadline.
@@ -18,11 +18,14 @@ pub enum Looks {
     /// A death wakes all who sleep; and who goes to sleep afterwards looks once more first, for each value of each
     /// word. For promises that rest on one look of the timer once somebody has died, and on no timer before.
     AfterDeath,
+    /// Each sleep is a look, as if time flew. For promises that rest on the timer alone; not for loom, which would look
+    /// for ever.
+    Always,
 }
 
 /// When a thread's fuse is lit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lit {
+pub(crate) enum Lit {
     /// At its start.
     AtOnce,
     /// When it first comes back from a wait: for what may happen to one who has been woken.
@@ -54,36 +57,40 @@ impl Fuse {
     }
 }
 
-/// What all threads of one execution share.
-pub(crate) struct World {
-    futexes: Mutex<Vec<Arc<Futex>>>,
+/// What all threads of one execution share. What the model is not to see is std's, and no step of it.
+pub(crate) struct World<C: Checker> {
+    futexes: Mutex<Vec<Arc<Futex<C>>>>,
     /// One bit for each thread id.
-    dead: AtomicU32,
-    looks: Cell<Looks>,
-    ids: Cell<u32>,
+    dead: C::Word,
+    told: C::Word,
+    looks: Mutex<Looks>,
+    last_id: AtomicU32,
 }
 
-// loom runs the threads of one execution on one thread of the system, so `Rc` and `Cell` would do for all of it;
-// the handle lives in loom's thread-locals and never leaves that thread.
-type Shared = std::rc::Rc<World>;
-
-impl World {
-    fn new() -> Shared {
-        Shared::new(World {
+impl<C: Checker> Default for World<C> {
+    fn default() -> Self {
+        World {
             futexes: Mutex::default(),
-            dead: AtomicU32::new(0),
-            looks: Cell::new(Looks::Never),
-            ids: Cell::new(1),
-        })
+            dead: C::Word::default(),
+            told: C::Word::default(),
+            looks: Mutex::new(Looks::Never),
+            last_id: AtomicU32::new(1),
+        }
     }
+}
 
+impl<C: Checker> World<C> {
     fn next_id(&self) -> u32 {
-        self.ids.set(self.ids.get() + 1);
-        self.ids.get()
+        // ORDERING: Relaxed: a number that nobody else has.
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn register(&self, futex: &Arc<Futex>) {
-        self.futexes.lock().expect("one system thread").push(Arc::clone(futex));
+    fn looks(&self) -> Looks {
+        *self.looks.lock().expect("held for a moment only")
+    }
+
+    pub(crate) fn register(&self, futex: &Arc<Futex<C>>) {
+        self.futexes.lock().expect("held for a moment only").push(Arc::clone(futex));
     }
 
     pub(crate) fn is_dead(&self, id: u32) -> bool {
@@ -94,59 +101,61 @@ impl World {
     fn bury(&self, id: u32) {
         // ORDERING: SeqCst: the kernel's doing.
         self.dead.fetch_or(1 << id, Ordering::SeqCst);
-        if self.looks.get() == Looks::AfterDeath {
-            let futexes = self.futexes.lock().expect("one system thread").clone();
+        if self.looks() == Looks::AfterDeath {
+            let futexes = self.futexes.lock().expect("held for a moment only").clone();
             futexes.iter().for_each(|futex| futex.wake(u32::MAX));
         }
     }
 }
 
 /// What one thread has of its own.
-struct Mine {
-    world: RefCell<Shared>,
+pub struct Mine<C: Checker> {
+    world: RefCell<Arc<World<C>>>,
     id: Cell<u32>,
     fuse: Cell<Option<u32>>,
     /// What the fuse will be once this thread has been woken.
     unlit: Cell<Option<u32>>,
-    list: RefCell<RobustList>,
+    list: RefCell<RobustList<C>>,
     /// What this thread has looked at since somebody died.
-    looked: RefCell<Vec<(Arc<Futex>, u32)>>,
+    looked: RefCell<Vec<(Arc<Futex<C>>, u32)>>,
 }
 
-loom::thread_local! {
-    static MINE: Mine = Mine {
-        world: RefCell::new(World::new()),
-        id: Cell::new(1),
-        fuse: Cell::new(None),
-        unlit: Cell::new(None),
-        list: RefCell::default(),
-        looked: RefCell::default(),
-    };
+impl<C: Checker> Default for Mine<C> {
+    fn default() -> Self {
+        Mine {
+            world: RefCell::default(),
+            id: Cell::new(1),
+            fuse: Cell::new(None),
+            unlit: Cell::new(None),
+            list: RefCell::default(),
+            looked: RefCell::default(),
+        }
+    }
 }
 
 /// The payload that a killed thread unwinds with.
 struct Killed;
 
-pub(crate) fn world() -> Shared {
-    MINE.with(|mine| Shared::clone(&mine.world.borrow()))
+pub(crate) fn world<C: Checker>() -> Arc<World<C>> {
+    C::with_mine(|mine| Arc::clone(&mine.world.borrow()))
 }
 
-pub(crate) fn id() -> u32 {
-    MINE.with(|mine| mine.id.get())
+pub(crate) fn id<C: Checker>() -> u32 {
+    C::with_mine(|mine| mine.id.get())
 }
 
-pub(crate) fn with_list<R>(change: impl FnOnce(&mut RobustList) -> R) -> R {
-    MINE.with(|mine| change(&mut mine.list.borrow_mut()))
+pub(crate) fn with_list<C: Checker, R>(change: impl FnOnce(&mut RobustList<C>) -> R) -> R {
+    C::with_mine(|mine| change(&mut mine.list.borrow_mut()))
 }
 
 /// Whether a sleep on this word is a look only.
-pub(crate) fn look_now(futex: &Arc<Futex>, expected: u32) -> bool {
-    let world = world();
+pub(crate) fn look_now<C: Checker>(futex: &Arc<Futex<C>>, expected: u32) -> bool {
+    let world = world::<C>();
     // ORDERING: SeqCst: the kernel's clock.
-    if world.looks.get() == Looks::Never || world.dead.load(Ordering::SeqCst) == 0 {
+    if world.looks() == Looks::Never || world.dead.load(Ordering::SeqCst) == 0 {
         return false;
     }
-    MINE.with(|mine| {
+    C::with_mine(|mine| {
         let mut looked = mine.looked.borrow_mut();
         let first = !looked.iter().any(|(other, value)| Arc::ptr_eq(other, futex) && *value == expected);
         if first {
@@ -158,86 +167,120 @@ pub(crate) fn look_now(futex: &Arc<Futex>, expected: u32) -> bool {
 
 /// Burns one step of this thread's fuse. At its end the thread unwinds, and again at each later access, should
 /// something have caught it on the way.
-pub(crate) fn step() {
-    let left = MINE.with(|mine| mine.fuse.get());
+pub(crate) fn step<C: Checker>() {
+    let left = C::with_mine(|mine| mine.fuse.get());
     match left {
         None => {}
         Some(0) => resume_unwind(Box::new(Killed)),
-        Some(left) => MINE.with(|mine| mine.fuse.set(Some(left - 1))),
+        Some(left) => C::with_mine(|mine| mine.fuse.set(Some(left - 1))),
     }
 }
 
 /// This thread has come back from a wait.
-pub(crate) fn woken() {
-    MINE.with(|mine| {
+pub(crate) fn woken<C: Checker>() {
+    C::with_mine(|mine| {
         if let Some(after) = mine.unlit.take() {
             mine.fuse.set(Some(after));
         }
     });
 }
 
-/// A point at which a thread may die, for code that touches nothing shared.
-pub fn point() {
-    step();
+/// Whether each sleep is a look only.
+pub(crate) fn looks_always<C: Checker>() -> bool {
+    world::<C>().looks() == Looks::Always
 }
 
-/// Chooses what stands in for timed looks in this execution. Call it first, from the model's main thread.
-pub fn set_looks(looks: Looks) {
-    world().looks.set(looks);
+pub(crate) fn set_looks<C: Checker>(looks: Looks) {
+    *world::<C>().looks.lock().expect("held for a moment only") = looks;
+}
+
+pub(crate) fn tell<C: Checker>() {
+    // ORDERING: SeqCst: the model's own signal.
+    world::<C>().told.store(1, Ordering::SeqCst);
+}
+
+pub(crate) fn wait_until_told<C: Checker>() {
+    // ORDERING: SeqCst: the model's own signal.
+    while world::<C>().told.load(Ordering::SeqCst) == 0 {
+        C::yield_now();
+    }
 }
 
 /// A model thread that was started.
-pub struct Life<T>(JoinHandle<Option<T>>);
+pub struct Life<T>(Box<dyn FnOnce() -> Option<T>>);
+
+impl<T> fmt::Debug for Life<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Life")
+    }
+}
 
 impl<T> Life<T> {
     /// Waits for its end. `None`: it was killed.
     pub fn join(self) -> Option<T> {
-        self.0.join().expect("a panic ends the whole model")
+        (self.0)()
     }
 }
 
-/// Starts a model thread that dies when its fuse has burnt. Call it from the model's main thread.
-pub fn spawn<T: 'static>(fuse: &Fuse, work: impl FnOnce() -> T + 'static) -> Life<T> {
-    let (fuse, world) = (fuse.clone(), world());
+/// What a new thread is to do; `start` starts it.
+pub(crate) fn spawn<C: Checker, T, W: FnOnce() -> T>(
+    fuse: &Fuse,
+    work: W,
+    start: impl FnOnce(Newborn<C, W>) -> Box<dyn FnOnce() -> Option<T>>,
+) -> Life<T> {
+    let world = world::<C>();
     let id = world.next_id();
-    Life(loom::thread::spawn(move || {
-        MINE.with(|mine| {
-            *mine.world.borrow_mut() = world;
-            mine.id.set(id);
-        });
-        live(&fuse, work)
-    }))
+    Life(start(Newborn { world, id, fuse: fuse.clone(), work }))
 }
 
-/// Does `work` on the model's main thread, as one who may die in it. `None`: killed. Whatever the thread holds at
-/// the end is the dead one's: what runs on is another, with an id of its own.
-pub fn live_here<T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
-    let outcome = live(fuse, work);
-    MINE.with(|mine| {
+/// A thread that has not begun.
+pub(crate) struct Newborn<C: Checker, W> {
+    world: Arc<World<C>>,
+    id: u32,
+    fuse: Fuse,
+    work: W,
+}
+
+impl<C: Checker, W> Newborn<C, W> {
+    pub(crate) fn live<T>(self) -> Option<T>
+    where
+        W: FnOnce() -> T,
+    {
+        C::with_mine(|mine| {
+            *mine.world.borrow_mut() = self.world;
+            mine.id.set(self.id);
+        });
+        live::<C, T>(&self.fuse, self.work)
+    }
+}
+
+pub(crate) fn live_here<C: Checker, T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
+    let outcome = live::<C, T>(fuse, work);
+    C::with_mine(|mine| {
         let next = mine.world.borrow().next_id();
         mine.id.set(next);
     });
     outcome
 }
 
-fn live<T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
-    MINE.with(|mine| match fuse.lit {
+fn live<C: Checker, T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
+    C::with_mine(|mine| match fuse.lit {
         Lit::AtOnce => mine.fuse.set(fuse.after),
         Lit::OnceWoken => mine.unlit.set(fuse.after),
     });
     let outcome = catch_unwind(AssertUnwindSafe(work));
-    MINE.with(|mine| (mine.fuse.take(), mine.unlit.take()));
+    C::with_mine(|mine| (mine.fuse.take(), mine.unlit.take()));
     if let Err(panic) = &outcome
         && !panic.is::<Killed>()
     {
         resume_unwind(outcome.err().expect("just seen"));
     }
     // The kernel walks the list of each thread that ends, killed or not.
-    with_list(std::mem::take).owner_died(id());
+    with_list::<C, _>(std::mem::take).owner_died(id::<C>());
     if outcome.is_err() {
         // ORDERING: Relaxed: a count, read when the model is done.
         fuse.deaths.fetch_add(1, Ordering::Relaxed);
-        world().bury(id());
+        world::<C>().bury(id::<C>());
     }
     outcome.ok()
 }

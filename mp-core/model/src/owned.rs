@@ -1,8 +1,10 @@
 //! ModelOwned: a word that the model's kernel finds when its owner dies.
 
+use crate::checker::{Atomic, Checker};
 use crate::life::{self, step};
 use crate::word::{Futex, ModelWord};
 use mp_core::word::{Ordering, Owned};
+use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
@@ -10,56 +12,72 @@ const TID_MASK: u32 = (1 << 30) - 1;
 const OWNER_DIED: u32 = 1 << 30;
 const WAITERS: u32 = 1 << 31;
 
-/// [`Owned`] as loom sees it.
-#[derive(Debug, Default)]
-pub struct ModelOwned(ModelWord);
+/// [`Owned`] as a checker sees it.
+pub struct ModelOwned<C: Checker>(ModelWord<C>);
 
-/// One thread's robust list.
-#[derive(Default)]
-pub(crate) struct RobustList {
-    enlisted: Vec<Arc<Futex>>,
-    pending: Option<Arc<Futex>>,
+impl<C: Checker> Default for ModelOwned<C> {
+    fn default() -> Self {
+        ModelOwned(ModelWord::default())
+    }
 }
 
-impl Owned for ModelOwned {
-    type Word = ModelWord;
+impl<C: Checker> fmt::Debug for ModelOwned<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
-    fn word(&self) -> &ModelWord {
+/// One thread's robust list.
+pub(crate) struct RobustList<C: Checker> {
+    enlisted: Vec<Arc<Futex<C>>>,
+    pending: Option<Arc<Futex<C>>>,
+}
+
+impl<C: Checker> Default for RobustList<C> {
+    fn default() -> Self {
+        RobustList { enlisted: Vec::new(), pending: None }
+    }
+}
+
+impl<C: Checker> Owned for ModelOwned<C> {
+    type Word = ModelWord<C>;
+
+    fn word(&self) -> &ModelWord<C> {
         &self.0
     }
     fn me() -> u32 {
-        life::id()
+        life::id::<C>()
     }
     fn announce(&self) {
-        step();
-        life::with_list(|list| list.pending = Some(Arc::clone(self.0.futex())));
+        step::<C>();
+        life::with_list::<C, _>(|list| list.pending = Some(Arc::clone(self.0.futex())));
     }
     fn enlist(&self) {
-        step();
-        life::with_list(|list| list.enlisted.push(Arc::clone(self.0.futex())));
+        step::<C>();
+        life::with_list::<C, _>(|list| list.enlisted.push(Arc::clone(self.0.futex())));
     }
     fn delist(&self) {
-        step();
-        life::with_list(|list| list.enlisted.retain(|other| !Arc::ptr_eq(other, self.0.futex())));
+        step::<C>();
+        life::with_list::<C, _>(|list| list.enlisted.retain(|other| !Arc::ptr_eq(other, self.0.futex())));
     }
     fn retract(&self) {
-        step();
-        life::with_list(|list| list.pending = None);
+        step::<C>();
+        life::with_list::<C, _>(|list| list.pending = None);
     }
     fn kernel_tells() -> bool {
         true
     }
     fn is_dead(owner: u32) -> bool {
-        step();
-        life::world().is_dead(owner)
+        step::<C>();
+        life::world::<C>().is_dead(owner)
     }
 }
 
-impl RobustList {
+impl<C: Checker> RobustList<C> {
     /// What the kernel does with a dead thread's list (`exit_robust_list`): the entries, then the pending one.
     pub(crate) fn owner_died(self, tid: u32) {
         let pending = self.pending;
-        let is_pending = |futex: &Arc<Futex>| {
+        let is_pending = |futex: &Arc<Futex<C>>| {
             pending.as_ref().is_some_and(|p| ptr::eq(&raw const **p, &raw const **futex))
         };
         for futex in self.enlisted.iter().filter(|futex| !is_pending(futex)) {
@@ -72,7 +90,7 @@ impl RobustList {
 }
 
 /// The kernel's `handle_futex_death`.
-fn word_of_the_dead(futex: &Futex, tid: u32, pending: bool) {
+fn word_of_the_dead<C: Checker>(futex: &Futex<C>, tid: u32, pending: bool) {
     // ORDERING: SeqCst throughout: the kernel's exchange is a full barrier.
     let mut seen = futex.value.load(Ordering::SeqCst);
     loop {

@@ -1,4 +1,4 @@
-//! ModelWord: an atomic in loom, with a bed beside it.
+//! ModelWord: an atomic of the checker's, with a bed beside it.
 //!
 //! ```text
 //!   wait(expected):  lock the bed ─ word is expected? ─ no: unlock, Look
@@ -8,23 +8,32 @@
 //!
 //! The kernel compares under the lock of its hash bucket, and so does this.
 
+use crate::checker::{Atomic, Checker, Room};
 use crate::life::{self, look_now, step};
-use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
-use loom::sync::{Condvar, Mutex, MutexGuard};
 use mp_core::word::{Deadline, Long, Ordering, Wake, Word};
+use std::fmt;
 use std::sync::Arc;
 
-/// [`Word`] as loom sees it. Made inside a model, by its main thread; all zeros at first. A clone is the same word
+/// [`Word`] as a checker sees it. Made inside a model, by its main thread; all zeros at first. A clone is the same word
 /// once more, so that a test can put a faulty face before it.
-#[derive(Debug, Clone)]
-pub struct ModelWord(Arc<Futex>);
+pub struct ModelWord<C: Checker>(Arc<Futex<C>>);
+
+impl<C: Checker> Clone for ModelWord<C> {
+    fn clone(&self) -> Self {
+        ModelWord(Arc::clone(&self.0))
+    }
+}
+
+impl<C: Checker> fmt::Debug for ModelWord<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.value.fmt(f)
+    }
+}
 
 /// What the kernel sees of a word: no fuse burns here.
-#[derive(Debug, Default)]
-pub(crate) struct Futex {
-    pub(crate) value: AtomicU32,
-    bed: Mutex<Bed>,
-    bell: Condvar,
+pub(crate) struct Futex<C: Checker> {
+    pub(crate) value: C::Word,
+    bed: C::Room<Bed>,
 }
 
 #[derive(Debug, Default)]
@@ -34,72 +43,67 @@ struct Bed {
     timed: u32,
 }
 
-impl Futex {
-    fn bed(&self) -> MutexGuard<'_, Bed> {
-        self.bed.lock().expect("no thread dies with the bed locked")
-    }
-
+impl<C: Checker> Futex<C> {
     fn sleep(self: &Arc<Self>, expected: u32) -> Wake {
-        let mut bed = self.bed();
-        // ORDERING: Relaxed: the compare is the kernel's, and tells the caller nothing.
-        if self.value.load(Ordering::Relaxed) != expected {
-            return Wake::Look;
-        }
-        if look_now(self, expected) {
-            return Wake::Look;
-        }
-        bed.asleep += 1;
-        drop(self.bell.wait(bed));
-        Wake::Look
+        let mut slept = false;
+        self.bed.wait_for(|bed| {
+            // ORDERING: Relaxed: the compare is the kernel's, and tells the caller nothing.
+            if slept || self.value.load(Ordering::Relaxed) != expected || look_now(self, expected) {
+                return Some(Wake::Look);
+            }
+            bed.asleep += 1;
+            slept = true;
+            None
+        })
     }
 
     /// A sleep whose deadline passes at some moment; a wake before that moment is used up by it.
     fn doze(&self, expected: u32) -> Wake {
-        let mut bed = self.bed();
-        // ORDERING: Relaxed, as in `sleep`.
-        if self.value.load(Ordering::Relaxed) != expected {
+        let lies = self.bed.with(|bed| {
+            // ORDERING: Relaxed, as in `sleep`.
+            let lies = self.value.load(Ordering::Relaxed) == expected;
+            bed.timed += u32::from(lies);
+            lies
+        });
+        if !lies {
             return Wake::Look;
         }
-        bed.timed += 1;
-        // Anything may happen between the two locks. No yield: that would let all others go first.
-        drop(bed);
-        let mut bed = self.bed();
-        bed.timed = bed.timed.saturating_sub(1);
+        // Anything may happen between the two. No yield: that would let all others go first.
+        self.bed.with(|bed| bed.timed = bed.timed.saturating_sub(1));
         Wake::TimedOut
     }
 
     pub(crate) fn wake(&self, count: u32) {
-        let mut bed = self.bed();
-        let timed = bed.timed.min(count);
-        bed.timed -= timed;
-        let woken = bed.asleep.min(count - timed);
-        bed.asleep -= woken;
-        for _ in 0..woken {
-            self.bell.notify_one();
-        }
+        self.bed.ring(|bed| {
+            let timed = bed.timed.min(count);
+            bed.timed -= timed;
+            let woken = bed.asleep.min(count - timed);
+            bed.asleep -= woken;
+            woken
+        });
     }
 }
 
-impl Default for ModelWord {
+impl<C: Checker> Default for ModelWord<C> {
     fn default() -> Self {
-        let futex = Arc::new(Futex::default());
-        life::world().register(&futex);
+        let futex = Arc::new(Futex { value: C::Word::default(), bed: Default::default() });
+        life::world::<C>().register(&futex);
         ModelWord(futex)
     }
 }
 
-impl ModelWord {
-    pub(crate) fn futex(&self) -> &Arc<Futex> {
+impl<C: Checker> ModelWord<C> {
+    pub(crate) fn futex(&self) -> &Arc<Futex<C>> {
         &self.0
     }
 
-    fn value(&self) -> &AtomicU32 {
-        step();
+    fn value(&self) -> &C::Word {
+        step::<C>();
         &self.0.value
     }
 }
 
-impl Word for ModelWord {
+impl<C: Checker> Word for ModelWord<C> {
     fn load(&self, order: Ordering) -> u32 {
         self.value().load(order)
     }
@@ -123,16 +127,20 @@ impl Word for ModelWord {
     }
 
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        step();
+        step::<C>();
         let wake = match until {
+            None if life::looks_always::<C>() => {
+                C::yield_now();
+                Wake::Look
+            }
             None => self.0.sleep(expected),
             Some(_) => self.0.doze(expected),
         };
-        life::woken();
+        life::woken::<C>();
         wake
     }
     fn wake(&self, count: u32) {
-        step();
+        step::<C>();
         self.0.wake(count);
     }
 
@@ -140,22 +148,32 @@ impl Word for ModelWord {
         false
     }
     fn fence() {
-        // ORDERING: SeqCst is what the trait promises.
-        fence(Ordering::SeqCst);
+        C::fence();
     }
 }
 
-/// [`Long`] as loom sees it.
-#[derive(Debug, Default)]
-pub struct ModelLong(AtomicU64);
+/// [`Long`] as a checker sees it.
+pub struct ModelLong<C: Checker>(C::Long);
 
-impl Long for ModelLong {
+impl<C: Checker> Default for ModelLong<C> {
+    fn default() -> Self {
+        ModelLong(C::Long::default())
+    }
+}
+
+impl<C: Checker> fmt::Debug for ModelLong<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<C: Checker> Long for ModelLong<C> {
     fn load(&self, order: Ordering) -> u64 {
-        step();
+        step::<C>();
         self.0.load(order)
     }
     fn store(&self, value: u64, order: Ordering) {
-        step();
+        step::<C>();
         self.0.store(value, order);
     }
 }

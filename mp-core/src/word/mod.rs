@@ -4,7 +4,7 @@
 //!   mp-sync/src/raw, mp-queue/src/ring      algorithms, generic over the traits below
 //!        │                       │
 //!   sys::FutexWord          mp_model::ModelWord
-//!   shared memory + futex   loom: every interleaving, every death point
+//!   shared memory + futex   loom, shuttle, threads under Miri: interleavings, death points
 //! ```
 //!
 //! An algorithm that sleeps and wakes is written once, over [`Word`], [`Long`] and [`Owned`]. The same source

@@ -11,7 +11,9 @@ use super::layout::{Layout, Slot};
 use super::{Alone, Beside, Memory, NotTaken, Refused, Ring, UNIT, Worker};
 use loom::cell::Cell;
 use mp_core::word::{Ordering, Word};
-use mp_model::{Fuse, Looks, ModelLong, ModelOwned, ModelWord, bound, explore, set_looks, spawn, sweep};
+use mp_model::loom::{
+    self as world, Fuse, Looks, ModelLong, ModelOwned, ModelWord, bound, explore, set_looks, spawn, sweep,
+};
 use std::rc::Rc;
 
 /// Units that the models get by with.
@@ -39,22 +41,22 @@ impl Memory for ModelMemory {
         1
     }
     fn load(&self, _: usize, offset: usize) -> u64 {
-        mp_model::point();
+        world::point();
         u64::from_le_bytes(self.units[offset / UNIT].get())
     }
     fn store(&self, _: usize, offset: usize, unit: u64) {
-        mp_model::point();
+        world::point();
         self.units[offset / UNIT].set(unit.to_le_bytes());
     }
     fn write(&self, _: usize, offset: usize, bytes: &[u8]) {
         for (unit, bytes) in self.units[offset / UNIT..].iter().zip(bytes.chunks(UNIT)) {
-            mp_model::point();
+            world::point();
             unit.set(bytes.try_into().expect("the models write whole units"));
         }
     }
     fn read(&self, _: usize, offset: usize, len: usize, into: &mut Vec<u8>) {
         for unit in &self.units[offset / UNIT..(offset + len) / UNIT] {
-            mp_model::point();
+            world::point();
             into.extend_from_slice(&unit.get());
         }
     }
@@ -105,7 +107,7 @@ fn take_or_end(ring: &Shared) -> Result<u64, NotTaken> {
     })
 }
 
-fn print(name: &str, report: mp_model::Report) {
+fn print(name: &str, report: world::Report) {
     println!("{name:<38} {report}");
 }
 

@@ -38,7 +38,7 @@
 //! and before the wake: the sleepers see at their timed look that they have passed, half a second at most.
 //! A party that is *stopped* inside the lock, some ten instructions, holds up the others' timeouts too.
 //! # Tried by
-//! tests/loom.rs barrier_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: barrier_*
 
 use super::lock::{Acquired, RawLock};
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};

@@ -36,7 +36,7 @@
 //! the lock held: the next holder gets OwnerDied, and the places are whole. Where the kernel keeps no list, the timed
 //! look asks whether those who were chosen live.
 //! # Tried by
-//! tests/loom.rs condition_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: condition_*
 
 use super::hold::Lend;
 use super::lock::Acquired;

@@ -31,7 +31,7 @@
 //! In `set`, between the flag and the wake: the sleepers find out by their timed look, half a second at most.
 //! In `wait`: ASLEEP stays, and one `set` wakes nobody.
 //! # Tried by
-//! tests/loom.rs event_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: event_*
 
 use mp_core::word::{Deadline, Ordering, Wake, Word};
 

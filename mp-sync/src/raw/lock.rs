@@ -42,7 +42,7 @@
 //! repair but a spare wake. Two deaths in the same few instructions can leave a sleeper to its timed look, half a
 //! second at most. Where the kernel keeps no list, the timed look asks whether the owner lives and takes over.
 //! # Tried by
-//! tests/loom.rs lock_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: lock_*
 
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 

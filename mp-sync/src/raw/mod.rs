@@ -5,7 +5,7 @@
 //!     │     │        │        │      │        │
 //!   RawLock RawRLock RawSemaphore RawEvent …            this folder: one algorithm a file, all the atomics
 //!     │     │        │        │      │        │
-//!   Owned   Owned   Word     Word   Owned    Owned      mp_core::word: futexes in production, loom in tests/loom.rs
+//!   Owned   Owned   Word     Word   Owned    Owned      mp_core::word: futexes in production, models in tests
 //! ```
 //!
 //! # Rules of this folder

@@ -19,7 +19,7 @@
 //! As with the lock inside. `depth` stays as the dead holder left it, and the next holder's first act is to
 //! overwrite it.
 //! # Tried by
-//! tests/loom.rs rlock_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: rlock_*
 
 use super::lock::{Acquired, RawLock};
 use mp_core::word::{Deadline, Ordering, Owned, Word};

@@ -22,7 +22,7 @@
 //! the lock and the condition say; seats are taken and given back by one store each, so they are whole. One that is
 //! *stopped* with the lock, some hundred instructions, holds up those who come back from a wait.
 //! # Tried by
-//! tests/loom.rs seats_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: seats_*
 
 use super::holder::{free, give_back, is_free, is_mine, take};
 use super::monitor::RawMonitor;

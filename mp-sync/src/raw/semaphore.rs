@@ -28,7 +28,7 @@
 //! it and before the wake, or asleep and woken, before its next step: the sleepers see the permit at their timed look,
 //! half a second at most.
 //! # Tried by
-//! tests/loom.rs semaphore_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: semaphore_*
 
 use mp_core::word::{Deadline, Ordering, Wake, Word};
 

@@ -1,10 +1,8 @@
 //! Models of the condition: up to two waiters, and one who notifies.
 
-use super::soon;
-use loom::sync::atomic::AtomicU32;
-use loom::sync::{Condvar, Mutex, MutexGuard};
+use crate::world::{AtomicU32, Chamber, Fuse, Life, Looks, ModelOwned, Room as _, set_looks, spawn};
 use mp_core::word::{Deadline, Ordering, Owned};
-use mp_model::{Fuse, Life, Looks, ModelOwned, set_looks, spawn};
+use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Acquired, CannotWait, Lend, RawCondition, RawRLock};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -13,40 +11,33 @@ use std::sync::Arc;
 #[derive(Default)]
 struct Token {
     /// 0: nobody.
-    holder: Mutex<u32>,
-    bell: Condvar,
+    holder: Chamber<u32>,
     /// Whether somebody died with it.
     died: AtomicU32,
 }
 
 impl Token {
-    fn holder(&self) -> MutexGuard<'_, u32> {
-        self.holder.lock().expect("nobody dies inside")
-    }
-
     fn take(&self) {
-        let mut holder = self.holder();
-        while *holder != 0 {
-            holder = self.bell.wait(holder).expect("nobody dies inside");
-        }
-        *holder = ModelOwned::me();
+        self.holder.wait_for(|holder| (*holder == 0).then(|| *holder = ModelOwned::me()));
     }
 
     /// `false`: the calling thread does not hold it.
     fn give(&self) -> bool {
-        let mut holder = self.holder();
-        let mine = *holder == ModelOwned::me();
-        if mine {
-            *holder = 0;
-            self.bell.notify_one();
-        }
+        let mut mine = false;
+        self.holder.ring(|holder| {
+            mine = *holder == ModelOwned::me();
+            if mine {
+                *holder = 0;
+            }
+            u32::from(mine)
+        });
         mine
     }
 }
 
 impl Lend for Token {
     fn is_mine(&self) -> bool {
-        *self.holder() == ModelOwned::me()
+        self.holder.with(|holder| *holder == ModelOwned::me())
     }
     fn lend(&self) -> u32 {
         u32::from(self.give())
@@ -79,10 +70,7 @@ struct Room<O: Owned> {
     closed: AtomicU32,
 }
 
-fn room<O: Owned + Default>() -> Arc<Room<O>>
-where
-    O::Word: Default,
-{
+fn room<O: AnyOwned>() -> Arc<Room<O>> {
     Arc::new(Room {
         lock: Token::default(),
         condition: RawCondition::default(),
@@ -125,20 +113,13 @@ impl<O: Owned> Room<O> {
     }
 }
 
-fn waiter<O: Owned + 'static>(
-    room: &Arc<Room<O>>,
-    fuse: &Fuse,
-    until: Option<Deadline>,
-) -> Life<Option<bool>> {
+fn waiter<O: AnyOwned>(room: &Arc<Room<O>>, fuse: &Fuse, until: Option<Deadline>) -> Life<Option<bool>> {
     let room = room.clone();
     spawn(fuse, move || room.wait(until))
 }
 
 /// Whoever came before the notification is woken; what was written before it is seen.
-pub(crate) fn condition_notify_wakes_who_waits<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn condition_notify_wakes_who_waits<O: AnyOwned>() {
     let room = room::<O>();
     let other = waiter(&room, &Fuse::never(), None);
     let came = room.notify(1);
@@ -151,10 +132,7 @@ where
 }
 
 /// One notification, one waiter; the other sleeps on. One that comes after it takes nothing of it.
-pub(crate) fn condition_each_notification_is_for_one<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn condition_each_notification_is_for_one<O: AnyOwned>() {
     let room = room::<O>();
     let others = [(); 2].map(|()| waiter(&room, &Fuse::never(), None));
     let came = room.notify(1);
@@ -168,10 +146,7 @@ where
 }
 
 /// A waiter whose time is up has either been notified or used up nothing.
-pub(crate) fn condition_timeout_uses_up_nothing<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn condition_timeout_uses_up_nothing<O: AnyOwned>() {
     let room = room::<O>();
     let timed = waiter(&room, &Fuse::never(), soon());
     let patient = waiter(&room, &Fuse::never(), None);
@@ -185,10 +160,7 @@ where
 }
 
 /// Whoever holds the lock several times lends all of it, and has all of it back.
-pub(crate) fn condition_lends_an_rlock_whole<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn condition_lends_an_rlock_whole<O: AnyOwned>() {
     let shared = Arc::new((RawRLock::<O>::default(), RawCondition::<O, 1>::default(), AtomicU32::new(0)));
     let other = shared.clone();
     let other = spawn(&Fuse::never(), move || {
@@ -212,10 +184,7 @@ where
 
 /// A waiter that dies while he waits costs the other none of its notifications. There is one, and whoever comes out
 /// with it wakes the rest.
-pub(crate) fn condition_dead_waiter<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn condition_dead_waiter<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let room = room::<O>();
     let lives = [fuse.clone(), Fuse::never()].map(|fuse| {
@@ -245,10 +214,7 @@ where
 }
 
 /// Whoever needs the place of one who died has it.
-pub(crate) fn condition_place_of_the_dead<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn condition_place_of_the_dead<O: AnyOwned>(fuse: &Fuse) {
     let shared = Arc::new((Token::default(), RawCondition::<O, 1>::default()));
     let victim = shared.clone();
     let victim = spawn(fuse, move || {
@@ -268,10 +234,7 @@ where
 }
 
 /// One who dies while he notifies leaves places as they were, or chosen.
-pub(crate) fn condition_dead_notifier<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn condition_dead_notifier<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let room = room::<O>();
     let other = waiter(&room, &Fuse::never(), None);

@@ -1,9 +1,8 @@
 //! Models of the event.
 
-use super::soon;
-use loom::sync::atomic::AtomicU32;
+use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn, tell, wait_until_told};
 use mp_core::word::{Deadline, Ordering, Wake, Word};
-use mp_model::{Fuse, Looks, set_looks, spawn};
+use mp_model::{AnyWord, soon};
 use mp_sync::raw::RawEvent;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ fn wait_for_data<W: Word>(signalled: &Signalled<W>) -> u32 {
     signalled.1.load(Ordering::Relaxed)
 }
 
-pub(crate) fn event_set_wakes_all<W: Word + Default + 'static>() {
+pub(crate) fn event_set_wakes_all<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let waiters = [(); 2].map(|()| {
         let event = event.clone();
@@ -26,11 +25,6 @@ pub(crate) fn event_set_wakes_all<W: Word + Default + 'static>() {
     event.0.set();
     assert!(event.0.is_set());
     assert_eq!(waiters.map(|waiter| waiter.join()), [Some(7); 2]);
-}
-
-loom::lazy_static! {
-    /// Somebody is about to sleep.
-    static ref ABOUT: AtomicU32 = AtomicU32::new(0);
 }
 
 /// A word that says so when somebody is about to sleep on it.
@@ -60,8 +54,7 @@ impl<W: Word> Word for Watched<W> {
         self.0.compare_exchange(current, new, ok, err)
     }
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        // ORDERING: SeqCst: the test's own signal.
-        ABOUT.store(1, Ordering::SeqCst);
+        tell();
         self.0.wait(expected, until)
     }
     fn wake(&self, count: u32) {
@@ -75,14 +68,11 @@ impl<W: Word> Word for Watched<W> {
     }
 }
 
-pub(crate) fn event_set_then_clear_still_counts<W: Word + Default + 'static>() {
+pub(crate) fn event_set_then_clear_still_counts<W: AnyWord>() {
     let event: Arc<RawEvent<W>> = Arc::default();
     let waiter = event.clone();
     let waiter = spawn(&Fuse::never(), move || waiter.wait(None));
-    // ORDERING: SeqCst: the test's own signal.
-    while ABOUT.load(Ordering::SeqCst) == 0 {
-        loom::thread::yield_now();
-    }
+    wait_until_told();
     event.set();
     event.clear();
     assert_eq!(waiter.join(), Some(true));
@@ -90,7 +80,7 @@ pub(crate) fn event_set_then_clear_still_counts<W: Word + Default + 'static>() {
 }
 
 /// What came before the second of two sets is seen by who waits after it, and by who clears it.
-pub(crate) fn event_second_set_publishes_too<W: Word + Default + 'static>() {
+pub(crate) fn event_second_set_publishes_too<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let second = Arc::new(AtomicU32::new(0));
     let (setter, its) = (event.clone(), second.clone());
@@ -115,7 +105,7 @@ pub(crate) fn event_second_set_publishes_too<W: Word + Default + 'static>() {
 }
 
 /// Two sets, and one who waits, clears and reads: a set that the clear wipes out has still told him.
-pub(crate) fn event_clear_sees_what_it_wipes_out<W: Word + Default + 'static>() {
+pub(crate) fn event_clear_sees_what_it_wipes_out<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let reader = event.clone();
     let reader = spawn(&Fuse::never(), move || {
@@ -135,7 +125,7 @@ pub(crate) fn event_clear_sees_what_it_wipes_out<W: Word + Default + 'static>() 
     reader.join().expect("lives");
 }
 
-pub(crate) fn event_timeout<W: Word + Default + 'static>() {
+pub(crate) fn event_timeout<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let (hurried, for_ever) = (event.clone(), event.clone());
     let hurried = spawn(&Fuse::never(), move || {
@@ -154,7 +144,7 @@ pub(crate) fn event_timeout<W: Word + Default + 'static>() {
 }
 
 /// Killed between the flag and the wake: the promise is the timed look's.
-pub(crate) fn event_dead_setter<W: Word + Default + 'static>(fuse: &Fuse) {
+pub(crate) fn event_dead_setter<W: AnyWord>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let event: Signalled<W> = Arc::default();
     let (victim, waiter) = (event.clone(), event.clone());
@@ -165,7 +155,7 @@ pub(crate) fn event_dead_setter<W: Word + Default + 'static>(fuse: &Fuse) {
     assert_eq!(waiter.join(), Some(true));
 }
 
-pub(crate) fn event_dead_waiter<W: Word + Default + 'static>(fuse: &Fuse) {
+pub(crate) fn event_dead_waiter<W: AnyWord>(fuse: &Fuse) {
     let event: Signalled<W> = Arc::default();
     let (victim, waiter) = (event.clone(), event.clone());
     let victim = spawn(fuse, move || wait_for_data(&victim));

@@ -1,20 +1,19 @@
 //! Models of the semaphore.
 
-use super::soon;
-use loom::sync::atomic::AtomicU32;
-use mp_core::word::{Ordering, Word};
-use mp_model::{Fuse, Looks, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn};
+use mp_core::word::Ordering;
+use mp_model::{AnyWord, soon};
 use mp_sync::raw::{MOST_PERMITS, RawSemaphore};
 use std::sync::Arc;
 
-fn with_permits<W: Word + Default>(permits: u32) -> Arc<RawSemaphore<W>> {
+fn with_permits<W: AnyWord>(permits: u32) -> Arc<RawSemaphore<W>> {
     let semaphore = Arc::<RawSemaphore<W>>::default();
     semaphore.release(permits, MOST_PERMITS).expect("room for them");
     semaphore
 }
 
 /// One permit is a lock: what one holder wrote the next one sees.
-pub(crate) fn semaphore_of_one_excludes<W: Word + Default + 'static>() {
+pub(crate) fn semaphore_of_one_excludes<W: AnyWord>() {
     let shared = Arc::new((with_permits::<W>(1), AtomicU32::new(0)));
     // ORDERING: Relaxed: only the semaphore orders it.
     let add_one = |shared: &(Arc<RawSemaphore<W>>, AtomicU32)| {
@@ -34,7 +33,7 @@ pub(crate) fn semaphore_of_one_excludes<W: Word + Default + 'static>() {
 }
 
 /// Each permit finds one who waits, given one by one or at once.
-pub(crate) fn semaphore_wakes_one_for_each<W: Word + Default + 'static>() {
+pub(crate) fn semaphore_wakes_one_for_each<W: AnyWord>() {
     let semaphore = with_permits::<W>(0);
     let sleepers = [(); 2].map(|()| {
         let semaphore = semaphore.clone();
@@ -46,7 +45,7 @@ pub(crate) fn semaphore_wakes_one_for_each<W: Word + Default + 'static>() {
     assert_eq!(semaphore.value(), 0);
 }
 
-pub(crate) fn semaphore_wakes_many_at_once<W: Word + Default + 'static>() {
+pub(crate) fn semaphore_wakes_many_at_once<W: AnyWord>() {
     let semaphore = with_permits::<W>(0);
     let sleepers = [(); 2].map(|()| {
         let semaphore = semaphore.clone();
@@ -58,7 +57,7 @@ pub(crate) fn semaphore_wakes_many_at_once<W: Word + Default + 'static>() {
 }
 
 /// One whose deadline passes may have used up the wake that another sleeper needs for the next permit.
-pub(crate) fn semaphore_timeout_passes_the_wake_on<W: Word + Default + 'static>() {
+pub(crate) fn semaphore_timeout_passes_the_wake_on<W: AnyWord>() {
     let semaphore = with_permits::<W>(0);
     let (for_ever, hurried) = (semaphore.clone(), semaphore.clone());
     let for_ever = spawn(&Fuse::never(), move || assert!(for_ever.acquire(None)));
@@ -76,7 +75,7 @@ pub(crate) fn semaphore_timeout_passes_the_wake_on<W: Word + Default + 'static>(
 }
 
 /// Two who give at once never pass the bound, and what is refused is not given.
-pub(crate) fn semaphore_bound_is_never_passed<W: Word + Default + 'static>() {
+pub(crate) fn semaphore_bound_is_never_passed<W: AnyWord>() {
     let semaphore = with_permits::<W>(1);
     let other = semaphore.clone();
     let other = spawn(&Fuse::never(), move || other.release(1, 2).is_ok());
@@ -86,7 +85,7 @@ pub(crate) fn semaphore_bound_is_never_passed<W: Word + Default + 'static>() {
 }
 
 /// Dead in a release, asleep, or with the permit: whoever lives gets what was given and not taken.
-pub(crate) fn semaphore_dead_sleeper<W: Word + Default + 'static>(fuse: &Fuse) {
+pub(crate) fn semaphore_dead_sleeper<W: AnyWord>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let semaphore = with_permits::<W>(0);
     let (victim, sleeper) = (semaphore.clone(), semaphore.clone());
@@ -100,7 +99,7 @@ pub(crate) fn semaphore_dead_sleeper<W: Word + Default + 'static>(fuse: &Fuse) {
     assert!(semaphore.value() <= 1);
 }
 
-pub(crate) fn semaphore_dead_releaser<W: Word + Default + 'static>(fuse: &Fuse) {
+pub(crate) fn semaphore_dead_releaser<W: AnyWord>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let semaphore = with_permits::<W>(0);
     let (victim, sleeper) = (semaphore.clone(), semaphore.clone());

@@ -1,38 +1,15 @@
 //! Models of the lock.
 
-use super::{FIRST, soon};
-use loom::sync::atomic::AtomicU32;
-use mp_core::word::{Ordering, Owned};
-use mp_model::{Fuse, Looks, ModelOwned, ModelWord, live_here, point, set_looks, spawn};
+use crate::tables::Pair;
+use crate::world::{Fuse, Looks, live_here, point, set_looks, spawn};
+use mp_core::word::Owned;
+use mp_model::{AnyOwned, FIRST, soon};
 use mp_sync::raw::{Acquired, RawLock};
 use std::sync::Arc;
 
-/// Two numbers that are equal whenever nobody is changing them. Relaxed, so that only the lock orders them: a
-/// missing Acquire or Release shows as an old number.
-#[derive(Default)]
-struct Pair(AtomicU32, AtomicU32);
-
-impl Pair {
-    /// ORDERING: Relaxed throughout: see the type.
-    fn add_one(&self, how: Acquired) {
-        let (first, second) = (self.0.load(Ordering::Relaxed), self.1.load(Ordering::Relaxed));
-        assert!(first == second || how == Acquired::OwnerDied, "half a change in a clean lock");
-        self.0.store(first + 1, Ordering::Relaxed);
-        point();
-        self.1.store(first + 1, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u32 {
-        self.1.load(Ordering::Relaxed)
-    }
-}
-
 type Locked<O> = Arc<(RawLock<O>, Pair)>;
 
-fn locked<O: Owned + Default>() -> Locked<O>
-where
-    O::Word: Default,
-{
+fn locked<O: AnyOwned>() -> Locked<O> {
     Arc::new((RawLock::default(), Pair::default()))
 }
 
@@ -48,10 +25,7 @@ fn inside<O: Owned>(locked: &Locked<O>, how: Acquired) {
     assert!(locked.0.release());
 }
 
-pub(crate) fn lock_excludes_and_hands_on<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_excludes_and_hands_on<O: AnyOwned>() {
     let lock = locked::<O>();
     let others = [(); 2].map(|()| {
         let lock = lock.clone();
@@ -66,10 +40,7 @@ where
 }
 
 /// A sleeper whose deadline passes may have used up the wake that another sleeper needed.
-pub(crate) fn lock_timeout_passes_the_wake_on<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_timeout_passes_the_wake_on<O: AnyOwned>() {
     let lock = Arc::<RawLock<O>>::default();
     assert_eq!(lock.acquire(None), Some(Acquired::Clean));
     let (for_ever, hurried) = (lock.clone(), lock.clone());
@@ -86,10 +57,7 @@ where
     assert!(!lock.is_locked());
 }
 
-pub(crate) fn lock_try_and_owner<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_try_and_owner<O: AnyOwned>() {
     let lock = locked::<O>();
     let other = lock.clone();
     let other = spawn(&Fuse::never(), move || {
@@ -133,10 +101,7 @@ fn keep<O: Owned>(lock: &RawLock<O>) {
 
 /// The victim gives back, one sleeps, and a third barges in before the victim's wake: this is where pthread's
 /// robust mutexes lose a wake.
-pub(crate) fn lock_dead_releaser_sleeper_barger<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_dead_releaser_sleeper_barger<O: AnyOwned>(fuse: &Fuse) {
     let lock = Arc::<RawLock<O>>::default();
     assert_eq!(lock.acquire(None), Some(Acquired::Clean));
     let (sleeper, barger) = (lock.clone(), lock.clone());
@@ -149,10 +114,7 @@ where
 }
 
 /// Two sleep. The victim is woken and dies before it takes the lock, while the one who woke it has it again.
-pub(crate) fn lock_dead_sleeper_sleeper_barger<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_dead_sleeper_sleeper_barger<O: AnyOwned>(fuse: &Fuse) {
     let lock = Arc::<RawLock<O>>::default();
     assert_eq!(lock.acquire(None), Some(Acquired::Clean));
     let (victim, sleeper) = (lock.clone(), lock.clone());
@@ -166,10 +128,7 @@ where
 }
 
 /// Three whole visits, and one of them dies anywhere.
-pub(crate) fn lock_one_of_three_dies<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_one_of_three_dies<O: AnyOwned>(fuse: &Fuse) {
     let lock = Arc::<RawLock<O>>::default();
     let (victim, sleeper) = (lock.clone(), lock.clone());
     let victim = spawn(fuse, move || visit(&victim));
@@ -181,10 +140,7 @@ where
 }
 
 /// Whoever finds half a change is told so, wherever the one before him died.
-pub(crate) fn lock_dead_holder_is_reported<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_dead_holder_is_reported<O: AnyOwned>(fuse: &Fuse) {
     let lock = locked::<O>();
     let victim = lock.clone();
     let victim = spawn(fuse, move || add_one(&victim));
@@ -194,10 +150,7 @@ where
     assert!(lock.1.get() >= 2);
 }
 
-pub(crate) fn lock_died_stays_until_cleared<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_died_stays_until_cleared<O: AnyOwned>(fuse: &Fuse) {
     let lock = locked::<O>();
     let victim = lock.clone();
     let victim = spawn(fuse, move || {
@@ -219,10 +172,7 @@ where
 }
 
 /// Without a list the timed look finds the dead owner.
-pub(crate) fn lock_without_a_kernel_list<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn lock_without_a_kernel_list<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let lock = locked::<O>();
     let victim = lock.clone();
@@ -231,28 +181,4 @@ where
     add_one(&lock);
     victim.join();
     assert!(lock.1.get() >= 2);
-}
-
-/// A lock on a system where the kernel keeps no list.
-#[derive(Default)]
-pub(crate) struct Listless(ModelOwned);
-
-impl Owned for Listless {
-    type Word = ModelWord;
-    fn word(&self) -> &ModelWord {
-        self.0.word()
-    }
-    fn me() -> u32 {
-        ModelOwned::me()
-    }
-    fn announce(&self) {}
-    fn enlist(&self) {}
-    fn delist(&self) {}
-    fn retract(&self) {}
-    fn kernel_tells() -> bool {
-        false
-    }
-    fn is_dead(owner: u32) -> bool {
-        ModelOwned::is_dead(owner)
-    }
 }

@@ -1,8 +1,8 @@
 //! Models of the lock that its holder may take again.
 
-use loom::sync::atomic::AtomicU32;
+use crate::world::{AtomicU32, Fuse, point, spawn};
 use mp_core::word::{Ordering, Owned};
-use mp_model::{Fuse, point, spawn};
+use mp_model::AnyOwned;
 use mp_sync::raw::{Acquired, RawRLock};
 use std::sync::Arc;
 
@@ -12,10 +12,7 @@ struct Guarded<O: Owned> {
     number: AtomicU32,
 }
 
-fn guarded<O: Owned + Default>() -> Arc<Guarded<O>>
-where
-    O::Word: Default,
-{
+fn guarded<O: AnyOwned>() -> Arc<Guarded<O>> {
     Arc::new(Guarded { lock: RawRLock::default(), number: AtomicU32::new(0) })
 }
 
@@ -35,10 +32,7 @@ fn add_two<O: Owned>(guarded: &Guarded<O>) -> Acquired {
     how
 }
 
-pub(crate) fn rlock_is_held_until_the_last_release<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn rlock_is_held_until_the_last_release<O: AnyOwned>() {
     let guarded = guarded::<O>();
     let other = guarded.clone();
     let other = spawn(&Fuse::never(), move || add_two(&other));
@@ -48,10 +42,7 @@ where
     assert!(!guarded.lock.is_locked() && !guarded.lock.release());
 }
 
-pub(crate) fn rlock_all_is_given_and_taken_back<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn rlock_all_is_given_and_taken_back<O: AnyOwned>() {
     let guarded = guarded::<O>();
     for depth in 1..=3 {
         assert!(guarded.lock.acquire(None).is_some());
@@ -71,10 +62,7 @@ where
 }
 
 /// Whatever depth the dead one had, the next holder is one deep and is told.
-pub(crate) fn rlock_dead_holder_is_reported<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn rlock_dead_holder_is_reported<O: AnyOwned>(fuse: &Fuse) {
     let guarded = guarded::<O>();
     let victim = guarded.clone();
     let victim = spawn(fuse, move || add_two(&victim));

@@ -1,19 +1,15 @@
 //! Models of permits that have owners.
 
-use super::soon;
-use loom::sync::atomic::AtomicU32;
+use crate::world::{AtomicU32, Fuse, Looks, point, set_looks, spawn};
 use mp_core::word::{Ordering, Owned};
-use mp_model::{Fuse, Looks, point, set_looks, spawn};
+use mp_model::{AnyOwned, soon};
 use mp_sync::raw::RawSeats;
 use std::sync::Arc;
 
 /// One seat; and how many sit on it. Relaxed, so that only the seat orders it.
 type Seat<O> = Arc<(RawSeats<O, 1, 2>, AtomicU32)>;
 
-fn seat<O: Owned + Default>() -> Seat<O>
-where
-    O::Word: Default,
-{
+fn seat<O: AnyOwned>() -> Seat<O> {
     let seats = RawSeats::default();
     seats.init(1);
     Arc::new((seats, AtomicU32::new(0)))
@@ -31,10 +27,7 @@ fn sit<O: Owned>(seat: &Seat<O>) {
 }
 
 /// Two want one seat: one after the other has it.
-pub(crate) fn seats_are_handed_on<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn seats_are_handed_on<O: AnyOwned>() {
     let seat = seat::<O>();
     let other = seat.clone();
     let other = spawn(&Fuse::never(), move || sit(&other));
@@ -45,10 +38,7 @@ where
 }
 
 /// Whoever gives up has no seat, and has cost nobody one.
-pub(crate) fn seats_timeout_takes_nothing<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn seats_timeout_takes_nothing<O: AnyOwned>() {
     let seat = seat::<O>();
     let other = seat.clone();
     let other = spawn(&Fuse::never(), move || sit(&other));
@@ -60,10 +50,7 @@ where
 }
 
 /// The seat of one who dies is had by the next.
-pub(crate) fn seats_of_the_dead_come_back<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn seats_of_the_dead_come_back<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let seat = seat::<O>();
     let victim = seat.clone();

@@ -1,19 +1,15 @@
 //! Models of the barrier.
 
-use super::{FIRST, soon};
-use loom::sync::atomic::AtomicU32;
+use crate::world::{AtomicU32, Fuse, Looks, live_here, point, set_looks, spawn, yield_now};
 use mp_core::word::{Ordering, Owned};
-use mp_model::{Fuse, Looks, live_here, point, set_looks, spawn};
+use mp_model::{AnyOwned, FIRST, soon};
 use mp_sync::raw::{Arrival, Broken, RawBarrier};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 type Met<O> = Arc<(RawBarrier<O>, [AtomicU32; 3])>;
 
-fn barrier<O: Owned + Default>(parties: u32) -> Met<O>
-where
-    O::Word: Default,
-{
+fn barrier<O: AnyOwned>(parties: u32) -> Met<O> {
     let barrier: Met<O> = Arc::default();
     barrier.0.init(parties);
     barrier
@@ -45,10 +41,7 @@ fn all_different(mut indexes: Vec<u32>) -> bool {
 }
 
 /// A fast party is back for the second round while the slow one has not left the first.
-pub(crate) fn barrier_two_rounds<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_two_rounds<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || [1, 2].map(|round| meet(&other, 1, 2, round).index));
@@ -58,10 +51,7 @@ where
     assert_eq!((met.0.n_waiting(), met.0.is_broken(), met.0.parties()), (0, false, 2));
 }
 
-pub(crate) fn barrier_of_three<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_of_three<O: AnyOwned>() {
     let met = barrier::<O>(3);
     let others = [1, 2].map(|who| {
         let met = met.clone();
@@ -72,10 +62,7 @@ where
     assert!(all_different(indexes));
 }
 
-pub(crate) fn barrier_timeout_breaks_it_for_all<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_timeout_breaks_it_for_all<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || other.0.wait(soon(), all_live).is_ok());
@@ -84,10 +71,7 @@ where
     assert_eq!(met.0.is_broken(), !mine);
 }
 
-pub(crate) fn barrier_abort_breaks_it_for_all<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_abort_breaks_it_for_all<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let others = [(); 2].map(|()| {
         let met = met.clone();
@@ -100,15 +84,12 @@ where
     assert_eq!(met.0.wait(None, all_live), Err(Broken));
 }
 
-pub(crate) fn barrier_reset_is_usable_afterwards<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_reset_is_usable_afterwards<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || [(); 2].map(|()| other.0.wait(None, all_live).is_ok()));
     while met.0.n_waiting() != 1 {
-        loom::thread::yield_now();
+        yield_now();
     }
     met.0.reset();
     assert!(met.0.wait(None, all_live).is_ok());
@@ -117,10 +98,7 @@ where
 }
 
 /// Its round broke, and more has happened since.
-pub(crate) fn barrier_late_one_knows_its_round_broke<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_late_one_knows_its_round_broke<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || other.0.wait(None, all_live));
@@ -131,10 +109,7 @@ where
 }
 
 /// The round passed, and then the barrier was broken: who is late to leave has passed all the same.
-pub(crate) fn barrier_late_one_knows_its_round_passed<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_late_one_knows_its_round_passed<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || other.0.wait(None, all_live).is_ok());
@@ -145,10 +120,7 @@ where
     assert_eq!((mine, other.join()), (true, Some(true)));
 }
 
-pub(crate) fn barrier_action_comes_before_all<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_action_comes_before_all<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || meet_and_act(&other));
@@ -164,10 +136,7 @@ fn meet_and_act<O: Owned>(met: &Met<O>) {
 }
 
 /// More users than parties: who comes while the action runs is in the next round.
-pub(crate) fn barrier_latecomer_waits_for_the_next_round<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_latecomer_waits_for_the_next_round<O: AnyOwned>() {
     let met = barrier::<O>(1);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || meet_alone(&other));
@@ -184,10 +153,7 @@ fn meet_alone<O: Owned>(met: &Met<O>) -> Result<Arrival, Broken> {
     })
 }
 
-pub(crate) fn barrier_panic_in_the_action_breaks_it<O: Owned + Default + 'static>()
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_panic_in_the_action_breaks_it<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let others = [(); 2].map(|()| {
         let met = met.clone();
@@ -203,10 +169,7 @@ where
 }
 
 /// Wherever a party dies: the others pass together, or all get Broken; and afterwards nobody meets in vain.
-pub(crate) fn barrier_dead_party<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_dead_party<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let met = barrier::<O>(2);
     let victim = met.clone();
@@ -224,10 +187,7 @@ where
     }
 }
 
-pub(crate) fn barrier_dead_in_the_action<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_dead_in_the_action<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let met = barrier::<O>(2);
     let victim = met.clone();
@@ -241,10 +201,7 @@ where
 }
 
 /// One who is no party dies inside the lock, of a change half done: the next one makes the barrier whole.
-pub(crate) fn barrier_dead_aborter<O: Owned + Default + 'static>(fuse: &Fuse)
-where
-    O::Word: Default,
-{
+pub(crate) fn barrier_dead_aborter<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let met = barrier::<O>(2);
     let other = met.clone();

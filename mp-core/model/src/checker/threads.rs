@@ -1,0 +1,70 @@
+//! Threads: std's atomics and threads, as they come. For Miri, which makes their schedule random, lets loads see old
+//! values and reports undefined behaviour; and for a short try on the machine itself.
+
+use super::{Atomic, Checker, Room, atomic, shaped_like_std};
+use crate::life::Mine;
+use mp_core::word::Ordering;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+/// No checker but the threads of the system.
+#[derive(Debug)]
+pub struct Threads;
+
+/// Nobody is left asleep this long but by a lost wake. Miri's clock jumps to it when all threads sleep.
+const STRANDED: Duration = Duration::from_secs(60);
+
+shaped_like_std!(wait);
+
+fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    let (inside, time) = bell.wait_timeout(inside, STRANDED).expect("nobody dies inside");
+    assert!(!time.timed_out(), "a deadlock: nobody has woken this thread");
+    inside
+}
+
+std::thread_local! {
+    static MINE: Mine<Threads> = Mine::default();
+}
+
+impl Threads {
+    /// Starts a thread. What it gives waits for that thread's end, and panics if the thread did.
+    pub(crate) fn spawn<T: Send + 'static>(
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Box<dyn FnOnce() -> T> {
+        let thread = thread::spawn(work);
+        Box::new(|| thread.join().expect("a panic ends the whole model"))
+    }
+}
+
+impl Checker for Threads {
+    type Word = AtomicU32;
+    type Long = AtomicU64;
+    type Room<T: Default + Debug + Send + 'static> = Chamber<T>;
+
+    const EFFORT: &'static str = "rounds";
+    const SHARE: usize = 10;
+    const QUIET: u32 = 3;
+
+    fn yield_now() {
+        thread::yield_now();
+    }
+    fn fence() {
+        // ORDERING: SeqCst is what the trait promises.
+        fence(Ordering::SeqCst);
+    }
+    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
+        MINE.with(see)
+    }
+
+    /// The effort is how often the model is run, each time by a thread that is new to it.
+    fn walk(effort: usize, _salt: u64, model: impl Fn() + Send + Sync + 'static) {
+        let model = Arc::new(model);
+        for _ in 0..effort {
+            let model = Arc::clone(&model);
+            thread::spawn(move || model()).join().expect("the model holds");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Worlds with one fault each: models must fail in them.
+
+use crate::checker::Checker;
+use crate::owned::ModelOwned;
+use crate::word::ModelWord;
+use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+use std::marker::PhantomData;
+
+/// What is wrong with a world. Nothing, unless a mutant says so.
+pub trait Fault: 'static {
+    /// What an access has instead of this ordering.
+    fn order(order: Ordering) -> Ordering {
+        order
+    }
+    /// What is written instead of `new`, by anything but a plain store, over `old` if that is known.
+    fn exchanged(_old: Option<u32>, new: u32) -> u32 {
+        new
+    }
+    /// What a plain store writes instead of `new`.
+    fn stored(new: u32) -> u32 {
+        new
+    }
+    /// How many are woken instead of `count`.
+    fn woken(count: u32) -> u32 {
+        count
+    }
+    /// Whether a holder is on the kernel's list.
+    const ENLISTS: bool = true;
+    /// Whether the kernel knows who is about to take or to give.
+    const ANNOUNCES: bool = true;
+    /// Whether it can be asked who is dead.
+    const TELLS_DEATH: bool = true;
+}
+
+/// A word with a fault before it.
+pub struct Faulty<C: Checker, F>(ModelWord<C>, PhantomData<fn() -> F>);
+
+impl<C: Checker, F> Default for Faulty<C, F> {
+    fn default() -> Self {
+        Faulty(ModelWord::<C>::default(), PhantomData)
+    }
+}
+
+impl<C: Checker, F: Fault> Word for Faulty<C, F> {
+    fn load(&self, order: Ordering) -> u32 {
+        self.0.load(F::order(order))
+    }
+    fn store(&self, value: u32, order: Ordering) {
+        self.0.store(F::stored(value), F::order(order));
+    }
+    fn swap(&self, value: u32, order: Ordering) -> u32 {
+        self.0.swap(F::exchanged(None, value), F::order(order))
+    }
+    fn fetch_add(&self, value: u32, order: Ordering) -> u32 {
+        self.0.fetch_add(value, F::order(order))
+    }
+    fn fetch_sub(&self, value: u32, order: Ordering) -> u32 {
+        self.0.fetch_sub(value, F::order(order))
+    }
+    fn fetch_or(&self, value: u32, order: Ordering) -> u32 {
+        self.0.fetch_or(value, F::order(order))
+    }
+    fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, err: Ordering) -> Result<u32, u32> {
+        self.0.compare_exchange(current, F::exchanged(Some(current), new), F::order(ok), F::order(err))
+    }
+    fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
+        self.0.wait(expected, until)
+    }
+    fn wake(&self, count: u32) {
+        match F::woken(count) {
+            0 => {}
+            count => self.0.wake(count),
+        }
+    }
+    fn spin(round: u32) -> bool {
+        ModelWord::<C>::spin(round)
+    }
+    fn fence() {
+        ModelWord::<C>::fence();
+    }
+}
+
+/// An owned word with a fault before it.
+pub struct FaultyOwned<C: Checker, F> {
+    owned: ModelOwned<C>,
+    word: Faulty<C, F>,
+}
+
+impl<C: Checker, F> Default for FaultyOwned<C, F> {
+    fn default() -> Self {
+        let owned = ModelOwned::<C>::default();
+        let word = Faulty(owned.word().clone(), PhantomData);
+        FaultyOwned { owned, word }
+    }
+}
+
+impl<C: Checker, F: Fault> Owned for FaultyOwned<C, F> {
+    type Word = Faulty<C, F>;
+    fn word(&self) -> &Faulty<C, F> {
+        &self.word
+    }
+    fn me() -> u32 {
+        ModelOwned::<C>::me()
+    }
+    fn announce(&self) {
+        if F::ANNOUNCES {
+            self.owned.announce();
+        }
+    }
+    fn enlist(&self) {
+        if F::ENLISTS {
+            self.owned.enlist();
+        }
+    }
+    fn delist(&self) {
+        self.owned.delist();
+    }
+    fn retract(&self) {
+        self.owned.retract();
+    }
+    fn kernel_tells() -> bool {
+        F::ENLISTS
+    }
+    fn is_dead(owner: u32) -> bool {
+        F::TELLS_DEATH && ModelOwned::<C>::is_dead(owner)
+    }
+}
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident { $($what:tt)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+        impl Fault for $name { $($what)* }
+    )*};
+}
+
+const WAITERS: u32 = 1 << 31;
+const DIED: u32 = 1 << 30;
+
+faults! {
+    /// No Release.
+    ReleaseIsRelaxed {
+        fn order(order: Ordering) -> Ordering {
+            match order {
+                Ordering::Release => Ordering::Relaxed,
+                Ordering::AcqRel => Ordering::Acquire,
+                other => other,
+            }
+        }
+    }
+    /// No Acquire.
+    AcquireIsRelaxed {
+        fn order(order: Ordering) -> Ordering {
+            match order {
+                Ordering::Acquire => Ordering::Relaxed,
+                Ordering::AcqRel => Ordering::Release,
+                other => other,
+            }
+        }
+    }
+    /// Wakes wake nobody.
+    NobodyIsWoken { fn woken(_: u32) -> u32 { 0 } }
+    /// Wakes wake one at most.
+    OnlyOneIsWoken { fn woken(_: u32) -> u32 { 1 } }
+    /// Who wants to sleep does not say so.
+    NobodyMarks {
+        fn exchanged(old: Option<u32>, new: u32) -> u32 {
+            if old.is_some_and(|old| old & !DIED != 0) { new & !WAITERS } else { new }
+        }
+    }
+    /// The sleeper that wakes takes the word without WAITERS. (Alone, the note makes up for it once.)
+    WakesForgetWaiters {
+        fn exchanged(old: Option<u32>, new: u32) -> u32 {
+            if old.is_some_and(|old| old & !DIED == 0) { new & !WAITERS } else { new }
+        }
+        fn stored(_: u32) -> u32 { 0 }
+    }
+    /// A release that finds DIED does not write it back.
+    DiedIsForgotten { fn exchanged(_: Option<u32>, new: u32) -> u32 { if new == DIED { 0 } else { new } } }
+    /// A woken taker of a permit does not say that others may sleep still.
+    TakersForgetTheMark {
+        fn exchanged(old: Option<u32>, new: u32) -> u32 {
+            if old.is_some_and(|old| old != 0 && old & WAITERS == 0) { new & !WAITERS } else { new }
+        }
+    }
+    /// The note that a release leaves is never there. Nothing else uses a plain store.
+    NoNoteIsLeft { fn stored(_: u32) -> u32 { 0 } }
+    /// The kernel's list has nobody on it.
+    NeverEnlisted { const ENLISTS: bool = false; }
+    /// Whoever asks is told that all live.
+    NobodyIsEverDead { const TELLS_DEATH: bool = false; }
+    /// The kernel's list has nobody on it, and whoever asks is told that all live.
+    DiesUnseenInTheLock {
+        const ENLISTS: bool = false;
+        const TELLS_DEATH: bool = false;
+    }
+    /// The kernel knows nobody who is about to take or to give.
+    NeverAnnounced { const ANNOUNCES: bool = false; }
+    /// The event's round stands still.
+    RoundsAreNotCounted { fn exchanged(_: Option<u32>, new: u32) -> u32 { new & 0b11 } }
+}
+
+/// A round that broke is written as one that passed.
+#[derive(Debug)]
+pub struct BreakIsForgotten;
+impl Fault for BreakIsForgotten {
+    fn exchanged(old: Option<u32>, new: u32) -> u32 {
+        if old.is_none() && new & 0b11 == 1 { new & !1 } else { new }
+    }
+}
