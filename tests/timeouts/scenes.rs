@@ -2,8 +2,8 @@
 
 use mp::core::mem::Shareable;
 use mp::{
-    Array, Barrier, BoundedSemaphore, Child, Condition, Event, Lock, Manager, Mutex, OwnedSemaphore, Pool,
-    Process, Queue, RLock, RwLock, Semaphore, Value,
+    Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock, Manager,
+    Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, Value,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -65,8 +65,18 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pipe/src/connection.rs::recv_bytes_timeout", recv_bytes),
     ("mp-pipe/src/connection.rs::poll", connection_poll),
     ("mp-pipe/src/wait.rs::wait", wait_many),
-    ("mp-queue/src/queue.rs::get_timeout", queue_get),
-    ("mp-queue/src/queue.rs::put_timeout", queue_put),
+    ("mp-queue/src/get.rs::get_timeout", queue_get),
+    ("mp-queue/src/get.rs::get_many_timeout", queue_get_many),
+    ("mp-queue/src/put.rs::put_timeout", queue_put),
+    ("mp-queue/src/put.rs::put_many_timeout", queue_put_many),
+    ("mp-queue/src/bytes.rs::get_bytes_into_timeout", queue_get_bytes),
+    ("mp-queue/src/bytes.rs::put_bytes_timeout", queue_put_bytes),
+    ("mp-queue/src/fixed.rs::get_timeout", fixed_get),
+    ("mp-queue/src/fixed.rs::get_many_into_timeout", fixed_get_many),
+    ("mp-queue/src/fixed.rs::put_timeout", fixed_put),
+    ("mp-queue/src/fixed.rs::put_many_timeout", fixed_put_many),
+    ("mp-queue/src/joinable.rs::get_task_timeout", joinable_get),
+    ("mp-queue/src/joinable.rs::join_timeout", joinable_join),
     ("mp-queue/src/producer.rs::put_timeout", producer_put),
     ("mp-pool/src/result.rs::wait_timeout", result_wait),
     ("mp-pool/src/result.rs::get_timeout", result_get),
@@ -281,6 +291,83 @@ fn producer_put() -> Scene {
             queue.get().unwrap();
         },
     )
+}
+
+fn queue_get_many() -> Scene {
+    let queue = kept(Queue::new().unwrap());
+    Scene::new(|timeout| queue.get_many_timeout(3, timeout).is_ok(), || queue.put(7_u8).unwrap())
+}
+
+fn queue_put_many() -> Scene {
+    let queue = kept(Queue::bounded(1).unwrap());
+    queue.put(1_u8).unwrap();
+    let come = || {
+        queue.get().unwrap();
+    };
+    Scene::new(|timeout| queue.put_many_timeout([2], timeout).is_ok(), come)
+}
+
+fn queue_get_bytes() -> Scene {
+    let queue = kept(Queue::<Vec<u8>>::new().unwrap());
+    Scene::new(
+        |timeout| queue.get_bytes_into_timeout(&mut Vec::new(), timeout).is_ok(),
+        || queue.put_bytes(b"seven").unwrap(),
+    )
+}
+
+fn queue_put_bytes() -> Scene {
+    let queue = kept(Queue::<Vec<u8>>::bounded(1).unwrap());
+    queue.put_bytes(b"one").unwrap();
+    let come = || {
+        queue.get_bytes_into(&mut Vec::new()).unwrap();
+    };
+    Scene::new(|timeout| queue.put_bytes_timeout(b"two", timeout).is_ok(), come)
+}
+
+fn fixed_get() -> Scene {
+    let queue = kept(FixedQueue::new().unwrap());
+    Scene::new(|timeout| queue.get_timeout(timeout).is_ok(), || queue.put(7_u64).unwrap())
+}
+
+fn fixed_get_many() -> Scene {
+    let queue = kept(FixedQueue::new().unwrap());
+    Scene::new(
+        |timeout| queue.get_many_into_timeout(&mut Vec::new(), 3, timeout).is_ok(),
+        || queue.put(7_u64).unwrap(),
+    )
+}
+
+fn fixed_put() -> Scene {
+    let queue = kept(FixedQueue::bounded(1).unwrap());
+    queue.put(1_u64).unwrap();
+    let come = || {
+        queue.get().unwrap();
+    };
+    Scene::new(|timeout| queue.put_timeout(2, timeout).is_ok(), come)
+}
+
+fn fixed_put_many() -> Scene {
+    let queue = kept(FixedQueue::bounded(1).unwrap());
+    queue.put(1_u64).unwrap();
+    let come = || {
+        queue.get().unwrap();
+    };
+    Scene::new(|timeout| queue.put_many_timeout(&[2], timeout).is_ok(), come)
+}
+
+fn joinable_get() -> Scene {
+    let queue = kept(JoinableQueue::new().unwrap());
+    Scene::new(|timeout| queue.get_task_timeout(timeout).is_ok(), || queue.put(7_u8).unwrap())
+}
+
+fn joinable_join() -> Scene {
+    let queue = kept(JoinableQueue::new().unwrap());
+    queue.put(7_u8).unwrap();
+    let come = || {
+        queue.get().unwrap();
+        queue.task_done().unwrap();
+    };
+    Scene::new(|timeout| queue.join_timeout(timeout).is_ok(), come)
 }
 
 fn result_wait() -> Scene {
