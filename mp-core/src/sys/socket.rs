@@ -9,7 +9,10 @@ use super::fd::above_standard;
 use super::{named, retried};
 use crate::error::{OsError, OsResult};
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socketpair,
+};
+use nix::unistd::Uid;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -30,6 +33,46 @@ fn pair(kind: SockType) -> OsResult<(OwnedFd, OwnedFd)> {
     let (one, other) =
         named("socketpair", socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC))?;
     Ok((above_standard(one)?, above_standard(other)?))
+}
+
+/// How many may have connected and not been accepted yet.
+const QUEUE: i32 = 128;
+
+/// A packet socket that others find by an abstract name: one that no file has, and that is free again as soon as
+/// nobody has the socket open. `EADDRINUSE` if somebody has the name. It never sleeps.
+pub fn listen_abstract(name: &str) -> OsResult<OwnedFd> {
+    let (socket, address) = abstract_socket(name)?;
+    named("bind", socket::bind(socket.as_raw_fd(), &address))?;
+    let queue = named("listen", Backlog::new(QUEUE))?;
+    named("listen", socket::listen(&socket, queue))?;
+    Ok(socket)
+}
+
+/// Connects to the packet socket that has an abstract name. It never sleeps: `EAGAIN` if too many wait there.
+pub fn connect_abstract(name: &str) -> OsResult<OwnedFd> {
+    let (socket, address) = abstract_socket(name)?;
+    named("connect", socket::connect(socket.as_raw_fd(), &address))?;
+    Ok(socket)
+}
+
+fn abstract_socket(name: &str) -> OsResult<(OwnedFd, UnixAddr)> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = named("socket", socket::socket(AddressFamily::Unix, SockType::SeqPacket, flags, None))?;
+    Ok((above_standard(socket)?, named("bind", UnixAddr::new_abstract(name.as_bytes()))?))
+}
+
+/// The next connection to a listening socket; `EAGAIN` if there is none.
+pub fn accept(listener: BorrowedFd<'_>) -> OsResult<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let number = retried("accept4", || socket::accept4(listener.as_raw_fd(), flags))?;
+    // SAFETY: fresh from the kernel, so it is nobody else's.
+    above_standard(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Whether the process that connected, or that listened, acts for the same user as this one.
+pub fn peer_is_ours(socket: BorrowedFd<'_>) -> OsResult<bool> {
+    let peer = socket::getsockopt(&socket, socket::sockopt::PeerCredentials);
+    Ok(named("getsockopt(SO_PEERCRED)", peer)?.uid() == Uid::effective().as_raw())
 }
 
 /// Whether a call may sleep.
@@ -160,4 +203,64 @@ pub fn would_block(error: &OsError) -> bool {
 /// Whether an error says that the other side is gone.
 pub fn is_gone(error: &OsError) -> bool {
     matches!(error.errno(), Some(libc::EPIPE | libc::ECONNRESET))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn name(of: &str) -> String {
+        format!("mp-core-test-{}-{of}", std::process::id())
+    }
+
+    #[test]
+    fn an_abstract_name_is_one_listeners_and_free_after_it() {
+        let name = name("one");
+        assert_eq!(connect_abstract(&name).unwrap_err().errno(), Some(libc::ECONNREFUSED));
+        let listener = listen_abstract(&name).unwrap();
+        assert_eq!(listen_abstract(&name).unwrap_err().errno(), Some(libc::EADDRINUSE));
+        drop(listener);
+        listen_abstract(&name).unwrap();
+    }
+
+    #[test]
+    fn packets_go_both_ways_and_both_are_ours() {
+        let name = name("ways");
+        let listener = listen_abstract(&name).unwrap();
+        assert!(would_block(&accept(listener.as_fd()).unwrap_err()));
+        let caller = connect_abstract(&name).unwrap();
+        send(caller.as_fd(), &[b"there"], &[], Mode::Now).unwrap();
+        let called = accept(listener.as_fd()).unwrap();
+        let mut bytes = [0; 9];
+        assert_eq!(receive(called.as_fd(), &mut bytes, Mode::Now).unwrap().bytes, 5);
+        send(called.as_fd(), &[b"back"], &[], Mode::Now).unwrap();
+        assert_eq!(receive(caller.as_fd(), &mut bytes, Mode::Now).unwrap().bytes, 4);
+        assert_eq!(&bytes, b"backe\0\0\0\0");
+        assert!(peer_is_ours(caller.as_fd()).unwrap() && peer_is_ours(called.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn a_full_queue_of_callers_keeps_nobody() {
+        let name = name("full");
+        let _listener = listen_abstract(&name).unwrap();
+        let mut waiting = Vec::new();
+        let refused = loop {
+            match connect_abstract(&name) {
+                Ok(caller) => waiting.push(caller),
+                Err(error) => break error,
+            }
+        };
+        assert!(would_block(&refused), "{refused}, after {}", waiting.len());
+    }
+
+    #[test]
+    fn who_waits_for_one_that_goes_sees_it() {
+        let name = name("goes");
+        let listener = listen_abstract(&name).unwrap();
+        let caller = connect_abstract(&name).unwrap();
+        drop(listener);
+        let heard = receive(caller.as_fd(), &mut [0], Mode::Block);
+        assert!(heard.as_ref().map_or_else(is_gone, |received| received.bytes == 0), "{heard:?}");
+    }
 }
