@@ -8,6 +8,7 @@
 use crate::popen::forkserver;
 use crate::process::table;
 use crate::sys;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -53,6 +54,23 @@ static AFTER_FORK: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
 /// Python: `multiprocessing.util.register_after_fork`.
 pub fn register_after_fork(handler: fn()) {
     AFTER_FORK.lock().unwrap_or_else(PoisonError::into_inner).push(handler);
+}
+
+type Hold = fn() -> Box<dyn Any>;
+
+static HELD_OVER_FORK: Mutex<Vec<Hold>> = Mutex::new(Vec::new());
+
+/// Has what `lock` gives (guards of locks, which it has waited for) held over each fork that other threads see, so
+/// that none of them is inside, and let go on both sides.
+pub fn hold_over_fork(lock: Hold) {
+    HELD_OVER_FORK.lock().unwrap_or_else(PoisonError::into_inner).push(lock);
+}
+
+/// Before any lock of this crate: inside those others these are taken.
+pub(crate) fn hold_others() -> impl Sized {
+    let others = HELD_OVER_FORK.lock().unwrap_or_else(PoisonError::into_inner);
+    let guards: Vec<Box<dyn Any>> = others.iter().map(|lock| lock()).collect();
+    (guards, others)
 }
 
 /// Held over a fork that other threads see.

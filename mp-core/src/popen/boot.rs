@@ -4,7 +4,7 @@
 //!  exec ──► dynamic linker ──► hook() ──┬─ no boot variable ──► the other constructors ──► main
 //!                                       └─ boot variable: take it out, close what is not ours, call the other
 //!                                          constructors, read the boot socket, be a child or a template:
-//!                                          never come to main
+//!                                          never come to main. (A service calls no constructors.)
 //! ```
 //!
 //! The variable names a descriptor, and only a socket with a well-formed boot parcel is believed. Whatever goes
@@ -17,7 +17,7 @@
 #![allow(unsafe_code)]
 
 use super::job::{Boot, Job};
-use super::template;
+use super::{service, template};
 use crate::process::args_os;
 use crate::process::bootstrap::Newborn;
 use crate::sys::image::{Constructor, constructors_after};
@@ -33,6 +33,8 @@ use super::StartError;
 
 /// Names the boot descriptor. Taken out of the environment before anything else runs.
 const VARIABLE: &str = "MP_RS_BOOT";
+/// What follows the number where none of the program's own constructors are to be called.
+const BARE: &str = "-bare";
 
 #[used]
 // SAFETY: the dynamic linker calls every entry of this section once, before those without a number, and after the
@@ -43,14 +45,17 @@ static HOOK: Constructor = hook;
 extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
     // SAFETY: before `main`, on the only thread.
     let Some(value) = (unsafe { process::take_variable(VARIABLE) }) else { return };
-    let number: Option<RawFd> = value.to_str().and_then(|text| text.parse().ok());
+    let text = value.to_str().unwrap_or_default();
+    let bare = text.strip_suffix(BARE);
+    let number: Option<RawFd> = bare.unwrap_or(text).parse().ok();
     let Some(number) = number.filter(|number| *number > 2) else {
         refuse("its boot variable holds no descriptor number")
     };
     // SAFETY: a fresh program: nothing of ours or of the user's has opened a descriptor.
     unsafe { fd::close_all_but(number) };
     // This never returns, so the linker does not come to the others.
-    for constructor in constructors_after(&HOOK).unwrap_or_default() {
+    let others = if bare.is_some() { None } else { constructors_after(&HOOK) };
+    for constructor in others.unwrap_or_default() {
         constructor(count, arguments, environment);
     }
     run(number)
@@ -65,6 +70,10 @@ fn run(number: RawFd) -> ! {
     };
     match unpack::<Boot>(&boot.bytes, boot.handles) {
         Ok(Boot::Serve { preload }) => template::serve(socket, preload),
+        Ok(Boot::Attend { title, code }) => {
+            drop(socket);
+            service::attend(&title, code, arguments)
+        }
         Ok(Boot::Run(Job { who, code, lifeline })) => {
             let call = move || code.call(&arguments.bytes, arguments.handles);
             Newborn::of_spawn(who).run(lifeline.into_fd().ok(), socket, call)
@@ -91,12 +100,12 @@ pub(super) struct Launched {
 pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<Launched, StartError> {
     check_hook()?;
     let (ours, theirs) = packet_pair()?;
-    let boot = pack(boot)?;
-    let pid = start(theirs.as_fd())?;
+    let message = pack(boot)?;
+    let pid = start(theirs.as_fd(), boot)?;
     drop(theirs);
     // Before it is told anything: until then it does nothing and does not end, so the number is its own.
     let begun = pidfd_open(pid).map_err(StartError::from).and_then(|pidfd| {
-        send_parts(ours.as_fd(), (&boot).into(), arguments.into())?;
+        send_parts(ours.as_fd(), (&message).into(), arguments.into())?;
         Ok(pidfd)
     });
     match begun {
@@ -110,15 +119,20 @@ pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<Launched, Start
     }
 }
 
-fn start(boot: BorrowedFd<'_>) -> Result<u32, StartError> {
+fn start(socket: BorrowedFd<'_>, boot: &Boot) -> Result<u32, StartError> {
     let text = |bytes: Vec<u8>| CString::new(bytes).expect("arguments and variables hold no zero byte");
-    let arguments: Vec<CString> = args_os().into_iter().map(|argument| text(argument.into_vec())).collect();
+    let (arguments, suffix) = match boot {
+        // Not as if it were the program once more: whoever looks for that is not to find it.
+        Boot::Attend { title, .. } => (vec![title.clone().into()], BARE),
+        Boot::Run(_) | Boot::Serve { .. } => (args_os(), ""),
+    };
+    let arguments: Vec<CString> = arguments.into_iter().map(|argument| text(argument.into_vec())).collect();
     let variable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         text([name.as_bytes(), b"=", value.as_bytes()].concat())
     };
     let mut environment: Vec<CString> = std::env::vars_os().map(variable).collect();
-    environment.push(text(format!("{VARIABLE}={}", boot.as_raw_fd()).into_bytes()));
-    Ok(process::spawn_self(&arguments, &environment, boot)?)
+    environment.push(text(format!("{VARIABLE}={}{suffix}", socket.as_raw_fd()).into_bytes()));
+    Ok(process::spawn_self(&arguments, &environment, socket)?)
 }
 
 /// That the hook is in this program and has run: else the child would run `main`.

@@ -15,7 +15,7 @@ use super::{Reaper, StartError, Started, forkserver};
 use crate::error::OsResult;
 use crate::mem::mapping;
 use crate::process::bootstrap::{self, Newborn};
-use crate::process::{authkey, current, table};
+use crate::process::{authkey, current, family, table};
 use crate::sys::poll::pidfd_open;
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::robust;
@@ -89,8 +89,9 @@ fn hold_own_locks() -> impl Sized {
     // What is made at its first use must not be half made by another thread: here it is waited for.
     sys::image::build();
     is_surely_single_threaded();
-    let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold());
-    (forkserver::hold(), lifeline::lock(), process, mapping::hold(), robust::hold())
+    let others = finalize::hold_others();
+    let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold(), family::hold());
+    (others, forkserver::hold(), lifeline::lock(), process, mapping::hold(), robust::hold())
 }
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].
@@ -124,6 +125,13 @@ impl Drop for NeverBack {
 /// Forks the template.
 pub(super) fn fork_template() -> OsResult<Forked> {
     // SAFETY: the template starts no thread.
+    unsafe { fork() }
+}
+
+/// Forks what is to be a service.
+pub(super) fn fork_alone() -> OsResult<Forked> {
+    // SAFETY: a program caught before `main`, in which no constructor of the program's has run: nobody has started
+    // a thread.
     unsafe { fork() }
 }
 

@@ -2,6 +2,7 @@
 
 use super::method::StartMethod;
 use super::surroundings::Changes;
+use crate::process::Family;
 use crate::sys::process::Ended;
 use crate::sys::state::Limit;
 use crate::transfer::{Code, Handle};
@@ -15,6 +16,8 @@ pub(super) enum Boot {
     Run(Job),
     /// Be a template: call this first; requests follow.
     Serve { preload: Option<Code> },
+    /// Be a service of this title and call this, nobody's child; its arguments are the parcel's second message.
+    Attend { title: String, code: Code },
 }
 
 /// What a template is sent to have it fork once more: how many processes its parent may have now; beside it, the
@@ -76,6 +79,8 @@ pub(crate) struct Who {
 pub(crate) struct Inherited {
     /// The family's secret: never printed.
     pub(crate) authkey: Vec<u8>,
+    /// The family itself.
+    pub(crate) family: Family,
     /// What of the library's log is shown.
     pub(crate) log_level: Option<usize>,
 }

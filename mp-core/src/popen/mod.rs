@@ -26,6 +26,7 @@ pub mod forkserver;
 pub(crate) mod job;
 pub(crate) mod lifeline;
 mod method;
+pub mod service;
 pub(crate) mod spawn;
 mod surroundings;
 mod template;

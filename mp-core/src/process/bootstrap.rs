@@ -14,6 +14,7 @@ use crate::popen::job::{Inherited, Outcome, Who};
 use crate::popen::{StartMethod, lifeline, set_start_method_again};
 use crate::process::authkey::{AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
+use crate::process::family;
 use crate::process::logging::{self, TARGET};
 use crate::sys::overflow;
 use crate::sys::process::{exit_now, set_title, write_stderr};
@@ -82,8 +83,9 @@ pub(crate) fn after_fork() {
     drop(take_outcome());
 }
 
-fn take_over(Inherited { authkey, log_level }: Inherited) {
+fn take_over(Inherited { authkey, family, log_level }: Inherited) {
     set_authkey(AuthKey::new(authkey));
+    family::join(family);
     if let Some(level) = log_level {
         logging::inherit(level);
     }

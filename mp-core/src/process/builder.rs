@@ -3,6 +3,7 @@
 use super::authkey;
 use super::child::{Child, Record};
 use super::current::current_process;
+use super::family::Family;
 use super::logging::{self, TARGET};
 use super::table;
 use crate::error::OsResult;
@@ -60,13 +61,14 @@ impl Settings {
 
     fn into_who(self, method: StartMethod) -> OsResult<Who> {
         let current = current_process();
+        let family = Family::of_this_process()?;
         let inherited = if method == StartMethod::Fork {
             // It has all this in its memory, once it is there.
             authkey::prepare()?;
             None
         } else {
             let authkey = current.authkey()?.as_bytes().to_vec();
-            Some(Inherited { authkey, log_level: logging::to_inherit() })
+            Some(Inherited { authkey, family, log_level: logging::to_inherit() })
         };
         let numbers: Vec<String> = self.ordinals.iter().map(u32::to_string).collect();
         Ok(Who {

@@ -14,6 +14,7 @@
 //! | `current.rs`   | `current_process`, `parent_process`, names                           |
 //! | `bootstrap.rs` | a child from its first line to its last                              |
 //! | `authkey.rs`   | the family's secret                                                  |
+//! | `family.rs`    | the family's number                                                  |
 //! | `logging.rs`   | `get_logger`, `log_to_stderr`                                        |
 //! | `scope.rs`     | `scope`: forked processes that work on what is borrowed              |
 //! | `caught.rs`    | calling several functions in one child                               |
@@ -25,6 +26,7 @@ mod caught;
 mod child;
 mod cpus;
 pub(crate) mod current;
+pub(crate) mod family;
 mod logging;
 mod scope;
 pub(crate) mod table;
@@ -35,6 +37,7 @@ pub use caught::{CaughtError, call_caught};
 pub use child::{Child, JoinError, StillRunning};
 pub use cpus::{cpu_count, usable_cpu_count};
 pub use current::{CurrentProcess, ParentProcess, args_os, current_process, parent_process};
+pub use family::Family;
 pub use logging::{Logger, LoggerTaken, TARGET, get_logger, log_to_stderr};
 pub use scope::{Scope, scope};
 pub use table::{ActiveChild, active_children};

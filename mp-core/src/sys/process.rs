@@ -303,6 +303,11 @@ pub fn set_title(name: &str) {
     unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
 }
 
+/// Leaves the terminal and the process group: a session of this process's own, which a key press does not reach.
+pub fn begin_session() -> OsResult<()> {
+    named("setsid", nix::unistd::setsid()).map(drop)
+}
+
 /// Writes to the standard error output, past every buffer and lock.
 pub fn write_stderr(text: &[u8]) {
     // SAFETY: writes bytes of a live slice. Nobody can be told of a failure.

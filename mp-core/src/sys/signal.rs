@@ -93,6 +93,11 @@ pub(super) fn restore_blocked(before: &SigSet) {
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(before), None);
 }
 
+/// Holds back every signal that can be, for good.
+pub fn hold_back_all() {
+    block_all();
+}
+
 /// A descriptor that is readable when a child has ended.
 #[derive(Debug)]
 pub struct ChildEvents(SignalFd);

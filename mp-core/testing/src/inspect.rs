@@ -17,6 +17,11 @@ pub fn open_descriptors(pid: u32) -> Vec<(u32, String)> {
     open
 }
 
+/// What a process is called in process lists; nothing if there is none.
+pub fn process_name(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
 /// The names under `/dev/shm`, sorted.
 pub fn shared_memory_names() -> Vec<String> {
     let Ok(entries) = fs::read_dir("/dev/shm") else { return Vec::new() };
@@ -55,7 +60,7 @@ pub fn descendants(root: u32) -> Vec<(u32, char)> {
 /// One line on what a process is doing: its name, its state, and what each thread waits for.
 pub(crate) fn describe(pid: u32) -> String {
     let read = |file: String| fs::read_to_string(file).unwrap_or_default().trim().to_owned();
-    let name = read(format!("/proc/{pid}/comm"));
+    let name = process_name(pid);
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let waits: Vec<String> = threads
         .map(|thread| {

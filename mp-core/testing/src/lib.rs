@@ -35,7 +35,7 @@ mod run;
 
 pub use child::{in_child, start};
 pub use filter::{Bits, Fate, filter};
-pub use inspect::{descendants, open_descriptors, shared_memory_names};
+pub use inspect::{descendants, open_descriptors, process_name, shared_memory_names};
 pub use pythons::{Python, pythons};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
