@@ -33,11 +33,15 @@
 
 mod error;
 mod item;
+mod keeper;
 mod name;
 mod owner;
 mod packing;
+mod register;
 mod shareable_list;
 mod shared_memory;
+mod standing;
+mod sweep;
 
 pub use error::{
     Corrupt, CreateError, CreateListError, GetItemError, InvalidName, Misfit, NoItem, OpenError,

@@ -1,11 +1,12 @@
 //! Who takes a name away, and when.
 //!
 //! ```text
-//!  OWNED by pid and start ──last handle dropped──────────────► unlinked
-//!     │      │    │
-//!     │      │    └─ close ──► OWNED, unused ──process ends──► unlinked
-//!     │      └─ persist ──► NOBODY'S
-//!     └─ unlink ──────────► NOBODY'S
+//!  on record ──gets its name──► OWNED by pid and start ──last handle dropped──────────────► unlinked
+//!     │                            │    │    │                                                ▲
+//!     └─ the name is taken         │    │    └─ close ──► OWNED, unused ──process ends────────┤
+//!                                  │    │                                                     │
+//!                                  │    └─ persist ──► NOBODY'S        process killed: by the keeper
+//!                                  └─ unlink ────────► NOBODY'S
 //! ```
 //!
 //! The owner is a process, by its id and start: a forked copy of a handle is not the owner's, and neither is one in
@@ -14,20 +15,28 @@
 //! away unasked, it is looked at once more: it must still be the same file.
 //!
 //! # When a process dies
-//! Killed, the owner leaves its names behind.
+//! The owner: what it owned is on record (`register.rs`) before it has its name, and until after it has lost it; the
+//! keeper (`keeper.rs`), or the next sweep (`sweep.rs`), takes it away.
 
+use crate::error::CreateError;
 use crate::name::Name;
+use crate::register::{FileId, unlink_if_same};
+use crate::{standing, sweep};
+use mp_core::MemError;
 use mp_core::finalize;
 use mp_core::sys::identity::Identity;
-use mp_core::sys::shm;
+use mp_core::sys::{memory, shm};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 /// A name that this process made.
 pub(crate) struct Ownership {
     name: Name,
-    /// Device and inode.
-    file: (u64, u64),
+    file: FileId,
+    /// Where it is on record.
+    place: usize,
     state: Mutex<State>,
 }
 
@@ -41,13 +50,48 @@ struct State {
 /// What this process owns, for its orderly end.
 static OWNED: Mutex<Vec<Arc<Ownership>>> = Mutex::new(Vec::new());
 
+/// Makes a block of zeros, of this process's own.
+pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>), CreateError> {
+    sweep::sweep_now_and_then();
+    let made = match shm::create_unnamed(size)? {
+        Some(file) => Ownership::begin(name, &file).and_then(|ownership| {
+            let named = shm::give_name(file.as_fd(), name.with_slash());
+            named.inspect_err(|_| ownership.give_up())?;
+            Ok((by_its_name(name, ownership.file).unwrap_or(file), ownership))
+        }),
+        // Killed between these two, it leaves its name behind.
+        None => shm::create(name.with_slash(), size).and_then(|file| {
+            let ownership = Ownership::begin(name, &file);
+            let ownership = ownership.inspect_err(|_| drop(shm::unlink(name.with_slash())))?;
+            Ok((file, ownership))
+        }),
+    };
+    made.map_err(|error| match error {
+        MemError::Os(error) if error.source.kind() == ErrorKind::AlreadyExists => {
+            CreateError::Exists(name.bare().to_owned())
+        }
+        other => CreateError::Memory(other),
+    })
+}
+
+/// The same file, opened once more: what was opened without a name is listed without one wherever maps and
+/// descriptors of a process are.
+fn by_its_name(name: &Name, file: FileId) -> Option<OwnedFd> {
+    let found = shm::open(name.with_slash()).ok()?;
+    let (device, inode, _) = memory::file_identity(found.as_fd()).ok()?;
+    ((device, inode) == file).then_some(found)
+}
+
 impl Ownership {
-    pub(crate) fn begin(name: Name, file: (u64, u64)) -> Arc<Ownership> {
-        let state = Mutex::new(State { owner: Some(Identity::me()), closed: false });
-        let ownership = Arc::new(Ownership { name, file, state });
-        lock(&OWNED).push(Arc::clone(&ownership));
+    fn begin(name: &Name, file: &OwnedFd) -> Result<Arc<Ownership>, MemError> {
         end_with_this_process();
-        ownership
+        let (device, inode, _) = memory::file_identity(file.as_fd())?;
+        let file = (device, inode);
+        let place = standing::enter(name, file)?;
+        let state = Mutex::new(State { owner: Some(Identity::me()), closed: false });
+        let ownership = Arc::new(Ownership { name: name.clone(), file, place, state });
+        lock(&OWNED).push(Arc::clone(&ownership));
+        Ok(ownership)
     }
 
     /// The name is to stay until the process ends.
@@ -57,7 +101,9 @@ impl Ownership {
 
     /// The name is not ours to take away any more.
     pub(crate) fn give_up(self: &Arc<Self>) {
-        lock(&self.state).owner = None;
+        if self.was_ours() {
+            standing::strike(self.place);
+        }
         lock(&OWNED).retain(|other| !Arc::ptr_eq(self, other));
     }
 
@@ -71,20 +117,23 @@ impl Ownership {
 
     /// Takes the name away, if it is ours.
     fn end(&self) {
-        let Some(owner) = lock(&self.state).owner.take() else { return };
-        if owner.is_me() && self.is_still_the_same() {
-            // Nobody can be told, and somebody else may have been faster.
-            let _ = shm::unlink(self.name.with_slash());
+        if self.was_ours() {
+            unlink_if_same(self.name.with_slash(), self.file);
+            standing::strike(self.place);
         }
     }
 
-    fn is_still_the_same(&self) -> bool {
-        shm::file_of(self.name.with_slash()).is_ok_and(|file| file == self.file)
+    /// Once, and in the process that made it.
+    fn was_ours(&self) -> bool {
+        let owner = lock(&self.state).owner.take();
+        owner.is_some_and(|owner| owner.pid == std::process::id() && owner == Identity::me())
     }
 }
 
 /// Once in each process: a forked child inherits no exit handlers.
 fn end_with_this_process() {
+    static OVER_FORKS: Once = Once::new();
+    OVER_FORKS.call_once(|| finalize::hold_over_fork(|| Box::new((lock(&OWNED), standing::hold()))));
     static REGISTERED: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
     // ORDERING: Relaxed: the id is all there is.
@@ -94,6 +143,7 @@ fn end_with_this_process() {
             REGISTERED.store(0, Ordering::Relaxed);
             let all = std::mem::take(&mut *lock(&OWNED));
             all.iter().for_each(|ownership| ownership.end());
+            standing::end();
         });
     }
 }

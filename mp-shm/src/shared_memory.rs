@@ -8,7 +8,8 @@
 
 use crate::error::{CreateError, InvalidName, OpenError, OutOfRange, UnlinkError};
 use crate::name::Name;
-use crate::owner::Ownership;
+use crate::owner::{self, Ownership};
+use crate::sweep;
 use memmap2::{MmapOptions, MmapRaw};
 use mp_core::sys::{memory, shm};
 use mp_core::transfer::Handle;
@@ -103,15 +104,8 @@ impl SharedMemory {
         if size == 0 {
             return Err(CreateError::NoSize);
         }
-        let file = shm::create(name.with_slash(), size).map_err(|error| match error {
-            MemError::Os(error) if error.source.kind() == ErrorKind::AlreadyExists => {
-                CreateError::Exists(name.bare().to_owned())
-            }
-            other => CreateError::Memory(other),
-        })?;
-        let (device, inode, _) = memory::file_identity(file.as_fd()).map_err(MemError::Os)?;
         // From here on the name is taken away if something fails.
-        let ownership = Ownership::begin(name.clone(), (device, inode));
+        let (file, ownership) = owner::make(&name, size)?;
         match map(&file, size) {
             Ok(map) => {
                 let block = Block { name, file: Handle::new(file), map, ownership: Some(ownership) };
@@ -133,6 +127,7 @@ impl SharedMemory {
     /// No block has the name, or one of another user; the text cannot be a name.
     pub fn open(name: &str) -> Result<SharedMemory, OpenError> {
         let name = Name::new(name)?;
+        sweep::sweep_now_and_then();
         let file = shm::open(name.with_slash()).map_err(|error| match error.source.kind() {
             ErrorKind::NotFound => OpenError::NotFound(name.bare().to_owned()),
             // Some C libraries take fewer bytes than file systems do.

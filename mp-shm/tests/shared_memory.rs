@@ -1,8 +1,8 @@
 //! Mirrors CPython's `_TestSharedMemory`: P33, P34, names, sizes, owners; blocks shared with CPython itself.
 //!
 //! Left out: a negative size and use after `close` (they do not compile); `buf` held over a `close` (bytes
-//! are copied); the resource tracker's cases (there is none). `ShareableList` is in shareable_list.rs; what
-//! becomes of a killed owner's names comes with the issue on shared memory.
+//! are copied). What becomes of a killed owner's names, which CPython's tracker sees to, is in killed.rs;
+//! `ShareableList` in shareable_list.rs.
 
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
@@ -20,6 +20,7 @@ mp_testing::cases! {
         a_taken_name_and_a_missing_one_are_errors,
         a_made_up_name_looks_like_pythons,
         zeros_of_the_size_that_was_asked_for,
+        maps_show_the_name,
         only_bytes_within_the_block_are_touched,
         clones_and_openers_see_the_same_bytes,
         the_owners_last_handle_takes_the_name_along,
@@ -102,6 +103,12 @@ fn zeros_of_the_size_that_was_asked_for() {
         block.read(0, &mut bytes).unwrap();
         assert!(bytes.iter().all(|&byte| byte == 0));
     }
+}
+
+fn maps_show_the_name() {
+    let block = SharedMemory::new(1).unwrap();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(maps.lines().any(|line| line.ends_with(&format!("/dev/shm/{}", block.name()))), "{maps}");
 }
 
 fn only_bytes_within_the_block_are_touched() {

@@ -51,13 +51,14 @@ where
 
 /// The service's whole life.
 pub(super) fn attend(title: &str, code: Code, arguments: Message) -> ! {
+    // Both are called so: when the first has ended, the second is.
+    process::set_title(title);
     match fork::fork_alone() {
         Ok(Forked::Child) => {}
         Ok(Forked::Parent(_)) => process::exit_now(0),
         Err(_) => process::exit_now(1),
     }
     signal::hold_back_all();
-    process::set_title(title);
     leave_the_program();
     let call = || code.call(&arguments.bytes, arguments.handles);
     let done = catch_unwind(AssertUnwindSafe(call));

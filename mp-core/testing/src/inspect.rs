@@ -1,6 +1,7 @@
 //! Looking at processes from outside, through `/proc`.
 
 use std::fs;
+use std::time::Duration;
 
 /// The descriptors that a process has open, as `number -> target`, sorted.
 pub fn open_descriptors(pid: u32) -> Vec<(u32, String)> {
@@ -29,6 +30,15 @@ pub fn shared_memory_names() -> Vec<String> {
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
+}
+
+/// Waits until every name under `/dev/shm` is gone that is there now and was not there `before`. Those of other
+/// programs come and go meanwhile; one that the case has left stays, and the case hangs.
+pub fn no_new_shared_memory(before: &[String]) {
+    let new: Vec<String> = shared_memory_names().into_iter().filter(|name| !before.contains(name)).collect();
+    while shared_memory_names().iter().any(|name| new.contains(name)) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// All processes that descend from `root`, nearest first, with their state letters.

@@ -1,0 +1,211 @@
+//! What a process owns, on record: a file in `/dev/shm` beside the blocks, for as long as that process has any.
+//!
+//! ```text
+//!  /dev/shm/.mp-owner-0123456789abcdef     locked (flock) by its owner, and by the keeper that watches it
+//!    slot 0   what this is
+//!    slot n   "DEVICE INODE NAME", or nothing          512 bytes each, written by one call
+//! ```
+//!
+//! A block is entered before it has its name, and struck out after it has lost it: what has the name and is not that
+//! very file is somebody else's. Blocks themselves carry no mark, since CPython is to find nothing else in them
+//! than it would make itself.
+//!
+//! # When a process dies
+//! The lock belongs to the open file, which the owner and the keeper share. While either lives, it is locked, and
+//! nobody else touches it; a killed owner's is worked off by the keeper. Unlocked, both are dead, and it is for
+//! whoever looks next (`sweep.rs`). A slot is written within one page of memory, which a kill does not cut in two;
+//! and a register has its lock, and a keeper has it, before it has its name.
+
+use crate::name::Name;
+use mp_core::error::{MemError, OsError, OsResult};
+use mp_core::sys::process::random_bytes;
+use mp_core::sys::{memory, shm};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+/// What the names of registers begin with, and those of blocks do not unless somebody wants it.
+pub(crate) const PREFIX: &str = ".mp-owner-";
+
+const SLOT: usize = 512;
+const MAGIC: &[u8] = b"mp-rs: the shared memory that a process owns\n";
+
+/// Which file it is: device and inode.
+pub(crate) type FileId = (u64, u64);
+
+/// The register of this process.
+#[derive(Debug)]
+pub(crate) struct Register {
+    file: File,
+    /// With its slash.
+    name: String,
+    /// Whether it has that name.
+    shown: bool,
+    /// Slots that were struck out.
+    free: Vec<usize>,
+    /// The first slot that was never used.
+    next: usize,
+}
+
+impl Register {
+    /// Makes an empty one, which nobody finds yet: first, a keeper is to have it.
+    pub(crate) fn begin() -> Result<Register, MemError> {
+        let mut bytes = [0; 8];
+        random_bytes(&mut bytes)?;
+        let name = format!("/{PREFIX}{:016x}", u64::from_ne_bytes(bytes));
+        let (file, shown) = match shm::create_unnamed(0)? {
+            Some(file) => (File::from(file), false),
+            // Where a file has its name from the first. Killed in the next moment, its owner leaves it without a word
+            // in it, and then nobody believes that it is a register.
+            None => (File::from(shm::create(&name, 0)?), true),
+        };
+        // A sweep may have found it, and be looking at it.
+        while lock(&file).is_err_and(|error| error.source.kind() == ErrorKind::WouldBlock) {
+            std::thread::yield_now();
+        }
+        let register = Register { file, name, shown, free: Vec::new(), next: 1 };
+        if let Err(error) = shm::write_at(register.file.as_fd(), &slot(MAGIC), 0) {
+            register.end();
+            return Err(error.into());
+        }
+        Ok(register)
+    }
+
+    /// Has sweeps find it.
+    pub(crate) fn show(&mut self) -> OsResult<()> {
+        if !self.shown {
+            shm::give_name(self.file.as_fd(), &self.name)?;
+            self.shown = true;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Enters a block; gives its slot.
+    pub(crate) fn enter(&mut self, block: &Name, file: FileId) -> OsResult<usize> {
+        let number = self.free.last().copied().unwrap_or(self.next);
+        let (device, inode) = file;
+        let text = format!("{device:x} {inode:x} {}", block.bare());
+        shm::write_at(self.file.as_fd(), &slot(text.as_bytes()), offset(number))?;
+        if self.free.pop().is_none() {
+            self.next += 1;
+        }
+        Ok(number)
+    }
+
+    /// Strikes a block out.
+    pub(crate) fn strike(&mut self, number: usize) {
+        // If it cannot be written (it could before), the entry names a file that is gone, or is meant to stay: then
+        // the slot is lost, and nothing else.
+        if shm::write_at(self.file.as_fd(), &slot(b""), offset(number)).is_ok() {
+            self.free.push(number);
+        }
+    }
+
+    /// Takes it away, with nothing in it.
+    pub(crate) fn end(self) {
+        if self.shown {
+            // Nobody can be told; a sweep takes it away, once this process is gone.
+            let _ = shm::unlink(&self.name);
+        }
+    }
+}
+
+fn offset(number: usize) -> u64 {
+    (number * SLOT) as u64
+}
+
+fn slot(text: &[u8]) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    slot[..text.len()].copy_from_slice(text);
+    slot
+}
+
+/// Takes the lock, if nobody has it.
+pub(crate) fn lock(file: &File) -> OsResult<()> {
+    file.try_lock().map_err(|error| OsError { call: "flock", source: error.into() })
+}
+
+/// Takes away what a dead process owned, and its register.
+pub(crate) fn work_off(register: &File, name: &str) {
+    if !is_register(register) {
+        return;
+    }
+    let mut number = 1;
+    let mut slot = [0; SLOT];
+    while register.read_exact_at(&mut slot, offset(number)).is_ok() {
+        if let Some((block, file)) = parse(&slot) {
+            unlink_if_same(block.with_slash(), file);
+        }
+        number += 1;
+    }
+    if let Ok((device, inode, _)) = memory::file_identity(register.as_fd()) {
+        unlink_if_same(name, (device, inode));
+    }
+}
+
+fn is_register(file: &File) -> bool {
+    let mut first = [0; SLOT];
+    file.read_exact_at(&mut first, 0).is_ok() && first == slot(MAGIC)
+}
+
+fn parse(slot: &[u8]) -> Option<(Name, FileId)> {
+    let text = std::str::from_utf8(slot.split(|&byte| byte == 0).next()?).ok()?;
+    let (device, rest) = text.split_once(' ')?;
+    let (inode, name) = rest.split_once(' ')?;
+    let number = |digits| u64::from_str_radix(digits, 16).ok();
+    Some((Name::new(name).ok()?, (number(device)?, number(inode)?)))
+}
+
+/// Takes a name away unasked. It may be somebody else's by now: then it stays.
+pub(crate) fn unlink_if_same(name: &str, file: FileId) {
+    if shm::file_of(name).is_ok_and(|found| found == file) {
+        // Somebody may have been faster.
+        let _ = shm::unlink(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn what_was_entered_is_read_again_whatever_its_name() {
+        for text in ["a", "two words", " ", "line\nfeed", "Grüße", &"n".repeat(255), &"ß".repeat(127)] {
+            let entry = format!("{:x} {:x} {text}", u64::MAX, 5);
+            let expected = (name(text), (u64::MAX, 5));
+            assert_eq!(parse(&slot(entry.as_bytes())), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_no_entry() {
+        let texts: [&[u8]; 7] = [b"", b"1", b"1 2", b"1 2 ", b"x 2 name", b"1 2 a/b", b"1 2 \xFF"];
+        for text in texts {
+            assert_eq!(parse(&slot(text)), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let mut register = Register::begin().unwrap();
+        let slots = [1, 2, 3].map(|at| register.enter(&name("n"), (1, at)).unwrap());
+        assert_eq!(slots, [1, 2, 3]);
+        register.strike(2);
+        assert_eq!(register.enter(&name("n"), (1, 4)).unwrap(), 2);
+        assert_eq!(register.enter(&name("n"), (1, 5)).unwrap(), 4);
+        register.end();
+    }
+}

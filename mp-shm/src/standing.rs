@@ -1,0 +1,88 @@
+//! This process as an owner: its register, and the line to the keeper that watches it. Begun with its first block.
+//!
+//! A forked copy of the process has copies of both, which are not its own: they are let go of as soon as it is seen
+//! that the process is another one.
+
+use crate::keeper;
+use crate::name::Name;
+use crate::register::{FileId, Register};
+use mp_core::error::MemError;
+use mp_core::{finalize, get_logger};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+struct Standing {
+    /// Whose it is.
+    pid: u32,
+    register: Register,
+    /// `None`: no keeper was to be had.
+    line: Option<OwnedFd>,
+}
+
+static OURS: Mutex<Option<Standing>> = Mutex::new(None);
+
+fn ours() -> MutexGuard<'static, Option<Standing>> {
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    if ours.as_ref().is_some_and(|standing| standing.pid != std::process::id()) {
+        *ours = None;
+    }
+    ours
+}
+
+/// Held over a fork that other threads see.
+pub(crate) fn hold() -> MutexGuard<'static, impl Sized> {
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has a block, which has no name yet, taken away with this process. Gives its place on record.
+pub(crate) fn enter(name: &Name, file: FileId) -> Result<usize, MemError> {
+    let mut ours = ours();
+    let standing = match &mut *ours {
+        Some(standing) => standing,
+        none => none.insert(Standing::begin()?),
+    };
+    standing.see_to_a_keeper();
+    if let Err(error) = standing.register.show() {
+        // Another one, with another name, next time.
+        *ours = None;
+        return Err(error.into());
+    }
+    Ok(standing.register.enter(name, file)?)
+}
+
+/// This process does not own the block at this place any more.
+pub(crate) fn strike(place: usize) {
+    if let Some(standing) = &mut *ours() {
+        standing.register.strike(place);
+    }
+}
+
+/// At this process's end, when it owns nothing any more. The keeper sees that end by itself.
+pub(crate) fn end() {
+    if let Some(standing) = ours().take() {
+        standing.register.end();
+    }
+}
+
+impl Standing {
+    fn begin() -> Result<Standing, MemError> {
+        static IN_FORKS: Once = Once::new();
+        IN_FORKS.call_once(|| finalize::register_after_fork(|| drop(ours())));
+        Ok(Standing { pid: std::process::id(), register: Register::begin()?, line: None })
+    }
+
+    /// That there is one. Without it the block is made all the same: what it would have done, the next sweep does.
+    fn see_to_a_keeper(&mut self) {
+        if self.line.as_ref().is_some_and(|line| !keeper::has_hung_up(line.as_fd())) {
+            return;
+        }
+        self.line = match keeper::watch(&self.register) {
+            Ok(line) => Some(line),
+            Err(error) => {
+                get_logger()
+                    .warning(&format!("nobody watches over shared memory, should this be killed: {error}"));
+                None
+            }
+        };
+    }
+}

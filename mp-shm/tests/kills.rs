@@ -1,0 +1,185 @@
+//! Kills at random moments, of processes that make, open and let go of named blocks: of a parent, a child, the keeper,
+//! or of all at once. Prints how many it tried.
+//!
+//! Whoever is killed, no name is left as soon as the last one is gone, the keeper's own included; if the keeper was
+//! among the killed, as soon as somebody opens a block next. And nobody's death takes a living owner's name away.
+//!
+//! `MP_KILLS=2000` sets the number; the default fits the gate.
+
+use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
+use mp_core::sys::process::{Ended, become_subreaper, random_bytes, reap_any, send_signal};
+use mp_core::sys::signal::SIGKILL;
+use mp_core::word::Deadline;
+use mp_core::{Process, StartMethod};
+use mp_shm::{OpenError, SharedMemory};
+use mp_testing::{
+    descendants, keepers, no_new_shared_memory, parent_in_role, process_name, role, shared_memory_names,
+};
+use std::os::fd::AsFd;
+use std::process::{Child as Program, Stdio};
+use std::time::{Duration, Instant};
+
+mp_testing::cases! { plain: [whoever_is_killed_no_name_is_left] }
+
+fn whoever_is_killed_no_name_is_left() {
+    if role().is_some() {
+        return family();
+    }
+    become_subreaper().unwrap();
+    nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0)).unwrap();
+    let before = shared_memory_names();
+    let kills: u32 = std::env::var("MP_KILLS").map_or(150, |number| number.parse().unwrap());
+    let mut counts = [0; 5];
+    let mut left = 0;
+    for _ in 0..kills {
+        let mut parent = parent_in_role("family").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        wait_a_random_moment();
+        let victim = choose(parent.id());
+        let killed = victim.pids.iter().filter(|pid| kill(**pid)).count();
+        let status = end_of(&mut parent);
+        all_gone();
+        let kind = if killed == 0 { Kind::TooLate } else { victim.kind };
+        counts[kind as usize] += 1;
+        match kind {
+            Kind::Parent => assert_eq!(status, Ended::Signaled(SIGKILL)),
+            Kind::All => assert!(matches!(status, Ended::Signaled(SIGKILL) | Ended::Exited(0))),
+            Kind::Child | Kind::Keeper | Kind::TooLate => assert_eq!(status, Ended::Exited(0)),
+        }
+        if matches!(kind, Kind::Keeper | Kind::All) {
+            left += u32::from(!ours().is_empty());
+            let missing = SharedMemory::open("mp-shm-kills-none");
+            assert!(matches!(missing, Err(OpenError::NotFound(_))), "{missing:?}");
+        }
+        assert_eq!(ours(), [""; 0], "after the end of {kind:?}");
+        // Those with made-up names, and the records.
+        no_new_shared_memory(&before);
+        assert!(keepers().is_empty());
+    }
+    let [parents, children, keepers, all, too_late] = counts;
+    eprintln!(
+        "{kills} kills: {parents} of parents, {children} of children, {keepers} of keepers, {all} of all at once, \
+         {too_late} too late; a sweep found something {left} times; 0 names left, 0 keepers left"
+    );
+}
+
+/// The names that are surely the family's.
+fn ours() -> Vec<String> {
+    shared_memory_names().into_iter().filter(|name| name.starts_with(&prefix())).collect()
+}
+
+/// What they begin with: the number of the case's own process group, which all of them are in.
+fn prefix() -> String {
+    format!("mp-shm-kills-{}-", nix::unistd::getpgrp())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    Parent,
+    Child,
+    Keeper,
+    All,
+    TooLate,
+}
+
+struct Victim {
+    kind: Kind,
+    pids: Vec<u32>,
+}
+
+fn random(below: u64) -> u64 {
+    let mut bytes = [0; 8];
+    random_bytes(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes) % below
+}
+
+/// Up to as long as a family takes when it is left alone.
+fn wait_a_random_moment() {
+    let until = Instant::now() + Duration::from_micros(random(60_000));
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+fn choose(parent: u32) -> Victim {
+    // Its template and spares are no owners.
+    let is_child = |pid: &u32| process_name(*pid).starts_with("Process-");
+    let children: Vec<u32> = descendants(parent).into_iter().map(|(pid, _)| pid).filter(is_child).collect();
+    let keepers = keepers();
+    match random(4) {
+        0 => Victim { kind: Kind::Parent, pids: vec![parent] },
+        1 => Victim { kind: Kind::Child, pids: children.into_iter().take(1).collect() },
+        2 => Victim { kind: Kind::Keeper, pids: keepers },
+        // In this order: the keeper is to have no time for the others.
+        _ => Victim { kind: Kind::All, pids: keepers.into_iter().chain([parent]).chain(children).collect() },
+    }
+}
+
+/// Whether it was there to be killed.
+fn kill(pid: u32) -> bool {
+    let Ok(pidfd) = pidfd_open(pid) else { return false };
+    let has_ended = wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(Duration::ZERO)).unwrap();
+    if !has_ended {
+        send_signal(pidfd.as_fd(), SIGKILL).unwrap();
+    }
+    !has_ended
+}
+
+/// Waits for the family's parent, and reaps orphans meanwhile, as an init process does.
+fn end_of(parent: &mut Program) -> Ended {
+    loop {
+        match reap_any() {
+            Ok(Some((pid, ended))) if pid == parent.id() => return ended,
+            Ok(Some(_)) => {}
+            _ => std::thread::sleep(Duration::from_micros(200)),
+        }
+    }
+}
+
+/// Waits until nothing of the family is left. The harness's deadline ends a wait that does not end.
+fn all_gone() {
+    while !descendants(std::process::id()).is_empty() {
+        while let Ok(Some(_)) = reap_any() {}
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Makes blocks and lets go of them in every way that there is, for so many rounds; opens the parents' one, too.
+fn churn(base: String, rounds: u64) {
+    let mut held = Vec::new();
+    for round in 0..rounds {
+        let block = match round % 3 {
+            0 => SharedMemory::new(100),
+            _ => SharedMemory::create(&format!("{}{}-{round}", prefix(), std::process::id()), 5000),
+        }
+        .unwrap();
+        let opened = SharedMemory::open(&base);
+        // It goes with its owner, whose end may be near.
+        assert!(opened.is_ok() || mp_core::parent_process().is_some(), "{opened:?}");
+        match random(5) {
+            0 => drop(block),
+            1 => block.unlink().unwrap(),
+            2 => block.close(),
+            3 => drop(SharedMemory::open(block.name()).unwrap()),
+            _ => held.push(block),
+        }
+        if held.len() > 5 {
+            held.remove(random(6) as usize);
+        }
+    }
+}
+
+/// What the killed and the killing are tried on: three who own blocks.
+fn family() {
+    let base = SharedMemory::new(1).unwrap();
+    let child = |method| {
+        Process::new(churn, (base.name().to_owned(), 40)).method(method).daemon(true).start().unwrap()
+    };
+    let children = [child(StartMethod::ForkServer), child(StartMethod::Fork)];
+    churn(base.name().to_owned(), 20);
+    for child in children {
+        if let Err(error) = child.join() {
+            assert_eq!(error.to_string(), mp_core::JoinError::Killed(9).to_string());
+        }
+    }
+    SharedMemory::open(base.name()).expect("nobody else's end takes it away");
+}

@@ -1,0 +1,110 @@
+//! Where `/dev/shm` takes no files without a name (`O_TMPFILE`): blocks and registers are made under their names from
+//! the first. A filter on system calls makes any system such a one; it is inherited by children and keepers.
+#![allow(unsafe_code)]
+
+use mp_core::sys::fd::pipe;
+use mp_core::sys::process::become_subreaper;
+use mp_core::sys::shm::create_unnamed;
+use mp_core::transfer::Handle;
+use mp_core::{Child, Process};
+use mp_shm::{CreateError, SharedMemory};
+use mp_testing::{
+    keepers, kill, no_new_shared_memory, read_word, shared_memory_names, wait_for_end, write_word,
+};
+
+mp_testing::cases! {
+    plain: [
+        the_filter_works,
+        a_taken_name_is_an_error,
+        a_killed_creator_takes_its_name_along,
+        both_killed_and_swept_by_the_next_block,
+    ]
+}
+
+/// The bit of `O_TMPFILE` that no other flag has.
+const TMPFILE: u32 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
+
+fn refuse_unnamed_files() {
+    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let (equal, answer) = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::BPF_RET | libc::BPF_K);
+    let any_of = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
+    // Of `struct seccomp_data`: the call's number is at 0, the low half of its third argument at 32.
+    let mut steps = [
+        step(load, 0, 0, 0),
+        step(equal, 0, 3, libc::SYS_openat as u32),
+        step(load, 0, 0, 32),
+        step(any_of, 0, 1, TMPFILE),
+        step(answer, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP as u32),
+        step(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: integers only.
+    let narrowed = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: the program lives through the call, which copies it.
+    let filtered = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+    assert_eq!((narrowed, filtered), (0, 0));
+}
+
+fn name(of: &str) -> String {
+    format!("mp-shm-older-{}-{of}", std::process::id())
+}
+
+fn exists(name: &str) -> bool {
+    shared_memory_names().iter().any(|other| other == name)
+}
+
+fn the_filter_works() {
+    assert!(create_unnamed(1).unwrap().is_some());
+    refuse_unnamed_files();
+    assert!(create_unnamed(1).unwrap().is_none());
+}
+
+fn a_taken_name_is_an_error() {
+    refuse_unnamed_files();
+    let block = SharedMemory::create(&name("taken"), 3).unwrap();
+    assert!(matches!(SharedMemory::create(&name("taken"), 4), Err(CreateError::Exists(_))));
+    assert_eq!(SharedMemory::open(&name("taken")).unwrap().len(), 3);
+    assert!(SharedMemory::create(&name("huge"), 1 << 46).is_err());
+    drop(block);
+    assert!(!exists(&name("taken")) && !exists(&name("huge")));
+}
+
+fn make_and_stay(name: String, ready: Handle) {
+    let _block = SharedMemory::create(&name, 1).unwrap();
+    write_word(&ready);
+    loop {
+        std::thread::park();
+    }
+}
+
+fn creator(name: &str) -> Child<()> {
+    let (read, write) = pipe().unwrap();
+    let child = Process::new(make_and_stay, (name.to_owned(), Handle::new(write))).start().unwrap();
+    read_word(&Handle::new(read));
+    child
+}
+
+fn killed(child: Child<()>) {
+    child.kill().unwrap();
+    assert!(child.join().is_err());
+}
+
+fn a_killed_creator_takes_its_name_along() {
+    become_subreaper().unwrap();
+    refuse_unnamed_files();
+    let before = shared_memory_names();
+    killed(creator(&name("one")));
+    keepers().into_iter().for_each(wait_for_end);
+    no_new_shared_memory(&before);
+}
+
+fn both_killed_and_swept_by_the_next_block() {
+    become_subreaper().unwrap();
+    refuse_unnamed_files();
+    let child = creator(&name("left"));
+    keepers().into_iter().for_each(kill);
+    killed(child);
+    drop(SharedMemory::create(&name("next"), 1).unwrap());
+    assert!(!exists(&name("left")));
+}
