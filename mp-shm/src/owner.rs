@@ -28,8 +28,8 @@ use mp_core::sys::identity::Identity;
 use mp_core::sys::{memory, shm};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A name that this process made.
 pub(crate) struct Ownership {
@@ -132,14 +132,18 @@ impl Ownership {
 
 /// Once in each process: a forked child inherits no exit handlers.
 fn end_with_this_process() {
-    static OVER_FORKS: Once = Once::new();
-    OVER_FORKS.call_once(|| finalize::hold_over_fork(|| Box::new((lock(&OWNED), standing::hold()))));
+    // No `Once`: a child that is forked in the middle of it would wait for its other half for ever.
+    static OVER_FORKS: AtomicBool = AtomicBool::new(false);
+    // ORDERING: Relaxed, here and below: the value is all there is.
+    if !OVER_FORKS.swap(true, Ordering::Relaxed) {
+        finalize::hold_over_fork(|| Box::new((lock(&OWNED), standing::hold())));
+        finalize::register_after_fork(standing::leave_to_the_parent);
+    }
     static REGISTERED: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
-    // ORDERING: Relaxed: the id is all there is.
     if REGISTERED.swap(pid, Ordering::Relaxed) != pid {
         finalize::at_exit(|| {
-            // ORDERING: Relaxed, as above. What is made from here on needs a handler of its own.
+            // ORDERING: as above. What is made from here on needs a handler of its own.
             REGISTERED.store(0, Ordering::Relaxed);
             let all = std::mem::take(&mut *lock(&OWNED));
             all.iter().for_each(|ownership| ownership.end());

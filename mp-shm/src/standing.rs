@@ -7,9 +7,9 @@ use crate::keeper;
 use crate::name::Name;
 use crate::register::{FileId, Register};
 use mp_core::error::MemError;
-use mp_core::{finalize, get_logger};
+use mp_core::get_logger;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 struct Standing {
     /// Whose it is.
@@ -27,6 +27,11 @@ fn ours() -> MutexGuard<'static, Option<Standing>> {
         *ours = None;
     }
     ours
+}
+
+/// In a forked child: the parent's record and line are the parent's.
+pub(crate) fn leave_to_the_parent() {
+    drop(ours());
 }
 
 /// Held over a fork that other threads see.
@@ -66,8 +71,6 @@ pub(crate) fn end() {
 
 impl Standing {
     fn begin() -> Result<Standing, MemError> {
-        static IN_FORKS: Once = Once::new();
-        IN_FORKS.call_once(|| finalize::register_after_fork(|| drop(ours())));
         Ok(Standing { pid: std::process::id(), register: Register::begin()?, line: None })
     }
 

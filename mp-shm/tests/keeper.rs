@@ -25,6 +25,7 @@ mp_testing::cases! {
     plain: [
         a_second_block_starts_no_process,
         it_ends_with_its_last_owner,
+        who_comes_just_after_the_first_finds_it,
         requests_to_end_do_not_end_it,
         it_holds_nothing_of_the_programs,
         first_blocks_at_the_same_time_end_up_with_one,
@@ -128,6 +129,20 @@ fn it_ends_with_its_last_owner() {
     wait_for_end(keeper);
     assert!(keepers().is_empty());
     no_new_shared_memory(&before);
+}
+
+/// Between two steps of the first one there is no time in which a second keeper would be started.
+fn who_comes_just_after_the_first_finds_it() {
+    become_subreaper().unwrap();
+    for _ in 0..20 {
+        let both = [creator(&name("first")), creator(&name("second"))];
+        let keeper = the_keeper();
+        for (child, tell) in both {
+            write_word(&tell);
+            child.join().unwrap();
+        }
+        wait_for_end(keeper);
+    }
 }
 
 fn requests_to_end_do_not_end_it() {

@@ -3,7 +3,9 @@
 //! Left out: a negative size and use after `close` (they do not compile); `buf` held over a `close` (bytes
 //! are copied). What becomes of a killed owner's names, which CPython's tracker sees to, is in killed.rs;
 //! `ShareableList` in shareable_list.rs.
+#![allow(unsafe_code, reason = "a promise that a fork is safe")]
 
+use mp_core::popen::ForkIsSafe;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{JoinError, MemError, Process, StartMethod};
@@ -13,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 mp_testing::cases! {
     plain: [
@@ -29,6 +32,7 @@ mp_testing::cases! {
         unlinking_is_done_once_and_the_memory_stays,
         a_strangers_block_of_the_same_name_is_left_alone,
         a_forked_copy_takes_no_name_along,
+        a_promise_lets_an_owner_with_threads_fork,
         too_much_memory_is_an_error_and_leaves_no_name,
         an_empty_block_is_an_error,
         the_umask_does_not_matter,
@@ -224,6 +228,30 @@ fn a_forked_copy_takes_no_name_along() {
     block.take().unwrap().read(0, &mut byte).unwrap();
     assert_eq!(byte, [5]);
     assert!(!exists(&name));
+}
+
+/// The other threads make blocks all the time; a lock of this crate's that one of them held would hang a child, which
+/// makes one of its own.
+fn a_promise_lets_an_owner_with_threads_fork() {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                // ORDERING: Relaxed: only whether to go on.
+                while !stop.load(Ordering::Relaxed) {
+                    drop(SharedMemory::new(1).unwrap());
+                }
+            });
+        }
+        for _ in 0..50 {
+            // SAFETY: neither the other threads nor the child print, or touch the environment or the panic hook.
+            let vouched = unsafe { ForkIsSafe::vouch() };
+            let child = Process::fork(|| drop(SharedMemory::new(1).unwrap())).despite_threads(vouched);
+            child.start().unwrap().join().unwrap();
+        }
+        // ORDERING: as above.
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 fn too_much_memory_is_an_error_and_leaves_no_name() {
