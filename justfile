@@ -16,9 +16,11 @@ test:
 many times="50":
     for i in $(seq {{times}}); do cargo test --quiet --workspace || exit 1; done
 
-# Kills at random moments of parents, templates and children; and many children at once and in turn.
+# Kills at random moments of parents, templates and children, of owners of named memory and their keepers; and many
+# children at once and in turn.
 kills times="2000":
     MP_KILLS={{times}} cargo test -p mp-core --test kills -- --nocapture
+    for i in $(seq 4); do MP_KILLS=$(({{times}} / 4)) cargo test -p mp-shm --test kills -- --nocapture || exit 1; done
     MP_CHILDREN=1000 MP_IN_TURN=10000 cargo test -p mp-core --test descriptors -- --nocapture
 
 # Every process test, with every process interrupted by a timer all the time.

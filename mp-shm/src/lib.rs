@@ -28,6 +28,10 @@
 //! | `packing.rs`       | how these lie in memory, as CPython has them                   |
 //! | `item.rs`          | [`Item`]: what they may be                                     |
 //! | `owner.rs`         | who takes a name away, and when                                |
+//! | `standing.rs`      | this process as an owner: its record, its line to the keeper   |
+//! | `register.rs`      | the record of what a process owns; working it off              |
+//! | `keeper.rs`        | the keeper's life, and how it is found                         |
+//! | `sweep.rs`         | finding the records of the dead                                |
 //! | `name.rs`          | what a name may be; making one up                              |
 //! | `error.rs`         | the errors of each call                                        |
 

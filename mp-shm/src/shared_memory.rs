@@ -95,7 +95,8 @@ impl SharedMemory {
     /// ```
     ///
     /// # Errors
-    /// The name is taken or cannot be one; the size is zero; there is not that much memory. Nothing is left then.
+    /// The name is taken or cannot be one; the size is zero; there is not that much memory, or no descriptor left for
+    /// the record of what this process owns (see the [crate](crate)). Nothing is left then.
     pub fn create(name: &str, size: usize) -> Result<SharedMemory, CreateError> {
         SharedMemory::make(Name::new(name)?, size)
     }
@@ -242,7 +243,7 @@ impl SharedMemory {
         unlinked
     }
 
-    /// Has the name outlive its owner: nobody takes it away any more, unless asked to by
+    /// Has the name outlive its owner, killed or not: nobody takes it away any more, unless asked to by
     /// [`unlink`](SharedMemory::unlink).
     ///
     /// Python: `SharedMemory(track=False)`.

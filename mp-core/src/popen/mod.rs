@@ -17,6 +17,8 @@
 //! ```
 //! With `Spawn` and `Fork` the parent forks and reaps by itself; the lines between parent and child are the same.
 //!
+//! What is no child of anybody's, and serves a whole family, is a [`service`].
+//!
 //! A child holds one end of its *outcome* socket, and reads the parent's *lifeline*: a pipe that nobody writes
 //! to and whose end means that the parent is gone.
 

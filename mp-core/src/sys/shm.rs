@@ -16,6 +16,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Where the C libraries keep the names.
 const FOLDER: &str = "/dev/shm";
+/// Where an open file has a path, whatever else it has.
+const OPEN_FILES: &str = "/proc/self/fd";
 
 /// Makes a block of `bytes` zeros under a name that nobody has (`EEXIST` otherwise), open to its owner alone, every
 /// page reserved. On an error the name is gone again.
@@ -34,8 +36,11 @@ pub fn create(name: &str, bytes: usize) -> Result<OwnedFd, MemError> {
 }
 
 /// Makes a file of `bytes` zeros that has no name yet, as [`create`] makes one that has: its maker can say which file
-/// it is before anybody can find it. `None` where the system has no such files.
+/// it is before anybody can find it. `None` where the system has no such files, or no way to name them.
 pub fn create_unnamed(bytes: usize) -> Result<Option<OwnedFd>, MemError> {
+    if !fs::exists(OPEN_FILES).unwrap_or(false) {
+        return Ok(None);
+    }
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     let file = match retried("open(O_TMPFILE)", || nix::fcntl::open(FOLDER, flags, mode)) {
@@ -51,7 +56,7 @@ pub fn create_unnamed(bytes: usize) -> Result<Option<OwnedFd>, MemError> {
 
 /// Gives a file of [`create_unnamed`] its name; `EEXIST` if it is another one's.
 pub fn give_name(file: BorrowedFd<'_>, name: &str) -> OsResult<()> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = format!("{OPEN_FILES}/{}", file.as_raw_fd());
     let target = format!("{FOLDER}{name}");
     let follow = AtFlags::AT_SYMLINK_FOLLOW;
     retried("linkat", || linkat(AT_FDCWD, path.as_str(), AT_FDCWD, target.as_str(), follow))
