@@ -7,7 +7,7 @@
 use mp_core::Process;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_shm::SharedMemory;
-use mp_testing::shared_memory_names;
+use mp_testing::{shared_memory_exists as exists, stay};
 use std::time::{Duration, Instant};
 
 fn make_one() -> Duration {
@@ -18,13 +18,7 @@ fn make_one() -> Duration {
 
 fn make_and_stay(name: String) {
     let _block = SharedMemory::create(&name, 4096).expect("a page is there");
-    loop {
-        std::thread::park();
-    }
-}
-
-fn exists(name: &str) -> bool {
-    shared_memory_names().iter().any(|other| other == name)
+    stay()
 }
 
 /// From the kill until the process is gone, and until its name is.

@@ -16,10 +16,26 @@
 //! | the owner's last handle is dropped                    | gone             | gone                             |
 //! | the owner calls [`close`](SharedMemory::close)        | gone             | stays until the owner's end      |
 //! | the owner calls [`persist`](SharedMemory::persist)    | stays            | stays until somebody unlinks it  |
-//! | the owner's process ends in order                     | gone             | gone                             |
-//! | one who opened, received or inherited it ends or drops it | gone         | stays                            |
+//! | the owner's process ends, in order or not             | gone             | gone                             |
+//! | one who opened, received or inherited it drops it, ends, or is killed | gone | stays                        |
 //!
-//! An owner that is killed leaves the name behind.
+//! # When a process dies
+//! With its first block a process gets a *keeper*: one for the whole family, a process called `mp-keeper`, which waits
+//! for the ends of those who own blocks and takes away what a killed one owned, within milliseconds. It takes nothing
+//! away that was only opened, nothing that was told to [`persist`](SharedMemory::persist), and nothing that has
+//! the name by now and is another file. It ends with the last owner, has nothing of the program's, and does not hear
+//! Ctrl-C. (Python: the resource tracker.)
+//!
+//! | killed                                    | what becomes of its names                                     |
+//! |-------------------------------------------|---------------------------------------------------------------|
+//! | an owner                                  | the keeper takes them away                                    |
+//! | the keeper                                | they stay; the owner's next block starts another keeper       |
+//! | the keeper, then an owner; or all at once | they stay until any process of this user makes or opens a block here: it sweeps |
+//!
+//! So that this can be told, a process that owns blocks keeps a record of them in `/dev/shm`, under a name that
+//! begins with `.mp-owner-`, as long as it lives. Where no keeper can be started (this library is part of a
+//! [shared library](mp_core::StartError::NotTheProgram) of another program; no process is to be had) there are the
+//! sweeps alone, and a warning in the [log](mp_core::get_logger).
 //!
 //! | file               | what                                                           |
 //! |--------------------|----------------------------------------------------------------|

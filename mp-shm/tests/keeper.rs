@@ -4,7 +4,6 @@
 
 use mp_core::Process;
 use mp_core::process::Family;
-use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::{become_subreaper, send_signal};
 use mp_core::sys::signal::{SIGINT, SIGTERM};
@@ -12,8 +11,8 @@ use mp_core::sys::socket::listen_abstract;
 use mp_core::transfer::Handle;
 use mp_shm::SharedMemory;
 use mp_testing::{
-    keepers, kill, no_new_shared_memory, open_descriptors, parent_in_role, read_word, role,
-    shared_memory_names, wait_for_end, write_word,
+    keepers, kill, line, no_new_shared_memory, open_descriptors, parent_in_role, read_word, role,
+    shared_memory_exists as exists, shared_memory_names, stay, the_keeper, wait_for_end, write_word,
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fs::{self, File};
@@ -39,22 +38,8 @@ mp_testing::cases! {
     every_method: [one_serves_a_whole_family]
 }
 
-fn exists(name: &str) -> bool {
-    shared_memory_names().iter().any(|other| other == name)
-}
-
 fn name(of: &str) -> String {
     format!("mp-shm-keeper-{}-{of}", std::process::id())
-}
-
-fn line() -> (Handle, Handle) {
-    let (read, write) = pipe().unwrap();
-    (Handle::new(read), Handle::new(write))
-}
-
-fn the_keeper() -> u32 {
-    let [one] = keepers()[..] else { panic!("{:?}", keepers()) };
-    one
 }
 
 fn make(name: &str) -> SharedMemory {
@@ -192,9 +177,7 @@ fn first_blocks_at_the_same_time_end_up_with_one() {
                 read_word(&gate);
                 let _block = make(&name);
                 write_word(&ready);
-                loop {
-                    std::thread::park();
-                }
+                stay()
             };
             Process::new(make, gate).start().unwrap()
         })
@@ -242,9 +225,7 @@ fn without_one_blocks_are_made_all_the_same() {
         unsafe { std::env::set_var("MP_RS_BOOT", "none") };
         let _blocks = [make("mp-shm-keeper-alone-1"), make("mp-shm-keeper-alone-2")];
         println!("made");
-        loop {
-            std::thread::park();
-        }
+        stay();
     }
     let mut owner = parent_in_role("owner").spawn().unwrap();
     let mut word = [0; 5];

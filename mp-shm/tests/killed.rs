@@ -3,30 +3,27 @@
 //! | who is killed                     | the name                                | cases                             |
 //! |-----------------------------------|-----------------------------------------|-----------------------------------|
 //! | the creator                       | goes: the keeper takes it away          | `a_killed_creator_*`, `*_ends_*`  |
-//! | one who opened it, or inherited   | stays                                   | `a_killed_attacher_*`, `a_fork_*` |
+//! | one who opened it                 | stays                                   | `a_killed_attacher_*`             |
 //! | the keeper                        | stays; the next block starts another    | `a_killed_keeper_*`               |
 //! | the keeper, then the creator      | goes with the next block of anybody     | `both_killed_*`, `all_killed_*`   |
 //! | the creator, but the name is another file's now | stays                     | `a_strangers_name_*`              |
 //!
 //! The case inherits the keepers, which are nobody's children, so it sees them and their ends; a keeper that has ended
-//! has done all that it was to do. `keeper.rs` in this folder tries the keeper itself, `kills.rs` random moments.
-#![allow(unsafe_code, reason = "a fork that the library does not know of")]
+//! has done all that it was to do. `forked.rs` in this folder tries copies of an owner, `keeper.rs` the keeper itself,
+//! `kills.rs` random moments.
 
-use mp_core::sys::fd::pipe;
-use mp_core::sys::process::{Forked, become_subreaper, exit_now, fork};
+use mp_core::sys::process::{become_subreaper, exit_now};
 use mp_core::transfer::Handle;
-use mp_core::{Child, JoinError, Process, StartMethod};
+use mp_core::{Child, JoinError, Process};
 use mp_shm::SharedMemory;
 use mp_testing::{
-    keepers, kill, no_new_shared_memory, read_word, shared_memory_names, wait_for_end, write_word,
+    descendants, keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
+    shared_memory_names, stay, the_keeper, wait_for_end, write_word,
 };
 use std::fs::{self, File};
 
 mp_testing::cases! {
     plain: [
-        a_fork_child_does_not_own_what_its_parent_made,
-        a_fork_child_owns_what_it_makes_itself,
-        a_copied_process_owns_what_it_makes_itself,
         a_strangers_name_is_left_to_him_by_the_keeper,
         a_strangers_name_is_left_to_him_by_a_sweep,
         a_persistent_name_outlives_its_killed_owner,
@@ -48,35 +45,13 @@ mp_testing::cases! {
     ],
 }
 
-fn exists(name: &str) -> bool {
-    shared_memory_names().iter().any(|other| other == name)
-}
-
 fn name(of: &str) -> String {
     format!("mp-shm-killed-{}-{of}", std::process::id())
-}
-
-/// Both ends of a pipe, for a child to be given one.
-fn line() -> (Handle, Handle) {
-    let (read, write) = pipe().unwrap();
-    (Handle::new(read), Handle::new(write))
-}
-
-/// The one keeper that there is.
-fn the_keeper() -> u32 {
-    let [one] = keepers()[..] else { panic!("{:?}", keepers()) };
-    one
 }
 
 /// Waits until all keepers have ended, since they have nobody to watch any more.
 fn keepers_end() {
     keepers().into_iter().for_each(wait_for_end);
-}
-
-fn stay() -> ! {
-    loop {
-        std::thread::park();
-    }
 }
 
 /// Makes a block of each name, says so, and stays.
@@ -278,7 +253,7 @@ fn all_killed_and_swept_by_the_next_block() {
     read_word(&read);
     let brother = creator(&[brother]);
     let parents = parent.pid();
-    let below: Vec<u32> = mp_testing::descendants(parents).into_iter().map(|(pid, _)| pid).collect();
+    let below: Vec<u32> = descendants(parents).into_iter().map(|(pid, _)| pid).collect();
     // The keepers first: they are to have no time for it.
     keepers().into_iter().for_each(kill);
     killed(parent);
@@ -286,92 +261,6 @@ fn all_killed_and_swept_by_the_next_block() {
     below.into_iter().for_each(kill);
     drop(make_and(&name("next")));
     assert!(!names.iter().any(|name| exists(name)));
-}
-
-/// The parent is the test itself, which goes on; the child inherits its handles, its record and its line.
-fn a_fork_child_does_not_own_what_its_parent_made() {
-    become_subreaper().unwrap();
-    let block = make_and(&name("parents"));
-    let keeper = the_keeper();
-    let (read, write) = line();
-    let copy = block.clone();
-    let forked = Process::fork(move || -> () {
-        copy.write(0, b"!").unwrap();
-        write_word(&write);
-        stay()
-    });
-    let child = forked.start().unwrap();
-    read_word(&read);
-    killed(child);
-    // One that makes a block afterwards, in the same way, and is killed: its end comes after the other's.
-    let own = name("childs");
-    let made = own.clone();
-    let (read, write) = line();
-    let forked = Process::fork(move || make_and_stay(vec![made], write));
-    let child = forked.start().unwrap();
-    read_word(&read);
-    assert_eq!(the_keeper(), keeper);
-    killed(child);
-    while exists(&own) {
-        std::thread::yield_now();
-    }
-    assert!(exists(block.name()));
-    let ends = Process::fork(|| -> () { exit_now(0) });
-    assert!(ends.start().unwrap().join().is_err());
-    assert!(exists(block.name()));
-    let mut byte = [0];
-    block.read(0, &mut byte).unwrap();
-    assert_eq!(&byte, b"!");
-}
-
-fn a_fork_child_owns_what_it_makes_itself() {
-    become_subreaper().unwrap();
-    let block = make_and(&name("parents"));
-    let own = name("childs");
-    let made = own.clone();
-    // Dropped by the child: the parent's record, of which it has a copy, must not lose the entry.
-    let child = Process::fork(move || -> () {
-        drop(make_and(&made));
-        let _again = make_and(&made);
-        exit_now(0)
-    });
-    assert!(matches!(child.start().unwrap().join(), Err(JoinError::Exited(0))));
-    while exists(&own) {
-        std::thread::yield_now();
-    }
-    assert!(exists(block.name()));
-}
-
-/// A fork that this library does not know of: none of its handlers has run.
-fn a_copied_process_owns_what_it_makes_itself() {
-    become_subreaper().unwrap();
-    let before = shared_memory_names();
-    let names = ["parents", "childs"].map(name);
-    let [parents, childs] = names.clone();
-    let (read, write) = line();
-    let child = Process::new(
-        |parents: String, childs: String, ready: Handle| {
-            let _block = make_and(&parents);
-            // SAFETY: a fresh program with one thread.
-            if let Forked::Child = unsafe { fork() }.unwrap() {
-                make_and_stay(vec![childs], ready);
-            }
-            stay()
-        },
-        (parents, childs, write),
-    );
-    let child = child.method(StartMethod::Spawn).start().unwrap();
-    read_word(&read);
-    let copy = mp_testing::descendants(child.pid())[0].0;
-    let [parents, childs] = names;
-    killed(child);
-    while exists(&parents) {
-        std::thread::yield_now();
-    }
-    assert!(exists(&childs));
-    kill(copy);
-    keepers_end();
-    no_new_shared_memory(&before);
 }
 
 /// Takes the name from its owner, and gives it to a file of nobody's.

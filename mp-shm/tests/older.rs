@@ -2,14 +2,14 @@
 //! the first. A filter on system calls makes any system such a one; it is inherited by children and keepers.
 #![allow(unsafe_code)]
 
-use mp_core::sys::fd::pipe;
 use mp_core::sys::process::become_subreaper;
 use mp_core::sys::shm::create_unnamed;
 use mp_core::transfer::Handle;
 use mp_core::{Child, Process};
 use mp_shm::{CreateError, SharedMemory};
 use mp_testing::{
-    keepers, kill, no_new_shared_memory, read_word, shared_memory_names, wait_for_end, write_word,
+    keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
+    shared_memory_names, stay, wait_for_end, write_word,
 };
 
 mp_testing::cases! {
@@ -50,10 +50,6 @@ fn name(of: &str) -> String {
     format!("mp-shm-older-{}-{of}", std::process::id())
 }
 
-fn exists(name: &str) -> bool {
-    shared_memory_names().iter().any(|other| other == name)
-}
-
 fn the_filter_works() {
     assert!(create_unnamed(1).unwrap().is_some());
     refuse_unnamed_files();
@@ -73,15 +69,13 @@ fn a_taken_name_is_an_error() {
 fn make_and_stay(name: String, ready: Handle) {
     let _block = SharedMemory::create(&name, 1).unwrap();
     write_word(&ready);
-    loop {
-        std::thread::park();
-    }
+    stay()
 }
 
 fn creator(name: &str) -> Child<()> {
-    let (read, write) = pipe().unwrap();
-    let child = Process::new(make_and_stay, (name.to_owned(), Handle::new(write))).start().unwrap();
-    read_word(&Handle::new(read));
+    let (read, write) = line();
+    let child = Process::new(make_and_stay, (name.to_owned(), write)).start().unwrap();
+    read_word(&read);
     child
 }
 

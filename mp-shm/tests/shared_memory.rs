@@ -3,19 +3,16 @@
 //! Left out: a negative size and use after `close` (they do not compile); `buf` held over a `close` (bytes
 //! are copied). What becomes of a killed owner's names, which CPython's tracker sees to, is in killed.rs;
 //! `ShareableList` in shareable_list.rs.
-#![allow(unsafe_code, reason = "a promise that a fork is safe")]
 
-use mp_core::popen::ForkIsSafe;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{JoinError, MemError, Process, StartMethod};
 use mp_shm::{CreateError, InvalidName, OpenError, OutOfRange, ShareableList, SharedMemory, UnlinkError};
-use mp_testing::shared_memory_names;
+use mp_testing::shared_memory_exists as exists;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 mp_testing::cases! {
     plain: [
@@ -32,7 +29,6 @@ mp_testing::cases! {
         unlinking_is_done_once_and_the_memory_stays,
         a_strangers_block_of_the_same_name_is_left_alone,
         a_forked_copy_takes_no_name_along,
-        a_promise_lets_an_owner_with_threads_fork,
         too_much_memory_is_an_error_and_leaves_no_name,
         an_empty_block_is_an_error,
         the_umask_does_not_matter,
@@ -47,10 +43,6 @@ mp_testing::cases! {
         a_child_that_opened_a_block_leaves_its_name,
         a_child_that_was_killed_leaves_what_it_opened,
     ],
-}
-
-fn exists(name: &str) -> bool {
-    shared_memory_names().iter().any(|other| other == name)
 }
 
 fn name(of: &str) -> String {
@@ -228,30 +220,6 @@ fn a_forked_copy_takes_no_name_along() {
     block.take().unwrap().read(0, &mut byte).unwrap();
     assert_eq!(byte, [5]);
     assert!(!exists(&name));
-}
-
-/// The other threads make blocks all the time; a lock of this crate's that one of them held would hang a child, which
-/// makes one of its own.
-fn a_promise_lets_an_owner_with_threads_fork() {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|threads| {
-        for _ in 0..2 {
-            threads.spawn(|| {
-                // ORDERING: Relaxed: only whether to go on.
-                while !stop.load(Ordering::Relaxed) {
-                    drop(SharedMemory::new(1).unwrap());
-                }
-            });
-        }
-        for _ in 0..50 {
-            // SAFETY: neither the other threads nor the child print, or touch the environment or the panic hook.
-            let vouched = unsafe { ForkIsSafe::vouch() };
-            let child = Process::fork(|| drop(SharedMemory::new(1).unwrap())).despite_threads(vouched);
-            child.start().unwrap().join().unwrap();
-        }
-        // ORDERING: as above.
-        stop.store(true, Ordering::Relaxed);
-    });
 }
 
 fn too_much_memory_is_an_error_and_leaves_no_name() {

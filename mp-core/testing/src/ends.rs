@@ -3,6 +3,7 @@
 //! For a case that has made itself the heir of its orphans (`become_subreaper`): what ends is reaped, by its id.
 
 use crate::inspect::{descendants, process_name};
+use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::sys::process::{reap, send_signal};
 use mp_core::sys::signal::SIGKILL;
@@ -34,6 +35,25 @@ pub fn keepers() -> Vec<u32> {
     let (ended, living): (Vec<_>, Vec<_>) = keepers.partition(|(_, state)| *state == 'Z');
     ended.into_iter().for_each(|(pid, _)| wait_for_end(pid));
     living.into_iter().map(|(pid, _)| pid).collect()
+}
+
+/// The one keeper that there is.
+pub fn the_keeper() -> u32 {
+    let [one] = keepers()[..] else { panic!("not one keeper: {:?}", keepers()) };
+    one
+}
+
+/// A child's last line, when it is to be there until it is killed.
+pub fn stay() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A pipe for words: where they are read, and where they are said.
+pub fn line() -> (Handle, Handle) {
+    let (read, write) = pipe().expect("descriptors are left");
+    (Handle::new(read), Handle::new(write))
 }
 
 /// Says a word on a pipe.

@@ -32,6 +32,11 @@ pub fn shared_memory_names() -> Vec<String> {
     names
 }
 
+/// Whether there is such a name under `/dev/shm`.
+pub fn shared_memory_exists(name: &str) -> bool {
+    shared_memory_names().iter().any(|other| other == name)
+}
+
 /// Waits until every name under `/dev/shm` is gone that is there now and was not there `before`. Those of other
 /// programs come and go meanwhile; one that the case has left stays, and the case hangs.
 pub fn no_new_shared_memory(before: &[String]) {

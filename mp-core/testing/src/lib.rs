@@ -35,9 +35,12 @@ mod role;
 mod run;
 
 pub use child::{in_child, start};
-pub use ends::{keepers, kill, read_word, wait_for_end, write_word};
+pub use ends::{keepers, kill, line, read_word, stay, the_keeper, wait_for_end, write_word};
 pub use filter::{Bits, Fate, filter};
-pub use inspect::{descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_names};
+pub use inspect::{
+    descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_exists,
+    shared_memory_names,
+};
 pub use pythons::{Python, pythons};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
