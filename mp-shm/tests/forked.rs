@@ -9,7 +9,7 @@ use mp_core::{JoinError, Process, StartMethod};
 use mp_shm::SharedMemory;
 use mp_testing::{
     descendants, keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
-    shared_memory_names, stay, the_keeper, wait_for_end, write_word,
+    shared_memory_names, stay, the_keeper, wait_for_end, wait_until_gone, write_word,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -62,9 +62,7 @@ fn a_fork_child_does_not_own_what_its_parent_made() {
     assert_eq!(the_keeper(), keeper);
     child.kill().unwrap();
     assert!(child.join().is_err());
-    while exists(&own) {
-        std::thread::yield_now();
-    }
+    wait_until_gone(&own);
     assert!(exists(block.name()));
     let ends = Process::fork(|| -> () { exit_now(0) });
     assert!(ends.start().unwrap().join().is_err());
@@ -86,9 +84,7 @@ fn a_fork_child_owns_what_it_makes_itself() {
         exit_now(0)
     });
     assert!(matches!(child.start().unwrap().join(), Err(JoinError::Exited(0))));
-    while exists(&own) {
-        std::thread::yield_now();
-    }
+    wait_until_gone(&own);
     assert!(exists(block.name()));
 }
 
@@ -116,9 +112,7 @@ fn a_copied_process_owns_what_it_makes_itself() {
     let [parents, childs] = names;
     child.kill().unwrap();
     assert!(child.join().is_err());
-    while exists(&parents) {
-        std::thread::yield_now();
-    }
+    wait_until_gone(&parents);
     assert!(exists(&childs));
     kill(copy);
     keepers().into_iter().for_each(wait_for_end);

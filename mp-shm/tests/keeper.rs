@@ -12,7 +12,8 @@ use mp_core::transfer::Handle;
 use mp_shm::SharedMemory;
 use mp_testing::{
     keepers, kill, line, no_new_shared_memory, open_descriptors, parent_in_role, read_word, role,
-    shared_memory_exists as exists, shared_memory_names, stay, the_keeper, wait_for_end, write_word,
+    shared_memory_exists as exists, shared_memory_names, stay, the_keeper, wait_for_end, wait_until_gone,
+    write_word,
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fs::{self, File};
@@ -105,9 +106,7 @@ fn it_ends_with_its_last_owner() {
     let keeper = the_keeper();
     one.kill().unwrap();
     assert!(one.join().is_err());
-    while exists(&name("one")) {
-        std::thread::yield_now();
-    }
+    wait_until_gone(&name("one"));
     assert_eq!(the_keeper(), keeper);
     write_word(&tell);
     two.join().unwrap();
@@ -236,7 +235,7 @@ fn without_one_blocks_are_made_all_the_same() {
     owner.wait().unwrap();
     // Taken by a dead one, so it is free.
     let _next = make("mp-shm-keeper-alone-1");
-    assert!(!exists("mp-shm-keeper-alone-2"));
+    wait_until_gone("mp-shm-keeper-alone-2");
 }
 
 fn a_living_owner_without_one_keeps_its_names() {

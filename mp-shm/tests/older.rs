@@ -9,7 +9,7 @@ use mp_core::{Child, Process};
 use mp_shm::{CreateError, SharedMemory};
 use mp_testing::{
     keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
-    shared_memory_names, stay, wait_for_end, write_word,
+    shared_memory_names, stay, wait_for_end, wait_until_gone, write_word,
 };
 
 mp_testing::cases! {
@@ -100,5 +100,5 @@ fn both_killed_and_swept_by_the_next_block() {
     keepers().into_iter().for_each(kill);
     killed(child);
     drop(SharedMemory::create(&name("next"), 1).unwrap());
-    assert!(!exists(&name("left")));
+    wait_until_gone(&name("left"));
 }

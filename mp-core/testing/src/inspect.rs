@@ -37,6 +37,13 @@ pub fn shared_memory_exists(name: &str) -> bool {
     shared_memory_names().iter().any(|other| other == name)
 }
 
+/// Waits until a name under `/dev/shm` is gone: somebody takes it away, or is at it.
+pub fn wait_until_gone(name: &str) {
+    while shared_memory_exists(name) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Waits until every name under `/dev/shm` is gone that is there now and was not there `before`. Those of other
 /// programs come and go meanwhile; one that the case has left stays, and the case hangs.
 pub fn no_new_shared_memory(before: &[String]) {

@@ -39,7 +39,7 @@ pub use ends::{keepers, kill, line, read_word, stay, the_keeper, wait_for_end, w
 pub use filter::{Bits, Fate, filter};
 pub use inspect::{
     descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_exists,
-    shared_memory_names,
+    shared_memory_names, wait_until_gone,
 };
 pub use pythons::{Python, pythons};
 pub use role::{parent_in_role, role};
