@@ -2,20 +2,20 @@
 //! what a sweep believes and what it leaves alone. `killed.rs` tries what both are for.
 #![allow(unsafe_code, reason = "a variable of the environment, and another user")]
 
-use mp_core::Process;
 use mp_core::process::Family;
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::{become_subreaper, send_signal};
 use mp_core::sys::signal::{SIGINT, SIGTERM};
 use mp_core::sys::socket::listen_abstract;
 use mp_core::transfer::Handle;
-use mp_shm::SharedMemory;
+use mp_core::{MemError, Process};
+use mp_shm::{CreateError, SharedMemory};
 use mp_testing::{
     keepers, kill, line, no_new_shared_memory, open_descriptors, parent_in_role, read_word, role,
     shared_memory_exists as exists, shared_memory_names, stay, the_keeper, wait_for_end, wait_until_gone,
     write_word,
 };
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -35,6 +35,8 @@ mp_testing::cases! {
         what_is_no_register_is_left_alone,
         a_register_of_another_user_is_left_alone,
         among_many_names_a_sweep_comes_now_and_then,
+        too_long_a_record_is_an_error_and_no_signal,
+        too_few_descriptors_are_an_error_or_cost_the_keeper,
     ],
     every_method: [one_serves_a_whole_family]
 }
@@ -320,4 +322,52 @@ fn among_many_names_a_sweep_comes_now_and_then() {
     }
     paths.iter().for_each(|path| fs::remove_file(path).unwrap());
     assert!((1..=5).contains(&turns), "{turns}");
+}
+
+/// A file longer than the process may write would end it by SIGXFSZ.
+fn too_long_a_record_is_an_error_and_no_signal() {
+    let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+    setrlimit(Resource::RLIMIT_FSIZE, 4096, hard).unwrap();
+    // One of its eight places says what it is.
+    let mut blocks: Vec<_> = (0..7).map(|at| make(&name(&at.to_string()))).collect();
+    let refused = SharedMemory::create(&name("eighth"), 1).unwrap_err();
+    assert!(
+        matches!(&refused, CreateError::Memory(MemError::Os(error)) if error.errno() == Some(libc::EFBIG))
+    );
+    assert!(!exists(&name("eighth")));
+    drop(blocks.swap_remove(3));
+    make(&name("eighth"));
+}
+
+/// With so many descriptors left: whether a block can be made.
+fn make_with(left: usize) -> Result<(), Option<i32>> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+    let mut taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    taken.truncate(taken.len() - left);
+    let made = SharedMemory::create(&name("few"), 1);
+    drop(taken);
+    assert_eq!(exists(&name("few")), made.is_ok());
+    match made {
+        Ok(block) => {
+            block.write(0, b"!").unwrap();
+            drop(block);
+            assert!(!exists(&name("few")));
+            Ok(())
+        }
+        Err(CreateError::Memory(MemError::Os(error))) => Err(error.errno()),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn too_few_descriptors_are_an_error_or_cost_the_keeper() {
+    become_subreaper().unwrap();
+    let with = |left: usize| Process::fork(move || make_with(left)).start().unwrap().join().unwrap();
+    let made: Vec<_> = (0..12).map(with).collect();
+    assert_eq!(made[0], Err(Some(libc::EMFILE)));
+    assert_eq!(made[11], Ok(()));
+    let enough = made.iter().position(Result::is_ok).unwrap();
+    assert!(made[..enough].iter().all(|made| *made == Err(Some(libc::EMFILE))), "{made:?}");
+    assert!(made[enough..].iter().all(Result::is_ok), "{made:?}");
+    keepers().into_iter().for_each(wait_for_end);
 }
