@@ -29,7 +29,7 @@ fn whoever_is_killed_no_name_is_left() {
     become_subreaper().unwrap();
     nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0)).unwrap();
     let before = shared_memory_names();
-    let kills: u32 = std::env::var("MP_KILLS").map_or(100, |number| number.parse().unwrap());
+    let kills: u32 = std::env::var("MP_KILLS").map_or(60, |number| number.parse().unwrap());
     let span = span_of_a_family();
     let mut counts = [0; 5];
     let mut left = 0;
