@@ -126,15 +126,8 @@ impl Ownership {
     /// Once, and in the process that made it.
     fn was_ours(&self) -> bool {
         let owner = lock(&self.state).owner.take();
-        owner.is_some_and(|owner| owner.pid == std::process::id() && may_be_me(owner))
+        owner.is_some_and(Identity::is_me)
     }
-}
-
-/// Whether an identity with this process's id is this process's. Its beginning is not known where there was no
-/// descriptor left to look it up: then the id must do, since the name would stay for good otherwise.
-fn may_be_me(owner: Identity) -> bool {
-    let me = Identity::me();
-    owner == me || owner.began == 0 || me.began == 0
 }
 
 /// Once in each process: a forked child inherits no exit handlers.

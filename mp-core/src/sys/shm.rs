@@ -8,7 +8,7 @@ use super::{memory, named, retried};
 use crate::error::{MemError, OsError, OsResult};
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::mman::{shm_open, shm_unlink};
-use nix::sys::stat::{Mode, fchmod, fstat, lstat};
+use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::sys::uio::pwrite;
 use nix::unistd::{Uid, ftruncate, linkat};
 use std::fs;
@@ -94,19 +94,13 @@ pub fn open(name: &str) -> OsResult<OwnedFd> {
     above_standard(retried("shm_open", || shm_open(name, flags, Mode::empty()))?)
 }
 
-/// Device and inode of the block that has this name. Needs no descriptor, so that who has none left can tidy
-/// up.
-pub fn file_of(name: &str) -> OsResult<(u64, u64)> {
-    let stat = named("lstat", lstat(format!("/dev/shm{name}").as_str()))?;
-    Ok((stat.st_dev, stat.st_ino))
-}
-
 /// Takes the name away. The block lives on for those who have it open.
 pub fn unlink(name: &str) -> OsResult<()> {
     retried("shm_unlink", || shm_unlink(name))
 }
 
-/// Device and inode of the file that has this name: which one it is, whether or not it may be opened.
+/// Device and inode of the file that has this name: which one it is, whether or not it may be opened. Needs no
+/// descriptor, so that who has none left can tidy up.
 pub fn file_of(name: &str) -> OsResult<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let file = fs::symlink_metadata(format!("{FOLDER}{name}"));
