@@ -85,6 +85,14 @@ pub fn put_at_standard(fd: BorrowedFd<'_>, number: RawFd) -> OsResult<()> {
     if done < 0 { Err(OsError::last("dup2")) } else { Ok(()) }
 }
 
+/// Has a number of this process's own mean another open file from now on; what it meant before is closed here. For a
+/// forked child, whose descriptors mean its parent's files.
+pub fn put_over(file: &OwnedFd, number: BorrowedFd<'_>) -> OsResult<()> {
+    // SAFETY: the number is open, as the caller's borrow shows, and stays so: the call replaces it in one step.
+    let done = unsafe { libc::dup3(file.as_raw_fd(), number.as_raw_fd(), libc::O_CLOEXEC) };
+    if done < 0 { Err(OsError::last("dup3")) } else { Ok(()) }
+}
+
 /// Closes one of the standard numbers: the parent has nothing open there either.
 pub fn close_standard(number: RawFd) {
     // SAFETY: the standard numbers belong to nobody.

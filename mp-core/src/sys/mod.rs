@@ -3,6 +3,7 @@
 //! The only folder that names `libc` and `nix`; it knows the kernel and nothing of this library. A port to
 //! another system has this folder to write.
 
+pub mod address;
 pub mod eventfd;
 pub mod fd;
 pub mod futex;
@@ -18,6 +19,7 @@ pub mod signal;
 pub mod socket;
 pub mod state;
 pub mod stream;
+pub mod waitset;
 
 use crate::error::{OsError, OsResult};
 use nix::errno::Errno;

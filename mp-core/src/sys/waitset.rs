@@ -1,0 +1,180 @@
+//! A set of descriptors, with an alarm, that can be waited for as a whole: `epoll(7)` and `timerfd`.
+//!
+//! The set is a descriptor itself, readable while one of its members is ready or the alarm has gone off. So a whole
+//! state machine over many sockets looks to its user like one thing to wait for.
+
+use super::fd::put_over;
+use super::named;
+use super::poll::Interest;
+use crate::error::OsResult;
+use crate::word::Deadline;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// What is ready in a [`WaitSet`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// The member with this key.
+    Member(u64),
+    /// The alarm; until it is set again.
+    Alarm,
+}
+
+/// The alarm's key, which no member may have.
+const ALARM: u64 = u64::MAX;
+
+/// The set.
+#[derive(Debug)]
+pub struct WaitSet {
+    epoll: Epoll,
+    timer: TimerFd,
+}
+
+impl WaitSet {
+    /// An empty one.
+    pub fn new() -> OsResult<WaitSet> {
+        let set = WaitSet { epoll: new_epoll()?, timer: new_timer()? };
+        set.add(set.timer.as_fd(), ALARM, Interest::Read)?;
+        Ok(set)
+    }
+
+    /// Takes a descriptor in. Closing it takes it out, once no other process has a copy.
+    pub fn add(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> OsResult<()> {
+        named("epoll_ctl", self.epoll.add(fd, event(key, interest)))
+    }
+
+    /// Waits for something else on a member.
+    pub fn change(&self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> OsResult<()> {
+        named("epoll_ctl", self.epoll.modify(fd, &mut event(key, interest)))
+    }
+
+    /// Takes a member out.
+    pub fn remove(&self, fd: BorrowedFd<'_>) -> OsResult<()> {
+        named("epoll_ctl", self.epoll.delete(fd))
+    }
+
+    /// Sets the alarm, or none.
+    pub fn alarm(&self, at: Option<Deadline>) -> OsResult<()> {
+        let Some(at) = at else { return named("timerfd_settime", self.timer.unset()) };
+        // Zero would unset it.
+        let left = TimeSpec::from_duration(at.remaining().max(Duration::from_nanos(1)));
+        let set = self.timer.set(Expiration::OneShot(left), TimerSetTimeFlags::empty());
+        named("timerfd_settime", set)
+    }
+
+    /// Waits until something is ready, and gives one thing that is; `None` at the deadline. Whoever asks again and
+    /// again hears of each in turn.
+    pub fn wait(&self, until: Option<Deadline>) -> OsResult<Option<Ready>> {
+        let mut ready = [EpollEvent::empty()];
+        loop {
+            let count = match self.epoll.wait(&mut ready, timeout(until.map(Deadline::remaining))) {
+                Err(Errno::EINTR) => 0,
+                other => named("epoll_wait", other)?,
+            };
+            match ready[0].data() {
+                _ if count == 0 && until.is_some_and(Deadline::passed) => return Ok(None),
+                _ if count == 0 => {}
+                ALARM => return Ok(Some(Ready::Alarm)),
+                key => return Ok(Some(Ready::Member(key))),
+            }
+        }
+    }
+
+    /// In a forked child, whose set is its parent's, too: makes it one of its own, empty, under the same number.
+    pub fn renew(&self) -> OsResult<()> {
+        put_over(&new_epoll()?.0, self.epoll.0.as_fd())?;
+        put_over(&OwnedFd::from(new_timer()?), self.timer.as_fd())?;
+        self.add(self.timer.as_fd(), ALARM, Interest::Read)
+    }
+}
+
+impl AsFd for WaitSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
+    }
+}
+
+fn new_epoll() -> OsResult<Epoll> {
+    let Epoll(fd) = named("epoll_create1", Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC))?;
+    super::fd::above_standard(fd).map(Epoll)
+}
+
+/// Above the standard numbers, as `above_standard` has it, which cannot give a timer back.
+fn new_timer() -> OsResult<TimerFd> {
+    let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+    let timer = named("timerfd_create", TimerFd::new(ClockId::CLOCK_MONOTONIC, flags))?;
+    if timer.as_fd().as_raw_fd() > 2 { Ok(timer) } else { new_timer() }
+}
+
+fn event(key: u64, interest: Interest) -> EpollEvent {
+    let flags = match interest {
+        Interest::Read => EpollFlags::EPOLLIN,
+        Interest::Write => EpollFlags::EPOLLOUT,
+        Interest::Hangup => EpollFlags::empty(),
+    };
+    EpollEvent::new(flags, key)
+}
+
+/// Rounded up to a millisecond, so that a wait never ends before its time.
+fn timeout(left: Option<Duration>) -> EpollTimeout {
+    let Some(left) = left else { return EpollTimeout::NONE };
+    let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
+    EpollTimeout::try_from(millis as i32).unwrap_or(EpollTimeout::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fd::pipe;
+    use std::io::Write;
+
+    fn at_once() -> Option<Deadline> {
+        Deadline::after(Duration::ZERO)
+    }
+
+    #[test]
+    fn members_and_the_alarm_make_it_ready() {
+        let set = WaitSet::new().unwrap();
+        let (read, write) = pipe().unwrap();
+        set.add(read.as_fd(), 7, Interest::Read).unwrap();
+        assert_eq!(set.wait(at_once()).unwrap(), None);
+        std::fs::File::from(write).write_all(b"x").unwrap();
+        assert_eq!(set.wait(None).unwrap(), Some(Ready::Member(7)));
+        set.remove(read.as_fd()).unwrap();
+        assert_eq!(set.wait(at_once()).unwrap(), None);
+        set.alarm(at_once()).unwrap();
+        assert_eq!(set.wait(None).unwrap(), Some(Ready::Alarm));
+        set.alarm(None).unwrap();
+        assert_eq!(set.wait(at_once()).unwrap(), None);
+    }
+
+    #[test]
+    fn each_of_many_has_its_turn() {
+        let set = WaitSet::new().unwrap();
+        let pipes: Vec<_> = (0..5).map(|_| pipe().unwrap()).collect();
+        for (key, (read, write)) in pipes.iter().enumerate() {
+            set.add(read.as_fd(), key as u64, Interest::Read).unwrap();
+            std::fs::File::from(write.try_clone().unwrap()).write_all(b"x").unwrap();
+        }
+        let mut seen: Vec<_> = (0..5).map(|_| set.wait(None).unwrap().unwrap()).collect();
+        seen.sort_by_key(|ready| if let Ready::Member(key) = ready { *key } else { ALARM });
+        assert_eq!(seen, (0..5).map(Ready::Member).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_renewed_set_is_empty_and_has_the_same_number() {
+        let set = WaitSet::new().unwrap();
+        let (read, write) = pipe().unwrap();
+        set.add(read.as_fd(), 1, Interest::Read).unwrap();
+        drop(write);
+        let number = set.as_fd().as_raw_fd();
+        set.renew().unwrap();
+        assert_eq!((set.as_fd().as_raw_fd(), set.wait(at_once()).unwrap()), (number, None));
+        set.alarm(at_once()).unwrap();
+        assert_eq!(set.wait(None).unwrap(), Some(Ready::Alarm));
+    }
+}
