@@ -65,6 +65,12 @@ impl<S, R> Connection<S, R> {
         Connection::on(Handle::new(socket), DEFAULT_LIMIT)
     }
 
+    /// One that a listener has let in, and counts for as long as it is open here.
+    pub(crate) fn admitted(socket: OwnedFd, admission: Arc<()>) -> Self {
+        let end = End::new(Handle::new(socket)).admitted(admission);
+        Connection { end: Arc::new(end), limit: DEFAULT_LIMIT, carries: PhantomData }
+    }
+
     fn on(socket: Handle, limit: usize) -> Self {
         Connection { end: Arc::new(End::new(socket)), limit, carries: PhantomData }
     }

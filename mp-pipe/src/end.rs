@@ -26,6 +26,7 @@ use crate::outgoing::Outgoing;
 use mp_core::transfer::Handle;
 use parking_lot::Mutex;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 /// One end.
 #[derive(Debug)]
@@ -33,11 +34,17 @@ pub(crate) struct End {
     socket: Handle,
     pub(crate) sending: Mutex<Outgoing>,
     pub(crate) receiving: Mutex<Incoming>,
+    /// What tells the listener that has let it in that it is still open.
+    _admission: Option<Arc<()>>,
 }
 
 impl End {
     pub(crate) fn new(socket: Handle) -> End {
-        End { socket, sending: Mutex::default(), receiving: Mutex::default() }
+        End { socket, sending: Mutex::default(), receiving: Mutex::default(), _admission: None }
+    }
+
+    pub(crate) fn admitted(self, admission: Arc<()>) -> End {
+        End { _admission: Some(admission), ..self }
     }
 
     pub(crate) fn socket(&self) -> &Handle {

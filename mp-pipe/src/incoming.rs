@@ -26,7 +26,7 @@ impl Patience {
         Deadline::after(timeout).map_or(Patience::Forever, Patience::Until)
     }
 
-    fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    pub(crate) fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         match self {
             Patience::Forever => Some(mutex.lock()),
             Patience::Until(deadline) => mutex.try_lock_for(deadline.remaining()),

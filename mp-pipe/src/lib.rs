@@ -4,6 +4,7 @@
 //! ```text
 //!  pipe()          Connection<A, B> ◄════════ stream socket ════════► Connection<B, A>
 //!  pipe_simplex()  Receiver<T>      ◄════════ stream socket ═════════ Sender<T>
+//!  Listener        Connection<A, B> ◄═ socket, after a handshake ════► Connection<B, A>      Client
 //!
 //!  send_bytes      [ length: i32, big-endian ][ bytes …………………………………………………… ]
 //!  send            [ length: i32, big-endian ][ handles: u32 ][ the value, in postcard ]
@@ -16,6 +17,12 @@
 //! | file            | what                                                              |
 //! |-----------------|-------------------------------------------------------------------|
 //! | `connection.rs` | [`Connection`]: the calls, and how an end travels                 |
+//! | `listener/`     | [`Listener`]: where others connect to                             |
+//! | `client.rs`     | [`Client`]: connecting to it                                      |
+//! | `address.rs`    | [`Address`]: a path, an abstract name, a port                     |
+//! | `handshake/`    | [`handshake`]: how both prove to have the same key, pure          |
+//! | `challenge.rs`  | [`deliver_challenge`], [`answer_challenge`]: its halves alone     |
+//! | `key.rs`        | whose key is taken where none was given                           |
 //! | `pipe.rs`       | [`pipe()`], [`pipe_simplex`]                                      |
 //! | `wait.rs`       | [`wait()`]: which of several are ready                            |
 //! | `frame.rs`      | [`frame`]: lengths and partial messages, pure                     |
@@ -31,19 +38,30 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod address;
+mod challenge;
+mod client;
 mod connection;
 mod end;
 mod error;
 pub mod frame;
+pub mod handshake;
 mod incoming;
+mod key;
+mod listener;
 mod outgoing;
 #[cfg(feature = "pickle")]
 pub mod pickle;
 mod pipe;
 mod wait;
 
+pub use address::{Address, InvalidAddress};
+pub use challenge::{ChallengeError, answer_challenge, deliver_challenge};
+pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::{Connection, DEFAULT_LIMIT};
 pub use error::{RecvError, RecvIntoError, SendError};
 pub use frame::FrameError;
+pub use handshake::AuthenticationError;
+pub use listener::{AcceptError, BindError, Listener, ListenerBuilder, Refused};
 pub use pipe::{NoRecv, NoSend, Receiver, Sender, pipe, pipe_simplex};
 pub use wait::wait;

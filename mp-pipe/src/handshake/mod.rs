@@ -1,0 +1,293 @@
+//! How two sides prove to each other that they have the same key: bytes in, bytes out, no socket.
+//!
+//! ```text
+//!  listener                                   client
+//!     │ ── hello: version, nonce S ────────────► │
+//!     │ ◄─ proof: version, nonce C, MAC(client) ─│    the client has the key
+//!     │ ── agreed: MAC(listener) ──────────────► │    so has the listener
+//!
+//!  MAC(role) = HMAC-SHA-256(key, "mp-pipe handshake" + version + role + nonce S + nonce C)
+//! ```
+//!
+//! That is [`Form::Own`]. A MAC holds the role, the version and both nonces: so an answer cannot be sent back to who
+//! gave it (reflection), cannot serve again (replay), and nobody can be talked down to an older version. What it
+//! cannot do is keep a secret or notice somebody in the middle who passes everything on: the key authenticates, it
+//! does not encrypt.
+//!
+//! [`Form::CPython`] is what CPython 3.12 and later say, bit for bit:
+//!
+//! ```text
+//!  listener                                   client
+//!     │ ── #CHALLENGE#{sha256}, 40 bytes ──────► │
+//!     │ ◄─ {sha256}, HMAC(key, {sha256} + 40) ── │
+//!     │ ── #WELCOME# ──────────────────────────► │
+//!     │ ◄─ #CHALLENGE#{sha256}, 40 bytes ─────── │    and the same the other way round
+//!     │ ── {sha256}, HMAC ─────────────────────► │
+//!     │ ◄─ #WELCOME# ─────────────────────────── │
+//! ```
+//!
+//! Its answers hold no role: who can make one of the family's clients connect to him twice can have it answer its own
+//! challenge. So it is for peers that know no other. [`Form::CPythonAndMd5`] also speaks the form of CPython up to
+//! 3.11, with HMAC-MD5.
+//!
+//! Each message is a frame (see [`frame`](crate::frame)) of at most 256 bytes. No byte behind the last one is asked
+//! for: that is the connection's.
+//!
+//! | file         | what                                                          |
+//! |--------------|---------------------------------------------------------------|
+//! | `mod.rs`     | [`Handshake`]: frames, and what is to be done next            |
+//! | `own.rs`     | the messages of our own form                                  |
+//! | `cpython.rs` | the messages of CPython's; its two halves, which also serve alone |
+//! | `digest.rs`  | HMACs by name; the comparison takes the same time for any answer |
+//! | `socket.rs`  | a handshake on a socket                                       |
+//!
+//! # Tried by
+//! The tests here and in the files, `tests/listener.rs`, `tests/hostile.rs`, `tests/cpython.rs`
+
+mod cpython;
+mod digest;
+mod own;
+pub(crate) mod socket;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cpython::{Answer, Challenge};
+
+use crate::frame::{Assembly, FrameError, Header, Step as FrameStep};
+use mp_core::AuthKey;
+use mp_core::error::OsResult;
+use mp_core::sys::process::random_bytes;
+use std::fmt;
+
+/// The longest message of a handshake, as in CPython.
+pub(crate) const LONGEST: usize = 256;
+/// Random bytes of a handshake; our own form takes 32 of them.
+const NONCE: usize = 40;
+
+/// Which handshake is spoken. Both sides must be of one mind; neither tries the other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// This library's own, between Rust programs.
+    #[default]
+    Own,
+    /// CPython's, as of 3.12: SHA-2 and SHA-3 only.
+    CPython,
+    /// CPython's, and HMAC-MD5 with those up to 3.11.
+    CPythonAndMd5,
+}
+
+/// Why the other side is not trusted.
+///
+/// Python: `multiprocessing.AuthenticationError`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticationError {
+    /// The other side's answer is none that our key gives: it has another key.
+    ///
+    /// Python: `digest received was wrong`.
+    #[error("the other side has another key: the digest it sent is wrong")]
+    WrongKey,
+    /// The other side has refused our answer: we have another key.
+    ///
+    /// Python: `digest sent was rejected`.
+    #[error("the other side has refused our key")]
+    Rejected,
+    /// The other side does not speak this handshake.
+    #[error("the other side does not speak this handshake: {0}")]
+    Protocol(&'static str),
+    /// The other side speaks our own handshake, in another version.
+    #[error("the other side speaks version {theirs} of the handshake, this one {ours}")]
+    Version {
+        /// The other side's.
+        theirs: u8,
+        /// Ours.
+        ours: u8,
+    },
+    /// The other side wants HMAC-MD5, as CPython up to 3.11 does, and that was not allowed.
+    #[error("the other side wants MD5, which must be allowed by `cpython_and_md5`")]
+    Md5,
+    /// A message with a bad length, or one of more than 256 bytes.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// What a [`Handshake`] needs next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Want<'a> {
+    /// These bytes are to be sent: at least one of them, and [`Handshake::wrote`] says how many were.
+    Write(&'a [u8]),
+    /// Bytes are to be received: at most as many as there is room, and [`Handshake::filled`] says how many came.
+    Read(&'a mut [u8]),
+    /// Nothing: each side has proved that it has the key.
+    Nothing,
+}
+
+/// What is to be said, and what then.
+pub(crate) struct Step {
+    pub(crate) say: Option<Vec<u8>>,
+    pub(crate) then: Then,
+}
+
+/// What a side does after it has said what it has to.
+pub(crate) enum Then {
+    Listen,
+    Done,
+    Fail(AuthenticationError),
+}
+
+impl Step {
+    fn say(message: Vec<u8>, then: Then) -> Step {
+        Step { say: Some(message), then }
+    }
+
+    fn silently(then: Then) -> Step {
+        Step { say: None, then }
+    }
+}
+
+/// One side's part of a conversation.
+pub(crate) trait Part: fmt::Debug + Send {
+    /// What it says unasked, if it has the first word.
+    fn begin(&mut self) -> Option<Vec<u8>>;
+    /// What it makes of the other side's next message.
+    fn hear(&mut self, message: &[u8]) -> Step;
+}
+
+/// One side's handshake, as a state machine without a socket.
+///
+/// ```
+/// use mp_core::AuthKey;
+/// use mp_pipe::handshake::{Form, Handshake, Want};
+///
+/// let key = AuthKey::new(*b"known to both of them");
+/// let mut listener = Handshake::of_listener(&key, Form::Own)?;
+/// let mut client = Handshake::of_client(&key, Form::Own)?;
+/// // Carries bytes from one to the other, as a socket would.
+/// fn carry(from: &mut Handshake, to: &mut Handshake) -> Result<(), Box<dyn std::error::Error>> {
+///     while let Want::Write(bytes) = from.want()? {
+///         let Want::Read(room) = to.want()? else { return Err("it does not listen".into()) };
+///         let count = room.len().min(bytes.len());
+///         room[..count].copy_from_slice(&bytes[..count]);
+///         to.filled(count);
+///         from.wrote(count);
+///     }
+///     Ok(())
+/// }
+/// carry(&mut listener, &mut client)?;
+/// carry(&mut client, &mut listener)?;
+/// carry(&mut listener, &mut client)?;
+/// assert_eq!((listener.want()?, client.want()?), (Want::Nothing, Want::Nothing));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Handshake {
+    part: Box<dyn Part>,
+    frame: Assembly,
+    /// Frames to be sent, as far as they have not been.
+    outgoing: Vec<u8>,
+    sent: usize,
+    /// Messages that were heard.
+    heard: usize,
+    end: Option<Result<(), AuthenticationError>>,
+}
+
+impl Handshake {
+    /// The listening side's.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn of_listener(key: &AuthKey, form: Form) -> OsResult<Handshake> {
+        Ok(Handshake::listening(key, form, nonce()?))
+    }
+
+    /// The connecting side's.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn of_client(key: &AuthKey, form: Form) -> OsResult<Handshake> {
+        Ok(Handshake::connecting(key, form, nonce()?))
+    }
+
+    fn listening(key: &AuthKey, form: Form, nonce: [u8; NONCE]) -> Handshake {
+        Handshake::new(match form {
+            Form::Own => Box::new(own::Listener::new(key, nonce)),
+            Form::CPython => Box::new(cpython::Listener::new(key, nonce, false)),
+            Form::CPythonAndMd5 => Box::new(cpython::Listener::new(key, nonce, true)),
+        })
+    }
+
+    fn connecting(key: &AuthKey, form: Form, nonce: [u8; NONCE]) -> Handshake {
+        Handshake::new(match form {
+            Form::Own => Box::new(own::Client::new(key, nonce)),
+            Form::CPython => Box::new(cpython::Client::new(key, nonce, false)),
+            Form::CPythonAndMd5 => Box::new(cpython::Client::new(key, nonce, true)),
+        })
+    }
+
+    fn new(mut part: Box<dyn Part>) -> Handshake {
+        let first = part.begin();
+        let (frame, outgoing) = (Assembly::default(), first.as_deref().map(framed).unwrap_or_default());
+        Handshake { part, frame, outgoing, sent: 0, heard: 0, end: None }
+    }
+
+    /// What is to be done next: everything is sent before anything else is asked for.
+    ///
+    /// # Errors
+    /// The other side is not trusted. Whatever it is to be told of that has been sent.
+    pub fn want(&mut self) -> Result<Want<'_>, AuthenticationError> {
+        if self.sent < self.outgoing.len() {
+            return Ok(Want::Write(&self.outgoing[self.sent..]));
+        }
+        match &self.end {
+            Some(Ok(())) => return Ok(Want::Nothing),
+            Some(Err(error)) => return Err(error.clone()),
+            None => {}
+        }
+        match self.frame.step(LONGEST, Vec::new)? {
+            FrameStep::Head(room) | FrameStep::Body(room) => Ok(Want::Read(room)),
+            FrameStep::Whole => unreachable!("a whole message is heard as soon as it is filled"),
+        }
+    }
+
+    /// Says that the first `count` of the bytes to be sent have been.
+    pub fn wrote(&mut self, count: usize) {
+        self.sent += count;
+    }
+
+    /// Says that the first `count` bytes of the room have been written.
+    pub fn filled(&mut self, count: usize) {
+        self.frame.filled(count);
+        if let Ok(FrameStep::Whole) = self.frame.step(LONGEST, Vec::new) {
+            let (message, count) = self.frame.take();
+            self.hear(&message[..count]);
+        }
+    }
+
+    fn hear(&mut self, message: &[u8]) {
+        self.heard += 1;
+        let Step { say, then } = self.part.hear(message);
+        self.outgoing = say.as_deref().map(framed).unwrap_or_default();
+        self.sent = 0;
+        self.end = match then {
+            Then::Listen => None,
+            Then::Done => Some(Ok(())),
+            Then::Fail(error) => Some(Err(error)),
+        };
+    }
+
+    /// How many messages of the other side's have been heard so far.
+    pub(crate) fn heard(&self) -> usize {
+        self.heard
+    }
+}
+
+/// Fresh random bytes.
+pub(crate) fn nonce() -> OsResult<[u8; NONCE]> {
+    let mut bytes = [0; NONCE];
+    random_bytes(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [Header::of(message.len() as u64).as_bytes(), message].concat()
+}

@@ -1,0 +1,159 @@
+//! The messages of our own form.
+//!
+//! | message | from     | bytes                                                     |
+//! |---------|----------|-----------------------------------------------------------|
+//! | hello   | listener | `mp-hello`, version, 32 bytes                             |
+//! | proof   | client   | `mp-proof`, version, 32 bytes, HMAC-SHA-256               |
+//! | agreed  | listener | `mp-agreed`, HMAC-SHA-256                                 |
+//! | refused | listener | `mp-refused`, in its place                                |
+
+use super::digest::Digest;
+use super::{AuthenticationError, NONCE, Part, Step, Then};
+use mp_core::AuthKey;
+
+/// Of the handshake, and of nothing else.
+const VERSION: u8 = 1;
+const HELLO: &[u8] = b"mp-hello";
+const PROOF: &[u8] = b"mp-proof";
+const AGREED: &[u8] = b"mp-agreed";
+const REFUSED: &[u8] = b"mp-refused";
+/// So that no other use of the same key gives a MAC that serves here.
+const PURPOSE: &[u8] = b"mp-pipe handshake";
+const DIGEST: Digest = Digest::Sha256;
+
+type Nonce = [u8; 32];
+
+fn short(nonce: [u8; NONCE]) -> Nonce {
+    *nonce.first_chunk().expect("40 bytes begin with 32")
+}
+
+/// Whose MAC it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Listener,
+    Client,
+}
+
+impl Role {
+    fn byte(self) -> &'static [u8] {
+        match self {
+            Role::Listener => b"L",
+            Role::Client => b"C",
+        }
+    }
+}
+
+/// Each of them of fixed length but the first, which is constant.
+fn parts<'a>(role: Role, listeners: &'a Nonce, clients: &'a Nonce) -> [&'a [u8]; 5] {
+    [PURPOSE, &[VERSION], role.byte(), listeners, clients]
+}
+
+fn fail(error: AuthenticationError) -> Step {
+    Step::silently(Then::Fail(error))
+}
+
+fn strange(message: &[u8]) -> AuthenticationError {
+    AuthenticationError::Protocol(if message.starts_with(b"#CHALLENGE#") {
+        "it speaks CPython's, which `cpython` turns on"
+    } else {
+        "a message is none of ours"
+    })
+}
+
+/// The listening side.
+#[derive(Debug)]
+pub(super) struct Listener {
+    key: AuthKey,
+    nonce: Nonce,
+}
+
+impl Listener {
+    pub(super) fn new(key: &AuthKey, nonce: [u8; NONCE]) -> Listener {
+        Listener { key: key.clone(), nonce: short(nonce) }
+    }
+
+    /// The client's nonce, if it has the key.
+    fn check(&self, message: &[u8]) -> Result<Nonce, AuthenticationError> {
+        let rest = message.strip_prefix(PROOF).ok_or_else(|| strange(message))?;
+        let (version, rest) = rest.split_first().ok_or_else(|| strange(message))?;
+        if *version != VERSION {
+            return Err(AuthenticationError::Version { theirs: *version, ours: VERSION });
+        }
+        let (nonce, mac) = rest.split_first_chunk().ok_or_else(|| strange(message))?;
+        if DIGEST.verifies(&self.key, &parts(Role::Client, &self.nonce, nonce), mac) {
+            Ok(*nonce)
+        } else {
+            Err(AuthenticationError::WrongKey)
+        }
+    }
+}
+
+impl Part for Listener {
+    fn begin(&mut self) -> Option<Vec<u8>> {
+        Some([HELLO, &[VERSION], &self.nonce].concat())
+    }
+
+    fn hear(&mut self, message: &[u8]) -> Step {
+        match self.check(message) {
+            Ok(clients) => {
+                let mac = DIGEST.mac(&self.key, &parts(Role::Listener, &self.nonce, &clients));
+                Step::say([AGREED, &mac].concat(), Then::Done)
+            }
+            Err(error) => Step::say(REFUSED.to_vec(), Then::Fail(error)),
+        }
+    }
+}
+
+/// The connecting side.
+#[derive(Debug)]
+pub(super) struct Client {
+    key: AuthKey,
+    nonce: Nonce,
+    /// Once it has said hello.
+    listeners: Option<Nonce>,
+}
+
+impl Client {
+    pub(super) fn new(key: &AuthKey, nonce: [u8; NONCE]) -> Client {
+        Client { key: key.clone(), nonce: short(nonce), listeners: None }
+    }
+
+    fn hello(&mut self, message: &[u8]) -> Result<Vec<u8>, AuthenticationError> {
+        let rest = message.strip_prefix(HELLO).ok_or_else(|| strange(message))?;
+        let (version, nonce) = rest.split_first().ok_or_else(|| strange(message))?;
+        if *version != VERSION {
+            return Err(AuthenticationError::Version { theirs: *version, ours: VERSION });
+        }
+        let listeners = nonce.try_into().map_err(|_| strange(message))?;
+        self.listeners = Some(listeners);
+        let mac = DIGEST.mac(&self.key, &parts(Role::Client, &listeners, &self.nonce));
+        Ok([PROOF, &[VERSION], &self.nonce, &mac].concat())
+    }
+
+    fn verdict(&self, listeners: &Nonce, message: &[u8]) -> Result<(), AuthenticationError> {
+        if message == REFUSED {
+            return Err(AuthenticationError::Rejected);
+        }
+        let mac = message.strip_prefix(AGREED).ok_or_else(|| strange(message))?;
+        if DIGEST.verifies(&self.key, &parts(Role::Listener, listeners, &self.nonce), mac) {
+            Ok(())
+        } else {
+            Err(AuthenticationError::WrongKey)
+        }
+    }
+}
+
+impl Part for Client {
+    fn begin(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn hear(&mut self, message: &[u8]) -> Step {
+        match self.listeners {
+            None => self.hello(message).map_or_else(fail, |proof| Step::say(proof, Then::Listen)),
+            Some(listeners) => {
+                self.verdict(&listeners, message).map_or_else(fail, |()| Step::silently(Then::Done))
+            }
+        }
+    }
+}
