@@ -20,8 +20,8 @@
 //!
 //! # Whose time it is
 //! The handshake's time is the client's. Where nobody has been here for longer than that, his answer may have waited
-//! for us: so one who is late is listened to once more, and if he has said something since, his time begins anew. That
-//! can happen with each of his messages, of which there are three at most.
+//! for us, or he for ours: so one who is late is looked at once more, and if he has said something since, or is only
+//! now told something, his time begins anew. That can happen with each message, of which there are six at most.
 //!
 //! # Where there are no descriptors left
 //! The newcomer stays in the kernel's queue, and the socket is not looked at for a pause, which doubles each time; the
@@ -254,7 +254,7 @@ impl Door {
     /// Goes on with one handshake.
     fn listen_to(&self, hall: &mut Hall, key: u64) -> OsResult<Outcome> {
         let Some(pending) = hall.pending.get_mut(&key) else { return Ok(None) };
-        let heard = pending.handshake.heard();
+        let (heard, waited_to_speak) = (pending.handshake.heard(), pending.interest == Interest::Write);
         match advance(pending.socket.as_fd(), &mut pending.handshake) {
             Ok(Some(interest)) => {
                 if interest != pending.interest {
@@ -262,7 +262,8 @@ impl Door {
                     pending.interest = interest;
                 }
                 let late = pending.deadline.is_some_and(Deadline::passed);
-                if late && pending.handshake.heard() > heard {
+                let spoke = waited_to_speak && interest == Interest::Read;
+                if late && (spoke || pending.handshake.heard() > heard) {
                     pending.deadline = Deadline::after(self.terms.handshake);
                 }
                 Ok(None)

@@ -1,0 +1,482 @@
+//! Mirrors _TestListener and _TestListenerClient: who comes is let in by every kind of address, and who may not is
+//! told so. Left out: accept after close (does not compile: doc-test of Listener), abstract names as `bytes`,
+//! test_issue16955 and test_context (a scope closes by itself). Files are in socket_file.rs, peers that mean no good
+//! in hostile.rs, and limits in limits.rs.
+
+mod raw_peer;
+
+use mp_core::{AuthKey, Process};
+use mp_pipe::handshake::Form;
+use mp_pipe::{
+    AcceptError, Address, AuthenticationError, BindError, Client, ConnectError, Connection, InvalidAddress,
+    Listener, ListenerBuilder, Refused, pipe, wait,
+};
+use nix::unistd::{Uid, setresuid};
+use raw_peer::{Peer, write_frame};
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+mp_testing::cases! {
+    plain: [
+        an_address_in_use_is_refused,
+        a_client_may_connect_before_anybody_accepts,
+        a_wrong_key_fails_on_both_sides,
+        a_wrong_key_is_passed_over,
+        sides_of_different_minds_do_not_meet,
+        nobody_in_time_is_said_so_and_not_early,
+        a_listener_is_waited_for_beside_other_things,
+        threads_take_turns_at_accepting,
+        a_forked_child_accepts_from_the_same_listener,
+        a_forked_child_does_not_disturb_its_parents_handshakes,
+        what_everybody_can_reach_needs_a_key,
+        another_users_processes_stay_outside,
+        nobody_listening_is_an_error,
+        what_is_no_address_is_an_error,
+        where_a_client_came_from_is_told,
+        a_full_queue_ends_in_time,
+        an_address_is_what_it_says,
+    ],
+    every_method: [
+        a_child_connects_by_every_kind_of_address,
+        a_child_listens,
+        a_lock_and_a_pipe_end_cross_the_connection,
+        a_child_with_another_key_is_a_stranger,
+    ],
+}
+
+fn path(of: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("mp-pipe-test-{}-{of}", std::process::id()))
+}
+
+fn kinds() -> Vec<ListenerBuilder> {
+    vec![
+        Listener::builder(),
+        Listener::builder().address(path("kinds")),
+        Listener::builder().address(format!("\0mp-pipe-test-{}", std::process::id())),
+        Listener::builder().address(Address::loopback()),
+        Listener::builder().address(("localhost", 0)),
+    ]
+}
+
+type Told = Connection<(u32, String), String>;
+type Telling = Connection<String, (u32, String)>;
+
+fn tell(address: Address) -> String {
+    let connection: Told = Client::connect(address).expect("the parent accepts");
+    connection.send(&(7, "seven".to_owned())).expect("the parent listens");
+    connection.recv().expect("the parent answers")
+}
+
+/// P40
+fn a_child_connects_by_every_kind_of_address() {
+    for builder in kinds() {
+        let listener = builder.bind().unwrap();
+        let child = Process::new(tell, (listener.address().clone(),)).start().unwrap();
+        let connection: Telling = listener.accept().unwrap();
+        assert_eq!(connection.recv().unwrap(), (7, "seven".to_owned()));
+        connection.send(&format!("by {}", listener.address())).unwrap();
+        assert_eq!(child.join().unwrap(), format!("by {}", listener.address()));
+        connection.close();
+    }
+}
+
+fn listen(say: Connection<Address, ()>) -> u32 {
+    let listener = Listener::new().expect("a directory can be made");
+    say.send(listener.address()).expect("the parent listens");
+    let connection: Connection<u32, u32> = listener.accept().expect("the parent connects");
+    connection.send(&connection.recv().expect("the parent sends a number")).expect("and takes it back");
+    connection.recv().expect("and sends another")
+}
+
+fn a_child_listens() {
+    let (here, there) = pipe::<(), Address>().unwrap();
+    let child = Process::new(listen, (there.clone(),)).start().unwrap();
+    there.close();
+    let connection: Connection<u32, u32> = Client::connect(here.recv().unwrap()).unwrap();
+    connection.send(&1).unwrap();
+    assert_eq!(connection.recv().unwrap(), 1);
+    connection.send(&2).unwrap();
+    assert_eq!(child.join().unwrap(), 2);
+}
+
+fn answer_by_pipe(address: Address) {
+    let connection: Connection<(), Connection<u32, u32>> = Client::connect(address).unwrap();
+    let end = connection.recv().expect("an end of a pipe");
+    end.send(&(end.recv().unwrap() + 1)).unwrap();
+}
+
+fn a_lock_and_a_pipe_end_cross_the_connection() {
+    let listener = Listener::new().unwrap();
+    let child = Process::new(answer_by_pipe, (listener.address().clone(),)).start().unwrap();
+    let connection: Connection<Connection<u32, u32>, ()> = listener.accept().unwrap();
+    let (here, there) = pipe::<u32, u32>().unwrap();
+    connection.send(&there).unwrap();
+    there.close();
+    here.send(&41).unwrap();
+    assert_eq!(here.recv().unwrap(), 42);
+    child.join().unwrap();
+}
+
+fn try_with_another_key(address: Address) -> String {
+    mp_core::set_authkey(AuthKey::random().unwrap());
+    Client::connect::<(), ()>(address).unwrap_err().to_string()
+}
+
+fn a_child_with_another_key_is_a_stranger() {
+    let listener = Listener::new().unwrap();
+    let child = Process::new(try_with_another_key, (listener.address().clone(),)).start().unwrap();
+    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
+    assert!(matches!(refused, Refused::Authentication(AuthenticationError::WrongKey)), "{refused}");
+    assert_eq!(child.join().unwrap(), "the other side has refused our key");
+}
+
+/// P40
+fn an_address_in_use_is_refused() {
+    for builder in kinds().into_iter().skip(1) {
+        let listener = builder.bind().unwrap();
+        let again = Listener::bind(listener.address());
+        assert!(
+            matches!(&again, Err(BindError::InUse(address)) if address == listener.address()),
+            "{again:?}"
+        );
+        // And it still listens.
+        let address = listener.address().clone();
+        let client = thread::spawn(move || Client::connect::<(), ()>(address).unwrap());
+        listener.accept::<(), ()>().unwrap();
+        client.join().unwrap();
+        listener.close();
+    }
+}
+
+/// P40
+fn a_client_may_connect_before_anybody_accepts() {
+    for form in [without_key, with_key, with_cpythons_handshake] {
+        let (listener, client) = form();
+        let (here, there) = pipe::<(), ()>().unwrap();
+        let client = thread::spawn(move || {
+            // A connection without a handshake is there before it is accepted.
+            let connection = client();
+            connection.send_bytes(b"early").unwrap();
+            there.send(&()).unwrap();
+        });
+        let connection: Connection = listener.accept().unwrap();
+        here.recv().unwrap();
+        assert_eq!(connection.recv_bytes().unwrap(), b"early");
+        client.join().unwrap();
+    }
+}
+
+type Connecting = Box<dyn FnOnce() -> Connection + Send>;
+
+fn without_key() -> (Listener, Connecting) {
+    let listener = Listener::builder().without_authkey().bind().unwrap();
+    let address = listener.address().clone();
+    (listener, Box::new(|| Client::builder(address).without_authkey().connect().unwrap()))
+}
+
+fn with_key() -> (Listener, Connecting) {
+    let key = AuthKey::new(*b"peekaboo");
+    let listener = Listener::builder().authkey(key.clone()).bind().unwrap();
+    let address = listener.address().clone();
+    (listener, Box::new(|| Client::builder(address).authkey(key).connect().unwrap()))
+}
+
+fn with_cpythons_handshake() -> (Listener, Connecting) {
+    let listener = Listener::builder().cpython().bind().unwrap();
+    let address = listener.address().clone();
+    (listener, Box::new(|| Client::builder(address).cpython().connect().unwrap()))
+}
+
+/// P40
+fn a_wrong_key_fails_on_both_sides() {
+    let own = Listener::builder();
+    for (builder, cpython) in [(own.clone(), false), (own.cpython(), true)] {
+        for address in [Address::loopback(), Address::from(path("wrong"))] {
+            let right = AuthKey::new(*b"right");
+            let listener = builder.clone().address(address).authkey(right).bind().unwrap();
+            let client = Client::builder(listener.address()).authkey(AuthKey::new(*b"wrong"));
+            let client = if cpython { client.cpython() } else { client };
+            let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
+            let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
+            assert!(matches!(refused, Refused::Authentication(AuthenticationError::WrongKey)), "{refused}");
+            let told = client.join().unwrap();
+            assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Rejected)), "{told}");
+        }
+    }
+}
+
+fn a_wrong_key_is_passed_over() {
+    let listener = Listener::new().unwrap();
+    let address = listener.address().clone();
+    let clients = thread::spawn(move || {
+        let wrong = Client::builder(&address).authkey(AuthKey::new(*b"wrong")).connect::<(), ()>();
+        assert!(wrong.is_err());
+        let right: Connection = Client::connect(address).unwrap();
+        right.send_bytes(b"the right one").unwrap();
+    });
+    let connection: Connection = listener.accept().unwrap();
+    assert_eq!(connection.recv_bytes().unwrap(), b"the right one");
+    clients.join().unwrap();
+}
+
+/// Neither hangs, and neither trusts.
+fn sides_of_different_minds_do_not_meet() {
+    let own = Listener::builder();
+    for (builder, cpython) in [(own.clone(), true), (own.cpython(), false)] {
+        let listener = builder.bind().unwrap();
+        let client = Client::builder(listener.address());
+        let client = if cpython { client.cpython() } else { client };
+        let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
+        let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
+        assert!(matches!(refused, Refused::Closed), "{refused}");
+        let told = client.join().unwrap();
+        assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Protocol(_))), "{told}");
+    }
+}
+
+fn nobody_in_time_is_said_so_and_not_early() {
+    let listener = Listener::new().unwrap();
+    assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+    for client in [false, true] {
+        // One who connects and says nothing makes no difference.
+        let silent =
+            client.then(|| Client::builder(listener.address()).without_authkey().connect::<(), ()>());
+        let began = Instant::now();
+        let time = Duration::from_millis(60);
+        assert!(matches!(listener.accept_timeout::<(), ()>(time), Err(AcceptError::TimedOut)));
+        assert!(began.elapsed() >= time);
+        drop(silent);
+    }
+    // Nobody accepts: the client says so.
+    let began = Instant::now();
+    let time = Duration::from_millis(60);
+    let late = Client::builder(listener.address()).timeout(time).connect::<(), ()>();
+    assert!(matches!(late, Err(ConnectError::TimedOut)));
+    assert!(began.elapsed() >= time);
+}
+
+fn a_listener_is_waited_for_beside_other_things() {
+    let listener = Listener::builder().cpython().bind().unwrap();
+    let (here, there) = pipe::<(), u32>().unwrap();
+    assert_eq!(wait(&[&here, &listener], Some(Duration::ZERO)).unwrap(), []);
+    let address = listener.address().clone();
+    let client = thread::spawn(move || {
+        there.send(&1).unwrap();
+        let connection: Connection<u32, u32> = Client::builder(address).cpython().connect().unwrap();
+        connection.send(&2).unwrap();
+        connection.recv().unwrap()
+    });
+    let (mut number, mut connection) = (None, None::<Connection<u32, u32>>);
+    let mut looks = 0;
+    while number.is_none() || connection.is_none() {
+        let ready = wait(&[&here, &listener], None).unwrap();
+        assert!(!ready.is_empty());
+        if ready.contains(&0) && number.is_none() {
+            number = Some(here.recv().unwrap());
+        }
+        if ready.contains(&1) {
+            match listener.try_accept() {
+                Ok(one) => connection = Some(one),
+                Err(error) => assert!(matches!(error, AcceptError::TimedOut), "{error}"),
+            }
+        }
+        looks += 1;
+        assert!(looks < 1000, "it is ready without anything to do");
+    }
+    let connection = connection.unwrap();
+    assert_eq!((number, connection.recv().unwrap()), (Some(1), 2));
+    connection.send(&3).unwrap();
+    assert_eq!(client.join().unwrap(), 3);
+    // Ready for nothing any more.
+    assert_eq!(wait(&[&listener], Some(Duration::ZERO)).unwrap(), []);
+}
+
+fn threads_take_turns_at_accepting() {
+    let listener = Listener::new().unwrap();
+    thread::scope(|scope| {
+        let accepting: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..5).map(|_| listener.accept::<(), u32>().unwrap().recv().unwrap()).sum::<u32>()
+                })
+            })
+            .collect();
+        let connecting: Vec<_> = (0..20_u32)
+            .map(|number| {
+                let address = listener.address().clone();
+                scope.spawn(move || {
+                    Client::connect::<u32, ()>(address).unwrap().send(&number).unwrap();
+                })
+            })
+            .collect();
+        connecting.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(accepting.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>(), 190);
+    });
+}
+
+/// As servers do that fork their workers: each accepts from the one socket.
+fn a_forked_child_accepts_from_the_same_listener() {
+    let listener = Listener::new().unwrap();
+    mp_core::scope(|scope| {
+        for _ in 0..3 {
+            let serve_one = || {
+                assert_eq!(wait(&[&listener], None).unwrap(), [0]);
+                let connection: Connection<u32, ()> = listener.accept().unwrap();
+                connection.send(&std::process::id()).unwrap();
+                // Until all have been served.
+                connection.recv().unwrap();
+            };
+            scope.fork(serve_one).unwrap();
+        }
+        let connect = |_| Client::connect::<(), u32>(listener.address()).unwrap();
+        let connections: Vec<_> = (0..3).map(connect).collect();
+        let mut workers: Vec<u32> = connections.iter().map(|one| one.recv().unwrap()).collect();
+        workers.sort_unstable();
+        workers.dedup();
+        assert_eq!(workers.len(), 3);
+        connections.iter().for_each(|one| one.send(&()).unwrap());
+    });
+}
+
+/// Not even one that is under way, with something to read for the parent.
+fn a_forked_child_does_not_disturb_its_parents_handshakes() {
+    let key = AuthKey::new(*b"peekaboo");
+    let listener = Listener::builder().authkey(key.clone()).bind().unwrap();
+    let mut peer = Peer::new(&listener, &key, Form::Own);
+    assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+    assert!(peer.step());
+    mp_core::scope(|scope| {
+        let look = || {
+            assert_eq!(wait(&[&listener], Some(Duration::ZERO)).unwrap(), []);
+            assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+        };
+        scope.fork(look).unwrap().join().unwrap();
+    });
+    assert_eq!(wait(&[&listener], None).unwrap(), [0]);
+    let connection: Connection = listener.try_accept().unwrap();
+    assert!(!peer.step());
+    write_frame(&mut peer.stream, b"still here").unwrap();
+    assert_eq!(connection.recv_bytes().unwrap(), b"still here");
+}
+
+fn what_everybody_can_reach_needs_a_key() {
+    let name = format!("\0mp-pipe-test-{}", std::process::id());
+    for address in [Address::loopback(), Address::from(&*name)] {
+        let open = Listener::builder().address(&address).without_authkey().bind();
+        assert!(matches!(&open, Err(BindError::Unprotected(which)) if *which == address), "{open:?}");
+    }
+    let any = Listener::builder().address(&*name).any_user().bind();
+    assert!(matches!(any, Err(BindError::Unprotected(_))), "{any:?}");
+    for address in [Address::loopback(), Address::from(&*name), Address::from(path("empty"))] {
+        let empty = Listener::builder().address(address).authkey(AuthKey::new(*b"")).bind();
+        assert!(matches!(empty, Err(BindError::EmptyKey)), "{empty:?}");
+    }
+    assert!(!path("empty").exists());
+    let empty = Client::builder("\0x").authkey(AuthKey::new(*b"")).connect::<(), ()>();
+    assert!(matches!(empty, Err(ConnectError::EmptyKey)), "{empty:?}");
+}
+
+const NOBODY: u32 = 65534;
+
+fn become_nobody() {
+    let nobody = Uid::from_raw(NOBODY);
+    setresuid(nobody, nobody, nobody).expect("root may become anybody");
+}
+
+fn connect_as_nobody(address: Address) -> String {
+    become_nobody();
+    let denied = Client::connect::<(), ()>(address.clone()).unwrap_err();
+    let denied = format!("{denied:?}");
+    format!("{denied} {:?}", Client::builder(address).any_user().connect::<(), ()>().unwrap_err())
+}
+
+fn listen_as_nobody(say: Connection<Address, ()>) {
+    become_nobody();
+    let name = format!("\0mp-pipe-test-{}", std::process::id());
+    let listener = Listener::bind(name).unwrap();
+    say.send(listener.address()).unwrap();
+    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
+    // Root has seen who listens, and has gone; or has been seen before.
+    assert!(matches!(refused, Refused::OtherUser { uid: 0 }), "{refused}");
+}
+
+fn another_users_processes_stay_outside() {
+    if !Uid::effective().is_root() {
+        mp_testing::not_here("only root can become another user");
+    }
+    // Where files keep nobody away.
+    let listener = Listener::bind(format!("\0mp-pipe-test-{}", std::process::id())).unwrap();
+    let child = Process::new(connect_as_nobody, (listener.address().clone(),)).start().unwrap();
+    let refused = || listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
+    assert!(matches!(refused(), Refused::OtherUser { uid: NOBODY }));
+    assert!(matches!(refused(), Refused::OtherUser { uid: NOBODY }));
+    // It asks the same of the listener, and is told nothing if it does not.
+    assert_eq!(child.join().unwrap(), "OtherUser { uid: 0 } Closed");
+
+    let (here, there) = pipe::<(), Address>().unwrap();
+    let child = Process::new(listen_as_nobody, (there.clone(),)).start().unwrap();
+    let denied = Client::connect::<(), ()>(here.recv().unwrap());
+    assert!(matches!(denied, Err(ConnectError::OtherUser { uid: NOBODY })), "{denied:?}");
+    child.join().unwrap();
+}
+
+fn nobody_listening_is_an_error() {
+    let port = Listener::bind(Address::loopback()).unwrap().address().clone();
+    let name = format!("\0mp-pipe-test-{}", std::process::id());
+    for address in [port, Address::from(path("none")), Address::from(&*name)] {
+        let nobody = Client::connect::<(), ()>(&address);
+        assert!(matches!(nobody, Err(ConnectError::NobodyListens(_))), "{address}: {nobody:?}");
+    }
+}
+
+fn what_is_no_address_is_an_error() {
+    let long = "x".repeat(108);
+    for address in ["", "\0", "a\0b", &*long] {
+        let (bound, connected) = (Listener::bind(address), Client::connect::<(), ()>(address));
+        assert!(matches!(bound, Err(BindError::Address(_))), "{bound:?}");
+        assert!(matches!(connected, Err(ConnectError::Address(_))), "{connected:?}");
+    }
+    let host = Client::connect::<(), ()>(("no such host", 1));
+    assert!(matches!(host, Err(ConnectError::Address(InvalidAddress::Host { .. }))), "{host:?}");
+    let nowhere = Listener::bind("/no such directory/socket");
+    assert!(matches!(nowhere, Err(BindError::Os(_))), "{nowhere:?}");
+}
+
+fn where_a_client_came_from_is_told() {
+    let listener = Listener::bind(Address::loopback()).unwrap();
+    assert_eq!(listener.last_accepted(), None);
+    let address = listener.address().clone();
+    let client = thread::spawn(move || Client::connect::<(), ()>(address).unwrap());
+    let _connection = listener.accept::<(), ()>().unwrap();
+    let _client = client.join().unwrap();
+    let Some(Address::Tcp(host, port)) = listener.last_accepted() else { panic!("no address") };
+    assert!(host == "127.0.0.1" && port > 0, "{host}:{port}");
+    assert_ne!(listener.last_accepted().as_ref(), Some(listener.address()));
+}
+
+/// The kernel's queue is full, so connecting itself waits.
+fn a_full_queue_ends_in_time() {
+    let listener = Listener::builder().backlog(1).bind().unwrap();
+    let connect = || {
+        let time = Duration::from_millis(30);
+        Client::builder(listener.address()).without_authkey().timeout(time).connect::<(), ()>()
+    };
+    // Linux queues one more than it was told.
+    let waiting = [connect().unwrap(), connect().unwrap()];
+    let began = Instant::now();
+    assert!(matches!(connect(), Err(ConnectError::TimedOut)));
+    assert!(began.elapsed() >= Duration::from_millis(30));
+    drop(waiting);
+}
+
+fn an_address_is_what_it_says() {
+    let made_up = Listener::new().unwrap();
+    let Address::Path(path) = made_up.address() else { panic!("{made_up:?}") };
+    assert!(path.starts_with(std::env::temp_dir()) && path.exists());
+    assert_eq!(format!("{made_up:?}"), format!("Listener({})", path.display()));
+    let Address::Tcp(host, port) = Listener::bind(Address::loopback()).unwrap().address().clone() else {
+        panic!("no port")
+    };
+    assert!(host == "127.0.0.1" && port > 0);
+}
