@@ -254,7 +254,7 @@ fn listen_and_wait() {
     let listener = Listener::new().unwrap();
     println!("{}", listener.address());
     std::io::stdout().flush().unwrap();
-    let _ = std::io::stdin().read(&mut [0]);
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
 fn directories_of_the_dead_are_swept_and_no_others() {

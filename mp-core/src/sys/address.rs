@@ -156,9 +156,9 @@ fn connect_local(socket: &OwnedFd, address: &dyn SockaddrLike, until: Option<Dea
             limit_sending(socket, until.remaining().max(Duration::from_micros(1)))?;
         }
         match connect(socket.as_raw_fd(), address) {
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) if until.is_none_or(|until| !until.passed()) => {}
-            Err(Errno::EAGAIN) => return Err(timed_out()),
+            Err(Errno::EINTR | Errno::EAGAIN) if until.is_none_or(|until| !until.passed()) => {}
+            // Interruptions may come faster than the kernel's clock ticks, by which it would time out.
+            Err(Errno::EINTR | Errno::EAGAIN) => return Err(timed_out()),
             done => {
                 named("connect", done)?;
                 return if until.is_some() { limit_sending(socket, Duration::ZERO) } else { Ok(()) };

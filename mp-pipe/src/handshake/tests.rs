@@ -335,7 +335,7 @@ fn whatever_bytes_arrive_nobody_is_trusted_for_them() {
     for _ in 0..rounds {
         let form = FORMS[(random(&mut state) % 3) as usize];
         let (listener, client) = pair(form);
-        let mut side = if random(&mut state) % 2 == 0 { listener } else { client };
+        let mut side = if random(&mut state).is_multiple_of(2) { listener } else { client };
         for _ in 0..random(&mut state) % 6 {
             let mut message = Vec::new();
             for _ in 0..random(&mut state) % 4 {
@@ -343,7 +343,7 @@ fn whatever_bytes_arrive_nobody_is_trusted_for_them() {
                 let count = random(&mut state) % 50;
                 message.extend((0..count).map(|_| random(&mut state) as u8));
             }
-            let bytes = if random(&mut state) % 8 == 0 { message } else { framed(&message) };
+            let bytes = if random(&mut state).is_multiple_of(8) { message } else { framed(&message) };
             said(&mut side);
             hears(&mut side, &bytes, 1 + (random(&mut state) % 20) as usize);
         }

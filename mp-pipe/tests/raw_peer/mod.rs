@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 use mp_core::AuthKey;
+use mp_core::sys::address::{Place, connect_to};
 use mp_pipe::frame::Header;
 use mp_pipe::handshake::{Form, Handshake, Want};
 use mp_pipe::{Address, Listener};
@@ -12,7 +13,8 @@ use std::os::unix::net::UnixStream;
 /// A connection to a listener at a path, on which nothing has been said.
 pub(crate) fn silent(listener: &Listener) -> UnixStream {
     let Address::Path(path) = listener.address() else { panic!("{listener:?} is at no path") };
-    UnixStream::connect(path).expect("the listener listens")
+    // std's gives up when it is interrupted.
+    connect_to(Place::Path(path), None).expect("the listener listens").into()
 }
 
 pub(crate) fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
