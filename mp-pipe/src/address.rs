@@ -30,7 +30,8 @@ pub enum Address {
     /// A name without a file, of at most 107 bytes, without the zero byte that stands before it in Python. Every
     /// process in the same network namespace can see it, take it and connect to it.
     Abstract(Vec<u8>),
-    /// A host's name or number, and a TCP port. What is sent there is not encrypted.
+    /// A host's name or number, and a TCP port. Of a name's numbers those of IPv4 come first. What is sent there is not
+    /// encrypted.
     Tcp(String, u16),
 }
 
@@ -94,7 +95,10 @@ impl Address {
             Address::Tcp(host, port) => {
                 let unknown = |source| InvalidAddress::Host { host: host.clone(), source };
                 let numbers = (&**host, *port).to_socket_addrs().map_err(unknown)?;
-                let places: Vec<_> = numbers.map(Place::Tcp).collect();
+                let mut numbers: Vec<_> = numbers.collect();
+                // CPython's listeners and clients know no others, and a name means the same host to both.
+                numbers.sort_by_key(SocketAddr::is_ipv6);
+                let places: Vec<_> = numbers.into_iter().map(Place::Tcp).collect();
                 if places.is_empty() {
                     return Err(unknown(io::ErrorKind::NotFound.into()));
                 }

@@ -26,7 +26,7 @@ pub const DEFAULT_LIMIT: usize = 1 << 30;
 /// Values and bytes go over the same stream, so both sides must agree on which comes next: [`send`] goes with
 /// [`recv`], [`send_bytes`] with [`recv_bytes`]. The bytes calls speak CPython's format, with any peer that does.
 ///
-/// Handles inside a value (locks, queues, other connections) travel with it.
+/// Handles inside a value (locks, queues, other connections) travel with it, except over TCP.
 ///
 /// # Several users of one end
 /// - *Clones* share the end, and threads take turns by whole messages in each direction.
@@ -98,7 +98,8 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends a value; waits while the kernel's buffer is full.
     ///
     /// # Errors
-    /// [`SendError::Encode`] and [`SendError::TooManyHandles`] (1,012 fit): nothing was sent.
+    /// [`SendError::Encode`], [`SendError::TooManyHandles`] (1,012 fit) and [`SendError::NoHandlesHere`] (over TCP):
+    /// nothing was sent.
     /// [`SendError::Closed`]: nobody has the other end.
     ///
     /// Python: `Connection.send`.

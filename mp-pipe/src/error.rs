@@ -28,6 +28,12 @@ pub enum SendError {
         /// Handles that one message can carry.
         most: usize,
     },
+    /// Handles in a value that was to go over TCP, which carries none. They stay on their host.
+    #[error("{count} handles in one message, and none can be sent over TCP")]
+    NoHandlesHere {
+        /// Handles in the value.
+        count: usize,
+    },
     /// The part that was to be sent does not lie within the buffer.
     ///
     /// Python: `ValueError`.

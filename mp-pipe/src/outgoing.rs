@@ -4,6 +4,7 @@ use crate::end::End;
 use crate::error::SendError;
 use crate::frame::Header;
 use mp_core::error::OsResult;
+use mp_core::sys::address::carries_fds;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::socket::{self, MOST_FDS, Mode, would_block};
 use mp_core::sys::stream;
@@ -36,6 +37,9 @@ impl End {
     pub(crate) fn send_value(&self, postcard: &[u8], handles: &[Handle]) -> Result<(), SendError> {
         if handles.len() > MOST_HANDLES {
             return Err(SendError::TooManyHandles { count: handles.len(), most: MOST_HANDLES });
+        }
+        if !handles.is_empty() && !carries_fds(self.as_fd())? {
+            return Err(SendError::NoHandlesHere { count: handles.len() });
         }
         let count = (handles.len() as u32).to_be_bytes();
         let header = Header::of((count.len() + postcard.len()) as u64);

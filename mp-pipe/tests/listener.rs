@@ -9,7 +9,7 @@ use mp_core::{AuthKey, Process};
 use mp_pipe::handshake::Form;
 use mp_pipe::{
     AcceptError, Address, BindError, Client, ConnectError, Connection, InvalidAddress, Listener,
-    ListenerBuilder, pipe, wait,
+    ListenerBuilder, SendError, Sender, pipe, pipe_simplex, wait,
 };
 use raw_peer::{Peer, write_frame};
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ mp_testing::cases! {
         where_a_client_came_from_is_told,
         a_full_queue_ends_in_time,
         an_address_is_what_it_says,
+        handles_do_not_go_over_tcp,
     ],
     every_method: [
         a_child_connects_by_every_kind_of_address,
@@ -50,6 +51,21 @@ fn kinds() -> Vec<ListenerBuilder> {
         Listener::builder().address(Address::loopback()),
         Listener::builder().address(("localhost", 0)),
     ]
+}
+
+/// What stays on its host is not sent, and says so; the connection goes on.
+fn handles_do_not_go_over_tcp() {
+    let listener = Listener::bind(Address::loopback()).unwrap();
+    let address = listener.address().clone();
+    type Loaded = (u32, Option<Sender<u32>>);
+    let client = thread::spawn(move || Client::connect::<(), Loaded>(address).unwrap());
+    let connection: Connection<Loaded, ()> = listener.accept().unwrap();
+    let client = client.join().unwrap();
+    let (_receiver, sender) = pipe_simplex().unwrap();
+    let refused = connection.send(&(1, Some(sender)));
+    assert!(matches!(refused, Err(SendError::NoHandlesHere { count: 1 })), "{refused:?}");
+    connection.send(&(2, None)).unwrap();
+    assert_eq!(client.recv().unwrap().0, 2);
 }
 
 type Told = Connection<(u32, String), String>;
@@ -347,8 +363,11 @@ fn an_address_is_what_it_says() {
     let Address::Path(path) = made_up.address() else { panic!("{made_up:?}") };
     assert!(path.starts_with(std::env::temp_dir()) && path.exists());
     assert_eq!(format!("{made_up:?}"), format!("Listener({})", path.display()));
-    let Address::Tcp(host, port) = Listener::bind(Address::loopback()).unwrap().address().clone() else {
-        panic!("no port")
-    };
-    assert!(host == "127.0.0.1" && port > 0);
+    // Also by a name that has numbers of both kinds.
+    for address in [Address::loopback(), Address::from(("localhost", 0))] {
+        let Address::Tcp(host, port) = Listener::bind(address).unwrap().address().clone() else {
+            panic!("no port")
+        };
+        assert!(host == "127.0.0.1" && port > 0, "{host}:{port}");
+    }
 }

@@ -8,7 +8,7 @@ use crate::word::Deadline;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, connect,
-    getsockopt, listen, setsockopt, socket, sockopt,
+    getsockname, getsockopt, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::time::TimeVal;
@@ -199,6 +199,12 @@ fn timed_out() -> OsError {
 /// Sends short messages at once, and not only when the one before has been acknowledged.
 pub fn send_at_once(tcp: BorrowedFd<'_>) -> OsResult<()> {
     named("setsockopt", setsockopt(&tcp, sockopt::TcpNoDelay, &true))
+}
+
+/// Whether a socket can carry descriptors. One that goes to another host cannot, and says nothing: it leaves them out.
+pub fn carries_fds(socket: BorrowedFd<'_>) -> OsResult<bool> {
+    let own: SockaddrStorage = named("getsockname", getsockname(socket.as_raw_fd()))?;
+    Ok(own.family() == Some(AddressFamily::Unix))
 }
 
 /// Whether some socket is bound to the file at this path. Nobody notices the question: it is asked with a socket of
