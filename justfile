@@ -70,6 +70,10 @@ examples-many times="50":
     cargo build --examples
     MP_EXAMPLES_REPEATS={{times}} cargo test --test examples
 
+# Made-up and damaged bytes against the handshakes, many more than a test run takes.
+fuzz rounds="3000000":
+    MP_FUZZ={{rounds}} cargo test --release -p mp-pipe --lib whatever_bytes
+
 # The figures, beside the peers that are installed.
 bench *args:
     cargo bench -p mp-bench -- {{args}}

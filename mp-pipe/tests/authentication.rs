@@ -5,14 +5,17 @@ use mp_core::{AuthKey, Process};
 use mp_pipe::{
     Address, AuthenticationError, BindError, Client, ConnectError, Connection, Listener, Refused, pipe,
 };
+use mp_testing::{parent_in_role, role};
 use nix::unistd::{Uid, setresuid};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::thread;
 
 mp_testing::cases! {
     plain: [
         a_wrong_key_fails_on_both_sides,
         a_wrong_key_is_passed_over,
+        whoever_is_passed_over_is_in_the_log,
         sides_of_different_minds_do_not_meet,
         what_everybody_can_reach_needs_a_key,
         another_users_processes_stay_outside,
@@ -69,6 +72,19 @@ fn a_wrong_key_is_passed_over() {
     let connection: Connection = listener.accept().unwrap();
     assert_eq!(connection.recv_bytes().unwrap(), b"the right one");
     clients.join().unwrap();
+}
+
+/// `accept` does not return for one whom it turns away, but there is a record of him.
+fn whoever_is_passed_over_is_in_the_log() {
+    if role().is_some() {
+        mp_core::log_to_stderr(log::LevelFilter::Info).unwrap();
+        return a_wrong_key_is_passed_over();
+    }
+    let output = parent_in_role("logging").stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success());
+    let records = String::from_utf8(output.stderr).unwrap();
+    let record = "has turned somebody away: the other side has another key: the digest it sent is wrong";
+    assert!(records.lines().filter(|line| line.ends_with(record)).count() == 1, "{records}");
 }
 
 /// Neither hangs, and neither trusts.

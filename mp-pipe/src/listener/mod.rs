@@ -21,6 +21,7 @@ use crate::connection::Connection;
 use crate::incoming::Patience;
 use door::{Door, Guest};
 use file::SocketFile;
+use mp_core::process::TARGET;
 use parking_lot::Mutex;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -149,7 +150,8 @@ impl Listener {
 
 /// Accepting.
 impl Listener {
-    /// Waits for a client that proves to have the key. Those that do not are turned away and passed over.
+    /// Waits for a client that proves to have the key. Those that do not are turned away and passed over, with a record
+    /// (`info`) in the [log](mp_core::get_logger).
     ///
     /// # Errors
     /// [`AcceptError::Os`] alone; see there what to do.
@@ -203,7 +205,11 @@ impl Listener {
     }
 
     fn accepted<S, R>(&self, patience: Patience) -> Result<Connection<S, R>, AcceptError> {
-        match self.door.next(patience, |_| None)? {
+        let passed_over = |reason: Refused| {
+            log::info!(target: TARGET, "{self:?} has turned somebody away: {reason}");
+            None
+        };
+        match self.door.next(patience, passed_over)? {
             Ok(guest) => Ok(self.welcome(guest)),
             Err(_) => unreachable!("those who are refused are passed over"),
         }
