@@ -49,6 +49,10 @@
 //! | `Pipe()`, `Pipe(False)`                   | [`pipe()`], [`pipe_simplex`]                        | `mp-pipe/src/pipe.rs`             |
 //! | `Connection`                              | [`Connection`]                                      | `mp-pipe/src/connection.rs`       |
 //! | `conn.send(obj)` to and from Python       | `Connection::send_pickle`, of the feature `pickle`  | `mp-pipe/src/pickle/`             |
+//! | `connection.Listener`                     | [`Listener`], at an [`Address`]                     | `mp-pipe/src/listener/mod.rs`     |
+//! | `connection.Client`                       | [`Client`]                                          | `mp-pipe/src/client.rs`           |
+//! | `AuthenticationError`                     | [`AuthenticationError`]                             | `mp-pipe/src/handshake/mod.rs`    |
+//! | `deliver_challenge`, `answer_challenge`   | [`deliver_challenge`], [`answer_challenge`]         | `mp-pipe/src/challenge.rs`        |
 //! | `connection.wait`                         | [`wait()`]                                          | `mp-pipe/src/wait.rs`             |
 //! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
 //! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
@@ -85,7 +89,9 @@ pub use mp_manager::{
 #[cfg(feature = "pickle")]
 pub use mp_pipe::pickle;
 pub use mp_pipe::{
-    Connection, Receiver, RecvError, RecvIntoError, SendError, Sender, pipe, pipe_simplex, wait,
+    AcceptError, Address, AuthenticationError, BindError, ChallengeError, Client, ClientBuilder,
+    ConnectError, Connection, InvalidAddress, Listener, ListenerBuilder, Receiver, RecvError, RecvIntoError,
+    Refused, SendError, Sender, answer_challenge, deliver_challenge, pipe, pipe_simplex, wait,
 };
 pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
