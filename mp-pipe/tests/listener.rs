@@ -9,9 +9,9 @@ use mp_core::{AuthKey, Process};
 use mp_pipe::handshake::Form;
 use mp_pipe::{
     AcceptError, Address, BindError, Client, ConnectError, Connection, InvalidAddress, Listener,
-    ListenerBuilder, SendError, Sender, pipe, pipe_simplex, wait,
+    ListenerBuilder, Refused, SendError, Sender, pipe, pipe_simplex, wait,
 };
-use raw_peer::{Peer, write_frame};
+use raw_peer::{Peer, silent, write_frame};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ mp_testing::cases! {
         a_full_queue_ends_in_time,
         an_address_is_what_it_says,
         handles_do_not_go_over_tcp,
+        a_forked_copy_of_a_pending_connection_is_not_waited_for,
     ],
     every_method: [
         a_child_connects_by_every_kind_of_address,
@@ -51,6 +52,25 @@ fn kinds() -> Vec<ListenerBuilder> {
         Listener::builder().address(Address::loopback()),
         Listener::builder().address(("localhost", 0)),
     ]
+}
+
+/// A copy of a pending client's socket lives on in a child that never comes to accept. It is no business of the
+/// parent's any more, which would else be ready for ever without anything to do.
+fn a_forked_copy_of_a_pending_connection_is_not_waited_for() {
+    let listener = Listener::builder().authkey(AuthKey::new(*b"peekaboo")).bind().unwrap();
+    let mut peer = silent(&listener);
+    assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+    let (gate, open) = pipe_simplex::<()>().unwrap();
+    mp_core::scope(|scope| {
+        scope.fork(|| gate.recv().unwrap()).unwrap();
+        write_frame(&mut peer, b"garbage").unwrap();
+        let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
+        assert!(matches!(refused, Refused::Authentication(_)), "{refused}");
+        // To the copy.
+        write_frame(&mut peer, b"more").unwrap();
+        assert_eq!(wait(&[&listener], Some(Duration::ZERO)).unwrap(), []);
+        open.send(&()).unwrap();
+    });
 }
 
 /// What stays on its host is not sent, and says so; the connection goes on.
