@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 mp_testing::cases! {
     plain: [
         the_oldest_of_too_many_goes,
+        a_call_that_does_not_wait_ends_before_all_are_handled,
         so_many_are_open_and_no_more,
         without_descriptors_newcomers_wait_and_the_caller_is_told,
         each_attempt_without_descriptors_comes_after_a_longer_pause,
@@ -45,6 +46,22 @@ fn the_oldest_of_too_many_goes() {
         listener.try_accept::<(), ()>().unwrap();
         assert!(!peer.step());
     }
+}
+
+/// However many are at the door, and go on coming.
+fn a_call_that_does_not_wait_ends_before_all_are_handled() {
+    // Each is two things to do, and a call does 256. More than 129 do not fit into a short queue.
+    const MANY: usize = 129;
+    allow(None);
+    let listener = Listener::builder().authkey(key()).most_pending(MANY).bind().unwrap();
+    let peers: Vec<_> = (0..MANY).map(|_| silent(&listener)).collect();
+    none_yet(&listener);
+    assert_eq!(wait(&[&listener], Some(Duration::ZERO)).unwrap(), [0]);
+    // And the next calls come to the end of it.
+    while !wait(&[&listener], Some(Duration::ZERO)).unwrap().is_empty() {
+        none_yet(&listener);
+    }
+    drop(peers);
 }
 
 fn so_many_are_open_and_no_more() {
