@@ -38,17 +38,17 @@ pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Ve
         let asked_until = look.and_then(Deadline::after);
         let readable = poll(&list, earlier(until, asked_until))?;
         let slept = ready.is_empty();
-        for at in 0..objects.len() {
-            match (objects[at].is_ready(), readable.binary_search(&at).is_ok()) {
+        for (at, object) in objects.iter().enumerate() {
+            match (object.is_ready(), readable.binary_search(&at).is_ok()) {
                 (None, true) => ready.push(at),
                 (Some(true), readable) => {
                     // Who was to wake us did not come to it.
                     if slept && !readable {
-                        objects[at].settle();
+                        object.settle();
                     }
                     ready.push(at);
                 }
-                (Some(false), true) => objects[at].settle(),
+                (Some(false), true) => object.settle(),
                 (_, false) => {}
             }
         }

@@ -1,7 +1,8 @@
 //! Mirrors _TestWait (test_wait, test_wait_timeout, test_neg_timeout), on threads.
 
+use mp_core::Waitable;
 use mp_pipe::{Receiver, RecvError, pipe_simplex, wait};
-use std::os::fd::AsFd;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ fn all_messages_of_four_writers_come_and_ends_drop_out() {
     }
     let mut messages = Vec::new();
     while !receivers.is_empty() {
-        let list: Vec<&dyn AsFd> = receivers.iter().map(|receiver| receiver as &dyn AsFd).collect();
+        let list: Vec<&dyn Waitable> = receivers.iter().map(|receiver| receiver as &dyn Waitable).collect();
         for at in wait(&list, None).unwrap().into_iter().rev() {
             match receivers[at].recv() {
                 Ok(message) => messages.push(message),
