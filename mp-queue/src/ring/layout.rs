@@ -122,6 +122,7 @@ pub(super) struct Tasks<W, L> {
     pub(super) lost: W,
     pub(super) expect: W,
     pub(super) claim: L,
+    pub(super) burial: L,
 }
 
 /// What one process has taken.

@@ -13,6 +13,7 @@
 //! | `done`           | anyone                            | of these, how many are done; never more than `got`  |
 //! | `lost`           | holder of the get lock            | records that went with the dead                     |
 //! | `claim`,`expect` | holder of the get lock            | 1 + slot and its `got` as it was; the items that are to have been taken: a claim that has not been committed |
+//! | `burial`         | holder of the get lock            | 1 + slot and `lost` as it was: tasks that are being counted as lost |
 //! | `joined`         | a task_done that wakes            | those who join sleep on it, see wait.rs             |
 //!
 //! The first slot is everybody's for whom there is none left: its tasks are counted and never found lost.
@@ -23,7 +24,7 @@
 //! further ones is done after that: a look at all of it counts only if nothing was put meanwhile.
 //! # When a process dies
 //! With tasks: who joins finds it dead by his timed look, and is told how many are lost. Between its claim and its
-//! commit: the next getter takes the claim back. Between `done` and its wake: the timed look.
+//! commit: the next getter takes the claim back. While it counts what is lost: the next one begins anew. Between `done` and its wake: the timed look.
 //! # Tried by
 //! ring/model.rs tasks_*, tests/joinable.rs
 
@@ -105,18 +106,38 @@ impl<M: Memory> Ring<M> {
     /// Under the get lock: counts the tasks of the dead as lost, and frees their slots.
     fn bury(&self, worker: &impl Worker) {
         let tasks = &self.layout().tasks;
-        for slot in &self.0.slots()[1..] {
+        self.settle_burial();
+        for (at, slot) in self.0.slots().iter().enumerate().skip(1) {
             // ORDERING: Relaxed, here and below: under the get lock.
             let who = slot.who.load(Ordering::Relaxed);
             if who == 0 || worker.lives(who) {
                 continue;
             }
-            let unfinished = slot.unfinished();
-            tasks.lost.fetch_add(unfinished, Ordering::Relaxed);
-            slot.done.fetch_add(unfinished, Ordering::Relaxed);
-            // ORDERING: Release: a free slot has nothing unfinished.
+            let lost = tasks.lost.load(Ordering::Relaxed);
+            // ORDERING: Release, here and below: each after the one before, also for who takes the lock from a dead
+            // holder.
+            tasks.burial.store((at as u64 + 1) << 32 | u64::from(lost), Ordering::Release);
+            slot.finish_all(|unfinished| tasks.lost.store(lost.wrapping_add(unfinished), Ordering::Release));
+            tasks.burial.store(0, Ordering::Release);
+            // ORDERING: Release: a free slot has nothing unfinished, and is in nobody's burial.
             slot.who.store(0, Ordering::Release);
         }
+    }
+
+    /// Under the get lock: what a dead one counted as lost and did not finish is not counted yet.
+    fn settle_burial(&self) {
+        let tasks = &self.layout().tasks;
+        // ORDERING: Relaxed, here and below: under the get lock.
+        let burial = tasks.burial.load(Ordering::Relaxed);
+        if burial == 0 {
+            return;
+        }
+        let slot = self.0.slots().get((burial >> 32) as usize - 1);
+        if slot.is_some_and(|slot| slot.unfinished() > 0) {
+            tasks.lost.store(burial as u32, Ordering::Relaxed);
+        }
+        // ORDERING: Release: after the count.
+        tasks.burial.store(0, Ordering::Release);
     }
 
     /// One task is done: the worker's own, or, if it has none, anybody's. `false`: there is none.
@@ -124,12 +145,37 @@ impl<M: Memory> Ring<M> {
         let slots = self.0.slots();
         let hint = worker.hint().min(slots.len() - 1);
         // ORDERING: Relaxed: a slot that is ours stays ours.
-        let own = slots[hint].who.load(Ordering::Relaxed) == worker.me() && slots[hint].finish_one();
-        let done = own || slots.iter().any(Slot::finish_one);
+        let own = slots[hint].who.load(Ordering::Relaxed) == worker.me() && self.finish_one(hint);
+        let done = own || (0..slots.len()).any(|at| self.finish_one(at));
         if done {
             self.after_done();
         }
         done
+    }
+
+    /// One of those that the slot's process has taken is done; `false`: none of them is to be done.
+    fn finish_one(&self, at: usize) -> bool {
+        let slot = &self.0.slots()[at];
+        // ORDERING: Acquire, pairs with the Release below: what was done is seen.
+        let mut done = slot.done.load(Ordering::Acquire);
+        while self.taken_by(at).wrapping_sub(done).cast_signed() > 0 {
+            // ORDERING: Release: pairs with the Acquire in `unfinished`.
+            match slot.done.compare_exchange(done, done.wrapping_add(1), Ordering::Release, Ordering::Acquire)
+            {
+                Ok(_) => return true,
+                Err(now) => done = now,
+            }
+        }
+        false
+    }
+
+    /// As `got`, but for what is claimed and may never be taken: nobody can have done that.
+    fn taken_by(&self, at: usize) -> u32 {
+        // ORDERING: Acquire, pairs with the Release in `claim`: the claim below is no older.
+        let got = self.0.slots()[at].got.load(Ordering::Acquire);
+        // ORDERING: Relaxed: see above. A later claim of the slot says that all before it were taken.
+        let claim = self.layout().tasks.claim.load(Ordering::Relaxed);
+        if claim >> 32 == at as u64 + 1 { claim as u32 } else { got }
     }
 
     /// Waits until every task is done, or lost; `false`: the deadline passed first.
@@ -206,17 +252,18 @@ impl<W: Word, L> Slot<W, L> {
         self.got.load(Ordering::Acquire).wrapping_sub(done)
     }
 
-    fn finish_one(&self) -> bool {
+    /// Has nothing unfinished; says before the last step how much it was.
+    fn finish_all(&self, say: impl Fn(u32)) {
         // ORDERING: Acquire, as above.
         let mut done = self.done.load(Ordering::Acquire);
-        while self.got.load(Ordering::Acquire) != done {
-            // ORDERING: Release: pairs with the Acquire in `unfinished`.
-            match self.done.compare_exchange(done, done.wrapping_add(1), Ordering::Release, Ordering::Acquire)
-            {
-                Ok(_) => return true,
+        loop {
+            let got = self.got.load(Ordering::Acquire);
+            say(got.wrapping_sub(done));
+            // ORDERING: Release: after what was said.
+            match self.done.compare_exchange(done, got, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => return,
                 Err(now) => done = now,
             }
         }
-        false
     }
 }

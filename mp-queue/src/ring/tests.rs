@@ -1,7 +1,7 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
 use super::layout::{Layout, Slot};
-use super::{Alone, Memory, NotTaken, Refused, Ring, UNIT, WARM, segment_bytes};
+use super::{Alone, Beside, Memory, NotTaken, Refused, Ring, UNIT, WARM, Worker, segment_bytes};
 use crate::memory::RingMemory;
 use mp_core::mem::Kind;
 use mp_core::sys::futex::FutexWord;
@@ -157,6 +157,55 @@ fn cursors_wrap_in_the_middle_of_traffic() {
         (0..3).for_each(|at| assert_eq!(take(&ring).unwrap(), record(number + at, 100 + number)));
         assert_eq!((ring.items(), take(&ring)), (0, Err(NotTaken::Empty)));
     }
+}
+
+/// A worker by its number; this one has died.
+struct Hand(u64);
+const DEAD: u64 = 7;
+
+impl Worker for Hand {
+    fn me(&self) -> u64 {
+        self.0
+    }
+    fn hint(&self) -> usize {
+        0
+    }
+    fn keep(&self, _: usize) {}
+    fn lives(&self, who: u64) -> bool {
+        who != DEAD
+    }
+}
+
+impl Beside for Hand {
+    fn receive(&mut self, _: u64) -> Result<(), NotTaken> {
+        unreachable!("no packets here")
+    }
+    fn received(&mut self) {}
+    fn worker(&self) -> Option<&impl Worker> {
+        Some(self)
+    }
+}
+
+/// Who reports another one's task done must not mean one that a third was about to take, and did not.
+#[test]
+fn what_was_claimed_and_not_taken_is_not_done_by_another() {
+    let ring = make(0, segment_bytes(0));
+    let [mut dead, mut lives, third] = [DEAD, 8, 9].map(Hand);
+    // The dead one has the first slot, and nothing to do.
+    for hand in [&mut dead, &mut lives] {
+        put(&ring, 0, 8).unwrap();
+        ring.take(&mut Vec::new(), hand, None).unwrap();
+    }
+    assert!(ring.task_done(&dead));
+    put(&ring, 0, 8).unwrap();
+    let (_, head) = ring.getting().unwrap();
+    ring.claim(&dead, head.advanced(2), 1);
+    // The one of him who lives; there is no other.
+    assert_eq!([(); 2].map(|()| ring.task_done(&third)), [true, false]);
+    ring.take(&mut Vec::new(), &mut lives, None).unwrap();
+    assert_eq!([(); 2].map(|()| ring.task_done(&third)), [true, false]);
+    assert!(ring.join(&third, None));
+    assert_eq!(ring.lost(), 0);
 }
 
 /// Sizes that fill a segment to the last unit and just not, at every place where a record can wrap.
