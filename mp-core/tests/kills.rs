@@ -7,14 +7,14 @@
 //! `MP_KILLS=2000` sets the number; the default fits the gate.
 
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
-use mp_core::sys::process::{Ended, become_subreaper, random_bytes, reap_any, send_signal};
+use mp_core::sys::process::{Ended, become_subreaper, reap_any, send_signal};
 use mp_core::sys::signal::SIGKILL;
 use mp_core::{Child, JoinError, Process, StartError, StartMethod};
-use mp_testing::descendants;
+use mp_testing::{descendants, random, wait_a_random_moment};
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Child as Program, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mp_testing::cases! { plain: [whoever_is_killed_the_rest_comes_to_an_end] }
 
@@ -30,7 +30,7 @@ fn whoever_is_killed_the_rest_comes_to_an_end() {
     let (mut parents, mut templates, mut children, mut too_late) = (0, 0, 0, 0);
     for _ in 0..kills {
         let mut parent = start_family();
-        wait_a_random_moment();
+        wait_a_random_moment(LIFE);
         let victim = choose(parent.id()).filter(|(_, pid)| kill(*pid));
         let status = end_of(&mut parent);
         let expected = match victim {
@@ -66,19 +66,8 @@ fn start_family() -> Program {
     command.stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn random(below: u64) -> u64 {
-    let mut bytes = [0; 8];
-    random_bytes(&mut bytes).unwrap();
-    u64::from_le_bytes(bytes) % below
-}
-
-/// Up to as long as a family takes when it is left alone.
-fn wait_a_random_moment() {
-    let until = Instant::now() + Duration::from_micros(random(15_000));
-    while Instant::now() < until {
-        std::hint::spin_loop();
-    }
-}
+/// About as long as a family takes when it is left alone.
+const LIFE: Duration = Duration::from_millis(15);
 
 enum Member {
     Parent,

@@ -31,6 +31,7 @@ mod filter;
 mod inspect;
 mod interrupts;
 mod pythons;
+mod random;
 mod role;
 mod run;
 
@@ -42,6 +43,7 @@ pub use inspect::{
     shared_memory_names, wait_until_gone,
 };
 pub use pythons::{Python, pythons};
+pub use random::{random, wait_a_random_moment};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 
