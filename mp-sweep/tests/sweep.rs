@@ -70,6 +70,27 @@ fn nobody_is_hurt_by_the_death_of_a_lock_holder() {
 }
 
 #[test]
+fn nobody_is_hurt_by_a_death_in_any_form_of_a_queue() {
+    let names = [
+        "queue.get.full",
+        "queue.put_many.asleep",
+        "queue.get_many",
+        "queue.put.grow",
+        "queue.get.leave",
+        "queue.handles.put",
+        "queue.handles.get.empty",
+        "queue.poll.put",
+        "queue.poll.get.empty",
+        "fixed.put.asleep",
+        "fixed.get",
+        "joinable.get",
+        "joinable.task_done",
+        "joinable.join.lost",
+    ];
+    is_well(&format!("{} --every 499", names.join(" ")), &names.map(|name| (name, "kill/499", 2)));
+}
+
+#[test]
 fn nobody_is_hurt_if_others_act_or_wait_meanwhile() {
     is_well(
         "lock.release.asleep barrier.wait.last --every 211 --barge --stop",

@@ -3,6 +3,8 @@
 mod barrier;
 mod condition;
 mod event;
+mod joinable;
+mod line;
 mod lock;
 mod owned_semaphore;
 mod plain;
@@ -28,6 +30,7 @@ pub(crate) fn all() -> Vec<Operation> {
         value::operations(),
         queue::operations(),
         process::operations(),
+        joinable::operations(),
         plain::operations(),
     ]
     .into_iter()

@@ -1,152 +1,249 @@
-//! Queue.
+//! Queue and FixedQueue.
 //!
-//! What was put is got once, in order, and whole. The victim's own item: a put that was killed has put it or not; a
-//! get that was killed has taken at most one with it.
+//! What was put is got once, in order, and whole. The victim's own items: a put that was killed has put them or not; a
+//! get that was killed has taken at most those that it was to take.
 
+use super::line::{Block, Fixed, Line, Values, small};
 use super::tally::Tally;
-use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
-use mp_queue::{GetError, Queue, QueueBuilder};
-use std::cell::Cell;
+use crate::sweep::scene::{
+    Fate, Fault, Mode, Operation, PATIENCE, Scene, SystemCall, Verdict, lost_unless, torn_unless,
+};
+use mp_queue::{GetError, PutRefusal};
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
+    fn plain() -> Values<Block> {
+        Values::blocks(small())
+    }
     vec![
-        Operation::new("queue.put", |_| Play::scene(Step::Put)),
-        Operation::new("queue.put.asleep", |_| Play::scene(Step::PutForSleepers)),
-        Operation::new("queue.get", |_| Play::scene(Step::Get)),
-        Operation::new("queue.get.empty", |_| Play::scene(Step::GetFromEmpty)),
+        Operation::new("queue.put", |_| Play::scene(PUT, plain())),
+        Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())),
+        Operation::new("queue.get", |_| Play::scene(GET, plain())),
+        Operation::new("queue.get.empty", |_| Play::scene(GET_FROM_EMPTY, plain())),
+        Operation::new("queue.get.full", |_| {
+            Play::scene(GET_FROM_FULL, Values::blocks(small().max_items(GET_FROM_FULL.before as u32)))
+        }),
+        Operation::new("queue.put_many", |_| Play::scene(PUT_MANY, plain())),
+        Operation::new("queue.put_many.asleep", |_| Play::scene(PUT_MANY_FOR_SLEEPERS, plain())),
+        Operation::new("queue.get_many", |_| Play::scene(GET_MANY, plain())),
+        Operation::new("queue.get_many.empty", |_| Play::scene(GET_MANY_FROM_EMPTY, plain())),
+        // Growing asks for the memory that is left, which takes thousands of instructions.
+        Operation::new("queue.put.grow", |_| Play::scene(PUT_BEHIND_ONE, Values::full()))
+            .after(SystemCall::FALLOCATE),
+        Operation::new("queue.put.grow.all", |_| Play::scene(PUT_BEHIND_ONE, Values::full())).every(EVERY),
+        Operation::new("queue.put.large", |_| Play::scene(PUT_FIRST, Values::large::<{ VICTIMS[0] }>()))
+            .after(SystemCall::FALLOCATE)
+            .every(EVERY_FOR_BYTES),
+        Operation::new("queue.put.large.asleep", |_| {
+            Play::scene(PUT_FOR_SLEEPERS, Values::large::<{ VICTIMS[0] }>())
+        })
+        .after(SystemCall::FALLOCATE)
+        .every(EVERY_FOR_BYTES),
+        Operation::new("queue.get.leave", |_| Play::scene(GET, Values::to_leave())),
+        Operation::new("queue.handles.put", |_| Play::scene(PUT, Values::parcels())),
+        Operation::new("queue.handles.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Values::parcels())),
+        Operation::new("queue.handles.get", |_| Play::scene(GET, Values::parcels())),
+        Operation::new("queue.handles.get.empty", |_| Play::scene(GET_FROM_EMPTY, Values::parcels())),
+        Operation::new("queue.poll.put", |_| Play::scene(PUT_FOR_SLEEPERS, Values::polled())),
+        Operation::new("queue.poll.get", |_| Play::scene(GET, Values::polled())),
+        Operation::new("queue.poll.get.empty", |_| Play::scene(GET_FROM_EMPTY, Values::polled())),
+        Operation::new("fixed.put", |_| Play::scene(PUT, Fixed::new())),
+        Operation::new("fixed.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Fixed::new())),
+        Operation::new("fixed.get", |_| Play::scene(GET, Fixed::new())),
+        Operation::new("fixed.get.empty", |_| Play::scene(GET_FROM_EMPTY, Fixed::new())),
     ]
 }
 
-/// What the victim does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// Behind two others.
-    Put,
-    /// Into an empty queue; two wait in get.
-    PutForSleepers,
-    /// Of three.
-    Get,
-    /// Waits, with another one, until the maker puts one for each.
-    GetFromEmpty,
+/// Of the points of a long one.
+const EVERY: u64 = 61;
+/// Of the points of one that copies a whole segment: some processors count each byte.
+const EVERY_FOR_BYTES: u64 = 4001;
+
+/// What the victim does, and what it finds.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    /// Items in the queue.
+    before: usize,
+    /// Items that the victim puts, in one call.
+    puts: usize,
+    /// Items that it gets at most, in one call.
+    gets: usize,
+    /// Who sleep before: getters, or putters where the queue is full.
+    sleepers: u32,
+    full: bool,
 }
 
-/// Its number, again and again: half of one item and half of another is none.
-type Item = [u64; 8];
+const NOTHING: Plan = Plan { before: 0, puts: 0, gets: 0, sleepers: 0, full: false };
+/// Behind two others.
+const PUT: Plan = Plan { before: 2, puts: 1, ..NOTHING };
+const PUT_MANY: Plan = Plan { puts: 3, ..PUT };
+const PUT_BEHIND_ONE: Plan = Plan { before: 1, puts: 1, ..NOTHING };
+const PUT_FIRST: Plan = Plan { puts: 1, ..NOTHING };
+/// Into an empty queue; two wait in get.
+const PUT_FOR_SLEEPERS: Plan = Plan { puts: 1, sleepers: 2, ..NOTHING };
+const PUT_MANY_FOR_SLEEPERS: Plan = Plan { puts: 3, ..PUT_FOR_SLEEPERS };
+/// Of three.
+const GET: Plan = Plan { before: 3, gets: 1, ..NOTHING };
+const GET_MANY: Plan = Plan { gets: 2, ..GET };
+/// Waits, with another one, until the maker puts one for each.
+const GET_FROM_EMPTY: Plan = Plan { gets: 1, sleepers: 1, ..NOTHING };
+const GET_MANY_FROM_EMPTY: Plan = Plan { gets: 2, ..GET_FROM_EMPTY };
+/// Two wait in put.
+const GET_FROM_FULL: Plan = Plan { before: 2, gets: 1, sleepers: 2, full: true, ..NOTHING };
 
 /// Numbers of items, by who puts them; those of one are put in order.
 const BEFORE: [usize; 3] = [1, 2, 3];
-const VICTIMS: usize = 10;
-const BARGERS: usize = 11;
-const MEANWHILE: usize = 12;
+const VICTIMS: [usize; 3] = [10, 11, 12];
+const BARGERS: usize = 13;
+const MEANWHILE: usize = 14;
+/// Each puts one.
+const SLEEPERS: usize = 15;
 const MAKERS: [usize; 2] = [20, 21];
 const ROUSERS: [usize; 2] = [22, 23];
 const CHECKERS: [usize; 2] = [24, 25];
 
 /// Counts: from here how often an item was put, from there how often it was got.
-const PUT: usize = 0;
-const GOT: usize = 32;
+const PUT_COUNTS: usize = 0;
+const GOT_COUNTS: usize = 32;
 
-struct Play {
-    queue: Queue<Item>,
-    step: Step,
+struct Play<L: Line> {
+    line: L,
+    plan: Plan,
     tally: Tally,
-    /// At the point, the victim's item was in the queue, or had been got.
+    /// The victim's items: those that it is to put, or has got.
+    own: RefCell<Vec<L::Item>>,
+    /// At the point, the victim's items were in the queue, or had been got.
     committed: Cell<bool>,
     /// At the point, the victim had taken no item yet.
     untouched: Cell<bool>,
-    /// What the victim got.
-    own: Cell<Option<Item>>,
 }
 
-impl Play {
-    fn scene(step: Step) -> Box<dyn Scene> {
-        let queue = QueueBuilder::default().max_bytes(1 << 18).build().expect("a sweep needs shared memory");
+impl<L: Line + 'static> Play<L> {
+    fn scene(plan: Plan, line: L) -> Box<dyn Scene> {
         let (committed, untouched) = (Cell::new(false), Cell::new(false));
-        let play = Play { queue, step, tally: Tally::new(), committed, untouched, own: Cell::new(None) };
-        for number in &BEFORE[..play.before()] {
-            play.put(*number);
-        }
+        let play = Play { line, plan, tally: Tally::new(), own: RefCell::default(), committed, untouched };
+        BEFORE[..plan.before].iter().for_each(|number| play.put(*number));
         Box::new(play)
     }
 
-    fn before(&self) -> usize {
-        match self.step {
-            Step::Put => 2,
-            Step::Get => 3,
-            Step::PutForSleepers | Step::GetFromEmpty => 0,
+    fn put(&self, number: usize) {
+        self.line.put(self.line.item(number), None).expect("there is room");
+        self.tally.add(PUT_COUNTS + number);
+    }
+
+    fn note(&self, item: L::Item) -> Result<usize, Fault> {
+        match self.line.number(item).filter(|number| *number < GOT_COUNTS) {
+            Some(number) => {
+                self.tally.add(GOT_COUNTS + number);
+                Ok(number)
+            }
+            None => Err(Fault::Torn("an item that is not whole".to_owned())),
         }
     }
 
-    fn puts(&self) -> bool {
-        matches!(self.step, Step::Put | Step::PutForSleepers)
+    fn get(&self) -> Result<usize, Fault> {
+        self.get_within(None)?.ok_or(Fault::Lost("a get without an end says that it is empty".to_owned()))
     }
 
-    fn put(&self, number: usize) {
-        self.queue.put([number as u64; 8]).expect("there is room");
-        self.tally.add(PUT + number);
+    /// `None`: there was none.
+    fn get_within(&self, timeout: Option<Duration>) -> Result<Option<usize>, Fault> {
+        match self.line.get(timeout) {
+            Ok(item) => self.note(item).map(Some),
+            Err(GetError::Empty) => Ok(None),
+            Err(error) => Err(Fault::Torn(format!("get: {error}"))),
+        }
     }
 
-    fn note(&self, item: Item) -> Result<usize, crate::sweep::scene::Fault> {
-        let number = item[0] as usize;
-        torn_unless(number < GOT && item == [item[0]; 8], || format!("an item {item:?}"))?;
-        self.tally.add(GOT + number);
-        Ok(number)
+    /// Gets all that there is, and one look more.
+    fn drain(&self) -> Result<Vec<usize>, Fault> {
+        let mut order = Vec::new();
+        while self.line.items() > 0 {
+            order.push(self.get()?);
+        }
+        let after = self.get_within(Some(Duration::ZERO))?;
+        lost_unless(after.is_none(), || format!("{after:?} from an empty queue"))?;
+        Ok(order)
     }
 
-    fn get(&self) -> Result<usize, crate::sweep::scene::Fault> {
-        let got = self.queue.get();
-        let failed = got.as_ref().err().map(|error| format!("get: {error}"));
-        torn_unless(failed.is_none(), || failed.unwrap_or_default())?;
-        self.note(got.unwrap_or_default())
+    fn own_numbers(&self) -> &'static [usize] {
+        &VICTIMS[..self.plan.puts]
     }
 
     /// Items got by now.
     fn got(&self) -> u32 {
-        (0..GOT).map(|number| self.tally.get(GOT + number)).sum()
+        (0..GOT_COUNTS).map(|number| self.tally.get(GOT_COUNTS + number)).sum()
+    }
+
+    /// Those that were put and not got, of the victim's and of all others.
+    fn missing(&self) -> Result<(usize, usize), Fault> {
+        let (mut own, mut others) = (0, 0);
+        for number in 0..GOT_COUNTS {
+            let got = self.tally.get(GOT_COUNTS + number);
+            let is_own = self.own_numbers().contains(&number);
+            let put = if is_own { 1 } else { self.tally.get(PUT_COUNTS + number) };
+            lost_unless(got <= put, || format!("{number} was put {put} times and got {got} times"))?;
+            *(if is_own { &mut own } else { &mut others }) += (put - got) as usize;
+        }
+        Ok((own, others))
     }
 }
 
-impl Scene for Play {
+impl<L: Line + 'static> Scene for Play<L> {
+    fn prepare(&self) {
+        self.own.replace(self.own_numbers().iter().map(|number| self.line.item(*number)).collect());
+    }
+
     fn operate(&self) {
-        if self.puts() {
+        let mut own = self.own.borrow_mut();
+        match self.plan {
             // Counted by whoever looks: nothing of ours comes after the commit.
-            let _ = self.queue.put([VICTIMS as u64; 8]);
-        } else {
-            self.own.set(self.queue.get().ok());
+            Plan { puts: 1, .. } => {
+                let item = own.pop().expect("it was prepared");
+                let _ = self.line.put(item, None);
+            }
+            Plan { gets: 0, .. } => {
+                let _ = self.line.put_many(std::mem::take(&mut *own));
+            }
+            Plan { gets: 1, .. } => own.extend(self.line.get(None).ok()),
+            Plan { gets, .. } => *own = self.line.get_many(gets).unwrap_or_default(),
         }
     }
 
     fn finish(&self) {
-        if let Some(item) = self.own.take() {
+        for item in self.own.take() {
             let _ = self.note(item);
         }
     }
 
     fn sleepers(&self) -> u32 {
-        match self.step {
-            Step::PutForSleepers => 2,
-            Step::GetFromEmpty => 1,
-            _ => 0,
-        }
+        self.plan.sleepers
     }
 
     fn sleep(&self) -> Verdict {
-        self.get().map(|_| ())
+        if self.plan.full {
+            self.put(SLEEPERS);
+            Ok(())
+        } else {
+            self.get().map(|_| ())
+        }
     }
 
     fn let_go(&self) {
-        if self.step == Step::GetFromEmpty {
+        if self.plan.gets > 0 && self.plan.before == 0 {
             MAKERS.iter().for_each(|number| self.put(*number));
         }
     }
 
     fn look(&self) {
-        self.committed.set(self.queue.qsize() as u32 + self.got() > self.before() as u32);
-        self.untouched.set(self.queue.qsize() >= self.before());
+        self.committed.set(self.line.items() as u32 + self.got() > self.plan.before as u32);
+        // Who waits for room has put into what the victim left, if it did.
+        let come = self.tally.get(PUT_COUNTS + SLEEPERS) as usize;
+        self.untouched.set(self.line.items() >= self.plan.before + come);
     }
 
     fn barge(&self, _: &dyn Fn()) -> Verdict {
-        if self.puts() {
+        if self.plan.puts > 0 {
             self.put(BARGERS);
             Ok(())
         } else {
@@ -155,54 +252,49 @@ impl Scene for Play {
     }
 
     fn meanwhile(&self) -> Verdict {
-        match self.queue.put_timeout([MEANWHILE as u64; 8], PATIENCE) {
-            Ok(()) => self.tally.add(PUT + MEANWHILE),
-            Err(error) => {
-                lost_unless(error.reason.to_string().contains("full"), || format!("put: {error}"))?;
-            }
+        match self.line.put(self.line.item(MEANWHILE), Some(PATIENCE)) {
+            Ok(()) => self.tally.add(PUT_COUNTS + MEANWHILE),
+            Err(error) => lost_unless(matches!(error, PutRefusal::Full), || format!("put: {error}"))?,
         }
-        match self.queue.get_timeout(PATIENCE) {
-            Ok(item) => self.note(item).map(|_| ()),
-            Err(GetError::Empty) => Ok(()),
-            Err(error) => torn_unless(false, || format!("get: {error}")),
-        }
+        self.get_within(Some(PATIENCE)).map(|_| ())
     }
 
     fn owed(&self) -> bool {
-        !self.queue.empty()
+        if self.plan.full { !self.line.is_full() } else { self.line.items() > 0 }
     }
 
     fn rouse(&self) -> Verdict {
-        ROUSERS.iter().for_each(|number| self.put(*number));
-        Ok(())
+        if self.plan.full {
+            (0..self.plan.sleepers).try_for_each(|_| self.get().map(|_| ()))
+        } else {
+            ROUSERS.iter().for_each(|number| self.put(*number));
+            Ok(())
+        }
     }
 
     fn check(&self, fate: Fate) -> Verdict {
+        let mut order = if self.plan.full { self.drain()? } else { Vec::new() };
         CHECKERS.iter().for_each(|number| self.put(*number));
-        let mut order = Vec::new();
-        while !self.queue.empty() {
-            order.push(self.get()?);
-        }
-        let after = self.queue.try_get();
-        lost_unless(matches!(after, Err(GetError::Empty)), || format!("{after:?} from an empty queue"))?;
-        // Victim, barger and the one in between put at the same time.
-        let rank = |number: usize| if (VICTIMS..=MEANWHILE).contains(&number) { VICTIMS } else { number };
+        order.extend(self.drain()?);
+        // Victim, barger and the one in between put at the same time; but each of them in order.
+        let meanwhile = VICTIMS[0]..=SLEEPERS;
+        let rank = |number: usize| if meanwhile.contains(&number) { VICTIMS[0] } else { number };
         lost_unless(order.is_sorted_by_key(|number| rank(*number)), || format!("out of order: {order:?}"))?;
-        let mut missing = 0;
-        for number in 0..GOT {
-            let (put, got) = (self.tally.get(PUT + number), self.tally.get(GOT + number));
-            let put = if number == VICTIMS && self.puts() { 1 } else { put };
-            lost_unless(got <= put, || format!("{number} was put {put} times and got {got} times"))?;
-            missing += put - got;
-        }
+        let own: Vec<usize> = order.iter().copied().filter(|number| VICTIMS.contains(number)).collect();
+        lost_unless(own.is_sorted(), || format!("the victim's are out of order: {own:?}"))?;
+        let (own, others) = self.missing()?;
         let done = fate.lived() || fate.finished;
-        let may_miss = if self.puts() {
-            // Its own, if it was not committed.
-            !done && !self.committed.get() && self.tally.get(GOT + VICTIMS) == 0
-        } else {
-            // The one that it has taken.
-            !fate.lived() && (self.step != Step::Get || !self.untouched.get() || fate.mode == Mode::Barge)
-        };
-        lost_unless(missing <= u32::from(may_miss), || format!("{missing} missing; got {order:?} at last"))
+        let own_got = own < self.plan.puts;
+        // Its own, all of them or none, if they were not committed.
+        torn_unless(own == 0 || !own_got, || format!("{own} of the victim's {} missing", self.plan.puts))?;
+        lost_unless(own == 0 || !done && !self.committed.get(), || "the victim's are missing".to_owned())?;
+        // Those that it has taken: where it found them all, again all or none.
+        let took = !fate.lived()
+            && self.plan.gets > 0
+            && (self.plan.before == 0 || !self.untouched.get() || fate.mode == Mode::Barge);
+        let most = if took { self.plan.gets } else { 0 };
+        lost_unless(others <= most, || format!("{others} missing; got {order:?} at last"))?;
+        let part = self.plan.before > 0 && others > 0 && others < most;
+        torn_unless(!part, || format!("it took {others} of {most} along"))
     }
 }

@@ -9,7 +9,7 @@ use mp_core::sys::fd::pipe;
 use nix::fcntl::OFlag;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{ForkResult, Pid, setpgid};
 use std::fs::{self, OpenOptions};
 use std::io::Read;
@@ -40,6 +40,21 @@ pub(super) fn forget_environment() {
             unsafe { std::env::remove_var(name) };
         }
     }
+}
+
+/// A process that does `work` and is dead when this returns: it died of SIGKILL, with all that it held.
+pub(crate) fn dead(work: impl FnOnce()) {
+    let pid = fork(|| {
+        work();
+        let _ = kill(Pid::this(), Signal::SIGKILL);
+        1
+    });
+    let ended = waitpid(pid, None);
+    assert_eq!(
+        ended,
+        Ok(WaitStatus::Signaled(pid, Signal::SIGKILL, false)),
+        "it failed before it was to die"
+    );
 }
 
 /// The letter by which the system says what a process does: `S` it sleeps, `T` it is stopped, `R` it runs.
