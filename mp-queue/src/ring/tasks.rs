@@ -73,9 +73,10 @@ impl<M: Memory> Ring<M> {
         if claim == 0 {
             return;
         }
-        let at = (claim >> 32) as usize - 1;
-        if tasks.expect.load(Ordering::Relaxed) != head.items && at < self.0.slots().len() {
-            self.0.slots()[at].got.store(claim as u32, Ordering::Relaxed);
+        // A claim of no slot, or of one that is not there, was not written by us.
+        let slot = ((claim >> 32) as usize).checked_sub(1).and_then(|at| self.0.slots().get(at));
+        if let Some(slot) = slot.filter(|_| tasks.expect.load(Ordering::Relaxed) != head.items) {
+            slot.got.store(claim as u32, Ordering::Relaxed);
         }
         self.claimed();
     }
