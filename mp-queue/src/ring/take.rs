@@ -96,7 +96,11 @@ impl<M: Memory> Ring<M> {
     pub(crate) fn looks_empty(&self) -> bool {
         let layout = self.layout();
         // ORDERING: Acquire, pairs with the Release in `front`.
-        let at = (layout.getter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
+        let at = layout.getter.segment.load(Ordering::Acquire) as usize;
+        if at >= self.0.segments() {
+            // Whoever takes is told that it is corrupt; he must not sleep on it.
+            return false;
+        }
         let segment = &layout.segments[at];
         // ORDERING: Acquire, pairs with the Release in `take`: the tail below is no older than what that getter saw.
         // A getter that is about to sleep must not miss a record because another took the one before it.
