@@ -1,22 +1,32 @@
-//! Row 44: whatever is written over a queue's memory, its users get errors; no panic, no endless loop, no access
-//! outside. Locks are spared: to overwrite the lock that somebody holds ends him by design (sys/robust.rs).
+//! Row 44: whatever is written over a queue's memory, its users get errors, or wrong answers that end; no panic, no
+//! endless loop, no access outside. Every form of queue, every call; each word in turn, and noise while others run.
+//!
+//! Locks are spared: to overwrite the lock that somebody holds ends him by design (sys/robust.rs). A case that does not
+//! end is ended by the harness, and fails.
 
 use mp_core::mem::Mapping;
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
-use mp_queue::{GetError, PutRefusal, Queue};
+use mp_queue::{FixedQueue, GetError, JoinableQueue, PutError, PutRefusal, Queue};
 use mp_sync::Event;
 use mp_sync::raw::RawLock;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 mp_testing::cases! {
     plain: [
+        each_word_of_a_queue_may_be_anything,
+        each_word_of_a_joinable_queue_may_be_anything,
+        each_word_of_a_fixed_queue_may_be_anything,
+        heads_and_lengths_of_records_may_be_anything,
         garbage_over_the_words_gives_errors,
         garbage_over_the_items_gives_errors,
         garbage_over_all_items_is_corrupt,
+        getters_who_are_nowhere_do_not_wait,
         garbage_while_two_processes_run_ends_neither,
     ]
 }
@@ -24,12 +34,58 @@ mp_testing::cases! {
 /// In front of the queue's own words; see mem/mapping.rs.
 const HEADER: u64 = Mapping::header_bytes() as u64;
 const LOCK: u64 = size_of::<RawLock<RobustWord>>() as u64;
-/// What may be written over, by parts of the layout: what stands behind the put lock, behind the get lock, and all
-/// other words.
-const WORDS: [(u64, u64); 3] =
-    [(HEADER + LOCK, HEADER + 128), (HEADER + 128 + LOCK, HEADER + 256), (HEADER + 256, 8192)];
+/// The parts of ring/layout.rs lie 128 bytes apart: eight of them, three for each segment, and the slots of tasks.
+const APART: u64 = 128;
+const SLOTS: u64 = HEADER + (8 + 16 * 3) * APART;
+const SLOTS_END: u64 = SLOTS + 128 * 16;
+/// The first segment begins on a page.
+const SEGMENT_0: u64 = SLOTS_END.next_multiple_of(4096);
+const SEGMENT_1: u64 = SEGMENT_0 + (256 << 10);
+/// What may be written over: what stands behind the put lock, behind the get lock, and all other words.
+const WORDS: [(u64, u64); 3] = [
+    (HEADER + LOCK, HEADER + APART),
+    (HEADER + APART + LOCK, HEADER + 2 * APART),
+    (HEADER + 2 * APART, SLOTS_END),
+];
+const SHUT: u64 = HEADER + 4 * APART;
 /// The items, up to a part of the second segment.
-const ITEMS: [(u64, u64); 1] = [(8192, 400 << 10)];
+const ITEMS: [(u64, u64); 2] = [(SEGMENT_0, SEGMENT_0 + 12_000), (SEGMENT_0, SEGMENT_1 + (150 << 10))];
+
+/// The words that mean something, of those: the first ones of each part, in the segments and slots that are in use.
+fn meaningful() -> Vec<u64> {
+    let sides = [HEADER + LOCK..HEADER + LOCK + 32, HEADER + APART + LOCK..HEADER + APART + LOCK + 24];
+    let others = (2..8).map(|part| HEADER + part * APART..HEADER + part * APART + 24);
+    let segments = (8..8 + 3 * 5).map(|part| HEADER + part * APART..HEADER + part * APART + 8);
+    let slots = std::iter::once(SLOTS..SLOTS + 3 * 16);
+    let parts = sides.into_iter().chain(others).chain(segments).chain(slots);
+    parts.flat_map(|part| part.step_by(4)).collect()
+}
+
+const VALUES: [u32; 8] = [0, 1, 4, 6, 17, 0x7FFF_FFFF, 0x8000_0000, u32::MAX];
+const MOMENT: Duration = Duration::from_micros(100);
+
+/// A form of queue, with all its calls: each must come back.
+trait Form: Clone + Serialize + DeserializeOwned + Send + 'static {
+    fn make() -> Self;
+    /// So that two segments are in use.
+    fn fill(&self);
+    /// Gives how often a call said that something is wrong.
+    fn use_it(&self) -> usize;
+
+    /// Its memory as a file: what travels to another process is its descriptor.
+    fn memory(&self) -> File {
+        let handles = pack(self).unwrap().handles;
+        File::from(handles.into_iter().next().expect("the memory comes first").into_fd().unwrap())
+    }
+}
+
+fn refused<V>(put: Result<(), PutError<V>>) -> usize {
+    usize::from(put.is_err_and(|error| matches!(error.reason, PutRefusal::Corrupt)))
+}
+
+fn failed<V>(got: Result<V, GetError>) -> usize {
+    usize::from(matches!(got, Err(GetError::Corrupt | GetError::Decode(_))))
+}
 
 type Item = Vec<(u32, String)>;
 
@@ -37,10 +93,116 @@ fn item(number: u32) -> Item {
     vec![(number, format!("item {number}")); (number % 20) as usize]
 }
 
-/// The queue's memory as a file: what travels to another process is its descriptor.
-fn memory(queue: &Queue<Item>) -> File {
-    let handles = pack(queue).unwrap().handles;
-    File::from(handles.into_iter().next().expect("the memory comes first").into_fd().unwrap())
+const MOST_ITEMS: u32 = 10_000;
+const MOST_BYTES: usize = 8 << 20;
+
+impl Form for Queue<Item> {
+    fn make() -> Self {
+        Queue::<Item>::builder().max_items(MOST_ITEMS).max_bytes(MOST_BYTES).build().unwrap()
+    }
+    fn fill(&self) {
+        self.put_many((0..50).map(item)).unwrap();
+        self.put(vec![(1, "long".repeat(65_000))]).unwrap();
+        self.put_many((0..50).map(item)).unwrap();
+    }
+    fn use_it(&self) -> usize {
+        let _ = (self.qsize(), self.full(), self.empty());
+        let puts = refused(self.try_put(item(7)))
+            + refused(self.put_timeout(vec![(1, "long".repeat(20_000))], MOMENT))
+            + refused(self.try_put_many((0..30).map(item)))
+            + refused(self.put_many_timeout((0..30).map(item), MOMENT));
+        let many = [self.try_get_many(50), self.get_many_timeout(2_000, MOMENT)];
+        let many = many.into_iter().map(|got| match got {
+            Ok(batch) => batch.map(failed).sum(),
+            Err(error) => failed::<()>(Err(error)),
+        });
+        puts + many.sum::<usize>() + failed(self.try_get()) + failed(self.get_timeout(MOMENT))
+    }
+}
+
+impl Form for JoinableQueue<Item> {
+    fn make() -> Self {
+        Queue::<Item>::builder().max_items(MOST_ITEMS).max_bytes(MOST_BYTES).build_joinable().unwrap()
+    }
+    fn fill(&self) {
+        Form::fill(&**self);
+        drop(self.get_task().unwrap());
+        self.get().unwrap();
+    }
+    fn use_it(&self) -> usize {
+        let queue: &Queue<Item> = self;
+        let noticed = queue.use_it() + failed(self.try_get_task()) + failed(self.get_task_timeout(MOMENT));
+        let _ = (self.task_done(), self.join_timeout(MOMENT), self.task_done());
+        noticed
+    }
+}
+
+impl Form for FixedQueue<[u64; 8]> {
+    fn make() -> Self {
+        Queue::<()>::builder().max_items(MOST_ITEMS).max_bytes(MOST_BYTES).build_fixed().unwrap()
+    }
+    fn fill(&self) {
+        self.put_many(&[[3; 8]; 4_000]).unwrap();
+    }
+    fn use_it(&self) -> usize {
+        let (mut into, many) = (Vec::new(), [[5; 8]; 100]);
+        let _ = (self.qsize(), self.full(), self.empty());
+        refused(self.try_put([1; 8]))
+            + refused(self.put_timeout([2; 8], MOMENT))
+            + refused(self.try_put_many(&many))
+            + refused(self.put_many_timeout(&many, MOMENT))
+            + failed(self.try_get())
+            + failed(self.get_timeout(MOMENT))
+            + failed(self.try_get_many_into(&mut into, 50))
+            + failed(self.get_many_into_timeout(&mut into, 2_000, MOMENT))
+    }
+}
+
+/// Each value over each word, with two segments in use, and with none.
+fn each_word_may_be_anything<Q: Form>() {
+    let mut noticed = 0;
+    for at in meaningful() {
+        for (value, full) in VALUES.into_iter().flat_map(|value| [(value, false), (value, true)]) {
+            let queue = Q::make();
+            if full {
+                queue.fill();
+            }
+            queue.memory().write_all_at(&value.to_le_bytes(), at).unwrap();
+            noticed += queue.use_it();
+        }
+    }
+    assert!(noticed > 0);
+}
+
+fn each_word_of_a_queue_may_be_anything() {
+    each_word_may_be_anything::<Queue<Item>>();
+}
+
+fn each_word_of_a_joinable_queue_may_be_anything() {
+    each_word_may_be_anything::<JoinableQueue<Item>>();
+}
+
+fn each_word_of_a_fixed_queue_may_be_anything() {
+    each_word_may_be_anything::<FixedQueue<[u64; 8]>>();
+}
+
+/// Each value over each half of the first records' units, which are heads, packets' numbers, lengths and bytes.
+fn heads_and_lengths_of_records_may_be_anything() {
+    fn tried<Q: Form>() {
+        let mut noticed = 0;
+        for at in (0..20).map(|word| SEGMENT_0 + 4 * word) {
+            for value in VALUES {
+                let queue = Q::make();
+                queue.fill();
+                queue.memory().write_all_at(&value.to_le_bytes(), at).unwrap();
+                noticed += queue.use_it();
+            }
+        }
+        assert!(noticed > 0);
+    }
+    tried::<Queue<Item>>();
+    tried::<JoinableQueue<Item>>();
+    tried::<FixedQueue<[u64; 8]>>();
 }
 
 /// A generator of one's own, so that a failure can be had again.
@@ -66,75 +228,92 @@ impl Random {
     }
 }
 
-/// Every call comes back, whatever it says. Gives how often that was that something is wrong.
-fn use_it(queue: Queue<Item>, rounds: u32) -> u32 {
-    let mut noticed = 0_usize;
-    for number in 0..rounds {
-        let put = [queue.try_put(item(number)), queue.put_timeout(item(number), Duration::from_micros(100))];
-        let got = [queue.try_get(), queue.get_timeout(Duration::from_micros(100))];
-        let _ = (queue.qsize(), queue.full(), queue.empty());
-        noticed +=
-            put.iter().filter(|r| matches!(r, Err(e) if matches!(e.reason, PutRefusal::Corrupt))).count();
-        noticed += got.iter().filter(|r| matches!(r, Err(GetError::Corrupt | GetError::Decode(_)))).count();
-    }
-    noticed as u32
-}
-
-fn scribbled(parts: &[(u64, u64)]) {
+fn scribbled<Q: Form>(parts: &[(u64, u64)]) {
     let mut noticed = 0;
-    for seed in 0..150 {
-        let queue = Queue::<Item>::builder().max_items(1000).max_bytes(4 << 20).build().unwrap();
-        (0..200).for_each(|number| queue.put(item(number)).unwrap());
-        let memory = memory(&queue);
-        let mut random = Random(seed);
+    for seed in 0..60 {
+        let (queue, mut random) = (Q::make(), Random(seed));
+        queue.fill();
+        let memory = queue.memory();
         for _ in 0..20 {
             random.scribble(&memory, parts);
-            noticed += use_it(queue.clone(), 3);
+            noticed += queue.use_it();
         }
     }
     assert!(noticed > 0);
-    eprintln!("noticed {noticed} times");
 }
 
 fn garbage_over_the_words_gives_errors() {
-    scribbled(&WORDS);
+    scribbled::<Queue<Item>>(&WORDS);
+    scribbled::<JoinableQueue<Item>>(&WORDS);
+    scribbled::<FixedQueue<[u64; 8]>>(&WORDS);
 }
 
 fn garbage_over_the_items_gives_errors() {
-    scribbled(&[ITEMS[0], (8192, 20_000)]);
+    scribbled::<Queue<Item>>(&ITEMS);
+    scribbled::<JoinableQueue<Item>>(&ITEMS);
+    scribbled::<FixedQueue<[u64; 8]>>(&ITEMS);
 }
 
 fn garbage_over_all_items_is_corrupt() {
     let queue = Queue::<Item>::new().unwrap();
-    (0..200).for_each(|number| queue.put(item(number)).unwrap());
-    let (first, last) = ITEMS[0];
-    memory(&queue).write_all_at(&vec![0xFF; (last - first) as usize], first).unwrap();
+    queue.fill();
+    let (first, last) = ITEMS[1];
+    queue.memory().write_all_at(&vec![0xFF; (last - first) as usize], first).unwrap();
     let error = queue.iter().find_map(Result::err);
     assert!(matches!(error, Some(GetError::Corrupt)), "{error:?}");
 }
 
-fn use_it_from_now_on(queue: Queue<Item>, here: Event) {
-    here.set();
-    use_it(queue, 300);
+/// Nothing that anybody does would wake them.
+fn getters_who_are_nowhere_do_not_wait() {
+    let queue = Queue::<Item>::make();
+    queue.memory().write_all_at(&200_u32.to_le_bytes(), HEADER + APART + LOCK).unwrap();
+    assert!(matches!(queue.get(), Err(GetError::Corrupt)));
+    assert!(matches!(queue.get_many(10), Err(GetError::Corrupt)));
+    assert!(matches!(queue.put(item(1)).unwrap_err().reason, PutRefusal::Corrupt));
 }
 
-fn garbage_while_two_processes_run_ends_neither() {
-    for seed in 0..20 {
-        let queue = Queue::<Item>::builder().max_items(100).max_bytes(4 << 20).build().unwrap();
+fn use_it_from_now_on<Q: Form>(queue: Q, here: Event) -> usize {
+    here.set();
+    (0..60).map(|_| queue.use_it()).sum()
+}
+
+/// Each side is in the middle of something when the words change below it.
+fn garbage_while_two_processes_run<Q: Form>() {
+    let mut noticed = 0;
+    for seed in 0..10 {
+        let queue = Q::make();
         let children = [(); 2].map(|()| {
             let here = Event::new().unwrap();
-            let child = Process::new(use_it_from_now_on, (queue.clone(), here.clone())).start().unwrap();
+            let child = Process::new(use_it_from_now_on::<Q>, (queue.clone(), here.clone())).start().unwrap();
             // Once it has the queue: one that is corrupt by then is refused, as it should be.
             here.wait();
             child
         });
-        let (memory, mut random) = (memory(&queue), Random(seed));
-        while children.iter().any(Child::is_alive) {
+        let (memory, mut random) = (queue.memory(), Random(seed));
+        let words = WORDS.map(|(first, last)| {
+            let mut words = vec![0; (last - first) as usize];
+            memory.read_exact_at(&mut words, first).unwrap();
+            (first, words)
+        });
+        for round in 1_u32.. {
+            if !children.iter().any(Child::is_alive) {
+                break;
+            }
             random.scribble(&memory, if seed % 2 == 0 { &WORDS } else { &ITEMS });
+            // A queue that is shut does little; nor does one of which every word is noise.
+            memory.write_all_at(&[0; 4], SHUT).unwrap();
+            if round.is_multiple_of(8) {
+                words.iter().for_each(|(first, words)| memory.write_all_at(words, *first).unwrap());
+            }
             std::thread::yield_now();
         }
-        for child in children {
-            child.join().unwrap();
-        }
+        noticed += children.into_iter().map(|child| child.join().unwrap()).sum::<usize>();
     }
+    assert!(noticed > 0);
+}
+
+fn garbage_while_two_processes_run_ends_neither() {
+    garbage_while_two_processes_run::<Queue<Item>>();
+    garbage_while_two_processes_run::<JoinableQueue<Item>>();
+    garbage_while_two_processes_run::<FixedQueue<[u64; 8]>>();
 }
