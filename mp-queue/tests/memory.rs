@@ -218,7 +218,7 @@ fn stop_with_the_lock(child: &Child<()>, memory: &File) {
 }
 
 fn is_full<V>(put: Result<(), PutError<V>>) -> V {
-    let refused = put.err().expect("the lock is held");
+    let refused = put.expect_err("the lock is held");
     assert!(matches!(refused.reason, PutRefusal::Full), "{refused}");
     refused.value
 }
