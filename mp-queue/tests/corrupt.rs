@@ -54,7 +54,7 @@ const ITEMS: [(u64, u64); 2] = [(SEGMENT_0, SEGMENT_0 + 12_000), (SEGMENT_0, SEG
 /// The words that mean something, of those: the first ones of each part, in the segments and slots that are in use.
 fn meaningful() -> Vec<u64> {
     let sides = [HEADER + LOCK..HEADER + LOCK + 32, HEADER + APART + LOCK..HEADER + APART + LOCK + 24];
-    let others = (2..8).map(|part| HEADER + part * APART..HEADER + part * APART + 24);
+    let others = (2..8).map(|part| HEADER + part * APART..HEADER + part * APART + 32);
     let segments = (8..8 + 3 * 5).map(|part| HEADER + part * APART..HEADER + part * APART + 8);
     let slots = std::iter::once(SLOTS..SLOTS + 3 * 16);
     let parts = sides.into_iter().chain(others).chain(segments).chain(slots);

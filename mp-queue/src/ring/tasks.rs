@@ -133,7 +133,8 @@ impl<M: Memory> Ring<M> {
         if burial == 0 {
             return;
         }
-        let slot = self.0.slots().get((burial >> 32) as usize - 1);
+        // A burial of no slot, or of one that is not there, was not written by us.
+        let slot = ((burial >> 32) as usize).checked_sub(1).and_then(|at| self.0.slots().get(at));
         if slot.is_some_and(|slot| slot.unfinished() > 0) {
             tasks.lost.store(burial as u32, Ordering::Relaxed);
         }
