@@ -195,11 +195,10 @@ fn whoever_is_killed_every_other_item_is_got_once() {
     consumers.iter().for_each(|consumer| consumer.join().unwrap());
     assert!(matches!(queue.try_get(), Err(GetError::Closed)) && queue.empty(), "something is left");
     let (mut put, mut lost) = (0, 0);
-    for producer in 0..EACH {
-        let returned = (0..board.get(RETURNED + producer)).filter(|number| {
-            // They were pushed in order.
-            unknown[producer].binary_search(number).is_err()
-        });
+    for (producer, unknown) in unknown.iter().enumerate() {
+        // They were noted in order.
+        let is_known = |number: &u32| unknown.binary_search(number).is_err();
+        let returned = (0..board.get(RETURNED + producer)).filter(is_known);
         let missing = returned.inspect(|_| put += 1).filter(|number| !board.was_got(producer, *number));
         lost += missing.count();
     }

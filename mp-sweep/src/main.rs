@@ -15,7 +15,7 @@
 //!
 //! | column     | means                                                                                     |
 //! |------------|-------------------------------------------------------------------------------------------|
-//! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted. `kill/7`: every 7th point only (as asked for, or since it has too many); `kill/call`: the one just after each system call only |
+//! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted. `kill/7`: every 7th point only; `kill/call`: the one just after each system call only |
 //! | `points`   | points of death that were tried: one for each instruction from the victim's stop before the operation to the one after it, and one for each sleep in between |
 //! | `stuck`    | points after which somebody did not go on, or a process was left behind, within the limit: 5 s, for processes 20 s |
 //! | `lost`     | points after which something committed was gone, or more was gone than the module's "When a process dies" admits |

@@ -87,7 +87,7 @@ fn nobody_is_hurt_by_a_death_in_any_form_of_a_queue() {
         "joinable.task_done",
         "joinable.join.lost",
     ];
-    is_well(&format!("{} --every 499", names.join(" ")), &names.map(|name| (name, "kill/499", 2)));
+    is_well(&format!("{} --every 2999", names.join(" ")), &names.map(|name| (name, "kill/2999", 2)));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::tally::Tally;
 use crate::sweep::process::dead;
-use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
+use crate::sweep::scene::{Every, Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
 use mp_core::sys::identity::Identity;
 use mp_queue::{GetError, JoinableQueue, QueueBuilder, TaskDoneError, TasksError};
 use std::cell::Cell;
@@ -16,13 +16,15 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("joinable.get", |_| Play::scene(Step::Get)),
         Operation::new("joinable.get_many", |_| Play::scene(Step::GetMany)),
         Operation::new("joinable.task_done", |_| Play::scene(Step::TaskDone)),
-        Operation::new("joinable.join", |_| Play::scene(Step::Join)).every(EVERY),
+        // It looks again and again whether those who have tasks live, which takes thousands of instructions.
+        Operation {
+            by_calls: true,
+            every: Every::Point(61),
+            ..Operation::new("joinable.join", |_| Play::scene(Step::Join))
+        },
         Operation::new("joinable.join.lost", |_| Play::scene(Step::JoinWithLost)),
     ]
 }
-
-/// Of the points of a long one: it looks whether those who have tasks live.
-const EVERY: u64 = 13;
 
 /// What the victim does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +192,11 @@ impl Scene for Play {
     }
 
     fn meanwhile(&self) -> Verdict {
+        if matches!(self.step, Step::Join | Step::JoinWithLost) {
+            // One more task would have the victim wait on.
+            let _ = self.queue.join_timeout(PATIENCE);
+            return Ok(());
+        }
         self.put();
         match self.queue.get_timeout(PATIENCE) {
             Ok(_) => self.done(),

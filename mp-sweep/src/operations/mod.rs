@@ -29,8 +29,8 @@ pub(crate) fn all() -> Vec<Operation> {
         condition::operations(),
         value::operations(),
         queue::operations(),
-        process::operations(),
         joinable::operations(),
+        process::operations(),
         plain::operations(),
     ]
     .into_iter()

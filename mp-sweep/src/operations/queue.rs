@@ -6,7 +6,7 @@
 use super::line::{Block, Fixed, Line, Values, small};
 use super::tally::Tally;
 use crate::sweep::scene::{
-    Fate, Fault, Mode, Operation, PATIENCE, Scene, SystemCall, Verdict, lost_unless, torn_unless,
+    Every, Fate, Fault, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless,
 };
 use mp_queue::{GetError, PutRefusal};
 use std::cell::{Cell, RefCell};
@@ -28,18 +28,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("queue.put_many.asleep", |_| Play::scene(PUT_MANY_FOR_SLEEPERS, plain())),
         Operation::new("queue.get_many", |_| Play::scene(GET_MANY, plain())),
         Operation::new("queue.get_many.empty", |_| Play::scene(GET_MANY_FROM_EMPTY, plain())),
-        // Growing asks for the memory that is left, which takes thousands of instructions.
-        Operation::new("queue.put.grow", |_| Play::scene(PUT_BEHIND_ONE, Values::full()))
-            .after(SystemCall::FALLOCATE),
-        Operation::new("queue.put.grow.all", |_| Play::scene(PUT_BEHIND_ONE, Values::full())).every(EVERY),
-        Operation::new("queue.put.large", |_| Play::scene(PUT_FIRST, Values::large::<{ VICTIMS[0] }>()))
-            .after(SystemCall::FALLOCATE)
-            .every(EVERY_FOR_BYTES),
-        Operation::new("queue.put.large.asleep", |_| {
-            Play::scene(PUT_FOR_SLEEPERS, Values::large::<{ VICTIMS[0] }>())
-        })
-        .after(SystemCall::FALLOCATE)
-        .every(EVERY_FOR_BYTES),
+        grows("queue.put.grow", |_| Play::scene(PUT_BEHIND_ONE, Values::full())),
+        grows("queue.put.large", |_| Play::scene(PUT_FIRST, Values::large::<{ VICTIMS[0] }>())),
+        grows("queue.put.large.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Values::large::<{ VICTIMS[0] }>())),
         Operation::new("queue.get.leave", |_| Play::scene(GET, Values::to_leave())),
         Operation::new("queue.handles.put", |_| Play::scene(PUT, Values::parcels())),
         Operation::new("queue.handles.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Values::parcels())),
@@ -55,10 +46,10 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Of the points of a long one.
-const EVERY: u64 = 61;
-/// Of the points of one that copies a whole segment: some processors count each byte.
-const EVERY_FOR_BYTES: u64 = 4001;
+/// Growing asks for the memory that is left, which takes thousands of instructions between many system calls.
+fn grows(name: &'static str, scene: fn(Mode) -> Box<dyn Scene>) -> Operation {
+    Operation { by_calls: true, every: Every::Point(61), ..Operation::new(name, scene) }
+}
 
 /// What the victim does, and what it finds.
 #[derive(Debug, Clone, Copy)]

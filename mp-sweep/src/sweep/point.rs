@@ -104,9 +104,6 @@ pub(super) fn run(operation: &Operation, mode: Mode, point: Point) -> Outcome {
     let sleep = settle(&mut play.others, deadline) && play.others.iter_mut().all(|one| one.end().is_none());
     assert!(sleep, "the sleepers of {} do not fall asleep", operation.name);
     let mut victim = victim.expect("the sleeper starts it");
-    if let Some(call) = operation.after {
-        assert!(victim.pass(call), "{} does not come to its system call", operation.name);
-    }
     let reached = victim.walk(point, || play.let_go());
     let instruction = victim.instruction();
     let wrong = match reached {

@@ -31,18 +31,7 @@ pub(super) fn fork(work: impl FnOnce() -> i32) -> Pid {
     }
 }
 
-/// Takes all variables out of the environment but those that this program's own helpers need: a start hands them on one
-/// by one, and their number would be what its points are about.
-pub(super) fn forget_environment() {
-    for (name, _) in std::env::vars_os() {
-        if name != "PATH" && name != "RUST_BACKTRACE" {
-            // SAFETY: one thread (the invariant above).
-            unsafe { std::env::remove_var(name) };
-        }
-    }
-}
-
-/// A process that does `work` and is dead when this returns: it died of SIGKILL, with all that it held.
+/// A process that does `work`, and is dead when this returns: it died of SIGKILL, with all that it held.
 pub(crate) fn dead(work: impl FnOnce()) {
     let pid = fork(|| {
         work();
@@ -55,6 +44,17 @@ pub(crate) fn dead(work: impl FnOnce()) {
         Ok(WaitStatus::Signaled(pid, Signal::SIGKILL, false)),
         "it failed before it was to die"
     );
+}
+
+/// Takes all variables out of the environment but those that this program's own helpers need: a start hands them on one
+/// by one, and their number would be what its points are about.
+pub(super) fn forget_environment() {
+    for (name, _) in std::env::vars_os() {
+        if name != "PATH" && name != "RUST_BACKTRACE" {
+            // SAFETY: one thread (the invariant above).
+            unsafe { std::env::remove_var(name) };
+        }
+    }
 }
 
 /// The letter by which the system says what a process does: `S` it sleeps, `T` it is stopped, `R` it runs.

@@ -179,17 +179,6 @@ pub(crate) struct Operation {
     pub(crate) every: Every,
     /// What can become of its victim.
     pub(crate) modes: &'static [Mode],
-    /// Its points begin where the victim comes back from this system call: what comes before it goes on for long.
-    pub(crate) after: Option<SystemCall>,
-}
-
-/// A system call, by its number on x86-64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SystemCall(pub(crate) i64);
-
-impl SystemCall {
-    /// Reserves memory, and gives it back.
-    pub(crate) const FALLOCATE: SystemCall = SystemCall(285);
 }
 
 impl Operation {
@@ -203,17 +192,6 @@ impl Operation {
             by_calls: false,
             every: Every::Point(1),
             modes: EVERY_MODE,
-            after: None,
         }
-    }
-
-    /// The same, of which every so manieth point is tried unless the command line says otherwise.
-    pub(crate) const fn every(self, every: u64) -> Operation {
-        Operation { every: Every::Point(every), ..self }
-    }
-
-    /// The same from where it comes back from this system call for the first time.
-    pub(crate) const fn after(self, call: SystemCall) -> Operation {
-        Operation { after: Some(call), ..self }
     }
 }

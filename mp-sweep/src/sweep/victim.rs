@@ -7,7 +7,7 @@ use super::companion::until;
 use super::family::Family;
 use super::point::Point;
 use super::process::{fork, stand_still, state};
-use super::scene::{Scene, SystemCall};
+use super::scene::Scene;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::word::Deadline;
 use nix::errno::Errno;
@@ -104,24 +104,6 @@ impl Victim {
         victim
     }
 
-    /// Goes on, at full speed, to where it comes back from this system call; `false`: it came to its end before.
-    pub(super) fn pass(&mut self, call: SystemCall) -> bool {
-        let mut within = false;
-        loop {
-            ptrace::syscall(self.pid, None).expect("a stopped child can go on");
-            if !matches!(
-                waitpid(self.pid, None),
-                Ok(WaitStatus::Stopped(_, Signal::SIGTRAP) | WaitStatus::PtraceSyscall(_))
-            ) {
-                return false;
-            }
-            within = !within;
-            if !within && self.register(CALL) == Some(call.0) {
-                return true;
-            }
-        }
-    }
-
     /// Somebody else's child, which is to stop itself before the operation; `None`: not before the deadline.
     pub(super) fn adopt(family: &Family<'_>, deadline: Instant) -> Option<Victim> {
         let mut stands = None;
@@ -215,15 +197,13 @@ impl Victim {
 
     /// The instruction before which it stands.
     pub(super) fn instruction(&self) -> Option<u64> {
-        self.register(INSTRUCTION_POINTER).map(|at| at as u64)
-    }
-
-    fn register(&self, offset: usize) -> Option<i64> {
-        ptrace::read_user(self.pid, ptr::without_provenance_mut(offset)).ok()
+        let at = ptrace::read_user(self.pid, ptr::without_provenance_mut(INSTRUCTION_POINTER)).ok()?;
+        Some(at as u64)
     }
 
     fn is_in_fork(&self) -> bool {
-        self.register(CALL).is_some_and(|call| CALLS_THAT_FORK.contains(&call))
+        let call = ptrace::read_user(self.pid, ptr::without_provenance_mut(CALL));
+        call.is_ok_and(|call| CALLS_THAT_FORK.contains(&call))
     }
 
     fn is_system_call(&self, at: Option<u64>) -> bool {
