@@ -77,8 +77,8 @@ impl<T> Queue<T> {
     }
 
     /// An unbounded queue that counts its producers: when the [`Producer`] and all its copies are gone, by drop,
-    /// exit or kill, and the queue is drained, [`get`](Queue::get) says [`GetError::Closed`]. That is the end of
-    /// the stream; [`empty`](Queue::empty) is not.
+    /// exit or kill, and the queue is drained, [`get`](Queue::get) says
+    /// [`GetError::Closed`](crate::GetError::Closed). That is the end of the stream; [`empty`](Queue::empty) is not.
     ///
     /// Under the start method `Fork` a child keeps copies of all that its parent has open: start consumers before
     /// there is a producer, or give the parent's producer away first.
