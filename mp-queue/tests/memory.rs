@@ -25,8 +25,8 @@ mp_testing::cases! {
 }
 
 const MIB: usize = 1 << 20;
-/// Segments up to 2 MiB are kept when drained, and the page of words in front of them.
-const WARM: u64 = 4 * MIB as u64;
+/// Segments up to 4 MiB are kept when drained, and the page of words in front of them.
+const WARM: u64 = 8 * MIB as u64;
 
 type Bytes = Queue<Vec<u8>>;
 

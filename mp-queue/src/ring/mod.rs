@@ -87,7 +87,7 @@ type WordOf<M> = <<M as Memory>::Owned as Owned>::Word;
 
 const UNIT: usize = 8;
 /// Segments up to this one are kept when drained: steady traffic stays on warm pages.
-pub(crate) const WARM: usize = 3;
+pub(crate) const WARM: usize = 4;
 
 /// Why a record was not put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -119,7 +119,7 @@ impl<M: Memory> Ring<M> {
             return Ok(small);
         }
         let mut head = self.head_of(pen)?;
-        if !has_room(pen, head, units) {
+        if !has_room(pen, head, units) && !is_cramped(pen.segment, units) {
             head = self.wait_a_moment(pen, units, head)?;
         }
         layout.putter.glance.note(pen.segment, Cursor { items: got.items, position: head.position });
@@ -156,7 +156,11 @@ impl<M: Memory> Ring<M> {
     fn grow(&self, pen: Pen, units: u32, got: Cursor) -> Result<Pen, Refused> {
         let in_use = self.chain()?;
         let free = |segment: &usize| !in_use[*segment] && units <= segment::units(*segment);
-        let Some(larger) = (pen.segment + 1..self.0.segments()).find(free) else { return Err(Refused::Full) };
+        let larger = pen.segment + 1..self.0.segments();
+        let roomy = |segment: &usize| free(segment) && !is_cramped(*segment, units);
+        let Some(larger) = larger.clone().find(roomy).or_else(|| larger.clone().find(free)) else {
+            return Err(Refused::Full);
+        };
         if let Some(pen) = self.hop(pen, larger) {
             return Ok(pen);
         }
@@ -241,6 +245,13 @@ impl<M: Memory> Ring<M> {
 
 /// Looks for room before more memory is taken.
 const MOMENT: u32 = 4096;
+
+/// Whether a record of so many units is large for a segment, and there are larger ones that are kept: with room for one
+/// or two, putters and getters would take turns instead of working at the same time.
+#[inline]
+fn is_cramped(segment: usize, units: u32) -> bool {
+    segment < WARM && units > segment::units(segment) / 4
+}
 
 /// Whether so many units are free where the pen is, if the getters have come so far.
 #[inline]

@@ -94,7 +94,7 @@ fn be_large_and_drained(ring: &Shared) -> usize {
 /// A getter that is slow to give a drained segment back, or is stopped there, must not punch new records out.
 #[test]
 fn a_segment_is_not_used_again_while_it_is_given_back() {
-    let ring = make(0, 16 << 20);
+    let ring = make(0, 32 << 20);
     let first = be_large_and_drained(&ring);
     let number = Rc::new(Cell::new(first));
     let (meddler, next) = (Rc::clone(&ring), Rc::clone(&number));
@@ -117,7 +117,7 @@ fn a_segment_is_not_used_again_while_it_is_given_back() {
 
 #[test]
 fn a_drained_large_segment_stays_in_use_when_memory_is_short() {
-    let ring = make(0, 16 << 20);
+    let ring = make(0, 32 << 20);
     let first = be_large_and_drained(&ring);
     ring.0.poor.set(true);
     put(&ring, first, LONG).unwrap();
@@ -126,7 +126,7 @@ fn a_drained_large_segment_stays_in_use_when_memory_is_short() {
 
 #[test]
 fn without_memory_a_full_ring_waits_for_room_and_an_empty_one_says_so() {
-    let ring = make(0, 16 << 20);
+    let ring = make(0, 32 << 20);
     ring.0.poor.set(true);
     assert_eq!(put(&ring, 0, segment_bytes(0)), Err(Refused::NoMemory));
     put(&ring, 0, LONG).unwrap();
