@@ -202,15 +202,20 @@ fn holder(memory: &File) -> u32 {
     u32::from_ne_bytes(word) & ((1 << 30) - 1)
 }
 
-/// Stops it at a moment at which it holds the put lock.
-fn stop_with_the_lock(child: &Child<()>, memory: &File) {
+/// Stops it at a moment at which it holds the put lock and has published nothing.
+fn stop_with_the_lock(child: &Child<()>, queue: &Bytes) {
     let signal = |signal: Signal| send_signal(child.sentinel(), signal as i32);
+    let memory = memory(queue);
     loop {
+        // Stopped again at once, it would come no further than a few instructions each time.
+        while holder(&memory) != child.pid() {
+            std::thread::yield_now();
+        }
         signal(Signal::SIGSTOP).unwrap();
         while !descendants(std::process::id()).contains(&(child.pid(), 'T')) {
             std::thread::yield_now();
         }
-        if holder(memory) == child.pid() {
+        if holder(&memory) == child.pid() && queue.empty() {
             return;
         }
         signal(Signal::SIGCONT).unwrap();
@@ -226,7 +231,7 @@ fn is_full<V>(put: Result<(), PutError<V>>) -> V {
 fn timeouts_pass_while_the_holder_of_the_put_lock_is_stopped() {
     let queue = Bytes::builder().max_bytes(64 * MIB).build().unwrap();
     let child = Process::new(put_long_items_for_ever, (queue.clone(),)).start().unwrap();
-    stop_with_the_lock(&child, &memory(&queue));
+    stop_with_the_lock(&child, &queue);
     let timeout = Duration::from_millis(150);
     let many = || (0..200).map(|number| vec![number; 2000]);
     let long = vec![9; 8 * MIB];
