@@ -1,5 +1,8 @@
 //! The figures of the family beside its peers', interleaved in one run.
 //!
+//! There are two programs. W5 starts processes, which costs more the larger the program is (its pages are copied,
+//! its code is found again): so that its parent is a small one, it is not linked with the others and their peers.
+//!
 //! A *work* is one thing measured, under a fixed name; each *peer* does it once a round, one after the other, so that
 //! a machine whose speed drifts drifts for all of them. What is printed is the median over the rounds with the least
 //! and the most. A peer that is not there is said, never left out in silence.
@@ -78,6 +81,13 @@ impl Wanted {
         Ok(wanted)
     }
 
+    /// Forgets what is another program's to do; `false`: nothing else was asked for.
+    fn keep(&mut self, ours: impl Fn(&str) -> bool) -> bool {
+        let all = self.works.is_empty();
+        self.works.retain(|name| ours(name));
+        all || !self.works.is_empty()
+    }
+
     fn selects(&self, metric: &str) -> bool {
         self.works.is_empty() || self.works.iter().any(|part| metric.starts_with(part.as_str()))
     }
@@ -88,9 +98,23 @@ impl Wanted {
     }
 }
 
-/// Runs what the command line asks for: `[work…] [--peer name]… [--rounds n] [--tsv]`.
-pub fn main() -> ExitCode {
-    let wanted = match Wanted::parse(std::env::args().skip(1)) {
+/// Whether a name that is asked for is one of W5's.
+fn is_start(name: &str) -> bool {
+    name.starts_with("W5")
+}
+
+/// Runs what the command line asks for, but for W5: `[work…] [--peer name]… [--rounds n] [--tsv]`.
+pub fn works() -> ExitCode {
+    main(works::all, |name| !is_start(name))
+}
+
+/// The same of W5, in which processes start.
+pub fn starts() -> ExitCode {
+    main(works::starts, is_start)
+}
+
+fn main(works: impl FnOnce() -> Vec<Work>, ours: impl Fn(&str) -> bool) -> ExitCode {
+    let mut wanted = match Wanted::parse(std::env::args().skip(1)) {
         Ok(wanted) => wanted,
         Err(why) => {
             eprintln!(
@@ -99,9 +123,12 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if !wanted.keep(ours) {
+        return ExitCode::SUCCESS;
+    }
     eprintln!("{}", python::describe());
     let mut figures = Vec::new();
-    for mut work in works::all().into_iter().filter(|work| wanted.selects(&work.metric)) {
+    for mut work in works().into_iter().filter(|work| wanted.selects(&work.metric)) {
         work.peers.retain(|peer| wanted.selects_peer(peer.name));
         eprintln!("{}: {} rounds", work.metric, wanted.rounds);
         figures.extend(measure(&mut work, wanted.rounds));
@@ -162,7 +189,7 @@ fn with_suffix(rounds: &[Figures], suffix: &str) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Figure, Peer, Wanted, Work, measure};
+    use super::{Figure, Peer, Wanted, Work, is_start, measure};
 
     fn wanted(words: &[&str]) -> Result<Wanted, String> {
         Wanted::parse(words.iter().map(|word| (*word).to_owned()))
@@ -181,6 +208,15 @@ mod tests {
     fn without_names_all_are_selected() {
         let asked = wanted(&["--bench"]).unwrap();
         assert!(asked.selects("W2.2x2") && asked.selects_peer("pipe"));
+    }
+
+    #[test]
+    fn each_program_does_its_own_part() {
+        let mut asked = wanted(&["W5.fork", "W1"]).unwrap();
+        assert!(asked.keep(|name| !is_start(name)));
+        assert!(asked.selects("W1.64B") && !asked.selects("W5.fork.small"));
+        assert!(!asked.keep(is_start), "nothing is left to do");
+        assert!(wanted(&[]).unwrap().keep(is_start), "all are asked for");
     }
 
     #[test]

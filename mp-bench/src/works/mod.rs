@@ -27,10 +27,13 @@ pub(crate) fn all() -> Vec<Work> {
     works.extend(w3::all());
     works.extend(idle::all(&python));
     works.extend(w4::all(&python));
-    works.extend(w5::start_and_join(&python));
     works.extend(w8::all(&python));
     works.extend(w9::all(&python));
     works
+}
+
+pub(crate) fn starts() -> Vec<Work> {
+    w5::start_and_join(&Python::start())
 }
 
 /// How many a second, when `count` took since `began`.
