@@ -41,7 +41,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("mp-queue", &["mp-core", "mp-sync"]),
     ("mp-pool", &["mp-core", "mp-sync", "mp-queue"]),
     ("mp-manager", &["mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-pool"]),
-    ("mp-sweep", &["mp-core", "mp-sync", "mp-queue"]),
+    ("mp-sweep", &["mp-core", "mp-sync", "mp-pipe", "mp-queue"]),
 ];
 
 /// Where the system is called by its own names: its floor, and the tool that traces processes instruction by
