@@ -50,7 +50,7 @@ pub trait Word: Sync {
     fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, err: Ordering) -> Result<u32, u32>;
 
     /// Sleeps while the word is `expected`, until somebody wakes it, the deadline passes, or it is time to look
-    /// again (a quarter to half a second). Call it in a loop.
+    /// again (half a second at most). Call it in a loop.
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake;
     /// Wakes up to `count` of those who sleep on this word.
     fn wake(&self, count: u32);

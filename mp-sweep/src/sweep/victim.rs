@@ -28,7 +28,7 @@ const CALLS_THAT_FORK: [i64; 4] = [56, 57, 58, 435];
 /// The instruction `syscall`.
 const SYSCALL: [u8; 2] = [0x0F, 0x05];
 
-/// Sleeps after which it is stuck. Most of them end by a timed look, after a quarter to half a second.
+/// Sleeps after which it is stuck. Most of them end by a timed look, after half a second at most.
 const SLEEPS: u32 = 20;
 
 /// A process that we trace. Dropped, it is killed.
