@@ -1,5 +1,8 @@
 //! Every public call that waits with a timeout: what it waits for, and how that comes.
 
+#[path = "listening.rs"]
+mod listening;
+
 use mp::core::mem::Shareable;
 use mp::{
     Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock, Manager,
@@ -65,6 +68,10 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pipe/src/connection.rs::recv_bytes_timeout", recv_bytes),
     ("mp-pipe/src/connection.rs::poll", connection_poll),
     ("mp-pipe/src/wait.rs::wait", wait_many),
+    ("mp-pipe/src/listener/mod.rs::accept_timeout", listening::accept),
+    ("mp-pipe/src/listener/mod.rs::accept_or_refuse", listening::accept_or_refuse),
+    ("mp-pipe/src/challenge.rs::deliver_challenge", listening::deliver),
+    ("mp-pipe/src/challenge.rs::answer_challenge", listening::answer),
     ("mp-queue/src/get.rs::get_timeout", queue_get),
     ("mp-queue/src/get.rs::get_many_timeout", queue_get_many),
     ("mp-queue/src/put.rs::put_timeout", queue_put),
