@@ -50,7 +50,8 @@ pub(super) struct Putter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
     /// The number of the last packet.
     pub(super) packets: L,
-    pub(super) segment: O::Word,
+    /// Apart from the lock: getters that wait look at it all the time.
+    pub(super) segment: Apart<O::Word>,
     /// The getters' cursor, as it was: the items taken at all, and where in this segment the room ends.
     pub(super) glance: Glance<O::Word, L>,
 }
@@ -59,7 +60,8 @@ pub(super) struct Putter<O: Owned, L> {
 #[derive(Debug, Default)]
 pub(super) struct Getter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    pub(super) segment: O::Word,
+    /// As above.
+    pub(super) segment: Apart<O::Word>,
     /// The putters' cursor, as it was.
     pub(super) glance: Glance<O::Word, L>,
 }
