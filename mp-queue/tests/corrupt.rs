@@ -34,30 +34,31 @@ mp_testing::cases! {
 /// In front of the queue's own words; see mem/mapping.rs.
 const HEADER: u64 = Mapping::header_bytes() as u64;
 const LOCK: u64 = size_of::<RawLock<RobustWord>>() as u64;
-/// The parts of ring/layout.rs lie 128 bytes apart: eight of them, three for each segment, and the slots of tasks.
+/// The parts of ring/layout.rs lie 128 bytes apart: two for each side, six for both, three for each segment, and the
+/// slots of tasks.
 const APART: u64 = 128;
-const SLOTS: u64 = HEADER + (8 + 16 * 3) * APART;
+const GETTER: u64 = HEADER + 2 * APART;
+const BOTH: u64 = HEADER + 4 * APART;
+const SEGMENTS: u64 = HEADER + 10 * APART;
+const SLOTS: u64 = SEGMENTS + 16 * 3 * APART;
 const SLOTS_END: u64 = SLOTS + 128 * 16;
 /// The first segment begins on a page.
 const SEGMENT_0: u64 = SLOTS_END.next_multiple_of(4096);
 const SEGMENT_1: u64 = SEGMENT_0 + (256 << 10);
 /// What may be written over: what stands behind the put lock, behind the get lock, and all other words.
-const WORDS: [(u64, u64); 3] = [
-    (HEADER + LOCK, HEADER + APART),
-    (HEADER + APART + LOCK, HEADER + 2 * APART),
-    (HEADER + 2 * APART, SLOTS_END),
-];
-const SHUT: u64 = HEADER + 4 * APART;
+const WORDS: [(u64, u64); 3] = [(HEADER + LOCK, GETTER), (GETTER + LOCK, BOTH), (BOTH, SLOTS_END)];
+const SHUT: u64 = BOTH + 2 * APART;
 /// The items, up to a part of the second segment.
 const ITEMS: [(u64, u64); 2] = [(SEGMENT_0, SEGMENT_0 + 12_000), (SEGMENT_0, SEGMENT_1 + (150 << 10))];
 
 /// The words that mean something, of those: the first ones of each part, in the segments and slots that are in use.
 fn meaningful() -> Vec<u64> {
-    let sides = [HEADER + LOCK..HEADER + LOCK + 32, HEADER + APART + LOCK..HEADER + APART + LOCK + 24];
-    let others = (2..8).map(|part| HEADER + part * APART..HEADER + part * APART + 32);
-    let segments = (8..8 + 3 * 5).map(|part| HEADER + part * APART..HEADER + part * APART + 8);
+    let sides = [HEADER, GETTER].map(|side| [side + LOCK..side + LOCK + 24, side + APART..side + APART + 4]);
+    let sides = sides.into_iter().flatten();
+    let others = (0..6).map(|part| BOTH + part * APART..BOTH + part * APART + 32);
+    let segments = (0..3 * 5).map(|part| SEGMENTS + part * APART..SEGMENTS + part * APART + 8);
     let slots = std::iter::once(SLOTS..SLOTS + 3 * 16);
-    let parts = sides.into_iter().chain(others).chain(segments).chain(slots);
+    let parts = sides.chain(others).chain(segments).chain(slots);
     parts.flat_map(|part| part.step_by(4)).collect()
 }
 
@@ -266,7 +267,7 @@ fn garbage_over_all_items_is_corrupt() {
 /// Nothing that anybody does would wake them.
 fn getters_who_are_nowhere_do_not_wait() {
     let queue = Queue::<Item>::make();
-    queue.memory().write_all_at(&200_u32.to_le_bytes(), HEADER + APART + LOCK).unwrap();
+    queue.memory().write_all_at(&200_u32.to_le_bytes(), GETTER + APART).unwrap();
     assert!(matches!(queue.get(), Err(GetError::Corrupt)));
     assert!(matches!(queue.get_many(10), Err(GetError::Corrupt)));
     assert!(matches!(queue.put(item(1)).unwrap_err().reason, PutRefusal::Corrupt));

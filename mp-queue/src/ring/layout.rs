@@ -50,20 +50,20 @@ pub(super) struct Putter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
     /// The number of the last packet.
     pub(super) packets: L,
-    /// Apart from the lock: getters that wait look at it all the time.
-    pub(super) segment: Apart<O::Word>,
     /// The getters' cursor, as it was: the items taken at all, and where in this segment the room ends.
     pub(super) glance: Glance<O::Word, L>,
+    /// Apart from the lock: getters that wait look at it all the time.
+    pub(super) segment: Apart<O::Word>,
 }
 
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Getter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    /// As above.
-    pub(super) segment: Apart<O::Word>,
     /// The putters' cursor, as it was.
     pub(super) glance: Glance<O::Word, L>,
+    /// As the putters'.
+    pub(super) segment: Apart<O::Word>,
 }
 
 /// The other side's cursor as it was when one's own side last looked: spares most calls a look at the other side's
