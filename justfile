@@ -5,6 +5,7 @@ check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc -p mp-pipe --all-features --no-deps
     cargo test --workspace
     cargo run --release --example course
 
