@@ -40,9 +40,11 @@ sweep *operations:
     cargo run --release -p mp-sweep -- --stop {{operations}}
     cargo run --release -p mp-sweep -- --barge {{operations}}
 
-# Whatever bytes arrive, as frames or pickles (needs cargo-fuzz and a nightly compiler); and a million made by chance.
+# Whatever bytes arrive, as frames or pickles (needs cargo-fuzz and a nightly compiler).
 fuzz target="pickle" seconds="600":
     cd mp-pipe && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# Pickles made by chance, a million of them.
 pickles:
     MP_PICKLES=1000000 cargo test --release -p mp-pipe --test pickle_hostile
 
@@ -77,7 +79,7 @@ examples-many times="50":
     MP_EXAMPLES_REPEATS={{times}} cargo test --test examples
 
 # Made-up and damaged bytes against the handshakes, many more than a test run takes.
-fuzz rounds="3000000":
+handshakes rounds="3000000":
     MP_FUZZ={{rounds}} cargo test --release -p mp-pipe --lib whatever_bytes
 
 # The figures, beside the peers that are installed.

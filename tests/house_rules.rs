@@ -1,4 +1,5 @@
-//! What of the house's rules a test can hold: where `unsafe` may stand, which crate may use which, how long a file is.
+//! What of the house's rules a test can hold: where `unsafe` may stand, which crate may use which, how long a file is,
+//! what the recipes name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -283,4 +284,77 @@ fn the_conformance_list_names_tests_that_exist() {
         }
     }
     assert!(named > 50, "{named}");
+}
+
+/// The folder of each package of the workspace, by its name.
+fn packages() -> Vec<(String, PathBuf)> {
+    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let members = workspace.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    let folders = members.split('"').skip(1).step_by(2).map(|member| root().join(member));
+    let named = |folder: PathBuf| {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let package = manifest.split("[package]").nth(1).unwrap();
+        let name = package.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
+        (name.trim_matches('"').to_owned(), folder)
+    };
+    folders.chain([root()]).map(named).collect()
+}
+
+/// What is wrong with the recipes: `just` refuses a file with two of one name, and cargo a target that is not there.
+fn wrong_recipes(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
+    // A recipe's head is not indented, ends its list of parameters with a colon, and gives no variable a value.
+    let heads = text.lines().filter(|line| !line.starts_with([' ', '#']) && !line.contains(":="));
+    for head in heads.filter(|line| line.contains(':')) {
+        let name = head.split([' ', ':']).next().unwrap_or_default().trim_start_matches('@');
+        if names.contains(&name) {
+            wrong.push(format!("two recipes are called {name}"));
+        }
+        names.push(name);
+    }
+    let packages = packages();
+    for line in text.lines().filter(|line| line.starts_with(' ') && line.contains("cargo ")) {
+        // What follows ` -- ` is for the program.
+        let words: Vec<&str> = line.split_whitespace().take_while(|word| *word != "--").collect();
+        let after = |flag: &str| words.windows(2).find(|pair| pair[0] == flag).map(|pair| pair[1]);
+        let package = after("-p").map(|wanted| (wanted, packages.iter().find(|(name, _)| name == wanted)));
+        let folder = match package {
+            None => root(),
+            Some((_, Some((_, folder)))) => folder.clone(),
+            Some((wanted, None)) => {
+                wrong.push(format!("there is no package {wanted}: {}", line.trim()));
+                continue;
+            }
+        };
+        for (flag, kind) in [("--test", "tests"), ("--example", "examples"), ("--bench", "benches")] {
+            let Some(name) = after(flag) else { continue };
+            let source = folder.join(kind).join(name).with_extension("rs");
+            if !source.exists() {
+                wrong.push(format!("there is no {}: {}", source.display(), line.trim()));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn recipes_have_names_of_their_own_and_name_what_exists() {
+    let recipes = fs::read_to_string(root().join("justfile")).unwrap();
+    assert_eq!(wrong_recipes(&recipes), [""; 0]);
+    // And what is wrong would be seen.
+    let doubled = format!("{recipes}\nmany more=\"5\":\n    true\n");
+    assert_eq!(wrong_recipes(&doubled), ["two recipes are called many"]);
+    for (line, seen) in [
+        ("cargo test --test no_such", true),
+        ("cargo test --test house_rules", false),
+        ("X=1 cargo test -p mp-pipe --test house_rules", true),
+        ("X=1 cargo test -p mp-pipe --test hostile -- --test no_such", false),
+        ("cargo test --test listener -p mp-pipe", false),
+        ("cargo run -p no-such-crate", true),
+        ("cargo run --example no_such", true),
+    ] {
+        let wrong = wrong_recipes(&format!("recipe:\n    {line}\n"));
+        assert_eq!(!wrong.is_empty(), seen, "{line}: {wrong:?}");
+    }
 }
