@@ -6,16 +6,19 @@
 
 #[path = "examples/counts.rs"]
 mod counts;
+#[path = "examples/folder.rs"]
+mod folder;
 #[macro_use]
 #[path = "../examples/support/lesson.rs"]
 mod lesson;
 
 use counts::Said;
+use folder::Folder;
 use lesson::{Lesson, Promise};
 use mp::core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp::core::sys::process::{become_subreaper, reap_any, send_signal};
 use mp::core::sys::signal::SIGKILL;
-use mp_testing::{descendants, open_descriptors, shared_memory_names};
+use mp_testing::{descendants, open_descriptors, parent_in_role, role, shared_memory_names};
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -29,6 +32,7 @@ macro_rules! examples {
             plain: [
                 the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails,
                 the_course_refuses_to_run_nothing, a_killed_parent_takes_its_daemon,
+                a_case_that_fails_or_is_killed_leaves_no_folder,
             ],
             every_method: [$($name),*]
         }
@@ -74,17 +78,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs an example, and checks from outside that nothing of it is left when it has ended.
 fn run(name: &str, arguments: &[&str]) -> Output {
-    let files = std::env::temp_dir().join(format!("mp-examples-{}", std::process::id()));
-    std::fs::create_dir_all(&files).unwrap();
+    let files = Folder::new();
     let (open, names) = (open_descriptors(std::process::id()), shared_memory_names());
     let mut command = command(name);
-    command.args(arguments).env("TMPDIR", &files).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).env("TMPDIR", files.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = output_in_time(command, name);
     // All that it started is gone when it is: this process inherits what is not.
     let left: Vec<(u32, char)> = descendants(std::process::id());
     assert!(left.is_empty(), "{name} left processes: {left:?}");
-    assert_eq!(std::fs::read_dir(&files).unwrap().count(), 0, "{name} left a file or a socket");
-    std::fs::remove_dir(&files).unwrap();
+    assert!(files.is_empty(), "{name} left a file or a socket");
     assert_eq!(open, open_descriptors(std::process::id()), "{name}");
     no_name_stays(name, &names);
     output
@@ -197,4 +199,38 @@ fn a_killed_parent_takes_its_daemon() {
         let _ = reap_any();
         std::thread::yield_now();
     }
+}
+
+fn a_case_that_fails_or_is_killed_leaves_no_folder() {
+    if role().is_some() {
+        println!("{}", Folder::new().path().display());
+        let kept = Folder::new();
+        println!("{}", kept.path().display());
+        loop {
+            std::thread::park();
+        }
+    }
+    let ours = Folder::new();
+    let mut of_failed = PathBuf::new();
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let folder = Folder::new();
+        of_failed = folder.path().to_owned();
+        std::fs::write(folder.path().join("a file"), "left").unwrap();
+        panic!("a deliberate panic");
+    }));
+    assert!(failed.is_err() && !of_failed.as_os_str().is_empty() && !of_failed.exists());
+
+    let mut killed = parent_in_role("killed").spawn().unwrap();
+    let mut lines = BufReader::new(killed.stdout.take().unwrap()).lines();
+    let [gone, kept] = [lines.next(), lines.next()].map(|line| PathBuf::from(line.unwrap().unwrap()));
+    assert!(!gone.exists() && kept.exists());
+    std::fs::write(kept.join("a file"), "left").unwrap();
+    // As long as its case lives nobody touches it.
+    drop(Folder::new());
+    assert!(kept.exists() && ours.path().exists());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(kept.exists());
+    drop(Folder::new());
+    assert!(!kept.exists() && ours.path().exists());
 }
