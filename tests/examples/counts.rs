@@ -175,6 +175,14 @@ pub(crate) fn ex21_worker_hello(said: &Said) {
     assert_eq!(said.lines, ["local hello", "Worker-1", "0"]);
 }
 
+pub(crate) fn ex23_pipe_two_children(said: &Said) {
+    let lists: Vec<&String> = said.lines.iter().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(lists, [r#"[42, None, "hello", true]"#]);
+    // By the second one to be started, and by nobody else.
+    assert_eq!(numbers(said.after("printed by Process-")), [2]);
+    assert_eq!(said.lines.len(), 2);
+}
+
 pub(crate) fn ex25_introspection(said: &Said) {
     let parents: BTreeMap<&str, &str> =
         said.lines.iter().filter_map(|line| line.split_once(", parent ")).collect();
@@ -236,6 +244,16 @@ pub(crate) fn ex32_lost_update(said: &Said) {
         assert_eq!(said.after(&format!("two {who}, {what}: ")), total);
     }
     assert_eq!(said.lines.len(), 2);
+}
+
+pub(crate) fn ex33_switch_cost(said: &Said) {
+    for who in ["processes", "threads", "coroutines"] {
+        assert_eq!(numbers(said.after(&format!("{who}: "))), [1000, 1000]);
+        // How long it took is told, and nothing is expected of it.
+        let told = said.complained.lines().filter(|line| line.starts_with(&format!("{who}: ")));
+        assert_eq!(told.filter(|line| line.ends_with("s a switch")).count(), 1, "{}", said.complained);
+    }
+    assert_eq!(said.lines.len(), 3);
 }
 
 pub(crate) fn ex34_shared_or_not(said: &Said) {

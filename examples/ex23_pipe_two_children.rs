@@ -1,0 +1,60 @@
+//! A pipe between two children: each has one end, and the parent none.
+//!
+//! Python:   a, b = Pipe(); Process(target=f, args=(b,)); Process(target=f2, args=(a,))
+//! Run:      cargo run --example ex23_pipe_two_children
+//! Prints:
+//!     [42, None, "hello", true]
+//!     printed by Process-2, which then saw the end
+
+use mp::{Process, Receiver, RecvError, Sender, pipe_simplex};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What Python's list holds as it comes: here the types that may come are said.
+#[derive(Serialize, Deserialize)]
+enum Object {
+    Int(i64),
+    None,
+    Text(String),
+    Bool(bool),
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Object::Int(number) => number.fmt(f),
+            Object::None => f.write_str("None"),
+            Object::Text(text) => text.fmt(f),
+            Object::Bool(truth) => truth.fmt(f),
+        }
+    }
+}
+
+fn send(objects: Sender<Vec<Object>>) {
+    let text = Object::Text("hello".to_owned());
+    objects.send(&vec![Object::Int(42), Object::None, text, Object::Bool(true)]).unwrap();
+}
+
+/// Prints what comes, and gives its own name when the stream has ended: no sender is left then, here or anywhere.
+fn print(objects: Receiver<Vec<Object>>) -> String {
+    loop {
+        match objects.recv() {
+            Ok(list) => println!("{list:?}"),
+            Err(RecvError::Closed) => return mp::current_process().name().to_owned(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+pub(crate) fn main() -> mp::Result<()> {
+    let (receiver, sender) = pipe_simplex()?;
+    // Each start gives an end away: from here on `sender.send(..)`, and below `receiver.recv()`, do not compile.
+    // The sender goes first: a fork that reads would have a copy of it, and wait for itself.
+    let sending = Process::new(send, (sender,)).start()?;
+    let printing = Process::new(print, (receiver,)).start()?;
+    sending.join()?;
+    let name = printing.join()?;
+    println!("printed by {name}, which then saw the end");
+    assert_eq!(name, "Process-2");
+    Ok(())
+}
