@@ -28,6 +28,8 @@ macro_rules! all_lessons {
             ex32_lost_update,
             ex33_switch_cost,
             ex34_shared_or_not,
+            ex3a_async_per_process,
+            ex3b_async_connections,
             ex50_queue_add,
             ex54_killable,
             ex55_pump_vs_lock,

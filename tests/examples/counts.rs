@@ -263,6 +263,22 @@ pub(crate) fn ex34_shared_or_not(said: &Said) {
     assert_eq!(numbers(said.after("in a manager: ")), [5]);
 }
 
+pub(crate) fn ex3a_async_per_process(said: &Said) {
+    let [processes, coroutines, threads] = numbers(&said.lines[0])[..] else { panic!("{:?}", said.lines) };
+    assert!(processes > 1 && coroutines > 1 && threads == 1);
+    let all = processes * coroutines;
+    assert_eq!(numbers(said.after("most requests in flight at a time: ")), [all]);
+    assert_eq!(numbers(&said.lines[2]), [all, all]);
+    assert!(numbers(&said.complained)[0] > 0);
+}
+
+pub(crate) fn ex3b_async_connections(said: &Said) {
+    assert_eq!(numbers(said.after("quick child: ")), [3]);
+    assert_eq!(said.after("slow child: "), "half now, half later");
+    assert!(said.lines[2].ends_with(": true"));
+    assert_eq!(numbers(said.after("threads: ")), [1]);
+}
+
 pub(crate) fn ex22_queue_objects(said: &Said) {
     assert_eq!(said.lines, ["[42, None, \"hello\"]", "decode error, then 7"]);
 }
