@@ -20,6 +20,10 @@ pub enum NoRecv {}
 /// ```
 /// ```compile_fail,E0599
 /// let (_receiver, sender) = mp_pipe::pipe_simplex::<u32>().unwrap();
+/// sender.recv_bytes();
+/// ```
+/// ```compile_fail,E0599
+/// let (_receiver, sender) = mp_pipe::pipe_simplex::<u32>().unwrap();
 /// sender.poll(None);
 /// ```
 ///
@@ -65,6 +69,20 @@ pub type Receiver<T> = Connection<NoSend, T>;
 /// let (here, _there) = mp_pipe::pipe::<u32, u32>().unwrap();
 /// here.close();
 /// here.send(&1);
+/// ```
+/// ```compile_fail,E0382
+/// let (here, _there) = mp_pipe::pipe::<u32, u32>().unwrap();
+/// here.close();
+/// here.recv();
+/// ```
+///
+/// Nor does the use of an end that a child was given:
+///
+/// ```compile_fail,E0382
+/// fn child(end: mp_pipe::Connection<u32, u32>) {}
+/// let (here, there) = mp_pipe::pipe::<u32, u32>().unwrap();
+/// mp_core::Process::new(child, (there,)).start();
+/// there.recv();
 /// ```
 ///
 /// Python: `multiprocessing.Pipe()`.

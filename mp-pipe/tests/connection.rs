@@ -1,5 +1,5 @@
-//! Mirrors _TestConnection, on threads. Left out: test_context (a scope closes by itself), what does not
-//! compile here (use after close, the wrong direction: doc-tests in pipe.rs), negative offsets and timeouts.
+//! Mirrors _TestConnection, on threads (P35, P37; with children: processes.rs; one way and scopes:
+//! one_way.rs). Left out: negative offsets and timeouts.
 
 use mp_pipe::{Connection, FrameError, RecvError, RecvIntoError, SendError, pipe, pipe_simplex};
 use std::os::fd::AsFd;
@@ -169,6 +169,7 @@ fn a_receiver_that_closes_ends_a_send_under_way() {
     }
 }
 
+/// P37
 #[test]
 fn parts_of_a_buffer_are_sent() {
     let (here, there): (Connection, Connection) = pipe().unwrap();

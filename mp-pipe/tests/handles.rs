@@ -1,5 +1,5 @@
 //! Mirrors test_fd_transfer, test_large_fd_transfer, test_missing_fd_transfer and _TestPicklingConnections, on
-//! threads.
+//! threads (P38; with children: processes.rs).
 
 use mp_core::sys::fd::pipe as system_pipe;
 use mp_core::sys::socket::{Mode, send};

@@ -1,7 +1,7 @@
-//! Mirrors _TestListener and _TestListenerClient: connecting and accepting, by every kind of address. Left out: accept
-//! after close (does not compile: doc-test of Listener), abstract names as `bytes`, test_issue16955 and test_context (a
-//! scope closes by itself). Keys and users are in authentication.rs, files in socket_file.rs, peers that mean no good
-//! in hostile.rs, and limits in limits.rs.
+//! Mirrors _TestListener and _TestListenerClient (P40): connecting and accepting, by every kind of address.
+//! Left out: accept after close (does not compile: doc-test of Listener), abstract names as `bytes`,
+//! test_issue16955 and test_context (a scope closes by itself). Keys and users are in authentication.rs,
+//! files in socket_file.rs, peers that mean no good in hostile.rs, and limits in limits.rs.
 
 mod raw_peer;
 
@@ -9,7 +9,7 @@ use mp_core::{AuthKey, Process};
 use mp_pipe::handshake::Form;
 use mp_pipe::{
     AcceptError, Address, BindError, Client, ConnectError, Connection, InvalidAddress, Listener,
-    ListenerBuilder, Refused, SendError, Sender, pipe, pipe_simplex, wait,
+    ListenerBuilder, RecvError, Refused, SendError, Sender, pipe, pipe_simplex, wait,
 };
 use raw_peer::{Peer, silent, write_frame};
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ mp_testing::cases! {
     plain: [
         an_address_in_use_is_refused,
         a_client_may_connect_before_anybody_accepts,
+        a_client_may_have_gone_before_anybody_accepts,
         nobody_in_time_is_said_so_and_not_early,
         a_listener_is_waited_for_beside_other_things,
         threads_take_turns_at_accepting,
@@ -54,8 +55,8 @@ fn kinds() -> Vec<ListenerBuilder> {
     ]
 }
 
-/// A copy of a pending client's socket lives on in a child that never comes to accept. It is no business of the
-/// parent's any more, which would else be ready for ever without anything to do.
+/// A copy of a pending client's socket lives on in a child that never comes to accept. It is no business of
+/// the parent's any more, which would else be ready for ever without anything to do.
 fn a_forked_copy_of_a_pending_connection_is_not_waited_for() {
     let listener = Listener::builder().authkey(AuthKey::new(*b"peekaboo")).bind().unwrap();
     let mut peer = silent(&listener);
@@ -176,11 +177,24 @@ fn a_client_may_connect_before_anybody_accepts() {
             connection.send_bytes(b"early").unwrap();
             there.send(&()).unwrap();
         });
+        // It is at the door; the one without a handshake may have sent already.
+        assert_eq!(wait(&[&listener], None).unwrap(), [0]);
         let connection: Connection = listener.accept().unwrap();
         here.recv().unwrap();
         assert_eq!(connection.recv_bytes().unwrap(), b"early");
         client.join().unwrap();
     }
+}
+
+/// P40, and test_issue14725.
+fn a_client_may_have_gone_before_anybody_accepts() {
+    let (listener, client) = without_key();
+    let client = client();
+    client.send_bytes(b"early").unwrap();
+    client.close();
+    let connection: Connection = listener.accept().unwrap();
+    assert_eq!(connection.recv_bytes().unwrap(), b"early");
+    assert!(matches!(connection.recv_bytes(), Err(RecvError::Closed)));
 }
 
 type Connecting = Box<dyn FnOnce() -> Connection + Send>;

@@ -1,4 +1,4 @@
-//! Mirrors _TestConnection and _TestPicklingConnections, with children. What needs no child is in
+//! Mirrors _TestConnection and _TestPicklingConnections, with children (P35, P38). What needs no child is in
 //! connection.rs and handles.rs.
 
 use mp_core::sys::fd::pipe as system_pipe;
@@ -7,7 +7,9 @@ use mp_core::transfer::Handle;
 use mp_core::{JoinError, Process, StartMethod};
 use mp_pipe::{Connection, Receiver, RecvError, SendError, Sender, pipe, pipe_simplex, wait};
 use mp_testing::open_descriptors;
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -28,6 +30,8 @@ mp_testing::cases! {
         a_receiver_killed_ends_the_sender,
         children_that_share_an_end_do_not_mix_short_messages,
         messages_and_sentinels_are_waited_for_together,
+        a_child_writes_through_the_descriptors_it_receives,
+        a_descriptor_that_did_not_come_is_an_error_in_the_child_too,
     ],
 }
 
@@ -199,6 +203,62 @@ fn messages_and_sentinels_are_waited_for_together() {
     stop.send(&()).unwrap();
     assert_eq!(wait(&[&child.sentinel(), &receiver], None).unwrap(), [0], "the sender is still open here");
     child.join().unwrap();
+}
+
+fn read_all(fd: OwnedFd) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::from(fd).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Writes its byte through each descriptor of a message, until one comes without any; gives how many messages did not
+/// bring what they had announced.
+fn write_through(receiver: Receiver<(Vec<Handle>, u8)>) -> u32 {
+    let mut bad = 0;
+    loop {
+        match receiver.recv() {
+            Ok((handles, _)) if handles.is_empty() => return bad,
+            Ok((handles, byte)) => handles.into_iter().for_each(|handle| {
+                File::from(handle.into_fd().expect("it has travelled")).write_all(&[byte]).expect("a pipe");
+            }),
+            Err(RecvError::Handles { announced: 1, came: 0 }) => bad += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// P38, also by a descriptor with a large number, and by more of them than the kernel takes at a time.
+fn a_child_writes_through_the_descriptors_it_receives() {
+    let (receiver, sender) = pipe_simplex().unwrap();
+    let child = Process::new(write_through, (receiver,)).start().unwrap();
+    let (null, _write) = system_pipe().unwrap();
+    let fill: Vec<OwnedFd> = (0..300).map(|_| null.try_clone().unwrap()).collect();
+    for (count, byte) in [(1, b'a'), (1, b'b'), (253, b'c'), (600, b'd')] {
+        let (read, write) = system_pipe().unwrap();
+        assert!(write.as_raw_fd() > 256);
+        let handles = (0..count).map(|_| Handle::new(write.try_clone().unwrap())).collect();
+        sender.send(&(handles, byte)).unwrap();
+        drop(write);
+        // The end comes when the child has closed its own.
+        assert_eq!(read_all(read), vec![byte; count]);
+    }
+    drop(fill);
+    sender.send(&(Vec::new(), 0)).unwrap();
+    assert_eq!(child.join().unwrap(), 0);
+}
+
+/// P38: a message announces a descriptor and brings none.
+fn a_descriptor_that_did_not_come_is_an_error_in_the_child_too() {
+    let (receiver, sender) = pipe_simplex().unwrap();
+    let child = Process::new(write_through, (receiver,)).start().unwrap();
+    // One announced; then a list of one handle, the first that came, and a byte.
+    let frame = [&[0, 0, 0, 7][..], &[0, 0, 0, 1], &[1, 0, b'?']].concat();
+    send(sender.as_fd(), &[&frame], &[], Mode::Block).unwrap();
+    let (read, write) = system_pipe().unwrap();
+    sender.send(&(vec![Handle::new(write)], b'!')).unwrap();
+    assert_eq!(read_all(read), b"!", "the next message is whole");
+    sender.send(&(Vec::new(), 0)).unwrap();
+    assert_eq!(child.join().unwrap(), 1);
 }
 
 fn the_end_comes_although_siblings_live() {
