@@ -40,9 +40,12 @@ sweep *operations:
     cargo run --release -p mp-sweep -- --stop {{operations}}
     cargo run --release -p mp-sweep -- --barge {{operations}}
 
-# Whatever bytes arrive, as frames or pickles (needs cargo-fuzz and a nightly compiler).
+# Whatever bytes arrive, as a frame, a handshake or a pickle (needs cargo-fuzz and a nightly compiler). What is found is
+# kept in fuzz/corpus; what every test run tries is in fuzz/seeds.
 fuzz target="pickle" seconds="600":
-    cd mp-pipe && cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+    mkdir -p mp-pipe/fuzz/corpus/{{target}}
+    cd mp-pipe && cargo +nightly fuzz run {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} \
+        -- -max_total_time={{seconds}}
 
 # Pickles made by chance, a million of them.
 pickles:

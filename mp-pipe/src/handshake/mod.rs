@@ -42,7 +42,7 @@
 //! | `socket.rs`  | a handshake on a socket                                       |
 //!
 //! # Tried by
-//! The tests here and in the files, `tests/listener.rs`, `tests/hostile.rs`, `tests/cpython.rs`
+//! The tests here and in the files, `tests/listener.rs`, `tests/hostile.rs`, `tests/cpython.rs`, `tests/seeds.rs`
 
 mod cpython;
 mod digest;
