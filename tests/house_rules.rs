@@ -180,6 +180,19 @@ fn crates_use_lower_floors_only() {
     }
 }
 
+/// Users choose their own, if they want one. (Examples show how a connection goes with tokio.)
+#[test]
+fn no_crate_of_the_family_brings_a_runtime() {
+    for name in FLOORS.iter().map(|(name, _)| *name).chain([""]) {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let section = manifest.split("\n[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+        for runtime in ["tokio", "mio", "async-io", "smol", "rayon"] {
+            let brings = |line: &str| line.split(['.', ' ', '=']).next() == Some(runtime);
+            assert!(!section.lines().any(brings), "{name} brings {runtime}");
+        }
+    }
+}
+
 #[test]
 fn only_the_system_floor_names_the_system() {
     for (path, text) in sources() {
