@@ -3,7 +3,7 @@
 //! message is written into shared memory by the putting side, and read there: no copy out.
 
 use super::text;
-use super::ways::{Get, Put, Way};
+use super::ways::{Get, MESSAGE, Put, Way, look_at};
 use iceoryx2::node::Node;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
@@ -59,7 +59,7 @@ impl Topic {
         let publisher = service.publisher_builder().initial_max_slice_len(self.bytes);
         let publisher = publisher.backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
         let publisher = publisher.create().map_err(text)?;
-        Ok(Putting { publisher, buffer: vec![7; self.bytes], _service: service, _node: node })
+        Ok(Putting { publisher, _service: service, _node: node })
     }
 }
 
@@ -73,7 +73,6 @@ impl Way for Topic {
 
 pub(super) struct Putting {
     publisher: Publisher<ipc::Service, [u8], ()>,
-    buffer: Vec<u8>,
     _service: Service,
     _node: Node<ipc::Service>,
 }
@@ -81,7 +80,7 @@ pub(super) struct Putting {
 impl Put for Putting {
     fn put(&mut self, bytes: usize) {
         let sample = self.publisher.loan_slice_uninit(bytes).expect("as many as it was made for");
-        let receivers = sample.write_from_slice(&self.buffer).send().expect("the subscriber lives");
+        let receivers = sample.write_from_slice(&MESSAGE[..bytes]).send().expect("the subscriber lives");
         assert_eq!(receivers, 1);
     }
 }
@@ -97,6 +96,7 @@ impl Get for Getting {
         for look in 1_u32.. {
             if let Some(sample) = self.subscriber.receive().expect("the publisher's memory can be mapped") {
                 assert_eq!(sample.payload().len(), bytes);
+                look_at(sample.payload());
                 return;
             }
             if look % LOOKS == 0 {

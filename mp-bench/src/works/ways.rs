@@ -1,6 +1,6 @@
 //! The ways a message goes from one side to the other: ours, and the peers that each side merely opens.
 //!
-//! A message is made where it is put, and ends in memory of him who gets it.
+//! A message is a copy of bytes that its putter keeps, and ends in memory of him who gets it, and looks at it.
 
 use super::text;
 use mp_core::mem::Place;
@@ -16,12 +16,21 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Looks at each cache line of a message. Else nothing of it would have to be brought by who merely hands over where it
+/// lies.
+pub(super) fn look_at(message: &[u8]) {
+    black_box(message.iter().step_by(64).fold(0, |all, byte| all ^ byte));
+}
+
 /// What carries messages, as it is handed to a worker.
 pub(super) trait Way: Clone + Send + 'static {
     type End;
     /// What the worker works with. It is opened by the worker itself, before the clock starts.
     fn open(self) -> Self::End;
 }
+
+/// What is put, or the beginning of it.
+pub(super) static MESSAGE: [u8; 1 << 20] = [7; 1 << 20];
 
 /// What messages of so many bytes are put into.
 pub(super) trait Put {
@@ -44,7 +53,7 @@ impl Way for Queue<Vec<u8>> {
 
 impl Put for Queue<Vec<u8>> {
     fn put(&mut self, bytes: usize) {
-        Queue::put(self, vec![7; bytes]).expect("somebody gets them all");
+        Queue::put(self, MESSAGE[..bytes].to_vec()).expect("somebody gets them all");
     }
 }
 
@@ -52,6 +61,7 @@ impl Get for Queue<Vec<u8>> {
     fn get(&mut self, bytes: usize) {
         let message = Queue::get(self).expect("somebody puts them all");
         assert_eq!(message.len(), bytes);
+        look_at(&message);
     }
 }
 
@@ -81,8 +91,7 @@ pub(super) struct BytesEnd {
 
 impl Put for BytesEnd {
     fn put(&mut self, bytes: usize) {
-        self.buffer.resize(bytes, 7);
-        self.queue.put_bytes(&self.buffer).expect("somebody gets them all");
+        self.queue.put_bytes(&MESSAGE[..bytes]).expect("somebody gets them all");
     }
 }
 
@@ -90,6 +99,7 @@ impl Get for BytesEnd {
     fn get(&mut self, bytes: usize) {
         let got = self.queue.get_bytes_into(&mut self.buffer).expect("somebody puts them all");
         assert_eq!(got, bytes);
+        look_at(&self.buffer);
     }
 }
 
@@ -215,8 +225,7 @@ pub(super) struct PipeEnd {
 
 impl Put for PipeEnd {
     fn put(&mut self, bytes: usize) {
-        self.buffer.resize(bytes, 7);
-        self.write.write_all(&self.buffer).expect("somebody gets them all");
+        self.write.write_all(&MESSAGE[..bytes]).expect("somebody gets them all");
     }
 }
 
@@ -224,6 +233,7 @@ impl Get for PipeEnd {
     fn get(&mut self, bytes: usize) {
         self.buffer.resize(bytes, 0);
         self.read.read_exact(&mut self.buffer).expect("somebody puts them all");
+        look_at(&self.buffer);
     }
 }
 
@@ -307,7 +317,7 @@ impl Way for Channel {
 
 impl Put for Channel {
     fn put(&mut self, bytes: usize) {
-        self.send.send(vec![7; bytes]).expect("somebody gets them all");
+        self.send.send(MESSAGE[..bytes].to_vec()).expect("somebody gets them all");
     }
 }
 
@@ -315,5 +325,6 @@ impl Get for Channel {
     fn get(&mut self, bytes: usize) {
         let message = self.receive.recv().expect("somebody puts them all");
         assert_eq!(message.len(), bytes);
+        look_at(&message);
     }
 }

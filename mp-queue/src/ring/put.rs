@@ -3,8 +3,9 @@
 use super::cursor::Cursor;
 use super::layout::SEGMENTS;
 use super::record::units;
-use super::{Memory, Packet, Refused, Ring, WARM, WordOf, segment};
+use super::{Memory, Packet, Refused, Ring, UNIT, WARM, WordOf, segment};
 use mp_core::word::{Deadline, Long, Ordering, Word};
+use std::time::Duration;
 
 /// Where the next record goes. Records before it may be written and not published yet.
 #[derive(Debug, Clone, Copy)]
@@ -126,16 +127,25 @@ impl<M: Memory> Ring<M> {
         if has_room(pen, head, units) { Ok(pen) } else { self.grow(pen, units, got) }
     }
 
-    /// Lets getters who are at it make room, a good part of the segment: that memory is in the caches, and new memory
-    /// costs more than these moments (two microseconds for each page). Nobody sleeps here, and it ends soon.
+    /// Lets getters who are at it make room, a good part of the segment: that memory is in the caches. A getter takes
+    /// a while with a long record; it has as long as new memory for one would take. Nobody sleeps here, and it ends
+    /// soon.
     fn wait_a_moment(&self, pen: Pen, units: u32, mut head: Cursor) -> Result<Cursor, Refused> {
         let enough = units.max(segment::units(pen.segment) / 4);
+        let pages = units / UNITS_IN_A_PAGE;
+        let until = if pages == 0 { None } else { Deadline::after(PRICE_OF_A_PAGE * pages) };
         let mut round = 0;
         for _ in 0..MOMENT {
-            if has_room(pen, head, enough) || !<WordOf<M>>::spin(round) {
+            if has_room(pen, head, enough) {
                 break;
             }
-            round += 1;
+            if <WordOf<M>>::spin(round) {
+                round += 1;
+            } else if until.is_none_or(Deadline::passed) {
+                break;
+            } else {
+                round = 0;
+            }
             let now = self.head_of(pen)?;
             if now != head {
                 (round, head) = (0, now);
@@ -243,8 +253,11 @@ impl<M: Memory> Ring<M> {
     }
 }
 
-/// Looks for room before more memory is taken.
-const MOMENT: u32 = 4096;
+/// Looks for room before more memory is taken, at most.
+const MOMENT: u32 = 1 << 14;
+/// What a page costs that the system has to find and clear.
+const PRICE_OF_A_PAGE: Duration = Duration::from_micros(2);
+const UNITS_IN_A_PAGE: u32 = 4096 / UNIT as u32;
 
 /// Whether a record of so many units is large for a segment, and there are larger ones that are kept: with room for one
 /// or two, putters and getters would take turns instead of working at the same time.
