@@ -2,7 +2,7 @@
 
 use crate::error::GetError;
 use crate::ring::layout::{Layout, SEGMENTS, Slot};
-use crate::ring::{Memory, segment_bytes, segment_offset, segments_within};
+use crate::ring::{Memory, segment_bytes, segment_offset, segment_units, segments_within};
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Bytes, Kind, Mapping, Place, Row};
 use mp_core::sys::futex::FutexWord;
@@ -88,6 +88,7 @@ pub(crate) fn default_ceiling() -> usize {
 impl Memory for RingMemory {
     type Owned = RobustWord;
     type Long = AtomicU64;
+    const WARM: usize = 4;
 
     #[inline]
     fn layout(&self) -> &Shared {
@@ -102,6 +103,11 @@ impl Memory for RingMemory {
     #[inline]
     fn segments(&self) -> usize {
         self.segments
+    }
+
+    #[inline]
+    fn units(&self, segment: usize) -> u32 {
+        segment_units(segment)
     }
 
     #[inline]

@@ -30,6 +30,7 @@ struct CrowdMemory<O: AnyOwned> {
 impl<O: AnyOwned> Memory for CrowdMemory<O> {
     type Owned = O;
     type Long = ModelLong;
+    const WARM: usize = 0;
 
     fn layout(&self) -> &Layout<O, ModelLong> {
         &self.layout
@@ -39,6 +40,9 @@ impl<O: AnyOwned> Memory for CrowdMemory<O> {
     }
     fn segments(&self) -> usize {
         1
+    }
+    fn units(&self, _: usize) -> u32 {
+        1 << 15
     }
     fn load(&self, _: usize, offset: usize) -> u64 {
         point();

@@ -58,7 +58,7 @@ use cursor::Cursor;
 use layout::{Layout, SEGMENTS, Slot};
 use mp_core::word::{Deadline, Long, Ordering, Owned, Word};
 use mp_sync::raw::{Acquired, RawLock};
-pub(crate) use segment::{segment_bytes, segment_offset, segments_within};
+pub(crate) use segment::{segment_bytes, segment_offset, segment_units, segments_within};
 use std::time::Duration;
 pub(crate) use tasks::Worker;
 
@@ -66,11 +66,15 @@ pub(crate) use tasks::Worker;
 pub(crate) trait Memory {
     type Owned: Owned;
     type Long: Long;
+    /// Segments up to this one are kept when drained: steady traffic stays on warm pages.
+    const WARM: usize;
     fn layout(&self) -> &Layout<Self::Owned, Self::Long>;
     /// For processes that take tasks, and one for all others.
     fn slots(&self) -> &[Slot<WordOf<Self>, Self::Long>];
     /// How many segments there may be.
     fn segments(&self) -> usize;
+    /// Units of 8 bytes in a segment: a power of two.
+    fn units(&self, segment: usize) -> u32;
     /// One unit, at an offset that is a multiple of it.
     fn load(&self, segment: usize, offset: usize) -> u64;
     /// As above.
@@ -86,8 +90,6 @@ pub(crate) trait Memory {
 type WordOf<M> = <<M as Memory>::Owned as Owned>::Word;
 
 const UNIT: usize = 8;
-/// Segments up to this one are kept when drained: steady traffic stays on warm pages.
-pub(crate) const WARM: usize = 4;
 
 /// Why a record was not put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +191,12 @@ impl<M: Memory> Ring<M> {
     pub(crate) fn is_shut(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `shut`.
         self.layout().shut.load(Ordering::Acquire) != 0
+    }
+
+    /// The byte in its segment that a position stands for.
+    #[inline]
+    fn offset(&self, segment: usize, position: u32) -> usize {
+        (position & (self.0.units(segment) - 1)) as usize * UNIT
     }
 
     /// The segment after `at`, if there is one.

@@ -30,6 +30,7 @@ struct ModelMemory {
 impl Memory for ModelMemory {
     type Owned = ModelOwned;
     type Long = ModelLong;
+    const WARM: usize = 0;
 
     fn layout(&self) -> &Layout<ModelOwned, ModelLong> {
         &self.layout
@@ -39,6 +40,9 @@ impl Memory for ModelMemory {
     }
     fn segments(&self) -> usize {
         1
+    }
+    fn units(&self, _: usize) -> u32 {
+        1 << 15
     }
     fn load(&self, _: usize, offset: usize) -> u64 {
         world::point();

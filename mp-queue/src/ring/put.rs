@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::layout::SEGMENTS;
 use super::record::units;
-use super::{Memory, Packet, Refused, Ring, UNIT, WARM, WordOf, segment};
+use super::{Memory, Packet, Refused, Ring, UNIT, WordOf};
 use mp_core::word::{Deadline, Long, Ordering, Word};
 use std::time::Duration;
 
@@ -82,13 +82,13 @@ impl<M: Memory> Ring<M> {
     #[inline]
     fn place(&self, len: usize, packet: bool, pen: Pen) -> Result<(Pen, u32), Refused> {
         let largest = self.0.segments() - 1;
-        let units = units(len, packet).filter(|units| *units <= segment::units(largest));
+        let units = units(len, packet).filter(|units| *units <= self.0.units(largest));
         let units = units.ok_or(Refused::TooLarge)?;
         // In a segment that is to be left when it is drained, the fresh look is worth its price.
-        if pen.segment <= WARM
+        if pen.segment <= M::WARM
             && let Some(seen) = self.layout().putter.glance.seen(pen.segment)
             && self.may_take(pen, seen)
-            && has_room(pen, seen, units)
+            && self.has_room(pen, seen, units)
         {
             return Ok((pen, units));
         }
@@ -112,31 +112,31 @@ impl<M: Memory> Ring<M> {
             return Err(Refused::Full);
         }
         let drained = got_at == pen.segment && got.position == pen.tail.position;
-        if pen.segment > WARM
+        if pen.segment > M::WARM
             && drained
-            && units <= segment::units(WARM)
-            && let Some(small) = self.hop(pen, WARM)
+            && units <= self.0.units(M::WARM)
+            && let Some(small) = self.hop(pen, M::WARM)
         {
             return Ok(small);
         }
         let mut head = self.head_of(pen)?;
-        if !has_room(pen, head, units) && !is_cramped(pen.segment, units) {
+        if !self.has_room(pen, head, units) && !self.is_cramped(pen.segment, units) {
             head = self.wait_a_moment(pen, units, head)?;
         }
         layout.putter.glance.note(pen.segment, Cursor { items: got.items, position: head.position });
-        if has_room(pen, head, units) { Ok(pen) } else { self.grow(pen, units, got) }
+        if self.has_room(pen, head, units) { Ok(pen) } else { self.grow(pen, units, got) }
     }
 
     /// Lets getters who are at it make room, a good part of the segment: that memory is in the caches. A getter takes
     /// a while with a long record; it has as long as new memory for one would take. Nobody sleeps here, and it ends
     /// soon.
     fn wait_a_moment(&self, pen: Pen, units: u32, mut head: Cursor) -> Result<Cursor, Refused> {
-        let enough = units.max(segment::units(pen.segment) / 4);
+        let enough = units.max(self.0.units(pen.segment) / 4);
         let pages = units / UNITS_IN_A_PAGE;
         let until = if pages == 0 { None } else { Deadline::after(PRICE_OF_A_PAGE * pages) };
         let mut round = 0;
         for _ in 0..MOMENT {
-            if has_room(pen, head, enough) {
+            if self.has_room(pen, head, enough) {
                 break;
             }
             if <WordOf<M>>::spin(round) {
@@ -159,15 +159,15 @@ impl<M: Memory> Ring<M> {
         // ORDERING: Acquire, pairs with the Release in `take`: the room was read from before it is written to.
         let head = Cursor::of(self.layout().segments[pen.segment].head.load(Ordering::Acquire));
         let used = pen.tail.position.wrapping_sub(head.position);
-        if used > segment::units(pen.segment) { Err(Refused::Corrupt) } else { Ok(head) }
+        if used > self.0.units(pen.segment) { Err(Refused::Corrupt) } else { Ok(head) }
     }
 
     /// Goes on in a larger segment that is not in use.
     fn grow(&self, pen: Pen, units: u32, got: Cursor) -> Result<Pen, Refused> {
         let in_use = self.chain()?;
-        let free = |segment: &usize| !in_use[*segment] && units <= segment::units(*segment);
+        let free = |segment: &usize| !in_use[*segment] && units <= self.0.units(*segment);
         let larger = pen.segment + 1..self.0.segments();
-        let roomy = |segment: &usize| free(segment) && !is_cramped(*segment, units);
+        let roomy = |segment: &usize| free(segment) && !self.is_cramped(*segment, units);
         let Some(larger) = larger.clone().find(roomy).or_else(|| larger.clone().find(free)) else {
             return Err(Refused::Full);
         };
@@ -176,6 +176,21 @@ impl<M: Memory> Ring<M> {
         }
         // With something to drain, room will come; with nothing, it will not.
         Err(if pen.tail.items == got.items { Refused::NoMemory } else { Refused::Full })
+    }
+
+    /// Whether so many units are free where the pen is, if the getters have come so far.
+    #[inline]
+    fn has_room(&self, pen: Pen, got: Cursor, units: u32) -> bool {
+        let used = pen.tail.position.wrapping_sub(got.position);
+        let whole = self.0.units(pen.segment);
+        used <= whole && units <= whole - used
+    }
+
+    /// Whether a record of so many units is large for a segment, and there are larger ones that are kept: with room for
+    /// one or two, putters and getters would take turns instead of working at the same time.
+    #[inline]
+    fn is_cramped(&self, segment: usize, units: u32) -> bool {
+        segment < M::WARM && units > self.0.units(segment) / 4
     }
 
     /// Which segments lie between the getters and the putters.
@@ -258,18 +273,3 @@ const MOMENT: u32 = 1 << 14;
 /// What a page costs that the system has to find and clear.
 const PRICE_OF_A_PAGE: Duration = Duration::from_micros(2);
 const UNITS_IN_A_PAGE: u32 = 4096 / UNIT as u32;
-
-/// Whether a record of so many units is large for a segment, and there are larger ones that are kept: with room for one
-/// or two, putters and getters would take turns instead of working at the same time.
-#[inline]
-fn is_cramped(segment: usize, units: u32) -> bool {
-    segment < WARM && units > segment::units(segment) / 4
-}
-
-/// Whether so many units are free where the pen is, if the getters have come so far.
-#[inline]
-fn has_room(pen: Pen, got: Cursor, units: u32) -> bool {
-    let used = pen.tail.position.wrapping_sub(got.position);
-    let whole = segment::units(pen.segment);
-    used <= whole && units <= whole - used
-}

@@ -7,7 +7,7 @@
 //! ```
 
 use super::cursor::Cursor;
-use super::{Memory, NotTaken, Ring, UNIT, segment, segment_bytes};
+use super::{Memory, NotTaken, Ring, UNIT};
 
 /// The head's bit for: a packet carries the record's descriptors.
 const PACKET: u64 = 1 << 32;
@@ -34,15 +34,15 @@ impl<M: Memory> Ring<M> {
     #[inline]
     pub(super) fn read_head(&self, at: usize, head: Cursor, tail: Cursor) -> Result<Head, NotTaken> {
         let published = tail.position.wrapping_sub(head.position);
-        if published > segment::units(at) || published == 0 {
+        if published > self.0.units(at) || published == 0 {
             return Err(NotTaken::Corrupt);
         }
-        let word = self.0.load(at, segment::offset(at, head.position));
+        let word = self.0.load(at, self.offset(at, head.position));
         let len = word as u32;
         let has_packet = word & PACKET != 0;
         match units(len as usize, has_packet) {
             Some(units) if units <= published && word >> 33 == 0 => {
-                let second = segment::offset(at, head.position.wrapping_add(1));
+                let second = self.offset(at, head.position.wrapping_add(1));
                 let packet = if has_packet { self.0.load(at, second) } else { 0 };
                 Ok(Head { len, packet, units })
             }
@@ -55,8 +55,8 @@ impl<M: Memory> Ring<M> {
     pub(super) fn read_bytes(&self, at: usize, position: u32, record: Head, into: &mut Vec<u8>) {
         let len = record.len as usize;
         let start = position.wrapping_add(1 + u32::from(record.packet != 0));
-        let offset = segment::offset(at, start);
-        let first = len.min(segment_bytes(at) - offset);
+        let offset = self.offset(at, start);
+        let first = len.min(self.0.units(at) as usize * UNIT - offset);
         self.0.read(at, offset, first, into);
         if first < len {
             self.0.read(at, 0, len - first, into);
@@ -68,12 +68,12 @@ impl<M: Memory> Ring<M> {
     pub(super) fn write_record(&self, at: usize, position: u32, packet: u64, bytes: &[u8]) {
         let has_packet = packet != 0;
         let head = bytes.len() as u64 | if has_packet { PACKET } else { 0 };
-        self.0.store(at, segment::offset(at, position), head);
+        self.0.store(at, self.offset(at, position), head);
         if has_packet {
-            self.0.store(at, segment::offset(at, position.wrapping_add(1)), packet);
+            self.0.store(at, self.offset(at, position.wrapping_add(1)), packet);
         }
-        let offset = segment::offset(at, position.wrapping_add(1 + u32::from(has_packet)));
-        let (first, rest) = bytes.split_at(bytes.len().min(segment_bytes(at) - offset));
+        let offset = self.offset(at, position.wrapping_add(1 + u32::from(has_packet)));
+        let (first, rest) = bytes.split_at(bytes.len().min(self.0.units(at) as usize * UNIT - offset));
         self.0.write(at, offset, first);
         if !rest.is_empty() {
             self.0.write(at, 0, rest);

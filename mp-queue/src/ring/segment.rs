@@ -24,14 +24,8 @@ pub(crate) fn segments_within(ceiling: usize) -> usize {
 }
 
 /// Units of 8 bytes in a segment.
-pub(super) const fn units(segment: usize) -> u32 {
+pub(crate) const fn segment_units(segment: usize) -> u32 {
     (segment_bytes(segment) / UNIT) as u32
-}
-
-/// The byte in its segment that a position stands for.
-pub(super) const fn offset(segment: usize, position: u32) -> usize {
-    // A length is a power of two.
-    (position & (units(segment) - 1)) as usize * UNIT
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::layout::SEGMENTS;
-use super::{Beside, Memory, NotTaken, Ring, WARM};
+use super::{Beside, Memory, NotTaken, Ring};
 use mp_core::word::{Deadline, Long, Ordering, Word};
 
 /// The first record that was not taken.
@@ -139,7 +139,7 @@ impl<M: Memory> Ring<M> {
             let Some(next) = next else { return Err(NotTaken::Empty) };
             getter.glance.forget();
             // Before it is left: once it is, a putter may use it again.
-            if at > WARM {
+            if at > M::WARM {
                 self.0.release(at);
             }
             // ORDERING: Release, pairs with the Acquire in `getting`.

@@ -1,7 +1,7 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
 use super::layout::{Layout, Slot};
-use super::{Alone, Beside, Memory, NotTaken, Refused, Ring, UNIT, WARM, Worker, segment_bytes};
+use super::{Alone, Beside, Memory, NotTaken, Refused, Ring, UNIT, Worker, segment_bytes};
 use crate::memory::RingMemory;
 use mp_core::mem::Kind;
 use mp_core::sys::futex::FutexWord;
@@ -9,6 +9,8 @@ use mp_core::sys::robust::RobustWord;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::AtomicU64;
+
+const WARM: usize = RingMemory::WARM;
 
 type Meddle = Box<dyn FnOnce()>;
 
@@ -23,6 +25,7 @@ struct Meddled {
 impl Memory for Meddled {
     type Owned = RobustWord;
     type Long = AtomicU64;
+    const WARM: usize = WARM;
 
     fn layout(&self) -> &Layout<RobustWord, AtomicU64> {
         self.memory.layout()
@@ -32,6 +35,9 @@ impl Memory for Meddled {
     }
     fn segments(&self) -> usize {
         self.memory.segments()
+    }
+    fn units(&self, segment: usize) -> u32 {
+        self.memory.units(segment)
     }
     fn load(&self, segment: usize, offset: usize) -> u64 {
         self.memory.load(segment, offset)
