@@ -2,14 +2,22 @@
 
 use crate::checker::Checker;
 use crate::owned::ModelOwned;
-use crate::word::ModelWord;
-use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+use crate::word::{ModelLong, ModelWord};
+use mp_core::word::{Deadline, Long, Ordering, Owned, Wake, Word};
 use std::marker::PhantomData;
 
 /// What is wrong with a world. Nothing, unless a mutant says so.
 pub trait Fault: 'static {
-    /// What an access has instead of this ordering.
+    /// What an access to a word has instead of this ordering.
     fn order(order: Ordering) -> Ordering {
+        order
+    }
+    /// The same for plain stores alone.
+    fn stored_order(order: Ordering) -> Ordering {
+        Self::order(order)
+    }
+    /// The same for cursors and counters, which are not words.
+    fn long_order(order: Ordering) -> Ordering {
         order
     }
     /// What is written instead of `new`, by anything but a plain store, over `old` if that is known.
@@ -20,10 +28,16 @@ pub trait Fault: 'static {
     fn stored(new: u32) -> u32 {
         new
     }
+    /// What is stored in a cursor or counter instead of `new`.
+    fn long_stored(new: u64) -> u64 {
+        new
+    }
     /// How many are woken instead of `count`.
     fn woken(count: u32) -> u32 {
         count
     }
+    /// Whether fences are there.
+    const FENCES: bool = true;
     /// Whether a holder is on the kernel's list.
     const ENLISTS: bool = true;
     /// Whether the kernel knows who is about to take or to give.
@@ -46,7 +60,7 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
         self.0.load(F::order(order))
     }
     fn store(&self, value: u32, order: Ordering) {
-        self.0.store(F::stored(value), F::order(order));
+        self.0.store(F::stored(value), F::stored_order(order));
     }
     fn swap(&self, value: u32, order: Ordering) -> u32 {
         self.0.swap(F::exchanged(None, value), F::order(order))
@@ -76,7 +90,9 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
         ModelWord::<C>::spin(round)
     }
     fn fence() {
-        ModelWord::<C>::fence();
+        if F::FENCES {
+            ModelWord::<C>::fence();
+        }
     }
 }
 
@@ -123,6 +139,24 @@ impl<C: Checker, F: Fault> Owned for FaultyOwned<C, F> {
     }
     fn is_dead(owner: u32) -> bool {
         F::TELLS_DEATH && ModelOwned::<C>::is_dead(owner)
+    }
+}
+
+/// A cursor or counter with a fault before it.
+pub struct FaultyLong<C: Checker, F>(ModelLong<C>, PhantomData<fn() -> F>);
+
+impl<C: Checker, F> Default for FaultyLong<C, F> {
+    fn default() -> Self {
+        FaultyLong(ModelLong::<C>::default(), PhantomData)
+    }
+}
+
+impl<C: Checker, F: Fault> Long for FaultyLong<C, F> {
+    fn load(&self, order: Ordering) -> u64 {
+        self.0.load(F::long_order(order))
+    }
+    fn store(&self, value: u64, order: Ordering) {
+        self.0.store(F::long_stored(value), F::long_order(order));
     }
 }
 
@@ -195,8 +229,32 @@ faults! {
         const ENLISTS: bool = false;
         const TELLS_DEATH: bool = false;
     }
+    /// The kernel and whoever asks learn of no death, whatever its owner was about.
+    NobodyLearnsOfDeath {
+        const ENLISTS: bool = false;
+        const ANNOUNCES: bool = false;
+        const TELLS_DEATH: bool = false;
+    }
     /// The kernel knows nobody who is about to take or to give.
     NeverAnnounced { const ANNOUNCES: bool = false; }
+    /// A cursor or counter is written and read without an ordering: a commit does not publish the bytes.
+    CommitsAreRelaxed {
+        fn long_order(_: Ordering) -> Ordering {
+            // ORDERING: none, which is the fault.
+            Ordering::Relaxed
+        }
+    }
+    /// A plain store has no Release: a link may be seen before what it leads to.
+    StoresAreRelaxed {
+        fn stored_order(_: Ordering) -> Ordering {
+            // ORDERING: none, which is the fault.
+            Ordering::Relaxed
+        }
+    }
+    /// A note in two halves of which the lower one is 0 is not kept.
+    NotesAreLost { fn long_stored(new: u64) -> u64 { if new as u32 == 0 { 0 } else { new } } }
+    /// No fences.
+    NoFences { const FENCES: bool = false; }
     /// The event's round stands still.
     RoundsAreNotCounted { fn exchanged(_: Option<u32>, new: u32) -> u32 { new & 0b11 } }
 }

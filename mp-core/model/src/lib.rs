@@ -9,6 +9,8 @@
 //!     │
 //!   word ─── ModelWord, ModelLong      owned ─── ModelOwned      faults ─── the same with a fault
 //!     │
+//!   mutant ─ models in faulty worlds, each of which must fail
+//!     │
 //!   checker ─ Loom, Shuttle, Threads: atomics, sleep and schedules
 //! ```
 //!
@@ -36,16 +38,19 @@ mod check;
 mod checker;
 mod faults;
 mod life;
+mod mutant;
 mod owned;
 mod word;
 mod world;
 
 pub use faults::{
-    AcquireIsRelaxed, BreakIsForgotten, DiedIsForgotten, DiesUnseenInTheLock, Fault, NeverAnnounced,
-    NeverEnlisted, NoNoteIsLeft, NobodyIsEverDead, NobodyIsWoken, NobodyMarks, OnlyOneIsWoken,
-    ReleaseIsRelaxed, RoundsAreNotCounted, TakersForgetTheMark, WakesForgetWaiters,
+    AcquireIsRelaxed, BreakIsForgotten, CommitsAreRelaxed, DiedIsForgotten, DiesUnseenInTheLock, Fault,
+    NeverAnnounced, NeverEnlisted, NoFences, NoNoteIsLeft, NobodyIsEverDead, NobodyIsWoken,
+    NobodyLearnsOfDeath, NobodyMarks, NotesAreLost, OnlyOneIsWoken, ReleaseIsRelaxed, RoundsAreNotCounted,
+    StoresAreRelaxed, TakersForgetTheMark, WakesForgetWaiters,
 };
 use mp_core::word::{Deadline, Owned, Word};
+pub use mutant::{Mutant, catch_mutants, run_mutant};
 use std::time::Duration;
 
 /// What a model may be tried in: a word of some world, a faulty one perhaps.
@@ -70,6 +75,12 @@ pub fn soon() -> Option<Deadline> {
 pub mod loom {
     pub use crate::check::bound;
     crate::world::world!(crate::checker::Loom);
+}
+
+/// Models in loom that miss no order of a load and a store, where loom does (tokio-rs/loom#166).
+pub mod thorough {
+    pub use crate::check::bound;
+    crate::world::world!(crate::checker::Thorough);
 }
 
 /// Models in shuttle.

@@ -1,59 +1,192 @@
 //! Loom: every schedule with a bounded number of preemptions, and every value that the orderings let a load see.
 
-use super::{Atomic, Checker, Room, atomic, shaped_like_std};
-use crate::life::Mine;
+use super::{Atomic, Checker, Room, atomic, room};
+use crate::life::{Mine, id};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use mp_core::word::Ordering;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// The checker `loom`.
 #[derive(Debug)]
 pub struct Loom;
 
-shaped_like_std!(wait);
+/// The same with atomics of which no access is forgotten: several times the schedules.
+#[derive(Debug)]
+pub struct Thorough;
+
+/// An atomic of loom's that forgets no access.
+///
+/// loom tries two accesses in the other order too if one is a store, but keeps in mind only the last access to each
+/// atomic: where a thread loads and then stores, what another loaded before that is forgotten, and the store is never
+/// tried before it (tokio-rs/loom#166, #392). So each thread's load rings a bell, which orders nothing, and a store rings
+/// the bells of those whose loads loom has forgotten.
+#[derive(Debug, Default)]
+pub struct Watched<A> {
+    atomic: A,
+    /// Who has loaded since the last store, the last one last.
+    readers: std::sync::Mutex<Vec<(u32, Arc<Condvar>)>>,
+    bells: std::sync::Mutex<Vec<(u32, Arc<Condvar>)>>,
+}
+
+impl<A> Watched<A> {
+    /// This thread's bell.
+    fn bell(&self) -> (u32, Arc<Condvar>) {
+        let me = id::<Thorough>();
+        let mut bells = self.bells.lock().expect("held for a moment only");
+        let found = bells.iter().find(|(who, _)| *who == me).cloned();
+        found.unwrap_or_else(|| {
+            bells.push((me, Arc::default()));
+            bells[bells.len() - 1].clone()
+        })
+    }
+
+    fn loading<T>(&self, load: impl FnOnce(&A) -> T) -> T {
+        let bell = self.bell();
+        bell.1.notify_one();
+        let loaded = load(&self.atomic);
+        let mut readers = self.readers.lock().expect("held for a moment only");
+        readers.retain(|(who, _)| *who != bell.0);
+        readers.push(bell);
+        loaded
+    }
+
+    fn storing<T>(&self, store: impl FnOnce(&A) -> T) -> T {
+        let mut forgotten = self.readers.lock().expect("held for a moment only").clone();
+        // The last one loom knows of, or it is our own.
+        forgotten.pop();
+        if !forgotten.is_empty() {
+            let me = id::<Thorough>();
+            forgotten.iter().filter(|(who, _)| *who != me).for_each(|(_, bell)| bell.notify_one());
+        }
+        let stored = store(&self.atomic);
+        self.readers.lock().expect("held for a moment only").clear();
+        stored
+    }
+}
+
+macro_rules! watched {
+    ($atomic:ty, $int:ty) => {
+        /// As loom's, and as std's.
+        #[allow(missing_docs, reason = "std says what they do")]
+        impl Watched<$atomic> {
+            pub fn new(value: $int) -> Self {
+                Watched { atomic: <$atomic>::new(value), ..Self::default() }
+            }
+            pub fn load(&self, order: Ordering) -> $int {
+                self.loading(|atomic| atomic.load(order))
+            }
+            pub fn store(&self, value: $int, order: Ordering) {
+                self.storing(|atomic| atomic.store(value, order));
+            }
+            pub fn swap(&self, value: $int, order: Ordering) -> $int {
+                self.storing(|atomic| atomic.swap(value, order))
+            }
+            pub fn fetch_add(&self, value: $int, order: Ordering) -> $int {
+                self.storing(|atomic| atomic.fetch_add(value, order))
+            }
+            pub fn fetch_sub(&self, value: $int, order: Ordering) -> $int {
+                self.storing(|atomic| atomic.fetch_sub(value, order))
+            }
+            pub fn fetch_or(&self, value: $int, order: Ordering) -> $int {
+                self.storing(|atomic| atomic.fetch_or(value, order))
+            }
+            pub fn compare_exchange(
+                &self,
+                current: $int,
+                new: $int,
+                ok: Ordering,
+                err: Ordering,
+            ) -> Result<$int, $int> {
+                self.storing(|atomic| atomic.compare_exchange(current, new, ok, err))
+            }
+        }
+
+        atomic!(Watched<$atomic>, $int);
+    };
+}
+
+atomic!(AtomicU32, u32);
+atomic!(AtomicU64, u64);
+watched!(AtomicU32, u32);
+watched!(AtomicU64, u64);
+room!(wait);
 
 fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     bell.wait(inside).expect("nobody dies inside")
 }
 
-loom::thread_local! {
-    static MINE: Mine<Loom> = Mine::default();
+macro_rules! checker {
+    ($checker:ident, $mine:ident, $word:ty, $long:ty) => {
+        loom::thread_local! {
+            static $mine: Mine<$checker> = Mine::default();
+        }
+
+        impl $checker {
+            /// Starts a thread. What it gives waits for that thread's end, and panics if the thread did.
+            pub(crate) fn spawn<T: 'static>(work: impl FnOnce() -> T + 'static) -> Box<dyn FnOnce() -> T> {
+                let thread = loom::thread::spawn(work);
+                Box::new(|| thread.join().expect("a panic ends the whole model"))
+            }
+        }
+
+        impl Checker for $checker {
+            type Word = $word;
+            type Long = $long;
+            type Room<T: Default + Debug + Send + 'static> = Chamber<T>;
+
+            const EFFORT: &'static str = "bound";
+            const SHARE: usize = 1;
+            const QUIET: u32 = 1;
+
+            fn yield_now() {
+                loom::thread::yield_now();
+            }
+            fn fence() {
+                // ORDERING: SeqCst is what the trait promises.
+                fence(Ordering::SeqCst);
+            }
+            fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
+                $mine.with(see)
+            }
+
+            /// The effort is how many preemptions a schedule may hold.
+            fn walk(effort: usize, _salt: u64, model: impl Fn() + Send + Sync + 'static) {
+                let mut builder = loom::model::Builder::new();
+                builder.preemption_bound = Some(effort);
+                builder.max_branches = 10_000;
+                builder.check(model);
+            }
+        }
+    };
 }
 
-impl Loom {
-    /// Starts a thread. What it gives waits for that thread's end, and panics if the thread did.
-    pub(crate) fn spawn<T: 'static>(work: impl FnOnce() -> T + 'static) -> Box<dyn FnOnce() -> T> {
-        let thread = loom::thread::spawn(work);
-        Box::new(|| thread.join().expect("a panic ends the whole model"))
-    }
-}
+checker!(Loom, MINE, AtomicU32, AtomicU64);
+checker!(Thorough, MINE_TOO, Watched<AtomicU32>, Watched<AtomicU64>);
 
-impl Checker for Loom {
-    type Word = AtomicU32;
-    type Long = AtomicU64;
-    type Room<T: Default + Debug + Send + 'static> = Chamber<T>;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
 
-    const EFFORT: &'static str = "bound";
-    const SHARE: usize = 1;
-    const QUIET: u32 = 1;
-
-    fn yield_now() {
-        loom::thread::yield_now();
-    }
-    fn fence() {
-        // ORDERING: SeqCst is what the trait promises.
-        fence(Ordering::SeqCst);
-    }
-    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
-        MINE.with(see)
-    }
-
-    /// The effort is how many preemptions a schedule may hold.
-    fn walk(effort: usize, _salt: u64, model: impl Fn() + Send + Sync + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(effort);
-        builder.max_branches = 10_000;
-        builder.check(model);
+    /// What one thread sees of another's one store, that thread having looked first.
+    #[test]
+    fn a_store_comes_before_a_load_too_when_its_thread_has_looked_first() {
+        let seen = Arc::new(std::sync::Mutex::new(BTreeSet::new()));
+        let all = Arc::clone(&seen);
+        Thorough::walk(3, 0, move || {
+            let word = Arc::new(Watched::<AtomicU32>::default());
+            let other = Arc::clone(&word);
+            let end = Thorough::spawn(move || {
+                // ORDERING: Relaxed: what is tried is the order of the accesses alone.
+                let before = other.load(Ordering::Relaxed);
+                other.store(before + 1, Ordering::Relaxed);
+            });
+            // ORDERING: as above.
+            all.lock().expect("held for a moment only").insert(word.load(Ordering::Relaxed));
+            end();
+        });
+        assert_eq!(*seen.lock().expect("the model is done"), [0, 1].into());
     }
 }

@@ -14,7 +14,7 @@ mod loom;
 mod shuttle;
 mod threads;
 
-pub(crate) use self::loom::Loom;
+pub(crate) use self::loom::{Loom, Thorough};
 pub(crate) use self::shuttle::Shuttle;
 pub(crate) use self::threads::Threads;
 
@@ -77,12 +77,9 @@ pub trait Room<T>: Default + Debug + Send + Sync + 'static {
     fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R;
 }
 
-/// The atomics and the room of a checker whose types are shaped like std's. `$wait` sleeps on a condition variable.
-macro_rules! shaped_like_std {
+/// The room of a checker whose types are shaped like std's. `$wait` sleeps on a condition variable.
+macro_rules! room {
     ($wait:path) => {
-        atomic!(AtomicU32, u32);
-        atomic!(AtomicU64, u64);
-
         /// A mutex and a condition variable.
         #[derive(Debug, Default)]
         pub struct Chamber<T> {
@@ -150,4 +147,4 @@ macro_rules! atomic {
         }
     };
 }
-use {atomic, shaped_like_std};
+use {atomic, room};

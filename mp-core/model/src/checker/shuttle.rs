@@ -3,7 +3,7 @@
 //! All accesses have one order that all threads see, whatever orderings they ask for: a missing Release is for
 //! loom and Miri to find.
 
-use super::{Atomic, Checker, Room, atomic, shaped_like_std};
+use super::{Atomic, Checker, Room, atomic, room};
 use crate::life::Mine;
 use mp_core::word::Ordering;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -27,7 +27,9 @@ fn seed() -> u64 {
     std::env::var("MP_SHUTTLE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(SEED)
 }
 
-shaped_like_std!(wait);
+atomic!(AtomicU32, u32);
+atomic!(AtomicU64, u64);
+room!(wait);
 
 fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     bell.wait(inside).expect("nobody dies inside")

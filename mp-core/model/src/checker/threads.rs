@@ -1,7 +1,7 @@
 //! Threads: std's atomics and threads, as they come. For Miri, which makes their schedule random, lets loads see old
 //! values and reports undefined behaviour; and for a short try on the machine itself.
 
-use super::{Atomic, Checker, Room, atomic, shaped_like_std};
+use super::{Atomic, Checker, Room, atomic, room};
 use crate::life::Mine;
 use mp_core::word::Ordering;
 use std::fmt::Debug;
@@ -17,7 +17,9 @@ pub struct Threads;
 /// Nobody is left asleep this long but by a lost wake. Miri's clock jumps to it when all threads sleep.
 const STRANDED: Duration = Duration::from_secs(60);
 
-shaped_like_std!(wait);
+atomic!(AtomicU32, u32);
+atomic!(AtomicU64, u64);
+room!(wait);
 
 fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     let (inside, time) = bell.wait_timeout(inside, STRANDED).expect("nobody dies inside");
