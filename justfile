@@ -51,9 +51,10 @@ fuzz target="pickle" seconds="600":
 pickles:
     MP_PICKLES=1000000 cargo test --release -p mp-pipe --test pickle_hostile
 
-# The models at their full size.
+# The models, and the mutants that they catch; add `-- --ignored` by hand for those that take minutes.
 loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture
+    MP_LOOM_BOUND={{bound}} cargo test --release -p mp-queue --lib -- --nocapture ring::model
 
 # The crowds, with more schedules, drawn from a seed of their own.
 shuttle iterations="20000" seed=`date +%s`:

@@ -36,7 +36,7 @@
 //! commit and its wake*: the sleeper looks by itself within half a second. *Asleep*: he held no lock; his flag
 //! costs one spare wake.
 //! # Tried by
-//! ring/model.rs (loom, with deaths), ring/crowd.rs (shuttle, with deaths), ring/tests.rs, tests/queue.rs, tests/corrupt.rs
+//! ring/model (loom, with deaths), ring/crowd.rs (shuttle, with deaths), ring/tests.rs, tests/queue.rs, tests/corrupt.rs
 
 #[cfg(test)]
 mod crowd;

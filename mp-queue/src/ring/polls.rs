@@ -21,7 +21,7 @@
 //! Between `signalled` and the descriptor, either way: those who wait look by themselves every quarter of a second, and
 //! who finds an item so, unsignalled, settles it.
 //! # Tried by
-//! tests/polling.rs
+//! ring/model/polls.rs, tests/polling.rs
 
 use super::{Memory, Ring, WordOf};
 use mp_core::word::{Ordering, Word};

@@ -26,7 +26,7 @@
 //! With tasks: who joins finds it dead by his timed look, and is told how many are lost. Between its claim and its
 //! commit: the next getter takes the claim back. While it counts what is lost: the next one begins anew. Between `done` and its wake: the timed look.
 //! # Tried by
-//! ring/model.rs tasks_*, tests/joinable.rs
+//! ring/model/tasks.rs, tests/joinable.rs
 
 use super::cursor::Cursor;
 use super::layout::Slot;

@@ -21,6 +21,8 @@
 //! # When a process dies
 //! A waker between its commit and its wake, a sleeper between its wake and its next step: the others look by
 //! themselves within half a second, and put the flag up then. Nothing else is lost.
+//! # Tried by
+//! ring/model/waits.rs, ring/crowd.rs
 
 use super::layout::Bell;
 use super::{Memory, NotTaken, Refused, Ring, WordOf};

@@ -1,0 +1,249 @@
+//! What a ring stands on in a model.
+
+use super::super::cursor::Cursor;
+use super::super::layout::{Layout, Slot};
+use super::super::{Alone, Memory, NotTaken, Refused, Ring, UNIT};
+use mp_core::word::{Long, Ordering, Owned, Word};
+use mp_model::{AnyOwned, Fault, shuttle, thorough};
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
+
+/// Eight bytes that the processes share: each access is a point of death.
+pub(in crate::ring) trait Unit: Default {
+    fn get(&self) -> [u8; UNIT];
+    fn set(&self, bytes: [u8; UNIT]);
+}
+
+/// A cell that loom tracks: who reads it while another writes, without an order between the two, is a data race.
+#[derive(Default)]
+pub(in crate::ring) struct Tracked(::loom::cell::Cell<[u8; UNIT]>);
+
+impl Unit for Tracked {
+    fn get(&self) -> [u8; UNIT] {
+        thorough::point();
+        self.0.get()
+    }
+    fn set(&self, bytes: [u8; UNIT]) {
+        thorough::point();
+        self.0.set(bytes);
+    }
+}
+
+/// For shuttle, which knows no data races. Locked for one access at a time, which no thread sees another in.
+#[derive(Default)]
+pub(in crate::ring) struct Untracked(Mutex<[u8; UNIT]>);
+
+impl Unit for Untracked {
+    fn get(&self) -> [u8; UNIT] {
+        shuttle::point();
+        *self.0.lock().expect("held for a moment only")
+    }
+    fn set(&self, bytes: [u8; UNIT]) {
+        shuttle::point();
+        *self.0.lock().expect("held for a moment only") = bytes;
+    }
+}
+
+/// The words, the bytes, and what is wrong with all that is neither. Nothing, unless a mutant says so.
+pub(in crate::ring) trait World: 'static {
+    type Word: Word + Default;
+    type Owned: Owned<Word = Self::Word> + Default;
+    type Long: Long + Default;
+    type Unit: Unit;
+    /// Segments up to this one are kept when drained.
+    const WARM: usize = 0;
+    /// The pages of a segment are given back after it was left, and not before.
+    const RELEASES_LATE: bool = false;
+    /// A segment is linked before it is made ready.
+    const LINKS_EARLY: bool = false;
+    /// Records that are put together are published one by one.
+    const PUTS_APART: bool = false;
+    /// Records that are taken together are taken one by one.
+    const TAKES_APART: bool = false;
+    /// The descriptor of those who poll is cleared after `signalled` has fallen, and not before.
+    const CLEARS_LATE: bool = false;
+    /// Nobody who sleeps ever looks by himself.
+    const NEVER_LOOKS: bool = false;
+}
+
+/// The world of loom, with nothing wrong.
+pub(in crate::ring) struct Sound;
+impl World for Sound {
+    type Word = thorough::ModelWord;
+    type Owned = thorough::ModelOwned;
+    type Long = thorough::ModelLong;
+    type Unit = Tracked;
+}
+
+/// The world of loom, with a fault in its words.
+pub(in crate::ring) struct Broken<F>(PhantomData<F>);
+impl<F: Fault> World for Broken<F> {
+    type Word = thorough::Faulty<F>;
+    type Owned = thorough::FaultyOwned<F>;
+    type Long = thorough::FaultyLong<F>;
+    type Unit = Tracked;
+}
+
+/// The world of shuttle, with these words.
+pub(in crate::ring) struct Crowded<O>(PhantomData<O>);
+impl<O: AnyOwned> World for Crowded<O> {
+    type Word = O::Word;
+    type Owned = O;
+    type Long = shuttle::ModelLong;
+    type Unit = Untracked;
+}
+
+/// Segments of a few units.
+pub(in crate::ring) struct ModelMemory<W: World> {
+    /// Boxed, since the checkers' stacks are small.
+    layout: Box<Layout<W::Owned, W::Long>>,
+    segments: Vec<Vec<W::Unit>>,
+    slots: Vec<Slot<W::Word, W::Long>>,
+    /// A segment that is still to be given back, and by whom.
+    late: Mutex<Option<(usize, u32)>>,
+}
+
+impl<W: World> ModelMemory<W> {
+    /// Pages that were given back read as zeros.
+    fn wipe(&self, segment: usize) {
+        self.segments[segment].iter().for_each(|unit| unit.set([0; UNIT]));
+    }
+}
+
+impl<W: World> Memory for ModelMemory<W> {
+    type Owned = W::Owned;
+    type Long = W::Long;
+    const WARM: usize = W::WARM;
+
+    fn layout(&self) -> &Layout<W::Owned, W::Long> {
+        // In a late world, whoever has left a segment comes by here next.
+        if W::RELEASES_LATE {
+            let is_his = |late: &mut (usize, u32)| late.1 == W::Owned::me();
+            let late = self.late.lock().expect("held for a moment only").take_if(is_his);
+            late.into_iter().for_each(|(segment, _)| self.wipe(segment));
+        }
+        &self.layout
+    }
+    fn slots(&self) -> &[Slot<W::Word, W::Long>] {
+        &self.slots
+    }
+    fn segments(&self) -> usize {
+        self.segments.len()
+    }
+    fn units(&self, segment: usize) -> u32 {
+        self.segments[segment].len() as u32
+    }
+    fn load(&self, segment: usize, offset: usize) -> u64 {
+        u64::from_le_bytes(self.segments[segment][offset / UNIT].get())
+    }
+    fn store(&self, segment: usize, offset: usize, unit: u64) {
+        self.segments[segment][offset / UNIT].set(unit.to_le_bytes());
+    }
+    fn write(&self, segment: usize, offset: usize, bytes: &[u8]) {
+        for (unit, bytes) in self.segments[segment][offset / UNIT..].iter().zip(bytes.chunks(UNIT)) {
+            unit.set(bytes.try_into().expect("the models write whole units"));
+        }
+    }
+    fn read(&self, segment: usize, offset: usize, len: usize, into: &mut Vec<u8>) {
+        for unit in &self.segments[segment][offset / UNIT..(offset + len) / UNIT] {
+            into.extend_from_slice(&unit.get());
+        }
+    }
+    fn reserve(&self, segment: usize) -> bool {
+        if W::LINKS_EARLY {
+            // ORDERING: Relaxed: under the put lock; Release as in `hop`.
+            let at = self.layout.putter.segment.load(Ordering::Relaxed) as usize;
+            self.layout.segments[at].next.store(segment as u32 + 1, Ordering::Release);
+        }
+        true
+    }
+    fn release(&self, segment: usize) {
+        if W::RELEASES_LATE {
+            *self.late.lock().expect("held for a moment only") = Some((segment, W::Owned::me()));
+        } else {
+            self.wipe(segment);
+        }
+    }
+}
+
+pub(in crate::ring) type Shared<W> = Arc<Ring<ModelMemory<W>>>;
+
+/// A ring for at most so many records (0: no limit) in segments of so many units.
+pub(in crate::ring) fn ring_of<W: World>(most: u32, units: &[usize]) -> Shared<W> {
+    assert!(units.iter().all(|units| units.is_power_of_two()));
+    let segment = |units: &usize| (0..*units).map(|_| W::Unit::default()).collect();
+    let memory = ModelMemory::<W> {
+        layout: Box::default(),
+        segments: units.iter().map(segment).collect(),
+        slots: (0..3).map(|_| Slot::default()).collect(),
+        late: Mutex::default(),
+    };
+    // ORDERING: Relaxed: nobody else has it yet.
+    memory.layout.limits.items.store(most, Ordering::Relaxed);
+    Arc::new(Ring(memory))
+}
+
+/// One segment, which is large enough.
+pub(in crate::ring) fn ring<W: World>(most: u32) -> Shared<W> {
+    ring_of(most, &[16])
+}
+
+/// One segment of so many units, of which the last is the next one, after 2^32 items and as many units but one.
+pub(super) fn ring_about_to_wrap<W: World>(units: usize) -> Shared<W> {
+    let ring = ring_of::<W>(0, &[units]);
+    let last = Cursor { items: u32::MAX, position: u32::MAX };
+    let segment = &ring.0.layout.segments[0];
+    // ORDERING: Relaxed: nobody else has it yet.
+    segment.tail.store(last.packed(), Ordering::Relaxed);
+    segment.head.store(last.packed(), Ordering::Relaxed);
+    ring
+}
+
+fn bytes_of(value: u64, units: usize) -> Vec<u8> {
+    value.to_le_bytes().repeat(units)
+}
+
+/// What is in a record: the same in each of its units.
+pub(super) fn value_of(bytes: &[u8]) -> u64 {
+    let units: Vec<&[u8]> = bytes.chunks(UNIT).collect();
+    assert!(units.windows(2).all(|pair| pair[0] == pair[1]), "a torn record: {units:?}");
+    u64::from_le_bytes(units[0].try_into().expect("a whole unit"))
+}
+
+pub(in crate::ring) fn try_put<W: World>(ring: &Shared<W>, value: u64) -> Result<(), Refused> {
+    let put = ring.put([&bytes_of(value, 1)[..]], None).map(|count| assert_eq!(count, 1));
+    ring.after_put(false, put)
+}
+
+pub(in crate::ring) fn put<W: World>(ring: &Shared<W>, value: u64) -> Result<(), Refused> {
+    put_long(ring, value, 1)
+}
+
+/// A record of so many units, and one for its head.
+pub(super) fn put_long<W: World>(ring: &Shared<W>, value: u64, units: usize) -> Result<(), Refused> {
+    let bytes = bytes_of(value, units);
+    ring.until_room(None, || ring.put([&bytes[..]], None)).map(|count| assert_eq!(count, 1))
+}
+
+/// One attempt, without waking anybody.
+pub(super) fn take_once<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
+    let mut bytes = Vec::new();
+    ring.take(&mut bytes, &mut Alone, None)?;
+    Ok(value_of(&bytes))
+}
+
+pub(in crate::ring) fn take<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
+    ring.until_item(None, || take_once(ring))
+}
+
+/// All that is there, when nobody else is at it.
+pub(in crate::ring) fn take_all<W: World>(ring: &Shared<W>) -> Vec<u64> {
+    let got = (0..ring.items()).map(|_| take(ring).unwrap()).collect();
+    assert_eq!(ring.items(), 0);
+    got
+}
+
+/// Items that were put and taken since the ring was made, when nobody else is at it.
+pub(super) fn so_far<W: World>(ring: &Shared<W>) -> (u32, u32) {
+    (Cursor::of(ring.put_so_far()).items, Cursor::of(ring.taken_so_far()).items)
+}
