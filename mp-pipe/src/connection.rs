@@ -104,14 +104,7 @@ impl<S: Serialize, R> Connection<S, R> {
     ///
     /// Python: `Connection.send`.
     pub fn send(&self, value: &S) -> Result<(), SendError> {
-        let mut buffer = scratch::encoding();
-        let packed = pack_onto(value, &mut buffer);
-        let result = match packed {
-            Ok(handles) => self.end.send_value(&buffer, &handles),
-            Err(error) => Err(error.into()),
-        };
-        scratch::keep_encoding(buffer);
-        result
+        self.end.send_value(|frame| pack_onto(value, frame))
     }
 
     /// Sends bytes as one message, which may be empty.

@@ -1,7 +1,7 @@
 //! One end of a connection in this process: the socket, and whose turn it is in each direction.
 //!
 //! ```text
-//!  bytes:  [ length ][ payload …………………………………………… ]                 one sendmsg; two receives
+//!  bytes:  [ length ][ payload …………………………………………… ]                 one send; two receives
 //!  typed:  [ length ][ count: u32, big-endian ][ postcard … ]         the same
 //!            └ descriptors beside the length's bytes
 //! ```
@@ -14,6 +14,10 @@
 //! A frame is written under one lock and read under another, so threads take turns by whole frames. A copy of
 //! the end in another process has locks of its own. What helps there is the kernel: Linux queues the 16 KiB (and
 //! more) of one `sendmsg` on a local stream as one piece or not at all.
+//!
+//! # Looking before sleeping
+//! Both halves look a few times for what they want before they sleep, where that has been worth it (`looks.rs`): between
+//! two CPUs a message then takes two microseconds instead of the fifteen that waking a sleeper takes.
 //!
 //! # When a process dies
 //! In the middle of sending: the other side has the rest of the frame cut off (`Truncated`), once nobody else

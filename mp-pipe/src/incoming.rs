@@ -3,6 +3,7 @@
 use crate::end::End;
 use crate::error::{RecvError, RecvIntoError};
 use crate::frame::{Assembly, Step};
+use crate::looks::Looks;
 use mp_core::error::OsResult;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::socket::{self, Mode, would_block};
@@ -10,6 +11,7 @@ use mp_core::sys::stream;
 use mp_core::transfer::scratch;
 use mp_core::word::Deadline;
 use parking_lot::{Mutex, MutexGuard};
+use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -85,6 +87,7 @@ pub(crate) struct Incoming {
     frame: Assembly,
     fds: Vec<OwnedFd>,
     dropped_fds: bool,
+    looks: Looks,
 }
 
 impl Incoming {
@@ -94,7 +97,7 @@ impl Incoming {
 
     fn take(&mut self) -> Arrived {
         let (buffer, count) = self.frame.take();
-        let Incoming { fds, dropped_fds, .. } = std::mem::take(self);
+        let (fds, dropped_fds) = (take(&mut self.fds), take(&mut self.dropped_fds));
         Arrived { buffer, count, fds, dropped_fds }
     }
 }
@@ -137,7 +140,7 @@ impl End {
 
     /// One step towards a whole message; `true` when it is there.
     fn advance(&self, incoming: &mut Incoming, terms: Terms) -> Result<bool, RecvError> {
-        let Incoming { frame, fds, dropped_fds } = incoming;
+        let Incoming { frame, fds, dropped_fds, looks } = incoming;
         let at_boundary = frame.at_boundary();
         let fresh = || match terms.expect {
             Expect::Bytes => Vec::new(),
@@ -149,7 +152,7 @@ impl End {
             (Step::Head(room), Expect::Value) => (room, Beside::Taken(fds, dropped_fds)),
             (Step::Body(room), Expect::Value) => (room, Beside::Noticed(dropped_fds)),
         };
-        match self.read(room, beside, terms.patience)? {
+        match self.read(room, beside, terms.patience, looks)? {
             0 if at_boundary => return Err(RecvError::Closed),
             0 => return Err(RecvError::Truncated),
             count => frame.filled(count),
@@ -161,7 +164,8 @@ impl End {
     fn fill(&self, incoming: &mut Incoming, room: &mut [u8], patience: Patience) -> Result<(), RecvError> {
         let mut done = 0;
         while done < room.len() {
-            let failure = match self.read(&mut room[done..], Beside::Ignored, patience) {
+            let looks = &mut incoming.looks;
+            let failure = match self.read(&mut room[done..], Beside::Ignored, patience, looks) {
                 Ok(0) => RecvError::Truncated,
                 Ok(count) => {
                     done += count;
@@ -176,17 +180,28 @@ impl End {
     }
 
     /// Receives what there is, or waits for it; 0 bytes are the end.
-    fn read(&self, room: &mut [u8], mut beside: Beside<'_>, patience: Patience) -> Result<usize, RecvError> {
+    fn read(
+        &self,
+        room: &mut [u8],
+        mut beside: Beside<'_>,
+        patience: Patience,
+        looks: &mut Looks,
+    ) -> Result<usize, RecvError> {
+        let mut receive = |mode| match beside.receive(self.as_fd(), room, mode) {
+            Err(error) if would_block(&error) => None,
+            // The other side closed with messages of ours unread: no less an end.
+            Err(error) if socket::is_gone(&error) => Some(Ok(0)),
+            other => Some(other),
+        };
+        let mut came = match patience {
+            Patience::Never => None,
+            Patience::Forever | Patience::Until(_) => looks.look(|| receive(Mode::Now)),
+        };
         loop {
-            match beside.receive(self.as_fd(), room, patience.mode()) {
-                Err(error) if would_block(&error) => {
-                    if !patience.wait(self.as_fd())? {
-                        return Err(RecvError::Timeout);
-                    }
-                }
-                // The other side closed with messages of ours unread: no less an end.
-                Err(error) if socket::is_gone(&error) => return Ok(0),
-                other => return Ok(other?),
+            match came.or_else(|| receive(patience.mode())) {
+                Some(count) => return Ok(count?),
+                None if patience.wait(self.as_fd())? => came = None,
+                None => return Err(RecvError::Timeout),
             }
         }
     }

@@ -29,6 +29,7 @@
 //! | `end.rs`        | one end in this process: frames on a socket, and whose turn it is |
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
+//! | `looks.rs`      | how often to look before sleeping, pure                           |
 //! | `error.rs`      | [`SendError`], [`RecvError`], [`RecvIntoError`]                   |
 //! | `pickle/`       | feature `pickle`: CPython's objects, as data                      |
 #![forbid(unsafe_code)]
@@ -49,6 +50,7 @@ pub mod handshake;
 mod incoming;
 mod key;
 mod listener;
+mod looks;
 mod outgoing;
 #[cfg(feature = "pickle")]
 pub mod pickle;

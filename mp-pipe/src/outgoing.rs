@@ -3,12 +3,13 @@
 use crate::end::End;
 use crate::error::SendError;
 use crate::frame::Header;
-use mp_core::error::OsResult;
+use crate::looks::Looks;
+use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::address::carries_fds;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::socket::{self, MOST_FDS, Mode, would_block};
 use mp_core::sys::stream;
-use mp_core::transfer::Handle;
+use mp_core::transfer::{Handle, scratch};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -16,11 +17,18 @@ use std::os::fd::{AsFd, BorrowedFd};
 const CARRIERS: usize = 4;
 /// Handles that one message can carry.
 pub(crate) const MOST_HANDLES: usize = CARRIERS * MOST_FDS;
+/// A frame of bytes up to so long is copied into one piece: the call that sends one is quicker than the one that sends
+/// two, by more than copying takes.
+const ONE_PIECE: usize = 4096;
+/// Bytes before a value that are left free for what comes before it in its frame: a short header, and the count of
+/// handles.
+const BEFORE_VALUE: usize = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     /// A frame was cut off: what followed would be taken for its rest.
     torn: bool,
+    looks: Looks,
 }
 
 impl Outgoing {
@@ -31,10 +39,35 @@ impl Outgoing {
 
 impl End {
     pub(crate) fn send_bytes(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.send_frame(Header::of(payload.len() as u64).as_bytes(), payload, &[])
+        let header = Header::of(payload.len() as u64);
+        if payload.len() > ONE_PIECE {
+            return self.send_frame(header.as_bytes(), payload, &[]);
+        }
+        let mut frame = scratch::encoding();
+        frame.extend_from_slice(header.as_bytes());
+        frame.extend_from_slice(payload);
+        let result = self.send_frame(&frame, &[], &[]);
+        scratch::keep_encoding(frame);
+        result
     }
 
-    pub(crate) fn send_value(&self, postcard: &[u8], handles: &[Handle]) -> Result<(), SendError> {
+    /// Sends what `pack` appends to the vector it is given.
+    pub(crate) fn send_value(
+        &self,
+        pack: impl FnOnce(&mut Vec<u8>) -> Result<Vec<Handle>, CodecError>,
+    ) -> Result<(), SendError> {
+        let mut frame = scratch::encoding();
+        frame.extend_from_slice(&[0; BEFORE_VALUE]);
+        let result = match pack(&mut frame) {
+            Ok(handles) => self.send_packed(&mut frame, &handles),
+            Err(error) => Err(error.into()),
+        };
+        scratch::keep_encoding(frame);
+        result
+    }
+
+    /// `frame` is a value's bytes, and room before them.
+    fn send_packed(&self, frame: &mut [u8], handles: &[Handle]) -> Result<(), SendError> {
         if handles.len() > MOST_HANDLES {
             return Err(SendError::TooManyHandles { count: handles.len(), most: MOST_HANDLES });
         }
@@ -42,21 +75,25 @@ impl End {
             return Err(SendError::NoHandlesHere { count: handles.len() });
         }
         let count = (handles.len() as u32).to_be_bytes();
-        let header = Header::of((count.len() + postcard.len()) as u64);
-        let mut head = [0; 16];
-        let (header, end) = (header.as_bytes(), header.as_bytes().len() + count.len());
-        head[..header.len()].copy_from_slice(header);
-        head[header.len()..end].copy_from_slice(&count);
-        self.send_frame(&head[..end], postcard, handles)
+        let header = Header::of((frame.len() - BEFORE_VALUE + count.len()) as u64);
+        let header = header.as_bytes();
+        if header.len() + count.len() == BEFORE_VALUE {
+            frame[..header.len()].copy_from_slice(header);
+            frame[header.len()..BEFORE_VALUE].copy_from_slice(&count);
+            self.send_frame(frame, &[], handles)
+        } else {
+            self.send_frame(&[header, &count].concat(), &frame[BEFORE_VALUE..], handles)
+        }
     }
 
+    /// Sends what is in two pieces, or in the first alone.
     fn send_frame(&self, head: &[u8], payload: &[u8], handles: &[Handle]) -> Result<(), SendError> {
         let mut outgoing = self.sending.lock();
         if outgoing.torn {
             return Err(SendError::Torn);
         }
         let mut sent = 0;
-        let result = self.send_parts(head, payload, handles, &mut sent);
+        let result = self.send_parts(head, payload, handles, &mut sent, &mut outgoing.looks);
         // A peer that is gone says so again by itself.
         if sent > 0 && !matches!(result, Ok(()) | Err(SendError::Closed(_))) {
             outgoing.torn = true;
@@ -71,6 +108,7 @@ impl End {
         payload: &[u8],
         handles: &[Handle],
         sent: &mut usize,
+        looks: &mut Looks,
     ) -> Result<(), SendError> {
         let mut chunks = handles.chunks(MOST_FDS).peekable();
         while let Some(chunk) = chunks.next() {
@@ -79,13 +117,19 @@ impl End {
             let pieces = if chunks.peek().is_some() { [&rest[..1], &[]] } else { [rest, payload] };
             *sent += self.retried(|| socket::send(self.as_fd(), &pieces, &fds, Mode::Block))?;
         }
-        let mut slices = [IoSlice::new(head), IoSlice::new(payload)];
-        let mut slices = &mut slices[..];
-        IoSlice::advance_slices(&mut slices, *sent);
-        while !slices.is_empty() {
-            let count = self.retried(|| stream::send(self.as_fd(), slices))?;
-            *sent += count;
-            IoSlice::advance_slices(&mut slices, count);
+        let length = head.len() + payload.len();
+        while *sent < length {
+            let head = head.get(*sent..).unwrap_or_default();
+            let payload = &payload[sent.saturating_sub(length - payload.len())..];
+            let send = |mode| match (head, payload) {
+                (one, []) | ([], one) => stream::send(self.as_fd(), one, mode),
+                _ => {
+                    let slices = [IoSlice::new(head), IoSlice::new(payload)];
+                    stream::send_slices(self.as_fd(), &slices, mode)
+                }
+            };
+            let taken = looks.look(|| unless_full(send(Mode::Now)));
+            *sent += taken.unwrap_or_else(|| self.retried(|| send(Mode::Block)))?;
         }
         Ok(())
     }
@@ -93,10 +137,15 @@ impl End {
     /// Sends also where somebody who shares the socket has made it non-blocking.
     fn retried(&self, send: impl Fn() -> OsResult<usize>) -> OsResult<usize> {
         loop {
-            match send() {
-                Err(error) if would_block(&error) => wait_for(self.as_fd(), Interest::Write, None)?,
-                other => return other,
+            match unless_full(send()) {
+                None => wait_for(self.as_fd(), Interest::Write, None)?,
+                Some(result) => return result,
             };
         }
     }
+}
+
+/// `None`: the kernel's buffer has no room.
+fn unless_full(sent: OsResult<usize>) -> Option<OsResult<usize>> {
+    if sent.as_ref().is_err_and(would_block) { None } else { Some(sent) }
 }

@@ -42,7 +42,7 @@ fn objects_are_echoed() {
 fn bytes_of_any_length_are_echoed() {
     let (here, there): (Connection, Connection) = pipe().unwrap();
     let echo = echo_bytes(there);
-    for length in [1, 2, 16384, 16385, 1 << 20, (1 << 20) + 1, 16 << 20] {
+    for length in [1, 2, 4095, 4096, 4097, 16384, 16385, 1 << 20, (1 << 20) + 1, 16 << 20] {
         let message: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
         here.send_bytes(&message).unwrap();
         assert!(here.recv_bytes().unwrap() == message, "{length} bytes");
@@ -51,6 +51,22 @@ fn bytes_of_any_length_are_echoed() {
     echo.join().unwrap();
     assert!(matches!(here.recv_bytes(), Err(RecvError::Closed)));
     assert!(matches!(here.recv(), Err(RecvError::Closed)));
+}
+
+/// Else a copy of the end elsewhere would miss it.
+#[test]
+fn nothing_behind_a_message_is_taken_with_it() {
+    let (here, there) = pipe::<(), u32>().unwrap();
+    let copy: Connection<(), u32> = Connection::from_fd(here.as_fd().try_clone_to_owned().unwrap());
+    (0..6).for_each(|number| there.send(&number).unwrap());
+    ["", "short", "last"].iter().for_each(|text| there.send_bytes(text.as_bytes()).unwrap());
+    for number in [0, 2, 4] {
+        assert_eq!((here.recv().unwrap(), copy.try_recv().unwrap()), (number, number + 1));
+    }
+    assert_eq!(here.recv_bytes().unwrap(), b"");
+    assert_eq!(copy.recv_bytes_timeout(Duration::ZERO).unwrap(), b"short");
+    assert_eq!(here.recv_bytes_into(&mut [0; 9], 0).unwrap(), 4);
+    assert!(!copy.poll(Some(Duration::ZERO)).unwrap());
 }
 
 #[test]

@@ -8,28 +8,41 @@ use nix::sys::socket::{MsgFlags, Shutdown, recv, recvmsg, sendmsg, shutdown};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Sends from the slices, in order; gives how many bytes were taken. Sleeps until some are.
-pub fn send(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> OsResult<usize> {
-    let flags = MsgFlags::MSG_NOSIGNAL;
-    retried("sendmsg", || sendmsg::<()>(socket.as_raw_fd(), slices, &[], flags, None))
+/// Sends bytes; gives how many were taken. With [`Mode::Block`] it sleeps until some are.
+#[inline]
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], mode: Mode) -> OsResult<usize> {
+    retried("send", || nix::sys::socket::send(socket.as_raw_fd(), bytes, sending(mode)))
+}
+
+/// Sends from the slices, in order, as one message; as [`send`] else, and a little slower.
+pub fn send_slices(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>], mode: Mode) -> OsResult<usize> {
+    retried("sendmsg", || sendmsg::<()>(socket.as_raw_fd(), slices, &[], sending(mode), None))
+}
+
+fn sending(mode: Mode) -> MsgFlags {
+    match mode {
+        Mode::Block => MsgFlags::MSG_NOSIGNAL,
+        Mode::Now => MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+    }
 }
 
 /// Receives into the room: with [`Mode::Block`] all of it, but for an end or a signal. 0 bytes are the end of
 /// the stream. Descriptors that come along are closed by the kernel.
+#[inline]
 pub fn receive(socket: BorrowedFd<'_>, room: &mut [u8], mode: Mode) -> OsResult<usize> {
-    retried("recv", || recv(socket.as_raw_fd(), room, flags(mode)))
+    retried("recv", || recv(socket.as_raw_fd(), room, receiving(mode)))
 }
 
 /// As [`receive`], and tells whether descriptors came along: a little slower.
 pub fn receive_noticing(socket: BorrowedFd<'_>, room: &mut [u8], mode: Mode) -> OsResult<(usize, bool)> {
     let mut slices = [IoSliceMut::new(room)];
     retried("recvmsg", || {
-        let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, None, flags(mode))?;
+        let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, None, receiving(mode))?;
         Ok((message.bytes, message.flags.contains(MsgFlags::MSG_CTRUNC)))
     })
 }
 
-fn flags(mode: Mode) -> MsgFlags {
+fn receiving(mode: Mode) -> MsgFlags {
     match mode {
         Mode::Block => MsgFlags::MSG_WAITALL,
         Mode::Now => MsgFlags::MSG_DONTWAIT,
