@@ -54,6 +54,7 @@
 //! | `AuthenticationError`                     | [`AuthenticationError`]                             | `mp-pipe/src/handshake/mod.rs`    |
 //! | `deliver_challenge`, `answer_challenge`   | [`deliver_challenge`], [`answer_challenge`]         | `mp-pipe/src/challenge.rs`        |
 //! | `connection.wait`                         | [`wait()`]                                          | `mp-pipe/src/wait.rs`             |
+//! | `selectors.DefaultSelector`, for reading  | [`WaitSet`]                                         | `mp-pipe/src/wait_set.rs`         |
 //! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
 //! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
 //! | `JoinableQueue()`                         | [`JoinableQueue::new`]                              | `mp-queue/src/joinable.rs`        |
@@ -89,9 +90,10 @@ pub use mp_manager::{
 #[cfg(feature = "pickle")]
 pub use mp_pipe::pickle;
 pub use mp_pipe::{
-    AcceptError, Address, AuthenticationError, BindError, ChallengeError, Client, ClientBuilder,
-    ConnectError, Connection, InvalidAddress, Listener, ListenerBuilder, Receiver, RecvError, RecvIntoError,
-    Refused, SendError, Sender, answer_challenge, deliver_challenge, pipe, pipe_simplex, wait,
+    AcceptError, AddError, Address, AuthenticationError, BindError, ChallengeError, Client, ClientBuilder,
+    ConnectError, Connection, InvalidAddress, Listener, ListenerBuilder, NotAdded, Receiver, RecvError,
+    RecvIntoError, Refused, SendError, Sender, WaitSet, answer_challenge, deliver_challenge, pipe,
+    pipe_simplex, wait,
 };
 pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,

@@ -25,3 +25,21 @@ impl<T: AsFd + ?Sized> Waitable for T {
         self.as_fd()
     }
 }
+
+/// What is only pointed at: so things of several kinds stand in one list or set.
+macro_rules! waitable_by_what_it_points_at {
+    ($($pointer:ty),+) => {$(
+        impl Waitable for $pointer {
+            fn descriptor(&self) -> BorrowedFd<'_> {
+                (**self).descriptor()
+            }
+            fn is_ready(&self) -> Option<bool> {
+                (**self).is_ready()
+            }
+            fn settle(&self) {
+                (**self).settle();
+            }
+        }
+    )+};
+}
+waitable_by_what_it_points_at!(&(dyn Waitable + '_), Box<dyn Waitable + '_>, Box<dyn Waitable + Send + '_>);

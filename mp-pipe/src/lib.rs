@@ -25,6 +25,7 @@
 //! | `key.rs`        | whose key is taken where none was given                           |
 //! | `pipe.rs`       | [`pipe()`], [`pipe_simplex`]                                      |
 //! | `wait.rs`       | [`wait()`]: which of several are ready                            |
+//! | `wait_set.rs`   | [`WaitSet`]: which of many that are kept together are             |
 //! | `frame.rs`      | [`frame`]: lengths and partial messages, pure                     |
 //! | `end.rs`        | one end in this process: frames on a socket, and whose turn it is |
 //! | `outgoing.rs`   | its sending half                                                  |
@@ -56,6 +57,7 @@ mod outgoing;
 pub mod pickle;
 mod pipe;
 mod wait;
+mod wait_set;
 
 pub use address::{Address, InvalidAddress};
 pub use challenge::{ChallengeError, answer_challenge, deliver_challenge};
@@ -67,3 +69,4 @@ pub use handshake::AuthenticationError;
 pub use listener::{AcceptError, BindError, Listener, ListenerBuilder, Refused};
 pub use pipe::{NoRecv, NoSend, Receiver, Sender, pipe, pipe_simplex};
 pub use wait::wait;
+pub use wait_set::{AddError, NotAdded, WaitSet};

@@ -2,7 +2,7 @@
 
 use mp_core::Waitable;
 use mp_core::error::OsResult;
-use mp_core::sys::poll::{Interest, poll};
+use mp_core::sys::poll::{Interest, Polled};
 use mp_core::word::Deadline;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use std::time::Duration;
 /// Connections, queues, sentinels of processes and anything else with a descriptor can be waited for together. A
 /// connection whose other end is closed is ready, since `recv` would not wait; drop it from the list after its
 /// [`RecvError::Closed`](crate::RecvError::Closed). `Some(Duration::ZERO)` only looks; `None` waits for ever.
+///
+/// Each call looks at each thing: for hundreds, again and again, take a [`WaitSet`](crate::WaitSet), which keeps them.
 ///
 /// # Errors
 /// The system's, where the list is longer than the limit of open files.
@@ -29,31 +31,30 @@ use std::time::Duration;
 /// Python: `multiprocessing.connection.wait`.
 pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Vec<usize>> {
     let until = timeout.and_then(Deadline::after);
-    let list: Vec<_> = objects.iter().map(|object| (object.descriptor(), Interest::Read)).collect();
-    let says_yes = |at: &usize| objects[*at].is_ready() == Some(true);
+    // Those that say themselves whether they are ready: few, in most lists.
+    let asked: Vec<usize> = (0..objects.len()).filter(|at| objects[*at].is_ready().is_some()).collect();
+    let says_yes = |at: usize| objects[at].is_ready() == Some(true);
+    let mut polled = Polled::new(objects.iter().map(|object| (object.descriptor(), Interest::Read)));
     loop {
-        let mut ready: Vec<usize> = (0..objects.len()).filter(says_yes).collect();
-        let ask_again = objects.iter().any(|object| object.is_ready().is_some());
-        let look = if ready.is_empty() { ask_again.then_some(LOOK_AGAIN) } else { Some(Duration::ZERO) };
-        let asked_until = look.and_then(Deadline::after);
-        let readable = poll(&list, earlier(until, asked_until))?;
-        let slept = ready.is_empty();
-        for (at, object) in objects.iter().enumerate() {
-            match (object.is_ready(), readable.binary_search(&at).is_ok()) {
-                (None, true) => ready.push(at),
-                (Some(true), readable) => {
+        let sleeps = !asked.iter().any(|at| says_yes(*at));
+        let look = if sleeps { (!asked.is_empty()).then_some(LOOK_AGAIN) } else { Some(Duration::ZERO) };
+        let mut ready = polled.wait(earlier(until, look.and_then(Deadline::after)))?;
+        for &at in &asked {
+            match (says_yes(at), ready.binary_search(&at)) {
+                (true, Err(place)) => {
                     // Who was to wake us did not come to it.
-                    if slept && !readable {
-                        object.settle();
+                    if sleeps {
+                        objects[at].settle();
                     }
-                    ready.push(at);
+                    ready.insert(place, at);
                 }
-                (Some(false), true) => object.settle(),
-                (_, false) => {}
+                (false, Ok(place)) => {
+                    objects[at].settle();
+                    ready.remove(place);
+                }
+                (true, Ok(_)) | (false, Err(_)) => {}
             }
         }
-        ready.sort_unstable();
-        ready.dedup();
         if !ready.is_empty() || until.is_some_and(Deadline::passed) {
             return Ok(ready);
         }
@@ -61,11 +62,9 @@ pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Ve
 }
 
 /// One that says itself whether it is ready is asked again after this time: who was to wake us may have been killed.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-fn earlier(one: Option<Deadline>, other: Option<Deadline>) -> Option<Deadline> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(if one.remaining() < other.remaining() { one } else { other }),
-        (one, other) => one.or(other),
-    }
+/// The earlier of two points in time, one of which may never come.
+pub(crate) fn earlier(one: Option<Deadline>, other: Option<Deadline>) -> Option<Deadline> {
+    [one, other].into_iter().flatten().min()
 }

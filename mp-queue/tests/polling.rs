@@ -1,7 +1,7 @@
 //! Queues in `wait()`, beside connections and sentinels.
 
-use mp_core::Process;
-use mp_pipe::{pipe_simplex, wait};
+use mp_core::{Process, Waitable};
+use mp_pipe::{WaitSet, pipe_simplex, wait};
 use mp_queue::{FixedQueue, JoinableQueue, Queue, SimpleQueue};
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,14 @@ mp_testing::cases! {
         the_end_is_ready,
         each_of_two_pollers_is_told,
         an_item_between_two_waits_is_seen,
+        a_set_hears_of_items_and_ends,
+        a_set_sees_an_item_between_two_waits,
+        of_two_sets_with_one_queue_both_are_told,
     ],
     every_method: [
         queues_wait_beside_connections_and_sentinels,
         a_killed_putter_of_the_last_item_is_noticed,
+        a_set_has_queues_beside_connections_and_sentinels,
     ]
 }
 
@@ -135,4 +139,86 @@ fn a_killed_putter_of_the_last_item_is_noticed() {
         assert_eq!(queue.get().unwrap(), 1);
         assert!(child.join().is_err());
     }
+}
+
+/// The queues of a test, by number.
+fn set_of(queues: &[Queue<u32>]) -> WaitSet<usize, Queue<u32>> {
+    let mut set = WaitSet::new().unwrap();
+    queues.iter().enumerate().for_each(|(key, queue)| set.add(key, queue.clone()).unwrap());
+    set
+}
+
+fn a_set_hears_of_items_and_ends() {
+    let queues = [(); 3].map(|()| Queue::new().unwrap());
+    // Before anybody polls it.
+    queues[1].put(1).unwrap();
+    let mut set = set_of(&queues);
+    for timeout in [NOW, Some(Duration::from_secs(100)), None] {
+        assert_eq!(set.wait(timeout).unwrap(), [1]);
+    }
+    assert_eq!(queues[1].get().unwrap(), 1);
+    assert!(set.wait(Some(Duration::from_millis(1))).unwrap().is_empty());
+    queues[2].shutdown();
+    assert_eq!(set.wait(None).unwrap(), [2]);
+    assert!(set.remove(&2).is_some());
+    assert!(set.wait(NOW).unwrap().is_empty());
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| set.wait(None).unwrap());
+        queues[0].put(1).unwrap();
+        assert_eq!(waits.join().unwrap(), [0]);
+    });
+}
+
+fn a_set_sees_an_item_between_two_waits() {
+    let (queue, other) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let echo = |from: &Queue<u32>, to: &Queue<u32>| {
+        let mut set = set_of(std::slice::from_ref(from));
+        for _ in 0..2_000 {
+            assert_eq!(set.wait(None).unwrap(), [0]);
+            to.put(from.try_get().unwrap() + 1).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| echo(&queue, &other));
+        queue.put(0).unwrap();
+        scope.spawn(|| echo(&other, &queue)).join().unwrap();
+    });
+    assert_eq!(queue.get().unwrap(), 4_000);
+}
+
+/// One item for each; each waits, and gets one: what one of them settles is no loss for the other.
+fn of_two_sets_with_one_queue_both_are_told() {
+    let queue = Queue::new().unwrap();
+    let mut sets = [(); 2].map(|()| set_of(std::slice::from_ref(&queue)));
+    for round in 0..500 {
+        std::thread::scope(|scope| {
+            for set in &mut sets {
+                scope.spawn(|| {
+                    while queue.try_get().is_err() {
+                        assert_eq!(set.wait(None).unwrap(), [0]);
+                    }
+                });
+            }
+            queue.put(round).unwrap();
+            queue.put(round).unwrap();
+        });
+    }
+}
+
+fn a_set_has_queues_beside_connections_and_sentinels() {
+    let queue = Queue::new().unwrap();
+    let (receiver, sender) = pipe_simplex::<u32>().unwrap();
+    let child = Process::new(answer, (queue.clone(), 5)).start().unwrap();
+    let sentinel = child.sentinel();
+    let mut set: WaitSet<&str, &dyn Waitable> = WaitSet::new().unwrap();
+    set.add("receiver", &receiver).unwrap();
+    set.add("queue", &queue).unwrap();
+    assert_eq!(set.wait(None).unwrap(), ["queue"]);
+    assert_eq!(queue.get().unwrap(), 5);
+    sender.send(&1).unwrap();
+    assert_eq!(set.wait(None).unwrap(), ["receiver"]);
+    assert_eq!(receiver.recv().unwrap(), 1);
+    set.add("sentinel", &sentinel).unwrap();
+    assert_eq!(set.wait(None).unwrap(), ["sentinel"]);
+    child.join().unwrap();
 }

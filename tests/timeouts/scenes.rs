@@ -68,6 +68,7 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pipe/src/connection.rs::recv_bytes_timeout", recv_bytes),
     ("mp-pipe/src/connection.rs::poll", connection_poll),
     ("mp-pipe/src/wait.rs::wait", wait_many),
+    ("mp-pipe/src/wait_set.rs::wait", wait_set),
     ("mp-pipe/src/listener/mod.rs::accept_timeout", listening::accept),
     ("mp-pipe/src/listener/mod.rs::accept_or_refuse", listening::accept_or_refuse),
     ("mp-pipe/src/challenge.rs::deliver_challenge", listening::deliver),
@@ -269,6 +270,16 @@ fn wait_many() -> Scene {
         senders[0].send(&7).unwrap();
         std::mem::forget((first, last));
     })
+}
+
+fn wait_set() -> Scene {
+    let (queue, idle) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let mut set = mp::WaitSet::new().unwrap();
+    set.add("idle", idle).unwrap();
+    set.add("queue", queue.clone()).unwrap();
+    let set = std::sync::Mutex::new(set);
+    let wait = move |timeout| set.lock().unwrap().wait(Some(timeout)).unwrap() == ["queue"];
+    Scene::new(wait, move || queue.put(7_u8).unwrap())
 }
 
 fn queue_get() -> Scene {

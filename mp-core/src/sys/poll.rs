@@ -23,21 +23,35 @@ pub enum Interest {
     Hangup,
 }
 
+/// Descriptors to wait for, once or again and again.
+#[derive(Debug)]
+pub struct Polled<'a>(Vec<PollFd<'a>>);
+
+impl<'a> Polled<'a> {
+    /// These, each with what to wait for.
+    pub fn new(fds: impl IntoIterator<Item = (BorrowedFd<'a>, Interest)>) -> Polled<'a> {
+        Polled(fds.into_iter().map(|(fd, interest)| PollFd::new(fd, flags(interest))).collect())
+    }
+
+    /// Waits until at least one is ready; gives the positions of those that are, in order, none at the deadline.
+    pub fn wait(&mut self, until: Option<Deadline>) -> OsResult<Vec<usize>> {
+        let count = loop {
+            let left = until.map(Deadline::remaining);
+            match nix::poll::poll(&mut self.0, timeout(left)) {
+                Ok(0) if left.is_none_or(|left| left > Duration::ZERO) => {}
+                Ok(count) => break count as usize,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(OsError::new("poll", errno as i32)),
+            }
+        };
+        let ready = |(at, fd): (usize, &PollFd<'_>)| fd.any().unwrap_or(true).then_some(at);
+        Ok(self.0.iter().enumerate().filter_map(ready).take(count).collect())
+    }
+}
+
 /// Waits until at least one is ready; gives the positions of those that are, none at the deadline.
 pub fn poll(fds: &[(BorrowedFd<'_>, Interest)], until: Option<Deadline>) -> OsResult<Vec<usize>> {
-    let mut list: Vec<PollFd<'_>> =
-        fds.iter().map(|(fd, interest)| PollFd::new(*fd, flags(*interest))).collect();
-    loop {
-        let left = until.map(Deadline::remaining);
-        match nix::poll::poll(&mut list, timeout(left)) {
-            Ok(0) if left.is_none_or(|left| left > Duration::ZERO) => {}
-            Ok(_) => break,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(OsError::new("poll", errno as i32)),
-        }
-    }
-    let ready = |(at, fd): (usize, &PollFd<'_>)| fd.any().unwrap_or(true).then_some(at);
-    Ok(list.iter().enumerate().filter_map(ready).collect())
+    Polled::new(fds.iter().copied()).wait(until)
 }
 
 /// Waits for one descriptor; `false` at the deadline.

@@ -6,7 +6,7 @@
 use super::fd::put_over;
 use super::named;
 use super::poll::Interest;
-use crate::error::OsResult;
+use crate::error::{OsError, OsResult};
 use crate::word::Deadline;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -22,6 +22,50 @@ pub enum Ready {
     Member(u64),
     /// The alarm; until it is set again.
     Alarm,
+}
+
+impl Ready {
+    fn of(event: &EpollEvent) -> Ready {
+        match event.data() {
+            ALARM => Ready::Alarm,
+            key => Ready::Member(key),
+        }
+    }
+}
+
+/// Where [`WaitSet::wait_for_all`] puts what is ready: memory that is kept from one wait to the next.
+#[derive(Debug)]
+pub struct Room(Vec<EpollEvent>);
+
+impl Room {
+    /// For one thing.
+    pub fn new() -> Room {
+        Room(vec![EpollEvent::empty()])
+    }
+
+    /// At least for so many.
+    pub fn make(&mut self, count: usize) {
+        if self.0.len() < count {
+            self.0.resize(count.next_power_of_two(), EpollEvent::empty());
+        }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room::new()
+    }
+}
+
+/// Whether an error of [`WaitSet::add`] says that the descriptor is a member already.
+pub fn is_member(error: &OsError) -> bool {
+    error.errno() == Some(libc::EEXIST)
+}
+
+/// Whether an error of [`WaitSet::add`] says that such a file cannot be waited for, since it is always ready: one on
+/// a disk, for example.
+pub fn is_always_ready(error: &OsError) -> bool {
+    error.errno() == Some(libc::EPERM)
 }
 
 /// The alarm's key, which no member may have.
@@ -70,16 +114,28 @@ impl WaitSet {
     /// again hears of each in turn.
     pub fn wait(&self, until: Option<Deadline>) -> OsResult<Option<Ready>> {
         let mut ready = [EpollEvent::empty()];
+        let count = self.wait_into(&mut ready, until)?;
+        Ok(ready[..count].first().map(Ready::of))
+    }
+
+    /// Waits until something is ready, and gives all that is, as far as there is room; nothing at the deadline.
+    pub fn wait_for_all<'a>(
+        &self,
+        room: &'a mut Room,
+        until: Option<Deadline>,
+    ) -> OsResult<impl Iterator<Item = Ready> + use<'a>> {
+        let count = self.wait_into(&mut room.0, until)?;
+        Ok(room.0[..count].iter().map(Ready::of))
+    }
+
+    fn wait_into(&self, ready: &mut [EpollEvent], until: Option<Deadline>) -> OsResult<usize> {
         loop {
-            let count = match self.epoll.wait(&mut ready, timeout(until.map(Deadline::remaining))) {
+            let count = match self.epoll.wait(ready, timeout(until.map(Deadline::remaining))) {
                 Err(Errno::EINTR) => 0,
                 other => named("epoll_wait", other)?,
             };
-            match ready[0].data() {
-                _ if count == 0 && until.is_some_and(Deadline::passed) => return Ok(None),
-                _ if count == 0 => {}
-                ALARM => return Ok(Some(Ready::Alarm)),
-                key => return Ok(Some(Ready::Member(key))),
+            if count > 0 || until.is_some_and(Deadline::passed) {
+                return Ok(count);
             }
         }
     }
@@ -163,6 +219,32 @@ mod tests {
         let mut seen: Vec<_> = (0..5).map(|_| set.wait(None).unwrap().unwrap()).collect();
         seen.sort_by_key(|ready| if let Ready::Member(key) = ready { *key } else { ALARM });
         assert_eq!(seen, (0..5).map(Ready::Member).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn all_come_at_once_as_far_as_there_is_room() {
+        let set = WaitSet::new().unwrap();
+        let pipes: Vec<_> = (0..5).map(|_| pipe().unwrap()).collect();
+        for (key, (read, write)) in pipes.iter().enumerate() {
+            set.add(read.as_fd(), key as u64, Interest::Read).unwrap();
+            std::fs::File::from(write.try_clone().unwrap()).write_all(b"x").unwrap();
+        }
+        let mut room = Room::new();
+        assert_eq!(set.wait_for_all(&mut room, None).unwrap().count(), 1);
+        room.make(5);
+        let mut keys: Vec<_> = set.wait_for_all(&mut room, None).unwrap().collect();
+        keys.sort_by_key(|ready| if let Ready::Member(key) = ready { *key } else { ALARM });
+        assert_eq!(keys, (0..5).map(Ready::Member).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_cannot_be_added_says_why() {
+        let set = WaitSet::new().unwrap();
+        let (read, _write) = pipe().unwrap();
+        set.add(read.as_fd(), 1, Interest::Read).unwrap();
+        assert!(is_member(&set.add(read.as_fd(), 2, Interest::Read).unwrap_err()));
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(is_always_ready(&set.add(file.as_fd(), 3, Interest::Read).unwrap_err()));
     }
 
     #[test]

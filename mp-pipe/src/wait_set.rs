@@ -1,0 +1,321 @@
+//! WaitSet: many things, kept together, of which some become ready (Python: `selectors.DefaultSelector`).
+//!
+//! ```text
+//!   add ──► slot ──► the system's set ──wait──► readable: does it say itself whether it is ready?
+//!             │                                   no ─────────► ready
+//!             │                                   yes, it is ─► ready
+//!             │                                   no, it isn't: settled, and no longer readable
+//!             ├──► asked: those that say it themselves; all of them, four times a second
+//!             └──► always: files that the system does not wait for
+//! ```
+//!
+//! [`wait()`](crate::wait()) tells the system of each thing each time; here it is told once, and what a wait costs goes
+//! with what is ready. What says itself whether it is ready, a queue, is asked when it comes and when its descriptor
+//! can be read: from its first question on it is its putters that make it so.
+//!
+//! # In a forked child
+//! The system's set is shared with the parent, so the child makes one of its own, under the same number, of the same
+//! members, when it first uses it.
+//! # When a process dies
+//! Between putting an item and telling: as in [`wait()`](crate::wait()), queues are asked every quarter of a second.
+//! # Tried by
+//! tests/wait_set.rs, tests/wait_set_processes.rs
+
+use crate::wait::{LOOK_AGAIN, earlier};
+use mp_core::Waitable;
+use mp_core::error::{OsError, OsResult};
+use mp_core::sys::identity::Identity;
+use mp_core::sys::poll::Interest;
+use mp_core::sys::waitset::{self, Ready, Room, is_always_ready, is_member};
+use mp_core::word::Deadline;
+use std::borrow::Borrow;
+use std::collections::BTreeSet;
+use std::collections::hash_map::{Entry, HashMap};
+use std::fmt;
+use std::hash::Hash;
+use std::time::Duration;
+
+/// Things to wait for together, again and again, each under a key: connections, queues, sentinels of processes and
+/// anything else with a descriptor.
+///
+/// [`wait()`](crate::wait()) takes a list and looks at each thing in it, each time; that is right for a few. A set is
+/// told of each thing once, and a wait costs what is ready: among 10,000 idle connections as much as among ten. It
+/// takes two descriptors, and one more thing is one more system call.
+///
+/// A set owns its members, `W`: connections and queues are cheap to clone, and [`get`](WaitSet::get) gives them for use. A
+/// connection's clone keeps its end open until it is removed. Things of several kinds stand together as `&dyn Waitable`
+/// or `Box<dyn Waitable>`.
+///
+/// ```
+/// use mp_pipe::{Receiver, RecvError, WaitSet, pipe_simplex};
+///
+/// let mut set: WaitSet<&str, Receiver<u32>> = WaitSet::new()?;
+/// let (first, first_sender) = pipe_simplex()?;
+/// let (second, second_sender) = pipe_simplex()?;
+/// set.add("first", first)?;
+/// set.add("second", second)?;
+/// second_sender.send(&5)?;
+/// assert_eq!(set.wait(None)?, ["second"]);
+/// assert_eq!(set.get("second").unwrap().recv()?, 5);
+/// first_sender.close();
+/// for key in set.wait(None)? {
+///     if let Err(RecvError::Closed) = set.get(key).unwrap().recv() {
+///         set.remove(key);
+///     }
+/// }
+/// assert_eq!(set.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python: `selectors.DefaultSelector`, for reading; `multiprocessing.connection.wait` makes one for each call.
+#[doc(alias = "Selector")]
+pub struct WaitSet<K, W = Box<dyn Waitable>> {
+    set: waitset::WaitSet,
+    /// Whose it is.
+    pid: u32,
+    slots: Vec<Option<Slot<K, W>>>,
+    free: Vec<usize>,
+    by_key: HashMap<K, usize>,
+    /// Slots of those that say themselves whether they are ready.
+    asked: BTreeSet<usize>,
+    /// When they are asked again; `None`: there are none.
+    look: Option<Deadline>,
+    /// Slots of those that are always ready.
+    always: BTreeSet<usize>,
+    room: Room,
+}
+
+struct Slot<K, W> {
+    key: K,
+    member: W,
+}
+
+impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// The system's, where no more descriptors can be opened.
+    pub fn new() -> OsResult<WaitSet<K, W>> {
+        Ok(WaitSet {
+            set: waitset::WaitSet::new()?,
+            pid: Identity::me().pid,
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_key: HashMap::new(),
+            asked: BTreeSet::new(),
+            look: None,
+            always: BTreeSet::new(),
+            room: Room::new(),
+        })
+    }
+
+    /// Takes a thing in, under a key that nothing in the set has. If it is ready already, the next wait says so.
+    ///
+    /// # Errors
+    /// The member comes back, with the reason: [`AddError::KeyTaken`]; [`AddError::Twice`] if the set has that very
+    /// descriptor; [`AddError::Os`] where the system has no room for more.
+    ///
+    /// Python: `BaseSelector.register`.
+    #[doc(alias = "register")]
+    pub fn add(&mut self, key: K, member: W) -> Result<(), NotAdded<W>> {
+        if let Err(error) = self.settle_in_this_process() {
+            return Err(NotAdded { member, why: AddError::Os(error) });
+        }
+        let Entry::Vacant(entry) = self.by_key.entry(key.clone()) else {
+            return Err(NotAdded { member, why: AddError::KeyTaken });
+        };
+        let at = self.free.last().copied().unwrap_or(self.slots.len());
+        let waited_for = match tell(&self.set, at, &member) {
+            Ok(waited_for) => waited_for,
+            Err(error) if is_member(&error) => return Err(NotAdded { member, why: AddError::Twice }),
+            Err(error) => return Err(NotAdded { member, why: AddError::Os(error) }),
+        };
+        entry.insert(at);
+        if self.free.pop().is_none() {
+            self.slots.push(None);
+            self.room.make(self.slots.len());
+        }
+        if member.is_ready().is_some() {
+            self.asked.insert(at);
+            // Its putters tell from now on; what was put before, this does.
+            member.settle();
+            self.look = self.look.or_else(|| Deadline::after(LOOK_AGAIN));
+        } else if !waited_for {
+            self.always.insert(at);
+        }
+        self.slots[at] = Some(Slot { key, member });
+        Ok(())
+    }
+
+    /// Takes a thing out and gives it back; `None` if the set has nothing under that key.
+    ///
+    /// Python: `BaseSelector.unregister`.
+    #[doc(alias = "unregister")]
+    pub fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<W>
+    where
+        K: Borrow<Q>,
+    {
+        let at = self.by_key.remove(key)?;
+        let slot = self.slots[at].take().expect("a key's slot is full");
+        self.free.push(at);
+        self.asked.remove(&at);
+        if self.asked.is_empty() {
+            self.look = None;
+        }
+        // In a forked child that has not come here before the system's set is not its own.
+        if !self.always.remove(&at) && self.pid == Identity::me().pid {
+            // Fails only if it is not there, and that is what is wanted.
+            let _ = self.set.remove(slot.member.descriptor());
+        }
+        Some(slot.member)
+    }
+
+    /// What the set has under a key.
+    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&W>
+    where
+        K: Borrow<Q>,
+    {
+        let slot = self.slots[*self.by_key.get(key)?].as_ref();
+        Some(&slot.expect("a key's slot is full").member)
+    }
+
+    /// The keys and the members, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &W)> {
+        self.slots.iter().flatten().map(|slot| (&slot.key, &slot.member))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether there are none; a wait without a timeout then never ends.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Waits until at least one can be read, and gives the keys of all that can, in no order; none when the time is
+    /// over. What is ready and not read is ready the next time, too.
+    ///
+    /// A connection whose other end is closed is ready, since `recv` would not wait; remove it after its
+    /// [`RecvError::Closed`](crate::RecvError::Closed). `Some(Duration::ZERO)` only looks; `None` waits for ever.
+    ///
+    /// # Errors
+    /// The system's, in a forked child that can make no set of its own.
+    ///
+    /// Python: `BaseSelector.select`.
+    #[doc(alias = "select")]
+    pub fn wait(&mut self, timeout: Option<Duration>) -> OsResult<Vec<K>> {
+        let until = timeout.and_then(Deadline::after);
+        self.settle_in_this_process()?;
+        loop {
+            self.ask_now_and_then();
+            let until_then = if self.always.is_empty() {
+                earlier(until, self.look)
+            } else {
+                Deadline::after(Duration::ZERO)
+            };
+            let mut ready: Vec<K> = self.always.iter().filter_map(|at| self.key(*at)).collect();
+            for found in self.set.wait_for_all(&mut self.room, until_then)? {
+                let Ready::Member(at) = found else { continue };
+                let Some(slot) = &self.slots[at as usize] else { continue };
+                match slot.member.is_ready() {
+                    None | Some(true) => ready.push(slot.key.clone()),
+                    Some(false) => slot.member.settle(),
+                }
+            }
+            if !ready.is_empty() || until.is_some_and(Deadline::passed) {
+                return Ok(ready);
+            }
+        }
+    }
+
+    fn key(&self, at: usize) -> Option<K> {
+        self.slots[at].as_ref().map(|slot| slot.key.clone())
+    }
+
+    /// Who was to tell of an item may have been killed: so that the descriptor says what the queue says.
+    fn ask_now_and_then(&mut self) {
+        if !self.look.is_some_and(Deadline::passed) {
+            return;
+        }
+        for slot in self.asked.iter().filter_map(|at| self.slots[*at].as_ref()) {
+            if slot.member.is_ready() == Some(true) {
+                slot.member.settle();
+            }
+        }
+        self.look = Deadline::after(LOOK_AGAIN);
+    }
+
+    /// In a forked child that comes here for the first time.
+    fn settle_in_this_process(&mut self) -> OsResult<()> {
+        let pid = Identity::me().pid;
+        if self.pid == pid {
+            return Ok(());
+        }
+        self.set.renew()?;
+        for (at, slot) in self.slots.iter().enumerate() {
+            if let Some(slot) = slot {
+                tell(&self.set, at, &slot.member)?;
+            }
+        }
+        self.pid = pid;
+        Ok(())
+    }
+}
+
+/// Tells the system of a member; whether it waits for such.
+fn tell(set: &waitset::WaitSet, at: usize, member: &impl Waitable) -> OsResult<bool> {
+    match set.add(member.descriptor(), at as u64, Interest::Read) {
+        Err(error) if is_always_ready(&error) => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+impl<K: fmt::Debug, W> fmt::Debug for WaitSet<K, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WaitSet ")?;
+        f.debug_set().entries(self.slots.iter().flatten().map(|slot| &slot.key)).finish()
+    }
+}
+
+/// A thing that was not taken into a [`WaitSet`], with the reason.
+pub struct NotAdded<W> {
+    /// The thing.
+    pub member: W,
+    /// Why not.
+    pub why: AddError,
+}
+
+/// Why a thing was not taken into a [`WaitSet`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// The set has something under that key.
+    #[error("the set has something under that key")]
+    KeyTaken,
+    /// The set has that very descriptor, under another key.
+    #[error("the set has that descriptor under another key")]
+    Twice,
+    /// The system refused: it has no memory, or a user may wait for no more (`ENOSPC`).
+    #[error(transparent)]
+    Os(OsError),
+}
+
+impl<W> fmt::Debug for NotAdded<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotAdded").field("why", &self.why).finish_non_exhaustive()
+    }
+}
+
+impl<W> fmt::Display for NotAdded<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not added: {}", self.why)
+    }
+}
+
+impl<W> std::error::Error for NotAdded<W> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.why)
+    }
+}
