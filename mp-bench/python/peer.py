@@ -5,6 +5,8 @@ import os
 import sys
 import time
 
+import connections
+
 
 def nothing():
     pass
@@ -294,6 +296,12 @@ def idle_share(waiters):
 
 
 def figure(metric, count):
+    if metric.startswith("W10.wait."):
+        return connections.wait_among(int(metric.split(".")[2]), count)
+    if metric == "W11.1KiB":
+        return connections.round_trip(1 << 10, count)
+    if metric.startswith("W11."):
+        return connections.rate(SIZES[metric.split(".")[1]], count)
     if metric == "W1.64B.many32.faster-fifo":
         return fast_queue_rate(64, 32, count)
     if metric.startswith("W1.") and metric.endswith(".faster-fifo"):

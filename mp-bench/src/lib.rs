@@ -9,7 +9,7 @@
 //!
 //! | file        | what                                              |
 //! |-------------|---------------------------------------------------|
-//! | `works/`    | the works W1 to W5, W8 and W9, and what they use  |
+//! | `works/`    | the works W1 to W5, W8 to W11, and what they use  |
 //! | `python.rs` | CPython at work, driven over a pipe                |
 //! | `report.rs` | medians, the table, the rows for tools             |
 
@@ -89,7 +89,12 @@ impl Wanted {
     }
 
     fn selects(&self, metric: &str) -> bool {
-        self.works.is_empty() || self.works.iter().any(|part| metric.starts_with(part.as_str()))
+        // Not W10 by W1.
+        let cuts_a_number = |part: &str, rest: &str| {
+            part.ends_with(|c: char| c.is_ascii_digit()) && rest.starts_with(|c: char| c.is_ascii_digit())
+        };
+        let named = |part: &String| metric.strip_prefix(part).is_some_and(|rest| !cuts_a_number(part, rest));
+        self.works.is_empty() || self.works.iter().any(named)
     }
 
     fn selects_peer(&self, peer: &str) -> bool {
@@ -198,7 +203,7 @@ mod tests {
     #[test]
     fn a_work_is_named_by_its_beginning_and_a_peer_brings_its_variants() {
         let asked = wanted(&["W1", "--peer", "mp", "--rounds", "3"]).unwrap();
-        assert!(asked.selects("W1.64B") && !asked.selects("W2.2x2"));
+        assert!(asked.selects("W1.64B") && !asked.selects("W2.2x2") && !asked.selects("W10.wait.10"));
         assert!(asked.selects_peer("mp") && asked.selects_peer("mp.bytes"));
         assert!(!asked.selects_peer("mpire") && !asked.selects_peer("pipe"));
         assert_eq!(asked.rounds, 3);

@@ -8,6 +8,8 @@ mod ipc;
 mod plain;
 mod pthread;
 mod w1;
+mod w10;
+mod w11;
 mod w2;
 mod w3;
 mod w4;
@@ -29,6 +31,8 @@ pub(crate) fn all() -> Vec<Work> {
     works.extend(w4::all(&python));
     works.extend(w8::all(&python));
     works.extend(w9::all(&python));
+    works.extend(w10::all(&python));
+    works.extend(w11::all(&python));
     works
 }
 

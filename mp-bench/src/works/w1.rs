@@ -56,9 +56,9 @@ const PILOT: u64 = 20_000;
 
 /// How many messages, of how many bytes.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Load {
-    messages: u64,
-    bytes: usize,
+pub(super) struct Load {
+    pub(super) messages: u64,
+    pub(super) bytes: usize,
 }
 
 fn stream(python: &Shared, name: &str, bytes: usize) -> Work {

@@ -16,18 +16,20 @@ const BYTES: usize = 64;
 
 pub(super) fn all() -> Vec<Work> {
     vec![
-        round_trip("W3.two", Setting { cpus: 2, pause: Duration::ZERO }),
-        round_trip("W3.one", Setting { cpus: 1, pause: Duration::ZERO }),
-        round_trip("W3.idle", Setting { cpus: 2, pause: Duration::from_millis(1) }),
+        round_trip("W3.two", Setting { cpus: 2, bytes: BYTES, pause: Duration::ZERO }),
+        round_trip("W3.one", Setting { cpus: 1, bytes: BYTES, pause: Duration::ZERO }),
+        round_trip("W3.idle", Setting { cpus: 2, bytes: BYTES, pause: Duration::from_millis(1) }),
     ]
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Setting {
+pub(super) struct Setting {
     /// How many the two sides have.
-    cpus: usize,
+    pub(super) cpus: usize,
+    /// Of a message.
+    pub(super) bytes: usize,
     /// Before each message.
-    pause: Duration,
+    pub(super) pause: Duration,
 }
 
 fn round_trip(metric: &str, setting: Setting) -> Work {
@@ -45,7 +47,11 @@ fn round_trip(metric: &str, setting: Setting) -> Work {
     }
 }
 
-fn between_processes<W>(name: &'static str, setting: Setting, new: fn() -> Result<W, String>) -> Peer
+pub(super) fn between_processes<W>(
+    name: &'static str,
+    setting: Setting,
+    new: fn() -> Result<W, String>,
+) -> Peer
 where
     W: Way<End: Put + Get> + Serialize + DeserializeOwned,
 {
@@ -71,13 +77,13 @@ fn peer<W: Way<End: Put + Get>>(
 
 /// Microseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Times {
-    p50: f64,
-    p99: f64,
+pub(super) struct Times {
+    pub(super) p50: f64,
+    pub(super) p99: f64,
 }
 
 impl Times {
-    fn of(mut nanoseconds: Vec<u32>) -> Times {
+    pub(super) fn of(mut nanoseconds: Vec<u32>) -> Times {
         nanoseconds.sort_unstable();
         let at = |part: f64| f64::from(nanoseconds[(nanoseconds.len() as f64 * part) as usize]) / 1e3;
         Times { p50: at(0.5), p99: at(0.99) }
@@ -119,8 +125,8 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
         start();
         if !self.first {
             for _ in 0..WARMING + self.times {
-                from.get(BYTES);
-                to.put(BYTES);
+                from.get(self.setting.bytes);
+                to.put(self.setting.bytes);
             }
             return None;
         }
@@ -129,8 +135,8 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
                 std::thread::sleep(self.setting.pause);
             }
             let began = Instant::now();
-            to.put(BYTES);
-            from.get(BYTES);
+            to.put(self.setting.bytes);
+            from.get(self.setting.bytes);
             u32::try_from(began.elapsed().as_nanos()).unwrap_or(u32::MAX)
         };
         let all: Vec<u32> = (0..WARMING + self.times).map(once).collect();

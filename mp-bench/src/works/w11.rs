@@ -1,0 +1,273 @@
+//! W11: connections. 64 bytes there and back on two CPUs and on one; values of 1 KiB there and back, and one way, as
+//! bytes of 1 MiB go, from one CPU to another. The peer `socketpair` is the same kernel socket under the same framing, by hand: what a
+//! connection adds is the difference.
+
+use super::crowd::{Part, processes};
+use super::pthread::pin;
+use super::w1::Load;
+use super::w3::{Setting, between_processes};
+use super::ways::{Get, Put, Way};
+use super::{Pace, lasting, pythons, rate, text};
+use crate::python::{Shared, ask};
+use crate::{Peer, Work};
+use mp_core::sys::socket::stream_pair;
+use mp_core::transfer::Handle;
+use mp_core::usable_cpu_count;
+use mp_pipe::{Receiver, Sender, pipe_simplex};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+pub(super) fn all(python: &Shared) -> Vec<Work> {
+    vec![
+        round_trip("W11.two", 2),
+        round_trip("W11.one", 1),
+        values_and_back(python),
+        values(python),
+        large(python),
+    ]
+}
+
+fn round_trip(metric: &str, cpus: usize) -> Work {
+    let setting = Setting { cpus, bytes: 64, pause: Duration::ZERO };
+    Work {
+        metric: metric.to_owned(),
+        unit: "us",
+        rate: false,
+        peers: vec![
+            between_processes("mp", setting, Ours::<Bytes>::new),
+            between_processes("socketpair", setting, Framed::new),
+        ],
+    }
+}
+
+/// A value of 1 KiB there and back, on two CPUs.
+fn values_and_back(python: &Shared) -> Work {
+    let metric = "W11.1KiB";
+    let setting = Setting { cpus: 2, bytes: 1 << 10, pause: Duration::ZERO };
+    let (python, mut pace) = (python.clone(), Pace::new(100));
+    let once = move |times| ask(&python, &format!("{metric} {times}"));
+    Work {
+        unit: "us",
+        rate: false,
+        peers: vec![
+            between_processes("mp", setting, Ours::<Values>::new),
+            between_processes("socketpair", setting, Framed::new),
+            Peer::new("CPython", move || pace.round(&once, |microseconds| 1e6 / microseconds)),
+        ],
+        metric: metric.to_owned(),
+    }
+}
+
+fn values(python: &Shared) -> Work {
+    let metric = "W11.1KiB.stream";
+    Work {
+        unit: "msg/s",
+        rate: true,
+        peers: vec![
+            one_way("mp", 1 << 10, Ours::<Values>::new),
+            one_way("socketpair", 1 << 10, Framed::new),
+            pythons(python, metric.to_owned(), PILOT),
+        ],
+        metric: metric.to_owned(),
+    }
+}
+
+fn large(python: &Shared) -> Work {
+    let metric = "W11.1MiB";
+    Work {
+        unit: "msg/s",
+        rate: true,
+        peers: vec![
+            one_way("mp", 1 << 20, Ours::<Bytes>::new),
+            one_way("mp.vec", 1 << 20, Ours::<FreshBytes>::new),
+            one_way("socketpair", 1 << 20, Framed::new),
+            pythons(python, metric.to_owned(), 100),
+        ],
+        metric: metric.to_owned(),
+    }
+}
+
+/// Messages of a try.
+const PILOT: u64 = 1_000;
+
+fn one_way<W>(name: &'static str, bytes: usize, new: fn() -> Result<W, String>) -> Peer
+where
+    W: Way<End: Put + Get> + Serialize + DeserializeOwned,
+{
+    lasting(name, PILOT.min((64 << 20) / bytes as u64), move |messages| {
+        if usable_cpu_count() < 2 {
+            return Err("only one CPU may be used".to_owned());
+        }
+        let way = new()?;
+        let load = Load { messages, bytes };
+        let side = |puts| Side { way: way.clone(), puts, load };
+        let done = processes(&[side(true), side(false)])?;
+        done.gave.last().copied().ok_or_else(|| "nobody measured".to_owned())
+    })
+}
+
+/// One who puts, on the first CPU, or gets, on the second.
+#[derive(Clone, Serialize, Deserialize)]
+struct Side<W> {
+    way: W,
+    puts: bool,
+    load: Load,
+}
+
+impl<W: Way<End: Put + Get>> Part for Side<W> {
+    /// Messages a second, as this side saw it.
+    type Gives = f64;
+
+    fn play(self, start: impl FnOnce()) -> f64 {
+        let Load { messages, bytes } = self.load;
+        pin(usize::from(!self.puts)).expect("looked at before");
+        let mut end = self.way.open();
+        start();
+        let began = Instant::now();
+        for _ in 0..messages {
+            if self.puts { end.put(bytes) } else { end.get(bytes) }
+        }
+        rate(messages, began)
+    }
+}
+
+/// A one-way pipe of ours, used by the calls that `Calls` says.
+#[derive(Clone, Serialize, Deserialize)]
+struct Ours<Calls> {
+    receiver: Receiver<Vec<u8>>,
+    sender: Sender<Vec<u8>>,
+    calls: Calls,
+}
+
+impl<Calls: Default> Ours<Calls> {
+    fn new() -> Result<Ours<Calls>, String> {
+        let (receiver, sender) = pipe_simplex().map_err(text)?;
+        Ok(Ours { receiver, sender, calls: Calls::default() })
+    }
+}
+
+impl<Calls: Clone + Send + 'static> Way for Ours<Calls> {
+    type End = OurEnd<Calls>;
+
+    fn open(self) -> OurEnd<Calls> {
+        OurEnd { way: self, buffer: Vec::new() }
+    }
+}
+
+/// Such a pipe in the hands of one side.
+struct OurEnd<Calls> {
+    way: Ours<Calls>,
+    buffer: Vec<u8>,
+}
+
+/// Bytes, from memory that is kept into memory that is kept.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Bytes;
+
+impl Put for OurEnd<Bytes> {
+    fn put(&mut self, bytes: usize) {
+        self.buffer.resize(bytes, 7);
+        self.way.sender.send_bytes(&self.buffer).expect("somebody gets them all");
+    }
+}
+
+impl Get for OurEnd<Bytes> {
+    fn get(&mut self, bytes: usize) {
+        self.buffer.resize(bytes, 0);
+        let got = self.way.receiver.recv_bytes_into(&mut self.buffer, 0).expect("somebody puts them all");
+        assert_eq!(got, bytes);
+    }
+}
+
+/// Bytes, into a vector for each message.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct FreshBytes;
+
+impl Put for OurEnd<FreshBytes> {
+    fn put(&mut self, bytes: usize) {
+        self.buffer.resize(bytes, 7);
+        self.way.sender.send_bytes(&self.buffer).expect("somebody gets them all");
+    }
+}
+
+impl Get for OurEnd<FreshBytes> {
+    fn get(&mut self, bytes: usize) {
+        let message = self.way.receiver.recv_bytes().expect("somebody puts them all");
+        assert_eq!(message.len(), bytes);
+    }
+}
+
+/// Values, each a vector of its own on both sides.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Values;
+
+impl Put for OurEnd<Values> {
+    fn put(&mut self, bytes: usize) {
+        self.way.sender.send(&vec![7; bytes]).expect("somebody gets them all");
+    }
+}
+
+impl Get for OurEnd<Values> {
+    fn get(&mut self, bytes: usize) {
+        let message = self.way.receiver.recv().expect("somebody puts them all");
+        assert_eq!(message.len(), bytes);
+    }
+}
+
+/// A pair of the system's sockets, with a length of four bytes before each message: one write for both, and a read for
+/// each, from memory that is kept into memory that is kept.
+#[derive(Clone, Serialize, Deserialize)]
+struct Framed {
+    read: Handle,
+    write: Handle,
+}
+
+impl Framed {
+    fn new() -> Result<Framed, String> {
+        let (read, write) = stream_pair().map_err(text)?;
+        Ok(Framed { read: Handle::new(read), write: Handle::new(write) })
+    }
+}
+
+impl Way for Framed {
+    type End = FramedEnd;
+
+    fn open(self) -> FramedEnd {
+        let stream =
+            |end: Handle| UnixStream::from(end.as_fd().try_clone_to_owned().expect("a descriptor to spare"));
+        FramedEnd { read: stream(self.read), write: stream(self.write), buffer: Vec::new() }
+    }
+}
+
+/// Such a pair in the hands of one side.
+struct FramedEnd {
+    read: UnixStream,
+    write: UnixStream,
+    buffer: Vec<u8>,
+}
+
+/// Bytes before a message.
+const HEADER: usize = 4;
+
+impl Put for FramedEnd {
+    fn put(&mut self, bytes: usize) {
+        self.buffer.resize(HEADER + bytes, 7);
+        self.buffer[..HEADER].copy_from_slice(&(bytes as i32).to_be_bytes());
+        self.write.write_all(&self.buffer).expect("somebody gets them all");
+    }
+}
+
+impl Get for FramedEnd {
+    fn get(&mut self, bytes: usize) {
+        let mut header = [0; HEADER];
+        self.read.read_exact(&mut header).expect("somebody puts them all");
+        let length = i32::from_be_bytes(header) as usize;
+        self.buffer.resize(length, 0);
+        self.read.read_exact(&mut self.buffer).expect("somebody puts them all");
+        assert_eq!(length, bytes);
+    }
+}
