@@ -134,6 +134,18 @@ pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<R
     receive_flagged(socket, buffer, mode.flags() | MsgFlags::MSG_PEEK)
 }
 
+/// The bytes of the first packet, which is left where it is, and of its descriptors nothing. Gives their count; 0 is an
+/// empty packet too.
+pub fn look(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<usize> {
+    let flags = mode.flags() | MsgFlags::MSG_PEEK;
+    retried("recv", || socket::recv(socket.as_raw_fd(), buffer, flags))
+}
+
+/// Takes the first packet away. Its descriptors are closed, without a moment in which this process has them.
+pub fn discard(socket: BorrowedFd<'_>, mode: Mode) -> OsResult<()> {
+    retried("recv", || socket::recv(socket.as_raw_fd(), &mut [0; 1], mode.flags())).map(|_| ())
+}
+
 /// Room for one control message with the most descriptors, aligned for its header.
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
@@ -252,6 +264,30 @@ mod tests {
             }
         };
         assert!(would_block(&refused), "{refused}, after {}", waiting.len());
+    }
+
+    #[test]
+    fn a_packet_is_looked_at_and_discarded_without_its_descriptors() {
+        use super::super::poll::{Interest, wait_for};
+        use crate::word::Deadline;
+        let (one, other) = packet_pair().unwrap();
+        let (read, write) = super::super::fd::pipe().unwrap();
+        for packet in [b"first", b"other"] {
+            send(one.as_fd(), &[packet], &[write.as_fd()], Mode::Now).unwrap();
+        }
+        drop(write);
+        let has_ended =
+            || wait_for(read.as_fd(), Interest::Hangup, Deadline::after(std::time::Duration::ZERO));
+        for packet in [b"first", b"other"] {
+            let mut bytes = [0; 9];
+            assert_eq!(look(other.as_fd(), &mut bytes, Mode::Now).unwrap(), 5);
+            assert_eq!(&bytes[..5], packet);
+            assert!(!has_ended().unwrap());
+            discard(other.as_fd(), Mode::Now).unwrap();
+        }
+        assert!(has_ended().unwrap());
+        assert!(would_block(&look(other.as_fd(), &mut [0], Mode::Now).unwrap_err()));
+        assert!(would_block(&discard(other.as_fd(), Mode::Now).unwrap_err()));
     }
 
     #[test]
