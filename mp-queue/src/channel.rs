@@ -6,7 +6,7 @@ use crate::ring::layout::Layout;
 use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, Worker};
 use crate::worker::ThisProcess;
 use mp_core::Waitable;
-use mp_core::mem::Kind;
+use mp_core::mem::{Kind, Mapping};
 use mp_core::sys::eventfd::{clear, eventfd, set};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::robust::RobustWord;
@@ -16,6 +16,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -48,7 +49,6 @@ pub(crate) struct Limits {
 /// What one process has of a queue, whatever its items are.
 pub(crate) struct Channel {
     ring: Ring<RingMemory>,
-    packets: Packets,
     /// Can be read while there may be an item, for those who wait for other things too.
     signal: Handle,
     /// Ends when all counted producers are gone, in whatever way.
@@ -67,19 +67,20 @@ impl Channel {
         }
         let ceiling = limits.bytes.unwrap_or_else(default_ceiling);
         let memory = RingMemory::create(kind::<Q>(), limits.items.unwrap_or(0), ceiling)?;
-        Ok(Channel::over(memory, Packets::new()?, Handle::new(eventfd()?), producers))
+        Ok(Channel::over(memory, Handle::new(eventfd()?), producers))
     }
 
     /// Reads the channel of a `Q` that another process has.
     pub(crate) fn read<'de, Q, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
-        let (memory, packets, signal, producers) =
-            <(MemoryOf<Q>, Packets, Handle, Option<Handle>)>::deserialize(deserializer)?;
-        Ok(Channel::over(memory.0, packets, signal, producers))
+        let (mapping, packets, signal, producers) =
+            <(MappingOf<Q>, Packets, Handle, Option<Handle>)>::deserialize(deserializer)?;
+        let memory = RingMemory::attach(mapping.0, packets).map_err(D::Error::custom)?;
+        Ok(Channel::over(memory, signal, producers))
     }
 
-    fn over(memory: RingMemory, packets: Packets, signal: Handle, producers: Option<Handle>) -> Channel {
+    fn over(memory: RingMemory, signal: Handle, producers: Option<Handle>) -> Channel {
         let closed = AtomicBool::new(false);
-        Channel { ring: Ring(memory), packets, signal, producers, closed, worker: None }
+        Channel { ring: Ring(memory), signal, producers, closed, worker: None }
     }
 
     /// The same, of a queue whose items are to be reported done.
@@ -99,6 +100,7 @@ impl Channel {
     }
 
     pub(crate) fn items(&self) -> usize {
+        self.ring.tidy();
         self.ring.items()
     }
 
@@ -130,6 +132,7 @@ impl Channel {
 
     /// Whether a get would not wait: it finds something, or nothing will come.
     fn is_ready(&self) -> bool {
+        self.ring.tidy();
         !self.ring.looks_empty() || self.is_closed() || self.has_ended()
     }
 
@@ -152,7 +155,7 @@ impl Channel {
     #[cold]
     fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
         let mut failed = None;
-        let mut send = |number| match self.packets.send(number, handles) {
+        let mut send = |ticket| match self.ring.0.packets().send(ticket, handles) {
             Ok(true) => Packet::Sent,
             Ok(false) => Packet::Full,
             Err(error) => {
@@ -278,17 +281,16 @@ fn kind<Q>() -> Kind {
 /// Within a transfer only.
 impl Serialize for Channel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.ring.0.mapping(), &self.packets, &self.signal, &self.producers).serialize(serializer)
+        (self.ring.0.mapping(), self.ring.0.packets(), &self.signal, &self.producers).serialize(serializer)
     }
 }
 
 /// The memory of a `Q`, read with its kind checked.
-struct MemoryOf<Q>(RingMemory, PhantomData<fn(Q)>);
+struct MappingOf<Q>(Arc<Mapping>, PhantomData<fn(Q)>);
 
-impl<'de, Q> Deserialize<'de> for MemoryOf<Q> {
+impl<'de, Q> Deserialize<'de> for MappingOf<Q> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mapping = attach(deserializer, kind::<Q>(), std::any::type_name::<Q>())?;
-        Ok(MemoryOf(RingMemory::attach(mapping).map_err(D::Error::custom)?, PhantomData))
+        Ok(MappingOf(attach(deserializer, kind::<Q>(), std::any::type_name::<Q>())?, PhantomData))
     }
 }
 
@@ -300,16 +302,14 @@ struct Delivery<'a> {
 }
 
 impl Beside for Delivery<'_> {
-    fn receive(&mut self, packet: u64) -> Result<(), NotTaken> {
-        self.handles = self.channel.packets.peek(packet).map_err(|error| {
+    fn receive(&mut self, packet: u64) -> Result<bool, NotTaken> {
+        let received = self.channel.ring.0.packets().receive(packet).map_err(|error| {
             self.failed = Some(error);
             NotTaken::Unreceived
         })?;
-        Ok(())
-    }
-
-    fn received(&mut self) {
-        self.channel.packets.consume();
+        let is_there = received.is_some();
+        self.handles = received.unwrap_or_default();
+        Ok(is_there)
     }
 
     #[inline]

@@ -1,8 +1,10 @@
 //! The ring's memory in this process: a sparse memfd, mapped at its ceiling, and its packet sockets.
 
-use crate::error::GetError;
+use crate::error::{GetError, NewQueueError};
 use crate::ring::layout::{Layout, SEGMENTS, Slot};
-use crate::ring::{Memory, segment_bytes, segment_offset, segment_units, segments_within};
+use crate::ring::{
+    Dropped, First, Memory, Ticket, segment_bytes, segment_offset, segment_units, segments_within,
+};
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Bytes, Kind, Mapping, Place, Row};
 use mp_core::sys::futex::FutexWord;
@@ -34,6 +36,7 @@ pub(crate) struct RingMemory {
     slots: Row<Task>,
     bytes: Bytes,
     segments: usize,
+    packets: Packets,
 }
 
 /// Where the segments begin: on a page, so that each can be given back whole.
@@ -44,12 +47,12 @@ fn first_segment() -> usize {
 
 impl RingMemory {
     /// Makes the memory of a queue for at most `items` items (0: no limit) under a ceiling of bytes.
-    pub(crate) fn create(kind: Kind, items: u32, ceiling: usize) -> Result<RingMemory, MemError> {
+    pub(crate) fn create(kind: Kind, items: u32, ceiling: usize) -> Result<RingMemory, NewQueueError> {
         let segments = segments_within(ceiling);
         let payload = first_segment() + segment_offset(segments);
         let reserved = first_segment() + segment_bytes(0);
-        let memory =
-            RingMemory::over(Mapping::create_sparse("mp-queue", kind, payload, reserved)?, segments)?;
+        let mapping = Mapping::create_sparse("mp-queue", kind, payload, reserved)?;
+        let memory = RingMemory::over(mapping, segments, Packets::new()?)?;
         // ORDERING: Relaxed: nobody else has it yet.
         memory.layout.limits.items.store(items, Ordering::Relaxed);
         memory.layout.limits.segments.store(segments as u32, Ordering::Relaxed);
@@ -57,7 +60,7 @@ impl RingMemory {
     }
 
     /// The memory of a queue that another process made.
-    pub(crate) fn attach(mapping: Arc<Mapping>) -> Result<RingMemory, MemError> {
+    pub(crate) fn attach(mapping: Arc<Mapping>, packets: Packets) -> Result<RingMemory, MemError> {
         let layout = Place::<Shared>::at(Arc::clone(&mapping), 0)?;
         // ORDERING: Relaxed: written once, before it was shared; checked against the size when the bytes are
         // asked for.
@@ -65,18 +68,22 @@ impl RingMemory {
         if segments == 0 || segments > SEGMENTS {
             return Err(MemError::NotOurs("it names an impossible number of segments"));
         }
-        RingMemory::over(mapping, segments)
+        RingMemory::over(mapping, segments, packets)
     }
 
-    fn over(mapping: Arc<Mapping>, segments: usize) -> Result<RingMemory, MemError> {
+    fn over(mapping: Arc<Mapping>, segments: usize, packets: Packets) -> Result<RingMemory, MemError> {
         let layout = Place::at(Arc::clone(&mapping), 0)?;
         let bytes = Bytes::at(Arc::clone(&mapping), first_segment(), segment_offset(segments))?;
         let slots = Row::at(Arc::clone(&mapping), size_of::<Shared>(), TASK_SLOTS)?;
-        Ok(RingMemory { mapping, layout, slots, bytes, segments })
+        Ok(RingMemory { mapping, layout, slots, bytes, segments, packets })
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
+    }
+
+    pub(crate) fn packets(&self) -> &Packets {
+        &self.packets
     }
 }
 
@@ -146,54 +153,70 @@ impl Memory for RingMemory {
         // What is not given back stays, and is used again when the queue grows.
         let _ = self.mapping.punch(first_segment() + segment_offset(segment), segment_bytes(segment));
     }
+
+    fn first_packet(&self) -> First {
+        let mut bytes = [0; Ticket::BYTES + 1];
+        match socket::look(self.packets.receive.as_fd(), &mut bytes, Mode::Now) {
+            Ok(length) => Ticket::read(&bytes[..length]).map_or(First::Unknown, First::There),
+            Err(error) if socket::would_block(&error) => First::Nothing,
+            Err(_) => First::Unknown,
+        }
+    }
+
+    fn drop_packet(&self) -> Dropped {
+        match socket::discard(self.packets.receive.as_fd(), Mode::Now) {
+            Ok(()) => Dropped::Done,
+            Err(error) if socket::would_block(&error) => Dropped::Nothing,
+            Err(_) => Dropped::Failed,
+        }
+    }
 }
 
-/// The socket beside the ring: one packet for each item that carries descriptors, `[number]` and the descriptors.
+/// The socket beside the ring: one packet for each item that carries descriptors, a [`Ticket`] and the descriptors.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Packets {
-    pub(crate) send: Handle,
-    pub(crate) receive: Handle,
+    send: Handle,
+    receive: Handle,
 }
 
 impl Packets {
-    pub(crate) fn new() -> Result<Packets, OsError> {
+    fn new() -> Result<Packets, OsError> {
         let (send, receive) = socket::packet_pair()?;
         Ok(Packets { send: Handle::new(send), receive: Handle::new(receive) })
     }
 
     /// Sends a packet; `Ok(false)`: the socket is full.
-    pub(crate) fn send(&self, number: u64, handles: &[Handle]) -> Result<bool, OsError> {
+    pub(crate) fn send(&self, ticket: Ticket, handles: &[Handle]) -> Result<bool, OsError> {
         let fds: Vec<BorrowedFd<'_>> = handles.iter().map(Handle::as_fd).collect();
-        match socket::send(self.send.as_fd(), &[&number.to_le_bytes()], &fds, Mode::Now) {
+        match socket::send(self.send.as_fd(), &[&ticket.to_bytes()], &fds, Mode::Now) {
             Ok(_) => Ok(true),
             Err(error) if socket::would_block(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Copies of the descriptors of packet `number`, which is left where it is. Older packets, of putters or
-    /// getters who died, are dropped on the way.
-    pub(crate) fn peek(&self, number: u64) -> Result<Vec<Handle>, GetError> {
-        let mut buffer = [0; 8];
+    /// Takes packet `number` away, and gives its descriptors; `None`: it is not there. Those in front of it belong to
+    /// no record, and are dropped. On an error it stays where it is.
+    pub(crate) fn receive(&self, number: u64) -> Result<Option<Vec<Handle>>, GetError> {
+        let mut buffer = [0; Ticket::BYTES + 1];
         loop {
+            // Copies first: what cannot be opened here is to stay for others.
             let packet = match socket::peek(self.receive.as_fd(), &mut buffer, Mode::Now) {
                 Ok(packet) => packet,
-                // The packet is sent before the record is published.
-                Err(error) if socket::would_block(&error) => return Err(GetError::Corrupt),
+                Err(error) if socket::would_block(&error) => return Ok(None),
                 Err(error) => return Err(error.into()),
             };
-            match u64::from_le_bytes(buffer) {
-                _ if packet.bytes != buffer.len() => return Err(GetError::Corrupt),
-                found if found < number => self.consume(),
-                found if found > number => return Err(GetError::Corrupt),
-                _ if packet.cut => return Err(GetError::Handles),
-                _ => return Ok(packet.fds.into_iter().map(Handle::new).collect()),
+            let ticket = Ticket::read(&buffer[..packet.bytes]).ok_or(GetError::Corrupt)?;
+            if ticket.number > number {
+                return Ok(None);
+            }
+            if ticket.number == number && packet.cut {
+                return Err(GetError::Handles);
+            }
+            socket::discard(self.receive.as_fd(), Mode::Now)?;
+            if ticket.number == number {
+                return Ok(Some(packet.fds.into_iter().map(Handle::new).collect()));
             }
         }
-    }
-
-    /// Takes the first packet away.
-    pub(crate) fn consume(&self) {
-        let _ = socket::receive(self.receive.as_fd(), &mut [0; 8], Mode::Now);
     }
 }

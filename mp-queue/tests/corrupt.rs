@@ -34,12 +34,12 @@ mp_testing::cases! {
 /// In front of the queue's own words; see mem/mapping.rs.
 const HEADER: u64 = Mapping::header_bytes() as u64;
 const LOCK: u64 = size_of::<RawLock<RobustWord>>() as u64;
-/// The parts of ring/layout.rs lie 128 bytes apart: two for each side, six for both, three for each segment, and the
+/// The parts of ring/layout.rs lie 128 bytes apart: two for each side, seven for both, three for each segment, and the
 /// slots of tasks.
 const APART: u64 = 128;
 const GETTER: u64 = HEADER + 2 * APART;
 const BOTH: u64 = HEADER + 4 * APART;
-const SEGMENTS: u64 = HEADER + 10 * APART;
+const SEGMENTS: u64 = HEADER + 11 * APART;
 const SLOTS: u64 = SEGMENTS + 16 * 3 * APART;
 const SLOTS_END: u64 = SLOTS + 128 * 16;
 /// The first segment begins on a page.
@@ -53,9 +53,9 @@ const ITEMS: [(u64, u64); 2] = [(SEGMENT_0, SEGMENT_0 + 12_000), (SEGMENT_0, SEG
 
 /// The words that mean something, of those: the first ones of each part, in the segments and slots that are in use.
 fn meaningful() -> Vec<u64> {
-    let sides = [HEADER, GETTER].map(|side| [side + LOCK..side + LOCK + 24, side + APART..side + APART + 4]);
+    let sides = [HEADER, GETTER].map(|side| [side + LOCK..side + LOCK + 16, side + APART..side + APART + 4]);
     let sides = sides.into_iter().flatten();
-    let others = (0..6).map(|part| BOTH + part * APART..BOTH + part * APART + 32);
+    let others = (0..7).map(|part| BOTH + part * APART..BOTH + part * APART + 32);
     let segments = (0..3 * 5).map(|part| SEGMENTS + part * APART..SEGMENTS + part * APART + 8);
     let slots = std::iter::once(SLOTS..SLOTS + 3 * 16);
     let parts = sides.chain(others).chain(segments).chain(slots);

@@ -1,10 +1,10 @@
 //! The ring in shuttle: four to six threads in schedules drawn at random, and one of them killed before each of its
 //! accesses; and with faults, which must show. What loom has no time for.
 //!
-//! A lost wake is a deadlock, which shuttle reports. `MP_SHUTTLE_ITERATIONS` draws more. Left out, as in model:
-//! descriptors in packets.
+//! A lost wake is a deadlock, which shuttle reports. `MP_SHUTTLE_ITERATIONS` draws more.
 
-use super::model::world::{Crowded, Untracked, World, put, ring, ring_of, take, take_all};
+use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all};
+use super::{Beside, First, Memory, NotTaken, Packet, Worker};
 use mp_model::shuttle::{
     FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, ModelWord, explore, iterations, set_looks, spawn, sweep,
 };
@@ -151,6 +151,93 @@ fn a_dead_taker_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
     assert!(whole == 4 || (his.is_none() && whole >= 2), "{got:?}");
 }
 
+/// With a packet.
+fn put_parcel<W: Crowd>(ring: &Shared<W>, value: u64) {
+    let send = |ticket| {
+        ring.0.send_packet(ticket);
+        Packet::Sent
+    };
+    let put = || ring.put_with_packet(&value.to_le_bytes(), None, send);
+    assert_eq!(ring.until_room(None, put), Ok(()));
+}
+
+/// As `memory.rs` receives, but for the descriptors.
+struct Receiver<'a, W: World>(&'a Shared<W>);
+
+impl<W: World> Beside for Receiver<'_, W> {
+    fn receive(&mut self, packet: u64) -> Result<bool, NotTaken> {
+        loop {
+            match self.0.0.first_packet() {
+                First::There(ticket) if ticket.number <= packet => {
+                    self.0.0.drop_packet();
+                    if ticket.number == packet {
+                        return Ok(true);
+                    }
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+    fn worker(&self) -> Option<&impl Worker> {
+        None::<&crate::worker::ThisProcess>
+    }
+}
+
+fn look<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
+    let mut bytes = Vec::new();
+    ring.take(&mut bytes, &mut Receiver(ring), None)?;
+    Ok(u64::from_le_bytes(bytes.try_into().expect("a whole record")))
+}
+
+/// What is left of the items; beside them nothing is left.
+fn left<W: World>(ring: &Shared<W>) -> Vec<u64> {
+    let got = std::iter::from_fn(|| look(ring).ok()).collect();
+    assert_eq!(ring.items(), 0);
+    assert_eq!(ring.0.first_packet(), First::Nothing);
+    got
+}
+
+/// Wherever a putter dies, its packet goes with its record, or there is none.
+fn a_dead_putter_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
+    set_looks(Looks::AfterDeath);
+    let ring = ring::<W>(0);
+    let its = Arc::clone(&ring);
+    let victim = spawn(fuse, move || put_parcel(&its, 1));
+    let its = Arc::clone(&ring);
+    let other = spawn(&Fuse::never(), move || {
+        put_parcel(&its, 2);
+        put(&its, 3).unwrap();
+    });
+    let its = Arc::clone(&ring);
+    let taker = spawn(&Fuse::never(), move || its.until_item(None, || look(&its)).unwrap());
+    other.join().unwrap();
+    let finished = victim.join().is_some();
+    let mut got = vec![taker.join().unwrap()];
+    got.extend(left(&ring));
+    got.sort_unstable();
+    assert!(got == [1, 2, 3] || (got == [2, 3] && !finished), "{got:?}");
+}
+
+/// Wherever a taker dies, its packet goes with it, or is the next one's.
+fn a_dead_taker_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
+    set_looks(Looks::AfterDeath);
+    let ring = ring::<W>(2);
+    let its = Arc::clone(&ring);
+    let victim = spawn(fuse, move || its.until_item(None, || look(&its)).unwrap());
+    let its = Arc::clone(&ring);
+    let taker = spawn(&Fuse::never(), move || its.until_item(None, || look(&its)).unwrap());
+    put_parcel(&ring, 1);
+    put(&ring, 2).unwrap();
+    put_parcel(&ring, 3);
+    let mut got = vec![taker.join().unwrap()];
+    let his = victim.join();
+    got.extend(his);
+    got.extend(left(&ring));
+    got.sort_unstable();
+    got.dedup();
+    assert!(got.len() == 3 || (got.len() == 2 && his.is_none()), "{got:?}");
+}
+
 /// Schedules; with deaths, a part of them for each point of death.
 fn usual() -> usize {
     iterations(200)
@@ -187,6 +274,8 @@ mod walk {
         explore each_item_crosses_the_segments_once;
         sweep a_dead_putter_between_segments_stops_nobody;
         sweep a_dead_taker_between_segments_stops_nobody;
+        sweep a_dead_putter_leaves_no_packet;
+        sweep a_dead_taker_leaves_no_packet;
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) struct Layout<O: Owned, L> {
     pub(crate) limits: Apart<Limits<O::Word>>,
     pub(super) polls: Apart<Polls<O::Word>>,
     pub(super) tasks: Apart<Tasks<O::Word, L>>,
+    pub(super) packets: Apart<Packets<L>>,
     pub(super) segments: [Segment<O::Word, L>; SEGMENTS],
 }
 
@@ -48,8 +49,6 @@ pub(crate) struct Layout<O: Owned, L> {
 #[derive(Debug, Default)]
 pub(super) struct Putter<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    /// The number of the last packet.
-    pub(super) packets: L,
     /// The getters' cursor, as it was: the items taken at all, and where in this segment the room ends.
     pub(super) glance: Glance<O::Word, L>,
     /// Apart from the lock: getters that wait look at it all the time.
@@ -125,6 +124,15 @@ pub(super) struct Tasks<W, L> {
     pub(super) expect: W,
     pub(super) claim: L,
     pub(super) burial: L,
+}
+
+/// Packets beside the ring: see `packets.rs`. Nobody writes here in a queue without handles.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Packets<L> {
+    pub(super) sent: L,
+    pub(super) gone: L,
+    pub(super) suspect: L,
 }
 
 /// What one process has taken.

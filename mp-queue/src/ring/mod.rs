@@ -34,7 +34,7 @@
 //! there, after it the record is his, and lost with him. *Leaving a drained segment*: its pages are given back
 //! before it is left, so that no putter can be using it again; the next getter leaves it once more. *Between a
 //! commit and its wake*: the sleeper looks by itself within half a second. *Asleep*: he held no lock; his flag
-//! costs one spare wake.
+//! costs one spare wake. *With descriptors*: packets.rs.
 //! # Tried by
 //! ring/model (loom, with deaths), ring/crowd.rs (shuttle, with deaths), ring/tests.rs, tests/queue.rs, tests/corrupt.rs
 
@@ -44,6 +44,7 @@ pub(crate) mod cursor;
 pub(crate) mod layout;
 #[cfg(test)]
 mod model;
+mod packets;
 mod polls;
 mod put;
 mod record;
@@ -58,6 +59,7 @@ use cursor::Cursor;
 use layout::{Layout, SEGMENTS, Slot};
 use mp_core::word::{Deadline, Long, Ordering, Owned, Word};
 use mp_sync::raw::{Acquired, RawLock};
+pub(crate) use packets::{Dropped, First, Ticket};
 pub(crate) use segment::{segment_bytes, segment_offset, segment_units, segments_within};
 use std::time::Duration;
 pub(crate) use tasks::Worker;
@@ -85,6 +87,10 @@ pub(crate) trait Memory {
     fn reserve(&self, segment: usize) -> bool;
     /// Gives the pages of a segment back.
     fn release(&self, segment: usize);
+    /// The first packet beside the ring.
+    fn first_packet(&self) -> First;
+    /// Drops the first packet, with its descriptors.
+    fn drop_packet(&self) -> Dropped;
 }
 
 type WordOf<M> = <<M as Memory>::Owned as Owned>::Word;
@@ -180,7 +186,7 @@ impl<M: Memory> Ring<M> {
     /// No more may be put; everybody who waits looks again. Waits for a put in progress, but not for a stopped
     /// putter: only until the deadline.
     pub(crate) fn shut(&self, until: Option<Deadline>) {
-        let lock = Self::lock(&self.layout().putter.lock, until);
+        let lock = self.lock_to_put(until);
         // ORDERING: Release, pairs with the Acquire in `is_shut`: records that were put are seen.
         self.layout().shut.store(1, Ordering::Release);
         drop(lock);
@@ -218,10 +224,8 @@ impl<M: Memory> Ring<M> {
 
 /// What goes on beside the ring while records are taken, under the get lock.
 pub(crate) trait Beside {
-    /// The packet of the record that is about to be taken.
-    fn receive(&mut self, packet: u64) -> Result<(), NotTaken>;
-    /// Now it is taken.
-    fn received(&mut self);
+    /// Takes the packet of the record that is about to be taken; `false`: it is not there. On an error it stays.
+    fn receive(&mut self, packet: u64) -> Result<bool, NotTaken>;
     /// Who takes, if what is taken is to be reported done.
     fn worker(&self) -> Option<&impl Worker>;
 }
@@ -232,10 +236,9 @@ pub(crate) struct Alone;
 /// Records without packets, whose end nobody waits for.
 #[cfg(test)]
 impl Beside for Alone {
-    fn receive(&mut self, _: u64) -> Result<(), NotTaken> {
+    fn receive(&mut self, _: u64) -> Result<bool, NotTaken> {
         unreachable!("no packets here")
     }
-    fn received(&mut self) {}
     fn worker(&self) -> Option<&impl Worker> {
         None::<&crate::worker::ThisProcess>
     }

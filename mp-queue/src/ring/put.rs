@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::layout::SEGMENTS;
 use super::record::units;
-use super::{Memory, Packet, Refused, Ring, UNIT, WordOf};
+use super::{Memory, Packet, Refused, Ring, Ticket, UNIT, WordOf};
 use mp_core::word::{Deadline, Long, Ordering, Word};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl<M: Memory> Ring<M> {
         records: impl IntoIterator<Item = &'a [u8]>,
         until: Option<Deadline>,
     ) -> Result<usize, Refused> {
-        let Some(_lock) = Self::lock(&self.layout().putter.lock, until) else { return Err(Refused::Full) };
+        let Some(_lock) = self.lock_to_put(until) else { return Err(Refused::Full) };
         let mut pen = self.pen()?;
         let mut count = 0;
         for bytes in records {
@@ -40,23 +40,23 @@ impl<M: Memory> Ring<M> {
         Ok(count)
     }
 
-    /// Puts one record whose descriptors go in a packet: `send` is called with the packet's number before the record
-    /// is published, and says whether the packet could be sent.
+    /// Puts one record whose descriptors go in a packet: `send` is called with what is to stand on the packet before
+    /// the record is published, and says whether the packet could be sent.
     pub(crate) fn put_with_packet(
         &self,
         bytes: &[u8],
         until: Option<Deadline>,
-        send: impl FnOnce(u64) -> Packet,
+        send: impl FnOnce(Ticket) -> Packet,
     ) -> Result<(), Refused> {
-        let Some(_lock) = Self::lock(&self.layout().putter.lock, until) else { return Err(Refused::Full) };
+        let Some(_lock) = self.lock_to_put(until) else { return Err(Refused::Full) };
         let (Pen { segment, tail }, units) = self.place(bytes.len(), true, self.pen()?)?;
-        let packet = self.next_packet();
-        match send(packet) {
+        let ticket = self.next_ticket(tail);
+        match send(ticket) {
             Packet::Sent => {}
             Packet::Full => return Err(Refused::Full),
             Packet::Failed => return Err(Refused::Unsent),
         }
-        self.write_record(segment, tail.position, packet, bytes);
+        self.write_record(segment, tail.position, ticket.number, bytes);
         self.publish(Pen { segment, tail: tail.advanced(units) });
         Ok(())
     }
@@ -66,16 +66,6 @@ impl<M: Memory> Ring<M> {
     fn publish(&self, pen: Pen) {
         // ORDERING: Release, pairs with the Acquire in `front`.
         self.layout().segments[pen.segment].tail.store(pen.tail.packed(), Ordering::Release);
-    }
-
-    /// A number for a packet, never used before: one that was sent by a putter who died matches no record.
-    fn next_packet(&self) -> u64 {
-        let packets = &self.layout().putter.packets;
-        // ORDERING: Relaxed: under the put lock.
-        let packet = packets.load(Ordering::Relaxed).wrapping_add(1).max(1);
-        // ORDERING: as above.
-        packets.store(packet, Ordering::Relaxed);
-        packet
     }
 
     /// Finds room for a record of so many bytes; gives the units it takes, too.

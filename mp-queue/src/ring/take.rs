@@ -6,7 +6,7 @@ use super::{Beside, Memory, NotTaken, Ring};
 use mp_core::word::{Deadline, Long, Ordering, Word};
 
 /// The first record that was not taken.
-struct Front {
+pub(super) struct Front {
     segment: usize,
     head: Cursor,
     /// Where the published ones end, as far as they were looked at.
@@ -23,20 +23,27 @@ impl<M: Memory> Ring<M> {
         until: Option<Deadline>,
     ) -> Result<(), NotTaken> {
         if self.looks_empty() {
+            self.tidy();
             return Err(NotTaken::Empty);
         }
         let Some(_lock) = Self::lock(&self.layout().getter.lock, until) else { return Err(NotTaken::Empty) };
-        let Front { segment, head, tail } = self.front()?;
-        let record = self.read_head(segment, head, tail)?;
-        self.read_bytes(segment, head.position, record, into);
-        if record.packet != 0 {
-            beside.receive(record.packet)?;
+        let start = into.len();
+        loop {
+            let Front { segment, head, tail } = self.front()?;
+            let record = self.read_head(segment, head, tail)?;
+            self.read_bytes(segment, head.position, record, into);
+            let next = head.advanced(record.units);
+            if record.packet != 0 && !self.receive(record.packet, beside)? {
+                into.truncate(start);
+                self.pass_over(segment, head, next, beside);
+                continue;
+            }
+            self.leave(segment, head, next, beside);
+            if record.packet != 0 {
+                self.note_gone(record.packet);
+            }
+            return Ok(());
         }
-        self.leave(segment, head, head.advanced(record.units), beside);
-        if record.packet != 0 {
-            beside.received();
-        }
-        Ok(())
     }
 
     /// Takes up to `most` records that have no packet, all together: appends their bytes to `into`, and where each
@@ -50,6 +57,7 @@ impl<M: Memory> Ring<M> {
         until: Option<Deadline>,
     ) -> Result<(), NotTaken> {
         if self.looks_empty() {
+            self.tidy();
             return Err(NotTaken::Empty);
         }
         let layout = self.layout();
@@ -114,8 +122,25 @@ impl<M: Memory> Ring<M> {
         ended && tail.position == head.position
     }
 
+    /// A record without its packet is nobody's: see `packets.rs`.
+    #[cold]
+    fn pass_over(&self, segment: usize, head: Cursor, next: Cursor, beside: &impl Beside) {
+        let is_task = beside.worker().is_some();
+        if is_task {
+            self.settle(head);
+            self.claim_lost(next);
+        }
+        // ORDERING: as in `leave`.
+        self.layout().segments[segment].head.store(next.packed(), Ordering::Release);
+        if is_task {
+            self.claimed();
+            self.after_done();
+        }
+        Self::wake_one(&self.layout().freed);
+    }
+
     /// The first segment that has a record, and where in it; leaves drained ones behind.
-    fn front(&self) -> Result<Front, NotTaken> {
+    pub(super) fn front(&self) -> Result<Front, NotTaken> {
         let getter = &self.layout().getter;
         // ORDERING: Relaxed: under the get lock.
         let mut at = getter.segment.load(Ordering::Relaxed) as usize;
@@ -128,6 +153,7 @@ impl<M: Memory> Ring<M> {
             if let Some(tail) = getter.glance.seen(at).filter(|tail| tail.position != head.position) {
                 return Ok(Front { segment: at, head, tail });
             }
+            self.drop_passed(head);
             // The link before the tail: what was put before the link was set is seen.
             let next = self.follow(at)?;
             // ORDERING: Acquire, pairs with the Release in `publish`.

@@ -12,7 +12,7 @@
 //! | `got`            | holder of the get lock            | records that the process has taken                  |
 //! | `done`           | anyone                            | of these, how many are done; never more than `got`  |
 //! | `lost`           | holder of the get lock            | records that went with the dead                     |
-//! | `claim`,`expect` | holder of the get lock            | 1 + slot and its `got` as it was; the items that are to have been taken: a claim that has not been committed |
+//! | `claim`,`expect` | holder of the get lock            | 1 + slot and its `got` as it was; the items that are to have been taken: a claim that has not been committed. The slot after the last: `lost` as it was, for a record that is passed over |
 //! | `burial`         | holder of the get lock            | 1 + slot and `lost` as it was: tasks that are being counted as lost |
 //! | `joined`         | a task_done that wakes            | those who join sleep on it, see wait.rs             |
 //!
@@ -74,11 +74,26 @@ impl<M: Memory> Ring<M> {
             return;
         }
         // A claim of no slot, or of one that is not there, was not written by us.
-        let slot = ((claim >> 32) as usize).checked_sub(1).and_then(|at| self.0.slots().get(at));
-        if let Some(slot) = slot.filter(|_| tasks.expect.load(Ordering::Relaxed) != head.items) {
-            slot.got.store(claim as u32, Ordering::Relaxed);
+        let slots = self.0.slots();
+        let count = ((claim >> 32) as usize).checked_sub(1).and_then(|at| match slots.get(at) {
+            None if at == slots.len() => Some(&tasks.lost),
+            slot => slot.map(|slot| &slot.got),
+        });
+        if let Some(count) = count.filter(|_| tasks.expect.load(Ordering::Relaxed) != head.items) {
+            count.store(claim as u32, Ordering::Relaxed);
         }
         self.claimed();
+    }
+
+    /// Under the get lock: the record in front of `head` is about to be passed over, and lost.
+    pub(super) fn claim_lost(&self, head: Cursor) {
+        self.settle_burial();
+        let tasks = &self.layout().tasks;
+        // ORDERING: as in `claim`.
+        let lost = tasks.lost.load(Ordering::Relaxed);
+        tasks.expect.store(head.items, Ordering::Relaxed);
+        tasks.claim.store((self.0.slots().len() as u64 + 1) << 32 | u64::from(lost), Ordering::Release);
+        tasks.lost.store(lost.wrapping_add(1), Ordering::Release);
     }
 
     /// Under the get lock: the worker's slot.
@@ -232,7 +247,7 @@ impl<M: Memory> Ring<M> {
         false
     }
 
-    fn after_done(&self) {
+    pub(super) fn after_done(&self) {
         let joined = &self.layout().tasks.joined;
         <WordOf<M>>::fence();
         // ORDERING: Relaxed: the fence orders it after `done`.

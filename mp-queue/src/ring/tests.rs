@@ -1,7 +1,7 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
 use super::layout::{Layout, Slot};
-use super::{Alone, Beside, Memory, NotTaken, Refused, Ring, UNIT, Worker, segment_bytes};
+use super::{Alone, Beside, Dropped, First, Memory, NotTaken, Refused, Ring, UNIT, Worker, segment_bytes};
 use crate::memory::RingMemory;
 use mp_core::mem::Kind;
 use mp_core::sys::futex::FutexWord;
@@ -60,6 +60,12 @@ impl Memory for Meddled {
             meddle();
         }
         self.memory.release(segment);
+    }
+    fn first_packet(&self) -> First {
+        self.memory.first_packet()
+    }
+    fn drop_packet(&self) -> Dropped {
+        self.memory.drop_packet()
     }
 }
 
@@ -183,10 +189,9 @@ impl Worker for Hand {
 }
 
 impl Beside for Hand {
-    fn receive(&mut self, _: u64) -> Result<(), NotTaken> {
+    fn receive(&mut self, _: u64) -> Result<bool, NotTaken> {
         unreachable!("no packets here")
     }
-    fn received(&mut self) {}
     fn worker(&self) -> Option<&impl Worker> {
         Some(self)
     }

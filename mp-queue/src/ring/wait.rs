@@ -167,7 +167,7 @@ impl<M: Memory> Ring<M> {
 
     /// After a commit: wakes one who waits for it, if somebody may.
     #[inline]
-    fn wake_one(bell: &Bell<WordOf<M>>) {
+    pub(super) fn wake_one(bell: &Bell<WordOf<M>>) {
         <WordOf<M>>::fence();
         // ORDERING: Relaxed: the fence orders it after the commit.
         if bell.asleep.load(Ordering::Relaxed) != 0 {

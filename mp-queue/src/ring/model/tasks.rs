@@ -28,10 +28,9 @@ impl Worker for Hand {
 }
 
 impl Beside for Hand {
-    fn receive(&mut self, _: u64) -> Result<(), NotTaken> {
+    fn receive(&mut self, _: u64) -> Result<bool, NotTaken> {
         unreachable!("no packets here")
     }
-    fn received(&mut self) {}
     fn worker(&self) -> Option<&impl Worker> {
         Some(self)
     }

@@ -2,11 +2,12 @@
 
 use super::super::cursor::Cursor;
 use super::super::layout::{Layout, Slot};
-use super::super::{Alone, Memory, NotTaken, Refused, Ring, UNIT};
+use super::super::{Alone, Dropped, First, Memory, NotTaken, Refused, Ring, Ticket, UNIT};
 use mp_core::word::{Long, Ordering, Owned, Word};
 use mp_model::{AnyOwned, Fault, shuttle, thorough};
+use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Eight bytes that the processes share: each access is a point of death.
 pub(in crate::ring) trait Unit: Default {
@@ -101,12 +102,25 @@ pub(in crate::ring) struct ModelMemory<W: World> {
     slots: Vec<Slot<W::Word, W::Long>>,
     /// A segment that is still to be given back, and by whom.
     late: Mutex<Option<(usize, u32)>>,
+    /// What is in the socket.
+    packets: Mutex<VecDeque<Ticket>>,
+    /// Looked at in each call of the socket, which is one access.
+    socket: W::Unit,
 }
 
 impl<W: World> ModelMemory<W> {
     /// Pages that were given back read as zeros.
     fn wipe(&self, segment: usize) {
         self.segments[segment].iter().for_each(|unit| unit.set([0; UNIT]));
+    }
+
+    fn packets(&self) -> MutexGuard<'_, VecDeque<Ticket>> {
+        self.socket.get();
+        self.packets.lock().expect("held for a moment only")
+    }
+
+    pub(in crate::ring) fn send_packet(&self, ticket: Ticket) {
+        self.packets().push_back(ticket);
     }
 }
 
@@ -164,6 +178,12 @@ impl<W: World> Memory for ModelMemory<W> {
             self.wipe(segment);
         }
     }
+    fn first_packet(&self) -> First {
+        self.packets().front().map_or(First::Nothing, |ticket| First::There(*ticket))
+    }
+    fn drop_packet(&self) -> Dropped {
+        self.packets().pop_front().map_or(Dropped::Nothing, |_| Dropped::Done)
+    }
 }
 
 pub(in crate::ring) type Shared<W> = Arc<Ring<ModelMemory<W>>>;
@@ -177,6 +197,8 @@ pub(in crate::ring) fn ring_of<W: World>(most: u32, units: &[usize]) -> Shared<W
         segments: units.iter().map(segment).collect(),
         slots: (0..3).map(|_| Slot::default()).collect(),
         late: Mutex::default(),
+        packets: Mutex::default(),
+        socket: W::Unit::default(),
     };
     // ORDERING: Relaxed: nobody else has it yet.
     memory.layout.limits.items.store(most, Ordering::Relaxed);
