@@ -1,13 +1,15 @@
 //! Line: a queue of numbered items, of whatever form.
 
 use mp_core::sys::fd::pipe;
-use mp_core::transfer::Handle;
+use mp_core::sys::socket::{Mode, look};
+use mp_core::transfer::{Handle, pack};
 use mp_pipe::wait;
 use mp_queue::{FixedQueue, GetError, PutRefusal, Queue, QueueBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// A queue whose items tell their number, and whether they are whole.
@@ -27,6 +29,10 @@ pub(super) trait Line {
     fn get_many(&self, most: usize) -> Result<Vec<Self::Item>, GetError>;
     fn items(&self) -> usize;
     fn is_full(&self) -> bool;
+    /// What stands on the first packet beside the queue; nothing: there is none.
+    fn beside(&self) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 const NO_MEMORY: &str = "a sweep needs shared memory";
@@ -181,6 +187,15 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
 
     fn is_full(&self) -> bool {
         self.queue.full()
+    }
+
+    fn beside(&self) -> Vec<u8> {
+        // What travels of a queue: its memory, the socket that sends, the one that receives.
+        let socket = pack(&self.queue).expect("a queue can travel").handles.swap_remove(2);
+        let mut bytes = vec![0; 64];
+        let length = look(socket.as_fd(), &mut bytes, Mode::Now).unwrap_or(0);
+        bytes.truncate(length);
+        bytes
     }
 }
 

@@ -108,13 +108,17 @@ struct Play<L: Line> {
     committed: Cell<bool>,
     /// At the point, the victim had taken no item yet.
     untouched: Cell<bool>,
+    /// The first packet, before the victim began.
+    beside: Vec<u8>,
 }
 
 impl<L: Line + 'static> Play<L> {
     fn scene(plan: Plan, line: L) -> Box<dyn Scene> {
         let (committed, untouched) = (Cell::new(false), Cell::new(false));
-        let play = Play { line, plan, tally: Tally::new(), own: RefCell::default(), committed, untouched };
+        let (tally, own, beside) = (Tally::new(), RefCell::default(), Vec::new());
+        let mut play = Play { line, plan, tally, own, committed, untouched, beside };
         BEFORE[..plan.before].iter().for_each(|number| play.put(*number));
+        play.beside = play.line.beside();
         Box::new(play)
     }
 
@@ -230,7 +234,9 @@ impl<L: Line + 'static> Scene for Play<L> {
         self.committed.set(self.line.items() as u32 + self.got() > self.plan.before as u32);
         // Who waits for room has put into what the victim left, if it did.
         let come = self.tally.get(PUT_COUNTS + SLEEPERS) as usize;
-        self.untouched.set(self.line.items() >= self.plan.before + come);
+        // It takes an item's descriptors first, and that is for good.
+        let has_packet = self.line.beside() == self.beside;
+        self.untouched.set(has_packet && self.line.items() >= self.plan.before + come);
     }
 
     fn barge(&self, _: &dyn Fn()) -> Verdict {
@@ -267,6 +273,7 @@ impl<L: Line + 'static> Scene for Play<L> {
         let mut order = if self.plan.full { self.drain()? } else { Vec::new() };
         CHECKERS.iter().for_each(|number| self.put(*number));
         order.extend(self.drain()?);
+        lost_unless(self.line.beside().is_empty(), || "descriptors are left behind".to_owned())?;
         // Victim, barger and the one in between put at the same time; but each of them in order.
         let meanwhile = VICTIMS[0]..=SLEEPERS;
         let rank = |number: usize| if meanwhile.contains(&number) { VICTIMS[0] } else { number };
