@@ -137,6 +137,9 @@ impl<T: Shareable> FixedQueue<T> {
     }
 
     fn get_many_within(&self, into: &mut Vec<T>, most: usize, wait: Wait) -> Result<usize, GetError> {
+        if most == 0 {
+            return Ok(0);
+        }
         let mut records = Records { bytes: scratch::decoding(), ends: Vec::new() };
         let before = into.len();
         let got = self.channel.get_many(most, &mut records, wait).and_then(|_| {

@@ -172,6 +172,14 @@ fn fixed_values_come_as_they_were_put() {
     assert_eq!(got, values[..150]);
     assert!(matches!(queue.try_get(), Err(GetError::Empty)) && queue.empty());
     assert!(matches!(queue.try_get_many_into(&mut got, 3), Err(GetError::Empty)));
+    // None is none, whether there is one or not.
+    for items in [0, 1] {
+        (0..items).for_each(|_| queue.put(values[0]).unwrap());
+        let none = [queue.get_many_into(&mut got, 0), queue.try_get_many_into(&mut got, 0)];
+        assert!(none.into_iter().all(|count| count.unwrap() == 0) && got.len() == 150);
+        assert_eq!(queue.qsize(), items);
+    }
+    assert_eq!(queue.get().unwrap(), values[0]);
     queue.shutdown();
     assert!(matches!(queue.put(values[0]).unwrap_err().reason, PutRefusal::Closed));
 }
