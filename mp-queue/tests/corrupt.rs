@@ -273,9 +273,20 @@ fn getters_who_are_nowhere_do_not_wait() {
     assert!(matches!(queue.put(item(1)).unwrap_err().reason, PutRefusal::Corrupt));
 }
 
-fn use_it_from_now_on<Q: Form>(queue: Q, here: Event) -> usize {
+/// The fewest rounds of noise while both sides use it, and their fewest uses, whoever is faster.
+const ROUNDS: u32 = 100;
+const USES: usize = 60;
+
+fn use_it_until_told<Q: Form>(queue: Q, here: Event, over: Event) -> usize {
     here.set();
-    (0..60).map(|_| queue.use_it()).sum()
+    let mut noticed = 0;
+    for uses in 1.. {
+        noticed += queue.use_it();
+        if uses >= USES && over.is_set() {
+            break;
+        }
+    }
+    noticed
 }
 
 /// Each side is in the middle of something when the words change below it.
@@ -283,9 +294,11 @@ fn garbage_while_two_processes_run<Q: Form>() {
     let mut noticed = 0;
     for seed in 0..10 {
         let queue = Q::make();
+        let over = Event::new().unwrap();
         let children = [(); 2].map(|()| {
             let here = Event::new().unwrap();
-            let child = Process::new(use_it_from_now_on::<Q>, (queue.clone(), here.clone())).start().unwrap();
+            let arguments = (queue.clone(), here.clone(), over.clone());
+            let child = Process::new(use_it_until_told::<Q>, arguments).start().unwrap();
             // Once it has the queue: one that is corrupt by then is refused, as it should be.
             here.wait();
             child
@@ -297,6 +310,10 @@ fn garbage_while_two_processes_run<Q: Form>() {
             (first, words)
         });
         for round in 1_u32.. {
+            if round == ROUNDS {
+                over.set();
+            }
+            // Until both have come back, whatever they are in.
             if !children.iter().any(Child::is_alive) {
                 break;
             }
