@@ -11,6 +11,7 @@ mp_testing::cases! {
         what_is_put_by_a_task_is_waited_for,
         a_join_wakes_when_all_is_done,
         another_one_may_say_that_it_is_done,
+        more_living_workers_than_slots_are_counted,
     ],
     every_method: [
         all_is_done_when_joined,
@@ -153,6 +154,30 @@ fn tasks_of_the_dead_are_told_of() {
 
 fn take_one(queue: JoinableQueue<u64>) {
     drop(queue.get_task().unwrap());
+}
+
+/// Tasks of 127 are known to be lost; those of further ones are somebody else's to do.
+fn more_living_workers_than_slots_are_counted() {
+    const SLOTS: u32 = 127;
+    const ALL: u32 = SLOTS + 5;
+    let (queue, taken) = (JoinableQueue::new().unwrap(), Queue::new().unwrap());
+    queue.put_many(0..u64::from(ALL) + 1).unwrap();
+    let children: Vec<_> = (0..ALL)
+        .map(|_| {
+            let (queue, taken) = (queue.clone(), taken.clone());
+            Process::fork(move || take_and_stay(queue, taken, 1)).start().unwrap()
+        })
+        .collect();
+    (0..ALL).for_each(|_| assert_eq!(taken.get().unwrap(), 1));
+    children.iter().for_each(|child| child.kill().unwrap());
+    children.iter().for_each(|child| assert!(child.join().is_err()));
+    // A slot is free now for who comes.
+    drop(queue.get_task().unwrap());
+    assert_eq!(queue.join_timeout(Duration::from_millis(1)), Err(TasksError::TimedOut));
+    (SLOTS..ALL).for_each(|_| queue.task_done().unwrap());
+    assert_eq!(queue.join(), Err(TasksError::Lost { items: SLOTS }));
+    assert_eq!(queue.task_done(), Err(TaskDoneError));
+    queue.join().unwrap();
 }
 
 /// Slots of those who ended are used again.
