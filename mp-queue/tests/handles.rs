@@ -8,18 +8,15 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::transfer::{Handle, pack};
 use mp_core::word::Deadline;
-use mp_core::{Child, JoinError, Process};
+use mp_core::{JoinError, Process};
 use mp_pipe::wait;
-use mp_queue::{GetError, JoinableQueue, PutRefusal, Queue, TasksError};
+use mp_queue::{GetError, JoinableQueue, Producer, PutRefusal, Queue, TasksError};
 use mp_sync::Event;
-use nix::errno::Errno;
+use mp_testing::{At, kill_at, wait_a_random_moment};
 use nix::libc;
-use nix::sys::ptrace;
-use nix::sys::signal::Signal;
 use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
-use std::fs::{self, File};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -36,6 +33,10 @@ mp_testing::cases! {
         what_a_killed_getter_takes_along_makes_room,
         a_join_is_told_of_what_went_with_its_descriptors,
         a_packet_that_finds_no_room_leaves_nothing,
+        a_queue_that_holds_itself_ends_with_its_last_user,
+    ],
+    every_method: [
+        producers_killed_while_they_start_end_the_stream,
     ]
 }
 
@@ -62,60 +63,12 @@ impl Witness {
     }
 }
 
-/// Next to a system call of a process.
-#[derive(Clone, Copy, PartialEq)]
-enum At {
-    Before(i64),
-    After(i64),
-}
-
 /// Between the packet and the commit.
 const SENT: At = At::After(libc::SYS_sendmsg);
 /// With copies of the descriptors, while the packet is there.
 const COPIED: At = At::Before(libc::SYS_recvfrom);
 /// With the packet, and before the commit.
 const RECEIVED: At = At::After(libc::SYS_recvfrom);
-
-fn next_stop(pid: Pid) -> WaitStatus {
-    loop {
-        match waitpid(pid, None) {
-            // MP_INTERRUPTS
-            Err(Errno::EINTR) => {}
-            status => return status.unwrap(),
-        }
-    }
-}
-
-/// The system call that a stopped process is in.
-fn call(pid: Pid) -> i64 {
-    let line = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-/// Kills a child there, once it is let go.
-fn kill_at(child: &Child<()>, go: &Event, at: At) {
-    let pid = Pid::from_raw(child.pid() as i32);
-    ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
-    ptrace::interrupt(pid).unwrap();
-    let (mut inside, mut signal) = (false, None);
-    go.set();
-    loop {
-        match next_stop(pid) {
-            WaitStatus::PtraceSyscall(_) => {
-                inside = !inside;
-                if at == if inside { At::Before(call(pid)) } else { At::After(call(pid)) } {
-                    break;
-                }
-            }
-            WaitStatus::Stopped(_, Signal::SIGTRAP) | WaitStatus::PtraceEvent(..) => {}
-            WaitStatus::Stopped(_, other) => signal = Some(other),
-            other => panic!("the victim never came there: {other:?}"),
-        }
-        ptrace::syscall(pid, signal.take()).unwrap();
-    }
-    child.kill().unwrap();
-    assert!(matches!(child.join(), Err(JoinError::Killed(9))));
-}
 
 /// A child that does this, and is killed there.
 fn killed_in(work: impl FnOnce(), at: At) {
@@ -128,7 +81,8 @@ fn killed_in(work: impl FnOnce(), at: At) {
     });
     let child = child.start().unwrap();
     here.wait();
-    kill_at(&child, &go, at);
+    kill_at(child.pid(), at, || go.set());
+    assert!(matches!(child.join(), Err(JoinError::Killed(9))));
 }
 
 fn killed_putter_of(queue: &Queue<Item>, item: Item) {
@@ -351,5 +305,38 @@ fn a_packet_that_finds_no_room_leaves_nothing() {
             drop(handle);
             witness.waits_for_the_end();
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Knot(Queue<Knot>, Handle);
+
+/// The kernel finds that nobody can reach it any more.
+fn a_queue_that_holds_itself_ends_with_its_last_user() {
+    let queue = Queue::new().unwrap();
+    let (witness, handle) = Witness::new();
+    queue.put(Knot(queue.clone(), handle)).unwrap();
+    assert!(!witness.sees_the_end());
+    drop(queue);
+    witness.waits_for_the_end();
+}
+
+fn produce_for_ever(producer: Producer<u32>) {
+    for number in 0.. {
+        producer.put(number).unwrap();
+        std::thread::yield_now();
+    }
+}
+
+/// With the last producer in their hands, or on its way to them.
+fn producers_killed_while_they_start_end_the_stream() {
+    for _ in 0..30 {
+        let (producer, queue) = Queue::counted().unwrap();
+        let child = Process::new(produce_for_ever, (producer,)).start().unwrap();
+        wait_a_random_moment(Duration::from_millis(3));
+        child.kill().unwrap();
+        let got: Vec<u32> = queue.iter().collect::<Result<_, _>>().unwrap();
+        assert!(got.iter().copied().eq(0..got.len() as u32), "{got:?}");
+        let _ = child.join();
     }
 }

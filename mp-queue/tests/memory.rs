@@ -6,7 +6,9 @@ use mp_core::sys::process::send_signal;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
 use mp_queue::{FixedQueue, GetError, PutError, PutRefusal, Queue};
-use mp_testing::{descendants, not_here, parent_in_role, role};
+use mp_sync::Event;
+use mp_testing::{At, descendants, kill_at, not_here, parent_in_role, role};
+use nix::libc;
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use std::fs::{self, File};
@@ -21,6 +23,7 @@ mp_testing::cases! {
         without_memory_a_put_says_so_and_nobody_is_killed,
         timeouts_pass_while_the_holder_of_the_put_lock_is_stopped,
         a_timeout_is_for_all_of_many_together,
+        memory_that_a_killed_putter_took_goes_back,
     ]
 }
 
@@ -70,6 +73,36 @@ fn memory_goes_back_when_the_backlog_is_drained() {
         assert_eq!(got, b"small");
         assert!(taken(&memory) <= WARM, "{} bytes are still taken", taken(&memory));
         assert!(proportional_share() <= share + WARM, "{}", proportional_share());
+    }
+}
+
+/// Killed while it takes the memory of a segment, or with all of it and nothing in it.
+fn memory_that_a_killed_putter_took_goes_back() {
+    for long in [20 * MIB, 50 * MIB] {
+        let queue = Bytes::builder().max_bytes(256 * MIB).build().unwrap();
+        let (here, go) = (Event::new().unwrap(), Event::new().unwrap());
+        let its = (queue.clone(), here.clone(), go.clone());
+        let child = Process::fork(move || {
+            let item = vec![5; long];
+            its.1.set();
+            its.2.wait();
+            its.0.put_bytes(&item).unwrap();
+        });
+        let child = child.start().unwrap();
+        here.wait();
+        kill_at(child.pid(), At::After(libc::SYS_fallocate), || go.set());
+        assert!(child.join().is_err());
+        let memory = memory(&queue);
+        assert!(taken(&memory) > WARM, "it was killed too early");
+        queue.put_bytes(b"small").unwrap();
+        assert!(taken(&memory) <= WARM, "{} bytes are still taken", taken(&memory));
+        assert_eq!(queue.get().unwrap(), b"small");
+        // And it can be had again.
+        let item = vec![6; long];
+        queue.put_bytes(&item).unwrap();
+        queue.put_bytes(b"small").unwrap();
+        assert!(queue.get().unwrap() == item);
+        assert_eq!(queue.get().unwrap(), b"small");
     }
 }
 

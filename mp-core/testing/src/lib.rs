@@ -34,6 +34,7 @@ mod pythons;
 mod random;
 mod role;
 mod run;
+mod step;
 
 pub use child::{in_child, start};
 pub use ends::{keepers, kill, line, read_word, stay, the_keeper, wait_for_end, write_word};
@@ -46,6 +47,7 @@ pub use pythons::{Python, pythons};
 pub use random::{random, wait_a_random_moment};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
+pub use step::{At, kill_at};
 
 /// The `main` of a test target: see the crate's documentation.
 #[macro_export]

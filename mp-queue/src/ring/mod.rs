@@ -30,13 +30,14 @@
 //! (Release, pairs with the Acquire in `is_shut`): whoever sees it sees every record that was ever put.
 //! # When a process dies
 //! *Putting*: before the store of `tail` there is nothing; the next putter writes over it. A hop that was linked
-//! and not finished is finished by the next putter. *Taking*: before the store of `head` the record is still
-//! there, after it the record is his, and lost with him. *Leaving a drained segment*: its pages are given back
-//! before it is left, so that no putter can be using it again; the next getter leaves it once more. *Between a
-//! commit and its wake*: the sleeper looks by itself within half a second. *Asleep*: he held no lock; his flag
-//! costs one spare wake. *With descriptors*: packets.rs.
+//! and not finished is finished by the next putter, and memory that was taken for one and not linked is given back by
+//! him. *Taking*: before the store of `head` the record is still there, after it the record is his, and lost with him.
+//! *Leaving a drained segment*: its pages are given back before it is left, so that no putter can be using it again;
+//! the next getter leaves it once more. *Between a commit and its wake*: the sleeper looks by itself within half a
+//! second. *Asleep*: he held no lock; his flag costs one spare wake. *With descriptors*: packets.rs.
 //! # Tried by
-//! ring/model (loom, with deaths), ring/crowd.rs (shuttle, with deaths), ring/tests.rs, tests/queue.rs, tests/corrupt.rs
+//! ring/model (loom, with deaths), ring/crowd.rs (shuttle, with deaths), ring/tests.rs, tests/queue.rs, tests/corrupt.rs,
+//! tests/memory.rs
 
 #[cfg(test)]
 mod crowd;

@@ -88,7 +88,7 @@ pub(crate) enum Dropped {
 }
 
 impl<M: Memory> Ring<M> {
-    /// The put lock; whoever had it and died may have left a stray.
+    /// The put lock; whoever had it and died may have left a stray, and memory.
     #[inline]
     pub(super) fn lock_to_put(&self, until: Option<Deadline>) -> Option<Locked<'_, M::Owned>> {
         let taken = self.layout().putter.lock.acquire(until)?;
@@ -101,6 +101,7 @@ impl<M: Memory> Ring<M> {
         let locked = Locked(lock);
         if taken == Acquired::OwnerDied {
             self.suspect_strays();
+            self.give_back_unused();
             // Last: whoever dies before it is followed by one who is told.
             lock.clear_died();
         }

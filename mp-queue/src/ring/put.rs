@@ -219,6 +219,14 @@ impl<M: Memory> Ring<M> {
         Some(Pen { segment: to, tail })
     }
 
+    /// Under the put lock: a dead putter may have taken memory for a segment, and not have linked that.
+    #[cold]
+    pub(super) fn give_back_unused(&self) {
+        if let Ok(in_use) = self.chain() {
+            (M::WARM + 1..self.0.segments()).filter(|at| !in_use[*at]).for_each(|at| self.0.release(at));
+        }
+    }
+
     /// Where the next record goes; finishes a hop that a dead putter began.
     #[inline]
     fn pen(&self) -> Result<Pen, Refused> {
