@@ -43,6 +43,8 @@ pub(crate) trait Worker {
     fn keep(&self, slot: usize);
     /// Whether that process lives.
     fn lives(&self, who: u64) -> bool;
+    /// Without a slot: whether to look who has died, which takes long.
+    fn may_look(&self) -> bool;
 }
 
 impl<M: Memory> Ring<M> {
@@ -108,7 +110,9 @@ impl<M: Memory> Ring<M> {
         }
         let find = |who: u64| (1..slots.len()).find(|&at| has(at, who));
         let found = find(me).or_else(|| find(0)).or_else(|| {
-            self.bury(worker);
+            if worker.may_look() {
+                self.bury(worker);
+            }
             find(0)
         });
         let at = found.unwrap_or(EVERYBODY);
@@ -261,7 +265,7 @@ impl<M: Memory> Ring<M> {
 const EVERYBODY: usize = 0;
 
 impl<W: Word, L> Slot<W, L> {
-    fn unfinished(&self) -> u32 {
+    pub(super) fn unfinished(&self) -> u32 {
         // ORDERING: Acquire, pairs with the Release in `finish_one`: what was done is seen. `done` first: it is never
         // ahead of `got`.
         let done = self.done.load(Ordering::Acquire);

@@ -174,6 +174,8 @@ fn cursors_wrap_in_the_middle_of_traffic() {
 /// A worker by its number; this one has died.
 struct Hand(u64);
 const DEAD: u64 = 7;
+/// Lives, and has looked who else does.
+const PATIENT: u64 = 1000;
 
 impl Worker for Hand {
     fn me(&self) -> u64 {
@@ -185,6 +187,9 @@ impl Worker for Hand {
     fn keep(&self, _: usize) {}
     fn lives(&self, who: u64) -> bool {
         who != DEAD
+    }
+    fn may_look(&self) -> bool {
+        self.0 != PATIENT
     }
 }
 
@@ -217,6 +222,27 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
     assert_eq!([(); 2].map(|()| ring.task_done(&third)), [true, false]);
     assert!(ring.join(&third, None));
     assert_eq!(ring.lost(), 0);
+}
+
+/// The others' slots are theirs until somebody looks: who has none does not look each time, and is counted all the same.
+#[test]
+fn who_has_no_slot_takes_tasks_without_a_look() {
+    let ring = make(0, segment_bytes(0));
+    let take_one = |who: u64| {
+        put(&ring, 0, 8).unwrap();
+        ring.take(&mut Vec::new(), &mut Hand(who), None).unwrap();
+    };
+    let slots = ring.0.slots().len() as u64;
+    (1..slots).for_each(|who| take_one(if who == 1 { DEAD } else { 100 + who }));
+    take_one(PATIENT);
+    assert_eq!(ring.lost(), 0);
+    assert_eq!(ring.0.slots()[0].unfinished(), 1);
+    // This one looks, and has the dead one's slot.
+    take_one(99);
+    assert_eq!(ring.lost(), 1);
+    assert_eq!(ring.0.slots()[0].unfinished(), 1);
+    (0..slots).for_each(|_| assert!(ring.task_done(&Hand(99))));
+    assert!(!ring.task_done(&Hand(99)) && ring.join(&Hand(99), None));
 }
 
 /// Sizes that fill a segment to the last unit and just not, at every place where a record can wrap.

@@ -25,6 +25,9 @@ impl Worker for Hand {
     fn lives(&self, who: u64) -> bool {
         self.dead != Some(who)
     }
+    fn may_look(&self) -> bool {
+        true
+    }
 }
 
 impl Beside for Hand {
