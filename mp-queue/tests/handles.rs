@@ -8,11 +8,11 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::transfer::{Handle, pack};
 use mp_core::word::Deadline;
-use mp_core::{JoinError, Process};
+use mp_core::{Child, JoinError, Process};
 use mp_pipe::wait;
 use mp_queue::{GetError, JoinableQueue, Producer, PutRefusal, Queue, TasksError};
 use mp_sync::Event;
-use mp_testing::{At, kill_at, wait_a_random_moment};
+use mp_testing::{At, kill_at, random, wait_a_random_moment};
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,7 @@ mp_testing::cases! {
         a_join_is_told_of_what_went_with_its_descriptors,
         a_packet_that_finds_no_room_leaves_nothing,
         a_queue_that_holds_itself_ends_with_its_last_user,
+        killed_at_any_moment_they_leave_nothing,
     ],
     every_method: [
         producers_killed_while_they_start_end_the_stream,
@@ -338,5 +339,44 @@ fn producers_killed_while_they_start_end_the_stream() {
         let got: Vec<u32> = queue.iter().collect::<Result<_, _>>().unwrap();
         assert!(got.iter().copied().eq(0..got.len() as u32), "{got:?}");
         let _ = child.join();
+    }
+}
+
+/// Two put and two get, each item with the same pipe's end; one of them is killed, and another takes its place. A queue
+/// that goes through this and is drained then holds that end no more.
+fn killed_at_any_moment_they_leave_nothing() {
+    let queue = Queue::<Item>::bounded(8).unwrap();
+    for _ in 0..4 {
+        let (witness, handle) = Witness::new();
+        let start = |at: usize| -> Child<()> {
+            let (queue, handle) = (queue.clone(), handle.clone());
+            let work = move || {
+                for number in 0.. {
+                    if at < 2 {
+                        queue.put((number, Some(handle.clone()))).unwrap();
+                    } else {
+                        assert!(queue.get().unwrap().1.is_some());
+                    }
+                }
+            };
+            Process::fork(work).start().unwrap()
+        };
+        let end = |child: &Child<()>| {
+            child.kill().unwrap();
+            assert!(matches!(child.join(), Err(JoinError::Killed(9))));
+        };
+        let mut children = [0, 1, 2, 3].map(start);
+        for _ in 0..50 {
+            wait_a_random_moment(Duration::from_millis(1));
+            let at = random(4) as usize;
+            end(&children[at]);
+            children[at] = start(at);
+        }
+        children.iter().for_each(end);
+        drop(handle);
+        while let Ok((_, handle)) = queue.try_get() {
+            assert!(handle.is_some());
+        }
+        assert!(queue.empty() && witness.sees_the_end());
     }
 }
