@@ -29,9 +29,10 @@ pub(super) trait Line {
     fn get_many(&self, most: usize) -> Result<Vec<Self::Item>, GetError>;
     fn items(&self) -> usize;
     fn is_full(&self) -> bool;
-    /// What stands on the first packet beside the queue; nothing: there is none.
-    fn beside(&self) -> Vec<u8> {
-        Vec::new()
+    /// What stands on the first packet beside the queue, and nothing if there is none; `None`: of these items, none has
+    /// one.
+    fn beside(&self) -> Option<Vec<u8>> {
+        None
     }
 }
 
@@ -54,6 +55,8 @@ pub(super) struct Values<T> {
     number: fn(T) -> Option<usize>,
     /// Those who get wait in `wait()`.
     polled: bool,
+    /// Items have handles.
+    handles: bool,
 }
 
 /// Its number, again and again: half of one item and half of another is none.
@@ -69,7 +72,13 @@ fn number_of(block: Block) -> Option<usize> {
 
 impl Values<Block> {
     pub(super) fn blocks(builder: QueueBuilder) -> Self {
-        Values { queue: builder.build().expect(NO_MEMORY), make: block, number: number_of, polled: false }
+        Values {
+            queue: builder.build().expect(NO_MEMORY),
+            make: block,
+            number: number_of,
+            polled: false,
+            handles: false,
+        }
     }
 
     pub(super) fn polled() -> Self {
@@ -107,7 +116,7 @@ impl Values<Vec<u8>> {
             let first = *item.first()?;
             item.iter().all(|byte| *byte == first).then_some(first as usize)
         };
-        Values { queue: builder.build().expect(NO_MEMORY), make, number, polled: false }
+        Values { queue: builder.build().expect(NO_MEMORY), make, number, polled: false, handles: false }
     }
 }
 
@@ -136,7 +145,7 @@ impl Parcel {
 impl Values<Parcel> {
     pub(super) fn parcels() -> Self {
         let queue = small().build().expect(NO_MEMORY);
-        Values { queue, make: Parcel::new, number: Parcel::number, polled: false }
+        Values { queue, make: Parcel::new, number: Parcel::number, polled: false, handles: true }
     }
 }
 
@@ -189,13 +198,16 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
         self.queue.full()
     }
 
-    fn beside(&self) -> Vec<u8> {
+    fn beside(&self) -> Option<Vec<u8>> {
+        if !self.handles {
+            return None;
+        }
         // What travels of a queue: its memory, the socket that sends, the one that receives.
         let socket = pack(&self.queue).expect("a queue can travel").handles.swap_remove(2);
         let mut bytes = vec![0; 64];
         let length = look(socket.as_fd(), &mut bytes, Mode::Now).unwrap_or(0);
         bytes.truncate(length);
-        bytes
+        Some(bytes)
     }
 }
 

@@ -109,13 +109,13 @@ struct Play<L: Line> {
     /// At the point, the victim had taken no item yet.
     untouched: Cell<bool>,
     /// The first packet, before the victim began.
-    beside: Vec<u8>,
+    beside: Option<Vec<u8>>,
 }
 
 impl<L: Line + 'static> Play<L> {
     fn scene(plan: Plan, line: L) -> Box<dyn Scene> {
         let (committed, untouched) = (Cell::new(false), Cell::new(false));
-        let (tally, own, beside) = (Tally::new(), RefCell::default(), Vec::new());
+        let (tally, own, beside) = (Tally::new(), RefCell::default(), None);
         let mut play = Play { line, plan, tally, own, committed, untouched, beside };
         BEFORE[..plan.before].iter().for_each(|number| play.put(*number));
         play.beside = play.line.beside();
@@ -270,10 +270,14 @@ impl<L: Line + 'static> Scene for Play<L> {
     }
 
     fn check(&self, fate: Fate) -> Verdict {
-        let mut order = if self.plan.full { self.drain()? } else { Vec::new() };
+        // The packet of a later item would have one that a putter left dropped.
+        let packets_may_be_left = self.plan.puts > 0 && self.beside.is_some();
+        let first = self.plan.full || packets_may_be_left;
+        let mut order = if first { self.drain()? } else { Vec::new() };
+        let left = self.line.beside().filter(|packet| packets_may_be_left && !packet.is_empty());
+        lost_unless(left.is_none(), || "descriptors are left behind".to_owned())?;
         CHECKERS.iter().for_each(|number| self.put(*number));
         order.extend(self.drain()?);
-        lost_unless(self.line.beside().is_empty(), || "descriptors are left behind".to_owned())?;
         // Victim, barger and the one in between put at the same time; but each of them in order.
         let meanwhile = VICTIMS[0]..=SLEEPERS;
         let rank = |number: usize| if meanwhile.contains(&number) { VICTIMS[0] } else { number };
