@@ -39,7 +39,9 @@ use std::time::Duration;
 /// # When a process dies
 /// What it had got and not done is done by nobody: [`join`](JoinableQueue::join) says how many such items there were,
 /// within a second, where Python's waits for ever. This is known of 127 processes at a time; what further ones get is
-/// waited for as in Python.
+/// waited for as in Python. (One that found no place among them looks for one again with every thousandth task.) An item
+/// with handles whose getter was killed with these in hand, and nothing else, counts as one that nobody has got, until
+/// the next get.
 pub struct JoinableQueue<T> {
     queue: Queue<T>,
     /// Lost items that were told of.
