@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -312,13 +313,14 @@ fn a_packet_that_finds_no_room_leaves_nothing() {
 #[derive(Serialize, Deserialize)]
 struct Knot(Queue<Knot>, Handle);
 
-/// The kernel finds that nobody can reach it any more.
+/// The kernel finds that nobody can reach it any more. It looks when some other socket of that kind is closed.
 fn a_queue_that_holds_itself_ends_with_its_last_user() {
     let queue = Queue::new().unwrap();
     let (witness, handle) = Witness::new();
     queue.put(Knot(queue.clone(), handle)).unwrap();
     assert!(!witness.sees_the_end());
     drop(queue);
+    drop(UnixStream::pair().unwrap());
     witness.waits_for_the_end();
 }
 
