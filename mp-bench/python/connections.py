@@ -15,26 +15,31 @@ def on_cpu(number):
     os.sched_setaffinity(0, [sorted(os.sched_getaffinity(0))[number]])
 
 
+# A number, another one, and a name.
+RECORDS = [(2**64 - 1 - number, float(number), f"record {number:09}") for number in range(32)]
+
+
 def send_all(connection, size, count):
     on_cpu(0)
     for _ in range(count):
-        connection.send(b"\7" * size)
+        connection.send(b"\7" * size if size else RECORDS)
 
 
-def receive_all(connection, answer, size, count):
+def receive_all(connection, answer, length, count):
     on_cpu(1)
     connection.recv()
     began = time.perf_counter()
     for _ in range(count - 1):
-        assert len(connection.recv()) == size
+        assert len(connection.recv()) == length
     answer.send((count - 1) / (time.perf_counter() - began))
 
 
 def rate(size, count):
-    """Objects a second, one way, as the receiver sees it from the first on; both have a CPU."""
+    """Objects a second, one way, as the receiver sees it from the first on; both have a CPU. Bytes, or the records."""
     receiver, sender = multiprocessing.Pipe(False)
     answer, theirs = multiprocessing.Pipe(False)
-    parts = [(send_all, (sender, size, count)), (receive_all, (receiver, theirs, size, count))]
+    length = size or len(RECORDS)
+    parts = [(send_all, (sender, size, count)), (receive_all, (receiver, theirs, length, count))]
     return asked(parts, answer)
 
 

@@ -300,6 +300,8 @@ def figure(metric, count):
         return connections.wait_among(int(metric.split(".")[2]), count)
     if metric == "W11.1KiB":
         return connections.round_trip(1 << 10, count)
+    if metric == "W11.1KiB.records":
+        return connections.rate(None, count)
     if metric.startswith("W11."):
         return connections.rate(SIZES[metric.split(".")[1]], count)
     if metric == "W1.64B.many32.faster-fifo":

@@ -67,7 +67,7 @@ impl Register {
         let register = Register { file, name, shown, free: Vec::new(), next: 1 };
         if let Err(error) = shm::write_at(register.file.as_fd(), &slot(MAGIC), 0) {
             register.end();
-            return Err(error.into());
+            return Err(error);
         }
         Ok(register)
     }
@@ -90,7 +90,7 @@ impl Register {
     }
 
     /// Enters a block; gives its slot.
-    pub(crate) fn enter(&mut self, block: &Name, file: FileId) -> OsResult<usize> {
+    pub(crate) fn enter(&mut self, block: &Name, file: FileId) -> Result<usize, MemError> {
         let number = self.free.last().copied().unwrap_or(self.next);
         let (device, inode) = file;
         let text = format!("{device:x} {inode:x} {}", block.bare());

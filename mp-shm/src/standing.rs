@@ -52,7 +52,7 @@ pub(crate) fn enter(name: &Name, file: FileId) -> Result<usize, MemError> {
         *ours = None;
         return Err(error.into());
     }
-    Ok(standing.register.enter(name, file)?)
+    standing.register.enter(name, file)
 }
 
 /// This process does not own the block at this place any more.

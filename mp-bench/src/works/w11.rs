@@ -1,5 +1,5 @@
 //! W11: connections. 64 bytes there and back on two CPUs and on one; values of 1 KiB there and back, and one way, as
-//! bytes of 1 MiB go, from one CPU to another. The peer `socketpair` is the same kernel socket under the same framing, by hand: what a
+//! values with a structure do, and bytes of 1 MiB, from one CPU to another. The peer `socketpair` is the same kernel socket under the same framing, by hand: what a
 //! connection adds is the difference.
 
 use super::crowd::{Part, processes};
@@ -27,6 +27,7 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
         round_trip("W11.one", 1),
         values_and_back(python),
         values(python),
+        structured(python),
         large(python),
     ]
 }
@@ -69,6 +70,21 @@ fn values(python: &Shared) -> Work {
         rate: true,
         peers: vec![
             one_way("mp", 1 << 10, Ours::<Values>::new),
+            one_way("socketpair", 1 << 10, Framed::new),
+            pythons(python, metric.to_owned(), PILOT),
+        ],
+        metric: metric.to_owned(),
+    }
+}
+
+/// Values of 1 KiB that are made of many: packed by one side, and put together by the other.
+fn structured(python: &Shared) -> Work {
+    let metric = "W11.1KiB.records";
+    Work {
+        unit: "msg/s",
+        rate: true,
+        peers: vec![
+            one_way("mp", 1 << 10, Records::new),
             one_way("socketpair", 1 << 10, Framed::new),
             pythons(python, metric.to_owned(), PILOT),
         ],
@@ -215,6 +231,52 @@ impl Get for OurEnd<Values> {
     fn get(&mut self, bytes: usize) {
         let message = self.way.receiver.recv().expect("somebody puts them all");
         assert_eq!(message.len(), bytes);
+    }
+}
+
+/// A number, another one, and a name of 16 letters: 32 of them are a message of 1 KiB.
+type Record = (u64, f64, String);
+
+/// A one-way pipe of ours, of such messages.
+#[derive(Clone, Serialize, Deserialize)]
+struct Records {
+    receiver: Receiver<Vec<Record>>,
+    sender: Sender<Vec<Record>>,
+}
+
+impl Records {
+    fn new() -> Result<Records, String> {
+        let (receiver, sender) = pipe_simplex().map_err(text)?;
+        Ok(Records { receiver, sender })
+    }
+}
+
+impl Way for Records {
+    type End = RecordsEnd;
+
+    fn open(self) -> RecordsEnd {
+        let record =
+            |number: u32| (u64::MAX - u64::from(number), f64::from(number), format!("record {number:09}"));
+        RecordsEnd { way: self, message: (0..32).map(record).collect() }
+    }
+}
+
+/// Such a pipe in the hands of one side, and what it sends.
+struct RecordsEnd {
+    way: Records,
+    message: Vec<Record>,
+}
+
+impl Put for RecordsEnd {
+    fn put(&mut self, _: usize) {
+        self.way.sender.send(&self.message).expect("somebody gets them all");
+    }
+}
+
+impl Get for RecordsEnd {
+    fn get(&mut self, _: usize) {
+        let message = self.way.receiver.recv().expect("somebody puts them all");
+        assert_eq!(message.len(), self.message.len());
     }
 }
 

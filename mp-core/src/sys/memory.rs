@@ -73,16 +73,18 @@ pub fn reserve(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> Result<(), 
         retried("fallocate", || fallocate(file, FallocateFlags::empty(), offset as i64, bytes as i64));
     match taken {
         Ok(()) => Ok(()),
-        // A file system has less than the machine.
-        Err(error) if error.errno() == Some(libc::ENOSPC) => {
-            let left = fstatvfs(file).map_or(0, |all| all.blocks_available() * all.fragment_size());
-            Err(MemError::NoMemory { asked: bytes as u64, available: left.min(available) })
-        }
+        Err(error) if error.errno() == Some(libc::ENOSPC) => Err(no_room(file, bytes)),
         Err(error) if error.errno() == Some(libc::ENOMEM) => {
             Err(MemError::NoMemory { asked: bytes as u64, available })
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a file system says that has no room for so many bytes more: it has less than the machine.
+pub(super) fn no_room(file: BorrowedFd<'_>, asked: usize) -> MemError {
+    let left = fstatvfs(file).map_or(0, |all| all.blocks_available() * all.fragment_size());
+    MemError::NoMemory { asked: asked as u64, available: left.min(available_memory()) }
 }
 
 /// Gives the pages of a range back to the system; the range reads as zeros afterwards.

@@ -63,10 +63,13 @@ pub fn give_name(file: BorrowedFd<'_>, name: &str) -> OsResult<()> {
 }
 
 /// Writes all of `bytes` at `offset`. A file would not be made longer than the process may make one.
-pub fn write_at(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> OsResult<()> {
+pub fn write_at(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Result<(), MemError> {
     memory::below_file_limit(offset + bytes.len() as u64)?;
-    let written = retried("pwrite", || pwrite(file, bytes, offset as i64))?;
-    if written == bytes.len() { Ok(()) } else { Err(OsError::new("pwrite", libc::ENOSPC)) }
+    match retried("pwrite", || pwrite(file, bytes, offset as i64)) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        Err(error) if error.errno() != Some(libc::ENOSPC) => Err(error.into()),
+        _ => Err(memory::no_room(file, bytes.len())),
+    }
 }
 
 /// All names that there are, without their slashes.
