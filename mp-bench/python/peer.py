@@ -8,10 +8,6 @@ import time
 import connections
 
 
-def nothing():
-    pass
-
-
 def produce(queue, gate, size, count):
     gate.wait()
     for _ in range(count):
@@ -203,25 +199,6 @@ def barrier_rounds(parties, count):
     return count / crowd([(meet, (barrier, count))] * parties)
 
 
-def start_and_join(method, count):
-    context = multiprocessing.get_context(method)
-    began = time.perf_counter()
-    for _ in range(count):
-        process = context.Process(target=nothing)
-        process.start()
-        process.join()
-    return count / (time.perf_counter() - began)
-
-
-def fat_start_and_join(method, count):
-    """The same, with a gibibyte touched."""
-    fat = b"\1" * (1 << 30)
-    try:
-        return start_and_join(method, count)
-    finally:
-        del fat
-
-
 def array_sum(count):
     elements = 1_000_000
     array = multiprocessing.RawArray("d", range(elements))
@@ -332,11 +309,7 @@ def figure(metric, count):
         return locked_value(4, count)
     if metric == "W8.sum":
         return array_sum(count)
-    work, method, parent = metric.split(".")
-    assert work == "W5"
-    if parent == "1GiB":
-        return fat_start_and_join(method, count)
-    return start_and_join(method, count)
+    raise ValueError(metric)
 
 
 def main():

@@ -5,7 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py");
+/// What it does of all works but W5.
+pub(crate) const PEER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py");
+/// W5: a program as small as ours is, since its children read it again.
+pub(crate) const STARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/starts.py");
 
 /// The python that is asked: `MP_PYTHON`, else the one on the path.
 fn program() -> String {
@@ -31,13 +34,13 @@ pub(crate) struct Python {
 pub(crate) type Shared = Rc<RefCell<Result<Python, String>>>;
 
 impl Python {
-    pub(crate) fn start() -> Shared {
-        Rc::new(RefCell::new(Python::try_start()))
+    pub(crate) fn start(script: &str) -> Shared {
+        Rc::new(RefCell::new(Python::try_start(script)))
     }
 
-    fn try_start() -> Result<Python, String> {
+    fn try_start(script: &str) -> Result<Python, String> {
         let mut command = Command::new(program());
-        command.arg(SCRIPT).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", program()))?;
         let requests = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().ok_or("no pipe to python")?);

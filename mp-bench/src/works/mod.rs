@@ -18,12 +18,12 @@ mod w8;
 mod w9;
 mod ways;
 
-use crate::python::{Python, Shared, ask};
+use crate::python::{PEER, Python, STARTS, Shared, ask};
 use crate::{Peer, Work};
 use std::time::Instant;
 
 pub(crate) fn all() -> Vec<Work> {
-    let python = Python::start();
+    let python = Python::start(PEER);
     let mut works = w1::all(&python);
     works.extend(w2::all(&python));
     works.extend(w3::all());
@@ -37,7 +37,7 @@ pub(crate) fn all() -> Vec<Work> {
 }
 
 pub(crate) fn starts() -> Vec<Work> {
-    w5::start_and_join(&Python::start())
+    w5::start_and_join(&Python::start(STARTS))
 }
 
 /// How many a second, when `count` took since `began`.
