@@ -67,7 +67,7 @@ shuttle iterations="20000" seed=`date +%s`:
 # Undefined behaviour, data races and orderings that are too weak, in all that needs no system call but the futex.
 miri seed="0":
     @cargo +nightly miri --version || { echo "no Miri: rustup component add --toolchain nightly miri rust-src" >&2; exit 1; }
-    cargo +nightly miri test -p mp-core --lib -- word:: sys::futex transfer::message transfer::scratch popen::job
+    cargo +nightly miri test -p mp-core --lib -- word:: sys::futex transfer::message transfer::scratch transfer::block popen::job
     cargo +nightly miri test -p mp-shm --lib -- packing name
     cargo +nightly miri test -p mp-pipe --lib -- frame
     cargo +nightly miri test -p mp-sync --lib -- row

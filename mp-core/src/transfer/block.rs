@@ -1,6 +1,7 @@
 //! A value that is nothing but bytes: `Vec<u8>`, which serde would take to pieces, one call for each byte.
 
 use castaway::cast;
+use std::cell::Cell;
 
 /// The value's bytes, if its type is `Vec<u8>`.
 #[inline]
@@ -17,11 +18,12 @@ pub fn is_block<T>() -> bool {
 /// The value that is these bytes; `None` if its type is not `Vec<u8>`.
 #[inline]
 pub fn from_block<T>(bytes: Vec<u8>) -> Option<T> {
-    let mut value = None::<T>;
-    if let Ok(slot) = cast!(&mut value, &mut Option<Vec<u8>>) {
-        *slot = Some(bytes);
+    let value = Cell::new(None::<T>);
+    // By a shared reference: castaway 0.2 copies a mutable one while the first is still in use.
+    if let Ok(slot) = cast!(&value, &Cell<Option<Vec<u8>>>) {
+        slot.set(Some(bytes));
     }
-    value
+    value.into_inner()
 }
 
 #[cfg(test)]
