@@ -3,7 +3,7 @@
 use crate::error::{GetError, NewQueueError, PutRefusal};
 use crate::memory::{Packets, RingMemory, default_ceiling};
 use crate::ring::layout::Layout;
-use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, Worker};
+use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, SHORT, Worker};
 use crate::worker::ThisProcess;
 use mp_core::Waitable;
 use mp_core::mem::{Kind, Mapping};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long a call may wait for the other side.
+/// How long a call may wait for the other side. One that does not still waits a little for its own side's lock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
     Not,
@@ -33,9 +33,6 @@ impl Wait {
     }
 }
 
-/// A call that does not wait for the other side still waits for its own side's lock, which is held for one copy;
-/// but not for long, since its holder may be stopped.
-const LOCK: Duration = Duration::from_millis(50);
 /// How long a shutdown waits for a put in progress.
 const PUT_UNDER_WAY: Duration = Duration::from_millis(500);
 
@@ -121,13 +118,19 @@ impl Channel {
 
     pub(crate) fn shutdown(&self) {
         self.ring.shut(Deadline::after(PUT_UNDER_WAY));
+        self.tell_pollers();
+    }
+
+    /// Those who wait for other things too.
+    #[inline]
+    fn tell_pollers(&self) {
         self.ring.tell_pollers(|| set(self.signal.as_fd()));
     }
 
     /// Has everybody who waits look again: a producer is gone, say.
     pub(crate) fn wake_everybody(&self) {
         self.ring.wake_everybody();
-        self.ring.tell_pollers(|| set(self.signal.as_fd()));
+        self.tell_pollers();
     }
 
     /// Whether a get would not wait: it finds something, or nothing will come.
@@ -194,11 +197,11 @@ impl Channel {
     ) -> Result<R, Refused> {
         let mut attempt = |until| if self.is_closed() { Err(Refused::Closed) } else { put(until) };
         let put = match wait {
-            Wait::Not => self.ring.after_put(false, attempt(Deadline::after(LOCK))),
+            Wait::Not => self.ring.after_put(false, attempt(Deadline::after(SHORT))),
             Wait::Until(until) => self.ring.until_room(until, || attempt(until)),
         };
         if put.is_ok() {
-            self.ring.tell_pollers(|| set(self.signal.as_fd()));
+            self.tell_pollers();
         }
         put
     }
@@ -207,11 +210,7 @@ impl Channel {
     #[inline]
     pub(crate) fn get(&self, into: &mut Vec<u8>, wait: Wait) -> Result<Vec<Handle>, GetError> {
         let mut delivery = Delivery { channel: self, handles: Vec::new(), failed: None };
-        let start = into.len();
-        let taken = self.attempt_take(wait, |until| {
-            into.truncate(start);
-            self.ring.take(into, &mut delivery, until)
-        });
+        let taken = self.attempt_take(wait, |until| self.ring.take(into, &mut delivery, until));
         match taken {
             Ok(()) => Ok(delivery.handles),
             Err(NotTaken::Unreceived) => Err(delivery.failed.unwrap_or(GetError::Corrupt)),
@@ -229,12 +228,8 @@ impl Channel {
         into.clear();
         let Records { bytes, ends } = into;
         let delivery = Delivery { channel: self, handles: Vec::new(), failed: None };
-        self.attempt_take(wait, |until| {
-            bytes.clear();
-            ends.clear();
-            self.ring.take_many(most, bytes, ends, &delivery, until)
-        })
-        .map_err(failure)?;
+        self.attempt_take(wait, |until| self.ring.take_many(most, bytes, ends, &delivery, until))
+            .map_err(failure)?;
         if !ends.is_empty() {
             return Ok(Vec::new());
         }
@@ -267,7 +262,7 @@ impl Channel {
             }
         };
         match wait {
-            Wait::Not => self.ring.after_take(false, attempt(Deadline::after(LOCK))),
+            Wait::Not => self.ring.after_take(false, attempt(Deadline::after(SHORT))),
             Wait::Until(until) => self.ring.until_item(until, || attempt(until)),
         }
     }

@@ -137,13 +137,25 @@ impl<M: Memory> Ring<M> {
         self.0.layout()
     }
 
-    /// Takes a lock whose holder may have died: what he left is repaired by who uses it next.
-    fn lock<'a>(lock: &'a RawLock<M::Owned>, until: Option<Deadline>) -> Option<Locked<'a, M::Owned>> {
-        let taken = lock.acquire(until)?;
+    /// The get lock. What a dead holder left is repaired by who takes next.
+    #[inline]
+    fn lock_to_get(&self, until: Option<Deadline>) -> Option<Locked<'_, M::Owned>> {
+        let taken = self.layout().getter.lock.acquire(until)?;
+        Some(self.locked_to_get(taken))
+    }
+
+    fn try_lock_to_get(&self) -> Option<Locked<'_, M::Owned>> {
+        let taken = self.layout().getter.lock.try_acquire()?;
+        Some(self.locked_to_get(taken))
+    }
+
+    #[inline]
+    fn locked_to_get(&self, taken: Acquired) -> Locked<'_, M::Owned> {
+        let lock = &self.layout().getter.lock;
         if taken == Acquired::OwnerDied {
             lock.clear_died();
         }
-        Some(Locked(lock))
+        Locked(lock)
     }
 
     /// Items that were put and not taken, at some moment during the call.
@@ -248,7 +260,7 @@ impl Beside for Alone {
 /// Looks at a moving queue before its size is guessed.
 const TRIES: u32 = 100;
 /// For a lock that is held for one copy, unless its holder was stopped.
-const SHORT: Duration = Duration::from_millis(50);
+pub(crate) const SHORT: Duration = Duration::from_millis(50);
 
 /// Gives the lock back when dropped; not by a thread that unwinds, for which the kernel does it when the thread ends
 /// (and so dies a thread in the model).

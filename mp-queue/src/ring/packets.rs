@@ -123,16 +123,6 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    fn try_lock_to_get(&self) -> Option<Locked<'_, M::Owned>> {
-        let lock = &self.layout().getter.lock;
-        let taken = lock.try_acquire()?;
-        let locked = Locked(lock);
-        if taken == Acquired::OwnerDied {
-            lock.clear_died();
-        }
-        Some(locked)
-    }
-
     /// Under the put lock: what is to stand on the packet of the record there.
     pub(super) fn next_ticket(&self, tail: Cursor) -> Ticket {
         let sent = &self.layout().packets.sent;

@@ -4,6 +4,7 @@ use super::cursor::Cursor;
 use super::layout::SEGMENTS;
 use super::record::units;
 use super::{Memory, Packet, Refused, Ring, Ticket, UNIT, WordOf};
+use mp_core::sys::memory::PAGE;
 use mp_core::word::{Deadline, Long, Ordering, Word};
 use std::time::Duration;
 
@@ -270,4 +271,4 @@ impl<M: Memory> Ring<M> {
 const MOMENT: u32 = 1 << 14;
 /// What a page costs that the system has to find and clear.
 const PRICE_OF_A_PAGE: Duration = Duration::from_micros(2);
-const UNITS_IN_A_PAGE: u32 = 4096 / UNIT as u32;
+const UNITS_IN_A_PAGE: u32 = (PAGE / UNIT) as u32;

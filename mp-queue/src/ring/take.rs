@@ -26,7 +26,7 @@ impl<M: Memory> Ring<M> {
             self.tidy();
             return Err(NotTaken::Empty);
         }
-        let Some(_lock) = Self::lock(&self.layout().getter.lock, until) else { return Err(NotTaken::Empty) };
+        let Some(_lock) = self.lock_to_get(until) else { return Err(NotTaken::Empty) };
         let start = into.len();
         loop {
             let Front { segment, head, tail } = self.front()?;
@@ -61,7 +61,7 @@ impl<M: Memory> Ring<M> {
             return Err(NotTaken::Empty);
         }
         let layout = self.layout();
-        let Some(_lock) = Self::lock(&layout.getter.lock, until) else { return Err(NotTaken::Empty) };
+        let Some(_lock) = self.lock_to_get(until) else { return Err(NotTaken::Empty) };
         let Front { segment, head: first, mut tail } = self.front()?;
         if (tail.items.wrapping_sub(first.items) as usize) < most {
             // ORDERING: Acquire, pairs with the Release in `publish`.

@@ -56,7 +56,7 @@ impl<M: Memory> Ring<M> {
         let got = self.0.slots()[at].got.load(Ordering::Relaxed);
         tasks.expect.store(head.items, Ordering::Relaxed);
         // ORDERING: Release: after what it is about, also for who takes the lock from a dead holder.
-        tasks.claim.store((at as u64 + 1) << 32 | u64::from(got), Ordering::Release);
+        tasks.claim.store(note(at, got), Ordering::Release);
         // ORDERING: Release: after the claim. Those who count see it by the head.
         self.0.slots()[at].got.store(got.wrapping_add(count), Ordering::Release);
     }
@@ -77,7 +77,7 @@ impl<M: Memory> Ring<M> {
         }
         // A claim of no slot, or of one that is not there, was not written by us.
         let slots = self.0.slots();
-        let count = ((claim >> 32) as usize).checked_sub(1).and_then(|at| match slots.get(at) {
+        let count = noted(claim).and_then(|at| match slots.get(at) {
             None if at == slots.len() => Some(&tasks.lost),
             slot => slot.map(|slot| &slot.got),
         });
@@ -94,7 +94,7 @@ impl<M: Memory> Ring<M> {
         // ORDERING: as in `claim`.
         let lost = tasks.lost.load(Ordering::Relaxed);
         tasks.expect.store(head.items, Ordering::Relaxed);
-        tasks.claim.store((self.0.slots().len() as u64 + 1) << 32 | u64::from(lost), Ordering::Release);
+        tasks.claim.store(note(self.0.slots().len(), lost), Ordering::Release);
         tasks.lost.store(lost.wrapping_add(1), Ordering::Release);
     }
 
@@ -136,7 +136,7 @@ impl<M: Memory> Ring<M> {
             let lost = tasks.lost.load(Ordering::Relaxed);
             // ORDERING: Release, here and below: each after the one before, also for who takes the lock from a dead
             // holder.
-            tasks.burial.store((at as u64 + 1) << 32 | u64::from(lost), Ordering::Release);
+            tasks.burial.store(note(at, lost), Ordering::Release);
             slot.finish_all(|unfinished| tasks.lost.store(lost.wrapping_add(unfinished), Ordering::Release));
             tasks.burial.store(0, Ordering::Release);
             // ORDERING: Release: a free slot has nothing unfinished, and is in nobody's burial.
@@ -153,7 +153,7 @@ impl<M: Memory> Ring<M> {
             return;
         }
         // A burial of no slot, or of one that is not there, was not written by us.
-        let slot = ((burial >> 32) as usize).checked_sub(1).and_then(|at| self.0.slots().get(at));
+        let slot = noted(burial).and_then(|at| self.0.slots().get(at));
         if slot.is_some_and(|slot| slot.unfinished() > 0) {
             tasks.lost.store(burial as u32, Ordering::Relaxed);
         }
@@ -196,7 +196,7 @@ impl<M: Memory> Ring<M> {
         let got = self.0.slots()[at].got.load(Ordering::Acquire);
         // ORDERING: Relaxed: see above. A later claim of the slot says that all before it were taken.
         let claim = self.layout().tasks.claim.load(Ordering::Relaxed);
-        if claim >> 32 == at as u64 + 1 { claim as u32 } else { got }
+        if noted(claim) == Some(at) { claim as u32 } else { got }
     }
 
     /// Waits until every task is done, or lost; `false`: the deadline passed first.
@@ -227,7 +227,7 @@ impl<M: Memory> Ring<M> {
         if !slots[1..].iter().any(dead) {
             return;
         }
-        let Some(_lock) = Self::lock(&self.layout().getter.lock, Deadline::after(super::SHORT)) else {
+        let Some(_lock) = self.lock_to_get(Deadline::after(super::SHORT)) else {
             return;
         };
         let (_, got) = match self.getting() {
@@ -259,6 +259,16 @@ impl<M: Memory> Ring<M> {
             Self::ring(joined, u32::MAX);
         }
     }
+}
+
+/// A slot, and in the lower half a count as it was: a claim or a burial. 0 is none.
+fn note(at: usize, count: u32) -> u64 {
+    (at as u64 + 1) << 32 | u64::from(count)
+}
+
+/// The slot that is noted.
+fn noted(note: u64) -> Option<usize> {
+    ((note >> 32) as usize).checked_sub(1)
 }
 
 /// The slot of those for whom there is none.
