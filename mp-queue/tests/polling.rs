@@ -94,13 +94,11 @@ fn each_of_two_pollers_is_told() {
     }
 }
 
-fn an_item_between_two_waits_is_seen() {
+/// An item goes back and forth between two who wait for it, each time for the queue that they are given.
+fn back_and_forth(waiting_for: impl Fn(&Queue<u32>, &mut dyn FnMut()) + Sync) {
     let (queue, other) = (Queue::new().unwrap(), Queue::new().unwrap());
     let echo = |from: &Queue<u32>, to: &Queue<u32>| {
-        for _ in 0..2_000 {
-            assert_eq!(wait(&[from], None).unwrap(), [0]);
-            to.put(from.try_get().unwrap() + 1).unwrap();
-        }
+        waiting_for(from, &mut || to.put(from.try_get().unwrap() + 1).unwrap());
     };
     std::thread::scope(|scope| {
         scope.spawn(|| echo(&queue, &other));
@@ -108,6 +106,15 @@ fn an_item_between_two_waits_is_seen() {
         scope.spawn(|| echo(&other, &queue)).join().unwrap();
     });
     assert_eq!(queue.get().unwrap(), 4_000);
+}
+
+fn an_item_between_two_waits_is_seen() {
+    back_and_forth(|from, answer| {
+        for _ in 0..2_000 {
+            assert_eq!(wait(&[from], None).unwrap(), [0]);
+            answer();
+        }
+    });
 }
 
 fn answer(queue: Queue<u32>, number: u32) {
@@ -170,20 +177,13 @@ fn a_set_hears_of_items_and_ends() {
 }
 
 fn a_set_sees_an_item_between_two_waits() {
-    let (queue, other) = (Queue::new().unwrap(), Queue::new().unwrap());
-    let echo = |from: &Queue<u32>, to: &Queue<u32>| {
+    back_and_forth(|from, answer| {
         let mut set = set_of(std::slice::from_ref(from));
         for _ in 0..2_000 {
             assert_eq!(set.wait(None).unwrap(), [0]);
-            to.put(from.try_get().unwrap() + 1).unwrap();
+            answer();
         }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(|| echo(&queue, &other));
-        queue.put(0).unwrap();
-        scope.spawn(|| echo(&other, &queue)).join().unwrap();
     });
-    assert_eq!(queue.get().unwrap(), 4_000);
 }
 
 /// One item for each; each waits, and gets one: what one of them settles is no loss for the other.

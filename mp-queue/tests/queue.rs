@@ -1,13 +1,14 @@
 //! Mirrors CPython's `_TestQueue`: P12 to P16; and what its queue does not survive.
 //!
-//! Left out, and added by the issue "Queues": `SimpleQueue` (P17), `JoinableQueue`, the fixed-size form, batches,
-//! `wait()` on a queue, 10,000 kills, memory given back as seen by PSS.
-//! The kill sweep is mp-sweep.
+//! Elsewhere: forms.rs has `SimpleQueue` (P17), the fixed-size form and batches, joinable.rs `JoinableQueue`, polling.rs
+//! `wait()`, handles.rs what goes with an item, kills.rs random kills, memory.rs what a queue takes of the system. The kill
+//! sweep is mp-sweep.
 
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{Child, CodecError, JoinError, Process};
 use mp_queue::{GetError, Producer, PutRefusal, Queue};
+use mp_testing::{open_descriptors, random};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -270,7 +271,7 @@ fn handles_beyond_the_limit_of_open_files_wait_in_the_queue() {
     let handles: Vec<Handle> = (0..20).map(|_| Handle::new(pipe().unwrap().0)).collect();
     queue.put(handles.clone()).unwrap();
     let me = std::process::id();
-    let before = mp_testing::open_descriptors(me);
+    let before = open_descriptors(me);
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
     for room in 0..20 {
@@ -279,9 +280,9 @@ fn handles_beyond_the_limit_of_open_files_wait_in_the_queue() {
         assert!(matches!(error, GetError::Handles | GetError::Os(_)), "{error}");
     }
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
-    assert_eq!(mp_testing::open_descriptors(me), before);
+    assert_eq!(open_descriptors(me), before);
     assert_eq!(queue.get().unwrap().len(), 20);
-    assert_eq!(mp_testing::open_descriptors(me), before);
+    assert_eq!(open_descriptors(me), before);
 }
 
 fn close_ends_those_who_wait() {
@@ -446,12 +447,6 @@ fn put_items_for_ever(queue: Queue<Item>) {
     for number in 0.. {
         queue.put(Item::new(0, number)).unwrap();
     }
-}
-
-fn random(below: u64) -> u64 {
-    let mut bytes = [0; 8];
-    mp_core::sys::process::random_bytes(&mut bytes).unwrap();
-    u64::from_le_bytes(bytes) % below
 }
 
 fn killed_putters_leave_whole_items() {
