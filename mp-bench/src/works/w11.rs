@@ -1,12 +1,12 @@
 //! W11: connections. 64 bytes there and back on two CPUs and on one; values of 1 KiB there and back, and one way, as
-//! values with a structure do, and bytes of 1 MiB, from one CPU to another. The peer `socketpair` is the same kernel socket under the same framing, by hand: what a
-//! connection adds is the difference.
+//! values with a structure do, and bytes of 1 MiB, from one CPU to another. The peer `socketpair` is the same kernel
+//! socket under the same framing, by hand: what a connection adds is the difference.
 
 use super::crowd::{Part, processes};
 use super::pthread::pin;
 use super::w1::Load;
 use super::w3::{Setting, between_processes};
-use super::ways::{Get, Put, Way};
+use super::ways::{Get, MESSAGE, Put, Way};
 use super::{Pace, lasting, pythons, rate, text};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
@@ -39,7 +39,7 @@ fn round_trip(metric: &str, cpus: usize) -> Work {
         unit: "us",
         rate: false,
         peers: vec![
-            between_processes("mp", setting, Ours::<Bytes>::new),
+            between_processes("mp", setting, Ours::<Vec<u8>, Bytes>::new),
             between_processes("socketpair", setting, Framed::new),
         ],
     }
@@ -55,7 +55,7 @@ fn values_and_back(python: &Shared) -> Work {
         unit: "us",
         rate: false,
         peers: vec![
-            between_processes("mp", setting, Ours::<Values>::new),
+            between_processes("mp", setting, Ours::<Vec<u8>, Values>::new),
             between_processes("socketpair", setting, Framed::new),
             Peer::new("CPython", move || pace.round(&once, |microseconds| 1e6 / microseconds)),
         ],
@@ -69,7 +69,7 @@ fn values(python: &Shared) -> Work {
         unit: "msg/s",
         rate: true,
         peers: vec![
-            one_way("mp", 1 << 10, Ours::<Values>::new),
+            one_way("mp", 1 << 10, Ours::<Vec<u8>, Values>::new),
             one_way("socketpair", 1 << 10, Framed::new),
             pythons(python, metric.to_owned(), PILOT),
         ],
@@ -84,7 +84,7 @@ fn structured(python: &Shared) -> Work {
         unit: "msg/s",
         rate: true,
         peers: vec![
-            one_way("mp", 1 << 10, Records::new),
+            one_way("mp", 1 << 10, Ours::<Vec<Record>, Records>::new),
             one_way("socketpair", 1 << 10, Framed::new),
             pythons(python, metric.to_owned(), PILOT),
         ],
@@ -98,8 +98,8 @@ fn large(python: &Shared) -> Work {
         unit: "msg/s",
         rate: true,
         peers: vec![
-            one_way("mp", 1 << 20, Ours::<Bytes>::new),
-            one_way("mp.vec", 1 << 20, Ours::<FreshBytes>::new),
+            one_way("mp", 1 << 20, Ours::<Vec<u8>, Bytes>::new),
+            one_way("mp.vec", 1 << 20, Ours::<Vec<u8>, FreshBytes>::new),
             one_way("socketpair", 1 << 20, Framed::new),
             pythons(python, metric.to_owned(), 100),
         ],
@@ -151,85 +151,80 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
     }
 }
 
-/// A one-way pipe of ours, used by the calls that `Calls` says.
+/// A one-way pipe of ours, used by the calls that `Calls` says, with what these keep.
 #[derive(Clone, Serialize, Deserialize)]
-struct Ours<Calls> {
-    receiver: Receiver<Vec<u8>>,
-    sender: Sender<Vec<u8>>,
+struct Ours<T, Calls> {
+    receiver: Receiver<T>,
+    sender: Sender<T>,
     calls: Calls,
 }
 
-impl<Calls: Default> Ours<Calls> {
-    fn new() -> Result<Ours<Calls>, String> {
+impl<T, Calls: Default> Ours<T, Calls> {
+    fn new() -> Result<Self, String> {
         let (receiver, sender) = pipe_simplex().map_err(text)?;
         Ok(Ours { receiver, sender, calls: Calls::default() })
     }
 }
 
-impl<Calls: Clone + Send + 'static> Way for Ours<Calls> {
-    type End = OurEnd<Calls>;
+impl<T: Clone + Send + 'static, Calls: Clone + Send + 'static> Way for Ours<T, Calls> {
+    type End = Self;
 
-    fn open(self) -> OurEnd<Calls> {
-        OurEnd { way: self, buffer: Vec::new() }
+    fn open(self) -> Self {
+        self
     }
-}
-
-/// Such a pipe in the hands of one side.
-struct OurEnd<Calls> {
-    way: Ours<Calls>,
-    buffer: Vec<u8>,
 }
 
 /// Bytes, from memory that is kept into memory that is kept.
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
-struct Bytes;
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Bytes {
+    buffer: Vec<u8>,
+}
 
-impl Put for OurEnd<Bytes> {
+impl Put for Ours<Vec<u8>, Bytes> {
     fn put(&mut self, bytes: usize) {
-        self.buffer.resize(bytes, 7);
-        self.way.sender.send_bytes(&self.buffer).expect("somebody gets them all");
+        self.sender.send_bytes(&MESSAGE[..bytes]).expect("somebody gets them all");
     }
 }
 
-impl Get for OurEnd<Bytes> {
+impl Get for Ours<Vec<u8>, Bytes> {
     fn get(&mut self, bytes: usize) {
-        self.buffer.resize(bytes, 0);
-        let got = self.way.receiver.recv_bytes_into(&mut self.buffer, 0).expect("somebody puts them all");
+        let buffer = &mut self.calls.buffer;
+        buffer.resize(bytes, 0);
+        let got = self.receiver.recv_bytes_into(buffer, 0).expect("somebody puts them all");
         assert_eq!(got, bytes);
     }
 }
 
 /// Bytes, into a vector for each message.
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct FreshBytes;
 
-impl Put for OurEnd<FreshBytes> {
+impl Put for Ours<Vec<u8>, FreshBytes> {
     fn put(&mut self, bytes: usize) {
-        self.buffer.resize(bytes, 7);
-        self.way.sender.send_bytes(&self.buffer).expect("somebody gets them all");
+        self.sender.send_bytes(&MESSAGE[..bytes]).expect("somebody gets them all");
     }
 }
 
-impl Get for OurEnd<FreshBytes> {
+impl Get for Ours<Vec<u8>, FreshBytes> {
     fn get(&mut self, bytes: usize) {
-        let message = self.way.receiver.recv_bytes().expect("somebody puts them all");
+        let message = self.receiver.recv_bytes().expect("somebody puts them all");
         assert_eq!(message.len(), bytes);
     }
 }
 
 /// Values, each a vector of its own on both sides.
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Values;
 
-impl Put for OurEnd<Values> {
+impl Put for Ours<Vec<u8>, Values> {
     fn put(&mut self, bytes: usize) {
-        self.way.sender.send(&vec![7; bytes]).expect("somebody gets them all");
+        self.sender.send(&MESSAGE[..bytes].to_vec()).expect("somebody gets them all");
     }
 }
 
-impl Get for OurEnd<Values> {
+impl Get for Ours<Vec<u8>, Values> {
     fn get(&mut self, bytes: usize) {
-        let message = self.way.receiver.recv().expect("somebody puts them all");
+        let message = self.receiver.recv().expect("somebody puts them all");
         assert_eq!(message.len(), bytes);
     }
 }
@@ -237,46 +232,30 @@ impl Get for OurEnd<Values> {
 /// A number, another one, and a name of 16 letters: 32 of them are a message of 1 KiB.
 type Record = (u64, f64, String);
 
-/// A one-way pipe of ours, of such messages.
+/// Such a message again and again, which the putter keeps.
 #[derive(Clone, Serialize, Deserialize)]
 struct Records {
-    receiver: Receiver<Vec<Record>>,
-    sender: Sender<Vec<Record>>,
-}
-
-impl Records {
-    fn new() -> Result<Records, String> {
-        let (receiver, sender) = pipe_simplex().map_err(text)?;
-        Ok(Records { receiver, sender })
-    }
-}
-
-impl Way for Records {
-    type End = RecordsEnd;
-
-    fn open(self) -> RecordsEnd {
-        let record =
-            |number: u32| (u64::MAX - u64::from(number), f64::from(number), format!("record {number:09}"));
-        RecordsEnd { way: self, message: (0..32).map(record).collect() }
-    }
-}
-
-/// Such a pipe in the hands of one side, and what it sends.
-struct RecordsEnd {
-    way: Records,
     message: Vec<Record>,
 }
 
-impl Put for RecordsEnd {
-    fn put(&mut self, _: usize) {
-        self.way.sender.send(&self.message).expect("somebody gets them all");
+impl Default for Records {
+    fn default() -> Records {
+        let record =
+            |number: u32| (u64::MAX - u64::from(number), f64::from(number), format!("record {number:09}"));
+        Records { message: (0..32).map(record).collect() }
     }
 }
 
-impl Get for RecordsEnd {
+impl Put for Ours<Vec<Record>, Records> {
+    fn put(&mut self, _: usize) {
+        self.sender.send(&self.calls.message).expect("somebody gets them all");
+    }
+}
+
+impl Get for Ours<Vec<Record>, Records> {
     fn get(&mut self, _: usize) {
-        let message = self.way.receiver.recv().expect("somebody puts them all");
-        assert_eq!(message.len(), self.message.len());
+        let message = self.receiver.recv().expect("somebody puts them all");
+        assert_eq!(message.len(), self.calls.message.len());
     }
 }
 
