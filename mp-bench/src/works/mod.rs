@@ -20,6 +20,7 @@ mod ways;
 
 use crate::python::{PEER, Python, STARTS, Shared, ask};
 use crate::{Peer, Work};
+use mp_core::usable_cpu_count;
 use std::time::Instant;
 
 pub(crate) fn all() -> Vec<Work> {
@@ -92,10 +93,23 @@ fn pythons(python: &Shared, metric: String, pilot: u64) -> Peer {
     lasting("CPython", pilot, move |count| ask(&python, &format!("{metric} {count}")))
 }
 
+/// CPython doing the same, where it answers with microseconds.
+fn pythons_times(python: &Shared, metric: &str, pilot: u64) -> Peer {
+    let (python, metric) = (python.clone(), metric.to_owned());
+    let mut pace = Pace::new(pilot);
+    let once = move |times| ask(&python, &format!("{metric} {times}"));
+    Peer::new("CPython", move || pace.round(&once, |microseconds| 1e6 / microseconds))
+}
+
 /// A queue of PyPI's for the same, in the same CPython, if it is there.
 fn faster_fifo(python: &Shared, metric: &str, pilot: u64) -> Peer {
     let (python, metric) = (python.clone(), format!("{metric}.faster-fifo"));
     lasting("faster-fifo", pilot, move |count| ask(&python, &format!("{metric} {count}")))
+}
+
+/// An error where fewer CPUs may be used: nobody can be pinned to one of his own then.
+fn need_cpus(count: usize) -> Result<(), String> {
+    if usable_cpu_count() < count { Err("only one CPU may be used".to_owned()) } else { Ok(()) }
 }
 
 /// What an error says: a round that fails gives that.

@@ -7,8 +7,8 @@
 use super::crowd::{Part, processes};
 use super::pthread::pin;
 use super::w3::Times;
-use super::{Pace, text};
-use crate::python::{Shared, ask};
+use super::{Pace, pythons_times, text};
+use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::{Process, StartMethod, Waitable};
 use mp_pipe::{Connection, Receiver, WaitSet, pipe, pipe_simplex, wait};
@@ -27,9 +27,6 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
 }
 
 fn wake_up(python: &Shared, metric: &'static str, connections: usize) -> Work {
-    let python = python.clone();
-    let mut pace = Pace::new(10);
-    let once = move |times| ask(&python, &format!("{metric} {times}"));
     Work {
         metric: metric.to_owned(),
         unit: "us",
@@ -39,7 +36,7 @@ fn wake_up(python: &Shared, metric: &'static str, connections: usize) -> Work {
             peer("mp.list", connections, Waiter::List),
             peer("epoll", connections, Waiter::Epoll),
             peer("poll", connections, Waiter::Poll),
-            Peer::new("CPython", move || pace.round(&once, |microseconds| 1e6 / microseconds)),
+            pythons_times(python, metric, 10),
         ],
     }
 }

@@ -7,12 +7,11 @@ use super::pthread::pin;
 use super::w1::Load;
 use super::w3::{Setting, between_processes};
 use super::ways::{Get, MESSAGE, Put, Way};
-use super::{Pace, lasting, pythons, rate, text};
-use crate::python::{Shared, ask};
+use super::{lasting, need_cpus, pythons, pythons_times, rate, text};
+use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::sys::socket::stream_pair;
 use mp_core::transfer::Handle;
-use mp_core::usable_cpu_count;
 use mp_pipe::{Receiver, Sender, pipe_simplex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -49,15 +48,13 @@ fn round_trip(metric: &str, cpus: usize) -> Work {
 fn values_and_back(python: &Shared) -> Work {
     let metric = "W11.1KiB";
     let setting = Setting { cpus: 2, bytes: 1 << 10, pause: Duration::ZERO };
-    let (python, mut pace) = (python.clone(), Pace::new(100));
-    let once = move |times| ask(&python, &format!("{metric} {times}"));
     Work {
         unit: "us",
         rate: false,
         peers: vec![
             between_processes("mp", setting, Ours::<Vec<u8>, Values>::new),
             between_processes("socketpair", setting, Framed::new),
-            Peer::new("CPython", move || pace.round(&once, |microseconds| 1e6 / microseconds)),
+            pythons_times(python, metric, 100),
         ],
         metric: metric.to_owned(),
     }
@@ -115,9 +112,7 @@ where
     W: Way<End: Put + Get> + Serialize + DeserializeOwned,
 {
     lasting(name, PILOT.min((64 << 20) / bytes as u64), move |messages| {
-        if usable_cpu_count() < 2 {
-            return Err("only one CPU may be used".to_owned());
-        }
+        need_cpus(2)?;
         let way = new()?;
         let load = Load { messages, bytes };
         let side = |puts| Side { way: way.clone(), puts, load };

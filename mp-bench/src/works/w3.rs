@@ -4,9 +4,8 @@
 use super::crowd::{Crowd, Part, processes, threads};
 use super::pthread::pin;
 use super::ways::{Bytes, Channel, Futex, Get, Pipe, Put, Way};
-use super::{Pace, text};
+use super::{Pace, need_cpus, text};
 use crate::{Peer, Work};
-use mp_core::usable_cpu_count;
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -66,9 +65,7 @@ fn peer<W: Way<End: Put + Get>>(
 ) -> Peer {
     let mut pace = Pace::new(100);
     Peer::of_several(name, move || {
-        if usable_cpu_count() < setting.cpus {
-            return Err("only one CPU may be used".to_owned());
-        }
+        need_cpus(setting.cpus)?;
         let once = |times| measure([new()?, new()?], setting, times, crowd);
         let times = pace.round(once, |times| 1e6 / (times.p50 + setting.pause.as_secs_f64() * 1e6))?;
         Ok(vec![("", times.p50), (".p99", times.p99)])
