@@ -54,59 +54,56 @@ pub(super) enum From {
     ItsEnd,
 }
 
+/// Whose life it is.
+enum Whose {
+    /// A child that is started by this method, from there on.
+    Childs(StartMethod, From),
+    /// From its first instruction to its end, while its parent starts two children and joins them. A start whose
+    /// template is killed under it may fail once.
+    Templates,
+}
+
+/// A life, that of a sleeper's relative.
 pub(super) struct Life {
-    method: StartMethod,
-    from: From,
+    whose: Whose,
     tally: Tally,
 }
 
 impl Life {
-    pub(super) fn scene(method: StartMethod, from: From) -> Box<dyn Scene> {
-        Box::new(Life { method, from, tally: Tally::new() })
+    pub(super) fn of_child(method: StartMethod, from: From) -> Box<dyn Scene> {
+        Life::scene(Whose::Childs(method, from))
+    }
+
+    pub(super) fn of_template() -> Box<dyn Scene> {
+        Life::scene(Whose::Templates)
+    }
+
+    fn scene(whose: Whose) -> Box<dyn Scene> {
+        Box::new(Life { whose, tally: Tally::new() })
     }
 
     /// Has the next child stand still at its beginning; gives what is to be kept until then.
-    fn catch_the_next(&self) -> Option<(OwnedFd, OwnedFd)> {
-        match self.method {
+    fn catch_the_next(&self, method: StartMethod) -> Option<(OwnedFd, OwnedFd)> {
+        match method {
             StartMethod::Spawn => return Some(have_next_program_stand_still()),
             StartMethod::ForkServer => stop_member(self.tally.get(FAMILY), "mp-spare"),
             _ => register_after_fork(stand_still),
         }
         None
     }
-}
 
-impl Scene for Life {
-    fn victim(&self) -> Who {
-        Who::Relative
-    }
-
-    fn awaits_victim(&self) -> bool {
-        self.tally.get(AWAITED) == 1
-    }
-
-    fn family(&self) -> Option<u32> {
-        known(&self.tally, FAMILY)
-    }
-
-    fn operate(&self) {}
-
-    fn sleepers(&self) -> u32 {
-        1
-    }
-
-    fn sleep(&self) -> Verdict {
-        self.tally.set(FAMILY, lead_a_family());
+    /// Starts the child, and hears of its end.
+    fn see_child(&self, method: StartMethod, from: From) -> Verdict {
         // What a parent has once and for good, it has from now on.
-        let first = start(seven, self.method).expect("a sweep needs processes");
+        let first = start(seven, method).expect("a sweep needs processes");
         drop(first.join());
         drop(first);
-        let _catch = if self.from == From::ItsBeginning { self.catch_the_next() } else { None };
+        let _catch = if from == From::ItsBeginning { self.catch_the_next(method) } else { None };
         let before = holdings();
 
-        let started = match self.from {
-            From::ItsBeginning => start(seven, self.method),
-            From::ItsEnd => start(leave, self.method),
+        let started = match from {
+            From::ItsBeginning => start(seven, method),
+            From::ItsEnd => start(leave, method),
         };
         let child = started.expect("a sweep needs processes");
         self.tally.set(AWAITED, 1);
@@ -119,11 +116,8 @@ impl Scene for Life {
         nothing_is_left(before, holdings())
     }
 
-    fn barge(&self, _: &dyn Fn()) -> Verdict {
-        Ok(())
-    }
-
-    fn check(&self, fate: Fate) -> Verdict {
+    /// How it ended, as its parent was told, is how it ended.
+    fn check_child(&self, fate: Fate) -> Verdict {
         let (value, signal) = (self.tally.get(VALUE), self.tally.get(SIGNAL));
         let to_its_end = fate.lived() || fate.finished;
         let expected = if to_its_end { 0 } else { 9 };
@@ -132,41 +126,9 @@ impl Scene for Life {
         })?;
         lost_unless(value == SEVEN || !to_its_end, || format!("{value} was returned"))
     }
-}
 
-/// The template, from its first instruction to its end, while its parent starts two children and joins them. A start
-/// whose template is killed under it may fail once.
-pub(super) struct Template {
-    tally: Tally,
-}
-
-impl Template {
-    pub(super) fn scene() -> Box<dyn Scene> {
-        Box::new(Template { tally: Tally::new() })
-    }
-}
-
-impl Scene for Template {
-    fn victim(&self) -> Who {
-        Who::Relative
-    }
-
-    fn awaits_victim(&self) -> bool {
-        self.tally.get(AWAITED) == 1
-    }
-
-    fn family(&self) -> Option<u32> {
-        known(&self.tally, FAMILY)
-    }
-
-    fn operate(&self) {}
-
-    fn sleepers(&self) -> u32 {
-        1
-    }
-
-    fn sleep(&self) -> Verdict {
-        self.tally.set(FAMILY, lead_a_family());
+    /// Starts two children by the template, and hears of their ends.
+    fn see_template(&self) -> Verdict {
         // The lifeline, which a parent has once and for good.
         let first = start(seven, StartMethod::Spawn).expect("a sweep needs processes");
         drop(first.join());
@@ -208,12 +170,43 @@ impl Scene for Template {
         lost_unless(template_pid().is_some(), || "there is no template".to_owned())?;
         nothing_is_left((open + 3, Children::Living), after)
     }
+}
+
+impl Scene for Life {
+    fn victim(&self) -> Who {
+        Who::Relative
+    }
+
+    fn awaits_victim(&self) -> bool {
+        self.tally.get(AWAITED) == 1
+    }
+
+    fn family(&self) -> Option<u32> {
+        known(&self.tally, FAMILY)
+    }
+
+    fn operate(&self) {}
+
+    fn sleepers(&self) -> u32 {
+        1
+    }
+
+    fn sleep(&self) -> Verdict {
+        self.tally.set(FAMILY, lead_a_family());
+        match self.whose {
+            Whose::Childs(method, from) => self.see_child(method, from),
+            Whose::Templates => self.see_template(),
+        }
+    }
 
     fn barge(&self, _: &dyn Fn()) -> Verdict {
         Ok(())
     }
 
-    fn check(&self, _: Fate) -> Verdict {
-        Ok(())
+    fn check(&self, fate: Fate) -> Verdict {
+        match self.whose {
+            Whose::Childs(..) => self.check_child(fate),
+            Whose::Templates => Ok(()),
+        }
     }
 }

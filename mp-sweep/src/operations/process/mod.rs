@@ -13,7 +13,7 @@ mod parent;
 
 use super::tally::Tally;
 use crate::sweep::scene::{Every, Mode, Operation, Scene};
-use child::{From, Life, Template};
+use child::{From, Life};
 use mp_core::StartMethod::{Fork, ForkServer, Spawn};
 use parent::{Join, Start};
 use std::time::Duration;
@@ -30,13 +30,13 @@ pub(super) fn operations() -> Vec<Operation> {
         long("process.join.fork", 1, |_| Join::scene(Fork)),
         long("process.join.spawn", 1, |_| Join::scene(Spawn)),
         long("process.join.forkserver", 1, |_| Join::scene(ForkServer)),
-        long("process.life.fork", 1, |_| Life::scene(Fork, From::ItsBeginning)),
-        long("process.life.spawn", 47, |_| Life::scene(Spawn, From::ItsBeginning)),
-        long("process.life.forkserver", 11, |_| Life::scene(ForkServer, From::ItsBeginning)),
-        long("process.exit.fork", 1, |_| Life::scene(Fork, From::ItsEnd)),
-        long("process.exit.spawn", 5, |_| Life::scene(Spawn, From::ItsEnd)),
-        long("process.exit.forkserver", 5, |_| Life::scene(ForkServer, From::ItsEnd)),
-        long("process.template", 101, |_| Template::scene()),
+        long("process.life.fork", 1, |_| Life::of_child(Fork, From::ItsBeginning)),
+        long("process.life.spawn", 47, |_| Life::of_child(Spawn, From::ItsBeginning)),
+        long("process.life.forkserver", 11, |_| Life::of_child(ForkServer, From::ItsBeginning)),
+        long("process.exit.fork", 1, |_| Life::of_child(Fork, From::ItsEnd)),
+        long("process.exit.spawn", 5, |_| Life::of_child(Spawn, From::ItsEnd)),
+        long("process.exit.forkserver", 5, |_| Life::of_child(ForkServer, From::ItsEnd)),
+        long("process.template", 101, |_| Life::of_template()),
         untied,
     ]
 }
