@@ -70,15 +70,15 @@ fn number_of(block: Block) -> Option<usize> {
     (block == [block[0]; 8]).then_some(block[0] as usize)
 }
 
+impl<T> Values<T> {
+    fn new(builder: QueueBuilder, make: fn(usize) -> T, number: fn(T) -> Option<usize>) -> Self {
+        Values { queue: builder.build().expect(NO_MEMORY), make, number, polled: false, handles: false }
+    }
+}
+
 impl Values<Block> {
     pub(super) fn blocks(builder: QueueBuilder) -> Self {
-        Values {
-            queue: builder.build().expect(NO_MEMORY),
-            make: block,
-            number: number_of,
-            polled: false,
-            handles: false,
-        }
+        Values::new(builder, block, number_of)
     }
 
     pub(super) fn polled() -> Self {
@@ -112,11 +112,10 @@ impl Values<Vec<u8>> {
     }
 
     fn bytes(builder: QueueBuilder, make: fn(usize) -> Vec<u8>) -> Self {
-        let number = |item: Vec<u8>| {
+        Values::new(builder, make, |item| {
             let first = *item.first()?;
             item.iter().all(|byte| *byte == first).then_some(first as usize)
-        };
-        Values { queue: builder.build().expect(NO_MEMORY), make, number, polled: false, handles: false }
+        })
     }
 }
 
@@ -144,8 +143,7 @@ impl Parcel {
 
 impl Values<Parcel> {
     pub(super) fn parcels() -> Self {
-        let queue = small().build().expect(NO_MEMORY);
-        Values { queue, make: Parcel::new, number: Parcel::number, polled: false, handles: true }
+        Values { handles: true, ..Values::new(small(), Parcel::new, Parcel::number) }
     }
 }
 
