@@ -37,6 +37,17 @@ fn is_well(arguments: &str, expected: &[(&str, &str, u64)]) {
     }
 }
 
+/// Somebody is stuck after some points of this one, and after others not. What is told of it.
+fn is_stuck_at_some(operation: &str, arguments: &str) -> String {
+    let output = sweep(&format!("{operation} {arguments} --tsv"));
+    assert_eq!(output.status.code(), Some(1));
+    let rows = rows(&output);
+    let [(name, _, [points, stuck, ..])] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!(name, operation);
+    assert!(*stuck > 0 && stuck < points, "{stuck} of {points}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[test]
 fn nobody_is_hurt_by_a_death_at_any_instruction() {
     is_well(
@@ -140,14 +151,8 @@ fn who_is_stopped_at_his_start_or_end_goes_on() {
 
 #[test]
 fn a_child_that_is_not_tied_to_its_parent_is_left_behind() {
-    let output = sweep("plain.start --every call --tsv");
-    assert_eq!(output.status.code(), Some(1));
-    let rows = rows(&output);
-    let [(name, _, [points, stuck, ..])] = &rows[..] else { panic!("{rows:?}") };
-    assert_eq!(name, "plain.start");
     // Not at the points before there is a child.
-    assert!(*stuck > 0 && stuck < points, "{stuck} of {points}");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = is_stuck_at_some("plain.start", "--every call");
     assert!(told.contains("stuck: left behind: ") && told.contains("(Process-1)"), "{told}");
 }
 
@@ -161,13 +166,8 @@ fn a_process_has_no_third_party() {
 
 #[test]
 fn a_lock_without_an_owner_is_stuck() {
-    let output = sweep("plain.lock --tsv");
-    assert_eq!(output.status.code(), Some(1));
-    let rows = rows(&output);
-    let [(name, _, [points, stuck, ..])] = &rows[..] else { panic!("{rows:?}") };
-    assert_eq!(name, "plain.lock");
-    assert!(*stuck > 0 && stuck < points, "{stuck} of {points}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("plain.lock kill, after "));
+    let told = is_stuck_at_some("plain.lock", "");
+    assert!(told.contains("plain.lock kill, after "), "{told}");
 }
 
 #[test]
