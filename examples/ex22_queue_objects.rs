@@ -6,27 +6,12 @@
 //!     [42, None, "hello"]
 //!     decode error, then 7
 
+#[path = "support/object.rs"]
+mod object;
+
 use mp::{GetError, Process, Queue};
+use object::Object;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// What Python's list holds as it comes: here the types that may come are said.
-#[derive(Serialize, Deserialize)]
-enum Object {
-    Int(i64),
-    None,
-    Text(String),
-}
-
-impl fmt::Debug for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Object::Int(number) => number.fmt(f),
-            Object::None => f.write_str("None"),
-            Object::Text(text) => text.fmt(f),
-        }
-    }
-}
 
 /// At most 100: checked when it arrives, whoever sent it.
 #[derive(Serialize, Deserialize)]

@@ -6,29 +6,11 @@
 //!     [42, None, "hello", true]
 //!     printed by Process-2, which then saw the end
 
+#[path = "support/object.rs"]
+mod object;
+
 use mp::{Process, Receiver, RecvError, Sender, pipe_simplex};
-use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// What Python's list holds as it comes: here the types that may come are said.
-#[derive(Serialize, Deserialize)]
-enum Object {
-    Int(i64),
-    None,
-    Text(String),
-    Bool(bool),
-}
-
-impl fmt::Debug for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Object::Int(number) => number.fmt(f),
-            Object::None => f.write_str("None"),
-            Object::Text(text) => text.fmt(f),
-            Object::Bool(truth) => truth.fmt(f),
-        }
-    }
-}
+use object::Object;
 
 fn send(objects: Sender<Vec<Object>>) {
     let text = Object::Text("hello".to_owned());
