@@ -3,7 +3,6 @@
 #[path = "listening.rs"]
 mod listening;
 
-use mp::core::mem::Shareable;
 use mp::{
     Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock, Manager,
     Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, Value,
@@ -136,12 +135,9 @@ fn value() -> Scene {
 }
 
 fn array() -> Scene {
-    fn of<T: Shareable + Default + Sync>() -> Scene {
-        let array = kept(Array::from_slice(&[T::default(); 3]).unwrap());
-        let guard = array.lock().unwrap();
-        Scene::new(|timeout| array.lock_timeout(timeout).is_ok(), || drop(guard))
-    }
-    of::<u16>()
+    let array = kept(Array::from_slice(&[0_u16; 3]).unwrap());
+    let guard = array.lock().unwrap();
+    Scene::new(|timeout| array.lock_timeout(timeout).is_ok(), || drop(guard))
 }
 
 fn rwlock_read() -> Scene {
