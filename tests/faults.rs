@@ -1,5 +1,6 @@
 //! Holds `docs/faults.md` to its word: all 45 rows, in order, and each test that it names is one.
 
+use mp_testing::sources_below;
 use std::fs;
 use std::path::Path;
 
@@ -77,18 +78,9 @@ fn words(text: &str) -> impl Iterator<Item = Vec<&str>> {
 }
 
 fn is_swept(operation: &str) -> bool {
-    fn names(folder: &Path, operation: &str) -> bool {
-        fs::read_dir(folder).unwrap().any(|entry| {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                names(&path, operation)
-            } else {
-                fs::read_to_string(path).unwrap().contains(operation)
-            }
-        })
-    }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mp-sweep/src/operations");
-    names(&folder, &format!("\"{operation}\""))
+    let name = format!("\"{operation}\"");
+    sources_below(&folder).iter().any(|path| fs::read_to_string(path).unwrap().contains(&name))
 }
 
 /// A function that takes nothing, and that the harness runs: by its attribute, or since it is listed.

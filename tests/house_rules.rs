@@ -1,8 +1,9 @@
 //! What of the house's rules a test can hold: where `unsafe` may stand, which crate may use which, how long a file is,
 //! what the recipes name.
 
+use mp_testing::sources_below;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The only files in which `unsafe` may appear. A change that adds one changes this list too.
 const UNSAFE: &[&str] = &[
@@ -65,24 +66,13 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources_below(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if path.is_dir() && !path.ends_with("target") {
-            sources_below(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
 /// (path from the root, text) of every source file of the published crates, and of the sweep.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (name, _) in FLOORS {
-        sources_below(&root().join(name).join("src"), &mut found);
+        found.extend(sources_below(&root().join(name).join("src")));
     }
-    sources_below(&root().join("src"), &mut found);
+    found.extend(sources_below(&root().join("src")));
     let name = |path: &PathBuf| path.strip_prefix(root()).unwrap().display().to_string();
     found.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
@@ -145,8 +135,7 @@ fn the_sources_do_not_know_their_models() {
 
 #[test]
 fn the_examples_are_short_and_wait_for_no_clock() {
-    let mut examples = Vec::new();
-    sources_below(&root().join("examples"), &mut examples);
+    let examples = sources_below(&root().join("examples"));
     for path in examples.iter().filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("ex")) {
         let text = fs::read_to_string(path).unwrap();
         let path = path.display();
@@ -273,7 +262,7 @@ fn the_conformance_list_names_tests_that_exist() {
     for folder in FLOORS.iter().map(|(name, _)| *name).chain([""]) {
         let tests = root().join(folder).join("tests");
         if tests.exists() {
-            sources_below(&tests, &mut found);
+            found.extend(sources_below(&tests));
         }
     }
     let tests: String = found.iter().map(|path| fs::read_to_string(path).unwrap()).collect();

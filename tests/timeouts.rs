@@ -9,7 +9,7 @@ mod scenes;
 use mp::core::sys::fd::pipe;
 use mp::core::transfer::Handle;
 use mp::{Process, parent_process};
-use mp_testing::{Bits, Fate, filter, parent_in_role, role};
+use mp_testing::{Bits, Fate, filter, parent_in_role, role, sources_below};
 use scenes::{CALLS, Scene, Stays};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -218,26 +218,16 @@ fn waiting_functions(text: &str) -> Vec<String> {
     waits.collect()
 }
 
-fn sources_below(folder: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.is_dir() {
-            sources_below(&entry, found);
-        } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            found.push(entry.to_str().unwrap().to_owned());
-        }
-    }
-}
-
 /// A new one is to be put into the table.
 fn every_call_with_a_timeout_is_tried() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
     for folder in ["mp-core", "mp-sync", "mp-pipe", "mp-shm", "mp-queue", "mp-pool", "mp-manager"] {
-        sources_below(&root.join(folder).join("src"), &mut sources);
+        sources.extend(sources_below(&root.join(folder).join("src")));
     }
     let mut calls = Vec::new();
     for path in &sources {
-        let file = Path::new(path).strip_prefix(root).unwrap().display();
+        let file = path.strip_prefix(root).unwrap().display();
         let text = fs::read_to_string(path).unwrap();
         calls.extend(waiting_functions(&text).into_iter().map(|name| format!("{file}::{name}")));
     }

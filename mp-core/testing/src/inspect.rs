@@ -1,6 +1,7 @@
-//! Looking at processes from outside, through `/proc`.
+//! Looking at processes from outside, through `/proc`; at names, and at source files.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The descriptors that a process has open, as `number -> target`, sorted.
@@ -55,6 +56,20 @@ pub fn no_new_shared_memory(before: &[String]) {
     while shared_memory_names().iter().any(|name| new.contains(name)) {
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Every source file in a folder and in those below it, but for what cargo has built.
+pub fn sources_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of this repository") {
+        let path = entry.expect("it stays there").path();
+        if path.is_dir() && !path.ends_with("target") {
+            found.extend(sources_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// All processes that descend from `root`, nearest first, with their state letters.

@@ -41,7 +41,7 @@ pub use ends::{keepers, kill, line, read_word, stay, the_keeper, wait_for_end, w
 pub use filter::{Bits, Fate, filter};
 pub use inspect::{
     descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_exists,
-    shared_memory_names, wait_until_gone,
+    shared_memory_names, sources_below, wait_until_gone,
 };
 pub use pythons::{Python, pythons};
 pub use random::{random, wait_a_random_moment};
