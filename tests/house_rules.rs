@@ -153,18 +153,18 @@ fn the_examples_are_short_and_wait_for_no_clock() {
     }
 }
 
+/// The names that a package's manifest lists under `[dependencies]`.
+fn dependencies(folder: &str) -> Vec<String> {
+    let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).map(str::to_owned).collect()
+}
+
 #[test]
 fn crates_use_lower_floors_only() {
     for (name, allowed) in FLOORS {
-        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
-        let section =
-            manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap().to_owned();
-        let used = section
-            .lines()
-            .filter_map(|line| line.split(['.', ' ']).next())
-            .filter(|name| name.starts_with("mp-"));
-        for other in used {
-            assert!(allowed.contains(&other), "{name} uses {other}");
+        for other in dependencies(name).iter().filter(|other| other.starts_with("mp-")) {
+            assert!(allowed.contains(&other.as_str()), "{name} uses {other}");
         }
     }
 }
@@ -173,11 +173,9 @@ fn crates_use_lower_floors_only() {
 #[test]
 fn no_crate_of_the_family_brings_a_runtime() {
     for name in FLOORS.iter().map(|(name, _)| *name).chain([""]) {
-        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
-        let section = manifest.split("\n[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+        let used = dependencies(name);
         for runtime in ["tokio", "mio", "async-io", "smol", "rayon"] {
-            let brings = |line: &str| line.split(['.', ' ', '=']).next() == Some(runtime);
-            assert!(!section.lines().any(brings), "{name} brings {runtime}");
+            assert!(!used.iter().any(|other| other == runtime), "{name} brings {runtime}");
         }
     }
 }
