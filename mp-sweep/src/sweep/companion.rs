@@ -144,12 +144,17 @@ pub(super) fn all_end(companions: &mut [Companion], deadline: Instant) -> bool {
 
 /// Looks again and again; `false`: it did not come true before the deadline.
 pub(super) fn until(deadline: Instant, mut came_true: impl FnMut() -> bool) -> bool {
+    until_some(deadline, || came_true().then_some(())).is_some()
+}
+
+/// Looks again and again; `None`: there was nothing before the deadline.
+pub(super) fn until_some<T>(deadline: Instant, mut found: impl FnMut() -> Option<T>) -> Option<T> {
     for look in 0_u32.. {
-        if came_true() {
-            return true;
+        if let Some(found) = found() {
+            return Some(found);
         }
         if Instant::now() > deadline {
-            return false;
+            return None;
         }
         if look < 100 {
             std::thread::yield_now();
@@ -157,7 +162,7 @@ pub(super) fn until(deadline: Instant, mut came_true: impl FnMut() -> bool) -> b
             std::thread::sleep(Duration::from_micros(100));
         }
     }
-    false
+    None
 }
 
 fn last_words(took: Duration, verdict: &Verdict) -> Vec<u8> {

@@ -3,7 +3,7 @@
 //! The maker is a subreaper: who loses its parent becomes a child of the maker's, and is reaped here, as process 1
 //! would do. So a group that still has a member has one that lives on, or a zombie whose living parent forgot it.
 
-use super::companion::until;
+use super::companion::{until, until_some};
 use super::process::state;
 use super::scene::Scene;
 use nix::errno::Errno;
@@ -84,13 +84,8 @@ fn members(group: Pid) -> Vec<Member> {
 pub(crate) fn stop_member(group: u32, name: &str) {
     let group = Pid::from_raw(group as i32);
     let named = || members(group).into_iter().find(|member| member.name == name && member.state == b'S');
-    let mut found = None;
     let long = Instant::now() + Duration::from_secs(5);
-    until(long, || {
-        found = named();
-        found.is_some()
-    });
-    let pid = found.expect("it comes, and sleeps").pid;
+    let pid = until_some(long, named).expect("it comes, and sleeps").pid;
     kill(pid, Signal::SIGSTOP).expect("it is one of ours");
     assert!(until(long, || state(pid) == Some(b'T')), "who is stopped stands still");
 }

@@ -3,7 +3,7 @@
 //! A process that the victim starts is not traced: none of ptrace's options has it so, and a fork has its parent's trap
 //! flag cleared by the kernel.
 
-use super::companion::until;
+use super::companion::{until, until_some};
 use super::family::Family;
 use super::point::Point;
 use super::process::{fork, stand_still, state};
@@ -106,12 +106,7 @@ impl Victim {
 
     /// Somebody else's child, which is to stop itself before the operation; `None`: not before the deadline.
     pub(super) fn adopt(family: &Family<'_>, deadline: Instant) -> Option<Victim> {
-        let mut stands = None;
-        until(deadline, || {
-            stands = family.standing();
-            stands.is_some()
-        });
-        let pid = stands?;
+        let pid = until_some(deadline, || family.standing())?;
         let pidfd = pidfd_open(pid.as_raw() as u32).expect("it stands still");
         ptrace::seize(pid, options()).expect("a sweep may trace its descendants");
         let stopped = waitpid(pid, None);
