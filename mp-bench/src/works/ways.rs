@@ -1,6 +1,7 @@
 //! The ways a message goes from one side to the other: ours, and the peers that each side merely opens.
 //!
 //! A message is a copy of bytes that its putter keeps, and ends in memory of him who gets it, and looks at it.
+//! (Over W11's sockets the kernel copies both ways, whoever looks.)
 
 use super::text;
 use mp_core::mem::Place;
