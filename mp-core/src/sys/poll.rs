@@ -68,7 +68,7 @@ fn flags(interest: Interest) -> PollFlags {
 }
 
 /// Rounded up to a millisecond, so that a wait never ends before its time.
-fn timeout(left: Option<Duration>) -> PollTimeout {
+pub(super) fn timeout(left: Option<Duration>) -> PollTimeout {
     let Some(left) = left else { return PollTimeout::NONE };
     let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
     PollTimeout::try_from(millis as i32).unwrap_or(PollTimeout::MAX)

@@ -5,11 +5,11 @@
 
 use super::fd::put_over;
 use super::named;
-use super::poll::Interest;
+use super::poll::{Interest, timeout};
 use crate::error::{OsError, OsResult};
 use crate::word::Deadline;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -173,13 +173,6 @@ fn event(key: u64, interest: Interest) -> EpollEvent {
         Interest::Hangup => EpollFlags::empty(),
     };
     EpollEvent::new(flags, key)
-}
-
-/// Rounded up to a millisecond, so that a wait never ends before its time.
-fn timeout(left: Option<Duration>) -> EpollTimeout {
-    let Some(left) = left else { return EpollTimeout::NONE };
-    let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
-    EpollTimeout::try_from(millis as i32).unwrap_or(EpollTimeout::MAX)
 }
 
 #[cfg(test)]
