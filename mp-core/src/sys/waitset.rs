@@ -201,33 +201,36 @@ mod tests {
         assert_eq!(set.wait(at_once()).unwrap(), None);
     }
 
-    #[test]
-    fn each_of_many_has_its_turn() {
+    /// A set with five members, 0 to 4, all of them ready; and what keeps them so.
+    fn five_ready() -> (WaitSet, Vec<(OwnedFd, OwnedFd)>) {
         let set = WaitSet::new().unwrap();
         let pipes: Vec<_> = (0..5).map(|_| pipe().unwrap()).collect();
         for (key, (read, write)) in pipes.iter().enumerate() {
             set.add(read.as_fd(), key as u64, Interest::Read).unwrap();
             std::fs::File::from(write.try_clone().unwrap()).write_all(b"x").unwrap();
         }
-        let mut seen: Vec<_> = (0..5).map(|_| set.wait(None).unwrap().unwrap()).collect();
+        (set, pipes)
+    }
+
+    #[track_caller]
+    fn are_the_five(mut seen: Vec<Ready>) {
         seen.sort_by_key(|ready| if let Ready::Member(key) = ready { *key } else { ALARM });
         assert_eq!(seen, (0..5).map(Ready::Member).collect::<Vec<_>>());
     }
 
     #[test]
+    fn each_of_many_has_its_turn() {
+        let (set, _pipes) = five_ready();
+        are_the_five((0..5).map(|_| set.wait(None).unwrap().unwrap()).collect());
+    }
+
+    #[test]
     fn all_come_at_once_as_far_as_there_is_room() {
-        let set = WaitSet::new().unwrap();
-        let pipes: Vec<_> = (0..5).map(|_| pipe().unwrap()).collect();
-        for (key, (read, write)) in pipes.iter().enumerate() {
-            set.add(read.as_fd(), key as u64, Interest::Read).unwrap();
-            std::fs::File::from(write.try_clone().unwrap()).write_all(b"x").unwrap();
-        }
+        let (set, _pipes) = five_ready();
         let mut room = Room::new();
         assert_eq!(set.wait_for_all(&mut room, None).unwrap().count(), 1);
         room.make(5);
-        let mut keys: Vec<_> = set.wait_for_all(&mut room, None).unwrap().collect();
-        keys.sort_by_key(|ready| if let Ready::Member(key) = ready { *key } else { ALARM });
-        assert_eq!(keys, (0..5).map(Ready::Member).collect::<Vec<_>>());
+        are_the_five(set.wait_for_all(&mut room, None).unwrap().collect());
     }
 
     #[test]
