@@ -5,6 +5,7 @@
 //! becomes one `OwnedFd`.
 #![allow(unsafe_code)]
 
+use super::address::{this_user, user_at_the_other_end};
 use super::fd::above_standard;
 use super::{named, retried};
 use crate::error::{OsError, OsResult};
@@ -12,7 +13,6 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socketpair,
 };
-use nix::unistd::Uid;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -71,8 +71,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> OsResult<OwnedFd> {
 
 /// Whether the process that connected, or that listened, acts for the same user as this one.
 pub fn peer_is_ours(socket: BorrowedFd<'_>) -> OsResult<bool> {
-    let peer = socket::getsockopt(&socket, socket::sockopt::PeerCredentials);
-    Ok(named("getsockopt(SO_PEERCRED)", peer)?.uid() == Uid::effective().as_raw())
+    Ok(user_at_the_other_end(socket)? == this_user())
 }
 
 /// Whether a call may sleep.
