@@ -138,8 +138,8 @@ impl SocketFile {
     }
 
     fn end(&self) {
-        let Some(owner) = self.owner.lock().take() else { return };
-        if !is_this_process(owner) {
+        // Without a descriptor to spare the beginning of a process cannot be read. Then the id has to do.
+        if !self.owner.lock().take().is_some_and(Identity::is_me) {
             return;
         }
         let _lock = self.path.parent().and_then(|directory| lock(directory, Deadline::after(PATIENCE)));
@@ -151,12 +151,6 @@ impl SocketFile {
             let _ = fs::remove_dir(directory);
         }
     }
-}
-
-/// Without a descriptor to spare the beginning of a process cannot be read, and is 0. Then the id has to do.
-fn is_this_process(owner: Identity) -> bool {
-    let me = Identity::me();
-    owner.pid == me.pid && (owner.began == me.began || owner.began == 0 || me.began == 0)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
