@@ -22,20 +22,18 @@ pub(crate) enum Broken {
 /// pause is at most three messages of 256 bytes.
 pub(crate) fn advance(socket: BorrowedFd<'_>, handshake: &mut Handshake) -> Result<Option<Interest>, Broken> {
     loop {
-        let waits = match handshake.want()? {
+        match handshake.want()? {
             Want::Nothing => return Ok(None),
-            Want::Write(bytes) => {
-                counted(socket::send(socket, &[bytes], &[], Mode::Now))?.map(|count| handshake.wrote(count))
-            }
-            .ok_or(Interest::Write),
+            Want::Write(bytes) => match counted(stream::send(socket, bytes, Mode::Now))? {
+                Some(count) => handshake.wrote(count),
+                None => return Ok(Some(Interest::Write)),
+            },
             // Descriptors that come along are closed by the kernel.
             Want::Read(room) => match counted(stream::receive(socket, room, Mode::Now))? {
                 Some(0) => return Err(Broken::Closed),
-                count => count.map(|count| handshake.filled(count)).ok_or(Interest::Read),
+                Some(count) => handshake.filled(count),
+                None => return Ok(Some(Interest::Read)),
             },
-        };
-        if let Err(interest) = waits {
-            return Ok(Some(interest));
         }
     }
 }
