@@ -60,6 +60,16 @@ fn strange(message: &[u8]) -> AuthenticationError {
     })
 }
 
+/// What follows a word and our version in a message.
+fn after<'a>(word: &[u8], message: &'a [u8]) -> Result<&'a [u8], AuthenticationError> {
+    let rest = message.strip_prefix(word).ok_or_else(|| strange(message))?;
+    let (version, rest) = rest.split_first().ok_or_else(|| strange(message))?;
+    if *version != VERSION {
+        return Err(AuthenticationError::Version { theirs: *version, ours: VERSION });
+    }
+    Ok(rest)
+}
+
 /// The listening side.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -74,11 +84,7 @@ impl Listener {
 
     /// The client's nonce, if it has the key.
     fn check(&self, message: &[u8]) -> Result<Nonce, AuthenticationError> {
-        let rest = message.strip_prefix(PROOF).ok_or_else(|| strange(message))?;
-        let (version, rest) = rest.split_first().ok_or_else(|| strange(message))?;
-        if *version != VERSION {
-            return Err(AuthenticationError::Version { theirs: *version, ours: VERSION });
-        }
+        let rest = after(PROOF, message)?;
         let (nonce, mac) = rest.split_first_chunk().ok_or_else(|| strange(message))?;
         if DIGEST.verifies(&self.key, &parts(Role::Client, &self.nonce, nonce), mac) {
             Ok(*nonce)
@@ -119,12 +125,7 @@ impl Client {
     }
 
     fn hello(&mut self, message: &[u8]) -> Result<Vec<u8>, AuthenticationError> {
-        let rest = message.strip_prefix(HELLO).ok_or_else(|| strange(message))?;
-        let (version, nonce) = rest.split_first().ok_or_else(|| strange(message))?;
-        if *version != VERSION {
-            return Err(AuthenticationError::Version { theirs: *version, ours: VERSION });
-        }
-        let listeners = nonce.try_into().map_err(|_| strange(message))?;
+        let listeners = after(HELLO, message)?.try_into().map_err(|_| strange(message))?;
         self.listeners = Some(listeners);
         let mac = DIGEST.mac(&self.key, &parts(Role::Client, &listeners, &self.nonce));
         Ok([PROOF, &[VERSION], &self.nonce, &mac].concat())
