@@ -1,5 +1,6 @@
 //! Address: where a listener is to be found.
 
+use mp_core::error::OsResult;
 use mp_core::sys::address::Place;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -87,7 +88,7 @@ impl Address {
     }
 
     /// The places it stands for: a host's name may have several numbers.
-    pub(crate) fn places(&self) -> Result<Vec<Place<'_>>, InvalidAddress> {
+    fn places(&self) -> Result<Vec<Place<'_>>, InvalidAddress> {
         self.check()?;
         Ok(match self {
             Address::Path(path) => vec![Place::Path(path)],
@@ -105,6 +106,21 @@ impl Address {
                 places
             }
         })
+    }
+
+    /// What `attempt` gives for the first of the places where it succeeds; else why it did not at the last.
+    pub(crate) fn at_first<T>(
+        &self,
+        mut attempt: impl FnMut(Place<'_>) -> OsResult<T>,
+    ) -> Result<OsResult<T>, InvalidAddress> {
+        let mut last = None;
+        for place in self.places()? {
+            match attempt(place) {
+                Ok(made) => return Ok(Ok(made)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Ok(Err(last.expect("an address stands for one place at least")))
     }
 
     /// Whether the peer's user can be asked for.

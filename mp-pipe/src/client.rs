@@ -6,8 +6,8 @@ use crate::handshake::socket::{Broken, advance};
 use crate::handshake::{AuthenticationError, Form, Handshake};
 use crate::key::Key;
 use mp_core::AuthKey;
-use mp_core::error::{OsError, OsResult};
-use mp_core::sys::address::{Place, connect_to, send_at_once, this_user, user_at_the_other_end};
+use mp_core::error::OsError;
+use mp_core::sys::address::{connect_to, send_at_once, this_user, user_at_the_other_end};
 use mp_core::sys::poll::wait_for;
 use mp_core::word::Deadline;
 use std::io::ErrorKind;
@@ -186,8 +186,7 @@ impl ClientBuilder {
             return Err(ConnectError::EmptyKey);
         }
         let until = Deadline::after(self.timeout);
-        let places = self.address.places()?;
-        let socket = first_of(&places, until)?;
+        let socket = self.address.at_first(|place| connect_to(place, until))??;
         if !self.address.is_local() {
             send_at_once(socket.as_fd())?;
         } else if self.one_user {
@@ -201,18 +200,6 @@ impl ClientBuilder {
         }
         Ok(Connection::from_fd(socket))
     }
-}
-
-/// Tries one after the other, within the one time.
-fn first_of(places: &[Place<'_>], until: Option<Deadline>) -> OsResult<OwnedFd> {
-    let mut last = None;
-    for place in places {
-        match connect_to(*place, until) {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.expect("an address stands for one place at least"))
 }
 
 fn shake_hands(

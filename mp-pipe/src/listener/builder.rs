@@ -8,8 +8,8 @@ use crate::address::Address;
 use crate::handshake::Form;
 use crate::key::Key;
 use mp_core::AuthKey;
-use mp_core::error::{OsError, OsResult};
-use mp_core::sys::address::{Listening, Place};
+use mp_core::error::OsError;
+use mp_core::sys::address::Listening;
 use parking_lot::Mutex;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -147,22 +147,10 @@ impl ListenerBuilder {
             let (listening, file) = listen_at(path, backlog).map_err(in_use)?;
             return Listener::open(listening, address, Some(file), terms);
         }
-        let listening = at_any(&address.places()?, backlog).map_err(in_use)?;
+        let listening = address.at_first(|place| Listening::at(place, backlog))?.map_err(in_use)?;
         let address = listening.port()?.map_or(address, Address::from);
         Listener::open(listening, address, None, terms)
     }
-}
-
-/// Listens at the first place where that is possible.
-fn at_any(places: &[Place<'_>], backlog: i32) -> OsResult<Listening> {
-    let mut last = None;
-    for place in places {
-        match Listening::at(*place, backlog) {
-            Ok(listening) => return Ok(listening),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.expect("an address stands for one place at least"))
 }
 
 impl Listener {
