@@ -181,7 +181,7 @@ impl ClientBuilder {
     ///
     /// Python: `Client(...)`.
     pub fn connect<S, R>(self) -> Result<Connection<S, R>, ConnectError> {
-        let key = self.key.clone().resolve()?;
+        let key = self.key.resolve()?;
         if key.as_ref().is_some_and(|key| key.as_bytes().is_empty()) {
             return Err(ConnectError::EmptyKey);
         }
