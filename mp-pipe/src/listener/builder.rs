@@ -160,7 +160,7 @@ impl Listener {
         file: Option<std::sync::Arc<super::file::SocketFile>>,
         terms: Terms,
     ) -> Result<Listener, BindError> {
-        match Door::new(listening, address.is_local(), terms) {
+        match Door::new(listening, terms) {
             Ok(door) => Ok(Listener { door, address, file, last_accepted: Mutex::new(None) }),
             Err((error, listening)) => {
                 if let Some(file) = file {

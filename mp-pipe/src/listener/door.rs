@@ -82,8 +82,6 @@ pub(super) struct Guest {
 #[derive(Debug)]
 pub(super) struct Door {
     listening: Listening,
-    /// Peers' users can be asked for.
-    local: bool,
     terms: Terms,
     set: WaitSet,
     hall: Mutex<Hall>,
@@ -119,7 +117,7 @@ type Outcome = Option<Result<Guest, Refused>>;
 
 impl Door {
     /// Gives the socket back if there can be no door.
-    pub(super) fn new(listening: Listening, local: bool, terms: Terms) -> Result<Door, (OsError, Listening)> {
+    pub(super) fn new(listening: Listening, terms: Terms) -> Result<Door, (OsError, Listening)> {
         let set = WaitSet::new()
             .and_then(|set| set.add(listening.as_fd(), NEWCOMERS, Interest::Read).map(|()| set));
         let set = match set {
@@ -134,7 +132,7 @@ impl Door {
             paused: None,
             pause: PAUSE.0,
         };
-        Ok(Door { listening, local, terms, set, hall: Mutex::new(hall), open: Arc::new(()) })
+        Ok(Door { listening, terms, set, hall: Mutex::new(hall), open: Arc::new(()) })
     }
 
     /// The next who is let in; `refused` hears of the others before him, and may end the call with one of them.
@@ -224,13 +222,18 @@ impl Door {
     }
 
     fn admit(&self, hall: &mut Hall, socket: OwnedFd, from: Option<SocketAddr>) -> OsResult<Outcome> {
-        if self.local {
-            let uid = user_at_the_other_end(socket.as_fd())?;
-            if self.terms.one_user && uid != this_user() {
-                return Ok(Some(Err(Refused::OtherUser { uid })));
+        match self.listening {
+            Listening::Local(_) => {
+                let uid = user_at_the_other_end(socket.as_fd())?;
+                if self.terms.one_user && uid != this_user() {
+                    return Ok(Some(Err(Refused::OtherUser { uid })));
+                }
             }
-        } else if let Err(error) = send_at_once(socket.as_fd()) {
-            return Ok(Some(Err(Refused::Os(error))));
+            Listening::Tcp(_) => {
+                if let Err(error) = send_at_once(socket.as_fd()) {
+                    return Ok(Some(Err(Refused::Os(error))));
+                }
+            }
         }
         if self.is_full() {
             return Ok(Some(Err(Refused::TooManyOpen)));
