@@ -203,8 +203,7 @@ impl Door {
             Err(error) if would_block(&error) || not_ours(&error) => Ok(None),
             Err(error) if no_room(&error) => {
                 let again = hall.pause > PAUSE.0;
-                if let Some((&oldest, _)) = hall.pending.first_key_value().filter(|_| again) {
-                    self.dismiss(hall, oldest);
+                if again && self.dismiss_oldest(hall).is_some() {
                     return Ok(Some(Err(Refused::CrowdedOut)));
                 }
                 self.pause(hall)?;
@@ -239,11 +238,8 @@ impl Door {
             return Ok(Some(Err(Refused::TooManyOpen)));
         }
         let Some(key) = &self.terms.key else { return Ok(Some(self.let_in(socket, from))) };
-        let crowd = hall.pending.first_key_value().filter(|_| hall.pending.len() >= self.terms.most_pending);
-        let oldest = crowd.map(|(&oldest, _)| oldest);
-        if let Some(oldest) = oldest {
-            self.dismiss(hall, oldest);
-        }
+        let is_crowded = hall.pending.len() >= self.terms.most_pending;
+        let crowded_out = is_crowded && self.dismiss_oldest(hall).is_some();
         let handshake = Handshake::of_listener(key, self.terms.form)?;
         // The first word is ours. It is said as soon as the set says that it can be.
         let interest = Interest::Write;
@@ -251,7 +247,7 @@ impl Door {
         let deadline = Deadline::after(self.terms.handshake);
         hall.pending.insert(hall.next, Pending { socket, from, handshake, deadline, interest });
         hall.next += 1;
-        Ok(oldest.map(|_| Err(Refused::CrowdedOut)))
+        Ok(crowded_out.then_some(Err(Refused::CrowdedOut)))
     }
 
     /// Goes on with one handshake.
@@ -299,6 +295,11 @@ impl Door {
         let pending = hall.pending.remove(&key)?;
         self.set.remove(pending.socket.as_fd()).expect("whoever is pending is in the set");
         Some(pending)
+    }
+
+    fn dismiss_oldest(&self, hall: &mut Hall) -> Option<Pending> {
+        let (&oldest, _) = hall.pending.first_key_value()?;
+        self.dismiss(hall, oldest)
     }
 
     fn let_in(&self, socket: OwnedFd, from: Option<SocketAddr>) -> Result<Guest, Refused> {
