@@ -62,17 +62,16 @@ impl<S, R> Connection<S, R> {
     ///
     /// Python: `Connection(handle)`.
     pub fn from_fd(socket: OwnedFd) -> Self {
-        Connection::on(Handle::new(socket), DEFAULT_LIMIT)
+        Connection::on(End::new(Handle::new(socket)), DEFAULT_LIMIT)
     }
 
     /// One that a listener has let in, and counts for as long as it is open here.
     pub(crate) fn admitted(socket: OwnedFd, admission: Arc<()>) -> Self {
-        let end = End::new(Handle::new(socket)).admitted(admission);
-        Connection { end: Arc::new(end), limit: DEFAULT_LIMIT, carries: PhantomData }
+        Connection::on(End::new(Handle::new(socket)).admitted(admission), DEFAULT_LIMIT)
     }
 
-    fn on(socket: Handle, limit: usize) -> Self {
-        Connection { end: Arc::new(End::new(socket)), limit, carries: PhantomData }
+    fn on(end: End, limit: usize) -> Self {
+        Connection { end: Arc::new(end), limit, carries: PhantomData }
     }
 
     /// Sets the longest message, in bytes, that this clone receives. A longer one is refused before memory is
@@ -278,6 +277,6 @@ impl<'de, S, R> Deserialize<'de> for Connection<S, R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (socket, limit) = <(Handle, u64)>::deserialize(deserializer)?;
         let limit = usize::try_from(limit).map_err(D::Error::custom)?;
-        Ok(Connection::on(socket, limit))
+        Ok(Connection::on(End::new(socket), limit))
     }
 }
