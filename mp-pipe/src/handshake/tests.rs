@@ -1,6 +1,7 @@
 //! Handshakes between two state machines, and between one and bytes of anybody's making.
 
 use super::*;
+use mp_testing::unhex;
 
 const FORMS: [Form; 3] = [Form::Own, Form::CPython, Form::CPythonAndMd5];
 
@@ -62,10 +63,6 @@ fn outcome(side: &mut Handshake) -> Result<bool, AuthenticationError> {
 fn frame(hex: &str, body: &[u8]) -> Vec<u8> {
     let length = u32::from_str_radix(hex, 16).unwrap();
     [&length.to_be_bytes()[..], body].concat()
-}
-
-fn unhex(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]
