@@ -4,9 +4,8 @@
 //!
 //! With `MP_PICKLES=1000000` that many are made by chance.
 
-use mp_core::sys::process::random_bytes;
 use mp_pipe::pickle::{Limits, UnpicklingError, Value, dumps, loads, loads_within};
-use mp_testing::unhex;
+use mp_testing::{Chance, random, unhex};
 use peak_alloc::PeakAlloc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -132,27 +131,9 @@ const BEGINNING: &[u8] =
 /// What doubles its room when that is full has just done so; and 257 may be as deep as that too.
 const OFTEN: [usize; 3] = [129, 257, 1025];
 
-/// Numbers by chance, the same again for the same seed (an xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Chance {
-        let mut seed = [0; 8];
-        random_bytes(&mut seed).unwrap();
-        Chance(u64::from_le_bytes(seed) | 1)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-
-    fn pieces(&mut self, most: usize) -> Vec<u8> {
-        let count = 1 + self.below(most);
-        (0..count).flat_map(|_| PIECES[self.below(PIECES.len())]).copied().collect()
-    }
+fn some_pieces(chance: &mut Chance, most: usize) -> Vec<u8> {
+    let count = 1 + chance.below(most);
+    (0..count).flat_map(|_| PIECES[chance.below(PIECES.len())]).copied().collect()
 }
 
 fn pickles(usual: usize) -> usize {
@@ -160,11 +141,11 @@ fn pickles(usual: usize) -> usize {
 }
 
 fn opcodes_by_chance_are_a_value_or_an_error() {
-    let mut chance = Chance::new();
+    let mut chance = Chance::new(random(u64::MAX));
     let mut values = 0;
     for _ in 0..pickles(50_000) {
         let beginning = if chance.below(2) == 0 { BEGINNING } else { b"" };
-        let mut pickle = [beginning, &chance.pieces(30), b"."].concat();
+        let mut pickle = [beginning, &some_pieces(&mut chance, 30), b"."].concat();
         if chance.below(4) == 0 {
             let at = chance.below(pickle.len());
             pickle[at] = chance.below(256) as u8;
@@ -184,9 +165,9 @@ fn any_two_opcodes_over_and_over_take_what_their_bytes_justify() {
 }
 
 fn some_opcodes_by_chance_over_and_over_take_what_their_bytes_justify() {
-    let mut chance = Chance::new();
+    let mut chance = Chance::new(random(u64::MAX));
     for _ in 0..pickles(20_000) / 10 {
-        let (some, often) = (chance.pieces(6), OFTEN[chance.below(OFTEN.len())]);
+        let (some, often) = (some_pieces(&mut chance, 6), OFTEN[chance.below(OFTEN.len())]);
         let _ = read(&[BEGINNING, &some.repeat(often), b"."].concat());
     }
 }

@@ -44,7 +44,7 @@ pub use inspect::{
     shared_memory_names, sources_below, wait_until_gone,
 };
 pub use pythons::{Python, pythons};
-pub use random::{random, wait_a_random_moment};
+pub use random::{Chance, random, wait_a_random_moment};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 pub use step::{At, kill_at};
