@@ -118,7 +118,12 @@ fn python_listener(
     address: &Address,
     key: &str,
 ) -> (Child, Address, BufReader<ChildStdout>) {
-    let mut child = command(python, "listener", address, key).spawn().unwrap();
+    listening(command(python, "listener", address, key), address)
+}
+
+/// What a command starts, the address of that kind that its first line says, and what it says after that.
+fn listening(mut command: Command, address: &Address) -> (Child, Address, BufReader<ChildStdout>) {
+    let mut child = command.spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
@@ -214,13 +219,9 @@ with connection.Listener(("127.0.0.1", 0)) as listener:
             print(error)
 "#;
     for python in pythons((3, 8)) {
-        let mut child = python.script(FALSE).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        let (_, port) = line.trim_end().rsplit_once(':').unwrap();
-        let client = Client::builder(("127.0.0.1", port.parse().unwrap())).authkey(key());
-        let error = connecting_to(&python, client).connect::<(), ()>().unwrap_err();
+        let (child, bound, output) = listening(python.script(FALSE), &Address::loopback());
+        let client = connecting_to(&python, Client::builder(bound).authkey(key()));
+        let error = client.connect::<(), ()>().unwrap_err();
         assert!(matches!(error, ConnectError::Authentication(AuthenticationError::WrongKey)), "{error}");
         assert_eq!(rest(child, output), "digest sent was rejected", "{python:?}");
     }
