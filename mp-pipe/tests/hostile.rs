@@ -11,7 +11,7 @@ use mp_pipe::{
 };
 use mp_testing::open_descriptors;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use raw_peer::{Peer, is_closed, read_frame, silent, write_frame};
+use raw_peer::{Peer, is_closed, none_yet, read_frame, refused, silent, write_frame};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
@@ -69,10 +69,6 @@ fn serves(listener: &Listener, form: Form) {
     });
 }
 
-fn refused(listener: &Listener) -> Refused {
-    listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err()
-}
-
 /// Row 17
 fn a_silent_peer_delays_nobody() {
     for form in [Form::Own, Form::CPython] {
@@ -82,7 +78,7 @@ fn a_silent_peer_delays_nobody() {
         serves(&listener, form);
         // Nor does one that stops in the middle.
         let mut peer = Peer::new(&listener, &key(), form);
-        assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+        none_yet(&listener);
         if form == Form::CPython {
             peer.step();
         }
@@ -164,7 +160,7 @@ fn whoever_says_nothing_is_refused_when_his_time_is_over() {
         assert!(began.elapsed() >= time);
     }
     assert!(peers.iter_mut().all(is_closed));
-    assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+    none_yet(&listener);
 }
 
 fn a_byte_now_and_then_does_not_win_time() {
@@ -191,7 +187,7 @@ fn an_answer_that_waited_for_us_is_not_late() {
     let time = Duration::from_millis(200);
     let listener = impatient(time);
     let mut peer = Peer::new(&listener, &key(), Form::Own);
-    assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+    none_yet(&listener);
     assert!(peer.step());
     // This side is busy with something else.
     thread::sleep(2 * time);
@@ -216,7 +212,7 @@ fn each_of_cpythons_messages_may_have_waited_for_us() {
     assert_eq!(rounds, 3);
     // But who says nothing in the time he is given anew is refused.
     let mut peer = Peer::new(&listener, &key(), Form::CPython);
-    assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+    none_yet(&listener);
     peer.step();
     thread::sleep(2 * time);
     assert!(matches!(refused(&listener), Refused::TimedOut));
@@ -227,10 +223,10 @@ fn who_waits_for_the_listener_hears_when_a_time_is_over() {
     let listener = impatient(time);
     let began = Instant::now();
     let mut peer = silent(&listener);
-    assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+    none_yet(&listener);
     while !is_closed(&mut peer) {
         assert_eq!(wait(&[&listener], None).unwrap(), [0]);
-        assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+        none_yet(&listener);
     }
     assert!(began.elapsed() >= time);
     assert_eq!(wait(&[&listener], Some(Duration::ZERO)).unwrap(), []);
@@ -334,7 +330,7 @@ fn a_mirror_does_not_open_the_door() {
     for form in [Form::Own, Form::CPython] {
         let listener = listener(form);
         let mut peers = [silent(&listener), silent(&listener)];
-        assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+        none_yet(&listener);
         let [one, other] = &mut peers;
         let (first, second) = (read_frame(one).unwrap(), read_frame(other).unwrap());
         write_frame(one, &second).unwrap();
@@ -343,7 +339,7 @@ fn a_mirror_does_not_open_the_door() {
             assert!(matches!(refused(&listener), Refused::Authentication(_)));
         }
         let mut mirror = silent(&listener);
-        assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+        none_yet(&listener);
         let hello = read_frame(&mut mirror).unwrap();
         write_frame(&mut mirror, &hello).unwrap();
         assert!(matches!(refused(&listener), Refused::Authentication(_)));
@@ -408,7 +404,7 @@ fn a_peer_that_vanishes_at_any_step_is_refused() {
         for steps in 0..if form == Form::Own { 1 } else { 3 } {
             let mut peer = Peer::new(&listener, &key(), form);
             for _ in 0..steps {
-                assert!(matches!(listener.try_accept::<(), ()>(), Err(AcceptError::TimedOut)));
+                none_yet(&listener);
                 assert!(peer.step());
             }
             drop(peer);

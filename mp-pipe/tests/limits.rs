@@ -7,7 +7,7 @@ use mp_pipe::handshake::Form;
 use mp_pipe::{AcceptError, Address, Client, ConnectError, Connection, Listener, Refused, wait};
 use mp_testing::open_descriptors;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use raw_peer::{Peer, is_closed, silent};
+use raw_peer::{Peer, is_closed, none_yet, refused, silent};
 use std::fs::File;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,16 +29,10 @@ fn key() -> AuthKey {
     AuthKey::new(*b"known to the honest")
 }
 
-fn none_yet(listener: &Listener) {
-    let none = listener.try_accept::<(), ()>();
-    assert!(matches!(none, Err(AcceptError::TimedOut)), "{none:?}");
-}
-
 fn the_oldest_of_too_many_goes() {
     let listener = Listener::builder().authkey(key()).most_pending(2).bind().unwrap();
     let mut peers: Vec<_> = (0..3).map(|_| Peer::new(&listener, &key(), Form::Own)).collect();
-    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-    assert!(matches!(refused, Refused::CrowdedOut));
+    assert!(matches!(refused(&listener), Refused::CrowdedOut));
     none_yet(&listener);
     assert!(is_closed(&mut peers.remove(0).stream));
     for mut peer in peers {
@@ -69,15 +63,13 @@ fn so_many_are_open_and_no_more() {
     let connect = || Client::builder(listener.address()).without_authkey().connect::<(), ()>().unwrap();
     let mut clients: Vec<_> = (0..3).map(|_| connect()).collect();
     let (one, two) = (listener.accept::<(), ()>().unwrap(), listener.accept::<(), ()>().unwrap());
-    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-    assert!(matches!(refused, Refused::TooManyOpen));
+    assert!(matches!(refused(&listener), Refused::TooManyOpen));
     assert!(clients.pop().unwrap().recv_bytes().is_err());
     // A clone is no further connection, and the last one counts.
     let clone = one.clone();
     one.close();
     clients.push(connect());
-    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-    assert!(matches!(refused, Refused::TooManyOpen));
+    assert!(matches!(refused(&listener), Refused::TooManyOpen));
     clone.close();
     clients.push(connect());
     listener.accept::<(), ()>().unwrap();
@@ -146,8 +138,7 @@ fn without_descriptors_the_oldest_pending_one_makes_room() {
     allow(Some(3));
     // Three come in; for the fourth there is no room.
     no_descriptor(listener.accept());
-    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-    assert!(matches!(refused, Refused::CrowdedOut));
+    assert!(matches!(refused(&listener), Refused::CrowdedOut));
     assert!(is_closed(&mut old.remove(0)));
     none_yet(&listener);
     assert!(honest.step());

@@ -1,4 +1,5 @@
-//! A client that is driven by hand: a socket, frames, and a handshake that goes one message at a time.
+//! A client that is driven by hand: a socket, frames, and a handshake that goes one message at a time; and what its
+//! listener says of it.
 //! Each test file uses some of it.
 #![allow(dead_code)]
 
@@ -6,7 +7,7 @@ use mp_core::AuthKey;
 use mp_core::sys::address::{Place, connect_to};
 use mp_pipe::frame::Header;
 use mp_pipe::handshake::{Form, Handshake, Want};
-use mp_pipe::{Address, Listener};
+use mp_pipe::{AcceptError, Address, Listener, Refused};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -15,6 +16,19 @@ pub(crate) fn silent(listener: &Listener) -> UnixStream {
     let Address::Path(path) = listener.address() else { panic!("{listener:?} is at no path") };
     // std's gives up when it is interrupted.
     connect_to(Place::Path(path), None).expect("the listener listens").into()
+}
+
+/// Has the listener do what can be done now: nobody is let in by it.
+#[track_caller]
+pub(crate) fn none_yet(listener: &Listener) {
+    let none = listener.try_accept::<(), ()>();
+    assert!(matches!(none, Err(AcceptError::TimedOut)), "{none:?}");
+}
+
+/// Waits for the next who is turned away: why.
+#[track_caller]
+pub(crate) fn refused(listener: &Listener) -> Refused {
+    listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err()
 }
 
 pub(crate) fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
