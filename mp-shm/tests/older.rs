@@ -1,6 +1,5 @@
 //! Where `/dev/shm` takes no files without a name (`O_TMPFILE`): blocks and registers are made under their names from
 //! the first. A filter on system calls makes any system such a one; it is inherited by children and keepers.
-#![allow(unsafe_code)]
 
 use mp_core::sys::process::become_subreaper;
 use mp_core::sys::shm::create_unnamed;
@@ -8,7 +7,7 @@ use mp_core::transfer::Handle;
 use mp_core::{Child, Process};
 use mp_shm::{CreateError, SharedMemory};
 use mp_testing::{
-    keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
+    Bits, Fate, filter, keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
     shared_memory_names, stay, wait_for_end, wait_until_gone, write_word,
 };
 
@@ -25,25 +24,7 @@ mp_testing::cases! {
 const TMPFILE: u32 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
 
 fn refuse_unnamed_files() {
-    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
-    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-    let (equal, answer) = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::BPF_RET | libc::BPF_K);
-    let any_of = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
-    // Of `struct seccomp_data`: the call's number is at 0, the low half of its third argument at 32.
-    let mut steps = [
-        step(load, 0, 0, 0),
-        step(equal, 0, 3, libc::SYS_openat as u32),
-        step(load, 0, 0, 32),
-        step(any_of, 0, 1, TMPFILE),
-        step(answer, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP as u32),
-        step(answer, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
-    // SAFETY: integers only.
-    let narrowed = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    // SAFETY: the program lives through the call, which copies it.
-    let filtered = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
-    assert_eq!((narrowed, filtered), (0, 0));
+    filter(libc::SYS_openat, &[Bits::are_not(2, TMPFILE, 0)], Fate::Fails(libc::EOPNOTSUPP));
 }
 
 fn name(of: &str) -> String {
