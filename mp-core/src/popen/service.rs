@@ -21,7 +21,6 @@ use super::boot::{Launched, launch};
 use super::fork;
 use super::job::Boot;
 use crate::sys::fd;
-use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process::{self, Ended, Forked, Reaped};
 use crate::sys::signal;
 use crate::transfer::{Code, Message, Target, pack};
@@ -40,8 +39,7 @@ where
     let code = Code::of::<F, A>(&function)?;
     let boot = Boot::Attend { title: title.to_owned(), code };
     let Launched { pidfd, socket: _open_until_it_has_read, .. } = launch(&boot, &pack(arguments)?)?;
-    wait_for(pidfd.as_fd(), Interest::Read, None)?;
-    let ended = match process::reap(pidfd.as_fd())? {
+    let ended = match process::outlive(pidfd.as_fd())? {
         Reaped::Ended(ended) => Some(ended),
         // Somebody who waits for any child, or the kernel, was faster.
         _ => process::remembered_end(pidfd.as_fd()),
