@@ -8,8 +8,11 @@ use mp::{
     OwnedSemaphore, Pool, Process, Queue, RLock, RawArray, RawValue, RwLock, Semaphore, ShareableList,
     SharedMemory, Value, active_children, pipe, pipe_simplex,
 };
-use mp_testing::{descendants, not_here, open_descriptors, parent_in_role, role, shared_memory_names};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use mp_testing::{
+    at_every_limit, descendants, limited, not_here, open_descriptors, parent_in_role, role,
+    shared_memory_names,
+};
+use nix::sys::resource::Resource;
 use std::any::Any;
 use std::error::Error;
 use std::io;
@@ -66,36 +69,12 @@ fn own_name() -> String {
     format!("mp-limits-{}", std::process::id())
 }
 
-fn limited<R>(which: Resource, soft: u64, work: impl FnOnce() -> R) -> R {
-    let (usual, hard) = getrlimit(which).unwrap();
-    setrlimit(which, soft, hard).unwrap();
-    let result = work();
-    setrlimit(which, usual, hard).unwrap();
-    result
-}
-
 /// The error number at the bottom of an error.
 fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
     match error.source() {
         Some(source) => errno(source),
         None => error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error),
     }
-}
-
-/// Every limit in a process of its own, which begins with few descriptors.
-fn at_every_limit(work: fn(u64)) {
-    if let Some(soft) = role() {
-        return work(soft.parse().unwrap());
-    }
-    let mut all = String::new();
-    for soft in 3..=40 {
-        let output = parent_in_role(&soft.to_string()).stderr(Stdio::inherit()).output().unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{soft}: {said}");
-        all += &said;
-    }
-    // Else nothing was tried.
-    assert!(all.contains("worked") && all.contains("refused"), "{all}");
 }
 
 /// Says what came of it, once it is dropped, and gives whether it worked.

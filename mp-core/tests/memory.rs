@@ -6,8 +6,8 @@
 
 use mp_core::mem::{Bytes, Kind, Mapping};
 use mp_core::{MemError, Process};
-use mp_testing::{not_here, open_descriptors, parent_in_role, role};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use mp_testing::{limited, not_here, open_descriptors, parent_in_role, role};
+use nix::sys::resource::Resource;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -137,14 +137,6 @@ fn a_child_of_a_bounded_group_is_bound_too() {
     Group::enter(&folder);
     assert!(Process::new(take_half, ()).start().unwrap().join().unwrap());
     assert_eq!(Group::kills(&folder), 0);
-}
-
-fn limited<R>(which: Resource, soft: u64, work: impl FnOnce() -> R) -> R {
-    let (usual, hard) = getrlimit(which).unwrap();
-    setrlimit(which, soft, hard).unwrap();
-    let result = work();
-    setrlimit(which, usual, hard).unwrap();
-    result
 }
 
 /// Its signal, SIGXFSZ, would end this process.

@@ -30,6 +30,7 @@ mod ends;
 mod filter;
 mod inspect;
 mod interrupts;
+mod limits;
 mod pythons;
 mod random;
 mod role;
@@ -43,6 +44,7 @@ pub use inspect::{
     descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_exists,
     shared_memory_names, sources_below, wait_until_gone,
 };
+pub use limits::{at_every_limit, limited};
 pub use pythons::{Python, pythons};
 pub use random::{Chance, random, wait_a_random_moment};
 pub use role::{parent_in_role, role};
