@@ -7,14 +7,14 @@
 //! `MP_KILLS=2000` sets the number; the default fits the gate.
 
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
-use mp_core::sys::process::{Ended, become_subreaper, random_bytes, reap_any, send_signal};
+use mp_core::sys::process::{Ended, become_subreaper, reap_any, send_signal};
 use mp_core::sys::signal::SIGKILL;
 use mp_core::word::Deadline;
 use mp_core::{Process, StartMethod};
 use mp_shm::{OpenError, SharedMemory};
 use mp_testing::{
-    descendants, keepers, no_new_shared_memory, parent_in_role, process_name, role, shared_memory_names,
-    wait_until_gone,
+    descendants, keepers, no_new_shared_memory, parent_in_role, process_name, random, role,
+    shared_memory_names, wait_a_random_moment, wait_until_gone,
 };
 use std::os::fd::AsFd;
 use std::process::{Child as Program, Stdio};
@@ -92,12 +92,6 @@ struct Victim {
     pids: Vec<u32>,
 }
 
-fn random(below: u64) -> u64 {
-    let mut bytes = [0; 8];
-    random_bytes(&mut bytes).unwrap();
-    u64::from_le_bytes(bytes) % below
-}
-
 fn start_family() -> Program {
     parent_in_role("family").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
 }
@@ -112,11 +106,6 @@ fn span_of_a_family() -> Duration {
     });
     spans.sort();
     spans[1]
-}
-
-/// Up to as long as a family takes.
-fn wait_a_random_moment(span: Duration) {
-    std::thread::sleep(Duration::from_micros(random(span.as_micros() as u64)));
 }
 
 fn choose(parent: u32) -> Victim {
