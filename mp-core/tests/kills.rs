@@ -6,13 +6,11 @@
 //!
 //! `MP_KILLS=2000` sets the number; the default fits the gate.
 
-use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
-use mp_core::sys::process::{Ended, become_subreaper, reap_any, send_signal};
+use mp_core::sys::process::{Ended, become_subreaper};
 use mp_core::sys::signal::SIGKILL;
 use mp_core::{Child, JoinError, Process, StartError, StartMethod};
-use mp_testing::{descendants, random, wait_a_random_moment};
+use mp_testing::{all_gone, descendants, end_of, kill_if_it_lives, random, wait_a_random_moment};
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::process::{Child as Program, Command, Stdio};
 use std::time::Duration;
 
@@ -31,8 +29,8 @@ fn whoever_is_killed_the_rest_comes_to_an_end() {
     for _ in 0..kills {
         let mut parent = start_family();
         wait_a_random_moment(LIFE);
-        let victim = choose(parent.id()).filter(|(_, pid)| kill(*pid));
-        let status = end_of(&mut parent);
+        let victim = choose(parent.id()).filter(|(_, pid)| kill_if_it_lives(*pid));
+        let status = end_of_family(&mut parent);
         let expected = match victim {
             Some((Member::Parent, _)) => {
                 parents += 1;
@@ -88,41 +86,15 @@ fn choose(parent: u32) -> Option<(Member, u32)> {
     }
 }
 
-fn kill(pid: u32) -> bool {
-    let Ok(pidfd) = pidfd_open(pid) else { return false };
-    let ended = |until| wait_for(pidfd.as_fd(), Interest::Read, until).unwrap();
-    if ended(mp_core::word::Deadline::after(Duration::ZERO)) {
-        return false;
+/// Waits for the family's parent; prints what it said if it did not do well.
+fn end_of_family(parent: &mut Program) -> Ended {
+    let ended = end_of(parent);
+    if !matches!(ended, Ended::Exited(0) | Ended::Signaled(SIGKILL)) {
+        let mut said = String::new();
+        parent.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        eprintln!("{said}");
     }
-    send_signal(pidfd.as_fd(), SIGKILL).unwrap();
-    true
-}
-
-/// Waits for the family's parent; prints what it said if it did not do well. Reaps orphans meanwhile, as an init
-/// process does, so that the kernel can tell their parent how they ended.
-fn end_of(parent: &mut Program) -> Ended {
-    loop {
-        match reap_any() {
-            Ok(Some((pid, ended))) if pid == parent.id() => {
-                if !matches!(ended, Ended::Exited(0) | Ended::Signaled(SIGKILL)) {
-                    let mut said = String::new();
-                    parent.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-                    eprintln!("{said}");
-                }
-                return ended;
-            }
-            Ok(Some(_)) => {}
-            _ => std::thread::sleep(Duration::from_micros(200)),
-        }
-    }
-}
-
-/// Waits until nothing of the family is left. The harness's deadline ends a wait that does not end.
-fn all_gone() {
-    while !descendants(std::process::id()).is_empty() {
-        while let Ok(Some(_)) = reap_any() {}
-        std::thread::sleep(Duration::from_micros(200));
-    }
+    ended
 }
 
 fn square(x: u64) -> u64 {

@@ -6,17 +6,14 @@
 //!
 //! `MP_KILLS=2000` sets the number; the default fits the gate.
 
-use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
-use mp_core::sys::process::{Ended, become_subreaper, reap_any, send_signal};
+use mp_core::sys::process::{Ended, become_subreaper};
 use mp_core::sys::signal::SIGKILL;
-use mp_core::word::Deadline;
 use mp_core::{Process, StartMethod};
 use mp_shm::{OpenError, SharedMemory};
 use mp_testing::{
-    descendants, keepers, no_new_shared_memory, parent_in_role, process_name, random, role,
-    shared_memory_names, wait_a_random_moment, wait_until_gone,
+    all_gone, descendants, end_of, keepers, kill_if_it_lives, no_new_shared_memory, parent_in_role,
+    process_name, random, role, shared_memory_names, wait_a_random_moment, wait_until_gone,
 };
-use std::os::fd::AsFd;
 use std::process::{Child as Program, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,7 +34,7 @@ fn whoever_is_killed_no_name_is_left() {
         let mut parent = start_family();
         wait_a_random_moment(span);
         let victim = choose(parent.id());
-        let killed = victim.pids.iter().filter(|pid| kill(**pid)).count();
+        let killed = victim.pids.iter().filter(|pid| kill_if_it_lives(**pid)).count();
         let status = end_of(&mut parent);
         all_gone();
         let kind = if killed == 0 { Kind::TooLate } else { victim.kind };
@@ -119,35 +116,6 @@ fn choose(parent: u32) -> Victim {
         2 => Victim { kind: Kind::Keeper, pids: keepers },
         // In this order: the keeper is to have no time for the others.
         _ => Victim { kind: Kind::All, pids: keepers.into_iter().chain([parent]).chain(children).collect() },
-    }
-}
-
-/// Whether it was there to be killed.
-fn kill(pid: u32) -> bool {
-    let Ok(pidfd) = pidfd_open(pid) else { return false };
-    let has_ended = wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(Duration::ZERO)).unwrap();
-    if !has_ended {
-        send_signal(pidfd.as_fd(), SIGKILL).unwrap();
-    }
-    !has_ended
-}
-
-/// Waits for the family's parent, and reaps orphans meanwhile, as an init process does.
-fn end_of(parent: &mut Program) -> Ended {
-    loop {
-        match reap_any() {
-            Ok(Some((pid, ended))) if pid == parent.id() => return ended,
-            Ok(Some(_)) => {}
-            _ => std::thread::sleep(Duration::from_micros(200)),
-        }
-    }
-}
-
-/// Waits until nothing of the family is left. The harness's deadline ends a wait that does not end.
-fn all_gone() {
-    while !descendants(std::process::id()).is_empty() {
-        while let Ok(Some(_)) = reap_any() {}
-        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

@@ -5,12 +5,16 @@
 use crate::inspect::{descendants, process_name};
 use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
-use mp_core::sys::process::{reap, send_signal};
+use mp_core::sys::process::{Ended, reap, reap_any, send_signal};
 use mp_core::sys::signal::SIGKILL;
 use mp_core::transfer::Handle;
+use mp_core::word::Deadline;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::process::Child as Program;
+use std::thread::sleep;
+use std::time::Duration;
 
 /// Kills a process, and waits for its end.
 pub fn kill(pid: u32) {
@@ -19,6 +23,40 @@ pub fn kill(pid: u32) {
     }
     wait_for_end(pid);
 }
+
+/// Kills a process, and does not wait; whether it was there to be killed.
+pub fn kill_if_it_lives(pid: u32) -> bool {
+    let Ok(pidfd) = pidfd_open(pid) else { return false };
+    let now = Deadline::after(Duration::ZERO);
+    let lives = !wait_for(pidfd.as_fd(), Interest::Read, now).expect("a pidfd can be waited for");
+    if lives {
+        send_signal(pidfd.as_fd(), SIGKILL).expect("a pidfd takes signals");
+    }
+    lives
+}
+
+/// Waits for the end of a program of ours, and reaps orphans meanwhile, as an init process does, so that
+/// the kernel can tell their parent how they ended.
+pub fn end_of(program: &mut Program) -> Ended {
+    loop {
+        match reap_any() {
+            Ok(Some((pid, ended))) if pid == program.id() => return ended,
+            Ok(Some(_)) => {}
+            _ => sleep(LOOK),
+        }
+    }
+}
+
+/// Waits until nothing is left that descends from this process. The harness's deadline ends a wait that does not end.
+pub fn all_gone() {
+    while !descendants(std::process::id()).is_empty() {
+        while let Ok(Some(_)) = reap_any() {}
+        sleep(LOOK);
+    }
+}
+
+/// How often orphans are looked after.
+const LOOK: Duration = Duration::from_micros(200);
 
 /// Waits for a process's end, and reaps it if it is ours.
 pub fn wait_for_end(pid: u32) {

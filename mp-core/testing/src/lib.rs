@@ -38,7 +38,10 @@ mod run;
 mod step;
 
 pub use child::{in_child, start};
-pub use ends::{keepers, kill, line, read_word, stay, the_keeper, wait_for_end, write_word};
+pub use ends::{
+    all_gone, end_of, keepers, kill, kill_if_it_lives, line, read_word, stay, the_keeper, wait_for_end,
+    write_word,
+};
 pub use filter::{Bits, Fate, filter};
 pub use inspect::{
     descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_exists,
