@@ -9,7 +9,7 @@ use mp::{
     SharedMemory, Value, active_children, pipe, pipe_simplex,
 };
 use mp_testing::{
-    at_every_limit, descendants, limited, not_here, open_descriptors, parent_in_role, role,
+    at_every_limit, descendants, limited, not_here, open_descriptors, parent_in_role, process_name, role,
     shared_memory_names,
 };
 use nix::sys::resource::Resource;
@@ -179,11 +179,8 @@ impl Before {
     fn is_as_now(&self, what: &str) {
         assert!(active_children().is_empty(), "{what}");
         // The template and its spare, whose name it has until it is told another.
-        let helpers = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        while descendants(std::process::id())
-            .iter()
-            .any(|(pid, _)| !["mp-template\n", "mp-spare\n"].contains(&helpers(*pid).as_str()))
-        {
+        let is_helper = |pid: u32| ["mp-template", "mp-spare"].contains(&process_name(pid).as_str());
+        while descendants(std::process::id()).iter().any(|(pid, _)| !is_helper(*pid)) {
             std::thread::yield_now();
         }
         let (others, sockets) = open_now();

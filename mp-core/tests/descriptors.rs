@@ -11,7 +11,9 @@ use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::transfer::Handle;
 use mp_core::word::Deadline;
 use mp_core::{Child, Process, StartError, StartMethod, active_children};
-use mp_testing::{at_every_limit, descendants, limited, not_here, open_descriptors, parent_in_role, role};
+use mp_testing::{
+    at_every_limit, descendants, limited, not_here, open_descriptors, parent_in_role, process_name, role,
+};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::{self, File};
@@ -339,10 +341,10 @@ fn nothing_is_left(before: &[Open]) {
     let expected = if template.is_some() { vec![4, 5] } else { vec![0, 2] };
     let now = mine();
     assert!(expected.contains(&(now.len() - before.len())), "{now:?}");
-    let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     // A fresh template, and a fresh spare, are still called after what they come from.
-    let is_templates =
-        |pid: &u32| Some(*pid) == template || ["mp-template\n", "mp-spare\n"].contains(&name(pid).as_str());
+    let is_templates = |pid: &u32| {
+        Some(*pid) == template || ["mp-template", "mp-spare"].contains(&process_name(*pid).as_str())
+    };
     // A spare that could not be taken reads the end of its socket, and goes by itself.
     loop {
         let left = descendants(std::process::id());

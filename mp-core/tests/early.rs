@@ -6,7 +6,7 @@ use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::send_signal;
 use mp_core::sys::signal::{SIGINT, SIGSTOP, SIGTERM};
 use mp_core::{Child, JoinError, Process};
-use mp_testing::descendants;
+use mp_testing::{descendants, process_name};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
@@ -46,10 +46,9 @@ fn a_signal_right_after_the_start_ends_it() {
 fn spare() -> (u32, OwnedFd) {
     Process::new(nothing, ()).start().unwrap().join().unwrap();
     let template = template_pid().unwrap();
-    let is_spare =
-        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "mp-spare\n");
     loop {
-        let found = descendants(template).into_iter().find(|(pid, state)| *state == 'S' && is_spare(pid));
+        let is_spare = |found: &(u32, char)| found.1 == 'S' && process_name(found.0) == "mp-spare";
+        let found = descendants(template).into_iter().find(is_spare);
         if let Some((pid, _)) = found {
             return (pid, pidfd_open(pid).unwrap());
         }

@@ -9,7 +9,9 @@
 use mp_core::sys::process::{Ended, become_subreaper};
 use mp_core::sys::signal::SIGKILL;
 use mp_core::{Child, JoinError, Process, StartError, StartMethod};
-use mp_testing::{all_gone, descendants, end_of, kill_if_it_lives, random, wait_a_random_moment};
+use mp_testing::{
+    all_gone, descendants, end_of, kill_if_it_lives, process_name, random, wait_a_random_moment,
+};
 use std::io::Read;
 use std::process::{Child as Program, Command, Stdio};
 use std::time::Duration;
@@ -75,10 +77,9 @@ enum Member {
 
 /// The parent, its template, or any child, each as likely.
 fn choose(parent: u32) -> Option<(Member, u32)> {
-    let name = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let below = descendants(parent).into_iter().map(|(pid, _)| pid);
     let (templates, children): (Vec<u32>, Vec<u32>) =
-        below.partition(|pid| name(*pid).trim() == "mp-template");
+        below.partition(|pid| process_name(*pid) == "mp-template");
     match random(3) {
         0 => Some((Member::Parent, parent)),
         1 => templates.first().map(|pid| (Member::Template, *pid)),
