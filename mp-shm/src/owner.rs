@@ -20,12 +20,12 @@
 
 use crate::error::CreateError;
 use crate::name::Name;
-use crate::register::{FileId, unlink_if_same};
+use crate::register::{FileId, id_of, unlink_if_same};
 use crate::{standing, sweep};
 use mp_core::MemError;
 use mp_core::finalize;
 use mp_core::sys::identity::Identity;
-use mp_core::sys::{memory, shm};
+use mp_core::sys::shm;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -78,15 +78,13 @@ pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>)
 /// descriptors of a process are.
 fn by_its_name(name: &Name, file: FileId) -> Option<OwnedFd> {
     let found = shm::open(name.with_slash()).ok()?;
-    let (device, inode, _) = memory::file_identity(found.as_fd()).ok()?;
-    ((device, inode) == file).then_some(found)
+    (id_of(&found).ok()? == file).then_some(found)
 }
 
 impl Ownership {
     fn begin(name: &Name, file: &OwnedFd) -> Result<Arc<Ownership>, MemError> {
         end_with_this_process();
-        let (device, inode, _) = memory::file_identity(file.as_fd())?;
-        let file = (device, inode);
+        let file = id_of(file)?;
         let place = standing::enter(name, file)?;
         let state = Mutex::new(State { owner: Some(Identity::me()), closed: false });
         let ownership = Arc::new(Ownership { name: name.clone(), file, place, state });

@@ -34,6 +34,12 @@ const MAGIC: &[u8] = b"mp-rs: the shared memory that a process owns\n";
 /// Which file it is: device and inode.
 pub(crate) type FileId = (u64, u64);
 
+/// Which one an open file is.
+pub(crate) fn id_of(file: &impl AsFd) -> OsResult<FileId> {
+    let (device, inode, _) = memory::file_identity(file.as_fd())?;
+    Ok((device, inode))
+}
+
 /// The register of this process.
 #[derive(Debug)]
 pub(crate) struct Register {
@@ -147,8 +153,8 @@ pub(crate) fn work_off(register: &File, name: &str) {
         }
         number += 1;
     }
-    if let Ok((device, inode, _)) = memory::file_identity(register.as_fd()) {
-        unlink_if_same(name, (device, inode));
+    if let Ok(file) = id_of(register) {
+        unlink_if_same(name, file);
     }
 }
 
