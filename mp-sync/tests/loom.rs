@@ -23,7 +23,7 @@ models! { models, bound();
     sweep lock_dead_holder_is_reported ModelOwned;
     sweep lock_dead_releaser_sleeper_barger ModelOwned;
     sweep lock_died_stays_until_cleared ModelOwned;
-    sweep lock_without_a_kernel_list Listless;
+    sweep lock_without_a_kernel_list Listless<ModelWord>;
     explore rlock_is_held_until_the_last_release ModelOwned;
     explore rlock_all_is_given_and_taken_back ModelOwned;
     sweep rlock_dead_holder_is_reported ModelOwned;

@@ -40,7 +40,7 @@ models! { crowds, usual();
     sweep lock_crowd_one_dies ModelOwned;
     sweep_woken lock_crowd_woken_one_dies ModelOwned;
     sweep lock_crowd_two_die ModelOwned;
-    sweep lock_crowd_without_a_kernel_list Listless;
+    sweep lock_crowd_without_a_kernel_list Listless<ModelWord>;
     sweep rlock_crowd_one_dies ModelOwned;
     sweep semaphore_crowd_dead_sleeper ModelWord;
     sweep semaphore_crowd_dead_releaser ModelWord;

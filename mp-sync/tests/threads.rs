@@ -23,7 +23,7 @@ models! { models, rounds(200);
     sweep_woken lock_dead_sleeper_sleeper_barger ModelOwned;
     sweep lock_one_of_three_dies ModelOwned;
     sweep lock_died_stays_until_cleared ModelOwned;
-    sweep lock_without_a_kernel_list Listless;
+    sweep lock_without_a_kernel_list Listless<ModelWord>;
     explore rlock_is_held_until_the_last_release ModelOwned;
     explore rlock_all_is_given_and_taken_back ModelOwned;
     sweep rlock_dead_holder_is_reported ModelOwned;
@@ -74,34 +74,13 @@ models! { models, rounds(200);
 /// As in production: on the futex itself, which Miri knows. The kernel's list it does not.
 mod on_futexes {
     use crate::models::Watched;
-    use crate::world::{ModelOwned, explore, rounds};
+    use crate::tables::{Listless, models};
+    use crate::world::{explore, rounds};
     use mp_core::sys::futex::FutexWord;
-    use mp_core::word::Owned;
 
-    #[derive(Default)]
-    pub(crate) struct Futex(FutexWord);
+    type Futex = Listless<FutexWord>;
 
-    impl Owned for Futex {
-        type Word = FutexWord;
-        fn word(&self) -> &FutexWord {
-            &self.0
-        }
-        fn me() -> u32 {
-            ModelOwned::me()
-        }
-        fn announce(&self) {}
-        fn enlist(&self) {}
-        fn delist(&self) {}
-        fn retract(&self) {}
-        fn kernel_tells() -> bool {
-            false
-        }
-        fn is_dead(owner: u32) -> bool {
-            ModelOwned::is_dead(owner)
-        }
-    }
-
-    crate::tables::models! { models, rounds(200);
+    models! { models, rounds(200);
         explore lock_excludes_and_hands_on Futex;
         explore lock_timeout_passes_the_wake_on Futex;
         explore lock_try_and_owner Futex;

@@ -1,16 +1,16 @@
 //! A world without the kernel's list.
 
-use crate::world::{ModelOwned, ModelWord};
-use mp_core::word::Owned;
+use crate::world::ModelOwned;
+use mp_core::word::{Owned, Word};
 
-/// A lock on a system where the kernel keeps no list.
+/// A word that has an owner, on a system where the kernel keeps no list.
 #[derive(Default)]
-pub(crate) struct Listless(ModelOwned);
+pub(crate) struct Listless<W>(W);
 
-impl Owned for Listless {
-    type Word = ModelWord;
-    fn word(&self) -> &ModelWord {
-        self.0.word()
+impl<W: Word> Owned for Listless<W> {
+    type Word = W;
+    fn word(&self) -> &W {
+        &self.0
     }
     fn me() -> u32 {
         ModelOwned::me()
