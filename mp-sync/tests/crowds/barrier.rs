@@ -1,9 +1,10 @@
 //! Crowds at the barrier.
 
 use super::{all, crowd};
+use crate::tables::{all_live, first_lives};
 use crate::world::{AtomicU32, Fuse, Looks, point, set_looks, spawn};
 use mp_core::word::{Ordering, Owned};
-use mp_model::{AnyOwned, FIRST, soon};
+use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Broken, RawBarrier};
 use std::sync::Arc;
 
@@ -16,14 +17,6 @@ fn barrier<O: AnyOwned>() -> Met<O> {
     let met: Met<O> = Arc::default();
     met.0.init(PARTIES);
     met
-}
-
-fn all_live() -> bool {
-    true
-}
-
-fn first_lives<O: Owned>() -> bool {
-    !O::is_dead(FIRST)
 }
 
 /// Says what all came to, if it is one thing.

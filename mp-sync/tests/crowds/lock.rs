@@ -1,30 +1,11 @@
 //! Crowds at the lock.
 
 use super::{all, crowd};
-use crate::tables::Pair;
+use crate::tables::{Locked, add_one, inside, locked};
 use crate::world::{Fuse, Looks, set_looks, spawn};
 use mp_core::word::Owned;
 use mp_model::{AnyOwned, soon};
-use mp_sync::raw::{Acquired, RawLock};
-use std::sync::Arc;
-
-type Locked<O> = Arc<(RawLock<O>, Pair)>;
-
-fn locked<O: AnyOwned>() -> Locked<O> {
-    Arc::new((RawLock::default(), Pair::default()))
-}
-
-fn inside<O: Owned>(locked: &Locked<O>, how: Acquired) {
-    assert!(locked.0.held_by_me());
-    locked.1.add_one(how);
-    locked.0.clear_died();
-    assert!(locked.0.release());
-}
-
-fn add_one<O: Owned>(locked: &Locked<O>) {
-    let how = locked.0.acquire(None).expect("no deadline");
-    inside(locked, how);
-}
+use mp_sync::raw::Acquired;
 
 /// As it pleases: waiting for ever, for a while, or not at all. Gives how often it came in.
 fn two_visits<O: Owned>(locked: &Locked<O>, number: u32) -> u32 {

@@ -1,8 +1,9 @@
 //! Models of the barrier.
 
+use crate::tables::{all_live, first_lives};
 use crate::world::{AtomicU32, Fuse, Looks, live_here, point, set_looks, spawn, yield_now};
 use mp_core::word::{Ordering, Owned};
-use mp_model::{AnyOwned, FIRST, soon};
+use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Arrival, Broken, RawBarrier};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -13,14 +14,6 @@ fn barrier<O: AnyOwned>(parties: u32) -> Met<O> {
     let barrier: Met<O> = Arc::default();
     barrier.0.init(parties);
     barrier
-}
-
-fn all_live() -> bool {
-    true
-}
-
-fn first_lives<O: Owned>() -> bool {
-    !O::is_dead(FIRST)
 }
 
 /// Brings something along, meets, and finds what all of the `parties` brought.

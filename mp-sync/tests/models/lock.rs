@@ -1,29 +1,11 @@
 //! Models of the lock.
 
-use crate::tables::Pair;
+use crate::tables::{add_one, inside, locked};
 use crate::world::{Fuse, Looks, live_here, point, set_looks, spawn};
 use mp_core::word::Owned;
 use mp_model::{AnyOwned, FIRST, soon};
 use mp_sync::raw::{Acquired, RawLock};
 use std::sync::Arc;
-
-type Locked<O> = Arc<(RawLock<O>, Pair)>;
-
-fn locked<O: AnyOwned>() -> Locked<O> {
-    Arc::new((RawLock::default(), Pair::default()))
-}
-
-fn add_one<O: Owned>(locked: &Locked<O>) {
-    let how = locked.0.acquire(None).expect("no deadline");
-    inside(locked, how);
-}
-
-fn inside<O: Owned>(locked: &Locked<O>, how: Acquired) {
-    assert!(locked.0.held_by_me());
-    locked.1.add_one(how);
-    locked.0.clear_died();
-    assert!(locked.0.release());
-}
 
 pub(crate) fn lock_excludes_and_hands_on<O: AnyOwned>() {
     let lock = locked::<O>();
