@@ -34,24 +34,21 @@ pub(crate) fn semaphore_of_one_excludes<W: AnyWord>() {
 
 /// Each permit finds one who waits, given one by one or at once.
 pub(crate) fn semaphore_wakes_one_for_each<W: AnyWord>() {
-    let semaphore = with_permits::<W>(0);
-    let sleepers = [(); 2].map(|()| {
-        let semaphore = semaphore.clone();
-        spawn(&Fuse::never(), move || assert!(semaphore.acquire(None)))
-    });
-    semaphore.release(1, MOST_PERMITS).expect("room");
-    semaphore.release(1, MOST_PERMITS).expect("room");
-    sleepers.into_iter().for_each(|sleeper| sleeper.join().expect("lives"));
-    assert_eq!(semaphore.value(), 0);
+    two_sleepers_are_woken_by::<W>(&[1, 1]);
 }
 
 pub(crate) fn semaphore_wakes_many_at_once<W: AnyWord>() {
+    two_sleepers_are_woken_by::<W>(&[2]);
+}
+
+/// So many permits at a time.
+fn two_sleepers_are_woken_by<W: AnyWord>(given: &[u32]) {
     let semaphore = with_permits::<W>(0);
     let sleepers = [(); 2].map(|()| {
         let semaphore = semaphore.clone();
         spawn(&Fuse::never(), move || assert!(semaphore.acquire(None)))
     });
-    semaphore.release(2, MOST_PERMITS).expect("room");
+    given.iter().for_each(|permits| semaphore.release(*permits, MOST_PERMITS).expect("room"));
     sleepers.into_iter().for_each(|sleeper| sleeper.join().expect("lives"));
     assert_eq!(semaphore.value(), 0);
 }
