@@ -22,6 +22,23 @@ pub struct Mutant {
     pub run: fn(),
 }
 
+/// The tests of a module that has such a list: that all of it are caught; and, ignored, the one that is run for each.
+#[macro_export]
+macro_rules! mutant_tests {
+    ($mutants:expr) => {
+        #[test]
+        #[ignore = "run by mutants_are_caught"]
+        fn mutant() {
+            $crate::run_mutant($mutants);
+        }
+
+        #[test]
+        fn mutants_are_caught() {
+            $crate::catch_mutants($mutants, concat!(module_path!(), "::mutant"));
+        }
+    };
+}
+
 /// The body of an ignored test that [`catch_mutants`] runs again and again: the mutant that the environment names;
 /// without one there is nothing to do.
 pub fn run_mutant(mutants: &[Mutant]) {
@@ -31,9 +48,11 @@ pub fn run_mutant(mutants: &[Mutant]) {
     println!("{SURVIVED}");
 }
 
-/// Demands that the test called `test`, which is [`run_mutant`] of the same list, fails with each of them; shows what
+/// Demands that the test at the path `test`, which is [`run_mutant`] of the same list, fails with each of them; shows what
 /// was caught.
 pub fn catch_mutants(mutants: &[Mutant], test: &str) {
+    // Test programs call their tests without the crate.
+    let (_, test) = test.split_once("::").expect("a path from the crate on");
     let survivors: Vec<_> = mutants.iter().filter(|mutant| !is_caught(mutant, test)).collect();
     assert!(survivors.is_empty(), "mutants that no model catches, or for another reason: {survivors:#?}");
 }

@@ -3,14 +3,13 @@
 //!
 //! A lost wake is a deadlock, which shuttle reports. `MP_SHUTTLE_ITERATIONS` draws more.
 
+use super::model::mutants::mutants;
 use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all};
 use super::{Beside, First, Memory, NotTaken, Packet, Worker};
 use mp_model::shuttle::{
     FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, ModelWord, explore, iterations, set_looks, spawn, sweep,
 };
-use mp_model::{
-    DiesUnseenInTheLock, Mutant, NoNoteIsLeft, NobodyIsWoken, NobodyLearnsOfDeath, catch_mutants, run_mutant,
-};
+use mp_model::{DiesUnseenInTheLock, NoNoteIsLeft, NobodyIsWoken, NobodyLearnsOfDeath};
 use std::sync::Arc;
 
 /// A world whose threads may be given the ring.
@@ -279,37 +278,17 @@ mod walk {
     }
 }
 
-macro_rules! mutants {
-    ($($how:ident $crowd:ident in $world:ty: $says:literal;)*) => {
-        const MUTANTS: &[Mutant] = &[$(Mutant {
-            name: concat!(stringify!($crowd), " in ", stringify!($world)),
-            says: $says,
-            run: || {
-                // Most are caught at once.
-                $how(20 * usual(), $crowd::<$world>);
-            },
-        }),*];
-    };
+/// Schedules for a mutant. Most are caught at once.
+fn many() -> usize {
+    20 * usual()
 }
 
 mutants! {
-    explore each_item_is_taken_once in Faulty<NobodyIsWoken>: "deadlock";
-    explore each_item_is_taken_once in Faulty<NoNoteIsLeft>: "";
-    sweep   a_dead_putter_stops_nobody in Faulty<DiesUnseenInTheLock>: "deadlock";
-    sweep   a_dead_taker_stops_nobody in Faulty<DiesUnseenInTheLock>: "deadlock";
-    explore each_item_crosses_the_segments_once in LinksEarly: "";
-    sweep   a_dead_putter_between_segments_stops_nobody in LinksEarly: "";
-    sweep   a_dead_taker_between_segments_stops_nobody in Faulty<NobodyLearnsOfDeath>: "deadlock";
-}
-
-/// Run by [`mutants_are_caught`].
-#[test]
-#[ignore = "run by mutants_are_caught"]
-fn mutant() {
-    run_mutant(MUTANTS);
-}
-
-#[test]
-fn mutants_are_caught() {
-    catch_mutants(MUTANTS, "ring::crowd::mutant");
+    explore each_item_is_taken_once, many(), in Faulty<NobodyIsWoken>: "deadlock";
+    explore each_item_is_taken_once, many(), in Faulty<NoNoteIsLeft>: "";
+    sweep a_dead_putter_stops_nobody, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
+    sweep a_dead_taker_stops_nobody, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
+    explore each_item_crosses_the_segments_once, many(), in LinksEarly: "";
+    sweep a_dead_putter_between_segments_stops_nobody, many(), in LinksEarly: "";
+    sweep a_dead_taker_between_segments_stops_nobody, many(), in Faulty<NobodyLearnsOfDeath>: "deadlock";
 }

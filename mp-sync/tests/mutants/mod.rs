@@ -14,18 +14,7 @@ macro_rules! mutants {
             },
         }),*];
 
-        /// Run by [`mutants_are_caught`], with the mutant's name in the environment; without one there is nothing to
-        /// do.
-        #[test]
-        #[ignore = "run by mutants_are_caught"]
-        fn mutant() {
-            mp_model::run_mutant(MUTANTS);
-        }
-
-        #[test]
-        fn mutants_are_caught() {
-            mp_model::catch_mutants(MUTANTS, "mutant");
-        }
+        mp_model::mutant_tests!(MUTANTS);
     };
 }
 pub(crate) use mutants;

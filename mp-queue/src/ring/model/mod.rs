@@ -21,7 +21,7 @@
 
 mod batches;
 mod growth;
-mod mutants;
+pub(super) mod mutants;
 mod polls;
 mod records;
 mod tasks;

@@ -10,8 +10,7 @@ use super::world::{Broken, Tracked, World};
 use mp_core::word::{Long, Ordering, Owned};
 use mp_model::thorough::{ModelLong, ModelOwned, ModelWord, bound, explore, sweep, sweep_woken};
 use mp_model::{
-    CommitsAreRelaxed, Mutant, NoFences, NobodyIsWoken, NobodyLearnsOfDeath, NotesAreLost, StoresAreRelaxed,
-    catch_mutants, run_mutant,
+    CommitsAreRelaxed, NoFences, NobodyIsWoken, NobodyLearnsOfDeath, NotesAreLost, StoresAreRelaxed,
 };
 
 /// A cursor that the model's main thread, which takes, stores without an ordering: room is used again while it is read.
@@ -51,17 +50,21 @@ worlds! {
     NeverLooks { type Long = ModelLong; const NEVER_LOOKS: bool = true; }
 }
 
+/// A mutant for each `how model, effort, in World: "what it says when it fails";`, and the tests that all are caught.
 macro_rules! mutants {
     ($($how:ident $model:ident, $effort:expr, in $world:ty: $says:literal;)*) => {
-        const MUTANTS: &[Mutant] = &[$(Mutant {
+        const MUTANTS: &[mp_model::Mutant] = &[$(mp_model::Mutant {
             name: concat!(stringify!($model), " in ", stringify!($world)),
             says: $says,
             run: || {
                 $how($effort, $model::<$world>);
             },
         }),*];
+
+        mp_model::mutant_tests!(MUTANTS);
     };
 }
+pub(in crate::ring) use mutants;
 
 mutants! {
     sweep a_killed_putter_leaves_whole_records, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
@@ -101,16 +104,4 @@ mutants! {
     explore a_poller_gets_one_after_the_other, bound(), in ClearsLate: "deadlock";
     explore each_of_two_pollers_gets_its_item, bound() - 2, in Broken<NoFences>: "deadlock";
     sweep a_killed_putter_strands_no_poller, bound() - 2, in NeverLooks: "deadlock";
-}
-
-/// Run by [`mutants_are_caught`].
-#[test]
-#[ignore = "run by mutants_are_caught"]
-fn mutant() {
-    run_mutant(MUTANTS);
-}
-
-#[test]
-fn mutants_are_caught() {
-    catch_mutants(MUTANTS, "ring::model::mutants::mutant");
 }
