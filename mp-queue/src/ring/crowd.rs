@@ -17,26 +17,32 @@ trait Crowd: World<Owned: Send, Word: Send, Long: Send, Unit: Send + Sync> {}
 
 impl<W: World<Owned: Send, Word: Send, Long: Send, Unit: Send + Sync>> Crowd for W {}
 
-/// Two put two each, with room for two at a time; three take.
-fn each_item_is_taken_once<W: Crowd>() {
-    let ring = ring::<W>(2);
+/// Two put so many each, and three take so many, each putter's in their order. Gives all that was taken, sorted; nothing
+/// is left.
+fn put_by_two_and_taken_by_three<W: Crowd>(ring: &Shared<W>, each: u64, counts: [usize; 3]) -> Vec<u64> {
     let putters = [10, 20].map(|first| {
-        let ring = Arc::clone(&ring);
-        spawn(&Fuse::never(), move || (1..=2).for_each(|item| put(&ring, first + item).unwrap()))
+        let ring = Arc::clone(ring);
+        spawn(&Fuse::never(), move || (1..=each).for_each(|item| put(&ring, first + item).unwrap()))
     });
-    let takers = [1, 1, 2].map(|count| {
-        let ring = Arc::clone(&ring);
+    let takers = counts.map(|count| {
+        let ring = Arc::clone(ring);
         spawn(&Fuse::never(), move || (0..count).map(|_| take(&ring).unwrap()).collect::<Vec<_>>())
     });
     putters.into_iter().for_each(|putter| putter.join().unwrap());
     let taken = takers.map(|taker| taker.join().unwrap());
-    for taken in &taken {
-        assert!(taken.len() < 2 || taken[0] / 10 != taken[1] / 10 || taken[0] < taken[1], "{taken:?}");
+    for first in [10, 20] {
+        let in_order = |taken: &Vec<u64>| taken.iter().filter(|item| **item / 10 * 10 == first).is_sorted();
+        assert!(taken.iter().all(in_order), "{taken:?}");
     }
+    assert_eq!(ring.items(), 0);
     let mut all = taken.concat();
     all.sort_unstable();
-    assert_eq!(all, [11, 12, 21, 22]);
-    assert_eq!(ring.items(), 0);
+    all
+}
+
+/// With room for two at a time.
+fn each_item_is_taken_once<W: Crowd>() {
+    assert_eq!(put_by_two_and_taken_by_three(&ring::<W>(2), 2, [1, 1, 2]), [11, 12, 21, 22]);
 }
 
 /// Wherever a putter dies, its record is there whole or not at all, and everybody goes on.
@@ -83,27 +89,10 @@ fn a_dead_taker_stops_nobody<W: Crowd>(fuse: &Fuse) {
 /// Room for one record, for two, and for four: those who put go from one to the next, and back to the first one.
 const UNITS: [usize; 3] = [2, 4, 8];
 
-/// Two put three each, three take; the large segments are used, given back and used again.
+/// The large segments are used, given back and used again.
 fn each_item_crosses_the_segments_once<W: Crowd>() {
-    let ring = ring_of::<W>(0, &UNITS);
-    let putters = [10, 20].map(|first| {
-        let ring = Arc::clone(&ring);
-        spawn(&Fuse::never(), move || (1..=3).for_each(|item| put(&ring, first + item).unwrap()))
-    });
-    let takers = [1, 2, 3].map(|count| {
-        let ring = Arc::clone(&ring);
-        spawn(&Fuse::never(), move || (0..count).map(|_| take(&ring).unwrap()).collect::<Vec<_>>())
-    });
-    putters.into_iter().for_each(|putter| putter.join().unwrap());
-    let taken = takers.map(|taker| taker.join().unwrap());
-    for first in [10, 20] {
-        let in_order = |taken: &Vec<u64>| taken.iter().filter(|item| **item / 10 * 10 == first).is_sorted();
-        assert!(taken.iter().all(in_order), "{taken:?}");
-    }
-    let mut all = taken.concat();
-    all.sort_unstable();
-    assert_eq!(all, [11, 12, 13, 21, 22, 23]);
-    assert_eq!(ring.items(), 0);
+    let taken = put_by_two_and_taken_by_three(&ring_of::<W>(0, &UNITS), 3, [1, 2, 3]);
+    assert_eq!(taken, [11, 12, 13, 21, 22, 23]);
 }
 
 /// Wherever a putter dies who goes from one segment to the next, what others put is there.
