@@ -1,6 +1,7 @@
 //! Records under one publish, and records that are taken together.
 
 use super::super::{Alone, NotTaken, Refused};
+use super::growth::UNITS;
 use super::world::{Shared, Sound, World, put, ring, ring_of, take, take_all, value_of};
 use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
 use std::sync::Arc;
@@ -75,9 +76,6 @@ pub(super) fn takers_of_many_share_what_is_there<W: World>() {
         if mine == 1 { [&[mine], &his[..], &rest].concat() } else { [&his[..], &[mine], &rest].concat() };
     assert_eq!(all, [1, 2, 3], "{mine} {his:?} {rest:?}");
 }
-
-/// Room for one record, and for two.
-const UNITS: [usize; 2] = [2, 4];
 
 /// The first one is published by the hop.
 pub(super) fn a_batch_goes_on_in_the_next_segment<W: World>() {

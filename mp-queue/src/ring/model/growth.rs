@@ -6,7 +6,7 @@ use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
 use std::sync::Arc;
 
 /// Room for one record, and for two.
-const UNITS: [usize; 2] = [2, 4];
+pub(super) const UNITS: [usize; 2] = [2, 4];
 
 /// A taker follows the link, and loses nothing of what was put before it.
 pub(super) fn records_cross_from_segment_to_segment<W: World>() {

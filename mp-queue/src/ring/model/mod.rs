@@ -17,7 +17,7 @@
 //! or two preemptions behind, as is said beside them, and are walked further with `-- --ignored`. `MP_LOOM_BOUND=4`
 //! walks all of them further; `-- --nocapture` shows the tables. Of more threads, crowd.rs.
 //!
-//! Left out: descriptors in packets, which go through a socket; ../crowd.rs has them.
+//! Left out: packets, which go through a socket; ../crowd.rs has them, without descriptors.
 
 mod batches;
 mod growth;

@@ -1,8 +1,9 @@
 //! Those who wait for a descriptor: mp-pipe's `wait` over a queue, with a word for the kernel's eventfd.
 
+use super::waits::look_after_a_death;
 use super::world::{Shared, Sound, World, put, ring, take_once};
 use mp_core::word::{Ordering, Word};
-use mp_model::thorough::{Fuse, Looks, ModelWord, set_looks, spawn};
+use mp_model::thorough::{Fuse, ModelWord, spawn};
 use std::sync::Arc;
 
 /// The kernel looks and changes under a lock of its own. 1: it can be read.
@@ -94,7 +95,7 @@ pub(super) fn each_of_two_pollers_gets_its_item<W: World>() {
 
 /// Killed between his record and the descriptor, he is made up for by a look.
 pub(super) fn a_killed_putter_strands_no_poller<W: World>(fuse: &Fuse) {
-    set_looks(if W::NEVER_LOOKS { Looks::Never } else { Looks::AfterDeath });
+    look_after_a_death::<W>();
     let (ring, descriptor) = (ring::<W>(0), Descriptor::default());
     let (other, same) = (Arc::clone(&ring), descriptor.clone());
     let victim = spawn(fuse, move || put_and_tell(&other, &same, 1));

@@ -1,18 +1,22 @@
 //! One record after the other; where the segment ends, and where the numbers do.
 
-use super::world::{Sound, World, put, put_long, ring, ring_about_to_wrap, take, take_all, try_put};
+use super::world::{Shared, Sound, World, put, put_long, ring, ring_about_to_wrap, take, take_all, try_put};
 use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
 use std::sync::Arc;
 
 /// Its record is there whole or not at all, and the next putter's comes after it.
 pub(super) fn a_killed_putter_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
-    let ring = ring::<W>(0);
-    let other = Arc::clone(&ring);
-    let victim = spawn(fuse, move || put(&other, 1).unwrap());
-    put(&ring, 2).unwrap();
+    leaves_whole_records(fuse, &ring::<W>(0), 1);
+}
+
+/// With records of so many units.
+fn leaves_whole_records<W: World>(fuse: &Fuse, ring: &Shared<W>, units: usize) {
+    let other = Arc::clone(ring);
+    let victim = spawn(fuse, move || put_long(&other, 1, units).unwrap());
+    put_long(ring, 2, units).unwrap();
     let finished = victim.join().is_some();
-    let got = take_all(&ring);
+    let got = take_all(ring);
     assert!(got.contains(&2) && (got.contains(&1) || !finished) && got.len() <= 2, "{got:?}");
 }
 
@@ -41,13 +45,7 @@ pub(super) fn records_go_round<W: World>() {
 
 pub(super) fn a_putter_killed_at_the_end_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
-    let ring = ring_about_to_wrap::<W>(8);
-    let other = Arc::clone(&ring);
-    let victim = spawn(fuse, move || put_long(&other, 1, 2).unwrap());
-    put_long(&ring, 2, 2).unwrap();
-    let finished = victim.join().is_some();
-    let got = take_all(&ring);
-    assert!(got.contains(&2) && (got.contains(&1) || !finished) && got.len() <= 2, "{got:?}");
+    leaves_whole_records(fuse, &ring_about_to_wrap::<W>(8), 2);
 }
 
 /// What was not taken is not written over: there is room for the third one if the first one is gone.

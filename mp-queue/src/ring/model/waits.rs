@@ -83,7 +83,7 @@ pub(super) fn whoever_sees_the_end_has_seen_every_item<W: World>() {
     assert_eq!(taken, expected, "{put:?}");
 }
 
-fn look_after_a_death<W: World>() {
+pub(super) fn look_after_a_death<W: World>() {
     set_looks(if W::NEVER_LOOKS { Looks::Never } else { Looks::AfterDeath });
 }
 
