@@ -257,13 +257,10 @@ faults! {
     NoFences { const FENCES: bool = false; }
     /// The event's round stands still.
     RoundsAreNotCounted { fn exchanged(_: Option<u32>, new: u32) -> u32 { new & 0b11 } }
-}
-
-/// A round that broke is written as one that passed.
-#[derive(Debug)]
-pub struct BreakIsForgotten;
-impl Fault for BreakIsForgotten {
-    fn exchanged(old: Option<u32>, new: u32) -> u32 {
-        if old.is_none() && new & 0b11 == 1 { new & !1 } else { new }
+    /// A round that broke is written as one that passed.
+    BreakIsForgotten {
+        fn exchanged(old: Option<u32>, new: u32) -> u32 {
+            if old.is_none() && new & 0b11 == 1 { new & !1 } else { new }
+        }
     }
 }
