@@ -8,7 +8,7 @@ macro_rules! world {
         use crate::{check, life};
 
         pub use crate::check::Report;
-        pub use crate::checker::Room;
+        pub use crate::checker::{Atomic, Room};
         pub use crate::life::{Fuse, Life, Looks};
 
         /// A number that the model's threads share and that is no part of the algorithm: no fuse burns there.

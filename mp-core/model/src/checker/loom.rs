@@ -66,51 +66,32 @@ impl<A> Watched<A> {
     }
 }
 
-macro_rules! watched {
-    ($atomic:ty, $int:ty) => {
-        /// As loom's, and as std's.
-        #[allow(missing_docs, reason = "std says what they do")]
-        impl Watched<$atomic> {
-            pub fn new(value: $int) -> Self {
-                Watched { atomic: <$atomic>::new(value), ..Self::default() }
-            }
-            pub fn load(&self, order: Ordering) -> $int {
-                self.loading(|atomic| atomic.load(order))
-            }
-            pub fn store(&self, value: $int, order: Ordering) {
-                self.storing(|atomic| atomic.store(value, order));
-            }
-            pub fn swap(&self, value: $int, order: Ordering) -> $int {
-                self.storing(|atomic| atomic.swap(value, order))
-            }
-            pub fn fetch_add(&self, value: $int, order: Ordering) -> $int {
-                self.storing(|atomic| atomic.fetch_add(value, order))
-            }
-            pub fn fetch_sub(&self, value: $int, order: Ordering) -> $int {
-                self.storing(|atomic| atomic.fetch_sub(value, order))
-            }
-            pub fn fetch_or(&self, value: $int, order: Ordering) -> $int {
-                self.storing(|atomic| atomic.fetch_or(value, order))
-            }
-            pub fn compare_exchange(
-                &self,
-                current: $int,
-                new: $int,
-                ok: Ordering,
-                err: Ordering,
-            ) -> Result<$int, $int> {
-                self.storing(|atomic| atomic.compare_exchange(current, new, ok, err))
-            }
-        }
-
-        atomic!(Watched<$atomic>, $int);
-    };
+impl<T, A: Atomic<T>> Atomic<T> for Watched<A> {
+    fn load(&self, order: Ordering) -> T {
+        self.loading(|atomic| atomic.load(order))
+    }
+    fn store(&self, value: T, order: Ordering) {
+        self.storing(|atomic| atomic.store(value, order));
+    }
+    fn swap(&self, value: T, order: Ordering) -> T {
+        self.storing(|atomic| atomic.swap(value, order))
+    }
+    fn fetch_add(&self, value: T, order: Ordering) -> T {
+        self.storing(|atomic| atomic.fetch_add(value, order))
+    }
+    fn fetch_sub(&self, value: T, order: Ordering) -> T {
+        self.storing(|atomic| atomic.fetch_sub(value, order))
+    }
+    fn fetch_or(&self, value: T, order: Ordering) -> T {
+        self.storing(|atomic| atomic.fetch_or(value, order))
+    }
+    fn compare_exchange(&self, current: T, new: T, ok: Ordering, err: Ordering) -> Result<T, T> {
+        self.storing(|atomic| atomic.compare_exchange(current, new, ok, err))
+    }
 }
 
 atomic!(AtomicU32, u32);
 atomic!(AtomicU64, u64);
-watched!(AtomicU32, u32);
-watched!(AtomicU64, u64);
 room!(wait);
 
 fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
