@@ -6,7 +6,8 @@ use mp_core::sys::socket::{Mode, send, stream_pair};
 use mp_core::transfer::Handle;
 use mp_core::{JoinError, Process, StartMethod};
 use mp_pipe::{Connection, Receiver, RecvError, SendError, Sender, pipe, pipe_simplex, wait};
-use mp_testing::open_descriptors;
+use mp_testing::{limited, open_descriptors};
+use nix::sys::resource::{Resource, setrlimit};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -299,21 +300,17 @@ fn a_lying_length_costs_no_memory() {
 }
 
 fn descriptors_above_the_limit_are_an_error_and_do_not_leak() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (receiver, sender) = pipe_simplex::<Vec<Handle>>().unwrap();
     let (read, _write) = system_pipe().unwrap();
     let many: Vec<Handle> = (0..20).map(|_| Handle::new(read.try_clone().unwrap())).collect();
     sender.send(&many).unwrap();
     sender.send(&vec![many[0].clone()]).unwrap();
     drop(many);
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let open = open_descriptors(std::process::id());
     // Ten numbers are free below the limit, one of which `open` itself took while it looked.
     let is_free = |number: &u32| open.iter().all(|(taken, _)| taken != number);
     let limit = (0..).filter(is_free).nth(9).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, u64::from(limit), hard).unwrap();
-    let result = receiver.recv();
-    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    let result = limited(Resource::RLIMIT_NOFILE, u64::from(limit), || receiver.recv());
     assert!(matches!(result, Err(RecvError::Handles { announced: 20, .. })), "{result:?}");
     assert_eq!(open_descriptors(std::process::id()).len(), open.len());
     assert_eq!(receiver.recv().unwrap().len(), 1);
@@ -335,7 +332,6 @@ fn messages_leave_no_descriptors_behind() {
 const ETOOMANYREFS: Option<i32> = Some(109);
 
 fn a_message_cut_off_by_an_error_ends_its_stream() {
-    use nix::sys::resource::{Resource, setrlimit};
     let (receiver, sender) = pipe_simplex::<Vec<Handle>>().unwrap();
     let (other_receiver, other_sender) = pipe_simplex::<Handle>().unwrap();
     let (read, _write) = system_pipe().unwrap();

@@ -2,14 +2,12 @@
 //! harms nobody; and no call waits longer than it was told to, for room or for one who was stopped.
 
 use mp_core::mem::Mapping;
-use mp_core::sys::process::send_signal;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
 use mp_queue::{FixedQueue, GetError, PutError, PutRefusal, Queue};
 use mp_sync::Event;
-use mp_testing::{At, descendants, kill_at, not_here, parent_in_role, role};
+use mp_testing::{At, go_on, kill_at, not_here, parent_in_role, role, stop};
 use nix::libc;
-use nix::sys::signal::Signal;
 use serde::Serialize;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -237,21 +235,17 @@ fn holder(memory: &File) -> u32 {
 
 /// Stops it at a moment at which it holds the put lock and has published nothing.
 fn stop_with_the_lock(child: &Child<()>, queue: &Bytes) {
-    let signal = |signal: Signal| send_signal(child.sentinel(), signal as i32);
     let memory = memory(queue);
     loop {
         // Stopped again at once, it would come no further than a few instructions each time.
         while holder(&memory) != child.pid() {
             std::thread::yield_now();
         }
-        signal(Signal::SIGSTOP).unwrap();
-        while !descendants(std::process::id()).contains(&(child.pid(), 'T')) {
-            std::thread::yield_now();
-        }
+        assert!(stop(child));
         if holder(&memory) == child.pid() && queue.empty() {
             return;
         }
-        signal(Signal::SIGCONT).unwrap();
+        go_on(child);
     }
 }
 

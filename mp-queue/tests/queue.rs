@@ -8,7 +8,8 @@ use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{Child, CodecError, JoinError, Process};
 use mp_queue::{GetError, Producer, PutRefusal, Queue};
-use mp_testing::{open_descriptors, random};
+use mp_testing::{limited, open_descriptors, random};
+use nix::sys::resource::Resource;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -266,20 +267,16 @@ fn more_handles_than_fit_are_refused() {
 
 /// Row 8: an error, nothing lost, nothing leaked.
 fn handles_beyond_the_limit_of_open_files_wait_in_the_queue() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let queue = Queue::<Vec<Handle>>::new().unwrap();
     let handles: Vec<Handle> = (0..20).map(|_| Handle::new(pipe().unwrap().0)).collect();
     queue.put(handles.clone()).unwrap();
     let me = std::process::id();
     let before = open_descriptors(me);
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
     for room in 0..20 {
-        setrlimit(Resource::RLIMIT_NOFILE, free + room, hard).unwrap();
-        let error = queue.try_get().unwrap_err();
+        let error = limited(Resource::RLIMIT_NOFILE, free + room, || queue.try_get()).unwrap_err();
         assert!(matches!(error, GetError::Handles | GetError::Os(_)), "{error}");
     }
-    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
     assert_eq!(open_descriptors(me), before);
     assert_eq!(queue.get().unwrap().len(), 20);
     assert_eq!(open_descriptors(me), before);

@@ -2,11 +2,10 @@
 //! more, and all is there when it goes on. Fault row 5, and row 4 for queues; instruction by instruction by
 //! mp-sweep.
 
-use mp_core::sys::process::{random_bytes, send_signal};
-use mp_core::{Child, Process};
+use mp_core::Process;
+use mp_core::sys::process::random_bytes;
 use mp_queue::{GetError, PutRefusal, Queue};
-use nix::sys::signal::Signal::{self, SIGCONT, SIGSTOP};
-use std::fs;
+use mp_testing::{go_on, stop};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,20 +15,6 @@ mp_testing::cases! {
         a_stopped_writer_costs_a_reader_its_timeout_alone,
         stopped_at_any_moment_nothing_is_lost,
     ]
-}
-
-fn signal<R>(child: &Child<R>, signal: Signal) {
-    send_signal(child.sentinel(), signal as i32).unwrap();
-}
-
-/// Comes back once it stands still, or has ended.
-fn stop<R>(child: &Child<R>) {
-    signal(child, SIGSTOP);
-    let path = format!("/proc/{}/stat", child.pid());
-    let runs = |stat: String| !stat.rsplit(") ").next().unwrap().starts_with(['T', 'Z', 'X']);
-    while fs::read_to_string(&path).is_ok_and(runs) {
-        thread::yield_now();
-    }
 }
 
 const TIMEOUT: Duration = Duration::from_millis(50);
@@ -62,7 +47,7 @@ fn a_stopped_reader_costs_a_writer_its_timeout_alone() {
     assert!(matches!(refused.reason, PutRefusal::Full), "{refused}");
     assert_eq!((refused.value, put), (ROOM, ROOM));
     assert!(matches!(queue.try_put(put).unwrap_err().reason, PutRefusal::Full));
-    signal(&reader, SIGCONT);
+    go_on(&reader);
     (ROOM..100).for_each(|number| queue.put_timeout(number, Duration::MAX).unwrap());
     queue.shutdown();
     assert_eq!(reader.join().unwrap(), (0..100).collect::<Vec<u32>>());
@@ -86,7 +71,7 @@ fn a_stopped_writer_costs_a_reader_its_timeout_alone() {
         }
     };
     assert!(began.elapsed() >= TIMEOUT && got.len() >= ROOM as usize);
-    signal(&writer, SIGCONT);
+    go_on(&writer);
     (got.len()..100).for_each(|_| got.push(queue.get().unwrap()));
     writer.join().unwrap();
     assert_eq!(got, (0..100).collect::<Vec<u32>>());
@@ -103,7 +88,7 @@ fn stopped_at_any_moment_nothing_is_lost() {
         for _ in 0..ROOM + 2 {
             got.extend(queue.get_timeout(Duration::from_micros(200)).ok());
         }
-        signal(&writer, SIGCONT);
+        go_on(&writer);
         let mut random = [0];
         random_bytes(&mut random).unwrap();
         (0..random[0]).take(ALL as usize - got.len()).for_each(|_| got.push(queue.get().unwrap()));

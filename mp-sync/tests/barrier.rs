@@ -6,7 +6,8 @@ use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{Child, Process};
 use mp_sync::{Barrier, BrokenBarrier, Event, RawValue, Value};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use mp_testing::limited;
+use nix::sys::resource::Resource;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -324,13 +325,10 @@ fn a_process_that_ends_while_a_thread_waits_breaks_it() {
 
 /// Row 8: who could not read when it began is not taken for one that ended.
 fn who_can_open_no_file_is_not_dead() {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     // One number is free, for the barrier.
     let first_free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
-    setrlimit(Resource::RLIMIT_NOFILE, first_free + 1, hard).unwrap();
-    let barrier = Barrier::new(2);
-    let no_file = File::open("/proc/self/stat");
-    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    let (barrier, no_file) =
+        limited(Resource::RLIMIT_NOFILE, first_free + 1, || (Barrier::new(2), File::open("/proc/self/stat")));
     let barrier = barrier.unwrap();
     assert!(no_file.is_err());
     let child = Process::new(is_broken, (barrier.clone(),)).start().unwrap();

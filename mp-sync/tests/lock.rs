@@ -4,7 +4,8 @@
 
 use mp_core::{Child, JoinError, Process};
 use mp_sync::{AcquireError, Event, Lock, NotOwner, RLock, RawValue};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use mp_testing::limited;
+use nix::sys::resource::Resource;
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -279,11 +280,10 @@ fn a_stopped_holder_is_not_dead() {
 fn who_can_open_no_file_takes_no_holder_for_dead() {
     let lock = Lock::new().unwrap();
     let holder = holder_of(std::slice::from_ref(&lock));
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
-    // Longer than the waits between two timed looks at the owner.
-    let busy = matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Busy));
-    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    let busy = limited(Resource::RLIMIT_NOFILE, 0, || {
+        // Longer than the waits between two timed looks at the owner.
+        matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Busy))
+    });
     holder.kill().unwrap();
     assert!(busy, "the lock was taken from a living holder");
     assert!(lock.acquire().is_err());

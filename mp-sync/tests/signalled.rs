@@ -8,7 +8,7 @@ use mp_core::{Child, JoinError, Process};
 use mp_sync::{
     AcquireError, Barrier, Condition, Event, Lock, OwnedSemaphore, RLock, RawValue, RwLock, Semaphore, Value,
 };
-use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
+use mp_testing::{go_on, stop};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::thread;
@@ -114,22 +114,6 @@ fn state<R>(child: &Child<R>) -> char {
     stat.rsplit(") ").next().unwrap().chars().next().unwrap()
 }
 
-fn signal<R>(child: &Child<R>, signal: nix::sys::signal::Signal) {
-    mp_core::sys::process::send_signal(child.sentinel(), signal as i32).unwrap();
-}
-
-/// Comes back once it stands still.
-fn stop<R>(child: &Child<R>) {
-    signal(child, SIGSTOP);
-    while state(child) != 'T' {
-        thread::yield_now();
-    }
-}
-
-fn go_on<R>(child: &Child<R>) {
-    signal(child, SIGCONT);
-}
-
 fn terminated(child: &Child<()>) {
     child.terminate().unwrap();
     assert!(matches!(child.join(), Err(JoinError::Killed(15))));
@@ -143,7 +127,7 @@ fn a_stopped_holder_keeps_what_it_has() {
     let objects = Objects::new();
     let child = holder(&objects);
     assert_eq!(objects.tried(Duration::ZERO), [Found::Held; 7]);
-    stop(&child);
+    assert!(stop(&child));
     // Timeouts work, and nobody takes it for dead.
     assert_eq!(objects.tried(LOOKS), [Found::Held; 7]);
     assert!(child.is_alive());
@@ -234,7 +218,7 @@ fn a_stopped_waiter_keeps_its_place() {
     let rooms = Rooms::new();
     let all = [Room::Condition, Room::Event, Room::Semaphore];
     let stopped = all.map(|room| waiter(&rooms, room));
-    stopped.iter().for_each(stop);
+    stopped.iter().for_each(|child| assert!(stop(child)));
     let others = all.map(|room| waiter(&rooms, room));
     rooms.event.set();
     rooms.semaphore.release_many(2).unwrap();
@@ -279,7 +263,7 @@ fn two_of_three(barrier: &Barrier) -> [Child<bool>; 2] {
 fn a_stopped_party_is_waited_for() {
     let barrier = Barrier::new(3).unwrap();
     let [stopped, other] = two_of_three(&barrier);
-    stop(&stopped);
+    assert!(stop(&stopped));
     // While the others look at it, it is not taken for dead.
     thread::sleep(LOOKS);
     assert!(!barrier.broken());

@@ -84,6 +84,11 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// For a send, which ends nobody whose other side is gone.
+    pub(super) fn sending(self) -> MsgFlags {
+        self.flags() | MsgFlags::MSG_NOSIGNAL
+    }
+
     fn flags(self) -> MsgFlags {
         match self {
             Mode::Block => MsgFlags::empty(),
@@ -106,7 +111,7 @@ pub fn send<const N: usize>(
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
     let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
-    let flags = mode.flags() | MsgFlags::MSG_NOSIGNAL;
+    let flags = mode.sending();
     retried("sendmsg", || sendmsg::<()>(socket.as_raw_fd(), &slices, control, flags, None))
 }
 

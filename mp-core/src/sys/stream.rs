@@ -11,19 +11,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Sends bytes; gives how many were taken. With [`Mode::Block`] it sleeps until some are.
 #[inline]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], mode: Mode) -> OsResult<usize> {
-    retried("send", || nix::sys::socket::send(socket.as_raw_fd(), bytes, sending(mode)))
+    retried("send", || nix::sys::socket::send(socket.as_raw_fd(), bytes, mode.sending()))
 }
 
 /// Sends from the slices, in order, as one message; as [`send`] else, and a little slower.
 pub fn send_slices(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>], mode: Mode) -> OsResult<usize> {
-    retried("sendmsg", || sendmsg::<()>(socket.as_raw_fd(), slices, &[], sending(mode), None))
-}
-
-fn sending(mode: Mode) -> MsgFlags {
-    match mode {
-        Mode::Block => MsgFlags::MSG_NOSIGNAL,
-        Mode::Now => MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
-    }
+    retried("sendmsg", || sendmsg::<()>(socket.as_raw_fd(), slices, &[], mode.sending(), None))
 }
 
 /// Receives into the room: with [`Mode::Block`] all of it, but for an end or a signal. 0 bytes are the end of

@@ -36,6 +36,7 @@ mod random;
 mod role;
 mod run;
 mod step;
+mod stopped;
 
 pub use child::{in_child, start};
 pub use ends::{
@@ -53,6 +54,7 @@ pub use random::{Chance, random, wait_a_random_moment};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 pub use step::{At, kill_at};
+pub use stopped::{go_on, stop};
 
 /// The `main` of a test target: see the crate's documentation.
 #[macro_export]
