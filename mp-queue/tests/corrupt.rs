@@ -34,19 +34,23 @@ mp_testing::cases! {
 /// In front of the queue's own words; see mem/mapping.rs.
 const HEADER: u64 = Mapping::header_bytes() as u64;
 const LOCK: u64 = size_of::<RawLock<RobustWord>>() as u64;
-/// The parts of ring/layout.rs lie 128 bytes apart: two for each side, seven for both, three for each segment, and the
+/// The parts of ring/layout.rs lie 128 bytes apart: two for each side, eight for both, three for each segment, and the
 /// slots of tasks.
 const APART: u64 = 128;
 const GETTER: u64 = HEADER + 2 * APART;
 const BOTH: u64 = HEADER + 4 * APART;
-const SEGMENTS: u64 = HEADER + 11 * APART;
+/// The last one for both.
+const LEADERS: u64 = BOTH + 7 * APART;
+const SEGMENTS: u64 = LEADERS + APART;
 const SLOTS: u64 = SEGMENTS + 16 * 3 * APART;
 const SLOTS_END: u64 = SLOTS + 128 * 16;
 /// The first segment begins on a page.
 const SEGMENT_0: u64 = SLOTS_END.next_multiple_of(4096);
 const SEGMENT_1: u64 = SEGMENT_0 + (256 << 10);
-/// What may be written over: what stands behind the put lock, behind the get lock, and all other words.
-const WORDS: [(u64, u64); 3] = [(HEADER + LOCK, GETTER), (GETTER + LOCK, BOTH), (BOTH, SLOTS_END)];
+/// What may be written over: what stands behind the put lock, behind the get lock, behind those of the leaders, and all
+/// other words.
+const WORDS: [(u64, u64); 4] =
+    [(HEADER + LOCK, GETTER), (GETTER + LOCK, BOTH), (BOTH, LEADERS), (LEADERS + 2 * LOCK, SLOTS_END)];
 const SHUT: u64 = BOTH + 2 * APART;
 /// The items, up to a part of the second segment.
 const ITEMS: [(u64, u64); 2] = [(SEGMENT_0, SEGMENT_0 + 12_000), (SEGMENT_0, SEGMENT_1 + (150 << 10))];
@@ -56,9 +60,10 @@ fn meaningful() -> Vec<u64> {
     let sides = [HEADER, GETTER].map(|side| [side + LOCK..side + LOCK + 16, side + APART..side + APART + 4]);
     let sides = sides.into_iter().flatten();
     let others = (0..7).map(|part| BOTH + part * APART..BOTH + part * APART + 32);
+    let leaders = LEADERS + 2 * LOCK;
     let segments = (0..3 * 5).map(|part| SEGMENTS + part * APART..SEGMENTS + part * APART + 8);
     let slots = std::iter::once(SLOTS..SLOTS + 3 * 16);
-    let parts = sides.chain(others).chain(segments).chain(slots);
+    let parts = sides.chain(others).chain(std::iter::once(leaders..leaders + 4)).chain(segments).chain(slots);
     parts.flat_map(|part| part.step_by(4)).collect()
 }
 

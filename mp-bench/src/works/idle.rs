@@ -10,10 +10,10 @@ use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const WAITERS: usize = 20;
+const WAITERS: usize = 100;
 /// Until they have all come to rest, and how long they are watched.
-const SETTLING: Duration = Duration::from_millis(500);
-const WATCHED: Duration = Duration::from_secs(2);
+const SETTLING: Duration = Duration::from_millis(1500);
+const WATCHED: Duration = Duration::from_secs(6);
 const COMING: Duration = Duration::from_secs(30);
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {

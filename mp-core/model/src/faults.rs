@@ -80,6 +80,9 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.0.wait(expected, until)
     }
+    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
+        self.0.wait_long(expected, until)
+    }
     fn wake(&self, count: u32) {
         match F::woken(count) {
             0 => {}

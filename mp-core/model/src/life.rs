@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 pub enum Looks {
     /// Nothing: a lost wake is a deadlock, which loom reports. Shows that a promise needs no timer.
     Never,
-    /// A death wakes all who sleep; and who goes to sleep afterwards looks once more first, for each value of each
+    /// A death wakes all who sleep, but those who sleep long; and who goes to sleep afterwards looks once more first, for each value of each
     /// word. For promises that rest on one look of the timer once somebody has died, and on no timer before.
     AfterDeath,
     /// Each sleep is a look, as if time flew. For promises that rest on the timer alone; not for loom, which would look
@@ -49,6 +49,11 @@ impl Fuse {
     /// For a thread that lives.
     pub fn never() -> Self {
         Fuse::new(Lit::AtOnce, None)
+    }
+
+    /// For one who dies at its first access.
+    pub fn spent() -> Self {
+        Fuse::new(Lit::AtOnce, Some(0))
     }
 
     pub(crate) fn deaths(&self) -> usize {
@@ -103,7 +108,7 @@ impl<C: Checker> World<C> {
         self.dead.fetch_or(1 << id, Ordering::SeqCst);
         if self.looks() == Looks::AfterDeath {
             let futexes = self.futexes.lock().expect("held for a moment only").clone();
-            futexes.iter().for_each(|futex| futex.wake(u32::MAX));
+            futexes.iter().for_each(|futex| futex.have_looked_at());
         }
     }
 }

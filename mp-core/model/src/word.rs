@@ -11,6 +11,7 @@
 use crate::checker::{Atomic, Checker, Room};
 use crate::life::{self, look_now, step};
 use mp_core::word::{Deadline, Long, Ordering, Wake, Word};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,21 +39,56 @@ pub(crate) struct Futex<C: Checker> {
 
 #[derive(Debug, Default)]
 struct Bed {
-    asleep: u32,
+    /// Who sleeps, in the order they came.
+    asleep: VecDeque<Sleep>,
+    /// Who of them has been woken and has not left yet.
+    woken: Vec<Sleep>,
     /// Sleepers with a deadline: they leave by themselves, and may take a wake with them.
     timed: u32,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    Usual,
+    /// No look comes to it.
+    Long,
+}
+
+impl Bed {
+    /// Wakes those; gives for how many the bell must ring so that each of them hears it.
+    fn wake(&mut self, woken: Vec<Sleep>) -> u32 {
+        let rings = if self.asleep.contains(&Sleep::Long) || woken.contains(&Sleep::Long) {
+            self.asleep.len() + woken.len() + self.woken.len()
+        } else {
+            woken.len()
+        };
+        self.woken.extend(woken);
+        rings as u32
+    }
+
+    /// Leaves, if it was woken.
+    fn rise(&mut self, sleep: Sleep) -> Option<Wake> {
+        let at = self.woken.iter().position(|woken| *woken == sleep)?;
+        self.woken.swap_remove(at);
+        Some(Wake::Look)
+    }
+}
+
 impl<C: Checker> Futex<C> {
-    fn sleep(self: &Arc<Self>, expected: u32) -> Wake {
-        let mut slept = false;
+    fn sleep(self: &Arc<Self>, expected: u32, sleep: Sleep) -> Wake {
+        let mut lies = false;
         self.bed.wait_for(|bed| {
+            if lies {
+                return bed.rise(sleep);
+            }
             // ORDERING: Relaxed: the compare is the kernel's, and tells the caller nothing.
-            if slept || self.value.load(Ordering::Relaxed) != expected || look_now(self, expected) {
+            if self.value.load(Ordering::Relaxed) != expected
+                || (sleep == Sleep::Usual && look_now(self, expected))
+            {
                 return Some(Wake::Look);
             }
-            bed.asleep += 1;
-            slept = true;
+            bed.asleep.push_back(sleep);
+            lies = true;
             None
         })
     }
@@ -77,9 +113,19 @@ impl<C: Checker> Futex<C> {
         self.bed.ring(|bed| {
             let timed = bed.timed.min(count);
             bed.timed -= timed;
-            let woken = bed.asleep.min(count - timed);
-            bed.asleep -= woken;
-            woken
+            let first = (count - timed).min(bed.asleep.len() as u32);
+            let woken = bed.asleep.drain(..first as usize).collect();
+            bed.wake(woken)
+        });
+    }
+
+    /// It is time to look for all who do.
+    pub(crate) fn have_looked_at(&self) {
+        self.bed.ring(|bed| {
+            let (long, usual): (Vec<Sleep>, _) =
+                bed.asleep.drain(..).partition(|sleep| *sleep == Sleep::Long);
+            bed.asleep = long.into();
+            bed.wake(usual)
         });
     }
 }
@@ -133,9 +179,18 @@ impl<C: Checker> Word for ModelWord<C> {
                 C::yield_now();
                 Wake::Look
             }
-            None => self.0.sleep(expected),
+            None => self.0.sleep(expected, Sleep::Usual),
             Some(_) => self.0.doze(expected),
         };
+        life::woken::<C>();
+        wake
+    }
+    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
+        if until.is_some() {
+            return self.wait(expected, until);
+        }
+        step::<C>();
+        let wake = self.0.sleep(expected, Sleep::Long);
         life::woken::<C>();
         wake
     }

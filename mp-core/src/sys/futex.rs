@@ -22,12 +22,40 @@ impl FutexWord {
     pub const fn new(value: u32) -> Self {
         FutexWord(AtomicU32::new(value))
     }
+
+    fn sleep(&self, expected: u32, until: Option<Deadline>, apart: Duration) -> Wake {
+        let left = until.map(Deadline::remaining);
+        if left == Some(Duration::ZERO) {
+            return Wake::TimedOut;
+        }
+        let now = now();
+        let look = next_look(now, apart);
+        let end = left.map_or(look, |left| look.min(now.saturating_add(left)));
+        let end = libc::timespec {
+            tv_sec: end.as_secs() as libc::time_t,
+            tv_nsec: end.subsec_nanos() as libc::c_long,
+        };
+        // A wait for any bit is the one that takes a point in time; all wakes are for any bit.
+        let (operation, any) = (libc::FUTEX_WAIT_BITSET, libc::FUTEX_BITSET_MATCH_ANY);
+        // SAFETY: the word is alive for the call, since `self` is borrowed; the time is on this stack.
+        // Every result, an interruption included, means: look again.
+        unsafe {
+            let unused = ptr::null::<u32>();
+            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, any);
+        }
+        match until {
+            Some(deadline) if deadline.passed() => Wake::TimedOut,
+            _ => Wake::Look,
+        }
+    }
 }
 
 /// Whoever waits looks again by itself at the multiples of this, as the machine's clock counts: all at the same moments,
 /// so that one interrupt is for many, and what the kernel does for one it does warm for the next. At moments of their
 /// own, a hundred waiters take three to four times as much of a CPU.
 const LOOKS_APART: Duration = Duration::from_millis(500);
+/// The same for those for whom another looks.
+const LONG_LOOKS_APART: Duration = Duration::from_secs(3);
 
 /// Rounds of [`Word::spin`] that only pause the CPU, and rounds that give it to somebody else, before sleep.
 const PAUSES: u32 = 50;
@@ -70,29 +98,11 @@ impl Word for FutexWord {
     }
 
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        let left = until.map(Deadline::remaining);
-        if left == Some(Duration::ZERO) {
-            return Wake::TimedOut;
-        }
-        let now = now();
-        let look = next_look(now);
-        let end = left.map_or(look, |left| look.min(now.saturating_add(left)));
-        let end = libc::timespec {
-            tv_sec: end.as_secs() as libc::time_t,
-            tv_nsec: end.subsec_nanos() as libc::c_long,
-        };
-        // A wait for any bit is the one that takes a point in time; all wakes are for any bit.
-        let (operation, any) = (libc::FUTEX_WAIT_BITSET, libc::FUTEX_BITSET_MATCH_ANY);
-        // SAFETY: the word is alive for the call, since `self` is borrowed; the time is on this stack.
-        // Every result, an interruption included, means: look again.
-        unsafe {
-            let unused = ptr::null::<u32>();
-            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, any);
-        }
-        match until {
-            Some(deadline) if deadline.passed() => Wake::TimedOut,
-            _ => Wake::Look,
-        }
+        self.sleep(expected, until, LOOKS_APART)
+    }
+
+    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
+        self.sleep(expected, until, LONG_LOOKS_APART)
     }
 
     fn wake(&self, count: u32) {
@@ -146,8 +156,8 @@ fn now() -> Duration {
 }
 
 /// When those who wait look again.
-fn next_look(now: Duration) -> Duration {
-    let apart = LOOKS_APART.as_nanos() as u64;
+fn next_look(now: Duration, apart: Duration) -> Duration {
+    let apart = apart.as_nanos() as u64;
     Duration::from_nanos((now.as_nanos() as u64 / apart + 1) * apart)
 }
 
@@ -180,10 +190,12 @@ mod tests {
     #[test]
     fn all_look_at_the_same_moments_and_soon() {
         for nanos in [0, 1, 499_999_999, 500_000_000, 500_000_001, 86_400_123_456_789] {
-            let now = Duration::from_nanos(nanos);
-            let look = next_look(now);
-            assert!(now < look && look <= now + LOOKS_APART);
-            assert_eq!(look.as_nanos() % LOOKS_APART.as_nanos(), 0);
+            for apart in [LOOKS_APART, LONG_LOOKS_APART] {
+                let now = Duration::from_nanos(nanos);
+                let look = next_look(now, apart);
+                assert!(now < look && look <= now + apart);
+                assert_eq!(look.as_nanos() % apart.as_nanos(), 0);
+            }
         }
     }
 

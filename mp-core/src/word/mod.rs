@@ -13,7 +13,7 @@
 //!
 //! # The rule of every wait
 //! First [`Word::spin`] (or [`Word::back_off`]) for a while, then [`Word::wait`]. A wait may return for no reason
-//! and does so at the latest after half a second, so an algorithm calls it in a loop and reads the word again, with
+//! and does so at the latest after half a second ([`Word::wait_long`]: three), so an algorithm calls it in a loop and reads the word again, with
 //! the ordering it needs. That is what keeps a promise that no lock can keep: one who is killed between his commit
 //! and his wake-up call delays the sleeper, and does not strand it.
 
@@ -52,6 +52,11 @@ pub trait Word: Sync {
     /// Sleeps while the word is `expected`, until somebody wakes it, the deadline passes, or it is time to look
     /// again (half a second at most). Call it in a loop.
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake;
+    /// As [`wait`](Word::wait), for one for whom another looks meanwhile: it need not be time to look again before
+    /// three seconds have passed.
+    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
+        self.wait(expected, until)
+    }
     /// Wakes up to `count` of those who sleep on this word.
     fn wake(&self, count: u32);
 

@@ -3,6 +3,8 @@
 //!
 //! A lost wake is a deadlock, which shuttle reports. `MP_SHUTTLE_ITERATIONS` draws more.
 
+mod leaders;
+
 use super::model::mutants::mutants;
 use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all};
 use super::{Beside, First, Memory, NotTaken, Packet, Worker};
@@ -244,18 +246,20 @@ impl World for LinksEarly {
 }
 
 macro_rules! crowds {
-    ($($how:ident $crowd:ident;)*) => {$(
+    ($sound:ty: $($how:ident $crowd:ident;)*) => {$(
         #[test]
         fn $crowd() {
-            println!("{:<60} {}", stringify!($crowd), $how(usual(), super::$crowd::<Sound>));
+            println!("{:<60} {}", stringify!($crowd), $how(usual(), super::$crowd::<$sound>));
         }
     )*};
 }
+use crowds;
 
 mod walk {
     use super::*;
 
     crowds! {
+        Sound:
         explore each_item_is_taken_once;
         sweep a_dead_putter_stops_nobody;
         sweep a_dead_taker_stops_nobody;

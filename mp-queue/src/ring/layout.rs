@@ -42,6 +42,7 @@ pub(crate) struct Layout<O: Owned, L> {
     pub(super) polls: Apart<Polls<O::Word>>,
     pub(super) tasks: Apart<Tasks<O::Word, L>>,
     pub(super) packets: Apart<Packets<L>>,
+    pub(super) leaders: Apart<Leaders<O>>,
     pub(super) segments: [Segment<O::Word, L>; SEGMENTS],
 }
 
@@ -133,6 +134,14 @@ pub(super) struct Packets<L> {
     pub(super) sent: L,
     pub(super) gone: L,
     pub(super) suspect: L,
+}
+
+/// Those who look for all who sleep at a bell: see `leaders.rs`.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Leaders<O: Owned> {
+    pub(super) places: [RawLock<O>; 2],
+    pub(super) followers: O::Word,
 }
 
 /// What one process has taken.

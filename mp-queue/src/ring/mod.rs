@@ -14,7 +14,7 @@
 //! | `head`        | holder of the get lock   | items and bytes taken so far                                 |
 //! | `next`        | holder of the put lock   | 0, or 1 + the segment that goes on where this one ended      |
 //! | `glance`      | each side, under its lock| the other side's cursor as last seen: most calls look no further |
-//! | `published`   | a putter who wakes       | getters sleep on it, see wait.rs                             |
+//! | `published`   | a putter who wakes       | getters sleep on it, see wait.rs and leaders.rs              |
 //! | `freed`       | a getter who wakes       | putters sleep on it                                          |
 //!
 //! A cursor packs a count of items and a position, in units of 8 bytes, into one 64-bit word, so that *one* store
@@ -43,6 +43,7 @@
 mod crowd;
 pub(crate) mod cursor;
 pub(crate) mod layout;
+mod leaders;
 #[cfg(test)]
 mod model;
 mod packets;
@@ -71,6 +72,8 @@ pub(crate) trait Memory {
     type Long: Long;
     /// Segments up to this one are kept when drained: steady traffic stays on warm pages.
     const WARM: usize;
+    /// The first sleep of a call is no matter of the leaders'.
+    const FIRST_ALONE: bool = true;
     fn layout(&self) -> &Layout<Self::Owned, Self::Long>;
     /// For processes that take tasks, and one for all others.
     fn slots(&self) -> &[Slot<WordOf<Self>, Self::Long>];

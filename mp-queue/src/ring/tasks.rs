@@ -207,7 +207,7 @@ impl<M: Memory> Ring<M> {
             }
             self.all_done().then_some(())
         };
-        self.repeat(until, &self.layout().tasks.joined, || 0, attempt).0.is_some()
+        self.repeat(until, &self.layout().tasks.joined, None, || 0, attempt).0.is_some()
     }
 
     /// How many tasks were lost with those who had them, up to now.

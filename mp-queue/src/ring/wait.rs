@@ -20,11 +20,13 @@
 //! before is not let asleep by the kernel, or is asleep and woken.
 //! # When a process dies
 //! A waker between its commit and its wake, a sleeper between its wake and its next step: the others look by
-//! themselves within half a second, and put the flag up then. Nothing else is lost.
+//! themselves within half a second, and put the flag up then; of getters two do it for all, who pass on what they find
+//! (leaders.rs). Nothing else is lost.
 //! # Tried by
 //! ring/model/waits.rs, ring/crowd.rs
 
-use super::layout::Bell;
+use super::layout::{Bell, Leaders};
+use super::leaders::Sleeper;
 use super::{Memory, NotTaken, Refused, Ring, WordOf};
 use mp_core::word::{Deadline, Ordering, Wake, Word};
 
@@ -40,7 +42,7 @@ impl<M: Memory> Ring<M> {
         mut attempt: impl FnMut() -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(Refused::Full)));
-        let (result, slept) = self.repeat(until, &self.layout().freed, || self.taken_so_far(), attempt);
+        let (result, slept) = self.repeat(until, &self.layout().freed, None, || self.taken_so_far(), attempt);
         self.after_put(slept, result.unwrap_or(Err(Refused::Full)))
     }
 
@@ -53,7 +55,8 @@ impl<M: Memory> Ring<M> {
         mut attempt: impl FnMut() -> Result<T, NotTaken>,
     ) -> Result<T, NotTaken> {
         let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(NotTaken::Empty)));
-        let (result, slept) = self.repeat(until, &self.layout().published, || self.put_so_far(), attempt);
+        let (bell, leaders) = (&self.layout().published, &*self.layout().leaders);
+        let (result, slept) = self.repeat(until, bell, Some(leaders), || self.put_so_far(), attempt);
         self.after_take(slept, result.unwrap_or(Err(NotTaken::Empty)))
     }
 
@@ -75,8 +78,13 @@ impl<M: Memory> Ring<M> {
         if slept && !self.looks_empty() {
             Self::wake_one(&self.layout().published);
         }
-        if result.is_ok() {
-            Self::wake_one(&self.layout().freed);
+        match result {
+            Ok(_) => Self::wake_one(&self.layout().freed),
+            // It may have been found by a look, of which there are few.
+            Err(NotTaken::Ended | NotTaken::Corrupt) if slept => {
+                Self::ring(&self.layout().published, u32::MAX)
+            }
+            Err(_) => {}
         }
         result
     }
@@ -86,12 +94,17 @@ impl<M: Memory> Ring<M> {
         &self,
         until: Option<Deadline>,
         bell: &Bell<WordOf<M>>,
+        leaders: Option<&Leaders<M::Owned>>,
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
         // Most calls are done at once.
         let found = attempt();
-        if found.is_some() { (found, false) } else { self.wait_and_repeat(until, bell, watch, attempt) }
+        if found.is_some() {
+            (found, false)
+        } else {
+            self.wait_and_repeat(until, bell, leaders, watch, attempt)
+        }
     }
 
     #[cold]
@@ -99,9 +112,11 @@ impl<M: Memory> Ring<M> {
         &self,
         until: Option<Deadline>,
         bell: &Bell<WordOf<M>>,
+        leaders: Option<&Leaders<M::Owned>>,
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
+        let mut sleeper = Sleeper::new(bell, leaders, M::FIRST_ALONE);
         let (mut round, mut slept) = (0, false);
         loop {
             // Read before the attempt: what comes after that is a change, even if it comes at once.
@@ -113,7 +128,7 @@ impl<M: Memory> Ring<M> {
             if Self::spin(&mut round, before, &watch) {
                 continue;
             }
-            match Self::sleep(bell, until, &mut attempt) {
+            match Self::sleep(&mut sleeper, until, &mut attempt) {
                 Slept::Done(done) => return (Some(done), slept),
                 Slept::NotAtAll => round = 0,
                 Slept::Woken => (round, slept) = (0, true),
@@ -136,10 +151,11 @@ impl<M: Memory> Ring<M> {
     }
 
     fn sleep<T>(
-        Bell { changes, asleep }: &Bell<WordOf<M>>,
+        sleeper: &mut Sleeper<'_, M::Owned>,
         until: Option<Deadline>,
         attempt: &mut impl FnMut() -> Option<T>,
     ) -> Slept<T> {
+        let Bell { changes, asleep } = sleeper.bell();
         // ORDERING: Relaxed: the fence orders it before the last look.
         asleep.store(1, Ordering::Relaxed);
         <WordOf<M>>::fence();
@@ -152,7 +168,7 @@ impl<M: Memory> Ring<M> {
         if asleep.load(Ordering::Relaxed) == 0 {
             return Slept::NotAtAll;
         }
-        let woken = changes.wait(seen, until);
+        let woken = sleeper.wait(seen, until);
         // ORDERING: Relaxed: the fence orders it before the looks that follow, the one that decides whether to pass
         // the wake on among them. A putter in between sees the flag, or they see its record.
         asleep.store(1, Ordering::Relaxed);

@@ -1,20 +1,10 @@
 //! Records under one publish, and records that are taken together.
 
-use super::super::{Alone, NotTaken, Refused};
+use super::super::{Alone, NotTaken};
 use super::growth::UNITS;
-use super::world::{Shared, Sound, World, put, ring, ring_of, take, take_all, value_of};
+use super::world::{Shared, Sound, World, put, put_together, ring, ring_of, take, take_all, value_of};
 use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
 use std::sync::Arc;
-
-pub(super) fn put_together<W: World>(ring: &Shared<W>, values: &[u64]) {
-    let put = |values: &[u64]| {
-        let records: Vec<[u8; 8]> = values.iter().map(|value| value.to_le_bytes()).collect();
-        let records = || records.iter().map(|record| &record[..]);
-        let count: Result<usize, Refused> = ring.until_room(None, || ring.put(records(), None));
-        assert_eq!(count, Ok(values.len()));
-    };
-    if W::PUTS_APART { values.chunks(1).for_each(put) } else { put(values) }
-}
 
 fn take_together<W: World>(ring: &Shared<W>, most: usize) -> Result<Vec<u64>, NotTaken> {
     let take = |most| {

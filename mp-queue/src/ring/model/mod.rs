@@ -8,6 +8,7 @@
 //! | `batches.rs` | records under one publish, records taken together                             |
 //! | `growth.rs`  | hops to a larger segment and back, pages given back                           |
 //! | `waits.rs`   | those who sleep for an item or for room, the end, wakes that the dead took    |
+//! | `leaders.rs` | one of those who sleep looks for the others                                    |
 //! | `tasks.rs`   | records that are to be reported done                                          |
 //! | `polls.rs`   | those who wait for a descriptor                                               |
 //! | `mutants.rs` | worlds with a fault, in which a model must fail for its reason                |
@@ -21,6 +22,7 @@
 
 mod batches;
 mod growth;
+mod leaders;
 pub(super) mod mutants;
 mod polls;
 mod records;

@@ -2,6 +2,7 @@
 
 use super::batches::*;
 use super::growth::*;
+use super::leaders::*;
 use super::polls::*;
 use super::records::*;
 use super::tasks::*;
@@ -96,6 +97,7 @@ mutants! {
     sweep a_killed_putter_strands_no_sleeper, bound() - 2, in NeverLooks: "deadlock";
     sweep a_killed_taker_strands_no_putter, bound() - 2, in NeverLooks: "deadlock";
     sweep_woken a_killed_sleeper_takes_no_wake_along, bound() - 2, in Broken<NobodyIsWoken>: "deadlock";
+    explore who_follows_is_promoted_by_who_leaves, bound(), in Led<NoFences>: "deadlock";
     explore tasks_and_what_they_put_are_done_when_joined, bound() - 1, in Broken<NoFences>: "deadlock";
     sweep tasks_of_a_killed_worker_are_told_of, bound(), in Broken<NotesAreLost>: "deadlock";
     sweep tasks_taken_together_are_told_of_together, bound(), in Broken<NotesAreLost>: "deadlock";

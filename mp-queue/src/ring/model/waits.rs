@@ -1,8 +1,9 @@
 //! Those who sleep for an item or for room, the end of the queue, and wakes that the dead took along.
 
 use super::super::{Alone, NotTaken};
-use super::batches::put_together;
-use super::world::{Shared, Sound, World, put, ring, so_far, take, take_all, take_once, value_of};
+use super::world::{
+    Shared, Sound, World, put, put_together, ring, so_far, take, take_all, take_once, value_of,
+};
 use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
 use std::sync::Arc;
 

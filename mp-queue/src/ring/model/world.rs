@@ -65,6 +65,12 @@ pub(in crate::ring) trait World: 'static {
     const CLEARS_LATE: bool = false;
     /// Nobody who sleeps ever looks by himself.
     const NEVER_LOOKS: bool = false;
+    /// The first sleep, too, is the leaders' matter.
+    const LEADS_AT_ONCE: bool = false;
+    /// There is one place for leaders.
+    const ONE_LEADER: bool = false;
+    /// That somebody follows is not kept.
+    const FORGETS_FOLLOWERS: bool = false;
 }
 
 /// The world of loom, with nothing wrong.
@@ -128,6 +134,7 @@ impl<W: World> Memory for ModelMemory<W> {
     type Owned = W::Owned;
     type Long = W::Long;
     const WARM: usize = W::WARM;
+    const FIRST_ALONE: bool = !W::LEADS_AT_ONCE;
 
     fn layout(&self) -> &Layout<W::Owned, W::Long> {
         // In a late world, whoever has left a segment comes by here next.
@@ -135,6 +142,10 @@ impl<W: World> Memory for ModelMemory<W> {
             let is_his = |late: &mut (usize, u32)| late.1 == W::Owned::me();
             let late = self.late.lock().expect("held for a moment only").take_if(is_his);
             late.into_iter().for_each(|(segment, _)| self.wipe(segment));
+        }
+        if W::FORGETS_FOLLOWERS {
+            // ORDERING: Relaxed, as whoever raises it.
+            self.layout.leaders.followers.store(0, Ordering::Relaxed);
         }
         &self.layout
     }
@@ -202,6 +213,9 @@ pub(in crate::ring) fn ring_of<W: World>(most: u32, units: &[usize]) -> Shared<W
     };
     // ORDERING: Relaxed: nobody else has it yet.
     memory.layout.limits.items.store(most, Ordering::Relaxed);
+    if W::ONE_LEADER {
+        assert!(memory.layout.leaders.places[1].try_acquire().is_some());
+    }
     Arc::new(Ring(memory))
 }
 
@@ -247,6 +261,16 @@ pub(super) fn put_long<W: World>(ring: &Shared<W>, value: u64, units: usize) -> 
     ring.until_room(None, || ring.put([&bytes[..]], None)).map(|count| assert_eq!(count, 1))
 }
 
+pub(in crate::ring) fn put_together<W: World>(ring: &Shared<W>, values: &[u64]) {
+    let put = |values: &[u64]| {
+        let records: Vec<[u8; 8]> = values.iter().map(|value| value.to_le_bytes()).collect();
+        let records = || records.iter().map(|record| &record[..]);
+        let count: Result<usize, Refused> = ring.until_room(None, || ring.put(records(), None));
+        assert_eq!(count, Ok(values.len()));
+    };
+    if W::PUTS_APART { values.chunks(1).for_each(put) } else { put(values) }
+}
+
 /// One attempt, without waking anybody.
 pub(super) fn take_once<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
     let mut bytes = Vec::new();
@@ -266,6 +290,6 @@ pub(in crate::ring) fn take_all<W: World>(ring: &Shared<W>) -> Vec<u64> {
 }
 
 /// Items that were put and taken since the ring was made, when nobody else is at it.
-pub(super) fn so_far<W: World>(ring: &Shared<W>) -> (u32, u32) {
+pub(in crate::ring) fn so_far<W: World>(ring: &Shared<W>) -> (u32, u32) {
     (Cursor::of(ring.put_so_far()).items, Cursor::of(ring.taken_so_far()).items)
 }

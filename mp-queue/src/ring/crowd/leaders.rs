@@ -1,0 +1,95 @@
+//! Four who wait for so long that two lead and the others follow: no look comes to those who follow.
+
+use super::super::model::world::{Shared, Untracked, World, put, put_together, ring, so_far, take, take_all};
+use super::{Crowd, many, mutants, usual};
+use mp_model::shuttle::{
+    Fuse, Life, Looks, ModelLong, ModelOwned, ModelWord, set_looks, spawn, sweep, yield_now,
+};
+use std::sync::Arc;
+
+fn taker<W: Crowd>(ring: &Shared<W>, fuse: &Fuse) -> Life<u64> {
+    let ring = Arc::clone(ring);
+    spawn(fuse, move || take(&ring).unwrap())
+}
+
+/// What was put is taken although nobody puts anything more.
+fn wait_until_empty<W: Crowd>(ring: &Shared<W>) {
+    while ring.items() > 0 {
+        yield_now();
+    }
+}
+
+/// Whichever he is, and wherever he dies: woken for two records, or promoted by one who left with his.
+fn a_dead_waiter_strands_nobody<W: Crowd>(fuse: &Fuse) {
+    set_looks(Looks::AfterDeath);
+    let ring = ring::<W>(0);
+    let victim = taker(&ring, fuse);
+    let others = [(); 3].map(|()| taker(&ring, &Fuse::never()));
+    put(&ring, 1).unwrap();
+    put_together(&ring, &[2, 3]);
+    wait_until_empty(&ring);
+    put(&ring, 4).unwrap();
+    let mut got = others.map(|other| other.join().unwrap()).to_vec();
+    let his = victim.join();
+    got.extend(his);
+    got.extend(take_all(&ring));
+    got.sort_unstable();
+    got.dedup();
+    assert!(got.len() == 4 || (got.len() == 3 && his.is_none()), "{got:?}");
+}
+
+/// Two have left, and a putter dies between his record and its wake: one of those who are left looks.
+fn who_leaves_hands_his_place_on<W: Crowd>(fuse: &Fuse) {
+    set_looks(Looks::AfterDeath);
+    let ring = ring::<W>(0);
+    let takers = [(); 4].map(|()| taker(&ring, &Fuse::never()));
+    put(&ring, 1).unwrap();
+    put(&ring, 2).unwrap();
+    let its = Arc::clone(&ring);
+    let victim = spawn(fuse, move || put(&its, 3).unwrap());
+    victim.join();
+    if so_far(&ring).0 == 2 {
+        put(&ring, 3).unwrap();
+    }
+    wait_until_empty(&ring);
+    put(&ring, 4).unwrap();
+    let mut got = takers.map(|taker| taker.join().unwrap());
+    got.sort_unstable();
+    assert_eq!(got, [1, 2, 3, 4]);
+}
+
+macro_rules! worlds {
+    ($($(#[$doc:meta])* $name:ident { $($what:tt)* })*) => {$(
+        $(#[$doc])*
+        struct $name;
+        impl World for $name {
+            type Word = ModelWord;
+            type Owned = ModelOwned;
+            type Long = ModelLong;
+            type Unit = Untracked;
+            const LEADS_AT_ONCE: bool = true;
+            $($what)*
+        }
+    )*};
+}
+
+worlds! {
+    Sound {}
+    OneLeader { const ONE_LEADER: bool = true; }
+    ForgetsFollowers { const FORGETS_FOLLOWERS: bool = true; }
+}
+
+mod walk {
+    use super::*;
+
+    super::super::crowds! {
+        Sound:
+        sweep a_dead_waiter_strands_nobody;
+        sweep who_leaves_hands_his_place_on;
+    }
+}
+
+mutants! {
+    sweep a_dead_waiter_strands_nobody, many(), in OneLeader: "max_steps";
+    sweep who_leaves_hands_his_place_on, many(), in ForgetsFollowers: "max_steps";
+}

@@ -1,0 +1,140 @@
+//! Leaders and followers: of all who wait long for a record, two look for it each half second, the others rarely.
+//!
+//! ```text
+//!            nothing there after the first sleep                    none free
+//!   waiter ─────────────────────────────────────► takes a place ─────────────► FOLLOWER: looks each three seconds
+//!                                                   │        ▲                       │
+//!                                                   ▼        └────── promoted ───────┘
+//!                                                 LEADER: looks each half second, and promotes one if a place is free
+//!                                                   │
+//!                                                   └── leaves: gives his place back ─ fence ─ promotes one
+//! ```
+//!
+//! | word                 | means                                                                          |
+//! |----------------------|--------------------------------------------------------------------------------|
+//! | `places`             | a lock each, held by a leader while he waits: the kernel frees a dead one's    |
+//! | `followers`          | somebody may follow: a promotion takes it down, whoever has followed raises it |
+//! | the bell's `changes` | a promotion changes its upper half: who sees that takes a place before all else |
+//!
+//! A look costs more than ten microseconds of a CPU, nearly all of it for changing to that process and back. Whoever
+//! finds a record wakes the next one if there are more, so one who looks is enough for all; there are two so that one
+//! may die of what he finds. `W3.idle_cpu` shows it: a hundred who wait take a fifth of what they take if all of them
+//! look each half second.
+//!
+//! Only who has slept once in a call and found nothing comes here: a queue that is in use knows no leaders.
+//!
+//! # Why somebody leads
+//! A follower raises the flag, then tries the places; a leader frees his place, then looks at the flag: a fence stands
+//! between the two of each, so the one takes the place or the other promotes him. Who is promoted takes the place before
+//! he looks for a record, and so hands it on even if he leaves at once.
+//! # When a process dies
+//! A leader: the other one finds the place free when he wakes next, and promotes one. A leader between giving his place
+//! back and promoting, or whom one promoted before he has the place: the other leads. Both at once: the followers look by
+//! themselves within three seconds. Where the kernel does not free what the dead held, all look each half second.
+//! # Tried by
+//! ring/model/leaders.rs, ring/crowd/leaders.rs (with deaths), tests/leaders.rs
+
+use super::layout::{Bell, Leaders};
+use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+
+/// What a promotion adds to the bell's `changes`. (Other changes reach that far only now and then: a place is taken then, or
+/// is not.)
+const PROMOTION: u32 = 1 << 16;
+
+/// One who waits at a bell. When it is dropped it leaves.
+pub(super) struct Sleeper<'a, O: Owned> {
+    bell: &'a Bell<O::Word>,
+    /// `None`: everybody looks for himself.
+    leaders: Option<&'a Leaders<O>>,
+    /// The place that it has.
+    place: Option<usize>,
+    /// Whether its next sleep is the first one.
+    fresh: bool,
+}
+
+impl<'a, O: Owned> Sleeper<'a, O> {
+    pub(super) fn new(bell: &'a Bell<O::Word>, leaders: Option<&'a Leaders<O>>, fresh: bool) -> Self {
+        Sleeper { bell, leaders: leaders.filter(|_| O::kernel_tells()), place: None, fresh }
+    }
+
+    pub(super) fn bell(&self) -> &'a Bell<O::Word> {
+        self.bell
+    }
+
+    /// Sleeps while nothing has changed since `seen`, which was read before the last look.
+    pub(super) fn wait(&mut self, seen: u32, until: Option<Deadline>) -> Wake {
+        let changes = &self.bell.changes;
+        let Some(leaders) = self.leaders else { return changes.wait(seen, until) };
+        let follows = !std::mem::take(&mut self.fresh) && !self.leads(leaders);
+        let wake = if follows { changes.wait_long(seen, until) } else { changes.wait(seen, until) };
+        // ORDERING: Acquire, pairs with the Release in `promote`: the place is seen free.
+        let promoted = (changes.load(Ordering::Acquire) ^ seen) >= PROMOTION;
+        if follows || promoted {
+            // Nobody who wakes can know whether others follow still.
+            leaders.follow();
+        }
+        if promoted {
+            self.leads(leaders);
+        }
+        if self.place.is_some() && leaders.has_room() {
+            self.promote(leaders);
+        }
+        wake
+    }
+
+    /// Takes a place if one is free.
+    fn leads(&mut self, leaders: &Leaders<O>) -> bool {
+        if self.place.is_none() {
+            self.place = leaders.take_place();
+        }
+        if self.place.is_none() {
+            leaders.follow();
+            self.place = leaders.take_place();
+        }
+        self.place.is_some()
+    }
+
+    /// Has one who follows take the place that is free.
+    fn promote(&self, leaders: &Leaders<O>) {
+        // ORDERING: Relaxed: the fence orders it after the place became free; or else it is a hint.
+        if leaders.followers.load(Ordering::Relaxed) != 0 {
+            // ORDERING: Relaxed: published by the change of the word.
+            leaders.followers.store(0, Ordering::Relaxed);
+            // ORDERING: Release, pairs with the Acquire in `wait`, and with that before each sleep.
+            self.bell.changes.fetch_add(PROMOTION, Ordering::Release);
+            self.bell.changes.wake(1);
+        }
+    }
+}
+
+impl<O: Owned> Leaders<O> {
+    /// Says that somebody may follow.
+    fn follow(&self) {
+        // ORDERING: Relaxed: the fence orders it before the places are tried.
+        self.followers.store(1, Ordering::Relaxed);
+        O::Word::fence();
+    }
+
+    fn take_place(&self) -> Option<usize> {
+        let place = self.places.iter().position(|place| place.try_acquire().is_some())?;
+        self.places[place].clear_died();
+        Some(place)
+    }
+
+    fn has_room(&self) -> bool {
+        self.places.iter().any(|place| !place.is_locked())
+    }
+}
+
+/// Not by a thread that unwinds, as with every lock here: the kernel frees its place.
+impl<O: Owned> Drop for Sleeper<'_, O> {
+    fn drop(&mut self) {
+        if let (Some(leaders), Some(place)) = (self.leaders, self.place)
+            && !std::thread::panicking()
+        {
+            leaders.places[place].release();
+            O::Word::fence();
+            self.promote(leaders);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! One who leads and one who follows. Of more, and of their deaths, ../crowd/leaders.rs.
+
+use super::super::leaders::Sleeper;
+use super::waits::look_after_a_death;
+use super::world::{Shared, Tracked, World, ring};
+use mp_core::word::{Deadline, Ordering, Word};
+use mp_model::thorough::{Faulty, FaultyLong, FaultyOwned, Fuse, live_here, point, spawn};
+use mp_model::{Fault, soon};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// With one place, so that two are enough.
+pub(super) struct Led<F>(PhantomData<F>);
+impl<F: Fault> World for Led<F> {
+    type Word = Faulty<F>;
+    type Owned = FaultyOwned<F>;
+    type Long = FaultyLong<F>;
+    type Unit = Tracked;
+    const LEADS_AT_ONCE: bool = true;
+    const ONE_LEADER: bool = true;
+}
+
+struct NoFault;
+impl Fault for NoFault {}
+type Sound = Led<NoFault>;
+
+/// One sleep of a getter's, of one who has slept before.
+fn sleep<W: World>(ring: &Shared<W>, until: Option<Deadline>) -> Sleeper<'_, W::Owned> {
+    let (bell, leaders) = (&ring.layout().published, &ring.layout().leaders);
+    // ORDERING: Acquire, as before each sleep.
+    let seen = bell.changes.load(Ordering::Acquire);
+    let mut sleeper = Sleeper::new(bell, Some(leaders), false);
+    sleeper.wait(seen, until);
+    sleeper
+}
+
+/// Or has taken his place by then: he looks when it is time to.
+pub(super) fn who_follows_is_promoted_by_who_leaves<W: World>() {
+    look_after_a_death::<W>();
+    let ring = ring::<W>(0);
+    let leader = sleep(&ring, soon());
+    let other = Arc::clone(&ring);
+    let follower = spawn(&Fuse::never(), move || drop(sleep(&other, None)));
+    drop(leader);
+    live_here(&Fuse::spent(), point);
+    follower.join().unwrap();
+}
+
+super::models! {
+    explore who_follows_is_promoted_by_who_leaves to bound();
+}
