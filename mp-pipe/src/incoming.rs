@@ -3,7 +3,7 @@
 use crate::end::End;
 use crate::error::{RecvError, RecvIntoError};
 use crate::frame::{Assembly, Step};
-use crate::looks::Looks;
+use crate::looks::{Looks, look};
 use mp_core::error::OsResult;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::socket::{self, Mode, would_block};
@@ -195,7 +195,7 @@ impl End {
         };
         let mut came = match patience {
             Patience::Never => None,
-            Patience::Forever | Patience::Until(_) => looks.look(|| receive(Mode::Now)),
+            Patience::Forever | Patience::Until(_) => look(looks, || receive(Mode::Now)),
         };
         loop {
             match came.or_else(|| receive(patience.mode())) {

@@ -30,7 +30,7 @@
 //! | `end.rs`        | one end in this process: frames on a socket, and whose turn it is |
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
-//! | `looks.rs`      | how often to look before sleeping, pure                           |
+//! | `looks.rs`      | looking at a socket before sleeping on it                         |
 //! | `error.rs`      | [`SendError`], [`RecvError`], [`RecvIntoError`]                   |
 //! | `pickle/`       | feature `pickle`: CPython's objects, as data                      |
 #![forbid(unsafe_code)]

@@ -3,7 +3,7 @@
 use crate::end::End;
 use crate::error::SendError;
 use crate::frame::Header;
-use crate::looks::Looks;
+use crate::looks::{Looks, look};
 use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::address::carries_fds;
 use mp_core::sys::poll::{Interest, wait_for};
@@ -128,7 +128,7 @@ impl End {
                     stream::send_slices(self.as_fd(), &slices, mode)
                 }
             };
-            let taken = looks.look(|| unless_full(send(Mode::Now)));
+            let taken = look(looks, || unless_full(send(Mode::Now)));
             *sent += taken.unwrap_or_else(|| self.retried(|| send(Mode::Block)))?;
         }
         Ok(())

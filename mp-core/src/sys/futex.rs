@@ -6,9 +6,9 @@
 //! The one invariant: a futex call is given the address of a live `AtomicU32`.
 #![allow(unsafe_code)]
 
+use super::spin;
 use crate::word::{Deadline, Ordering, Wake, Word};
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, fence};
 use std::time::Duration;
 
@@ -56,16 +56,6 @@ impl FutexWord {
 const LOOKS_APART: Duration = Duration::from_millis(500);
 /// The same for those for whom another looks.
 const LONG_LOOKS_APART: Duration = Duration::from_secs(3);
-
-/// Rounds of [`Word::spin`] that only pause the CPU, and rounds that give it to somebody else, before sleep.
-const PAUSES: u32 = 50;
-const YIELDS: u32 = 8;
-
-/// Rounds of [`Word::back_off`] that pause the CPU: so often in the first, twice as often in each further one. Each
-/// look moves the word's cache line away from who works with it: two processes that want one lock all the time do
-/// less than half the work if they look after each pause.
-const FIRST_PAUSES: u32 = 8;
-const LOOKS: u32 = 4;
 
 impl Word for FutexWord {
     #[inline]
@@ -115,29 +105,11 @@ impl Word for FutexWord {
 
     #[inline]
     fn spin(round: u32) -> bool {
-        let pauses = if one_cpu() { 0 } else { PAUSES };
-        if round < pauses {
-            std::hint::spin_loop();
-            true
-        } else if round < pauses + YIELDS {
-            std::thread::yield_now();
-            true
-        } else {
-            false
-        }
+        spin::spin(round)
     }
 
     fn back_off(round: u32) -> bool {
-        let looks = if one_cpu() { 0 } else { LOOKS };
-        if round < looks {
-            (0..FIRST_PAUSES << round).for_each(|_| std::hint::spin_loop());
-            true
-        } else if round < looks + YIELDS {
-            std::thread::yield_now();
-            true
-        } else {
-            false
-        }
+        spin::back_off(round)
     }
 
     #[inline]
@@ -159,12 +131,6 @@ fn now() -> Duration {
 fn next_look(now: Duration, apart: Duration) -> Duration {
     let apart = apart.as_nanos() as u64;
     Duration::from_nanos((now.as_nanos() as u64 / apart + 1) * apart)
-}
-
-/// Whether this process may run on one CPU only: then pausing keeps away the very one that is waited for.
-fn one_cpu() -> bool {
-    static ONE: OnceLock<bool> = OnceLock::new();
-    *ONE.get_or_init(|| super::state::usable_cpus() <= 1)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod robust;
 pub mod shm;
 pub mod signal;
 pub mod socket;
+mod spin;
 pub mod state;
 pub mod stream;
 pub mod waitset;

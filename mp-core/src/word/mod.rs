@@ -18,8 +18,10 @@
 //! and his wake-up call delays the sleeper, and does not strand it.
 
 mod deadline;
+mod looks;
 
 pub use deadline::Deadline;
+pub use looks::Looks;
 use std::sync::atomic::AtomicU64;
 pub use std::sync::atomic::Ordering;
 
