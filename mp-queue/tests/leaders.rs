@@ -59,6 +59,7 @@ fn leaders<'a>(queue: &Queue<u32>, of: &'a [Waiter], count: usize) -> Vec<&'a Wa
         if leaders.len() == count {
             return leaders;
         }
+        assert!(of.iter().all(Child::is_alive), "one of them has left");
         std::thread::yield_now();
     }
 }
@@ -143,7 +144,7 @@ fn stopped_leaders_are_not_waited_for() {
 
 fn hold(producer: mp_queue::Producer<u32>, read: Handle) {
     let read = read.into_fd().unwrap();
-    let _ = File::from(read).read(&mut [0]);
+    let _ = File::from(read).read_exact(&mut [0]);
     drop(producer);
 }
 
