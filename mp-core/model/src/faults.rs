@@ -89,6 +89,12 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
             count => self.0.wake(count),
         }
     }
+    fn wake_long(&self, count: u32) -> u32 {
+        match F::woken(count) {
+            0 => 0,
+            count => self.0.wake_long(count),
+        }
+    }
     fn spin(round: u32) -> bool {
         ModelWord::<C>::spin(round)
     }

@@ -119,6 +119,19 @@ impl<C: Checker> Futex<C> {
         });
     }
 
+    fn wake_long(&self, count: u32) -> u32 {
+        let mut woken = 0;
+        self.bed.ring(|bed| {
+            bed.asleep.retain(|sleep| {
+                let wakes = *sleep == Sleep::Long && woken < count;
+                woken += u32::from(wakes);
+                !wakes
+            });
+            bed.wake(vec![Sleep::Long; woken as usize])
+        });
+        woken
+    }
+
     /// It is time to look for all who do.
     pub(crate) fn have_looked_at(&self) {
         self.bed.ring(|bed| {
@@ -197,6 +210,11 @@ impl<C: Checker> Word for ModelWord<C> {
     fn wake(&self, count: u32) {
         step::<C>();
         self.0.wake(count);
+    }
+
+    fn wake_long(&self, count: u32) -> u32 {
+        step::<C>();
+        self.0.wake_long(count)
     }
 
     fn spin(_round: u32) -> bool {

@@ -23,7 +23,7 @@ impl FutexWord {
         FutexWord(AtomicU32::new(value))
     }
 
-    fn sleep(&self, expected: u32, until: Option<Deadline>, apart: Duration) -> Wake {
+    fn sleep(&self, expected: u32, until: Option<Deadline>, apart: Duration, who: u32) -> Wake {
         let left = until.map(Deadline::remaining);
         if left == Some(Duration::ZERO) {
             return Wake::TimedOut;
@@ -35,13 +35,13 @@ impl FutexWord {
             tv_sec: end.as_secs() as libc::time_t,
             tv_nsec: end.subsec_nanos() as libc::c_long,
         };
-        // A wait for any bit is the one that takes a point in time; all wakes are for any bit.
-        let (operation, any) = (libc::FUTEX_WAIT_BITSET, libc::FUTEX_BITSET_MATCH_ANY);
+        // The wait for bits is also the one that takes a point in time.
+        let operation = libc::FUTEX_WAIT_BITSET;
         // SAFETY: the word is alive for the call, since `self` is borrowed; the time is on this stack.
         // Every result, an interruption included, means: look again.
         unsafe {
             let unused = ptr::null::<u32>();
-            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, any);
+            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, who);
         }
         match until {
             Some(deadline) if deadline.passed() => Wake::TimedOut,
@@ -56,6 +56,10 @@ impl FutexWord {
 const LOOKS_APART: Duration = Duration::from_millis(500);
 /// The same for those for whom another looks.
 const LONG_LOOKS_APART: Duration = Duration::from_secs(3);
+
+/// Bits for those who sleep, by which one can wake the latter alone.
+const USUAL: u32 = 1;
+const LONG: u32 = 2;
 
 impl Word for FutexWord {
     #[inline]
@@ -88,11 +92,11 @@ impl Word for FutexWord {
     }
 
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        self.sleep(expected, until, LOOKS_APART)
+        self.sleep(expected, until, LOOKS_APART, USUAL)
     }
 
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        self.sleep(expected, until, LONG_LOOKS_APART)
+        self.sleep(expected, until, LONG_LOOKS_APART, LONG)
     }
 
     fn wake(&self, count: u32) {
@@ -101,6 +105,16 @@ impl Word for FutexWord {
         unsafe {
             libc::syscall(libc::SYS_futex, self.0.as_ptr(), libc::FUTEX_WAKE, count);
         }
+    }
+
+    fn wake_long(&self, count: u32) -> u32 {
+        let count = count.min(i32::MAX as u32);
+        let (unused, operation) = (ptr::null::<u32>(), libc::FUTEX_WAKE_BITSET);
+        // SAFETY: as in `wake`.
+        let woken = unsafe {
+            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, count, unused, unused, LONG)
+        };
+        u32::try_from(woken).unwrap_or(0)
     }
 
     #[inline]
@@ -163,6 +177,35 @@ mod tests {
                 assert_eq!(look.as_nanos() % apart.as_nanos(), 0);
             }
         }
+    }
+
+    /// Two threads, each asleep when it is to be woken: as often as it takes.
+    #[test]
+    fn those_who_sleep_long_are_woken_alone() {
+        use std::sync::atomic::AtomicBool;
+        let word = FutexWord::new(0);
+        let (usual, long) = (AtomicBool::new(false), AtomicBool::new(false));
+        let deadline = Deadline::after(Duration::from_secs(3600));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while word.load(Ordering::Acquire) == 0 {
+                    let _ = word.wait(0, deadline);
+                }
+                usual.store(true, Ordering::Release);
+            });
+            scope.spawn(|| {
+                let _ = word.wait_long(0, deadline);
+                long.store(true, Ordering::Release);
+            });
+            while !long.load(Ordering::Acquire) {
+                word.wake_long(1);
+                std::thread::yield_now();
+            }
+            assert!(!usual.load(Ordering::Acquire));
+            word.store(1, Ordering::Release);
+            word.wake(1);
+        });
+        assert!(usual.into_inner());
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | word                 | means                                                                          |
 //! |----------------------|--------------------------------------------------------------------------------|
 //! | `places`             | a lock each, held by a leader while he waits: the kernel frees a dead one's    |
-//! | `followers`          | somebody may follow: a promotion takes it down, whoever has followed raises it |
+//! | `followers`          | raised by one who is to follow; 0: nobody follows, as a promotion has found    |
 //! | the bell's `changes` | a promotion changes its upper half: who sees that takes a place before all else |
 //!
 //! A look costs more than ten microseconds of a CPU, nearly all of it for changing to that process and back. Whoever
@@ -24,7 +24,7 @@
 //! Only who has slept once in a call and found nothing comes here: a queue that is in use knows no leaders.
 //!
 //! # Why somebody leads
-//! A follower raises the flag, then tries the places; a leader frees his place, then looks at the flag: a fence stands
+//! A follower raises the count, then tries the places; a leader frees his place, then looks at the count: a fence stands
 //! between the two of each, so the one takes the place or the other promotes him. Who is promoted takes the place before
 //! he looks for a record, and so hands it on even if he leaves at once.
 //! # When a process dies
@@ -69,10 +69,6 @@ impl<'a, O: Owned> Sleeper<'a, O> {
         let wake = if follows { changes.wait_long(seen, until) } else { changes.wait(seen, until) };
         // ORDERING: Acquire, pairs with the Release in `promote`: the place is seen free.
         let promoted = (changes.load(Ordering::Acquire) ^ seen) >= PROMOTION;
-        if follows || promoted {
-            // Nobody who wakes can know whether others follow still.
-            leaders.follow();
-        }
         if promoted {
             self.leads(leaders);
         }
@@ -94,15 +90,22 @@ impl<'a, O: Owned> Sleeper<'a, O> {
         self.place.is_some()
     }
 
-    /// Has one who follows take the place that is free.
+    /// Has one who follows take the place that is free. Whoever dies here leaves all as it was, or has done it: others who
+    /// leave promote one for themselves.
     fn promote(&self, leaders: &Leaders<O>) {
+        let followers = &leaders.followers;
         // ORDERING: Relaxed: the fence orders it after the place became free; or else it is a hint.
-        if leaders.followers.load(Ordering::Relaxed) != 0 {
-            // ORDERING: Relaxed: published by the change of the word.
-            leaders.followers.store(0, Ordering::Relaxed);
-            // ORDERING: Release, pairs with the Acquire in `wait`, and with that before each sleep.
-            self.bell.changes.fetch_add(PROMOTION, Ordering::Release);
-            self.bell.changes.wake(1);
+        let raised = followers.load(Ordering::Relaxed);
+        if raised == 0 {
+            return;
+        }
+        // ORDERING: Release, pairs with the Acquire in `wait`, and with that before each sleep.
+        self.bell.changes.fetch_add(PROMOTION, Ordering::Release);
+        // Never the other leader, who has a place: if he died of it, nobody would lead.
+        if self.bell.changes.wake_long(1) == 0 {
+            // ORDERING: Relaxed: whoever has raised it since is not in what is taken down, and who did before and does not
+            // sleep yet sees the change.
+            let _ = followers.compare_exchange(raised, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 }
@@ -111,7 +114,9 @@ impl<O: Owned> Leaders<O> {
     /// Says that somebody may follow.
     fn follow(&self) {
         // ORDERING: Relaxed: the fence orders it before the places are tried.
-        self.followers.store(1, Ordering::Relaxed);
+        if self.followers.fetch_add(1, Ordering::Relaxed) == u32::MAX {
+            self.followers.fetch_add(1, Ordering::Relaxed);
+        }
         O::Word::fence();
     }
 

@@ -57,8 +57,14 @@ impl<W: Word> Word for Watched<W> {
         tell();
         self.0.wait(expected, until)
     }
+    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
+        self.0.wait_long(expected, until)
+    }
     fn wake(&self, count: u32) {
         self.0.wake(count);
+    }
+    fn wake_long(&self, count: u32) -> u32 {
+        self.0.wake_long(count)
     }
     fn spin(round: u32) -> bool {
         W::spin(round)
