@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex};
 pub enum Looks {
     /// Nothing: a lost wake is a deadlock, which loom reports. Shows that a promise needs no timer.
     Never,
-    /// A death wakes all who sleep, but those who sleep long; and who goes to sleep afterwards looks once more first, for each value of each
-    /// word. For promises that rest on one look of the timer once somebody has died, and on no timer before.
+    /// A death wakes all who sleep, and who goes to sleep afterwards looks once more first, for each value of each word;
+    /// but nobody who sleeps long. For promises that rest on one look of the timer once somebody has died, and on no
+    /// timer before.
     AfterDeath,
     /// Each sleep is a look, as if time flew. For promises that rest on the timer alone; not for loom, which would look
     /// for ever.

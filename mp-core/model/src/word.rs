@@ -55,15 +55,19 @@ enum Sleep {
 }
 
 impl Bed {
-    /// Wakes those; gives for how many the bell must ring so that each of them hears it.
-    fn wake(&mut self, woken: Vec<Sleep>) -> u32 {
-        let rings = if self.asleep.contains(&Sleep::Long) || woken.contains(&Sleep::Long) {
-            self.asleep.len() + woken.len() + self.woken.len()
-        } else {
-            woken.len()
-        };
-        self.woken.extend(woken);
-        rings as u32
+    /// Wakes up to `count` of those who sleep so, the first ones; gives for how many the bell must ring so that each of
+    /// them hears it.
+    fn wake(&mut self, count: u32, whom: impl Fn(Sleep) -> bool) -> u32 {
+        let (all, before) = (self.asleep.len() + self.woken.len(), self.woken.len());
+        let kinds = self.asleep.contains(&Sleep::Long) || self.woken.contains(&Sleep::Long);
+        let last = before + count as usize;
+        self.asleep.retain(|sleep| {
+            let wakes = whom(*sleep) && self.woken.len() < last;
+            self.woken.extend(wakes.then_some(*sleep));
+            !wakes
+        });
+        // The bell does not know one kind from the other.
+        (if kinds { all } else { self.woken.len() - before }) as u32
     }
 
     /// Leaves, if it was woken.
@@ -113,33 +117,24 @@ impl<C: Checker> Futex<C> {
         self.bed.ring(|bed| {
             let timed = bed.timed.min(count);
             bed.timed -= timed;
-            let first = (count - timed).min(bed.asleep.len() as u32);
-            let woken = bed.asleep.drain(..first as usize).collect();
-            bed.wake(woken)
+            bed.wake(count - timed, |_| true)
         });
     }
 
     fn wake_long(&self, count: u32) -> u32 {
         let mut woken = 0;
         self.bed.ring(|bed| {
-            bed.asleep.retain(|sleep| {
-                let wakes = *sleep == Sleep::Long && woken < count;
-                woken += u32::from(wakes);
-                !wakes
-            });
-            bed.wake(vec![Sleep::Long; woken as usize])
+            let before = bed.asleep.len();
+            let rings = bed.wake(count, |sleep| sleep == Sleep::Long);
+            woken = before - bed.asleep.len();
+            rings
         });
-        woken
+        woken as u32
     }
 
     /// It is time to look for all who do.
     pub(crate) fn have_looked_at(&self) {
-        self.bed.ring(|bed| {
-            let (long, usual): (Vec<Sleep>, _) =
-                bed.asleep.drain(..).partition(|sleep| *sleep == Sleep::Long);
-            bed.asleep = long.into();
-            bed.wake(usual)
-        });
+        self.bed.ring(|bed| bed.wake(u32::MAX, |sleep| sleep == Sleep::Usual));
     }
 }
 
@@ -159,6 +154,20 @@ impl<C: Checker> ModelWord<C> {
     fn value(&self) -> &C::Word {
         step::<C>();
         &self.0.value
+    }
+
+    fn rest(&self, expected: u32, until: Option<Deadline>, sleep: Sleep) -> Wake {
+        step::<C>();
+        let wake = match until {
+            None if sleep == Sleep::Usual && life::looks_always::<C>() => {
+                C::yield_now();
+                Wake::Look
+            }
+            None => self.0.sleep(expected, sleep),
+            Some(_) => self.0.doze(expected),
+        };
+        life::woken::<C>();
+        wake
     }
 }
 
@@ -186,32 +195,15 @@ impl<C: Checker> Word for ModelWord<C> {
     }
 
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        step::<C>();
-        let wake = match until {
-            None if life::looks_always::<C>() => {
-                C::yield_now();
-                Wake::Look
-            }
-            None => self.0.sleep(expected, Sleep::Usual),
-            Some(_) => self.0.doze(expected),
-        };
-        life::woken::<C>();
-        wake
+        self.rest(expected, until, Sleep::Usual)
     }
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        if until.is_some() {
-            return self.wait(expected, until);
-        }
-        step::<C>();
-        let wake = self.0.sleep(expected, Sleep::Long);
-        life::woken::<C>();
-        wake
+        self.rest(expected, until, Sleep::Long)
     }
     fn wake(&self, count: u32) {
         step::<C>();
         self.0.wake(count);
     }
-
     fn wake_long(&self, count: u32) -> u32 {
         step::<C>();
         self.0.wake_long(count)

@@ -31,33 +31,28 @@ const YIELDS_TO_A_HOLDER: u32 = 8;
 /// What [`Word::spin`](crate::word::Word::spin) is on a futex.
 #[inline]
 pub(super) fn spin(round: u32) -> bool {
-    if one_cpu() {
-        return ALONE.with(|alone| alone.spin(round));
-    }
-    if round < PAUSES {
-        std::hint::spin_loop();
-        true
-    } else {
-        give_away(round - PAUSES, YIELDS)
-    }
+    let paused = if one_cpu() { ALONE.with(|alone| alone.granted(round)) } else { PAUSES };
+    moment(round, paused, 1, YIELDS)
 }
 
 /// What [`Word::back_off`](crate::word::Word::back_off) is on a futex.
 pub(super) fn back_off(round: u32) -> bool {
-    let looks = if one_cpu() { 0 } else { LOOKS };
-    if round < looks {
-        (0..FIRST_PAUSES << round).for_each(|_| std::hint::spin_loop());
-        true
-    } else {
-        give_away(round - looks, YIELDS_TO_A_HOLDER)
-    }
+    let paused = if one_cpu() { 0 } else { LOOKS };
+    moment(round, paused, FIRST_PAUSES << round.min(LOOKS), YIELDS_TO_A_HOLDER)
 }
 
-fn give_away(round: u32, most: u32) -> bool {
-    if round < most {
+/// So many rounds pause the CPU, so often each; and so many give it away.
+#[inline]
+fn moment(round: u32, paused: u32, pauses: u32, yields: u32) -> bool {
+    if round < paused {
+        (0..pauses).for_each(|_| std::hint::spin_loop());
+        true
+    } else if round < paused + yields {
         std::thread::yield_now();
+        true
+    } else {
+        false
     }
-    round < most
 }
 
 /// Whether this process may run on one CPU only.
@@ -84,24 +79,22 @@ impl Alone {
         Alone { looks: Cell::new(Looks::new()), granted: Cell::new(0), open: Cell::new(false) }
     }
 
+    /// How many rounds of the wait that is in this one pause.
     #[inline]
-    fn spin(&self, round: u32) -> bool {
+    fn granted(&self, round: u32) -> u32 {
         if round == 0 {
             self.begin();
         }
-        if round < self.granted.get() {
-            std::hint::spin_loop();
-            return true;
-        }
-        if self.open.take() {
+        let granted = self.granted.get();
+        if round >= granted && self.open.take() {
             self.learn(Looks::in_vain);
         }
-        give_away(round - self.granted.get(), YIELDS)
+        granted
     }
 
     /// A wait begins. The one before it, if its looks did not come to their end, has found what it waited for.
     fn begin(&self) {
-        if self.open.get() && self.granted.get() > 0 {
+        if self.open.get() {
             self.learn(Looks::found);
         }
         self.granted.set(self.looks.get().granted());
@@ -119,16 +112,20 @@ impl Alone {
 mod tests {
     use super::*;
 
+    fn spin(alone: &Alone, round: u32) -> bool {
+        moment(round, alone.granted(round), 1, YIELDS)
+    }
+
     /// A wait for what does not come: rounds before the sleep.
     fn rounds(alone: &Alone) -> u32 {
-        (0..).find(|round| !alone.spin(*round)).unwrap()
+        (0..).find(|round| !spin(alone, *round)).unwrap()
     }
 
     #[test]
     fn looks_in_vain_become_fewer_and_one_that_finds_it_brings_them_back() {
         let alone = Alone::new();
         assert_eq!([rounds(&alone), rounds(&alone)], [PAUSES + YIELDS, PAUSES / 2 + YIELDS]);
-        assert!((0..5).all(|round| alone.spin(round)));
+        assert!((0..5).all(|round| spin(&alone, round)));
         assert_eq!(rounds(&alone), PAUSES + YIELDS);
         let fewer: Vec<u32> = (0..6).map(|_| rounds(&alone) - YIELDS).collect();
         assert_eq!(fewer, [25, 12, 6, 3, 1, 0]);

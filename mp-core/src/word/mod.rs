@@ -13,9 +13,9 @@
 //!
 //! # The rule of every wait
 //! First [`Word::spin`] (or [`Word::back_off`]) for a while, then [`Word::wait`]. A wait may return for no reason
-//! and does so at the latest after half a second ([`Word::wait_long`]: three), so an algorithm calls it in a loop and reads the word again, with
-//! the ordering it needs. That is what keeps a promise that no lock can keep: one who is killed between his commit
-//! and his wake-up call delays the sleeper, and does not strand it.
+//! and does so at the latest after half a second ([`Word::wait_long`]: three), so an algorithm calls it in a loop and
+//! reads the word again, with the ordering it needs. That is what keeps a promise that no lock can keep: one who is
+//! killed between his commit and his wake-up call delays the sleeper, and does not strand it.
 
 mod deadline;
 mod looks;

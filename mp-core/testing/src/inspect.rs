@@ -72,6 +72,20 @@ pub fn sources_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// What a process, or a thread, does, by the system's letter: `S` it sleeps, `T` it is stopped, `R` it runs, `Z` it has
+/// ended. `None`: there is none.
+pub fn state(id: u32) -> Option<char> {
+    state_and_parent(id).map(|(state, _)| state)
+}
+
+fn state_and_parent(id: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name before it may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
 /// All processes that descend from `root`, nearest first, with their state letters.
 pub fn descendants(root: u32) -> Vec<(u32, char)> {
     let mut all = Vec::new();
@@ -79,11 +93,7 @@ pub fn descendants(root: u32) -> Vec<(u32, char)> {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
-        let mut fields = rest.split_whitespace();
-        let state = fields.next().and_then(|state| state.chars().next()).unwrap_or('?');
-        let parent: u32 = fields.next().and_then(|parent| parent.parse().ok()).unwrap_or(0);
+        let Some((state, parent)) = state_and_parent(pid) else { continue };
         all.push((pid, parent, state));
     }
     let mut found = vec![(root, '?')];

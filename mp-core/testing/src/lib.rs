@@ -46,7 +46,7 @@ pub use ends::{
 pub use filter::{Bits, Fate, filter};
 pub use inspect::{
     descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_exists,
-    shared_memory_names, sources_below, wait_until_gone,
+    shared_memory_names, sources_below, state, wait_until_gone,
 };
 pub use limits::{at_every_limit, limited};
 pub use pythons::{Python, pythons};
@@ -54,7 +54,7 @@ pub use random::{Chance, random, wait_a_random_moment};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 pub use step::{At, kill_at};
-pub use stopped::{go_on, stop};
+pub use stopped::{go_on, stop, stop_process};
 
 /// The `main` of a test target: see the crate's documentation.
 #[macro_export]

@@ -1,17 +1,21 @@
-//! Children that are made to stand still, and to go on.
+//! Processes that are made to stand still, and to go on.
 
+use crate::state;
 use mp_core::Child;
 use mp_core::sys::process::send_signal;
 use nix::sys::signal::Signal;
-use std::fs;
+use std::os::fd::BorrowedFd;
 
 /// Stops it. Comes back once it stands still, or has ended: `false`.
 pub fn stop<R>(child: &Child<R>) -> bool {
-    signal(child, Signal::SIGSTOP);
-    let path = format!("/proc/{}/stat", child.pid());
+    stop_process(child.pid(), child.sentinel())
+}
+
+/// As [`stop`], for one that is nobody's [`Child`].
+pub fn stop_process(pid: u32, pidfd: BorrowedFd<'_>) -> bool {
+    signal(pidfd, Signal::SIGSTOP);
     loop {
-        let stat = fs::read_to_string(&path).unwrap_or_default();
-        match stat.rsplit(") ").next().and_then(|rest| rest.chars().next()) {
+        match state(pid) {
             Some('T') => return true,
             None | Some('Z' | 'X') => return false,
             _ => std::thread::yield_now(),
@@ -21,9 +25,9 @@ pub fn stop<R>(child: &Child<R>) -> bool {
 
 /// Lets it go on.
 pub fn go_on<R>(child: &Child<R>) {
-    signal(child, Signal::SIGCONT);
+    signal(child.sentinel(), Signal::SIGCONT);
 }
 
-fn signal<R>(child: &Child<R>, signal: Signal) {
-    send_signal(child.sentinel(), signal as i32).expect("a child can be sent a signal");
+fn signal(pidfd: BorrowedFd<'_>, signal: Signal) {
+    send_signal(pidfd, signal as i32).expect("a child can be sent a signal");
 }

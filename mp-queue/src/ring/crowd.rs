@@ -6,10 +6,10 @@
 mod leaders;
 
 use super::model::mutants::mutants;
-use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all};
+use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all, worlds};
 use super::{Beside, First, Memory, NotTaken, Packet, Worker};
 use mp_model::shuttle::{
-    FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, ModelWord, explore, iterations, set_looks, spawn, sweep,
+    FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, explore, iterations, set_looks, spawn, sweep,
 };
 use mp_model::{DiesUnseenInTheLock, NoNoteIsLeft, NobodyIsWoken, NobodyLearnsOfDeath};
 use std::sync::Arc;
@@ -68,6 +68,15 @@ fn a_dead_putter_stops_nobody<W: Crowd>(fuse: &Fuse) {
     assert!(got == [1, 2, 3] || (got == [2, 3] && !finished), "{got:?}");
 }
 
+/// Of so many records each was got, or is left; but one that a dead victim may have taken along.
+fn all_but_his(mut got: Vec<u64>, his: Option<u64>, left: Vec<u64>, count: usize) {
+    got.extend(his);
+    got.extend(left);
+    got.sort_unstable();
+    got.dedup();
+    assert!(got.len() == count || (got.len() == count - 1 && his.is_none()), "{got:?}");
+}
+
 /// Wherever a taker dies, it has taken one record at most, and everybody goes on.
 fn a_dead_taker_stops_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
@@ -79,13 +88,8 @@ fn a_dead_taker_stops_nobody<W: Crowd>(fuse: &Fuse) {
         spawn(&Fuse::never(), move || take(&ring).unwrap())
     });
     (1..=3).for_each(|item| put(&ring, item).unwrap());
-    let mut got: Vec<u64> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
-    let his = victim.join();
-    got.extend(his);
-    got.extend(take_all(&ring));
-    got.sort_unstable();
-    got.dedup();
-    assert!(got.len() == 3 || (got.len() == 2 && his.is_none()), "{got:?}");
+    let got = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+    all_but_his(got, victim.join(), take_all(&ring), 3);
 }
 
 /// Room for one record, for two, and for four: those who put go from one to the next, and back to the first one.
@@ -219,13 +223,8 @@ fn a_dead_taker_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
     put_parcel(&ring, 1);
     put(&ring, 2).unwrap();
     put_parcel(&ring, 3);
-    let mut got = vec![taker.join().unwrap()];
-    let his = victim.join();
-    got.extend(his);
-    got.extend(left(&ring));
-    got.sort_unstable();
-    got.dedup();
-    assert!(got.len() == 3 || (got.len() == 2 && his.is_none()), "{got:?}");
+    let got = vec![taker.join().unwrap()];
+    all_but_his(got, victim.join(), left(&ring), 3);
 }
 
 /// Schedules; with deaths, a part of them for each point of death.
@@ -236,13 +235,9 @@ fn usual() -> usize {
 type Sound = Crowded<ModelOwned>;
 type Faulty<F> = Crowded<FaultyOwned<F>>;
 
-struct LinksEarly;
-impl World for LinksEarly {
-    type Word = ModelWord;
-    type Owned = ModelOwned;
-    type Long = ModelLong;
-    type Unit = Untracked;
-    const LINKS_EARLY: bool = true;
+worlds! {
+    in shuttle, of Untracked:
+    LinksEarly { type Long = ModelLong; const LINKS_EARLY: bool = true; }
 }
 
 macro_rules! crowds {

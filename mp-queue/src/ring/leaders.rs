@@ -65,7 +65,10 @@ impl<'a, O: Owned> Sleeper<'a, O> {
     pub(super) fn wait(&mut self, seen: u32, until: Option<Deadline>) -> Wake {
         let changes = &self.bell.changes;
         let Some(leaders) = self.leaders else { return changes.wait(seen, until) };
-        let follows = !std::mem::take(&mut self.fresh) && !self.leads(leaders);
+        let follows = !std::mem::take(&mut self.fresh) && !self.leads(leaders) && {
+            leaders.follow();
+            !self.leads(leaders)
+        };
         let wake = if follows { changes.wait_long(seen, until) } else { changes.wait(seen, until) };
         // ORDERING: Acquire, pairs with the Release in `promote`: the place is seen free.
         let promoted = (changes.load(Ordering::Acquire) ^ seen) >= PROMOTION;
@@ -78,13 +81,9 @@ impl<'a, O: Owned> Sleeper<'a, O> {
         wake
     }
 
-    /// Takes a place if one is free.
+    /// Whether it has a place; takes one if one is free.
     fn leads(&mut self, leaders: &Leaders<O>) -> bool {
         if self.place.is_none() {
-            self.place = leaders.take_place();
-        }
-        if self.place.is_none() {
-            leaders.follow();
             self.place = leaders.take_place();
         }
         self.place.is_some()

@@ -1,10 +1,10 @@
 //! Four who wait for so long that two lead and the others follow: no look comes to those who follow.
 
-use super::super::model::world::{Shared, Untracked, World, put, put_together, ring, so_far, take, take_all};
-use super::{Crowd, many, mutants, usual};
-use mp_model::shuttle::{
-    Fuse, Life, Looks, ModelLong, ModelOwned, ModelWord, set_looks, spawn, sweep, yield_now,
+use super::super::model::world::{
+    Shared, Untracked, World, put, put_together, ring, so_far, take, take_all, worlds,
 };
+use super::{Crowd, all_but_his, many, mutants, usual};
+use mp_model::shuttle::{Fuse, Life, Looks, ModelLong, set_looks, spawn, sweep, yield_now};
 use std::sync::Arc;
 
 fn taker<W: Crowd>(ring: &Shared<W>, fuse: &Fuse) -> Life<u64> {
@@ -29,13 +29,8 @@ fn a_dead_waiter_strands_nobody<W: Crowd>(fuse: &Fuse) {
     put_together(&ring, &[2, 3]);
     wait_until_empty(&ring);
     put(&ring, 4).unwrap();
-    let mut got = others.map(|other| other.join().unwrap()).to_vec();
-    let his = victim.join();
-    got.extend(his);
-    got.extend(take_all(&ring));
-    got.sort_unstable();
-    got.dedup();
-    assert!(got.len() == 4 || (got.len() == 3 && his.is_none()), "{got:?}");
+    let got = others.map(|other| other.join().unwrap()).to_vec();
+    all_but_his(got, victim.join(), take_all(&ring), 4);
 }
 
 /// Two have left, and a putter dies between his record and its wake: one of those who are left looks.
@@ -58,25 +53,15 @@ fn who_leaves_hands_his_place_on<W: Crowd>(fuse: &Fuse) {
     assert_eq!(got, [1, 2, 3, 4]);
 }
 
-macro_rules! worlds {
-    ($($(#[$doc:meta])* $name:ident { $($what:tt)* })*) => {$(
-        $(#[$doc])*
-        struct $name;
-        impl World for $name {
-            type Word = ModelWord;
-            type Owned = ModelOwned;
-            type Long = ModelLong;
-            type Unit = Untracked;
-            const LEADS_AT_ONCE: bool = true;
-            $($what)*
-        }
-    )*};
-}
-
 worlds! {
-    Sound {}
-    OneLeader { const ONE_LEADER: bool = true; }
-    ForgetsFollowers { const FORGETS_FOLLOWERS: bool = true; }
+    in shuttle, of Untracked:
+    Sound { type Long = ModelLong; const LEADS_AT_ONCE: bool = true; }
+    OneLeader { type Long = ModelLong; const LEADS_AT_ONCE: bool = true; const ONE_LEADER: bool = true; }
+    ForgetsFollowers {
+        type Long = ModelLong;
+        const LEADS_AT_ONCE: bool = true;
+        const FORGETS_FOLLOWERS: bool = true;
+    }
 }
 
 mod walk {

@@ -7,9 +7,9 @@ use super::polls::*;
 use super::records::*;
 use super::tasks::*;
 use super::waits::*;
-use super::world::{Broken, Tracked, World};
+use super::world::{Broken, Tracked, World, worlds};
 use mp_core::word::{Long, Ordering, Owned};
-use mp_model::thorough::{ModelLong, ModelOwned, ModelWord, bound, explore, sweep, sweep_woken};
+use mp_model::thorough::{ModelLong, ModelOwned, bound, explore, sweep, sweep_woken};
 use mp_model::{
     CommitsAreRelaxed, NoFences, NobodyIsWoken, NobodyLearnsOfDeath, NotesAreLost, StoresAreRelaxed,
 };
@@ -28,20 +28,8 @@ impl Long for RelaxedOfTakers {
     }
 }
 
-macro_rules! worlds {
-    ($($(#[$doc:meta])* $name:ident { $($what:tt)* })*) => {$(
-        $(#[$doc])*
-        struct $name;
-        impl World for $name {
-            type Word = ModelWord;
-            type Owned = ModelOwned;
-            type Unit = Tracked;
-            $($what)*
-        }
-    )*};
-}
-
 worlds! {
+    in thorough, of Tracked:
     HeadsAreRelaxed { type Long = RelaxedOfTakers; }
     ReleasesLate { type Long = ModelLong; const RELEASES_LATE: bool = true; }
     LinksEarly { type Long = ModelLong; const LINKS_EARLY: bool = true; }

@@ -73,13 +73,25 @@ pub(in crate::ring) trait World: 'static {
     const FORGETS_FOLLOWERS: bool = false;
 }
 
-/// The world of loom, with nothing wrong.
-pub(in crate::ring) struct Sound;
-impl World for Sound {
-    type Word = thorough::ModelWord;
-    type Owned = thorough::ModelOwned;
-    type Long = thorough::ModelLong;
-    type Unit = Tracked;
+/// Worlds of one checker, each with what is not as usual.
+macro_rules! worlds {
+    (in $checker:ident, of $unit:ty: $($(#[$doc:meta])* $vis:vis $name:ident { $($what:tt)* })*) => {$(
+        $(#[$doc])*
+        $vis struct $name;
+        impl World for $name {
+            type Word = mp_model::$checker::ModelWord;
+            type Owned = mp_model::$checker::ModelOwned;
+            type Unit = $unit;
+            $($what)*
+        }
+    )*};
+}
+pub(in crate::ring) use worlds;
+
+worlds! {
+    in thorough, of Tracked:
+    /// With nothing wrong.
+    pub(in crate::ring) Sound { type Long = thorough::ModelLong; }
 }
 
 /// The world of loom, with a fault in its words.
