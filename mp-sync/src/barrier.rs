@@ -5,7 +5,10 @@ use crate::error::{BrokenBarrier, NewBarrierError};
 use crate::membership::Membership;
 use crate::raw::{Arrival, Broken};
 use mp_core::mem::Place;
+use mp_core::process::TARGET;
+use mp_core::transfer::{CallError, Code, Message, Target, pack};
 use mp_core::word::Deadline;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
@@ -41,16 +44,73 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Barrier {
     membership: Arc<Membership>,
+    /// Travels with each handle, since any party may be the last one.
+    action: Option<Arc<Action>>,
+}
+
+/// What the last party of each pass calls: a function, and its packed arguments.
+#[derive(Debug, Serialize, Deserialize)]
+struct Action {
+    code: Code,
+    arguments: Message,
+}
+
+impl Action {
+    fn call(&self) -> Result<(), CallError> {
+        let Message { bytes, handles } = self.arguments.clone();
+        self.code.call(&bytes, handles).map(drop)
+    }
 }
 
 /// How a barrier is made, where the defaults do not fit.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
+#[must_use = "a barrier is made by build"]
 pub struct BarrierBuilder {
     parties: u32,
     timeout: Option<Duration>,
+    action: Result<Option<Arc<Action>>, NewBarrierError>,
 }
 
 impl BarrierBuilder {
+    /// A function that is called once in each pass, by the party that arrives last, before any party passes. It
+    /// travels with the barrier: whichever process is last calls it, in that process.
+    ///
+    /// If it panics, the barrier breaks for all parties and the panic goes on in the caller. If the process dies in
+    /// it, the barrier breaks. Like a process's function it captures nothing; for one that takes arguments there is
+    /// [`action_with`](BarrierBuilder::action_with).
+    ///
+    /// Python: `Barrier(parties, action)`.
+    pub fn action(self, function: impl Target<(), Output = ()>) -> Self {
+        self.action_with(function, ())
+    }
+
+    /// As [`action`](BarrierBuilder::action), for a function that takes arguments: values, and handles of shared
+    /// objects. Each call gets the arguments as they were given here. If a process cannot decode them (it has no
+    /// descriptor left, say), the barrier breaks.
+    ///
+    /// ```no_run
+    /// use mp_sync::{Barrier, Value};
+    ///
+    /// let passes = Value::new(0_u32)?;
+    /// let count = |passes: Value<u32>| passes.update(|count| *count += 1);
+    /// let barrier = Barrier::builder(1).action_with(count, (passes.clone(),)).build()?;
+    /// barrier.wait()?;
+    /// barrier.wait()?;
+    /// assert_eq!(passes.get(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Python: `Barrier(parties, functools.partial(action, ...))`.
+    pub fn action_with<F, A>(mut self, function: F, arguments: A) -> Self
+    where
+        F: Target<A, Output = ()>,
+        A: Serialize + DeserializeOwned,
+    {
+        let code = Code::of::<F, A>(&function).map_err(NewBarrierError::from);
+        self.action = code.and_then(|code| Ok(Some(Arc::new(Action { code, arguments: pack(&arguments)? }))));
+        self
+    }
+
     /// How long [`Barrier::wait`] waits before it breaks the barrier. Default: for ever.
     /// Python: `Barrier(timeout=...)`.
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -61,18 +121,19 @@ impl BarrierBuilder {
     /// Makes the barrier.
     ///
     /// # Errors
-    /// As [`Barrier::new`].
+    /// As [`Barrier::new`]; and the action cannot cross to another process.
     pub fn build(self) -> Result<Barrier, NewBarrierError> {
         if self.parties == 0 {
             return Err(NewBarrierError::NoParties);
         }
+        let action = self.action?;
         let place = Place::<BarrierCell>::create("mp-barrier")?;
         place.barrier.init(self.parties);
         let nanos =
             self.timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
         // ORDERING: Relaxed: nobody else has it yet.
         place.timeout.store(nanos, Ordering::Relaxed);
-        Ok(Barrier { membership: Membership::of(place) })
+        Ok(Barrier { membership: Membership::of(place), action })
     }
 }
 
@@ -103,9 +164,9 @@ impl Barrier {
         Barrier::builder(parties).build()
     }
 
-    /// For a default timeout. Python: `Barrier(parties, timeout=...)`.
+    /// For a default timeout or an action. Python: `Barrier(parties, action, timeout)`.
     pub fn builder(parties: u32) -> BarrierBuilder {
-        BarrierBuilder { parties, timeout: None }
+        BarrierBuilder { parties, timeout: None, action: Ok(None) }
     }
 
     fn cell(&self) -> &BarrierCell {
@@ -126,10 +187,11 @@ impl Barrier {
         self.meet(Deadline::after(timeout))
     }
 
-    /// As [`wait`](Barrier::wait); the party that comes last runs its `action` before anybody passes. If it panics,
-    /// the barrier breaks.
+    /// As [`wait`](Barrier::wait); the party that arrives last runs its `action` before any party passes, after the
+    /// barrier's own. If it panics, the barrier breaks. The action may borrow, and belongs to this call: for one that
+    /// runs in each pass there is [`BarrierBuilder::action`].
     ///
-    /// Python: `Barrier(action=...)`, which is given once for all.
+    /// Python: has only the barrier's own.
     pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BrokenBarrier> {
         self.meet_then(self.default_deadline(), action)
     }
@@ -185,6 +247,9 @@ impl Barrier {
     }
 
     fn meet(&self, until: Option<Deadline>) -> Result<BarrierWaitResult, BrokenBarrier> {
+        if self.action.is_some() {
+            return self.meet_then(until, || {});
+        }
         let _waiting = self.membership.wait();
         result(self.cell().barrier.wait(until, || self.membership.all_live()))
     }
@@ -195,7 +260,19 @@ impl Barrier {
         action: impl FnOnce(),
     ) -> Result<BarrierWaitResult, BrokenBarrier> {
         let _waiting = self.membership.wait();
-        result(self.cell().barrier.wait_then(until, || self.membership.all_live(), action))
+        let alive = || self.membership.all_live();
+        result(self.cell().barrier.wait_then(until, alive, || match self.call_action() {
+            Ok(()) => action(),
+            // The round is still open, so this breaks it for all of its parties, the caller too.
+            Err(error) => {
+                log::error!(target: TARGET, "the action of a barrier could not be called: {error}");
+                self.abort();
+            }
+        }))
+    }
+
+    fn call_action(&self) -> Result<(), CallError> {
+        self.action.as_ref().map_or(Ok(()), |action| action.call())
     }
 }
 
@@ -214,12 +291,13 @@ impl fmt::Debug for Barrier {
 /// Within a transfer only.
 impl Serialize for Barrier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.membership.place().serialize(serializer)
+        (self.membership.place(), self.action.as_deref()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Barrier { membership: Membership::of(Place::deserialize(deserializer)?) })
+        let (place, action) = <(Place<BarrierCell>, Option<Action>)>::deserialize(deserializer)?;
+        Ok(Barrier { membership: Membership::of(place), action: action.map(Arc::new) })
     }
 }

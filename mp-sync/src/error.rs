@@ -1,6 +1,7 @@
 //! What can go wrong with shared locks.
 
-use mp_core::MemError;
+use mp_core::transfer::CodeError;
+use mp_core::{CodecError, MemError};
 use std::fmt;
 
 /// Who held the lock before died with it, or panicked. The lock is held now, and what it guards may be half changed.
@@ -151,6 +152,12 @@ pub enum NewBarrierError {
     /// Nobody would ever meet.
     #[error("a barrier needs at least one party")]
     NoParties,
+    /// The action cannot be called in another process.
+    #[error("action: {0}")]
+    Action(#[from] CodeError),
+    /// The action's arguments cannot be serialised.
+    #[error("action: {0}")]
+    Arguments(#[from] CodecError),
     /// No shared memory.
     #[error(transparent)]
     Memory(#[from] MemError),

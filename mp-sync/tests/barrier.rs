@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [no_parties_is_an_error, a_party_that_gives_up_breaks_it,
-        an_action_of_threads_runs_once, a_panicking_action_breaks_it],
-    every_method: [ten_passes_in_lockstep, an_action_runs_once_before_anybody_passes, one_party_passes_alone,
+        an_action_of_threads_runs_once, a_panicking_action_breaks_it,
+        a_panic_in_the_barriers_action_breaks_it, an_action_that_cannot_be_called_breaks_it],
+    every_method: [the_barriers_action_runs_once_in_each_pass, a_death_in_the_barriers_action_breaks_it,
+        ten_passes_in_lockstep, an_action_runs_once_before_anybody_passes, one_party_passes_alone,
         a_default_timeout_travels, a_killed_waiting_party_breaks_it, a_party_killed_before_it_came_breaks_it,
         parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_who_wait,
         one_that_is_late_breaks_it_for_five, a_thousand_passes_are_seen_in_order,
@@ -112,6 +114,84 @@ fn a_panicking_action_breaks_it() {
     assert!(barrier.broken());
     barrier.reset();
     assert!(!barrier.broken());
+}
+
+fn count_a_pass(passes: RawValue<u32>) {
+    // Read, then written: if two did it at a time, one of them would be lost.
+    passes.set(passes.get() + 1);
+}
+
+fn pass_and_look(barrier: &Barrier, passes: &RawValue<u32>) {
+    for round in 0..20 {
+        barrier.wait().unwrap();
+        assert_eq!(passes.get(), 4 * round + 1, "it runs before any party passes");
+        barrier.wait_timeout(Duration::MAX).unwrap();
+        barrier.wait_then(|| assert_eq!(passes.get(), 4 * round + 3)).unwrap();
+        barrier.wait_timeout_then(Duration::MAX, || ()).unwrap();
+        assert_eq!(passes.get(), 4 * round + 4);
+    }
+}
+
+/// P27: the action is given once, where the barrier is made, and whichever party is last runs it.
+fn the_barriers_action_runs_once_in_each_pass() {
+    let passes = RawValue::new(0).unwrap();
+    let barrier = Barrier::builder(3).action_with(count_a_pass, (passes.clone(),)).build().unwrap();
+    let party = |barrier: Barrier, passes: RawValue<u32>| pass_and_look(&barrier, &passes);
+    let start = |_| Process::new(party, (barrier.clone(), passes.clone())).start().unwrap();
+    let others: Vec<Child<()>> = (0..2).map(start).collect();
+    pass_and_look(&barrier, &passes);
+    others.iter().for_each(|child| child.join().unwrap());
+}
+
+fn fail() {
+    panic!("a deliberate panic");
+}
+
+fn die() {
+    std::process::abort();
+}
+
+fn a_panic_in_the_barriers_action_breaks_it() {
+    let barrier = Barrier::builder(2).action(fail).build().unwrap();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| barrier.wait());
+        wait_until_waiting(&barrier, 1);
+        assert!(scope.spawn(|| barrier.wait()).join().is_err());
+        assert_eq!(other.join().unwrap(), Err(BrokenBarrier));
+    });
+    assert!(barrier.broken());
+}
+
+fn a_death_in_the_barriers_action_breaks_it() {
+    let barrier = Barrier::builder(2).action(die).build().unwrap();
+    let start = || Process::new(is_broken, (barrier.clone(),)).start().unwrap();
+    let first = start();
+    wait_until_waiting(&barrier, 1);
+    let last = start();
+    assert!(first.join().unwrap(), "the other party was not told");
+    assert!(last.join().is_err());
+    assert!(barrier.broken());
+}
+
+/// Is written, and cannot be read.
+struct Unreadable;
+
+impl serde::Serialize for Unreadable {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Unreadable {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("unreadable"))
+    }
+}
+
+fn an_action_that_cannot_be_called_breaks_it() {
+    let barrier = Barrier::builder(1).action_with(|_: Unreadable| (), (Unreadable,)).build().unwrap();
+    assert_eq!(barrier.wait(), Err(BrokenBarrier));
+    assert!(barrier.broken());
 }
 
 /// P28 and P29, with threads.
