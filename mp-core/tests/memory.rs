@@ -8,13 +8,16 @@ use mp_core::mem::{Bytes, Kind, Mapping};
 use mp_core::{MemError, Process};
 use mp_testing::{limited, not_here, open_descriptors, parent_in_role, role};
 use nix::sys::resource::Resource;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Seek, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
 
 mp_testing::cases! {
     plain: [
         a_group_with_little_memory_is_never_overdrawn,
+        a_full_page_cache_is_available_memory,
+        a_small_object_is_made_where_nothing_is_left,
         a_limit_on_file_sizes_is_an_error_and_no_signal,
         a_limit_on_addresses_is_an_error,
         what_was_refused_leaves_nothing,
@@ -25,9 +28,9 @@ mp_testing::cases! {
 }
 
 const MIB: usize = 1 << 20;
-/// What the group has. The library leaves 64 MiB of it to whatever else is there.
+/// What the group has. The library leaves a quarter of it to whatever else is there.
 const GROUP: usize = 192 * MIB;
-const USABLE: usize = GROUP - 64 * MIB;
+const USABLE: usize = GROUP - GROUP / 4;
 
 /// A group of processes with little memory, or why there is none.
 struct Group {
@@ -124,6 +127,65 @@ fn a_group_with_little_memory_is_never_overdrawn() {
     let some = make(USABLE / 2).unwrap();
     is_refused(USABLE);
     drop(some);
+    assert_eq!(Group::kills(&folder), 0);
+}
+
+/// Bytes that the group is charged with, and those of them that are file pages.
+fn charged(folder: &str) -> (u64, u64) {
+    let read = |file: &str| fs::read_to_string(format!("{folder}/{file}")).unwrap_or_default();
+    let used = read("memory.usage_in_bytes") + &read("memory.current");
+    let stat = read("memory.stat");
+    let field = |name: &str| -> u64 {
+        let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |number| number.parse().unwrap())
+    };
+    let files = ["inactive_file", "active_file"].map(field);
+    (used.trim().parse().unwrap(), files.iter().sum())
+}
+
+/// Reads and writes a file until the group is full of its pages, as a service does that has run for a while.
+/// The pages are there as long as the file is.
+fn fill_with_file_pages(folder: &str) -> File {
+    let mut file = tempfile();
+    let piece = vec![7; 4 * MIB];
+    while charged(folder).0 < (GROUP - 16 * MIB) as u64 {
+        assert!(file.stream_position().unwrap() < 2 * GROUP as u64, "the group does not fill");
+        file.write_all(&piece).unwrap();
+        file.sync_data().unwrap();
+    }
+    let (used, files) = charged(folder);
+    assert!(files >= used / 2, "{files} of {used} bytes are file pages");
+    file
+}
+
+/// A file on a disk, without a name.
+fn tempfile() -> File {
+    let path = format!("{}/memory-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    fs::remove_file(path).unwrap();
+    file
+}
+
+fn a_full_page_cache_is_available_memory() {
+    let Some(folder) = role() else { return Group::new().run() };
+    Group::enter(&folder);
+    let _file = fill_with_file_pages(&folder);
+    assert!(take_all() >= USABLE / 2);
+    is_refused(USABLE + MIB);
+    assert_eq!(Group::kills(&folder), 0);
+}
+
+/// The estimate says that nothing is left, the kernel has some pages: it decides.
+fn a_small_object_is_made_where_nothing_is_left() {
+    let Some(folder) = role() else { return Group::new().run() };
+    Group::enter(&folder);
+    let mut taken = Vec::new();
+    while let Ok(mapping) = make(2 * MIB) {
+        taken.push(mapping);
+    }
+    is_refused(2 * MIB);
+    taken.extend((0..8).map(|_| make(MIB / 2).unwrap()));
+    taken.extend((0..100).map(|_| make(8).unwrap()));
     assert_eq!(Group::kills(&folder), 0);
 }
 

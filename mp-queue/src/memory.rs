@@ -87,9 +87,11 @@ impl RingMemory {
     }
 }
 
-/// What a queue may grow to: the eighth part of what is available, and at most 1 GiB.
+/// What a queue may grow to: an eighth of what is available when it is made, between 8 MiB and 1 GiB. Growth asks
+/// again, so the lower bound takes nothing that is not there: it lets a queue that was made in a tight moment hold
+/// items of some size later.
 pub(crate) fn default_ceiling() -> usize {
-    (available_memory() / 8).min(1 << 30) as usize
+    (available_memory() / 8).clamp(8 << 20, 1 << 30) as usize
 }
 
 impl Memory for RingMemory {

@@ -41,8 +41,8 @@ impl QueueBuilder {
         self
     }
 
-    /// At most about this many bytes of shared memory, at least 256 KiB. Default: the eighth part of the available
-    /// memory, at most 1 GiB.
+    /// At most about this many bytes of shared memory, at least 256 KiB. Default: an eighth of the available memory,
+    /// between 8 MiB and 1 GiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = Some(bytes);
         self

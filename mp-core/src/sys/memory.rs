@@ -1,9 +1,11 @@
-//! Memory that processes share: `memfd_create`, `mmap`, seals, and how much may be taken.
+//! Memory that processes share: `memfd_create`, `mmap`, seals, and pages that are reserved.
 //!
 //! # Safety
 //! The one invariant: a [`Pages`] owns its address range, and nothing else maps or unmaps within it.
 #![allow(unsafe_code)]
 
+use super::available;
+pub use super::available::{SMALL, available_memory};
 use super::fd::above_standard;
 use super::{named, retried};
 use crate::error::{MemError, OsError, OsResult};
@@ -14,7 +16,6 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::ftruncate;
-use std::fs;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -62,21 +63,18 @@ pub fn file_identity(file: BorrowedFd<'_>) -> OsResult<(u64, u64, u64)> {
     Ok((stat.st_dev, stat.st_ino, stat.st_size as u64))
 }
 
-/// Takes the pages of a range for good, so that touching them cannot fail. Refuses, before the kernel is asked,
-/// what would leave too little for everybody: a memfd knows no "disk full", the OOM killer comes instead.
+/// Takes the pages of a range for good, so that touching them cannot fail. Refuses what would leave too little for
+/// other processes before the kernel is asked: a memfd has no "disk full", and the kernel would kill instead. Up to
+/// [`SMALL`] bytes the kernel alone decides.
 pub fn reserve(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> Result<(), MemError> {
-    let available = available_memory();
-    if bytes as u64 > available {
-        return Err(MemError::NoMemory { asked: bytes as u64, available });
-    }
+    let refused = |available| MemError::NoMemory { asked: bytes as u64, available };
+    available::take(bytes as u64).map_err(refused)?;
     let taken =
         retried("fallocate", || fallocate(file, FallocateFlags::empty(), offset as i64, bytes as i64));
     match taken {
         Ok(()) => Ok(()),
         Err(error) if error.errno() == Some(libc::ENOSPC) => Err(no_room(file, bytes)),
-        Err(error) if error.errno() == Some(libc::ENOMEM) => {
-            Err(MemError::NoMemory { asked: bytes as u64, available })
-        }
+        Err(error) if error.errno() == Some(libc::ENOMEM) => Err(refused(available_memory())),
         Err(error) => Err(error.into()),
     }
 }
@@ -91,56 +89,6 @@ pub(super) fn no_room(file: BorrowedFd<'_>, asked: usize) -> MemError {
 pub fn punch(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> OsResult<()> {
     let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
     retried("fallocate(PUNCH_HOLE)", || fallocate(file, flags, offset as i64, bytes as i64))
-}
-
-/// Left to the rest of the system, whatever is asked of us.
-const MARGIN: u64 = 64 << 20;
-
-/// Bytes that may be taken now: the least of what the machine and each memory cgroup above us leave, less a
-/// margin.
-pub fn available_memory() -> u64 {
-    machine_available().min(cgroup_available()).saturating_sub(MARGIN)
-}
-
-fn machine_available() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map_or(u64::MAX, |kib| kib * 1024)
-}
-
-fn cgroup_available() -> u64 {
-    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    text.lines().filter_map(cgroup_line_available).min().unwrap_or(u64::MAX)
-}
-
-/// One line of `/proc/self/cgroup`: `0::/path` is the unified tree, `n:memory:/path` the old one.
-fn cgroup_line_available(line: &str) -> Option<u64> {
-    let mut parts = line.splitn(3, ':').skip(1);
-    let (controllers, path) = (parts.next()?, parts.next()?);
-    let (root, limit, usage) = if controllers.is_empty() {
-        ("/sys/fs/cgroup", "memory.max", "memory.current")
-    } else if controllers.split(',').any(|name| name == "memory") {
-        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
-    } else {
-        return None;
-    };
-    let read = |folder: &str, file: &str| -> Option<u64> {
-        fs::read_to_string(format!("{root}{folder}/{file}")).ok()?.trim().parse().ok()
-    };
-    // Each ancestor's limit binds as well.
-    let mut folder = path.trim_end_matches('/');
-    let mut least = None;
-    loop {
-        if let (Some(limit), Some(usage)) = (read(folder, limit), read(folder, usage)) {
-            let left = limit.saturating_sub(usage);
-            least = Some(least.map_or(left, |other: u64| other.min(left)));
-        }
-        match folder.rfind('/') {
-            Some(cut) if !folder.is_empty() => folder = &folder[..cut],
-            _ => return least,
-        }
-    }
 }
 
 /// A shared mapping of a file, unmapped when dropped.

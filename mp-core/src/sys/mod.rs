@@ -4,6 +4,8 @@
 //! another system has this folder to write.
 
 pub mod address;
+mod available;
+mod estimate;
 pub mod eventfd;
 pub mod fd;
 pub mod futex;
