@@ -1,9 +1,23 @@
 //! Fork: the child continues right here.
 //!
 //! Between `fork` and the child's first own line only this happens: the C library's handlers, then the library's
-//! own registers are emptied ([`after_fork`]), then the child's bootstrap. Other threads' locks are no trouble,
-//! since there are no other threads: with any, the fork is refused, unless the caller vouches for it
-//! ([`ForkIsSafe`]). The library's own locks are held over such a fork, so that no other thread is inside one.
+//! own registers are emptied ([`after_fork`]), then the child waits for its release, then its bootstrap runs. Other
+//! threads' locks are no trouble, since there are no other threads: with any, the fork is refused, unless the caller
+//! vouches for it ([`ForkIsSafe`]). The library's own locks are held over such a fork, so that no other thread is
+//! inside one.
+//!
+//! ```text
+//!  parent ──fork──► child HELD: reads its outcome socket
+//!    │ opens the child's pidfd
+//!    │── GO ──────► child RELEASED: calls the work
+//! ```
+//! A child that ran before its parent has the pidfd could end and be reaped by another part of the program (a SIGCHLD
+//! handler, a reaper thread, the kernel if SIGCHLD is ignored). The start would then fail although the work was done,
+//! and the number could belong to another process. So an error of [`start`] means that the work never began.
+//!
+//! # When a process dies
+//! The parent, before the release: the socket or the lifeline ends, and the child exits without calling the work.
+//! The child, before the release: [`StartError::Died`].
 //!
 //! # Safety
 //! The one invariant: `fork` is called with one thread running, or with a caller who vouches for the others.
@@ -16,15 +30,18 @@ use crate::error::OsResult;
 use crate::mem::mapping;
 use crate::process::bootstrap::{self, Newborn};
 use crate::process::{authkey, current, family, table};
-use crate::sys::poll::pidfd_open;
+use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::robust;
-use crate::sys::signal::EndsAreKept;
-use crate::sys::socket::packet_pair;
+use crate::sys::socket::{self, Mode, packet_pair};
 use crate::transfer::{CallError, Message};
 use crate::{finalize, sys};
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The packet that releases a held child.
+const GO: &[u8] = b"!";
 
 pub(crate) fn start(
     who: Who,
@@ -44,8 +61,6 @@ pub(crate) fn start(
     // What is buffered here would be printed by both.
     let _ = std::io::stdout().flush();
     let own_locks = (!alone).then(hold_own_locks);
-    // Else the kernel may give the child's number away before its pidfd is open.
-    let ends_are_kept = alone.then(EndsAreKept::begin);
     // SAFETY: one thread, as was just counted (it is this one, so no other can have been started since), or a
     // caller who vouches for the others.
     let forked = unsafe { fork() };
@@ -53,23 +68,63 @@ pub(crate) fn start(
     match forked? {
         Forked::Child => {
             let guard = NeverBack;
-            drop((ends_are_kept, outcome));
+            drop(outcome);
             let lifeline = lifeline::after_fork();
             after_fork();
             std::mem::forget(guard);
+            if !lifeline.as_ref().is_some_and(|lifeline| is_released(&theirs, lifeline)) {
+                sys::process::exit_now(NOT_RELEASED);
+            }
             newborn.run(lifeline, theirs, work)
         }
         Forked::Parent(pid) => {
-            // With this closed there is a number free for the pidfd: the child runs, and must not be lost.
+            // With this closed there is a number free for the pidfd.
             drop(theirs);
             match pidfd_open(pid) {
-                Ok(pidfd) => Ok(Started { pid, pidfd, outcome, reaper: Reaper::Us }),
+                Ok(pidfd) => release(Started { pid, pidfd, outcome, reaper: Reaper::Us }),
                 Err(error) => {
+                    // The child is held, so the number is the child's.
                     sys::process::end_child(pid);
                     Err(error.into())
                 }
             }
         }
+    }
+}
+
+/// What a child exits with that was never released. No parent asks.
+const NOT_RELEASED: i32 = 1;
+
+/// In the parent: lets the held child go on.
+fn release(held: Started) -> Result<Started, StartError> {
+    match socket::send(held.outcome.as_fd(), &[GO], &[], Mode::Now) {
+        Ok(_) => Ok(held),
+        // It was killed while it was held. Reaped here, since nothing else knows of it.
+        Err(error) if socket::is_gone(&error) => {
+            let _ = sys::process::reap(held.pidfd.as_fd());
+            Err(StartError::Died)
+        }
+        Err(error) => {
+            sys::process::end_child(held.pid);
+            Err(error.into())
+        }
+    }
+}
+
+/// In the held child: waits for the release; `false` if the parent has gone or given up.
+fn is_released(theirs: &OwnedFd, lifeline: &OwnedFd) -> bool {
+    // The lifeline too: a child that another thread forks meanwhile has a copy of the parent's end of the socket.
+    let ends = [(theirs.as_fd(), Interest::Read), (lifeline.as_fd(), Interest::Hangup)];
+    let mut parent_is_gone = false;
+    loop {
+        let mut word = [0; GO.len()];
+        match socket::take(theirs.as_fd(), &mut word, Mode::Now) {
+            Ok(bytes) => return bytes == GO.len(),
+            Err(error) if socket::would_block(&error) && !parent_is_gone => {}
+            Err(_) => return false,
+        }
+        // What came before the parent's end is read once more.
+        parent_is_gone = poll(&ends, None).is_ok_and(|ready| ready.contains(&1));
     }
 }
 

@@ -130,46 +130,6 @@ pub fn leave_ends_to_kernel() {
     ignore(SIGCHLD);
 }
 
-/// While it lives, a child that ends is kept for this process to ask about, even if it ignores the ends of its
-/// children: only with one thread, which changes nothing of this meanwhile.
-pub struct EndsAreKept(Option<libc::sigaction>);
-
-impl EndsAreKept {
-    /// From now on.
-    pub fn begin() -> EndsAreKept {
-        let Some(before) = action(SIGCHLD) else { return EndsAreKept(None) };
-        let ignored = before.sa_sigaction == libc::SIG_IGN;
-        if !ignored && before.sa_flags & libc::SA_NOCLDWAIT == 0 {
-            return EndsAreKept(None);
-        }
-        let handler = if ignored { libc::SIG_DFL } else { before.sa_sigaction };
-        let kept = libc::sigaction {
-            sa_sigaction: handler,
-            sa_flags: before.sa_flags & !libc::SA_NOCLDWAIT,
-            ..before
-        };
-        // SAFETY: the default, or the handler that was there.
-        unsafe { libc::sigaction(SIGCHLD, &kept, ptr::null_mut()) };
-        EndsAreKept(Some(before))
-    }
-}
-
-impl fmt::Debug for EndsAreKept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndsAreKept").field("changed", &self.0.is_some()).finish()
-    }
-}
-
-impl Drop for EndsAreKept {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            // SAFETY: what was there before.
-            unsafe { libc::sigaction(SIGCHLD, before, ptr::null_mut()) };
-        }
-    }
-}
-
 /// What a template changed for itself and its children are not to inherit.
 pub struct Kept {
     mask: SigSet,

@@ -145,6 +145,12 @@ pub fn look(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<u
     retried("recv", || socket::recv(socket.as_raw_fd(), buffer, flags))
 }
 
+/// The bytes of the first packet; descriptors that came along are closed. Gives their count; 0 is the end of the
+/// stream too.
+pub fn take(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<usize> {
+    retried("recv", || socket::recv(socket.as_raw_fd(), buffer, mode.flags()))
+}
+
 /// Takes the first packet away. Its descriptors are closed, without a moment in which this process has them.
 pub fn discard(socket: BorrowedFd<'_>, mode: Mode) -> OsResult<()> {
     retried("recv", || socket::recv(socket.as_raw_fd(), &mut [0; 1], mode.flags())).map(|_| ())

@@ -1,0 +1,111 @@
+//! Other parts of the program that reap, kill or ignore ends of children at the worst moment: inside `fork`, when the
+//! child exists and its starter does not have its handle yet. There a fork handler of the case's acts.
+#![allow(unsafe_code, reason = "fork handlers, SIGCHLD ignored, and the promise that a fork is safe")]
+
+use mp_core::popen::ForkIsSafe;
+use mp_core::sys::fd::pipe;
+use mp_core::{Child, Process, StartError};
+use mp_testing::{descendants, state};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+mp_testing::cases! {
+    plain: [
+        a_reaper_that_is_faster_than_the_start_loses_no_child,
+        a_child_whose_end_is_ignored_is_not_lost,
+        a_child_killed_before_its_release_never_began,
+    ]
+}
+
+/// Has `handler` called in this process within each fork, when the child exists.
+fn within_each_fork(handler: extern "C" fn()) {
+    // SAFETY: a function of this program; it returns.
+    unsafe { libc::pthread_atfork(None, Some(handler), None) };
+}
+
+/// Forks a child that says a word.
+fn start(word: &File) -> Result<Child<u8>, StartError> {
+    // SAFETY: no other thread runs.
+    let promise = unsafe { ForkIsSafe::vouch() };
+    let work = move || {
+        (&mut &*word).write_all(b"!").unwrap();
+        7
+    };
+    Process::fork(work).despite_threads(promise).start()
+}
+
+fn word() -> (File, File) {
+    let (read, write) = pipe().unwrap();
+    (read.into(), write.into())
+}
+
+/// How many words were said; all who could say one have ended.
+fn said(mut read: File, write: File) -> usize {
+    drop(write);
+    read.read_to_end(&mut Vec::new()).unwrap()
+}
+
+/// Reaps the child as soon as it ends, or sees that it waits: it sleeps at several looks.
+extern "C" fn reap_or_see_waiting() {
+    let mut asleep = 0;
+    while asleep < 20 {
+        // SAFETY: the status is not asked for.
+        if unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {
+            return;
+        }
+        let children = descendants(std::process::id());
+        let Some((child, _)) = children.first() else { return };
+        asleep = if state(*child) == Some('S') { asleep + 1 } else { 0 };
+        sleep(Duration::from_millis(1));
+    }
+}
+
+fn no_start_fails_although_its_work_is_done() {
+    within_each_fork(reap_or_see_waiting);
+    let (read, write) = word();
+    for _ in 0..10 {
+        let child = start(&write).expect("the child runs");
+        assert_eq!(child.join().unwrap(), 7);
+    }
+    assert_eq!(said(read, write), 10);
+}
+
+fn a_reaper_that_is_faster_than_the_start_loses_no_child() {
+    no_start_fails_although_its_work_is_done();
+}
+
+fn a_child_whose_end_is_ignored_is_not_lost() {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    no_start_fails_although_its_work_is_done();
+}
+
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn kill_the_child() {
+    // ORDERING: Relaxed: one thread.
+    if ARMED.swap(false, Ordering::Relaxed) {
+        reap_or_see_waiting();
+        let [(child, _)] = descendants(std::process::id())[..] else { return };
+        // SAFETY: a child that has not been reaped.
+        unsafe { libc::kill(child as i32, libc::SIGKILL) };
+        while state(child) != Some('Z') {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn a_child_killed_before_its_release_never_began() {
+    within_each_fork(kill_the_child);
+    let (read, write) = word();
+    // ORDERING: Relaxed: one thread.
+    ARMED.store(true, Ordering::Relaxed);
+    let killed = start(&write);
+    assert!(matches!(killed, Err(StartError::Died)), "{killed:?}");
+    assert_eq!(descendants(std::process::id()), []);
+    assert_eq!(start(&write).unwrap().join().unwrap(), 7);
+    assert_eq!(said(read, write), 1);
+}
