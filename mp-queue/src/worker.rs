@@ -1,11 +1,11 @@
 //! This process, as one that takes tasks.
 
 use crate::ring::Worker;
-use mp_core::sys::identity::Identity;
+use mp_core::sys::identity::{Identity, Liveness};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// Tasks that a process without a slot takes from one look at the others to the next. A look reads a file for each
-/// slot, under the get lock: three milliseconds, where a task takes a tenth of a microsecond.
+/// Tasks that a process without a slot takes from one look at the others to the next. A look asks the
+/// system about each slot, under the get lock: most of a millisecond, where a task takes a tenth of a microsecond.
 const BETWEEN_LOOKS: u32 = 1000;
 
 /// Which slot it had last, and its looks.
@@ -34,8 +34,8 @@ impl Worker for ThisProcess {
         self.slot.store(slot, Ordering::Relaxed);
     }
 
-    fn lives(&self, who: u64) -> bool {
-        Identity::unpack(who).lives()
+    fn is_dead(&self, who: u64) -> bool {
+        Identity::unpack(who).liveness() == Liveness::Dead
     }
 
     fn may_look(&self) -> bool {

@@ -28,15 +28,17 @@ use std::time::Duration;
 /// ```
 ///
 /// # When a process dies
-/// | how a process that has the barrier ends                      | what the others see                         |
+/// | how a process that takes part ends                           | what the others see                         |
 /// |--------------------------------------------------------------|---------------------------------------------|
 /// | killed by a signal, aborted, `_exit`                         | [`BrokenBarrier`], within a second          |
 /// | in any way, while one of its threads waits                   | [`BrokenBarrier`], within a second          |
 /// | it drops its last handle; it returns, panics or calls `exit` | nothing: who still waits for it, waits on   |
 ///
-/// A process has the barrier if it made it, received it, or inherited it by `Fork`: also one that never waits.
-/// The first 128 at a time are watched; further ones take part unwatched. A child that is killed before it has
-/// unpacked its arguments never had it: against that, give a timeout.
+/// A process takes part if it made the barrier, received it (in an argument, a result or a message), or has waited at it.
+/// A child of `Fork` receives nothing: it has copies of all that its parent has, and takes part from its first wait on.
+/// One that is killed before it takes part breaks nothing: against that, give a timeout. A process of which this system
+/// does not tell whether it lives is taken to live. The first 128 at a time are watched; further ones take part
+/// unwatched.
 ///
 /// [`reset`](Barrier::reset) forgets the dead.
 ///
@@ -214,7 +216,7 @@ impl Barrier {
     ///
     /// Python: `Barrier.reset`.
     pub fn reset(&self) {
-        if !self.membership.all_live() {
+        if !self.membership.none_died() {
             // First broken, so that nobody is left waiting for one who is forgotten.
             self.abort();
             self.membership.forget_the_dead();
@@ -251,7 +253,7 @@ impl Barrier {
             return self.meet_then(until, || {});
         }
         let _waiting = self.membership.wait();
-        result(self.cell().barrier.wait(until, || self.membership.all_live()))
+        result(self.cell().barrier.wait(until, || self.membership.none_died()))
     }
 
     fn meet_then(
@@ -260,7 +262,7 @@ impl Barrier {
         action: impl FnOnce(),
     ) -> Result<BarrierWaitResult, BrokenBarrier> {
         let _waiting = self.membership.wait();
-        let alive = || self.membership.all_live();
+        let alive = || self.membership.none_died();
         result(self.cell().barrier.wait_then(until, alive, || match self.call_action() {
             Ok(()) => action(),
             // The round is still open, so this breaks it for all of its parties, the caller too.

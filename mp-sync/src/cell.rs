@@ -56,13 +56,13 @@ impl SeatsCell {
 // SAFETY: words alone; all zeros is a room to be told its seats.
 unsafe impl Structure for SeatsCell {}
 
-/// A barrier, its default timeout, and the processes that have it.
+/// A barrier, its default timeout, and the processes that take part.
 #[repr(C)]
 pub(crate) struct BarrierCell {
     pub(crate) barrier: RawBarrier<RobustWord>,
     /// In nanoseconds; 0: none.
     pub(crate) timeout: AtomicU64,
-    /// Process id and start of each, packed; 0: free.
+    /// Process id and stamp of each, packed; 0: free.
     pub(crate) members: [AtomicU64; MEMBERS],
 }
 

@@ -1,30 +1,33 @@
-//! Which processes have a barrier, so that the death of one is seen by the others.
+//! Which processes take part in a barrier, so that the death of one is seen by the others.
 //!
 //! ```text
-//!  FREE ──first handle in a process──► pid and start ──last handle dropped, orderly end──► FREE
-//!                                        │                                                   ▲
-//!                                        └── killed: stays, and breaks every round ── reset ─┘
+//!  FREE ──made, received, or first wait──► id and stamp ──last handle dropped, orderly end──► FREE
+//!                                        │                                                 ▲
+//!                                        └── killed: stays, breaks every round ── reset ───┘
 //! ```
 //!
 //! A slot is one 64-bit word, written by one exchange, so no reader sees half of it. A process with more handles
 //! (clones, or the same barrier received twice) has one slot.
 //!
-//! Who finds a dead process leaves its slot alone: he may be killed before he breaks the barrier, and the round
-//! he saw it in may have passed all the same, so the others, and the next round, have to find it too. `reset`
-//! frees it, once the barrier is broken.
+//! A forked child has copies of all its parent's handles, of which it perhaps knows nothing. So it takes a slot only
+//! when it first waits.
+//!
+//! A process that finds a dead one leaves its slot alone: the finder may be killed before it breaks the barrier, and the
+//! round in which it was found may have passed all the same, so the others, and the next round, have to find it too.
+//! `reset` frees it, once the barrier is broken. One of which nothing can be learned stays, and breaks nothing.
 //!
 //! A process that ends in order while one of its threads waits does not leave: that thread's arrival would count
-//! for one who never passes. Its slot stays, and is found dead.
+//! for one that never passes. Its slot stays, and is found dead.
 //!
 //! # When a process dies
-//! That is what this file is for. Two who find the same dead process both break the barrier, which is one break.
-//! Who is killed in `reset` leaves the barrier broken, or whole with a dead process in a slot, which breaks it
+//! That is what this file is for. Two that find the same dead process both break the barrier, which is one break.
+//! One that is killed in `reset` leaves the barrier broken, or whole with a dead process in a slot, which breaks it
 //! again: never a round that waits for a forgotten one.
 
 use crate::cell::BarrierCell;
 use mp_core::finalize;
 use mp_core::mem::Place;
-use mp_core::sys::identity::Identity;
+use mp_core::sys::identity::{Identity, Liveness};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 
@@ -41,8 +44,8 @@ pub(crate) struct Membership {
 struct Presence {
     /// Threads in a wait right now.
     waiting: u32,
-    /// The process is ending, and has freed its slot.
-    left: bool,
+    /// Whether the process has taken a slot, or has found none free, and has not left.
+    enrolled: bool,
 }
 
 /// A thread's wait, from before it arrives until after it has passed.
@@ -54,7 +57,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The memberships of this process, by the address of their mapping. Slots are taken and freed under this lock.
+/// The memberships of this process, by the address of their mapping.
 static MEMBERSHIPS: Mutex<Vec<(usize, Weak<Membership>)>> = Mutex::new(Vec::new());
 
 fn key(place: &Place<BarrierCell>) -> usize {
@@ -69,12 +72,14 @@ impl Membership {
         all.retain(|(_, membership)| membership.strong_count() > 0);
         let key = key(&place);
         let same = all.iter().find(|(other, _)| *other == key);
-        if let Some(membership) = same.and_then(|(_, membership)| membership.upgrade()) {
-            return membership;
-        }
-        let membership = Arc::new(Membership { place, presence: Mutex::default() });
-        all.push((key, Arc::downgrade(&membership)));
-        membership.enrol();
+        let known = same.and_then(|(_, membership)| membership.upgrade());
+        let membership = known.unwrap_or_else(|| {
+            let new = Arc::new(Membership { place, presence: Mutex::default() });
+            all.push((key, Arc::downgrade(&new)));
+            new
+        });
+        // A forked child may have had a copy before.
+        membership.presence().enrol(&membership);
         membership
     }
 
@@ -94,17 +99,14 @@ impl Membership {
     pub(crate) fn wait(&self) -> Waiting<'_> {
         let mut presence = self.presence();
         presence.waiting += 1;
-        if std::mem::take(&mut presence.left) {
-            self.enrol();
-        }
+        presence.enrol(self);
         Waiting(self)
     }
 
-    /// Whether all processes that have the barrier live.
-    pub(crate) fn all_live(&self) -> bool {
+    /// Whether none of the processes that take part is dead.
+    pub(crate) fn none_died(&self) -> bool {
         // ORDERING: Relaxed: the word is all there is.
-        let members = self.cell().members.iter().map(|slot| slot.load(Ordering::Relaxed));
-        members.into_iter().all(|member| member == FREE || Identity::unpack(member).lives())
+        !self.cell().members.iter().any(|slot| is_dead(slot.load(Ordering::Relaxed)))
     }
 
     /// Frees the slots of the dead. For a barrier that is broken: a round that waits for one of them would wait for
@@ -113,13 +115,13 @@ impl Membership {
         for slot in &self.cell().members {
             // ORDERING: Relaxed: the word is all there is.
             let member = slot.load(Ordering::Relaxed);
-            if member != FREE && !Identity::unpack(member).lives() {
+            if is_dead(member) {
                 let _ = slot.compare_exchange(member, FREE, Ordering::Relaxed, Ordering::Relaxed);
             }
         }
     }
 
-    fn enrol(&self) {
+    fn take_slot(&self) {
         let me = Identity::me().packed();
         let slots = &self.cell().members;
         // ORDERING: Relaxed throughout: the word is all there is.
@@ -136,15 +138,14 @@ impl Membership {
     fn end(&self) {
         let mut presence = self.presence();
         if presence.waiting == 0 {
-            presence.left = true;
+            presence.enrolled = false;
             self.leave();
         }
     }
 
-    /// In a forked child, whose one thread waits nowhere.
+    /// In a forked child, whose one thread waits nowhere, and which has a copy of what its parent has.
     fn begin_in_child(&self) {
         *self.presence() = Presence::default();
-        self.enrol();
     }
 
     fn leave(&self) {
@@ -158,7 +159,19 @@ impl Membership {
     }
 }
 
-/// Whether it is this process's, enrolled perhaps when it could not learn when it began.
+impl Presence {
+    fn enrol(&mut self, membership: &Membership) {
+        if !std::mem::replace(&mut self.enrolled, true) {
+            membership.take_slot();
+        }
+    }
+}
+
+fn is_dead(member: u64) -> bool {
+    member != FREE && Identity::unpack(member).liveness() == Liveness::Dead
+}
+
+/// Whether it is this process's.
 fn is_ours(member: u64) -> bool {
     member != FREE && Identity::unpack(member).is_me()
 }
@@ -174,7 +187,7 @@ impl Drop for Membership {
     }
 }
 
-/// Leaves at this process's orderly end; enrols its forked children, who have all its handles.
+/// Leaves at this process's orderly end, and has each forked child begin without slots.
 fn watch_this_process() {
     static AFTER_FORK: Once = Once::new();
     static WATCHED: AtomicU32 = AtomicU32::new(0);
@@ -205,22 +218,21 @@ mod tests {
     //! ORDERING: Relaxed throughout: one thread each.
     use super::*;
 
-    /// A process with this one's id that began before it, so that it cannot live any more.
+    /// An earlier process with this one's id, so that it cannot live any more.
     fn dead() -> u64 {
-        let me = Identity::me();
-        Identity { began: me.began.wrapping_sub(1), ..me }.packed()
+        Identity::me().an_earlier_one().packed()
     }
 
     #[test]
     fn a_dead_process_is_found_until_it_is_forgotten() {
         let membership = Membership::of(Place::create("test").unwrap());
-        assert!(membership.all_live());
+        assert!(membership.none_died());
         membership.cell().members[7].store(dead(), Ordering::Relaxed);
         // Who found it first may not have lived to break the barrier.
-        assert!(!membership.all_live());
-        assert!(!membership.all_live());
+        assert!(!membership.none_died());
+        assert!(!membership.none_died());
         membership.forget_the_dead();
-        assert!(membership.all_live());
+        assert!(membership.none_died());
         assert_eq!(membership.cell().members[0].load(Ordering::Relaxed), Identity::me().packed());
     }
 
@@ -235,6 +247,17 @@ mod tests {
         assert_eq!(taken(), 1);
         drop(two);
         assert_eq!(taken(), 0);
+    }
+
+    #[test]
+    fn a_forked_copy_takes_part_from_its_first_wait() {
+        let membership = Membership::of(Place::create("test").unwrap());
+        let taken = || membership.cell().members[0].load(Ordering::Relaxed) != FREE;
+        membership.leave();
+        membership.begin_in_child();
+        assert!(!taken());
+        drop(membership.wait());
+        assert!(taken());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
-use mp_core::{Child, Process};
+use mp_core::{Child, Process, StartMethod};
 use mp_sync::{Barrier, BrokenBarrier, Event, RawValue, Value};
 use mp_testing::limited;
 use nix::sys::resource::Resource;
@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [no_parties_is_an_error, a_party_that_gives_up_breaks_it,
-        an_action_of_threads_runs_once, a_panicking_action_breaks_it,
-        a_panic_in_the_barriers_action_breaks_it, an_action_that_cannot_be_called_breaks_it],
+        an_action_of_threads_runs_once, a_panicking_action_breaks_it, a_receiver_killed_before_it_came_breaks_it,
+        a_killed_copy_breaks_nothing, a_panic_in_the_barriers_action_breaks_it,
+        an_action_that_cannot_be_called_breaks_it],
     every_method: [the_barriers_action_runs_once_in_each_pass, a_death_in_the_barriers_action_breaks_it,
         ten_passes_in_lockstep, an_action_runs_once_before_anybody_passes, one_party_passes_alone,
-        a_default_timeout_travels, a_killed_waiting_party_breaks_it, a_party_killed_before_it_came_breaks_it,
+        a_default_timeout_travels, a_killed_waiting_party_breaks_it, a_party_killed_between_two_rounds_breaks_it,
         parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_who_wait,
         one_that_is_late_breaks_it_for_five, a_thousand_passes_are_seen_in_order,
         a_process_that_ends_while_a_thread_waits_breaks_it, who_can_open_no_file_is_not_dead]
@@ -224,12 +225,21 @@ fn have_it_and_stay(_barrier: Barrier, there: Event) -> bool {
     }
 }
 
+fn pass_and_stay(barrier: Barrier, there: Event) -> bool {
+    barrier.wait().unwrap();
+    have_it_and_stay(barrier, there)
+}
+
 /// Kills a party of three while another waits: that one must be told. `waiting`: how many wait at that moment.
 fn killed(victim: impl FnOnce(Barrier, Event) -> Child<bool>, waiting: u32) {
     let barrier = Barrier::new(3).unwrap();
     let there = Event::new().unwrap();
     let victim = victim(barrier.clone(), there.clone());
     there.wait();
+    broken_for_others(barrier, &victim, waiting);
+}
+
+fn broken_for_others(barrier: Barrier, victim: &Child<bool>, waiting: u32) {
     let other = Process::new(meet, (barrier.clone(), Event::new().unwrap())).start().unwrap();
     wait_until_waiting(&barrier, waiting);
     victim.kill().unwrap();
@@ -243,8 +253,38 @@ fn a_killed_waiting_party_breaks_it() {
     killed(|barrier, there| Process::new(meet, (barrier, there)).start().unwrap(), 2);
 }
 
-fn a_party_killed_before_it_came_breaks_it() {
-    killed(|barrier, there| Process::new(have_it_and_stay, (barrier, there)).start().unwrap(), 1);
+fn a_party_killed_between_two_rounds_breaks_it() {
+    let (barrier, there) = (Barrier::new(3).unwrap(), Event::new().unwrap());
+    let victim = Process::new(pass_and_stay, (barrier.clone(), there.clone())).start().unwrap();
+    let other = Process::new(wait_once, (barrier.clone(), 0)).start().unwrap();
+    barrier.wait().unwrap();
+    other.join().unwrap();
+    there.wait();
+    broken_for_others(barrier, &victim, 1);
+}
+
+/// A process that has received it takes part although it has not waited yet.
+fn a_receiver_killed_before_it_came_breaks_it() {
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        killed(
+            |barrier, there| Process::new(have_it_and_stay, (barrier, there)).method(method).start().unwrap(),
+            1,
+        );
+    }
+}
+
+/// A bystander that has inherited it, and perhaps does not know of it, ends as it likes.
+fn a_killed_copy_breaks_nothing() {
+    let barrier = Barrier::new(2).unwrap();
+    let bystander = Process::fork(|| std::thread::park()).start::<()>().unwrap();
+    let party = Process::new(is_broken, (barrier.clone(),)).start().unwrap();
+    wait_until_waiting(&barrier, 1);
+    bystander.kill().unwrap();
+    assert!(bystander.join().is_err());
+    // Longer than the waits between two looks at those that take part.
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(barrier.wait().is_ok());
+    assert!(!party.join().unwrap());
 }
 
 fn wait_once(barrier: Barrier, end: u8) {

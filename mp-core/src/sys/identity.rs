@@ -1,20 +1,87 @@
-//! Who is who, for good: a process id together with the moment the process began.
+//! Which process is which, and the proof that a process or a thread is dead.
 //!
-//! A process id alone is used again after its owner's end; the pair is not. In shared memory the pair is two
-//! words, so that whoever reads them can tell whether that process still lives.
+//! A process id is used again after its process has ended. So in shared memory it has a stamp beside it, in the same
+//! word, by which a later process with the same id is told apart:
+//!
+//! | stamp                  | where it comes from                                                                |
+//! |------------------------|------------------------------------------------------------------------------------|
+//! | of an inode (bit 31)   | the pidfd's: since Linux 6.9 no two processes of one boot have the same            |
+//! | of a start time        | `/proc`, on older kernels, and where `pidfd_open` is refused: see `started.rs`      |
+//! | unknown (0)            | neither could be had: the id alone counts, and a later process with it is this one |
+//!
+//! Stamps of two kinds cannot be compared; such a pair is taken for the same process.
+//!
+//! # What proves a death
+//! Only an answer of the kernel that is about this very process or thread: there is none with this id, its pidfd is
+//! readable (which it is for a zombie too), or its stamp is another one. A file that is not there, a call that is
+//! refused and a table that is full prove nothing: then the answer is [`Liveness::Unknown`], and whoever asked waits.
 
-use std::fs;
+use super::poll::{self, Interest, pidfd_open, pidfd_open_thread};
+use super::{memory, started};
+use crate::error::OsResult;
+use crate::word::Deadline;
+use nix::errno::Errno;
+use nix::sys::statfs::{FsType, fstatfs};
+use nix::unistd::Pid;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What is known about a process or a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It has not ended.
+    Alive,
+    /// It has ended; perhaps nobody has reaped it yet.
+    Dead,
+    /// Nothing can be learned here and now. Nothing may be taken from it.
+    Unknown,
+}
 
 /// A process, told apart from a later one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The process id.
     pub pid: u32,
-    /// When it began, in clock ticks since boot; the low 32 bits. 0: not known, so that it may be any process
-    /// with this id.
-    pub began: u32,
+    /// What a later process with this id has another one of.
+    pub stamp: Stamp,
+}
+
+/// What tells a process from a later one with the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp(u32);
+
+/// The kind of a stamp: set for an inode's.
+const INODE: u32 = 1 << 31;
+/// `PID_FS_MAGIC`: the file system whose inodes are one process's each.
+const PIDFS: FsType = FsType(0x5049_4446);
+/// No process and no thread has this id or a greater one (`PID_MAX_LIMIT`).
+const IDS: u32 = 1 << 22;
+
+impl Stamp {
+    const UNKNOWN: Stamp = Stamp(0);
+
+    fn of_inode(inode: u64) -> Stamp {
+        Stamp(inode as u32 | INODE)
+    }
+
+    fn of_start(ticks: u64) -> Stamp {
+        Stamp((ticks as u32 & !INODE).max(1))
+    }
+
+    /// From a pidfd; unknown before Linux 6.9, where all pidfds have one inode.
+    fn of_pidfd(pidfd: &OwnedFd) -> Stamp {
+        let is_unique = fstatfs(pidfd).is_ok_and(|system| system.filesystem_type() == PIDFS);
+        let inode = memory::file_identity(pidfd.as_fd()).ok().filter(|_| is_unique);
+        inode.map_or(Stamp::UNKNOWN, |(_, inode, _)| Stamp::of_inode(inode))
+    }
+
+    /// Whether the two are surely of two processes.
+    fn differs(self, other: Stamp) -> bool {
+        let comparable = self != Stamp::UNKNOWN && other != Stamp::UNKNOWN && (self.0 ^ other.0) & INODE == 0;
+        comparable && self != other
+    }
 }
 
 /// The calling process, packed, once it was asked for.
@@ -26,10 +93,10 @@ extern "C" fn after_fork() {
 }
 
 impl Identity {
-    /// The calling process. When it began is not known if it can open no file now.
+    /// The calling process.
     #[inline]
     pub fn me() -> Identity {
-        // ORDERING: Relaxed: whoever does not see it yet finds out for himself, with the same answer.
+        // ORDERING: Relaxed: a thread that does not see it yet asks for itself, and the first answer stays.
         match ME.load(Ordering::Relaxed) {
             0 => Identity::ask(),
             packed => Identity::unpack(packed),
@@ -41,90 +108,102 @@ impl Identity {
         static AT_FORK: Once = Once::new();
         AT_FORK.call_once(|| super::process::at_fork_in_child(after_fork));
         let pid = std::process::id();
-        let began = if let Look::Found(stat) = look(pid) { stat.began } else { 0 };
-        let me = Identity { pid, began };
-        // What could not be learned now is asked for again.
-        if began != 0 {
-            // ORDERING: as in `me`.
-            ME.store(me.packed(), Ordering::Relaxed);
-        }
-        me
+        let inode = pidfd_open(pid).map_or(Stamp::UNKNOWN, |pidfd| Stamp::of_pidfd(&pidfd));
+        let stamp = if inode == Stamp::UNKNOWN { start_of(pid) } else { inode };
+        let asked = Identity { pid, stamp }.packed();
+        // One answer for all threads and for good: the words in shared memory that hold it are compared with it.
+        // ORDERING: as in `me`.
+        let first = ME.compare_exchange(0, asked, Ordering::Relaxed, Ordering::Relaxed);
+        Identity::unpack(first.err().unwrap_or(asked))
     }
 
     /// Both in one word, never 0.
     #[inline]
     pub fn packed(self) -> u64 {
-        u64::from(self.pid) << 32 | u64::from(self.began)
+        u64::from(self.pid) << 32 | u64::from(self.stamp.0)
     }
 
-    /// What [`packed`](Identity::packed) made one word of.
+    /// What [`packed`](Identity::packed) made one word of. From shared memory it may be any word.
     #[inline]
     pub fn unpack(packed: u64) -> Identity {
-        Identity { pid: (packed >> 32) as u32, began: packed as u32 }
+        Identity { pid: (packed >> 32) as u32, stamp: Stamp(packed as u32) }
     }
 
     /// Whether that is the calling process.
     pub fn is_me(self) -> bool {
         let me = Identity::me();
-        self.pid == me.pid && (me.began == 0 || self.began_at(me.began))
+        self.pid == me.pid && !self.stamp.differs(me.stamp)
     }
 
-    fn began_at(self, began: u32) -> bool {
-        self.began == 0 || self.began == began
+    /// A process with this id that is no more: for tests.
+    #[doc(hidden)]
+    pub fn an_earlier_one(self) -> Identity {
+        let stamp = Stamp(self.stamp.0 & INODE | (self.stamp.0 & !INODE).wrapping_sub(1) & !INODE);
+        Identity { stamp, ..self }
     }
 
-    /// Whether that very process still lives. One that has ended and was not reaped is dead; one of which nothing
-    /// can be learned (no descriptors are left to open the file) is not.
-    pub fn lives(self) -> bool {
-        match look(self.pid) {
-            Look::Found(stat) => !stat.ended && self.began_at(stat.began),
-            Look::Gone => false,
-            Look::Unknown => true,
+    /// Whether that very process lives.
+    pub fn liveness(self) -> Liveness {
+        if self.is_me() {
+            return Liveness::Alive;
+        }
+        if self.pid == 0 || self.pid >= IDS {
+            return Liveness::Dead;
+        }
+        match pidfd_open(self.pid) {
+            Ok(pidfd) if has_ended(&pidfd) || self.stamp.differs(self.stamp_now(&pidfd)) => Liveness::Dead,
+            Ok(_) => Liveness::Alive,
+            Err(error) if error.errno() == Some(libc::ESRCH) => Liveness::Dead,
+            Err(_) => self.without_pidfd(),
+        }
+    }
+
+    /// The stamp, of this one's kind, of the process that has the id now.
+    fn stamp_now(self, pidfd: &OwnedFd) -> Stamp {
+        if self.stamp.0 & INODE != 0 { Stamp::of_pidfd(pidfd) } else { start_of(self.pid) }
+    }
+
+    fn without_pidfd(self) -> Liveness {
+        if !exists(self.pid) {
+            return Liveness::Dead;
+        }
+        // The id may be a thread's by now: where stamps are inodes, such a thread has a pidfd.
+        let thread = pidfd_open_thread(self.pid).map_or(Stamp::UNKNOWN, |pidfd| Stamp::of_pidfd(&pidfd));
+        match started::look(self.pid) {
+            _ if self.stamp.differs(thread) => Liveness::Dead,
+            Some(stat) if stat.ended || self.stamp.differs(Stamp::of_start(stat.ticks)) => Liveness::Dead,
+            _ => Liveness::Unknown,
         }
     }
 }
 
-/// Whether a thread with this id lives, anywhere on the system. "Not known" is yes: a lock must not be taken from a
-/// living holder, and whoever asks asks again.
-pub(super) fn task_lives(tid: u32) -> bool {
-    match look(tid) {
-        Look::Found(stat) => !stat.ended,
-        Look::Gone => false,
-        Look::Unknown => true,
+/// Whether a thread with this id lives, in any process. A later thread with the id is taken for this one.
+pub fn thread_liveness(tid: u32) -> Liveness {
+    if tid == 0 || tid >= IDS || !exists(tid) {
+        return Liveness::Dead;
+    }
+    // Before Linux 6.9 only a process's first thread has a pidfd; another one is not there any more once it has ended.
+    match pidfd_open_thread(tid).or_else(|_| pidfd_open(tid)) {
+        Ok(pidfd) if has_ended(&pidfd) => Liveness::Dead,
+        Ok(_) => Liveness::Alive,
+        Err(error) if error.errno() == Some(libc::ESRCH) => Liveness::Dead,
+        Err(_) if started::look(tid).is_some_and(|stat| stat.ended) => Liveness::Dead,
+        Err(_) => Liveness::Unknown,
     }
 }
 
-enum Look {
-    Found(Stat),
-    Gone,
-    /// The file could not be read: no descriptors, no memory, no /proc.
-    Unknown,
+/// Whether any process or thread has this id, a zombie included.
+fn exists(id: u32) -> bool {
+    nix::sys::signal::kill(Pid::from_raw(id as libc::pid_t), None) != Err(Errno::ESRCH)
 }
 
-fn look(id: u32) -> Look {
-    match fs::read(format!("/proc/{id}/stat")) {
-        Ok(text) => parse(&text).map_or(Look::Unknown, Look::Found),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Look::Gone,
-        Err(_) => Look::Unknown,
-    }
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let look: OsResult<bool> = poll::wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(Duration::ZERO));
+    look.unwrap_or(false)
 }
 
-struct Stat {
-    ended: bool,
-    began: u32,
-}
-
-/// The second field may hold anything and ends at the last `)`.
-fn parse(text: &[u8]) -> Option<Stat> {
-    let rest = &text[text.iter().rposition(|&byte| byte == b')')? + 1..];
-    let mut fields = std::str::from_utf8(rest).ok()?.split_ascii_whitespace();
-    let state = fields.next()?;
-    // Fields are counted from 3 here: 20 is num_threads, 22 starttime.
-    let threads: u32 = fields.nth(16)?.parse().ok()?;
-    let began: u64 = fields.nth(1)?.parse().ok()?;
-    // A leader that has ended while other threads run shows as a zombie too.
-    let ended = matches!(state, "X" | "x") || (state == "Z" && threads <= 1);
-    Some(Stat { ended, began: began as u32 })
+fn start_of(pid: u32) -> Stamp {
+    started::look(pid).map_or(Stamp::UNKNOWN, |stat| Stamp::of_start(stat.ticks))
 }
 
 #[cfg(test)]
@@ -132,22 +211,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_lives_and_an_older_one_with_its_id_does_not() {
+    fn this_process_lives_and_an_earlier_one_with_its_id_does_not() {
         let me = Identity::me();
-        let older = Identity { began: me.began.wrapping_sub(1), ..me };
-        assert!(me.lives() && me.is_me());
-        assert!(!older.lives() && !older.is_me());
+        let earlier = me.an_earlier_one();
+        assert!(me.is_me() && !earlier.is_me());
+        assert_eq!((me.liveness(), earlier.liveness()), (Liveness::Alive, Liveness::Dead));
     }
 
     #[test]
-    fn of_one_whose_beginning_is_not_known_the_id_alone_counts() {
-        let me = Identity { began: 0, ..Identity::me() };
-        assert!(me.lives() && me.is_me());
-        assert!(!Identity { pid: u32::MAX >> 2, ..me }.lives());
+    fn of_one_without_a_stamp_the_id_alone_counts() {
+        let me = Identity { stamp: Stamp::UNKNOWN, ..Identity::me() };
+        assert!(me.is_me());
+        assert_eq!(me.liveness(), Liveness::Alive);
     }
 
     #[test]
-    fn no_process_has_the_largest_id() {
-        assert!(!task_lives(u32::MAX >> 2));
+    fn stamps_of_two_kinds_are_not_compared() {
+        let (inode, start) = (Stamp::of_inode(7), Stamp::of_start(8));
+        assert!(!inode.differs(start) && !start.differs(inode) && !inode.differs(Stamp::UNKNOWN));
+        assert!(inode.differs(Stamp::of_inode(8)) && start.differs(Stamp::of_start(7)));
+    }
+
+    #[test]
+    fn what_is_no_id_is_dead() {
+        for id in [0, IDS, u32::MAX >> 2, u32::MAX] {
+            assert_eq!(thread_liveness(id), Liveness::Dead);
+            assert_eq!(Identity { pid: id, stamp: Stamp::UNKNOWN }.liveness(), Liveness::Dead);
+        }
+    }
+
+    #[test]
+    fn a_thread_is_alive_until_it_has_ended() {
+        let (say, hear) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            say.send(crate::sys::process::gettid()).unwrap();
+            let _ = ends.recv();
+        });
+        let tid = hear.recv().unwrap();
+        assert_eq!(thread_liveness(tid), Liveness::Alive);
+        drop(end);
+        thread.join().unwrap();
+        // A join may come back a moment before the kernel has let go of the thread.
+        while thread_liveness(tid) != Liveness::Dead {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_zombie_is_dead() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let it = Identity { pid: child.id(), stamp: Stamp::UNKNOWN };
+        while it.liveness() != Liveness::Dead {
+            std::thread::yield_now();
+        }
+        assert_eq!(thread_liveness(child.id()), Liveness::Dead);
+        child.wait().unwrap();
+        assert_eq!((it.liveness(), thread_liveness(it.pid)), (Liveness::Dead, Liveness::Dead));
     }
 }

@@ -20,6 +20,7 @@ pub mod shm;
 pub mod signal;
 pub mod socket;
 mod spin;
+mod started;
 pub mod state;
 pub mod stream;
 pub mod waitset;

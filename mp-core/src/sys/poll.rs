@@ -76,8 +76,17 @@ pub(super) fn timeout(left: Option<Duration>) -> PollTimeout {
 
 /// A descriptor for a process: readable when it has ended, and never another process's.
 pub fn pidfd_open(pid: u32) -> OsResult<OwnedFd> {
+    pidfd(pid, 0)
+}
+
+/// The same for a thread, whichever of its process's threads it is. Before Linux 6.9: `EINVAL`.
+pub(super) fn pidfd_open_thread(tid: u32) -> OsResult<OwnedFd> {
+    pidfd(tid, libc::PIDFD_THREAD)
+}
+
+fn pidfd(pid: u32, flags: libc::c_uint) -> OsResult<OwnedFd> {
     // SAFETY: integer arguments only.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, flags) };
     if fd < 0 {
         return Err(OsError::last("pidfd_open"));
     }

@@ -21,6 +21,7 @@
 #![allow(unsafe_code)]
 
 use super::futex::FutexWord;
+use super::identity::Liveness;
 use crate::word::{Ordering, Owned};
 use std::cell::Cell;
 use std::ptr;
@@ -309,7 +310,7 @@ impl Owned for RobustWord {
     }
 
     fn is_dead(owner: u32) -> bool {
-        !super::identity::task_lives(owner)
+        super::identity::thread_liveness(owner) == Liveness::Dead
     }
 }
 

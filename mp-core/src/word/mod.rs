@@ -116,8 +116,8 @@ pub trait Owned: Sync {
     fn delist(&self);
     /// Ends what [`announce`](Owned::announce) began.
     fn retract(&self);
-    /// Whether the owner of this id has ended although nobody told us: asked at each timed look, for systems
-    /// where the kernel keeps no list.
+    /// Whether the owner of this id has surely ended although nobody told us: asked at each timed look, for systems
+    /// where the kernel keeps no list. Not known is `false`: then whoever asks waits, and asks again.
     fn is_dead(owner: u32) -> bool;
     /// Whether the kernel keeps a list on this system, so that asking is rarely worth its time.
     fn kernel_tells() -> bool;

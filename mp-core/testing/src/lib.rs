@@ -25,6 +25,7 @@
 //! `cargo test` and `cargo nextest` drive it.
 
 mod arguments;
+mod blind;
 mod child;
 mod ends;
 mod filter;
@@ -38,6 +39,7 @@ mod run;
 mod step;
 mod stopped;
 
+pub use blind::{Blind, Sees, blind, refuse_pidfds};
 pub use child::{in_child, start};
 pub use ends::{
     all_gone, end_of, keepers, kill, kill_if_it_lives, line, read_word, stay, the_keeper, wait_for_end,

@@ -41,8 +41,8 @@ pub(crate) trait Worker {
     fn hint(&self) -> usize;
     /// Keeps that in mind.
     fn keep(&self, slot: usize);
-    /// Whether that process lives.
-    fn lives(&self, who: u64) -> bool;
+    /// Whether that process is surely dead.
+    fn is_dead(&self, who: u64) -> bool;
     /// Without a slot: whether to look who has died, which takes long.
     fn may_look(&self) -> bool;
 }
@@ -130,7 +130,7 @@ impl<M: Memory> Ring<M> {
         for (at, slot) in self.0.slots().iter().enumerate().skip(1) {
             // ORDERING: Relaxed, here and below: under the get lock.
             let who = slot.who.load(Ordering::Relaxed);
-            if who == 0 || worker.lives(who) {
+            if who == 0 || !worker.is_dead(who) {
                 continue;
             }
             let lost = tasks.lost.load(Ordering::Relaxed);
@@ -222,7 +222,7 @@ impl<M: Memory> Ring<M> {
         // ORDERING: Acquire, pairs with the Release in `bury` and `claim`.
         let dead = |slot: &Slot<_, _>| {
             let who: u64 = M::Long::load(&slot.who, Ordering::Acquire);
-            slot.unfinished() > 0 && who != 0 && !worker.lives(who)
+            slot.unfinished() > 0 && who != 0 && worker.is_dead(who)
         };
         if !slots[1..].iter().any(dead) {
             return;

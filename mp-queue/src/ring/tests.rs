@@ -185,8 +185,8 @@ impl Worker for Hand {
         0
     }
     fn keep(&self, _: usize) {}
-    fn lives(&self, who: u64) -> bool {
-        who != DEAD
+    fn is_dead(&self, who: u64) -> bool {
+        who == DEAD
     }
     fn may_look(&self) -> bool {
         self.0 != PATIENT

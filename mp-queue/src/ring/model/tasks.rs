@@ -22,8 +22,8 @@ impl Worker for Hand {
         0
     }
     fn keep(&self, _: usize) {}
-    fn lives(&self, who: u64) -> bool {
-        self.dead != Some(who)
+    fn is_dead(&self, who: u64) -> bool {
+        self.dead == Some(who)
     }
     fn may_look(&self) -> bool {
         true
