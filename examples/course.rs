@@ -177,7 +177,7 @@ fn output_within(mut command: Command, limit: Duration) -> Option<Output> {
     std::thread::spawn(move || done.send(child.wait_with_output()));
     let output = output.recv_timeout(limit);
     if output.is_err() {
-        // Its children may hold its output open even then, so nobody waits for that.
+        // Its children may hold its output open even then, so this does not wait for the end of it.
         let _ = send_signal(pidfd.as_fd(), SIGKILL);
     }
     output.ok()?.ok()

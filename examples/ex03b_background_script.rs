@@ -23,7 +23,7 @@ fn background(file: PathBuf, started: Event, _alive: Sender<()>) {
 fn no_background(file: PathBuf, daemon_alive: Receiver<()>) {
     assert!(daemon_alive.recv().is_err());
     println!("NO_background ends");
-    // Somebody else has to remove it.
+    // Python would leave it to another program to remove it.
     fs::remove_file(&file).unwrap();
     println!("the file of the background process is still there");
 }

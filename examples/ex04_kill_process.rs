@@ -38,7 +38,7 @@ fn end_like_this(how: String) {
     }
 }
 
-/// A child that has begun, and would end if anybody told it to go on.
+/// A child that has begun, and would end if it were told to go on.
 fn started(stubborn: bool) -> mp::Result<Child<()>> {
     let (ready, go_on) = (Event::new()?, Event::new()?);
     let child = Process::new(function, (ready.clone(), go_on, stubborn)).start()?;

@@ -56,7 +56,7 @@ pub(crate) fn main() -> mp::Result<()> {
     Ok(())
 }
 
-/// The course only warns of it: as long as anybody has a sender open, a receiver cannot see the end.
+/// The course only warns of it: while any process has a sender open, a receiver cannot see the end.
 fn stray_end() -> mp::Result<()> {
     let (items, sender) = pipe_simplex::<u64>()?;
     let stray = sender.clone();

@@ -15,7 +15,7 @@
 use mp::{Barrier, Event, Lock, Process, RawValue};
 use serde::{Deserialize, Serialize};
 
-/// Who did something before whom: an order and no time, since clocks prove nothing.
+/// Which process acted before which: an order and not a time, since clocks prove nothing.
 #[derive(Clone, Serialize, Deserialize)]
 struct Steps {
     lock: Lock,

@@ -47,7 +47,7 @@ pub(crate) fn main() -> mp::Result<()> {
     for name in ["p3", "p4"] {
         Process::new(pass, (name.to_owned(), lock.clone(), go.clone())).start()?;
     }
-    // What main has of them is gone before anybody uses them.
+    // main drops its handles before any child uses its own.
     drop((barrier, lock));
     go.set();
     Ok(())

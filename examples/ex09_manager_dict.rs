@@ -34,7 +34,7 @@ fn add_one_in_one_step(results: Numbers) {
     results.update(N, |count: Option<u32>| count.map(|count| count + 1)).unwrap();
 }
 
-/// Everybody has read before anybody writes.
+/// Every process has read before any writes.
 fn add_one_without_lock(results: Numbers, all_have_read: Barrier) {
     let count = results.get(N).unwrap().unwrap();
     all_have_read.wait().unwrap();

@@ -13,7 +13,7 @@ use mp::{GetError, Process, Queue};
 use object::Object;
 use serde::{Deserialize, Serialize};
 
-/// At most 100: checked when it arrives, whoever sent it.
+/// At most 100: checked at the receiver, whichever process sent it.
 #[derive(Serialize, Deserialize)]
 #[serde(try_from = "u64")]
 struct Percent(u64);

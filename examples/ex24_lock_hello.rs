@@ -19,8 +19,8 @@
 //! As in course:
 //!     without the lock, most at a time inside: 10
 //!
-//! Ten who do not wait for each other are seldom all inside, so a barrier stands there and makes it happen every time.
-//! Every schedule of a lock, and every moment to die in, is walked by the models `lock_*` in `mp-sync/tests/loom.rs`.
+//! Without a barrier ten processes are seldom all inside at once; the barrier makes it happen every time.
+//! The models `lock_*` in `mp-sync/tests/loom.rs` explore every schedule of a lock, with a death at every access.
 
 use mp::{Barrier, Event, Lock, Process, RawValue, Value};
 
@@ -40,7 +40,7 @@ fn hello(lock: Lock, inside: RawValue<Inside>, i: u32) {
     inside.set([now - 1, most]);
 }
 
-/// Nothing keeps anybody out, so the counts have a lock of their own.
+/// No lock keeps others out, so the counts have a lock of their own.
 fn hello_without_lock(inside: Value<Inside>, all_are_inside: Barrier) {
     inside.update(|counts| *counts = enter(*counts));
     all_are_inside.wait().unwrap();

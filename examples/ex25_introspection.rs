@@ -1,4 +1,4 @@
-//! Who am I, who is my parent, who are my children, and how many CPUs are there.
+//! The names and ids of this process, its parent and its children, and the number of CPUs.
 //!
 //! Python:   current_process().name; parent_process(); active_children(); cpu_count()
 //! Run:      cargo run --example ex25_introspection

@@ -20,8 +20,7 @@ pub(crate) fn main() -> mp::Result<()> {
     println!("main runs");
     println!("the child's value: {}", Process::new(answer, ()).start()?.join()?);
 
-    // What a child finds when nobody is there to tell it what to be. To go on to main would start the program anew for
-    // each child: a fork bomb.
+    // A child whose parent does not answer. If it went on to main, each child would start the program anew: a fork bomb.
     let program = std::env::current_exe()?;
     let orphan = Command::new(program).env("MP_RS_BOOT", "1000").stdin(Stdio::null()).output()?;
     let ran = if orphan.stdout.is_empty() { "main did not run" } else { "main ran" };

@@ -1,4 +1,4 @@
-//! Two who read, and only then write, lose one of two additions; under a lock they cannot.
+//! Two processes that read, and only then write, lose one of two additions; under a lock they cannot.
 //!
 //! Python:   counter += 1 in two threads
 //! Run:      cargo run --example ex32_lost_update

@@ -23,7 +23,7 @@ fn throw(court: &Connection<Option<u32>, u32>, balls: u32) -> mp::Result<u32> {
     let mut throws = 0;
     while throws < balls {
         court.send(&Some(throws))?;
-        // It comes back one higher from whoever has had it.
+        // The other player sends it back one higher.
         throws = court.recv()?;
     }
     Ok(throws)

@@ -52,8 +52,8 @@ fn asking(server: Address, first: u32) -> Report {
     Report { right, threads: std::fs::read_dir("/proc/self/task").unwrap().count(), bytes_a_waiter }
 }
 
-/// Answers nobody before all have asked, and gives the most requests that were open at a time. Who waits for a
-/// reply before the next request is made waits for ever.
+/// Answers no request before all have arrived; returns the most requests that were open at a time. A client that waits
+/// for a reply before it makes the next request waits for ever.
 fn serve(listener: &Listener) -> mp::Result<u32> {
     let clients: Vec<Connection<u32, u32>> = (0..ALL).map(|_| listener.accept()).collect::<Result<_, _>>()?;
     let (mut in_flight, mut most) = (0, 0);

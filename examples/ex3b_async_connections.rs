@@ -1,4 +1,4 @@
-//! One thread serves two children: half a message of the one holds up nobody.
+//! One thread serves two children: half a message of one delays no other.
 //!
 //! Python:   loop.add_reader(conn.fileno(), ...), where conn.recv() blocks on half a message
 //! Run:      cargo run --example ex3b_async_connections

@@ -1,4 +1,4 @@
-//! Four processes add, and each puts its result into one queue: it says whose it is, and a join need not wait for it to
+//! Four processes add, and each puts its result into one queue, with its own name; a join need not wait for it to
 //! be got.
 //!
 //! Python:   Process(target=add, args=(x, y, q)) ×4; p.join(); q.qsize(); q.get()
@@ -27,7 +27,7 @@ fn add_as_in_course(x: u32, y: u32, results: Queue<(u32, u32, u32)>) {
     results.put((x, y, x + x)).unwrap();
 }
 
-/// With Python, who joins before he has got this waits for ever.
+/// In Python a join before the parent has got this item waits for ever.
 fn put_much(results: Queue<Vec<u8>>) {
     results.put_bytes(&[7; 1 << 20]).unwrap();
 }
@@ -47,7 +47,7 @@ pub(crate) fn main() -> mp::Result<()> {
     children.iter().try_for_each(|child| child.join())?;
     println!("{}", results.qsize());
     let mut sums: Vec<_> = results.get_many(PAIRS.len())?.collect::<Result<_, _>>()?;
-    // As they were put: by who came first.
+    // In the order in which they were put.
     sums.sort_unstable();
     if as_in_course {
         let sums: Vec<String> = sums.iter().map(|(.., sum)| sum.to_string()).collect();

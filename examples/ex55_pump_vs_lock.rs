@@ -1,4 +1,4 @@
-//! One counter, two ways: messages to the one who owns it, or a lock that whoever counts takes. Both are exact.
+//! One counter, two ways: messages to the process that owns it, or a lock that each process takes. Both are exact.
 //!
 //! Python:   queue.put(1) to one process; with value.get_lock(): value.value += 1
 //! Run:      cargo run --example ex55_pump_vs_lock
@@ -12,7 +12,7 @@ use mp::{Process, Queue, Value};
 
 const EACH: u32 = 250;
 
-/// Nobody else touches the number, so it needs no lock.
+/// No other process touches the number, so it needs no lock.
 fn pump(messages: Queue<u32>, expected: u32) -> u32 {
     (0..expected).map(|_| messages.get().unwrap()).sum()
 }

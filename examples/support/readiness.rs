@@ -1,4 +1,4 @@
-//! Connections in tokio's coroutines: whoever waits for a message gives way to the others, on the same thread.
+//! Connections in tokio's coroutines: one that waits for a message yields to the others, on the same thread.
 //!
 //! # Safety
 //! The one invariant: a descriptor is open for as long as tokio knows it.

@@ -26,12 +26,12 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// let listener = Listener::new()?;
 /// let connection: Result<Connection, _> =
 ///     Client::builder(listener.address()).timeout(Duration::from_millis(10)).connect();
-/// assert!(matches!(connection, Err(ConnectError::TimedOut))); // nobody accepts
+/// assert!(matches!(connection, Err(ConnectError::TimedOut))); // no call accepts
 ///
 /// let address = listener.address().clone();
 /// listener.close();
 /// let connection: Result<Connection, _> = Client::connect(address);
-/// assert!(matches!(connection, Err(ConnectError::NobodyListens(_))));
+/// assert!(matches!(connection, Err(ConnectError::NotListening(_))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -63,27 +63,26 @@ impl Client {
     }
 }
 
-/// Why there is no connection.
+/// Why no connection was made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// Nobody listens there: the listener has ended, or not begun yet.
+    /// No process listens there: the listener has ended, or has not begun yet.
     ///
     /// Python: `ConnectionRefusedError`, `FileNotFoundError`.
-    #[error("nobody listens there: {0}")]
-    NobodyListens(#[source] OsError),
+    #[error("no process listens there ({0}): start the listener first, or check the address")]
+    NotListening(#[source] OsError),
     /// The two do not have the same key, or do not speak the same handshake.
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
-    /// The listener has not come to accept this client in time.
-    #[error("not accepted in time")]
+    /// The listener did not accept this client in time.
+    #[error("the listener did not accept in time: is it in a call of `accept`?")]
     TimedOut,
-    /// The listener has closed the connection: it ended, has too many clients, or lets no others than its own user's
-    /// in.
-    #[error("closed by the listener before the handshake was done")]
+    /// The listener closed the connection: it ended, has too many clients, or admits only processes of its own user.
+    #[error("the listener closed the connection before the handshake was done")]
     Closed,
     /// Another user's process listens there.
-    #[error("a process of user {uid} listens there")]
+    #[error("another user's process listens there (user {uid})")]
     OtherUser {
         /// The user's number.
         uid: u32,
@@ -91,8 +90,8 @@ pub enum ConnectError {
     /// Nothing can listen at such an address.
     #[error(transparent)]
     Address(#[from] InvalidAddress),
-    /// A key of no bytes proves nothing.
-    #[error("an empty key")]
+    /// The key has no bytes, so it proves nothing.
+    #[error("the authkey is empty: give it at least one byte")]
     EmptyKey,
     /// The system refused.
     #[error(transparent)]
@@ -102,7 +101,7 @@ pub enum ConnectError {
 impl From<OsError> for ConnectError {
     fn from(error: OsError) -> ConnectError {
         match error.source.kind() {
-            ErrorKind::ConnectionRefused | ErrorKind::NotFound => ConnectError::NobodyListens(error),
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => ConnectError::NotListening(error),
             ErrorKind::TimedOut => ConnectError::TimedOut,
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => ConnectError::Closed,
             _ => ConnectError::Os(error),
@@ -176,7 +175,7 @@ impl ClientBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// [`ConnectError::NobodyListens`], [`ConnectError::Authentication`], [`ConnectError::TimedOut`] and the others:
+    /// [`ConnectError::NotListening`], [`ConnectError::Authentication`], [`ConnectError::TimedOut`] and the others:
     /// nothing stays open.
     ///
     /// Python: `Client(...)`.

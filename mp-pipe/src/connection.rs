@@ -23,16 +23,16 @@ pub const DEFAULT_LIMIT: usize = 1 << 30;
 /// One end of a stream of messages: sends values of type `S`, receives values of type `R`. `Connection` alone
 /// is one of bytes.
 ///
-/// Values and bytes go over the same stream, so both sides must agree on which comes next: [`send`] goes with
-/// [`recv`], [`send_bytes`] with [`recv_bytes`]. The bytes calls speak CPython's format, with any peer that does.
+/// Values and bytes use the same stream, so both sides must agree on which comes next: [`send`] goes with [`recv`],
+/// [`send_bytes`] with [`recv_bytes`]. The bytes calls use CPython's frames, with any peer that does.
 ///
 /// Handles inside a value (locks, queues, other connections) travel with it, except over TCP.
 ///
-/// # Several users of one end
+/// # Sharing one end
 /// - *Clones* share the end, and threads take turns by whole messages in each direction.
 /// - *Sending an end to another process* (as an argument or result, through a queue or another connection)
 ///   gives that process a copy of it. Close your own afterwards: the other side sees the end of the stream only
-///   when *nobody* holds this end any more.
+///   when no process holds this end any more.
 /// - *Processes that go on sharing an end* do not take turns. Still, messages of up to 16 KiB with up to 253
 ///   handles never mix, since the kernel queues each in one piece: several processes may send such messages to
 ///   one reader. Longer messages from several processes may mix, and so may receiving in several: use a lock,
@@ -99,7 +99,7 @@ impl<S: Serialize, R> Connection<S, R> {
     /// # Errors
     /// [`SendError::Encode`], [`SendError::TooManyHandles`] (1,012 fit) and [`SendError::NoHandlesHere`] (over TCP):
     /// nothing was sent.
-    /// [`SendError::Closed`]: nobody has the other end.
+    /// [`SendError::Closed`]: no process holds the other end.
     ///
     /// Python: `Connection.send`.
     pub fn send(&self, value: &S) -> Result<(), SendError> {
@@ -109,7 +109,7 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends bytes as one message, which may be empty.
     ///
     /// # Errors
-    /// [`SendError::Closed`]: nobody has the other end.
+    /// [`SendError::Closed`]: no process holds the other end.
     ///
     /// Python: `Connection.send_bytes(buf)`.
     pub fn send_bytes(&self, message: &[u8]) -> Result<(), SendError> {

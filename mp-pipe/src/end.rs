@@ -1,4 +1,4 @@
-//! One end of a connection in this process: the socket, and whose turn it is in each direction.
+//! One end of a connection in this process: the socket, and a lock for each direction.
 //!
 //! ```text
 //!  bytes:  [ length ][ payload …………………………………………… ]                 one send; two receives
@@ -6,23 +6,24 @@
 //!            └ descriptors beside the length's bytes
 //! ```
 //!
-//! `count` descriptors travel beside the first bytes of the frame, up to 253 beside each: so they have all come
-//! when the length has, and a missing one cannot be waited for. More than 253 need one `sendmsg` for each
-//! further byte of the length.
+//! `count` descriptors travel beside the first bytes of the frame, up to 253 beside each byte. So all of them have arrived
+//! when the length has, and the receiver never waits for a missing one. More than 253 need one `sendmsg` for each further
+//! byte of the length.
 //!
-//! # Who may use an end at once
-//! A frame is written under one lock and read under another, so threads take turns by whole frames. A copy of
-//! the end in another process has locks of its own. What helps there is the kernel: Linux queues the 16 KiB (and
-//! more) of one `sendmsg` on a local stream as one piece or not at all.
+//! # Sharing an end
+//! A frame is written under one lock and read under another, so threads take turns by whole frames. A copy of the end in
+//! another process has locks of its own. There the kernel helps: Linux queues the 16 KiB (and more) of one `sendmsg` on a
+//! local stream as one piece or not at all.
 //!
 //! # Looking before sleeping
 //! Both halves look a few times for what they want before they sleep, where that has been worth it (`looks.rs`): between
 //! two CPUs a message then takes two microseconds instead of the fifteen that waking a sleeper takes.
 //!
 //! # When a process dies
-//! In the middle of sending: the other side has the rest of the frame cut off (`Truncated`), once nobody else
-//! holds this end. In the middle of receiving: what was taken from the socket is gone with it.
-//! # Tried by
+//! In the middle of sending: the other side has the rest of the frame cut off (`Truncated`), once no other
+//! process holds this end. In the middle of receiving: the bytes taken from the socket are lost with the process.
+//!
+//! # Tested by
 //! tests/connection.rs, tests/handles.rs, tests/processes.rs
 
 use crate::incoming::Incoming;

@@ -1,14 +1,14 @@
-//! What can go wrong, by what the caller can do next.
+//! Errors of connections, by what the caller can do next.
 
 use crate::frame::FrameError;
 use mp_core::error::{CodecError, OsError};
 use mp_core::sys::socket;
 
-/// Why a message was not sent. Nothing of it was, unless the variant says otherwise.
+/// Why a message was not sent. No part of it was, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Nobody has the other end any more (`EPIPE`, or `ECONNRESET`). No signal is raised.
+    /// No process holds the other end any more (`EPIPE` or `ECONNRESET`). No signal is raised.
     ///
     /// Python: `BrokenPipeError`.
     #[error("the other end is closed: {0}")]
@@ -21,15 +21,15 @@ pub enum SendError {
     #[error(transparent)]
     Pickling(#[from] crate::pickle::PicklingError),
     /// More handles in one value than a frame can carry.
-    #[error("{count} handles in one message, {most} can be sent")]
+    #[error("the value has {count} handles, and one message carries at most {most}: send it in parts")]
     TooManyHandles {
         /// Handles in the value.
         count: usize,
         /// Handles that one message can carry.
         most: usize,
     },
-    /// Handles in a value that was to go over TCP, which carries none. They stay on their host.
-    #[error("{count} handles in one message, and none can be sent over TCP")]
+    /// The value has handles, and TCP carries none: they belong to this host.
+    #[error("the value has {count} handles, and TCP carries none: use a Unix socket, or send plain data")]
     NoHandlesHere {
         /// Handles in the value.
         count: usize,
@@ -37,7 +37,7 @@ pub enum SendError {
     /// The part that was to be sent does not lie within the buffer.
     ///
     /// Python: `ValueError`.
-    #[error("offset {offset}, size {size:?} do not lie within a buffer of {length} bytes")]
+    #[error("offset {offset} with size {size:?} does not lie within the buffer of {length} bytes")]
     OutOfRange {
         /// Where the part was to begin.
         offset: usize,
@@ -48,7 +48,7 @@ pub enum SendError {
     },
     /// An earlier message was cut off in the middle by an error, so this direction is finished. The other side
     /// has been told: it receives [`RecvError::Truncated`].
-    #[error("an earlier message was cut off, so no more can be sent")]
+    #[error("an error cut off an earlier message, so no more can be sent on this connection: make a new one")]
     Torn,
     /// The system refused: too many descriptors in flight (`ETOOMANYREFS`), no memory.
     #[error(transparent)]
@@ -69,7 +69,7 @@ pub enum RecvError {
     /// next call goes on from there.
     #[error("no message in time")]
     Timeout,
-    /// Everybody has closed the other end, and every message has been received.
+    /// Every process has closed the other end, and every message was received.
     ///
     /// Python: `EOFError`.
     #[error("the other end is closed")]

@@ -46,7 +46,7 @@ impl Patience {
     /// Waits for something to read; `false` when it is time to give up.
     fn wait(self, socket: BorrowedFd<'_>) -> OsResult<bool> {
         match self {
-            // The socket was made non-blocking by somebody who shares it.
+            // Another process that shares the socket has made it non-blocking.
             Patience::Forever => wait_for(socket, Interest::Read, None),
             Patience::Until(deadline) => wait_for(socket, Interest::Read, Some(deadline)),
             Patience::Never => Ok(false),

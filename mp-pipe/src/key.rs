@@ -1,16 +1,16 @@
-//! Which key a listener or client has.
+//! The key of a listener or client.
 
 use mp_core::AuthKey;
 use mp_core::current_process;
 use mp_core::error::OsResult;
 
-/// Which one.
+/// Where the key comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Key {
-    /// The one that its relatives have, too.
+    /// This process's own, which the processes of its family share.
     OfThisProcess,
     Given(AuthKey),
-    /// Nothing is proved.
+    /// No key: no proof is asked for.
     Without,
 }
 

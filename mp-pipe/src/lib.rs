@@ -22,12 +22,12 @@
 //! | `address.rs`    | [`Address`]: a path, an abstract name, a port                     |
 //! | `handshake/`    | [`handshake`]: how both prove to have the same key, pure          |
 //! | `challenge.rs`  | [`deliver_challenge`], [`answer_challenge`]: its halves alone     |
-//! | `key.rs`        | whose key is taken where none was given                           |
+//! | `key.rs`        | the key of a listener or client                                   |
 //! | `pipe.rs`       | [`pipe()`], [`pipe_simplex`]                                      |
 //! | `wait.rs`       | [`wait()`]: which of several are ready                            |
 //! | `wait_set.rs`   | [`WaitSet`]: which of many that are kept together are             |
 //! | `frame.rs`      | [`frame`]: lengths and partial messages, pure                     |
-//! | `end.rs`        | one end in this process: frames on a socket, and whose turn it is |
+//! | `end.rs`        | one end in this process: frames on a socket, a lock each way      |
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
 //! | `looks.rs`      | looking at a socket before sleeping on it                         |

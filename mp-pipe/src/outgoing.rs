@@ -134,7 +134,7 @@ impl End {
         Ok(())
     }
 
-    /// Sends also where somebody who shares the socket has made it non-blocking.
+    /// Sends also when another process that shares the socket has made it non-blocking.
     fn retried(&self, send: impl Fn() -> OsResult<usize>) -> OsResult<usize> {
         loop {
             match unless_full(send()) {

@@ -46,7 +46,7 @@ pub type Receiver<T> = Connection<NoSend, T>;
 
 /// Two connected ends, each of which sends and receives: the first sends `A` and receives `B`.
 ///
-/// Give one end to another process and drop your own copy of it: the stream ends when nobody holds an end any
+/// Give one end to another process and drop your own copy of it: the stream ends when no process holds that end any
 /// more, however many other processes live.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Ve
         for &at in &asked {
             match (says_yes(at), ready.binary_search(&at)) {
                 (true, Err(place)) => {
-                    // Who was to wake us did not come to it.
+                    // The process that was to signal was killed before it did.
                     if sleeps {
                         objects[at].settle();
                     }
@@ -61,7 +61,8 @@ pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Ve
     }
 }
 
-/// One that says itself whether it is ready is asked again after this time: who was to wake us may have been killed.
+/// An object that knows itself whether it is ready is asked again after this time: the process that was to signal may
+/// have been killed.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The earlier of two points in time, one of which may never come.

@@ -71,7 +71,7 @@ use std::time::Duration;
 #[doc(alias = "Selector")]
 pub struct WaitSet<K, W = Box<dyn Waitable>> {
     set: waitset::WaitSet,
-    /// Whose it is.
+    /// The process that made the set.
     pid: u32,
     slots: Vec<Option<Slot<K, W>>>,
     free: Vec<usize>,
@@ -234,7 +234,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         self.slots[at].as_ref().map(|slot| slot.key.clone())
     }
 
-    /// Who was to tell of an item may have been killed: so that the descriptor says what the queue says.
+    /// The producer that was to signal an item may have been killed: brings the descriptor in line with the queue.
     fn ask_now_and_then(&mut self) {
         if !self.look.is_some_and(Deadline::passed) {
             return;

@@ -351,7 +351,7 @@ fn nobody_listening_is_an_error() {
     let name = format!("\0mp-pipe-test-{}", std::process::id());
     for address in [port, Address::from(path("none")), Address::from(&*name)] {
         let nobody = Client::connect::<(), ()>(&address);
-        assert!(matches!(nobody, Err(ConnectError::NobodyListens(_))), "{address}: {nobody:?}");
+        assert!(matches!(nobody, Err(ConnectError::NotListening(_))), "{address}: {nobody:?}");
     }
 }
 

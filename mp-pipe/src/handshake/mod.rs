@@ -1,4 +1,4 @@
-//! How two sides prove to each other that they have the same key: bytes in, bytes out, no socket.
+//! The handshake: two sides prove to each other that they have the same key. Bytes in, bytes out, no socket.
 //!
 //! ```text
 //!  listener                                   client
@@ -9,12 +9,11 @@
 //!  MAC(role) = HMAC-SHA-256(key, "mp-pipe handshake" + version + role + nonce S + nonce C)
 //! ```
 //!
-//! That is [`Form::Own`]. A MAC holds the role, the version and both nonces: so an answer cannot be sent back to who
-//! gave it (reflection), cannot serve again (replay), and nobody can be talked down to an older version. What it
-//! cannot do is keep a secret or notice somebody in the middle who passes everything on: the key authenticates, it
-//! does not encrypt.
+//! That is [`Form::Own`]. A MAC covers the role, the version and both nonces. So a MAC cannot be reflected to its sender,
+//! cannot be replayed, and neither side can be downgraded to an older version. The key authenticates and does not encrypt:
+//! a relay in the middle can read everything and is not noticed.
 //!
-//! [`Form::CPython`] is what CPython 3.12 and later say, bit for bit:
+//! [`Form::CPython`] is the handshake of CPython 3.12 and later, bit for bit:
 //!
 //! ```text
 //!  listener                                   client
@@ -26,22 +25,22 @@
 //!     │ ◄─ #WELCOME# ─────────────────────────── │
 //! ```
 //!
-//! Its answers hold no role: who can make one of the family's clients connect to him twice can have it answer its own
-//! challenge. So it is for peers that know no other. [`Form::CPythonAndMd5`] also speaks the form of CPython up to
-//! 3.11, with HMAC-MD5.
+//! Its answers do not cover the role: an attacker that can make a client of the family connect to it twice can have the
+//! client answer its own challenge. So it is only for peers that know no other. [`Form::CPythonAndMd5`] also accepts the
+//! handshake of CPython up to 3.11, with HMAC-MD5.
 //!
-//! Each message is a frame (see [`frame`](crate::frame)) of at most 256 bytes. No byte behind the last one is asked
-//! for: that is the connection's.
+//! Each message is a frame (see [`frame`](crate::frame)) of at most 256 bytes. No byte behind the last
+//! message is read: it belongs to the connection.
 //!
 //! | file         | what                                                          |
 //! |--------------|---------------------------------------------------------------|
-//! | `mod.rs`     | [`Handshake`]: frames, and what is to be done next            |
+//! | `mod.rs`     | [`Handshake`]: frames, and the next step                      |
 //! | `own.rs`     | the messages of our own form                                  |
-//! | `cpython.rs` | the messages of CPython's; its two halves, which also serve alone |
+//! | `cpython.rs` | CPython's messages; its two halves, which are also used alone |
 //! | `digest.rs`  | HMACs by name; the comparison takes the same time for any answer |
 //! | `socket.rs`  | a handshake on a socket                                       |
 //!
-//! # Tried by
+//! # Tested by
 //! The tests here and in the files, `tests/listener.rs`, `tests/hostile.rs`, `tests/cpython.rs`, `tests/seeds.rs`
 
 mod cpython;

@@ -27,7 +27,7 @@ fn short(nonce: [u8; NONCE]) -> Nonce {
     *nonce.first_chunk().expect("40 bytes begin with 32")
 }
 
-/// Whose MAC it is.
+/// The side that made a MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Listener,

@@ -1,7 +1,7 @@
-//! ListenerBuilder: where to listen, who is let in, and how many.
+//! ListenerBuilder: the address, the key, the limits.
 
 use super::Listener;
-use super::door::{Door, Terms};
+use super::acceptor::{Acceptor, Terms};
 use super::error::BindError;
 use super::file::{listen_anywhere, listen_at};
 use crate::address::Address;
@@ -14,10 +14,10 @@ use parking_lot::Mutex;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-/// The kernel takes no longer a queue than this, unless its administrator says so.
+/// The kernel's default limit for an accept queue (`net.core.somaxconn`).
 const LONGEST_QUEUE: u32 = 4096;
 
-/// How a [`Listener`] is to be. Made by [`Listener::builder`]; every limit has a finite default.
+/// Settings of a [`Listener`]. Made by [`Listener::builder`]; every limit has a finite default.
 #[derive(Debug, Clone)]
 #[must_use = "a builder listens nowhere"]
 pub struct ListenerBuilder {
@@ -48,15 +48,15 @@ impl ListenerBuilder {
         self
     }
 
-    /// The key that a client must prove to have. Without it: this process's own, which its relatives have, too.
+    /// The key that a client must prove to have. Without it: this process's own, which the processes of its family share.
     ///
-    /// Python: `Listener(authkey=key)`, and without one nothing is to be proved.
+    /// Python: `Listener(authkey=key)`; without one Python asks for no proof.
     pub fn authkey(mut self, key: AuthKey) -> Self {
         self.key = Key::Given(key);
         self
     }
 
-    /// Nothing is to be proved: whoever may open the socket's file is let in. At a path only.
+    /// Asks for no proof: every process that may open the socket's file is admitted. At a path only.
     ///
     /// Python: `Listener(authkey=None)`, the default there.
     pub fn without_authkey(mut self) -> Self {
@@ -64,29 +64,28 @@ impl ListenerBuilder {
         self
     }
 
-    /// Speaks CPython's handshake instead of this library's own: for peers that are Python programs, of 3.12 or
-    /// later.
+    /// Uses CPython's handshake instead of this library's own: for peers that are Python programs, 3.12 or later.
     pub fn cpython(mut self) -> Self {
         self.terms.form = Form::CPython;
         self
     }
 
-    /// Speaks CPython's handshake, also with those up to 3.11, which know nothing but MD5.
+    /// Uses CPython's handshake, also with Python up to 3.11, which knows only MD5.
     pub fn cpython_and_md5(mut self) -> Self {
         self.terms.form = Form::CPythonAndMd5;
         self
     }
 
-    /// Lets processes of any user in that prove to have the key. Without it: those of this process's own user. (Ports
-    /// do not know users.) Not at an abstract name.
+    /// Admits processes of any user that prove to have the key. Without it: only processes of this process's user. (Over
+    /// TCP there is no user to check.) Not at an abstract name.
     ///
-    /// The socket's file is this user's still (mode 0600).
+    /// The socket's file still belongs to this user (mode 0600).
     pub fn any_user(mut self) -> Self {
         self.terms.one_user = false;
         self
     }
 
-    /// How many connections may wait in the kernel until they are accepted: 128, and at most 4,096.
+    /// How many connections may wait in the kernel's accept queue: 128 by default, at most 4,096.
     ///
     /// Python: `Listener(backlog=1)`.
     pub fn backlog(mut self, connections: u32) -> Self {
@@ -94,20 +93,19 @@ impl ListenerBuilder {
         self
     }
 
-    /// How long a client may take to prove that it has the key: 5 s. [`Duration::MAX`] is without limit.
+    /// How long a client may take to prove that it has the key: 5 s by default. [`Duration::MAX`] is no limit.
     pub fn handshake_timeout(mut self, time: Duration) -> Self {
         self.terms.handshake = time;
         self
     }
 
-    /// How many clients that have not proved anything yet are kept at most: 128 (and at least 1). The next one takes
-    /// the place of the oldest.
+    /// How many unauthenticated clients are kept at most: 128 by default, at least 1. A further one replaces the oldest.
     pub fn most_pending(mut self, connections: usize) -> Self {
         self.terms.most_pending = connections.max(1);
         self
     }
 
-    /// How many accepted connections this process may have open at a time: 1,024. Further clients are turned away.
+    /// How many accepted connections this process may have open at a time: 1,024 by default. Further clients are refused.
     pub fn most_open(mut self, connections: usize) -> Self {
         self.terms.most_open = connections;
         self
@@ -116,7 +114,7 @@ impl ListenerBuilder {
     /// Binds and listens.
     ///
     /// # Errors
-    /// [`BindError::InUse`] where somebody listens; the others before anything is done. No file is left then.
+    /// [`BindError::InUse`] where another socket listens; the others before anything is done. No file is left behind.
     ///
     /// Python: `Listener(...)`.
     pub fn bind(self) -> Result<Listener, BindError> {
@@ -160,8 +158,8 @@ impl Listener {
         file: Option<std::sync::Arc<super::file::SocketFile>>,
         terms: Terms,
     ) -> Result<Listener, BindError> {
-        match Door::new(listening, terms) {
-            Ok(door) => Ok(Listener { door, address, file, last_accepted: Mutex::new(None) }),
+        match Acceptor::new(listening, terms) {
+            Ok(acceptor) => Ok(Listener { acceptor, address, file, last_accepted: Mutex::new(None) }),
             Err((error, listening)) => {
                 if let Some(file) = file {
                     file.remove();

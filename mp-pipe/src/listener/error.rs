@@ -1,28 +1,30 @@
-//! Why there is no listener, or no connection from it.
+//! Errors of listeners.
 
 use crate::address::{Address, InvalidAddress};
 use crate::handshake::AuthenticationError;
 use crate::handshake::socket::Broken;
 use mp_core::OsError;
 
-/// Why nobody listens.
+/// Why a listener could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Somebody listens there; or there is a file that is no socket, or one that belongs to another user.
+    /// Another socket is bound there; or there is a file that is no socket, or one of another user.
     ///
     /// Python: `OSError: [Errno 98] Address already in use`, also after a listener that was killed.
-    #[error("the address {0} is in use")]
+    #[error("the address {0} is in use: choose another one, or stop the program that listens there")]
     InUse(Address),
     /// Nothing can listen at such an address.
     #[error(transparent)]
     Address(#[from] InvalidAddress),
-    /// A key of no bytes proves nothing.
-    #[error("an empty key")]
+    /// The key has no bytes, so it proves nothing.
+    #[error("the authkey is empty: give it at least one byte, or use `without_authkey` at a path")]
     EmptyKey,
-    /// A port and an abstract name can be reached by everybody, so they need a key; and at an abstract name users are
-    /// told apart.
-    #[error("at {0} there must be a key, and at an abstract name only one user")]
+    /// Every process can reach a port or an abstract name, so a key is needed there; and an abstract name admits only
+    /// one user.
+    #[error(
+        "{0} can be reached by every process: give an authkey, and at an abstract name leave out `any_user`"
+    )]
     Unprotected(Address),
     /// The system refused.
     #[error(transparent)]
@@ -33,43 +35,43 @@ pub enum BindError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// Nobody has connected and proved to have the key in time; `try_` and `_timeout` calls only. Who has begun to is
-    /// kept, and goes on with the next call.
-    #[error("no connection in time")]
+    /// No client connected and proved to have the key in time; `try_` and `_timeout` calls only. Handshakes under way
+    /// are kept and go on in the next call.
+    #[error("no client was admitted in time")]
     TimedOut,
-    /// The system refused. Where it has no descriptor or memory to spare (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`),
-    /// whoever wants to connect goes on waiting, and the next call looks for newcomers after a pause of 10 ms, then
-    /// of twice as much, up to a second; so a loop of calls that goes on does not spin.
+    /// The system refused. When it is out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`) incoming
+    /// connections stay in the kernel's queue, and calls accept again after a pause of 10 ms, then of twice as much, up
+    /// to a second; so a loop of calls does not spin.
     #[error(transparent)]
     Os(#[from] OsError),
 }
 
-/// Why somebody who connected was not let in. His connection is closed.
+/// Why a client that connected was refused. Its connection is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    /// He does not have the key, or does not speak the handshake.
+    /// It does not have the key, or does not follow the handshake.
     ///
     /// Python: `AuthenticationError`, from `accept`.
     #[error(transparent)]
     Authentication(AuthenticationError),
-    /// He took longer than the handshake may.
-    #[error("not authenticated in time")]
+    /// It took longer than the handshake may.
+    #[error("the client did not authenticate in time")]
     TimedOut,
-    /// He was the oldest of too many that had not proved anything yet.
-    #[error("crowded out by newer connections")]
+    /// It was the oldest of too many unauthenticated clients.
+    #[error("the client was crowded out by newer connections")]
     CrowdedOut,
-    /// There are as many open connections as there may be.
-    #[error("too many open connections")]
+    /// The limit of open connections is reached.
+    #[error("the client was refused: as many connections are open as `most_open` allows")]
     TooManyOpen,
-    /// His process is another user's.
-    #[error("a process of user {uid}")]
+    /// It is a process of another user.
+    #[error("the client is a process of another user ({uid})")]
     OtherUser {
         /// The user's number.
         uid: u32,
     },
-    /// He has gone before he had proved anything.
-    #[error("closed before it was authenticated")]
+    /// It closed its connection before it was authenticated.
+    #[error("the client closed its connection before it was authenticated")]
     Closed,
     /// The system refused.
     #[error(transparent)]

@@ -1,15 +1,15 @@
-//! Listener: who wants to connect comes here (Python: `multiprocessing.connection.Listener`).
+//! Listener: accepts connections from other processes (Python: `multiprocessing.connection.Listener`).
 //!
 //! | file         | what                                                                          |
 //! |--------------|-------------------------------------------------------------------------------|
 //! | `mod.rs`     | [`Listener`]: the calls                                                       |
-//! | `builder.rs` | [`ListenerBuilder`]: where, whom, how many                                    |
-//! | `door.rs`    | newcomers and handshakes under way; nobody waits for anybody                  |
-//! | `file.rs`    | the socket's file: made, told from a dead one's, taken away                   |
+//! | `builder.rs` | [`ListenerBuilder`]: address, key, limits                                     |
+//! | `acceptor.rs` | incoming connections and their handshakes, side by side                      |
+//! | `file.rs`    | the socket's file: created, told from a stale one, removed                    |
 //! | `error.rs`   | [`BindError`], [`AcceptError`], [`Refused`]                                   |
 
+mod acceptor;
 mod builder;
-mod door;
 mod error;
 mod file;
 
@@ -19,7 +19,7 @@ pub use error::{AcceptError, BindError, Refused};
 use crate::address::Address;
 use crate::connection::Connection;
 use crate::incoming::Patience;
-use door::{Door, Guest};
+use acceptor::{Accepted, Acceptor};
 use file::SocketFile;
 use mp_core::process::TARGET;
 use parking_lot::Mutex;
@@ -28,12 +28,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A place where others can connect to.
+/// A socket that other processes connect to.
 ///
 /// ```
 /// use mp_pipe::{Client, Connection, Listener};
 ///
-/// let listener = Listener::new()?; // at an address made up for it
+/// let listener = Listener::new()?; // at a generated address
 /// let address = listener.address().clone();
 /// let client = std::thread::spawn(move || {
 ///     let connection: Connection<u32, String> = Client::connect(&address).unwrap();
@@ -64,26 +64,27 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// # Who is let in
+/// # Which clients are admitted
 /// A client proves that it has the key, and the listener proves it to the client: see [`handshake`](crate::handshake).
-/// Without a key of their own both have their process's, which the processes of one family share and nobody else
-/// knows. A local client must be a process of the same user, too.
+/// Without a key of its own each uses its process's, which the processes of one family share and no other process
+/// knows. A local client must also be a process of the same user.
 ///
-/// Handshakes go on side by side, inside `accept` and its kin, each within its own time (5 s): a client that says
-/// nothing delays nobody. There is no helper thread: so a client waits while the program is not in one of these calls,
-/// as in Python. Its time is not over then.
+/// Handshakes run side by side, inside `accept` and its variants, each with its own deadline (5 s): a silent client
+/// delays no other. There is no helper thread, so a client waits while the program is in none of these calls, as in
+/// Python. Its deadline does not pass meanwhile.
 ///
 /// # The socket's file
-/// A path is made with mode 0600, and is removed when the listener is dropped or its process ends. What a killed one
-/// has left is recognised and replaced by the next one at the same path; a living listener's file, and one that is no
-/// socket, never is. A port can be used again at once.
+/// A path is created with mode 0600 and removed when the listener is dropped or its process exits. The file of a killed
+/// listener is recognised and replaced by the next listener at the same path. The file of a live listener, and a file
+/// that is no socket, is never replaced. A port can be used again at once.
 ///
-/// # Several users
-/// Threads can share it by reference, and take turns. A forked child has a copy and can accept from the same socket,
-/// too; the file stays its parent's. Drop it there if it is not needed, or clients wait for one who never accepts.
+/// # Threads and forked children
+/// Threads can share it by reference and take turns. A forked child has a copy and can accept from the same socket; the
+/// file stays the parent's. Drop the copy there if it is not used: otherwise clients may wait for a process that never
+/// accepts.
 ///
 /// To wait for a listener and for other things at once, pass it to [`wait`](crate::wait), then call
-/// [`try_accept`](Listener::try_accept) whenever it is ready: it is ready for handshakes that can go on, too.
+/// [`try_accept`](Listener::try_accept) whenever it is ready. It is also ready when a handshake can advance.
 ///
 /// Accept after close does not compile:
 ///
@@ -95,7 +96,7 @@ use std::time::Duration;
 ///
 /// Python: `multiprocessing.connection.Listener`.
 pub struct Listener {
-    door: Door,
+    acceptor: Acceptor,
     address: Address,
     file: Option<Arc<SocketFile>>,
     last_accepted: Mutex<Option<Address>>,
@@ -103,7 +104,7 @@ pub struct Listener {
 
 /// Listening.
 impl Listener {
-    /// Listens at a path made up for it, in a directory that only this user can enter.
+    /// Listens at a generated path, in a directory that only this user can enter.
     ///
     /// # Errors
     /// As [`ListenerBuilder::bind`].
@@ -123,26 +124,26 @@ impl Listener {
         Listener::builder().address(address).bind()
     }
 
-    /// A listener with a key, limits or a handshake of one's own choice.
+    /// For a listener with another key, other limits or another handshake.
     pub fn builder() -> ListenerBuilder {
         ListenerBuilder::new()
     }
 
-    /// Where it listens: what a client needs. A free port's number is the one that was found.
+    /// Where it listens: what a client needs. For port 0 this is the port that the kernel chose.
     ///
     /// Python: `Listener.address`.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Where the last accepted client came from; `None` before the first, and for local ones, who have no address.
+    /// The address of the last accepted client; `None` before the first, and for local clients, which have no address.
     ///
     /// Python: `Listener.last_accepted`.
     pub fn last_accepted(&self) -> Option<Address> {
         self.last_accepted.lock().clone()
     }
 
-    /// Listens no more. Clients that were not accepted yet are told so.
+    /// Stops listening. Clients that were not accepted yet get an error.
     ///
     /// Python: `Listener.close`.
     pub fn close(self) {}
@@ -150,30 +151,31 @@ impl Listener {
 
 /// Accepting.
 impl Listener {
-    /// Waits for a client that proves to have the key. Those that do not are turned away and passed over, with a record
-    /// (`info`) in the [log](mp_core::get_logger).
+    /// Waits for a client that proves to have the key. Others are refused and passed over, with a record (`info`) in the
+    /// [log](mp_core::get_logger).
     ///
     /// # Errors
     /// [`AcceptError::Os`] alone; see there what to do.
     ///
-    /// Python: `Listener.accept`, which raises `AuthenticationError` for one with a wrong key, and waits for one that
-    /// says nothing while all others wait. [`accept_or_refuse`](Listener::accept_or_refuse) tells, too.
+    /// Python: `Listener.accept`, which raises `AuthenticationError` for a wrong key, and waits for a silent client while
+    /// all others wait. [`accept_or_refuse`](Listener::accept_or_refuse) also reports refusals.
     pub fn accept<S, R>(&self) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::Forever)
     }
 
-    /// As [`accept`](Listener::accept); [`AcceptError::TimedOut`] if nobody has come so far in time.
+    /// Waits for a client at most this long; then [`AcceptError::TimedOut`]. Handshakes under way are kept and go on in the
+    /// next call.
     pub fn accept_timeout<S, R>(&self, timeout: Duration) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::of(timeout))
     }
 
-    /// Does what can be done without waiting. [`AcceptError::TimedOut`] if nobody is through with it; then wait until
-    /// the listener is ready, and call again.
+    /// Does what can be done without waiting. [`AcceptError::TimedOut`] if no handshake is complete; then wait until the
+    /// listener is ready, and call again.
     pub fn try_accept<S, R>(&self) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::Never)
     }
 
-    /// The next client, whether it is let in or not, and then why not. `None` waits for ever.
+    /// The next client: its connection, or why it was refused. `None` waits without limit.
     ///
     /// # Errors
     /// As [`accept_timeout`](Listener::accept_timeout).
@@ -201,27 +203,27 @@ impl Listener {
         timeout: Option<Duration>,
     ) -> Result<Result<Connection<S, R>, Refused>, AcceptError> {
         let patience = timeout.map_or(Patience::Forever, Patience::of);
-        Ok(self.door.next(patience, Some)?.map(|guest| self.welcome(guest)))
+        Ok(self.acceptor.next(patience, Some)?.map(|accepted| self.connection(accepted)))
     }
 
     fn accepted<S, R>(&self, patience: Patience) -> Result<Connection<S, R>, AcceptError> {
         let passed_over = |reason: Refused| {
-            log::info!(target: TARGET, "{self:?} has turned somebody away: {reason}");
+            log::info!(target: TARGET, "{self:?} has refused a client: {reason}");
             None
         };
-        match self.door.next(patience, passed_over)? {
-            Ok(guest) => Ok(self.welcome(guest)),
-            Err(_) => unreachable!("those who are refused are passed over"),
+        match self.acceptor.next(patience, passed_over)? {
+            Ok(accepted) => Ok(self.connection(accepted)),
+            Err(_) => unreachable!("refused clients are passed over"),
         }
     }
 
-    fn welcome<S, R>(&self, guest: Guest) -> Connection<S, R> {
-        *self.last_accepted.lock() = guest.from.map(Address::from);
-        Connection::admitted(guest.socket, guest.admission)
+    fn connection<S, R>(&self, accepted: Accepted) -> Connection<S, R> {
+        *self.last_accepted.lock() = accepted.from.map(Address::from);
+        Connection::admitted(accepted.socket, accepted.admission)
     }
 }
 
-/// The file goes before the socket does, whose life keeps another file from having the same number.
+/// The file is removed before the socket is closed: while the socket is open no other file can get the same inode number.
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
@@ -233,7 +235,7 @@ impl Drop for Listener {
 /// For [`wait`](crate::wait).
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.door.as_fd()
+        self.acceptor.as_fd()
     }
 }
 

@@ -10,8 +10,8 @@
 //!
 //! No node owns another one, so nothing here recurses: not to build them, not to resolve them, not to drop them. A value
 //! comes to be only from parts that are done, each node once however many have it as a part, and only while its height
-//! and its size are within the limits. The size is counted as if nothing were shared, since that is what whoever goes
-//! through the value has to do with.
+//! and its size are within the limits. The size is counted as if nothing were shared, since a traversal of the
+//! value visits that many.
 
 use super::error::UnpicklingError;
 use super::value::{Made, Object, Value};

@@ -45,9 +45,9 @@
 //!
 //! # No code runs
 //! CPython imports and calls whatever a pickle names. Here a name stays a name: an [`Object`] says what would be called,
-//! and nobody calls it. It can be sent back or on, and arrives as what it was. For that very reason **a value of a peer
-//! that is not trusted must not be sent on to a Python process**, which would run what it says. A Rust program needs no
-//! trust in who sends to it; a Python program trusts everybody who can send to it.
+//! and it is never called. It can be sent back or on, and arrives unchanged. For that reason **a value from an untrusted
+//! peer must not be sent on to a Python process**, which would run what it names. A Rust program need not trust its
+//! senders; a Python program trusts every process that can send to it.
 //!
 //! # Shared objects
 //! An object that is in another one twice is one object here too: both places have the same `Arc`, and an `Arc` that is

@@ -50,7 +50,7 @@ struct Writer {
     hashed: bool,
 }
 
-/// Where a value is, and whether somebody else may have it too; nothing for what has no identity.
+/// The address of a value, and whether it may be shared; `None` for a value without identity.
 ///
 /// An empty list, dict or set is written wherever it is: all that were made with `Arc::default()` are one in memory, and
 /// would become one list that several have, and that can grow.
