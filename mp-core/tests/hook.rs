@@ -1,4 +1,4 @@
-//! The hook before `main`: what a child finds, and where it is refused.
+//! The hook before `main`: what a child finds, and where it is refused. `privilege.rs` tries whom it believes.
 //!
 //! | item                                  | in a ForkServer or Spawn child                                        |
 //! |---------------------------------------|-----------------------------------------------------------------------|
@@ -30,7 +30,6 @@ mp_testing::cases! {
         a_replaced_program_starts_its_own_children,
         a_loaded_library_is_refused_but_for_fork,
         panics_arrive_though_they_abort,
-        the_boot_variable_alone_starts_nothing,
         a_preload_is_run_once_and_seen_by_every_child,
         a_preload_that_panics_is_an_error_of_each_start,
         a_preload_that_leaves_threads_is_an_error_of_each_start,
@@ -207,19 +206,6 @@ fn panics_arrive_though_they_abort() {
         }
     }
     assert!(output.status.success());
-}
-
-/// A program whose environment names a descriptor that is no boot socket ends, and does not run its `main`.
-fn the_boot_variable_alone_starts_nothing() {
-    for number in ["3", "nonsense", "-1", "1"] {
-        let output =
-            parent_in_role("is no child").env("MP_RS_BOOT", number).stderr(Stdio::piped()).output().unwrap();
-        assert_eq!(output.status.code(), Some(70), "{number}");
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.starts_with("mp-core: this program was started as a child process, but"), "{text}");
-        assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(output.stdout.is_empty());
-    }
 }
 
 static LOADED: AtomicU32 = AtomicU32::new(0);

@@ -1,15 +1,24 @@
 //! The hook that runs before `main` in a re-executed child, so that the user's program needs no set-up line.
 //!
 //! ```text
-//!  exec ──► dynamic linker ──► hook() ──┬─ no boot variable ──► the other constructors ──► main
+//!  exec ──► dynamic linker ──► hook() ──┬─ no boot variable of its parent's ──► the other constructors ──► main
 //!                                       └─ boot variable: take it out, close what is not ours, call the other
 //!                                          constructors, read the boot socket, be a child or a template:
 //!                                          never come to main. (A service calls no constructors.)
 //! ```
 //!
-//! The variable names a descriptor, and only a socket with a well-formed boot parcel is believed. Whatever goes
-//! wrong here ends the process with one clear line: to go on to `main` would start the user's program once more
-//! for each child, a fork bomb.
+//! The environment is whoever's who started the program, and not always its parent's. So the variable is taken out in
+//! any case, and before a byte of the descriptor that it names is read:
+//!
+//! | what it finds                                                        | what follows                     |
+//! |----------------------------------------------------------------------|----------------------------------|
+//! | a privileged program (set-uid, set-gid, file capabilities)           | `main`, as if nothing were there |
+//! | no packet socket, or its maker is not this process's parent and user | the same                         |
+//! | its maker has ended                                                  | it exits: nobody waits for it    |
+//! | the kernel does not tell, or the parcel is malformed                 | one clear line, and it exits     |
+//!
+//! A child whose parent is there never comes to `main`: the user's program would start once more for each child, a
+//! fork bomb. A program whose re-execution would be privileged is therefore refused in the parent ([`launch`]).
 //!
 //! # Safety
 //! The one invariant: the hook runs once, on the only thread, before anything of the user's. What the standard
@@ -17,13 +26,14 @@
 #![allow(unsafe_code)]
 
 use super::job::{Boot, Job};
-use super::{service, template};
+use super::{method, service, template};
 use crate::process::args_os;
 use crate::process::bootstrap::Newborn;
+use crate::sys::boot_peer::{BootPeer, boot_peer};
 use crate::sys::image::{Constructor, constructors_after};
 use crate::sys::poll::pidfd_open;
 use crate::sys::socket::{Mode, packet_pair};
-use crate::sys::{fd, process};
+use crate::sys::{fd, privilege, process};
 use crate::transfer::{Message, pack, receive_parts, send_parts, unpack};
 use std::ffi::{CString, c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -43,14 +53,25 @@ const BARE: &str = "-bare";
 static HOOK: Constructor = hook;
 
 extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
+    if privilege::is_privileged() {
+        for name in [VARIABLE, method::VARIABLE] {
+            // SAFETY: before `main`, on the only thread.
+            unsafe { process::take_variable(name) };
+        }
+        return;
+    }
     // SAFETY: before `main`, on the only thread.
     let Some(value) = (unsafe { process::take_variable(VARIABLE) }) else { return };
     let text = value.to_str().unwrap_or_default();
     let bare = text.strip_suffix(BARE);
     let number: Option<RawFd> = bare.unwrap_or(text).parse().ok();
-    let Some(number) = number.filter(|number| *number > 2) else {
-        refuse("its boot variable holds no descriptor number")
-    };
+    let Some(number) = number.filter(|number| *number > 2) else { return };
+    match boot_peer(number) {
+        Ok(BootPeer::Parent) => {}
+        Ok(BootPeer::Stranger) => return,
+        Ok(BootPeer::Gone) => process::exit_now(1),
+        Err(error) => refuse(&format!("its boot descriptor cannot be examined: {error}")),
+    }
     // SAFETY: a fresh program: nothing of ours or of the user's has opened a descriptor.
     unsafe { fd::close_all_but(number) };
     // This never returns, so the linker does not come to the others.
@@ -99,6 +120,9 @@ pub(super) struct Launched {
 /// Starts this program again as whatever `boot` says.
 pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<Launched, StartError> {
     check_hook()?;
+    if privilege::execution_may_be_privileged() {
+        return Err(StartError::Privileged);
+    }
     let (ours, theirs) = packet_pair()?;
     let message = pack(boot)?;
     let pid = start(theirs.as_fd(), boot)?;

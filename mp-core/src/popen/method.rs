@@ -1,6 +1,7 @@
 //! StartMethod, and which one is the default.
 
 use super::StartError;
+use crate::sys::privilege;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -72,6 +73,9 @@ fn code(method: StartMethod) -> u8 {
     }
 }
 
+/// Names the default method, where none was set.
+pub(super) const VARIABLE: &str = "MP_START_METHOD";
+
 /// Sets this process's default method, once; its children inherit it.
 ///
 /// Python: `set_start_method`.
@@ -90,7 +94,8 @@ pub fn set_start_method_again(method: StartMethod) {
     DEFAULT.store(code(method), Ordering::Relaxed);
 }
 
-/// The default method: the one that was set, else the environment's `MP_START_METHOD`, else `ForkServer`.
+/// The default method: the one that was set, else the environment's `MP_START_METHOD`, else `ForkServer`. A privileged
+/// program (set-uid, set-gid, file capabilities) does not look into its environment.
 ///
 /// Python: `get_start_method`.
 pub fn get_start_method() -> Result<StartMethod, StartError> {
@@ -99,9 +104,9 @@ pub fn get_start_method() -> Result<StartMethod, StartError> {
     if let Some(method) = StartMethod::ALL.into_iter().find(|method| code(*method) == set) {
         return Ok(method);
     }
-    match std::env::var("MP_START_METHOD") {
-        Ok(name) => name.parse(),
-        Err(_) => Ok(StartMethod::ForkServer),
+    match privilege::variable(VARIABLE).and_then(|name| name.into_string().ok()) {
+        Some(name) => name.parse(),
+        None => Ok(StartMethod::ForkServer),
     }
 }
 

@@ -92,6 +92,14 @@ pub enum StartError {
          child: use Fork, or link it into the program itself"
     )]
     NotTheProgram,
+    /// This program has rights that its caller has not (set-uid, set-gid, file capabilities), or would get some when it
+    /// is executed anew. Its environment is not to be trusted then, and a new one would not know its parent. `Fork`
+    /// works.
+    #[error(
+        "this program is privileged (set-uid, set-gid, file capabilities, or a real user or group other than the \
+         effective one), so it is not executed anew as a child: use Fork"
+    )]
+    Privileged,
     /// A name, or `MP_START_METHOD` in the environment, that is no start method's.
     #[error("no start method is called {0:?}: it is fork, spawn or forkserver, in MP_START_METHOD too")]
     UnknownMethod(String),

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod available;
+pub mod boot_peer;
 mod estimate;
 pub mod eventfd;
 pub mod fd;
@@ -14,6 +15,7 @@ pub mod image;
 pub mod memory;
 pub mod overflow;
 pub mod poll;
+pub mod privilege;
 pub mod process;
 pub mod robust;
 pub mod shm;

@@ -1,0 +1,58 @@
+//! Whose socket a descriptor is that the environment names: anything may have been left there.
+//!
+//! # Safety
+//! The one invariant: the number is only asked about, and belongs to whoever has it.
+#![allow(unsafe_code)]
+
+use super::named;
+use super::poll::{Interest, pidfd_open, wait_for};
+use crate::error::{OsError, OsResult};
+use crate::word::Deadline;
+use nix::errno::Errno;
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+/// Who made the socket pair that an inherited descriptor belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootPeer {
+    /// This process's parent, which acts for the same user.
+    Parent,
+    /// A process of this user's that has ended since: its children have another parent now.
+    Gone,
+    /// Another one, or the descriptor is no local packet socket.
+    Stranger,
+}
+
+/// Looks at a descriptor by its number, which need not be open. An error is the system's refusal to tell.
+pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
+    // SAFETY: F_GETFD on any number is harmless.
+    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Ok(BootPeer::Stranger);
+    }
+    // SAFETY: open, as was just seen; nothing else runs in a process that asks this.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    match getsockopt(&fd, sockopt::SockType) {
+        Ok(SockType::SeqPacket) => {}
+        // No socket, one of a kind that has no name here, or a mere path.
+        Ok(_) | Err(Errno::ENOTSOCK | Errno::EINVAL | Errno::EBADF) => return Ok(BootPeer::Stranger),
+        Err(errno) => return Err(OsError::new("getsockopt(SO_TYPE)", errno as i32)),
+    }
+    // Of a socket that is not a local one, the kernel gives a user that there is not.
+    let peer = named("getsockopt(SO_PEERCRED)", getsockopt(&fd, sockopt::PeerCredentials))?;
+    // Read before anything else about it: a parent that ends later is still known by its number.
+    let parent = std::os::unix::process::parent_id();
+    if peer.uid() != super::address::this_user() {
+        return Ok(BootPeer::Stranger);
+    }
+    if peer.pid() as u32 == parent {
+        return Ok(BootPeer::Parent);
+    }
+    let at_once = Deadline::after(Duration::ZERO);
+    let closed = wait_for(fd.as_fd(), Interest::Hangup, at_once)?;
+    let ended = match pidfd_open(peer.pid() as u32) {
+        Ok(pidfd) => wait_for(pidfd.as_fd(), Interest::Read, at_once)?,
+        Err(error) => error.errno() == Some(libc::ESRCH),
+    };
+    Ok(if closed || ended { BootPeer::Gone } else { BootPeer::Stranger })
+}
