@@ -122,3 +122,7 @@ pub use mp_sync::raw;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/ctrl-c.md")]
+struct CtrlCExamples;

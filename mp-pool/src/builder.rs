@@ -44,7 +44,8 @@ impl PoolBuilder {
         self
     }
 
-    /// A function that each worker calls before its first task. If it panics the pool is broken, and says why.
+    /// A function that each worker calls before its first task. If it panics the pool is broken, and says why. So it is
+    /// if the worker ends in it, by an exit or a crash, 8 times in a row.
     ///
     /// Python: `Pool(initializer, initargs)`.
     pub fn initializer<F, A>(mut self, function: F, arguments: A) -> Self
@@ -83,6 +84,7 @@ impl PoolBuilder {
             initializer: self.initializer?,
             most_tasks: self.most_tasks,
             method: get_helper_method()?,
+            blocked: mp_core::sys::signal::blocked(),
         };
         Pool::start(recipe, processes)
     }

@@ -7,12 +7,14 @@
 //!                    └─────────────┘                  └──► WorkerDied
 //! ```
 //!
+//! Only the item that a worker had begun is laid to its end. The other items of its chunks go to other workers.
+//!
 //! Each worker has a queue of its own, so it is known at each moment what it may have begun. A worker holds a few
 //! chunks in advance; when there is nothing pending, an idle worker is given what another has not begun.
 
 use crate::error::{Failure, SubmitError, TaskError};
 use crate::result::Job;
-use crate::task::{Chunk, NOTHING_BEGUN, Order, mark};
+use crate::task::{Chunk, NOT_READY, Order, READY, marked};
 use mp_core::Child;
 use mp_core::mem::Place;
 use mp_core::sys::process::Ended;
@@ -21,15 +23,14 @@ use mp_queue::Queue;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 /// The most workers of a pool.
 pub(crate) const MOST_WORKERS: usize = 1024;
 /// Chunks that a worker may have before it has done them: enough that it need not wait for the pool.
 const AHEAD: usize = 8;
-/// Deaths that are too many, when they come within a time this short.
-const MOST_DEATHS: usize = 10;
-const WITHIN: Duration = Duration::from_secs(10);
+/// A chunk that was the next one of so many workers which were killed before they began it is what kills them (too
+/// large for the memory that there is, say).
+const MOST_LOSSES: u32 = 8;
 
 /// What each worker has begun, in shared memory.
 pub(crate) type Marks = [AtomicU64; MOST_WORKERS];
@@ -42,11 +43,22 @@ pub(crate) struct Worker {
     pub(crate) orders: Queue<Order>,
     /// Chunks given and not done, oldest first.
     given: VecDeque<u32>,
+    /// It has said why it ends.
+    excused: bool,
+}
+
+/// A worker that has ended.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) name: String,
+    pub(crate) how: Option<Ended>,
+    /// It ended by itself before it began a task: its successor may do the same.
+    pub(crate) failed_to_start: bool,
 }
 
 impl Worker {
     pub(crate) fn new(slot: u32, child: Arc<Child<()>>, orders: Queue<Order>) -> Worker {
-        Worker { slot, child, orders, given: VecDeque::new() }
+        Worker { slot, child, orders, given: VecDeque::new(), excused: false }
     }
 }
 
@@ -58,6 +70,8 @@ struct Open {
     /// Items not reported yet.
     missing: usize,
     done: Vec<bool>,
+    /// Workers that were killed when this was the next that they would have begun.
+    losses: u32,
 }
 
 /// What the pool is up to.
@@ -79,7 +93,8 @@ pub(crate) struct Dispatch {
     open: HashMap<u32, Open>,
     pending: VecDeque<u32>,
     last_chunk: u32,
-    deaths: VecDeque<Instant>,
+    /// Workers that are being started.
+    pub(crate) starting: usize,
 }
 
 impl Dispatch {
@@ -91,7 +106,7 @@ impl Dispatch {
             open: HashMap::new(),
             pending: VecDeque::new(),
             last_chunk: 0,
-            deaths: VecDeque::new(),
+            starting: 0,
         }
     }
 
@@ -118,6 +133,7 @@ impl Dispatch {
                 job: Arc::clone(job),
                 missing: of_chunk.len(),
                 done,
+                losses: 0,
                 chunk: Chunk { id, code, items: of_chunk },
             };
             self.open.insert(id, open);
@@ -183,7 +199,8 @@ impl Dispatch {
     /// Settles an item; whether that was the chunk's last.
     fn settle(&mut self, chunk: u32, index: u32, outcome: Result<Message, TaskError>) -> bool {
         let Some(open) = self.open.get_mut(&chunk) else { return false };
-        let Some(at) = open.chunk.items.iter().position(|(other, _)| *other == index) else { return false };
+        // In the order of the input, also after some have been taken out.
+        let Ok(at) = open.chunk.items.binary_search_by_key(&index, |(other, _)| *other) else { return false };
         if std::mem::replace(&mut open.done[at], true) {
             return false;
         }
@@ -196,27 +213,49 @@ impl Dispatch {
         last
     }
 
-    /// A worker has ended, and all that it reported is in the books. Gives it out of them; its begun item is laid
-    /// to its death, the rest goes to others.
-    pub(crate) fn ended(&mut self, slot: u32) -> Option<Worker> {
+    /// A worker has ended, and all that it reported is in the books. Takes it out of them: the item that it had begun
+    /// is laid to its end, and the rest goes to others.
+    pub(crate) fn ended(&mut self, slot: u32) -> Option<Gone> {
         let at = self.workers.iter().position(|worker| worker.slot == slot)?;
         let worker = self.workers.swap_remove(at);
-        let begun = self.begun_by(slot);
-        for &id in worker.given.iter().rev() {
-            let Some(open) = self.open.get(&id) else { continue };
-            let victim =
-                open.chunk.items.iter().zip(&open.done).find(|((index, _), _)| mark(id, *index) == begun);
-            if let Some(((index, _), false)) = victim {
-                let died = TaskError::WorkerDied {
-                    worker: worker.child.name().to_owned(),
-                    pid: worker.child.pid(),
-                    how: how(&worker.child),
-                };
-                self.settle(id, *index, Err(died));
+        let (mark, how) = (self.mark_of(slot), how(&worker.child));
+        let died =
+            || TaskError::WorkerDied { worker: worker.child.name().to_owned(), pid: worker.child.pid(), how };
+        let (chunk, index) = marked(mark);
+        if worker.given.contains(&chunk) {
+            // Nothing happens to an item that it reported.
+            self.settle(chunk, index, Err(died()));
+        } else if mark == READY
+            && let Some(next) = worker.given.front()
+            && let Some(open) = self.open.get_mut(next)
+        {
+            open.losses += 1;
+            if open.losses >= MOST_LOSSES {
+                self.fail_chunk(*next, &died());
             }
-            self.trim(id);
         }
-        Some(worker)
+        worker.given.iter().rev().for_each(|id| self.trim(*id));
+        self.hand_out();
+        let failed_to_start = !worker.excused && (mark == NOT_READY || mark == READY && by_itself(how));
+        Some(Gone { name: worker.child.name().to_owned(), how, failed_to_start })
+    }
+
+    /// A worker cannot receive the oldest order that it has not done, and ends.
+    pub(crate) fn unreadable(&mut self, slot: u32, reason: String) {
+        let Some(worker) = self.workers.iter_mut().find(|worker| worker.slot == slot) else { return };
+        worker.excused = true;
+        if let Some(oldest) = worker.given.pop_front() {
+            self.fail_chunk(oldest, &TaskError::Failed(reason));
+        }
+    }
+
+    /// Whether a slot whose worker has ended is to have another one.
+    pub(crate) fn wants_workers(&self) -> bool {
+        match self.phase {
+            Phase::Running => true,
+            Phase::Closed => !self.is_idle(),
+            Phase::Terminated | Phase::Broken(_) => false,
+        }
     }
 
     /// Puts the rest of a chunk back at the front, without the items that are done.
@@ -230,8 +269,8 @@ impl Dispatch {
     }
 
     /// What a dead worker had begun last.
-    fn begun_by(&self, slot: u32) -> u64 {
-        // ORDERING: Acquire, pairs with the Release in the worker's `run`.
+    fn mark_of(&self, slot: u32) -> u64 {
+        // ORDERING: Acquire, pairs with the Release in the worker's `set_mark`.
         self.marks[slot as usize].load(Ordering::Acquire)
     }
 
@@ -244,17 +283,7 @@ impl Dispatch {
     /// A mark for a worker to be started.
     pub(crate) fn wipe_mark(&self, slot: u32) {
         // ORDERING: Relaxed: the worker is started after this.
-        self.marks[slot as usize].store(NOTHING_BEGUN, Ordering::Relaxed);
-    }
-
-    /// Notes a death that was not asked for; whether there were too many of late.
-    pub(crate) fn too_many_deaths(&mut self) -> bool {
-        let now = Instant::now();
-        self.deaths.push_back(now);
-        while self.deaths.front().is_some_and(|death| now - *death > WITHIN) {
-            self.deaths.pop_front();
-        }
-        self.deaths.len() > MOST_DEATHS
+        self.marks[slot as usize].store(NOT_READY, Ordering::Relaxed);
     }
 
     /// Whether nothing is left to do.
@@ -275,6 +304,16 @@ impl Dispatch {
         let ids: Vec<u32> = self.open.keys().copied().collect();
         ids.into_iter().for_each(|id| self.fail_chunk(id, error));
         self.pending.clear();
+    }
+}
+
+/// Whether a worker that was idle ended by itself, and was not killed from outside: it exited, or crashed.
+fn by_itself(how: Option<Ended>) -> bool {
+    use mp_core::sys::signal::CRASHES;
+    match how {
+        Some(Ended::Exited(_)) => true,
+        Some(Ended::Signaled(signal)) => CRASHES.contains(&signal),
+        None => false,
     }
 }
 

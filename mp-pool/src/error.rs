@@ -47,7 +47,8 @@ pub enum TaskError {
     Broken(String),
 }
 
-struct How(Option<Ended>);
+/// How a worker ended, in words.
+pub(crate) struct How(pub(crate) Option<Ended>);
 
 impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +93,10 @@ pub enum SubmitError {
     /// An item of the call's input failed.
     #[error(transparent)]
     Item(#[from] MapError),
+    /// The program's handler of a signal ran while the call waited. The tasks go on, until the pool is terminated or
+    /// dropped. Python: `KeyboardInterrupt`.
+    #[error("interrupted while waiting for the tasks, which go on until the pool is terminated or dropped")]
+    Interrupted,
 }
 
 /// Why a pool was not made. No worker was left.

@@ -7,6 +7,7 @@
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `task.rs`       | chunks, and what pool and worker tell each other; pure                   |
 //! | `dispatch.rs`   | which task is with which worker; what a death costs                      |
+//! | `restarts.rs`   | when a worker is replaced, and when the pool gives up; pure              |
 //! | `supervisor.rs` | the two threads: results in; dead workers noticed and replaced           |
 //! | `worker.rs`     | what a worker does                                                       |
 //!
@@ -18,6 +19,7 @@ mod builder;
 mod dispatch;
 mod error;
 mod pool;
+mod restarts;
 mod result;
 mod supervisor;
 mod task;

@@ -6,6 +6,7 @@ use crate::error::{NewPoolError, StillRunning, SubmitError, TaskError};
 use crate::result::{AsyncResult, Job, MapResult};
 use crate::supervisor::{Recipe, Shared};
 use crate::task::default_chunk_size;
+use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message, Target, pack};
 use mp_core::{CodecError, OsError};
 use serde::Serialize;
@@ -69,7 +70,11 @@ impl Pool {
         life: impl FnOnce(&Shared) + Send + 'static,
     ) -> Result<(), NewPoolError> {
         let shared = Arc::clone(&self.shared);
+        // A thread begins with what its maker holds back. Signals are for the program's own threads.
+        let before = signal::blocked();
+        signal::hold_back_all();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || life(&shared));
+        signal::set_blocked(&before);
         let thread = thread.map_err(|source| OsError { call: "pthread_create", source })?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
@@ -86,6 +91,49 @@ impl Pool {
         R: Serialize + DeserializeOwned,
     {
         Ok(self.map_async(function, items)?.get()?)
+    }
+
+    /// As [`map`](Pool::map), for a program that handles Ctrl-C: gives up soon (within 50 ms) after `interrupted` has
+    /// become true.
+    ///
+    /// The workers ignore SIGINT, and the pool's own threads hold back all signals, so the program's handler runs in
+    /// one of its own threads. It sets a flag, and `interrupted` reads it:
+    ///
+    /// ```no_run
+    /// use mp_pool::{Pool, SubmitError};
+    /// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    ///
+    /// static STOP: AtomicBool = AtomicBool::new(false); // set by the handler of SIGINT
+    ///
+    /// fn square(x: u64) -> u64 {
+    ///     x * x
+    /// }
+    ///
+    /// let pool = Pool::new(4)?;
+    /// match pool.map_interruptible(square, 0..1_000_000, || STOP.load(Relaxed)) {
+    ///     Err(SubmitError::Interrupted) => pool.terminate(),
+    ///     squares => println!("{}", squares?.len()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Python: `KeyboardInterrupt` out of `Pool.map`.
+    ///
+    /// # Errors
+    /// As [`map`](Pool::map); [`SubmitError::Interrupted`], after which the tasks go on until the pool is
+    /// [terminated](Pool::terminate) or dropped.
+    pub fn map_interruptible<F, T, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+        interrupted: impl FnMut() -> bool,
+    ) -> Result<Vec<R>, SubmitError>
+    where
+        F: Target<(T,), Output = R>,
+        T: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        self.map_async(function, items)?.get_interruptible(interrupted)
     }
 
     /// As [`map`](Pool::map), with what became of each item.
@@ -220,7 +268,7 @@ impl Pool {
         if dispatch.phase == Phase::Running {
             return Err(StillRunning);
         }
-        while !(dispatch.workers.is_empty() && dispatch.is_idle()) {
+        while !(dispatch.workers.is_empty() && dispatch.starting == 0 && dispatch.is_idle()) {
             dispatch = self.shared.changed.wait(dispatch).unwrap_or_else(PoisonError::into_inner);
         }
         drop(dispatch);

@@ -1,6 +1,6 @@
 //! AsyncResult and MapResult: what will come of a call.
 
-use crate::error::{MapError, TaskError};
+use crate::error::{MapError, SubmitError, TaskError};
 use mp_core::transfer::{Message, unpack};
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
@@ -64,6 +64,30 @@ impl Job {
     }
 }
 
+/// How often an interruptible wait asks whether it is interrupted: soon for whoever pressed Ctrl-C, and a cost that
+/// cannot be measured.
+const ASK: Duration = Duration::from_millis(50);
+
+impl Job {
+    /// Waits until every item is settled, or `interrupted` says so.
+    ///
+    /// Asked again and again: the signal may be handled by another thread, before the wait begins, or with
+    /// `SA_RESTART`, and then no sleep ends by itself.
+    fn wait_unless(
+        &self,
+        mut interrupted: impl FnMut() -> bool,
+    ) -> Result<MutexGuard<'_, Slots>, SubmitError> {
+        loop {
+            if let Some(slots) = self.wait(Deadline::after(ASK)) {
+                return Ok(slots);
+            }
+            if interrupted() {
+                return Err(SubmitError::Interrupted);
+            }
+        }
+    }
+}
+
 fn value<R: DeserializeOwned>(outcome: &Option<Result<Message, TaskError>>) -> Result<R, TaskError> {
     match outcome {
         Some(Ok(message)) => unpack(&message.bytes, message.handles.clone())
@@ -107,6 +131,15 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     pub fn get_timeout(&self, timeout: Duration) -> Option<Result<R, TaskError>> {
         self.job.wait(Deadline::after(timeout)).map(|slots| value(&slots.outcomes[0]))
     }
+
+    /// As [`get`](AsyncResult::get); gives up soon after `interrupted` has become true:
+    /// see [`Pool::map_interruptible`](crate::Pool::map_interruptible).
+    ///
+    /// # Errors
+    /// [`SubmitError::Interrupted`]; what became of the task, as [`SubmitError::Task`].
+    pub fn get_interruptible(&self, interrupted: impl FnMut() -> bool) -> Result<R, SubmitError> {
+        Ok(value(&self.job.wait_unless(interrupted)?.outcomes[0])?)
+    }
 }
 
 /// The values that the tasks of a `map_async` will give, in the order of the input.
@@ -139,14 +172,29 @@ impl<R: DeserializeOwned> MapResult<R> {
     /// # Errors
     /// The first item, in the order of the input, that failed. The others were done all the same.
     pub fn get(&self) -> Result<Vec<R>, MapError> {
-        let each = self.get_each().into_iter().enumerate();
-        each.map(|(index, value)| value.map_err(|error| MapError { index, error })).collect()
+        all(self.get_each())
+    }
+
+    /// As [`get`](MapResult::get); gives up soon after `interrupted` has become true:
+    /// see [`Pool::map_interruptible`](crate::Pool::map_interruptible).
+    ///
+    /// # Errors
+    /// [`SubmitError::Interrupted`]; the first item that failed, as [`SubmitError::Item`].
+    pub fn get_interruptible(&self, interrupted: impl FnMut() -> bool) -> Result<Vec<R>, SubmitError> {
+        let slots = self.job.wait_unless(interrupted)?;
+        Ok(all(slots.outcomes.iter().map(value))?)
     }
 
     /// Waits for all tasks, and gives what became of each.
     pub fn get_each(&self) -> Vec<Result<R, TaskError>> {
         self.job.wait(None).map(|slots| slots.outcomes.iter().map(value).collect()).unwrap_or_default()
     }
+}
+
+/// All values, or the first failure.
+fn all<R>(each: impl IntoIterator<Item = Result<R, TaskError>>) -> Result<Vec<R>, MapError> {
+    let each = each.into_iter().enumerate();
+    each.map(|(index, value)| value.map_err(|error| MapError { index, error })).collect()
 }
 
 impl<R> fmt::Debug for AsyncResult<R> {

@@ -5,11 +5,13 @@
 //! that a worker managed to say is read before its end is.
 
 use crate::dispatch::{Dispatch, Marks, Phase, Worker};
-use crate::error::{NewPoolError, TaskError};
+use crate::error::{How, NewPoolError, TaskError};
+use crate::restarts::{MOST_FAILURES, Restarts};
 use crate::task::Report;
 use crate::worker::{self, Kit};
 use mp_core::mem::Place;
 use mp_core::sys::poll::{Interest, poll};
+use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message};
 use mp_core::{Child, Process, StartMethod};
 use mp_queue::{GetError, Queue};
@@ -18,6 +20,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What a worker is made from.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub(crate) struct Recipe {
     pub(crate) initializer: Option<(Code, Message)>,
     pub(crate) most_tasks: Option<u32>,
     pub(crate) method: StartMethod,
+    /// The signals that the pool's maker holds back, and so its workers: the pool's threads hold back all.
+    pub(crate) blocked: Vec<i32>,
 }
 
 /// What the pool's handle and its threads share.
@@ -67,6 +72,26 @@ impl Shared {
 
     /// Starts a worker with this slot and enters it. Not under the dispatch's lock, since a start takes its time.
     pub(crate) fn start_worker(&self, slot: u32) -> Result<(), NewPoolError> {
+        self.dispatch().starting += 1;
+        let started = self.started_worker(slot);
+        let mut dispatch = self.dispatch();
+        dispatch.starting -= 1;
+        let result = started.map(|worker| {
+            if matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_)) {
+                let _ = worker.child.kill();
+            }
+            if dispatch.phase == Phase::Closed && dispatch.is_idle() {
+                worker.orders.shutdown();
+            }
+            dispatch.enter(worker);
+        });
+        drop(dispatch);
+        self.changed.notify_all();
+        self.nudge();
+        result
+    }
+
+    fn started_worker(&self, slot: u32) -> Result<Worker, NewPoolError> {
         self.dispatch().wipe_mark(slot);
         let orders = Queue::new()?;
         let kit = Kit {
@@ -84,19 +109,12 @@ impl Shared {
         };
         let name = format!("{}-{number}", self.recipe.name);
         let process = Process::new(worker::work, (kit,)).name(name).daemon(true).method(self.recipe.method);
-        let child = process.start()?;
-        let mut dispatch = self.dispatch();
-        if matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_)) {
-            let _ = child.kill();
-        }
-        if dispatch.phase == Phase::Closed && dispatch.is_idle() {
-            orders.shutdown();
-        }
-        dispatch.enter(Worker::new(slot, Arc::new(child), orders));
-        drop(dispatch);
-        self.changed.notify_all();
-        self.nudge();
-        Ok(())
+        // A child holds back what the thread that starts it holds back.
+        let before = signal::blocked();
+        signal::set_blocked(&self.recipe.blocked);
+        let child = process.start();
+        signal::set_blocked(&before);
+        Ok(Worker::new(slot, Arc::new(child?), orders))
     }
 
     /// Has the watcher look at the workers anew.
@@ -134,49 +152,73 @@ impl Shared {
 
     /// The collector's life.
     pub(crate) fn collect(&self) {
+        let mut restarts = Restarts::default();
         loop {
-            match self.reports.get() {
+            for slot in restarts.take_due(Instant::now()) {
+                self.restart(slot, &mut restarts);
+            }
+            match self.next_report(&restarts) {
                 Ok(Report::Done { chunk, index, outcome }) => {
                     let mut dispatch = self.dispatch();
                     dispatch.done(chunk, index, outcome);
                     let_idle_go(&dispatch);
                 }
-                Ok(Report::NotReady { reason }) => {
-                    self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
-                }
-                Ok(Report::Ended { worker }) => self.worker_ended(worker),
+                Ok(Report::NotReady { reason }) => self.break_pool(reason),
+                Ok(Report::Unreadable { worker, reason }) => self.dispatch().unreadable(worker, reason),
+                Ok(Report::Ended { worker }) => self.worker_ended(worker, &mut restarts),
                 Err(GetError::Closed) => return,
-                Err(GetError::Decode(_)) => {}
+                // A worker is due; or a report that nobody wrote like this.
+                Err(GetError::Empty | GetError::Decode(_)) => {}
                 Err(error) => {
-                    let reason = format!("the workers' reports cannot be read: {error}");
-                    self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
+                    self.break_pool(format!("the workers' reports cannot be read: {error}"));
                     return;
                 }
             }
         }
     }
 
-    fn worker_ended(&self, slot: u32) {
+    /// The next report; [`GetError::Empty`] when a worker is due first.
+    fn next_report(&self, restarts: &Restarts) -> Result<Report, GetError> {
+        match restarts.next() {
+            Some(due) => self.reports.get_timeout(due.saturating_duration_since(Instant::now())),
+            None => self.reports.get(),
+        }
+    }
+
+    fn break_pool(&self, reason: String) {
+        self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
+    }
+
+    fn worker_ended(&self, slot: u32, restarts: &mut Restarts) {
         let mut dispatch = self.dispatch();
-        let Some(worker) = dispatch.ended(slot) else { return };
-        let in_order = worker.child.exitcode() == Some(0);
-        let replace = match dispatch.phase {
-            Phase::Running => true,
-            Phase::Closed => !dispatch.is_idle(),
-            Phase::Terminated | Phase::Broken(_) => false,
-        };
-        let too_many = replace && !in_order && dispatch.too_many_deaths();
+        let Some(gone) = dispatch.ended(slot) else { return };
+        // What it had may have been all that was left.
+        let_idle_go(&dispatch);
+        let replace = dispatch.wants_workers();
         drop(dispatch);
         self.changed.notify_all();
-        if too_many {
-            let reason =
-                "its workers die as soon as they are started: more than 10 deaths in 10 s".to_owned();
-            self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
-        } else if replace && let Err(error) = self.start_worker(slot) {
-            let reason = format!("a worker could not be replaced: {error}");
-            self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
+        if replace && gone.failed_to_start {
+            self.failed(slot, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
+        } else if replace {
+            restarts.ended(slot, Instant::now());
         }
-        self.changed.notify_all();
+    }
+
+    fn restart(&self, slot: u32, restarts: &mut Restarts) {
+        if self.dispatch().wants_workers()
+            && let Err(error) = self.start_worker(slot)
+        {
+            self.failed(slot, &format!("a worker could not be started: {error}"), restarts);
+        }
+    }
+
+    fn failed(&self, slot: u32, how: &str, restarts: &mut Restarts) {
+        if !restarts.failed(slot, Instant::now()) {
+            self.break_pool(format!(
+                "its workers cannot start, {MOST_FAILURES} times in a row: {how}; look at the initializer and at the \
+                 limits of processes, memory and open files"
+            ));
+        }
     }
 
     /// The watcher's life.
@@ -196,7 +238,11 @@ impl Shared {
             };
             let mut waiting: Vec<(BorrowedFd<'_>, Interest)> = vec![(nudged.as_fd(), Interest::Read)];
             waiting.extend(live.iter().map(|(_, child)| (child.sentinel(), Interest::Read)));
-            let Ok(ready) = poll(&waiting, None) else { return };
+            let ready = match poll(&waiting, None) {
+                Ok(ready) => ready,
+                // Nobody would see a worker end.
+                Err(error) => return self.break_pool(format!("its workers cannot be watched: {error}")),
+            };
             for at in ready {
                 let Some((slot, child)) = at.checked_sub(1).map(|at| &live[at]) else {
                     let _ = nudged.read(&mut [0; 64]);

@@ -28,6 +28,8 @@ pub(crate) enum Report {
     Done { chunk: u32, index: u32, outcome: Result<Message, Failure> },
     /// The initializer failed, so the worker ends.
     NotReady { reason: String },
+    /// The oldest order that this worker has not done could not be received, so the worker ends.
+    Unreadable { worker: u32, reason: String },
     /// From the watcher: this worker has ended. All that it said stands before this.
     Ended { worker: u32 },
 }
@@ -42,8 +44,15 @@ pub(crate) fn mark(chunk: u32, index: u32) -> u64 {
     u64::from(chunk) << 32 | u64::from(index)
 }
 
-/// A worker that has begun nothing. Chunks are counted from 1.
-pub(crate) const NOTHING_BEGUN: u64 = 0;
+/// The item that a mark names: (chunk, index).
+pub(crate) fn marked(mark: u64) -> (u32, u32) {
+    ((mark >> 32) as u32, mark as u32)
+}
+
+/// The mark of a worker that is not ready for its first task. Chunks are counted from 1.
+pub(crate) const NOT_READY: u64 = 0;
+/// The mark of a worker that is ready and has begun nothing.
+pub(crate) const READY: u64 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -58,8 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn no_mark_is_nothing() {
-        assert_ne!(mark(1, 0), NOTHING_BEGUN);
-        assert_ne!(mark(1, 0), mark(0, 1));
+    fn a_mark_names_its_item_and_no_other_state() {
+        for item in [(1, 0), (1, 1), (7, u32::MAX), (u32::MAX, 3)] {
+            assert_eq!(marked(mark(item.0, item.1)), item);
+            assert!(![NOT_READY, READY].contains(&mark(item.0, item.1)));
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::dispatch::Marks;
 use crate::error::Failure;
-use crate::task::{Chunk, Order, Report, mark};
+use crate::task::{Chunk, Order, READY, Report, mark};
 use mp_core::mem::Place;
 use mp_core::process::{CaughtError, call_caught};
 use mp_core::sys::signal;
@@ -43,22 +43,36 @@ pub(crate) fn work(kit: Kit) {
         let _ = kit.reports.put(Report::NotReady { reason });
         return;
     }
+    set_mark(&kit, READY);
     let mut left = kit.most_tasks.map_or(u64::MAX, u64::from);
     for order in kit.orders.iter() {
-        // An order that cannot be decoded is for another build or was overwritten: this worker is of no use.
-        let Ok(Order::Run(chunk)) = order else { return };
-        left = left.saturating_sub(chunk.items.len() as u64);
-        if !run(&kit, chunk) || left == 0 {
-            return;
+        match order {
+            Ok(Order::Run(chunk)) => {
+                left = left.saturating_sub(chunk.items.len() as u64);
+                if !run(&kit, chunk) || left == 0 {
+                    return;
+                }
+            }
+            Ok(Order::Stop) => return,
+            Err(error) => {
+                // Handles that cannot be opened leave the order in the queue, so this worker would get it again for
+                // ever: the pool fails the order, and gives the others to another worker.
+                let _ = kit.reports.put(Report::Unreadable { worker: kit.slot, reason: error.to_string() });
+                return;
+            }
         }
     }
+}
+
+fn set_mark(kit: &Kit, mark: u64) {
+    // ORDERING: Release, pairs with the Acquire in `Dispatch::mark_of`: a mark is read when its writer is dead.
+    kit.marks[kit.slot as usize].store(mark, Ordering::Release);
 }
 
 /// Runs a chunk; `false` if nobody takes the reports any more.
 fn run(kit: &Kit, chunk: Chunk) -> bool {
     for (index, arguments) in chunk.items {
-        // ORDERING: Release, pairs with the Acquire in `Dispatch::begun_by`: a mark is read when its writer is dead.
-        kit.marks[kit.slot as usize].store(mark(chunk.id, index), Ordering::Release);
+        set_mark(kit, mark(chunk.id, index));
         let outcome = call(&chunk.code, arguments);
         if !report(kit, chunk.id, index, outcome) {
             return false;

@@ -311,7 +311,7 @@ fn workers_that_cannot_live_break_the_pool() {
         Ok(result) => result.get().unwrap_err().to_string(),
         Err(error) => error.to_string(),
     };
-    assert!(broken.contains("deaths"), "{broken}");
+    assert!(broken.contains("in a row") && broken.contains("signal 6"), "{broken}");
 }
 
 fn threads_share_a_pool() {

@@ -18,6 +18,10 @@ pub use libc::{SIGCHLD, SIGINT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM};
 /// The numbers that signals have. Those above 31, the real-time ones, have no names.
 pub(super) const NUMBERS: RangeInclusive<i32> = 1..=64;
 
+/// What the kernel, or `abort`, ends a process with for what the process itself did.
+pub const CRASHES: [i32; 7] =
+    [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
+
 /// Lets a signal do what it does by default.
 pub(super) fn set_default(signal: i32) {
     set(signal, libc::SIG_DFL);

@@ -1,0 +1,113 @@
+//! When a slot's next worker is started, and when the pool gives up.
+//!
+//! ```text
+//!   a worker ends after it began a task,        failures in a row = 0,   next one at once
+//!   or is killed while it is idle
+//!   a worker ends before it began a task,       failures in a row + 1,   next one after 10, 20, 40 … ms
+//!   or cannot be started                        … 8 in a row: the pool is broken
+//! ```
+//!
+//! Only start-up failures in a row count, for each slot by itself. A task that kills its worker is that task's error,
+//! and a worker that is killed from outside while it is idle says nothing about the next one: however many there are,
+//! neither breaks the pool. An initializer that ends its process, and a system that starts no process for more than a
+//! second, do.
+
+use std::time::{Duration, Instant};
+
+/// Start-up failures of one slot in a row that break the pool.
+pub(crate) const MOST_FAILURES: u32 = 8;
+/// The wait after the first failure; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+
+/// The slots whose workers have ended, each with when its next worker is due, and the failures in a row.
+#[derive(Debug, Default)]
+pub(crate) struct Restarts {
+    /// By slot.
+    failures: Vec<u32>,
+    due: Vec<(Instant, u32)>,
+}
+
+impl Restarts {
+    /// A slot's worker ended in order, or was killed from outside: the next one is due at once.
+    pub(crate) fn ended(&mut self, slot: u32, now: Instant) {
+        *self.failures_of(slot) = 0;
+        self.due.push((now, slot));
+    }
+
+    /// A slot's worker failed to start: the next one is due after a wait. `false`: there is none, since too many have
+    /// failed in a row.
+    pub(crate) fn failed(&mut self, slot: u32, now: Instant) -> bool {
+        let failures = self.failures_of(slot);
+        *failures += 1;
+        let (enough, wait) = (*failures >= MOST_FAILURES, FIRST_WAIT * 2_u32.pow((*failures - 1).min(16)));
+        if !enough {
+            self.due.push((now + wait, slot));
+        }
+        !enough
+    }
+
+    /// When the next worker is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.due.iter().map(|(at, _)| *at).min()
+    }
+
+    /// The slots whose workers are due by now. They are no longer on record.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<u32> {
+        let (due, later) = self.due.iter().partition(|(at, _)| *at <= now);
+        self.due = later;
+        let mut due: Vec<(Instant, u32)> = due;
+        due.sort_unstable();
+        due.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    fn failures_of(&mut self, slot: u32) -> &mut u32 {
+        let slot = slot as usize;
+        if self.failures.len() <= slot {
+            self.failures.resize(slot + 1, 0);
+        }
+        &mut self.failures[slot]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_wait_longer_each_time_and_are_bounded() {
+        let (mut restarts, mut now) = (Restarts::default(), Instant::now());
+        let mut waits = Vec::new();
+        while restarts.failed(3, now) {
+            let next = restarts.next().unwrap();
+            assert_eq!(restarts.take_due(now), []);
+            waits.push((next - now).as_millis());
+            now = next;
+            assert_eq!(restarts.take_due(now), [3]);
+        }
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640]);
+        assert_eq!(restarts.next(), None);
+    }
+
+    #[test]
+    fn one_success_and_other_slots_begin_anew() {
+        let (mut restarts, now) = (Restarts::default(), Instant::now());
+        for _ in 1..MOST_FAILURES {
+            assert!(restarts.failed(0, now));
+            assert!(restarts.failed(1, now));
+        }
+        restarts.ended(0, now);
+        for _ in 1..MOST_FAILURES {
+            assert!(restarts.failed(0, now));
+        }
+        assert!(!restarts.failed(1, now));
+    }
+
+    #[test]
+    fn ends_without_failure_are_never_too_many() {
+        let (mut restarts, now) = (Restarts::default(), Instant::now());
+        for _ in 0..1000 {
+            restarts.ended(7, now);
+            assert_eq!(restarts.take_due(now), [7]);
+        }
+    }
+}
