@@ -276,7 +276,7 @@ fn a_receiver_killed_before_it_came_breaks_it() {
 /// A bystander that has inherited it, and perhaps does not know of it, ends as it likes.
 fn a_killed_copy_breaks_nothing() {
     let barrier = Barrier::new(2).unwrap();
-    let bystander = Process::fork(|| std::thread::park()).start::<()>().unwrap();
+    let bystander = Process::fork(std::thread::park).start::<()>().unwrap();
     let party = Process::new(is_broken, (barrier.clone(),)).start().unwrap();
     wait_until_waiting(&barrier, 1);
     bystander.kill().unwrap();
