@@ -3,9 +3,10 @@
 //! The order: the handlers registered here, the last one first; then daemon children are killed and the others
 //! joined; then the template is let go. It is done by a process that returns from `main`, calls
 //! `std::process::exit`, or is a child of this library that comes to its end, by return, panic or exit. A killed
-//! process does none of it: what must not be left behind is never a handler's business.
+//! process does none of it: what must not be left behind is never a handler's business. A copy of this process that other
+//! code made by `fork(2)` has no handlers and no children, so its exit does none of it either.
 
-use crate::popen::forkserver;
+use crate::popen::{forkserver, raw_fork};
 use crate::process::table;
 use crate::sys;
 use std::any::Any;
@@ -16,7 +17,8 @@ type Handler = Box<dyn FnOnce() + Send>;
 
 static HANDLERS: Mutex<Vec<Handler>> = Mutex::new(Vec::new());
 
-/// Registers what this process is to do at its end. A forked child does not inherit it.
+/// Registers what this process is to do at its end. A forked child does not inherit it, and neither does a copy that
+/// other code makes by `fork(2)`.
 ///
 /// Python: `atexit.register`.
 pub fn at_exit(handler: impl FnOnce() + Send + 'static) {
@@ -28,6 +30,7 @@ pub fn at_exit(handler: impl FnOnce() + Send + 'static) {
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| sys::process::at_exit(at_process_exit));
+    raw_fork::install();
 }
 
 extern "C" fn at_process_exit() {
@@ -37,6 +40,10 @@ extern "C" fn at_process_exit() {
 /// Does what is to be done; a second call finds nothing left.
 #[inline]
 pub(crate) fn run() {
+    // A copy that was made by the bare system call has nothing to do for the original.
+    if !raw_fork::is_the_owner() {
+        return;
+    }
     loop {
         let handler = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(handler) = handler else { break };

@@ -24,8 +24,7 @@
 #![allow(unsafe_code)]
 
 use super::job::Who;
-use super::lifeline;
-use super::{Reaper, StartError, Started, forkserver};
+use super::{Reaper, StartError, Started, forkserver, lifeline, raw_fork};
 use crate::error::OsResult;
 use crate::mem::mapping;
 use crate::process::bootstrap::{self, Newborn};
@@ -63,7 +62,7 @@ pub(crate) fn start(
     let own_locks = (!alone).then(hold_own_locks);
     // SAFETY: one thread, as was just counted (it is this one, so no other can have been started since), or a
     // caller who vouches for the others.
-    let forked = unsafe { fork() };
+    let forked = raw_fork::own(|| unsafe { fork() });
     drop(own_locks);
     match forked? {
         Forked::Child => {
@@ -140,7 +139,7 @@ fn after_fork() {
 }
 
 /// So that no other thread is inside one of them. In the order in which they are taken inside one another.
-fn hold_own_locks() -> impl Sized {
+pub(super) fn hold_own_locks() -> impl Sized + 'static {
     // What is made at its first use must not be half made by another thread: here it is waited for.
     sys::image::build();
     is_surely_single_threaded();
@@ -180,14 +179,14 @@ impl Drop for NeverBack {
 /// Forks the template.
 pub(super) fn fork_template() -> OsResult<Forked> {
     // SAFETY: the template starts no thread.
-    unsafe { fork() }
+    raw_fork::own(|| unsafe { fork() })
 }
 
 /// Forks what is to be a service.
 pub(super) fn fork_alone() -> OsResult<Forked> {
     // SAFETY: a program caught before `main`, in which no constructor of the program's has run: nobody has started
     // a thread.
-    unsafe { fork() }
+    raw_fork::own(|| unsafe { fork() })
 }
 
 /// Gives a fresh child of the template its parent's environment.

@@ -11,7 +11,7 @@
 
 use crate::finalize;
 use crate::popen::job::{Inherited, Outcome, Who};
-use crate::popen::{StartMethod, lifeline, set_start_method_again};
+use crate::popen::{StartMethod, lifeline, raw_fork, set_start_method_again};
 use crate::process::authkey::{AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
 use crate::process::family;
@@ -114,6 +114,7 @@ fn live(
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> i32 {
     let Newborn { me, method, inherited, prepared } = newborn;
+    raw_fork::become_owner();
     set_title(me.name());
     overflow::set_name(me.name());
     set_start_method_again(method);

@@ -10,7 +10,8 @@ use crate::error::OsResult;
 use crate::finalize;
 use crate::popen::job::{Inherited, Job, Who};
 use crate::popen::{
-    ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, spawn,
+    ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, raw_fork,
+    spawn,
 };
 use crate::transfer::{CallError, Code, Message, Target, pack};
 use serde::Serialize;
@@ -60,6 +61,7 @@ impl Settings {
     }
 
     fn into_who(self, method: StartMethod) -> OsResult<Who> {
+        raw_fork::settle();
         let current = current_process();
         let family = Family::of_this_process()?;
         let inherited = if method == StartMethod::Fork {

@@ -139,6 +139,10 @@ impl Record {
 
     /// Waits for the end; [`End::Running`] at the deadline.
     pub(super) fn wait(&self, until: Option<Deadline>) -> OsResult<End> {
+        // A copy of the starter's: how the child ended, and what it said, is for the starter alone.
+        if !self.is_ours() {
+            return Ok(End::Lost);
+        }
         let known = self.lock().end;
         if known != End::Running {
             return Ok(known);

@@ -291,6 +291,13 @@ pub fn at_fork_in_child(handler: unsafe extern "C" fn()) {
     unsafe { libc::pthread_atfork(None, None, Some(handler)) };
 }
 
+/// Has handlers called around each fork: before it, and after it in the process that forked and in its child. In the
+/// child it is called after those that were registered before.
+pub fn at_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
+    // SAFETY: functions of the image that this is part of; they do only what may be done around a fork.
+    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+}
+
 /// Names the calling process (its main thread) in process lists: the first 15 bytes are shown.
 #[inline]
 pub fn set_title(name: &str) {

@@ -1,0 +1,103 @@
+//! A copy of this process that other code makes, by a `fork(2)` of its own: it begins with no family.
+//!
+//! ```text
+//!  fork(2) by the user's code
+//!    prepare ── the library's locks are taken, so that no other thread is inside one ──┐
+//!    parent  ◄─ released ──────────────────────────────────────────────────────────────┤
+//!    child   ◄─ released; children, template, exit handlers, lifeline, outcome: forgotten, their descriptors closed
+//! ```
+//! The children, the template and the exit handlers belong to the process that made them. Without this, the copy's
+//! exit would kill the original's daemons, wait for its children and take their results, both would speak to one
+//! template at once, and an end of the original would not be seen while the copy lives.
+//!
+//! Forks of the library's own do this by themselves, in the order that they need (`fork.rs`). A copy made by the bare
+//! system call runs no handlers: it is seen by its process id when it starts a child or exits ([`is_the_owner`]).
+//!
+//! # When a process dies
+//! Nothing here outlives a call.
+
+use super::{fork, forkserver, lifeline};
+use crate::process::{bootstrap, table};
+use crate::{finalize, sys};
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+thread_local! {
+    /// Whether this thread is inside a fork of the library's own.
+    static OWN: Cell<bool> = const { Cell::new(false) };
+    /// The library's locks, from the beginning of a fork to its end.
+    static HELD: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
+}
+
+/// The process whose children, template and exit handlers are known here; 0: there are none yet.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// Has copies begin without a family. Before anything is known that belongs to one process.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        sys::process::at_fork(before, in_original, in_copy);
+        become_owner();
+    });
+}
+
+/// From now on what is known here is this process's own.
+#[inline]
+pub(crate) fn become_owner() {
+    // ORDERING: Relaxed, here and below: only a fork changes it, and then one thread runs.
+    OWNER.store(std::process::id(), Ordering::Relaxed);
+}
+
+/// Whether what is known here is this process's own, and not the original's of which it is a copy.
+pub(crate) fn is_the_owner() -> bool {
+    // ORDERING: as above.
+    OWNER.load(Ordering::Relaxed) == std::process::id()
+}
+
+/// In a copy that no handler has seen: forgets the original's.
+pub(crate) fn settle() {
+    if !is_the_owner() {
+        forget_the_originals();
+    }
+}
+
+/// Forks, by a function of the library's own that takes care of all this by itself.
+#[inline]
+pub(super) fn own<T>(fork: impl FnOnce() -> T) -> T {
+    OWN.set(true);
+    let forked = fork();
+    OWN.set(false);
+    forked
+}
+
+extern "C" fn before() {
+    // While a thread's locals are torn down there is no place to keep the locks in.
+    if !OWN.get() {
+        let _ = HELD.try_with(|held| held.replace(Some(Box::new(fork::hold_own_locks()))));
+    }
+}
+
+extern "C" fn in_original() {
+    if !OWN.get() {
+        let _ = HELD.try_with(RefCell::take);
+    }
+}
+
+extern "C" fn in_copy() {
+    if !OWN.get() {
+        let _ = HELD.try_with(RefCell::take);
+        forget_the_originals();
+    }
+}
+
+fn forget_the_originals() {
+    become_owner();
+    // With the end that is held and never written to, the original's end would not be seen.
+    drop(lifeline::after_fork());
+    table::after_fork();
+    bootstrap::after_fork();
+    forkserver::after_fork();
+    finalize::after_fork();
+}

@@ -1,0 +1,210 @@
+//! A copy of this process that other code makes by a `fork(2)` of its own has no family: its exit ends, waits for and
+//! takes nothing of the original's, and what it starts is its own.
+#![allow(unsafe_code, reason = "fork(2), as other code calls it")]
+
+use mp_core::popen::forkserver::template_pid;
+use mp_core::sys::fd::pipe;
+use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
+use mp_core::transfer::Handle;
+use mp_core::{Child, JoinError, Process, StartMethod, active_children, finalize, get_start_method};
+use mp_testing::{all_gone, line, parent_in_role, read_word, role, state, write_word};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+mp_testing::cases! {
+    plain: [
+        handlers_are_the_originals,
+        a_copy_is_forked_while_other_threads_start_children,
+        the_bare_system_call_makes_such_a_copy_too,
+    ],
+    every_method: [
+        the_originals_daemons_outlive_a_copy,
+        a_copys_exit_waits_for_no_child_of_the_originals,
+        a_copy_takes_no_result,
+        both_start_children,
+        an_original_is_seen_to_end_while_its_copy_lives,
+        a_copy_of_a_child_gives_no_result,
+    ]
+}
+
+/// Forks a copy that does `work` and exits, with its exit handlers. Gives its process id.
+fn copy(work: impl FnOnce()) -> i32 {
+    // SAFETY: one thread runs, or the child takes none of the other threads' locks.
+    match unsafe { libc::fork() } {
+        0 => {
+            work();
+            std::process::exit(0)
+        }
+        pid => pid,
+    }
+}
+
+/// Waits for a copy's end; its exit code.
+fn outlive(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: writes the status to this stack.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    assert!(libc::WIFEXITED(status), "{status:#x}");
+    libc::WEXITSTATUS(status)
+}
+
+/// A child that ends, with 49, when a word is said; and where to say it.
+fn waiting_child(daemon: bool) -> (Child<u64>, Handle) {
+    let (read, write) = line();
+    let work = |gate: Handle| {
+        read_word(&gate);
+        49
+    };
+    (Process::new(work, (read,)).daemon(daemon).start().unwrap(), write)
+}
+
+fn the_originals_daemons_outlive_a_copy() {
+    let (daemon, gate) = waiting_child(true);
+    assert_eq!(outlive(copy(|| ())), 0);
+    write_word(&gate);
+    assert_eq!(daemon.join().unwrap(), 49);
+}
+
+fn a_copys_exit_waits_for_no_child_of_the_originals() {
+    let (child, gate) = waiting_child(false);
+    assert_eq!(outlive(copy(|| ())), 0);
+    assert!(child.is_alive());
+    write_word(&gate);
+    assert_eq!(child.join().unwrap(), 49);
+}
+
+fn a_copy_takes_no_result() {
+    let (child, gate) = waiting_child(false);
+    write_word(&gate);
+    assert!(wait_for(child.sentinel(), Interest::Read, None).unwrap());
+    let code = outlive(copy(|| {
+        assert_eq!(active_children(), []);
+        assert!(matches!(child.join(), Err(JoinError::NotOurChild)));
+        assert_eq!(child.exitcode(), None);
+    }));
+    assert_eq!(code, 0);
+    assert_eq!((child.join().unwrap(), child.exitcode()), (49, Some(0)));
+}
+
+fn echo(x: u64) -> u64 {
+    x
+}
+
+fn start_many(from: u64) {
+    for x in from..from + 50 {
+        assert_eq!(Process::new(echo, (x,)).start().unwrap().join().unwrap(), x);
+    }
+}
+
+fn both_start_children() {
+    start_many(0);
+    let original = template_pid();
+    let copy = copy(|| {
+        assert_eq!(template_pid(), None);
+        start_many(1000);
+        let has_one = get_start_method().unwrap() == StartMethod::ForkServer;
+        assert_eq!(template_pid().is_some_and(|pid| Some(pid) != original), has_one);
+    });
+    start_many(2000);
+    assert_eq!(outlive(copy), 0);
+    start_many(3000);
+    assert_eq!(template_pid(), original);
+}
+
+/// The original is killed, a copy of it lives: the daemon ends.
+fn an_original_is_seen_to_end_while_its_copy_lives() {
+    if role().is_some() {
+        let (daemon, _gate) = waiting_child(true);
+        copy(|| {
+            std::io::stdin().read_exact(&mut [0]).unwrap();
+        });
+        println!("{}", daemon.pid());
+        loop {
+            std::thread::park();
+        }
+    }
+    mp_core::sys::process::become_subreaper().unwrap();
+    let mut original = parent_in_role("original").spawn().unwrap();
+    let mut text = String::new();
+    BufReader::new(original.stdout.take().unwrap()).read_line(&mut text).unwrap();
+    let daemon = pidfd_open(text.trim().parse().unwrap()).unwrap();
+    original.kill().unwrap();
+    assert!(wait_for(daemon.as_fd(), Interest::Read, None).unwrap());
+    original.stdin.take().unwrap().write_all(b"!").unwrap();
+    original.wait().unwrap();
+    all_gone();
+}
+
+fn a_copy_of_a_child_gives_no_result() {
+    let work = || {
+        // SAFETY: this child has one thread.
+        match unsafe { libc::fork() } {
+            0 => 1,
+            copy => {
+                assert_eq!(outlive(copy), 0);
+                2
+            }
+        }
+    };
+    assert_eq!(Process::new(work, ()).start().unwrap().join().unwrap(), 2);
+}
+
+fn handlers_are_the_originals() {
+    if role().is_some() {
+        finalize::at_exit(|| println!("handler of {}", std::process::id()));
+        assert_eq!(outlive(copy(|| ())), 0);
+        println!("{}", std::process::id());
+        return;
+    }
+    let output = parent_in_role("original").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let [original, handler] = lines[..] else { panic!("{text}") };
+    assert_eq!(handler, format!("handler of {original}"));
+}
+
+/// A lock of the library's own that another thread held would hang the copy, or its exit.
+fn a_copy_is_forked_while_other_threads_start_children() {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for method in [StartMethod::ForkServer, StartMethod::Spawn] {
+            let stop = &stop;
+            threads.spawn(move || {
+                // ORDERING: Relaxed: only whether to go on.
+                while !stop.load(Ordering::Relaxed) {
+                    Process::new(echo, (1,)).method(method).start().unwrap().join().unwrap();
+                    active_children();
+                }
+            });
+        }
+        for x in 0..50 {
+            let copy = copy(|| {
+                assert_eq!(Process::new(echo, (x,)).start().unwrap().join().unwrap(), x);
+            });
+            assert_eq!(outlive(copy), 0);
+        }
+        // ORDERING: as above.
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// No fork handlers run then.
+fn the_bare_system_call_makes_such_a_copy_too() {
+    let (daemon, gate) = waiting_child(true);
+    let (read, write) = pipe().unwrap();
+    // SAFETY: as `fork`, which passes the same; one thread runs.
+    let copy = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } as i32;
+    if copy == 0 {
+        assert_eq!(Process::new(echo, (5,)).start().unwrap().join().unwrap(), 5);
+        File::from(write).write_all(b"!").unwrap();
+        std::process::exit(0);
+    }
+    drop(write);
+    File::from(read).read_exact(&mut [0]).unwrap();
+    outlive(copy);
+    assert_ne!(state(daemon.pid()), None);
+    write_word(&gate);
+    assert_eq!(daemon.join().unwrap(), 49);
+}
