@@ -6,7 +6,7 @@ use crate::error::{AcquireError, OutOfRange, OwnerDied};
 use crate::held::{Guarding, Held, Locked};
 use crate::row;
 use mp_core::MemError;
-use mp_core::mem::Shareable;
+use mp_core::mem::{Loan, Shareable};
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -211,6 +211,7 @@ pub type ArrayGuard<'a, T> = Held<'a, Array<T>>;
 
 impl<T: Shareable> Locked for Array<T> {
     type Raw = LockCell;
+    type Loan = Loan;
 
     #[inline]
     fn raw(&self) -> &LockCell {

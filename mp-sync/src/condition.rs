@@ -241,6 +241,7 @@ impl<L: fmt::Debug> fmt::Debug for Condition<L> {
 
 impl<L: Locked> Locked for Condition<L> {
     type Raw = L::Raw;
+    type Loan = L::Loan;
 
     #[inline]
     fn raw(&self) -> &L::Raw {

@@ -2,6 +2,7 @@
 
 use crate::error::{AcquireError, OwnerDied};
 use crate::raw::{Acquired, Hold};
+use mp_core::mem::Loan;
 use mp_core::word::Deadline;
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,12 +14,14 @@ use std::ops::{Deref, DerefMut};
 pub trait Locked {
     /// Its algorithm.
     type Raw: Hold;
+    /// What a guard of it keeps: [`Loan`], if references into shared memory come out of the guard, else `()`.
+    type Loan: Default;
     /// The lock itself.
     fn raw(&self) -> &Self::Raw;
 }
 
 /// A handle on data that lies beside its lock.
-pub trait Guarding: Locked {
+pub trait Guarding: Locked<Loan = Loan> {
     /// What a holder of the lock reaches.
     type Data: ?Sized;
     /// The data, for a holder. Panics if the calling thread does not hold the lock.
@@ -52,13 +55,22 @@ pub trait Guarding: Locked {
 ///
 /// Python: `with lock:`.
 ///
+/// # Forks
+/// A guard with data gives plain references, and a forked child would have copies of them without the lock. So
+/// `Process::fork` and `scope` refuse to fork while the thread has such a guard, or has leaked one:
+/// `StartError::Borrowed`. If a thread ends with a guard that was leaked (`Box::leak`, `mem::forget`), the lock stays held
+/// until the process has ended. A guard without data ([`Lock`](crate::Lock), [`RLock`](crate::RLock)) may be alive at a
+/// fork; the child's copy of it holds nothing.
+///
 /// # Panics
-/// Data cannot be reached through the copy of a guard that a forked child has: the lock is its parent's.
+/// Data cannot be reached through the copy of a guard that a child has which the program forked by itself (`libc::fork`):
+/// the lock is its parent's.
 #[must_use = "dropped at once, the lock is given back at once"]
 pub struct Held<'a, L: Locked> {
     lock: &'a L,
     /// Whether the thread was unwinding when it took the lock.
     panicking: bool,
+    loan: Option<L::Loan>,
     own_thread_only: PhantomData<*const ()>,
 }
 
@@ -95,7 +107,12 @@ impl<'a, L: Locked> Held<'a, L> {
 
     #[inline]
     fn of(lock: &'a L, taken: Option<Acquired>) -> Result<Self, AcquireError<Self>> {
-        let guard = || Held { lock, panicking: std::thread::panicking(), own_thread_only: PhantomData };
+        let guard = || Held {
+            lock,
+            panicking: std::thread::panicking(),
+            loan: Some(L::Loan::default()),
+            own_thread_only: PhantomData,
+        };
         match taken {
             Some(Acquired::Clean) => Ok(guard()),
             Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(guard()))),
@@ -117,7 +134,9 @@ impl<'a, L: Locked> Held<'a, L> {
     ///
     /// A lock with data has none, since a reference to the data could outlive the hold: kept, it is held until the
     /// thread ends, and then says [`OwnerDied`].
-    pub fn keep(self) {
+    pub fn keep(mut self) {
+        // The guard is given away, so no reference that came out of it is alive.
+        drop(self.loan.take());
         std::mem::forget(self);
     }
 }

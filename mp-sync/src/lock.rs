@@ -104,6 +104,7 @@ impl fmt::Debug for Lock {
 
 impl Locked for Lock {
     type Raw = LockCell;
+    type Loan = ();
 
     #[inline]
     fn raw(&self) -> &LockCell {

@@ -4,7 +4,7 @@ use crate::cell::{Guarded, LockCell};
 use crate::error::{AcquireError, OwnerDied};
 use crate::held::{Guarding, Held, Locked};
 use mp_core::MemError;
-use mp_core::mem::{Place, Shareable};
+use mp_core::mem::{Loan, Place, Shareable};
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -79,6 +79,7 @@ impl<T: Shareable> Mutex<T> {
 
 impl<T: Shareable> Locked for Mutex<T> {
     type Raw = LockCell;
+    type Loan = Loan;
 
     #[inline]
     fn raw(&self) -> &LockCell {

@@ -96,6 +96,7 @@ impl fmt::Debug for RLock {
 
 impl Locked for RLock {
     type Raw = RLockCell;
+    type Loan = ();
 
     #[inline]
     fn raw(&self) -> &RLockCell {

@@ -4,11 +4,10 @@ use crate::cell::Shared;
 use crate::error::{AcquireError, OwnerDied};
 use crate::raw::Acquired;
 use mp_core::MemError;
-use mp_core::mem::{Place, Shareable};
+use mp_core::mem::{Loan, Place, Shareable};
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -108,7 +107,7 @@ impl<T: Shareable> RwLock<T> {
         until: Option<Deadline>,
     ) -> Result<ReadGuard<'_, T>, AcquireError<ReadGuard<'_, T>>> {
         let (place, found) = self.place.lock.read(until).ok_or(AcquireError::Busy)?;
-        as_found(found, ReadGuard { lock: self, place, own_thread_only: PhantomData })
+        as_found(found, ReadGuard { lock: self, place, _loan: Loan::default() })
     }
 
     fn write_until(
@@ -117,7 +116,7 @@ impl<T: Shareable> RwLock<T> {
     ) -> Result<WriteGuard<'_, T>, AcquireError<WriteGuard<'_, T>>> {
         let found = self.place.lock.write(until).ok_or(AcquireError::Busy)?;
         let panicking = std::thread::panicking();
-        as_found(found, WriteGuard { lock: self, panicking, own_thread_only: PhantomData })
+        as_found(found, WriteGuard { lock: self, panicking, _loan: Loan::default() })
     }
 }
 
@@ -153,12 +152,14 @@ impl<T: Shareable> fmt::Debug for RwLock<T> {
 /// The data of an [`RwLock`], to read; left when dropped.
 ///
 /// # Panics
-/// The data cannot be reached through the copy of a guard that a forked child has: the place is its parent's.
+/// The data cannot be reached through the copy of a guard that a child has which the program forked by itself
+/// (`libc::fork`): the place is its parent's. `Process::fork` is refused while the thread has a guard.
 #[must_use = "dropped at once, it is left at once"]
 pub struct ReadGuard<'a, T: Shareable> {
     lock: &'a RwLock<T>,
     place: usize,
-    own_thread_only: PhantomData<*const ()>,
+    /// Of the thread that the guard belongs to, and no other.
+    _loan: Loan,
 }
 
 impl<T: Shareable> Deref for ReadGuard<'_, T> {
@@ -177,13 +178,15 @@ impl<T: Shareable> Drop for ReadGuard<'_, T> {
 /// The data of an [`RwLock`], to write; left when dropped.
 ///
 /// # Panics
-/// The data cannot be reached through the copy of a guard that a forked child has: the lock is its parent's.
+/// The data cannot be reached through the copy of a guard that a child has which the program forked by itself
+/// (`libc::fork`): the lock is its parent's. `Process::fork` is refused while the thread has a guard.
 #[must_use = "dropped at once, it is left at once"]
 pub struct WriteGuard<'a, T: Shareable> {
     lock: &'a RwLock<T>,
     /// Whether the thread was unwinding when it came in.
     panicking: bool,
-    own_thread_only: PhantomData<*const ()>,
+    /// As in [`ReadGuard`].
+    _loan: Loan,
 }
 
 impl<T: Shareable> WriteGuard<'_, T> {

@@ -4,7 +4,7 @@
 //! a length that is no number (they do not compile), `copy` (`to_vec`).
 
 use mp_core::mem::Shareable;
-use mp_core::{Child, JoinError, MemError, Process, transfer};
+use mp_core::{Child, MemError, Process, transfer};
 use mp_pipe::pipe_simplex;
 use mp_sync::{AcquireError, Array, Event, OutOfRange, RawArray};
 use std::fmt::Debug;
@@ -16,7 +16,6 @@ mp_testing::cases! {
         no_elements_are_fine,
         more_than_there_is_memory_is_an_error,
         many_threads_count_exactly,
-        a_guard_copied_by_fork_opens_nothing,
         what_is_held_is_busy,
     ],
     every_method: [
@@ -266,15 +265,6 @@ fn a_holder_that_was_killed_is_told() {
         })
         .unwrap_err();
     assert_eq!(*array.lock().unwrap(), [1, 1]);
-}
-
-fn a_guard_copied_by_fork_opens_nothing() {
-    let array = Array::from_slice(&[1_u32]).unwrap();
-    let guard = array.lock().unwrap();
-    let child = Process::fork(|| guard[0]).start().unwrap();
-    assert!(matches!(child.join(), Err(JoinError::Panicked { .. })));
-    drop(guard);
-    assert_eq!(array.to_vec(), [1]);
 }
 
 fn change_for_ever(array: RawArray<u64>, began: Event) {

@@ -130,12 +130,12 @@ fn notify(room: Room) {
 /// P24
 fn timeouts_are_kept() {
     let room = room();
+    let child = Process::new(notify, (room.clone(),)).start().unwrap();
     let mut count = room.acquire().unwrap();
     assert!(!count.wait_timeout(Duration::ZERO).unwrap());
     let began = Instant::now();
     assert!(!count.wait_timeout(Duration::from_millis(100)).unwrap());
     assert!(began.elapsed() >= Duration::from_millis(100));
-    let child = Process::new(notify, (room.clone(),)).start().unwrap();
     count.came += 1;
     assert!(count.wait_timeout(Duration::from_secs(3600)).unwrap());
     drop(count);
@@ -202,7 +202,7 @@ fn notifications_do_not_prolong_a_wait() {
 
 /// P24: the lock is its parent's, and so is what only its holder may do.
 fn a_guard_copied_by_fork_neither_waits_nor_notifies() {
-    let room = room();
+    let room = Condition::new().unwrap();
     let mut count = room.acquire().unwrap();
     let child = Process::fork(|| count.wait() == Err(WaitError::NotOwner)).start().unwrap();
     assert!(child.join().unwrap());

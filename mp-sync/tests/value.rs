@@ -3,14 +3,13 @@
 //! Left out: `test_getobj_getlock` (a value has its own lock, and no other: several values that share one are
 //! a structure), `copy` (`get`).
 
+use mp_core::Process;
 use mp_core::mem::Shareable;
-use mp_core::{JoinError, Process};
 use mp_sync::{AcquireError, Array, Event, RawArray, RawValue, Value};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
-    plain: [many_threads_count_exactly, what_is_held_is_busy, a_kept_guard_is_held_to_its_threads_end,
-        a_guard_copied_by_fork_opens_nothing],
+    plain: [many_threads_count_exactly, what_is_held_is_busy, a_kept_guard_is_held_to_its_threads_end],
     every_method: [what_a_child_writes_is_seen, a_structure_of_ones_own_is_shared,
         a_holder_that_was_killed_is_told, another_type_is_refused,
         a_whole_new_value_ends_the_warning, a_raw_number_is_never_half_of_two]
@@ -158,15 +157,6 @@ fn a_raw_number_is_never_half_of_two() {
     began.wait();
     assert!((0..200_000).all(|_| matches!(number.get(), 0 | u64::MAX)));
     child.kill().unwrap();
-}
-
-fn a_guard_copied_by_fork_opens_nothing() {
-    let value = Value::new(1_u32).unwrap();
-    let guard = value.lock().unwrap();
-    let child = Process::fork(|| *guard).start().unwrap();
-    assert!(matches!(child.join(), Err(JoinError::Panicked { .. })));
-    drop(guard);
-    assert_eq!(value.get(), 1);
 }
 
 fn another_type_is_refused() {

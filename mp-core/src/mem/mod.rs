@@ -15,11 +15,15 @@
 //! robust list (sys/robust.rs) knows held locks by address.
 
 mod bytes;
+mod loan;
 pub(crate) mod mapping;
 mod place;
 mod plain;
 
 pub use bytes::Bytes;
+/// For the guards of shared data, which this family's crates make.
+#[doc(hidden)]
+pub use loan::{Loan, loans};
 pub use mapping::{Kind, Mapping};
 /// The derive, beside the trait that it implements.
 pub use mp_derive::Shareable;

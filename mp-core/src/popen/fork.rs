@@ -20,13 +20,14 @@
 //! The child, before the release: [`StartError::Died`].
 //!
 //! # Safety
-//! The one invariant: `fork` is called with one thread running, or with a caller who vouches for the others.
+//! The one invariant: `fork` is called with one thread running, or with a caller who vouches for the others; and with
+//! no guard of shared data alive in the calling thread, since the child would have its references without its lock.
 #![allow(unsafe_code)]
 
 use super::job::Who;
 use super::{Reaper, StartError, Started, forkserver, lifeline, raw_fork};
 use crate::error::OsResult;
-use crate::mem::mapping;
+use crate::mem::{loans, mapping};
 use crate::process::bootstrap::{self, Newborn};
 use crate::process::{authkey, current, family, table};
 use crate::sys::poll::{Interest, pidfd_open, poll};
@@ -47,6 +48,10 @@ pub(crate) fn start(
     vouched: Option<ForkIsSafe>,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> Result<Started, StartError> {
+    let guards = loans();
+    if guards > 0 {
+        return Err(StartError::Borrowed { guards });
+    }
     let alone = vouched.is_none();
     if alone && !is_surely_single_threaded() {
         let threads = threads_that_stay()?;
@@ -162,6 +167,10 @@ impl ForkIsSafe {
     /// locks, and of no other thread that would release them: those of the program, of libraries that it uses, and
     /// of the standard library (its output streams, its environment, its panic hook). The C library's allocator
     /// and streams, and this library's own locks, are taken care of.
+    ///
+    /// The child uses no reference that came out of another thread's guard of data in shared memory (of a `Value`,
+    /// `Array`, `Mutex` or `RwLock`): the fork is refused for the guards of the calling thread, and cannot know
+    /// what it was given by others.
     pub unsafe fn vouch() -> ForkIsSafe {
         ForkIsSafe(())
     }

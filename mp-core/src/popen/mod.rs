@@ -80,6 +80,17 @@ pub enum StartError {
         /// Threads running in this process, the caller's included.
         threads: usize,
     },
+    /// A guard of data in shared memory (of a `Value`, `Array`, `Mutex` or `RwLock`) is alive: a child that is a copy
+    /// of this process would have its references, and not its lock.
+    #[error(
+        "fork refused: {guards} guards of data in shared memory are held by this thread, or were leaked by one that \
+         has ended, and a child would have their references without their locks; drop the guards before the fork, or \
+         use ForkServer or Spawn"
+    )]
+    Borrowed {
+        /// Guards that the calling thread holds or has leaked, and those that threads leaked which have ended.
+        guards: usize,
+    },
     /// This program was itself started as a child and its start-up hook did not run.
     #[error(
         "the start-up hook of this program did not run (is mp-core linked in twice, or loaded as a library?): \

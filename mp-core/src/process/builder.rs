@@ -220,7 +220,16 @@ impl Process<(), ()> {
     /// A process that is a copy of this one and runs `work`, a closure that may capture anything: the one way
     /// to hand over what cannot be serialised, and memory that is copied only when written.
     ///
-    /// What the child writes the parent does not see. Only while this process has one thread.
+    /// What the child writes the parent does not see. Only while this process has one thread, and holds no guard of
+    /// data in shared memory: the closure could take a reference along that came out of it, and not the lock.
+    ///
+    /// ```no_run
+    /// # use mp_core::{Process, StartError};
+    /// # fn under_a_guard() {
+    /// // With a guard of a `Value`, `Array`, `Mutex` or `RwLock` alive:
+    /// assert!(matches!(Process::fork(|| ()).start(), Err(StartError::Borrowed { guards: 1 })));
+    /// # }
+    /// ```
     ///
     /// Python: `get_context("fork").Process(target=work)`.
     pub fn fork<C, R>(work: C) -> ForkProcess<C>
@@ -264,7 +273,8 @@ impl<C> ForkProcess<C> {
     ///
     /// # Errors
     /// [`StartError::Threads`] while other threads run, unless [`despite_threads`](ForkProcess::despite_threads)
-    /// was promised; the system's refusals.
+    /// was promised; [`StartError::Borrowed`] while the calling thread has a guard of data in shared memory; the
+    /// system's refusals.
     pub fn start<R>(self) -> Result<Child<R>, StartError>
     where
         C: FnOnce() -> R,

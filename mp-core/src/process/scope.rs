@@ -17,7 +17,8 @@ pub struct Scope {
 /// Calls `work` with a scope in which processes are forked, and joins at its end those that were not joined in it.
 ///
 /// The processes are copies of this one, so they may use all that is borrowed here; what they write is their own. To
-/// give something back, they return it.
+/// give something back, they return it. A guard of data in shared memory cannot be lent to them:
+/// [`StartError::Borrowed`].
 ///
 /// ```no_run
 /// let words = vec!["one".to_owned(), "two".to_owned()];

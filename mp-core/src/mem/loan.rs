@@ -1,0 +1,102 @@
+//! Loan: a count of the plain references into shared memory that may be alive in this process.
+//!
+//! A guard of shared data (of a value, an array, a mutex, a read-write lock) gives plain references. They promise
+//! that nobody else changes the data while they live; the lock keeps that promise. A fork copies the references
+//! and not the lock, so a fork is refused while the calling thread has a loan. A guard cannot be sent to another
+//! thread; a reference that came out of it can, and the guard's thread then still runs, which refuses the fork too.
+//!
+//! | what becomes of a guard          | its loan                              | its lock                       |
+//! |----------------------------------|---------------------------------------|--------------------------------|
+//! | dropped                          | ends                                  | free                           |
+//! | leaked, and its thread runs      | stays with the thread                 | held                           |
+//! | leaked, and its thread has ended | the process's, until it ends          | held, until the process ends   |
+//!
+//! The last row is why a thread's end is watched here: the kernel frees the locks of a thread that ends, and a
+//! reference from a leaked guard may still be in use by another thread.
+//!
+//! # When a process dies
+//! The counts are its own memory and go with it.
+
+use crate::sys::robust;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Loans of threads that have ended.
+static ABANDONED: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Never dropped, so that the destructors of a thread's other locals can use guards.
+    static LOANS: Cell<usize> = const { Cell::new(0) };
+    static AT_END: AtEnd = const { AtEnd };
+}
+
+/// Lets a guard give references into shared memory to its thread. Held by the guard as long as it can be borrowed.
+#[derive(Debug)]
+pub struct Loan {
+    own_thread_only: PhantomData<*const ()>,
+}
+
+impl Default for Loan {
+    #[inline]
+    fn default() -> Loan {
+        let before = LOANS.get();
+        if before == 0 {
+            watch_end();
+        }
+        LOANS.set(before + 1);
+        Loan { own_thread_only: PhantomData }
+    }
+}
+
+impl Drop for Loan {
+    #[inline]
+    fn drop(&mut self) {
+        LOANS.set(LOANS.get() - 1);
+    }
+}
+
+/// How many loans the calling thread has, and those threads had that ended with them.
+pub fn loans() -> usize {
+    // ORDERING: Acquire, pairs with the Release in `AtEnd`: whoever has a reference that an ended thread gave away
+    // has synchronised with it, and so sees its loan.
+    LOANS.get() + ABANDONED.load(Ordering::Acquire)
+}
+
+#[inline]
+fn watch_end() {
+    // Fails only while the thread's locals are being torn down: then nobody is left to run what it leaks.
+    let _ = AT_END.try_with(|_| ());
+}
+
+struct AtEnd;
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        let leaked = LOANS.get();
+        if leaked != 0 {
+            // ORDERING: Release, pairs with the Acquire in `loans`.
+            ABANDONED.fetch_add(leaked, Ordering::Release);
+            robust::leave_to_process();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loan_counts_for_its_thread_until_it_ends() {
+        std::thread::spawn(|| {
+            let before = loans();
+            let (one, two) = (Loan::default(), Loan::default());
+            assert_eq!(loans(), before + 2);
+            std::thread::spawn(move || assert_eq!(loans(), before)).join().unwrap();
+            drop((one, two));
+            assert_eq!(loans(), before);
+        })
+        .join()
+        .unwrap();
+    }
+}
