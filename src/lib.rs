@@ -113,7 +113,16 @@ pub use mp_sync::{
 };
 
 /// The ground floor, for what has no short name here.
-pub use mp_core as core;
+pub mod core {
+    #[doc(hidden)]
+    pub use mp_core::sys;
+    pub use mp_core::{error, finalize, mem, popen, process, word};
+
+    /// What can cross to another process inside any value, and why a function or a value did not.
+    pub mod transfer {
+        pub use mp_core::transfer::{CallError, Code, CodeError, Handle, ParcelError, Target};
+    }
+}
 /// Named shared memory, with its errors. Python: `multiprocessing.shared_memory`.
 pub use mp_shm as shared_memory;
 /// The algorithms of the locks, to be parts of a structure of one's own.

@@ -2,12 +2,12 @@
 //! begun, and all as before. Fault rows 8 and 9, for everything that can be made; starting a process alone,
 //! and what is left of it, is in `mp-core/tests/descriptors.rs`.
 
-use mp::core::transfer::{pack, unpack};
 use mp::{
     Array, AtomicU64, Barrier, BoundedSemaphore, Condition, Event, Item, Lock, Manager, Mutex,
     OwnedSemaphore, Pool, Process, Queue, RLock, RawArray, RawValue, RwLock, Semaphore, ShareableList,
     SharedMemory, Value, active_children, pipe, pipe_simplex,
 };
+use mp_core::transfer::{pack, unpack};
 use mp_testing::{
     at_every_limit, descendants, limited, not_here, open_descriptors, parent_in_role, process_name, role,
     shared_memory_names,

@@ -14,6 +14,7 @@ use mp_sync::raw::RawLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ trait Form: Clone + Serialize + DeserializeOwned + Send + 'static {
     /// Its memory as a file: what travels to another process is its descriptor.
     fn memory(&self) -> File {
         let handles = pack(self).unwrap().handles;
-        File::from(handles.into_iter().next().expect("the memory comes first").into_fd().unwrap())
+        File::from(handles.first().expect("the memory comes first").as_fd().try_clone_to_owned().unwrap())
     }
 }
 

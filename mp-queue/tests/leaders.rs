@@ -10,6 +10,7 @@ use mp_testing::{At, go_on, kill_at, stop};
 use nix::libc;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 mp_testing::cases! {
@@ -40,7 +41,8 @@ fn waiter(queue: &Queue<u32>) -> Waiter {
 /// The words in front of the items, by eights.
 fn words(queue: &Queue<u32>) -> Vec<u64> {
     let handles = pack(queue).unwrap().handles;
-    let memory = File::from(handles.into_iter().next().expect("the memory comes first").into_fd().unwrap());
+    let memory =
+        File::from(handles.first().expect("the memory comes first").as_fd().try_clone_to_owned().unwrap());
     let mut bytes = [0; 2048];
     memory.read_exact_at(&mut bytes, Mapping::header_bytes() as u64).unwrap();
     bytes.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect()

@@ -10,6 +10,7 @@ use mp_testing::{At, go_on, kill_at, not_here, parent_in_role, role, stop};
 use nix::libc;
 use serde::Serialize;
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +35,7 @@ type Bytes = Queue<Vec<u8>>;
 /// Its memory as a file: what travels to another process is its descriptor.
 fn memory(queue: &impl Serialize) -> File {
     let handles = pack(queue).unwrap().handles;
-    File::from(handles.into_iter().next().expect("the memory comes first").into_fd().unwrap())
+    File::from(handles.first().expect("the memory comes first").as_fd().try_clone_to_owned().unwrap())
 }
 
 /// Bytes that the system has given the queue.

@@ -13,6 +13,7 @@ use mp_sync::{
 };
 use std::any::Any;
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -103,7 +104,7 @@ fn each_type_is_taken_for_itself_alone() {
 }
 
 fn files(message: &Message) -> Vec<File> {
-    let file = |handle: &mp_core::transfer::Handle| File::from(handle.clone().into_fd().unwrap());
+    let file = |handle: &mp_core::transfer::Handle| File::from(handle.as_fd().try_clone_to_owned().unwrap());
     message.handles.iter().map(file).collect()
 }
 

@@ -156,6 +156,11 @@ impl Mapping {
         Ok(mapping.listed())
     }
 
+    /// Whether this is the descriptor of a shared object's memory, of whatever kind.
+    pub(crate) fn is_object(file: BorrowedFd<'_>) -> bool {
+        memory::is_sealed(file) && memory::begins_with(file, &MAGIC.to_ne_bytes())
+    }
+
     fn map(file: OwnedFd, bytes: usize) -> Result<Mapping, MemError> {
         let (device, inode, _) = memory::file_identity(file.as_fd())?;
         let bytes = NonZeroUsize::new(bytes).ok_or(MemError::NotOurs("it is empty"))?;

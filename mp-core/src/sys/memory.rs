@@ -15,6 +15,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
 use nix::sys::statvfs::fstatvfs;
+use nix::sys::uio::pread;
 use nix::unistd::ftruncate;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -61,6 +62,12 @@ pub(super) fn below_file_limit(bytes: u64) -> OsResult<()> {
 pub fn file_identity(file: BorrowedFd<'_>) -> OsResult<(u64, u64, u64)> {
     let stat = named("fstat", fstat(file))?;
     Ok((stat.st_dev, stat.st_ino, stat.st_size as u64))
+}
+
+/// Whether a file's first bytes are these.
+pub fn begins_with(file: BorrowedFd<'_>, bytes: &[u8; 8]) -> bool {
+    let mut seen = [0; 8];
+    pread(file, &mut seen, 0) == Ok(seen.len()) && seen == *bytes
 }
 
 /// Takes the pages of a range for good, so that touching them cannot fail. Refuses what would leave too little for

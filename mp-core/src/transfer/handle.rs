@@ -3,6 +3,7 @@
 use super::message::{from_incoming, to_outgoing};
 use crate::mem::{Kind, Mapping, Place, Structure};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -10,6 +11,9 @@ use std::sync::Arc;
 ///
 /// Clones share the descriptor; it is closed when the last clone is dropped. A handle that appears twice in one
 /// message arrives as clones of one descriptor.
+///
+/// The memory of a shared object (of a lock, value, array, queue) is no handle: whoever has its descriptor can write
+/// there without the object's lock. It cannot be received as one, and [`into_fd`](Handle::into_fd) refuses it.
 #[derive(Debug, Clone)]
 pub struct Handle(Arc<OwnedFd>);
 
@@ -20,7 +24,18 @@ impl Handle {
     }
 
     /// The descriptor itself, if this is the only clone; a duplicate otherwise.
-    pub fn into_fd(self) -> std::io::Result<OwnedFd> {
+    ///
+    /// # Errors
+    /// No descriptor for the duplicate is left; `InvalidInput`: it is the memory of a shared object.
+    pub fn into_fd(self) -> io::Result<OwnedFd> {
+        if Mapping::is_object(self.0.as_fd()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, OBJECT));
+        }
+        self.into_any_fd()
+    }
+
+    /// As `into_fd`, of a shared object's memory too.
+    fn into_any_fd(self) -> io::Result<OwnedFd> {
         match Arc::try_unwrap(self.0) {
             Ok(fd) => Ok(fd),
             Err(shared) => shared.try_clone(),
@@ -47,6 +62,9 @@ impl AsFd for Handle {
 const OUTSIDE: &str = "a handle (lock, queue, connection, shared value) can only be sent to another process: as an \
                        argument or result of a process, through a queue or a connection";
 
+const OBJECT: &str = "this is the memory of a shared object (lock, value, array, queue), which is used by its type alone: \
+                      receive it as the type that was sent";
+
 impl Serialize for Handle {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let index = to_outgoing(self).ok_or_else(|| ser::Error::custom(OUTSIDE))?;
@@ -56,9 +74,19 @@ impl Serialize for Handle {
 
 impl<'de> Deserialize<'de> for Handle {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let AnyHandle(handle) = AnyHandle::deserialize(deserializer)?;
+        if Mapping::is_object(handle.as_fd()) { Err(de::Error::custom(OBJECT)) } else { Ok(handle) }
+    }
+}
+
+/// What travels beside a message: a handle, or a shared object's memory. Nobody outside of `transfer` gets at the latter.
+pub(super) struct AnyHandle(pub(super) Handle);
+
+impl<'de> Deserialize<'de> for AnyHandle {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let index = u32::deserialize(deserializer)?;
         match from_incoming(index) {
-            Some(Some(handle)) => Ok(handle),
+            Some(Some(handle)) => Ok(AnyHandle(handle)),
             Some(None) => Err(de::Error::custom(format!("handle {index} did not come with the message"))),
             None => Err(de::Error::custom(OUTSIDE)),
         }
@@ -91,7 +119,41 @@ pub fn attach<'de, D: Deserializer<'de>>(
     kind: Kind,
     expected: &'static str,
 ) -> Result<Arc<Mapping>, D::Error> {
-    let handle = Handle::deserialize(deserializer)?;
-    let file = handle.into_fd().map_err(de::Error::custom)?;
+    let AnyHandle(handle) = AnyHandle::deserialize(deserializer)?;
+    let file = handle.into_any_fd().map_err(de::Error::custom)?;
     Mapping::attach(file, kind, expected).map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Message, pack, unpack};
+    use super::*;
+    use crate::sys::fd::pipe;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn the_memory_of_an_object_is_no_handle() {
+        let place = Place::<AtomicU32>::create("test").unwrap();
+        let message = pack(&place).unwrap();
+        let refused = message.handles[0].clone().into_fd().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        assert!(refused.to_string().contains("the type that was sent"), "{refused}");
+        assert!(unpack::<Handle>(&message.bytes, message.handles.clone()).is_err());
+        assert!(unpack::<Vec<Handle>>(&[1, 0], message.handles.clone()).is_err());
+        // As what it is it arrives, within a message that is passed on as well.
+        let outer = pack(&message).unwrap();
+        let inner: Message = unpack(&outer.bytes, outer.handles).unwrap();
+        let same: Place<AtomicU32> = unpack(&inner.bytes, inner.handles).unwrap();
+        // ORDERING: Relaxed: one thread.
+        same.store(7, Ordering::Relaxed);
+        assert_eq!(place.load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn sealed_memory_of_ones_own_is_a_handle() {
+        let file = crate::sys::memory::sealed_file("own", 4096).unwrap();
+        assert!(Handle::new(file).into_fd().is_ok());
+        let (read, _write) = pipe().unwrap();
+        assert!(Handle::new(read).into_fd().is_ok());
+    }
 }

@@ -1,7 +1,7 @@
 //! A value becomes bytes and handles, and back.
 
 use super::block::{as_block, from_block, is_block};
-use super::handle::Handle;
+use super::handle::{AnyHandle, Handle};
 use crate::error::CodecError;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,8 +28,8 @@ impl Serialize for Message {
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (Owned(bytes), handles) = <(Owned, Vec<Handle>)>::deserialize(deserializer)?;
-        Ok(Message { bytes, handles })
+        let (Owned(bytes), handles) = <(Owned, Vec<AnyHandle>)>::deserialize(deserializer)?;
+        Ok(Message { bytes, handles: handles.into_iter().map(|AnyHandle(handle)| handle).collect() })
     }
 }
 

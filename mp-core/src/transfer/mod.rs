@@ -18,10 +18,20 @@ mod func;
 mod handle;
 mod message;
 mod parcel;
+#[doc(hidden)]
 pub mod scratch;
 
-pub use block::{as_block, from_block, is_block};
 pub use func::{CallError, Code, CodeError, Target};
-pub use handle::{Handle, attach};
+pub use handle::Handle;
+pub use parcel::ParcelError;
+
+/// For the crates of the family alone, and no promise: a message holds the descriptors of shared objects' memory, which
+/// is not to be written to by any other way than its object.
+#[doc(hidden)]
+pub use block::{as_block, from_block, is_block};
+#[doc(hidden)]
+pub use handle::attach;
+#[doc(hidden)]
 pub use message::{Message, pack, pack_onto, unpack};
-pub use parcel::{ParcelError, Part, receive_parcel, receive_parts, send_parcel, send_parts};
+#[doc(hidden)]
+pub use parcel::{Part, receive_parcel, receive_parts, send_parcel, send_parts};
