@@ -33,10 +33,23 @@ where
     Process::fork(entered).start().unwrap()
 }
 
+fn hold_data(value: Value<u32>, shared: RwLock<u32>, held: Event) {
+    let _guards = (value.lock().unwrap(), shared.read().unwrap());
+    held.set();
+    loop {
+        std::thread::park();
+    }
+}
+
 fn a_living_holder_keeps_what_it_has() {
     let (lock, value) = (Lock::new().unwrap(), Value::new(1_u32).unwrap());
     let (shared, seats) = (RwLock::new(1_u32).unwrap(), OwnedSemaphore::new(1).unwrap());
-    let held = (lock.acquire().unwrap(), value.lock().unwrap(), shared.read().unwrap(), seats.acquire());
+    // Another process has the guards of data: with one of its own, this one could not fork.
+    let data_held = Event::new().unwrap();
+    let arguments = (value.clone(), shared.clone(), data_held.clone());
+    let holder = Process::new(hold_data, arguments).start().unwrap();
+    data_held.wait();
+    let held = (lock.acquire().unwrap(), seats.acquire());
     let look = || {
         [
             matches!(lock.acquire_timeout(LOOKED), Err(AcquireError::Busy)),
@@ -50,6 +63,7 @@ fn a_living_holder_keeps_what_it_has() {
         assert_eq!(child.join().unwrap(), [true; 4], "{}", environment.name);
     }
     drop(held);
+    holder.kill().unwrap();
 }
 
 fn wait_until_waiting(barrier: &Barrier, count: u32) {
