@@ -120,7 +120,9 @@ pub mod core {
 
     /// What can cross to another process inside any value, and why a function or a value did not.
     pub mod transfer {
-        pub use mp_core::transfer::{CallError, Code, CodeError, Handle, ParcelError, Target};
+        pub use mp_core::transfer::{
+            CallError, Code, CodeError, Handle, ParcelError, Target, set_longest_message,
+        };
     }
 }
 /// Named shared memory, with its errors. Python: `multiprocessing.shared_memory`.

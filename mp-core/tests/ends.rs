@@ -17,11 +17,15 @@
 #![allow(unsafe_code, reason = "wild writes and signals")]
 
 use mp_core::sys::fd::pipe;
+use mp_core::sys::memory::sealed_file;
 use mp_core::sys::poll::{Interest, wait_for};
-use mp_core::transfer::Handle;
+use mp_core::sys::socket;
+use mp_core::transfer::{Handle, set_longest_message};
 use mp_core::{Child, JoinError, Process, StartMethod, parent_process};
+use nix::sys::socket::{SockType, getsockopt, sockopt::SockType as SocketType};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
@@ -38,10 +42,57 @@ mp_testing::cases! {
         an_end_that_a_tracer_is_told_first_is_not_lost,
         joins_of_many_threads_agree,
         a_parents_end_is_seen_by_its_child,
+        a_last_message_that_cost_its_sender_nothing_is_an_error,
+        a_result_beyond_the_limit_is_an_error,
     ]
 }
 
 fn nothing() {}
+
+/// Says over its outcome socket that a long message lies in a file of this size, of which nothing is reserved.
+fn announces(size: u64) {
+    let file = sealed_file("lie", size as usize).unwrap();
+    let mut head = vec![1];
+    head.extend(1_u64.to_le_bytes());
+    head.extend(0_u32.to_le_bytes());
+    head.extend((size - 1).to_le_bytes());
+    head.extend(0_u32.to_le_bytes());
+    for number in 3..64 {
+        // SAFETY: asked what it is, and sent to if it is a packet socket; it stays open to the end of this process.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if matches!(getsockopt(&fd, SocketType), Ok(SockType::SeqPacket)) {
+            socket::send(fd, &[&head], &[file.as_fd()], socket::Mode::Block).unwrap();
+        }
+    }
+    mp_core::sys::process::exit_now(0);
+}
+
+/// Row 50: a parent that believed it would end by an allocation of a TiB.
+fn a_last_message_that_cost_its_sender_nothing_is_an_error() {
+    for size in [1 << 20, 1 << 40] {
+        let child = Process::new(announces, (size,)).start().unwrap();
+        let Err(JoinError::Failed(reason)) = child.join() else { panic!("{child:?}") };
+        assert!(reason.contains("its memory was not reserved"), "{reason}");
+        assert_eq!(child.exitcode(), Some(0));
+    }
+}
+
+fn long_result(bytes: usize) -> Vec<u8> {
+    vec![7; bytes]
+}
+
+/// Row 50
+fn a_result_beyond_the_limit_is_an_error() {
+    set_longest_message(1 << 20);
+    let long = |bytes| Process::new(long_result, (bytes,)).start().unwrap().join();
+    assert_eq!(long(1 << 19).unwrap().len(), 1 << 19);
+    let Err(JoinError::Failed(reason)) = long(1 << 20) else {
+        panic!("the message is longer than its value")
+    };
+    assert!(reason.contains("at most 1048576 are received: set_longest_message"), "{reason}");
+    set_longest_message(u64::MAX);
+    assert_eq!(long(1 << 21).unwrap().len(), 1 << 21);
+}
 
 fn exits(code: i32) {
     std::process::exit(code)

@@ -32,6 +32,13 @@ use std::time::Duration;
 /// let shared = mp_sync::Array::from_slice(&[String::new()]); // its text is in this process's own heap
 /// ```
 ///
+/// ```compile_fail,E0080
+/// #[derive(Clone, Copy, mp_core::mem::Shareable)]
+/// #[repr(C, align(256))]
+/// struct Wide([u64; 32]);
+/// let shared = mp_sync::Array::from_slice(&[Wide([0; 32])]); // shared memory aligns its data to 128 bytes
+/// ```
+///
 /// Each call takes the lock for itself: who reads, decides and writes does it within one
 /// [`update`](Array::update), or holds [`lock`](Array::lock). Clones share the elements; so do copies that travel to
 /// other processes.

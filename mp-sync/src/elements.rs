@@ -101,7 +101,8 @@ impl<'de, C: Structure> Deserialize<'de> for Elements<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = std::any::type_name::<C>();
         let mapping = mp_core::transfer::attach(deserializer, Elements::<C>::kind(), expected)?;
-        Elements::within(mapping).map_err(de::Error::custom)
+        // Who makes an array reserves all of it. Else a length that cost its sender nothing could be believed.
+        mapping.is_whole().and_then(|()| Elements::within(mapping)).map_err(de::Error::custom)
     }
 }
 

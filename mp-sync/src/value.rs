@@ -23,6 +23,13 @@ use std::time::Duration;
 /// let shared = mp_sync::Value::new(vec![1, 2, 3]); // its elements are in this process's own heap
 /// ```
 ///
+/// ```compile_fail,E0080
+/// #[derive(Clone, Copy, mp_core::mem::Shareable)]
+/// #[repr(C, align(256))]
+/// struct Wide([u64; 32]);
+/// let shared = mp_sync::Value::new(Wide([0; 32])); // shared memory aligns its data to 128 bytes
+/// ```
+///
 /// Python: `multiprocessing.Value`. There `v.value += 1` takes the lock twice and loses updates; here
 /// [`update`](Value::update) is the short form and cannot. Which type stands for which of its codes is in the
 /// [crate's](crate#types) documentation, and so is what its `lock=` comes to.

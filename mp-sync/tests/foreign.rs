@@ -3,6 +3,7 @@
 //! `mp-core/tests/attach.rs`.
 
 use mp_core::mem::{Mapping, Shareable};
+use mp_core::sys::memory::punch;
 use mp_core::sys::process::random_bytes;
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::{Message, pack, unpack};
@@ -24,6 +25,7 @@ mp_testing::cases! {
         a_damaged_header_is_refused_by_every_type,
         any_bits_are_values,
         a_lying_length_of_an_array_is_refused,
+        an_array_that_cost_its_maker_nothing_is_refused,
     ]
 }
 
@@ -198,6 +200,22 @@ fn any_bits_are_values() {
 }
 
 /// Behind the lock stands how many elements there are: whoever receives the array looks whether they are.
+fn an_array_that_cost_its_maker_nothing_is_refused() {
+    let (array, raw) = (Array::<u8>::zeroed(1 << 20).unwrap(), RawArray::<u8>::zeroed(1 << 20).unwrap());
+    let (message, raw_message) = (pack(&array).unwrap(), pack(&raw).unwrap());
+    let taken = || {
+        let array = unpack::<Array<u8>>(&message.bytes, message.handles.clone());
+        let raw = unpack::<RawArray<u8>>(&raw_message.bytes, raw_message.handles.clone());
+        [array.is_ok(), raw.is_ok()]
+    };
+    assert_eq!(taken(), [true; 2]);
+    // As if only the page with the length had ever been reserved.
+    for message in [&message, &raw_message] {
+        punch(files(message)[0].as_fd(), 1 << 12, 1 << 20).unwrap();
+    }
+    assert_eq!(taken(), [false; 2]);
+}
+
 fn a_lying_length_of_an_array_is_refused() {
     let array = Array::from_slice(&[7_u32; 100]).unwrap();
     let message = pack(&array).unwrap();

@@ -107,6 +107,9 @@ pub(crate) fn hold() -> impl Sized {
 }
 
 impl Mapping {
+    /// A payload begins at a multiple of this many bytes.
+    pub const ALIGNMENT: usize = HEADER;
+
     /// Makes an object with `payload` bytes of zeros, every page reserved. `name` is what process maps show.
     pub fn create(name: &str, kind: Kind, payload: usize) -> Result<Arc<Mapping>, MemError> {
         Mapping::create_sparse(name, kind, payload, payload)
@@ -154,6 +157,15 @@ impl Mapping {
         let mapping = Mapping::map(file, bytes as usize)?;
         mapping.check(kind, expected)?;
         Ok(mapping.listed())
+    }
+
+    /// Whether every page of it was reserved, as [`create`](Mapping::create) does: a sparse file costs its maker nothing,
+    /// whatever its size.
+    pub fn is_whole(&self) -> Result<(), MemError> {
+        if memory::taken_bytes(self.file.as_fd())? < self.pages().bytes() as u64 {
+            return Err(MemError::NotOurs("its memory was not reserved"));
+        }
+        Ok(())
     }
 
     /// Whether this is the descriptor of a shared object's memory, of whatever kind.

@@ -43,6 +43,9 @@ use std::sync::atomic;
 /// in_shared_memory::<bool>(); // a peer could write a 2 there
 /// ```
 ///
+/// A type that is aligned to more than 128 bytes does not compile as the data of a shared object (a queue copies it,
+/// and takes it).
+///
 /// # Safety
 /// Every bit pattern is a value of the type, all zeros included; it holds no pointer, reference or descriptor
 /// number that means something in one process only; it has no padding.
@@ -93,6 +96,9 @@ unsafe impl Structure for RobustWord {}
 // SAFETY: elements side by side.
 unsafe impl<T: Structure, const N: usize> Structure for [T; N] {}
 
+const TOO_ALIGNED: &str = "this type is aligned to more than 128 bytes, and a shared object's data begins at a multiple \
+                           of 128: give it `align(128)` or less";
+
 /// A `T` in shared memory, reached like a reference. Clones share it; other processes get it by transfer.
 pub struct Place<T> {
     mapping: Arc<Mapping>,
@@ -112,8 +118,9 @@ impl<T: Structure> Place<T> {
         Place::at(Mapping::create(name, Kind::of::<T>(), size_of::<T>())?, 0)
     }
 
-    /// The `T` at `offset` of a mapping's payload.
+    /// The `T` at `offset` of a mapping's payload. Compiles only if the payload's alignment is enough for it.
     pub fn at(mapping: Arc<Mapping>, offset: usize) -> Result<Place<T>, MemError> {
+        const { assert!(align_of::<T>() <= Mapping::ALIGNMENT, "{}", TOO_ALIGNED) }
         let address = mapping.address(offset, size_of::<T>()).ok_or(MemError::NotOurs("it is too short"))?;
         let at = address.cast::<T>();
         if !at.is_aligned() {
@@ -175,11 +182,12 @@ unsafe impl<T: Structure> Send for Row<T> {}
 unsafe impl<T: Structure> Sync for Row<T> {}
 
 impl<T: Structure> Row<T> {
-    /// The `len` `T`s at `offset` of a mapping's payload.
+    /// The `len` `T`s at `offset` of a mapping's payload. Compiles only if the payload's alignment is enough for them.
     ///
     /// # Errors
     /// The payload has not that many bytes: a length that came from elsewhere is checked here.
     pub fn at(mapping: Arc<Mapping>, offset: usize, len: usize) -> Result<Row<T>, MemError> {
+        const { assert!(align_of::<T>() <= Mapping::ALIGNMENT, "{}", TOO_ALIGNED) }
         let address = len.checked_mul(size_of::<T>()).and_then(|bytes| mapping.address(offset, bytes));
         let at = address.ok_or(MemError::NotOurs("it is too short"))?.cast::<T>();
         if !at.is_aligned() {

@@ -252,7 +252,12 @@ impl State {
                     let _ = poll(&either, Deadline::after(LOOK));
                 }
                 Err(ParcelError::Closed) if report => return remembered_by(give_up, pidfd),
-                Err(_) => return None,
+                Err(ParcelError::Closed | ParcelError::Os(_)) => return None,
+                // Something came that cannot be taken in. What follows it is the next parcel.
+                Err(error) => {
+                    let reason = format!("its last message cannot be received: {error}");
+                    self.said.get_or_insert(Said::Failed { reason });
+                }
             }
         }
     }

@@ -64,6 +64,13 @@ pub fn file_identity(file: BorrowedFd<'_>) -> OsResult<(u64, u64, u64)> {
     Ok((stat.st_dev, stat.st_ino, stat.st_size as u64))
 }
 
+/// Bytes of a file that are really there: a sparse file has fewer than its size says.
+pub fn taken_bytes(file: BorrowedFd<'_>) -> OsResult<u64> {
+    let stat = named("fstat", fstat(file))?;
+    // The unit is 512 bytes on every file system.
+    Ok(stat.st_blocks as u64 * 512)
+}
+
 /// Whether a file's first bytes are these.
 pub fn begins_with(file: BorrowedFd<'_>, bytes: &[u8; 8]) -> bool {
     let mut seen = [0; 8];

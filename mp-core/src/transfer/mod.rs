@@ -23,7 +23,7 @@ pub mod scratch;
 
 pub use func::{CallError, Code, CodeError, Target};
 pub use handle::Handle;
-pub use parcel::ParcelError;
+pub use parcel::{ParcelError, set_longest_message};
 
 /// For the crates of the family alone, and no promise: a message holds the descriptors of shared objects' memory, which
 /// is not to be written to by any other way than its object.

@@ -16,11 +16,15 @@ use super::handle::Handle;
 use super::message::Message;
 use super::scratch;
 use crate::error::{MemError, OsError};
-use crate::sys::memory::{PAGE, file_identity, is_sealed, reserve, sealed_file, whole_pages};
+use crate::sys::memory::{
+    PAGE, available_memory, file_identity, is_sealed, reserve, sealed_file, taken_bytes, whole_pages,
+};
 use crate::sys::socket::{self, Mode, Received};
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes that still travel inside the packet.
 const INLINE: usize = 32 << 10;
@@ -42,6 +46,14 @@ pub enum ParcelError {
     /// What arrived is not a parcel.
     #[error("malformed parcel: {0}")]
     Malformed(&'static str),
+    /// A message that is longer than [`set_longest_message`] lets this process receive. It is gone.
+    #[error("a message of {bytes} bytes, and at most {most} are received: set_longest_message allows more")]
+    TooLong {
+        /// The message's length.
+        bytes: u64,
+        /// The longest that is received.
+        most: u64,
+    },
     /// No memory for a long message.
     #[error(transparent)]
     Memory(MemError),
@@ -198,20 +210,55 @@ fn packet(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> Result<Recei
     }
 }
 
-/// Reads both messages, the first of `first` bytes.
+static LONGEST: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Sets how many bytes a message from a relative may have: the arguments or the result of a process, a call to a manager
+/// and its answer. One that is longer is [`ParcelError::TooLong`]. By default there is no limit but the memory that is
+/// left: a sender can announce no more than it has taken for itself.
+///
+/// For this process; a forked child has its parent's. Messages over connections have a limit of their own
+/// (`Connection::with_limit`), and those in a queue its ceiling.
+///
+/// Python has no such limit.
+pub fn set_longest_message(bytes: u64) {
+    // ORDERING: Relaxed: a number by itself.
+    LONGEST.store(bytes, Ordering::Relaxed);
+}
+
+/// Reads both messages, the first of `first` bytes. Nothing that the sender says is believed before it is compared with
+/// what the sender has really taken, with the limit, and with what is left: a sparse file costs its maker nothing.
 fn from_memory(file: OwnedFd, first: usize, bytes: usize) -> Result<(Vec<u8>, Vec<u8>), ParcelError> {
     let (_, _, size) = file_identity(file.as_fd())?;
-    if !is_sealed(file.as_fd()) || bytes as u64 > size || size > (bytes + PAGE) as u64 {
+    let long = bytes as u64;
+    if !is_sealed(file.as_fd()) || long > size || size - long > PAGE as u64 {
         return Err(ParcelError::Malformed("its memory is not of the announced size"));
     }
-    let file = File::from(file);
-    let read = |from: usize, to: usize| -> Result<Vec<u8>, ParcelError> {
-        let mut content = vec![0; to - from];
-        let read = file.read_exact_at(&mut content, from as u64);
-        read.map_err(|source| OsError { call: "pread", source })?;
-        Ok(content)
+    if long > taken_bytes(file.as_fd())? {
+        return Err(ParcelError::Malformed("its memory was not reserved"));
+    }
+    // ORDERING: Relaxed, as in `set_longest_message`.
+    let most = LONGEST.load(Ordering::Relaxed);
+    if long > most {
+        return Err(ParcelError::TooLong { bytes: long, most });
+    }
+    let available = available_memory();
+    let no_memory = || MemError::NoMemory { asked: long, available };
+    if long > available {
+        return Err(no_memory().into());
+    }
+    let mut file = File::from(file);
+    // Its position is the sender's too, who may have left it anywhere.
+    file.rewind().map_err(|source| OsError { call: "lseek", source })?;
+    let mut read = |bytes: usize| -> Result<Vec<u8>, ParcelError> {
+        let mut content = Vec::new();
+        content.try_reserve_exact(bytes).map_err(|_| no_memory())?;
+        let read = (&mut file).take(bytes as u64).read_to_end(&mut content);
+        match read.map_err(|source| OsError { call: "read", source })? {
+            read if read == bytes => Ok(content),
+            _ => Err(ParcelError::Malformed("its memory ends too early")),
+        }
     };
-    Ok((read(0, first)?, read(first, bytes)?))
+    Ok((read(first)?, read(bytes - first)?))
 }
 
 #[cfg(test)]
@@ -232,6 +279,64 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
             assert_eq!(there_and_back(&Message { bytes: bytes.clone(), handles: vec![] }).bytes, bytes);
         }
+    }
+
+    /// Sends the head of a long message of `bytes` bytes, with a file of that size of which so many are reserved.
+    fn announce(socket: BorrowedFd<'_>, bytes: usize, reserved: usize) {
+        let file = sealed_file("test", whole_pages(bytes)).unwrap();
+        if reserved > 0 {
+            reserve(file.as_fd(), 0, reserved).unwrap();
+        }
+        let mut head = [0; HEAD];
+        head[0] = IN_MEMORY;
+        head[1..9].copy_from_slice(&1_u64.to_le_bytes());
+        head[13..21].copy_from_slice(&(bytes as u64 - 1).to_le_bytes());
+        socket::send(socket, &[&head], &[file.as_fd()], Mode::Block).unwrap();
+    }
+
+    #[test]
+    fn a_length_that_cost_its_sender_nothing_is_refused() {
+        let (here, there) = packet_pair().unwrap();
+        for (bytes, reserved) in [(1 << 40, 0), (1 << 40, 1 << 20), (1 << 20, 0), (1 << 20, (1 << 20) - PAGE)]
+        {
+            announce(here.as_fd(), bytes, reserved);
+            let received = receive_parts(there.as_fd(), Mode::Block);
+            assert!(
+                matches!(received, Err(ParcelError::Malformed("its memory was not reserved"))),
+                "{received:?}"
+            );
+        }
+        announce(here.as_fd(), 1 << 20, 1 << 20);
+        let (first, second) = receive_parts(there.as_fd(), Mode::Block).unwrap();
+        assert_eq!((first.bytes.len(), second.bytes.len()), (1, (1 << 20) - 1));
+    }
+
+    #[test]
+    fn lengths_that_overflow_are_refused() {
+        let (here, there) = packet_pair().unwrap();
+        for (first, second) in [(u64::MAX, 1), (u64::MAX, 0), (u64::MAX - 4095, 0), (1 << 63, 1 << 63)] {
+            let file = sealed_file("test", PAGE).unwrap();
+            let mut head = [0; HEAD];
+            head[0] = IN_MEMORY;
+            head[1..9].copy_from_slice(&u64::to_le_bytes(first));
+            head[13..21].copy_from_slice(&u64::to_le_bytes(second));
+            socket::send(here.as_fd(), &[&head], &[file.as_fd()], Mode::Block).unwrap();
+            assert!(matches!(receive_parts(there.as_fd(), Mode::Block), Err(ParcelError::Malformed(_))));
+        }
+    }
+
+    #[test]
+    fn where_the_sender_left_the_position_does_not_matter() {
+        let (here, there) = packet_pair().unwrap();
+        let long = vec![7; 100_000];
+        let file = in_memory([&long, &[]]).unwrap();
+        let mut file = File::from(file);
+        file.seek(std::io::SeekFrom::End(0)).unwrap();
+        let mut head = [0; HEAD];
+        head[0] = IN_MEMORY;
+        head[1..9].copy_from_slice(&(long.len() as u64).to_le_bytes());
+        socket::send(here.as_fd(), &[&head], &[file.as_fd()], Mode::Block).unwrap();
+        assert_eq!(receive_parcel(there.as_fd(), Mode::Block).unwrap().bytes, long);
     }
 
     #[test]
