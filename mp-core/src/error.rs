@@ -1,10 +1,12 @@
 //! The errors that every floor shares: a system call that failed, and Python's family of four.
 
+use crate::sys::limits::limit_reached;
 use std::io;
 
-/// A system call that failed, with the name of the call: `memfd_create: too many open files`.
+/// A system call that failed, with the name of the call and, where a limit was reached, its name and what raises it:
+/// `mmap: Cannot allocate memory (os error 12): no address space left (RLIMIT_AS, …)`.
 #[derive(Debug, thiserror::Error)]
-#[error("{call}: {source}")]
+#[error("{call}: {source}{}", source.raw_os_error().map_or("", |errno| limit_reached(call, errno)))]
 pub struct OsError {
     /// What was asked of the system, as its manual page is called.
     pub call: &'static str,

@@ -1,17 +1,17 @@
 //! Channel: the ring, the packets beside it, and who may still use them; bytes in, bytes out.
 
 use crate::error::{GetError, NewQueueError, PutRefusal};
-use crate::memory::{Packets, RingMemory, default_ceiling};
+use crate::memory::{Packets, RingMemory, default_ceiling, first_segment};
 use crate::ring::layout::Layout;
 use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, SHORT, Worker};
 use crate::worker::ThisProcess;
-use mp_core::Waitable;
 use mp_core::mem::{Kind, Mapping};
 use mp_core::sys::eventfd::{clear, eventfd, set};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::robust::RobustWord;
-use mp_core::transfer::{Handle, attach};
+use mp_core::transfer::{Handle, attach_part};
 use mp_core::word::Deadline;
+use mp_core::{OsError, Waitable};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
@@ -285,7 +285,8 @@ struct MappingOf<Q>(Arc<Mapping>, PhantomData<fn(Q)>);
 
 impl<'de, Q> Deserialize<'de> for MappingOf<Q> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(MappingOf(attach(deserializer, kind::<Q>(), std::any::type_name::<Q>())?, PhantomData))
+        let expected = std::any::type_name::<Q>();
+        Ok(MappingOf(attach_part(deserializer, kind::<Q>(), expected, first_segment())?, PhantomData))
     }
 }
 
@@ -353,6 +354,7 @@ fn refusal(refused: Refused, bytes: usize) -> PutRefusal {
         Refused::Closed => PutRefusal::Closed,
         Refused::TooLarge => PutRefusal::TooLarge { bytes },
         Refused::NoMemory => PutRefusal::NoMemory,
+        Refused::Unmapped(errno) => PutRefusal::Os(OsError::new("mmap", errno)),
         Refused::Unsent | Refused::Corrupt => PutRefusal::Corrupt,
     }
 }
@@ -361,6 +363,7 @@ fn failure(why: NotTaken) -> GetError {
     match why {
         NotTaken::Empty => GetError::Empty,
         NotTaken::Ended => GetError::Closed,
+        NotTaken::Unmapped(errno) => GetError::Os(OsError::new("mmap", errno)),
         NotTaken::Unreceived | NotTaken::Corrupt => GetError::Corrupt,
     }
 }

@@ -33,7 +33,9 @@ pub enum PutRefusal {
         bytes: usize,
     },
     /// The queue would have to grow, and there is no memory.
-    #[error("no memory for a larger queue")]
+    #[error(
+        "no memory for a larger queue, or no address space for it in this process (RLIMIT_AS, `ulimit -v`)"
+    )]
     NoMemory,
     /// The value holds more handles than one item can carry.
     #[error("{count} handles in one item: at most {most}", most = crate::MOST_HANDLES)]

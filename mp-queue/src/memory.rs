@@ -1,4 +1,5 @@
-//! The ring's memory in this process: a sparse memfd, mapped at its ceiling, and its packet sockets.
+//! The ring's memory in this process: a sparse memfd, of which each segment is mapped when it is first used here, and
+//! its packet sockets.
 
 use crate::error::{GetError, NewQueueError};
 use crate::ring::layout::{Layout, SEGMENTS, Slot};
@@ -6,9 +7,9 @@ use crate::ring::{
     Dropped, First, Memory, Ticket, segment_bytes, segment_offset, segment_units, segments_within,
 };
 use mp_core::error::{MemError, OsError};
-use mp_core::mem::{Bytes, Kind, Mapping, Place, Row};
+use mp_core::mem::{Extent, Kind, Mapping, Place, Row, Window};
 use mp_core::sys::futex::FutexWord;
-use mp_core::sys::memory::{PAGE, available_memory, whole_pages};
+use mp_core::sys::memory::{PAGE, available_memory, file_limit, whole_pages};
 use mp_core::sys::robust::RobustWord;
 use mp_core::sys::socket::{self, Mode};
 use mp_core::transfer::Handle;
@@ -34,13 +35,14 @@ pub(crate) struct RingMemory {
     mapping: Arc<Mapping>,
     layout: Place<Shared>,
     slots: Row<Task>,
-    bytes: Bytes,
+    windows: [Window; SEGMENTS],
     segments: usize,
     packets: Packets,
 }
 
-/// Where the segments begin: on a page, so that each can be given back whole.
-fn first_segment() -> usize {
+/// Where the segments begin: on a page, so that each can be mapped and given back whole. What lies before is mapped
+/// by each process that has the queue.
+pub(crate) fn first_segment() -> usize {
     let header = Mapping::header_bytes();
     whole_pages(size_of::<Shared>() + size_of::<[Task; TASK_SLOTS]>() + header) - header
 }
@@ -51,7 +53,8 @@ impl RingMemory {
         let segments = segments_within(ceiling);
         let payload = first_segment() + segment_offset(segments);
         let reserved = first_segment() + segment_bytes(0);
-        let mapping = Mapping::create_sparse("mp-queue", kind, payload, reserved)?;
+        let extent = Extent { payload, mapped: first_segment(), reserved };
+        let mapping = Mapping::create_sparse("mp-queue", kind, extent)?;
         let memory = RingMemory::over(mapping, segments, Packets::new()?)?;
         // ORDERING: Relaxed: nobody else has it yet.
         memory.layout.limits.items.store(items, Ordering::Relaxed);
@@ -73,9 +76,13 @@ impl RingMemory {
 
     fn over(mapping: Arc<Mapping>, segments: usize, packets: Packets) -> Result<RingMemory, MemError> {
         let layout = Place::at(Arc::clone(&mapping), 0)?;
-        let bytes = Bytes::at(Arc::clone(&mapping), first_segment(), segment_offset(segments))?;
+        let mut windows = <[Window; SEGMENTS]>::default();
+        for (segment, window) in windows.iter_mut().enumerate().take(segments) {
+            let offset = first_segment() + segment_offset(segment);
+            *window = Window::of(&mapping, offset, segment_bytes(segment))?;
+        }
         let slots = Row::at(Arc::clone(&mapping), size_of::<Shared>(), TASK_SLOTS)?;
-        Ok(RingMemory { mapping, layout, slots, bytes, segments, packets })
+        Ok(RingMemory { mapping, layout, slots, windows, segments, packets })
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
@@ -90,8 +97,13 @@ impl RingMemory {
 /// What a queue may grow to: an eighth of what is available when it is made, between 8 MiB and 1 GiB. Growth asks
 /// again, so the lower bound takes nothing that is not there: it lets a queue that was made in a tight moment hold
 /// items of some size later.
+///
+/// A file may not be longer than RLIMIT_FSIZE: under a low one the ceiling is what fits.
 pub(crate) fn default_ceiling() -> usize {
-    (available_memory() / 8).clamp(8 << 20, 1 << 30) as usize
+    let ceiling = (available_memory() / 8).clamp(8 << 20, 1 << 30) as usize;
+    let before = first_segment() + Mapping::header_bytes();
+    let longest = file_limit().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    ceiling.min(longest.saturating_sub(before))
 }
 
 impl Memory for RingMemory {
@@ -121,22 +133,27 @@ impl Memory for RingMemory {
 
     #[inline]
     fn load(&self, segment: usize, offset: usize) -> u64 {
-        self.bytes.load(segment_offset(segment) + offset)
+        self.windows[segment].load(offset)
     }
 
     #[inline]
     fn store(&self, segment: usize, offset: usize, unit: u64) {
-        self.bytes.store(segment_offset(segment) + offset, unit);
+        self.windows[segment].store(offset, unit);
     }
 
     #[inline]
     fn write(&self, segment: usize, offset: usize, bytes: &[u8]) {
-        self.bytes.write(segment_offset(segment) + offset, bytes);
+        self.windows[segment].write(offset, bytes);
     }
 
     #[inline]
     fn read(&self, segment: usize, offset: usize, len: usize, into: &mut Vec<u8>) {
-        self.bytes.read_onto(segment_offset(segment) + offset, len, into);
+        self.windows[segment].read_onto(offset, len, into);
+    }
+
+    #[inline]
+    fn open(&self, segment: usize) -> Result<(), i32> {
+        self.windows[segment].open(&self.mapping).map_err(|error| error.errno().unwrap_or_default())
     }
 
     fn reserve(&self, segment: usize) -> bool {
@@ -144,10 +161,12 @@ impl Memory for RingMemory {
         let steps = (start..end).step_by(STEP);
         let reserved =
             steps.clone().all(|at| self.mapping.reserve(first_segment() + at, STEP.min(end - at)).is_ok());
-        if !reserved {
+        // One that this process cannot map is of no use to it, and it has nothing in it yet.
+        let usable = reserved && self.open(segment).is_ok();
+        if !usable {
             self.release(segment);
         }
-        reserved
+        usable
     }
 
     fn release(&self, segment: usize) {

@@ -1,7 +1,8 @@
 //! Bytes: a part of a mapping that is copied in and out, never borrowed.
 //!
 //! # Safety
-//! The one invariant: the range lies within the mapping that it keeps alive. Whether two processes may touch
+//! The one invariant: a [`Bytes`] lies within the mapping that it keeps alive, and a [`Range`] is used no longer than
+//! what it was got from lives. Whether two processes may touch
 //! the same bytes at once is the protocol's business; a copy of torn bytes is still only bytes.
 #![allow(unsafe_code)]
 
@@ -14,6 +15,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Bytes {
     mapping: Arc<Mapping>,
+    range: Range,
+}
+
+/// Addresses that are mapped, as long as whatever this was got from lives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
     at: NonNull<u8>,
     len: usize,
 }
@@ -27,17 +34,17 @@ impl Bytes {
     /// The range of `len` bytes at `offset` of a mapping's payload.
     pub fn at(mapping: Arc<Mapping>, offset: usize, len: usize) -> Result<Bytes, MemError> {
         let at = mapping.address(offset, len).ok_or(MemError::NotOurs("it is too short"))?;
-        Ok(Bytes { mapping, at, len })
+        Ok(Bytes { mapping, range: Range { at, len } })
     }
 
     /// Its length.
     pub fn len(&self) -> usize {
-        self.len
+        self.range.len
     }
 
     /// Whether its length is zero.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The mapping it lies in.
@@ -51,11 +58,7 @@ impl Bytes {
     /// If it does not fit: offsets are the caller's own, checked before.
     #[inline]
     pub fn write(&self, offset: usize, from: &[u8]) {
-        self.check(offset, from.len());
-        // SAFETY: within the range, as was just checked; a Rust slice cannot overlap it.
-        let to = unsafe { self.at.add(offset) };
-        // SAFETY: as above.
-        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), from.len()) };
+        self.range.write(offset, from);
     }
 
     /// Copies what is at `offset` into `to`.
@@ -64,6 +67,28 @@ impl Bytes {
     /// If there are not that many bytes: offsets are the caller's own, checked before.
     #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) {
+        self.range.read(offset, to);
+    }
+}
+
+impl Range {
+    /// # Safety
+    /// The addresses stay mapped, readable and writable as long as this and its copies are used.
+    pub(super) unsafe fn new(at: NonNull<u8>, len: usize) -> Range {
+        Range { at, len }
+    }
+
+    #[inline]
+    pub(super) fn write(self, offset: usize, from: &[u8]) {
+        self.check(offset, from.len());
+        // SAFETY: within the range, as was just checked; a Rust slice cannot overlap it.
+        let to = unsafe { self.at.add(offset) };
+        // SAFETY: as above.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), from.len()) };
+    }
+
+    #[inline]
+    pub(super) fn read(self, offset: usize, to: &mut [u8]) {
         self.check(offset, to.len());
         // SAFETY: within the range, as was just checked.
         let from = unsafe { self.at.add(offset) };
@@ -72,11 +97,8 @@ impl Bytes {
     }
 
     /// Appends `len` bytes from `offset` to a vector, without writing zeros there first.
-    ///
-    /// # Panics
-    /// As [`read`](Bytes::read).
     #[inline]
-    pub fn read_onto(&self, offset: usize, len: usize, to: &mut Vec<u8>) {
+    pub(super) fn read_onto(self, offset: usize, len: usize, to: &mut Vec<u8>) {
         self.check(offset, len);
         to.reserve(len);
         // SAFETY: within the range, as was just checked.
@@ -89,27 +111,20 @@ impl Bytes {
     }
 
     /// Eight bytes at `offset`, read once, as the number that they are to this machine.
-    ///
-    /// # Panics
-    /// As [`read`](Bytes::read), and if the address is not a multiple of eight.
     #[inline]
-    pub fn load(&self, offset: usize) -> u64 {
+    pub(super) fn load(self, offset: usize) -> u64 {
         // SAFETY: within the range and aligned, checked there.
         unsafe { self.word(offset).read_volatile() }
     }
 
-    /// Writes eight bytes, which [`load`](Bytes::load) reads.
-    ///
-    /// # Panics
-    /// As [`load`](Bytes::load).
     #[inline]
-    pub fn store(&self, offset: usize, value: u64) {
+    pub(super) fn store(self, offset: usize, value: u64) {
         // SAFETY: as in `load`.
         unsafe { self.word(offset).write_volatile(value) };
     }
 
     #[inline]
-    fn word(&self, offset: usize) -> NonNull<u64> {
+    fn word(self, offset: usize) -> NonNull<u64> {
         self.check(offset, size_of::<u64>());
         // SAFETY: within the range, as was just checked.
         let at = unsafe { self.at.add(offset) }.cast::<u64>();
@@ -118,7 +133,7 @@ impl Bytes {
     }
 
     #[inline]
-    fn check(&self, offset: usize, len: usize) {
+    fn check(self, offset: usize, len: usize) {
         assert!(offset <= self.len && len <= self.len - offset, "range outside the shared bytes");
     }
 }

@@ -11,7 +11,6 @@ use crate::sys::{image, robust};
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -88,12 +87,24 @@ impl Hasher for Fnv {
     }
 }
 
+/// How long the parts of a sparse object are, in bytes of payload from its beginning.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// All that there may be.
+    pub payload: usize,
+    /// What each process maps at once; the rest by [`Window`](super::Window)s.
+    pub mapped: usize,
+    /// What has its pages at once; the rest by [`reserve`](Mapping::reserve).
+    pub reserved: usize,
+}
+
 /// The shared pages of one object.
 #[derive(Debug)]
 pub struct Mapping {
     /// Shared with the messages that carry it, so that sending takes no descriptor more.
     file: Arc<OwnedFd>,
     pages: Option<Pages>,
+    file_bytes: usize,
     key: (u64, u64),
 }
 
@@ -112,26 +123,22 @@ impl Mapping {
 
     /// Makes an object with `payload` bytes of zeros, every page reserved. `name` is what process maps show.
     pub fn create(name: &str, kind: Kind, payload: usize) -> Result<Arc<Mapping>, MemError> {
-        Mapping::create_sparse(name, kind, payload, payload)
+        Mapping::create_sparse(name, kind, Extent { payload, mapped: payload, reserved: payload })
     }
 
-    /// Makes an object of up to `payload` bytes, of which the first `reserved` are there at once; the rest by
-    /// [`reserve`](Mapping::reserve).
-    pub fn create_sparse(
-        name: &str,
-        kind: Kind,
-        payload: usize,
-        reserved: usize,
-    ) -> Result<Arc<Mapping>, MemError> {
+    /// Makes an object of which only a part is mapped, and has its pages, at once.
+    pub fn create_sparse(name: &str, kind: Kind, extent: Extent) -> Result<Arc<Mapping>, MemError> {
+        let Extent { payload, mapped, reserved } = extent;
         let too_large =
             || MemError::NoMemory { asked: payload as u64, available: memory::available_memory() };
-        let bytes = payload.checked_add(HEADER + PAGE).ok_or_else(too_large)? / PAGE * PAGE;
+        let bytes = payload.checked_add(HEADER).and_then(|bytes| bytes.checked_next_multiple_of(PAGE));
+        let bytes = bytes.ok_or_else(too_large)?;
         if i64::try_from(bytes).is_err() {
             return Err(too_large());
         }
         let file = memory::sealed_file(name, bytes)?;
         memory::reserve(file.as_fd(), 0, memory::whole_pages(HEADER + reserved))?;
-        let mapping = Mapping::map(file, bytes)?;
+        let mapping = Mapping::map(file, memory::whole_pages(HEADER + mapped).min(bytes))?;
         let (payload, pid_namespace) = (payload as u64, pid_namespace());
         let blank = Header { magic: MAGIC, layout: LAYOUT, sum: 0, kind: kind.0, payload, pid_namespace };
         let header = Header { sum: blank.sum(), ..blank };
@@ -143,6 +150,16 @@ impl Mapping {
     /// The object behind a descriptor that came from elsewhere. Everything that a peer could have got wrong is
     /// checked: seals, size, magic, layout, pid namespace, build, kind.
     pub fn attach(file: OwnedFd, kind: Kind, expected: &'static str) -> Result<Arc<Mapping>, MemError> {
+        Mapping::attach_part(file, kind, expected, usize::MAX)
+    }
+
+    /// The same, of which at most the first `mapped` bytes of payload are mapped.
+    pub fn attach_part(
+        file: OwnedFd,
+        kind: Kind,
+        expected: &'static str,
+        mapped: usize,
+    ) -> Result<Arc<Mapping>, MemError> {
         let (device, inode, bytes) = memory::file_identity(file.as_fd())?;
         if let Some(mapping) = Mapping::find((device, inode)) {
             mapping.check(kind, expected)?;
@@ -154,7 +171,8 @@ impl Mapping {
         if bytes < PAGE as u64 {
             return Err(MemError::NotOurs("it is too short for a header"));
         }
-        let mapping = Mapping::map(file, bytes as usize)?;
+        let mapped = mapped.saturating_add(HEADER + PAGE - 1) / PAGE * PAGE;
+        let mapping = Mapping::map(file, mapped.min(bytes as usize))?;
         mapping.check(kind, expected)?;
         Ok(mapping.listed())
     }
@@ -174,10 +192,10 @@ impl Mapping {
     }
 
     fn map(file: OwnedFd, bytes: usize) -> Result<Mapping, MemError> {
-        let (device, inode, _) = memory::file_identity(file.as_fd())?;
-        let bytes = NonZeroUsize::new(bytes).ok_or(MemError::NotOurs("it is empty"))?;
-        let pages = Pages::map(file.as_fd(), bytes)?;
-        Ok(Mapping { file: Arc::new(file), pages: Some(pages), key: (device, inode) })
+        let (device, inode, file_bytes) = memory::file_identity(file.as_fd())?;
+        let pages = Pages::map_part(file.as_fd(), 0, bytes)?;
+        let file_bytes = file_bytes as usize;
+        Ok(Mapping { file: Arc::new(file), pages: Some(pages), file_bytes, key: (device, inode) })
     }
 
     fn check(&self, kind: Kind, expected: &'static str) -> Result<(), MemError> {
@@ -187,7 +205,7 @@ impl Mapping {
         if header.magic != MAGIC || header.layout != LAYOUT {
             return Err(MemError::NotOurs("its header is of another library or version"));
         }
-        if header.payload > (self.pages().bytes() - HEADER) as u64 {
+        if header.payload > (self.file_bytes - HEADER) as u64 {
             return Err(MemError::NotOurs("its header names more bytes than it has"));
         }
         if header.pid_namespace != pid_namespace() {
@@ -240,7 +258,12 @@ impl Mapping {
         HEADER
     }
 
-    /// Bytes in the payload, rounded up to what the pages hold.
+    /// Bytes in the file, header included.
+    pub(super) fn file_bytes(&self) -> usize {
+        self.file_bytes
+    }
+
+    /// Bytes of payload that are mapped, rounded up to what the pages hold.
     pub fn payload_bytes(&self) -> usize {
         self.pages().bytes() - HEADER
     }

@@ -19,12 +19,13 @@ mod loan;
 pub(crate) mod mapping;
 mod place;
 mod plain;
+mod window;
 
 pub use bytes::Bytes;
 /// For the guards of shared data, which this family's crates make.
 #[doc(hidden)]
 pub use loan::{Loan, loans};
-pub use mapping::{Kind, Mapping};
+pub use mapping::{Extent, Kind, Mapping};
 /// The derive, beside the trait that it implements.
 pub use mp_derive::Shareable;
 /// The trait alone, for `mp`, which has a derive of its own beside it.
@@ -32,3 +33,4 @@ pub use mp_derive::Shareable;
 pub use place::Shareable as ShareableTrait;
 pub use place::{Place, Row, Shareable, Structure};
 pub use plain::{bytes_of, value_of};
+pub use window::Window;

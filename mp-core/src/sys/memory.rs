@@ -11,7 +11,7 @@ use super::{named, retried};
 use crate::error::{MemError, OsError, OsResult};
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::fstat;
 use nix::sys::statvfs::fstatvfs;
@@ -52,10 +52,14 @@ fn size_seals() -> SealFlag {
     SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
 }
 
-/// A file beyond RLIMIT_FSIZE would end the process by SIGXFSZ: refuse first.
+/// How long a file this process may make: RLIMIT_FSIZE.
+pub fn file_limit() -> OsResult<u64> {
+    named("getrlimit(RLIMIT_FSIZE)", getrlimit(Resource::RLIMIT_FSIZE)).map(|(soft, _)| soft)
+}
+
+/// A file beyond the limit would end the process by SIGXFSZ: refuse first.
 pub(super) fn below_file_limit(bytes: u64) -> OsResult<()> {
-    let (soft, _) = named("getrlimit(RLIMIT_FSIZE)", getrlimit(Resource::RLIMIT_FSIZE))?;
-    if bytes > soft { Err(OsError::new("ftruncate", libc::EFBIG)) } else { Ok(()) }
+    if bytes > file_limit()? { Err(OsError::new("ftruncate", libc::EFBIG)) } else { Ok(()) }
 }
 
 /// Device, inode and size: which file this is.
@@ -118,12 +122,30 @@ unsafe impl Send for Pages {}
 unsafe impl Sync for Pages {}
 
 impl Pages {
-    /// Maps the first `bytes` bytes of a file, readable, writable and shared.
-    pub fn map(file: BorrowedFd<'_>, bytes: NonZeroUsize) -> OsResult<Pages> {
+    /// Maps `bytes` bytes of a file from `offset` on, a multiple of the page: readable, writable and shared.
+    pub fn map_part(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> OsResult<Pages> {
+        let refused = || OsError::new("mmap", libc::EINVAL);
+        let length = NonZeroUsize::new(bytes).ok_or_else(refused)?;
+        let offset = offset.try_into().map_err(|_| refused())?;
         let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a fresh range, chosen by the kernel: no other memory is touched.
-        let mapped = unsafe { mmap(None, bytes, flags, MapFlags::MAP_SHARED, file.as_fd(), 0) };
-        Ok(Pages { base: named("mmap", mapped)?.cast(), bytes: bytes.get() })
+        let mapped = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, file.as_fd(), offset) };
+        Ok(Pages { base: named("mmap", mapped)?.cast(), bytes })
+    }
+
+    /// Takes over a range that was [leaked](Pages::leak).
+    ///
+    /// # Safety
+    /// It was, with these bounds, and nothing else takes it over.
+    pub unsafe fn of(base: NonNull<u8>, bytes: usize) -> Pages {
+        Pages { base, bytes }
+    }
+
+    /// If the process crashes, the kernel does not write these pages into a core dump. While it writes one, those who
+    /// wait for the process's locks wait for that, too.
+    pub fn leave_out_of_core_dumps(&self) {
+        // SAFETY: advice that changes no content, for a range of ours.
+        let _ = unsafe { madvise(self.base.cast(), self.bytes, MmapAdvise::MADV_DONTDUMP) };
     }
 
     /// Where it begins in this process.

@@ -12,6 +12,7 @@ pub mod fd;
 pub mod futex;
 pub mod identity;
 pub mod image;
+pub(crate) mod limits;
 pub mod memory;
 pub mod overflow;
 pub mod poll;

@@ -119,9 +119,19 @@ pub fn attach<'de, D: Deserializer<'de>>(
     kind: Kind,
     expected: &'static str,
 ) -> Result<Arc<Mapping>, D::Error> {
+    attach_part(deserializer, kind, expected, usize::MAX)
+}
+
+/// The same, of which at most the first `mapped` bytes of payload are mapped.
+pub fn attach_part<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    kind: Kind,
+    expected: &'static str,
+    mapped: usize,
+) -> Result<Arc<Mapping>, D::Error> {
     let AnyHandle(handle) = AnyHandle::deserialize(deserializer)?;
     let file = handle.into_any_fd().map_err(de::Error::custom)?;
-    Mapping::attach(file, kind, expected).map_err(de::Error::custom)
+    Mapping::attach_part(file, kind, expected, mapped).map_err(de::Error::custom)
 }
 
 #[cfg(test)]

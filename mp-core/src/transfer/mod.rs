@@ -30,7 +30,7 @@ pub use parcel::{ParcelError, set_longest_message};
 #[doc(hidden)]
 pub use block::{as_block, from_block, is_block};
 #[doc(hidden)]
-pub use handle::attach;
+pub use handle::{attach, attach_part};
 #[doc(hidden)]
 pub use message::{Message, pack, pack_onto, unpack};
 #[doc(hidden)]

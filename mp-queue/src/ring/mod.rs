@@ -81,13 +81,18 @@ pub(crate) trait Memory {
     fn segments(&self) -> usize;
     /// Units of 8 bytes in a segment: a power of two.
     fn units(&self, segment: usize) -> u32;
+    /// Has this process reach the bytes of a segment, before it first uses them; `Err`: the number of the system's
+    /// error.
+    fn open(&self, _segment: usize) -> Result<(), i32> {
+        Ok(())
+    }
     /// One unit, at an offset that is a multiple of it.
     fn load(&self, segment: usize, offset: usize) -> u64;
     /// As above.
     fn store(&self, segment: usize, offset: usize, unit: u64);
     fn write(&self, segment: usize, offset: usize, bytes: &[u8]);
     fn read(&self, segment: usize, offset: usize, len: usize, into: &mut Vec<u8>);
-    /// Takes the pages of a segment for good; `false`: there is no memory.
+    /// Takes the pages of a segment for good, and opens it; `false`: there is no memory.
     fn reserve(&self, segment: usize) -> bool;
     /// Gives the pages of a segment back.
     fn release(&self, segment: usize);
@@ -110,6 +115,8 @@ pub(crate) enum Refused {
     NoMemory,
     /// The record's packet could not be sent.
     Unsent,
+    /// This process cannot map the segment: the number of the system's error.
+    Unmapped(i32),
     Corrupt,
 }
 
@@ -130,6 +137,8 @@ pub(crate) enum NotTaken {
     Ended,
     /// The record's packet could not be received; the record stays.
     Unreceived,
+    /// This process cannot map the segment, whose records stay: the number of the system's error.
+    Unmapped(i32),
     Corrupt,
 }
 

@@ -245,6 +245,7 @@ impl<M: Memory> Ring<M> {
             layout.putter.segment.store(next as u32, Ordering::Release);
             at = next;
         }
+        self.0.open(at).map_err(Refused::Unmapped)?;
         Ok(Pen { segment: at, tail: self.own(&layout.segments[at].tail) })
     }
 

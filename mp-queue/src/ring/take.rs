@@ -151,7 +151,7 @@ impl<M: Memory> Ring<M> {
             let segment = &self.layout().segments[at];
             let head = self.own(&segment.head);
             if let Some(tail) = getter.glance.seen(at).filter(|tail| tail.position != head.position) {
-                return Ok(Front { segment: at, head, tail });
+                return self.opened(Front { segment: at, head, tail });
             }
             self.drop_passed(head);
             // The link before the tail: what was put before the link was set is seen.
@@ -160,7 +160,7 @@ impl<M: Memory> Ring<M> {
             let tail = Cursor::of(segment.tail.load(Ordering::Acquire));
             if head.position != tail.position {
                 getter.glance.note(at, tail);
-                return Ok(Front { segment: at, head, tail });
+                return self.opened(Front { segment: at, head, tail });
             }
             let Some(next) = next else { return Err(NotTaken::Empty) };
             getter.glance.forget();
@@ -173,6 +173,12 @@ impl<M: Memory> Ring<M> {
             at = next;
         }
         Err(NotTaken::Corrupt)
+    }
+
+    #[inline]
+    fn opened(&self, front: Front) -> Result<Front, NotTaken> {
+        self.0.open(front.segment).map_err(NotTaken::Unmapped)?;
+        Ok(front)
     }
 
     /// Changes with each take: for whoever spins.

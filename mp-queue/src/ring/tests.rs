@@ -39,6 +39,9 @@ impl Memory for Meddled {
     fn units(&self, segment: usize) -> u32 {
         self.memory.units(segment)
     }
+    fn open(&self, segment: usize) -> Result<(), i32> {
+        self.memory.open(segment)
+    }
     fn load(&self, segment: usize, offset: usize) -> u64 {
         self.memory.load(segment, offset)
     }
