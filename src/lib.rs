@@ -24,8 +24,11 @@
 //! | `class P(Process)`, `run`                 | [`Run`], [`Process::of`]                            | `mp-core/src/process/builder.rs`  |
 //! | `start`                                   | [`Process::start`], which gives a [`Child`]         | `mp-core/src/process/builder.rs`  |
 //! | `join is_alive exitcode pid sentinel terminate kill interrupt close` | the same names on [`Child`] | `mp-core/src/process/child.rs` |
-//! | `active_children`                         | [`active_children`]                                 | `mp-core/src/process/table.rs`    |
+//! | `active_children`                         | [`active_children`], which gives [`AnyChild`]       | `mp-core/src/process/table.rs`    |
 //! | `current_process`, `parent_process`       | [`current_process`], [`parent_process`]             | `mp-core/src/process/current.rs`  |
+//! | children of several kinds in one list     | [`AnyChild`]                                        | `mp-core/src/process/any_child.rs` |
+//! | a function as an argument                 | [`Function`]                                        | `mp-core/src/transfer/function.rs` |
+//! | `sys.stdin` of a child: empty, as there   | [`Process::inherit_stdin`] hands it on              | `mp-core/src/process/builder.rs`  |
 //! | `cpu_count`, `os.process_cpu_count`       | [`cpu_count`], [`usable_cpu_count`]                 | `mp-core/src/process/cpus.rs`     |
 //! | `set_start_method`, `get_start_method`    | [`set_start_method`], [`get_start_method`]          | `mp-core/src/popen/method.rs`     |
 //! | `set_start_method(method, force=True)`    | [`set_start_method_again`]                          | `mp-core/src/popen/method.rs`     |
@@ -66,21 +69,25 @@
 //! | `multiprocessing.shared_memory`           | [`shared_memory`]                                   | `mp-shm/src/lib.rs`               |
 //! | `shared_memory.SharedMemory`              | [`SharedMemory`]                                    | `mp-shm/src/shared_memory.rs`     |
 //! | `shared_memory.ShareableList`             | [`ShareableList`], of [`Item`]s                     | `mp-shm/src/shareable_list.rs`    |
+//! | `KeyboardInterrupt` out of `Pool.map`     | [`Pool::map_interruptible`]                         | `mp-pool/src/pool.rs`             |
+//! | `freeze_support`, `reducer`, and others   | [`not_needed`] says why                             | `src/not_needed.rs`               |
 
 #![forbid(unsafe_code)]
 
 mod context;
 mod error;
+pub mod not_needed;
 
 pub use context::{Context, get_context};
 pub use error::{Error, Result};
 pub use mp_core::mem::ShareableTrait as Shareable;
 pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
+pub use mp_core::transfer::Function;
 pub use mp_core::{
-    ActiveChild, AuthKey, Child, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
-    LoggerTaken, ParentProcess, Process, Run, StartError, StartMethod, active_children, cpu_count,
-    current_process, get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process,
-    scope, set_authkey, set_forkserver_preload, set_start_method, set_start_method_again, usable_cpu_count,
+    AnyChild, AuthKey, Child, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger, LoggerTaken,
+    ParentProcess, Process, Run, StartError, StartMethod, active_children, cpu_count, current_process,
+    get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process, scope, set_authkey,
+    set_forkserver_preload, set_start_method, set_start_method_again, usable_cpu_count,
 };
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;

@@ -39,7 +39,7 @@ pub use popen::{
     set_forkserver_preload, set_start_method, set_start_method_again,
 };
 pub use process::{
-    ActiveChild, AuthKey, Child, CurrentProcess, JoinError, Logger, LoggerTaken, ParentProcess, Process, Run,
+    AnyChild, AuthKey, Child, CurrentProcess, JoinError, Logger, LoggerTaken, ParentProcess, Process, Run,
     active_children, cpu_count, current_process, get_logger, log_to_stderr, parent_process, scope,
     set_authkey, usable_cpu_count,
 };

@@ -134,7 +134,7 @@ fn compare(above: Option<String>) {
         // All that this program has opened, and nothing of what the library has opened here.
         targets(before).filter(|target| !is_socket(target) && Some(target) != above.as_ref()).collect()
     } else {
-        let standard = [target(std::io::stdin()), target(std::io::stdout()), target(std::io::stderr())];
+        let standard = ["/dev/null".to_owned(), target(std::io::stdout()), target(std::io::stderr())];
         standard.into_iter().chain([given_target]).collect()
     };
     // What is the library's: the parent's lifeline, and the socket for its outcome.

@@ -113,7 +113,7 @@ fn a_started_process_is_listed_until_it_has_ended() {
     assert!(child.pid() > 0);
     let listed = active_children();
     assert_eq!(listed.len(), 1);
-    assert_eq!((listed[0].name.as_str(), listed[0].pid), ("listed", child.pid()));
+    assert_eq!((listed[0].name(), listed[0].pid()), ("listed", child.pid()));
     // Under `Fork` the child has a copy of the write end, which would keep the gate shut.
     if let Some(mut write) = gate.open.take() {
         write.write_all(b"!").unwrap();

@@ -10,8 +10,11 @@
 //! | … that may not be searched               | yes  | yes   | no (1)     | `directory_that_is_closed_to_us`     |
 //! | environment                              | yes  | yes   | yes        | `variables_*`                        |
 //! | umask                                    | yes  | yes   | yes        | `umask_is_the_parents`               |
-//! | standard descriptors, moved or closed    | yes  | yes   | yes        | `standard_*`                         |
+//! | standard output and error, moved, closed | yes  | yes   | yes        | `standard_*`                         |
+//! | standard input, if it is asked for       | yes  | yes   | yes        | `standard_input_*`                   |
+//! | a variable that is there twice: the first | yes | yes   | yes        | `a_variable_that_is_there_twice_*`   |
 //! | arguments of the program                 | yes  | yes   | yes        | `arguments_are_the_parents`          |
+//! | name of the main thread: the process's   | yes  | yes   | yes        | `the_main_thread_has_its_processs_name` |
 //! | random bytes: each child's own           | yes  | yes   | yes        | `random_bytes_are_each_childs_own`   |
 //! | keys of `RandomState`: each child's own  | (2)  | yes   | yes        | `hash_keys_are_each_childs_own`      |
 //!
@@ -21,9 +24,9 @@
 //!    its forked children go on with the same keys, and nothing can be promised.
 #![allow(unsafe_code)]
 
-use mp_core::StartMethod;
 use mp_core::sys::fd::{pipe, put_at_standard, standard};
 use mp_core::sys::process::random_bytes;
+use mp_core::{Process, StartMethod};
 use mp_testing::{in_child, not_here, parent_in_role, role, start};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::close;
@@ -37,6 +40,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 mp_testing::cases! {
     every_method: [
@@ -47,11 +51,14 @@ mp_testing::cases! {
         variables_added_changed_and_removed,
         variables_that_are_not_text,
         umask_is_the_parents,
-        standard_input_is_the_parents,
+        a_variable_that_is_there_twice_is_the_first,
+        standard_input_is_empty,
+        standard_input_is_handed_on_if_asked,
         standard_output_is_the_parents,
         standard_error_is_the_parents,
         standard_descriptors_that_are_closed_stay_closed,
         arguments_are_the_parents,
+        the_main_thread_has_its_processs_name,
         random_bytes_are_each_childs_own,
         hash_keys_are_each_childs_own,
     ]
@@ -182,12 +189,64 @@ fn redirected<R>(number: i32, fd: OwnedFd, work: impl FnOnce() -> R) -> R {
     result
 }
 
-fn standard_input_is_the_parents() {
-    begin();
+/// A pipe with a line in it, whose writer is gone.
+fn one_line() -> OwnedFd {
     let (read, write) = pipe().unwrap();
     File::from(write).write_all(b"a line\n").unwrap();
-    let ask = || in_child(|| std::io::read_to_string(std::io::stdin()).unwrap());
-    assert_eq!(redirected(0, read, ask), "a line\n");
+    read
+}
+
+fn all_of_stdin() -> String {
+    std::io::read_to_string(std::io::stdin()).unwrap()
+}
+
+/// As in Python: else the first child takes what its parent, or another child, was to read.
+fn standard_input_is_empty() {
+    begin();
+    let input = one_line();
+    let childs = redirected(0, input.try_clone().unwrap(), || in_child(all_of_stdin));
+    assert_eq!(
+        (childs.as_str(), std::io::read_to_string(File::from(input)).unwrap().as_str()),
+        ("", "a line\n")
+    );
+    // A program that the child starts inherits that, too.
+    let target = || fs::read_link("/proc/self/fd/0").unwrap();
+    assert_eq!(in_child(target), Path::new("/dev/null"));
+    let read = || Command::new("cat").output().unwrap();
+    assert_eq!(redirected(0, one_line(), || in_child(move || read().stdout)), b"");
+}
+
+fn standard_input_is_handed_on_if_asked() {
+    begin();
+    let ask = || Process::new(all_of_stdin, ()).inherit_stdin().start().unwrap().join().unwrap();
+    assert_eq!(redirected(0, one_line(), ask), "a line\n");
+    let ask = || Process::fork(all_of_stdin).inherit_stdin().start().unwrap().join().unwrap();
+    assert_eq!(redirected(0, one_line(), ask), "a line\n");
+}
+
+unsafe extern "C" {
+    static mut environ: *const *const std::ffi::c_char;
+}
+
+/// The environment of a program that was executed with one name twice.
+fn a_variable_that_is_there_twice_is_the_first() {
+    let value = || std::env::var("MP_TWICE").unwrap();
+    begin();
+    let twice = [c"MP_TWICE=first".as_ptr(), c"MP_OTHER=".as_ptr(), c"MP_TWICE=second".as_ptr()];
+    // SAFETY: read where the C library keeps it; this process has one thread.
+    let mut at = unsafe { environ };
+    let mut all = twice.to_vec();
+    // SAFETY: a list that ends in null.
+    while let Some(entry) = unsafe { at.as_ref() }.copied().filter(|entry| !entry.is_null()) {
+        all.push(entry);
+        // SAFETY: not yet at its end.
+        at = unsafe { at.add(1) };
+    }
+    all.push(std::ptr::null());
+    // SAFETY: one thread, and the list is never freed.
+    unsafe { environ = all.leak().as_ptr() };
+    assert_eq!(value(), "first");
+    assert_eq!(in_child(value), "first");
 }
 
 /// What a child writes into the parent's standard output or error output. Nobody but the child holds that pipe, so
@@ -232,13 +291,15 @@ fn with_closed(template_first: bool, closed: &[i32]) {
     }
     closed.iter().for_each(|&number| close(number).unwrap());
     let expected = [0, 1, 2].map(|number| !closed.contains(&number));
+    // A child's standard input is its own.
+    let of_child = [true, expected[1], expected[2]];
     let first = start(standard_open);
     let here = standard_open();
     let second = start(standard_open);
     let childs = [first.join(), second.join()];
     (0..).zip(&before).for_each(|(number, fd)| put_at_standard(fd.as_fd(), number).unwrap());
     assert_eq!(here, expected);
-    assert_eq!(childs.map(Result::unwrap), [expected; 2]);
+    assert_eq!(childs.map(Result::unwrap), [of_child; 2]);
 }
 
 fn arguments() -> Vec<OsString> {
@@ -248,6 +309,17 @@ fn arguments() -> Vec<OsString> {
 fn arguments_are_the_parents() {
     assert!(arguments().len() > 1);
     assert_eq!(in_child(arguments), arguments());
+}
+
+/// The system's name for it; std's is `main` only where std itself has called `main`, or in a copy of that.
+fn the_main_thread_has_its_processs_name() {
+    let names = || {
+        let system = fs::read_to_string("/proc/thread-self/comm").unwrap();
+        (system.trim_end().to_owned(), std::thread::current().name().map(ToOwned::to_owned))
+    };
+    let child = Process::new(names, ()).name("reader-of-names-7").start().unwrap();
+    let of_std = (method() == StartMethod::Fork).then(|| "main".to_owned());
+    assert_eq!(child.join().unwrap(), ("reader-of-names".to_owned(), of_std));
 }
 
 const CHILDREN: usize = 8;

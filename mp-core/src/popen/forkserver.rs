@@ -110,7 +110,7 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
             relaunched = true;
         }
         let serving = template.as_mut().expect("made above");
-        let (changes, limit) = serving.began_with.changes()?;
+        let (changes, limit) = serving.began_with.changes(job.who.has_stdin)?;
         let request = pack(&Request { job: job.clone(), changes })?;
         match serving.hand_over(&request, arguments, limit) {
             // The spare was killed while it waited: nothing has run.

@@ -67,6 +67,8 @@ pub(crate) struct Who {
     /// The numbers that its own children's default names begin with: `1:2` for `Process-1:2`.
     pub(crate) ordinals: Vec<u32>,
     pub(crate) daemon: bool,
+    /// Whether it reads its parent's standard input, and not an empty one.
+    pub(crate) has_stdin: bool,
     pub(crate) parent_name: String,
     pub(crate) parent_pid: u32,
     /// How it is started, which is the default in the child.

@@ -11,7 +11,7 @@ use crate::sys::signal::SIGKILL;
 use crate::transfer::Handle;
 use crate::word::Deadline;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 struct Pipe {
@@ -23,8 +23,8 @@ struct Pipe {
 static OURS: Mutex<Option<Pipe>> = Mutex::new(None);
 
 /// Held over a fork that other threads see.
-pub(super) fn lock() -> MutexGuard<'static, impl Sized> {
-    ours()
+pub(super) fn lock() -> impl Sized {
+    (ours(), parents())
 }
 
 #[inline]
@@ -57,7 +57,11 @@ pub(crate) fn after_fork() -> Option<OwnedFd> {
 }
 
 /// The parent's lifeline, in a child.
-static PARENTS: Mutex<Option<OwnedFd>> = Mutex::new(None);
+static PARENTS: Mutex<Option<Arc<OwnedFd>>> = Mutex::new(None);
+
+fn parents() -> MutexGuard<'static, Option<Arc<OwnedFd>>> {
+    PARENTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// In a child: keeps its end of the parent's lifeline; a daemon is from now on killed as soon as the parent is gone.
 #[inline]
@@ -66,7 +70,7 @@ pub(crate) fn hold(end: Option<OwnedFd>, daemon: bool) -> OsResult<()> {
         Some(end) if daemon => Some(armed(&end)?),
         end => end,
     };
-    *PARENTS.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    *parents() = held.map(Arc::new);
     Ok(())
 }
 
@@ -81,12 +85,8 @@ fn armed(end: &OwnedFd) -> OsResult<OwnedFd> {
     Ok(end)
 }
 
-/// Waits for the parent's end; `false` at the deadline, and in a process that has no parent here.
-pub(crate) fn parent_is_gone(until: Option<Deadline>) -> OsResult<bool> {
-    // A copy, since the wait may be long and others may ask meanwhile.
-    let held = PARENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(end) = held.as_ref().map(OwnedFd::try_clone) else { return Ok(false) };
-    drop(held);
-    let end = end.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
-    wait_for(end.as_fd(), Interest::Hangup, until)
+/// This process's end of its parent's lifeline: hung up when the parent is gone. `None` in a process that has no parent
+/// here.
+pub(crate) fn of_parent() -> Option<Arc<OwnedFd>> {
+    parents().clone()
 }

@@ -46,8 +46,8 @@ impl Surroundings {
     }
 
     /// What is different now, besides the standard descriptors, which a template does not keep; and how many processes
-    /// there may be now.
-    pub(super) fn changes(&self) -> OsResult<(Changes, Limit)> {
+    /// there may be now. Standard input goes along only to a child that is to read it.
+    pub(super) fn changes(&self, with_stdin: bool) -> OsResult<(Changes, Limit)> {
         let copy = |number| -> OsResult<Option<Handle>> {
             let copy = fd::standard(number).map(|fd| fd.try_clone_to_owned()).transpose();
             Ok(copy.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?.map(Handle::new))
@@ -56,7 +56,7 @@ impl Surroundings {
         let limit = state.process_limit();
         let moved = self.directory != fd::Directory::current();
         let changes = Changes {
-            standard: [copy(0)?, copy(1)?, copy(2)?],
+            standard: [if with_stdin { copy(0)? } else { None }, copy(1)?, copy(2)?],
             // One that may not be opened cannot be sent.
             directory: moved.then(fd::current_dir).and_then(Result::ok).map(Handle::new),
             environment: (!is_environment(&self.environment)).then(|| env::vars_os().collect()),

@@ -16,8 +16,9 @@ use crate::process::authkey::{AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
 use crate::process::family;
 use crate::process::logging::{self, TARGET};
+use crate::sys::fd;
 use crate::sys::overflow;
-use crate::sys::process::{exit_now, set_title, write_stderr};
+use crate::sys::process::{exit_now, set_title, write_coverage, write_stderr};
 use crate::transfer::{CallError, Code, Message, ParcelError, Part, pack, send_parts};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,6 +34,7 @@ const CALL_FAILED: i32 = 1;
 pub(crate) struct Newborn {
     me: CurrentProcess,
     method: StartMethod,
+    has_stdin: bool,
     /// What a fork of the parent has already.
     inherited: Option<Inherited>,
     /// Whether [`prepare`] has been done where it was forked.
@@ -43,7 +45,8 @@ impl Newborn {
     /// In a program that is executed anew.
     pub(crate) fn of_spawn(mut who: Who) -> Newborn {
         let inherited = who.inherited.take();
-        Newborn { method: who.method, me: CurrentProcess::from(who), inherited, prepared: false }
+        let (method, has_stdin) = (who.method, who.has_stdin);
+        Newborn { method, has_stdin, me: CurrentProcess::from(who), inherited, prepared: false }
     }
 
     /// One that a template forks after it has done [`prepare`].
@@ -113,13 +116,16 @@ fn live(
     outcome: OwnedFd,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> i32 {
-    let Newborn { me, method, inherited, prepared } = newborn;
+    let Newborn { me, method, has_stdin, inherited, prepared } = newborn;
     raw_fork::become_owner();
+    if !has_stdin {
+        fd::empty_standard_input();
+    }
     set_title(me.name());
     overflow::set_name(me.name());
     set_start_method_again(method);
     let daemon = me.daemon();
-    if daemon && lifeline.is_none() || lifeline::hold(lifeline, daemon).is_err() {
+    if lifeline.is_none() || lifeline::hold(lifeline, daemon).is_err() {
         let name = me.name();
         write_stderr(format!("mp-core: {name} cannot watch its parent, so it does not run\n").as_bytes());
         return CALL_FAILED;
@@ -137,6 +143,7 @@ fn live(
     log::info!(target: TARGET, "process shutting down");
     finalize::run();
     let _ = std::io::stdout().flush();
+    write_coverage();
     log::info!(target: TARGET, "process exiting with exitcode {code}");
     code
 }

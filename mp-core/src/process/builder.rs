@@ -49,6 +49,7 @@ struct Settings {
     name: Option<String>,
     kind: &'static str,
     daemon: Option<bool>,
+    has_stdin: bool,
     method: Option<StartMethod>,
     ordinals: Vec<u32>,
 }
@@ -57,7 +58,7 @@ impl Settings {
     fn new(kind: &'static str) -> Settings {
         // Numbered when it is made and not when it starts; a name of its own uses a number up too.
         let ordinals = current_process().next_ordinals();
-        Settings { name: None, kind, daemon: None, method: None, ordinals }
+        Settings { name: None, kind, daemon: None, has_stdin: false, method: None, ordinals }
     }
 
     fn into_who(self, method: StartMethod) -> OsResult<Who> {
@@ -77,6 +78,7 @@ impl Settings {
             name: self.name.unwrap_or_else(|| format!("{}-{}", self.kind, numbers.join(":"))),
             ordinals: self.ordinals,
             daemon: self.daemon.unwrap_or(current.daemon()) || current.daemon(),
+            has_stdin: self.has_stdin,
             parent_name: current.name().to_owned(),
             parent_pid: current.pid(),
             method,
@@ -116,6 +118,18 @@ where
     /// children of a daemon are daemons. Python: `Process(daemon=...)`.
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.settings.daemon = Some(daemon);
+        self
+    }
+
+    /// Hands this process's standard input on to it. Without this a child reads an empty one (`/dev/null`), as in
+    /// Python: two processes that read one input each get a part of it, and whichever reads first takes more than it
+    /// needs.
+    ///
+    /// Nobody is to read ahead in this process then: what std has in its buffer is not handed on.
+    ///
+    /// Python has no counterpart: `sys.stdin = open(0)` in the child.
+    pub fn inherit_stdin(mut self) -> Self {
+        self.settings.has_stdin = true;
         self
     }
 
@@ -260,6 +274,13 @@ impl<C> ForkProcess<C> {
     /// As [`Process::daemon`].
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.settings.daemon = Some(daemon);
+        self
+    }
+
+    /// As [`Process::inherit_stdin`]. What std had read ahead of this process's standard input is in the copy in either
+    /// case: a copy that reads `std::io::stdin()` begins with that.
+    pub fn inherit_stdin(mut self) -> Self {
+        self.settings.has_stdin = true;
         self
     }
 

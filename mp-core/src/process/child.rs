@@ -7,8 +7,9 @@
 //! How it ended is asked of the kernel once and kept, so any number of threads may join, at any time, and a
 //! signal can reach no stranger: it goes through the pidfd.
 
+use super::join_error::{JoinError, StillRunning};
 use super::table;
-use crate::error::{CodecError, OsError, OsResult};
+use crate::error::OsResult;
 use crate::popen::job::{Outcome, Who};
 use crate::popen::{Reaper, Started};
 use crate::sys::poll::{Interest, poll, wait_for};
@@ -23,47 +24,6 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// Why a process gave no value.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum JoinError {
-    /// Its function panicked; it exited with 101.
-    #[error("the process panicked at {location}: {message}")]
-    Panicked {
-        /// What the panic said.
-        message: String,
-        /// `file:line:column`.
-        location: String,
-    },
-    /// It exited by itself, with this code, without returning a value.
-    #[error("the process exited with code {0} before its function returned")]
-    Exited(i32),
-    /// A signal killed it.
-    #[error("the process was killed by signal {0}")]
-    Killed(i32),
-    /// It has ended, and nobody can say how: somebody else reaped it, or the template was killed on a kernel
-    /// that does not remember.
-    #[error("the process has ended, and its exit status is lost")]
-    Lost,
-    /// The function could not be called there, or its value could not be sent.
-    #[error("the process could not do its work: {0}")]
-    Failed(String),
-    /// Its value arrived and cannot be decoded here.
-    #[error("the value of the process: {0}")]
-    Value(#[from] CodecError),
-    /// This process did not start it: it is a copy, in a forked child, of the starter's handle.
-    #[error("only the process that started a child can join it")]
-    NotOurChild,
-    /// The system refused.
-    #[error(transparent)]
-    Os(#[from] OsError),
-}
-
-/// The process still runs, so its handle cannot be closed.
-#[derive(Debug, thiserror::Error)]
-#[error("the process is still running; join or kill it first")]
-pub struct StillRunning;
 
 /// What is known of a child's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,6 +153,57 @@ impl Record {
 
     fn is_ours(&self) -> bool {
         self.starter == std::process::id()
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.is_ours() && self.end_now() == End::Running
+    }
+
+    pub(super) fn exitcode(&self) -> Option<i32> {
+        match self.end_now() {
+            End::Ended(Ended::Exited(code)) => Some(code),
+            End::Ended(Ended::Signaled(signal)) => Some(-signal),
+            End::Running | End::Lost => None,
+        }
+    }
+
+    pub(super) fn sentinel(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Waits for the end, and has `read` look at the value that the process gave; `None` at the deadline.
+    pub(super) fn join<T>(
+        &self,
+        until: Option<Deadline>,
+        read: impl FnOnce(&Message) -> Result<T, JoinError>,
+    ) -> Option<Result<T, JoinError>> {
+        if !self.is_ours() {
+            return Some(Err(JoinError::NotOurChild));
+        }
+        match self.wait(until) {
+            Ok(End::Running) => None,
+            Ok(end) => Some(self.value(end, read)),
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    fn value<T>(
+        &self,
+        end: End,
+        read: impl FnOnce(&Message) -> Result<T, JoinError>,
+    ) -> Result<T, JoinError> {
+        let mut state = self.lock();
+        state.asked = true;
+        match (&state.said, end) {
+            (Some(Said::Value(value)), _) => read(value),
+            (Some(Said::Panicked { message, location }), _) => {
+                Err(JoinError::Panicked { message: message.clone(), location: location.clone() })
+            }
+            (Some(Said::Failed { reason }), _) => Err(JoinError::Failed(reason.clone())),
+            (None, End::Ended(Ended::Exited(code))) => Err(JoinError::Exited(code)),
+            (None, End::Ended(Ended::Signaled(signal))) => Err(JoinError::Killed(signal)),
+            (None, End::Lost | End::Running) => Err(JoinError::Lost),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -327,7 +338,7 @@ impl<R> Child<R> {
     ///
     /// Python: `Process.is_alive`.
     pub fn is_alive(&self) -> bool {
-        self.record.is_ours() && self.record.end_now() == End::Running
+        self.record.is_alive()
     }
 
     /// How it ended: `None` while it runs, its exit code (0 to 255), or minus the number of the signal that
@@ -335,18 +346,14 @@ impl<R> Child<R> {
     ///
     /// Python: `Process.exitcode`.
     pub fn exitcode(&self) -> Option<i32> {
-        match self.record.end_now() {
-            End::Ended(Ended::Exited(code)) => Some(code),
-            End::Ended(Ended::Signaled(signal)) => Some(-signal),
-            End::Running | End::Lost => None,
-        }
+        self.record.exitcode()
     }
 
     /// Becomes readable when the process has ended: for `wait()` and every other poller.
     ///
     /// Python: `Process.sentinel`.
     pub fn sentinel(&self) -> BorrowedFd<'_> {
-        self.record.pidfd.as_fd()
+        self.record.sentinel()
     }
 
     /// Asks it to end (SIGTERM). One that has ended is left alone. What it started goes on, its daemons apart.
@@ -404,29 +411,7 @@ impl<R: DeserializeOwned> Child<R> {
     }
 
     fn join_until(&self, until: Option<Deadline>) -> Option<Result<R, JoinError>> {
-        if !self.record.is_ours() {
-            return Some(Err(JoinError::NotOurChild));
-        }
-        match self.record.wait(until) {
-            Ok(End::Running) => None,
-            Ok(end) => Some(self.value(end)),
-            Err(error) => Some(Err(error.into())),
-        }
-    }
-
-    fn value(&self, end: End) -> Result<R, JoinError> {
-        let mut state = self.record.lock();
-        state.asked = true;
-        match (&state.said, end) {
-            (Some(Said::Value(value)), _) => Ok(unpack(&value.bytes, value.handles.clone())?),
-            (Some(Said::Panicked { message, location }), _) => {
-                Err(JoinError::Panicked { message: message.clone(), location: location.clone() })
-            }
-            (Some(Said::Failed { reason }), _) => Err(JoinError::Failed(reason.clone())),
-            (None, End::Ended(Ended::Exited(code))) => Err(JoinError::Exited(code)),
-            (None, End::Ended(Ended::Signaled(signal))) => Err(JoinError::Killed(signal)),
-            (None, End::Lost | End::Running) => Err(JoinError::Lost),
-        }
+        self.record.join(until, |value| Ok(unpack(&value.bytes, value.handles.clone())?))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use crate::popen::job::Who;
 use crate::popen::lifeline;
+use crate::sys::poll::{Interest, wait_for};
 use crate::word::Deadline;
 use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +62,8 @@ pub fn current_process() -> CurrentProcess {
 /// Python: `multiprocessing.parent_process`.
 pub fn parent_process() -> Option<ParentProcess> {
     let current = current_process();
-    current.0.parent.is_some().then_some(ParentProcess(current.0))
+    current.0.parent.as_ref()?;
+    Some(ParentProcess { child: current.0, lifeline: lifeline::of_parent()? })
 }
 
 /// The program's arguments, in every process of it: also where `std::env::args_os` has none, in a child of a
@@ -105,11 +108,15 @@ impl CurrentProcess {
 ///
 /// Python: what `multiprocessing.parent_process` returns.
 #[derive(Debug, Clone)]
-pub struct ParentProcess(Arc<Myself>);
+pub struct ParentProcess {
+    /// Who knows its name and id.
+    child: Arc<Myself>,
+    lifeline: Arc<OwnedFd>,
+}
 
 impl ParentProcess {
     fn parent(&self) -> &Parent {
-        self.0.parent.as_ref().expect("made only where there is one")
+        self.child.parent.as_ref().expect("made only where there is one")
     }
 
     /// Its name. Python: `Process.name`.
@@ -129,7 +136,21 @@ impl ParentProcess {
 
     /// Waits for its end; `false` if the timeout came first. Python: `Process.join`.
     pub fn join(&self, timeout: Option<Duration>) -> bool {
-        lifeline::parent_is_gone(timeout.and_then(Deadline::after)).unwrap_or(false)
+        wait_for(self.sentinel(), Interest::Hangup, timeout.and_then(Deadline::after)).unwrap_or(false)
+    }
+
+    /// Becomes ready when it has ended: for `wait()`, beside queues and connections, and for every other poller (which
+    /// is told of a hang-up). Nothing can be read from it.
+    ///
+    /// Python: `Process.sentinel`.
+    pub fn sentinel(&self) -> BorrowedFd<'_> {
+        self.lifeline.as_fd()
+    }
+}
+
+impl AsFd for ParentProcess {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.sentinel()
     }
 }
 

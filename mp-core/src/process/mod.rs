@@ -9,7 +9,9 @@
 //! | file           | what                                                                |
 //! |----------------|---------------------------------------------------------------------|
 //! | `builder.rs`   | `Process`: what is to run, and `start`                               |
-//! | `child.rs`     | `Child<R>`: a started process; `JoinError`                           |
+//! | `child.rs`     | `Child<R>`: a started process                                        |
+//! | `join_error.rs` | why it gave no value                                                |
+//! | `any_child.rs` | `AnyChild`: a started process without the type of its value          |
 //! | `table.rs`     | the children that live: `active_children`, reaping, the end          |
 //! | `current.rs`   | `current_process`, `parent_process`, names                           |
 //! | `bootstrap.rs` | a child from its first line to its last                              |
@@ -19,6 +21,7 @@
 //! | `scope.rs`     | `scope`: forked processes that work on what is borrowed              |
 //! | `caught.rs`    | calling several functions in one child                               |
 
+mod any_child;
 pub(crate) mod authkey;
 pub(crate) mod bootstrap;
 mod builder;
@@ -27,17 +30,20 @@ mod child;
 mod cpus;
 pub(crate) mod current;
 pub(crate) mod family;
+mod join_error;
 mod logging;
 mod scope;
 pub(crate) mod table;
 
+pub use any_child::AnyChild;
 pub use authkey::{AuthKey, set_authkey};
 pub use builder::{ForkProcess, Process, Run};
 pub use caught::{CaughtError, call_caught};
-pub use child::{Child, JoinError, StillRunning};
+pub use child::Child;
 pub use cpus::{cpu_count, usable_cpu_count};
 pub use current::{CurrentProcess, ParentProcess, args_os, current_process, parent_process};
 pub use family::Family;
+pub use join_error::{JoinError, StillRunning};
 pub use logging::{Logger, LoggerTaken, TARGET, get_logger, log_to_stderr};
 pub use scope::{Scope, scope};
-pub use table::{ActiveChild, active_children};
+pub use table::active_children;

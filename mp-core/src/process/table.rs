@@ -1,5 +1,6 @@
 //! The children of this process: one record each, from `start` until it is reaped and nobody asks any more.
 
+use super::any_child::AnyChild;
 use super::child::{End, Record};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,24 +14,20 @@ fn children() -> MutexGuard<'static, Vec<Arc<Record>>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A child that was alive a moment ago.
+/// The children of this process that are alive, in the order they were started: handles that can be joined, waited
+/// for and ended. Those that have ended are reaped.
 ///
-/// Python: what `multiprocessing.active_children` lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActiveChild {
-    /// Its name.
-    pub name: String,
-    /// Its process id.
-    pub pid: u32,
-}
-
-/// The children of this process that are alive, in the order they were started. Those that have ended are
-/// reaped.
+/// ```no_run
+/// for child in mp_core::active_children() {
+///     child.terminate()?;
+///     let _ = child.join();
+/// }
+/// # Ok::<(), mp_core::OsError>(())
+/// ```
 ///
 /// Python: `multiprocessing.active_children`.
-pub fn active_children() -> Vec<ActiveChild> {
-    let living = reap_ended();
-    living.iter().map(|child| ActiveChild { name: child.name().to_owned(), pid: child.pid() }).collect()
+pub fn active_children() -> Vec<AnyChild> {
+    reap_ended().into_iter().map(AnyChild::new).collect()
 }
 
 /// Children that nobody has asked about may be zombies: they are looked through when there are this many more than

@@ -10,7 +10,7 @@ use crate::error::{OsError, OsResult};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 /// The same open file under a number above 2. Where a standard descriptor is closed, the kernel gives its number to
 /// the next file: what is printed would go there, and a child would have it as its own standard descriptor.
@@ -91,6 +91,18 @@ pub fn put_over(file: &OwnedFd, number: BorrowedFd<'_>) -> OsResult<()> {
     // SAFETY: the number is open, as the caller's borrow shows, and stays so: the call replaces it in one step.
     let done = unsafe { libc::dup3(file.as_raw_fd(), number.as_raw_fd(), libc::O_CLOEXEC) };
     if done < 0 { Err(OsError::last("dup3")) } else { Ok(()) }
+}
+
+/// Puts something without content at standard input: `/dev/null`, or a pipe that nobody writes to, where there is none.
+/// In a process with one thread, or another thread's new file could take the number in between.
+pub fn empty_standard_input() {
+    close_standard(0);
+    let null = nix::fcntl::open("/dev/null", OFlag::O_RDWR, Mode::empty());
+    // The lowest number that is free is 0. Kept by an exec, as a standard descriptor is.
+    match null.or_else(|_| pipe2(OFlag::empty()).map(|(read, _write)| read)) {
+        Ok(at_0) if at_0.as_raw_fd() == 0 => _ = at_0.into_raw_fd(),
+        _ => {}
+    }
 }
 
 /// Closes one of the standard numbers: the parent has nothing open there either.

@@ -114,6 +114,20 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// In a program whose coverage is measured by `cargo llvm-cov`: writes this process's counters. The runtime does it in an
+/// exit handler, and a child ends without those of the C library.
+#[inline]
+pub fn write_coverage() {
+    #[cfg(coverage)]
+    {
+        unsafe extern "C" {
+            fn __llvm_profile_write_file() -> libc::c_int;
+        }
+        // SAFETY: of the runtime that is linked into a program built for coverage; it may be called at any time.
+        unsafe { __llvm_profile_write_file() };
+    }
+}
+
 /// What became of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaped {
@@ -350,7 +364,11 @@ pub unsafe fn replace_environment(wanted: &[(OsString, OsString)]) {
         // SAFETY: the caller vouches for a single thread.
         unsafe { env::remove_var(name) };
     }
-    for (name, value) in wanted {
+    for (at, (name, value)) in wanted.iter().enumerate() {
+        // Of a name that is there twice the first value is the one that a program finds.
+        if wanted[..at].iter().any(|(other, _)| other == name) {
+            continue;
+        }
         if env::var_os(name).as_ref() != Some(value) {
             // SAFETY: the caller vouches for a single thread.
             unsafe { env::set_var(name, value) };

@@ -134,16 +134,24 @@ impl Code {
     /// Calls the function with packed arguments, and gives the packed result. A panic of the function goes on
     /// through.
     pub fn call(&self, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError> {
-        if self.build != image::build() {
-            return Err(CodeError::OtherBuild.into());
-        }
-        let address = (anchor as fn() as usize).wrapping_add(self.offset as usize);
-        if !image::is_code(address) {
-            return Err(CodeError::Unknown.into());
-        }
+        let address = self.check()?;
         // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
         let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
         entry(self, arguments, handles)
+    }
+
+    /// Whether this program is of the same build and has code there: the address.
+    pub(super) fn check(&self) -> Result<usize, CodeError> {
+        if self.build != image::build() {
+            return Err(CodeError::OtherBuild);
+        }
+        let address = (anchor as fn() as usize).wrapping_add(self.offset as usize);
+        if image::is_code(address) { Ok(address) } else { Err(CodeError::Unknown) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_another_build(self) -> Code {
+        Code { build: self.build ^ 1, ..self }
     }
 }
 
@@ -157,7 +165,10 @@ fn signature<F, A>() -> u64
 where
     F: Target<A>,
 {
-    let names = [type_name::<F>(), type_name::<A>(), type_name::<F::Output>()];
+    hash_of_names(&[type_name::<F>(), type_name::<A>(), type_name::<F::Output>()])
+}
+
+pub(super) fn hash_of_names(names: &[&str]) -> u64 {
     names.iter().flat_map(|name| name.bytes().chain([0])).fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })
@@ -200,7 +211,7 @@ mod tests {
     #[test]
     fn a_wrong_build_or_signature_is_refused() {
         let code = Code::of::<_, (u32, u32)>(&add).unwrap();
-        let other_build = Code { build: code.build ^ 1, ..code };
+        let other_build = code.of_another_build();
         assert!(matches!(other_build.call(&[], vec![]), Err(CallError::Code(CodeError::OtherBuild))));
         let other_signature = Code { signature: code.signature ^ 1, ..code };
         assert!(matches!(other_signature.call(&[], vec![]), Err(CallError::Code(CodeError::Unknown))));

@@ -111,6 +111,11 @@ pub(super) fn from_incoming(index: u32) -> Option<Option<Handle>> {
     SCOPE.with(|scope| scope.incoming.borrow().as_ref().map(|handles| handles.get(index as usize).cloned()))
 }
 
+/// Whether the thread is packing or unpacking a message.
+pub(super) fn in_transfer() -> bool {
+    SCOPE.with(|scope| scope.outgoing.borrow().is_some() || scope.incoming.borrow().is_some())
+}
+
 /// Turns a value into a message.
 pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Message, CodecError> {
     let mut bytes = Vec::new();

@@ -15,6 +15,7 @@
 
 mod block;
 mod func;
+mod function;
 mod handle;
 mod message;
 mod parcel;
@@ -22,6 +23,7 @@ mod parcel;
 pub mod scratch;
 
 pub use func::{CallError, Code, CodeError, Target};
+pub use function::Function;
 pub use handle::Handle;
 pub use parcel::{ParcelError, set_longest_message};
 

@@ -1,0 +1,34 @@
+//! Python's names that are not needed here, each with the reason.
+//!
+//! | Python                                       | not needed here, because                                                  |
+//! |----------------------------------------------|---------------------------------------------------------------------------|
+//! | `freeze_support`, `if __name__ == "__main__"` | a child is this program, caught before `main`: nothing in `main` runs twice |
+//! | `set_executable`                             | there is no interpreter: a child runs this program's own file             |
+//! | `allow_connection_pickling`                  | connections, queues and locks cross as they are, in any argument or message |
+//! | `reducer`, `reduction.register`              | what crosses is what serde carries; a type says so by `derive(Serialize)` |
+//! | `reduction.DupFd`, `send_handle`, `recv_handle` | a descriptor crosses inside any value: `mp::core::transfer::Handle`    |
+//! | `Queue.join_thread`, `cancel_join_thread`    | a queue has no thread: an item that was put is in the queue               |
+//! | `resource_tracker`                           | only named memory outlives a process, and it has an owner: [`SharedMemory`](crate::SharedMemory) |
+//! | `SharedMemory(track=False)`                  | one who only opens a block never takes its name away                      |
+//! | `heap.BufferWrapper`, `heap.Arena`           | each object is shared memory of its own, given back with its last handle  |
+//! | `util.Finalize`                              | `Drop`; for the end of the process `mp::core::finalize::at_exit`          |
+//! | `util.register_after_fork`                   | a child of ForkServer and Spawn has nothing of its parent's; for Fork `mp::core::finalize::register_after_fork` |
+//! | `Process(group=None)`                        | Python keeps it for later                                                 |
+//! | `Process(kwargs=...)`                        | Rust has no named arguments: a structure is one argument                  |
+//! | `lock=False` of `Value` and `Array`          | [`RawValue`](crate::RawValue), [`RawArray`](crate::RawArray), [`Atomic`](crate::Atomic) |
+//! | `multiprocessing.dummy`                      | threads are std's: `std::thread::scope`, channels                         |
+//! | `ProcessError`                               | each call has an error type of its own; all of them become [`Error`](crate::Error) |
+//! | `TimeoutError`                               | what is too late is a variant, or `None`, of the call that has a timeout  |
+#![doc(alias = "freeze_support")]
+#![doc(alias = "set_executable")]
+#![doc(alias = "allow_connection_pickling")]
+#![doc(alias = "reducer")]
+#![doc(alias = "send_handle")]
+#![doc(alias = "recv_handle")]
+#![doc(alias = "join_thread")]
+#![doc(alias = "cancel_join_thread")]
+#![doc(alias = "resource_tracker")]
+#![doc(alias = "Finalize")]
+#![doc(alias = "kwargs")]
+#![doc(alias = "ProcessError")]
+#![doc(alias = "TimeoutError")]
