@@ -119,7 +119,8 @@ fn what_has_ended_refuses_no_fork() {
 
 fn a_leaked_guard_refuses_every_fork() {
     let value: &'static Value<u64> = Box::leak(Box::new(Value::new(1).unwrap()));
-    let number: &'static mut u64 = Box::leak(Box::new(value.lock().unwrap()));
+    let guard = Box::leak(Box::new(value.lock().unwrap()));
+    let number: &'static mut u64 = guard;
     assert_eq!(refused(Process::fork(move || *number += 1).start()), 1);
     assert_eq!(refused_now(), 1);
 }
