@@ -22,7 +22,6 @@ pub(crate) fn main() -> mp::Result<()> {
     }
     println!("the child's value: {}", Process::new(answer, ()).start()?.join()?);
 
-    // A child whose parent does not answer. If it went on to main, each child would start the program anew: a fork bomb.
     // A child knows its parent by a socket that this has made. What else the environment says is ignored.
     let program = std::env::current_exe()?;
     let mut stray = Command::new(program);

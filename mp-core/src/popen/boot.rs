@@ -34,7 +34,7 @@ use crate::sys::image::{Constructor, constructors_after};
 use crate::sys::poll::pidfd_open;
 use crate::sys::socket::{Mode, packet_pair};
 use crate::sys::{fd, privilege, process};
-use crate::transfer::{Message, pack, receive_parts, send_parts, unpack};
+use crate::transfer::{Message, ParcelError, pack, receive_parts, send_parts, unpack};
 use std::ffi::{CString, c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -90,7 +90,7 @@ fn run(number: RawFd) -> ! {
         process::exit_now(1)
     };
     match unpack::<Boot>(&boot.bytes, boot.handles) {
-        Ok(Boot::Serve { preload }) => template::serve(socket, preload),
+        Ok(Boot::Serve { preload, blocked }) => template::serve(socket, preload, &blocked),
         Ok(Boot::Attend { title, code }) => {
             drop(socket);
             service::attend(&title, code, arguments)
@@ -117,23 +117,35 @@ pub(super) struct Launched {
     pub(super) socket: OwnedFd,
 }
 
-/// Starts this program again as whatever `boot` says.
+/// Starts this program again as whatever `boot` says; once more if it is killed before it is told.
 pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<Launched, StartError> {
     check_hook()?;
     if privilege::execution_may_be_privileged() {
         return Err(StartError::Privileged);
     }
+    match launch_once(boot, arguments) {
+        Err(StartError::Died) => launch_once(boot, arguments),
+        launched => launched,
+    }
+}
+
+fn launch_once(boot: &Boot, arguments: &Message) -> Result<Launched, StartError> {
     let (ours, theirs) = packet_pair()?;
     let message = pack(boot)?;
     let pid = start(theirs.as_fd(), boot)?;
     drop(theirs);
-    // Before it is told anything: until then it does nothing and does not end, so the number is its own.
+    // Before it is told anything: until then it does nothing and does not end by itself, so the number is its own.
     let begun = pidfd_open(pid).map_err(StartError::from).and_then(|pidfd| {
-        send_parts(ours.as_fd(), (&message).into(), arguments.into())?;
-        Ok(pidfd)
+        match send_parts(ours.as_fd(), (&message).into(), arguments.into()) {
+            Ok(()) => Ok(pidfd),
+            // A constructor has ended it, or a signal.
+            Err(ParcelError::Closed) => Err(StartError::ended_early(process::end_of(pidfd.as_fd()))),
+            Err(error) => Err(error.into()),
+        }
     });
     match begun {
         Ok(pidfd) => Ok(Launched { pid, pidfd, socket: ours }),
+        Err(error @ (StartError::EndedEarly { .. } | StartError::Died)) => Err(error),
         Err(error) => {
             // Its boot socket ends, so it exits; it is reaped here, since nobody else knows of it.
             drop(ours);
@@ -156,7 +168,8 @@ fn start(socket: BorrowedFd<'_>, boot: &Boot) -> Result<u32, StartError> {
     };
     let mut environment: Vec<CString> = std::env::vars_os().map(variable).collect();
     environment.push(text(format!("{VARIABLE}={}{suffix}", socket.as_raw_fd()).into_bytes()));
-    Ok(process::spawn_self(&arguments, &environment, socket)?)
+    let is_helper = !matches!(boot, Boot::Run(_));
+    Ok(process::spawn_self(&arguments, &environment, socket, is_helper)?)
 }
 
 /// That the hook is in this program and has run: else the child would run `main`.

@@ -25,14 +25,18 @@ use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
 use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
 use crate::error::OsError;
-use crate::sys::process;
+use crate::sys::poll::{Interest, wait_for};
+use crate::sys::process::{self, Ended};
+use crate::sys::signal;
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::Limit;
 use crate::transfer::{
     Code, CodeError, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
 };
+use crate::word::Deadline;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The template as its parent holds it.
 struct Template {
@@ -97,6 +101,9 @@ pub fn set_forkserver_preload<F: Target<(), Output = ()>>(function: F) -> Result
     Ok(())
 }
 
+/// How many spares may be killed, one after the other, within one start: more are no accident.
+const MOST_KILLED_SPARES: u32 = 100;
+
 /// Starts a child: tells the spare that the template has ready what to be, and has the next one made.
 pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
     let mut template = template();
@@ -104,6 +111,7 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
         Template::retire(template.take());
     }
     let mut relaunched = false;
+    let mut killed_spares = 0;
     loop {
         if template.is_none() {
             *template = Some(Template::launch()?);
@@ -114,9 +122,13 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
         let request = pack(&Request { job: job.clone(), changes })?;
         match serving.hand_over(&request, arguments, limit) {
             // The spare was killed while it waited: nothing has run.
-            Err(StartError::Parcel(ParcelError::Closed)) => {}
+            Err(StartError::Parcel(ParcelError::Closed)) if killed_spares < MOST_KILLED_SPARES => {
+                killed_spares += 1;
+            }
+            Err(StartError::Parcel(ParcelError::Closed)) => return Err(StartError::Died),
             // The template was killed. A second time in one start is no accident.
-            Err(StartError::Died) if !relaunched => Template::bury(template.take()),
+            Err(StartError::Died) if !relaunched => drop(Template::bury(template.take())),
+            Err(StartError::Died) => return Err(StartError::ended_early(Template::bury(template.take()))),
             Err(error @ (StartError::Preload { .. } | StartError::TemplateThreads { .. })) => {
                 // It will never fork. Its successor may be given another preload.
                 Template::bury(template.take());
@@ -131,7 +143,8 @@ impl Template {
     fn launch() -> Result<Template, StartError> {
         let began_with = Surroundings::current();
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
-        let Launched { pidfd, socket, .. } = launch(&Boot::Serve { preload }, &Message::default())?;
+        let boot = Boot::Serve { preload, blocked: signal::blocked() };
+        let Launched { pidfd, socket, .. } = launch(&boot, &Message::default())?;
         let limit = began_with.process_limit();
         let mut template = Template { control: socket, pidfd, spare: None, began_with };
         // Refused for want of a descriptor: the start says so, and the next one asks again.
@@ -162,6 +175,10 @@ impl Template {
             first => first,
         };
         let started = spare.and_then(|spare| {
+            // Where the template reaps, it has the other end open too, and a dead spare's socket takes what is sent.
+            if wait_for(spare.pidfd.as_fd(), Interest::Read, Deadline::after(Duration::ZERO))? {
+                return Err(StartError::Parcel(ParcelError::Closed));
+            }
             send_parts(spare.outcome.as_fd(), request.into(), arguments.into())?;
             Ok(spare)
         });
@@ -185,6 +202,10 @@ impl Template {
                 let pidfd = into_fd.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
                 Ok(Started { pid, pidfd, outcome, reaper: Reaper::Template })
             }
+            // Killed before the template could tell of it.
+            Answer::Refused(Refusal::System { errno: process::NO_SUCH_PROCESS }) => {
+                Err(StartError::Parcel(ParcelError::Closed))
+            }
             Answer::Refused(Refusal::System { errno }) => Err(OsError::new("fork", errno).into()),
             Answer::Refused(Refusal::Preload { reason }) => Err(StartError::Preload { reason }),
             Answer::Refused(Refusal::Threads { threads }) => Err(StartError::TemplateThreads { threads }),
@@ -198,12 +219,12 @@ impl Template {
         retired.extend(template.map(|template| template.pidfd));
     }
 
-    /// Lets go of one, and waits for its end.
-    fn bury(template: Option<Template>) {
-        let Some(Template { control, pidfd, spare, .. }) = template else { return };
+    /// Lets go of one, waits for its end, and says how it ended.
+    fn bury(template: Option<Template>) -> Option<Ended> {
+        let Template { control, pidfd, spare, .. } = template?;
         // A spare that is left over ends with its socket.
         drop((control, spare));
-        let _ = process::outlive(pidfd.as_fd());
+        process::end_of(pidfd.as_fd())
     }
 }
 

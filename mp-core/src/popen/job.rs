@@ -14,8 +14,9 @@ use std::fmt;
 pub(super) enum Boot {
     /// Be this child; its arguments are the parcel's second message, and the socket is its outcome socket.
     Run(Job),
-    /// Be a template: call this first; requests follow.
-    Serve { preload: Option<Code> },
+    /// Be a template: call this first; requests follow. What the parent holds back of signals, for the children: the
+    /// template itself holds back more.
+    Serve { preload: Option<Code>, blocked: Vec<i32> },
     /// Be a service of this title and call this, nobody's child; its arguments are the parcel's second message.
     Attend { title: String, code: Code },
 }

@@ -42,6 +42,7 @@ pub use method::{
 };
 
 use crate::error::{CodecError, OsError};
+use crate::sys::process::Ended;
 use crate::transfer::{CodeError, ParcelError};
 use std::os::fd::OwnedFd;
 
@@ -121,9 +122,18 @@ pub enum StartError {
     /// The function cannot be called in another process.
     #[error(transparent)]
     Code(#[from] CodeError),
-    /// The child, or the template that was to fork it, was killed before it could say its name.
-    #[error("the process was killed while it started")]
+    /// The child, or the template that was to fork it, was killed before it began its work.
+    #[error("the process was killed while it started, before it began its work: start it again")]
     Died,
+    /// The program, executed anew as a child or as the template, exited before it could be told what to do.
+    #[error(
+        "this program, executed anew, exited with code {code} before it could be a child: a constructor, of its own or \
+         of a library, has ended it; its work has not begun"
+    )]
+    EndedEarly {
+        /// The code that it exited with.
+        code: i32,
+    },
     /// The work could not be handed over.
     #[error(transparent)]
     Parcel(ParcelError),
@@ -144,6 +154,16 @@ pub enum StartError {
     /// The system refused: too many open files, too many processes, no memory.
     #[error(transparent)]
     Os(#[from] OsError),
+}
+
+impl StartError {
+    /// Of a program that was executed anew and ended before it was told what to do.
+    fn ended_early(ended: Option<Ended>) -> StartError {
+        match ended {
+            Some(Ended::Exited(code)) => StartError::EndedEarly { code },
+            Some(Ended::Signaled(_)) | None => StartError::Died,
+        }
+    }
 }
 
 impl From<ParcelError> for StartError {

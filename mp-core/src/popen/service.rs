@@ -21,7 +21,7 @@ use super::boot::{Launched, launch};
 use super::fork;
 use super::job::Boot;
 use crate::sys::fd;
-use crate::sys::process::{self, Ended, Forked, Reaped};
+use crate::sys::process::{self, Ended, Forked};
 use crate::sys::signal;
 use crate::transfer::{Code, Message, Target, pack};
 use serde::Serialize;
@@ -39,11 +39,7 @@ where
     let code = Code::of::<F, A>(&function)?;
     let boot = Boot::Attend { title: title.to_owned(), code };
     let Launched { pidfd, socket: _open_until_it_has_read, .. } = launch(&boot, &pack(arguments)?)?;
-    let ended = match process::outlive(pidfd.as_fd())? {
-        Reaped::Ended(ended) => Some(ended),
-        // Somebody who waits for any child, or the kernel, was faster.
-        _ => process::remembered_end(pidfd.as_fd()),
-    };
+    let ended = process::end_of(pidfd.as_fd());
     if ended.is_none_or(|ended| ended == Ended::Exited(0)) { Ok(()) } else { Err(StartError::Died) }
 }
 

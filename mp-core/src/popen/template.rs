@@ -23,15 +23,17 @@ use crate::sys::signal::{self, Kept};
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::TemplateLimits;
 use crate::transfer::{CallError, Code, Handle, pack, receive_parts, send_parcel, unpack};
+use crate::word::Deadline;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// The template's whole life.
-pub(super) fn serve(control: OwnedFd, preload: Option<Code>) -> ! {
+pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32]) -> ! {
     process::set_title("mp-template");
-    let kept = signal::settle_template();
+    let kept = signal::settle_template(blocked);
     let refusal = preload.and_then(|code| bootstrap::preload(code).err());
     let refusal = refusal.map(|reason| Refusal::Preload { reason }).or_else(threads);
     detach_standard();
@@ -134,13 +136,20 @@ fn report_ended(events: &signal::ChildEvents, children: &mut BTreeMap<u32, Owned
     }
 }
 
-/// Whether the kernel tells how a child ended that nobody has waited for, as it does since Linux 6.15: tried with one.
+/// Whether the kernel tells how a child ended that nobody has waited for, as it does since Linux 6.15: tried with one. It
+/// does not end before its pidfd is open, unless the template does.
 fn kernel_remembers() -> bool {
     signal::leave_ends_to_kernel();
+    let Ok((held, hold)) = fd::pipe() else { return false };
     match fork::fork_template() {
-        Ok(Forked::Child) => process::exit_now(0),
+        Ok(Forked::Child) => {
+            drop(hold);
+            let _ = wait_for(held.as_fd(), Interest::Read, None);
+            process::exit_now(0)
+        }
         Ok(Forked::Parent(pid)) => {
             let pidfd = pidfd_open(pid);
+            drop(hold);
             process::outlive_children();
             pidfd.is_ok_and(|pidfd| process::remembered_end(pidfd.as_fd()).is_some())
         }
@@ -242,7 +251,12 @@ impl Spare {
             process::exit_now(1)
         };
         // An interrupt that came while it waited was not for the child that it is now.
-        signal::forget_what_was_not_for_the_child();
+        let parent_has_sent = || {
+            let at_once = Deadline::after(Duration::ZERO);
+            // Nothing follows the request: a parent that signals its child ends its own direction before.
+            wait_for(self.outcome.as_fd(), Interest::Read, at_once).unwrap_or(true)
+        };
+        signal::forget_what_was_not_for_the_child(parent_has_sent);
         kept.restore();
         let worn = changes.put_on();
         drop(changes);

@@ -15,7 +15,7 @@ use crate::popen::{Reaper, Started};
 use crate::sys::poll::{Interest, poll, wait_for};
 use crate::sys::process::{self, Ended, Reaped};
 use crate::sys::signal::{self, SIGINT, SIGKILL, SIGTERM};
-use crate::sys::socket::{Mode, would_block};
+use crate::sys::socket::{self, Mode, would_block};
 use crate::transfer::{Message, ParcelError, receive_parts, unpack};
 use crate::word::Deadline;
 use serde::de::DeserializeOwned;
@@ -94,6 +94,13 @@ impl Record {
     }
 
     pub(super) fn signal(&self, signal: i32) -> OsResult<()> {
+        // A fork of the template may not know yet that it is a child. If another process's signal of this number waits
+        // there, the kernel drops this one; so the child is told beside it, before it. Nothing else is sent that way.
+        if self.reaper == Reaper::Template
+            && let Some(outcome) = &self.lock().outcome
+        {
+            let _ = socket::end_sending(outcome.as_fd());
+        }
         signal::send_to_child(self.pidfd.as_fd(), signal)
     }
 

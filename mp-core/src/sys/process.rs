@@ -160,6 +160,15 @@ pub fn end_child(pid: u32) {
     {}
 }
 
+/// How the process behind a pidfd has ended, which is a child that ends by itself or has ended: waits for it.
+pub fn end_of(pidfd: BorrowedFd<'_>) -> Option<Ended> {
+    match outlive(pidfd) {
+        Ok(Reaped::Ended(ended)) => Some(ended),
+        // Another part of the program that waits for any child, or the kernel, was faster.
+        _ => remembered_end(pidfd),
+    }
+}
+
 /// Asks for the end of any child, without sleeping.
 pub fn reap_any() -> OsResult<Option<(u32, Ended)>> {
     Ok(match wait_id(libc::P_ALL, 0, libc::WNOHANG)? {
@@ -254,7 +263,14 @@ pub(super) fn send_signal_with(
 /// those without CLOEXEC, and `boot`, under the number it has here.
 ///
 /// The parent's memory is not copied, whatever its size: the C library starts the child beside it.
-pub fn spawn_self(arguments: &[CString], environment: &[CString], boot: BorrowedFd<'_>) -> OsResult<u32> {
+///
+/// A helper holds back, from its first instruction on, what is sent to the whole group; a child has the caller's mask.
+pub fn spawn_self(
+    arguments: &[CString],
+    environment: &[CString],
+    boot: BorrowedFd<'_>,
+    is_helper: bool,
+) -> OsResult<u32> {
     // The file that this process runs, even if another one has taken its path since.
     const SELF: &CStr = c"/proc/self/exe";
     let pointers = |list: &[CString]| -> Vec<*mut libc::c_char> {
@@ -269,6 +285,17 @@ pub fn spawn_self(arguments: &[CString], environment: &[CString], boot: Borrowed
     let added = unsafe {
         libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), boot.as_raw_fd(), boot.as_raw_fd())
     };
+    let mut attributes = std::mem::MaybeUninit::<libc::posix_spawnattr_t>::uninit();
+    // SAFETY: initialises the value it is given.
+    let made = unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) };
+    check("posix_spawnattr_init", made)?;
+    if is_helper {
+        let mask = super::signal::mask_of_helpers();
+        // SAFETY: initialised above; reads a set that the C library has made.
+        unsafe { libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), mask.as_ref()) };
+        // SAFETY: initialised above.
+        unsafe { libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), libc::POSIX_SPAWN_SETSIGMASK as _) };
+    }
     let mut pid: libc::pid_t = 0;
     let started = check("posix_spawn_file_actions_adddup2", added).and_then(|()| {
         // SAFETY: the lists end in null and outlive the call, as the strings do.
@@ -277,7 +304,7 @@ pub fn spawn_self(arguments: &[CString], environment: &[CString], boot: Borrowed
                 &mut pid,
                 SELF.as_ptr(),
                 actions.as_ptr(),
-                ptr::null(),
+                attributes.as_ptr(),
                 arguments.as_ptr(),
                 environment.as_ptr(),
             )
@@ -286,6 +313,8 @@ pub fn spawn_self(arguments: &[CString], environment: &[CString], boot: Borrowed
     });
     // SAFETY: initialised above, and not used again.
     unsafe { libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr()) };
+    // SAFETY: as above.
+    unsafe { libc::posix_spawnattr_destroy(attributes.as_mut_ptr()) };
     started.map(|()| pid as u32)
 }
 

@@ -75,14 +75,7 @@ pub fn blocked() -> Vec<i32> {
 
 /// Holds back exactly these signals.
 pub fn set_blocked(numbers: &[i32]) {
-    let mut mask = *SigSet::empty().as_ref();
-    for &number in numbers {
-        // SAFETY: adds to a set that the C library has made; it refuses what is no signal's number.
-        unsafe { libc::sigaddset(&mut mask, number) };
-    }
-    // SAFETY: made and filled by the C library.
-    let mask = unsafe { SigSet::from_sigset_t_unchecked(mask) };
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&set_of(numbers)), None);
 }
 
 /// Holds back every signal that can be, and gives what was held back before.
@@ -157,23 +150,66 @@ impl Kept {
     }
 }
 
-/// A template outlives the signals that a terminal or an impatient user sends to the whole family, and writes to closed
-/// pipes without dying of it. Gives what was there before, of the mask too, and of what a template is to do about
-/// SIGCHLD.
-pub fn settle_template() -> Kept {
-    let mut mask = SigSet::empty();
-    let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, None, Some(&mut mask));
-    let numbers = [SIGINT, SIGTERM, SIGPIPE, SIGCHLD];
-    let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
-    // Held back and not ignored: what a parent sends to a fork that does not know yet that it is its child
-    // must wait.
-    let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&requests_to_end()), None);
-    ignore(SIGPIPE);
-    Kept { mask, actions }
+/// The signals that processes send, to a whole group perhaps: all but those that tell a process of its own mistake.
+fn sent_by_others() -> SigSet {
+    let mistakes = [
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+        Signal::SIGABRT,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGSEGV,
+        Signal::SIGSYS,
+    ];
+    let mut set = SigSet::all();
+    mistakes.into_iter().for_each(|mistake| set.remove(mistake));
+    set
 }
 
-fn requests_to_end() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM].into_iter().collect()
+/// What a helper process begins with: it holds back what others send, from its first instruction on.
+pub(super) fn mask_of_helpers() -> SigSet {
+    sent_by_others()
+}
+
+/// A template outlives the signals that a terminal or an impatient user sends to the whole family, and writes to closed
+/// pipes without dying of it. Held back and not ignored: what a parent sends to a fork that does not know yet that it is
+/// its child must wait. A signal that a constructor of the program's handles still reaches its handler.
+///
+/// `blocked`: what the parent held back when it started the template. Gives what its children are to have: that, and
+/// what there was of what a template is to do about SIGCHLD.
+pub fn settle_template(blocked: &[i32]) -> Kept {
+    let numbers = [SIGPIPE, SIGCHLD];
+    let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
+    let mut mask = sent_by_others();
+    for number in NUMBERS {
+        let is_handled =
+            action(number).is_some_and(|now| ![libc::SIG_DFL, libc::SIG_IGN].contains(&now.sa_sigaction));
+        if is_handled && !blocked.contains(&number) {
+            remove(&mut mask, number);
+        }
+    }
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
+    ignore(SIGPIPE);
+    Kept { mask: set_of(blocked), actions }
+}
+
+/// By its number: those above 31 have no names.
+fn remove(set: &mut SigSet, number: i32) {
+    let mut raw = *set.as_ref();
+    // SAFETY: takes from a set that the C library has made; it refuses what is no signal's number.
+    unsafe { libc::sigdelset(&mut raw, number) };
+    // SAFETY: made and filled by the C library.
+    *set = unsafe { SigSet::from_sigset_t_unchecked(raw) };
+}
+
+fn set_of(numbers: &[i32]) -> SigSet {
+    let mut set = *SigSet::empty().as_ref();
+    for &number in numbers {
+        // SAFETY: adds to a set that the C library has made; it refuses what is no signal's number.
+        unsafe { libc::sigaddset(&mut set, number) };
+    }
+    // SAFETY: made and filled by the C library.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
 /// What a signal from a parent to its child has with it, which others have not.
@@ -202,25 +238,33 @@ pub fn send_to_child(pidfd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
     super::process::send_signal_with(pidfd, signal, ptr::from_ref(&info).cast())
 }
 
-/// Forgets what was sent to this process before it was somebody's child, to its whole group perhaps.
-pub fn forget_what_was_not_for_the_child() {
-    let (held, now) = (requests_to_end(), libc::timespec { tv_sec: 0, tv_nsec: 0 });
-    let mut kept = SigSet::empty();
+/// Forgets what was sent to this process before it was somebody's child, to its whole group perhaps, and is held back
+/// still. What the parent sent to its child stays: it has a mark, and ends this process once signals are let through.
+///
+/// The kernel keeps one signal of a number, the first. One with a mark is lost behind one without, so the parent says
+/// beside it that it has sent some: `parent_has_sent` is asked after the last was taken, and then all are kept.
+pub fn forget_what_was_not_for_the_child(parent_has_sent: impl FnOnce() -> bool) {
+    let (held, now) = (sent_by_others(), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    let (mut kept, mut others) = (Vec::new(), Vec::new());
     let mut info = Info::default();
     loop {
         let answer = ptr::from_mut(&mut info).cast();
         // SAFETY: reads the set and the time, and writes the answer, on this stack; `Info` is as large as the
         // kernel's.
         let signal = unsafe { libc::sigtimedwait(held.as_ref(), answer, &now) };
-        match Signal::try_from(signal) {
-            Ok(signal) if info.code == libc::SI_QUEUE && info.value == FOR_THE_CHILD => kept.add(signal),
-            Ok(_) => {}
-            Err(_) => break,
+        if signal <= 0 {
+            break;
         }
+        let is_marked = info.code == libc::SI_QUEUE && info.value == FOR_THE_CHILD;
+        if is_marked { &mut kept } else { &mut others }.push(signal);
     }
-    // Held back still: it ends this process once that ends.
-    for signal in &kept {
-        let _ = nix::sys::signal::raise(signal);
+    if !others.is_empty() && parent_has_sent() {
+        others.retain(|signal| [SIGINT, SIGTERM].contains(signal));
+        kept.append(&mut others);
+    }
+    for signal in kept {
+        // SAFETY: no memory is passed. Held back still, so that it waits.
+        unsafe { libc::raise(signal) };
     }
 }
 

@@ -115,6 +115,11 @@ pub fn send<const N: usize>(
     retried("sendmsg", || sendmsg::<()>(socket.as_raw_fd(), &slices, control, flags, None))
 }
 
+/// Sends no more: the other side reads an end behind what it was sent, and may still send.
+pub fn end_sending(socket: BorrowedFd<'_>) -> OsResult<()> {
+    named("shutdown", socket::shutdown(socket.as_raw_fd(), socket::Shutdown::Write))
+}
+
 /// What one receive brought.
 #[derive(Debug)]
 pub struct Received {
