@@ -1,5 +1,4 @@
 //! Holds `docs/faults.md` to its word: all 51 rows, in order, and each test that it names is one.
-//! Holds `docs/faults.md` to its word: all 51 rows, in order, and each test that it names is one.
 
 use mp_testing::sources_below;
 use std::fs;
@@ -7,7 +6,6 @@ use std::path::Path;
 
 /// What a row without a test may wait for.
 const PARTS: &[&str] = &["listener", "pool", "manager", "named memory"];
-const ROWS: usize = 51;
 const ROWS: usize = 51;
 
 fn read(path: &str) -> Option<String> {
