@@ -40,6 +40,13 @@ sweep *operations:
     cargo run --release -p mp-sweep -- --stop {{operations}}
     cargo run --release -p mp-sweep -- --barge {{operations}}
 
+# Copies out of memory that others write, under ThreadSanitizer (needs a nightly compiler). The standard library is not
+# instrumented, so only races in this repository's own functions count.
+tsan:
+    RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" TSAN_OPTIONS="exitcode=0" \
+        CARGO_TARGET_DIR=target/tsan setarch -R cargo +nightly run -p mp-sync --example races \
+        --target x86_64-unknown-linux-gnu 2>&1 | (! grep "SUMMARY.*copy_nonoverlapping\|SUMMARY.*mp_")
+
 # Whatever bytes arrive, as a frame, a handshake or a pickle (needs cargo-fuzz and a nightly compiler). What is found is
 # kept in fuzz/corpus; what every test run tries is in fuzz/seeds.
 fuzz target="pickle" seconds="600":

@@ -12,6 +12,7 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/mem/mapping.rs",
     "mp-core/src/mem/place.rs",
     "mp-core/src/mem/plain.rs",
+    "mp-core/src/mem/racy.rs",
     "mp-core/src/mem/window.rs",
     "mp-core/src/popen/boot.rs",
     "mp-core/src/popen/fork.rs",

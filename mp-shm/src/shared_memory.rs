@@ -11,6 +11,7 @@ use crate::name::Name;
 use crate::owner::{self, Ownership};
 use crate::sweep;
 use memmap2::{MmapOptions, MmapRaw};
+use mp_core::mem::{copy_in, copy_out};
 use mp_core::sys::{memory, shm};
 use mp_core::transfer::Handle;
 use mp_core::{MemError, OsError};
@@ -18,7 +19,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
-use std::ptr;
 use std::sync::Arc;
 
 /// A named block of memory that processes share, this program's and others.
@@ -172,7 +172,7 @@ impl SharedMemory {
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Result<(), OutOfRange> {
         let from = self.at(offset, to.len())?;
         // SAFETY: so many bytes lie there (`at`), and the slice, which is Rust's own memory, does not overlap them.
-        unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+        unsafe { copy_out(from, to.as_mut_ptr(), to.len()) };
         Ok(())
     }
 
@@ -182,7 +182,7 @@ impl SharedMemory {
     pub fn write(&self, offset: usize, from: &[u8]) -> Result<(), OutOfRange> {
         let to = self.at(offset, from.len())?;
         // SAFETY: as in `read`.
-        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+        unsafe { copy_in(from.as_ptr(), to, from.len()) };
         Ok(())
     }
 

@@ -359,8 +359,8 @@ impl<T: Shareable> RawArray<T> {
         Ok(())
     }
 
-    /// Gives each element to `step`, in order, with what the step before gave: a sum without a copy of the
-    /// array, as fast as over a slice. Each element is read once.
+    /// Gives each element to `step`, in order, with what the step before gave: a sum without a second array. A part of it
+    /// at a time is copied to the stack, so each element is read once.
     ///
     /// ```
     /// let array = mp_sync::RawArray::from_values((1..=100).map(f64::from))?;

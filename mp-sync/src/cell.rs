@@ -7,13 +7,13 @@
 #![allow(unsafe_code)]
 
 use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawRwLock, RawSeats, RawSemaphore};
-use mp_core::mem::{Shareable, Structure};
+use mp_core::mem::{self, Shareable, Structure};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
-use std::any::TypeId;
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A lock in shared memory.
 pub(crate) type LockCell = RawLock<RobustWord>;
@@ -204,7 +204,7 @@ impl<T: Shareable> Shared<T> {
 #[repr(transparent)]
 pub(crate) struct Plain<T>(UnsafeCell<T>);
 
-// SAFETY: reached by copies only, whole ones for numbers; a torn copy of anything else is still a value.
+// SAFETY: reached by copies only, whose accesses are atomic; a torn copy of what is no number is still a value.
 unsafe impl<T: Shareable> Sync for Plain<T> {}
 // SAFETY: every bit pattern is a value, reached through a cell.
 unsafe impl<T: Shareable> Structure for Plain<T> {}
@@ -215,59 +215,20 @@ impl<T: Shareable> Plain<T> {
         Plain(UnsafeCell::new(value))
     }
 
-    /// A copy. A number is never half of one write and half of another; anything else may be.
+    /// A copy. A number of up to 8 bytes is never half of one write and half of another; anything else may be.
     #[inline]
     pub(crate) fn get(&self) -> T {
-        // ORDERING: Relaxed throughout: no lock, so no promise about anything else.
-        match width::<T>() {
-            1 => same_bits(self.word::<AtomicU8>().load(Ordering::Relaxed)),
-            2 => same_bits(self.word::<AtomicU16>().load(Ordering::Relaxed)),
-            4 => same_bits(self.word::<AtomicU32>().load(Ordering::Relaxed)),
-            8 => same_bits(self.word::<AtomicU64>().load(Ordering::Relaxed)),
-            // SAFETY: a place keeps it mapped and aligned; every bit pattern is a value (`Shareable`).
-            _ => unsafe { self.0.get().read_volatile() },
-        }
+        let mut value = MaybeUninit::uninit();
+        // SAFETY: a place keeps it mapped and aligned.
+        unsafe { mem::copy_out(self.0.get(), value.as_mut_ptr(), 1) };
+        // SAFETY: just written; every bit pattern is a value (`Shareable`).
+        unsafe { value.assume_init() }
     }
 
-    /// Puts a copy there.
+    /// Puts a copy there, as whole as `get` reads it.
     #[inline]
     pub(crate) fn set(&self, value: T) {
-        // ORDERING: Relaxed throughout, as in `get`.
-        match width::<T>() {
-            1 => self.word::<AtomicU8>().store(same_bits(value), Ordering::Relaxed),
-            2 => self.word::<AtomicU16>().store(same_bits(value), Ordering::Relaxed),
-            4 => self.word::<AtomicU32>().store(same_bits(value), Ordering::Relaxed),
-            8 => self.word::<AtomicU64>().store(same_bits(value), Ordering::Relaxed),
-            // SAFETY: a place keeps it mapped and aligned; the data has no `Drop` (`Shareable` is `Copy`).
-            _ => unsafe { self.0.get().write_volatile(value) },
-        }
+        // SAFETY: a place keeps it mapped and aligned; the data has no `Drop` (`Shareable` is `Copy`).
+        unsafe { mem::copy_in(&raw const value, self.0.get(), 1) };
     }
-
-    /// The data as an atomic integer of its shape.
-    #[inline]
-    fn word<A: Structure>(&self) -> &A {
-        assert!(size_of::<A>() == size_of::<T>() && align_of::<A>() == align_of::<T>());
-        // SAFETY: the same size and alignment, as was just checked; an atomic bears being changed by others.
-        unsafe { &*self.0.get().cast::<A>() }
-    }
-}
-
-/// Size of `T` if it is a number that the machine reads and writes whole, else 0. Of these types it is known that
-/// they have no padding.
-#[inline]
-fn width<T: 'static>() -> usize {
-    macro_rules! is_one_of {
-        ($($number:ty)*) => { false $(|| TypeId::of::<T>() == TypeId::of::<$number>())* };
-    }
-    let number = is_one_of!(u8 i8 u16 i16 u32 i32 u64 i64 usize isize f32 f64);
-    if number && align_of::<T>() == size_of::<T>() { size_of::<T>() } else { 0 }
-}
-
-/// The value of another type that has these bits. One of the two is an unsigned integer, the other a number.
-#[inline]
-fn same_bits<From: Shareable, To: Shareable>(from: From) -> To {
-    assert!(size_of::<From>() == size_of::<To>());
-    // SAFETY: the same size, as was just checked; numbers have no padding, and every bit pattern is a value of the
-    // other (`Shareable`).
-    unsafe { std::mem::transmute_copy(&from) }
 }

@@ -1,77 +1,53 @@
 //! Rows of data without a lock: many elements copied, or gone through, at the speed of a slice.
 //!
-//! No reference into the row is made, since others write there. To go through it without a copy in between,
-//! 64 bytes at a time are read into registers, and each of these bytes once: the optimiser may not go back
-//! for a second look, which could find something else there.
+//! No reference into the row is made, since others write there; every access is atomic (`mp_core::mem::copy_out`). To go
+//! through it, a part of it at a time is copied to the stack, and each element looked at there.
 //!
 //! # Safety
-//! The one invariant: bytes are read and written within the row, at the alignment of its elements, and what
-//! was read is a value, since every bit pattern is one (`Shareable`).
+//! The one invariant: elements are read and written within the row, and what was read is a value, since every bit
+//! pattern is one (`Shareable`).
 #![allow(unsafe_code)]
 
 use crate::cell::Plain;
-use mp_core::mem::Shareable;
-use std::{array, ptr};
+use mp_core::mem::{self, Shareable};
+use std::mem::MaybeUninit;
+use std::slice;
 
-#[cfg(target_arch = "x86_64")]
-type Register = std::arch::x86_64::__m128i;
-#[cfg(target_arch = "aarch64")]
-type Register = std::arch::aarch64::uint8x16_t;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-type Register = u64;
+/// What is copied to the stack at a time.
+#[repr(align(128))]
+struct Part([MaybeUninit<u8>; PART]);
 
-/// What is read at a time.
-#[repr(C, align(64))]
-struct Line([Register; LINE / size_of::<Register>()]);
+/// Bytes: long enough that starting a copy does not count, and short enough to stay in the fastest cache.
+const PART: usize = 4096;
 
-const LINE: usize = 64;
-
-impl Line {
-    /// How many `T`s make a line; 0: no number of them does.
+impl Part {
+    /// How many `T`s a part has room for.
     const fn of<T>() -> usize {
-        let fits = size_of::<T>() != 0 && LINE.is_multiple_of(size_of::<T>()) && align_of::<T>() <= LINE;
-        if fits { LINE / size_of::<T>() } else { 0 }
+        if size_of::<T>() == 0 || align_of::<T>() > align_of::<Part>() { 0 } else { PART / size_of::<T>() }
     }
 
-    #[inline]
-    fn read<T: Shareable>(cells: &[Plain<T>]) -> Line {
-        assert!(size_of_val(cells) == LINE);
-        let from = cells.as_ptr().cast::<Register>();
-        assert!(from.is_aligned());
-        Line(array::from_fn(|at| {
-            // SAFETY: within the cells, as was just checked.
-            let register = unsafe { from.add(at) };
-            // SAFETY: as above, aligned; every bit pattern is a register's. Volatile: read once and for all.
-            unsafe { register.read_volatile() }
-        }))
-    }
-
-    #[inline]
-    fn get<T: Shareable>(&self, at: usize) -> T {
-        assert!(at < Line::of::<T>());
-        // SAFETY: within the line, as was just checked.
-        let element = unsafe { ptr::from_ref(self).cast::<T>().add(at) };
-        // SAFETY: as above; a line is aligned for all that fit into it; every bit pattern is a value.
-        unsafe { element.read() }
+    /// The elements, copied to this part.
+    fn read<T: Shareable>(&mut self, cells: &[Plain<T>]) -> &[T] {
+        assert!(cells.len() <= Part::of::<T>());
+        let to = self.0.as_mut_ptr().cast::<T>();
+        // SAFETY: the cells are mapped and aligned; the part has room for as many, as was just checked, and is aligned for
+        // them, since it has room for one.
+        unsafe { mem::copy_out(cells.as_ptr().cast::<T>(), to, cells.len()) };
+        // SAFETY: these elements were just written; every bit pattern is a value.
+        unsafe { slice::from_raw_parts(to, cells.len()) }
     }
 }
 
 /// Gives each element to `step`, in order. Each is read once.
 #[inline]
 pub(crate) fn fold<T: Shareable, A>(row: &[Plain<T>], begin: A, mut step: impl FnMut(A, T) -> A) -> A {
-    let mut so_far = begin;
-    let mut rest = row;
-    if Line::of::<T>() > 0 && row.as_ptr().cast::<Register>().is_aligned() {
-        let lines = row.chunks_exact(Line::of::<T>());
-        rest = lines.remainder();
-        for cells in lines {
-            let line = Line::read(cells);
-            for at in 0..Line::of::<T>() {
-                so_far = step(so_far, line.get(at));
-            }
-        }
+    if Part::of::<T>() == 0 {
+        return row.iter().fold(begin, |so_far, cell| step(so_far, cell.get()));
     }
-    rest.iter().fold(so_far, |so_far, cell| step(so_far, cell.get()))
+    let mut part = Part([MaybeUninit::uninit(); PART]);
+    let parts = row.chunks(Part::of::<T>());
+    parts
+        .fold(begin, |so_far, cells| part.read(cells).iter().fold(so_far, |so_far, &item| step(so_far, item)))
 }
 
 /// Copies the row out.
@@ -80,14 +56,14 @@ pub(crate) fn copy_out<T: Shareable>(row: &[Plain<T>], to: &mut [T]) {
     assert!(row.len() == to.len());
     // SAFETY: as many elements on both sides, as was just checked; a Rust slice cannot overlap the row, since
     // nobody has a reference into it.
-    unsafe { ptr::copy_nonoverlapping(row.as_ptr().cast::<T>(), to.as_mut_ptr(), to.len()) };
+    unsafe { mem::copy_out(row.as_ptr().cast::<T>(), to.as_mut_ptr(), to.len()) };
 }
 
 /// The row as a vector.
 pub(crate) fn to_vec<T: Shareable>(row: &[Plain<T>]) -> Vec<T> {
     let mut copy = Vec::<T>::with_capacity(row.len());
     // SAFETY: the vector has room for so many elements, reserved above; new memory does not overlap the row.
-    unsafe { ptr::copy_nonoverlapping(row.as_ptr().cast::<T>(), copy.as_mut_ptr(), row.len()) };
+    unsafe { mem::copy_out(row.as_ptr().cast::<T>(), copy.as_mut_ptr(), row.len()) };
     // SAFETY: these elements were just written; every bit pattern is a value.
     unsafe { copy.set_len(row.len()) };
     copy
@@ -98,7 +74,7 @@ pub(crate) fn to_vec<T: Shareable>(row: &[Plain<T>]) -> Vec<T> {
 pub(crate) fn copy_in<T: Shareable>(row: &[Plain<T>], from: &[T]) {
     assert!(row.len() == from.len());
     // SAFETY: as in `copy_out`; the row is made of cells.
-    unsafe { ptr::copy_nonoverlapping(from.as_ptr(), row.as_ptr().cast::<T>().cast_mut(), from.len()) };
+    unsafe { mem::copy_in(from.as_ptr(), row.as_ptr().cast::<T>().cast_mut(), from.len()) };
 }
 
 #[cfg(test)]

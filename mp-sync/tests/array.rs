@@ -276,12 +276,14 @@ fn change_for_ever(array: RawArray<u64>, began: Event) {
 }
 
 fn a_raw_number_is_never_half_of_two() {
-    let (array, began) = (RawArray::zeroed(17).unwrap(), Event::new().unwrap());
+    let (array, began) = (RawArray::zeroed(87).unwrap(), Event::new().unwrap());
     let child = Process::new(change_for_ever, (array.clone(), began.clone())).start().unwrap();
     began.wait();
     for _ in 0..20_000 {
         array.for_each(|number| assert!(matches!(number, 0 | u64::MAX)));
         assert!((0..17).all(|at| matches!(array.get(at), Some(0 | u64::MAX))));
+        let whole = |numbers: Vec<u64>| numbers.iter().all(|number| matches!(number, 0 | &u64::MAX));
+        assert!(whole(array.to_vec()) && whole(array.read(1..8).unwrap()), "in a copy of many");
     }
     child.kill().unwrap();
 }

@@ -19,6 +19,7 @@ mod loan;
 pub(crate) mod mapping;
 mod place;
 mod plain;
+mod racy;
 mod window;
 
 pub use bytes::Bytes;
@@ -33,4 +34,6 @@ pub use mp_derive::Shareable;
 pub use place::Shareable as ShareableTrait;
 pub use place::{Place, Row, Shareable, Structure};
 pub use plain::{bytes_of, value_of};
+#[doc(hidden)]
+pub use racy::{copy_in, copy_out};
 pub use window::Window;
