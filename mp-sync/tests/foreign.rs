@@ -24,6 +24,7 @@ mp_testing::cases! {
         each_type_is_taken_for_itself_alone,
         a_damaged_header_is_refused_by_every_type,
         any_bits_are_values,
+        any_word_of_a_lock_is_an_answer_or_a_wait,
         a_lying_length_of_an_array_is_refused,
         an_array_that_cost_its_maker_nothing_is_refused,
     ]
@@ -195,6 +196,70 @@ fn any_bits_are_values() {
             drop(semaphore.acquire_timeout(Duration::ZERO));
             let _ =
                 (semaphore.release(), semaphore.release_many(3), semaphore.get_value(), semaphore.locked());
+        }
+    }
+}
+
+/// An object, what is sent of it, and calls that come back by themselves.
+struct Played {
+    files: Vec<File>,
+    play: Box<dyn Fn()>,
+}
+
+fn played<T: serde::Serialize + 'static>(object: T, play: fn(&T)) -> Played {
+    Played { files: files(&pack(&object).unwrap()), play: Box::new(move || play(&object)) }
+}
+
+const LOCKS: &[fn() -> Played] = &[
+    || {
+        played(Barrier::new(2).unwrap(), |barrier| {
+            let _ = barrier.wait_timeout(Duration::ZERO);
+            let _ = (barrier.n_waiting(), barrier.parties(), barrier.broken());
+            barrier.reset();
+            let _ = barrier.wait_timeout_then(Duration::ZERO, || {});
+            barrier.abort();
+            let _ = barrier.wait();
+        })
+    },
+    || {
+        played(Condition::new().unwrap(), |condition| {
+            let Ok(mut guard) = condition.acquire_timeout(Duration::ZERO) else { return };
+            let _ = guard.wait_timeout(Duration::ZERO);
+            guard.notify(3);
+            guard.notify_all();
+        })
+    },
+    || {
+        played(RwLock::new(1_u32).unwrap(), |lock| {
+            drop(lock.try_read());
+            drop(lock.try_write());
+            drop((lock.try_read(), lock.try_read()));
+        })
+    },
+    || {
+        played(OwnedSemaphore::new(3).unwrap(), |seats| {
+            drop((seats.acquire_timeout(Duration::ZERO), seats.try_acquire()));
+            let _ = (seats.get_value(), seats.permits(), seats.release().is_ok());
+        })
+    },
+];
+
+/// Row 44: any number in any word but that of the lock itself, where one that lives makes others wait for ever.
+fn any_word_of_a_lock_is_an_answer_or_a_wait() {
+    const WORD: u64 = size_of::<u32>() as u64;
+    const BEGINNING: u64 = 320;
+    let me = mp_core::sys::process::gettid();
+    let numbers = [0, 1, 2, me, me | 1 << 31, i32::MAX as u32, u32::MAX, 1 << 30, 1 << 31, 3 << 30];
+    for make in LOCKS {
+        for word in (LOCK..BEGINNING).step_by(WORD as usize) {
+            for number in numbers {
+                let Played { files, play } = make();
+                for file in files {
+                    file.write_all_at(&u32::to_ne_bytes(number), PAYLOAD + word).unwrap();
+                }
+                play();
+                play();
+            }
         }
     }
 }

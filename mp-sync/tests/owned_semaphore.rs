@@ -1,11 +1,13 @@
 //! Permits that have owners: as many as there are, and none lost with a process that dies.
 
+use mp_core::sys::robust::MOST_HELD;
 use mp_core::{Child, Process};
-use mp_sync::{Event, NewSemaphoreError, NotOwner, OwnedSemaphore, RawValue};
+use mp_sync::{Event, Lock, NewSemaphoreError, NotOwner, OwnedSemaphore, RawValue, RwLock};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
-    plain: [permits_are_counted, wrong_numbers_are_refused, a_timeout_takes_nothing],
+    plain: [permits_are_counted, wrong_numbers_are_refused, a_timeout_takes_nothing,
+        what_is_held_beyond_the_kernels_list_comes_back_too],
     every_method: [
         permits_of_the_killed_come_back,
         a_killed_holder_lets_the_one_who_waits_in,
@@ -94,6 +96,41 @@ fn a_killed_holder_lets_the_one_who_waits_in() {
     });
     let _ = child.join();
     assert_eq!(seats.get_value(), 1);
+}
+
+/// A thread that holds as many as the kernel is told of, and then more, of each kind.
+fn what_is_held_beyond_the_kernels_list_comes_back_too() {
+    const ROOM: u32 = 128;
+    let full: Vec<_> = (0..MOST_HELD as u32 / ROOM).map(|_| OwnedSemaphore::new(ROOM).unwrap()).collect();
+    let (seats, lock) = (OwnedSemaphore::new(1).unwrap(), Lock::new().unwrap());
+    let (read, written) = (RwLock::new(1_u32).unwrap(), RwLock::new(1_u32).unwrap());
+    let there = Event::new().unwrap();
+    let hold = || {
+        full.iter().for_each(|seats| (0..ROOM).for_each(|_| seats.acquire().keep()));
+        seats.acquire().keep();
+        lock.acquire().unwrap().keep();
+        let _held = (read.read().unwrap(), written.write().unwrap());
+        there.set();
+        loop {
+            std::thread::park();
+        }
+    };
+    let child = Process::fork(hold).start::<()>().unwrap();
+    there.wait();
+    assert_eq!(seats.get_value(), 0);
+    assert!(seats.try_acquire().is_none() && read.try_write().is_err() && written.try_read().is_err());
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| seats.acquire().keep());
+        child.kill().unwrap();
+        waiter.join().unwrap();
+    });
+    assert!(child.join().is_err());
+    // The one that waited has ended with its permit, which the kernel knows.
+    assert_eq!(seats.get_value(), 1);
+    assert!(full.iter().all(|seats| seats.get_value() == ROOM));
+    assert!(lock.acquire().is_err());
+    assert!(read.write().is_ok());
+    assert!(written.read().is_err());
 }
 
 fn come_and_go(seats: OwnedSemaphore, count: RawValue<u32>) {

@@ -337,7 +337,9 @@ impl Owned for RobustWord {
     }
 
     fn kernel_tells() -> bool {
-        head(this()).is_some()
+        let thread = this();
+        // ORDERING: Relaxed: this thread alone writes its count.
+        head(thread).is_some() && thread.count.load(Ordering::Relaxed) < MOST_HELD
     }
 
     fn is_dead(owner: u32) -> bool {

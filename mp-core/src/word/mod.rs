@@ -119,6 +119,7 @@ pub trait Owned: Sync {
     /// Whether the owner of this id has surely ended although nobody told us: asked at each timed look, for systems
     /// where the kernel keeps no list. Not known is `false`: then whoever asks waits, and asks again.
     fn is_dead(owner: u32) -> bool;
-    /// Whether the kernel keeps a list on this system, so that asking is rarely worth its time.
+    /// Whether the kernel would tell of the calling thread's death if it took one more word: `false` where it keeps no
+    /// list, and for a thread that has as many on it as fit. Then others have to ask.
     fn kernel_tells() -> bool;
 }

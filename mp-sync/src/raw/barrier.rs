@@ -189,10 +189,14 @@ impl<O: Owned> RawBarrier<O> {
                 ACTING => return (false, Entered::TooMany(round)),
                 _ => return (false, Entered::Broken),
             }
-            let index = read(&self.arrived);
+            let (index, parties) = (read(&self.arrived), read(&self.parties));
+            if index >= parties {
+                // Not written by us: in a round of ours fewer than all are there. Nobody can know who is missing.
+                return (self.end_round(BROKEN), Entered::Broken);
+            }
             let ticket = Ticket { index, round, breaks: read(&self.breaks) };
             write(&self.arrived, index + 1);
-            if index + 1 < read(&self.parties) {
+            if index + 1 < parties {
                 (false, Entered::Early(ticket))
             } else if has_action {
                 write(&self.state, ACTING);

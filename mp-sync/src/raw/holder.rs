@@ -11,7 +11,9 @@
 //! # Orderings
 //! Stores are Relaxed, since the lock orders them; reads are Acquire, for what the kernel writes without it.
 //! # When a process dies
-//! That is what it is for.
+//! That is what it is for. Where the kernel would not tell (it keeps no list, or the thread has more on it than it walks),
+//! who takes a place says so beside it, in `unlisted`, before it takes it. From then on the holders are asked about, which
+//! takes a system call each and is no matter of objects that never had such a one.
 
 use mp_core::word::{Ordering, Owned, Word};
 
@@ -25,8 +27,8 @@ pub(super) fn is_free<O: Owned>(holder: &O) -> bool {
 }
 
 /// Whether who had it died, and nobody has taken it since.
-pub(super) fn has_died<O: Owned>(holder: &O) -> bool {
-    read(holder) == DIED || is_found_dead(holder)
+pub(super) fn has_died<O: Owned>(holder: &O, unlisted: &O::Word) -> bool {
+    read(holder) == DIED || is_found_dead(holder, unlisted)
 }
 
 /// Whether the calling thread has it.
@@ -35,14 +37,19 @@ pub(super) fn is_mine<O: Owned>(holder: &O) -> bool {
 }
 
 /// The first that can be had.
-pub(super) fn free<O: Owned>(holders: &[O]) -> Option<usize> {
-    holders.iter().position(is_free).or_else(|| holders.iter().position(is_found_dead))
+pub(super) fn free<O: Owned>(holders: &[O], unlisted: &O::Word) -> Option<usize> {
+    let died = |holder: &O| is_found_dead(holder, unlisted);
+    holders.iter().position(is_free).or_else(|| holders.iter().position(died))
 }
 
 /// Takes the first that can be had; gives its number.
-pub(super) fn take<O: Owned>(holders: &[O]) -> Option<usize> {
-    let at = free(holders)?;
+pub(super) fn take<O: Owned>(holders: &[O], unlisted: &O::Word) -> Option<usize> {
+    let at = free(holders, unlisted)?;
     let holder = &holders[at];
+    if !O::kernel_tells() {
+        // ORDERING: Relaxed: the lock orders it; a look without the lock that misses it is made again.
+        unlisted.store(1, Ordering::Relaxed);
+    }
     holder.announce();
     write(holder, O::me());
     holder.enlist();
@@ -63,10 +70,12 @@ pub(super) fn clear<O: Owned>(holder: &O) {
     write(holder, FREE);
 }
 
-/// Whether its holder is dead on a system whose kernel keeps no list.
-fn is_found_dead<O: Owned>(holder: &O) -> bool {
+/// Whether its holder is dead although the kernel does not tell.
+fn is_found_dead<O: Owned>(holder: &O, unlisted: &O::Word) -> bool {
+    // ORDERING: Relaxed, as in `take`.
+    let asks = unlisted.load(Ordering::Relaxed) != 0;
     let word = read(holder);
-    word != FREE && !O::kernel_tells() && O::is_dead(word)
+    asks && word != FREE && O::is_dead(word)
 }
 
 fn read<O: Owned>(holder: &O) -> u32 {
