@@ -56,6 +56,13 @@ pub enum MemError {
         /// The type that was asked for.
         expected: &'static str,
     },
+    /// The object was made in another pid namespace, or in one of the two it cannot be told which one it is (before Linux
+    /// 6.11 without `/proc`): ids of processes and threads in it would be taken for those of others.
+    #[error(
+        "the shared object is of another pid namespace, where ids mean other processes: share it within one namespace \
+         (start processes before unshare(CLONE_NEWPID) or setns), or send what is in it over a connection"
+    )]
+    PidNamespace,
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),

@@ -28,6 +28,7 @@ use crate::cell::BarrierCell;
 use mp_core::finalize;
 use mp_core::mem::Place;
 use mp_core::sys::identity::{Identity, Liveness};
+use mp_core::sys::inherited;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 
@@ -122,6 +123,7 @@ impl Membership {
     }
 
     fn take_slot(&self) {
+        inherited::refuse(self.cell());
         let me = Identity::me().packed();
         let slots = &self.cell().members;
         // ORDERING: Relaxed throughout: the word is all there is.

@@ -7,13 +7,15 @@
 
 use crate::error::MemError;
 use crate::sys::memory::{self, PAGE, Pages};
-use crate::sys::{image, robust};
+use crate::sys::{image, inherited, namespace, robust};
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 
 /// What is in front of the payload, and what is checked before the payload is believed.
 #[repr(C)]
@@ -25,7 +27,7 @@ struct Header {
     sum: u32,
     kind: u64,
     payload: u64,
-    /// Ids in lock words mean something within one pid namespace only.
+    /// Ids in lock words mean something within one pid namespace only. 0: it could not be told.
     pid_namespace: u64,
 }
 
@@ -111,6 +113,10 @@ pub struct Mapping {
 type Table = Mutex<Option<HashMap<(u64, u64), Weak<Mapping>>>>;
 /// The mappings of this process, by device and inode.
 static TABLE: Table = Mutex::new(None);
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+const EVERYWHERE: Range<usize> = 0..usize::MAX;
+/// Whether all addresses count as inherited from another pid namespace, since the table could not be read.
+static UNSORTED: AtomicBool = AtomicBool::new(false);
 
 /// Held over a fork that other threads see.
 pub(crate) fn hold() -> impl Sized {
@@ -139,7 +145,7 @@ impl Mapping {
         let file = memory::sealed_file(name, bytes)?;
         memory::reserve(file.as_fd(), 0, memory::whole_pages(HEADER + reserved))?;
         let mapping = Mapping::map(file, memory::whole_pages(HEADER + mapped).min(bytes))?;
-        let (payload, pid_namespace) = (payload as u64, pid_namespace());
+        let (payload, pid_namespace) = (payload as u64, namespace::own().unwrap_or(0));
         let blank = Header { magic: MAGIC, layout: LAYOUT, sum: 0, kind: kind.0, payload, pid_namespace };
         let header = Header { sum: blank.sum(), ..blank };
         // SAFETY: the pages begin with room for a header, reserved above; nobody else has the file yet.
@@ -192,9 +198,17 @@ impl Mapping {
     }
 
     fn map(file: OwnedFd, bytes: usize) -> Result<Mapping, MemError> {
+        namespace::when_left(leave_all);
+        // ORDERING: Relaxed: set just after a fork, with one thread.
+        if UNSORTED.swap(false, Ordering::Relaxed) {
+            let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+            inherited::forbid_only(addresses(table.as_ref()));
+        }
         let (device, inode, file_bytes) = memory::file_identity(file.as_fd())?;
         let pages = Pages::map_part(file.as_fd(), 0, bytes)?;
         let file_bytes = file_bytes as usize;
+        // ORDERING: Relaxed: a count, and no more.
+        LIVE.fetch_add(1, Ordering::Relaxed);
         Ok(Mapping { file: Arc::new(file), pages: Some(pages), file_bytes, key: (device, inode) })
     }
 
@@ -208,11 +222,11 @@ impl Mapping {
         if header.payload > (self.file_bytes - HEADER) as u64 {
             return Err(MemError::NotOurs("its header names more bytes than it has"));
         }
-        if header.pid_namespace != pid_namespace() {
-            return Err(MemError::NotOurs("it belongs to another pid namespace"));
-        }
         if header.sum != header.sum() {
             return Err(MemError::NotOurs("its header was damaged, or is of another build of this program"));
+        }
+        if header.pid_namespace != namespace::own().unwrap_or(0) {
+            return Err(MemError::PidNamespace);
         }
         if header.kind != kind.0 {
             return Err(MemError::TypeMismatch { expected });
@@ -303,19 +317,43 @@ impl Drop for Mapping {
         }
         drop(table);
         let Some(pages) = self.pages.take() else { return };
-        let start = pages.base().as_ptr() as usize;
-        if robust::any_held_in(start..start + pages.bytes()) {
+        // ORDERING: Relaxed: a count, and no more.
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+        inherited::allow(&pages.addresses());
+        if robust::any_held_in(pages.addresses()) {
             // A guard was forgotten: the robust list still runs through these pages.
             pages.leak();
         }
     }
 }
 
-fn pid_namespace() -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    use std::sync::OnceLock;
-    static NAMESPACE: OnceLock<u64> = OnceLock::new();
-    *NAMESPACE.get_or_init(|| std::fs::metadata("/proc/self/ns/pid").map_or(0, |file| file.ino()))
+/// How many objects are mapped here.
+pub(crate) fn live() -> usize {
+    // ORDERING: Relaxed: a count, and no more.
+    LIVE.load(Ordering::Relaxed)
+}
+
+/// In a child that was forked into another pid namespace: what it has inherited belongs to those who stayed.
+fn leave_all() {
+    if live() == 0 {
+        return;
+    }
+    let inherited = match TABLE.try_lock() {
+        Ok(table) => addresses(table.as_ref()),
+        Err(TryLockError::Poisoned(table)) => addresses(table.into_inner().as_ref()),
+        // Held over the fork. Nothing can be used before something new is mapped, which sorts it out.
+        Err(TryLockError::WouldBlock) => {
+            // ORDERING: Relaxed: one thread only, just after fork.
+            UNSORTED.store(true, Ordering::Relaxed);
+            Vec::from([EVERYWHERE])
+        }
+    };
+    robust::forbid(inherited);
+}
+
+fn addresses(table: Option<&HashMap<(u64, u64), Weak<Mapping>>>) -> Vec<Range<usize>> {
+    let mappings = table.into_iter().flat_map(HashMap::values).filter_map(Weak::upgrade);
+    mappings.map(|mapping| mapping.pages().addresses()).collect()
 }
 
 #[cfg(test)]

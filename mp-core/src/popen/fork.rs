@@ -32,8 +32,8 @@ use crate::process::bootstrap::{self, Newborn};
 use crate::process::{authkey, current, family, table};
 use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
-use crate::sys::robust;
 use crate::sys::socket::{self, Mode, packet_pair};
+use crate::sys::{namespace, robust};
 use crate::transfer::{CallError, Message};
 use crate::{finalize, sys};
 use std::ffi::OsString;
@@ -58,6 +58,10 @@ pub(crate) fn start(
         if threads > 1 {
             return Err(StartError::Threads { threads });
         }
+    }
+    let objects = mapping::live();
+    if objects > 0 && namespace::is_left_by_children() {
+        return Err(StartError::PidNamespace { objects });
     }
     lifeline::prepare()?;
     let newborn = Newborn::of_fork(who);

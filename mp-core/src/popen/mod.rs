@@ -92,6 +92,16 @@ pub enum StartError {
         /// Guards that the calling thread holds or has leaked, and those that threads leaked which have ended.
         guards: usize,
     },
+    /// The child of `Fork` would be in another pid namespace than the shared objects that it inherits.
+    #[error(
+        "fork refused: after unshare(CLONE_NEWPID) or setns the child would be in another pid namespace than the \
+         {objects} shared objects that it inherits, where their ids mean other processes; fork before that call, or \
+         drop the objects first and make new ones in the child"
+    )]
+    PidNamespace {
+        /// Shared objects that this process has mapped.
+        objects: usize,
+    },
     /// This program was itself started as a child and its start-up hook did not run.
     #[error(
         "the start-up hook of this program did not run (is mp-core linked in twice, or loaded as a library?): \

@@ -14,10 +14,12 @@
 //! # What proves a death
 //! Only an answer of the kernel that is about this very process or thread: there is none with this id, its pidfd is
 //! readable (which it is for a zombie too), or its stamp is another one. A file that is not there, a call that is
-//! refused and a table that is full prove nothing: then the answer is [`Liveness::Unknown`], and whoever asked waits.
+//! refused and a table that is full prove nothing: then the answer is [`Liveness::Unknown`], and whoever asked waits. An id
+//! means something within its pid namespace only: objects are used within one (`namespace.rs`, `mem/mapping.rs`), and a
+//! process that cannot tell its own proves nothing.
 
 use super::poll::{self, Interest, pidfd_open, pidfd_open_thread};
-use super::{memory, started};
+use super::{memory, namespace, started};
 use crate::error::OsResult;
 use crate::word::Deadline;
 use nix::errno::Errno;
@@ -57,7 +59,7 @@ const INODE: u32 = 1 << 31;
 /// `PID_FS_MAGIC`: the file system whose inodes are one process's each.
 const PIDFS: FsType = FsType(0x5049_4446);
 /// No process and no thread has this id or a greater one (`PID_MAX_LIMIT`).
-const IDS: u32 = 1 << 22;
+pub(super) const IDS: u32 = 1 << 22;
 
 impl Stamp {
     const UNKNOWN: Stamp = Stamp(0);
@@ -147,6 +149,9 @@ impl Identity {
         if self.is_me() {
             return Liveness::Alive;
         }
+        if namespace::own().is_none() {
+            return Liveness::Unknown;
+        }
         if self.pid == 0 || self.pid >= IDS {
             return Liveness::Dead;
         }
@@ -179,6 +184,9 @@ impl Identity {
 
 /// Whether a thread with this id lives, in any process. A later thread with the id is taken for this one.
 pub fn thread_liveness(tid: u32) -> Liveness {
+    if namespace::own().is_none() {
+        return Liveness::Unknown;
+    }
     if tid == 0 || tid >= IDS || !exists(tid) {
         return Liveness::Dead;
     }

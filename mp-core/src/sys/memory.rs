@@ -158,6 +158,12 @@ impl Pages {
         self.bytes
     }
 
+    /// All of its addresses.
+    pub fn addresses(&self) -> std::ops::Range<usize> {
+        let start = self.base.as_ptr() as usize;
+        start..start + self.bytes
+    }
+
     /// Leaves the range mapped for the rest of the process's life.
     pub fn leak(self) {
         std::mem::forget(self);

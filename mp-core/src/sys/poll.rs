@@ -94,6 +94,20 @@ fn pidfd(pid: u32, flags: libc::c_uint) -> OsResult<OwnedFd> {
     above_standard(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 
+/// A namespace of the process behind a pidfd, by the number of its `ioctl`. From Linux 6.11 on.
+pub(super) fn pidfd_namespace(pidfd: BorrowedFd<'_>, number: libc::c_ulong) -> OsResult<OwnedFd> {
+    use std::os::fd::AsRawFd;
+    /// `PIDFS_IOCTL_MAGIC`, as `_IO` shifts it.
+    const PIDFS: libc::c_ulong = 0xFF << 8;
+    // SAFETY: such a call takes no argument and changes no memory.
+    let fd = unsafe { libc::ioctl(pidfd.as_raw_fd(), (PIDFS | number) as libc::Ioctl, 0) };
+    if fd < 0 {
+        return Err(OsError::last("ioctl(PIDFD_GET_NAMESPACE)"));
+    }
+    // SAFETY: as in `pidfd`.
+    above_standard(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// The process id behind a pidfd; nothing when that process has been reaped.
 pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> Option<u32> {
     use std::os::fd::AsRawFd;

@@ -41,6 +41,12 @@ pub fn gettid() -> u32 {
     unsafe { libc::gettid() as u32 }
 }
 
+/// The parent's id; 0 if it is in no pid namespace that is seen from here.
+pub fn getppid() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::getppid() as u32 }
+}
+
 /// Which side of a fork this is.
 #[derive(Debug)]
 pub enum Forked {

@@ -21,7 +21,8 @@
 #![allow(unsafe_code)]
 
 use super::futex::FutexWord;
-use super::identity::Liveness;
+use super::identity::{IDS, Liveness, thread_liveness};
+use super::inherited;
 use crate::word::{Ordering, Owned, Word};
 use std::cell::Cell;
 use std::ptr;
@@ -123,7 +124,7 @@ fn register() -> &'static Thread {
     let held: Box<[Held]> = (0..MOST_HELD).map(|_| Held::default()).collect();
     let held = held.try_into().expect("as many as were made");
     let thread: &'static Thread = Box::leak(Box::new(Thread {
-        tid: AtomicU32::new(super::process::gettid()),
+        tid: AtomicU32::new(id()),
         head: AtomicPtr::new(find_head()),
         count: AtomicUsize::new(0),
         held,
@@ -135,8 +136,18 @@ fn register() -> &'static Thread {
     thread
 }
 
-/// The calling thread's list head, or null where it is not of the shape this file knows.
+/// The calling thread's id, as it stands in words.
+fn id() -> u32 {
+    super::process::gettid() | inherited::tag()
+}
+
+/// The calling thread's list head, or null where it is not of the shape this file knows, or where ids have a tag, which
+/// the kernel does not know.
 fn find_head() -> *mut Head {
+    if inherited::tag() == 0 { kernels_head() } else { ptr::null_mut() }
+}
+
+fn kernels_head() -> *mut Head {
     let mut head: *mut Head = ptr::null_mut();
     let mut size: libc::size_t = 0;
     // SAFETY: writes the two results, both on this stack.
@@ -154,17 +165,25 @@ fn find_head() -> *mut Head {
 extern "C" fn after_fork() {
     if let Some(thread) = THIS.get() {
         // ORDERING: Relaxed: one thread only, just after fork.
-        thread.tid.store(super::process::gettid(), Ordering::Relaxed);
+        thread.tid.store(id(), Ordering::Relaxed);
         thread.head.store(find_head(), Ordering::Relaxed);
         thread.count.store(0, Ordering::Relaxed);
-        if let Some(head) = head(thread) {
-            // What the parent's thread had announced: this one does not hold it.
+        // SAFETY: null, or this thread's own head in the C library's descriptor.
+        if let Some(head) = unsafe { kernels_head().as_ref() } {
+            // What the parent's thread had announced: this one does not hold it, also where its id is the same number,
+            // as in another pid namespace.
             head.pending.store(ptr::null_mut(), Ordering::Relaxed);
         }
     }
     // Records of threads that do not exist here stay in the table: their locks may still be mapped, and to
     // keep such a mapping costs nothing. The table's own lock may have been held by one of them, so it is left
     // alone; `Fork` with other threads running is refused one floor up.
+}
+
+/// In a child that was forked into another pid namespace: these addresses are its parent's.
+pub(crate) fn forbid(ranges: Vec<std::ops::Range<usize>>) {
+    inherited::forbid(ranges);
+    after_fork();
 }
 
 /// Whether any thread of this process holds a word that lies in these addresses.
@@ -272,6 +291,8 @@ impl Owned for RobustWord {
             // the store before the word is touched.
             head.pending.store(self.link(), Ordering::Relaxed);
             compiler_fence(Ordering::SeqCst);
+        } else {
+            inherited::refuse(self);
         }
     }
 
@@ -343,7 +364,7 @@ impl Owned for RobustWord {
     }
 
     fn is_dead(owner: u32) -> bool {
-        super::identity::thread_liveness(owner) == Liveness::Dead
+        thread_liveness(owner % IDS) == Liveness::Dead
     }
 }
 

@@ -64,13 +64,20 @@ impl<'de> Deserialize<'de> for Owned {
 struct Scope {
     outgoing: RefCell<Option<Vec<Handle>>>,
     incoming: RefCell<Option<Vec<Handle>>>,
+    /// Why the value that is being unpacked is none, where postcard would drop the words.
+    cause: RefCell<Option<String>>,
 }
 
 thread_local! {
     // Never dropped, so that exit handlers, which run after the thread's other locals are gone, can transfer too;
     // outside a transfer there is nothing in it to drop.
-    static SCOPE: ManuallyDrop<Scope> =
-        const { ManuallyDrop::new(Scope { outgoing: RefCell::new(None), incoming: RefCell::new(None) }) };
+    static SCOPE: ManuallyDrop<Scope> = const {
+        ManuallyDrop::new(Scope {
+            outgoing: RefCell::new(None),
+            incoming: RefCell::new(None),
+            cause: RefCell::new(None),
+        })
+    };
 }
 
 /// Puts back what was there before, also when a `Serialize` panics: transfers may nest.
@@ -78,7 +85,10 @@ struct Restore<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>>(F, Option<Vec<Han
 
 impl<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>> Restore<F> {
     fn enter(which: F, handles: Vec<Handle>) -> Self {
-        let before = SCOPE.with(|scope| which(scope).replace(Some(handles)));
+        let before = SCOPE.with(|scope| {
+            scope.cause.take();
+            which(scope).replace(Some(handles))
+        });
         Restore(which, before)
     }
 
@@ -155,8 +165,17 @@ pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result
     match result {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(wrong(format!("{} bytes are left over", rest.len()))),
-        Err(error) => Err(wrong(reason(&error))),
+        Err(error) => {
+            let cause = SCOPE.with(|scope| scope.cause.take());
+            Err(wrong(cause.unwrap_or_else(|| reason(&error))))
+        }
     }
+}
+
+/// An error of a `Deserialize` of ours, whose words come out of [`unpack`].
+pub(super) fn because<E: serde::de::Error>(error: impl fmt::Display) -> E {
+    SCOPE.with(|scope| scope.cause.replace(Some(error.to_string())));
+    E::custom(error)
 }
 
 /// postcard's words, with a remedy for what it cannot hold.

@@ -64,7 +64,8 @@ fn own_mounts() {
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
 }
 
-fn cover_proc() {
+/// An empty folder in the place of `/proc`, for this process and its children.
+pub fn cover_proc() {
     own_mounts();
     mount(Some("none"), "/proc", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
     assert!(std::fs::metadata("/proc/self").is_err());

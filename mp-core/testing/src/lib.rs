@@ -39,7 +39,7 @@ mod run;
 mod step;
 mod stopped;
 
-pub use blind::{Blind, Sees, blind, refuse_pidfds};
+pub use blind::{Blind, Sees, blind, cover_proc, refuse_pidfds};
 pub use child::{in_child, start};
 pub use ends::{
     all_gone, end_of, keepers, kill, kill_if_it_lives, line, read_word, stay, the_keeper, wait_for_end,
