@@ -3,8 +3,9 @@
 use crate::end::End;
 use crate::error::{RecvError, RecvIntoError};
 use crate::frame::{Assembly, Step};
-use crate::looks::{Looks, look};
+use crate::looks::{Sleeps, look};
 use mp_core::error::OsResult;
+use mp_core::sys::machine::LocalSite;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::socket::{self, Mode, would_block};
 use mp_core::sys::stream;
@@ -87,7 +88,7 @@ pub(crate) struct Incoming {
     frame: Assembly,
     fds: Vec<OwnedFd>,
     dropped_fds: bool,
-    looks: Looks,
+    looks: LocalSite,
 }
 
 impl Incoming {
@@ -164,7 +165,7 @@ impl End {
     fn fill(&self, incoming: &mut Incoming, room: &mut [u8], patience: Patience) -> Result<(), RecvError> {
         let mut done = 0;
         while done < room.len() {
-            let looks = &mut incoming.looks;
+            let looks = &incoming.looks;
             let failure = match self.read(&mut room[done..], Beside::Ignored, patience, looks) {
                 Ok(0) => RecvError::Truncated,
                 Ok(count) => {
@@ -185,7 +186,7 @@ impl End {
         room: &mut [u8],
         mut beside: Beside<'_>,
         patience: Patience,
-        looks: &mut Looks,
+        looks: &LocalSite,
     ) -> Result<usize, RecvError> {
         let mut receive = |mode| match beside.receive(self.as_fd(), room, mode) {
             Err(error) if would_block(&error) => None,
@@ -193,17 +194,22 @@ impl End {
             Err(error) if socket::is_gone(&error) => Some(Ok(0)),
             other => Some(other),
         };
-        let mut came = match patience {
+        let sleeps = match patience {
             Patience::Never => None,
-            Patience::Forever | Patience::Until(_) => look(looks, || receive(Mode::Now)),
+            Patience::Forever | Patience::Until(_) => match look(looks, || receive(Mode::Now)) {
+                Ok(count) => return Ok(count?),
+                Err(sleeps) => Some(sleeps),
+            },
         };
-        loop {
-            match came.or_else(|| receive(patience.mode())) {
-                Some(count) => return Ok(count?),
-                None if patience.wait(self.as_fd())? => came = None,
+        let came = loop {
+            match receive(patience.mode()) {
+                Some(count) => break count?,
+                None if patience.wait(self.as_fd())? => {}
                 None => return Err(RecvError::Timeout),
             }
-        }
+        };
+        sleeps.into_iter().for_each(Sleeps::found);
+        Ok(came)
     }
 }
 

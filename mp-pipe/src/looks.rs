@@ -1,62 +1,59 @@
-//! Looking at a socket before sleeping on it, as often as it has been worth it: see `Looks` of mp-core.
+//! Looking at a socket before sleeping on it, for as long as that has been worth it: see `Waiting` of mp-core.
 
-use mp_core::word;
+use mp_core::sys::machine::LocalSite;
+use mp_core::word::{Pace, Waiting};
 
-/// What one direction of an end has learned. At most it looks for about as long as waking a sleeper takes.
-pub(crate) type Looks = word::Looks<64>;
+/// A wait that has looked for as long as it may; it is told when the sleep is over.
+pub(crate) type Sleeps<'a> = Waiting<'a, LocalSite>;
 
-/// Between two looks, so that they do not keep the other side from the socket.
-const PAUSES: u32 = 4;
-
-/// Looks as often as it is worth it; gives what is found. `None`: one sleeps now.
+/// Looks until something is there, or it is time to sleep.
 #[inline]
-pub(crate) fn look<T>(looks: &mut Looks, mut at: impl FnMut() -> Option<T>) -> Option<T> {
-    for round in 0..looks.granted() {
-        if let Some(found) = at() {
-            // What was there at once teaches nothing.
-            if round > 0 {
-                looks.found();
-            }
-            return Some(found);
-        }
-        (0..PAUSES).for_each(|_| std::hint::spin_loop());
+pub(crate) fn look<T>(site: &LocalSite, mut at: impl FnMut() -> Option<T>) -> Result<T, Sleeps<'_>> {
+    if let Some(found) = at() {
+        return Ok(found);
     }
-    looks.in_vain();
-    None
+    let mut waiting = Waiting::new(site, Pace::Dense);
+    while waiting.pause() {
+        if let Some(found) = at() {
+            waiting.found();
+            return Ok(found);
+        }
+    }
+    Err(waiting)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mp_core::word::Learned;
 
-    fn nothing() -> Option<()> {
-        None
-    }
-
-    #[test]
-    fn it_is_looked_as_often_as_granted() {
-        let mut looks = Looks::new();
+    /// Looks in vain; gives how often.
+    fn in_vain(site: &LocalSite) -> u32 {
         let mut count = 0;
-        let mut counted = || {
+        let found = look(site, || {
             count += 1;
-            nothing()
-        };
-        assert_eq!(look(&mut looks, &mut counted), None);
-        assert_eq!(look(&mut looks, &mut counted), None);
-        assert_eq!(count, 64 + 32);
-    }
-
-    #[test]
-    fn what_is_found_later_is_learned_from_and_what_is_there_at_once_is_not() {
-        let mut looks = Looks::new();
-        look(&mut looks, nothing);
-        assert_eq!(look(&mut looks, || Some(1)), Some(1));
-        assert_eq!(looks.granted(), 32);
-        let mut count = 0;
-        let found = look(&mut looks, || {
-            count += 1;
-            (count == 3).then_some("it")
+            None::<()>
         });
-        assert_eq!((found, count, looks.granted()), (Some("it"), 3, 64));
+        assert!(found.is_err());
+        count
+    }
+
+    #[test]
+    fn looks_in_vain_come_to_one_and_one_that_finds_it_brings_them_back() {
+        let site = LocalSite::default();
+        (0..100).find(|_| in_vain(&site) == 1).expect("it is not looked for ever");
+        let learned = site.site();
+        assert_eq!(look(&site, || Some("there")).ok(), Some("there"));
+        assert_eq!(site.site(), learned, "what is there at once teaches nothing");
+        let third = || {
+            let mut count = 0;
+            look(&site, || {
+                count += 1;
+                (count == 3).then_some("it")
+            })
+        };
+        // Not before the next trial.
+        while third().is_err() {}
+        assert!(site.site().budget(u32::MAX) > learned.budget(u32::MAX));
     }
 }

@@ -3,9 +3,10 @@
 use crate::end::End;
 use crate::error::SendError;
 use crate::frame::Header;
-use crate::looks::{Looks, look};
+use crate::looks::look;
 use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::address::carries_fds;
+use mp_core::sys::machine::LocalSite;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::socket::{self, MOST_FDS, Mode, would_block};
 use mp_core::sys::stream;
@@ -28,7 +29,7 @@ const BEFORE_VALUE: usize = 8;
 pub(crate) struct Outgoing {
     /// A frame was cut off: what followed would be taken for its rest.
     torn: bool,
-    looks: Looks,
+    looks: LocalSite,
 }
 
 impl Outgoing {
@@ -93,7 +94,7 @@ impl End {
             return Err(SendError::Torn);
         }
         let mut sent = 0;
-        let result = self.send_parts(head, payload, handles, &mut sent, &mut outgoing.looks);
+        let result = self.send_parts(head, payload, handles, &mut sent, &outgoing.looks);
         // A peer that is gone says so again by itself.
         if sent > 0 && !matches!(result, Ok(()) | Err(SendError::Closed(_))) {
             outgoing.torn = true;
@@ -108,7 +109,7 @@ impl End {
         payload: &[u8],
         handles: &[Handle],
         sent: &mut usize,
-        looks: &mut Looks,
+        looks: &LocalSite,
     ) -> Result<(), SendError> {
         let mut chunks = handles.chunks(MOST_FDS).peekable();
         while let Some(chunk) = chunks.next() {
@@ -128,8 +129,14 @@ impl End {
                     stream::send_slices(self.as_fd(), &slices, mode)
                 }
             };
-            let taken = look(looks, || unless_full(send(Mode::Now)));
-            *sent += taken.unwrap_or_else(|| self.retried(|| send(Mode::Block)))?;
+            *sent += match look(looks, || unless_full(send(Mode::Now))) {
+                Ok(taken) => taken?,
+                Err(sleeps) => {
+                    let taken = self.retried(|| send(Mode::Block))?;
+                    sleeps.found();
+                    taken
+                }
+            };
         }
         Ok(())
     }

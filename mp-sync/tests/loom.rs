@@ -64,6 +64,14 @@ models! { models, bound();
     explore barrier_panic_in_the_action_breaks_it ModelOwned;
     sweep barrier_dead_party ModelOwned;
     sweep barrier_dead_in_the_action ModelOwned;
+    explore spinning_lock_excludes_and_hands_on ModelOwned;
+    sweep spinning_lock_dead_holder_is_reported ModelOwned;
+    explore spinning_semaphore_wakes_one_for_each ModelWord;
+    sweep spinning_semaphore_dead_releaser ModelWord;
+    explore spinning_event_set_wakes_all ModelWord;
+    sweep spinning_event_dead_setter ModelWord;
+    explore spinning_condition_notify_wakes_who_waits ModelOwned;
+    explore spinning_barrier_two_rounds ModelOwned;
 }
 
 macro_rules! long_models {

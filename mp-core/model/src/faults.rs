@@ -3,7 +3,7 @@
 use crate::checker::Checker;
 use crate::owned::ModelOwned;
 use crate::word::{ModelLong, ModelWord};
-use mp_core::word::{Deadline, Long, Ordering, Owned, Wake, Word};
+use mp_core::word::{Deadline, Learned, Long, Machine, Ordering, Owned, Site, Wake, Word};
 use std::marker::PhantomData;
 
 /// What is wrong with a world. Nothing, unless a mutant says so.
@@ -55,6 +55,35 @@ impl<C: Checker, F> Default for Faulty<C, F> {
     }
 }
 
+impl<C: Checker, F: Fault> Machine for Faulty<C, F> {
+    const QUICK: u32 = ModelWord::<C>::QUICK;
+
+    fn now() -> u64 {
+        ModelWord::<C>::now()
+    }
+    fn pause() {
+        ModelWord::<C>::pause();
+    }
+    fn yield_now() {
+        ModelWord::<C>::yield_now();
+    }
+    fn sleep_cost() -> u32 {
+        ModelWord::<C>::sleep_cost()
+    }
+    fn one_cpu() -> bool {
+        ModelWord::<C>::one_cpu()
+    }
+}
+
+impl<C: Checker, F: Fault> Learned for Faulty<C, F> {
+    fn site(&self) -> Site {
+        self.0.site()
+    }
+    fn learn(&self, site: Site) {
+        self.0.learn(site);
+    }
+}
+
 impl<C: Checker, F: Fault> Word for Faulty<C, F> {
     fn load(&self, order: Ordering) -> u32 {
         self.0.load(F::order(order))
@@ -94,9 +123,6 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
             0 => 0,
             count => self.0.wake_long(count),
         }
-    }
-    fn spin(round: u32) -> bool {
-        ModelWord::<C>::spin(round)
     }
     fn fence() {
         if F::FENCES {

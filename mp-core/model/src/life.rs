@@ -3,7 +3,7 @@
 use crate::checker::{Atomic, Checker};
 use crate::owned::RobustList;
 use crate::word::Futex;
-use mp_core::word::Ordering;
+use mp_core::word::{Ordering, Site};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -70,6 +70,8 @@ pub(crate) struct World<C: Checker> {
     dead: C::Word,
     told: C::Word,
     looks: Mutex<Looks>,
+    /// How long a wait may spin.
+    spins: AtomicU32,
     last_id: AtomicU32,
 }
 
@@ -80,6 +82,7 @@ impl<C: Checker> Default for World<C> {
             dead: C::Word::default(),
             told: C::Word::default(),
             looks: Mutex::new(Looks::Never),
+            spins: AtomicU32::new(0),
             last_id: AtomicU32::new(1),
         }
     }
@@ -124,6 +127,10 @@ pub struct Mine<C: Checker> {
     list: RefCell<RobustList<C>>,
     /// What this thread has looked at since somebody died.
     looked: RefCell<Vec<(Arc<Futex<C>>, u32)>>,
+    /// How often it has read the clock.
+    clock: Cell<u64>,
+    /// What it has learned of its waits, all in one place.
+    site: Cell<Site>,
 }
 
 impl<C: Checker> Default for Mine<C> {
@@ -135,6 +142,8 @@ impl<C: Checker> Default for Mine<C> {
             unlit: Cell::new(None),
             list: RefCell::default(),
             looked: RefCell::default(),
+            clock: Cell::new(0),
+            site: Cell::default(),
         }
     }
 }
@@ -198,6 +207,33 @@ pub(crate) fn looks_always<C: Checker>() -> bool {
 
 pub(crate) fn set_looks<C: Checker>(looks: Looks) {
     *world::<C>().looks.lock().expect("held for a moment only") = looks;
+}
+
+/// From now on waits may spin for so long, by the clocks of their threads.
+pub(crate) fn set_spins<C: Checker>(spins: u32) {
+    // ORDERING: Relaxed: set before the model's threads start.
+    world::<C>().spins.store(spins, Ordering::Relaxed);
+}
+
+pub(crate) fn spins<C: Checker>() -> u32 {
+    // ORDERING: Relaxed: as above.
+    world::<C>().spins.load(Ordering::Relaxed)
+}
+
+/// The calling thread's clock goes on at each reading.
+pub(crate) fn now<C: Checker>() -> u64 {
+    C::with_mine(|mine| {
+        mine.clock.set(mine.clock.get() + 1);
+        mine.clock.get()
+    })
+}
+
+pub(crate) fn site<C: Checker>() -> Site {
+    C::with_mine(|mine| mine.site.get())
+}
+
+pub(crate) fn learn<C: Checker>(site: Site) {
+    C::with_mine(|mine| mine.site.set(site));
 }
 
 pub(crate) fn tell<C: Checker>() {

@@ -10,7 +10,7 @@
 
 use crate::checker::{Atomic, Checker, Room};
 use crate::life::{self, look_now, step};
-use mp_core::word::{Deadline, Long, Ordering, Wake, Word};
+use mp_core::word::{Deadline, Learned, Long, Machine, Ordering, Site, Wake, Word};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -209,11 +209,39 @@ impl<C: Checker> Word for ModelWord<C> {
         self.0.wake_long(count)
     }
 
-    fn spin(_round: u32) -> bool {
-        false
-    }
     fn fence() {
         C::fence();
+    }
+}
+
+/// Without a clock: it counts how often its thread has read it. A model says how long a wait may spin, in looks; if it
+/// does not, none spins.
+impl<C: Checker> Machine for ModelWord<C> {
+    const QUICK: u32 = 0;
+
+    fn now() -> u64 {
+        life::now::<C>()
+    }
+    fn pause() {
+        C::yield_now();
+    }
+    fn yield_now() {
+        C::yield_now();
+    }
+    fn sleep_cost() -> u32 {
+        life::spins::<C>()
+    }
+    fn one_cpu() -> bool {
+        false
+    }
+}
+
+impl<C: Checker> Learned for ModelWord<C> {
+    fn site(&self) -> Site {
+        life::site::<C>()
+    }
+    fn learn(&self, site: Site) {
+        life::learn::<C>(site);
     }
 }
 

@@ -74,6 +74,12 @@ macro_rules! world {
             life::set_looks::<$checker>(looks);
         }
 
+        /// Has waits spin for so long, by clocks that count their readings; without this none does. Call it first, from
+        /// the model's main thread.
+        pub fn set_spins(spins: u32) {
+            life::set_spins::<$checker>(spins);
+        }
+
         /// The model's own signal, one in each execution.
         pub fn tell() {
             life::tell::<$checker>();

@@ -6,8 +6,8 @@
 //! The one invariant: a futex call is given the address of a live `AtomicU32`.
 #![allow(unsafe_code)]
 
-use super::spin;
-use crate::word::{Deadline, Ordering, Wake, Word};
+use super::machine::note_wake;
+use crate::word::{Deadline, Machine, Ordering, Wake, Word};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, fence};
 use std::time::Duration;
@@ -53,11 +53,16 @@ impl FutexWord {
     fn rouse(&self, count: u32, whom: u32) -> u32 {
         let count = count.min(i32::MAX as u32);
         let (unused, operation) = (ptr::null::<u32>(), libc::FUTEX_WAKE_BITSET);
+        let began = Self::now();
         // SAFETY: the word is alive for the call; waking changes no memory.
         let woken = unsafe {
             libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, count, unused, unused, whom)
         };
-        u32::try_from(woken).unwrap_or(0)
+        let woken = u32::try_from(woken).unwrap_or(0);
+        if woken == 1 {
+            note_wake(Self::now().saturating_sub(began));
+        }
+        woken
     }
 }
 
@@ -119,15 +124,6 @@ impl Word for FutexWord {
     }
 
     #[inline]
-    fn spin(round: u32) -> bool {
-        spin::spin(round)
-    }
-
-    fn back_off(round: u32) -> bool {
-        spin::back_off(round)
-    }
-
-    #[inline]
     fn fence() {
         // ORDERING: SeqCst is what the trait promises.
         fence(Ordering::SeqCst);
@@ -135,7 +131,7 @@ impl Word for FutexWord {
 }
 
 /// The clock that a futex waits by.
-fn now() -> Duration {
+pub(super) fn now() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the result is on this stack.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };

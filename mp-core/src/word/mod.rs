@@ -12,18 +12,18 @@
 //! system call, no clock, no pointer.
 //!
 //! # The rule of every wait
-//! First [`Word::spin`] (or [`Word::back_off`]) for a while, then [`Word::wait`]. A wait may return for no reason
+//! First a [`Waiting`] spins for as long as that is worth it, then [`Word::wait`]. A wait may return for no reason
 //! and does so at the latest after half a second ([`Word::wait_long`]: three), so an algorithm calls it in a loop and
 //! reads the word again, with the ordering it needs. That is what keeps a promise that no lock can keep: one who is
 //! killed between his commit and his wake-up call delays the sleeper, and does not strand it.
 
 mod deadline;
-mod looks;
+mod waiting;
 
 pub use deadline::Deadline;
-pub use looks::Looks;
 use std::sync::atomic::AtomicU64;
 pub use std::sync::atomic::Ordering;
+pub use waiting::{Learned, Machine, Pace, Site, Waiting};
 
 /// Why [`Word::wait`] came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Wake {
 }
 
 /// An atomic `u32` in memory that other processes map, on which one can sleep.
-pub trait Word: Sync {
+pub trait Word: Machine + Learned + Sync {
     /// Reads the word.
     fn load(&self, order: Ordering) -> u32;
     /// Writes the word.
@@ -63,14 +63,6 @@ pub trait Word: Sync {
     /// Gives how many they were.
     fn wake_long(&self, count: u32) -> u32;
 
-    /// The waiting before the sleeping: spends a moment, and says whether `round` (0, 1, 2 …) was worth it.
-    /// `false` means: sleep now.
-    fn spin(round: u32) -> bool;
-    /// As [`spin`](Word::spin), for a word that its holder is about to write again and again: each moment is longer
-    /// than the one before, since every look takes the word from the holder's CPU.
-    fn back_off(round: u32) -> bool {
-        Self::spin(round)
-    }
     /// Orders everything before it against everything after it, for all threads (a sequentially consistent
     /// fence).
     fn fence();

@@ -5,8 +5,7 @@ use super::layout::SEGMENTS;
 use super::record::units;
 use super::{Memory, Packet, Refused, Ring, Ticket, UNIT, WordOf};
 use mp_core::sys::memory::PAGE;
-use mp_core::word::{Deadline, Long, Ordering, Word};
-use std::time::Duration;
+use mp_core::word::{Deadline, Long, Machine, Ordering, Pace, Waiting, Word};
 
 /// Where the next record goes. Records before it may be written and not published yet.
 #[derive(Debug, Clone, Copy)]
@@ -123,23 +122,17 @@ impl<M: Memory> Ring<M> {
     /// soon.
     fn wait_a_moment(&self, pen: Pen, units: u32, mut head: Cursor) -> Result<Cursor, Refused> {
         let enough = units.max(self.0.units(pen.segment) / 4);
-        let pages = units / UNITS_IN_A_PAGE;
-        let until = if pages == 0 { None } else { Deadline::after(PRICE_OF_A_PAGE * pages) };
-        let mut round = 0;
-        for _ in 0..MOMENT {
-            if self.has_room(pen, head, enough) {
+        let new_memory = PRICE_OF_A_PAGE.saturating_mul(units / UNITS_IN_A_PAGE);
+        let budget = <WordOf<M>>::sleep_cost().min(MOMENT).max(new_memory);
+        let mut waiting = Waiting::spinning(&self.layout().freed.changes, Pace::Dense, budget);
+        for _ in 0..LOOKS {
+            if self.has_room(pen, head, enough) || !waiting.pause() {
                 break;
-            }
-            if <WordOf<M>>::spin(round) {
-                round += 1;
-            } else if until.is_none_or(Deadline::passed) {
-                break;
-            } else {
-                round = 0;
             }
             let now = self.head_of(pen)?;
             if now != head {
-                (round, head) = (0, now);
+                head = now;
+                waiting.again();
             }
         }
         Ok(head)
@@ -269,7 +262,9 @@ impl<M: Memory> Ring<M> {
 }
 
 /// Looks for room before more memory is taken, at most.
-const MOMENT: u32 = 1 << 14;
-/// What a page costs that the system has to find and clear.
-const PRICE_OF_A_PAGE: Duration = Duration::from_micros(2);
+const LOOKS: u32 = 1 << 14;
+/// How long a getter may take with a short record, in nanoseconds.
+const MOMENT: u32 = 10_000;
+/// What a page costs that the system has to find and clear, in nanoseconds.
+const PRICE_OF_A_PAGE: u32 = 2_000;
 const UNITS_IN_A_PAGE: u32 = (PAGE / UNIT) as u32;

@@ -28,7 +28,7 @@
 use super::layout::{Bell, Leaders};
 use super::leaders::Sleeper;
 use super::{Memory, NotTaken, Refused, Ring, WordOf};
-use mp_core::word::{Deadline, Ordering, Wake, Word};
+use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 
 /// What came of repeating, `None`: it was too late; and whether it slept meanwhile.
 type Repeated<T> = (Option<T>, bool);
@@ -117,21 +117,29 @@ impl<M: Memory> Ring<M> {
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
         let mut sleeper = Sleeper::new(bell, leaders, M::FIRST_ALONE);
-        let (mut round, mut slept) = (0, false);
+        let mut waiting = Waiting::new(&bell.changes, Pace::Dense);
+        let mut slept = false;
         loop {
             // Read before the attempt: what comes after that is a change, even if it comes at once.
             let before = watch();
             let found = attempt();
-            if found.is_some() || until.is_some_and(Deadline::passed) {
+            if found.is_some() {
+                waiting.found();
                 return (found, slept);
             }
-            if Self::spin(&mut round, before, &watch) {
+            if until.is_some_and(Deadline::passed) {
+                return (None, slept);
+            }
+            if Self::spin(&mut waiting, before, &watch) {
                 continue;
             }
             match Self::sleep(&mut sleeper, until, &mut attempt) {
                 Slept::Done(done) => return (Some(done), slept),
-                Slept::NotAtAll => round = 0,
-                Slept::Woken => (round, slept) = (0, true),
+                Slept::NotAtAll => waiting.again(),
+                Slept::Woken => {
+                    waiting.again();
+                    slept = true;
+                }
                 // Most often there is nothing, and it is no time for more than that look.
                 Slept::ForALook => slept = true,
                 Slept::TooLate => return (attempt(), true),
@@ -140,9 +148,8 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Waits a moment; `true`: something has changed since it was `before`.
-    fn spin(round: &mut u32, before: u64, watch: impl Fn() -> u64) -> bool {
-        while <WordOf<M>>::spin(*round) {
-            *round += 1;
+    fn spin(waiting: &mut Waiting<'_, WordOf<M>>, before: u64, watch: impl Fn() -> u64) -> bool {
+        while waiting.pause() {
             if watch() != before {
                 return true;
             }

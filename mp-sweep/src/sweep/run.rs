@@ -196,7 +196,6 @@ impl Part<'_> {
 }
 
 fn warm_up() {
-    FutexWord::spin(0);
     FutexWord::new(1).wait(0, None);
     let lock = mp_sync::Lock::new().expect("a sweep needs shared memory");
     drop(lock.acquire());

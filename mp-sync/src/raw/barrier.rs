@@ -41,7 +41,7 @@
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: barrier_*
 
 use super::lock::{Acquired, RawLock};
-use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+use mp_core::word::{Deadline, Ordering, Owned, Pace, Waiting, Wake, Word};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 const FILLING: u32 = 0;
@@ -219,27 +219,26 @@ impl<O: Owned> RawBarrier<O> {
 
     /// Sleeps until the round has ended; ends it, broken, if it is late or somebody is dead.
     fn sleep(&self, round: u32, until: Option<Deadline>, alive: &mut impl FnMut() -> bool) {
-        let mut spins = 0;
+        let mut waiting = Waiting::new(&self.round, Pace::Dense);
         loop {
             let seen = self.look();
             if ended(seen) != round {
+                waiting.found();
                 return;
             }
-            if O::Word::spin(spins) {
-                spins += 1;
-                continue;
-            }
-            if !self.mark(seen) {
+            if waiting.pause() || !self.mark(seen) {
                 continue;
             }
             let late = self.round.wait(seen | ASLEEP, until) == Wake::TimedOut;
             if ended(self.look()) != round {
+                waiting.found();
                 return;
             }
             if late || !alive() {
                 self.end_if_still(round, BROKEN);
                 return;
             }
+            waiting.again();
         }
     }
 

@@ -40,7 +40,7 @@
 
 use super::hold::Lend;
 use super::lock::Acquired;
-use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+use mp_core::word::{Deadline, Ordering, Owned, Pace, Waiting, Wake, Word};
 
 const FREE: u32 = 0;
 /// As in `lock.rs`.
@@ -201,14 +201,16 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
 
     /// Until something may have happened. `true`: the deadline has passed.
     fn sleep(&self, place: &Place<O>, until: Option<Deadline>) -> bool {
-        let mut round = 0;
-        while O::Word::spin(round) {
+        let mut waiting = Waiting::new(&self.next, Pace::Dense);
+        while waiting.pause() {
             if !place.is_waiting() {
+                waiting.found();
                 return false;
             }
-            round += 1;
         }
-        place.who.word().wait(O::me(), until) == Wake::TimedOut
+        let late = place.who.word().wait(O::me(), until) == Wake::TimedOut;
+        waiting.found();
+        late
     }
 
     /// Whether somebody died of being chosen whose choice this waiter can have: asked at each look.

@@ -33,7 +33,7 @@
 //! # Tried by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: event_*
 
-use mp_core::word::{Deadline, Ordering, Wake, Word};
+use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 
 const SET: u32 = 1;
 const ASLEEP: u32 = 1 << 1;
@@ -70,20 +70,20 @@ impl<W: Word> RawEvent<W> {
     /// Waits until the flag is set; `false`: the deadline passed first.
     pub fn wait(&self, until: Option<Deadline>) -> bool {
         let first = self.look();
-        let mut round = 0;
+        let mut waiting = Waiting::new(&self.word, Pace::Dense);
         let mut late = false;
         loop {
             let seen = self.look();
             if seen & SET != 0 || rounds(seen) != rounds(first) {
+                waiting.found();
                 return true;
             }
             if late {
                 return false;
             }
-            if W::spin(round) {
-                round += 1;
-            } else if self.mark(seen) {
+            if !waiting.pause() && self.mark(seen) {
                 late = self.word.wait(seen | ASLEEP, until) == Wake::TimedOut;
+                waiting.again();
             }
         }
     }

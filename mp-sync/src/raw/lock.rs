@@ -44,7 +44,7 @@
 //! # Tried by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: lock_*
 
-use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+use mp_core::word::{Deadline, Ordering, Owned, Pace, Waiting, Wake, Word};
 
 const FREE: u32 = 0;
 /// The kernel's `FUTEX_TID_MASK`, `FUTEX_OWNER_DIED` and `FUTEX_WAITERS`.
@@ -210,19 +210,21 @@ impl<O: Owned> RawLock<O> {
 
     fn contend(&self, me: u32, until: Option<Deadline>) -> Option<Acquired> {
         let mut mine = me;
-        let mut round = 0;
+        let mut waiting = Waiting::new(self.state.word(), Pace::Sparse);
         let mut late = false;
         loop {
             // ORDERING: Relaxed: whatever it says is confirmed by a compare_exchange.
             let mut seen = self.state.word().load(Ordering::Relaxed);
             while seen & OWNER == 0 {
                 match self.take(seen, mine) {
-                    Ok(taken) => return Some(taken),
+                    Ok(taken) => {
+                        waiting.found();
+                        return Some(taken);
+                    }
                     Err(now) => seen = now,
                 }
             }
-            if !late && O::Word::back_off(round) {
-                round += 1;
+            if !late && waiting.pause() {
                 continue;
             }
             if !self.mark(seen) {
@@ -237,7 +239,7 @@ impl<O: Owned> RawLock<O> {
                 return Some(Acquired::OwnerDied);
             }
             mine = me | WAITERS;
-            round = 0;
+            waiting.again();
         }
     }
 

@@ -30,7 +30,7 @@
 //! # Tried by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: semaphore_*
 
-use mp_core::word::{Deadline, Ordering, Wake, Word};
+use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 
 const ASLEEP: u32 = 1 << 31;
 
@@ -105,7 +105,7 @@ impl<W: Word> RawSemaphore<W> {
 
     #[cold]
     fn acquire_slow(&self, until: Option<Deadline>) -> bool {
-        let mut round = 0;
+        let mut waiting = Waiting::new(&self.word, Pace::Dense);
         let mut mark = 0;
         let mut late = false;
         loop {
@@ -119,10 +119,10 @@ impl<W: Word> RawSemaphore<W> {
                     // Given while the mark was gone, so that nobody was woken for it.
                     self.word.wake(1);
                 }
+                waiting.found();
                 return true;
             }
-            if !late && W::spin(round) {
-                round += 1;
+            if !late && waiting.pause() {
                 continue;
             }
             if !self.mark(seen) {
@@ -134,7 +134,7 @@ impl<W: Word> RawSemaphore<W> {
             }
             late = self.word.wait(ASLEEP, until) == Wake::TimedOut;
             mark = ASLEEP;
-            round = 0;
+            waiting.again();
         }
     }
 

@@ -1,7 +1,7 @@
 //! Models of the event.
 
 use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn, tell, wait_until_told};
-use mp_core::word::{Deadline, Ordering, Wake, Word};
+use mp_core::word::{Deadline, Learned, Machine, Ordering, Site, Wake, Word};
 use mp_model::{AnyWord, soon};
 use mp_sync::raw::RawEvent;
 use std::sync::Arc;
@@ -30,6 +30,35 @@ pub(crate) fn event_set_wakes_all<W: AnyWord>() {
 /// A word that says so when somebody is about to sleep on it.
 #[derive(Default)]
 pub(crate) struct Watched<W>(W);
+
+impl<W: Word> Machine for Watched<W> {
+    const QUICK: u32 = W::QUICK;
+
+    fn now() -> u64 {
+        W::now()
+    }
+    fn pause() {
+        W::pause();
+    }
+    fn yield_now() {
+        W::yield_now();
+    }
+    fn sleep_cost() -> u32 {
+        W::sleep_cost()
+    }
+    fn one_cpu() -> bool {
+        W::one_cpu()
+    }
+}
+
+impl<W: Word> Learned for Watched<W> {
+    fn site(&self) -> Site {
+        self.0.site()
+    }
+    fn learn(&self, site: Site) {
+        self.0.learn(site);
+    }
+}
 
 impl<W: Word> Word for Watched<W> {
     fn load(&self, order: Ordering) -> u32 {
@@ -65,9 +94,6 @@ impl<W: Word> Word for Watched<W> {
     }
     fn wake_long(&self, count: u32) -> u32 {
         self.0.wake_long(count)
-    }
-    fn spin(round: u32) -> bool {
-        W::spin(round)
     }
     fn fence() {
         W::fence();

@@ -9,6 +9,7 @@ mod rlock;
 mod rwlock;
 mod seats;
 mod semaphore;
+mod spinning;
 
 pub(crate) use barrier::*;
 pub(crate) use condition::*;
@@ -18,3 +19,4 @@ pub(crate) use rlock::*;
 pub(crate) use rwlock::*;
 pub(crate) use seats::*;
 pub(crate) use semaphore::*;
+pub(crate) use spinning::*;
