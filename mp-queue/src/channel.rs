@@ -4,9 +4,9 @@ use crate::error::{GetError, NewQueueError, PutRefusal};
 use crate::memory::{Packets, RingMemory, default_ceiling, first_segment};
 use crate::ring::layout::Layout;
 use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, SHORT, Worker};
+use crate::share;
 use crate::worker::ThisProcess;
 use mp_core::mem::{Kind, Mapping};
-use mp_core::sys::eventfd::{clear, eventfd, set};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::{Handle, attach_part};
@@ -14,6 +14,7 @@ use mp_core::word::Deadline;
 use mp_core::{OsError, Waitable};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -43,14 +44,13 @@ pub(crate) struct Limits {
     pub(crate) bytes: Option<usize>,
 }
 
-/// What one process has of a queue, whatever its items are.
+/// A handle of a queue, whatever its items are.
 pub(crate) struct Channel {
-    ring: Ring<RingMemory>,
-    /// Can be read while there may be an item, for those who wait for other things too.
-    signal: Handle,
+    /// Shared by all handles of the queue in this process.
+    ring: Arc<Ring<RingMemory>>,
     /// Ends when all counted producers are gone, in whatever way.
     producers: Option<Handle>,
-    /// It was closed in this process.
+    /// This handle was closed.
     closed: AtomicBool,
     /// Where what is got is to be reported done.
     worker: Option<ThisProcess>,
@@ -64,20 +64,23 @@ impl Channel {
         }
         let ceiling = limits.bytes.unwrap_or_else(default_ceiling);
         let memory = RingMemory::create(kind::<Q>(), limits.items.unwrap_or(0), ceiling)?;
-        Ok(Channel::over(memory, Handle::new(eventfd()?), producers))
+        Ok(Channel::over(share::list(memory), producers))
     }
 
     /// Reads the channel of a `Q` that another process has.
     pub(crate) fn read<'de, Q, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
-        let (mapping, packets, signal, producers) =
-            <(MappingOf<Q>, Packets, Handle, Option<Handle>)>::deserialize(deserializer)?;
-        let memory = RingMemory::attach(mapping.0, packets).map_err(D::Error::custom)?;
-        Ok(Channel::over(memory, signal, producers))
+        let (mapping, packets, producers) =
+            <(MappingOf<Q>, Packets, Option<Handle>)>::deserialize(deserializer)?;
+        let ring = match share::find(&mapping.0) {
+            // What came along is closed: this process has it already.
+            Some(ring) => ring,
+            None => share::list(RingMemory::attach(mapping.0, packets).map_err(D::Error::custom)?),
+        };
+        Ok(Channel::over(ring, producers))
     }
 
-    fn over(memory: RingMemory, signal: Handle, producers: Option<Handle>) -> Channel {
-        let closed = AtomicBool::new(false);
-        Channel { ring: Ring(memory), signal, producers, closed, worker: None }
+    fn over(ring: Arc<Ring<RingMemory>>, producers: Option<Handle>) -> Channel {
+        Channel { ring, producers, closed: AtomicBool::new(false), worker: None }
     }
 
     /// The same, of a queue whose items are to be reported done.
@@ -124,7 +127,7 @@ impl Channel {
     /// Those who wait for other things too.
     #[inline]
     fn tell_pollers(&self) {
-        self.ring.tell_pollers(|| set(self.signal.as_fd()));
+        self.ring.tell_pollers(|| self.ring.0.packets().signal());
     }
 
     /// Has everybody who waits look again: a producer is gone, say.
@@ -157,18 +160,25 @@ impl Channel {
 
     #[cold]
     fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
-        let mut failed = None;
+        let (mut failed, no_room) = (None, Cell::new(false));
         let mut send = |ticket| match self.ring.0.packets().send(ticket, handles) {
             Ok(true) => Packet::Sent,
-            Ok(false) => Packet::Full,
+            Ok(false) => {
+                no_room.set(true);
+                Packet::Full
+            }
             Err(error) => {
                 failed = Some(error);
                 Packet::Failed
             }
         };
-        let put = self.attempt_put(wait, |until| self.ring.put_with_packet(bytes, until, &mut send));
+        let put = self.attempt_put(wait, |until| {
+            no_room.set(false);
+            self.ring.put_with_packet(bytes, until, &mut send)
+        });
         put.map_err(|refused| match failed.take() {
             Some(error) if refused == Refused::Unsent => PutRefusal::Os(error),
+            _ if refused == Refused::Full && no_room.get() => PutRefusal::HandlesFull,
             _ => refusal(refused, bytes.len()),
         })
     }
@@ -276,7 +286,7 @@ fn kind<Q>() -> Kind {
 /// Within a transfer only.
 impl Serialize for Channel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.ring.0.mapping(), self.ring.0.packets(), &self.signal, &self.producers).serialize(serializer)
+        (&**self.ring.0.mapping(), self.ring.0.packets(), &self.producers).serialize(serializer)
     }
 }
 
@@ -316,7 +326,7 @@ impl Beside for Delivery<'_> {
 
 impl Waitable for Channel {
     fn descriptor(&self) -> BorrowedFd<'_> {
-        self.signal.as_fd()
+        self.ring.0.packets().descriptor()
     }
 
     fn is_ready(&self) -> Option<bool> {
@@ -325,8 +335,8 @@ impl Waitable for Channel {
     }
 
     fn settle(&self) {
-        let fd = self.signal.as_fd();
-        self.ring.settle_polls(|| clear(fd), || Channel::is_ready(self), || set(fd));
+        let packets = self.ring.0.packets();
+        self.ring.settle_polls(|| packets.quiet(), || Channel::is_ready(self), || packets.signal());
     }
 }
 

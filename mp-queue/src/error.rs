@@ -20,6 +20,14 @@ pub enum PutRefusal {
     /// The queue holds as many items, or bytes, as it may. With a timeout: until it passed.
     #[error("the queue is full")]
     Full,
+    /// As many items with handles (locks, queues, connections) are in the queue as the kernel keeps for one socket, which
+    /// is some 550 with the usual limit of 208 KiB: an unbounded queue does not grow beyond that. Items without handles
+    /// have room. With a timeout: until it passed.
+    #[error(
+        "the queue holds as many items with handles as the kernel keeps: get some first, or raise the sysctl \
+         net.core.wmem_max before the queue is made"
+    )]
+    HandlesFull,
     /// This handle was closed, or the queue was shut down.
     #[error("the queue is closed")]
     Closed,

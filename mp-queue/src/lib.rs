@@ -15,6 +15,7 @@
 //! | `channel.rs`  | what all of these stand on: bytes in, bytes out, and who may still     |
 //! | `worker.rs`   | this process, as one that takes tasks                                  |
 //! | `memory.rs`   | the ring's memory in this process, and the packets beside it           |
+//! | `share.rs`    | the queues that this process has: what arrives again shares these      |
 //! | `ring/`       | the algorithm, generic over words and memory                           |
 //! | `error.rs`    | what can go wrong                                                      |
 //!
@@ -35,6 +36,7 @@ mod producer;
 mod put;
 mod queue;
 mod ring;
+mod share;
 mod simple;
 mod worker;
 

@@ -85,7 +85,7 @@ impl RingMemory {
         Ok(RingMemory { mapping, layout, slots, windows, segments, packets })
     }
 
-    pub(crate) fn mapping(&self) -> &Mapping {
+    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }
 
@@ -193,7 +193,12 @@ impl Memory for RingMemory {
     }
 }
 
-/// The socket beside the ring: one packet for each item that carries descriptors, a [`Ticket`] and the descriptors.
+/// The socket pair beside the ring: one packet for each item that carries descriptors, a [`Ticket`] and the descriptors.
+/// In the other direction, which is a queue of its own in the kernel, goes a byte while there may be an item: who waits
+/// for the queue and other things polls the sending end.
+///
+/// Every process that has the queue has both ends, so neither direction ends. They are made with the queue: a pair that
+/// one process made later could not reach those that have the queue already.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Packets {
     send: Handle,
@@ -203,7 +208,29 @@ pub(crate) struct Packets {
 impl Packets {
     fn new() -> Result<Packets, OsError> {
         let (send, receive) = socket::packet_pair()?;
+        socket::widen(send.as_fd())?;
         Ok(Packets { send: Handle::new(send), receive: Handle::new(receive) })
+    }
+
+    /// Can be read while there may be an item.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.send.as_fd()
+    }
+
+    /// Makes that readable.
+    pub(crate) fn signal(&self) {
+        // It can fail only where the socket is full, and readable then.
+        let _ = socket::send(self.receive.as_fd(), &[b"!"], &[], Mode::Now);
+    }
+
+    /// Makes that unreadable.
+    pub(crate) fn quiet(&self) {
+        // One byte, or a few after a death: whoever finds it readable and nothing there comes again.
+        for _ in 0..16 {
+            if socket::discard(self.send.as_fd(), Mode::Now).is_err() {
+                break;
+            }
+        }
     }
 
     /// Sends a packet; `Ok(false)`: the socket is full.

@@ -11,6 +11,10 @@ impl<T: Serialize> Queue<T> {
     /// Puts a value; waits while a bounded queue is full, or an unbounded one is at its ceiling. When it returns,
     /// the item is in the queue, whatever becomes of this process.
     ///
+    /// A value that holds handles also waits while the queue has as many of these as the kernel keeps, some 550: start
+    /// the processes that get them first. ([`try_put`](Queue::try_put) says
+    /// [`HandlesFull`](PutRefusal::HandlesFull) then.)
+    ///
     /// Python: `Queue.put`.
     ///
     /// # Errors

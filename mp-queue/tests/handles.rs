@@ -294,7 +294,7 @@ fn a_packet_that_finds_no_room_leaves_nothing() {
             match queue.try_put((witnesses.len() as u32, Some(handle))) {
                 Ok(()) => witnesses.push(witness),
                 Err(error) => {
-                    assert!(matches!(error.reason, PutRefusal::Full), "{error}");
+                    assert!(matches!(error.reason, PutRefusal::HandlesFull), "{error}");
                     drop(error);
                     assert!(witness.sees_the_end());
                     break;

@@ -11,7 +11,8 @@ use super::{named, retried};
 use crate::error::{OsError, OsResult};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socketpair,
+    self, AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg,
+    setsockopt, socketpair, sockopt,
 };
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -33,6 +34,12 @@ fn pair(kind: SockType) -> OsResult<(OwnedFd, OwnedFd)> {
     let (one, other) =
         named("socketpair", socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC))?;
     Ok((above_standard(one)?, above_standard(other)?))
+}
+
+/// Has the kernel keep as much of what this socket sends as any process may ask for: twice `net.core.wmem_max`.
+pub fn widen(socket: BorrowedFd<'_>) -> OsResult<()> {
+    // What is too much is cut down to that, and doubled, for the kernel's own bookkeeping.
+    named("setsockopt(SO_SNDBUF)", setsockopt(&socket, sockopt::SndBuf, &(1 << 30)))
 }
 
 /// How many may have connected and not been accepted yet.
