@@ -10,7 +10,7 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::transfer::Handle;
 use mp_core::word::Deadline;
-use mp_core::{Child, Process, StartError, StartMethod, active_children};
+use mp_core::{Child, JoinError, Process, StartError, StartMethod, active_children};
 use mp_testing::{
     at_every_limit, descendants, limited, not_here, open_descriptors, parent_in_role, process_name, role,
 };
@@ -33,6 +33,7 @@ mp_testing::cases! {
         many_live_at_once,
         many_live_in_turn,
         a_start_without_descriptors_leaves_nothing,
+        a_join_without_descriptors_can_be_made_again,
         a_start_without_processes_leaves_nothing,
     ]
 }
@@ -396,4 +397,36 @@ fn a_start_without_processes_leaves_nothing() {
     let user = 1_000_000 + std::process::id();
     let mut parent = parent_in_role("is bound by the limit");
     assert!(parent.uid(user).gid(user).status().unwrap().success());
+}
+
+fn many_handles(count: usize) -> Vec<Handle> {
+    let (read, _) = pipe().unwrap();
+    (0..count).map(|_| Handle::new(read.try_clone().unwrap())).collect()
+}
+
+/// What came with descriptors waits until there are some.
+fn a_join_without_descriptors_can_be_made_again() {
+    let short = Process::new(|| 7, ()).start().unwrap();
+    let long = Process::new(|| vec![5_u8; 1 << 20], ()).start().unwrap();
+    let handles = [1, 300].map(|count| Process::new(many_handles, (count,)).start().unwrap());
+    for sentinel in [short.sentinel(), long.sentinel(), handles[0].sentinel(), handles[1].sentinel()] {
+        assert!(wait_for(sentinel, Interest::Read, None).unwrap());
+    }
+    let is_refusal =
+        |error: JoinError| matches!(error, JoinError::Os(error) if error.errno() == Some(libc::EMFILE));
+    // Standard descriptors have the numbers below, so there is none.
+    limited(Resource::RLIMIT_NOFILE, 3, || {
+        assert_eq!(short.join().unwrap(), 7);
+        assert!(long.join().is_err_and(is_refusal));
+        assert!(handles.iter().all(|child| child.join().is_err_and(is_refusal)));
+        assert!(!long.is_alive() && long.exitcode() == Some(0));
+    });
+    // Room for those of the first packet, and not for all.
+    let free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    limited(Resource::RLIMIT_NOFILE, free + 260, || {
+        assert!(handles[1].join().is_err_and(is_refusal));
+    });
+    assert_eq!(long.join().unwrap(), vec![5; 1 << 20]);
+    let counts = handles.map(|child| child.join().unwrap().len());
+    assert_eq!(counts, [1, 300]);
 }

@@ -16,7 +16,7 @@ mp_testing::cases! {
         values_and_ends_arrive,
         a_hundred_in_turn_leave_nothing,
         a_killed_spare_is_replaced,
-        without_a_template_an_end_is_lost_and_a_value_is_not,
+        without_a_template_no_value_is_lost,
     ]
 }
 
@@ -94,7 +94,7 @@ fn a_killed_spare_is_replaced() {
     assert_eq!(template_pid(), Some(template));
 }
 
-fn without_a_template_an_end_is_lost_and_a_value_is_not() {
+fn without_a_template_no_value_is_lost() {
     forget_ends();
     let valued = start(|| 5);
     wait_for(valued.sentinel(), Interest::Read, None).unwrap();
@@ -104,6 +104,7 @@ fn without_a_template_an_end_is_lost_and_a_value_is_not() {
     let gone = start(std::thread::park);
     kill(template_pid().unwrap());
     gone.kill().unwrap();
-    assert!(matches!(gone.join(), Err(JoinError::Lost)));
+    // Lost if the process that adopts it has reaped it before it is asked about.
+    assert!(matches!(gone.join(), Err(JoinError::Killed(9) | JoinError::Lost)));
     assert_eq!(start(|| 6).join().unwrap(), 6);
 }

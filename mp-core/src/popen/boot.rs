@@ -90,10 +90,10 @@ fn run(number: RawFd) -> ! {
         process::exit_now(1)
     };
     match unpack::<Boot>(&boot.bytes, boot.handles) {
-        Ok(Boot::Serve { preload, blocked }) => template::serve(socket, preload, &blocked),
-        Ok(Boot::Attend { title, code }) => {
+        Ok(Boot::Serve { preload, blocked, family }) => template::serve(socket, preload, &blocked, family),
+        Ok(Boot::Attend { title, code, family }) => {
             drop(socket);
-            service::attend(&title, code, arguments)
+            service::attend(&title, code, family, arguments)
         }
         Ok(Boot::Run(Job { who, code, lifeline })) => {
             let call = move || code.call(&arguments.bytes, arguments.handles);

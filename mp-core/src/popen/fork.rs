@@ -25,7 +25,7 @@
 #![allow(unsafe_code)]
 
 use super::job::Who;
-use super::{Reaper, StartError, Started, forkserver, lifeline, raw_fork};
+use super::{Reaper, StartError, Started, forkserver, lifeline, orphans, raw_fork};
 use crate::error::OsResult;
 use crate::mem::{loans, mapping};
 use crate::process::bootstrap::{self, Newborn};
@@ -142,6 +142,7 @@ fn after_fork() {
     table::after_fork();
     bootstrap::after_fork();
     forkserver::after_fork();
+    orphans::after_fork();
     finalize::after_fork();
     current::after_fork();
     finalize::run_after_fork();
@@ -154,7 +155,8 @@ pub(super) fn hold_own_locks() -> impl Sized + 'static {
     is_surely_single_threaded();
     let others = finalize::hold_others();
     let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold(), family::hold());
-    (others, forkserver::hold(), lifeline::lock(), process, mapping::hold(), robust::hold())
+    let popen = (forkserver::hold(), lifeline::lock(), orphans::hold());
+    (others, popen, process, mapping::hold(), robust::hold())
 }
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].

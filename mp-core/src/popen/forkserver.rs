@@ -22,9 +22,11 @@
 
 use super::boot::{Launched, launch};
 use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
+use super::orphans;
 use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
 use crate::error::OsError;
+use crate::process::Family;
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process::{self, Ended};
 use crate::sys::signal;
@@ -34,7 +36,7 @@ use crate::transfer::{
     Code, CodeError, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
 };
 use crate::word::Deadline;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -142,8 +144,9 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
 impl Template {
     fn launch() -> Result<Template, StartError> {
         let began_with = Surroundings::current();
+        let family = Family::of_this_process()?;
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
-        let boot = Boot::Serve { preload, blocked: signal::blocked() };
+        let boot = Boot::Serve { preload, blocked: signal::blocked(), family };
         let Launched { pidfd, socket, .. } = launch(&boot, &Message::default())?;
         let limit = began_with.process_limit();
         let mut template = Template { control: socket, pidfd, spare: None, began_with };
@@ -216,15 +219,49 @@ impl Template {
     fn retire(template: Option<Template>) {
         let mut retired = retired();
         retired.retain(|pidfd| process::reap(pidfd.as_fd()).is_ok_and(|it| it == process::Reaped::Running));
-        retired.extend(template.map(|template| template.pidfd));
+        retired.extend(template.map(|template| {
+            template.say_that_it_is_let_go();
+            template.pidfd
+        }));
+    }
+
+    /// Else it would take the end of its socket for this process's, and look for the process that adopts it.
+    fn say_that_it_is_let_go(&self) {
+        let _ = socket::send(self.control.as_fd(), &[&[0]], &[], Mode::Now);
+    }
+
+    /// A killed one has left its last spare to the process that adopts orphans, perhaps this one.
+    fn expect_its_spare(control: BorrowedFd<'_>) {
+        // The first answer may be that the socket was reset, what was sent to the template not having been read.
+        for _ in 0..2 {
+            if let Ok(message) = receive_parcel(control, Mode::Now)
+                && let Ok(Answer::Spare { pidfd, .. }) = unpack(&message.bytes, message.handles)
+            {
+                orphans::expect(|| pidfd.into_fd().ok());
+            }
+        }
     }
 
     /// Lets go of one, waits for its end, and says how it ended.
     fn bury(template: Option<Template>) -> Option<Ended> {
-        let Template { control, pidfd, spare, .. } = template?;
+        let template = template?;
+        template.say_that_it_is_let_go();
+        let Template { control, pidfd, spare, .. } = template;
+        Template::expect_its_spare(control.as_fd());
         // A spare that is left over ends with its socket.
         drop((control, spare));
         process::end_of(pidfd.as_fd())
+    }
+}
+
+/// Lets go of a template that was killed, so that it and its spare are reaped although no start follows.
+pub(crate) fn look_after_template() {
+    // A thread that holds it starts a child, and sees to it.
+    let Ok(mut template) = TEMPLATE.try_lock() else { return };
+    let at_once = Deadline::after(Duration::ZERO);
+    let has_ended = |template: &Template| wait_for(template.pidfd.as_fd(), Interest::Read, at_once);
+    if template.as_ref().is_some_and(|template| has_ended(template).unwrap_or(false)) {
+        Template::bury(template.take());
     }
 }
 

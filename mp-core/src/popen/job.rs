@@ -16,9 +16,9 @@ pub(super) enum Boot {
     Run(Job),
     /// Be a template: call this first; requests follow. What the parent holds back of signals, for the children: the
     /// template itself holds back more.
-    Serve { preload: Option<Code>, blocked: Vec<i32> },
+    Serve { preload: Option<Code>, blocked: Vec<i32>, family: Family },
     /// Be a service of this title and call this, nobody's child; its arguments are the parcel's second message.
-    Attend { title: String, code: Code },
+    Attend { title: String, code: Code, family: Family },
 }
 
 /// What a template is sent to have it fork once more: how many processes its parent may have now; beside it, the

@@ -90,3 +90,9 @@ fn armed(end: &OwnedFd) -> OsResult<OwnedFd> {
 pub(crate) fn of_parent() -> Option<Arc<OwnedFd>> {
     parents().clone()
 }
+
+/// Whether this process had a parent here, and that has ended.
+pub(crate) fn is_orphan() -> bool {
+    let at_once = Deadline::after(Duration::ZERO);
+    parents().as_ref().is_some_and(|end| wait_for(end.as_fd(), Interest::Hangup, at_once).unwrap_or(false))
+}

@@ -28,6 +28,7 @@ pub mod forkserver;
 pub(crate) mod job;
 pub(crate) mod lifeline;
 mod method;
+pub(crate) mod orphans;
 pub(crate) mod raw_fork;
 pub mod service;
 pub(crate) mod spawn;

@@ -16,7 +16,7 @@
 //! # When a process dies
 //! Nothing here outlives a call.
 
-use super::{fork, forkserver, lifeline};
+use super::{fork, forkserver, lifeline, orphans};
 use crate::process::{bootstrap, table};
 use crate::{finalize, sys};
 use std::any::Any;
@@ -99,5 +99,6 @@ fn forget_the_originals() {
     table::after_fork();
     bootstrap::after_fork();
     forkserver::after_fork();
+    orphans::after_fork();
     finalize::after_fork();
 }

@@ -20,6 +20,8 @@ use super::StartError;
 use super::boot::{Launched, launch};
 use super::fork;
 use super::job::Boot;
+use super::orphans;
+use crate::process::Family;
 use crate::sys::fd;
 use crate::sys::process::{self, Ended, Forked};
 use crate::sys::signal;
@@ -37,23 +39,33 @@ where
     A: Serialize + DeserializeOwned,
 {
     let code = Code::of::<F, A>(&function)?;
-    let boot = Boot::Attend { title: title.to_owned(), code };
+    let family = Family::of_this_process()?;
+    // A process that adopts orphans adopts this one.
+    orphans::prepare();
+    orphans::reap();
+    let boot = Boot::Attend { title: title.to_owned(), code, family };
     let Launched { pidfd, socket: _open_until_it_has_read, .. } = launch(&boot, &pack(arguments)?)?;
     let ended = process::end_of(pidfd.as_fd());
     if ended.is_none_or(|ended| ended == Ended::Exited(0)) { Ok(()) } else { Err(StartError::Died) }
 }
 
 /// The service's whole life.
-pub(super) fn attend(title: &str, code: Code, arguments: Message) -> ! {
+pub(super) fn attend(title: &str, code: Code, family: Family, arguments: Message) -> ! {
     // Both are called so: when the first has ended, the second is.
     process::set_title(title);
+    let first = std::process::id();
     match fork::fork_alone() {
         Ok(Forked::Child) => {}
-        Ok(Forked::Parent(_)) => process::exit_now(0),
+        Ok(Forked::Parent(_)) => {
+            // Its starter may have been killed by now.
+            orphans::call(family);
+            process::exit_now(0)
+        }
         Err(_) => process::exit_now(1),
     }
     signal::hold_back_all();
     leave_the_program();
+    orphans::call_after(first, family);
     let call = || code.call(&arguments.bytes, arguments.handles);
     let done = catch_unwind(AssertUnwindSafe(call));
     process::exit_now(if matches!(done, Ok(Ok(_))) { 0 } else { 1 })

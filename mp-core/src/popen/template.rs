@@ -13,8 +13,10 @@
 
 use super::fork;
 use super::job::{Answer, Job, Outcome, Refusal, Request, unpack_limit};
+use super::orphans;
 use crate::error::{OsError, OsResult};
 use crate::finalize;
+use crate::process::Family;
 use crate::process::bootstrap::{self, Newborn};
 use crate::sys::fd;
 use crate::sys::poll::{Interest, pidfd_open, poll, wait_for};
@@ -31,16 +33,21 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// The template's whole life.
-pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32]) -> ! {
+pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32], family: Family) -> ! {
     process::set_title("mp-template");
+    let parent = process::parent_id();
     let kept = signal::settle_template(blocked);
     let refusal = preload.and_then(|code| bootstrap::preload(code).err());
     let refusal = refusal.map(|reason| Refusal::Preload { reason }).or_else(threads);
     detach_standard();
     bootstrap::prepare();
-    match Serving::begin(control, refusal).and_then(Serving::until_spare) {
-        Some(spare) => spare.live(&kept),
-        None => process::exit_now(0),
+    match Serving::begin(control, refusal).map_or(End::LetGo, Serving::until_end) {
+        End::Spare(spare) => spare.live(&kept, family),
+        End::LetGo => process::exit_now(0),
+        End::Orphaned => {
+            orphans::call_after(parent, family);
+            process::exit_now(0)
+        }
     }
 }
 
@@ -68,6 +75,8 @@ struct Serving {
     /// Why it makes no children.
     refusal: Option<Refusal>,
     limits: TemplateLimits,
+    /// Whether the parent has said that it needs no more children.
+    let_go: bool,
 }
 
 /// Who sees to it that parents learn how their children ended, and that nothing is left of these.
@@ -164,19 +173,20 @@ impl Serving {
             ends: Ends::begin()?,
             refusal,
             limits: TemplateLimits::begin(),
+            let_go: false,
         })
     }
 
     /// Comes back in a new spare, or in the template when all is done.
-    fn until_spare(mut self) -> Option<Spare> {
+    fn until_end(mut self) -> End {
         while let Some(control) = &self.control {
             self.ends.until_asked(control.as_fd());
             if let Some(spare) = self.serve_one() {
-                return Some(spare);
+                return End::Spare(spare);
             }
         }
         self.ends.until_none();
-        None
+        if self.let_go { End::LetGo } else { End::Orphaned }
     }
 
     /// Takes one request and forks; comes back with a spare in the spare.
@@ -184,10 +194,12 @@ impl Serving {
         let control = self.control.as_ref()?;
         let mut limit = [0; 16];
         let asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
+        let has_come = asked.as_ref().is_ok_and(|asked| asked.bytes > 0);
         let Some(theirs) =
             asked.ok().filter(|asked| asked.bytes == limit.len()).map(|mut asked| asked.fds.pop())
         else {
             self.control = None;
+            self.let_go = has_come;
             return None;
         };
         self.limits.allow_processes(unpack_limit(limit));
@@ -220,6 +232,16 @@ impl Serving {
     }
 }
 
+/// How a template's work ends.
+enum End {
+    /// In a new spare.
+    Spare(Spare),
+    /// The parent lives, needs it no more, and reaps it.
+    LetGo,
+    /// The parent has ended.
+    Orphaned,
+}
+
 /// The two sides of a fork.
 enum Fork {
     Spare(Spare),
@@ -239,12 +261,13 @@ struct Spare {
 }
 
 impl Spare {
-    fn live(self, kept: &Kept) -> ! {
+    fn live(self, kept: &Kept, family: Family) -> ! {
         process::set_title("mp-spare");
         // Nothing to flush: but the code is in place when the child comes to it.
         let _ = std::io::stdout().flush();
         // Its end comes when nobody needs a spare any more.
         let Ok((request, arguments)) = receive_parts(self.outcome.as_fd(), Mode::Block) else {
+            orphans::call(family);
             process::exit_now(0)
         };
         let Ok(Request { job, changes }) = unpack(&request.bytes, request.handles) else {

@@ -11,7 +11,7 @@
 
 use crate::finalize;
 use crate::popen::job::{Inherited, Outcome, Who};
-use crate::popen::{StartMethod, lifeline, raw_fork, set_start_method_again};
+use crate::popen::{StartMethod, lifeline, orphans, raw_fork, set_start_method_again};
 use crate::process::authkey::{AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
 use crate::process::family;
@@ -145,6 +145,11 @@ fn live(
     let _ = std::io::stdout().flush();
     write_coverage();
     log::info!(target: TARGET, "process exiting with exitcode {code}");
+    if lifeline::is_orphan()
+        && let Ok(family) = family::Family::of_this_process()
+    {
+        orphans::call_after(current::parent_process().map_or(0, |parent| parent.pid()), family);
+    }
     code
 }
 

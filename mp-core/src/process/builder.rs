@@ -10,8 +10,8 @@ use crate::error::OsResult;
 use crate::finalize;
 use crate::popen::job::{Inherited, Job, Who};
 use crate::popen::{
-    ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, raw_fork,
-    spawn,
+    ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, orphans,
+    raw_fork, spawn,
 };
 use crate::transfer::{CallError, Code, Message, Target, pack};
 use serde::Serialize;
@@ -184,6 +184,8 @@ fn registered<R>(
     start: impl FnOnce() -> Result<Started, StartError>,
 ) -> Result<Child<R>, StartError> {
     finalize::install();
+    orphans::prepare();
+    orphans::reap();
     let record = Arc::new(Record::new(who, start()?));
     log::debug!(target: TARGET, "started {}, pid {}", record.name(), record.pid());
     table::add(Arc::clone(&record));

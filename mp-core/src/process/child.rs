@@ -4,19 +4,19 @@
 //!   RUNNING ──the process ends──► its outcome is read, its status reaped, once ──► ENDED (kept)
 //! ```
 //!
-//! How it ended is asked of the kernel once and kept, so any number of threads may join, at any time, and a
-//! signal can reach no stranger: it goes through the pidfd.
+//! How it ended is asked of the kernel once and kept (`ending.rs`), so any number of threads may join, at any time, and
+//! a signal can reach no stranger: it goes through the pidfd.
 
+use super::ending::{End, Ending, Said};
 use super::join_error::{JoinError, StillRunning};
 use super::table;
 use crate::error::OsResult;
-use crate::popen::job::{Outcome, Who};
-use crate::popen::{Reaper, Started};
-use crate::sys::poll::{Interest, poll, wait_for};
-use crate::sys::process::{self, Ended, Reaped};
+use crate::popen::job::Who;
+use crate::popen::{Reaper, Started, orphans};
+use crate::sys::poll::{Interest, wait_for};
+use crate::sys::process::Ended;
 use crate::sys::signal::{self, SIGINT, SIGKILL, SIGTERM};
-use crate::sys::socket::{self, Mode, would_block};
-use crate::transfer::{Message, ParcelError, receive_parts, unpack};
+use crate::transfer::{Message, unpack};
 use crate::word::Deadline;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -24,22 +24,6 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// What is known of a child's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Running,
-    Ended(Ended),
-    Lost,
-}
-
-/// What a child said of its work.
-#[derive(Debug)]
-enum Said {
-    Value(Message),
-    Panicked { message: String, location: String },
-    Failed { reason: String },
-}
 
 /// One child, shared by its handles and the table.
 #[derive(Debug)]
@@ -55,10 +39,7 @@ pub(super) struct Record {
 
 #[derive(Debug)]
 struct State {
-    /// Open until the end is known.
-    outcome: Option<OwnedFd>,
-    said: Option<Said>,
-    end: End,
+    ending: Ending,
     /// Whether somebody has joined it.
     asked: bool,
 }
@@ -72,12 +53,7 @@ impl Record {
             starter: std::process::id(),
             pidfd: started.pidfd,
             reaper: started.reaper,
-            state: Mutex::new(State {
-                outcome: Some(started.outcome),
-                said: None,
-                end: End::Running,
-                asked: false,
-            }),
+            state: Mutex::new(State { ending: Ending::new(started.outcome), asked: false }),
         }
     }
 
@@ -96,10 +72,8 @@ impl Record {
     pub(super) fn signal(&self, signal: i32) -> OsResult<()> {
         // A fork of the template may not know yet that it is a child. If another process's signal of this number waits
         // there, the kernel drops this one; so the child is told beside it, before it. Nothing else is sent that way.
-        if self.reaper == Reaper::Template
-            && let Some(outcome) = &self.lock().outcome
-        {
-            let _ = socket::end_sending(outcome.as_fd());
+        if self.reaper == Reaper::Template {
+            self.lock().ending.end_sending();
         }
         signal::send_to_child(self.pidfd.as_fd(), signal)
     }
@@ -110,32 +84,42 @@ impl Record {
         if !self.is_ours() {
             return Ok(End::Lost);
         }
-        let known = self.lock().end;
+        let known = self.lock().ending.end();
         if known != End::Running {
             return Ok(known);
         }
+        let mut pause = SHORTEST_PAUSE;
         loop {
             // Slept on without the lock, so that other threads can join and ask meanwhile.
             if !wait_for(self.pidfd.as_fd(), Interest::Read, until)? {
                 return Ok(End::Running);
             }
             let mut state = self.lock();
-            if state.end == End::Running {
-                state.settle(self.reaper, self.pidfd.as_fd())?;
-            }
-            let end = state.end;
+            let settled = state.ending.settle(self.reaper, self.pidfd.as_fd());
+            let end = state.ending.end();
             drop(state);
+            settled?;
             if end != End::Running {
+                self.leave_to_be_reaped();
                 table::remove(self);
                 return Ok(end);
             }
-            // It has ended, but somebody traces it (`strace -f`), and is told first: until he has seen it, the end is
-            // kept from its parent.
+            // It has ended, and its status is still on its way: a tracer (`strace -f`) is told first, or the template
+            // has not reported it.
             if until.is_some_and(Deadline::passed) {
                 return Ok(End::Running);
             }
-            std::thread::sleep(until.map_or(TRACED, |until| TRACED.min(until.remaining())));
+            std::thread::sleep(until.map_or(pause, |until| pause.min(until.remaining())));
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// An end may be known before the process is this one's to reap: its template is in the middle of its own end.
+    fn leave_to_be_reaped(&self) {
+        if self.reaper == Reaper::Template {
+            orphans::expect(|| self.pidfd.try_clone().ok());
+        }
+        orphans::reap();
     }
 
     /// What is known now, without waiting for the process.
@@ -145,16 +129,15 @@ impl Record {
 
     /// Whether it gave no value, and nobody has asked for one.
     pub(super) fn failed_unseen(&self) -> bool {
-        let state = self.lock();
-        !state.asked && !matches!(state.said, Some(Said::Value(_)))
+        let mut state = self.lock();
+        !state.asked && !matches!(state.ending.said(), Ok(Some(Said::Value(_))))
     }
 
     /// In a forked child: not ours. The starter's end of the socket is closed here.
     pub(super) fn disown(&self) {
         // Another thread of the parent's may have been inside: then nobody will ever come out here.
         if let Ok(mut state) = self.state.try_lock() {
-            state.outcome = None;
-            state.end = End::Lost;
+            state.ending.disown();
         }
     }
 
@@ -201,7 +184,7 @@ impl Record {
     ) -> Result<T, JoinError> {
         let mut state = self.lock();
         state.asked = true;
-        match (&state.said, end) {
+        match (state.ending.said()?, end) {
             (Some(Said::Value(value)), _) => read(value),
             (Some(Said::Panicked { message, location }), _) => {
                 Err(JoinError::Panicked { message: message.clone(), location: location.clone() })
@@ -218,91 +201,9 @@ impl Record {
     }
 }
 
-/// How often an end is asked for that a tracer has not seen yet: it is a moment, and nothing tells when it is over.
-const TRACED: Duration = Duration::from_millis(1);
-
-/// How long the template may take to report a child that has ended, and how often the kernel is asked meanwhile.
-const REPORT: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_millis(10);
-
-impl State {
-    /// The process has ended: reads what it said and how it ended.
-    fn settle(&mut self, reaper: Reaper, pidfd: BorrowedFd<'_>) -> OsResult<()> {
-        let mut status = match reaper {
-            Reaper::Us => match process::reap(pidfd)? {
-                Reaped::Ended(ended) => Some(ended),
-                Reaped::NotOurs => process::remembered_end(pidfd),
-                Reaped::Running => return Ok(()),
-            },
-            Reaper::Template => process::remembered_end(pidfd),
-        };
-        if let Some(socket) = self.outcome.take() {
-            let wait_for_report = reaper == Reaper::Template && status.is_none();
-            status = self.read_all(socket.as_fd(), pidfd, wait_for_report).or(status);
-        }
-        self.end = status.map_or(End::Lost, End::Ended);
-        Ok(())
-    }
-
-    /// Reads the outcome socket to its end. The child's own words are all there, since it is dead; the
-    /// template's report may take a moment, and never comes if the template was killed.
-    fn read_all(&mut self, socket: BorrowedFd<'_>, pidfd: BorrowedFd<'_>, report: bool) -> Option<Ended> {
-        let give_up = Deadline::after(REPORT)?;
-        loop {
-            match receive_parts(socket, Mode::Now) {
-                Ok((message, value)) => {
-                    if let Some(ended) = self.note(message, value) {
-                        return Some(ended);
-                    }
-                    // Nothing follows the child's last word but the template's report.
-                    if !report && self.said.is_some() {
-                        return None;
-                    }
-                }
-                Err(ParcelError::Os(error)) if would_block(&error) && report => {
-                    if let Some(ended) = process::remembered_end(pidfd) {
-                        return Some(ended);
-                    }
-                    if give_up.passed() {
-                        return None;
-                    }
-                    let either = [(socket, Interest::Read), (pidfd, Interest::Hangup)];
-                    let _ = poll(&either, Deadline::after(LOOK));
-                }
-                Err(ParcelError::Closed) if report => return remembered_by(give_up, pidfd),
-                Err(ParcelError::Closed | ParcelError::Os(_)) => return None,
-                // Something came that cannot be taken in. What follows it is the next parcel.
-                Err(error) => {
-                    let reason = format!("its last message cannot be received: {error}");
-                    self.said.get_or_insert(Said::Failed { reason });
-                }
-            }
-        }
-    }
-
-    /// Takes in one parcel; gives the status if that is what it was.
-    fn note(&mut self, message: Message, value: Message) -> Option<Ended> {
-        match unpack(&message.bytes, message.handles).ok()? {
-            Outcome::Ended(ended) => return Some(ended),
-            Outcome::Returned => self.said = Some(Said::Value(value)),
-            Outcome::Panicked { message, location } => self.said = Some(Said::Panicked { message, location }),
-            Outcome::Failed { reason } => self.said = Some(Said::Failed { reason }),
-        }
-        None
-    }
-}
-
-/// Asks the kernel until it has an answer: whoever inherited the child may take a moment to reap it.
-fn remembered_by(give_up: Deadline, pidfd: BorrowedFd<'_>) -> Option<Ended> {
-    loop {
-        match process::remembered_end(pidfd) {
-            None if !give_up.passed() => {
-                let _ = wait_for(pidfd, Interest::Hangup, Deadline::after(LOOK));
-            }
-            answer => return answer,
-        }
-    }
-}
+/// How often a status is asked for that is on its way: it is a moment, and nothing tells when it is over.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// A started process that will return an `R`.
 ///

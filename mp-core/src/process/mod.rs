@@ -29,6 +29,7 @@ mod caught;
 mod child;
 mod cpus;
 pub(crate) mod current;
+mod ending;
 pub(crate) mod family;
 mod join_error;
 mod logging;

@@ -1,7 +1,9 @@
 //! The children of this process: one record each, from `start` until it is reaped and nobody asks any more.
 
 use super::any_child::AnyChild;
-use super::child::{End, Record};
+use super::child::Record;
+use super::ending::End;
+use crate::popen::{forkserver, orphans};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,7 +57,9 @@ pub(super) fn remove(ended: &Record) {
 
 /// Reaps those that have ended, which takes them out of the table, and gives the others.
 fn reap_ended() -> Vec<Arc<Record>> {
-    // Asked without the table's lock: a child's end may take a moment to be reported.
+    forkserver::look_after_template();
+    orphans::reap();
+    // Asked without the table's lock, which a child that has ended takes to leave.
     let mut all = children().clone();
     all.retain(|child| child.end_now() == End::Running);
     // ORDERING: as above.

@@ -4,6 +4,7 @@
 //! another system has this folder to write.
 
 pub mod address;
+mod ancestry;
 mod available;
 pub mod boot_peer;
 mod estimate;
@@ -29,6 +30,7 @@ mod started;
 pub mod state;
 pub mod stream;
 pub mod waitset;
+pub mod zombie;
 
 use crate::error::{OsError, OsResult};
 use nix::errno::Errno;

@@ -112,5 +112,7 @@ pub(super) fn pidfd_namespace(pidfd: BorrowedFd<'_>, number: libc::c_ulong) -> O
 pub fn pidfd_pid(pidfd: BorrowedFd<'_>) -> Option<u32> {
     use std::os::fd::AsRawFd;
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+    let pid: u32 = text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+    // 0: it is in none of the process-id namespaces that are seen from here.
+    (pid != 0).then_some(pid)
 }

@@ -5,6 +5,7 @@
 //! id and robust list), and only where the caller vouches that no other thread runs.
 #![allow(unsafe_code)]
 
+pub use super::ancestry::{adopts_orphans, become_subreaper, begin_session, parent_id};
 use super::named;
 use crate::error::{OsError, OsResult};
 use std::ffi::{CStr, CString, OsString};
@@ -26,7 +27,7 @@ pub enum Ended {
 
 impl Ended {
     /// From the status word of `wait(2)`.
-    fn from_wait_status(status: i32) -> Ended {
+    pub(super) fn from_wait_status(status: i32) -> Ended {
         if libc::WIFSIGNALED(status) {
             Ended::Signaled(libc::WTERMSIG(status))
         } else {
@@ -340,8 +341,7 @@ pub fn at_fork_in_child(handler: unsafe extern "C" fn()) {
     unsafe { libc::pthread_atfork(None, None, Some(handler)) };
 }
 
-/// Has handlers called around each fork: before it, and after it in the process that forked and in its child. In the
-/// child it is called after those that were registered before.
+/// Has handlers called around each fork: before it, and after it in the process that forked and in its child.
 pub fn at_fork(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
     // SAFETY: functions of the image that this is part of; they do only what may be done around a fork.
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
@@ -357,11 +357,6 @@ pub fn set_title(name: &str) {
     }
     // SAFETY: the text outlives the call and ends in a zero.
     unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
-}
-
-/// Leaves the terminal and the process group: a session of this process's own, which a key press does not reach.
-pub fn begin_session() -> OsResult<()> {
-    named("setsid", nix::unistd::setsid()).map(drop)
 }
 
 /// Writes to the standard error output, past every buffer and lock.
@@ -451,11 +446,4 @@ pub unsafe fn take_variable(name: &str) -> Option<OsString> {
     // SAFETY: the caller vouches for a single thread.
     unsafe { env::remove_var(name) };
     Some(value)
-}
-
-/// Makes this process the heir of its descendants whose parents end: it, and not process 1, may reap them.
-pub fn become_subreaper() -> OsResult<()> {
-    // SAFETY: no memory is passed.
-    let done = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
-    if done == 0 { Ok(()) } else { Err(OsError::last("prctl(PR_SET_CHILD_SUBREAPER)")) }
 }

@@ -48,9 +48,14 @@ const QUEUE: i32 = 128;
 /// A packet socket that others find by an abstract name: one that no file has, and that is free again as soon as
 /// nobody has the socket open. `EADDRINUSE` if somebody has the name. It never sleeps.
 pub fn listen_abstract(name: &str) -> OsResult<OwnedFd> {
+    listen_abstract_for(name, QUEUE)
+}
+
+/// As [`listen_abstract`]; so many may have connected and not been accepted yet.
+pub fn listen_abstract_for(name: &str, queue: i32) -> OsResult<OwnedFd> {
     let (socket, address) = abstract_socket(name)?;
     named("bind", socket::bind(socket.as_raw_fd(), &address))?;
-    let queue = named("listen", Backlog::new(QUEUE))?;
+    let queue = named("listen", Backlog::new(queue))?;
     named("listen", socket::listen(&socket, queue))?;
     Ok(socket)
 }
@@ -79,6 +84,24 @@ pub fn accept(listener: BorrowedFd<'_>) -> OsResult<OwnedFd> {
 /// Whether the process that connected, or that listened, acts for the same user as this one.
 pub fn peer_is_ours(socket: BorrowedFd<'_>) -> OsResult<bool> {
     Ok(user_at_the_other_end(socket)? == this_user())
+}
+
+/// `SO_PEERPIDFD`, since Linux 6.5.
+const PEER_PIDFD: libc::c_int = 77;
+
+/// A pidfd of the process that connected, as the kernel noted it then; `None` before Linux 6.5, and if it has been
+/// reaped.
+pub fn peer_pidfd(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let (mut number, mut size): (RawFd, libc::socklen_t) = (-1, size_of::<RawFd>() as _);
+    let (socket, level) = (socket.as_raw_fd(), libc::SOL_SOCKET);
+    // SAFETY: the kernel writes one number, whose size it is told.
+    let done =
+        unsafe { libc::getsockopt(socket, level, PEER_PIDFD, (&raw mut number).cast(), &raw mut size) };
+    if done != 0 || number < 0 {
+        return None;
+    }
+    // SAFETY: fresh from the kernel, so it is nobody else's; pidfds are closed by exec.
+    above_standard(unsafe { OwnedFd::from_raw_fd(number) }).ok()
 }
 
 /// Whether a call may sleep.
@@ -227,6 +250,11 @@ fn descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
 /// What [`Received::lost_fds`] means, as an error.
 pub fn no_descriptor_left() -> OsError {
     OsError::new("recvmsg", libc::EMFILE)
+}
+
+/// Whether an error says that there is no descriptor left, in this process or in the system.
+pub fn is_want_of_descriptors(error: &OsError) -> bool {
+    matches!(error.errno(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Whether an error says that a call would have had to sleep.

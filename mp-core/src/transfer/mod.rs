@@ -36,4 +36,4 @@ pub use handle::{attach, attach_part};
 #[doc(hidden)]
 pub use message::{Message, pack, pack_onto, unpack};
 #[doc(hidden)]
-pub use parcel::{Part, receive_parcel, receive_parts, send_parcel, send_parts};
+pub use parcel::{Part, receive_parcel, receive_parts, receive_parts_or_leave, send_parcel, send_parts};

@@ -144,11 +144,32 @@ pub fn receive_parcel(socket: BorrowedFd<'_>, mode: Mode) -> Result<Message, Par
 
 /// Receives the next two messages, sent by [`send_parts`].
 pub fn receive_parts(socket: BorrowedFd<'_>, mode: Mode) -> Result<(Message, Message), ParcelError> {
+    receive_both(socket, mode, Without::Lost)
+}
+
+/// As [`receive_parts`] with [`Mode::Now`]; messages whose descriptors cannot be taken now, since this process may have
+/// no more, stay where they are. The error is `EMFILE` then.
+pub fn receive_parts_or_leave(socket: BorrowedFd<'_>) -> Result<(Message, Message), ParcelError> {
+    receive_both(socket, Mode::Now, Without::Left)
+}
+
+/// What becomes of a parcel without descriptors to take its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Without {
+    Lost,
+    Left,
+}
+
+fn receive_both(
+    socket: BorrowedFd<'_>,
+    mode: Mode,
+    without: Without,
+) -> Result<(Message, Message), ParcelError> {
     let mut buffer = scratch::decoding();
     if buffer.len() < HEAD + INLINE {
         buffer.resize(HEAD + INLINE, 0);
     }
-    let received = receive_into(socket, &mut buffer[..HEAD + INLINE], mode);
+    let received = receive_into(socket, &mut buffer[..HEAD + INLINE], mode, without);
     scratch::keep_decoding(buffer);
     received
 }
@@ -157,23 +178,22 @@ fn receive_into(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     mode: Mode,
+    without: Without,
 ) -> Result<(Message, Message), ParcelError> {
-    let arrived = packet(socket, buffer, mode)?;
+    let arrived = match without {
+        Without::Lost => packet(socket::receive(socket, buffer, mode)?)?,
+        Without::Left => packet(take_or_leave(socket, buffer)?)?,
+    };
     if arrived.bytes < HEAD {
         return Err(ParcelError::Malformed("shorter than its head"));
     }
     let long = buffer[0] == IN_MEMORY;
-    let mut parts = buffer[1..HEAD].chunks_exact(12).map(|part| {
-        let bytes = u64::from_le_bytes(part[..8].try_into().expect("eight bytes"));
-        let handles = u32::from_le_bytes(part[8..].try_into().expect("four bytes"));
-        (bytes as usize, handles as usize)
-    });
-    let (first, second) = (parts.next().expect("two of them"), parts.next().expect("two of them"));
+    let [first, second] = lengths(&buffer[..HEAD]);
     let bytes = first.0.checked_add(second.0).ok_or(ParcelError::Malformed("an impossible length"))?;
     let wanted = first.1.saturating_add(second.1).saturating_add(usize::from(long));
     let mut fds = arrived.fds;
     while fds.len() < wanted {
-        let more = packet(socket, &mut [0], mode)?;
+        let more = packet(socket::receive(socket, &mut [0], mode)?)?;
         if more.fds.is_empty() {
             return Err(ParcelError::Malformed("descriptors are missing"));
         }
@@ -200,8 +220,39 @@ fn receive_into(
     ))
 }
 
-fn packet(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> Result<Received, ParcelError> {
-    let received = socket::receive(socket, buffer, mode)?;
+/// Bytes and handles of each of the two messages, from a packet's head.
+fn lengths(head: &[u8]) -> [(usize, usize); 2] {
+    [1, 1 + 12].map(|at| {
+        let bytes = u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+        let handles = u32::from_le_bytes(head[at + 8..at + 12].try_into().expect("four bytes"));
+        (bytes as usize, handles as usize)
+    })
+}
+
+/// Takes the first packet of a parcel, if all its descriptors can be taken: it is looked at first.
+fn take_or_leave(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Received, ParcelError> {
+    let arrived = socket::peek(socket, buffer, Mode::Now)?;
+    if arrived.lost_fds {
+        return Err(socket::no_descriptor_left().into());
+    }
+    if arrived.bytes >= HEAD {
+        let [first, second] = lengths(&buffer[..HEAD]);
+        let wanted = first.1.saturating_add(second.1);
+        // Those of the packets that follow: so many numbers are free.
+        drop(spare_descriptors(socket, wanted.saturating_sub(arrived.fds.len()))?);
+    }
+    socket::discard(socket, Mode::Now)?;
+    Ok(arrived)
+}
+
+/// So many descriptors more than there are; an error if this process may not have them.
+fn spare_descriptors(any: BorrowedFd<'_>, count: usize) -> Result<Vec<OwnedFd>, ParcelError> {
+    let copy = |_| any.try_clone_to_owned();
+    let spare: std::io::Result<Vec<OwnedFd>> = (0..count).map(copy).collect();
+    spare.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source }.into())
+}
+
+fn packet(received: Received) -> Result<Received, ParcelError> {
     match received {
         Received { lost_fds: true, .. } => Err(socket::no_descriptor_left().into()),
         Received { cut: true, .. } => Err(ParcelError::Malformed("it was cut off")),
