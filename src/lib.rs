@@ -47,6 +47,7 @@
 //! | `Barrier`                                 | [`Barrier`]                                         | `mp-sync/src/barrier.rs`          |
 //! | `Value`, `RawValue`                       | [`Value`], [`RawValue`]                             | `mp-sync/src/value.rs`            |
 //! | `Array`, `RawArray`                       | [`Array`], [`RawArray`]                             | `mp-sync/src/array.rs`            |
+//! | `Value(..., lock=l)`, `synchronized`      | [`Value::with_lock`], [`Array::with_lock`], [`Synchronized`] | `mp-sync/src/synchronized.rs` |
 //! | a counter without a lock                  | [`AtomicU64`] and others, [`AtomicBool`]            | `mp-sync/src/atomic.rs`           |
 //! | a `ctypes.Structure` in a `Value`         | [`derive@Shareable`]                                | `mp-core/derive/src/lib.rs`       |
 //! | `Pipe()`, `Pipe(False)`                   | [`pipe()`], [`pipe_simplex`]                        | `mp-pipe/src/pipe.rs`             |
@@ -116,7 +117,7 @@ pub use mp_sync::{
     BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Held, Lock,
     LockGuard, Mutex, MutexGuard, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
     OwnedPermit, OwnedSemaphore, OwnerDied, Permit, RLock, RLockGuard, RawArray, RawValue, ReadGuard, RwLock,
-    Semaphore, Value, ValueGuard, WaitError, WriteGuard,
+    Semaphore, Synchronized, Value, ValueGuard, WaitError, WriteGuard,
 };
 
 /// The ground floor, for what has no short name here.

@@ -1,9 +1,10 @@
 //! Array and RawArray: a row of plain values in shared memory, with its lock and without.
 
-use crate::cell::{Element, LockCell, Plain};
+use crate::cell::{Element, Plain};
 use crate::elements::Elements;
 use crate::error::{AcquireError, OutOfRange, OwnerDied};
 use crate::held::{Guarding, Held, Locked};
+use crate::relock::{Lent, RelockCell};
 use crate::row;
 use mp_core::MemError;
 use mp_core::mem::{Loan, Shareable};
@@ -105,14 +106,17 @@ impl<T: Shareable> Array<T> {
         self.elements.is_empty()
     }
 
-    /// A copy of one element; `None` past the end. Waits for the lock; a thread that holds it already waits
-    /// for itself.
+    /// A copy of one element; `None` past the end. Waits for the lock, unless the calling thread holds it.
     ///
     /// If a holder died, it is what he left: [`lock`](Array::lock) tells, this and the calls below do not.
     ///
     /// Python: `array[index]`.
+    ///
+    /// # Panics
+    /// This and all calls that read: if a guard of the calling thread has given out a `&mut` to the elements, which may
+    /// be alive; those that write: if it has given out any reference. Use that guard.
     pub fn get(&self, index: usize) -> Option<T> {
-        Held::whatever_happened(self).get(index).copied()
+        Held::whatever_happened(self).peek().get(index).copied()
     }
 
     /// Puts another value in an element's place. Waits as [`get`](Array::get) does.
@@ -133,12 +137,12 @@ impl<T: Shareable> Array<T> {
     /// [`OutOfRange`]: some of them do not exist.
     pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
         let range = self.elements.range(range)?;
-        Ok(Held::whatever_happened(self)[range].to_vec())
+        Ok(Held::whatever_happened(self).peek()[range].to_vec())
     }
 
     /// A copy of all elements, as they were at one moment. Python: `array[:]`, `sharedctypes.copy`.
     pub fn to_vec(&self) -> Vec<T> {
-        Held::whatever_happened(self).to_vec()
+        Held::whatever_happened(self).peek().to_vec()
     }
 
     /// Copies the elements from `index` on into all of `to`, without making a vector.
@@ -155,7 +159,7 @@ impl<T: Shareable> Array<T> {
     /// [`OutOfRange`]: there are not so many; nothing was copied.
     pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRange> {
         let range = self.elements.span(index, to.len())?;
-        to.copy_from_slice(&Held::whatever_happened(self)[range]);
+        to.copy_from_slice(&Held::whatever_happened(self).peek()[range]);
         Ok(())
     }
 
@@ -167,7 +171,7 @@ impl<T: Shareable> Array<T> {
     /// [`OutOfRange`]: there are not so many elements; none was changed.
     pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
         let range = self.elements.span(index, values.len())?;
-        Held::whatever_happened(self)[range].copy_from_slice(values);
+        Held::whatever_happened(self).peek_mut()[range].copy_from_slice(values);
         Ok(())
     }
 
@@ -179,7 +183,8 @@ impl<T: Shareable> Array<T> {
         change(&mut Held::whatever_happened(self))
     }
 
-    /// Takes the lock; the guard is reached like a slice.
+    /// Takes the lock; the guard is reached like a slice. The thread that holds it may take it again, and use the short
+    /// forms while it has not reached into the guard.
     ///
     /// ```
     /// let array = mp_sync::Array::<u32>::zeroed(3)?;
@@ -199,7 +204,9 @@ impl<T: Shareable> Array<T> {
         Held::take(self)
     }
 
-    /// Takes the lock if it is free now. Python: `Array.get_lock().acquire(block=False)`.
+    /// Takes the lock if it is free now, or held by the calling thread.
+    ///
+    /// Python: `Array.get_lock().acquire(block=False)`.
     pub fn try_lock(&self) -> Result<ArrayGuard<'_, T>, AcquireError<ArrayGuard<'_, T>>> {
         Held::try_take(self)
     }
@@ -217,24 +224,33 @@ impl<T: Shareable> Array<T> {
 pub type ArrayGuard<'a, T> = Held<'a, Array<T>>;
 
 impl<T: Shareable> Locked for Array<T> {
-    type Raw = LockCell;
+    type Raw = RelockCell;
     type Loan = Loan;
 
     #[inline]
-    fn raw(&self) -> &LockCell {
+    fn raw(&self) -> &RelockCell {
         &self.elements.head.lock
+    }
+
+    #[inline]
+    fn release_lent(&self, lent: Lent) {
+        self.elements.head.lock.release_lent(lent);
+    }
+
+    fn take_back(&self, lent: Lent) {
+        self.elements.head.lock.take_back(lent);
     }
 }
 
 impl<T: Shareable> Guarding for Array<T> {
     type Data = [T];
 
-    fn data(&self) -> &[T] {
-        self.elements.head.data(&self.elements)
+    fn data(&self, before: Lent, now: Lent) -> &[T] {
+        self.elements.head.data(&self.elements, before, now)
     }
 
-    fn data_mut(&self) -> &mut [T] {
-        self.elements.head.data_mut(&self.elements)
+    fn data_mut(&self, before: Lent, now: Lent) -> &mut [T] {
+        self.elements.head.data_mut(&self.elements, before, now)
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! # Safety
 //! The one invariant: the data in a [`Guarded`] or behind an [`ArrayHead`] ([`Element`]s) is touched only by
-//! the thread that holds its lock, in a [`Shared`] by those only whom its lock has let in, and the data in a [`Plain`] is copied, never borrowed. (A child forked
+//! the thread that holds its lock (where that thread may take it again, not beside a reference that it has: see
+//! [`relock`](crate::relock)), in a [`Shared`] by those only whom its lock has let in, and the data in a [`Plain`] is copied, never borrowed. (A child forked
 //! while a guard is held has a copy of the guard: it does not hold the lock, and the guard says so.)
 #![allow(unsafe_code)]
 
 use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawRwLock, RawSeats, RawSemaphore};
+use crate::relock::{Keeper, Lent, RelockCell};
 use mp_core::mem::{self, Shareable, Structure};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::robust::RobustWord;
@@ -72,26 +74,30 @@ pub(crate) const MEMBERS: usize = 128;
 // SAFETY: words and atomic integers alone; all zeros is a barrier to be told its parties.
 unsafe impl Structure for BarrierCell {}
 
+// SAFETY: words alone; all zeros is a free lock, and nothing lent.
+unsafe impl Structure for RelockCell {}
+
 /// Data beside its lock.
 #[repr(C)]
-pub(crate) struct Guarded<T> {
-    pub(crate) lock: LockCell,
+pub(crate) struct Guarded<T, K = LockCell> {
+    pub(crate) lock: K,
     data: UnsafeCell<T>,
 }
 
 // SAFETY: the data is reached by the lock's holder only (the invariant above), and may be anywhere (`Shareable`).
-unsafe impl<T: Shareable> Sync for Guarded<T> {}
+unsafe impl<T: Shareable, K: Structure> Sync for Guarded<T, K> {}
 // SAFETY: a lock, and data of which every bit pattern is a value, reached through a cell.
-unsafe impl<T: Shareable> Structure for Guarded<T> {}
+unsafe impl<T: Shareable, K: Structure> Structure for Guarded<T, K> {}
 
-impl<T: Shareable> Guarded<T> {
-    /// The data, for a holder.
+impl<T: Shareable, K: Keeper> Guarded<T, K> {
+    /// The data, for a holder. Its guard had lent `before`, and lends `now`.
     ///
     /// # Panics
-    /// If the calling thread does not hold the lock.
+    /// If the calling thread does not hold the lock, or another guard of it has lent what does not go with this.
     #[inline]
-    pub(crate) fn data(&self) -> &T {
+    pub(crate) fn data(&self, before: Lent, now: Lent) -> &T {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        self.lock.refer(Lent::Shared, before, now);
         // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference lives).
         unsafe { &*self.data.get() }
     }
@@ -102,8 +108,9 @@ impl<T: Shareable> Guarded<T> {
     /// As [`data`](Guarded::data).
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
     #[inline]
-    pub(crate) fn data_mut(&self) -> &mut T {
+    pub(crate) fn data_mut(&self, before: Lent, now: Lent) -> &mut T {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        self.lock.refer(Lent::Mut, before, now);
         // SAFETY: held, and the guard is borrowed mutably, so there is no other reference.
         unsafe { &mut *self.data.get() }
     }
@@ -112,7 +119,7 @@ impl<T: Shareable> Guarded<T> {
 /// What lies in front of an array's elements. (Where the elements are [`Plain`], nobody takes the lock.)
 #[repr(C)]
 pub(crate) struct ArrayHead {
-    pub(crate) lock: LockCell,
+    pub(crate) lock: RelockCell,
     /// How many elements; written when the array is made, and checked by whoever receives it.
     pub(crate) len: AtomicU64,
 }
@@ -130,12 +137,18 @@ unsafe impl<T: Shareable> Sync for Element<T> {}
 unsafe impl<T: Shareable> Structure for Element<T> {}
 
 impl ArrayHead {
-    /// The elements behind this head, for a holder.
+    /// The elements behind this head, for a holder. Its guard had lent `before`, and lends `now`.
     ///
     /// # Panics
-    /// If the calling thread does not hold the lock.
-    pub(crate) fn data<'a, T: Shareable>(&self, elements: &'a [Element<T>]) -> &'a [T] {
+    /// If the calling thread does not hold the lock, or another guard of it has lent what does not go with this.
+    pub(crate) fn data<'a, T: Shareable>(
+        &self,
+        elements: &'a [Element<T>],
+        before: Lent,
+        now: Lent,
+    ) -> &'a [T] {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        self.lock.refer(Lent::Shared, before, now);
         // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference
         // lives); an `Element<T>` is laid out as a `T`.
         unsafe { &*(ptr::from_ref(elements) as *const [T]) }
@@ -146,8 +159,14 @@ impl ArrayHead {
     /// # Panics
     /// As [`data`](ArrayHead::data).
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
-    pub(crate) fn data_mut<'a, T: Shareable>(&self, elements: &'a [Element<T>]) -> &'a mut [T] {
+    pub(crate) fn data_mut<'a, T: Shareable>(
+        &self,
+        elements: &'a [Element<T>],
+        before: Lent,
+        now: Lent,
+    ) -> &'a mut [T] {
         assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        self.lock.refer(Lent::Mut, before, now);
         let first = UnsafeCell::raw_get(elements.as_ptr().cast::<UnsafeCell<T>>());
         // SAFETY: held, and the guard is borrowed mutably, so there is no other reference; the pointer is
         // that of the whole slice, whose elements are cells.

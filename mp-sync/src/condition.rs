@@ -5,6 +5,7 @@ use crate::error::{AcquireError, NotOwner, OwnerDied, WaitError};
 use crate::held::{Guarding, Held, Locked};
 use crate::lock::Lock;
 use crate::raw::{Acquired, CannotWait, Lend};
+use crate::relock::Lent;
 use crate::rlock::RLock;
 use mp_core::MemError;
 use mp_core::mem::Place;
@@ -73,7 +74,7 @@ impl Condition {
     }
 }
 
-impl<L: Locked + Clone> Condition<L> {
+impl<L: Locked<Raw: Lend> + Clone> Condition<L> {
     /// A condition over a lock that others may use too: a [`Lock`], an [`RLock`], or a
     /// [`Mutex`](crate::Mutex). Python: `Condition(lock)`.
     pub fn with_lock(lock: &L) -> Result<Condition<L>, MemError> {
@@ -135,7 +136,7 @@ macro_rules! release {
 // Not over a lock with data: a reference to it could outlive the hold.
 release!(Lock RLock);
 
-impl<L: Locked> Held<'_, Condition<L>> {
+impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
     /// Lends the lock to others, however often the thread has taken it, until it is notified.
     ///
     /// Nobody comes back who was not notified; but what was true when it was may have changed again:
@@ -222,7 +223,7 @@ impl<L: Locked> Held<'_, Condition<L>> {
     }
 }
 
-impl<L: Guarding> Held<'_, Condition<L>> {
+impl<L: Guarding + Locked<Raw: Lend>> Held<'_, Condition<L>> {
     /// Waits, as often as it takes, while `is_so` says yes of the data. As `std::sync::Condvar::wait_while`.
     pub fn wait_while(&mut self, mut is_so: impl FnMut(&mut L::Data) -> bool) -> Result<(), WaitError> {
         while is_so(&mut *self) {
@@ -252,11 +253,11 @@ impl<L: Locked> Locked for Condition<L> {
 impl<L: Guarding> Guarding for Condition<L> {
     type Data = L::Data;
 
-    fn data(&self) -> &L::Data {
-        self.lock.data()
+    fn data(&self, before: Lent, now: Lent) -> &L::Data {
+        self.lock.data(before, now)
     }
 
-    fn data_mut(&self) -> &mut L::Data {
-        self.lock.data_mut()
+    fn data_mut(&self, before: Lent, now: Lent) -> &mut L::Data {
+        self.lock.data_mut(before, now)
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::error::{AcquireError, OwnerDied};
 use crate::raw::{Acquired, Hold};
+use crate::relock::Lent;
 use mp_core::mem::Loan;
 use mp_core::word::Deadline;
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -18,17 +20,28 @@ pub trait Locked {
     type Loan: Default;
     /// The lock itself.
     fn raw(&self) -> &Self::Raw;
+    /// Gives the lock back, and what its guard had lent: of a lock that a thread can hold more than once.
+    #[inline]
+    fn release_lent(&self, lent: Lent) {
+        let _ = lent;
+        self.raw().release();
+    }
+    /// Takes back what a guard had lent that is given away without its lock.
+    fn take_back(&self, lent: Lent) {
+        let _ = lent;
+    }
 }
 
 /// A handle on data that lies beside its lock.
 pub trait Guarding: Locked<Loan = Loan> {
     /// What a holder of the lock reaches.
     type Data: ?Sized;
-    /// The data, for a holder. Panics if the calling thread does not hold the lock.
-    fn data(&self) -> &Self::Data;
+    /// The data, for a holder whose guard had lent `before`, and lends `now`. Panics if the calling thread does not hold
+    /// the lock, or if another guard of it has lent what does not go with this.
+    fn data(&self, before: Lent, now: Lent) -> &Self::Data;
     /// The data, for a holder whose guard is borrowed mutably. Panics as `data` does.
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
-    fn data_mut(&self) -> &mut Self::Data;
+    fn data_mut(&self, before: Lent, now: Lent) -> &mut Self::Data;
 }
 
 /// A lock, held; given back when dropped. Of a [`Value`](crate::Value), an [`Array`](crate::Array) or a
@@ -63,6 +76,10 @@ pub trait Guarding: Locked<Loan = Loan> {
 /// fork; the child's copy of it holds nothing.
 ///
 /// # Panics
+/// A [`Value`](crate::Value) and an [`Array`](crate::Array) can be locked again by the thread that holds them. While one
+/// guard has given out a `&mut` (or any reference, for one who wants to write), the data cannot be reached through another
+/// one, nor by `get`, `set` and `update`: as with a `RefCell`. A guard that was never dereferenced is in nobody's way.
+///
 /// Data cannot be reached through the copy of a guard that a child has which the program forked by itself (`libc::fork`):
 /// the lock is its parent's.
 #[must_use = "dropped at once, the lock is given back at once"]
@@ -71,6 +88,7 @@ pub struct Held<'a, L: Locked> {
     /// Whether the thread was unwinding when it took the lock.
     panicking: bool,
     loan: Option<L::Loan>,
+    lent: Cell<Lent>,
     own_thread_only: PhantomData<*const ()>,
 }
 
@@ -111,6 +129,7 @@ impl<'a, L: Locked> Held<'a, L> {
             lock,
             panicking: std::thread::panicking(),
             loan: Some(L::Loan::default()),
+            lent: Cell::new(Lent::Nothing),
             own_thread_only: PhantomData,
         };
         match taken {
@@ -137,7 +156,22 @@ impl<'a, L: Locked> Held<'a, L> {
     pub fn keep(mut self) {
         // The guard is given away, so no reference that came out of it is alive.
         drop(self.loan.take());
+        self.lock.take_back(self.lent.get());
         std::mem::forget(self);
+    }
+}
+
+impl<L: Guarding> Held<'_, L> {
+    /// The data, to be copied out at once. It is not noted as lent, since nothing else of this thread runs meanwhile.
+    #[inline]
+    pub(crate) fn peek(&self) -> &L::Data {
+        self.lock.data(self.lent.get(), self.lent.get())
+    }
+
+    /// The data, to be copied into at once: as [`peek`](Held::peek).
+    #[inline]
+    pub(crate) fn peek_mut(&mut self) -> &mut L::Data {
+        self.lock.data_mut(self.lent.get(), self.lent.get())
     }
 }
 
@@ -145,14 +179,21 @@ impl<L: Guarding> Deref for Held<'_, L> {
     type Target = L::Data;
     #[inline]
     fn deref(&self) -> &L::Data {
-        self.lock.data()
+        let before = self.lent.get();
+        // One that has lent a mutable reference goes on to: a shared one may come of it, and is returned later.
+        let now = if before == Lent::Nothing { Lent::Shared } else { before };
+        let data = self.lock.data(before, now);
+        self.lent.set(now);
+        data
     }
 }
 
 impl<L: Guarding> DerefMut for Held<'_, L> {
     #[inline]
     fn deref_mut(&mut self) -> &mut L::Data {
-        self.lock.data_mut()
+        let data = self.lock.data_mut(self.lent.get(), Lent::Mut);
+        self.lent.set(Lent::Mut);
+        data
     }
 }
 
@@ -169,6 +210,6 @@ impl<L: Locked> Drop for Held<'_, L> {
             self.lock.raw().set_died();
         }
         // Not ours in a forked child, which has a copy of its parent's guard: then nothing is released.
-        self.lock.raw().release();
+        self.lock.release_lent(self.lent.get());
     }
 }

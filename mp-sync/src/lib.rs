@@ -14,6 +14,7 @@
 //! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
 //! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
 //! | [`Array`]              | a lock, and the elements        | its owner        | as for `Lock`                            |
+//! | [`Synchronized`]       | the value, or the elements      | the lock's owner | as for `RLock`                           |
 //! | [`RawValue`], [`RawArray`] | the value, the elements     | -                | nothing happens                          |
 //! | [`Atomic`], [`AtomicBool`] | the number                  | -                | nothing happens                          |
 //!
@@ -32,8 +33,9 @@
 //! | `u`, `c_bool`         | `u32`; `u8` or [`AtomicBool`]         | not all bits are a `char` or a `bool`    |
 //! | a `Structure`, an array | a type that derives `Shareable`, `[T; N]` |                                    |
 //!
-//! Python's `lock=False` is a [`RawValue`] or a [`RawArray`]. Where it has one lock for several values, by `lock=l` or
-//! `synchronized`, here they are fields of one structure in a [`Mutex`] or [`Value`].
+//! Python's `lock=False` is a [`RawValue`] or a [`RawArray`]. One lock for several values, `lock=l` or `synchronized`, is
+//! [`Value::with_lock`], [`Array::with_lock`], [`Synchronized::new`]; or they are fields of one structure in a [`Mutex`] or
+//! [`Value`].
 //!
 //! Each object is memory of its own: a page at least, and a descriptor in each process that has it. (Python puts
 //! small ones together.) Where there are thousands, let them be the elements of one [`Array`].
@@ -55,10 +57,12 @@ mod membership;
 mod mutex;
 mod owned_semaphore;
 pub mod raw;
+mod relock;
 mod rlock;
 mod row;
 mod rwlock;
 mod semaphore;
+mod synchronized;
 mod text;
 mod value;
 
@@ -81,6 +85,7 @@ pub use owned_semaphore::{OwnedPermit, OwnedSemaphore};
 pub use rlock::{RLock, RLockGuard};
 pub use rwlock::{ReadGuard, RwLock, WriteGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
+pub use synchronized::Synchronized;
 pub use value::{RawValue, Value, ValueGuard};
 
 /// The README's example is a test.

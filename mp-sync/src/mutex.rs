@@ -3,6 +3,7 @@
 use crate::cell::{Guarded, LockCell};
 use crate::error::{AcquireError, OwnerDied};
 use crate::held::{Guarding, Held, Locked};
+use crate::relock::Lent;
 use mp_core::MemError;
 use mp_core::mem::{Loan, Place, Shareable};
 use mp_core::word::Deadline;
@@ -91,13 +92,13 @@ impl<T: Shareable> Guarding for Mutex<T> {
     type Data = T;
 
     #[inline]
-    fn data(&self) -> &T {
-        self.place.data()
+    fn data(&self, before: Lent, now: Lent) -> &T {
+        self.place.data(before, now)
     }
 
     #[inline]
-    fn data_mut(&self) -> &mut T {
-        self.place.data_mut()
+    fn data_mut(&self, before: Lent, now: Lent) -> &mut T {
+        self.place.data_mut(before, now)
     }
 }
 

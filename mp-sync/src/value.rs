@@ -1,11 +1,12 @@
 //! Value and RawValue: one plain value in shared memory, with its lock and without.
 
-use crate::cell::Plain;
+use crate::cell::{Guarded, Plain};
 use crate::error::{AcquireError, OwnerDied};
-use crate::held::Held;
-use crate::mutex::{Mutex, MutexGuard};
+use crate::held::{Guarding, Held, Locked};
+use crate::relock::{Lent, RelockCell};
 use mp_core::MemError;
-use mp_core::mem::{Place, Shareable};
+use mp_core::mem::{Loan, Place, Shareable};
+use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -36,7 +37,7 @@ use std::time::Duration;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Value<T: Shareable> {
-    data: Mutex<T>,
+    place: Place<Guarded<T, RelockCell>>,
 }
 
 impl<T: Shareable> Value<T> {
@@ -45,17 +46,22 @@ impl<T: Shareable> Value<T> {
     /// # Errors
     /// No memory, or no descriptor, for the shared object.
     pub fn new(value: T) -> Result<Value<T>, MemError> {
-        Ok(Value { data: Mutex::new(value)? })
+        let new: Value<T> = Value { place: Place::create("mp-value")? };
+        *Held::whatever_happened(&new).peek_mut() = value;
+        Ok(new)
     }
 
-    /// A copy of the value. Waits for the lock; a thread that holds it already waits for itself.
+    /// A copy of the value. Waits for the lock, unless the calling thread holds it.
     ///
     /// If a holder died, it is what he left, perhaps half changed: [`lock`](Value::lock) tells, this does not.
     ///
     /// Python: `Value.value`, `sharedctypes.copy`.
+    ///
+    /// # Panics
+    /// If a guard of the calling thread has given out a `&mut` to the value: it may be alive. Use that guard.
     #[inline]
     pub fn get(&self) -> T {
-        *Held::whatever_happened(&self.data)
+        *Held::whatever_happened(self).peek()
     }
 
     /// Puts another value in its place. Waits as [`get`](Value::get) does.
@@ -63,10 +69,13 @@ impl<T: Shareable> Value<T> {
     /// The value is whole then: if a holder died, nobody needs to be told any more.
     ///
     /// Python: `Value.value = ...`.
+    ///
+    /// # Panics
+    /// If a guard of the calling thread has given out a reference to the value: it may be alive. Use that guard.
     #[inline]
     pub fn set(&self, value: T) {
-        let mut guard = Held::whatever_happened(&self.data);
-        *guard = value;
+        let mut guard = Held::whatever_happened(self);
+        *guard.peek_mut() = value;
         guard.clear_owner_died();
     }
 
@@ -74,12 +83,24 @@ impl<T: Shareable> Value<T> {
     /// stays. If a holder died, `change` gets what he left, as [`get`](Value::get) does.
     ///
     /// Python: `with v.get_lock(): v.value ...`.
+    ///
+    /// # Panics
+    /// As [`set`](Value::set). `change` itself cannot reach the value by another way.
     #[inline]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        change(&mut Held::whatever_happened(&self.data))
+        change(&mut Held::whatever_happened(self))
     }
 
-    /// Takes the lock, for several reads and changes as one.
+    /// Takes the lock, for several reads and changes as one. The thread that holds it may take it again, and use the
+    /// short forms:
+    ///
+    /// ```
+    /// let value = mp_sync::Value::new(0_i32)?;
+    /// let _guard = value.lock().unwrap();
+    /// value.set(value.get() + 1);
+    /// assert_eq!(value.get(), 1);
+    /// # Ok::<(), mp_core::MemError>(())
+    /// ```
     ///
     /// Python: `Value.get_lock`, `with value:`; the guard is what `get_obj` gives, and its end is `release`.
     ///
@@ -87,15 +108,17 @@ impl<T: Shareable> Value<T> {
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.
     #[inline]
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
-        self.data.lock()
+        Held::take(self)
     }
 
-    /// Takes the lock if it is free now.
+    /// Takes the lock if it is free now, or held by the calling thread.
     ///
     /// ```
     /// let value = mp_sync::Value::new(1_u32)?;
     /// let guard = value.lock().unwrap();
-    /// assert!(matches!(value.try_lock(), Err(mp_sync::AcquireError::Busy)));
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| assert!(matches!(value.try_lock(), Err(mp_sync::AcquireError::Busy))));
+    /// });
     /// drop(guard);
     /// assert_eq!(*value.try_lock().unwrap(), 1);
     /// # Ok::<(), mp_core::MemError>(())
@@ -103,7 +126,7 @@ impl<T: Shareable> Value<T> {
     ///
     /// Python: `Value.get_lock().acquire(block=False)`.
     pub fn try_lock(&self) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
-        self.data.try_lock()
+        Held::try_take(self)
     }
 
     /// Takes the lock; waits for it at most `timeout`. Python: `Value.get_lock().acquire(timeout=...)`.
@@ -111,13 +134,46 @@ impl<T: Shareable> Value<T> {
         &self,
         timeout: Duration,
     ) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
-        self.data.lock_timeout(timeout)
+        Held::take_until(self, Deadline::after(timeout))
+    }
+}
+
+impl<T: Shareable> Locked for Value<T> {
+    type Raw = RelockCell;
+    type Loan = Loan;
+
+    #[inline]
+    fn raw(&self) -> &RelockCell {
+        &self.place.lock
+    }
+
+    #[inline]
+    fn release_lent(&self, lent: Lent) {
+        self.place.lock.release_lent(lent);
+    }
+
+    fn take_back(&self, lent: Lent) {
+        self.place.lock.take_back(lent);
+    }
+}
+
+impl<T: Shareable> Guarding for Value<T> {
+    type Data = T;
+
+    #[inline]
+    fn data(&self, before: Lent, now: Lent) -> &T {
+        self.place.data(before, now)
+    }
+
+    #[inline]
+    fn data_mut(&self, before: Lent, now: Lent) -> &mut T {
+        self.place.data_mut(before, now)
     }
 }
 
 impl<T: Shareable> Clone for Value<T> {
     fn clone(&self) -> Self {
-        Value { data: self.data.clone() }
+        Value { place: self.place.clone() }
     }
 }
 
@@ -128,7 +184,7 @@ impl<T: Shareable> fmt::Debug for Value<T> {
 }
 
 /// A [`Value`], locked.
-pub type ValueGuard<'a, T> = MutexGuard<'a, T>;
+pub type ValueGuard<'a, T> = Held<'a, Value<T>>;
 
 /// A value in shared memory without a lock.
 ///

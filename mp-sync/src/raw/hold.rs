@@ -47,7 +47,7 @@ impl<O: Owned> Lend for RawRLock<O> {
 }
 
 /// A lock as its guard sees it. What each does is said at [`RawLock`]'s methods of the same name.
-pub trait Hold: Lend {
+pub trait Hold {
     /// As [`RawLock::acquire`].
     fn acquire(&self, until: Option<Deadline>) -> Option<Acquired>;
     /// As [`RawLock::try_acquire`].

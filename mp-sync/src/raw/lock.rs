@@ -62,6 +62,10 @@ pub enum Acquired {
     OwnerDied,
 }
 
+/// The calling thread holds the lock.
+#[derive(Debug)]
+pub(super) struct Mine;
+
 /// How it works is said at the top of its file. All zeros is a free lock.
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -84,6 +88,24 @@ impl<O: Owned> RawLock<O> {
         // Not retracted, which costs as much as the rest of this: what is announced and held is the kernel's business in
         // either way, and giving it back announces it once more and retracts it.
         Some(Acquired::Clean)
+    }
+
+    /// As [`acquire`](RawLock::acquire), for a thread that may hold it already: `Err`, and nothing is changed, if it does.
+    /// That is looked at only where the lock is not free: a look before would fetch a word that is wanted by others twice.
+    #[inline]
+    pub(super) fn acquire_unless_mine(&self, until: Option<Deadline>) -> Result<Option<Acquired>, Mine> {
+        let me = O::me();
+        self.state.announce();
+        match self.swap_in(FREE, me) {
+            Ok(_) => {
+                self.state.enlist();
+                // Not retracted, as in `acquire`.
+                Ok(Some(Acquired::Clean))
+            }
+            // Announced and held, as after the acquire that took it.
+            Err(seen) if seen & OWNER == me => Err(Mine),
+            Err(_) => Ok(self.acquire_slow(me, until)),
+        }
     }
 
     /// Takes the lock if it is free now.
@@ -110,10 +132,18 @@ impl<O: Owned> RawLock<O> {
     /// hold it.
     #[inline]
     pub fn release(&self) -> bool {
+        self.release_after(|| ())
+    }
+
+    /// As [`release`](RawLock::release); the last thing that is done under the lock is `last`, if the calling thread holds
+    /// it.
+    #[inline]
+    pub fn release_after(&self, last: impl FnOnce()) -> bool {
         let me = O::me();
         if self.id() != me {
             return false;
         }
+        last();
         self.state.announce();
         // First off the list: once the word is free, another holder may put it on his.
         self.state.delist();

@@ -11,17 +11,18 @@
 //! | word    | means                                                             |
 //! |---------|-------------------------------------------------------------------|
 //! | `lock`  | as in `lock.rs`                                                   |
-//! | `depth` | how often the holder has taken it; of a free lock it says nothing |
+//! | `more`  | how often the holder has taken it after the first time; of a free lock it says nothing |
+//! | `note`  | the holder's, for what is built on this: 0 at each first acquire  |
 //!
 //! # Orderings
-//! `depth` is read and written by holders only, so the lock orders it.
+//! `more` and `note` are read and written by holders only, so the lock orders them.
 //! # When a process dies
-//! As with the lock inside. `depth` stays as the dead holder left it, and the next holder's first act is to
-//! overwrite it.
+//! As with the lock inside. `more` and `note` stay as the dead holder left them, and the next holder's first act is to
+//! overwrite them.
 //! # Tried by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: rlock_*
 
-use super::lock::{Acquired, RawLock};
+use super::lock::{Acquired, Mine, RawLock};
 use mp_core::word::{Deadline, Ordering, Owned, Word};
 
 /// How it works is said at the top of its file. All zeros is a free lock.
@@ -29,7 +30,8 @@ use mp_core::word::{Deadline, Ordering, Owned, Word};
 #[derive(Debug, Default)]
 pub struct RawRLock<O: Owned> {
     lock: RawLock<O>,
-    depth: O::Word,
+    more: O::Word,
+    note: O::Word,
 }
 
 impl<O: Owned> RawRLock<O> {
@@ -37,26 +39,37 @@ impl<O: Owned> RawRLock<O> {
     /// `None`: the deadline passed first, or it was taken 2^32 - 1 times already.
     #[inline]
     pub fn acquire(&self, until: Option<Deadline>) -> Option<Acquired> {
-        if self.lock.held_by_me() { self.deeper() } else { self.first(self.lock.acquire(until)) }
+        match self.lock.acquire_unless_mine(until) {
+            Ok(taken) => self.begin(taken),
+            Err(Mine) => self.deeper(),
+        }
     }
 
     /// As [`acquire`](RawRLock::acquire), without waiting.
     #[inline]
     pub fn try_acquire(&self) -> Option<Acquired> {
-        if self.lock.held_by_me() { self.deeper() } else { self.first(self.lock.try_acquire()) }
+        if self.lock.held_by_me() { self.deeper() } else { self.begin(self.lock.try_acquire()) }
     }
 
     /// Takes back one acquire; the last one gives the lock to others. `false`, and nothing is changed: the calling
     /// thread does not hold it.
     #[inline]
     pub fn release(&self) -> bool {
-        match self.depth() {
-            0 => false,
-            1 => self.lock.release(),
-            depth => {
-                self.set_depth(depth - 1);
+        self.release_after(|| ())
+    }
+
+    /// As [`release`](RawRLock::release); before that `last` is done, if the calling thread holds it.
+    #[inline]
+    pub fn release_after(&self, last: impl FnOnce()) -> bool {
+        // For one who does not hold it this may be anything: both ways ask who does.
+        match self.more() {
+            0 => self.lock.release_after(last),
+            more if self.held_by_me() => {
+                last();
+                self.set_more(more - 1);
                 true
             }
+            _ => false,
         }
     }
 
@@ -73,7 +86,7 @@ impl<O: Owned> RawRLock<O> {
     pub fn acquire_as_before(&self, depth: u32) -> Acquired {
         loop {
             if let Some(taken) = self.lock.acquire(None) {
-                self.set_depth(depth);
+                self.set_more(depth.saturating_sub(1));
                 return taken;
             }
         }
@@ -94,6 +107,12 @@ impl<O: Owned> RawRLock<O> {
         self.lock.owner()
     }
 
+    /// Whether the calling thread holds it.
+    #[inline]
+    pub fn held_by_me(&self) -> bool {
+        self.lock.held_by_me()
+    }
+
     /// Whether somebody holds it.
     pub fn is_locked(&self) -> bool {
         self.lock.is_locked()
@@ -102,27 +121,48 @@ impl<O: Owned> RawRLock<O> {
     /// How often the calling thread holds it.
     #[inline]
     pub fn depth(&self) -> u32 {
+        if self.lock.held_by_me() { self.more().saturating_add(1) } else { 0 }
+    }
+
+    /// The holder's note: 0 since its first acquire, if it has written none.
+    #[inline]
+    pub fn note(&self) -> u32 {
         // ORDERING: Relaxed: holders only, so the lock orders it.
-        if self.lock.held_by_me() { self.depth.load(Ordering::Relaxed) } else { 0 }
+        self.note.load(Ordering::Relaxed)
+    }
+
+    /// For the holder: writes its note.
+    #[inline]
+    pub fn set_note(&self, note: u32) {
+        // ORDERING: Relaxed: holders only, so the lock orders it.
+        self.note.store(note, Ordering::Relaxed);
     }
 
     #[inline]
-    fn set_depth(&self, depth: u32) {
-        // ORDERING: Relaxed: holders only, so the lock orders it.
-        self.depth.store(depth, Ordering::Relaxed);
+    fn more(&self) -> u32 {
+        // ORDERING: Relaxed: for a holder the lock orders it; for another it says nothing.
+        self.more.load(Ordering::Relaxed)
     }
 
     #[inline]
-    fn first(&self, taken: Option<Acquired>) -> Option<Acquired> {
+    fn set_more(&self, more: u32) {
+        // ORDERING: Relaxed: holders only, so the lock orders it.
+        self.more.store(more, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn begin(&self, taken: Option<Acquired>) -> Option<Acquired> {
         if taken.is_some() {
-            self.set_depth(1);
+            self.set_more(0);
+            self.set_note(0);
         }
         taken
     }
 
     fn deeper(&self) -> Option<Acquired> {
-        let deeper = self.depth().checked_add(1)?;
-        self.set_depth(deeper);
+        // The depth, which is one more, can be counted too.
+        let more = self.more().checked_add(1).filter(|more| *more < u32::MAX)?;
+        self.set_more(more);
         // Who died was told with the first.
         Some(Acquired::Clean)
     }
