@@ -26,9 +26,12 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/sys/privilege.rs",
     "mp-core/src/sys/process.rs",
     "mp-core/src/sys/robust.rs",
+    "mp-core/src/sys/robust/end.rs",
     "mp-core/src/sys/signal.rs",
     "mp-core/src/sys/socket.rs",
     "mp-core/src/sys/state.rs",
+    // The C library's keys: a thread's locals with destructors are dropped before other locals, which may hold guards.
+    "mp-core/src/sys/thread_end.rs",
     "mp-core/src/transfer/func.rs",
     "mp-queue/src/ring/layout.rs",
     "mp-shm/src/shared_memory.rs",

@@ -15,6 +15,7 @@ mp_testing::cases! {
         reads_see_whole_writes,
         a_killed_reader_lets_the_writer_in,
         a_killed_writer_is_told_to_all,
+        what_a_thread_leaked_is_free_when_its_process_has_ended,
     ]
 }
 
@@ -160,4 +161,26 @@ fn a_killed_writer_is_told_to_all() {
     writer.clear_owner_died();
     drop(writer);
     assert_eq!(*lock.read().unwrap(), 1);
+}
+
+fn leak_and_wait(read: RwLock<u32>, written: RwLock<u32>, leaked: Event) {
+    let thread = std::thread::spawn(move || std::mem::forget((read.read(), written.write())));
+    thread.join().unwrap();
+    leaked.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Its process has it then, of which the kernel says nothing.
+fn what_a_thread_leaked_is_free_when_its_process_has_ended() {
+    let (read, written) = (RwLock::new(1_u32).unwrap(), RwLock::new(1_u32).unwrap());
+    let leaked = Event::new().unwrap();
+    let child = Process::new(leak_and_wait, (read.clone(), written.clone(), leaked.clone())).start().unwrap();
+    leaked.wait();
+    assert!(read.try_write().is_err() && matches!(written.try_read(), Err(AcquireError::Busy)));
+    child.kill().unwrap();
+    assert!(child.join().is_err());
+    assert!(read.write().is_ok());
+    assert!(written.read().is_err());
 }

@@ -29,6 +29,7 @@ pub mod socket;
 mod started;
 pub mod state;
 pub mod stream;
+mod thread_end;
 pub mod waitset;
 pub mod zombie;
 

@@ -20,10 +20,14 @@
 //! library's own mutexes have no copy here and are not checked.
 #![allow(unsafe_code)]
 
+mod end;
+
+pub use end::leave_to_process;
+
 use super::futex::FutexWord;
 use super::identity::{IDS, Liveness, thread_liveness};
 use super::inherited;
-use crate::word::{Ordering, Owned, Word};
+use crate::word::{Ordering, Owned};
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, compiler_fence};
@@ -32,8 +36,6 @@ use std::sync::{Mutex, Once, PoisonError};
 /// Which of the leading 32-bit lanes the kernel reads: the C library fixes the distance from the link.
 const LANE: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
 const LANES: usize = 6;
-/// The kernel's `FUTEX_TID_MASK`.
-const OWNER: u32 = (1 << 30) - 1;
 const LINK_OFFSET: isize = 32;
 
 /// Locks that one thread may hold with the kernel knowing of them; the kernel itself stops at 2,048.
@@ -83,30 +85,6 @@ pub fn hold() -> impl Sized {
 
 thread_local! {
     static THIS: Cell<Option<&'static Thread>> = const { Cell::new(None) };
-    static LEAVE: Leave = const { Leave };
-}
-
-/// Takes the thread's record out of the table when the thread ends.
-struct Leave;
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        let Some(thread) = THIS.get() else { return };
-        // ORDERING: Relaxed: this thread alone writes its count.
-        if thread.count.load(Ordering::Relaxed) != 0 {
-            // It ends holding a lock. The kernel is about to walk that memory, so the record stays for ever and
-            // keeps the mapping from being unmapped.
-            return;
-        }
-        THIS.set(None);
-        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.retain(|other| !ptr::eq(*other, thread));
-        drop(threads);
-        let record = ptr::from_ref(thread).cast_mut();
-        // SAFETY: the record came from `Box::leak` in `register`, and the table and the thread-local slot, which
-        // were all that knew of it, have let go of it.
-        drop(unsafe { Box::from_raw(record) });
-    }
 }
 
 #[inline]
@@ -131,8 +109,8 @@ fn register() -> &'static Thread {
     }));
     THREADS.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     THIS.set(Some(thread));
-    // Fails only while the thread's locals are being torn down; the record then simply stays.
-    let _ = LEAVE.try_with(|_| ());
+    // Without, the record simply stays, and the kernel walks the list.
+    super::thread_end::watch(end::ended);
     thread
 }
 
@@ -195,34 +173,6 @@ pub fn any_held_in(addresses: std::ops::Range<usize>) -> bool {
         // ORDERING: Relaxed: each entry was published by `count`.
         thread.held[..count].iter().any(|held| addresses.contains(&held.link.load(Ordering::Relaxed)))
     })
-}
-
-/// Has the process hold what the calling thread holds, as far as the kernel knows of it: a thread that ends with it
-/// would free it, and others may still use what it guards. It is freed at the end of the process, which a sleeper's
-/// timed look at the owner finds out. Nothing to do for the main thread, whose end is the process's.
-pub fn leave_to_process() {
-    let (Some(thread), process) = (THIS.get(), std::process::id()) else { return };
-    // ORDERING: Relaxed throughout: a thread reads its own record, newest entry first, as `delist` takes them away; and
-    // the word changes hands, and nothing that it guards.
-    let mine = thread.tid.load(Ordering::Relaxed);
-    if mine == process {
-        return;
-    }
-    let held = thread.count.load(Ordering::Relaxed).min(MOST_HELD);
-    for entry in thread.held[..held].iter().rev() {
-        let at = entry.link.load(Ordering::Relaxed) - std::mem::offset_of!(RobustWord, next);
-        // SAFETY: enlisted by this thread and not delisted, so a `RobustWord` is mapped there (the invariant above).
-        let word = unsafe { &*(at as *const RobustWord) };
-        word.delist();
-        let mut seen = word.word().load(Ordering::Relaxed);
-        while seen & OWNER == mine {
-            let left = seen & !OWNER | process;
-            match word.word().compare_exchange(seen, left, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => break,
-                Err(now) => seen = now,
-            }
-        }
-    }
 }
 
 impl RobustWord {

@@ -15,7 +15,6 @@
 //! | `readers`   | who reads: a place for each                                                             |
 //! | `writing`   | 1 from the writer's beginning to his end                                                |
 //! | `damaged`   | 1: a writer died between the two, and nobody has cleared that                           |
-//! | `unlisted`  | 1: the kernel may not tell of the death of one who reads or writes, see holder.rs       |
 //!
 //! A writer who waits keeps new readers out, so that readers who come and go cannot keep him out. So a thread that reads
 //! twice at a time can wait for itself, as with std's.
@@ -44,7 +43,6 @@ pub struct RawRwLock<O: Owned, const READERS: usize> {
     readers: [O; READERS],
     writing: O::Word,
     damaged: O::Word,
-    unlisted: O::Word,
 }
 
 impl<O: Owned + Default, const READERS: usize> Default for RawRwLock<O, READERS>
@@ -58,7 +56,6 @@ where
             readers: std::array::from_fn(|_| O::default()),
             writing: O::Word::default(),
             damaged: O::Word::default(),
-            unlisted: O::Word::default(),
         }
     }
 }
@@ -70,11 +67,10 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
         if !self.monitor.enter(until) {
             return None;
         }
-        let unlisted = &self.unlisted;
-        let open = || free(&self.writer, unlisted).is_some() && free(&self.readers, unlisted).is_some();
+        let open = || free(&self.writer).is_some() && free(&self.readers).is_some();
         let place = self.monitor.wait_for(until, open).then(|| {
             self.bury_writer();
-            take(&self.readers, unlisted)
+            take(&self.readers)
         });
         let found = self.found();
         self.monitor.leave();
@@ -97,13 +93,11 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
         if !self.monitor.enter(until) {
             return None;
         }
-        let unlisted = &self.unlisted;
-        let claimed = self.monitor.wait_for(until, || free(&self.writer, unlisted).is_some());
+        let claimed = self.monitor.wait_for(until, || free(&self.writer).is_some());
         let alone = claimed && {
             self.bury_writer();
-            take(&self.writer, unlisted);
-            let alone =
-                self.monitor.wait_for(until, || self.readers.iter().all(|reader| gone(reader, unlisted)));
+            take(&self.writer);
+            let alone = self.monitor.wait_for(until, || self.readers.iter().all(gone));
             if alone {
                 write(&self.writing, 1);
             } else {
@@ -156,7 +150,7 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
 
     /// If the writer died, he is none; and if he was writing, that is remembered.
     fn bury_writer(&self) {
-        if has_died(&self.writer[0], &self.unlisted) {
+        if has_died(&self.writer[0]) {
             // The damage first: one who dies here leaves it to be found.
             if read(&self.writing) == 1 {
                 write(&self.damaged, 1);
@@ -171,8 +165,8 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
     }
 }
 
-fn gone<O: Owned>(reader: &O, unlisted: &O::Word) -> bool {
-    is_free(reader) || has_died(reader, unlisted)
+fn gone<O: Owned>(reader: &O) -> bool {
+    is_free(reader) || has_died(reader)
 }
 
 fn read<W: Word>(word: &W) -> u32 {

@@ -10,8 +10,7 @@
 //! |-------------------|-----------------------------------------------------------------------------------|
 //! | `monitor`         | whoever takes or gives back a seat is inside; those wait there who found none     |
 //! | `count`           | how many seats there are                                                          |
-//! | a seat            | 0: free; its holder's thread id; DIED: the kernel's, its holder died              |
-//! | `unlisted`        | 1: the kernel may not tell of a holder's death, see holder.rs                     |
+//! | a seat            | its holder, see holder.rs                                                         |
 //!
 //! A seat is a word that the kernel knows, as a lock's is, so there is nothing to count and nothing to reconcile: a
 //! permit is had by whose id is in it. It is slower than the semaphore's one exchange, by two turns of a lock.
@@ -40,7 +39,6 @@ const MOMENT: Duration = Duration::from_millis(10);
 pub struct RawSeats<O: Owned, const SEATS: usize, const WAITING: usize> {
     monitor: RawMonitor<O, WAITING>,
     count: O::Word,
-    unlisted: O::Word,
     seats: [O; SEATS],
 }
 
@@ -52,7 +50,6 @@ where
         RawSeats {
             monitor: RawMonitor::default(),
             count: O::Word::default(),
-            unlisted: O::Word::default(),
             seats: std::array::from_fn(|_| O::default()),
         }
     }
@@ -68,15 +65,15 @@ impl<O: Owned, const SEATS: usize, const WAITING: usize> RawSeats<O, SEATS, WAIT
     /// Takes a seat, and waits for it until the deadline; gives its number. `None`: the deadline passed first.
     pub fn acquire(&self, until: Option<Deadline>) -> Option<usize> {
         self.inside(until, || {
-            let found = self.monitor.wait_for(until, || free(self.seats(), &self.unlisted).is_some());
-            if found { take(self.seats(), &self.unlisted) } else { None }
+            let found = self.monitor.wait_for(until, || free(self.seats()).is_some());
+            if found { take(self.seats()) } else { None }
         })
     }
 
     /// Takes a seat if one is free now.
     pub fn try_acquire(&self) -> Option<usize> {
         // Others are inside for a moment only, but for one who was stopped there.
-        self.inside(Deadline::after(MOMENT), || take(self.seats(), &self.unlisted))
+        self.inside(Deadline::after(MOMENT), || take(self.seats()))
     }
 
     /// Gives back a seat, and wakes one who waits. `false`, and nothing is changed: the calling thread does not hold it.
@@ -100,7 +97,7 @@ impl<O: Owned, const SEATS: usize, const WAITING: usize> RawSeats<O, SEATS, WAIT
 
     /// Seats that are free now, those of the dead among them.
     pub fn value(&self) -> u32 {
-        self.seats().iter().filter(|who| is_free(*who) || has_died(*who, &self.unlisted)).count() as u32
+        self.seats().iter().filter(|who| is_free(*who) || has_died(*who)).count() as u32
     }
 
     /// How many seats there are.
