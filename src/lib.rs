@@ -84,6 +84,8 @@ pub use error::{Error, Result};
 pub use mp_core::mem::ShareableTrait as Shareable;
 pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
 pub use mp_core::transfer::Function;
+#[cfg(feature = "self-describing")]
+pub use mp_core::transfer::SelfDescribing;
 pub use mp_core::{
     AnyChild, AuthKey, Child, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger, LoggerTaken,
     ParentProcess, Process, Run, StartError, StartMethod, active_children, cpu_count, current_process,

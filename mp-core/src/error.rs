@@ -32,6 +32,13 @@ impl OsError {
     }
 }
 
+/// As the standard library has it, with the same text.
+impl From<OsError> for io::Error {
+    fn from(error: OsError) -> io::Error {
+        io::Error::new(error.source.kind(), error)
+    }
+}
+
 /// Shorthand: what a wrapped system call returns.
 pub type OsResult<T> = Result<T, OsError>;
 
@@ -88,4 +95,19 @@ pub enum CodecError {
         /// What the decoder said.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn as_an_error_of_std_it_keeps_kind_text_and_source() {
+        let text = OsError::new("connect", 111).to_string();
+        let error = io::Error::from(OsError::new("connect", 111));
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::ConnectionRefused, text));
+        assert!(error.get_ref().and_then(|inner| inner.downcast_ref::<OsError>()).is_some());
+        assert!(error.source().is_some());
+    }
 }

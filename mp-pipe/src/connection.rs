@@ -6,7 +6,7 @@ use crate::incoming::{Arrived, Expect, Patience, Terms};
 use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::transfer::scratch;
-use mp_core::transfer::{Handle, pack_onto, unpack};
+use mp_core::transfer::{Handle, pack_value_onto, unpack};
 use mp_core::word::Deadline;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
@@ -102,8 +102,11 @@ impl<S: Serialize, R> Connection<S, R> {
     /// [`SendError::Closed`]: no process holds the other end.
     ///
     /// Python: `Connection.send`.
-    pub fn send(&self, value: &S) -> Result<(), SendError> {
-        self.end.send_value(|frame| pack_onto(value, frame))
+    pub fn send(&self, value: &S) -> Result<(), SendError>
+    where
+        S: DeserializeOwned,
+    {
+        self.end.send_value(|frame| pack_value_onto(value, frame))
     }
 
     /// Sends bytes as one message, which may be empty.

@@ -85,7 +85,10 @@ pub enum RecvError {
     Frame(#[from] FrameError),
     /// Not the descriptors that the message announced. It is dropped, they are closed, and the next message can
     /// be received.
-    #[error("{announced} handles announced, {came} came (is the limit of open files reached?)")]
+    #[error(
+        "{announced} handles were sent, {came} arrived: if this process has no descriptors left, close some, or raise \
+         the limit (RLIMIT_NOFILE, `ulimit -n`)"
+    )]
     Handles {
         /// Descriptors that the message was to bring.
         announced: usize,

@@ -354,6 +354,11 @@ fn a_value_that_cannot_be_serialised_sends_nothing() {
             Err(serde::ser::Error::custom("never"))
         }
     }
+    impl<'de> serde::Deserialize<'de> for Never {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Ok(Never)
+        }
+    }
     let (receiver, sender) = pipe_simplex::<Never>().unwrap();
     assert!(matches!(sender.send(&Never), Err(SendError::Encode(_))));
     sender.close();

@@ -5,7 +5,7 @@ use crate::error::NewPoolError;
 use crate::pool::Pool;
 use crate::supervisor::Recipe;
 use mp_core::popen::get_helper_method;
-use mp_core::transfer::{Code, Message, Target, pack};
+use mp_core::transfer::{Code, Message, Target, pack_value};
 use mp_core::usable_cpu_count;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,11 +51,11 @@ impl PoolBuilder {
     pub fn initializer<F, A>(mut self, function: F, arguments: A) -> Self
     where
         F: Target<A>,
-        F::Output: Serialize,
+        F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
         let code = Code::of::<F, A>(&function).map_err(NewPoolError::from);
-        self.initializer = code.and_then(|code| Ok(Some((code, pack(&arguments)?))));
+        self.initializer = code.and_then(|code| Ok(Some((code, pack_value(&arguments)?))));
         self
     }
 

@@ -7,7 +7,7 @@ use crate::result::{AsyncResult, Job, MapResult};
 use crate::supervisor::{Recipe, Shared};
 use crate::task::default_chunk_size;
 use mp_core::sys::signal;
-use mp_core::transfer::{Code, Message, Target, pack};
+use mp_core::transfer::{Code, Message, Target, pack_value};
 use mp_core::{CodecError, OsError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -181,7 +181,7 @@ impl Pool {
     {
         let code = Code::of::<F, (T,)>(&function)?;
         let items: Vec<Message> =
-            items.into_iter().map(|item| pack(&(item,))).collect::<Result<_, CodecError>>()?;
+            items.into_iter().map(|item| pack_value(&(item,))).collect::<Result<_, CodecError>>()?;
         let chunk_size = chunk_size.unwrap_or_else(|| default_chunk_size(items.len(), self.processes)).max(1);
         Ok(MapResult::new(self.submit(code, items, chunk_size)?))
     }
@@ -201,7 +201,7 @@ impl Pool {
     {
         let code = Code::of::<F, A>(&function)?;
         let items: Vec<Message> =
-            items.into_iter().map(|item| pack(&item)).collect::<Result<_, CodecError>>()?;
+            items.into_iter().map(|item| pack_value(&item)).collect::<Result<_, CodecError>>()?;
         let chunk_size = default_chunk_size(items.len(), self.processes);
         Ok(MapResult::new(self.submit(code, items, chunk_size)?).get()?)
     }
@@ -225,7 +225,7 @@ impl Pool {
         R: Serialize + DeserializeOwned,
     {
         let code = Code::of::<F, A>(&function)?;
-        let items = vec![pack(&arguments)?];
+        let items = vec![pack_value(&arguments)?];
         Ok(AsyncResult::new(self.submit(code, items, 1)?))
     }
 

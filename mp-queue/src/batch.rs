@@ -1,10 +1,11 @@
 //! Batch: items that were taken together.
 
-use crate::channel::Records;
+use crate::channel::{Channel, Records};
 use crate::error::GetError;
 use mp_core::transfer::{Handle, from_block, is_block, scratch, unpack};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// Items that were taken from the queue together, in order: see [`Queue::get_many`](crate::Queue::get_many). Each is
 /// decoded when it is asked for; what is dropped without is lost.
@@ -12,12 +13,14 @@ pub struct Batch<T> {
     records: Records,
     handles: Vec<Handle>,
     next: usize,
+    /// Where an item that cannot be decoded is reported done.
+    tasks: Option<Arc<Channel>>,
     items: PhantomData<fn() -> T>,
 }
 
 impl<T> Batch<T> {
-    pub(crate) fn new(records: Records, handles: Vec<Handle>) -> Batch<T> {
-        Batch { records, handles, next: 0, items: PhantomData }
+    pub(crate) fn new(records: Records, handles: Vec<Handle>, tasks: Option<Arc<Channel>>) -> Batch<T> {
+        Batch { records, handles, next: 0, tasks, items: PhantomData }
     }
 }
 
@@ -31,7 +34,11 @@ impl<T: DeserializeOwned> Iterator for Batch<T> {
             return from_block(bytes.to_vec()).map(Ok);
         }
         // Handles come with an item that is alone.
-        Some(unpack(bytes, std::mem::take(&mut self.handles)).map_err(GetError::from))
+        let item = unpack(bytes, std::mem::take(&mut self.handles));
+        Some(item.map_err(|error| match &self.tasks {
+            Some(channel) => channel.give_up(error),
+            None => error.into(),
+        }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -11,7 +11,7 @@ use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::{Handle, attach_part};
 use mp_core::word::Deadline;
-use mp_core::{OsError, Waitable};
+use mp_core::{CodecError, OsError, Waitable};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::Cell;
@@ -91,6 +91,19 @@ impl Channel {
     /// One item that was got is done; `false`: none is to be done.
     pub(crate) fn task_done(&self) -> bool {
         self.worker.as_ref().is_some_and(|worker| self.ring.task_done(worker))
+    }
+
+    /// Whether what is got is to be reported done.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.worker.is_some()
+    }
+
+    /// An item was got and could not be decoded: nobody has anything to do with it, so it is done. Without this a
+    /// join would wait for a report that nobody can make.
+    #[cold]
+    pub(crate) fn give_up(&self, error: CodecError) -> GetError {
+        self.task_done();
+        error.into()
     }
 
     /// Waits until all items are done or lost, or the deadline passes: `None`. Gives how many were lost up to now.

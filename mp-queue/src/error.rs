@@ -100,7 +100,10 @@ pub enum GetError {
     #[error(transparent)]
     Decode(#[from] CodecError),
     /// The item's handles could not all be opened here. The item is still in the queue, for whoever gets next.
-    #[error("the item's handles could not be opened (is the limit of open files reached?)")]
+    #[error(
+        "the item's handles could not be received: this process has no descriptors left. Close some, or raise the \
+         limit (RLIMIT_NOFILE, `ulimit -n`); the item is still in the queue"
+    )]
     Handles,
     /// The shared memory was overwritten by somebody.
     #[error("the queue's shared memory is corrupt")]

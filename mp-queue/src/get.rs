@@ -4,9 +4,9 @@ use crate::Queue;
 use crate::batch::Batch;
 use crate::channel::{Records, Wait};
 use crate::error::GetError;
-use mp_core::CodecError;
 use mp_core::transfer::{from_block, is_block, scratch, unpack};
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl<T: DeserializeOwned> Queue<T> {
@@ -66,7 +66,8 @@ impl<T: DeserializeOwned> Queue<T> {
     fn get_many_within(&self, most: usize, wait: Wait) -> Result<Batch<T>, GetError> {
         let mut records = Records { bytes: scratch::decoding(), ends: Vec::new() };
         let handles = if most == 0 { Vec::new() } else { self.channel.get_many(most, &mut records, wait)? };
-        Ok(Batch::new(records, handles))
+        let tasks = self.channel.has_tasks().then(|| Arc::clone(&self.channel));
+        Ok(Batch::new(records, handles, tasks))
     }
 
     pub(crate) fn get_within(&self, wait: Wait) -> Result<T, GetError> {
@@ -79,7 +80,7 @@ impl<T: DeserializeOwned> Queue<T> {
         buffer.clear();
         let result = self.channel.get(&mut buffer, wait);
         let value =
-            result.and_then(|handles| unpack(&buffer, handles).map_err(|error: CodecError| error.into()));
+            result.and_then(|handles| unpack(&buffer, handles).map_err(|error| self.channel.give_up(error)));
         scratch::keep_decoding(buffer);
         value
     }

@@ -34,6 +34,9 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// An item that cannot be decoded counts as done with the [`GetError::Decode`] that tells of it, in whatever form it was
+/// got: there is nothing to work on.
+///
 /// Python: `multiprocessing.JoinableQueue`.
 ///
 /// # When a process dies

@@ -3,6 +3,7 @@
 use crate::error::PutError;
 use crate::queue::Queue;
 use mp_core::transfer::Handle;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ impl<T> Producer<T> {
     }
 }
 
-impl<T: Serialize> Producer<T> {
+impl<T: Serialize + DeserializeOwned> Producer<T> {
     /// As [`Queue::put`].
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         self.queue.put(value)

@@ -3,11 +3,12 @@
 use crate::channel::{Records, Wait};
 use crate::error::{PutError, PutRefusal};
 use crate::{MOST_HANDLES, Queue};
-use mp_core::transfer::{Handle, as_block, pack_onto, scratch};
+use mp_core::transfer::{Handle, as_block, pack_value_onto, scratch};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-impl<T: Serialize> Queue<T> {
+impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// Puts a value; waits while a bounded queue is full, or an unbounded one is at its ceiling. When it returns,
     /// the item is in the queue, whatever becomes of this process.
     ///
@@ -137,9 +138,12 @@ impl<T: Serialize> Queue<T> {
 }
 
 /// Packs one item to the end of `bytes`.
-fn pack_item<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, PutRefusal> {
+fn pack_item<T: Serialize + DeserializeOwned>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<Vec<Handle>, PutRefusal> {
     let start = bytes.len();
-    let handles = pack_onto(value, bytes)?;
+    let handles = pack_value_onto(value, bytes)?;
     if handles.len() > MOST_HANDLES {
         bytes.truncate(start);
         return Err(PutRefusal::TooManyHandles { count: handles.len() });

@@ -40,7 +40,7 @@ impl<T> SimpleQueue<T> {
     }
 }
 
-impl<T: Serialize> SimpleQueue<T> {
+impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
     /// As [`Queue::put`]. Python: `SimpleQueue.put`.
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         self.0.put(value)

@@ -2,6 +2,8 @@
 
 use mp_core::{Child, Process};
 use mp_queue::{GetError, JoinableQueue, Queue, TaskDoneError, TasksError};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -11,6 +13,7 @@ mp_testing::cases! {
         what_is_put_by_a_task_is_waited_for,
         a_join_wakes_when_all_is_done,
         another_one_may_say_that_it_is_done,
+        what_cannot_be_decoded_is_done,
         more_living_workers_than_slots_are_counted,
     ],
     every_method: [
@@ -55,6 +58,31 @@ fn a_task_is_done_when_dropped() {
     });
     assert!(panics.is_err());
     queue.join().unwrap();
+}
+
+/// Says it is a number and is none, once it is read back.
+#[derive(Serialize, Debug, PartialEq)]
+struct Picky(u8);
+
+impl<'de> Deserialize<'de> for Picky {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u8::deserialize(deserializer)?;
+        if number == 13 { Err(D::Error::custom("not that one")) } else { Ok(Picky(number)) }
+    }
+}
+
+fn what_cannot_be_decoded_is_done() {
+    let queue = JoinableQueue::new().unwrap();
+    queue.put_many([Picky(13), Picky(3), Picky(13), Picky(13), Picky(4), Picky(13)]).unwrap();
+    assert!(matches!(queue.get_task(), Err(GetError::Decode(_))));
+    assert_eq!(*queue.get_task().unwrap(), Picky(3));
+    assert!(matches!(queue.get(), Err(GetError::Decode(_))));
+    let three: Vec<_> = queue.get_many(3).unwrap().collect();
+    assert!(matches!(&three[..], [Err(_), Ok(Picky(4)), Err(_)]), "{three:?}");
+    assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
+    queue.task_done().unwrap();
+    queue.join().unwrap();
+    assert_eq!(queue.task_done(), Err(TaskDoneError));
 }
 
 fn what_is_put_by_a_task_is_waited_for() {

@@ -28,6 +28,7 @@ mp_testing::cases! {
         threads_put_and_get_everything_once,
         a_value_that_cannot_be_serialised_comes_back,
         undecodable_items_do_not_end_the_stream,
+        what_cannot_come_back_is_refused_by_put,
         handles_travel_in_items,
         more_handles_than_fit_are_refused,
         handles_beyond_the_limit_of_open_files_wait_in_the_queue,
@@ -222,6 +223,12 @@ fn a_value_that_cannot_be_serialised_comes_back() {
     assert!(queue.empty());
 }
 
+impl<'de> Deserialize<'de> for Unwilling {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Unwilling)
+    }
+}
+
 /// Says it is a number and is none, once it is read back.
 #[derive(Serialize, Debug, PartialEq)]
 struct Picky(u8);
@@ -239,6 +246,34 @@ fn undecodable_items_do_not_end_the_stream() {
     assert_eq!(queue.get().unwrap(), Picky(12));
     assert!(matches!(queue.get(), Err(GetError::Decode(_))));
     assert_eq!(queue.get().unwrap(), Picky(14));
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    One { x: i32 },
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    nick: String,
+    name: Option<String>,
+}
+
+fn what_cannot_come_back_is_refused_by_put() {
+    let queue = Queue::new().unwrap();
+    let refused = queue.put(Tagged::One { x: 1 }).unwrap_err();
+    assert!(matches!(refused.reason, PutRefusal::Serialize(_)) && refused.value == Tagged::One { x: 1 });
+    assert!(refused.to_string().contains("describes itself"), "{refused}");
+    assert!(queue.empty());
+
+    let queue = Queue::new().unwrap();
+    let whole = User { nick: "n".into(), name: None };
+    let cut = User { nick: String::new(), name: Some("\0".into()) };
+    let refused = queue.put_many([whole, cut]).unwrap_err();
+    assert_eq!((refused.value.len(), queue.qsize()), (1, 1));
+    assert!(refused.to_string().contains("`nick` of User"), "{refused}");
 }
 
 fn handles_travel_in_items() {

@@ -85,9 +85,11 @@ extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *
 fn run(number: RawFd) -> ! {
     // SAFETY: inherited under this number for this purpose; nobody else knows of it.
     let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
-    let Ok((boot, arguments)) = receive_parts(socket.as_fd(), Mode::Block) else {
+    let (boot, arguments) = match receive_parts(socket.as_fd(), Mode::Block) {
+        Ok(both) => both,
         // The parent is gone, or has thought better of it. Nobody waits for us.
-        process::exit_now(1)
+        Err(ParcelError::Closed) => process::exit_now(1),
+        Err(error) => template::not_received(&socket, &error),
     };
     match unpack::<Boot>(&boot.bytes, boot.handles) {
         Ok(Boot::Serve { preload, blocked, family }) => template::serve(socket, preload, &blocked, family),

@@ -24,7 +24,7 @@ use crate::sys::process::{self, Forked, Reaped};
 use crate::sys::signal::{self, Kept};
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::TemplateLimits;
-use crate::transfer::{CallError, Code, Handle, pack, receive_parts, send_parcel, unpack};
+use crate::transfer::{CallError, Code, Handle, ParcelError, pack, receive_parts, send_parcel, unpack};
 use crate::word::Deadline;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -255,6 +255,12 @@ fn tell<T: Serialize>(socket: &OwnedFd, what: &T) {
     }
 }
 
+/// Ends a child that could not receive what it is to do: its parent is told why, as of a call that could not be made.
+pub(super) fn not_received(outcome: &OwnedFd, error: &ParcelError) -> ! {
+    tell(outcome, &Outcome::Failed { reason: format!("the call did not arrive: {error}") });
+    process::exit_now(1)
+}
+
 /// A fork of the template that does not know yet what it is to be.
 struct Spare {
     outcome: OwnedFd,
@@ -265,10 +271,14 @@ impl Spare {
         process::set_title("mp-spare");
         // Nothing to flush: but the code is in place when the child comes to it.
         let _ = std::io::stdout().flush();
-        // Its end comes when nobody needs a spare any more.
-        let Ok((request, arguments)) = receive_parts(self.outcome.as_fd(), Mode::Block) else {
-            orphans::call(family);
-            process::exit_now(0)
+        let (request, arguments) = match receive_parts(self.outcome.as_fd(), Mode::Block) {
+            Ok(both) => both,
+            // The end comes when nobody needs a spare any more.
+            Err(ParcelError::Closed) => {
+                orphans::call(family);
+                process::exit_now(0)
+            }
+            Err(error) => not_received(&self.outcome, &error),
         };
         let Ok(Request { job, changes }) = unpack(&request.bytes, request.handles) else {
             process::exit_now(1)

@@ -13,7 +13,7 @@ use crate::popen::{
     ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, orphans,
     raw_fork, spawn,
 };
-use crate::transfer::{CallError, Code, Message, Target, pack};
+use crate::transfer::{__rust_begin_short_backtrace, CallError, Code, Message, Target, pack_value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -165,11 +165,14 @@ where
         let who = self.settings.into_who(method)?;
         let (function, arguments) = (self.function, self.arguments);
         if method == StartMethod::Fork {
-            let work = move || pack(&function.call(arguments)).map_err(CallError::Output);
+            let work = move || {
+                pack_value(&__rust_begin_short_backtrace(|| function.call(arguments)))
+                    .map_err(CallError::Output)
+            };
             return registered(&who.clone(), || fork::start(who, None, work));
         }
         let code = Code::of::<F, A>(&function)?;
-        let packed: Message = pack(&arguments)?;
+        let packed: Message = pack_value(&arguments)?;
         let job = Job { who, code, lifeline: lifeline::for_child()? };
         registered(&job.who.clone(), move || match method {
             StartMethod::Spawn => spawn::start(job, &packed),
@@ -305,7 +308,7 @@ impl<C> ForkProcess<C> {
     {
         let who = self.settings.into_who(StartMethod::Fork)?;
         let (work, vouched) = (self.work, self.vouched);
-        let work = move || pack(&work()).map_err(CallError::Output);
+        let work = move || pack_value(&__rust_begin_short_backtrace(work)).map_err(CallError::Output);
         registered(&who.clone(), || fork::start(who, vouched, work))
     }
 }

@@ -15,7 +15,7 @@
 #![allow(unsafe_code)]
 
 use super::handle::Handle;
-use super::message::{Message, pack, unpack};
+use super::message::{Message, pack_value, unpack};
 use crate::error::{CodecError, OsError};
 use crate::sys::image;
 use serde::de::DeserializeOwned;
@@ -110,7 +110,7 @@ impl Code {
     pub fn of<F, A>(_function: &F) -> Result<Code, CodeError>
     where
         F: Target<A>,
-        F::Output: Serialize,
+        F::Output: Serialize + DeserializeOwned,
         A: DeserializeOwned,
     {
         const {
@@ -178,7 +178,7 @@ pub(super) fn hash_of_names(names: &[&str]) -> u64 {
 fn entry<F, A>(code: &Code, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError>
 where
     F: Target<A>,
-    F::Output: Serialize,
+    F::Output: Serialize + DeserializeOwned,
     A: DeserializeOwned,
 {
     if code.signature != signature::<F, A>() {
@@ -189,12 +189,22 @@ where
     // type was there when the code was made, so the type has values. A zero-sized token that a closure captured
     // is made anew by this: the one documented exception to "what is captured does not cross".
     let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
-    pack(&function.call(arguments)).map_err(CallError::Output)
+    pack_value(&__rust_begin_short_backtrace(|| function.call(arguments))).map_err(CallError::Output)
+}
+
+/// Calls the program's function. Std's hook, and ours, print no frame from here on: they know it by its name.
+#[inline(never)]
+pub(crate) fn __rust_begin_short_backtrace<T>(function: impl FnOnce() -> T) -> T {
+    let value = function();
+    // No tail call: the frame stays.
+    std::hint::black_box(());
+    value
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::pack;
 
     fn add(a: u32, b: u32) -> u32 {
         a + b

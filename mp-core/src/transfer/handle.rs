@@ -1,6 +1,7 @@
 //! Handle: a descriptor that travels inside a value.
 
-use super::message::{because, from_incoming, to_outgoing};
+use super::message::{from_incoming, to_outgoing};
+use crate::error::OsError;
 use crate::mem::{Kind, Mapping, Place, Structure};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::io;
@@ -87,7 +88,7 @@ impl<'de> Deserialize<'de> for AnyHandle {
         let index = u32::deserialize(deserializer)?;
         match from_incoming(index) {
             Some(Some(handle)) => Ok(AnyHandle(handle)),
-            Some(None) => Err(because(format!("handle {index} did not come with the message"))),
+            Some(None) => Err(de::Error::custom(format!("handle {index} did not come with the message"))),
             None => Err(de::Error::custom(OUTSIDE)),
         }
     }
@@ -103,7 +104,7 @@ impl<T: Structure> Serialize for Place<T> {
 impl<'de, T: Structure> Deserialize<'de> for Place<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mapping = attach(deserializer, Kind::of::<T>(), std::any::type_name::<T>())?;
-        Place::at(mapping, 0).map_err(because)
+        Place::at(mapping, 0).map_err(de::Error::custom)
     }
 }
 
@@ -130,8 +131,8 @@ pub fn attach_part<'de, D: Deserializer<'de>>(
     mapped: usize,
 ) -> Result<Arc<Mapping>, D::Error> {
     let AnyHandle(handle) = AnyHandle::deserialize(deserializer)?;
-    let file = handle.into_any_fd().map_err(de::Error::custom)?;
-    Mapping::attach_part(file, kind, expected, mapped).map_err(because)
+    let file = handle.into_any_fd().map_err(|source| de::Error::custom(OsError { call: "fcntl", source }))?;
+    Mapping::attach_part(file, kind, expected, mapped).map_err(de::Error::custom)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! A value becomes bytes and handles, and back.
 
 use super::block::{as_block, from_block, is_block};
+use super::codec;
 use super::handle::{AnyHandle, Handle};
+use super::tried::Tried;
 use crate::error::CodecError;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -64,20 +66,13 @@ impl<'de> Deserialize<'de> for Owned {
 struct Scope {
     outgoing: RefCell<Option<Vec<Handle>>>,
     incoming: RefCell<Option<Vec<Handle>>>,
-    /// Why the value that is being unpacked is none, where postcard would drop the words.
-    cause: RefCell<Option<String>>,
 }
 
 thread_local! {
     // Never dropped, so that exit handlers, which run after the thread's other locals are gone, can transfer too;
     // outside a transfer there is nothing in it to drop.
-    static SCOPE: ManuallyDrop<Scope> = const {
-        ManuallyDrop::new(Scope {
-            outgoing: RefCell::new(None),
-            incoming: RefCell::new(None),
-            cause: RefCell::new(None),
-        })
-    };
+    static SCOPE: ManuallyDrop<Scope> =
+        const { ManuallyDrop::new(Scope { outgoing: RefCell::new(None), incoming: RefCell::new(None) }) };
 }
 
 /// Puts back what was there before, also when a `Serialize` panics: transfers may nest.
@@ -85,10 +80,7 @@ struct Restore<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>>(F, Option<Vec<Han
 
 impl<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>> Restore<F> {
     fn enter(which: F, handles: Vec<Handle>) -> Self {
-        let before = SCOPE.with(|scope| {
-            scope.cause.take();
-            which(scope).replace(Some(handles))
-        });
+        let before = SCOPE.with(|scope| which(scope).replace(Some(handles)));
         Restore(which, before)
     }
 
@@ -139,16 +131,56 @@ pub fn pack_onto<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Resul
     let scope = Restore::enter(|scope| &scope.outgoing, Vec::new());
     let before = bytes.len();
     let result = match as_block(value) {
-        Some(block) => postcard::serialize_with_flavor(&Bytes(block), Append(bytes)),
-        None => postcard::serialize_with_flavor(value, Append(bytes)),
+        Some(block) => codec::encode_onto(&Bytes(block), bytes),
+        None => codec::encode_onto(value, bytes),
     };
-    match result.err() {
-        None => Ok(scope.leave()),
-        Some(error) => {
+    match result {
+        Ok(()) => Ok(scope.leave()),
+        Err(reason) => {
             bytes.truncate(before);
-            Err(CodecError::Serialize { type_name: type_name::<T>(), reason: reason(&error) })
+            Err(CodecError::Serialize { type_name: type_name::<T>(), reason: reason.to_string() })
         }
     }
+}
+
+/// As [`pack`], for a value of a user's type: see [`pack_value_onto`].
+pub fn pack_value<T: Serialize + DeserializeOwned>(value: &T) -> Result<Message, CodecError> {
+    let mut bytes = Vec::new();
+    let handles = pack_value_onto(value, &mut bytes)?;
+    Ok(Message { bytes, handles })
+}
+
+/// As [`pack_onto`], for a value of a user's type. The first of its type that this process packs is read back, as far
+/// as its first handle: a type that can only be read from a format that describes itself is refused here, since at the
+/// receiver the value would be lost.
+#[inline]
+pub fn pack_value_onto<T: Serialize + DeserializeOwned>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<Vec<Handle>, CodecError> {
+    let before = bytes.len();
+    let handles = pack_onto(value, bytes)?;
+    let address = needs_description::<T> as fn(&[u8]) -> bool as usize;
+    // Bytes of no length cannot hold what would have to be described.
+    if bytes.len() > before && !TRIED.has(address) {
+        if needs_description::<T>(&bytes[before..]) {
+            bytes.truncate(before);
+            let reason = codec::Reason::NotDescribed.to_string();
+            return Err(CodecError::Serialize { type_name: type_name::<T>(), reason });
+        }
+        TRIED.enter(address);
+    }
+    Ok(handles)
+}
+
+/// The types of which this process has packed a value.
+static TRIED: Tried = Tried::new();
+
+#[inline(never)]
+fn needs_description<T: DeserializeOwned>(bytes: &[u8]) -> bool {
+    // Not even clones of the handles: a copy that has one would hold it open, or say its farewell when it is dropped.
+    let _scope = Restore::enter(|scope| &scope.incoming, Vec::new());
+    !is_block::<T>() && codec::needs_description::<T>(bytes)
 }
 
 /// Turns a message back into a value. Every byte must be used; handles that the value did not ask for are
@@ -157,58 +189,17 @@ pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result
     let _scope = Restore::enter(|scope| &scope.incoming, handles);
     let wrong = |reason: String| CodecError::Decode { type_name: type_name::<T>(), reason };
     let result = if is_block::<T>() {
-        let block = postcard::take_from_bytes::<Owned>(bytes);
+        let block = codec::decode::<Owned>(bytes);
         block.map(|(Owned(block), rest)| (from_block(block).expect("its type was asked for"), rest))
     } else {
-        postcard::take_from_bytes(bytes)
+        codec::decode(bytes)
     };
     match result {
         Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(wrong(format!("{} bytes are left over", rest.len()))),
-        Err(error) => {
-            let cause = SCOPE.with(|scope| scope.cause.take());
-            Err(wrong(cause.unwrap_or_else(|| reason(&error))))
+        Ok((_, rest)) => {
+            Err(wrong(format!("{} bytes are left over: it was written as another type", rest.len())))
         }
-    }
-}
-
-/// An error of a `Deserialize` of ours, whose words come out of [`unpack`].
-pub(super) fn because<E: serde::de::Error>(error: impl fmt::Display) -> E {
-    SCOPE.with(|scope| scope.cause.replace(Some(error.to_string())));
-    E::custom(error)
-}
-
-/// postcard's words, with a remedy for what it cannot hold.
-fn reason(error: &postcard::Error) -> String {
-    match error {
-        postcard::Error::WontImplement => "the format does not describe itself, so attributes such as \
-             #[serde(flatten)], untagged and skip_serializing_if cannot be used here"
-            .to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Writes to the end of a vector.
-struct Append<'a>(&'a mut Vec<u8>);
-
-impl postcard::ser_flavors::Flavor for Append<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    #[inline]
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
+        Err(reason) => Err(wrong(reason.to_string())),
     }
 }
 
@@ -254,9 +245,31 @@ mod tests {
     #[test]
     fn a_handle_outside_a_transfer_says_what_to_do() {
         let (read, _write) = pipe().unwrap();
-        let error = postcard::to_stdvec(&Handle::new(read)).unwrap_err();
-        // postcard drops the words of a custom error on the way out; that it is one must be enough.
-        assert_eq!(error, postcard::Error::SerdeSerCustom);
+        let refused = codec::encode_onto(&Handle::new(read), &mut Vec::new()).unwrap_err();
+        assert!(refused.to_string().contains("can only be sent to another process"), "{refused}");
+    }
+
+    #[test]
+    fn the_first_value_of_a_type_is_read_back_before_it_is_sent() {
+        #[derive(Serialize, Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(u8),
+        }
+        let mut bytes = vec![7];
+        let refused = pack_value_onto(&vec![Either::Number(1)], &mut bytes).unwrap_err().to_string();
+        assert!(refused.contains("Either") && refused.contains("mp::SelfDescribing"), "{refused}");
+        assert_eq!(bytes, [7]);
+        // It stays refused.
+        assert!(pack_value(&vec![Either::Number(1)]).is_err());
+    }
+
+    #[test]
+    fn a_trial_takes_no_handle() {
+        let (read, _write) = pipe().unwrap();
+        let message = pack_value(&(Handle::new(read), 5_u8)).unwrap();
+        let (_, five): (Handle, u8) = unpack(&message.bytes, message.handles).unwrap();
+        assert_eq!(five, 5);
     }
 
     #[test]

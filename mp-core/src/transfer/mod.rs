@@ -14,6 +14,9 @@
 //! ([`Code`]): both sides are the same program, and code never travels.
 
 mod block;
+mod codec;
+#[cfg(feature = "self-describing")]
+mod described;
 mod func;
 mod function;
 mod handle;
@@ -21,7 +24,11 @@ mod message;
 mod parcel;
 #[doc(hidden)]
 pub mod scratch;
+mod tried;
 
+#[cfg(feature = "self-describing")]
+pub use described::SelfDescribing;
+pub(crate) use func::__rust_begin_short_backtrace;
 pub use func::{CallError, Code, CodeError, Target};
 pub use function::Function;
 pub use handle::Handle;
@@ -34,6 +41,6 @@ pub use block::{as_block, from_block, is_block};
 #[doc(hidden)]
 pub use handle::{attach, attach_part};
 #[doc(hidden)]
-pub use message::{Message, pack, pack_onto, unpack};
+pub use message::{Message, pack, pack_onto, pack_value, pack_value_onto, unpack};
 #[doc(hidden)]
 pub use parcel::{Part, receive_parcel, receive_parts, receive_parts_or_leave, send_parcel, send_parts};

@@ -3,7 +3,7 @@
 use super::{Reference, count, done, flag, key_bytes, optional, unexpected, value};
 use crate::error::ManagerError;
 use crate::protocol::{DictCall, Reply, Request};
-use mp_core::transfer::{Code, Target, pack, unpack};
+use mp_core::transfer::{Code, Target, pack_value, unpack};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -64,19 +64,19 @@ where
     /// Gives a key a value, and the one it had before. Python: `d[key] = value`.
     #[doc(alias = "set")]
     pub fn insert(&self, key: K, new: V) -> Result<Option<V>, ManagerError> {
-        optional(self.call(DictCall::Insert(key_bytes(&key)?, pack(&new)?))?)
+        optional(self.call(DictCall::Insert(key_bytes(&key)?, pack_value(&new)?))?)
     }
 
     /// Inserts all items in one call. Python: `d.update(items)`.
     pub fn extend(&self, items: impl IntoIterator<Item = (K, V)>) -> Result<(), ManagerError> {
-        let packed = items.into_iter().map(|(key, new)| Ok((key_bytes(&key)?, pack(&new)?)));
+        let packed = items.into_iter().map(|(key, new)| Ok((key_bytes(&key)?, pack_value(&new)?)));
         done(self.call(DictCall::InsertMany(packed.collect::<Result<_, ManagerError>>()?))?)
     }
 
     /// The value of a key, which gets `new` first if it has none. Python: `d.setdefault(key, new)`.
     #[doc(alias = "setdefault")]
     pub fn get_or_insert(&self, key: K, new: V) -> Result<V, ManagerError> {
-        let found = optional(self.call(DictCall::GetOrInsert(key_bytes(&key)?, pack(&new)?))?)?;
+        let found = optional(self.call(DictCall::GetOrInsert(key_bytes(&key)?, pack_value(&new)?))?)?;
         found.ok_or(ManagerError::NoSuchObject)
     }
 

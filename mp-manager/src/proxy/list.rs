@@ -3,7 +3,7 @@
 use super::{Reference, count, done, optional, unexpected, value};
 use crate::error::ManagerError;
 use crate::protocol::{ListCall, Reply, Request};
-use mp_core::transfer::{Code, Target, pack};
+use mp_core::transfer::{Code, Target, pack_value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -49,12 +49,12 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     /// Adds an item at the end. Python: `l.append(item)`.
     #[doc(alias = "append")]
     pub fn push(&self, item: T) -> Result<(), ManagerError> {
-        done(self.call(ListCall::Push(pack(&item)?))?)
+        done(self.call(ListCall::Push(pack_value(&item)?))?)
     }
 
     /// Adds all items in one call. Python: `l.extend(items)`.
     pub fn extend(&self, items: impl IntoIterator<Item = T>) -> Result<(), ManagerError> {
-        let packed = items.into_iter().map(|item| pack(&item)).collect::<Result<_, _>>()?;
+        let packed = items.into_iter().map(|item| pack_value(&item)).collect::<Result<_, _>>()?;
         done(self.call(ListCall::Extend(packed))?)
     }
 
@@ -68,12 +68,12 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
 
     /// Puts another item at a position. Python: `l[index] = item`.
     pub fn set(&self, index: usize, item: T) -> Result<(), ManagerError> {
-        done(self.call(ListCall::Set(index as u64, pack(&item)?))?)
+        done(self.call(ListCall::Set(index as u64, pack_value(&item)?))?)
     }
 
     /// Inserts an item before a position, at most at the end. Python: `l.insert(index, item)`.
     pub fn insert(&self, index: usize, item: T) -> Result<(), ManagerError> {
-        done(self.call(ListCall::Insert(index as u64, pack(&item)?))?)
+        done(self.call(ListCall::Insert(index as u64, pack_value(&item)?))?)
     }
 
     /// Removes the item at a position, and gives it. Python: `l.pop(index)`.

@@ -1,0 +1,80 @@
+//! The format of a value: postcard's (<https://postcard.jamesmunns.com/wire-format>), written and read here so that
+//! the reason of a failure is kept: what the value's own `Serialize` or `Deserialize` said, which field, which type.
+//!
+//! ```text
+//!  u8, i8, bool     one byte              str, bytes   length, bytes        struct, tuple   their fields, no names
+//!  other integers   varint (zigzag: i…)   Option       0 | 1, value         enum            varint index, content
+//!  f32, f64         little-endian         seq, map     length, elements     unit            nothing
+//! ```
+//!
+//! The format does not describe itself: the reader must ask for what the writer wrote, in the same order.
+
+mod decode;
+mod encode;
+#[cfg(test)]
+mod tests;
+
+pub(super) use decode::{decode, needs_description};
+pub(super) use encode::encode_onto;
+
+use std::fmt;
+
+/// Why a value could not be written or read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// What the value's own code, or this library's, said.
+    Said(String),
+    /// The reader asks what comes next.
+    NotDescribed,
+    /// The writer leaves out a field that the reader expects.
+    Skipped { structure: &'static str, field: &'static str },
+    /// The writer does not know how many elements there are.
+    UnknownLength,
+    /// The bytes end within the value.
+    End,
+    /// The bytes are not what the reader asks for.
+    Not(&'static str),
+}
+
+/// What to do with a type that needs names beside its values.
+const REMEDY: &str =
+    "send it as mp::SelfDescribing(value), of the feature `self-describing`, or without the attribute";
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Said(what) => f.write_str(what),
+            Reason::NotDescribed => write!(
+                f,
+                "it can only be read from a format that describes itself, as serde_json::Value, \
+                 #[serde(untagged)], #[serde(tag)] and #[serde(flatten)] need; {REMEDY}"
+            ),
+            Reason::Skipped { structure, field } => write!(
+                f,
+                "field `{field}` of {structure} is left out (#[serde(skip_serializing_if)]), and the receiver would \
+                 take what follows for it; {REMEDY}"
+            ),
+            Reason::UnknownLength => write!(
+                f,
+                "a sequence or map of unknown length, as #[serde(flatten)] makes, has no place in this format; \
+                 {REMEDY}"
+            ),
+            Reason::End => f.write_str("the bytes end within the value: it was written as another type"),
+            Reason::Not(what) => write!(f, "no {what} where one is expected: it was written as another type"),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl serde::ser::Error for Reason {
+    fn custom<T: fmt::Display>(what: T) -> Reason {
+        Reason::Said(what.to_string())
+    }
+}
+
+impl serde::de::Error for Reason {
+    fn custom<T: fmt::Display>(what: T) -> Reason {
+        Reason::Said(what.to_string())
+    }
+}
