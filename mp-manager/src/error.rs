@@ -1,5 +1,6 @@
 //! What can go wrong with managed objects.
 
+use mp_core::process::At;
 use mp_core::{CodecError, OsError, StartError};
 
 /// Why a call on a managed object failed.
@@ -26,7 +27,7 @@ pub enum ManagerError {
     #[error("the lock is held by somebody")]
     Busy,
     /// The function that was to change a value panicked in the server. The value is as it was.
-    #[error("the function panicked in the manager at {location}: {message}")]
+    #[error("the function panicked in the manager{}: {message}", At(location))]
     Panicked {
         /// What the panic said.
         message: String,

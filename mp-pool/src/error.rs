@@ -1,5 +1,6 @@
 //! What can become of a task, and of a pool.
 
+use mp_core::process::At;
 use mp_core::sys::process::Ended;
 use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError, OsError, StartError};
@@ -14,7 +15,7 @@ use std::fmt;
 #[non_exhaustive]
 pub enum TaskError {
     /// The function panicked. Its worker goes on.
-    #[error("the task panicked in {worker} at {location}: {message}")]
+    #[error("the task panicked in {worker}{}: {message}", At(location))]
     Panicked {
         /// What the panic said.
         message: String,

@@ -7,7 +7,7 @@ use crate::dispatch::Marks;
 use crate::error::Failure;
 use crate::task::{Chunk, Order, READY, Report, mark};
 use mp_core::mem::Place;
-use mp_core::process::{CaughtError, call_caught};
+use mp_core::process::{At, CaughtError, call_caught};
 use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message};
 use mp_queue::Queue;
@@ -36,7 +36,7 @@ pub(crate) fn work(kit: Kit) {
     {
         let reason = match failure {
             Failure::Panicked { message, location } => {
-                format!("the initializer panicked at {location}: {message}")
+                format!("the initializer panicked{}: {message}", At(&location))
             }
             Failure::Failed(reason) => format!("the initializer could not be called: {reason}"),
         };

@@ -29,7 +29,7 @@ use super::{Reaper, StartError, Started, forkserver, lifeline, orphans, raw_fork
 use crate::error::OsResult;
 use crate::mem::{loans, mapping};
 use crate::process::bootstrap::{self, Newborn};
-use crate::process::{authkey, current, family, table};
+use crate::process::{authkey, current, family, panics, table};
 use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::socket::{self, Mode, packet_pair};
@@ -156,7 +156,7 @@ pub(super) fn hold_own_locks() -> impl Sized + 'static {
     let others = finalize::hold_others();
     let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold(), family::hold());
     let popen = (forkserver::hold(), lifeline::lock(), orphans::hold());
-    (others, popen, process, mapping::hold(), robust::hold())
+    (others, popen, process, panics::hold(), mapping::hold(), robust::hold())
 }
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].

@@ -16,13 +16,14 @@ use crate::process::authkey::{AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
 use crate::process::family;
 use crate::process::logging::{self, TARGET};
+use crate::process::panics;
 use crate::sys::fd;
 use crate::sys::overflow;
 use crate::sys::process::{exit_now, set_title, write_coverage, write_stderr};
 use crate::transfer::{CallError, Code, Message, ParcelError, Part, pack, send_parts};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind, take_hook};
 use std::sync::{Mutex, PoisonError};
 
 const PANICKED: i32 = 101;
@@ -97,7 +98,7 @@ fn take_over(Inherited { authkey, family, log_level }: Inherited) {
 fn common_to_all() {
     finalize::install();
     overflow::install();
-    set_hook(Box::new(note_panic));
+    panics::install();
 }
 
 /// What every child needs: a template does it once, for all that it forks.
@@ -139,7 +140,8 @@ fn live(
         take_over(inherited);
     }
     log::info!(target: TARGET, "child process calling its function");
-    let code = report(catch_unwind(AssertUnwindSafe(work)).map_err(drop));
+    panics::begin();
+    let code = report(catch_unwind(AssertUnwindSafe(work)).map_err(panics::explain));
     log::info!(target: TARGET, "process shutting down");
     finalize::run();
     let _ = std::io::stdout().flush();
@@ -155,7 +157,7 @@ fn live(
 
 /// Sends what came of the work.
 #[inline]
-fn report(result: Result<Result<Message, CallError>, ()>) -> i32 {
+fn report(result: Result<Result<Message, CallError>, (String, String)>) -> i32 {
     match result {
         // On the stack: the page of the program's constants is not there yet.
         Ok(Ok(value)) => match say(&std::hint::black_box(Outcome::RETURNED), Some(&value)) {
@@ -171,8 +173,7 @@ fn report(result: Result<Result<Message, CallError>, ()>) -> i32 {
             say_packed(&Outcome::Failed { reason });
             CALL_FAILED
         }
-        Err(()) => {
-            let (message, location) = take_panic().unwrap_or_default();
+        Err((message, location)) => {
             say_packed(&Outcome::Panicked { message, location });
             PANICKED
         }
@@ -203,46 +204,21 @@ fn say(what: &[u8], value: Option<&Message>) -> Result<(), ParcelError> {
 /// Calls a template's preload function, in a thread of its own: what it leaves in its thread's storage (the keys of
 /// a `RandomState`, say) would be the same in every child. Says why it failed.
 pub(crate) fn preload(code: Code) -> Result<(), String> {
-    set_hook(Box::new(|info| note_panic_of("mp-template", info)));
+    panics::install_for_template();
     let called = std::thread::Builder::new().name("preload".to_owned()).spawn(move || code.call(&[], vec![]));
     let result = called.map_err(|error| error.to_string())?.join();
     drop(take_hook());
     match result {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => {
-            let (message, location) = take_panic().unwrap_or_default();
-            Err(format!("panicked at {location}: {message}"))
+        Err(payload) => {
+            let (message, location) = panics::explain(payload);
+            Err(format!("panicked{}: {message}", panics::At(&location)))
         }
     }
 }
 
-/// The last panic's message and place, for the parent.
-static LAST_PANIC: Mutex<Option<(String, String)>> = Mutex::new(None);
-
-/// Message and place of the last panic that was caught, once.
-pub(super) fn take_panic() -> Option<(String, String)> {
-    LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Prints a panic as `Process NAME panicked at PLACE:` and remembers it.
-fn note_panic(info: &PanicHookInfo<'_>) {
-    note_panic_of(current::current_process().name(), info);
-}
-
-fn note_panic_of(name: &str, info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("(a payload that is not text)").to_owned();
-    let location = info.location().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!("Process {name} panicked at {location}:\n{message}\n");
-    let backtrace = std::backtrace::Backtrace::capture();
-    if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
-        text.push_str(&format!("{backtrace}\n"));
-    }
-    write_stderr(text.as_bytes());
-    if cfg!(panic = "abort") {
-        // Nobody will come back to report it: the process aborts when this returns.
-        say_packed(&Outcome::Panicked { message, location });
-        return;
-    }
-    *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some((message, location));
+/// The panic that ends this process, built with `panic = "abort"`.
+pub(super) fn say_panicked(message: String, location: String) {
+    say_packed(&Outcome::Panicked { message, location });
 }

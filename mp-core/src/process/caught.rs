@@ -1,6 +1,6 @@
 //! Calling several functions in one child, each on its own account: a pool's tasks, a manager's updates.
 
-use super::bootstrap::take_panic;
+use super::panics::{self, At};
 use crate::transfer::{CallError, Code, Message};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,11 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 #[derive(Debug, thiserror::Error)]
 pub enum CaughtError {
     /// The function panicked.
-    #[error("panicked at {location}: {message}")]
+    #[error("panicked{}: {message}", At(location))]
     Panicked {
         /// What the panic said.
         message: String,
-        /// `file:line:column`.
+        /// `file:line:column`; empty if the panic was not one of this call, or went through a hook of the program's
+        /// alone.
         location: String,
     },
     /// It could not be called, or its value could not be encoded.
@@ -23,12 +24,11 @@ pub enum CaughtError {
 /// Calls a function with packed arguments, in a child of this library, and catches its panic.
 pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtError> {
     let Message { bytes, handles } = arguments;
+    panics::begin();
     match catch_unwind(AssertUnwindSafe(|| code.call(&bytes, handles))) {
         Ok(result) => Ok(result?),
         Err(payload) => {
-            // A payload whose drop panics would end the process: it is left alone.
-            std::mem::forget(payload);
-            let (message, location) = take_panic().unwrap_or_default();
+            let (message, location) = panics::explain(payload);
             Err(CaughtError::Panicked { message, location })
         }
     }

@@ -1,5 +1,6 @@
 //! Why a process gave no value, and why its handle was not closed.
 
+use super::panics::At;
 use crate::error::{CodecError, OsError};
 
 /// Why a process gave no value.
@@ -7,11 +8,12 @@ use crate::error::{CodecError, OsError};
 #[non_exhaustive]
 pub enum JoinError {
     /// Its function panicked; it exited with 101.
-    #[error("the process panicked at {location}: {message}")]
+    #[error("the process panicked{}: {message}", At(location))]
     Panicked {
-        /// What the panic said.
+        /// What the panic said: its payload, if that is text.
         message: String,
-        /// `file:line:column`.
+        /// `file:line:column`. Empty where it cannot be known: the payload was made by `resume_unwind`, or the child
+        /// has set a panic hook of its own, which alone knows.
         location: String,
     },
     /// It exited by itself, with this code, without returning a value.

@@ -20,6 +20,7 @@
 //! | `logging.rs`   | `get_logger`, `log_to_stderr`                                        |
 //! | `scope.rs`     | `scope`: forked processes that work on what is borrowed              |
 //! | `caught.rs`    | calling several functions in one child                               |
+//! | `panics.rs`    | what a panic said, and where it was                                  |
 
 mod any_child;
 pub(crate) mod authkey;
@@ -33,6 +34,7 @@ mod ending;
 pub(crate) mod family;
 mod join_error;
 mod logging;
+pub(crate) mod panics;
 mod scope;
 pub(crate) mod table;
 
@@ -46,5 +48,6 @@ pub use current::{CurrentProcess, ParentProcess, args_os, current_process, paren
 pub use family::Family;
 pub use join_error::{JoinError, StillRunning};
 pub use logging::{Logger, LoggerTaken, TARGET, get_logger, log_to_stderr};
+pub use panics::At;
 pub use scope::{Scope, scope};
 pub use table::active_children;

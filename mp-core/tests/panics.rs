@@ -1,0 +1,227 @@
+//! Whose panic is reported: the one of the call that failed, with its own text, whoever else panics and whatever hook the
+//! program has.
+
+use mp_core::sys::fd::pipe;
+use mp_core::transfer::Handle;
+use mp_core::{JoinError, Process, StartMethod};
+use mp_testing::{parent_in_role, role};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::panic::{catch_unwind, panic_any, resume_unwind, set_hook};
+use std::process::Stdio;
+use std::sync::Barrier;
+use std::thread;
+
+mp_testing::cases! {
+    plain: [
+        a_hook_of_main_runs_in_forked_children,
+        a_backtrace_begins_and_ends_in_the_programs_code,
+    ],
+    every_method: [
+        a_resumed_payload_is_the_message,
+        what_was_caught_before_is_not_told,
+        a_helpers_panic_during_the_unwind_is_not_told,
+        two_threads_at_once_are_told_apart,
+        a_panic_that_comes_out_of_a_thread_keeps_its_place,
+        with_a_hook_of_its_own_the_message_stays,
+        what_is_no_text_is_told_as_such,
+        a_payload_that_panics_again_is_told,
+    ]
+}
+
+/// (message, place) of a child's panic.
+fn told(function: fn()) -> (String, String) {
+    let child = Process::new(call, (function_number(function),)).start().unwrap();
+    match child.join() {
+        Err(JoinError::Panicked { message, location }) => (message, location),
+        other => panic!("{other:?}"),
+    }
+}
+
+const FUNCTIONS: [fn(); 9] = [
+    resumes,
+    caught_then_resumes,
+    helper_while_unwinding,
+    two_threads,
+    out_of_a_thread,
+    own_hook,
+    no_text,
+    bomb,
+    caught_then_own,
+];
+
+fn function_number(function: fn()) -> usize {
+    FUNCTIONS.iter().position(|one| std::ptr::fn_addr_eq(*one, function)).unwrap()
+}
+
+fn call(number: usize) {
+    FUNCTIONS[number]();
+}
+
+fn resumes() {
+    resume_unwind(Box::new("its own message".to_owned()))
+}
+
+fn a_resumed_payload_is_the_message() {
+    // Whatever was caught here is not the child's, under Fork either.
+    assert!(catch_unwind(|| panic!("the parent's")).is_err());
+    assert_eq!(told(resumes), ("its own message".into(), String::new()));
+}
+
+fn caught_then_resumes() {
+    assert!(thread::spawn(|| panic!("a helper's")).join().is_err());
+    assert!(catch_unwind(|| panic!("one that is caught")).is_err());
+    resumes()
+}
+
+fn caught_then_own() {
+    assert!(catch_unwind(|| panic!("the same words")).is_err());
+    panic!("the same words")
+}
+
+fn what_was_caught_before_is_not_told() {
+    assert_eq!(told(caught_then_resumes), ("its own message".into(), String::new()));
+    let (message, place) = told(caught_then_own);
+    assert_eq!(message, "the same words");
+    assert!(place.ends_with(&format!("{}:5", OWN_LINE)), "{place}");
+}
+
+/// Of the second panic in `caught_then_own`.
+const OWN_LINE: u32 = line!() - 11;
+
+fn helper_while_unwinding() {
+    struct Helper;
+    impl Drop for Helper {
+        fn drop(&mut self) {
+            let _ = thread::spawn(|| panic!("a helper's, during the unwind")).join();
+            let _ = catch_unwind(|| panic!("one more, which is caught"));
+        }
+    }
+    let _helper = Helper;
+    panic!("number {} of its own", 7)
+}
+
+fn a_helpers_panic_during_the_unwind_is_not_told() {
+    let (message, place) = told(helper_while_unwinding);
+    assert_eq!(message, "number 7 of its own");
+    assert!(place.starts_with("mp-core/tests/panics.rs:"), "{place}");
+}
+
+fn two_threads() {
+    let both = Barrier::new(2);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            both.wait();
+            panic!("in a thread")
+        });
+        let mine = catch_unwind(|| {
+            both.wait();
+            panic!("in the first thread")
+        });
+        assert!(other.join().is_err());
+        resume_unwind(mine.unwrap_err())
+    })
+}
+
+fn two_threads_at_once_are_told_apart() {
+    for _ in 0..20 {
+        let (message, place) = told(two_threads);
+        assert_eq!(message, "in the first thread");
+        assert!(!place.is_empty());
+    }
+}
+
+fn out_of_a_thread() {
+    let helper = thread::spawn(|| -> () { panic!("number {}, in a thread", 3) });
+    resume_unwind(helper.join().unwrap_err())
+}
+
+fn a_panic_that_comes_out_of_a_thread_keeps_its_place() {
+    let (message, place) = told(out_of_a_thread);
+    assert_eq!(message, "number 3, in a thread");
+    assert!(place.starts_with("mp-core/tests/panics.rs:"), "{place}");
+}
+
+fn own_hook() {
+    set_hook(Box::new(|_| {}));
+    panic!("with a hook of its own")
+}
+
+fn with_a_hook_of_its_own_the_message_stays() {
+    assert_eq!(told(own_hook), ("with a hook of its own".into(), String::new()));
+}
+
+fn no_text() {
+    panic_any(5_u8)
+}
+
+fn what_is_no_text_is_told_as_such() {
+    let (message, place) = told(no_text);
+    assert_eq!(message, "(a payload that is not text)");
+    assert!(place.starts_with("mp-core/tests/panics.rs:"), "{place}");
+}
+
+fn bomb() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the payload's")
+        }
+    }
+    panic_any(Bomb)
+}
+
+fn a_payload_that_panics_again_is_told() {
+    assert_eq!(told(bomb).0, "(a payload that is not text)");
+}
+
+fn panics_and_starts_one_that_does() {
+    let grandchild = Process::new(plain, ()).method(StartMethod::Fork).start().unwrap();
+    assert!(grandchild.join().is_err());
+    plain()
+}
+
+fn plain() {
+    panic!("plain")
+}
+
+/// In a child of the child too, and once for each panic.
+fn a_hook_of_main_runs_in_forked_children() {
+    let (read, write) = pipe().unwrap();
+    let write = File::from(write);
+    set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or_default();
+        (&write).write_all(format!("[{text}]").as_bytes()).unwrap();
+    }));
+    let child = Process::new(panics_and_starts_one_that_does, ()).method(StartMethod::Fork).start().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Panicked { message, .. }) if message == "plain"));
+    let mut text = [0; 14];
+    File::from(read).read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"[plain][plain]");
+    let _ = std::panic::take_hook();
+}
+
+fn deeper(_: Handle) {
+    plain()
+}
+
+fn a_backtrace_begins_and_ends_in_the_programs_code() {
+    if role().is_some() {
+        let handle = Handle::new(pipe().unwrap().0);
+        let child = Process::new(deeper, (handle,)).method(StartMethod::ForkServer).start().unwrap();
+        assert!(child.join().is_err());
+        return;
+    }
+    let output = parent_in_role("starts one that panics")
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("stack backtrace:") && text.contains("panics::deeper"), "{text}");
+    for frame in ["mp_core::process", "mp_core::popen", "note_panic", "libc_start"] {
+        assert!(!text.contains(frame), "{frame} in {text}");
+    }
+}
