@@ -64,6 +64,9 @@ models! { models, bound();
     explore barrier_panic_in_the_action_breaks_it ModelOwned;
     sweep barrier_dead_party ModelOwned;
     sweep barrier_dead_in_the_action ModelOwned;
+    explore handed_lock_excludes_and_hands_on ModelOwned;
+    sweep handed_lock_dead_holder_is_reported ModelOwned;
+    sweep handed_lock_dead_releaser_sleeper_barger ModelOwned;
     explore spinning_lock_excludes_and_hands_on ModelOwned;
     sweep spinning_lock_dead_holder_is_reported ModelOwned;
     explore spinning_semaphore_wakes_one_for_each ModelWord;
@@ -94,6 +97,7 @@ macro_rules! long_models {
 
 long_models! {
     sweep_woken lock_dead_sleeper_sleeper_barger ModelOwned;
+    explore handed_lock_timeout_passes_the_wake_on ModelOwned;
     sweep lock_one_of_three_dies ModelOwned;
     explore barrier_of_three ModelOwned;
     sweep barrier_dead_aborter ModelOwned;
@@ -114,6 +118,9 @@ mutants! { models, bound();
     sweep_woken lock_dead_sleeper_sleeper_barger in FaultyOwned<NeverAnnounced>;
     sweep_woken lock_dead_sleeper_sleeper_barger in FaultyOwned<NoNoteIsLeft>;
     sweep   lock_died_stays_until_cleared in FaultyOwned<DiedIsForgotten>;
+    explore handed_lock_excludes_and_hands_on in FaultyOwned<ReleaseIsRelaxed>;
+    explore handed_lock_excludes_and_hands_on in FaultyOwned<NobodyIsWoken>;
+    sweep   handed_lock_dead_releaser_sleeper_barger in FaultyOwned<NeverAnnounced>;
     explore rlock_is_held_until_the_last_release in FaultyOwned<ReleaseIsRelaxed>;
     explore rlock_is_held_until_the_last_release in FaultyOwned<AcquireIsRelaxed>;
     explore rlock_all_is_given_and_taken_back in FaultyOwned<NobodyIsWoken>;

@@ -73,6 +73,9 @@ impl<C: Checker, F: Fault> Machine for Faulty<C, F> {
     fn one_cpu() -> bool {
         ModelWord::<C>::one_cpu()
     }
+    fn turn() -> Option<u32> {
+        ModelWord::<C>::turn()
+    }
 }
 
 impl<C: Checker, F: Fault> Learned for Faulty<C, F> {
@@ -112,9 +115,9 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.0.wait_long(expected, until)
     }
-    fn wake(&self, count: u32) {
+    fn wake(&self, count: u32) -> u32 {
         match F::woken(count) {
-            0 => {}
+            0 => 0,
             count => self.0.wake(count),
         }
     }

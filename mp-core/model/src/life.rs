@@ -7,7 +7,7 @@ use mp_core::word::{Ordering, Site};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 /// What stands in for the timed look of a wait without a deadline.
@@ -72,6 +72,8 @@ pub(crate) struct World<C: Checker> {
     looks: Mutex<Looks>,
     /// How long a wait may spin.
     spins: AtomicU32,
+    /// Whether each release that finds a sleeper hands its lock over.
+    turns: AtomicBool,
     last_id: AtomicU32,
 }
 
@@ -83,6 +85,7 @@ impl<C: Checker> Default for World<C> {
             told: C::Word::default(),
             looks: Mutex::new(Looks::Never),
             spins: AtomicU32::new(0),
+            turns: AtomicBool::new(false),
             last_id: AtomicU32::new(1),
         }
     }
@@ -218,6 +221,17 @@ pub(crate) fn set_spins<C: Checker>(spins: u32) {
 pub(crate) fn spins<C: Checker>() -> u32 {
     // ORDERING: Relaxed: as above.
     world::<C>().spins.load(Ordering::Relaxed)
+}
+
+/// From now on locks are handed over to those who sleep.
+pub(crate) fn set_turns<C: Checker>() {
+    // ORDERING: Relaxed: set before the model's threads start.
+    world::<C>().turns.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn turn<C: Checker>() -> Option<u32> {
+    // ORDERING: Relaxed: as above.
+    world::<C>().turns.load(Ordering::Relaxed).then_some(0)
 }
 
 /// The calling thread's clock goes on at each reading.

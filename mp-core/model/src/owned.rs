@@ -95,15 +95,20 @@ fn word_of_the_dead<C: Checker>(futex: &Futex<C>, tid: u32, pending: bool) {
     let mut seen = futex.value.load(Ordering::SeqCst);
     loop {
         if pending && seen & TID_MASK == 0 {
-            return futex.wake(1);
+            futex.wake(1);
+            return;
         }
         if seen & TID_MASK != tid {
             return;
         }
         let marked = seen & WAITERS | OWNER_DIED;
         match futex.value.compare_exchange(seen, marked, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) if seen & WAITERS != 0 => return futex.wake(1),
-            Ok(_) => return,
+            Ok(_) => {
+                if seen & WAITERS != 0 {
+                    futex.wake(1);
+                }
+                return;
+            }
             Err(now) => seen = now,
         }
     }

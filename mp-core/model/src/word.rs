@@ -113,12 +113,17 @@ impl<C: Checker> Futex<C> {
         Wake::TimedOut
     }
 
-    pub(crate) fn wake(&self, count: u32) {
+    pub(crate) fn wake(&self, count: u32) -> u32 {
+        let mut woken = 0;
         self.bed.ring(|bed| {
             let timed = bed.timed.min(count);
             bed.timed -= timed;
-            bed.wake(count - timed, |_| true)
+            let before = bed.asleep.len();
+            let rings = bed.wake(count - timed, |_| true);
+            woken = timed as usize + before - bed.asleep.len();
+            rings
         });
+        woken as u32
     }
 
     fn wake_long(&self, count: u32) -> u32 {
@@ -200,9 +205,9 @@ impl<C: Checker> Word for ModelWord<C> {
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.rest(expected, until, Sleep::Long)
     }
-    fn wake(&self, count: u32) {
+    fn wake(&self, count: u32) -> u32 {
         step::<C>();
-        self.0.wake(count);
+        self.0.wake(count)
     }
     fn wake_long(&self, count: u32) -> u32 {
         step::<C>();
@@ -233,6 +238,9 @@ impl<C: Checker> Machine for ModelWord<C> {
     }
     fn one_cpu() -> bool {
         false
+    }
+    fn turn() -> Option<u32> {
+        life::turn::<C>()
     }
 }
 

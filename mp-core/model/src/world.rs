@@ -80,6 +80,12 @@ macro_rules! world {
             life::set_spins::<$checker>(spins);
         }
 
+        /// Has each release of a lock that finds a sleeper hand it over; without this none does. Call it first, from the
+        /// model's main thread.
+        pub fn set_turns() {
+            life::set_turns::<$checker>();
+        }
+
         /// The model's own signal, one in each execution.
         pub fn tell() {
             life::tell::<$checker>();

@@ -71,6 +71,10 @@ impl Machine for FutexWord {
     fn one_cpu() -> bool {
         usable_cpus() <= 1
     }
+
+    fn turn() -> Option<u32> {
+        Some(3_000_000)
+    }
 }
 
 impl Learned for FutexWord {
@@ -106,6 +110,9 @@ impl Machine for LocalSite {
     }
     fn one_cpu() -> bool {
         FutexWord::one_cpu()
+    }
+    fn turn() -> Option<u32> {
+        FutexWord::turn()
     }
 }
 

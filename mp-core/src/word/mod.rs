@@ -57,8 +57,8 @@ pub trait Word: Machine + Learned + Sync {
     /// As [`wait`](Word::wait), for one for whom another looks meanwhile: it need not be time to look again before
     /// three seconds have passed.
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake;
-    /// Wakes up to `count` of those who sleep on this word.
-    fn wake(&self, count: u32);
+    /// Wakes up to `count` of those who sleep on this word. Gives how many they were.
+    fn wake(&self, count: u32) -> u32;
     /// Wakes up to `count` of those who sleep on this word by [`wait_long`](Word::wait_long), and nobody else.
     /// Gives how many they were.
     fn wake_long(&self, count: u32) -> u32;

@@ -17,11 +17,21 @@
 //! | DIED           | a holder died in it, or says so; stays, over releases too, until `clear_died`   |
 //! | WAITERS        | somebody sleeps, or is about to: the release wakes one, and so does the kernel |
 //! | `left` = 1     | the last release took WAITERS away and woke one: the next one wakes one too    |
+//! | WAITERS alone  | free, and kept for those who have slept: it was handed over                    |
+//! | `since`        | when one who had slept took it last, or it was handed over                     |
+//! | `turn`         | how long it may be kept from those who sleep                                   |
 //!
 //! A sleeper that wakes takes the word with WAITERS, since it cannot know whether others sleep still.
 //!
 //! Who finds it held looks again after ever longer moments before he sleeps: the holder, who often comes back at
 //! once, keeps the word on his CPU meanwhile. So a lock that is wanted all the time is held in bursts.
+//!
+//! # Fairness
+//! Who releases and comes back at once has the lock before a sleeper that was woken runs. So a release that finds WAITERS,
+//! and that no sleeper has had the lock for three milliseconds, hands it over: it leaves WAITERS without an owner, which only
+//! who has slept may take, or who tries, or who has waited for ten milliseconds since. A death hurts nobody there: to the
+//! kernel such a word is free. How long the one that was woken took to come is measured: where that is long, other
+//! processes have the CPUs, and turns are eight times as long as that, a tenth of a second at most.
 //!
 //! # Why `left`
 //! A release takes WAITERS out of the word and wakes a sleeper. If it is killed between the two, or the sleeper
@@ -44,13 +54,22 @@
 //! # Tried by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: lock_*
 
-use mp_core::word::{Deadline, Ordering, Owned, Pace, Waiting, Wake, Word};
+use mp_core::word::{Deadline, Machine, Ordering, Owned, Pace, Waiting, Wake, Word};
+use std::time::Duration;
 
 const FREE: u32 = 0;
 /// The kernel's `FUTEX_TID_MASK`, `FUTEX_OWNER_DIED` and `FUTEX_WAITERS`.
 const OWNER: u32 = (1 << 30) - 1;
 const DIED: u32 = 1 << 30;
 const WAITERS: u32 = 1 << 31;
+/// Handed over: for one that has slept.
+const HANDED: u32 = WAITERS;
+
+/// How long one that has not slept leaves such a lock to others.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// A turn is so many times what handing over costs, and so many nanoseconds at most.
+const COSTS_IN_A_TURN: u32 = 8;
+const LONGEST_TURN: u32 = 100_000_000;
 
 /// How the lock was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +91,8 @@ pub(super) struct Mine;
 pub struct RawLock<O: Owned> {
     state: O,
     left: O::Word,
+    since: O::Word,
+    turn: O::Word,
 }
 
 impl<O: Owned> RawLock<O> {
@@ -200,13 +221,11 @@ impl<O: Owned> RawLock<O> {
 
     #[inline]
     fn note(&self) -> bool {
-        // ORDERING: Relaxed: holders only, so the lock orders it.
-        self.left.load(Ordering::Relaxed) != 0
+        read(&self.left) != 0
     }
 
     fn leave_note(&self, note: bool) {
-        // ORDERING: Relaxed: holders only, so the lock orders it.
-        self.left.store(u32::from(note), Ordering::Relaxed);
+        write(&self.left, u32::from(note));
     }
 
     #[inline]
@@ -240,21 +259,35 @@ impl<O: Owned> RawLock<O> {
 
     fn contend(&self, me: u32, until: Option<Deadline>) -> Option<Acquired> {
         let mut mine = me;
+        // Whether it has slept.
+        let mut slept = false;
         let mut waiting = Waiting::new(self.state.word(), Pace::Sparse);
         let mut late = false;
         loop {
             // ORDERING: Relaxed: whatever it says is confirmed by a compare_exchange.
             let mut seen = self.state.word().load(Ordering::Relaxed);
-            while seen & OWNER == 0 {
+            while seen & OWNER == 0 && (slept || late || seen != HANDED) {
                 match self.take(seen, mine) {
                     Ok(taken) => {
                         waiting.found();
+                        if slept {
+                            self.note_turn(seen == HANDED);
+                        }
                         return Some(taken);
                     }
                     Err(now) => seen = now,
                 }
             }
             if !late && waiting.pause() {
+                continue;
+            }
+            if seen == HANDED {
+                let patience = Deadline::after(PATIENCE);
+                let end = until.into_iter().chain(patience).min();
+                self.state.word().wait(HANDED, end);
+                late = until.is_some_and(Deadline::passed);
+                (mine, slept) = (me | WAITERS, true);
+                waiting.again();
                 continue;
             }
             if !self.mark(seen) {
@@ -268,7 +301,7 @@ impl<O: Owned> RawLock<O> {
             if self.take_over(seen | WAITERS, me) {
                 return Some(Acquired::OwnerDied);
             }
-            mine = me | WAITERS;
+            (mine, slept) = (me | WAITERS, true);
             waiting.again();
         }
     }
@@ -307,10 +340,63 @@ impl<O: Owned> RawLock<O> {
                 return;
             }
         }
+        if died == 0 && self.is_a_turn_over() {
+            return self.hand_over();
+        }
         // The note comes before the word: whoever finds WAITERS gone finds the note.
         self.leave_note(true);
         // ORDERING: Release, pairs with the Acquire in `swap_in`.
         self.state.word().swap(died, Ordering::Release);
         self.state.word().wake(1);
     }
+
+    /// Whether those who sleep have waited for long enough. For the holder, who gives it back.
+    fn is_a_turn_over(&self) -> bool {
+        let Some(least) = <O::Word>::turn() else { return false };
+        let kept = now::<O>().wrapping_sub(read(&self.since));
+        kept >= read(&self.turn).clamp(least, LONGEST_TURN.max(least))
+    }
+
+    /// Gives the lock back to one that has slept.
+    fn hand_over(&self) {
+        write(&self.since, now::<O>());
+        // ORDERING: Release, pairs with the Acquire in `swap_in`.
+        self.state.word().swap(HANDED, Ordering::Release);
+        if self.state.word().wake(1) == 0 {
+            // The mark was of one that gave up. Who is about to sleep sees that the word has changed.
+            // ORDERING: Relaxed: the holder's writes were published by the swap, which this continues.
+            let _ = self.state.word().compare_exchange(HANDED, FREE, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// One that had slept has the lock.
+    fn note_turn(&self, handed: bool) {
+        if <O::Word>::turn().is_none() {
+            return;
+        }
+        let now = now::<O>();
+        if handed {
+            let took = now.wrapping_sub(read(&self.since)).min(LONGEST_TURN);
+            write(&self.turn, took.saturating_mul(COSTS_IN_A_TURN));
+        }
+        write(&self.since, now);
+    }
 }
+
+/// Nanoseconds, which wrap after four seconds: a turn too many or too few then harms nobody.
+fn now<O: Owned>() -> u32 {
+    <O::Word>::now() as u32
+}
+
+fn read(word: &impl Word) -> u32 {
+    // ORDERING: Relaxed: holders only, so the lock orders it.
+    word.load(Ordering::Relaxed)
+}
+
+fn write(word: &impl Word, value: u32) {
+    // ORDERING: Relaxed: as in `read`.
+    word.store(value, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,9 @@ impl<W: Word> Machine for Watched<W> {
     fn one_cpu() -> bool {
         W::one_cpu()
     }
+    fn turn() -> Option<u32> {
+        W::turn()
+    }
 }
 
 impl<W: Word> Learned for Watched<W> {
@@ -89,8 +92,8 @@ impl<W: Word> Word for Watched<W> {
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.0.wait_long(expected, until)
     }
-    fn wake(&self, count: u32) {
-        self.0.wake(count);
+    fn wake(&self, count: u32) -> u32 {
+        self.0.wake(count)
     }
     fn wake_long(&self, count: u32) -> u32 {
         self.0.wake_long(count)

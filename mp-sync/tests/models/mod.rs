@@ -10,6 +10,7 @@ mod rwlock;
 mod seats;
 mod semaphore;
 mod spinning;
+mod turns;
 
 pub(crate) use barrier::*;
 pub(crate) use condition::*;
@@ -20,3 +21,4 @@ pub(crate) use rwlock::*;
 pub(crate) use seats::*;
 pub(crate) use semaphore::*;
 pub(crate) use spinning::*;
+pub(crate) use turns::*;

@@ -31,6 +31,8 @@ pub trait Machine {
     fn sleep_cost() -> u32;
     /// Whether the calling thread may run on one CPU only.
     fn one_cpu() -> bool;
+    /// For how long a lock may be kept from those who sleep, in nanoseconds, at least; `None`: as it comes.
+    fn turn() -> Option<u32>;
 }
 
 /// Where a wait keeps what it has learned.

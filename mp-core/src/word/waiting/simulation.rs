@@ -178,6 +178,9 @@ impl Machine for Place {
     fn one_cpu() -> bool {
         false
     }
+    fn turn() -> Option<u32> {
+        None
+    }
 }
 
 impl Learned for Place {
