@@ -272,7 +272,54 @@ def idle_share(waiters):
     return (after - before) / 1e9 / took * 100 * 100 / waiters
 
 
+def echo(here, there):
+    while True:
+        message = here.get()
+        if message is None:
+            return
+        there.put(message)
+
+
+def round_trips(seconds):
+    """A second, between two processes that run where they come."""
+    here, there = multiprocessing.SimpleQueue(), multiprocessing.SimpleQueue()
+    process = multiprocessing.Process(target=echo, args=(here, there))
+    process.start()
+    for _ in range(200):
+        here.put(b"\7" * 64)
+        there.get()
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        here.put(b"\7" * 64)
+        there.get()
+        count += 1
+    here.put(None)
+    process.join()
+    return count / seconds
+
+
+def hold_often(lock, number, seconds):
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        with lock:
+            end = time.perf_counter() + 50e-6
+            while time.perf_counter() < end:
+                pass
+            number.value += 1
+
+
+def holds(seconds):
+    """A second, of two processes that want one lock all the time."""
+    lock, number = multiprocessing.Lock(), multiprocessing.RawValue("Q", 0)
+    crowd([(hold_often, (lock, number, seconds))] * 2)
+    return number.value / seconds
+
+
 def figure(metric, count):
+    if metric.startswith("W3.busy"):
+        return round_trips(count)
+    if metric.startswith("W4.busy"):
+        return holds(count)
     if metric.startswith("W10.wait."):
         return connections.wait_among(int(metric.split(".")[2]), count)
     if metric == "W11.1KiB":

@@ -131,7 +131,7 @@ fn main(works: impl FnOnce() -> Vec<Work>, ours: impl Fn(&str) -> bool) -> ExitC
     if !wanted.keep(ours) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("{}", python::describe());
+    eprintln!("{}\n{}", works::host::describe(), python::describe());
     let mut figures = Vec::new();
     for mut work in works().into_iter().filter(|work| wanted.selects(&work.metric)) {
         work.peers.retain(|peer| wanted.selects_peer(peer.name));

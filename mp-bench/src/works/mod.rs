@@ -1,6 +1,8 @@
 //! The works, by the names that later runs are compared under.
 
+mod busy;
 mod crowd;
+pub(crate) mod host;
 #[cfg(feature = "iceoryx2")]
 mod iceoryx;
 mod idle;
@@ -16,6 +18,7 @@ mod w4;
 mod w5;
 mod w8;
 mod w9;
+mod waits;
 mod ways;
 
 use crate::python::{PEER, Python, STARTS, Shared, ask};
@@ -27,9 +30,12 @@ pub(crate) fn all() -> Vec<Work> {
     let python = Python::start(PEER);
     let mut works = w1::all(&python);
     works.extend(w2::all(&python));
+    works.extend(host::all());
     works.extend(w3::all());
+    works.extend(waits::all(&python));
     works.extend(idle::all(&python));
     works.extend(w4::all(&python));
+    works.extend(busy::all(&python));
     works.extend(w8::all(&python));
     works.extend(w9::all(&python));
     works.extend(w10::all(&python));

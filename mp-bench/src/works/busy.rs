@@ -1,0 +1,115 @@
+//! A busy machine: processes that compute, and `W4.busy`: two processes that want one lock all the time beside them.
+
+use super::crowd::{Part, processes};
+use super::pthread::RobustMutex;
+use super::text;
+use super::waits::burn;
+use crate::python::{Shared, ask};
+use crate::{Figures, Peer, Work};
+use mp_core::{Child, Process, StartMethod};
+use mp_sync::Lock;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// Longer than any round.
+const LONG: Duration = Duration::from_secs(60);
+const LASTS: Duration = Duration::from_secs(2);
+const HOLDS: Duration = Duration::from_micros(50);
+
+/// Processes that compute until this is dropped.
+pub(super) struct Busy(Vec<Child<()>>);
+
+impl Busy {
+    pub(super) fn start(count: usize) -> Result<Busy, String> {
+        let start = |_| Process::new(burn, (LONG,)).method(StartMethod::ForkServer).daemon(true).start();
+        (0..count).map(start).collect::<Result<_, _>>().map(Busy).map_err(text)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for child in self.0.drain(..) {
+            let _ = child.kill();
+            let _ = child.join();
+        }
+    }
+}
+
+pub(super) fn all(python: &Shared) -> Vec<Work> {
+    [0, 1, 2, 4, 8].map(|others| contended(python, others)).into()
+}
+
+/// What two want.
+trait Wanted: Clone + Send + 'static {
+    fn hold(&self, act: impl FnOnce());
+}
+
+impl Wanted for Lock {
+    fn hold(&self, act: impl FnOnce()) {
+        let _guard = self.acquire().expect("nobody dies with it");
+        act();
+    }
+}
+
+impl Wanted for RobustMutex {
+    fn hold(&self, act: impl FnOnce()) {
+        self.lock();
+        act();
+        self.unlock();
+    }
+}
+
+/// One of those who want it: how often it had it, and its longest wait in nanoseconds.
+#[derive(Clone, Serialize, Deserialize)]
+struct Contender<L> {
+    lock: L,
+}
+
+impl<L: Wanted> Part for Contender<L> {
+    type Gives = (u64, u64);
+
+    fn play(self, start: impl FnOnce()) -> (u64, u64) {
+        start();
+        let (began, mut count, mut longest) = (Instant::now(), 0, Duration::ZERO);
+        while began.elapsed() < LASTS {
+            let wanted = Instant::now();
+            self.lock.hold(|| {
+                longest = longest.max(wanted.elapsed());
+                burn(HOLDS);
+            });
+            count += 1;
+        }
+        (count, longest.as_nanos() as u64)
+    }
+}
+
+/// Holds a second; `.share`: the smaller share as a part of the larger; `.longest`: the longest wait, in milliseconds.
+fn shares<L: Wanted + Serialize + DeserializeOwned>(lock: L, others: usize) -> Result<Figures, String> {
+    let _busy = Busy::start(others)?;
+    let gave = processes(&vec![Contender { lock }; 2])?.gave;
+    let counts = || gave.iter().map(|(count, _)| *count);
+    let total: u64 = counts().sum();
+    let share = counts().min().unwrap_or(0) as f64 / counts().max().unwrap_or(1).max(1) as f64;
+    let longest = gave.iter().map(|(_, longest)| *longest).max().unwrap_or(0);
+    Ok(vec![("", total as f64 / LASTS.as_secs_f64()), (".share", share), (".longest", longest as f64 / 1e6)])
+}
+
+fn contended(python: &Shared, others: usize) -> Work {
+    let (metric, python) = (format!("W4.busy.{others}"), python.clone());
+    let request = format!("{metric} 2");
+    let asked = move || {
+        let _busy = Busy::start(others)?;
+        ask(&python, &request)
+    };
+    Work {
+        metric,
+        unit: "ops/s",
+        rate: true,
+        peers: vec![
+            Peer::of_several("mp", move || shares(Lock::new().map_err(text)?, others)),
+            Peer::of_several("pthread", move || shares(RobustMutex::new()?, others)),
+            Peer::new("CPython", asked),
+        ],
+    }
+}

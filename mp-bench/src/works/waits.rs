@@ -1,0 +1,261 @@
+//! Round trips under other conditions than two idle CPUs: the answering side computes first (`W3.think`), both were put to
+//! sleep (`W3.recover`), CPU-bound processes want the CPUs too (`W3.busy`), a wake is dearer than here (`W3.wake`).
+//!
+//! The peer `spin` is a place for one message whose sides always spin, `futex` the same with sides that always sleep.
+
+use super::busy::Busy;
+use super::crowd::{Crowd, Part, processes, threads};
+use super::pthread::pin;
+use super::ways::{Channel, Futex, Get, Pipe, Put, Spin, Way};
+use super::{need_cpus, text};
+use crate::python::{Shared, ask};
+use crate::{Figures, Peer, Work};
+use mp_core::mem::Place;
+use mp_core::sys::futex::delay_wakes;
+use mp_queue::Queue;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+const BYTES: usize = 64;
+/// Rounds before those that count.
+const WARMING: usize = 200;
+const NAP: Duration = Duration::from_millis(5);
+/// For the rounds of a busy machine.
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn all(python: &Shared) -> Vec<Work> {
+    let mut works: Vec<Work> = [0, 1, 5, 20, 50, 100, 200].map(think).into();
+    works.push(recover());
+    works.extend([1, 2, 4, 8].map(|count| busy(python, count)));
+    works.push(pairs());
+    works.extend([5, 20, 50, 100].map(dear_wakes));
+    works
+}
+
+/// What the two sides do, and for how long.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Terms {
+    pinned: bool,
+    think: Duration,
+    wakes_take: Duration,
+    /// Both sleep for so long after the rounds that warm.
+    nap: Duration,
+    last: Duration,
+}
+
+const TERMS: Terms = Terms {
+    pinned: true,
+    think: Duration::ZERO,
+    wakes_take: Duration::ZERO,
+    nap: Duration::ZERO,
+    last: Duration::from_millis(250),
+};
+
+/// What a side saw of each round that counts, and took of the CPUs, in nanoseconds.
+type Seen = (Vec<u32>, u64);
+
+/// One of the two; the first one measures, and says when it ends.
+#[derive(Clone, Serialize, Deserialize)]
+struct Side<W> {
+    first: bool,
+    to: W,
+    from: W,
+    terms: Terms,
+    end: Place<AtomicU32>,
+}
+
+impl<W: Way<End: Put + Get>> Part for Side<W> {
+    type Gives = Seen;
+
+    fn play(self, start: impl FnOnce()) -> Seen {
+        let terms = self.terms;
+        if terms.pinned {
+            pin(usize::from(!self.first)).expect("looked at before");
+        }
+        let (mut to, mut from) = (self.to.open(), self.from.open());
+        start();
+        delay_wakes(terms.wakes_take);
+        let (before, mut all) = (own_cpu(), Vec::new());
+        if self.first {
+            let mut began = Instant::now();
+            while all.len() <= WARMING || began.elapsed() < terms.last {
+                if all.len() == WARMING {
+                    std::thread::sleep(terms.nap);
+                    began = Instant::now();
+                }
+                let sent = Instant::now();
+                to.put(BYTES);
+                from.get(BYTES);
+                all.push(u32::try_from(sent.elapsed().as_nanos()).unwrap_or(u32::MAX));
+            }
+            // ORDERING: Relaxed: published by the message.
+            self.end.store(1, Ordering::Relaxed);
+            to.put(BYTES);
+        } else {
+            loop {
+                from.get(BYTES);
+                // ORDERING: Relaxed: as above.
+                if self.end.load(Ordering::Relaxed) != 0 {
+                    break;
+                }
+                burn(terms.think);
+                to.put(BYTES);
+            }
+        }
+        delay_wakes(Duration::ZERO);
+        (all.split_off(WARMING.min(all.len())), own_cpu() - before)
+    }
+}
+
+/// Computes for so long.
+pub(super) fn burn(time: Duration) {
+    if !time.is_zero() {
+        let began = Instant::now();
+        while began.elapsed() < time {}
+    }
+}
+
+/// Nanoseconds that the calling thread has had of the CPUs.
+fn own_cpu() -> u64 {
+    let line = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    line.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
+}
+
+fn pair<W: Way<End: Put + Get>>(
+    new: fn() -> Result<W, String>,
+    terms: Terms,
+) -> Result<[Side<W>; 2], String> {
+    let (there, back, end) = (new()?, new()?, Place::create("end").map_err(text)?);
+    let first = Side { first: true, to: there.clone(), from: back.clone(), terms, end };
+    let second = Side { first: false, to: back, from: there, end: first.end.clone(), terms };
+    Ok([first, second])
+}
+
+/// Rounds of one pair, and what both sides took of the CPUs for one, in microseconds.
+fn measure<W: Way<End: Put + Get>>(
+    new: fn() -> Result<W, String>,
+    terms: Terms,
+    crowd: Crowd<Side<W>>,
+) -> Result<(Vec<u32>, f64), String> {
+    if terms.pinned {
+        need_cpus(2)?;
+    }
+    let gave = crowd(&pair(new, terms)?)?.gave;
+    let cpu: u64 = gave.iter().map(|(_, cpu)| cpu).sum();
+    let all = gave.into_iter().map(|(all, _)| all).find(|all| !all.is_empty()).ok_or("nobody measured")?;
+    let rounds = all.len() + WARMING;
+    Ok((all, cpu as f64 / 1e3 / rounds as f64))
+}
+
+/// Microseconds.
+fn median(nanoseconds: &[u32]) -> f64 {
+    let mut sorted = nanoseconds.to_vec();
+    sorted.sort_unstable();
+    f64::from(sorted[sorted.len() / 2]) / 1e3
+}
+
+/// A peer for each way, whose rounds become figures by `figures`.
+fn peers(names: &[&str], terms: Terms, figures: fn(Terms, &[u32], f64) -> Figures) -> Vec<Peer> {
+    fn of<W: Way<End: Put + Get>>(
+        name: &'static str,
+        new: fn() -> Result<W, String>,
+        crowd: Crowd<Side<W>>,
+        terms: Terms,
+        figures: fn(Terms, &[u32], f64) -> Figures,
+    ) -> Peer {
+        Peer::of_several(name, move || {
+            let (all, cpu) = measure(new, terms, crowd)?;
+            Ok(figures(terms, &all, cpu))
+        })
+    }
+    let mut all = vec![
+        of("mp", ours, processes, terms, figures),
+        of("spin", Spin::new, processes, terms, figures),
+        of("futex", Futex::new, processes, terms, figures),
+        of("pipe", Pipe::new, processes, terms, figures),
+        of("crossbeam", || Ok(Channel::bounded()), threads, terms, figures),
+    ];
+    all.retain(|peer| names.contains(&peer.name));
+    all
+}
+
+fn ours() -> Result<Queue<Vec<u8>>, String> {
+    Queue::new().map_err(text)
+}
+
+fn times(metric: String, peers: Vec<Peer>) -> Work {
+    Work { metric, unit: "us", rate: false, peers }
+}
+
+/// The median without the thinking; `.cpu` with it, of both sides.
+fn beside_the_thinking(terms: Terms, all: &[u32], cpu: f64) -> Figures {
+    vec![("", (median(all) - terms.think.as_secs_f64() * 1e6).max(0.0)), (".cpu", cpu)]
+}
+
+fn think(micros: u64) -> Work {
+    let terms = Terms { think: Duration::from_micros(micros), ..TERMS };
+    let peers = peers(&["mp", "spin", "futex", "crossbeam"], terms, beside_the_thinking);
+    times(format!("W3.think.{micros}"), peers)
+}
+
+fn dear_wakes(micros: u64) -> Work {
+    let terms = Terms { wakes_take: Duration::from_micros(micros), nap: NAP, ..TERMS };
+    let peers = peers(&["mp", "spin", "futex"], terms, beside_the_thinking);
+    times(format!("W3.wake{micros}"), peers)
+}
+
+/// After a nap of both sides: from which round on ten have a median of at most twice the last thousand's.
+fn recover() -> Work {
+    let rounds = |_: Terms, all: &[u32], _: f64| {
+        let usual = 2.0 * median(&all[all.len().saturating_sub(1_000)..]);
+        let back = all.windows(10).position(|ten| median(ten) <= usual).unwrap_or(all.len());
+        vec![("", back as f64), (".p50", median(all))]
+    };
+    let peers = peers(&["mp", "crossbeam", "pipe"], Terms { nap: NAP, ..TERMS }, rounds);
+    Work { metric: "W3.recover".to_owned(), unit: "rounds", rate: false, peers }
+}
+
+/// Rounds a second of so many pairs together, which run where they come.
+fn rate_of<W>(name: &'static str, new: fn() -> Result<W, String>, pairs: usize, others: usize) -> Peer
+where
+    W: Way<End: Put + Get> + Serialize + DeserializeOwned,
+{
+    Peer::new(name, move || {
+        let _busy = Busy::start(others)?;
+        let terms = Terms { pinned: false, last: SECOND, ..TERMS };
+        let mut sides = Vec::new();
+        for _ in 0..pairs {
+            sides.extend(pair(new, terms)?);
+        }
+        let rounds: usize = processes(&sides)?.gave.iter().map(|(all, _)| all.len()).sum();
+        Ok(rounds as f64 / SECOND.as_secs_f64())
+    })
+}
+
+fn rates(metric: String, pairs: usize, others: usize) -> Work {
+    let peers = vec![
+        rate_of("mp", ours, pairs, others),
+        rate_of("pipe", Pipe::new, pairs, others),
+        rate_of("futex", Futex::new, pairs, others),
+    ];
+    Work { metric, unit: "rounds/s", rate: true, peers }
+}
+
+fn busy(python: &Shared, others: usize) -> Work {
+    let (metric, python) = (format!("W3.busy.{others}"), python.clone());
+    let mut work = rates(metric.clone(), 1, others);
+    let asked = move || {
+        let _busy = Busy::start(others)?;
+        ask(&python, &format!("{metric} 1"))
+    };
+    work.peers.push(Peer::new("CPython", asked));
+    work
+}
+
+/// Four pairs at once.
+fn pairs() -> Work {
+    rates("W3.pairs4".to_owned(), 4, 0)
+}
