@@ -50,8 +50,8 @@ pub(crate) fn run() {
         // A handler that panics has printed its message; the others are done all the same.
         let _ = catch_unwind(AssertUnwindSafe(handler));
     }
-    table::end_all();
-    forkserver::let_go();
+    let all_have_ended = table::end_all();
+    forkserver::let_go(all_have_ended);
 }
 
 static AFTER_FORK: Mutex<Vec<fn()>> = Mutex::new(Vec::new());

@@ -3,11 +3,15 @@
 #![allow(unsafe_code, reason = "fork handlers, SIGCHLD ignored, and the promise that a fork is safe")]
 
 use mp_core::popen::ForkIsSafe;
+use mp_core::popen::forkserver::template_pid;
 use mp_core::sys::fd::pipe;
-use mp_core::{Child, Process, StartError};
-use mp_testing::{descendants, state};
+use mp_core::sys::poll::pidfd_open;
+use mp_core::{Child, Process, StartError, StartMethod};
+use mp_testing::{descendants, not_here, parent_in_role, role, state, stay, stop_process};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
@@ -17,6 +21,8 @@ mp_testing::cases! {
         a_reaper_that_is_faster_than_the_start_loses_no_child,
         a_child_whose_end_is_ignored_is_not_lost,
         a_child_killed_before_its_release_never_began,
+        an_exit_waits_for_no_daemon_out_of_reach,
+        an_exit_does_not_wait_for_a_stopped_template,
     ]
 }
 
@@ -108,4 +114,36 @@ fn a_child_killed_before_its_release_never_began() {
     assert_eq!(descendants(std::process::id()), []);
     assert_eq!(start(&write).unwrap().join().unwrap(), 7);
     assert_eq!(said(read, write), 1);
+}
+
+/// A process that has given up its rights may not signal what it started before. It ends all the same, and then the
+/// kernel ends the daemon.
+fn an_exit_waits_for_no_daemon_out_of_reach() {
+    if let Some(method) = role() {
+        let daemon: Child<()> =
+            Process::new(|| stay(), ()).daemon(true).method(method.parse().unwrap()).start().unwrap();
+        // SAFETY: no memory is passed.
+        let given_up = unsafe { libc::setresuid(65534, 65534, 65534) };
+        if given_up != 0 || daemon.kill().is_ok() {
+            not_here("only root can give up its rights");
+        }
+        return;
+    }
+    for method in StartMethod::ALL {
+        let status = parent_in_role(method.name()).stdin(Stdio::null()).status().unwrap();
+        if status.code() == Some(77) {
+            not_here("only root can give up its rights");
+        }
+        assert!(status.success(), "{method}: {status}");
+    }
+}
+
+fn an_exit_does_not_wait_for_a_stopped_template() {
+    if role().is_some() {
+        Process::new(|| (), ()).method(StartMethod::ForkServer).start().unwrap().join().unwrap();
+        let template = template_pid().unwrap();
+        assert!(stop_process(template, pidfd_open(template).unwrap().as_fd()));
+        return;
+    }
+    assert!(parent_in_role("parent").stdin(Stdio::null()).status().unwrap().success());
 }

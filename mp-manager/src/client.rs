@@ -43,6 +43,18 @@ impl Door {
         }
     }
 
+    /// Asks, and does not wait, also if the server is stopped: its answer is its end.
+    pub(crate) fn ask_to_shut_down(&self) {
+        let asked = || -> Result<(), ManagerError> {
+            let (ours, theirs) = packet_pair()?;
+            let message = pack(&Request::Shutdown)?;
+            send_parcel(ours.as_fd(), &message).map_err(|_| ManagerError::Gone)?;
+            socket::send(self.door.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Now).map_err(gone)?;
+            Ok(())
+        };
+        let _ = asked();
+    }
+
     fn take_connection(&self) -> Result<OwnedFd, ManagerError> {
         let pid = std::process::id();
         let kept = CONNECTIONS.try_with(|connections| {

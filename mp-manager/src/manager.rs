@@ -9,7 +9,7 @@ use mp_core::popen::get_helper_method;
 use mp_core::sys::process::random_bytes;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
-use mp_core::{Child, Process};
+use mp_core::{Child, Process, error::OsResult, get_logger};
 use std::time::Duration;
 
 /// A server process that keeps objects for its clients.
@@ -97,20 +97,26 @@ impl Manager {
     }
 }
 
-/// Shuts the server down, and waits for its end: a second or two at most.
+/// Shuts the server down, and waits for its end: two seconds at most, and for the end of a killed process. A server that
+/// may not be signalled, since this process gave up its rights, is not waited for longer.
 impl Drop for Manager {
     fn drop(&mut self) {
         if self.owner != std::process::id() {
             return;
         }
-        // Its answer is its end.
-        let _ = self.door.call(&Request::Shutdown);
-        if self.server.join_timeout(PATIENCE).is_none() {
-            let _ = self.server.terminate();
-            if self.server.join_timeout(PATIENCE).is_none() {
-                let _ = self.server.kill();
-                let _ = self.server.join();
+        self.door.ask_to_shut_down();
+        // A server that is stopped reads nothing and handles no signal, but it can be killed.
+        let ends: [fn(&Child<()>) -> OsResult<()>; 2] = [Child::terminate, Child::kill];
+        for end in ends {
+            if self.server.join_timeout(PATIENCE).is_some() {
+                return;
+            }
+            if let Err(error) = end(&self.server) {
+                let pid = self.server.pid();
+                get_logger().warning(&format!("the manager's server, pid {pid}, is not waited for: {error}"));
+                return;
             }
         }
+        let _ = self.server.join();
     }
 }

@@ -4,11 +4,13 @@
 //! registry, CPython's own protocol.
 
 use mp_core::sys::fd::pipe;
+use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::signal::SIGKILL;
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, active_children};
 use mp_manager::{DictProxy, ListProxy, LockProxy, Manager, ManagerError};
 use mp_sync::{Barrier, Event};
+use mp_testing::stop_process;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -25,6 +27,7 @@ mp_testing::cases! {
         a_value_may_hold_a_handle,
         threads_have_connections_of_their_own,
         the_manager_leaves_no_thread_here,
+        a_stopped_server_is_killed,
     ],
     every_method: [
         ten_children_fill_a_dict,
@@ -337,4 +340,14 @@ fn the_server_dies_with_a_killed_owner() {
     owner.kill().unwrap();
     let interest = mp_core::sys::poll::Interest::Read;
     assert!(mp_core::sys::poll::wait_for(server.as_fd(), interest, None).unwrap());
+}
+
+fn a_stopped_server_is_killed() {
+    let manager = Manager::start().unwrap();
+    let dict = manager.dict::<u32, u32>().unwrap();
+    dict.insert(1, 2).unwrap();
+    let server = pidfd_open(manager.server_pid()).unwrap();
+    assert!(stop_process(manager.server_pid(), server.as_fd()));
+    drop(manager);
+    assert!(matches!(dict.get(1), Err(ManagerError::Gone)));
 }

@@ -5,7 +5,7 @@ use mp_core::{Child, JoinError, Process};
 use mp_pipe::{
     AcceptError, Address, BindError, Client, Connection, Listener, Receiver, Sender, pipe_simplex,
 };
-use mp_testing::{parent_in_role, role};
+use mp_testing::{Fate, filter, parent_in_role, role};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -25,6 +25,7 @@ mp_testing::cases! {
         a_forked_copy_takes_nothing_away,
         directories_of_the_dead_are_swept_and_no_others,
         a_long_temporary_directory_is_passed_over,
+        no_lock_of_a_shared_directory_is_waited_for,
     ],
     every_method: [
         a_killed_listeners_address_can_be_used_at_once,
@@ -305,4 +306,19 @@ fn a_long_temporary_directory_is_passed_over() {
         parent_in_role("listen").env("TMPDIR", &long).stdin(std::process::Stdio::null()).output().unwrap();
     assert!(output.status.success() && output.stdout.starts_with(b"/tmp/mp-listener-"), "{output:?}");
     fs::remove_dir(long).unwrap();
+}
+
+/// Another user may hold the lock of a directory that it can read. From here on to lock one ends this process.
+fn no_lock_of_a_shared_directory_is_waited_for() {
+    let path = path("unlocked");
+    let stale = UnixListener::bind(&path).unwrap();
+    drop(stale);
+    filter(libc::SYS_flock, &[], Fate::Kills);
+    // One that replaces a file, and one that binds where nothing is.
+    for _ in 0..2 {
+        let listener = Listener::bind(path.as_path()).unwrap();
+        assert!(connects(&listener));
+        drop(listener);
+        assert!(!path.exists());
+    }
 }

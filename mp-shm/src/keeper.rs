@@ -32,6 +32,7 @@ use mp_core::popen::{StartError, service};
 use mp_core::process::Family;
 use mp_core::sys::poll::{Interest, pidfd_open, poll, wait_for};
 use mp_core::sys::socket::{self, Mode};
+use mp_core::sys::zombie::is_stopped;
 use mp_core::transfer::{Handle, Message, pack, receive_parcel, send_parcel, unpack};
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
@@ -43,9 +44,12 @@ use std::time::Duration;
 /// What it is called in process lists.
 const TITLE: &str = "mp-keeper";
 
-/// How long an owner waits for a keeper that is there and does not answer (somebody has stopped it): then it starts
-/// one of its own.
+/// How long an owner waits for a keeper that is there and does not answer. Then it starts one of its own; at once if the
+/// keeper is stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is asked meanwhile whether the keeper is stopped.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The word that says that an owner is watched from now on.
 const TAKEN: &[u8] = b"!";
@@ -102,7 +106,16 @@ fn ask(watch: &Message, address: &str) -> OsResult<bool> {
     if !socket::peer_is_ours(keeper.as_fd())? || send_parcel(keeper.as_fd(), watch).is_err() {
         return Ok(false);
     }
-    hears_that_it_is_taken(keeper.as_fd())
+    let is_stopped = || socket::peer_pidfd(keeper.as_fd()).is_some_and(|pidfd| is_stopped(pidfd.as_fd()));
+    let give_up = Deadline::after(PATIENCE);
+    loop {
+        if wait_for(keeper.as_fd(), Interest::Read, Deadline::after(LOOK))? {
+            return hears_that_it_is_taken(keeper.as_fd());
+        }
+        if give_up.is_some_and(Deadline::passed) || is_stopped() {
+            return Ok(false);
+        }
+    }
 }
 
 fn hears_that_it_is_taken(from: BorrowedFd<'_>) -> OsResult<bool> {

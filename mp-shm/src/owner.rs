@@ -115,8 +115,8 @@ impl Ownership {
 
     /// Takes the name away, if it is ours.
     fn end(&self) {
-        if self.was_ours() {
-            unlink_if_same(self.name.with_slash(), self.file);
+        // What this process may not take away any more (it gave up its rights) stays on record, for the keeper.
+        if self.was_ours() && unlink_if_same(self.name.with_slash(), self.file) {
             standing::strike(self.place);
         }
     }

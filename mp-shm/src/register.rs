@@ -52,6 +52,8 @@ pub(crate) struct Register {
     free: Vec<usize>,
     /// The first slot that was never used.
     next: usize,
+    /// How many blocks it has.
+    entries: usize,
 }
 
 impl Register {
@@ -70,7 +72,7 @@ impl Register {
         while lock(&file).is_err_and(|error| error.source.kind() == ErrorKind::WouldBlock) {
             std::thread::yield_now();
         }
-        let register = Register { file, name, shown, free: Vec::new(), next: 1 };
+        let register = Register { file, name, shown, free: Vec::new(), next: 1, entries: 0 };
         if let Err(error) = shm::write_at(register.file.as_fd(), &slot(MAGIC), 0) {
             register.end();
             return Err(error);
@@ -104,11 +106,13 @@ impl Register {
         if self.free.pop().is_none() {
             self.next += 1;
         }
+        self.entries += 1;
         Ok(number)
     }
 
     /// Strikes a block out.
     pub(crate) fn strike(&mut self, number: usize) {
+        self.entries -= 1;
         // If it cannot be written (it could before), the entry names a file that is gone, or is meant to stay: then
         // the slot is lost, and nothing else.
         if shm::write_at(self.file.as_fd(), &slot(b""), offset(number)).is_ok() {
@@ -116,9 +120,9 @@ impl Register {
         }
     }
 
-    /// Takes it away, with nothing in it.
+    /// Takes it away, with nothing in it. What is in it still, this process may not take away, and the keeper does.
     pub(crate) fn end(self) {
-        if self.shown {
+        if self.shown && self.entries == 0 {
             // Nobody can be told; a sweep takes it away, once this process is gone.
             let _ = shm::unlink(&self.name);
         }
@@ -171,12 +175,12 @@ fn parse(slot: &[u8]) -> Option<(Name, FileId)> {
     Some((Name::new(name).ok()?, (number(device)?, number(inode)?)))
 }
 
-/// Takes a name away unasked. It may be somebody else's by now: then it stays.
-pub(crate) fn unlink_if_same(name: &str, file: FileId) {
-    if shm::file_of(name).is_ok_and(|found| found == file) {
-        // Somebody may have been faster.
-        let _ = shm::unlink(name);
-    }
+/// Takes a name away unasked. It may be another file's by now: then it stays. `false` if it is still that file's, since
+/// this process may not take it away.
+pub(crate) fn unlink_if_same(name: &str, file: FileId) -> bool {
+    let is_its = || shm::file_of(name).is_ok_and(|found| found == file);
+    // Another process may have been faster.
+    !is_its() || shm::unlink(name).is_ok() || !is_its()
 }
 
 #[cfg(test)]

@@ -19,10 +19,13 @@ use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process};
 use mp_shm::SharedMemory;
 use mp_testing::{
-    descendants, keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
-    shared_memory_names, stay, the_keeper, wait_for_end, wait_until_gone, write_word,
+    descendants, keepers, kill, line, no_new_shared_memory, not_here, parent_in_role, read_word, role,
+    shared_memory_exists as exists, shared_memory_names, stay, the_keeper, wait_for_end, wait_until_gone,
+    write_word,
 };
+use nix::unistd::{Uid, setresuid};
 use std::fs::{self, File};
+use std::process::Stdio;
 
 mp_testing::cases! {
     plain: [
@@ -32,6 +35,7 @@ mp_testing::cases! {
         a_closed_name_goes_with_its_killed_owner,
         a_name_that_was_taken_leaves_nothing_on_record,
         a_block_that_looks_like_pythons_is_left_alone,
+        what_an_owner_may_not_take_away_any_more_the_keeper_does,
     ],
     every_method: [
         a_killed_creator_takes_its_names_along,
@@ -356,4 +360,28 @@ fn a_block_that_looks_like_pythons_is_left_alone() {
     drop(make_and(&name("next")));
     assert!(fs::exists(&path).unwrap());
     fs::remove_file(path).unwrap();
+}
+
+/// Its owner gives up its rights, and ends in order.
+fn what_an_owner_may_not_take_away_any_more_the_keeper_does() {
+    if role().is_some() {
+        let block = SharedMemory::new(100).unwrap();
+        let nobody = Uid::from_raw(65534);
+        if !Uid::effective().is_root() || setresuid(nobody, nobody, nobody).is_err() {
+            not_here("only root can give up its rights");
+        }
+        println!("{}", block.name());
+        assert!(block.unlink().is_err());
+        return;
+    }
+    become_subreaper().unwrap();
+    let output = parent_in_role("owner").stdin(Stdio::null()).output().unwrap();
+    if output.status.code() == Some(77) {
+        not_here("only root can give up its rights");
+    }
+    assert!(output.status.success());
+    wait_until_gone(String::from_utf8(output.stdout).unwrap().trim());
+    while let Some(keeper) = keepers().first() {
+        wait_for_end(*keeper);
+    }
 }

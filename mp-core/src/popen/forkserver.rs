@@ -26,10 +26,10 @@ use super::orphans;
 use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
 use crate::error::OsError;
-use crate::process::Family;
+use crate::process::{Family, TARGET};
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process::{self, Ended};
-use crate::sys::signal;
+use crate::sys::signal::{self, SIGKILL};
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::Limit;
 use crate::transfer::{
@@ -265,14 +265,33 @@ pub(crate) fn look_after_template() {
     }
 }
 
-/// At this process's end: the template may go, and is waited for, so that nothing is left behind. Its last
-/// child has gone by then, or is somebody else's to wait for.
+/// At this process's end: the template may go, and is waited for, so that nothing is left behind. Its last child has gone
+/// by then, or belongs to another process. If a child lives on (`all_have_ended` is false), the template ends after it,
+/// and is not waited for.
 #[inline]
-pub(crate) fn let_go() {
+pub(crate) fn let_go(all_have_ended: bool) {
     let template = template().take();
-    Template::bury(template);
-    for pidfd in retired().drain(..) {
-        let _ = process::outlive(pidfd.as_fd());
+    let last = template.map(|template| {
+        template.say_that_it_is_let_go();
+        template.pidfd
+    });
+    for pidfd in retired().drain(..).chain(last) {
+        if all_have_ended {
+            end_soon(pidfd.as_fd());
+        }
+    }
+}
+
+/// How long a template may take to end that has nothing left to do.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Waits for the end of a template without children; one that is stopped is killed. It does not wait for ever.
+fn end_soon(pidfd: BorrowedFd<'_>) {
+    let ended = |within| wait_for(pidfd, Interest::Read, Deadline::after(within)).unwrap_or(false);
+    if ended(PATIENCE) || process::send_signal(pidfd, SIGKILL).is_ok() && ended(PATIENCE) {
+        let _ = process::end_of(pidfd);
+    } else {
+        log::warn!(target: TARGET, "a template does not end and may not be killed, so it is not waited for");
     }
 }
 

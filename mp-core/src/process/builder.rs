@@ -114,7 +114,8 @@ where
         self
     }
 
-    /// Whether it is killed when this process ends, in whatever way. Default: as this process itself is; the
+    /// Whether it is killed when this process ends, in whatever way; one that becomes another program (`exec`) is killed
+    /// at an orderly end of this process, and may outlive its SIGKILL. Default: as this process itself is; the
     /// children of a daemon are daemons. Python: `Process(daemon=...)`.
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.settings.daemon = Some(daemon);

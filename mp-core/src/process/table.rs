@@ -3,7 +3,9 @@
 use super::any_child::AnyChild;
 use super::child::Record;
 use super::ending::End;
+use super::logging::TARGET;
 use crate::popen::{forkserver, orphans};
+use crate::sys::signal::SIGKILL;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -67,21 +69,26 @@ fn reap_ended() -> Vec<Arc<Record>> {
     all
 }
 
-/// At this process's end: daemons are killed, the others are waited for.
+/// At this process's end: daemons are killed, the others are waited for. `false` if a daemon may not be signalled, since
+/// this process has given up its rights: it is not waited for, and dies when this process has ended.
 ///
 /// Python: `multiprocessing.util._exit_function`.
 #[inline]
-pub(crate) fn end_all() {
+pub(crate) fn end_all() -> bool {
     if children().is_empty() {
-        return;
+        return true;
     }
     let all = std::mem::take(&mut *children());
-    for daemon in all.iter().filter(|child| child.daemon()) {
-        let _ = daemon.signal(crate::sys::signal::SIGKILL);
-    }
-    for child in all {
+    let is_out_of_reach = |child: &Arc<Record>| child.daemon() && child.signal(SIGKILL).is_err();
+    let (out_of_reach, ending): (Vec<_>, Vec<_>) = all.into_iter().partition(is_out_of_reach);
+    for child in ending {
         let _ = child.wait(None);
     }
+    for daemon in &out_of_reach {
+        let (name, pid) = (daemon.name(), daemon.pid());
+        log::warn!(target: TARGET, "{name}, pid {pid}, may not be signalled from here, so it is not waited for");
+    }
+    out_of_reach.is_empty()
 }
 
 /// In a forked child: the parent's children are not ours. Our copies of their sockets are closed, so that they

@@ -16,6 +16,13 @@ pub fn end_of_zombie(pidfd: BorrowedFd<'_>) -> Option<Ended> {
     end_in(&stat)
 }
 
+/// Whether the process behind a pidfd is stopped, by SIGSTOP or a tracer; `false` too if it cannot be seen.
+pub fn is_stopped(pidfd: BorrowedFd<'_>) -> bool {
+    let stat = pidfd_pid(pidfd).and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    let state = stat.as_deref().and_then(|stat| stat.rsplit_once(')')?.1.split_whitespace().next());
+    matches!(state, Some("T" | "t"))
+}
+
 /// The end that a line of `/proc/PID/stat` tells of.
 fn end_in(stat: &str) -> Option<Ended> {
     // The name before it may hold anything.

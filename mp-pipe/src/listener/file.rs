@@ -9,9 +9,9 @@
 //!
 //! A file outlives a killed listener, and says nothing of itself. The kernel does: it knows whether any socket is
 //! bound to it, also one that does not listen yet, in any process of any namespace (`is_bound`).
-//! Between a look and a removal somebody else may act. So all this happens with the directory locked (`flock`, which
-//! the kernel takes back from the dead), and those of this library do not come between each other. Somebody who locks
-//! the directory for long is waited for a moment only.
+//! Between a look at a stale file and its removal another process may act. So those of one user that replace a file in
+//! a directory do it one after the other, by an abstract address that the kernel takes back from the dead. To bind where
+//! nothing is, and to remove one's own file, needs no lock: binding is one step, and a bound file is never stale.
 //!
 //! A made-up address is a socket in a directory of its own, which only its user can enter. Directories that killed
 //! processes left are removed when the next one is made: see [`sweep`].
@@ -21,11 +21,13 @@ use mp_core::finalize;
 use mp_core::sys::address::{Listening, Place, is_bound, this_user};
 use mp_core::sys::identity::Identity;
 use mp_core::sys::process::random_bytes;
+use mp_core::sys::socket::listen_abstract;
 use mp_core::word::Deadline;
 use mp_core::{OsError, error::OsResult};
 use parking_lot::Mutex;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +40,7 @@ const PREFIX: &str = "mp-listener-";
 const NAME: &str = "socket";
 /// Bytes of an address that was made up, behind the temporary directory.
 const MADE_UP: usize = 1 + PREFIX.len() + 12 + 1 + NAME.len();
-/// How long a locked directory is waited for.
+/// How long one that replaces a file, or a locked directory of this user's, is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often another name is made up.
 const TRIES: u32 = 100;
@@ -62,20 +64,48 @@ static MADE: Mutex<Vec<Arc<SocketFile>>> = Mutex::new(Vec::new());
 /// Binds and listens at a path.
 pub(super) fn listen_at(path: &Path, backlog: i32) -> OsResult<(Listening, Arc<SocketFile>)> {
     let whole = std::path::absolute(path).map_err(|source| OsError { call: "getcwd", source })?;
-    let _lock = whole.parent().and_then(|directory| lock(directory, Deadline::after(PATIENCE)));
     let listening = match Listening::at(Place::Path(path), backlog) {
         Err(error) if error.source.kind() == ErrorKind::AddrInUse && is_stale(&whole) => {
-            match fs::remove_file(&whole) {
-                Err(source) if source.kind() != ErrorKind::NotFound => {
-                    return Err(OsError { call: "unlink", source });
-                }
-                _ => Listening::at(Place::Path(path), backlog)?,
-            }
+            replace(path, &whole, backlog)?
         }
         other => other?,
     };
     let file = SocketFile::made(whole, None)?;
     Ok((listening, file))
+}
+
+/// Removes a stale file and binds, alone among those of this user that do.
+fn replace(path: &Path, whole: &Path, backlog: i32) -> OsResult<Listening> {
+    let _alone = whole.parent().and_then(alone_in);
+    // Another one may have replaced it while this one waited.
+    if is_stale(whole) {
+        match fs::remove_file(whole) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                return Err(OsError { call: "unlink", source });
+            }
+            _ => {}
+        }
+    }
+    Listening::at(Place::Path(path), backlog)
+}
+
+/// Keeps others of this user from replacing a file in a directory, while it is held; `None` if it cannot be had in time.
+/// Not a lock of the directory itself, which any user who can read that may hold.
+fn alone_in(directory: &Path) -> Option<OwnedFd> {
+    let (device, inode) = identity(directory).ok()?;
+    let name = format!("mp-replace-{}-{device:x}-{inode:x}", this_user());
+    let until = Deadline::after(PATIENCE);
+    let mut pause = Duration::from_micros(100);
+    loop {
+        match listen_abstract(&name) {
+            Ok(held) => return Some(held),
+            Err(_) if until.is_some_and(|until| !until.passed()) => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(10));
+            }
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Binds and listens in a new directory, mode 0700; gives the address, too.
@@ -142,7 +172,7 @@ impl SocketFile {
         if !self.owner.lock().take().is_some_and(Identity::is_me) {
             return;
         }
-        let _lock = self.path.parent().and_then(|directory| lock(directory, Deadline::after(PATIENCE)));
+        // While the socket is bound, no other process of the library takes the file for a stale one.
         // Nobody can be told of a failure, and somebody else may have been faster.
         if identity(&self.path).is_ok_and(|file| file == self.file) {
             let _ = fs::remove_file(&self.path);
