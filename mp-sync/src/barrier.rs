@@ -6,7 +6,7 @@ use crate::membership::Membership;
 use crate::raw::{Arrival, Broken};
 use mp_core::mem::Place;
 use mp_core::process::TARGET;
-use mp_core::transfer::{CallError, Code, Message, Target, pack};
+use mp_core::transfer::{CallError, Code, Message, Target, pack_value};
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -109,7 +109,8 @@ impl BarrierBuilder {
         A: Serialize + DeserializeOwned,
     {
         let code = Code::of::<F, A>(&function).map_err(NewBarrierError::from);
-        self.action = code.and_then(|code| Ok(Some(Arc::new(Action { code, arguments: pack(&arguments)? }))));
+        self.action =
+            code.and_then(|code| Ok(Some(Arc::new(Action { code, arguments: pack_value(&arguments)? }))));
         self
     }
 

@@ -1,6 +1,6 @@
 //! Mirrors CPython's `_TestArray` and the arrays of `_TestSharedCTypes`: P31 for arrays, P32.
 //!
-//! Left out: `test_getobj_getlock` (an array has its own lock, and no other), a negative size and an array of
+//! Left out: `test_getobj_getlock` (tests/relock.rs), a negative size and an array of
 //! a length that is no number (they do not compile), `copy` (`to_vec`).
 
 use mp_core::mem::Shareable;

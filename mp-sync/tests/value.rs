@@ -1,7 +1,6 @@
 //! Mirrors CPython's `_TestValue`, and `_TestSharedCTypes` for structures: P31.
 //!
-//! Left out: `test_getobj_getlock` (a value has its own lock, and no other: several values that share one are
-//! a structure), `copy` (`get`).
+//! Left out: `copy` (`get`). `test_getobj_getlock` is tests/relock.rs.
 
 use mp_core::Process;
 use mp_core::mem::Shareable;
