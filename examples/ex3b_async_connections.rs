@@ -66,7 +66,8 @@ pub(crate) fn main() -> mp::Result<()> {
         let serving = (tokio::spawn(serve_quick(of_quick, go_on)), tokio::spawn(serve_slow(of_slow)));
         (serving.0.await, serving.1.await)
     });
-    let (answers, (message, in_vain)) = (quick_served??, slow_served??);
+    let ended = |error: tokio::task::JoinError| mp::Error::from_error(&error);
+    let (answers, (message, in_vain)) = (quick_served.map_err(ended)??, slow_served.map_err(ended)??);
     println!("quick child: {answers} questions answered");
     println!("slow child: {}", String::from_utf8_lossy(&message));
     println!(

@@ -1,29 +1,57 @@
-//! One error for a program that only wants to end well: what any call of the family says, as text.
+//! One error for a program that passes on what any call of the family says.
 
+use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 
-/// Any error, as its words. Made by `?` from every error of the family and of the standard library.
+/// Any error, as its words and those of its causes. Made by `?` from every error of the family and from the usual ones of
+/// the standard library; from any other by [`Error::new`] or [`Error::from_error`].
+///
+/// It is a `std::error::Error`, so `?` takes it where `anyhow` or `Box<dyn Error>` is asked for. It crosses to other
+/// processes: a function that runs in one may return an [`mp::Result`](Result).
+///
+/// ```no_run
+/// use mp::Process;
+///
+/// fn parse(text: String) -> mp::Result<i32> {
+///     Ok(text.parse::<i32>()?)
+/// }
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let child = Process::new(parse, ("five".to_owned(),)).start()?;
+///     let number: mp::Result<i32> = child.join()?;
+///     assert_eq!(number.unwrap_err().to_string(), "invalid digit found in string");
+///     Ok(())
+/// }
+/// ```
 ///
 /// Each call has a typed error of its own; this is for the program that passes it on.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     message: String,
+    source: Option<Box<Error>>,
 }
 
-/// What `main` returns.
+/// What `main` returns, and what a function in another process may return.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error with words of one's own.
     pub fn new(message: impl fmt::Display) -> Error {
-        Error { message: message.to_string() }
+        Error { message: message.to_string(), source: None }
+    }
+
+    /// The words of any error, and of its causes. An error may borrow (a guard in `OwnerDied`, a value in `PutError`), and
+    /// has no form in which it could cross, so its words are taken.
+    pub fn from_error(error: &(impl StdError + ?Sized)) -> Error {
+        let source = error.source().map(|source| Box::new(Error::from_error(source)));
+        Error { message: error.to_string(), source }
     }
 }
 
-/// Errors may borrow (a guard in `OwnerDied`, a value in `PutError`), so they are turned into words at once.
-impl<E: StdError> From<E> for Error {
-    fn from(error: E) -> Error {
-        Error::new(error)
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -37,5 +65,139 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+impl From<&str> for Error {
+    fn from(message: &str) -> Error {
+        Error::new(message)
+    }
+}
+
+impl From<String> for Error {
+    fn from(message: String) -> Error {
+        Error { message, source: None }
+    }
+}
+
+impl From<Box<dyn StdError>> for Error {
+    fn from(error: Box<dyn StdError>) -> Error {
+        Error::from_error(&*error)
+    }
+}
+
+impl From<Box<dyn StdError + Send + Sync>> for Error {
+    fn from(error: Box<dyn StdError + Send + Sync>) -> Error {
+        Error::from_error(&*error)
+    }
+}
+
+/// A blanket `impl<E: std::error::Error> From<E>` would forbid `Error` itself to be one.
+macro_rules! from {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Error {
+                Error::from_error(&error)
+            }
+        }
+    )*};
+}
+
+/// The same for errors that have something of the caller's in them.
+macro_rules! from_any {
+    ($generic:ident: $($error:ty),* $(,)?) => {$(
+        impl<$generic> From<$error> for Error {
+            fn from(error: $error) -> Error {
+                Error::from_error(&error)
+            }
+        }
+    )*};
+}
+
+from! {
+    mp_core::CodecError, mp_core::ContextAlreadySet, mp_core::JoinError, mp_core::LoggerTaken, mp_core::MemError,
+    mp_core::OsError, mp_core::StartError, mp_core::process::StillRunning, mp_core::transfer::CallError,
+    mp_core::transfer::CodeError, mp_core::transfer::ParcelError,
+}
+from! {
+    mp_sync::BrokenBarrier, mp_sync::NewBarrierError, mp_sync::NewSemaphoreError, mp_sync::NotOwner,
+    mp_sync::OutOfRange, mp_sync::OverReleased, mp_sync::WaitError,
+}
+from_any! { G: mp_sync::AcquireError<G>, mp_sync::OwnerDied<G> }
+from! {
+    mp_shm::Corrupt, mp_shm::CreateError, mp_shm::CreateListError, mp_shm::GetItemError, mp_shm::InvalidName,
+    mp_shm::Misfit, mp_shm::NoItem, mp_shm::OpenError, mp_shm::OpenListError, mp_shm::OutOfRange,
+    mp_shm::SetItemError, mp_shm::UnlinkError,
+}
+from! {
+    mp_pipe::AcceptError, mp_pipe::AddError, mp_pipe::AuthenticationError, mp_pipe::BindError,
+    mp_pipe::ChallengeError, mp_pipe::ConnectError, mp_pipe::FrameError, mp_pipe::InvalidAddress,
+    mp_pipe::RecvError, mp_pipe::RecvIntoError, mp_pipe::Refused, mp_pipe::SendError,
+}
+from_any! { W: mp_pipe::NotAdded<W> }
+#[cfg(feature = "pickle")]
+from! { mp_pipe::pickle::PicklingError, mp_pipe::pickle::UnpicklingError }
+from! {
+    mp_queue::GetError, mp_queue::NewQueueError, mp_queue::PutRefusal, mp_queue::TaskDoneError, mp_queue::TasksError,
+}
+from_any! { T: mp_queue::PutError<T> }
+from! {
+    mp_pool::MapError, mp_pool::NewPoolError, mp_pool::StillRunning, mp_pool::SubmitError, mp_pool::TaskError,
+    mp_manager::ManagerError, mp_manager::StartManagerError,
+}
+from! {
+    fmt::Error, std::array::TryFromSliceError, std::char::CharTryFromError, std::char::ParseCharError,
+    std::env::VarError, std::ffi::FromBytesWithNulError, std::ffi::IntoStringError, std::ffi::NulError,
+    std::io::Error, std::net::AddrParseError, std::num::ParseFloatError, std::num::ParseIntError,
+    std::num::TryFromIntError, std::str::ParseBoolError, std::str::Utf8Error, std::string::FromUtf8Error,
+    std::string::FromUtf16Error, std::sync::mpsc::RecvError, std::sync::mpsc::RecvTimeoutError,
+    std::sync::mpsc::TryRecvError, std::thread::AccessError, std::time::SystemTimeError,
+}
+from_any! { T: std::sync::PoisonError<T>, std::sync::TryLockError<T>, std::sync::mpsc::SendError<T> }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed() -> std::result::Result<(), Box<dyn StdError + Send + Sync>> {
+        Err(Error::new("mine"))?
+    }
+
+    fn of_family() -> Result {
+        Err(mp_core::OsError::new("connect", 111))?
+    }
+
+    #[test]
+    fn it_is_an_error_of_std_with_its_causes() {
+        fn goes_anywhere<T: StdError + Send + Sync + 'static>() {}
+        goes_anywhere::<Error>();
+        assert_eq!(boxed().unwrap_err().to_string(), "mine");
+        let error = of_family().unwrap_err();
+        assert!(error.to_string().starts_with("connect: Connection refused"), "{error}");
+        assert!(error.source().unwrap().to_string().starts_with("Connection refused"));
+        assert!(
+            std::io::Error::from(mp_core::OsError::new("connect", 111)).to_string().starts_with("connect")
+        );
+    }
+
+    #[test]
+    fn it_crosses_with_its_causes() {
+        let error = of_family().unwrap_err();
+        let message = mp_core::transfer::pack_value(&Err::<u8, _>(error.clone())).unwrap();
+        let back: Result<u8> = mp_core::transfer::unpack(&message.bytes, vec![]).unwrap();
+        assert_eq!(back, Err(error));
+    }
+
+    #[test]
+    fn what_is_thrown_away_by_question_mark_is_words() {
+        fn number() -> Result<i32> {
+            Ok("five".parse::<i32>()?)
+        }
+        fn text() -> Result {
+            Err("words")?
+        }
+        assert_eq!(number().unwrap_err().to_string(), "invalid digit found in string");
+        assert_eq!(format!("{:?}", text().unwrap_err()), "words");
+        assert_eq!(Error::from(boxed().unwrap_err()), Error::new("mine"));
     }
 }

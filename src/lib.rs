@@ -83,14 +83,16 @@ pub use context::{Context, get_context};
 pub use error::{Error, Result};
 pub use mp_core::mem::ShareableTrait as Shareable;
 pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
-pub use mp_core::transfer::Function;
+pub use mp_core::sys::process::Ended;
 #[cfg(feature = "self-describing")]
 pub use mp_core::transfer::SelfDescribing;
+pub use mp_core::transfer::{CallError, CodeError, Function, Handle, ParcelError, Target};
 pub use mp_core::{
-    AnyChild, AuthKey, Child, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger, LoggerTaken,
-    ParentProcess, Process, Run, StartError, StartMethod, active_children, cpu_count, current_process,
-    get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process, scope, set_authkey,
-    set_forkserver_preload, set_start_method, set_start_method_again, usable_cpu_count,
+    AnyChild, AuthKey, Child, CodecError, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
+    LoggerTaken, MemError, OsError, ParentProcess, Process, Run, StartError, StartMethod, active_children,
+    cpu_count, current_process, get_all_start_methods, get_logger, get_start_method, log_to_stderr,
+    parent_process, scope, set_authkey, set_forkserver_preload, set_start_method, set_start_method_again,
+    usable_cpu_count,
 };
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;
@@ -101,8 +103,8 @@ pub use mp_manager::{
 pub use mp_pipe::pickle;
 pub use mp_pipe::{
     AcceptError, AddError, Address, AuthenticationError, BindError, ChallengeError, Client, ClientBuilder,
-    ConnectError, Connection, InvalidAddress, Listener, ListenerBuilder, NotAdded, Receiver, RecvError,
-    RecvIntoError, Refused, SendError, Sender, WaitSet, answer_challenge, deliver_challenge, pipe,
+    ConnectError, Connection, FrameError, InvalidAddress, Listener, ListenerBuilder, NotAdded, Receiver,
+    RecvError, RecvIntoError, Refused, SendError, Sender, WaitSet, answer_challenge, deliver_challenge, pipe,
     pipe_simplex, wait,
 };
 pub use mp_pool::{

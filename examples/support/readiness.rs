@@ -19,7 +19,8 @@ pub(crate) async fn received<T>(
     look: impl Fn() -> Result<T, RecvError>,
 ) -> mp::Result<(Option<T>, u32)> {
     // SAFETY: a `BorrowedFd` is open for as long as it is borrowed, which is longer than `ready` lives.
-    let ready = unsafe { AsyncFd::register_with_interest(line.as_fd(), Interest::READABLE) }?;
+    let ready = unsafe { AsyncFd::register_with_interest(line.as_fd(), Interest::READABLE) };
+    let ready = ready.map_err(|error| mp::Error::from_error(&error))?;
     let mut in_vain = 0;
     loop {
         let mut guard = ready.readable().await?;
