@@ -33,12 +33,13 @@ queue-kills times="10":
 interrupted micros="1000":
     MP_INTERRUPTS={{micros}} cargo test --workspace
 
-# A death after each single instruction of each operation; then a stop instead of a death; then with a third party (which
-# processes have not: named, they are refused there).
+# A death after each single instruction of each operation; then a stop instead of a death; then with a third party; then a
+# third party beside a victim that goes on. An operation that is named and has no such mode is refused there.
 sweep *operations:
     cargo run --release -p mp-sweep -- {{operations}}
     cargo run --release -p mp-sweep -- --stop {{operations}}
     cargo run --release -p mp-sweep -- --barge {{operations}}
+    cargo run --release -p mp-sweep -- --pass {{operations}}
 
 # Copies out of memory that others write, under ThreadSanitizer (needs a nightly compiler). The standard library is not
 # instrumented, so only races in this repository's own functions count.

@@ -9,13 +9,13 @@
 //!    checker                                            ── uses the objects, counts what is there ──► verdict
 //! ```
 //!
-//! `mp-sweep [operation…] [--stop] [--barge] [--tsv] [--list] [--every n|call] [--jobs n]` prints one row for each
+//! `mp-sweep [operation…] [--stop] [--barge] [--pass] [--twice] [--tsv] [--list] [--every n|call] [--jobs n]` prints one row for each
 //! operation, and fails if anything was stuck, lost or torn. A name selects an operation; `lock`, which is
 //! none's name, all that begin with `lock.`.
 //!
 //! | column     | means                                                                                     |
 //! |------------|-------------------------------------------------------------------------------------------|
-//! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted. `kill/7`: every 7th point only; `kill/call`: the one just after each system call only |
+//! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted; `pass`: no kill, the victim goes on beside the third party; `twice`: kill, and kill the next one to do the operation, with a row's points counting each pair. `kill/7`: every 7th point only; `kill/call`: the one just after each system call only |
 //! | `points`   | points of death that were tried: one for each instruction from the victim's stop before the operation to the one after it, and one for each sleep in between |
 //! | `stuck`    | points after which somebody did not go on, or a process was left behind, within the limit: 5 s, for processes 20 s |
 //! | `lost`     | points after which something committed was gone, or more was gone than the module's "When a process dies" admits |

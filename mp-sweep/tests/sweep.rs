@@ -157,6 +157,51 @@ fn a_child_that_is_not_tied_to_its_parent_is_left_behind() {
 }
 
 #[test]
+fn a_victim_goes_on_beside_a_third_party() {
+    is_well(
+        "lock.release semaphore.release value.update queue.put queue.get --pass --every 997",
+        &[
+            ("lock.release", "pass/997", 2),
+            ("semaphore.release", "pass/997", 1),
+            ("value.update", "pass/997", 3),
+            ("queue.put", "pass/997", 10),
+            ("queue.get", "pass/997", 8),
+        ],
+    );
+}
+
+/// What a sweep with these arguments says of a mutant, which it must find bad at some points, and not at all of them.
+fn is_caught(arguments: &str) -> String {
+    let output = sweep(&format!("{arguments} --tsv"));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{arguments} is not caught: {told}");
+    let [(_, _, [points, stuck, lost, torn, _])] = &rows(&output)[..] else { panic!("{told}") };
+    assert!(stuck + lost + torn < *points, "{told}");
+    told
+}
+
+#[test]
+fn a_lock_that_is_free_while_it_is_on_its_holders_list_is_caught() {
+    is_well("mutant.lock --pass --every 101", &[("mutant.lock", "pass/101", 10)]);
+    is_well("mutant.lock --twice --every 401", &[("mutant.lock", "twice/401", 9)]);
+    let name = "mutant.lock.free_before_delist";
+    // No death alone shows it.
+    is_well(&format!("{name} --barge --every 101"), &[(name, "barge/101", 10)]);
+    let told = is_caught(&format!("{name} --pass --every 101"));
+    assert!(told.contains("the memory of a held lock was overwritten"), "{told}");
+}
+
+#[test]
+fn a_recovery_that_cannot_bear_a_death_is_caught() {
+    is_well("mutant.journal --twice --every 599", &[("mutant.journal", "twice/599", 20)]);
+    let name = "mutant.journal.clear_before";
+    is_well(&format!("{name} --every 101"), &[(name, "kill/101", 10)]);
+    is_well(&format!("{name} --barge --every 101"), &[(name, "barge/101", 10)]);
+    let told = is_caught(&format!("{name} --twice --every 173"));
+    assert!(told.contains("after the roll back"), "{told}");
+}
+
+#[test]
 fn a_process_has_no_third_party() {
     let output = sweep("process.join.fork --barge");
     assert_eq!(output.status.code(), Some(2));

@@ -12,10 +12,11 @@ mod tables;
 use models::Watched;
 use mp_model::threads as world;
 use tables::*;
-use world::{ModelOwned, ModelWord, explore, rounds, sweep, sweep_woken};
+use world::{ModelListed, ModelOwned, ModelWord, explore, rounds, sweep, sweep_woken};
 
 models! { models, rounds(200);
     explore lock_excludes_and_hands_on ModelOwned;
+    explore lock_is_on_one_list_at_a_time ModelListed<()>;
     explore lock_timeout_passes_the_wake_on ModelOwned;
     explore lock_try_and_owner ModelOwned;
     sweep lock_dead_holder_is_reported ModelOwned;

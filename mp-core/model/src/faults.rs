@@ -44,7 +44,12 @@ pub trait Fault: 'static {
     const ANNOUNCES: bool = true;
     /// Whether it can be asked who is dead.
     const TELLS_DEATH: bool = true;
+    /// Whether a word is off its holder's list before it is given back ([`ModelListed`](crate::listed::ModelListed)).
+    const DELISTS_IN_TIME: bool = true;
 }
+
+/// No fault.
+impl Fault for () {}
 
 /// A word with a fault before it.
 pub struct Faulty<C: Checker, F>(ModelWord<C>, PhantomData<fn() -> F>);
@@ -273,6 +278,8 @@ faults! {
         const ANNOUNCES: bool = false;
         const TELLS_DEATH: bool = false;
     }
+    /// A word is given back first, and then taken off the kernel's list.
+    DelistedTooLate { const DELISTS_IN_TIME: bool = false; }
     /// The kernel knows nobody who is about to take or to give.
     NeverAnnounced { const ANNOUNCES: bool = false; }
     /// A cursor or counter is written and read without an ordering: a commit does not publish the bytes.

@@ -38,16 +38,17 @@ mod check;
 mod checker;
 mod faults;
 mod life;
+mod listed;
 mod mutant;
 mod owned;
 mod word;
 mod world;
 
 pub use faults::{
-    AcquireIsRelaxed, BreakIsForgotten, CommitsAreRelaxed, DiedIsForgotten, DiesUnseenInTheLock, Fault,
-    NeverAnnounced, NeverEnlisted, NoFences, NoNoteIsLeft, NobodyIsEverDead, NobodyIsWoken,
-    NobodyLearnsOfDeath, NobodyMarks, NotesAreLost, OnlyOneIsWoken, ReleaseIsRelaxed, RoundsAreNotCounted,
-    StoresAreRelaxed, TakersForgetTheMark, WakesForgetWaiters,
+    AcquireIsRelaxed, BreakIsForgotten, CommitsAreRelaxed, DelistedTooLate, DiedIsForgotten,
+    DiesUnseenInTheLock, Fault, NeverAnnounced, NeverEnlisted, NoFences, NoNoteIsLeft, NobodyIsEverDead,
+    NobodyIsWoken, NobodyLearnsOfDeath, NobodyMarks, NotesAreLost, OnlyOneIsWoken, ReleaseIsRelaxed,
+    RoundsAreNotCounted, StoresAreRelaxed, TakersForgetTheMark, WakesForgetWaiters,
 };
 use mp_core::word::{Deadline, Owned, Word};
 pub use mutant::{Mutant, catch_mutants, run_mutant};

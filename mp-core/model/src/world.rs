@@ -24,6 +24,8 @@ macro_rules! world {
         pub type Faulty<F> = crate::faults::Faulty<$checker, F>;
         /// [`ModelOwned`] with a fault.
         pub type FaultyOwned<F> = crate::faults::FaultyOwned<$checker, F>;
+        /// [`ModelOwned`] that says whose list it is on, with a fault or `()`.
+        pub type ModelListed<F> = crate::listed::ModelListed<$checker, F>;
         /// [`ModelLong`] with a fault.
         pub type FaultyLong<F> = crate::faults::FaultyLong<$checker, F>;
         /// A value behind a lock, where the model's threads sleep. No fuse burns there.

@@ -3,7 +3,7 @@
 //! A death with the lock is told once, to the first who takes it, and no other death is told.
 
 use super::tally::Tally;
-use crate::sweep::scene::{Fate, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
+use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
 use mp_sync::{AcquireError, Lock, OwnerDied, RLock};
 use std::cell::Cell;
 use std::time::Duration;
@@ -19,6 +19,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("rlock.release", |_| Play::<RLock>::scene(Step::Release)),
         Operation::new("rlock.release.asleep", |_| Play::<RLock>::scene(Step::ReleaseToSleepers)),
     ]
+    .into_iter()
+    .map(|operation| operation.in_every_mode(true))
+    .collect()
 }
 
 /// What a lock found when it was taken.
@@ -102,6 +105,8 @@ pub(super) struct Play<L> {
     makers: Cell<bool>,
     /// The victim held it at the point.
     held: Cell<bool>,
+    /// The second victim held it at its point.
+    held_again: Cell<bool>,
 }
 
 const TOLD: usize = 0;
@@ -113,7 +118,14 @@ impl<L: Lockable + 'static> Play<L> {
             lock.acquire();
         }
         let makers = Cell::new(step == Step::AcquireHeld);
-        Box::new(Play { lock, step, tally: Tally::new(), makers, held: Cell::new(false) })
+        Box::new(Play {
+            lock,
+            step,
+            tally: Tally::new(),
+            makers,
+            held: Cell::new(false),
+            held_again: Cell::new(false),
+        })
     }
 
     fn take(&self, hold: &dyn Fn()) {
@@ -170,6 +182,10 @@ impl<L: Lockable + 'static> Scene for Play<L> {
         self.held.set(self.lock.locked() && !self.makers.get());
     }
 
+    fn look_again(&self) {
+        self.held_again.set(self.lock.locked() && !self.makers.get());
+    }
+
     fn barge(&self, hold: &dyn Fn()) -> Verdict {
         self.take(hold);
         Ok(())
@@ -190,6 +206,14 @@ impl<L: Lockable + 'static> Scene for Play<L> {
         self.take(&|| {});
         lost_unless(!self.lock.locked(), || "held by nobody".to_owned())?;
         let (deaths, told) = (u32::from(self.held.get() && !fate.lived()), self.tally.get(TOLD));
+        if fate.mode == Mode::Twice {
+            // The second may have been told of the first, and died before it could say so.
+            let again = u32::from(self.held_again.get());
+            torn_unless(told >= again, || "nobody was told of the second holder's death".to_owned())?;
+            return lost_unless(told <= deaths + again, || {
+                format!("{told} were told of {deaths} + {again} deaths")
+            });
+        }
         torn_unless(told >= deaths, || "nobody was told of the holder's death".to_owned())?;
         lost_unless(told <= deaths, || format!("{told} were told of {deaths} deaths"))
     }

@@ -6,6 +6,7 @@ mod event;
 mod joinable;
 mod line;
 mod lock;
+mod mutants;
 mod owned_semaphore;
 mod plain;
 mod process;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Operation> {
         joinable::operations(),
         process::operations(),
         plain::operations(),
+        mutants::operations(),
     ]
     .into_iter()
     .flatten()

@@ -17,10 +17,10 @@ pub(super) fn operations() -> Vec<Operation> {
         Values::blocks(small())
     }
     vec![
-        Operation::new("queue.put", |_| Play::scene(PUT, plain())),
-        Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())),
-        Operation::new("queue.get", |_| Play::scene(GET, plain())),
-        Operation::new("queue.get.empty", |_| Play::scene(GET_FROM_EMPTY, plain())),
+        Operation::new("queue.put", |_| Play::scene(PUT, plain())).in_every_mode(true),
+        Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())).in_every_mode(true),
+        Operation::new("queue.get", |_| Play::scene(GET, plain())).in_every_mode(true),
+        Operation::new("queue.get.empty", |_| Play::scene(GET_FROM_EMPTY, plain())).in_every_mode(true),
         Operation::new("queue.get.full", |_| {
             Play::scene(GET_FROM_FULL, Values::blocks(small().max_items(GET_FROM_FULL.before as u32)))
         }),
@@ -39,9 +39,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("queue.poll.put", |_| Play::scene(PUT_FOR_SLEEPERS, Values::polled())),
         Operation::new("queue.poll.get", |_| Play::scene(GET, Values::polled())),
         Operation::new("queue.poll.get.empty", |_| Play::scene(GET_FROM_EMPTY, Values::polled())),
-        Operation::new("fixed.put", |_| Play::scene(PUT, Fixed::new())),
+        Operation::new("fixed.put", |_| Play::scene(PUT, Fixed::new())).in_every_mode(true),
         Operation::new("fixed.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Fixed::new())),
-        Operation::new("fixed.get", |_| Play::scene(GET, Fixed::new())),
+        Operation::new("fixed.get", |_| Play::scene(GET, Fixed::new())).in_every_mode(true),
         Operation::new("fixed.get.empty", |_| Play::scene(GET_FROM_EMPTY, Fixed::new())),
     ]
 }
@@ -171,12 +171,14 @@ impl<L: Line + 'static> Play<L> {
     }
 
     /// Those that were put and not got, of the victim's and of all others.
-    fn missing(&self) -> Result<(usize, usize), Fault> {
+    fn missing(&self, mode: Mode) -> Result<(usize, usize), Fault> {
         let (mut own, mut others) = (0, 0);
         for number in 0..GOT_COUNTS {
             let got = self.tally.get(GOT_COUNTS + number);
             let is_own = self.own_numbers().contains(&number);
-            let put = if is_own { 1 } else { self.tally.get(PUT_COUNTS + number) };
+            // Who died twice may have put its item, and not said so.
+            let silent = if mode == Mode::Twice && number == BARGERS { got.min(1) } else { 0 };
+            let put = if is_own { 1 } else { self.tally.get(PUT_COUNTS + number).max(silent) };
             lost_unless(got <= put, || format!("{number} was put {put} times and got {got} times"))?;
             *(if is_own { &mut own } else { &mut others }) += (put - got) as usize;
         }
@@ -284,7 +286,7 @@ impl<L: Line + 'static> Scene for Play<L> {
         lost_unless(order.is_sorted_by_key(|number| rank(*number)), || format!("out of order: {order:?}"))?;
         let own: Vec<usize> = order.iter().copied().filter(|number| VICTIMS.contains(number)).collect();
         lost_unless(own.is_sorted(), || format!("the victim's are out of order: {own:?}"))?;
-        let (own, others) = self.missing()?;
+        let (own, others) = self.missing(fate.mode)?;
         let done = fate.lived() || fate.finished;
         let own_got = own < self.plan.puts;
         // Its own, all of them or none, if they were not committed.
@@ -294,9 +296,11 @@ impl<L: Line + 'static> Scene for Play<L> {
         let took = !fate.lived()
             && self.plan.gets > 0
             && (self.plan.before == 0 || !self.untouched.get() || fate.mode == Mode::Barge);
-        let most = if took { self.plan.gets } else { 0 };
+        // And what a second one has taken along.
+        let second = usize::from(fate.mode == Mode::Twice && self.plan.gets > 0);
+        let most = second + if took { self.plan.gets } else { 0 };
         lost_unless(others <= most, || format!("{others} missing; got {order:?} at last"))?;
-        let part = self.plan.before > 0 && others > 0 && others < most;
+        let part = self.plan.before > 0 && others > 0 && others < most && second == 0;
         torn_unless(!part, || format!("it took {others} of {most} along"))
     }
 }

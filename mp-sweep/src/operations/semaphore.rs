@@ -2,7 +2,7 @@
 //!
 //! A permit dies with its holder, and only with him: what was there when he died, and was not his, is there after.
 
-use crate::sweep::scene::{Fate, Operation, PATIENCE, Scene, Verdict, lost_unless};
+use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless};
 use mp_sync::Semaphore;
 use std::cell::Cell;
 
@@ -13,6 +13,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("semaphore.release", |_| Play::scene(Step::Release)),
         Operation::new("semaphore.release.asleep", |_| Play::scene(Step::ReleaseToSleepers)),
     ]
+    .into_iter()
+    .map(|operation| operation.in_every_mode(true))
+    .collect()
 }
 
 /// What the victim does.
@@ -98,6 +101,10 @@ impl Scene for Play {
         self.there.set(self.semaphore.get_value() + u32::from(self.makers.get()));
     }
 
+    fn look_again(&self) {
+        self.look();
+    }
+
     fn barge(&self, hold: &dyn Fn()) -> Verdict {
         let permit = self.semaphore.acquire();
         hold();
@@ -127,7 +134,10 @@ impl Scene for Play {
         lost_unless(now >= least, || format!("{now} permits of {least}"))?;
         lost_unless(now <= self.all() + roused, || format!("{now} permits, made of nothing"))?;
         let gives = matches!(self.step, Step::Release | Step::ReleaseToSleepers);
-        lost_unless(!fate.finished || !gives || now == 1, || "a permit that was given is gone".to_owned())?;
+        let taken = fate.mode == Mode::Twice;
+        lost_unless(!fate.finished || !gives || taken || now == 1, || {
+            "a permit that was given is gone".to_owned()
+        })?;
         self.semaphore.release().expect("there is room");
         for _ in 0..=now {
             self.semaphore.acquire().keep();

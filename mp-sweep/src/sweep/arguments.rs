@@ -4,10 +4,12 @@ use super::scene::{Every, Mode, Operation};
 use std::fmt;
 
 pub(super) const USAGE: &str = "\
-usage: mp-sweep [operation…] [--stop] [--barge] [--tsv] [--list] [--every n|call] [--jobs n]
+usage: mp-sweep [operation…] [--stop] [--barge] [--pass] [--twice] [--tsv] [--list] [--every n|call] [--jobs n]
   operation    a name that --list gives, or what several of them begin with (lock, queue); all, if none is given
   --stop       stop the victim at each point, and have it go on later, instead of killing it
   --barge      have a third party act at each point, before the kill
+  --pass       have a third party act at each point, and the victim go on beside it
+  --twice      kill the next one to do the operation too, after each of its instructions
   --tsv        rows for tools
   --list       the operations' names, and nothing else
   --every n    only every n-th point (the mode says so: kill/n); long operations have an n of their own
@@ -40,7 +42,7 @@ impl fmt::Display for Refused {
         match self {
             Refused::Unknown(name) => write!(f, "no operation is called {name}; --list names them"),
             Refused::NoSuchMode(name, mode) => {
-                write!(f, "{name} has no --{}: it shares nothing that a third party could use", mode.name())
+                write!(f, "{name} has no --{}: its scene cannot tell what would be right then", mode.name())
             }
         }
     }
@@ -58,6 +60,8 @@ impl Arguments {
             match word.as_str() {
                 "--stop" => arguments.modes.push(Mode::Stop),
                 "--barge" => arguments.modes.push(Mode::Barge),
+                "--pass" => arguments.modes.push(Mode::Pass),
+                "--twice" => arguments.modes.push(Mode::Twice),
                 "--tsv" => arguments.tsv = true,
                 "--list" => arguments.list = true,
                 "--every" => {

@@ -132,6 +132,14 @@ impl Drop for Companion {
     }
 }
 
+/// Holds a lock of this process's own. All processes of a scene are forks of one, so what one writes into a lock's links
+/// would be what another expects there; with this lock on its list, they differ.
+pub(super) fn have_other_links() {
+    let own = mp_sync::Lock::new().expect("a sweep needs shared memory");
+    own.acquire().expect("nobody else has it").keep();
+    std::mem::forget(own);
+}
+
 /// Waits until none of them runs; `false`: not before the deadline.
 pub(super) fn settle(companions: &mut [Companion], deadline: Instant) -> bool {
     until(deadline, || companions.iter_mut().all(Companion::is_settled))

@@ -12,8 +12,11 @@ mod victim;
 
 use arguments::Arguments;
 use run::Row;
-use scene::{Mode, Operation};
+use scene::{Every, Mode, Operation};
 use std::process::ExitCode;
+
+/// In [`Mode::Twice`], unless the command line says otherwise, only every so many-th point of both deaths is tried.
+const TWICE: u64 = 13;
 
 /// Does what the command line asks for.
 pub(crate) fn main() -> ExitCode {
@@ -46,7 +49,11 @@ pub(crate) fn main() -> ExitCode {
 
 /// Prints the operation's row; gives how many of its points were bad.
 fn sweep(operation: &Operation, mode: Mode, arguments: &Arguments) -> u64 {
-    let every = arguments.every.unwrap_or(operation.every);
+    let every = arguments.every.unwrap_or(match (mode, operation.every) {
+        // Each point is multiplied by those of the second death.
+        (Mode::Twice, Every::Point(every)) => Every::Point(every * TWICE),
+        (_, every) => every,
+    });
     let row = run::all_points(operation, mode, every, arguments.jobs);
     println!("{}", line(arguments.tsv, row.columns(operation.name, &format!("{}{every}", mode.name()))));
     row.bad()

@@ -1,6 +1,6 @@
 //! One point of death: a fresh scene, the victim's walk to it, its end, and what the others have to say.
 
-use super::companion::{Companion, all_end, settle, until};
+use super::companion::{Companion, all_end, have_other_links, settle, until};
 use super::family::Family;
 use super::scene::{Fate, Fault, Mode, Operation, Scene, Verdict, Who};
 use super::victim::{Reached, Victim};
@@ -16,6 +16,8 @@ pub(super) struct Point {
     pub(super) steps: u64,
     /// In the sleep of the last of them, if it sleeps; otherwise it is woken first.
     pub(super) to_sleep: bool,
+    /// In whichever sleep comes first.
+    pub(super) to_first_sleep: bool,
 }
 
 /// What was wrong at a point.
@@ -64,6 +66,8 @@ pub(super) struct Outcome {
     pub(super) instruction: Option<u64>,
     /// The longest that anybody took to go on.
     pub(super) recovery: Duration,
+    /// The second victim did not come to the end of what it does: there may be a later point in it.
+    pub(super) second_within: bool,
     pub(super) wrong: Option<Wrong>,
 }
 
@@ -78,10 +82,13 @@ struct Play<'a> {
     let_go: bool,
     roused: bool,
     recovery: Duration,
+    /// Instructions that the second victim lives for.
+    second: u64,
+    second_within: bool,
 }
 
-/// Tries one point.
-pub(super) fn run(operation: &Operation, mode: Mode, point: Point) -> Outcome {
+/// Tries one point; in [`Mode::Twice`], with a second death after so many instructions of the next one.
+pub(super) fn run(operation: &Operation, mode: Mode, point: Point, second: u64) -> Outcome {
     let scene = (operation.scene)(mode);
     let family = Family::of(&*scene);
     let mut play = Play {
@@ -93,6 +100,8 @@ pub(super) fn run(operation: &Operation, mode: Mode, point: Point) -> Outcome {
         let_go: false,
         roused: false,
         recovery: Duration::ZERO,
+        second,
+        second_within: false,
     };
     // The victim first: it may hold what the sleepers wait for. Unless one of them is to start it.
     let mut victim = (scene.victim() == Who::Child).then(|| Victim::start(&*scene));
@@ -112,7 +121,7 @@ pub(super) fn run(operation: &Operation, mode: Mode, point: Point) -> Outcome {
         Reached::Beyond => None,
         _ => play.end(&mut victim, reached == Reached::Finished).err(),
     };
-    Outcome { reached, instruction, recovery: play.recovery, wrong }
+    Outcome { reached, instruction, recovery: play.recovery, second_within: play.second_within, wrong }
 }
 
 impl Play<'_> {
@@ -137,13 +146,18 @@ impl Play<'_> {
             Mode::Kill => victim.kill(),
             Mode::Barge => self.barge(victim)?,
             Mode::Stop => self.stop(victim)?,
+            Mode::Pass => self.pass(victim)?,
+            Mode::Twice => {
+                victim.kill();
+                self.second_death()?;
+            }
         }
         let since = Instant::now();
         self.let_go();
-        if self.mode == Mode::Stop {
+        if matches!(self.mode, Mode::Stop | Mode::Pass) {
             match victim.go_on(self.deadline()) {
-                None => return Err(Wrong::Stuck("the victim does not go on after SIGCONT".to_owned())),
-                Some(false) => return Err(Wrong::Lost("the victim failed after SIGCONT".to_owned())),
+                None => return Err(Wrong::Stuck("the victim does not go on".to_owned())),
+                Some(false) => return Err(Wrong::Lost("the victim failed when it went on".to_owned())),
                 Some(true) => {}
             }
         }
@@ -159,13 +173,50 @@ impl Play<'_> {
     }
 
     fn barge(&mut self, victim: &mut Victim) -> Result<(), Wrong> {
-        let scene = self.scene;
-        self.others.push(Companion::start("barger", |hold| scene.barge(hold)));
-        self.settle()?;
+        self.start_barger()?;
         victim.kill();
-        let barger = self.others.last_mut().expect("it was just pushed");
-        barger.let_through();
+        self.let_barger_through();
         Ok(())
+    }
+
+    /// The victim goes on while the barger has what it has.
+    fn pass(&mut self, victim: &mut Victim) -> Result<(), Wrong> {
+        self.start_barger()?;
+        if !victim.run_on(self.deadline()) {
+            return Err(Wrong::Stuck("the victim neither ends nor sleeps".to_owned()));
+        }
+        self.let_barger_through();
+        Ok(())
+    }
+
+    fn start_barger(&mut self) -> Result<(), Wrong> {
+        let scene = self.scene;
+        self.others.push(Companion::start("barger", |hold| {
+            have_other_links();
+            scene.barge(hold)
+        }));
+        self.settle()
+    }
+
+    fn let_barger_through(&mut self) {
+        self.others.last_mut().expect("it was pushed last").let_through();
+    }
+
+    /// The next one to do the operation dies in it too.
+    fn second_death(&mut self) -> Result<(), Wrong> {
+        let mut second = Victim::second(self.scene);
+        let point = Point { calls: None, steps: self.second, to_sleep: true, to_first_sleep: true };
+        let reached = second.walk(point, || {});
+        self.settle()?;
+        self.scene.look_again();
+        second.kill();
+        match reached {
+            Reached::Ended => Err(Wrong::Lost("the second victim ended by itself".to_owned())),
+            _ => {
+                self.second_within = reached == Reached::There;
+                Ok(())
+            }
+        }
     }
 
     fn stop(&mut self, victim: &mut Victim) -> Result<(), Wrong> {
@@ -173,7 +224,11 @@ impl Play<'_> {
             return Err(Wrong::Stuck("the victim cannot be stopped".to_owned()));
         }
         let scene = self.scene;
-        self.ask("one who goes on meanwhile", |_| scene.meanwhile()).map(|_| ())
+        let meanwhile = |_: &dyn Fn()| {
+            have_other_links();
+            scene.meanwhile()
+        };
+        self.ask("one who goes on meanwhile", meanwhile).map(|_| ())
     }
 
     /// Waits until all others sleep, hold or have ended.

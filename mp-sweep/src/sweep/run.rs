@@ -114,7 +114,8 @@ fn start_part(operation: &Operation, mode: Mode, first: u64, jobs: u64, every: E
         become_subreaper().expect("a sweep inherits what its victims leave");
         // What a process makes at its first lock and its first wait, once, the victims inherit.
         warm_up();
-        let mut part = Part { operation, mode, row: Row::default(), told: 0 };
+        let seconds = if let Every::Point(every) = every { every } else { 1 };
+        let mut part = Part { operation, mode, seconds, row: Row::default(), told: 0 };
         let own = (first..).step_by(jobs as usize);
         match every {
             Every::Call => part.by_calls(own, None),
@@ -131,6 +132,8 @@ fn start_part(operation: &Operation, mode: Mode, first: u64, jobs: u64, every: E
 struct Part<'a> {
     operation: &'a Operation,
     mode: Mode,
+    /// Instructions from one second death to the next.
+    seconds: u64,
     row: Row,
     told: u64,
 }
@@ -162,10 +165,11 @@ impl Part<'_> {
 
     /// Tries the point there; both, if the victim sleeps there.
     fn at(&mut self, calls: Option<u64>, steps: u64) -> Reached {
-        let mut reached = self.try_one(Point { calls, steps, to_sleep: true });
+        let point = Point { calls, steps, to_sleep: true, to_first_sleep: false };
+        let mut reached = self.try_all_seconds(point);
         if reached == Reached::Asleep {
             // And once more: woken, and not a step further.
-            reached = self.try_one(Point { calls, steps, to_sleep: false });
+            reached = self.try_all_seconds(Point { to_sleep: false, ..point });
         }
         if matches!(reached, Reached::Finished | Reached::Beyond) {
             self.row.points -= 1;
@@ -173,16 +177,28 @@ impl Part<'_> {
         reached
     }
 
-    fn try_one(&mut self, point: Point) -> Reached {
-        let outcome = point::run(self.operation, self.mode, point);
+    /// Tries it; with two deaths, once for each point of the second.
+    fn try_all_seconds(&mut self, point: Point) -> Reached {
+        for second in (0..).step_by(self.seconds as usize) {
+            let (reached, within) = self.try_one(point, second);
+            let ended = matches!(reached, Reached::Finished | Reached::Beyond);
+            if self.mode != Mode::Twice || !within || ended || self.row.bad() >= ENOUGH {
+                return reached;
+            }
+        }
+        unreachable!("it comes to its end")
+    }
+
+    fn try_one(&mut self, point: Point, second: u64) -> (Reached, bool) {
+        let outcome = point::run(self.operation, self.mode, point, second);
         self.row.note(&outcome);
         if let Some(wrong) = &outcome.wrong {
             self.told += 1;
             if self.told <= TOLD {
-                tell(self.operation, self.mode, point, &outcome, wrong);
+                tell(self.operation, self.mode, (point, second), &outcome, wrong);
             }
         }
-        outcome.reached
+        (outcome.reached, outcome.second_within)
     }
 
     fn has_enough(&self, steps: u64) -> bool {
@@ -206,9 +222,11 @@ fn warm_up() {
     image::build();
 }
 
-fn tell(operation: &Operation, mode: Mode, point: Point, outcome: &Outcome, wrong: &Wrong) {
+fn tell(operation: &Operation, mode: Mode, at: (Point, u64), outcome: &Outcome, wrong: &Wrong) {
+    let (point, second) = at;
+    let then = if mode == Mode::Twice { format!(", then {second} of the next one") } else { String::new() };
     let (name, mode) = (operation.name, mode.name());
     let asleep = if outcome.reached == Reached::Asleep { ", asleep" } else { "" };
     let at = outcome.instruction.map_or(String::new(), |at| format!("\n    before {}", place::of(at)));
-    eprintln!("{name} {mode}, {point}{asleep}: {wrong}{at}");
+    eprintln!("{name} {mode}, {point}{asleep}{then}: {wrong}{at}");
 }

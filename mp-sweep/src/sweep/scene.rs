@@ -12,6 +12,10 @@ pub(crate) enum Mode {
     Stop,
     /// A third party acts while it stands still; then it is killed.
     Barge,
+    /// A third party acts while it stands still, and holds what it has while the victim goes on, to its end.
+    Pass,
+    /// It is killed, and so is the process that does the same operation next, after each of that one's instructions.
+    Twice,
 }
 
 impl Mode {
@@ -20,12 +24,17 @@ impl Mode {
             Mode::Kill => "kill",
             Mode::Stop => "stop",
             Mode::Barge => "barge",
+            Mode::Pass => "pass",
+            Mode::Twice => "twice",
         }
     }
 }
 
-/// All that can become of it.
-const EVERY_MODE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge];
+/// What can become of the victim of any operation on shared objects.
+const COMMON_MODES: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge];
+/// And of one whose check knows how to count what two processes did that may have died in it.
+const ALL_BUT_TWICE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge, Mode::Pass];
+const EVERY_MODE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge, Mode::Pass, Mode::Twice];
 
 /// Who the victim is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +59,7 @@ pub(crate) struct Fate {
 impl Fate {
     /// Whether it went on to its end.
     pub(crate) fn lived(self) -> bool {
-        self.mode == Mode::Stop
+        matches!(self.mode, Mode::Stop | Mode::Pass)
     }
 }
 
@@ -124,6 +133,8 @@ pub(crate) trait Scene {
 
     /// The maker, when the victim stands at its last instruction and nobody else moves: what the check needs to know.
     fn look(&self) {}
+    /// The same of the second victim ([`Mode::Twice`]), which does what `barge` does.
+    fn look_again(&self) {}
     /// The third party: the same operation. Where it holds something, it calls `hold` with it in hand: the victim
     /// dies meanwhile.
     fn barge(&self, hold: &dyn Fn()) -> Verdict;
@@ -182,6 +193,12 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    /// With every mode there is; but [`Mode::Twice`] where an operation is so `long` that its points, multiplied by those of
+    /// the second death, are too many.
+    pub(crate) const fn in_every_mode(self, long: bool) -> Operation {
+        Operation { modes: if long { ALL_BUT_TWICE } else { EVERY_MODE }, ..self }
+    }
+
     pub(crate) const fn new(name: &'static str, scene: fn(Mode) -> Box<dyn Scene>) -> Operation {
         let limit = Duration::from_secs(5);
         Operation {
@@ -191,7 +208,7 @@ impl Operation {
             hidden: false,
             by_calls: false,
             every: Every::Point(1),
-            modes: EVERY_MODE,
+            modes: COMMON_MODES,
         }
     }
 }

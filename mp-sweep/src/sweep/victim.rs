@@ -3,7 +3,7 @@
 //! A process that the victim starts is not traced: none of ptrace's options has it so, and a fork has its parent's trap
 //! flag cleared by the kernel.
 
-use super::companion::{until, until_some};
+use super::companion::{have_other_links, until, until_some};
 use super::family::Family;
 use super::point::Point;
 use super::process::{fork, stand_still, state};
@@ -87,13 +87,25 @@ struct Ground {
 impl Victim {
     /// A child that stands before the operation of this scene.
     pub(super) fn start(scene: &dyn Scene) -> Victim {
+        Victim::begin(|| scene.prepare(), || scene.operate(), || scene.finish())
+    }
+
+    /// A child that does what a third party does, and is to die in it as well.
+    pub(super) fn second(scene: &dyn Scene) -> Victim {
+        let barge = || {
+            let _ = scene.barge(&|| {});
+        };
+        Victim::begin(have_other_links, barge, || {})
+    }
+
+    fn begin(prepare: impl FnOnce(), operate: impl FnOnce(), finish: impl FnOnce()) -> Victim {
         let pid = fork(|| {
-            scene.prepare();
+            prepare();
             ptrace::traceme().expect("a sweep needs ptrace");
             stand_still();
-            scene.operate();
+            operate();
             stand_still();
-            scene.finish();
+            finish();
             0
         });
         let mut victim = Victim::new(pid, None);
@@ -120,7 +132,7 @@ impl Victim {
 
     /// Goes to this point. `asleep` is called when it sleeps and is to be woken.
     pub(super) fn walk(&mut self, point: Point, mut asleep: impl FnMut()) -> Reached {
-        let Point { calls, steps, to_sleep } = point;
+        let Point { calls, steps, to_sleep, to_first_sleep } = point;
         for call in 1..=calls.unwrap_or(0) {
             let stays_asleep = to_sleep && steps == 0 && Some(call) == calls;
             let begin = Ground { stride: Stride::Call, may_sleep: false, stays_asleep: false, deep: false };
@@ -139,7 +151,7 @@ impl Victim {
             if may_sleep && calls.is_some() {
                 return Reached::Beyond;
             }
-            let stays_asleep = to_sleep && step == steps;
+            let stays_asleep = to_sleep && (step == steps || to_first_sleep);
             let ground = Ground { stride: Stride::Instruction, may_sleep, stays_asleep, deep: false };
             loop {
                 if let Some(reached) = self.go(ground, &mut asleep) {
@@ -245,6 +257,25 @@ impl Victim {
         let _ = kill(self.pid, Signal::SIGSTOP);
         ptrace::detach(self.pid, None).expect("a stopped child can be let go");
         until(deadline, || state(self.pid) == Some(b'T'))
+    }
+
+    /// Lets it go where it stands, traced no longer, and waits until it has ended or sleeps. `false`: neither.
+    pub(super) fn run_on(&mut self, deadline: Instant) -> bool {
+        if self.ended {
+            return true;
+        }
+        if self.asleep {
+            let _ = kill(self.pid, Signal::SIGSTOP);
+            let _ = waitpid(self.pid, None);
+        }
+        ptrace::detach(self.pid, None).expect("a stopped child can be let go");
+        until(deadline, || match state(self.pid) {
+            Some(b'T') => {
+                let _ = kill(self.pid, Signal::SIGCONT);
+                false
+            }
+            seen => matches!(seen, Some(b'S' | b'Z') | None),
+        })
     }
 
     /// Has a stopped one go on to its end, over its own stop after the operation. `None`: it did not come there;

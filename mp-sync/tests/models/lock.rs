@@ -21,6 +21,18 @@ pub(crate) fn lock_excludes_and_hands_on<O: AnyOwned>() {
     assert!(!lock.0.is_locked());
 }
 
+/// A word is on one thread's list at a time: who takes it next finds it on nobody's.
+pub(crate) fn lock_is_on_one_list_at_a_time<O: AnyOwned>() {
+    let lock = locked::<O>();
+    let other = {
+        let lock = lock.clone();
+        spawn(&Fuse::never(), move || add_one(&lock))
+    };
+    add_one(&lock);
+    other.join().expect("lives");
+    assert_eq!(lock.1.get(), 2);
+}
+
 /// A sleeper whose deadline passes may have used up the wake that another sleeper needed.
 pub(crate) fn lock_timeout_passes_the_wake_on<O: AnyOwned>() {
     let lock = Arc::<RawLock<O>>::default();
