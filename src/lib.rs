@@ -91,8 +91,8 @@ pub use mp_core::{
     AnyChild, AuthKey, Child, CodecError, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
     LoggerTaken, MemError, OsError, ParentProcess, Process, Run, StartError, StartMethod, active_children,
     cpu_count, current_process, get_all_start_methods, get_logger, get_start_method, log_to_stderr,
-    parent_process, scope, set_authkey, set_forkserver_preload, set_start_method, set_start_method_again,
-    usable_cpu_count,
+    parent_process, replace_forkserver, scope, set_authkey, set_forkserver_preload, set_start_method,
+    set_start_method_again, usable_cpu_count,
 };
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;

@@ -17,6 +17,8 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/popen/boot.rs",
     "mp-core/src/popen/fork.rs",
     "mp-core/src/sys/boot_peer.rs",
+    "mp-core/src/sys/confinement.rs",
+    "mp-core/src/sys/execute.rs",
     "mp-core/src/sys/fd.rs",
     "mp-core/src/sys/futex.rs",
     "mp-core/src/sys/image.rs",

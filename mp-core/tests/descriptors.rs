@@ -334,12 +334,12 @@ fn start_under(which: Resource, soft: u64, errno: i32) -> bool {
     worked
 }
 
-/// Besides what `before` says there may be the library's for good: the lifeline's two, the template and its two, and the
-/// spare's socket, if one could be asked for.
+/// Besides what `before` says there may be the library's for good: the lifeline's two, the template's pidfd and socket, the
+/// four by which this process sees whether it is confined as it was, and the spare's socket, if one could be asked for.
 fn nothing_is_left(before: &[Open]) {
     active_children();
     let template = template_pid();
-    let expected = if template.is_some() { vec![4, 5] } else { vec![0, 2] };
+    let expected = if template.is_some() { vec![8, 9] } else { vec![0, 2] };
     let now = mine();
     assert!(expected.contains(&(now.len() - before.len())), "{now:?}");
     // A fresh template, and a fresh spare, are still called after what they come from.

@@ -33,7 +33,7 @@ use crate::sys::boot_peer::{BootPeer, boot_peer};
 use crate::sys::image::{Constructor, constructors_after};
 use crate::sys::poll::pidfd_open;
 use crate::sys::socket::{Mode, packet_pair};
-use crate::sys::{fd, privilege, process};
+use crate::sys::{execute, fd, privilege, process};
 use crate::transfer::{Message, ParcelError, pack, receive_parts, send_parts, unpack};
 use std::ffi::{CString, c_char, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -171,7 +171,7 @@ fn start(socket: BorrowedFd<'_>, boot: &Boot) -> Result<u32, StartError> {
     let mut environment: Vec<CString> = std::env::vars_os().map(variable).collect();
     environment.push(text(format!("{VARIABLE}={}{suffix}", socket.as_raw_fd()).into_bytes()));
     let is_helper = !matches!(boot, Boot::Run(_));
-    Ok(process::spawn_self(&arguments, &environment, socket, is_helper)?)
+    execute::spawn_self(&arguments, &environment, socket, is_helper).map_err(StartError::of_execution)
 }
 
 /// That the hook is in this program and has run: else the child would run `main`.

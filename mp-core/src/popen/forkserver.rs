@@ -27,11 +27,12 @@ use super::surroundings::Surroundings;
 use super::{Reaper, StartError, Started};
 use crate::error::OsError;
 use crate::process::{Family, TARGET};
+use crate::sys::confinement;
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process::{self, Ended};
 use crate::sys::signal::{self, SIGKILL};
 use crate::sys::socket::{self, Mode};
-use crate::sys::state::Limit;
+use crate::sys::state::{Limit, State};
 use crate::transfer::{
     Code, CodeError, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
 };
@@ -43,11 +44,14 @@ use std::time::Duration;
 /// The template as its parent holds it.
 struct Template {
     control: OwnedFd,
+    pid: u32,
     pidfd: OwnedFd,
     /// Our end of the outcome socket of the spare that was asked for last.
     spare: Option<OwnedFd>,
     /// What this process was like when the template began, and so what the template is like.
     began_with: Surroundings,
+    /// Whether this process could look at it then, as the kernel has it: one that confines itself cannot any more.
+    was_visible: bool,
 }
 
 static TEMPLATE: Mutex<Option<Template>> = Mutex::new(None);
@@ -57,8 +61,8 @@ fn template() -> MutexGuard<'static, Option<Template>> {
     TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Templates of before this process gave up rights, or made a session: those are had by birth, so their children would
-/// have the old ones. Each by its pidfd, until it has ended.
+/// Templates of before this process gave up rights, confined itself, or made a session: those are had by birth, so their
+/// children would have the old ones. Each by its pidfd, until it has ended.
 static RETIRED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 #[inline]
@@ -103,13 +107,24 @@ pub fn set_forkserver_preload<F: Target<(), Output = ()>>(function: F) -> Result
     Ok(())
 }
 
+/// Replaces the template: the next child that is started by ForkServer is forked by a new one, which has everything that
+/// this process has by then. Children that run go on.
+///
+/// It is needed only after a change that no start can see: what a start sees, and what it does then, is in the table of
+/// `docs/environments.md`. A process that confines itself for good, and is not sure, calls this afterwards, or starts
+/// its children by `Spawn`.
+pub fn replace_forkserver() {
+    Template::retire(template().take());
+}
+
 /// How many spares may be killed, one after the other, within one start: more are no accident.
 const MOST_KILLED_SPARES: u32 = 100;
 
 /// Starts a child: tells the spare that the template has ready what to be, and has the next one made.
 pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
     let mut template = template();
-    if template.as_ref().is_some_and(|template| !template.began_with.can_be_followed()) {
+    let now = template.as_ref().and_then(Template::followed);
+    if now.is_none() {
         Template::retire(template.take());
     }
     let mut relaunched = false;
@@ -120,7 +135,7 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
             relaunched = true;
         }
         let serving = template.as_mut().expect("made above");
-        let (changes, limit) = serving.began_with.changes(job.who.has_stdin)?;
+        let (changes, limit) = serving.began_with.changes(now.as_ref(), job.who.has_stdin)?;
         let request = pack(&Request { job: job.clone(), changes })?;
         match serving.hand_over(&request, arguments, limit) {
             // The spare was killed while it waited: nothing has run.
@@ -143,16 +158,30 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
 
 impl Template {
     fn launch() -> Result<Template, StartError> {
-        let began_with = Surroundings::current();
+        let began_with = Surroundings::current().map_err(StartError::of_execution)?;
         let family = Family::of_this_process()?;
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
         let boot = Boot::Serve { preload, blocked: signal::blocked(), family };
-        let Launched { pidfd, socket, .. } = launch(&boot, &Message::default())?;
+        let Launched { pid, pidfd, socket } = launch(&boot, &Message::default())?;
         let limit = began_with.process_limit();
-        let mut template = Template { control: socket, pidfd, spare: None, began_with };
+        let mut template = Template {
+            control: socket,
+            pid,
+            pidfd,
+            spare: None,
+            began_with,
+            was_visible: confinement::may_look_at(pid) == Some(true),
+        };
         // Refused for want of a descriptor: the start says so, and the next one asks again.
         let _ = template.ask_for_spare(limit);
         Ok(template)
+    }
+
+    /// This process's state now, if a child of this template can be as if it were this process's own: if this process
+    /// is not confined, scheduled or entitled in another way than it was.
+    fn followed(&self) -> Option<State> {
+        let is_hidden = self.was_visible && confinement::may_look_at(self.pid) == Some(false);
+        if is_hidden { None } else { self.began_with.followed() }
     }
 
     /// Its fork is to be refused where this process's own would be: the template is told this process's limit.

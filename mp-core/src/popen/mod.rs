@@ -36,13 +36,14 @@ mod surroundings;
 mod template;
 
 pub use fork::ForkIsSafe;
-pub use forkserver::set_forkserver_preload;
+pub use forkserver::{replace_forkserver, set_forkserver_preload};
 pub use method::{
     ContextAlreadySet, StartMethod, get_all_start_methods, get_helper_method, get_start_method,
     set_start_method, set_start_method_again,
 };
 
 use crate::error::{CodecError, OsError};
+use crate::sys::execute;
 use crate::sys::process::Ended;
 use crate::transfer::{CodeError, ParcelError};
 use std::os::fd::OwnedFd;
@@ -124,6 +125,17 @@ pub enum StartError {
          effective one), so it is not executed anew as a child: use Fork"
     )]
     Privileged,
+    /// This program's own file cannot be executed from here, or `/proc`, by which it is found, cannot be read: there is
+    /// none, or this process has confined itself (`chroot`, Landlock, a filter on system calls). `Fork` works.
+    #[error(
+        "this program cannot be executed anew as a child ({source}): there is no /proc here, or this process may not \
+         execute its own file any more; use Fork, or start children before the process confines itself"
+    )]
+    NoProgram {
+        /// What the system says.
+        #[source]
+        source: OsError,
+    },
     /// A name, or `MP_START_METHOD` in the environment, that is no start method's.
     #[error("no start method is called {0:?}: it is fork, spawn or forkserver, in MP_START_METHOD too")]
     UnknownMethod(String),
@@ -168,6 +180,11 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Of what has to be read or executed before a child can be this program anew.
+    fn of_execution(source: OsError) -> StartError {
+        if execute::is_out_of_reach(&source) { StartError::NoProgram { source } } else { source.into() }
+    }
+
     /// Of a program that was executed anew and ended before it was told what to do.
     fn ended_early(ended: Option<Ended>) -> StartError {
         match ended {

@@ -6,6 +6,7 @@
 
 use super::fork;
 use crate::error::{OsError, OsResult};
+use crate::sys::confinement::{Confinement, Watch};
 use crate::sys::fd;
 use crate::sys::process::is_environment;
 use crate::sys::state::{Birth, Limit, State};
@@ -23,21 +24,30 @@ pub(super) struct Surroundings {
     directory: Option<fd::Directory>,
     state: State,
     birth: Birth,
+    watch: Watch,
+    confinement: Confinement,
 }
 
 impl Surroundings {
-    pub(super) fn current() -> Surroundings {
-        Surroundings {
+    pub(super) fn current() -> OsResult<Surroundings> {
+        let (watch, birth) = (Watch::begin()?, Birth::current());
+        let (confinement, ignored) = watch.look(birth.is_admin())?;
+        Ok(Surroundings {
             environment: env::vars_os().collect(),
             directory: fd::Directory::current(),
-            state: State::current(),
-            birth: Birth::current(),
-        }
+            state: State::with_ignored(ignored),
+            birth,
+            watch,
+            confinement,
+        })
     }
 
-    /// Whether a child of a template that began like this can be as if it were this process's own.
-    pub(super) fn can_be_followed(&self) -> bool {
-        self.birth == Birth::current()
+    /// This process's state now, if a child of a template that began like this can be as if it were this process's own.
+    /// What cannot be compared may be different.
+    pub(super) fn followed(&self) -> Option<State> {
+        let birth = Birth::current();
+        let (confinement, ignored) = self.watch.look(birth.is_admin()).ok()?;
+        (birth == self.birth && confinement == self.confinement).then(|| State::with_ignored(ignored))
     }
 
     /// How many processes there may be; as a template is told it.
@@ -46,13 +56,13 @@ impl Surroundings {
     }
 
     /// What is different now, besides the standard descriptors, which a template does not keep; and how many processes
-    /// there may be now. Standard input goes along only to a child that is to read it.
-    pub(super) fn changes(&self, with_stdin: bool) -> OsResult<(Changes, Limit)> {
+    /// there may be now. `now`: the state, if it was asked for; else it is as it was. Standard input goes along only to a child that is to read it.
+    pub(super) fn changes(&self, now: Option<&State>, with_stdin: bool) -> OsResult<(Changes, Limit)> {
         let copy = |number| -> OsResult<Option<Handle>> {
             let copy = fd::standard(number).map(|fd| fd.try_clone_to_owned()).transpose();
             Ok(copy.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?.map(Handle::new))
         };
-        let state = State::current();
+        let state = now.unwrap_or(&self.state);
         let limit = state.process_limit();
         let moved = self.directory != fd::Directory::current();
         let changes = Changes {
@@ -60,7 +70,7 @@ impl Surroundings {
             // One that may not be opened cannot be sent.
             directory: moved.then(fd::current_dir).and_then(Result::ok).map(Handle::new),
             environment: (!is_environment(&self.environment)).then(|| env::vars_os().collect()),
-            state: (self.state != state).then_some(state),
+            state: (self.state != *state).then(|| state.clone()),
         };
         Ok((changes, limit))
     }
