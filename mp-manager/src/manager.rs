@@ -97,6 +97,9 @@ impl Manager {
     }
 }
 
+/// A call that signals the server.
+type Signal = fn(&Child<()>) -> OsResult<()>;
+
 /// Shuts the server down, and waits for its end: two seconds at most, and for the end of a killed process. A server that
 /// may not be signalled, since this process gave up its rights, is not waited for longer.
 impl Drop for Manager {
@@ -106,8 +109,7 @@ impl Drop for Manager {
         }
         self.door.ask_to_shut_down();
         // A server that is stopped reads nothing and handles no signal, but it can be killed.
-        let ends: [fn(&Child<()>) -> OsResult<()>; 2] = [Child::terminate, Child::kill];
-        for end in ends {
+        for end in [Child::terminate as Signal, Child::kill] {
             if self.server.join_timeout(PATIENCE).is_some() {
                 return;
             }

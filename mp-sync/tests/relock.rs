@@ -115,7 +115,8 @@ fn nor_in_the_closure_of_an_update() {
 
 fn nor_beside_a_leaked_guard() {
     let value: &'static Value<i32> = Box::leak(Box::new(Value::new(1).unwrap()));
-    let leaked: &'static mut i32 = &mut **Box::leak(Box::new(value.lock().unwrap()));
+    let guard = Box::leak(Box::new(value.lock().unwrap()));
+    let leaked: &'static mut i32 = guard;
     assert!(refused(|| value.set(7)));
     *leaked += 1;
     // One that was kept is given away, with all that it lent.

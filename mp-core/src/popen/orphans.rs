@@ -130,6 +130,7 @@ pub(crate) fn call(family: Family) {
 /// In a forked child, which adopts nothing of its parent's.
 #[inline]
 pub(super) fn after_fork() {
+    // ORDERING: Relaxed: one thread only, just after the fork.
     if ADOPTS.swap(false, Ordering::Relaxed) {
         *ours() = None;
     }
