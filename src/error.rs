@@ -151,7 +151,7 @@ from! {
     std::io::Error, std::net::AddrParseError, std::num::ParseFloatError, std::num::ParseIntError,
     std::num::TryFromIntError, std::str::ParseBoolError, std::str::Utf8Error, std::string::FromUtf8Error,
     std::string::FromUtf16Error, std::sync::mpsc::RecvError, std::sync::mpsc::RecvTimeoutError,
-    std::sync::mpsc::TryRecvError, std::thread::AccessError, std::time::SystemTimeError,
+    std::sync::mpsc::TryRecvError, std::thread::AccessError,
 }
 from_any! { T: std::sync::PoisonError<T>, std::sync::TryLockError<T>, std::sync::mpsc::SendError<T> }
 
