@@ -16,10 +16,10 @@
 //! | low 30 bits    | the holder's thread id; 0: free                                                |
 //! | DIED           | a holder died in it, or says so; stays, over releases too, until `clear_died`   |
 //! | WAITERS        | somebody sleeps, or is about to: the release wakes one, and so does the kernel |
-//! | `left` = 1     | the last release took WAITERS away and woke one: the next one wakes one too    |
+//! | `left`, bit 0  | the last release took WAITERS away and woke one: the next one wakes one too    |
 //! | WAITERS alone  | free, and kept for those who have slept: it was handed over                    |
 //! | `since`        | when one who had slept took it last, or it was handed over                     |
-//! | `turn`         | how long it may be kept from those who sleep                                   |
+//! | `left` / 2     | how long it may be kept from those who sleep, in nanoseconds                   |
 //!
 //! A sleeper that wakes takes the word with WAITERS, since it cannot know whether others sleep still.
 //!
@@ -62,6 +62,8 @@ const FREE: u32 = 0;
 const OWNER: u32 = (1 << 30) - 1;
 const DIED: u32 = 1 << 30;
 const WAITERS: u32 = 1 << 31;
+/// The one of `left`.
+const NOTE: u32 = 1;
 /// Handed over: for one that has slept.
 const HANDED: u32 = WAITERS;
 
@@ -91,8 +93,8 @@ pub(super) struct Mine;
 pub struct RawLock<O: Owned> {
     state: O,
     left: O::Word,
+    /// The lock's words are 48 bytes, so that a small value fits on their cache line.
     since: O::Word,
-    turn: O::Word,
 }
 
 impl<O: Owned> RawLock<O> {
@@ -221,11 +223,11 @@ impl<O: Owned> RawLock<O> {
 
     #[inline]
     fn note(&self) -> bool {
-        read(&self.left) != 0
+        read(&self.left) & NOTE != 0
     }
 
     fn leave_note(&self, note: bool) {
-        write(&self.left, u32::from(note));
+        write(&self.left, read(&self.left) & !NOTE | u32::from(note));
     }
 
     #[inline]
@@ -354,7 +356,7 @@ impl<O: Owned> RawLock<O> {
     fn is_a_turn_over(&self) -> bool {
         let Some(least) = <O::Word>::turn() else { return false };
         let kept = now::<O>().wrapping_sub(read(&self.since));
-        kept >= read(&self.turn).clamp(least, LONGEST_TURN.max(least))
+        kept >= (read(&self.left) >> 1).clamp(least, LONGEST_TURN.max(least))
     }
 
     /// Gives the lock back to one that has slept.
@@ -377,7 +379,8 @@ impl<O: Owned> RawLock<O> {
         let now = now::<O>();
         if handed {
             let took = now.wrapping_sub(read(&self.since)).min(LONGEST_TURN);
-            write(&self.turn, took.saturating_mul(COSTS_IN_A_TURN));
+            let turn = took.saturating_mul(COSTS_IN_A_TURN).min(LONGEST_TURN);
+            write(&self.left, turn << 1 | read(&self.left) & NOTE);
         }
         write(&self.since, now);
     }

@@ -169,3 +169,8 @@ fn turns_are_longer_where_handing_over_takes_long() {
     NOW.set(105_000 + 8 * 100_000);
     assert_eq!(release_among(&lock, 1), HANDED);
 }
+
+#[test]
+fn a_lock_and_a_small_value_share_a_cache_line() {
+    assert!(size_of::<RawLock<mp_core::sys::robust::RobustWord>>() <= 48);
+}
