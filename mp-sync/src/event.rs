@@ -28,7 +28,7 @@ pub struct Event {
 impl Event {
     /// An event that is not set. Python: `Event()`.
     pub fn new() -> Result<Event, MemError> {
-        Ok(Event { place: Place::create("mp-event")? })
+        Ok(Event { place: Place::create_small()? })
     }
 
     /// Whether it is set. Python: `Event.is_set`.

@@ -43,7 +43,7 @@ pub type LockGuard<'a> = Held<'a, Lock>;
 impl Lock {
     /// A free lock. Python: `Lock()`.
     pub fn new() -> Result<Lock, MemError> {
-        Ok(Lock { place: Place::create("mp-lock")? })
+        Ok(Lock { place: Place::create_small()? })
     }
 
     /// Takes the lock; waits for it. A thread that holds it already waits for itself.

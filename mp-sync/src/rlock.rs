@@ -36,7 +36,7 @@ pub type RLockGuard<'a> = Held<'a, RLock>;
 impl RLock {
     /// A free lock. Python: `RLock()`.
     pub fn new() -> Result<RLock, MemError> {
-        Ok(RLock { place: Place::create("mp-rlock")? })
+        Ok(RLock { place: Place::create_small()? })
     }
 
     /// Takes the lock; waits for it, unless the calling thread holds it.

@@ -44,7 +44,7 @@ impl Semaphore {
         if permits > MOST_PERMITS {
             return Err(NewSemaphoreError::TooMany { permits, most: MOST_PERMITS });
         }
-        let new = Semaphore { place: Place::create("mp-semaphore")? };
+        let new = Semaphore { place: Place::create_small()? };
         // ORDERING: Relaxed: nobody else has it yet.
         new.place.most.store(most, Ordering::Relaxed);
         new.place

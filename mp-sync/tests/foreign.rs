@@ -137,7 +137,7 @@ const RELOCK: u64 = size_of::<RawRLock<RobustWord>>() as u64;
 /// Writes noise over an object, from so many bytes of its payload on.
 fn scribble(file: &File, from: u64) {
     let bytes = file.metadata().unwrap().len() - PAYLOAD - from;
-    let mut noise = vec![0; bytes.min(512) as usize];
+    let mut noise = vec![0; bytes.min(1024) as usize];
     random_bytes(&mut noise).unwrap();
     file.write_all_at(&noise, PAYLOAD + from).unwrap();
 }

@@ -59,6 +59,10 @@ impl Kind {
         Kind(hash.0)
     }
 
+    pub(super) fn to_bits(self) -> u64 {
+        self.0
+    }
+
     /// The kind of objects that hold a `T` and items that are written as messages: what they are is told by
     /// name.
     pub fn of_items<T: ?Sized + 'static, Item: ?Sized>() -> Kind {

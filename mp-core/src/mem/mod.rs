@@ -6,10 +6,10 @@
 //!        └── its descriptor travels (transfer)      checked    Place<T>, Row<T>, Bytes
 //! ```
 //!
-//! Every shared object is a memfd of its own. The kernel's count of descriptors and mappings is the reference
-//! count, so there is no name, no tracker and nothing to leave behind. The size is sealed, so nobody can take
-//! pages from under a mapping; pages are reserved before they are touched, so running out of memory is an error
-//! of the call that makes the object.
+//! Every shared object is a memfd of its own; small ones that a process makes share pages (small.rs). The kernel's count of
+//! descriptors and mappings is the reference count, so there is no name, no tracker and nothing to leave behind. The size
+//! is sealed, so nobody can take pages from under a mapping; pages are reserved before they are touched, so running out
+//! of memory is an error of the call that makes the object.
 //!
 //! A mapping exists once per process: attaching the same memfd again gives the one that is there, since the
 //! robust list (sys/robust.rs) knows held locks by address.
@@ -20,6 +20,7 @@ pub(crate) mod mapping;
 mod place;
 mod plain;
 mod racy;
+pub(crate) mod small;
 mod window;
 
 pub use bytes::Bytes;

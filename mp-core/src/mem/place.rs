@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::mapping::{Kind, Mapping};
+use super::small;
 use crate::error::MemError;
 use crate::sys::futex::FutexWord;
 use crate::sys::robust::RobustWord;
@@ -116,6 +117,20 @@ impl<T: Structure> Place<T> {
     /// process maps show.
     pub fn create(name: &str) -> Result<Place<T>, MemError> {
         Place::at(Mapping::create(name, Kind::of::<T>(), size_of::<T>())?, 0)
+    }
+
+    /// Makes one `T`, all zeros, in a page that small objects of this process share: it costs no descriptor of its own.
+    /// Who gets one of them can write to the others. For what holds no data.
+    pub fn create_small() -> Result<Place<T>, MemError> {
+        const { assert!(size_of::<T>() <= small::LARGEST, "this is no small object") };
+        let (page, offset) = small::take(Kind::of::<T>(), size_of::<T>())?;
+        Place::at(page, offset)
+    }
+
+    /// Where it is in its mapping's payload.
+    pub(crate) fn offset(&self) -> usize {
+        let begin = self.mapping.address(0, 0).map_or(0, |begin| begin.addr().get());
+        self.at.addr().get() - begin
     }
 
     /// The `T` at `offset` of a mapping's payload. Compiles only if the payload's alignment is enough for it.

@@ -1,8 +1,8 @@
 //! Handle: a descriptor that travels inside a value.
 
 use super::message::{from_incoming, to_outgoing};
-use crate::error::OsError;
-use crate::mem::{Kind, Mapping, Place, Structure};
+use crate::error::{MemError, OsError};
+use crate::mem::{Kind, Mapping, Place, Structure, small};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -94,18 +94,31 @@ impl<'de> Deserialize<'de> for AnyHandle {
     }
 }
 
-/// A shared object made of one structure travels as the descriptor of its memory.
+/// A shared object made of one structure travels as the descriptor of its memory, and its offset there: 0 if the memory
+/// is its own.
 impl<T: Structure> Serialize for Place<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.mapping().serialize(serializer)
+        (&**self.mapping(), self.offset() as u64).serialize(serializer)
     }
 }
 
 impl<'de, T: Structure> Deserialize<'de> for Place<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mapping = attach(deserializer, Kind::of::<T>(), std::any::type_name::<T>())?;
-        Place::at(mapping, 0).map_err(de::Error::custom)
+        let (AnyHandle(handle), offset) = <(AnyHandle, u64)>::deserialize(deserializer)?;
+        let file = handle.into_any_fd().map_err(de::Error::custom)?;
+        place_in(file, offset).map_err(de::Error::custom)
     }
+}
+
+fn place_in<T: Structure>(file: OwnedFd, offset: u64) -> Result<Place<T>, MemError> {
+    let (kind, expected) = (Kind::of::<T>(), std::any::type_name::<T>());
+    if offset == 0 {
+        return Place::at(Mapping::attach(file, kind, expected)?, 0);
+    }
+    let page = Mapping::attach(file, small::page_kind(), expected)?;
+    let offset = usize::try_from(offset).map_err(|_| MemError::NotOurs("no object begins there"))?;
+    small::check(&page, offset, kind, expected)?;
+    Place::at(page, offset)
 }
 
 impl Serialize for Mapping {

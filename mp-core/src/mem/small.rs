@@ -1,0 +1,186 @@
+//! Small objects: locks, events and semaphores that a process makes share pages, and with them descriptors.
+//!
+//! ```text
+//!  payload:  [ next | kind of unit 0 | kind of unit 1 | … ][ unit 0 ][ unit 1 ] … [ unit 28 ]
+//!                                                           a lock    an event
+//! ```
+//!
+//! A page is a shared object like any other: a sealed memfd that lives as long as a process has it mapped or a message
+//! on its way holds its descriptor. The kernel counts these, whatever dies. So there is no count of our own for each
+//! unit, and nothing that a killed process could leave: a unit is handed out once and never again, and all units go
+//! with their page. An object keeps at most one page, as it would by itself.
+//!
+//! | word    | who writes it             | means                                                       |
+//! |---------|---------------------------|-------------------------------------------------------------|
+//! | `next`  | whoever makes an object   | units handed out; beyond the last: the page is full          |
+//! | `kinds` | the maker, once           | what the object that begins in the unit is; 0: none begins   |
+//!
+//! `next` is in the page, so a process and its forked copies take different units. A process also remembers how far it
+//! has come itself: a peer that sets `next` back does not make it hand out a unit twice.
+//!
+//! # When a process dies
+//! Between `next` and the kind: the unit is lost until its page goes.
+//! # Tried by
+//! below, mp-sync/tests/descriptors.rs
+
+use super::mapping::{Kind, Mapping};
+use super::place::Place;
+use crate::error::MemError;
+use crate::sys::memory::PAGE;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+/// Two cache lines, as lines are fetched in pairs: objects do not slow each other.
+const UNIT: usize = 128;
+const UNITS: usize = 29;
+/// The words in front of the units.
+const WORDS: usize = 256;
+/// Bytes of the largest object that is made here.
+pub(super) const LARGEST: usize = 2 * UNIT;
+
+/// `next`, then the kinds.
+type Words = [AtomicU64; 1 + UNITS];
+
+const _: () = assert!(size_of::<Words>() <= WORDS && WORDS.is_multiple_of(UNIT));
+const _: () = assert!(Mapping::header_bytes() + WORDS + UNITS * UNIT == PAGE);
+
+/// What a page of small objects is.
+struct Page;
+
+/// The page that this process makes its next object in.
+struct Current {
+    page: Weak<Mapping>,
+    /// Units that it has handed out, or seen handed out.
+    next: usize,
+}
+
+static CURRENT: Mutex<Option<Current>> = Mutex::new(None);
+
+/// Room for a new object, all zeros: its mapping, and its offset in the payload.
+pub(super) fn take(kind: Kind, bytes: usize) -> Result<(Arc<Mapping>, usize), MemError> {
+    let units = bytes.div_ceil(UNIT).max(1);
+    // Only tried: a fork beside other threads can leave a child a lock that nobody gives back.
+    let mut current = CURRENT.try_lock().ok();
+    if let Some(Some(current)) = current.as_deref_mut()
+        && let Some(page) = current.page.upgrade()
+        && let Some(unit) = take_units(&page, current.next, units, kind)?
+    {
+        current.next = unit + units;
+        return Ok((page, offset(unit)));
+    }
+    let page = Mapping::create("mp-objects", Kind::of::<Page>(), WORDS + UNITS * UNIT)?;
+    let unit = take_units(&page, 0, units, kind)?.ok_or(MemError::NotOurs("a new page is full"))?;
+    if let Some(current) = current.as_deref_mut() {
+        *current = Some(Current { page: Arc::downgrade(&page), next: unit + units });
+    }
+    Ok((page, offset(unit)))
+}
+
+/// `None`: there is no room, or `next` is not what it was.
+fn take_units(
+    page: &Arc<Mapping>,
+    least: usize,
+    units: usize,
+    kind: Kind,
+) -> Result<Option<usize>, MemError> {
+    let words = Place::<Words>::at(Arc::clone(page), 0)?;
+    // ORDERING: Relaxed: only that each unit is handed out once. What is in it is ordered by how it is sent.
+    let unit = words[0].fetch_add(units as u64, Ordering::Relaxed);
+    let unit = usize::try_from(unit).unwrap_or(usize::MAX);
+    if unit < least || unit > UNITS - units {
+        return Ok(None);
+    }
+    // ORDERING: Relaxed: sending the object orders it.
+    words[1 + unit].store(kind.to_bits(), Ordering::Relaxed);
+    Ok(Some(unit))
+}
+
+fn offset(unit: usize) -> usize {
+    WORDS + unit * UNIT
+}
+
+/// The kind of all pages.
+pub(crate) fn page_kind() -> Kind {
+    Kind::of::<Page>()
+}
+
+/// Whether an object of this kind begins at this offset of a page that came from elsewhere.
+pub(crate) fn check(
+    page: &Arc<Mapping>,
+    offset: usize,
+    kind: Kind,
+    expected: &'static str,
+) -> Result<(), MemError> {
+    let words = Place::<Words>::at(Arc::clone(page), 0)?;
+    let unit = offset.checked_sub(WORDS).filter(|bytes| bytes.is_multiple_of(UNIT)).map(|bytes| bytes / UNIT);
+    let unit = unit.filter(|unit| *unit < UNITS).ok_or(MemError::NotOurs("no object begins there"))?;
+    // ORDERING: Relaxed: written before the object was sent.
+    if words[1 + unit].load(Ordering::Relaxed) == kind.to_bits() {
+        Ok(())
+    } else {
+        Err(MemError::TypeMismatch { expected })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn page() -> Arc<Mapping> {
+        Mapping::create("test", page_kind(), WORDS + UNITS * UNIT).unwrap()
+    }
+
+    fn kind() -> Kind {
+        Kind::of::<AtomicU64>()
+    }
+
+    #[test]
+    fn each_unit_is_handed_out_once() {
+        let page = page();
+        let all: Vec<usize> = (0..).map_while(|_| take_units(&page, 0, 1, kind()).unwrap()).collect();
+        assert_eq!(all, (0..UNITS).collect::<Vec<usize>>());
+        assert_eq!(take_units(&page, 0, 1, kind()).unwrap(), None);
+    }
+
+    #[test]
+    fn what_needs_two_units_does_not_reach_beyond_the_page() {
+        let page = page();
+        let all: Vec<usize> = (0..).map_while(|_| take_units(&page, 0, 2, kind()).unwrap()).collect();
+        assert_eq!((all.len(), all.last()), (UNITS / 2, Some(&(UNITS - 3))));
+    }
+
+    #[test]
+    fn a_peer_that_sets_it_back_gets_no_unit_handed_out_twice() {
+        let page = page();
+        assert_eq!(take_units(&page, 0, 1, kind()).unwrap(), Some(0));
+        let words = Place::<Words>::at(Arc::clone(&page), 0).unwrap();
+        for garbage in [0, u64::MAX, 1 << 40, UNITS as u64] {
+            // ORDERING: Relaxed: one thread.
+            words[0].store(garbage, Ordering::Relaxed);
+            assert_eq!(take_units(&page, 1, 1, kind()).unwrap(), None, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn an_object_begins_where_it_was_made_and_is_what_it_was_made() {
+        let page = page();
+        take_units(&page, 0, 2, kind()).unwrap();
+        check(&page, WORDS, kind(), "u64").unwrap();
+        let other = check(&page, WORDS, Kind::of::<u8>(), "u8");
+        assert!(matches!(other, Err(MemError::TypeMismatch { expected: "u8" })));
+        for offset in [0, 8, WORDS - UNIT, WORDS + 1, WORDS + UNIT, WORDS + UNITS * UNIT, usize::MAX] {
+            assert!(check(&page, offset, kind(), "u64").is_err(), "{offset}");
+        }
+    }
+
+    #[test]
+    fn objects_share_a_page_while_one_of_them_lives() {
+        let objects: Vec<_> = (0..4 * UNITS).map(|_| take(kind(), 8).unwrap()).collect();
+        let places: BTreeSet<_> = objects.iter().map(|(page, at)| (Arc::as_ptr(page).addr(), *at)).collect();
+        assert_eq!(places.len(), 4 * UNITS);
+        let pages: BTreeSet<_> = places.iter().map(|(page, _)| page).collect();
+        // Other tests of this program take units, too, and may have the lock when this one tries it.
+        assert!(pages.len() < 2 * UNITS, "{} pages", pages.len());
+    }
+}
