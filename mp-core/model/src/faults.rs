@@ -44,7 +44,7 @@ pub trait Fault: 'static {
     const ANNOUNCES: bool = true;
     /// Whether it can be asked who is dead.
     const TELLS_DEATH: bool = true;
-    /// Whether a word is off its holder's list before it is given back ([`ModelListed`](crate::listed::ModelListed)).
+    /// Whether a word is off its holder's list before it is given back (`ModelListed`).
     const DELISTS_IN_TIME: bool = true;
 }
 
