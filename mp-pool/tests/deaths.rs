@@ -105,7 +105,7 @@ fn handles_that_no_worker_can_open_fail_their_task_alone() {
     let refused = pool.apply_async(|handles: Vec<Handle>| handles.len(), (many,)).unwrap();
     let after = pool.map_async(square, 0..100).unwrap();
     match refused.get() {
-        Err(TaskError::Failed(reason)) => assert!(reason.contains("open files"), "{reason}"),
+        Err(TaskError::Failed(reason)) => assert!(reason.contains("handles"), "{reason}"),
         other => panic!("{other:?}"),
     }
     assert_eq!((before.get().unwrap().len(), after.get().unwrap().len()), (100, 100));
