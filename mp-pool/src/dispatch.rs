@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     pub(crate) orders: Queue<Order>,
     /// Chunks given and not done, oldest first.
     given: VecDeque<u32>,
+    /// It has a chunk with handles, and is given no other until that is done.
+    alone: bool,
     /// It has said why it ends.
     excused: bool,
 }
@@ -58,7 +60,7 @@ pub(crate) struct Gone {
 
 impl Worker {
     pub(crate) fn new(slot: u32, child: Arc<Child<()>>, orders: Queue<Order>) -> Worker {
-        Worker { slot, child, orders, given: VecDeque::new(), excused: false }
+        Worker { slot, child, orders, given: VecDeque::new(), alone: false, excused: false }
     }
 }
 
@@ -144,14 +146,29 @@ impl Dispatch {
     }
 
     /// Gives pending chunks to those who have fewest, and work of the busy to the idle.
+    ///
+    /// A chunk with handles is the only one that its worker has. Where the worker cannot open them, the order stays in its
+    /// queue: it must not be taken back from there for another worker, and it must be known which one it is.
     fn hand_out(&mut self) {
         while let Some(&id) = self.pending.front() {
-            let least = self.workers.iter_mut().min_by_key(|worker| worker.given.len());
-            let Some(worker) = least.filter(|worker| worker.given.len() < AHEAD) else { return };
+            let Some(open) = self.open.get(&id) else {
+                self.pending.pop_front();
+                continue;
+            };
+            let alone = open.chunk.items.iter().any(|(_, arguments)| !arguments.handles.is_empty());
+            let least = self
+                .workers
+                .iter_mut()
+                .filter(|worker| !worker.alone && !worker.excused)
+                .min_by_key(|it| it.given.len());
+            let most = if alone { 1 } else { AHEAD };
+            let Some(worker) = least.filter(|worker| worker.given.len() < most) else { return };
             self.pending.pop_front();
-            let Some(open) = self.open.get(&id) else { continue };
             match worker.orders.try_put(Order::Run(open.chunk.clone())) {
-                Ok(()) => worker.given.push_back(id),
+                Ok(()) => {
+                    worker.given.push_back(id);
+                    worker.alone = alone;
+                }
                 // It cannot be sent to any worker (too large, too many handles).
                 Err(refused) => self.fail_chunk(id, &TaskError::Failed(refused.reason.to_string())),
             }
@@ -161,7 +178,9 @@ impl Dispatch {
 
     /// With nothing pending: takes back what a worker has waiting, for one who has nothing to do.
     fn share(&mut self) {
-        while let Some(idle) = self.workers.iter().position(|worker| worker.given.is_empty()) {
+        while let Some(idle) =
+            self.workers.iter().position(|worker| worker.given.is_empty() && !worker.excused)
+        {
             let most = (0..self.workers.len()).max_by_key(|&at| self.workers[at].given.len());
             let Some(most) = most.filter(|&at| self.workers[at].given.len() > 1) else { return };
             // What comes back was not begun: the queue gives each order once.
@@ -186,6 +205,7 @@ impl Dispatch {
         if self.settle(chunk, index, outcome) {
             for worker in &mut self.workers {
                 worker.given.retain(|id| *id != chunk);
+                worker.alone &= !worker.given.is_empty();
             }
             self.hand_out();
         }
