@@ -92,7 +92,9 @@ fn run(number: RawFd) -> ! {
         Err(error) => template::not_received(&socket, &error),
     };
     match unpack::<Boot>(&boot.bytes, boot.handles) {
-        Ok(Boot::Serve { preload, blocked, family }) => template::serve(socket, preload, &blocked, family),
+        Ok(Boot::Serve { preload, blocked, parent, family }) => {
+            template::serve(socket, preload, &blocked, (parent, family))
+        }
         Ok(Boot::Attend { title, code, family }) => {
             drop(socket);
             service::attend(&title, code, family, arguments)

@@ -161,7 +161,8 @@ impl Template {
         let began_with = Surroundings::current().map_err(StartError::of_execution)?;
         let family = Family::of_this_process()?;
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
-        let boot = Boot::Serve { preload, blocked: signal::blocked(), family };
+        let (blocked, parent) = (signal::blocked(), std::process::id());
+        let boot = Boot::Serve { preload, blocked, parent, family };
         let Launched { pid, pidfd, socket } = launch(&boot, &Message::default())?;
         let limit = began_with.process_limit();
         let mut template = Template {

@@ -15,8 +15,8 @@ pub(super) enum Boot {
     /// Be this child; its arguments are the parcel's second message, and the socket is its outcome socket.
     Run(Job),
     /// Be a template: call this first; requests follow. What the parent holds back of signals, for the children: the
-    /// template itself holds back more.
-    Serve { preload: Option<Code>, blocked: Vec<i32>, family: Family },
+    /// template itself holds back more. The parent's id, since the parent may have ended before the template begins.
+    Serve { preload: Option<Code>, blocked: Vec<i32>, parent: u32, family: Family },
     /// Be a service of this title and call this, nobody's child; its arguments are the parcel's second message.
     Attend { title: String, code: Code, family: Family },
 }

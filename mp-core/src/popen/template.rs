@@ -33,9 +33,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// The template's whole life.
-pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32], family: Family) -> ! {
+pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32], kin: (u32, Family)) -> ! {
     process::set_title("mp-template");
-    let parent = process::parent_id();
+    let (parent, family) = kin;
     let kept = signal::settle_template(blocked);
     let refusal = preload.and_then(|code| bootstrap::preload(code).err());
     let refusal = refusal.map(|reason| Refusal::Preload { reason }).or_else(threads);
@@ -193,7 +193,11 @@ impl Serving {
     fn serve_one(&mut self) -> Option<Spare> {
         let control = self.control.as_ref()?;
         let mut limit = [0; 16];
-        let asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
+        let mut asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
+        // The parent has closed it and left an answer unread. That is told before what it sent; that comes next.
+        if asked.as_ref().is_err_and(socket::is_gone) {
+            asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
+        }
         let has_come = asked.as_ref().is_ok_and(|asked| asked.bytes > 0);
         let Some(theirs) =
             asked.ok().filter(|asked| asked.bytes == limit.len()).map(|mut asked| asked.fds.pop())
