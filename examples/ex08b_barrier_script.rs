@@ -10,7 +10,7 @@
 //! As in course:
 //!     p1 - broken
 //!     p2 - broken
-//!     p3 was killed before it came
+//!     p3 was killed before it came again
 //!
 //! In Python, under `spawn`, main's exit removes the barrier before the children have opened it.
 
@@ -29,7 +29,14 @@ fn pass(name: String, lock: Lock, go: Event) {
     println!("{name} - went on alone");
 }
 
-fn never_come(_barrier: Barrier, ready: Event) {
+/// A process takes part from its first wait on: so all three meet once before.
+fn meet_again(name: String, barrier: Barrier, lock: Lock, go: Event) {
+    barrier.wait().unwrap();
+    meet(name, barrier, lock, go);
+}
+
+fn never_come_again(barrier: Barrier, ready: Event) {
+    barrier.wait().unwrap();
     ready.set();
     loop {
         std::thread::park();
@@ -55,20 +62,21 @@ pub(crate) fn main() -> mp::Result<()> {
 
 /// In Python the other two wait for ever.
 fn a_party_is_killed() -> mp::Result<()> {
-    let (barrier, lock, ready) = (Barrier::new(3)?, Lock::new()?, Event::new()?);
-    let victim = Process::new(never_come, (barrier.clone(), ready.clone())).start()?;
-    ready.wait();
-    let start = |name: &str| {
-        Process::new(meet, (name.to_owned(), barrier.clone(), lock.clone(), ready.clone())).start()
+    let (barrier, lock, ready, go) = (Barrier::new(3)?, Lock::new()?, Event::new()?, Event::new()?);
+    let start = |name: &str, go: &Event| {
+        Process::new(meet_again, (name.to_owned(), barrier.clone(), lock.clone(), go.clone())).start()
     };
-    let p1 = start("p1")?;
+    let victim = Process::new(never_come_again, (barrier.clone(), ready.clone())).start()?;
+    let (p1, p2) = (start("p1", &ready)?, start("p2", &go)?);
+    ready.wait();
     while barrier.n_waiting() < 1 {
         std::thread::yield_now();
     }
     victim.kill()?;
     p1.join()?;
-    start("p2")?.join()?;
-    println!("p3 was killed before it came");
+    go.set();
+    p2.join()?;
+    println!("p3 was killed before it came again");
     assert!(barrier.broken());
     Ok(())
 }

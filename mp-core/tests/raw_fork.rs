@@ -8,6 +8,7 @@ use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, StartMethod, active_children, finalize, get_start_method};
 use mp_testing::{all_gone, line, parent_in_role, read_word, role, state, write_word};
+use nix::errno::Errno;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -44,8 +45,13 @@ fn copy(work: impl FnOnce()) -> i32 {
 /// Waits for a copy's end; its exit code.
 fn outlive(pid: i32) -> i32 {
     let mut status = 0;
-    // SAFETY: writes the status to this stack.
-    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    loop {
+        // SAFETY: writes the status to this stack.
+        match unsafe { libc::waitpid(pid, &mut status, 0) } {
+            -1 => assert_eq!(Errno::last(), Errno::EINTR),
+            ended => break assert_eq!(ended, pid),
+        }
+    }
     assert!(libc::WIFEXITED(status), "{status:#x}");
     libc::WEXITSTATUS(status)
 }

@@ -45,6 +45,8 @@ impl Door {
 
     /// Asks, and does not wait, also if the server is stopped: its answer is its end.
     pub(crate) fn ask_to_shut_down(&self) {
+        // No call will use it again.
+        drop(self.take_kept());
         let asked = || -> Result<(), ManagerError> {
             let (ours, theirs) = packet_pair()?;
             let message = pack(&Request::Shutdown)?;
@@ -56,6 +58,11 @@ impl Door {
     }
 
     fn take_connection(&self) -> Result<OwnedFd, ManagerError> {
+        self.take_kept().map_or_else(|| self.connect(), Ok)
+    }
+
+    /// The connection that this thread has kept from its last call.
+    fn take_kept(&self) -> Option<OwnedFd> {
         let pid = std::process::id();
         let kept = CONNECTIONS.try_with(|connections| {
             let mut connections = connections.borrow_mut();
@@ -63,10 +70,7 @@ impl Door {
             let at = connections.iter().position(|(_, manager, _)| *manager == self.manager)?;
             Some(connections.swap_remove(at).2)
         });
-        match kept.ok().flatten() {
-            Some(connection) => Ok(connection),
-            None => self.connect(),
-        }
+        kept.ok().flatten()
     }
 
     fn keep_connection(&self, connection: OwnedFd) {

@@ -4,8 +4,8 @@
 mod listening;
 
 use mp::{
-    Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock, Manager,
-    Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, Value,
+    AnyChild, Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock,
+    Manager, Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, Value,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -46,10 +46,12 @@ type Call = (&'static str, fn() -> Scene);
 
 pub(crate) const CALLS: &[Call] = &[
     ("mp-core/src/process/child.rs::join_timeout", child_join),
+    ("mp-core/src/process/any_child.rs::join_timeout", any_child_join),
     ("mp-sync/src/lock.rs::acquire_timeout", lock),
     ("mp-sync/src/rlock.rs::acquire_timeout", rlock),
     ("mp-sync/src/mutex.rs::lock_timeout", mutex),
     ("mp-sync/src/value.rs::lock_timeout", value),
+    ("mp-sync/src/synchronized.rs::lock_timeout", synchronized),
     ("mp-sync/src/array.rs::lock_timeout", array),
     ("mp-sync/src/rwlock.rs::read_timeout", rwlock_read),
     ("mp-sync/src/rwlock.rs::write_timeout", rwlock_write),
@@ -110,6 +112,17 @@ fn child_join() -> Scene {
     .stays(Stays::OnceWaitedFor)
 }
 
+fn any_child_join() -> Scene {
+    let event = Event::new().unwrap();
+    let child: Child<()> = Process::new(until_set, (event.clone(),)).daemon(true).start().unwrap();
+    let child = AnyChild::from(child);
+    Scene::new(
+        move |timeout| child.join_timeout(timeout).is_some_and(|ended| ended.is_ok()),
+        move || event.set(),
+    )
+    .stays(Stays::OnceWaitedFor)
+}
+
 fn lock() -> Scene {
     let lock = kept(Lock::new().unwrap());
     let guard = lock.acquire().unwrap();
@@ -130,6 +143,13 @@ fn mutex() -> Scene {
 
 fn value() -> Scene {
     let value = kept(Value::new([1_u64; 5]).unwrap());
+    let guard = value.lock().unwrap();
+    Scene::new(|timeout| value.lock_timeout(timeout).is_ok(), || drop(guard))
+}
+
+fn synchronized() -> Scene {
+    let lock = RLock::new().unwrap();
+    let value = kept(Value::with_lock(1_u64, &lock).unwrap());
     let guard = value.lock().unwrap();
     Scene::new(|timeout| value.lock_timeout(timeout).is_ok(), || drop(guard))
 }

@@ -154,9 +154,10 @@ pub(super) fn hold_own_locks() -> impl Sized + 'static {
     sys::image::build();
     is_surely_single_threaded();
     let others = finalize::hold_others();
-    let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold(), family::hold());
+    let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold());
     let popen = (forkserver::hold(), lifeline::lock(), orphans::hold());
-    (others, popen, process, panics::hold(), mapping::hold(), robust::hold())
+    // Last: the launch of a template asks for the family while it holds the template.
+    (others, popen, process, family::hold(), panics::hold(), mapping::hold(), robust::hold())
 }
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].
