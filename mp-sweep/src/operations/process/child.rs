@@ -166,9 +166,10 @@ impl Life {
             lost_unless(matches!(child.map(|child| child.join()), Ok(Ok(SEVEN))), || "no start".to_owned())?;
             after = holdings();
         }
-        // Control socket, pidfd, and the next spare's socket.
+        // The template's socket and pidfd, the next pre-forked child's socket, and the four files by which the parent sees
+        // whether it is confined as the template is.
         lost_unless(template_pid().is_some(), || "there is no template".to_owned())?;
-        nothing_is_left((open + 3, Children::Living), after)
+        nothing_is_left((open + 7, Children::Living), after)
     }
 }
 
