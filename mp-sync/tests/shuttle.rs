@@ -55,7 +55,7 @@ models! { crowds, usual();
 }
 
 // Most are caught at once.
-mutants! { crowds, 20 * usual();
+mutants! { crowds, 100 * usual();
     explore lock_crowd_excludes in FaultyOwned<NobodyIsWoken>;
     explore lock_crowd_is_let_in_one_by_one in FaultyOwned<NobodyMarks>;
     explore lock_crowd_is_let_in_one_by_one in FaultyOwned<WakesForgetWaiters>;
