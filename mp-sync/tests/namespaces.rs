@@ -6,6 +6,7 @@ use mp_core::sys::namespace;
 use mp_core::{Process, StartError, StartMethod};
 use mp_sync::{AcquireError, Barrier, Event, Lock, RLock};
 use mp_testing::{Bits, Fate, cover_proc, filter, not_here};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -36,8 +37,13 @@ fn copy(work: impl FnOnce()) -> i32 {
         std::process::exit(if done { 0 } else { 101 });
     }
     let mut status = 0;
-    // SAFETY: writes the status to this stack.
-    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    loop {
+        // SAFETY: writes the status to this stack.
+        match unsafe { libc::waitpid(pid, &mut status, 0) } {
+            -1 => assert_eq!(Errno::last(), Errno::EINTR),
+            ended => break assert_eq!(ended, pid),
+        }
+    }
     status
 }
 
