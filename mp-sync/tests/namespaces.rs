@@ -48,7 +48,7 @@ fn copy(work: impl FnOnce()) -> i32 {
 }
 
 fn a_fork_that_would_take_objects_elsewhere_is_refused() {
-    let (one, two) = (Lock::new().unwrap(), Event::new().unwrap());
+    let (one, two) = (Lock::new().unwrap(), Barrier::new(1).unwrap());
     leave();
     let refused = Process::fork(|| ()).start::<()>().unwrap_err();
     assert!(matches!(refused, StartError::PidNamespace { objects: 2 }), "{refused}");
