@@ -49,6 +49,8 @@ struct Page;
 
 /// The page that this process makes its next object in.
 struct Current {
+    /// The process that made it: a forked copy makes its objects in pages of its own.
+    pid: u32,
     page: Weak<Mapping>,
     /// Units that it has handed out, or seen handed out.
     next: usize,
@@ -62,6 +64,7 @@ pub(super) fn take(kind: Kind, bytes: usize) -> Result<(Arc<Mapping>, usize), Me
     // Only tried: a fork beside other threads can leave a child a lock that nobody gives back.
     let mut current = CURRENT.try_lock().ok();
     if let Some(Some(current)) = current.as_deref_mut()
+        && current.pid == std::process::id()
         && let Some(page) = current.page.upgrade()
         && let Some(unit) = take_units(&page, current.next, units, kind)?
     {
@@ -71,7 +74,7 @@ pub(super) fn take(kind: Kind, bytes: usize) -> Result<(Arc<Mapping>, usize), Me
     let page = Mapping::create("mp-objects", Kind::of::<Page>(), WORDS + UNITS * UNIT)?;
     let unit = take_units(&page, 0, units, kind)?.ok_or(MemError::NotOurs("a new page is full"))?;
     if let Some(current) = current.as_deref_mut() {
-        *current = Some(Current { page: Arc::downgrade(&page), next: unit + units });
+        *current = Some(Current { pid: std::process::id(), page: Arc::downgrade(&page), next: unit + units });
     }
     Ok((page, offset(unit)))
 }
