@@ -31,7 +31,7 @@
 //! | `sys.stdin` of a child: empty, as there   | [`Process::inherit_stdin`] hands it on              | `mp-core/src/process/builder.rs`  |
 //! | `cpu_count`, `os.process_cpu_count`       | [`cpu_count`], [`usable_cpu_count`]                 | `mp-core/src/process/cpus.rs`     |
 //! | `set_start_method`, `get_start_method`    | [`set_start_method`], [`get_start_method`]          | `mp-core/src/popen/method.rs`     |
-//! | `set_start_method(method, force=True)`    | [`set_start_method_again`]                          | `mp-core/src/popen/method.rs`     |
+//! | `set_start_method(method, force=True)`    | [`force_start_method`]                          | `mp-core/src/popen/method.rs`     |
 //! | `get_all_start_methods`                   | [`get_all_start_methods`]                           | `mp-core/src/popen/method.rs`     |
 //! | `get_context(method)`                     | [`get_context`], [`Context::new`]                   | `src/context.rs`                  |
 //! | `set_forkserver_preload`                  | [`set_forkserver_preload`]                          | `mp-core/src/popen/forkserver.rs` |
@@ -90,9 +90,9 @@ pub use mp_core::transfer::{CallError, CodeError, Function, Handle, ParcelError,
 pub use mp_core::{
     AnyChild, AuthKey, Child, CodecError, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
     LoggerTaken, MemError, OsError, ParentProcess, Process, Run, StartError, StartMethod, active_children,
-    cpu_count, current_process, get_all_start_methods, get_logger, get_start_method, log_to_stderr,
-    parent_process, replace_forkserver, scope, set_authkey, set_forkserver_preload, set_start_method,
-    set_start_method_again, usable_cpu_count,
+    cpu_count, current_process, force_start_method, get_all_start_methods, get_logger, get_start_method,
+    log_to_stderr, parent_process, replace_forkserver, scope, set_authkey, set_forkserver_preload,
+    set_start_method, usable_cpu_count,
 };
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;

@@ -178,7 +178,7 @@ impl Before {
 
     fn is_as_now(&self, what: &str) {
         assert!(active_children().is_empty(), "{what}");
-        // The template and its spare, whose name it has until it is told another.
+        // The template and its pre-forked child, whose name it has until it is told another.
         let is_helper = |pid: u32| ["mp-template", "mp-spare"].contains(&process_name(pid).as_str());
         while descendants(std::process::id()).iter().any(|(pid, _)| !is_helper(*pid)) {
             std::thread::yield_now();
@@ -241,7 +241,7 @@ fn helpers_without_processes_leave_nothing() {
     }
     let before = Before::new();
     for more in 0..12 {
-        // This process, its template, and a spare, which there is sooner or later.
+        // This process, its template, and a pre-forked child, which there is sooner or later.
         let result = limited(Resource::RLIMIT_NPROC, 3 + more, || Pool::new(3).map(use_pool));
         say("Pool", more, result.err().map(Into::into));
         before.is_as_now(&format!("Pool with {more} more"));

@@ -35,8 +35,8 @@ pub mod word;
 
 pub use error::{CodecError, MemError, OsError};
 pub use popen::{
-    ContextAlreadySet, ForkIsSafe, StartError, StartMethod, get_all_start_methods, get_start_method,
-    replace_forkserver, set_forkserver_preload, set_start_method, set_start_method_again,
+    ContextAlreadySet, ForkIsSafe, StartError, StartMethod, force_start_method, get_all_start_methods,
+    get_start_method, replace_forkserver, set_forkserver_preload, set_start_method,
 };
 pub use process::{
     AnyChild, AuthKey, Child, CurrentProcess, JoinError, Logger, LoggerTaken, ParentProcess, Process, Run,

@@ -3,7 +3,7 @@
 //! `mp-sync/tests/foreign.rs` has the same for what users see.
 
 use mp_core::MemError;
-use mp_core::mem::{Bytes, Kind, Mapping, Place, Row, Shareable};
+use mp_core::mem::{Bytes, Kind, Mapping, Shareable, SharedRef, SharedSlice};
 use mp_core::sys::memory::{PAGE, sealed_file};
 use mp_core::sys::process::random_bytes;
 use mp_testing::{not_here, open_descriptors, parent_in_role, role};
@@ -56,7 +56,7 @@ fn content(file: &File) -> Vec<u8> {
     bytes
 }
 
-/// Row 20: with a mapping of it here, and without; each bit of each byte, and the byte as a whole.
+/// SharedSlice 20: with a mapping of it here, and without; each bit of each byte, and the byte as a whole.
 fn every_byte_of_the_header_counts() {
     for keep in [true, false] {
         let file = object(100);
@@ -79,7 +79,7 @@ fn every_byte_of_the_header_counts() {
     }
 }
 
-/// Row 20
+/// SharedSlice 20
 fn noise_in_the_header_is_refused() {
     let file = object(100);
     let header = content(&file)[..HEADER].to_vec();
@@ -98,7 +98,7 @@ fn noise_in_the_header_is_refused() {
     }
 }
 
-/// Row 19
+/// SharedSlice 19
 fn another_type_is_refused() {
     let object = Mapping::create("object", Kind::of::<u32>(), 4).unwrap();
     let copy = || object.file().try_clone_to_owned().unwrap();
@@ -140,7 +140,7 @@ fn kinds_of_one_name() -> [(&'static str, Kind); 2] {
     [one, other]
 }
 
-/// Row 19
+/// SharedSlice 19
 fn types_of_one_name_are_two() {
     let [(one_name, one), (other_name, other)] = kinds_of_one_name();
     assert_eq!(one_name, other_name, "else this tries nothing");
@@ -160,7 +160,7 @@ fn another_build() -> Option<Vec<u8>> {
     Some(program)
 }
 
-/// Row 20: the very same types, laid out by another compilation.
+/// SharedSlice 20: the very same types, laid out by another compilation.
 fn another_build_of_the_program_is_refused() {
     if role().is_some() {
         let given = io::stdin().as_fd().try_clone_to_owned().unwrap();
@@ -200,7 +200,7 @@ fn copy_with(seals: SealFlag, bytes: &[u8]) -> File {
 
 const ALL: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
 
-/// Row 7: all is as it should be but for a seal.
+/// SharedSlice 7: all is as it should be but for a seal.
 fn what_a_peer_could_shrink_is_refused() {
     let bytes = content(&object(100));
     let not_sealed = |error: MemError| matches!(error, MemError::NotOurs(why) if why.contains("sealed"));
@@ -215,7 +215,7 @@ fn what_a_peer_could_shrink_is_refused() {
     assert!(not_sealed(attach(&copy).unwrap_err()));
 }
 
-/// Row 7: neither who made it nor who got it.
+/// SharedSlice 7: neither who made it nor who got it.
 fn nobody_can_shrink_what_is_attached() {
     let file = object(3 * PAGE);
     let length = file.metadata().unwrap().len();
@@ -228,7 +228,7 @@ fn nobody_can_shrink_what_is_attached() {
     assert_eq!(file.metadata().unwrap().len(), length);
 }
 
-/// Row 7: shrunk before it was sealed, so that the header names what is gone.
+/// SharedSlice 7: shrunk before it was sealed, so that the header names what is gone.
 fn what_is_too_short_is_refused() {
     let bytes = content(&object(5 * PAGE));
     let needed = Mapping::header_bytes() + 5 * PAGE;
@@ -241,8 +241,8 @@ fn what_is_too_short_is_refused() {
     let small = attach(&object(4)).unwrap();
     let room = small.payload_bytes();
     assert!(matches!(Bytes::at(small.clone(), room, 1), Err(MemError::NotOurs(_))));
-    assert!(matches!(Place::<AtomicU32>::at(small.clone(), room - 3), Err(MemError::NotOurs(_))));
-    assert!(matches!(Row::<AtomicU32>::at(small, 4, room / 4), Err(MemError::NotOurs(_))));
+    assert!(matches!(SharedRef::<AtomicU32>::at(small.clone(), room - 3), Err(MemError::NotOurs(_))));
+    assert!(matches!(SharedSlice::<AtomicU32>::at(small, 4, room / 4), Err(MemError::NotOurs(_))));
 }
 
 /// Files that are no memory, and memory that is no object.
@@ -263,7 +263,7 @@ fn strangers() -> Vec<OwnedFd> {
     ]
 }
 
-/// Row 20
+/// SharedSlice 20
 fn what_is_no_shared_memory_is_refused() {
     for stranger in strangers() {
         let error = attach(&stranger).unwrap_err();

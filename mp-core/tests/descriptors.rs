@@ -335,7 +335,7 @@ fn start_under(which: Resource, soft: u64, errno: i32) -> bool {
 }
 
 /// Besides what `before` says there may be the library's for good: the lifeline's two, the template's pidfd and socket, the
-/// four by which this process sees whether it is confined as it was, and the spare's socket, if one could be asked for.
+/// four by which this process sees whether it is confined as it was, and the pre-forked child's socket, if one could be asked for.
 fn nothing_is_left(before: &[Open]) {
     active_children();
     let template = template_pid();
@@ -346,7 +346,7 @@ fn nothing_is_left(before: &[Open]) {
     let is_templates = |pid: &u32| {
         Some(*pid) == template || ["mp-template", "mp-spare"].contains(&process_name(*pid).as_str())
     };
-    // A spare that could not be taken reads the end of its socket, and goes by itself.
+    // A pre-forked child that could not be taken reads the end of its socket, and goes by itself.
     loop {
         let left = descendants(std::process::id());
         if left.iter().all(|(pid, _)| is_templates(pid)) && left.len() <= 2 {
@@ -379,7 +379,7 @@ fn a_start_without_processes_leaves_nothing() {
             let mut waiting = Waiting::new();
             templates();
             let here = 1 + descendants(std::process::id()).len() as u64;
-            // The spare that a template has made before needs no new process.
+            // The pre-forked child that a template has made before needs no new process.
             let ahead = usize::from(template_pid().is_some());
             let children = limited(Resource::RLIMIT_NPROC, here, || waiting.start(ahead));
             assert!(!start_under(Resource::RLIMIT_NPROC, here, libc::EAGAIN), "it is not bound");

@@ -1,5 +1,5 @@
 //! Signals to a child that has hardly begun: what its parent sends it is not lost, and what was not for it
-//! does not reach it. Fault row 35; of a spare (`popen/template.rs`) both are forced by stopping it. And signals to the
+//! does not reach it. Fault row 35; of a pre-forked child (`popen/template.rs`) both are forced by stopping it. And signals to the
 //! whole group, which a template and its spares outlive from their first instruction on.
 #![allow(unsafe_code, reason = "handlers, and a constructor")]
 

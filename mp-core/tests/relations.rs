@@ -3,8 +3,8 @@
 #![allow(unsafe_code, reason = "plain forks, and the CPUs of a process")]
 
 use mp_core::{
-    Child, Process, StartError, StartMethod, cpu_count, current_process, get_start_method, parent_process,
-    set_start_method, set_start_method_again, usable_cpu_count,
+    Child, Process, StartError, StartMethod, cpu_count, current_process, force_start_method,
+    get_start_method, parent_process, set_start_method, usable_cpu_count,
 };
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -122,7 +122,7 @@ fn the_default_method_is_set_once_unless_it_is_forced() {
     let again = set_start_method(StartMethod::Fork).unwrap_err();
     assert_eq!(again.to_string(), "the start method has already been set");
     assert_eq!(get_start_method().unwrap(), StartMethod::Spawn);
-    set_start_method_again(StartMethod::Fork);
+    force_start_method(StartMethod::Fork);
     assert_eq!(get_start_method().unwrap(), StartMethod::Fork);
 }
 

@@ -18,7 +18,7 @@
 //! members, when it first uses it.
 //! # When a process dies
 //! Between putting an item and telling: as in [`wait()`](crate::wait()), queues are asked every quarter of a second.
-//! # Tried by
+//! # Tested by
 //! tests/wait_set.rs, tests/wait_set_processes.rs
 
 use crate::wait::{LOOK_AGAIN, earlier};

@@ -16,7 +16,7 @@ use crate::error::{Failure, SubmitError, TaskError};
 use crate::result::Job;
 use crate::task::{Chunk, NOT_READY, Order, READY, marked};
 use mp_core::Child;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::process::Ended;
 use mp_core::transfer::{Code, Message};
 use mp_queue::Queue;
@@ -91,7 +91,7 @@ pub(crate) enum Phase {
 pub(crate) struct Dispatch {
     pub(crate) phase: Phase,
     pub(crate) workers: Vec<Worker>,
-    marks: Place<Marks>,
+    marks: SharedRef<Marks>,
     open: HashMap<u32, Open>,
     pending: VecDeque<u32>,
     last_chunk: u32,
@@ -100,7 +100,7 @@ pub(crate) struct Dispatch {
 }
 
 impl Dispatch {
-    pub(crate) fn new(marks: Place<Marks>) -> Dispatch {
+    pub(crate) fn new(marks: SharedRef<Marks>) -> Dispatch {
         Dispatch {
             phase: Phase::Running,
             workers: Vec::new(),

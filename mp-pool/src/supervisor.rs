@@ -9,7 +9,7 @@ use crate::error::{How, NewPoolError, TaskError};
 use crate::restarts::{MOST_FAILURES, Restarts};
 use crate::task::Report;
 use crate::worker::{self, Kit};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message};
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     /// A worker has ended or was entered.
     pub(crate) changed: Condvar,
     reports: Queue<Report>,
-    marks: Place<Marks>,
+    marks: SharedRef<Marks>,
     recipe: Recipe,
     started: Mutex<u32>,
     /// Written to when the watcher is to look at the workers anew.
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(recipe: Recipe) -> Result<(Shared, File), NewPoolError> {
-        let marks = Place::<Marks>::create("mp-pool")?;
+        let marks = SharedRef::<Marks>::create("mp-pool")?;
         let (nudged, nudge) = mp_core::sys::fd::pipe()?;
         mp_core::sys::fd::set_nonblocking(nudge.as_fd(), true)?;
         let shared = Shared {

@@ -6,7 +6,7 @@
 use crate::dispatch::Marks;
 use crate::error::Failure;
 use crate::task::{Chunk, Order, READY, Report, mark};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::process::{At, CaughtError, call_caught};
 use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message};
@@ -21,7 +21,7 @@ pub(crate) struct Kit {
     pub(crate) slot: u32,
     pub(crate) orders: Queue<Order>,
     pub(crate) reports: Queue<Report>,
-    pub(crate) marks: Place<Marks>,
+    pub(crate) marks: SharedRef<Marks>,
     pub(crate) initializer: Option<(Code, Message)>,
     /// The worker ends after this many items, and is replaced.
     pub(crate) most_tasks: Option<u32>,

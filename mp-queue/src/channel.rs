@@ -113,7 +113,7 @@ impl Channel {
     }
 
     pub(crate) fn items(&self) -> usize {
-        self.ring.tidy();
+        self.ring.discard_orphans();
         self.ring.items()
     }
 
@@ -151,7 +151,7 @@ impl Channel {
 
     /// Whether a get would not wait: it finds something, or nothing will come.
     fn is_ready(&self) -> bool {
-        self.ring.tidy();
+        self.ring.discard_orphans();
         !self.ring.looks_empty() || self.is_closed() || self.has_ended()
     }
 

@@ -7,7 +7,7 @@ use crate::ring::{
     Dropped, First, Memory, Ticket, segment_bytes, segment_offset, segment_units, segments_within,
 };
 use mp_core::error::{MemError, OsError};
-use mp_core::mem::{Extent, Kind, Mapping, Place, Row, Window};
+use mp_core::mem::{Extent, Kind, Mapping, SharedRef, SharedSlice, Window};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::memory::{PAGE, available_memory, file_limit, whole_pages};
 use mp_core::sys::robust::RobustWord;
@@ -33,8 +33,8 @@ const STEP: usize = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct RingMemory {
     mapping: Arc<Mapping>,
-    layout: Place<Shared>,
-    slots: Row<Task>,
+    layout: SharedRef<Shared>,
+    slots: SharedSlice<Task>,
     windows: [Window; SEGMENTS],
     segments: usize,
     packets: Packets,
@@ -64,7 +64,7 @@ impl RingMemory {
 
     /// The memory of a queue that another process made.
     pub(crate) fn attach(mapping: Arc<Mapping>, packets: Packets) -> Result<RingMemory, MemError> {
-        let layout = Place::<Shared>::at(Arc::clone(&mapping), 0)?;
+        let layout = SharedRef::<Shared>::at(Arc::clone(&mapping), 0)?;
         // ORDERING: Relaxed: written once, before it was shared; checked against the size when the bytes are
         // asked for.
         let segments = layout.limits.segments.load(Ordering::Relaxed) as usize;
@@ -75,13 +75,13 @@ impl RingMemory {
     }
 
     fn over(mapping: Arc<Mapping>, segments: usize, packets: Packets) -> Result<RingMemory, MemError> {
-        let layout = Place::at(Arc::clone(&mapping), 0)?;
+        let layout = SharedRef::at(Arc::clone(&mapping), 0)?;
         let mut windows = <[Window; SEGMENTS]>::default();
         for (segment, window) in windows.iter_mut().enumerate().take(segments) {
             let offset = first_segment() + segment_offset(segment);
             *window = Window::of(&mapping, offset, segment_bytes(segment))?;
         }
-        let slots = Row::at(Arc::clone(&mapping), size_of::<Shared>(), TASK_SLOTS)?;
+        let slots = SharedSlice::at(Arc::clone(&mapping), size_of::<Shared>(), TASK_SLOTS)?;
         Ok(RingMemory { mapping, layout, slots, windows, segments, packets })
     }
 

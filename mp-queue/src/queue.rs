@@ -130,7 +130,7 @@ impl<T> Queue<T> {
     }
 
     /// Nobody puts any more, in any process: puts say `Closed`, and so do gets once what is there is drained.
-    /// Everybody who waits learns of it. A put that is under way is waited for, so that no getter leaves before its
+    /// Everybody who waits learns of it. A put that is under way is waited for, so that no consumer leaves before its
     /// item is there; for half a second at most, since its process may be stopped.
     ///
     /// Python: `queue.Queue.shutdown`.

@@ -223,9 +223,9 @@ fn batches_between_processes_lose_nothing() {
     let (queue, sums) = (Queue::bounded(1000).unwrap(), Queue::new().unwrap());
     let takers: Vec<_> =
         (0..2).map(|_| Process::new(take_batches, (queue.clone(), sums.clone())).start().unwrap()).collect();
-    let putters: Vec<_> =
+    let producers: Vec<_> =
         (0..2).map(|at| Process::new(put_batches, (queue.clone(), at * EACH)).start().unwrap()).collect();
-    putters.iter().for_each(|putter| putter.join().unwrap());
+    producers.iter().for_each(|putter| putter.join().unwrap());
     queue.shutdown();
     takers.iter().for_each(|taker| taker.join().unwrap());
     let (count, sum) = (0..2).map(|_| sums.get().unwrap()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
@@ -238,7 +238,7 @@ fn put_fixed(queue: FixedQueue<[u64; 8]>, from: u64) {
 
 fn fixed_values_between_processes_lose_nothing() {
     let queue = FixedQueue::new().unwrap();
-    let putters: Vec<_> =
+    let producers: Vec<_> =
         (0..2).map(|at| Process::new(put_fixed, (queue.clone(), at * EACH)).start().unwrap()).collect();
     let mut next = [0, EACH];
     for _ in 0..2 * EACH {
@@ -248,6 +248,6 @@ fn fixed_values_between_processes_lose_nothing() {
         assert_eq!(item[0], next[from], "out of order");
         next[from] += 1;
     }
-    putters.iter().for_each(|putter| putter.join().unwrap());
+    producers.iter().for_each(|putter| putter.join().unwrap());
     assert!(queue.empty());
 }

@@ -96,7 +96,7 @@ fn killed_getter(queue: &Queue<Item>, at: At) {
     killed_in(|| drop(queue.get().unwrap()), at);
 }
 
-/// A putter was killed between the packet of its item and the commit. The packet is there: the witness says so.
+/// A producer was killed between the packet of its item and the commit. The packet is there: the witness says so.
 fn killed_putter(queue: &Queue<Item>) -> Witness {
     let (witness, handle) = Witness::new();
     killed_putter_of(queue, (7, Some(handle)));
@@ -142,7 +142,7 @@ fn poll_one(queue: Queue<Item>) -> u32 {
     }
 }
 
-/// And nobody else does: both sleep when the putter dies.
+/// And nobody else does: both sleep when the producer dies.
 fn who_waits_comes_by() {
     for wait in [get_one as fn(Queue<Item>) -> u32, poll_one] {
         let queue = Queue::new().unwrap();

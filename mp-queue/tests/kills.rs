@@ -8,7 +8,7 @@
 //! `MP_KILLS=2000` sets the number; the default fits the gate. `mp-bench/python/queue_kills.py` does the same to
 //! CPython's queue.
 
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::{Child, JoinError, Process, StartMethod};
 use mp_queue::{GetError, Queue, QueueBuilder};
 use mp_testing::{random, wait_a_random_moment};
@@ -55,9 +55,9 @@ impl Item {
 
 /// What outlives everybody who is killed.
 struct Board {
-    counts: Place<[AtomicU32; COUNTS]>,
+    counts: SharedRef<[AtomicU32; COUNTS]>,
     /// A bit for each number of each producer: it was got.
-    got: Place<[AtomicU32; EACH * NUMBERS as usize / 32]>,
+    got: SharedRef<[AtomicU32; EACH * NUMBERS as usize / 32]>,
 }
 
 /// From here, of each producer: the number up to which it has begun to put.
@@ -75,8 +75,8 @@ impl Board {
     fn here() -> &'static Board {
         static BOARD: OnceLock<Board> = OnceLock::new();
         BOARD.get_or_init(|| Board {
-            counts: Place::create("mp-test-counts").unwrap(),
-            got: Place::create("mp-test-got").unwrap(),
+            counts: SharedRef::create("mp-test-counts").unwrap(),
+            got: SharedRef::create("mp-test-got").unwrap(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Getters that wait for long: two lead, and look for all. Whoever is killed, stopped or served, somebody leads, and
+//! Consumers that wait for long: two lead, and look for all. Whoever is killed, stopped or served, somebody leads, and
 //! an item for which nobody is woken is found. See ring/leaders.rs.
 
 use mp_core::mem::Mapping;
@@ -109,7 +109,7 @@ fn leaders_who_leave_are_replaced() {
     waiters.iter().for_each(killed);
 }
 
-/// A putter that is killed with all its items in the queue and nobody woken.
+/// A producer that is killed with all its items in the queue and nobody woken.
 fn put_and_die(queue: &Queue<u32>, items: Vec<u32>) {
     let (read, write) = pipe().unwrap();
     let putter = Process::fork(|| {

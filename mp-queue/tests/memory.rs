@@ -276,7 +276,7 @@ fn timeouts_pass_while_the_holder_of_the_put_lock_is_stopped() {
     is_full(queue.try_put(vec![1]));
     is_full(queue.try_put(long.clone()));
     assert_eq!(is_full(queue.try_put_many(many())).len(), 200);
-    // He has published nothing, and takes nothing: getters go on.
+    // He has published nothing, and takes nothing: consumers go on.
     assert!(matches!(queue.try_get(), Err(GetError::Empty)));
     timed(&|| assert!(matches!(queue.get_timeout(timeout), Err(GetError::Empty))));
     child.kill().unwrap();

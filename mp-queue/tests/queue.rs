@@ -200,8 +200,8 @@ fn threads_put_and_get_everything_once() {
             scope.spawn(move || (0..2_000).for_each(|number| queue.put(thread * 2_000 + number).unwrap()));
         }
         let get = || (0..2_000).map(|_| queue.get().unwrap()).collect::<Vec<u32>>();
-        let getters: Vec<_> = (0..4).map(|_| scope.spawn(get)).collect();
-        getters.into_iter().flat_map(|getter| getter.join().unwrap()).collect()
+        let consumers: Vec<_> = (0..4).map(|_| scope.spawn(get)).collect();
+        consumers.into_iter().flat_map(|getter| getter.join().unwrap()).collect()
     });
     got.sort_unstable();
     assert_eq!(got, (0..8_000).collect::<Vec<u32>>());
@@ -369,7 +369,7 @@ fn put_handles_for_ever(queue: Queue<(u64, Option<Handle>)>) {
     }
 }
 
-/// Killed between its packet and its commit, a putter leaves a packet that belongs to no item.
+/// Killed between its packet and its commit, a producer leaves a packet that belongs to no item.
 fn stale_packets_of_a_killed_putter_match_nothing() {
     let queue = Queue::<(u64, Option<Handle>)>::bounded(50).unwrap();
     for _ in 0..30 {
@@ -424,13 +424,13 @@ fn get_items(queue: Queue<Item>) -> Vec<(u32, u32)> {
 
 fn four_and_four_lose_nothing() {
     let queue = Queue::<Item>::builder().max_items(64).build().unwrap();
-    let getters: Vec<_> =
+    let consumers: Vec<_> =
         (0..4).map(|_| Process::new(get_items, (queue.clone(),)).start().unwrap()).collect();
-    let putters: Vec<_> =
+    let producers: Vec<_> =
         (0..4).map(|at| Process::new(put_items, (queue.clone(), at)).start().unwrap()).collect();
-    putters.iter().for_each(|putter| putter.join().unwrap());
+    producers.iter().for_each(|putter| putter.join().unwrap());
     queue.shutdown();
-    let mut got: Vec<_> = getters.iter().flat_map(|getter| getter.join().unwrap()).collect();
+    let mut got: Vec<_> = consumers.iter().flat_map(|getter| getter.join().unwrap()).collect();
     got.sort_unstable();
     let all: Vec<_> = (0..4).flat_map(|producer| (0..EACH).map(move |number| (producer, number))).collect();
     assert_eq!(got, all);
@@ -516,7 +516,7 @@ fn killed_getters_take_one_item_at_most() {
         assert!(seen.len() >= 99, "{} of 100 are left", seen.len());
         lost += 100 - seen.len();
     }
-    eprintln!("60 killed getters took {lost} items with them");
+    eprintln!("60 killed consumers took {lost} items with them");
 }
 
 fn produce(producer: Producer<u32>, number: u32) {

@@ -25,7 +25,7 @@
 //! keeper. An owner that dies before leaves an unlocked register, for the next sweep.
 //! One that asks to be watched, in the middle of it: it is dropped, or watched and seen to be dead.
 
-use crate::register::{Register, work_off};
+use crate::register::{Register, clean_up};
 use mp_core::OsError;
 use mp_core::error::OsResult;
 use mp_core::popen::{StartError, service};
@@ -200,7 +200,7 @@ impl Watch {
     /// The owner is dead.
     fn end(self) {
         if let Ok(register) = self.register.into_fd() {
-            work_off(&File::from(register), &self.name);
+            clean_up(&File::from(register), &self.name);
         }
     }
 }

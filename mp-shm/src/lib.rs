@@ -44,7 +44,7 @@
 //! | `packing.rs`       | how these lie in memory, as CPython has them                   |
 //! | `item.rs`          | [`Item`]: what they may be                                     |
 //! | `owner.rs`         | who takes a name away, and when                                |
-//! | `standing.rs`      | this process as an owner: its record, its line to the keeper   |
+//! | `registration.rs`      | this process as an owner: its record, its line to the keeper   |
 //! | `register.rs`      | the record of what a process owns; working it off              |
 //! | `keeper.rs`        | the keeper's life, and how it is found                         |
 //! | `sweep.rs`         | finding the records of the dead                                |
@@ -58,9 +58,9 @@ mod name;
 mod owner;
 mod packing;
 mod register;
+mod registration;
 mod shareable_list;
 mod shared_memory;
-mod standing;
 mod sweep;
 
 pub use error::{

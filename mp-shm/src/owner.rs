@@ -21,7 +21,7 @@
 use crate::error::CreateError;
 use crate::name::Name;
 use crate::register::{FileId, id_of, unlink_if_same};
-use crate::{standing, sweep};
+use crate::{registration, sweep};
 use mp_core::MemError;
 use mp_core::finalize;
 use mp_core::sys::identity::Identity;
@@ -85,7 +85,7 @@ impl Ownership {
     fn begin(name: &Name, file: &OwnedFd) -> Result<Arc<Ownership>, MemError> {
         end_with_this_process();
         let file = id_of(file)?;
-        let place = standing::enter(name, file)?;
+        let place = registration::enter(name, file)?;
         let state = Mutex::new(State { owner: Some(Identity::me()), closed: false });
         let ownership = Arc::new(Ownership { name: name.clone(), file, place, state });
         lock(&OWNED).push(Arc::clone(&ownership));
@@ -100,7 +100,7 @@ impl Ownership {
     /// The name is not ours to take away any more.
     pub(crate) fn give_up(self: &Arc<Self>) {
         if self.was_ours() {
-            standing::strike(self.place);
+            registration::remove(self.place);
         }
         lock(&OWNED).retain(|other| !Arc::ptr_eq(self, other));
     }
@@ -117,7 +117,7 @@ impl Ownership {
     fn end(&self) {
         // What this process may not take away any more (it gave up its rights) stays on record, for the keeper.
         if self.was_ours() && unlink_if_same(self.name.with_slash(), self.file) {
-            standing::strike(self.place);
+            registration::remove(self.place);
         }
     }
 
@@ -134,8 +134,8 @@ fn end_with_this_process() {
     static OVER_FORKS: AtomicBool = AtomicBool::new(false);
     // ORDERING: Relaxed, here and below: the value is all there is.
     if !OVER_FORKS.swap(true, Ordering::Relaxed) {
-        finalize::hold_over_fork(|| Box::new((lock(&OWNED), standing::hold())));
-        finalize::register_after_fork(standing::leave_to_the_parent);
+        finalize::hold_over_fork(|| Box::new((lock(&OWNED), registration::hold())));
+        finalize::register_after_fork(registration::leave_to_the_parent);
     }
     static REGISTERED: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
@@ -145,7 +145,7 @@ fn end_with_this_process() {
             REGISTERED.store(0, Ordering::Relaxed);
             let all = std::mem::take(&mut *lock(&OWNED));
             all.iter().for_each(|ownership| ownership.end());
-            standing::end();
+            registration::end();
         });
     }
 }

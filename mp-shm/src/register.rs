@@ -111,7 +111,7 @@ impl Register {
     }
 
     /// Strikes a block out.
-    pub(crate) fn strike(&mut self, number: usize) {
+    pub(crate) fn remove(&mut self, number: usize) {
         self.entries -= 1;
         // If it cannot be written (it could before), the entry names a file that is gone, or is meant to stay: then
         // the slot is lost, and nothing else.
@@ -145,7 +145,7 @@ pub(crate) fn lock(file: &File) -> OsResult<()> {
 }
 
 /// Takes away what a dead process owned, and its register.
-pub(crate) fn work_off(register: &File, name: &str) {
+pub(crate) fn clean_up(register: &File, name: &str) {
     if !is_register(register) {
         return;
     }
@@ -213,7 +213,7 @@ mod tests {
         let mut register = Register::begin().unwrap();
         let slots = [1, 2, 3].map(|at| register.enter(&name("n"), (1, at)).unwrap());
         assert_eq!(slots, [1, 2, 3]);
-        register.strike(2);
+        register.remove(2);
         assert_eq!(register.enter(&name("n"), (1, 4)).unwrap(), 2);
         assert_eq!(register.enter(&name("n"), (1, 5)).unwrap(), 4);
         register.end();

@@ -5,7 +5,7 @@
 //! and CPython's, and those that users choose, are left alone unless a register of ours says which very file it was.
 //! A register that is locked has somebody who lives; one of another user is his to look after.
 
-use crate::register::{PREFIX, lock, work_off};
+use crate::register::{PREFIX, clean_up, lock};
 use mp_core::sys::shm;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -46,7 +46,7 @@ fn sweep_one(name: &str) -> std::io::Result<()> {
     lock(&register).map_err(|error| error.source)?;
     // Its owner, or another sweep, may have taken it away in between.
     if register.metadata()?.nlink() > 0 {
-        work_off(&register, name);
+        clean_up(&register, name);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! Each operation has happened or has not; there is nothing to repair.
 
 use mp_core::MemError;
-use mp_core::mem::{Place, Structure};
+use mp_core::mem::{SharedRef, Structure};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
@@ -36,7 +36,7 @@ use std::sync::atomic::{self, Ordering};
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Atomic<A: Structure> {
-    place: Place<A>,
+    place: SharedRef<A>,
 }
 
 impl<A: Structure> Deref for Atomic<A> {
@@ -70,7 +70,7 @@ macro_rules! numbers {
             /// # Errors
             /// No memory, or no descriptor, for the shared object.
             pub fn new(number: $number) -> Result<Self, MemError> {
-                let place = Place::<atomic::$name>::create("mp-atomic")?;
+                let place = SharedRef::<atomic::$name>::create("mp-atomic")?;
                 // ORDERING: Relaxed: nobody else has it yet; sending it orders what was written before.
                 place.store(number, Ordering::Relaxed);
                 Ok(Atomic { place })
@@ -101,7 +101,7 @@ numbers!(AtomicU8: u8, AtomicI8: i8, AtomicU16: u16, AtomicI16: i16, AtomicU32: 
 /// To wait until it changes, take an [`Event`](crate::Event).
 #[derive(Clone, Serialize, Deserialize)]
 pub struct AtomicBool {
-    byte: Place<atomic::AtomicU8>,
+    byte: SharedRef<atomic::AtomicU8>,
 }
 
 impl AtomicBool {
@@ -110,7 +110,7 @@ impl AtomicBool {
     /// # Errors
     /// No memory, or no descriptor, for the shared object.
     pub fn new(value: bool) -> Result<AtomicBool, MemError> {
-        let new = AtomicBool { byte: Place::create("mp-atomic-bool")? };
+        let new = AtomicBool { byte: SharedRef::create("mp-atomic-bool")? };
         // ORDERING: Relaxed: nobody else has it yet; sending it orders what was written before.
         new.store(value, Ordering::Relaxed);
         Ok(new)

@@ -4,7 +4,7 @@ use crate::cell::BarrierCell;
 use crate::error::{BrokenBarrier, NewBarrierError};
 use crate::membership::Membership;
 use crate::raw::{Arrival, Broken};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::process::TARGET;
 use mp_core::transfer::{CallError, Code, Message, Target, pack_value};
 use mp_core::word::Deadline;
@@ -130,7 +130,7 @@ impl BarrierBuilder {
             return Err(NewBarrierError::NoParties);
         }
         let action = self.action?;
-        let place = Place::<BarrierCell>::create("mp-barrier")?;
+        let place = SharedRef::<BarrierCell>::create("mp-barrier")?;
         place.barrier.init(self.parties);
         let nanos =
             self.timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
@@ -300,7 +300,7 @@ impl Serialize for Barrier {
 
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (place, action) = <(Place<BarrierCell>, Option<Action>)>::deserialize(deserializer)?;
+        let (place, action) = <(SharedRef<BarrierCell>, Option<Action>)>::deserialize(deserializer)?;
         Ok(Barrier { membership: Membership::of(place), action: action.map(Arc::new) })
     }
 }

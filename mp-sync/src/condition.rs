@@ -8,7 +8,7 @@ use crate::raw::{Acquired, CannotWait, Lend};
 use crate::relock::Lent;
 use crate::rlock::RLock;
 use mp_core::MemError;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -61,7 +61,7 @@ use std::time::Duration;
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Condition<L = RLock> {
     lock: L,
-    waiting: Place<ConditionCell>,
+    waiting: SharedRef<ConditionCell>,
 }
 
 /// A [`Condition`] whose lock is held: it can wait and notify.
@@ -78,7 +78,7 @@ impl<L: Locked<Raw: Lend> + Clone> Condition<L> {
     /// A condition over a lock that others may use too: a [`Lock`], an [`RLock`], or a
     /// [`Mutex`](crate::Mutex). Python: `Condition(lock)`.
     pub fn with_lock(lock: &L) -> Result<Condition<L>, MemError> {
-        Ok(Condition { lock: lock.clone(), waiting: Place::create("mp-condition")? })
+        Ok(Condition { lock: lock.clone(), waiting: SharedRef::create("mp-condition")? })
     }
 }
 

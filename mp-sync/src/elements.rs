@@ -14,7 +14,7 @@
 use crate::cell::ArrayHead;
 use crate::error::OutOfRange;
 use mp_core::MemError;
-use mp_core::mem::{Kind, Mapping, Place, Row, Structure};
+use mp_core::mem::{Kind, Mapping, SharedRef, SharedSlice, Structure};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::ops::{Bound, Deref, Range, RangeBounds};
 use std::sync::Arc;
@@ -26,8 +26,8 @@ const _: () = assert!(size_of::<ArrayHead>() <= BEGIN);
 
 /// So many `C`s behind their head. (A `C` is an element, in a cell.)
 pub(crate) struct Elements<C> {
-    pub(crate) head: Place<ArrayHead>,
-    row: Row<C>,
+    pub(crate) head: SharedRef<ArrayHead>,
+    row: SharedSlice<C>,
 }
 
 impl<C: Structure> Elements<C> {
@@ -39,7 +39,7 @@ impl<C: Structure> Elements<C> {
         let bytes = len.saturating_mul(size_of::<C>()).saturating_add(BEGIN);
         let mapping = Mapping::create(name, Elements::<C>::kind(), bytes)?;
         // ORDERING: Relaxed: nobody else has it yet; sending it orders what was written before.
-        Place::<ArrayHead>::at(Arc::clone(&mapping), 0)?.len.store(len as u64, Ordering::Relaxed);
+        SharedRef::<ArrayHead>::at(Arc::clone(&mapping), 0)?.len.store(len as u64, Ordering::Relaxed);
         Elements::within(mapping)
     }
 
@@ -48,10 +48,10 @@ impl<C: Structure> Elements<C> {
     }
 
     fn within(mapping: Arc<Mapping>) -> Result<Self, MemError> {
-        let head = Place::<ArrayHead>::at(Arc::clone(&mapping), 0)?;
+        let head = SharedRef::<ArrayHead>::at(Arc::clone(&mapping), 0)?;
         // ORDERING: Relaxed: whatever is read is checked, below.
         let len = usize::try_from(head.len.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
-        Ok(Elements { head, row: Row::at(mapping, BEGIN, len)? })
+        Ok(Elements { head, row: SharedSlice::at(mapping, BEGIN, len)? })
     }
 
     /// The range as indices, if the elements are there.

@@ -2,7 +2,7 @@
 
 use crate::cell::EventCell;
 use mp_core::MemError;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -22,13 +22,13 @@ use std::time::Duration;
 /// Python: `multiprocessing.Event`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Event {
-    place: Place<EventCell>,
+    place: SharedRef<EventCell>,
 }
 
 impl Event {
     /// An event that is not set. Python: `Event()`.
     pub fn new() -> Result<Event, MemError> {
-        Ok(Event { place: Place::create_small()? })
+        Ok(Event { place: SharedRef::create_small()? })
     }
 
     /// Whether it is set. Python: `Event.is_set`.

@@ -4,7 +4,7 @@ use crate::cell::LockCell;
 use crate::error::{AcquireError, NotOwner, OwnerDied};
 use crate::held::{Held, Locked};
 use mp_core::MemError;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -34,7 +34,7 @@ use std::time::Duration;
 /// one process to another) is a semaphore's or an event's work here.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Lock {
-    place: Place<LockCell>,
+    place: SharedRef<LockCell>,
 }
 
 /// A [`Lock`], held.
@@ -43,7 +43,7 @@ pub type LockGuard<'a> = Held<'a, Lock>;
 impl Lock {
     /// A free lock. Python: `Lock()`.
     pub fn new() -> Result<Lock, MemError> {
-        Ok(Lock { place: Place::create_small()? })
+        Ok(Lock { place: SharedRef::create_small()? })
     }
 
     /// Takes the lock; waits for it. A thread that holds it already waits for itself.

@@ -26,7 +26,7 @@
 
 use crate::cell::BarrierCell;
 use mp_core::finalize;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::identity::{Identity, Liveness};
 use mp_core::sys::inherited;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -36,7 +36,7 @@ const FREE: u64 = 0;
 
 /// This process's handle on one barrier: one for all clones.
 pub(crate) struct Membership {
-    place: Place<BarrierCell>,
+    place: SharedRef<BarrierCell>,
     presence: Mutex<Presence>,
 }
 
@@ -61,13 +61,13 @@ impl Drop for Waiting<'_> {
 /// The memberships of this process, by the address of their mapping.
 static MEMBERSHIPS: Mutex<Vec<(usize, Weak<Membership>)>> = Mutex::new(Vec::new());
 
-fn key(place: &Place<BarrierCell>) -> usize {
+fn key(place: &SharedRef<BarrierCell>) -> usize {
     Arc::as_ptr(place.mapping()) as usize
 }
 
 impl Membership {
     /// The membership of this process in the barrier at `place`, begun if there is none.
-    pub(crate) fn of(place: Place<BarrierCell>) -> Arc<Membership> {
+    pub(crate) fn of(place: SharedRef<BarrierCell>) -> Arc<Membership> {
         watch_this_process();
         let mut all = MEMBERSHIPS.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(_, membership)| membership.strong_count() > 0);
@@ -84,7 +84,7 @@ impl Membership {
         membership
     }
 
-    pub(crate) fn place(&self) -> &Place<BarrierCell> {
+    pub(crate) fn place(&self) -> &SharedRef<BarrierCell> {
         &self.place
     }
 
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_dead_process_is_found_until_it_is_forgotten() {
-        let membership = Membership::of(Place::create("test").unwrap());
+        let membership = Membership::of(SharedRef::create("test").unwrap());
         assert!(membership.none_died());
         membership.cell().members[7].store(dead(), Ordering::Relaxed);
         // Who found it first may not have lived to break the barrier.
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_last_handle_frees_the_slot() {
-        let place: Place<BarrierCell> = Place::create("test").unwrap();
+        let place: SharedRef<BarrierCell> = SharedRef::create("test").unwrap();
         let (one, two) = (Membership::of(place.clone()), Membership::of(place.clone()));
         assert!(Arc::ptr_eq(&one, &two));
         let taken = || place.members.iter().filter(|slot| slot.load(Ordering::Relaxed) != FREE).count();
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_forked_copy_takes_part_from_its_first_wait() {
-        let membership = Membership::of(Place::create("test").unwrap());
+        let membership = Membership::of(SharedRef::create("test").unwrap());
         let taken = || membership.cell().members[0].load(Ordering::Relaxed) != FREE;
         membership.leave();
         membership.begin_in_child();
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_process_that_ends_leaves_unless_a_thread_waits() {
-        let membership = Membership::of(Place::create("test").unwrap());
+        let membership = Membership::of(SharedRef::create("test").unwrap());
         let taken = || membership.cell().members[0].load(Ordering::Relaxed) != FREE;
         let waiting = membership.wait();
         membership.end();

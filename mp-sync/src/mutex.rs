@@ -5,7 +5,7 @@ use crate::error::{AcquireError, OwnerDied};
 use crate::held::{Guarding, Held, Locked};
 use crate::relock::Lent;
 use mp_core::MemError;
-use mp_core::mem::{Loan, Place, Shareable};
+use mp_core::mem::{Loan, Shareable, SharedRef};
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -32,7 +32,7 @@ use std::time::Duration;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Mutex<T: Shareable> {
-    place: Place<Guarded<T>>,
+    place: SharedRef<Guarded<T>>,
 }
 
 /// A [`Mutex`], locked: the way to its data.
@@ -44,7 +44,7 @@ impl<T: Shareable> Mutex<T> {
     /// # Errors
     /// No memory, or no descriptor, for the shared object.
     pub fn new(data: T) -> Result<Mutex<T>, MemError> {
-        let new = Mutex { place: Place::create("mp-mutex")? };
+        let new = Mutex { place: SharedRef::create("mp-mutex")? };
         *Held::whatever_happened(&new) = data;
         Ok(new)
     }

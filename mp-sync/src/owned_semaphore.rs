@@ -2,7 +2,7 @@
 
 use crate::cell::SeatsCell;
 use crate::error::{NewSemaphoreError, NotOwner};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,7 +36,7 @@ use std::time::Duration;
 /// Whoever comes next has its permits; whoever waits has them within a second.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct OwnedSemaphore {
-    place: Place<SeatsCell>,
+    place: SharedRef<SeatsCell>,
 }
 
 impl OwnedSemaphore {
@@ -48,7 +48,7 @@ impl OwnedSemaphore {
         match permits {
             0 => Err(NewSemaphoreError::NoPermits),
             1..=SeatsCell::MOST => {
-                let new = OwnedSemaphore { place: Place::create("mp-owned-semaphore")? };
+                let new = OwnedSemaphore { place: SharedRef::create("mp-owned-semaphore")? };
                 new.place.init(permits);
                 Ok(new)
             }

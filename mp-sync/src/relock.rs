@@ -15,7 +15,7 @@
 //!
 //! # When a process dies
 //! As with the lock inside: the next holder begins with a count of 0.
-//! # Tried by
+//! # Tested by
 //! The lock: the models of `raw/rlock.rs`. What is lent has one thread: the tests below, and tests/relock.rs.
 
 use crate::cell::RLockCell;

@@ -4,7 +4,7 @@ use crate::cell::RLockCell;
 use crate::error::{AcquireError, NotOwner, OwnerDied};
 use crate::held::{Held, Locked};
 use mp_core::MemError;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,7 +27,7 @@ use std::time::Duration;
 /// Python: `multiprocessing.RLock`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct RLock {
-    place: Place<RLockCell>,
+    place: SharedRef<RLockCell>,
 }
 
 /// An [`RLock`], held once more.
@@ -36,7 +36,7 @@ pub type RLockGuard<'a> = Held<'a, RLock>;
 impl RLock {
     /// A free lock. Python: `RLock()`.
     pub fn new() -> Result<RLock, MemError> {
-        Ok(RLock { place: Place::create_small()? })
+        Ok(RLock { place: SharedRef::create_small()? })
     }
 
     /// Takes the lock; waits for it, unless the calling thread holds it.

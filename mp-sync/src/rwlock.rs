@@ -4,7 +4,7 @@ use crate::cell::Shared;
 use crate::error::{AcquireError, OwnerDied};
 use crate::raw::Acquired;
 use mp_core::MemError;
-use mp_core::mem::{Loan, Place, Shareable};
+use mp_core::mem::{Loan, Shareable, SharedRef};
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -44,7 +44,7 @@ use std::time::Duration;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct RwLock<T: Shareable> {
-    place: Place<Shared<T>>,
+    place: SharedRef<Shared<T>>,
 }
 
 impl<T: Shareable> RwLock<T> {
@@ -53,7 +53,7 @@ impl<T: Shareable> RwLock<T> {
     /// # Errors
     /// No memory, or no descriptor, for the shared object.
     pub fn new(data: T) -> Result<RwLock<T>, MemError> {
-        let new = RwLock { place: Place::create("mp-rwlock")? };
+        let new = RwLock { place: SharedRef::create("mp-rwlock")? };
         if let Ok(mut guard) = new.write() {
             *guard = data;
         }

@@ -3,7 +3,7 @@
 use crate::cell::SemaphoreCell;
 use crate::error::{NewSemaphoreError, OverReleased};
 use crate::raw::MOST_PERMITS;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -28,7 +28,7 @@ use std::time::Duration;
 /// Python: `multiprocessing.Semaphore`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Semaphore {
-    place: Place<SemaphoreCell>,
+    place: SharedRef<SemaphoreCell>,
 }
 
 impl Semaphore {
@@ -44,7 +44,7 @@ impl Semaphore {
         if permits > MOST_PERMITS {
             return Err(NewSemaphoreError::TooMany { permits, most: MOST_PERMITS });
         }
-        let new = Semaphore { place: Place::create_small()? };
+        let new = Semaphore { place: SharedRef::create_small()? };
         // ORDERING: Relaxed: nobody else has it yet.
         new.place.most.store(most, Ordering::Relaxed);
         new.place

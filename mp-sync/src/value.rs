@@ -5,7 +5,7 @@ use crate::error::{AcquireError, OwnerDied};
 use crate::held::{Guarding, Held, Locked};
 use crate::relock::{Lent, RelockCell};
 use mp_core::MemError;
-use mp_core::mem::{Loan, Place, Shareable};
+use mp_core::mem::{Loan, Shareable, SharedRef};
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -37,7 +37,7 @@ use std::time::Duration;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Value<T: Shareable> {
-    place: Place<Guarded<T, RelockCell>>,
+    place: SharedRef<Guarded<T, RelockCell>>,
 }
 
 impl<T: Shareable> Value<T> {
@@ -46,7 +46,7 @@ impl<T: Shareable> Value<T> {
     /// # Errors
     /// No memory, or no descriptor, for the shared object.
     pub fn new(value: T) -> Result<Value<T>, MemError> {
-        let new: Value<T> = Value { place: Place::create("mp-value")? };
+        let new: Value<T> = Value { place: SharedRef::create("mp-value")? };
         *Held::whatever_happened(&new).peek_mut() = value;
         Ok(new)
     }
@@ -203,7 +203,7 @@ pub type ValueGuard<'a, T> = Held<'a, Value<T>>;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct RawValue<T: Shareable> {
-    place: Place<Plain<T>>,
+    place: SharedRef<Plain<T>>,
 }
 
 impl<T: Shareable> RawValue<T> {
@@ -212,7 +212,7 @@ impl<T: Shareable> RawValue<T> {
     /// # Errors
     /// No memory, or no descriptor, for the shared object.
     pub fn new(value: T) -> Result<RawValue<T>, MemError> {
-        let new = RawValue { place: Place::create("mp-raw-value")? };
+        let new = RawValue { place: SharedRef::create("mp-raw-value")? };
         new.set(value);
         Ok(new)
     }

@@ -5,7 +5,7 @@ use super::crowd::{Part, processes};
 use super::pthread::pin;
 use super::{need_cpus, text};
 use crate::{Peer, Work};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::futex::FutexWord;
 use mp_core::word::{Machine, Ordering, Word};
 use serde::{Deserialize, Serialize};
@@ -53,10 +53,10 @@ struct Side {
     first: bool,
     cpu: usize,
     kind: Kind,
-    there: Place<FutexWord>,
-    back: Place<FutexWord>,
+    there: SharedRef<FutexWord>,
+    back: SharedRef<FutexWord>,
     /// When the second side ran.
-    ran: Place<AtomicU64>,
+    ran: SharedRef<AtomicU64>,
 }
 
 const TIMES: u32 = 500;
@@ -124,14 +124,14 @@ impl Side {
 
 fn exchange(cpu: usize, kind: Kind) -> Result<u64, String> {
     need_cpus(cpu + 1)?;
-    let place = |name| Place::create(name).map_err(text);
+    let place = |name| SharedRef::create(name).map_err(text);
     let first = Side {
         first: true,
         cpu: 0,
         kind,
         there: place("there")?,
         back: place("back")?,
-        ran: Place::create("ran").map_err(text)?,
+        ran: SharedRef::create("ran").map_err(text)?,
     };
     let second = Side { first: false, cpu, ..first.clone() };
     let mut all = processes(&[first, second])?.gave.into_iter().flatten().collect::<Vec<_>>();

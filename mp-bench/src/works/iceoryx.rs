@@ -1,5 +1,5 @@
 //! iceoryx2's publisher and subscriber. It has no sleeping receive, so the getting side looks again and again, and
-//! gives its CPU away now and then. Nothing is dropped: a publisher waits while the subscriber's buffer is full. The
+//! yields its CPU now and then. Nothing is dropped: a publisher waits while the subscriber's buffer is full. The
 //! message is written into shared memory by the putting side, and read there: no copy out.
 
 use super::text;
@@ -21,7 +21,7 @@ pub(super) struct Topic {
     bytes: usize,
 }
 
-/// Looks without a message, before a getter lets others have its CPU.
+/// Looks without a message, before a consumer lets others have its CPU.
 const LOOKS: u32 = 1000;
 
 impl Topic {

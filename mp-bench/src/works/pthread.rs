@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::text;
-use mp_core::mem::{Place, Structure};
+use mp_core::mem::{SharedRef, Structure};
 use serde::{Deserialize, Serialize};
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
@@ -63,11 +63,11 @@ fn unlock(mutex: &Shared<libc::pthread_mutex_t>) {
 
 /// A mutex that says so when its holder has died.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct RobustMutex(Place<Shared<libc::pthread_mutex_t>>);
+pub(super) struct RobustMutex(SharedRef<Shared<libc::pthread_mutex_t>>);
 
 impl RobustMutex {
     pub(super) fn new() -> Result<RobustMutex, String> {
-        let place = Place::create("pthread-mutex").map_err(text)?;
+        let place = SharedRef::create("pthread-mutex").map_err(text)?;
         init_mutex(&place, libc::PTHREAD_MUTEX_ROBUST)?;
         Ok(RobustMutex(place))
     }
@@ -85,11 +85,11 @@ impl RobustMutex {
 
 /// A `sem_t`.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Sem(Place<Shared<libc::sem_t>>);
+pub(super) struct Sem(SharedRef<Shared<libc::sem_t>>);
 
 impl Sem {
     pub(super) fn new(value: u32) -> Result<Sem, String> {
-        let place: Place<Shared<libc::sem_t>> = Place::create("sem_t").map_err(text)?;
+        let place: SharedRef<Shared<libc::sem_t>> = SharedRef::create("sem_t").map_err(text)?;
         // SAFETY: nobody else has it yet (the invariant).
         let failed = unsafe { libc::sem_init(place.get(), 1, value) } != 0;
         if failed { Err(text(std::io::Error::last_os_error())) } else { Ok(Sem(place)) }
@@ -122,11 +122,11 @@ unsafe impl Structure for Monitor {}
 
 /// A number that one waits for by a condition.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Awaited(Place<Monitor>);
+pub(super) struct Awaited(SharedRef<Monitor>);
 
 impl Awaited {
     pub(super) fn new() -> Result<Awaited, String> {
-        let place: Place<Monitor> = Place::create("pthread-cond").map_err(text)?;
+        let place: SharedRef<Monitor> = SharedRef::create("pthread-cond").map_err(text)?;
         init_mutex(&place.mutex, libc::PTHREAD_MUTEX_STALLED)?;
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: writes the attributes, on this stack.
@@ -165,11 +165,12 @@ impl Awaited {
 
 /// A `pthread_barrier_t`.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Barrier(Place<Shared<libc::pthread_barrier_t>>);
+pub(super) struct Barrier(SharedRef<Shared<libc::pthread_barrier_t>>);
 
 impl Barrier {
     pub(super) fn new(parties: u32) -> Result<Barrier, String> {
-        let place: Place<Shared<libc::pthread_barrier_t>> = Place::create("pthread-barrier").map_err(text)?;
+        let place: SharedRef<Shared<libc::pthread_barrier_t>> =
+            SharedRef::create("pthread-barrier").map_err(text)?;
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: writes the attributes, on this stack.
         checked(unsafe { libc::pthread_barrierattr_init(attributes.as_mut_ptr()) })?;

@@ -227,7 +227,7 @@ impl Get for Ours<Vec<u8>, Values> {
 /// A number, another one, and a name of 16 letters: 32 of them are a message of 1 KiB.
 type Record = (u64, f64, String);
 
-/// Such a message again and again, which the putter keeps.
+/// Such a message again and again, which the producer keeps.
 #[derive(Clone, Serialize, Deserialize)]
 struct Records {
     message: Vec<Record>,

@@ -8,7 +8,7 @@ use super::crowd::{Counter, Part, add_by_processes, add_by_threads, processes};
 use super::{pthread, text};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_sync::{Barrier, Condition, Event, Lock, Semaphore};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -138,12 +138,12 @@ impl Exclusive for pthread::Sem {
 #[derive(Clone, Serialize, Deserialize)]
 struct Kept<L> {
     lock: L,
-    number: Place<AtomicU64>,
+    number: SharedRef<AtomicU64>,
 }
 
 impl<L> Kept<L> {
     fn by(lock: L) -> Result<Kept<L>, String> {
-        Ok(Kept { lock, number: Place::create("counter").map_err(text)? })
+        Ok(Kept { lock, number: SharedRef::create("counter").map_err(text)? })
     }
 }
 

@@ -4,7 +4,7 @@ use super::crowd::{Counter, add_by_processes, add_by_threads};
 use super::text;
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_sync::{RawArray, Value};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ impl Counter for Arc<Mutex<u64>> {
     }
 }
 
-impl Counter for Place<AtomicU64> {
+impl Counter for SharedRef<AtomicU64> {
     fn add_one(&self) {
         // ORDERING: Relaxed throughout: the count is all there is, and all who added are joined before it is read.
         self.fetch_add(1, Ordering::Relaxed);
@@ -79,7 +79,7 @@ fn locked(python: &Shared) -> Work {
 fn atomic() -> Work {
     let times = 100_000_000;
     let ours = move || {
-        let counter: Place<AtomicU64> = Place::create("counter").map_err(text)?;
+        let counter: SharedRef<AtomicU64> = SharedRef::create("counter").map_err(text)?;
         add_by_processes(counter, WORKERS, times)
     };
     let between_threads = move || add_by_threads(Arc::new(AtomicU64::new(0)), WORKERS, times);

@@ -10,7 +10,7 @@ use super::ways::{Channel, Futex, Get, Pipe, Put, Spin, Way};
 use super::{need_cpus, text};
 use crate::python::{Shared, ask};
 use crate::{Figures, Peer, Work};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::futex::delay_wakes;
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
@@ -64,7 +64,7 @@ struct Side<W> {
     to: W,
     from: W,
     terms: Terms,
-    end: Place<AtomicU32>,
+    end: SharedRef<AtomicU32>,
 }
 
 impl<W: Way<End: Put + Get>> Part for Side<W> {
@@ -128,7 +128,7 @@ fn pair<W: Way<End: Put + Get>>(
     new: fn() -> Result<W, String>,
     terms: Terms,
 ) -> Result<[Side<W>; 2], String> {
-    let (there, back, end) = (new()?, new()?, Place::create("end").map_err(text)?);
+    let (there, back, end) = (new()?, new()?, SharedRef::create("end").map_err(text)?);
     let first = Side { first: true, to: there.clone(), from: back.clone(), terms, end };
     let second = Side { first: false, to: back, from: there, end: first.end.clone(), terms };
     Ok([first, second])

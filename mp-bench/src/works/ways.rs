@@ -4,7 +4,7 @@
 //! (Over W11's sockets the kernel copies both ways, whoever looks.)
 
 use super::text;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::fd::pipe;
 use mp_core::sys::futex::FutexWord;
 use mp_core::transfer::Handle;
@@ -242,14 +242,14 @@ impl Get for PipeEnd {
 /// for one message, and it is for the worker to know when it is free.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Futex {
-    full: Place<FutexWord>,
-    message: Place<[AtomicU64; 8]>,
+    full: SharedRef<FutexWord>,
+    message: SharedRef<[AtomicU64; 8]>,
 }
 
 impl Futex {
     pub(super) fn new() -> Result<Futex, String> {
         let (full, message) =
-            (Place::create("futex").map_err(text)?, Place::create("message").map_err(text)?);
+            (SharedRef::create("futex").map_err(text)?, SharedRef::create("message").map_err(text)?);
         Ok(Futex { full, message })
     }
 }

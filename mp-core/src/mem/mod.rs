@@ -3,7 +3,7 @@
 //! ```text
 //!  memfd (sealed, anonymous) ──mmap──►  Mapping:  [ header | payload …………………… ]
 //!        │                                             │          │
-//!        └── its descriptor travels (transfer)      checked    Place<T>, Row<T>, Bytes
+//!        └── its descriptor travels (transfer)      checked    SharedRef<T>, SharedSlice<T>, Bytes
 //! ```
 //!
 //! Every shared object is a memfd of its own; small ones that a process makes share pages (small.rs). The kernel's count of
@@ -33,7 +33,7 @@ pub use mp_derive::Shareable;
 /// The trait alone, for `mp`, which has a derive of its own beside it.
 #[doc(hidden)]
 pub use place::Shareable as ShareableTrait;
-pub use place::{Place, Row, Shareable, Structure};
+pub use place::{Shareable, SharedRef, SharedSlice, Structure};
 pub use plain::{bytes_of, value_of};
 #[doc(hidden)]
 pub use racy::{copy_in, copy_out};

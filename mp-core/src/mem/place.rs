@@ -1,7 +1,7 @@
-//! Place: a typed spot in a mapping, Row: many side by side; the two traits that say what may live there.
+//! SharedRef: a typed spot in a mapping, SharedSlice: many side by side; the two traits that say what may live there.
 //!
 //! # Safety
-//! The one invariant: a `Place<T>` points at a `T`, and a `Row<T>` at so many of them, inside the mapping
+//! The one invariant: a `SharedRef<T>` points at a `T`, and a `SharedSlice<T>` at so many of them, inside the mapping
 //! that it keeps alive, aligned for `T`, and `T` is made of parts that any process may change at any time
 //! through a shared reference.
 #![allow(unsafe_code)]
@@ -101,30 +101,30 @@ const TOO_ALIGNED: &str = "this type is aligned to more than 128 bytes, and a sh
                            of 128: give it `align(128)` or less";
 
 /// A `T` in shared memory, reached like a reference. Clones share it; other processes get it by transfer.
-pub struct Place<T> {
+pub struct SharedRef<T> {
     mapping: Arc<Mapping>,
     at: NonNull<T>,
     shares: PhantomData<T>,
 }
 
 // SAFETY: a shared reference to a `Sync` value, and the means to keep it mapped.
-unsafe impl<T: Structure> Send for Place<T> {}
+unsafe impl<T: Structure> Send for SharedRef<T> {}
 // SAFETY: as above.
-unsafe impl<T: Structure> Sync for Place<T> {}
+unsafe impl<T: Structure> Sync for SharedRef<T> {}
 
-impl<T: Structure> Place<T> {
+impl<T: Structure> SharedRef<T> {
     /// Makes a shared object that holds one `T`, all zeros, at the beginning of its payload. `name` is what
     /// process maps show.
-    pub fn create(name: &str) -> Result<Place<T>, MemError> {
-        Place::at(Mapping::create(name, Kind::of::<T>(), size_of::<T>())?, 0)
+    pub fn create(name: &str) -> Result<SharedRef<T>, MemError> {
+        SharedRef::at(Mapping::create(name, Kind::of::<T>(), size_of::<T>())?, 0)
     }
 
     /// Makes one `T`, all zeros, in a page that small objects of this process share: it costs no descriptor of its own.
-    /// Who gets one of them can write to the others. For what holds no data.
-    pub fn create_small() -> Result<Place<T>, MemError> {
+    /// ChildIdentity gets one of them can write to the others. For what holds no data.
+    pub fn create_small() -> Result<SharedRef<T>, MemError> {
         const { assert!(size_of::<T>() <= small::LARGEST, "this is no small object") };
         let (page, offset) = small::take(Kind::of::<T>(), size_of::<T>())?;
-        Place::at(page, offset)
+        SharedRef::at(page, offset)
     }
 
     /// Where it is in its mapping's payload.
@@ -134,14 +134,14 @@ impl<T: Structure> Place<T> {
     }
 
     /// The `T` at `offset` of a mapping's payload. Compiles only if the payload's alignment is enough for it.
-    pub fn at(mapping: Arc<Mapping>, offset: usize) -> Result<Place<T>, MemError> {
+    pub fn at(mapping: Arc<Mapping>, offset: usize) -> Result<SharedRef<T>, MemError> {
         const { assert!(align_of::<T>() <= Mapping::ALIGNMENT, "{}", TOO_ALIGNED) }
         let address = mapping.address(offset, size_of::<T>()).ok_or(MemError::NotOurs("it is too short"))?;
         let at = address.cast::<T>();
         if !at.is_aligned() {
             return Err(MemError::NotOurs("a part of it is not aligned"));
         }
-        Ok(Place { mapping, at, shares: PhantomData })
+        Ok(SharedRef { mapping, at, shares: PhantomData })
     }
 
     /// The mapping it lies in.
@@ -150,7 +150,7 @@ impl<T: Structure> Place<T> {
     }
 }
 
-impl<T: Structure> Deref for Place<T> {
+impl<T: Structure> Deref for SharedRef<T> {
     type Target = T;
     #[inline]
     fn deref(&self) -> &T {
@@ -160,31 +160,31 @@ impl<T: Structure> Deref for Place<T> {
     }
 }
 
-impl<T> Clone for Place<T> {
+impl<T> Clone for SharedRef<T> {
     fn clone(&self) -> Self {
-        Place { mapping: Arc::clone(&self.mapping), at: self.at, shares: PhantomData }
+        SharedRef { mapping: Arc::clone(&self.mapping), at: self.at, shares: PhantomData }
     }
 }
 
-impl<T> std::fmt::Debug for Place<T> {
+impl<T> std::fmt::Debug for SharedRef<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Place<{}>({:p})", std::any::type_name::<T>(), self.at)
+        write!(f, "SharedRef<{}>({:p})", std::any::type_name::<T>(), self.at)
     }
 }
 
 /// So many `T`s side by side in shared memory, reached like a slice. Clones share them.
 ///
 /// ```
-/// use mp_core::mem::{Kind, Mapping, Row};
+/// use mp_core::mem::{Kind, Mapping, SharedSlice};
 /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 ///
 /// let mapping = Mapping::create("counts", Kind::of::<[AtomicU32]>(), 40)?;
-/// let counts = Row::<AtomicU32>::at(mapping, 0, 10)?;
+/// let counts = SharedSlice::<AtomicU32>::at(mapping, 0, 10)?;
 /// counts[9].store(7, Relaxed);
 /// assert_eq!(counts.iter().map(|count| count.load(Relaxed)).sum::<u32>(), 7);
 /// # Ok::<(), mp_core::MemError>(())
 /// ```
-pub struct Row<T> {
+pub struct SharedSlice<T> {
     mapping: Arc<Mapping>,
     at: NonNull<T>,
     len: usize,
@@ -192,23 +192,23 @@ pub struct Row<T> {
 }
 
 // SAFETY: a shared reference to `Sync` values, and the means to keep them mapped.
-unsafe impl<T: Structure> Send for Row<T> {}
+unsafe impl<T: Structure> Send for SharedSlice<T> {}
 // SAFETY: as above.
-unsafe impl<T: Structure> Sync for Row<T> {}
+unsafe impl<T: Structure> Sync for SharedSlice<T> {}
 
-impl<T: Structure> Row<T> {
+impl<T: Structure> SharedSlice<T> {
     /// The `len` `T`s at `offset` of a mapping's payload. Compiles only if the payload's alignment is enough for them.
     ///
     /// # Errors
     /// The payload has not that many bytes: a length that came from elsewhere is checked here.
-    pub fn at(mapping: Arc<Mapping>, offset: usize, len: usize) -> Result<Row<T>, MemError> {
+    pub fn at(mapping: Arc<Mapping>, offset: usize, len: usize) -> Result<SharedSlice<T>, MemError> {
         const { assert!(align_of::<T>() <= Mapping::ALIGNMENT, "{}", TOO_ALIGNED) }
         let address = len.checked_mul(size_of::<T>()).and_then(|bytes| mapping.address(offset, bytes));
         let at = address.ok_or(MemError::NotOurs("it is too short"))?.cast::<T>();
         if !at.is_aligned() {
             return Err(MemError::NotOurs("a part of it is not aligned"));
         }
-        Ok(Row { mapping, at, len, shares: PhantomData })
+        Ok(SharedSlice { mapping, at, len, shares: PhantomData })
     }
 
     /// The mapping they lie in.
@@ -217,7 +217,7 @@ impl<T: Structure> Row<T> {
     }
 }
 
-impl<T: Structure> Deref for Row<T> {
+impl<T: Structure> Deref for SharedSlice<T> {
     type Target = [T];
     #[inline]
     fn deref(&self) -> &[T] {
@@ -227,15 +227,15 @@ impl<T: Structure> Deref for Row<T> {
     }
 }
 
-impl<T> Clone for Row<T> {
+impl<T> Clone for SharedSlice<T> {
     fn clone(&self) -> Self {
-        Row { mapping: Arc::clone(&self.mapping), at: self.at, len: self.len, shares: PhantomData }
+        SharedSlice { mapping: Arc::clone(&self.mapping), at: self.at, len: self.len, shares: PhantomData }
     }
 }
 
-impl<T> std::fmt::Debug for Row<T> {
+impl<T> std::fmt::Debug for SharedSlice<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Row<{}>({:p}, {})", std::any::type_name::<T>(), self.at, self.len)
+        write!(f, "SharedSlice<{}>({:p}, {})", std::any::type_name::<T>(), self.at, self.len)
     }
 }
 
@@ -248,14 +248,14 @@ mod tests {
     fn a_row_lies_within_its_mapping() {
         let mapping = Mapping::create("row", Kind::of::<u32>(), 100).unwrap();
         let bytes = mapping.payload_bytes();
-        let row = Row::<AtomicU64>::at(mapping.clone(), 8, bytes / 8 - 1).unwrap();
+        let row = SharedSlice::<AtomicU64>::at(mapping.clone(), 8, bytes / 8 - 1).unwrap();
         row.last().unwrap().store(u64::MAX, Ordering::Relaxed);
         assert!(row[..row.len() - 1].iter().all(|word| word.load(Ordering::Relaxed) == 0));
         for len in [bytes / 8, bytes, usize::MAX / 8, usize::MAX / 4, usize::MAX] {
-            assert!(Row::<AtomicU64>::at(mapping.clone(), 8, len).is_err(), "{len}");
+            assert!(SharedSlice::<AtomicU64>::at(mapping.clone(), 8, len).is_err(), "{len}");
         }
-        assert!(Row::<AtomicU32>::at(mapping.clone(), 2, 1).is_err());
-        assert!(Row::<AtomicU32>::at(mapping.clone(), bytes, 0).unwrap().is_empty());
-        assert!(Row::<AtomicU32>::at(mapping, bytes + 4, 0).is_err());
+        assert!(SharedSlice::<AtomicU32>::at(mapping.clone(), 2, 1).is_err());
+        assert!(SharedSlice::<AtomicU32>::at(mapping.clone(), bytes, 0).unwrap().is_empty());
+        assert!(SharedSlice::<AtomicU32>::at(mapping, bytes + 4, 0).is_err());
     }
 }

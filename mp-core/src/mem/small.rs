@@ -20,11 +20,11 @@
 //!
 //! # When a process dies
 //! Between `next` and the kind: the unit is lost until its page goes.
-//! # Tried by
+//! # Tested by
 //! below, mp-sync/tests/descriptors.rs
 
 use super::mapping::{Kind, Mapping};
-use super::place::Place;
+use super::place::SharedRef;
 use crate::error::MemError;
 use crate::sys::memory::PAGE;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,7 +86,7 @@ fn take_units(
     units: usize,
     kind: Kind,
 ) -> Result<Option<usize>, MemError> {
-    let words = Place::<Words>::at(Arc::clone(page), 0)?;
+    let words = SharedRef::<Words>::at(Arc::clone(page), 0)?;
     // ORDERING: Relaxed: only that each unit is handed out once. What is in it is ordered by how it is sent.
     let unit = words[0].fetch_add(units as u64, Ordering::Relaxed);
     let unit = usize::try_from(unit).unwrap_or(usize::MAX);
@@ -114,7 +114,7 @@ pub(crate) fn check(
     kind: Kind,
     expected: &'static str,
 ) -> Result<(), MemError> {
-    let words = Place::<Words>::at(Arc::clone(page), 0)?;
+    let words = SharedRef::<Words>::at(Arc::clone(page), 0)?;
     let unit = offset.checked_sub(WORDS).filter(|bytes| bytes.is_multiple_of(UNIT)).map(|bytes| bytes / UNIT);
     let unit = unit.filter(|unit| *unit < UNITS).ok_or(MemError::NotOurs("no object begins there"))?;
     // ORDERING: Relaxed: written before the object was sent.
@@ -157,7 +157,7 @@ mod tests {
     fn a_peer_that_sets_it_back_gets_no_unit_handed_out_twice() {
         let page = page();
         assert_eq!(take_units(&page, 0, 1, kind()).unwrap(), Some(0));
-        let words = Place::<Words>::at(Arc::clone(&page), 0).unwrap();
+        let words = SharedRef::<Words>::at(Arc::clone(&page), 0).unwrap();
         for garbage in [0, u64::MAX, 1 << 40, UNITS as u64] {
             // ORDERING: Relaxed: one thread.
             words[0].store(garbage, Ordering::Relaxed);

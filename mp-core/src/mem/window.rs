@@ -68,7 +68,7 @@ impl Window {
     /// Maps it here, if it is not yet. `mapping` is the one that it was made of.
     #[inline]
     pub fn open(&self, mapping: &Mapping) -> OsResult<()> {
-        // ORDERING: Relaxed: only whether it is open. Who uses it looks again.
+        // ORDERING: Relaxed: only whether it is open. ChildIdentity uses it looks again.
         if self.len.load(Ordering::Relaxed) != 0 { Ok(()) } else { self.map(mapping) }
     }
 

@@ -28,7 +28,7 @@
 use super::job::{Boot, Job};
 use super::{method, service, template};
 use crate::process::args_os;
-use crate::process::bootstrap::Newborn;
+use crate::process::bootstrap::ChildBootstrap;
 use crate::sys::boot_peer::{BootPeer, boot_peer};
 use crate::sys::image::{Constructor, constructors_after};
 use crate::sys::poll::pidfd_open;
@@ -99,9 +99,9 @@ fn run(number: RawFd) -> ! {
             drop(socket);
             service::attend(&title, code, family, arguments)
         }
-        Ok(Boot::Run(Job { who, code, lifeline })) => {
+        Ok(Boot::Run(Job { identity, code, lifeline })) => {
             let call = move || code.call(&arguments.bytes, arguments.handles);
-            Newborn::of_spawn(who).run(lifeline.into_fd().ok(), socket, call)
+            ChildBootstrap::of_spawn(identity).run(lifeline.into_fd().ok(), socket, call)
         }
         Err(_) => refuse("its boot socket does not speak this version's protocol"),
     }

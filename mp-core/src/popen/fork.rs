@@ -24,11 +24,11 @@
 //! no guard of shared data alive in the calling thread, since the child would have its references without its lock.
 #![allow(unsafe_code)]
 
-use super::job::Who;
+use super::job::ChildIdentity;
 use super::{Reaper, StartError, Started, forkserver, lifeline, orphans, raw_fork};
 use crate::error::OsResult;
 use crate::mem::{loans, mapping};
-use crate::process::bootstrap::{self, Newborn};
+use crate::process::bootstrap::{self, ChildBootstrap};
 use crate::process::{authkey, current, family, panics, table};
 use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
@@ -44,7 +44,7 @@ use std::os::fd::{AsFd, OwnedFd};
 const GO: &[u8] = b"!";
 
 pub(crate) fn start(
-    who: Who,
+    identity: ChildIdentity,
     vouched: Option<ForkIsSafe>,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> Result<Started, StartError> {
@@ -64,7 +64,7 @@ pub(crate) fn start(
         return Err(StartError::PidNamespace { objects });
     }
     lifeline::prepare()?;
-    let newborn = Newborn::of_fork(who);
+    let child = ChildBootstrap::of_fork(identity);
     let (outcome, theirs) = packet_pair()?;
     // What is buffered here would be printed by both.
     let _ = std::io::stdout().flush();
@@ -83,7 +83,7 @@ pub(crate) fn start(
             if !lifeline.as_ref().is_some_and(|lifeline| is_released(&theirs, lifeline)) {
                 sys::process::exit_now(NOT_RELEASED);
             }
-            newborn.run(lifeline, theirs, work)
+            child.run(lifeline, theirs, work)
         }
         Forked::Parent(pid) => {
             // With this closed there is a number free for the pidfd.

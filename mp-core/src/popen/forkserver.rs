@@ -3,7 +3,7 @@
 //! ```text
 //!   parent                              template                     spare
 //!     │── one more, with this socket ─────►│──────────── fork ─────────►│ waits
-//!     │◄── Spare{pid, pidfd} ──────────────┤                            │
+//!     │◄── PreForked{pid, pidfd} ──────────────┤                            │
 //!   start:                                 │                            │
 //!     │── one more, with this socket ─────►│                            │
 //!     │── Request + arguments ─────────────┼───────────────────────────►│ is a child, and runs
@@ -17,13 +17,13 @@
 //! kernel where it remembers (Linux 6.15), else it is `Lost`. The next start makes a new template.
 //! A *spare*: the request cannot be sent, and the next spare gets it. One that dies with the request in hand is a
 //! child that was killed.
-//! The *parent*: the control socket ends, the template forks no more, reaps its last child and exits; a spare's
+//! The *parent*: the control socket ends, the template forks no more, reaps its last child and exits; a pre-forked child's
 //! socket ends, and it exits.
 
 use super::boot::{Launched, launch};
 use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
 use super::orphans;
-use super::surroundings::Surroundings;
+use super::process_state::ProcessState;
 use super::{Reaper, StartError, Started};
 use crate::error::OsError;
 use crate::process::{Family, TARGET};
@@ -46,10 +46,10 @@ struct Template {
     control: OwnedFd,
     pid: u32,
     pidfd: OwnedFd,
-    /// Our end of the outcome socket of the spare that was asked for last.
+    /// Our end of the outcome socket of the pre-forked child that was asked for last.
     spare: Option<OwnedFd>,
     /// What this process was like when the template began, and so what the template is like.
-    began_with: Surroundings,
+    began_with: ProcessState,
     /// Whether this process could look at it then, as the kernel has it: one that confines itself cannot any more.
     was_visible: bool,
 }
@@ -120,7 +120,7 @@ pub fn replace_forkserver() {
 /// How many spares may be killed, one after the other, within one start: more are no accident.
 const MOST_KILLED_SPARES: u32 = 100;
 
-/// Starts a child: tells the spare that the template has ready what to be, and has the next one made.
+/// Starts a child: tells the pre-forked child that the template has ready what to be, and has the next one made.
 pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
     let mut template = template();
     let now = template.as_ref().and_then(Template::followed);
@@ -135,20 +135,20 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
             relaunched = true;
         }
         let serving = template.as_mut().expect("made above");
-        let (changes, limit) = serving.began_with.changes(now.as_ref(), job.who.has_stdin)?;
+        let (changes, limit) = serving.began_with.changes(now.as_ref(), job.identity.has_stdin)?;
         let request = pack(&Request { job: job.clone(), changes })?;
         match serving.hand_over(&request, arguments, limit) {
-            // The spare was killed while it waited: nothing has run.
+            // The pre-forked child was killed while it waited: nothing has run.
             Err(StartError::Parcel(ParcelError::Closed)) if killed_spares < MOST_KILLED_SPARES => {
                 killed_spares += 1;
             }
             Err(StartError::Parcel(ParcelError::Closed)) => return Err(StartError::Died),
             // The template was killed. A second time in one start is no accident.
-            Err(StartError::Died) if !relaunched => drop(Template::bury(template.take())),
-            Err(StartError::Died) => return Err(StartError::ended_early(Template::bury(template.take()))),
+            Err(StartError::Died) if !relaunched => drop(Template::reap(template.take())),
+            Err(StartError::Died) => return Err(StartError::ended_early(Template::reap(template.take()))),
             Err(error @ (StartError::Preload { .. } | StartError::TemplateThreads { .. })) => {
                 // It will never fork. Its successor may be given another preload.
-                Template::bury(template.take());
+                Template::reap(template.take());
                 return Err(error);
             }
             started_or_refused => return started_or_refused,
@@ -158,7 +158,7 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
 
 impl Template {
     fn launch() -> Result<Template, StartError> {
-        let began_with = Surroundings::current().map_err(StartError::of_execution)?;
+        let began_with = ProcessState::current().map_err(StartError::of_execution)?;
         let family = Family::of_this_process()?;
         let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
         let (blocked, parent) = (signal::blocked(), std::process::id());
@@ -194,8 +194,8 @@ impl Template {
         Ok(())
     }
 
-    /// Gives a request to the spare that was asked for before, and asks for the next: in this order, since the child
-    /// is waited for and the next spare is not. [`ParcelError::Closed`] if the spare is gone.
+    /// Gives a request to the pre-forked child that was asked for before, and asks for the next: in this order, since the child
+    /// is waited for and the next spare is not. [`ParcelError::Closed`] if the pre-forked child is gone.
     fn hand_over(
         &mut self,
         request: &Message,
@@ -220,7 +220,7 @@ impl Template {
         started
     }
 
-    /// The spare that was asked for last. An error of the system's if none could be asked for: there is no descriptor
+    /// The pre-forked child that was asked for last. An error of the system's if none could be asked for: there is no descriptor
     /// left, or there was none then.
     fn take_spare(&mut self) -> Result<Started, StartError> {
         let outcome = self.spare.take().ok_or_else(socket::no_descriptor_left)?;
@@ -230,7 +230,7 @@ impl Template {
             other => other.into(),
         })?;
         match unpack(&message.bytes, message.handles)? {
-            Answer::Spare { pid, pidfd } => {
+            Answer::PreForked { pid, pidfd } => {
                 let into_fd = pidfd.into_fd();
                 let pidfd = into_fd.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
                 Ok(Started { pid, pidfd, outcome, reaper: Reaper::Template })
@@ -265,7 +265,7 @@ impl Template {
         // The first answer may be that the socket was reset, what was sent to the template not having been read.
         for _ in 0..2 {
             if let Ok(message) = receive_parcel(control, Mode::Now)
-                && let Ok(Answer::Spare { pidfd, .. }) = unpack(&message.bytes, message.handles)
+                && let Ok(Answer::PreForked { pidfd, .. }) = unpack(&message.bytes, message.handles)
             {
                 orphans::expect(|| pidfd.into_fd().ok());
             }
@@ -273,25 +273,25 @@ impl Template {
     }
 
     /// Lets go of one, waits for its end, and says how it ended.
-    fn bury(template: Option<Template>) -> Option<Ended> {
+    fn reap(template: Option<Template>) -> Option<Ended> {
         let template = template?;
         template.say_that_it_is_let_go();
         let Template { control, pidfd, spare, .. } = template;
         Template::expect_its_spare(control.as_fd());
-        // A spare that is left over ends with its socket.
+        // A pre-forked child that is left over ends with its socket.
         drop((control, spare));
         process::end_of(pidfd.as_fd())
     }
 }
 
-/// Lets go of a template that was killed, so that it and its spare are reaped although no start follows.
+/// Lets go of a template that was killed, so that it and its pre-forked child are reaped although no start follows.
 pub(crate) fn look_after_template() {
     // A thread that holds it starts a child, and sees to it.
     let Ok(mut template) = TEMPLATE.try_lock() else { return };
     let at_once = Deadline::after(Duration::ZERO);
     let has_ended = |template: &Template| wait_for(template.pidfd.as_fd(), Interest::Read, at_once);
     if template.as_ref().is_some_and(|template| has_ended(template).unwrap_or(false)) {
-        Template::bury(template.take());
+        Template::reap(template.take());
     }
 }
 

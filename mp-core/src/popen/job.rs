@@ -1,7 +1,7 @@
 //! What parent, template and child tell each other.
 
 use super::method::StartMethod;
-use super::surroundings::Changes;
+use super::process_state::Changes;
 use crate::process::Family;
 use crate::sys::process::Ended;
 use crate::sys::state::Limit;
@@ -40,13 +40,13 @@ pub(super) fn unpack_limit(packet: [u8; 16]) -> Limit {
 /// What a template answers to each packet on its control socket, which asks for one more fork.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// A spare: a fork that waits on its outcome socket for its [`Request`].
-    Spare { pid: u32, pidfd: Handle },
+    /// A pre-forked child: a fork that waits on its outcome socket for its [`Request`].
+    PreForked { pid: u32, pidfd: Handle },
     /// There is none.
     Refused(Refusal),
 }
 
-/// What makes a spare a child; the arguments are the parcel's second message.
+/// What makes a pre-forked child a child; the arguments are the parcel's second message.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) job: Job,
@@ -56,14 +56,14 @@ pub(super) struct Request {
 /// One child: who it is and what it calls.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Job {
-    pub(crate) who: Who,
+    pub(crate) identity: ChildIdentity,
     pub(crate) code: Code,
     pub(crate) lifeline: Handle,
 }
 
-/// Who a child is.
+/// ChildIdentity a child is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Who {
+pub(crate) struct ChildIdentity {
     pub(crate) name: String,
     /// The numbers that its own children's default names begin with: `1:2` for `Process-1:2`.
     pub(crate) ordinals: Vec<u32>,

@@ -89,7 +89,7 @@ pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySet> {
 ///
 /// Python: `set_start_method(method, force=True)`.
 #[inline]
-pub fn set_start_method_again(method: StartMethod) {
+pub fn force_start_method(method: StartMethod) {
     // ORDERING: Relaxed: the value is all there is.
     DEFAULT.store(code(method), Ordering::Relaxed);
 }

@@ -29,17 +29,17 @@ pub(crate) mod job;
 pub(crate) mod lifeline;
 mod method;
 pub(crate) mod orphans;
+mod process_state;
 pub(crate) mod raw_fork;
 pub mod service;
 pub(crate) mod spawn;
-mod surroundings;
 mod template;
 
 pub use fork::ForkIsSafe;
 pub use forkserver::{replace_forkserver, set_forkserver_preload};
 pub use method::{
-    ContextAlreadySet, StartMethod, get_all_start_methods, get_helper_method, get_start_method,
-    set_start_method, set_start_method_again,
+    ContextAlreadySet, StartMethod, force_start_method, get_all_start_methods, get_helper_method,
+    get_start_method, set_start_method,
 };
 
 use crate::error::{CodecError, OsError};
@@ -56,11 +56,11 @@ pub(crate) struct Started {
     pub(crate) pidfd: OwnedFd,
     /// Our end of the outcome socket.
     pub(crate) outcome: OwnedFd,
-    /// Who learns its exit status.
+    /// ChildIdentity learns its exit status.
     pub(crate) reaper: Reaper,
 }
 
-/// Who reaps a child and so learns how it ended.
+/// ChildIdentity reaps a child and so learns how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reaper {
     /// This process.

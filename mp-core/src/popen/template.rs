@@ -17,7 +17,7 @@ use super::orphans;
 use crate::error::{OsError, OsResult};
 use crate::finalize;
 use crate::process::Family;
-use crate::process::bootstrap::{self, Newborn};
+use crate::process::bootstrap::{self, ChildBootstrap};
 use crate::sys::fd;
 use crate::sys::poll::{Interest, pidfd_open, poll, wait_for};
 use crate::sys::process::{self, Forked, Reaped};
@@ -42,7 +42,7 @@ pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32], ki
     detach_standard();
     bootstrap::prepare();
     match Serving::begin(control, refusal).map_or(End::LetGo, Serving::until_end) {
-        End::Spare(spare) => spare.live(&kept, family),
+        End::PreForked(spare) => spare.live(&kept, family),
         End::LetGo => process::exit_now(0),
         End::Orphaned => {
             orphans::call_after(parent, family);
@@ -79,7 +79,7 @@ struct Serving {
     let_go: bool,
 }
 
-/// Who sees to it that parents learn how their children ended, and that nothing is left of these.
+/// ChildIdentity sees to it that parents learn how their children ended, and that nothing is left of these.
 enum Ends {
     /// The kernel: it reaps, and tells whoever has the pidfd.
     Kernel,
@@ -113,7 +113,7 @@ impl Ends {
     fn until_asked(&mut self, control: BorrowedFd<'_>) {
         while let Ends::Template { events, children } = self {
             let ready = poll(&[(events.as_fd(), Interest::Read), (control, Interest::Read)], None);
-            // Ends first: somebody may wait for one, while a spare is only for the next start.
+            // Ends first: somebody may wait for one, while a pre-forked child is only for the next start.
             if !ready.as_ref().is_ok_and(|ready| ready.contains(&0)) {
                 return;
             }
@@ -182,15 +182,15 @@ impl Serving {
         while let Some(control) = &self.control {
             self.ends.until_asked(control.as_fd());
             if let Some(spare) = self.serve_one() {
-                return End::Spare(spare);
+                return End::PreForked(spare);
             }
         }
         self.ends.until_none();
         if self.let_go { End::LetGo } else { End::Orphaned }
     }
 
-    /// Takes one request and forks; comes back with a spare in the spare.
-    fn serve_one(&mut self) -> Option<Spare> {
+    /// Takes one request and forks; comes back with a pre-forked child in the pre-forked child.
+    fn serve_one(&mut self) -> Option<PreForked> {
         let control = self.control.as_ref()?;
         let mut limit = [0; 16];
         let mut asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
@@ -213,7 +213,7 @@ impl Serving {
             (None, None) => Err(socket::no_descriptor_left()),
         };
         let answer = match forked {
-            Ok(Fork::Spare(spare)) => {
+            Ok(Fork::PreForked(spare)) => {
                 self.limits.restore();
                 return Some(spare);
             }
@@ -226,11 +226,11 @@ impl Serving {
 
     fn fork(&mut self, outcome: OwnedFd) -> OsResult<Fork> {
         match fork::fork_template()? {
-            Forked::Child => Ok(Fork::Spare(Spare { outcome })),
+            Forked::Child => Ok(Fork::PreForked(PreForked { outcome })),
             Forked::Parent(pid) => {
                 // One that cannot be handed out reads the end of its socket, and ends.
                 let pidfd = Handle::new(self.ends.expect(pid, outcome)?);
-                Ok(Fork::Template(Answer::Spare { pid, pidfd }))
+                Ok(Fork::Template(Answer::PreForked { pid, pidfd }))
             }
         }
     }
@@ -239,7 +239,7 @@ impl Serving {
 /// How a template's work ends.
 enum End {
     /// In a new spare.
-    Spare(Spare),
+    PreForked(PreForked),
     /// The parent lives, needs it no more, and reaps it.
     LetGo,
     /// The parent has ended.
@@ -248,7 +248,7 @@ enum End {
 
 /// The two sides of a fork.
 enum Fork {
-    Spare(Spare),
+    PreForked(PreForked),
     Template(Answer),
 }
 
@@ -266,18 +266,18 @@ pub(super) fn not_received(outcome: &OwnedFd, error: &ParcelError) -> ! {
 }
 
 /// A fork of the template that does not know yet what it is to be.
-struct Spare {
+struct PreForked {
     outcome: OwnedFd,
 }
 
-impl Spare {
+impl PreForked {
     fn live(self, kept: &Kept, family: Family) -> ! {
         process::set_title("mp-spare");
         // Nothing to flush: but the code is in place when the child comes to it.
         let _ = std::io::stdout().flush();
         let (request, arguments) = match receive_parts(self.outcome.as_fd(), Mode::Block) {
             Ok(both) => both,
-            // The end comes when nobody needs a spare any more.
+            // The end comes when nobody needs a pre-forked child any more.
             Err(ParcelError::Closed) => {
                 orphans::call(family);
                 process::exit_now(0)
@@ -298,9 +298,9 @@ impl Spare {
         let worn = changes.put_on();
         drop(changes);
         finalize::run_after_fork();
-        let Job { who, code, lifeline } = job;
-        Newborn::of_template(who).run(lifeline.into_fd().ok(), self.outcome, move || {
-            worn.map_err(CallError::Surroundings)?;
+        let Job { identity, code, lifeline } = job;
+        ChildBootstrap::of_template(identity).run(lifeline.into_fd().ok(), self.outcome, move || {
+            worn.map_err(CallError::ProcessState)?;
             code.call(&arguments.bytes, arguments.handles)
         })
     }

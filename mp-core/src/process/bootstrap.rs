@@ -10,8 +10,8 @@
 //! Nothing of the parent's runs: no destructor, no exit handler, no frame below the first line.
 
 use crate::finalize;
-use crate::popen::job::{Inherited, Outcome, Who};
-use crate::popen::{StartMethod, lifeline, orphans, raw_fork, set_start_method_again};
+use crate::popen::job::{ChildIdentity, Inherited, Outcome};
+use crate::popen::{StartMethod, force_start_method, lifeline, orphans, raw_fork};
 use crate::process::authkey::{AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
 use crate::process::family;
@@ -32,7 +32,7 @@ const CALL_FAILED: i32 = 1;
 /// A child as it is made before it exists: a fork copies it, so that the child itself allocates nothing. Each page
 /// of memory that a fresh child writes to is copied for it, at a price of microseconds.
 #[derive(Debug)]
-pub(crate) struct Newborn {
+pub(crate) struct ChildBootstrap {
     me: CurrentProcess,
     method: StartMethod,
     has_stdin: bool,
@@ -42,22 +42,22 @@ pub(crate) struct Newborn {
     prepared: bool,
 }
 
-impl Newborn {
+impl ChildBootstrap {
     /// In a program that is executed anew.
-    pub(crate) fn of_spawn(mut who: Who) -> Newborn {
-        let inherited = who.inherited.take();
-        let (method, has_stdin) = (who.method, who.has_stdin);
-        Newborn { method, has_stdin, me: CurrentProcess::from(who), inherited, prepared: false }
+    pub(crate) fn of_spawn(mut identity: ChildIdentity) -> ChildBootstrap {
+        let inherited = identity.inherited.take();
+        let (method, has_stdin) = (identity.method, identity.has_stdin);
+        ChildBootstrap { method, has_stdin, me: CurrentProcess::from(identity), inherited, prepared: false }
     }
 
     /// One that a template forks after it has done [`prepare`].
-    pub(crate) fn of_template(who: Who) -> Newborn {
-        Newborn { prepared: true, ..Newborn::of_spawn(who) }
+    pub(crate) fn of_template(identity: ChildIdentity) -> ChildBootstrap {
+        ChildBootstrap { prepared: true, ..ChildBootstrap::of_spawn(identity) }
     }
 
     /// One that is a fork of its parent.
-    pub(crate) fn of_fork(who: Who) -> Newborn {
-        Newborn { inherited: None, ..Newborn::of_spawn(who) }
+    pub(crate) fn of_fork(identity: ChildIdentity) -> ChildBootstrap {
+        ChildBootstrap { inherited: None, ..ChildBootstrap::of_spawn(identity) }
     }
 
     /// Runs a child's work, and ends the process.
@@ -112,19 +112,19 @@ pub(crate) fn prepare() {
 
 #[inline]
 fn live(
-    newborn: Newborn,
+    child: ChildBootstrap,
     lifeline: Option<OwnedFd>,
     outcome: OwnedFd,
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> i32 {
-    let Newborn { me, method, has_stdin, inherited, prepared } = newborn;
+    let ChildBootstrap { me, method, has_stdin, inherited, prepared } = child;
     raw_fork::become_owner();
     if !has_stdin {
         fd::empty_standard_input();
     }
     set_title(me.name());
     overflow::set_name(me.name());
-    set_start_method_again(method);
+    force_start_method(method);
     let daemon = me.daemon();
     if lifeline.is_none() || lifeline::hold(lifeline, daemon).is_err() {
         let name = me.name();

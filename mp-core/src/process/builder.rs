@@ -8,7 +8,7 @@ use super::logging::{self, TARGET};
 use super::table;
 use crate::error::OsResult;
 use crate::finalize;
-use crate::popen::job::{Inherited, Job, Who};
+use crate::popen::job::{ChildIdentity, Inherited, Job};
 use crate::popen::{
     ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, orphans,
     raw_fork, spawn,
@@ -61,7 +61,7 @@ impl Settings {
         Settings { name: None, kind, daemon: None, has_stdin: false, method: None, ordinals }
     }
 
-    fn into_who(self, method: StartMethod) -> OsResult<Who> {
+    fn into_identity(self, method: StartMethod) -> OsResult<ChildIdentity> {
         raw_fork::settle();
         let current = current_process();
         let family = Family::of_this_process()?;
@@ -74,7 +74,7 @@ impl Settings {
             Some(Inherited { authkey, family, log_level: logging::to_inherit() })
         };
         let numbers: Vec<String> = self.ordinals.iter().map(u32::to_string).collect();
-        Ok(Who {
+        Ok(ChildIdentity {
             name: self.name.unwrap_or_else(|| format!("{}-{}", self.kind, numbers.join(":"))),
             ordinals: self.ordinals,
             daemon: self.daemon.unwrap_or(current.daemon()) || current.daemon(),
@@ -163,19 +163,19 @@ where
     /// Python: `Process.start`.
     pub fn start(self) -> Result<Child<F::Output>, StartError> {
         let method = self.settings.method.map_or_else(get_start_method, Ok)?;
-        let who = self.settings.into_who(method)?;
+        let identity = self.settings.into_identity(method)?;
         let (function, arguments) = (self.function, self.arguments);
         if method == StartMethod::Fork {
             let work = move || {
                 pack_value(&__rust_begin_short_backtrace(|| function.call(arguments)))
                     .map_err(CallError::Output)
             };
-            return registered(&who.clone(), || fork::start(who, None, work));
+            return registered(&identity.clone(), || fork::start(identity, None, work));
         }
         let code = Code::of::<F, A>(&function)?;
         let packed: Message = pack_value(&arguments)?;
-        let job = Job { who, code, lifeline: lifeline::for_child()? };
-        registered(&job.who.clone(), move || match method {
+        let job = Job { identity, code, lifeline: lifeline::for_child()? };
+        registered(&job.identity.clone(), move || match method {
             StartMethod::Spawn => spawn::start(job, &packed),
             _ => forkserver::start(job, &packed),
         })
@@ -184,13 +184,13 @@ where
 
 /// Starts a child and enters it into the table.
 fn registered<R>(
-    who: &Who,
+    identity: &ChildIdentity,
     start: impl FnOnce() -> Result<Started, StartError>,
 ) -> Result<Child<R>, StartError> {
     finalize::install();
     orphans::prepare();
     orphans::reap();
-    let record = Arc::new(Record::new(who, start()?));
+    let record = Arc::new(Record::new(identity, start()?));
     log::debug!(target: TARGET, "started {}, pid {}", record.name(), record.pid());
     table::add(Arc::clone(&record));
     Ok(Child::new(record))
@@ -307,9 +307,9 @@ impl<C> ForkProcess<C> {
         C: FnOnce() -> R,
         R: Serialize + DeserializeOwned,
     {
-        let who = self.settings.into_who(StartMethod::Fork)?;
+        let identity = self.settings.into_identity(StartMethod::Fork)?;
         let (work, vouched) = (self.work, self.vouched);
         let work = move || pack_value(&__rust_begin_short_backtrace(work)).map_err(CallError::Output);
-        registered(&who.clone(), || fork::start(who, vouched, work))
+        registered(&identity.clone(), || fork::start(identity, vouched, work))
     }
 }

@@ -11,7 +11,7 @@ use super::ending::{End, Ending, Said};
 use super::join_error::{JoinError, StillRunning};
 use super::table;
 use crate::error::OsResult;
-use crate::popen::job::Who;
+use crate::popen::job::ChildIdentity;
 use crate::popen::{Reaper, Started, orphans};
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process::Ended;
@@ -45,10 +45,10 @@ struct State {
 }
 
 impl Record {
-    pub(super) fn new(who: &Who, started: Started) -> Record {
+    pub(super) fn new(identity: &ChildIdentity, started: Started) -> Record {
         Record {
-            name: who.name.clone(),
-            daemon: who.daemon,
+            name: identity.name.clone(),
+            daemon: identity.daemon,
             pid: started.pid,
             starter: std::process::id(),
             pidfd: started.pidfd,

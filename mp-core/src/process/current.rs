@@ -1,6 +1,6 @@
-//! Who this process is, and whose child.
+//! ChildIdentity this process is, and whose child.
 
-use crate::popen::job::Who;
+use crate::popen::job::ChildIdentity;
 use crate::popen::lifeline;
 use crate::sys::poll::{Interest, wait_for};
 use crate::word::Deadline;
@@ -109,7 +109,7 @@ impl CurrentProcess {
 /// Python: what `multiprocessing.parent_process` returns.
 #[derive(Debug, Clone)]
 pub struct ParentProcess {
-    /// Who knows its name and id.
+    /// ChildIdentity knows its name and id.
     child: Arc<Myself>,
     lifeline: Arc<OwnedFd>,
 }
@@ -154,13 +154,13 @@ impl AsFd for ParentProcess {
     }
 }
 
-impl From<Who> for CurrentProcess {
-    fn from(who: Who) -> CurrentProcess {
-        let parent = Some(Parent { name: who.parent_name, pid: who.parent_pid });
+impl From<ChildIdentity> for CurrentProcess {
+    fn from(identity: ChildIdentity) -> CurrentProcess {
+        let parent = Some(Parent { name: identity.parent_name, pid: identity.parent_pid });
         CurrentProcess(Arc::new(Myself {
-            name: who.name,
-            daemon: who.daemon,
-            ordinals: who.ordinals,
+            name: identity.name,
+            daemon: identity.daemon,
+            ordinals: identity.ordinals,
             parent,
         }))
     }

@@ -4,7 +4,7 @@
 //!  RUNNING ──its pidfd says that it has ended; its status is known──► ENDED(status)
 //!     └───── no process will ever tell its status ──────────────────► LOST
 //! ```
-//! Who tells the status, asked in this order:
+//! ChildIdentity tells the status, asked in this order:
 //!
 //! | who                            | when                                                                        |
 //! |--------------------------------|-----------------------------------------------------------------------------|

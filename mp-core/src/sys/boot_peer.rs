@@ -13,7 +13,7 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-/// Who made the socket pair that an inherited descriptor belongs to.
+/// ChildIdentity made the socket pair that an inherited descriptor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootPeer {
     /// This process's parent, which acts for the same user.

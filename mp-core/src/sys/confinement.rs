@@ -1,5 +1,5 @@
 //! What confines a process besides its rights: its root directory, namespaces, capability bounding set, filters on
-//! system calls, control group; and how it is scheduled. All of it is had by birth: no process can put it on another.
+//! system calls, control group; and how it is scheduled. All of it is had by credentials: no process can put it on another.
 //!
 //! It is asked at each start, so it costs little: the files of `/proc` that tell it are kept open for the main thread.
 //! Most of it belongs to a thread, and another thread opens its own each time.

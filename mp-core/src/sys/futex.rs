@@ -23,7 +23,7 @@ impl FutexWord {
         FutexWord(AtomicU32::new(value))
     }
 
-    fn sleep(&self, expected: u32, until: Option<Deadline>, apart: Duration, who: u32) -> Wake {
+    fn sleep(&self, expected: u32, until: Option<Deadline>, apart: Duration, identity: u32) -> Wake {
         let left = until.map(Deadline::remaining);
         if left == Some(Duration::ZERO) {
             return Wake::TimedOut;
@@ -41,7 +41,7 @@ impl FutexWord {
         // Every result, an interruption included, means: look again.
         unsafe {
             let unused = ptr::null::<u32>();
-            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, who);
+            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, identity);
         }
         match until {
             Some(deadline) if deadline.passed() => Wake::TimedOut,

@@ -81,7 +81,7 @@ fn by_proc(path: &str) -> Option<u64> {
 }
 
 extern "C" fn after_fork() {
-    // Who is in the same namespace has an id in it, and so has who takes its place as the parent.
+    // ChildIdentity is in the same namespace has an id in it, and so has who takes its place as the parent.
     if process::getppid() != 0 {
         return;
     }

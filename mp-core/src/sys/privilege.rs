@@ -1,6 +1,6 @@
 //! Rights that a program has and its caller has not: set-uid, set-gid, file capabilities.
 //!
-//! The kernel tells such a program by `AT_SECURE`. Its environment is its caller's, who is not trusted.
+//! The kernel tells such a program by `AT_SECURE`. Its environment is its caller's, identity is not trusted.
 //!
 //! # Safety
 //! The one invariant: what is passed to the kernel is as long as it is told.
@@ -29,7 +29,7 @@ pub fn execution_may_be_privileged() -> bool {
     if is_privileged() || users.real != users.effective || groups.real != groups.effective {
         return true;
     }
-    // Who cannot look at its file cannot execute it either: the kernel says so then.
+    // ChildIdentity cannot look at its file cannot execute it either: the kernel says so then.
     let Ok(file) = fs::metadata(PROGRAM) else { return false };
     let gives_user = file.mode() & libc::S_ISUID != 0 && file.uid() != users.real.as_raw();
     let gives_group = file.mode() & libc::S_ISGID != 0 && file.gid() != groups.real.as_raw();

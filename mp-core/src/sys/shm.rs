@@ -1,7 +1,7 @@
 //! Named shared memory: `shm_open`, `shm_unlink`.
 //!
 //! A name here is one that the system takes as it is: a single leading slash, then 1 to 255 bytes, none of them a
-//! slash or zero. Who checks it is mp-shm.
+//! slash or zero. ChildIdentity checks it is mp-shm.
 
 use super::fd::above_standard;
 use super::{memory, named, retried};

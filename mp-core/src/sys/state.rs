@@ -104,9 +104,9 @@ impl State {
     }
 }
 
-/// What a process has by its birth, or gives up for good: it cannot be put on afterwards.
+/// What a process has from its start, or gives up for good: it cannot be put on afterwards.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Birth {
+pub struct Credentials {
     session: nix::Result<Pid>,
     users: nix::Result<ResUid>,
     groups: (nix::Result<ResGid>, Vec<libc::gid_t>),
@@ -115,7 +115,7 @@ pub struct Birth {
     narrowed: [i32; 2],
 }
 
-impl Birth {
+impl Credentials {
     /// Whether namespaces can be left with these rights.
     pub fn is_admin(&self) -> bool {
         const SYS_ADMIN: u32 = 1 << 21;
@@ -124,10 +124,10 @@ impl Birth {
     }
 
     /// The calling thread's, now.
-    pub fn current() -> Birth {
+    pub fn current() -> Credentials {
         // SAFETY: no memory is passed.
         let asked = |option| unsafe { libc::prctl(option, 0, 0, 0, 0) };
-        Birth {
+        Credentials {
             session: getsid(None),
             users: getresuid(),
             groups: (getresgid(), supplementary_groups()),

@@ -30,7 +30,7 @@ fn end_in(stat: &str) -> Option<Ended> {
     let fields: Vec<&str> = rest.split_whitespace().collect();
     // Numbered as in proc(5), where the state is the third.
     let field = |number: usize| fields.get(number - 3).copied();
-    // Who may not see the status is shown 0 for it, and 0 for whether it waits in the kernel, as each zombie does.
+    // ChildIdentity may not see the status is shown 0 for it, and 0 for whether it waits in the kernel, as each zombie does.
     if !matches!(field(3)?, "Z" | "X") || field(35)? == "0" {
         return None;
     }

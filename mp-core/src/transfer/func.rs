@@ -93,7 +93,7 @@ pub enum CallError {
     Code(#[from] CodeError),
     /// The other process could not take over this one's directory or standard descriptors.
     #[error("its surroundings: {0}")]
-    Surroundings(#[source] OsError),
+    ProcessState(#[source] OsError),
 }
 
 type Entry = fn(&Code, &[u8], Vec<Handle>) -> Result<Message, CallError>;

@@ -2,7 +2,7 @@
 
 use super::message::{from_incoming, to_outgoing};
 use crate::error::{MemError, OsError};
-use crate::mem::{Kind, Mapping, Place, Structure, small};
+use crate::mem::{Kind, Mapping, SharedRef, Structure, small};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -96,13 +96,13 @@ impl<'de> Deserialize<'de> for AnyHandle {
 
 /// A shared object made of one structure travels as the descriptor of its memory, and its offset there: 0 if the memory
 /// is its own.
-impl<T: Structure> Serialize for Place<T> {
+impl<T: Structure> Serialize for SharedRef<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (&**self.mapping(), self.offset() as u64).serialize(serializer)
     }
 }
 
-impl<'de, T: Structure> Deserialize<'de> for Place<T> {
+impl<'de, T: Structure> Deserialize<'de> for SharedRef<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (AnyHandle(handle), offset) = <(AnyHandle, u64)>::deserialize(deserializer)?;
         let file = handle.into_any_fd().map_err(de::Error::custom)?;
@@ -110,15 +110,15 @@ impl<'de, T: Structure> Deserialize<'de> for Place<T> {
     }
 }
 
-fn place_in<T: Structure>(file: OwnedFd, offset: u64) -> Result<Place<T>, MemError> {
+fn place_in<T: Structure>(file: OwnedFd, offset: u64) -> Result<SharedRef<T>, MemError> {
     let (kind, expected) = (Kind::of::<T>(), std::any::type_name::<T>());
     if offset == 0 {
-        return Place::at(Mapping::attach(file, kind, expected)?, 0);
+        return SharedRef::at(Mapping::attach(file, kind, expected)?, 0);
     }
     let page = Mapping::attach(file, small::page_kind(), expected)?;
     let offset = usize::try_from(offset).map_err(|_| MemError::NotOurs("no object begins there"))?;
     small::check(&page, offset, kind, expected)?;
-    Place::at(page, offset)
+    SharedRef::at(page, offset)
 }
 
 impl Serialize for Mapping {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_memory_of_an_object_is_no_handle() {
-        let place = Place::<AtomicU32>::create("test").unwrap();
+        let place = SharedRef::<AtomicU32>::create("test").unwrap();
         let message = pack(&place).unwrap();
         let refused = message.handles[0].clone().into_fd().unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
@@ -167,7 +167,7 @@ mod tests {
         // As what it is it arrives, within a message that is passed on as well.
         let outer = pack(&message).unwrap();
         let inner: Message = unpack(&outer.bytes, outer.handles).unwrap();
-        let same: Place<AtomicU32> = unpack(&inner.bytes, inner.handles).unwrap();
+        let same: SharedRef<AtomicU32> = unpack(&inner.bytes, inner.handles).unwrap();
         // ORDERING: Relaxed: one thread.
         same.store(7, Ordering::Relaxed);
         assert_eq!(place.load(Ordering::Relaxed), 7);

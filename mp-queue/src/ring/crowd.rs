@@ -19,10 +19,10 @@ trait Crowd: World<Owned: Send, Word: Send, Long: Send, Unit: Send + Sync> {}
 
 impl<W: World<Owned: Send, Word: Send, Long: Send, Unit: Send + Sync>> Crowd for W {}
 
-/// Two put so many each, and three take so many, each putter's in their order. Gives all that was taken, sorted; nothing
+/// Two put so many each, and three take so many, each producer's in their order. Gives all that was taken, sorted; nothing
 /// is left.
 fn put_by_two_and_taken_by_three<W: Crowd>(ring: &Shared<W>, each: u64, counts: [usize; 3]) -> Vec<u64> {
-    let putters = [10, 20].map(|first| {
+    let producers = [10, 20].map(|first| {
         let ring = Arc::clone(ring);
         spawn(&Fuse::never(), move || (1..=each).for_each(|item| put(&ring, first + item).unwrap()))
     });
@@ -30,7 +30,7 @@ fn put_by_two_and_taken_by_three<W: Crowd>(ring: &Shared<W>, each: u64, counts: 
         let ring = Arc::clone(ring);
         spawn(&Fuse::never(), move || (0..count).map(|_| take(&ring).unwrap()).collect::<Vec<_>>())
     });
-    putters.into_iter().for_each(|putter| putter.join().unwrap());
+    producers.into_iter().for_each(|putter| putter.join().unwrap());
     let taken = takers.map(|taker| taker.join().unwrap());
     for first in [10, 20] {
         let in_order = |taken: &Vec<u64>| taken.iter().filter(|item| **item / 10 * 10 == first).is_sorted();
@@ -47,7 +47,7 @@ fn each_item_is_taken_once<W: Crowd>() {
     assert_eq!(put_by_two_and_taken_by_three(&ring::<W>(2), 2, [1, 1, 2]), [11, 12, 21, 22]);
 }
 
-/// Wherever a putter dies, its record is there whole or not at all, and everybody goes on.
+/// Wherever a producer dies, its record is there whole or not at all, and everybody goes on.
 fn a_dead_putter_stops_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(2);
@@ -101,7 +101,7 @@ fn each_item_crosses_the_segments_once<W: Crowd>() {
     assert_eq!(taken, [11, 12, 13, 21, 22, 23]);
 }
 
-/// Wherever a putter dies who goes from one segment to the next, what others put is there.
+/// Wherever a producer dies who goes from one segment to the next, what others put is there.
 fn a_dead_putter_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
@@ -191,7 +191,7 @@ fn left<W: World>(ring: &Shared<W>) -> Vec<u64> {
     got
 }
 
-/// Wherever a putter dies, its packet goes with its record, or there is none.
+/// Wherever a producer dies, its packet goes with its record, or there is none.
 fn a_dead_putter_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(0);

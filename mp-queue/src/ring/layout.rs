@@ -20,9 +20,9 @@ pub(crate) const SEGMENTS: usize = 16;
 /// other's loads.
 #[repr(C, align(128))]
 #[derive(Debug, Default)]
-pub(crate) struct Apart<T>(T);
+pub(crate) struct CachePadded<T>(T);
 
-impl<T> Deref for Apart<T> {
+impl<T> Deref for CachePadded<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.0
@@ -33,50 +33,50 @@ impl<T> Deref for Apart<T> {
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct Layout<O: Owned, L> {
-    pub(super) putter: Apart<Putter<O, L>>,
-    pub(super) getter: Apart<Getter<O, L>>,
-    pub(super) published: Apart<Bell<O::Word>>,
-    pub(super) freed: Apart<Bell<O::Word>>,
-    pub(super) shut: Apart<O::Word>,
-    pub(crate) limits: Apart<Limits<O::Word>>,
-    pub(super) polls: Apart<Polls<O::Word>>,
-    pub(super) tasks: Apart<Tasks<O::Word, L>>,
-    pub(super) packets: Apart<Packets<L>>,
-    pub(super) leaders: Apart<Leaders<O>>,
+    pub(super) write_side: CachePadded<WriteSide<O, L>>,
+    pub(super) read_side: CachePadded<ReadSide<O, L>>,
+    pub(super) published: CachePadded<EventCount<O::Word>>,
+    pub(super) freed: CachePadded<EventCount<O::Word>>,
+    pub(super) shut: CachePadded<O::Word>,
+    pub(crate) limits: CachePadded<Limits<O::Word>>,
+    pub(super) polls: CachePadded<Polls<O::Word>>,
+    pub(super) tasks: CachePadded<Tasks<O::Word, L>>,
+    pub(super) packets: CachePadded<Packets<L>>,
+    pub(super) leaders: CachePadded<Leaders<O>>,
     pub(super) segments: [Segment<O::Word, L>; SEGMENTS],
 }
 
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct Putter<O: Owned, L> {
+pub(super) struct WriteSide<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    /// The getters' cursor, as it was: the items taken at all, and where in this segment the room ends.
-    pub(super) glance: Glance<O::Word, L>,
-    /// Apart from the lock: getters that wait look at it all the time.
-    pub(super) segment: Apart<O::Word>,
+    /// The consumers' cursor, as it was: the items taken at all, and where in this segment the room ends.
+    pub(super) cached: CachedCursor<O::Word, L>,
+    /// CachePadded from the lock: consumers that wait look at it all the time.
+    pub(super) segment: CachePadded<O::Word>,
 }
 
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct Getter<O: Owned, L> {
+pub(super) struct ReadSide<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    /// The putters' cursor, as it was.
-    pub(super) glance: Glance<O::Word, L>,
-    /// As the putters'.
-    pub(super) segment: Apart<O::Word>,
+    /// The producers' cursor, as it was.
+    pub(super) cached: CachedCursor<O::Word, L>,
+    /// As the producers'.
+    pub(super) segment: CachePadded<O::Word>,
 }
 
 /// The other side's cursor as it was when one's own side last looked: spares most calls a look at the other side's
 /// cache lines. Written under one's own side's lock. It is never ahead of the truth, so it errs on the safe side.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct Glance<W, L> {
+pub(super) struct CachedCursor<W, L> {
     /// 1 + the segment that `cursor` is about; 0: about none.
     about: W,
     cursor: L,
 }
 
-impl<W: Word, L: Long> Glance<W, L> {
+impl<W: Word, L: Long> CachedCursor<W, L> {
     /// What was seen, if it was in this segment.
     #[inline]
     pub(super) fn seen(&self, segment: usize) -> Option<Cursor> {
@@ -85,7 +85,7 @@ impl<W: Word, L: Long> Glance<W, L> {
         (about == segment as u32 + 1).then(|| Cursor::of(self.cursor.load(Ordering::Relaxed)))
     }
 
-    /// Whoever dies between the two stores leaves a glance about nothing, or an older one of the same segment.
+    /// Whoever dies between the two stores leaves a cached about nothing, or an older one of the same segment.
     pub(super) fn note(&self, segment: usize, cursor: Cursor) {
         // ORDERING: as above.
         self.cursor.store(cursor.packed(), Ordering::Relaxed);
@@ -103,7 +103,7 @@ impl<W: Word, L: Long> Glance<W, L> {
 /// A word to sleep on, and a flag for that somebody may.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(super) struct Bell<W> {
+pub(super) struct EventCount<W> {
     pub(super) changes: W,
     pub(super) asleep: W,
 }
@@ -120,7 +120,7 @@ pub(super) struct Polls<W> {
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Tasks<W, L> {
-    pub(super) joined: Bell<W>,
+    pub(super) joined: EventCount<W>,
     pub(super) lost: W,
     pub(super) expect: W,
     pub(super) claim: L,
@@ -136,7 +136,7 @@ pub(super) struct Packets<L> {
     pub(super) suspect: L,
 }
 
-/// Those who look for all who sleep at a bell: see `leaders.rs`.
+/// Those who look for all who sleep at a event_count: see `leaders.rs`.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Leaders<O: Owned> {
@@ -166,9 +166,9 @@ pub(crate) struct Limits<W> {
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Segment<W, L> {
-    pub(super) tail: Apart<L>,
-    pub(super) head: Apart<L>,
-    pub(super) next: Apart<W>,
+    pub(super) tail: CachePadded<L>,
+    pub(super) head: CachePadded<L>,
+    pub(super) next: CachePadded<W>,
 }
 
 // SAFETY: words, locks of words, and atomic integers; all zeros is an empty ring.

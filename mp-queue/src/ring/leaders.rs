@@ -14,7 +14,7 @@
 //! |----------------------|--------------------------------------------------------------------------------|
 //! | `places`             | a lock each, held by a leader while he waits: the kernel frees a dead one's    |
 //! | `followers`          | raised by one who is to follow; 0: nobody follows, as a promotion has found    |
-//! | the bell's `changes` | a promotion changes its upper half: who sees that takes a place before all else |
+//! | the event_count's `changes` | a promotion changes its upper half: who sees that takes a place before all else |
 //!
 //! A look costs more than ten microseconds of a CPU, nearly all of it for changing to that process and back. Whoever
 //! finds a record wakes the next one if there are more, so one who looks is enough for all; there are two so that one
@@ -31,19 +31,19 @@
 //! A leader: the other one finds the place free when he wakes next, and promotes one. A leader between giving his place
 //! back and promoting, or whom one promoted before he has the place: the other leads. Both at once: the followers look by
 //! themselves within three seconds. Where the kernel does not free what the dead held, all look each half second.
-//! # Tried by
+//! # Tested by
 //! ring/model/leaders.rs, ring/crowd/leaders.rs (with deaths), tests/leaders.rs
 
-use super::layout::{Bell, Leaders};
+use super::layout::{EventCount, Leaders};
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 
-/// What a promotion adds to the bell's `changes`. (Other changes reach that far only now and then: a place is taken then, or
+/// What a promotion adds to the event_count's `changes`. (Other changes reach that far only now and then: a place is taken then, or
 /// is not.)
 const PROMOTION: u32 = 1 << 16;
 
-/// One who waits at a bell. When it is dropped it leaves.
+/// One who waits at a event_count. When it is dropped it leaves.
 pub(super) struct Sleeper<'a, O: Owned> {
-    bell: &'a Bell<O::Word>,
+    event_count: &'a EventCount<O::Word>,
     /// `None`: everybody looks for himself.
     leaders: Option<&'a Leaders<O>>,
     /// The place that it has.
@@ -53,17 +53,21 @@ pub(super) struct Sleeper<'a, O: Owned> {
 }
 
 impl<'a, O: Owned> Sleeper<'a, O> {
-    pub(super) fn new(bell: &'a Bell<O::Word>, leaders: Option<&'a Leaders<O>>, fresh: bool) -> Self {
-        Sleeper { bell, leaders: leaders.filter(|_| O::kernel_tells()), place: None, fresh }
+    pub(super) fn new(
+        event_count: &'a EventCount<O::Word>,
+        leaders: Option<&'a Leaders<O>>,
+        fresh: bool,
+    ) -> Self {
+        Sleeper { event_count, leaders: leaders.filter(|_| O::kernel_tells()), place: None, fresh }
     }
 
-    pub(super) fn bell(&self) -> &'a Bell<O::Word> {
-        self.bell
+    pub(super) fn event_count(&self) -> &'a EventCount<O::Word> {
+        self.event_count
     }
 
     /// Sleeps while nothing has changed since `seen`, which was read before the last look.
     pub(super) fn wait(&mut self, seen: u32, until: Option<Deadline>) -> Wake {
-        let changes = &self.bell.changes;
+        let changes = &self.event_count.changes;
         let Some(leaders) = self.leaders else { return changes.wait(seen, until) };
         let follows = !std::mem::take(&mut self.fresh) && !self.leads(leaders) && {
             leaders.follow();
@@ -99,9 +103,9 @@ impl<'a, O: Owned> Sleeper<'a, O> {
             return;
         }
         // ORDERING: Release, pairs with the Acquire in `wait`, and with that before each sleep.
-        self.bell.changes.fetch_add(PROMOTION, Ordering::Release);
+        self.event_count.changes.fetch_add(PROMOTION, Ordering::Release);
         // Never the other leader, who has a place: if he died of it, nobody would lead.
-        if self.bell.changes.wake_long(1) == 0 {
+        if self.event_count.changes.wake_long(1) == 0 {
             // ORDERING: Relaxed: whoever has raised it since is not in what is taken down, and who did before and does not
             // sleep yet sees the change.
             let _ = followers.compare_exchange(raised, 0, Ordering::Relaxed, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The ring: records in shared memory, published by one store.
 //!
 //! ```text
-//!  putters                                                     getters
+//!  producers                                                     consumers
 //!    │ put lock ─► copy behind tail ─► tail = next (commit)       │ get lock ─► copy from head ─► head = next
 //!    ▼                                                            ▼
 //!  segment 0 [ ……… records ……… ] ──next──► segment 4 [ …… ] ──next──► …
@@ -13,9 +13,9 @@
 //! | `tail`        | holder of the put lock   | items and bytes published so far in this segment             |
 //! | `head`        | holder of the get lock   | items and bytes taken so far                                 |
 //! | `next`        | holder of the put lock   | 0, or 1 + the segment that goes on where this one ended      |
-//! | `glance`      | each side, under its lock| the other side's cursor as last seen: most calls look no further |
-//! | `published`   | a putter who wakes       | getters sleep on it, see wait.rs and leaders.rs              |
-//! | `freed`       | a getter who wakes       | putters sleep on it                                          |
+//! | `cached`      | each side, under its lock| the other side's cursor as last seen: most calls look no further |
+//! | `published`   | a producer who wakes       | consumers sleep on it, see wait.rs and leaders.rs              |
+//! | `freed`       | a consumer who wakes       | producers sleep on it                                          |
 //!
 //! A cursor packs a count of items and a position, in units of 8 bytes, into one 64-bit word, so that *one* store
 //! commits a record and the count of items with it: `qsize`, `empty` and `full` cannot disagree.
@@ -24,18 +24,18 @@
 //! small one, and its pages go back to the system. A record lies in one segment, in two pieces where it wraps.
 //!
 //! # Orderings
-//! The store of `tail` (Release) pairs with its load (Acquire) in `take`: a getter that sees the count sees the
-//! bytes. The store of `head` (Release) pairs with its load (Acquire) in `head_of`: a putter that sees the room may
-//! write there. What stands in a glance was loaded so by a holder of the same lock. `shut` rises under the put lock
+//! The store of `tail` (Release) pairs with its load (Acquire) in `take`: a consumer that sees the count sees the
+//! bytes. The store of `head` (Release) pairs with its load (Acquire) in `head_of`: a producer that sees the room may
+//! write there. What stands in a cached was loaded so by a holder of the same lock. `shut` rises under the put lock
 //! (Release, pairs with the Acquire in `is_shut`): whoever sees it sees every record that was ever put.
 //! # When a process dies
-//! *Putting*: before the store of `tail` there is nothing; the next putter writes over it. A hop that was linked
-//! and not finished is finished by the next putter, and memory that was taken for one and not linked is given back by
+//! *Putting*: before the store of `tail` there is nothing; the next producer writes over it. A hop that was linked
+//! and not finished is finished by the next producer, and memory that was taken for one and not linked is given back by
 //! him. *Taking*: before the store of `head` the record is still there, after it the record is his, and lost with him.
-//! *Leaving a drained segment*: its pages are given back before it is left, so that no putter can be using it again;
-//! the next getter leaves it once more. *Between a commit and its wake*: the sleeper looks by itself within half a
-//! second. *Asleep*: he held no lock; his flag costs one spare wake. *With descriptors*: packets.rs.
-//! # Tried by
+//! *Leaving a drained segment*: its pages are given back before it is left, so that no producer can be using it again;
+//! the next consumer leaves it once more. *Between a commit and its wake*: the sleeper looks by itself within half a
+//! second. *Asleep*: he held no lock; his flag costs one pre-forked child wake. *With descriptors*: packets.rs.
+//! # Tested by
 //! ring/model (loom, with deaths), ring/crowd.rs (shuttle, with deaths), ring/tests.rs, tests/queue.rs, tests/corrupt.rs,
 //! tests/memory.rs
 
@@ -152,18 +152,18 @@ impl<M: Memory> Ring<M> {
     /// The get lock. What a dead holder left is repaired by who takes next.
     #[inline]
     fn lock_to_get(&self, until: Option<Deadline>) -> Option<Locked<'_, M::Owned>> {
-        let taken = self.layout().getter.lock.acquire(until)?;
+        let taken = self.layout().read_side.lock.acquire(until)?;
         Some(self.locked_to_get(taken))
     }
 
     fn try_lock_to_get(&self) -> Option<Locked<'_, M::Owned>> {
-        let taken = self.layout().getter.lock.try_acquire()?;
+        let taken = self.layout().read_side.lock.try_acquire()?;
         Some(self.locked_to_get(taken))
     }
 
     #[inline]
     fn locked_to_get(&self, taken: Acquired) -> Locked<'_, M::Owned> {
-        let lock = &self.layout().getter.lock;
+        let lock = &self.layout().read_side.lock;
         if taken == Acquired::OwnerDied {
             lock.clear_died();
         }
@@ -185,20 +185,20 @@ impl<M: Memory> Ring<M> {
             }
             before = after;
         }
-        // Getters outran every look: there was next to nothing.
+        // Consumers outran every look: there was next to nothing.
         if items > u32::MAX / 2 { 0 } else { items as usize }
     }
 
-    /// Where the getters are, a little old perhaps.
+    /// Where the consumers are, a little old perhaps.
     fn got(&self) -> Cursor {
         // ORDERING: Acquire, pairs with the Release in `front`; and below with that in `take`.
-        let at = (self.layout().getter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
+        let at = (self.layout().read_side.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
         Cursor::of(self.layout().segments[at].head.load(Ordering::Acquire))
     }
 
     fn put_segment(&self) -> usize {
         // ORDERING: Acquire, pairs with the Release in `hop`.
-        (self.layout().putter.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1)
+        (self.layout().write_side.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1)
     }
 
     /// Whether it holds as many items as it may.
@@ -209,7 +209,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// No more may be put; everybody who waits looks again. Waits for a put in progress, but not for a stopped
-    /// putter: only until the deadline.
+    /// write_side: only until the deadline.
     pub(crate) fn shut(&self, until: Option<Deadline>) {
         let lock = self.lock_to_put(until);
         // ORDERING: Release, pairs with the Acquire in `is_shut`: records that were put are seen.

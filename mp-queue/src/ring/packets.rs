@@ -1,39 +1,39 @@
 //! Packets: the descriptors of records, in a socket beside the ring; and those packets that belong to no record.
 //!
 //! ```text
-//!  putter:  sent = n ─ send [n, item] ─────────────── write ─ tail (commit)
-//!                                       ╳ a stray: a packet of no record
-//!  getter:  copy the packet's descriptors ─ take it away ─ head (commit) ─ gone = n
-//!                                                       ╳ a record without its packet: the next getter's to pass over
+//!  write_side:  sent = n ─ send [n, item] ─────────────── write ─ tail (commit)
+//!                                       ╳ an orphan: a packet of no record
+//!  read_side:  copy the packet's descriptors ─ take it away ─ head (commit) ─ gone = n
+//!                                                       ╳ a record without its packet: the next consumer's to pass over
 //! ```
 //!
 //! | part      | who writes it                  | means                                                             |
 //! |-----------|--------------------------------|-------------------------------------------------------------------|
 //! | `sent`    | holder of the put lock         | number of the last packet, or of one that was about to be sent    |
 //! | `gone`    | holder of the get lock         | no packet up to this number is in the socket any more             |
-//! | `suspect` | holder of the put lock         | up to this number there may be strays: a putter has died          |
+//! | `suspect` | holder of the put lock         | up to this number there may be strays: a producer has died          |
 //!
 //! A packet says its number, which the record says too, and which of all items its record is. So one whose item the
-//! getters have passed is a stray, whatever else is in the ring; and while nobody puts, so is every packet beside an
+//! consumers have passed is an orphan, whatever else is in the ring; and while nobody puts, so is every packet beside an
 //! empty ring. Packets lie in the order of their numbers, and can be dropped only when they have come to the front.
 //!
 //! `sent` and `gone` differ while packets are on their way, and after a death, or a packet that could not be sent.
 //! Then whoever finds the ring empty tries to have both locks, and drops what is there: in a queue without handles they
-//! never differ, and cost two loads. Beside a ring that is not empty nobody looks, but for a putter's death (`suspect`);
-//! then each getter who looks for new records does.
+//! never differ, and cost two loads. Beside a ring that is not empty nobody looks, but for a producer's death (`suspect`);
+//! then each consumer who looks for new records does.
 //!
 //! # Orderings
 //! The socket is the kernel's, which orders its calls. The words only say whether it is worth a look; what is dropped
 //! is decided under the locks, by what stands on the packet.
 //! # When a process dies
-//! *Between its packet and its commit*: the packet is a stray, and its descriptors stay open until somebody comes by.
+//! *Between its packet and its commit*: the packet is an orphan, and its descriptors stay open until somebody comes by.
 //! That is: a put, which is told of the death by its lock; a get, `qsize`, `empty` or `wait` that finds the queue
 //! empty, by one who waits in it too, who looks by himself within half a second. Where other items are in front of it,
 //! it goes when these have been got and one more; at the latest with the next get then that looks for new records, or
 //! finds none. *Between a packet and the commit of its record*: its descriptors are closed with him. The record is his,
-//! and lost with him; it counts as an item until the next getter comes to it, who passes it over (a join is told that
+//! and lost with him; it counts as an item until the next consumer comes to it, who passes it over (a join is told that
 //! it is lost). *Dropping strays*: the next one goes on with it.
-//! # Tried by
+//! # Tested by
 //! ring/crowd.rs, tests/handles.rs, mp-sweep's `queue.handles`
 
 use super::cursor::Cursor;
@@ -88,16 +88,16 @@ pub(crate) enum Dropped {
 }
 
 impl<M: Memory> Ring<M> {
-    /// The put lock; whoever had it and died may have left a stray, and memory.
+    /// The put lock; whoever had it and died may have left an orphan, and memory.
     #[inline]
     pub(super) fn lock_to_put(&self, until: Option<Deadline>) -> Option<Locked<'_, M::Owned>> {
-        let taken = self.layout().putter.lock.acquire(until)?;
+        let taken = self.layout().write_side.lock.acquire(until)?;
         Some(self.locked_to_put(taken))
     }
 
     #[inline]
     fn locked_to_put(&self, taken: Acquired) -> Locked<'_, M::Owned> {
-        let lock = &self.layout().putter.lock;
+        let lock = &self.layout().write_side.lock;
         let locked = Locked(lock);
         if taken == Acquired::OwnerDied {
             self.suspect_strays();
@@ -154,7 +154,7 @@ impl<M: Memory> Ring<M> {
 
     /// Drops what a dead putter may have left, if nothing else is there. For whoever comes by an empty queue.
     #[inline]
-    pub(crate) fn tidy(&self) {
+    pub(crate) fn discard_orphans(&self) {
         let packets = &self.layout().packets;
         // ORDERING: Relaxed: a hint.
         if packets.sent.load(Ordering::Relaxed) != packets.gone.load(Ordering::Relaxed) {
@@ -169,14 +169,14 @@ impl<M: Memory> Ring<M> {
         }
         // Whoever has one of these locks comes by himself, or lives and is at it: nobody is waited for.
         let Some(_getting) = self.try_lock_to_get() else { return };
-        let Some(taken) = self.layout().putter.lock.try_acquire() else { return };
+        let Some(taken) = self.layout().write_side.lock.try_acquire() else { return };
         let _putting = self.locked_to_put(taken);
         self.drop_beside_nothing();
     }
 
-    /// Under both locks: beside an empty ring, each packet is a stray.
+    /// Under both locks: beside an empty ring, each packet is an orphan.
     fn drop_beside_nothing(&self) {
-        if !matches!(self.front(), Err(NotTaken::Empty)) {
+        if !matches!(self.read_position(), Err(NotTaken::Empty)) {
             return;
         }
         loop {
@@ -191,7 +191,7 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// Under the get lock: drops strays whose items the getters have passed.
+    /// Under the get lock: drops strays whose items the consumers have passed.
     #[inline]
     pub(super) fn drop_passed(&self, head: Cursor) {
         let packets = &self.layout().packets;

@@ -3,24 +3,24 @@
 //! ```text
 //!  poller:  polled = 1 ─ fence ─ look ─ sleep in poll(2)
 //!              ─ readable, and no item there: clear ─ signalled = 0 ─ fence ─ look ─ an item? signalled = 1, set
-//!  putter:  commit ─ fence ─ polled? ─ signalled 0 to 1? ─ set
+//!  write_side:  commit ─ fence ─ polled? ─ signalled 0 to 1? ─ set
 //! ```
 //!
 //! | word        | means                                                                               |
 //! |-------------|-------------------------------------------------------------------------------------|
 //! | `polled`    | somebody waits like that, or did once: never goes back                              |
-//! | `signalled` | the descriptor can be read: a putter need not make it so once more                  |
+//! | `signalled` | the descriptor can be read: a producer need not make it so once more                  |
 //!
-//! It falls after the descriptor is cleared, and the look comes after that: a putter who still saw it up has committed
-//! before, and is seen. A queue that was never polled costs its putters one load.
+//! It falls after the descriptor is cleared, and the look comes after that: a producer who still saw it up has committed
+//! before, and is seen. A queue that was never polled costs its producers one load.
 //!
 //! # Orderings
-//! Between the two accesses of each side stands a fence: the poller's last look sees the item, or the putter sees
+//! Between the two accesses of each side stands a fence: the poller's last look sees the item, or the producer sees
 //! `polled`, or `signalled` as it fell.
 //! # When a process dies
 //! Between `signalled` and the descriptor, either way: those who wait look by themselves every quarter of a second, and
 //! who finds an item so, unsignalled, settles it.
-//! # Tried by
+//! # Tested by
 //! ring/model/polls.rs, tests/polling.rs
 
 use super::{Memory, Ring, WordOf};
@@ -45,7 +45,7 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// From now on putters tell: before a look that decides whether to sleep.
+    /// From now on producers tell: before a look that decides whether to sleep.
     pub(crate) fn be_polled(&self) {
         // ORDERING: Relaxed: the fence orders it before the look.
         self.layout().polls.polled.store(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use super::{Beside, Memory, NotTaken, Ring};
 use mp_core::word::{Deadline, Long, Ordering, Word};
 
 /// The first record that was not taken.
-pub(super) struct Front {
+pub(super) struct ReadPosition {
     segment: usize,
     head: Cursor,
     /// Where the published ones end, as far as they were looked at.
@@ -23,13 +23,13 @@ impl<M: Memory> Ring<M> {
         until: Option<Deadline>,
     ) -> Result<(), NotTaken> {
         if self.looks_empty() {
-            self.tidy();
+            self.discard_orphans();
             return Err(NotTaken::Empty);
         }
         let Some(_lock) = self.lock_to_get(until) else { return Err(NotTaken::Empty) };
         let start = into.len();
         loop {
-            let Front { segment, head, tail } = self.front()?;
+            let ReadPosition { segment, head, tail } = self.read_position()?;
             let record = self.read_head(segment, head, tail)?;
             self.read_bytes(segment, head.position, record, into);
             let next = head.advanced(record.units);
@@ -57,16 +57,16 @@ impl<M: Memory> Ring<M> {
         until: Option<Deadline>,
     ) -> Result<(), NotTaken> {
         if self.looks_empty() {
-            self.tidy();
+            self.discard_orphans();
             return Err(NotTaken::Empty);
         }
         let layout = self.layout();
         let Some(_lock) = self.lock_to_get(until) else { return Err(NotTaken::Empty) };
-        let Front { segment, head: first, mut tail } = self.front()?;
+        let ReadPosition { segment, head: first, mut tail } = self.read_position()?;
         if (tail.items.wrapping_sub(first.items) as usize) < most {
             // ORDERING: Acquire, pairs with the Release in `publish`.
             tail = Cursor::of(layout.segments[segment].tail.load(Ordering::Acquire));
-            layout.getter.glance.note(segment, tail);
+            layout.read_side.cached.note(segment, tail);
         }
         let mut head = first;
         while head.position != tail.position && ends.len() < most {
@@ -104,16 +104,16 @@ impl<M: Memory> Ring<M> {
     pub(crate) fn looks_empty(&self) -> bool {
         let layout = self.layout();
         // ORDERING: Acquire, pairs with the Release in `front`.
-        let at = layout.getter.segment.load(Ordering::Acquire) as usize;
+        let at = layout.read_side.segment.load(Ordering::Acquire) as usize;
         if at >= self.0.segments() {
             // Whoever takes is told that it is corrupt; he must not sleep on it.
             return false;
         }
         let segment = &layout.segments[at];
         // ORDERING: Acquire, pairs with the Release in `take`: the tail below is no older than what that getter saw.
-        // A getter that is about to sleep must not miss a record because another took the one before it.
+        // A consumer that is about to sleep must not miss a record because another took the one before it.
         let head = Cursor::of(segment.head.load(Ordering::Acquire));
-        if layout.getter.glance.seen(at).is_some_and(|tail| tail.position != head.position) {
+        if layout.read_side.cached.seen(at).is_some_and(|tail| tail.position != head.position) {
             return false;
         }
         // ORDERING: Acquire: the link before the tail, so that what was put before the link was set is seen.
@@ -140,8 +140,8 @@ impl<M: Memory> Ring<M> {
     }
 
     /// The first segment that has a record, and where in it; leaves drained ones behind.
-    pub(super) fn front(&self) -> Result<Front, NotTaken> {
-        let getter = &self.layout().getter;
+    pub(super) fn read_position(&self) -> Result<ReadPosition, NotTaken> {
+        let getter = &self.layout().read_side;
         // ORDERING: Relaxed: under the get lock.
         let mut at = getter.segment.load(Ordering::Relaxed) as usize;
         for _ in 0..=SEGMENTS {
@@ -150,8 +150,8 @@ impl<M: Memory> Ring<M> {
             }
             let segment = &self.layout().segments[at];
             let head = self.own(&segment.head);
-            if let Some(tail) = getter.glance.seen(at).filter(|tail| tail.position != head.position) {
-                return self.opened(Front { segment: at, head, tail });
+            if let Some(tail) = getter.cached.seen(at).filter(|tail| tail.position != head.position) {
+                return self.opened(ReadPosition { segment: at, head, tail });
             }
             self.drop_passed(head);
             // The link before the tail: what was put before the link was set is seen.
@@ -159,12 +159,12 @@ impl<M: Memory> Ring<M> {
             // ORDERING: Acquire, pairs with the Release in `publish`.
             let tail = Cursor::of(segment.tail.load(Ordering::Acquire));
             if head.position != tail.position {
-                getter.glance.note(at, tail);
-                return self.opened(Front { segment: at, head, tail });
+                getter.cached.note(at, tail);
+                return self.opened(ReadPosition { segment: at, head, tail });
             }
             let Some(next) = next else { return Err(NotTaken::Empty) };
-            getter.glance.forget();
-            // Before it is left: once it is, a putter may use it again.
+            getter.cached.forget();
+            // Before it is left: once it is, a producer may use it again.
             if at > M::WARM {
                 self.0.release(at);
             }
@@ -176,7 +176,7 @@ impl<M: Memory> Ring<M> {
     }
 
     #[inline]
-    fn opened(&self, front: Front) -> Result<Front, NotTaken> {
+    fn opened(&self, front: ReadPosition) -> Result<ReadPosition, NotTaken> {
         self.0.open(front.segment).map_err(NotTaken::Unmapped)?;
         Ok(front)
     }

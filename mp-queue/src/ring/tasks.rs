@@ -24,8 +24,8 @@
 //! further ones is done after that: a look at all of it counts only if nothing was put meanwhile.
 //! # When a process dies
 //! With tasks: who joins finds it dead by his timed look, and is told how many are lost. Between its claim and its
-//! commit: the next getter takes the claim back. While it counts what is lost: the next one begins anew. Between `done` and its wake: the timed look.
-//! # Tried by
+//! commit: the next consumer takes the claim back. While it counts what is lost: the next one begins anew. Between `done` and its wake: the timed look.
+//! # Tested by
 //! ring/model/tasks.rs, tests/joinable.rs
 
 use super::cursor::Cursor;
@@ -89,7 +89,7 @@ impl<M: Memory> Ring<M> {
 
     /// Under the get lock: the record in front of `head` is about to be passed over, and lost.
     pub(super) fn claim_lost(&self, head: Cursor) {
-        self.settle_burial();
+        self.finish_accounting();
         let tasks = &self.layout().tasks;
         // ORDERING: as in `claim`.
         let lost = tasks.lost.load(Ordering::Relaxed);
@@ -111,7 +111,7 @@ impl<M: Memory> Ring<M> {
         let find = |who: u64| (1..slots.len()).find(|&at| has(at, who));
         let found = find(me).or_else(|| find(0)).or_else(|| {
             if worker.may_look() {
-                self.bury(worker);
+                self.account_for_dead(worker);
             }
             find(0)
         });
@@ -124,9 +124,9 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Under the get lock: counts the tasks of the dead as lost, and frees their slots.
-    fn bury(&self, worker: &impl Worker) {
+    fn account_for_dead(&self, worker: &impl Worker) {
         let tasks = &self.layout().tasks;
-        self.settle_burial();
+        self.finish_accounting();
         for (at, slot) in self.0.slots().iter().enumerate().skip(1) {
             // ORDERING: Relaxed, here and below: under the get lock.
             let who = slot.who.load(Ordering::Relaxed);
@@ -145,7 +145,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Under the get lock: what a dead one counted as lost and did not finish is not counted yet.
-    fn settle_burial(&self) {
+    fn finish_accounting(&self) {
         let tasks = &self.layout().tasks;
         // ORDERING: Relaxed, here and below: under the get lock.
         let burial = tasks.burial.load(Ordering::Relaxed);
@@ -219,7 +219,7 @@ impl<M: Memory> Ring<M> {
     /// Counts the tasks of the dead as lost.
     fn reap(&self, worker: &impl Worker) {
         let slots = self.0.slots();
-        // ORDERING: Acquire, pairs with the Release in `bury` and `claim`.
+        // ORDERING: Acquire, pairs with the Release in `account_for_dead` and `claim`.
         let dead = |slot: &Slot<_, _>| {
             let who: u64 = M::Long::load(&slot.who, Ordering::Acquire);
             slot.unfinished() > 0 && who != 0 && worker.is_dead(who)
@@ -235,7 +235,7 @@ impl<M: Memory> Ring<M> {
             Err(_) => return,
         };
         self.settle(got);
-        self.bury(worker);
+        self.account_for_dead(worker);
     }
 
     /// Whether at some moment during the call there was no task, put or taken, that was not done.

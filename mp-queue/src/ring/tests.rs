@@ -106,7 +106,7 @@ fn be_large_and_drained(ring: &Shared) -> usize {
     backlog
 }
 
-/// A getter that is slow to give a drained segment back, or is stopped there, must not punch new records out.
+/// A consumer that is slow to give a drained segment back, or is stopped there, must not punch new records out.
 #[test]
 fn a_segment_is_not_used_again_while_it_is_given_back() {
     let ring = make(0, 32 << 20);

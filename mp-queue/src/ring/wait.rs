@@ -11,7 +11,7 @@
 //!
 //! A sleeper that wakes sets `asleep` again before anything else, since it cannot know whether others sleep still;
 //! and when it leaves, and there is more, it passes the wake on: one wake may have stood for several records. The
-//! price is one spare wake after each sleep.
+//! price is one pre-forked child wake after each sleep.
 //!
 //! # Why nobody sleeps on
 //! Either the sleeper's last look sees the commit, or the waker sees its flag: a fence stands between the two
@@ -20,12 +20,12 @@
 //! before is not let asleep by the kernel, or is asleep and woken.
 //! # When a process dies
 //! A waker between its commit and its wake, a sleeper between its wake and its next step: the others look by
-//! themselves within half a second, and put the flag up then; of getters two do it for all, who pass on what they find
+//! themselves within half a second, and put the flag up then; of consumers two do it for all, who pass on what they find
 //! (leaders.rs). Nothing else is lost.
-//! # Tried by
+//! # Tested by
 //! ring/model/waits.rs, ring/crowd.rs
 
-use super::layout::{Bell, Leaders};
+use super::layout::{EventCount, Leaders};
 use super::leaders::Sleeper;
 use super::{Memory, NotTaken, Refused, Ring, WordOf};
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
@@ -55,8 +55,8 @@ impl<M: Memory> Ring<M> {
         mut attempt: impl FnMut() -> Result<T, NotTaken>,
     ) -> Result<T, NotTaken> {
         let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(NotTaken::Empty)));
-        let (bell, leaders) = (&self.layout().published, &*self.layout().leaders);
-        let (result, slept) = self.repeat(until, bell, Some(leaders), || self.put_so_far(), attempt);
+        let (event_count, leaders) = (&self.layout().published, &*self.layout().leaders);
+        let (result, slept) = self.repeat(until, event_count, Some(leaders), || self.put_so_far(), attempt);
         self.after_take(slept, result.unwrap_or(Err(NotTaken::Empty)))
     }
 
@@ -93,7 +93,7 @@ impl<M: Memory> Ring<M> {
     pub(super) fn repeat<T>(
         &self,
         until: Option<Deadline>,
-        bell: &Bell<WordOf<M>>,
+        event_count: &EventCount<WordOf<M>>,
         leaders: Option<&Leaders<M::Owned>>,
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
@@ -103,7 +103,7 @@ impl<M: Memory> Ring<M> {
         if found.is_some() {
             (found, false)
         } else {
-            self.wait_and_repeat(until, bell, leaders, watch, attempt)
+            self.wait_and_repeat(until, event_count, leaders, watch, attempt)
         }
     }
 
@@ -111,13 +111,13 @@ impl<M: Memory> Ring<M> {
     fn wait_and_repeat<T>(
         &self,
         until: Option<Deadline>,
-        bell: &Bell<WordOf<M>>,
+        event_count: &EventCount<WordOf<M>>,
         leaders: Option<&Leaders<M::Owned>>,
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
-        let mut sleeper = Sleeper::new(bell, leaders, M::FIRST_ALONE);
-        let mut waiting = Waiting::new(&bell.changes, Pace::Dense);
+        let mut sleeper = Sleeper::new(event_count, leaders, M::FIRST_ALONE);
+        let mut waiting = Waiting::new(&event_count.changes, Pace::Dense);
         let mut slept = false;
         loop {
             // Read before the attempt: what comes after that is a change, even if it comes at once.
@@ -162,7 +162,7 @@ impl<M: Memory> Ring<M> {
         until: Option<Deadline>,
         attempt: &mut impl FnMut() -> Option<T>,
     ) -> Slept<T> {
-        let Bell { changes, asleep } = sleeper.bell();
+        let EventCount { changes, asleep } = sleeper.event_count();
         // ORDERING: Relaxed: the fence orders it before the last look.
         asleep.store(1, Ordering::Relaxed);
         <WordOf<M>>::fence();
@@ -177,7 +177,7 @@ impl<M: Memory> Ring<M> {
         }
         let woken = sleeper.wait(seen, until);
         // ORDERING: Relaxed: the fence orders it before the looks that follow, the one that decides whether to pass
-        // the wake on among them. A putter in between sees the flag, or they see its record.
+        // the wake on among them. A producer in between sees the flag, or they see its record.
         asleep.store(1, Ordering::Relaxed);
         <WordOf<M>>::fence();
         match woken {
@@ -190,16 +190,16 @@ impl<M: Memory> Ring<M> {
 
     /// After a commit: wakes one who waits for it, if somebody may.
     #[inline]
-    pub(super) fn wake_one(bell: &Bell<WordOf<M>>) {
+    pub(super) fn wake_one(event_count: &EventCount<WordOf<M>>) {
         <WordOf<M>>::fence();
         // ORDERING: Relaxed: the fence orders it after the commit.
-        if bell.asleep.load(Ordering::Relaxed) != 0 {
-            Self::ring(bell, 1);
+        if event_count.asleep.load(Ordering::Relaxed) != 0 {
+            Self::ring(event_count, 1);
         }
     }
 
     #[cold]
-    pub(super) fn ring(Bell { changes, asleep }: &Bell<WordOf<M>>, count: u32) {
+    pub(super) fn ring(EventCount { changes, asleep }: &EventCount<WordOf<M>>, count: u32) {
         // ORDERING: Relaxed: published by the change of the word.
         asleep.store(0, Ordering::Relaxed);
         // ORDERING: Release, pairs with the Acquire in `sleep`.
@@ -209,10 +209,10 @@ impl<M: Memory> Ring<M> {
 
     /// Has everybody look again.
     pub(crate) fn wake_everybody(&self) {
-        for bell in [&self.layout().published, &self.layout().freed, &self.layout().tasks.joined] {
+        for event_count in [&self.layout().published, &self.layout().freed, &self.layout().tasks.joined] {
             // ORDERING: Release, pairs with the Acquire in `sleep`: what was changed before is seen.
-            bell.changes.fetch_add(1, Ordering::Release);
-            bell.changes.wake(u32::MAX);
+            event_count.changes.fetch_add(1, Ordering::Release);
+            event_count.changes.wake(u32::MAX);
         }
     }
 }

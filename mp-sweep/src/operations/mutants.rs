@@ -13,7 +13,7 @@
 use super::lock::{Found, Lockable, Play, Step};
 use super::tally::Tally;
 use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless, torn_unless};
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::robust::RobustWord;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 use mp_sync::{Lock, OwnerDied};
@@ -39,7 +39,7 @@ const WAITERS: u32 = 1 << 31;
 
 /// A lock in one word that the kernel knows, always as if somebody waited. Freed before it is off its holder's list, if
 /// `EARLY`.
-struct OwnedLock<const EARLY: bool>(Place<RobustWord>);
+struct OwnedLock<const EARLY: bool>(SharedRef<RobustWord>);
 
 impl<const EARLY: bool> OwnedLock<EARLY> {
     fn until(&self, until: Option<Deadline>) -> Found {
@@ -70,7 +70,7 @@ impl<const EARLY: bool> OwnedLock<EARLY> {
 
 impl<const EARLY: bool> Lockable for OwnedLock<EARLY> {
     fn new() -> Self {
-        OwnedLock(Place::create("mp-sweep-mutant").expect("a sweep needs shared memory"))
+        OwnedLock(SharedRef::create("mp-sweep-mutant").expect("a sweep needs shared memory"))
     }
 
     fn take(&self, hold: &dyn Fn()) -> Found {

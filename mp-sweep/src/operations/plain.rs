@@ -2,7 +2,7 @@
 
 use super::lock::{Found, Lockable, Play, Step};
 use crate::sweep::scene::Operation;
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use mp_core::sys::futex::FutexWord;
 use mp_core::word::{Deadline, Ordering, Wake, Word};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 
 /// A word, and no owner.
-struct PlainLock(Place<FutexWord>);
+struct PlainLock(SharedRef<FutexWord>);
 
 impl PlainLock {
     fn taken(&self, until: Option<Deadline>) -> bool {
@@ -35,7 +35,7 @@ impl PlainLock {
 
 impl Lockable for PlainLock {
     fn new() -> Self {
-        PlainLock(Place::create("mp-sweep-plain").expect("a sweep needs shared memory"))
+        PlainLock(SharedRef::create("mp-sweep-plain").expect("a sweep needs shared memory"))
     }
 
     fn take(&self, hold: &dyn Fn()) -> Found {

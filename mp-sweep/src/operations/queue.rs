@@ -272,7 +272,7 @@ impl<L: Line + 'static> Scene for Play<L> {
     }
 
     fn check(&self, fate: Fate) -> Verdict {
-        // The packet of a later item would have one that a putter left dropped.
+        // The packet of a later item would have one that a producer left dropped.
         let packets_may_be_left = self.plan.puts > 0 && self.beside.is_some();
         let first = self.plan.full || packets_may_be_left;
         let mut order = if first { self.drain()? } else { Vec::new() };

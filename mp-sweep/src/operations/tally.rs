@@ -1,16 +1,16 @@
 //! Tally: counts in shared memory that need no lock and survive everybody.
 
-use mp_core::mem::Place;
+use mp_core::mem::SharedRef;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const COUNTS: usize = 64;
 
 /// A few counts that all processes of a scene share, and that begin at 0.
-pub(super) struct Tally(Place<[AtomicU32; COUNTS]>);
+pub(super) struct Tally(SharedRef<[AtomicU32; COUNTS]>);
 
 impl Tally {
     pub(super) fn new() -> Tally {
-        Tally(Place::create("mp-sweep-tally").expect("a sweep needs shared memory"))
+        Tally(SharedRef::create("mp-sweep-tally").expect("a sweep needs shared memory"))
     }
 
     pub(super) fn add(&self, which: usize) {

@@ -37,7 +37,7 @@
 //! the next one who takes it finds it OwnerDied and breaks the round, whatever was half done. After the store
 //! and before the wake: the sleepers see at their timed look that they have passed, half a second at most.
 //! A party that is *stopped* inside the lock, some ten instructions, holds up the others' timeouts too.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: barrier_*
 
 use super::lock::{Acquired, RawLock};

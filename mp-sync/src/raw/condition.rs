@@ -35,7 +35,7 @@
 //! `notify`, between the choice and the wake: the chosen ones find out at their timed look. In `wait` or `notify` with
 //! the lock held: the next holder gets OwnerDied, and the places are whole. Where the kernel keeps no list, the timed
 //! look asks whether those who were chosen live.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: condition_*
 
 use super::hold::Lend;

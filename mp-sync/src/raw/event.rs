@@ -30,7 +30,7 @@
 //! # When a process dies
 //! In `set`, between the flag and the wake: the sleepers find out by their timed look, half a second at most.
 //! In `wait`: ASLEEP stays, and one `set` wakes nobody.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: event_*
 
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};

@@ -49,9 +49,9 @@
 //! # When a process dies
 //! Holding: the kernel writes DIED and wakes one; whoever takes the lock next is told so. Taking or giving back:
 //! the word is announced before it is touched and until after the wake, so the kernel sees it. Asleep: nothing to
-//! repair but a spare wake. Two deaths in the same few instructions can leave a sleeper to its timed look, half a
+//! repair but a pre-forked child wake. Two deaths in the same few instructions can leave a sleeper to its timed look, half a
 //! second at most. Where the kernel keeps no list, the timed look asks whether the owner lives and takes over.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: lock_*
 
 use mp_core::word::{Deadline, Machine, Ordering, Owned, Pace, Waiting, Wake, Word};

@@ -20,7 +20,7 @@
 //! All of them are `repr(C)`, hold no address and begin as zeros, so they can be parts of a larger shared object:
 //!
 //! ```
-//! use mp_core::mem::{Place, Structure};
+//! use mp_core::mem::{SharedRef, Structure};
 //! use mp_core::sys::{futex::FutexWord, robust::RobustWord};
 //! use mp_core::word::Ordering;
 //! use mp_sync::raw::{Acquired, RawEvent, RawLock};
@@ -37,7 +37,7 @@
 //! unsafe impl Structure for Board {}
 //!
 //! // Sent to other processes as any handle is, in an argument, a result or a message.
-//! let board = Place::<Board>::create("board")?;
+//! let board = SharedRef::<Board>::create("board")?;
 //! assert_eq!(board.lock.acquire(None), Some(Acquired::Clean));
 //! board.lines[0].store(7, Ordering::Relaxed);
 //! assert!(board.lock.release());

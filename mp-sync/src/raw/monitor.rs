@@ -11,7 +11,7 @@
 //! # When a process dies
 //! Inside, or before it notified: whoever waits sees at his timed look that `is_so`, half a second later at most. What is
 //! beside must be whole after each single store: nobody is told of a death.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: seats_*, rwlock_*
 
 use super::condition::RawCondition;

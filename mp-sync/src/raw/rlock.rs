@@ -19,7 +19,7 @@
 //! # When a process dies
 //! As with the lock inside. `more` and `note` stay as the dead holder left them, and the next holder's first act is to
 //! overwrite them.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: rlock_*
 
 use super::lock::{Acquired, Mine, RawLock};

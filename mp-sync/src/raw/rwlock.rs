@@ -25,7 +25,7 @@
 //! Reading: its place is free. Waiting to write: the claim is free. Writing: the same, and who comes next is told. Each
 //! is found by the next who comes at once, and by those who wait at their timed look, half a second later at most. One that
 //! is *stopped* inside the monitor, some hundred instructions, holds up who comes back from a wait.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: rwlock_*
 
 use super::holder::{clear, free, give_back, has_died, is_free, is_mine, take};

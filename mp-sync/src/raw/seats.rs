@@ -21,7 +21,7 @@
 //! With a seat: whoever comes next has it, and whoever waits, by his next look, half a second at most. Anywhere else: as
 //! the lock and the condition say; seats are taken and given back by one store each, so they are whole. One that is
 //! *stopped* with the lock, some hundred instructions, holds up those who come back from a wait.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: seats_*
 
 use super::holder::{free, give_back, has_died, is_free, is_mine, take};

@@ -27,7 +27,7 @@
 //! With a permit: the permit is gone, as Python's is. In `release`, before the one exchange: nothing was given. After
 //! it and before the wake, or asleep and woken, before its next step: the sleepers see the permit at their timed look,
 //! half a second at most.
-//! # Tried by
+//! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: semaphore_*
 
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};

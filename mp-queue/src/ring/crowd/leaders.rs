@@ -33,7 +33,7 @@ fn a_dead_waiter_strands_nobody<W: Crowd>(fuse: &Fuse) {
     all_but_his(got, victim.join(), take_all(&ring), 4);
 }
 
-/// Two have left, and a putter dies between his record and its wake: one of those who are left looks.
+/// Two have left, and a producer dies between his record and its wake: one of those who are left looks.
 fn who_leaves_hands_his_place_on<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(0);

@@ -47,7 +47,7 @@ fn take_all_and<W: World>(ring: &Shared<W>, early: Result<(), Refused>, value: u
     got
 }
 
-/// In the middle of a hop: the next putter finishes it, or makes it anew.
+/// In the middle of a hop: the next producer finishes it, or makes it anew.
 pub(super) fn a_putter_killed_in_a_hop_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);

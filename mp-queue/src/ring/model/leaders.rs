@@ -24,12 +24,12 @@ struct NoFault;
 impl Fault for NoFault {}
 type Sound = Led<NoFault>;
 
-/// One sleep of a getter's, of one who has slept before.
+/// One sleep of a consumer's, of one who has slept before.
 fn sleep<W: World>(ring: &Shared<W>, until: Option<Deadline>) -> Sleeper<'_, W::Owned> {
-    let (bell, leaders) = (&ring.layout().published, &ring.layout().leaders);
+    let (event_count, leaders) = (&ring.layout().published, &ring.layout().leaders);
     // ORDERING: Acquire, as before each sleep.
-    let seen = bell.changes.load(Ordering::Acquire);
-    let mut sleeper = Sleeper::new(bell, Some(leaders), false);
+    let seen = event_count.changes.load(Ordering::Acquire);
+    let mut sleeper = Sleeper::new(event_count, Some(leaders), false);
     sleeper.wait(seen, until);
     sleeper
 }

@@ -4,7 +4,7 @@ use super::world::{Shared, Sound, World, put, put_long, ring, ring_about_to_wrap
 use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
 use std::sync::Arc;
 
-/// Its record is there whole or not at all, and the next putter's comes after it.
+/// Its record is there whole or not at all, and the next producer's comes after it.
 pub(super) fn a_killed_putter_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     leaves_whole_records(fuse, &ring::<W>(0), 1);

@@ -46,9 +46,9 @@ pub(super) fn each_of_two_putters_gets_its_room<W: World>() {
         let ring = Arc::clone(&ring);
         spawn(&Fuse::never(), move || put(&ring, value).unwrap())
     };
-    let putters = [putter(1), putter(2)];
+    let producers = [putter(1), putter(2)];
     assert_eq!((take(&ring), take(&ring)), (Ok(0), Ok(0)));
-    putters.into_iter().for_each(|putter| putter.join().unwrap());
+    producers.into_iter().for_each(|putter| putter.join().unwrap());
     let got = [take(&ring).unwrap(), take(&ring).unwrap()];
     assert!(got == [1, 2] || got == [2, 1], "{got:?}");
 }

@@ -189,7 +189,7 @@ impl<W: World> Memory for ModelMemory<W> {
     fn reserve(&self, segment: usize) -> bool {
         if W::LINKS_EARLY {
             // ORDERING: Relaxed: under the put lock; Release as in `hop`.
-            let at = self.layout.putter.segment.load(Ordering::Relaxed) as usize;
+            let at = self.layout.write_side.segment.load(Ordering::Relaxed) as usize;
             self.layout.segments[at].next.store(segment as u32 + 1, Ordering::Release);
         }
         true

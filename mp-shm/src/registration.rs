@@ -11,7 +11,7 @@ use mp_core::get_logger;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-struct Standing {
+struct Registration {
     /// Whose it is.
     pid: u32,
     register: Register,
@@ -19,11 +19,11 @@ struct Standing {
     line: Option<OwnedFd>,
 }
 
-static OURS: Mutex<Option<Standing>> = Mutex::new(None);
+static OURS: Mutex<Option<Registration>> = Mutex::new(None);
 
-fn ours() -> MutexGuard<'static, Option<Standing>> {
+fn ours() -> MutexGuard<'static, Option<Registration>> {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    if ours.as_ref().is_some_and(|standing| standing.pid != std::process::id()) {
+    if ours.as_ref().is_some_and(|registration| registration.pid != std::process::id()) {
         *ours = None;
     }
     ours
@@ -42,40 +42,40 @@ pub(crate) fn hold() -> MutexGuard<'static, impl Sized> {
 /// Has a block, which has no name yet, taken away with this process. Gives its place on record.
 pub(crate) fn enter(name: &Name, file: FileId) -> Result<usize, MemError> {
     let mut ours = ours();
-    let standing = match &mut *ours {
-        Some(standing) => standing,
-        none => none.insert(Standing::begin()?),
+    let registration = match &mut *ours {
+        Some(registration) => registration,
+        none => none.insert(Registration::begin()?),
     };
-    standing.see_to_a_keeper();
-    if let Err(error) = standing.register.show() {
+    registration.ensure_keeper();
+    if let Err(error) = registration.register.show() {
         // Another one, with another name, next time.
         *ours = None;
         return Err(error.into());
     }
-    standing.register.enter(name, file)
+    registration.register.enter(name, file)
 }
 
 /// This process does not own the block at this place any more.
-pub(crate) fn strike(place: usize) {
-    if let Some(standing) = &mut *ours() {
-        standing.register.strike(place);
+pub(crate) fn remove(place: usize) {
+    if let Some(registration) = &mut *ours() {
+        registration.register.remove(place);
     }
 }
 
 /// At this process's end, when it owns nothing any more. The keeper sees that end by itself.
 pub(crate) fn end() {
-    if let Some(standing) = ours().take() {
-        standing.register.end();
+    if let Some(registration) = ours().take() {
+        registration.register.end();
     }
 }
 
-impl Standing {
-    fn begin() -> Result<Standing, MemError> {
-        Ok(Standing { pid: std::process::id(), register: Register::begin()?, line: None })
+impl Registration {
+    fn begin() -> Result<Registration, MemError> {
+        Ok(Registration { pid: std::process::id(), register: Register::begin()?, line: None })
     }
 
     /// That there is one. Without it the block is made all the same: what it would have done, the next sweep does.
-    fn see_to_a_keeper(&mut self) {
+    fn ensure_keeper(&mut self) {
         if self.line.as_ref().is_some_and(|line| !keeper::has_hung_up(line.as_fd())) {
             return;
         }

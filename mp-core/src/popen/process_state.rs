@@ -9,34 +9,34 @@ use crate::error::{OsError, OsResult};
 use crate::sys::confinement::{Confinement, Watch};
 use crate::sys::fd;
 use crate::sys::process::is_environment;
-use crate::sys::state::{Birth, Limit, State};
+use crate::sys::state::{Credentials, Limit, State};
 use crate::transfer::Handle;
 use serde::{Deserialize, Serialize};
 use std::env;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 
-/// A process's surroundings at one moment.
+/// A process's state that a child takes over, at one moment.
 #[derive(Debug)]
-pub(super) struct Surroundings {
+pub(super) struct ProcessState {
     environment: Vec<(OsString, OsString)>,
     /// `None`: it cannot be told, and a child stays where the template is.
     directory: Option<fd::Directory>,
     state: State,
-    birth: Birth,
+    credentials: Credentials,
     watch: Watch,
     confinement: Confinement,
 }
 
-impl Surroundings {
-    pub(super) fn current() -> OsResult<Surroundings> {
-        let (watch, birth) = (Watch::begin()?, Birth::current());
-        let (confinement, ignored) = watch.look(birth.is_admin())?;
-        Ok(Surroundings {
+impl ProcessState {
+    pub(super) fn current() -> OsResult<ProcessState> {
+        let (watch, credentials) = (Watch::begin()?, Credentials::current());
+        let (confinement, ignored) = watch.look(credentials.is_admin())?;
+        Ok(ProcessState {
             environment: env::vars_os().collect(),
             directory: fd::Directory::current(),
             state: State::with_ignored(ignored),
-            birth,
+            credentials,
             watch,
             confinement,
         })
@@ -45,9 +45,10 @@ impl Surroundings {
     /// This process's state now, if a child of a template that began like this can be as if it were this process's own.
     /// What cannot be compared may be different.
     pub(super) fn followed(&self) -> Option<State> {
-        let birth = Birth::current();
-        let (confinement, ignored) = self.watch.look(birth.is_admin()).ok()?;
-        (birth == self.birth && confinement == self.confinement).then(|| State::with_ignored(ignored))
+        let credentials = Credentials::current();
+        let (confinement, ignored) = self.watch.look(credentials.is_admin()).ok()?;
+        (credentials == self.credentials && confinement == self.confinement)
+            .then(|| State::with_ignored(ignored))
     }
 
     /// How many processes there may be; as a template is told it.
