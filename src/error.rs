@@ -129,10 +129,13 @@ from! {
     mp_shm::Misfit, mp_shm::NoItem, mp_shm::OpenError, mp_shm::OpenListError, mp_shm::OutOfRange,
     mp_shm::SetItemError, mp_shm::UnlinkError,
 }
+#[cfg(feature = "listener")]
 from! {
-    mp_pipe::AcceptError, mp_pipe::AddError, mp_pipe::AuthenticationError, mp_pipe::BindError,
-    mp_pipe::ChallengeError, mp_pipe::ConnectError, mp_pipe::FrameError, mp_pipe::InvalidAddress,
-    mp_pipe::RecvError, mp_pipe::RecvIntoError, mp_pipe::Refused, mp_pipe::SendError,
+    mp_pipe::AcceptError, mp_pipe::AuthenticationError, mp_pipe::BindError, mp_pipe::ChallengeError,
+    mp_pipe::ConnectError, mp_pipe::InvalidAddress, mp_pipe::Refused,
+}
+from! {
+    mp_pipe::AddError, mp_pipe::FrameError, mp_pipe::RecvError, mp_pipe::RecvIntoError, mp_pipe::SendError,
 }
 from_any! { W: mp_pipe::NotAdded<W> }
 #[cfg(feature = "pickle")]

@@ -101,11 +101,14 @@ pub use mp_manager::{
 };
 #[cfg(feature = "pickle")]
 pub use mp_pipe::pickle;
+#[cfg(feature = "listener")]
 pub use mp_pipe::{
-    AcceptError, AddError, Address, AuthenticationError, BindError, ChallengeError, Client, ClientBuilder,
-    ConnectError, Connection, FrameError, InvalidAddress, Listener, ListenerBuilder, NotAdded, Receiver,
-    RecvError, RecvIntoError, Refused, SendError, Sender, WaitSet, answer_challenge, deliver_challenge, pipe,
-    pipe_simplex, wait,
+    AcceptError, Address, AuthenticationError, BindError, ChallengeError, Client, ClientBuilder,
+    ConnectError, InvalidAddress, Listener, ListenerBuilder, Refused, answer_challenge, deliver_challenge,
+};
+pub use mp_pipe::{
+    AddError, Connection, FrameError, NotAdded, Receiver, RecvError, RecvIntoError, SendError, Sender,
+    WaitSet, pipe, pipe_simplex, wait,
 };
 pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,

@@ -49,7 +49,7 @@ pub fn deliver_challenge<S: Serialize, R: DeserializeOwned>(
     key: &AuthKey,
     timeout: Option<Duration>,
 ) -> Result<(), ChallengeError> {
-    converse(connection, &mut Challenge::new(key, nonce()?, false), timeout)
+    converse(connection, &mut Challenge::new(key, nonce()?, None), timeout)
 }
 
 /// Proves to the other side that this one has the key: the counterpart of [`deliver_challenge`].
@@ -60,7 +60,7 @@ pub fn answer_challenge<S: Serialize, R: DeserializeOwned>(
     key: &AuthKey,
     timeout: Option<Duration>,
 ) -> Result<(), ChallengeError> {
-    converse(connection, &mut Answer::new(key, false), timeout)
+    converse(connection, &mut Answer::new(key, None), timeout)
 }
 
 fn converse<S: Serialize, R: DeserializeOwned>(

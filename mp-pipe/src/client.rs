@@ -154,6 +154,7 @@ impl ClientBuilder {
     }
 
     /// Speaks CPython's handshake, also with those up to 3.11, which know nothing but MD5.
+    #[cfg(feature = "md5")]
     pub fn cpython_and_md5(mut self) -> Self {
         self.form = Form::CPythonAndMd5;
         self

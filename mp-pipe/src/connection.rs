@@ -66,6 +66,7 @@ impl<S, R> Connection<S, R> {
     }
 
     /// One that a listener has let in, and counts for as long as it is open here.
+    #[cfg(feature = "listener")]
     pub(crate) fn admitted(socket: OwnedFd, admission: Arc<()>) -> Self {
         Connection::on(End::new(Handle::new(socket)).admitted(admission), DEFAULT_LIMIT)
     }

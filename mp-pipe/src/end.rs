@@ -48,6 +48,7 @@ impl End {
         End { socket, sending: Mutex::default(), receiving: Mutex::default(), _admission: None }
     }
 
+    #[cfg(feature = "listener")]
     pub(crate) fn admitted(self, admission: Arc<()>) -> End {
         End { _admission: Some(admission), ..self }
     }

@@ -14,6 +14,14 @@
 //! Either end can be sent to another process, also through another connection. The kernel holds what is under
 //! way, so a sender may exit, and a killed one leaves nothing behind but the end of its stream.
 //!
+//! | feature    | what                                                                  | adds                 |
+//! |------------|-----------------------------------------------------------------------|----------------------|
+//! | `listener` | [`Listener`], [`Client`], [`Address`], challenges                     | HMAC, SHA-2, SHA-3   |
+//! | `md5`      | their handshake with CPython up to 3.11; implies `listener`           | MD5                  |
+//! | `pickle`   | CPython's objects over a connection                                   | integers of any size |
+//!
+//! None is on by default: a user of [`pipe()`] compiles no cryptography.
+//!
 //! | file            | what                                                              |
 //! |-----------------|-------------------------------------------------------------------|
 //! | `connection.rs` | [`Connection`]: the calls, and how an end travels                 |
@@ -32,7 +40,7 @@
 //! | `incoming.rs`   | its receiving half                                                |
 //! | `looks.rs`      | looking at a socket before sleeping on it                         |
 //! | `error.rs`      | [`SendError`], [`RecvError`], [`RecvIntoError`]                   |
-//! | `pickle/`       | feature `pickle`: CPython's objects, as data                      |
+//! | `pickle/`       | CPython's objects, as data                                        |
 #![forbid(unsafe_code)]
 
 /// The README's example is a test.
@@ -40,16 +48,22 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(feature = "listener")]
 mod address;
+#[cfg(feature = "listener")]
 mod challenge;
+#[cfg(feature = "listener")]
 mod client;
 mod connection;
 mod end;
 mod error;
 pub mod frame;
+#[cfg(feature = "listener")]
 pub mod handshake;
 mod incoming;
+#[cfg(feature = "listener")]
 mod key;
+#[cfg(feature = "listener")]
 mod listener;
 mod looks;
 mod outgoing;
@@ -59,13 +73,18 @@ mod pipe;
 mod wait;
 mod wait_set;
 
+#[cfg(feature = "listener")]
 pub use address::{Address, InvalidAddress};
+#[cfg(feature = "listener")]
 pub use challenge::{ChallengeError, answer_challenge, deliver_challenge};
+#[cfg(feature = "listener")]
 pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::{Connection, DEFAULT_LIMIT};
 pub use error::{RecvError, RecvIntoError, SendError};
 pub use frame::FrameError;
+#[cfg(feature = "listener")]
 pub use handshake::AuthenticationError;
+#[cfg(feature = "listener")]
 pub use listener::{AcceptError, BindError, Listener, ListenerBuilder, Refused};
 pub use pipe::{NoRecv, NoSend, Receiver, Sender, pipe, pipe_simplex};
 pub use wait::wait;

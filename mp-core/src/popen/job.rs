@@ -8,6 +8,7 @@ use crate::sys::state::Limit;
 use crate::transfer::{Code, Handle};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// The first parcel that a re-executed program finds on its boot socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub(crate) struct ChildIdentity {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Inherited {
     /// The family's secret: never printed.
-    pub(crate) authkey: Vec<u8>,
+    pub(crate) authkey: Zeroizing<Vec<u8>>,
     /// The family itself.
     pub(crate) family: Family,
     /// What of the library's log is shown.

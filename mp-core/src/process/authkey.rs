@@ -4,6 +4,7 @@ use crate::error::OsResult;
 use crate::sys::process::random_bytes;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+use zeroize::Zeroizing;
 
 /// Bytes of a key that the library makes itself.
 const BYTES: usize = 32;
@@ -20,19 +21,29 @@ const BYTES: usize = 32;
 ///
 /// Python: `multiprocessing.process.AuthenticationString`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct AuthKey(Vec<u8>);
+pub struct AuthKey(Zeroizing<Vec<u8>>);
 
 impl AuthKey {
     /// A key of the caller's own, to be shared with a program of another family. Under 16 bytes it can be guessed.
     pub fn new(bytes: impl Into<Vec<u8>>) -> AuthKey {
-        AuthKey(bytes.into())
+        AuthKey(Zeroizing::new(bytes.into()))
     }
 
     /// 32 bytes from the system's random source.
     pub fn random() -> OsResult<AuthKey> {
-        let mut bytes = vec![0; BYTES];
+        let mut bytes = Zeroizing::new(vec![0; BYTES]);
         random_bytes(&mut bytes)?;
         Ok(AuthKey(bytes))
+    }
+
+    /// The bytes with which a child is given the key.
+    pub(crate) fn into_inherited(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+
+    /// The key of a child, from what its parent sent.
+    pub(crate) fn inherited(bytes: Zeroizing<Vec<u8>>) -> AuthKey {
+        AuthKey(bytes)
     }
 
     /// The secret itself.
@@ -44,14 +55,6 @@ impl AuthKey {
 impl fmt::Debug for AuthKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AuthKey(<key>)")
-    }
-}
-
-impl Drop for AuthKey {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        // So that the zeros are not left out as useless.
-        std::hint::black_box(&self.0);
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn after_fork() {
 }
 
 fn take_over(Inherited { authkey, family, log_level }: Inherited) {
-    set_authkey(AuthKey::new(authkey));
+    set_authkey(AuthKey::inherited(authkey));
     family::join(family);
     if let Some(level) = log_level {
         logging::inherit(level);

@@ -70,7 +70,7 @@ impl Settings {
             authkey::prepare()?;
             None
         } else {
-            let authkey = current.authkey()?.as_bytes().to_vec();
+            let authkey = current.authkey()?.into_inherited();
             Some(Inherited { authkey, family, log_level: logging::to_inherit() })
         };
         let numbers: Vec<String> = self.ordinals.iter().map(u32::to_string).collect();

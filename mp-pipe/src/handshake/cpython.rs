@@ -21,6 +21,8 @@ use mp_core::AuthKey;
 const CHALLENGE: &[u8] = b"#CHALLENGE#";
 const WELCOME: &[u8] = b"#WELCOME#";
 const FAILURE: &[u8] = b"#FAILURE#";
+/// How a challenge or answer begins that is made with MD5.
+const MD5: &[u8] = b"{md5}";
 /// The digest of our challenges, as of CPython's.
 const OURS: Digest = Digest::Sha256;
 /// M of CPython up to 3.11, which is also the shortest.
@@ -33,11 +35,12 @@ const OLD_ANSWER: usize = 16;
 pub(crate) struct Challenge {
     key: AuthKey,
     message: Vec<u8>,
-    md5: bool,
+    /// MD5, if the other side may use it.
+    md5: Option<Digest>,
 }
 
 impl Challenge {
-    pub(crate) fn new(key: &AuthKey, nonce: [u8; NONCE], md5: bool) -> Challenge {
+    pub(crate) fn new(key: &AuthKey, nonce: [u8; NONCE], md5: Option<Digest>) -> Challenge {
         Challenge { key: key.clone(), message: [&OURS.prefix(), &nonce[..]].concat(), md5 }
     }
 
@@ -46,15 +49,13 @@ impl Challenge {
     }
 
     fn check(&self, answer: &[u8]) -> Result<(), AuthenticationError> {
-        let (digest, mac) = if matches!(answer.len(), OLD_ANSWER | OLD_CHALLENGE) {
-            (Digest::Md5, answer)
+        let old = matches!(answer.len(), OLD_ANSWER | OLD_CHALLENGE).then_some(answer);
+        let (digest, mac) = if let Some(mac) = old.or_else(|| answer.strip_prefix(MD5)) {
+            (self.md5.ok_or(AuthenticationError::Md5)?, mac)
         } else {
             let strange = "an answer names no digest that is allowed";
             Digest::split(answer).ok_or(AuthenticationError::Protocol(strange))?
         };
-        if digest == Digest::Md5 && !self.md5 {
-            return Err(AuthenticationError::Md5);
-        }
         if digest.verifies(&self.key, &[&self.message], mac) {
             Ok(())
         } else {
@@ -74,12 +75,13 @@ impl Challenge {
 #[derive(Debug)]
 pub(crate) struct Answer {
     key: AuthKey,
-    md5: bool,
+    /// MD5, if the other side may ask for it.
+    md5: Option<Digest>,
     answered: bool,
 }
 
 impl Answer {
-    pub(crate) fn new(key: &AuthKey, md5: bool) -> Answer {
+    pub(crate) fn new(key: &AuthKey, md5: Option<Digest>) -> Answer {
         Answer { key: key.clone(), md5, answered: false }
     }
 
@@ -88,20 +90,17 @@ impl Answer {
         if message.len() < OLD_CHALLENGE {
             return Err(AuthenticationError::Protocol("a challenge is too short"));
         }
-        let digest = if message.len() == OLD_CHALLENGE {
-            None
-        } else {
-            let (digest, _) = Digest::split(message)
-                .ok_or(AuthenticationError::Protocol("a challenge names no digest that is allowed"))?;
-            Some(digest)
-        };
-        if matches!(digest, None | Some(Digest::Md5)) && !self.md5 {
-            return Err(AuthenticationError::Md5);
+        let md5 = || self.md5.ok_or(AuthenticationError::Md5);
+        if message.len() == OLD_CHALLENGE {
+            return Ok(md5()?.mac(&self.key, &[message]));
         }
-        Ok(match digest {
-            None => Digest::Md5.mac(&self.key, &[message]),
-            Some(digest) => [digest.prefix(), digest.mac(&self.key, &[message])].concat(),
-        })
+        let digest = if message.starts_with(MD5) {
+            md5()?
+        } else {
+            let strange = "a challenge names no digest that is allowed";
+            Digest::split(message).ok_or(AuthenticationError::Protocol(strange))?.0
+        };
+        Ok([digest.prefix(), digest.mac(&self.key, &[message])].concat())
     }
 
     /// What it makes of a message; `welcome` is what comes after the other side's.
@@ -156,7 +155,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(key: &AuthKey, nonce: [u8; NONCE], md5: bool) -> Listener {
+    pub(super) fn new(key: &AuthKey, nonce: [u8; NONCE], md5: Option<Digest>) -> Listener {
         let (challenge, answer) = (Challenge::new(key, nonce, md5), Answer::new(key, md5));
         Listener { challenge, challenged: false, answer }
     }
@@ -185,7 +184,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(key: &AuthKey, nonce: [u8; NONCE], md5: bool) -> Client {
+    pub(super) fn new(key: &AuthKey, nonce: [u8; NONCE], md5: Option<Digest>) -> Client {
         let (answer, challenge) = (Answer::new(key, md5), Challenge::new(key, nonce, md5));
         Client { answer, challenge, challenged: false }
     }

@@ -26,8 +26,8 @@
 //! ```
 //!
 //! Its answers do not cover the role: an attacker that can make a client of the family connect to it twice can have the
-//! client answer its own challenge. So it is only for peers that know no other. [`Form::CPythonAndMd5`] also accepts the
-//! handshake of CPython up to 3.11, with HMAC-MD5.
+//! client answer its own challenge. So it is only for peers that know no other. `Form::CPythonAndMd5`, of the feature `md5`,
+//! also accepts the handshake of CPython up to 3.11, with HMAC-MD5.
 //!
 //! Each message is a frame (see [`frame`](crate::frame)) of at most 256 bytes. No byte behind the last
 //! message is read: it belongs to the connection.
@@ -71,7 +71,8 @@ pub enum Form {
     Own,
     /// CPython's, as of 3.12: SHA-2 and SHA-3 only.
     CPython,
-    /// CPython's, and HMAC-MD5 with those up to 3.11.
+    /// CPython's, and HMAC-MD5 with those up to 3.11. Feature `md5`.
+    #[cfg(feature = "md5")]
     CPythonAndMd5,
 }
 
@@ -103,7 +104,7 @@ pub enum AuthenticationError {
         ours: u8,
     },
     /// The other side wants HMAC-MD5, as CPython up to 3.11 does, and that was not allowed.
-    #[error("the other side wants MD5, which must be allowed by `cpython_and_md5`")]
+    #[error("the other side wants MD5, which must be allowed by `cpython_and_md5` (feature `md5`)")]
     Md5,
     /// A message with a bad length, or one of more than 256 bytes.
     #[error(transparent)]
@@ -210,16 +211,18 @@ impl Handshake {
     fn listening(key: &AuthKey, form: Form, nonce: [u8; NONCE]) -> Handshake {
         Handshake::new(match form {
             Form::Own => Box::new(own::Listener::new(key, nonce)),
-            Form::CPython => Box::new(cpython::Listener::new(key, nonce, false)),
-            Form::CPythonAndMd5 => Box::new(cpython::Listener::new(key, nonce, true)),
+            Form::CPython => Box::new(cpython::Listener::new(key, nonce, None)),
+            #[cfg(feature = "md5")]
+            Form::CPythonAndMd5 => Box::new(cpython::Listener::new(key, nonce, Some(digest::Digest::Md5))),
         })
     }
 
     fn connecting(key: &AuthKey, form: Form, nonce: [u8; NONCE]) -> Handshake {
         Handshake::new(match form {
             Form::Own => Box::new(own::Client::new(key, nonce)),
-            Form::CPython => Box::new(cpython::Client::new(key, nonce, false)),
-            Form::CPythonAndMd5 => Box::new(cpython::Client::new(key, nonce, true)),
+            Form::CPython => Box::new(cpython::Client::new(key, nonce, None)),
+            #[cfg(feature = "md5")]
+            Form::CPythonAndMd5 => Box::new(cpython::Client::new(key, nonce, Some(digest::Digest::Md5))),
         })
     }
 

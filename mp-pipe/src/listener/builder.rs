@@ -71,6 +71,7 @@ impl ListenerBuilder {
     }
 
     /// Uses CPython's handshake, also with Python up to 3.11, which knows only MD5.
+    #[cfg(feature = "md5")]
     pub fn cpython_and_md5(mut self) -> Self {
         self.terms.form = Form::CPythonAndMd5;
         self
