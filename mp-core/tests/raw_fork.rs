@@ -7,8 +7,10 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, StartMethod, active_children, finalize, get_start_method};
-use mp_testing::{all_gone, line, parent_in_role, read_word, role, state, write_word};
-use nix::errno::Errno;
+use mp_testing::{
+    all_gone, exit_code_of, fork_copy, leave_pid_namespace, line, parent_in_role, read_word, role, state,
+    write_word,
+};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
@@ -24,36 +26,11 @@ mp_testing::cases! {
         the_originals_daemons_outlive_a_copy,
         a_copys_exit_waits_for_no_child_of_the_originals,
         a_copy_takes_no_result,
+        a_copy_with_the_originals_id_takes_no_result,
         both_start_children,
         an_original_is_seen_to_end_while_its_copy_lives,
         a_copy_of_a_child_gives_no_result,
     ]
-}
-
-/// Forks a copy that does `work` and exits, with its exit handlers. Gives its process id.
-fn copy(work: impl FnOnce()) -> i32 {
-    // SAFETY: one thread runs, or the child takes none of the other threads' locks.
-    match unsafe { libc::fork() } {
-        0 => {
-            work();
-            std::process::exit(0)
-        }
-        pid => pid,
-    }
-}
-
-/// Waits for a copy's end; its exit code.
-fn outlive(pid: i32) -> i32 {
-    let mut status = 0;
-    loop {
-        // SAFETY: writes the status to this stack.
-        match unsafe { libc::waitpid(pid, &mut status, 0) } {
-            -1 => assert_eq!(Errno::last(), Errno::EINTR),
-            ended => break assert_eq!(ended, pid),
-        }
-    }
-    assert!(libc::WIFEXITED(status), "{status:#x}");
-    libc::WEXITSTATUS(status)
 }
 
 /// A child that ends, with 49, when a word is said; and where to say it.
@@ -68,14 +45,14 @@ fn waiting_child(daemon: bool) -> (Child<u64>, Handle) {
 
 fn the_originals_daemons_outlive_a_copy() {
     let (daemon, gate) = waiting_child(true);
-    assert_eq!(outlive(copy(|| ())), 0);
+    assert_eq!(exit_code_of(fork_copy(|| ())), 0);
     write_word(&gate);
     assert_eq!(daemon.join().unwrap(), 49);
 }
 
 fn a_copys_exit_waits_for_no_child_of_the_originals() {
     let (child, gate) = waiting_child(false);
-    assert_eq!(outlive(copy(|| ())), 0);
+    assert_eq!(exit_code_of(fork_copy(|| ())), 0);
     assert!(child.is_alive());
     write_word(&gate);
     assert_eq!(child.join().unwrap(), 49);
@@ -85,13 +62,32 @@ fn a_copy_takes_no_result() {
     let (child, gate) = waiting_child(false);
     write_word(&gate);
     assert!(wait_for(child.sentinel(), Interest::Read, None).unwrap());
-    let code = outlive(copy(|| {
+    let code = exit_code_of(fork_copy(|| {
         assert_eq!(active_children(), []);
         assert!(matches!(child.join(), Err(JoinError::NotOurChild)));
         assert_eq!(child.exitcode(), None);
     }));
     assert_eq!(code, 0);
     assert_eq!((child.join().unwrap(), child.exitcode()), (49, Some(0)));
+}
+
+/// Process 1 of a pid namespace, whose copy is process 1 of another one.
+fn a_copy_with_the_originals_id_takes_no_result() {
+    leave_pid_namespace();
+    let first = fork_copy(|| {
+        assert_eq!(std::process::id(), 1);
+        let (child, gate) = waiting_child(false);
+        write_word(&gate);
+        assert!(wait_for(child.sentinel(), Interest::Read, None).unwrap());
+        leave_pid_namespace();
+        let copy = fork_copy(|| {
+            assert_eq!((std::process::id(), active_children().len()), (1, 0));
+            assert!(matches!(child.join(), Err(JoinError::NotOurChild)));
+        });
+        assert_eq!(exit_code_of(copy), 0);
+        assert_eq!((child.join().unwrap(), child.exitcode()), (49, Some(0)));
+    });
+    assert_eq!(exit_code_of(first), 0);
 }
 
 fn echo(x: u64) -> u64 {
@@ -107,14 +103,14 @@ fn start_many(from: u64) {
 fn both_start_children() {
     start_many(0);
     let original = template_pid();
-    let copy = copy(|| {
+    let copy = fork_copy(|| {
         assert_eq!(template_pid(), None);
         start_many(1000);
         let has_one = get_start_method().unwrap() == StartMethod::ForkServer;
         assert_eq!(template_pid().is_some_and(|pid| Some(pid) != original), has_one);
     });
     start_many(2000);
-    assert_eq!(outlive(copy), 0);
+    assert_eq!(exit_code_of(copy), 0);
     start_many(3000);
     assert_eq!(template_pid(), original);
 }
@@ -123,7 +119,7 @@ fn both_start_children() {
 fn an_original_is_seen_to_end_while_its_copy_lives() {
     if role().is_some() {
         let (daemon, _gate) = waiting_child(true);
-        copy(|| {
+        fork_copy(|| {
             std::io::stdin().read_exact(&mut [0]).unwrap();
         });
         println!("{}", daemon.pid());
@@ -149,7 +145,7 @@ fn a_copy_of_a_child_gives_no_result() {
         match unsafe { libc::fork() } {
             0 => 1,
             copy => {
-                assert_eq!(outlive(copy), 0);
+                assert_eq!(exit_code_of(copy), 0);
                 2
             }
         }
@@ -160,7 +156,7 @@ fn a_copy_of_a_child_gives_no_result() {
 fn handlers_are_the_originals() {
     if role().is_some() {
         finalize::at_exit(|| println!("handler of {}", std::process::id()));
-        assert_eq!(outlive(copy(|| ())), 0);
+        assert_eq!(exit_code_of(fork_copy(|| ())), 0);
         println!("{}", std::process::id());
         return;
     }
@@ -186,10 +182,10 @@ fn a_copy_is_forked_while_other_threads_start_children() {
             });
         }
         for x in 0..50 {
-            let copy = copy(|| {
+            let copy = fork_copy(|| {
                 assert_eq!(Process::new(echo, (x,)).start().unwrap().join().unwrap(), x);
             });
-            assert_eq!(outlive(copy), 0);
+            assert_eq!(exit_code_of(copy), 0);
         }
         // ORDERING: as above.
         stop.store(true, Ordering::Relaxed);
@@ -209,7 +205,7 @@ fn the_bare_system_call_makes_such_a_copy_too() {
     }
     drop(write);
     File::from(read).read_exact(&mut [0]).unwrap();
-    outlive(copy);
+    exit_code_of(copy);
     assert_ne!(state(daemon.pid()), None);
     write_word(&gate);
     assert_eq!(daemon.join().unwrap(), 49);

@@ -7,6 +7,7 @@
 use crate::error::ManagerError;
 use crate::protocol::{Failure, Reply, Request};
 use mp_core::OsError;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::socket::{self, Mode, packet_pair};
 use mp_core::transfer::{Handle, ParcelError, pack, receive_parcel, send_parcel, unpack};
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub(crate) struct Door {
 
 thread_local! {
     /// (process, manager, connection): a forked child must not speak on its parent's.
-    static CONNECTIONS: RefCell<Vec<(u32, u64, OwnedFd)>> = const { RefCell::new(Vec::new()) };
+    static CONNECTIONS: RefCell<Vec<(OwningProcess, u64, OwnedFd)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Door {
@@ -63,10 +64,9 @@ impl Door {
 
     /// The connection that this thread has kept from its last call.
     fn take_kept(&self) -> Option<OwnedFd> {
-        let pid = std::process::id();
         let kept = CONNECTIONS.try_with(|connections| {
             let mut connections = connections.borrow_mut();
-            connections.retain(|(process, ..)| *process == pid);
+            connections.retain(|(owner, ..)| owner.is_current());
             let at = connections.iter().position(|(_, manager, _)| *manager == self.manager)?;
             Some(connections.swap_remove(at).2)
         });
@@ -74,7 +74,7 @@ impl Door {
     }
 
     fn keep_connection(&self, connection: OwnedFd) {
-        let kept = (std::process::id(), self.manager, connection);
+        let kept = (OwningProcess::current(), self.manager, connection);
         let _ = CONNECTIONS.try_with(|connections| {
             let mut connections = connections.borrow_mut();
             // One that a call within this call has made.

@@ -6,6 +6,7 @@ use crate::protocol::{Kind, Reply, Request};
 use crate::proxy::{DictProxy, ListProxy, LockProxy, Reference, unexpected};
 use crate::server;
 use mp_core::popen::get_helper_method;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::process::random_bytes;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
@@ -32,7 +33,7 @@ pub struct Manager {
     server: Child<()>,
     door: Door,
     /// Who may shut it down: not a forked copy.
-    owner: u32,
+    owner: OwningProcess,
 }
 
 /// How long a server may take to end when it is asked, and again when it is told.
@@ -47,7 +48,7 @@ impl Manager {
         let process = Process::new(server::serve, (Handle::new(inside),)).name("Manager").daemon(true);
         let server = process.method(get_helper_method()?).start()?;
         let door = Door::new(Handle::new(outside), u64::from_le_bytes(random));
-        Ok(Manager { server, door, owner: std::process::id() })
+        Ok(Manager { server, door, owner: OwningProcess::current() })
     }
 
     /// A new, empty dict. Python: `manager.dict()`.
@@ -104,7 +105,7 @@ type Signal = fn(&Child<()>) -> OsResult<()>;
 /// may not be signalled, since this process gave up its rights, is not waited for longer.
 impl Drop for Manager {
     fn drop(&mut self) {
-        if self.owner != std::process::id() {
+        if !self.owner.is_current() {
             return;
         }
         self.door.ask_to_shut_down();

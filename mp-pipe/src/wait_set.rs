@@ -24,7 +24,7 @@
 use crate::wait::{LOOK_AGAIN, earlier};
 use mp_core::Waitable;
 use mp_core::error::{OsError, OsResult};
-use mp_core::sys::identity::Identity;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::poll::Interest;
 use mp_core::sys::waitset::{self, Ready, Room, is_always_ready, is_member};
 use mp_core::word::Deadline;
@@ -72,7 +72,7 @@ use std::time::Duration;
 pub struct WaitSet<K, W = Box<dyn Waitable>> {
     set: waitset::WaitSet,
     /// The process that made the set.
-    pid: u32,
+    owner: OwningProcess,
     slots: Vec<Option<Slot<K, W>>>,
     free: Vec<usize>,
     by_key: HashMap<K, usize>,
@@ -98,7 +98,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
     pub fn new() -> OsResult<WaitSet<K, W>> {
         Ok(WaitSet {
             set: waitset::WaitSet::new()?,
-            pid: Identity::me().pid,
+            owner: OwningProcess::current(),
             slots: Vec::new(),
             free: Vec::new(),
             by_key: HashMap::new(),
@@ -163,7 +163,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
             self.look = None;
         }
         // In a forked child that has not come here before the system's set is not its own.
-        if !self.always.remove(&at) && self.pid == Identity::me().pid {
+        if !self.always.remove(&at) && self.owner.is_current() {
             // Fails only if it is not there, and that is what is wanted.
             let _ = self.set.remove(slot.member.descriptor());
         }
@@ -249,8 +249,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
 
     /// In a forked child that comes here for the first time.
     fn settle_in_this_process(&mut self) -> OsResult<()> {
-        let pid = Identity::me().pid;
-        if self.pid == pid {
+        if self.owner.is_current() {
             return Ok(());
         }
         self.set.renew()?;
@@ -259,7 +258,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
                 tell(&self.set, at, &slot.member)?;
             }
         }
-        self.pid = pid;
+        self.owner = OwningProcess::current();
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{NewPoolError, StillRunning, SubmitError, TaskError};
 use crate::result::{AsyncResult, Job, MapResult};
 use crate::supervisor::{Recipe, Shared};
 use crate::task::default_chunk_size;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message, Target, pack_value};
 use mp_core::{CodecError, OsError};
@@ -39,7 +40,7 @@ pub struct Pool {
     threads: Mutex<Vec<JoinHandle<()>>>,
     processes: usize,
     /// Who may end the workers: not a forked copy of the pool.
-    owner: u32,
+    owner: OwningProcess,
 }
 
 impl Pool {
@@ -56,7 +57,8 @@ impl Pool {
     pub(crate) fn start(recipe: Recipe, processes: usize) -> Result<Pool, NewPoolError> {
         let (shared, nudged) = Shared::new(recipe)?;
         let shared = Arc::new(shared);
-        let pool = Pool { shared, threads: Mutex::new(Vec::new()), processes, owner: std::process::id() };
+        let pool =
+            Pool { shared, threads: Mutex::new(Vec::new()), processes, owner: OwningProcess::current() };
         pool.start_thread("mp-pool-collect", |shared| shared.collect())?;
         pool.start_thread("mp-pool-watch", move |shared| shared.watch(nudged))?;
         // On an error the pool is dropped, and so are the workers that were started.
@@ -252,7 +254,7 @@ impl Pool {
 
     /// Kills the workers; tasks that are not done end as [`TaskError::Terminated`]. Python: `Pool.terminate`.
     pub fn terminate(&self) {
-        if self.owner == std::process::id() {
+        if self.owner.is_current() {
             self.shared.end_now(Phase::Terminated, &TaskError::Terminated);
         }
     }
@@ -284,7 +286,7 @@ impl Pool {
 /// Terminates the pool and waits for its workers' end, which SIGKILL makes short.
 impl Drop for Pool {
     fn drop(&mut self) {
-        if self.owner == std::process::id() {
+        if self.owner.is_current() {
             self.terminate();
             let _ = self.join();
         }

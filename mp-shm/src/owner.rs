@@ -25,10 +25,11 @@ use crate::{registration, sweep};
 use mp_core::MemError;
 use mp_core::finalize;
 use mp_core::sys::identity::Identity;
+use mp_core::sys::owning_process::OncePerProcess;
 use mp_core::sys::shm;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A name that this process made.
@@ -132,17 +133,16 @@ impl Ownership {
 fn end_with_this_process() {
     // No `Once`: a child that is forked in the middle of it would wait for its other half for ever.
     static OVER_FORKS: AtomicBool = AtomicBool::new(false);
-    // ORDERING: Relaxed, here and below: the value is all there is.
+    // ORDERING: Relaxed: the value is all there is.
     if !OVER_FORKS.swap(true, Ordering::Relaxed) {
         finalize::hold_over_fork(|| Box::new((lock(&OWNED), registration::hold())));
         finalize::register_after_fork(registration::leave_to_the_parent);
     }
-    static REGISTERED: AtomicU32 = AtomicU32::new(0);
-    let pid = std::process::id();
-    if REGISTERED.swap(pid, Ordering::Relaxed) != pid {
+    static REGISTERED: OncePerProcess = OncePerProcess::new();
+    if REGISTERED.is_first() {
         finalize::at_exit(|| {
-            // ORDERING: as above. What is made from here on needs a handler of its own.
-            REGISTERED.store(0, Ordering::Relaxed);
+            // What is made from here on needs a handler of its own.
+            REGISTERED.again();
             let all = std::mem::take(&mut *lock(&OWNED));
             all.iter().for_each(|ownership| ownership.end());
             registration::end();

@@ -8,12 +8,13 @@ use crate::name::Name;
 use crate::register::{FileId, Register};
 use mp_core::error::MemError;
 use mp_core::get_logger;
+use mp_core::sys::owning_process::OwningProcess;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 struct Registration {
     /// Whose it is.
-    pid: u32,
+    owner: OwningProcess,
     register: Register,
     /// `None`: no keeper was to be had.
     line: Option<OwnedFd>,
@@ -23,7 +24,7 @@ static OURS: Mutex<Option<Registration>> = Mutex::new(None);
 
 fn ours() -> MutexGuard<'static, Option<Registration>> {
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
-    if ours.as_ref().is_some_and(|registration| registration.pid != std::process::id()) {
+    if ours.as_ref().is_some_and(|registration| !registration.owner.is_current()) {
         *ours = None;
     }
     ours
@@ -71,7 +72,7 @@ pub(crate) fn end() {
 
 impl Registration {
     fn begin() -> Result<Registration, MemError> {
-        Ok(Registration { pid: std::process::id(), register: Register::begin()?, line: None })
+        Ok(Registration { owner: OwningProcess::current(), register: Register::begin()?, line: None })
     }
 
     /// That there is one. Without it the block is made all the same: what it would have done, the next sweep does.

@@ -29,7 +29,8 @@ use mp_core::finalize;
 use mp_core::mem::SharedRef;
 use mp_core::sys::identity::{Identity, Liveness};
 use mp_core::sys::inherited;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use mp_core::sys::owning_process::OncePerProcess;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 
 const FREE: u64 = 0;
@@ -192,16 +193,14 @@ impl Drop for Membership {
 /// Leaves at this process's orderly end, and has each forked child begin without slots.
 fn watch_this_process() {
     static AFTER_FORK: Once = Once::new();
-    static WATCHED: AtomicU32 = AtomicU32::new(0);
+    static WATCHED: OncePerProcess = OncePerProcess::new();
     AFTER_FORK.call_once(|| {
         finalize::register_after_fork(|| {
             watch_this_process();
             each(Membership::begin_in_child);
         })
     });
-    let pid = std::process::id();
-    // ORDERING: Relaxed: the id is all there is.
-    if WATCHED.swap(pid, Ordering::Relaxed) != pid {
+    if WATCHED.is_first() {
         finalize::at_exit(|| each(Membership::end));
     }
 }

@@ -1,13 +1,10 @@
 //! Pid namespaces: ids mean something within one only, so objects are used within one, and the rest is refused in words.
-#![allow(unsafe_code)]
 
 use mp_core::sys::identity::{Identity, Liveness, thread_liveness};
 use mp_core::sys::namespace;
 use mp_core::{Process, StartError, StartMethod};
 use mp_sync::{AcquireError, Barrier, Event, Lock, RLock};
-use mp_testing::{Bits, Fate, cover_proc, filter, not_here};
-use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
+use mp_testing::{Bits, Fate, cover_proc, exit_code_of, filter, fork_copy, leave_pid_namespace};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -21,35 +18,9 @@ mp_testing::cases! {
     ]
 }
 
-/// From here on the first child of this process begins a pid namespace.
-fn leave() {
-    if let Err(error) = unshare(CloneFlags::CLONE_NEWPID) {
-        not_here(&format!("no pid namespace can be made: {error}"));
-    }
-}
-
-/// Forks as a program does that knows nothing of the library. Gives how it ended.
-fn copy(work: impl FnOnce()) -> i32 {
-    // SAFETY: one thread runs.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        let done = catch_unwind(AssertUnwindSafe(work)).is_ok();
-        std::process::exit(if done { 0 } else { 101 });
-    }
-    let mut status = 0;
-    loop {
-        // SAFETY: writes the status to this stack.
-        match unsafe { libc::waitpid(pid, &mut status, 0) } {
-            -1 => assert_eq!(Errno::last(), Errno::EINTR),
-            ended => break assert_eq!(ended, pid),
-        }
-    }
-    status
-}
-
 fn a_fork_that_would_take_objects_elsewhere_is_refused() {
     let (one, two) = (Lock::new().unwrap(), Barrier::new(1).unwrap());
-    leave();
+    leave_pid_namespace();
     let refused = Process::fork(|| ()).start::<()>().unwrap_err();
     assert!(matches!(refused, StartError::PidNamespace { objects: 2 }), "{refused}");
     drop((one, two));
@@ -83,7 +54,7 @@ fn look_at_life_and_death() {
 }
 
 fn what_is_made_elsewhere_works_there() {
-    leave();
+    leave_pid_namespace();
     let child = Process::fork(|| {
         assert_eq!(std::process::id(), 1);
         look_at_life_and_death();
@@ -98,15 +69,12 @@ fn is_refused<R>(call: impl FnOnce() -> R) -> bool {
 
 /// A process with the id 1 holds locks, and its copy, with the id 1 in another namespace, finds them.
 fn equal_ids_of_two_namespaces_are_not_confused() {
-    if std::env::var_os("MP_EQUAL_IDS").is_none() {
-        not_here("does not end since locks share pages: run with MP_EQUAL_IDS=1, the cause is to be found");
-    }
-    leave();
+    leave_pid_namespace();
     let first = || {
         let (lock, again, barrier) = (Lock::new().unwrap(), RLock::new().unwrap(), Barrier::new(2).unwrap());
         let held = (lock.acquire().unwrap(), again.acquire().unwrap());
-        leave();
-        let ended = copy(|| {
+        leave_pid_namespace();
+        let copy = fork_copy(|| {
             assert_eq!(std::process::id(), 1);
             assert_eq!((again.depth(), lock.release().is_err(), again.release().is_err()), (0, true, true));
             assert!(is_refused(|| again.try_acquire().is_ok()));
@@ -115,7 +83,7 @@ fn equal_ids_of_two_namespaces_are_not_confused() {
             // What it makes is its own.
             look_at_life_and_death();
         });
-        assert_eq!((ended, again.depth(), barrier.broken()), (0, 1, false));
+        assert_eq!((exit_code_of(copy), again.depth(), barrier.broken()), (0, 1, false));
         drop(held);
         assert!(lock.acquire().is_ok());
     };
@@ -132,7 +100,7 @@ fn take(lock: Lock) -> bool {
 
 fn what_is_sent_elsewhere_is_refused() {
     let lock = Lock::new().unwrap();
-    leave();
+    leave_pid_namespace();
     let child = Process::new(take, (lock,)).method(StartMethod::Spawn).start().unwrap();
     let why = child.join().unwrap_err().to_string();
     assert!(why.contains("pid namespace"), "{why}");

@@ -27,6 +27,7 @@ use super::mapping::{Kind, Mapping};
 use super::place::SharedRef;
 use crate::error::MemError;
 use crate::sys::memory::PAGE;
+use crate::sys::owning_process::OwningProcess;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -50,7 +51,7 @@ struct Page;
 /// The page that this process makes its next object in.
 struct Current {
     /// The process that made it: a forked copy makes its objects in pages of its own.
-    pid: u32,
+    owner: OwningProcess,
     page: Weak<Mapping>,
     /// Units that it has handed out, or seen handed out.
     next: usize,
@@ -64,7 +65,7 @@ pub(super) fn take(kind: Kind, bytes: usize) -> Result<(Arc<Mapping>, usize), Me
     // Only tried: a fork beside other threads can leave a child a lock that nobody gives back.
     let mut current = CURRENT.try_lock().ok();
     if let Some(Some(current)) = current.as_deref_mut()
-        && current.pid == std::process::id()
+        && current.owner.is_current()
         && let Some(page) = current.page.upgrade()
         && let Some(unit) = take_units(&page, current.next, units, kind)?
     {
@@ -74,7 +75,11 @@ pub(super) fn take(kind: Kind, bytes: usize) -> Result<(Arc<Mapping>, usize), Me
     let page = Mapping::create("mp-objects", Kind::of::<Page>(), WORDS + UNITS * UNIT)?;
     let unit = take_units(&page, 0, units, kind)?.ok_or(MemError::NotOurs("a new page is full"))?;
     if let Some(current) = current.as_deref_mut() {
-        *current = Some(Current { pid: std::process::id(), page: Arc::downgrade(&page), next: unit + units });
+        *current = Some(Current {
+            owner: OwningProcess::current(),
+            page: Arc::downgrade(&page),
+            next: unit + units,
+        });
     }
     Ok((page, offset(unit)))
 }

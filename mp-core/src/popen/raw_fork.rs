@@ -18,6 +18,7 @@
 
 use super::{fork, forkserver, lifeline, orphans};
 use crate::process::{bootstrap, table};
+use crate::sys::owning_process::OwningProcess;
 use crate::{finalize, sys};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -38,6 +39,8 @@ static OWNER: AtomicU32 = AtomicU32::new(0);
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        // Its handler is registered before, and so runs before, the one that has everything forgotten.
+        OwningProcess::current();
         sys::process::at_fork(before, in_original, in_copy);
         become_owner();
     });

@@ -13,6 +13,7 @@ use super::table;
 use crate::error::OsResult;
 use crate::popen::job::ChildIdentity;
 use crate::popen::{Reaper, Started, orphans};
+use crate::sys::owning_process::OwningProcess;
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::process::Ended;
 use crate::sys::signal::{self, SIGINT, SIGKILL, SIGTERM};
@@ -31,7 +32,7 @@ pub(super) struct Record {
     name: String,
     daemon: bool,
     pid: u32,
-    starter: u32,
+    starter: OwningProcess,
     pidfd: OwnedFd,
     reaper: Reaper,
     state: Mutex<State>,
@@ -50,7 +51,7 @@ impl Record {
             name: identity.name.clone(),
             daemon: identity.daemon,
             pid: started.pid,
-            starter: std::process::id(),
+            starter: OwningProcess::current(),
             pidfd: started.pidfd,
             reaper: started.reaper,
             state: Mutex::new(State { ending: Ending::new(started.outcome), asked: false }),
@@ -142,7 +143,7 @@ impl Record {
     }
 
     fn is_ours(&self) -> bool {
-        self.starter == std::process::id()
+        self.starter.is_current()
     }
 
     pub(super) fn is_alive(&self) -> bool {

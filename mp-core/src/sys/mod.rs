@@ -21,6 +21,7 @@ pub mod machine;
 pub mod memory;
 pub mod namespace;
 pub mod overflow;
+pub mod owning_process;
 pub mod poll;
 pub mod privilege;
 pub mod process;

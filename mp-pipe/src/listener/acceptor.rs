@@ -43,6 +43,7 @@ use crate::incoming::Patience;
 use mp_core::AuthKey;
 use mp_core::error::{OsError, OsResult};
 use mp_core::sys::address::{Listening, no_room, not_ours, send_at_once, this_user, user_at_the_other_end};
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::poll::Interest;
 use mp_core::sys::socket::would_block;
 use mp_core::sys::waitset::{Ready, WaitSet};
@@ -95,7 +96,7 @@ pub(super) struct Acceptor {
 #[derive(Debug)]
 struct AcceptState {
     /// The process that the set and the pending connections belong to.
-    pid: u32,
+    owner: OwningProcess,
     /// Ordered by age, the oldest first.
     pending: BTreeMap<u64, Pending>,
     next: u64,
@@ -128,7 +129,7 @@ impl Acceptor {
             Err(error) => return Err((error, listening)),
         };
         let state = AcceptState {
-            pid: std::process::id(),
+            owner: OwningProcess::current(),
             pending: BTreeMap::new(),
             next: INCOMING + 1,
             timer: None,
@@ -177,12 +178,12 @@ impl Acceptor {
 
     /// In a forked child: makes its own set at the first call.
     fn renew_after_fork(&self, state: &mut AcceptState) -> OsResult<()> {
-        if state.pid == std::process::id() {
+        if state.owner.is_current() {
             return Ok(());
         }
         self.set.renew()?;
         self.set.add(self.listening.as_fd(), INCOMING, Interest::Read)?;
-        state.pid = std::process::id();
+        state.owner = OwningProcess::current();
         // These are copies; the parent still has its own.
         state.pending.clear();
         (state.timer, state.paused) = (None, None);

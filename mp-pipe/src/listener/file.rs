@@ -20,6 +20,7 @@ use crate::address::LONGEST;
 use mp_core::finalize;
 use mp_core::sys::address::{Listening, Place, is_bound, this_user};
 use mp_core::sys::identity::Identity;
+use mp_core::sys::owning_process::OncePerProcess;
 use mp_core::sys::process::random_bytes;
 use mp_core::sys::socket::listen_abstract;
 use mp_core::word::Deadline;
@@ -31,7 +32,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What the directories of made-up addresses begin with.
@@ -236,13 +236,11 @@ fn sweep(temporary: &Path) {
 
 /// Once in each process: a forked child inherits no exit handlers.
 fn end_with_this_process() {
-    static REGISTERED: AtomicU32 = AtomicU32::new(0);
-    let pid = std::process::id();
-    // ORDERING: Relaxed: the id is all there is.
-    if REGISTERED.swap(pid, Ordering::Relaxed) != pid {
+    static REGISTERED: OncePerProcess = OncePerProcess::new();
+    if REGISTERED.is_first() {
         finalize::at_exit(|| {
-            // ORDERING: Relaxed, as above. What is made from here on needs a handler of its own.
-            REGISTERED.store(0, Ordering::Relaxed);
+            // What is made from here on needs a handler of its own.
+            REGISTERED.again();
             let all = std::mem::take(&mut *MADE.lock());
             all.iter().for_each(|file| file.end());
         });
