@@ -1,7 +1,7 @@
 //! Context: a start method under a name of its own.
 
 use mp_core::mem::Shareable;
-use mp_core::transfer::Target;
+use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::{MemError, Process, Run, StartError, StartMethod};
 use mp_queue::{NewQueueError, Queue};
 use mp_sync::{
@@ -53,12 +53,13 @@ impl Context {
     }
 
     /// As [`Process::new`]. Python: `context.Process(target, args)`.
-    pub fn process<F, A>(self, function: F, arguments: A) -> Process<F, A>
+    pub fn process<F, A, Kind>(self, function: F, arguments: A) -> Process<F, A>
     where
-        F: Target<A>,
-        F::Output: Serialize + DeserializeOwned,
+        F: Target<A> + Callable<A, Kind>,
+        F::Output: Transferable,
         A: Serialize + DeserializeOwned,
     {
+        let () = Captures::<F>::NOTHING;
         Process::new(function, arguments).method(self.0)
     }
 

@@ -86,7 +86,9 @@ pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
 pub use mp_core::sys::process::Ended;
 #[cfg(feature = "self-describing")]
 pub use mp_core::transfer::SelfDescribing;
-pub use mp_core::transfer::{CallError, CodeError, Function, Handle, ParcelError, Target};
+pub use mp_core::transfer::{
+    CallError, Callable, CodeError, Function, Handle, ParcelError, Target, Transferable,
+};
 pub use mp_core::{
     AnyChild, AuthKey, Child, CodecError, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
     LoggerTaken, MemError, OsError, ParentProcess, Process, Run, StartError, StartMethod, active_children,
@@ -136,7 +138,8 @@ pub mod core {
     /// What can cross to another process inside any value, and why a function or a value did not.
     pub mod transfer {
         pub use mp_core::transfer::{
-            CallError, Code, CodeError, Handle, ParcelError, Target, set_longest_message,
+            CallError, Callable, Code, CodeError, Handle, ParcelError, Target, Transferable, kind,
+            set_longest_message,
         };
     }
 }

@@ -5,7 +5,7 @@ use crate::error::NewPoolError;
 use crate::pool::Pool;
 use crate::supervisor::Recipe;
 use mp_core::popen::get_helper_method;
-use mp_core::transfer::{Code, Message, Target, pack_value};
+use mp_core::transfer::{Callable, Captures, Code, Message, Target, Transferable, pack_value};
 use mp_core::usable_cpu_count;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,12 +48,13 @@ impl PoolBuilder {
     /// if the worker ends in it, by an exit or a crash, 8 times in a row.
     ///
     /// Python: `Pool(initializer, initargs)`.
-    pub fn initializer<F, A>(mut self, function: F, arguments: A) -> Self
+    pub fn initializer<F, A, Kind>(mut self, function: F, arguments: A) -> Self
     where
-        F: Target<A>,
-        F::Output: Serialize + DeserializeOwned,
+        F: Target<A> + Callable<A, Kind>,
+        F::Output: Transferable,
         A: Serialize + DeserializeOwned,
     {
+        let () = Captures::<F>::NOTHING;
         let code = Code::of::<F, A>(&function).map_err(NewPoolError::from);
         self.initializer = code.and_then(|code| Ok(Some((code, pack_value(&arguments)?))));
         self

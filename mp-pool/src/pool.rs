@@ -8,7 +8,7 @@ use crate::supervisor::{Recipe, Shared};
 use crate::task::default_chunk_size;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::signal;
-use mp_core::transfer::{Code, Message, Target, pack_value};
+use mp_core::transfer::{Callable, Captures, Code, Message, Target, Transferable, pack_value};
 use mp_core::{CodecError, OsError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,12 +86,17 @@ impl Pool {
     /// is tried; then the first failure, if any, is the error.
     ///
     /// Python: `Pool.map`.
-    pub fn map<F, T, R>(&self, function: F, items: impl IntoIterator<Item = T>) -> Result<Vec<R>, SubmitError>
+    pub fn map<F, T, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<R>, SubmitError>
     where
-        F: Target<(T,), Output = R>,
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
         T: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         Ok(self.map_async(function, items)?.get()?)
     }
 
@@ -124,45 +129,48 @@ impl Pool {
     /// # Errors
     /// As [`map`](Pool::map); [`SubmitError::Interrupted`], after which the tasks go on until the pool is
     /// [terminated](Pool::terminate) or dropped.
-    pub fn map_interruptible<F, T, R>(
+    pub fn map_interruptible<F, T, R, Kind>(
         &self,
         function: F,
         items: impl IntoIterator<Item = T>,
         interrupted: impl FnMut() -> bool,
     ) -> Result<Vec<R>, SubmitError>
     where
-        F: Target<(T,), Output = R>,
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
         T: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         self.map_async(function, items)?.get_interruptible(interrupted)
     }
 
     /// As [`map`](Pool::map), with what became of each item.
-    pub fn map_each<F, T, R>(
+    pub fn map_each<F, T, R, Kind>(
         &self,
         function: F,
         items: impl IntoIterator<Item = T>,
     ) -> Result<Vec<Result<R, TaskError>>, SubmitError>
     where
-        F: Target<(T,), Output = R>,
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
         T: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         Ok(self.map_async(function, items)?.get_each())
     }
 
     /// As [`map`](Pool::map), without waiting. Python: `Pool.map_async`.
-    pub fn map_async<F, T, R>(
+    pub fn map_async<F, T, R, Kind>(
         &self,
         function: F,
         items: impl IntoIterator<Item = T>,
     ) -> Result<MapResult<R>, SubmitError>
     where
-        F: Target<(T,), Output = R>,
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
         T: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         self.map_in_chunks(function, items, None)
     }
 
@@ -170,17 +178,18 @@ impl Pool {
     /// that each worker gets about four chunks.
     ///
     /// Python: `Pool.map_async(chunksize=...)`.
-    pub fn map_in_chunks<F, T, R>(
+    pub fn map_in_chunks<F, T, R, Kind>(
         &self,
         function: F,
         items: impl IntoIterator<Item = T>,
         chunk_size: Option<usize>,
     ) -> Result<MapResult<R>, SubmitError>
     where
-        F: Target<(T,), Output = R>,
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
         T: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         let code = Code::of::<F, (T,)>(&function)?;
         let items: Vec<Message> =
             items.into_iter().map(|item| pack_value(&(item,))).collect::<Result<_, CodecError>>()?;
@@ -191,16 +200,17 @@ impl Pool {
     /// As [`map`](Pool::map), for a function of several arguments: each item is a tuple of them.
     ///
     /// Python: `Pool.starmap`.
-    pub fn starmap<F, A, R>(
+    pub fn starmap<F, A, R, Kind>(
         &self,
         function: F,
         items: impl IntoIterator<Item = A>,
     ) -> Result<Vec<R>, SubmitError>
     where
-        F: Target<A, Output = R>,
+        F: Target<A, Output = R> + Callable<A, Kind>,
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         let code = Code::of::<F, A>(&function)?;
         let items: Vec<Message> =
             items.into_iter().map(|item| pack_value(&item)).collect::<Result<_, CodecError>>()?;
@@ -209,23 +219,25 @@ impl Pool {
     }
 
     /// Calls `function` in a worker and waits for its value. Python: `Pool.apply`.
-    pub fn apply<F, A, R>(&self, function: F, arguments: A) -> Result<R, SubmitError>
+    pub fn apply<F, A, R, Kind>(&self, function: F, arguments: A) -> Result<R, SubmitError>
     where
-        F: Target<A, Output = R>,
+        F: Target<A, Output = R> + Callable<A, Kind>,
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         Ok(self.apply_async(function, arguments)?.get()?)
     }
 
     /// Calls `function` in a worker; its value comes later. Python: `Pool.apply_async`.
     #[doc(alias = "submit")]
-    pub fn apply_async<F, A, R>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
+    pub fn apply_async<F, A, R, Kind>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
     where
-        F: Target<A, Output = R>,
+        F: Target<A, Output = R> + Callable<A, Kind>,
         A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
+        let () = Captures::<F>::NOTHING;
         let code = Code::of::<F, A>(&function)?;
         let items = vec![pack_value(&arguments)?];
         Ok(AsyncResult::new(self.submit(code, items, 1)?))

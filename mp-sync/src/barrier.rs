@@ -6,7 +6,7 @@ use crate::membership::Membership;
 use crate::raw::{Arrival, Broken};
 use mp_core::mem::SharedRef;
 use mp_core::process::TARGET;
-use mp_core::transfer::{CallError, Code, Message, Target, pack_value};
+use mp_core::transfer::{CallError, Callable, Captures, Code, Message, Target, pack_value};
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -82,7 +82,11 @@ impl BarrierBuilder {
     /// [`action_with`](BarrierBuilder::action_with).
     ///
     /// Python: `Barrier(parties, action)`.
-    pub fn action(self, function: impl Target<(), Output = ()>) -> Self {
+    pub fn action<F, Kind>(self, function: F) -> Self
+    where
+        F: Target<(), Output = ()> + Callable<(), Kind>,
+    {
+        let () = Captures::<F>::NOTHING;
         self.action_with(function, ())
     }
 
@@ -103,11 +107,12 @@ impl BarrierBuilder {
     /// ```
     ///
     /// Python: `Barrier(parties, functools.partial(action, ...))`.
-    pub fn action_with<F, A>(mut self, function: F, arguments: A) -> Self
+    pub fn action_with<F, A, Kind>(mut self, function: F, arguments: A) -> Self
     where
-        F: Target<A, Output = ()>,
+        F: Target<A, Output = ()> + Callable<A, Kind>,
         A: Serialize + DeserializeOwned,
     {
+        let () = Captures::<F>::NOTHING;
         let code = Code::of::<F, A>(&function).map_err(NewBarrierError::from);
         self.action =
             code.and_then(|code| Ok(Some(Arc::new(Action { code, arguments: pack_value(&arguments)? }))));

@@ -18,11 +18,11 @@ use std::time::Duration;
 ///
 /// Only a guard can wait and notify, so nobody can without the lock:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// mp_sync::Condition::new().unwrap().notify_one();
 /// ```
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// mp_sync::Condition::new().unwrap().wait();
 /// ```
 ///

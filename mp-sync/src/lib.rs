@@ -65,6 +65,7 @@ mod semaphore;
 mod synchronized;
 mod text;
 mod value;
+mod without_guard;
 
 pub use array::{Array, ArrayGuard, RawArray};
 pub use atomic::{

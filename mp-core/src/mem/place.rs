@@ -55,7 +55,7 @@ use std::sync::atomic;
     label = "not `Shareable`",
     note = "numbers, arrays of `Shareable` things and `#[repr(C)]` structs with `#[derive(Shareable)]` can; \
             what points into this process's own memory cannot, and neither can what has bit patterns that are \
-            no value, as `bool`"
+            no value: for a `bool` there is `AtomicBool`, or a `u8`"
 )]
 pub unsafe trait Shareable: Copy + Send + 'static {}
 

@@ -38,6 +38,7 @@ use crate::transfer::{CallError, Message};
 use crate::{finalize, sys};
 use std::ffi::OsString;
 use std::io::Write;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// The packet that releases a held child.
@@ -162,9 +163,17 @@ pub(super) fn hold_own_locks() -> impl Sized + 'static {
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].
 ///
+/// It holds in the thread that made it: no function that another process calls, or another thread, can have captured it.
+///
+/// ```compile_fail,E0277
+/// // SAFETY: it is not built.
+/// let vouched = unsafe { mp_core::ForkIsSafe::vouch() };
+/// mp_core::Process::new(move || drop(vouched), ());
+/// ```
+///
 /// [`ForkProcess::despite_threads`]: crate::process::ForkProcess::despite_threads
 #[derive(Debug, Clone, Copy)]
-pub struct ForkIsSafe(());
+pub struct ForkIsSafe(PhantomData<*const ()>);
 
 impl ForkIsSafe {
     /// Makes the promise.
@@ -179,7 +188,7 @@ impl ForkIsSafe {
     /// `Array`, `Mutex` or `RwLock`): the fork is refused for the guards of the calling thread, and cannot know
     /// what it was given by others.
     pub unsafe fn vouch() -> ForkIsSafe {
-        ForkIsSafe(())
+        ForkIsSafe(PhantomData)
     }
 }
 

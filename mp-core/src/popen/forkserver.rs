@@ -34,7 +34,8 @@ use crate::sys::signal::{self, SIGKILL};
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::{Limit, State};
 use crate::transfer::{
-    Code, CodeError, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
+    Callable, Captures, Code, CodeError, Message, ParcelError, Target, pack, receive_parcel, send_parts,
+    unpack,
 };
 use crate::word::Deadline;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -101,7 +102,11 @@ static PRELOAD: Mutex<Option<Code>> = Mutex::new(None);
 /// ```
 ///
 /// Python: `set_forkserver_preload`, which takes names of modules.
-pub fn set_forkserver_preload<F: Target<(), Output = ()>>(function: F) -> Result<(), CodeError> {
+pub fn set_forkserver_preload<F, Kind>(function: F) -> Result<(), CodeError>
+where
+    F: Target<(), Output = ()> + Callable<(), Kind>,
+{
+    let () = Captures::<F>::NOTHING;
     let code = Code::of::<F, ()>(&function)?;
     *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
     Ok(())

@@ -13,7 +13,10 @@ use crate::popen::{
     ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, orphans,
     raw_fork, spawn,
 };
-use crate::transfer::{__rust_begin_short_backtrace, CallError, Code, Message, Target, pack_value};
+use crate::transfer::{
+    __rust_begin_short_backtrace, CallError, Callable, Captures, Code, Message, Target, Transferable,
+    pack_value,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -90,20 +93,28 @@ impl Settings {
 impl<F, A> Process<F, A>
 where
     F: Target<A>,
-    F::Output: Serialize + DeserializeOwned,
+    F::Output: Transferable,
     A: Serialize + DeserializeOwned,
 {
     /// A process that will call `function` with `arguments`.
     ///
-    /// A function that captures variables does not compile, since it could not be called elsewhere:
+    /// A function that captures variables cannot be built, since it could not be called elsewhere:
     ///
     /// ```compile_fail
     /// let local = 3;
     /// mp_core::Process::new(move || local, ()).start().unwrap();
     /// ```
     ///
+    /// `cargo check` tells so only of a closure that borrows, or that owns what is not `Copy`. One exception: a captured
+    /// value of no size that is `Copy` and `Send` cannot be told from nothing, and is made anew in the child. A type
+    /// whose values stand for something in this process is therefore not to be `Send`.
+    ///
     /// Python: `Process(target=function, args=arguments)`.
-    pub fn new(function: F, arguments: A) -> Self {
+    pub fn new<Kind>(function: F, arguments: A) -> Self
+    where
+        F: Callable<A, Kind>,
+    {
+        let () = Captures::<F>::NOTHING;
         Process { function, arguments, settings: Settings::new("Process") }
     }
 
@@ -255,7 +266,7 @@ impl Process<(), ()> {
     pub fn fork<C, R>(work: C) -> ForkProcess<C>
     where
         C: FnOnce() -> R,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
         ForkProcess { work, settings: Settings::new("Process"), vouched: None }
     }
@@ -305,7 +316,7 @@ impl<C> ForkProcess<C> {
     pub fn start<R>(self) -> Result<Child<R>, StartError>
     where
         C: FnOnce() -> R,
-        R: Serialize + DeserializeOwned,
+        R: Transferable,
     {
         let identity = self.settings.into_identity(StartMethod::Fork)?;
         let (work, vouched) = (self.work, self.vouched);

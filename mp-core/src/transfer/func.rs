@@ -14,6 +14,7 @@
 //! the image's code.
 #![allow(unsafe_code)]
 
+use super::bounds::Captures;
 use super::handle::Handle;
 use super::message::{Message, pack_value, unpack};
 use crate::error::{CodecError, OsError};
@@ -24,12 +25,30 @@ use std::any::type_name;
 use std::mem::MaybeUninit;
 
 /// A function that takes its arguments as a tuple: `fn(A, B) -> R` is a `Target<(A, B), Output = R>`.
+///
+/// `fn` items and closures that capture nothing are, with up to eight arguments; no other type can be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function that can be called in another process with these arguments",
+    label = "not a function of these arguments",
+    note = "arguments are a tuple of up to eight, as many as the function takes: `(a,)` is a tuple of one; what \
+            is more goes into a structure, or a tuple within the tuple"
+)]
 pub trait Target<A>: Copy + Send + 'static {
     /// What the function returns.
     type Output;
     /// Calls it.
     fn call(&self, arguments: A) -> Self::Output;
+    /// No other crate has a type that is made anew in another process.
+    #[doc(hidden)]
+    fn seal(_: Seal) {}
 }
+
+mod sealed {
+    /// Cannot be named outside, so that `Target` cannot be implemented there.
+    #[derive(Debug)]
+    pub struct Seal;
+}
+use sealed::Seal;
 
 macro_rules! target {
     ($($name:ident),*) => {
@@ -113,13 +132,7 @@ impl Code {
         F::Output: Serialize + DeserializeOwned,
         A: DeserializeOwned,
     {
-        const {
-            assert!(
-                size_of::<F>() == 0,
-                "this function captures variables (or is a function pointer), so it cannot be called in another \
-                 process: pass what it needs as arguments, or use Process::fork, which copies the whole process"
-            );
-        }
+        let () = Captures::<F>::NOTHING;
         let address = entry::<F, A> as Entry as usize;
         if !image::is_code(address) {
             return Err(CodeError::OutsideImage(type_name::<F>()));

@@ -4,6 +4,7 @@
 //!   Function::new(f)  ──►  its Code, and a hash of its types  ──►  checked where it arrives  ──►  call(arguments)
 //! ```
 
+use super::bounds::{Callable, Captures};
 use super::func::{CallError, Code, CodeError, Target, hash_of_names};
 use super::message::{in_transfer, pack, unpack};
 use serde::de::{self, DeserializeOwned};
@@ -58,7 +59,11 @@ where
     ///
     /// # Errors
     /// [`CodeError::OutsideImage`]: it is part of a loaded library, and not of the program.
-    pub fn new<F: Target<A, Output = R>>(function: F) -> Result<Function<A, R>, CodeError> {
+    pub fn new<F, Kind>(function: F) -> Result<Function<A, R>, CodeError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+    {
+        let () = Captures::<F>::NOTHING;
         Ok(Function { code: Code::of::<F, A>(&function)?, types: PhantomData })
     }
 

@@ -14,6 +14,7 @@
 //! ([`Code`]): both sides are the same program, and code never travels.
 
 mod block;
+mod bounds;
 mod codec;
 #[cfg(feature = "self-describing")]
 mod described;
@@ -26,6 +27,7 @@ mod parcel;
 pub mod scratch;
 mod tried;
 
+pub use bounds::{Callable, Transferable, kind};
 #[cfg(feature = "self-describing")]
 pub use described::SelfDescribing;
 pub(crate) use func::__rust_begin_short_backtrace;
@@ -38,6 +40,8 @@ pub use parcel::{ParcelError, set_longest_message};
 /// is not to be written to by any other way than its object.
 #[doc(hidden)]
 pub use block::{as_block, from_block, is_block};
+#[doc(hidden)]
+pub use bounds::Captures;
 #[doc(hidden)]
 pub use handle::{attach, attach_part};
 #[doc(hidden)]

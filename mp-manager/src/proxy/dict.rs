@@ -3,7 +3,7 @@
 use super::{Reference, count, done, flag, key_bytes, optional, unexpected, value};
 use crate::error::ManagerError;
 use crate::protocol::{DictCall, Reply, Request};
-use mp_core::transfer::{Code, Target, pack_value, unpack};
+use mp_core::transfer::{Callable, Captures, Code, Target, pack_value, unpack};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -115,10 +115,11 @@ where
     /// The function captures nothing. If it panics, nothing is changed, and the error says where.
     ///
     /// Python has no counterpart: `d[key] += 1` through a proxy loses updates.
-    pub fn update<F>(&self, key: K, change: F) -> Result<Option<V>, ManagerError>
+    pub fn update<F, Kind>(&self, key: K, change: F) -> Result<Option<V>, ManagerError>
     where
-        F: Target<(Option<V>,), Output = Option<V>>,
+        F: Target<(Option<V>,), Output = Option<V>> + Callable<(Option<V>,), Kind>,
     {
+        let () = Captures::<F>::NOTHING;
         let code =
             Code::of::<F, (Option<V>,)>(&change).map_err(|error| ManagerError::Codec(error.to_string()))?;
         optional(self.call(DictCall::Update(key_bytes(&key)?, code))?)

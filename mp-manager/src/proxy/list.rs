@@ -3,7 +3,7 @@
 use super::{Reference, count, done, optional, unexpected, value};
 use crate::error::ManagerError;
 use crate::protocol::{ListCall, Reply, Request};
-use mp_core::transfer::{Code, Target, pack_value};
+use mp_core::transfer::{Callable, Captures, Code, Target, pack_value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -97,10 +97,11 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
 
     /// Changes the item at a position in one step: `change` is called *in the manager's process*; a copy of what it
     /// gives comes back. As [`DictProxy::update`](crate::DictProxy::update).
-    pub fn update<F>(&self, index: usize, change: F) -> Result<T, ManagerError>
+    pub fn update<F, Kind>(&self, index: usize, change: F) -> Result<T, ManagerError>
     where
-        F: Target<(T,), Output = T>,
+        F: Target<(T,), Output = T> + Callable<(T,), Kind>,
     {
+        let () = Captures::<F>::NOTHING;
         let code = Code::of::<F, (T,)>(&change).map_err(|error| ManagerError::Codec(error.to_string()))?;
         optional(self.call(ListCall::Update(index as u64, code))?)?.ok_or(ManagerError::NoSuchObject)
     }
