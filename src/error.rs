@@ -132,12 +132,12 @@ from! {
 #[cfg(feature = "listener")]
 from! {
     mp_pipe::AcceptError, mp_pipe::AuthenticationError, mp_pipe::BindError, mp_pipe::ChallengeError,
-    mp_pipe::ConnectError, mp_pipe::InvalidAddress, mp_pipe::Refused,
+    mp_pipe::ConnectError, mp_pipe::AddressError, mp_pipe::RefusedError,
 }
 from! {
-    mp_pipe::AddError, mp_pipe::FrameError, mp_pipe::RecvError, mp_pipe::RecvIntoError, mp_pipe::SendError,
+    mp_pipe::FrameError, mp_pipe::PollError, mp_pipe::RecvError, mp_pipe::SendError,
 }
-from_any! { W: mp_pipe::NotAdded<W> }
+from_any! { W: mp_pipe::AddError<W> }
 #[cfg(feature = "pickle")]
 from! { mp_pipe::pickle::PicklingError, mp_pipe::pickle::UnpicklingError }
 from! {

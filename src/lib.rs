@@ -105,12 +105,13 @@ pub use mp_manager::{
 pub use mp_pipe::pickle;
 #[cfg(feature = "listener")]
 pub use mp_pipe::{
-    AcceptError, Address, AuthenticationError, BindError, ChallengeError, Client, ClientBuilder,
-    ConnectError, InvalidAddress, Listener, ListenerBuilder, Refused, answer_challenge, deliver_challenge,
+    AcceptError, Address, AddressError, AuthenticationError, BindError, ChallengeError, Client,
+    ClientBuilder, ConnectError, Listener, ListenerBuilder, RefusedError, answer_challenge,
+    answer_challenge_timeout, deliver_challenge, deliver_challenge_timeout,
 };
 pub use mp_pipe::{
-    AddError, Connection, FrameError, NotAdded, Receiver, RecvError, RecvIntoError, SendError, Sender,
-    WaitSet, pipe, pipe_simplex, wait,
+    AddError, Connection, FrameError, PollError, Receiver, RecvError, SendError, Sender, WaitSet, pipe,
+    pipe_simplex, try_wait, wait, wait_timeout,
 };
 pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,

@@ -11,7 +11,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 /// What `look` (a `try_recv`) finds once it is wholly there, or nothing at the end of the stream; and how often it was
 /// looked for in vain.
 ///
-/// A look never sleeps. It takes what has come, and [`RecvError::Timeout`] says that this is no whole message yet:
+/// A look never sleeps. It takes what has come, and [`RecvError::Empty`] says that this is no whole message yet:
 /// the connection keeps it, and the next look goes on there. Only then may the readiness be cleared. What comes
 /// later sets it again, and what came before the look was taken by it.
 pub(crate) async fn received<T>(
@@ -27,7 +27,7 @@ pub(crate) async fn received<T>(
         match look() {
             Ok(found) => return Ok((Some(found), in_vain)),
             Err(RecvError::Closed) => return Ok((None, in_vain)),
-            Err(RecvError::Timeout) => guard.clear_ready(),
+            Err(RecvError::Empty) => guard.clear_ready(),
             Err(error) => return Err(error.into()),
         }
         in_vain += 1;

@@ -39,7 +39,7 @@ pub enum Address {
 /// An address at which nothing can be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidAddress {
+pub enum AddressError {
     /// A path or name of no bytes.
     #[error("an address of no bytes")]
     Empty,
@@ -73,28 +73,28 @@ impl Address {
     }
 
     /// Whether it is known without being tried that nothing can be there.
-    pub(crate) fn check(&self) -> Result<(), InvalidAddress> {
+    pub(crate) fn check(&self) -> Result<(), AddressError> {
         let bytes = match self {
             Address::Path(path) => path.as_os_str().as_bytes(),
             Address::Abstract(name) => name,
             Address::Tcp(..) => return Ok(()),
         };
         match bytes.len() {
-            0 => Err(InvalidAddress::Empty),
-            length if length > LONGEST => Err(InvalidAddress::TooLong { length, most: LONGEST }),
-            _ if matches!(self, Address::Path(_)) && bytes.contains(&0) => Err(InvalidAddress::Nul),
+            0 => Err(AddressError::Empty),
+            length if length > LONGEST => Err(AddressError::TooLong { length, most: LONGEST }),
+            _ if matches!(self, Address::Path(_)) && bytes.contains(&0) => Err(AddressError::Nul),
             _ => Ok(()),
         }
     }
 
     /// The places it stands for: a host's name may have several numbers.
-    fn places(&self) -> Result<Vec<Place<'_>>, InvalidAddress> {
+    fn places(&self) -> Result<Vec<Place<'_>>, AddressError> {
         self.check()?;
         Ok(match self {
             Address::Path(path) => vec![Place::Path(path)],
             Address::Abstract(name) => vec![Place::Abstract(name)],
             Address::Tcp(host, port) => {
-                let unknown = |source| InvalidAddress::Host { host: host.clone(), source };
+                let unknown = |source| AddressError::Host { host: host.clone(), source };
                 let numbers = (&**host, *port).to_socket_addrs().map_err(unknown)?;
                 let mut numbers: Vec<_> = numbers.collect();
                 // CPython's listeners and clients know no others, and a name means the same host to both.
@@ -112,7 +112,7 @@ impl Address {
     pub(crate) fn at_first<T>(
         &self,
         mut attempt: impl FnMut(Place<'_>) -> OsResult<T>,
-    ) -> Result<OsResult<T>, InvalidAddress> {
+    ) -> Result<OsResult<T>, AddressError> {
         let mut last = None;
         for place in self.places()? {
             match attempt(place) {

@@ -18,17 +18,38 @@ pub enum ChallengeError {
     Authentication(#[from] AuthenticationError),
     /// It could not be spoken to.
     #[error(transparent)]
-    Send(#[from] SendError),
-    /// It has not spoken, or not in time.
+    Send(SendError),
+    /// It has sent no message that can be received.
     #[error(transparent)]
-    Recv(#[from] RecvError),
+    Recv(RecvError),
+    /// It has not answered in time; `_timeout` calls only.
+    #[error("the other side did not answer in time")]
+    Timeout,
     /// The system has no random bytes.
     #[error(transparent)]
     Os(#[from] OsError),
 }
 
+impl From<SendError> for ChallengeError {
+    fn from(error: SendError) -> ChallengeError {
+        match error {
+            SendError::Timeout => ChallengeError::Timeout,
+            other => ChallengeError::Send(other),
+        }
+    }
+}
+
+impl From<RecvError> for ChallengeError {
+    fn from(error: RecvError) -> ChallengeError {
+        match error {
+            RecvError::Timeout => ChallengeError::Timeout,
+            other => ChallengeError::Recv(other),
+        }
+    }
+}
+
 /// Has the other side prove that it has the key, by CPython's form with SHA-256. It proves nothing of this side: let
-/// the two change places afterwards. `None` waits for ever.
+/// the two change places afterwards. Waits without limit.
 ///
 /// ```
 /// use mp_core::AuthKey;
@@ -37,8 +58,8 @@ pub enum ChallengeError {
 /// let (here, there): (Connection, Connection) = pipe()?;
 /// let key = AuthKey::random()?;
 /// let same = key.clone();
-/// let other = std::thread::spawn(move || answer_challenge(&there, &same, None));
-/// deliver_challenge(&here, &key, None)?;
+/// let other = std::thread::spawn(move || answer_challenge(&there, &same));
+/// deliver_challenge(&here, &key)?;
 /// other.join().unwrap()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -47,18 +68,36 @@ pub enum ChallengeError {
 pub fn deliver_challenge<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     key: &AuthKey,
-    timeout: Option<Duration>,
+) -> Result<(), ChallengeError> {
+    deliver_challenge_timeout(connection, key, Duration::MAX)
+}
+
+/// Has the other side prove that it has the key, as [`deliver_challenge`]; waits for it at most this long, then
+/// [`ChallengeError::Timeout`].
+pub fn deliver_challenge_timeout<S: Serialize, R: DeserializeOwned>(
+    connection: &Connection<S, R>,
+    key: &AuthKey,
+    timeout: Duration,
 ) -> Result<(), ChallengeError> {
     converse(connection, &mut Challenge::new(key, nonce()?, None), timeout)
 }
 
-/// Proves to the other side that this one has the key: the counterpart of [`deliver_challenge`].
+/// Proves to the other side that this one has the key: the counterpart of [`deliver_challenge`]. Waits without limit.
 ///
 /// Python: `multiprocessing.connection.answer_challenge`.
 pub fn answer_challenge<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     key: &AuthKey,
-    timeout: Option<Duration>,
+) -> Result<(), ChallengeError> {
+    answer_challenge_timeout(connection, key, Duration::MAX)
+}
+
+/// Proves to the other side that this one has the key, as [`answer_challenge`]; waits for it at most this long, then
+/// [`ChallengeError::Timeout`].
+pub fn answer_challenge_timeout<S: Serialize, R: DeserializeOwned>(
+    connection: &Connection<S, R>,
+    key: &AuthKey,
+    timeout: Duration,
 ) -> Result<(), ChallengeError> {
     converse(connection, &mut Answer::new(key, None), timeout)
 }
@@ -66,18 +105,18 @@ pub fn answer_challenge<S: Serialize, R: DeserializeOwned>(
 fn converse<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     part: &mut dyn Part,
-    timeout: Option<Duration>,
+    timeout: Duration,
 ) -> Result<(), ChallengeError> {
-    let until = timeout.and_then(Deadline::after);
+    let until = Deadline::after(timeout);
     let connection = connection.clone().with_limit(LONGEST);
+    let left = || until.map_or(Duration::MAX, Deadline::remaining);
     if let Some(first) = part.begin() {
-        connection.send_bytes(&first)?;
+        connection.send_bytes_timeout(&first, left())?;
     }
     loop {
-        let left = until.map_or(Duration::MAX, Deadline::remaining);
-        let step = part.hear(&connection.recv_bytes_timeout(left)?);
+        let step = part.hear(&connection.recv_bytes_timeout(left())?);
         if let Some(message) = step.say {
-            connection.send_bytes(&message)?;
+            connection.send_bytes_timeout(&message, left())?;
         }
         match step.then {
             Then::Listen => {}

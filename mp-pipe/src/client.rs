@@ -1,6 +1,6 @@
 //! Client: connecting to a listener (Python: `multiprocessing.connection.Client`).
 
-use crate::address::{Address, InvalidAddress};
+use crate::address::{Address, AddressError};
 use crate::connection::Connection;
 use crate::handshake::socket::{Broken, advance};
 use crate::handshake::{AuthenticationError, Form, Handshake};
@@ -26,7 +26,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// let listener = Listener::new()?;
 /// let connection: Result<Connection, _> =
 ///     Client::builder(listener.address()).timeout(Duration::from_millis(10)).connect();
-/// assert!(matches!(connection, Err(ConnectError::TimedOut))); // no call accepts
+/// assert!(matches!(connection, Err(ConnectError::Timeout))); // no call accepts
 ///
 /// let address = listener.address().clone();
 /// listener.close();
@@ -77,7 +77,7 @@ pub enum ConnectError {
     Authentication(#[from] AuthenticationError),
     /// The listener did not accept this client in time.
     #[error("the listener did not accept in time: is it in a call of `accept`?")]
-    TimedOut,
+    Timeout,
     /// The listener closed the connection: it ended, has too many clients, or admits only processes of its own user.
     #[error("the listener closed the connection before the handshake was done")]
     Closed,
@@ -89,7 +89,7 @@ pub enum ConnectError {
     },
     /// Nothing can listen at such an address.
     #[error(transparent)]
-    Address(#[from] InvalidAddress),
+    Address(#[from] AddressError),
     /// The key has no bytes, so it proves nothing.
     #[error("the authkey is empty: give it at least one byte")]
     EmptyKey,
@@ -102,7 +102,7 @@ impl From<OsError> for ConnectError {
     fn from(error: OsError) -> ConnectError {
         match error.source.kind() {
             ErrorKind::ConnectionRefused | ErrorKind::NotFound => ConnectError::NotListening(error),
-            ErrorKind::TimedOut => ConnectError::TimedOut,
+            ErrorKind::TimedOut => ConnectError::Timeout,
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => ConnectError::Closed,
             _ => ConnectError::Os(error),
         }
@@ -176,7 +176,7 @@ impl ClientBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// [`ConnectError::NotListening`], [`ConnectError::Authentication`], [`ConnectError::TimedOut`] and the others:
+    /// [`ConnectError::NotListening`], [`ConnectError::Authentication`], [`ConnectError::Timeout`] and the others:
     /// nothing stays open.
     ///
     /// Python: `Client(...)`.
@@ -209,7 +209,7 @@ fn shake_hands(
 ) -> Result<(), ConnectError> {
     while let Some(interest) = advance(socket.as_fd(), &mut handshake)? {
         if !wait_for(socket.as_fd(), interest, until)? {
-            return Err(ConnectError::TimedOut);
+            return Err(ConnectError::Timeout);
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Connection: one end of a stream of messages (Python: `multiprocessing.connection.Connection`).
 
 use crate::end::End;
-use crate::error::{RecvError, RecvIntoError, SendError};
-use crate::incoming::{Arrived, Expect, Patience, Terms};
+use crate::error::{RecvError, SendError};
+use crate::incoming::{Arrived, Expect, Terms};
+use crate::patience::Patience;
 use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::transfer::scratch;
@@ -76,7 +77,12 @@ impl<S, R> Connection<S, R> {
     }
 
     /// Sets the longest message, in bytes, that this clone receives. A longer one is refused before memory is
-    /// taken for it, and memory grows with what has arrived, so a wrong length costs none.
+    /// taken for it ([`FrameError::TooLong`](crate::FrameError::TooLong)), and is still there for a clone with a larger
+    /// limit. Memory grows with what has arrived, so a wrong length costs none.
+    ///
+    /// Python: `Connection.recv_bytes(maxlength)`.
+    #[doc(alias = "maxlength")]
+    #[must_use = "it is the returned connection that has the limit"]
     pub fn with_limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
@@ -107,34 +113,92 @@ impl<S: Serialize, R> Connection<S, R> {
     where
         S: DeserializeOwned,
     {
-        self.end.send_value(|frame| pack_value_onto(value, frame))
+        self.send_value(value, Patience::Forever)
     }
 
-    /// Sends bytes as one message, which may be empty.
+    /// Sends a value if there is room for it now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]: there is none, or another thread is sending; nothing was sent. [`SendError::Partial`]: there
+    /// was room for a part of it, see [`flush`](Connection::flush); not for messages of up to 16 KiB over a Unix socket,
+    /// which are sent whole or not at all. Else as [`send`](Connection::send).
+    pub fn try_send(&self, value: &S) -> Result<(), SendError>
+    where
+        S: DeserializeOwned,
+    {
+        self.send_value(value, Patience::Never)
+    }
+
+    /// Sends a value; waits for room at most this long.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`]: there was none in time, and nothing was sent. [`SendError::Partial`]: there was room for a
+    /// part of it, as for [`try_send`](Connection::try_send). Else as [`send`](Connection::send).
+    pub fn send_timeout(&self, value: &S, timeout: Duration) -> Result<(), SendError>
+    where
+        S: DeserializeOwned,
+    {
+        self.send_value(value, Patience::of(timeout))
+    }
+
+    fn send_value(&self, value: &S, patience: Patience) -> Result<(), SendError>
+    where
+        S: DeserializeOwned,
+    {
+        self.end.send_value(patience, |frame| pack_value_onto(value, frame))
+    }
+
+    /// Sends bytes as one message, which may be empty; waits while the kernel's buffer is full. A part of a buffer is a
+    /// slice of it.
     ///
     /// # Errors
     /// [`SendError::Closed`]: no process holds the other end.
     ///
-    /// Python: `Connection.send_bytes(buf)`.
+    /// Python: `Connection.send_bytes(buf, offset, size)`.
     pub fn send_bytes(&self, message: &[u8]) -> Result<(), SendError> {
-        self.end.send_bytes(message)
+        self.end.send_bytes(message, Patience::Forever)
     }
 
-    /// Sends `size` bytes of a buffer from `offset` on, or all that follow where `size` is `None`.
+    /// Sends bytes as one message if there is room now.
     ///
     /// # Errors
-    /// [`SendError::OutOfRange`] if there are no such bytes; else as [`send_bytes`](Connection::send_bytes).
+    /// As [`try_send`](Connection::try_send).
+    pub fn try_send_bytes(&self, message: &[u8]) -> Result<(), SendError> {
+        self.end.send_bytes(message, Patience::Never)
+    }
+
+    /// Sends bytes as one message; waits for room at most this long.
     ///
-    /// Python: `Connection.send_bytes(buf, offset, size)`.
-    pub fn send_bytes_range(
-        &self,
-        buffer: &[u8],
-        offset: usize,
-        size: Option<usize>,
-    ) -> Result<(), SendError> {
-        let tail = buffer.get(offset..);
-        let part = tail.and_then(|tail| tail.get(..size.unwrap_or(tail.len())));
-        self.send_bytes(part.ok_or(SendError::OutOfRange { offset, size, length: buffer.len() })?)
+    /// # Errors
+    /// As [`send_timeout`](Connection::send_timeout).
+    pub fn send_bytes_timeout(&self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
+        self.end.send_bytes(message, Patience::of(timeout))
+    }
+
+    /// Sends the rest of a message whose time was over in the middle ([`SendError::Partial`]); waits for room. The next
+    /// message does so, too. Until then this end cannot travel to another process. If it is closed, the other side
+    /// receives [`RecvError::Truncated`].
+    ///
+    /// # Errors
+    /// [`SendError::Closed`]: no process holds the other end.
+    pub fn flush(&self) -> Result<(), SendError> {
+        self.end.flush(Patience::Forever)
+    }
+
+    /// Sends as much of the rest of a message as there is room for now.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]: some of it is left. Else as [`flush`](Connection::flush).
+    pub fn try_flush(&self) -> Result<(), SendError> {
+        self.end.flush(Patience::Never)
+    }
+
+    /// Sends the rest of a message; waits for room at most this long.
+    ///
+    /// # Errors
+    /// [`SendError::Timeout`]: some of it is left. Else as [`flush`](Connection::flush).
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<(), SendError> {
+        self.end.flush(Patience::of(timeout))
     }
 }
 
@@ -151,8 +215,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         self.value(Patience::Forever)
     }
 
-    /// Receives a value that has wholly arrived; [`RecvError::Timeout`] if there is none, or another thread is
-    /// receiving.
+    /// Receives a value that has wholly arrived; [`RecvError::Empty`] if there is none, or another thread is receiving.
     pub fn try_recv(&self) -> Result<R, RecvError> {
         self.value(Patience::Never)
     }
@@ -175,46 +238,60 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         self.bytes(self.terms(Expect::Bytes, Patience::Forever))
     }
 
-    /// Receives a message of at most `most` bytes; waits for it.
-    ///
-    /// # Errors
-    /// A longer message is [`FrameError::TooLong`](crate::FrameError::TooLong), and is still there for a call
-    /// with a larger limit. (Python cannot receive any more afterwards.)
-    ///
-    /// Python: `Connection.recv_bytes(maxlength)`.
-    pub fn recv_bytes_limited(&self, most: usize) -> Result<Vec<u8>, RecvError> {
-        self.bytes(Terms { limit: most, ..self.terms(Expect::Bytes, Patience::Forever) })
-    }
-
-    /// As [`try_recv`](Connection::try_recv), for bytes.
+    /// Receives a message of bytes that has wholly arrived; [`RecvError::Empty`] if there is none, or another thread is
+    /// receiving.
     pub fn try_recv_bytes(&self) -> Result<Vec<u8>, RecvError> {
         self.bytes(self.terms(Expect::Bytes, Patience::Never))
     }
 
-    /// As [`recv_timeout`](Connection::recv_timeout), for bytes.
+    /// Receives a message of bytes; [`RecvError::Timeout`] when it has not wholly arrived in time. What has arrived is
+    /// kept, and the next call goes on there.
     pub fn recv_bytes_timeout(&self, timeout: Duration) -> Result<Vec<u8>, RecvError> {
         self.bytes(self.terms(Expect::Bytes, Patience::of(timeout)))
     }
 
-    /// Receives a message of bytes into a buffer, from `offset` on; waits for it. Gives its length in bytes.
+    /// Receives a message of bytes into a buffer; waits for it. Gives its length in bytes. To leave the buffer's
+    /// beginning as it is, pass a slice of the rest.
     ///
     /// # Errors
-    /// [`RecvIntoError::BufferTooShort`] has the whole message; [`RecvIntoError::BadOffset`] received nothing;
-    /// else as [`recv`](Connection::recv).
+    /// [`RecvError::BufferTooShort`] has the whole message. Else as [`recv`](Connection::recv).
     ///
-    /// Python: `Connection.recv_bytes_into`.
-    pub fn recv_bytes_into(&self, buffer: &mut [u8], offset: usize) -> Result<usize, RecvIntoError> {
-        let length = buffer.len();
-        let room = buffer.get_mut(offset..).ok_or(RecvIntoError::BadOffset { offset, length })?;
-        self.end.receive_into(room, self.terms(Expect::Bytes, Patience::Forever))
+    /// Python: `Connection.recv_bytes_into(buf, offset)`.
+    pub fn recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.end.receive_into(buffer, self.terms(Expect::Bytes, Patience::Forever))
     }
 
-    /// Waits until there is something to receive, and says whether there is: a message, the beginning of one,
-    /// or the end of the stream. `Some(Duration::ZERO)` only looks; `None` waits for ever.
+    /// Receives a message of bytes that has wholly arrived into a buffer; [`RecvError::Empty`] if there is none, or
+    /// another thread is receiving. Else as [`recv_bytes_into`](Connection::recv_bytes_into).
+    pub fn try_recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.end.receive_into(buffer, self.terms(Expect::Bytes, Patience::Never))
+    }
+
+    /// Receives a message of bytes into a buffer; [`RecvError::Timeout`] when it has not wholly arrived in time. What has
+    /// arrived is kept, and the next call goes on there. Else as [`recv_bytes_into`](Connection::recv_bytes_into).
+    pub fn recv_bytes_into_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvError> {
+        self.end.receive_into(buffer, self.terms(Expect::Bytes, Patience::of(timeout)))
+    }
+
+    /// Whether there is something to receive now: a message, the beginning of one, or the end of the stream.
     ///
-    /// Python: `Connection.poll`.
-    pub fn poll(&self, timeout: Option<Duration>) -> OsResult<bool> {
-        wait_for(self.as_fd(), Interest::Read, timeout.and_then(Deadline::after))
+    /// # Errors
+    /// The system's, where it has no memory.
+    ///
+    /// Python: `Connection.poll()`.
+    pub fn poll(&self) -> OsResult<bool> {
+        self.poll_timeout(Duration::ZERO)
+    }
+
+    /// Waits at most this long until there is something to receive, and says whether there is. [`Duration::MAX`] is
+    /// without limit.
+    ///
+    /// # Errors
+    /// The system's, where it has no memory.
+    ///
+    /// Python: `Connection.poll(timeout)`.
+    pub fn poll_timeout(&self, timeout: Duration) -> OsResult<bool> {
+        wait_for(self.as_fd(), Interest::Read, Deadline::after(timeout))
     }
 
     fn bytes(&self, terms: Terms) -> Result<Vec<u8>, RecvError> {

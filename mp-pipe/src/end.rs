@@ -61,7 +61,7 @@ impl End {
     /// in another thread finishes its message here by itself.
     pub(crate) fn mid_message(&self) -> bool {
         let receiving = self.receiving.try_lock().is_some_and(|incoming| !incoming.at_boundary());
-        receiving || self.sending.try_lock().is_some_and(|outgoing| outgoing.is_torn())
+        receiving || self.sending.try_lock().is_some_and(|outgoing| !outgoing.at_boundary())
     }
 }
 

@@ -8,6 +8,18 @@ use mp_core::sys::socket;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
+    /// The kernel's buffer has no room, or another thread is sending; `try_` calls only.
+    #[error("there is no room for the message: wait until the other side receives")]
+    Full,
+    /// There was no room in time; `_timeout` calls only.
+    #[error("there was no room for the message in time: wait until the other side receives")]
+    Timeout,
+    /// The time was over in the middle of the message; `try_` and `_timeout` calls only. The rest is kept in this end.
+    /// [`flush`](crate::Connection::flush), or the next message, sends it first: do not send this message again.
+    #[error(
+        "a part of the message was sent in time, and the rest is kept: call `flush`, and do not send it again"
+    )]
+    Partial,
     /// No process holds the other end any more (`EPIPE` or `ECONNRESET`). No signal is raised.
     ///
     /// Python: `BrokenPipeError`.
@@ -34,18 +46,6 @@ pub enum SendError {
         /// Handles in the value.
         count: usize,
     },
-    /// The part that was to be sent does not lie within the buffer.
-    ///
-    /// Python: `ValueError`.
-    #[error("offset {offset} with size {size:?} does not lie within the buffer of {length} bytes")]
-    OutOfRange {
-        /// Where the part was to begin.
-        offset: usize,
-        /// Its length; `None` means up to the end.
-        size: Option<usize>,
-        /// The buffer's length.
-        length: usize,
-    },
     /// An earlier message was cut off in the middle by an error, so this direction is finished. The other side
     /// has been told: it receives [`RecvError::Truncated`].
     #[error("an error cut off an earlier message, so no more can be sent on this connection: make a new one")]
@@ -65,8 +65,12 @@ impl From<OsError> for SendError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// No whole message came in time; `try_` and `_timeout` calls only. What has arrived of one is kept, and the
-    /// next call goes on from there.
+    /// There is no whole message, or another thread is receiving; `try_` calls only. What has arrived of one is kept,
+    /// and the next call goes on from there.
+    #[error("there is no whole message")]
+    Empty,
+    /// No whole message came in time; `_timeout` calls only. What has arrived of one is kept, and the next call goes
+    /// on from there.
     #[error("no message in time")]
     Timeout,
     /// Every process has closed the other end, and every message was received.
@@ -102,36 +106,32 @@ pub enum RecvError {
     #[cfg(feature = "pickle")]
     #[error(transparent)]
     Unpickling(#[from] crate::pickle::UnpicklingError),
+    /// The message is longer than the buffer for it. It has been received and is here, whole.
+    ///
+    /// Python: `multiprocessing.BufferTooShort`.
+    #[error("a message of {} bytes does not fit into a buffer of {room}", message.len())]
+    BufferTooShort {
+        /// The message.
+        message: Vec<u8>,
+        /// The buffer's length, in bytes.
+        room: usize,
+    },
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),
 }
 
-/// Why nothing was received into a buffer.
+/// Why a wait for several objects found none that is ready.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RecvIntoError {
-    /// The message is longer than the room for it. It has been received and is here, whole.
-    ///
-    /// Python: `multiprocessing.BufferTooShort`.
-    #[error("a message of {} bytes does not fit into {room}", message.len())]
-    BufferTooShort {
-        /// The message.
-        message: Vec<u8>,
-        /// Bytes that there was room for.
-        room: usize,
-    },
-    /// The offset lies behind the buffer's end. Nothing was received.
-    ///
-    /// Python: `ValueError`.
-    #[error("offset {offset} in a buffer of {length} bytes")]
-    BadOffset {
-        /// Where the message was to be put.
-        offset: usize,
-        /// The buffer's length.
-        length: usize,
-    },
-    /// No message was received.
+pub enum PollError {
+    /// None is ready; `try_wait` only.
+    #[error("none of the objects is ready")]
+    WouldBlock,
+    /// None became ready in time; `wait_timeout` only.
+    #[error("none of the objects became ready in time")]
+    Timeout,
+    /// The system refused: the list is longer than the limit of open files, or there is no memory.
     #[error(transparent)]
-    Recv(#[from] RecvError),
+    Os(#[from] OsError),
 }

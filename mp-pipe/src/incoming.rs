@@ -1,59 +1,18 @@
 //! The receiving half of an end: a message step by step, kept here when time runs out in the middle.
 
 use crate::end::End;
-use crate::error::{RecvError, RecvIntoError};
+use crate::error::RecvError;
 use crate::frame::{Assembly, Step};
 use crate::looks::{Sleeps, look};
+use crate::patience::Patience;
 use mp_core::error::OsResult;
 use mp_core::sys::machine::LocalSite;
-use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::sys::poll::Interest;
 use mp_core::sys::socket::{self, Mode, would_block};
 use mp_core::sys::stream;
 use mp_core::transfer::scratch;
-use mp_core::word::Deadline;
-use parking_lot::{Mutex, MutexGuard};
 use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
-
-/// How long a call may sleep.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Patience {
-    Forever,
-    Until(Deadline),
-    Never,
-}
-
-impl Patience {
-    pub(crate) fn of(timeout: Duration) -> Patience {
-        Deadline::after(timeout).map_or(Patience::Forever, Patience::Until)
-    }
-
-    pub(crate) fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-        match self {
-            Patience::Forever => Some(mutex.lock()),
-            Patience::Until(deadline) => mutex.try_lock_for(deadline.remaining()),
-            Patience::Never => mutex.try_lock(),
-        }
-    }
-
-    fn mode(self) -> Mode {
-        match self {
-            Patience::Forever => Mode::Block,
-            Patience::Until(_) | Patience::Never => Mode::Now,
-        }
-    }
-
-    /// Waits for something to read; `false` when it is time to give up.
-    fn wait(self, socket: BorrowedFd<'_>) -> OsResult<bool> {
-        match self {
-            // Another process that shares the socket has made it non-blocking.
-            Patience::Forever => wait_for(socket, Interest::Read, None),
-            Patience::Until(deadline) => wait_for(socket, Interest::Read, Some(deadline)),
-            Patience::Never => Ok(false),
-        }
-    }
-}
 
 /// What kind of message a receive expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,13 +64,13 @@ impl Incoming {
 
 impl End {
     pub(crate) fn receive(&self, terms: Terms) -> Result<Arrived, RecvError> {
-        let mut incoming = terms.patience.lock(&self.receiving).ok_or(RecvError::Timeout)?;
+        let mut incoming = terms.patience.lock(&self.receiving).ok_or(late(terms.patience))?;
         self.complete(&mut incoming, terms)
     }
 
     /// Receives a message into `room`: straight into it, where it fits.
-    pub(crate) fn receive_into(&self, room: &mut [u8], terms: Terms) -> Result<usize, RecvIntoError> {
-        let mut incoming = terms.patience.lock(&self.receiving).ok_or(RecvError::Timeout)?;
+    pub(crate) fn receive_into(&self, room: &mut [u8], terms: Terms) -> Result<usize, RecvError> {
+        let mut incoming = terms.patience.lock(&self.receiving).ok_or(late(terms.patience))?;
         while incoming.frame.announced().is_none() {
             self.advance(&mut incoming, terms)?;
         }
@@ -126,7 +85,7 @@ impl End {
                 let Arrived { mut buffer, count, .. } = self.complete(&mut incoming, terms)?;
                 buffer.truncate(count);
                 if count > room.len() {
-                    return Err(RecvIntoError::BufferTooShort { message: buffer, room: room.len() });
+                    return Err(RecvError::BufferTooShort { message: buffer, room: room.len() });
                 }
                 room[..count].copy_from_slice(&buffer);
                 Ok(count)
@@ -204,13 +163,18 @@ impl End {
         let came = loop {
             match receive(patience.mode()) {
                 Some(count) => break count?,
-                None if patience.wait(self.as_fd())? => {}
-                None => return Err(RecvError::Timeout),
+                None if patience.wait(self.as_fd(), Interest::Read)? => {}
+                None => return Err(late(patience)),
             }
         };
         sleeps.into_iter().for_each(Sleeps::found);
         Ok(came)
     }
+}
+
+/// No whole message, and no more time.
+fn late(patience: Patience) -> RecvError {
+    patience.error(RecvError::Empty, RecvError::Timeout)
 }
 
 /// What becomes of descriptors that come beside the bytes.

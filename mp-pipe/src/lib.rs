@@ -39,7 +39,8 @@
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
 //! | `looks.rs`      | looking at a socket before sleeping on it                         |
-//! | `error.rs`      | [`SendError`], [`RecvError`], [`RecvIntoError`]                   |
+//! | `patience.rs`   | how long a call may sleep                                         |
+//! | `error.rs`      | [`SendError`], [`RecvError`], [`PollError`]                       |
 //! | `pickle/`       | CPython's objects, as data                                        |
 #![forbid(unsafe_code)]
 
@@ -67,6 +68,7 @@ mod key;
 mod listener;
 mod looks;
 mod outgoing;
+mod patience;
 #[cfg(feature = "pickle")]
 pub mod pickle;
 mod pipe;
@@ -74,18 +76,20 @@ mod wait;
 mod wait_set;
 
 #[cfg(feature = "listener")]
-pub use address::{Address, InvalidAddress};
+pub use address::{Address, AddressError};
 #[cfg(feature = "listener")]
-pub use challenge::{ChallengeError, answer_challenge, deliver_challenge};
+pub use challenge::{
+    ChallengeError, answer_challenge, answer_challenge_timeout, deliver_challenge, deliver_challenge_timeout,
+};
 #[cfg(feature = "listener")]
 pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::{Connection, DEFAULT_LIMIT};
-pub use error::{RecvError, RecvIntoError, SendError};
+pub use error::{PollError, RecvError, SendError};
 pub use frame::FrameError;
 #[cfg(feature = "listener")]
 pub use handshake::AuthenticationError;
 #[cfg(feature = "listener")]
-pub use listener::{AcceptError, BindError, Listener, ListenerBuilder, Refused};
+pub use listener::{AcceptError, BindError, Listener, ListenerBuilder, RefusedError};
 pub use pipe::{NoRecv, NoSend, Receiver, Sender, pipe, pipe_simplex};
-pub use wait::wait;
-pub use wait_set::{AddError, NotAdded, WaitSet};
+pub use wait::{try_wait, wait, wait_timeout};
+pub use wait_set::{AddError, WaitSet};

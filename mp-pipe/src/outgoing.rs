@@ -4,10 +4,11 @@ use crate::end::End;
 use crate::error::SendError;
 use crate::frame::Header;
 use crate::looks::look;
+use crate::patience::Patience;
 use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::address::carries_fds;
 use mp_core::sys::machine::LocalSite;
-use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::sys::poll::Interest;
 use mp_core::sys::socket::{self, MOST_FDS, Mode, would_block};
 use mp_core::sys::stream;
 use mp_core::transfer::{Handle, scratch};
@@ -29,25 +30,42 @@ const BEFORE_VALUE: usize = 8;
 pub(crate) struct Outgoing {
     /// A frame was cut off: what followed would be taken for its rest.
     torn: bool,
+    /// What is left of a frame whose time was over in the middle. It goes out before any other.
+    rest: Option<Rest>,
     looks: LocalSite,
 }
 
+/// The end of a frame, and the descriptors that have not been sent.
+#[derive(Debug)]
+struct Rest {
+    bytes: Vec<u8>,
+    handles: Vec<Handle>,
+}
+
+/// How much of a frame has been sent.
+#[derive(Debug, Default)]
+struct Sent {
+    bytes: usize,
+    handles: usize,
+}
+
 impl Outgoing {
-    pub(crate) fn is_torn(&self) -> bool {
-        self.torn
+    /// Whether the next byte begins a frame, and there can be one.
+    pub(crate) fn at_boundary(&self) -> bool {
+        !self.torn && self.rest.is_none()
     }
 }
 
 impl End {
-    pub(crate) fn send_bytes(&self, payload: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn send_bytes(&self, payload: &[u8], patience: Patience) -> Result<(), SendError> {
         let header = Header::of(payload.len() as u64);
         if payload.len() > ONE_PIECE {
-            return self.send_frame(header.as_bytes(), payload, &[]);
+            return self.send_frame(header.as_bytes(), payload, &[], patience);
         }
         let mut frame = scratch::encoding();
         frame.extend_from_slice(header.as_bytes());
         frame.extend_from_slice(payload);
-        let result = self.send_frame(&frame, &[], &[]);
+        let result = self.send_frame(&frame, &[], &[], patience);
         scratch::keep_encoding(frame);
         result
     }
@@ -55,12 +73,13 @@ impl End {
     /// Sends what `pack` appends to the vector it is given.
     pub(crate) fn send_value(
         &self,
+        patience: Patience,
         pack: impl FnOnce(&mut Vec<u8>) -> Result<Vec<Handle>, CodecError>,
     ) -> Result<(), SendError> {
         let mut frame = scratch::encoding();
         frame.extend_from_slice(&[0; BEFORE_VALUE]);
         let result = match pack(&mut frame) {
-            Ok(handles) => self.send_packed(&mut frame, &handles),
+            Ok(handles) => self.send_packed(&mut frame, &handles, patience),
             Err(error) => Err(error.into()),
         };
         scratch::keep_encoding(frame);
@@ -68,7 +87,7 @@ impl End {
     }
 
     /// `frame` is a value's bytes, and room before them.
-    fn send_packed(&self, frame: &mut [u8], handles: &[Handle]) -> Result<(), SendError> {
+    fn send_packed(&self, frame: &mut [u8], handles: &[Handle], patience: Patience) -> Result<(), SendError> {
         if handles.len() > MOST_HANDLES {
             return Err(SendError::TooManyHandles { count: handles.len(), most: MOST_HANDLES });
         }
@@ -81,22 +100,65 @@ impl End {
         if header.len() + count.len() == BEFORE_VALUE {
             frame[..header.len()].copy_from_slice(header);
             frame[header.len()..BEFORE_VALUE].copy_from_slice(&count);
-            self.send_frame(frame, &[], handles)
+            self.send_frame(frame, &[], handles, patience)
         } else {
-            self.send_frame(&[header, &count].concat(), &frame[BEFORE_VALUE..], handles)
+            self.send_frame(&[header, &count].concat(), &frame[BEFORE_VALUE..], handles, patience)
         }
     }
 
+    /// Sends what is left of an earlier message.
+    pub(crate) fn flush(&self, patience: Patience) -> Result<(), SendError> {
+        self.send_rest(&mut *patience.lock(&self.sending).ok_or(late(patience))?, patience)
+    }
+
     /// Sends what is in two pieces, or in the first alone.
-    fn send_frame(&self, head: &[u8], payload: &[u8], handles: &[Handle]) -> Result<(), SendError> {
-        let mut outgoing = self.sending.lock();
+    fn send_frame(
+        &self,
+        head: &[u8],
+        payload: &[u8],
+        handles: &[Handle],
+        patience: Patience,
+    ) -> Result<(), SendError> {
+        let mut outgoing = patience.lock(&self.sending).ok_or(late(patience))?;
+        self.send_rest(&mut outgoing, patience)?;
+        let mut sent = Sent::default();
+        match self.send_parts(head, payload, handles, &mut sent, &outgoing.looks, patience) {
+            Err(SendError::Full | SendError::Timeout) if sent.bytes > 0 => {
+                let head_left = head.get(sent.bytes..).unwrap_or_default();
+                let payload_left = &payload[sent.bytes.saturating_sub(head.len())..];
+                let bytes = [head_left, payload_left].concat();
+                outgoing.rest = Some(Rest { bytes, handles: handles[sent.handles..].to_vec() });
+                Err(SendError::Partial)
+            }
+            result => self.unless_torn(&mut outgoing, sent.bytes > 0, result),
+        }
+    }
+
+    fn send_rest(&self, outgoing: &mut Outgoing, patience: Patience) -> Result<(), SendError> {
         if outgoing.torn {
             return Err(SendError::Torn);
         }
-        let mut sent = 0;
-        let result = self.send_parts(head, payload, handles, &mut sent, &outgoing.looks);
+        let Some(mut rest) = outgoing.rest.take() else { return Ok(()) };
+        let mut sent = Sent::default();
+        let result = self.send_parts(&rest.bytes, &[], &rest.handles, &mut sent, &outgoing.looks, patience);
+        if matches!(result, Err(SendError::Full | SendError::Timeout)) {
+            rest.bytes.drain(..sent.bytes);
+            rest.handles.drain(..sent.handles);
+            outgoing.rest = Some(rest);
+            return result;
+        }
+        self.unless_torn(outgoing, true, result)
+    }
+
+    /// What failed after a frame had begun ends this direction.
+    fn unless_torn(
+        &self,
+        outgoing: &mut Outgoing,
+        begun: bool,
+        result: Result<(), SendError>,
+    ) -> Result<(), SendError> {
         // A peer that is gone says so again by itself.
-        if sent > 0 && !matches!(result, Ok(()) | Err(SendError::Closed(_))) {
+        if begun && !matches!(result, Ok(()) | Err(SendError::Closed(_))) {
             outgoing.torn = true;
             stream::end_sending(self.as_fd());
         }
@@ -108,20 +170,23 @@ impl End {
         head: &[u8],
         payload: &[u8],
         handles: &[Handle],
-        sent: &mut usize,
+        sent: &mut Sent,
         looks: &LocalSite,
+        patience: Patience,
     ) -> Result<(), SendError> {
         let mut chunks = handles.chunks(MOST_FDS).peekable();
         while let Some(chunk) = chunks.next() {
             let fds: Vec<BorrowedFd<'_>> = chunk.iter().map(Handle::as_fd).collect();
-            let rest = &head[*sent..];
+            let rest = &head[sent.bytes..];
             let pieces = if chunks.peek().is_some() { [&rest[..1], &[]] } else { [rest, payload] };
-            *sent += self.retried(|| socket::send(self.as_fd(), &pieces, &fds, Mode::Block))?;
+            sent.bytes +=
+                self.retried(patience, || socket::send(self.as_fd(), &pieces, &fds, patience.mode()))?;
+            sent.handles += chunk.len();
         }
         let length = head.len() + payload.len();
-        while *sent < length {
-            let head = head.get(*sent..).unwrap_or_default();
-            let payload = &payload[sent.saturating_sub(length - payload.len())..];
+        while sent.bytes < length {
+            let head = head.get(sent.bytes..).unwrap_or_default();
+            let payload = &payload[sent.bytes.saturating_sub(length - payload.len())..];
             let send = |mode| match (head, payload) {
                 (one, []) | ([], one) => stream::send(self.as_fd(), one, mode),
                 _ => {
@@ -129,10 +194,14 @@ impl End {
                     stream::send_slices(self.as_fd(), &slices, mode)
                 }
             };
-            *sent += match look(looks, || unless_full(send(Mode::Now))) {
+            if let Patience::Never = patience {
+                sent.bytes += self.retried(patience, || send(Mode::Now))?;
+                continue;
+            }
+            sent.bytes += match look(looks, || unless_full(send(Mode::Now))) {
                 Ok(taken) => taken?,
                 Err(sleeps) => {
-                    let taken = self.retried(|| send(Mode::Block))?;
+                    let taken = self.retried(patience, || send(patience.mode()))?;
                     sleeps.found();
                     taken
                 }
@@ -141,15 +210,21 @@ impl End {
         Ok(())
     }
 
-    /// Sends also when another process that shares the socket has made it non-blocking.
-    fn retried(&self, send: impl Fn() -> OsResult<usize>) -> OsResult<usize> {
+    /// Sends when there is room, within the time.
+    fn retried(&self, patience: Patience, send: impl Fn() -> OsResult<usize>) -> Result<usize, SendError> {
         loop {
             match unless_full(send()) {
-                None => wait_for(self.as_fd(), Interest::Write, None)?,
-                Some(result) => return result,
-            };
+                Some(result) => return Ok(result?),
+                None if patience.wait(self.as_fd(), Interest::Write)? => {}
+                None => return Err(late(patience)),
+            }
         }
     }
+}
+
+/// No room, and no more time.
+fn late(patience: Patience) -> SendError {
+    patience.error(SendError::Full, SendError::Timeout)
 }
 
 /// `None`: the kernel's buffer has no room.

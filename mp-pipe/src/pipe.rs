@@ -24,7 +24,7 @@ pub enum NoRecv {}
 /// ```
 /// ```compile_fail,E0599
 /// let (_receiver, sender) = mp_pipe::pipe_simplex::<u32>().unwrap();
-/// sender.poll(None);
+/// sender.poll();
 /// ```
 ///
 /// Python: the second of `Pipe(duplex=False)`.

@@ -1,17 +1,17 @@
 //! wait(): which of these are ready (Python: `multiprocessing.connection.wait`).
 
+use crate::error::PollError;
+use crate::patience::Patience;
 use mp_core::Waitable;
-use mp_core::error::OsResult;
 use mp_core::sys::poll::{Interest, Polled};
 use mp_core::word::Deadline;
 use std::time::Duration;
 
-/// Waits until at least one of several things can be read, and gives the positions of those that can, in order;
-/// none when the time is over.
+/// Waits until at least one of several things can be read, and gives the positions of those that can, in order.
 ///
 /// Connections, queues, sentinels of processes and anything else with a descriptor can be waited for together. A
 /// connection whose other end is closed is ready, since `recv` would not wait; drop it from the list after its
-/// [`RecvError::Closed`](crate::RecvError::Closed). `Some(Duration::ZERO)` only looks; `None` waits for ever.
+/// [`RecvError::Closed`](crate::RecvError::Closed). With an empty list it waits for ever.
 ///
 /// Each call looks at each thing: for hundreds, again and again, take a [`WaitSet`](crate::WaitSet), which keeps them.
 ///
@@ -19,18 +19,43 @@ use std::time::Duration;
 /// The system's, where the list is longer than the limit of open files.
 ///
 /// ```
-/// use std::time::Duration;
-/// let (first, _first_sender) = mp_pipe::pipe_simplex::<u32>()?;
-/// let (second, second_sender) = mp_pipe::pipe_simplex::<u32>()?;
-/// assert!(mp_pipe::wait(&[&first, &second], Some(Duration::ZERO))?.is_empty());
+/// use mp_pipe::{PollError, pipe_simplex, try_wait, wait};
+/// let (first, _first_sender) = pipe_simplex::<u32>()?;
+/// let (second, second_sender) = pipe_simplex::<u32>()?;
+/// assert!(matches!(try_wait(&[&first, &second]), Err(PollError::WouldBlock)));
 /// second_sender.send(&5)?;
-/// assert_eq!(mp_pipe::wait(&[&first, &second], None)?, [1]);
+/// assert_eq!(wait(&[&first, &second])?, [1]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Python: `multiprocessing.connection.wait`.
-pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Vec<usize>> {
-    let until = timeout.and_then(Deadline::after);
+/// Python: `multiprocessing.connection.wait(objects)`.
+pub fn wait(objects: &[&dyn Waitable]) -> Result<Vec<usize>, PollError> {
+    ready(objects, Patience::Forever)
+}
+
+/// The positions of those things that can be read now, in order.
+///
+/// # Errors
+/// [`PollError::WouldBlock`]: none can. Else as [`wait`].
+///
+/// Python: `multiprocessing.connection.wait(objects, 0)`, which gives an empty list.
+pub fn try_wait(objects: &[&dyn Waitable]) -> Result<Vec<usize>, PollError> {
+    ready(objects, Patience::Never)
+}
+
+/// Waits at most this long until at least one of several things can be read, and gives the positions of those that can,
+/// in order. [`Duration::MAX`] is without limit.
+///
+/// # Errors
+/// [`PollError::Timeout`]: none could in time. Else as [`wait`].
+///
+/// Python: `multiprocessing.connection.wait(objects, timeout)`, which gives an empty list.
+pub fn wait_timeout(objects: &[&dyn Waitable], timeout: Duration) -> Result<Vec<usize>, PollError> {
+    ready(objects, Patience::of(timeout))
+}
+
+fn ready(objects: &[&dyn Waitable], patience: Patience) -> Result<Vec<usize>, PollError> {
+    let until = patience.deadline();
     // Those that say themselves whether they are ready: few, in most lists.
     let asked: Vec<usize> = (0..objects.len()).filter(|at| objects[*at].is_ready().is_some()).collect();
     let says_yes = |at: usize| objects[at].is_ready() == Some(true);
@@ -55,10 +80,18 @@ pub fn wait(objects: &[&dyn Waitable], timeout: Option<Duration>) -> OsResult<Ve
                 (true, Ok(_)) | (false, Err(_)) => {}
             }
         }
-        if !ready.is_empty() || until.is_some_and(Deadline::passed) {
+        if !ready.is_empty() {
             return Ok(ready);
         }
+        if until.is_some_and(Deadline::passed) {
+            return Err(late(patience));
+        }
     }
+}
+
+/// None is ready, and no more time.
+pub(crate) fn late(patience: Patience) -> PollError {
+    patience.error(PollError::WouldBlock, PollError::Timeout)
 }
 
 /// An object that knows itself whether it is ready is asked again after this time: the process that was to signal may

@@ -21,7 +21,9 @@
 //! # Tested by
 //! tests/wait_set.rs, tests/wait_set_processes.rs
 
-use crate::wait::{LOOK_AGAIN, earlier};
+use crate::error::PollError;
+use crate::patience::Patience;
+use crate::wait::{LOOK_AGAIN, earlier, late};
 use mp_core::Waitable;
 use mp_core::error::{OsError, OsResult};
 use mp_core::sys::owning_process::OwningProcess;
@@ -55,10 +57,10 @@ use std::time::Duration;
 /// set.add("first", first)?;
 /// set.add("second", second)?;
 /// second_sender.send(&5)?;
-/// assert_eq!(set.wait(None)?, ["second"]);
+/// assert_eq!(set.wait()?, ["second"]);
 /// assert_eq!(set.get("second").unwrap().recv()?, 5);
 /// first_sender.close();
-/// for key in set.wait(None)? {
+/// for key in set.wait()? {
 ///     if let Err(RecvError::Closed) = set.get(key).unwrap().recv() {
 ///         set.remove(key);
 ///     }
@@ -117,18 +119,18 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
     ///
     /// Python: `BaseSelector.register`.
     #[doc(alias = "register")]
-    pub fn add(&mut self, key: K, member: W) -> Result<(), NotAdded<W>> {
+    pub fn add(&mut self, key: K, member: W) -> Result<(), AddError<W>> {
         if let Err(error) = self.settle_in_this_process() {
-            return Err(NotAdded { member, why: AddError::Os(error) });
+            return Err(AddError::Os { member, error });
         }
         let Entry::Vacant(entry) = self.by_key.entry(key.clone()) else {
-            return Err(NotAdded { member, why: AddError::KeyTaken });
+            return Err(AddError::KeyTaken(member));
         };
         let at = self.free.last().copied().unwrap_or(self.slots.len());
         let waited_for = match tell(&self.set, at, &member) {
             Ok(waited_for) => waited_for,
-            Err(error) if is_member(&error) => return Err(NotAdded { member, why: AddError::Twice }),
-            Err(error) => return Err(NotAdded { member, why: AddError::Os(error) }),
+            Err(error) if is_member(&error) => return Err(AddError::Twice(member)),
+            Err(error) => return Err(AddError::Os { member, error }),
         };
         entry.insert(at);
         if self.free.pop().is_none() {
@@ -194,19 +196,42 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         self.by_key.is_empty()
     }
 
-    /// Waits until at least one can be read, and gives the keys of all that can, in no order; none when the time is
-    /// over. What is ready and not read is ready the next time, too.
+    /// Waits until at least one can be read, and gives the keys of all that can, in no order. What is ready and not read
+    /// is ready the next time, too. An empty set waits for ever.
     ///
     /// A connection whose other end is closed is ready, since `recv` would not wait; remove it after its
-    /// [`RecvError::Closed`](crate::RecvError::Closed). `Some(Duration::ZERO)` only looks; `None` waits for ever.
+    /// [`RecvError::Closed`](crate::RecvError::Closed).
     ///
     /// # Errors
     /// The system's, in a forked child that can make no set of its own.
     ///
     /// Python: `BaseSelector.select`.
     #[doc(alias = "select")]
-    pub fn wait(&mut self, timeout: Option<Duration>) -> OsResult<Vec<K>> {
-        let until = timeout.and_then(Deadline::after);
+    pub fn wait(&mut self) -> Result<Vec<K>, PollError> {
+        self.ready(Patience::Forever)
+    }
+
+    /// The keys of all that can be read now, in no order.
+    ///
+    /// # Errors
+    /// [`PollError::WouldBlock`]: none can. Else as [`wait`](WaitSet::wait).
+    pub fn try_wait(&mut self) -> Result<Vec<K>, PollError> {
+        self.ready(Patience::Never)
+    }
+
+    /// Waits at most this long until at least one can be read, and gives the keys of all that can, in no order.
+    /// [`Duration::MAX`] is without limit.
+    ///
+    /// # Errors
+    /// [`PollError::Timeout`]: none could in time. Else as [`wait`](WaitSet::wait).
+    ///
+    /// Python: `BaseSelector.select(timeout)`, which gives an empty list.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Vec<K>, PollError> {
+        self.ready(Patience::of(timeout))
+    }
+
+    fn ready(&mut self, patience: Patience) -> Result<Vec<K>, PollError> {
+        let until = patience.deadline();
         self.settle_in_this_process()?;
         loop {
             self.ask_now_and_then();
@@ -224,8 +249,11 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
                     Some(false) => slot.member.settle(),
                 }
             }
-            if !ready.is_empty() || until.is_some_and(Deadline::passed) {
+            if !ready.is_empty() {
                 return Ok(ready);
+            }
+            if until.is_some_and(Deadline::passed) {
+                return Err(late(patience));
             }
         }
     }
@@ -278,43 +306,42 @@ impl<K: fmt::Debug, W> fmt::Debug for WaitSet<K, W> {
     }
 }
 
-/// A thing that was not taken into a [`WaitSet`], with the reason.
-pub struct NotAdded<W> {
-    /// The thing.
-    pub member: W,
-    /// Why not.
-    pub why: AddError,
-}
-
-/// Why a thing was not taken into a [`WaitSet`].
-#[derive(Debug, thiserror::Error)]
+/// Why a thing was not taken into a [`WaitSet`]. The thing is here: [`into_inner`](AddError::into_inner).
+#[derive(thiserror::Error)]
 #[non_exhaustive]
-pub enum AddError {
+pub enum AddError<W> {
     /// The set has something under that key.
-    #[error("the set has something under that key")]
-    KeyTaken,
+    #[error("not added: the set has something under that key")]
+    KeyTaken(W),
     /// The set has that very descriptor, under another key.
-    #[error("the set has that descriptor under another key")]
-    Twice,
+    #[error("not added: the set has that descriptor under another key")]
+    Twice(W),
     /// The system refused: it has no memory, or a user may wait for no more (`ENOSPC`).
-    #[error(transparent)]
-    Os(OsError),
+    #[error("not added: {error}")]
+    Os {
+        /// The thing.
+        member: W,
+        /// What the system said.
+        #[source]
+        error: OsError,
+    },
 }
 
-impl<W> fmt::Debug for NotAdded<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NotAdded").field("why", &self.why).finish_non_exhaustive()
+impl<W> AddError<W> {
+    /// The thing that was not added.
+    pub fn into_inner(self) -> W {
+        match self {
+            AddError::KeyTaken(member) | AddError::Twice(member) | AddError::Os { member, .. } => member,
+        }
     }
 }
 
-impl<W> fmt::Display for NotAdded<W> {
+impl<W> fmt::Debug for AddError<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not added: {}", self.why)
-    }
-}
-
-impl<W> std::error::Error for NotAdded<W> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.why)
+        match self {
+            AddError::KeyTaken(_) => f.write_str("KeyTaken(..)"),
+            AddError::Twice(_) => f.write_str("Twice(..)"),
+            AddError::Os { error, .. } => f.debug_struct("Os").field("error", error).finish_non_exhaustive(),
+        }
     }
 }

@@ -3,7 +3,8 @@
 
 use mp_core::{AuthKey, Process};
 use mp_pipe::{
-    Address, AuthenticationError, BindError, Client, ConnectError, Connection, Listener, Refused, pipe,
+    AcceptError, Address, AuthenticationError, BindError, Client, ConnectError, Connection, Listener,
+    RefusedError, pipe,
 };
 use mp_testing::{parent_in_role, role};
 use nix::unistd::{Uid, setresuid};
@@ -37,8 +38,11 @@ fn try_with_another_key(address: Address) -> String {
 fn a_child_with_another_key_is_a_stranger() {
     let listener = Listener::new().unwrap();
     let child = Process::new(try_with_another_key, (listener.address().clone(),)).start().unwrap();
-    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-    assert!(matches!(refused, Refused::Authentication(AuthenticationError::WrongKey)), "{refused}");
+    let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+    assert!(
+        matches!(refused, AcceptError::Refused(RefusedError::Authentication(AuthenticationError::WrongKey))),
+        "{refused}"
+    );
     assert_eq!(child.join().unwrap(), "the other side has refused our key");
 }
 
@@ -52,8 +56,14 @@ fn a_wrong_key_fails_on_both_sides() {
             let client = Client::builder(listener.address()).authkey(AuthKey::new(*b"wrong"));
             let client = if cpython { client.cpython() } else { client };
             let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
-            let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-            assert!(matches!(refused, Refused::Authentication(AuthenticationError::WrongKey)), "{refused}");
+            let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+            assert!(
+                matches!(
+                    refused,
+                    AcceptError::Refused(RefusedError::Authentication(AuthenticationError::WrongKey))
+                ),
+                "{refused}"
+            );
             let told = client.join().unwrap();
             assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Rejected)), "{told}");
         }
@@ -95,8 +105,8 @@ fn sides_of_different_minds_do_not_meet() {
         let client = Client::builder(listener.address());
         let client = if cpython { client.cpython() } else { client };
         let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
-        let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-        assert!(matches!(refused, Refused::Closed), "{refused}");
+        let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+        assert!(matches!(refused, AcceptError::Refused(RefusedError::Closed)), "{refused}");
         let told = client.join().unwrap();
         assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Protocol(_))), "{told}");
     }
@@ -138,9 +148,9 @@ fn listen_as_nobody(say: Connection<Address, ()>) {
     let name = format!("\0mp-pipe-key-{}", std::process::id());
     let listener = Listener::bind(name).unwrap();
     say.send(listener.address()).unwrap();
-    let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
+    let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
     // Root has seen who listens, and has gone; or has been seen before.
-    assert!(matches!(refused, Refused::OtherUser { uid: 0 }), "{refused}");
+    assert!(matches!(refused, AcceptError::Refused(RefusedError::OtherUser { uid: 0 })), "{refused}");
 }
 
 fn another_users_processes_stay_outside() {
@@ -150,9 +160,9 @@ fn another_users_processes_stay_outside() {
     // Where files keep nobody away.
     let listener = Listener::bind(format!("\0mp-pipe-key-{}", std::process::id())).unwrap();
     let child = Process::new(connect_as_nobody, (listener.address().clone(),)).start().unwrap();
-    let refused = || listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-    assert!(matches!(refused(), Refused::OtherUser { uid: NOBODY }));
-    assert!(matches!(refused(), Refused::OtherUser { uid: NOBODY }));
+    let refused = || listener.accept_or_refuse::<(), ()>().unwrap_err();
+    assert!(matches!(refused(), AcceptError::Refused(RefusedError::OtherUser { uid: NOBODY })));
+    assert!(matches!(refused(), AcceptError::Refused(RefusedError::OtherUser { uid: NOBODY })));
     // It asks the same of the listener, and is told nothing if it does not.
     assert_eq!(child.join().unwrap(), "OtherUser { uid: 0 } Closed");
 

@@ -4,7 +4,7 @@
 use mp_core::AuthKey;
 use mp_pipe::{
     AuthenticationError, ChallengeError, Connection, FrameError, RecvError, answer_challenge,
-    deliver_challenge, pipe,
+    answer_challenge_timeout, deliver_challenge, deliver_challenge_timeout, pipe,
 };
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,12 +28,12 @@ fn authentication(error: ChallengeError) -> AuthenticationError {
 fn both_prove_themselves_in_turn_and_then_the_connection_is_theirs() {
     let (here, there) = ends();
     let other = thread::spawn(move || {
-        answer_challenge(&there, &key(), None).unwrap();
-        deliver_challenge(&there, &key(), None).unwrap();
+        answer_challenge(&there, &key()).unwrap();
+        deliver_challenge(&there, &key()).unwrap();
         there.send_bytes(&[1; 1000]).unwrap();
     });
-    deliver_challenge(&here, &key(), None).unwrap();
-    answer_challenge(&here, &key(), None).unwrap();
+    deliver_challenge(&here, &key()).unwrap();
+    answer_challenge(&here, &key()).unwrap();
     // The limit of 256 bytes was the handshake's.
     assert_eq!(here.recv_bytes().unwrap(), [1; 1000]);
     other.join().unwrap();
@@ -42,9 +42,8 @@ fn both_prove_themselves_in_turn_and_then_the_connection_is_theirs() {
 #[test]
 fn another_key_is_noticed_by_both() {
     let (here, there) = ends();
-    let other =
-        thread::spawn(move || answer_challenge(&there, &AuthKey::new(*b"another"), None).unwrap_err());
-    let noticed = deliver_challenge(&here, &key(), None).unwrap_err();
+    let other = thread::spawn(move || answer_challenge(&there, &AuthKey::new(*b"another")).unwrap_err());
+    let noticed = deliver_challenge(&here, &key()).unwrap_err();
     assert_eq!(authentication(noticed), AuthenticationError::WrongKey);
     assert_eq!(authentication(other.join().unwrap()), AuthenticationError::Rejected);
 }
@@ -53,7 +52,7 @@ fn another_key_is_noticed_by_both() {
 fn a_bogus_answer_is_refused_and_its_sender_told() {
     let (here, there) = ends();
     there.send_bytes(b"something bogus").unwrap();
-    let error = deliver_challenge(&here, &key(), None).unwrap_err();
+    let error = deliver_challenge(&here, &key()).unwrap_err();
     assert!(matches!(authentication(error), AuthenticationError::Protocol(_)));
     assert!(there.recv_bytes().unwrap().starts_with(b"#CHALLENGE#{sha256}"));
     assert_eq!(there.recv_bytes().unwrap(), b"#FAILURE#");
@@ -63,11 +62,11 @@ fn a_bogus_answer_is_refused_and_its_sender_told() {
 fn a_bogus_challenge_or_welcome_is_refused() {
     let (here, there) = ends();
     there.send_bytes(b"something bogus").unwrap();
-    let error = answer_challenge(&here, &key(), None).unwrap_err();
+    let error = answer_challenge(&here, &key()).unwrap_err();
     assert!(matches!(authentication(error), AuthenticationError::Protocol(_)));
     there.send_bytes(b"#CHALLENGE#{sha256}0123456789012345678901234567890123456789").unwrap();
     there.send_bytes(b"something bogus").unwrap();
-    let error = answer_challenge(&here, &key(), None).unwrap_err();
+    let error = answer_challenge(&here, &key()).unwrap_err();
     assert_eq!(authentication(error), AuthenticationError::Rejected);
 }
 
@@ -75,15 +74,15 @@ fn a_bogus_challenge_or_welcome_is_refused() {
 fn silence_length_and_an_end_are_told_apart() {
     let (here, there) = ends();
     let (began, time) = (Instant::now(), Duration::from_millis(30));
-    let late = answer_challenge(&here, &key(), Some(time)).unwrap_err();
-    assert!(matches!(late, ChallengeError::Recv(RecvError::Timeout)) && began.elapsed() >= time);
+    let late = answer_challenge_timeout(&here, &key(), time).unwrap_err();
+    assert!(matches!(late, ChallengeError::Timeout) && began.elapsed() >= time);
     there.send_bytes(&[0; 257]).unwrap();
-    let long = deliver_challenge(&here, &key(), Some(time)).unwrap_err();
+    let long = deliver_challenge_timeout(&here, &key(), time).unwrap_err();
     let expected = FrameError::TooLong { length: 257, limit: 256 };
     assert!(matches!(long, ChallengeError::Recv(RecvError::Frame(error)) if error == expected));
     let (here, there) = ends();
     there.close();
-    let gone = answer_challenge(&here, &key(), None).unwrap_err();
+    let gone = answer_challenge(&here, &key()).unwrap_err();
     assert!(matches!(gone, ChallengeError::Recv(RecvError::Closed)), "{gone}");
-    assert!(matches!(deliver_challenge(&here, &key(), None), Err(ChallengeError::Send(_))));
+    assert!(matches!(deliver_challenge(&here, &key()), Err(ChallengeError::Send(_))));
 }

@@ -4,8 +4,8 @@
 
 use mp_core::AuthKey;
 use mp_pipe::{
-    Address, AuthenticationError, Client, ClientBuilder, ConnectError, Connection, Listener, ListenerBuilder,
-    Refused,
+    AcceptError, Address, AuthenticationError, Client, ClientBuilder, ConnectError, Connection, Listener,
+    ListenerBuilder, RefusedError,
 };
 use mp_testing::{Python, pythons};
 use std::io::{BufRead, BufReader, Read};
@@ -184,8 +184,14 @@ fn a_python_client_with_a_wrong_key_is_refused() {
     for python in pythons((3, 8)) {
         let listener = listening_to(&python, Listener::builder().authkey(key())).bind().unwrap();
         let child = command(&python, "client", listener.address(), "another").spawn().unwrap();
-        let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-        assert!(matches!(refused, Refused::Authentication(AuthenticationError::WrongKey)), "{refused}");
+        let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                AcceptError::Refused(RefusedError::Authentication(AuthenticationError::WrongKey))
+            ),
+            "{refused}"
+        );
         assert_eq!(ended(child), "AuthenticationError digest sent was rejected", "{python:?}");
         // And the listener goes on.
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
@@ -235,8 +241,11 @@ fn old_pythons_need_md5_to_be_allowed() {
     for python in old {
         let listener = Listener::builder().authkey(key()).cpython().bind().unwrap();
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
-        let refused = listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err();
-        assert!(matches!(refused, Refused::Authentication(AuthenticationError::Md5)), "{refused}");
+        let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+        assert!(
+            matches!(refused, AcceptError::Refused(RefusedError::Authentication(AuthenticationError::Md5))),
+            "{refused}"
+        );
         assert_eq!(ended(child), "AuthenticationError digest sent was rejected", "{python:?}");
 
         let (child, bound, output) = python_listener(&python, &Address::loopback(), KEY);
@@ -265,7 +274,10 @@ fn our_own_handshake_is_none_of_pythons() {
     for python in pythons((3, 8)) {
         let listener = Listener::builder().authkey(key()).bind().unwrap();
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
-        assert!(matches!(listener.accept_or_refuse::<(), ()>(None).unwrap(), Err(Refused::Closed)));
+        assert!(matches!(
+            listener.accept_or_refuse::<(), ()>(),
+            Err(AcceptError::Refused(RefusedError::Closed))
+        ));
         let said = ended(child);
         // 3.8 to 3.11 have nothing but an assertion for it.
         let error = if is_old(&python) { "AssertionError" } else { "AuthenticationError" };

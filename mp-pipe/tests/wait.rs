@@ -3,7 +3,7 @@
 
 use mp_core::sys::address::{Place, connect_to};
 use mp_core::{Process, Waitable};
-use mp_pipe::{Receiver, RecvError, Sender, pipe_simplex, wait};
+use mp_pipe::{PollError, Receiver, RecvError, Sender, pipe_simplex, try_wait, wait, wait_timeout};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
@@ -36,7 +36,7 @@ fn take_all(mut receivers: Vec<Receiver<Message>>) {
     let mut next = [0; WRITERS];
     while !receivers.is_empty() {
         let list: Vec<&dyn Waitable> = receivers.iter().map(|receiver| receiver as &dyn Waitable).collect();
-        let ready = wait(&list, None).unwrap();
+        let ready = wait(&list).unwrap();
         assert!(!ready.is_empty() && ready.is_sorted());
         // From the last one on, so that those before keep their places.
         for at in ready.into_iter().rev() {
@@ -80,7 +80,7 @@ fn all_messages_of_four_children_come_and_ends_drop_out() {
 fn sockets_of_the_system_are_waited_for_too() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    assert!(wait(&[&listener], Some(Duration::ZERO)).unwrap().is_empty());
+    assert!(matches!(try_wait(&[&listener]), Err(PollError::WouldBlock)));
     thread::scope(|scope| {
         for _ in 0..WRITERS {
             scope.spawn(move || {
@@ -91,14 +91,14 @@ fn sockets_of_the_system_are_waited_for_too() {
         }
         let mut streams = Vec::new();
         for _ in 0..WRITERS {
-            assert_eq!(wait(&[&listener], None).unwrap(), [0]);
+            assert_eq!(wait(&[&listener]).unwrap(), [0]);
             streams.push((listener.accept().unwrap().0, Vec::new()));
         }
         let mut ended = 0;
         while ended < WRITERS {
             let list: Vec<&dyn Waitable> =
                 streams.iter().map(|(stream, _)| stream as &dyn Waitable).collect();
-            for at in wait(&list, None).unwrap().into_iter().rev() {
+            for at in wait(&list).unwrap().into_iter().rev() {
                 let (stream, said) = &mut streams[at];
                 let mut room = [0; EACH];
                 match stream.read(&mut room).unwrap() {
@@ -118,13 +118,17 @@ fn sockets_of_the_system_are_waited_for_too() {
 fn a_wait_ends_empty_when_its_time_is_over() {
     let (receiver, sender) = pipe_simplex::<u8>().unwrap();
     let (pipe_read, _pipe_write) = mp_core::sys::fd::pipe().unwrap();
-    assert!(wait(&[&receiver, &pipe_read], Some(Duration::ZERO)).unwrap().is_empty());
+    assert!(matches!(try_wait(&[&receiver, &pipe_read]), Err(PollError::WouldBlock)));
     let began = Instant::now();
-    assert!(wait(&[&receiver, &pipe_read], Some(Duration::from_millis(30))).unwrap().is_empty());
+    assert!(matches!(
+        wait_timeout(&[&receiver, &pipe_read], Duration::from_millis(30)),
+        Err(PollError::Timeout)
+    ));
     assert!(began.elapsed() >= Duration::from_millis(30));
     sender.send(&1).unwrap();
-    for timeout in [Some(Duration::ZERO), Some(Duration::MAX), None] {
-        assert_eq!(wait(&[&pipe_read, &receiver], timeout).unwrap(), [1]);
+    for timeout in [Duration::ZERO, Duration::MAX] {
+        assert_eq!(wait_timeout(&[&pipe_read, &receiver], timeout).unwrap(), [1]);
     }
-    assert!(wait(&[], Some(Duration::ZERO)).unwrap().is_empty());
+    assert_eq!(wait(&[&pipe_read, &receiver]).unwrap(), [1]);
+    assert!(matches!(try_wait(&[]), Err(PollError::WouldBlock)));
 }

@@ -5,7 +5,7 @@
 use mp_core::Waitable;
 use mp_core::sys::eventfd::{clear, eventfd, set as raise};
 use mp_core::sys::fd::pipe as system_pipe;
-use mp_pipe::{AddError, Receiver, RecvError, WaitSet, pipe_simplex, wait};
+use mp_pipe::{AddError, PollError, Receiver, RecvError, WaitSet, pipe_simplex, try_wait, wait};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
@@ -13,8 +13,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
-
-const NOW: Option<Duration> = Some(Duration::ZERO);
 
 fn sorted<K: Ord>(mut keys: Vec<K>) -> Vec<K> {
     keys.sort();
@@ -32,7 +30,7 @@ fn all_messages_of_four_writers_come_and_ends_drop_out() {
     let writers: Vec<_> = (0..4).map(start).collect();
     let mut messages = Vec::new();
     while !set.is_empty() {
-        for key in set.wait(None).unwrap() {
+        for key in set.wait().unwrap() {
             match set.get(&key).unwrap().recv() {
                 Ok(message) => messages.push((key, message)),
                 Err(RecvError::Closed) => drop(set.remove(&key)),
@@ -50,14 +48,15 @@ fn a_wait_ends_empty_when_its_time_is_over() {
     let mut set = WaitSet::new().unwrap();
     let (receiver, sender) = pipe_simplex::<u8>().unwrap();
     set.add('a', receiver).unwrap();
-    assert!(set.wait(NOW).unwrap().is_empty());
+    assert!(matches!(set.try_wait(), Err(PollError::WouldBlock)));
     let (began, timeout) = (Instant::now(), Duration::from_millis(30));
-    assert!(set.wait(Some(timeout)).unwrap().is_empty());
+    assert!(matches!(set.wait_timeout(timeout), Err(PollError::Timeout)));
     assert!(began.elapsed() >= timeout);
     sender.send(&1).unwrap();
-    for timeout in [NOW, Some(Duration::MAX), None] {
-        assert_eq!(set.wait(timeout).unwrap(), ['a']);
+    for timeout in [Duration::ZERO, Duration::MAX] {
+        assert_eq!(set.wait_timeout(timeout).unwrap(), ['a']);
     }
+    assert_eq!(set.wait().unwrap(), ['a']);
 }
 
 #[test]
@@ -69,11 +68,11 @@ fn who_sleeps_is_woken() {
     set.add(2, receiver).unwrap();
     let (asleep, soon) = system_pipe().unwrap();
     let waiter = thread::spawn(move || {
-        assert!(set.wait(NOW).unwrap().is_empty());
+        assert!(matches!(set.try_wait(), Err(PollError::WouldBlock)));
         drop(soon);
-        set.wait(None).unwrap()
+        set.wait().unwrap()
     });
-    wait(&[&asleep], None).unwrap();
+    wait(&[&asleep]).unwrap();
     sender.send(&1).unwrap();
     assert_eq!(waiter.join().unwrap(), [2]);
 }
@@ -87,13 +86,13 @@ fn what_is_not_read_is_ready_again() {
     sender.send(&2).unwrap();
     for expected in [1, 2] {
         for _ in 0..2 {
-            assert_eq!(set.wait(None).unwrap(), [()], "one that is ready twice is named once");
+            assert_eq!(set.wait().unwrap(), [()], "one that is ready twice is named once");
         }
         assert_eq!(set.get(&()).unwrap().recv().unwrap(), expected);
     }
-    assert!(set.wait(NOW).unwrap().is_empty());
+    assert!(matches!(set.try_wait(), Err(PollError::WouldBlock)));
     sender.close();
-    assert_eq!(set.wait(None).unwrap(), [()], "an end is ready");
+    assert_eq!(set.wait().unwrap(), [()], "an end is ready");
 }
 
 #[test]
@@ -104,9 +103,9 @@ fn all_that_are_ready_come_at_once() {
         set.add(key, receiver.clone()).unwrap();
         sender.send(&1).unwrap();
     }
-    assert_eq!(sorted(set.wait(None).unwrap()), (0..300).collect::<Vec<_>>());
+    assert_eq!(sorted(set.wait().unwrap()), (0..300).collect::<Vec<_>>());
     pipes.iter().step_by(2).for_each(|(receiver, _)| assert_eq!(receiver.recv().unwrap(), 1));
-    assert_eq!(sorted(set.wait(None).unwrap()), (1..300).step_by(2).collect::<Vec<_>>());
+    assert_eq!(sorted(set.wait().unwrap()), (1..300).step_by(2).collect::<Vec<_>>());
 }
 
 #[test]
@@ -119,16 +118,16 @@ fn a_removed_member_is_not_heard_of() {
     }
     let removed = set.remove("1").unwrap();
     assert!(set.remove("1").is_none() && set.get("1").is_none());
-    assert_eq!((set.len(), sorted(set.wait(None).unwrap())), (2, vec!["0".to_owned(), "2".to_owned()]));
+    assert_eq!((set.len(), sorted(set.wait().unwrap())), (2, vec!["0".to_owned(), "2".to_owned()]));
     // The others that share its end are no reason for the system to go on.
     assert_eq!(removed.recv().unwrap(), 7);
     set.add("3".to_owned(), removed).unwrap();
-    assert_eq!(sorted(set.wait(NOW).unwrap()), ["0", "2"]);
+    assert_eq!(sorted(set.try_wait().unwrap()), ["0", "2"]);
     pipes[1].1.send(&8).unwrap();
-    assert_eq!(sorted(set.wait(NOW).unwrap()), ["0", "2", "3"]);
+    assert_eq!(sorted(set.try_wait().unwrap()), ["0", "2", "3"]);
     ["0", "2", "3"].iter().for_each(|key| drop(set.remove(*key).unwrap()));
     assert!(set.is_empty() && set.iter().next().is_none());
-    assert!(set.wait(Some(Duration::from_millis(1))).unwrap().is_empty());
+    assert!(matches!(set.wait_timeout(Duration::from_millis(1)), Err(PollError::Timeout)));
 }
 
 #[test]
@@ -138,14 +137,14 @@ fn what_is_in_already_is_given_back() {
     let (other, _other_sender) = pipe_simplex::<u8>().unwrap();
     set.add(1, receiver.clone()).unwrap();
     let refused = set.add(1, other).unwrap_err();
-    assert!(matches!(refused.why, AddError::KeyTaken), "{refused}");
+    assert!(matches!(refused, AddError::KeyTaken(_)), "{refused}");
     let refused = set.add(2, receiver).unwrap_err();
-    assert!(matches!(refused.why, AddError::Twice), "{refused}");
+    assert!(matches!(refused, AddError::Twice(_)), "{refused}");
     sender.send(&3).unwrap();
-    assert_eq!(refused.member.recv().unwrap(), 3);
+    assert_eq!(refused.into_inner().recv().unwrap(), 3);
     // A refused key is free.
     set.add(2, pipe_simplex().unwrap().0).unwrap();
-    assert_eq!((set.len(), set.wait(None).unwrap()), (2, vec![2]), "its sender is closed");
+    assert_eq!((set.len(), set.wait().unwrap()), (2, vec![2]), "its sender is closed");
 }
 
 #[test]
@@ -155,9 +154,9 @@ fn two_copies_of_one_descriptor_are_two_members() {
     set.add(1, read.try_clone().unwrap()).unwrap();
     set.add(2, read).unwrap();
     File::from(write.try_clone().unwrap()).write_all(b"x").unwrap();
-    assert_eq!(sorted(set.wait(None).unwrap()), [1, 2]);
+    assert_eq!(sorted(set.wait().unwrap()), [1, 2]);
     set.remove(&1).unwrap();
-    assert_eq!(set.wait(None).unwrap(), [2]);
+    assert_eq!(set.wait().unwrap(), [2]);
 }
 
 #[test]
@@ -166,11 +165,11 @@ fn a_file_that_is_always_ready_is_so_here() {
     let (file, (receiver, sender)) = (File::open("/dev/null").unwrap(), pipe_simplex::<u8>().unwrap());
     set.add("file", &file).unwrap();
     set.add("receiver", &receiver).unwrap();
-    assert_eq!(set.wait(None).unwrap(), ["file"]);
+    assert_eq!(set.wait().unwrap(), ["file"]);
     sender.send(&1).unwrap();
-    assert_eq!(sorted(set.wait(None).unwrap()), ["file", "receiver"]);
+    assert_eq!(sorted(set.wait().unwrap()), ["file", "receiver"]);
     set.remove("file").unwrap();
-    assert_eq!(set.wait(None).unwrap(), ["receiver"]);
+    assert_eq!(set.wait().unwrap(), ["receiver"]);
 }
 
 #[test]
@@ -181,7 +180,7 @@ fn a_set_of_anything_goes_to_another_thread() {
     set.add("pipe".to_owned(), Box::new(read)).unwrap();
     sender.send(&1).unwrap();
     drop(write);
-    let ready = thread::spawn(move || (sorted(set.wait(None).unwrap()), format!("{set:?}"))).join().unwrap();
+    let ready = thread::spawn(move || (sorted(set.wait().unwrap()), format!("{set:?}"))).join().unwrap();
     assert_eq!(ready.0, ["connection", "pipe"]);
     assert_eq!(ready.1, "WaitSet {\"connection\", \"pipe\"}");
 }
@@ -220,7 +219,7 @@ impl Shared {
     }
 
     fn is_signalled(&self) -> bool {
-        !wait(&[&self.0.signal], NOW).unwrap().is_empty()
+        try_wait(&[&self.0.signal]).is_ok()
     }
 }
 
@@ -257,7 +256,7 @@ fn a_wait_minds_those_that_are_ready_and_no_others() {
     members[IDLE as usize].signal();
     let began = Instant::now();
     for _ in 0..WAITS {
-        assert_eq!(set.wait(None).unwrap(), [IDLE]);
+        assert_eq!(set.wait().unwrap(), [IDLE]);
     }
     // All of them are asked every quarter of a second, whoever is ready.
     let rounds = began.elapsed().as_millis() as u64 / 250 + 1;
@@ -271,7 +270,7 @@ fn a_false_signal_is_settled_and_slept_on() {
     let (mut set, member) = (WaitSet::new().unwrap(), Shared::new());
     set.add((), member.clone()).unwrap();
     member.signal();
-    assert!(set.wait(Some(Duration::from_millis(1))).unwrap().is_empty());
+    assert!(matches!(set.wait_timeout(Duration::from_millis(1)), Err(PollError::Timeout)));
     assert!(!member.is_signalled());
     // Once as it came, and once for the signal.
     assert_eq!(member.0.settled.get(), 2);
@@ -282,7 +281,7 @@ fn one_that_was_ready_when_it_came_is_heard_of() {
     let (mut set, member) = (WaitSet::new().unwrap(), Shared::new());
     member.0.is_ready.set(true);
     set.add((), member.clone()).unwrap();
-    assert_eq!(set.wait(NOW).unwrap(), [()]);
+    assert_eq!(set.try_wait().unwrap(), [()]);
 }
 
 #[test]
@@ -298,6 +297,6 @@ fn one_of_which_nobody_told_is_found_out() {
     both.add("busy", &receiver).unwrap();
     sender.send(&1).unwrap();
     other.0.is_ready.set(true);
-    assert_eq!(set.wait(None).unwrap(), ["untold"]);
-    while both.wait(None).unwrap().len() < 2 {}
+    assert_eq!(set.wait().unwrap(), ["untold"]);
+    while both.wait().unwrap().len() < 2 {}
 }

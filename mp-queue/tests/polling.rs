@@ -1,7 +1,7 @@
 //! Queues in `wait()`, beside connections and sentinels.
 
 use mp_core::{Process, Waitable};
-use mp_pipe::{WaitSet, pipe_simplex, wait};
+use mp_pipe::{PollError, WaitSet, pipe_simplex, try_wait, wait, wait_timeout};
 use mp_queue::{FixedQueue, JoinableQueue, Queue, SimpleQueue};
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,6 @@ mp_testing::cases! {
     ]
 }
 
-const NOW: Option<Duration> = Some(Duration::ZERO);
-
 fn a_queue_with_an_item_is_ready() {
     let (empty, full) = (Queue::<u8>::new().unwrap(), Queue::new().unwrap());
     let (simple, fixed) = (SimpleQueue::new().unwrap(), FixedQueue::new().unwrap());
@@ -33,43 +31,44 @@ fn a_queue_with_an_item_is_ready() {
     simple.put(1_u8).unwrap();
     fixed.put(1_u8).unwrap();
     joinable.put(1_u8).unwrap();
-    for timeout in [NOW, Some(Duration::from_secs(100)), None] {
-        assert_eq!(wait(&[&empty, &full, &simple, &fixed, &joinable], timeout).unwrap(), [1, 2, 3, 4]);
+    for timeout in [Duration::ZERO, Duration::from_secs(100), Duration::MAX] {
+        let ready = wait_timeout(&[&empty, &full, &simple, &fixed, &joinable], timeout);
+        assert_eq!(ready.unwrap(), [1, 2, 3, 4]);
     }
     full.get().unwrap();
     fixed.get().unwrap();
-    assert_eq!(wait(&[&empty, &full, &simple, &fixed, &joinable], None).unwrap(), [2, 4]);
+    assert_eq!(wait(&[&empty, &full, &simple, &fixed, &joinable]).unwrap(), [2, 4]);
 }
 
 fn an_empty_queue_is_not() {
     let queue = Queue::new().unwrap();
-    assert!(wait(&[&queue], NOW).unwrap().is_empty());
+    assert!(matches!(try_wait(&[&queue]), Err(PollError::WouldBlock)));
     let (began, timeout) = (Instant::now(), Duration::from_millis(400));
-    assert!(wait(&[&queue], Some(timeout)).unwrap().is_empty());
+    assert!(matches!(wait_timeout(&[&queue], timeout), Err(PollError::Timeout)));
     assert!(began.elapsed() >= timeout);
     // What was signalled once does not stay.
     for number in 0..10 {
         queue.put(number).unwrap();
-        assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+        assert_eq!(wait(&[&queue]).unwrap(), [0]);
         assert_eq!(queue.get().unwrap(), number);
-        assert!(wait(&[&queue], Some(Duration::from_millis(1))).unwrap().is_empty());
+        assert!(matches!(wait_timeout(&[&queue], Duration::from_millis(1)), Err(PollError::Timeout)));
     }
 }
 
 fn the_end_is_ready() {
     let queue = Queue::<u8>::new().unwrap();
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| wait(&[&queue], None).unwrap());
+        let waits = scope.spawn(|| wait(&[&queue]).unwrap());
         queue.shutdown();
         assert_eq!(waits.join().unwrap(), [0]);
     });
     let (producer, queue) = Queue::<u8>::counted().unwrap();
-    assert!(wait(&[&queue], NOW).unwrap().is_empty());
+    assert!(matches!(try_wait(&[&queue]), Err(PollError::WouldBlock)));
     drop(producer);
-    assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+    assert_eq!(wait(&[&queue]).unwrap(), [0]);
     let queue = Queue::<u8>::new().unwrap();
     queue.close();
-    assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+    assert_eq!(wait(&[&queue]).unwrap(), [0]);
 }
 
 /// One item for each; each waits, and gets one.
@@ -80,7 +79,7 @@ fn each_of_two_pollers_is_told() {
             for _ in 0..2 {
                 scope.spawn(|| {
                     loop {
-                        assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+                        assert_eq!(wait(&[&queue]).unwrap(), [0]);
                         if let Ok(got) = queue.try_get() {
                             assert_eq!(got, round);
                             return;
@@ -111,7 +110,7 @@ fn back_and_forth(waiting_for: impl Fn(&Queue<u32>, &mut dyn FnMut()) + Sync) {
 fn an_item_between_two_waits_is_seen() {
     back_and_forth(|from, answer| {
         for _ in 0..2_000 {
-            assert_eq!(wait(&[from], None).unwrap(), [0]);
+            assert_eq!(wait(&[from]).unwrap(), [0]);
             answer();
         }
     });
@@ -125,11 +124,11 @@ fn queues_wait_beside_connections_and_sentinels() {
     let queue = Queue::new().unwrap();
     let (receiver, sender) = pipe_simplex::<u32>().unwrap();
     let child = Process::new(answer, (queue.clone(), 5)).start().unwrap();
-    assert_eq!(wait(&[&receiver, &queue], None).unwrap(), [1]);
+    assert_eq!(wait(&[&receiver, &queue]).unwrap(), [1]);
     assert_eq!(queue.get().unwrap(), 5);
     sender.send(&1).unwrap();
-    assert_eq!(wait(&[&receiver, &queue], None).unwrap(), [0]);
-    assert_eq!(wait(&[&queue, &child.sentinel()], None).unwrap(), [1]);
+    assert_eq!(wait(&[&receiver, &queue]).unwrap(), [0]);
+    assert_eq!(wait(&[&queue, &child.sentinel()]).unwrap(), [1]);
     child.join().unwrap();
 }
 
@@ -142,7 +141,7 @@ fn a_killed_putter_of_the_last_item_is_noticed() {
     let queue = Queue::new().unwrap();
     for _ in 0..5 {
         let child = Process::new(put_and_die, (queue.clone(),)).start().unwrap();
-        assert_eq!(wait(&[&queue], None).unwrap(), [0]);
+        assert_eq!(wait(&[&queue]).unwrap(), [0]);
         assert_eq!(queue.get().unwrap(), 1);
         assert!(child.join().is_err());
     }
@@ -160,17 +159,17 @@ fn a_set_hears_of_items_and_ends() {
     // Before anybody polls it.
     queues[1].put(1).unwrap();
     let mut set = set_of(&queues);
-    for timeout in [NOW, Some(Duration::from_secs(100)), None] {
-        assert_eq!(set.wait(timeout).unwrap(), [1]);
+    for timeout in [Duration::ZERO, Duration::from_secs(100), Duration::MAX] {
+        assert_eq!(set.wait_timeout(timeout).unwrap(), [1]);
     }
     assert_eq!(queues[1].get().unwrap(), 1);
-    assert!(set.wait(Some(Duration::from_millis(1))).unwrap().is_empty());
+    assert!(matches!(set.wait_timeout(Duration::from_millis(1)), Err(PollError::Timeout)));
     queues[2].shutdown();
-    assert_eq!(set.wait(None).unwrap(), [2]);
+    assert_eq!(set.wait().unwrap(), [2]);
     assert!(set.remove(&2).is_some());
-    assert!(set.wait(NOW).unwrap().is_empty());
+    assert!(matches!(set.try_wait(), Err(PollError::WouldBlock)));
     std::thread::scope(|scope| {
-        let waits = scope.spawn(|| set.wait(None).unwrap());
+        let waits = scope.spawn(|| set.wait().unwrap());
         queues[0].put(1).unwrap();
         assert_eq!(waits.join().unwrap(), [0]);
     });
@@ -180,7 +179,7 @@ fn a_set_sees_an_item_between_two_waits() {
     back_and_forth(|from, answer| {
         let mut set = set_of(std::slice::from_ref(from));
         for _ in 0..2_000 {
-            assert_eq!(set.wait(None).unwrap(), [0]);
+            assert_eq!(set.wait().unwrap(), [0]);
             answer();
         }
     });
@@ -195,7 +194,7 @@ fn of_two_sets_with_one_queue_both_are_told() {
             for set in &mut sets {
                 scope.spawn(|| {
                     while queue.try_get().is_err() {
-                        assert_eq!(set.wait(None).unwrap(), [0]);
+                        assert_eq!(set.wait().unwrap(), [0]);
                     }
                 });
             }
@@ -213,12 +212,12 @@ fn a_set_has_queues_beside_connections_and_sentinels() {
     let mut set: WaitSet<&str, &dyn Waitable> = WaitSet::new().unwrap();
     set.add("receiver", &receiver).unwrap();
     set.add("queue", &queue).unwrap();
-    assert_eq!(set.wait(None).unwrap(), ["queue"]);
+    assert_eq!(set.wait().unwrap(), ["queue"]);
     assert_eq!(queue.get().unwrap(), 5);
     sender.send(&1).unwrap();
-    assert_eq!(set.wait(None).unwrap(), ["receiver"]);
+    assert_eq!(set.wait().unwrap(), ["receiver"]);
     assert_eq!(receiver.recv().unwrap(), 1);
     set.add("sentinel", &sentinel).unwrap();
-    assert_eq!(set.wait(None).unwrap(), ["sentinel"]);
+    assert_eq!(set.wait().unwrap(), ["sentinel"]);
     child.join().unwrap();
 }

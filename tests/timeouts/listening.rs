@@ -1,7 +1,10 @@
 //! Those who wait for somebody who has to prove himself.
 
 use super::{Scene, Stays};
-use mp::{AuthKey, Client, Connection, Listener, answer_challenge, deliver_challenge, pipe};
+use mp::{
+    AuthKey, Client, Connection, Listener, answer_challenge, answer_challenge_timeout, deliver_challenge,
+    deliver_challenge_timeout, pipe,
+};
 use std::time::Duration;
 
 type Talk = Connection<u8, u8>;
@@ -11,9 +14,7 @@ pub(super) fn accept() -> Scene {
 }
 
 pub(super) fn accept_or_refuse() -> Scene {
-    listening(|listener, timeout| {
-        listener.accept_or_refuse::<u8, u8>(Some(timeout)).is_ok_and(|guest| guest.is_ok())
-    })
+    listening(|listener, timeout| listener.accept_or_refuse_timeout::<u8, u8>(timeout).is_ok())
 }
 
 fn listening(wait: fn(&Listener, Duration) -> bool) -> Scene {
@@ -26,15 +27,15 @@ fn listening(wait: fn(&Listener, Duration) -> bool) -> Scene {
 pub(super) fn deliver() -> Scene {
     let (here, there, key) = two_with_a_key();
     let same = key.clone();
-    let wait = move |timeout| deliver_challenge(&here, &key, Some(timeout)).is_ok();
-    Scene::new(wait, move || answer_challenge(&there, &same, None).unwrap()).stays(Stays::No)
+    let wait = move |timeout| deliver_challenge_timeout(&here, &key, timeout).is_ok();
+    Scene::new(wait, move || answer_challenge(&there, &same).unwrap()).stays(Stays::No)
 }
 
 pub(super) fn answer() -> Scene {
     let (here, there, key) = two_with_a_key();
     let same = key.clone();
-    let wait = move |timeout| answer_challenge(&here, &key, Some(timeout)).is_ok();
-    Scene::new(wait, move || deliver_challenge(&there, &same, None).unwrap()).stays(Stays::No)
+    let wait = move |timeout| answer_challenge_timeout(&here, &key, timeout).is_ok();
+    Scene::new(wait, move || deliver_challenge(&there, &same).unwrap()).stays(Stays::No)
 }
 
 fn two_with_a_key() -> (Talk, Talk, AuthKey) {

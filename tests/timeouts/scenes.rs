@@ -67,13 +67,17 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-sync/src/barrier.rs::wait_timeout_then", barrier_then),
     ("mp-pipe/src/connection.rs::recv_timeout", recv),
     ("mp-pipe/src/connection.rs::recv_bytes_timeout", recv_bytes),
-    ("mp-pipe/src/connection.rs::poll", connection_poll),
-    ("mp-pipe/src/wait.rs::wait", wait_many),
-    ("mp-pipe/src/wait_set.rs::wait", wait_set),
+    ("mp-pipe/src/connection.rs::recv_bytes_into_timeout", recv_bytes_into),
+    ("mp-pipe/src/connection.rs::send_timeout", send),
+    ("mp-pipe/src/connection.rs::send_bytes_timeout", send_bytes),
+    ("mp-pipe/src/connection.rs::flush_timeout", flush),
+    ("mp-pipe/src/connection.rs::poll_timeout", connection_poll),
+    ("mp-pipe/src/wait.rs::wait_timeout", wait_many),
+    ("mp-pipe/src/wait_set.rs::wait_timeout", wait_set),
     ("mp-pipe/src/listener/mod.rs::accept_timeout", listening::accept),
-    ("mp-pipe/src/listener/mod.rs::accept_or_refuse", listening::accept_or_refuse),
-    ("mp-pipe/src/challenge.rs::deliver_challenge", listening::deliver),
-    ("mp-pipe/src/challenge.rs::answer_challenge", listening::answer),
+    ("mp-pipe/src/listener/mod.rs::accept_or_refuse_timeout", listening::accept_or_refuse),
+    ("mp-pipe/src/challenge.rs::deliver_challenge_timeout", listening::deliver),
+    ("mp-pipe/src/challenge.rs::answer_challenge_timeout", listening::answer),
     ("mp-queue/src/get.rs::get_timeout", queue_get),
     ("mp-queue/src/get.rs::get_many_timeout", queue_get_many),
     ("mp-queue/src/put.rs::put_timeout", queue_put),
@@ -268,9 +272,45 @@ fn recv_bytes() -> Scene {
     Scene::new(wait, move || sender.send_bytes(b"seven").unwrap())
 }
 
+fn send_bytes() -> Scene {
+    full(|sender, timeout| sender.send_bytes_timeout(b"seven", timeout).is_ok())
+}
+
+fn send() -> Scene {
+    full(|sender, timeout| sender.send_timeout(&7, timeout).is_ok())
+}
+
+/// A pipe without room.
+fn full(wait: fn(&mp::Sender<u8>, Duration) -> bool) -> Scene {
+    let (receiver, sender) = mp::pipe_simplex::<u8>().unwrap();
+    while sender.try_send(&1).is_ok() {}
+    let come = move || {
+        while receiver.try_recv().is_ok() {}
+        std::mem::forget(receiver);
+    };
+    Scene::new(move |timeout| wait(&sender, timeout), come)
+}
+
+/// A pipe with the rest of a message that is longer than its room.
+fn flush() -> Scene {
+    let (receiver, sender) = mp::pipe_simplex::<u8>().unwrap();
+    let long = vec![1; 1 << 22];
+    assert!(matches!(sender.try_send_bytes(&long), Err(mp::SendError::Partial)));
+    let come = move || {
+        std::thread::spawn(move || receiver.recv_bytes().unwrap());
+    };
+    Scene::new(move |timeout| sender.flush_timeout(timeout).is_ok(), come).stays(Stays::OnceWaitedFor)
+}
+
+fn recv_bytes_into() -> Scene {
+    let (receiver, sender) = mp::pipe_simplex::<u8>().unwrap();
+    let wait = move |timeout| receiver.recv_bytes_into_timeout(&mut [0; 5], timeout).is_ok();
+    Scene::new(wait, move || sender.send_bytes(b"seven").unwrap())
+}
+
 fn connection_poll() -> Scene {
     let (receiver, sender) = mp::pipe_simplex().unwrap();
-    Scene::new(move |timeout| receiver.poll(Some(timeout)).unwrap(), move || sender.send(&7_u8).unwrap())
+    Scene::new(move |timeout| receiver.poll_timeout(timeout).unwrap(), move || sender.send(&7_u8).unwrap())
 }
 
 fn wait_many() -> Scene {
@@ -278,7 +318,7 @@ fn wait_many() -> Scene {
         (0..3).map(|_| mp::pipe_simplex::<u8>().unwrap()).unzip();
     let wait = move |timeout| {
         let [a, b, c] = [&receivers[0], &receivers[1], &receivers[2]];
-        mp::wait(&[a, b, c], Some(timeout)).unwrap() == [1]
+        mp::wait_timeout(&[a, b, c], timeout).is_ok_and(|ready| ready == [1])
     };
     // The others stay open.
     let (last, first) = (senders.pop(), senders.remove(0));
@@ -294,7 +334,7 @@ fn wait_set() -> Scene {
     set.add("idle", idle).unwrap();
     set.add("queue", queue.clone()).unwrap();
     let set = std::sync::Mutex::new(set);
-    let wait = move |timeout| set.lock().unwrap().wait(Some(timeout)).unwrap() == ["queue"];
+    let wait = move |timeout| set.lock().unwrap().wait_timeout(timeout).is_ok_and(|ready| ready == ["queue"]);
     Scene::new(wait, move || queue.put(7_u8).unwrap())
 }
 

@@ -111,7 +111,7 @@ impl Side {
     fn answer(&self) {
         let mut buffer = [0; BYTES];
         for _ in 0..WARMING + self.times {
-            self.connection.recv_bytes_into(&mut buffer, 0).expect("somebody asks");
+            self.connection.recv_bytes_into(&mut buffer).expect("somebody asks");
             self.connection.send_bytes(&buffer).expect("somebody waits for it");
         }
     }
@@ -130,11 +130,11 @@ impl Side {
                 for (key, connection) in all.iter().enumerate() {
                     set.add(key, connection.clone()).map_err(text)?;
                 }
-                self.round_trips(active, || set.wait(None).map_err(text))
+                self.round_trips(active, || set.wait().map_err(text))
             }
             Waiter::List => {
                 let list: Vec<&dyn Waitable> = all.iter().map(|connection| connection as _).collect();
-                self.round_trips(active, || wait(&list, None).map_err(text))
+                self.round_trips(active, || wait(&list).map_err(text))
             }
             Waiter::Epoll => {
                 let set = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(text)?;
@@ -171,7 +171,7 @@ impl Side {
             let began = Instant::now();
             self.connection.send_bytes(&buffer).map_err(text)?;
             let ready = wait()?;
-            self.connection.recv_bytes_into(&mut buffer, 0).map_err(text)?;
+            self.connection.recv_bytes_into(&mut buffer).map_err(text)?;
             let took = began.elapsed().as_nanos();
             assert_eq!(ready, [active], "all others are idle");
             Ok(u32::try_from(took).unwrap_or(u32::MAX))

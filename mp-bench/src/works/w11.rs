@@ -185,7 +185,7 @@ impl Get for Ours<Vec<u8>, Bytes> {
     fn get(&mut self, bytes: usize) {
         let buffer = &mut self.calls.buffer;
         buffer.resize(bytes, 0);
-        let got = self.receiver.recv_bytes_into(buffer, 0).expect("somebody puts them all");
+        let got = self.receiver.recv_bytes_into(buffer).expect("somebody puts them all");
         assert_eq!(got, bytes);
     }
 }

@@ -36,10 +36,10 @@
 //! # Tested by
 //! tests/listener.rs, tests/hostile.rs, tests/limits.rs
 
-use super::error::{AcceptError, Refused};
+use super::error::{AcceptError, RefusedError};
 use crate::handshake::socket::advance;
 use crate::handshake::{Form, Handshake};
-use crate::incoming::Patience;
+use crate::patience::Patience;
 use mp_core::AuthKey;
 use mp_core::error::{OsError, OsResult};
 use mp_core::sys::address::{Listening, no_room, not_ours, send_at_once, this_user, user_at_the_other_end};
@@ -117,7 +117,7 @@ struct Pending {
 }
 
 /// Admitted or refused; `None`: the step decided nothing yet.
-type Outcome = Option<Result<Accepted, Refused>>;
+type Outcome = Option<Result<Accepted, RefusedError>>;
 
 impl Acceptor {
     /// Returns the socket if the set cannot be made.
@@ -144,25 +144,22 @@ impl Acceptor {
     pub(super) fn next(
         &self,
         patience: Patience,
-        mut refused: impl FnMut(Refused) -> Option<Refused>,
-    ) -> Result<Result<Accepted, Refused>, AcceptError> {
-        let mut state = patience.lock(&self.state).ok_or(AcceptError::TimedOut)?;
+        mut refused: impl FnMut(RefusedError) -> Option<RefusedError>,
+    ) -> Result<Accepted, AcceptError> {
+        let late = || patience.error(AcceptError::WouldBlock, AcceptError::Timeout);
+        let mut state = patience.lock(&self.state).ok_or_else(late)?;
         self.renew_after_fork(&mut state)?;
-        let until = match patience {
-            Patience::Forever => None,
-            Patience::Until(deadline) => Some(deadline),
-            Patience::Never => Deadline::after(Duration::ZERO),
-        };
+        let until = patience.deadline();
         let mut after_time = 0;
         loop {
-            let ready = self.set.wait(until)?.ok_or(AcceptError::TimedOut)?;
+            let ready = self.set.wait(until)?.ok_or_else(late)?;
             let outcome = self.handle(&mut state, ready);
             self.set_timer(&mut state)?;
             match outcome? {
-                Some(Ok(guest)) => return Ok(Ok(guest)),
+                Some(Ok(accepted)) => return Ok(accepted),
                 Some(Err(reason)) => {
                     if let Some(reason) = refused(reason) {
-                        return Ok(Err(reason));
+                        return Err(reason.into());
                     }
                 }
                 None => {}
@@ -170,7 +167,7 @@ impl Acceptor {
             if until.is_some_and(Deadline::passed) {
                 after_time += 1;
                 if after_time == AFTER_TIME {
-                    return Err(AcceptError::TimedOut);
+                    return Err(late());
                 }
             }
         }
@@ -209,7 +206,7 @@ impl Acceptor {
             Err(error) if no_room(&error) => {
                 let again = state.pause > PAUSE.0;
                 if again && self.drop_oldest(state).is_some() {
-                    return Ok(Some(Err(Refused::CrowdedOut)));
+                    return Ok(Some(Err(RefusedError::CrowdedOut)));
                 }
                 self.pause(state)?;
                 Err(error.into())
@@ -230,17 +227,17 @@ impl Acceptor {
             Listening::Local(_) => {
                 let uid = user_at_the_other_end(socket.as_fd())?;
                 if self.terms.one_user && uid != this_user() {
-                    return Ok(Some(Err(Refused::OtherUser { uid })));
+                    return Ok(Some(Err(RefusedError::OtherUser { uid })));
                 }
             }
             Listening::Tcp(_) => {
                 if let Err(error) = send_at_once(socket.as_fd()) {
-                    return Ok(Some(Err(Refused::Os(error))));
+                    return Ok(Some(Err(RefusedError::Os(error))));
                 }
             }
         }
         if self.is_full() {
-            return Ok(Some(Err(Refused::TooManyOpen)));
+            return Ok(Some(Err(RefusedError::TooManyOpen)));
         }
         let Some(key) = &self.terms.key else { return Ok(Some(self.admitted(socket, from))) };
         let is_crowded = state.pending.len() >= self.terms.most_pending;
@@ -252,7 +249,7 @@ impl Acceptor {
         let deadline = Deadline::after(self.terms.handshake);
         state.pending.insert(state.next, Pending { socket, from, handshake, deadline, interest });
         state.next += 1;
-        Ok(crowded_out.then_some(Err(Refused::CrowdedOut)))
+        Ok(crowded_out.then_some(Err(RefusedError::CrowdedOut)))
     }
 
     /// Advances one handshake.
@@ -292,7 +289,7 @@ impl Acceptor {
         };
         let outcome = self.advance_pending(state, key)?;
         if outcome.is_none() && state.pending.get(&key).is_some_and(late) {
-            return Ok(self.remove(state, key).map(|_| Err(Refused::TimedOut)));
+            return Ok(self.remove(state, key).map(|_| Err(RefusedError::Timeout)));
         }
         Ok(outcome)
     }
@@ -310,9 +307,9 @@ impl Acceptor {
         self.remove(state, oldest)
     }
 
-    fn admitted(&self, socket: OwnedFd, from: Option<SocketAddr>) -> Result<Accepted, Refused> {
+    fn admitted(&self, socket: OwnedFd, from: Option<SocketAddr>) -> Result<Accepted, RefusedError> {
         if self.is_full() {
-            return Err(Refused::TooManyOpen);
+            return Err(RefusedError::TooManyOpen);
         }
         Ok(Accepted { socket, from, admission: Arc::clone(&self.open) })
     }

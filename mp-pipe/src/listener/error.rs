@@ -1,6 +1,6 @@
 //! Errors of listeners.
 
-use crate::address::{Address, InvalidAddress};
+use crate::address::{Address, AddressError};
 use crate::handshake::AuthenticationError;
 use crate::handshake::socket::Broken;
 use mp_core::OsError;
@@ -16,7 +16,7 @@ pub enum BindError {
     InUse(Address),
     /// Nothing can listen at such an address.
     #[error(transparent)]
-    Address(#[from] InvalidAddress),
+    Address(#[from] AddressError),
     /// The key has no bytes, so it proves nothing.
     #[error("the authkey is empty: give it at least one byte, or use `without_authkey` at a path")]
     EmptyKey,
@@ -35,10 +35,17 @@ pub enum BindError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// No client connected and proved to have the key in time; `try_` and `_timeout` calls only. Handshakes under way
-    /// are kept and go on in the next call.
+    /// No client has connected and proved to have the key yet; `try_` calls only. Handshakes under way are kept and go on
+    /// in the next call.
+    #[error("no client has been admitted yet")]
+    WouldBlock,
+    /// No client connected and proved to have the key in time; `_timeout` calls only. Handshakes under way are kept and
+    /// go on in the next call.
     #[error("no client was admitted in time")]
-    TimedOut,
+    Timeout,
+    /// A client was refused; `accept_or_refuse` and its variants only.
+    #[error(transparent)]
+    Refused(#[from] RefusedError),
     /// The system refused. When it is out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`) incoming
     /// connections stay in the kernel's queue, and calls accept again after a pause of 10 ms, then of twice as much, up
     /// to a second; so a loop of calls does not spin.
@@ -49,7 +56,7 @@ pub enum AcceptError {
 /// Why a client that connected was refused. Its connection is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum RefusedError {
     /// It does not have the key, or does not follow the handshake.
     ///
     /// Python: `AuthenticationError`, from `accept`.
@@ -57,7 +64,7 @@ pub enum Refused {
     Authentication(AuthenticationError),
     /// It took longer than the handshake may.
     #[error("the client did not authenticate in time")]
-    TimedOut,
+    Timeout,
     /// It was the oldest of too many unauthenticated clients.
     #[error("the client was crowded out by newer connections")]
     CrowdedOut,
@@ -78,12 +85,12 @@ pub enum Refused {
     Os(OsError),
 }
 
-impl From<Broken> for Refused {
-    fn from(broken: Broken) -> Refused {
+impl From<Broken> for RefusedError {
+    fn from(broken: Broken) -> RefusedError {
         match broken {
-            Broken::Authentication(error) => Refused::Authentication(error),
-            Broken::Closed => Refused::Closed,
-            Broken::Os(error) => Refused::Os(error),
+            Broken::Authentication(error) => RefusedError::Authentication(error),
+            Broken::Closed => RefusedError::Closed,
+            Broken::Os(error) => RefusedError::Os(error),
         }
     }
 }

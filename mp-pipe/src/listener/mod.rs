@@ -6,7 +6,7 @@
 //! | `builder.rs` | [`ListenerBuilder`]: address, key, limits                                     |
 //! | `acceptor.rs` | incoming connections and their handshakes, side by side                      |
 //! | `file.rs`    | the socket's file: created, told from a stale one, removed                    |
-//! | `error.rs`   | [`BindError`], [`AcceptError`], [`Refused`]                                   |
+//! | `error.rs`   | [`BindError`], [`AcceptError`], [`RefusedError`]                                 |
 
 mod acceptor;
 mod builder;
@@ -14,11 +14,11 @@ mod error;
 mod file;
 
 pub use builder::ListenerBuilder;
-pub use error::{AcceptError, BindError, Refused};
+pub use error::{AcceptError, BindError, RefusedError};
 
 use crate::address::Address;
 use crate::connection::Connection;
-use crate::incoming::Patience;
+use crate::patience::Patience;
 use acceptor::{Accepted, Acceptor};
 use file::SocketFile;
 use mp_core::process::TARGET;
@@ -163,26 +163,26 @@ impl Listener {
         self.accepted(Patience::Forever)
     }
 
-    /// Waits for a client at most this long; then [`AcceptError::TimedOut`]. Handshakes under way are kept and go on in the
+    /// Waits for a client at most this long; then [`AcceptError::Timeout`]. Handshakes under way are kept and go on in the
     /// next call.
     pub fn accept_timeout<S, R>(&self, timeout: Duration) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::of(timeout))
     }
 
-    /// Does what can be done without waiting. [`AcceptError::TimedOut`] if no handshake is complete; then wait until the
+    /// Does what can be done without waiting. [`AcceptError::WouldBlock`] if no handshake is complete; then wait until the
     /// listener is ready, and call again.
     pub fn try_accept<S, R>(&self) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::Never)
     }
 
-    /// The next client: its connection, or why it was refused. `None` waits without limit.
+    /// Waits for the next client, and also reports a refused one.
     ///
     /// # Errors
-    /// As [`accept_timeout`](Listener::accept_timeout).
+    /// [`AcceptError::Refused`]: why the client was refused. Else as [`accept`](Listener::accept).
     ///
     /// ```
     /// use mp_core::AuthKey;
-    /// use mp_pipe::{AuthenticationError, Client, ConnectError, Connection, Listener, Refused};
+    /// use mp_pipe::{AcceptError, AuthenticationError, Client, ConnectError, Listener, RefusedError};
     ///
     /// let listener = Listener::new()?;
     /// let address = listener.address().clone();
@@ -190,31 +190,45 @@ impl Listener {
     ///     let other = AuthKey::new(*b"another key");
     ///     Client::builder(address).authkey(other).connect::<(), ()>().unwrap_err()
     /// });
-    /// let refused = listener.accept_or_refuse::<(), ()>(None)?.unwrap_err();
-    /// assert!(matches!(refused, Refused::Authentication(AuthenticationError::WrongKey)));
+    /// let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+    /// let wrong_key = RefusedError::Authentication(AuthenticationError::WrongKey);
+    /// assert_eq!(refused.to_string(), wrong_key.to_string());
     /// let told = client.join().unwrap();
     /// assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Rejected)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// Python: `Listener.accept`.
-    pub fn accept_or_refuse<S, R>(
-        &self,
-        timeout: Option<Duration>,
-    ) -> Result<Result<Connection<S, R>, Refused>, AcceptError> {
-        let patience = timeout.map_or(Patience::Forever, Patience::of);
-        Ok(self.acceptor.next(patience, Some)?.map(|accepted| self.connection(accepted)))
+    pub fn accept_or_refuse<S, R>(&self) -> Result<Connection<S, R>, AcceptError> {
+        self.next(Patience::Forever)
+    }
+
+    /// Does what can be done without waiting, and also reports a refused client.
+    ///
+    /// # Errors
+    /// [`AcceptError::Refused`]: why the client was refused. Else as [`try_accept`](Listener::try_accept).
+    pub fn try_accept_or_refuse<S, R>(&self) -> Result<Connection<S, R>, AcceptError> {
+        self.next(Patience::Never)
+    }
+
+    /// Waits for the next client at most this long, and also reports a refused one.
+    ///
+    /// # Errors
+    /// [`AcceptError::Refused`]: why the client was refused. Else as [`accept_timeout`](Listener::accept_timeout).
+    pub fn accept_or_refuse_timeout<S, R>(&self, timeout: Duration) -> Result<Connection<S, R>, AcceptError> {
+        self.next(Patience::of(timeout))
+    }
+
+    fn next<S, R>(&self, patience: Patience) -> Result<Connection<S, R>, AcceptError> {
+        Ok(self.connection(self.acceptor.next(patience, Some)?))
     }
 
     fn accepted<S, R>(&self, patience: Patience) -> Result<Connection<S, R>, AcceptError> {
-        let passed_over = |reason: Refused| {
+        let passed_over = |reason: RefusedError| {
             log::info!(target: TARGET, "{self:?} has refused a client: {reason}");
             None
         };
-        match self.acceptor.next(patience, passed_over)? {
-            Ok(accepted) => Ok(self.connection(accepted)),
-            Err(_) => unreachable!("refused clients are passed over"),
-        }
+        Ok(self.connection(self.acceptor.next(patience, passed_over)?))
     }
 
     fn connection<S, R>(&self, accepted: Accepted) -> Connection<S, R> {

@@ -22,6 +22,22 @@ impl<S: Serialize, R> Connection<S, R> {
     pub fn send_pickle(&self, object: &Value) -> Result<(), SendError> {
         self.send_bytes(&dumps(object)?)
     }
+
+    /// Sends an object if there is room for it now.
+    ///
+    /// # Errors
+    /// [`SendError::Pickling`]: nothing was sent. Else as [`try_send`](Connection::try_send).
+    pub fn try_send_pickle(&self, object: &Value) -> Result<(), SendError> {
+        self.try_send_bytes(&dumps(object)?)
+    }
+
+    /// Sends an object; waits for room at most this long.
+    ///
+    /// # Errors
+    /// [`SendError::Pickling`]: nothing was sent. Else as [`send_timeout`](Connection::send_timeout).
+    pub fn send_pickle_timeout(&self, object: &Value, timeout: Duration) -> Result<(), SendError> {
+        self.send_bytes_timeout(&dumps(object)?, timeout)
+    }
 }
 
 /// Receiving objects from CPython (feature `pickle`). None of their code is run: see [`pickle`](crate::pickle).

@@ -7,7 +7,7 @@ use mp_core::AuthKey;
 use mp_core::sys::address::{Place, connect_to};
 use mp_pipe::frame::Header;
 use mp_pipe::handshake::{Form, Handshake, Want};
-use mp_pipe::{AcceptError, Address, Listener, Refused};
+use mp_pipe::{AcceptError, Address, Listener, RefusedError};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -22,13 +22,16 @@ pub(crate) fn silent(listener: &Listener) -> UnixStream {
 #[track_caller]
 pub(crate) fn none_yet(listener: &Listener) {
     let none = listener.try_accept::<(), ()>();
-    assert!(matches!(none, Err(AcceptError::TimedOut)), "{none:?}");
+    assert!(matches!(none, Err(AcceptError::WouldBlock)), "{none:?}");
 }
 
 /// Waits for the next who is turned away: why.
 #[track_caller]
-pub(crate) fn refused(listener: &Listener) -> Refused {
-    listener.accept_or_refuse::<(), ()>(None).unwrap().unwrap_err()
+pub(crate) fn refused(listener: &Listener) -> RefusedError {
+    match listener.accept_or_refuse::<(), ()>().unwrap_err() {
+        AcceptError::Refused(reason) => reason,
+        other => panic!("{other}"),
+    }
 }
 
 pub(crate) fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {

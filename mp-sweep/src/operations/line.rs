@@ -175,7 +175,7 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
             Some(timeout) => self.queue.get_timeout(timeout),
             None if !self.polled => self.queue.get(),
             None => loop {
-                wait(&[&self.queue], None)?;
+                wait(&[&self.queue]).expect("the system can poll");
                 match self.queue.try_get() {
                     Err(GetError::Empty) => {}
                     got => return got,
