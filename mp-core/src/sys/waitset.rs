@@ -192,11 +192,11 @@ mod tests {
         set.add(read.as_fd(), 7, Interest::Read).unwrap();
         assert_eq!(set.wait(at_once()).unwrap(), None);
         std::fs::File::from(write).write_all(b"x").unwrap();
-        assert_eq!(set.wait().unwrap(), Some(Ready::Member(7)));
+        assert_eq!(set.wait(None).unwrap(), Some(Ready::Member(7)));
         set.remove(read.as_fd()).unwrap();
         assert_eq!(set.wait(at_once()).unwrap(), None);
         set.alarm(at_once()).unwrap();
-        assert_eq!(set.wait().unwrap(), Some(Ready::Alarm));
+        assert_eq!(set.wait(None).unwrap(), Some(Ready::Alarm));
         set.alarm(None).unwrap();
         assert_eq!(set.wait(at_once()).unwrap(), None);
     }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn each_of_many_has_its_turn() {
         let (set, _pipes) = five_ready();
-        are_the_five((0..5).map(|_| set.wait().unwrap().unwrap()).collect());
+        are_the_five((0..5).map(|_| set.wait(None).unwrap().unwrap()).collect());
     }
 
     #[test]
@@ -253,6 +253,6 @@ mod tests {
         set.renew().unwrap();
         assert_eq!((set.as_fd().as_raw_fd(), set.wait(at_once()).unwrap()), (number, None));
         set.alarm(at_once()).unwrap();
-        assert_eq!(set.wait().unwrap(), Some(Ready::Alarm));
+        assert_eq!(set.wait(None).unwrap(), Some(Ready::Alarm));
     }
 }
