@@ -84,25 +84,59 @@ pub trait Guarding: Locked<Loan = Loan> {
 /// the lock is its parent's.
 #[must_use = "dropped at once, the lock is given back at once"]
 pub struct Held<'a, L: Locked> {
+    // In the order in which they are dropped: the lock is given back first.
+    taken: Taken<'a, L>,
+    loan: L::Loan,
+}
+
+/// The part of a guard that gives the lock back.
+struct Taken<'a, L: Locked> {
     lock: &'a L,
-    /// Whether the thread was unwinding when it took the lock.
-    panicking: bool,
-    loan: Option<L::Loan>,
-    lent: Cell<Lent>,
+    state: GuardState,
     own_thread_only: PhantomData<*const ()>,
+}
+
+/// Whether the thread was unwinding when it took the lock, and what the guard has lent. In one byte, so that a guard is two
+/// registers: of three fields it is memory, written in small pieces and read as a whole, for which a CPU waits longer than
+/// a lock and its release take.
+struct GuardState(Cell<u8>);
+
+/// Above the bits of [`Lent`].
+const UNWINDING: u8 = 4;
+
+impl GuardState {
+    #[inline]
+    fn new() -> GuardState {
+        GuardState(Cell::new(if std::thread::panicking() { UNWINDING } else { 0 }))
+    }
+
+    #[inline]
+    fn was_unwinding(&self) -> bool {
+        self.0.get() & UNWINDING != 0
+    }
+
+    #[inline]
+    fn lent(&self) -> Lent {
+        match self.0.get() & !UNWINDING {
+            0 => Lent::Nothing,
+            1 => Lent::Shared,
+            _ => Lent::Mut,
+        }
+    }
+
+    #[inline]
+    fn set_lent(&self, lent: Lent) {
+        self.0.set(self.0.get() & UNWINDING | lent as u8);
+    }
 }
 
 impl<'a, L: Locked> Held<'a, L> {
     /// Waits for the lock.
     #[inline]
     pub(crate) fn take(lock: &'a L) -> Result<Self, OwnerDied<Self>> {
-        loop {
-            match Held::take_until(lock, None) {
-                Ok(guard) => return Ok(guard),
-                Err(AcquireError::OwnerDied(died)) => return Err(died),
-                Err(AcquireError::Busy) => {}
-            }
-        }
+        let taken = Held::acquired(lock);
+        let guard = Held::new(lock);
+        if taken == Acquired::Clean { Ok(guard) } else { Err(OwnerDied::new(guard)) }
     }
 
     /// Waits for the lock until the deadline.
@@ -117,47 +151,58 @@ impl<'a, L: Locked> Held<'a, L> {
         Held::of(lock, lock.raw().try_acquire())
     }
 
-    /// Waits for the lock; a holder who died is nobody's concern.
+    /// Waits for the lock; the death of a holder does not matter.
     #[inline]
     pub(crate) fn whatever_happened(lock: &'a L) -> Self {
-        Held::take(lock).unwrap_or_else(OwnerDied::into_guard)
+        let _: Acquired = Held::acquired(lock);
+        Held::new(lock)
+    }
+
+    #[inline]
+    fn acquired(lock: &'a L) -> Acquired {
+        loop {
+            if let Some(taken) = lock.raw().acquire(None) {
+                return taken;
+            }
+        }
     }
 
     #[inline]
     fn of(lock: &'a L, taken: Option<Acquired>) -> Result<Self, AcquireError<Self>> {
-        let guard = || Held {
-            lock,
-            panicking: std::thread::panicking(),
-            loan: Some(L::Loan::default()),
-            lent: Cell::new(Lent::Nothing),
-            own_thread_only: PhantomData,
-        };
         match taken {
-            Some(Acquired::Clean) => Ok(guard()),
-            Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(guard()))),
+            Some(Acquired::Clean) => Ok(Held::new(lock)),
+            Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(Held::new(lock)))),
             None => Err(AcquireError::Busy),
         }
     }
 
+    /// For one that has just taken the lock.
+    #[inline]
+    fn new(lock: &'a L) -> Self {
+        let taken = Taken { lock, state: GuardState::new(), own_thread_only: PhantomData };
+        Held { taken, loan: L::Loan::default() }
+    }
+
     /// What is locked.
     pub(crate) fn lock(&self) -> &'a L {
-        self.lock
+        self.taken.lock
     }
 
     /// Says that what the lock guards is whole again: acquires no longer report the holder who died.
     pub fn clear_owner_died(&self) {
-        self.lock.raw().clear_died();
+        self.taken.lock.raw().clear_died();
     }
 
     /// Keeps the lock without a guard, until the same thread calls its `release`.
     ///
     /// A lock with data has none, since a reference to the data could outlive the hold: kept, it is held until the
     /// thread ends, and then says [`OwnerDied`].
-    pub fn keep(mut self) {
+    pub fn keep(self) {
         // The guard is given away, so no reference that came out of it is alive.
-        drop(self.loan.take());
-        self.lock.take_back(self.lent.get());
-        std::mem::forget(self);
+        let Held { taken, loan } = self;
+        drop(loan);
+        taken.lock.take_back(taken.state.lent());
+        std::mem::forget(taken);
     }
 }
 
@@ -165,13 +210,30 @@ impl<L: Guarding> Held<'_, L> {
     /// The data, to be copied out at once. It is not noted as lent, since nothing else of this thread runs meanwhile.
     #[inline]
     pub(crate) fn peek(&self) -> &L::Data {
-        self.lock.data(self.lent.get(), self.lent.get())
+        self.taken.data(self.taken.state.lent())
     }
 
     /// The data, to be copied into at once: as [`peek`](Held::peek).
     #[inline]
     pub(crate) fn peek_mut(&mut self) -> &mut L::Data {
-        self.lock.data_mut(self.lent.get(), self.lent.get())
+        self.taken.data_mut(self.taken.state.lent())
+    }
+}
+
+impl<L: Guarding> Taken<'_, L> {
+    /// The data; the guard lends `now` from here on.
+    #[inline]
+    fn data(&self, now: Lent) -> &L::Data {
+        let data = self.lock.data(self.state.lent(), now);
+        self.state.set_lent(now);
+        data
+    }
+
+    #[inline]
+    fn data_mut(&mut self, now: Lent) -> &mut L::Data {
+        let data = self.lock.data_mut(self.state.lent(), now);
+        self.state.set_lent(now);
+        data
     }
 }
 
@@ -179,21 +241,17 @@ impl<L: Guarding> Deref for Held<'_, L> {
     type Target = L::Data;
     #[inline]
     fn deref(&self) -> &L::Data {
-        let before = self.lent.get();
         // One that has lent a mutable reference goes on to: a shared one may come of it, and is returned later.
-        let now = if before == Lent::Nothing { Lent::Shared } else { before };
-        let data = self.lock.data(before, now);
-        self.lent.set(now);
-        data
+        let now =
+            if self.taken.state.lent() == Lent::Nothing { Lent::Shared } else { self.taken.state.lent() };
+        self.taken.data(now)
     }
 }
 
 impl<L: Guarding> DerefMut for Held<'_, L> {
     #[inline]
     fn deref_mut(&mut self) -> &mut L::Data {
-        let data = self.lock.data_mut(self.lent.get(), Lent::Mut);
-        self.lent.set(Lent::Mut);
-        data
+        self.taken.data_mut(Lent::Mut)
     }
 }
 
@@ -203,13 +261,13 @@ impl<L: Locked> fmt::Debug for Held<'_, L> {
     }
 }
 
-impl<L: Locked> Drop for Held<'_, L> {
+impl<L: Locked> Drop for Taken<'_, L> {
     #[inline]
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.panicking {
+        if std::thread::panicking() && !self.state.was_unwinding() {
             self.lock.raw().set_died();
         }
         // Not ours in a forked child, which has a copy of its parent's guard: then nothing is released.
-        self.lock.release_lent(self.lent.get());
+        self.lock.release_lent(self.state.lent());
     }
 }

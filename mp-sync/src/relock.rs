@@ -26,11 +26,11 @@ use mp_core::word::Deadline;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lent {
     /// No reference.
-    Nothing,
+    Nothing = 0,
     /// Shared ones.
-    Shared,
+    Shared = 1,
     /// Mutable ones.
-    Mut,
+    Mut = 2,
 }
 
 const MUT: u32 = 1 << 31;
