@@ -152,6 +152,7 @@ mutants! { models, bound();
     explore seats_are_handed_on in FaultyOwned<AcquireIsRelaxed>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NobodyIsWoken>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NobodyMarks>;
+    explore condition_notify_wakes_who_waits in FaultyOwned<NoFences>;
     explore condition_each_notification_is_for_one in FaultyOwned<NobodyMarks>;
     sweep   condition_place_of_the_dead in FaultyOwned<DiesUnseenInTheLock>;
     sweep   lock_without_a_kernel_list in FaultyOwned<DiesUnseenInTheLock>;

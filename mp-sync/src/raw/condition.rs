@@ -19,6 +19,7 @@
 //! |-----------------|------------------------------------------------------------------------------------|
 //! | `ticket`        | of a place: when its thread came; the lowest is chosen first. Once it is chosen:   |
 //! |                 | who came before this can be chosen instead if it dies                              |
+//! | `asleep`        | of a place: not 0: its thread sleeps, or is about to: who chooses it wakes it      |
 //! | `next`          | the next ticket                                                                    |
 //! | `used`          | places from here on have never been used                                           |
 //!
@@ -26,9 +27,13 @@
 //! So whoever notifies chooses exactly as many as he says, in the order in which they came, and none who is dead.
 //! Nobody waits for an answer from a sleeper.
 //!
+//! A waiter that still spins is not woken: the call would cost more than the rest of a notification, with the lock held,
+//! which the waiter wants next.
+//!
 //! # Orderings
 //! Relaxed throughout: places are taken, chosen and left with the lock held, which orders all of it. A look without
-//! the lock is only a reason to take it.
+//! the lock is only a reason to take it. `asleep` and the place's word are written and read crosswise, by the waiter and by
+//! whoever chooses it: a fence between the two on each side keeps one of them from missing the other.
 //! # When a process dies
 //! Waiting: its place is passed over, and taken by the next who needs one. Chosen, before it came back: another waiter
 //! is chosen instead, by the next who notifies, or by a waiter at its timed look, half a second later at most. In
@@ -82,6 +87,7 @@ pub struct RawCondition<O: Owned, const PLACES: usize> {
 struct Place<O: Owned> {
     who: O,
     ticket: O::Word,
+    asleep: O::Word,
 }
 
 impl<O: Owned + Default, const PLACES: usize> Default for RawCondition<O, PLACES>
@@ -89,7 +95,8 @@ where
     O::Word: Default,
 {
     fn default() -> Self {
-        let places = std::array::from_fn(|_| Place { who: O::default(), ticket: O::Word::default() });
+        let place = || Place { who: O::default(), ticket: O::Word::default(), asleep: O::Word::default() };
+        let places = std::array::from_fn(|_| place());
         RawCondition { next: O::Word::default(), used: O::Word::default(), places }
     }
 }
@@ -184,6 +191,7 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
         let ticket = read(&self.next);
         write(&self.next, ticket.wrapping_add(1));
         write(&place.ticket, ticket);
+        write(&place.asleep, 0);
         place.who.announce();
         write(place.who.word(), O::me());
         place.who.enlist();
@@ -208,7 +216,10 @@ impl<O: Owned, const PLACES: usize> RawCondition<O, PLACES> {
                 return false;
             }
         }
-        let late = place.who.word().wait(O::me(), until) == Wake::TimedOut;
+        write(&place.asleep, 1);
+        // Whoever chooses from here on sees it; a choice that came before is seen by the wait.
+        O::Word::fence();
+        let late = place.is_waiting() && place.who.word().wait(O::me(), until) == Wake::TimedOut;
         waiting.found();
         late
     }
@@ -279,7 +290,11 @@ impl<O: Owned> Place<O> {
                 .compare_exchange(seen, seen | NOTIFIED, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if chosen {
-            self.who.word().wake(1);
+            // The choice first, then the look: as the waiter does it the other way round.
+            O::Word::fence();
+            if read(&self.asleep) != 0 {
+                self.who.word().wake(1);
+            }
         }
         chosen
     }
@@ -294,3 +309,6 @@ fn write<W: Word>(word: &W, value: u32) {
     // ORDERING: Relaxed: the lock orders it.
     word.store(value, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,8 @@ mod lock;
 mod monitor;
 mod rlock;
 mod rwlock;
+#[cfg(test)]
+mod scripted;
 mod seats;
 mod semaphore;
 

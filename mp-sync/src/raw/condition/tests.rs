@@ -1,0 +1,40 @@
+//! Whom a notification wakes, with words whose sleepers do what the test says.
+
+use super::*;
+use crate::raw::scripted::{Mine, OTHER, WAKES};
+
+/// Somebody else waits in the only place, asleep or not.
+fn condition_with_a_waiter(asleep: bool) -> RawCondition<Mine, 1> {
+    let condition = RawCondition::<Mine, 1>::default();
+    write(condition.places[0].who.word(), OTHER);
+    write(&condition.places[0].asleep, asleep.into());
+    write(&condition.used, 1);
+    write(&condition.next, 1);
+    condition
+}
+
+/// How many calls that wake it takes to notify it.
+fn wakes_to_notify(asleep: bool) -> u32 {
+    let condition = condition_with_a_waiter(asleep);
+    WAKES.set(0);
+    condition.notify(1);
+    assert!(!condition.places[0].is_waiting());
+    WAKES.get()
+}
+
+#[test]
+fn a_waiter_that_sleeps_is_woken() {
+    assert_eq!(wakes_to_notify(true), 1);
+}
+
+#[test]
+fn a_waiter_that_spins_costs_no_call() {
+    assert_eq!(wakes_to_notify(false), 0);
+}
+
+#[test]
+fn the_next_one_in_a_place_does_not_sleep_yet() {
+    let condition = condition_with_a_waiter(true);
+    write(condition.places[0].who.word(), FREE);
+    assert!(condition.take_place().is_some_and(|place| read(&place.asleep) == 0));
+}
