@@ -48,24 +48,26 @@ pub trait Learned {
 pub enum Pace {
     /// As close as a pause; later an eighth of the time spent so far. For a word that is written once.
     Dense,
-    /// Each as long after the one before as the wait has lasted. For a word that its holder writes again and again:
-    /// each look takes the cache line from the holder's CPU.
+    /// The second one a microsecond after the first, and each further one as long after the one before as the wait has
+    /// lasted. For a word that its holder writes again and again: each look takes the cache line from the holder's CPU,
+    /// and a holder that comes back at once should have come back many times before it loses the lock.
     Sparse,
 }
 
 impl Pace {
-    /// Looks before the clock is read.
+    /// Looks before the clock is read, at most.
     fn quick(self) -> u32 {
         match self {
             Pace::Dense => u32::MAX,
-            Pace::Sparse => 3,
+            Pace::Sparse => 1,
         }
     }
 
-    fn quick_pauses(self, round: u32) -> u32 {
+    /// Pauses before such a look.
+    fn quick_pauses(self) -> u32 {
         match self {
             Pace::Dense => 1,
-            Pace::Sparse => 8 << round,
+            Pace::Sparse => 32,
         }
     }
 
@@ -136,7 +138,7 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
         let round = self.round;
         self.round += 1;
         if round < M::QUICK.min(self.pace.quick()) {
-            (0..self.pace.quick_pauses(round)).for_each(|_| M::pause());
+            (0..self.pace.quick_pauses()).for_each(|_| M::pause());
             return true;
         }
         self.pause_by_the_clock()

@@ -152,6 +152,7 @@ thread_local! {
     /// How long a yield takes.
     static YIELD: Cell<u64> = const { Cell::new(0) };
     static YIELDS: Cell<u32> = const { Cell::new(0) };
+    static ONE_CPU: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A place on a machine whose clock goes on at each pause and each reading.
@@ -176,7 +177,7 @@ impl Machine for Place {
         30_000
     }
     fn one_cpu() -> bool {
-        false
+        ONE_CPU.get()
     }
     fn turn() -> Option<u32> {
         None
@@ -214,13 +215,26 @@ fn a_wait_spins_as_long_as_it_may_and_no_longer() {
     }
 }
 
-/// Waits until a trial has missed, and what was waited for came as soon as it slept.
-fn share_a_cpu(place: &Place) {
-    let shares = |_: &u32| {
+/// Whether it may yield the CPU after some trials that missed, each of which was followed at once by what was waited for.
+fn yields_after_trials(place: &Place) -> bool {
+    (0..100).any(|_| {
         sleep_at(place, Pace::Dense, 3_000);
         place.site().may_yield()
-    };
-    (0..100).find(shares).expect("the first trial shows it");
+    })
+}
+
+/// Waits until a trial has missed, and what was waited for came as soon as it slept.
+fn share_a_cpu(place: &Place) {
+    ONE_CPU.set(true);
+    assert!(yields_after_trials(place), "the first trial shows it");
+    ONE_CPU.set(false);
+}
+
+#[test]
+fn who_may_run_on_several_cpus_sleeps_and_does_not_yield() {
+    // A wake puts the other side on an idle CPU; yields would keep the two on one.
+    assert!(!yields_after_trials(&Place::default()));
+    assert_eq!(YIELDS.get(), 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //!                                              ▲                          │
 //!                                              └──── miss: gap doubles ───┘
 //!
-//!  a trial missed, and what it waited for came as soon as it slept: `near`
+//!  a trial missed, on the only CPU, and what it waited for came as soon as it slept: `near`
 //!  near ──► yields the CPU before it sleeps ──► in vain, or others ran for long: not before `others` sleeps
 //! ```
 
@@ -40,7 +40,10 @@ pub struct Site {
     trying: bool,
     /// Nobody has waited here.
     fresh: bool,
-    /// At the last trial, what it waited for came as soon as it slept: it needed this CPU.
+    /// The thread may run on one CPU only.
+    alone: bool,
+    /// At the last trial, what it waited for came as soon as it slept: it needed this CPU. Where there are others, a wake
+    /// puts the woken thread on an idle one, and two that yield to each other would share theirs for long.
     near: bool,
     /// Sleeps until the CPU may be yielded.
     others: u16,
@@ -49,7 +52,16 @@ pub struct Site {
 impl Site {
     /// One that has learned nothing.
     pub const fn new() -> Site {
-        Site { budget: ALL, left: 0, gap: GAPS.0, trying: false, fresh: true, near: false, others: 0 }
+        Site {
+            budget: ALL,
+            left: 0,
+            gap: GAPS.0,
+            trying: false,
+            fresh: true,
+            alone: false,
+            near: false,
+            others: 0,
+        }
     }
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -59,7 +71,7 @@ impl Site {
     /// The first wait begins.
     #[cold]
     pub(super) fn begin(&mut self, one_cpu: bool) {
-        self.fresh = false;
+        (self.fresh, self.alone) = (false, one_cpu);
         if one_cpu {
             self.budget = ALONE;
         }
@@ -74,7 +86,7 @@ impl Site {
     /// Spinning found what was waited for. `false`: that is nothing new.
     #[inline]
     pub(super) fn found(&mut self) -> bool {
-        let after = Site { fresh: false, ..Site::new() };
+        let after = Site { fresh: false, alone: self.alone, ..Site::new() };
         let news = *self != after;
         *self = after;
         news
@@ -107,8 +119,8 @@ impl Site {
 
     /// After a trial that missed: whether what was waited for came at once.
     pub(super) fn came(&mut self, at_once: bool) {
-        (self.near, self.trying) = (at_once, false);
-        if !at_once {
+        (self.near, self.trying) = (self.alone && at_once, false);
+        if !self.near {
             self.gap = self.gap.min(GAPS.1);
         }
     }
