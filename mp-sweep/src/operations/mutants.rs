@@ -16,7 +16,7 @@ use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless, to
 use mp_core::mem::SharedRef;
 use mp_core::sys::robust::RobustWord;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
-use mp_sync::{Lock, OwnerDied};
+use mp_sync::{Lock, LockGuard, OwnerDied};
 use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -146,31 +146,58 @@ impl<const EARLY: bool> Pair<EARLY> {
         self.words.set(BEGUN, 0);
     }
 
-    fn update(&self, hold: &dyn Fn()) {
-        let guard = self.lock.acquire().unwrap_or_else(OwnerDied::into_guard);
+    fn take(&self) -> LockGuard<'_> {
+        self.lock.acquire().unwrap_or_else(OwnerDied::into_guard)
+    }
+
+    /// With the lock.
+    fn begin(&self) {
         self.recover();
         self.copy(HALVES, COPIES);
         self.words.set(BEGUN, 1);
+    }
+
+    fn change(&self, hold: &dyn Fn()) {
         self.words.add(HALVES[0]);
         hold();
         self.words.add(HALVES[1]);
         self.words.set(BEGUN, 0);
-        guard.clear_owner_died();
     }
 }
 
+/// The points are those between taking the lock and its release, which are thousands of instructions and no part of the
+/// fault.
 impl<const EARLY: bool> Scene for Pair<EARLY> {
+    fn prepare(&self) {
+        self.take().keep();
+        self.begin();
+    }
+
     fn operate(&self) {
-        self.update(&|| {});
+        self.change(&|| {});
+    }
+
+    fn finish(&self) {
+        let _ = self.lock.release();
     }
 
     fn barge(&self, hold: &dyn Fn()) -> Verdict {
-        self.update(hold);
+        let guard = self.take();
+        self.begin();
+        self.change(hold);
+        guard.clear_owner_died();
         Ok(())
     }
 
+    fn operate_again(&self, ready: &dyn Fn()) {
+        self.take().keep();
+        ready();
+        self.begin();
+        self.change(&|| {});
+    }
+
     fn check(&self, fate: Fate) -> Verdict {
-        let _guard = self.lock.acquire().unwrap_or_else(OwnerDied::into_guard);
+        let _guard = self.take();
         self.recover();
         let halves = HALVES.map(|half| self.words.get(half));
         torn_unless(halves[0] == halves[1], || format!("{halves:?} after the roll back"))?;

@@ -133,11 +133,17 @@ pub(crate) trait Scene {
 
     /// The maker, when the victim stands at its last instruction and nobody else moves: what the check needs to know.
     fn look(&self) {}
-    /// The same of the second victim ([`Mode::Twice`]), which does what `barge` does.
+    /// The same of the second victim ([`Mode::Twice`]).
     fn look_again(&self) {}
     /// The third party: the same operation. Where it holds something, it calls `hold` with it in hand: the victim
     /// dies meanwhile.
     fn barge(&self, hold: &dyn Fn()) -> Verdict;
+    /// The second victim ([`Mode::Twice`]): the same operation, after the first one's death. It calls `ready` where its points
+    /// begin.
+    fn operate_again(&self, ready: &dyn Fn()) {
+        ready();
+        let _ = self.barge(&|| {});
+    }
     /// Somebody, while the victim is stopped: must come to an end.
     fn meanwhile(&self) -> Verdict {
         Ok(())

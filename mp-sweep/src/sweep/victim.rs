@@ -15,6 +15,8 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -30,6 +32,11 @@ const SYSCALL: [u8; 2] = [0x0F, 0x05];
 
 /// Sleeps after which it is stuck. Most of them end by a timed look, after half a second at most.
 const SLEEPS: u32 = 20;
+
+thread_local! {
+    /// Which instructions of this program are system calls: to read one from a victim costs a system call.
+    static KNOWN: RefCell<HashMap<u64, bool>> = RefCell::default();
+}
 
 /// A process that we trace. Dropped, it is killed.
 pub(super) struct Victim {
@@ -87,25 +94,31 @@ struct Ground {
 impl Victim {
     /// A child that stands before the operation of this scene.
     pub(super) fn start(scene: &dyn Scene) -> Victim {
-        Victim::begin(|| scene.prepare(), || scene.operate(), || scene.finish())
+        Victim::begin(|ready| {
+            scene.prepare();
+            ready();
+            scene.operate();
+            stand_still();
+            scene.finish();
+        })
     }
 
-    /// A child that does what a third party does, and is to die in it as well.
+    /// A child that stands before what comes after the first one's death, and is to die in it as well.
     pub(super) fn second(scene: &dyn Scene) -> Victim {
-        let barge = || {
-            let _ = scene.barge(&|| {});
-        };
-        Victim::begin(have_other_links, barge, || {})
+        Victim::begin(|ready| {
+            have_other_links();
+            scene.operate_again(ready);
+            stand_still();
+        })
     }
 
-    fn begin(prepare: impl FnOnce(), operate: impl FnOnce(), finish: impl FnOnce()) -> Victim {
+    /// `work` calls what it is given where its points begin, and stands still where they end.
+    fn begin(work: impl FnOnce(&dyn Fn())) -> Victim {
         let pid = fork(|| {
-            prepare();
-            ptrace::traceme().expect("a sweep needs ptrace");
-            stand_still();
-            operate();
-            stand_still();
-            finish();
+            work(&|| {
+                ptrace::traceme().expect("a sweep needs ptrace");
+                stand_still();
+            });
             0
         });
         let mut victim = Victim::new(pid, None);
@@ -215,8 +228,15 @@ impl Victim {
 
     fn is_system_call(&self, at: Option<u64>) -> bool {
         let Some(at) = at else { return false };
-        let word = ptrace::read(self.pid, ptr::without_provenance_mut(at as usize));
-        word.is_ok_and(|word| word.to_le_bytes().starts_with(&SYSCALL))
+        let look = || {
+            let word = ptrace::read(self.pid, ptr::without_provenance_mut(at as usize));
+            word.is_ok_and(|word| word.to_le_bytes().starts_with(&SYSCALL))
+        };
+        // Another program may have other code there.
+        if self.others.is_some() {
+            return look();
+        }
+        KNOWN.with_borrow_mut(|known| *known.entry(at).or_insert_with(look))
     }
 
     /// Stepped into a system call: waits until it is through, or sleeps in it.
