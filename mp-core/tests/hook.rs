@@ -28,11 +28,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 mp_testing::cases! {
     plain: [
         a_replaced_program_starts_its_own_children,
-        a_loaded_library_is_refused_but_for_fork,
-        panics_arrive_though_they_abort,
         a_preload_is_run_once_and_seen_by_every_child,
         a_preload_that_panics_is_an_error_of_each_start,
         a_preload_that_leaves_threads_is_an_error_of_each_start,
+    ],
+    prepared: [
+        a_loaded_library_is_refused_but_for_fork after build_plugin,
+        panics_arrive_though_they_abort after build_abort,
     ],
     every_method: [
         constructors_have_run_once,
@@ -158,23 +160,34 @@ fn a_replaced_program_starts_its_own_children() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Builds one of `tests/programs`, and gives its path: cargo builds them with the tests, but not with one test.
-fn built(example: &str, file: &str, profile: &str) -> PathBuf {
+/// The folder that cargo builds in.
+fn target() -> PathBuf {
+    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
+}
+
+/// Builds one of `tests/programs`: cargo builds them with the tests, but not with one test.
+fn build(example: &str, profile: &str) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
     let mut command = Command::new(cargo);
     command
         .args(["build", "--quiet", "--example", example, "--profile", profile])
         .arg("--target-dir")
-        .arg(&target);
+        .arg(target());
     let output = command.current_dir(manifest).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    target.join(if profile == "dev" { "debug" } else { profile }).join("examples").join(file)
+}
+
+fn build_plugin() {
+    build("plugin", "dev");
+}
+
+fn build_abort() {
+    build("abort", "abort");
 }
 
 fn a_loaded_library_is_refused_but_for_fork() {
-    let path = CString::new(built("plugin", "libplugin.so", "dev").to_str().unwrap()).unwrap();
+    let path = CString::new(target().join("debug/examples/libplugin.so").to_str().unwrap()).unwrap();
     // SAFETY: a library of our own, whose constructors are those of any Rust library.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
     assert!(!library.is_null());
@@ -190,7 +203,7 @@ fn a_loaded_library_is_refused_but_for_fork() {
 }
 
 fn panics_arrive_though_they_abort() {
-    let output = Command::new(built("abort", "abort", "abort")).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(target().join("abort/examples/abort")).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     for method in StartMethod::ALL {
         for expected in [

@@ -2,7 +2,8 @@
 //!
 //! libtest runs tests on threads: a fork there copies locks that nobody will release, and a child that panics
 //! unwinds into libtest's own frames and ends with exit code 0, which looks like success. Here each case is a
-//! process of its own with one thread, a deadline, and an heir that counts what it leaves behind.
+//! process of its own with one thread, a deadline (of the time that it could use: `own_time.rs`), and an heir that counts
+//! what it leaves behind.
 //!
 //! ```text
 //!  harness ──for each case──► this program again, `--mp-case NAME METHOD` ──► the case's own children
@@ -15,6 +16,7 @@
 //! ```text
 //! mp_testing::cases! {
 //!     plain: [one, two],
+//!     prepared: [four after build_a_program],   // whose time is not the case's
 //!     every_method: [three],   // three::fork, three::spawn, three::forkserver
 //! }
 //! fn one() { … }
@@ -33,6 +35,7 @@ mod filter;
 mod inspect;
 mod interrupts;
 mod limits;
+mod own_time;
 mod pythons;
 mod random;
 mod role;
@@ -63,10 +66,15 @@ pub use stopped::{go_on, stop, stop_process};
 /// The `main` of a test target: see the crate's documentation.
 #[macro_export]
 macro_rules! cases {
-    ($(plain: [$($plain:ident),* $(,)?])? $(,)? $(every_method: [$($every:ident),* $(,)?])? $(,)?) => {
+    (
+        $(plain: [$($plain:ident),* $(,)?] $(,)?)?
+        $(prepared: [$($prepared:ident after $prepare:ident),* $(,)?] $(,)?)?
+        $(every_method: [$($every:ident),* $(,)?] $(,)?)?
+    ) => {
         fn main() -> ::std::process::ExitCode {
             let mut cases = ::std::vec::Vec::new();
             $($(cases.push($crate::Case::plain(stringify!($plain), $plain));)*)?
+            $($(cases.push($crate::Case::prepared(stringify!($prepared), $prepare, $prepared));)*)?
             $($(cases.extend($crate::Case::every_method(stringify!($every), $every));)*)?
             $crate::main(&cases)
         }

@@ -2,6 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::inspect::{descendants, describe};
+use crate::own_time::OwnTime;
 use mp_core::StartMethod;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::sys::process::{Ended, become_subreaper, reap_any, send_signal};
@@ -18,31 +19,43 @@ use std::time::{Duration, Instant};
 pub struct Case {
     name: String,
     method: Option<StartMethod>,
+    prepare: Option<fn()>,
     body: fn(),
 }
 
 impl Case {
     /// A case that is run once.
     pub fn plain(name: &str, body: fn()) -> Case {
-        Case { name: name.to_owned(), method: None, body }
+        Case { name: name.to_owned(), method: None, prepare: None, body }
+    }
+
+    /// One before which `prepare` is called, in the harness's process: it builds a program, or waits for something else that
+    /// has nothing to do with the case, and its time is not the case's.
+    pub fn prepared(name: &str, prepare: fn(), body: fn()) -> Case {
+        Case { prepare: Some(prepare), ..Case::plain(name, body) }
     }
 
     /// A case that is run under each start method.
     pub fn every_method(name: &str, body: fn()) -> Vec<Case> {
         let methods = [StartMethod::Fork, StartMethod::Spawn, StartMethod::ForkServer];
-        let case =
-            |method: StartMethod| Case { name: format!("{name}::{method}"), method: Some(method), body };
+        let case = |method: StartMethod| Case {
+            method: Some(method),
+            ..Case::plain(&format!("{name}::{method}"), body)
+        };
         methods.into_iter().map(case).collect()
     }
 }
 
 /// The first argument of a program that is to run one case.
 const RUN_CASE: &str = "--mp-case";
-/// A case that takes longer hangs: it is ended, and who waits for what is printed.
+/// A case that is not done after so much time of its own ([`OwnTime`]) hangs: it is ended, and what waits for what is
+/// printed.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// Another deadline, in milliseconds: for the tests of this harness.
+const OTHER_DEADLINE: &str = "MP_TESTING_DEADLINE";
 /// How often orphans are looked after meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long what a case leaves behind may take to vanish.
+/// How much time of its own what a case leaves behind may take to vanish.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What a case ends with that cannot be run here.
@@ -135,8 +148,16 @@ fn run_all(chosen: &[&Case], of: usize, arguments: &Arguments) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 
+fn deadline() -> Duration {
+    let other = std::env::var(OTHER_DEADLINE).ok().and_then(|text| text.parse().ok());
+    other.map_or(DEADLINE, Duration::from_millis)
+}
+
 /// Runs a case in a process of its own; says why it failed, or why it could not be run.
 fn run_apart(case: &Case, no_capture: bool) -> Result<Option<String>, String> {
+    if let Some(prepare) = case.prepare {
+        std::panic::catch_unwind(prepare).map_err(|_| "could not be prepared, as was printed above")?;
+    }
     let mut output = unnamed_file().map_err(|error| format!("no file for its output: {error}"))?;
     let copy = || output.try_clone().map_or_else(|_| Stdio::null(), Stdio::from);
     let mut command = Command::new("/proc/self/exe");
@@ -167,18 +188,18 @@ fn unnamed_file() -> std::io::Result<File> {
 
 fn watch(case: u32) -> Result<Ended, String> {
     let pidfd = pidfd_open(case).map_err(|error| error.to_string())?;
-    let give_up = Instant::now() + DEADLINE;
+    let (mut time, deadline) = (OwnTime::begin(), deadline());
     let mut ended = None;
     // As an init process would, reaps orphans as they end, so that the kernel can say how they did.
     while !reap(case, &mut ended) {
-        if Instant::now() > give_up {
-            return Err(format!("hangs: not done after {} s\n{}", DEADLINE.as_secs(), end_all()));
+        if time.spent() > deadline {
+            return Err(format!("hangs: not done after {deadline:?} of its own time\n{}", end_all()));
         }
         let _ = wait_for(pidfd.as_fd(), Interest::Read, Deadline::after(LOOK));
     }
-    let give_up = Instant::now() + GRACE;
+    let mut time = OwnTime::begin();
     while !descendants(std::process::id()).is_empty() {
-        if Instant::now() > give_up {
+        if time.spent() > GRACE {
             return Err(format!("left running ({ended:?}):\n{}", end_all()));
         }
         std::thread::sleep(Duration::from_millis(2));
