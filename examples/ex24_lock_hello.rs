@@ -14,7 +14,7 @@
 //!     hello world 8
 //!     hello world 9
 //!     most at a time inside: 1
-//!     abandoned: the holder of the lock died or panicked
+//!     abandoned: a holder of the lock died or panicked, so its data may be half changed: repair it, call clear_owner_died
 //!     then progress: true
 //! As in course:
 //!     without the lock, most at a time inside: 10

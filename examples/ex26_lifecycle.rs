@@ -9,7 +9,7 @@
 //! Prints:
 //!     not started: active 0
 //!     started: alive true, exit code None
-//!     close while running: the process is still running; join or kill it first
+//!     close while running: the process is still running: join or kill it first
 //!     terminated and joined: alive false, exit code -15
 //!     killed and joined: alive false, exit code -9
 //!     closed: ok

@@ -1,4 +1,4 @@
-//! The errors that every floor shares: a system call that failed, and Python's family of four.
+//! The errors that all crates share: a failed system call, failed shared memory, failed encoding.
 
 use crate::sys::limits::limit_reached;
 use std::io;
@@ -8,9 +8,9 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[error("{call}: {source}{}", source.raw_os_error().map_or("", |errno| limit_reached(call, errno)))]
 pub struct OsError {
-    /// What was asked of the system, as its manual page is called.
+    /// The name of the system call, as in its manual page.
     pub call: &'static str,
-    /// What the system answered.
+    /// The error that the system returned.
     #[source]
     pub source: io::Error,
 }
@@ -42,12 +42,15 @@ impl From<OsError> for io::Error {
 /// Shorthand: what a wrapped system call returns.
 pub type OsResult<T> = Result<T, OsError>;
 
-/// Why shared memory could not be made or attached.
+/// The error of making or attaching shared memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemError {
-    /// There is not that much memory: refused before the kernel could summon the OOM killer.
-    #[error("no memory: {asked} bytes asked, {available} bytes may be taken")]
+    /// There is not that much memory. Refused before the kernel would start its OOM killer.
+    #[error(
+        "not enough memory: {asked} bytes were asked for, and {available} are available: ask for less, or \
+         free some"
+    )]
     NoMemory {
         /// Bytes asked for.
         asked: u64,
@@ -75,7 +78,7 @@ pub enum MemError {
     Os(#[from] OsError),
 }
 
-/// Why a value could not be turned into a message, or a message into a value.
+/// The error of encoding a value into a message, or of decoding it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
@@ -84,15 +87,15 @@ pub enum CodecError {
     Serialize {
         /// The Rust type.
         type_name: &'static str,
-        /// What the serialiser said.
+        /// The serialiser's message.
         reason: String,
     },
-    /// The bytes are no such value.
+    /// The bytes are not such a value.
     #[error("cannot decode a {type_name}: {reason}")]
     Decode {
         /// The Rust type.
         type_name: &'static str,
-        /// What the decoder said.
+        /// The decoder's message.
         reason: String,
     },
 }

@@ -89,7 +89,10 @@ fn a_result_beyond_the_limit_is_an_error() {
     let Err(JoinError::Failed(reason)) = long(1 << 20) else {
         panic!("the message is longer than its value")
     };
-    assert!(reason.contains("at most 1048576 are received: set_longest_message"), "{reason}");
+    assert!(
+        reason.contains("the 1048576 that this process receives: allow more with set_longest_message"),
+        "{reason}"
+    );
     set_longest_message(u64::MAX);
     assert_eq!(long(1 << 21).unwrap().len(), 1 << 21);
 }

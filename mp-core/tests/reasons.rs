@@ -116,7 +116,10 @@ fn tagged() -> Tagged {
 fn a_result_that_must_be_described_is_refused_in_the_child() {
     let error = Process::new(tagged, ()).start().unwrap().join().unwrap_err();
     assert!(matches!(error, JoinError::Failed(_)), "{error:?}");
-    assert!(error.to_string().contains("result: ") && error.to_string().contains("Tagged"), "{error}");
+    assert!(
+        error.to_string().contains("the result of the function: ") && error.to_string().contains("Tagged"),
+        "{error}"
+    );
 }
 
 fn count(handles: Vec<Handle>) -> usize {

@@ -116,7 +116,7 @@ impl Drop for Manager {
             }
             if let Err(error) = end(&self.server) {
                 let pid = self.server.pid();
-                get_logger().warning(&format!("the manager's server, pid {pid}, is not waited for: {error}"));
+                get_logger().warning(&format!("the manager's server (pid {pid}) is not waited for: {error}"));
                 return;
             }
         }

@@ -36,18 +36,18 @@ pub enum Address {
     Tcp(String, u16),
 }
 
-/// An address at which nothing can be.
+/// The error of an address that no socket can have.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// A path or name of no bytes.
-    #[error("an address of no bytes")]
+    #[error("the address is empty: give a path, a name, or a host and port")]
     Empty,
     /// A path with a zero byte in it.
-    #[error("a zero byte in a path")]
+    #[error("the path contains a zero byte: leave it out")]
     Nul,
     /// A path or name that is too long for the kernel.
-    #[error("an address of {length} bytes, {most} are possible")]
+    #[error("the address has {length} bytes: give one of at most {most}")]
     TooLong {
         /// Its bytes.
         length: usize,
@@ -55,7 +55,7 @@ pub enum AddressError {
         most: usize,
     },
     /// The host has no number.
-    #[error("no such host: {host}: {source}")]
+    #[error("cannot find the host {host}: {source}")]
     Host {
         /// As it was given.
         host: String,
@@ -230,11 +230,14 @@ mod tests {
     #[test]
     fn what_can_be_nowhere_is_an_error() {
         let refused = |text: &str| Address::from(text).check().unwrap_err().to_string();
-        assert_eq!(refused(""), "an address of no bytes");
-        assert_eq!(refused("\0"), "an address of no bytes");
-        assert_eq!(refused("a\0b"), "a zero byte in a path");
-        assert_eq!(refused(&"x".repeat(108)), "an address of 108 bytes, 107 are possible");
-        assert_eq!(refused(&format!("\0{}", "x".repeat(108))), "an address of 108 bytes, 107 are possible");
+        assert_eq!(refused(""), "the address is empty: give a path, a name, or a host and port");
+        assert_eq!(refused("\0"), "the address is empty: give a path, a name, or a host and port");
+        assert_eq!(refused("a\0b"), "the path contains a zero byte: leave it out");
+        assert_eq!(refused(&"x".repeat(108)), "the address has 108 bytes: give one of at most 107");
+        assert_eq!(
+            refused(&format!("\0{}", "x".repeat(108))),
+            "the address has 108 bytes: give one of at most 107"
+        );
         assert!(Address::from("x".repeat(107)).check().is_ok());
         assert!(Address::from(("no such host", 1)).places().is_err());
     }

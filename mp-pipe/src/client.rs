@@ -63,7 +63,7 @@ impl Client {
     }
 }
 
-/// Why no connection was made.
+/// The error of connecting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -79,10 +79,16 @@ pub enum ConnectError {
     #[error("the listener did not accept in time: is it in a call of `accept`?")]
     Timeout,
     /// The listener closed the connection: it ended, has too many clients, or admits only processes of its own user.
-    #[error("the listener closed the connection before the handshake was done")]
+    #[error(
+        "the listener closed the connection before the handshake was done: check that it runs, and whom it \
+         admits"
+    )]
     Closed,
     /// Another user's process listens there.
-    #[error("another user's process listens there (user {uid})")]
+    #[error(
+        "a process of another user (number {uid}) listens there: check the address, or allow it with \
+         `any_user`"
+    )]
     OtherUser {
         /// The user's number.
         uid: u32,

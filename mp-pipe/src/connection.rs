@@ -347,7 +347,7 @@ impl<S, R> Serialize for Connection<S, R> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         if self.end.mid_message() {
             return Err(Z::Error::custom(
-                "a connection cannot be sent while it is in the middle of a message",
+                "the connection is in the middle of a message: complete it before sending the connection",
             ));
         }
         (self.end.socket(), self.limit as u64).serialize(serializer)

@@ -4,7 +4,7 @@ use crate::frame::FrameError;
 use mp_core::error::{CodecError, OsError};
 use mp_core::sys::socket;
 
-/// Why a message was not sent. No part of it was, unless the variant says otherwise.
+/// The error of sending a message. No part of the message was sent, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -23,7 +23,7 @@ pub enum SendError {
     /// No process holds the other end any more (`EPIPE` or `ECONNRESET`). No signal is raised.
     ///
     /// Python: `BrokenPipeError`.
-    #[error("the other end is closed: {0}")]
+    #[error("every process has closed the other end, so nothing can be sent: {0}")]
     Closed(#[source] OsError),
     /// The value cannot be serialised.
     #[error(transparent)]
@@ -61,7 +61,7 @@ impl From<OsError> for SendError {
     }
 }
 
-/// Why no message was received.
+/// The error of receiving a message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
@@ -76,12 +76,12 @@ pub enum RecvError {
     /// Every process has closed the other end, and every message was received.
     ///
     /// Python: `EOFError`.
-    #[error("the other end is closed")]
+    #[error("every process has closed the other end, and no message is left: stop receiving")]
     Closed,
     /// The other end was closed in the middle of a message.
     ///
     /// Python: `OSError: got end of file during message`.
-    #[error("the other end was closed in the middle of a message")]
+    #[error("the other end was closed in the middle of a message: its process ended while it sent")]
     Truncated,
     /// A bad length, after which no message boundary can be found (every later call says so again); or a length
     /// above the limit, which a call with a larger limit can still receive.
@@ -91,7 +91,7 @@ pub enum RecvError {
     /// be received.
     #[error(
         "{announced} handles were sent, {came} arrived: if this process has no descriptors left, close some, or raise \
-         the limit (RLIMIT_NOFILE, `ulimit -n`)"
+         RLIMIT_NOFILE (`ulimit -n`)"
     )]
     Handles {
         /// Descriptors that the message was to bring.
@@ -99,7 +99,7 @@ pub enum RecvError {
         /// Descriptors that came, as far as they could be taken.
         came: usize,
     },
-    /// The bytes are no such value. The message is dropped, and the next one can be received.
+    /// The bytes are not such a value. The message is dropped, and the next one can be received.
     #[error(transparent)]
     Decode(CodecError),
     /// The bytes are no pickle, or none that is taken. The message is dropped, and the next one can be received.

@@ -93,7 +93,7 @@ fn whoever_is_passed_over_is_in_the_log() {
     let output = parent_in_role("logging").stderr(Stdio::piped()).output().unwrap();
     assert!(output.status.success());
     let records = String::from_utf8(output.stderr).unwrap();
-    let record = "has refused a client: the other side has another key: the digest it sent is wrong";
+    let record = "has refused a client: the other side has another authkey (the digest it sent is wrong)";
     assert!(records.lines().filter(|line| line.ends_with(record)).count() == 1, "{records}");
 }
 

@@ -1,60 +1,66 @@
-//! What can go wrong when putting and getting.
+//! The errors of queues.
 
 use mp_core::{CodecError, MemError, OsError};
 use std::fmt;
 
-/// A value that was not put, and why. Nothing of it is in the queue.
+/// The error of a put: the value that was not put, and the reason. No part of the value is in the queue.
 ///
 /// Python: `queue.Full`, `ValueError: Queue is closed`, and the errors of pickling.
 pub struct PutError<T> {
-    /// The value, given back.
+    /// The value, returned to the caller.
     pub value: T,
-    /// Why it was refused.
+    /// The reason.
     pub reason: PutRefusal,
 }
 
-/// Why a value was not put.
+/// The reason why a value was not put.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutRefusal {
-    /// The queue holds as many items, or bytes, as it may. With a timeout: until it passed.
-    #[error("the queue is full")]
+    /// The queue holds as many items or bytes as it may; with a timeout, it did so until the timeout passed.
+    #[error("the queue is full: get items first, or put with a timeout")]
     Full,
-    /// As many items with handles (locks, queues, connections) are in the queue as the kernel keeps for one socket, which
-    /// is some 550 with the usual limit of 208 KiB: an unbounded queue does not grow beyond that. Items without handles
-    /// have room. With a timeout: until it passed.
+    /// The queue holds as many items with handles (locks, queues, connections) as the kernel buffers on one socket: some
+    /// 550 with the usual limit of 208 KiB, also in an unbounded queue. Items without handles can still be put. With a
+    /// timeout, there was no room until the timeout passed.
     #[error(
-        "the queue holds as many items with handles as the kernel keeps: get some first, or raise the sysctl \
+        "the queue holds as many items with handles as the kernel buffers: get some first, or raise the sysctl \
          net.core.wmem_max before the queue is made"
     )]
     HandlesFull,
     /// This handle was closed, or the queue was shut down.
-    #[error("the queue is closed")]
+    #[error("the queue is closed: put before close and shutdown, or use another handle")]
     Closed,
     /// The value could not be serialised.
     #[error(transparent)]
     Serialize(#[from] CodecError),
-    /// The value's bytes fit no queue of this size, however empty.
-    #[error("{bytes} bytes are more than this queue can hold")]
+    /// The serialised value does not fit into this queue even when it is empty.
+    #[error(
+        "the value has {bytes} bytes, more than this queue can hold: split it, or share it through shared \
+         memory"
+    )]
     TooLarge {
         /// The value's length when serialised.
         bytes: usize,
     },
-    /// The queue would have to grow, and there is no memory.
+    /// The queue must grow for this value, and there is no memory.
     #[error(
-        "no memory for a larger queue, or no address space for it in this process (RLIMIT_AS, `ulimit -v`)"
+        "the queue cannot grow, since no memory or address space is left: get items, or raise RLIMIT_AS (`ulimit -v`)"
     )]
     NoMemory,
     /// The value holds more handles than one item can carry.
-    #[error("{count} handles in one item: at most {most}", most = crate::MOST_HANDLES)]
+    #[error(
+        "the value has {count} handles, and one item carries at most {most}: put it in parts",
+        most = crate::MOST_HANDLES
+    )]
     TooManyHandles {
         /// Handles in the value.
         count: usize,
     },
-    /// The shared memory was overwritten by somebody.
-    #[error("the queue's shared memory is corrupt")]
+    /// The shared memory was overwritten by a process.
+    #[error("the queue's shared memory was overwritten: make a new queue")]
     Corrupt,
-    /// The system refused: too many descriptors in flight, for one.
+    /// The system refused: too many descriptors in flight, for example.
     #[error(transparent)]
     Os(#[from] OsError),
 }
@@ -83,44 +89,44 @@ impl PutRefusal {
     }
 }
 
-/// Why no value was got.
+/// The error of a get.
 ///
 /// Python: `queue.Empty`, `ValueError: Queue is closed`, and the errors of unpickling.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GetError {
-    /// There is no item now; with a timeout: until it passed.
-    #[error("the queue is empty")]
+    /// The queue is empty; with a timeout, it was so until the timeout passed.
+    #[error("the queue is empty: try again later, or wait with get")]
     Empty,
-    /// There is no item, and none will come: this handle was closed, the queue was shut down and drained, or all
-    /// its counted producers are gone.
-    #[error("the queue is closed")]
+    /// No item is left and none will follow: this handle was closed, the queue was shut down and drained, or all its
+    /// counted producers have ended.
+    #[error("the queue is closed, and no item is left: stop getting")]
     Closed,
-    /// An item was taken, and is no value of this type. The next one can be got.
+    /// An item was taken that is not a value of this type. The next item can be got.
     #[error(transparent)]
     Decode(#[from] CodecError),
-    /// The item's handles could not all be opened here. The item is still in the queue, for whoever gets next.
+    /// The item's handles could not all be opened in this process. The item is still in the queue, for the next get.
     #[error(
-        "the item's handles could not be received: this process has no descriptors left. Close some, or raise the \
-         limit (RLIMIT_NOFILE, `ulimit -n`); the item is still in the queue"
+        "this process has no descriptors left for the item's handles, and the item is still in the queue: close some, \
+         or raise RLIMIT_NOFILE (`ulimit -n`)"
     )]
     Handles,
-    /// The shared memory was overwritten by somebody.
-    #[error("the queue's shared memory is corrupt")]
+    /// The shared memory was overwritten by a process.
+    #[error("the queue's shared memory was overwritten: make a new queue")]
     Corrupt,
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),
 }
 
-/// Why a queue was not made.
+/// The error of making a queue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NewQueueError {
-    /// A queue for no items can never be put into.
-    #[error("a bounded queue holds at least one item")]
+    /// A bounded queue of zero items, into which nothing could be put.
+    #[error("a queue of zero items can hold nothing: give a bound of at least one")]
     NoItems,
-    /// No shared memory.
+    /// Shared memory could not be made.
     #[error(transparent)]
     Memory(#[from] MemError),
     /// The system refused.
@@ -128,26 +134,26 @@ pub enum NewQueueError {
     Os(#[from] OsError),
 }
 
-/// More items were reported done than were got.
+/// `task_done` was called more often than items were got.
 ///
 /// Python: `ValueError: task_done() called too many times`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("task_done was called too many times")]
+#[error("task_done was called more often than items were got: call it once for each item")]
 pub struct TaskDoneError;
 
-/// Not every item was done.
+/// The error of waiting until all items are done.
 ///
 /// Python has no counterpart: its `join` waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TasksError {
-    /// Items are not done yet, and the time is over.
-    #[error("items are not done yet")]
+    /// The timeout passed before all items were done.
+    #[error("items are not done yet: wait again, or wait longer")]
     TimedOut,
-    /// All others are done; these were got by processes that have died since, and are done by nobody.
-    #[error("{items} items were got by processes that died before they were done")]
+    /// All other items are done. These were got by processes that died before they were done, so they stay undone.
+    #[error("{items} items were got by processes that died before they were done: put them again")]
     Lost {
-        /// How many, since this handle last heard of it.
+        /// The number of such items since the last call on this handle that returned it.
         items: u32,
     },
 }

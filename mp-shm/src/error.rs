@@ -1,70 +1,70 @@
-//! What can go wrong, one enum a call.
+//! The errors of shared memory blocks and lists, one enum for each call.
 
 use mp_core::{MemError, OsError};
 
-/// Why a text cannot be a name.
+/// The error of a name that no block can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {
-    /// There is nothing in it, apart from a leading slash. Python: `ValueError`, for attaching without a name.
-    #[error("a block of shared memory cannot be found without a name")]
+    /// It is empty, apart from a leading slash. Python: `ValueError`, for attaching without a name.
+    #[error("the name is empty: give the name of a block")]
     Empty,
     /// A zero byte. Python: `ValueError: embedded null character`.
-    #[error("the name holds a zero byte")]
+    #[error("the name contains a zero byte: leave it out")]
     Nul,
     /// A slash that is not the first byte, or a name that means a folder (`.`, `..`). Python: `OSError` (`EINVAL`).
-    #[error("the name is a path")]
+    #[error("the name is a path: give a name without slashes, other than `.` and `..`")]
     Path,
     /// More than 255 bytes. Python: `OSError` (`EINVAL` or `ENAMETOOLONG`).
-    #[error("the name has {0} bytes, more than 255")]
+    #[error("the name has {0} bytes: give one of at most 255")]
     TooLong(usize),
 }
 
-/// Why a block was not made. Nothing is left of it.
+/// The error of making a block. Nothing of the block is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// The name cannot be one.
+    /// The name is not valid.
     #[error(transparent)]
     Name(#[from] InvalidName),
     /// Zero bytes were asked for. Python: `ValueError`.
-    #[error("a block of shared memory has at least one byte")]
+    #[error("a block of zero bytes cannot be made: ask for at least one")]
     NoSize,
     /// Another block has the name. Python: `FileExistsError`.
-    #[error("a block named {0:?} exists already")]
+    #[error("a block named {0:?} exists already: open it, unlink it, or choose another name")]
     Exists(String),
-    /// Not that much memory, or the system refused.
+    /// There is not that much memory, or the system refused.
     #[error(transparent)]
     Memory(#[from] MemError),
 }
 
-/// Why a block was not opened.
+/// The error of opening a block.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The name cannot be one.
+    /// The name is not valid.
     #[error(transparent)]
     Name(#[from] InvalidName),
     /// No block has the name. Python: `FileNotFoundError`.
-    #[error("no block is named {0:?}")]
+    #[error("no block is named {0:?}: make it first, or check the name")]
     NotFound(String),
-    /// It has no bytes: whoever made it has not given it a size yet. Python: `ValueError`.
-    #[error("the block named {0:?} is empty")]
+    /// It has no bytes: the process that makes it has not given it a size yet. Python: `ValueError`.
+    #[error("the block named {0:?} has no bytes yet: open it after its owner has set its size")]
     Empty(String),
-    /// It belongs to another user, who could have put it there for us to find.
-    #[error("the block named {0:?} belongs to another user")]
+    /// It belongs to another user, which could have made it as a trap.
+    #[error("the block named {0:?} belongs to another user: choose another name")]
     Foreign(String),
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),
 }
 
-/// Why a name was not taken away.
+/// The error of unlinking a name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnlinkError {
     /// It is gone already. Python: `FileNotFoundError`.
-    #[error("no block is named {0:?}")]
+    #[error("no block is named {0:?}: it was unlinked already")]
     NotFound(String),
     /// The system refused.
     #[error(transparent)]
@@ -73,105 +73,104 @@ pub enum UnlinkError {
 
 /// The bytes asked for do not all lie in the block. None of them was touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{count} bytes at offset {offset} do not lie within a block of {len} bytes")]
+#[error("{count} bytes at offset {offset} are out of range for a block of {len} bytes")]
 pub struct OutOfRange {
-    /// Where they were to begin.
+    /// The offset of the first byte.
     pub offset: usize,
-    /// How many.
+    /// The number of bytes.
     pub count: usize,
-    /// The block's length.
+    /// The block's length in bytes.
     pub len: usize,
 }
 
-/// What is in a block is no list, or no item of one: it was never written as one, or somebody has written
-/// over it.
+/// The block does not hold a valid list or item: it was never written as one, or it was overwritten.
 ///
 /// Python: `struct.error`, `UnicodeDecodeError`, `KeyError`, `MemoryError`, or a wrong item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the block holds no list that makes sense: {0}")]
+#[error("the block does not hold a valid list: {0}")]
 pub struct Corrupt(pub(crate) &'static str);
 
 /// A list has no item of this index.
 ///
 /// Python: `IndexError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a list of {len} items has none of index {index}")]
+#[error("index {index} is out of range for a list of {len} items")]
 pub struct NoItem {
-    /// Which was asked for.
+    /// The index that was asked for.
     pub index: usize,
-    /// How many there are.
+    /// The number of items in the list.
     pub len: usize,
 }
 
-/// Why an item cannot be put into its place in a list.
+/// The error of an item that does not fit into its slot of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misfit {
     /// Python: `ValueError: bytes/str item exceeds available storage`.
-    #[error("{bytes} bytes do not fit into {room}")]
+    #[error("the item has {bytes} bytes, and its slot has {room}: store a shorter item, or make a new list")]
     TooLong {
-        /// What it has.
+        /// The item's length in bytes.
         bytes: usize,
-        /// What there is.
+        /// The slot's length in bytes.
         room: usize,
     },
     /// From a million bytes on, a zero byte at the end would be lost. (Python loses it always.)
-    #[error("an item of {bytes} bytes cannot end in a zero byte")]
+    #[error("an item of {bytes} bytes ends in a zero byte, which would be lost: append another byte")]
     EndsInZero {
-        /// What it has.
+        /// The item's length in bytes.
         bytes: usize,
     },
 }
 
-/// Why a list was not made. Nothing is left of it.
+/// The error of making a list. Nothing of the list is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateListError {
-    /// There is no block for it.
+    /// Its block could not be made.
     #[error(transparent)]
     Block(#[from] CreateError),
-    /// One of its items cannot be an item.
+    /// One of its items does not fit into a slot.
     #[error("item {index}: {source}")]
     Item {
-        /// Which.
+        /// The item's index.
         index: usize,
-        /// Why.
+        /// The reason.
         source: Misfit,
     },
 }
 
-/// Why a list was not opened.
+/// The error of opening a list.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenListError {
-    /// Its block was not opened.
+    /// Its block could not be opened.
     #[error(transparent)]
     Block(#[from] OpenError),
-    /// There is no list in it.
+    /// Its block does not hold a list.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
 
-/// Why an item was not read.
+/// The error of reading an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GetItemError {
-    /// There is none of this index.
+    /// The list has no item of this index.
     #[error(transparent)]
     NoItem(#[from] NoItem),
-    /// There is something else.
+    /// The block does not hold a valid item there.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
 
-/// Why an item was not changed.
+/// The error of changing an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetItemError {
-    /// There is none of this index.
+    /// The list has no item of this index.
     #[error(transparent)]
     NoItem(#[from] NoItem),
-    /// It does not fit.
+    /// The item does not fit into its slot.
     #[error(transparent)]
     Misfit(#[from] Misfit),
 }

@@ -70,8 +70,7 @@ impl Layout {
             let slot = number(offset).and_then(|offset| begin.checked_add(offset));
             let least = slots.last().map_or(begin, |before| before + WORD);
             let slot = slot.filter(|slot| (least..=size).contains(slot));
-            slots
-                .push(slot.ok_or(Corrupt("an offset is not within the block, or not after the one before"))?);
+            slots.push(slot.ok_or(Corrupt("an offset is out of range, or not greater than the one before"))?);
         }
         if slots[0] != begin {
             return Err(Corrupt("its first offset is not 0"));
@@ -207,7 +206,7 @@ impl Shape {
             (b"xxxxxx?x", 3) => Shape::None,
             (format, 1) => text_shape(format, Text::Str)?,
             (format, 2) => text_shape(format, Text::Bytes)?,
-            _ => return Err(Corrupt("an item's format and code are none that are written together")),
+            _ => return Err(Corrupt("an item's format and code do not belong together")),
         };
         if shape.bytes() > room { Err(Corrupt("an item is longer than its slot")) } else { Ok(shape) }
     }
@@ -223,7 +222,7 @@ impl Shape {
     /// The item, of bytes that were read once and cannot change any more: as many as [`bytes`](Shape::bytes)
     /// says.
     pub(crate) fn item(self, bytes: Vec<u8>) -> Result<Item, Corrupt> {
-        let word = || <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| Corrupt("an item is not whole"));
+        let word = || <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| Corrupt("an item ends too early"));
         Ok(match self {
             Shape::Int => Item::Int(i64::from_ne_bytes(word()?)),
             Shape::Float => Item::Float(f64::from_ne_bytes(word()?)),
@@ -250,11 +249,12 @@ fn text_shape(format: &[u8], code: Text) -> Result<Shape, Corrupt> {
     let (digits, exact) = match format {
         [digits @ .., b's', b'x'] => (digits, true),
         [digits @ .., b's'] => (digits, false),
-        _ => return Err(Corrupt("a text's format is not one of a text")),
+        _ => return Err(Corrupt("the format of a text is not valid")),
     };
     let number =
         std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
-    let bytes = number.and_then(|text| text.parse().ok()).ok_or(Corrupt("a text's format has no length"))?;
+    let bytes =
+        number.and_then(|text| text.parse().ok()).ok_or(Corrupt("the format of a text has no length"))?;
     Ok(Shape::Text { bytes, exact, code })
 }
 

@@ -83,8 +83,9 @@ impl Registration {
         self.line = match keeper::watch(&self.register) {
             Ok(line) => Some(line),
             Err(error) => {
-                get_logger()
-                    .warning(&format!("nobody watches over shared memory, should this be killed: {error}"));
+                get_logger().warning(&format!(
+                    "shared memory stays behind if this process is killed, without a keeper: {error}"
+                ));
                 None
             }
         };

@@ -164,7 +164,7 @@ impl ShareableList {
     pub fn format(&self, index: usize) -> Result<String, GetItemError> {
         let format = read(&self.block, self.layout.format(self.checked(index)?));
         let text = std::str::from_utf8(packing::without_zeros(&format));
-        Ok(text.map_err(|_| Corrupt("a format is no text"))?.to_owned())
+        Ok(text.map_err(|_| Corrupt("a format is not text"))?.to_owned())
     }
 
     /// A copy of each item in turn.

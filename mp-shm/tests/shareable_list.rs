@@ -76,7 +76,10 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
     assert_eq!(list.set(0, b"far far too long".get(..9)), Err(refused));
     assert_eq!(list.set(3, "e\u{f1}e e\u{f1}e"), Err(refused));
     assert_eq!(list.to_vec().unwrap(), basics());
-    assert_eq!(refused.to_string(), "9 bytes do not fit into 8");
+    assert_eq!(
+        refused.to_string(),
+        "the item has 9 bytes, and its slot has 8: store a shorter item, or make a new list"
+    );
     let ends = SetItemError::Misfit(Misfit::EndsInZero { bytes: 1_000_000 });
     let large = ShareableList::new([vec![7; 1_000_000]]).unwrap();
     assert_eq!(large.set(0, vec![0; 1_000_000]), Err(ends));
@@ -92,7 +95,7 @@ fn an_index_past_the_end_is_an_error() {
         assert_eq!(list.format(index), Err(GetItemError::NoItem(none(index))));
         assert_eq!(list.room(index), Err(none(index)));
     }
-    assert_eq!(none(7).to_string(), "a list of 7 items has none of index 7");
+    assert_eq!(none(7).to_string(), "index 7 is out of range for a list of 7 items");
 }
 
 /// CPython loses both: gh-106939, gh-145261.
@@ -322,7 +325,7 @@ fn python_makes_a_list_that_we_read_and_write() {
     // CPython made a slot for eight bytes and some, and cut a character in two (gh-145261).
     assert_eq!(
         read[10].clone().unwrap_err().to_string(),
-        "the block holds no list that makes sense: a text is not UTF-8"
+        "the block does not hold a valid list: a text is not UTF-8"
     );
     assert_eq!(read[11..], [Ok("x".repeat(30).into()), Ok(5.into())]);
     let world = "\u{4e16}\u{754c}";

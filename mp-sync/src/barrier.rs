@@ -273,7 +273,7 @@ impl Barrier {
             Ok(()) => action(),
             // The round is still open, so this breaks it for all of its parties, the caller too.
             Err(error) => {
-                log::error!(target: TARGET, "the action of a barrier could not be called: {error}");
+                log::error!(target: TARGET, "cannot call the action of a barrier: {error}");
                 self.abort();
             }
         }))

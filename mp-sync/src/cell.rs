@@ -96,7 +96,7 @@ impl<T: Shareable, K: Keeper> Guarded<T, K> {
     /// If the calling thread does not hold the lock, or another guard of it has lent what does not go with this.
     #[inline]
     pub(crate) fn data(&self, before: Lent, now: Lent) -> &T {
-        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        assert!(self.lock.held_by_me(), "the calling thread does not hold this guard's lock");
         self.lock.refer(Lent::Shared, before, now);
         // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference lives).
         unsafe { &*self.data.get() }
@@ -109,7 +109,7 @@ impl<T: Shareable, K: Keeper> Guarded<T, K> {
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
     #[inline]
     pub(crate) fn data_mut(&self, before: Lent, now: Lent) -> &mut T {
-        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        assert!(self.lock.held_by_me(), "the calling thread does not hold this guard's lock");
         self.lock.refer(Lent::Mut, before, now);
         // SAFETY: held, and the guard is borrowed mutably, so there is no other reference.
         unsafe { &mut *self.data.get() }
@@ -147,7 +147,7 @@ impl ArrayHead {
         before: Lent,
         now: Lent,
     ) -> &'a [T] {
-        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        assert!(self.lock.held_by_me(), "the calling thread does not hold this guard's lock");
         self.lock.refer(Lent::Shared, before, now);
         // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference
         // lives); an `Element<T>` is laid out as a `T`.
@@ -165,7 +165,7 @@ impl ArrayHead {
         before: Lent,
         now: Lent,
     ) -> &'a mut [T] {
-        assert!(self.lock.held_by_me(), "guarded data is the holder's");
+        assert!(self.lock.held_by_me(), "the calling thread does not hold this guard's lock");
         self.lock.refer(Lent::Mut, before, now);
         let first = UnsafeCell::raw_get(elements.as_ptr().cast::<UnsafeCell<T>>());
         // SAFETY: held, and the guard is borrowed mutably, so there is no other reference; the pointer is
@@ -192,7 +192,7 @@ impl<T: Shareable> Shared<T> {
     /// # Panics
     /// If the calling thread does not.
     pub(crate) fn read(&self, place: usize) -> &T {
-        assert!(self.lock.read_by_me(place), "shared data is its readers'");
+        assert!(self.lock.read_by_me(place), "the calling thread does not hold this guard's lock");
         // SAFETY: nobody writes while this thread reads (and its guard is borrowed for as long as the reference lives).
         unsafe { &*self.data.get() }
     }
@@ -202,7 +202,7 @@ impl<T: Shareable> Shared<T> {
     /// # Panics
     /// If the calling thread does not.
     pub(crate) fn written(&self) -> &T {
-        assert!(self.lock.written_by_me(), "shared data is its writer's");
+        assert!(self.lock.written_by_me(), "the calling thread does not hold this guard's lock");
         // SAFETY: nobody else reads or writes.
         unsafe { &*self.data.get() }
     }
@@ -213,7 +213,7 @@ impl<T: Shareable> Shared<T> {
     /// As [`written`](Shared::written).
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
     pub(crate) fn written_mut(&self) -> &mut T {
-        assert!(self.lock.written_by_me(), "shared data is its writer's");
+        assert!(self.lock.written_by_me(), "the calling thread does not hold this guard's lock");
         // SAFETY: nobody else reads or writes, and the guard is borrowed mutably.
         unsafe { &mut *self.data.get() }
     }

@@ -201,7 +201,7 @@ impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
     /// # Panics
     /// In a forked child that has a copy of its parent's guard: the lock is its parent's.
     pub fn notify(&self, count: u32) {
-        assert!(self.lock().raw().is_mine(), "to notify is the holder's");
+        assert!(self.lock().raw().is_mine(), "acquire the condition's lock before notify");
         self.lock().waiting.notify(count);
     }
 

@@ -1,12 +1,13 @@
-//! What can go wrong with shared locks.
+//! The errors of shared locks.
 
 use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError};
 use std::fmt;
 
-/// Who held the lock before died with it, or panicked. The lock is held now, and what it guards may be half changed.
+/// The previous holder of the lock died or panicked while it held it. The caller holds the lock now; the data that it
+/// guards may be half changed.
 ///
-/// As std's poison: every acquire says so until somebody calls `clear_owner_died` on a guard.
+/// It lasts, like poison in std: every acquire returns it until `clear_owner_died` is called on a guard.
 ///
 /// Python has no counterpart: there the lock stays locked for ever.
 pub struct OwnerDied<G> {
@@ -32,17 +33,17 @@ impl<G> fmt::Debug for OwnerDied<G> {
 
 impl<G> fmt::Display for OwnerDied<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the holder of the lock died or panicked; what it guards may be half changed")
+        f.write_str("a holder of the lock died or panicked, so its data may be half changed: repair it, call clear_owner_died")
     }
 }
 
 impl<G> std::error::Error for OwnerDied<G> {}
 
-/// Why a lock was not simply taken.
+/// The error of acquiring a lock.
 pub enum AcquireError<G> {
-    /// Somebody holds it; with a timeout: until it passed.
+    /// Another thread or process holds the lock; with a timeout, it did so until the timeout passed.
     Busy,
-    /// It is held now, and its holder before died.
+    /// The caller holds the lock now, and its previous holder died or panicked.
     OwnerDied(OwnerDied<G>),
 }
 
@@ -58,7 +59,7 @@ impl<G> fmt::Debug for AcquireError<G> {
 impl<G> fmt::Display for AcquireError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AcquireError::Busy => f.write_str("the lock is held by somebody"),
+            AcquireError::Busy => f.write_str("another thread or process holds the lock: try again, or wait"),
             AcquireError::OwnerDied(died) => died.fmt(f),
         }
     }
@@ -66,19 +67,19 @@ impl<G> fmt::Display for AcquireError<G> {
 
 impl<G> std::error::Error for AcquireError<G> {}
 
-/// The calling thread does not hold the lock that it wanted to release.
+/// The calling thread does not hold the lock that it tried to release.
 ///
 /// Python: `AssertionError: attempt to release recursive lock not owned by thread`, and `ValueError: semaphore or
 /// lock released too many times`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the calling thread does not hold the lock")]
+#[error("the calling thread does not hold the lock: release it in the thread that acquired it")]
 pub struct NotOwner;
 
 /// The elements asked for do not all lie in the array. None of them was touched.
 ///
 /// Python: `IndexError`; for a slice of another length than its place, `ValueError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("elements {start}..{end} do not lie within an array of {len}")]
+#[error("elements {start}..{end} are out of range for an array of {len}")]
 pub struct OutOfRange {
     /// The index of the first that was asked for.
     pub start: usize,
@@ -88,77 +89,82 @@ pub struct OutOfRange {
     pub len: usize,
 }
 
-/// What went wrong in a wait for a condition. The lock is held again, or as it was before.
+/// The error of waiting for a condition. The caller holds the lock again, if it held it before.
 ///
 /// Python: `RuntimeError: cannot wait on un-acquired lock` for the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
     /// The calling thread does not hold the lock: its guard is a copy of its parent's, in a forked child.
-    #[error("the calling thread does not hold the condition's lock")]
+    #[error("the calling thread does not hold the condition's lock: acquire it before the wait")]
     NotOwner,
-    /// 128 threads wait already.
-    #[error("as many threads wait for the condition as can")]
+    /// 128 threads wait for the condition already, the most that can.
+    #[error("128 threads wait for the condition, the most that can: use one more condition")]
     TooMany,
-    /// A holder of the lock died or panicked meanwhile, and nobody has cleared that: what it guards may be half changed.
-    #[error("a holder of the condition's lock died or panicked; what it guards may be half changed")]
+    /// A holder of the lock died or panicked during the wait, and that was not cleared: the guarded data may be half
+    /// changed.
+    #[error(
+        "a holder of the condition's lock died or panicked, so its data may be half changed: repair it, call \
+         clear_owner_died"
+    )]
     OwnerDied {
-        /// Whether the wait was notified; else its time was up.
+        /// Whether the wait was notified. If not, its timeout passed.
         notified: bool,
     },
 }
 
-/// There would be more permits than the semaphore may have; none was given.
+/// The release would give the semaphore more permits than it may have. It gave none.
 ///
 /// Python: `ValueError: semaphore or lock released too many times`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the semaphore was released too many times: it may have {most} permits")]
+#[error("the semaphore was released more often than acquired: it has at most {most} permits")]
 pub struct OverReleased {
     /// The most permits that it may have.
     pub most: u32,
 }
 
-/// Why a semaphore was not made.
+/// The error of making a semaphore.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NewSemaphoreError {
-    /// More than there can be.
-    #[error("such a semaphore has at most {most} permits, not {permits}")]
+    /// More permits than such a semaphore can have.
+    #[error("{permits} permits are too many for this semaphore: ask for at most {most}")]
     TooMany {
-        /// What was asked for.
+        /// The permits that were asked for.
         permits: u32,
-        /// The most that there can be.
+        /// The most permits that it can have.
         most: u32,
     },
-    /// Nobody would ever have one: of an [`OwnedSemaphore`](crate::OwnedSemaphore), which nobody can add permits to.
-    #[error("a semaphore whose permits have owners needs at least one")]
+    /// No permits for an [`OwnedSemaphore`](crate::OwnedSemaphore): permits cannot be added later, so every acquire
+    /// would wait for ever.
+    #[error("an OwnedSemaphore without permits could never be acquired: ask for at least one")]
     NoPermits,
-    /// No shared memory.
+    /// Shared memory could not be made.
     #[error(transparent)]
     Memory(#[from] MemError),
 }
 
-/// A party timed out, died, gave up or panicked in the action: nobody passes until the barrier is reset.
+/// A party timed out, died, aborted the barrier or panicked in the action. No party passes until the barrier is reset.
 ///
 /// Python: `threading.BrokenBarrierError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the barrier is broken")]
+#[error("the barrier is broken: a party timed out, died or aborted; call reset before the next wait")]
 pub struct BrokenBarrier;
 
-/// Why a barrier was not made.
+/// The error of making a barrier.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NewBarrierError {
-    /// Nobody would ever meet.
-    #[error("a barrier needs at least one party")]
+    /// Zero parties.
+    #[error("a barrier of no parties could never open: give at least one party")]
     NoParties,
     /// The action cannot be called in another process.
-    #[error("action: {0}")]
+    #[error("the action of the barrier: {0}")]
     Action(#[from] CodeError),
     /// The action's arguments cannot be serialised.
-    #[error("action: {0}")]
+    #[error("the arguments of the barrier's action: {0}")]
     Arguments(#[from] CodecError),
-    /// No shared memory.
+    /// Shared memory could not be made.
     #[error(transparent)]
     Memory(#[from] MemError),
 }

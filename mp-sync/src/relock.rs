@@ -147,7 +147,7 @@ impl Keeper for RelockCell {
 #[cold]
 fn refuse() -> ! {
     panic!(
-        "a guard of this thread has given out a reference to the data, which may be alive: use that guard, or drop it first"
+        "another guard of this thread has lent out a reference to the data: use that guard, or drop it first"
     )
 }
 

@@ -70,7 +70,7 @@ fn the_lock_is_free_when_it_was_given_back_as_often() {
 /// Refused, and the process goes on with what was there.
 fn refused<R>(work: impl FnOnce() -> R) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(work)) else { return false };
-    payload.downcast_ref::<&str>().is_some_and(|text| text.contains("has given out a reference"))
+    payload.downcast_ref::<&str>().is_some_and(|text| text.contains("has lent out a reference"))
 }
 
 fn two_references_never_meet() {

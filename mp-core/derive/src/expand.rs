@@ -69,17 +69,17 @@ pub(crate) fn expand(input: &DeriveInput, root: Root) -> Result<TokenStream> {
     })
 }
 
-const ENUM: &str = "an enum cannot be shared: another process could write a number that is none of its \
-                    variants; share the number, and make the enum of it after it was read";
-const UNION: &str = "a union cannot be shared: it may have bytes that belong to no field; share an array of \
-                     bytes";
-const NO_REPR: &str = "a shared structure needs #[repr(C)], or #[repr(transparent)]: otherwise each build may \
-                       order its fields as it likes";
-const LIFETIME: &str = "a shared structure cannot have a lifetime: other processes have something else where \
-                        its references point";
-const DEPENDS: &str = "whether this has padding depends on its parameters, which cannot be checked here: let \
-                       all fields be of one type (or arrays of it) under #[repr(C)] alone, or write the types \
-                       out";
+const ENUM: &str = "an enum cannot be shared, since another process could write a number that is none of \
+                    its variants: share the number, and convert it after it was read";
+const UNION: &str = "a union cannot be shared, since it may have bytes that belong to no field: share an \
+                     array of bytes";
+const NO_REPR: &str = "without #[repr(C)] or #[repr(transparent)] each build may order the fields in its own \
+                       way: add one of the two";
+const LIFETIME: &str = "a shared structure cannot have a lifetime, since its references point into one process \
+                        only: use indices or owned arrays";
+const DEPENDS: &str = "the padding of this structure depends on its type parameters, so it cannot be checked: \
+                       make all fields of one type (or arrays of it) under #[repr(C)] alone, or write the \
+                       types out";
 
 fn repr(input: &DeriveInput) -> Result<Repr> {
     let mut words: Vec<String> = Vec::new();
@@ -128,8 +128,8 @@ fn padding_check(input: &DeriveInput, fields: &Fields, repr: Repr) -> Result<Tok
 fn size_check(input: &DeriveInput, fields: &Fields) -> TokenStream {
     let name = &input.ident;
     let says = format!(
-        "{name} has padding, bytes that belong to no field: order its fields by size, the largest first, and \
-         make the rest a field of its own, such as `_unused: [u8; 4]`"
+        "{name} has padding (bytes that belong to no field): order its fields by size, largest first, and \
+         fill the rest with a field such as `_unused: [u8; 4]`"
     );
     let types = fields.iter().map(|field| &field.ty);
     // Without a `0 +` in front, of which lints would tell the user.
@@ -157,7 +157,7 @@ fn trait_path(input: &DeriveInput, root: Root) -> Result<Path> {
     let mut renamed: Option<Path> = None;
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("shareable")) {
         if let Meta::Path(path) = &attribute.meta {
-            return Err(Error::new(path.span(), "what is to be set? crate = \"...\" can be"));
+            return Err(Error::new(path.span(), "name what to set: only crate = \"...\" can be set"));
         }
         attribute.parse_nested_meta(|meta| {
             if !meta.path.is_ident("crate") {

@@ -97,8 +97,8 @@ unsafe impl Structure for RobustWord {}
 // SAFETY: elements side by side.
 unsafe impl<T: Structure, const N: usize> Structure for [T; N] {}
 
-const TOO_ALIGNED: &str = "this type is aligned to more than 128 bytes, and a shared object's data begins at a multiple \
-                           of 128: give it `align(128)` or less";
+const TOO_ALIGNED: &str = "this type is aligned to more than 128 bytes, as much as shared memory is: give it `align(128)` \
+                           or less";
 
 /// A `T` in shared memory, reached like a reference. Clones share it; other processes get it by transfer.
 pub struct SharedRef<T> {

@@ -83,11 +83,11 @@ extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *
 }
 
 fn run(number: RawFd) -> ! {
-    // SAFETY: inherited under this number for this purpose; nobody else knows of it.
+    // SAFETY: inherited under this number for this purpose; no other code uses it.
     let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
     let (boot, arguments) = match receive_parts(socket.as_fd(), Mode::Block) {
         Ok(both) => both,
-        // The parent is gone, or has thought better of it. Nobody waits for us.
+        // The parent has ended, or closed the socket before it sent the work: no process waits for this one.
         Err(ParcelError::Closed) => process::exit_now(1),
         Err(error) => template::not_received(&socket, &error),
     };
@@ -103,12 +103,14 @@ fn run(number: RawFd) -> ! {
             let call = move || code.call(&arguments.bytes, arguments.handles);
             ChildBootstrap::of_spawn(identity).run(lifeline.into_fd().ok(), socket, call)
         }
-        Err(_) => refuse("its boot socket does not speak this version's protocol"),
+        Err(_) => refuse("its parent uses another version of this library: start it from the same build"),
     }
 }
 
 fn refuse(why: &str) -> ! {
-    let line = format!("mp-core: this program was started as a child process, but {why}\n");
+    let line = format!(
+        "mp-core: this program was started as a child process, but {why}: start it without {VARIABLE} in its environment\n"
+    );
     process::write_stderr(line.as_bytes());
     process::exit_now(70)
 }

@@ -326,7 +326,7 @@ fn end_soon(pidfd: BorrowedFd<'_>) {
     if ended(PATIENCE) || process::send_signal(pidfd, SIGKILL).is_ok() && ended(PATIENCE) {
         let _ = process::end_of(pidfd);
     } else {
-        log::warn!(target: TARGET, "a template does not end and may not be killed, so it is not waited for");
+        log::warn!(target: TARGET, "a template is not waited for at exit: it still runs, and this process may not kill it");
     }
 }
 

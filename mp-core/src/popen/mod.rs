@@ -60,24 +60,24 @@ pub(crate) struct Started {
     pub(crate) reaper: Reaper,
 }
 
-/// ChildIdentity reaps a child and so learns how it ended.
+/// The process that reaps a child, and so learns how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reaper {
     /// This process.
     Us,
-    /// The kernel, which remembers it for whoever has the pidfd; before Linux 6.15 the template, which reports it on
-    /// the outcome socket.
+    /// The template. From Linux 6.15 on the kernel keeps the exit status for every holder of the pidfd; before, the
+    /// template reports it on the outcome socket.
     Template,
 }
 
-/// Why a process was not started. No process runs, and nothing was left open.
+/// The error of starting a process. No process runs, and nothing is left open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// `Fork` would copy locks that other threads hold and that nobody would release in the child.
+    /// `Fork` would copy locks that other threads hold, and no thread of the child would release them.
     #[error(
-        "fork refused: {threads} threads run in this process, and a child would inherit their locks for ever held; \
-         use ForkServer or Spawn, or fork before starting threads"
+        "fork refused: {threads} threads run in this process, and a child would inherit their locks as held for \
+         ever: use ForkServer or Spawn, or fork before starting threads"
     )]
     Threads {
         /// Threads running in this process, the caller's included.
@@ -87,7 +87,7 @@ pub enum StartError {
     /// of this process would have its references, and not its lock.
     #[error(
         "fork refused: {guards} guards of data in shared memory are held by this thread, or were leaked by one that \
-         has ended, and a child would have their references without their locks; drop the guards before the fork, or \
+         has ended, and a child would have their references without their locks: drop the guards before the fork, or \
          use ForkServer or Spawn"
     )]
     Borrowed {
@@ -97,8 +97,8 @@ pub enum StartError {
     /// The child of `Fork` would be in another pid namespace than the shared objects that it inherits.
     #[error(
         "fork refused: after unshare(CLONE_NEWPID) or setns the child would be in another pid namespace than the \
-         {objects} shared objects that it inherits, where their ids mean other processes; fork before that call, or \
-         drop the objects first and make new ones in the child"
+         {objects} shared objects that it inherits, and their ids would mean other processes: fork before that call, \
+         or drop the objects first and make new ones in the child"
     )]
     PidNamespace {
         /// Shared objects that this process has mapped.
@@ -106,15 +106,15 @@ pub enum StartError {
     },
     /// This program was itself started as a child and its start-up hook did not run.
     #[error(
-        "the start-up hook of this program did not run (is mp-core linked in twice, or loaded as a library?): \
-         starting a child would run main again"
+        "the start-up hook of this program did not run, so a child would run main again: link mp-core into the \
+         program, and only once"
     )]
     HookMissing,
     /// This library is part of a shared library that another program has loaded: executed anew, that program would
     /// run its `main`. `Fork` works.
     #[error(
-        "mp-core was loaded into this program as part of a shared library, so it cannot start the program anew as a \
-         child: use Fork, or link it into the program itself"
+        "mp-core was loaded as part of a shared library, so it cannot execute this program as a child: use Fork, or \
+         link mp-core into the program itself"
     )]
     NotTheProgram,
     /// This program has rights that its caller has not (set-uid, set-gid, file capabilities), or would get some when it
@@ -122,14 +122,14 @@ pub enum StartError {
     /// works.
     #[error(
         "this program is privileged (set-uid, set-gid, file capabilities, or a real user or group other than the \
-         effective one), so it is not executed anew as a child: use Fork"
+         effective one), so it is not executed again as a child: use Fork"
     )]
     Privileged,
     /// This program's own file cannot be executed from here, or `/proc`, by which it is found, cannot be read: there is
     /// none, or this process has confined itself (`chroot`, Landlock, a filter on system calls). `Fork` works.
     #[error(
-        "this program cannot be executed anew as a child ({source}): there is no /proc here, or this process may not \
-         execute its own file any more; use Fork, or start children before the process confines itself"
+        "this program cannot be executed again as a child ({source}): /proc is missing, or this process may no longer \
+         execute its own file. Use Fork, or start children before the process confines itself"
     )]
     NoProgram {
         /// What the system says.
@@ -137,10 +137,10 @@ pub enum StartError {
         source: OsError,
     },
     /// A name, or `MP_START_METHOD` in the environment, that is no start method's.
-    #[error("no start method is called {0:?}: it is fork, spawn or forkserver, in MP_START_METHOD too")]
+    #[error("no start method is called {0:?}: give fork, spawn or forkserver, also in MP_START_METHOD")]
     UnknownMethod(String),
     /// The arguments cannot be serialised.
-    #[error("arguments: {0}")]
+    #[error("the arguments of the process: {0}")]
     Arguments(#[from] CodecError),
     /// The function cannot be called in another process.
     #[error(transparent)]
@@ -150,8 +150,8 @@ pub enum StartError {
     Died,
     /// The program, executed anew as a child or as the template, exited before it could be told what to do.
     #[error(
-        "this program, executed anew, exited with code {code} before it could be a child: a constructor, of its own or \
-         of a library, has ended it; its work has not begun"
+        "this program, executed again as a child, exited with code {code} before the child began its work: see which \
+         constructor, of the program or of a library, calls exit"
     )]
     EndedEarly {
         /// The code that it exited with.
@@ -161,14 +161,14 @@ pub enum StartError {
     #[error(transparent)]
     Parcel(ParcelError),
     /// The function given to [`set_forkserver_preload`] panicked, or could not be called.
-    #[error("the preload function of the template: {reason}")]
+    #[error("the preload function failed in the template: {reason}")]
     Preload {
         /// What the panic said, and where.
         reason: String,
     },
     /// A preload function, or a constructor of this program, started threads in the template, which must have one.
     #[error(
-        "{threads} threads run in the template, so it cannot fork safely: a preload function must start none"
+        "{threads} threads run in the template, so it cannot fork safely: start no thread in the preload function"
     )]
     TemplateThreads {
         /// Threads running in the template.

@@ -261,7 +261,10 @@ fn tell<T: Serialize>(socket: &OwnedFd, what: &T) {
 
 /// Ends a child that could not receive what it is to do: its parent is told why, as of a call that could not be made.
 pub(super) fn not_received(outcome: &OwnedFd, error: &ParcelError) -> ! {
-    tell(outcome, &Outcome::Failed { reason: format!("the call did not arrive: {error}") });
+    tell(
+        outcome,
+        &Outcome::Failed { reason: format!("cannot receive the function and its arguments: {error}") },
+    );
     process::exit_now(1)
 }
 

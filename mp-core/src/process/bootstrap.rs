@@ -128,7 +128,7 @@ fn live(
     let daemon = me.daemon();
     if lifeline.is_none() || lifeline::hold(lifeline, daemon).is_err() {
         let name = me.name();
-        write_stderr(format!("mp-core: {name} cannot watch its parent, so it does not run\n").as_bytes());
+        write_stderr(format!("mp-core: {name} does not run: it cannot watch its parent\n").as_bytes());
         return CALL_FAILED;
     }
     current::become_child(me);
@@ -163,7 +163,7 @@ fn report(result: Result<Result<Message, CallError>, (String, String)>) -> i32 {
         Ok(Ok(value)) => match say(&std::hint::black_box(Outcome::RETURNED), Some(&value)) {
             Ok(()) | Err(ParcelError::Closed) => 0,
             Err(error) => {
-                complain(&format!("its result could not be sent: {error}"));
+                complain(&format!("cannot send its result: {error}"));
                 CALL_FAILED
             }
         },

@@ -154,7 +154,7 @@ impl Ending {
                 Err(ParcelError::Closed | ParcelError::Os(_)) => self.outcome = None,
                 // Something came that cannot be taken in. What follows it is the next parcel.
                 Err(error) => {
-                    let reason = format!("its last message cannot be received: {error}");
+                    let reason = format!("cannot receive its last message: {error}");
                     self.said.get_or_insert(Said::Failed { reason });
                 }
             }

@@ -1,4 +1,4 @@
-//! Why a process gave no value, and why its handle was not closed.
+//! The errors of joining a child and of closing its handle.
 
 use super::panics::At;
 use crate::error::{CodecError, OsError};
@@ -7,40 +7,43 @@ use crate::error::{CodecError, OsError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// Its function panicked; it exited with 101.
+    /// Its function panicked. It exited with code 101.
     #[error("the process panicked{}: {message}", At(location))]
     Panicked {
-        /// What the panic said: its payload, if that is text.
+        /// The message of the panic: its payload, if that is text.
         message: String,
-        /// `file:line:column`. Empty where it cannot be known: the payload was made by `resume_unwind`, or the child
-        /// has set a panic hook of its own, which alone knows.
+        /// `file:line:column`. Empty if it is not known: the payload was made by `resume_unwind`, or the child
+        /// has set a panic hook of its own, which alone receives it.
         location: String,
     },
-    /// It exited by itself, with this code, without returning a value.
+    /// It exited by itself with this code, and its function did not return.
     #[error("the process exited with code {0} before its function returned")]
     Exited(i32),
     /// A signal killed it.
     #[error("the process was killed by signal {0}")]
     Killed(i32),
-    /// It has ended, and nobody can say how: somebody else reaped it, or the template was killed on a kernel
-    /// that does not remember.
-    #[error("the process has ended, and its exit status is lost")]
+    /// It has ended, and its exit status is not known: other code in this process reaped it, or the template was
+    /// killed on a kernel that does not keep the status (before Linux 6.15).
+    #[error(
+        "the process has ended, but its exit status is not known: leave its reaping to this library (no \
+         waitpid(-1), no ignored SIGCHLD)"
+    )]
     Lost,
-    /// The function could not be called there, or its value could not be sent.
-    #[error("the process could not do its work: {0}")]
+    /// Its function could not be called, or the returned value could not be sent.
+    #[error("the process could not call its function or send the result: {0}")]
     Failed(String),
-    /// Its value arrived and cannot be decoded here.
-    #[error("the value of the process: {0}")]
+    /// The returned value arrived, and cannot be decoded.
+    #[error("cannot decode what the process returned: {0}")]
     Value(#[from] CodecError),
-    /// This process did not start it: it is a copy, in a forked child, of the starter's handle.
-    #[error("only the process that started a child can join it")]
+    /// This process did not start it: the handle is a copy, in a forked child, of the parent's handle.
+    #[error("this process did not start that child: join it in the process that started it")]
     NotOurChild,
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),
 }
 
-/// The process still runs, so its handle cannot be closed.
+/// The process is still running, so its handle cannot be closed.
 #[derive(Debug, thiserror::Error)]
-#[error("the process is still running; join or kill it first")]
+#[error("the process is still running: join or kill it first")]
 pub struct StillRunning;

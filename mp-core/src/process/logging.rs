@@ -54,7 +54,7 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// The program has a logger already, so this one cannot be installed; records go there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this program has a logger of its own: records with the target `multiprocessing` go there")]
+#[error("this program has set a logger already: set it up to show records with the target `multiprocessing`")]
 pub struct LoggerTaken;
 
 /// The library's logger.

@@ -41,7 +41,7 @@ pub fn scope<T>(work: impl FnOnce(&Scope) -> T) -> T {
     }
     let value = result.unwrap_or_else(|payload| resume_unwind(payload));
     let failed: Vec<&str> = children.iter().filter(|it| it.failed_unseen()).map(|it| it.name()).collect();
-    assert!(failed.is_empty(), "processes of the scope gave no value: {}", failed.join(", "));
+    assert!(failed.is_empty(), "processes of the scope failed: {}", failed.join(", "));
     value
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn end_all() -> bool {
     }
     for daemon in &out_of_reach {
         let (name, pid) = (daemon.name(), daemon.pid());
-        log::warn!(target: TARGET, "{name}, pid {pid}, may not be signalled from here, so it is not waited for");
+        log::warn!(target: TARGET, "{name} (pid {pid}) is not waited for at exit: this process may not signal it");
     }
     out_of_reach.is_empty()
 }

@@ -54,8 +54,8 @@ pub fn refuse<T>(what: &T) {
         || RANGES.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|range| range.contains(&at));
     assert!(
         tag() == 0 || !inherited(),
-        "this process was forked into another pid namespace and uses a shared object of its parent's: ids of the two \
-         cannot be told apart. Fork before unshare(CLONE_NEWPID) or setns, or make the object in the child"
+        "this process was forked into another pid namespace and uses a shared object of its parent, whose ids mean \
+         other processes: fork before unshare(CLONE_NEWPID) or setns, or make the object in the child"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Limits of the system, by the error of the call that reached one.
+//! The limits of the system, by the error of the call that reached one.
 
 use nix::errno::Errno;
 
@@ -6,21 +6,19 @@ use nix::errno::Errno;
 pub(crate) fn limit_reached(call: &str, errno: i32) -> &'static str {
     match (Errno::from_raw(errno), call) {
         (Errno::EMFILE, _) => {
-            ": this process has as many descriptors open as it may (RLIMIT_NOFILE; raise it with `ulimit -n`)"
+            ": this process has too many open descriptors: close some, or raise RLIMIT_NOFILE (`ulimit -n`)"
         }
-        (Errno::ENFILE, _) => ": the system has as many files open as it may (raise the sysctl fs.file-max)",
+        (Errno::ENFILE, _) => ": the system has too many open files: raise the sysctl fs.file-max",
         (Errno::ETOOMANYREFS, _) => {
-            ": this user has as many descriptors on their way as it may (RLIMIT_NOFILE of the sender; raise it with \
-             `ulimit -n`, or receive some first)"
+            ": too many descriptors of this user are in flight: receive some first, or raise RLIMIT_NOFILE of the \
+             sender (`ulimit -n`)"
         }
-        (Errno::EFBIG, _) => ": a file may not be as long as this (RLIMIT_FSIZE; raise it with `ulimit -f`)",
+        (Errno::EFBIG, _) => ": the file would be longer than allowed: raise RLIMIT_FSIZE (`ulimit -f`)",
         (Errno::ENOMEM, "mmap") => {
-            ": no address space left (RLIMIT_AS; raise it with `ulimit -v`), or too many mappings (the sysctl \
-             vm.max_map_count)"
+            ": no address space is left, or there are too many mappings: raise RLIMIT_AS (`ulimit -v`), or the sysctl \
+             vm.max_map_count"
         }
-        (Errno::EAGAIN, "mmap") => {
-            ": as much memory is locked as may be (RLIMIT_MEMLOCK; raise it with `ulimit -l`)"
-        }
+        (Errno::EAGAIN, "mmap") => ": too much memory is locked: raise RLIMIT_MEMLOCK (`ulimit -l`)",
         _ => "",
     }
 }

@@ -87,13 +87,19 @@ pub struct Code {
 #[non_exhaustive]
 pub enum CodeError {
     /// The function lies in a shared library that was loaded into this program.
-    #[error("{0} is not part of the main program: functions of loaded libraries cannot cross")]
+    #[error(
+        "{0} is in a loaded library, and only functions of the main program can be sent: link it into the \
+         program"
+    )]
     OutsideImage(&'static str),
     /// The other process runs another build of the program.
-    #[error("the function comes from another build of this program")]
+    #[error("the function is of another build of this program: run the same build in both processes")]
     OtherBuild,
     /// The bytes name no function of this program.
-    #[error("no function of this program has that address and signature")]
+    #[error(
+        "no function of this program has that address and signature: the message is damaged, or of another \
+         program"
+    )]
     Unknown,
 }
 
@@ -102,16 +108,16 @@ pub enum CodeError {
 #[non_exhaustive]
 pub enum CallError {
     /// The arguments could not be decoded there.
-    #[error("arguments: {0}")]
+    #[error("the arguments of the function: {0}")]
     Arguments(#[source] CodecError),
     /// The result could not be encoded there.
-    #[error("result: {0}")]
+    #[error("the result of the function: {0}")]
     Output(#[source] CodecError),
     /// There is no such function there.
     #[error(transparent)]
     Code(#[from] CodeError),
     /// The other process could not take over this one's directory or standard descriptors.
-    #[error("its surroundings: {0}")]
+    #[error("the child could not take over the parent's directory or standard descriptors: {0}")]
     ProcessState(#[source] OsError),
 }
 

@@ -104,7 +104,9 @@ impl<'de, A, R> Deserialize<'de> for Function<A, R> {
         }
         if sent != types::<A, R>() {
             let expected = type_name::<Self>();
-            return Err(de::Error::custom(format!("a function of other types than {expected} has arrived")));
+            return Err(de::Error::custom(format!(
+                "the function is not a {expected}: send and receive the same type"
+            )));
         }
         code.check().map_err(de::Error::custom)?;
         Ok(Function { code, types: PhantomData })

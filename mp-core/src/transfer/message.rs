@@ -196,9 +196,7 @@ pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result
     };
     match result {
         Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => {
-            Err(wrong(format!("{} bytes are left over: it was written as another type", rest.len())))
-        }
+        Ok((_, rest)) => Err(wrong(format!("{} bytes are left over: {}", rest.len(), codec::OTHER_TYPE))),
         Err(reason) => Err(wrong(reason.to_string())),
     }
 }

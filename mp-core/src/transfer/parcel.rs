@@ -40,14 +40,17 @@ const IN_MEMORY: u8 = 1;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParcelError {
-    /// The other side is gone.
-    #[error("the other side is gone")]
+    /// Every process has closed the other end.
+    #[error("the other end is closed: the process there has ended")]
     Closed,
-    /// What arrived is not a parcel.
-    #[error("malformed parcel: {0}")]
+    /// The bytes that arrived are not a message of this library.
+    #[error("malformed message: {0}")]
     Malformed(&'static str),
-    /// A message that is longer than [`set_longest_message`] lets this process receive. It is gone.
-    #[error("a message of {bytes} bytes, and at most {most} are received: set_longest_message allows more")]
+    /// A message longer than [`set_longest_message`] lets this process receive. It is discarded.
+    #[error(
+        "a message of {bytes} bytes is longer than the {most} that this process receives: allow more with \
+         set_longest_message"
+    )]
     TooLong {
         /// The message's length.
         bytes: u64,

@@ -91,7 +91,7 @@ fn without_option(mut option: Message) -> Result<Option<Message>, Failure> {
             option.bytes.remove(0);
             Ok(Some(option))
         }
-        _ => Err(Failure::Codec("the function's value is no Option".to_owned())),
+        _ => Err(Failure::Codec("the function did not return an Option".to_owned())),
     }
 }
 

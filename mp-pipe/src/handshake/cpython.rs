@@ -53,7 +53,7 @@ impl Challenge {
         let (digest, mac) = if let Some(mac) = old.or_else(|| answer.strip_prefix(MD5)) {
             (self.md5.ok_or(AuthenticationError::Md5)?, mac)
         } else {
-            let strange = "an answer names no digest that is allowed";
+            let strange = "its answer names no allowed digest";
             Digest::split(answer).ok_or(AuthenticationError::Protocol(strange))?
         };
         if digest.verifies(&self.key, &[&self.message], mac) {
@@ -88,7 +88,7 @@ impl Answer {
     fn answer(&self, challenge: &[u8]) -> Result<Vec<u8>, AuthenticationError> {
         let message = challenge.strip_prefix(CHALLENGE).ok_or_else(|| strange(challenge))?;
         if message.len() < OLD_CHALLENGE {
-            return Err(AuthenticationError::Protocol("a challenge is too short"));
+            return Err(AuthenticationError::Protocol("its challenge is too short"));
         }
         let md5 = || self.md5.ok_or(AuthenticationError::Md5);
         if message.len() == OLD_CHALLENGE {
@@ -118,7 +118,7 @@ impl Answer {
 
 fn strange(message: &[u8]) -> AuthenticationError {
     AuthenticationError::Protocol(if message.starts_with(b"mp-hello") {
-        "it speaks this library's own"
+        "it uses this library's own"
     } else {
         "a challenge was expected"
     })

@@ -76,31 +76,34 @@ pub enum Form {
     CPythonAndMd5,
 }
 
-/// Why the other side is not trusted.
+/// The error of authenticating the other side.
 ///
 /// Python: `multiprocessing.AuthenticationError`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthenticationError {
-    /// The other side's answer is none that our key gives: it has another key.
+    /// The digest from the other side does not match our key: it has another key.
     ///
     /// Python: `digest received was wrong`.
-    #[error("the other side has another key: the digest it sent is wrong")]
+    #[error("the other side has another authkey (the digest it sent is wrong): give both sides the same key")]
     WrongKey,
-    /// The other side has refused our answer: we have another key.
+    /// The other side refused our digest: this side has another key.
     ///
     /// Python: `digest sent was rejected`.
-    #[error("the other side has refused our key")]
+    #[error("the other side refused our authkey: give both sides the same key")]
     Rejected,
     /// The other side does not speak this handshake.
-    #[error("the other side does not speak this handshake: {0}")]
+    #[error("the other side does not follow this handshake: {0}")]
     Protocol(&'static str),
-    /// The other side speaks our own handshake, in another version.
-    #[error("the other side speaks version {theirs} of the handshake, this one {ours}")]
+    /// The other side uses this library's handshake in another version.
+    #[error(
+        "the other side uses version {theirs} of the handshake, this one {ours}: use one version of this \
+         library"
+    )]
     Version {
-        /// The other side's.
+        /// The version of the other side.
         theirs: u8,
-        /// Ours.
+        /// The version of this side.
         ours: u8,
     },
     /// The other side wants HMAC-MD5, as CPython up to 3.11 does, and that was not allowed.

@@ -54,9 +54,9 @@ fn fail(error: AuthenticationError) -> Step {
 
 fn strange(message: &[u8]) -> AuthenticationError {
     AuthenticationError::Protocol(if message.starts_with(b"#CHALLENGE#") {
-        "it speaks CPython's, which `cpython` turns on"
+        "it uses CPython's, which `cpython` turns on"
     } else {
-        "a message is none of ours"
+        "its message is not of this library"
     })
 }
 

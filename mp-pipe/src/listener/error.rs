@@ -5,7 +5,7 @@ use crate::handshake::AuthenticationError;
 use crate::handshake::socket::Broken;
 use mp_core::OsError;
 
-/// Why a listener could not be made.
+/// The error of making a listener.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -31,7 +31,7 @@ pub enum BindError {
     Os(#[from] OsError),
 }
 
-/// Why no connection was accepted. The listener is as it was, and can be asked again.
+/// The error of accepting a connection. The listener is unchanged, and `accept` can be called again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
@@ -53,7 +53,7 @@ pub enum AcceptError {
     Os(#[from] OsError),
 }
 
-/// Why a client that connected was refused. Its connection is closed.
+/// The reason why a client was refused. Its connection is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefusedError {
@@ -66,7 +66,7 @@ pub enum RefusedError {
     #[error("the client did not authenticate in time")]
     Timeout,
     /// It was the oldest of too many unauthenticated clients.
-    #[error("the client was crowded out by newer connections")]
+    #[error("the client was dropped for newer connections: too many had not authenticated")]
     CrowdedOut,
     /// The limit of open connections is reached.
     #[error("the client was refused: as many connections are open as `most_open` allows")]

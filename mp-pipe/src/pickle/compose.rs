@@ -13,7 +13,7 @@ impl Machine<'_> {
 
     /// Appends what lies on the stack from there on to what lies below it.
     pub(super) fn append(&mut self, from: usize) -> Done {
-        self.fill(from, "appends to what is no list", |node| match node {
+        self.fill(from, "it appends to an object that is not a list", |node| match node {
             Node::Open(Shape::List, items) => Some(items),
             Node::OpenObject(object) => Some(&mut object.items),
             _ => None,
@@ -23,9 +23,9 @@ impl Machine<'_> {
     /// Takes what lies on the stack from there on for keys and values, in turn, of what lies below it.
     pub(super) fn set_items(&mut self, from: usize) -> Done {
         if !(self.stack.len() - from).is_multiple_of(2) {
-            return Err(self.malformed("a key without a value"));
+            return Err(self.malformed("a key has no value"));
         }
-        self.fill(from, "sets entries of what is no dict", |node| match node {
+        self.fill(from, "it sets entries of an object that is not a dict", |node| match node {
             Node::Open(Shape::Dict, entries) => Some(entries),
             Node::OpenObject(object) => Some(&mut object.entries),
             _ => None,
@@ -33,7 +33,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn add_items(&mut self, from: usize) -> Done {
-        self.fill(from, "adds to what is no set", |node| match node {
+        self.fill(from, "it adds to an object that is not a set", |node| match node {
             Node::Open(Shape::Set, items) => Some(items),
             _ => None,
         })
@@ -46,7 +46,7 @@ impl Machine<'_> {
         place: fn(&mut Node) -> Option<&mut Vec<Slot>>,
     ) -> Done {
         let target = from.checked_sub(1).filter(|at| *at >= self.floor());
-        let target = target.map(|at| &self.stack[at]).ok_or(self.malformed("nothing on the stack"))?;
+        let target = target.map(|at| &self.stack[at]).ok_or(self.malformed("the stack is empty"))?;
         self.graph.spend((self.stack.len() - from) * size_of::<Slot>())?;
         match self.graph.node_mut(target).and_then(place) {
             Some(place) => place.extend(self.stack.drain(from..)),
@@ -83,15 +83,15 @@ impl Machine<'_> {
     pub(super) fn object(&mut self, by_new: bool, slots: Vec<Slot>) -> Done {
         let mut slots = slots.into_iter();
         let (Some(callable), Some(args), kwargs) = (slots.next(), slots.next(), slots.next()) else {
-            return Err(self.malformed("nothing on the stack"));
+            return Err(self.malformed("the stack is empty"));
         };
         let named = matches!(callable, Slot::Value(Value::Global(_)));
         if !named && !matches!(self.graph.node(&callable), Some(Node::OpenObject(_))) {
-            return Err(self.malformed("calls what cannot be called"));
+            return Err(self.malformed("it calls an object that cannot be called"));
         }
         let is_dict = |slot| matches!(self.graph.node(slot), Some(Node::Open(Shape::Dict, _)));
         if !self.is_tuple(&args) || !kwargs.as_ref().is_none_or(is_dict) {
-            return Err(self.malformed("arguments that are no tuple or dict"));
+            return Err(self.malformed("arguments are not a tuple or dict"));
         }
         let parts =
             Parts { by_new, callable, args, kwargs, state: None, items: Vec::new(), entries: Vec::new() };
@@ -105,7 +105,7 @@ impl Machine<'_> {
         match self.graph.node_mut(&target) {
             Some(Node::OpenObject(object)) if object.state.is_none() => object.state = Some(state),
             Some(Node::OpenObject(_)) => return Err(self.unsupported("a second state of an object")),
-            _ => return Err(self.malformed("the state of what is no object")),
+            _ => return Err(self.malformed("it sets the state of a value that is not an object")),
         }
         Ok(())
     }

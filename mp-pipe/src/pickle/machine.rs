@@ -96,7 +96,7 @@ impl<'a> Machine<'a> {
         }
         if self.at < self.pickle.len() {
             self.opcode_at = self.at;
-            return Err(self.malformed("bytes behind its end"));
+            return Err(self.malformed("bytes follow its end"));
         }
         let root = self.pop()?;
         self.graph.resolve(root)
@@ -197,7 +197,7 @@ impl<'a> Machine<'a> {
         match text(bytes) {
             Text::Plain(text) => Ok(Value::Str(text.into())),
             Text::Surrogates => Ok(Value::Surrogates(bytes.into())),
-            Text::Bad => Err(self.malformed("text that is no UTF-8")),
+            Text::Bad => Err(self.malformed("a text is not UTF-8")),
         }
     }
 
@@ -243,18 +243,18 @@ impl Machine<'_> {
     }
 
     pub(super) fn top(&self) -> Result<&Slot, UnpicklingError> {
-        self.stack[self.floor()..].last().ok_or(self.malformed("nothing on the stack"))
+        self.stack[self.floor()..].last().ok_or(self.malformed("the stack is empty"))
     }
 
     pub(super) fn pop(&mut self) -> Result<Slot, UnpicklingError> {
         self.top()?;
-        self.stack.pop().ok_or(self.malformed("nothing on the stack"))
+        self.stack.pop().ok_or(self.malformed("the stack is empty"))
     }
 
     /// Where the last so many begin.
     fn last(&self, count: usize) -> Result<usize, UnpicklingError> {
         let from = self.stack.len().checked_sub(count).filter(|from| *from >= self.floor());
-        from.ok_or(self.malformed("nothing on the stack"))
+        from.ok_or(self.malformed("the stack is empty"))
     }
 
     pub(super) fn pop_many(&mut self, count: usize) -> Result<Vec<Slot>, UnpicklingError> {
@@ -372,7 +372,7 @@ impl Machine<'_> {
     fn global(&mut self) -> Done {
         let (module, name) = (self.line()?, self.line()?);
         let (Value::Str(module), Value::Str(name)) = (module, name) else {
-            return Err(self.malformed("a name with surrogates"));
+            return Err(self.malformed("a name has surrogates"));
         };
         let changed = if self.protocol < 3 { python2::today(&module, &name) } else { None };
         let global = match changed {
@@ -390,7 +390,7 @@ impl Machine<'_> {
                 self.graph.spend(COUNTS + size_of::<Global>())?;
                 self.value(Value::from(global))
             }
-            _ => Err(self.malformed("a name that is no text")),
+            _ => Err(self.malformed("a name is not text")),
         }
     }
 }

@@ -36,9 +36,12 @@ pub(super) enum Reason {
     Not(&'static str),
 }
 
+/// The cause when the bytes do not fit the type, and what to do.
+pub(crate) const OTHER_TYPE: &str = "it was written as another type, so send and receive the same type";
+
 /// What to do with a type that needs names beside its values.
 const REMEDY: &str =
-    "send it as mp::SelfDescribing(value), of the feature `self-describing`, or without the attribute";
+    "send it as mp::SelfDescribing(value) (feature `self-describing`), or without the attribute";
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,21 +49,20 @@ impl fmt::Display for Reason {
             Reason::Said(what) => f.write_str(what),
             Reason::NotDescribed => write!(
                 f,
-                "it can only be read from a format that describes itself, as serde_json::Value, \
-                 #[serde(untagged)], #[serde(tag)] and #[serde(flatten)] need; {REMEDY}"
+                "it can only be read from a format that describes itself (serde_json::Value, #[serde(untagged)], \
+                 #[serde(tag)], #[serde(flatten)]): {REMEDY}"
             ),
             Reason::Skipped { structure, field } => write!(
                 f,
                 "field `{field}` of {structure} is left out (#[serde(skip_serializing_if)]), and the receiver would \
-                 take what follows for it; {REMEDY}"
+                 read the next field in its place: {REMEDY}"
             ),
             Reason::UnknownLength => write!(
                 f,
-                "a sequence or map of unknown length, as #[serde(flatten)] makes, has no place in this format; \
-                 {REMEDY}"
+                "the format cannot hold a sequence or map of unknown length, as #[serde(flatten)] makes one: {REMEDY}"
             ),
-            Reason::End => f.write_str("the bytes end within the value: it was written as another type"),
-            Reason::Not(what) => write!(f, "no {what} where one is expected: it was written as another type"),
+            Reason::End => write!(f, "the bytes end within the value: {OTHER_TYPE}"),
+            Reason::Not(what) => write!(f, "no {what} was found where one is expected: {OTHER_TYPE}"),
         }
     }
 }
