@@ -76,7 +76,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
     /// The listener did not accept this client in time.
-    #[error("the listener did not accept in time: is it in a call of `accept`?")]
+    #[error("the listener did not accept in time: make sure that it calls `accept`")]
     Timeout,
     /// The listener closed the connection: it ended, has too many clients, or admits only processes of its own user.
     #[error(

@@ -67,11 +67,11 @@ impl From<OsError> for SendError {
 pub enum RecvError {
     /// There is no whole message, or another thread is receiving; `try_` calls only. What has arrived of one is kept,
     /// and the next call goes on from there.
-    #[error("there is no whole message")]
+    #[error("there is no whole message yet: try again later, or wait with recv")]
     Empty,
     /// No whole message came in time; `_timeout` calls only. What has arrived of one is kept, and the next call goes
     /// on from there.
-    #[error("no message in time")]
+    #[error("no whole message arrived in time: receive again")]
     Timeout,
     /// Every process has closed the other end, and every message was received.
     ///
@@ -121,15 +121,15 @@ pub enum RecvError {
     Os(#[from] OsError),
 }
 
-/// Why a wait for several objects found none that is ready.
+/// The error of a wait for several objects of which none is ready.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PollError {
     /// None is ready; `try_wait` only.
-    #[error("none of the objects is ready")]
+    #[error("none of the objects is ready: try again later, or wait")]
     WouldBlock,
     /// None became ready in time; `wait_timeout` only.
-    #[error("none of the objects became ready in time")]
+    #[error("none of the objects became ready in time: wait again")]
     Timeout,
     /// The system refused: the list is longer than the limit of open files, or there is no memory.
     #[error(transparent)]

@@ -306,15 +306,17 @@ impl<K: fmt::Debug, W> fmt::Debug for WaitSet<K, W> {
     }
 }
 
-/// Why a thing was not taken into a [`WaitSet`]. The thing is here: [`into_inner`](AddError::into_inner).
+/// The error of adding an object to a [`WaitSet`]. [`into_inner`](AddError::into_inner) returns the object.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError<W> {
     /// The set has something under that key.
-    #[error("not added: the set has something under that key")]
+    #[error(
+        "not added: the set has an object under that key already: remove it first, or choose another key"
+    )]
     KeyTaken(W),
     /// The set has that very descriptor, under another key.
-    #[error("not added: the set has that descriptor under another key")]
+    #[error("not added: the set has that descriptor already, under another key: add each descriptor once")]
     Twice(W),
     /// The system refused: it has no memory, or a user may wait for no more (`ENOSPC`).
     #[error("not added: {error}")]

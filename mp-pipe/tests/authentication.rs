@@ -43,7 +43,7 @@ fn a_child_with_another_key_is_a_stranger() {
         matches!(refused, AcceptError::Refused(RefusedError::Authentication(AuthenticationError::WrongKey))),
         "{refused}"
     );
-    assert_eq!(child.join().unwrap(), "the other side has refused our key");
+    assert_eq!(child.join().unwrap(), "the other side refused our authkey: give both sides the same key");
 }
 
 /// P40
@@ -93,7 +93,8 @@ fn whoever_is_passed_over_is_in_the_log() {
     let output = parent_in_role("logging").stderr(Stdio::piped()).output().unwrap();
     assert!(output.status.success());
     let records = String::from_utf8(output.stderr).unwrap();
-    let record = "has refused a client: the other side has another authkey (the digest it sent is wrong)";
+    let record = "has refused a client: the other side has another authkey (the digest it sent is wrong): give both sides \
+                  the same key";
     assert!(records.lines().filter(|line| line.ends_with(record)).count() == 1, "{records}");
 }
 

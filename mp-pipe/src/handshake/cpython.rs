@@ -97,7 +97,7 @@ impl Answer {
         let digest = if message.starts_with(MD5) {
             md5()?
         } else {
-            let strange = "a challenge names no digest that is allowed";
+            let strange = "its challenge names no allowed digest";
             Digest::split(message).ok_or(AuthenticationError::Protocol(strange))?.0
         };
         Ok([digest.prefix(), digest.mac(&self.key, &[message])].concat())

@@ -107,7 +107,7 @@ pub enum AuthenticationError {
         ours: u8,
     },
     /// The other side wants HMAC-MD5, as CPython up to 3.11 does, and that was not allowed.
-    #[error("the other side wants MD5, which must be allowed by `cpython_and_md5` (feature `md5`)")]
+    #[error("the other side asks for MD5, which is off: allow it with `cpython_and_md5` (feature `md5`)")]
     Md5,
     /// A message with a bad length, or one of more than 256 bytes.
     #[error(transparent)]

@@ -37,11 +37,11 @@ pub enum BindError {
 pub enum AcceptError {
     /// No client has connected and proved to have the key yet; `try_` calls only. Handshakes under way are kept and go on
     /// in the next call.
-    #[error("no client has been admitted yet")]
+    #[error("no client has been admitted yet: try again later, or wait with accept")]
     WouldBlock,
     /// No client connected and proved to have the key in time; `_timeout` calls only. Handshakes under way are kept and
     /// go on in the next call.
-    #[error("no client was admitted in time")]
+    #[error("no client was admitted in time: accept again")]
     Timeout,
     /// A client was refused; `accept_or_refuse` and its variants only.
     #[error(transparent)]
