@@ -141,7 +141,7 @@ from_any! { W: mp_pipe::AddError<W> }
 #[cfg(feature = "pickle")]
 from! { mp_pipe::pickle::PicklingError, mp_pipe::pickle::UnpicklingError }
 from! {
-    mp_queue::GetError, mp_queue::NewQueueError, mp_queue::PutRefusal, mp_queue::TaskDoneError, mp_queue::TasksError,
+    mp_queue::GetError, mp_queue::NewQueueError, mp_queue::PutErrorKind, mp_queue::TaskDoneError, mp_queue::TasksError,
 }
 from_any! { T: mp_queue::PutError<T> }
 from! {

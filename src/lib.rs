@@ -62,7 +62,7 @@
 //! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
 //! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
 //! | `JoinableQueue()`                         | [`JoinableQueue::new`]                              | `mp-queue/src/joinable.rs`        |
-//! | `queue.Full`, `queue.Empty`               | [`PutRefusal::Full`], [`GetError::Empty`]           | `mp-queue/src/error.rs`           |
+//! | `queue.Full`, `queue.Empty`               | [`PutErrorKind::Full`], [`GetError::Empty`]           | `mp-queue/src/error.rs`           |
 //! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
@@ -117,7 +117,7 @@ pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
 };
 pub use mp_queue::{
-    Batch, FixedQueue, GetError, JoinableQueue, NewQueueError, Producer, PutError, PutRefusal, Queue,
+    Batch, FixedQueue, GetError, JoinableQueue, NewQueueError, Producer, PutError, PutErrorKind, Queue,
     QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
 };
 pub use mp_shm::{Item, ShareableList, SharedMemory};

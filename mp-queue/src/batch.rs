@@ -7,13 +7,13 @@ use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Items that were taken from the queue together, in order: see [`Queue::get_many`](crate::Queue::get_many). Each is
-/// decoded when it is asked for; what is dropped without is lost.
+/// Items that were taken from the queue together, in order: see [`Queue::get_many`](crate::Queue::get_many).
+/// An iterator that decodes each item when it is asked for. Items that are left when it is dropped are lost.
 pub struct Batch<T> {
     records: Records,
     handles: Vec<Handle>,
     next: usize,
-    /// Where an item that cannot be decoded is reported done.
+    /// The channel to which an item that cannot be decoded is reported as done.
     tasks: Option<Arc<Channel>>,
     items: PhantomData<fn() -> T>,
 }
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned> Iterator for Batch<T> {
         if is_block::<T>() {
             return from_block(bytes.to_vec()).map(Ok);
         }
-        // Handles come with an item that is alone.
+        // Only an item that was taken alone has handles.
         let item = unpack(bytes, std::mem::take(&mut self.handles));
         Some(item.map_err(|error| match &self.tasks {
             Some(channel) => channel.give_up(error),

@@ -1,30 +1,31 @@
-//! Bytes as they are, in memory of the caller's.
+//! Puts and gets of bytes in the caller's memory.
 
 use crate::Queue;
 use crate::channel::Wait;
-use crate::error::{GetError, PutRefusal};
+use crate::error::{GetError, PutErrorKind};
 use std::time::Duration;
 
 impl Queue<Vec<u8>> {
-    /// Puts a copy of these bytes: [`put`](Queue::put) without a vector of one's own.
+    /// Puts a copy of these bytes: [`put`](Queue::put) without a vector of one's own. Waits for room.
     ///
     /// Python: `Queue.put` of `bytes`.
-    pub fn put_bytes(&self, bytes: &[u8]) -> Result<(), PutRefusal> {
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<(), PutErrorKind> {
         self.channel.put(bytes, &[], Wait::Until(None))
     }
 
-    /// As [`put_bytes`](Queue::put_bytes), if there is room now.
-    pub fn try_put_bytes(&self, bytes: &[u8]) -> Result<(), PutRefusal> {
+    /// Puts a copy of these bytes if there is room now; [`PutErrorKind::Full`] if not.
+    pub fn try_put_bytes(&self, bytes: &[u8]) -> Result<(), PutErrorKind> {
         self.channel.put(bytes, &[], Wait::Not)
     }
 
-    /// As [`put_bytes`](Queue::put_bytes); waits at most `timeout`.
-    pub fn put_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), PutRefusal> {
+    /// Puts a copy of these bytes; waits at most `timeout` for room, then [`PutErrorKind::Full`].
+    pub fn put_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), PutErrorKind> {
         self.channel.put(bytes, &[], Wait::within(timeout))
     }
 
-    /// Gets the first item into `into`, in place of what it held, and gives its length: [`get`](Queue::get) with memory
-    /// that is used again. On an error, what `into` holds means nothing.
+    /// Gets the first item into `into`, in place of its contents, and returns its length in bytes. This is
+    /// [`get`](Queue::get) with memory that is used again. On an error the contents of `into` are
+    /// unspecified.
     ///
     /// ```
     /// let queue = mp_queue::Queue::new()?;
@@ -38,12 +39,12 @@ impl Queue<Vec<u8>> {
         self.get_bytes_within(into, Wait::Until(None))
     }
 
-    /// As [`get_bytes_into`](Queue::get_bytes_into), if there is an item now.
+    /// Gets the first item into `into`, if there is one now; [`GetError::Empty`] if not.
     pub fn try_get_bytes_into(&self, into: &mut Vec<u8>) -> Result<usize, GetError> {
         self.get_bytes_within(into, Wait::Not)
     }
 
-    /// As [`get_bytes_into`](Queue::get_bytes_into); waits at most `timeout`.
+    /// Gets the first item into `into`; waits for it at most `timeout`, then [`GetError::Empty`].
     pub fn get_bytes_into_timeout(&self, into: &mut Vec<u8>, timeout: Duration) -> Result<usize, GetError> {
         self.get_bytes_within(into, Wait::within(timeout))
     }

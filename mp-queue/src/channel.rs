@@ -1,9 +1,10 @@
-//! Channel: the ring, the packets beside it, and who may still use them; bytes in, bytes out.
+//! Channel: the ring, the packets beside it, and the conditions under which the queue is closed. Bytes in,
+//! bytes out.
 
-use crate::error::{GetError, NewQueueError, PutRefusal};
+use crate::error::{GetError, NewQueueError, PutErrorKind};
 use crate::memory::{Packets, RingMemory, default_ceiling, first_segment};
 use crate::ring::layout::Layout;
-use crate::ring::{Beside, NotTaken, Packet, Refused, Ring, SHORT, Worker};
+use crate::ring::{NotTaken, Packet, Refused, Ring, SHORT, TakeContext, Worker};
 use crate::share;
 use crate::worker::ThisProcess;
 use mp_core::mem::{Kind, Mapping};
@@ -21,7 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long a call may wait for the other side. One that does not still waits a little for its own side's lock.
+/// How long a call may wait for the other side. A call that does not wait for it still waits briefly for its
+/// own side's lock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {
     Not,
@@ -37,7 +39,7 @@ impl Wait {
 /// How long a shutdown waits for a put in progress.
 const PUT_UNDER_WAY: Duration = Duration::from_millis(500);
 
-/// Limits of a queue that is to be made.
+/// The limits of a new queue.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Limits {
     pub(crate) items: Option<u32>,
@@ -48,16 +50,16 @@ pub(crate) struct Limits {
 pub(crate) struct Channel {
     /// Shared by all handles of the queue in this process.
     ring: Arc<Ring<RingMemory>>,
-    /// Ends when all counted producers are gone, in whatever way.
+    /// The read end of a pipe that ends when all counted producers have ended.
     producers: Option<Handle>,
     /// This handle was closed.
     closed: AtomicBool,
-    /// Where what is got is to be reported done.
+    /// The tasks of this process, if items must be reported done.
     worker: Option<ThisProcess>,
 }
 
 impl Channel {
-    /// The channel of a new `Q`.
+    /// Makes the channel of a new `Q`.
     pub(crate) fn create<Q>(limits: Limits, producers: Option<Handle>) -> Result<Channel, NewQueueError> {
         if limits.items == Some(0) {
             return Err(NewQueueError::NoItems);
@@ -67,12 +69,12 @@ impl Channel {
         Ok(Channel::over(share::list(memory), producers))
     }
 
-    /// Reads the channel of a `Q` that another process has.
+    /// Deserialises the channel of a `Q`.
     pub(crate) fn read<'de, Q, D: Deserializer<'de>>(deserializer: D) -> Result<Channel, D::Error> {
         let (mapping, packets, producers) =
             <(MappingOf<Q>, Packets, Option<Handle>)>::deserialize(deserializer)?;
         let ring = match share::find(&mapping.0) {
-            // What came along is closed: this process has it already.
+            // This process has the queue already, so the descriptors that arrived are closed.
             Some(ring) => ring,
             None => share::list(RingMemory::attach(mapping.0, packets).map_err(D::Error::custom)?),
         };
@@ -83,30 +85,31 @@ impl Channel {
         Channel { ring, producers, closed: AtomicBool::new(false), worker: None }
     }
 
-    /// The same, of a queue whose items are to be reported done.
+    /// The same channel, for a queue whose items must be reported done.
     pub(crate) fn with_tasks(self) -> Channel {
         Channel { worker: Some(ThisProcess::default()), ..self }
     }
 
-    /// One item that was got is done; `false`: none is to be done.
+    /// Reports one item as done. `false`: no item is to be done.
     pub(crate) fn task_done(&self) -> bool {
         self.worker.as_ref().is_some_and(|worker| self.ring.task_done(worker))
     }
 
-    /// Whether what is got is to be reported done.
+    /// Whether items must be reported done.
     pub(crate) fn has_tasks(&self) -> bool {
         self.worker.is_some()
     }
 
-    /// An item was got and could not be decoded: nobody has anything to do with it, so it is done. Without this a
-    /// join would wait for a report that nobody can make.
+    /// Reports an item as done that cannot be decoded. Without this a join would wait for a report that no
+    /// process can make.
     #[cold]
     pub(crate) fn give_up(&self, error: CodecError) -> GetError {
         self.task_done();
         error.into()
     }
 
-    /// Waits until all items are done or lost, or the deadline passes: `None`. Gives how many were lost up to now.
+    /// Waits until all items are done or lost; `None`: the deadline passed. Returns the number of items lost
+    /// so far.
     pub(crate) fn join(&self, until: Option<Deadline>) -> Option<u32> {
         let worker = self.worker.as_ref()?;
         self.ring.join(worker, until).then(|| self.ring.lost())
@@ -117,8 +120,8 @@ impl Channel {
         self.ring.items()
     }
 
-    pub(crate) fn looks_full(&self) -> bool {
-        self.ring.looks_full()
+    pub(crate) fn is_full(&self) -> bool {
+        self.ring.is_full()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -129,7 +132,7 @@ impl Channel {
     pub(crate) fn close(&self) {
         // ORDERING: Release, pairs with the Acquire in `is_closed`.
         self.closed.store(true, Ordering::Release);
-        self.wake_everybody();
+        self.wake_all();
     }
 
     pub(crate) fn shutdown(&self) {
@@ -137,22 +140,22 @@ impl Channel {
         self.tell_pollers();
     }
 
-    /// Those who wait for other things too.
+    /// Signals the processes that poll.
     #[inline]
     fn tell_pollers(&self) {
         self.ring.tell_pollers(|| self.ring.0.packets().signal());
     }
 
-    /// Has everybody who waits look again: a producer is gone, say.
-    pub(crate) fn wake_everybody(&self) {
-        self.ring.wake_everybody();
+    /// Wakes all waiters, for example when a producer has ended.
+    pub(crate) fn wake_all(&self) {
+        self.ring.wake_all();
         self.tell_pollers();
     }
 
-    /// Whether a get would not wait: it finds something, or nothing will come.
+    /// Whether a get would not wait: it finds an item, or the end.
     fn is_ready(&self) -> bool {
         self.ring.discard_orphans();
-        !self.ring.looks_empty() || self.is_closed() || self.has_ended()
+        !self.ring.is_empty() || self.is_closed() || self.has_ended()
     }
 
     /// Whether nothing more can be put.
@@ -161,9 +164,9 @@ impl Channel {
         self.ring.is_shut() || self.producers.as_ref().is_some_and(|end| gone(end).unwrap_or(false))
     }
 
-    /// Puts one record and what goes beside it.
+    /// Puts one record with its handles.
     #[inline]
-    pub(crate) fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
+    pub(crate) fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutErrorKind> {
         if !handles.is_empty() {
             return self.put_with_handles(bytes, handles, wait);
         }
@@ -172,7 +175,7 @@ impl Channel {
     }
 
     #[cold]
-    fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutRefusal> {
+    fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutErrorKind> {
         let (mut failed, no_room) = (None, Cell::new(false));
         let mut send = |ticket| match self.ring.0.packets().send(ticket, handles) {
             Ok(true) => Packet::Sent,
@@ -190,20 +193,20 @@ impl Channel {
             self.ring.put_with_packet(bytes, until, &mut send)
         });
         put.map_err(|refused| match failed.take() {
-            Some(error) if refused == Refused::Unsent => PutRefusal::Os(error),
-            _ if refused == Refused::Full && no_room.get() => PutRefusal::HandlesFull,
+            Some(error) if refused == Refused::Unsent => PutErrorKind::Os(error),
+            _ if refused == Refused::Full && no_room.get() => PutErrorKind::HandlesFull,
             _ => refusal(refused, bytes.len()),
         })
     }
 
-    /// Puts so many records that have nothing beside them: in order, as they find room. `Err` says how many it was
+    /// Puts `count` records without handles, in order, as they find room. `Err` has the number of records put
     /// before.
     pub(crate) fn put_many<'a>(
         &self,
         count: usize,
         record: impl Fn(usize) -> &'a [u8],
         wait: Wait,
-    ) -> Result<(), (usize, PutRefusal)> {
+    ) -> Result<(), (usize, PutErrorKind)> {
         let mut done = 0;
         while done < count {
             let put = self.attempt_put(wait, |until| self.ring.put((done..count).map(&record), until));
@@ -229,7 +232,7 @@ impl Channel {
         put
     }
 
-    /// Takes one record: its bytes to the end of `into`, and what came beside it.
+    /// Takes one record: appends its bytes to `into`, and returns its handles.
     #[inline]
     pub(crate) fn get(&self, into: &mut Vec<u8>, wait: Wait) -> Result<Vec<Handle>, GetError> {
         let mut delivery = Delivery { channel: self, handles: Vec::new(), failed: None };
@@ -241,7 +244,7 @@ impl Channel {
         }
     }
 
-    /// Takes up to `most` records at once, one at least; with handles only if it is one alone.
+    /// Takes up to `most` records at once, at least one. A record with handles is taken alone.
     pub(crate) fn get_many(
         &self,
         most: usize,
@@ -256,7 +259,8 @@ impl Channel {
         if !ends.is_empty() {
             return Ok(Vec::new());
         }
-        // The first one has a packet. (Another consumer may have it by now: then this waits for the next.)
+        // The first record has a packet. (Another consumer may take it first: then this waits for the next
+        // record.)
         let handles = self.get(bytes, wait)?;
         ends.push(bytes.len());
         Ok(handles)
@@ -273,9 +277,10 @@ impl Channel {
                 return Err(NotTaken::Ended);
             }
             match take(until) {
-                // Asked before the last look: what was put before the end is still to be taken.
+                // The end is read before the last attempt: records that were put before the end must still be
+                // taken.
                 Err(NotTaken::Empty) if self.has_ended() => {
-                    if self.ring.looks_empty() {
+                    if self.ring.is_empty() {
                         Err(NotTaken::Ended)
                     } else {
                         take(until)
@@ -291,7 +296,8 @@ impl Channel {
     }
 }
 
-/// Queues of different kinds, or of different items, do not pass for each other.
+/// The kind of a queue's memory. Queues of different types, or of different items, do not pass for each
+/// other.
 fn kind<Q>() -> Kind {
     Kind::of_items::<Layout<RobustWord, AtomicU64>, Q>()
 }
@@ -303,7 +309,7 @@ impl Serialize for Channel {
     }
 }
 
-/// The memory of a `Q`, read with its kind checked.
+/// The memory of a `Q`, deserialised with its kind checked.
 struct MappingOf<Q>(Arc<Mapping>, PhantomData<fn(Q)>);
 
 impl<'de, Q> Deserialize<'de> for MappingOf<Q> {
@@ -313,14 +319,14 @@ impl<'de, Q> Deserialize<'de> for MappingOf<Q> {
     }
 }
 
-/// What a get receives beside the ring.
+/// The handles that a get receives beside the ring.
 struct Delivery<'a> {
     channel: &'a Channel,
     handles: Vec<Handle>,
     failed: Option<GetError>,
 }
 
-impl Beside for Delivery<'_> {
+impl TakeContext for Delivery<'_> {
     fn receive(&mut self, packet: u64) -> Result<bool, NotTaken> {
         let received = self.channel.ring.0.packets().receive(packet).map_err(|error| {
             self.failed = Some(error);
@@ -349,11 +355,11 @@ impl Waitable for Channel {
 
     fn settle(&self) {
         let packets = self.ring.0.packets();
-        self.ring.settle_polls(|| packets.quiet(), || Channel::is_ready(self), || packets.signal());
+        self.ring.reset_polls(|| packets.quiet(), || Channel::is_ready(self), || packets.signal());
     }
 }
 
-/// For a queue that has a channel: what that says.
+/// Implements `Waitable` for a queue by its channel.
 macro_rules! waitable_by_its_channel {
     ($queue:ident, $($channel:tt)+) => {
         impl<T> mp_core::Waitable for $queue<T> {
@@ -371,14 +377,14 @@ macro_rules! waitable_by_its_channel {
 }
 pub(crate) use waitable_by_its_channel;
 
-fn refusal(refused: Refused, bytes: usize) -> PutRefusal {
+fn refusal(refused: Refused, bytes: usize) -> PutErrorKind {
     match refused {
-        Refused::Full => PutRefusal::Full,
-        Refused::Closed => PutRefusal::Closed,
-        Refused::TooLarge => PutRefusal::TooLarge { bytes },
-        Refused::NoMemory => PutRefusal::NoMemory,
-        Refused::Unmapped(errno) => PutRefusal::Os(OsError::new("mmap", errno)),
-        Refused::Unsent | Refused::Corrupt => PutRefusal::Corrupt,
+        Refused::Full => PutErrorKind::Full,
+        Refused::Closed => PutErrorKind::Closed,
+        Refused::TooLarge => PutErrorKind::TooLarge { bytes },
+        Refused::NoMemory => PutErrorKind::NoMemory,
+        Refused::Unmapped(errno) => PutErrorKind::Os(OsError::new("mmap", errno)),
+        Refused::Unsent | Refused::Corrupt => PutErrorKind::Corrupt,
     }
 }
 
@@ -391,7 +397,7 @@ fn failure(why: NotTaken) -> GetError {
     }
 }
 
-/// The bytes of several records, one after the other.
+/// The bytes of several records, one after the other, and their ends.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     pub(crate) bytes: Vec<u8>,

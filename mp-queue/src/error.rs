@@ -10,19 +10,19 @@ pub struct PutError<T> {
     /// The value, returned to the caller.
     pub value: T,
     /// The reason.
-    pub reason: PutRefusal,
+    pub reason: PutErrorKind,
 }
 
 /// The reason why a value was not put.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PutRefusal {
+pub enum PutErrorKind {
     /// The queue holds as many items or bytes as it may; with a timeout, it did so until the timeout passed.
     #[error("the queue is full: get items first, or put with a timeout")]
     Full,
-    /// The queue holds as many items with handles (locks, queues, connections) as the kernel buffers on one socket: some
-    /// 550 with the usual limit of 208 KiB, also in an unbounded queue. Items without handles can still be put. With a
-    /// timeout, there was no room until the timeout passed.
+    /// The queue holds as many items with handles (locks, queues, connections) as the kernel buffers on one
+    /// socket: some 550 with the usual limit of 208 KiB, also in an unbounded queue. Items without handles
+    /// can still be put. With a timeout, there was no room until the timeout passed.
     #[error(
         "the queue holds as many items with handles as the kernel buffers: get some first, or raise the sysctl \
          net.core.wmem_max before the queue is made"
@@ -83,7 +83,7 @@ impl<T> std::error::Error for PutError<T> {
     }
 }
 
-impl PutRefusal {
+impl PutErrorKind {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(self)
     }
@@ -98,14 +98,15 @@ pub enum GetError {
     /// The queue is empty; with a timeout, it was so until the timeout passed.
     #[error("the queue is empty: try again later, or wait with get")]
     Empty,
-    /// No item is left and none will follow: this handle was closed, the queue was shut down and drained, or all its
-    /// counted producers have ended.
-    #[error("the queue is closed, and no item is left: stop getting")]
+    /// No item is left and none will follow: this handle was closed, the queue was shut down and drained, or
+    /// all its counted producers have ended.
+    #[error("the queue is closed, and no item is left: stop read_cursor")]
     Closed,
     /// An item was taken that is not a value of this type. The next item can be got.
     #[error(transparent)]
     Decode(#[from] CodecError),
-    /// The item's handles could not all be opened in this process. The item is still in the queue, for the next get.
+    /// The item's handles could not all be opened in this process. The item is still in the queue, for the
+    /// next get.
     #[error(
         "this process has no descriptors left for the item's handles, and the item is still in the queue: close some, \
          or raise RLIMIT_NOFILE (`ulimit -n`)"
@@ -150,7 +151,8 @@ pub enum TasksError {
     /// The timeout passed before all items were done.
     #[error("items are not done yet: wait again, or wait longer")]
     TimedOut,
-    /// All other items are done. These were got by processes that died before they were done, so they stay undone.
+    /// All other items are done. These were got by processes that died before they were done, so they stay
+    /// undone.
     #[error("{items} items were got by processes that died before they were done: put them again")]
     Lost {
         /// The number of such items since the last call on this handle that returned it.

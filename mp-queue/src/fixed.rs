@@ -1,4 +1,4 @@
-//! FixedQueue: plain values, copied as they are.
+//! FixedQueue: plain values, copied without serialisation.
 
 use crate::channel::{Channel, Records, Wait, waitable_by_its_channel};
 use crate::error::{GetError, NewQueueError, PutError};
@@ -10,8 +10,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A queue of [`Shareable`] values: numbers, arrays, `#[derive(Shareable)]` structs. They are copied into shared memory
-/// and out of it as they are, without serialisation; all else is as with a [`Queue`](crate::Queue).
+/// A queue of [`Shareable`] values: numbers, arrays, `#[derive(Shareable)]` structs. Values are copied into
+/// shared memory and out of it without serialisation. Everything else is as in a [`Queue`](crate::Queue).
 ///
 /// ```
 /// let queue = mp_queue::FixedQueue::new()?;
@@ -30,12 +30,12 @@ pub struct FixedQueue<T> {
 }
 
 impl<T: Shareable> FixedQueue<T> {
-    /// An unbounded queue.
+    /// Makes an unbounded queue.
     pub fn new() -> Result<FixedQueue<T>, NewQueueError> {
         QueueBuilder::default().build_fixed()
     }
 
-    /// A queue of at most `items` items.
+    /// Makes a queue of at most `items` items.
     pub fn bounded(items: u32) -> Result<FixedQueue<T>, NewQueueError> {
         QueueBuilder::default().max_items(items).build_fixed()
     }
@@ -44,19 +44,19 @@ impl<T: Shareable> FixedQueue<T> {
         FixedQueue { channel: Arc::new(channel), items: PhantomData }
     }
 
-    /// As [`Queue::put`](crate::Queue::put).
+    /// Puts a value; waits for room: see [`Queue::put`](crate::Queue::put).
     #[inline]
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         self.put_within(value, Wait::Until(None))
     }
 
-    /// As [`Queue::try_put`](crate::Queue::try_put).
+    /// Puts a value if there is room now: see [`Queue::try_put`](crate::Queue::try_put).
     #[inline]
     pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
         self.put_within(value, Wait::Not)
     }
 
-    /// As [`Queue::put_timeout`](crate::Queue::put_timeout).
+    /// Puts a value; waits at most `timeout` for room: see [`Queue::put_timeout`](crate::Queue::put_timeout).
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
         self.put_within(value, Wait::within(timeout))
     }
@@ -66,20 +66,21 @@ impl<T: Shareable> FixedQueue<T> {
         self.channel.put(bytes_of(&value), &[], wait).map_err(|reason| PutError { value, reason })
     }
 
-    /// Puts many values, in order, and publishes as many at once as there is room for.
+    /// Puts many values, in order, and publishes as many at once as there is room for. Waits for room.
     ///
     /// # Errors
-    /// [`PutError`] says how many were put; the others were not.
+    /// [`PutError::value`] is the number of values that were put; the others were not.
     pub fn put_many(&self, values: &[T]) -> Result<(), PutError<usize>> {
         self.put_many_within(values, Wait::Until(None))
     }
 
-    /// As [`put_many`](FixedQueue::put_many), as far as there is room now.
+    /// Puts as many of the values as there is room for now: see [`put_many`](FixedQueue::put_many).
     pub fn try_put_many(&self, values: &[T]) -> Result<(), PutError<usize>> {
         self.put_many_within(values, Wait::Not)
     }
 
-    /// As [`put_many`](FixedQueue::put_many); waits at most `timeout`, for all of them together.
+    /// Puts many values; waits at most `timeout` for all of them together: see
+    /// [`put_many`](FixedQueue::put_many).
     pub fn put_many_timeout(&self, values: &[T], timeout: Duration) -> Result<(), PutError<usize>> {
         self.put_many_within(values, Wait::within(timeout))
     }
@@ -89,19 +90,20 @@ impl<T: Shareable> FixedQueue<T> {
         put.map_err(|(value, reason)| PutError { value, reason })
     }
 
-    /// As [`Queue::get`](crate::Queue::get).
+    /// Gets the first item; waits for it: see [`Queue::get`](crate::Queue::get).
     #[inline]
     pub fn get(&self) -> Result<T, GetError> {
         self.get_within(Wait::Until(None))
     }
 
-    /// As [`Queue::try_get`](crate::Queue::try_get).
+    /// Gets the first item if there is one now: see [`Queue::try_get`](crate::Queue::try_get).
     #[inline]
     pub fn try_get(&self) -> Result<T, GetError> {
         self.get_within(Wait::Not)
     }
 
-    /// As [`Queue::get_timeout`](crate::Queue::get_timeout).
+    /// Gets the first item; waits for it at most `timeout`: see
+    /// [`Queue::get_timeout`](crate::Queue::get_timeout).
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         self.get_within(Wait::within(timeout))
     }
@@ -115,18 +117,23 @@ impl<T: Shareable> FixedQueue<T> {
         value
     }
 
-    /// Appends up to `most` items to `into`, in order, and gives how many: waits until there is one, and takes what is
-    /// there then. If this process is killed, all that it has taken is lost with it.
+    /// Appends up to `most` items to `into`, in order, and returns their number. Waits until there is an
+    /// item, and takes what is there then.
+    ///
+    /// # When a process dies
+    /// If this process is killed, all items that it has taken are lost with it.
     pub fn get_many_into(&self, into: &mut Vec<T>, most: usize) -> Result<usize, GetError> {
         self.get_many_within(into, most, Wait::Until(None))
     }
 
-    /// As [`get_many_into`](FixedQueue::get_many_into), if there is an item now.
+    /// Appends up to `most` items to `into`, if there are any now: see
+    /// [`get_many_into`](FixedQueue::get_many_into).
     pub fn try_get_many_into(&self, into: &mut Vec<T>, most: usize) -> Result<usize, GetError> {
         self.get_many_within(into, most, Wait::Not)
     }
 
-    /// As [`get_many_into`](FixedQueue::get_many_into); waits for the first item at most `timeout`.
+    /// Appends up to `most` items to `into`; waits for the first one at most `timeout`: see
+    /// [`get_many_into`](FixedQueue::get_many_into).
     pub fn get_many_into_timeout(
         &self,
         into: &mut Vec<T>,
@@ -153,36 +160,36 @@ impl<T: Shareable> FixedQueue<T> {
         got.map(|()| into.len() - before)
     }
 
-    /// A record of another length was not put by us.
+    /// Decodes a record. One of another length was not put by this library.
     #[inline]
     fn value(bytes: &[u8]) -> Result<T, GetError> {
         if bytes.len() == size_of::<T>() { Ok(value_of(bytes)) } else { Err(GetError::Corrupt) }
     }
 
-    /// As [`Queue::qsize`](crate::Queue::qsize).
+    /// The number of items: see [`Queue::qsize`](crate::Queue::qsize).
     #[doc(alias = "len")]
     pub fn qsize(&self) -> usize {
         self.channel.items()
     }
 
-    /// As [`Queue::empty`](crate::Queue::empty).
+    /// Whether there was no item at some moment during the call: see [`Queue::empty`](crate::Queue::empty).
     #[doc(alias = "is_empty")]
     pub fn empty(&self) -> bool {
         self.qsize() == 0
     }
 
-    /// As [`Queue::full`](crate::Queue::full).
+    /// Whether it held as many items as it may: see [`Queue::full`](crate::Queue::full).
     #[doc(alias = "is_full")]
     pub fn full(&self) -> bool {
-        self.channel.looks_full()
+        self.channel.is_full()
     }
 
-    /// As [`Queue::close`](crate::Queue::close).
+    /// Closes this handle: see [`Queue::close`](crate::Queue::close).
     pub fn close(&self) {
         self.channel.close();
     }
 
-    /// As [`Queue::shutdown`](crate::Queue::shutdown).
+    /// Shuts the queue down for all processes: see [`Queue::shutdown`](crate::Queue::shutdown).
     pub fn shutdown(&self) {
         self.channel.shutdown();
     }
@@ -220,5 +227,5 @@ impl<'de, T: Shareable> Deserialize<'de> for FixedQueue<T> {
     }
 }
 
-// Ready when a get would not wait.
+// A queue is ready when a get would not wait.
 waitable_by_its_channel!(FixedQueue, channel);

@@ -1,4 +1,4 @@
-//! Getting: one item, many at once, and all of them as they come.
+//! Getting: one item, many at once, or all of them as they arrive.
 
 use crate::Queue;
 use crate::batch::Batch;
@@ -15,14 +15,14 @@ impl<T: DeserializeOwned> Queue<T> {
     /// Python: `Queue.get`.
     ///
     /// # Errors
-    /// [`GetError::Closed`] when there is none and none will come; [`GetError::Decode`] for an item that is no
-    /// `T`, which is gone then: the next get gives the next one.
+    /// [`GetError::Closed`] when there is no item and none will follow. [`GetError::Decode`] for an item that
+    /// is not a `T`; the item is taken, and the next get returns the next one.
     #[doc(alias = "recv")]
     pub fn get(&self) -> Result<T, GetError> {
         self.get_within(Wait::Until(None))
     }
 
-    /// Gets the first item if there is one now. Python: `Queue.get_nowait`.
+    /// Gets the first item if there is one now; [`GetError::Empty`] if not. Python: `Queue.get_nowait`.
     #[doc(alias = "get_nowait")]
     pub fn try_get(&self) -> Result<T, GetError> {
         self.get_within(Wait::Not)
@@ -34,8 +34,8 @@ impl<T: DeserializeOwned> Queue<T> {
         self.get_within(Wait::within(timeout))
     }
 
-    /// Gets several items at once, in order: waits until there is one, and takes what is there then, up to `most`.
-    /// If this process is killed, all that it has taken is lost with it.
+    /// Gets several items at once, in order. Waits until there is one, and takes what is there then, up to
+    /// `most`.
     ///
     /// ```
     /// let queue = mp_queue::Queue::new()?;
@@ -48,17 +48,23 @@ impl<T: DeserializeOwned> Queue<T> {
     /// Python has no counterpart.
     ///
     /// # Errors
-    /// As [`get`](Queue::get); an item that is no `T` is an error in its place in the [`Batch`].
+    /// The errors of [`get`](Queue::get). An item that is not a `T` is an error at its position in the
+    /// [`Batch`].
+    ///
+    /// # When a process dies
+    /// If this process is killed, all items that it has taken are lost with it.
     pub fn get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
         self.get_many_within(most, Wait::Until(None))
     }
 
-    /// As [`get_many`](Queue::get_many), if there is an item now.
+    /// Gets several items if there are any now; [`GetError::Empty`] if not: see
+    /// [`get_many`](Queue::get_many).
     pub fn try_get_many(&self, most: usize) -> Result<Batch<T>, GetError> {
         self.get_many_within(most, Wait::Not)
     }
 
-    /// As [`get_many`](Queue::get_many); waits for the first item at most `timeout`.
+    /// Gets several items; waits for the first one at most `timeout`, then [`GetError::Empty`]: see
+    /// [`get_many`](Queue::get_many).
     pub fn get_many_timeout(&self, most: usize, timeout: Duration) -> Result<Batch<T>, GetError> {
         self.get_many_within(most, Wait::within(timeout))
     }
@@ -85,8 +91,8 @@ impl<T: DeserializeOwned> Queue<T> {
         value
     }
 
-    /// The items as they come, until the queue is closed. An item that cannot be decoded is an `Err` and not the
-    /// end; after any other error there is nothing more to come.
+    /// The items as they arrive, until the queue is closed. An item that cannot be decoded is an `Err`, and
+    /// the iterator goes on; after any other error it ends.
     ///
     /// Python: `iter(queue.get, sentinel)`, without the sentinel.
     pub fn iter(&self) -> Iter<'_, T> {
@@ -94,7 +100,7 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 }
 
-/// The items of a queue as they come: see [`Queue::iter`].
+/// An iterator over the items of a queue as they arrive: see [`Queue::iter`].
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     queue: Option<&'a Queue<T>>,

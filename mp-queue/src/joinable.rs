@@ -1,4 +1,4 @@
-//! JoinableQueue: items are reported done, and that can be waited for.
+//! JoinableQueue: a queue whose items are reported done, so that a process can wait for all of them.
 
 use crate::Queue;
 use crate::channel::{Channel, Wait, waitable_by_its_channel};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A [`Queue`] with all its calls, whose items count as unfinished until somebody says that they are done.
+/// A [`Queue`] whose items count as unfinished until they are reported done. It has all calls of a `Queue`.
 ///
 /// ```
 /// use mp_core::Process;
@@ -34,30 +34,30 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// An item that cannot be decoded counts as done with the [`GetError::Decode`] that tells of it, in whatever form it was
-/// got: there is nothing to work on.
+/// An item that cannot be decoded counts as done when its [`GetError::Decode`] is returned, by every form of
+/// get.
 ///
 /// Python: `multiprocessing.JoinableQueue`.
 ///
 /// # When a process dies
-/// What it had got and not done is done by nobody: [`join`](JoinableQueue::join) says how many such items there were,
-/// within a second, where Python's waits for ever. This is known of 127 processes at a time; what further ones get is
-/// waited for as in Python. (One that found no place among them looks for one again with every thousandth task.) An item
-/// with handles whose getter was killed with these in hand, and nothing else, counts as one that nobody has got, until
-/// the next get.
+/// Items that it had got and not done stay undone. [`join`](JoinableQueue::join) returns their number within
+/// a second, where Python's waits for ever. This holds for 127 processes at a time; items that further
+/// processes got are waited for as in Python. (A process without a slot among the 127 tries for one again
+/// with every thousandth task.) If a process was killed while it got an item with handles, the item counts as
+/// not got until the next get.
 pub struct JoinableQueue<T> {
     queue: Queue<T>,
-    /// Lost items that were told of.
+    /// Lost items that a join of this handle has returned.
     told: Arc<AtomicU32>,
 }
 
 impl<T> JoinableQueue<T> {
-    /// An unbounded queue. Python: `JoinableQueue()`.
+    /// Makes an unbounded queue. Python: `JoinableQueue()`.
     pub fn new() -> Result<JoinableQueue<T>, NewQueueError> {
         Queue::<T>::builder().build_joinable()
     }
 
-    /// A queue of at most `items` items. Python: `JoinableQueue(maxsize)`.
+    /// Makes a queue of at most `items` items. Python: `JoinableQueue(maxsize)`.
     pub fn bounded(items: u32) -> Result<JoinableQueue<T>, NewQueueError> {
         Queue::<T>::builder().max_items(items).build_joinable()
     }
@@ -66,12 +66,12 @@ impl<T> JoinableQueue<T> {
         JoinableQueue { queue: Queue::over(channel.with_tasks()), told: Arc::default() }
     }
 
-    /// One item that was got is done: of those that this process got, or, if it has none to do, of another's.
+    /// Reports one item as done: one that this process got, or, if it has none, one of another process.
     ///
     /// Python: `JoinableQueue.task_done`.
     ///
     /// # Errors
-    /// Each item that was got is done already.
+    /// [`TaskDoneError`] if every item that was got is done already.
     pub fn task_done(&self) -> Result<(), TaskDoneError> {
         if self.queue.channel.task_done() { Ok(()) } else { Err(TaskDoneError) }
     }
@@ -81,19 +81,20 @@ impl<T> JoinableQueue<T> {
     /// Python: `JoinableQueue.join`.
     ///
     /// # Errors
-    /// [`TasksError::Lost`]: all are done, except for some that went with processes that died.
+    /// [`TasksError::Lost`] if all are done except for items of processes that died.
     pub fn join(&self) -> Result<(), TasksError> {
         self.join_until(None)
     }
 
-    /// As [`join`](JoinableQueue::join); waits at most `timeout`, then [`TasksError::TimedOut`].
+    /// Waits at most `timeout` until every item that was put is done, then [`TasksError::TimedOut`]: see
+    /// [`join`](JoinableQueue::join).
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), TasksError> {
         self.join_until(Deadline::after(timeout))
     }
 
     fn join_until(&self, until: Option<Deadline>) -> Result<(), TasksError> {
         let lost = self.queue.channel.join(until).ok_or(TasksError::TimedOut)?;
-        // ORDERING: Relaxed: a count that says what was told, and no more.
+        // ORDERING: Relaxed: only a count.
         match lost.wrapping_sub(self.told.swap(lost, Ordering::Relaxed)) {
             0 => Ok(()),
             items => Err(TasksError::Lost { items }),
@@ -102,17 +103,17 @@ impl<T> JoinableQueue<T> {
 }
 
 impl<T: DeserializeOwned> JoinableQueue<T> {
-    /// Gets the first item, as [`get`](Queue::get) does, with its report: when the task is dropped, it is done.
+    /// Gets the first item as a [`Task`], which is reported done when it is dropped. Waits for an item.
     pub fn get_task(&self) -> Result<Task<'_, T>, GetError> {
         self.task(self.queue.get())
     }
 
-    /// As [`get_task`](JoinableQueue::get_task), if there is an item now.
+    /// Gets the first item as a [`Task`], if there is one now; [`GetError::Empty`] if not.
     pub fn try_get_task(&self) -> Result<Task<'_, T>, GetError> {
         self.task(self.queue.try_get())
     }
 
-    /// As [`get_task`](JoinableQueue::get_task); waits at most `timeout`.
+    /// Gets the first item as a [`Task`]; waits for it at most `timeout`, then [`GetError::Empty`].
     pub fn get_task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, GetError> {
         self.task(self.queue.get_within(Wait::within(timeout)))
     }
@@ -122,7 +123,7 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
     }
 }
 
-/// An item of a [`JoinableQueue`] that somebody works on: done when dropped, by a panic too.
+/// An item of a [`JoinableQueue`] in work: reported done when it is dropped, also by a panic.
 #[must_use = "dropped at once, the task is done at once"]
 pub struct Task<'a, T> {
     item: T,
@@ -144,7 +145,7 @@ impl<T> DerefMut for Task<'_, T> {
 
 impl<T> Drop for Task<'_, T> {
     fn drop(&mut self) {
-        // Somebody said so already, by `task_done`.
+        // An error means that the item was reported already, by `task_done`.
         let _ = self.queue.task_done();
     }
 }
@@ -162,7 +163,7 @@ impl QueueBuilder {
     }
 }
 
-/// All calls of a queue: what any of them gets is to be reported done.
+/// All calls of a queue; items that any of them gets must be reported done.
 impl<T> Deref for JoinableQueue<T> {
     type Target = Queue<T>;
     fn deref(&self) -> &Queue<T> {
@@ -195,5 +196,5 @@ impl<'de, T> Deserialize<'de> for JoinableQueue<T> {
     }
 }
 
-// Ready when a get would not wait.
+// A queue is ready when a get would not wait.
 waitable_by_its_channel!(JoinableQueue, queue);

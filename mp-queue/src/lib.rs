@@ -3,7 +3,7 @@
 //!
 //! | file          | what                                                                   |
 //! |---------------|------------------------------------------------------------------------|
-//! | `queue.rs`    | [`Queue`]: how it is made, sizes, close, shutdown, how it travels      |
+//! | `queue.rs`    | [`Queue`]: construction, sizes, close, shutdown, transfer              |
 //! | `put.rs`      | its puts: one value, many at once                                      |
 //! | `get.rs`      | its gets, and [`Iter`]                                                 |
 //! | `batch.rs`    | [`Batch`]: items that were got together                                |
@@ -11,18 +11,18 @@
 //! | `simple.rs`   | [`SimpleQueue`]: put, get, empty                                       |
 //! | `joinable.rs` | [`JoinableQueue`]: items are reported done, and that can be waited for |
 //! | `fixed.rs`    | [`FixedQueue`]: plain values, without serialisation                    |
-//! | `producer.rs` | [`Producer`]: one of those whose end is the end of the stream          |
-//! | `channel.rs`  | what all of these stand on: bytes in, bytes out, and who may still     |
-//! | `worker.rs`   | this process, as one that takes tasks                                  |
+//! | `producer.rs` | [`Producer`]: a counted producer, whose end is the end of the stream   |
+//! | `channel.rs`  | what all of these use: bytes in, bytes out, closing                    |
+//! | `worker.rs`   | this process as a worker: the slot of its tasks                        |
 //! | `memory.rs`   | the ring's memory in this process, and the packets beside it           |
-//! | `share.rs`    | the queues that this process has: what arrives again shares these      |
+//! | `share.rs`    | the queues of this process: handles of one queue share its mapping     |
 //! | `ring/`       | the algorithm, generic over words and memory                           |
-//! | `error.rs`    | what can go wrong                                                      |
+//! | `error.rs`    | the errors                                                             |
 //!
-//! A value is serialised in the caller, so its error is the caller's; it is copied into the ring under a short lock
-//! that survives its holder, and published by one store. A killed producer leaves nothing half-done; a killed
-//! consumer takes at most the one item it had taken. Handles in a value (locks, queues, connections) travel beside
-//! the ring, where the kernel holds them while they are in flight, so their sender may exit.
+//! A value is serialised in the caller, so the caller gets its error. It is copied into the ring under a
+//! short lock that survives the death of its holder, and published by one store. A killed producer leaves no
+//! half item. A killed consumer loses at most the items that it had taken. Handles in a value (locks, queues,
+//! connections) travel beside the ring; the kernel holds them in flight, so their sender may exit.
 
 mod batch;
 mod bytes;
@@ -41,7 +41,7 @@ mod simple;
 mod worker;
 
 pub use batch::Batch;
-pub use error::{GetError, NewQueueError, PutError, PutRefusal, TaskDoneError, TasksError};
+pub use error::{GetError, NewQueueError, PutError, PutErrorKind, TaskDoneError, TasksError};
 pub use fixed::FixedQueue;
 pub use get::Iter;
 pub use joinable::{JoinableQueue, Task};
@@ -49,7 +49,7 @@ pub use producer::Producer;
 pub use queue::{Queue, QueueBuilder};
 pub use simple::SimpleQueue;
 
-/// Handles that one item can carry.
+/// The most handles that one item can carry.
 pub const MOST_HANDLES: usize = 250;
 
 #[cfg(doctest)]

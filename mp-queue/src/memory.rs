@@ -1,10 +1,10 @@
-//! The ring's memory in this process: a sparse memfd, of which each segment is mapped when it is first used here, and
-//! its packet sockets.
+//! The ring's memory in this process: a sparse memfd, of which each segment is mapped at its first use, and
+//! the packet sockets.
 
 use crate::error::{GetError, NewQueueError};
-use crate::ring::layout::{Layout, SEGMENTS, Slot};
+use crate::ring::layout::{Layout, SEGMENTS, TaskSlot};
 use crate::ring::{
-    Dropped, First, Memory, Ticket, segment_bytes, segment_offset, segment_units, segments_within,
+    DropOutcome, FirstPacket, Memory, Ticket, segment_bytes, segment_offset, segment_units, segments_within,
 };
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Extent, Kind, Mapping, SharedRef, SharedSlice, Window};
@@ -21,15 +21,15 @@ use std::sync::atomic::AtomicU64;
 
 type Shared = Layout<RobustWord, AtomicU64>;
 
-type Task = Slot<FutexWord, AtomicU64>;
+type Task = TaskSlot<FutexWord, AtomicU64>;
 
-/// Processes whose death with tasks is noticed, and one slot for all others.
+/// 127 processes whose death with tasks is noticed, and one slot for all others.
 const TASK_SLOTS: usize = 128;
 
-/// A segment's pages are taken in steps of at most this much.
+/// Pages of a segment are reserved in steps of at most this many bytes.
 const STEP: usize = 16 << 20;
 
-/// The shared memory of one queue, as this process sees it.
+/// The shared memory of one queue, as mapped in this process.
 #[derive(Debug)]
 pub(crate) struct RingMemory {
     mapping: Arc<Mapping>,
@@ -40,8 +40,8 @@ pub(crate) struct RingMemory {
     packets: Packets,
 }
 
-/// Where the segments begin: on a page, so that each can be mapped and given back whole. What lies before is mapped
-/// by each process that has the queue.
+/// The offset of the first segment. It begins on a page, so that each segment can be mapped and released as a
+/// whole. The part before it is mapped by each process that has the queue.
 pub(crate) fn first_segment() -> usize {
     let header = Mapping::header_bytes();
     whole_pages(size_of::<Shared>() + size_of::<[Task; TASK_SLOTS]>() + header) - header
@@ -56,7 +56,7 @@ impl RingMemory {
         let extent = Extent { payload, mapped: first_segment(), reserved };
         let mapping = Mapping::create_sparse("mp-queue", kind, extent)?;
         let memory = RingMemory::over(mapping, segments, Packets::new()?)?;
-        // ORDERING: Relaxed: nobody else has it yet.
+        // ORDERING: Relaxed: the memory is not shared yet.
         memory.layout.limits.items.store(items, Ordering::Relaxed);
         memory.layout.limits.segments.store(segments as u32, Ordering::Relaxed);
         Ok(memory)
@@ -94,11 +94,11 @@ impl RingMemory {
     }
 }
 
-/// What a queue may grow to: an eighth of what is available when it is made, between 8 MiB and 1 GiB. Growth asks
-/// again, so the lower bound takes nothing that is not there: it lets a queue that was made in a tight moment hold
-/// items of some size later.
+/// The ceiling of a queue's memory: an eighth of the memory that is available when the queue is made, between
+/// 8 MiB and 1 GiB. Growth asks again, so the lower bound takes no memory that is not there: a queue that was
+/// made when memory was short can hold long items later.
 ///
-/// A file may not be longer than RLIMIT_FSIZE: under a low one the ceiling is what fits.
+/// A file may not be longer than RLIMIT_FSIZE: a low limit lowers the ceiling.
 pub(crate) fn default_ceiling() -> usize {
     let ceiling = (available_memory() / 8).clamp(8 << 20, 1 << 30) as usize;
     let before = first_segment() + Mapping::header_bytes();
@@ -161,7 +161,7 @@ impl Memory for RingMemory {
         let steps = (start..end).step_by(STEP);
         let reserved =
             steps.clone().all(|at| self.mapping.reserve(first_segment() + at, STEP.min(end - at)).is_ok());
-        // One that this process cannot map is of no use to it, and it has nothing in it yet.
+        // A segment that this process cannot map is of no use to it; it holds no records yet.
         let usable = reserved && self.open(segment).is_ok();
         if !usable {
             self.release(segment);
@@ -171,34 +171,34 @@ impl Memory for RingMemory {
 
     fn release(&self, segment: usize) {
         debug_assert_eq!((first_segment() + Mapping::header_bytes()) % PAGE, 0);
-        // What is not given back stays, and is used again when the queue grows.
+        // On an error the pages stay with the queue, and are used when it grows again.
         let _ = self.mapping.punch(first_segment() + segment_offset(segment), segment_bytes(segment));
     }
 
-    fn first_packet(&self) -> First {
+    fn first_packet(&self) -> FirstPacket {
         let mut bytes = [0; Ticket::BYTES + 1];
         match socket::look(self.packets.receive.as_fd(), &mut bytes, Mode::Now) {
-            Ok(length) => Ticket::read(&bytes[..length]).map_or(First::Unknown, First::There),
-            Err(error) if socket::would_block(&error) => First::Nothing,
-            Err(_) => First::Unknown,
+            Ok(length) => Ticket::read(&bytes[..length]).map_or(FirstPacket::Unknown, FirstPacket::There),
+            Err(error) if socket::would_block(&error) => FirstPacket::Nothing,
+            Err(_) => FirstPacket::Unknown,
         }
     }
 
-    fn drop_packet(&self) -> Dropped {
+    fn drop_packet(&self) -> DropOutcome {
         match socket::discard(self.packets.receive.as_fd(), Mode::Now) {
-            Ok(()) => Dropped::Done,
-            Err(error) if socket::would_block(&error) => Dropped::Nothing,
-            Err(_) => Dropped::Failed,
+            Ok(()) => DropOutcome::Done,
+            Err(error) if socket::would_block(&error) => DropOutcome::Nothing,
+            Err(_) => DropOutcome::Failed,
         }
     }
 }
 
-/// The socket pair beside the ring: one packet for each item that carries descriptors, a [`Ticket`] and the descriptors.
-/// In the other direction, which is a queue of its own in the kernel, goes a byte while there may be an item: who waits
-/// for the queue and other things polls the sending end.
+/// The socket pair beside the ring. It carries one packet for each item with descriptors: a [`Ticket`] and
+/// the descriptors. The other direction, a queue of its own in the kernel, carries a byte while there may be
+/// an item: a process that waits for the queue and other objects polls the sending end.
 ///
-/// Every process that has the queue has both ends, so neither direction ends. They are made with the queue: a pair that
-/// one process made later could not reach those that have the queue already.
+/// Every process that has the queue has both ends, so neither direction ends. They are made with the queue: a
+/// pair that one process made later could not reach the processes that have the queue already.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Packets {
     send: Handle,
@@ -212,20 +212,21 @@ impl Packets {
         Ok(Packets { send: Handle::new(send), receive: Handle::new(receive) })
     }
 
-    /// Can be read while there may be an item.
+    /// A descriptor that is readable while there may be an item.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         self.send.as_fd()
     }
 
-    /// Makes that readable.
+    /// Makes the descriptor readable.
     pub(crate) fn signal(&self) {
-        // It can fail only where the socket is full, and readable then.
+        // It can fail only when the socket is full, and then it is readable.
         let _ = socket::send(self.receive.as_fd(), &[b"!"], &[], Mode::Now);
     }
 
-    /// Makes that unreadable.
+    /// Makes the descriptor unreadable.
     pub(crate) fn quiet(&self) {
-        // One byte, or a few after a death: whoever finds it readable and nothing there comes again.
+        // One byte, or a few after a death. A poller that finds it readable and the queue empty calls this
+        // again.
         for _ in 0..16 {
             if socket::discard(self.send.as_fd(), Mode::Now).is_err() {
                 break;
@@ -233,7 +234,7 @@ impl Packets {
         }
     }
 
-    /// Sends a packet; `Ok(false)`: the socket is full.
+    /// Sends a packet. `Ok(false)`: the socket is full.
     pub(crate) fn send(&self, ticket: Ticket, handles: &[Handle]) -> Result<bool, OsError> {
         let fds: Vec<BorrowedFd<'_>> = handles.iter().map(Handle::as_fd).collect();
         match socket::send(self.send.as_fd(), &[&ticket.to_bytes()], &fds, Mode::Now) {
@@ -243,12 +244,13 @@ impl Packets {
         }
     }
 
-    /// Takes packet `number` away, and gives its descriptors; `None`: it is not there. Those in front of it belong to
-    /// no record, and are dropped. On an error it stays where it is.
+    /// Removes packet `number` from the socket and returns its descriptors; `None`: it is not there. Packets
+    /// in front of it are orphans, and are discarded. On an error the packet stays.
     pub(crate) fn receive(&self, number: u64) -> Result<Option<Vec<Handle>>, GetError> {
         let mut buffer = [0; Ticket::BYTES + 1];
         loop {
-            // Copies first: what cannot be opened here is to stay for others.
+            // Copies the descriptors first: a packet that cannot be opened in this process must stay for
+            // others.
             let packet = match socket::peek(self.receive.as_fd(), &mut buffer, Mode::Now) {
                 Ok(packet) => packet,
                 Err(error) if socket::would_block(&error) => return Ok(None),

@@ -1,4 +1,4 @@
-//! Producer: one of those whose end is the end of the stream.
+//! Producer: a counted producer, whose end is the end of the stream.
 
 use crate::error::PutError;
 use crate::queue::Queue;
@@ -7,17 +7,19 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A counted producer of a queue made by [`Queue::counted`]. Its clones, and copies that travel to other
-/// processes, count as well; when the last is gone, by drop, exit or kill, consumers see the end of the stream.
+/// A counted producer of a queue made by [`Queue::counted`]. Its clones count as well, and so do copies that
+/// were sent to other processes. When the last one is gone, by drop, exit or kill, consumers see the end of
+/// the stream.
 ///
-/// What counts is a descriptor, so the kernel keeps the number, also of those in flight and of killed processes.
+/// A producer is counted by a descriptor. So the kernel keeps the number, also of producers in flight and of
+/// killed processes.
 ///
 /// Python has no counterpart: there a consumer needs a sentinel item from each producer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Producer<T> {
     queue: Queue<T>,
-    /// Held; the last one's closing ends the pipe that consumers look at.
+    /// The write end of a pipe. When the last copy closes, consumers read the end of the pipe.
     held: Option<Handle>,
 }
 
@@ -28,17 +30,17 @@ impl<T> Producer<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Producer<T> {
-    /// As [`Queue::put`].
+    /// Puts a value; waits for room: see [`Queue::put`].
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         self.queue.put(value)
     }
 
-    /// As [`Queue::try_put`].
+    /// Puts a value if there is room now: see [`Queue::try_put`].
     pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
         self.queue.try_put(value)
     }
 
-    /// As [`Queue::put_timeout`].
+    /// Puts a value; waits at most `timeout` for room: see [`Queue::put_timeout`].
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
         self.queue.put_timeout(value, timeout)
     }
@@ -46,9 +48,9 @@ impl<T: Serialize + DeserializeOwned> Producer<T> {
 
 impl<T> Drop for Producer<T> {
     fn drop(&mut self) {
-        // First closed, then told, so that whoever looks sees it. (A killed producer tells nobody: consumers look
-        // by themselves within half a second.)
+        // Closed before the wake, so that a consumer that wakes sees the end. (A killed producer wakes no
+        // consumer: consumers wake by themselves within half a second.)
         self.held = None;
-        self.queue.wake_everybody();
+        self.queue.wake_all();
     }
 }

@@ -1,7 +1,7 @@
-//! Putting: one value, and many at once.
+//! Putting: one value, or many at once.
 
 use crate::channel::{Records, Wait};
-use crate::error::{PutError, PutRefusal};
+use crate::error::{PutError, PutErrorKind};
 use crate::{MOST_HANDLES, Queue};
 use mp_core::transfer::{Handle, as_block, pack_value_onto, scratch};
 use serde::Serialize;
@@ -9,50 +9,51 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 impl<T: Serialize + DeserializeOwned> Queue<T> {
-    /// Puts a value; waits while a bounded queue is full, or an unbounded one is at its ceiling. When it returns,
-    /// the item is in the queue, whatever becomes of this process.
+    /// Puts a value. Waits while a bounded queue is full, or an unbounded one is at its ceiling. When it
+    /// returns, the item is in the queue, whatever happens to this process.
     ///
-    /// A value that holds handles also waits while the queue has as many of these as the kernel keeps, some 550: start
-    /// the processes that get them first. ([`try_put`](Queue::try_put) says
-    /// [`HandlesFull`](PutRefusal::HandlesFull) then.)
+    /// A value with handles also waits while the queue holds as many of these as the kernel buffers, some
+    /// 550: start the processes that get them first. ([`try_put`](Queue::try_put) returns
+    /// [`HandlesFull`](PutErrorKind::HandlesFull) then.)
     ///
     /// Python: `Queue.put`.
     ///
     /// # Errors
-    /// [`PutError`] gives the value back.
+    /// [`PutError`] returns the value.
     #[doc(alias = "send")]
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         self.put_within(value, Wait::Until(None))
     }
 
-    /// Puts a value if there is room now. Python: `Queue.put_nowait`.
+    /// Puts a value if there is room now; [`PutErrorKind::Full`] if not. Python: `Queue.put_nowait`.
     #[doc(alias = "put_nowait")]
     pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
         self.put_within(value, Wait::Not)
     }
 
-    /// Puts a value; waits at most `timeout` for room. Python: `Queue.put(timeout=...)`.
+    /// Puts a value; waits at most `timeout` for room, then [`PutErrorKind::Full`]. Python:
+    /// `Queue.put(timeout=...)`.
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
         self.put_within(value, Wait::within(timeout))
     }
 
-    /// Puts many values, in order, and publishes as many at once as there is room for: much faster than one by one.
-    /// Waits for room as [`put`](Queue::put) does.
+    /// Puts many values, in order, and publishes as many at once as there is room for. This is much faster
+    /// than one by one. Waits for room as [`put`](Queue::put) does.
     ///
     /// Python has no counterpart.
     ///
     /// # Errors
-    /// [`PutError`] gives back the values that were not put; those before them were.
+    /// [`PutError`] returns the values that were not put; those before them were put.
     pub fn put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<Vec<T>>> {
         self.put_many_within(values, Wait::Until(None))
     }
 
-    /// As [`put_many`](Queue::put_many), as far as there is room now.
+    /// Puts as many of the values as there is room for now: see [`put_many`](Queue::put_many).
     pub fn try_put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), PutError<Vec<T>>> {
         self.put_many_within(values, Wait::Not)
     }
 
-    /// As [`put_many`](Queue::put_many); waits at most `timeout`, for all of them together.
+    /// Puts many values; waits at most `timeout` for all of them together: see [`put_many`](Queue::put_many).
     pub fn put_many_timeout(
         &self,
         values: impl IntoIterator<Item = T>,
@@ -63,7 +64,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     fn put_within(&self, value: T, wait: Wait) -> Result<(), PutError<T>> {
         if self.channel.is_closed() {
-            return Err(PutError { value, reason: PutRefusal::Closed });
+            return Err(PutError { value, reason: PutErrorKind::Closed });
         }
         if let Some(block) = as_block(&value) {
             return self.channel.put(block, &[], wait).map_err(|reason| PutError { value, reason });
@@ -88,14 +89,15 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         result.map_err(|reason| PutError { value: values.split_off(done), reason })
     }
 
-    /// Packs the values into the batch, and puts it when it is long, or a value has handles, which go alone.
+    /// Packs the values into the batch, and puts the batch when it is long. A value with handles is put
+    /// alone.
     fn put_each(
         &self,
         values: &[T],
         batch: &mut Records,
         done: &mut usize,
         wait: Wait,
-    ) -> Result<(), PutRefusal> {
+    ) -> Result<(), PutErrorKind> {
         for value in values {
             let start = batch.bytes.len();
             let handles = match as_block(value) {
@@ -126,7 +128,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.flush(batch, done, wait)
     }
 
-    fn flush(&self, batch: &mut Records, done: &mut usize, wait: Wait) -> Result<(), PutRefusal> {
+    fn flush(&self, batch: &mut Records, done: &mut usize, wait: Wait) -> Result<(), PutErrorKind> {
         let (put, result) = match self.channel.put_many(batch.len(), |at| batch.get(at), wait) {
             Ok(()) => (batch.len(), Ok(())),
             Err((put, reason)) => (put, Err(reason)),
@@ -137,19 +139,19 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     }
 }
 
-/// Packs one item to the end of `bytes`.
+/// Packs one item to the end of `bytes`; returns its handles.
 fn pack_item<T: Serialize + DeserializeOwned>(
     value: &T,
     bytes: &mut Vec<u8>,
-) -> Result<Vec<Handle>, PutRefusal> {
+) -> Result<Vec<Handle>, PutErrorKind> {
     let start = bytes.len();
     let handles = pack_value_onto(value, bytes)?;
     if handles.len() > MOST_HANDLES {
         bytes.truncate(start);
-        return Err(PutRefusal::TooManyHandles { count: handles.len() });
+        return Err(PutErrorKind::TooManyHandles { count: handles.len() });
     }
     Ok(handles)
 }
 
-/// A batch of so many bytes is put before the next value is packed.
+/// A batch of this many bytes is put before the next value is packed.
 const LONG_BATCH: usize = 64 << 10;

@@ -9,11 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A queue between processes. Clones, and copies that travelled to other processes, are handles of one queue.
+/// A queue between processes. Clones, and copies that were sent to other processes, are handles of one queue.
 ///
-/// [`put`](Queue::put) serialises in the caller, copies into shared memory and returns when that is done: no
-/// thread works behind it, a process may exit right after, and its starter may join it before anybody has got the
-/// item. An unbounded queue grows, up to a ceiling of bytes, and gives the memory back when it is drained.
+/// [`put`](Queue::put) serialises in the caller, copies into shared memory, and returns when that is done. No
+/// thread works behind it: a process may exit right after a put, and its parent may join it before the item
+/// was got. An unbounded queue grows up to a ceiling of bytes, and returns the memory when it is drained.
 ///
 /// ```
 /// let queue = mp_queue::Queue::new()?;
@@ -22,27 +22,31 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # When a process dies
+/// A killed producer leaves its item whole in the queue or not at all. A killed consumer loses at most the
+/// items that it had taken. All other processes go on within a second.
+///
 /// Python: `multiprocessing.Queue`.
 pub struct Queue<T> {
     pub(crate) channel: Arc<Channel>,
     items: PhantomData<fn(T) -> T>,
 }
 
-/// How a queue is made, where the defaults do not fit.
+/// The options of a new queue.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct QueueBuilder {
     pub(crate) limits: Limits,
 }
 
 impl QueueBuilder {
-    /// At most this many items: a put into a full queue waits. Python: `Queue(maxsize)`.
+    /// Sets the most items: a put into a full queue waits. Python: `Queue(maxsize)`.
     pub fn max_items(mut self, items: u32) -> Self {
         self.limits.items = Some(items);
         self
     }
 
-    /// At most about this many bytes of shared memory, at least 256 KiB. Default: an eighth of the available memory,
-    /// between 8 MiB and 1 GiB.
+    /// Sets the most bytes of shared memory, about, at least 256 KiB. Default: an eighth of the available
+    /// memory, between 8 MiB and 1 GiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = Some(bytes);
         self
@@ -66,27 +70,28 @@ impl QueueBuilder {
 }
 
 impl<T> Queue<T> {
-    /// An unbounded queue. Python: `Queue()`.
+    /// Makes an unbounded queue. Python: `Queue()`.
     pub fn new() -> Result<Queue<T>, NewQueueError> {
         Queue::<T>::builder().build()
     }
 
-    /// A queue of at most `items` items. Python: `Queue(maxsize)`.
+    /// Makes a queue of at most `items` items. Python: `Queue(maxsize)`.
     pub fn bounded(items: u32) -> Result<Queue<T>, NewQueueError> {
         Queue::<T>::builder().max_items(items).build()
     }
 
-    /// An unbounded queue that counts its producers: when the [`Producer`] and all its copies are gone, by drop,
-    /// exit or kill, and the queue is drained, [`get`](Queue::get) says
-    /// [`GetError::Closed`](crate::GetError::Closed). That is the end of the stream; [`empty`](Queue::empty) is not.
+    /// Makes an unbounded queue that counts its producers. When the [`Producer`] and all its copies are gone,
+    /// by drop, exit or kill, and the queue is drained, [`get`](Queue::get) returns
+    /// [`GetError::Closed`](crate::GetError::Closed). That is the end of the stream; [`empty`](Queue::empty)
+    /// is not.
     ///
-    /// Under the start method `Fork` a child keeps copies of all that its parent has open: start consumers before
-    /// there is a producer, or give the parent's producer away first.
+    /// Under the start method `Fork` a child keeps copies of all descriptors of its parent: start consumers
+    /// before there is a producer, or give the parent's producer away first.
     pub fn counted() -> Result<(Producer<T>, Queue<T>), NewQueueError> {
         Queue::<T>::builder().build_counted()
     }
 
-    /// For limits of one's own.
+    /// A builder, for other limits than the defaults.
     pub fn builder() -> QueueBuilder {
         QueueBuilder::default()
     }
@@ -95,8 +100,8 @@ impl<T> Queue<T> {
         Queue { channel: Arc::new(channel), items: PhantomData }
     }
 
-    /// Items that were put and not got, at some moment during the call. `qsize`, [`empty`](Queue::empty) and
-    /// [`full`](Queue::full) come from one count.
+    /// The number of items that were put and not got, at some moment during the call. `qsize`,
+    /// [`empty`](Queue::empty) and [`full`](Queue::full) use one count.
     ///
     /// Python: `Queue.qsize`.
     #[doc(alias = "len")]
@@ -104,7 +109,7 @@ impl<T> Queue<T> {
         self.channel.items()
     }
 
-    /// Whether there was no item at some moment during the call. It does not mean that none will come: see
+    /// Whether there was no item at some moment during the call. More items may follow: see
     /// [`counted`](Queue::counted).
     ///
     /// Python: `Queue.empty`.
@@ -118,29 +123,29 @@ impl<T> Queue<T> {
     /// Python: `Queue.full`.
     #[doc(alias = "is_full")]
     pub fn full(&self) -> bool {
-        self.channel.looks_full()
+        self.channel.is_full()
     }
 
-    /// This process puts and gets no more: every call on this handle and its clones here says `Closed`, also one
-    /// that waits in another thread. A second close is fine; other processes go on.
+    /// Closes the queue for this process: every call on this handle and its clones here returns `Closed`,
+    /// also one that waits in another thread. A second close has no effect; other processes go on.
     ///
     /// Python: `Queue.close`.
     pub fn close(&self) {
         self.channel.close();
     }
 
-    /// Nobody puts any more, in any process: puts say `Closed`, and so do gets once what is there is drained.
-    /// Everybody who waits learns of it. A put that is under way is waited for, so that no consumer leaves before its
-    /// item is there; for half a second at most, since its process may be stopped.
+    /// Shuts the queue down for all processes. Puts return `Closed`, and so do gets once the queue is
+    /// drained. All waiters wake. A put in progress is waited for, so that no consumer leaves before its item
+    /// is there; for at most half a second, since its process may be stopped.
     ///
     /// Python: `queue.Queue.shutdown`.
     pub fn shutdown(&self) {
         self.channel.shutdown();
     }
 
-    /// Has everybody who waits look again: a producer is gone.
-    pub(crate) fn wake_everybody(&self) {
-        self.channel.wake_everybody();
+    /// Wakes all waiters, since a producer has ended.
+    pub(crate) fn wake_all(&self) {
+        self.channel.wake_all();
     }
 }
 
@@ -170,5 +175,5 @@ impl<'de, T> Deserialize<'de> for Queue<T> {
     }
 }
 
-// Ready when a get would not wait.
+// A queue is ready when a get would not wait.
 waitable_by_its_channel!(Queue, channel);

@@ -1,9 +1,9 @@
-//! The queues that this process has: a handle that arrives again shares the mapping, the windows and the descriptors of
-//! those that are here.
+//! The queues of this process: a handle that arrives again shares the mapping, the windows and the
+//! descriptors of the handles that are here.
 //!
 //! # When a process dies
-//! Nothing here is shared between processes. The lock is only tried, since a fork beside other threads can leave a child
-//! one that nobody gives back: then a handle has its own descriptors, and works as well.
+//! Nothing here is shared between processes. The lock is only tried: a fork beside other threads can leave
+//! the child a lock that no thread releases. A handle then has its own descriptors, and works as well.
 
 use crate::memory::RingMemory;
 use crate::ring::Ring;
@@ -20,13 +20,13 @@ fn key(mapping: &Arc<Mapping>) -> usize {
     Arc::as_ptr(mapping).addr()
 }
 
-/// What this process has of the queue in this memory.
+/// The state of the queue with this memory in this process.
 pub(crate) fn find(mapping: &Arc<Mapping>) -> Option<Arc<Shared>> {
     let here = HERE.try_lock().ok()?;
     here.as_ref()?.get(&key(mapping))?.upgrade()
 }
 
-/// Lists a queue that is new in this process.
+/// Registers a queue that is new in this process.
 pub(crate) fn list(memory: RingMemory) -> Arc<Shared> {
     let key = key(memory.mapping());
     let shared = Arc::new(Ring(memory));

@@ -1,4 +1,4 @@
-//! SimpleQueue: put, get, empty, and no more.
+//! SimpleQueue: put, get and empty only.
 
 use crate::channel::waitable_by_its_channel;
 use crate::error::{GetError, NewQueueError, PutError};
@@ -6,7 +6,7 @@ use crate::{Iter, Queue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// A [`Queue`] with the fewest calls.
+/// A [`Queue`] with few calls: put, get, empty, close.
 ///
 /// ```
 /// let queue = mp_queue::SimpleQueue::new()?;
@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Python: `multiprocessing.SimpleQueue`. Where that one waits in `put` for its pipe to be emptied, this one grows as
-/// a [`Queue`] does; where `empty` fails after `close`, this one still answers.
+/// Python: `multiprocessing.SimpleQueue`. There `put` waits until its pipe has room; here the queue grows.
+/// There `empty` fails after `close`; here it still answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct SimpleQueue<T>(Queue<T>);
 
 impl<T> SimpleQueue<T> {
-    /// A queue. Python: `SimpleQueue()`.
+    /// Makes a queue. Python: `SimpleQueue()`.
     pub fn new() -> Result<SimpleQueue<T>, NewQueueError> {
         Queue::new().map(SimpleQueue)
     }
@@ -34,26 +34,27 @@ impl<T> SimpleQueue<T> {
         self.0.empty()
     }
 
-    /// As [`Queue::close`]. Python: `SimpleQueue.close`.
+    /// Closes this handle: see [`Queue::close`]. Python: `SimpleQueue.close`.
     pub fn close(&self) {
         self.0.close();
     }
 }
 
 impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
-    /// As [`Queue::put`]. Python: `SimpleQueue.put`.
+    /// Puts a value; waits while the queue is at its ceiling of bytes: see [`Queue::put`]. Python:
+    /// `SimpleQueue.put`.
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         self.0.put(value)
     }
 }
 
 impl<T: DeserializeOwned> SimpleQueue<T> {
-    /// As [`Queue::get`]. Python: `SimpleQueue.get`.
+    /// Gets the first item; waits for it: see [`Queue::get`]. Python: `SimpleQueue.get`.
     pub fn get(&self) -> Result<T, GetError> {
         self.0.get()
     }
 
-    /// As [`Queue::iter`].
+    /// The items as they arrive, until the queue is closed: see [`Queue::iter`].
     pub fn iter(&self) -> Iter<'_, T> {
         self.0.iter()
     }

@@ -1,19 +1,19 @@
-//! This process, as one that takes tasks.
+//! This process as a worker: the slot of its tasks.
 
 use crate::ring::Worker;
 use mp_core::sys::identity::{Identity, Liveness};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// Tasks that a process without a slot takes from one look at the others to the next. A look asks the
-/// system about each slot, under the get lock: most of a millisecond, where a task takes a tenth of a microsecond.
-const BETWEEN_LOOKS: u32 = 1000;
+/// Tasks that a process without a slot takes between two scans for dead processes. A scan asks the system
+/// about each slot, under the get lock: most of a millisecond, while a task takes a tenth of a microsecond.
+const BETWEEN_SCANS: u32 = 1000;
 
-/// Which slot it had last, and its looks.
+/// The slot that this process had last, and its scans.
 #[derive(Debug, Default)]
 pub(crate) struct ThisProcess {
     slot: AtomicUsize,
-    /// Who looked: a fork has its parent's count, and looks for itself.
-    looked: AtomicU64,
+    /// The process that scanned last: a fork has its parent's count, and scans for itself.
+    scanned_by: AtomicU64,
     since: AtomicU32,
 }
 
@@ -34,17 +34,17 @@ impl Worker for ThisProcess {
         self.slot.store(slot, Ordering::Relaxed);
     }
 
-    fn is_dead(&self, who: u64) -> bool {
-        Identity::unpack(who).liveness() == Liveness::Dead
+    fn is_dead(&self, process: u64) -> bool {
+        Identity::unpack(process).liveness() == Liveness::Dead
     }
 
-    fn may_look(&self) -> bool {
+    fn may_scan(&self) -> bool {
         let me = self.me();
-        // ORDERING: Relaxed, all of them: it is about time, and no more.
-        if self.looked.swap(me, Ordering::Relaxed) != me {
+        // ORDERING: Relaxed, all of them: they only set the time of a scan.
+        if self.scanned_by.swap(me, Ordering::Relaxed) != me {
             self.since.store(0, Ordering::Relaxed);
         }
-        self.since.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN_LOOKS)
+        self.since.fetch_add(1, Ordering::Relaxed).is_multiple_of(BETWEEN_SCANS)
     }
 }
 
@@ -53,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_without_a_slot_looks_at_once_and_then_now_and_then() {
+    fn a_process_without_a_slot_scans_at_once_and_then_rarely() {
         let worker = ThisProcess::default();
-        let looks = |worker: &ThisProcess, tasks: u32| (0..tasks).filter(|_| worker.may_look()).count();
-        assert_eq!(looks(&worker, 1), 1);
-        assert_eq!(looks(&worker, BETWEEN_LOOKS - 1), 0);
-        assert_eq!(looks(&worker, 5 * BETWEEN_LOOKS), 5);
-        // As in a fork of the one who looked.
-        worker.looked.store(worker.me() + 1, Ordering::Relaxed);
-        assert_eq!(looks(&worker, BETWEEN_LOOKS), 1);
+        let scans = |worker: &ThisProcess, tasks: u32| (0..tasks).filter(|_| worker.may_scan()).count();
+        assert_eq!(scans(&worker, 1), 1);
+        assert_eq!(scans(&worker, BETWEEN_SCANS - 1), 0);
+        assert_eq!(scans(&worker, 5 * BETWEEN_SCANS), 5);
+        // As in a fork of the process that scanned.
+        worker.scanned_by.store(worker.me() + 1, Ordering::Relaxed);
+        assert_eq!(scans(&worker, BETWEEN_SCANS), 1);
     }
 }

@@ -1,14 +1,15 @@
-//! Row 44: whatever is written over a queue's memory, its users get errors, or wrong answers that end; no panic, no
-//! endless loop, no access outside. Every form of queue, every call; each word in turn, and noise while others run.
+//! Row 44: whatever is written over a queue's memory, its users get errors, or wrong answers that end; no
+//! panic, no endless loop, no access outside. Every form of queue, every call; each word in turn, and noise
+//! while others run.
 //!
-//! Locks are spared: to overwrite the lock that somebody holds ends him by design (sys/robust.rs). A case that does not
+//! Locks are spared: overwriting a held lock ends its holder by design (sys/robust.rs). A case that does not
 //! end is ended by the harness, and fails.
 
 use mp_core::mem::Mapping;
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
-use mp_queue::{FixedQueue, GetError, JoinableQueue, PutError, PutRefusal, Queue};
+use mp_queue::{FixedQueue, GetError, JoinableQueue, PutError, PutErrorKind, Queue};
 use mp_sync::Event;
 use mp_sync::raw::RawLock;
 use serde::Serialize;
@@ -35,8 +36,8 @@ mp_testing::cases! {
 /// In front of the queue's own words; see mem/mapping.rs.
 const HEADER: u64 = Mapping::header_bytes() as u64;
 const LOCK: u64 = size_of::<RawLock<RobustWord>>() as u64;
-/// The parts of ring/layout.rs lie 128 bytes apart: two for each side, eight for both, three for each segment, and the
-/// slots of tasks.
+/// The parts of ring/layout.rs lie 128 bytes apart: two for each side, eight for both, three for each
+/// segment, and the slots of tasks.
 const APART: u64 = 128;
 const GETTER: u64 = HEADER + 2 * APART;
 const BOTH: u64 = HEADER + 4 * APART;
@@ -48,15 +49,16 @@ const SLOTS_END: u64 = SLOTS + 128 * 16;
 /// The first segment begins on a page.
 const SEGMENT_0: u64 = SLOTS_END.next_multiple_of(4096);
 const SEGMENT_1: u64 = SEGMENT_0 + (256 << 10);
-/// What may be written over: what stands behind the put lock, behind the get lock, behind those of the leaders, and all
-/// other words.
+/// What may be written over: what stands behind the put lock, behind the get lock, behind those of the
+/// leaders, and all other words.
 const WORDS: [(u64, u64); 4] =
     [(HEADER + LOCK, GETTER), (GETTER + LOCK, BOTH), (BOTH, LEADERS), (LEADERS + 2 * LOCK, SLOTS_END)];
 const SHUT: u64 = BOTH + 2 * APART;
 /// The items, up to a part of the second segment.
 const ITEMS: [(u64, u64); 2] = [(SEGMENT_0, SEGMENT_0 + 12_000), (SEGMENT_0, SEGMENT_1 + (150 << 10))];
 
-/// The words that mean something, of those: the first ones of each part, in the segments and slots that are in use.
+/// The words that mean something, of those: the first ones of each part, in the segments and slots that are
+/// in use.
 fn meaningful() -> Vec<u64> {
     let sides = [HEADER, GETTER].map(|side| [side + LOCK..side + LOCK + 16, side + APART..side + APART + 4]);
     let sides = sides.into_iter().flatten();
@@ -87,7 +89,7 @@ trait Form: Clone + Serialize + DeserializeOwned + Send + 'static {
 }
 
 fn refused<V>(put: Result<(), PutError<V>>) -> usize {
-    usize::from(put.is_err_and(|error| matches!(error.reason, PutRefusal::Corrupt)))
+    usize::from(put.is_err_and(|error| matches!(error.reason, PutErrorKind::Corrupt)))
 }
 
 fn failed<V>(got: Result<V, GetError>) -> usize {
@@ -193,7 +195,8 @@ fn each_word_of_a_fixed_queue_may_be_anything() {
     each_word_may_be_anything::<FixedQueue<[u64; 8]>>();
 }
 
-/// Each value over each half of the first records' units, which are heads, packets' numbers, lengths and bytes.
+/// Each value over each half of the first records' units, which are heads, packets' numbers, lengths and
+/// bytes.
 fn heads_and_lengths_of_records_may_be_anything() {
     fn tried<Q: Form>() {
         let mut noticed = 0;
@@ -276,10 +279,10 @@ fn getters_who_are_nowhere_do_not_wait() {
     queue.memory().write_all_at(&200_u32.to_le_bytes(), GETTER + APART).unwrap();
     assert!(matches!(queue.get(), Err(GetError::Corrupt)));
     assert!(matches!(queue.get_many(10), Err(GetError::Corrupt)));
-    assert!(matches!(queue.put(item(1)).unwrap_err().reason, PutRefusal::Corrupt));
+    assert!(matches!(queue.put(item(1)).unwrap_err().reason, PutErrorKind::Corrupt));
 }
 
-/// The fewest rounds of noise while both sides use it, and their fewest uses, whoever is faster.
+/// The fewest rounds of noise while both sides use it, and their fewest uses, whichever side is faster.
 const ROUNDS: u32 = 100;
 const USES: usize = 60;
 

@@ -1,10 +1,11 @@
-//! What queues cost in descriptors, what is said where there are none left, and how many items with handles one holds.
+//! What queues cost in descriptors, what is said where there are none left, and how many items with handles
+//! one holds.
 
 use mp_core::Process;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_pipe::{PollError, try_wait, wait};
-use mp_queue::{GetError, PutError, PutRefusal, Queue};
+use mp_queue::{GetError, PutError, PutErrorKind, Queue};
 use mp_testing::{limited, open_descriptors};
 use nix::sys::resource::Resource;
 use std::fs::{self, File};
@@ -128,7 +129,7 @@ fn fill(queue: &Queue<Item>) -> u32 {
     let handle = Handle::new(pipe().unwrap().0);
     let full = |number| match queue.try_put((number, Some(handle.clone()))) {
         Ok(()) => false,
-        Err(PutError { reason: PutRefusal::HandlesFull, .. }) => true,
+        Err(PutError { reason: PutErrorKind::HandlesFull, .. }) => true,
         Err(error) => panic!("{error}"),
     };
     (0..1 << 20).find(|number| full(*number)).expect("the kernel keeps no million")
@@ -137,12 +138,12 @@ fn fill(queue: &Queue<Item>) -> u32 {
 fn items_with_handles_have_a_limit_of_their_own() {
     let queue = Queue::new().unwrap();
     let count = fill(&queue);
-    // As much as the kernel gives to who asks; it gives half of that to who does not.
+    // As much as the kernel gives on request; without a request it gives half of that.
     let bytes: u32 = fs::read_to_string("/proc/sys/net/core/wmem_max").unwrap().trim().parse().unwrap();
     assert!(count >= bytes / 512, "{count} items in {bytes} bytes");
     let handle = || Some(Handle::new(pipe().unwrap().0));
     let late = queue.put_timeout((count, handle()), Duration::from_millis(50)).unwrap_err();
-    assert!(matches!(late.reason, PutRefusal::HandlesFull), "{late}");
+    assert!(matches!(late.reason, PutErrorKind::HandlesFull), "{late}");
     assert!(late.to_string().contains("net.core.wmem_max"), "{late}");
     // Others have room, and each item that is taken makes room for one.
     queue.try_put((count, None)).unwrap();

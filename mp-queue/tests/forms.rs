@@ -3,7 +3,7 @@
 use mp_core::Process;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::{Handle, pack, unpack};
-use mp_queue::{FixedQueue, GetError, JoinableQueue, PutRefusal, Queue, QueueBuilder, SimpleQueue};
+use mp_queue::{FixedQueue, GetError, JoinableQueue, PutErrorKind, Queue, QueueBuilder, SimpleQueue};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
@@ -43,7 +43,7 @@ fn a_simple_queue_has_its_few_calls() {
     queue.close();
     queue.close();
     assert!(matches!(queue.get(), Err(GetError::Closed)));
-    assert!(matches!(queue.put(vec![]).unwrap_err().reason, PutRefusal::Closed));
+    assert!(matches!(queue.put(vec![]).unwrap_err().reason, PutErrorKind::Closed));
 }
 
 fn all<T: serde::de::DeserializeOwned>(queue: &Queue<T>, most: usize) -> Vec<T> {
@@ -68,7 +68,7 @@ fn what_of_many_was_not_put_comes_back() {
     let queue = Queue::bounded(5).unwrap();
     queue.put(0).unwrap();
     let refused = queue.try_put_many(1..10_u32).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::Full));
+    assert!(matches!(refused.reason, PutErrorKind::Full));
     assert_eq!(refused.value, [5, 6, 7, 8, 9]);
     let (began, timeout) = (Instant::now(), Duration::from_millis(60));
     let refused = queue.put_many_timeout(refused.value, timeout).unwrap_err();
@@ -106,13 +106,13 @@ fn one_bad_value_of_many_stops_there() {
     }
     let queue = Queue::new().unwrap();
     let refused = queue.put_many([Value::Good(1), Value::Good(2), Value::Bad, Value::Good(3)]).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::Serialize(_)), "{refused}");
+    assert!(matches!(refused.reason, PutErrorKind::Serialize(_)), "{refused}");
     assert_eq!(refused.value, [Value::Bad, Value::Good(3)]);
     assert_eq!(all(&queue, 9), [Value::Good(1), Value::Good(2)]);
     // One that can never fit, likewise.
     let queue = QueueBuilder::default().max_bytes(1 << 18).build().unwrap();
     let refused = queue.put_many([bytes(9), bytes(1 << 20), bytes(8)]).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::TooLarge { bytes } if bytes == 1 << 20), "{refused}");
+    assert!(matches!(refused.reason, PutErrorKind::TooLarge { bytes } if bytes == 1 << 20), "{refused}");
     assert_eq!(refused.value.len(), 2);
     assert_eq!(all(&queue, 9), [bytes(9)]);
 }
@@ -144,7 +144,7 @@ fn bytes_come_as_they_were_put() {
     let timeout = Duration::from_millis(20);
     assert!(matches!(queue.get_bytes_into_timeout(&mut into, timeout), Err(GetError::Empty)));
     queue.shutdown();
-    assert!(matches!(queue.put_bytes(b"late"), Err(PutRefusal::Closed)));
+    assert!(matches!(queue.put_bytes(b"late"), Err(PutErrorKind::Closed)));
     assert!(matches!(queue.get_bytes_into(&mut into), Err(GetError::Closed)));
 }
 
@@ -163,7 +163,7 @@ fn fixed_values_come_as_they_were_put() {
     let queue = FixedQueue::bounded(100).unwrap();
     let values: Vec<[u64; 3]> = (0..250).map(|at| [at, at * at, u64::MAX - at]).collect();
     let refused = queue.try_put_many(&values).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::Full) && refused.value == 100 && queue.full());
+    assert!(matches!(refused.reason, PutErrorKind::Full) && refused.value == 100 && queue.full());
     let mut got = vec![queue.get().unwrap()];
     assert_eq!(queue.get_many_into(&mut got, 49).unwrap(), 49);
     queue.put(values[100]).unwrap();
@@ -181,7 +181,7 @@ fn fixed_values_come_as_they_were_put() {
     }
     assert_eq!(queue.get().unwrap(), values[0]);
     queue.shutdown();
-    assert!(matches!(queue.put(values[0]).unwrap_err().reason, PutRefusal::Closed));
+    assert!(matches!(queue.put(values[0]).unwrap_err().reason, PutErrorKind::Closed));
 }
 
 fn queues_of_another_form_are_refused() {

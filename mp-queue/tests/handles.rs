@@ -1,8 +1,9 @@
-//! Items that carry descriptors, and processes that die with them in hand: nothing stays open, nothing is in the way.
+//! Items that carry descriptors, and processes that die with them in hand: nothing stays open, nothing is in
+//! the way.
 //!
-//! Each victim is killed where it is to be, next to a system call of its put or get. The witness is a pipe: its reader
-//! sees the end when nobody has the other end open any more, no process and no packet. Instruction by instruction:
-//! mp-sweep's `queue.handles`.
+//! Each victim is killed where it is to be, next to a system call of its put or get. The witness is a pipe:
+//! its reader sees the end when nothing has the other end open any more, no process and no packet.
+//! Instruction by instruction: mp-sweep's `queue.handles`.
 
 use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, wait_for};
@@ -10,7 +11,7 @@ use mp_core::transfer::{Handle, pack};
 use mp_core::word::Deadline;
 use mp_core::{Child, JoinError, Process};
 use mp_pipe::{PollError, try_wait, wait};
-use mp_queue::{GetError, JoinableQueue, Producer, PutRefusal, Queue, TasksError};
+use mp_queue::{GetError, JoinableQueue, Producer, PutErrorKind, Queue, TasksError};
 use mp_sync::Event;
 use mp_testing::{At, kill_at, random, wait_a_random_moment};
 use nix::libc;
@@ -53,7 +54,7 @@ impl Witness {
         (Witness(File::from(read)), Handle::new(write))
     }
 
-    /// Whether nobody has the other end.
+    /// Whether no process and no packet has the other end.
     fn sees_the_end(&self) -> bool {
         wait_for(self.0.as_fd(), Interest::Hangup, Deadline::after(Duration::ZERO)).unwrap()
     }
@@ -96,7 +97,8 @@ fn killed_getter(queue: &Queue<Item>, at: At) {
     killed_in(|| drop(queue.get().unwrap()), at);
 }
 
-/// A producer was killed between the packet of its item and the commit. The packet is there: the witness says so.
+/// A producer was killed between the packet of its item and the commit. The packet is there: the witness says
+/// so.
 fn killed_putter(queue: &Queue<Item>) -> Witness {
     let (witness, handle) = Witness::new();
     killed_putter_of(queue, (7, Some(handle)));
@@ -142,7 +144,7 @@ fn poll_one(queue: Queue<Item>) -> u32 {
     }
 }
 
-/// And nobody else does: both sleep when the producer dies.
+/// And no other process does: both sleep when the producer dies.
 fn who_waits_comes_by() {
     for wait in [get_one as fn(Queue<Item>) -> u32, poll_one] {
         let queue = Queue::new().unwrap();
@@ -193,7 +195,7 @@ fn a_queue_that_is_never_empty_is_rid_of_them_too() {
     third.waits_for_the_end();
 }
 
-/// The socket holds few packets, and nobody gets.
+/// The socket holds few packets, and no process gets.
 fn killed_putters_leave_room_for_packets() {
     let queue = Queue::new().unwrap();
     // What travels: the memory, the socket that sends, and others.
@@ -225,7 +227,7 @@ fn a_getter_killed_before_it_has_the_descriptors_leaves_the_item() {
     assert!(witness.sees_the_end() && queue.empty());
 }
 
-/// And nothing is left of it, although nobody comes by; and the next one is the next one's.
+/// Nothing is left of it, although no further call is made; and the next packet is the next item's.
 fn a_getter_killed_with_the_descriptors_takes_the_item_along() {
     let queue = Queue::new().unwrap();
     let (first, handle) = Witness::new();
@@ -241,7 +243,7 @@ fn a_getter_killed_with_the_descriptors_takes_the_item_along() {
     assert!(second.sees_the_end());
     assert_eq!(queue.get().unwrap().0, 3);
     assert!(queue.empty());
-    // As the last one, too, and for who gets many.
+    // Also as the last item, and for a get of many.
     for many in [false, true] {
         let (witness, handle) = Witness::new();
         queue.put((4, Some(handle))).unwrap();
@@ -261,7 +263,7 @@ fn what_a_killed_getter_takes_along_makes_room() {
     let queue = Queue::bounded(1).unwrap();
     queue.put((1, Some(Witness::new().1))).unwrap();
     killed_getter(&queue, RECEIVED);
-    assert!(matches!(queue.try_put((2, None)).unwrap_err().reason, PutRefusal::Full));
+    assert!(matches!(queue.try_put((2, None)).unwrap_err().reason, PutErrorKind::Full));
     let waits = Process::new(put_one, (queue.clone(),)).start().unwrap();
     assert_eq!(queue.get().unwrap().0, 2);
     waits.join().unwrap();
@@ -294,7 +296,7 @@ fn a_packet_that_finds_no_room_leaves_nothing() {
             match queue.try_put((witnesses.len() as u32, Some(handle))) {
                 Ok(()) => witnesses.push(witness),
                 Err(error) => {
-                    assert!(matches!(error.reason, PutRefusal::HandlesFull), "{error}");
+                    assert!(matches!(error.reason, PutErrorKind::HandlesFull), "{error}");
                     drop(error);
                     assert!(witness.sees_the_end());
                     break;
@@ -313,7 +315,8 @@ fn a_packet_that_finds_no_room_leaves_nothing() {
 #[derive(Serialize, Deserialize)]
 struct Knot(Queue<Knot>, Handle);
 
-/// The kernel finds that nobody can reach it any more. It looks when some other socket of that kind is closed.
+/// The kernel finds that no process can reach it any more. It looks when some other socket of that kind is
+/// closed.
 fn a_queue_that_holds_itself_ends_with_its_last_user() {
     let queue = Queue::new().unwrap();
     let (witness, handle) = Witness::new();
@@ -344,8 +347,8 @@ fn producers_killed_while_they_start_end_the_stream() {
     }
 }
 
-/// Two put and two get, each item with the same pipe's end; one of them is killed, and another takes its place. A queue
-/// that goes through this and is drained then holds that end no more.
+/// Two put and two get, each item with the same pipe's end; one of them is killed, and another takes its
+/// place. A queue that goes through this and is drained then holds that end no more.
 fn killed_at_any_moment_they_leave_nothing() {
     let queue = Queue::<Item>::bounded(8).unwrap();
     for _ in 0..4 {

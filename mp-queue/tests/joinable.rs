@@ -1,4 +1,4 @@
-//! Mirrors CPython's tests of `JoinableQueue`; and those who die with a task.
+//! Mirrors CPython's tests of `JoinableQueue`; and processes that die with a task.
 
 use mp_core::{Child, Process};
 use mp_queue::{GetError, JoinableQueue, Queue, TaskDoneError, TasksError};
@@ -165,7 +165,7 @@ fn tasks_of_the_dead_are_told_of() {
         let child = Process::new(take_and_stay, (queue.clone(), taken.clone(), 3)).start().unwrap();
         assert_eq!(taken.get().unwrap(), 3);
         assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
-        // Those that are left are done while somebody waits already; then the one that has three dies.
+        // The remaining ones are done while a join waits already; then the process that has three dies.
         std::thread::scope(|scope| {
             let joined = scope.spawn(|| queue.join());
             drop(queue.get_task().unwrap());
@@ -184,7 +184,7 @@ fn take_one(queue: JoinableQueue<u64>) {
     drop(queue.get_task().unwrap());
 }
 
-/// Tasks of 127 are known to be lost; those of further ones are somebody else's to do.
+/// Lost tasks of 127 processes are known; those of further ones must be done by another process.
 fn more_living_workers_than_slots_are_counted() {
     const SLOTS: u32 = 127;
     const ALL: u32 = SLOTS + 5;
@@ -199,7 +199,7 @@ fn more_living_workers_than_slots_are_counted() {
     (0..ALL).for_each(|_| assert_eq!(taken.get().unwrap(), 1));
     children.iter().for_each(|child| child.kill().unwrap());
     children.iter().for_each(|child| assert!(child.join().is_err()));
-    // A slot is free now for who comes.
+    // A slot is free now for the next process.
     drop(queue.get_task().unwrap());
     assert_eq!(queue.join_timeout(Duration::from_millis(1)), Err(TasksError::TimedOut));
     (SLOTS..ALL).for_each(|_| queue.task_done().unwrap());
@@ -208,7 +208,7 @@ fn more_living_workers_than_slots_are_counted() {
     queue.join().unwrap();
 }
 
-/// Slots of those who ended are used again.
+/// Slots of processes that ended are used again.
 fn many_more_workers_than_slots_are_counted() {
     let queue = JoinableQueue::new().unwrap();
     for _ in 0..140 {

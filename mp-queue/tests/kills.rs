@@ -1,12 +1,13 @@
-//! Kills at random moments of those who put and of those who get. Prints how many it tried.
+//! Kills producers and consumers at random moments. Prints how many it tried.
 //!
-//! Four producers put numbered items with a checksum, of all sizes, two of them in batches; four consumers get them,
-//! two of them in batches. One of the eight is killed, and another takes its place, again and again. An item whose
-//! put has returned is got once, whole, and in its producer's order, but for what a killed consumer had taken: one
-//! item, or one batch. What a killed producer was putting is there, or it is not. Nobody hangs, and nothing is left.
+//! Four producers put numbered items with a checksum, of all sizes, two of them in batches; four consumers
+//! get them, two of them in batches. One of the eight is killed, and another takes its place, again and
+//! again. An item whose put has returned is got once, whole, and in its producer's order, but for what a
+//! killed consumer had taken: one item, or one batch. The item that a killed producer was putting is in the
+//! queue or not. No process hangs, and nothing is left.
 //!
-//! `MP_KILLS=2000` sets the number; the default fits the gate. `mp-bench/python/queue_kills.py` does the same to
-//! CPython's queue.
+//! `MP_KILLS=2000` sets the number; the default fits the gate. `mp-bench/python/queue_kills.py` does the same
+//! to CPython's queue.
 
 use mp_core::mem::SharedRef;
 use mp_core::{Child, JoinError, Process, StartMethod};
@@ -53,7 +54,7 @@ impl Item {
     }
 }
 
-/// What outlives everybody who is killed.
+/// The state that outlives every killed process.
 struct Board {
     counts: SharedRef<[AtomicU32; COUNTS]>,
     /// A bit for each number of each producer: it was got.
@@ -71,7 +72,7 @@ const DISORDERED: usize = 2 * EACH + 3;
 const COUNTS: usize = 2 * EACH + 4;
 
 impl Board {
-    /// Made by the first who asks, whose forks have it too.
+    /// Made by the first process that asks, whose forks have it too.
     fn here() -> &'static Board {
         static BOARD: OnceLock<Board> = OnceLock::new();
         BOARD.get_or_init(|| Board {
@@ -172,7 +173,7 @@ fn whoever_is_killed_every_other_item_is_got_once() {
     let mut producers: Vec<_> = (0..EACH).map(|at| start_producer(&queue, at)).collect();
     let mut consumers: Vec<_> = (0..EACH).map(|at| start_consumer(&queue, at)).collect();
     let (mut of_producers, mut of_consumers, mut may_be_lost) = (0, 0, 0);
-    // Of which nobody knows: they were being put when their producer was killed.
+    // Unknown to all: they were being put when their producer was killed.
     let mut unknown: [Vec<u32>; EACH] = Default::default();
     for _ in 0..kills {
         wait_a_random_moment(MOMENT);
@@ -196,7 +197,7 @@ fn whoever_is_killed_every_other_item_is_got_once() {
     assert!(matches!(queue.try_get(), Err(GetError::Closed)) && queue.empty(), "something is left");
     let (mut put, mut lost) = (0, 0);
     for (producer, unknown) in unknown.iter().enumerate() {
-        // They were noted in order.
+        // They were journal_slot in order.
         let is_known = |number: &u32| unknown.binary_search(number).is_err();
         let returned = (0..board.get(RETURNED + producer)).filter(is_known);
         let missing = returned.inspect(|_| put += 1).filter(|number| !board.was_got(producer, *number));

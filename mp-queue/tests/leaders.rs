@@ -1,5 +1,5 @@
-//! Consumers that wait for long: two lead, and look for all. Whoever is killed, stopped or served, somebody leads, and
-//! an item for which nobody is woken is found. See ring/leaders.rs.
+//! Consumers that wait for long: two lead, and wake by themselves for all. Whichever process is killed,
+//! stopped or served, one leads, and an item for which no process was woken is found. See ring/leaders.rs.
 
 use mp_core::mem::Mapping;
 use mp_core::sys::fd::pipe;
@@ -48,7 +48,7 @@ fn words(queue: &Queue<u32>) -> Vec<u64> {
     bytes.as_chunks().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect()
 }
 
-/// Those of them who lead, once there are so many: each one's id stands in a lock. (They have one thread each. Nothing
+/// The leaders, once there are so many: the id of each stands in a lock. (Each has one thread. Nothing
 /// else is in those eight bytes but flags: see sys/robust.rs.)
 fn leaders<'a>(queue: &Queue<u32>, of: &'a [Waiter], count: usize) -> Vec<&'a Waiter> {
     let lane = if cfg!(target_env = "musl") { 32 } else { 0 };
@@ -74,7 +74,7 @@ fn killed(waiter: &Waiter) {
 fn killed_leaders_are_replaced() {
     let queue = Queue::new().unwrap();
     let mut waiters: Vec<Waiter> = (0..5).map(|_| waiter(&queue)).collect();
-    // One, whom the other replaces; and then both at once.
+    // One, which the other replaces; and then both at once.
     for count in [1, 2] {
         let victims = leaders(&queue, &waiters, 2);
         victims[..count].iter().for_each(|victim| victim.kill().unwrap());
@@ -109,7 +109,7 @@ fn leaders_who_leave_are_replaced() {
     waiters.iter().for_each(killed);
 }
 
-/// A producer that is killed with all its items in the queue and nobody woken.
+/// A producer that is killed with all its items in the queue, before any wake.
 fn put_and_die(queue: &Queue<u32>, items: Vec<u32>) {
     let (read, write) = pipe().unwrap();
     let putter = Process::fork(|| {
@@ -150,7 +150,7 @@ fn hold(producer: mp_queue::Producer<u32>, read: Handle) {
     drop(producer);
 }
 
-/// A killed producer tells nobody that it was the last.
+/// A killed producer wakes no consumer, although it was the last.
 fn all_learn_of_the_end_from_one() {
     let (producer, queue) = Queue::<u32>::counted().unwrap();
     let (read, _write) = pipe().unwrap();

@@ -1,10 +1,10 @@
-//! Queues under the limits of a process: address space, locked memory, the length of files; and what a core dump of
-//! one has to read.
+//! Queues under the limits of a process: address space, locked memory, the length of files; and what a core
+//! dump of one has to read.
 //!
 //! Each case is a process of its own, so that a limit, or memory that is locked, is its own, too.
 
 use mp_core::{MemError, Process};
-use mp_queue::{GetError, NewQueueError, PutRefusal, Queue};
+use mp_queue::{GetError, NewQueueError, PutErrorKind, Queue};
 use mp_sync::Lock;
 use mp_testing::{limited, not_here};
 use nix::sys::mman::{MlockAllFlags, mlockall};
@@ -83,13 +83,13 @@ fn a_put_without_addresses_is_an_error_that_names_the_limit() {
     let queue = Bytes::builder().max_bytes(1 << 30).build().unwrap();
     Process::new(put_long, (queue.clone(),)).start().unwrap().join().unwrap();
     let refused = with_addresses(MIB, || queue.put_bytes(b"small")).unwrap_err();
-    assert!(matches!(refused, PutRefusal::Os(_)), "{refused:?}");
+    assert!(matches!(refused, PutErrorKind::Os(_)), "{refused:?}");
     assert!(refused.to_string().contains("RLIMIT_AS"), "{refused}");
     // It would have to be made.
     let fresh = Bytes::builder().max_bytes(1 << 30).build().unwrap();
     let long = vec![1; LONG];
     let refused = with_addresses(MIB, || fresh.put_bytes(&long)).unwrap_err();
-    assert!(matches!(refused, PutRefusal::NoMemory), "{refused:?}");
+    assert!(matches!(refused, PutErrorKind::NoMemory), "{refused:?}");
     assert!(refused.to_string().contains("RLIMIT_AS"), "{refused}");
     // Nothing of either is left behind.
     fresh.put_bytes(b"small").unwrap();
@@ -136,7 +136,7 @@ fn a_limit_on_file_sizes_lowers_the_default_ceiling() {
         queue.put_bytes(&vec![1; 1 << 20]).unwrap();
         assert_eq!(queue.get().unwrap().len(), 1 << 20);
         let refused = queue.put_bytes(&vec![1; 8 << 20]).unwrap_err();
-        assert!(matches!(refused, PutRefusal::TooLarge { .. }), "{refused:?}");
+        assert!(matches!(refused, PutErrorKind::TooLarge { .. }), "{refused:?}");
         drop(Lock::new().unwrap().acquire().unwrap());
         // A ceiling that was asked for is not lowered.
         let refused = Bytes::builder().max_bytes(64 << 20).build::<Vec<u8>>().unwrap_err();
@@ -166,7 +166,8 @@ fn in_core_and_not() -> (u64, u64) {
     both
 }
 
-/// A process is dead for others only when the kernel has written its core, page by page of what goes into that.
+/// A process is dead for others only when the kernel has written its core, page by page of what goes into
+/// that.
 fn items_are_left_out_of_core_dumps() {
     let queue = Bytes::builder().max_bytes(1 << 30).build().unwrap();
     queue.put_bytes(&vec![1; LONG]).unwrap();

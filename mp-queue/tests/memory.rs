@@ -1,10 +1,11 @@
-//! What a queue takes of the system: its memory goes back when the backlog is drained, and its end is an error that
-//! harms nobody; and no call waits longer than it was told to, for room or for one who was stopped.
+//! What a queue takes of the system: its memory goes back when the backlog is drained, and its end is an
+//! error that harms no other process; and no call waits longer than its timeout, for room or for a stopped
+//! process.
 
 use mp_core::mem::Mapping;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
-use mp_queue::{FixedQueue, GetError, PutError, PutRefusal, Queue};
+use mp_queue::{FixedQueue, GetError, PutError, PutErrorKind, Queue};
 use mp_sync::Event;
 use mp_testing::{At, go_on, kill_at, not_here, parent_in_role, role, stop};
 use nix::libc;
@@ -66,7 +67,7 @@ fn memory_goes_back_when_the_backlog_is_drained() {
             queue.get_bytes_into(&mut got).unwrap();
             assert!(got == item);
         }
-        // The last segment is left when somebody puts again, and has taken that.
+        // The last segment is left when the next item was put and taken.
         queue.put_bytes(b"small").unwrap();
         queue.get_bytes_into(&mut got).unwrap();
         assert_eq!(got, b"small");
@@ -178,7 +179,8 @@ fn be_without_memory(group: &Path) {
     let bystander = Process::new(echo, (questions.clone(), answers.clone())).start().unwrap();
     let make = || Bytes::builder().max_bytes(1024 * MIB).build().unwrap();
 
-    // What is there can be drained, and then there is room: so it is full. Two at once, which get in each other's way.
+    // What is there can be drained, and then there is room: so it is full. Two at once, which get in each
+    // other's way.
     let queues = [make(), make()];
     let children = [0, 1].map(|at| Process::new(fill, (queues[at].clone(),)).start().unwrap());
     let (mut buffer, mut all) = (Vec::new(), 0);
@@ -197,7 +199,7 @@ fn be_without_memory(group: &Path) {
         queue.get_bytes_into(&mut buffer).unwrap();
     }
 
-    // Nothing is there, so no room will come, and nobody waits for it. (Nobody reads these zeros either.)
+    // Nothing is there, so no room will come, and no call waits for it. (Nothing reads these zeros either.)
     let (queue, long) = (make(), vec![0; LIMIT - 80 * MIB]);
     let refusals = [
         queue.try_put_bytes(&long),
@@ -205,7 +207,7 @@ fn be_without_memory(group: &Path) {
         queue.put_bytes_timeout(&long, Duration::from_secs(3600)),
     ];
     for refusal in refusals {
-        assert!(matches!(refusal, Err(PutRefusal::NoMemory)), "{refusal:?}");
+        assert!(matches!(refusal, Err(PutErrorKind::NoMemory)), "{refusal:?}");
     }
     assert!(taken(&memory(&queue)) <= WARM, "what could not be had in full was kept");
     queue.put_bytes(b"small").unwrap();
@@ -252,7 +254,7 @@ fn stop_with_the_lock(child: &Child<()>, queue: &Bytes) {
 
 fn is_full<V>(put: Result<(), PutError<V>>) -> V {
     let refused = put.expect_err("the lock is held");
-    assert!(matches!(refused.reason, PutRefusal::Full), "{refused}");
+    assert!(matches!(refused.reason, PutErrorKind::Full), "{refused}");
     refused.value
 }
 
@@ -271,12 +273,12 @@ fn timeouts_pass_while_the_holder_of_the_put_lock_is_stopped() {
     timed(&|| assert_eq!(is_full(queue.put_timeout(vec![1], timeout)), [1]));
     timed(&|| assert!(is_full(queue.put_timeout(long.clone(), timeout)) == long));
     timed(&|| assert_eq!(is_full(queue.put_many_timeout(many(), timeout)).len(), 200));
-    timed(&|| assert!(matches!(queue.put_bytes_timeout(&long, timeout), Err(PutRefusal::Full))));
-    // Those that do not wait for room do not wait for him either.
+    timed(&|| assert!(matches!(queue.put_bytes_timeout(&long, timeout), Err(PutErrorKind::Full))));
+    // Calls that do not wait for room do not wait for the stopped process either.
     is_full(queue.try_put(vec![1]));
     is_full(queue.try_put(long.clone()));
     assert_eq!(is_full(queue.try_put_many(many())).len(), 200);
-    // He has published nothing, and takes nothing: consumers go on.
+    // It has published nothing, and holds no get lock: consumers go on.
     assert!(matches!(queue.try_get(), Err(GetError::Empty)));
     timed(&|| assert!(matches!(queue.get_timeout(timeout), Err(GetError::Empty))));
     child.kill().unwrap();
@@ -286,7 +288,8 @@ fn timeouts_pass_while_the_holder_of_the_put_lock_is_stopped() {
     assert!(queue.get_many(200).unwrap().map(Result::unwrap).eq(many()));
 }
 
-/// Somebody takes one now and then, so that no single wait lasts as long as the timeout: all of them together do.
+/// A consumer takes one now and then, so that no single wait lasts as long as the timeout: all of them
+/// together do.
 fn a_timeout_is_for_all_of_many_together() {
     fn tried(put_many: impl Fn(Duration) -> usize, get: impl Fn() + Sync) {
         let done = AtomicBool::new(false);

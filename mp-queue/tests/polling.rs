@@ -93,7 +93,7 @@ fn each_of_two_pollers_is_told() {
     }
 }
 
-/// An item goes back and forth between two who wait for it, each time for the queue that they are given.
+/// An item goes back and forth between two waiters, each time for the queue that they are given.
 fn back_and_forth(waiting_for: impl Fn(&Queue<u32>, &mut dyn FnMut()) + Sync) {
     let (queue, other) = (Queue::new().unwrap(), Queue::new().unwrap());
     let echo = |from: &Queue<u32>, to: &Queue<u32>| {

@@ -1,13 +1,13 @@
 //! Mirrors CPython's `_TestQueue`: P12 to P16; and what its queue does not survive.
 //!
-//! Elsewhere: forms.rs has `SimpleQueue` (P17), the fixed-size form and batches, joinable.rs `JoinableQueue`, polling.rs
-//! `wait()`, handles.rs what goes with an item, kills.rs random kills, memory.rs what a queue takes of the system. The kill
-//! sweep is mp-sweep.
+//! Elsewhere: forms.rs has `SimpleQueue` (P17), the fixed-size form and batches, joinable.rs `JoinableQueue`,
+//! polling.rs `wait()`, handles.rs what goes with an item, kills.rs random kills, memory.rs what a queue
+//! takes of the system. The kill sweep is mp-sweep.
 
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{Child, CodecError, JoinError, Process};
-use mp_queue::{GetError, Producer, PutRefusal, Queue};
+use mp_queue::{GetError, Producer, PutErrorKind, Queue};
 use mp_testing::{limited, open_descriptors, random};
 use nix::sys::resource::Resource;
 use serde::{Deserialize, Serialize};
@@ -68,10 +68,10 @@ fn a_bounded_queue_is_full_and_empty_again() {
     queue.try_put(6).unwrap();
     assert!(queue.full() && !queue.empty());
     let refused = queue.try_put(7).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::Full));
+    assert!(matches!(refused.reason, PutErrorKind::Full));
     assert_eq!(refused.value, 7);
     let (began, timeout) = (Instant::now(), Duration::from_millis(80));
-    assert!(matches!(queue.put_timeout(7, timeout).unwrap_err().reason, PutRefusal::Full));
+    assert!(matches!(queue.put_timeout(7, timeout).unwrap_err().reason, PutErrorKind::Full));
     assert!(began.elapsed() >= timeout);
     let child = Process::new(take_six, (queue.clone(),)).start().unwrap();
     assert_eq!(child.join().unwrap(), [1, 2, 3, 4, 5, 6]);
@@ -126,7 +126,7 @@ fn closed_means_closed() {
     queue.put(1).unwrap();
     queue.close();
     queue.close();
-    assert!(matches!(queue.put(2).unwrap_err().reason, PutRefusal::Closed));
+    assert!(matches!(queue.put(2).unwrap_err().reason, PutErrorKind::Closed));
     assert!(matches!(queue.get(), Err(GetError::Closed)));
     assert!(matches!(queue.clone().try_get(), Err(GetError::Closed)));
 }
@@ -170,7 +170,7 @@ fn a_backlog_grows_and_drains() {
 fn what_can_never_fit_is_refused_at_once() {
     let queue = Queue::<Vec<u8>>::builder().max_bytes(1 << 20).build().unwrap();
     let refused = queue.put(bytes(2 << 20)).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::TooLarge { .. }), "{refused}");
+    assert!(matches!(refused.reason, PutErrorKind::TooLarge { .. }), "{refused}");
     assert_eq!(refused.value.len(), 2 << 20);
     queue.put(bytes(1000)).unwrap();
     assert_eq!(queue.get().unwrap(), bytes(1000));
@@ -185,7 +185,7 @@ fn a_ceiling_is_full_and_not_out_of_memory() {
             Err(refused) => break refused,
         }
     };
-    assert!(matches!(refused.reason, PutRefusal::Full), "{refused}");
+    assert!(matches!(refused.reason, PutErrorKind::Full), "{refused}");
     assert!(put > 500, "{put}");
     for _ in 0..put {
         assert_eq!(queue.get().unwrap(), bytes(1000));
@@ -219,7 +219,7 @@ impl Serialize for Unwilling {
 fn a_value_that_cannot_be_serialised_comes_back() {
     let queue = Queue::<Unwilling>::new().unwrap();
     let refused = queue.put(Unwilling).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::Serialize(CodecError::Serialize { .. })));
+    assert!(matches!(refused.reason, PutErrorKind::Serialize(CodecError::Serialize { .. })));
     assert!(queue.empty());
 }
 
@@ -264,7 +264,7 @@ struct User {
 fn what_cannot_come_back_is_refused_by_put() {
     let queue = Queue::new().unwrap();
     let refused = queue.put(Tagged::One { x: 1 }).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::Serialize(_)) && refused.value == Tagged::One { x: 1 });
+    assert!(matches!(refused.reason, PutErrorKind::Serialize(_)) && refused.value == Tagged::One { x: 1 });
     assert!(refused.to_string().contains("describes itself"), "{refused}");
     assert!(queue.empty());
 
@@ -297,7 +297,7 @@ fn more_handles_than_fit_are_refused() {
     queue.put(handles(mp_queue::MOST_HANDLES)).unwrap();
     assert_eq!(queue.get().unwrap().len(), mp_queue::MOST_HANDLES);
     let refused = queue.put(handles(mp_queue::MOST_HANDLES + 1)).unwrap_err();
-    assert!(matches!(refused.reason, PutRefusal::TooManyHandles { count: 251 }), "{refused}");
+    assert!(matches!(refused.reason, PutErrorKind::TooManyHandles { count: 251 }), "{refused}");
 }
 
 /// Row 8: an error, nothing lost, nothing leaked.
@@ -327,7 +327,7 @@ fn close_ends_those_who_wait() {
         queue.close();
         full.close();
         assert!(matches!(getter.join().unwrap(), Err::<u8, _>(GetError::Closed)));
-        assert!(matches!(putter.join().unwrap().unwrap_err().reason, PutRefusal::Closed));
+        assert!(matches!(putter.join().unwrap().unwrap_err().reason, PutErrorKind::Closed));
     });
 }
 
@@ -353,7 +353,7 @@ fn a_shut_queue_is_drained_and_then_closed() {
         queue.shutdown();
         assert_eq!(waiting.join().unwrap(), [1, 2]);
     });
-    assert!(matches!(queue.put(3).unwrap_err().reason, PutRefusal::Closed));
+    assert!(matches!(queue.put(3).unwrap_err().reason, PutErrorKind::Closed));
 }
 
 fn another_item_type_is_refused() {

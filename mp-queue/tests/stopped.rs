@@ -4,7 +4,7 @@
 
 use mp_core::Process;
 use mp_core::sys::process::random_bytes;
-use mp_queue::{GetError, PutRefusal, Queue};
+use mp_queue::{GetError, PutErrorKind, Queue};
 use mp_testing::{go_on, stop};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,9 +44,9 @@ fn a_stopped_reader_costs_a_writer_its_timeout_alone() {
             }
         }
     };
-    assert!(matches!(refused.reason, PutRefusal::Full), "{refused}");
+    assert!(matches!(refused.reason, PutErrorKind::Full), "{refused}");
     assert_eq!((refused.value, put), (ROOM, ROOM));
-    assert!(matches!(queue.try_put(put).unwrap_err().reason, PutRefusal::Full));
+    assert!(matches!(queue.try_put(put).unwrap_err().reason, PutErrorKind::Full));
     go_on(&reader);
     (ROOM..100).for_each(|number| queue.put_timeout(number, Duration::MAX).unwrap());
     queue.shutdown();

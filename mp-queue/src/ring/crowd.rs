@@ -1,5 +1,5 @@
-//! The ring in shuttle: four to six threads in schedules drawn at random, and one of them killed before each of its
-//! accesses; and with faults, which must show. What loom has no time for.
+//! The ring in shuttle: four to six threads in schedules drawn at random, and one of them killed before each
+//! of its accesses; and with faults, which must show. What loom has no time for.
 //!
 //! A lost wake is a deadlock, which shuttle reports. `MP_SHUTTLE_ITERATIONS` draws more.
 
@@ -7,7 +7,7 @@ mod leaders;
 
 use super::model::mutants::mutants;
 use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all, worlds};
-use super::{Beside, First, Memory, NotTaken, Packet, Worker};
+use super::{FirstPacket, Memory, NotTaken, Packet, TakeContext, Worker};
 use mp_model::shuttle::{
     FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, explore, iterations, set_looks, spawn, sweep,
 };
@@ -19,8 +19,8 @@ trait Crowd: World<Owned: Send, Word: Send, Long: Send, Unit: Send + Sync> {}
 
 impl<W: World<Owned: Send, Word: Send, Long: Send, Unit: Send + Sync>> Crowd for W {}
 
-/// Two put so many each, and three take so many, each producer's in their order. Gives all that was taken, sorted; nothing
-/// is left.
+/// Two put so many each, and three take so many, each producer's in their order. Gives all that was taken,
+/// sorted; nothing is left.
 fn put_by_two_and_taken_by_three<W: Crowd>(ring: &Shared<W>, each: u64, counts: [usize; 3]) -> Vec<u64> {
     let producers = [10, 20].map(|first| {
         let ring = Arc::clone(ring);
@@ -47,7 +47,7 @@ fn each_item_is_taken_once<W: Crowd>() {
     assert_eq!(put_by_two_and_taken_by_three(&ring::<W>(2), 2, [1, 1, 2]), [11, 12, 21, 22]);
 }
 
-/// Wherever a producer dies, its record is there whole or not at all, and everybody goes on.
+/// Wherever a producer dies, its record is there whole or not at all, and the others go on.
 fn a_dead_putter_stops_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(2);
@@ -69,15 +69,15 @@ fn a_dead_putter_stops_nobody<W: Crowd>(fuse: &Fuse) {
 }
 
 /// Of so many records each was got, or is left; but one that a dead victim may have taken along.
-fn all_but_his(mut got: Vec<u64>, his: Option<u64>, left: Vec<u64>, count: usize) {
-    got.extend(his);
+fn all_but_the_victims(mut got: Vec<u64>, victims: Option<u64>, left: Vec<u64>, count: usize) {
+    got.extend(victims);
     got.extend(left);
     got.sort_unstable();
     got.dedup();
-    assert!(got.len() == count || (got.len() == count - 1 && his.is_none()), "{got:?}");
+    assert!(got.len() == count || (got.len() == count - 1 && victims.is_none()), "{got:?}");
 }
 
-/// Wherever a taker dies, it has taken one record at most, and everybody goes on.
+/// Wherever a taker dies, it has taken one record at most, and the others go on.
 fn a_dead_taker_stops_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(2);
@@ -89,10 +89,11 @@ fn a_dead_taker_stops_nobody<W: Crowd>(fuse: &Fuse) {
     });
     (1..=3).for_each(|item| put(&ring, item).unwrap());
     let got = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
-    all_but_his(got, victim.join(), take_all(&ring), 3);
+    all_but_the_victims(got, victim.join(), take_all(&ring), 3);
 }
 
-/// Room for one record, for two, and for four: those who put go from one to the next, and back to the first one.
+/// Room for one record, for two, and for four: producers go from one segment to the next, and back to the
+/// first.
 const UNITS: [usize; 3] = [2, 4, 8];
 
 /// The large segments are used, given back and used again.
@@ -101,7 +102,7 @@ fn each_item_crosses_the_segments_once<W: Crowd>() {
     assert_eq!(taken, [11, 12, 13, 21, 22, 23]);
 }
 
-/// Wherever a producer dies who goes from one segment to the next, what others put is there.
+/// Wherever a producer dies that switches segments, the records of the others are there.
 fn a_dead_putter_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
@@ -118,11 +119,11 @@ fn a_dead_putter_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
     let mut got: Vec<u64> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
     got.extend(take_all(&ring));
     got.sort_unstable();
-    let his = got.strip_suffix(&[3, 4]);
-    assert!(his == Some(&[1, 2]) || (!finished && matches!(his, Some([] | [1]))), "{got:?}");
+    let first = got.strip_suffix(&[3, 4]);
+    assert!(first == Some(&[1, 2]) || (!finished && matches!(first, Some([] | [1]))), "{got:?}");
 }
 
-/// Wherever a taker dies who leaves a segment, it has taken one record of those it had not said it has, at most.
+/// Wherever a consumer dies that leaves a segment, it has taken at most one record that it had not reported.
 fn a_dead_taker_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
@@ -134,15 +135,15 @@ fn a_dead_taker_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
     let putter = spawn(&Fuse::never(), move || (1..=2).for_each(|item| put(&its, item).unwrap()));
     (3..=4).for_each(|item| put(&ring, item).unwrap());
     putter.join().unwrap();
-    let his = victim.join();
+    let victims = victim.join();
     let mut got = vec![other.join().unwrap()];
-    got.extend(his.into_iter().flatten());
+    got.extend(victims.iter().flatten());
     got.extend(take_all(&ring));
     got.sort_unstable();
     let whole = got.len();
     got.dedup();
     assert_eq!(got.len(), whole, "one was taken twice: {got:?}");
-    assert!(whole == 4 || (his.is_none() && whole >= 2), "{got:?}");
+    assert!(whole == 4 || (victims.is_none() && whole >= 2), "{got:?}");
 }
 
 /// With a packet.
@@ -158,11 +159,11 @@ fn put_parcel<W: Crowd>(ring: &Shared<W>, value: u64) {
 /// As `memory.rs` receives, but for the descriptors.
 struct Receiver<'a, W: World>(&'a Shared<W>);
 
-impl<W: World> Beside for Receiver<'_, W> {
+impl<W: World> TakeContext for Receiver<'_, W> {
     fn receive(&mut self, packet: u64) -> Result<bool, NotTaken> {
         loop {
             match self.0.0.first_packet() {
-                First::There(ticket) if ticket.number <= packet => {
+                FirstPacket::There(ticket) if ticket.number <= packet => {
                     self.0.0.drop_packet();
                     if ticket.number == packet {
                         return Ok(true);
@@ -187,7 +188,7 @@ fn look<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
 fn left<W: World>(ring: &Shared<W>) -> Vec<u64> {
     let got = std::iter::from_fn(|| look(ring).ok()).collect();
     assert_eq!(ring.items(), 0);
-    assert_eq!(ring.0.first_packet(), First::Nothing);
+    assert_eq!(ring.0.first_packet(), FirstPacket::Nothing);
     got
 }
 
@@ -224,7 +225,7 @@ fn a_dead_taker_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
     put(&ring, 2).unwrap();
     put_parcel(&ring, 3);
     let got = vec![taker.join().unwrap()];
-    all_but_his(got, victim.join(), left(&ring), 3);
+    all_but_the_victims(got, victim.join(), left(&ring), 3);
 }
 
 /// Schedules; with deaths, a part of them for each point of death.

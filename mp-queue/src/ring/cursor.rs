@@ -1,11 +1,12 @@
 //! Cursor: a count of items and a position, in one 64-bit word.
 
-/// How far one side has come. Both parts wrap.
+/// The progress of one side. Both parts wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// Items so far.
     pub(crate) items: u32,
-    /// Where in the segment, in units of 8 bytes, modulo 2^32. Every segment's length divides that.
+    /// The position in the segment, in units of 8 bytes, modulo 2^32. The length of each segment divides
+    /// that.
     pub(crate) position: u32,
 }
 
@@ -18,7 +19,7 @@ impl Cursor {
         u64::from(self.items) << 32 | u64::from(self.position)
     }
 
-    /// One item and `units` further.
+    /// The cursor after one more item of `units`.
     pub(crate) fn advanced(self, units: u32) -> Cursor {
         Cursor { items: self.items.wrapping_add(1), position: self.position.wrapping_add(units) }
     }

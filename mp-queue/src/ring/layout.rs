@@ -1,4 +1,4 @@
-//! What lies in front of the segments.
+//! The fixed part of the ring's memory, in front of the segments.
 //!
 //! # Safety
 //! The one invariant: [`Layout`] is made of words and locks alone, side by side.
@@ -16,8 +16,8 @@ use std::sync::atomic::AtomicU64;
 /// The most segments that a queue can have: 256 KiB, 512 KiB … up to 1 GiB together with segment 11.
 pub(crate) const SEGMENTS: usize = 16;
 
-/// On cache lines of its own (two, since lines are fetched in pairs), so that one side's stores do not slow the
-/// other's loads.
+/// A value on cache lines of its own (two, since lines are fetched in pairs), so that stores of one side do
+/// not slow down loads of the other.
 #[repr(C, align(128))]
 #[derive(Debug, Default)]
 pub(crate) struct CachePadded<T>(T);
@@ -29,7 +29,7 @@ impl<T> Deref for CachePadded<T> {
     }
 }
 
-/// All that both sides share. All zeros is an empty ring.
+/// The state that both sides share. All zeros is an empty ring.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct Layout<O: Owned, L> {
@@ -50,9 +50,9 @@ pub(crate) struct Layout<O: Owned, L> {
 #[derive(Debug, Default)]
 pub(super) struct WriteSide<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    /// The consumers' cursor, as it was: the items taken at all, and where in this segment the room ends.
+    /// The consumers' cursor as last read: the items taken so far, and where in this segment the room ends.
     pub(super) cached: CachedCursor<O::Word, L>,
-    /// CachePadded from the lock: consumers that wait look at it all the time.
+    /// Apart from the lock: consumers that spin read it all the time.
     pub(super) segment: CachePadded<O::Word>,
 }
 
@@ -60,24 +60,24 @@ pub(super) struct WriteSide<O: Owned, L> {
 #[derive(Debug, Default)]
 pub(super) struct ReadSide<O: Owned, L> {
     pub(super) lock: RawLock<O>,
-    /// The producers' cursor, as it was.
+    /// The producers' cursor as last read.
     pub(super) cached: CachedCursor<O::Word, L>,
-    /// As the producers'.
+    /// Apart from the lock: producers that spin read it all the time.
     pub(super) segment: CachePadded<O::Word>,
 }
 
-/// The other side's cursor as it was when one's own side last looked: spares most calls a look at the other side's
-/// cache lines. Written under one's own side's lock. It is never ahead of the truth, so it errs on the safe side.
+/// The other side's cursor as last read. It spares most calls the other side's cache lines. Written under the
+/// lock of one's own side. It is never ahead of the real cursor, so it is wrong on the safe side only.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct CachedCursor<W, L> {
-    /// 1 + the segment that `cursor` is about; 0: about none.
+    /// 1 + the segment of `cursor`; 0: no segment.
     about: W,
     cursor: L,
 }
 
 impl<W: Word, L: Long> CachedCursor<W, L> {
-    /// What was seen, if it was in this segment.
+    /// The cached cursor, if it is about this segment.
     #[inline]
     pub(super) fn seen(&self, segment: usize) -> Option<Cursor> {
         // ORDERING: Relaxed, here and below: the lock orders it; others take it as a hint.
@@ -85,22 +85,24 @@ impl<W: Word, L: Long> CachedCursor<W, L> {
         (about == segment as u32 + 1).then(|| Cursor::of(self.cursor.load(Ordering::Relaxed)))
     }
 
-    /// Whoever dies between the two stores leaves a cached about nothing, or an older one of the same segment.
-    pub(super) fn note(&self, segment: usize, cursor: Cursor) {
+    /// Caches a cursor. A death between the two stores leaves no cached cursor, or an older one of the same
+    /// segment.
+    pub(super) fn set(&self, segment: usize, cursor: Cursor) {
         // ORDERING: as above.
         self.cursor.store(cursor.packed(), Ordering::Relaxed);
-        // ORDERING: Release: after the cursor, also for whoever takes the lock from a dead holder.
+        // ORDERING: Release: after the cursor, also for the next holder after a death.
         self.about.store(segment as u32 + 1, Ordering::Release);
     }
 
-    /// Before the segment is left: it may be used again later, from its beginning.
-    pub(super) fn forget(&self) {
+    /// Forgets the cached cursor before the segment is left: the segment may be used again from its
+    /// beginning.
+    pub(super) fn clear(&self) {
         // ORDERING: as above.
         self.about.store(0, Ordering::Relaxed);
     }
 }
 
-/// A word to sleep on, and a flag for that somebody may.
+/// An event count: a word to sleep on, and a flag that says that a process may sleep.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct EventCount<W> {
@@ -108,7 +110,7 @@ pub(super) struct EventCount<W> {
     pub(super) asleep: W,
 }
 
-/// For those who wait for this queue and other things together: see `polls.rs`.
+/// State of the processes that wait for this queue together with other objects: see `polls.rs`.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Polls<W> {
@@ -124,10 +126,10 @@ pub(super) struct Tasks<W, L> {
     pub(super) lost: W,
     pub(super) expect: W,
     pub(super) claim: L,
-    pub(super) burial: L,
+    pub(super) reaping: L,
 }
 
-/// Packets beside the ring: see `packets.rs`. Nobody writes here in a queue without handles.
+/// Packets beside the ring: see `packets.rs`. Never written in a queue without handles.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Packets<L> {
@@ -136,30 +138,30 @@ pub(super) struct Packets<L> {
     pub(super) suspect: L,
 }
 
-/// Those who look for all who sleep at a event_count: see `leaders.rs`.
+/// The leases of the consumers that wake by themselves for all: see `leaders.rs`.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Leaders<O: Owned> {
-    pub(super) places: [RawLock<O>; 2],
+    pub(super) leases: [RawLock<O>; 2],
     pub(super) followers: O::Word,
 }
 
-/// What one process has taken.
+/// The tasks of one process.
 #[repr(C)]
 #[derive(Debug, Default)]
-pub(crate) struct Slot<W, L> {
-    pub(super) who: L,
+pub(crate) struct TaskSlot<W, L> {
+    pub(super) process: L,
     pub(super) got: W,
     pub(super) done: W,
 }
 
-/// Written once, before the queue is shared.
+/// Limits of the queue. Written once, before the queue is shared.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub(crate) struct Limits<W> {
     /// The most items; 0: no limit.
     pub(crate) items: W,
-    /// How many segments there may be.
+    /// The number of segments that the queue may have.
     pub(crate) segments: W,
 }
 
@@ -173,5 +175,5 @@ pub(super) struct Segment<W, L> {
 
 // SAFETY: words, locks of words, and atomic integers; all zeros is an empty ring.
 unsafe impl Structure for Layout<RobustWord, AtomicU64> {}
-// SAFETY: words and an atomic integer; all zeros is a slot that nobody has.
-unsafe impl Structure for Slot<FutexWord, AtomicU64> {}
+// SAFETY: words and an atomic integer; all zeros is a free slot.
+unsafe impl Structure for TaskSlot<FutexWord, AtomicU64> {}

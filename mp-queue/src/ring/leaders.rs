@@ -1,53 +1,61 @@
-//! Leaders and followers: of all who wait long for a record, two look for it each half second, the others rarely.
+//! Leader election: of all consumers that wait long for a record, two wake by themselves each half second,
+//! the others rarely.
 //!
 //! ```text
-//!            nothing there after the first sleep                    none free
-//!   waiter ─────────────────────────────────────► takes a place ─────────────► FOLLOWER: looks each three seconds
+//!            the first sleep found nothing                         none free
+//!   waiter ─────────────────────────────────────► tries a lease ─────────────► FOLLOWER: wakes each three seconds
 //!                                                   │        ▲                       │
 //!                                                   ▼        └────── promoted ───────┘
-//!                                                 LEADER: looks each half second, and promotes one if a place is free
+//!                                                 LEADER: wakes each half second, and promotes a follower if
+//!                                                 a lease is free
 //!                                                   │
-//!                                                   └── leaves: gives his place back ─ fence ─ promotes one
+//!                                                   └── leaves: releases its lease ─ fence ─ promotes a follower
 //! ```
 //!
-//! | word                 | means                                                                          |
-//! |----------------------|--------------------------------------------------------------------------------|
-//! | `places`             | a lock each, held by a leader while he waits: the kernel frees a dead one's    |
-//! | `followers`          | raised by one who is to follow; 0: nobody follows, as a promotion has found    |
-//! | the event_count's `changes` | a promotion changes its upper half: who sees that takes a place before all else |
+//! | word        | meaning                                                                                |
+//! |-------------|----------------------------------------------------------------------------------------|
+//! | `leases`    | two locks, each held by a leader while it waits: the kernel releases a dead leader's    |
+//! | `followers` | raised by a waiter that is about to follow; 0: a promotion found no follower            |
+//! | `changes` of the event count | a promotion changes its upper half: a follower that sees this takes a lease first |
 //!
-//! A look costs more than ten microseconds of a CPU, nearly all of it for changing to that process and back. Whoever
-//! finds a record wakes the next one if there are more, so one who looks is enough for all; there are two so that one
-//! may die of what he finds. `W3.idle_cpu` shows it: a hundred who wait take a fifth of what they take if all of them
-//! look each half second.
+//! A wake-up costs more than ten microseconds of a CPU, nearly all of it for the switch to that process and
+//! back. A consumer that finds a record wakes the next one if more are there, so one that wakes by itself is
+//! enough for all. There are two, so that one may die of what it finds. `W3.idle_cpu` shows the effect: a
+//! hundred waiters use a fifth of the CPU time that they would use if each woke each half second.
 //!
-//! Only who has slept once in a call and found nothing comes here: a queue that is in use knows no leaders.
+//! Only a consumer that has slept once in its call and found nothing comes here: a queue in use has no
+//! leaders.
 //!
-//! # Why somebody leads
-//! A follower raises the count, then tries the places; a leader frees his place, then looks at the count: a fence stands
-//! between the two of each, so the one takes the place or the other promotes him. Who is promoted takes the place before
-//! he looks for a record, and so hands it on even if he leaves at once.
+//! # Why there is always a leader
+//! A follower raises the count, then tries the leases. A leader releases its lease, then reads the count. A
+//! fence stands between the two accesses of each, so the follower gets the lease or the leader promotes it. A
+//! promoted follower takes the lease before it tries the queue, and so hands it on even if it leaves at once.
+//!
 //! # When a process dies
-//! A leader: the other one finds the place free when he wakes next, and promotes one. A leader between giving his place
-//! back and promoting, or whom one promoted before he has the place: the other leads. Both at once: the followers look by
-//! themselves within three seconds. Where the kernel does not free what the dead held, all look each half second.
+//! - *A leader*: the other leader finds the lease free when it next wakes, and promotes a follower.
+//! - *A leader between its release and the promotion, or a promoted follower before it has the lease*: the
+//! other leader goes on.
+//! - *Both at once*: the followers wake by themselves within three seconds.
+//!
+//! Where the kernel does not release the locks of dead processes, all waiters wake each half second.
+//!
 //! # Tested by
 //! ring/model/leaders.rs, ring/crowd/leaders.rs (with deaths), tests/leaders.rs
 
 use super::layout::{EventCount, Leaders};
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 
-/// What a promotion adds to the event_count's `changes`. (Other changes reach that far only now and then: a place is taken then, or
-/// is not.)
+/// The amount that a promotion adds to `changes`. (Other changes reach its upper half only now and then; a
+/// lease is tried then, too.)
 const PROMOTION: u32 = 1 << 16;
 
-/// One who waits at a event_count. When it is dropped it leaves.
+/// A waiter on an event count. Its drop ends its part as a leader.
 pub(super) struct Sleeper<'a, O: Owned> {
     event_count: &'a EventCount<O::Word>,
-    /// `None`: everybody looks for himself.
+    /// `None`: each waiter wakes by itself each half second.
     leaders: Option<&'a Leaders<O>>,
-    /// The place that it has.
-    place: Option<usize>,
+    /// The lease that it holds.
+    lease: Option<usize>,
     /// Whether its next sleep is the first one.
     fresh: bool,
 }
@@ -58,14 +66,14 @@ impl<'a, O: Owned> Sleeper<'a, O> {
         leaders: Option<&'a Leaders<O>>,
         fresh: bool,
     ) -> Self {
-        Sleeper { event_count, leaders: leaders.filter(|_| O::kernel_tells()), place: None, fresh }
+        Sleeper { event_count, leaders: leaders.filter(|_| O::kernel_tells()), lease: None, fresh }
     }
 
     pub(super) fn event_count(&self) -> &'a EventCount<O::Word> {
         self.event_count
     }
 
-    /// Sleeps while nothing has changed since `seen`, which was read before the last look.
+    /// Sleeps while the word is `seen`, which was read before the last attempt.
     pub(super) fn wait(&mut self, seen: u32, until: Option<Deadline>) -> Wake {
         let changes = &self.event_count.changes;
         let Some(leaders) = self.leaders else { return changes.wait(seen, until) };
@@ -74,73 +82,75 @@ impl<'a, O: Owned> Sleeper<'a, O> {
             !self.leads(leaders)
         };
         let wake = if follows { changes.wait_long(seen, until) } else { changes.wait(seen, until) };
-        // ORDERING: Acquire, pairs with the Release in `promote`: the place is seen free.
+        // ORDERING: Acquire, pairs with the Release in `promote`: the lease is seen free.
         let promoted = (changes.load(Ordering::Acquire) ^ seen) >= PROMOTION;
+        // The lease first: a follower that left without it would leave the leases free, and no process to
+        // promote the next.
         if promoted {
             self.leads(leaders);
         }
-        if self.place.is_some() && leaders.has_room() {
+        if self.lease.is_some() && leaders.has_room() {
             self.promote(leaders);
         }
         wake
     }
 
-    /// Whether it has a place; takes one if one is free.
+    /// Whether it holds a lease; takes a free one.
     fn leads(&mut self, leaders: &Leaders<O>) -> bool {
-        if self.place.is_none() {
-            self.place = leaders.take_place();
+        if self.lease.is_none() {
+            self.lease = leaders.take_lease();
         }
-        self.place.is_some()
+        self.lease.is_some()
     }
 
-    /// Has one who follows take the place that is free. Whoever dies here leaves all as it was, or has done it: others who
-    /// leave promote one for themselves.
+    /// Wakes one follower, so that it takes the free lease. A death here is safe: the promotion is done, or
+    /// another leader that leaves promotes a follower.
     fn promote(&self, leaders: &Leaders<O>) {
         let followers = &leaders.followers;
-        // ORDERING: Relaxed: the fence orders it after the place became free; or else it is a hint.
+        // ORDERING: Relaxed: the fence orders it after the lease became free; or else it is a hint.
         let raised = followers.load(Ordering::Relaxed);
         if raised == 0 {
             return;
         }
         // ORDERING: Release, pairs with the Acquire in `wait`, and with that before each sleep.
         self.event_count.changes.fetch_add(PROMOTION, Ordering::Release);
-        // Never the other leader, who has a place: if he died of it, nobody would lead.
+        // Only followers: the other leader has a lease, and if it died of this wake no leader would be left.
         if self.event_count.changes.wake_long(1) == 0 {
-            // ORDERING: Relaxed: whoever has raised it since is not in what is taken down, and who did before and does not
-            // sleep yet sees the change.
+            // ORDERING: Relaxed: a follower that raised the count since then keeps it from being cleared; one
+            // that raised it before and does not sleep yet sees the change.
             let _ = followers.compare_exchange(raised, 0, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 }
 
 impl<O: Owned> Leaders<O> {
-    /// Says that somebody may follow.
+    /// Notes that a waiter is about to follow.
     fn follow(&self) {
-        // ORDERING: Relaxed: the fence orders it before the places are tried.
+        // ORDERING: Relaxed: the fence orders it before the leases are tried.
         if self.followers.fetch_add(1, Ordering::Relaxed) == u32::MAX {
             self.followers.fetch_add(1, Ordering::Relaxed);
         }
         O::Word::fence();
     }
 
-    fn take_place(&self) -> Option<usize> {
-        let place = self.places.iter().position(|place| place.try_acquire().is_some())?;
-        self.places[place].clear_died();
-        Some(place)
+    fn take_lease(&self) -> Option<usize> {
+        let lease = self.leases.iter().position(|lease| lease.try_acquire().is_some())?;
+        self.leases[lease].clear_died();
+        Some(lease)
     }
 
     fn has_room(&self) -> bool {
-        self.places.iter().any(|place| !place.is_locked())
+        self.leases.iter().any(|lease| !lease.is_locked())
     }
 }
 
-/// Not by a thread that unwinds, as with every lock here: the kernel frees its place.
+/// A thread that unwinds keeps its lease, as with every lock here: the kernel releases it.
 impl<O: Owned> Drop for Sleeper<'_, O> {
     fn drop(&mut self) {
-        if let (Some(leaders), Some(place)) = (self.leaders, self.place)
+        if let (Some(leaders), Some(lease)) = (self.leaders, self.lease)
             && !std::thread::panicking()
         {
-            leaders.places[place].release();
+            leaders.leases[lease].release();
             O::Word::fence();
             self.promote(leaders);
         }

@@ -1,52 +1,56 @@
-//! Packets: the descriptors of records, in a socket beside the ring; and those packets that belong to no record.
+//! Packets: the descriptors of records, on a socket beside the ring, and orphans: packets without a record.
 //!
 //! ```text
-//!  write_side:  sent = n ─ send [n, item] ─────────────── write ─ tail (commit)
-//!                                       ╳ an orphan: a packet of no record
-//!  read_side:  copy the packet's descriptors ─ take it away ─ head (commit) ─ gone = n
-//!                                                       ╳ a record without its packet: the next consumer's to pass over
+//!  producer:  sent = n ─ send [n, item] ─────────────── write ─ tail (commit)
+//!                                       ╳ died: an orphan, a packet without a record
+//!  consumer:  copy the packet's descriptors ─ remove the packet ─ head (commit) ─ gone = n
+//!                                                       ╳ died: a record without its packet, which the next
+//!                                                       consumer skips
 //! ```
 //!
-//! | part      | who writes it                  | means                                                             |
-//! |-----------|--------------------------------|-------------------------------------------------------------------|
-//! | `sent`    | holder of the put lock         | number of the last packet, or of one that was about to be sent    |
-//! | `gone`    | holder of the get lock         | no packet up to this number is in the socket any more             |
-//! | `suspect` | holder of the put lock         | up to this number there may be strays: a producer has died          |
+//! | part      | written by             | meaning                                                        |
+//! |-----------|------------------------|----------------------------------------------------------------|
+//! | `sent`    | holder of the put lock | number of the last packet, sent or about to be sent            |
+//! | `gone`    | holder of the get lock | no packet up to this number is on the socket any more          |
+//! | `suspect` | holder of the put lock | up to this number there may be orphans: a producer has died    |
 //!
-//! A packet says its number, which the record says too, and which of all items its record is. So one whose item the
-//! consumers have passed is an orphan, whatever else is in the ring; and while nobody puts, so is every packet beside an
-//! empty ring. Packets lie in the order of their numbers, and can be dropped only when they have come to the front.
+//! A packet carries its number, which the record carries too, and the index of its item. So a packet whose
+//! item the consumers have passed is an orphan. While no producer holds the put lock, every packet beside an
+//! empty ring is an orphan. Packets arrive in the order of their numbers, and only the first one can be
+//! discarded.
 //!
-//! `sent` and `gone` differ while packets are on their way, and after a death, or a packet that could not be sent.
-//! Then whoever finds the ring empty tries to have both locks, and drops what is there: in a queue without handles they
-//! never differ, and cost two loads. Beside a ring that is not empty nobody looks, but for a producer's death (`suspect`);
-//! then each consumer who looks for new records does.
+//! `sent` and `gone` differ while packets are in flight, and after a death or a failed send. In a queue
+//! without handles they never differ, and cost two loads. Beside a ring that is not empty, consumers look for
+//! orphans only after a producer's death (`suspect`), when they look for new records.
 //!
 //! # Orderings
-//! The socket is the kernel's, which orders its calls. The words only say whether it is worth a look; what is dropped
-//! is decided under the locks, by what stands on the packet.
+//! The socket is the kernel's, which orders its calls. The words only say whether a look at the socket is
+//! worth it. What is discarded is decided under the locks, by the packet's ticket.
+//!
 //! # When a process dies
-//! *Between its packet and its commit*: the packet is an orphan, and its descriptors stay open until somebody comes by.
-//! That is: a put, which is told of the death by its lock; a get, `qsize`, `empty` or `wait` that finds the queue
-//! empty, by one who waits in it too, who looks by himself within half a second. Where other items are in front of it,
-//! it goes when these have been got and one more; at the latest with the next get then that looks for new records, or
-//! finds none. *Between a packet and the commit of its record*: its descriptors are closed with him. The record is his,
-//! and lost with him; it counts as an item until the next consumer comes to it, who passes it over (a join is told that
-//! it is lost). *Dropping strays*: the next one goes on with it.
+//! - *Between its packet and its commit*: the packet is an orphan, and its descriptors stay open until it is
+//! discarded. A put discards it (its lock reports the death), and so does a get, `qsize`, `empty` or `wait`
+//! that finds the queue empty, also one that waits and wakes by itself. With other items in front of it, it
+//! goes when these and one more have been got; at the latest with the next get that looks for new records.
+//! - *Between receiving a packet and the commit of its record*: the descriptors close with the process, and
+//!   the
+//! record is lost with it. It counts as an item until the next consumer skips it. A join reports it as lost.
+//! - *While it discards orphans*: the next process continues.
+//!
 //! # Tested by
 //! ring/crowd.rs, tests/handles.rs, mp-sweep's `queue.handles`
 
 use super::cursor::Cursor;
-use super::{Beside, Locked, Memory, NotTaken, Ring};
+use super::{Locked, Memory, NotTaken, Ring, TakeContext};
 use mp_core::word::{Deadline, Long, Ordering};
 use mp_sync::raw::Acquired;
 
-/// What stands on a packet.
+/// The text of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    /// Never used before.
+    /// The packet's number; each is used once.
     pub(crate) number: u64,
-    /// Which of all items its record is.
+    /// The index of its record among all items.
     pub(crate) item: u32,
 }
 
@@ -60,7 +64,7 @@ impl Ticket {
         bytes
     }
 
-    /// `None`: this is no ticket of ours.
+    /// `None`: the bytes are not a ticket.
     pub(crate) fn read(bytes: &[u8]) -> Option<Ticket> {
         let (number, item) = bytes.split_first_chunk()?;
         let item = u32::from_le_bytes(item.try_into().ok()?);
@@ -68,19 +72,19 @@ impl Ticket {
     }
 }
 
-/// The first packet beside the ring.
+/// The first packet on the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum First {
+pub(crate) enum FirstPacket {
     There(Ticket),
     /// There is no packet.
     Nothing,
-    /// It could not be looked at, or is none of ours.
+    /// It could not be read, or is not a packet of this library.
     Unknown,
 }
 
-/// What became of the first packet.
+/// The result of discarding the first packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dropped {
+pub(crate) enum DropOutcome {
     Done,
     /// There was none.
     Nothing,
@@ -88,7 +92,8 @@ pub(crate) enum Dropped {
 }
 
 impl<M: Memory> Ring<M> {
-    /// The put lock; whoever had it and died may have left an orphan, and memory.
+    /// Acquires the put lock. After the death of its holder, first removes the orphan and the memory that the
+    /// holder may have left.
     #[inline]
     pub(super) fn lock_to_put(&self, until: Option<Deadline>) -> Option<Locked<'_, M::Owned>> {
         let taken = self.layout().write_side.lock.acquire(until)?;
@@ -100,42 +105,44 @@ impl<M: Memory> Ring<M> {
         let lock = &self.layout().write_side.lock;
         let locked = Locked(lock);
         if taken == Acquired::OwnerDied {
-            self.suspect_strays();
-            self.give_back_unused();
-            // Last: whoever dies before it is followed by one who is told.
+            self.suspect_orphans();
+            self.release_unused();
+            // Last: after a death before this step the next holder is told of it, and repairs again.
             lock.clear_died();
         }
         locked
     }
 
-    /// Under the put lock.
+    /// Under the put lock: notes that packets up to `sent` may be orphans.
     #[cold]
-    fn suspect_strays(&self) {
+    fn suspect_orphans(&self) {
         let packets = &self.layout().packets;
-        // ORDERING: Relaxed: under the put lock; and for `gone` an old value has us look once too often.
+        // ORDERING: Relaxed: under the put lock; an old value of `gone` costs one superfluous look.
         let sent = packets.sent.load(Ordering::Relaxed);
         if sent != packets.gone.load(Ordering::Relaxed) {
-            // ORDERING: Release, pairs with the Acquire in `drop_passed`: these packets were sent, or never will be.
+            // ORDERING: Release, pairs with the Acquire in `discard_passed`: these packets were sent, or will
+            // never be.
             packets.suspect.store(sent, Ordering::Release);
             if let Some(_getting) = self.try_lock_to_get() {
-                self.drop_beside_nothing();
+                self.discard_all_packets();
             }
         }
     }
 
-    /// Under the put lock: what is to stand on the packet of the record there.
+    /// Under the put lock: the ticket of the packet of the record at `tail`.
     pub(super) fn next_ticket(&self, tail: Cursor) -> Ticket {
         let sent = &self.layout().packets.sent;
         // ORDERING: Relaxed: under the put lock.
         let number = sent.load(Ordering::Relaxed).wrapping_add(1).max(1);
-        // ORDERING: Release: before the packet is sent, also for who takes the lock from a dead holder.
+        // ORDERING: Release: before the packet is sent, also for the next holder after a death. Without this
+        // store that holder would not look for the orphan.
         sent.store(number, Ordering::Release);
         Ticket { number, item: tail.items }
     }
 
-    /// Under the get lock: takes the packet of the first record; `false`: it was taken before.
+    /// Under the get lock: receives the packet of the first record. `false`: it was received before.
     #[cold]
-    pub(super) fn receive(&self, packet: u64, beside: &mut impl Beside) -> Result<bool, NotTaken> {
+    pub(super) fn receive(&self, packet: u64, beside: &mut impl TakeContext) -> Result<bool, NotTaken> {
         // ORDERING: Relaxed: it was written before the record that names it was published.
         if packet > self.layout().packets.sent.load(Ordering::Relaxed) {
             return Err(NotTaken::Corrupt);
@@ -143,7 +150,7 @@ impl<M: Memory> Ring<M> {
         beside.receive(packet)
     }
 
-    /// Under the get lock: no packet up to this number is there any more.
+    /// Under the get lock: notes that no packet up to this number is on the socket.
     pub(super) fn note_gone(&self, packet: u64) {
         let gone = &self.layout().packets.gone;
         // ORDERING: Relaxed: under the get lock; to others it is a hint.
@@ -152,74 +159,75 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// Drops what a dead putter may have left, if nothing else is there. For whoever comes by an empty queue.
+    /// Discards packets that a dead producer may have left beside an empty ring.
     #[inline]
     pub(crate) fn discard_orphans(&self) {
         let packets = &self.layout().packets;
         // ORDERING: Relaxed: a hint.
         if packets.sent.load(Ordering::Relaxed) != packets.gone.load(Ordering::Relaxed) {
-            self.drop_strays();
+            self.discard_orphans_of_empty();
         }
     }
 
     #[cold]
-    fn drop_strays(&self) {
-        if !self.looks_empty() {
+    fn discard_orphans_of_empty(&self) {
+        if !self.is_empty() {
             return;
         }
-        // Whoever has one of these locks comes by himself, or lives and is at it: nobody is waited for.
+        // Only tried: a holder of one of these locks discards orphans itself when it looks for records, or is
+        // at work.
         let Some(_getting) = self.try_lock_to_get() else { return };
         let Some(taken) = self.layout().write_side.lock.try_acquire() else { return };
         let _putting = self.locked_to_put(taken);
-        self.drop_beside_nothing();
+        self.discard_all_packets();
     }
 
-    /// Under both locks: beside an empty ring, each packet is an orphan.
-    fn drop_beside_nothing(&self) {
+    /// Under both locks: discards all packets, if the ring is empty, since each is an orphan then.
+    fn discard_all_packets(&self) {
         if !matches!(self.read_position(), Err(NotTaken::Empty)) {
             return;
         }
         loop {
             match self.0.drop_packet() {
-                Dropped::Done => {}
+                DropOutcome::Done => {}
                 // ORDERING: Relaxed: under the put lock.
-                Dropped::Nothing => {
+                DropOutcome::Nothing => {
                     return self.note_gone(self.layout().packets.sent.load(Ordering::Relaxed));
                 }
-                Dropped::Failed => return,
+                DropOutcome::Failed => return,
             }
         }
     }
 
-    /// Under the get lock: drops strays whose items the consumers have passed.
+    /// Under the get lock: discards orphans whose items the consumers have passed.
     #[inline]
-    pub(super) fn drop_passed(&self, head: Cursor) {
+    pub(super) fn discard_passed(&self, head: Cursor) {
         let packets = &self.layout().packets;
-        // ORDERING: Acquire, pairs with the Release in `suspect_strays`.
+        // ORDERING: Acquire, pairs with the Release in `suspect_orphans`.
         let suspect = packets.suspect.load(Ordering::Acquire);
         // ORDERING: Relaxed: under the get lock.
         if suspect > packets.gone.load(Ordering::Relaxed) {
-            self.drop_passed_up_to(suspect, head);
+            self.discard_passed_up_to(suspect, head);
         }
     }
 
     #[cold]
-    fn drop_passed_up_to(&self, suspect: u64, head: Cursor) {
+    fn discard_passed_up_to(&self, suspect: u64, head: Cursor) {
         loop {
             match self.0.first_packet() {
-                First::There(Ticket { number, item })
+                FirstPacket::There(Ticket { number, item })
                     if number <= suspect && item.wrapping_sub(head.items).cast_signed() < 0 =>
                 {
-                    if self.0.drop_packet() != Dropped::Done {
+                    if self.0.drop_packet() != DropOutcome::Done {
                         return;
                     }
                     self.note_gone(number);
                 }
-                First::There(Ticket { number, .. }) => {
+                FirstPacket::There(Ticket { number, .. }) => {
                     return self.note_gone(suspect.min(number.saturating_sub(1)));
                 }
-                First::Nothing => return self.note_gone(suspect),
-                First::Unknown => return,
+                FirstPacket::Nothing => return self.note_gone(suspect),
+                FirstPacket::Unknown => return,
             }
         }
     }

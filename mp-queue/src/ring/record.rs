@@ -1,5 +1,5 @@
-//! A record in its segment: one word of head, the number of its packet if it has one, its bytes, and nothing up to
-//! the next unit.
+//! A record in its segment: one word of head, the number of its packet if it has one, and its bytes up to the
+//! next unit.
 //!
 //! ```text
 //!  [ length: 32 bits | PACKET: 1 bit ][ packet: u64 ][ bytes ……… | 0 to 7 unused ]
@@ -9,28 +9,29 @@
 use super::cursor::Cursor;
 use super::{Memory, NotTaken, Ring, UNIT};
 
-/// The head's bit for: a packet carries the record's descriptors.
+/// The bit in the head that says: a packet carries the record's descriptors.
 const PACKET: u64 = 1 << 32;
 
-/// Units that a record takes; `None`: more than can be counted.
+/// The length of a record in units, with its head. `None`: it is too long to be counted.
 #[inline]
 pub(super) fn units(len: usize, packet: bool) -> Option<u32> {
     let units = u32::try_from(len).ok()?.div_ceil(UNIT as u32);
     units.checked_add(1 + u32::from(packet))
 }
 
-/// What was found in front of a record's bytes, checked.
+/// The checked head of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) len: u32,
     /// 0, or the number of the packet that carries the record's descriptors.
     pub(super) packet: u64,
-    /// Units that the whole record takes.
+    /// The length of the whole record in units.
     pub(super) units: u32,
 }
 
 impl<M: Memory> Ring<M> {
-    /// The head of the record at `head`. What is read from shared memory is read once and checked.
+    /// Reads the head of the record at `head`. Each value from shared memory is read once and checked, since
+    /// any process may write over it.
     #[inline]
     pub(super) fn read_head(&self, at: usize, head: Cursor, tail: Cursor) -> Result<Head, NotTaken> {
         let published = tail.position.wrapping_sub(head.position);
@@ -63,7 +64,7 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// Writes a record where there is room for it.
+    /// Writes a record into reserved space.
     #[inline]
     pub(super) fn write_record(&self, at: usize, position: u32, packet: u64, bytes: &[u8]) {
         let has_packet = packet != 0;

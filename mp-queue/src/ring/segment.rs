@@ -1,21 +1,22 @@
-//! Where the segments lie: each twice as long as the one before, one after the other.
+//! Where the segments lie: one after the other, each twice as long as the one before.
 
 use super::UNIT;
 
-/// Bytes in segment 0.
+/// The length of segment 0 in bytes.
 const SMALLEST: usize = 256 << 10;
 
-/// Bytes in a segment.
+/// The length of a segment in bytes.
 pub(crate) const fn segment_bytes(segment: usize) -> usize {
     SMALLEST << segment
 }
 
-/// Where a segment begins, counted from the first one's beginning.
+/// The offset of a segment from the beginning of the first one, in bytes.
 pub(crate) const fn segment_offset(segment: usize) -> usize {
     SMALLEST * ((1 << segment) - 1)
 }
 
-/// How many segments fit under a ceiling; at least one.
+/// The number of segments that fit under a ceiling of bytes; at least one. With the ceiling this bounds the
+/// memory of a queue.
 pub(crate) fn segments_within(ceiling: usize) -> usize {
     (1..super::SEGMENTS)
         .take_while(|&count| segment_offset(count + 1) <= ceiling)
@@ -23,7 +24,7 @@ pub(crate) fn segments_within(ceiling: usize) -> usize {
         .map_or(1, |count| count + 1)
 }
 
-/// Units of 8 bytes in a segment.
+/// The length of a segment in units of 8 bytes.
 pub(crate) const fn segment_units(segment: usize) -> u32 {
     (segment_bytes(segment) / UNIT) as u32
 }

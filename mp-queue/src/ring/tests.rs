@@ -1,7 +1,10 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
-use super::layout::{Layout, Slot};
-use super::{Alone, Beside, Dropped, First, Memory, NotTaken, Refused, Ring, UNIT, Worker, segment_bytes};
+use super::layout::{Layout, TaskSlot};
+use super::{
+    DropOutcome, FirstPacket, Memory, NoContext, NotTaken, Refused, Ring, TakeContext, UNIT, Worker,
+    segment_bytes,
+};
 use crate::memory::RingMemory;
 use mp_core::mem::Kind;
 use mp_core::sys::futex::FutexWord;
@@ -14,7 +17,8 @@ const WARM: usize = RingMemory::WARM;
 
 type Meddle = Box<dyn FnOnce()>;
 
-/// Real memory, with somebody who acts just when a drained segment is given back, and at times with none to be had.
+/// Real memory, with an action at the moment when a drained segment is released, and at times without free
+/// memory.
 struct Meddled {
     memory: RingMemory,
     meddle: RefCell<Option<Meddle>>,
@@ -30,7 +34,7 @@ impl Memory for Meddled {
     fn layout(&self) -> &Layout<RobustWord, AtomicU64> {
         self.memory.layout()
     }
-    fn slots(&self) -> &[Slot<FutexWord, AtomicU64>] {
+    fn slots(&self) -> &[TaskSlot<FutexWord, AtomicU64>] {
         self.memory.slots()
     }
     fn segments(&self) -> usize {
@@ -64,10 +68,10 @@ impl Memory for Meddled {
         }
         self.memory.release(segment);
     }
-    fn first_packet(&self) -> First {
+    fn first_packet(&self) -> FirstPacket {
         self.memory.first_packet()
     }
-    fn drop_packet(&self) -> Dropped {
+    fn drop_packet(&self) -> DropOutcome {
         self.memory.drop_packet()
     }
 }
@@ -90,7 +94,7 @@ fn put(ring: &Shared, number: usize, length: usize) -> Result<(), Refused> {
 
 fn take(ring: &Shared) -> Result<Vec<u8>, NotTaken> {
     let mut bytes = Vec::new();
-    ring.take(&mut bytes, &mut Alone, None)?;
+    ring.take(&mut bytes, &mut NoContext, None)?;
     Ok(bytes)
 }
 
@@ -106,7 +110,7 @@ fn be_large_and_drained(ring: &Shared) -> usize {
     backlog
 }
 
-/// A consumer that is slow to give a drained segment back, or is stopped there, must not punch new records out.
+/// A consumer that is slow to release a drained segment, or is stopped there, must not erase new records.
 #[test]
 fn a_segment_is_not_used_again_while_it_is_given_back() {
     let ring = make(0, 32 << 20);
@@ -126,7 +130,7 @@ fn a_segment_is_not_used_again_while_it_is_given_back() {
         assert!(bytes == record(taken, LONG), "record {taken} is not what was put");
         taken += 1;
     }
-    assert!(number.get() > first + segment_bytes(WARM) / LONG, "nobody meddled");
+    assert!(number.get() > first + segment_bytes(WARM) / LONG, "the action did not run");
     assert_eq!(taken, number.get());
 }
 
@@ -156,7 +160,7 @@ fn what_never_fits_is_refused_even_when_it_is_full() {
     assert_eq!(put(&ring, 1, 1 << 20), Err(Refused::TooLarge));
 }
 
-/// Positions and counts wrap at 2^32; a queue gets there, in time.
+/// Positions and counts wrap at 2^32, which a long-lived queue reaches.
 #[test]
 fn cursors_wrap_in_the_middle_of_traffic() {
     use super::cursor::Cursor;
@@ -174,10 +178,10 @@ fn cursors_wrap_in_the_middle_of_traffic() {
     }
 }
 
-/// A worker by its number; this one has died.
+/// The number of a worker that has died.
 struct Hand(u64);
 const DEAD: u64 = 7;
-/// Lives, and has looked who else does.
+/// A living worker that has just scanned.
 const PATIENT: u64 = 1000;
 
 impl Worker for Hand {
@@ -188,15 +192,15 @@ impl Worker for Hand {
         0
     }
     fn keep(&self, _: usize) {}
-    fn is_dead(&self, who: u64) -> bool {
-        who == DEAD
+    fn is_dead(&self, process: u64) -> bool {
+        process == DEAD
     }
-    fn may_look(&self) -> bool {
+    fn may_scan(&self) -> bool {
         self.0 != PATIENT
     }
 }
 
-impl Beside for Hand {
+impl TakeContext for Hand {
     fn receive(&mut self, _: u64) -> Result<bool, NotTaken> {
         unreachable!("no packets here")
     }
@@ -205,7 +209,7 @@ impl Beside for Hand {
     }
 }
 
-/// Who reports another one's task done must not mean one that a third was about to take, and did not.
+/// A report of another process's task must not count a record that a third process claimed and did not take.
 #[test]
 fn what_was_claimed_and_not_taken_is_not_done_by_another() {
     let ring = make(0, segment_bytes(0));
@@ -217,9 +221,9 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
     }
     assert!(ring.task_done(&dead));
     put(&ring, 0, 8).unwrap();
-    let (_, head) = ring.getting().unwrap();
+    let (_, head) = ring.read_cursor().unwrap();
     ring.claim(&dead, head.advanced(2), 1);
-    // The one of him who lives; there is no other.
+    // The task of the living process; there is no other.
     assert_eq!([(); 2].map(|()| ring.task_done(&third)), [true, false]);
     ring.take(&mut Vec::new(), &mut lives, None).unwrap();
     assert_eq!([(); 2].map(|()| ring.task_done(&third)), [true, false]);
@@ -227,20 +231,21 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
     assert_eq!(ring.lost(), 0);
 }
 
-/// The others' slots are theirs until somebody looks: who has none does not look each time, and is counted all the same.
+/// Slots of the dead stay taken until a scan: a process without a slot does not scan each time, and is
+/// counted as well.
 #[test]
 fn who_has_no_slot_takes_tasks_without_a_look() {
     let ring = make(0, segment_bytes(0));
-    let take_one = |who: u64| {
+    let take_one = |process: u64| {
         put(&ring, 0, 8).unwrap();
-        ring.take(&mut Vec::new(), &mut Hand(who), None).unwrap();
+        ring.take(&mut Vec::new(), &mut Hand(process), None).unwrap();
     };
     let slots = ring.0.slots().len() as u64;
-    (1..slots).for_each(|who| take_one(if who == 1 { DEAD } else { 100 + who }));
+    (1..slots).for_each(|process| take_one(if process == 1 { DEAD } else { 100 + process }));
     take_one(PATIENT);
     assert_eq!(ring.lost(), 0);
     assert_eq!(ring.0.slots()[0].unfinished(), 1);
-    // This one looks, and has the dead one's slot.
+    // This one scans, and gets the dead one's slot.
     take_one(99);
     assert_eq!(ring.lost(), 1);
     assert_eq!(ring.0.slots()[0].unfinished(), 1);

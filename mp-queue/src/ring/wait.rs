@@ -1,27 +1,29 @@
-//! Waiting for the other side, and waking it.
+//! Waiting for the other side, and waking it: an event count for each side.
 //!
 //! ```text
-//!  sleeper:  asleep = 1 ─ fence ─ seen = changes ─ last look ─ asleep still 1?
-//!               ─ sleep while changes == seen ─ asleep = 1 ─ fence ─ look ─ more there? wake one
+//!  sleeper:  asleep = 1 ─ fence ─ seen = changes ─ last attempt ─ asleep still 1?
+//!               ─ sleep while changes == seen ─ asleep = 1 ─ fence ─ attempt ─ more there? wake one
 //!  waker:    commit ─ fence ─ asleep? ── 0: done
 //!                               └─ 1: asleep = 0 ─ changes + 1 ─ wake one
 //! ```
 //!
-//! Nobody sleeps: a call costs one fence and one load.
+//! Without sleepers a call costs one fence and one load.
 //!
-//! A sleeper that wakes sets `asleep` again before anything else, since it cannot know whether others sleep still;
-//! and when it leaves, and there is more, it passes the wake on: one wake may have stood for several records. The
-//! price is one pre-forked child wake after each sleep.
+//! A sleeper that wakes sets `asleep` again before anything else, since it does not know whether other
+//! sleepers are left. When it leaves and more records are there, it passes the wake on: one wake may have
+//! stood for several records. The price is one superfluous wake after each sleep.
 //!
-//! # Why nobody sleeps on
-//! Either the sleeper's last look sees the commit, or the waker sees its flag: a fence stands between the two
-//! accesses of each. A waker takes the flag down *before* it changes the word. So a sleeper that read the word
-//! after the change also reads the flag as it is after that, and does not sleep while it is down; one that read it
-//! before is not let asleep by the kernel, or is asleep and woken.
+//! # Why no wake is lost
+//! Either the sleeper's last attempt sees the commit, or the waker sees the sleeper's flag: a fence stands
+//! between the two accesses of each. A waker clears the flag *before* it changes the word. So a sleeper that
+//! read the word after the change also reads the cleared flag, and does not sleep. One that read the word
+//! before the change is not put to sleep by the kernel, or sleeps and is woken.
+//!
 //! # When a process dies
-//! A waker between its commit and its wake, a sleeper between its wake and its next step: the others look by
-//! themselves within half a second, and put the flag up then; of consumers two do it for all, who pass on what they find
-//! (leaders.rs). Nothing else is lost.
+//! A waker may die between its commit and its wake, a sleeper between its wake and its next step. The other
+//! sleepers then wake by themselves within half a second, and set the flag again. Of the consumers two do so
+//! for all, and pass on what they find (leaders.rs). Nothing else is lost.
+//!
 //! # Tested by
 //! ring/model/waits.rs, ring/crowd.rs
 
@@ -30,11 +32,12 @@ use super::leaders::Sleeper;
 use super::{Memory, NotTaken, Refused, Ring, WordOf};
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 
-/// What came of repeating, `None`: it was too late; and whether it slept meanwhile.
+/// The result of the repeated attempts (`None`: the deadline passed), and whether the caller slept.
 type Repeated<T> = (Option<T>, bool);
 
 impl<M: Memory> Ring<M> {
-    /// Repeats `attempt`, a put, until it is not refused as full, or the deadline passes; wakes whom that concerns.
+    /// Repeats `attempt`, a put, until it does not return `Full` or the deadline passes. Then wakes the
+    /// waiters concerned.
     #[inline]
     pub(crate) fn until_room<T>(
         &self,
@@ -46,8 +49,8 @@ impl<M: Memory> Ring<M> {
         self.after_put(slept, result.unwrap_or(Err(Refused::Full)))
     }
 
-    /// Repeats `attempt`, a take, until it does not find the queue empty, or the deadline passes; wakes whom that
-    /// concerns.
+    /// Repeats `attempt`, a take, until it does not return `Empty` or the deadline passes. Then wakes the
+    /// waiters concerned.
     #[inline]
     pub(crate) fn until_item<T>(
         &self,
@@ -60,29 +63,33 @@ impl<M: Memory> Ring<M> {
         self.after_take(slept, result.unwrap_or(Err(NotTaken::Empty)))
     }
 
-    /// What is owed to others after a put, one that did not wait too.
+    /// The wakes after a put, also one that did not wait.
     #[inline]
     pub(crate) fn after_put<T>(&self, slept: bool, result: Result<T, Refused>) -> Result<T, Refused> {
-        if slept && !self.looks_full() {
+        if slept && !self.is_full() {
+            // This sleeper's wake may have stood for more room than it used. Without passing it on, another
+            // producer would sleep beside free room.
             Self::wake_one(&self.layout().freed);
         }
         if result.is_ok() {
+            // A put wakes one consumer; the consumer passes the wake on if more records are there.
             Self::wake_one(&self.layout().published);
         }
         result
     }
 
-    /// What is owed to others after a take, one that did not wait too.
+    /// The wakes after a take, also one that did not wait.
     #[inline]
     pub(crate) fn after_take<T>(&self, slept: bool, result: Result<T, NotTaken>) -> Result<T, NotTaken> {
-        if slept && !self.looks_empty() {
+        if slept && !self.is_empty() {
+            // This sleeper's wake may have stood for several records: pass it on.
             Self::wake_one(&self.layout().published);
         }
         match result {
             Ok(_) => Self::wake_one(&self.layout().freed),
-            // It may have been found by a look, of which there are few.
+            // Only the few leaders wake by themselves, so the end of the queue is told to all.
             Err(NotTaken::Ended | NotTaken::Corrupt) if slept => {
-                Self::ring(&self.layout().published, u32::MAX)
+                Self::notify(&self.layout().published, u32::MAX)
             }
             Err(_) => {}
         }
@@ -98,7 +105,7 @@ impl<M: Memory> Ring<M> {
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
-        // Most calls are done at once.
+        // Most calls succeed at once.
         let found = attempt();
         if found.is_some() {
             (found, false)
@@ -120,7 +127,7 @@ impl<M: Memory> Ring<M> {
         let mut waiting = Waiting::new(&event_count.changes, Pace::Dense);
         let mut slept = false;
         loop {
-            // Read before the attempt: what comes after that is a change, even if it comes at once.
+            // Read before the attempt: what is put after that counts as a change, or the spin would miss it.
             let before = watch();
             let found = attempt();
             if found.is_some() {
@@ -140,14 +147,14 @@ impl<M: Memory> Ring<M> {
                     waiting.again();
                     slept = true;
                 }
-                // Most often there is nothing, and it is no time for more than that look.
+                // Most often the queue is still empty, and this attempt is all that is due.
                 Slept::ForALook => slept = true,
                 Slept::TooLate => return (attempt(), true),
             }
         }
     }
 
-    /// Waits a moment; `true`: something has changed since it was `before`.
+    /// Spins for the adaptive budget. `true`: the watched value has changed from `before`.
     fn spin(waiting: &mut Waiting<'_, WordOf<M>>, before: u64, watch: impl Fn() -> u64) -> bool {
         while waiting.pause() {
             if watch() != before {
@@ -163,7 +170,7 @@ impl<M: Memory> Ring<M> {
         attempt: &mut impl FnMut() -> Option<T>,
     ) -> Slept<T> {
         let EventCount { changes, asleep } = sleeper.event_count();
-        // ORDERING: Relaxed: the fence orders it before the last look.
+        // ORDERING: Relaxed: the fence orders it before the last attempt.
         asleep.store(1, Ordering::Relaxed);
         <WordOf<M>>::fence();
         // ORDERING: Acquire, pairs with the Release in `wake_one`: the flag below is no older.
@@ -176,8 +183,9 @@ impl<M: Memory> Ring<M> {
             return Slept::NotAtAll;
         }
         let woken = sleeper.wait(seen, until);
-        // ORDERING: Relaxed: the fence orders it before the looks that follow, the one that decides whether to pass
-        // the wake on among them. A producer in between sees the flag, or they see its record.
+        // Other sleepers may be left, and this one does not know. ORDERING: Relaxed: the fence orders it
+        // before the attempts that follow. A producer in between sees the flag, or an attempt sees its
+        // record.
         asleep.store(1, Ordering::Relaxed);
         <WordOf<M>>::fence();
         match woken {
@@ -188,18 +196,19 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// After a commit: wakes one who waits for it, if somebody may.
+    /// After a commit: wakes one waiter, if one may be asleep.
     #[inline]
     pub(super) fn wake_one(event_count: &EventCount<WordOf<M>>) {
         <WordOf<M>>::fence();
         // ORDERING: Relaxed: the fence orders it after the commit.
         if event_count.asleep.load(Ordering::Relaxed) != 0 {
-            Self::ring(event_count, 1);
+            Self::notify(event_count, 1);
         }
     }
 
+    /// Clears the flag, changes the word, and wakes `count` sleepers, in this order: see the module.
     #[cold]
-    pub(super) fn ring(EventCount { changes, asleep }: &EventCount<WordOf<M>>, count: u32) {
+    pub(super) fn notify(EventCount { changes, asleep }: &EventCount<WordOf<M>>, count: u32) {
         // ORDERING: Relaxed: published by the change of the word.
         asleep.store(0, Ordering::Relaxed);
         // ORDERING: Release, pairs with the Acquire in `sleep`.
@@ -207,8 +216,8 @@ impl<M: Memory> Ring<M> {
         changes.wake(count);
     }
 
-    /// Has everybody look again.
-    pub(crate) fn wake_everybody(&self) {
+    /// Wakes all waiters of the queue, so that each tries again.
+    pub(crate) fn wake_all(&self) {
         for event_count in [&self.layout().published, &self.layout().freed, &self.layout().tasks.joined] {
             // ORDERING: Release, pairs with the Acquire in `sleep`: what was changed before is seen.
             event_count.changes.fetch_add(1, Ordering::Release);
@@ -218,12 +227,12 @@ impl<M: Memory> Ring<M> {
 }
 
 enum Slept<T> {
-    /// The last look before the sleep did it.
+    /// The last attempt before the sleep succeeded.
     Done(T),
-    /// Somebody was waking at that moment: look again.
+    /// A waker cleared the flag at that moment: try again.
     NotAtAll,
     Woken,
-    /// For so long that it is time to look.
+    /// The sleep ended by itself: time for an attempt.
     ForALook,
     TooLate,
 }

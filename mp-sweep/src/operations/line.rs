@@ -4,7 +4,7 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::socket::{Mode, look};
 use mp_core::transfer::{Handle, pack};
 use mp_pipe::wait;
-use mp_queue::{FixedQueue, GetError, PutRefusal, Queue, QueueBuilder};
+use mp_queue::{FixedQueue, GetError, PutErrorKind, Queue, QueueBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -20,9 +20,9 @@ pub(super) trait Line {
     /// The number of an item; `None`: it is not whole.
     fn number(&self, item: Self::Item) -> Option<usize>;
     /// Waits for room so long, or for ever.
-    fn put(&self, item: Self::Item, timeout: Option<Duration>) -> Result<(), PutRefusal>;
+    fn put(&self, item: Self::Item, timeout: Option<Duration>) -> Result<(), PutErrorKind>;
     /// All at once.
-    fn put_many(&self, items: Vec<Self::Item>) -> Result<(), PutRefusal>;
+    fn put_many(&self, items: Vec<Self::Item>) -> Result<(), PutErrorKind>;
     /// Waits for an item so long, or for ever.
     fn get(&self, timeout: Option<Duration>) -> Result<Self::Item, GetError>;
     /// Up to so many at once; waits for the first.
@@ -158,7 +158,7 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
         (self.number)(item)
     }
 
-    fn put(&self, item: T, timeout: Option<Duration>) -> Result<(), PutRefusal> {
+    fn put(&self, item: T, timeout: Option<Duration>) -> Result<(), PutErrorKind> {
         let put = match timeout {
             None => self.queue.put(item),
             Some(timeout) => self.queue.put_timeout(item, timeout),
@@ -166,7 +166,7 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
         put.map_err(|error| error.reason)
     }
 
-    fn put_many(&self, items: Vec<T>) -> Result<(), PutRefusal> {
+    fn put_many(&self, items: Vec<T>) -> Result<(), PutErrorKind> {
         self.queue.put_many(items).map_err(|error| error.reason)
     }
 
@@ -229,7 +229,7 @@ impl Line for Fixed {
         number_of(item)
     }
 
-    fn put(&self, item: Block, timeout: Option<Duration>) -> Result<(), PutRefusal> {
+    fn put(&self, item: Block, timeout: Option<Duration>) -> Result<(), PutErrorKind> {
         let put = match timeout {
             None => self.0.put(item),
             Some(timeout) => self.0.put_timeout(item, timeout),
@@ -237,7 +237,7 @@ impl Line for Fixed {
         put.map_err(|error| error.reason)
     }
 
-    fn put_many(&self, items: Vec<Block>) -> Result<(), PutRefusal> {
+    fn put_many(&self, items: Vec<Block>) -> Result<(), PutErrorKind> {
         self.0.put_many(&items).map_err(|error| error.reason)
     }
 

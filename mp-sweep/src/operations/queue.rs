@@ -8,7 +8,7 @@ use super::tally::Tally;
 use crate::sweep::scene::{
     Every, Fate, Fault, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless,
 };
-use mp_queue::{GetError, PutRefusal};
+use mp_queue::{GetError, PutErrorKind};
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
@@ -253,7 +253,7 @@ impl<L: Line + 'static> Scene for Play<L> {
     fn meanwhile(&self) -> Verdict {
         match self.line.put(self.line.item(MEANWHILE), Some(PATIENCE)) {
             Ok(()) => self.tally.add(PUT_COUNTS + MEANWHILE),
-            Err(error) => lost_unless(matches!(error, PutRefusal::Full), || format!("put: {error}"))?,
+            Err(error) => lost_unless(matches!(error, PutErrorKind::Full), || format!("put: {error}"))?,
         }
         self.get_within(Some(PATIENCE)).map(|_| ())
     }

@@ -1,9 +1,9 @@
-//! Four who wait for so long that two lead and the others follow: no look comes to those who follow.
+//! Four waiters wait so long that two lead and the others follow: followers never wake by themselves.
 
 use super::super::model::world::{
     Shared, Untracked, World, put, put_together, ring, so_far, take, take_all, worlds,
 };
-use super::{Crowd, all_but_his, many, mutants, usual};
+use super::{Crowd, all_but_the_victims, many, mutants, usual};
 use mp_model::shuttle::{Fuse, Life, Looks, ModelLong, set_looks, spawn, sweep, yield_now};
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ fn taker<W: Crowd>(ring: &Shared<W>, fuse: &Fuse) -> Life<u64> {
     spawn(fuse, move || take(&ring).unwrap())
 }
 
-/// What was put is taken although nobody puts anything more.
+/// An item is taken although no further item is put.
 fn wait_until_empty<W: Crowd>(ring: &Shared<W>) {
     while ring.items() > 0 {
         yield_now();
     }
 }
 
-/// Whichever he is, and wherever he dies: woken for two records, or promoted by one who left with his.
+/// Whichever waiter dies, and wherever: woken for two records, or promoted by one that left with its record.
 fn a_dead_waiter_strands_nobody<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(0);
@@ -30,10 +30,11 @@ fn a_dead_waiter_strands_nobody<W: Crowd>(fuse: &Fuse) {
     wait_until_empty(&ring);
     put(&ring, 4).unwrap();
     let got = others.map(|other| other.join().unwrap()).to_vec();
-    all_but_his(got, victim.join(), take_all(&ring), 4);
+    all_but_the_victims(got, victim.join(), take_all(&ring), 4);
 }
 
-/// Two have left, and a producer dies between his record and its wake: one of those who are left looks.
+/// Two have left, and a producer dies between its record and the wake: one of the remaining waiters wakes by
+/// itself.
 fn who_leaves_hands_his_place_on<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(0);

@@ -1,6 +1,6 @@
 //! Records under one publish, and records that are taken together.
 
-use super::super::{Alone, NotTaken};
+use super::super::{NoContext, NotTaken};
 use super::growth::UNITS;
 use super::world::{Shared, Sound, World, put, put_together, ring, ring_of, take, take_all, value_of};
 use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
@@ -10,14 +10,14 @@ fn take_together<W: World>(ring: &Shared<W>, most: usize) -> Result<Vec<u64>, No
     let take = |most| {
         ring.until_item(None, || {
             let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-            ring.take_many(most, &mut bytes, &mut ends, &Alone, None)?;
+            ring.take_many(most, &mut bytes, &mut ends, &NoContext, None)?;
             Ok::<_, NotTaken>(bytes.chunks(bytes.len() / ends.len()).map(value_of).collect::<Vec<_>>())
         })
     };
     if W::TAKES_APART { (0..most).map(|_| take(1).map(|got| got[0])).collect() } else { take(most) }
 }
 
-/// Nobody sees the one without the other.
+/// No process sees the one without the other.
 pub(super) fn records_put_together_come_together<W: World>() {
     let ring = ring::<W>(0);
     let other = Arc::clone(&ring);
@@ -61,13 +61,13 @@ pub(super) fn takers_of_many_share_what_is_there<W: World>() {
     let other = Arc::clone(&ring);
     let taker = spawn(&Fuse::never(), move || take_together(&other, 2).unwrap());
     let mine = take(&ring).unwrap();
-    let (his, rest) = (taker.join().unwrap(), take_all(&ring));
+    let (taken, rest) = (taker.join().unwrap(), take_all(&ring));
     let all =
-        if mine == 1 { [&[mine], &his[..], &rest].concat() } else { [&his[..], &[mine], &rest].concat() };
-    assert_eq!(all, [1, 2, 3], "{mine} {his:?} {rest:?}");
+        if mine == 1 { [&[mine], &taken[..], &rest].concat() } else { [&taken[..], &[mine], &rest].concat() };
+    assert_eq!(all, [1, 2, 3], "{mine} {taken:?} {rest:?}");
 }
 
-/// The first one is published by the hop.
+/// The segment switch publishes the first one.
 pub(super) fn a_batch_goes_on_in_the_next_segment<W: World>() {
     let ring = ring_of::<W>(0, &UNITS);
     let other = Arc::clone(&ring);

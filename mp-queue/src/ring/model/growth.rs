@@ -18,8 +18,8 @@ pub(super) fn records_cross_from_segment_to_segment<W: World>() {
     assert_eq!(ring.items(), 0);
 }
 
-/// The large segment was used and is drained: the next record goes into the one that is kept, the one after that into
-/// the large one again, whose pages are given back meanwhile.
+/// The large segment was used and is drained: the next record goes into the one that is kept, the one after
+/// that into the large one again, whose pages are given back meanwhile.
 fn drained<W: World>() -> Shared<W> {
     let ring = ring_of::<W>(0, &UNITS);
     (1..=2).for_each(|value| put(&ring, value).unwrap());
@@ -47,7 +47,7 @@ fn take_all_and<W: World>(ring: &Shared<W>, early: Result<(), Refused>, value: u
     got
 }
 
-/// In the middle of a hop: the next producer finishes it, or makes it anew.
+/// In the middle of a segment switch: the next producer completes it, or makes it anew.
 pub(super) fn a_putter_killed_in_a_hop_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
@@ -61,7 +61,7 @@ pub(super) fn a_putter_killed_in_a_hop_leaves_whole_records<W: World>(fuse: &Fus
     assert!(got.contains(&2) || !finished, "one is missing: {got:?}");
 }
 
-/// On his way back to the segment that is kept, too.
+/// Also on the way back to the segment that is kept.
 pub(super) fn a_putter_killed_on_his_way_back_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = drained::<W>();
@@ -74,7 +74,7 @@ pub(super) fn a_putter_killed_on_his_way_back_leaves_whole_records<W: World>(fus
     assert!(got.contains(&4) && is_there && got.len() <= 2, "one is missing: {got:?}");
 }
 
-/// Between the pages and the segment, too: who comes next gives them back once more.
+/// Also between the pages and the segment: the next consumer releases them once more.
 pub(super) fn a_taker_killed_while_he_leaves_loses_one_record_at_most<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = drained::<W>();

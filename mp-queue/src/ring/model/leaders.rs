@@ -1,4 +1,4 @@
-//! One who leads and one who follows. Of more, and of their deaths, ../crowd/leaders.rs.
+//! One leader and one follower. For more of them, and deaths, see ../crowd/leaders.rs.
 
 use super::super::leaders::Sleeper;
 use super::waits::look_after_a_death;
@@ -24,7 +24,7 @@ struct NoFault;
 impl Fault for NoFault {}
 type Sound = Led<NoFault>;
 
-/// One sleep of a consumer's, of one who has slept before.
+/// One sleep of a consumer that has slept before.
 fn sleep<W: World>(ring: &Shared<W>, until: Option<Deadline>) -> Sleeper<'_, W::Owned> {
     let (event_count, leaders) = (&ring.layout().published, &ring.layout().leaders);
     // ORDERING: Acquire, as before each sleep.
@@ -34,7 +34,7 @@ fn sleep<W: World>(ring: &Shared<W>, until: Option<Deadline>) -> Sleeper<'_, W::
     sleeper
 }
 
-/// Or has taken his place by then: he looks when it is time to.
+/// Or the follower has taken the lease by then: it wakes by itself in time.
 pub(super) fn who_follows_is_promoted_by_who_leaves<W: World>() {
     look_after_a_death::<W>();
     let ring = ring::<W>(0);

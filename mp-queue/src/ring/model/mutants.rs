@@ -14,7 +14,8 @@ use mp_model::{
     CommitsAreRelaxed, NoFences, NobodyIsWoken, NobodyLearnsOfDeath, NotesAreLost, StoresAreRelaxed,
 };
 
-/// A cursor that the model's main thread, which takes, stores without an ordering: room is used again while it is read.
+/// A cursor that the model's main thread, which takes, stores without an ordering: room is used again while
+/// it is read.
 #[derive(Debug, Default)]
 pub(super) struct RelaxedOfTakers(ModelLong);
 
@@ -39,7 +40,8 @@ worlds! {
     NeverLooks { type Long = ModelLong; const NEVER_LOOKS: bool = true; }
 }
 
-/// A mutant for each `how model, effort, in World: "what it says when it fails";`, and the tests that all are caught.
+/// A mutant for each `how model, effort, in World: "what it says when it fails";`, and the tests that all are
+/// caught.
 macro_rules! mutants {
     ($($how:ident $model:ident, $effort:expr, in $world:ty: $says:literal;)*) => {
         const MUTANTS: &[mp_model::Mutant] = &[$(mp_model::Mutant {

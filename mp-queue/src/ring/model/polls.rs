@@ -1,4 +1,4 @@
-//! Those who wait for a descriptor: mp-pipe's `wait` over a queue, with a word for the kernel's eventfd.
+//! Waiters for a descriptor: mp-pipe's `wait` over a queue, with a word for the kernel's eventfd.
 
 use super::waits::look_after_a_death;
 use super::world::{Shared, Sound, World, put, ring, take_once};
@@ -38,11 +38,11 @@ fn settle<W: World>(ring: &Shared<W>, descriptor: &Descriptor) {
     if W::CLEARS_LATE {
         let is_ready = || {
             descriptor.clear();
-            !ring.looks_empty()
+            !ring.is_empty()
         };
-        ring.settle_polls(|| {}, is_ready, set);
+        ring.reset_polls(|| {}, is_ready, set);
     } else {
-        ring.settle_polls(|| descriptor.clear(), || !ring.looks_empty(), set);
+        ring.reset_polls(|| descriptor.clear(), || !ring.is_empty(), set);
     }
 }
 
@@ -50,7 +50,7 @@ fn settle<W: World>(ring: &Shared<W>, descriptor: &Descriptor) {
 fn poll_and_take<W: World>(ring: &Shared<W>, descriptor: &Descriptor) -> u64 {
     let is_ready = || {
         ring.be_polled();
-        !ring.looks_empty()
+        !ring.is_empty()
     };
     loop {
         let slept = !is_ready();
@@ -70,8 +70,8 @@ fn poll_and_take<W: World>(ring: &Shared<W>, descriptor: &Descriptor) -> u64 {
     }
 }
 
-/// The second one is put while the descriptor is still up from the first, or just cleared; whether it is up then, the
-/// third one shows.
+/// The second one is put while the descriptor is still up from the first, or just cleared; whether it is up
+/// then, the third one shows.
 pub(super) fn a_poller_gets_one_after_the_other<W: World>() {
     let (ring, descriptor) = (ring::<W>(0), Descriptor::default());
     let (other, same) = (Arc::clone(&ring), descriptor.clone());
@@ -93,7 +93,7 @@ pub(super) fn each_of_two_pollers_gets_its_item<W: World>() {
     assert!(got == [1, 2] || got == [2, 1], "{got:?}");
 }
 
-/// Killed between his record and the descriptor, he is made up for by a look.
+/// A producer killed between its record and the descriptor: the poller looks by itself.
 pub(super) fn a_killed_putter_strands_no_poller<W: World>(fuse: &Fuse) {
     look_after_a_death::<W>();
     let (ring, descriptor) = (ring::<W>(0), Descriptor::default());

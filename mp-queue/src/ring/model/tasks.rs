@@ -1,6 +1,6 @@
-//! Records that are to be reported done, and those who die with them.
+//! Tasks, and processes that die with them.
 
-use super::super::{Beside, NotTaken, Worker};
+use super::super::{NotTaken, TakeContext, Worker};
 use super::world::{Shared, Sound, World, put, ring, value_of};
 use loom::cell::Cell;
 use mp_model::soon;
@@ -22,15 +22,15 @@ impl Worker for Hand {
         0
     }
     fn keep(&self, _: usize) {}
-    fn is_dead(&self, who: u64) -> bool {
-        self.dead == Some(who)
+    fn is_dead(&self, process: u64) -> bool {
+        self.dead == Some(process)
     }
-    fn may_look(&self) -> bool {
+    fn may_scan(&self) -> bool {
         true
     }
 }
 
-impl Beside for Hand {
+impl TakeContext for Hand {
     fn receive(&mut self, _: u64) -> Result<bool, NotTaken> {
         unreachable!("no packets here")
     }

@@ -1,6 +1,6 @@
-//! Those who sleep for an item or for room, the end of the queue, and wakes that the dead took along.
+//! Waiters for an item or for room, the end of the queue, and wakes that were lost with a dead process.
 
-use super::super::{Alone, NotTaken};
+use super::super::{NoContext, NotTaken};
 use super::world::{
     Shared, Sound, World, put, put_together, ring, so_far, take, take_all, take_once, value_of,
 };
@@ -57,10 +57,10 @@ pub(super) fn each_of_two_putters_gets_its_room<W: World>() {
 fn take_or_end<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
     ring.until_item(None, || {
         let mut bytes = Vec::new();
-        let mut take = || ring.take(&mut bytes, &mut Alone, None);
+        let mut take = || ring.take(&mut bytes, &mut NoContext, None);
         let taken = match take() {
             Err(NotTaken::Empty) if ring.is_shut() => {
-                if ring.looks_empty() {
+                if ring.is_empty() {
                     Err(NotTaken::Ended)
                 } else {
                     take()
@@ -88,7 +88,7 @@ pub(super) fn look_after_a_death<W: World>() {
     set_looks(if W::NEVER_LOOKS { Looks::Never } else { Looks::AfterDeath });
 }
 
-/// Between his record and its wake, too: nobody else puts anything then.
+/// Also between its record and the wake: no other producer puts anything then.
 pub(super) fn a_killed_putter_strands_no_sleeper<W: World>(fuse: &Fuse) {
     look_after_a_death::<W>();
     let ring = ring::<W>(0);
@@ -105,7 +105,7 @@ pub(super) fn a_killed_putter_strands_no_sleeper<W: World>(fuse: &Fuse) {
     assert!(was_put || !finished);
 }
 
-/// Between the record and the wake of who waits for its room, too.
+/// Also between the record and the wake of a producer that waits for its room.
 pub(super) fn a_killed_taker_strands_no_putter<W: World>(fuse: &Fuse) {
     look_after_a_death::<W>();
     let ring = ring::<W>(1);
@@ -122,7 +122,7 @@ pub(super) fn a_killed_taker_strands_no_putter<W: World>(fuse: &Fuse) {
     assert_eq!(take_all(&ring), [2]);
 }
 
-/// One of two who sleep is woken for two records and dies of it: the wake that he would have passed on is made up for.
+/// One of two sleepers is woken for two records and dies of it: the other one wakes by itself.
 pub(super) fn a_killed_sleeper_takes_no_wake_along<W: World>(fuse: &Fuse) {
     look_after_a_death::<W>();
     let ring = ring::<W>(0);

@@ -1,8 +1,8 @@
 //! What a ring stands on in a model.
 
 use super::super::cursor::Cursor;
-use super::super::layout::{Layout, Slot};
-use super::super::{Alone, Dropped, First, Memory, NotTaken, Refused, Ring, Ticket, UNIT};
+use super::super::layout::{Layout, TaskSlot};
+use super::super::{DropOutcome, FirstPacket, Memory, NoContext, NotTaken, Refused, Ring, Ticket, UNIT};
 use mp_core::word::{Long, Ordering, Owned, Word};
 use mp_model::{AnyOwned, Fault, shuttle, thorough};
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ pub(in crate::ring) trait Unit: Default {
     fn set(&self, bytes: [u8; UNIT]);
 }
 
-/// A cell that loom tracks: who reads it while another writes, without an order between the two, is a data race.
+/// A cell that loom tracks: a read beside a write without an order between the two is a data race.
 #[derive(Default)]
 pub(in crate::ring) struct Tracked(::loom::cell::Cell<[u8; UNIT]>);
 
@@ -45,7 +45,7 @@ impl Unit for Untracked {
     }
 }
 
-/// The words, the bytes, and what is wrong with all that is neither. Nothing, unless a mutant says so.
+/// The words, the bytes, and the fault in everything else: none, unless a mutant sets one.
 pub(in crate::ring) trait World: 'static {
     type Word: Word + Default;
     type Owned: Owned<Word = Self::Word> + Default;
@@ -53,27 +53,27 @@ pub(in crate::ring) trait World: 'static {
     type Unit: Unit;
     /// Segments up to this one are kept when drained.
     const WARM: usize = 0;
-    /// The pages of a segment are given back after it was left, and not before.
+    /// Fault: the pages of a segment are released after it was left, not before.
     const RELEASES_LATE: bool = false;
-    /// A segment is linked before it is made ready.
+    /// Fault: a segment is linked before it is made ready.
     const LINKS_EARLY: bool = false;
-    /// Records that are put together are published one by one.
+    /// Fault: records that are put together are published one by one.
     const PUTS_APART: bool = false;
-    /// Records that are taken together are taken one by one.
+    /// Fault: records that are taken together are committed one by one.
     const TAKES_APART: bool = false;
-    /// The descriptor of those who poll is cleared after `signalled` has fallen, and not before.
+    /// Fault: the pollers' descriptor is cleared after `signalled` is 0, not before.
     const CLEARS_LATE: bool = false;
-    /// Nobody who sleeps ever looks by himself.
+    /// Fault: no sleeper ever wakes by itself.
     const NEVER_LOOKS: bool = false;
-    /// The first sleep, too, is the leaders' matter.
+    /// The first sleep already uses the leaders.
     const LEADS_AT_ONCE: bool = false;
-    /// There is one place for leaders.
+    /// There is one lease for leaders.
     const ONE_LEADER: bool = false;
-    /// That somebody follows is not kept.
+    /// Fault: the count of followers is not kept.
     const FORGETS_FOLLOWERS: bool = false;
 }
 
-/// Worlds of one checker, each with what is not as usual.
+/// Worlds of one checker, each with its fault.
 macro_rules! worlds {
     (in $checker:ident, of $unit:ty: $($(#[$doc:meta])* $vis:vis $name:ident { $($what:tt)* })*) => {$(
         $(#[$doc])*
@@ -90,7 +90,7 @@ pub(in crate::ring) use worlds;
 
 worlds! {
     in thorough, of Tracked:
-    /// With nothing wrong.
+    /// Without a fault.
     pub(in crate::ring) Sound { type Long = thorough::ModelLong; }
 }
 
@@ -117,17 +117,17 @@ pub(in crate::ring) struct ModelMemory<W: World> {
     /// Boxed, since the checkers' stacks are small.
     layout: Box<Layout<W::Owned, W::Long>>,
     segments: Vec<Vec<W::Unit>>,
-    slots: Vec<Slot<W::Word, W::Long>>,
-    /// A segment that is still to be given back, and by whom.
+    slots: Vec<TaskSlot<W::Word, W::Long>>,
+    /// A segment that is still to be released, and the thread that will do it.
     late: Mutex<Option<(usize, u32)>>,
-    /// What is in the socket.
+    /// The packets on the socket.
     packets: Mutex<VecDeque<Ticket>>,
     /// Looked at in each call of the socket, which is one access.
     socket: W::Unit,
 }
 
 impl<W: World> ModelMemory<W> {
-    /// Pages that were given back read as zeros.
+    /// Released pages read as zeros.
     fn wipe(&self, segment: usize) {
         self.segments[segment].iter().for_each(|unit| unit.set([0; UNIT]));
     }
@@ -149,19 +149,19 @@ impl<W: World> Memory for ModelMemory<W> {
     const FIRST_ALONE: bool = !W::LEADS_AT_ONCE;
 
     fn layout(&self) -> &Layout<W::Owned, W::Long> {
-        // In a late world, whoever has left a segment comes by here next.
+        // In a late world, a thread that has left a segment comes here next.
         if W::RELEASES_LATE {
             let is_his = |late: &mut (usize, u32)| late.1 == W::Owned::me();
             let late = self.late.lock().expect("held for a moment only").take_if(is_his);
             late.into_iter().for_each(|(segment, _)| self.wipe(segment));
         }
         if W::FORGETS_FOLLOWERS {
-            // ORDERING: Relaxed, as whoever raises it.
+            // ORDERING: Relaxed, like the store that raises it.
             self.layout.leaders.followers.store(0, Ordering::Relaxed);
         }
         &self.layout
     }
-    fn slots(&self) -> &[Slot<W::Word, W::Long>] {
+    fn slots(&self) -> &[TaskSlot<W::Word, W::Long>] {
         &self.slots
     }
     fn segments(&self) -> usize {
@@ -188,7 +188,7 @@ impl<W: World> Memory for ModelMemory<W> {
     }
     fn reserve(&self, segment: usize) -> bool {
         if W::LINKS_EARLY {
-            // ORDERING: Relaxed: under the put lock; Release as in `hop`.
+            // ORDERING: Relaxed: under the put lock; Release as in `switch_segment`.
             let at = self.layout.write_side.segment.load(Ordering::Relaxed) as usize;
             self.layout.segments[at].next.store(segment as u32 + 1, Ordering::Release);
         }
@@ -201,11 +201,11 @@ impl<W: World> Memory for ModelMemory<W> {
             self.wipe(segment);
         }
     }
-    fn first_packet(&self) -> First {
-        self.packets().front().map_or(First::Nothing, |ticket| First::There(*ticket))
+    fn first_packet(&self) -> FirstPacket {
+        self.packets().front().map_or(FirstPacket::Nothing, |ticket| FirstPacket::There(*ticket))
     }
-    fn drop_packet(&self) -> Dropped {
-        self.packets().pop_front().map_or(Dropped::Nothing, |_| Dropped::Done)
+    fn drop_packet(&self) -> DropOutcome {
+        self.packets().pop_front().map_or(DropOutcome::Nothing, |_| DropOutcome::Done)
     }
 }
 
@@ -218,15 +218,15 @@ pub(in crate::ring) fn ring_of<W: World>(most: u32, units: &[usize]) -> Shared<W
     let memory = ModelMemory::<W> {
         layout: Box::default(),
         segments: units.iter().map(segment).collect(),
-        slots: (0..3).map(|_| Slot::default()).collect(),
+        slots: (0..3).map(|_| TaskSlot::default()).collect(),
         late: Mutex::default(),
         packets: Mutex::default(),
         socket: W::Unit::default(),
     };
-    // ORDERING: Relaxed: nobody else has it yet.
+    // ORDERING: Relaxed: it is not shared yet.
     memory.layout.limits.items.store(most, Ordering::Relaxed);
     if W::ONE_LEADER {
-        assert!(memory.layout.leaders.places[1].try_acquire().is_some());
+        assert!(memory.layout.leaders.leases[1].try_acquire().is_some());
     }
     Arc::new(Ring(memory))
 }
@@ -236,12 +236,13 @@ pub(in crate::ring) fn ring<W: World>(most: u32) -> Shared<W> {
     ring_of(most, &[16])
 }
 
-/// One segment of so many units, of which the last is the next one, after 2^32 items and as many units but one.
+/// One segment of so many units, of which the last is the next one, after 2^32 items and as many units but
+/// one.
 pub(super) fn ring_about_to_wrap<W: World>(units: usize) -> Shared<W> {
     let ring = ring_of::<W>(0, &[units]);
     let last = Cursor { items: u32::MAX, position: u32::MAX };
     let segment = &ring.0.layout.segments[0];
-    // ORDERING: Relaxed: nobody else has it yet.
+    // ORDERING: Relaxed: it is not shared yet.
     segment.tail.store(last.packed(), Ordering::Relaxed);
     segment.head.store(last.packed(), Ordering::Relaxed);
     ring
@@ -251,7 +252,7 @@ fn bytes_of(value: u64, units: usize) -> Vec<u8> {
     value.to_le_bytes().repeat(units)
 }
 
-/// What is in a record: the same in each of its units.
+/// The contents of a record: the same in each of its units.
 pub(super) fn value_of(bytes: &[u8]) -> u64 {
     let units: Vec<&[u8]> = bytes.chunks(UNIT).collect();
     assert!(units.windows(2).all(|pair| pair[0] == pair[1]), "a torn record: {units:?}");
@@ -283,10 +284,10 @@ pub(in crate::ring) fn put_together<W: World>(ring: &Shared<W>, values: &[u64]) 
     if W::PUTS_APART { values.chunks(1).for_each(put) } else { put(values) }
 }
 
-/// One attempt, without waking anybody.
+/// One attempt, without a wake.
 pub(super) fn take_once<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
     let mut bytes = Vec::new();
-    ring.take(&mut bytes, &mut Alone, None)?;
+    ring.take(&mut bytes, &mut NoContext, None)?;
     Ok(value_of(&bytes))
 }
 
@@ -294,14 +295,14 @@ pub(in crate::ring) fn take<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken>
     ring.until_item(None, || take_once(ring))
 }
 
-/// All that is there, when nobody else is at it.
+/// All items in the ring, when no other thread uses it.
 pub(in crate::ring) fn take_all<W: World>(ring: &Shared<W>) -> Vec<u64> {
     let got = (0..ring.items()).map(|_| take(ring).unwrap()).collect();
     assert_eq!(ring.items(), 0);
     got
 }
 
-/// Items that were put and taken since the ring was made, when nobody else is at it.
+/// Items that were put and taken since the ring was made, when no other thread uses it.
 pub(in crate::ring) fn so_far<W: World>(ring: &Shared<W>) -> (u32, u32) {
     (Cursor::of(ring.put_so_far()).items, Cursor::of(ring.taken_so_far()).items)
 }
