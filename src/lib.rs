@@ -124,7 +124,7 @@ pub use mp_shm::{Item, ShareableList, SharedMemory};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
-    BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Held, Lock,
+    BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Guard, Lock,
     LockGuard, Mutex, MutexGuard, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
     OwnedPermit, OwnedSemaphore, OwnerDied, Permit, RLock, RLockGuard, RawArray, RawValue, ReadGuard, RwLock,
     Semaphore, Synchronized, Value, ValueGuard, WaitError, WriteGuard,

@@ -1,9 +1,9 @@
-//! Array and RawArray: a row of plain values in shared memory, with its lock and without.
+//! Array and RawArray: plain values side by side in shared memory, with and without a lock.
 
 use crate::cell::{Element, Plain};
 use crate::elements::Elements;
 use crate::error::{AcquireError, OutOfRange, OwnerDied};
-use crate::held::{Guarding, Held, Locked};
+use crate::guard::{Guard, Guarding, Locked};
 use crate::relock::{Lent, RelockCell};
 use crate::row;
 use mp_core::MemError;
@@ -14,8 +14,7 @@ use std::fmt;
 use std::ops::RangeBounds;
 use std::time::Duration;
 
-/// Values in shared memory, side by side, with one lock for all of them. Their number is fixed when it is
-/// made.
+/// An array in shared memory with one lock for all elements. Its length is fixed when it is made.
 ///
 /// ```
 /// use mp_sync::Array;
@@ -40,13 +39,13 @@ use std::time::Duration;
 /// let shared = mp_sync::Array::from_slice(&[Wide([0; 32])]); // shared memory aligns its data to 128 bytes
 /// ```
 ///
-/// Each call takes the lock for itself: who reads, decides and writes does it within one
-/// [`update`](Array::update), or holds [`lock`](Array::lock). Clones share the elements; so do copies that travel to
-/// other processes.
+/// Each call takes the lock by itself. To read, decide and write in one step, use one
+/// [`update`](Array::update), or hold [`lock`](Array::lock). Clones share the elements; so do copies that are
+/// sent to other processes.
 ///
-/// Python: `multiprocessing.Array`. A slice of another length than its place is an error in both. Indices count
-/// from the beginning only; a slice with a step is a loop over [`lock`](Array::lock). Which type stands for which
-/// of its codes is in the [crate's](crate#types) documentation.
+/// Python: `multiprocessing.Array`. A slice of another length is an error in both. Indices count from the
+/// beginning only; for a slice with a step use a loop over [`lock`](Array::lock). The types for Python's
+/// codes are in the [crate's](crate#types) documentation.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Array<T: Shareable> {
@@ -54,7 +53,7 @@ pub struct Array<T: Shareable> {
 }
 
 impl<T: Shareable> Array<T> {
-    /// `len` zeros; none is fine.
+    /// Makes an array of `len` zeros, possibly none.
     ///
     /// ```
     /// assert_eq!(mp_sync::Array::<f64>::zeroed(3)?.to_vec(), [0.0; 3]);
@@ -64,22 +63,22 @@ impl<T: Shareable> Array<T> {
     /// Python: `Array(typecode, len)`.
     ///
     /// # Errors
-    /// No memory for so many, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn zeroed(len: usize) -> Result<Array<T>, MemError> {
         Ok(Array { elements: Elements::zeroed("mp-array", len)? })
     }
 
-    /// A copy of these values. Python: `Array(typecode, sequence)`.
+    /// Makes an array of these values. Python: `Array(typecode, sequence)`.
     ///
     /// # Errors
-    /// As [`zeroed`](Array::zeroed).
+    /// The errors of [`zeroed`](Array::zeroed).
     pub fn from_slice(values: &[T]) -> Result<Array<T>, MemError> {
         let new = Array::zeroed(values.len())?;
         new.update(|elements| elements.copy_from_slice(values));
         Ok(new)
     }
 
-    /// The values that an iterator gives.
+    /// Makes an array of an iterator's values.
     ///
     /// ```
     /// let squares = mp_sync::Array::from_values((0..4_u32).map(|x| x * x))?;
@@ -90,62 +89,63 @@ impl<T: Shareable> Array<T> {
     /// Python: `Array(typecode, sequence)`.
     ///
     /// # Errors
-    /// As [`zeroed`](Array::zeroed).
+    /// The errors of [`zeroed`](Array::zeroed).
     #[doc(alias = "from_iter")]
     pub fn from_values(values: impl IntoIterator<Item = T>) -> Result<Array<T>, MemError> {
         Array::from_slice(&Vec::from_iter(values))
     }
 
-    /// How many elements it has. Python: `len(array)`.
+    /// The number of elements. Python: `len(array)`.
     pub fn len(&self) -> usize {
         self.elements.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()
     }
 
     /// A copy of one element; `None` past the end. Waits for the lock, unless the calling thread holds it.
     ///
-    /// If a holder died, it is what he left: [`lock`](Array::lock) tells, this and the calls below do not.
+    /// If a holder died, it is the element that it left: only [`lock`](Array::lock) reports that, not this
+    /// call and those below.
     ///
     /// Python: `array[index]`.
     ///
     /// # Panics
-    /// This and all calls that read: if a guard of the calling thread has given out a `&mut` to the elements, which may
-    /// be alive; those that write: if it has given out any reference. Use that guard.
+    /// This and all calls that read panic if a guard of the calling thread has lent a `&mut` to the elements.
+    /// Calls that write panic if it has lent any reference. Use that guard.
     pub fn get(&self, index: usize) -> Option<T> {
-        Held::whatever_happened(self).peek().get(index).copied()
+        Guard::whatever_happened(self).peek().get(index).copied()
     }
 
-    /// Puts another value in an element's place. Waits as [`get`](Array::get) does.
+    /// Replaces one element. Waits as [`get`](Array::get) does.
     ///
     /// Python: `array[index] = value`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: there is no such element.
+    /// [`OutOfRange`] if there is no such element.
     pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRange> {
         self.write(index, &[value])
     }
 
-    /// A copy of the elements in a range, all as they were at one moment.
+    /// A copy of the elements in a range, all from one moment.
     ///
     /// Python: `array[start:end]`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: some of them do not exist.
+    /// [`OutOfRange`] if some of them do not exist.
     pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
         let range = self.elements.range(range)?;
-        Ok(Held::whatever_happened(self).peek()[range].to_vec())
+        Ok(Guard::whatever_happened(self).peek()[range].to_vec())
     }
 
-    /// A copy of all elements, as they were at one moment. Python: `array[:]`, `sharedctypes.copy`.
+    /// A copy of all elements, all from one moment. Python: `array[:]`, `sharedctypes.copy`.
     pub fn to_vec(&self) -> Vec<T> {
-        Held::whatever_happened(self).peek().to_vec()
+        Guard::whatever_happened(self).peek().to_vec()
     }
 
-    /// Copies the elements from `index` on into all of `to`, without making a vector.
+    /// Copies elements from `index` on into the whole of `to`, without a vector.
     ///
     /// ```
     /// let array = mp_sync::Array::from_slice(b"abcde")?;
@@ -156,35 +156,34 @@ impl<T: Shareable> Array<T> {
     /// ```
     ///
     /// # Errors
-    /// [`OutOfRange`]: there are not so many; nothing was copied.
+    /// [`OutOfRange`] if there are fewer elements; nothing was copied.
     pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRange> {
         let range = self.elements.span(index, to.len())?;
-        to.copy_from_slice(&Held::whatever_happened(self).peek()[range]);
+        to.copy_from_slice(&Guard::whatever_happened(self).peek()[range]);
         Ok(())
     }
 
-    /// Puts all of `values` in the place of the elements from `index` on, as one step for all others.
+    /// Replaces the elements from `index` on by all of `values`, in one step for all others.
     ///
     /// Python: `array[index:index + len(values)] = values`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: there are not so many elements; none was changed.
+    /// [`OutOfRange`] if there are fewer elements; none was changed.
     pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
         let range = self.elements.span(index, values.len())?;
-        Held::whatever_happened(self).peek_mut()[range].copy_from_slice(values);
+        Guard::whatever_happened(self).peek_mut()[range].copy_from_slice(values);
         Ok(())
     }
 
-    /// Changes elements under the lock, and gives what `change` gives. If `change` panics, what it has
-    /// changed stays.
+    /// Changes elements under the lock; returns the result of `change`. If `change` panics, its changes stay.
     ///
     /// Python: `with array.get_lock(): ...`.
     pub fn update<R>(&self, change: impl FnOnce(&mut [T]) -> R) -> R {
-        change(&mut Held::whatever_happened(self))
+        change(&mut Guard::whatever_happened(self))
     }
 
-    /// Takes the lock; the guard is reached like a slice. The thread that holds it may take it again, and use the short
-    /// forms while it has not reached into the guard.
+    /// Acquires the lock; the guard is used like a slice. The thread that holds it may acquire it again, and
+    /// use the short forms while it has not dereferenced the guard.
     ///
     /// ```
     /// let array = mp_sync::Array::<u32>::zeroed(3)?;
@@ -201,27 +200,28 @@ impl<T: Shareable> Array<T> {
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: elements may be half changed.
     pub fn lock(&self) -> Result<ArrayGuard<'_, T>, OwnerDied<ArrayGuard<'_, T>>> {
-        Held::take(self)
+        Guard::take(self)
     }
 
-    /// Takes the lock if it is free now, or held by the calling thread.
+    /// Acquires the lock if it is free now, or held by the calling thread.
     ///
     /// Python: `Array.get_lock().acquire(block=False)`.
     pub fn try_lock(&self) -> Result<ArrayGuard<'_, T>, AcquireError<ArrayGuard<'_, T>>> {
-        Held::try_take(self)
+        Guard::try_take(self)
     }
 
-    /// Takes the lock; waits for it at most `timeout`. Python: `Array.get_lock().acquire(timeout=...)`.
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`]. Python:
+    /// `Array.get_lock().acquire(timeout=...)`.
     pub fn lock_timeout(
         &self,
         timeout: Duration,
     ) -> Result<ArrayGuard<'_, T>, AcquireError<ArrayGuard<'_, T>>> {
-        Held::take_until(self, Deadline::after(timeout))
+        Guard::take_until(self, Deadline::after(timeout))
     }
 }
 
-/// An [`Array`], locked: reached like a slice.
-pub type ArrayGuard<'a, T> = Held<'a, Array<T>>;
+/// A locked [`Array`], used like a slice.
+pub type ArrayGuard<'a, T> = Guard<'a, Array<T>>;
 
 impl<T: Shareable> Locked for Array<T> {
     type Raw = RelockCell;
@@ -266,12 +266,12 @@ impl<T: Shareable> fmt::Debug for Array<T> {
     }
 }
 
-/// Values in shared memory, side by side, without a lock.
+/// An array in shared memory without a lock.
 ///
-/// A number of up to 8 bytes is read and written whole by [`get`](RawArray::get) and [`set`](RawArray::set).
-/// What copies or goes through many elements sees some as they were before another process's write and some
-/// after, and elements of more than one number may be a mixture. It is for who divides an array among
-/// processes, each with its part, or reads what no longer changes; for anything else take [`Array`].
+/// [`get`](RawArray::get) and [`set`](RawArray::set) read and write a number of up to 8 bytes as a whole.
+/// Calls that copy or iterate many elements see some before another process's write and some after; an
+/// element of more than one number may be a mixture. Use it where each process has its own part, or where
+/// elements no longer change; otherwise use [`Array`].
 ///
 /// ```
 /// let pixels = mp_sync::RawArray::<u8>::zeroed(1000)?;
@@ -288,39 +288,39 @@ pub struct RawArray<T: Shareable> {
 }
 
 impl<T: Shareable> RawArray<T> {
-    /// `len` zeros; none is fine. Python: `RawArray(typecode, len)`.
+    /// Makes an array of `len` zeros, possibly none. Python: `RawArray(typecode, len)`.
     ///
     /// # Errors
-    /// As [`Array::zeroed`].
+    /// The errors of [`Array::zeroed`].
     pub fn zeroed(len: usize) -> Result<RawArray<T>, MemError> {
         Ok(RawArray { elements: Elements::zeroed("mp-raw-array", len)? })
     }
 
-    /// A copy of these values. Python: `RawArray(typecode, sequence)`.
+    /// Makes an array of these values. Python: `RawArray(typecode, sequence)`.
     ///
     /// # Errors
-    /// As [`Array::zeroed`].
+    /// The errors of [`Array::zeroed`].
     pub fn from_slice(values: &[T]) -> Result<RawArray<T>, MemError> {
         let new = RawArray::zeroed(values.len())?;
         row::copy_in(&new.elements, values);
         Ok(new)
     }
 
-    /// The values that an iterator gives. Python: `RawArray(typecode, sequence)`.
+    /// Makes an array of an iterator's values. Python: `RawArray(typecode, sequence)`.
     ///
     /// # Errors
-    /// As [`Array::zeroed`].
+    /// The errors of [`Array::zeroed`].
     #[doc(alias = "from_iter")]
     pub fn from_values(values: impl IntoIterator<Item = T>) -> Result<RawArray<T>, MemError> {
         RawArray::from_slice(&Vec::from_iter(values))
     }
 
-    /// How many elements it has. Python: `len(array)`.
+    /// The number of elements. Python: `len(array)`.
     pub fn len(&self) -> usize {
         self.elements.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty()
     }
@@ -331,10 +331,10 @@ impl<T: Shareable> RawArray<T> {
         self.elements.get(index).map(Plain::get)
     }
 
-    /// Puts another value in an element's place. Python: `array[index] = value`.
+    /// Replaces one element. Python: `array[index] = value`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: there is no such element.
+    /// [`OutOfRange`] if there is no such element.
     #[inline]
     pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRange> {
         let none = OutOfRange { start: index, end: index.saturating_add(1), len: self.len() };
@@ -345,7 +345,7 @@ impl<T: Shareable> RawArray<T> {
     /// A copy of the elements in a range. Python: `array[start:end]`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: some of them do not exist.
+    /// [`OutOfRange`] if some of them do not exist.
     pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
         Ok(row::to_vec(&self.elements[self.elements.range(range)?]))
     }
@@ -355,28 +355,28 @@ impl<T: Shareable> RawArray<T> {
         row::to_vec(&self.elements)
     }
 
-    /// Copies the elements from `index` on into all of `to`, without making a vector.
+    /// Copies elements from `index` on into the whole of `to`, without a vector.
     ///
     /// # Errors
-    /// [`OutOfRange`]: there are not so many; nothing was copied.
+    /// [`OutOfRange`] if there are fewer elements; nothing was copied.
     pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRange> {
         row::copy_out(&self.elements[self.elements.span(index, to.len())?], to);
         Ok(())
     }
 
-    /// Puts all of `values` in the place of the elements from `index` on.
+    /// Replaces the elements from `index` on by all of `values`.
     ///
     /// Python: `array[index:index + len(values)] = values`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: there are not so many elements; none was changed.
+    /// [`OutOfRange`] if there are fewer elements; none was changed.
     pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
         row::copy_in(&self.elements[self.elements.span(index, values.len())?], values);
         Ok(())
     }
 
-    /// Gives each element to `step`, in order, with what the step before gave: a sum without a second array. A part of it
-    /// at a time is copied to the stack, so each element is read once.
+    /// Passes each element to `step`, in order, with the result of the step before: a sum without a second
+    /// array. One part at a time is copied to the stack, so each element is read once.
     ///
     /// ```
     /// let array = mp_sync::RawArray::from_values((1..=100).map(f64::from))?;
@@ -389,10 +389,10 @@ impl<T: Shareable> RawArray<T> {
         row::fold(&self.elements, begin, step)
     }
 
-    /// Gives each element to `look`, in order. Each is read once.
+    /// Passes each element to `step`, in order. Each is read once.
     #[inline]
-    pub fn for_each(&self, mut look: impl FnMut(T)) {
-        self.fold((), |(), element| look(element));
+    pub fn for_each(&self, mut step: impl FnMut(T)) {
+        self.fold((), |(), element| step(element));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Atomic numbers in shared memory: std's own, behind a handle.
 //!
 //! # When a process dies
-//! Each operation has happened or has not; there is nothing to repair.
+//! Each operation has happened or not; there is nothing to repair.
 
 use mp_core::MemError;
 use mp_core::mem::{SharedRef, Structure};
@@ -10,8 +10,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{self, Ordering};
 
-/// A number in shared memory that is read, written and changed whole, without a lock: reached like std's
-/// atomic `A`, with all its methods.
+/// An atomic number in shared memory, without a lock. It dereferences to std's atomic `A`, with all its
+/// methods.
 ///
 /// ```
 /// use mp_sync::AtomicU64;
@@ -24,9 +24,9 @@ use std::sync::atomic::{self, Ordering};
 /// # Ok::<(), mp_core::MemError>(())
 /// ```
 ///
-/// Between processes the orderings mean what they mean between threads: who sees a `Release` store by an
-/// `Acquire` load also sees what was written to shared memory before it. What a program does with a number
-/// that another process may set to anything at any time is to be checked as any input.
+/// Between processes the orderings mean what they mean between threads: a process that sees a `Release` store
+/// by an `Acquire` load also sees what was written to shared memory before it. Another process may set the
+/// number to any value at any time, so check it like any input.
 ///
 /// The names: [`AtomicU64`], [`AtomicI64`], [`AtomicU32`], [`AtomicI32`], [`AtomicU16`], [`AtomicI16`],
 /// [`AtomicU8`],
@@ -65,13 +65,13 @@ macro_rules! numbers {
         pub type $name = Atomic<atomic::$name>;
 
         impl Atomic<atomic::$name> {
-            /// A number in shared memory.
+            /// Makes a number in shared memory.
             ///
             /// # Errors
-            /// No memory, or no descriptor, for the shared object.
+            /// No memory or no descriptor for the shared object.
             pub fn new(number: $number) -> Result<Self, MemError> {
                 let place = SharedRef::<atomic::$name>::create("mp-atomic")?;
-                // ORDERING: Relaxed: nobody else has it yet; sending it orders what was written before.
+                // ORDERING: Relaxed: it is not shared yet; sending it orders what was written before.
                 place.store(number, Ordering::Relaxed);
                 Ok(Atomic { place })
             }
@@ -82,9 +82,9 @@ macro_rules! numbers {
 numbers!(AtomicU8: u8, AtomicI8: i8, AtomicU16: u16, AtomicI16: i16, AtomicU32: u32, AtomicI32: i32,
     AtomicU64: u64, AtomicI64: i64, AtomicUsize: usize, AtomicIsize: isize);
 
-/// A yes or no in shared memory, without a lock.
+/// An atomic `bool` in shared memory, without a lock.
 ///
-/// It is not reached like std's `AtomicBool`, since another process could write a 2 there, which is no
+/// It does not dereference to std's `AtomicBool`, since another process could write a 2, which is not a
 /// `bool`. It has the same methods; any byte but 0 is `true`.
 ///
 /// ```
@@ -105,36 +105,36 @@ pub struct AtomicBool {
 }
 
 impl AtomicBool {
-    /// A yes or no in shared memory.
+    /// Makes a `bool` in shared memory.
     ///
     /// # Errors
-    /// No memory, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn new(value: bool) -> Result<AtomicBool, MemError> {
         let new = AtomicBool { byte: SharedRef::create("mp-atomic-bool")? };
-        // ORDERING: Relaxed: nobody else has it yet; sending it orders what was written before.
+        // ORDERING: Relaxed: it is not shared yet; sending it orders what was written before.
         new.store(value, Ordering::Relaxed);
         Ok(new)
     }
 
-    /// What it is. As std's, with any ordering but `Release` and `AcqRel`.
+    /// Reads the value. Like std's, with any ordering but `Release` and `AcqRel`.
     #[inline]
     pub fn load(&self, order: Ordering) -> bool {
         self.byte.load(order) != 0
     }
 
-    /// Sets it. As std's, with any ordering but `Acquire` and `AcqRel`.
+    /// Stores a value. Like std's, with any ordering but `Acquire` and `AcqRel`.
     #[inline]
     pub fn store(&self, value: bool, order: Ordering) {
         self.byte.store(u8::from(value), order);
     }
 
-    /// Sets it, and gives what it was.
+    /// Stores a value, and returns the old one.
     #[inline]
     pub fn swap(&self, value: bool, order: Ordering) -> bool {
         self.byte.swap(u8::from(value), order) != 0
     }
 
-    /// Sets it to `new` if it is `current`. Gives what it was: as `Ok` if it was set, else as `Err`.
+    /// Stores `new` if the value is `current`. Returns the old value: `Ok` if it was stored, otherwise `Err`.
     pub fn compare_exchange(
         &self,
         current: bool,
@@ -147,13 +147,13 @@ impl AtomicBool {
         changed.map(|byte| byte != 0).map_err(|byte| byte != 0)
     }
 
-    /// Sets it if it is to be set: `true` stays `true`. Gives what it was.
+    /// Logical or with `value`; returns the old value.
     #[inline]
     pub fn fetch_or(&self, value: bool, order: Ordering) -> bool {
         self.byte.fetch_or(u8::from(value), order) != 0
     }
 
-    /// Clears it unless `value` is `true`. Gives what it was.
+    /// Logical and with `value`; returns the old value.
     #[inline]
     pub fn fetch_and(&self, value: bool, order: Ordering) -> bool {
         // All bits of a `true`, since any of them may be what makes it one.
@@ -163,7 +163,7 @@ impl AtomicBool {
 
 impl fmt::Debug for AtomicBool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // ORDERING: Relaxed: to be looked at by people.
+        // ORDERING: Relaxed: for display only.
         f.debug_tuple("AtomicBool").field(&self.load(Ordering::Relaxed)).finish()
     }
 }

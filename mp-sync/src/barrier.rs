@@ -1,4 +1,4 @@
-//! Barrier: a meeting point of processes.
+//! Barrier: threads of any processes wait until all have arrived.
 
 use crate::cell::BarrierCell;
 use crate::error::{BrokenBarrier, NewBarrierError};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A point where a fixed number of parties, threads of any processes, wait for each other.
+/// A barrier: a fixed number of parties, threads of any processes, wait until all of them have arrived.
 ///
 /// ```
 /// let barrier = mp_sync::Barrier::new(2)?;
@@ -32,25 +32,25 @@ use std::time::Duration;
 /// |--------------------------------------------------------------|---------------------------------------------|
 /// | killed by a signal, aborted, `_exit`                         | [`BrokenBarrier`], within a second          |
 /// | in any way, while one of its threads waits                   | [`BrokenBarrier`], within a second          |
-/// | it drops its last handle; it returns, panics or calls `exit` | nothing: who still waits for it, waits on   |
+/// | it drops its last handle; it returns, panics or calls `exit` | nothing: parties that wait for it wait on   |
 ///
-/// A process takes part if it made the barrier, received it (in an argument, a result or a message), or has waited at it.
-/// A child of `Fork` receives nothing: it has copies of all that its parent has, and takes part from its first wait on.
-/// One that is killed before it takes part breaks nothing: against that, give a timeout. A process of which this system
-/// does not tell whether it lives is taken to live. The first 128 at a time are watched; further ones take part
-/// unwatched.
+/// A process takes part if it made the barrier, received it (in an argument, a result or a message), or has
+/// waited at it. A child of `Fork` receives nothing: it has copies of its parent's objects, and takes part
+/// from its first wait on. A process that is killed before it takes part breaks nothing: set a timeout for
+/// that case. A process counts as alive if the system does not say whether it lives. The first 128 processes
+/// are watched; further ones take part unwatched.
 ///
-/// [`reset`](Barrier::reset) forgets the dead.
+/// [`reset`](Barrier::reset) forgets dead processes.
 ///
-/// Python: `multiprocessing.Barrier`, where the others wait for ever.
+/// Python: `multiprocessing.Barrier`. There the others wait for ever.
 #[derive(Clone)]
 pub struct Barrier {
     membership: Arc<Membership>,
-    /// Travels with each handle, since any party may be the last one.
+    /// Sent with each handle, since any party may be the last one.
     action: Option<Arc<Action>>,
 }
 
-/// What the last party of each pass calls: a function, and its packed arguments.
+/// The action that the last party of each round calls: a function, and its packed arguments.
 #[derive(Debug, Serialize, Deserialize)]
 struct Action {
     code: Code,
@@ -64,9 +64,9 @@ impl Action {
     }
 }
 
-/// How a barrier is made, where the defaults do not fit.
+/// The options of a new barrier.
 #[derive(Debug)]
-#[must_use = "a barrier is made by build"]
+#[must_use = "call build to make the barrier"]
 pub struct BarrierBuilder {
     parties: u32,
     timeout: Option<Duration>,
@@ -74,12 +74,12 @@ pub struct BarrierBuilder {
 }
 
 impl BarrierBuilder {
-    /// A function that is called once in each pass, by the party that arrives last, before any party passes. It
-    /// travels with the barrier: whichever process is last calls it, in that process.
+    /// Sets a function that is called once in each round, by the party that arrives last, before any party
+    /// passes. It is sent with the barrier: the process that is last calls it.
     ///
-    /// If it panics, the barrier breaks for all parties and the panic goes on in the caller. If the process dies in
-    /// it, the barrier breaks. Like a process's function it captures nothing; for one that takes arguments there is
-    /// [`action_with`](BarrierBuilder::action_with).
+    /// If it panics, the barrier breaks for all parties and the panic continues in the caller. If the process
+    /// dies in it, the barrier breaks. Like the function of a process it captures nothing. For a function
+    /// with arguments use [`action_with`](BarrierBuilder::action_with).
     ///
     /// Python: `Barrier(parties, action)`.
     pub fn action<F, Kind>(self, function: F) -> Self
@@ -90,9 +90,9 @@ impl BarrierBuilder {
         self.action_with(function, ())
     }
 
-    /// As [`action`](BarrierBuilder::action), for a function that takes arguments: values, and handles of shared
-    /// objects. Each call gets the arguments as they were given here. If a process cannot decode them (it has no
-    /// descriptor left, say), the barrier breaks.
+    /// Sets an action with arguments: values, and handles of shared objects. Otherwise it is like
+    /// [`action`](BarrierBuilder::action). Each call gets the arguments that were given here. If a process
+    /// cannot decode them (for example because it has no descriptor left), the barrier breaks.
     ///
     /// ```no_run
     /// use mp_sync::{Barrier, Value};
@@ -119,7 +119,7 @@ impl BarrierBuilder {
         self
     }
 
-    /// How long [`Barrier::wait`] waits before it breaks the barrier. Default: for ever.
+    /// Sets how long [`Barrier::wait`] waits before it breaks the barrier. Default: for ever.
     /// Python: `Barrier(timeout=...)`.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -129,23 +129,23 @@ impl BarrierBuilder {
     /// Makes the barrier.
     ///
     /// # Errors
-    /// As [`Barrier::new`]; and the action cannot cross to another process.
+    /// The errors of [`Barrier::new`], or the action cannot be sent to another process.
     pub fn build(self) -> Result<Barrier, NewBarrierError> {
         if self.parties == 0 {
             return Err(NewBarrierError::NoParties);
         }
         let action = self.action?;
-        let place = SharedRef::<BarrierCell>::create("mp-barrier")?;
-        place.barrier.init(self.parties);
+        let shared = SharedRef::<BarrierCell>::create("mp-barrier")?;
+        shared.barrier.init(self.parties);
         let nanos =
             self.timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).max(1));
-        // ORDERING: Relaxed: nobody else has it yet.
-        place.timeout.store(nanos, Ordering::Relaxed);
-        Ok(Barrier { membership: Membership::of(place), action })
+        // ORDERING: Relaxed: it is not shared yet.
+        shared.timeout.store(nanos, Ordering::Relaxed);
+        Ok(Barrier { membership: Membership::of(shared), action })
     }
 }
 
-/// A party's place among those who met.
+/// The result of a barrier's wait: the party's index.
 ///
 /// Python: the number that `Barrier.wait` returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,22 +157,22 @@ impl BarrierWaitResult {
         self.0.index
     }
 
-    /// Whether this party is the one of its round: as `std::sync::BarrierWaitResult::is_leader`.
+    /// Whether this party arrived last: one in each round, like `std::sync::BarrierWaitResult::is_leader`.
     pub fn is_leader(&self) -> bool {
         self.0.leader
     }
 }
 
 impl Barrier {
-    /// A barrier for `parties` parties. Python: `Barrier(parties)`.
+    /// Makes a barrier for `parties` parties. Python: `Barrier(parties)`.
     ///
     /// # Errors
-    /// No parties, which Python lets pass; no memory, or no descriptor, for the shared object.
+    /// Zero parties (Python allows them), or no memory or no descriptor for the shared object.
     pub fn new(parties: u32) -> Result<Barrier, NewBarrierError> {
         Barrier::builder(parties).build()
     }
 
-    /// For a default timeout or an action. Python: `Barrier(parties, action, timeout)`.
+    /// A builder, for a default timeout or an action. Python: `Barrier(parties, action, timeout)`.
     pub fn builder(parties: u32) -> BarrierBuilder {
         BarrierBuilder { parties, timeout: None, action: Ok(None) }
     }
@@ -181,30 +181,32 @@ impl Barrier {
         self.membership.cell()
     }
 
-    /// Waits until all parties are there. Python: `Barrier.wait`.
+    /// Waits until all parties have arrived. Python: `Barrier.wait`.
     ///
     /// # Errors
-    /// [`BrokenBarrier`]: a party timed out, was killed, called [`abort`](Barrier::abort) or
-    /// [`reset`](Barrier::reset), or panicked in its action. So does this one, after the default timeout.
+    /// [`BrokenBarrier`] if a party timed out, was killed, called [`abort`](Barrier::abort) or
+    /// [`reset`](Barrier::reset), or panicked in its action, or if this party waited for the default timeout.
     pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
         self.meet(self.default_deadline())
     }
 
-    /// As [`wait`](Barrier::wait), and breaks the barrier after `timeout`. Python: `Barrier.wait(timeout)`.
+    /// Waits until all parties have arrived; breaks the barrier after `timeout`. Python:
+    /// `Barrier.wait(timeout)`.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BrokenBarrier> {
         self.meet(Deadline::after(timeout))
     }
 
-    /// As [`wait`](Barrier::wait); the party that arrives last runs its `action` before any party passes, after the
-    /// barrier's own. If it panics, the barrier breaks. The action may borrow, and belongs to this call: for one that
-    /// runs in each pass there is [`BarrierBuilder::action`].
+    /// Waits until all parties have arrived; the last one runs its `action` before any party passes, after
+    /// the barrier's own action. If it panics, the barrier breaks. The action may borrow, and is for this
+    /// call only: for one in each round use [`BarrierBuilder::action`].
     ///
-    /// Python: has only the barrier's own.
+    /// Python has only the barrier's own action.
     pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BrokenBarrier> {
         self.meet_then(self.default_deadline(), action)
     }
 
-    /// [`wait_timeout`](Barrier::wait_timeout) and [`wait_then`](Barrier::wait_then) in one.
+    /// Waits at most `timeout`; the last party to arrive runs its `action`: see
+    /// [`wait_timeout`](Barrier::wait_timeout) and [`wait_then`](Barrier::wait_then).
     pub fn wait_timeout_then(
         &self,
         timeout: Duration,
@@ -213,29 +215,30 @@ impl Barrier {
         self.meet_then(Deadline::after(timeout), action)
     }
 
-    /// Breaks the barrier: whoever waits or comes gets [`BrokenBarrier`], until a reset. Python: `Barrier.abort`.
+    /// Breaks the barrier: parties that wait or arrive get [`BrokenBarrier`], until a reset. Python:
+    /// `Barrier.abort`.
     pub fn abort(&self) {
         self.cell().barrier.abort();
     }
 
-    /// Makes it usable again, without the processes that have died; whoever waits gets [`BrokenBarrier`].
+    /// Makes the barrier usable again, without dead processes. Parties that wait get [`BrokenBarrier`].
     ///
     /// Python: `Barrier.reset`.
     pub fn reset(&self) {
         if !self.membership.none_died() {
-            // First broken, so that nobody is left waiting for one who is forgotten.
+            // Broken first: otherwise a party could wait for ever for a process that is forgotten.
             self.abort();
             self.membership.forget_the_dead();
         }
         self.cell().barrier.reset();
     }
 
-    /// How many must meet. Python: `Barrier.parties`.
+    /// The number of parties. Python: `Barrier.parties`.
     pub fn parties(&self) -> u32 {
         self.cell().barrier.parties()
     }
 
-    /// How many wait now. Python: `Barrier.n_waiting`.
+    /// The number of parties that wait now. Python: `Barrier.n_waiting`.
     pub fn n_waiting(&self) -> u32 {
         self.cell().barrier.n_waiting()
     }
@@ -299,13 +302,13 @@ impl fmt::Debug for Barrier {
 /// Within a transfer only.
 impl Serialize for Barrier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.membership.place(), self.action.as_deref()).serialize(serializer)
+        (self.membership.shared(), self.action.as_deref()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (place, action) = <(SharedRef<BarrierCell>, Option<Action>)>::deserialize(deserializer)?;
-        Ok(Barrier { membership: Membership::of(place), action: action.map(Arc::new) })
+        let (shared, action) = <(SharedRef<BarrierCell>, Option<Action>)>::deserialize(deserializer)?;
+        Ok(Barrier { membership: Membership::of(shared), action: action.map(Arc::new) })
     }
 }

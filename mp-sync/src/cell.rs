@@ -1,13 +1,16 @@
-//! What lies in shared memory: the raw algorithms, and data reached only through a held lock.
+//! The contents of shared memory: the raw algorithms, and data that is reached only through a held lock.
 //!
 //! # Safety
 //! The one invariant: the data in a [`Guarded`] or behind an [`ArrayHead`] ([`Element`]s) is touched only by
-//! the thread that holds its lock (where that thread may take it again, not beside a reference that it has: see
-//! [`relock`](crate::relock)), in a [`Shared`] by those only whom its lock has let in, and the data in a [`Plain`] is copied, never borrowed. (A child forked
-//! while a guard is held has a copy of the guard: it does not hold the lock, and the guard says so.)
+//! the thread that holds its lock. Where that thread may acquire it again, references do not conflict: see
+//! [`relock`](crate::relock). The data in a [`Shared`] is touched only by threads that hold its lock to read
+//! or to write, and the data in a [`Plain`] is copied, never borrowed. (A child forked while a guard is held
+//! has a copy of the guard: it does not hold the lock, and the guard panics.)
 #![allow(unsafe_code)]
 
-use crate::raw::{RawBarrier, RawCondition, RawEvent, RawLock, RawRLock, RawRwLock, RawSeats, RawSemaphore};
+use crate::raw::{
+    RawBarrier, RawCondition, RawEvent, RawLock, RawOwnedSemaphore, RawRLock, RawRwLock, RawSemaphore,
+};
 use crate::relock::{Keeper, Lent, RelockCell};
 use mp_core::mem::{self, Shareable, Structure};
 use mp_core::sys::futex::FutexWord;
@@ -19,7 +22,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A lock in shared memory.
 pub(crate) type LockCell = RawLock<RobustWord>;
-/// A lock in shared memory that its holder may take again.
+/// A lock in shared memory that its holder may acquire again.
 pub(crate) type RLockCell = RawRLock<RobustWord>;
 /// An event in shared memory.
 pub(crate) type EventCell = RawEvent<FutexWord>;
@@ -31,7 +34,7 @@ unsafe impl Structure for RLockCell {}
 // SAFETY: words alone; all zeros is an event that is not set.
 unsafe impl Structure for EventCell {}
 
-/// Permits, and how many there may be.
+/// Permits, and the most that there may be.
 #[repr(C)]
 pub(crate) struct SemaphoreCell {
     pub(crate) permits: RawSemaphore<FutexWord>,
@@ -44,19 +47,19 @@ unsafe impl Structure for SemaphoreCell {}
 /// The waiters of a condition.
 pub(crate) type ConditionCell = RawCondition<RobustWord, 128>;
 
-// SAFETY: words alone; all zeros is a condition that nobody waits for.
+// SAFETY: words alone; all zeros is a condition without waiters.
 unsafe impl Structure for ConditionCell {}
 
 /// Permits with their owners.
-pub(crate) type SeatsCell = RawSeats<RobustWord, 128, 128>;
+pub(crate) type OwnedSemaphoreCell = RawOwnedSemaphore<RobustWord, 128, 128>;
 
-impl SeatsCell {
-    /// The most permits there can be.
+impl OwnedSemaphoreCell {
+    /// The most permits that there can be.
     pub(crate) const MOST: u32 = 128;
 }
 
-// SAFETY: words alone; all zeros is a room to be told its seats.
-unsafe impl Structure for SeatsCell {}
+// SAFETY: words alone; all zeros is a semaphore before `init`.
+unsafe impl Structure for OwnedSemaphoreCell {}
 
 /// A barrier, its default timeout, and the processes that take part.
 #[repr(C)]
@@ -71,7 +74,7 @@ pub(crate) struct BarrierCell {
 /// Processes whose death a barrier notices.
 pub(crate) const MEMBERS: usize = 128;
 
-// SAFETY: words and atomic integers alone; all zeros is a barrier to be told its parties.
+// SAFETY: words and atomic integers alone; all zeros is a barrier before `init`.
 unsafe impl Structure for BarrierCell {}
 
 // SAFETY: words alone; all zeros is a free lock, and nothing lent.
@@ -84,7 +87,8 @@ pub(crate) struct Guarded<T, K = LockCell> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: the data is reached by the lock's holder only (the invariant above), and may be anywhere (`Shareable`).
+// SAFETY: the data is reached by the lock's holder only (the invariant above), and may be anywhere
+// (`Shareable`).
 unsafe impl<T: Shareable, K: Structure> Sync for Guarded<T, K> {}
 // SAFETY: a lock, and data of which every bit pattern is a value, reached through a cell.
 unsafe impl<T: Shareable, K: Structure> Structure for Guarded<T, K> {}
@@ -93,19 +97,21 @@ impl<T: Shareable, K: Keeper> Guarded<T, K> {
     /// The data, for a holder. Its guard had lent `before`, and lends `now`.
     ///
     /// # Panics
-    /// If the calling thread does not hold the lock, or another guard of it has lent what does not go with this.
+    /// If the calling thread does not hold the lock, or another of its guards has lent a conflicting
+    /// reference.
     #[inline]
     pub(crate) fn data(&self, before: Lent, now: Lent) -> &T {
         assert!(self.lock.held_by_me(), "the calling thread does not hold this guard's lock");
         self.lock.refer(Lent::Shared, before, now);
-        // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference lives).
+        // SAFETY: held, so no thread writes (and the guard that calls is borrowed for as long as the
+        // reference lives).
         unsafe { &*self.data.get() }
     }
 
-    /// The data, for a holder who has its guard for himself.
+    /// The data, for a holder whose guard is borrowed mutably.
     ///
     /// # Panics
-    /// As [`data`](Guarded::data).
+    /// In the cases of [`data`](Guarded::data).
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
     #[inline]
     pub(crate) fn data_mut(&self, before: Lent, now: Lent) -> &mut T {
@@ -116,11 +122,11 @@ impl<T: Shareable, K: Keeper> Guarded<T, K> {
     }
 }
 
-/// What lies in front of an array's elements. (Where the elements are [`Plain`], nobody takes the lock.)
+/// The head of an array's memory, in front of its elements. (Of [`Plain`] elements the lock is not used.)
 #[repr(C)]
 pub(crate) struct ArrayHead {
     pub(crate) lock: RelockCell,
-    /// How many elements; written when the array is made, and checked by whoever receives it.
+    /// The number of elements: written when the array is made, and checked by each receiver.
     pub(crate) len: AtomicU64,
 }
 
@@ -140,7 +146,8 @@ impl ArrayHead {
     /// The elements behind this head, for a holder. Its guard had lent `before`, and lends `now`.
     ///
     /// # Panics
-    /// If the calling thread does not hold the lock, or another guard of it has lent what does not go with this.
+    /// If the calling thread does not hold the lock, or another of its guards has lent a conflicting
+    /// reference.
     pub(crate) fn data<'a, T: Shareable>(
         &self,
         elements: &'a [Element<T>],
@@ -149,15 +156,15 @@ impl ArrayHead {
     ) -> &'a [T] {
         assert!(self.lock.held_by_me(), "the calling thread does not hold this guard's lock");
         self.lock.refer(Lent::Shared, before, now);
-        // SAFETY: held, so nobody writes (and the guard that calls is borrowed for as long as the reference
-        // lives); an `Element<T>` is laid out as a `T`.
+        // SAFETY: held, so no thread writes (and the guard that calls is borrowed for as long as the
+        // reference lives); an `Element<T>` is laid out as a `T`.
         unsafe { &*(ptr::from_ref(elements) as *const [T]) }
     }
 
-    /// The elements behind this head, for a holder who has his guard for himself.
+    /// The elements behind this head, for a holder whose guard is borrowed mutably.
     ///
     /// # Panics
-    /// As [`data`](ArrayHead::data).
+    /// In the cases of [`data`](ArrayHead::data).
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
     pub(crate) fn data_mut<'a, T: Shareable>(
         &self,
@@ -174,47 +181,48 @@ impl ArrayHead {
     }
 }
 
-/// Data beside a lock that many may hold to read.
+/// Data beside a lock that many threads may hold to read.
 #[repr(C)]
 pub(crate) struct Shared<T> {
     pub(crate) lock: RawRwLock<RobustWord, 128>,
     data: UnsafeCell<T>,
 }
 
-// SAFETY: the data is written by the one who writes only, while nobody reads, and may be anywhere (`Shareable`).
+// SAFETY: only the writer writes the data, while no thread reads, and it may be anywhere (`Shareable`).
 unsafe impl<T: Shareable> Sync for Shared<T> {}
 // SAFETY: a lock, and data of which every bit pattern is a value, reached through a cell.
 unsafe impl<T: Shareable> Structure for Shared<T> {}
 
 impl<T: Shareable> Shared<T> {
-    /// The data, for who reads in this place.
+    /// The data, for the reader in this slot.
     ///
     /// # Panics
-    /// If the calling thread does not.
-    pub(crate) fn read(&self, place: usize) -> &T {
-        assert!(self.lock.read_by_me(place), "the calling thread does not hold this guard's lock");
-        // SAFETY: nobody writes while this thread reads (and its guard is borrowed for as long as the reference lives).
+    /// If the calling thread does not hold the lock so.
+    pub(crate) fn read(&self, slot: usize) -> &T {
+        assert!(self.lock.read_by_me(slot), "the calling thread does not hold this guard's lock");
+        // SAFETY: no thread writes while this one reads (and its guard is borrowed for as long as the
+        // reference lives).
         unsafe { &*self.data.get() }
     }
 
-    /// The data, for who writes.
+    /// The data, for the writer.
     ///
     /// # Panics
-    /// If the calling thread does not.
+    /// If the calling thread does not hold the lock so.
     pub(crate) fn written(&self) -> &T {
         assert!(self.lock.written_by_me(), "the calling thread does not hold this guard's lock");
-        // SAFETY: nobody else reads or writes.
+        // SAFETY: no other thread reads or writes.
         unsafe { &*self.data.get() }
     }
 
-    /// The data, for who writes and has its guard for itself.
+    /// The data, for the writer whose guard is borrowed mutably.
     ///
     /// # Panics
-    /// As [`written`](Shared::written).
+    /// In the cases of [`written`](Shared::written).
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
     pub(crate) fn written_mut(&self) -> &mut T {
         assert!(self.lock.written_by_me(), "the calling thread does not hold this guard's lock");
-        // SAFETY: nobody else reads or writes, and the guard is borrowed mutably.
+        // SAFETY: no other thread reads or writes, and the guard is borrowed mutably.
         unsafe { &mut *self.data.get() }
     }
 }
@@ -223,7 +231,8 @@ impl<T: Shareable> Shared<T> {
 #[repr(transparent)]
 pub(crate) struct Plain<T>(UnsafeCell<T>);
 
-// SAFETY: reached by copies only, whose accesses are atomic; a torn copy of what is no number is still a value.
+// SAFETY: reached by copies only, whose accesses are atomic; a torn copy of a compound value is still a
+// value.
 unsafe impl<T: Shareable> Sync for Plain<T> {}
 // SAFETY: every bit pattern is a value, reached through a cell.
 unsafe impl<T: Shareable> Structure for Plain<T> {}
@@ -234,20 +243,22 @@ impl<T: Shareable> Plain<T> {
         Plain(UnsafeCell::new(value))
     }
 
-    /// A copy. A number of up to 8 bytes is never half of one write and half of another; anything else may be.
+    /// A copy. A number of up to 8 bytes is never half of one write and half of another; anything else may
+    /// be.
     #[inline]
     pub(crate) fn get(&self) -> T {
         let mut value = MaybeUninit::uninit();
-        // SAFETY: a place keeps it mapped and aligned.
+        // SAFETY: its `SharedRef` keeps it mapped and aligned.
         unsafe { mem::copy_out(self.0.get(), value.as_mut_ptr(), 1) };
         // SAFETY: just written; every bit pattern is a value (`Shareable`).
         unsafe { value.assume_init() }
     }
 
-    /// Puts a copy there, as whole as `get` reads it.
+    /// Stores a copy, as whole as `get` reads it.
     #[inline]
     pub(crate) fn set(&self, value: T) {
-        // SAFETY: a place keeps it mapped and aligned; the data has no `Drop` (`Shareable` is `Copy`).
+        // SAFETY: its `SharedRef` keeps it mapped and aligned; the data has no `Drop` (`Shareable` is
+        // `Copy`).
         unsafe { mem::copy_in(&raw const value, self.0.get(), 1) };
     }
 }

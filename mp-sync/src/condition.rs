@@ -1,8 +1,8 @@
-//! Condition: waiting, with a lock lent out meanwhile, until somebody says that something has changed.
+//! Condition: waits, with the lock released meanwhile, until a holder of the lock notifies.
 
 use crate::cell::ConditionCell;
 use crate::error::{AcquireError, NotOwner, OwnerDied, WaitError};
-use crate::held::{Guarding, Held, Locked};
+use crate::guard::{Guard, Guarding, Locked};
 use crate::lock::Lock;
 use crate::raw::{Acquired, CannotWait, Lend};
 use crate::relock::Lent;
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A lock and the means to wait, without it, for what others change under it.
+/// A condition variable with its lock: a holder of the lock releases it and waits until another holder
+/// notifies.
 ///
-/// Only a guard can wait and notify, so nobody can without the lock:
+/// Only a guard can wait and notify, so neither is possible without the lock:
 ///
 /// ```compile_fail,E0277
 /// mp_sync::Condition::new().unwrap().notify_one();
@@ -26,7 +27,7 @@ use std::time::Duration;
 /// mp_sync::Condition::new().unwrap().wait();
 /// ```
 ///
-/// Over a [`Mutex`](crate::Mutex), the guard is the way to the data too:
+/// Over a [`Mutex`](crate::Mutex), the guard also gives access to the data:
 ///
 /// ```
 /// use mp_sync::{Condition, Mutex};
@@ -45,11 +46,11 @@ use std::time::Duration;
 /// # Ok::<(), mp_core::MemError>(())
 /// ```
 ///
-/// Of up to 128 threads that wait at a time, in whatever processes, those are woken first who came first, and exactly as
-/// many as `notify` was told.
+/// Up to 128 threads of any processes can wait at a time. They are woken in the order of their arrival,
+/// exactly as many as `notify` is told.
 ///
-/// Python: `multiprocessing.Condition`. There `notify` waits for an answer from each process that it wakes, and hangs if
-/// one was killed.
+/// Python: `multiprocessing.Condition`. There `notify` waits for an answer from each process that it wakes,
+/// and hangs if one of them was killed.
 ///
 /// # When a process dies
 /// | where it is killed                 | what the others see                                                        |
@@ -57,7 +58,7 @@ use std::time::Duration;
 /// | while it waits                     | nothing: it is passed over                                                 |
 /// | notified, before it came back      | another waiter comes back instead, within a second                         |
 /// | while it holds the lock            | [`OwnerDied`], or [`WaitError::OwnerDied`] from a wait, at once            |
-/// | in `notify`                        | the same; whoever was chosen by then comes back within a second            |
+/// | in `notify`                        | the same; waiters that it had chosen come back within a second             |
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Condition<L = RLock> {
     lock: L,
@@ -65,18 +66,18 @@ pub struct Condition<L = RLock> {
 }
 
 /// A [`Condition`] whose lock is held: it can wait and notify.
-pub type ConditionGuard<'a, L = RLock> = Held<'a, Condition<L>>;
+pub type ConditionGuard<'a, L = RLock> = Guard<'a, Condition<L>>;
 
 impl Condition {
-    /// A condition with a lock of its own, an [`RLock`]. Python: `Condition()`.
+    /// Makes a condition with its own lock, an [`RLock`]. Python: `Condition()`.
     pub fn new() -> Result<Condition, MemError> {
         Condition::with_lock(&RLock::new()?)
     }
 }
 
 impl<L: Locked<Raw: Lend> + Clone> Condition<L> {
-    /// A condition over a lock that others may use too: a [`Lock`], an [`RLock`], or a
-    /// [`Mutex`](crate::Mutex). Python: `Condition(lock)`.
+    /// Makes a condition over an existing lock: a [`Lock`], an [`RLock`], or a [`Mutex`](crate::Mutex).
+    /// Python: `Condition(lock)`.
     pub fn with_lock(lock: &L) -> Result<Condition<L>, MemError> {
         Ok(Condition { lock: lock.clone(), waiting: SharedRef::create("mp-condition")? })
     }
@@ -88,12 +89,12 @@ impl<L: Locked> Condition<L> {
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock or panicked.
     pub fn acquire(&self) -> Result<ConditionGuard<'_, L>, OwnerDied<ConditionGuard<'_, L>>> {
-        Held::take(self)
+        Guard::take(self)
     }
 
     /// Takes the lock if it is free now. Python: `Condition.acquire(block=False)`.
     pub fn try_acquire(&self) -> Result<ConditionGuard<'_, L>, AcquireError<ConditionGuard<'_, L>>> {
-        Held::try_take(self)
+        Guard::try_take(self)
     }
 
     /// Takes the lock; waits for it at most `timeout`. Python: `Condition.acquire(timeout=...)`.
@@ -101,10 +102,10 @@ impl<L: Locked> Condition<L> {
         &self,
         timeout: Duration,
     ) -> Result<ConditionGuard<'_, L>, AcquireError<ConditionGuard<'_, L>>> {
-        Held::take_until(self, Deadline::after(timeout))
+        Guard::take_until(self, Deadline::after(timeout))
     }
 
-    /// The lock that it was made over.
+    /// The lock of the condition.
     pub fn lock(&self) -> &L {
         &self.lock
     }
@@ -113,7 +114,7 @@ impl<L: Locked> Condition<L> {
 macro_rules! release {
     ($($lock:ty)*) => {$(
         impl Condition<$lock> {
-            /// Gives back one acquire whose guard was [kept](Held::keep).
+            /// Releases one acquire whose guard was [kept](Guard::keep).
             ///
             /// ```
             /// let condition = mp_sync::Condition::new()?;
@@ -136,11 +137,12 @@ macro_rules! release {
 // Not over a lock with data: a reference to it could outlive the hold.
 release!(Lock RLock);
 
-impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
-    /// Lends the lock to others, however often the thread has taken it, until it is notified.
+impl<L: Locked<Raw: Lend>> Guard<'_, Condition<L>> {
+    /// Releases the lock, however often the thread has acquired it, until it is notified; then acquires it
+    /// again.
     ///
-    /// Nobody comes back who was not notified; but what was true when it was may have changed again:
-    /// [`wait_for`](Held::wait_for) looks.
+    /// There are no spurious wake-ups. But the data may have changed again since the notification:
+    /// [`wait_for`](Guard::wait_for) tests it.
     ///
     /// Python: `Condition.wait`.
     ///
@@ -150,15 +152,16 @@ impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
         self.wait_until(None).map(drop)
     }
 
-    /// As [`wait`](Held::wait), at most `timeout`; whether it was notified. Coming back takes as long as it takes to have
-    /// the lock again.
+    /// Waits at most `timeout`; returns whether it was notified. The return also takes the time to acquire
+    /// the lock again: see [`wait`](Guard::wait).
     ///
     /// Python: `Condition.wait(timeout)`.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<bool, WaitError> {
         self.wait_until(Deadline::after(timeout))
     }
 
-    /// Waits, as often as it takes, until `is_so` says yes. It is asked with the lock held, first at once.
+    /// Waits, as often as needed, until `is_so` returns true. It is called with the lock held, the first time
+    /// at once.
     ///
     /// Python: `Condition.wait_for`.
     pub fn wait_for(&mut self, mut is_so: impl FnMut() -> bool) -> Result<(), WaitError> {
@@ -168,7 +171,8 @@ impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
         Ok(())
     }
 
-    /// As [`wait_for`](Held::wait_for), at most `timeout` in all; gives what `is_so` said last.
+    /// Waits at most `timeout` in all until `is_so` returns true; returns its last result: see
+    /// [`wait_for`](Guard::wait_for).
     ///
     /// Python: `Condition.wait_for(predicate, timeout)`.
     pub fn wait_for_timeout(
@@ -178,7 +182,8 @@ impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
     ) -> Result<bool, WaitError> {
         let until = Deadline::after(timeout);
         while !is_so() {
-            // A wait whose time is up can be notified all the same: who is notified often would never come back.
+            // A wait can be notified after its deadline: without this test, frequent notifications would keep
+            // it waiting.
             if until.is_some_and(Deadline::passed) {
                 return Ok(false);
             }
@@ -189,14 +194,15 @@ impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
         Ok(true)
     }
 
-    /// Wakes the one that has waited longest. Who comes to wait later cannot take its place.
+    /// Wakes the thread that has waited longest. A thread that waits later cannot take its notification.
     ///
     /// Python: `Condition.notify`.
     pub fn notify_one(&self) {
         self.notify(1);
     }
 
-    /// Wakes the `count` that have waited longest; all, if there are fewer. Python: `Condition.notify(n)`.
+    /// Wakes the `count` threads that have waited longest, or all if there are fewer. Python:
+    /// `Condition.notify(n)`.
     ///
     /// # Panics
     /// In a forked child that has a copy of its parent's guard: the lock is its parent's.
@@ -205,7 +211,7 @@ impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
         self.lock().waiting.notify(count);
     }
 
-    /// Wakes all that wait. Python: `Condition.notify_all`.
+    /// Wakes all waiters. Python: `Condition.notify_all`.
     pub fn notify_all(&self) {
         self.notify(u32::MAX);
     }
@@ -223,8 +229,9 @@ impl<L: Locked<Raw: Lend>> Held<'_, Condition<L>> {
     }
 }
 
-impl<L: Guarding + Locked<Raw: Lend>> Held<'_, Condition<L>> {
-    /// Waits, as often as it takes, while `is_so` says yes of the data. As `std::sync::Condvar::wait_while`.
+impl<L: Guarding + Locked<Raw: Lend>> Guard<'_, Condition<L>> {
+    /// Waits, as often as needed, while `is_so` returns true for the data, like
+    /// `std::sync::Condvar::wait_while`.
     pub fn wait_while(&mut self, mut is_so: impl FnMut(&mut L::Data) -> bool) -> Result<(), WaitError> {
         while is_so(&mut *self) {
             self.wait()?;
@@ -233,7 +240,7 @@ impl<L: Guarding + Locked<Raw: Lend>> Held<'_, Condition<L>> {
     }
 }
 
-/// Python: `<Condition(<RLock(None, 0)>, 0)>`, with the number of those who wait.
+/// Python: `<Condition(<RLock(None, 0)>, 0)>`, with the number of waiters.
 impl<L: fmt::Debug> fmt::Debug for Condition<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condition").field("lock", &self.lock).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Elements: an array's memory, with a lock and without.
+//! Elements: an array's memory, with and without a lock.
 //!
 //! ```text
 //!  payload:  [ lock, length | …… ][ element 0 | element 1 | …………… | element n-1 ]
@@ -9,7 +9,8 @@
 //! which is sealed. From then on each handle has its own.
 //!
 //! # When a process dies
-//! Nothing is to be repaired here: the lock tells, and elements without a lock are what was last written.
+//! Nothing is to be repaired here: the lock reports the death, and elements without a lock keep what was last
+//! written.
 
 use crate::cell::ArrayHead;
 use crate::error::OutOfRange;
@@ -20,11 +21,11 @@ use std::ops::{Bound, Deref, Range, RangeBounds};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Where the elements begin.
+/// The offset of the elements.
 const BEGIN: usize = 128;
 const _: () = assert!(size_of::<ArrayHead>() <= BEGIN);
 
-/// So many `C`s behind their head. (A `C` is an element, in a cell.)
+/// A head and the `C`s behind it. (A `C` is an element in a cell.)
 pub(crate) struct Elements<C> {
     pub(crate) head: SharedRef<ArrayHead>,
     row: SharedSlice<C>,
@@ -35,10 +36,10 @@ impl<C: Structure> Elements<C> {
     /// otherwise.
     pub(crate) fn zeroed(name: &str, len: usize) -> Result<Self, MemError> {
         const { assert!(size_of::<C>() > 0, "an array of elements without bytes") };
-        // What cannot be counted cannot be had, either.
+        // A length that overflows is more memory than there is.
         let bytes = len.saturating_mul(size_of::<C>()).saturating_add(BEGIN);
         let mapping = Mapping::create(name, Elements::<C>::kind(), bytes)?;
-        // ORDERING: Relaxed: nobody else has it yet; sending it orders what was written before.
+        // ORDERING: Relaxed: it is not shared yet; sending it orders what was written before.
         SharedRef::<ArrayHead>::at(Arc::clone(&mapping), 0)?.len.store(len as u64, Ordering::Relaxed);
         Elements::within(mapping)
     }
@@ -101,7 +102,8 @@ impl<'de, C: Structure> Deserialize<'de> for Elements<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = std::any::type_name::<C>();
         let mapping = mp_core::transfer::attach(deserializer, Elements::<C>::kind(), expected)?;
-        // Who makes an array reserves all of it. Else a length that cost its sender nothing could be believed.
+        // The maker of an array reserves all of it. Without this check a sender could claim any length at no
+        // cost.
         mapping.is_whole().and_then(|()| Elements::within(mapping)).map_err(de::Error::custom)
     }
 }
@@ -128,7 +130,7 @@ mod tests {
             elements.head.len.store(len, Ordering::Relaxed);
             assert!(receive(message()).is_err(), "{len}");
         }
-        // Who has it keeps the length that he has.
+        // An existing handle keeps its length.
         assert_eq!(elements.len(), 10);
     }
 

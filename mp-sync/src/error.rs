@@ -4,8 +4,8 @@ use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError};
 use std::fmt;
 
-/// The previous holder of the lock died or panicked while it held it. The caller holds the lock now; the data that it
-/// guards may be half changed.
+/// The previous holder of the lock died or panicked while it held it. The caller holds the lock now; the data
+/// that it guards may be half changed.
 ///
 /// It lasts, like poison in std: every acquire returns it until `clear_owner_died` is called on a guard.
 ///
@@ -69,8 +69,8 @@ impl<G> std::error::Error for AcquireError<G> {}
 
 /// The calling thread does not hold the lock that it tried to release.
 ///
-/// Python: `AssertionError: attempt to release recursive lock not owned by thread`, and `ValueError: semaphore or
-/// lock released too many times`.
+/// Python: `AssertionError: attempt to release recursive lock not owned by thread`, and `ValueError:
+/// semaphore or lock released too many times`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the calling thread does not hold the lock: release it in the thread that acquired it")]
 pub struct NotOwner;
@@ -101,8 +101,8 @@ pub enum WaitError {
     /// 128 threads wait for the condition already, the most that can.
     #[error("128 threads wait for the condition, the most that can: use one more condition")]
     TooMany,
-    /// A holder of the lock died or panicked during the wait, and that was not cleared: the guarded data may be half
-    /// changed.
+    /// A holder of the lock died or panicked during the wait, and that was not cleared: the guarded data may
+    /// be half changed.
     #[error(
         "a holder of the condition's lock died or panicked, so its data may be half changed: repair it, call \
          clear_owner_died"
@@ -135,8 +135,8 @@ pub enum NewSemaphoreError {
         /// The most permits that it can have.
         most: u32,
     },
-    /// No permits for an [`OwnedSemaphore`](crate::OwnedSemaphore): permits cannot be added later, so every acquire
-    /// would wait for ever.
+    /// No permits for an [`OwnedSemaphore`](crate::OwnedSemaphore): permits cannot be added later, so every
+    /// acquire would wait for ever.
     #[error("an OwnedSemaphore without permits could never be acquired: ask for at least one")]
     NoPermits,
     /// Shared memory could not be made.
@@ -144,7 +144,8 @@ pub enum NewSemaphoreError {
     Memory(#[from] MemError),
 }
 
-/// A party timed out, died, aborted the barrier or panicked in the action. No party passes until the barrier is reset.
+/// A party timed out, died, aborted the barrier or panicked in the action. No party passes until the barrier
+/// is reset.
 ///
 /// Python: `threading.BrokenBarrierError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! Event: a flag that one waits for.
+//! Event: a flag that can be waited for.
 
 use crate::cell::EventCell;
 use mp_core::MemError;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A flag between processes that can be set, cleared and waited for. `set` takes no lock, so a signal handler may
-/// call it, and a dead waiter is nobody's trouble.
+/// A flag between processes that can be set, cleared and waited for. `set` takes no lock, so a signal handler
+/// may call it, and a dead waiter holds up no process.
 ///
 /// ```
 /// let event = mp_sync::Event::new()?;
@@ -22,48 +22,48 @@ use std::time::Duration;
 /// Python: `multiprocessing.Event`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Event {
-    place: SharedRef<EventCell>,
+    shared: SharedRef<EventCell>,
 }
 
 impl Event {
-    /// An event that is not set. Python: `Event()`.
+    /// Makes an event that is not set. Python: `Event()`.
     pub fn new() -> Result<Event, MemError> {
-        Ok(Event { place: SharedRef::create_small()? })
+        Ok(Event { shared: SharedRef::create_small()? })
     }
 
     /// Whether it is set. Python: `Event.is_set`.
     pub fn is_set(&self) -> bool {
-        self.place.is_set()
+        self.shared.is_set()
     }
 
-    /// Sets it and wakes all who wait. Python: `Event.set`.
+    /// Sets it and wakes all waiters. Python: `Event.set`.
     pub fn set(&self) {
-        self.place.set();
+        self.shared.set();
     }
 
-    /// Clears it. Who was waiting when it was set returns all the same. Python: `Event.clear`.
+    /// Clears it. A wait during which it was set returns nevertheless. Python: `Event.clear`.
     pub fn clear(&self) {
-        self.place.clear();
+        self.shared.clear();
     }
 
     /// Waits until it is set. Python: `Event.wait`.
     pub fn wait(&self) {
-        while !self.place.wait(None) {}
+        while !self.shared.wait(None) {}
     }
 
-    /// Waits until it is set, at most `timeout`; whether it was. Python: `Event.wait(timeout)`.
+    /// Waits at most `timeout` until it is set; returns whether it was set. Python: `Event.wait(timeout)`.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         match Deadline::after(timeout) {
             None => {
                 self.wait();
                 true
             }
-            until => self.place.wait(until),
+            until => self.shared.wait(until),
         }
     }
 }
 
-/// Says whether it is set. Python: `<Event at 0x7f... set>`.
+/// Shows whether it is set. Python: `<Event at 0x7f... set>`.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event").field("set", &self.is_set()).finish()

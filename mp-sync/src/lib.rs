@@ -1,16 +1,16 @@
 //! Locks, barriers, events and values that processes share and that survive a killed holder (Python:
 //! `multiprocessing.synchronize` and `sharedctypes`).
 //!
-//! | type                   | state in shared memory          | who may release  | when a holder or party dies              |
+//! | type                   | state in shared memory          | released by      | when a holder or party dies              |
 //! |------------------------|---------------------------------|------------------|------------------------------------------|
 //! | [`Lock`]               | owner's thread id               | its owner        | the next one gets [`OwnerDied`], at once |
 //! | [`RLock`]              | a lock, and a depth             | its owner        | as for `Lock`                            |
 //! | [`Mutex`]              | a lock, and data                | its owner        | as for `Lock`                            |
 //! | [`RwLock`]             | its readers, its writer, data   | its owner        | as for `Lock`, if it wrote               |
-//! | [`Condition`]          | a place for each waiter         | -                | another is notified instead, within 1 s  |
-//! | [`Semaphore`], [`BoundedSemaphore`] | a count of permits | anybody          | its permits are gone, as in Python       |
-//! | [`OwnedSemaphore`]     | a holder for each permit        | its owner        | its permits are had by others            |
-//! | [`Event`]              | a count of sets, a flag         | anybody sets it  | nothing happens                          |
+//! | [`Condition`]          | a slot for each waiter          | -                | another one is notified, within 1 s      |
+//! | [`Semaphore`], [`BoundedSemaphore`] | a count of permits | any thread       | its permits are lost, as in Python       |
+//! | [`OwnedSemaphore`]     | a holder for each permit        | its owner        | its permits are free again               |
+//! | [`Event`]              | a count of sets, a flag         | set by any thread | nothing happens                          |
 //! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
 //! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
 //! | [`Array`]              | a lock, and the elements        | its owner        | as for `Lock`                            |
@@ -18,30 +18,30 @@
 //! | [`RawValue`], [`RawArray`] | the value, the elements     | -                | nothing happens                          |
 //! | [`Atomic`], [`AtomicBool`] | the number                  | -                | nothing happens                          |
 //!
-//! All of them are handles: clones share the object, and so do copies that travel to other processes as arguments,
-//! results or messages. The object lives as long as any handle, in any process.
+//! All of them are handles. Clones share the object, and so do copies that are sent to other processes as
+//! arguments, results or messages. The object lives as long as any handle, in any process.
 //!
 //! # Types
 //!
 //! | Python's code         | here                                  |                                          |
 //! |-----------------------|---------------------------------------|------------------------------------------|
 //! | `c`                   | `u8`                                  | texts in arrays: [`Array::value`]        |
-//! | `b`, `h`, `i`, `q`    | `i8`, `i16`, `i32`, `i64`             | what is too large wraps there, and does not compile here |
+//! | `b`, `h`, `i`, `q`    | `i8`, `i16`, `i32`, `i64`             | too large a number wraps there, and does not compile here |
 //! | `B`, `H`, `I`, `Q`    | `u8`, `u16`, `u32`, `u64`             |                                          |
 //! | `l`, `L`              | `isize`, `usize`                      |                                          |
 //! | `f`, `d`              | `f32`, `f64`                          |                                          |
 //! | `u`, `c_bool`         | `u32`; `u8` or [`AtomicBool`]         | not all bits are a `char` or a `bool`    |
 //! | a `Structure`, an array | a type that derives `Shareable`, `[T; N]` |                                    |
 //!
-//! Python's `lock=False` is a [`RawValue`] or a [`RawArray`]. One lock for several values, `lock=l` or `synchronized`, is
-//! [`Value::with_lock`], [`Array::with_lock`], [`Synchronized::new`]; or they are fields of one structure in a [`Mutex`] or
-//! [`Value`].
+//! Python's `lock=False` is a [`RawValue`] or a [`RawArray`]. One lock for several values, `lock=l` or
+//! `synchronized`, is [`Value::with_lock`], [`Array::with_lock`], [`Synchronized::new`]; or they are fields
+//! of one structure in a [`Mutex`] or [`Value`].
 //!
-//! Each object is memory of its own: a page at least, and a descriptor in each process that has it. (Python puts
-//! small ones together.) Where there are thousands, let them be the elements of one [`Array`].
+//! Each object has memory of its own: at least a page, and a descriptor in each process that has it. (Python
+//! puts small ones together.) For thousands of values use one [`Array`].
 //!
-//! The algorithms are in [`raw`], one a file, generic over the words they work on, so that a model checker runs
-//! the very same source.
+//! The algorithms are in [`raw`], one in each file. They are generic over the words they work on, so a model
+//! checker runs the same source.
 
 mod array;
 mod atomic;
@@ -51,7 +51,7 @@ mod condition;
 mod elements;
 mod error;
 mod event;
-mod held;
+mod guard;
 mod lock;
 mod membership;
 mod mutex;
@@ -79,7 +79,7 @@ pub use error::{
     OwnerDied, WaitError,
 };
 pub use event::Event;
-pub use held::Held;
+pub use guard::Guard;
 pub use lock::{Lock, LockGuard};
 pub use mutex::{Mutex, MutexGuard};
 pub use owned_semaphore::{OwnedPermit, OwnedSemaphore};

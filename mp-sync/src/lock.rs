@@ -2,7 +2,7 @@
 
 use crate::cell::LockCell;
 use crate::error::{AcquireError, NotOwner, OwnerDied};
-use crate::held::{Held, Locked};
+use crate::guard::{Guard, Locked};
 use mp_core::MemError;
 use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A lock between processes, and between the threads in each. It has an owner, the thread that took it, and
-/// survives his death.
+/// A lock between processes, and between the threads in each. It has an owner, the thread that acquired it,
+/// and survives the owner's death: the next acquire returns [`OwnerDied`].
 ///
 /// ```
 /// let lock = mp_sync::Lock::new()?;
@@ -30,27 +30,27 @@ use std::time::Duration;
 /// std::thread::scope(|scope| scope.spawn(|| drop(guard)));
 /// ```
 ///
-/// Python: `multiprocessing.Lock`. There any process may release a lock; what that is used for (handing a turn from
-/// one process to another) is a semaphore's or an event's work here.
+/// Python: `multiprocessing.Lock`. There any process may release a lock. To hand a turn from one process to
+/// another, use a [`Semaphore`](crate::Semaphore) or an [`Event`](crate::Event) here.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Lock {
-    place: SharedRef<LockCell>,
+    shared: SharedRef<LockCell>,
 }
 
-/// A [`Lock`], held.
-pub type LockGuard<'a> = Held<'a, Lock>;
+/// A held [`Lock`].
+pub type LockGuard<'a> = Guard<'a, Lock>;
 
 impl Lock {
-    /// A free lock. Python: `Lock()`.
+    /// Makes a free lock. Python: `Lock()`.
     pub fn new() -> Result<Lock, MemError> {
-        Ok(Lock { place: SharedRef::create_small()? })
+        Ok(Lock { shared: SharedRef::create_small()? })
     }
 
-    /// Takes the lock; waits for it. A thread that holds it already waits for itself.
+    /// Acquires the lock; waits for it. A thread that holds it already deadlocks.
     ///
     /// ```
     /// # let lock = mp_sync::Lock::new()?;
-    /// // Who does not care how the holder before ended takes the lock either way:
+    /// // To acquire the lock whether its previous holder died or not:
     /// let guard = lock.acquire().unwrap_or_else(|died| died.into_guard());
     /// # Ok::<(), mp_core::MemError>(())
     /// ```
@@ -58,47 +58,48 @@ impl Lock {
     /// Python: `Lock.acquire`.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock and nobody has cleared that.
+    /// [`OwnerDied`], with the guard in it, if a holder died with the lock and that was not cleared.
     #[doc(alias = "lock")]
     #[inline]
     pub fn acquire(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
-        Held::take(self)
+        Guard::take(self)
     }
 
-    /// Takes the lock if it is free now. Python: `Lock.acquire(block=False)`.
+    /// Acquires the lock if it is free now. Python: `Lock.acquire(block=False)`.
     #[doc(alias = "try_lock")]
     pub fn try_acquire(&self) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        Held::try_take(self)
+        Guard::try_take(self)
     }
 
-    /// Takes the lock; waits for it at most `timeout`. Python: `Lock.acquire(timeout=...)`.
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`]. Python:
+    /// `Lock.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
-        Held::take_until(self, Deadline::after(timeout))
+        Guard::take_until(self, Deadline::after(timeout))
     }
 
-    /// Gives back a lock whose guard was [kept](Held::keep).
+    /// Releases a lock whose guard was [kept](Guard::keep).
     ///
     /// Python: `Lock.release`.
     ///
     /// # Errors
     /// [`NotOwner`] if the calling thread does not hold it; nothing is changed then.
     pub fn release(&self) -> Result<(), NotOwner> {
-        if self.place.release() { Ok(()) } else { Err(NotOwner) }
+        if self.shared.release() { Ok(()) } else { Err(NotOwner) }
     }
 
-    /// Whether somebody holds it. Python: `Lock.locked`.
+    /// Whether a thread holds it. Python: `Lock.locked`.
     #[doc(alias = "is_locked")]
     pub fn locked(&self) -> bool {
-        self.place.is_locked()
+        self.shared.is_locked()
     }
 }
 
-/// Says who holds it, by the thread's id as `ps -L` shows it: `Lock { owner: Some(4711) }`.
+/// Shows the holder by its thread id, as `ps -L` does: `Lock { owner: Some(4711) }`.
 ///
 /// Python: `<Lock(owner=MainProcess)>`, where the holder is in this process; else `SomeOtherProcess`.
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lock").field("owner", &self.place.owner()).finish()
+        f.debug_struct("Lock").field("owner", &self.shared.owner()).finish()
     }
 }
 
@@ -108,6 +109,6 @@ impl Locked for Lock {
 
     #[inline]
     fn raw(&self) -> &LockCell {
-        &self.place
+        &self.shared
     }
 }

@@ -1,4 +1,4 @@
-//! Which processes take part in a barrier, so that the death of one is seen by the others.
+//! Membership: the processes that take part in a barrier, so that the others see the death of one.
 //!
 //! ```text
 //!  FREE ──made, received, or first wait──► id and stamp ──last handle dropped, orderly end──► FREE
@@ -6,23 +6,24 @@
 //!                                        └── killed: stays, breaks every round ── reset ───┘
 //! ```
 //!
-//! A slot is one 64-bit word, written by one exchange, so no reader sees half of it. A process with more handles
-//! (clones, or the same barrier received twice) has one slot.
+//! A slot is one 64-bit word, written by one exchange, so no reader sees half of it. A process with several
+//! handles (clones, or the same barrier received twice) has one slot.
 //!
-//! A forked child has copies of all its parent's handles, of which it perhaps knows nothing. So it takes a slot only
+//! A forked child has copies of all its parent's handles, and may never use them. So it takes a slot only
 //! when it first waits.
 //!
-//! A process that finds a dead one leaves its slot alone: the finder may be killed before it breaks the barrier, and the
-//! round in which it was found may have passed all the same, so the others, and the next round, have to find it too.
-//! `reset` frees it, once the barrier is broken. One of which nothing can be learned stays, and breaks nothing.
+//! A process that finds a dead one leaves the dead one's slot alone. The finder may be killed before it
+//! breaks the barrier, and the round may have passed nevertheless: so the others, and the next round, must
+//! find it too. `reset` frees the slot, once the barrier is broken. A process whose state is unknown stays,
+//! and breaks nothing.
 //!
-//! A process that ends in order while one of its threads waits does not leave: that thread's arrival would count
-//! for one that never passes. Its slot stays, and is found dead.
+//! A process that exits while one of its threads waits keeps its slot, and is found dead: that thread has
+//! arrived and will never pass.
 //!
 //! # When a process dies
-//! That is what this file is for. Two that find the same dead process both break the barrier, which is one break.
-//! One that is killed in `reset` leaves the barrier broken, or whole with a dead process in a slot, which breaks it
-//! again: never a round that waits for a forgotten one.
+//! This file is for that case. Two processes that find the same dead one both break the barrier, which is one
+//! break. A process that is killed in `reset` leaves the barrier broken, or whole with a dead process in a
+//! slot, which breaks it again. No round waits for a forgotten process.
 
 use crate::cell::BarrierCell;
 use mp_core::finalize;
@@ -37,17 +38,17 @@ const FREE: u64 = 0;
 
 /// This process's handle on one barrier: one for all clones.
 pub(crate) struct Membership {
-    place: SharedRef<BarrierCell>,
+    shared: SharedRef<BarrierCell>,
     presence: Mutex<Presence>,
 }
 
-/// What this process's threads do with the barrier.
+/// The use of the barrier by this process's threads.
 #[derive(Default)]
 struct Presence {
     /// Threads in a wait right now.
     waiting: u32,
     /// Whether the process has taken a slot, or has found none free, and has not left.
-    enrolled: bool,
+    registered: bool,
 }
 
 /// A thread's wait, from before it arrives until after it has passed.
@@ -62,35 +63,35 @@ impl Drop for Waiting<'_> {
 /// The memberships of this process, by the address of their mapping.
 static MEMBERSHIPS: Mutex<Vec<(usize, Weak<Membership>)>> = Mutex::new(Vec::new());
 
-fn key(place: &SharedRef<BarrierCell>) -> usize {
-    Arc::as_ptr(place.mapping()) as usize
+fn key(shared: &SharedRef<BarrierCell>) -> usize {
+    Arc::as_ptr(shared.mapping()) as usize
 }
 
 impl Membership {
-    /// The membership of this process in the barrier at `place`, begun if there is none.
-    pub(crate) fn of(place: SharedRef<BarrierCell>) -> Arc<Membership> {
+    /// The membership of this process in the barrier at `shared`, begun if there is none.
+    pub(crate) fn of(shared: SharedRef<BarrierCell>) -> Arc<Membership> {
         watch_this_process();
         let mut all = MEMBERSHIPS.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(_, membership)| membership.strong_count() > 0);
-        let key = key(&place);
+        let key = key(&shared);
         let same = all.iter().find(|(other, _)| *other == key);
         let known = same.and_then(|(_, membership)| membership.upgrade());
         let membership = known.unwrap_or_else(|| {
-            let new = Arc::new(Membership { place, presence: Mutex::default() });
+            let new = Arc::new(Membership { shared, presence: Mutex::default() });
             all.push((key, Arc::downgrade(&new)));
             new
         });
         // A forked child may have had a copy before.
-        membership.presence().enrol(&membership);
+        membership.presence().register(&membership);
         membership
     }
 
-    pub(crate) fn place(&self) -> &SharedRef<BarrierCell> {
-        &self.place
+    pub(crate) fn shared(&self) -> &SharedRef<BarrierCell> {
+        &self.shared
     }
 
     pub(crate) fn cell(&self) -> &BarrierCell {
-        &self.place
+        &self.shared
     }
 
     fn presence(&self) -> MutexGuard<'_, Presence> {
@@ -101,21 +102,21 @@ impl Membership {
     pub(crate) fn wait(&self) -> Waiting<'_> {
         let mut presence = self.presence();
         presence.waiting += 1;
-        presence.enrol(self);
+        presence.register(self);
         Waiting(self)
     }
 
     /// Whether none of the processes that take part is dead.
     pub(crate) fn none_died(&self) -> bool {
-        // ORDERING: Relaxed: the word is all there is.
+        // ORDERING: Relaxed: no other data depends on the word.
         !self.cell().members.iter().any(|slot| is_dead(slot.load(Ordering::Relaxed)))
     }
 
-    /// Frees the slots of the dead. For a barrier that is broken: a round that waits for one of them would wait for
-    /// ever.
+    /// Frees the slots of dead processes. Only for a broken barrier: a round that waits for one of them would
+    /// wait for ever.
     pub(crate) fn forget_the_dead(&self) {
         for slot in &self.cell().members {
-            // ORDERING: Relaxed: the word is all there is.
+            // ORDERING: Relaxed: no other data depends on the word.
             let member = slot.load(Ordering::Relaxed);
             if is_dead(member) {
                 let _ = slot.compare_exchange(member, FREE, Ordering::Relaxed, Ordering::Relaxed);
@@ -127,13 +128,13 @@ impl Membership {
         inherited::refuse(self.cell());
         let me = Identity::me().packed();
         let slots = &self.cell().members;
-        // ORDERING: Relaxed throughout: the word is all there is.
+        // ORDERING: Relaxed throughout: no other data depends on the word.
         if slots.iter().any(|slot| is_ours(slot.load(Ordering::Relaxed))) {
             return;
         }
         let free =
             |slot: &AtomicU64| slot.compare_exchange(FREE, me, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        // With no slot free this process is not watched, as the docs of `Barrier` say.
+        // Without a free slot this process is not watched: see `Barrier`.
         let _ = slots.iter().any(free);
     }
 
@@ -141,19 +142,19 @@ impl Membership {
     fn end(&self) {
         let mut presence = self.presence();
         if presence.waiting == 0 {
-            presence.enrolled = false;
+            presence.registered = false;
             self.leave();
         }
     }
 
-    /// In a forked child, whose one thread waits nowhere, and which has a copy of what its parent has.
+    /// In a forked child, whose one thread waits for nothing, and which has a copy of its parent's state.
     fn begin_in_child(&self) {
         *self.presence() = Presence::default();
     }
 
     fn leave(&self) {
         for slot in &self.cell().members {
-            // ORDERING: Relaxed, twice: the word is all there is.
+            // ORDERING: Relaxed, twice: no other data depends on the word.
             let member = slot.load(Ordering::Relaxed);
             if is_ours(member) {
                 let _ = slot.compare_exchange(member, FREE, Ordering::Relaxed, Ordering::Relaxed);
@@ -163,8 +164,8 @@ impl Membership {
 }
 
 impl Presence {
-    fn enrol(&mut self, membership: &Membership) {
-        if !std::mem::replace(&mut self.enrolled, true) {
+    fn register(&mut self, membership: &Membership) {
+        if !std::mem::replace(&mut self.registered, true) {
             membership.take_slot();
         }
     }
@@ -174,7 +175,7 @@ fn is_dead(member: u64) -> bool {
     member != FREE && Identity::unpack(member).liveness() == Liveness::Dead
 }
 
-/// Whether it is this process's.
+/// Whether the slot belongs to this process.
 fn is_ours(member: u64) -> bool {
     member != FREE && Identity::unpack(member).is_me()
 }
@@ -182,15 +183,15 @@ fn is_ours(member: u64) -> bool {
 impl Drop for Membership {
     fn drop(&mut self) {
         let all = MEMBERSHIPS.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have begun a new one meanwhile: the slot is that one's now.
-        let key = key(&self.place);
+        // Another thread may have made a new membership meanwhile, which uses the slot now.
+        let key = key(&self.shared);
         if !all.iter().any(|(other, membership)| *other == key && membership.strong_count() > 0) {
             self.leave();
         }
     }
 }
 
-/// Leaves at this process's orderly end, and has each forked child begin without slots.
+/// Leaves when this process exits, and lets each forked child begin without slots.
 fn watch_this_process() {
     static AFTER_FORK: Once = Once::new();
     static WATCHED: OncePerProcess = OncePerProcess::new();
@@ -206,7 +207,7 @@ fn watch_this_process() {
 }
 
 fn each(what: fn(&Membership)) {
-    // Upgraded first and dropped last: a membership's own drop must not find the table locked.
+    // Upgraded first and dropped last: the drop of a membership takes the lock of the table.
     let all: Vec<Arc<Membership>> = {
         let all = MEMBERSHIPS.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter_map(|(_, membership)| membership.upgrade()).collect()
@@ -229,7 +230,7 @@ mod tests {
         let membership = Membership::of(SharedRef::create("test").unwrap());
         assert!(membership.none_died());
         membership.cell().members[7].store(dead(), Ordering::Relaxed);
-        // Who found it first may not have lived to break the barrier.
+        // The first finder may have died before it broke the barrier.
         assert!(!membership.none_died());
         assert!(!membership.none_died());
         membership.forget_the_dead();
@@ -239,10 +240,10 @@ mod tests {
 
     #[test]
     fn the_last_handle_frees_the_slot() {
-        let place: SharedRef<BarrierCell> = SharedRef::create("test").unwrap();
-        let (one, two) = (Membership::of(place.clone()), Membership::of(place.clone()));
+        let shared: SharedRef<BarrierCell> = SharedRef::create("test").unwrap();
+        let (one, two) = (Membership::of(shared.clone()), Membership::of(shared.clone()));
         assert!(Arc::ptr_eq(&one, &two));
-        let taken = || place.members.iter().filter(|slot| slot.load(Ordering::Relaxed) != FREE).count();
+        let taken = || shared.members.iter().filter(|slot| slot.load(Ordering::Relaxed) != FREE).count();
         assert_eq!(taken(), 1);
         drop(one);
         assert_eq!(taken(), 1);

@@ -1,8 +1,8 @@
-//! Mutex: data that can only be reached by who holds its lock.
+//! Mutex: data that only the holder of its lock can reach.
 
 use crate::cell::{Guarded, LockCell};
 use crate::error::{AcquireError, OwnerDied};
-use crate::held::{Guarding, Held, Locked};
+use crate::guard::{Guard, Guarding, Locked};
 use crate::relock::Lent;
 use mp_core::MemError;
 use mp_core::mem::{Loan, Shareable, SharedRef};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// Data in shared memory, and the lock that it is reached through: `std::sync::Mutex` between processes.
+/// Data in shared memory under a lock: `std::sync::Mutex` between processes.
 ///
 /// ```
 /// let totals = mp_sync::Mutex::new([0_u64; 2])?;
@@ -24,57 +24,58 @@ use std::time::Duration;
 /// # Ok::<(), mp_core::MemError>(())
 /// ```
 ///
-/// A [`Condition`](crate::Condition) can be made over it. Python has no counterpart; a [`Value`](crate::Value) is the
-/// same with short forms for one read or change.
+/// A [`Condition`](crate::Condition) can be made over it. Python has no counterpart; a
+/// [`Value`](crate::Value) is the same with short forms for one read or change.
 ///
 /// # When a process dies
-/// While it holds the lock: the next one gets [`OwnerDied`], with the guard in it.
+/// If it holds the lock, the next `lock` returns [`OwnerDied`], with the guard in it.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Mutex<T: Shareable> {
-    place: SharedRef<Guarded<T>>,
+    shared: SharedRef<Guarded<T>>,
 }
 
-/// A [`Mutex`], locked: the way to its data.
-pub type MutexGuard<'a, T> = Held<'a, Mutex<T>>;
+/// A locked [`Mutex`], with access to its data.
+pub type MutexGuard<'a, T> = Guard<'a, Mutex<T>>;
 
 impl<T: Shareable> Mutex<T> {
-    /// A free lock, and the data behind it.
+    /// Makes a free lock with the data.
     ///
     /// # Errors
-    /// No memory, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn new(data: T) -> Result<Mutex<T>, MemError> {
-        let new = Mutex { place: SharedRef::create("mp-mutex")? };
-        *Held::whatever_happened(&new) = data;
+        let new = Mutex { shared: SharedRef::create("mp-mutex")? };
+        *Guard::whatever_happened(&new) = data;
         Ok(new)
     }
 
-    /// Takes the lock; waits for it. A thread that holds it already waits for itself.
+    /// Acquires the lock; waits for it. A thread that holds it already deadlocks.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock or panicked: the data may be half changed.
+    /// [`OwnerDied`], with the guard in it, if a holder died with the lock or panicked: the data may be half
+    /// changed.
     #[doc(alias = "acquire")]
     #[inline]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, OwnerDied<MutexGuard<'_, T>>> {
-        Held::take(self)
+        Guard::take(self)
     }
 
-    /// Takes the lock if it is free now.
+    /// Acquires the lock if it is free now; [`AcquireError::Busy`] if not.
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, AcquireError<MutexGuard<'_, T>>> {
-        Held::try_take(self)
+        Guard::try_take(self)
     }
 
-    /// Takes the lock; waits for it at most `timeout`.
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`].
     pub fn lock_timeout(
         &self,
         timeout: Duration,
     ) -> Result<MutexGuard<'_, T>, AcquireError<MutexGuard<'_, T>>> {
-        Held::take_until(self, Deadline::after(timeout))
+        Guard::take_until(self, Deadline::after(timeout))
     }
 
-    /// Whether somebody holds the lock.
+    /// Whether a thread holds the lock.
     pub fn is_locked(&self) -> bool {
-        self.place.lock.is_locked()
+        self.shared.lock.is_locked()
     }
 }
 
@@ -84,7 +85,7 @@ impl<T: Shareable> Locked for Mutex<T> {
 
     #[inline]
     fn raw(&self) -> &LockCell {
-        &self.place.lock
+        &self.shared.lock
     }
 }
 
@@ -93,18 +94,18 @@ impl<T: Shareable> Guarding for Mutex<T> {
 
     #[inline]
     fn data(&self, before: Lent, now: Lent) -> &T {
-        self.place.data(before, now)
+        self.shared.data(before, now)
     }
 
     #[inline]
     fn data_mut(&self, before: Lent, now: Lent) -> &mut T {
-        self.place.data_mut(before, now)
+        self.shared.data_mut(before, now)
     }
 }
 
 impl<T: Shareable> Clone for Mutex<T> {
     fn clone(&self) -> Self {
-        Mutex { place: self.place.clone() }
+        Mutex { shared: self.shared.clone() }
     }
 }
 

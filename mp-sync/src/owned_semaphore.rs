@@ -1,6 +1,6 @@
-//! OwnedSemaphore: permits that come back when their holder dies.
+//! OwnedSemaphore: permits that are free again when their owner dies.
 
-use crate::cell::SeatsCell;
+use crate::cell::OwnedSemaphoreCell;
 use crate::error::{NewSemaphoreError, NotOwner};
 use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
@@ -9,9 +9,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// Up to 128 permits, each with an owner: the thread that took it, which alone can give it back. Those of a process that
-/// dies are had by others, where a [`Semaphore`](crate::Semaphore) has lost them for good. For what must not run out:
-/// connections, licences, workers at a time.
+/// A semaphore of up to 128 permits, each with an owner: only the thread that took a permit can release it.
+/// Permits of a dead process are free again; a [`Semaphore`](crate::Semaphore) loses them. Use it for what
+/// must not run out: connections, licences, workers.
 ///
 /// ```
 /// let seats = mp_sync::OwnedSemaphore::new(2)?;
@@ -33,69 +33,69 @@ use std::time::Duration;
 /// Python has no counterpart.
 ///
 /// # When a process dies
-/// Whoever comes next has its permits; whoever waits has them within a second.
+/// Its permits are free at once for new calls, and within a second for waiters.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct OwnedSemaphore {
-    place: SharedRef<SeatsCell>,
+    shared: SharedRef<OwnedSemaphoreCell>,
 }
 
 impl OwnedSemaphore {
-    /// A semaphore with `permits` permits, 1 to 128.
+    /// Makes a semaphore with `permits` permits, 1 to 128.
     ///
     /// # Errors
-    /// None, or more than 128; no memory, or no descriptor, for the shared object.
+    /// Zero or more than 128 permits, or no memory or no descriptor for the shared object.
     pub fn new(permits: u32) -> Result<OwnedSemaphore, NewSemaphoreError> {
         match permits {
             0 => Err(NewSemaphoreError::NoPermits),
-            1..=SeatsCell::MOST => {
-                let new = OwnedSemaphore { place: SharedRef::create("mp-owned-semaphore")? };
-                new.place.init(permits);
+            1..=OwnedSemaphoreCell::MOST => {
+                let new = OwnedSemaphore { shared: SharedRef::create("mp-owned-semaphore")? };
+                new.shared.init(permits);
                 Ok(new)
             }
-            _ => Err(NewSemaphoreError::TooMany { permits, most: SeatsCell::MOST }),
+            _ => Err(NewSemaphoreError::TooMany { permits, most: OwnedSemaphoreCell::MOST }),
         }
     }
 
-    /// Takes a permit; waits for it. It is given back when the guard is dropped.
+    /// Takes a permit; waits for it. The permit is released when the guard is dropped.
     pub fn acquire(&self) -> OwnedPermit<'_> {
         loop {
-            if let Some(permit) = self.permit(self.place.acquire(None)) {
+            if let Some(permit) = self.permit(self.shared.acquire(None)) {
                 return permit;
             }
         }
     }
 
-    /// Takes a permit if there is one now.
+    /// Takes a permit if one is free now.
     pub fn try_acquire(&self) -> Option<OwnedPermit<'_>> {
-        self.permit(self.place.try_acquire())
+        self.permit(self.shared.try_acquire())
     }
 
     /// Takes a permit; waits for it at most `timeout`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Option<OwnedPermit<'_>> {
-        self.permit(self.place.acquire(Deadline::after(timeout)))
+        self.permit(self.shared.acquire(Deadline::after(timeout)))
     }
 
-    /// Gives back a permit whose guard was [kept](OwnedPermit::keep).
+    /// Releases a permit whose guard was [kept](OwnedPermit::keep).
     ///
     /// # Errors
     /// [`NotOwner`] if the calling thread has none; nothing is changed then.
     pub fn release(&self) -> Result<(), NotOwner> {
-        let mine = (0..self.permits() as usize).any(|seat| self.place.release(seat));
+        let mine = (0..self.permits() as usize).any(|permit| self.shared.release(permit));
         if mine { Ok(()) } else { Err(NotOwner) }
     }
 
-    /// Permits that can be had now, those of the dead among them.
+    /// The number of free permits, including those of dead processes.
     pub fn get_value(&self) -> u32 {
-        self.place.value()
+        self.shared.value()
     }
 
-    /// How many permits there are.
+    /// The number of permits.
     pub fn permits(&self) -> u32 {
-        self.place.count()
+        self.shared.count()
     }
 
-    fn permit(&self, seat: Option<usize>) -> Option<OwnedPermit<'_>> {
-        Some(OwnedPermit { semaphore: self, seat: seat?, own_thread_only: PhantomData })
+    fn permit(&self, permit: Option<usize>) -> Option<OwnedPermit<'_>> {
+        Some(OwnedPermit { semaphore: self, permit: permit?, own_thread_only: PhantomData })
     }
 }
 
@@ -108,12 +108,12 @@ impl fmt::Debug for OwnedSemaphore {
     }
 }
 
-/// A permit of an [`OwnedSemaphore`]; given back when dropped.
+/// A permit of an [`OwnedSemaphore`], released when dropped.
 #[derive(Debug)]
-#[must_use = "dropped at once, the permit is given back at once"]
+#[must_use = "if it is not kept, the permit is released at once"]
 pub struct OwnedPermit<'a> {
     semaphore: &'a OwnedSemaphore,
-    seat: usize,
+    permit: usize,
     own_thread_only: PhantomData<*const ()>,
 }
 
@@ -126,7 +126,7 @@ impl OwnedPermit<'_> {
 
 impl Drop for OwnedPermit<'_> {
     fn drop(&mut self) {
-        // Not ours in a forked child, which has a copy of its parent's guard: then nothing is given back.
-        self.semaphore.place.release(self.seat);
+        // In a forked child this is a copy of the parent's guard, and nothing is released.
+        self.semaphore.shared.release(self.permit);
     }
 }

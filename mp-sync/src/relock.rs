@@ -1,41 +1,43 @@
-//! The lock of a value or an array, which its holder may take again: so that the short forms (`get`, `set`) work under a
-//! guard, as Python's do.
+//! The lock of a value or an array, which its holder may acquire again: so the short forms (`get`, `set`) work
+//! under a guard, as in Python.
 //!
-//! A reference that came out of one guard must not live beside a write, or another `&mut`, through a second one. No borrow
-//! checker sees that, since both guards borrow the handle only. So the lock counts what its holder's guards have lent, as
-//! `RefCell` does:
+//! A reference from one guard must not live beside a write, or another `&mut`, through a second guard. The
+//! borrow checker does not see that, since both guards borrow only the handle. So the lock counts the
+//! references that its holder's guards have lent, as `RefCell` does:
 //!
 //! ```text
 //!   NOTHING ──deref──► SHARED, 1 ──deref of another guard──► SHARED, 2 ──► …
-//!      └────deref_mut──► MUT          (what does not fit panics, and changes nothing)
+//!      └────deref_mut──► MUT          (a conflicting reference panics, and changes nothing)
 //!      ◄──── the guard that lent is dropped
 //! ```
 //!
-//! The count is the note of `raw/rlock.rs`: MUT, or how many guards have lent a shared reference.
+//! The count is the note of `raw/rlock.rs`: MUT, or the number of guards that have lent a shared reference.
 //!
 //! # When a process dies
-//! As with the lock inside: the next holder begins with a count of 0.
+//! As for the lock inside: the next holder begins with a count of 0.
+//!
 //! # Tested by
-//! The lock: the models of `raw/rlock.rs`. What is lent has one thread: the tests below, and tests/relock.rs.
+//! The lock: the models of `raw/rlock.rs`. The count belongs to one thread: the tests below, and
+//! tests/relock.rs.
 
 use crate::cell::RLockCell;
 use crate::raw::{Acquired, Hold};
 use mp_core::word::Deadline;
 
-/// What a guard has given out, and may have out as long as it lives.
+/// The kind of references that a guard has lent, which may live as long as the guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lent {
     /// No reference.
     Nothing = 0,
-    /// Shared ones.
+    /// Shared references.
     Shared = 1,
-    /// Mutable ones.
+    /// Mutable references.
     Mut = 2,
 }
 
 const MUT: u32 = 1 << 31;
 
-/// How it works is said at the top of its file. All zeros is a free lock.
+/// The lock of this module. All zeros is a free lock.
 #[repr(transparent)]
 #[derive(Debug, Default)]
 pub struct RelockCell {
@@ -43,10 +45,10 @@ pub struct RelockCell {
 }
 
 impl RelockCell {
-    /// A guard of the holder's, which had lent `from`, lends `to` from now on.
+    /// A guard of the holder that had lent `from` lends `to` from now on.
     ///
     /// # Panics
-    /// Where that does not go with what the thread's other guards have lent; nothing is changed then.
+    /// If `to` conflicts with what the thread's other guards have lent. Nothing is changed then.
     #[inline]
     fn lend(&self, from: Lent, to: Lent) {
         let others = self.lent_by_others(from);
@@ -60,7 +62,7 @@ impl RelockCell {
 
     #[inline]
     fn lent_by_others(&self, mine: Lent) -> u32 {
-        // Any number at all, if another process has written over it: no arithmetic here may panic.
+        // The count may be any number if another process has overwritten it: no arithmetic here may panic.
         match mine {
             Lent::Nothing => self.lent(),
             Lent::Shared => self.lent().saturating_sub(1),
@@ -68,8 +70,8 @@ impl RelockCell {
         }
     }
 
-    /// Gives the lock back, and what a guard had lent. For one who does not hold it (a copy of a guard in a child that the
-    /// program forked by itself) nothing is changed.
+    /// Releases the lock, and what a guard had lent. Changes nothing if the calling thread does not hold the
+    /// lock (a copy of a guard in a child that the program forked by itself).
     #[inline]
     pub(crate) fn release_lent(&self, lent: Lent) {
         self.lock.release_after(|| {
@@ -79,17 +81,17 @@ impl RelockCell {
         });
     }
 
-    /// Takes back what a guard had lent that is given away without its lock.
+    /// Ends what a guard had lent, when the guard is given away and the lock stays held.
     pub(crate) fn take_back(&self, lent: Lent) {
         if self.lock.held_by_me() {
             self.lend(lent, Lent::Nothing);
         }
     }
 
-    /// Whether a reference of this kind may be there for a moment.
+    /// Whether a short-lived reference of this kind conflicts with no other.
     ///
     /// # Panics
-    /// If not.
+    /// If it conflicts.
     #[inline]
     fn may_lend(&self, to: Lent) {
         let forbids = if to == Lent::Mut { u32::MAX } else { MUT };
@@ -109,12 +111,12 @@ impl RelockCell {
     }
 }
 
-/// What data beside a lock asks of it.
+/// What data beside a lock needs from the lock.
 pub(crate) trait Keeper {
     fn held_by_me(&self) -> bool;
-    /// A reference of this `kind` is about to be there. The holder's guard had lent `before`, and lends `now`; if that is
-    /// nothing, the reference is there for a moment only, in which nothing else of the thread runs. Panics if it does not
-    /// go with what other guards have lent: of a lock that a thread can hold more than once.
+    /// A reference of this `kind` is about to be made. The holder's guard had lent `before`, and lends `now`.
+    /// If `now` is nothing, the reference is short-lived, and nothing else of the thread runs meanwhile. Panics
+    /// if it conflicts with what other guards have lent, of a lock that a thread can hold more than once.
     #[inline]
     fn refer(&self, kind: Lent, before: Lent, now: Lent) {
         let _ = (kind, before, now);
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_hold_it_changes_nothing() {
+    fn without_the_lock_nothing_is_changed() {
         let lock = RelockCell::default();
         lock.set_lent(1);
         lock.release_lent(Lent::Shared);

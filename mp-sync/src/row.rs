@@ -1,11 +1,12 @@
-//! Rows of data without a lock: many elements copied, or gone through, at the speed of a slice.
+//! Slices of shared data without a lock: many elements copied, or iterated, at the speed of a slice.
 //!
-//! No reference into the row is made, since others write there; every access is atomic (`mp_core::mem::copy_out`). To go
-//! through it, a part of it at a time is copied to the stack, and each element looked at there.
+//! No reference into the elements is made, since other processes write there; every access is atomic
+//! (`mp_core::mem::copy_out`). An iteration copies one part at a time to the stack, and reads the elements
+//! there.
 //!
 //! # Safety
-//! The one invariant: elements are read and written within the row, and what was read is a value, since every bit
-//! pattern is one (`Shareable`).
+//! The one invariant: elements are read and written within the row, and what was read is a value, since every
+//! bit pattern is one (`Shareable`).
 #![allow(unsafe_code)]
 
 use crate::cell::Plain;
@@ -13,15 +14,15 @@ use mp_core::mem::{self, Shareable};
 use std::mem::MaybeUninit;
 use std::slice;
 
-/// What is copied to the stack at a time.
+/// The part that is copied to the stack at a time.
 #[repr(align(128))]
 struct Part([MaybeUninit<u8>; PART]);
 
-/// Bytes: long enough that starting a copy does not count, and short enough to stay in the fastest cache.
+/// In bytes: long enough that the start of a copy does not count, and short enough for the first-level cache.
 const PART: usize = 4096;
 
 impl Part {
-    /// How many `T`s a part has room for.
+    /// The number of `T`s that fit into a part.
     const fn of<T>() -> usize {
         if size_of::<T>() == 0 || align_of::<T>() > align_of::<Part>() { 0 } else { PART / size_of::<T>() }
     }
@@ -30,15 +31,15 @@ impl Part {
     fn read<T: Shareable>(&mut self, cells: &[Plain<T>]) -> &[T] {
         assert!(cells.len() <= Part::of::<T>());
         let to = self.0.as_mut_ptr().cast::<T>();
-        // SAFETY: the cells are mapped and aligned; the part has room for as many, as was just checked, and is aligned for
-        // them, since it has room for one.
+        // SAFETY: the cells are mapped and aligned; the part has room for as many, as was just checked, and
+        // is aligned for them, since it has room for one.
         unsafe { mem::copy_out(cells.as_ptr().cast::<T>(), to, cells.len()) };
         // SAFETY: these elements were just written; every bit pattern is a value.
         unsafe { slice::from_raw_parts(to, cells.len()) }
     }
 }
 
-/// Gives each element to `step`, in order. Each is read once.
+/// Passes each element to `step`, in order. Each is read once.
 #[inline]
 pub(crate) fn fold<T: Shareable, A>(row: &[Plain<T>], begin: A, mut step: impl FnMut(A, T) -> A) -> A {
     if Part::of::<T>() == 0 {
@@ -55,7 +56,7 @@ pub(crate) fn fold<T: Shareable, A>(row: &[Plain<T>], begin: A, mut step: impl F
 pub(crate) fn copy_out<T: Shareable>(row: &[Plain<T>], to: &mut [T]) {
     assert!(row.len() == to.len());
     // SAFETY: as many elements on both sides, as was just checked; a Rust slice cannot overlap the row, since
-    // nobody has a reference into it.
+    // no reference into it exists.
     unsafe { mem::copy_out(row.as_ptr().cast::<T>(), to.as_mut_ptr(), to.len()) };
 }
 

@@ -1,4 +1,4 @@
-//! RwLock: data that many may read at a time, or one may write.
+//! RwLock: data that many threads may read at a time, or one may write.
 
 use crate::cell::Shared;
 use crate::error::{AcquireError, OwnerDied};
@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-/// Data in shared memory that up to 128 threads may read at a time, in whatever processes, or one may write:
+/// Data in shared memory that up to 128 threads of any processes may read at a time, or one may write:
 /// `std::sync::RwLock` between processes.
 ///
 /// ```
@@ -25,8 +25,9 @@ use std::time::Duration;
 /// # Ok::<(), mp_core::MemError>(())
 /// ```
 ///
-/// A writer who waits keeps new readers out. So a thread that reads twice at a time can wait for itself, as with std's.
-/// Coming and going takes two turns of a lock: where nobody reads for long, a [`Mutex`](crate::Mutex) is faster.
+/// A waiting writer keeps new readers out. So a thread that reads twice at a time can deadlock with itself,
+/// as with std's lock. One read takes two turns of a lock: for short reads a [`Mutex`](crate::Mutex) is
+/// faster.
 ///
 /// A guard belongs to its thread:
 ///
@@ -39,28 +40,28 @@ use std::time::Duration;
 /// Python has no counterpart.
 ///
 /// # When a process dies
-/// Reading, or waiting: it was never there. Writing: whoever comes next, to read or to write, gets [`OwnerDied`], until a
-/// writer clears it. Whoever waits comes in within a second.
+/// A dead reader or waiter leaves no trace. After a writer's death each read and write returns [`OwnerDied`],
+/// until a writer clears it. Waiters go on within a second.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct RwLock<T: Shareable> {
-    place: SharedRef<Shared<T>>,
+    shared: SharedRef<Shared<T>>,
 }
 
 impl<T: Shareable> RwLock<T> {
-    /// A lock that nobody holds, and the data behind it.
+    /// Makes a free lock with the data.
     ///
     /// # Errors
-    /// No memory, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn new(data: T) -> Result<RwLock<T>, MemError> {
-        let new = RwLock { place: SharedRef::create("mp-rwlock")? };
+        let new = RwLock { shared: SharedRef::create("mp-rwlock")? };
         if let Ok(mut guard) = new.write() {
             *guard = data;
         }
         Ok(new)
     }
 
-    /// Comes in to read; waits while somebody writes, or waits to.
+    /// Acquires the lock to read; waits while a thread writes or waits to write.
     ///
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a writer died or panicked: the data may be half changed.
@@ -68,7 +69,7 @@ impl<T: Shareable> RwLock<T> {
         waited(|| self.read_until(None))
     }
 
-    /// As [`read`](RwLock::read), at most `timeout`.
+    /// Acquires the lock to read; waits at most `timeout`, then [`AcquireError::Busy`].
     pub fn read_timeout(
         &self,
         timeout: Duration,
@@ -76,12 +77,12 @@ impl<T: Shareable> RwLock<T> {
         self.read_until(Deadline::after(timeout))
     }
 
-    /// Comes in to read if that can be now.
+    /// Acquires the lock to read if that is possible now; [`AcquireError::Busy`] if not.
     pub fn try_read(&self) -> Result<ReadGuard<'_, T>, AcquireError<ReadGuard<'_, T>>> {
         self.read_timeout(Duration::ZERO)
     }
 
-    /// Comes in to write; waits until all others have left.
+    /// Acquires the lock to write; waits until all others have left.
     ///
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a writer died or panicked: the data may be half changed.
@@ -89,7 +90,7 @@ impl<T: Shareable> RwLock<T> {
         waited(|| self.write_until(None))
     }
 
-    /// As [`write`](RwLock::write), at most `timeout`.
+    /// Acquires the lock to write; waits at most `timeout`, then [`AcquireError::Busy`].
     pub fn write_timeout(
         &self,
         timeout: Duration,
@@ -97,7 +98,7 @@ impl<T: Shareable> RwLock<T> {
         self.write_until(Deadline::after(timeout))
     }
 
-    /// Comes in to write if that can be now.
+    /// Acquires the lock to write if that is possible now; [`AcquireError::Busy`] if not.
     pub fn try_write(&self) -> Result<WriteGuard<'_, T>, AcquireError<WriteGuard<'_, T>>> {
         self.write_timeout(Duration::ZERO)
     }
@@ -106,15 +107,15 @@ impl<T: Shareable> RwLock<T> {
         &self,
         until: Option<Deadline>,
     ) -> Result<ReadGuard<'_, T>, AcquireError<ReadGuard<'_, T>>> {
-        let (place, found) = self.place.lock.read(until).ok_or(AcquireError::Busy)?;
-        as_found(found, ReadGuard { lock: self, place, _loan: Loan::default() })
+        let (slot, found) = self.shared.lock.read(until).ok_or(AcquireError::Busy)?;
+        as_found(found, ReadGuard { lock: self, slot, _loan: Loan::default() })
     }
 
     fn write_until(
         &self,
         until: Option<Deadline>,
     ) -> Result<WriteGuard<'_, T>, AcquireError<WriteGuard<'_, T>>> {
-        let found = self.place.lock.write(until).ok_or(AcquireError::Busy)?;
+        let found = self.shared.lock.write(until).ok_or(AcquireError::Busy)?;
         let panicking = std::thread::panicking();
         as_found(found, WriteGuard { lock: self, panicking, _loan: Loan::default() })
     }
@@ -139,7 +140,7 @@ fn waited<G>(come_in: impl Fn() -> Result<G, AcquireError<G>>) -> Result<G, Owne
 
 impl<T: Shareable> Clone for RwLock<T> {
     fn clone(&self) -> Self {
-        RwLock { place: self.place.clone() }
+        RwLock { shared: self.shared.clone() }
     }
 }
 
@@ -149,72 +150,72 @@ impl<T: Shareable> fmt::Debug for RwLock<T> {
     }
 }
 
-/// The data of an [`RwLock`], to read; left when dropped.
+/// The data of an [`RwLock`], to read. The lock is released when it is dropped.
 ///
 /// # Panics
-/// The data cannot be reached through the copy of a guard that a child has which the program forked by itself
-/// (`libc::fork`): the place is its parent's. `Process::fork` is refused while the thread has a guard.
-#[must_use = "dropped at once, it is left at once"]
+/// Access panics through the copy of a guard in a child that the program forked by itself (`libc::fork`): its
+/// parent holds the lock. `Process::fork` is refused while the thread has a guard.
+#[must_use = "if it is not kept, the lock is released at once"]
 pub struct ReadGuard<'a, T: Shareable> {
     lock: &'a RwLock<T>,
-    place: usize,
-    /// Of the thread that the guard belongs to, and no other.
+    slot: usize,
+    /// Belongs to the guard's thread.
     _loan: Loan,
 }
 
 impl<T: Shareable> Deref for ReadGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.lock.place.read(self.place)
+        self.lock.shared.read(self.slot)
     }
 }
 
 impl<T: Shareable> Drop for ReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.lock.place.lock.leave(self.place);
+        self.lock.shared.lock.leave(self.slot);
     }
 }
 
-/// The data of an [`RwLock`], to write; left when dropped.
+/// The data of an [`RwLock`], to write. The lock is released when it is dropped.
 ///
 /// # Panics
-/// The data cannot be reached through the copy of a guard that a child has which the program forked by itself
-/// (`libc::fork`): the lock is its parent's. `Process::fork` is refused while the thread has a guard.
-#[must_use = "dropped at once, it is left at once"]
+/// Access panics through the copy of a guard in a child that the program forked by itself (`libc::fork`): its
+/// parent holds the lock. `Process::fork` is refused while the thread has a guard.
+#[must_use = "if it is not kept, the lock is released at once"]
 pub struct WriteGuard<'a, T: Shareable> {
     lock: &'a RwLock<T>,
-    /// Whether the thread was unwinding when it came in.
+    /// Whether the thread was unwinding when it acquired the lock.
     panicking: bool,
     /// As in [`ReadGuard`].
     _loan: Loan,
 }
 
 impl<T: Shareable> WriteGuard<'_, T> {
-    /// Says that the data is whole again: who comes in is no longer told of the writer who died.
+    /// Marks the data as repaired: later calls no longer return [`OwnerDied`] for the writer that died.
     pub fn clear_owner_died(&self) {
-        self.lock.place.lock.clear_died();
+        self.lock.shared.lock.clear_died();
     }
 }
 
 impl<T: Shareable> Deref for WriteGuard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.lock.place.written()
+        self.lock.shared.written()
     }
 }
 
 impl<T: Shareable> DerefMut for WriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.lock.place.written_mut()
+        self.lock.shared.written_mut()
     }
 }
 
 impl<T: Shareable> Drop for WriteGuard<'_, T> {
     fn drop(&mut self) {
         if std::thread::panicking() && !self.panicking {
-            self.lock.place.lock.set_died();
+            self.lock.shared.lock.set_died();
         }
-        self.lock.place.lock.release();
+        self.lock.shared.lock.release();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Semaphore and BoundedSemaphore: permits that anybody may give.
+//! Semaphore and BoundedSemaphore: permits that any thread may release.
 
 use crate::cell::SemaphoreCell;
 use crate::error::{NewSemaphoreError, OverReleased};
@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A count of permits between processes. Who takes a permit need not be the one who gives it back: where Python has
-/// one process release a lock that another took, `Semaphore::new(1)` is meant.
+/// A count of permits between processes. Any thread may release a permit, also one that another thread took.
+/// Where a Python program releases a lock that another process acquired, use `Semaphore::new(1)`.
 ///
 /// ```
 /// let seats = mp_sync::Semaphore::new(2)?;
@@ -22,20 +22,20 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A process that dies with a permit has lost it for all, as in Python. [`OwnedSemaphore`](crate::OwnedSemaphore) gets it
-/// back.
+/// # When a process dies
+/// Its permits are lost, as in Python. An [`OwnedSemaphore`](crate::OwnedSemaphore) gets them back.
 ///
 /// Python: `multiprocessing.Semaphore`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Semaphore {
-    place: SharedRef<SemaphoreCell>,
+    shared: SharedRef<SemaphoreCell>,
 }
 
 impl Semaphore {
-    /// A semaphore with `permits` permits. Python: `Semaphore(value)`, where it is 1 unless said.
+    /// Makes a semaphore with `permits` permits. Python: `Semaphore(value)`; the default there is 1.
     ///
     /// # Errors
-    /// More than 2,147,483,647 permits; no memory, or no descriptor, for the shared object.
+    /// More than 2,147,483,647 permits, or no memory or no descriptor for the shared object.
     pub fn new(permits: u32) -> Result<Semaphore, NewSemaphoreError> {
         Semaphore::of(permits, MOST_PERMITS)
     }
@@ -44,67 +44,68 @@ impl Semaphore {
         if permits > MOST_PERMITS {
             return Err(NewSemaphoreError::TooMany { permits, most: MOST_PERMITS });
         }
-        let new = Semaphore { place: SharedRef::create_small()? };
-        // ORDERING: Relaxed: nobody else has it yet.
-        new.place.most.store(most, Ordering::Relaxed);
-        new.place
+        let new = Semaphore { shared: SharedRef::create_small()? };
+        // ORDERING: Relaxed: it is not shared yet.
+        new.shared.most.store(most, Ordering::Relaxed);
+        new.shared
             .permits
             .release(permits, most)
             .map_err(|_| NewSemaphoreError::TooMany { permits, most: MOST_PERMITS })?;
         Ok(new)
     }
 
-    /// Takes a permit; waits for it. It is given back when the guard is dropped.
+    /// Takes a permit; waits for it. The permit is released when the guard is dropped.
     ///
     /// Python: `Semaphore.acquire`.
     #[inline]
     pub fn acquire(&self) -> Permit<'_> {
-        while !self.place.permits.acquire(None) {}
+        while !self.shared.permits.acquire(None) {}
         Permit { semaphore: self }
     }
 
-    /// Takes a permit if there is one now. Python: `Semaphore.acquire(block=False)`.
+    /// Takes a permit if one is free now. Python: `Semaphore.acquire(block=False)`.
     #[inline]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        self.place.permits.try_acquire().then(|| Permit { semaphore: self })
+        self.shared.permits.try_acquire().then(|| Permit { semaphore: self })
     }
 
     /// Takes a permit; waits for it at most `timeout`. Python: `Semaphore.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Option<Permit<'_>> {
-        self.place.permits.acquire(Deadline::after(timeout)).then(|| Permit { semaphore: self })
+        self.shared.permits.acquire(Deadline::after(timeout)).then(|| Permit { semaphore: self })
     }
 
-    /// Gives one permit, whether the caller has taken one or not. Python: `Semaphore.release`.
+    /// Releases one permit, whether the caller has taken one or not. Python: `Semaphore.release`.
     ///
     /// # Errors
-    /// As [`release_many`](Semaphore::release_many).
+    /// The errors of [`release_many`](Semaphore::release_many).
     #[inline]
     pub fn release(&self) -> Result<(), OverReleased> {
         self.release_many(1)
     }
 
-    /// Gives `count` permits at once. Python: `threading.Semaphore.release(n)`; `multiprocessing` has no counterpart.
+    /// Releases `count` permits at once. Python: `threading.Semaphore.release(n)`; `multiprocessing` has no
+    /// counterpart.
     ///
     /// # Errors
-    /// [`OverReleased`] if there would be more than 2,147,483,647, or more than a bounded one began with; none is
-    /// given then.
+    /// [`OverReleased`] if there would be more than 2,147,483,647 permits, or more than a bounded semaphore
+    /// began with. None is released then.
     #[inline]
     pub fn release_many(&self, count: u32) -> Result<(), OverReleased> {
         let most = self.most();
-        self.place.permits.release(count, most).map_err(|_| OverReleased { most })
+        self.shared.permits.release(count, most).map_err(|_| OverReleased { most })
     }
 
     fn most(&self) -> u32 {
         // ORDERING: Relaxed: it never changes after `of`.
-        self.place.most.load(Ordering::Relaxed)
+        self.shared.most.load(Ordering::Relaxed)
     }
 
-    /// Permits that are there now. Python: `Semaphore.get_value`.
+    /// The number of free permits. Python: `Semaphore.get_value`.
     pub fn get_value(&self) -> u32 {
-        self.place.permits.value()
+        self.shared.permits.value()
     }
 
-    /// Whether there is no permit now. Python: `Semaphore.locked`.
+    /// Whether no permit is free now. Python: `Semaphore.locked`.
     pub fn locked(&self) -> bool {
         self.get_value() == 0
     }
@@ -117,17 +118,17 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// A permit; given back when dropped.
+/// A permit, released when dropped.
 ///
 /// Python: `with semaphore:`.
 #[derive(Debug)]
-#[must_use = "dropped at once, the permit is given back at once"]
+#[must_use = "if it is not kept, the permit is released at once"]
 pub struct Permit<'a> {
     semaphore: &'a Semaphore,
 }
 
 impl Permit<'_> {
-    /// Keeps the permit without a guard: whoever gives it back calls [`Semaphore::release`].
+    /// Keeps the permit without a guard, until any thread calls [`Semaphore::release`].
     pub fn keep(self) {
         std::mem::forget(self);
     }
@@ -136,12 +137,12 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Refused only if somebody else has given back more than was taken.
+        // Fails only if another thread has released more permits than were taken.
         let _ = self.semaphore.release();
     }
 }
 
-/// A semaphore that never has more permits than it began with: a release too many is an error.
+/// A semaphore that never has more permits than it began with: one release more is an error.
 ///
 /// ```
 /// let seats = mp_sync::BoundedSemaphore::new(2)?;
@@ -155,12 +156,12 @@ impl Drop for Permit<'_> {
 pub struct BoundedSemaphore(Semaphore);
 
 impl BoundedSemaphore {
-    /// A semaphore with `permits` permits, and never more.
+    /// Makes a semaphore with `permits` permits, and never more.
     ///
-    /// Python: `BoundedSemaphore(value)`, where it is 1 unless said.
+    /// Python: `BoundedSemaphore(value)`; the default there is 1.
     ///
     /// # Errors
-    /// As [`Semaphore::new`].
+    /// The errors of [`Semaphore::new`].
     pub fn new(permits: u32) -> Result<BoundedSemaphore, NewSemaphoreError> {
         Semaphore::of(permits, permits).map(BoundedSemaphore)
     }
@@ -174,7 +175,7 @@ impl fmt::Debug for BoundedSemaphore {
     }
 }
 
-/// All that a semaphore can do, with its bound.
+/// The methods of a semaphore, with the bound.
 impl std::ops::Deref for BoundedSemaphore {
     type Target = Semaphore;
 

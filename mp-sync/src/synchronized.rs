@@ -1,8 +1,8 @@
-//! Synchronized: values without a lock, under a lock that several of them share.
+//! Synchronized: values under a lock that several of them share.
 
 use crate::array::{Array, RawArray};
 use crate::error::{AcquireError, OutOfRange, OwnerDied};
-use crate::held::Held;
+use crate::guard::Guard;
 use crate::rlock::{RLock, RLockGuard};
 use crate::value::{RawValue, Value};
 use mp_core::MemError;
@@ -12,8 +12,8 @@ use std::fmt;
 use std::ops::RangeBounds;
 use std::time::Duration;
 
-/// A [`RawValue`] or a [`RawArray`] under a given [`RLock`], which may be that of other values too. So a change of several
-/// of them is one step for all who take the lock.
+/// A [`RawValue`] or a [`RawArray`] under a given [`RLock`], which other values may share. So a change of
+/// several of them is atomic for all threads that take the lock.
 ///
 /// ```
 /// use mp_sync::{RLock, Value};
@@ -29,11 +29,12 @@ use std::time::Duration;
 /// # Ok::<(), mp_core::MemError>(())
 /// ```
 ///
-/// Values are copied in and out, and no guard gives a reference to them: whoever has the lock can release it.
+/// Values are copied in and out. No guard lends a reference to them, since any handle of the lock can release
+/// it.
 ///
 /// # When a process dies
-/// While it holds the lock: the next [`lock`](Synchronized::lock) says [`OwnerDied`]. The calls that take the lock for
-/// themselves go on with what it left, perhaps half changed.
+/// If it holds the lock, the next [`lock`](Synchronized::lock) returns [`OwnerDied`]. The calls that take the
+/// lock themselves go on with the value that it left, perhaps half changed.
 ///
 /// Python: `Value(..., lock=lock)`, `Array(..., lock=lock)`, `sharedctypes.synchronized`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -45,7 +46,8 @@ pub struct Synchronized<O> {
 }
 
 impl<O> Synchronized<O> {
-    /// An object that exists already, under this lock. Whoever has the object itself can still reach it without the lock.
+    /// Puts an existing object under this lock. Other handles of the object can still reach it without the
+    /// lock.
     ///
     /// Python: `sharedctypes.synchronized(object, lock)`.
     pub fn new(object: O, lock: &RLock) -> Synchronized<O> {
@@ -62,7 +64,7 @@ impl<O> Synchronized<O> {
         &self.object
     }
 
-    /// Takes the lock; waits for it, unless the calling thread holds it. Python: `acquire`, `with value:`.
+    /// Acquires the lock; waits for it, unless the calling thread holds it. Python: `acquire`, `with value:`.
     ///
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock.
@@ -71,7 +73,7 @@ impl<O> Synchronized<O> {
         self.lock.acquire()
     }
 
-    /// Takes the lock if it is free now, or held by the calling thread. Python: `acquire(block=False)`.
+    /// Acquires the lock if it is free now, or held by the calling thread. Python: `acquire(block=False)`.
     pub fn try_lock(&self) -> Result<RLockGuard<'_>, AcquireError<RLockGuard<'_>>> {
         self.lock.try_acquire()
     }
@@ -81,9 +83,9 @@ impl<O> Synchronized<O> {
         self.lock.acquire_timeout(timeout)
     }
 
-    /// The lock, whoever died in it.
+    /// Acquires the lock, whether its previous holder died or not.
     fn locked(&self) -> RLockGuard<'_> {
-        Held::whatever_happened(&self.lock)
+        Guard::whatever_happened(&self.lock)
     }
 }
 
@@ -100,8 +102,8 @@ impl<T: Shareable> Synchronized<RawValue<T>> {
         self.object.set(value);
     }
 
-    /// Changes a copy of the value under the lock and puts it back; gives what `change` gives. If `change` panics,
-    /// nothing is changed.
+    /// Changes a copy of the value under the lock and stores it; returns the result of `change`. If `change`
+    /// panics, nothing is changed.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let _held = self.locked();
         let mut value = self.object.get();
@@ -112,12 +114,12 @@ impl<T: Shareable> Synchronized<RawValue<T>> {
 }
 
 impl<T: Shareable> Synchronized<RawArray<T>> {
-    /// How many elements it has. Python: `len(array)`.
+    /// The number of elements. Python: `len(array)`.
     pub fn len(&self) -> usize {
         self.object.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.object.is_empty()
     }
@@ -128,10 +130,10 @@ impl<T: Shareable> Synchronized<RawArray<T>> {
         self.object.get(index)
     }
 
-    /// Puts another value in an element's place. Python: `array[index] = value`.
+    /// Replaces one element. Python: `array[index] = value`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: there is no such element.
+    /// [`OutOfRange`] if there is no such element.
     pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRange> {
         let _held = self.locked();
         self.object.set(index, value)
@@ -140,7 +142,7 @@ impl<T: Shareable> Synchronized<RawArray<T>> {
     /// A copy of the elements in a range. Python: `array[start:end]`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: some of them do not exist.
+    /// [`OutOfRange`] if some of them do not exist.
     pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
         let _held = self.locked();
         self.object.read(range)
@@ -152,12 +154,12 @@ impl<T: Shareable> Synchronized<RawArray<T>> {
         self.object.to_vec()
     }
 
-    /// Puts all of `values` in the place of the elements from `index` on.
+    /// Replaces the elements from `index` on by all of `values`.
     ///
     /// Python: `array[index:index + len(values)] = values`.
     ///
     /// # Errors
-    /// [`OutOfRange`]: there are not so many elements; none was changed.
+    /// [`OutOfRange`] if there are fewer elements; none was changed.
     pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
         let _held = self.locked();
         self.object.write(index, values)
@@ -165,22 +167,23 @@ impl<T: Shareable> Synchronized<RawArray<T>> {
 }
 
 impl<T: Shareable> Value<T> {
-    /// A value under a given lock, which may be that of other values too. Python: `Value(typecode, value, lock=lock)`.
+    /// Makes a value under a given lock, which other values may share. Python: `Value(typecode, value,
+    /// lock=lock)`.
     ///
     /// # Errors
-    /// No memory, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn with_lock(value: T, lock: &RLock) -> Result<Synchronized<RawValue<T>>, MemError> {
         Ok(Synchronized::new(RawValue::new(value)?, lock))
     }
 }
 
 impl<T: Shareable> Array<T> {
-    /// A copy of these values under a given lock, which may be that of other values too.
+    /// Makes an array of these values under a given lock, which other values may share.
     ///
     /// Python: `Array(typecode, sequence, lock=lock)`.
     ///
     /// # Errors
-    /// No memory for so many, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn with_lock(values: &[T], lock: &RLock) -> Result<Synchronized<RawArray<T>>, MemError> {
         Ok(Synchronized::new(RawArray::from_slice(values)?, lock))
     }

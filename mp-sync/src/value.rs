@@ -1,8 +1,8 @@
-//! Value and RawValue: one plain value in shared memory, with its lock and without.
+//! Value and RawValue: one plain value in shared memory, with and without a lock.
 
 use crate::cell::{Guarded, Plain};
 use crate::error::{AcquireError, OwnerDied};
-use crate::held::{Guarding, Held, Locked};
+use crate::guard::{Guard, Guarding, Locked};
 use crate::relock::{Lent, RelockCell};
 use mp_core::MemError;
 use mp_core::mem::{Loan, Shareable, SharedRef};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A value in shared memory with a lock of its own.
+/// A value in shared memory with its own lock.
 ///
 /// ```
 /// let counter = mp_sync::Value::new(0_i64)?;
@@ -32,67 +32,68 @@ use std::time::Duration;
 /// ```
 ///
 /// Python: `multiprocessing.Value`. There `v.value += 1` takes the lock twice and loses updates; here
-/// [`update`](Value::update) is the short form and cannot. Which type stands for which of its codes is in the
-/// [crate's](crate#types) documentation, and so is what its `lock=` comes to.
+/// [`update`](Value::update) is the short form, and loses none. The types for Python's codes, and its
+/// `lock=`, are in the [crate's](crate#types) documentation.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Value<T: Shareable> {
-    place: SharedRef<Guarded<T, RelockCell>>,
+    shared: SharedRef<Guarded<T, RelockCell>>,
 }
 
 impl<T: Shareable> Value<T> {
-    /// A value in shared memory. Python: `Value(typecode, value)`.
+    /// Makes a value in shared memory. Python: `Value(typecode, value)`.
     ///
     /// # Errors
-    /// No memory, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn new(value: T) -> Result<Value<T>, MemError> {
-        let new: Value<T> = Value { place: SharedRef::create("mp-value")? };
-        *Held::whatever_happened(&new).peek_mut() = value;
+        let new: Value<T> = Value { shared: SharedRef::create("mp-value")? };
+        *Guard::whatever_happened(&new).peek_mut() = value;
         Ok(new)
     }
 
     /// A copy of the value. Waits for the lock, unless the calling thread holds it.
     ///
-    /// If a holder died, it is what he left, perhaps half changed: [`lock`](Value::lock) tells, this does not.
+    /// If a holder died, it is the value that it left, perhaps half changed: only [`lock`](Value::lock)
+    /// reports that.
     ///
     /// Python: `Value.value`, `sharedctypes.copy`.
     ///
     /// # Panics
-    /// If a guard of the calling thread has given out a `&mut` to the value: it may be alive. Use that guard.
+    /// If a guard of the calling thread has lent a `&mut` to the value. Use that guard.
     #[inline]
     pub fn get(&self) -> T {
-        *Held::whatever_happened(self).peek()
+        *Guard::whatever_happened(self).peek()
     }
 
-    /// Puts another value in its place. Waits as [`get`](Value::get) does.
+    /// Replaces the value. Waits as [`get`](Value::get) does.
     ///
-    /// The value is whole then: if a holder died, nobody needs to be told any more.
+    /// The value is whole then, so the death of an earlier holder is no longer reported.
     ///
     /// Python: `Value.value = ...`.
     ///
     /// # Panics
-    /// If a guard of the calling thread has given out a reference to the value: it may be alive. Use that guard.
+    /// If a guard of the calling thread has lent a reference to the value. Use that guard.
     #[inline]
     pub fn set(&self, value: T) {
-        let mut guard = Held::whatever_happened(self);
+        let mut guard = Guard::whatever_happened(self);
         *guard.peek_mut() = value;
         guard.clear_owner_died();
     }
 
-    /// Changes the value under the lock, and gives what `change` gives. If `change` panics, what it has changed
-    /// stays. If a holder died, `change` gets what he left, as [`get`](Value::get) does.
+    /// Changes the value under the lock; returns the result of `change`. If `change` panics, its changes
+    /// stay. If a holder died, `change` gets the value that it left, as [`get`](Value::get) does.
     ///
     /// Python: `with v.get_lock(): v.value ...`.
     ///
     /// # Panics
-    /// As [`set`](Value::set). `change` itself cannot reach the value by another way.
+    /// In the cases of [`set`](Value::set), and if `change` itself reaches the value through another handle.
     #[inline]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        change(&mut Held::whatever_happened(self))
+        change(&mut Guard::whatever_happened(self))
     }
 
-    /// Takes the lock, for several reads and changes as one. The thread that holds it may take it again, and use the
-    /// short forms:
+    /// Acquires the lock, for several reads and changes in one step. The thread that holds it may acquire it
+    /// again, and use the short forms:
     ///
     /// ```
     /// let value = mp_sync::Value::new(0_i32)?;
@@ -102,16 +103,16 @@ impl<T: Shareable> Value<T> {
     /// # Ok::<(), mp_core::MemError>(())
     /// ```
     ///
-    /// Python: `Value.get_lock`, `with value:`; the guard is what `get_obj` gives, and its end is `release`.
+    /// Python: `Value.get_lock`, `with value:`. The guard stands for `get_obj`, and its drop for `release`.
     ///
     /// # Errors
     /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.
     #[inline]
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
-        Held::take(self)
+        Guard::take(self)
     }
 
-    /// Takes the lock if it is free now, or held by the calling thread.
+    /// Acquires the lock if it is free now, or held by the calling thread.
     ///
     /// ```
     /// let value = mp_sync::Value::new(1_u32)?;
@@ -126,15 +127,16 @@ impl<T: Shareable> Value<T> {
     ///
     /// Python: `Value.get_lock().acquire(block=False)`.
     pub fn try_lock(&self) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
-        Held::try_take(self)
+        Guard::try_take(self)
     }
 
-    /// Takes the lock; waits for it at most `timeout`. Python: `Value.get_lock().acquire(timeout=...)`.
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`]. Python:
+    /// `Value.get_lock().acquire(timeout=...)`.
     pub fn lock_timeout(
         &self,
         timeout: Duration,
     ) -> Result<ValueGuard<'_, T>, AcquireError<ValueGuard<'_, T>>> {
-        Held::take_until(self, Deadline::after(timeout))
+        Guard::take_until(self, Deadline::after(timeout))
     }
 }
 
@@ -144,16 +146,16 @@ impl<T: Shareable> Locked for Value<T> {
 
     #[inline]
     fn raw(&self) -> &RelockCell {
-        &self.place.lock
+        &self.shared.lock
     }
 
     #[inline]
     fn release_lent(&self, lent: Lent) {
-        self.place.lock.release_lent(lent);
+        self.shared.lock.release_lent(lent);
     }
 
     fn take_back(&self, lent: Lent) {
-        self.place.lock.take_back(lent);
+        self.shared.lock.take_back(lent);
     }
 }
 
@@ -162,18 +164,18 @@ impl<T: Shareable> Guarding for Value<T> {
 
     #[inline]
     fn data(&self, before: Lent, now: Lent) -> &T {
-        self.place.data(before, now)
+        self.shared.data(before, now)
     }
 
     #[inline]
     fn data_mut(&self, before: Lent, now: Lent) -> &mut T {
-        self.place.data_mut(before, now)
+        self.shared.data_mut(before, now)
     }
 }
 
 impl<T: Shareable> Clone for Value<T> {
     fn clone(&self) -> Self {
-        Value { place: self.place.clone() }
+        Value { shared: self.shared.clone() }
     }
 }
 
@@ -183,14 +185,14 @@ impl<T: Shareable> fmt::Debug for Value<T> {
     }
 }
 
-/// A [`Value`], locked.
-pub type ValueGuard<'a, T> = Held<'a, Value<T>>;
+/// A locked [`Value`].
+pub type ValueGuard<'a, T> = Guard<'a, Value<T>>;
 
 /// A value in shared memory without a lock.
 ///
-/// A number of up to 8 bytes is read and written whole. Of anything larger (an array, a structure, `u128`) a read
-/// may see one part before and one part after another process's write. Two who read, add and write lose one of the
-/// additions: for counters take [`Value`].
+/// A number of up to 8 bytes is read and written as a whole. Of anything larger (an array, a structure,
+/// `u128`) a read may see one part before and one part after another process's write. Two processes that
+/// read, add and write can lose one of the additions: for counters use [`Value`].
 ///
 /// ```
 /// let progress = mp_sync::RawValue::new(0.0_f64)?;
@@ -203,16 +205,16 @@ pub type ValueGuard<'a, T> = Held<'a, Value<T>>;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct RawValue<T: Shareable> {
-    place: SharedRef<Plain<T>>,
+    shared: SharedRef<Plain<T>>,
 }
 
 impl<T: Shareable> RawValue<T> {
-    /// A value in shared memory. Python: `RawValue(typecode, value)`.
+    /// Makes a value in shared memory. Python: `RawValue(typecode, value)`.
     ///
     /// # Errors
-    /// No memory, or no descriptor, for the shared object.
+    /// No memory or no descriptor for the shared object.
     pub fn new(value: T) -> Result<RawValue<T>, MemError> {
-        let new = RawValue { place: SharedRef::create("mp-raw-value")? };
+        let new = RawValue { shared: SharedRef::create("mp-raw-value")? };
         new.set(value);
         Ok(new)
     }
@@ -220,19 +222,19 @@ impl<T: Shareable> RawValue<T> {
     /// A copy of the value. Python: `RawValue.value`.
     #[inline]
     pub fn get(&self) -> T {
-        self.place.get()
+        self.shared.get()
     }
 
-    /// Puts another value in its place. Python: `RawValue.value = ...`.
+    /// Replaces the value. Python: `RawValue.value = ...`.
     #[inline]
     pub fn set(&self, value: T) {
-        self.place.set(value);
+        self.shared.set(value);
     }
 }
 
 impl<T: Shareable> Clone for RawValue<T> {
     fn clone(&self) -> Self {
-        RawValue { place: self.place.clone() }
+        RawValue { shared: self.shared.clone() }
     }
 }
 

@@ -261,7 +261,7 @@ fn a_holder_that_was_killed_is_told() {
         .lock_timeout(Duration::ZERO)
         .map_err(|error| match error {
             AcquireError::OwnerDied(died) => died.into_guard().clear_owner_died(),
-            AcquireError::Busy => panic!("nobody holds it"),
+            AcquireError::Busy => panic!("no thread holds it"),
         })
         .unwrap_err();
     assert_eq!(*array.lock().unwrap(), [1, 1]);

@@ -50,7 +50,7 @@ fn pass_ten(barrier: Barrier, before: Value<u32>, after: Value<u32>) -> Vec<u32>
     for pass in 1..=10 {
         before.update(|count| *count += 1);
         places.push(barrier.wait().unwrap().index());
-        // Nobody is in the next pass before all five have come here.
+        // No party is in the next round before all five have come here.
         assert_eq!(before.get(), 5 * pass);
         after.update(|count| *count += 1);
         barrier.wait().unwrap();
@@ -294,7 +294,7 @@ fn wait_once(barrier: Barrier, end: u8) {
     }
 }
 
-/// By return and by exit: the barrier stays whole for those who go on.
+/// By return and by exit: the barrier stays whole for the others.
 fn parties_that_ended_in_order_break_nothing() {
     let barrier = Barrier::new(3).unwrap();
     let start = |end| Process::new(wait_once, (barrier.clone(), end)).start().unwrap();
@@ -383,7 +383,7 @@ fn one_that_is_late_breaks_it_for_five() {
     let parties: Vec<Child<(bool, Duration)>> = (0..5).map(start).collect();
     let told: Vec<(bool, Duration)> = parties.iter().map(|child| child.join().unwrap()).collect();
     assert!(told.iter().all(|(broken, _)| *broken));
-    // Whoever broke it waited for all of the timeout.
+    // The party that broke it waited for all of the timeout.
     assert!(told.iter().any(|(_, waited)| *waited >= TIMEOUT), "{told:?}: broken too early");
     assert!(barrier.broken());
 }
@@ -443,7 +443,7 @@ fn a_process_that_ends_while_a_thread_waits_breaks_it() {
     assert_eq!(barrier.wait(), Err(BrokenBarrier));
 }
 
-/// Row 8: who could not read when it began is not taken for one that ended.
+/// Row 8: a process whose start time could not be read is not taken for one that ended.
 fn who_can_open_no_file_is_not_dead() {
     // One number is free, for the barrier.
     let first_free = File::open("/dev/null").unwrap().as_raw_fd() as u64;

@@ -1,8 +1,8 @@
 //! Mirrors CPython's `_TestCondition`: P22 to P25; and what becomes of waiters that die.
 //!
-//! That nobody waits or notifies without a guard (P24) does not compile: doc-tests of `Condition`.
+//! Waiting or notifying without a guard (P24) does not compile: doc-tests of `Condition`.
 //!
-//! A waiter counts itself under the lock and lends the lock by its wait: who finds the count with the lock held knows
+//! A waiter counts itself under the lock and releases the lock by its wait: a thread that finds the count with the lock held knows
 //! that so many wait.
 
 use mp_core::{Child, JoinError, Process};
@@ -81,7 +81,7 @@ fn each_notification_wakes_one() {
     let thread = thread::spawn(move || wait(other));
     when(&room, |count| count.came == 2).notify_one();
     let mut count = when(&room, |count| count.back > 0);
-    // The lock is lent meanwhile: whoever was woken besides would come back.
+    // The lock is free meanwhile: any other woken waiter would come back.
     assert!(!count.wait_timeout(BRIEFLY).unwrap());
     assert_eq!(count.back, 1);
     count.notify_one();
@@ -176,7 +176,7 @@ fn notify_who_waits(condition: Condition<Lock>, asked: AtomicU32) {
     while asked.load(Acquire) == 0 {
         thread::yield_now();
     }
-    // Only to be had once the one who asked has lent it.
+    // Can be acquired only after the caller has released it.
     condition.acquire().unwrap().notify_one();
 }
 
@@ -217,13 +217,13 @@ fn those_who_came_first_are_woken_first() {
     let room = room();
     let order = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for who in 0..8 {
+        for number in 0..8 {
             let (room, order) = (&room, &order);
             scope.spawn(move || {
-                let mut count = when(room, |count| count.came == who);
+                let mut count = when(room, |count| count.came == number);
                 count.came += 1;
                 count.wait().unwrap();
-                order.lock().unwrap().push(who);
+                order.lock().unwrap().push(number);
                 count.back += 1;
             });
         }
@@ -246,7 +246,7 @@ fn as_many_are_woken_as_were_notified() {
         count.notify(1);
         drop(count);
         let mut count = when(&room, |count| count.back == 4);
-        // Six are left. One who comes now is the last to be woken.
+        // Six are left. A waiter that comes now is woken last.
         assert!(!count.wait_timeout(Duration::from_millis(50)).unwrap());
         assert_eq!(count.back, 4);
         count.notify(100);

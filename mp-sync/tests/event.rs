@@ -50,7 +50,7 @@ fn a_child_sets_it_late() {
         began.elapsed()
     });
     assert!(event.wait_timeout(Duration::from_secs(3600)));
-    assert!(began.elapsed() >= delay && waits.join().unwrap() >= delay, "nobody had set it yet");
+    assert!(began.elapsed() >= delay && waits.join().unwrap() >= delay, "it was not set yet");
     assert!(event.is_set());
     child.join().unwrap();
 }

@@ -154,7 +154,7 @@ struct Mixed {
     z: [i16; 2],
 }
 
-/// Rows 21 and 44: every call comes back, with whatever value. What has locks inside is left out: who writes
+/// Rows 21 and 44: every call returns, with any value. Objects with locks inside are left out: a process that writes
 /// over these can have the others wait for ever, which is no bug; and a lock that is held is spared, since
 /// its holder would end.
 fn any_bits_are_values() {
@@ -261,7 +261,7 @@ fn any_word_of_a_lock_is_an_answer_or_a_wait() {
     }
 }
 
-/// Behind the lock stands how many elements there are: whoever receives the array looks whether they are.
+/// The number of elements stands behind the lock: each receiver of the array checks it.
 fn an_array_that_cost_its_maker_nothing_is_refused() {
     let (array, raw) = (Array::<u8>::zeroed(1 << 20).unwrap(), RawArray::<u8>::zeroed(1 << 20).unwrap());
     let (message, raw_message) = (pack(&array).unwrap(), pack(&raw).unwrap());
@@ -292,6 +292,6 @@ fn a_lying_length_of_an_array_is_refused() {
         assert!(length_is(lie).is_err(), "{lie}");
     }
     assert_eq!(length_is(3).unwrap(), 3);
-    // Who has it already keeps to what was there when it came.
+    // An existing handle keeps the length that it received.
     assert_eq!((array.len(), array.to_vec()), (100, vec![7; 100]));
 }

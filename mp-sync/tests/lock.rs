@@ -201,7 +201,7 @@ fn a_lock_of_a_child_that_left_it_held_says_so() {
     let lock = Lock::new().unwrap();
     Process::new(leave_held, (lock.clone(),)).start().unwrap().join().unwrap();
     for _ in 0..2 {
-        // Until somebody clears it, everybody is told.
+        // Until it is cleared, each acquire reports it.
         assert!(lock.acquire().is_err());
     }
     let guard = lock.acquire().unwrap_err().into_guard();
@@ -295,7 +295,7 @@ fn become_another_program(lock: Lock) {
     panic!("{}", std::process::Command::new("/bin/true").exec());
 }
 
-/// Row 37: its memory, with what says who holds it, is gone.
+/// Row 37: its memory, with the word that names the holder, is gone.
 fn a_holder_that_becomes_another_program_is_told() {
     let lock = Lock::new().unwrap();
     let child = Process::new(become_another_program, (lock.clone(),)).start().unwrap();

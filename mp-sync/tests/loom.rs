@@ -2,7 +2,7 @@
 //! killed before each of its accesses.
 //!
 //! A lost wake is a deadlock, which loom reports. Where a model says `Looks::AfterDeath`, the promise rests on the
-//! timed look once somebody has died; everywhere else it rests on no timer. The models of three threads that take
+//! timed wake-up once a thread has died; everywhere else it rests on no timer. The models of three threads that take
 //! minutes run with one preemption less here, and in full with `-- --ignored`. `MP_LOOM_BOUND=4` walks further;
 //! `-- --nocapture` shows the tables.
 
@@ -51,9 +51,9 @@ models! { models, bound();
     explore rwlock_readers_see_whole_writes ModelOwned;
     explore rwlock_writers_exclude_each_other ModelOwned;
     explore rwlock_readers_share_and_writers_give_up ModelOwned;
-    explore seats_are_handed_on ModelOwned;
-    explore seats_timeout_takes_nothing ModelOwned;
-    sweep seats_of_the_dead_come_back ModelOwned;
+    explore permits_are_handed_on ModelOwned;
+    explore permits_timeout_takes_nothing ModelOwned;
+    sweep permits_of_the_dead_come_back ModelOwned;
     explore barrier_two_rounds ModelOwned;
     explore barrier_timeout_breaks_it_for_all ModelOwned;
     explore barrier_abort_breaks_it_for_all ModelOwned;
@@ -148,8 +148,8 @@ mutants! { models, bound();
     explore rwlock_readers_see_whole_writes in FaultyOwned<NobodyIsWoken>;
     explore rwlock_readers_see_whole_writes in FaultyOwned<ReleaseIsRelaxed>;
     explore rwlock_writers_exclude_each_other in FaultyOwned<AcquireIsRelaxed>;
-    explore seats_are_handed_on in FaultyOwned<NobodyIsWoken>;
-    explore seats_are_handed_on in FaultyOwned<AcquireIsRelaxed>;
+    explore permits_are_handed_on in FaultyOwned<NobodyIsWoken>;
+    explore permits_are_handed_on in FaultyOwned<AcquireIsRelaxed>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NobodyIsWoken>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NobodyMarks>;
     explore condition_notify_wakes_who_waits in FaultyOwned<NoFences>;

@@ -7,7 +7,7 @@ use mp_sync::raw::RawLock;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-/// What two who add one each come to, over all schedules.
+/// The sums of two threads that add one each, over all schedules.
 fn totals(locked: bool) -> Vec<u32> {
     let totals = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = Arc::clone(&totals);

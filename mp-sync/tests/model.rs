@@ -1,4 +1,4 @@
-//! Row 38 of what may go wrong: giving back what is not held, closing twice, in any order, by anybody.
+//! Row 38 of what may go wrong: releasing what is not held, closing twice, in any order, by any actor.
 //! Sequences of calls by two threads and a child, against a model; and the model against CPython itself.
 //!
 //! Use after the last close is no case: a handle that was dropped cannot be named. Where the two differ on
@@ -29,7 +29,7 @@ mp_testing::cases! {
     ]
 }
 
-/// Who does what, through which of his handles.
+/// The actor, its action, and the handle that it uses.
 type Step = (usize, usize, What);
 
 fn lockables() -> impl Strategy<Value = Lockable> {

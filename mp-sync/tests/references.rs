@@ -109,7 +109,7 @@ fn what_has_ended_refuses_no_fork() {
     let panicked =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| value.update(|_| panic!("in it"))));
     assert!(panicked.is_err());
-    // A guard that was given away has no reference: kept, it is held, and borrowed by nobody.
+    // A guard that was kept has no reference: its lock is held, and nothing is borrowed.
     value.lock().unwrap_or_else(OwnerDied::into_guard).keep();
     assert_eq!(refused_now(), 0);
     // Others' guards are theirs.

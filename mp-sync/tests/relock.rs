@@ -46,7 +46,7 @@ fn an_array_is_locked_again_by_its_holder() {
     assert_eq!((array.get(1), array.to_vec()), (Some(7), vec![3, 7, 10]));
     assert_eq!(*array.try_lock().unwrap(), [3, 7, 10]);
     assert_eq!(*guard, [3, 7, 10]);
-    // Shared references may be there beside one who reads.
+    // Shared references may live beside a reader.
     assert_eq!(array.read(..2).unwrap(), [3, 7]);
 }
 
@@ -156,7 +156,7 @@ fn move_one(rounds: u32, (from, to, log): Shared) {
     }
 }
 
-/// Python: `Value('q', 0, lock=lock)`, twice. Whoever has the lock sees a sum that never changes.
+/// Python: `Value('q', 0, lock=lock)`, twice. A holder of the lock sees a sum that never changes.
 fn values_share_a_lock() {
     const ROUNDS: u32 = 2_000;
     let lock = RLock::new().unwrap();

@@ -1,4 +1,4 @@
-//! Many read or one writes, whoever dies.
+//! Many read or one writes, also after deaths.
 
 use mp_core::{Child, Process};
 use mp_sync::{AcquireError, Event, RwLock, Semaphore};
@@ -66,7 +66,7 @@ fn a_waiting_writer_keeps_readers_out() {
             std::thread::yield_now();
         }
         drop(reader);
-        // What is read after the writer came is what he wrote.
+        // A read after the writer sees what it wrote.
         let late = scope.spawn(|| *lock.read().unwrap());
         assert_eq!(late.join().unwrap(), 1);
         writer.join().unwrap();
@@ -122,7 +122,7 @@ fn hold(lock: RwLock<u32>, write: bool, there: Event) {
     let guards = (!write).then(|| lock.read().unwrap());
     let writer = write.then(|| lock.write().unwrap());
     there.set();
-    // Nobody gives this permit.
+    // No thread releases this permit.
     Semaphore::new(0).unwrap().acquire().keep();
     drop((guards, writer));
 }

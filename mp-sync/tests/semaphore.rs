@@ -91,7 +91,7 @@ fn what_cannot_be_is_an_error() {
     assert_eq!(full.get_value(), (1 << 31) - 1);
 }
 
-fn ask_in_vain(semaphore: Semaphore) {
+fn ask_without_success(semaphore: Semaphore) {
     assert!(semaphore.try_acquire().is_none());
     assert!(semaphore.acquire_timeout(Duration::ZERO).is_none());
     // Both longer than the waits between two timed looks, which must not be taken for the end.
@@ -105,8 +105,8 @@ fn ask_in_vain(semaphore: Semaphore) {
 /// P21, here and in a child. That `try_acquire` takes no timeout is in its type.
 fn a_timeout_ends_the_wait_and_takes_nothing() {
     let semaphore = Semaphore::new(0).unwrap();
-    let child = Process::new(ask_in_vain, (semaphore.clone(),)).start().unwrap();
-    ask_in_vain(semaphore.clone());
+    let child = Process::new(ask_without_success, (semaphore.clone(),)).start().unwrap();
+    ask_without_success(semaphore.clone());
     child.join().unwrap();
     assert_eq!(semaphore.get_value(), 0);
     semaphore.release().unwrap();
@@ -129,7 +129,7 @@ fn give(semaphore: Semaphore) {
     semaphore.release().unwrap();
 }
 
-/// Who gives is not who takes: a lock of Python's, released by another process.
+/// The releasing process is not the one that took the permit: a lock of Python's, released by another process.
 fn a_permit_of_another_process_is_waited_for() {
     let turn = Semaphore::new(1).unwrap();
     turn.acquire().keep();

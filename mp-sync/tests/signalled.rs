@@ -65,7 +65,7 @@ impl Objects {
                 scope.spawn(|| found(self.condition.acquire_timeout(timeout))),
                 scope.spawn(|| found(self.written.read_timeout(timeout))),
                 scope.spawn(|| found(self.read.write_timeout(timeout))),
-                scope.spawn(|| self.owned.acquire_timeout(timeout).map_or(Found::Held, |_| Found::Free)),
+                scope.spawn(|| self.owned.acquire_timeout(timeout).map_or(Found::Guard, |_| Found::Free)),
             ]
             .map(|attempt| attempt.join().unwrap())
         })
@@ -74,16 +74,16 @@ impl Objects {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
-    Held,
+    Guard,
     Free,
-    /// Had, and told that who had it before died.
+    /// Held, and told that the previous holder died.
     Died,
 }
 
 fn found<G>(taken: Result<G, AcquireError<G>>) -> Found {
     match taken {
         Ok(_) => Found::Free,
-        Err(AcquireError::Busy) => Found::Held,
+        Err(AcquireError::Busy) => Found::Guard,
         Err(AcquireError::OwnerDied(_)) => Found::Died,
     }
 }
@@ -126,10 +126,10 @@ const LOOKS: Duration = Duration::from_millis(1200);
 fn a_stopped_holder_keeps_what_it_has() {
     let objects = Objects::new();
     let child = holder(&objects);
-    assert_eq!(objects.tried(Duration::ZERO), [Found::Held; 7]);
+    assert_eq!(objects.tried(Duration::ZERO), [Found::Guard; 7]);
     assert!(stop(&child));
-    // Timeouts work, and nobody takes it for dead.
-    assert_eq!(objects.tried(LOOKS), [Found::Held; 7]);
+    // Timeouts work, and no process takes it for dead.
+    assert_eq!(objects.tried(LOOKS), [Found::Guard; 7]);
     assert!(child.is_alive());
     thread::scope(|scope| {
         let tried = scope.spawn(|| objects.tried(Duration::MAX));
@@ -300,7 +300,7 @@ fn a_terminated_holder_leaves_what_it_had() {
 
 fn take_for_ever(objects: Objects, rounds: RawValue<u64>) {
     for round in 0.. {
-        let clean = |died: bool| assert!(!died, "nobody has died");
+        let clean = |died: bool| assert!(!died, "no holder has died");
         clean(objects.lock.acquire().is_err());
         clean(objects.rlock.acquire().is_err());
         clean(objects.value.lock().is_err());
@@ -325,7 +325,7 @@ fn terminated_at_any_moment_it_strands_nobody() {
         terminated(&child);
         // At most one of them was had at that moment.
         let tried = objects.tried(Duration::MAX);
-        assert!(!tried.contains(&Found::Held), "{tried:?}");
+        assert!(!tried.contains(&Found::Guard), "{tried:?}");
         assert!(tried.iter().filter(|found| **found == Found::Died).count() <= 1, "{tried:?}");
     }
 }

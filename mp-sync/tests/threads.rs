@@ -2,7 +2,7 @@
 //! lets a load see whatever its ordering allows, and reports undefined behaviour (`just miri`). Without it they are run
 //! some times over, which says little, but on the machine as it is.
 //!
-//! A lost wake is a thread that nobody wakes in a minute; Miri's clock jumps there when all sleep.
+//! A lost wake is a thread that is not woken within a minute; Miri's clock jumps there when all sleep.
 
 mod models;
 #[cfg(miri)]
@@ -54,9 +54,9 @@ models! { models, rounds(200);
     explore rwlock_readers_share_and_writers_give_up ModelOwned;
     sweep rwlock_dead_writer ModelOwned;
     sweep rwlock_dead_reader ModelOwned;
-    explore seats_are_handed_on ModelOwned;
-    explore seats_timeout_takes_nothing ModelOwned;
-    sweep seats_of_the_dead_come_back ModelOwned;
+    explore permits_are_handed_on ModelOwned;
+    explore permits_timeout_takes_nothing ModelOwned;
+    sweep permits_of_the_dead_come_back ModelOwned;
     explore barrier_two_rounds ModelOwned;
     explore barrier_of_three ModelOwned;
     explore barrier_timeout_breaks_it_for_all ModelOwned;
@@ -108,14 +108,14 @@ mod on_futexes {
         explore event_timeout FutexWord;
         explore condition_lends_an_rlock_whole Futex;
         explore rwlock_readers_see_whole_writes Futex;
-        explore seats_are_handed_on Futex;
+        explore permits_are_handed_on Futex;
         explore barrier_two_rounds Futex;
         explore barrier_of_three Futex;
     }
 }
 
 /// Orderings that are missing, which a machine may add by itself and Miri does not. What stands on the lock has its
-/// orderings from there. `-Zmiri-ignore-leaks` lets those be who are left asleep.
+/// orderings from there. `-Zmiri-ignore-leaks` ignores threads that are left asleep.
 #[cfg(miri)]
 mod seeded {
     use crate::mutants::*;

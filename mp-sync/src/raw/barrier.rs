@@ -1,4 +1,4 @@
-//! A meeting point: nobody passes until all parties are there.
+//! Barrier: no party passes until all parties have arrived.
 //!
 //! ```text
 //!             arrive            the last arrives               no action, or it is done
@@ -9,34 +9,38 @@
 //!  FILLING ◄────────────────────────────── reset ─────────────────────────────────────┘
 //! ```
 //!
-//! | word       | means                                                                                |
+//! | word       | meaning                                                                              |
 //! |------------|--------------------------------------------------------------------------------------|
-//! | `lock`     | whoever changes the others holds it; only ASLEEP is set without it                   |
-//! | `parties`  | how many must meet                                                                   |
-//! | `round`    | upper 30 bits: rounds that have ended; LAST_BROKE: how the last one ended; ASLEEP    |
-//! | `arrived`  | how many are there in this round                                                     |
-//! | `state`    | FILLING, ACTING (all are there, one runs the action) or BROKEN                       |
+//! | `lock`     | held by each thread that changes the others; only ASLEEP is set without it           |
+//! | `parties`  | the number of parties                                                                |
+//! | `round`    | upper 30 bits: rounds that have ended; LAST_BROKE: how the last one ended; ASLEEP     |
+//! | `arrived`  | parties that have arrived in this round                                              |
+//! | `state`    | FILLING, ACTING (all have arrived, one runs the action) or BROKEN                    |
 //! | `history`  | one bit for each of the last 32 rounds, at round mod 32: it broke                    |
-//! | `breaks`   | how many rounds have broken                                                          |
+//! | `breaks`   | the number of rounds that have broken                                                |
 //!
-//! A round ends by the one store to `round`: it passes for all of its parties or for none. A party sleeps on that
-//! word and leaves without the lock and without an answer to anybody, so a fast one can be back for the next
-//! round while a slow one has not left yet: they are in different rounds. A slow one that missed further rounds
-//! looks its own up in `history`. One that missed more than 32, which takes more users than parties or a break
-//! a round, passes if no round broke since it came, and otherwise is told that the barrier broke.
+//! A round ends by the one store to `round`: it passes for all of its parties or for none. A party sleeps on
+//! that word. It leaves without the lock and answers to no other party, so a fast party can be back for the
+//! next round while a slow one has not left: they are in different rounds. A slow party that missed further
+//! rounds finds its own in `history`. One that missed more than 32 (this takes more users than parties, or a
+//! break each round) passes if no round broke since it came, and otherwise is told that the barrier broke.
 //!
-//! The action runs without the lock, so that a party that is killed or stopped in it stops nobody's timeout.
-//! Meanwhile latecomers wait for the next round.
+//! The action runs without the lock, so a party that is killed or stopped in it does not stop the timeouts of
+//! others. Latecomers wait for the next round meanwhile.
 //!
 //! # Orderings
-//! What parties did before they came is handed on by the lock to the last one, and by its Release to `round` to
-//! all who see it there with Acquire. The other words are read and written under the lock; the questions asked
-//! without it (`n_waiting`, `is_broken`) promise nothing about anything else.
+//! The lock hands what parties did before they arrived to the last one. Its Release to `round` hands it to
+//! all that read `round` with Acquire. The other words are read and written under the lock. Queries without
+//! it (`n_waiting`, `is_broken`) promise nothing about anything else.
+//!
 //! # When a process dies
-//! A party, anywhere: `alive` says so at the others' next timed look, and they break the round. Inside the lock:
-//! the next one who takes it finds it OwnerDied and breaks the round, whatever was half done. After the store
-//! and before the wake: the sleepers see at their timed look that they have passed, half a second at most.
-//! A party that is *stopped* inside the lock, some ten instructions, holds up the others' timeouts too.
+//! - *A party, anywhere*: `alive` returns false when the others next wake by themselves, and they break the
+//!   round.
+//! - *Inside the lock*: the next holder finds OwnerDied and breaks the round, whatever was half done.
+//! - *After the store and before the wake*: the sleepers wake by themselves within half a second, and pass.
+//!
+//! A party that is *stopped* inside the lock, some ten instructions, holds up the timeouts of the others too.
+//!
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: barrier_*
 
@@ -54,12 +58,12 @@ const ASLEEP: u32 = 1 << 1;
 const ROUND: u32 = 1 << 2;
 const ROUND_BITS: u32 = 2;
 
-/// A place in a round that passed.
+/// The result of a round that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// How many were there before: 0 to parties - 1, each once a round.
+    /// The number of parties that arrived before: 0 to parties - 1, each once in a round.
     pub index: u32,
-    /// Whether this was the last one, who runs the action: one a round.
+    /// Whether this party arrived last and ran the action: one in each round.
     pub leader: bool,
 }
 
@@ -67,8 +71,7 @@ pub struct Arrival {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Broken;
 
-/// How it works is said at the top of its file. All zeros is a barrier of no parties: call
-/// [`init`](RawBarrier::init) first.
+/// The barrier of this module. All zeros is a barrier without parties: call [`init`](RawBarrier::init) first.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawBarrier<O: Owned> {
@@ -81,44 +84,45 @@ pub struct RawBarrier<O: Owned> {
     breaks: O::Word,
 }
 
-/// What a party remembers of the round it came to.
+/// What a party remembers of the round in which it arrived.
 #[derive(Clone, Copy)]
 struct Ticket {
     index: u32,
-    /// Of `round`, without its flags.
+    /// The value of `round` without its flags.
     round: u32,
     breaks: u32,
 }
 
+/// The result of an arrival.
 enum Entered {
-    /// Others are missing.
+    /// Other parties are missing.
     Early(Ticket),
-    /// All are there, and this one is to run the action.
+    /// All have arrived, and this party runs the action.
     Acts(Ticket),
-    /// All are there, and the round has passed.
+    /// All have arrived, and the round has passed.
     Passed(Ticket),
-    /// This round is complete; the next has not begun.
+    /// This round is complete, and the next has not begun.
     TooMany(u32),
     Broken,
 }
 
 impl<O: Owned> RawBarrier<O> {
-    /// Says how many must meet, at least 1. Once, before other processes see the barrier.
+    /// Sets the number of parties, at least 1. Once, before other processes see the barrier.
     pub fn init(&self, parties: u32) {
         write(&self.parties, parties);
     }
 
-    /// Waits for the others.
+    /// Waits for the other parties.
     ///
-    /// `alive` is asked at each timed look: "do all who are to come still live?" If not, if the deadline passes,
-    /// or if somebody calls [`abort`](RawBarrier::abort) or [`reset`](RawBarrier::reset), the round breaks for
-    /// all of its parties.
+    /// `alive` is called each time the thread wakes by itself: do all parties that are still to come live? If
+    /// not, if the deadline passes, or if [`abort`](RawBarrier::abort) or [`reset`](RawBarrier::reset) is
+    /// called, the round breaks for all of its parties.
     pub fn wait(&self, until: Option<Deadline>, alive: impl FnMut() -> bool) -> Result<Arrival, Broken> {
         self.meet(until, alive, None::<fn()>)
     }
 
-    /// As [`wait`](RawBarrier::wait); the last to arrive runs its `action` before anybody passes. If the action
-    /// panics, the barrier breaks and the panic goes on.
+    /// Waits for the other parties; the last to arrive runs `action` before any party passes. If the action
+    /// panics, the barrier breaks and the panic continues.
     pub fn wait_then(
         &self,
         until: Option<Deadline>,
@@ -128,7 +132,7 @@ impl<O: Owned> RawBarrier<O> {
         self.meet(until, alive, Some(action))
     }
 
-    /// Breaks the barrier: those who wait, and those who come, get [`Broken`], until it is reset.
+    /// Breaks the barrier: parties that wait, and parties that arrive, get [`Broken`], until it is reset.
     pub fn abort(&self) {
         self.locked(|| {
             let asleep = read(&self.state) != BROKEN && self.end_round(BROKEN);
@@ -136,7 +140,7 @@ impl<O: Owned> RawBarrier<O> {
         });
     }
 
-    /// Makes it usable again. Those who wait now get [`Broken`].
+    /// Makes the barrier usable again. Parties that wait now get [`Broken`].
     pub fn reset(&self) {
         self.locked(|| {
             let asleep = read(&self.arrived) != 0 && self.end_round(BROKEN);
@@ -145,12 +149,12 @@ impl<O: Owned> RawBarrier<O> {
         });
     }
 
-    /// How many must meet.
+    /// The number of parties.
     pub fn parties(&self) -> u32 {
         read(&self.parties)
     }
 
-    /// How many wait; 0 unless more are missing.
+    /// The number of parties that wait; 0 unless others are missing.
     pub fn n_waiting(&self) -> u32 {
         if read(&self.state) == FILLING { read(&self.arrived) } else { 0 }
     }
@@ -191,7 +195,8 @@ impl<O: Owned> RawBarrier<O> {
             }
             let (index, parties) = (read(&self.arrived), read(&self.parties));
             if index >= parties {
-                // Not written by us: in a round of ours fewer than all are there. Nobody can know who is missing.
+                // The word was overwritten: in an open round fewer than all have arrived. Which party is
+                // missing is not known.
                 return (self.end_round(BROKEN), Entered::Broken);
             }
             let ticket = Ticket { index, round, breaks: read(&self.breaks) };
@@ -217,11 +222,11 @@ impl<O: Owned> RawBarrier<O> {
         }
     }
 
-    /// Sleeps until the round has ended; ends it, broken, if it is late or somebody is dead.
+    /// Sleeps until the round has ended. Breaks the round if the deadline has passed or a party is dead.
     fn sleep(&self, round: u32, until: Option<Deadline>, alive: &mut impl FnMut() -> bool) {
         let mut waiting = Waiting::new(&self.round, Pace::Dense);
         loop {
-            let seen = self.look();
+            let seen = self.load();
             if ended(seen) != round {
                 waiting.found();
                 return;
@@ -230,7 +235,7 @@ impl<O: Owned> RawBarrier<O> {
                 continue;
             }
             let late = self.round.wait(seen | ASLEEP, until) == Wake::TimedOut;
-            if ended(self.look()) != round {
+            if ended(self.load()) != round {
                 waiting.found();
                 return;
             }
@@ -242,12 +247,13 @@ impl<O: Owned> RawBarrier<O> {
         }
     }
 
-    fn look(&self) -> u32 {
+    fn load(&self) -> u32 {
         // ORDERING: Acquire, pairs with the Release in `end_round`.
         self.round.load(Ordering::Acquire)
     }
 
-    /// Says that somebody will sleep. `false`: the word has changed.
+    /// Sets ASLEEP before a sleep: without it the end of the round wakes no thread. `false`: the word has
+    /// changed.
     fn mark(&self, seen: u32) -> bool {
         // ORDERING: Relaxed: it publishes nothing; `end_round` leaves the flag to be read in the same word.
         seen & ASLEEP != 0
@@ -256,7 +262,7 @@ impl<O: Owned> RawBarrier<O> {
 
     /// How the ticket's round, which has ended, did end.
     fn has_passed(&self, ticket: Ticket) -> bool {
-        let now = self.look();
+        let now = self.load();
         if ended(now) == ticket.round.wrapping_add(ROUND) {
             return now & LAST_BROKE == 0;
         }
@@ -267,7 +273,7 @@ impl<O: Owned> RawBarrier<O> {
         })
     }
 
-    /// Ends this round, if nobody else has. `true`: it was this call.
+    /// Ends this round, unless another party has. `true`: this call ended it.
     fn end_if_still(&self, round: u32, state: u32) -> bool {
         self.locked(|| {
             let still = ended(read(&self.round)) == round && read(&self.state) != BROKEN;
@@ -275,10 +281,12 @@ impl<O: Owned> RawBarrier<O> {
         })
     }
 
-    /// With the lock held: ends the round and goes to `state`; BROKEN breaks it. Says whether somebody sleeps,
-    /// whom the caller then wakes. May be cut off anywhere and done again by someone else: `round` comes last.
+    /// With the lock held: ends the round and sets `state`; BROKEN breaks it. Returns whether threads sleep,
+    /// which the caller then wakes. A death at any step is repaired by running it again: `round` is written
+    /// last.
     fn end_round(&self, state: u32) -> bool {
         let round = ended(read(&self.round));
+        // The round's own bit, written before the round ends: a slow party reads it later.
         let bit = history_bit(round);
         let broke = state == BROKEN;
         if broke {
@@ -290,17 +298,18 @@ impl<O: Owned> RawBarrier<O> {
         write(&self.arrived, 0);
         write(&self.state, state);
         let next = round.wrapping_add(ROUND) | if broke { LAST_BROKE } else { 0 };
-        // ORDERING: Release, pairs with the Acquire in `look`.
+        // ORDERING: Release, pairs with the Acquire in `load`.
         self.round.swap(next, Ordering::Release) & ASLEEP != 0
     }
 
-    /// Runs `change` under the lock. It says whether sleepers are to be woken: after the lock, since they may
-    /// want it.
+    /// Runs `change` under the lock. `change` returns whether sleepers must be woken; they are woken after
+    /// the release, since they may need the lock.
     fn locked<R>(&self, change: impl FnOnce() -> (bool, R)) -> R {
-        // Without a deadline, the lock is always taken in the end.
+        // Without a deadline the lock is always acquired in the end.
         let died = self.lock.acquire(None) == Some(Acquired::OwnerDied);
         if died {
-            // The dead one may have ended a round, and taken ASLEEP away, without waking anybody.
+            // The dead holder may have ended a round, and cleared ASLEEP, without a wake. So break this round
+            // and wake all.
             self.end_round(BROKEN);
             self.lock.clear_died();
         }
@@ -323,7 +332,7 @@ fn history_bit(round: u32) -> u32 {
 }
 
 fn read(word: &impl Word) -> u32 {
-    // ORDERING: Relaxed: the lock orders it; without the lock it is one word's worth of news and no more.
+    // ORDERING: Relaxed: the lock orders it; without the lock the value promises nothing about other words.
     word.load(Ordering::Relaxed)
 }
 

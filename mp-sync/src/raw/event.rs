@@ -1,4 +1,4 @@
-//! A flag that many can wait for, in one word.
+//! Event: a flag that many threads can wait for, in one word.
 //!
 //! ```text
 //!                      ┌──────── wait ───────┐
@@ -12,24 +12,26 @@
 //!      clear ──► clear, round n + 1
 //! ```
 //!
-//! | word        | means                                                             |
+//! | word        | meaning                                                           |
 //! |-------------|-------------------------------------------------------------------|
 //! | SET         | the flag                                                          |
-//! | ASLEEP      | somebody sleeps, or is about to: `set` wakes all                  |
+//! | ASLEEP      | a thread sleeps, or is about to: `set` wakes all                  |
 //! | upper bits  | the round: how often the flag went from clear to set              |
 //!
-//! A sleeper compares rounds, not flags: if the flag was set while it slept, its wait has succeeded, even when a
-//! `clear` followed before it could look.
-//! `set` takes no lock, so a signal handler may call it, and one who is stopped in it stops nobody. A sleeper
-//! would have to miss exactly 2^30 rounds to be misled; it looks at least twice a second.
+//! A sleeper compares rounds, not flags. If the flag was set while it slept, its wait has succeeded, even if
+//! a `clear` followed before it could run. `set` takes no lock, so a signal handler may call it, and a thread
+//! that is stopped in it stops no other. A sleeper would have to miss exactly 2^30 rounds to be misled; it
+//! wakes at least twice a second.
 //!
 //! # Orderings
 //! set (Release) pairs with wait and is_set (Acquire). Each `set` writes the word, also when the flag is set
-//! already, so that what came before *any* set is seen by who waits after it. `clear` is both: who clears has
-//! seen what came before the set that he wipes out.
+//! already: a waiter sees what came before *any* set. `clear` is both: the thread that clears has seen what
+//! came before the set that it clears.
+//!
 //! # When a process dies
-//! In `set`, between the flag and the wake: the sleepers find out by their timed look, half a second at most.
-//! In `wait`: ASLEEP stays, and one `set` wakes nobody.
+//! In `set`, between the flag and the wake: the sleepers wake by themselves within half a second. In `wait`:
+//! ASLEEP stays, and one `set` makes a superfluous wake.
+//!
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: event_*
 
@@ -39,7 +41,7 @@ const SET: u32 = 1;
 const ASLEEP: u32 = 1 << 1;
 const ROUND: u32 = 1 << 2;
 
-/// How it works is said at the top of its file. All zeros is a clear flag.
+/// The event of this module. All zeros is a clear flag.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawEvent<W: Word> {
@@ -50,10 +52,10 @@ impl<W: Word> RawEvent<W> {
     /// Whether the flag is set.
     #[inline]
     pub fn is_set(&self) -> bool {
-        self.look() & SET != 0
+        self.load() & SET != 0
     }
 
-    /// Sets the flag and wakes all who wait. Safe in a signal handler.
+    /// Sets the flag and wakes all waiters. Safe in a signal handler.
     pub fn set(&self) {
         let old =
             self.change(|word| if word & SET == 0 { rounds(word).wrapping_add(ROUND) | SET } else { word });
@@ -62,18 +64,18 @@ impl<W: Word> RawEvent<W> {
         }
     }
 
-    /// Clears the flag. Who was asleep when it was set returns `true` all the same.
+    /// Clears the flag. A wait that was asleep when the flag was set returns `true` nevertheless.
     pub fn clear(&self) {
         self.change(|word| word & !SET);
     }
 
     /// Waits until the flag is set; `false`: the deadline passed first.
     pub fn wait(&self, until: Option<Deadline>) -> bool {
-        let first = self.look();
+        let first = self.load();
         let mut waiting = Waiting::new(&self.word, Pace::Dense);
         let mut late = false;
         loop {
-            let seen = self.look();
+            let seen = self.load();
             if seen & SET != 0 || rounds(seen) != rounds(first) {
                 waiting.found();
                 return true;
@@ -88,24 +90,24 @@ impl<W: Word> RawEvent<W> {
         }
     }
 
-    fn look(&self) -> u32 {
+    fn load(&self) -> u32 {
         // ORDERING: Acquire, pairs with the Release in `change`.
         self.word.load(Ordering::Acquire)
     }
 
-    /// Says that somebody will sleep. `false`: the word has changed.
+    /// Sets ASLEEP before a sleep: without it `set` wakes no thread. `false`: the word has changed.
     fn mark(&self, seen: u32) -> bool {
         // ORDERING: Relaxed: it publishes nothing; `set` reads it in the same word.
         seen & ASLEEP != 0
             || self.word.compare_exchange(seen, seen | ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Replaces the word by what `new` makes of it, and gives what was there.
+    /// Replaces the word by `new` of it; returns the old one.
     fn change(&self, new: impl Fn(u32) -> u32) -> u32 {
         // ORDERING: Relaxed: confirmed by the exchange.
         let mut seen = self.word.load(Ordering::Relaxed);
         loop {
-            // ORDERING: AcqRel: Release for those who wait; Acquire for `clear`, which wipes out a set it saw.
+            // ORDERING: AcqRel: Release for the waiters; Acquire for `clear`, which clears a set that it saw.
             match self.word.compare_exchange(seen, new(seen), Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(old) => return old,
                 Err(now) => seen = now,

@@ -1,16 +1,17 @@
-//! What locks have in common, for guards and for conditions, which take any.
+//! What locks have in common: traits for guards and for conditions, which work over any lock.
 
 use super::lock::{Acquired, RawLock};
 use super::rlock::RawRLock;
 use mp_core::word::{Deadline, Owned};
 
-/// A lock that its holder can lend to others while he waits.
+/// A lock that its holder can release while it waits for a condition.
 pub trait Lend {
     /// Whether the calling thread holds it.
     fn is_mine(&self) -> bool;
-    /// Gives it to others, however often the calling thread, which holds it, has taken it; gives how often that was.
+    /// Releases the lock, which the calling thread holds, however often it has acquired it. Returns how
+    /// often.
     fn lend(&self) -> u32;
-    /// Takes it again, as often as [`lend`](Lend::lend) said.
+    /// Reacquires the lock, as often as [`lend`](Lend::lend) returned.
     fn take_back(&self, depth: u32) -> Acquired;
 }
 
@@ -46,17 +47,17 @@ impl<O: Owned> Lend for RawRLock<O> {
     }
 }
 
-/// A lock as its guard sees it. What each does is said at [`RawLock`]'s methods of the same name.
+/// A lock as its guard uses it: the methods of [`RawLock`] of the same names.
 pub trait Hold {
-    /// As [`RawLock::acquire`].
+    /// See [`RawLock::acquire`].
     fn acquire(&self, until: Option<Deadline>) -> Option<Acquired>;
-    /// As [`RawLock::try_acquire`].
+    /// See [`RawLock::try_acquire`].
     fn try_acquire(&self) -> Option<Acquired>;
-    /// As [`RawLock::release`].
+    /// See [`RawLock::release`].
     fn release(&self) -> bool;
-    /// As [`RawLock::set_died`].
+    /// See [`RawLock::set_died`].
     fn set_died(&self);
-    /// As [`RawLock::clear_died`].
+    /// See [`RawLock::clear_died`].
     fn clear_died(&self);
 }
 

@@ -1,61 +1,64 @@
-//! Holder: a word that says which thread has something, and that the kernel frees when the thread dies.
+//! Holder: a word that names the thread that owns something, and that the kernel marks when the thread dies.
 //!
 //! ```text
 //!   FREE ── take ──► TAKEN by tid ── give_back ──► FREE
 //!                        └── killed ──► DIED ── take ──► TAKEN by another
 //! ```
 //!
-//! | word        | means                                                                                   |
-//! |-------------|-----------------------------------------------------------------------------------------|
-//! | low 30 bits | the thread that has it; 0: nobody                                                       |
-//! | DIED        | the kernel's: the thread that had it died                                               |
-//! | ASK         | the kernel may not tell of its thread's death: others ask                               |
+//! | word        | meaning                                                                              |
+//! |-------------|--------------------------------------------------------------------------------------|
+//! | low 30 bits | the thread that owns it; 0: none                                                     |
+//! | DIED        | set by the kernel: the owner died                                                    |
+//! | ASK         | the kernel may not report its thread's death: others ask the system                  |
 //!
-//! It is taken and given back by those only who hold a lock around it, so there is no race for it; the kernel's DIED is
-//! the one change from outside. Each is one store, so that it is whole whoever dies.
+//! It is taken and given back only under a lock around it, so there is no race for it; DIED is the one change
+//! from outside. Each change is one store, so it is whole whichever thread dies.
 //!
 //! # Orderings
-//! Stores are Relaxed, since the lock orders them; reads are Acquire, for what the kernel writes without it.
+//! Stores are Relaxed, since the lock orders them. Reads are Acquire, for what the kernel writes without the
+//! lock.
+//!
 //! # When a process dies
-//! That is what it is for. Where the kernel would not tell (it keeps no list, the thread has more on it than it walks, or
-//! has ended and left it to its process), ASK is in the word, and each look asks about the holder: a system call, which
-//! others are spared.
+//! This file is for that case. The kernel may be unable to report a death: it keeps no list, the thread has
+//! more on it than the kernel walks, or the thread has ended and left the word to its process. Then ASK is in
+//! the word, and each read asks the system about the owner. Other words are spared that system call.
 
 use mp_core::word::{Ordering, Owned, Word};
 
 const FREE: u32 = 0;
 /// As in `lock.rs`.
-const WHO: u32 = (1 << 30) - 1;
+const THREAD: u32 = (1 << 30) - 1;
 const DIED: u32 = 1 << 30;
-/// The kernel's `FUTEX_WAITERS`: of the flags, what it neither compares nor takes away. Who leaves a word to its process
-/// sets it too (`robust.rs`).
+/// The kernel's `FUTEX_WAITERS`: the flag that the kernel neither compares nor clears. A thread that leaves a
+/// word to its process sets it too (`robust.rs`).
 const ASK: u32 = 1 << 31;
 
-/// Whether nobody has it; one who died has not.
+/// Whether no thread owns it. A dead owner still counts.
 pub(super) fn is_free<O: Owned>(holder: &O) -> bool {
-    read(holder) & WHO == FREE
+    read(holder) & THREAD == FREE
 }
 
-/// Whether who had it died, and nobody has taken it since.
+/// Whether its owner died, and no thread has taken it since.
 pub(super) fn has_died<O: Owned>(holder: &O) -> bool {
-    read(holder) & (WHO | DIED) == DIED || is_found_dead(holder)
+    read(holder) & (THREAD | DIED) == DIED || is_found_dead(holder)
 }
 
-/// Whether the calling thread has it.
+/// Whether the calling thread owns it.
 pub(super) fn is_mine<O: Owned>(holder: &O) -> bool {
     read(holder) & !ASK == O::me()
 }
 
-/// The first that can be had.
+/// The first that can be taken.
 pub(super) fn free<O: Owned>(holders: &[O]) -> Option<usize> {
     holders.iter().position(is_free).or_else(|| holders.iter().position(is_found_dead))
 }
 
-/// Takes the first that can be had; gives its number.
+/// Takes the first that can be taken; returns its index.
 pub(super) fn take<O: Owned>(holders: &[O]) -> Option<usize> {
     let at = free(holders)?;
     let holder = &holders[at];
     let ask = if O::kernel_tells() { 0 } else { ASK };
+    // Announced to the kernel before the id is written, and enlisted after it: a death at any step is marked.
     holder.announce();
     write(holder, O::me() | ask);
     holder.enlist();
@@ -71,20 +74,20 @@ pub(super) fn give_back<O: Owned>(holder: &O) {
     holder.retract();
 }
 
-/// Says that it is nobody's, of one whose holder died.
+/// Frees the word of a dead owner.
 pub(super) fn clear<O: Owned>(holder: &O) {
     write(holder, FREE);
 }
 
-/// Whether its holder is dead although the kernel does not tell.
+/// Whether its owner is dead although the kernel does not report it.
 fn is_found_dead<O: Owned>(holder: &O) -> bool {
     let word = read(holder);
-    word & ASK != 0 && word & WHO != FREE && O::is_dead(word & WHO)
+    word & ASK != 0 && word & THREAD != FREE && O::is_dead(word & THREAD)
 }
 
 fn read<O: Owned>(holder: &O) -> u32 {
-    // ORDERING: Acquire, pairs with what the kernel writes for a dead holder: he was not inside the lock, so the lock
-    // does not order what he did. For the living it does.
+    // ORDERING: Acquire, pairs with what the kernel writes for a dead owner: it was not inside the lock, so
+    // the lock does not order what it did. For living threads it does.
     holder.word().load(Ordering::Acquire)
 }
 

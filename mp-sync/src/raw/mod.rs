@@ -1,7 +1,7 @@
 //! The algorithms of the locks, each over words it is given: no `unsafe`, no data, no clock, no system call.
 //!
 //! ```text
-//!   Lock  RLock  Semaphore  Event  Barrier  Condition   public types: a place in shared memory, guards, errors
+//!   Lock  RLock  Semaphore  Event  Barrier  Condition   public types: shared memory, guards, errors
 //!     │     │        │        │      │        │
 //!   RawLock RawRLock RawSemaphore RawEvent …            this folder: one algorithm a file, all the atomics
 //!     │     │        │        │      │        │
@@ -10,13 +10,13 @@
 //!
 //! # Rules of this folder
 //! - All zeros is a valid start, since shared memory begins so. A barrier must then be told its parties.
-//! - Nobody waits for an answer from a sleeper: a sleeper may be dead.
+//! - No algorithm waits for an answer from a sleeper: a sleeper may be dead.
 //! - After [`wait`](mp_core::word::Word::wait) a word is read again with the ordering that is needed: the wake
 //!   orders nothing by itself.
-//! - Who is killed between his commit and his wake-up call leaves sleepers who look again within half a second.
-//!   Where an algorithm can do better, its file says how.
+//! - After a death between a commit and its wake, the sleepers wake by themselves within half a second. Where an
+//!   algorithm is faster, its file says how.
 //!
-//! # In a structure of one's own
+//! # In a structure of your own
 //! All of them are `repr(C)`, hold no address and begin as zeros, so they can be parts of a larger shared object:
 //!
 //! ```
@@ -53,11 +53,11 @@ mod hold;
 mod holder;
 mod lock;
 mod monitor;
+mod owned_semaphore;
 mod rlock;
 mod rwlock;
 #[cfg(test)]
 mod scripted;
-mod seats;
 mod semaphore;
 
 pub use barrier::{Arrival, Broken, RawBarrier};
@@ -65,7 +65,7 @@ pub use condition::{CannotWait, RawCondition, Waited};
 pub use event::RawEvent;
 pub use hold::{Hold, Lend};
 pub use lock::{Acquired, RawLock};
+pub use owned_semaphore::RawOwnedSemaphore;
 pub use rlock::RawRLock;
 pub use rwlock::RawRwLock;
-pub use seats::RawSeats;
 pub use semaphore::{MOST_PERMITS, RawSemaphore, TooMany};

@@ -1,31 +1,33 @@
-//! A lock and a condition in one: for those who wait until what is beside them says something.
+//! Monitor: a lock and a condition in one, for threads that wait until the data beside it satisfies a test.
 //!
 //! ```text
 //!   enter ──► wait_for(is_so) ──► changes something ──► notify ──► leave
 //!                 │    ▲
-//!                 └────┘ lent out: notified, or the time is up, or is_so says yes at a timed look
+//!                 └────┘ released: notified, or the deadline passed, or is_so holds when the thread wakes by itself
 //! ```
 //!
 //! # Orderings
-//! The lock's and the condition's.
+//! Those of the lock and of the condition.
+//!
 //! # When a process dies
-//! Inside, or before it notified: whoever waits sees at his timed look that `is_so`, half a second later at most. What is
-//! beside must be whole after each single store: nobody is told of a death.
+//! Inside, or before it notified: a waiter wakes by itself and tests `is_so`, at most half a second later.
+//! The data beside the monitor must be whole after each single store: no thread is told of a death.
+//!
 //! # Tested by
-//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: seats_*, rwlock_*
+//! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: permits_*, rwlock_*
 
 use super::condition::RawCondition;
 use super::lock::RawLock;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 
-/// How it works is said at the top of its file. All zeros is one that nobody is in. `WAITING` threads can wait at a time
-/// and be notified; further ones find out by themselves.
+/// The monitor of this module. All zeros is a free one. `WAITING` threads can wait at a time and be notified;
+/// further ones wake by themselves.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct RawMonitor<O: Owned, const WAITING: usize> {
     lock: RawLock<O>,
     changed: RawCondition<O, WAITING>,
-    /// Never changes: for those to sleep on who cannot be notified.
+    /// Never changes: a word to sleep on for threads that cannot be notified.
     still: O::Word,
 }
 
@@ -39,7 +41,7 @@ where
 }
 
 impl<O: Owned, const WAITING: usize> RawMonitor<O, WAITING> {
-    /// Goes in, whoever died inside; `false`: the deadline passed first.
+    /// Enters, also after a death inside. `false`: the deadline passed first.
     pub(super) fn enter(&self, until: Option<Deadline>) -> bool {
         loop {
             if self.lock.acquire(until).is_some() {
@@ -51,12 +53,12 @@ impl<O: Owned, const WAITING: usize> RawMonitor<O, WAITING> {
         }
     }
 
-    /// Goes out.
+    /// Leaves.
     pub(super) fn leave(&self) {
         self.lock.release();
     }
 
-    /// Waits inside, with others let in meanwhile, until `is_so`; `false`: the deadline passed first.
+    /// Waits inside, with others let in meanwhile, until `is_so`. `false`: the deadline passed first.
     pub(super) fn wait_for(&self, until: Option<Deadline>, is_so: impl Fn() -> bool) -> bool {
         let mut late = false;
         while !is_so() {
@@ -64,8 +66,8 @@ impl<O: Owned, const WAITING: usize> RawMonitor<O, WAITING> {
                 return false;
             }
             match self.changed.wait_unless(&self.lock, until, &is_so) {
-                // Notified, it may be too late all the same: others who came before it, over and over, must not
-                // keep it.
+                // The deadline counts also after a notification: others that entered first, again and again,
+                // must not keep this thread waiting.
                 Ok(waited) => {
                     late = (!waited.notified || until.is_some_and(Deadline::passed)) && !is_so();
                 }
@@ -81,7 +83,7 @@ impl<O: Owned, const WAITING: usize> RawMonitor<O, WAITING> {
         true
     }
 
-    /// Tells `count` of those who wait that something has changed.
+    /// Notifies `count` of the waiters.
     pub(super) fn notify(&self, count: u32) {
         self.changed.notify(count);
     }

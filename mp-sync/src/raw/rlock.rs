@@ -1,4 +1,4 @@
-//! A lock that its holder may take again: a lock, and how often it was taken.
+//! RLock: a lock that its holder may acquire again; a lock and a depth.
 //!
 //! ```text
 //!             acquire            acquire by the holder
@@ -8,24 +8,26 @@
 //!            (the holder dies: the next one finds OwnerDied, and counts from 1)
 //! ```
 //!
-//! | word    | means                                                             |
-//! |---------|-------------------------------------------------------------------|
-//! | `lock`  | as in `lock.rs`                                                   |
-//! | `more`  | how often the holder has taken it after the first time; of a free lock it says nothing |
-//! | `note`  | the holder's, for what is built on this: 0 at each first acquire  |
+//! | word    | meaning                                                                                |
+//! |---------|----------------------------------------------------------------------------------------|
+//! | `lock`  | as in `lock.rs`                                                                        |
+//! | `more`  | how often the holder has acquired it after the first time; of a free lock unspecified   |
+//! | `note`  | a number of the holder's, for what is built on this: 0 at each first acquire           |
 //!
 //! # Orderings
 //! `more` and `note` are read and written by holders only, so the lock orders them.
+//!
 //! # When a process dies
-//! As with the lock inside. `more` and `note` stay as the dead holder left them, and the next holder's first act is to
-//! overwrite them.
+//! As for the lock inside. `more` and `note` stay as the dead holder left them, and the next holder
+//! overwrites them first.
+//!
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: rlock_*
 
 use super::lock::{Acquired, Mine, RawLock};
 use mp_core::word::{Deadline, Ordering, Owned, Word};
 
-/// How it works is said at the top of its file. All zeros is a free lock.
+/// The recursive lock of this module. All zeros is a free lock.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawRLock<O: Owned> {
@@ -35,8 +37,8 @@ pub struct RawRLock<O: Owned> {
 }
 
 impl<O: Owned> RawRLock<O> {
-    /// Takes the lock once more if the calling thread holds it; else takes it, and waits for it until the deadline.
-    /// `None`: the deadline passed first, or it was taken 2^32 - 1 times already.
+    /// Acquires the lock once more if the calling thread holds it; otherwise acquires it, and waits for it
+    /// until the deadline. `None`: the deadline passed first, or it was acquired 2^32 - 1 times already.
     #[inline]
     pub fn acquire(&self, until: Option<Deadline>) -> Option<Acquired> {
         match self.lock.acquire_unless_mine(until) {
@@ -45,23 +47,23 @@ impl<O: Owned> RawRLock<O> {
         }
     }
 
-    /// As [`acquire`](RawRLock::acquire), without waiting.
+    /// Acquires the lock if it is free now, or held by the calling thread.
     #[inline]
     pub fn try_acquire(&self) -> Option<Acquired> {
         if self.lock.held_by_me() { self.deeper() } else { self.begin(self.lock.try_acquire()) }
     }
 
-    /// Takes back one acquire; the last one gives the lock to others. `false`, and nothing is changed: the calling
-    /// thread does not hold it.
+    /// Undoes one acquire; the last one frees the lock. `false`: the calling thread does not hold it, and
+    /// nothing is changed.
     #[inline]
     pub fn release(&self) -> bool {
         self.release_after(|| ())
     }
 
-    /// As [`release`](RawRLock::release); before that `last` is done, if the calling thread holds it.
+    /// Undoes one acquire, after calling `last` if the calling thread holds the lock.
     #[inline]
     pub fn release_after(&self, last: impl FnOnce()) -> bool {
-        // For one who does not hold it this may be anything: both ways ask who does.
+        // If another thread holds it, this may be any number: both branches check the holder.
         match self.more() {
             0 => self.lock.release_after(last),
             more if self.held_by_me() => {
@@ -73,16 +75,16 @@ impl<O: Owned> RawRLock<O> {
         }
     }
 
-    /// Gives the lock to others whatever the depth, and says how deep it was; 0, and nothing is changed: the calling
-    /// thread does not hold it. For one who waits for a condition and comes back with
-    /// [`acquire_as_before`](RawRLock::acquire_as_before).
+    /// Frees the lock whatever the depth, and returns the depth; 0: the calling thread does not hold it, and
+    /// nothing is changed. For a thread that waits for a condition and calls
+    /// [`acquire_as_before`](RawRLock::acquire_as_before) then.
     pub fn release_all(&self) -> u32 {
         let depth = self.depth();
         self.lock.release();
         depth
     }
 
-    /// Waits for the lock, and is as deep in it as [`release_all`](RawRLock::release_all) said.
+    /// Waits for the lock, and sets the depth that [`release_all`](RawRLock::release_all) returned.
     pub fn acquire_as_before(&self, depth: u32) -> Acquired {
         loop {
             if let Some(taken) = self.lock.acquire(None) {
@@ -92,12 +94,12 @@ impl<O: Owned> RawRLock<O> {
         }
     }
 
-    /// As [`RawLock::clear_died`].
+    /// See [`RawLock::clear_died`].
     pub fn clear_died(&self) {
         self.lock.clear_died();
     }
 
-    /// As [`RawLock::set_died`].
+    /// See [`RawLock::set_died`].
     pub fn set_died(&self) {
         self.lock.set_died();
     }
@@ -113,7 +115,7 @@ impl<O: Owned> RawRLock<O> {
         self.lock.held_by_me()
     }
 
-    /// Whether somebody holds it.
+    /// Whether a thread holds it.
     pub fn is_locked(&self) -> bool {
         self.lock.is_locked()
     }
@@ -124,14 +126,14 @@ impl<O: Owned> RawRLock<O> {
         if self.lock.held_by_me() { self.more().saturating_add(1) } else { 0 }
     }
 
-    /// The holder's note: 0 since its first acquire, if it has written none.
+    /// The holder's note: 0 after its first acquire, until it writes one.
     #[inline]
     pub fn note(&self) -> u32 {
         // ORDERING: Relaxed: holders only, so the lock orders it.
         self.note.load(Ordering::Relaxed)
     }
 
-    /// For the holder: writes its note.
+    /// Writes the holder's note. For the holder.
     #[inline]
     pub fn set_note(&self, note: u32) {
         // ORDERING: Relaxed: holders only, so the lock orders it.
@@ -163,7 +165,7 @@ impl<O: Owned> RawRLock<O> {
         // The depth, which is one more, can be counted too.
         let more = self.more().checked_add(1).filter(|more| *more < u32::MAX)?;
         self.set_more(more);
-        // Who died was told with the first.
+        // The first acquire reported a death already.
         Some(Acquired::Clean)
     }
 }

@@ -1,30 +1,33 @@
-//! A lock that many may hold to read, or one to write.
+//! RwLock: a lock that many threads may hold to read, or one to write.
 //!
 //! ```text
 //!            write: claim              the last reader leaves             release
 //!   OPEN ─────────────────► CLAIMED ──────────────────────────► WRITING ─────────► OPEN
 //!    │ ▲                       │ ▲                                 │
-//!    │ └── readers come and go │ └── time is up, or killed: OPEN   └── killed: OPEN, and DAMAGED until cleared
+//!    │ └── readers come and go │ └── timeout, or killed: OPEN      └── killed: OPEN, and DAMAGED until cleared
 //!    └──────────► readers in   └── readers leave, none comes in
 //! ```
 //!
-//! | word        | means                                                                                   |
-//! |-------------|-----------------------------------------------------------------------------------------|
-//! | `monitor`   | whoever changes the others is inside; all wait there                                    |
-//! | `writer`    | who writes, or will when the readers have left                                          |
-//! | `readers`   | who reads: a place for each                                                             |
-//! | `writing`   | 1 from the writer's beginning to his end                                                |
-//! | `damaged`   | 1: a writer died between the two, and nobody has cleared that                           |
+//! | word        | meaning                                                                              |
+//! |-------------|--------------------------------------------------------------------------------------|
+//! | `monitor`   | entered by each thread that changes the others; all wait there                       |
+//! | `writer`    | the thread that writes, or will when the readers have left                           |
+//! | `readers`   | the threads that read: a slot for each                                               |
+//! | `writing`   | 1 from the writer's beginning to its end                                             |
+//! | `damaged`   | 1: a writer died between the two, and that was not cleared                           |
 //!
-//! A writer who waits keeps new readers out, so that readers who come and go cannot keep him out. So a thread that reads
-//! twice at a time can wait for itself, as with std's.
+//! A waiting writer keeps new readers out, so that readers that come and go cannot keep it waiting for ever.
+//! So a thread that reads twice at a time can deadlock with itself, as with std's lock.
 //!
 //! # Orderings
-//! The monitor's lock orders all of it: who comes in has been inside after those who left.
+//! The monitor's lock orders all of it: a thread that comes in has entered the monitor after those that left.
+//!
 //! # When a process dies
-//! Reading: its place is free. Waiting to write: the claim is free. Writing: the same, and who comes next is told. Each
-//! is found by the next who comes at once, and by those who wait at their timed look, half a second later at most. One that
-//! is *stopped* inside the monitor, some hundred instructions, holds up who comes back from a wait.
+//! Reading: its slot is free. Waiting to write: its claim is free. Writing: the same, and the next thread
+//! gets OwnerDied. Each is found at once by the next thread that comes, and within half a second by waiters,
+//! which wake by themselves. A thread that is *stopped* inside the monitor, some hundred instructions, holds
+//! up threads that return from a wait.
+//!
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: rwlock_*
 
@@ -33,8 +36,8 @@ use super::lock::Acquired;
 use super::monitor::RawMonitor;
 use mp_core::word::{Deadline, Ordering, Owned, Word};
 
-/// How it works is said at the top of its file. All zeros is a lock that nobody holds. `READERS` threads can read at a
-/// time, and as many wait and be told at once.
+/// The lock of this module. All zeros is a free lock. `READERS` threads can read at a time, and as many can
+/// wait and be notified at once.
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawRwLock<O: Owned, const READERS: usize> {
@@ -61,26 +64,26 @@ where
 }
 
 impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
-    /// Comes in to read, and waits for it until the deadline; gives the place to leave. `None`: the deadline passed
-    /// first.
+    /// Acquires the lock to read, and waits for it until the deadline. Returns the slot for
+    /// [`leave`](RawRwLock::leave). `None`: the deadline passed first.
     pub fn read(&self, until: Option<Deadline>) -> Option<(usize, Acquired)> {
         if !self.monitor.enter(until) {
             return None;
         }
         let open = || free(&self.writer).is_some() && free(&self.readers).is_some();
-        let place = self.monitor.wait_for(until, open).then(|| {
-            self.bury_writer();
+        let slot = self.monitor.wait_for(until, open).then(|| {
+            self.remove_dead_writer();
             take(&self.readers)
         });
         let found = self.found();
         self.monitor.leave();
-        Some((place.flatten()?, found))
+        Some((slot.flatten()?, found))
     }
 
-    /// Leaves the place that [`read`](RawRwLock::read) gave. `false`, and nothing is changed: the calling thread is not
-    /// there.
-    pub fn leave(&self, place: usize) -> bool {
-        let Some(reader) = self.readers.get(place).filter(|reader| is_mine(*reader)) else { return false };
+    /// Leaves the slot that [`read`](RawRwLock::read) returned. `false`: the calling thread does not have it,
+    /// and nothing is changed.
+    pub fn leave(&self, slot: usize) -> bool {
+        let Some(reader) = self.readers.get(slot).filter(|reader| is_mine(*reader)) else { return false };
         self.monitor.enter(None);
         give_back(reader);
         self.monitor.notify(u32::MAX);
@@ -88,19 +91,21 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
         true
     }
 
-    /// Comes in to write, and waits for it until the deadline; `None`: the deadline passed first.
+    /// Acquires the lock to write, and waits for it until the deadline. `None`: the deadline passed first.
     pub fn write(&self, until: Option<Deadline>) -> Option<Acquired> {
         if !self.monitor.enter(until) {
             return None;
         }
         let claimed = self.monitor.wait_for(until, || free(&self.writer).is_some());
         let alone = claimed && {
-            self.bury_writer();
+            self.remove_dead_writer();
             take(&self.writer);
-            let alone = self.monitor.wait_for(until, || self.readers.iter().all(gone));
+            // The claim is set before the wait: from now on no new reader comes in.
+            let alone = self.monitor.wait_for(until, || self.readers.iter().all(is_free_or_dead));
             if alone {
                 write(&self.writing, 1);
             } else {
+                // Too late: without this the claim would keep all readers out.
                 give_back(&self.writer[0]);
                 self.monitor.notify(u32::MAX);
             }
@@ -111,7 +116,7 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
         alone.then_some(found)
     }
 
-    /// Ends what [`write`](RawRwLock::write) began. `false`, and nothing is changed: the calling thread does not write.
+    /// Ends [`write`](RawRwLock::write). `false`: the calling thread does not write, and nothing is changed.
     pub fn release(&self) -> bool {
         if !self.written_by_me() {
             return false;
@@ -129,29 +134,29 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
         is_mine(&self.writer[0])
     }
 
-    /// Whether the calling thread reads, in this place.
-    pub fn read_by_me(&self, place: usize) -> bool {
-        self.readers.get(place).is_some_and(is_mine)
+    /// Whether the calling thread reads, in this slot.
+    pub fn read_by_me(&self, slot: usize) -> bool {
+        self.readers.get(slot).is_some_and(is_mine)
     }
 
-    /// As [`RawLock::set_died`](super::RawLock::set_died), for the writer.
+    /// Marks the data as damaged, for the writer: see [`RawLock::set_died`](super::RawLock::set_died).
     pub fn set_died(&self) {
         if self.written_by_me() {
             write(&self.damaged, 1);
         }
     }
 
-    /// As [`RawLock::clear_died`](super::RawLock::clear_died), for the writer.
+    /// Clears the mark, for the writer: see [`RawLock::clear_died`](super::RawLock::clear_died).
     pub fn clear_died(&self) {
         if self.written_by_me() {
             write(&self.damaged, 0);
         }
     }
 
-    /// If the writer died, he is none; and if he was writing, that is remembered.
-    fn bury_writer(&self) {
+    /// Frees the claim of a dead writer, and marks the data as damaged if it was writing.
+    fn remove_dead_writer(&self) {
         if has_died(&self.writer[0]) {
-            // The damage first: one who dies here leaves it to be found.
+            // The damage first: a death after the next store would lose it.
             if read(&self.writing) == 1 {
                 write(&self.damaged, 1);
                 write(&self.writing, 0);
@@ -165,7 +170,7 @@ impl<O: Owned, const READERS: usize> RawRwLock<O, READERS> {
     }
 }
 
-fn gone<O: Owned>(reader: &O) -> bool {
+fn is_free_or_dead<O: Owned>(reader: &O) -> bool {
     is_free(reader) || has_died(reader)
 }
 

@@ -1,32 +1,34 @@
-//! A count of permits, in one word.
+//! Semaphore: a count of permits, in one word.
 //!
 //! ```text
-//!                 acquire                       acquire                     somebody will sleep
+//!                 acquire                       acquire                     a thread will sleep
 //!   n permits ─────────────► n - 1 ──► … ────────────────► no permits ──────────────────────► none, ASLEEP
 //!       ▲                                                      │                                   │
 //!       └──────────────── release ─────────────────────────────┴───────── release(k), wake k ──────┘
 //! ```
 //!
-//! | word         | means                                                                          |
-//! |--------------|--------------------------------------------------------------------------------|
-//! | low 31 bits  | permits that are there                                                         |
-//! | ASLEEP       | somebody sleeps, or is about to: a release takes it away and wakes             |
+//! | word         | meaning                                                                       |
+//! |--------------|-------------------------------------------------------------------------------|
+//! | low 31 bits  | free permits                                                                  |
+//! | ASLEEP       | a thread sleeps, or is about to: a release clears it and wakes                |
 //!
-//! A sleeper that wakes takes its permit with ASLEEP, and one that goes to sleep again or gives up sets it, since none
-//! of them can know whether others sleep still. So the mark is gone only while nobody sleeps, or while somebody is on
-//! his way who will set it again. What is given meanwhile wakes nobody: so a sleeper that takes a permit and leaves
-//! others there wakes the next one.
+//! A sleeper that wakes takes its permit and sets ASLEEP; one that sleeps again or gives up sets it too,
+//! since none of them knows whether others still sleep. So ASLEEP is clear only while no thread sleeps, or
+//! while a thread is about to set it again. A release in that time wakes no thread. So a sleeper that takes a
+//! permit and leaves others wakes the next one.
 //!
-//! Who gives and who takes need not be the same: a semaphore has no owner. That is what Python's locks are used for
-//! when another process releases them.
+//! A permit may be released by another thread than the one that took it: a semaphore has no owner. Python's
+//! locks are used in this way when another process releases them.
 //!
 //! # Orderings
-//! release (Release) pairs with acquire (Acquire): who takes a permit sees what came before any release that it could
-//! be of. Marking is Relaxed: it publishes nothing.
+//! release (Release) pairs with acquire (Acquire): a thread that takes a permit sees what came before each
+//! release that the permit could be from. Marking is Relaxed: it publishes nothing.
+//!
 //! # When a process dies
-//! With a permit: the permit is gone, as Python's is. In `release`, before the one exchange: nothing was given. After
-//! it and before the wake, or asleep and woken, before its next step: the sleepers see the permit at their timed look,
-//! half a second at most.
+//! With a permit: the permit is lost, as in Python. In `release`, before the one exchange: nothing was
+//! released. After it and before the wake, or woken and before its next step: the sleepers wake by themselves
+//! within half a second.
+//!
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: semaphore_*
 
@@ -37,11 +39,11 @@ const ASLEEP: u32 = 1 << 31;
 /// The most permits there can be. Python: `SEM_VALUE_MAX`.
 pub const MOST_PERMITS: u32 = ASLEEP - 1;
 
-/// There would be more permits than there may be; none was added.
+/// There would be more permits than allowed; none was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany;
 
-/// How it works is said at the top of its file. All zeros is a semaphore without permits.
+/// The semaphore of this module. All zeros is a semaphore without permits.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawSemaphore<W: Word> {
@@ -49,14 +51,14 @@ pub struct RawSemaphore<W: Word> {
 }
 
 impl<W: Word> RawSemaphore<W> {
-    /// Takes a permit, and waits for it until the deadline; `false`: the deadline passed first. A permit that is
-    /// there is taken even after the deadline.
+    /// Takes a permit, and waits for it until the deadline. `false`: the deadline passed first. A free permit
+    /// is taken even after the deadline.
     #[inline]
     pub fn acquire(&self, until: Option<Deadline>) -> bool {
         self.try_acquire() || self.acquire_slow(until)
     }
 
-    /// Takes a permit if one is there now.
+    /// Takes a permit if one is free now.
     #[inline]
     pub fn try_acquire(&self) -> bool {
         // ORDERING: Relaxed: confirmed by the exchange.
@@ -70,7 +72,7 @@ impl<W: Word> RawSemaphore<W> {
         false
     }
 
-    /// Adds `count` permits and wakes as many who wait, unless there would be more than `most`.
+    /// Adds `count` permits and wakes as many waiters, unless there would be more than `most`.
     #[inline]
     pub fn release(&self, count: u32, most: u32) -> Result<(), TooMany> {
         // ORDERING: Relaxed: confirmed by the exchange.
@@ -90,7 +92,7 @@ impl<W: Word> RawSemaphore<W> {
         Ok(())
     }
 
-    /// Permits that are there now.
+    /// The number of free permits.
     pub fn value(&self) -> u32 {
         // ORDERING: Relaxed: it promises nothing about anything else.
         permits(self.word.load(Ordering::Relaxed))
@@ -98,8 +100,8 @@ impl<W: Word> RawSemaphore<W> {
 
     #[inline]
     fn take(&self, seen: u32, new: u32) -> Result<u32, u32> {
-        // ORDERING: Acquire, pairs with the Release in `release`; a taker between the two keeps the pair, since an
-        // exchange continues the release it read from. Relaxed on failure: nothing was taken.
+        // ORDERING: Acquire, pairs with the Release in `release`; a taker between the two keeps the pair,
+        // since an exchange continues the release it read from. Relaxed on failure: nothing was taken.
         self.word.compare_exchange(seen, new, Ordering::Acquire, Ordering::Relaxed)
     }
 
@@ -116,7 +118,8 @@ impl<W: Word> RawSemaphore<W> {
                     continue;
                 }
                 if mark != 0 && permits(seen) > 1 {
-                    // Given while the mark was gone, so that nobody was woken for it.
+                    // These permits may have been released while ASLEEP was clear, so no thread was woken for
+                    // them.
                     self.word.wake(1);
                 }
                 waiting.found();
@@ -129,7 +132,7 @@ impl<W: Word> RawSemaphore<W> {
                 continue;
             }
             if late {
-                // The wake that this one may have used up was another's: the mark passes it on.
+                // This thread may have consumed a wake that was meant for another: the mark passes it on.
                 return false;
             }
             late = self.word.wait(ASLEEP, until) == Wake::TimedOut;
@@ -138,7 +141,7 @@ impl<W: Word> RawSemaphore<W> {
         }
     }
 
-    /// Says that somebody will sleep. `false`: the word has changed.
+    /// Sets ASLEEP before a sleep: without it a release wakes no thread. `false`: the word has changed.
     fn mark(&self, seen: u32) -> bool {
         // ORDERING: Relaxed: it publishes nothing; `release` reads it in the same word.
         seen == ASLEEP

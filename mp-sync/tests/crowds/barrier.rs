@@ -21,16 +21,16 @@ fn barrier<O: AnyOwned>() -> Met<O> {
 
 /// Says what all came to, if it is one thing.
 fn agreed<T: PartialEq>(mut ends: Vec<T>) -> T {
-    let last = ends.pop().expect("somebody came");
+    let last = ends.pop().expect("a party came");
     assert!(ends.iter().all(|end| *end == last), "a round passes for all or for none");
     last
 }
 
 /// Each brings something along to each round, and finds what all brought.
-fn meet<O: Owned>(met: &Met<O>, who: u32, round: u32) -> u32 {
+fn meet<O: Owned>(met: &Met<O>, party: u32, round: u32) -> u32 {
     // ORDERING: Relaxed throughout: the barrier is to order it.
-    met.1[who as usize].store(round, Ordering::Relaxed);
-    let arrival = met.0.wait(None, all_live).expect("nobody breaks it");
+    met.1[party as usize].store(round, Ordering::Relaxed);
+    let arrival = met.0.wait(None, all_live).expect("no party breaks it");
     for brought in &met.1 {
         assert!(brought.load(Ordering::Relaxed) >= round, "passed before all were there");
     }
@@ -42,7 +42,7 @@ fn meet<O: Owned>(met: &Met<O>, who: u32, round: u32) -> u32 {
 pub(crate) fn barrier_crowd_meets_again_and_again<O: AnyOwned>() {
     let met = barrier::<O>();
     let its = met.clone();
-    let others = crowd(PARTIES - 1, move |who| [1, 2, 3].map(|round| meet(&its, who, round)));
+    let others = crowd(PARTIES - 1, move |party| [1, 2, 3].map(|round| meet(&its, party, round)));
     let mine = [1, 2, 3].map(|round| meet(&met, PARTIES - 1, round));
     let mut places = all(others);
     places.push(mine);
@@ -59,7 +59,7 @@ pub(crate) fn barrier_crowd_breaks_for_all<O: AnyOwned>() {
     let met = barrier::<O>();
     let its = met.clone();
     let others =
-        crowd(PARTIES - 1, move |who| its.0.wait(if who == 0 { soon() } else { None }, all_live).is_ok());
+        crowd(PARTIES - 1, move |party| its.0.wait(if party == 0 { soon() } else { None }, all_live).is_ok());
     let mine = met.0.wait(None, all_live).is_ok();
     assert_eq!(agreed(all(others)), mine);
     assert_eq!(met.0.is_broken(), !mine);
@@ -75,22 +75,22 @@ pub(crate) fn barrier_crowd_breaks_for_all<O: AnyOwned>() {
 pub(crate) fn barrier_crowd_waits_for_the_action<O: AnyOwned>() {
     let met = barrier::<O>();
     let its = met.clone();
-    let work = move |who: u32| {
+    let work = move |party: u32| {
         for round in 1..=2 {
             // ORDERING: Relaxed throughout: the barrier is to order it.
             let act = || {
                 assert_eq!(its.1[0].load(Ordering::Relaxed), round - 1);
                 its.1[0].store(round, Ordering::Relaxed);
             };
-            let arrival = its.0.wait_then(None, all_live, act).expect("nobody breaks it");
-            assert!(its.1[0].load(Ordering::Relaxed) >= round, "{who} {arrival:?}");
+            let arrival = its.0.wait_then(None, all_live, act).expect("no party breaks it");
+            assert!(its.1[0].load(Ordering::Relaxed) >= round, "{party} {arrival:?}");
         }
     };
     all(crowd(PARTIES, work));
     assert_eq!(met.1[0].load(Ordering::Relaxed), 2);
 }
 
-/// Wherever a party dies, the others pass together or not at all; and afterwards nobody meets in vain.
+/// Wherever a party dies, the others pass together or not at all; and afterwards the barrier works.
 pub(crate) fn barrier_crowd_dead_party<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let met = barrier::<O>();

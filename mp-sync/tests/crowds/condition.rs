@@ -1,4 +1,4 @@
-//! Crowds at the condition: a shelf with room for two, between one who brings and several who take.
+//! Crowds at the condition: a shelf with room for two, between one producer and several consumers.
 
 use super::{all, crowd};
 use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn};
@@ -124,7 +124,7 @@ pub(crate) fn condition_crowd_goes_on_without_the_late<O: AnyOwned>() {
     assert_eq!(all(takers).iter().sum::<u32>(), BROUGHT);
 }
 
-/// One who takes dies: the others go on, and he has taken what nobody else has.
+/// A consumer dies: the others go on, and what it took no other has.
 pub(crate) fn condition_crowd_dead_taker<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let shelf = shelf::<O>();
@@ -134,11 +134,14 @@ pub(crate) fn condition_crowd_dead_taker<O: AnyOwned>(fuse: &Fuse) {
     let takers = crowd(2, move |_| its.take(None));
     shelf.bring(BROUGHT);
     shelf.close();
-    let (taken, his) = (all(takers).iter().sum::<u32>(), victim.join());
-    assert!(taken <= BROUGHT && his.is_none_or(|his| taken + his == BROUGHT), "{taken} {his:?}");
+    let (taken, victims) = (all(takers).iter().sum::<u32>(), victim.join());
+    assert!(
+        taken <= BROUGHT && victims.is_none_or(|victims| taken + victims == BROUGHT),
+        "{taken} {victims:?}"
+    );
 }
 
-/// One who brings dies: what he had brought is there, and what he had not is not.
+/// The producer dies: the items that it had put are there, and no others.
 pub(crate) fn condition_crowd_dead_bringer<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let shelf = shelf::<O>();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// An event, and what it tells of.
 type Signalled<W> = Arc<(RawEvent<W>, AtomicU32)>;
 
-/// One set wakes all who wait, and all see what came before it.
+/// One set wakes all waiters, and all see what came before it.
 pub(crate) fn event_crowd_is_woken_at_once<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let its = event.clone();
@@ -27,7 +27,7 @@ pub(crate) fn event_crowd_is_woken_at_once<W: AnyWord>() {
     }
 }
 
-/// Two set it and clear it at once, all the time: whoever waits through a set comes out.
+/// Two set it and clear it at once, all the time: a thread that waits through a set comes out.
 pub(crate) fn event_crowd_pulses_reach_who_waits<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let its = event.clone();

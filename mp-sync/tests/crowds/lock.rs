@@ -48,7 +48,7 @@ pub(crate) fn lock_crowd_is_let_in_one_by_one<O: AnyOwned>() {
     assert!(!lock.0.is_locked());
 }
 
-/// Wherever one dies, the others go on, by no timer; and only who comes after it finds half a change.
+/// Wherever one dies, the others go on without a timer; and only the next holder finds half a change.
 pub(crate) fn lock_crowd_one_dies<O: AnyOwned>(fuse: &Fuse) {
     let lock = locked::<O>();
     let its = lock.clone();
@@ -66,7 +66,7 @@ pub(crate) fn lock_crowd_one_dies<O: AnyOwned>(fuse: &Fuse) {
     assert!(!lock.0.is_locked());
 }
 
-/// As above, for one who is woken and dies after so many steps.
+/// As above, for a thread that is woken and dies after so many steps.
 pub(crate) fn lock_crowd_woken_one_dies<O: AnyOwned>(fuse: &Fuse) {
     lock_crowd_one_dies::<O>(fuse);
 }

@@ -5,23 +5,23 @@ mod barrier;
 mod condition;
 mod event;
 mod lock;
+mod owned_semaphore;
 mod rlock;
 mod rwlock;
-mod seats;
 mod semaphore;
 
 pub(crate) use barrier::*;
 pub(crate) use condition::*;
 pub(crate) use event::*;
 pub(crate) use lock::*;
+pub(crate) use owned_semaphore::*;
 pub(crate) use rlock::*;
 pub(crate) use rwlock::*;
-pub(crate) use seats::*;
 pub(crate) use semaphore::*;
 
 use crate::world::{Fuse, Life, spawn};
 
-/// Starts so many who live and `work`, each with its number.
+/// Starts so many threads that survive and `work`, each with its number.
 fn crowd<T: Send + 'static>(count: u32, work: impl Fn(u32) -> T + Clone + Send + 'static) -> Vec<Life<T>> {
     let start = |number| {
         let work = work.clone();

@@ -31,7 +31,7 @@ fn add_one<O: Owned>(guarded: &Guarded<O>, depth: u32) {
     }
 }
 
-/// Each goes as deep as it likes; nobody comes in between.
+/// Each acquires to any depth; no other comes in between.
 pub(crate) fn rlock_crowd_excludes_at_any_depth<O: AnyOwned>() {
     let guarded = guarded::<O>();
     let its = guarded.clone();
@@ -55,7 +55,7 @@ pub(crate) fn rlock_crowd_takes_what_is_lent<O: AnyOwned>() {
     assert_eq!(guarded.1.get(), 4);
 }
 
-/// However deep the dead one was, each who comes after it counts its own.
+/// Whatever the depth of a dead holder, the next holder counts its own.
 pub(crate) fn rlock_crowd_one_dies<O: AnyOwned>(fuse: &Fuse) {
     let guarded = guarded::<O>();
     let its = guarded.clone();

@@ -9,7 +9,7 @@ use mp_sync::raw::{Acquired, RawRwLock};
 use std::sync::Arc;
 
 struct Shared<O: Owned> {
-    /// As many places as there are threads: who finds none to wait in finds out by looking only.
+    /// As many slots as there are threads: a thread without a slot to wait in is never notified, and wakes by itself.
     lock: RawRwLock<O, 6>,
     pair: Pair,
     /// How many read now.
@@ -57,7 +57,7 @@ pub(crate) fn rwlock_crowd_sees_whole_writes<O: AnyOwned>() {
     assert_eq!(shared.pair.get(), 3);
 }
 
-/// Those who give up leave no trace.
+/// Threads that give up leave no trace.
 pub(crate) fn rwlock_crowd_some_give_up<O: AnyOwned>() {
     let shared = shared::<O>();
     let its = shared.clone();
@@ -74,7 +74,7 @@ pub(crate) fn rwlock_crowd_some_give_up<O: AnyOwned>() {
     assert!(shared.write(soon()) && shared.read(soon()));
 }
 
-/// A writer that dies keeps nobody out, and what he left half done is told.
+/// A dead writer keeps no thread out, and its half change is reported.
 pub(crate) fn rwlock_crowd_dead_writer<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let shared = shared::<O>();
@@ -88,7 +88,7 @@ pub(crate) fn rwlock_crowd_dead_writer<O: AnyOwned>(fuse: &Fuse) {
     assert!(shared.write(None));
 }
 
-/// A reader that dies keeps nobody out.
+/// A dead reader keeps no thread out.
 pub(crate) fn rwlock_crowd_dead_reader<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let shared = shared::<O>();

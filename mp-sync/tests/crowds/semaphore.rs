@@ -27,7 +27,7 @@ fn give<W: Word>(counted: &Counted<W>, permits: u32) {
     counted.0.release(permits, MOST_PERMITS).expect("room for them");
 }
 
-/// Two permits, and six who want one, for ever, for a while or not at all.
+/// Two permits, and six threads that want one, for ever, for a while or not at all.
 pub(crate) fn semaphore_crowd_shares_two_permits<W: AnyWord>() {
     let counted = with_permits::<W>(2);
     let its = counted.clone();
@@ -49,7 +49,7 @@ pub(crate) fn semaphore_crowd_shares_two_permits<W: AnyWord>() {
     assert_eq!((counted.0.value(), counted.0.release(1, 2).is_err()), (2, true));
 }
 
-/// Each permit finds one who waits, given one by one or several at once.
+/// Each permit reaches a waiter, released one by one or several at once.
 pub(crate) fn semaphore_crowd_each_permit_wakes_one<W: AnyWord>() {
     let counted = with_permits::<W>(0);
     let its = counted.clone();
@@ -75,7 +75,7 @@ pub(crate) fn semaphore_crowd_dead_sleeper<W: AnyWord>(fuse: &Fuse) {
     assert!(counted.0.value() <= 1);
 }
 
-/// What one who dies in it gives is given whole or not at all.
+/// A release by a thread that dies in it happens whole or not at all.
 pub(crate) fn semaphore_crowd_dead_releaser<W: AnyWord>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let counted = with_permits::<W>(0);

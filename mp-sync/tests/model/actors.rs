@@ -1,4 +1,4 @@
-//! Who asks the real objects: two threads and a child, each through handles of his own.
+//! The actors that use the real objects: two threads and a child, each through its own handles.
 
 use crate::machine::{Answer, Lockable, Op, PERMITS};
 use mp_core::transfer::{pack, unpack};
@@ -38,7 +38,7 @@ macro_rules! kept {
                 Answer::Yes
             }
             Err(AcquireError::Busy) => Answer::No,
-            Err(AcquireError::OwnerDied(_)) => panic!("nobody has died"),
+            Err(AcquireError::OwnerDied(_)) => panic!("no holder has died"),
         }
     };
 }
@@ -203,7 +203,7 @@ impl Actors {
         self.ask(actor, &Request::Do { what, handle })
     }
 
-    /// All is given back; then nobody holds anything.
+    /// Everything is released; then no actor holds anything.
     pub(crate) fn end(&self, objects: &Objects) {
         for actor in 0..ACTORS {
             self.ask(actor, &Request::End);

@@ -27,7 +27,7 @@ pub(crate) enum Op {
     /// Without one: asked for only where it must come back.
     Acquire(Lockable),
     Release(Lockable),
-    /// Whether it could not be taken by somebody else.
+    /// Whether no other actor could take it.
     Locked(Lockable),
     /// Permits of the semaphore.
     Value,
@@ -154,7 +154,7 @@ impl Model {
                 Answer::Done
             }
             Op::Broken(which) => Answer::of(self.barriers[which as usize].broken),
-            // Who came with no time to wait is gone.
+            // An actor that came with no time to wait is gone.
             Op::Waiting(_) => Answer::Number(0),
         }
     }

@@ -17,10 +17,10 @@ fn barrier<O: AnyOwned>(parties: u32) -> Met<O> {
 }
 
 /// Brings something along, meets, and finds what all of the `parties` brought.
-fn meet<O: Owned>(met: &Met<O>, who: usize, parties: usize, round: u32) -> Arrival {
+fn meet<O: Owned>(met: &Met<O>, party: usize, parties: usize, round: u32) -> Arrival {
     // ORDERING: Relaxed throughout: the barrier is to order it.
-    met.1[who].store(round, Ordering::Relaxed);
-    let arrival = met.0.wait(None, all_live).expect("nobody breaks it");
+    met.1[party].store(round, Ordering::Relaxed);
+    let arrival = met.0.wait(None, all_live).expect("no party breaks it");
     for brought in &met.1[..parties] {
         assert!(brought.load(Ordering::Relaxed) >= round, "passed before all were there");
     }
@@ -46,9 +46,9 @@ pub(crate) fn barrier_two_rounds<O: AnyOwned>() {
 
 pub(crate) fn barrier_of_three<O: AnyOwned>() {
     let met = barrier::<O>(3);
-    let others = [1, 2].map(|who| {
+    let others = [1, 2].map(|party| {
         let met = met.clone();
-        spawn(&Fuse::never(), move || meet(&met, who, 3, 1).index)
+        spawn(&Fuse::never(), move || meet(&met, party, 3, 1).index)
     });
     let mut indexes = vec![meet(&met, 0, 3, 1).index];
     indexes.extend(others.map(|other| other.join().expect("lives")));
@@ -101,7 +101,7 @@ pub(crate) fn barrier_late_one_knows_its_round_broke<O: AnyOwned>() {
     assert_eq!(other.join(), Some(Err(Broken)));
 }
 
-/// The round passed, and then the barrier was broken: who is late to leave has passed all the same.
+/// The round passed, and then the barrier was broken: a party that leaves late has passed nevertheless.
 pub(crate) fn barrier_late_one_knows_its_round_passed<O: AnyOwned>() {
     let met = barrier::<O>(2);
     let other = met.clone();
@@ -124,11 +124,11 @@ pub(crate) fn barrier_action_comes_before_all<O: AnyOwned>() {
 fn meet_and_act<O: Owned>(met: &Met<O>) {
     // ORDERING: Relaxed throughout: the barrier is to order it.
     let act = || met.1[0].store(met.1[0].load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    met.0.wait_then(None, all_live, act).expect("nobody breaks it");
-    assert_eq!(met.1[0].load(Ordering::Relaxed), 1, "one action, before anybody passes");
+    met.0.wait_then(None, all_live, act).expect("no party breaks it");
+    assert_eq!(met.1[0].load(Ordering::Relaxed), 1, "one action, before any party passes");
 }
 
-/// More users than parties: who comes while the action runs is in the next round.
+/// More users than parties: one that comes while the action runs is in the next round.
 pub(crate) fn barrier_latecomer_waits_for_the_next_round<O: AnyOwned>() {
     let met = barrier::<O>(1);
     let other = met.clone();
@@ -161,7 +161,7 @@ pub(crate) fn barrier_panic_in_the_action_breaks_it<O: AnyOwned>() {
     assert!(met.0.is_broken());
 }
 
-/// Wherever a party dies: the others pass together, or all get Broken; and afterwards nobody meets in vain.
+/// Wherever a party dies: the others pass together, or all get Broken; and afterwards the barrier works.
 pub(crate) fn barrier_dead_party<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let met = barrier::<O>(2);
@@ -193,7 +193,7 @@ pub(crate) fn barrier_dead_in_the_action<O: AnyOwned>(fuse: &Fuse) {
     assert_eq!(met.0.n_waiting(), 0);
 }
 
-/// One who is no party dies inside the lock, of a change half done: the next one makes the barrier whole.
+/// A thread that is not a party dies inside the lock, with a change half done: the next one repairs the barrier.
 pub(crate) fn barrier_dead_aborter<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let met = barrier::<O>(2);

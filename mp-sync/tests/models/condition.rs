@@ -1,4 +1,4 @@
-//! Models of the condition: up to two waiters, and one who notifies.
+//! Models of the condition: up to two waiters, and one notifier.
 
 use crate::world::{AtomicU32, Chamber, Fuse, Life, Looks, ModelOwned, Room as _, set_looks, spawn};
 use mp_core::word::{Deadline, Ordering, Owned};
@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// A lock of one step: how real ones are taken is their own models' business, and multiplies the schedules of these.
 #[derive(Default)]
 struct Token {
-    /// 0: nobody.
+    /// 0: no thread.
     holder: Chamber<u32>,
-    /// Whether somebody died with it.
+    /// Whether a holder died with it.
     died: AtomicU32,
 }
 
@@ -48,7 +48,7 @@ impl Lend for Token {
     }
 }
 
-/// Does `work` as one whose lock is given to others if he is killed in it.
+/// Does `work` as a thread whose lock is passed on if it is killed in it.
 fn mortal<R>(lock: &Token, work: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|killed| {
         if lock.give() {
@@ -66,7 +66,7 @@ struct Room<O: Owned> {
     came: AtomicU32,
     /// How many waits have ended.
     out: AtomicU32,
-    /// Nobody is to begin a wait any more.
+    /// No further wait may begin.
     closed: AtomicU32,
 }
 
@@ -104,7 +104,7 @@ impl<O: Owned> Room<O> {
         came
     }
 
-    /// Notifies all, and lets nobody wait any more.
+    /// Notifies all, and lets no further wait begin.
     fn close(&self) {
         self.lock.take();
         self.closed.store(1, Ordering::Relaxed);
@@ -118,7 +118,7 @@ fn waiter<O: AnyOwned>(room: &Arc<Room<O>>, fuse: &Fuse, until: Option<Deadline>
     spawn(fuse, move || room.wait(until))
 }
 
-/// Whoever came before the notification is woken; what was written before it is seen.
+/// Waiters that came before the notification are woken; what was written before it is seen.
 pub(crate) fn condition_notify_wakes_who_waits<O: AnyOwned>() {
     let room = room::<O>();
     let other = waiter(&room, &Fuse::never(), None);
@@ -159,7 +159,7 @@ pub(crate) fn condition_timeout_uses_up_nothing<O: AnyOwned>() {
     assert_ne!(patient.join().expect("it lives"), Some(false));
 }
 
-/// Whoever holds the lock several times lends all of it, and has all of it back.
+/// A thread that holds the lock several times releases all of it, and gets all of it back.
 pub(crate) fn condition_lends_an_rlock_whole<O: AnyOwned>() {
     let shared = Arc::new((RawRLock::<O>::default(), RawCondition::<O, 1>::default(), AtomicU32::new(0)));
     let other = shared.clone();
@@ -182,7 +182,7 @@ pub(crate) fn condition_lends_an_rlock_whole<O: AnyOwned>() {
     assert!(!lock.is_locked());
 }
 
-/// A waiter that dies while he waits costs the other none of its notifications. There is one, and whoever comes out
+/// A waiter that dies while it waits costs the other none of its notifications. There is one, and the waiter that comes out
 /// with it wakes the rest.
 pub(crate) fn condition_dead_waiter<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
@@ -202,7 +202,7 @@ pub(crate) fn condition_dead_waiter<O: AnyOwned>(fuse: &Fuse) {
     }
     let [victim, other] = lives;
     if victim.join().is_none() {
-        // One who dies with the lock, or without it after his wait, had come out.
+        // A thread that dies with the lock, or without it after its wait, had come out.
         room.lock.take();
         let came_out = room.out.load(Ordering::Relaxed) > 0 || room.lock.died.load(Ordering::Relaxed) > 0;
         assert!(room.lock.give());
@@ -213,7 +213,7 @@ pub(crate) fn condition_dead_waiter<O: AnyOwned>(fuse: &Fuse) {
     assert_ne!(other.join().expect("it lives"), Some(false));
 }
 
-/// Whoever needs the place of one who died has it.
+/// The slot of a dead waiter can be used by the next.
 pub(crate) fn condition_place_of_the_dead<O: AnyOwned>(fuse: &Fuse) {
     let shared = Arc::new((Token::default(), RawCondition::<O, 1>::default()));
     let victim = shared.clone();
@@ -233,7 +233,7 @@ pub(crate) fn condition_place_of_the_dead<O: AnyOwned>(fuse: &Fuse) {
     assert!(lock.give());
 }
 
-/// One who dies while he notifies leaves places as they were, or chosen.
+/// A notifier that dies leaves slots as they were, or chosen.
 pub(crate) fn condition_dead_notifier<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let room = room::<O>();

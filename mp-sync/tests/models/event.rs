@@ -27,7 +27,7 @@ pub(crate) fn event_set_wakes_all<W: AnyWord>() {
     assert_eq!(waiters.map(|waiter| waiter.join()), [Some(7); 2]);
 }
 
-/// A word that says so when somebody is about to sleep on it.
+/// A word that reports when a thread is about to sleep on it.
 #[derive(Default)]
 pub(crate) struct Watched<W>(W);
 
@@ -114,7 +114,7 @@ pub(crate) fn event_set_then_clear_still_counts<W: AnyWord>() {
     assert!(!event.is_set());
 }
 
-/// What came before the second of two sets is seen by who waits after it, and by who clears it.
+/// What came before the second of two sets is seen by a waiter after it, and by the thread that clears it.
 pub(crate) fn event_second_set_publishes_too<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let second = Arc::new(AtomicU32::new(0));
@@ -139,7 +139,7 @@ pub(crate) fn event_second_set_publishes_too<W: AnyWord>() {
     assert_eq!((event.1.load(Ordering::Relaxed), second.load(Ordering::Relaxed)), (7, 5));
 }
 
-/// Two sets, and one who waits, clears and reads: a set that the clear wipes out has still told him.
+/// Two sets, and a thread that waits, clears and reads: a set that the clear erases has still reached it.
 pub(crate) fn event_clear_sees_what_it_wipes_out<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let reader = event.clone();

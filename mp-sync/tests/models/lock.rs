@@ -21,7 +21,7 @@ pub(crate) fn lock_excludes_and_hands_on<O: AnyOwned>() {
     assert!(!lock.0.is_locked());
 }
 
-/// A word is on one thread's list at a time: who takes it next finds it on nobody's.
+/// A word is on one thread's list at a time: the next thread that takes it finds it on no list.
 pub(crate) fn lock_is_on_one_list_at_a_time<O: AnyOwned>() {
     let lock = locked::<O>();
     let other = {
@@ -107,7 +107,7 @@ pub(crate) fn lock_dead_releaser_sleeper_barger<O: AnyOwned>(fuse: &Fuse) {
     assert!(!lock.is_locked());
 }
 
-/// Two sleep. The victim is woken and dies before it takes the lock, while the one who woke it has it again.
+/// Two sleep. The victim is woken and dies before it takes the lock, while the waker holds it again.
 pub(crate) fn lock_dead_sleeper_sleeper_barger<O: AnyOwned>(fuse: &Fuse) {
     let lock = Arc::<RawLock<O>>::default();
     assert_eq!(lock.acquire(None), Some(Acquired::Clean));
@@ -133,7 +133,7 @@ pub(crate) fn lock_one_of_three_dies<O: AnyOwned>(fuse: &Fuse) {
     assert!(!lock.is_locked());
 }
 
-/// Whoever finds half a change is told so, wherever the one before him died.
+/// A thread that finds half a change is told so, wherever the previous holder died.
 pub(crate) fn lock_dead_holder_is_reported<O: AnyOwned>(fuse: &Fuse) {
     let lock = locked::<O>();
     let victim = lock.clone();

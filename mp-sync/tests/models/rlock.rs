@@ -6,7 +6,7 @@ use mp_model::AnyOwned;
 use mp_sync::raw::{Acquired, RawRLock};
 use std::sync::Arc;
 
-/// The number is changed in two steps by a holder who is two deep. Relaxed, so that only the lock orders it.
+/// The number is changed in two steps by a holder at depth two. Relaxed, so that only the lock orders it.
 struct Guarded<O: Owned> {
     lock: RawRLock<O>,
     number: AtomicU32,

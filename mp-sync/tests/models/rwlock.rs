@@ -57,7 +57,7 @@ pub(crate) fn rwlock_writers_exclude_each_other<O: AnyOwned>() {
 /// Readers do not wait for each other; a writer whose time is up leaves no trace.
 pub(crate) fn rwlock_readers_share_and_writers_give_up<O: AnyOwned>() {
     let shared = shared::<O>();
-    let (place, _) = shared.lock.read(None).expect("nobody writes");
+    let (place, _) = shared.lock.read(None).expect("no thread writes");
     let others = [true, false].map(|writes| {
         let other = shared.clone();
         spawn(&Fuse::never(), move || {
@@ -85,7 +85,7 @@ pub(crate) fn rwlock_dead_writer<O: AnyOwned>(fuse: &Fuse) {
     victim.join();
 }
 
-/// A reader that dies keeps nobody out, and has damaged nothing.
+/// A dead reader keeps no thread out, and has damaged nothing.
 pub(crate) fn rwlock_dead_reader<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let shared = shared::<O>();

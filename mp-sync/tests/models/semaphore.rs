@@ -32,7 +32,7 @@ pub(crate) fn semaphore_of_one_excludes<W: AnyWord>() {
     assert_eq!((shared.1.load(Ordering::Relaxed), shared.0.value()), (3, 1));
 }
 
-/// Each permit finds one who waits, given one by one or at once.
+/// Each permit reaches a waiter, released one by one or at once.
 pub(crate) fn semaphore_wakes_one_for_each<W: AnyWord>() {
     two_sleepers_are_woken_by::<W>(&[1, 1]);
 }
@@ -60,7 +60,7 @@ pub(crate) fn semaphore_timeout_passes_the_wake_on<W: AnyWord>() {
     let for_ever = spawn(&Fuse::never(), move || assert!(for_ever.acquire(None)));
     let hurried = spawn(&Fuse::never(), move || hurried.acquire(soon()));
     semaphore.release(1, MOST_PERMITS).expect("room");
-    // One who never sleeps takes it, maybe before those who were woken.
+    // A thread that never sleeps takes it, maybe before the woken ones.
     let barged = semaphore.try_acquire();
     semaphore.release(1, MOST_PERMITS).expect("room");
     let taken = u32::from(hurried.join().expect("lives")) + u32::from(barged);
@@ -71,7 +71,7 @@ pub(crate) fn semaphore_timeout_passes_the_wake_on<W: AnyWord>() {
     for_ever.join().expect("lives");
 }
 
-/// Two who give at once never pass the bound, and what is refused is not given.
+/// Two concurrent releases never pass the bound, and a refused one adds nothing.
 pub(crate) fn semaphore_bound_is_never_passed<W: AnyWord>() {
     let semaphore = with_permits::<W>(1);
     let other = semaphore.clone();
@@ -81,7 +81,7 @@ pub(crate) fn semaphore_bound_is_never_passed<W: AnyWord>() {
     assert_eq!((given, semaphore.value()), (1, 2));
 }
 
-/// Dead in a release, asleep, or with the permit: whoever lives gets what was given and not taken.
+/// Dead in a release, asleep, or with the permit: a living thread gets what was released and not taken.
 pub(crate) fn semaphore_dead_sleeper<W: AnyWord>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let semaphore = with_permits::<W>(0);
@@ -104,7 +104,7 @@ pub(crate) fn semaphore_dead_releaser<W: AnyWord>(fuse: &Fuse) {
     let sleeper = spawn(&Fuse::never(), move || sleeper.acquire(soon()));
     let gave = victim.join().is_some();
     let taken = sleeper.join().expect("lives");
-    // Given once or not at all, and by one who lived through it surely.
+    // Released once or not at all; once for certain by a thread that survived it.
     let there = semaphore.value() + u32::from(taken);
     assert!(there == 1 || (there == 0 && !gave), "{there}");
 }

@@ -18,7 +18,7 @@ pub(crate) fn add_one<O: Owned>(locked: &Locked<O>) {
     inside(locked, how);
 }
 
-/// What is done by one who has come in, and how he leaves.
+/// The work of a thread that holds the lock, and its release.
 pub(crate) fn inside<O: Owned>(locked: &Locked<O>, how: Acquired) {
     assert!(locked.0.held_by_me());
     locked.1.add_one(how);

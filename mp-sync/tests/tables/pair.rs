@@ -4,7 +4,7 @@ use crate::world::{AtomicU32, point};
 use mp_core::word::Ordering;
 use mp_sync::raw::Acquired;
 
-/// Two numbers that are equal whenever nobody is changing them. Relaxed, so that only a lock orders them: a missing
+/// Two numbers that are equal whenever no thread is changing them. Relaxed, so that only a lock orders them: a missing
 /// Acquire or Release shows as an old number.
 #[derive(Default)]
 pub(crate) struct Pair(AtomicU32, AtomicU32);
@@ -25,7 +25,7 @@ impl Pair {
         first
     }
 
-    /// What both come to when nobody is changing them. ORDERING: Relaxed: see the type.
+    /// Their value while no thread is changing them. ORDERING: Relaxed: see the type.
     pub(crate) fn get(&self) -> u32 {
         self.1.load(Ordering::Relaxed)
     }

@@ -1,14 +1,14 @@
-//! What a barrier is told of its parties: the models' own word on who lives.
+//! Whether a barrier's parties live, as the models know it.
 
 use mp_core::word::Owned;
 use mp_model::FIRST;
 
-/// Nobody dies, or nobody is to notice.
+/// No party dies, or no death is to be noticed.
 pub(crate) fn all_live() -> bool {
     true
 }
 
-/// Whether the one lives who is started first.
+/// Whether the party that is started first lives.
 pub(crate) fn first_lives<O: Owned>() -> bool {
     !O::is_dead(FIRST)
 }

@@ -1,13 +1,13 @@
-//! Whom a notification wakes, with words whose sleepers do what the test says.
+//! The threads that a notification wakes, with words whose sleepers do what the test says.
 
 use super::*;
 use crate::raw::scripted::{Mine, OTHER, WAKES};
 
-/// Somebody else waits in the only place, asleep or not.
+/// Another thread waits in the only slot, asleep or not.
 fn condition_with_a_waiter(asleep: bool) -> RawCondition<Mine, 1> {
     let condition = RawCondition::<Mine, 1>::default();
-    write(condition.places[0].who.word(), OTHER);
-    write(&condition.places[0].asleep, asleep.into());
+    write(condition.slots[0].waiter.word(), OTHER);
+    write(&condition.slots[0].asleep, asleep.into());
     write(&condition.used, 1);
     write(&condition.next, 1);
     condition
@@ -18,7 +18,7 @@ fn wakes_to_notify(asleep: bool) -> u32 {
     let condition = condition_with_a_waiter(asleep);
     WAKES.set(0);
     condition.notify(1);
-    assert!(!condition.places[0].is_waiting());
+    assert!(!condition.slots[0].is_waiting());
     WAKES.get()
 }
 
@@ -35,6 +35,6 @@ fn a_waiter_that_spins_costs_no_call() {
 #[test]
 fn the_next_one_in_a_place_does_not_sleep_yet() {
     let condition = condition_with_a_waiter(true);
-    write(condition.places[0].who.word(), FREE);
-    assert!(condition.take_place().is_some_and(|place| read(&place.asleep) == 0));
+    write(condition.slots[0].waiter.word(), FREE);
+    assert!(condition.register().is_some_and(|slot| read(&slot.asleep) == 0));
 }

@@ -1,4 +1,4 @@
-//! Held: a lock while it is held, whichever lock it is, and the data beside it if there is any.
+//! Guard: a held lock of any type, and the data beside it if there is any.
 
 use crate::error::{AcquireError, OwnerDied};
 use crate::raw::{Acquired, Hold};
@@ -10,42 +10,42 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// A handle on a lock, or on something that has one.
+/// A handle on a lock, or on an object with a lock.
 ///
-/// Nobody but [`Held`] calls these two traits: they have no public path.
+/// Only [`Guard`] calls these two traits: they have no public path.
 pub trait Locked {
-    /// Its algorithm.
+    /// The lock's algorithm.
     type Raw: Hold;
-    /// What a guard of it keeps: [`Loan`], if references into shared memory come out of the guard, else `()`.
+    /// What a guard keeps: [`Loan`] if the guard lends references into shared memory, otherwise `()`.
     type Loan: Default;
-    /// The lock itself.
+    /// The lock.
     fn raw(&self) -> &Self::Raw;
-    /// Gives the lock back, and what its guard had lent: of a lock that a thread can hold more than once.
+    /// Releases the lock, and ends what its guard had lent, for a lock that a thread can hold more than once.
     #[inline]
     fn release_lent(&self, lent: Lent) {
         let _ = lent;
         self.raw().release();
     }
-    /// Takes back what a guard had lent that is given away without its lock.
+    /// Ends what a guard had lent, when the guard is given away and the lock stays held.
     fn take_back(&self, lent: Lent) {
         let _ = lent;
     }
 }
 
-/// A handle on data that lies beside its lock.
+/// A handle on data beside its lock.
 pub trait Guarding: Locked<Loan = Loan> {
-    /// What a holder of the lock reaches.
+    /// The data.
     type Data: ?Sized;
     /// The data, for a holder whose guard had lent `before`, and lends `now`. Panics if the calling thread does not hold
-    /// the lock, or if another guard of it has lent what does not go with this.
+    /// the lock, or if another of its guards has lent a conflicting reference.
     fn data(&self, before: Lent, now: Lent) -> &Self::Data;
     /// The data, for a holder whose guard is borrowed mutably. Panics as `data` does.
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
     fn data_mut(&self, before: Lent, now: Lent) -> &mut Self::Data;
 }
 
-/// A lock, held; given back when dropped. Of a [`Value`](crate::Value), an [`Array`](crate::Array) or a
-/// [`Mutex`](crate::Mutex) it is the way to the data.
+/// A held lock, released when dropped. For a [`Value`](crate::Value), an [`Array`](crate::Array) or a
+/// [`Mutex`](crate::Mutex) it gives access to the data.
 ///
 /// It belongs to its thread:
 ///
@@ -63,27 +63,25 @@ pub trait Guarding: Locked<Loan = Loan> {
 /// sent(lock.acquire().unwrap());
 /// ```
 ///
-/// One who panics while he holds it leaves behind what one does who is killed: the next acquire says [`OwnerDied`], as
-/// std's locks say that they are poisoned.
+/// A panic with a guard counts as a death: the next acquire returns [`OwnerDied`], as std's locks are poisoned.
 ///
 /// Python: `with lock:`.
 ///
 /// # Forks
-/// A guard with data gives plain references, and a forked child would have copies of them without the lock. So
-/// `Process::fork` and `scope` refuse to fork while the thread has such a guard, or has leaked one:
-/// `StartError::Borrowed`. If a thread ends with a guard that was leaked (`Box::leak`, `mem::forget`), the lock stays held
-/// until the process has ended. A guard without data ([`Lock`](crate::Lock), [`RLock`](crate::RLock)) may be alive at a
-/// fork; the child's copy of it holds nothing.
+/// A guard with data lends plain references, and a forked child would have copies of them without the lock. So
+/// `Process::fork` and `scope` return `StartError::Borrowed` while the thread has such a guard, or has leaked one. If a
+/// thread ends with a leaked guard (`Box::leak`, `mem::forget`), the lock stays held until the process ends. A guard
+/// without data ([`Lock`](crate::Lock), [`RLock`](crate::RLock)) may be alive at a fork; the child's copy holds nothing.
 ///
 /// # Panics
-/// A [`Value`](crate::Value) and an [`Array`](crate::Array) can be locked again by the thread that holds them. While one
-/// guard has given out a `&mut` (or any reference, for one who wants to write), the data cannot be reached through another
-/// one, nor by `get`, `set` and `update`: as with a `RefCell`. A guard that was never dereferenced is in nobody's way.
+/// The thread that holds a [`Value`](crate::Value) or an [`Array`](crate::Array) can lock it again. While one guard has
+/// lent a `&mut` (for a write: any reference), access through another guard, `get`, `set` or `update` panics, as with a
+/// `RefCell`. A guard that was never dereferenced conflicts with nothing.
 ///
-/// Data cannot be reached through the copy of a guard that a child has which the program forked by itself (`libc::fork`):
-/// the lock is its parent's.
-#[must_use = "dropped at once, the lock is given back at once"]
-pub struct Held<'a, L: Locked> {
+/// Access also panics through the copy of a guard in a child that the program forked by itself (`libc::fork`): its parent
+/// holds the lock.
+#[must_use = "if it is not kept, the lock is released at once"]
+pub struct Guard<'a, L: Locked> {
     // In the order in which they are dropped: the lock is given back first.
     taken: Taken<'a, L>,
     loan: L::Loan,
@@ -130,32 +128,32 @@ impl GuardState {
     }
 }
 
-impl<'a, L: Locked> Held<'a, L> {
+impl<'a, L: Locked> Guard<'a, L> {
     /// Waits for the lock.
     #[inline]
     pub(crate) fn take(lock: &'a L) -> Result<Self, OwnerDied<Self>> {
-        let taken = Held::acquired(lock);
-        let guard = Held::new(lock);
+        let taken = Guard::acquired(lock);
+        let guard = Guard::new(lock);
         if taken == Acquired::Clean { Ok(guard) } else { Err(OwnerDied::new(guard)) }
     }
 
     /// Waits for the lock until the deadline.
     #[inline]
     pub(crate) fn take_until(lock: &'a L, until: Option<Deadline>) -> Result<Self, AcquireError<Self>> {
-        Held::of(lock, lock.raw().acquire(until))
+        Guard::of(lock, lock.raw().acquire(until))
     }
 
     /// Takes the lock if it is free now.
     #[inline]
     pub(crate) fn try_take(lock: &'a L) -> Result<Self, AcquireError<Self>> {
-        Held::of(lock, lock.raw().try_acquire())
+        Guard::of(lock, lock.raw().try_acquire())
     }
 
     /// Waits for the lock; the death of a holder does not matter.
     #[inline]
     pub(crate) fn whatever_happened(lock: &'a L) -> Self {
-        let _: Acquired = Held::acquired(lock);
-        Held::new(lock)
+        let _: Acquired = Guard::acquired(lock);
+        Guard::new(lock)
     }
 
     #[inline]
@@ -170,8 +168,8 @@ impl<'a, L: Locked> Held<'a, L> {
     #[inline]
     fn of(lock: &'a L, taken: Option<Acquired>) -> Result<Self, AcquireError<Self>> {
         match taken {
-            Some(Acquired::Clean) => Ok(Held::new(lock)),
-            Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(Held::new(lock)))),
+            Some(Acquired::Clean) => Ok(Guard::new(lock)),
+            Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(Guard::new(lock)))),
             None => Err(AcquireError::Busy),
         }
     }
@@ -180,40 +178,40 @@ impl<'a, L: Locked> Held<'a, L> {
     #[inline]
     fn new(lock: &'a L) -> Self {
         let taken = Taken { lock, state: GuardState::new(), own_thread_only: PhantomData };
-        Held { taken, loan: L::Loan::default() }
+        Guard { taken, loan: L::Loan::default() }
     }
 
-    /// What is locked.
+    /// The locked object.
     pub(crate) fn lock(&self) -> &'a L {
         self.taken.lock
     }
 
-    /// Says that what the lock guards is whole again: acquires no longer report the holder who died.
+    /// Marks the guarded data as repaired: later acquires no longer return [`OwnerDied`] for the holder that died.
     pub fn clear_owner_died(&self) {
         self.taken.lock.raw().clear_died();
     }
 
     /// Keeps the lock without a guard, until the same thread calls its `release`.
     ///
-    /// A lock with data has none, since a reference to the data could outlive the hold: kept, it is held until the
-    /// thread ends, and then says [`OwnerDied`].
+    /// A lock with data has no `release`, since a reference to the data could outlive it. If its guard is kept, it is held
+    /// until the thread ends, and the next acquire returns [`OwnerDied`].
     pub fn keep(self) {
-        // The guard is given away, so no reference that came out of it is alive.
-        let Held { taken, loan } = self;
+        // The guard is moved, so no reference from it is alive.
+        let Guard { taken, loan } = self;
         drop(loan);
         taken.lock.take_back(taken.state.lent());
         std::mem::forget(taken);
     }
 }
 
-impl<L: Guarding> Held<'_, L> {
-    /// The data, to be copied out at once. It is not noted as lent, since nothing else of this thread runs meanwhile.
+impl<L: Guarding> Guard<'_, L> {
+    /// The data, for a copy at once. It does not count as lent, since nothing else of this thread runs meanwhile.
     #[inline]
     pub(crate) fn peek(&self) -> &L::Data {
         self.taken.data(self.taken.state.lent())
     }
 
-    /// The data, to be copied into at once: as [`peek`](Held::peek).
+    /// The data, for a write at once: see [`peek`](Guard::peek).
     #[inline]
     pub(crate) fn peek_mut(&mut self) -> &mut L::Data {
         self.taken.data_mut(self.taken.state.lent())
@@ -237,27 +235,27 @@ impl<L: Guarding> Taken<'_, L> {
     }
 }
 
-impl<L: Guarding> Deref for Held<'_, L> {
+impl<L: Guarding> Deref for Guard<'_, L> {
     type Target = L::Data;
     #[inline]
     fn deref(&self) -> &L::Data {
-        // One that has lent a mutable reference goes on to: a shared one may come of it, and is returned later.
+        // A guard that has lent a mutable reference keeps it counted: a shared one may be derived from it.
         let now =
             if self.taken.state.lent() == Lent::Nothing { Lent::Shared } else { self.taken.state.lent() };
         self.taken.data(now)
     }
 }
 
-impl<L: Guarding> DerefMut for Held<'_, L> {
+impl<L: Guarding> DerefMut for Guard<'_, L> {
     #[inline]
     fn deref_mut(&mut self) -> &mut L::Data {
         self.taken.data_mut(Lent::Mut)
     }
 }
 
-impl<L: Locked> fmt::Debug for Held<'_, L> {
+impl<L: Locked> fmt::Debug for Guard<'_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Held<{}>", std::any::type_name::<L>())
+        write!(f, "Guard<{}>", std::any::type_name::<L>())
     }
 }
 
@@ -267,7 +265,7 @@ impl<L: Locked> Drop for Taken<'_, L> {
         if std::thread::panicking() && !self.state.was_unwinding() {
             self.lock.raw().set_died();
         }
-        // Not ours in a forked child, which has a copy of its parent's guard: then nothing is released.
+        // In a forked child this is a copy of the parent's guard, and nothing is released.
         self.lock.release_lent(self.state.lent());
     }
 }
