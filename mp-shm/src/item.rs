@@ -1,6 +1,6 @@
 //! Item: what a `ShareableList` can hold.
 
-/// One item of a [`ShareableList`](crate::ShareableList): what Python's may be.
+/// One item of a [`ShareableList`](crate::ShareableList), of the types that Python's list can hold.
 ///
 /// ```
 /// use mp_shm::Item;
@@ -10,8 +10,8 @@
 /// assert_eq!(Item::from(None::<i64>), Item::None);
 /// ```
 ///
-/// Items are equal if they are of one type and their values are: `Int(1)` is not `Float(1.0)`, which Python's
-/// are.
+/// Two items are equal if they have one type and equal values: `Int(1)` is not equal to `Float(1.0)`; in Python
+/// they are equal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
     /// Python: `int`, which can be larger there, but not in a list.

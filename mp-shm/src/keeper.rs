@@ -1,29 +1,31 @@
-//! The keeper: a process that takes away the names of processes that were killed.
+//! The keeper: a process that unlinks the names of processes that were killed.
 //!
 //! ```text
 //!  owner                              keeper, one for a family (`mp-keeper` in process lists)
-//!    │── starts it, with a Watch ────────►│ takes the family's address
+//!    │── starts it, with a Watch ────────►│ binds the family's address
 //!    │◄──────────── taken ────────────────┤ waits for pidfds
 //!  another owner                          │
 //!    │── finds it by its address: Watch ─►│
 //!    │◄──────────── taken ────────────────┤
-//!    ╳ (killed)              pidfd ──────►│ works off what its register says
-//!                                         │ no owner is left: ends
+//!    ╳ (killed)              pidfd ──────►│ unlinks what the owner's register lists
+//!                                         │ no owner is left: exits
 //! ```
 //!
-//! It is told of processes and not of blocks: what they own is in their registers (`register.rs`), of which it has
-//! the open files. So a block costs no message, and a keeper that was killed is replaced by telling another one the
-//! same once more.
+//! It watches processes, not blocks: their blocks are in their registers (`register.rs`), whose open files it
+//! has. So a block costs no message, and a killed keeper is replaced by sending the same message to another
+//! one.
 //!
-//! The family's keeper is found by an abstract address that the family's number, the user and the file system are
-//! part of. Two processes may start one at the same time: who comes too late to have the address hands its owner
-//! over to the one that has it, and ends.
+//! A family finds its keeper by an abstract address that contains the family's number, the user and the file
+//! system. Two processes may start a keeper at the same time: the one that fails to bind the address hands its
+//! owner over to the other, and exits.
 //!
 //! # When a process dies
-//! An owner: that is what it is for. Its end shows on the pidfd, whoever has copies of its descriptors.
-//! The keeper: each owner sees the end of its line before it makes its next block, and finds or starts another
-//! keeper. An owner that dies before leaves an unlocked register, for the next sweep.
-//! One that asks to be watched, in the middle of it: it is dropped, or watched and seen to be dead.
+//! - *An owner*: the keeper is for that case. The pidfd shows its end, whatever processes have copies of its
+//!   descriptors.
+//! - *The keeper*: each owner sees the end of its line before it makes its next block, and finds or starts
+//!   another keeper. An owner that dies before that leaves an unlocked register, for the next sweep.
+//! - *A process in the middle of its request*: the request is dropped, or the process is watched and found
+//!   dead.
 
 use crate::register::{Register, clean_up};
 use mp_core::OsError;
@@ -41,32 +43,32 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-/// What it is called in process lists.
+/// Its name in process lists.
 const TITLE: &str = "mp-keeper";
 
-/// How long an owner waits for a keeper that is there and does not answer. Then it starts one of its own; at once if the
-/// keeper is stopped.
+/// How long an owner waits for a keeper that does not answer. Then it starts another one; at once if the keeper
+/// is stopped.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often it is asked meanwhile whether the keeper is stopped.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often the owner checks meanwhile whether the keeper is stopped.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The word that says that an owner is watched from now on.
+/// The answer to an owner: it is watched from now on.
 const TAKEN: &[u8] = b"!";
 
-/// An owner, as a keeper is told of it.
+/// An owner's request to be watched.
 #[derive(Debug, Serialize, Deserialize)]
 struct Watch {
     pidfd: Handle,
     register: Handle,
-    /// The register's.
+    /// The register's name.
     name: String,
-    /// Of the owner's end of it, one can see whether the keeper lives.
+    /// The keeper's end of a socket pair; the owner's end shows whether the keeper lives.
     line: Handle,
 }
 
-/// Has this process, whose register this is, watched from now on. Gives its end of the line: it hangs up when nobody
-/// watches any more.
+/// Lets a keeper watch this process, whose register this is. Returns the owner's end of the line, which hangs
+/// up when the keeper has ended.
 pub(crate) fn watch(register: &Register) -> Result<OwnedFd, StartError> {
     let (ours, theirs) = socket::packet_pair()?;
     let metadata = register.file().metadata().map_err(|source| OsError { call: "fstat", source })?;
@@ -82,7 +84,7 @@ pub(crate) fn watch(register: &Register) -> Result<OwnedFd, StartError> {
     let address = format!("{TITLE}-{family}-{}-{:x}", metadata.uid(), metadata.dev());
     if !is_taken_over(&watch, &address) {
         service::start(TITLE, keep, &(watch, address))?;
-        // Before that, the next process would not find it, and start another.
+        // Wait for the answer: before it the next process would not find this keeper, and would start another.
         if !hears_that_it_is_taken(ours.as_fd())? && has_hung_up(ours.as_fd()) {
             return Err(StartError::Died);
         }
@@ -90,26 +92,26 @@ pub(crate) fn watch(register: &Register) -> Result<OwnedFd, StartError> {
     Ok(ours)
 }
 
-/// Whether an owner's line has hung up.
+/// Whether an owner's line has hung up: its keeper has ended.
 pub(crate) fn has_hung_up(line: BorrowedFd<'_>) -> bool {
     wait_for(line, Interest::Hangup, Deadline::after(Duration::ZERO)).unwrap_or(true)
 }
 
-/// Asks the keeper at an address, if there is one, to watch; whether it has said that it does.
+/// Sends the request to the keeper at an address, if there is one. Returns whether it has accepted.
 fn is_taken_over(watch: &Watch, address: &str) -> bool {
     pack(watch).is_ok_and(|message| ask(&message, address).unwrap_or(false))
 }
 
 fn ask(watch: &Message, address: &str) -> OsResult<bool> {
     let keeper = socket::connect_abstract(address)?;
-    // Anybody may have taken the address.
+    // Any process may have bound the address.
     if !socket::peer_is_ours(keeper.as_fd())? || send_parcel(keeper.as_fd(), watch).is_err() {
         return Ok(false);
     }
     let is_stopped = || socket::peer_pidfd(keeper.as_fd()).is_some_and(|pidfd| is_stopped(pidfd.as_fd()));
     let give_up = Deadline::after(PATIENCE);
     loop {
-        if wait_for(keeper.as_fd(), Interest::Read, Deadline::after(LOOK))? {
+        if wait_for(keeper.as_fd(), Interest::Read, Deadline::after(POLL_INTERVAL))? {
             return hears_that_it_is_taken(keeper.as_fd());
         }
         if give_up.is_some_and(Deadline::passed) || is_stopped() {
@@ -124,12 +126,12 @@ fn hears_that_it_is_taken(from: BorrowedFd<'_>) -> OsResult<bool> {
         && socket::receive(from, &mut word, Mode::Now)?.bytes == TAKEN.len())
 }
 
-/// Whether or not anybody hears it.
+/// Answers an owner. Ignores errors: the owner may have ended.
 fn say_that_it_is_taken(to: BorrowedFd<'_>) {
     let _ = socket::send(to, &[TAKEN], &[], Mode::Now);
 }
 
-/// The keeper's whole life, in a process of its own.
+/// The main function of the keeper's process.
 fn keep(first: Watch, address: String) {
     let listener = socket::listen_abstract(&address).ok();
     let is_anothers = listener.is_none() && is_taken_over(&first, &address);
@@ -138,20 +140,22 @@ fn keep(first: Watch, address: String) {
         return;
     }
     let mut keeper = Keeper { listener, callers: Vec::new(), owners: vec![first] };
-    while !keeper.owners.is_empty() && keeper.look().is_ok() {}
+    while !keeper.owners.is_empty() && keeper.step().is_ok() {}
 }
 
+/// The state of the keeper.
 struct Keeper {
-    /// `None`: the address is another one's, and only the first owner is watched; or too many are.
+    /// `None`: another keeper has the address and only the first owner is watched, or too many owners are
+    /// watched.
     listener: Option<OwnedFd>,
-    /// Those who have connected and have not said what they want.
+    /// Connections without a request yet.
     callers: Vec<OwnedFd>,
     owners: Vec<Watch>,
 }
 
 impl Keeper {
-    /// Waits until something happens, and deals with it.
-    fn look(&mut self) -> OsResult<()> {
+    /// Waits for events, and handles them.
+    fn step(&mut self) -> OsResult<()> {
         let owners = self.owners.iter().map(|owner| owner.pidfd.as_fd());
         let callers = self.callers.iter().chain(&self.listener).map(AsFd::as_fd);
         let all: Vec<_> = owners.chain(callers).map(|fd| (fd, Interest::Read)).collect();
@@ -175,20 +179,20 @@ impl Keeper {
                 }
                 Ok(_) => {}
                 Err(error) if socket::would_block(&error) => return,
-                // No descriptors are left. Without the address, another keeper takes those who come.
+                // No descriptors are left. Without the address, another keeper serves new owners.
                 Err(_) => self.listener = None,
             }
         }
     }
 }
 
-/// Takes out of a list what is ready; its first item was at position `first` of what was waited for.
+/// Removes the ready items of a list; its first item had index `first` among all that were waited for.
 fn taken_out<T>(list: &mut Vec<T>, ready: &[usize], first: usize) -> Vec<T> {
     let mut at = first..;
     list.extract_if(.., |_| at.next().is_some_and(|at| ready.contains(&at))).collect()
 }
 
-/// The owner that a caller tells of; one that makes no sense, or is gone, is let go.
+/// Reads a caller's request. A malformed one, or one of a dead caller, is dropped.
 fn take_on(caller: OwnedFd) -> Option<Watch> {
     let message = receive_parcel(caller.as_fd(), Mode::Now).ok()?;
     let watch: Watch = unpack(&message.bytes, message.handles).ok()?;
@@ -197,7 +201,7 @@ fn take_on(caller: OwnedFd) -> Option<Watch> {
 }
 
 impl Watch {
-    /// The owner is dead.
+    /// Cleans up after the owner's death.
     fn end(self) {
         if let Ok(register) = self.register.into_fd() {
             clean_up(&File::from(register), &self.name);

@@ -1,7 +1,7 @@
-//! What a name may be; making one up.
+//! Names: checks, and random names.
 //!
-//! A user writes `scan` or `/scan` and means the same; the system is told `/scan`, [`SharedMemory::name`] says
-//! `scan`, as in Python.
+//! `scan` and `/scan` are the same name. The system gets `/scan`, and [`SharedMemory::name`] returns `scan`, as in
+//! Python.
 //!
 //! [`SharedMemory::name`]: crate::SharedMemory::name
 
@@ -9,7 +9,7 @@ use crate::error::InvalidName;
 use mp_core::error::OsResult;
 use mp_core::sys::process::random_bytes;
 
-/// What a file system takes.
+/// The longest name of a file, in bytes.
 const LONGEST: usize = 255;
 
 /// A checked name.
@@ -29,19 +29,19 @@ impl Name {
         }
     }
 
-    /// As Python makes them up: `psm_` and eight hexadecimal digits.
+    /// A random name in Python's form: `psm_` and eight hexadecimal digits.
     pub(crate) fn random() -> OsResult<Name> {
         let mut bytes = [0; 4];
         random_bytes(&mut bytes)?;
         Ok(Name(format!("/psm_{:08x}", u32::from_be_bytes(bytes))))
     }
 
-    /// For users.
+    /// Without the slash, for users.
     pub(crate) fn bare(&self) -> &str {
         &self.0[1..]
     }
 
-    /// For the system.
+    /// With the slash, for the system.
     pub(crate) fn with_slash(&self) -> &str {
         &self.0
     }

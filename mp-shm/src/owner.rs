@@ -1,22 +1,22 @@
-//! Who takes a name away, and when.
+//! Ownership: which process unlinks a name, and when.
 //!
 //! ```text
-//!  on record ──gets its name──► OWNED by pid and start ──last handle dropped──────────────► unlinked
+//!  registered ──gets its name──► OWNED by pid and start time ──last handle dropped─────────► unlinked
 //!     │                            │    │    │                                                ▲
 //!     └─ the name is taken         │    │    └─ close ──► OWNED, unused ──process ends────────┤
 //!                                  │    │                                                     │
-//!                                  │    └─ persist ──► NOBODY'S        process killed: by the keeper
-//!                                  └─ unlink ────────► NOBODY'S
+//!                                  │    └─ persist ──► NO OWNER        process killed: by the keeper
+//!                                  └─ unlink ────────► NO OWNER
 //! ```
 //!
-//! The owner is a process, by its id and start: a forked copy of a handle is not the owner's, and neither is one in
-//! a later process with the same id.
-//! A name may have passed to somebody else meanwhile (unlinked by anybody, then made anew). So before it is taken
-//! away unasked, it is looked at once more: it must still be the same file.
+//! The owner is a process, named by its id and start time. A forked copy of a handle does not own the name, and
+//! neither does a later process with the same id. A name may belong to another file by now (any process may
+//! unlink it and make it anew). So before a name is unlinked unasked, its file is compared: it must still be
+//! the same file.
 //!
 //! # When a process dies
-//! The owner: what it owned is on record (`register.rs`) before it has its name, and until after it has lost it; the
-//! keeper (`keeper.rs`), or the next sweep (`sweep.rs`), takes it away.
+//! The owner: each block is in its register (`register.rs`) before it gets its name and until after it has lost
+//! it. The keeper (`keeper.rs`), or the next sweep (`sweep.rs`), unlinks the name.
 
 use crate::error::CreateError;
 use crate::name::Name;
@@ -36,31 +36,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Ownership {
     name: Name,
     file: FileId,
-    /// Where it is on record.
-    place: usize,
+    /// Its slot in the register.
+    slot: usize,
     state: Mutex<State>,
 }
 
 struct State {
-    /// `None`: nobody's.
+    /// `None`: no process owns the name.
     owner: Option<Identity>,
-    /// The name stays although no handle is left here.
+    /// The name stays although this process has no handle left.
     closed: bool,
 }
 
-/// What this process owns, for its orderly end.
+/// The names that this process owns, for its exit.
 static OWNED: Mutex<Vec<Arc<Ownership>>> = Mutex::new(Vec::new());
 
-/// Makes a block of zeros, of this process's own.
+/// Makes a block of zeros that this process owns.
 pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>), CreateError> {
     sweep::sweep_now_and_then();
     let made = match shm::create_unnamed(size)? {
         Some(file) => Ownership::begin(name, &file).and_then(|ownership| {
+            // The register has the block already: after a death from here on the keeper unlinks the name.
             let named = shm::give_name(file.as_fd(), name.with_slash());
             named.inspect_err(|_| ownership.give_up())?;
             Ok((by_its_name(name, ownership.file).unwrap_or(file), ownership))
         }),
-        // Killed between these two, it leaves its name behind.
+        // A process killed between these two calls leaves the name behind.
         None => shm::create(name.with_slash(), size).and_then(|file| {
             let ownership = Ownership::begin(name, &file);
             let ownership = ownership.inspect_err(|_| drop(shm::unlink(name.with_slash())))?;
@@ -75,8 +76,8 @@ pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>)
     })
 }
 
-/// The same file, opened once more: what was opened without a name is listed without one wherever maps and
-/// descriptors of a process are.
+/// The same file, opened once more by its name: a file that was opened without a name is listed without one
+/// among a process's maps and descriptors.
 fn by_its_name(name: &Name, file: FileId) -> Option<OwnedFd> {
     let found = shm::open(name.with_slash()).ok()?;
     (id_of(&found).ok()? == file).then_some(found)
@@ -86,27 +87,27 @@ impl Ownership {
     fn begin(name: &Name, file: &OwnedFd) -> Result<Arc<Ownership>, MemError> {
         end_with_this_process();
         let file = id_of(file)?;
-        let place = registration::enter(name, file)?;
+        let slot = registration::enter(name, file)?;
         let state = Mutex::new(State { owner: Some(Identity::me()), closed: false });
-        let ownership = Arc::new(Ownership { name: name.clone(), file, place, state });
+        let ownership = Arc::new(Ownership { name: name.clone(), file, slot, state });
         lock(&OWNED).push(Arc::clone(&ownership));
         Ok(ownership)
     }
 
-    /// The name is to stay until the process ends.
+    /// Keeps the name until the process ends.
     pub(crate) fn close(&self) {
         lock(&self.state).closed = true;
     }
 
-    /// The name is not ours to take away any more.
+    /// Ends the ownership: this process will not unlink the name.
     pub(crate) fn give_up(self: &Arc<Self>) {
         if self.was_ours() {
-            registration::remove(self.place);
+            registration::remove(self.slot);
         }
         lock(&OWNED).retain(|other| !Arc::ptr_eq(self, other));
     }
 
-    /// The last handle has been dropped.
+    /// The last handle was dropped.
     pub(crate) fn dropped(self: &Arc<Self>) {
         if !lock(&self.state).closed {
             self.end();
@@ -114,24 +115,24 @@ impl Ownership {
         }
     }
 
-    /// Takes the name away, if it is ours.
+    /// Unlinks the name, if this process owns it.
     fn end(&self) {
-        // What this process may not take away any more (it gave up its rights) stays on record, for the keeper.
+        // A name that this process may no longer unlink (it gave up its rights) stays registered, for the keeper.
         if self.was_ours() && unlink_if_same(self.name.with_slash(), self.file) {
-            registration::remove(self.place);
+            registration::remove(self.slot);
         }
     }
 
-    /// Once, and in the process that made it.
+    /// Takes the ownership. `true`: once, and only in the process that made the name.
     fn was_ours(&self) -> bool {
         let owner = lock(&self.state).owner.take();
         owner.is_some_and(Identity::is_me)
     }
 }
 
-/// Once in each process: a forked child inherits no exit handlers.
+/// Registers the exit handler, once in each process: a forked child inherits no exit handlers.
 fn end_with_this_process() {
-    // No `Once`: a child that is forked in the middle of it would wait for its other half for ever.
+    // Not `Once`: a child that is forked in the middle of it would wait for ever.
     static OVER_FORKS: AtomicBool = AtomicBool::new(false);
     // ORDERING: Relaxed: the value is all there is.
     if !OVER_FORKS.swap(true, Ordering::Relaxed) {

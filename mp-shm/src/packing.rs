@@ -16,14 +16,14 @@
 //! | Str of n bytes | `8 * (n/8 + 1)` | `{n}sx`                | 1    | `{slot}s`, n counts characters           |
 //! | Bytes, n       | `8 * (n/8 + 1)` | `{n}sx`                | 2    | `{slot}s`                                |
 //!
-//! CPython does not store a length: it fills the slot with zeros and takes them off again, the value's own
-//! along with them. `{n}sx`, n bytes and one to be ignored, tells the length, and CPython reads it too.
-//! (`{n}s` it would read as well, but keep when it puts a longer value there, and cut that. An `x` at the end
-//! makes it choose anew.) From a million bytes on eight characters do not suffice: there it is `{slot}s`, and
-//! a zero at the end cannot be kept.
+//! CPython does not store a length: it fills the slot with zeros and strips them when it reads, also zeros of the
+//! value. `{n}sx`, n bytes and one to be ignored, stores the length, and CPython reads it too. (It would also read
+//! `{n}s`, but would keep that format for a longer value, and cut the value. An `x` at the end makes it choose a
+//! new format.) From a million bytes on eight characters are too few: there the format is `{slot}s`, and a zero at
+//! the end is lost.
 //!
-//! Whatever is read here may be anything: a length or an offset is checked before it is used, and what makes
-//! no sense is [`Corrupt`].
+//! Any process may write any bytes here. So each length and offset is checked before it is used; an invalid one is
+//! [`Corrupt`].
 
 use crate::error::{Corrupt, Misfit};
 use crate::item::Item;
@@ -35,10 +35,10 @@ const LONGEST_EXACT: usize = 999_999;
 /// The longest slot that fits into a format beside `s`.
 const LONGEST_SLOT: usize = 9_999_999;
 
-/// Where everything is, in this process's own memory: checked once, not to be looked up again.
+/// The offsets of all parts, checked once and kept in this process's own memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Where each slot begins, and where the last ends, from the block's begin.
+    /// The start of each slot, and the end of the last, from the start of the block.
     slots: Vec<usize>,
 }
 
@@ -83,17 +83,17 @@ impl Layout {
         }
     }
 
-    /// How many items.
+    /// The number of items.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - 1
     }
 
-    /// How many bytes in all.
+    /// The length of the list in bytes.
     pub(crate) fn size(&self) -> usize {
         self.formats() + (WORD + 1) * self.len()
     }
 
-    /// What lies in front of the slots.
+    /// The bytes in front of the slots.
     fn head(&self) -> Vec<u8> {
         let offsets = self.slots.iter().map(|slot| slot - self.slots[0]);
         let words = [self.len()].into_iter().chain(offsets);
@@ -118,7 +118,7 @@ impl Layout {
     }
 }
 
-/// A whole list as it lies in memory.
+/// The bytes of a whole list.
 pub(crate) fn pack(items: &[Item]) -> Result<(Layout, Vec<u8>), (usize, Misfit)> {
     let layout = Layout::of(&items.iter().map(room).collect::<Vec<usize>>());
     let mut bytes = layout.head();
@@ -132,7 +132,7 @@ pub(crate) fn pack(items: &[Item]) -> Result<(Layout, Vec<u8>), (usize, Misfit)>
     Ok((layout, bytes))
 }
 
-/// The slot that an item gets: as CPython's, but for the bytes of a text and not its characters.
+/// The length of an item's slot: as CPython computes it, but by the bytes of a text and not its characters.
 fn room(item: &Item) -> usize {
     match item {
         Item::Str(text) => WORD * (text.len() / WORD + 1),
@@ -141,7 +141,7 @@ fn room(item: &Item) -> usize {
     }
 }
 
-/// An item as it lies in memory.
+/// The bytes of an item.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Packed {
     /// The whole slot.
@@ -180,7 +180,7 @@ fn text_format(text: &[u8], room: usize) -> Result<String, Misfit> {
     }
 }
 
-/// What lies in a slot, as its format and code say.
+/// The type of an item, by its format and code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Int,
@@ -211,7 +211,7 @@ impl Shape {
         if shape.bytes() > room { Err(Corrupt("an item is longer than its slot")) } else { Ok(shape) }
     }
 
-    /// How many bytes of the slot are to be read.
+    /// The number of bytes of the slot to read.
     pub(crate) fn bytes(self) -> usize {
         match self {
             Shape::Text { bytes, .. } => bytes,
@@ -219,8 +219,8 @@ impl Shape {
         }
     }
 
-    /// The item, of bytes that were read once and cannot change any more: as many as [`bytes`](Shape::bytes)
-    /// says.
+    /// The item from bytes that were read once and cannot change any more: as many as [`bytes`](Shape::bytes)
+    /// returns.
     pub(crate) fn item(self, bytes: Vec<u8>) -> Result<Item, Corrupt> {
         let word = || <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| Corrupt("an item ends too early"));
         Ok(match self {
@@ -263,7 +263,7 @@ pub(crate) fn without_zeros(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-/// A word that is no negative number.
+/// A word that is not negative.
 fn number(bytes: &[u8]) -> Option<usize> {
     usize::try_from(i64::from_ne_bytes(bytes.try_into().ok()?)).ok()
 }
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_nobody_writes_are_refused() {
+    fn formats_that_are_never_written_are_refused() {
         let shape = |format: &[u8], code| Shape::of(format, code, 16);
         assert_eq!(shape(b"5s", 2), Ok(Shape::Text { bytes: 5, exact: false, code: Text::Bytes }));
         assert_eq!(shape(b"16sx\0\0\0\0", 1), Ok(Shape::Text { bytes: 16, exact: true, code: Text::Str }));
@@ -382,7 +382,7 @@ mod tests {
         }
     }
 
-    /// Whatever lies in a block: it is a list, or `Corrupt`, and what it names lies within.
+    /// Any bytes in a block are a list or `Corrupt`, and all offsets of a list are within the block.
     fn survives(bytes: &[u8]) -> bool {
         let Ok(layout) = layout(bytes) else { return false };
         assert!(layout.size() <= bytes.len());
@@ -392,7 +392,7 @@ mod tests {
         true
     }
 
-    /// Of so many tries; Miri is a thousand times slower.
+    /// The number of tries; Miri is a thousand times slower.
     const TRIES: usize = if cfg!(miri) { 60 } else { 20_000 };
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a process owns, on record: a file in `/dev/shm` beside the blocks, for as long as that process has any.
+//! The register: a file in `/dev/shm` that lists the blocks of one process, for as long as the process owns
+//! any.
 //!
 //! ```text
 //!  /dev/shm/.mp-owner-0123456789abcdef     locked (flock) by its owner, and by the keeper that watches it
@@ -6,15 +7,15 @@
 //!    slot n   "DEVICE INODE NAME", or nothing          512 bytes each, written by one call
 //! ```
 //!
-//! A block is entered before it has its name, and struck out after it has lost it: what has the name and is not that
-//! very file is somebody else's. Blocks themselves carry no mark, since CPython is to find nothing else in them
-//! than it would make itself.
+//! A block is entered before it has its name, and removed after it has lost it. So a file with that name that
+//! is not the listed file belongs to another process. Blocks carry no mark of their own, since CPython must
+//! find exactly what it would make itself.
 //!
 //! # When a process dies
-//! The lock belongs to the open file, which the owner and the keeper share. While either lives, it is locked, and
-//! nobody else touches it; a killed owner's is worked off by the keeper. Unlocked, both are dead, and it is for
-//! whoever looks next (`sweep.rs`). A slot is written within one page of memory, which a kill does not cut in two;
-//! and a register has its lock, and a keeper has it, before it has its name.
+//! The lock belongs to the open file, which the owner and the keeper share. While either lives, the file is
+//! locked, and no other process touches it. The keeper cleans up after a killed owner. An unlocked register
+//! means that both are dead: the next sweep (`sweep.rs`) cleans up. A slot is written within one page of
+//! memory, so a kill does not cut it. A register is locked, and a keeper has it, before it has its name.
 
 use crate::name::Name;
 use mp_core::error::{MemError, OsError, OsResult};
@@ -25,16 +26,16 @@ use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-/// What the names of registers begin with, and those of blocks do not unless somebody wants it.
+/// The prefix of register names. Names of blocks do not begin so unless a program chooses it.
 pub(crate) const PREFIX: &str = ".mp-owner-";
 
 const SLOT: usize = 512;
 const MAGIC: &[u8] = b"mp-rs: the shared memory that a process owns\n";
 
-/// Which file it is: device and inode.
+/// A file's device and inode.
 pub(crate) type FileId = (u64, u64);
 
-/// Which one an open file is.
+/// The device and inode of an open file.
 pub(crate) fn id_of(file: &impl AsFd) -> OsResult<FileId> {
     let (device, inode, _) = memory::file_identity(file.as_fd())?;
     Ok((device, inode))
@@ -46,29 +47,29 @@ pub(crate) struct Register {
     file: File,
     /// With its slash.
     name: String,
-    /// Whether it has that name.
+    /// Whether the file has its name.
     shown: bool,
-    /// Slots that were struck out.
+    /// Slots that were removed.
     free: Vec<usize>,
     /// The first slot that was never used.
     next: usize,
-    /// How many blocks it has.
+    /// The number of blocks in it.
     entries: usize,
 }
 
 impl Register {
-    /// Makes an empty one, which nobody finds yet: first, a keeper is to have it.
+    /// Makes an empty register without a name: a keeper must have it first.
     pub(crate) fn begin() -> Result<Register, MemError> {
         let mut bytes = [0; 8];
         random_bytes(&mut bytes)?;
         let name = format!("/{PREFIX}{:016x}", u64::from_ne_bytes(bytes));
         let (file, shown) = match shm::create_unnamed(0)? {
             Some(file) => (File::from(file), false),
-            // Where a file has its name from the first. Killed in the next moment, its owner leaves it without a word
-            // in it, and then nobody believes that it is a register.
+            // Here a file has its name from the start. If its owner is killed before the next write, the file is
+            // empty, and no sweep takes it for a register.
             None => (File::from(shm::create(&name, 0)?), true),
         };
-        // A sweep may have found it, and be looking at it.
+        // A sweep may have found it, and hold the lock for a moment.
         while lock(&file).is_err_and(|error| error.source.kind() == ErrorKind::WouldBlock) {
             std::thread::yield_now();
         }
@@ -80,7 +81,7 @@ impl Register {
         Ok(register)
     }
 
-    /// Has sweeps find it.
+    /// Gives the register its name, so that sweeps find it.
     pub(crate) fn show(&mut self) -> OsResult<()> {
         if !self.shown {
             shm::give_name(self.file.as_fd(), &self.name)?;
@@ -97,7 +98,7 @@ impl Register {
         &self.name
     }
 
-    /// Enters a block; gives its slot.
+    /// Enters a block; returns its slot.
     pub(crate) fn enter(&mut self, block: &Name, file: FileId) -> Result<usize, MemError> {
         let number = self.free.last().copied().unwrap_or(self.next);
         let (device, inode) = file;
@@ -110,20 +111,20 @@ impl Register {
         Ok(number)
     }
 
-    /// Strikes a block out.
+    /// Removes a block.
     pub(crate) fn remove(&mut self, number: usize) {
         self.entries -= 1;
-        // If it cannot be written (it could before), the entry names a file that is gone, or is meant to stay: then
-        // the slot is lost, and nothing else.
+        // If the write fails, the entry names a file that is gone, or that shall stay: only the slot is lost.
         if shm::write_at(self.file.as_fd(), &slot(b""), offset(number)).is_ok() {
             self.free.push(number);
         }
     }
 
-    /// Takes it away, with nothing in it. What is in it still, this process may not take away, and the keeper does.
+    /// Unlinks the register if it is empty. Blocks that are left in it are those that this process may not
+    /// unlink; the keeper does.
     pub(crate) fn end(self) {
         if self.shown && self.entries == 0 {
-            // Nobody can be told; a sweep takes it away, once this process is gone.
+            // The error has no receiver; a sweep unlinks the file after this process has ended.
             let _ = shm::unlink(&self.name);
         }
     }
@@ -139,12 +140,12 @@ fn slot(text: &[u8]) -> [u8; SLOT] {
     slot
 }
 
-/// Takes the lock, if nobody has it.
+/// Locks the file, if it is not locked.
 pub(crate) fn lock(file: &File) -> OsResult<()> {
     file.try_lock().map_err(|error| OsError { call: "flock", source: error.into() })
 }
 
-/// Takes away what a dead process owned, and its register.
+/// Unlinks the blocks of a dead process, and its register.
 pub(crate) fn clean_up(register: &File, name: &str) {
     if !is_register(register) {
         return;
@@ -175,11 +176,10 @@ fn parse(slot: &[u8]) -> Option<(Name, FileId)> {
     Some((Name::new(name).ok()?, (number(device)?, number(inode)?)))
 }
 
-/// Takes a name away unasked. It may be another file's by now: then it stays. `false` if it is still that file's, since
-/// this process may not take it away.
+/// Unlinks a name if it still belongs to this file. `false`: it does, and this process may not unlink it.
 pub(crate) fn unlink_if_same(name: &str, file: FileId) -> bool {
     let is_its = || shm::file_of(name).is_ok_and(|found| found == file);
-    // Another process may have been faster.
+    // Another process may unlink it first.
     !is_its() || shm::unlink(name).is_ok() || !is_its()
 }
 

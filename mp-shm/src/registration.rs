@@ -1,7 +1,8 @@
-//! This process as an owner: its register, and the line to the keeper that watches it. Begun with its first block.
+//! Registration: this process as an owner, with its register and its line to the keeper. Made with its first
+//! block.
 //!
-//! A forked copy of the process has copies of both, which are not its own: they are let go of as soon as it is seen
-//! that the process is another one.
+//! A forked copy of the process has copies of both, which belong to the parent. The child drops them as soon as
+//! it notices that it is another process.
 
 use crate::keeper;
 use crate::name::Name;
@@ -12,11 +13,12 @@ use mp_core::sys::owning_process::OwningProcess;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The state of an owner.
 struct Registration {
     /// Whose it is.
     owner: OwningProcess,
     register: Register,
-    /// `None`: no keeper was to be had.
+    /// `None`: no keeper could be found or started.
     line: Option<OwnedFd>,
 }
 
@@ -30,17 +32,17 @@ fn ours() -> MutexGuard<'static, Option<Registration>> {
     ours
 }
 
-/// In a forked child: the parent's record and line are the parent's.
+/// In a forked child: drops the copies of the parent's register and line.
 pub(crate) fn leave_to_the_parent() {
     drop(ours());
 }
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(crate) fn hold() -> MutexGuard<'static, impl Sized> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has a block, which has no name yet, taken away with this process. Gives its place on record.
+/// Registers a block that has no name yet, so that its name ends with this process. Returns its slot.
 pub(crate) fn enter(name: &Name, file: FileId) -> Result<usize, MemError> {
     let mut ours = ours();
     let registration = match &mut *ours {
@@ -49,21 +51,21 @@ pub(crate) fn enter(name: &Name, file: FileId) -> Result<usize, MemError> {
     };
     registration.ensure_keeper();
     if let Err(error) = registration.register.show() {
-        // Another one, with another name, next time.
+        // The next block tries again with a new register and another name.
         *ours = None;
         return Err(error.into());
     }
     registration.register.enter(name, file)
 }
 
-/// This process does not own the block at this place any more.
-pub(crate) fn remove(place: usize) {
+/// Removes the block in this slot: this process no longer owns it.
+pub(crate) fn remove(slot: usize) {
     if let Some(registration) = &mut *ours() {
-        registration.register.remove(place);
+        registration.register.remove(slot);
     }
 }
 
-/// At this process's end, when it owns nothing any more. The keeper sees that end by itself.
+/// At this process's exit, when it owns nothing any more. The keeper sees the exit by itself.
 pub(crate) fn end() {
     if let Some(registration) = ours().take() {
         registration.register.end();
@@ -75,7 +77,8 @@ impl Registration {
         Ok(Registration { owner: OwningProcess::current(), register: Register::begin()?, line: None })
     }
 
-    /// That there is one. Without it the block is made all the same: what it would have done, the next sweep does.
+    /// Finds or starts a keeper, if there is none. Without one the block is made nevertheless: the next sweep
+    /// does its work.
     fn ensure_keeper(&mut self) {
         if self.line.as_ref().is_some_and(|line| !keeper::has_hung_up(line.as_fd())) {
             return;

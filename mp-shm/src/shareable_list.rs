@@ -3,8 +3,8 @@
 //! The format is CPython's (packing.rs), so either side may make, read and change a list.
 //!
 //! # When a process dies
-//! In the middle of a `set`: the item is some of the old and some of the new one, or [`Corrupt`]. The other
-//! items, and the length, are not touched by it.
+//! In the middle of a `set`: the item is a mixture of the old and the new one, or [`Corrupt`]. The other items and
+//! the length are unchanged.
 
 use crate::error::{Corrupt, CreateListError, GetItemError, NoItem, OpenListError, SetItemError};
 use crate::item::Item;
@@ -16,8 +16,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// A list in a named block of memory, which processes share, this program's and CPython's. Its length is
-/// fixed when it is made, and so is the room of each item; what an item is, and its type, may change.
+/// A list in a named block of memory, shared between processes of this program and of CPython. Its length and the
+/// room of each item are fixed when it is made; the value and the type of an item may change.
 ///
 /// ```
 /// use mp_shm::{Item, ShareableList};
@@ -31,15 +31,15 @@ use std::sync::atomic::{Ordering, fence};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Names and owners are those of the [block](SharedMemory) beneath, [`shm`](ShareableList::shm): the name
-/// goes with its owner's last handle. Clones share the list, and so do copies sent to other processes.
+/// Name and owner are those of its [block](SharedMemory), [`shm`](ShareableList::shm): the name ends with its
+/// owner's last handle. Clones share the list, and so do copies sent to other processes.
 ///
-/// There is no lock: who reads an item while it is changed may find half of it, and who reads and then writes
-/// may lose another's change. Where that can happen, let a lock go with the list.
+/// There is no lock. A read during a change may return half of it, and a read followed by a write may lose the
+/// change of another process. Where that can happen, share a lock with the list.
 ///
 /// Python: `multiprocessing.shared_memory.ShareableList`. Indices count from the beginning only. There a zero byte
-/// at the end of a text is lost, and texts beyond ASCII get too little room; lists made or changed here have
-/// neither trouble when they are read here. (CPython takes zeros off the end of what it reads from them, too.)
+/// at the end of a text is lost, and texts beyond ASCII get too little room. Lists made or changed here have
+/// neither problem when they are read here. (CPython strips zeros at the end also from them.)
 #[derive(Clone)]
 pub struct ShareableList {
     block: SharedMemory,
@@ -47,7 +47,7 @@ pub struct ShareableList {
 }
 
 impl ShareableList {
-    /// Makes a list in a block with a name made up for it.
+    /// Makes a list in a block with a random name.
     ///
     /// ```
     /// let squares = mp_shm::ShareableList::new((0..4_i64).map(|x| x * x))?;
@@ -58,12 +58,12 @@ impl ShareableList {
     /// Python: `ShareableList(sequence)`.
     ///
     /// # Errors
-    /// As [`create`](ShareableList::create).
+    /// The errors of [`create`](ShareableList::create).
     pub fn new<I: Into<Item>>(items: impl IntoIterator<Item = I>) -> Result<ShareableList, CreateListError> {
         ShareableList::make(items, SharedMemory::new)
     }
 
-    /// Makes a list in a block of this name. Who opens it before the call has returned may find it empty.
+    /// Makes a list in a block of this name. A process that opens it before the call returns may find it empty.
     ///
     /// Python: `ShareableList(sequence, name=name)`.
     ///
@@ -85,10 +85,10 @@ impl ShareableList {
             packing::pack(&items).map_err(|(index, source)| CreateListError::Item { index, source })?;
         let block = block(layout.size())?;
         let list = ShareableList { block, layout: Arc::new(layout) };
-        // The length last: before it the list is empty, and not half there.
+        // The length is written last: before it the list is empty, and never half written.
         let (length, rest) = bytes.split_at(size_of::<i64>());
         list.write(length.len(), rest);
-        // ORDERING: Release: who sees the length, on a machine that keeps the order of loads, sees the rest.
+        // ORDERING: Release: a process that sees the length sees the rest, on a machine that keeps the order of loads.
         fence(Ordering::Release);
         list.write(0, length);
         Ok(list)
@@ -126,13 +126,13 @@ impl ShareableList {
     /// A copy of an item. Python: `list[index]`.
     ///
     /// # Errors
-    /// There is no such item; or what is there is none.
+    /// There is no such item, or its bytes are not a valid item.
     pub fn get(&self, index: usize) -> Result<Item, GetItemError> {
         Ok(self.item(self.checked(index)?)?)
     }
 
-    /// Puts another item in its place, of any type that fits into its room: a number always does, and a text
-    /// or bytes of [`room`](ShareableList::room) bytes.
+    /// Replaces an item by one of any type that fits into its room: a number always fits, and a text or bytes of up
+    /// to [`room`](ShareableList::room) bytes.
     ///
     /// Python: `list[index] = item`.
     ///
@@ -147,7 +147,7 @@ impl ShareableList {
         Ok(())
     }
 
-    /// How many bytes a text may have in this place: at least 8. It does not change.
+    /// The most bytes that a text may have at this index: at least 8. It does not change.
     ///
     /// # Errors
     /// There is no such item.
@@ -155,12 +155,12 @@ impl ShareableList {
         Ok(self.layout.slot(self.checked(index)?).len())
     }
 
-    /// How Python's `struct` packs an item: `q`, `d`, `5sx`.
+    /// The format of an item for Python's `struct`: `q`, `d`, `5sx`.
     ///
     /// Python: `ShareableList.format`, of all items in a row.
     ///
     /// # Errors
-    /// There is no such item; or its format is no text.
+    /// There is no such item, or its format is not text.
     pub fn format(&self, index: usize) -> Result<String, GetItemError> {
         let format = read(&self.block, self.layout.format(self.checked(index)?));
         let text = std::str::from_utf8(packing::without_zeros(&format));
@@ -185,26 +185,26 @@ impl ShareableList {
     /// Copies of all items. Python: `list(list)`.
     ///
     /// # Errors
-    /// [`Corrupt`]: one of them is none.
+    /// [`Corrupt`] if one of them is not valid.
     pub fn to_vec(&self) -> Result<Vec<Item>, Corrupt> {
         self.iter().collect()
     }
 
-    /// How many items are equal to this one. Python: `ShareableList.count`.
+    /// The number of items equal to this one. Python: `ShareableList.count`.
     ///
     /// # Errors
-    /// [`Corrupt`]: one of the items is none.
+    /// [`Corrupt`] if one of the items is not valid.
     pub fn count(&self, item: impl Into<Item>) -> Result<usize, Corrupt> {
         let wanted = item.into();
         self.iter().try_fold(0, |equal, item| Ok(equal + usize::from(item? == wanted)))
     }
 
-    /// Where the first item equal to this one is; `None`: nowhere.
+    /// The index of the first item equal to this one, if there is one.
     ///
-    /// Python: `ShareableList.index`, with a `ValueError` for nowhere.
+    /// Python: `ShareableList.index`, with a `ValueError` if there is none.
     ///
     /// # Errors
-    /// [`Corrupt`]: one of the items before it is none.
+    /// [`Corrupt`] if one of the items before it is not valid.
     #[doc(alias = "position")]
     pub fn index(&self, item: impl Into<Item>) -> Result<Option<usize>, Corrupt> {
         let wanted = item.into();
@@ -216,7 +216,7 @@ impl ShareableList {
         Ok(None)
     }
 
-    /// The block that it lies in: its name, `close`, `unlink`, `persist`. Python: `ShareableList.shm`.
+    /// The list's block, with its name, `close`, `unlink` and `persist`. Python: `ShareableList.shm`.
     pub fn shm(&self) -> &SharedMemory {
         &self.block
     }
@@ -225,7 +225,7 @@ impl ShareableList {
         if index < self.len() { Ok(index) } else { Err(NoItem { index, len: self.len() }) }
     }
 
-    /// Of an index within the list. All that lies in memory is read once.
+    /// For an index within the list. Each byte is read from shared memory once.
     fn item(&self, index: usize) -> Result<Item, Corrupt> {
         let code = self.layout.code(index);
         let format = read(&self.block, self.layout.format(index));

@@ -1,9 +1,10 @@
-//! SharedMemory: a named block, mapped.
+//! SharedMemory: a mapped named block.
 //!
 //! # Safety
-//! The one invariant: bytes are copied to and from within the mapping, which lives as long as its block. Others may
-//! write them at any time, so no reference to them is made. The length is the mapping's own, not what a file says
-//! later: whoever may open the block may also shorten it, and touching the missing part is a SIGBUS.
+//! The one invariant: bytes are copied to and from within the mapping, which lives as long as its block. Other
+//! processes may write them at any time, so no reference to them is made. The length is that of the mapping, not
+//! the file's current one: a process that can open the block can also shorten it, and access to the missing part is
+//! a SIGBUS.
 #![allow(unsafe_code)]
 
 use crate::error::{CreateError, InvalidName, OpenError, OutOfRange, UnlinkError};
@@ -21,7 +22,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
-/// A named block of memory that processes share, this program's and others.
+/// A named block of memory, shared between processes of this and of other programs.
 ///
 /// ```
 /// use mp_shm::SharedMemory;
@@ -36,13 +37,14 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Clones share the mapping; sent to another process, as an argument or through a queue, it is mapped there, also if
-/// the name is gone by then. The process that made the block owns its name: see the [crate](crate).
+/// Clones share the mapping. When it is sent to another process, as an argument or through a queue, it is mapped
+/// there, even if the name is gone by then. The process that made the block owns its name: see the [crate](crate).
 ///
-/// The memory is readable and writable by this user's processes only (mode 0600). Whoever can open it is trusted: he
-/// may write anything at any time, and may shorten it, and then who touches what is missing is killed by SIGBUS.
+/// The memory is readable and writable by this user's processes only (mode 0600). A process that can open it
+/// is trusted: it may write anything at any time, and may shorten the block. Access to the missing part is a
+/// SIGBUS.
 ///
-/// Python: `multiprocessing.shared_memory.SharedMemory`, whose blocks these are.
+/// Python: `multiprocessing.shared_memory.SharedMemory`; each side opens the blocks of the other.
 #[derive(Clone)]
 pub struct SharedMemory {
     block: Arc<Block>,
@@ -52,7 +54,7 @@ struct Block {
     name: Name,
     file: Handle,
     map: MmapRaw,
-    /// In the process that made it.
+    /// Only in the process that made it.
     ownership: Option<Arc<Ownership>>,
 }
 
@@ -64,16 +66,16 @@ impl Drop for Block {
     }
 }
 
-/// How often another name is made up when the first was taken: four thousand million names are not all taken.
+/// The attempts to find a free random name, of four thousand million.
 const TRIES: u32 = 100;
 
 impl SharedMemory {
-    /// Makes a block of `size` zero bytes under a name made up for it: `psm_` and eight hexadecimal digits.
+    /// Makes a block of `size` zero bytes with a random name: `psm_` and eight hexadecimal digits.
     ///
     /// Python: `SharedMemory(create=True, size=size)`.
     ///
     /// # Errors
-    /// As [`create`](SharedMemory::create).
+    /// The errors of [`create`](SharedMemory::create).
     pub fn new(size: usize) -> Result<SharedMemory, CreateError> {
         let mut tries = 1;
         loop {
@@ -86,17 +88,18 @@ impl SharedMemory {
     }
 
     /// Makes a block of `size` zero bytes under `name`; a leading slash makes no difference. All of its memory is
-    /// reserved, so that touching it cannot fail later.
+    /// reserved, so no later access can fail.
     ///
-    /// Python: `SharedMemory(name, create=True, size=size)`, which reserves nothing. A negative size does not compile:
+    /// Python: `SharedMemory(name, create=True, size=size)`, which reserves nothing. A negative size does not
+    /// compile:
     ///
     /// ```compile_fail,E0600
     /// mp_shm::SharedMemory::create("scan", -1);
     /// ```
     ///
     /// # Errors
-    /// The name is taken or cannot be one; the size is zero; there is not that much memory, or no descriptor left for
-    /// the record of what this process owns (see the [crate](crate)). Nothing is left then.
+    /// The name is taken or not valid; the size is zero; there is not that much memory, or no descriptor for the
+    /// register of this process (see the [crate](crate)). Nothing is left then.
     pub fn create(name: &str, size: usize) -> Result<SharedMemory, CreateError> {
         SharedMemory::make(Name::new(name)?, size)
     }
@@ -105,7 +108,7 @@ impl SharedMemory {
         if size == 0 {
             return Err(CreateError::NoSize);
         }
-        // From here on the name is taken away if something fails.
+        // From here on the name is unlinked if a step fails.
         let (file, ownership) = owner::make(&name, size)?;
         match map(&file, size) {
             Ok(map) => {
@@ -121,17 +124,17 @@ impl SharedMemory {
 
     /// Maps the block that has this name, made by any process of the same user.
     ///
-    /// Python: `SharedMemory(name)`. There whoever has opened a block may take its name away when it ends; here
-    /// nobody does.
+    /// Python: `SharedMemory(name)`. There a process that opened a block may unlink its name when it ends; here
+    /// only the owner does.
     ///
     /// # Errors
-    /// No block has the name, or one of another user; the text cannot be a name.
+    /// No block has the name, it belongs to another user, or the name is not valid.
     pub fn open(name: &str) -> Result<SharedMemory, OpenError> {
         let name = Name::new(name)?;
         sweep::sweep_now_and_then();
         let file = shm::open(name.with_slash()).map_err(|error| match error.source.kind() {
             ErrorKind::NotFound => OpenError::NotFound(name.bare().to_owned()),
-            // Some C libraries take fewer bytes than file systems do.
+            // Some C libraries allow shorter names than file systems do.
             ErrorKind::InvalidInput | ErrorKind::InvalidFilename => {
                 InvalidName::TooLong(name.bare().len()).into()
             }
@@ -166,12 +169,13 @@ impl SharedMemory {
         self.block.map.len()
     }
 
-    /// Copies what is at `offset` into all of `to`. If somebody writes there meanwhile, it is some of both.
+    /// Copies bytes from `offset` on into the whole of `to`. During a write of another process it is a mixture.
     ///
     /// Python: `SharedMemory.buf[offset:offset + len(to)]`.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Result<(), OutOfRange> {
         let from = self.at(offset, to.len())?;
-        // SAFETY: so many bytes lie there (`at`), and the slice, which is Rust's own memory, does not overlap them.
+        // SAFETY: that many bytes are mapped there (`at`), and the slice, which is Rust's own memory, does not
+        // overlap them.
         unsafe { copy_out(from, to.as_mut_ptr(), to.len()) };
         Ok(())
     }
@@ -186,10 +190,10 @@ impl SharedMemory {
         Ok(())
     }
 
-    /// Where the block begins in this process: for what copying is too slow for. It is aligned to a page, [`len`]
-    /// bytes long, and mapped for as long as a handle on it lives here.
+    /// The address of the block in this process, where copies are too slow. It is aligned to a page, [`len`] bytes
+    /// long, and mapped while a handle on it lives in this process.
     ///
-    /// Whoever makes a reference from it vouches that nobody writes those bytes meanwhile, in any process.
+    /// A caller that makes a reference from it must ensure that no process writes those bytes meanwhile.
     ///
     /// Python: `SharedMemory.buf`.
     ///
@@ -204,12 +208,12 @@ impl SharedMemory {
         if offset > len || count > len - offset {
             return Err(OutOfRange { offset, count, len });
         }
-        // SAFETY: within the mapping or just at its end, as was just checked.
+        // SAFETY: within the mapping or at its end, as was just checked.
         Ok(unsafe { self.as_mut_ptr().add(offset) })
     }
 
-    /// Lets go of this handle, and leaves the name, even the owner's: it can be opened until somebody unlinks it or
-    /// the owner's process ends.
+    /// Drops this handle and keeps the name, even the owner's: it can be opened until it is unlinked or the owner's
+    /// process ends.
     ///
     /// Use afterwards does not compile:
     ///
@@ -226,12 +230,12 @@ impl SharedMemory {
         }
     }
 
-    /// Takes the name away now. The memory stays for all who have it mapped. Anybody may do it, once.
+    /// Unlinks the name now. The memory stays where it is mapped. Any process may do it, once.
     ///
     /// Python: `SharedMemory.unlink`.
     ///
     /// # Errors
-    /// [`UnlinkError::NotFound`] if it is gone already.
+    /// [`UnlinkError::NotFound`] if it was unlinked already.
     pub fn unlink(&self) -> Result<(), UnlinkError> {
         let unlinked = shm::unlink(self.block.name.with_slash()).map_err(|error| match error.source.kind() {
             ErrorKind::NotFound => UnlinkError::NotFound(self.name().to_owned()),
@@ -243,8 +247,7 @@ impl SharedMemory {
         unlinked
     }
 
-    /// Has the name outlive its owner, killed or not: nobody takes it away any more, unless asked to by
-    /// [`unlink`](SharedMemory::unlink).
+    /// Lets the name outlive its owner, killed or not: only [`unlink`](SharedMemory::unlink) ends it.
     ///
     /// Python: `SharedMemory(track=False)`.
     pub fn persist(&self) {

@@ -1,9 +1,9 @@
-//! What processes left that died together with their keeper: found, and taken away, by whoever makes or opens a
-//! block next.
+//! Sweep: unlinks what processes left that died together with their keeper. Done by the next process that makes or
+//! opens a block.
 //!
-//! Registers (`register.rs`) are looked for, and not blocks: what a name looks like says nothing about who made it,
-//! and CPython's, and those that users choose, are left alone unless a register of ours says which very file it was.
-//! A register that is locked has somebody who lives; one of another user is his to look after.
+//! A sweep searches for registers (`register.rs`), not for blocks: a name does not say which program made it.
+//! Blocks of CPython and of users are left alone, unless a register lists their very file. A locked register has a
+//! living owner or keeper. Registers of other users are skipped.
 
 use crate::register::{PREFIX, clean_up, lock};
 use mp_core::sys::shm;
@@ -12,15 +12,15 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 
-/// So many names are gone through each time. Where there are more, not every time.
+/// The number of names that each sweep may read. With more names, some calls skip the sweep.
 const AT_ONCE: usize = 256;
 
-/// How often sweeping is left out from now on.
+/// The number of calls that skip the sweep from now on.
 static LEFT_OUT: Mutex<usize> = Mutex::new(0);
 
 /// Sweeps; where there are thousands of names, only now and then.
 pub(crate) fn sweep_now_and_then() {
-    // Another thread is at it, or was when this process was forked.
+    // Another thread sweeps, or did so when this process was forked.
     let Ok(mut left_out) = LEFT_OUT.try_lock() else { return };
     if *left_out > 0 {
         *left_out -= 1;
@@ -30,7 +30,7 @@ pub(crate) fn sweep_now_and_then() {
     for name in shm::names().into_iter().flatten() {
         seen += 1;
         if name.starts_with(PREFIX) {
-            // Whatever fails: it is gone by now, or not ours.
+            // An error means that it is gone by now, or belongs to another user.
             let _ = sweep_one(&format!("/{name}"));
         }
     }
@@ -44,7 +44,7 @@ fn sweep_one(name: &str) -> std::io::Result<()> {
     }
     let register = File::from(file);
     lock(&register).map_err(|error| error.source)?;
-    // Its owner, or another sweep, may have taken it away in between.
+    // Its owner, or another sweep, may have unlinked it in between.
     if register.metadata()?.nlink() > 0 {
         clean_up(&register, name);
     }

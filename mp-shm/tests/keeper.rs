@@ -197,7 +197,7 @@ fn first_blocks_at_the_same_time_end_up_with_one() {
     no_new_shared_memory(&before);
 }
 
-/// As a keeper that somebody has stopped. The owner has one of its own, which nobody else finds.
+/// Like a stopped keeper. The owner has one of its own, which no other process finds.
 fn an_address_that_somebody_silent_has() {
     become_subreaper().unwrap();
     let before = shared_memory_names();

@@ -1,16 +1,16 @@
 //! What becomes of a block's name when its creator is killed, or its keeper, or both, or ends in any other way.
 //!
-//! | who is killed                     | the name                                | cases                             |
+//! | the killed process                | the name                                | cases                             |
 //! |-----------------------------------|-----------------------------------------|-----------------------------------|
 //! | the creator                       | goes: the keeper takes it away          | `a_killed_creator_*`, `*_ends_*`  |
-//! | one who opened it                 | stays                                   | `a_killed_attacher_*`             |
+//! | a process that opened it          | stays                                   | `a_killed_attacher_*`             |
 //! | the keeper                        | stays; the next block starts another    | `a_killed_keeper_*`               |
-//! | the keeper, then the creator      | goes with the next block of anybody     | `both_killed_*`, `all_killed_*`   |
+//! | the keeper, then the creator      | ends with the next block of any process | `both_killed_*`, `all_killed_*`   |
 //! | the creator, but the name is another file's now | stays                     | `a_strangers_name_*`              |
 //!
 //! What a sweep is to take away is waited for: one of another program can be at it already.
 //!
-//! The case inherits the keepers, which are nobody's children, so it sees them and their ends; a keeper that has ended
+//! The case inherits the keepers, whose parent is the system, so it sees them and their ends; a keeper that has ended
 //! has done all that it was to do. `forked.rs` in this folder tries copies of an owner, `keeper.rs` the keeper itself,
 //! `kills.rs` random moments.
 
@@ -55,7 +55,7 @@ fn name(of: &str) -> String {
     format!("mp-shm-killed-{}-{of}", std::process::id())
 }
 
-/// Waits until all keepers have ended, since they have nobody to watch any more.
+/// Waits until all keepers have ended, since they have no owner to watch any more.
 fn keepers_end() {
     keepers().into_iter().for_each(wait_for_end);
 }
@@ -102,7 +102,7 @@ fn attach_and_stay(block: SharedMemory, own: String, ready: Handle) {
 
 fn a_killed_attacher_leaves_the_name() {
     become_subreaper().unwrap();
-    // Of a process with another keeper: the one that watches the attacher ends after him.
+    // Of a process with another keeper: the one that watches the attacher ends after it.
     let (shared, own) = (name("shared"), name("own"));
     let owner = creator(std::slice::from_ref(&shared));
     let block = SharedMemory::open(&shared).unwrap();
@@ -267,7 +267,7 @@ fn all_killed_and_swept_by_the_next_block() {
     names.iter().for_each(|name| wait_until_gone(name));
 }
 
-/// Takes the name from its owner, and gives it to a file of nobody's.
+/// Takes the name from its owner, and gives it to a file without an owner.
 fn give_to_a_stranger(name: &str) -> String {
     let path = format!("/dev/shm/{name}");
     fs::remove_file(&path).unwrap();
@@ -277,7 +277,7 @@ fn give_to_a_stranger(name: &str) -> String {
 
 fn a_strangers_name_is_left_to_him_by_the_keeper() {
     become_subreaper().unwrap();
-    let names = ["his", "ours"].map(name);
+    let names = ["theirs", "ours"].map(name);
     let child = creator(&names);
     let path = give_to_a_stranger(&names[0]);
     killed(child);
@@ -289,7 +289,7 @@ fn a_strangers_name_is_left_to_him_by_the_keeper() {
 
 fn a_strangers_name_is_left_to_him_by_a_sweep() {
     become_subreaper().unwrap();
-    let names = ["his", "ours"].map(name);
+    let names = ["theirs", "ours"].map(name);
     let child = creator(&names);
     kill(the_keeper());
     let path = give_to_a_stranger(&names[0]);

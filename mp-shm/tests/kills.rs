@@ -1,8 +1,8 @@
 //! Kills at random moments, of processes that make, open and let go of named blocks: of a parent, a child, the keeper,
 //! or of all at once. Prints how many it tried.
 //!
-//! Whoever is killed, no name is left as soon as the last one is gone, the keeper's own included; if the keeper was
-//! among the killed, as soon as somebody opens a block next. And nobody's death takes a living owner's name away.
+//! Whichever process is killed, no name is left as soon as the last one has ended, the keeper's own included; if the keeper was
+//! among the killed, as soon as a process opens a block next. No death unlinks a living owner's name.
 //!
 //! `MP_KILLS=2000` sets the number; the default fits the gate.
 
@@ -151,7 +151,7 @@ fn churn(base: String, rounds: u64) {
     }
 }
 
-/// What the killed and the killing are tried on: three who own blocks.
+/// The processes of the test: three owners of blocks.
 fn family() {
     let base = SharedMemory::new(1).unwrap();
     let child = |method| {
@@ -165,5 +165,5 @@ fn family() {
             assert_eq!(error.to_string(), mp_core::JoinError::Killed(9).to_string());
         }
     }
-    SharedMemory::open(base.name()).expect("nobody else's end takes it away");
+    SharedMemory::open(base.name()).expect("the end of another process does not unlink it");
 }

@@ -144,7 +144,7 @@ fn what_is_no_list_is_refused() {
     }
 }
 
-/// Somebody else writes anything at any time: each item read is an item, or an error.
+/// Another process writes anything at any time: each read returns an item or an error.
 fn bytes_that_change_meanwhile_are_items_or_errors() {
     let list = ShareableList::new(basics()).unwrap();
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
@@ -181,7 +181,7 @@ fn bytes_that_change_meanwhile_are_items_or_errors() {
     }
     assert!(items > 1_000 && errors > 1_000, "{items} {errors}: both are tried");
     basics().into_iter().enumerate().for_each(|(index, item)| list.set(index, item).unwrap());
-    // The length and the offsets in memory may be anything now; who has the list has them.
+    // The length and the offsets in memory may be anything now; existing handles keep theirs.
     assert_eq!(list.to_vec().unwrap(), basics());
 }
 
@@ -214,7 +214,7 @@ fn make() -> ShareableList {
     ShareableList::new([Item::from("made"), "by a child".into()]).unwrap()
 }
 
-/// Its owner has ended, and its name with him.
+/// Its owner has ended, and its name with it.
 fn a_list_comes_back_as_a_result() {
     let list = Process::new(make, ()).start().unwrap().join().unwrap();
     assert!(!shared_memory_names().contains(&list.shm().name().to_owned()));

@@ -194,7 +194,7 @@ fn unlinking_is_done_once_and_the_memory_stays() {
 fn a_strangers_block_of_the_same_name_is_left_alone() {
     let name = name("again");
     let first = SharedMemory::create(&name, 1).unwrap();
-    // By somebody else: the first owner does not hear of it.
+    // By another process: the first owner is not told.
     SharedMemory::open(&name).unwrap().unlink().unwrap();
     let second = SharedMemory::create(&name, 2).unwrap();
     drop(first);
@@ -329,7 +329,7 @@ fn own(say: Handle, told: Handle, orderly: bool) {
     }
 }
 
-/// Who has no handle, but knows the names.
+/// A process without a handle that knows the names.
 fn change_by_name(names: Vec<String>) -> usize {
     SharedMemory::open(&names[2]).unwrap().write(0, b"abc").unwrap();
     ShareableList::open(&names[3]).unwrap().set(4, "four").unwrap();
@@ -345,7 +345,7 @@ fn what_an_owner_has_is_there_as_long_as_he_is() {
         let lines = BufReader::new(File::from(names)).lines().take(5);
         let names: Vec<String> = lines.collect::<Result<_, _>>().unwrap();
         assert_eq!(Process::new(change_by_name, (names.clone(),)).start().unwrap().join().unwrap(), 5);
-        assert!(names.iter().all(|name| exists(name)), "who opened them took them along");
+        assert!(names.iter().all(|name| exists(name)), "the processes that opened them unlinked them");
         let (block, list) = (SharedMemory::open(&names[2]).unwrap(), ShareableList::open(&names[3]).unwrap());
 
         File::from(tell).write_all(b"!").unwrap();
@@ -353,7 +353,7 @@ fn what_an_owner_has_is_there_as_long_as_he_is() {
         for name in &names {
             assert!(matches!(SharedMemory::open(name), Err(OpenError::NotFound(_))), "{name}");
         }
-        // Who has them has them still.
+        // Existing handles still work.
         let mut bytes = [0; 3];
         block.read(0, &mut bytes).unwrap();
         assert_eq!((&bytes, list.get(4)), (b"abc", Ok("four".into())));
