@@ -3,8 +3,8 @@
 use crate::sys::limits::limit_reached;
 use std::io;
 
-/// A system call that failed, with the name of the call and, where a limit was reached, its name and what raises it:
-/// `mmap: Cannot allocate memory (os error 12): no address space left (RLIMIT_AS, …)`.
+/// A system call that failed, with the name of the call and, where a limit was reached, its name and what raises
+/// it: `mmap: Cannot allocate memory (os error 12): no address space left (RLIMIT_AS, …)`.
 #[derive(Debug, thiserror::Error)]
 #[error("{call}: {source}{}", source.raw_os_error().map_or("", |errno| limit_reached(call, errno)))]
 pub struct OsError {
@@ -66,8 +66,8 @@ pub enum MemError {
         /// The type that was asked for.
         expected: &'static str,
     },
-    /// The object was made in another pid namespace, or in one of the two it cannot be told which one it is (before Linux
-    /// 6.11 without `/proc`): ids of processes and threads in it would be taken for those of others.
+    /// The object was made in another pid namespace, or in one of the two it cannot be told which one it is (before
+    /// Linux 6.11 without `/proc`): ids of processes and threads in it would be taken for those of others.
     #[error(
         "the shared object is of another pid namespace, where ids mean other processes: share it within one namespace \
          (start processes before unshare(CLONE_NEWPID) or setns), or send what is in it over a connection"

@@ -1,23 +1,23 @@
-//! What can be waited for together with other things.
+//! Waitable: objects that can be waited for together.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Something that `wait()` can wait for. Whatever has a descriptor is ready when that can be read; other things, queues
-/// for one, say so themselves and have a descriptor by which they wake whoever waits.
+/// An object that `wait()` can wait for. An object with a descriptor is ready when the descriptor is readable. Other
+/// objects, such as queues, report their readiness themselves, and wake waiters by their descriptor.
 ///
 /// Python: an object with `fileno()`.
 pub trait Waitable {
-    /// Can be read when it is ready, or may be.
+    /// A descriptor that is readable when the object is ready, or may be.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
-    /// Whether it is ready; `None`: it is just when its descriptor can be read. Asked before each sleep, and at times in
-    /// between.
+    /// Whether it is ready; `None`: exactly when its descriptor is readable. Called before each sleep, and now and then
+    /// during one.
     fn is_ready(&self) -> Option<bool> {
         None
     }
 
-    /// What it says and its descriptor do not agree: has them agree.
-    fn settle(&self) {}
+    /// Makes its descriptor agree with [`is_ready`](Waitable::is_ready).
+    fn resync(&self) {}
 }
 
 impl<T: AsFd + ?Sized> Waitable for T {
@@ -26,7 +26,7 @@ impl<T: AsFd + ?Sized> Waitable for T {
     }
 }
 
-/// What is only pointed at: so things of several kinds stand in one list or set.
+/// For pointers, so that objects of several types can be in one list or set.
 macro_rules! waitable_by_what_it_points_at {
     ($($pointer:ty),+) => {$(
         impl Waitable for $pointer {
@@ -36,8 +36,8 @@ macro_rules! waitable_by_what_it_points_at {
             fn is_ready(&self) -> Option<bool> {
                 (**self).is_ready()
             }
-            fn settle(&self) {
-                (**self).settle();
+            fn resync(&self) {
+                (**self).resync();
             }
         }
     )+};

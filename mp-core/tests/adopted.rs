@@ -1,5 +1,5 @@
 //! Processes whose parent has been killed: this process adopts them (as process 1, or as a subreaper), or an init
-//! process does that reaps late or never. No status is lost, no call waits for the one who reaps, no zombie stays.
+//! process does that reaps late or never. No status is lost, no call waits for the reaping process, no zombie stays.
 
 use mp_core::popen::forkserver::template_pid;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};

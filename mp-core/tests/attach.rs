@@ -1,4 +1,4 @@
-//! What is attached as a shared object is one, and of this program, whoever sent it: fault rows 7, 19 and 20.
+//! Only shared objects of this program can be attached, whichever process sent them: fault rows 7, 19 and 20.
 //!
 //! `mp-sync/tests/foreign.rs` has the same for what users see.
 
@@ -56,7 +56,7 @@ fn content(file: &File) -> Vec<u8> {
     bytes
 }
 
-/// SharedSlice 20: with a mapping of it here, and without; each bit of each byte, and the byte as a whole.
+/// Row 20: with a mapping of it here, and without; each bit of each byte, and the byte as a whole.
 fn every_byte_of_the_header_counts() {
     for keep in [true, false] {
         let file = object(100);
@@ -72,14 +72,14 @@ fn every_byte_of_the_header_counts() {
             file.write_all_at(&before, at).unwrap();
         }
         attach(&file).unwrap();
-        // What is behind it is nobody's.
+        // The bytes behind it are unused.
         file.write_all_at(&[0xFF; 128 - HEADER], HEADER as u64).unwrap();
         assert_eq!(Mapping::header_bytes(), 128);
         attach(&file).unwrap();
     }
 }
 
-/// SharedSlice 20
+/// Row 20
 fn noise_in_the_header_is_refused() {
     let file = object(100);
     let header = content(&file)[..HEADER].to_vec();
@@ -98,7 +98,7 @@ fn noise_in_the_header_is_refused() {
     }
 }
 
-/// SharedSlice 19
+/// Row 19
 fn another_type_is_refused() {
     let object = Mapping::create("object", Kind::of::<u32>(), 4).unwrap();
     let copy = || object.file().try_clone_to_owned().unwrap();
@@ -140,7 +140,7 @@ fn kinds_of_one_name() -> [(&'static str, Kind); 2] {
     [one, other]
 }
 
-/// SharedSlice 19
+/// Row 19
 fn types_of_one_name_are_two() {
     let [(one_name, one), (other_name, other)] = kinds_of_one_name();
     assert_eq!(one_name, other_name, "else this tries nothing");
@@ -160,7 +160,7 @@ fn another_build() -> Option<Vec<u8>> {
     Some(program)
 }
 
-/// SharedSlice 20: the very same types, laid out by another compilation.
+/// Row 20: the very same types, laid out by another compilation.
 fn another_build_of_the_program_is_refused() {
     if role().is_some() {
         let given = io::stdin().as_fd().try_clone_to_owned().unwrap();
@@ -200,7 +200,7 @@ fn copy_with(seals: SealFlag, bytes: &[u8]) -> File {
 
 const ALL: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
 
-/// SharedSlice 7: all is as it should be but for a seal.
+/// Row 7: all is as it should be but for a seal.
 fn what_a_peer_could_shrink_is_refused() {
     let bytes = content(&object(100));
     let not_sealed = |error: MemError| matches!(error, MemError::NotOurs(why) if why.contains("sealed"));
@@ -215,7 +215,7 @@ fn what_a_peer_could_shrink_is_refused() {
     assert!(not_sealed(attach(&copy).unwrap_err()));
 }
 
-/// SharedSlice 7: neither who made it nor who got it.
+/// Row 7: neither its maker nor its receiver.
 fn nobody_can_shrink_what_is_attached() {
     let file = object(3 * PAGE);
     let length = file.metadata().unwrap().len();
@@ -228,7 +228,7 @@ fn nobody_can_shrink_what_is_attached() {
     assert_eq!(file.metadata().unwrap().len(), length);
 }
 
-/// SharedSlice 7: shrunk before it was sealed, so that the header names what is gone.
+/// Row 7: shrunk before it was sealed, so that the header names what is gone.
 fn what_is_too_short_is_refused() {
     let bytes = content(&object(5 * PAGE));
     let needed = Mapping::header_bytes() + 5 * PAGE;
@@ -263,7 +263,7 @@ fn strangers() -> Vec<OwnedFd> {
     ]
 }
 
-/// SharedSlice 20
+/// Row 20
 fn what_is_no_shared_memory_is_refused() {
     for stranger in strangers() {
         let error = attach(&stranger).unwrap_err();

@@ -1,7 +1,7 @@
 //! P11: which descriptors a child has, and how many a parent spends on it.
 //!
 //! Nothing is inherited that was not given, but under Fork, which copies the parent; and there too the library's own
-//! ends of other children stay behind. So every end that somebody waits for comes, whoever else lives.
+//! ends of other children stay behind. So every end that a process waits for comes, whatever other processes live.
 //!
 //! `MP_CHILDREN` sets how many live at once (1,000), `MP_IN_TURN` how many in turn (300); both for each start method.
 
@@ -179,7 +179,7 @@ fn what_exec_would_keep_stays_behind() {
 /// What the parent holds of its children, and of the template, is not in a child: no socket, and of pipes no end that
 /// can be written to, whose reader would wait for it.
 fn no_end_of_another_child_is_there() {
-    // Such as whoever ran the tests has given them.
+    // For example those that the caller of the tests has passed on.
     let mut known: Vec<String> = targets(mine()).collect();
     let mut waiting = Waiting::new();
     known.extend([target(&waiting.ready.1), target(&waiting.go.0)]);
@@ -233,7 +233,7 @@ fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
-/// Children, whose or the template's does not matter, that have ended and that nobody has reaped.
+/// Children, also of the template, that have ended and were not reaped.
 fn zombies() -> usize {
     descendants(std::process::id()).iter().filter(|(_, state)| *state == 'Z').count()
 }
@@ -392,7 +392,7 @@ fn a_start_without_processes_leaves_nothing() {
         return;
     }
     if !nix::unistd::geteuid().is_root() {
-        not_here("needs root, to be somebody else");
+        not_here("needs root, to become another user");
     }
     let user = 1_000_000 + std::process::id();
     let mut parent = parent_in_role("is bound by the limit");

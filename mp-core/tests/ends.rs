@@ -239,7 +239,7 @@ fn somebody_else_reaping_it_loses_no_value() {
     assert_eq!(reaped, if of_template { -1 } else { child.pid() as i32 });
     assert!(!child.is_alive());
     assert_eq!(child.join().unwrap(), 49);
-    // Linux 6.15 and later remember; before, nobody does.
+    // Linux 6.15 and later keep the status; earlier ones do not.
     assert!(matches!(child.exitcode(), Some(0) | None), "{child:?}");
     let child = Process::new(exits, (3,)).start().unwrap();
     assert!(wait_for(child.sentinel(), Interest::Read, None).unwrap());
@@ -272,7 +272,7 @@ fn traces(pid: u32, says: Handle, gate: Handle) -> i32 {
     unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) }
 }
 
-/// While somebody traces it the end of a child is his before it is its parent's, though the sentinel tells of it.
+/// A tracer gets the end of a child before its parent does, although the sentinel is ready.
 fn an_end_that_a_tracer_is_told_first_is_not_lost() {
     let ((hears, says), (gate, _open)) = (pipe().unwrap(), pipe().unwrap());
     let traced = Process::new(waits_and_may_be_traced, (Handle::new(says), Handle::new(gate)));

@@ -1,8 +1,8 @@
-//! Shared memory where there is too little of it: fault row 6. A memfd knows no full disk; who takes more
-//! than there is is ended by the OOM killer, or somebody else is. So what cannot be had is refused before the
+//! Shared memory where there is too little of it: fault row 6. A memfd has no full disk; a process that takes more
+//! than there is is ended by the OOM killer, or another process is. So what cannot be had is refused before the
 //! kernel is asked.
 //!
-//! Nothing here takes memory but inside a group whose memory is bounded, so that nobody outside is in danger.
+//! Nothing here takes memory but inside a group whose memory is bounded, so that no other process is in danger.
 
 use mp_core::mem::{Bytes, Kind, Mapping};
 use mp_core::{MemError, Process};
@@ -65,7 +65,7 @@ impl Group {
         assert!(mp_core::sys::memory::available_memory() <= USABLE as u64);
     }
 
-    /// How often the kernel has ended somebody there for lack of memory.
+    /// How often the kernel has ended a process there for lack of memory.
     fn kills(folder: &str) -> u64 {
         let read = |file: &str| fs::read_to_string(format!("{folder}/{file}")).unwrap_or_default();
         let text = read("memory.oom_control") + &read("memory.events");
@@ -103,7 +103,7 @@ fn take_all() -> usize {
             Ok(mapping) => taken.push(mapping),
             Err(error) => break error,
         }
-        assert!(taken.len() * PIECE <= USABLE, "nobody refuses");
+        assert!(taken.len() * PIECE <= USABLE, "no call refuses");
     };
     assert!(matches!(refused, MemError::NoMemory { .. }), "{refused:?}");
     let ones = vec![1; MIB];

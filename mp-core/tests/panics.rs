@@ -1,4 +1,4 @@
-//! Whose panic is reported: the one of the call that failed, with its own text, whoever else panics and whatever hook the
+//! The reported panic is that of the call that failed, with its own text, whatever else panics and whatever hook the
 //! program has.
 
 use mp_core::sys::fd::pipe;

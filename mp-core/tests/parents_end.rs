@@ -83,13 +83,13 @@ fn now() -> Option<Deadline> {
     Deadline::after(Duration::ZERO)
 }
 
-/// Says who this process is: at once and whole, since others write to the same pipe.
+/// Writes the identity of this process, in one write, since others write to the same pipe.
 fn say_pid(report: &Handle) {
     let line = format!("{}\n", std::process::id());
     File::from(report.clone().into_fd().unwrap()).write_all(line.as_bytes()).unwrap();
 }
 
-/// In a daemon and in its own child: says who it is, and is from then on in the state that is asked for.
+/// In a daemon and in its own child: writes its identity, and then enters the requested state.
 fn be(state: u8, generations: u8, report: Handle) {
     if generations > 0 {
         Process::new(be, (state, generations - 1, report.clone())).start().unwrap();

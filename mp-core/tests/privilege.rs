@@ -1,4 +1,4 @@
-//! Whom the start-up hook believes. A privileged program (set-uid, set-gid, file capabilities) believes nothing in its
+//! What the start-up hook trusts. A privileged program (set-uid, set-gid, file capabilities) trusts nothing in its
 //! environment; any other only its own parent, by the socket that this has made.
 //!
 //! | the boot variable names                       | what runs | case                                                  |
@@ -6,7 +6,7 @@
 //! | a socket of its parent's, in a set-uid program | `main`   | `a_privileged_program_runs_no_function_of_its_callers` |
 //! | nothing, a file, a stream, a pipe             | `main`    | `a_variable_that_names_no_boot_socket_is_ignored`     |
 //! | a socket of another process than its parent   | `main`    | `a_socket_of_a_grandparent_is_ignored`                |
-//! | a socket of its parent's, who is another user | `main`    | `a_socket_of_another_user_is_ignored`                 |
+//! | a socket of its parent, another user          | `main`    | `a_socket_of_another_user_is_ignored`                 |
 //! | a socket of its parent's, which has ended     | nothing   | `a_child_whose_parent_has_ended_runs_nothing`         |
 //!
 //! What such programs can start: `a_privileged_program_starts_by_fork`, `rights_given_up_are_not_had_back`,
@@ -82,7 +82,7 @@ fn needs_root() {
     }
 }
 
-/// Nobody's number.
+/// The number of an unused user.
 fn nobody() -> u32 {
     1_000_000 + std::process::id()
 }

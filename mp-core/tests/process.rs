@@ -201,7 +201,7 @@ fn signals_end_and_are_reported() {
         send(&child).unwrap();
         assert!(matches!(child.join(), Err(JoinError::Killed(number)) if number == signal));
         assert_eq!(child.exitcode(), Some(-signal));
-        // A second join returns at once, and a signal to the dead reaches nobody.
+        // A second join returns at once, and a signal to a dead process reaches no other.
         assert!(child.join().is_err());
         send(&child).unwrap();
     }
@@ -282,7 +282,7 @@ fn echo(bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// A child with a large result ends whether or not anybody has read it.
+/// A child with a large result ends whether or not the result was read.
 fn large_values_need_no_reader() {
     let bytes: Vec<u8> = (0..5_000_000_u32).map(|at| at as u8).collect();
     let child = Process::new(echo, (bytes.clone(),)).start().unwrap();
@@ -511,7 +511,7 @@ fn results_survive_the_template() {
     kill_template();
     gate.open();
     assert_eq!(child.join().unwrap(), 42);
-    // Linux 6.15 and later remember the status; before, nobody can know it.
+    // Linux 6.15 and later keep the status; before, it cannot be known.
     assert!(matches!(child.exitcode(), Some(0) | None));
 }
 

@@ -48,7 +48,7 @@ fn word() -> (File, File) {
     (read.into(), write.into())
 }
 
-/// How many words were said; all who could say one have ended.
+/// The number of words that were written; all writers have ended.
 fn said(mut read: File, write: File) -> usize {
     drop(write);
     read.read_to_end(&mut Vec::new()).unwrap()

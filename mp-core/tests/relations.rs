@@ -120,7 +120,7 @@ fn the_default_method_is_set_once_unless_it_is_forced() {
     assert_eq!(get_start_method().unwrap(), StartMethod::ForkServer);
     set_start_method(StartMethod::Spawn).unwrap();
     let again = set_start_method(StartMethod::Fork).unwrap_err();
-    assert_eq!(again.to_string(), "the start method has already been set");
+    assert_eq!(again.to_string(), "the start method was set already: use force_start_method to replace it");
     assert_eq!(get_start_method().unwrap(), StartMethod::Spawn);
     force_start_method(StartMethod::Fork);
     assert_eq!(get_start_method().unwrap(), StartMethod::Fork);
@@ -171,7 +171,7 @@ fn stranger(pid: u32) -> Option<std::process::Child> {
         if process.id() == pid {
             return Some(process);
         }
-        // Somebody else on this machine was quicker.
+        // Another process on this machine was quicker.
         drop(process.stdin.take());
         process.wait().unwrap();
     }

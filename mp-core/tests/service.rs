@@ -88,7 +88,7 @@ fn facts() -> Facts {
     }
 }
 
-/// Says what it is, then waits until nobody holds the other end of `until`.
+/// Says what it is, then waits until no process holds the other end of `until`.
 fn tell_and_wait(to: Handle, until: Handle) {
     let text = format!("{:?}", mp_core::transfer::pack(&facts()).unwrap().bytes);
     File::from(to.into_fd().unwrap()).write_all(text.as_bytes()).unwrap();

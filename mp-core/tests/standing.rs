@@ -214,7 +214,7 @@ fn wait_at(gate: Handle) {
 /// Else a parent that gives up the rights of root after its first start would go on to have children with them.
 fn rights_are_the_parents() {
     if !nix::unistd::geteuid().is_root() {
-        not_here("needs root, to be somebody else");
+        not_here("needs root, to become another user");
     }
     let rights = || -> Vec<String> {
         let status = fs::read_to_string("/proc/self/status").unwrap();

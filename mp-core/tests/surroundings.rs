@@ -77,7 +77,7 @@ fn directory() -> PathBuf {
     fs::read_link("/proc/self/cwd").unwrap()
 }
 
-/// A new directory that anybody may use.
+/// A new directory that any user may use.
 fn new_directory(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("mp-surroundings-{}-{name}", std::process::id()));
     fs::create_dir(&path).unwrap();
@@ -110,7 +110,7 @@ fn sits_in_a_directory(mode: u32) -> (PathBuf, PathBuf) {
         std::process::exit(0);
     }
     if !nix::unistd::geteuid().is_root() {
-        not_here("needs root, to be somebody else");
+        not_here("needs root, to become another user");
     }
     let path = new_directory("closed");
     let nobody = 1_000_000 + std::process::id();
@@ -249,7 +249,7 @@ fn a_variable_that_is_there_twice_is_the_first() {
     assert_eq!(in_child(value), "first");
 }
 
-/// What a child writes into the parent's standard output or error output. Nobody but the child holds that pipe, so
+/// What a child writes into the parent's standard output or error output. Only the child holds that pipe, so
 /// the end of the child is its end.
 fn written_to(number: i32, say: impl Fn() + Copy + Send + 'static) -> String {
     begin();

@@ -1,8 +1,8 @@
 //! One call: a request, and the reply to it.
 //!
-//! Each thread has a connection of its own to each manager it calls, so a call that waits (for a lock) holds up
-//! nobody, and what a connection holds ends with its thread. Connections are made through the door: the client makes
-//! a socket pair and sends one end in.
+//! Each thread has its own connection to each manager that it calls. So a call that waits (for a lock) delays no other
+//! thread, and what a connection holds ends with its thread. To connect, the client makes a socket pair and sends one end
+//! to the server's accept socket.
 
 use crate::error::ManagerError;
 use crate::protocol::{Failure, Reply, Request};
@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// The way to a manager's server. Travels; whoever has it may call.
+/// A handle of a manager's server: the server's accept socket. It can be sent; each process that has it may call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Door {
-    door: Handle,
-    /// Tells managers apart: random.
+pub(crate) struct ServerHandle {
+    accept_socket: Handle,
+    /// A random number that identifies the manager.
     manager: u64,
 }
 
@@ -27,15 +27,15 @@ thread_local! {
     static CONNECTIONS: RefCell<Vec<(OwningProcess, u64, OwnedFd)>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Door {
-    pub(crate) fn new(door: Handle, manager: u64) -> Door {
-        Door { door, manager }
+impl ServerHandle {
+    pub(crate) fn new(accept_socket: Handle, manager: u64) -> ServerHandle {
+        ServerHandle { accept_socket, manager }
     }
 
-    /// Asks and waits for the answer.
+    /// Sends a request and waits for the reply.
     pub(crate) fn call(&self, request: &Request) -> Result<Reply, ManagerError> {
         let connection = self.take_connection()?;
-        // Not put back after an error: the next call then begins with a new one.
+        // Not kept after an error: the next call then makes a new connection.
         let reply = exchange(&connection, request)?;
         self.keep_connection(connection);
         match reply {
@@ -44,7 +44,7 @@ impl Door {
         }
     }
 
-    /// Asks, and does not wait, also if the server is stopped: its answer is its end.
+    /// Sends the request to shut down, and does not wait, even if the server is stopped: its end is the reply.
     pub(crate) fn ask_to_shut_down(&self) {
         // No call will use it again.
         drop(self.take_kept());
@@ -52,7 +52,7 @@ impl Door {
             let (ours, theirs) = packet_pair()?;
             let message = pack(&Request::Shutdown)?;
             send_parcel(ours.as_fd(), &message).map_err(|_| ManagerError::Gone)?;
-            socket::send(self.door.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Now).map_err(gone)?;
+            socket::send(self.accept_socket.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Now).map_err(gone)?;
             Ok(())
         };
         let _ = asked();
@@ -85,7 +85,7 @@ impl Door {
 
     fn connect(&self) -> Result<OwnedFd, ManagerError> {
         let (ours, theirs) = packet_pair()?;
-        socket::send(self.door.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).map_err(gone)?;
+        socket::send(self.accept_socket.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).map_err(gone)?;
         Ok(ours)
     }
 }

@@ -1,4 +1,4 @@
-//! Shared objects behind a server process, reached by proxies that travel (Python: `multiprocessing.managers`).
+//! Shared objects behind a server process, used through proxies that can be sent (Python: `multiprocessing.managers`).
 //!
 //! | file           | what                                                                |
 //! |----------------|----------------------------------------------------------------------|
@@ -6,9 +6,9 @@
 //! | `proxy/`       | [`DictProxy`], [`ListProxy`], [`LockProxy`]                          |
 //! | `client.rs`    | one call: this thread's connection to the server                    |
 //! | `protocol.rs`  | requests and replies; pure                                          |
-//! | `server.rs`    | the server process: the door, a thread a client                     |
-//! | `object/`      | what the server keeps: dict, list, lock                             |
-//! | `error.rs`     | what can go wrong                                                   |
+//! | `server.rs`    | the server process: accept socket, a thread for each client         |
+//! | `object/`      | the objects in the server: dict, list, lock                         |
+//! | `error.rs`     | the errors                                                          |
 //!
 //! The design note beside this crate's code, README.md, has one call from proxy to server and back.
 

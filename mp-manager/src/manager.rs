@@ -1,6 +1,6 @@
-//! Manager: the server process, and the objects it is asked for.
+//! Manager: the server process, and its objects.
 
-use crate::client::Door;
+use crate::client::ServerHandle;
 use crate::error::{ManagerError, StartManagerError};
 use crate::protocol::{Kind, Reply, Request};
 use crate::proxy::{DictProxy, ListProxy, LockProxy, Reference, unexpected};
@@ -13,7 +13,7 @@ use mp_core::transfer::Handle;
 use mp_core::{Child, Process, error::OsResult, get_logger};
 use std::time::Duration;
 
-/// A server process that keeps objects for its clients.
+/// A server process that holds objects for its clients.
 ///
 /// ```no_run
 /// let manager = mp_manager::Manager::start()?;
@@ -24,19 +24,19 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped, it shuts the server down: proxies that are left say [`ManagerError::Gone`]. The server is a daemon, so it
-/// ends with this process, however that ends. It is forked by a template, or spawned if that is the default method.
+/// Its drop shuts the server down: remaining proxies return [`ManagerError::Gone`]. The server is a daemon, so it ends with
+/// this process, whatever ends it. A template forks it, or it is spawned if that is the default method.
 ///
 /// Python: `multiprocessing.Manager`.
 #[derive(Debug)]
 pub struct Manager {
     server: Child<()>,
-    door: Door,
+    handle: ServerHandle,
     /// Who may shut it down: not a forked copy.
     owner: OwningProcess,
 }
 
-/// How long a server may take to end when it is asked, and again when it is told.
+/// How long a server may take to end after the request, and again after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Manager {
@@ -47,8 +47,8 @@ impl Manager {
         random_bytes(&mut random)?;
         let process = Process::new(server::serve, (Handle::new(inside),)).name("Manager").daemon(true);
         let server = process.method(get_helper_method()?).start()?;
-        let door = Door::new(Handle::new(outside), u64::from_le_bytes(random));
-        Ok(Manager { server, door, owner: OwningProcess::current() })
+        let handle = ServerHandle::new(Handle::new(outside), u64::from_le_bytes(random));
+        Ok(Manager { server, handle, owner: OwningProcess::current() })
     }
 
     /// A new, empty dict. Python: `manager.dict()`.
@@ -68,8 +68,8 @@ impl Manager {
 
     fn create(&self, kind: Kind) -> Result<Reference, ManagerError> {
         let (held, theirs) = packet_pair()?;
-        match self.door.call(&Request::Create { kind, held: Handle::new(theirs) })? {
-            Reply::Created(object) => Ok(Reference::new(self.door.clone(), object, Handle::new(held))),
+        match self.handle.call(&Request::Create { kind, held: Handle::new(theirs) })? {
+            Reply::Created(object) => Ok(Reference::new(self.handle.clone(), object, Handle::new(held))),
             other => Err(unexpected(&other)),
         }
     }
@@ -79,7 +79,7 @@ impl Manager {
     ///
     /// Python: `BaseManager._number_of_objects`.
     pub fn number_of_objects(&self) -> Result<u64, ManagerError> {
-        match self.door.call(&Request::Count)? {
+        match self.handle.call(&Request::Count)? {
             Reply::Count(count) => Ok(count),
             other => Err(unexpected(&other)),
         }
@@ -108,7 +108,7 @@ impl Drop for Manager {
         if !self.owner.is_current() {
             return;
         }
-        self.door.ask_to_shut_down();
+        self.handle.ask_to_shut_down();
         // A server that is stopped reads nothing and handles no signal, but it can be killed.
         for end in [Child::terminate as Signal, Child::kill] {
             if self.server.join_timeout(PATIENCE).is_some() {

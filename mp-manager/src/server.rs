@@ -1,17 +1,17 @@
-//! The server process: the door, one thread a client, and one that watches the references.
+//! The server process: the accept socket, one thread for each client, and one that watches the references.
 //!
 //! ```text
-//!   door (a packet socket; all proxies hold its other end)
+//!   accept socket (packets; all proxies hold its other end)
 //!     │ each packet brings one end of a new socket pair ──► a thread that serves it until it ends
 //!     └ its end: no proxy and no manager is left ──► exit
 //!   references: for each object one end of a socket pair, of which every proxy, in any process or in flight, holds
-//!     the other; when the kernel has closed the last of them, the object goes
+//!     the other; when the kernel has closed the last of them, the object ends
 //! ```
 //!
 //! # When a process dies
 //! A *client*: the kernel closes its connections and references; its locks are freed, its references dropped. The
 //! *manager's owner*: the server is a daemon, so it is killed. The *server*: every connection ends, and each call
-//! says `Gone`.
+//! returns `Gone`.
 
 use crate::object::{Dict, List, Lock};
 use crate::protocol::{Failure, Kind, ObjectId, Reply, Request};
@@ -41,33 +41,33 @@ struct Server {
     objects: Mutex<HashMap<ObjectId, Object>>,
     references: Mutex<Vec<(ObjectId, Handle)>>,
     /// Written to when there is a new reference to watch.
-    nudge: File,
+    wake: File,
     clients: AtomicU64,
 }
 
-/// The server's whole life.
-pub(crate) fn serve(door: Handle) {
-    // What becomes of it on Ctrl-C is for its owner to say.
+/// The main function of the server's process.
+pub(crate) fn serve(accept_socket: Handle) {
+    // The owner decides what happens on Ctrl-C.
     signal::ignore_interrupts();
-    let Ok((nudged, nudge)) = mp_core::sys::fd::pipe() else { return };
+    let Ok((woken, wake)) = mp_core::sys::fd::pipe() else { return };
     let server = Arc::new(Server {
         objects: Mutex::default(),
         references: Mutex::default(),
-        nudge: nudge.into(),
+        wake: wake.into(),
         clients: AtomicU64::new(0),
     });
     let watcher = Arc::clone(&server);
-    let started = std::thread::Builder::new().spawn(move || watcher.watch_references(nudged.into()));
+    let started = std::thread::Builder::new().spawn(move || watcher.watch_references(woken.into()));
     if started.is_err() {
         return;
     }
     loop {
-        match socket::receive(door.as_fd(), &mut [0; 1], Mode::Block) {
-            // Without room for one more descriptor a client's end is cut off, and it sees its connection end.
+        match socket::receive(accept_socket.as_fd(), &mut [0; 1], Mode::Block) {
+            // If no descriptor is left, the client's end is discarded, and the client reads the end of its connection.
             Ok(received) if received.bytes > 0 => {
                 for connection in received.fds {
                     let server = Arc::clone(&server);
-                    // Without room for one more thread the connection is dropped, and its client sees that.
+                    // If no thread can be started, the connection is dropped, and its client reads its end.
                     let _ = std::thread::Builder::new().spawn(move || server.serve_client(&connection));
                 }
             }
@@ -136,7 +136,7 @@ impl Server {
         let id = ObjectId::from_le_bytes(bytes);
         self.objects().insert(id, object);
         self.references.lock().unwrap_or_else(PoisonError::into_inner).push((id, held));
-        let _ = (&self.nudge).write(&[0]);
+        let _ = (&self.wake).write(&[0]);
         Ok(Reply::Created(id))
     }
 
@@ -149,15 +149,15 @@ impl Server {
     }
 
     /// Drops each object that no proxy holds any more.
-    fn watch_references(&self, mut nudged: File) {
+    fn watch_references(&self, mut woken: File) {
         loop {
             let references = self.references.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let mut waiting = vec![(nudged.as_fd(), Interest::Read)];
+            let mut waiting = vec![(woken.as_fd(), Interest::Read)];
             waiting.extend(references.iter().map(|(_, held)| (held.as_fd(), Interest::Hangup)));
             let Ok(ready) = poll(&waiting, None) else { return };
             let ended: Vec<usize> = ready.iter().filter_map(|at| at.checked_sub(1)).collect();
             if ready.contains(&0) {
-                let _ = nudged.read(&mut [0; 64]);
+                let _ = woken.read(&mut [0; 64]);
             }
             let mut kept = self.references.lock().unwrap_or_else(PoisonError::into_inner);
             let mut objects = self.objects();

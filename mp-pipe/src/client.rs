@@ -80,7 +80,7 @@ pub enum ConnectError {
     Timeout,
     /// The listener closed the connection: it ended, has too many clients, or admits only processes of its own user.
     #[error(
-        "the listener closed the connection before the handshake was done: check that it runs, and whom it \
+        "the listener closed the connection before the handshake was done: check that it runs, and which users it \
          admits"
     )]
     Closed,

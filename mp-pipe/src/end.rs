@@ -16,7 +16,7 @@
 //! local stream as one piece or not at all.
 //!
 //! # Looking before sleeping
-//! Both halves look a few times for what they want before they sleep, where that has been worth it (`looks.rs`): between
+//! Both halves spin before they sleep, where that has been worth it (`spin.rs`): between
 //! two CPUs a message then takes two microseconds instead of the fifteen that waking a sleeper takes.
 //!
 //! # When a process dies

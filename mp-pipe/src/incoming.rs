@@ -3,8 +3,8 @@
 use crate::end::End;
 use crate::error::RecvError;
 use crate::frame::{Assembly, Step};
-use crate::looks::{Sleeps, look};
 use crate::patience::Patience;
+use crate::spin::{Sleeps, spin_for};
 use mp_core::error::OsResult;
 use mp_core::sys::machine::LocalSite;
 use mp_core::sys::poll::Interest;
@@ -47,7 +47,7 @@ pub(crate) struct Incoming {
     frame: Assembly,
     fds: Vec<OwnedFd>,
     dropped_fds: bool,
-    looks: LocalSite,
+    spins: LocalSite,
 }
 
 impl Incoming {
@@ -100,7 +100,7 @@ impl End {
 
     /// One step towards a whole message; `true` when it is there.
     fn advance(&self, incoming: &mut Incoming, terms: Terms) -> Result<bool, RecvError> {
-        let Incoming { frame, fds, dropped_fds, looks } = incoming;
+        let Incoming { frame, fds, dropped_fds, spins } = incoming;
         let at_boundary = frame.at_boundary();
         let fresh = || match terms.expect {
             Expect::Bytes => Vec::new(),
@@ -112,7 +112,7 @@ impl End {
             (Step::Head(room), Expect::Value) => (room, Beside::Taken(fds, dropped_fds)),
             (Step::Body(room), Expect::Value) => (room, Beside::Noticed(dropped_fds)),
         };
-        match self.read(room, beside, terms.patience, looks)? {
+        match self.read(room, beside, terms.patience, spins)? {
             0 if at_boundary => return Err(RecvError::Closed),
             0 => return Err(RecvError::Truncated),
             count => frame.filled(count),
@@ -124,8 +124,8 @@ impl End {
     fn fill(&self, incoming: &mut Incoming, room: &mut [u8], patience: Patience) -> Result<(), RecvError> {
         let mut done = 0;
         while done < room.len() {
-            let looks = &incoming.looks;
-            let failure = match self.read(&mut room[done..], Beside::Ignored, patience, looks) {
+            let spins = &incoming.spins;
+            let failure = match self.read(&mut room[done..], Beside::Ignored, patience, spins) {
                 Ok(0) => RecvError::Truncated,
                 Ok(count) => {
                     done += count;
@@ -145,7 +145,7 @@ impl End {
         room: &mut [u8],
         mut beside: Beside<'_>,
         patience: Patience,
-        looks: &LocalSite,
+        spins: &LocalSite,
     ) -> Result<usize, RecvError> {
         let mut receive = |mode| match beside.receive(self.as_fd(), room, mode) {
             Err(error) if would_block(&error) => None,
@@ -155,7 +155,7 @@ impl End {
         };
         let sleeps = match patience {
             Patience::Never => None,
-            Patience::Forever | Patience::Until(_) => match look(looks, || receive(Mode::Now)) {
+            Patience::Forever | Patience::Until(_) => match spin_for(spins, || receive(Mode::Now)) {
                 Ok(count) => return Ok(count?),
                 Err(sleeps) => Some(sleeps),
             },

@@ -66,12 +66,12 @@ mod incoming;
 mod key;
 #[cfg(feature = "listener")]
 mod listener;
-mod looks;
 mod outgoing;
 mod patience;
 #[cfg(feature = "pickle")]
 pub mod pickle;
 mod pipe;
+mod spin;
 mod wait;
 mod wait_set;
 

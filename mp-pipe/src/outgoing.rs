@@ -3,8 +3,8 @@
 use crate::end::End;
 use crate::error::SendError;
 use crate::frame::Header;
-use crate::looks::look;
 use crate::patience::Patience;
+use crate::spin::spin_for;
 use mp_core::error::{CodecError, OsResult};
 use mp_core::sys::address::carries_fds;
 use mp_core::sys::machine::LocalSite;
@@ -32,7 +32,7 @@ pub(crate) struct Outgoing {
     torn: bool,
     /// What is left of a frame whose time was over in the middle. It goes out before any other.
     rest: Option<Rest>,
-    looks: LocalSite,
+    spins: LocalSite,
 }
 
 /// The end of a frame, and the descriptors that have not been sent.
@@ -122,7 +122,7 @@ impl End {
         let mut outgoing = patience.lock(&self.sending).ok_or(late(patience))?;
         self.send_rest(&mut outgoing, patience)?;
         let mut sent = Sent::default();
-        match self.send_parts(head, payload, handles, &mut sent, &outgoing.looks, patience) {
+        match self.send_parts(head, payload, handles, &mut sent, &outgoing.spins, patience) {
             Err(SendError::Full | SendError::Timeout) if sent.bytes > 0 => {
                 let head_left = head.get(sent.bytes..).unwrap_or_default();
                 let payload_left = &payload[sent.bytes.saturating_sub(head.len())..];
@@ -140,7 +140,7 @@ impl End {
         }
         let Some(mut rest) = outgoing.rest.take() else { return Ok(()) };
         let mut sent = Sent::default();
-        let result = self.send_parts(&rest.bytes, &[], &rest.handles, &mut sent, &outgoing.looks, patience);
+        let result = self.send_parts(&rest.bytes, &[], &rest.handles, &mut sent, &outgoing.spins, patience);
         if matches!(result, Err(SendError::Full | SendError::Timeout)) {
             rest.bytes.drain(..sent.bytes);
             rest.handles.drain(..sent.handles);
@@ -171,7 +171,7 @@ impl End {
         payload: &[u8],
         handles: &[Handle],
         sent: &mut Sent,
-        looks: &LocalSite,
+        spins: &LocalSite,
         patience: Patience,
     ) -> Result<(), SendError> {
         let mut chunks = handles.chunks(MOST_FDS).peekable();
@@ -198,7 +198,7 @@ impl End {
                 sent.bytes += self.retried(patience, || send(Mode::Now))?;
                 continue;
             }
-            sent.bytes += match look(looks, || unless_full(send(Mode::Now))) {
+            sent.bytes += match spin_for(spins, || unless_full(send(Mode::Now))) {
                 Ok(taken) => taken?,
                 Err(sleeps) => {
                     let taken = self.retried(patience, || send(patience.mode()))?;

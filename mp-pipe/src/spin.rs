@@ -1,14 +1,14 @@
-//! Looking at a socket before sleeping on it, for as long as that has been worth it: see `Waiting` of mp-core.
+//! Adaptive spin on a socket before a sleep, as long as it has been worth it: see `Waiting` of mp-core.
 
 use mp_core::sys::machine::LocalSite;
 use mp_core::word::{Pace, Waiting};
 
-/// A wait that has looked for as long as it may; it is told when the sleep is over.
+/// A wait whose spin has used up its budget; it is told when the sleep is over.
 pub(crate) type Sleeps<'a> = Waiting<'a, LocalSite>;
 
-/// Looks until something is there, or it is time to sleep.
+/// Calls `at` until it returns something, or the budget is used up.
 #[inline]
-pub(crate) fn look<T>(site: &LocalSite, mut at: impl FnMut() -> Option<T>) -> Result<T, Sleeps<'_>> {
+pub(crate) fn spin_for<T>(site: &LocalSite, mut at: impl FnMut() -> Option<T>) -> Result<T, Sleeps<'_>> {
     if let Some(found) = at() {
         return Ok(found);
     }
@@ -27,10 +27,10 @@ mod tests {
     use super::*;
     use mp_core::word::Learned;
 
-    /// Looks in vain; gives how often.
-    fn in_vain(site: &LocalSite) -> u32 {
+    /// Spins without success; returns the number of attempts.
+    fn missed(site: &LocalSite) -> u32 {
         let mut count = 0;
-        let found = look(site, || {
+        let found = spin_for(site, || {
             count += 1;
             None::<()>
         });
@@ -39,15 +39,15 @@ mod tests {
     }
 
     #[test]
-    fn looks_in_vain_come_to_one_and_one_that_finds_it_brings_them_back() {
+    fn missed_spins_come_to_one_and_a_success_brings_them_back() {
         let site = LocalSite::default();
-        (0..100).find(|_| in_vain(&site) == 1).expect("it is not looked for ever");
+        (0..100).find(|_| missed(&site) == 1).expect("it does not spin for ever");
         let learned = site.site();
-        assert_eq!(look(&site, || Some("there")).ok(), Some("there"));
-        assert_eq!(site.site(), learned, "what is there at once teaches nothing");
+        assert_eq!(spin_for(&site, || Some("there")).ok(), Some("there"));
+        assert_eq!(site.site(), learned, "an immediate success teaches nothing");
         let third = || {
             let mut count = 0;
-            look(&site, || {
+            spin_for(&site, || {
                 count += 1;
                 (count == 3).then_some("it")
             })

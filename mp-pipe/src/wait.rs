@@ -1,4 +1,4 @@
-//! wait(): which of these are ready (Python: `multiprocessing.connection.wait`).
+//! wait(): waits for the first ready objects of a list (Python: `multiprocessing.connection.wait`).
 
 use crate::error::PollError;
 use crate::patience::Patience;
@@ -13,10 +13,10 @@ use std::time::Duration;
 /// connection whose other end is closed is ready, since `recv` would not wait; drop it from the list after its
 /// [`RecvError::Closed`](crate::RecvError::Closed). With an empty list it waits for ever.
 ///
-/// Each call looks at each thing: for hundreds, again and again, take a [`WaitSet`](crate::WaitSet), which keeps them.
+/// Each call checks each object: for hundreds of them, repeatedly, use a [`WaitSet`](crate::WaitSet), which keeps them.
 ///
 /// # Errors
-/// The system's, where the list is longer than the limit of open files.
+/// An error of the system, if the list is longer than the limit of open files.
 ///
 /// ```
 /// use mp_pipe::{PollError, pipe_simplex, try_wait, wait};
@@ -67,14 +67,15 @@ fn ready(objects: &[&dyn Waitable], patience: Patience) -> Result<Vec<usize>, Po
         for &at in &asked {
             match (says_yes(at), ready.binary_search(&at)) {
                 (true, Err(place)) => {
-                    // The process that was to signal was killed before it did.
+                    // The process that should have signalled was killed before it did. Without the resync the next waits
+                    // would sleep beside a ready object.
                     if sleeps {
-                        objects[at].settle();
+                        objects[at].resync();
                     }
                     ready.insert(place, at);
                 }
                 (false, Ok(place)) => {
-                    objects[at].settle();
+                    objects[at].resync();
                     ready.remove(place);
                 }
                 (true, Ok(_)) | (false, Err(_)) => {}

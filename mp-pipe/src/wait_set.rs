@@ -1,23 +1,23 @@
-//! WaitSet: many things, kept together, of which some become ready (Python: `selectors.DefaultSelector`).
+//! WaitSet: a kept set of objects to wait for (Python: `selectors.DefaultSelector`).
 //!
 //! ```text
-//!   add ──► slot ──► the system's set ──wait──► readable: does it say itself whether it is ready?
+//!   add ──► slot ──► the system's set ──wait──► readable: does it report readiness itself?
 //!             │                                   no ─────────► ready
 //!             │                                   yes, it is ─► ready
-//!             │                                   no, it isn't: settled, and no longer readable
-//!             ├──► asked: those that say it themselves; all of them, four times a second
+//!             │                                   no, it isn't: resynced, and no longer readable
+//!             ├──► asked: members that report it themselves; all of them, four times a second
 //!             └──► always: files that the system does not wait for
 //! ```
 //!
-//! [`wait()`](crate::wait()) tells the system of each thing each time; here it is told once, and what a wait costs goes
-//! with what is ready. What says itself whether it is ready, a queue, is asked when it comes and when its descriptor
-//! can be read: from its first question on it is its putters that make it so.
+//! [`wait()`](crate::wait()) passes each object to the system in each call. A set passes it once, and the cost of a wait
+//! grows with the number of ready members. A member that reports its readiness itself, such as a queue, is asked when it
+//! is added and when its descriptor is readable: after the first question its producers make it readable.
 //!
 //! # In a forked child
-//! The system's set is shared with the parent, so the child makes one of its own, under the same number, of the same
-//! members, when it first uses it.
+//! The system's set is shared with the parent. So the child makes its own set at its first use, under the same number and
+//! with the same members.
 //! # When a process dies
-//! Between putting an item and telling: as in [`wait()`](crate::wait()), queues are asked every quarter of a second.
+//! Between a put and its signal: queues are asked every quarter of a second, as in [`wait()`](crate::wait()).
 //! # Tested by
 //! tests/wait_set.rs, tests/wait_set_processes.rs
 
@@ -37,16 +37,16 @@ use std::fmt;
 use std::hash::Hash;
 use std::time::Duration;
 
-/// Things to wait for together, again and again, each under a key: connections, queues, sentinels of processes and
-/// anything else with a descriptor.
+/// A set of objects to wait for repeatedly, each under a key: connections, queues, sentinels of processes and anything
+/// else with a descriptor.
 ///
-/// [`wait()`](crate::wait()) takes a list and looks at each thing in it, each time; that is right for a few. A set is
-/// told of each thing once, and a wait costs what is ready: among 10,000 idle connections as much as among ten. It
-/// takes two descriptors, and one more thing is one more system call.
+/// [`wait()`](crate::wait()) takes a list and checks each object in each call, which is right for a few. A set gets each
+/// object once, and the cost of a wait grows with the ready ones only: it is equal among 10,000 idle connections and among
+/// ten. A set takes two descriptors, and each `add` is one system call.
 ///
-/// A set owns its members, `W`: connections and queues are cheap to clone, and [`get`](WaitSet::get) gives them for use. A
-/// connection's clone keeps its end open until it is removed. Things of several kinds stand together as `&dyn Waitable`
-/// or `Box<dyn Waitable>`.
+/// A set owns its members, `W`: connections and queues are cheap to clone, and [`get`](WaitSet::get) returns them for use. A
+/// connection's clone keeps its end open until it is removed. For objects of several types use `&dyn Waitable` or
+/// `Box<dyn Waitable>`.
 ///
 /// ```
 /// use mp_pipe::{Receiver, RecvError, WaitSet, pipe_simplex};
@@ -120,7 +120,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
     /// Python: `BaseSelector.register`.
     #[doc(alias = "register")]
     pub fn add(&mut self, key: K, member: W) -> Result<(), AddError<W>> {
-        if let Err(error) = self.settle_in_this_process() {
+        if let Err(error) = self.use_own_set_after_fork() {
             return Err(AddError::Os { member, error });
         }
         let Entry::Vacant(entry) = self.by_key.entry(key.clone()) else {
@@ -140,7 +140,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         if member.is_ready().is_some() {
             self.asked.insert(at);
             // Its putters tell from now on; what was put before, this does.
-            member.settle();
+            member.resync();
             self.look = self.look.or_else(|| Deadline::after(LOOK_AGAIN));
         } else if !waited_for {
             self.always.insert(at);
@@ -232,7 +232,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
 
     fn ready(&mut self, patience: Patience) -> Result<Vec<K>, PollError> {
         let until = patience.deadline();
-        self.settle_in_this_process()?;
+        self.use_own_set_after_fork()?;
         loop {
             self.ask_now_and_then();
             let until_then = if self.always.is_empty() {
@@ -246,7 +246,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
                 let Some(slot) = &self.slots[at as usize] else { continue };
                 match slot.member.is_ready() {
                     None | Some(true) => ready.push(slot.key.clone()),
-                    Some(false) => slot.member.settle(),
+                    Some(false) => slot.member.resync(),
                 }
             }
             if !ready.is_empty() {
@@ -269,14 +269,14 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         }
         for slot in self.asked.iter().filter_map(|at| self.slots[*at].as_ref()) {
             if slot.member.is_ready() == Some(true) {
-                slot.member.settle();
+                slot.member.resync();
             }
         }
         self.look = Deadline::after(LOOK_AGAIN);
     }
 
     /// In a forked child that comes here for the first time.
-    fn settle_in_this_process(&mut self) -> OsResult<()> {
+    fn use_own_set_after_fork(&mut self) -> OsResult<()> {
         if self.owner.is_current() {
             return Ok(());
         }

@@ -192,7 +192,7 @@ struct Told {
     is_ready: Cell<bool>,
     descriptors: Cell<u64>,
     asked: Cell<u64>,
-    settled: Cell<u64>,
+    resynced: Cell<u64>,
 }
 
 fn count(counter: &Cell<u64>) {
@@ -210,7 +210,7 @@ impl Shared {
             is_ready: Cell::default(),
             descriptors: Cell::default(),
             asked: Cell::default(),
-            settled: Cell::default(),
+            resynced: Cell::default(),
         }))
     }
 
@@ -234,8 +234,8 @@ impl Waitable for Shared {
         Some(self.0.is_ready.get())
     }
 
-    fn settle(&self) {
-        count(&self.0.settled);
+    fn resync(&self) {
+        count(&self.0.resynced);
         clear(self.0.signal.as_fd());
         if self.0.is_ready.get() {
             self.signal();
@@ -266,14 +266,14 @@ fn a_wait_minds_those_that_are_ready_and_no_others() {
 }
 
 #[test]
-fn a_false_signal_is_settled_and_slept_on() {
+fn a_false_signal_is_resynced_and_slept_on() {
     let (mut set, member) = (WaitSet::new().unwrap(), Shared::new());
     set.add((), member.clone()).unwrap();
     member.signal();
     assert!(matches!(set.wait_timeout(Duration::from_millis(1)), Err(PollError::Timeout)));
     assert!(!member.is_signalled());
     // Once as it came, and once for the signal.
-    assert_eq!(member.0.settled.get(), 2);
+    assert_eq!(member.0.resynced.get(), 2);
 }
 
 #[test]

@@ -353,7 +353,7 @@ impl Waitable for Channel {
         Some(Channel::is_ready(self))
     }
 
-    fn settle(&self) {
+    fn resync(&self) {
         let packets = self.ring.0.packets();
         self.ring.reset_polls(|| packets.quiet(), || Channel::is_ready(self), || packets.signal());
     }
@@ -369,8 +369,8 @@ macro_rules! waitable_by_its_channel {
             fn is_ready(&self) -> Option<bool> {
                 self.$($channel)+.is_ready()
             }
-            fn settle(&self) {
-                self.$($channel)+.settle();
+            fn resync(&self) {
+                self.$($channel)+.resync();
             }
         }
     };

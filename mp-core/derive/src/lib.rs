@@ -5,7 +5,7 @@
 //! | `lib.rs`    | the two derives, which differ in the path that they write  |
 //! | `expand.rs` | a structure -> its checks and the `unsafe impl`, pure      |
 //!
-//! There are two, since a derive cannot find out by which name a user knows the trait: who depends on `mp`
+//! There are two, since a derive cannot know the name by which a user imports the trait: a crate that depends on `mp`
 //! alone has no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the
 //! one that writes `::mp::core::mem`, each under the trait's own name.
 
@@ -119,7 +119,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// ```
 ///
 /// # Under another name
-/// Who has renamed the crate in his `Cargo.toml` says so: `#[shareable(crate = "its_name")]`.
+/// If your `Cargo.toml` renames the crate, give its name: `#[shareable(crate = "its_name")]`.
 #[proc_macro_derive(Shareable, attributes(shareable))]
 pub fn shareable(input: TokenStream) -> TokenStream {
     derive(parse_macro_input!(input as DeriveInput), Root::Core)

@@ -1,9 +1,9 @@
 //! Bytes: a part of a mapping that is copied in and out, never borrowed.
 //!
 //! # Safety
-//! The one invariant: a [`Bytes`] lies within the mapping that it keeps alive, and a [`Range`] is used no longer than
-//! what it was got from lives. Whether two processes may touch
-//! the same bytes at once is the protocol's business; a copy of torn bytes is still only bytes.
+//! The one invariant: a [`Bytes`] lies within the mapping that it keeps alive, and a [`Range`] is used only
+//! while its source lives. The protocol decides whether two processes may access the same bytes at once; a copy of
+//! torn bytes is still only bytes.
 #![allow(unsafe_code)]
 
 use super::mapping::Mapping;
@@ -11,14 +11,14 @@ use crate::error::MemError;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// A range of raw bytes in shared memory. No reference into it is ever made, since others write there.
+/// A range of raw bytes in shared memory. No reference into it is ever made, since other processes write there.
 #[derive(Debug, Clone)]
 pub struct Bytes {
     mapping: Arc<Mapping>,
     range: Range,
 }
 
-/// Addresses that are mapped, as long as whatever this was got from lives.
+/// Addresses that are mapped while the source of this range lives.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
     at: NonNull<u8>,
@@ -47,7 +47,7 @@ impl Bytes {
         self.len() == 0
     }
 
-    /// The mapping it lies in.
+    /// The mapping that it refers to.
     pub fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }
@@ -55,16 +55,16 @@ impl Bytes {
     /// Copies `from` to `offset`.
     ///
     /// # Panics
-    /// If it does not fit: offsets are the caller's own, checked before.
+    /// If it does not fit: the caller checks offsets before.
     #[inline]
     pub fn write(&self, offset: usize, from: &[u8]) {
         self.range.write(offset, from);
     }
 
-    /// Copies what is at `offset` into `to`.
+    /// Copies bytes at `offset` into `to`.
     ///
     /// # Panics
-    /// If there are not that many bytes: offsets are the caller's own, checked before.
+    /// If there are fewer bytes: the caller checks offsets before.
     #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) {
         self.range.read(offset, to);
@@ -110,7 +110,7 @@ impl Range {
         unsafe { to.set_len(to.len() + len) };
     }
 
-    /// Eight bytes at `offset`, read once, as the number that they are to this machine.
+    /// Reads eight bytes at `offset` once, as a number in this machine's byte order.
     #[inline]
     pub(super) fn load(self, offset: usize) -> u64 {
         // SAFETY: within the range and aligned, checked there.

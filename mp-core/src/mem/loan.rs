@@ -1,11 +1,11 @@
 //! Loan: a count of the plain references into shared memory that may be alive in this process.
 //!
 //! A guard of shared data (of a value, an array, a mutex, a read-write lock) gives plain references. They promise
-//! that nobody else changes the data while they live; the lock keeps that promise. A fork copies the references
+//! that no other thread changes the data while they live; the lock keeps that promise. A fork copies the references
 //! and not the lock, so a fork is refused while the calling thread has a loan. A guard cannot be sent to another
-//! thread; a reference that came out of it can, and the guard's thread then still runs, which refuses the fork too.
+//! thread. A reference from it can, and the guard's thread then still runs, which refuses the fork too.
 //!
-//! | what becomes of a guard          | its loan                              | its lock                       |
+//! | end of a guard                   | its loan                              | its lock                       |
 //! |----------------------------------|---------------------------------------|--------------------------------|
 //! | dropped                          | ends                                  | free                           |
 //! | leaked, and its thread runs      | stays with the thread                 | held                           |
@@ -15,7 +15,7 @@
 //! reference from a leaked guard may still be in use by another thread.
 //!
 //! # When a process dies
-//! The counts are its own memory and go with it.
+//! The counts are in its own memory, and end with it.
 
 use crate::sys::robust;
 use std::cell::Cell;
@@ -31,7 +31,7 @@ thread_local! {
     static AT_END: AtEnd = const { AtEnd };
 }
 
-/// Lets a guard give references into shared memory to its thread. Held by the guard as long as it can be borrowed.
+/// Counts one guard that can lend references into shared memory. Held by the guard as long as it can be borrowed.
 #[derive(Debug)]
 pub struct Loan {
     own_thread_only: PhantomData<*const ()>,
@@ -56,16 +56,16 @@ impl Drop for Loan {
     }
 }
 
-/// How many loans the calling thread has, and those threads had that ended with them.
+/// The number of loans of the calling thread, and of threads that ended with leaked guards.
 pub fn loans() -> usize {
-    // ORDERING: Acquire, pairs with the Release in `AtEnd`: whoever has a reference that an ended thread gave away
-    // has synchronised with it, and so sees its loan.
+    // ORDERING: Acquire, pairs with the Release in `AtEnd`: a thread that has a reference which an ended thread
+    // gave away has synchronised with it, and so sees its loan.
     LOANS.get() + ABANDONED.load(Ordering::Acquire)
 }
 
 #[inline]
 fn watch_end() {
-    // Fails only while the thread's locals are being torn down: then nobody is left to run what it leaks.
+    // Fails only while the thread's locals are destroyed: then no code is left to run what it leaks.
     let _ = AT_END.try_with(|_| ());
 }
 

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //! The one invariant: the payload's addresses stay valid as long as the `Mapping` lives, and the header is
-//! written before anybody else can see the object and never again.
+//! written before any other process can see the object, and never again.
 #![allow(unsafe_code)]
 
 use crate::error::MemError;
@@ -17,17 +17,17 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError, Weak};
 
-/// What is in front of the payload, and what is checked before the payload is believed.
+/// The header in front of the payload, which is checked before the payload is used.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Header {
     magic: u64,
     layout: u32,
-    /// Of all the rest, and of the build of the program that wrote it: see [`Header::sum`].
+    /// Checksum of the rest, and of the build of the program that wrote it: see [`Header::sum`].
     sum: u32,
     kind: u64,
     payload: u64,
-    /// Ids in lock words mean something within one pid namespace only. 0: it could not be told.
+    /// The pid namespace, in which ids in lock words are valid. 0: it could not be determined.
     pid_namespace: u64,
 }
 
@@ -37,7 +37,7 @@ const LAYOUT: u32 = 2;
 const HEADER: usize = 128;
 
 impl Header {
-    /// Two builds may lay the same types out differently, so an object of one is none of the other's.
+    /// Two builds may lay out the same types differently, so an object of one is not valid in the other.
     fn sum(&self) -> u32 {
         let mut sum = Fnv::default();
         let rest = (self.magic, self.layout, self.kind, self.payload, self.pid_namespace);
@@ -46,13 +46,12 @@ impl Header {
     }
 }
 
-/// Which type a shared object is: a hash that is the same in every process of a program.
+/// The type of a shared object: a hash that is equal in every process of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind(u64);
 
 impl Kind {
-    /// The kind of objects that hold a `T`. Two types of one name, as functions can have them inside, are two
-    /// kinds.
+    /// The kind of objects that hold a `T`. Two types of one name, for example inside of functions, are two kinds.
     pub fn of<T: ?Sized + 'static>() -> Kind {
         let mut hash = Fnv::default();
         TypeId::of::<T>().hash(&mut hash);
@@ -63,7 +62,7 @@ impl Kind {
         self.0
     }
 
-    /// The kind of objects that hold a `T` and items that are written as messages: what they are is told by
+    /// The kind of objects that hold a `T` and items that are written as messages: the items' type counts by its
     /// name.
     pub fn of_items<T: ?Sized + 'static, Item: ?Sized>() -> Kind {
         let mut hash = Fnv(Kind::of::<T>().0);
@@ -72,7 +71,7 @@ impl Kind {
     }
 }
 
-/// FNV-1a: spreads well enough, and is the same in every process.
+/// FNV-1a: good enough for this, and equal in every process.
 struct Fnv(u64);
 
 impl Default for Fnv {
@@ -93,21 +92,21 @@ impl Hasher for Fnv {
     }
 }
 
-/// How long the parts of a sparse object are, in bytes of payload from its beginning.
+/// The lengths of a sparse object's parts, in bytes of payload from its beginning.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
-    /// All that there may be.
+    /// The whole payload.
     pub payload: usize,
-    /// What each process maps at once; the rest by [`Window`](super::Window)s.
+    /// The part that each process maps at once; the rest is mapped by [`Window`](super::Window)s.
     pub mapped: usize,
-    /// What has its pages at once; the rest by [`reserve`](Mapping::reserve).
+    /// The part whose pages are reserved at once; the rest is reserved by [`reserve`](Mapping::reserve).
     pub reserved: usize,
 }
 
 /// The shared pages of one object.
 #[derive(Debug)]
 pub struct Mapping {
-    /// Shared with the messages that carry it, so that sending takes no descriptor more.
+    /// Shared with the messages that carry it, so that sending needs no further descriptor.
     file: Arc<OwnedFd>,
     pages: Option<Pages>,
     file_bytes: usize,
@@ -119,16 +118,16 @@ type Table = Mutex<Option<HashMap<(u64, u64), Weak<Mapping>>>>;
 static TABLE: Table = Mutex::new(None);
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 const EVERYWHERE: Range<usize> = 0..usize::MAX;
-/// Whether all addresses count as inherited from another pid namespace, since the table could not be read.
+/// Whether all addresses count as inherited from another pid namespace, because the table could not be read.
 static UNSORTED: AtomicBool = AtomicBool::new(false);
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(crate) fn hold() -> impl Sized {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Mapping {
-    /// A payload begins at a multiple of this many bytes.
+    /// The alignment of a payload, in bytes.
     pub const ALIGNMENT: usize = HEADER;
 
     /// Makes an object with `payload` bytes of zeros, every page reserved. `name` is what process maps show.
@@ -136,7 +135,7 @@ impl Mapping {
         Mapping::create_sparse(name, kind, Extent { payload, mapped: payload, reserved: payload })
     }
 
-    /// Makes an object of which only a part is mapped, and has its pages, at once.
+    /// Makes an object of which only a part is mapped and reserved at once.
     pub fn create_sparse(name: &str, kind: Kind, extent: Extent) -> Result<Arc<Mapping>, MemError> {
         let Extent { payload, mapped, reserved } = extent;
         let too_large =
@@ -152,13 +151,13 @@ impl Mapping {
         let (payload, pid_namespace) = (payload as u64, namespace::own().unwrap_or(0));
         let blank = Header { magic: MAGIC, layout: LAYOUT, sum: 0, kind: kind.0, payload, pid_namespace };
         let header = Header { sum: blank.sum(), ..blank };
-        // SAFETY: the pages begin with room for a header, reserved above; nobody else has the file yet.
+        // SAFETY: the pages begin with room for a header, reserved above; the file is not shared yet.
         unsafe { mapping.pages().base().cast::<Header>().write(header) };
         Ok(mapping.listed())
     }
 
-    /// The object behind a descriptor that came from elsewhere. Everything that a peer could have got wrong is
-    /// checked: seals, size, magic, layout, pid namespace, build, kind.
+    /// The object of a descriptor from another process. Everything that a peer could set wrongly is checked: seals,
+    /// size, magic, layout, pid namespace, build, kind.
     pub fn attach(file: OwnedFd, kind: Kind, expected: &'static str) -> Result<Arc<Mapping>, MemError> {
         Mapping::attach_part(file, kind, expected, usize::MAX)
     }
@@ -187,8 +186,8 @@ impl Mapping {
         Ok(mapping.listed())
     }
 
-    /// Whether every page of it was reserved, as [`create`](Mapping::create) does: a sparse file costs its maker nothing,
-    /// whatever its size.
+    /// Whether every page was reserved, as [`create`](Mapping::create) does. A sparse file costs its maker nothing,
+    /// whatever its size, so a message could claim any length.
     pub fn is_whole(&self) -> Result<(), MemError> {
         if memory::taken_bytes(self.file.as_fd())? < self.pages().bytes() as u64 {
             return Err(MemError::NotOurs("its memory was not reserved"));
@@ -196,7 +195,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// Whether this is the descriptor of a shared object's memory, of whatever kind.
+    /// Whether this is the descriptor of a shared object's memory, of any kind.
     pub(crate) fn is_object(file: BorrowedFd<'_>) -> bool {
         memory::is_sealed(file) && memory::begins_with(file, &MAGIC.to_ne_bytes())
     }
@@ -243,7 +242,7 @@ impl Mapping {
         table.as_ref()?.get(&key)?.upgrade()
     }
 
-    /// Puts the mapping into the table, or gives the one that another thread has put there meanwhile.
+    /// Adds the mapping to the table, or returns the one that another thread has added meanwhile.
     fn listed(self) -> Arc<Mapping> {
         let key = self.key;
         let mapping = Arc::new(self);
@@ -256,12 +255,12 @@ impl Mapping {
         mapping
     }
 
-    /// Takes the pages of a part of the payload for good, so that touching them cannot fail.
+    /// Reserves the pages of a part of the payload, so that no access to them can fail.
     pub fn reserve(&self, offset: usize, bytes: usize) -> Result<(), MemError> {
         memory::reserve(self.file.as_fd(), HEADER + offset, bytes)
     }
 
-    /// Gives the whole pages within a part of the payload back to the system; they read as zeros afterwards.
+    /// Returns the whole pages within a part of the payload to the system; they read as zeros afterwards.
     pub fn punch(&self, offset: usize, bytes: usize) -> Result<(), MemError> {
         let (first, last) = (memory::whole_pages(HEADER + offset), (HEADER + offset + bytes) / PAGE * PAGE);
         if first < last {
@@ -325,19 +324,19 @@ impl Drop for Mapping {
         LIVE.fetch_sub(1, Ordering::Relaxed);
         inherited::allow(&pages.addresses());
         if robust::any_held_in(pages.addresses()) {
-            // A guard was forgotten: the robust list still runs through these pages.
+            // A guard was leaked: the robust list still links into these pages, so they stay mapped.
             pages.leak();
         }
     }
 }
 
-/// How many objects are mapped here.
+/// The number of objects that this process has mapped.
 pub(crate) fn live() -> usize {
     // ORDERING: Relaxed: a count, and no more.
     LIVE.load(Ordering::Relaxed)
 }
 
-/// In a child that was forked into another pid namespace: what it has inherited belongs to those who stayed.
+/// In a child that was forked into another pid namespace: inherited objects belong to the old namespace.
 fn leave_all() {
     if live() == 0 {
         return;

@@ -1,18 +1,18 @@
-//! Memory that other processes see, and what may live in it.
+//! Shared memory: mappings, and typed references into them.
 //!
 //! ```text
 //!  memfd (sealed, anonymous) ──mmap──►  Mapping:  [ header | payload …………………… ]
 //!        │                                             │          │
-//!        └── its descriptor travels (transfer)      checked    SharedRef<T>, SharedSlice<T>, Bytes
+//!        └── its descriptor is sent (transfer)      checked    SharedRef<T>, SharedSlice<T>, Bytes
 //! ```
 //!
-//! Every shared object is a memfd of its own; small ones that a process makes share pages (small.rs). The kernel's count of
-//! descriptors and mappings is the reference count, so there is no name, no tracker and nothing to leave behind. The size
-//! is sealed, so nobody can take pages from under a mapping; pages are reserved before they are touched, so running out
-//! of memory is an error of the call that makes the object.
+//! Each shared object is its own memfd; small ones of one process share pages (small.rs). The kernel's
+//! count of descriptors and mappings is the reference count, so there is no name, no tracker and nothing to leave
+//! behind. The size is sealed, so no process can take pages from under a mapping; pages are reserved before they
+//! are touched, so running out of memory is an error of the call that makes the object.
 //!
-//! A mapping exists once per process: attaching the same memfd again gives the one that is there, since the
-//! robust list (sys/robust.rs) knows held locks by address.
+//! A mapping exists once in each process: attaching the same memfd again returns it, since the robust list
+//! (sys/robust.rs) knows held locks by address.
 
 mod bytes;
 mod loan;
@@ -24,13 +24,13 @@ pub(crate) mod small;
 mod window;
 
 pub use bytes::Bytes;
-/// For the guards of shared data, which this family's crates make.
+/// For guards of shared data in the other crates.
 #[doc(hidden)]
 pub use loan::{Loan, loans};
 pub use mapping::{Extent, Kind, Mapping};
 /// The derive, beside the trait that it implements.
 pub use mp_derive::Shareable;
-/// The trait alone, for `mp`, which has a derive of its own beside it.
+/// The trait alone, for `mp`, which has its own derive.
 #[doc(hidden)]
 pub use place::Shareable as ShareableTrait;
 pub use place::{Shareable, SharedRef, SharedSlice, Structure};

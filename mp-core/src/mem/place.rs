@@ -1,8 +1,9 @@
-//! SharedRef: a typed spot in a mapping, SharedSlice: many side by side; the two traits that say what may live there.
+//! SharedRef: a typed reference into a mapping. SharedSlice: a slice of a mapping. And the two traits of types that
+//! may live there.
 //!
 //! # Safety
-//! The one invariant: a `SharedRef<T>` points at a `T`, and a `SharedSlice<T>` at so many of them, inside the mapping
-//! that it keeps alive, aligned for `T`, and `T` is made of parts that any process may change at any time
+//! The one invariant: a `SharedRef<T>` points at a `T`, and a `SharedSlice<T>` at its number of them, inside the
+//! mapping that it keeps alive, aligned for `T`, and `T` is made of parts that any process may change at any time
 //! through a shared reference.
 #![allow(unsafe_code)]
 
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic;
 
 /// Plain data that may lie in memory which other processes map: integers, floats, arrays and `repr(C)` structs
-/// of them. For a struct of one's own there is `#[derive(Shareable)]`:
+/// of them. For your own struct use `#[derive(Shareable)]`:
 ///
 /// ```
 /// use mp_core::mem::Shareable;
@@ -44,8 +45,8 @@ use std::sync::atomic;
 /// in_shared_memory::<bool>(); // a peer could write a 2 there
 /// ```
 ///
-/// A type that is aligned to more than 128 bytes does not compile as the data of a shared object (a queue copies it,
-/// and takes it).
+/// A type that is aligned to more than 128 bytes does not compile as the data of a shared object. (A queue copies
+/// its items, and takes it.)
 ///
 /// # Safety
 /// Every bit pattern is a value of the type, all zeros included; it holds no pointer, reference or descriptor
@@ -59,7 +60,7 @@ use std::sync::atomic;
 )]
 pub unsafe trait Shareable: Copy + Send + 'static {}
 
-/// A structure of words: what algorithms keep in shared memory.
+/// A structure of words: the shared state of an algorithm.
 ///
 /// # Safety
 /// Every part may be changed by other processes while a shared reference exists (atomics, words, or cells that
@@ -100,7 +101,7 @@ unsafe impl<T: Structure, const N: usize> Structure for [T; N] {}
 const TOO_ALIGNED: &str = "this type is aligned to more than 128 bytes, as much as shared memory is: give it `align(128)` \
                            or less";
 
-/// A `T` in shared memory, reached like a reference. Clones share it; other processes get it by transfer.
+/// A reference to a `T` in shared memory. Clones share it; other processes get it by transfer.
 pub struct SharedRef<T> {
     mapping: Arc<Mapping>,
     at: NonNull<T>,
@@ -119,15 +120,15 @@ impl<T: Structure> SharedRef<T> {
         SharedRef::at(Mapping::create(name, Kind::of::<T>(), size_of::<T>())?, 0)
     }
 
-    /// Makes one `T`, all zeros, in a page that small objects of this process share: it costs no descriptor of its own.
-    /// ChildIdentity gets one of them can write to the others. For what holds no data.
+    /// Makes one `T`, all zeros, in a page that small objects of this process share, without a descriptor of its
+    /// own. A process that gets one object can write to the others in the page, so it is for objects without data.
     pub fn create_small() -> Result<SharedRef<T>, MemError> {
         const { assert!(size_of::<T>() <= small::LARGEST, "this is no small object") };
         let (page, offset) = small::take(Kind::of::<T>(), size_of::<T>())?;
         SharedRef::at(page, offset)
     }
 
-    /// Where it is in its mapping's payload.
+    /// Its offset in the mapping's payload.
     pub(crate) fn offset(&self) -> usize {
         let begin = self.mapping.address(0, 0).map_or(0, |begin| begin.addr().get());
         self.at.addr().get() - begin
@@ -144,7 +145,7 @@ impl<T: Structure> SharedRef<T> {
         Ok(SharedRef { mapping, at, shares: PhantomData })
     }
 
-    /// The mapping it lies in.
+    /// The mapping that it refers to.
     pub fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }
@@ -172,7 +173,7 @@ impl<T> std::fmt::Debug for SharedRef<T> {
     }
 }
 
-/// So many `T`s side by side in shared memory, reached like a slice. Clones share them.
+/// A slice of `T`s in shared memory. Clones share them.
 ///
 /// ```
 /// use mp_core::mem::{Kind, Mapping, SharedSlice};
@@ -197,10 +198,11 @@ unsafe impl<T: Structure> Send for SharedSlice<T> {}
 unsafe impl<T: Structure> Sync for SharedSlice<T> {}
 
 impl<T: Structure> SharedSlice<T> {
-    /// The `len` `T`s at `offset` of a mapping's payload. Compiles only if the payload's alignment is enough for them.
+    /// The `len` `T`s at `offset` of a mapping's payload. Compiles only if the payload's alignment is enough for
+    /// them.
     ///
     /// # Errors
-    /// The payload has not that many bytes: a length that came from elsewhere is checked here.
+    /// The payload has fewer bytes: a length from another process is checked here.
     pub fn at(mapping: Arc<Mapping>, offset: usize, len: usize) -> Result<SharedSlice<T>, MemError> {
         const { assert!(align_of::<T>() <= Mapping::ALIGNMENT, "{}", TOO_ALIGNED) }
         let address = len.checked_mul(size_of::<T>()).and_then(|bytes| mapping.address(offset, bytes));
@@ -211,7 +213,7 @@ impl<T: Structure> SharedSlice<T> {
         Ok(SharedSlice { mapping, at, len, shares: PhantomData })
     }
 
-    /// The mapping they lie in.
+    /// The mapping that it refers to.
     pub fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }

@@ -8,17 +8,17 @@ use super::place::Shareable;
 use std::mem::MaybeUninit;
 use std::slice;
 
-/// The bytes that a value consists of, in this machine's order.
+/// The bytes of a value, in this machine's order.
 #[inline]
 pub fn bytes_of<T: Shareable>(value: &T) -> &[u8] {
     // SAFETY: the value's own bytes, each of them initialised, since there is no padding.
     unsafe { slice::from_raw_parts((&raw const *value).cast(), size_of::<T>()) }
 }
 
-/// The value that these bytes are.
+/// The value of these bytes.
 ///
 /// # Panics
-/// If there are not as many bytes as the value has.
+/// If the number of bytes is not the size of the value.
 #[inline]
 pub fn value_of<T: Shareable>(bytes: &[u8]) -> T {
     assert_eq!(bytes.len(), size_of::<T>(), "a value is as long as its type");

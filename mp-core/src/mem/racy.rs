@@ -1,33 +1,34 @@
-//! Copies out of memory that others may write meanwhile, and into it.
+//! Copies out of memory that other processes may write meanwhile, and into it.
 //!
-//! A plain copy of what another thread writes is a data race: undefined behaviour, whatever is done with the copy. So
-//! each unit (the largest integer of 1, 2, 4 or 8 bytes that the type's alignment allows) is one relaxed atomic access.
-//! All accesses to a type in shared memory without a lock are made here, so that they never differ in size.
+//! A plain copy of what another thread writes is a data race: undefined behaviour, whatever is done with the copy.
+//! So each unit (the largest integer of 1, 2, 4 or 8 bytes that the type's alignment allows) is one relaxed atomic
+//! access. All accesses to a type in shared memory without a lock are made here, so that they never differ in size.
 //!
 //! A loop of atomic accesses is not vectorised. On x86-64 a long copy is therefore one string instruction
-//! (`rep movsq` and its kin), whose accesses the machine defines: it moves unit by unit, and an aligned unit whole. That is
-//! what the loop does, so the compiler may take the one for the other.
+//! (`rep movsq` and similar), whose accesses the machine defines: it moves unit by unit, and an aligned unit as a
+//! whole. The loop does the same, so both copies are equivalent.
 //!
 //! # Safety
-//! The one invariant: both sides have room for so many elements, and the private side does not overlap the shared one.
+//! The one invariant: both sides have room for that many elements, and the private side does not overlap the shared
+//! one.
 #![allow(unsafe_code)]
 
 use super::place::Shareable;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-/// Bytes that are accessed at a time in a `T`.
+/// The bytes of one access to a `T`.
 const fn unit<T>() -> usize {
     let align = align_of::<T>();
     if align < 8 { align } else { 8 }
 }
 
-/// From so many units on, a string instruction is faster than the loop.
+/// From this many units on a string instruction is faster than the loop.
 const LONG: usize = 24;
 
 /// Copies `count` elements out of shared memory.
 ///
 /// # Safety
-/// `from` is aligned, with so many elements mapped there; `to` is this thread's own, with room for as many.
+/// `from` is aligned, with that many elements mapped there; `to` is this thread's own, with room for as many.
 #[inline]
 pub unsafe fn copy_out<T: Shareable>(from: *const T, to: *mut T, count: usize) {
     let units = count * (size_of::<T>() / unit::<T>());
@@ -45,7 +46,7 @@ pub unsafe fn copy_out<T: Shareable>(from: *const T, to: *mut T, count: usize) {
 /// Copies `count` elements into shared memory.
 ///
 /// # Safety
-/// `to` is aligned, with so many elements mapped there; nobody writes to `from` meanwhile, which has as many.
+/// `to` is aligned, with that many elements mapped there; no thread writes to `from` meanwhile, which has as many.
 #[inline]
 pub unsafe fn copy_in<T: Shareable>(from: *const T, to: *mut T, count: usize) {
     let units = count * (size_of::<T>() / unit::<T>());
@@ -90,7 +91,7 @@ macro_rules! store_one {
     ($number:ty, $atomic:ty, $from:ident, $to:ident, $at:ident) => {{
         // SAFETY: the unit lies within what the caller promises.
         let from = unsafe { $from.cast::<$number>().add($at) };
-        // SAFETY: nobody writes there meanwhile; aligned as the elements are, which have no padding.
+        // SAFETY: no thread writes there meanwhile; aligned as the elements are, which have no padding.
         let value = unsafe { from.read() };
         // SAFETY: as for `from`.
         let to = unsafe { $to.cast::<$number>().add($at) };
@@ -101,7 +102,7 @@ macro_rules! store_one {
     }};
 }
 
-/// One unit out of shared memory.
+/// Copies one unit out of shared memory.
 ///
 /// # Safety
 /// Both sides have a unit there, as in [`copy_out`].
@@ -110,7 +111,7 @@ unsafe fn load(from: *mut u8, to: *mut u8, at: usize, unit: usize) {
     by_unit!(unit, load_one!(from, to, at));
 }
 
-/// One unit into shared memory.
+/// Copies one unit into shared memory.
 ///
 /// # Safety
 /// Both sides have a unit there, as in [`copy_in`].
@@ -119,7 +120,7 @@ unsafe fn store(from: *const u8, to: *mut u8, at: usize, unit: usize) {
     by_unit!(unit, store_one!(from, to, at));
 }
 
-/// So many units, by a string instruction.
+/// Copies `count` units by a string instruction.
 ///
 /// # Safety
 /// Both sides have as many, and do not overlap.

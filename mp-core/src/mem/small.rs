@@ -5,21 +5,21 @@
 //!                                                           a lock    an event
 //! ```
 //!
-//! A page is a shared object like any other: a sealed memfd that lives as long as a process has it mapped or a message
-//! on its way holds its descriptor. The kernel counts these, whatever dies. So there is no count of our own for each
-//! unit, and nothing that a killed process could leave: a unit is handed out once and never again, and all units go
-//! with their page. An object keeps at most one page, as it would by itself.
+//! A page is a shared object like any other: a sealed memfd that lives while a process has it mapped or a message
+//! in flight holds its descriptor. The kernel counts these, whatever dies. So there is no count for each unit, and
+//! nothing that a killed process could leave: a unit is allocated once, and all units end with their page. An
+//! object keeps at most one page, as it would by itself.
 //!
-//! | word    | who writes it             | means                                                       |
+//! | word    | written by                | meaning                                                      |
 //! |---------|---------------------------|-------------------------------------------------------------|
-//! | `next`  | whoever makes an object   | units handed out; beyond the last: the page is full          |
-//! | `kinds` | the maker, once           | what the object that begins in the unit is; 0: none begins   |
+//! | `next`  | the maker of an object    | units allocated; beyond the last: the page is full           |
+//! | `kinds` | the maker, once           | the kind of the object that begins in the unit; 0: none      |
 //!
-//! `next` is in the page, so a process and its forked copies take different units. A process also remembers how far it
-//! has come itself: a peer that sets `next` back does not make it hand out a unit twice.
+//! `next` is in the page, so a process and its forked copies take different units. A process also remembers its own
+//! progress: a peer that sets `next` back does not make it allocate a unit twice.
 //!
 //! # When a process dies
-//! Between `next` and the kind: the unit is lost until its page goes.
+//! Between `next` and the kind: the unit is lost until its page ends.
 //! # Tested by
 //! below, mp-sync/tests/descriptors.rs
 
@@ -36,7 +36,7 @@ const UNIT: usize = 128;
 const UNITS: usize = 29;
 /// The words in front of the units.
 const WORDS: usize = 256;
-/// Bytes of the largest object that is made here.
+/// The size of the largest small object in bytes.
 pub(super) const LARGEST: usize = 2 * UNIT;
 
 /// `next`, then the kinds.
@@ -45,24 +45,24 @@ type Words = [AtomicU64; 1 + UNITS];
 const _: () = assert!(size_of::<Words>() <= WORDS && WORDS.is_multiple_of(UNIT));
 const _: () = assert!(Mapping::header_bytes() + WORDS + UNITS * UNIT == PAGE);
 
-/// What a page of small objects is.
+/// The layout of a page of small objects.
 struct Page;
 
-/// The page that this process makes its next object in.
+/// The page for this process's next object.
 struct Current {
     /// The process that made it: a forked copy makes its objects in pages of its own.
     owner: OwningProcess,
     page: Weak<Mapping>,
-    /// Units that it has handed out, or seen handed out.
+    /// Units that it has allocated, or seen allocated.
     next: usize,
 }
 
 static CURRENT: Mutex<Option<Current>> = Mutex::new(None);
 
-/// Room for a new object, all zeros: its mapping, and its offset in the payload.
+/// Space for a new object, all zeros: its mapping, and its offset in the payload.
 pub(super) fn take(kind: Kind, bytes: usize) -> Result<(Arc<Mapping>, usize), MemError> {
     let units = bytes.div_ceil(UNIT).max(1);
-    // Only tried: a fork beside other threads can leave a child a lock that nobody gives back.
+    // Only tried: a fork beside other threads can leave a child a lock that no thread releases.
     let mut current = CURRENT.try_lock().ok();
     if let Some(Some(current)) = current.as_deref_mut()
         && current.owner.is_current()
@@ -84,7 +84,7 @@ pub(super) fn take(kind: Kind, bytes: usize) -> Result<(Arc<Mapping>, usize), Me
     Ok((page, offset(unit)))
 }
 
-/// `None`: there is no room, or `next` is not what it was.
+/// `None`: there is no space, or `next` was changed.
 fn take_units(
     page: &Arc<Mapping>,
     least: usize,
@@ -92,7 +92,7 @@ fn take_units(
     kind: Kind,
 ) -> Result<Option<usize>, MemError> {
     let words = SharedRef::<Words>::at(Arc::clone(page), 0)?;
-    // ORDERING: Relaxed: only that each unit is handed out once. What is in it is ordered by how it is sent.
+    // ORDERING: Relaxed: only that each unit is allocated once. Sending the object orders its contents.
     let unit = words[0].fetch_add(units as u64, Ordering::Relaxed);
     let unit = usize::try_from(unit).unwrap_or(usize::MAX);
     if unit < least || unit > UNITS - units {
@@ -112,7 +112,7 @@ pub(crate) fn page_kind() -> Kind {
     Kind::of::<Page>()
 }
 
-/// Whether an object of this kind begins at this offset of a page that came from elsewhere.
+/// Whether an object of this kind begins at this offset of a page from another process.
 pub(crate) fn check(
     page: &Arc<Mapping>,
     offset: usize,

@@ -1,21 +1,21 @@
-//! Window: a part of a sparse object that this process maps when it first uses it.
+//! Window: a part of a sparse object that this process maps at its first use.
 //!
 //! ```text
 //!  the file:      [ header | words ][ part 0 ][ part 1    ][ part 2             ]
 //!  this process:  [ Mapping ]       [ open ]   (not yet)    (not yet)
 //! ```
 //!
-//! An object that may grow to a gigabyte costs a process the addresses of the parts that it has used. Parts are left
-//! out of core dumps: they are data on its way, and the kernel would read every page of them while others wait for the
-//! locks of the process that crashed.
+//! An object that may grow to a gigabyte costs a process only the addresses of the parts that it has used. Parts
+//! are left out of core dumps: the kernel would read every page of them while others wait for the locks of the
+//! crashed process.
 //!
-//! A window stays open as long as the `Window` lives: another thread may be copying.
+//! A window stays open as long as the `Window` lives: another thread may be copying from it.
 //!
 //! # Safety
 //! The one invariant: while `len` is not 0, `base` is the beginning of `len` mapped bytes that this window owns.
 //! # When a process dies
-//! Nothing here is shared between processes. A fork between the two stores leaves the child `base` without `len`: it
-//! maps once more, finds `base` there, and stores `len`.
+//! Nothing here is shared between processes. A fork between the two stores leaves the child `base` without `len`:
+//! it maps once more, finds `base` there, and stores `len`.
 #![allow(unsafe_code)]
 
 use super::bytes::Range;
@@ -32,13 +32,13 @@ pub struct Window {
     base: AtomicPtr<u8>,
     /// 0: not open.
     len: AtomicUsize,
-    /// Where it begins in the file.
+    /// Its offset in the file.
     offset: usize,
-    /// How long it is, open or not.
+    /// Its length in bytes, open or not.
     whole: usize,
 }
 
-/// One of no bytes, which can never be opened.
+/// A window of zero bytes, which can never be opened.
 impl Default for Window {
     fn default() -> Window {
         Window { base: AtomicPtr::new(CLOSED), len: AtomicUsize::new(0), offset: 0, whole: 0 }
@@ -48,7 +48,7 @@ impl Default for Window {
 const CLOSED: *mut u8 = ptr::dangling_mut();
 
 impl Window {
-    /// The part of `len` bytes at `offset` of the payload, not open yet. One of no bytes can never be opened.
+    /// The part of `len` bytes at `offset` of the payload, not open yet. A part of zero bytes can never be opened.
     ///
     /// # Errors
     /// It does not lie within the object, or not on whole pages.
@@ -65,10 +65,10 @@ impl Window {
         }
     }
 
-    /// Maps it here, if it is not yet. `mapping` is the one that it was made of.
+    /// Maps it, if it is not mapped yet. `mapping` is the one that it was made from.
     #[inline]
     pub fn open(&self, mapping: &Mapping) -> OsResult<()> {
-        // ORDERING: Relaxed: only whether it is open. ChildIdentity uses it looks again.
+        // ORDERING: Relaxed: only whether it is open. Each use checks again, with Acquire.
         if self.len.load(Ordering::Relaxed) != 0 { Ok(()) } else { self.map(mapping) }
     }
 
@@ -76,13 +76,13 @@ impl Window {
     fn map(&self, mapping: &Mapping) -> OsResult<()> {
         let pages = Pages::map_part(mapping.file(), self.offset, self.whole)?;
         pages.leave_out_of_core_dumps();
-        // ORDERING: AcqRel: of several threads one has its pages stay; each of them stores `len` after that.
+        // ORDERING: AcqRel: of several threads one keeps its mapping; each of them stores `len` after that.
         let first =
             self.base.compare_exchange(CLOSED, pages.base().as_ptr(), Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
             pages.leak();
         }
-        // ORDERING: Release, pairs with the Acquire in `range`: whoever sees the length sees the base.
+        // ORDERING: Release, pairs with the Acquire in `range`: a thread that sees the length sees the base.
         self.len.store(self.whole, Ordering::Release);
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Window {
     /// Copies `from` to `offset`.
     ///
     /// # Panics
-    /// If it is not open, or `from` does not fit: the caller has checked both.
+    /// If it is not open, or `from` does not fit: the caller checks both.
     #[inline]
     pub fn write(&self, offset: usize, from: &[u8]) {
         self.range().write(offset, from);
@@ -111,16 +111,16 @@ impl Window {
     /// Appends `len` bytes from `offset` to a vector.
     ///
     /// # Panics
-    /// If it is not open, or has not that many bytes: the caller has checked both.
+    /// If it is not open, or has fewer bytes: the caller checks both.
     #[inline]
     pub fn read_onto(&self, offset: usize, len: usize, to: &mut Vec<u8>) {
         self.range().read_onto(offset, len, to);
     }
 
-    /// Eight bytes at `offset`, read once, as the number that they are to this machine.
+    /// Reads eight bytes at `offset` once, as a number in this machine's byte order.
     ///
     /// # Panics
-    /// As [`write`](Window::write), and if the offset is not a multiple of eight.
+    /// In the cases of [`write`](Window::write), and if the offset is not a multiple of eight.
     #[inline]
     pub fn load(&self, offset: usize) -> u64 {
         self.range().load(offset)
@@ -129,7 +129,7 @@ impl Window {
     /// Writes eight bytes, which [`load`](Window::load) reads.
     ///
     /// # Panics
-    /// As [`load`](Window::load).
+    /// In the cases of [`load`](Window::load).
     #[inline]
     pub fn store(&self, offset: usize, value: u64) {
         self.range().store(offset, value);

@@ -2,27 +2,27 @@
 //!
 //! ```text
 //!  exec ──► dynamic linker ──► hook() ──┬─ no boot variable of its parent's ──► the other constructors ──► main
-//!                                       └─ boot variable: take it out, close what is not ours, call the other
-//!                                          constructors, read the boot socket, be a child or a template:
-//!                                          never come to main. (A service calls no constructors.)
+//!                                       └─ boot variable: remove it, close other descriptors, call the other
+//!                                          constructors, read the boot socket, become a child or template:
+//!                                          never enter main. (A service calls no constructors.)
 //! ```
 //!
-//! The environment is whoever's who started the program, and not always its parent's. So the variable is taken out in
-//! any case, and before a byte of the descriptor that it names is read:
+//! The environment comes from any process that started the program, not always from a parent of this family. So the
+//! variable is always removed, and this is checked before a byte of its descriptor is read:
 //!
 //! | what it finds                                                        | what follows                     |
 //! |----------------------------------------------------------------------|----------------------------------|
 //! | a privileged program (set-uid, set-gid, file capabilities)           | `main`, as if nothing were there |
 //! | no packet socket, or its maker is not this process's parent and user | the same                         |
-//! | its maker has ended                                                  | it exits: nobody waits for it    |
-//! | the kernel does not tell, or the parcel is malformed                 | one clear line, and it exits     |
+//! | its maker has ended                                                  | it exits: no process waits for it |
+//! | the kernel gives no credentials, or the message is malformed         | one clear line, and it exits     |
 //!
-//! A child whose parent is there never comes to `main`: the user's program would start once more for each child, a
-//! fork bomb. A program whose re-execution would be privileged is therefore refused in the parent ([`launch`]).
+//! A child whose parent lives never enters `main`: the program would start once more for each child, a fork bomb. A
+//! program whose re-execution would be privileged is therefore refused in the parent ([`launch`]).
 //!
 //! # Safety
-//! The one invariant: the hook runs once, on the only thread, before anything of the user's. What the standard
-//! library sets up before `main` is not there yet; printing, threads, unwinding and `env::args` work without.
+//! The one invariant: the hook runs once, on the only thread, before any code of the user's. What the standard
+//! library sets up before `main` is not ready yet; printing, threads, unwinding and `env::args` work without it.
 #![allow(unsafe_code)]
 
 use super::job::{Boot, Job};
@@ -41,9 +41,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::StartError;
 
-/// Names the boot descriptor. Taken out of the environment before anything else runs.
+/// The variable that names the boot descriptor. Removed from the environment before any other code runs.
 const VARIABLE: &str = "MP_RS_BOOT";
-/// What follows the number where none of the program's own constructors are to be called.
+/// The suffix of the number where none of the program's own constructors are called.
 const BARE: &str = "-bare";
 
 #[used]
@@ -115,15 +115,16 @@ fn refuse(why: &str) -> ! {
     process::exit_now(70)
 }
 
-/// This program, started again.
+/// A new process that executes this program.
 pub(super) struct Launched {
     pub(super) pid: u32,
     pub(super) pidfd: OwnedFd,
-    /// Our end of the boot socket.
+    /// The parent's end of the boot socket.
     pub(super) socket: OwnedFd,
 }
 
-/// Starts this program again as whatever `boot` says; once more if it is killed before it is told.
+/// Executes this program as the process that `boot` describes; once more if it is killed before it receives the
+/// message.
 pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<Launched, StartError> {
     check_hook()?;
     if privilege::execution_may_be_privileged() {
@@ -140,7 +141,7 @@ fn launch_once(boot: &Boot, arguments: &Message) -> Result<Launched, StartError>
     let message = pack(boot)?;
     let pid = start(theirs.as_fd(), boot)?;
     drop(theirs);
-    // Before it is told anything: until then it does nothing and does not end by itself, so the number is its own.
+    // Open the pidfd before the message: until then the process waits and does not exit, so the number is its own.
     let begun = pidfd_open(pid).map_err(StartError::from).and_then(|pidfd| {
         match send_parts(ours.as_fd(), (&message).into(), arguments.into()) {
             Ok(()) => Ok(pidfd),
@@ -153,7 +154,7 @@ fn launch_once(boot: &Boot, arguments: &Message) -> Result<Launched, StartError>
         Ok(pidfd) => Ok(Launched { pid, pidfd, socket: ours }),
         Err(error @ (StartError::EndedEarly { .. } | StartError::Died)) => Err(error),
         Err(error) => {
-            // Its boot socket ends, so it exits; it is reaped here, since nobody else knows of it.
+            // Its boot socket ends, so it exits. It is reaped here: no other code knows of it.
             drop(ours);
             process::end_child(pid);
             Err(error)
@@ -164,7 +165,7 @@ fn launch_once(boot: &Boot, arguments: &Message) -> Result<Launched, StartError>
 fn start(socket: BorrowedFd<'_>, boot: &Boot) -> Result<u32, StartError> {
     let text = |bytes: Vec<u8>| CString::new(bytes).expect("arguments and variables hold no zero byte");
     let (arguments, suffix) = match boot {
-        // Not as if it were the program once more: whoever looks for that is not to find it.
+        // A title of its own: tools that search for the program shall not find it.
         Boot::Attend { title, .. } => (vec![title.clone().into()], BARE),
         Boot::Run(_) | Boot::Serve { .. } => (args_os(), ""),
     };
@@ -178,12 +179,12 @@ fn start(socket: BorrowedFd<'_>, boot: &Boot) -> Result<u32, StartError> {
     execute::spawn_self(&arguments, &environment, socket, is_helper).map_err(StartError::of_execution)
 }
 
-/// That the hook is in this program and has run: else the child would run `main`.
+/// Checks that the hook is in this program and has run: otherwise the child would run `main`.
 fn check_hook() -> Result<(), StartError> {
     if std::env::var_os(VARIABLE).is_some() {
         return Err(StartError::HookMissing);
     }
-    // Naming it keeps it, and with it the section's entry, in every program that can start a process: an unreferenced
-    // one is dropped when linking.
+    // This reference keeps the hook, and the section's entry, in every program that can start a process: the linker
+    // drops unreferenced ones.
     constructors_after(&HOOK).map(drop).ok_or(StartError::NotTheProgram)
 }

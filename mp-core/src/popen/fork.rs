@@ -1,27 +1,29 @@
-//! Fork: the child continues right here.
+//! Fork: the child continues at the call.
 //!
-//! Between `fork` and the child's first own line only this happens: the C library's handlers, then the library's
-//! own registers are emptied ([`after_fork`]), then the child waits for its release, then its bootstrap runs. Other
-//! threads' locks are no trouble, since there are no other threads: with any, the fork is refused, unless the caller
-//! vouches for it ([`ForkIsSafe`]). The library's own locks are held over such a fork, so that no other thread is
-//! inside one.
+//! Between `fork` and the child's first own line only this happens: the C library's handlers run, the library's
+//! state is forgotten ([`after_fork`]), the child waits for its release, and its bootstrap runs. Locks of other
+//! threads are no problem, since there are no other threads: beside threads the fork is refused, unless the
+//! caller vouches for it ([`ForkIsSafe`]). The library's own locks are held over such a fork, so that no other
+//! thread is inside one.
 //!
 //! ```text
 //!  parent ──fork──► child HELD: reads its outcome socket
 //!    │ opens the child's pidfd
 //!    │── GO ──────► child RELEASED: calls the work
 //! ```
-//! A child that ran before its parent has the pidfd could end and be reaped by another part of the program (a SIGCHLD
-//! handler, a reaper thread, the kernel if SIGCHLD is ignored). The start would then fail although the work was done,
-//! and the number could belong to another process. So an error of [`start`] means that the work never began.
+//! A child that ran before its parent has the pidfd could end and be reaped by another part of the program (a
+//! SIGCHLD handler, a reaper thread, the kernel if SIGCHLD is ignored). The start would then fail although the
+//! work was done, and the number could belong to another process. With the release, an error of [`start`] means
+//! that the work never began.
 //!
 //! # When a process dies
-//! The parent, before the release: the socket or the lifeline ends, and the child exits without calling the work.
-//! The child, before the release: [`StartError::Died`].
+//! The parent, before the release: the socket or the lifeline ends, and the child exits without calling the
+//! work. The child, before the release: [`StartError::Died`].
 //!
 //! # Safety
-//! The one invariant: `fork` is called with one thread running, or with a caller who vouches for the others; and with
-//! no guard of shared data alive in the calling thread, since the child would have its references without its lock.
+//! The one invariant: `fork` is called with one thread running, or by a caller that vouches for the others; and
+//! with no guard of shared data alive in the calling thread, since the child would have its references without
+//! its lock.
 #![allow(unsafe_code)]
 
 use super::job::ChildIdentity;
@@ -67,11 +69,11 @@ pub(crate) fn start(
     lifeline::prepare()?;
     let child = ChildBootstrap::of_fork(identity);
     let (outcome, theirs) = packet_pair()?;
-    // What is buffered here would be printed by both.
+    // Output that is buffered here would be printed by both processes.
     let _ = std::io::stdout().flush();
     let own_locks = (!alone).then(hold_own_locks);
     // SAFETY: one thread, as was just counted (it is this one, so no other can have been started since), or a
-    // caller who vouches for the others.
+    // caller that vouches for the others.
     let forked = raw_fork::own(|| unsafe { fork() });
     drop(own_locks);
     match forked? {
@@ -87,12 +89,12 @@ pub(crate) fn start(
             child.run(lifeline, theirs, work)
         }
         Forked::Parent(pid) => {
-            // With this closed there is a number free for the pidfd.
+            // Closed first, so that a descriptor is free for the pidfd.
             drop(theirs);
             match pidfd_open(pid) {
                 Ok(pidfd) => release(Started { pid, pidfd, outcome, reaper: Reaper::Us }),
                 Err(error) => {
-                    // The child is held, so the number is the child's.
+                    // The child is held and was not reaped, so the number is still its own.
                     sys::process::end_child(pid);
                     Err(error.into())
                 }
@@ -101,14 +103,14 @@ pub(crate) fn start(
     }
 }
 
-/// What a child exits with that was never released. No parent asks.
+/// The exit code of a child that was never released. No parent reads it.
 const NOT_RELEASED: i32 = 1;
 
 /// In the parent: lets the held child go on.
 fn release(held: Started) -> Result<Started, StartError> {
     match socket::send(held.outcome.as_fd(), &[GO], &[], Mode::Now) {
         Ok(_) => Ok(held),
-        // It was killed while it was held. Reaped here, since nothing else knows of it.
+        // It was killed while it was held. Reaped here: no other code knows of it.
         Err(error) if socket::is_gone(&error) => {
             let _ = sys::process::reap(held.pidfd.as_fd());
             Err(StartError::Died)
@@ -120,9 +122,10 @@ fn release(held: Started) -> Result<Started, StartError> {
     }
 }
 
-/// In the held child: waits for the release; `false` if the parent has gone or given up.
+/// In the held child: waits for the release. `false`: the parent has ended, or given up.
 fn is_released(theirs: &OwnedFd, lifeline: &OwnedFd) -> bool {
-    // The lifeline too: a child that another thread forks meanwhile has a copy of the parent's end of the socket.
+    // The lifeline too: a child that another thread forks meanwhile holds a copy of the parent's end of the socket,
+    // so the socket alone would not end with the parent.
     let ends = [(theirs.as_fd(), Interest::Read), (lifeline.as_fd(), Interest::Hangup)];
     let mut parent_is_gone = false;
     loop {
@@ -132,12 +135,12 @@ fn is_released(theirs: &OwnedFd, lifeline: &OwnedFd) -> bool {
             Err(error) if socket::would_block(&error) && !parent_is_gone => {}
             Err(_) => return false,
         }
-        // What came before the parent's end is read once more.
+        // A release that was sent before the parent's end is read once more.
         parent_is_gone = poll(&ends, None).is_ok_and(|ready| ready.contains(&1));
     }
 }
 
-/// In a child: what belongs to the parent is let go, so that its ends are seen by others when it ends.
+/// In a child: drops the parent's resources, so that other processes see their ends.
 #[inline]
 fn after_fork() {
     table::after_fork();
@@ -149,15 +152,15 @@ fn after_fork() {
     finalize::run_after_fork();
 }
 
-/// So that no other thread is inside one of them. In the order in which they are taken inside one another.
+/// The library's locks, so that no other thread is inside one. In the order in which they nest.
 pub(super) fn hold_own_locks() -> impl Sized + 'static {
-    // What is made at its first use must not be half made by another thread: here it is waited for.
+    // State that is made at its first use must not be half made by another thread: finish it here.
     sys::image::build();
     is_surely_single_threaded();
     let others = finalize::hold_others();
     let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold());
     let popen = (forkserver::hold(), lifeline::lock(), orphans::hold());
-    // Last: the launch of a template asks for the family while it holds the template.
+    // The family last: the launch of a template locks it while it holds the template.
     (others, popen, process, family::hold(), panics::hold(), mapping::hold(), robust::hold())
 }
 
@@ -179,14 +182,14 @@ impl ForkIsSafe {
     /// Makes the promise.
     ///
     /// # Safety
-    /// When the fork happens, no other thread holds a lock that the child will take. The child has copies of all
-    /// locks, and of no other thread that would release them: those of the program, of libraries that it uses, and
-    /// of the standard library (its output streams, its environment, its panic hook). The C library's allocator
-    /// and streams, and this library's own locks, are taken care of.
+    /// When the fork happens, no other thread holds a lock that the child will take. The child has copies of
+    /// all locks, and no other thread that would release them: locks of the program, of libraries that it uses,
+    /// and of the standard library (its output streams, its environment, its panic hook). The C library's
+    /// allocator and streams, and this library's own locks, are safe.
     ///
-    /// The child uses no reference that came out of another thread's guard of data in shared memory (of a `Value`,
-    /// `Array`, `Mutex` or `RwLock`): the fork is refused for the guards of the calling thread, and cannot know
-    /// what it was given by others.
+    /// The child uses no reference from another thread's guard of data in shared memory (of a `Value`, `Array`,
+    /// `Mutex` or `RwLock`). The fork is refused for guards of the calling thread; references that it got from
+    /// other threads are not known.
     pub unsafe fn vouch() -> ForkIsSafe {
         ForkIsSafe(PhantomData)
     }
@@ -207,14 +210,14 @@ pub(super) fn fork_template() -> OsResult<Forked> {
     raw_fork::own(|| unsafe { fork() })
 }
 
-/// Forks what is to be a service.
+/// Forks the process that becomes a service.
 pub(super) fn fork_alone() -> OsResult<Forked> {
-    // SAFETY: a program caught before `main`, in which no constructor of the program's has run: nobody has started
-    // a thread.
+    // SAFETY: a program caught before `main`, in which no constructor of the program has run: there is one
+    // thread.
     raw_fork::own(|| unsafe { fork() })
 }
 
-/// Gives a fresh child of the template its parent's environment.
+/// Gives a new child of the template its parent's environment.
 pub(super) fn set_environment(wanted: &[(OsString, OsString)]) {
     // SAFETY: the template has one thread, and so has its fresh child.
     unsafe { sys::process::replace_environment(wanted) };

@@ -1,24 +1,24 @@
-//! ForkServer, the parent's side: a template (`template.rs` is its side) forks each child, one ahead.
+//! ForkServer, the parent's side: a template forks each child, one ahead. The template's side is `template.rs`.
 //!
 //! ```text
-//!   parent                              template                     spare
-//!     │── one more, with this socket ─────►│──────────── fork ─────────►│ waits
-//!     │◄── PreForked{pid, pidfd} ──────────────┤                            │
-//!   start:                                 │                            │
-//!     │── one more, with this socket ─────►│                            │
-//!     │── Request + arguments ─────────────┼───────────────────────────►│ is a child, and runs
-//!     │                                    │──────────── fork ─────────►  the next spare
+//!    parent                              template                     pre-forked child
+//!      │── fork one more, with this socket ─►│──────────── fork ─────────►│ waits
+//!      │◄── PreForked{pid, pidfd} ───────────┤                            │
+//!    start:                                  │                            │
+//!      │── Request + arguments ──────────────┼───────────────────────────►│ becomes the child, and runs
+//!      │── fork one more, with this socket ─►│                            │
+//!      │                                     │──────────── fork ─────────►  the next pre-forked child
 //! ```
 //!
-//! So a start waits for nobody: the fork that it needs was made before, while something else went on.
+//! So a start does not wait for a fork: the fork that it needs was made before.
 //!
 //! # When a process dies
-//! The *template*: its children run on; their results come straight from them, and how they ended from the
-//! kernel where it remembers (Linux 6.15), else it is `Lost`. The next start makes a new template.
-//! A *spare*: the request cannot be sent, and the next spare gets it. One that dies with the request in hand is a
-//! child that was killed.
-//! The *parent*: the control socket ends, the template forks no more, reaps its last child and exits; a pre-forked child's
-//! socket ends, and it exits.
+//! - *The template*: its children run on, and send their results themselves. Their exit status comes from the
+//!   kernel where it keeps it (Linux 6.15), otherwise it is `Lost`. The next start makes a new template.
+//! - *A pre-forked child*: the request cannot be sent, and the next pre-forked child gets it. One that dies
+//!   with the request counts as a child that was killed.
+//! - *The parent*: the control socket ends; the template forks no more, reaps its last child and exits. The
+//!   socket of the pre-forked child ends too, and it exits.
 
 use super::boot::{Launched, launch};
 use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
@@ -47,11 +47,12 @@ struct Template {
     control: OwnedFd,
     pid: u32,
     pidfd: OwnedFd,
-    /// Our end of the outcome socket of the pre-forked child that was asked for last.
-    spare: Option<OwnedFd>,
-    /// What this process was like when the template began, and so what the template is like.
+    /// The parent's end of the outcome socket of the newest pre-forked child.
+    pre_forked: Option<OwnedFd>,
+    /// The state of this process when the template began, which is the template's state.
     began_with: ProcessState,
-    /// Whether this process could look at it then, as the kernel has it: one that confines itself cannot any more.
+    /// Whether this process could inspect the template then. A process that confines itself later cannot any
+    /// more.
     was_visible: bool,
 }
 
@@ -62,8 +63,9 @@ fn template() -> MutexGuard<'static, Option<Template>> {
     TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Templates of before this process gave up rights, confined itself, or made a session: those are had by birth, so their
-/// children would have the old ones. Each by its pidfd, until it has ended.
+/// Earlier templates, from before this process gave up rights, confined itself, or made a session: such changes
+/// do not reach existing processes, so children of those templates would have the old state. Each by its pidfd,
+/// until it has ended.
 static RETIRED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 #[inline]
@@ -71,7 +73,7 @@ fn retired() -> MutexGuard<'static, Vec<OwnedFd>> {
     RETIRED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(super) fn hold() -> impl Sized {
     (template(), retired(), PRELOAD.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -112,28 +114,30 @@ where
     Ok(())
 }
 
-/// Replaces the template: the next child that is started by ForkServer is forked by a new one, which has everything that
-/// this process has by then. Children that run go on.
+/// Replaces the template: the next child that ForkServer starts is forked by a new one, with this process's
+/// state at that time. Running children go on.
 ///
-/// It is needed only after a change that no start can see: what a start sees, and what it does then, is in the table of
-/// `docs/environments.md`. A process that confines itself for good, and is not sure, calls this afterwards, or starts
+/// It is needed only after a change that no start can detect: `docs/environments.md` has a table of what each
+/// start detects. A process that confines itself for good, and is not sure, calls this afterwards, or starts
 /// its children by `Spawn`.
+///
+/// Python has no counterpart.
 pub fn replace_forkserver() {
     Template::retire(template().take());
 }
 
-/// How many spares may be killed, one after the other, within one start: more are no accident.
-const MOST_KILLED_SPARES: u32 = 100;
+/// The most pre-forked children that may be killed within one start.
+const MOST_KILLED: u32 = 100;
 
-/// Starts a child: tells the pre-forked child that the template has ready what to be, and has the next one made.
+/// Starts a child: sends its work to the pre-forked child, and requests the next one.
 pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
     let mut template = template();
-    let now = template.as_ref().and_then(Template::followed);
+    let now = template.as_ref().and_then(Template::unchanged_state);
     if now.is_none() {
         Template::retire(template.take());
     }
     let mut relaunched = false;
-    let mut killed_spares = 0;
+    let mut killed = 0;
     loop {
         if template.is_none() {
             *template = Some(Template::launch()?);
@@ -143,16 +147,17 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
         let (changes, limit) = serving.began_with.changes(now.as_ref(), job.identity.has_stdin)?;
         let request = pack(&Request { job: job.clone(), changes })?;
         match serving.hand_over(&request, arguments, limit) {
-            // The pre-forked child was killed while it waited: nothing has run.
-            Err(StartError::Parcel(ParcelError::Closed)) if killed_spares < MOST_KILLED_SPARES => {
-                killed_spares += 1;
+            // The pre-forked child was killed while it waited. Its function has not run, so the next one can get
+            // the work.
+            Err(StartError::Parcel(ParcelError::Closed)) if killed < MOST_KILLED => {
+                killed += 1;
             }
             Err(StartError::Parcel(ParcelError::Closed)) => return Err(StartError::Died),
-            // The template was killed. A second time in one start is no accident.
+            // The template was killed: make a new one, once in each start.
             Err(StartError::Died) if !relaunched => drop(Template::reap(template.take())),
             Err(StartError::Died) => return Err(StartError::ended_early(Template::reap(template.take()))),
             Err(error @ (StartError::Preload { .. } | StartError::TemplateThreads { .. })) => {
-                // It will never fork. Its successor may be given another preload.
+                // This template will never fork. A new one may have another preload function.
                 Template::reap(template.take());
                 return Err(error);
             }
@@ -174,61 +179,63 @@ impl Template {
             control: socket,
             pid,
             pidfd,
-            spare: None,
+            pre_forked: None,
             began_with,
             was_visible: confinement::may_look_at(pid) == Some(true),
         };
-        // Refused for want of a descriptor: the start says so, and the next one asks again.
-        let _ = template.ask_for_spare(limit);
+        // If no descriptor is left, the start reports it, and the next start requests a fork again.
+        let _ = template.request_fork(limit);
         Ok(template)
     }
 
-    /// This process's state now, if a child of this template can be as if it were this process's own: if this process
-    /// is not confined, scheduled or entitled in another way than it was.
-    fn followed(&self) -> Option<State> {
+    /// This process's current state, if a child of this template can get it: if this process is confined,
+    /// scheduled and entitled as it was when the template began.
+    fn unchanged_state(&self) -> Option<State> {
         let is_hidden = self.was_visible && confinement::may_look_at(self.pid) == Some(false);
-        if is_hidden { None } else { self.began_with.followed() }
+        if is_hidden { None } else { self.began_with.unchanged_state() }
     }
 
-    /// Its fork is to be refused where this process's own would be: the template is told this process's limit.
-    fn ask_for_spare(&mut self, limit: Limit) -> Result<(), StartError> {
+    /// Requests one more fork. The template gets this process's limit of processes, so that the fork fails
+    /// where this process's own fork would.
+    fn request_fork(&mut self, limit: Limit) -> Result<(), StartError> {
         let (ours, theirs) = socket::packet_pair()?;
         let sent = socket::send(self.control.as_fd(), &[&pack_limit(limit)], &[theirs.as_fd()], Mode::Block);
         sent.map_err(|error| if socket::is_gone(&error) { StartError::Died } else { error.into() })?;
-        self.spare = Some(ours);
+        self.pre_forked = Some(ours);
         Ok(())
     }
 
-    /// Gives a request to the pre-forked child that was asked for before, and asks for the next: in this order, since the child
-    /// is waited for and the next spare is not. [`ParcelError::Closed`] if the pre-forked child is gone.
+    /// Sends a request to the pre-forked child, and requests the next one. In this order: the child is waited
+    /// for, the next pre-forked child is not. [`ParcelError::Closed`] if the pre-forked child has died.
     fn hand_over(
         &mut self,
         request: &Message,
         arguments: &Message,
         limit: Limit,
     ) -> Result<Started, StartError> {
-        let spare = match self.take_spare() {
-            // That was at the last start: what was lacking may be there by now.
-            Err(StartError::Os(_)) => self.ask_for_spare(limit).and_then(|()| self.take_spare()),
+        let pre_forked = match self.take_pre_forked() {
+            // The error is from the last start: its cause may be gone by now.
+            Err(StartError::Os(_)) => self.request_fork(limit).and_then(|()| self.take_pre_forked()),
             first => first,
         };
-        let started = spare.and_then(|spare| {
-            // Where the template reaps, it has the other end open too, and a dead spare's socket takes what is sent.
-            if wait_for(spare.pidfd.as_fd(), Interest::Read, Deadline::after(Duration::ZERO))? {
+        let started = pre_forked.and_then(|pre_forked| {
+            // A template that reaps has the other end open too, so the socket of a dead pre-forked child still
+            // takes packets. Without this check the work would be lost.
+            if wait_for(pre_forked.pidfd.as_fd(), Interest::Read, Deadline::after(Duration::ZERO))? {
                 return Err(StartError::Parcel(ParcelError::Closed));
             }
-            send_parts(spare.outcome.as_fd(), request.into(), arguments.into())?;
-            Ok(spare)
+            send_parts(pre_forked.outcome.as_fd(), request.into(), arguments.into())?;
+            Ok(pre_forked)
         });
-        // A template that was killed meanwhile has left its last spare, which is good.
-        let _ = self.ask_for_spare(limit);
+        // If the template was killed meanwhile, its last pre-forked child still works.
+        let _ = self.request_fork(limit);
         started
     }
 
-    /// The pre-forked child that was asked for last. An error of the system's if none could be asked for: there is no descriptor
-    /// left, or there was none then.
-    fn take_spare(&mut self) -> Result<Started, StartError> {
-        let outcome = self.spare.take().ok_or_else(socket::no_descriptor_left)?;
+    /// The newest pre-forked child. An error of the system if it could not be requested: no descriptor is left,
+    /// or none was left then.
+    fn take_pre_forked(&mut self) -> Result<Started, StartError> {
+        let outcome = self.pre_forked.take().ok_or_else(socket::no_descriptor_left)?;
         let answer = receive_parcel(self.control.as_fd(), Mode::Block);
         let message = answer.map_err(|error| match error {
             ParcelError::Closed => StartError::Died,
@@ -240,7 +247,7 @@ impl Template {
                 let pidfd = into_fd.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
                 Ok(Started { pid, pidfd, outcome, reaper: Reaper::Template })
             }
-            // Killed before the template could tell of it.
+            // Killed before the template opened its pidfd.
             Answer::Refused(Refusal::System { errno: process::NO_SUCH_PROCESS }) => {
                 Err(StartError::Parcel(ParcelError::Closed))
             }
@@ -250,24 +257,25 @@ impl Template {
         }
     }
 
-    /// Lets go of one whose children live on: it ends after the last of them.
+    /// Releases a template whose children live on: it ends after the last of them.
     fn retire(template: Option<Template>) {
         let mut retired = retired();
         retired.retain(|pidfd| process::reap(pidfd.as_fd()).is_ok_and(|it| it == process::Reaped::Running));
         retired.extend(template.map(|template| {
-            template.say_that_it_is_let_go();
+            template.tell_it_is_released();
             template.pidfd
         }));
     }
 
-    /// Else it would take the end of its socket for this process's, and look for the process that adopts it.
-    fn say_that_it_is_let_go(&self) {
+    /// Tells the template that it is released. Without this it would take the end of its socket for the end of
+    /// this process, and would call the process that adopts it.
+    fn tell_it_is_released(&self) {
         let _ = socket::send(self.control.as_fd(), &[&[0]], &[], Mode::Now);
     }
 
-    /// A killed one has left its last spare to the process that adopts orphans, perhaps this one.
-    fn expect_its_spare(control: BorrowedFd<'_>) {
-        // The first answer may be that the socket was reset, what was sent to the template not having been read.
+    /// Reaps the last pre-forked child of a killed template, if this process adopts orphans.
+    fn expect_its_pre_forked(control: BorrowedFd<'_>) {
+        // The first result may be a reset: data that was sent to the template was not read.
         for _ in 0..2 {
             if let Ok(message) = receive_parcel(control, Mode::Now)
                 && let Ok(Answer::PreForked { pidfd, .. }) = unpack(&message.bytes, message.handles)
@@ -277,21 +285,21 @@ impl Template {
         }
     }
 
-    /// Lets go of one, waits for its end, and says how it ended.
+    /// Releases a template, waits for its end, and returns its exit status.
     fn reap(template: Option<Template>) -> Option<Ended> {
         let template = template?;
-        template.say_that_it_is_let_go();
-        let Template { control, pidfd, spare, .. } = template;
-        Template::expect_its_spare(control.as_fd());
-        // A pre-forked child that is left over ends with its socket.
-        drop((control, spare));
+        template.tell_it_is_released();
+        let Template { control, pidfd, pre_forked, .. } = template;
+        Template::expect_its_pre_forked(control.as_fd());
+        // A remaining pre-forked child ends with its socket.
+        drop((control, pre_forked));
         process::end_of(pidfd.as_fd())
     }
 }
 
-/// Lets go of a template that was killed, so that it and its pre-forked child are reaped although no start follows.
-pub(crate) fn look_after_template() {
-    // A thread that holds it starts a child, and sees to it.
+/// Reaps a killed template and its pre-forked child, also if no start follows.
+pub(crate) fn reap_dead_template() {
+    // A thread that holds the lock starts a child, and does the same.
     let Ok(mut template) = TEMPLATE.try_lock() else { return };
     let at_once = Deadline::after(Duration::ZERO);
     let has_ended = |template: &Template| wait_for(template.pidfd.as_fd(), Interest::Read, at_once);
@@ -300,14 +308,14 @@ pub(crate) fn look_after_template() {
     }
 }
 
-/// At this process's end: the template may go, and is waited for, so that nothing is left behind. Its last child has gone
-/// by then, or belongs to another process. If a child lives on (`all_have_ended` is false), the template ends after it,
-/// and is not waited for.
+/// At this process's exit: releases the template and waits for it, so that nothing is left behind. Its last
+/// child has ended by then, or belongs to another process. If a child lives on (`all_have_ended` is false), the
+/// template ends after it, and is not waited for.
 #[inline]
-pub(crate) fn let_go(all_have_ended: bool) {
+pub(crate) fn release_template(all_have_ended: bool) {
     let template = template().take();
     let last = template.map(|template| {
-        template.say_that_it_is_let_go();
+        template.tell_it_is_released();
         template.pidfd
     });
     for pidfd in retired().drain(..).chain(last) {
@@ -317,10 +325,10 @@ pub(crate) fn let_go(all_have_ended: bool) {
     }
 }
 
-/// How long a template may take to end that has nothing left to do.
+/// How long a template without work may take to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Waits for the end of a template without children; one that is stopped is killed. It does not wait for ever.
+/// Waits for the end of a template without children; kills it if it is stopped. The wait is bounded.
 fn end_soon(pidfd: BorrowedFd<'_>) {
     let ended = |within| wait_for(pidfd, Interest::Read, Deadline::after(within)).unwrap_or(false);
     if ended(PATIENCE) || process::send_signal(pidfd, SIGKILL).is_ok() && ended(PATIENCE) {
@@ -330,14 +338,14 @@ fn end_soon(pidfd: BorrowedFd<'_>) {
     }
 }
 
-/// In a forked child: the template is the parent's, and what it was to preload.
+/// In a forked child: forgets the template and the preload function, which are the parent's.
 #[inline]
 pub(super) fn after_fork() {
     *template() = None;
     retired().clear();
 }
 
-/// The template's process id, if one runs: for tools and tests that look from outside.
+/// The template's process id, if one runs, for tools and tests.
 pub fn template_pid() -> Option<u32> {
     template().as_ref().and_then(|template| crate::sys::poll::pidfd_pid(template.pidfd.as_fd()))
 }

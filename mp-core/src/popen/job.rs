@@ -1,4 +1,4 @@
-//! What parent, template and child tell each other.
+//! The messages between parent, template and child.
 
 use super::method::StartMethod;
 use super::process_state::Changes;
@@ -10,21 +10,23 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// The first parcel that a re-executed program finds on its boot socket.
+/// The first message that a re-executed program receives on its boot socket.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Boot {
-    /// Be this child; its arguments are the parcel's second message, and the socket is its outcome socket.
+    /// Become this child. Its arguments are the second message, and the socket is its outcome socket.
     Run(Job),
-    /// Be a template: call this first; requests follow. What the parent holds back of signals, for the children: the
-    /// template itself holds back more. The parent's id, since the parent may have ended before the template begins.
+    /// Become a template: call the preload function, then serve requests. `blocked` are the signals that the
+    /// parent blocks, for the children; the template itself blocks more. `parent` is the parent's id, since it
+    /// may end before the template begins.
     Serve { preload: Option<Code>, blocked: Vec<i32>, parent: u32, family: Family },
-    /// Be a service of this title and call this, nobody's child; its arguments are the parcel's second message.
+    /// Become a service with this title and call this function. Its arguments are the second message.
     Attend { title: String, code: Code, family: Family },
 }
 
-/// What a template is sent to have it fork once more: how many processes its parent may have now; beside it, the
-/// child's end of its outcome socket. (Made by the parent and not sent by the template, where it would wait with the
-/// answer: while any socket is on its way inside another, each close of one has the kernel look for lost ones.)
+/// Packs the request for one more fork: the parent's current limit of processes. The packet also carries the
+/// child's end of its outcome socket. (The parent makes the socket, since one that waited in the template's
+/// answer would be slow: while a socket is in flight inside another, each close of a socket makes the kernel
+/// search for lost ones.)
 pub(super) fn pack_limit((soft, hard): Limit) -> [u8; 16] {
     let mut packet = [0; 16];
     packet[..8].copy_from_slice(&soft.to_le_bytes());
@@ -32,29 +34,29 @@ pub(super) fn pack_limit((soft, hard): Limit) -> [u8; 16] {
     packet
 }
 
-/// What [`pack_limit`] has packed.
+/// Unpacks the packet of [`pack_limit`].
 pub(super) fn unpack_limit(packet: [u8; 16]) -> Limit {
     let both = u128::from_le_bytes(packet);
     (both as u64, (both >> 64) as u64)
 }
 
-/// What a template answers to each packet on its control socket, which asks for one more fork.
+/// The template's answer to a request for one more fork.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
     /// A pre-forked child: a fork that waits on its outcome socket for its [`Request`].
     PreForked { pid: u32, pidfd: Handle },
-    /// There is none.
+    /// No fork was made.
     Refused(Refusal),
 }
 
-/// What makes a pre-forked child a child; the arguments are the parcel's second message.
+/// The message that makes a pre-forked child a child. Its arguments are the second message.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) job: Job,
     pub(super) changes: Changes,
 }
 
-/// One child: who it is and what it calls.
+/// The work of one child: its identity and the function that it calls.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) identity: ChildIdentity,
@@ -62,30 +64,30 @@ pub(crate) struct Job {
     pub(crate) lifeline: Handle,
 }
 
-/// ChildIdentity a child is.
+/// The identity of a child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ChildIdentity {
     pub(crate) name: String,
-    /// The numbers that its own children's default names begin with: `1:2` for `Process-1:2`.
+    /// The numbers with which the default names of its own children begin: `1:2` for `Process-1:2`.
     pub(crate) ordinals: Vec<u32>,
     pub(crate) daemon: bool,
-    /// Whether it reads its parent's standard input, and not an empty one.
+    /// Whether it reads its parent's standard input, not an empty one.
     pub(crate) has_stdin: bool,
     pub(crate) parent_name: String,
     pub(crate) parent_pid: u32,
-    /// How it is started, which is the default in the child.
+    /// Its start method, which is the default in the child.
     pub(crate) method: StartMethod,
     pub(crate) inherited: Option<Inherited>,
 }
 
-/// What a child has from its parent besides.
+/// Further state that a child gets from its parent.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Inherited {
     /// The family's secret: never printed.
     pub(crate) authkey: Zeroizing<Vec<u8>>,
     /// The family itself.
     pub(crate) family: Family,
-    /// What of the library's log is shown.
+    /// The level of the library's log.
     pub(crate) log_level: Option<usize>,
 }
 
@@ -95,7 +97,7 @@ impl fmt::Debug for Inherited {
     }
 }
 
-/// What comes to the parent on the outcome socket, in this order.
+/// The messages to the parent on the outcome socket, in this order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// From the child: the function returned, and its value is the parcel's second message.
@@ -104,23 +106,23 @@ pub(crate) enum Outcome {
     Panicked { message: String, location: String },
     /// From the child: the call could not be made, or its value could not be packed.
     Failed { reason: String },
-    /// From the template: the child has ended like this.
+    /// From the template: the child has ended with this status.
     Ended(Ended),
 }
 
 impl Outcome {
-    /// [`Outcome::Returned`] as it is packed, ready before the child is there: packing it would allocate.
+    /// The bytes of [`Outcome::Returned`], packed before the child exists: packing it would allocate.
     pub(crate) const RETURNED: [u8; 1] = [0];
 }
 
 /// Why a template made no child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Refusal {
-    /// The system refused the fork, or what it needs.
+    /// The system refused the fork, or a resource for it.
     System { errno: i32 },
     /// The preload function panicked, or could not be called.
     Preload { reason: String },
-    /// Something started threads in the template, so its forks would not be safe.
+    /// There are threads in the template, so its forks would not be safe.
     Threads { threads: usize },
 }
 

@@ -1,8 +1,8 @@
-//! The lifeline: a pipe that is never written to, whose end tells every child that this process is gone.
+//! The lifeline: a pipe that is never written to, whose end tells every child that this process has ended.
 //!
-//! The kernel closes the write end however a process ends, so no end can be missed: no handler runs, no signal
-//! has to be sent, and no thread has to live. A daemon arms its end so that the kernel itself kills it (SIGKILL,
-//! which cannot be masked or stopped); others only look at theirs.
+//! The kernel closes the write end however a process ends, so no end can be missed: no handler must run, no
+//! signal must be sent, and no thread must live. A daemon arms its end, so that the kernel itself kills it
+//! (SIGKILL, which cannot be masked or stopped). Other children only read theirs.
 
 use crate::error::{OsError, OsResult};
 use crate::sys::fd::{self, pipe};
@@ -16,13 +16,13 @@ use std::time::Duration;
 
 struct Pipe {
     read: OwnedFd,
-    /// Held, never written to. Forked children close it first thing.
+    /// Held, never written to. Forked children close it first.
     _write: OwnedFd,
 }
 
 static OURS: Mutex<Option<Pipe>> = Mutex::new(None);
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(super) fn lock() -> impl Sized {
     (ours(), parents())
 }
@@ -32,7 +32,7 @@ fn ours() -> MutexGuard<'static, Option<Pipe>> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes this process's lifeline, if it has none yet: before a fork, whose child finds it with [`after_fork`].
+/// Makes this process's lifeline, if it has none yet: before a fork, whose child gets it from [`after_fork`].
 pub(crate) fn prepare() -> OsResult<()> {
     let mut ours = ours();
     if ours.is_none() {
@@ -42,7 +42,7 @@ pub(crate) fn prepare() -> OsResult<()> {
     Ok(())
 }
 
-/// An end of this process's lifeline, for a child to be given.
+/// A read end of this process's lifeline, for a child.
 pub(crate) fn for_child() -> OsResult<Handle> {
     prepare()?;
     let ours = ours();
@@ -50,7 +50,7 @@ pub(crate) fn for_child() -> OsResult<Handle> {
     copy.map(Handle::new).map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })
 }
 
-/// In a forked child: the end of its parent's lifeline. The child's own will be another one.
+/// In a forked child: the read end of its parent's lifeline. The child makes another one for its own children.
 #[inline]
 pub(crate) fn after_fork() -> Option<OwnedFd> {
     ours().take().map(|pipe| pipe.read)
@@ -63,7 +63,8 @@ fn parents() -> MutexGuard<'static, Option<Arc<OwnedFd>>> {
     PARENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// In a child: keeps its end of the parent's lifeline; a daemon is from now on killed as soon as the parent is gone.
+/// In a child: keeps its end of the parent's lifeline. The kernel kills a daemon from now on as soon as the
+/// parent has ended.
 #[inline]
 pub(crate) fn hold(end: Option<OwnedFd>, daemon: bool) -> OsResult<()> {
     let held = match end {
@@ -75,23 +76,23 @@ pub(crate) fn hold(end: Option<OwnedFd>, daemon: bool) -> OsResult<()> {
 }
 
 fn armed(end: &OwnedFd) -> OsResult<OwnedFd> {
-    // Opened anew, since the settings must be this process's own.
+    // Opened again: the signal settings belong to the open file, which other children share.
     let end = fd::reopen_for_reading(end.as_fd())?;
     fd::signal_on_hangup(end.as_fd(), SIGKILL)?;
-    // An end that came before the arming sends nothing.
+    // If the parent ended before the arming, no signal comes: without this check the daemon would live on.
     if wait_for(end.as_fd(), Interest::Hangup, Deadline::after(Duration::ZERO))? {
         crate::sys::process::exit_now(1);
     }
     Ok(end)
 }
 
-/// This process's end of its parent's lifeline: hung up when the parent is gone. `None` in a process that has no parent
-/// here.
+/// This process's end of its parent's lifeline: hung up when the parent has ended. `None` without a parent in
+/// this family.
 pub(crate) fn of_parent() -> Option<Arc<OwnedFd>> {
     parents().clone()
 }
 
-/// Whether this process had a parent here, and that has ended.
+/// Whether this process had a parent in this family, and the parent has ended.
 pub(crate) fn is_orphan() -> bool {
     let at_once = Deadline::after(Duration::ZERO);
     parents().as_ref().is_some_and(|end| wait_for(end.as_fd(), Interest::Hangup, at_once).unwrap_or(false))

@@ -1,4 +1,4 @@
-//! StartMethod, and which one is the default.
+//! StartMethod: how a process is started, and the default.
 
 use super::StartError;
 use crate::sys::privilege;
@@ -7,16 +7,16 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How a process is started.
+/// A start method.
 ///
 /// Python: the strings of `multiprocessing.get_all_start_methods()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StartMethod {
-    /// Forked by a clean template process: always safe, at a cost that does not grow with this process.
+    /// A clean template process forks the child: always safe, at a cost that does not grow with this process.
     ForkServer,
-    /// This program executed anew for each child.
+    /// This program is executed again for each child.
     Spawn,
-    /// A copy of this process. Refused while it has other threads.
+    /// The child is a copy of this process. Refused while this process has other threads.
     Fork,
 }
 
@@ -55,11 +55,11 @@ pub fn get_all_start_methods() -> [StartMethod; 3] {
     StartMethod::ALL
 }
 
-/// The default was set before.
+/// The default start method was set before.
 ///
 /// Python: `RuntimeError: context has already been set`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the start method has already been set")]
+#[error("the start method was set already: use force_start_method to replace it")]
 pub struct ContextAlreadySet;
 
 const UNSET: u8 = 0;
@@ -73,14 +73,14 @@ fn code(method: StartMethod) -> u8 {
     }
 }
 
-/// Names the default method, where none was set.
+/// The variable that names the default method, if none was set.
 pub(super) const VARIABLE: &str = "MP_START_METHOD";
 
 /// Sets this process's default method, once; its children inherit it.
 ///
 /// Python: `set_start_method`.
 pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySet> {
-    // ORDERING: Relaxed: the value is all there is.
+    // ORDERING: Relaxed: no other data depends on the value.
     let set = DEFAULT.compare_exchange(UNSET, code(method), Ordering::Relaxed, Ordering::Relaxed);
     set.map(drop).map_err(|_| ContextAlreadySet)
 }
@@ -90,16 +90,16 @@ pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySet> {
 /// Python: `set_start_method(method, force=True)`.
 #[inline]
 pub fn force_start_method(method: StartMethod) {
-    // ORDERING: Relaxed: the value is all there is.
+    // ORDERING: Relaxed: no other data depends on the value.
     DEFAULT.store(code(method), Ordering::Relaxed);
 }
 
-/// The default method: the one that was set, else the environment's `MP_START_METHOD`, else `ForkServer`. A privileged
-/// program (set-uid, set-gid, file capabilities) does not look into its environment.
+/// The default method: the one that was set, otherwise the environment's `MP_START_METHOD`, otherwise
+/// `ForkServer`. A privileged program (set-uid, set-gid, file capabilities) ignores the environment.
 ///
 /// Python: `get_start_method`.
 pub fn get_start_method() -> Result<StartMethod, StartError> {
-    // ORDERING: Relaxed: the value is all there is.
+    // ORDERING: Relaxed: no other data depends on the value.
     let set = DEFAULT.load(Ordering::Relaxed);
     if let Some(method) = StartMethod::ALL.into_iter().find(|method| code(*method) == set) {
         return Ok(method);
@@ -110,8 +110,8 @@ pub fn get_start_method() -> Result<StartMethod, StartError> {
     }
 }
 
-/// The method for processes that serve this one (a pool's workers, a manager): the default one, but for `Fork`, which
-/// would refuse as soon as there are threads; their template does not mind.
+/// The method for processes that serve this one (a pool's workers, a manager): the default one, except that
+/// `ForkServer` replaces `Fork`, which would be refused as soon as there are threads.
 pub fn get_helper_method() -> Result<StartMethod, StartError> {
     Ok(match get_start_method()? {
         StartMethod::Spawn => StartMethod::Spawn,

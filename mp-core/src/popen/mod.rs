@@ -1,10 +1,11 @@
-//! Starting a process: one table, three methods (Python: `popen_fork`, `popen_spawn_posix`, `popen_forkserver`).
+//! Starting a process: one interface, three start methods (Python: `popen_fork`, `popen_spawn_posix`,
+//! `popen_forkserver`).
 //!
-//! | method       | the child is                          | what crosses                       | cost grows with |
+//! | method       | the child is                          | what is sent                       | cost grows with |
 //! |--------------|---------------------------------------|------------------------------------|-----------------|
 //! | `ForkServer` | a fork of a clean template process    | code by offset, values by transfer | nothing         |
-//! | `Spawn`      | this program, executed anew           | the same                           | nothing         |
-//! | `Fork`       | a fork of the caller                  | nothing has to: memory is copied   | caller's memory |
+//! | `Spawn`      | this program, executed again          | the same                           | nothing         |
+//! | `Fork`       | a fork of the caller                  | nothing: the memory is copied      | caller's memory |
 //!
 //! ```text
 //!  parent                             template                       child
@@ -12,15 +13,19 @@
 //!    ├──────────────────────────────────►│──────────── fork ──────────►│
 //!    │◄──── pid, its pidfd ──────────────┤                             │
 //!    │◄──────────────── Returned | Panicked | Failed ──────────────────┤ (then it exits)
-//!    │◄──────────────── how it ended, from the kernel ─────────────────┘
+//!    │◄──────────────── exit status, from the kernel ──────────────────┘
 //!    │◄──── Ended(status) ───────────────┤ before Linux 6.15, where the template reaps and reports
 //! ```
-//! With `Spawn` and `Fork` the parent forks and reaps by itself; the lines between parent and child are the same.
+//! With `Spawn` and `Fork` the parent forks and reaps by itself; the lines between parent and child are the
+//! same.
 //!
-//! What is no child of anybody's, and serves a whole family, is a [`service`].
+//! A [`service`] is a process that serves a whole family and is not a child of the process that starts it.
 //!
-//! A child holds one end of its *outcome* socket, and reads the parent's *lifeline*: a pipe that nobody writes
-//! to and whose end means that the parent is gone.
+//! A child holds one end of its *outcome* socket, and reads the parent's *lifeline*: a pipe that is never
+//! written to, and whose end means that the parent has ended.
+//!
+//! To add a start method: a variant of [`StartMethod`] in `method.rs`, a file beside `spawn.rs` with its
+//! `start`, and an arm in `Process::start` of `process/builder.rs`.
 
 pub(crate) mod boot;
 pub(crate) mod fork;
@@ -48,15 +53,15 @@ use crate::sys::process::Ended;
 use crate::transfer::{CodeError, ParcelError};
 use std::os::fd::OwnedFd;
 
-/// A started process, as its starter holds it.
+/// A started process, as its parent holds it.
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) pid: u32,
-    /// Readable when the process has ended.
+    /// Its pidfd: readable when the process has ended.
     pub(crate) pidfd: OwnedFd,
-    /// Our end of the outcome socket.
+    /// The parent's end of the outcome socket.
     pub(crate) outcome: OwnedFd,
-    /// ChildIdentity learns its exit status.
+    /// The process that reaps it.
     pub(crate) reaper: Reaper,
 }
 
@@ -83,8 +88,8 @@ pub enum StartError {
         /// Threads running in this process, the caller's included.
         threads: usize,
     },
-    /// A guard of data in shared memory (of a `Value`, `Array`, `Mutex` or `RwLock`) is alive: a child that is a copy
-    /// of this process would have its references, and not its lock.
+    /// A guard of data in shared memory (of a `Value`, `Array`, `Mutex` or `RwLock`) is alive: a child that is a
+    /// copy of this process would have its references, and not its lock.
     #[error(
         "fork refused: {guards} guards of data in shared memory are held by this thread, or were leaked by one that \
          has ended, and a child would have their references without their locks: drop the guards before the fork, or \
@@ -117,16 +122,17 @@ pub enum StartError {
          link mp-core into the program itself"
     )]
     NotTheProgram,
-    /// This program has rights that its caller has not (set-uid, set-gid, file capabilities), or would get some when it
-    /// is executed anew. Its environment is not to be trusted then, and a new one would not know its parent. `Fork`
-    /// works.
+    /// This program has rights that its caller has not (set-uid, set-gid, file capabilities), or would get some
+    /// when it is executed anew. Its environment is not to be trusted then, and a new one would not know its
+    /// parent. `Fork` works.
     #[error(
         "this program is privileged (set-uid, set-gid, file capabilities, or a real user or group other than the \
          effective one), so it is not executed again as a child: use Fork"
     )]
     Privileged,
-    /// This program's own file cannot be executed from here, or `/proc`, by which it is found, cannot be read: there is
-    /// none, or this process has confined itself (`chroot`, Landlock, a filter on system calls). `Fork` works.
+    /// This program's own file cannot be executed from here, or `/proc`, by which it is found, cannot be read:
+    /// there is none, or this process has confined itself (`chroot`, Landlock, a filter on system calls). `Fork`
+    /// works.
     #[error(
         "this program cannot be executed again as a child ({source}): /proc is missing, or this process may no longer \
          execute its own file. Use Fork, or start children before the process confines itself"
@@ -180,12 +186,12 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Of what has to be read or executed before a child can be this program anew.
+    /// The error of a file that cannot be read or executed to start this program again.
     fn of_execution(source: OsError) -> StartError {
         if execute::is_out_of_reach(&source) { StartError::NoProgram { source } } else { source.into() }
     }
 
-    /// Of a program that was executed anew and ended before it was told what to do.
+    /// The error of a program that was executed again and ended before it received its work.
     fn ended_early(ended: Option<Ended>) -> StartError {
         match ended {
             Some(Ended::Exited(code)) => StartError::EndedEarly { code },

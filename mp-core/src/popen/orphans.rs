@@ -1,22 +1,25 @@
-//! Orphans: processes of the family whose parent has ended, and that this process adopts, as process 1 of a container or
-//! as a subreaper. It reaps each by its pidfd, and no other process: the program may have children of its own.
+//! Orphans: processes of the family whose parent has ended, and that this process adopts, as process 1 of a
+//! container or as a subreaper. It reaps each by its pidfd, and no other process: the program may have children
+//! of its own.
 //!
 //! ```text
 //!  adopter (main process)                             orphan: a service, a template, a child
-//!    │ listens at an address of its own                  │
+//!    │ listens at its own address                        │
 //!    │◄──────────────── connects, and hangs up ──────────┤ when it has become a service; before it exits
-//!    │ at its next start, join, look at its children:    ╳
+//!    │ at its next start or join:                        ╳
 //!    │ takes the caller's pidfd from the kernel, reaps it once it has ended
 //! ```
-//! An orphan cannot be asked afterwards who it was, and to wait for any child would take ends away from the rest of the
-//! program. So the orphan calls while it lives. The pidfd is the kernel's own note of who called, so it is exact also if
-//! the number has another process by then.
+//! An orphan cannot be identified afterwards, and a wait for any child would take exit statuses away from the
+//! rest of the program. So the orphan calls while it lives. The kernel records the caller's pidfd, so it is
+//! right even if another process has the number by then.
 //!
 //! # When a process dies
-//! The adopter: its address is free, and an orphan that connects is refused, and exits. The next adopter has it.
-//! An orphan that is killed before it calls: it stays a zombie until the adopter ends. Those that are killed in the
-//! ordinary course of things are known otherwise: children of this process, and forks of its template, by their pidfds.
-//! Before Linux 6.5 the kernel keeps no such note: services and templates of dead children stay zombies.
+//! - *The adopter*: its address is free; an orphan that connects is refused, and exits. The next adopter binds
+//!   it.
+//! - *An orphan that is killed before it calls*: it stays a zombie until the adopter ends. The common cases are
+//!   known otherwise: children of this process, and forks of its template, by their pidfds.
+//!
+//! Before Linux 6.5 the kernel records no pidfd: services and templates of dead children stay zombies.
 
 use crate::process::Family;
 use crate::sys::poll::pidfd_pid;
@@ -28,14 +31,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// The state of an adopter.
 struct Adopter {
     listener: OwnedFd,
-    /// Those who live, or whose parent has not been told of their end yet, by their pidfds.
+    /// The pidfds of orphans that live, or whose parent has not been told of their end yet.
     known: Vec<OwnedFd>,
 }
 
 static OURS: Mutex<Option<Adopter>> = Mutex::new(None);
-/// Whether there is one: most processes adopt none, and ask at each start and join.
+/// Whether this process adopts orphans: most do not, and read this at each start and join.
 static ADOPTS: AtomicBool = AtomicBool::new(false);
 
 #[inline]
@@ -43,19 +47,19 @@ fn ours() -> MutexGuard<'static, Option<Adopter>> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(super) fn hold() -> impl Sized {
     ours()
 }
 
-/// So many may call between two looks. The system's own limit is as large, or smaller.
+/// The most calls between two accepts. The system's own limit is as large, or smaller.
 const QUEUE: i32 = 4096;
 
 fn address(family: Family, adopter: u32) -> String {
     format!("mp-adopter-{family}-{adopter}")
 }
 
-/// Before this process starts another one: from now on orphans find it, if it adopts any.
+/// Before this process starts another one: makes the address for orphans, if it adopts any.
 pub(crate) fn prepare() {
     // ORDERING: Relaxed, here and below: the lock orders the rest.
     if ADOPTS.load(Ordering::Relaxed) || !process::adopts_orphans() {
@@ -63,7 +67,7 @@ pub(crate) fn prepare() {
     }
     let mut ours = ours();
     let address = Family::of_this_process().map(|family| address(family, std::process::id()));
-    // Without a descriptor to spare the next start tries again.
+    // If no descriptor is left, the next start tries again.
     if ours.is_none()
         && let Ok(listener) = address.and_then(|address| socket::listen_abstract_for(&address, QUEUE))
     {
@@ -72,7 +76,7 @@ pub(crate) fn prepare() {
     }
 }
 
-/// Reaps the orphans that have ended. It does not sleep.
+/// Reaps the orphans that have ended. Does not sleep.
 #[inline]
 pub(crate) fn reap() {
     if ADOPTS.load(Ordering::Relaxed)
@@ -82,7 +86,7 @@ pub(crate) fn reap() {
     }
 }
 
-/// The process behind this pidfd may come to this process, and is reaped then.
+/// The process of this pidfd may be adopted by this one, and is reaped then.
 pub(crate) fn expect(pidfd: impl FnOnce() -> Option<OwnedFd>) {
     if ADOPTS.load(Ordering::Relaxed)
         && let Some(adopter) = &mut *ours()
@@ -94,7 +98,7 @@ pub(crate) fn expect(pidfd: impl FnOnce() -> Option<OwnedFd>) {
 impl Adopter {
     fn reap(&mut self) {
         while let Ok(caller) = socket::accept(self.listener.as_fd()) {
-            // Of another user's nothing is taken. One that has been reaped has no pidfd any more.
+            // Calls of other users are ignored. A caller that was reaped has no pidfd any more.
             if socket::peer_is_ours(caller.as_fd()).unwrap_or(false) {
                 self.known.extend(socket::peer_pidfd(caller.as_fd()));
             }
@@ -108,12 +112,12 @@ impl Adopter {
     }
 }
 
-/// How long a parent that is about to end may take, which has nothing more to do.
+/// How long a parent without work may take to end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// In a process whose parent is ending or has ended: tells the process that has adopted it, if that is of the family.
-/// A process that ends lets go of its descriptors before its children are adopted, so the adoption is waited for. It
-/// is not told of a parent that is stopped there.
+/// In a process whose parent is ending or has ended: calls its adopter, if that is of the family. A process
+/// closes its descriptors before its children are adopted, so the adoption is waited for. Nothing is called if
+/// the parent is stopped there.
 pub(crate) fn call_after(parent: u32, family: Family) {
     let give_up = Deadline::after(PATIENCE);
     while process::parent_id() == parent && !give_up.is_some_and(Deadline::passed) {
@@ -122,7 +126,8 @@ pub(crate) fn call_after(parent: u32, family: Family) {
     call(family);
 }
 
-/// In a process that may be an orphan: tells its parent, if that is a process of the family which adopts orphans.
+/// In a process that may be an orphan: calls its parent, if that is a process of the family which adopts
+/// orphans.
 pub(crate) fn call(family: Family) {
     let _ = socket::connect_abstract(&address(family, process::parent_id()));
 }

@@ -1,8 +1,8 @@
-//! What a child of the template must be given because the template is not its parent: what the parent is like at
-//! the moment of `start`, and not when the template began.
+//! Process state: what a child of the template must get because the template is not its parent. A child has the
+//! state of its parent at the moment of `start`, not of the time when the template began.
 //!
-//! A template is executed by its parent and so begins with all that the parent has. The parent notes what that was;
-//! from then on it sends only what has changed since, which most programs never do.
+//! A parent executes its template, so the template begins with the parent's whole state. The parent records
+//! that state, and later sends only what has changed since; in most programs nothing does.
 
 use super::fork;
 use crate::error::{OsError, OsResult};
@@ -16,11 +16,11 @@ use std::env;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 
-/// A process's state that a child takes over, at one moment.
+/// The state that a child takes over from its parent, at one moment.
 #[derive(Debug)]
 pub(super) struct ProcessState {
     environment: Vec<(OsString, OsString)>,
-    /// `None`: it cannot be told, and a child stays where the template is.
+    /// `None`: it cannot be determined, and a child keeps the template's.
     directory: Option<fd::Directory>,
     state: State,
     credentials: Credentials,
@@ -42,22 +42,23 @@ impl ProcessState {
         })
     }
 
-    /// This process's state now, if a child of a template that began like this can be as if it were this process's own.
-    /// What cannot be compared may be different.
-    pub(super) fn followed(&self) -> Option<State> {
+    /// This process's current state, if a child of a template with this state can get it. What cannot be
+    /// compared counts as different.
+    pub(super) fn unchanged_state(&self) -> Option<State> {
         let credentials = Credentials::current();
         let (confinement, ignored) = self.watch.look(credentials.is_admin()).ok()?;
         (credentials == self.credentials && confinement == self.confinement)
             .then(|| State::with_ignored(ignored))
     }
 
-    /// How many processes there may be; as a template is told it.
+    /// The limit of processes, for the template.
     pub(super) fn process_limit(&self) -> Limit {
         self.state.process_limit()
     }
 
-    /// What is different now, besides the standard descriptors, which a template does not keep; and how many processes
-    /// there may be now. `now`: the state, if it was asked for; else it is as it was. Standard input goes along only to a child that is to read it.
+    /// The changes since then, with the standard descriptors, which a template does not keep; and the current
+    /// limit of processes. `now` is the state, if it was read; otherwise it is unchanged. Standard input is
+    /// only for a child that reads it.
     pub(super) fn changes(&self, now: Option<&State>, with_stdin: bool) -> OsResult<(Changes, Limit)> {
         let copy = |number| -> OsResult<Option<Handle>> {
             let copy = fd::standard(number).map(|fd| fd.try_clone_to_owned()).transpose();
@@ -68,7 +69,7 @@ impl ProcessState {
         let moved = self.directory != fd::Directory::current();
         let changes = Changes {
             standard: [if with_stdin { copy(0)? } else { None }, copy(1)?, copy(2)?],
-            // One that may not be opened cannot be sent.
+            // A directory that cannot be opened cannot be sent.
             directory: moved.then(fd::current_dir).and_then(Result::ok).map(Handle::new),
             environment: (!is_environment(&self.environment)).then(|| env::vars_os().collect()),
             state: (self.state != *state).then(|| state.clone()),
@@ -77,7 +78,7 @@ impl ProcessState {
     }
 }
 
-/// What a fresh child of the template has to put on.
+/// The changes that a new child of the template applies.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Changes {
     standard: [Option<Handle>; 3],
@@ -87,8 +88,8 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Puts all this on. In a fresh child of the template, which has one thread.
-    pub(super) fn put_on(&self) -> OsResult<()> {
+    /// Applies the changes. In a new child of the template, which has one thread.
+    pub(super) fn apply(&self) -> OsResult<()> {
         for (number, handle) in (0..).zip(&self.standard) {
             match handle {
                 Some(handle) => fd::put_at_standard(handle.as_fd(), number)?,
@@ -102,7 +103,7 @@ impl Changes {
             fork::set_environment(environment);
         }
         if let Some(state) = &self.state {
-            state.put_on();
+            state.apply();
         }
         Ok(())
     }

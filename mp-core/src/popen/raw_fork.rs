@@ -1,4 +1,4 @@
-//! A copy of this process that other code makes, by a `fork(2)` of its own: it begins with no family.
+//! Copies of this process that other code makes by its own `fork(2)`: such a copy begins without a family.
 //!
 //! ```text
 //!  fork(2) by the user's code
@@ -6,15 +6,15 @@
 //!    parent  ◄─ released ──────────────────────────────────────────────────────────────┤
 //!    child   ◄─ released; children, template, exit handlers, lifeline, outcome: forgotten, their descriptors closed
 //! ```
-//! The children, the template and the exit handlers belong to the process that made them. Without this, the copy's
-//! exit would kill the original's daemons, wait for its children and take their results, both would speak to one
-//! template at once, and an end of the original would not be seen while the copy lives.
+//! The children, the template and the exit handlers belong to the process that made them. Without this, the
+//! copy's exit would kill the original's daemons, wait for its children and take their results. Both would use
+//! one template at once, and an end of the original would not be seen while the copy lives.
 //!
-//! Forks of the library's own do this by themselves, in the order that they need (`fork.rs`). A copy made by the bare
-//! system call runs no handlers: it is seen by its process id when it starts a child or exits ([`is_the_owner`]).
+//! The library's own forks do this themselves, in the order that they need (`fork.rs`). A copy made by the bare
+//! system call runs no handlers: its process id shows it when it starts a child or exits ([`is_the_owner`]).
 //!
 //! # When a process dies
-//! Nothing here outlives a call.
+//! No state here outlives a call.
 
 use super::{fork, forkserver, lifeline, orphans};
 use crate::process::{bootstrap, table};
@@ -26,16 +26,16 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 thread_local! {
-    /// Whether this thread is inside a fork of the library's own.
+    /// Whether this thread is inside one of the library's own forks.
     static OWN: Cell<bool> = const { Cell::new(false) };
-    /// The library's locks, from the beginning of a fork to its end.
+    /// The library's locks, from the start of a fork to its end.
     static HELD: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 
-/// The process whose children, template and exit handlers are known here; 0: there are none yet.
+/// The process to which the known children, template and exit handlers belong; 0: there are none yet.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
-/// Has copies begin without a family. Before anything is known that belongs to one process.
+/// Installs the fork handlers. Before the first state exists that belongs to one process.
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -46,27 +46,27 @@ pub(crate) fn install() {
     });
 }
 
-/// From now on what is known here is this process's own.
+/// From now on the known state belongs to this process.
 #[inline]
 pub(crate) fn become_owner() {
     // ORDERING: Relaxed, here and below: only a fork changes it, and then one thread runs.
     OWNER.store(std::process::id(), Ordering::Relaxed);
 }
 
-/// Whether what is known here is this process's own, and not the original's of which it is a copy.
+/// Whether the known state belongs to this process, and not to the original of which it is a copy.
 pub(crate) fn is_the_owner() -> bool {
     // ORDERING: as above.
     OWNER.load(Ordering::Relaxed) == std::process::id()
 }
 
-/// In a copy that no handler has seen: forgets the original's.
-pub(crate) fn settle() {
+/// In a copy for which no handler ran: forgets the original's state.
+pub(crate) fn forget_original_if_copy() {
     if !is_the_owner() {
         forget_the_originals();
     }
 }
 
-/// Forks, by a function of the library's own that takes care of all this by itself.
+/// Runs one of the library's own forks, which does all this itself.
 #[inline]
 pub(super) fn own<T>(fork: impl FnOnce() -> T) -> T {
     OWN.set(true);
@@ -76,7 +76,7 @@ pub(super) fn own<T>(fork: impl FnOnce() -> T) -> T {
 }
 
 extern "C" fn before() {
-    // While a thread's locals are torn down there is no place to keep the locks in.
+    // While a thread's locals are destroyed the locks cannot be kept.
     if !OWN.get() {
         let _ = HELD.try_with(|held| held.replace(Some(Box::new(fork::hold_own_locks()))));
     }
@@ -97,7 +97,7 @@ extern "C" fn in_copy() {
 
 fn forget_the_originals() {
     become_owner();
-    // With the end that is held and never written to, the original's end would not be seen.
+    // A copy of the lifeline's write end would hide the end of the original.
     drop(lifeline::after_fork());
     table::after_fork();
     bootstrap::after_fork();

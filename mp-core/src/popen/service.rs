@@ -1,20 +1,20 @@
-//! A service: a process that attends to others of the family and is nobody's child.
+//! Service: a process that serves others of the family and is not their child.
 //!
 //! ```text
-//!  starter ──this program, executed anew──► first ──fork──► the service: a session of its own, no descriptors but
-//!     │◄──────────── ends at once ────────────┘              those it is handed; calls its function; ends with it
+//!  starter ──this program, executed again──► first ──fork──► the service: its own session, no descriptors but
+//!     │◄──────────── ends at once ────────────┘              those it is given; calls its function, then exits
 //! ```
 //!
-//! It has nothing of the program's: no terminal, no standard descriptors (they are `/dev/null`), no directory (it is
-//! in `/`), no arguments; none of the program's constructors has run, and no signal but SIGKILL ends it. It has no
-//! other parent than the system, so its starter may end before it, does not hear of its end, and finds it among no
-//! children that it waits for.
+//! It has no resources of the program: no terminal, no standard descriptors (they are `/dev/null`), no
+//! directory (it is in `/`), no arguments. None of the program's constructors has run, and only SIGKILL ends
+//! it. The system is its parent. So its starter may end before it, is not told of its end, and does not find it
+//! among its children.
 //!
 //! # When a process dies
-//! A service ends when its function returns: it is the function's business to see when nobody needs it any more, by
-//! what it was handed (a pidfd, a socket). One that is killed is gone, and its sockets end: who needs it starts
-//! another. A starter that is killed in the middle leaves a service that was told everything, or one that finds its
-//! socket at an end and exits.
+//! A service ends when its function returns. The function must detect by what it was given (a pidfd, a socket)
+//! when it is not needed any more. When a service is killed, its sockets end: a process that needs it starts
+//! another. A starter that is killed in the middle leaves a service that received everything, or one that finds
+//! the end of its socket and exits.
 
 use super::StartError;
 use super::boot::{Launched, launch};
@@ -31,8 +31,8 @@ use serde::de::DeserializeOwned;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Starts a service that calls `function` with `arguments`; `title` is its name in process lists, of which 15 bytes
-/// are shown. Returns when it exists. It works with any threads, and in any process of the family.
+/// Starts a service that calls `function` with `arguments`; `title` is its name in process lists, which show 15
+/// bytes. Returns when it exists. It works beside threads, and in any process of the family.
 pub fn start<F, A>(title: &str, function: F, arguments: &A) -> Result<(), StartError>
 where
     F: Target<A, Output = ()>,
@@ -40,7 +40,7 @@ where
 {
     let code = Code::of::<F, A>(&function)?;
     let family = Family::of_this_process()?;
-    // A process that adopts orphans adopts this one.
+    // If this process adopts orphans, it adopts the service.
     orphans::prepare();
     orphans::reap();
     let boot = Boot::Attend { title: title.to_owned(), code, family };
@@ -49,15 +49,15 @@ where
     if ended.is_none_or(|ended| ended == Ended::Exited(0)) { Ok(()) } else { Err(StartError::Died) }
 }
 
-/// The service's whole life.
+/// The main function of the service's process.
 pub(super) fn attend(title: &str, code: Code, family: Family, arguments: Message) -> ! {
-    // Both are called so: when the first has ended, the second is.
+    // Both processes have this title: the first one, and the service after it.
     process::set_title(title);
     let first = std::process::id();
     match fork::fork_alone() {
         Ok(Forked::Child) => {}
         Ok(Forked::Parent(_)) => {
-            // Its starter may have been killed by now.
+            // The starter may have been killed by now.
             orphans::call(family);
             process::exit_now(0)
         }
@@ -71,9 +71,10 @@ pub(super) fn attend(title: &str, code: Code, family: Family, arguments: Message
     process::exit_now(if matches!(done, Ok(Ok(_))) { 0 } else { 1 })
 }
 
-/// What it would hold of the program's, others would miss: an end of a pipe, a folder to be unmounted.
+/// Drops resources of the program that a copy would keep alive: an end of a pipe, a folder that shall be
+/// unmounted.
 fn leave_the_program() {
-    // A fresh process leads no group, so it may.
+    // A new process leads no group, so this succeeds.
     let _ = process::begin_session();
     let _ = std::env::set_current_dir("/");
     if let Ok(null) = fd::dev_null() {

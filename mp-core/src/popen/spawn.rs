@@ -1,4 +1,4 @@
-//! Spawn: a fresh program that is handed its work.
+//! Spawn: this program, executed again, receives its work.
 
 use super::boot::{Launched, launch};
 use super::job::{Boot, Job};

@@ -1,15 +1,18 @@
-//! The template: a clean process with one thread that forks on request. ForkServer's other side.
+//! The template: a clean process with one thread that forks on request. The other side of ForkServer.
 //!
 //! ```text
-//!    boot ──preload──► SERVING ──control socket ends──► DRAINING ──last child gone──► exit
-//!                        │  └─ asked ──► fork ──► SPARE ──request──► a child: puts on its surroundings, runs
-//!                        │                          └─ its socket ends: exit
-//!                        └─ killed: children go on, the parent's next start makes a new template
+//!     boot ──preload──► SERVING ──control socket ends──► DRAINING ──last child gone──► exit
+//!                         │  └─ request ─► fork ──► PRE-FORKED ──Request──► a child: applies the parent's state, runs
+//!                         │                          └─ its socket ends: exit
+//!                         └─ killed: children go on, the parent's next start makes a new template
 //! ```
 //!
-//! It is this program, executed anew and caught before `main`, so it holds no thread, no lock and no memory of
-//! the user's: a fork of it is always safe and costs the same however large the parent is. It keeps no random
+//! It is this program, executed again and caught before `main`. So it has no threads, locks or memory of the
+//! user's program: its fork is always safe, and costs the same however large the parent is. It keeps no random
 //! state (no `HashMap`), since all children would share it.
+//!
+//! It reaps its children only before Linux 6.15 (`Ends::Template`); from then on the kernel does
+//! (`Ends::Kernel`).
 
 use super::fork;
 use super::job::{Answer, Job, Outcome, Refusal, Request, unpack_limit};
@@ -32,18 +35,23 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// The template's whole life.
-pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32], kin: (u32, Family)) -> ! {
+/// The main function of the template's process.
+pub(super) fn serve(
+    control: OwnedFd,
+    preload: Option<Code>,
+    blocked: &[i32],
+    parent_and_family: (u32, Family),
+) -> ! {
     process::set_title("mp-template");
-    let (parent, family) = kin;
-    let kept = signal::settle_template(blocked);
+    let (parent, family) = parent_and_family;
+    let kept = signal::block_template_signals(blocked);
     let refusal = preload.and_then(|code| bootstrap::preload(code).err());
     let refusal = refusal.map(|reason| Refusal::Preload { reason }).or_else(threads);
     detach_standard();
     bootstrap::prepare();
-    match Serving::begin(control, refusal).map_or(End::LetGo, Serving::until_end) {
-        End::PreForked(spare) => spare.live(&kept, family),
-        End::LetGo => process::exit_now(0),
+    match Serving::begin(control, refusal).map_or(End::Released, Serving::until_end) {
+        End::PreForked(pre_forked) => pre_forked.live(&kept, family),
+        End::Released => process::exit_now(0),
         End::Orphaned => {
             orphans::call_after(parent, family);
             process::exit_now(0)
@@ -51,14 +59,14 @@ pub(super) fn serve(control: OwnedFd, preload: Option<Code>, blocked: &[i32], ki
     }
 }
 
-/// Threads that a preload, or a constructor of the program's, has started: a fork would not be safe.
+/// The threads that a preload function or a constructor of the program has started: a fork would not be safe.
 fn threads() -> Option<Refusal> {
     let threads = process::threads_that_stay().unwrap_or(1);
     (threads > 1).then_some(Refusal::Threads { threads })
 }
 
-/// Standard input and output belong to the family: held here, their ends would not be seen. Errors still go
-/// where the parent's go, if anywhere.
+/// Replaces standard input and output by `/dev/null`: a copy here would hide their ends from other processes.
+/// Standard error stays the parent's, if it is open.
 fn detach_standard() {
     let Ok(null) = fd::dev_null() else { return };
     let closed = fd::standard(2).is_none().then_some(2);
@@ -67,21 +75,21 @@ fn detach_standard() {
     }
 }
 
-/// The template at work. What it holds open is closed when it becomes a child.
+/// The state of the template. Its descriptors are closed when it becomes a child.
 struct Serving {
-    /// `None` once the parent is gone.
+    /// `None` after the parent's end.
     control: Option<OwnedFd>,
     ends: Ends,
-    /// Why it makes no children.
+    /// The reason why it makes no children.
     refusal: Option<Refusal>,
     limits: TemplateLimits,
-    /// Whether the parent has said that it needs no more children.
-    let_go: bool,
+    /// Whether the parent has released it.
+    release_template: bool,
 }
 
-/// ChildIdentity sees to it that parents learn how their children ended, and that nothing is left of these.
+/// The process that reaps the children and reports their exit status.
 enum Ends {
-    /// The kernel: it reaps, and tells whoever has the pidfd.
+    /// The kernel: it reaps, and keeps the status for holders of the pidfd.
     Kernel,
     /// The template: it reaps, and reports on each child's outcome socket.
     Template { events: signal::ChildEvents, children: BTreeMap<u32, OwnedFd> },
@@ -95,25 +103,25 @@ impl Ends {
         Some(Ends::Template { events: signal::child_events().ok()?, children: BTreeMap::new() })
     }
 
-    /// Takes note of a new child, whose end of the outcome socket this is; gives its pidfd.
+    /// Registers a new child and the template's copy of its outcome socket; returns its pidfd.
     fn expect(&mut self, pid: u32, theirs: OwnedFd) -> OsResult<OwnedFd> {
         if let Ends::Template { children, .. } = self {
             children.insert(pid, theirs);
             return pidfd_open(pid);
         }
         let pidfd = pidfd_open(pid)?;
-        // It can have been killed and reaped by now; then the number is a stranger's.
+        // It may have been killed and reaped by now; then the number may belong to another process.
         match process::reap(pidfd.as_fd())? {
             Reaped::Running => Ok(pidfd),
             _ => Err(OsError::new("fork", process::NO_SUCH_PROCESS)),
         }
     }
 
-    /// Waits until the parent asks for something or is gone, and reports ends meanwhile.
+    /// Waits for a request or the parent's end, and reports ended children meanwhile.
     fn until_asked(&mut self, control: BorrowedFd<'_>) {
         while let Ends::Template { events, children } = self {
             let ready = poll(&[(events.as_fd(), Interest::Read), (control, Interest::Read)], None);
-            // Ends first: somebody may wait for one, while a pre-forked child is only for the next start.
+            // Ends first: a process may wait for one, while a pre-forked child is only for the next start.
             if !ready.as_ref().is_ok_and(|ready| ready.contains(&0)) {
                 return;
             }
@@ -121,7 +129,7 @@ impl Ends {
         }
     }
 
-    /// Waits for the last child's end.
+    /// Waits for the end of the last child.
     fn until_none(&mut self) {
         match self {
             Ends::Kernel => process::outlive_children(),
@@ -134,6 +142,7 @@ impl Ends {
     }
 }
 
+/// Reaps ended children, and reports each on its outcome socket.
 fn report_ended(events: &signal::ChildEvents, children: &mut BTreeMap<u32, OwnedFd>) {
     events.take();
     while !children.is_empty()
@@ -145,8 +154,8 @@ fn report_ended(events: &signal::ChildEvents, children: &mut BTreeMap<u32, Owned
     }
 }
 
-/// Whether the kernel tells how a child ended that nobody has waited for, as it does since Linux 6.15: tried with one. It
-/// does not end before its pidfd is open, unless the template does.
+/// Whether the kernel keeps the exit status of a child that it reaps, as Linux 6.15 does: tried with one child.
+/// That child does not end before its pidfd is open, unless the template does.
 fn kernel_remembers() -> bool {
     signal::leave_ends_to_kernel();
     let Ok((held, hold)) = fd::pipe() else { return false };
@@ -173,28 +182,29 @@ impl Serving {
             ends: Ends::begin()?,
             refusal,
             limits: TemplateLimits::begin(),
-            let_go: false,
+            release_template: false,
         })
     }
 
-    /// Comes back in a new spare, or in the template when all is done.
+    /// Returns in a new pre-forked child, or in the template at its end.
     fn until_end(mut self) -> End {
         while let Some(control) = &self.control {
             self.ends.until_asked(control.as_fd());
-            if let Some(spare) = self.serve_one() {
-                return End::PreForked(spare);
+            if let Some(pre_forked) = self.serve_one() {
+                return End::PreForked(pre_forked);
             }
         }
         self.ends.until_none();
-        if self.let_go { End::LetGo } else { End::Orphaned }
+        if self.release_template { End::Released } else { End::Orphaned }
     }
 
-    /// Takes one request and forks; comes back with a pre-forked child in the pre-forked child.
+    /// Takes one request and forks; returns a pre-forked child in that child.
     fn serve_one(&mut self) -> Option<PreForked> {
         let control = self.control.as_ref()?;
         let mut limit = [0; 16];
         let mut asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
-        // The parent has closed it and left an answer unread. That is told before what it sent; that comes next.
+        // The parent has closed the socket with an answer unread. The reset comes before the data that it sent:
+        // receive again.
         if asked.as_ref().is_err_and(socket::is_gone) {
             asked = socket::receive(control.as_fd(), &mut limit, Mode::Block);
         }
@@ -203,7 +213,7 @@ impl Serving {
             asked.ok().filter(|asked| asked.bytes == limit.len()).map(|mut asked| asked.fds.pop())
         else {
             self.control = None;
-            self.let_go = has_come;
+            self.release_template = has_come;
             return None;
         };
         self.limits.allow_processes(unpack_limit(limit));
@@ -213,9 +223,9 @@ impl Serving {
             (None, None) => Err(socket::no_descriptor_left()),
         };
         let answer = match forked {
-            Ok(Fork::PreForked(spare)) => {
+            Ok(Fork::PreForked(pre_forked)) => {
                 self.limits.restore();
-                return Some(spare);
+                return Some(pre_forked);
             }
             Ok(Fork::Template(answer)) => answer,
             Err(error) => Answer::Refused(Refusal::System { errno: error.errno().unwrap_or(0) }),
@@ -228,7 +238,7 @@ impl Serving {
         match fork::fork_template()? {
             Forked::Child => Ok(Fork::PreForked(PreForked { outcome })),
             Forked::Parent(pid) => {
-                // One that cannot be handed out reads the end of its socket, and ends.
+                // A child whose pidfd cannot be opened reads the end of its socket, and exits.
                 let pidfd = Handle::new(self.ends.expect(pid, outcome)?);
                 Ok(Fork::Template(Answer::PreForked { pid, pidfd }))
             }
@@ -236,12 +246,13 @@ impl Serving {
     }
 }
 
-/// How a template's work ends.
+/// The end of a template's loop.
 enum End {
-    /// In a new spare.
+    /// In a new pre-forked child.
     PreForked(PreForked),
     /// The parent lives, needs it no more, and reaps it.
-    LetGo,
+    /// The parent lives, has released it, and reaps it.
+    Released,
     /// The parent has ended.
     Orphaned,
 }
@@ -252,14 +263,14 @@ enum Fork {
     Template(Answer),
 }
 
-/// A parent that is gone cannot be told, and need not be.
+/// Sends a message; ignores errors, since a dead parent needs none.
 fn tell<T: Serialize>(socket: &OwnedFd, what: &T) {
     if let Ok(message) = pack(what) {
         let _ = send_parcel(socket.as_fd(), &message);
     }
 }
 
-/// Ends a child that could not receive what it is to do: its parent is told why, as of a call that could not be made.
+/// Ends a child that could not receive its work. Its parent gets the reason, as for a call that failed.
 pub(super) fn not_received(outcome: &OwnedFd, error: &ParcelError) -> ! {
     tell(
         outcome,
@@ -268,19 +279,19 @@ pub(super) fn not_received(outcome: &OwnedFd, error: &ParcelError) -> ! {
     process::exit_now(1)
 }
 
-/// A fork of the template that does not know yet what it is to be.
+/// A fork of the template that waits for its request.
 struct PreForked {
     outcome: OwnedFd,
 }
 
 impl PreForked {
     fn live(self, kept: &Kept, family: Family) -> ! {
-        process::set_title("mp-spare");
-        // Nothing to flush: but the code is in place when the child comes to it.
+        process::set_title("mp-pre_forked");
+        // Nothing is buffered. This loads the code that the child needs at its exit.
         let _ = std::io::stdout().flush();
         let (request, arguments) = match receive_parts(self.outcome.as_fd(), Mode::Block) {
             Ok(both) => both,
-            // The end comes when nobody needs a pre-forked child any more.
+            // The socket ends when the pre-forked child is not needed any more.
             Err(ParcelError::Closed) => {
                 orphans::call(family);
                 process::exit_now(0)
@@ -290,20 +301,20 @@ impl PreForked {
         let Ok(Request { job, changes }) = unpack(&request.bytes, request.handles) else {
             process::exit_now(1)
         };
-        // An interrupt that came while it waited was not for the child that it is now.
+        // An interrupt that arrived while it waited was not meant for the child that it is now.
         let parent_has_sent = || {
             let at_once = Deadline::after(Duration::ZERO);
-            // Nothing follows the request: a parent that signals its child ends its own direction before.
+            // Nothing follows the request: a parent closes its direction before it signals the child.
             wait_for(self.outcome.as_fd(), Interest::Read, at_once).unwrap_or(true)
         };
         signal::forget_what_was_not_for_the_child(parent_has_sent);
         kept.restore();
-        let worn = changes.put_on();
+        let applied = changes.apply();
         drop(changes);
         finalize::run_after_fork();
         let Job { identity, code, lifeline } = job;
         ChildBootstrap::of_template(identity).run(lifeline.into_fd().ok(), self.outcome, move || {
-            worn.map_err(CallError::ProcessState)?;
+            applied.map_err(CallError::ProcessState)?;
             code.call(&arguments.bytes, arguments.handles)
         })
     }

@@ -1,4 +1,4 @@
-//! AnyChild: a started process, whatever its function returns.
+//! AnyChild: a started process without the type of its value.
 
 use super::child::{Child, Record};
 use super::join_error::JoinError;
@@ -10,10 +10,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A started process, without the type of its value: for a list of processes that return different things. Made from
-/// a [`Child`]; [`active_children`](crate::active_children) gives them too.
+/// A started process without the type of its value: for a list of processes that return different types. Made from
+/// a [`Child`], and returned by [`active_children`](crate::active_children).
 ///
-/// Like a `Child` it is a handle: dropping it changes nothing, and clones are the same process.
+/// It is a handle, like a `Child`: dropping it does not end the process, and clones are the same process.
 ///
 /// ```no_run
 /// use mp_core::{AnyChild, Process};
@@ -55,50 +55,51 @@ impl AnyChild {
         self.record.daemon()
     }
 
-    /// Whether it still runs. Just after [`terminate`](AnyChild::terminate) it may: join first.
+    /// Whether it still runs. Shortly after [`terminate`](AnyChild::terminate) it may still run: join first.
     ///
     /// Python: `Process.is_alive`.
     pub fn is_alive(&self) -> bool {
         self.record.is_alive()
     }
 
-    /// How it ended: `None` while it runs, its exit code (0 to 255), or minus the number of the signal that killed
-    /// it. `None` too when that is lost ([`JoinError::Lost`]). Python: `Process.exitcode`.
+    /// Its exit status: `None` while it runs, its exit code (0 to 255), or minus the number of the signal that
+    /// killed it. Also `None` if the status is lost ([`JoinError::Lost`]). Python: `Process.exitcode`.
     pub fn exitcode(&self) -> Option<i32> {
         self.record.exitcode()
     }
 
-    /// Becomes readable when the process has ended: for `wait()` and every other poller. Python: `Process.sentinel`.
+    /// A descriptor that is readable when the process has ended: for `wait()` and every other poller. Python:
+    /// `Process.sentinel`.
     pub fn sentinel(&self) -> BorrowedFd<'_> {
         self.record.sentinel()
     }
 
-    /// Waits for its end; its value is not looked at, and a [`Child`] of the same process can still give it.
+    /// Waits for its end. Its value is not read: a [`Child`] of the same process can still return it.
     ///
     /// Python: `Process.join`.
     ///
     /// # Errors
-    /// Those of [`Child::join`]: it gave no value, and this is how it ended.
+    /// The errors of [`Child::join`], if its function did not return.
     pub fn join(&self) -> Result<(), JoinError> {
         self.record.join(None, |_| Ok(())).unwrap_or(Err(JoinError::Lost))
     }
 
-    /// As [`join`](AnyChild::join); `None` if it still runs after `timeout`. Python: `Process.join(timeout)`.
+    /// Waits at most `timeout` for its end; `None` if it still runs then. Python: `Process.join(timeout)`.
     pub fn join_timeout(&self, timeout: Duration) -> Option<Result<(), JoinError>> {
         self.record.join(Deadline::after(timeout), |_| Ok(()))
     }
 
-    /// Asks it to end (SIGTERM). One that has ended is left alone. Python: `Process.terminate`.
+    /// Sends SIGTERM. Has no effect on a process that has ended. Python: `Process.terminate`.
     pub fn terminate(&self) -> OsResult<()> {
         self.record.signal(SIGTERM)
     }
 
-    /// Ends it at once (SIGKILL). Python: `Process.kill`.
+    /// Kills it (SIGKILL). Python: `Process.kill`.
     pub fn kill(&self) -> OsResult<()> {
         self.record.signal(SIGKILL)
     }
 
-    /// Interrupts it as Ctrl-C does (SIGINT). Python: `Process.interrupt`.
+    /// Interrupts it like Ctrl-C (SIGINT). Python: `Process.interrupt`.
     pub fn interrupt(&self) -> OsResult<()> {
         self.record.signal(SIGINT)
     }
@@ -116,7 +117,7 @@ impl<R> From<&Child<R>> for AnyChild {
     }
 }
 
-/// Handles are equal that are of the same process.
+/// Two handles are equal if they are of the same process.
 impl PartialEq for AnyChild {
     fn eq(&self, other: &AnyChild) -> bool {
         Arc::ptr_eq(&self.record, &other.record)

@@ -1,13 +1,13 @@
-//! A child from its first line to its last, in this order:
+//! The life of a child, in this order:
 //!
-//! 1. it is who it was told to be: name, parent, default start method
-//! 2. a daemon ties its life to the parent's
-//! 3. the user's function runs; a panic is caught, with its message and place
-//! 4. what came of it is sent to the parent
-//! 5. its exit handlers, its own daemons killed, its other children joined, standard output flushed
-//! 6. `_exit`: 0 after a return, 101 after a panic, 1 if the call could not be made
+//! 1. It takes its identity: name, parent, default start method.
+//! 2. A daemon ties its life to the parent's.
+//! 3. The user's function runs. A panic is caught, with its message and location.
+//! 4. The result is sent to the parent.
+//! 5. Its exit handlers run, its own daemons are killed, its other children joined, standard output flushed.
+//! 6. `_exit`: 0 after a return, 101 after a panic, 1 if the call could not be made.
 //!
-//! Nothing of the parent's runs: no destructor, no exit handler, no frame below the first line.
+//! No code of the parent's runs: no destructor, no exit handler, no frame below the first line.
 
 use crate::finalize;
 use crate::popen::job::{ChildIdentity, Inherited, Outcome};
@@ -29,51 +29,51 @@ use std::sync::{Mutex, PoisonError};
 const PANICKED: i32 = 101;
 const CALL_FAILED: i32 = 1;
 
-/// A child as it is made before it exists: a fork copies it, so that the child itself allocates nothing. Each page
-/// of memory that a fresh child writes to is copied for it, at a price of microseconds.
+/// The state of a child, made before it exists: a fork copies it, so that the child itself allocates nothing.
+/// Each page of memory that a new child writes to is copied for it, at a price of microseconds.
 #[derive(Debug)]
 pub(crate) struct ChildBootstrap {
     me: CurrentProcess,
     method: StartMethod,
     has_stdin: bool,
-    /// What a fork of the parent has already.
+    /// `None` in a fork of the parent, which has this state already.
     inherited: Option<Inherited>,
-    /// Whether [`prepare`] has been done where it was forked.
+    /// Whether [`prepare`] ran in the process that forked it.
     prepared: bool,
 }
 
 impl ChildBootstrap {
-    /// In a program that is executed anew.
+    /// For a program that is executed again.
     pub(crate) fn of_spawn(mut identity: ChildIdentity) -> ChildBootstrap {
         let inherited = identity.inherited.take();
         let (method, has_stdin) = (identity.method, identity.has_stdin);
         ChildBootstrap { method, has_stdin, me: CurrentProcess::from(identity), inherited, prepared: false }
     }
 
-    /// One that a template forks after it has done [`prepare`].
+    /// For a fork of a template, which has called [`prepare`].
     pub(crate) fn of_template(identity: ChildIdentity) -> ChildBootstrap {
         ChildBootstrap { prepared: true, ..ChildBootstrap::of_spawn(identity) }
     }
 
-    /// One that is a fork of its parent.
+    /// For a fork of the parent.
     pub(crate) fn of_fork(identity: ChildIdentity) -> ChildBootstrap {
         ChildBootstrap { inherited: None, ..ChildBootstrap::of_spawn(identity) }
     }
 
-    /// Runs a child's work, and ends the process.
+    /// Runs the child's work, and ends the process.
     pub(crate) fn run(
         self,
         lifeline: Option<OwnedFd>,
         outcome: OwnedFd,
         work: impl FnOnce() -> Result<Message, CallError>,
     ) -> ! {
-        // Whatever happens below, this function does not unwind into what is under it.
+        // A panic must not unwind into the frames below, which belong to the parent.
         let live = || live(self, lifeline, outcome, work);
         exit_now(catch_unwind(AssertUnwindSafe(live)).unwrap_or(PANICKED))
     }
 }
 
-/// This process's end of its outcome socket, until it has said what came of its work.
+/// This process's end of its outcome socket, until it has sent its result.
 static OUTCOME: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 #[inline]
@@ -81,7 +81,7 @@ fn take_outcome() -> Option<OwnedFd> {
     OUTCOME.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// In a forked child: the socket is its parent's, whose end must not wait for the child's.
+/// In a forked child: closes the parent's outcome socket, whose end must not wait for this child.
 #[inline]
 pub(crate) fn after_fork() {
     drop(take_outcome());
@@ -101,12 +101,12 @@ fn common_to_all() {
     panics::install();
 }
 
-/// What every child needs: a template does it once, for all that it forks.
+/// The part of the bootstrap that is equal for all children: a template does it once, before its forks.
 pub(crate) fn prepare() {
     common_to_all();
-    // Looked up once, and for good.
+    // Built once, and inherited by each fork.
     crate::sys::image::build();
-    // Made now, so that a child which prints nothing does not make it to flush it.
+    // Made now: otherwise each child would make it, to flush it at its exit.
     let _ = std::io::stdout();
 }
 
@@ -118,6 +118,8 @@ fn live(
     work: impl FnOnce() -> Result<Message, CallError>,
 ) -> i32 {
     let ChildBootstrap { me, method, has_stdin, inherited, prepared } = child;
+    // First: what is known here belongs to the child from now on. Otherwise its exit would end the parent's
+    // children.
     raw_fork::become_owner();
     if !has_stdin {
         fd::empty_standard_input();
@@ -125,6 +127,7 @@ fn live(
     set_title(me.name());
     overflow::set_name(me.name());
     force_start_method(method);
+    // Before the work: a daemon that outlived its parent here could never be killed.
     let daemon = me.daemon();
     if lifeline.is_none() || lifeline::hold(lifeline, daemon).is_err() {
         let name = me.name();
@@ -143,6 +146,7 @@ fn live(
     panics::begin();
     let code = report(catch_unwind(AssertUnwindSafe(work)).map_err(panics::explain));
     log::info!(target: TARGET, "process shutting down");
+    // After the result: the parent's join shall not wait for handlers and children.
     finalize::run();
     let _ = std::io::stdout().flush();
     write_coverage();
@@ -155,11 +159,11 @@ fn live(
     code
 }
 
-/// Sends what came of the work.
+/// Sends the result of the work.
 #[inline]
 fn report(result: Result<Result<Message, CallError>, (String, String)>) -> i32 {
     match result {
-        // On the stack: the page of the program's constants is not there yet.
+        // On the stack: the page of the program's constants is not mapped yet.
         Ok(Ok(value)) => match say(&std::hint::black_box(Outcome::RETURNED), Some(&value)) {
             Ok(()) | Err(ParcelError::Closed) => 0,
             Err(error) => {
@@ -187,13 +191,13 @@ fn complain(what: &str) {
 
 fn say_packed(what: &Outcome) {
     if let Ok(message) = pack(what) {
-        // A parent that is gone cannot be told, and need not be.
+        // A parent that has ended needs no message.
         let _ = say(&message.bytes, None);
     }
 }
 
-/// The last word on the outcome socket, which is then let go of: the parent's end is not to be held up by what
-/// follows.
+/// Sends the last message on the outcome socket, and closes it: what follows must not delay the end that the
+/// parent reads.
 #[inline]
 fn say(what: &[u8], value: Option<&Message>) -> Result<(), ParcelError> {
     let Some(outcome) = take_outcome() else { return Ok(()) };
@@ -201,8 +205,8 @@ fn say(what: &[u8], value: Option<&Message>) -> Result<(), ParcelError> {
     send_parts(outcome.as_fd(), Part { bytes: what, handles: &[] }, value)
 }
 
-/// Calls a template's preload function, in a thread of its own: what it leaves in its thread's storage (the keys of
-/// a `RandomState`, say) would be the same in every child. Says why it failed.
+/// Calls a template's preload function in a thread of its own: thread-local state that it leaves (the keys of a
+/// `RandomState`, for example) would be equal in every child. `Err` has the reason of a failure.
 pub(crate) fn preload(code: Code) -> Result<(), String> {
     panics::install_for_template();
     let called = std::thread::Builder::new().name("preload".to_owned()).spawn(move || code.call(&[], vec![]));
@@ -218,7 +222,7 @@ pub(crate) fn preload(code: Code) -> Result<(), String> {
     }
 }
 
-/// The panic that ends this process, built with `panic = "abort"`.
+/// Sends the panic that ends this process, in a build with `panic = "abort"`.
 pub(super) fn say_panicked(message: String, location: String) {
     say_packed(&Outcome::Panicked { message, location });
 }

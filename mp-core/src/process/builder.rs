@@ -1,4 +1,4 @@
-//! Process: what is to run, and the start.
+//! Process: a process before its start, and the start.
 
 use super::authkey;
 use super::child::{Child, Record};
@@ -21,10 +21,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// A process that has not been started: a function, its arguments, and how it is to run.
+/// A process that has not been started: a function, its arguments, and its settings.
 ///
-/// The function is a `fn` item or a closure that captures nothing; its arguments are a tuple. Arguments and
-/// result are anything that serde can carry, and handles: queues, locks, connections, shared values.
+/// The function is a `fn` item or a closure that captures nothing; its arguments are a tuple. Arguments and result
+/// are serde types and handles: queues, locks, connections, shared values.
 ///
 /// ```no_run
 /// use mp_core::Process;
@@ -65,7 +65,7 @@ impl Settings {
     }
 
     fn into_identity(self, method: StartMethod) -> OsResult<ChildIdentity> {
-        raw_fork::settle();
+        raw_fork::forget_original_if_copy();
         let current = current_process();
         let family = Family::of_this_process()?;
         let inherited = if method == StartMethod::Fork {
@@ -96,7 +96,7 @@ where
     F::Output: Transferable,
     A: Serialize + DeserializeOwned,
 {
-    /// A process that will call `function` with `arguments`.
+    /// Makes a process that will call `function` with `arguments`.
     ///
     /// A function that captures variables cannot be built, since it could not be called elsewhere:
     ///
@@ -118,26 +118,25 @@ where
         Process { function, arguments, settings: Settings::new("Process") }
     }
 
-    /// Its name, for messages and process lists (which show 15 bytes of it). Default: `Process-1`, and
+    /// Sets its name, for messages and process lists (which show 15 bytes of it). Default: `Process-1`, and
     /// `Process-1:2` for the second child of the first. Python: `Process(name=...)`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = Some(name.into());
         self
     }
 
-    /// Whether it is killed when this process ends, in whatever way; one that becomes another program (`exec`) is killed
-    /// at an orderly end of this process, and may outlive its SIGKILL. Default: as this process itself is; the
-    /// children of a daemon are daemons. Python: `Process(daemon=...)`.
+    /// Sets whether it is killed when this process ends, whatever ends it. A daemon that executes another program
+    /// (`exec`) is killed when this process exits, and may outlive its SIGKILL. Default: the setting of this
+    /// process, so children of a daemon are daemons. Python: `Process(daemon=...)`.
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.settings.daemon = Some(daemon);
         self
     }
 
-    /// Hands this process's standard input on to it. Without this a child reads an empty one (`/dev/null`), as in
-    /// Python: two processes that read one input each get a part of it, and whichever reads first takes more than it
-    /// needs.
+    /// Gives it this process's standard input. Without this a child reads an empty one (`/dev/null`), as in Python:
+    /// two processes that read one input each get a part of it, and the first reader takes more than it needs.
     ///
-    /// Nobody is to read ahead in this process then: what std has in its buffer is not handed on.
+    /// This process must not read ahead then: data in std's buffer is not passed on.
     ///
     /// Python has no counterpart: `sys.stdin = open(0)` in the child.
     pub fn inherit_stdin(mut self) -> Self {
@@ -145,7 +144,7 @@ where
         self
     }
 
-    /// How it is started, and what is the default in it. Default: [`get_start_method`].
+    /// Sets its start method, which is also the default in it. Default: [`get_start_method`].
     ///
     /// Python: `get_context(method).Process`.
     pub fn method(mut self, method: StartMethod) -> Self {
@@ -155,7 +154,7 @@ where
 
     /// Starts it, and returns once it exists.
     ///
-    /// What Python refuses at run time does not compile (P05): a second start,
+    /// Two errors that Python reports at run time do not compile (P05): a second start,
     ///
     /// ```compile_fail,E0382
     /// let process = mp_core::Process::new(|| (), ());
@@ -169,7 +168,7 @@ where
     /// ```
     ///
     /// # Errors
-    /// [`StartError`]: nothing was started, and nothing stays open.
+    /// [`StartError`]. Nothing was started then, and nothing is left open.
     ///
     /// Python: `Process.start`.
     pub fn start(self) -> Result<Child<F::Output>, StartError> {
@@ -207,7 +206,7 @@ fn registered<R>(
     Ok(Child::new(record))
 }
 
-/// Work as a type of its own, where Python subclasses `Process` and overrides `run`.
+/// Work as a type: the counterpart of a Python subclass of `Process` that overrides `run`.
 ///
 /// ```no_run
 /// use mp_core::{Process, Run};
@@ -228,9 +227,9 @@ fn registered<R>(
 ///
 /// Python: a subclass of `Process` with a `run` method.
 pub trait Run: Serialize + DeserializeOwned + 'static {
-    /// What `run` returns to the parent.
+    /// The value that `run` returns to the parent.
     type Output: Serialize + DeserializeOwned;
-    /// Runs in the child. The child has a copy: what it changes in `self` the parent does not see.
+    /// Runs in the child, which has a copy: the parent does not see changes of `self`.
     fn run(self) -> Self::Output;
 }
 
@@ -239,7 +238,7 @@ fn run<T: Run>(work: T) -> T::Output {
 }
 
 impl Process<(), ()> {
-    /// A process that will run `work`; its default name is the type's, with a number.
+    /// Makes a process that will run `work`. Its default name is the type's name with a number.
     ///
     /// Python: an instance of a subclass of `Process`.
     pub fn of<T: Run>(work: T) -> Process<impl Target<(T,), Output = T::Output>, (T,)> {
@@ -248,11 +247,11 @@ impl Process<(), ()> {
         Process { function: run::<T>, arguments: (work,), settings: Settings::new(kind) }
     }
 
-    /// A process that is a copy of this one and runs `work`, a closure that may capture anything: the one way
-    /// to hand over what cannot be serialised, and memory that is copied only when written.
+    /// Makes a process that is a copy of this one and runs `work`, a closure that may capture anything. This is the
+    /// only way to pass values that cannot be serialised, and memory that is copied only when it is written.
     ///
-    /// What the child writes the parent does not see. Only while this process has one thread, and holds no guard of
-    /// data in shared memory: the closure could take a reference along that came out of it, and not the lock.
+    /// The parent does not see what the child writes. It works only while this process has one thread and holds no
+    /// guard of data in shared memory: the closure could contain a reference from the guard, but not its lock.
     ///
     /// ```no_run
     /// # use mp_core::{Process, StartError};
@@ -282,37 +281,37 @@ pub struct ForkProcess<C> {
 }
 
 impl<C> ForkProcess<C> {
-    /// As [`Process::name`].
+    /// Sets its name: see [`Process::name`].
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = Some(name.into());
         self
     }
 
-    /// As [`Process::daemon`].
+    /// Sets whether it is killed when this process ends: see [`Process::daemon`].
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.settings.daemon = Some(daemon);
         self
     }
 
-    /// As [`Process::inherit_stdin`]. What std had read ahead of this process's standard input is in the copy in either
-    /// case: a copy that reads `std::io::stdin()` begins with that.
+    /// Gives it this process's standard input: see [`Process::inherit_stdin`]. Data in std's buffer of standard
+    /// input is in the copy in any case: a copy that reads `std::io::stdin()` reads that first.
     pub fn inherit_stdin(mut self) -> Self {
         self.settings.has_stdin = true;
         self
     }
 
-    /// Lets it fork although other threads run, on the caller's promise that none of them stands in the way.
+    /// Allows the fork beside other threads, on the caller's promise that they hold no lock that the child needs.
     pub fn despite_threads(mut self, vouched: ForkIsSafe) -> Self {
         self.vouched = Some(vouched);
         self
     }
 
-    /// Forks.
+    /// Starts it, by a fork.
     ///
     /// # Errors
     /// [`StartError::Threads`] while other threads run, unless [`despite_threads`](ForkProcess::despite_threads)
-    /// was promised; [`StartError::Borrowed`] while the calling thread has a guard of data in shared memory; the
-    /// system's refusals.
+    /// was called; [`StartError::Borrowed`] while the calling thread has a guard of data in shared memory; an
+    /// error of the system.
     pub fn start<R>(self) -> Result<Child<R>, StartError>
     where
         C: FnOnce() -> R,

@@ -1,11 +1,11 @@
-//! Child: a started process, as its starter holds it.
+//! Child: a started process, as its parent holds it.
 //!
 //! ```text
 //!   RUNNING ──the process ends──► its outcome is read, its status reaped, once ──► ENDED (kept)
 //! ```
 //!
-//! How it ended is asked of the kernel once and kept (`ending.rs`), so any number of threads may join, at any time, and
-//! a signal can reach no stranger: it goes through the pidfd.
+//! The exit status is read from the kernel once and kept (`ending.rs`), so any number of threads may join, at any
+//! time. A signal goes through the pidfd, so it cannot reach another process.
 
 use super::ending::{End, Ending, Said};
 use super::join_error::{JoinError, StillRunning};
@@ -41,7 +41,7 @@ pub(super) struct Record {
 #[derive(Debug)]
 struct State {
     ending: Ending,
-    /// Whether somebody has joined it.
+    /// Whether it was joined.
     asked: bool,
 }
 
@@ -71,8 +71,9 @@ impl Record {
     }
 
     pub(super) fn signal(&self, signal: i32) -> OsResult<()> {
-        // A fork of the template may not know yet that it is a child. If another process's signal of this number waits
-        // there, the kernel drops this one; so the child is told beside it, before it. Nothing else is sent that way.
+        // A fork of the template may not know yet that it is a child. If another process's signal of this number
+        // waits there, the kernel drops this one; so the child is told beside it, before it. Nothing else is sent
+        // that way.
         if self.reaper == Reaper::Template {
             self.lock().ending.end_sending();
         }
@@ -96,17 +97,17 @@ impl Record {
                 return Ok(End::Running);
             }
             let mut state = self.lock();
-            let settled = state.ending.settle(self.reaper, self.pidfd.as_fd());
+            let completed = state.ending.complete(self.reaper, self.pidfd.as_fd());
             let end = state.ending.end();
             drop(state);
-            settled?;
+            completed?;
             if end != End::Running {
                 self.leave_to_be_reaped();
                 table::remove(self);
                 return Ok(end);
             }
-            // It has ended, and its status is still on its way: a tracer (`strace -f`) is told first, or the template
-            // has not reported it.
+            // It has ended, and its status is still on its way: a tracer (`strace -f`) is told first, or the
+            // template has not reported it.
             if until.is_some_and(Deadline::passed) {
                 return Ok(End::Running);
             }
@@ -115,7 +116,7 @@ impl Record {
         }
     }
 
-    /// An end may be known before the process is this one's to reap: its template is in the middle of its own end.
+    /// The status may be known before this process can reap the child, while its template ends.
     fn leave_to_be_reaped(&self) {
         if self.reaper == Reaper::Template {
             orphans::expect(|| self.pidfd.try_clone().ok());
@@ -123,20 +124,20 @@ impl Record {
         orphans::reap();
     }
 
-    /// What is known now, without waiting for the process.
+    /// The state that is known now, without a wait.
     pub(super) fn end_now(&self) -> End {
         self.wait(Deadline::after(Duration::ZERO)).unwrap_or(End::Lost)
     }
 
-    /// Whether it gave no value, and nobody has asked for one.
+    /// Whether it failed, and its value was not asked for.
     pub(super) fn failed_unseen(&self) -> bool {
         let mut state = self.lock();
         !state.asked && !matches!(state.ending.said(), Ok(Some(Said::Value(_))))
     }
 
-    /// In a forked child: not ours. The starter's end of the socket is closed here.
+    /// In a forked child: the child is its parent's. The copy of the parent's socket is closed.
     pub(super) fn disown(&self) {
-        // Another thread of the parent's may have been inside: then nobody will ever come out here.
+        // Another thread of the parent may have held the lock at the fork: no thread of this process releases it.
         if let Ok(mut state) = self.state.try_lock() {
             state.ending.disown();
         }
@@ -162,7 +163,7 @@ impl Record {
         self.pidfd.as_fd()
     }
 
-    /// Waits for the end, and has `read` look at the value that the process gave; `None` at the deadline.
+    /// Waits for the end, and passes the returned value to `read`; `None` at the deadline.
     pub(super) fn join<T>(
         &self,
         until: Option<Deadline>,
@@ -202,13 +203,13 @@ impl Record {
     }
 }
 
-/// How often a status is asked for that is on its way: it is a moment, and nothing tells when it is over.
+/// The interval of reads of a status that will arrive soon: no event reports its arrival.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// A started process that will return an `R`.
 ///
-/// Dropping it changes nothing: the process goes on, and is joined (a daemon: killed) when this process ends.
+/// Dropping it does not end the process: it goes on, and is joined (a daemon: killed) when this process exits.
 ///
 /// Python: a `multiprocessing.Process` after `start()`. Starting twice, joining before the start and use after
 /// `close` do not compile.
@@ -243,46 +244,47 @@ impl<R> Child<R> {
         self.record.daemon
     }
 
-    /// Whether it still runs. Just after [`terminate`](Child::terminate) it may: join first.
+    /// Whether it still runs. Shortly after [`terminate`](Child::terminate) it may still run: join first.
     ///
     /// Python: `Process.is_alive`.
     pub fn is_alive(&self) -> bool {
         self.record.is_alive()
     }
 
-    /// How it ended: `None` while it runs, its exit code (0 to 255), or minus the number of the signal that
-    /// killed it. `None` too when that is lost ([`JoinError::Lost`]).
+    /// Its exit status: `None` while it runs, its exit code (0 to 255), or minus the number of the signal that
+    /// killed it. Also `None` if the status is lost ([`JoinError::Lost`]).
     ///
     /// Python: `Process.exitcode`.
     pub fn exitcode(&self) -> Option<i32> {
         self.record.exitcode()
     }
 
-    /// Becomes readable when the process has ended: for `wait()` and every other poller.
+    /// A descriptor that is readable when the process has ended: for `wait()` and every other poller.
     ///
     /// Python: `Process.sentinel`.
     pub fn sentinel(&self) -> BorrowedFd<'_> {
         self.record.sentinel()
     }
 
-    /// Asks it to end (SIGTERM). One that has ended is left alone. What it started goes on, its daemons apart.
+    /// Sends SIGTERM. Has no effect on a process that has ended. Its own children go on, except for its daemons.
     ///
     /// Python: `Process.terminate`.
     pub fn terminate(&self) -> OsResult<()> {
         self.record.signal(SIGTERM)
     }
 
-    /// Ends it at once (SIGKILL). Python: `Process.kill`.
+    /// Kills it (SIGKILL). Python: `Process.kill`.
     pub fn kill(&self) -> OsResult<()> {
         self.record.signal(SIGKILL)
     }
 
-    /// Interrupts it as Ctrl-C does (SIGINT). Python: `Process.interrupt`.
+    /// Interrupts it like Ctrl-C (SIGINT). Python: `Process.interrupt`.
     pub fn interrupt(&self) -> OsResult<()> {
         self.record.signal(SIGINT)
     }
 
-    /// Lets go of a process that has ended; one that runs is given back. Use after a close does not compile:
+    /// Closes the handle of a process that has ended; returns the handle if the process runs. Use after a close
+    /// does not compile:
     ///
     /// ```compile_fail,E0382
     /// # fn closed(child: mp_core::Child<()>) {
@@ -298,7 +300,7 @@ impl<R> Child<R> {
 }
 
 impl<R: DeserializeOwned> Child<R> {
-    /// Waits for its end and gives what its function returned. May be called again, and from several threads.
+    /// Waits for its end, and returns the value of its function. May be called again, and from several threads.
     ///
     /// ```no_run
     /// # fn square(x: u64) -> u64 { x * x }
@@ -307,12 +309,12 @@ impl<R: DeserializeOwned> Child<R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Python: `Process.join`, which gives nothing.
+    /// Python: `Process.join`, which returns nothing.
     pub fn join(&self) -> Result<R, JoinError> {
         self.join_until(None).unwrap_or(Err(JoinError::Lost))
     }
 
-    /// As [`join`](Child::join); `None` if it still runs after `timeout`.
+    /// Waits at most `timeout` for its end; `None` if it still runs then: see [`join`](Child::join).
     ///
     /// Python: `Process.join(timeout)`.
     pub fn join_timeout(&self, timeout: Duration) -> Option<Result<R, JoinError>> {

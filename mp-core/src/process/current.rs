@@ -1,4 +1,4 @@
-//! ChildIdentity this process is, and whose child.
+//! The identity of this process, and of its parent.
 
 use crate::popen::job::ChildIdentity;
 use crate::popen::lifeline;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// This process, as the library knows it.
+/// The identity of this process.
 ///
 /// Python: `multiprocessing.current_process`.
 #[derive(Debug, Clone)]
@@ -31,12 +31,12 @@ struct Parent {
     pid: u32,
 }
 
-/// `None`: nobody has told us, so we are the main process.
+/// `None`: no identity was set, so this is the main process.
 static CURRENT: Mutex<Option<CurrentProcess>> = Mutex::new(None);
-/// Children created so far, named ones included: the last part of a default name.
+/// The number of children so far, with named ones: the last part of a default name.
 static CREATED: AtomicU32 = AtomicU32::new(0);
 
-/// This process: its name, its id, whether it is a daemon.
+/// The identity of this process: its name, its id, whether it is a daemon.
 ///
 /// ```
 /// assert_eq!(mp_core::current_process().name(), "MainProcess");
@@ -57,7 +57,7 @@ pub fn current_process() -> CurrentProcess {
     current.get_or_insert_with(main).clone()
 }
 
-/// The process that started this one; `None` in the main process.
+/// The parent, which started this process; `None` in the main process.
 ///
 /// Python: `multiprocessing.parent_process`.
 pub fn parent_process() -> Option<ParentProcess> {
@@ -66,7 +66,7 @@ pub fn parent_process() -> Option<ParentProcess> {
     Some(ParentProcess { child: current.0, lifeline: lifeline::of_parent()? })
 }
 
-/// The program's arguments, in every process of it: also where `std::env::args_os` has none, in a child of a
+/// The program's arguments, in every process of the program. Unlike `std::env::args_os`, also in a child of a
 /// program that is linked with musl.
 ///
 /// Python: `sys.argv`.
@@ -81,7 +81,7 @@ pub fn args_os() -> Vec<OsString> {
 }
 
 impl CurrentProcess {
-    /// Its name: `MainProcess`, or what its starter called it. Python: `Process.name`.
+    /// Its name: `MainProcess`, or the name that its parent gave it. Python: `Process.name`.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -104,12 +104,12 @@ impl CurrentProcess {
     }
 }
 
-/// The process that started this one.
+/// The parent of this process.
 ///
 /// Python: what `multiprocessing.parent_process` returns.
 #[derive(Debug, Clone)]
 pub struct ParentProcess {
-    /// ChildIdentity knows its name and id.
+    /// The child's identity, which has the parent's name and id.
     child: Arc<Myself>,
     lifeline: Arc<OwnedFd>,
 }
@@ -124,7 +124,7 @@ impl ParentProcess {
         &self.parent().name
     }
 
-    /// The id it has, or had: after its end another process may have it. Python: `Process.pid`.
+    /// Its process id. After its end another process may have it. Python: `Process.pid`.
     pub fn pid(&self) -> u32 {
         self.parent().pid
     }
@@ -134,13 +134,13 @@ impl ParentProcess {
         !self.join(Some(Duration::ZERO))
     }
 
-    /// Waits for its end; `false` if the timeout came first. Python: `Process.join`.
+    /// Waits for its end; `false` if the timeout passed first. Python: `Process.join`.
     pub fn join(&self, timeout: Option<Duration>) -> bool {
         wait_for(self.sentinel(), Interest::Hangup, timeout.and_then(Deadline::after)).unwrap_or(false)
     }
 
-    /// Becomes ready when it has ended: for `wait()`, beside queues and connections, and for every other poller (which
-    /// is told of a hang-up). Nothing can be read from it.
+    /// A descriptor that is ready when the parent has ended: for `wait()`, beside queues and connections, and for
+    /// every other poller (which sees a hang-up). Nothing can be read from it.
     ///
     /// Python: `Process.sentinel`.
     pub fn sentinel(&self) -> BorrowedFd<'_> {
@@ -166,12 +166,12 @@ impl From<ChildIdentity> for CurrentProcess {
     }
 }
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(crate) fn hold() -> impl Sized {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// In a child: who we are from now on.
+/// In a child: sets its identity.
 #[inline]
 pub(super) fn become_child(me: CurrentProcess) {
     let before = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).replace(me);
@@ -179,7 +179,7 @@ pub(super) fn become_child(me: CurrentProcess) {
     std::mem::forget(before);
 }
 
-/// In a forked child: its own children are counted from one.
+/// In a forked child: counts its own children from one.
 #[inline]
 pub(crate) fn after_fork() {
     // ORDERING: Relaxed: one thread only.

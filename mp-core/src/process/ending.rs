@@ -1,21 +1,22 @@
-//! How a child ended and what it said, learned once and kept. Nothing here sleeps.
+//! A child's end and its last message, read once and kept. Nothing here sleeps.
 //!
 //! ```text
-//!  RUNNING ──its pidfd says that it has ended; its status is known──► ENDED(status)
-//!     └───── no process will ever tell its status ──────────────────► LOST
+//!  RUNNING ──its pidfd is readable, and its status is known──► ENDED(status)
+//!     └───── no process will ever report its status ─────────► LOST
 //! ```
-//! ChildIdentity tells the status, asked in this order:
+//! The sources of the status, in this order:
 //!
-//! | who                            | when                                                                        |
+//! | source                         | when                                                                        |
 //! |--------------------------------|-----------------------------------------------------------------------------|
 //! | `waitid` on the pidfd          | it is this process's child: started by it, or adopted when its template died|
-//! | the kernel's memory of the end | since Linux 6.15, once it has been reaped by any process                     |
-//! | the zombie's line in `/proc`   | it has not been reaped: an init process that is slow, a tracer               |
-//! | the template's report          | before Linux 6.15                                                            |
+//! | the kernel's record of the end | since Linux 6.15, once any process has reaped it                            |
+//! | the zombie's line in `/proc`   | it was not reaped: a slow init process, a tracer                            |
+//! | the template's report          | before Linux 6.15                                                           |
 //!
 //! # When a process dies
-//! The template, before its report: the child is adopted by process 1, a subreaper, or this process, and one of the
-//! first three tells. If the adopter has reaped it on a kernel that does not remember, the status is lost.
+//! The template, before its report: process 1, a subreaper, or this process adopts the child, and one of the
+//! first three sources has the status. If the adopter has reaped the child on a kernel that keeps no status,
+//! the status is lost.
 
 use crate::error::OsResult;
 use crate::popen::Reaper;
@@ -29,7 +30,7 @@ use crate::word::Deadline;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// What is known of a child's end.
+/// The end of a child, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Running,
@@ -37,7 +38,7 @@ pub(super) enum End {
     Lost,
 }
 
-/// What a child said of its work.
+/// The last message of a child.
 #[derive(Debug)]
 pub(super) enum Said {
     Value(Message),
@@ -47,15 +48,15 @@ pub(super) enum Said {
 
 #[derive(Debug)]
 pub(super) struct Ending {
-    /// Open until all has been read.
+    /// Open until everything was read.
     outcome: Option<OwnedFd>,
     said: Option<Said>,
     end: End,
-    /// When a status that no process tells counts as lost.
+    /// When a status without a source counts as lost.
     give_up: Option<Deadline>,
 }
 
-/// How long the template may take to report a child that has ended.
+/// How long the template may take to report an ended child.
 const REPORT: Duration = Duration::from_secs(1);
 
 impl Ending {
@@ -67,21 +68,21 @@ impl Ending {
         self.end
     }
 
-    /// In a forked child: the child is not its own.
+    /// In a forked child: the child is its parent's.
     pub(super) fn disown(&mut self) {
         self.outcome = None;
         self.end = End::Lost;
     }
 
-    /// Tells the child, which sends alone from now on, that no more comes.
+    /// Closes the parent's direction: the child reads that nothing follows.
     pub(super) fn end_sending(&self) {
         if let Some(outcome) = &self.outcome {
             let _ = socket::end_sending(outcome.as_fd());
         }
     }
 
-    /// What the child has said, once it has ended. An error if it cannot be taken now, for want of descriptors: it
-    /// stays where it is, and can be asked for again.
+    /// The child's last message, once it has ended. An error if no descriptor is left for it: the message stays
+    /// in the socket, and can be read again.
     pub(super) fn said(&mut self) -> OsResult<Option<&Said>> {
         if self.end != End::Running {
             self.read()?;
@@ -89,25 +90,25 @@ impl Ending {
         Ok(self.said.as_ref())
     }
 
-    /// The process has ended: learns how, if that is to be had now.
-    pub(super) fn settle(&mut self, reaper: Reaper, pidfd: BorrowedFd<'_>) -> OsResult<()> {
+    /// The process has ended: reads its status, if a source has it now.
+    pub(super) fn complete(&mut self, reaper: Reaper, pidfd: BorrowedFd<'_>) -> OsResult<()> {
         if self.end != End::Running {
             return Ok(());
         }
         let mut status = match reaper {
-            // Reaped by the kernel, in most cases.
+            // The kernel has reaped it, in most cases.
             Reaper::Template => process::remembered_end(pidfd),
             Reaper::Us => None,
         };
         if status.is_none() {
             status = match process::reap(pidfd)? {
                 Reaped::Ended(ended) => Some(ended),
-                // A tracer is told first; until then the end is kept from the parent.
+                // A tracer gets the status first; until then the parent does not.
                 Reaped::Running => return Ok(()),
                 Reaped::NotOurs => told_by_kernel(pidfd),
             };
         }
-        // For want of descriptors it may fail; then what was said is read when it is asked for.
+        // This fails if no descriptor is left; then the message is read when it is asked for.
         let reported = self.read();
         match status.or(*reported.as_ref().unwrap_or(&None)) {
             Some(ended) => self.end = End::Ended(ended),
@@ -119,10 +120,10 @@ impl Ending {
         Ok(())
     }
 
-    /// Whether a status that nothing tells now may be told in a moment.
+    /// Whether a source may still report the status.
     fn may_be_told(&mut self, reaper: Reaper, pidfd: BorrowedFd<'_>) -> bool {
         let reporter = reaper == Reaper::Template && self.outcome.is_some();
-        // Not reaped yet, or in the middle of it.
+        // Not reaped yet, or about to be.
         let is_listed = pidfd_pid(pidfd).is_some();
         if !reporter && !is_listed {
             return false;
@@ -132,8 +133,8 @@ impl Ending {
         !give_up.is_some_and(Deadline::passed)
     }
 
-    /// Reads what there is on the outcome socket; gives the status if the template reports it. Whatever the child
-    /// itself said is there, since it has ended.
+    /// Reads the messages on the outcome socket; returns the status if the template reports it. All messages of
+    /// the child itself are there, since it has ended.
     fn read(&mut self) -> OsResult<Option<Ended>> {
         while let Some(socket) = &self.outcome {
             match receive_parts_or_leave(socket.as_fd()) {
@@ -143,7 +144,7 @@ impl Ending {
                         return Ok(reported);
                     }
                 }
-                // The child's last word has been read; a template may report still.
+                // The child's last message was read; a template may still report.
                 Err(ParcelError::Os(error)) if would_block(&error) => {
                     if self.end != End::Running {
                         self.outcome = None;
@@ -152,7 +153,7 @@ impl Ending {
                 }
                 Err(ParcelError::Os(error)) if is_want_of_descriptors(&error) => return Err(error),
                 Err(ParcelError::Closed | ParcelError::Os(_)) => self.outcome = None,
-                // Something came that cannot be taken in. What follows it is the next parcel.
+                // A malformed message. The next message follows it.
                 Err(error) => {
                     let reason = format!("cannot receive its last message: {error}");
                     self.said.get_or_insert(Said::Failed { reason });
@@ -162,7 +163,7 @@ impl Ending {
         Ok(None)
     }
 
-    /// Takes in one parcel; gives the status if that is what it was.
+    /// Stores one message; returns the status if it was that.
     fn note(&mut self, message: Message, value: Message) -> Option<Ended> {
         match unpack(&message.bytes, message.handles).ok()? {
             Outcome::Ended(ended) => return Some(ended),
@@ -174,8 +175,8 @@ impl Ending {
     }
 }
 
-/// How a process ended that is not this process's to reap.
+/// The status of a process that this one does not reap.
 fn told_by_kernel(pidfd: BorrowedFd<'_>) -> Option<Ended> {
-    // Whoever is to reap it may do so in between.
+    // The process that reaps it may do so between the two calls.
     process::remembered_end(pidfd).or_else(|| end_of_zombie(pidfd)).or_else(|| process::remembered_end(pidfd))
 }

@@ -36,8 +36,8 @@ pub(crate) fn join(family: Family) {
 }
 
 impl Family {
-    /// The family of this process: made up by whichever asks first, or starts a child first; children inherit it, by
-    /// every start method.
+    /// The family of this process: made up by whichever asks first, or starts a child first; children inherit it,
+    /// by every start method.
     pub fn of_this_process() -> OsResult<Family> {
         let mut ours = ours();
         if let Some(family) = *ours {

@@ -1,13 +1,14 @@
-//! What a panic said, and where it was: for whoever asked for the call that panicked.
+//! The message and the location of a panic, for the process that requested the call.
 //!
 //! ```text
 //!  panic ──hook──► noted: text, place, thread ──unwinds──► caught: the payload's own text, and the place that was
 //!                    └──► printed, or the program's own hook      noted with it, if any
 //! ```
 //!
-//! The message is the payload's, so it belongs to the call that unwound, whoever else panicked meanwhile, and whatever
-//! hook the program has set since. The place is known to a hook alone. A payload's text does not move when it becomes
-//! the payload that is caught, so the text's address tells which note belongs to it, in whatever thread that was.
+//! The message is the payload's, so it belongs to the call that unwound, whatever other threads panicked meanwhile,
+//! and whatever hook the program has set since. The place is known to a hook alone. A payload's text does not move
+//! when it becomes the payload that is caught, so the text's address tells which note belongs to it, in whatever
+//! thread that was.
 
 use super::current;
 use crate::sys::process::write_stderr;
@@ -73,7 +74,8 @@ pub(crate) fn begin() {
     notes().clear();
 }
 
-/// What the call said that ended with this payload, and its place: empty, if no hook of ours has seen it.
+/// The message and the location of the panic with this payload. The location is empty if this library's hook did
+/// not run.
 #[cold]
 pub(crate) fn explain(payload: Box<dyn Any + Send>) -> (String, String) {
     let message = text(&*payload).unwrap_or("(a payload that is not text)").to_owned();
@@ -82,7 +84,7 @@ pub(crate) fn explain(payload: Box<dyn Any + Send>) -> (String, String) {
     let mut its = notes.iter().rev().filter(|note| note.is == mark);
     let mine = its.clone().find(|note| note.thread == here).or_else(|| its.next());
     let location = mine.map(|note| note.location.clone()).unwrap_or_default();
-    // One whose drop panics would end the process: it is left alone.
+    // A payload whose drop panics would end the process, so it is not dropped.
     std::mem::forget(payload);
     (message, location)
 }
@@ -97,11 +99,11 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// In a child: panics are noted from now on. A hook that the program has set, in `main` before a fork, runs as well; where
-/// there is none the panic is printed.
+/// In a child: panics are noted from now on. A hook that the program has set, in `main` before a fork, runs as
+/// well; where there is none the panic is printed.
 pub(crate) fn install() {
     let (before, default) = (take_hook(), take_hook());
-    // A process that was itself a child has ours already, and what was the program's then is kept.
+    // A process that is itself a child has this hook already, and keeps the program's earlier one.
     if !same(&before, &ours()) {
         let theirs = (!same(&before, &default)).then(|| Arc::new(before));
         *THEIRS.lock().unwrap_or_else(PoisonError::into_inner) = theirs;
@@ -134,7 +136,7 @@ fn note(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// In a template, whose children are to have no hook of its own.
+/// In a template, whose hook its children must not inherit.
 pub(crate) fn install_for_template() {
     set_hook(Box::new(|info| {
         let location = remember(info);
@@ -173,8 +175,8 @@ fn backtrace() -> String {
     format!("stack backtrace:\n{}\n", std::backtrace::Backtrace::force_capture())
 }
 
-/// The frames between the two marks that std sets, as std prints them: without the hook, and without what called the
-/// program's function.
+/// The frames between the two marks that std sets, as std prints them: without the hook, and without what called
+/// the program's function.
 fn trimmed(backtrace: &str) -> String {
     let (mut text, mut inside, mut number) = ("stack backtrace:\n".to_owned(), false, 0);
     for line in backtrace.lines() {

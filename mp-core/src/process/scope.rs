@@ -1,4 +1,4 @@
-//! scope: forked processes that end before what they work on changes (as `std::thread::scope`).
+//! scope: forked processes that end before their borrowed data changes, like `std::thread::scope`.
 
 use super::builder::{ForkProcess, Process};
 use super::child::{Child, Record};
@@ -8,17 +8,16 @@ use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where forked processes are started that end with the scope.
+/// A scope for forked processes, which end with it.
 #[derive(Debug, Default)]
 pub struct Scope {
     children: Mutex<Vec<Arc<Record>>>,
 }
 
-/// Calls `work` with a scope in which processes are forked, and joins at its end those that were not joined in it.
+/// Calls `work` with a scope that forks processes, and joins at its end the processes that were not joined in it.
 ///
-/// The processes are copies of this one, so they may use all that is borrowed here; what they write is their own. To
-/// give something back, they return it. A guard of data in shared memory cannot be lent to them:
-/// [`StartError::Borrowed`].
+/// The processes are copies of this one, so they may use borrowed data; this process does not see what they write.
+/// They return values. A guard of data in shared memory cannot be used in them: [`StartError::Borrowed`].
 ///
 /// ```no_run
 /// let words = vec!["one".to_owned(), "two".to_owned()];
@@ -31,7 +30,7 @@ pub struct Scope {
 /// ```
 ///
 /// # Panics
-/// If a process that was not joined gave no value, as `std::thread::scope` does; after all have ended.
+/// If a process that was not joined failed, like `std::thread::scope`; after all have ended.
 pub fn scope<T>(work: impl FnOnce(&Scope) -> T) -> T {
     let scope = Scope::default();
     let result = catch_unwind(AssertUnwindSafe(|| work(&scope)));
@@ -46,7 +45,7 @@ pub fn scope<T>(work: impl FnOnce(&Scope) -> T) -> T {
 }
 
 impl Scope {
-    /// Starts a copy of this process that does `work`, as [`Process::fork`].
+    /// Starts a copy of this process that runs `work`: see [`Process::fork`].
     pub fn fork<C, R>(&self, work: C) -> Result<Child<R>, StartError>
     where
         C: FnOnce() -> R,
@@ -55,7 +54,7 @@ impl Scope {
         self.start(Process::fork(work))
     }
 
-    /// Starts one that has a name or another setting of its own.
+    /// Starts a process with a name or other settings.
     pub fn start<C, R>(&self, process: ForkProcess<C>) -> Result<Child<R>, StartError>
     where
         C: FnOnce() -> R,

@@ -1,4 +1,4 @@
-//! The children of this process: one record each, from `start` until it is reaped and nobody asks any more.
+//! The children of this process: one record each, from `start` until it is reaped and its last handle is dropped.
 
 use super::any_child::AnyChild;
 use super::child::Record;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 static CHILDREN: Mutex<Vec<Arc<Record>>> = Mutex::new(Vec::new());
-/// How many lived when they were last looked through.
+/// The number of children that lived at the last search.
 static LIVED: AtomicUsize = AtomicUsize::new(0);
 
 #[inline]
@@ -18,8 +18,8 @@ fn children() -> MutexGuard<'static, Vec<Arc<Record>>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The children of this process that are alive, in the order they were started: handles that can be joined, waited
-/// for and ended. Those that have ended are reaped.
+/// The living children of this process, in the order of their start: handles that can be joined, waited for and
+/// ended. Children that have ended are reaped.
 ///
 /// ```no_run
 /// for child in mp_core::active_children() {
@@ -34,11 +34,12 @@ pub fn active_children() -> Vec<AnyChild> {
     reap_ended().into_iter().map(AnyChild::new).collect()
 }
 
-/// Children that nobody has asked about may be zombies: they are looked through when there are this many more than
-/// twice those that lived at the last look. So a start costs the same however many live, and zombies are few.
+/// Children without a `join` may be zombies. A start searches for them when there are this many more children than
+/// twice those that lived at the last search. So the cost of a start does not depend on their number, and zombies
+/// are few.
 const SLACK: usize = 16;
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(crate) fn hold() -> impl Sized {
     children()
 }
@@ -52,14 +53,14 @@ pub(super) fn add(child: Arc<Record>) {
     children().push(child);
 }
 
-/// Takes a child out whose end is known.
+/// Removes a child whose end is known.
 pub(super) fn remove(ended: &Record) {
     children().retain(|child| !std::ptr::eq(&raw const **child, ended));
 }
 
-/// Reaps those that have ended, which takes them out of the table, and gives the others.
+/// Reaps children that have ended and removes them; returns the others.
 fn reap_ended() -> Vec<Arc<Record>> {
-    forkserver::look_after_template();
+    forkserver::reap_dead_template();
     orphans::reap();
     // Asked without the table's lock, which a child that has ended takes to leave.
     let mut all = children().clone();
@@ -69,8 +70,9 @@ fn reap_ended() -> Vec<Arc<Record>> {
     all
 }
 
-/// At this process's end: daemons are killed, the others are waited for. `false` if a daemon may not be signalled, since
-/// this process has given up its rights: it is not waited for, and dies when this process has ended.
+/// At this process's exit: kills daemons and waits for the other children. `false` if a daemon may not be
+/// signalled, since this process has given up its rights: it is not waited for, and the kernel kills it after this
+/// process has ended.
 ///
 /// Python: `multiprocessing.util._exit_function`.
 #[inline]
@@ -91,7 +93,7 @@ pub(crate) fn end_all() -> bool {
     out_of_reach.is_empty()
 }
 
-/// In a forked child: the parent's children are not ours. Our copies of their sockets are closed, so that they
+/// In a forked child: forgets the parent's children. The copies of their sockets are closed, so that they
 /// see the parent's end.
 #[inline]
 pub(crate) fn after_fork() {

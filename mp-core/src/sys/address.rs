@@ -1,4 +1,4 @@
-//! Sockets that have an address: bind, listen, accept, connect; and whose process is at the other end.
+//! Sockets with an address: bind, listen, accept, connect; and the user of the process at the other end.
 
 use super::fd::{above_standard, set_nonblocking};
 use super::poll::{Interest, wait_for};
@@ -201,14 +201,15 @@ pub fn send_at_once(tcp: BorrowedFd<'_>) -> OsResult<()> {
     named("setsockopt", setsockopt(&tcp, sockopt::TcpNoDelay, &true))
 }
 
-/// Whether a socket can carry descriptors. One that goes to another host cannot, and says nothing: it leaves them out.
+/// Whether a socket can carry descriptors. One that goes to another host cannot, and says nothing: it leaves them
+/// out.
 pub fn carries_fds(socket: BorrowedFd<'_>) -> OsResult<bool> {
     let own: SockaddrStorage = named("getsockname", getsockname(socket.as_raw_fd()))?;
     Ok(own.family() == Some(AddressFamily::Unix))
 }
 
-/// Whether some socket is bound to the file at this path. Nobody notices the question: it is asked with a socket of
-/// another kind, which a stream socket refuses by itself.
+/// Whether some socket is bound to the file at this path. The listener does not notice: it is asked with a socket
+/// of another kind, which a stream socket refuses by itself.
 pub fn is_bound(path: &Path) -> OsResult<bool> {
     let place = Place::Path(path);
     let socket = place.socket(SockType::Datagram)?;

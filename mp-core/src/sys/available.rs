@@ -7,22 +7,22 @@
 //!                                         └ else ──────► credit = min(4 MiB, a 16th of what is left then)
 //! ```
 //!
-//! Reading costs some 50 system calls. So what was read is good for 100 ms and for a credit, from which each reservation
-//! of this process is taken. What a process can take beyond the truth is at most its credit: the 4 MiB are small
-//! against the margin that the estimate leaves, and against what a reading costs. A call that asks for more than
-//! the credit always reads.
+//! Reading costs some 50 system calls. So what was read is good for 100 ms and for a credit, from which each
+//! reservation of this process is taken. What a process can take beyond the truth is at most its credit: the 4 MiB
+//! are small against the margin that the estimate leaves, and against what a reading costs. A call that asks for
+//! more than the credit always reads.
 //!
 //! # When a process dies
-//! Nothing here is shared between processes. A fork while another thread is reading leaves the child a lock that nobody
-//! gives back: it is only tried, and the child reads each time.
+//! Nothing here is shared between processes. A fork while another thread is reading leaves the child a lock that no
+//! thread gives back: it is only tried, and the child reads each time.
 
 use super::estimate::{Group, groups, left};
 use std::fs;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A request up to this is never refused by an estimate: the kernel alone decides. Locks, values, and a queue's first
-/// memory are smaller.
+/// A request up to this is never refused by an estimate: the kernel alone decides. Locks, values, and a queue's
+/// first memory are smaller.
 pub const SMALL: u64 = 1 << 20;
 
 const MOST_CREDIT: u64 = 4 << 20;

@@ -1,7 +1,7 @@
-//! Whose socket a descriptor is that the environment names: anything may have been left there.
+//! The peer of the boot socket that the environment names: the variable may hold anything.
 //!
 //! # Safety
-//! The one invariant: the number is only asked about, and belongs to whoever has it.
+//! The one invariant: the descriptor is only queried, never closed: it may belong to other code.
 #![allow(unsafe_code)]
 
 use super::named;
@@ -13,18 +13,18 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-/// ChildIdentity made the socket pair that an inherited descriptor belongs to.
+/// The process that made the socket pair of an inherited descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootPeer {
-    /// This process's parent, which acts for the same user.
+    /// This process's parent, of the same user.
     Parent,
-    /// A process of this user's that has ended since: its children have another parent now.
+    /// A process of this user that has ended: its children have another parent now.
     Gone,
-    /// Another one, or the descriptor is no local packet socket.
+    /// Another process, or the descriptor is not a local packet socket.
     Stranger,
 }
 
-/// Looks at a descriptor by its number, which need not be open. An error is the system's refusal to tell.
+/// Checks a descriptor by its number, which need not be open. An error means that the system did not answer.
 pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
     // SAFETY: F_GETFD on any number is harmless.
     if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {

@@ -1,8 +1,9 @@
 //! What confines a process besides its rights: its root directory, namespaces, capability bounding set, filters on
-//! system calls, control group; and how it is scheduled. All of it is had by credentials: no process can put it on another.
+//! system calls, control group; and how it is scheduled. All of it is had by credentials: no process can put it on
+//! another.
 //!
-//! It is asked at each start, so it costs little: the files of `/proc` that tell it are kept open for the main thread.
-//! Most of it belongs to a thread, and another thread opens its own each time.
+//! It is asked at each start, so it costs little: the files of `/proc` that tell it are kept open for the main
+//! thread. Most of it belongs to a thread, and another thread opens its own each time.
 //!
 //! # Safety
 //! The one invariant: what is passed to the kernel is as long as it is told.
@@ -73,8 +74,8 @@ impl Watch {
         })
     }
 
-    /// The calling thread's confinement now, and the signals that the process ignores. `is_admin`: whether it may have
-    /// changed its namespaces itself.
+    /// The calling thread's confinement now, and the signals that the process ignores. `is_admin`: whether it may
+    /// have changed its namespaces itself.
     pub fn look(&self, is_admin: bool) -> OsResult<(Confinement, u64)> {
         if gettid() == std::process::id() {
             return self.look_here(is_admin);

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! The result is the least of what the machine and each control group leave, each less its margin. A group leaves
-//! its limit, less what is used, plus what the kernel can reclaim: file pages on its two lists, and the slab that it
-//! says is reclaimable. Pages of tmpfs and memfd are on the anonymous lists: they can only be swapped. Swap counts as
-//! far as each group from the outside in lets it be used.
+//! its limit, less what is used, plus what the kernel can reclaim: file pages on its two lists, and the slab that
+//! it says is reclaimable. Pages of tmpfs and memfd are on the anonymous lists: they can only be swapped. Swap
+//! counts as far as each group from the outside in lets it be used.
 //!
 //! Nothing here reads a file: the caller passes a function that does. What cannot be read, or is no number, sets no
 //! bound.

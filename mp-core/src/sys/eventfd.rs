@@ -1,11 +1,11 @@
-//! A descriptor that can be read while somebody has said so.
+//! A descriptor that is readable after it was signalled.
 
 use crate::error::{OsError, OsResult};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::{read, write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// A new one, of which nobody has said so.
+/// Makes one that is not signalled.
 pub fn eventfd() -> OsResult<OwnedFd> {
     let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
     let made = EventFd::from_value_and_flags(0, flags);

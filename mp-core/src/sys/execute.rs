@@ -1,8 +1,8 @@
 //! Executing this program anew.
 //!
 //! # Safety
-//! The one invariant: what the C library is passed is initialised, ends in null where it is a list, and outlives the
-//! call.
+//! The one invariant: what the C library is passed is initialised, ends in null where it is a list, and outlives
+//! the call.
 #![allow(unsafe_code)]
 
 use super::signal;
@@ -16,7 +16,8 @@ use std::ptr;
 ///
 /// The parent's memory is not copied, whatever its size: the C library starts the child beside it.
 ///
-/// A helper holds back, from its first instruction on, what is sent to the whole group; a child has the caller's mask.
+/// A helper holds back, from its first instruction on, what is sent to the whole group; a child has the caller's
+/// mask.
 pub fn spawn_self(
     arguments: &[CString],
     environment: &[CString],

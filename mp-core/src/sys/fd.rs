@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //! The one invariant: a number becomes an `OwnedFd` only where the kernel has just given it to us, or where
-//! the caller vouches that nobody else owns it.
+//! the caller vouches that no other code owns it.
 #![allow(unsafe_code)]
 
 use super::named;
@@ -80,20 +80,20 @@ pub fn standard(number: RawFd) -> Option<BorrowedFd<'static>> {
 
 /// Puts an open file at a standard number (0, 1 or 2); what was there is closed.
 pub fn put_at_standard(fd: BorrowedFd<'_>, number: RawFd) -> OsResult<()> {
-    // SAFETY: duplicates onto one of the standard numbers, which belong to nobody.
+    // SAFETY: duplicates onto one of the standard numbers, which no code owns.
     let done = unsafe { libc::dup2(fd.as_raw_fd(), number) };
     if done < 0 { Err(OsError::last("dup2")) } else { Ok(()) }
 }
 
-/// Has a number of this process's own mean another open file from now on; what it meant before is closed here. For a
-/// forked child, whose descriptors mean its parent's files.
+/// Has a number of this process's own mean another open file from now on; what it meant before is closed here. For
+/// a forked child, whose descriptors mean its parent's files.
 pub fn put_over(file: &OwnedFd, number: BorrowedFd<'_>) -> OsResult<()> {
     // SAFETY: the number is open, as the caller's borrow shows, and stays so: the call replaces it in one step.
     let done = unsafe { libc::dup3(file.as_raw_fd(), number.as_raw_fd(), libc::O_CLOEXEC) };
     if done < 0 { Err(OsError::last("dup3")) } else { Ok(()) }
 }
 
-/// Puts something without content at standard input: `/dev/null`, or a pipe that nobody writes to, where there is none.
+/// Makes standard input empty: `/dev/null`, or a pipe without a writer where there is none.
 /// In a process with one thread, or another thread's new file could take the number in between.
 pub fn empty_standard_input() {
     close_standard(0);
@@ -107,20 +107,20 @@ pub fn empty_standard_input() {
 
 /// Closes one of the standard numbers: the parent has nothing open there either.
 pub fn close_standard(number: RawFd) {
-    // SAFETY: the standard numbers belong to nobody.
+    // SAFETY: no code owns the standard numbers.
     unsafe { libc::close(number) };
 }
 
 /// Takes over a descriptor that was inherited through exec under a known number.
 ///
 /// # Safety
-/// Nobody else in this process owns the number.
+/// No other code in this process owns the number.
 pub unsafe fn inherited(number: RawFd) -> OsResult<OwnedFd> {
     // SAFETY: F_SETFD on any number is harmless; it fails if the number is not open.
     if unsafe { libc::fcntl(number, libc::F_SETFD, FdFlag::FD_CLOEXEC.bits()) } < 0 {
         return Err(OsError::last("fcntl(F_SETFD)"));
     }
-    // SAFETY: open, as was just seen, and nobody else's, as the caller vouches.
+    // SAFETY: open, as was just checked, and owned by no other code, as the caller vouches.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -132,7 +132,7 @@ pub unsafe fn close_all_but(keep: RawFd) {
     let keep = keep as libc::c_uint;
     let close = |first: libc::c_uint, last: libc::c_uint| {
         if first <= last {
-            // SAFETY: the caller vouches that nobody uses these. A kernel before 5.9 refuses, and then what
+            // SAFETY: the caller vouches that no code uses these. A kernel before 5.9 refuses, and then what
             // the parent left open without CLOEXEC stays open.
             unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
         }
@@ -141,10 +141,10 @@ pub unsafe fn close_all_but(keep: RawFd) {
     close(keep.max(2) + 1, libc::c_uint::MAX);
 }
 
-/// Sends `signal` to this process, all its threads, as soon as nobody can write to the pipe any more.
+/// Sends `signal` to this process as soon as no process can write to the pipe any more.
 ///
 /// These settings belong to the open file, so each process needs a pipe end of its own
-/// ([`reopen_for_reading`]). Whoever arms must look once more at the pipe afterwards: an end that came before
+/// ([`reopen_for_reading`]). Check the pipe once more after arming: an end that came before
 /// sends nothing.
 pub fn signal_on_hangup(fd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
     let call = |name: &'static str, command: libc::c_int, argument: libc::c_int| {

@@ -68,14 +68,14 @@ impl FutexWord {
     }
 }
 
-/// Whoever waits looks again by itself at the multiples of this, as the machine's clock counts: all at the same moments,
-/// so that one interrupt is for many, and what the kernel does for one it does warm for the next. At moments of their
-/// own, a hundred waiters take three to four times as much of a CPU.
+/// Waiters wake by themselves at the multiples of this on the machine's clock: all at the same moments,
+/// so that one interrupt is for many, and what the kernel does for one it does warm for the next. At moments of
+/// their own, a hundred waiters take three to four times as much of a CPU.
 const LOOKS_APART: Duration = Duration::from_millis(500);
-/// The same for those for whom another looks.
+/// The same for waiters for which a leader wakes.
 const LONG_LOOKS_APART: Duration = Duration::from_secs(3);
 
-/// Bits for those who sleep, by which one can wake the latter alone.
+/// Bits of sleepers, by which the latter can be woken alone.
 const USUAL: u32 = 1;
 const LONG: u32 = 2;
 
@@ -167,7 +167,7 @@ pub(super) fn now() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-/// When those who wait look again.
+/// The next moment at which waiters wake by themselves.
 fn next_look(now: Duration, apart: Duration) -> Duration {
     let apart = apart.as_nanos() as u64;
     Duration::from_nanos((now.as_nanos() as u64 / apart + 1) * apart)

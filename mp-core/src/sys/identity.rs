@@ -1,7 +1,7 @@
 //! Which process is which, and the proof that a process or a thread is dead.
 //!
-//! A process id is used again after its process has ended. So in shared memory it has a stamp beside it, in the same
-//! word, by which a later process with the same id is told apart:
+//! A process id is used again after its process has ended. So in shared memory it has a stamp beside it, in the
+//! same word, by which a later process with the same id is told apart:
 //!
 //! | stamp                  | where it comes from                                                                |
 //! |------------------------|------------------------------------------------------------------------------------|
@@ -14,9 +14,9 @@
 //! # What proves a death
 //! Only an answer of the kernel that is about this very process or thread: there is none with this id, its pidfd is
 //! readable (which it is for a zombie too), or its stamp is another one. A file that is not there, a call that is
-//! refused and a table that is full prove nothing: then the answer is [`Liveness::Unknown`], and whoever asked waits. An id
-//! means something within its pid namespace only: objects are used within one (`namespace.rs`, `mem/mapping.rs`), and a
-//! process that cannot tell its own proves nothing.
+//! refused and a table that is full prove nothing: then the answer is [`Liveness::Unknown`], and the caller waits.
+//! An id means something within its pid namespace only: objects are used within one (`namespace.rs`,
+//! `mem/mapping.rs`), and a process that cannot tell its own proves nothing.
 
 use super::poll::{self, Interest, pidfd_open, pidfd_open_thread};
 use super::{memory, namespace, started};
@@ -35,7 +35,7 @@ use std::time::Duration;
 pub enum Liveness {
     /// It has not ended.
     Alive,
-    /// It has ended; perhaps nobody has reaped it yet.
+    /// It has ended; it may be a zombie.
     Dead,
     /// Nothing can be learned here and now. Nothing may be taken from it.
     Unknown,
@@ -190,7 +190,8 @@ pub fn thread_liveness(tid: u32) -> Liveness {
     if tid == 0 || tid >= IDS || !exists(tid) {
         return Liveness::Dead;
     }
-    // Before Linux 6.9 only a process's first thread has a pidfd; another one is not there any more once it has ended.
+    // Before Linux 6.9 only a process's first thread has a pidfd; another one is not there any more once it has
+    // ended.
     match pidfd_open_thread(tid).or_else(|_| pidfd_open(tid)) {
         Ok(pidfd) if has_ended(&pidfd) => Liveness::Dead,
         Ok(_) => Liveness::Alive,

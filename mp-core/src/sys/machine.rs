@@ -1,10 +1,10 @@
-//! What a wait learns of this machine, and where it is kept: the clock, the cost of a wake, and a few sites for each
-//! thread.
+//! What a wait learns of this machine, and where it is kept: the clock, the cost of a wake, and a few sites for
+//! each thread.
 //!
-//! The cost of a sleep and a wake is measured where it is paid: a call that woke a sleeper took so long, and the sleeper
-//! needs about as long again, twice, until it runs. On the hosts that were measured a wake took 2.1 times as long from
-//! its call to the woken process's first instruction as the call itself, on the same CPU (1.6 and 3.4 us) and on another
-//! one (9.5 and 20 us).
+//! The cost of a sleep and a wake is measured where it is paid: a call that woke a sleeper took so long, and the
+//! sleeper needs about as long again, twice, until it runs. On the hosts that were measured a wake took 2.1 times
+//! as long from its call to the woken process's first instruction as the call itself, on the same CPU (1.6 and 3.4
+//! us) and on another one (9.5 and 20 us).
 
 use super::futex::{self, FutexWord};
 use super::state::usable_cpus;
@@ -12,8 +12,8 @@ use crate::word::{Learned, Machine, Ordering, Site};
 use std::cell::Cell;
 use std::sync::atomic::AtomicU32;
 
-/// How long a call takes here that wakes a sleeper, in nanoseconds; before the first one, a guess between the hosts that
-/// were measured.
+/// How long a call takes here that wakes a sleeper, in nanoseconds; before the first one, a guess between the hosts
+/// that were measured.
 static WAKE: AtomicU32 = AtomicU32::new(10_000);
 /// The part of a new measurement in the mean, as a shift.
 const NEW_PART: u32 = 3;
@@ -31,7 +31,7 @@ pub(super) fn note_wake(took: u64) {
     WAKE.store(new, Ordering::Relaxed);
 }
 
-/// Of each thread. Two objects whose waits fall on one place share what they learn.
+/// For each thread. Two objects whose waits map to one entry share what they learn.
 const SITES: usize = 64;
 
 thread_local! {

@@ -42,7 +42,7 @@ pub fn sealed_file(name: &str, bytes: usize) -> OsResult<OwnedFd> {
     Ok(file)
 }
 
-/// Whether a file is sealed as [`sealed_file`] seals it: nobody can shrink it under a mapping.
+/// Whether a file is sealed as [`sealed_file`] seals it: no process can shrink it under a mapping.
 pub fn is_sealed(file: BorrowedFd<'_>) -> bool {
     fcntl(file, FcntlArg::F_GET_SEALS)
         .is_ok_and(|seals| SealFlag::from_bits_truncate(seals).contains(size_seals()))
@@ -116,7 +116,7 @@ pub struct Pages {
     bytes: usize,
 }
 
-// SAFETY: a range of addresses; whoever dereferences it answers for the access.
+// SAFETY: a range of addresses; each access to it is justified where it is made.
 unsafe impl Send for Pages {}
 // SAFETY: as above.
 unsafe impl Sync for Pages {}
@@ -141,10 +141,10 @@ impl Pages {
         Pages { base, bytes }
     }
 
-    /// If the process crashes, the kernel does not write these pages into a core dump. While it writes one, those who
-    /// wait for the process's locks wait for that, too.
+    /// If the process crashes, the kernel does not write these pages into a core dump. While it writes one, those
+    /// who wait for the process's locks wait for that, too.
     pub fn leave_out_of_core_dumps(&self) {
-        // SAFETY: advice that changes no content, for a range of ours.
+        // SAFETY: advice that changes no content, for a range of this mapping.
         let _ = unsafe { madvise(self.base.cast(), self.bytes, MmapAdvise::MADV_DONTDUMP) };
     }
 
@@ -172,8 +172,8 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: the range is ours alone (the invariant above), and nothing refers to it any more: `Mapping`
-        // hands out places that keep it alive.
+        // SAFETY: the range belongs to this mapping alone (the invariant above), and nothing refers to it any more:
+        // `Mapping` hands out places that keep it alive.
         let _ = unsafe { munmap(self.base.cast(), self.bytes) };
     }
 }

@@ -4,11 +4,12 @@
 //!   unshare(CLONE_NEWPID), setns ──► this process stays where it is; its next child is born elsewhere
 //!                                         │
 //!              fork ──► child: has its parent an id here (getppid)? ── yes ──► the same namespace
-//!                                                                     └─ no ──► asks, and those who hang on it are told
+//!                                                                     └─ no ──► asks, and refuses objects that would hang
 //! ```
 //!
-//! A namespace is told by the inode of its file, which a pidfd gives from Linux 6.11 on, and else `/proc`. What is asked
-//! once stays, so a process that has asked may lose its `/proc`. Where it cannot be told, no death can be proved.
+//! A namespace is told by the inode of its file, which a pidfd gives from Linux 6.11 on, and else `/proc`. What is
+//! asked once stays, so a process that has asked may lose its `/proc`. Where it cannot be told, no death can be
+//! proved.
 
 use super::poll::{pidfd_namespace, pidfd_open};
 use super::{memory, process};
@@ -33,7 +34,7 @@ static LEFT: OnceLock<fn()> = OnceLock::new();
 /// The pid namespace of this process, or nothing where it cannot be told.
 #[inline]
 pub fn own() -> Option<u64> {
-    // ORDERING: Relaxed: whoever does not see it yet asks, with the same answer.
+    // ORDERING: Relaxed: a thread that does not see it yet asks the system, with the same result.
     let known = match CACHED.load(Ordering::Relaxed) {
         NOT_ASKED => learn(),
         known => known,
@@ -51,8 +52,8 @@ fn learn() -> u64 {
     inode
 }
 
-/// Has `left` called in each child that was forked into another namespace by one that has asked for its own. One only;
-/// it does what a forked child may do.
+/// Has `left` called in each child that was forked into another namespace by one that has asked for its own. One
+/// only; it does what a forked child may do.
 pub(crate) fn when_left(left: fn()) {
     let _ = LEFT.set(left);
     own();
@@ -63,7 +64,7 @@ pub(crate) fn is_left_by_children() -> bool {
     let Some(own) = own() else { return false };
     match by_pidfd(OF_CHILDREN) {
         Some(inode) => inode != own,
-        // The file cannot be opened as long as nobody lives there.
+        // The file cannot be opened while no process lives there.
         None => {
             by_proc("/proc/self/ns/pid").is_some() && by_proc("/proc/self/ns/pid_for_children") != Some(own)
         }
@@ -81,7 +82,7 @@ fn by_proc(path: &str) -> Option<u64> {
 }
 
 extern "C" fn after_fork() {
-    // ChildIdentity is in the same namespace has an id in it, and so has who takes its place as the parent.
+    // A parent in the same namespace has an id in it, and so has a process that replaces it as the parent.
     if process::getppid() != 0 {
         return;
     }

@@ -1,7 +1,7 @@
 //! A stack overflow in a child is told by the process's name before it ends, as a normal program's is.
 //!
 //! The C library's answer to an overflow is SIGSEGV without a word. A Rust program installs a handler before `main`
-//! that says so; a child that never comes to `main` needs one of ours. The process ends by the signal all the same.
+//! that reports it; a child that never enters `main` needs this one. The process still ends by the signal.
 //!
 //! # Safety
 //! The one invariant: the handler does only what a signal handler may (reads atomics, `write`, `sigaction`), and
@@ -26,7 +26,7 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// The process's name, as far as it fits; zeros follow.
 static NAME: [AtomicU8; 64] = [const { AtomicU8::new(0) }; 64];
 
-/// Says as whom this process is to be told of.
+/// Sets the name of this process for the message.
 pub fn set_name(name: &str) {
     for (place, byte) in NAME.iter().zip(name.bytes().chain(std::iter::repeat(0))) {
         // ORDERING: Relaxed, here and in the handler: the process has one thread now.
@@ -100,7 +100,7 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *
         action.sa_flags = flags.load(Ordering::Relaxed);
         if action.sa_flags & libc::SA_SIGINFO != 0 {
             type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            // SAFETY: whoever installed it said that it is of this type.
+            // SAFETY: it was installed with this type.
             let handler = unsafe { std::mem::transmute::<usize, Handler>(action.sa_sigaction) };
             return handler(signal, info, context);
         }

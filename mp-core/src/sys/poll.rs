@@ -33,7 +33,7 @@ impl<'a> Polled<'a> {
         Polled(fds.into_iter().map(|(fd, interest)| PollFd::new(fd, flags(interest))).collect())
     }
 
-    /// Waits until at least one is ready; gives the positions of those that are, in order, none at the deadline.
+    /// Waits until at least one is ready; returns the indices of the ready ones in order, or none at the deadline.
     pub fn wait(&mut self, until: Option<Deadline>) -> OsResult<Vec<usize>> {
         let count = loop {
             let left = until.map(Deadline::remaining);
@@ -49,7 +49,7 @@ impl<'a> Polled<'a> {
     }
 }
 
-/// Waits until at least one is ready; gives the positions of those that are, none at the deadline.
+/// Waits until at least one is ready; returns the indices of the ready ones, or none at the deadline.
 pub fn poll(fds: &[(BorrowedFd<'_>, Interest)], until: Option<Deadline>) -> OsResult<Vec<usize>> {
     Polled::new(fds.iter().copied()).wait(until)
 }
@@ -90,7 +90,7 @@ fn pidfd(pid: u32, flags: libc::c_uint) -> OsResult<OwnedFd> {
     if fd < 0 {
         return Err(OsError::last("pidfd_open"));
     }
-    // SAFETY: fresh from the kernel, so it is nobody else's; it is closed by exec, as pidfds always are.
+    // SAFETY: new from the kernel, so no other code owns it; it is closed by exec, as pidfds always are.
     above_standard(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 

@@ -29,7 +29,7 @@ pub fn execution_may_be_privileged() -> bool {
     if is_privileged() || users.real != users.effective || groups.real != groups.effective {
         return true;
     }
-    // ChildIdentity cannot look at its file cannot execute it either: the kernel says so then.
+    // A process that cannot read its file's metadata cannot execute it either: the kernel reports that then.
     let Ok(file) = fs::metadata(PROGRAM) else { return false };
     let gives_user = file.mode() & libc::S_ISUID != 0 && file.uid() != users.real.as_raw();
     let gives_group = file.mode() & libc::S_ISGID != 0 && file.gid() != groups.real.as_raw();
@@ -46,8 +46,8 @@ fn has_capabilities() -> bool {
     unsafe { libc::getxattr(file.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) >= 0 }
 }
 
-/// Whether execution takes rights from a file at all: not after `no_new_privs`, nor on a file system that is mounted
-/// so.
+/// Whether execution takes rights from a file at all: not after `no_new_privs`, nor on a file system that is
+/// mounted so.
 fn file_rights_count() -> bool {
     // SAFETY: no memory is passed.
     let given_up = unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } == 1;

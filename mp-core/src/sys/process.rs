@@ -98,7 +98,7 @@ pub fn threads_that_stay() -> OsResult<usize> {
     }
 }
 
-/// How often threads are counted again, before those that are left are believed.
+/// How often threads are counted again before the rest counts as permanent.
 const MOST_LOOKS: u32 = 50;
 
 /// Whether the C library knows that no second thread was ever started: `false` means that it must be counted.
@@ -121,8 +121,8 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// In a program whose coverage is measured by `cargo llvm-cov`: writes this process's counters. The runtime does it in an
-/// exit handler, and a child ends without those of the C library.
+/// In a program whose coverage is measured by `cargo llvm-cov`: writes this process's counters. The runtime does it
+/// in an exit handler, and a child ends without those of the C library.
 #[inline]
 pub fn write_coverage() {
     #[cfg(coverage)]
@@ -142,7 +142,7 @@ pub enum Reaped {
     Running,
     /// It ended, and its entry is gone from the process table.
     Ended(Ended),
-    /// It is not a child of ours, or somebody else has reaped it.
+    /// It is not a child of this process, or it was reaped elsewhere.
     NotOurs,
 }
 
@@ -151,13 +151,13 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
     wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, libc::WNOHANG).map(|(_, reaped)| reaped)
 }
 
-/// Waits for the end of the child behind a pidfd, and reaps it. (A pidfd tells of the end; one who traces the child is
-/// told first all the same, and then it is not to be reaped yet.)
+/// Waits for the end of the child behind a pidfd, and reaps it. (A pidfd tells of the end; one who traces the child
+/// is told first all the same, and then it is not to be reaped yet.)
 pub fn outlive(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
     wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, 0).map(|(_, reaped)| reaped)
 }
 
-/// Kills and reaps a child that is known to nobody else. It takes no descriptor: there may be none left.
+/// Kills and reaps a child that no other code knows. It takes no descriptor: there may be none left.
 pub fn end_child(pid: u32) {
     // SAFETY: no memory is passed. The number is the child's until it is reaped, which is below.
     unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
@@ -184,7 +184,7 @@ pub fn reap_any() -> OsResult<Option<(u32, Ended)>> {
     })
 }
 
-/// Waits until no child is left, reaping each that nobody else reaps.
+/// Waits until no child is left, and reaps each that is not reaped elsewhere.
 pub fn outlive_children() {
     // SAFETY: the status is not asked for.
     while unsafe { libc::waitpid(-1, ptr::null_mut(), 0) } >= 0
@@ -236,7 +236,7 @@ const PIDFD_INFO_EXIT: u64 = 1 << 3;
 const PIDFD_GET_INFO: libc::c_ulong =
     0xC000_0000 | ((size_of::<PidfdInfo>() as libc::c_ulong) << 16) | 0xFF0B;
 
-/// How the process behind a pidfd ended, whoever reaped it: Linux 6.15 and later remember.
+/// The exit status of the process of a pidfd, whichever process reaped it: Linux 6.15 and later keep it.
 pub fn remembered_end(pidfd: BorrowedFd<'_>) -> Option<Ended> {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the kernel fills at most the size that is part of the request's number.
@@ -298,7 +298,7 @@ pub fn set_title(name: &str) {
 
 /// Writes to the standard error output, past every buffer and lock.
 pub fn write_stderr(text: &[u8]) {
-    // SAFETY: writes bytes of a live slice. Nobody can be told of a failure.
+    // SAFETY: writes bytes of a live slice. A failure cannot be reported.
     unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
 }
 
@@ -343,8 +343,8 @@ pub unsafe fn replace_environment(wanted: &[(OsString, OsString)]) {
     }
 }
 
-/// Whether the environment is this one, in this order. With one thread it is read where it lies: a copy costs as much
-/// as a start's whole request.
+/// Whether the environment is this one, in this order. With one thread it is read where it lies: a copy costs as
+/// much as a start's whole request.
 pub fn is_environment(known: &[(OsString, OsString)]) -> bool {
     if !is_surely_single_threaded() {
         return env::vars_os().eq(known.iter().cloned());
@@ -352,7 +352,7 @@ pub fn is_environment(known: &[(OsString, OsString)]) -> bool {
     unsafe extern "C" {
         static mut environ: *const *const libc::c_char;
     }
-    // SAFETY: nobody else is there to change it.
+    // SAFETY: no other thread can change it.
     let mut at = unsafe { environ };
     let mut expected = known.iter();
     loop {

@@ -61,7 +61,7 @@ pub struct RobustWord {
     next: AtomicUsize,
 }
 
-/// What a thread knows of its list, in memory that nobody else writes.
+/// A thread's private copy of its list, in memory that no other process writes.
 struct Thread {
     tid: AtomicU32,
     head: AtomicPtr<Head>,
@@ -119,8 +119,8 @@ fn id() -> u32 {
     super::process::gettid() | inherited::tag()
 }
 
-/// The calling thread's list head, or null where it is not of the shape this file knows, or where ids have a tag, which
-/// the kernel does not know.
+/// The calling thread's list head, or null where it is not of the shape this file knows, or where ids have a tag,
+/// which the kernel does not know.
 fn find_head() -> *mut Head {
     if inherited::tag() == 0 { kernels_head() } else { ptr::null_mut() }
 }
@@ -139,7 +139,7 @@ fn kernels_head() -> *mut Head {
 }
 
 /// In a forked child: the C library has emptied the list, the thread has a new id, and other threads' locks
-/// are not ours.
+/// are not this thread's.
 extern "C" fn after_fork() {
     if let Some(thread) = THIS.get() {
         // ORDERING: Relaxed: one thread only, just after fork.
@@ -148,8 +148,8 @@ extern "C" fn after_fork() {
         thread.count.store(0, Ordering::Relaxed);
         // SAFETY: null, or this thread's own head in the C library's descriptor.
         if let Some(head) = unsafe { kernels_head().as_ref() } {
-            // What the parent's thread had announced: this one does not hold it, also where its id is the same number,
-            // as in another pid namespace.
+            // What the parent's thread had announced: this one does not hold it, also where its id is the same
+            // number, as in another pid namespace.
             head.pending.store(ptr::null_mut(), Ordering::Relaxed);
         }
     }
@@ -254,8 +254,8 @@ impl Owned for RobustWord {
         // behalf. The compiler fences keep the order that the kernel's walk needs.
         let count = thread.count.load(Ordering::Relaxed);
         if count >= MOST_HELD {
-            // The kernel will not be told of this one, not by what was announced either, since its memory may be unmapped
-            // while it is held: a sleeper's timed look at the owner has to find out.
+            // The kernel will not be told of this one, not by what was announced either, since its memory may be
+            // unmapped while it is held: a sleeper's timed look at the owner has to find out.
             return self.retract();
         }
         let old = head.list.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Named shared memory: `shm_open`, `shm_unlink`.
 //!
 //! A name here is one that the system takes as it is: a single leading slash, then 1 to 255 bytes, none of them a
-//! slash or zero. ChildIdentity checks it is mp-shm.
+//! slash or zero. mp-shm checks names.
 
 use super::fd::above_standard;
 use super::{memory, named, retried};
@@ -19,7 +19,7 @@ const FOLDER: &str = "/dev/shm";
 /// Where an open file has a path, whatever else it has.
 const OPEN_FILES: &str = "/proc/self/fd";
 
-/// Makes a block of `bytes` zeros under a name that nobody has (`EEXIST` otherwise), open to its owner alone, every
+/// Makes a block of `bytes` zeros under a name that is free (`EEXIST` otherwise), open to its owner alone, every
 /// page reserved. On an error the name is gone again.
 pub fn create(name: &str, bytes: usize) -> Result<OwnedFd, MemError> {
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
@@ -35,8 +35,8 @@ pub fn create(name: &str, bytes: usize) -> Result<OwnedFd, MemError> {
     }
 }
 
-/// Makes a file of `bytes` zeros that has no name yet, as [`create`] makes one that has: its maker can say which file
-/// it is before anybody can find it. `None` where the system has no such files, or no way to name them.
+/// Makes a file of `bytes` zeros that has no name yet, as [`create`] makes one that has: its maker can say which
+/// file it is before any process can find it. `None` where the system has no such files, or no way to name them.
 pub fn create_unnamed(bytes: usize) -> Result<Option<OwnedFd>, MemError> {
     if !fs::exists(OPEN_FILES).unwrap_or(false) {
         return Ok(None);
@@ -97,13 +97,13 @@ pub fn open(name: &str) -> OsResult<OwnedFd> {
     above_standard(retried("shm_open", || shm_open(name, flags, Mode::empty()))?)
 }
 
-/// Takes the name away. The block lives on for those who have it open.
+/// Unlinks the name. The block lives on while it is open.
 pub fn unlink(name: &str) -> OsResult<()> {
     retried("shm_unlink", || shm_unlink(name))
 }
 
 /// Device and inode of the file that has this name: which one it is, whether or not it may be opened. Needs no
-/// descriptor, so that who has none left can tidy up.
+/// descriptor, so that a process without free descriptors can clean up.
 pub fn file_of(name: &str) -> OsResult<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let file = fs::symlink_metadata(format!("{FOLDER}{name}"));

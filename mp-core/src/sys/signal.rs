@@ -1,8 +1,8 @@
 //! Signals: dispositions and masks.
 //!
 //! # Safety
-//! The one invariant: only the default and "ignore" are installed as dispositions, or what was there before; never a
-//! handler of ours.
+//! The one invariant: only the default and "ignore" are installed as dispositions, or what was there before; never
+//! a handler of this library.
 #![allow(unsafe_code)]
 
 use super::named;
@@ -33,7 +33,7 @@ pub(super) fn ignore(signal: i32) {
 }
 
 fn set(signal: i32, how: libc::sighandler_t) {
-    // SAFETY: no handler of ours runs. Refused for what cannot be ignored and for the C library's own.
+    // SAFETY: no handler of this library runs. Refused for what cannot be ignored and for the C library's own.
     unsafe { libc::signal(signal, how) };
 }
 
@@ -46,8 +46,8 @@ fn action(signal: i32) -> Option<libc::sigaction> {
     (done == 0).then_some(action)
 }
 
-/// The signals that this process ignores; bit 0 is signal 1. Asked of the kernel itself, since each start asks for all
-/// of them, and the C library takes longer to copy an answer than the kernel to give it.
+/// The signals that this process ignores; bit 0 is signal 1. Asked of the kernel itself, since each start asks for
+/// all of them, and the C library takes longer to copy an answer than the kernel to give it.
 pub(super) fn ignored() -> u64 {
     /// The kernel's own structure begins with the disposition; the rest is flags and the mask.
     #[repr(C)]
@@ -112,8 +112,8 @@ impl AsFd for ChildEvents {
     }
 }
 
-/// From now on ends of children are events; SIGCHLD is held back. Not ignored, as a program may inherit it: then none
-/// would come, and the kernel would reap.
+/// From now on ends of children are events; SIGCHLD is held back. Not ignored, as a program may inherit it: then
+/// none would come, and the kernel would reap.
 pub fn child_events() -> OsResult<ChildEvents> {
     set_default(SIGCHLD);
     let mask: SigSet = [Signal::SIGCHLD].into_iter().collect();
@@ -171,13 +171,14 @@ pub(super) fn mask_of_helpers() -> SigSet {
     sent_by_others()
 }
 
-/// A template outlives the signals that a terminal or an impatient user sends to the whole family, and writes to closed
-/// pipes without dying of it. Held back and not ignored: what a parent sends to a fork that does not know yet that it is
-/// its child must wait. A signal that a constructor of the program's handles still reaches its handler.
+/// A template outlives the signals that a terminal or an impatient user sends to the whole family, and writes to
+/// closed pipes without dying of it. Held back and not ignored: what a parent sends to a fork that does not know
+/// yet that it is its child must wait. A signal that a constructor of the program's handles still reaches its
+/// handler.
 ///
-/// `blocked`: what the parent held back when it started the template. Gives what its children are to have: that, and
-/// what there was of what a template is to do about SIGCHLD.
-pub fn settle_template(blocked: &[i32]) -> Kept {
+/// `blocked`: what the parent held back when it started the template. Gives what its children are to have: that,
+/// and what there was of what a template is to do about SIGCHLD.
+pub fn block_template_signals(blocked: &[i32]) -> Kept {
     let numbers = [SIGPIPE, SIGCHLD];
     let actions = numbers.into_iter().filter_map(|number| Some((number, action(number)?))).collect();
     let mut mask = sent_by_others();
@@ -231,18 +232,21 @@ struct Info {
 
 const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 
-/// As [`send_signal`](super::process::send_signal), to a child that may be a pre-forked child still: it keeps this one.
+/// As [`send_signal`](super::process::send_signal), to a child that may be a pre-forked child still: it keeps this
+/// one.
 pub fn send_to_child(pidfd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
     let (pid, user) = (std::process::id(), nix::unistd::getuid().as_raw());
     let info = Info { signal, code: libc::SI_QUEUE, pid, user, value: FOR_THE_CHILD, ..Info::default() };
     super::process::send_signal_with(pidfd, signal, ptr::from_ref(&info).cast())
 }
 
-/// Forgets what was sent to this process before it was somebody's child, to its whole group perhaps, and is held back
-/// still. What the parent sent to its child stays: it has a mark, and ends this process once signals are let through.
+/// Discards signals that were sent to this process, perhaps to its whole group, before it became a child, and are
+/// blocked still. What the parent sent to its child stays: it has a mark, and ends this process once signals are
+/// let through.
 ///
-/// The kernel keeps one signal of a number, the first. One with a mark is lost behind one without, so the parent says
-/// beside it that it has sent some: `parent_has_sent` is asked after the last was taken, and then all are kept.
+/// The kernel keeps one signal of a number, the first. One with a mark is lost behind one without, so the parent
+/// says beside it that it has sent some: `parent_has_sent` is asked after the last was taken, and then all are
+/// kept.
 pub fn forget_what_was_not_for_the_child(parent_has_sent: impl FnOnce() -> bool) {
     let (held, now) = (sent_by_others(), libc::timespec { tv_sec: 0, tv_nsec: 0 });
     let (mut kept, mut others) = (Vec::new(), Vec::new());

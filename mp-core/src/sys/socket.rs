@@ -46,7 +46,7 @@ pub fn widen(socket: BorrowedFd<'_>) -> OsResult<()> {
 const QUEUE: i32 = 128;
 
 /// A packet socket that others find by an abstract name: one that no file has, and that is free again as soon as
-/// nobody has the socket open. `EADDRINUSE` if somebody has the name. It never sleeps.
+/// no process has the socket open. `EADDRINUSE` if the name is taken. It never sleeps.
 pub fn listen_abstract(name: &str) -> OsResult<OwnedFd> {
     listen_abstract_for(name, QUEUE)
 }
@@ -77,7 +77,7 @@ fn abstract_socket(name: &str) -> OsResult<(OwnedFd, UnixAddr)> {
 pub fn accept(listener: BorrowedFd<'_>) -> OsResult<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let number = retried("accept4", || socket::accept4(listener.as_raw_fd(), flags))?;
-    // SAFETY: fresh from the kernel, so it is nobody else's.
+    // SAFETY: new from the kernel, so no other code owns it.
     above_standard(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
@@ -100,7 +100,7 @@ pub fn peer_pidfd(socket: BorrowedFd<'_>) -> Option<OwnedFd> {
     if done != 0 || number < 0 {
         return None;
     }
-    // SAFETY: fresh from the kernel, so it is nobody else's; pidfds are closed by exec.
+    // SAFETY: new from the kernel, so no other code owns it; pidfds are closed by exec.
     above_standard(unsafe { OwnedFd::from_raw_fd(number) }).ok()
 }
 
@@ -114,7 +114,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// For a send, which ends nobody whose other side is gone.
+    /// For a send: no SIGPIPE when the other side has ended.
     pub(super) fn sending(self) -> MsgFlags {
         self.flags() | MsgFlags::MSG_NOSIGNAL
     }
@@ -173,8 +173,8 @@ pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<R
     receive_flagged(socket, buffer, mode.flags() | MsgFlags::MSG_PEEK)
 }
 
-/// The bytes of the first packet, which is left where it is, and of its descriptors nothing. Gives their count; 0 is an
-/// empty packet too.
+/// The bytes of the first packet, which is left where it is, and of its descriptors nothing. Gives their count; 0
+/// is an empty packet too.
 pub fn look(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<usize> {
     let flags = mode.flags() | MsgFlags::MSG_PEEK;
     retried("recv", || socket::recv(socket.as_raw_fd(), buffer, flags))
@@ -237,7 +237,7 @@ fn descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
                 let number = unsafe { numbers.add(at) };
                 // SAFETY: as above.
                 let number = unsafe { number.read_unaligned() };
-                // SAFETY: fresh from the kernel, so it is nobody else's.
+                // SAFETY: new from the kernel, so no other code owns it.
                 fds.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }

@@ -1,15 +1,15 @@
 //! When a process started and whether it has ended, from `/proc`: for kernels and filters that leave no better way.
 //!
-//! `/proc` is believed only where it is that of the caller's own pid namespace, and where its times are not shifted for
-//! the caller by a time namespace. Both are looked at each time, since mounts change. A file that is not there says
-//! nothing about the process: it may be hidden (`hidepid`), or outside of a `chroot`.
+//! `/proc` is believed only where it is that of the caller's own pid namespace, and where its times are not shifted
+//! for the caller by a time namespace. Both are looked at each time, since mounts change. A file that is not there
+//! says nothing about the process: it may be hidden (`hidepid`), or outside of a `chroot`.
 
 use std::fs;
 
 /// What `/proc` says about a process or a thread.
 #[derive(Debug)]
 pub(super) struct Stat {
-    /// It has ended, and nobody has reaped it.
+    /// It has ended, and was not reaped.
     pub(super) ended: bool,
     /// When it started, in clock ticks since the system did.
     pub(super) ticks: u64,

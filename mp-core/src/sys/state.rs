@@ -43,7 +43,8 @@ impl State {
         State::with_ignored(signal::ignored())
     }
 
-    /// As [`State::current`], where it is known which signals are ignored: asking for each takes longer than the rest.
+    /// As [`State::current`], where it is known which signals are ignored: asking for each takes longer than the
+    /// rest.
     pub fn with_ignored(ignored: u64) -> State {
         State {
             umask: umask(),
@@ -64,7 +65,7 @@ impl State {
 
     /// Puts this state on; what is the same already is left alone. What the system refuses (a lower nice value
     /// without the right to it) stays as it is.
-    pub fn put_on(&self) {
+    pub fn apply(&self) {
         let now = State::current();
         if let Some(umask) = self.umask.filter(|_| self.umask != now.umask) {
             // SAFETY: no memory is passed.

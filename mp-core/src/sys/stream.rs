@@ -44,6 +44,6 @@ fn receiving(mode: Mode) -> MsgFlags {
 
 /// Says that no more bytes will come: the other side sees the end of the stream.
 pub fn end_sending(socket: BorrowedFd<'_>) {
-    // Fails only if the other side is gone, and then there is nobody to tell.
+    // Fails only if the other side has ended, and then no process needs the message.
     let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
 }

@@ -1,11 +1,12 @@
 //! The very end of a thread: after all its locals are gone, and before the kernel walks its robust list.
 //!
-//! A local with a destructor is too early: locals that are dropped after it may hold guards. The C library's own keys come
-//! after Rust's locals where it keeps the two apart; where it does not, a key that sets itself again is called once more,
-//! when all others have been called.
+//! A local with a destructor is too early: locals that are dropped after it may hold guards. The C library's own
+//! keys come after Rust's locals where it keeps the two apart; where it does not, a key that sets itself again is
+//! called once more, when all others have been called.
 //!
 //! # Safety
-//! The one invariant: a key's destructor is called with what was set for it, which is a number here and never followed.
+//! The one invariant: a key's destructor is called with what was set for it, which is a number here and never
+//! followed.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -18,8 +19,8 @@ static HANDLER: OnceLock<fn()> = OnceLock::new();
 const FIRST: *mut c_void = ptr::without_provenance_mut(1);
 const LAST: *mut c_void = ptr::without_provenance_mut(2);
 
-/// Has `handler`, one and the same always, called at the end of the calling thread. `false`: it will not be, since there
-/// are no keys left.
+/// Has `handler`, one and the same always, called at the end of the calling thread. `false`: it will not be, since
+/// there are no keys left.
 pub(super) fn watch(handler: fn()) -> bool {
     HANDLER.get_or_init(|| handler);
     let key = KEY.get_or_init(|| {

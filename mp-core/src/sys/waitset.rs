@@ -62,8 +62,8 @@ pub fn is_member(error: &OsError) -> bool {
     error.errno() == Some(libc::EEXIST)
 }
 
-/// Whether an error of [`WaitSet::add`] says that such a file cannot be waited for, since it is always ready: one on
-/// a disk, for example.
+/// Whether an error of [`WaitSet::add`] says that such a file cannot be waited for, since it is always ready: one
+/// on a disk, for example.
 pub fn is_always_ready(error: &OsError) -> bool {
     error.errno() == Some(libc::EPERM)
 }
@@ -110,7 +110,7 @@ impl WaitSet {
         named("timerfd_settime", set)
     }
 
-    /// Waits until something is ready, and gives one thing that is; `None` at the deadline. Whoever asks again and
+    /// Waits until a member is ready, and returns one that is; `None` at the deadline. A caller that asks again and
     /// again hears of each in turn.
     pub fn wait(&self, until: Option<Deadline>) -> OsResult<Option<Ready>> {
         let mut ready = [EpollEvent::empty()];
@@ -140,7 +140,7 @@ impl WaitSet {
         }
     }
 
-    /// In a forked child, whose set is its parent's, too: makes it one of its own, empty, under the same number.
+    /// In a forked child, which shares its parent's set: replaces it by its own empty set, under the same number.
     pub fn renew(&self) -> OsResult<()> {
         put_over(&new_epoll()?.0, self.epoll.0.as_fd())?;
         put_over(&OwnedFd::from(new_timer()?), self.timer.as_fd())?;

@@ -1,5 +1,5 @@
-//! Zombie: a process that has ended and that its parent, or the process that adopted it, has not reaped. Its line in
-//! `/proc` has its status, for whoever may see it: processes of the same user, and privileged ones.
+//! Zombie: a process that has ended and that its parent, or the process that adopted it, has not reaped. Its line
+//! in `/proc` has its status for processes that may see it: those of the same user, and privileged ones.
 
 use super::poll::pidfd_pid;
 use super::process::Ended;
@@ -30,7 +30,7 @@ fn end_in(stat: &str) -> Option<Ended> {
     let fields: Vec<&str> = rest.split_whitespace().collect();
     // Numbered as in proc(5), where the state is the third.
     let field = |number: usize| fields.get(number - 3).copied();
-    // ChildIdentity may not see the status is shown 0 for it, and 0 for whether it waits in the kernel, as each zombie does.
+    // A process that may not see the status reads 0 for it, and 0 for the kernel wait channel, as for each zombie.
     if !matches!(field(3)?, "Z" | "X") || field(35)? == "0" {
         return None;
     }

@@ -211,7 +211,8 @@ where
     pack_value(&__rust_begin_short_backtrace(|| function.call(arguments))).map_err(CallError::Output)
 }
 
-/// Calls the program's function. Std's hook, and ours, print no frame from here on: they know it by its name.
+/// Calls the program's function. The panic hooks of std and of this library print no frame from here on: they know its
+/// name.
 #[inline(never)]
 pub(crate) fn __rust_begin_short_backtrace<T>(function: impl FnOnce() -> T) -> T {
     let value = function();

@@ -6,7 +6,7 @@
 //!  packet n:  [ 0 ]                                                       + up to 250 more
 //! ```
 //!
-//! Two messages, since what is passed on (arguments, a result) has been packed by somebody who does not know what
+//! Two messages, since what is passed on (arguments, a result) has been packed by code that does not know what
 //! is said about it (a job, an outcome); in one packet, since each costs both sides a system call.
 //!
 //! A long message goes by memfd, so that sending never waits for the receiver: a child can leave a result of

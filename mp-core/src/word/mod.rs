@@ -13,9 +13,9 @@
 //!
 //! # The rule of every wait
 //! First a [`Waiting`] spins for as long as that is worth it, then [`Word::wait`]. A wait may return for no reason
-//! and does so at the latest after half a second ([`Word::wait_long`]: three), so an algorithm calls it in a loop and
-//! reads the word again, with the ordering it needs. That is what keeps a promise that no lock can keep: one who is
-//! killed between his commit and his wake-up call delays the sleeper, and does not strand it.
+//! and does so at the latest after half a second ([`Word::wait_long`]: three), so an algorithm calls it in a loop
+//! and reads the word again, with the ordering it needs. So a process that is killed between its commit
+//! and its wake delays a sleeper, and does not strand it.
 
 mod deadline;
 mod waiting;
@@ -28,7 +28,7 @@ pub use waiting::{Learned, Machine, Pace, Site, Waiting};
 /// Why [`Word::wait`] came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// Look again: the word changed, somebody woke us, or it was time for a look.
+    /// Try again: the word changed, another thread woke this one, or the timed wake-up was due.
     Look,
     /// The deadline has passed.
     TimedOut,
@@ -51,15 +51,15 @@ pub trait Word: Machine + Learned + Sync {
     /// Writes `new` if `current` is there; `Err` gives what was there instead.
     fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, err: Ordering) -> Result<u32, u32>;
 
-    /// Sleeps while the word is `expected`, until somebody wakes it, the deadline passes, or it is time to look
-    /// again (half a second at most). Call it in a loop.
+    /// Sleeps while the word is `expected`, until another thread wakes it, the deadline passes, or it is time to
+    /// look again (half a second at most). Call it in a loop.
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake;
-    /// As [`wait`](Word::wait), for one for whom another looks meanwhile: it need not be time to look again before
-    /// three seconds have passed.
+    /// Sleeps as [`wait`](Word::wait) does, while another thread wakes by itself for this one: it need not be time
+    /// to look again before three seconds have passed.
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake;
-    /// Wakes up to `count` of those who sleep on this word. Gives how many they were.
+    /// Wakes up to `count` threads that sleep on this word. Returns their number.
     fn wake(&self, count: u32) -> u32;
-    /// Wakes up to `count` of those who sleep on this word by [`wait_long`](Word::wait_long), and nobody else.
+    /// Wakes up to `count` threads that sleep on this word by [`wait_long`](Word::wait_long), and no others.
     /// Gives how many they were.
     fn wake_long(&self, count: u32) -> u32;
 
@@ -68,7 +68,7 @@ pub trait Word: Machine + Learned + Sync {
     fn fence();
 }
 
-/// An atomic `u64` in memory that other processes map: counters and cursors. Nobody sleeps on it.
+/// An atomic `u64` in memory that other processes map: counters and cursors. No thread sleeps on it.
 pub trait Long: Sync {
     /// Reads the value.
     fn load(&self, order: Ordering) -> u64;
@@ -91,7 +91,7 @@ impl Long for AtomicU64 {
 ///
 /// The word holds the owner's id in its low 30 bits. When the owner dies with the word *enlisted*, or with the
 /// word *announced* and its own id in it, the kernel writes `DIED` over the id and wakes one sleeper; with the
-/// word announced and nobody's id in it, the kernel wakes one sleeper.
+/// word announced and no id in it, the kernel wakes one sleeper.
 pub trait Owned: Sync {
     /// The word inside.
     type Word: Word;
@@ -101,17 +101,18 @@ pub trait Owned: Sync {
     fn me() -> u32;
     /// "I am about to take or to give back this word."
     fn announce(&self);
-    /// "I hold it." After [`announce`](Owned::announce), which may be [retracted](Owned::retract) then or only when the
-    /// word is given back.
+    /// "I hold it." After [`announce`](Owned::announce), which may be [retracted](Owned::retract) then or only when
+    /// the word is given back.
     fn enlist(&self);
     /// "I hold it no longer." Between [`announce`](Owned::announce) and [`retract`](Owned::retract).
     fn delist(&self);
     /// Ends what [`announce`](Owned::announce) began.
     fn retract(&self);
-    /// Whether the owner of this id has surely ended although nobody told us: asked at each timed look, for systems
-    /// where the kernel keeps no list. Not known is `false`: then whoever asks waits, and asks again.
+    /// Whether the owner of this id has certainly ended, although the kernel did not report it. Asked at each timed
+    /// wake-up, for systems where the kernel keeps no list. `false` if it is not known: the caller waits, and asks
+    /// again.
     fn is_dead(owner: u32) -> bool;
-    /// Whether the kernel would tell of the calling thread's death if it took one more word: `false` where it keeps no
-    /// list, and for a thread that has as many on it as fit. Then others have to ask.
+    /// Whether the kernel would tell of the calling thread's death if it took one more word: `false` where it keeps
+    /// no list, and for a thread that has as many on it as fit. Then others have to ask.
     fn kernel_tells() -> bool;
 }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! # When a process dies
-//! A holder's connection ends with it, and its locks are free at once. One who waits is noticed to be gone when it is
-//! his turn, or at the next look: he is not given the lock.
+//! A holder's connection ends with it, and its locks are free at once. A dead waiter is noticed when its turn comes, or at
+//! the next check of its process: it does not get the lock.
 
 use crate::protocol::{Failure, LockCall, Reply};
 use mp_core::word::Deadline;
@@ -27,11 +27,11 @@ struct State {
     died: bool,
 }
 
-/// How often one who waits is looked after: whether his process still lives.
-const LOOK: Duration = Duration::from_millis(250);
+/// The interval at which a waiter's process is checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Lock {
-    /// `client` is who calls; `lives` tells whether it is still there.
+    /// `client` is the caller; `lives` returns whether it still lives.
     pub(crate) fn call(
         &self,
         client: u64,
@@ -63,19 +63,23 @@ impl Lock {
         let until = timeout.and_then(Deadline::after);
         let mut state = self.lock();
         while state.holder.is_some() {
-            let left = until.map_or(LOOK, Deadline::remaining);
+            let left = until.map_or(CHECK_INTERVAL, Deadline::remaining);
             if left == Duration::ZERO || !lives() {
                 return Err(Failure::Busy);
             }
-            state = self.freed.wait_timeout(state, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .freed
+                .wait_timeout(state, left.min(CHECK_INTERVAL))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         if !lives() {
-            // The wake that he took is for somebody else.
+            // A dead waiter consumed this wake: pass it on, or the next waiter would sleep beside a free lock.
             self.freed.notify_one();
             return Err(Failure::Busy);
         }
         if std::mem::take(&mut state.died) {
-            // Told once, and still free: whoever is told may want to mend things first.
+            // Reported once. The lock stays free: the caller may want to repair the data first.
             self.freed.notify_one();
             return Err(Failure::OwnerDied);
         }

@@ -49,7 +49,7 @@ impl LockProxy {
         Ok(LockProxyGuard { lock: self, own_thread_only: PhantomData })
     }
 
-    /// Whether somebody holds it. Python: `lock.locked()`.
+    /// Whether a client holds it. Python: `lock.locked()`.
     pub fn locked(&self) -> Result<bool, ManagerError> {
         flag(self.reference.call(Request::Lock, LockCall::Locked)?)
     }

@@ -8,7 +8,7 @@ pub use dict::DictProxy;
 pub use list::ListProxy;
 pub use lock::{LockProxy, LockProxyGuard};
 
-use crate::client::Door;
+use crate::client::ServerHandle;
 use crate::error::ManagerError;
 use crate::protocol::{ObjectId, Reply, Request};
 use mp_core::transfer::{Handle, Message, pack, unpack};
@@ -18,19 +18,19 @@ use serde::{Deserialize, Serialize};
 /// What every proxy has. The object lives as long as any copy of it, in any process or on the way to one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Reference {
-    door: Door,
+    handle: ServerHandle,
     object: ObjectId,
     /// Its closing is what the server sees.
     _held: Handle,
 }
 
 impl Reference {
-    pub(crate) fn new(door: Door, object: ObjectId, held: Handle) -> Reference {
-        Reference { door, object, _held: held }
+    pub(crate) fn new(handle: ServerHandle, object: ObjectId, held: Handle) -> Reference {
+        Reference { handle, object, _held: held }
     }
 
     fn call<C>(&self, request: fn(ObjectId, C) -> Request, call: C) -> Result<Reply, ManagerError> {
-        self.door.call(&request(self.object, call))
+        self.handle.call(&request(self.object, call))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Handshakes between two state machines, and between one and bytes of anybody's making.
+//! Handshakes between two state machines, and between one and arbitrary bytes.
 
 use super::*;
 use mp_testing::{Chance, unhex};
@@ -44,7 +44,7 @@ fn hears(side: &mut Handshake, bytes: &[u8], piece: usize) -> usize {
     at
 }
 
-/// Carries messages to and fro until nobody has anything to say.
+/// Carries messages to and fro until neither has anything to send.
 fn converse(listener: &mut Handshake, client: &mut Handshake, piece: usize) {
     loop {
         let (one, other) = (said(listener), said(client));

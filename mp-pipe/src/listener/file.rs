@@ -1,19 +1,19 @@
-//! The file of a listening socket: who makes it, who takes it away, and when.
+//! The file of a listening socket: which process makes it, which one removes it, and when.
 //!
 //! ```text
 //!  nothing there ──────────────────────────────► bound
-//!  a file there: a socket of nobody's (stale) ─► removed, then bound
+//!  a file there: a stale socket, bound by none ► removed, then bound
 //!                anything else ────────────────► in use
 //!  bound ── listener dropped, or process ends ─► removed, if it is still the same file
 //! ```
 //!
-//! A file outlives a killed listener, and says nothing of itself. The kernel does: it knows whether any socket is
-//! bound to it, also one that does not listen yet, in any process of any namespace (`is_bound`).
-//! Between a look at a stale file and its removal another process may act. So those of one user that replace a file in
-//! a directory do it one after the other, by an abstract address that the kernel takes back from the dead. To bind where
-//! nothing is, and to remove one's own file, needs no lock: binding is one step, and a bound file is never stale.
+//! A file outlives a killed listener, and does not show it. The kernel knows whether any socket is bound to it, also one
+//! that does not listen yet, in any process of any namespace (`is_bound`). Between the check of a stale file and its
+//! removal another process may act. So processes of one user that replace a file in a directory do it one after the other,
+//! under an abstract address as a lock, which the kernel frees after a death. To bind where no file is, and to remove
+//! one's own file, needs no lock: a bind is one step, and a bound file is never stale.
 //!
-//! A made-up address is a socket in a directory of its own, which only its user can enter. Directories that killed
+//! A generated address is a socket in a directory of its own, which only its user can enter. Directories that killed
 //! processes left are removed when the next one is made: see [`sweep`].
 
 use crate::address::LONGEST;
@@ -90,7 +90,7 @@ fn replace(path: &Path, whole: &Path, backlog: i32) -> OsResult<Listening> {
 }
 
 /// Keeps others of this user from replacing a file in a directory, while it is held; `None` if it cannot be had in time.
-/// Not a lock of the directory itself, which any user who can read that may hold.
+/// Not a lock of the directory itself: any user that can read the directory may hold it.
 fn alone_in(directory: &Path) -> Option<OwnedFd> {
     let (device, inode) = identity(directory).ok()?;
     let name = format!("mp-replace-{}-{device:x}-{inode:x}", this_user());
@@ -137,7 +137,7 @@ fn listen_in_new(temporary: &Path, backlog: i32) -> OsResult<(Listening, Arc<Soc
     let made = DirBuilder::new().mode(0o700).create(&directory);
     made.map_err(|source| OsError { call: "mkdir", source })?;
     let path = directory.join(NAME);
-    // From here on nobody sweeps it; if somebody has, binding fails.
+    // From here on no process sweeps it; if one has, the bind fails.
     let _lock = lock(&directory, Deadline::after(PATIENCE));
     let listening = Listening::at(Place::Path(&path), backlog)
         .and_then(|listening| Ok((listening, SocketFile::made(path.clone(), Some(directory.clone()))?)));
@@ -173,7 +173,7 @@ impl SocketFile {
             return;
         }
         // While the socket is bound, no other process of the library takes the file for a stale one.
-        // Nobody can be told of a failure, and somebody else may have been faster.
+        // A failure cannot be reported, and another process may have removed it first.
         if identity(&self.path).is_ok_and(|file| file == self.file) {
             let _ = fs::remove_file(&self.path);
         }
@@ -193,8 +193,8 @@ fn is_stale(path: &Path) -> bool {
         && is_bound(path).is_ok_and(|bound| !bound)
 }
 
-/// The lock of a directory; `None` if it cannot be had in time. Then things go on without it: it keeps those apart
-/// who replace or remove a file in the same moment, and nothing else.
+/// The lock of a directory; `None` if it cannot be had in time. Then the caller goes on without it: it only separates
+/// processes that replace or remove a file at the same moment.
 fn lock(directory: &Path, until: Option<Deadline>) -> Option<File> {
     let file = File::open(directory).ok()?;
     let mut pause = Duration::from_micros(100);
@@ -210,8 +210,8 @@ fn lock(directory: &Path, until: Option<Deadline>) -> Option<File> {
     }
 }
 
-/// Removes what killed processes of this user have left: directories of our naming, not locked by somebody who is
-/// about to bind in it, with nothing in it but a socket of nobody's.
+/// Removes what killed processes of this user have left: directories with this library's names, not locked by a process
+/// that is about to bind in it, and with nothing in it but a stale socket.
 fn sweep(temporary: &Path) {
     for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {

@@ -6,8 +6,7 @@
 //!   waiter ─────────────────────────────────────► tries a lease ─────────────► FOLLOWER: wakes each three seconds
 //!                                                   │        ▲                       │
 //!                                                   ▼        └────── promoted ───────┘
-//!                                                 LEADER: wakes each half second, and promotes a follower if
-//!                                                 a lease is free
+//!                                                 LEADER: wakes each half second, and promotes one if a lease is free
 //!                                                   │
 //!                                                   └── leaves: releases its lease ─ fence ─ promotes a follower
 //! ```
@@ -34,7 +33,7 @@
 //! # When a process dies
 //! - *A leader*: the other leader finds the lease free when it next wakes, and promotes a follower.
 //! - *A leader between its release and the promotion, or a promoted follower before it has the lease*: the
-//! other leader goes on.
+//!   other leader goes on.
 //! - *Both at once*: the followers wake by themselves within three seconds.
 //!
 //! Where the kernel does not release the locks of dead processes, all waiters wake each half second.

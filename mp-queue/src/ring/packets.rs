@@ -4,8 +4,7 @@
 //!  producer:  sent = n ─ send [n, item] ─────────────── write ─ tail (commit)
 //!                                       ╳ died: an orphan, a packet without a record
 //!  consumer:  copy the packet's descriptors ─ remove the packet ─ head (commit) ─ gone = n
-//!                                                       ╳ died: a record without its packet, which the next
-//!                                                       consumer skips
+//!                                                       ╳ died: a record without its packet: skipped later
 //! ```
 //!
 //! | part      | written by             | meaning                                                        |
@@ -29,12 +28,12 @@
 //!
 //! # When a process dies
 //! - *Between its packet and its commit*: the packet is an orphan, and its descriptors stay open until it is
-//! discarded. A put discards it (its lock reports the death), and so does a get, `qsize`, `empty` or `wait`
-//! that finds the queue empty, also one that waits and wakes by itself. With other items in front of it, it
-//! goes when these and one more have been got; at the latest with the next get that looks for new records.
+//!   discarded. A put discards it (its lock reports the death), and so does a get, `qsize`, `empty` or `wait`
+//!   that finds the queue empty, also one that waits and wakes by itself. With other items in front of it, it
+//!   goes when these and one more have been got; at the latest with the next get that looks for new records.
 //! - *Between receiving a packet and the commit of its record*: the descriptors close with the process, and
 //!   the
-//! record is lost with it. It counts as an item until the next consumer skips it. A join reports it as lost.
+//!   record is lost with it. It counts as an item until the next consumer skips it. A join reports it as lost.
 //! - *While it discards orphans*: the next process continues.
 //!
 //! # Tested by

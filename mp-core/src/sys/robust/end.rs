@@ -8,14 +8,15 @@
 //!  the kernel walks the list: it is empty
 //! ```
 //!
-//! The kernel would do the latter, but by the links in the words, where other processes write: one that was written over
-//! could lead it into memory of this process alone. So it is done here, by the private copies. When the whole process dies
-//! the kernel does it, and has no private memory to be led into.
+//! The kernel would do the latter, but by the links in the words, where other processes write: one that was written
+//! over could lead it into memory of this process alone. So it is done here, by the private copies. When the whole
+//! process dies the kernel does it, and has no private memory to be led into.
 //!
 //! # Safety
 //! The one invariant is that of `robust.rs`: what is on the list is a [`RobustWord`], mapped until it is taken off.
 //! # When a process dies
-//! In the middle of this: the word that is being given up is announced, the others are on the list, so the kernel goes on.
+//! In the middle of this: the word that is being given up is announced, the others are on the list, so the kernel
+//! goes on.
 #![allow(unsafe_code)]
 
 use super::{MOST_HELD, RobustWord, THIS, THREADS, Thread, head, unlink};
@@ -41,8 +42,8 @@ pub(super) fn ended() {
     threads.retain(|other| !ptr::eq(*other, thread));
     drop(threads);
     let record = ptr::from_ref(thread).cast_mut();
-    // SAFETY: the record came from `Box::leak` in `register`, and the table and the thread-local slot, which were all that
-    // knew of it, have let go of it.
+    // SAFETY: the record came from `Box::leak` in `register`, and the table and the thread-local slot, which were
+    // all that knew of it, have let go of it.
     drop(unsafe { Box::from_raw(record) });
 }
 
@@ -86,8 +87,8 @@ fn give_up(thread: &Thread, at: usize) {
 /// timed look at the owner finds out. Nothing to do for the main thread, whose end is the process's.
 pub fn leave_to_process() {
     let (Some(thread), process) = (THIS.get(), std::process::id()) else { return };
-    // ORDERING: Relaxed throughout: a thread reads its own record, newest entry first, as `delist` takes them away; and
-    // the word changes hands, and nothing that it guards.
+    // ORDERING: Relaxed throughout: a thread reads its own record, newest entry first, as `delist` takes them away;
+    // and the word changes hands, and nothing that it guards.
     let mine = thread.tid.load(Ordering::Relaxed);
     if mine == process {
         return;
