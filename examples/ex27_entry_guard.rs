@@ -1,4 +1,4 @@
-//! No `if __name__ == '__main__'`: a child never comes to `main`, and no variable that somebody left makes a program a child.
+//! No `if __name__ == '__main__'`: a child never enters `main`, and no left-over variable makes a program a child.
 //!
 //! Python:   without the guard each child imports the module again, and starts children of its own
 //! Run:      cargo run --example ex27_entry_guard

@@ -9,7 +9,7 @@
 //! | `reduction.DupFd`, `send_handle`, `recv_handle` | a descriptor crosses inside any value: `mp::core::transfer::Handle`    |
 //! | `Queue.join_thread`, `cancel_join_thread`    | a queue has no thread: an item that was put is in the queue               |
 //! | `resource_tracker`                           | only named memory outlives a process, and it has an owner: [`SharedMemory`](crate::SharedMemory) |
-//! | `SharedMemory(track=False)`                  | one who only opens a block never takes its name away                      |
+//! | `SharedMemory(track=False)`                  | a process that only opens a block never unlinks its name                  |
 //! | `heap.BufferWrapper`, `heap.Arena`           | each object is shared memory of its own, given back with its last handle  |
 //! | `util.Finalize`                              | `Drop`; for the end of the process `mp::core::finalize::at_exit`          |
 //! | `util.register_after_fork`                   | a child of ForkServer and Spawn has nothing of its parent's; for Fork `mp::core::finalize::register_after_fork` |

@@ -137,7 +137,7 @@ fn hold(lesson: &Lesson, count: fn(&Said)) {
     }
 }
 
-/// The example ended well and printed what its header says. What it said, to be counted anew.
+/// The example ended well and printed what its header says. Its output, to be counted again.
 fn keeps(name: &str, promise: &Promise, output: &Output, as_in_course: bool) -> Said {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complained = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -225,7 +225,7 @@ fn a_case_that_fails_or_is_killed_leaves_no_folder() {
     let [gone, kept] = [lines.next(), lines.next()].map(|line| PathBuf::from(line.unwrap().unwrap()));
     assert!(!gone.exists() && kept.exists());
     std::fs::write(kept.join("a file"), "left").unwrap();
-    // As long as its case lives nobody touches it.
+    // While its case lives no other process touches it.
     drop(Folder::new());
     assert!(kept.exists() && ours.path().exists());
     killed.kill().unwrap();

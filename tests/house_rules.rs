@@ -56,7 +56,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// Where the system is called by its own names: its floor, and the tool that traces processes instruction by
-/// instruction, which nobody else does.
+/// instruction, which no other code does.
 const SYSTEM: &[&str] = &["mp-core/src/sys/", "mp-sweep/src/sweep/"];
 
 /// A file longer than this is to be split by actor or state.
@@ -149,7 +149,7 @@ fn the_examples_are_short_and_wait_for_no_clock() {
         let text = fs::read_to_string(path).unwrap();
         let path = path.display();
         assert!(text.lines().count() <= 100, "{path} has {} lines", text.lines().count());
-        // Who sleeps for an hour is to be killed; any other sleep hides a race.
+        // A process that sleeps for an hour is killed; any other sleep hides a race.
         assert!(
             code(&text).all(|line| !line.contains("sleep(") || line.contains("from_secs(3600)")),
             "{path}"
@@ -199,7 +199,7 @@ fn only_the_system_floor_names_the_system() {
     }
 }
 
-/// Timeouts are by a clock that nobody can set: fault row 24. (How waits end is tried in `timeouts.rs`.)
+/// Timeouts use a clock that cannot be set: fault row 24. (`timeouts.rs` tests how waits end.)
 #[test]
 fn nothing_reads_the_wall_clock() {
     for (path, text) in sources() {

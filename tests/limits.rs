@@ -229,7 +229,7 @@ fn helpers_without_descriptors_leave_nothing() {
 fn helpers_without_processes_leave_nothing() {
     if role().is_none() {
         if !nix::unistd::geteuid().is_root() {
-            not_here("needs root, to be somebody else");
+            not_here("needs root, to become another user");
         }
         let user = 1_000_000 + std::process::id();
         let mut parent = parent_in_role("is bound by the limit");

@@ -1,5 +1,5 @@
 //! Timeouts of nothing, and of more than the clock can count, in every call that takes one (fault row 26);
-//! and that none of them minds the wall clock (row 24), which somebody may set while one waits.
+//! and that none of them depends on the wall clock (row 24), which may be set during a wait.
 //!
 //! A negative timeout cannot be written: a `Duration` has none.
 
@@ -199,7 +199,7 @@ fn wait_as_cpython_does() {
     // SAFETY: all zeros is a semaphore to be initialised, and a time long ago but for the year.
     let (mut semaphore, mut until) = unsafe { std::mem::zeroed::<(libc::sem_t, libc::timespec)>() };
     until.tv_sec = i64::from(i32::MAX);
-    // SAFETY: a semaphore on this stack, which nobody else has.
+    // SAFETY: a semaphore on this stack, which no other thread has.
     assert_eq!(unsafe { libc::sem_init(&mut semaphore, 0, 0) }, 0);
     // SAFETY: as above, and a time on this stack.
     unsafe { libc::sem_timedwait(&mut semaphore, &until) };

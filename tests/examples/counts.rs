@@ -111,7 +111,7 @@ pub(crate) fn ex08_barrier_lock(said: &Said) {
     }
     let arrival = |name: &str| said.after(name).rsplit(' ').next().unwrap().parse::<u64>().unwrap();
     let (p1, p2) = (arrival("p1 - with barrier"), arrival("p2 - with barrier"));
-    // Two steps lie between them: those who pass by while p1 waits. And p2 is the last.
+    // Two steps lie between them: the processes that pass while p1 waits. And p2 is the last.
     assert_eq!((p1 + 3, p1.max(p2)), (p2, of_processes[0]));
     let line = |name: &str| said.lines.iter().position(|line| line.starts_with(name)).unwrap();
     assert!(line("p3").max(line("p4")) < line("p1"));
@@ -178,7 +178,7 @@ pub(crate) fn ex21_worker_hello(said: &Said) {
 pub(crate) fn ex23_pipe_two_children(said: &Said) {
     let lists: Vec<&String> = said.lines.iter().filter(|line| line.starts_with('[')).collect();
     assert_eq!(lists, [r#"[42, None, "hello", true]"#]);
-    // By the second one to be started, and by nobody else.
+    // By the second one to be started, and by no other.
     assert_eq!(numbers(said.after("printed by Process-")), [2]);
     assert_eq!(said.lines.len(), 2);
 }

@@ -23,11 +23,11 @@ impl Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         take_away_what_nobody_has();
         loop {
-            // ORDERING: Relaxed, a number that nobody else has is all that is wanted.
+            // ORDERING: Relaxed: only a unique number is needed.
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = std::env::temp_dir().join(format!("{START}{}-{number}", std::process::id()));
             fs::create_dir(&path).unwrap();
-            // Until it was locked it was nobody's, and somebody may have taken it away.
+            // Before it was locked another process may have removed it.
             if let Some(lock) = locked(&path) {
                 return Folder { path, _lock: lock };
             }
@@ -45,7 +45,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Where it fails a test has failed, or whoever comes next takes it away.
+        // If this fails, a test has failed, or the next process removes it.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

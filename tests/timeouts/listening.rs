@@ -1,4 +1,4 @@
-//! Those who wait for somebody who has to prove himself.
+//! Waits for a client that has to authenticate.
 
 use super::{Scene, Stays};
 use mp::{

@@ -16,9 +16,9 @@ use std::time::Duration;
 pub(crate) enum Stays {
     /// It is there as soon as it came.
     AtOnce,
-    /// It is there once somebody has waited for it.
+    /// It is there once a thread has waited for it.
     OnceWaitedFor,
-    /// It is for those only who wait at that moment.
+    /// It is only for threads that wait at that moment.
     No,
 }
 

@@ -6,7 +6,7 @@ extern crate mp as renamed;
 
 use mp::Shareable;
 
-/// Derived by who knows the facade only.
+/// Derived by a crate that knows the facade only.
 #[derive(Clone, Copy, Debug, PartialEq, Shareable)]
 #[repr(C)]
 pub struct Reading {
