@@ -102,7 +102,7 @@ impl RingMemory {
 pub(crate) fn default_ceiling() -> usize {
     let ceiling = (available_memory() / 8).clamp(8 << 20, 1 << 30) as usize;
     let before = first_segment() + Mapping::header_bytes();
-    let longest = file_limit().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let longest = usize::try_from(file_limit()).unwrap_or(usize::MAX);
     ceiling.min(longest.saturating_sub(before))
 }
 

@@ -1,8 +1,8 @@
-//! The limits of the system, by the error of the call that reached one.
+//! Limits of the system, by the error of the call that reached one; and calls that the system does not have or allow.
 
 use nix::errno::Errno;
 
-/// Which limit a call has reached, and what raises it: the end of an error's text, or nothing.
+/// Which limit a call has reached, or what refuses it, and the remedy: the end of an error's text, or nothing.
 pub(crate) fn limit_reached(call: &str, errno: i32) -> &'static str {
     match (Errno::from_raw(errno), call) {
         (Errno::EMFILE, _) => {
@@ -19,6 +19,36 @@ pub(crate) fn limit_reached(call: &str, errno: i32) -> &'static str {
              vm.max_map_count"
         }
         (Errno::EAGAIN, "mmap") => ": too much memory is locked: raise RLIMIT_MEMLOCK (`ulimit -l`)",
+        (Errno::EAGAIN, "fork" | "posix_spawn" | "pthread_create") => {
+            ": there are too many processes and threads: raise RLIMIT_NPROC of this user (`ulimit -u`), pids.max of the control \
+             group, or the sysctl kernel.threads-max"
+        }
+        (Errno::EPERM, "posix_spawn" | "pthread_create") => {
+            ": a filter on system calls may refuse clone3: have it answer ENOSYS (old container runtimes)"
+        }
+        (Errno::ENOSYS | Errno::EPERM, "pidfd_open" | "memfd_create" | "getrandom") => {
+            ": this call is needed: use Linux 5.4 or later, and allow it in the filter on system calls (seccomp)"
+        }
+        (Errno::ENOENT | Errno::EACCES | Errno::EROFS, "open(O_TMPFILE)") => {
+            ": named shared memory needs /dev/shm: mount a tmpfs there that this process may write to"
+        }
+        (Errno::ENOENT | Errno::EACCES | Errno::EROFS, "mkdir") => {
+            ": the temporary directory cannot be used: set TMPDIR to one that this process may write to, or give an address"
+        }
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::OsError;
+
+    #[test]
+    fn a_limit_of_processes_is_named() {
+        for call in ["fork", "posix_spawn", "pthread_create"] {
+            let text = OsError::new(call, libc::EAGAIN).to_string();
+            assert!(text.contains("RLIMIT_NPROC") && text.contains("pids.max"), "{text}");
+        }
+        assert!(!OsError::new("recvmsg", libc::EAGAIN).to_string().contains("RLIMIT_NPROC"));
     }
 }

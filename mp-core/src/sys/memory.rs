@@ -52,14 +52,15 @@ fn size_seals() -> SealFlag {
     SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
 }
 
-/// How long a file this process may make: RLIMIT_FSIZE.
-pub fn file_limit() -> OsResult<u64> {
-    named("getrlimit(RLIMIT_FSIZE)", getrlimit(Resource::RLIMIT_FSIZE)).map(|(soft, _)| soft)
+/// How long a file this process may make: RLIMIT_FSIZE. Where that cannot be read (a filter on system calls), there is
+/// no limit to go by: it is hardly ever set, and an object that cannot be made is worse than a signal then.
+pub fn file_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
 /// A file beyond the limit would end the process by SIGXFSZ: refuse first.
 pub(super) fn below_file_limit(bytes: u64) -> OsResult<()> {
-    if bytes > file_limit()? { Err(OsError::new("ftruncate", libc::EFBIG)) } else { Ok(()) }
+    if bytes > file_limit() { Err(OsError::new("ftruncate", libc::EFBIG)) } else { Ok(()) }
 }
 
 /// Device, inode and size: which file this is.

@@ -78,7 +78,9 @@ pub fn not_here(reason: &str) -> ! {
 /// Runs what the command line asks for: one case, a list, or all that it selects.
 pub fn main(cases: &[Case]) -> ExitCode {
     crate::interrupts::link();
-    let mut words = std::env::args().skip(1).peekable();
+    // The program's own name may be anything.
+    let words = std::env::args_os().skip(1).map(|word| word.into_string().expect("arguments are text"));
+    let mut words = words.peekable();
     if words.peek().is_some_and(|word| word == RUN_CASE) {
         run_here(cases, &words.nth(1).unwrap_or_default());
     }
