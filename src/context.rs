@@ -52,7 +52,7 @@ impl Context {
         self.0
     }
 
-    /// As [`Process::new`]. Python: `context.Process(target, args)`.
+    /// Makes a process with this start method: see [`Process::new`]. Python: `context.Process(target, args)`.
     pub fn process<F, A, Kind>(self, function: F, arguments: A) -> Process<F, A>
     where
         F: Target<A> + Callable<A, Kind>,
@@ -63,67 +63,67 @@ impl Context {
         Process::new(function, arguments).method(self.0)
     }
 
-    /// As [`Process::of`]. Python: an instance of a subclass of `context.Process`.
+    /// Makes a process with this start method: see [`Process::of`]. Python: an instance of a subclass of `context.Process`.
     pub fn of<T: Run>(self, work: T) -> Process<impl Target<(T,), Output = T::Output>, (T,)> {
         Process::of(work).method(self.0)
     }
 
-    /// As [`Lock::new`]. Python: `context.Lock()`.
+    /// Makes a lock: see [`Lock::new`]. Python: `context.Lock()`.
     pub fn lock(self) -> Result<Lock, MemError> {
         Lock::new()
     }
 
-    /// As [`RLock::new`]. Python: `context.RLock()`.
+    /// Makes a recursive lock: see [`RLock::new`]. Python: `context.RLock()`.
     pub fn rlock(self) -> Result<RLock, MemError> {
         RLock::new()
     }
 
-    /// As [`Semaphore::new`]. Python: `context.Semaphore(value)`.
+    /// Makes a semaphore: see [`Semaphore::new`]. Python: `context.Semaphore(value)`.
     pub fn semaphore(self, permits: u32) -> Result<Semaphore, NewSemaphoreError> {
         Semaphore::new(permits)
     }
 
-    /// As [`BoundedSemaphore::new`]. Python: `context.BoundedSemaphore(value)`.
+    /// Makes a bounded semaphore: see [`BoundedSemaphore::new`]. Python: `context.BoundedSemaphore(value)`.
     pub fn bounded_semaphore(self, permits: u32) -> Result<BoundedSemaphore, NewSemaphoreError> {
         BoundedSemaphore::new(permits)
     }
 
-    /// As [`Condition::new`]. Python: `context.Condition()`; `Condition(lock)` is [`Condition::with_lock`].
+    /// Makes a condition: see [`Condition::new`]. Python: `context.Condition()`; `Condition(lock)` is [`Condition::with_lock`].
     pub fn condition(self) -> Result<Condition, MemError> {
         Condition::new()
     }
 
-    /// As [`Event::new`]. Python: `context.Event()`.
+    /// Makes an event: see [`Event::new`]. Python: `context.Event()`.
     pub fn event(self) -> Result<Event, MemError> {
         Event::new()
     }
 
-    /// As [`Barrier::new`]. Python: `context.Barrier(parties)`.
+    /// Makes a barrier: see [`Barrier::new`]. Python: `context.Barrier(parties)`.
     pub fn barrier(self, parties: u32) -> Result<Barrier, NewBarrierError> {
         Barrier::new(parties)
     }
 
-    /// As [`Value::new`]. Python: `context.Value(typecode, value)`.
+    /// Makes a value with a lock: see [`Value::new`]. Python: `context.Value(typecode, value)`.
     pub fn value<T: Shareable>(self, value: T) -> Result<Value<T>, MemError> {
         Value::new(value)
     }
 
-    /// As [`RawValue::new`]. Python: `context.RawValue(typecode, value)`.
+    /// Makes a value without a lock: see [`RawValue::new`]. Python: `context.RawValue(typecode, value)`.
     pub fn raw_value<T: Shareable>(self, value: T) -> Result<RawValue<T>, MemError> {
         RawValue::new(value)
     }
 
-    /// As [`Array::from_slice`]. Python: `context.Array(typecode, sequence)`.
+    /// Makes an array with a lock: see [`Array::from_slice`]. Python: `context.Array(typecode, sequence)`.
     pub fn array<T: Shareable>(self, values: &[T]) -> Result<Array<T>, MemError> {
         Array::from_slice(values)
     }
 
-    /// As [`RawArray::from_slice`]. Python: `context.RawArray(typecode, sequence)`.
+    /// Makes an array without a lock: see [`RawArray::from_slice`]. Python: `context.RawArray(typecode, sequence)`.
     pub fn raw_array<T: Shareable>(self, values: &[T]) -> Result<RawArray<T>, MemError> {
         RawArray::from_slice(values)
     }
 
-    /// As [`Queue::new`]. Python: `context.Queue()`.
+    /// Makes a queue: see [`Queue::new`]. Python: `context.Queue()`.
     pub fn queue<T>(self) -> Result<Queue<T>, NewQueueError> {
         Queue::new()
     }

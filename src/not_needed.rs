@@ -5,12 +5,12 @@
 //! | `freeze_support`, `if __name__ == "__main__"` | a child is this program, caught before `main`: nothing in `main` runs twice |
 //! | `set_executable`                             | there is no interpreter: a child runs this program's own file             |
 //! | `allow_connection_pickling`                  | connections, queues and locks cross as they are, in any argument or message |
-//! | `reducer`, `reduction.register`              | what crosses is what serde carries; a type says so by `derive(Serialize)` |
+//! | `reducer`, `reduction.register`              | what crosses is what serde carries; a type opts in by `derive(Serialize)` |
 //! | `reduction.DupFd`, `send_handle`, `recv_handle` | a descriptor crosses inside any value: `mp::core::transfer::Handle`    |
 //! | `Queue.join_thread`, `cancel_join_thread`    | a queue has no thread: an item that was put is in the queue               |
 //! | `resource_tracker`                           | only named memory outlives a process, and it has an owner: [`SharedMemory`](crate::SharedMemory) |
 //! | `SharedMemory(track=False)`                  | a process that only opens a block never unlinks its name                  |
-//! | `heap.BufferWrapper`, `heap.Arena`           | each object is shared memory of its own, given back with its last handle  |
+//! | `heap.BufferWrapper`, `heap.Arena`           | each object is shared memory of its own, freed with its last handle       |
 //! | `util.Finalize`                              | `Drop`; for the end of the process `mp::core::finalize::at_exit`          |
 //! | `util.register_after_fork`                   | a child of ForkServer and Spawn has nothing of its parent's; for Fork `mp::core::finalize::register_after_fork` |
 //! | `Process(group=None)`                        | Python keeps it for later                                                 |

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChallengeError {
-    /// It has another key, or says so of us.
+    /// The two sides have different keys.
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
     /// It could not be spoken to.

@@ -44,7 +44,7 @@ impl Client {
     /// have, too. Waits a minute at most, for the listener to come to its `accept`.
     ///
     /// # Errors
-    /// As [`ClientBuilder::connect`].
+    /// The errors of [`ClientBuilder::connect`].
     ///
     /// Python: `Client(address)`, which waits for ever.
     pub fn connect<S, R>(address: impl Into<Address>) -> Result<Connection<S, R>, ConnectError> {

@@ -88,8 +88,8 @@ impl<S, R> Connection<S, R> {
         self
     }
 
-    /// Drops this clone. The end is closed when its last clone is dropped, here and in every process that was
-    /// given a copy.
+    /// Drops this clone. The end is closed when its last clone is dropped, in this process and in every process that has a
+    /// copy.
     ///
     /// Python: `Connection.close`.
     pub fn close(self) {}
@@ -119,9 +119,9 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends a value if there is room for it now.
     ///
     /// # Errors
-    /// [`SendError::Full`]: there is none, or another thread is sending; nothing was sent. [`SendError::Partial`]: there
-    /// was room for a part of it, see [`flush`](Connection::flush); not for messages of up to 16 KiB over a Unix socket,
-    /// which are sent whole or not at all. Else as [`send`](Connection::send).
+    /// [`SendError::Full`] if there is no room, or another thread is sending: nothing was sent. [`SendError::Partial`] if a
+    /// part was sent: see [`flush`](Connection::flush). Messages of up to 16 KiB over a Unix socket are sent whole or not at
+    /// all. Otherwise the errors of [`send`](Connection::send).
     pub fn try_send(&self, value: &S) -> Result<(), SendError>
     where
         S: DeserializeOwned,
@@ -132,8 +132,8 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends a value; waits for room at most this long.
     ///
     /// # Errors
-    /// [`SendError::Timeout`]: there was none in time, and nothing was sent. [`SendError::Partial`]: there was room for a
-    /// part of it, as for [`try_send`](Connection::try_send). Else as [`send`](Connection::send).
+    /// [`SendError::Timeout`] if there was no room in time: nothing was sent. [`SendError::Partial`] if a part was sent: see
+    /// [`try_send`](Connection::try_send). Otherwise the errors of [`send`](Connection::send).
     pub fn send_timeout(&self, value: &S, timeout: Duration) -> Result<(), SendError>
     where
         S: DeserializeOwned,
@@ -162,7 +162,7 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends bytes as one message if there is room now.
     ///
     /// # Errors
-    /// As [`try_send`](Connection::try_send).
+    /// The errors of [`try_send`](Connection::try_send).
     pub fn try_send_bytes(&self, message: &[u8]) -> Result<(), SendError> {
         self.end.send_bytes(message, Patience::Never)
     }
@@ -170,14 +170,14 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends bytes as one message; waits for room at most this long.
     ///
     /// # Errors
-    /// As [`send_timeout`](Connection::send_timeout).
+    /// The errors of [`send_timeout`](Connection::send_timeout).
     pub fn send_bytes_timeout(&self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
         self.end.send_bytes(message, Patience::of(timeout))
     }
 
-    /// Sends the rest of a message whose time was over in the middle ([`SendError::Partial`]); waits for room. The next
-    /// message does so, too. Until then this end cannot travel to another process. If it is closed, the other side
-    /// receives [`RecvError::Truncated`].
+    /// Sends the rest of a message of which only a part was sent ([`SendError::Partial`]); waits for room. The next send does
+    /// this too. Until then this end cannot be sent to another process. If it is closed, the other side receives
+    /// [`RecvError::Truncated`].
     ///
     /// # Errors
     /// [`SendError::Closed`]: no process holds the other end.
@@ -188,7 +188,7 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends as much of the rest of a message as there is room for now.
     ///
     /// # Errors
-    /// [`SendError::Full`]: some of it is left. Else as [`flush`](Connection::flush).
+    /// [`SendError::Full`] if a part is left. Otherwise the errors of [`flush`](Connection::flush).
     pub fn try_flush(&self) -> Result<(), SendError> {
         self.end.flush(Patience::Never)
     }
@@ -196,7 +196,7 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends the rest of a message; waits for room at most this long.
     ///
     /// # Errors
-    /// [`SendError::Timeout`]: some of it is left. Else as [`flush`](Connection::flush).
+    /// [`SendError::Timeout`] if a part is left. Otherwise the errors of [`flush`](Connection::flush).
     pub fn flush_timeout(&self, timeout: Duration) -> Result<(), SendError> {
         self.end.flush(Patience::of(timeout))
     }
@@ -231,7 +231,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     /// Receives a message of bytes; waits for it. Descriptors that come along are closed.
     ///
     /// # Errors
-    /// As [`recv`](Connection::recv).
+    /// The errors of [`recv`](Connection::recv).
     ///
     /// Python: `Connection.recv_bytes()`.
     pub fn recv_bytes(&self) -> Result<Vec<u8>, RecvError> {
@@ -254,7 +254,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     /// beginning as it is, pass a slice of the rest.
     ///
     /// # Errors
-    /// [`RecvError::BufferTooShort`] has the whole message. Else as [`recv`](Connection::recv).
+    /// [`RecvError::BufferTooShort`] has the whole message. Otherwise the errors of [`recv`](Connection::recv).
     ///
     /// Python: `Connection.recv_bytes_into(buf, offset)`.
     pub fn recv_bytes_into(&self, buffer: &mut [u8]) -> Result<usize, RecvError> {

@@ -83,7 +83,7 @@ pub enum RecvError {
     /// Python: `OSError: got end of file during message`.
     #[error("the other end was closed in the middle of a message: its process ended while it sent")]
     Truncated,
-    /// A bad length, after which no message boundary can be found (every later call says so again); or a length
+    /// A bad length, after which no message boundary can be found (every later call returns this error too); or a length
     /// above the limit, which a call with a larger limit can still receive.
     #[error(transparent)]
     Frame(#[from] FrameError),

@@ -157,7 +157,7 @@ impl End {
         begun: bool,
         result: Result<(), SendError>,
     ) -> Result<(), SendError> {
-        // A peer that is gone says so again by itself.
+        // The next call reports again that the peer has ended.
         if begun && !matches!(result, Ok(()) | Err(SendError::Closed(_))) {
             outgoing.torn = true;
             stream::end_sending(self.as_fd());

@@ -111,7 +111,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         })
     }
 
-    /// Takes a thing in, under a key that nothing in the set has. If it is ready already, the next wait says so.
+    /// Adds an object under a key that is not in the set. If it is ready already, the next wait returns it.
     ///
     /// # Errors
     /// The member comes back, with the reason: [`AddError::KeyTaken`]; [`AddError::Twice`] if the set has that very
@@ -149,7 +149,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         Ok(())
     }
 
-    /// Takes a thing out and gives it back; `None` if the set has nothing under that key.
+    /// Removes an object and returns it; `None` if the set has no object under that key.
     ///
     /// Python: `BaseSelector.unregister`.
     #[doc(alias = "unregister")]

@@ -1,4 +1,4 @@
-//! Who is let in, and who is told that he is not: keys and users (P40). The handshake's messages are tried in
+//! Which clients are admitted, and which are refused with an error: keys and users (P40). The handshake's messages are tried in
 //! src/handshake/tests.rs, peers that mean no good in hostile.rs, CPython's in cpython.rs.
 
 use mp_core::{AuthKey, Process};
@@ -84,7 +84,7 @@ fn a_wrong_key_is_passed_over() {
     clients.join().unwrap();
 }
 
-/// `accept` does not return for one whom it turns away, but there is a record of him.
+/// `accept` does not return for a refused client, but the log has a record of it.
 fn whoever_is_passed_over_is_in_the_log() {
     if role().is_some() {
         mp_core::log_to_stderr(log::LevelFilter::Info).unwrap();
@@ -134,7 +134,7 @@ const NOBODY: u32 = 65534;
 
 fn become_nobody() {
     let nobody = Uid::from_raw(NOBODY);
-    setresuid(nobody, nobody, nobody).expect("root may become anybody");
+    setresuid(nobody, nobody, nobody).expect("root may become any user");
 }
 
 fn connect_as_nobody(address: Address) -> String {
@@ -150,7 +150,7 @@ fn listen_as_nobody(say: Connection<Address, ()>) {
     let listener = Listener::bind(name).unwrap();
     say.send(listener.address()).unwrap();
     let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
-    // Root has seen who listens, and has gone; or has been seen before.
+    // Root has seen which user listens, and has gone; or was seen before.
     assert!(matches!(refused, AcceptError::Refused(RefusedError::OtherUser { uid: 0 })), "{refused}");
 }
 
@@ -158,7 +158,7 @@ fn another_users_processes_stay_outside() {
     if !Uid::effective().is_root() {
         mp_testing::not_here("only root can become another user");
     }
-    // Where files keep nobody away.
+    // Where file permissions refuse no user.
     let listener = Listener::bind(format!("\0mp-pipe-key-{}", std::process::id())).unwrap();
     let child = Process::new(connect_as_nobody, (listener.address().clone(),)).start().unwrap();
     let refused = || listener.accept_or_refuse::<(), ()>().unwrap_err();

@@ -41,7 +41,7 @@ fn a_connection_travels_through_a_connection() {
         let (replies, reply) = pipe_simplex().unwrap();
         sender.send(&(number, reply)).unwrap();
         assert_eq!(replies.recv().unwrap(), format!("reply {number}"));
-        assert!(matches!(replies.recv(), Err(RecvError::Closed)), "nobody holds the other end");
+        assert!(matches!(replies.recv(), Err(RecvError::Closed)), "no process holds the other end");
     }
     other.join().unwrap();
 }

@@ -1,5 +1,5 @@
-//! Fault rows 15-18 and 45, and 10-13 before anybody is trusted: peers that say nothing, the wrong thing, too much, or
-//! somebody else's words. Whatever they do, an honest client that comes after them is served.
+//! Fault rows 15-18 and 45, and 10-13 before authentication: peers that send nothing, the wrong thing, too much, or
+//! another client's bytes. Whatever they do, an honest client that comes after them is served.
 
 mod raw_peer;
 
@@ -213,7 +213,7 @@ fn each_of_cpythons_messages_may_have_waited_for_us() {
         rounds += 1;
     }
     assert_eq!(rounds, 3);
-    // But who says nothing in the time he is given anew is refused.
+    // But a client that sends nothing within its new time is refused.
     let mut peer = Peer::new(&listener, &key(), Form::CPython);
     none_yet(&listener);
     peer.step();
@@ -280,7 +280,7 @@ fn a_message_cut_off_anywhere_is_refused() {
     serves(&listener, Form::CPython);
 }
 
-/// Somebody in the middle, who passes on what an honest client and the listener say, and keeps a copy.
+/// A process in the middle, which passes on the messages of an honest client and the listener, and keeps a copy.
 fn overhear(listener: &Listener, form: Form) -> Vec<Vec<u8>> {
     let place = std::env::temp_dir().join(format!("mp-pipe-middle-{}", std::process::id()));
     let middle = UnixListener::bind(&place).unwrap();
@@ -292,7 +292,7 @@ fn overhear(listener: &Listener, form: Form) -> Vec<Vec<u8>> {
         let (mut honest, _) = middle.accept().unwrap();
         let mut inside = silent(listener);
         let mut words = Vec::new();
-        // Who speaks next, in either form.
+        // The side that sends next, in either form.
         let turns = if form == Form::Own { "LCL" } else { "LCLCLC" };
         for turn in turns.chars() {
             let (from, to) =

@@ -114,7 +114,7 @@ fn without_descriptors_newcomers_wait_and_the_caller_is_told() {
     assert!(matches!(try_wait(&[&listener]), Err(PollError::WouldBlock)));
     allow(None);
     assert_eq!(open_descriptors(std::process::id()), before);
-    // Nobody was lost.
+    // No client was lost.
     let connection: Connection = listener.accept().unwrap();
     client.send_bytes(b"still here").unwrap();
     assert_eq!(connection.recv_bytes().unwrap(), b"still here");
@@ -130,7 +130,7 @@ fn each_attempt_without_descriptors_comes_after_a_longer_pause() {
         // 10, 20, 40, 80 ms.
         assert!(began.elapsed() >= Duration::from_millis(10 * ((1 << pauses) - 1)));
     }
-    // In a pause, a call that does not wait says only that there is nobody.
+    // In a pause, a call that does not wait only reports that no client is there.
     none_yet(&listener);
     allow(None);
     listener.accept::<(), ()>().unwrap();

@@ -223,7 +223,7 @@ fn nobody_in_time_is_said_so_and_not_early() {
     let listener = Listener::new().unwrap();
     none_yet(&listener);
     for client in [false, true] {
-        // One who connects and says nothing makes no difference.
+        // A client that connects and sends nothing makes no difference.
         let silent =
             client.then(|| Client::builder(listener.address()).without_authkey().connect::<(), ()>());
         let began = Instant::now();
@@ -232,7 +232,7 @@ fn nobody_in_time_is_said_so_and_not_early() {
         assert!(began.elapsed() >= time);
         drop(silent);
     }
-    // Nobody accepts: the client says so.
+    // No process accepts: the client reports it.
     let began = Instant::now();
     let time = Duration::from_millis(60);
     let late = Client::builder(listener.address()).timeout(time).connect::<(), ()>();
@@ -334,7 +334,7 @@ fn a_forked_child_does_not_disturb_its_parents_handshakes() {
         let look = || {
             assert!(matches!(try_wait(&[&listener]), Err(PollError::WouldBlock)));
             none_yet(&listener);
-            // One of the child's own, who takes nobody's place.
+            // One of the child's own, which takes no other's place.
             let _own = silent(&listener);
             none_yet(&listener);
         };

@@ -1,5 +1,5 @@
 //! Pickles that are refused, and values that are not written: what is wrong, and where. Mirrors `test_bad_stack`,
-//! `test_truncated_data` and their like; bytes that nobody meant are in pickle_hostile.rs.
+//! `test_truncated_data` and similar; random bytes are in pickle_hostile.rs.
 
 use mp_pipe::pickle::{Limits, Object, PicklingError, UnpicklingError, Value, dumps, loads, loads_within};
 

@@ -1,4 +1,4 @@
-//! Bytes that nobody meant as a pickle, and some that somebody meant badly: reading ends in a value or an error, never in a
+//! Random bytes, and malicious pickles: reading ends in a value or an error, never in a
 //! panic, and takes no more memory than 400 bytes for each byte of them. What CPython wrote, cut off or changed; opcodes by
 //! chance, alone and over and over.
 //!

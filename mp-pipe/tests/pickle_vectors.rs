@@ -1,4 +1,4 @@
-//! What CPython 3.13 writes, protocol by protocol: it is read, and but for what nobody needs of it, it is written. Mirrors
+//! What CPython 3.13 writes, protocol by protocol: it is read, and it is written except for the parts that are not needed. Mirrors
 //! the lists of pickles in `pickletester.py`.
 
 use mp_pipe::pickle::{Value, dumps, loads};

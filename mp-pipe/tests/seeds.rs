@@ -72,7 +72,7 @@ fn pickles_hold() {
     hold_all("pickle");
 }
 
-/// A target that is added for the fuzzer alone would be tried by nobody.
+/// A target that is added for the fuzzer alone would be tested by nothing.
 #[test]
 fn every_target_of_the_fuzzer_is_held_here() {
     let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! The files of listeners (fault row 32): who may open them, who takes them away, and which are replaced.
+//! The files of listeners (fault row 32): which users may open them, which process removes them, and which are replaced.
 
 use mp_core::sys::signal::SIGKILL;
 use mp_core::{Child, JoinError, Process};
@@ -134,7 +134,7 @@ fn a_file_of_another_kind_stays() {
     in_use();
     assert_eq!(fs::read_to_string(&place).unwrap(), "text");
     fs::remove_file(&place).unwrap();
-    // A link to a socket of nobody's, which is no socket itself.
+    // A link to a stale socket, which is not a socket itself.
     drop(UnixListener::bind(path("dead")).unwrap());
     symlink(path("dead"), &place).unwrap();
     in_use();
@@ -146,7 +146,7 @@ fn a_file_of_another_kind_stays() {
     fs::remove_dir(&place).unwrap();
 }
 
-/// Somebody has removed our file and put his in its place.
+/// Another process has removed our file and put its own there.
 fn a_strangers_file_at_the_same_path_stays() {
     let listener = Listener::bind(path("stranger")).unwrap();
     fs::remove_file(path("stranger")).unwrap();
@@ -186,7 +186,7 @@ fn listen_for_ever(addresses: Vec<Address>, say: Sender<Vec<Address>>) {
     let listeners: Vec<_> = addresses.into_iter().map(|address| Listener::bind(address).unwrap()).collect();
     let all = listeners.iter().map(|listener| listener.address().clone()).collect();
     say.send(&all).unwrap();
-    // One who is connected when it is killed: a port is not free of him at once.
+    // A client that is connected when it is killed: the port is not free at once.
     let _connection: Connection = listeners[0].accept().unwrap();
     say.send(&vec![]).unwrap();
     let _forever: Connection = listeners[0].accept().unwrap();
@@ -272,7 +272,7 @@ fn directories_of_the_dead_are_swept_and_no_others() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(dead.exists() && dead.starts_with(&temporary));
-    // What is not to be touched: a directory that anybody can enter, one with something else in it, one of another name.
+    // What is not to be touched: a directory that any user can enter, one with something else in it, one of another name.
     let open = temporary.join("mp-listener-000000000000");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();

@@ -23,7 +23,7 @@ mp_testing::cases! {
 const WRITERS: usize = 4;
 const EACH: usize = 10;
 
-/// Which writer, and his how manieth.
+/// The writer, and the number of its message.
 type Message = (usize, usize);
 
 fn write_all(sender: Sender<Message>, writer: usize) {

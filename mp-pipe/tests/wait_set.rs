@@ -185,7 +185,7 @@ fn a_set_of_anything_goes_to_another_thread() {
     assert_eq!(ready.1, "WaitSet {\"connection\", \"pipe\"}");
 }
 
-/// Says itself whether it is ready, as queues do, and counts who asks.
+/// Reports its readiness itself, as queues do, and counts the calls.
 #[derive(Debug)]
 struct Told {
     signal: OwnedFd,
@@ -258,7 +258,7 @@ fn a_wait_minds_those_that_are_ready_and_no_others() {
     for _ in 0..WAITS {
         assert_eq!(set.wait().unwrap(), [IDLE]);
     }
-    // All of them are asked every quarter of a second, whoever is ready.
+    // All of them are asked every quarter of a second, whichever are ready.
     let rounds = began.elapsed().as_millis() as u64 / 250 + 1;
     assert_eq!(sum(|member| &member.descriptors), descriptors);
     let asked = sum(|member| &member.asked) - asked;

@@ -118,7 +118,7 @@ fn hold(_copy: Handle, until: Receiver<()>) {
     until.recv().expect("the parent says when to stop");
 }
 
-/// The system forgets a descriptor only when nobody has it open any more.
+/// The system forgets a descriptor only when no process has it open any more.
 fn a_closed_member_of_which_a_child_has_a_copy_is_not_heard_of() {
     let ((read, write), (until, stop)) = (system_pipe().unwrap(), pipe_simplex().unwrap());
     let read = Handle::new(read);

@@ -1,4 +1,4 @@
-//! The kill sweep: a process is killed after each single instruction of an operation, and those who live on say
+//! The kill sweep: a process is killed after each single instruction of an operation, and the survivors report
 //! whether they could go on and whether anything is lost.
 //!
 //! ```text
@@ -17,14 +17,14 @@
 //! |------------|-------------------------------------------------------------------------------------------|
 //! | `mode`     | `kill`; `stop`; `barge`: kill after a third party acted; `pass`: no kill, the victim goes on beside the third party; `twice`: kill, and kill the next one to do the operation, with a row's points counting each pair. `kill/7`: every 7th point only; `kill/call`: the one just after each system call only |
 //! | `points`   | points of death that were tried: one for each instruction from the victim's stop before the operation to the one after it, and one for each sleep in between |
-//! | `stuck`    | points after which somebody did not go on, or a process was left behind, within the limit: 5 s, for processes 20 s |
+//! | `stuck`    | points after which a process did not go on, or one was left behind, within the limit: 5 s, for processes 20 s |
 //! | `lost`     | points after which something committed was gone, or more was gone than the module's "When a process dies" admits |
-//! | `torn`     | points after which guarded data was half changed, or held by two, and nobody was told      |
-//! | `timer`    | points after which somebody went on only after more than 40 ms: by his timed look (or on a busy machine, for which there is `--jobs 1`) |
-//! | `worst_ms` | the longest that anybody took to go on                                                    |
+//! | `torn`     | points after which guarded data was half changed, or held by two, without a report         |
+//! | `timer`    | points after which a process went on only after more than 40 ms: by its timed look (or on a busy machine, for which there is `--jobs 1`) |
+//! | `worst_ms` | the longest time until a process went on                                                  |
 //!
 //! # Processes
-//! The operations of `process` start and end processes, and the promise is that nothing is left behind: whoever of a
+//! The operations of `process` start and end processes, and the promise is that nothing is left behind: whichever process of a
 //! family is killed, the others come to their ends, and are reaped (`sweep/family.rs`). The victim is the parent
 //! (`start`, `join`), the child (`life`: from its first instruction on; `exit`: from its function's return on, with a
 //! daemon of its own still running) or the template, from its first instruction to its end. Who is not the sweep's own

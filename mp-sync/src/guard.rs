@@ -82,7 +82,7 @@ pub trait Guarding: Locked<Loan = Loan> {
 /// holds the lock.
 #[must_use = "if it is not kept, the lock is released at once"]
 pub struct Guard<'a, L: Locked> {
-    // In the order in which they are dropped: the lock is given back first.
+    // In the order in which they are dropped: the lock is released first.
     taken: Taken<'a, L>,
     loan: L::Loan,
 }

@@ -47,7 +47,7 @@ trait Wanted: Clone + Send + 'static {
 
 impl Wanted for Lock {
     fn hold(&self, act: impl FnOnce()) {
-        let _guard = self.acquire().expect("nobody dies with it");
+        let _guard = self.acquire().expect("no holder dies");
         act();
     }
 }
@@ -60,7 +60,7 @@ impl Wanted for RobustMutex {
     }
 }
 
-/// One of those who want it: how often it had it, and its longest wait in nanoseconds.
+/// One of the contenders: how often it held the lock, and its longest wait in nanoseconds.
 #[derive(Clone, Serialize, Deserialize)]
 struct Contender<L> {
     lock: L,

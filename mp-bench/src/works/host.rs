@@ -136,7 +136,7 @@ fn exchange(cpu: usize, kind: Kind) -> Result<u64, String> {
     let second = Side { first: false, cpu, ..first.clone() };
     let mut all = processes(&[first, second])?.gave.into_iter().flatten().collect::<Vec<_>>();
     all.sort_unstable();
-    all.get(all.len() / 2).copied().ok_or_else(|| "nobody measured".to_owned())
+    all.get(all.len() / 2).copied().ok_or_else(|| "no worker measured".to_owned())
 }
 
 /// One way, from the waker's call to the sleeper's first instruction.

@@ -36,7 +36,7 @@ pub(super) struct Putting {
 
 impl Put for Putting {
     fn put(&mut self, bytes: usize) {
-        self.put.send(&MESSAGE[..bytes]).expect("somebody gets them all");
+        self.put.send(&MESSAGE[..bytes]).expect("a consumer gets them all");
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Getting(IpcBytesReceiver);
 
 impl Get for Getting {
     fn get(&mut self, bytes: usize) {
-        let message = self.0.recv().expect("somebody puts them all");
+        let message = self.0.recv().expect("a producer puts them all");
         assert_eq!(message.len(), bytes);
         look_at(&message);
     }

@@ -113,7 +113,7 @@ fn faster_fifo(python: &Shared, metric: &str, pilot: u64) -> Peer {
     lasting("faster-fifo", pilot, move |count| ask(&python, &format!("{metric} {count}")))
 }
 
-/// An error where fewer CPUs may be used: nobody can be pinned to one of his own then.
+/// An error if fewer CPUs may be used: then no worker can be pinned to its own CPU.
 fn need_cpus(count: usize) -> Result<(), String> {
     if usable_cpu_count() < count { Err("only one CPU may be used".to_owned()) } else { Ok(()) }
 }

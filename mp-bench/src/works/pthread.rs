@@ -1,7 +1,7 @@
 //! The C library's locks between processes: each in shared memory, made with `PTHREAD_PROCESS_SHARED`.
 //!
 //! # Safety
-//! The one invariant: an object is initialised once, in the shared memory where it stays, before anybody else has its
+//! The one invariant: an object is initialised once, in the shared memory where it stays, before any other process has its
 //! place; it is never destroyed there, and the memory outlives every use, since each handle keeps its mapping.
 #![allow(unsafe_code)]
 
@@ -45,14 +45,14 @@ fn init_mutex(mutex: &Shared<libc::pthread_mutex_t>, robustness: c_int) -> Resul
     checked(unsafe { libc::pthread_mutexattr_setpshared(attributes.as_mut_ptr(), shared) })?;
     // SAFETY: initialised above.
     checked(unsafe { libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), robustness) })?;
-    // SAFETY: nobody else has the mutex yet (the invariant).
+    // SAFETY: the mutex is not shared yet (the invariant).
     checked(unsafe { libc::pthread_mutex_init(mutex.get(), attributes.as_ptr()) })
 }
 
 fn lock(mutex: &Shared<libc::pthread_mutex_t>) {
     // SAFETY: initialised before it was shared (the invariant).
     let result = unsafe { libc::pthread_mutex_lock(mutex.get()) };
-    assert_eq!(result, 0, "nobody dies with it");
+    assert_eq!(result, 0, "no holder dies");
 }
 
 fn unlock(mutex: &Shared<libc::pthread_mutex_t>) {
@@ -90,7 +90,7 @@ pub(super) struct Sem(SharedRef<Shared<libc::sem_t>>);
 impl Sem {
     pub(super) fn new(value: u32) -> Result<Sem, String> {
         let place: SharedRef<Shared<libc::sem_t>> = SharedRef::create("sem_t").map_err(text)?;
-        // SAFETY: nobody else has it yet (the invariant).
+        // SAFETY: it is not shared yet (the invariant).
         let failed = unsafe { libc::sem_init(place.get(), 1, value) } != 0;
         if failed { Err(text(std::io::Error::last_os_error())) } else { Ok(Sem(place)) }
     }
@@ -134,7 +134,7 @@ impl Awaited {
         let shared = libc::PTHREAD_PROCESS_SHARED;
         // SAFETY: initialised above.
         checked(unsafe { libc::pthread_condattr_setpshared(attributes.as_mut_ptr(), shared) })?;
-        // SAFETY: nobody else has the condition yet (the invariant).
+        // SAFETY: the condition is not shared yet (the invariant).
         checked(unsafe { libc::pthread_cond_init(place.condition.get(), attributes.as_ptr()) })?;
         Ok(Awaited(place))
     }
@@ -152,7 +152,7 @@ impl Awaited {
         unlock(&self.0.mutex);
     }
 
-    /// Makes it `number`, and tells all who wait.
+    /// Sets it to `number`, and wakes all waiters.
     pub(super) fn tell(&self, number: u32) {
         lock(&self.0.mutex);
         // ORDERING: Relaxed: the mutex orders it.
@@ -177,7 +177,7 @@ impl Barrier {
         let shared = libc::PTHREAD_PROCESS_SHARED;
         // SAFETY: initialised above.
         checked(unsafe { libc::pthread_barrierattr_setpshared(attributes.as_mut_ptr(), shared) })?;
-        // SAFETY: nobody else has it yet (the invariant).
+        // SAFETY: it is not shared yet (the invariant).
         checked(unsafe { libc::pthread_barrier_init(place.get(), attributes.as_ptr(), parties) })?;
         Ok(Barrier(place))
     }

@@ -68,7 +68,7 @@ fn measure(waiter: Waiter, connections: usize, times: u64) -> Result<Times, Stri
     let asks = Side { by: Some((waiter, connections)), connection: here, times };
     let answers = Side { by: None, connection: there, times };
     let done = processes(&[asks, answers])?;
-    let (times, less) = done.gave.into_iter().flatten().next().ok_or("nobody measured")??;
+    let (times, less) = done.gave.into_iter().flatten().next().ok_or("no worker measured")??;
     static SAID: AtomicBool = AtomicBool::new(false);
     // ORDERING: Relaxed: one thread.
     if let Some(less) = less.filter(|_| !SAID.swap(true, Ordering::Relaxed)) {
@@ -77,7 +77,7 @@ fn measure(waiter: Waiter, connections: usize, times: u64) -> Result<Times, Stri
     Ok(times)
 }
 
-/// One who asks and waits for the answer among others, or one who answers.
+/// A client that waits for its answer among others, or a server that answers.
 #[derive(Clone, Serialize, Deserialize)]
 struct Side {
     by: Option<(Waiter, usize)>,
@@ -111,13 +111,13 @@ impl Side {
     fn answer(&self) {
         let mut buffer = [0; BYTES];
         for _ in 0..WARMING + self.times {
-            self.connection.recv_bytes_into(&mut buffer).expect("somebody asks");
-            self.connection.send_bytes(&buffer).expect("somebody waits for it");
+            self.connection.recv_bytes_into(&mut buffer).expect("a client asks");
+            self.connection.send_bytes(&buffer).expect("a client waits for it");
         }
     }
 
     fn ask(&self, waiter: Waiter, connections: usize, start: impl FnOnce()) -> Measured {
-        // Without the end that is held elsewhere nobody would be idle.
+        // Without the end that is held elsewhere no connection would be idle.
         let (idle, holder) = idle(connections - 1)?;
         let less = (idle.len() + 1 < connections).then_some(idle.len() + 1);
         let mut all = idle;

@@ -117,11 +117,11 @@ where
         let load = Load { messages, bytes };
         let side = |puts| Side { way: way.clone(), puts, load };
         let done = processes(&[side(true), side(false)])?;
-        done.gave.last().copied().ok_or_else(|| "nobody measured".to_owned())
+        done.gave.last().copied().ok_or_else(|| "no worker measured".to_owned())
     })
 }
 
-/// One who puts, on the first CPU, or gets, on the second.
+/// A producer on the first CPU, or a consumer on the second.
 #[derive(Clone, Serialize, Deserialize)]
 struct Side<W> {
     way: W,
@@ -177,7 +177,7 @@ struct Bytes {
 
 impl Put for Ours<Vec<u8>, Bytes> {
     fn put(&mut self, bytes: usize) {
-        self.sender.send_bytes(&MESSAGE[..bytes]).expect("somebody gets them all");
+        self.sender.send_bytes(&MESSAGE[..bytes]).expect("a consumer gets them all");
     }
 }
 
@@ -185,7 +185,7 @@ impl Get for Ours<Vec<u8>, Bytes> {
     fn get(&mut self, bytes: usize) {
         let buffer = &mut self.calls.buffer;
         buffer.resize(bytes, 0);
-        let got = self.receiver.recv_bytes_into(buffer).expect("somebody puts them all");
+        let got = self.receiver.recv_bytes_into(buffer).expect("a producer puts them all");
         assert_eq!(got, bytes);
     }
 }
@@ -196,13 +196,13 @@ struct FreshBytes;
 
 impl Put for Ours<Vec<u8>, FreshBytes> {
     fn put(&mut self, bytes: usize) {
-        self.sender.send_bytes(&MESSAGE[..bytes]).expect("somebody gets them all");
+        self.sender.send_bytes(&MESSAGE[..bytes]).expect("a consumer gets them all");
     }
 }
 
 impl Get for Ours<Vec<u8>, FreshBytes> {
     fn get(&mut self, bytes: usize) {
-        let message = self.receiver.recv_bytes().expect("somebody puts them all");
+        let message = self.receiver.recv_bytes().expect("a producer puts them all");
         assert_eq!(message.len(), bytes);
     }
 }
@@ -213,13 +213,13 @@ struct Values;
 
 impl Put for Ours<Vec<u8>, Values> {
     fn put(&mut self, bytes: usize) {
-        self.sender.send(&MESSAGE[..bytes].to_vec()).expect("somebody gets them all");
+        self.sender.send(&MESSAGE[..bytes].to_vec()).expect("a consumer gets them all");
     }
 }
 
 impl Get for Ours<Vec<u8>, Values> {
     fn get(&mut self, bytes: usize) {
-        let message = self.receiver.recv().expect("somebody puts them all");
+        let message = self.receiver.recv().expect("a producer puts them all");
         assert_eq!(message.len(), bytes);
     }
 }
@@ -243,13 +243,13 @@ impl Default for Records {
 
 impl Put for Ours<Vec<Record>, Records> {
     fn put(&mut self, _: usize) {
-        self.sender.send(&self.calls.message).expect("somebody gets them all");
+        self.sender.send(&self.calls.message).expect("a consumer gets them all");
     }
 }
 
 impl Get for Ours<Vec<Record>, Records> {
     fn get(&mut self, _: usize) {
-        let message = self.receiver.recv().expect("somebody puts them all");
+        let message = self.receiver.recv().expect("a producer puts them all");
         assert_eq!(message.len(), self.calls.message.len());
     }
 }
@@ -293,17 +293,17 @@ impl Put for FramedEnd {
     fn put(&mut self, bytes: usize) {
         self.buffer.resize(HEADER + bytes, 7);
         self.buffer[..HEADER].copy_from_slice(&(bytes as i32).to_be_bytes());
-        self.write.write_all(&self.buffer).expect("somebody gets them all");
+        self.write.write_all(&self.buffer).expect("a consumer gets them all");
     }
 }
 
 impl Get for FramedEnd {
     fn get(&mut self, bytes: usize) {
         let mut header = [0; HEADER];
-        self.read.read_exact(&mut header).expect("somebody puts them all");
+        self.read.read_exact(&mut header).expect("a producer puts them all");
         let length = i32::from_be_bytes(header) as usize;
         self.buffer.resize(length, 0);
-        self.read.read_exact(&mut self.buffer).expect("somebody puts them all");
+        self.read.read_exact(&mut self.buffer).expect("a producer puts them all");
         assert_eq!(length, bytes);
     }
 }

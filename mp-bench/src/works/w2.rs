@@ -53,7 +53,7 @@ fn rate<W: Way<End: Put + Get>>(
     Ok((messages * each) as f64 / crowd(&workers)?.took.as_secs_f64())
 }
 
-/// One who puts so many messages, or gets them.
+/// A producer of so many messages, or their consumer.
 #[derive(Clone, Serialize, Deserialize)]
 struct Worker<W> {
     way: W,

@@ -1,5 +1,5 @@
 //! W3: a message of 64 bytes there and another back. Both sides on two CPUs, where each may spin; both on one, where
-//! who waits is in the other's way; and on two again, each time after a millisecond in which nothing was said.
+//! a spinning waiter delays the other; and on two again, each time after a millisecond without a message.
 
 use super::crowd::{Crowd, Part, processes, threads};
 use super::pthread::pin;
@@ -96,7 +96,7 @@ fn measure<W: Way<End: Put + Get>>(
     let first = Side { first: true, to: there.clone(), from: back.clone(), setting, times };
     let second = Side { first: false, to: back, from: there, setting, times };
     let done = crowd(&[first, second])?;
-    done.gave.into_iter().flatten().next().ok_or_else(|| "nobody measured".to_owned())
+    done.gave.into_iter().flatten().next().ok_or_else(|| "no worker measured".to_owned())
 }
 
 /// One of the two; the first one measures.

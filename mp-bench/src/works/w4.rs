@@ -1,4 +1,4 @@
-//! W4: a lock and a semaphore that nobody else wants; a lock that 2 and 4 want; a barrier of 2 and 4; a round trip by
+//! W4: an uncontended lock and semaphore; a lock with 2 and 4 contenders; a barrier of 2 and 4; a round trip by
 //! two events, and by two conditions.
 //!
 //! In each contended work a counter beside the lock, on another cache line, is read and written back under the lock:
@@ -49,11 +49,11 @@ fn one_of_many(mut once: impl FnMut()) -> f64 {
 fn lock_uncontended(python: &Shared) -> Work {
     let ours = || {
         let lock = Lock::new().map_err(text)?;
-        Ok(one_of_many(|| drop(black_box(black_box(&lock).acquire().expect("nobody dies with it")))))
+        Ok(one_of_many(|| drop(black_box(black_box(&lock).acquire().expect("no holder dies")))))
     };
     let std_mutex = || {
         let lock = Mutex::new(());
-        Ok(one_of_many(|| drop(black_box(black_box(&lock).lock().expect("nobody panics with it")))))
+        Ok(one_of_many(|| drop(black_box(black_box(&lock).lock().expect("no holder panics")))))
     };
     let robust = || {
         let lock = pthread::RobustMutex::new()?;
@@ -106,14 +106,14 @@ trait Exclusive: Clone + Send + 'static {
 
 impl Exclusive for Lock {
     fn alone(&self, act: impl FnOnce()) {
-        let _guard = self.acquire().expect("nobody dies with it");
+        let _guard = self.acquire().expect("no holder dies");
         act();
     }
 }
 
 impl Exclusive for Arc<Mutex<()>> {
     fn alone(&self, act: impl FnOnce()) {
-        let _guard = self.lock().expect("nobody panics with it");
+        let _guard = self.lock().expect("no holder panics");
         act();
     }
 }
@@ -155,7 +155,7 @@ impl<L: Exclusive> Counter for Kept<L> {
     }
 
     fn total(&self) -> u64 {
-        // ORDERING: Relaxed: all who added have been joined.
+        // ORDERING: Relaxed: all threads that added were joined.
         self.number.load(Ordering::Relaxed)
     }
 }
@@ -209,14 +209,14 @@ type Behind = Condition<mp_sync::Mutex<u32>>;
 
 impl Flag for Behind {
     fn raise(&self) {
-        let mut flag = self.acquire().expect("nobody dies with it");
+        let mut flag = self.acquire().expect("no holder dies");
         *flag = 1;
         flag.notify_one();
     }
 
     fn await_and_lower(&self) {
-        let mut flag = self.acquire().expect("nobody dies with it");
-        flag.wait_while(|flag| *flag == 0).expect("nobody dies with it");
+        let mut flag = self.acquire().expect("no holder dies");
+        flag.wait_while(|flag| *flag == 0).expect("no holder dies");
         *flag = 0;
     }
 }

@@ -25,17 +25,17 @@ impl Counter for Value<u64> {
 
 impl Counter for Arc<Mutex<u64>> {
     fn add_one(&self) {
-        *self.lock().expect("nobody panics with it") += 1;
+        *self.lock().expect("no holder panics") += 1;
     }
 
     fn total(&self) -> u64 {
-        *self.lock().expect("nobody panics with it")
+        *self.lock().expect("no holder panics")
     }
 }
 
 impl Counter for SharedRef<AtomicU64> {
     fn add_one(&self) {
-        // ORDERING: Relaxed throughout: the count is all there is, and all who added are joined before it is read.
+        // ORDERING: Relaxed throughout: no other data depends on the count, and all threads that added are joined before it is read.
         self.fetch_add(1, Ordering::Relaxed);
     }
 

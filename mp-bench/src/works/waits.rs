@@ -145,7 +145,7 @@ fn measure<W: Way<End: Put + Get>>(
     }
     let gave = crowd(&pair(new, terms)?)?.gave;
     let cpu: u64 = gave.iter().map(|(_, cpu)| cpu).sum();
-    let all = gave.into_iter().map(|(all, _)| all).find(|all| !all.is_empty()).ok_or("nobody measured")?;
+    let all = gave.into_iter().map(|(all, _)| all).find(|all| !all.is_empty()).ok_or("no worker measured")?;
     let rounds = all.len() + WARMING;
     Ok((all, cpu as f64 / 1e3 / rounds as f64))
 }

@@ -1,7 +1,7 @@
 //! The ways a message goes from one side to the other: ours, and the peers that each side merely opens.
 //!
-//! A message is a copy of bytes that its putter keeps, and ends in memory of him who gets it, and looks at it.
-//! (Over W11's sockets the kernel copies both ways, whoever looks.)
+//! A message is a copy of bytes that the producer keeps. It ends in the consumer's memory, and the consumer reads it.
+//! (Over W11's sockets the kernel copies both ways in any case.)
 
 use super::text;
 use mp_core::mem::SharedRef;
@@ -17,7 +17,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Looks at each cache line of a message. Else nothing of it would have to be brought by who merely hands over where it
+/// Reads each cache line of a message. Otherwise nothing of it would have to be moved by a channel that only passes on where it
 /// lies.
 pub(super) fn look_at(message: &[u8]) {
     black_box(message.iter().step_by(64).fold(0, |all, byte| all ^ byte));
@@ -54,13 +54,13 @@ impl Way for Queue<Vec<u8>> {
 
 impl Put for Queue<Vec<u8>> {
     fn put(&mut self, bytes: usize) {
-        Queue::put(self, MESSAGE[..bytes].to_vec()).expect("somebody gets them all");
+        Queue::put(self, MESSAGE[..bytes].to_vec()).expect("a consumer gets them all");
     }
 }
 
 impl Get for Queue<Vec<u8>> {
     fn get(&mut self, bytes: usize) {
-        let message = Queue::get(self).expect("somebody puts them all");
+        let message = Queue::get(self).expect("a producer puts them all");
         assert_eq!(message.len(), bytes);
         look_at(&message);
     }
@@ -92,13 +92,13 @@ pub(super) struct BytesEnd {
 
 impl Put for BytesEnd {
     fn put(&mut self, bytes: usize) {
-        self.queue.put_bytes(&MESSAGE[..bytes]).expect("somebody gets them all");
+        self.queue.put_bytes(&MESSAGE[..bytes]).expect("a consumer gets them all");
     }
 }
 
 impl Get for BytesEnd {
     fn get(&mut self, bytes: usize) {
-        let got = self.queue.get_bytes_into(&mut self.buffer).expect("somebody puts them all");
+        let got = self.queue.get_bytes_into(&mut self.buffer).expect("a producer puts them all");
         assert_eq!(got, bytes);
         look_at(&self.buffer);
     }
@@ -119,13 +119,13 @@ impl Way for FixedQueue<Message> {
 impl Put for FixedQueue<Message> {
     fn put(&mut self, bytes: usize) {
         assert_eq!(bytes, size_of::<Message>());
-        FixedQueue::put(self, [7; 8]).expect("somebody gets them all");
+        FixedQueue::put(self, [7; 8]).expect("a consumer gets them all");
     }
 }
 
 impl Get for FixedQueue<Message> {
     fn get(&mut self, _: usize) {
-        black_box(FixedQueue::get(self).expect("somebody puts them all"));
+        black_box(FixedQueue::get(self).expect("a producer puts them all"));
     }
 }
 
@@ -170,7 +170,7 @@ impl Put for BatchesEnd {
 
 impl BatchesEnd {
     fn pass_on(&mut self) {
-        self.queue.put_many(&self.batch).expect("somebody gets them all");
+        self.queue.put_many(&self.batch).expect("a consumer gets them all");
         self.batch.clear();
         self.put = 0;
     }
@@ -187,7 +187,7 @@ impl Drop for BatchesEnd {
 impl Get for BatchesEnd {
     fn get(&mut self, _: usize) {
         if self.batch.is_empty() {
-            self.queue.get_many_into(&mut self.batch, BATCH).expect("somebody puts them all");
+            self.queue.get_many_into(&mut self.batch, BATCH).expect("a producer puts them all");
         }
         black_box(self.batch.pop());
     }
@@ -226,14 +226,14 @@ pub(super) struct PipeEnd {
 
 impl Put for PipeEnd {
     fn put(&mut self, bytes: usize) {
-        self.write.write_all(&MESSAGE[..bytes]).expect("somebody gets them all");
+        self.write.write_all(&MESSAGE[..bytes]).expect("a consumer gets them all");
     }
 }
 
 impl Get for PipeEnd {
     fn get(&mut self, bytes: usize) {
         self.buffer.resize(bytes, 0);
-        self.read.read_exact(&mut self.buffer).expect("somebody puts them all");
+        self.read.read_exact(&mut self.buffer).expect("a producer puts them all");
         look_at(&self.buffer);
     }
 }
@@ -355,13 +355,13 @@ impl Way for Channel {
 
 impl Put for Channel {
     fn put(&mut self, bytes: usize) {
-        self.send.send(MESSAGE[..bytes].to_vec()).expect("somebody gets them all");
+        self.send.send(MESSAGE[..bytes].to_vec()).expect("a consumer gets them all");
     }
 }
 
 impl Get for Channel {
     fn get(&mut self, bytes: usize) {
-        let message = self.receive.recv().expect("somebody puts them all");
+        let message = self.receive.recv().expect("a producer puts them all");
         assert_eq!(message.len(), bytes);
         look_at(&message);
     }

@@ -15,9 +15,9 @@ pub struct Report {
     pub effort: (&'static str, usize),
     /// Schedules walked.
     pub executions: usize,
-    /// Schedules in which somebody was killed.
+    /// Schedules in which a thread was killed.
     pub deaths: usize,
-    /// Points at which somebody was killed.
+    /// Points at which a thread was killed.
     pub points: u32,
     /// How long it took.
     pub took: Duration,

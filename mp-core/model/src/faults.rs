@@ -40,9 +40,9 @@ pub trait Fault: 'static {
     const FENCES: bool = true;
     /// Whether a holder is on the kernel's list.
     const ENLISTS: bool = true;
-    /// Whether the kernel knows who is about to take or to give.
+    /// Whether the kernel knows the thread that is about to acquire or to release.
     const ANNOUNCES: bool = true;
-    /// Whether it can be asked who is dead.
+    /// Whether it can be asked which threads are dead.
     const TELLS_DEATH: bool = true;
     /// Whether a word is off its holder's list before it is given back (`ModelListed`).
     const DELISTS_IN_TIME: bool = true;
@@ -236,11 +236,11 @@ faults! {
             }
         }
     }
-    /// Wakes wake nobody.
+    /// Wakes have no effect.
     NobodyIsWoken { fn woken(_: u32) -> u32 { 0 } }
     /// Wakes wake one at most.
     OnlyOneIsWoken { fn woken(_: u32) -> u32 { 1 } }
-    /// Who wants to sleep does not say so.
+    /// A thread that is about to sleep does not set the flag.
     NobodyMarks {
         fn exchanged(old: Option<u32>, new: u32) -> u32 {
             if old.is_some_and(|old| old & !DIED != 0) { new & !WAITERS } else { new }
@@ -263,16 +263,16 @@ faults! {
     }
     /// The note that a release leaves is never there. Nothing else uses a plain store.
     NoNoteIsLeft { fn stored(_: u32) -> u32 { 0 } }
-    /// The kernel's list has nobody on it.
+    /// The kernel's list is empty.
     NeverEnlisted { const ENLISTS: bool = false; }
-    /// Whoever asks is told that all live.
+    /// Each query returns that all threads live.
     NobodyIsEverDead { const TELLS_DEATH: bool = false; }
-    /// The kernel's list has nobody on it, and whoever asks is told that all live.
+    /// The kernel's list is empty, and each query returns that all threads live.
     DiesUnseenInTheLock {
         const ENLISTS: bool = false;
         const TELLS_DEATH: bool = false;
     }
-    /// The kernel and whoever asks learn of no death, whatever its owner was about.
+    /// No death is reported, by the kernel or by a query, whatever the thread was about to do.
     NobodyLearnsOfDeath {
         const ENLISTS: bool = false;
         const ANNOUNCES: bool = false;
@@ -280,7 +280,7 @@ faults! {
     }
     /// A word is given back first, and then taken off the kernel's list.
     DelistedTooLate { const DELISTS_IN_TIME: bool = false; }
-    /// The kernel knows nobody who is about to take or to give.
+    /// The kernel does not know the thread that is about to acquire or to release.
     NeverAnnounced { const ANNOUNCES: bool = false; }
     /// A cursor or counter is written and read without an ordering: a commit does not publish the bytes.
     CommitsAreRelaxed {

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 pub enum Looks {
     /// Nothing: a lost wake is a deadlock, which loom reports. Shows that a promise needs no timer.
     Never,
-    /// A death wakes all who sleep, and who goes to sleep afterwards looks once more first, for each value of each word;
-    /// but nobody who sleeps long. For promises that rest on one look of the timer once somebody has died, and on no
+    /// A death wakes all sleepers, and a thread that goes to sleep afterwards tries once more first, for each value of each
+    /// word; but no long sleeper. For promises that rest on one timed wake-up once a thread has died, and on no
     /// timer before.
     AfterDeath,
     /// Each sleep is a look, as if time flew. For promises that rest on the timer alone; not for loom, which would look
@@ -29,7 +29,7 @@ pub enum Looks {
 pub(crate) enum Lit {
     /// At its start.
     AtOnce,
-    /// When it first comes back from a wait: for what may happen to one who has been woken.
+    /// At its first return from a wait: for what may happen to a woken thread.
     OnceWoken,
 }
 
@@ -52,7 +52,7 @@ impl Fuse {
         Fuse::new(Lit::AtOnce, None)
     }
 
-    /// For one who dies at its first access.
+    /// For a thread that dies at its first access.
     pub fn spent() -> Self {
         Fuse::new(Lit::AtOnce, Some(0))
     }
@@ -93,7 +93,7 @@ impl<C: Checker> Default for World<C> {
 
 impl<C: Checker> World<C> {
     fn next_id(&self) -> u32 {
-        // ORDERING: Relaxed: a number that nobody else has.
+        // ORDERING: Relaxed: a unique number.
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -110,7 +110,7 @@ impl<C: Checker> World<C> {
         self.dead.load(Ordering::SeqCst) & 1 << id != 0
     }
 
-    fn bury(&self, id: u32) {
+    fn report_death(&self, id: u32) {
         // ORDERING: SeqCst: the kernel's doing.
         self.dead.fetch_or(1 << id, Ordering::SeqCst);
         if self.looks() == Looks::AfterDeath {
@@ -128,7 +128,7 @@ pub struct Mine<C: Checker> {
     /// What the fuse will be once this thread has been woken.
     unlit: Cell<Option<u32>>,
     list: RefCell<RobustList<C>>,
-    /// What this thread has looked at since somebody died.
+    /// What this thread has looked at since a thread died.
     looked: RefCell<Vec<(Arc<Futex<C>>, u32)>>,
     /// How often it has read the clock.
     clock: Cell<u64>,
@@ -223,7 +223,7 @@ pub(crate) fn spins<C: Checker>() -> u32 {
     world::<C>().spins.load(Ordering::Relaxed)
 }
 
-/// From now on locks are handed over to those who sleep.
+/// From now on locks are handed over to sleepers.
 pub(crate) fn set_turns<C: Checker>() {
     // ORDERING: Relaxed: set before the model's threads start.
     world::<C>().turns.store(true, Ordering::Relaxed);
@@ -282,22 +282,22 @@ impl<T> Life<T> {
 pub(crate) fn spawn<C: Checker, T, W: FnOnce() -> T>(
     fuse: &Fuse,
     work: W,
-    start: impl FnOnce(Newborn<C, W>) -> Box<dyn FnOnce() -> Option<T>>,
+    start: impl FnOnce(NewThread<C, W>) -> Box<dyn FnOnce() -> Option<T>>,
 ) -> Life<T> {
     let world = world::<C>();
     let id = world.next_id();
-    Life(start(Newborn { world, id, fuse: fuse.clone(), work }))
+    Life(start(NewThread { world, id, fuse: fuse.clone(), work }))
 }
 
 /// A thread that has not begun.
-pub(crate) struct Newborn<C: Checker, W> {
+pub(crate) struct NewThread<C: Checker, W> {
     world: Arc<World<C>>,
     id: u32,
     fuse: Fuse,
     work: W,
 }
 
-impl<C: Checker, W> Newborn<C, W> {
+impl<C: Checker, W> NewThread<C, W> {
     pub(crate) fn live<T>(self) -> Option<T>
     where
         W: FnOnce() -> T,
@@ -336,7 +336,7 @@ fn live<C: Checker, T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
     if outcome.is_err() {
         // ORDERING: Relaxed: a count, read when the model is done.
         fuse.deaths.fetch_add(1, Ordering::Relaxed);
-        world::<C>().bury(id::<C>());
+        world::<C>().report_death(id::<C>());
     }
     outcome.ok()
 }

@@ -1,6 +1,6 @@
-//! ModelListed: an owned word that says whose list it is on.
+//! ModelListed: an owned word that records which thread's list it is on.
 //!
-//! The links of the kernel's list lie in the word itself, so a word is on one list at a time: whoever enlists it while it is
+//! The links of the kernel's list lie in the word itself, so a word is on one list at a time: a thread that enlists it while it is
 //! on another thread's list overwrites the links that the other one will follow. [`ModelOwned`] has no links, and would
 //! not see it. Here a word of the checker's stands for them; each change is a step that schedules can come between. It is
 //! for models without deaths, since no kernel tidies it up.
@@ -13,13 +13,13 @@ use mp_core::word::{Ordering, Owned, Word};
 use std::fmt;
 use std::marker::PhantomData;
 
-const NOBODY: u32 = 0;
+const NO_LIST: u32 = 0;
 const TID_MASK: u32 = (1 << 30) - 1;
 
 /// An owned word with links, and a fault before it.
 pub struct ModelListed<C: Checker, F> {
     owned: ModelOwned<C>,
-    /// On whose list it is.
+    /// The thread on whose list it is.
     list: C::Word,
     fault: PhantomData<fn() -> F>,
 }
@@ -39,7 +39,7 @@ impl<C: Checker, F> fmt::Debug for ModelListed<C, F> {
 impl<C: Checker, F> ModelListed<C, F> {
     /// Writes the links.
     fn changes_lists(&self, from: u32, to: u32) {
-        // ORDERING: Relaxed: who writes them holds the lock, which orders it; else it is the fault that is looked for.
+        // ORDERING: Relaxed: the writer holds the lock, which orders it; if not, that is the fault to be found.
         let before = self.list.swap(to, Ordering::Relaxed);
         assert_eq!(before, from, "the word is on another thread's list");
     }
@@ -58,12 +58,12 @@ impl<C: Checker, F: Fault> Owned for ModelListed<C, F> {
         self.owned.announce();
     }
     fn enlist(&self) {
-        self.changes_lists(NOBODY, Self::me());
+        self.changes_lists(NO_LIST, Self::me());
         self.owned.enlist();
     }
     fn delist(&self) {
         if F::DELISTS_IN_TIME {
-            self.changes_lists(Self::me(), NOBODY);
+            self.changes_lists(Self::me(), NO_LIST);
             self.owned.delist();
         }
     }
@@ -71,7 +71,7 @@ impl<C: Checker, F: Fault> Owned for ModelListed<C, F> {
         // ORDERING: Relaxed, as in `changes_lists`.
         let given_back = || self.word().load(Ordering::Relaxed) & TID_MASK != Self::me();
         if !F::DELISTS_IN_TIME && self.list.load(Ordering::Relaxed) == Self::me() && given_back() {
-            self.changes_lists(Self::me(), NOBODY);
+            self.changes_lists(Self::me(), NO_LIST);
             self.owned.delist();
         }
         self.owned.retract();

@@ -39,9 +39,9 @@ pub(crate) struct Futex<C: Checker> {
 
 #[derive(Debug, Default)]
 struct Bed {
-    /// Who sleeps, in the order they came.
+    /// The sleepers, in the order of their arrival.
     asleep: VecDeque<Sleep>,
-    /// Who of them has been woken and has not left yet.
+    /// The sleepers that were woken and have not left yet.
     woken: Vec<Sleep>,
     /// Sleepers with a deadline: they leave by themselves, and may take a wake with them.
     timed: u32,
@@ -55,18 +55,18 @@ enum Sleep {
 }
 
 impl Bed {
-    /// Wakes up to `count` of those who sleep so, the first ones; gives for how many the bell must ring so that each of
+    /// Wakes up to `count` such sleepers, the first ones; returns how many must be notified so that each of
     /// them hears it.
-    fn wake(&mut self, count: u32, whom: impl Fn(Sleep) -> bool) -> u32 {
+    fn wake(&mut self, count: u32, select: impl Fn(Sleep) -> bool) -> u32 {
         let (all, before) = (self.asleep.len() + self.woken.len(), self.woken.len());
         let kinds = self.asleep.contains(&Sleep::Long) || self.woken.contains(&Sleep::Long);
         let last = before + count as usize;
         self.asleep.retain(|sleep| {
-            let wakes = whom(*sleep) && self.woken.len() < last;
+            let wakes = select(*sleep) && self.woken.len() < last;
             self.woken.extend(wakes.then_some(*sleep));
             !wakes
         });
-        // The bell does not know one kind from the other.
+        // The condition variable does not distinguish the kinds.
         (if kinds { all } else { self.woken.len() - before }) as u32
     }
 

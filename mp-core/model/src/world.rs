@@ -24,7 +24,7 @@ macro_rules! world {
         pub type Faulty<F> = crate::faults::Faulty<$checker, F>;
         /// [`ModelOwned`] with a fault.
         pub type FaultyOwned<F> = crate::faults::FaultyOwned<$checker, F>;
-        /// [`ModelOwned`] that says whose list it is on, with a fault or `()`.
+        /// [`ModelOwned`] that records which thread's list it is on, with a fault or `()`.
         pub type ModelListed<F> = crate::listed::ModelListed<$checker, F>;
         /// [`ModelLong`] with a fault.
         pub type FaultyLong<F> = crate::faults::FaultyLong<$checker, F>;
@@ -52,10 +52,10 @@ macro_rules! world {
             fuse: &Fuse,
             work: impl FnOnce() -> T + $($send +)? 'static,
         ) -> Life<T> {
-            life::spawn::<$checker, T, _>(fuse, work, |newborn| <$checker>::spawn(|| newborn.live()))
+            life::spawn::<$checker, T, _>(fuse, work, |new| <$checker>::spawn(|| new.live()))
         }
 
-        /// Does `work` on the model's main thread, as one who may die in it. `None`: killed. Whatever the thread holds
+        /// Does `work` on the model's main thread, as a thread that may die in it. `None`: killed. Whatever the thread holds
         /// at the end is the dead one's: what runs on is another, with an id of its own.
         pub fn live_here<T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
             life::live_here::<$checker, T>(fuse, work)

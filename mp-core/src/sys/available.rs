@@ -14,7 +14,7 @@
 //!
 //! # When a process dies
 //! Nothing here is shared between processes. A fork while another thread is reading leaves the child a lock that no
-//! thread gives back: it is only tried, and the child reads each time.
+//! thread releases: it is only tried, and the child reads each time.
 
 use super::estimate::{Group, groups, left};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Executing this program anew.
+//! Executing this program again.
 //!
 //! # Safety
 //! The one invariant: what the C library is passed is initialised, ends in null where it is a list, and outlives

@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(thread_liveness(tid), Liveness::Alive);
         drop(end);
         thread.join().unwrap();
-        // A join may come back a moment before the kernel has let go of the thread.
+        // A join may return a moment before the kernel has removed the thread.
         while thread_liveness(tid) != Liveness::Dead {
             std::thread::yield_now();
         }

@@ -77,7 +77,7 @@ fn give_stack() {
     let memory = unsafe { libc::mmap(ptr::null_mut(), STACK, protection, flags, -1, 0) };
     if memory != libc::MAP_FAILED {
         stack = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: STACK };
-        // SAFETY: memory of that size, never given back.
+        // SAFETY: memory of that size, never freed.
         unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
     }
 }

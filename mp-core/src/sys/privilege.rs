@@ -21,7 +21,7 @@ pub fn variable(name: &str) -> Option<OsString> {
     if is_privileged() { None } else { env::var_os(name) }
 }
 
-/// Whether this program, executed anew by this process, could be privileged: it would not believe its environment
+/// Whether this program, executed again by this process, could be privileged: it would not trust its environment
 /// then, which names its boot socket.
 pub fn execution_may_be_privileged() -> bool {
     let (users, groups) = (nix::unistd::getresuid(), nix::unistd::getresgid());

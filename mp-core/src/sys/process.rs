@@ -85,7 +85,7 @@ pub fn thread_count() -> OsResult<usize> {
     }
 }
 
-/// As [`thread_count`], but for threads that have been joined: the system may list one for a moment longer.
+/// Counts threads like [`thread_count`], without threads that were joined: the system may list one for a moment longer.
 pub fn threads_that_stay() -> OsResult<usize> {
     let mut looks = 0;
     loop {

@@ -4,7 +4,7 @@
 //!  thread ──► robust_list_head (in the C library's thread descriptor)
 //!               list ──► newest held word ──► … ──► oldest ──► back to the head
 //!               futex_offset          from a list entry to its 32-bit word
-//!               list_op_pending ──► the word that is being taken or given back right now
+//!               list_op_pending ──► the word that is being acquired or released right now
 //! ```
 //!
 //! At a thread's end, however it comes, the kernel walks that list: each word that holds the thread's id gets

@@ -79,7 +79,7 @@ pub fn names() -> OsResult<impl Iterator<Item = String>> {
 }
 
 fn fill(file: BorrowedFd<'_>, mode: Mode, bytes: usize) -> Result<(), MemError> {
-    // The umask may have taken away what the owner needs.
+    // The umask may have removed permissions that the owner needs.
     named("fchmod", fchmod(file, mode))?;
     if bytes == 0 {
         // What is written later takes its pages then.

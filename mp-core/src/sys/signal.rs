@@ -232,7 +232,7 @@ struct Info {
 
 const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 
-/// As [`send_signal`](super::process::send_signal), to a child that may be a pre-forked child still: it keeps this
+/// Sends a signal like [`send_signal`](super::process::send_signal), to a child that may still be pre-forked: it keeps this
 /// one.
 pub fn send_to_child(pidfd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
     let (pid, user) = (std::process::id(), nix::unistd::getuid().as_raw());

@@ -51,7 +51,7 @@ pub fn listen_abstract(name: &str) -> OsResult<OwnedFd> {
     listen_abstract_for(name, QUEUE)
 }
 
-/// As [`listen_abstract`]; so many may have connected and not been accepted yet.
+/// Listens like [`listen_abstract`], with this many connections that were not accepted yet.
 pub fn listen_abstract_for(name: &str, queue: i32) -> OsResult<OwnedFd> {
     let (socket, address) = abstract_socket(name)?;
     named("bind", socket::bind(socket.as_raw_fd(), &address))?;
@@ -168,7 +168,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResul
     receive_flagged(socket, buffer, mode.flags())
 }
 
-/// As [`receive`], and leaves the packet where it is: the descriptors are copies.
+/// Receives like [`receive`], and leaves the packet on the socket: the descriptors are copies.
 pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<Received> {
     receive_flagged(socket, buffer, mode.flags() | MsgFlags::MSG_PEEK)
 }

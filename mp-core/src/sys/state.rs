@@ -43,7 +43,7 @@ impl State {
         State::with_ignored(signal::ignored())
     }
 
-    /// As [`State::current`], where it is known which signals are ignored: asking for each takes longer than the
+    /// The state like [`State::current`], where it is known which signals are ignored: asking for each takes longer than the
     /// rest.
     pub fn with_ignored(ignored: u64) -> State {
         State {

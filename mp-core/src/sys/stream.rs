@@ -26,7 +26,7 @@ pub fn receive(socket: BorrowedFd<'_>, room: &mut [u8], mode: Mode) -> OsResult<
     retried("recv", || recv(socket.as_raw_fd(), room, receiving(mode)))
 }
 
-/// As [`receive`], and tells whether descriptors came along: a little slower.
+/// Receives like [`receive`], and returns whether descriptors came along: a little slower.
 pub fn receive_noticing(socket: BorrowedFd<'_>, room: &mut [u8], mode: Mode) -> OsResult<(usize, bool)> {
     let mut slices = [IoSliceMut::new(room)];
     retried("recvmsg", || {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A point in monotonic time: jumps of the wall clock do not move it.
 ///
-/// A `timeout: Duration` becomes a `Deadline` at the door of each public call, and everything inside waits for
+/// A `timeout: Duration` becomes a `Deadline` at the start of each public call, and everything inside waits for
 /// that one point: retries and interruptions cannot stretch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);

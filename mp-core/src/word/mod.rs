@@ -99,10 +99,10 @@ pub trait Owned: Sync {
     fn word(&self) -> &Self::Word;
     /// The calling thread's id: non-zero, below 2^30, of no other living thread.
     fn me() -> u32;
-    /// "I am about to take or to give back this word."
+    /// Announces that this thread is about to acquire or to release this word.
     fn announce(&self);
     /// "I hold it." After [`announce`](Owned::announce), which may be [retracted](Owned::retract) then or only when
-    /// the word is given back.
+    /// the word is released.
     fn enlist(&self);
     /// "I hold it no longer." Between [`announce`](Owned::announce) and [`retract`](Owned::retract).
     fn delist(&self);

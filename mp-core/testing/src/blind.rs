@@ -71,7 +71,7 @@ pub fn cover_proc() {
     assert!(std::fs::metadata("/proc/self").is_err());
 }
 
-/// As a user to whom `/proc` shows its own processes only.
+/// Like a user that sees only its own processes in `/proc`.
 fn hide_others() {
     own_mounts();
     mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), Some("hidepid=invisible")).unwrap();

@@ -96,12 +96,12 @@ pub fn line() -> (Handle, Handle) {
 
 /// Says a word on a pipe.
 pub fn write_word(to: &Handle) {
-    file(to).write_all(b"!").expect("somebody listens");
+    file(to).write_all(b"!").expect("a process reads");
 }
 
 /// Waits for the next word.
 pub fn read_word(from: &Handle) {
-    file(from).read_exact(&mut [0]).expect("whoever was to say a word lives");
+    file(from).read_exact(&mut [0]).expect("the writer lives");
 }
 
 fn file(end: &Handle) -> File {

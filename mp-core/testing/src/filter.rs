@@ -50,7 +50,7 @@ pub fn filter(number: i64, with: &[Bits], fate: Fate) {
     };
     // Of `struct seccomp_data`: the call's number is at 0, the first argument at 16, each has 8 bytes.
     let half = |argument: u32| 16 + 8 * argument + if cfg!(target_endian = "big") { 4 } else { 0 };
-    // Two for the number, three for each condition, two answers; who differs goes to the last.
+    // Two for the number, three for each condition, two answers; a mismatch jumps to the last.
     let allow = 2 + 3 * with.len() + 1;
     let unless = |at: usize| (allow - at - 1) as u8;
     let mut steps = vec![step(load, 0, 0, 0), step(equal, 0, unless(1), number as u32)];

@@ -38,7 +38,7 @@ pub fn shared_memory_exists(name: &str) -> bool {
     shared_memory_names().iter().any(|other| other == name)
 }
 
-/// Waits until a name under `/dev/shm` is gone: somebody takes it away, or is at it.
+/// Waits until a name under `/dev/shm` is unlinked, by a process that is at work.
 pub fn wait_until_gone(name: &str) {
     while shared_memory_exists(name) {
         std::thread::sleep(Duration::from_millis(1));

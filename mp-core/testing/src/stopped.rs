@@ -11,7 +11,7 @@ pub fn stop<R>(child: &Child<R>) -> bool {
     stop_process(child.pid(), child.sentinel())
 }
 
-/// As [`stop`], for one that is nobody's [`Child`].
+/// Like [`stop`], for a process without a [`Child`].
 pub fn stop_process(pid: u32, pidfd: BorrowedFd<'_>) -> bool {
     signal(pidfd, Signal::SIGSTOP);
     loop {

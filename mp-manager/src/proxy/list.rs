@@ -96,7 +96,7 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     }
 
     /// Changes the item at a position in one step: `change` is called *in the manager's process*; a copy of what it
-    /// gives comes back. As [`DictProxy::update`](crate::DictProxy::update).
+    /// gives comes back. See [`DictProxy::update`](crate::DictProxy::update).
     pub fn update<F, Kind>(&self, index: usize, change: F) -> Result<T, ManagerError>
     where
         F: Target<(T,), Output = T> + Callable<(T,), Kind>,

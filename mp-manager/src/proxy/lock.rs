@@ -55,9 +55,9 @@ impl LockProxy {
     }
 }
 
-/// The lock, held; given back when dropped.
+/// A held lock, released when dropped.
 #[derive(Debug)]
-#[must_use = "dropped at once, the lock is given back at once"]
+#[must_use = "if it is not kept, the lock is released at once"]
 pub struct LockProxyGuard<'a> {
     lock: &'a LockProxy,
     own_thread_only: PhantomData<*const ()>,
@@ -65,7 +65,7 @@ pub struct LockProxyGuard<'a> {
 
 impl Drop for LockProxyGuard<'_> {
     fn drop(&mut self) {
-        // A manager that is gone has no lock to give back.
+        // A manager that has ended has no lock to release.
         let _ = self.lock.reference.call(Request::Lock, LockCall::Release);
     }
 }

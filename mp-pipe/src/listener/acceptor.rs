@@ -21,7 +21,7 @@
 //! # Deadlines
 //! A handshake's deadline limits the client, not this program. If no call ran here for longer than the deadline, the
 //! client's answer may have waited for us, or the client for ours. So a pending connection that is late is advanced once
-//! more first. If it has sent something since, or is only now sent something, its deadline starts anew. That can happen
+//! more first. If it has sent something since, or is only now sent something, its deadline starts again. That can happen
 //! once for each message, of which there are at most six.
 //!
 //! # Out of descriptors

@@ -168,7 +168,7 @@ impl SocketFile {
     }
 
     fn end(&self) {
-        // Without a descriptor to spare the beginning of a process cannot be read. Then the id has to do.
+        // Without a free descriptor the start time of a process cannot be read. Then only the id is compared.
         if !self.owner.lock().take().is_some_and(Identity::is_me) {
             return;
         }

@@ -107,7 +107,7 @@ impl Listener {
     /// Listens at a generated path, in a directory that only this user can enter.
     ///
     /// # Errors
-    /// As [`ListenerBuilder::bind`].
+    /// The errors of [`ListenerBuilder::bind`].
     ///
     /// Python: `Listener()`.
     pub fn new() -> Result<Listener, BindError> {
@@ -117,7 +117,7 @@ impl Listener {
     /// Listens at an address: a path, `"\0name"`, or `(host, port)`, where port 0 is any that is free.
     ///
     /// # Errors
-    /// As [`ListenerBuilder::bind`].
+    /// The errors of [`ListenerBuilder::bind`].
     ///
     /// Python: `Listener(address)`.
     pub fn bind(address: impl Into<Address>) -> Result<Listener, BindError> {

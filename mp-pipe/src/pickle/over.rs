@@ -55,12 +55,12 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         Ok(loads(&self.recv_bytes()?)?)
     }
 
-    /// As [`try_recv`](Connection::try_recv), for objects.
+    /// Receives an object that has wholly arrived: see [`try_recv`](Connection::try_recv).
     pub fn try_recv_pickle(&self) -> Result<Value, RecvError> {
         Ok(loads(&self.try_recv_bytes()?)?)
     }
 
-    /// As [`recv_timeout`](Connection::recv_timeout), for objects.
+    /// Receives an object within the timeout: see [`recv_timeout`](Connection::recv_timeout).
     ///
     /// Python: `poll(timeout)` and `recv`.
     pub fn recv_pickle_timeout(&self, timeout: Duration) -> Result<Value, RecvError> {

@@ -18,14 +18,14 @@ pub(crate) fn silent(listener: &Listener) -> UnixStream {
     connect_to(Place::Path(path), None).expect("the listener listens").into()
 }
 
-/// Has the listener do what can be done now: nobody is let in by it.
+/// Lets the listener do the steps that are ready: no client is admitted by them.
 #[track_caller]
 pub(crate) fn none_yet(listener: &Listener) {
     let none = listener.try_accept::<(), ()>();
     assert!(matches!(none, Err(AcceptError::WouldBlock)), "{none:?}");
 }
 
-/// Waits for the next who is turned away: why.
+/// Waits for the next refused client; returns the reason.
 #[track_caller]
 pub(crate) fn refused(listener: &Listener) -> RefusedError {
     match listener.accept_or_refuse::<(), ()>().unwrap_err() {

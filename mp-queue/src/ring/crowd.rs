@@ -96,7 +96,7 @@ fn a_dead_taker_stops_nobody<W: Crowd>(fuse: &Fuse) {
 /// first.
 const UNITS: [usize; 3] = [2, 4, 8];
 
-/// The large segments are used, given back and used again.
+/// The large segments are used, released and used again.
 fn each_item_crosses_the_segments_once<W: Crowd>() {
     let taken = put_by_two_and_taken_by_three(&ring_of::<W>(0, &UNITS), 3, [1, 2, 3]);
     assert_eq!(taken, [11, 12, 13, 21, 22, 23]);

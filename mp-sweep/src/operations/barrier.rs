@@ -1,6 +1,6 @@
 //! Barrier, of three parties.
 //!
-//! A round passes for all or for none, and nobody waits for a dead party. Each party has the barrier as one has it
+//! A round passes for all or for none, and no party waits for a dead one. Each party has the barrier as one has it
 //! that received it, so that all are watched, and their maker is none of them.
 //!
 //! The others' timeouts are not tried here while the victim is stopped: a party that is stopped inside the

@@ -1,6 +1,6 @@
 //! JoinableQueue.
 //!
-//! Each item is got from the queue, or it is done, or whoever joins is told that it is lost, once: one of the three. A
+//! Each item is got from the queue, or it is done, or a join reports it as lost, once: one of the three. A
 //! join ends when there is no other.
 
 use super::tally::Tally;
@@ -16,7 +16,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("joinable.get", |_| Play::scene(Step::Get)),
         Operation::new("joinable.get_many", |_| Play::scene(Step::GetMany)),
         Operation::new("joinable.task_done", |_| Play::scene(Step::TaskDone)),
-        // It looks again and again whether those who have tasks live, which takes thousands of instructions.
+        // It checks repeatedly whether the processes with tasks live, which takes thousands of instructions.
         Operation {
             by_calls: true,
             every: Every::Point(61),
@@ -37,7 +37,7 @@ enum Step {
     TaskDone,
     /// Until the maker has done the one task that there is.
     Join,
-    /// Two tasks went with one who died.
+    /// Two tasks were lost with a dead process.
     JoinWithLost,
 }
 
@@ -136,7 +136,7 @@ impl Scene for Play {
         match self.step {
             Step::Get => self.own.set(self.queue.get().map_or(0, |_| 1)),
             Step::GetMany => self.own.set(self.queue.get_many(2).map_or(0, |batch| batch.len() as u32)),
-            // Counted by whoever looks.
+            // Counted by the next reader.
             Step::TaskDone => drop(self.queue.task_done()),
             Step::Join | Step::JoinWithLost => drop(self.queue.join()),
         }
@@ -148,7 +148,7 @@ impl Scene for Play {
         }
     }
 
-    /// One who joins. (Where a dead one had all tasks, he would not sleep.)
+    /// A joiner. (If a dead process had all tasks, it would not sleep.)
     fn sleepers(&self) -> u32 {
         u32::from(self.step != Step::JoinWithLost)
     }

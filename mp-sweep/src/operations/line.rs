@@ -53,7 +53,7 @@ pub(super) struct Values<T> {
     queue: Queue<T>,
     make: fn(usize) -> T,
     number: fn(T) -> Option<usize>,
-    /// Those who get wait in `wait()`.
+    /// Consumers wait in `wait()`.
     polled: bool,
     /// Items have handles.
     handles: bool,
@@ -102,7 +102,7 @@ impl Values<Vec<u8>> {
         Self::bytes(growing(), |number| vec![number as u8; if number == 1 { SEGMENT - 64 } else { 64 }])
     }
 
-    /// Whoever gets from it first leaves a large segment.
+    /// The first consumer leaves a large segment.
     pub(super) fn to_leave() -> Self {
         let builder = QueueBuilder::default().max_bytes(8 << 20);
         let line = Self::bytes(builder, |number| vec![number as u8; if number == 0 { TO_LEAVE } else { 64 }]);

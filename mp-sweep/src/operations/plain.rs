@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut operation = Operation::new("plain.lock", |_| Play::<PlainLock>::scene(Step::AcquireAndRelease));
-    // Nobody will ever come: a short limit shows it as well as a long one.
+    // No other process will ever come: a short limit shows it as well as a long one.
     operation.limit = Duration::from_millis(300);
     operation.hidden = true;
     vec![operation]
@@ -64,7 +64,7 @@ impl Lockable for PlainLock {
     }
 
     fn locked(&self) -> bool {
-        // ORDERING: Acquire: whoever sees it free sees what its last holder did.
+        // ORDERING: Acquire: a process that sees it free sees what its last holder did.
         self.0.load(Ordering::Acquire) == HELD
     }
 }

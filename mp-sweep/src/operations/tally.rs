@@ -1,4 +1,4 @@
-//! Tally: counts in shared memory that need no lock and survive everybody.
+//! Tally: counts in shared memory that need no lock and survive every process.
 
 use mp_core::mem::SharedRef;
 use std::sync::atomic::{AtomicU32, Ordering};

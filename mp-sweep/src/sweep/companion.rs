@@ -136,7 +136,7 @@ impl Drop for Companion {
 /// would be what another expects there; with this lock on its list, they differ.
 pub(super) fn have_other_links() {
     let own = mp_sync::Lock::new().expect("a sweep needs shared memory");
-    own.acquire().expect("nobody else has it").keep();
+    own.acquire().expect("no other process has it").keep();
     std::mem::forget(own);
 }
 

@@ -1,6 +1,6 @@
-//! Family: the process group of a scene whose operation starts processes. Nobody of it may be left in the end.
+//! Family: the process group of a scene whose operation starts processes. None of it may be left in the end.
 //!
-//! The maker is a subreaper: who loses its parent becomes a child of the maker's, and is reaped here, as process 1
+//! The maker is a subreaper: a process that loses its parent becomes a child of the maker, and is reaped here, as process 1
 //! would do. So a group that still has a member has one that lives on, or a zombie whose living parent forgot it.
 
 use super::companion::{until, until_some};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Those of a scene. Dropped, the sweep itself leaves none of them behind.
 pub(super) struct Family<'a> {
     scene: &'a dyn Scene,
-    /// Nobody was left. (From then on the number may be a stranger's.)
+    /// No process was left. (From then on the number may be reused.)
     gone: Cell<bool>,
 }
 
@@ -40,7 +40,7 @@ impl Family<'_> {
         while waitpid(all_of_it, Some(WaitPidFlag::WNOHANG)).is_ok_and(|it| it != WaitStatus::StillAlive) {}
     }
 
-    /// Whether nobody is left.
+    /// Whether no process is left.
     pub(super) fn is_gone(&self) -> bool {
         self.reap();
         let Some(group) = self.group() else { return true };
@@ -48,7 +48,7 @@ impl Family<'_> {
         self.gone.get()
     }
 
-    /// Who stands still, once it is awaited.
+    /// The process that is stopped, once it is awaited.
     pub(super) fn standing(&self) -> Option<Pid> {
         if !self.scene.awaits_victim() {
             return None;
@@ -56,7 +56,7 @@ impl Family<'_> {
         members(self.group()?).into_iter().find(|member| member.state == b'T').map(|member| member.pid)
     }
 
-    /// Who is left: number, name, and what it does.
+    /// The processes that are left: number, name, and state.
     pub(super) fn left(&self) -> String {
         let left = self.group().map(members).unwrap_or_default();
         let said = |Member { pid, name, state }: Member| format!("{pid} ({name}) {}", char::from(state));
@@ -87,7 +87,7 @@ pub(crate) fn stop_member(group: u32, name: &str) {
     let long = Instant::now() + Duration::from_secs(5);
     let pid = until_some(long, named).expect("it comes, and sleeps").pid;
     kill(pid, Signal::SIGSTOP).expect("it is one of ours");
-    assert!(until(long, || state(pid) == Some(b'T')), "who is stopped stands still");
+    assert!(until(long, || state(pid) == Some(b'T')), "a stopped process stands still");
 }
 
 impl Drop for Family<'_> {

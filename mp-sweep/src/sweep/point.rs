@@ -64,14 +64,14 @@ pub(super) struct Outcome {
     pub(super) reached: Reached,
     /// The instruction that the victim did not come to execute.
     pub(super) instruction: Option<u64>,
-    /// The longest that anybody took to go on.
+    /// The longest time until a process went on.
     pub(super) recovery: Duration,
     /// The second victim did not come to the end of what it does: there may be a later point in it.
     pub(super) second_within: bool,
     pub(super) wrong: Option<Wrong>,
 }
 
-/// Those who are on the stage.
+/// The processes of the scene.
 struct Play<'a> {
     scene: &'a dyn Scene,
     family: &'a Family<'a>,
@@ -228,7 +228,7 @@ impl Play<'_> {
             have_other_links();
             scene.meanwhile()
         };
-        self.ask("one who goes on meanwhile", meanwhile).map(|_| ())
+        self.ask("a process that goes on meanwhile", meanwhile).map(|_| ())
     }
 
     /// Waits until all others sleep, hold or have ended.
@@ -237,11 +237,11 @@ impl Play<'_> {
         if settle(&mut self.others, deadline) {
             Ok(())
         } else {
-            Err(Wrong::Stuck("somebody neither ends nor sleeps".to_owned()))
+            Err(Wrong::Stuck("a process neither ends nor sleeps".to_owned()))
         }
     }
 
-    /// Waits until all others have gone on to their end; rouses those to whom the victim owed nothing.
+    /// Waits until all others have gone on to their end; wakes the processes that the victim did not have to wake.
     fn recover(&mut self, since: Instant) -> Result<(), Wrong> {
         let deadline = since + self.limit;
         let (scene, family) = (self.scene, self.family);
@@ -259,7 +259,7 @@ impl Play<'_> {
         if late {
             self.roused = true;
             let since = Instant::now();
-            self.ask("one who rouses", |_| scene.rouse())?;
+            self.ask("the waker", |_| scene.rouse())?;
             let deadline = self.deadline();
             if !all_end(&mut self.others, deadline) {
                 return Err(self.stuck());
@@ -269,7 +269,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Waits until nobody is left of those whom the operation has started.
+    /// Waits until no process is left that the operation has started.
     fn outlive_family(&mut self, since: Instant) -> Result<(), Wrong> {
         let family = self.family;
         if self.scene.family().is_none() {
@@ -294,7 +294,7 @@ impl Play<'_> {
         Wrong::Stuck(format!("still waiting: {}", names.join(", ")))
     }
 
-    /// Has somebody do something, and waits for his verdict.
+    /// Lets a process do something, and waits for its verdict.
     fn ask(
         &mut self,
         name: &'static str,

@@ -64,7 +64,7 @@ pub(super) fn state(pid: Pid) -> Option<u8> {
     text.get(text.iter().rposition(|byte| *byte == b')')? + 2).copied()
 }
 
-/// Stops this process, until somebody has it go on.
+/// Stops this process, until another one continues it.
 pub(crate) fn stand_still() {
     kill(Pid::this(), Signal::SIGSTOP).expect("one may stop oneself");
 }
@@ -99,7 +99,7 @@ extern "C" fn at_the_beginning() {
 /// Puts this process, and what it will start, into a process group of its own; gives the group's number.
 pub(crate) fn lead_a_family() -> u32 {
     let own = Pid::from_raw(0);
-    setpgid(own, own).expect("who has just been forked leads no session");
+    setpgid(own, own).expect("a new process leads no session");
     std::process::id()
 }
 
@@ -112,7 +112,7 @@ pub(crate) enum Children {
     Zombie,
 }
 
-/// Looks, and reaps nobody.
+/// Reads the state, and reaps nothing.
 pub(crate) fn children() -> Children {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     match waitid(Id::All, flags) {

@@ -11,7 +11,7 @@
 //! | DIED        | set by the kernel: the owner died                                                    |
 //! | ASK         | the kernel may not report its thread's death: others ask the system                  |
 //!
-//! It is taken and given back only under a lock around it, so there is no race for it; DIED is the one change
+//! It is acquired and released only under a lock around it, so there is no race for it; DIED is the one change
 //! from outside. Each change is one store, so it is whole whichever thread dies.
 //!
 //! # Orderings
@@ -66,7 +66,7 @@ pub(super) fn take<O: Owned>(holders: &[O]) -> Option<usize> {
     Some(at)
 }
 
-/// Gives back what the calling thread has.
+/// Releases what the calling thread owns.
 pub(super) fn give_back<O: Owned>(holder: &O) {
     holder.announce();
     holder.delist();

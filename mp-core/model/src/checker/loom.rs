@@ -20,22 +20,22 @@ pub struct Thorough;
 ///
 /// loom tries two accesses in the other order too if one is a store, but keeps in mind only the last access to each
 /// atomic: where a thread loads and then stores, what another loaded before that is forgotten, and the store is never
-/// tried before it (tokio-rs/loom#166, #392). So each thread's load rings a bell, which orders nothing, and a store rings
-/// the bells of those whose loads loom has forgotten.
+/// tried before it (tokio-rs/loom#166, #392). So each thread's load notifies a condition variable, which orders nothing, and a store
+/// notifies those of the threads whose loads loom has forgotten.
 #[derive(Debug, Default)]
 pub struct Watched<A> {
     atomic: A,
-    /// Who has loaded since the last store, the last one last.
+    /// The threads that have loaded since the last store, the latest one last.
     readers: std::sync::Mutex<Vec<(u32, Arc<Condvar>)>>,
     bells: std::sync::Mutex<Vec<(u32, Arc<Condvar>)>>,
 }
 
 impl<A> Watched<A> {
-    /// This thread's bell.
+    /// This thread's condition variable.
     fn bell(&self) -> (u32, Arc<Condvar>) {
         let me = id::<Thorough>();
         let mut bells = self.bells.lock().expect("held for a moment only");
-        let found = bells.iter().find(|(who, _)| *who == me).cloned();
+        let found = bells.iter().find(|(thread, _)| *thread == me).cloned();
         found.unwrap_or_else(|| {
             bells.push((me, Arc::default()));
             bells[bells.len() - 1].clone()
@@ -47,7 +47,7 @@ impl<A> Watched<A> {
         bell.1.notify_one();
         let loaded = load(&self.atomic);
         let mut readers = self.readers.lock().expect("held for a moment only");
-        readers.retain(|(who, _)| *who != bell.0);
+        readers.retain(|(thread, _)| *thread != bell.0);
         readers.push(bell);
         loaded
     }
@@ -58,7 +58,7 @@ impl<A> Watched<A> {
         forgotten.pop();
         if !forgotten.is_empty() {
             let me = id::<Thorough>();
-            forgotten.iter().filter(|(who, _)| *who != me).for_each(|(_, bell)| bell.notify_one());
+            forgotten.iter().filter(|(thread, _)| *thread != me).for_each(|(_, bell)| bell.notify_one());
         }
         let stored = store(&self.atomic);
         self.readers.lock().expect("held for a moment only").clear();
@@ -95,7 +95,7 @@ atomic!(AtomicU64, u64);
 room!(wait);
 
 fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    bell.wait(inside).expect("nobody dies inside")
+    bell.wait(inside).expect("no thread dies inside")
 }
 
 macro_rules! checker {

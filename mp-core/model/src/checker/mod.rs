@@ -35,7 +35,7 @@ pub trait Checker: Sized + 'static {
     const EFFORT: &'static str;
     /// The effort for each point of death is this part of what a model without deaths is given.
     const SHARE: usize;
-    /// A sweep is done when at so many lengths of the fuse in turn nobody died.
+    /// A sweep is done when no thread died at this many lengths of the fuse in a row.
     const QUIET: u32;
 
     /// Lets others go first.
@@ -67,11 +67,11 @@ pub trait Atomic<T>: Default + Debug + Send + Sync + 'static {
     fn compare_exchange(&self, current: T, new: T, ok: Ordering, err: Ordering) -> Result<T, T>;
 }
 
-/// A value behind a lock, and a bell for who sleeps there.
+/// A value behind a lock, and a condition variable for its sleepers.
 pub trait Room<T>: Default + Debug + Send + Sync + 'static {
-    /// Goes in and does `look`; while that says `None`, sleeps until the bell rings for this thread and does it again.
+    /// Takes the lock and calls `look`; while that returns `None`, sleeps until it is notified, and calls it again.
     fn wait_for<R>(&self, look: impl FnMut(&mut T) -> Option<R>) -> R;
-    /// Goes in and does `change`, and rings the bell for as many sleepers as it says.
+    /// Takes the lock and calls `change`, and notifies as many sleepers as it returns.
     fn ring(&self, change: impl FnOnce(&mut T) -> u32);
     /// Goes in and does `change`.
     fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R;
@@ -89,7 +89,7 @@ macro_rules! room {
 
         impl<T> Chamber<T> {
             fn enter(&self) -> MutexGuard<'_, T> {
-                self.value.lock().expect("nobody dies inside")
+                self.value.lock().expect("no thread dies inside")
             }
         }
 

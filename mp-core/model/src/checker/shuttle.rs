@@ -32,7 +32,7 @@ atomic!(AtomicU64, u64);
 room!(wait);
 
 fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    bell.wait(inside).expect("nobody dies inside")
+    bell.wait(inside).expect("no thread dies inside")
 }
 
 shuttle::thread_local! {

@@ -14,7 +14,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Threads;
 
-/// Nobody is left asleep this long but by a lost wake. Miri's clock jumps to it when all threads sleep.
+/// Only a lost wake leaves a thread asleep this long. Miri's clock jumps to it when all threads sleep.
 const STRANDED: Duration = Duration::from_secs(60);
 
 atomic!(AtomicU32, u32);
@@ -22,8 +22,8 @@ atomic!(AtomicU64, u64);
 room!(wait);
 
 fn wait<'a, T>(bell: &Condvar, inside: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    let (inside, time) = bell.wait_timeout(inside, STRANDED).expect("nobody dies inside");
-    assert!(!time.timed_out(), "a deadlock: nobody has woken this thread");
+    let (inside, time) = bell.wait_timeout(inside, STRANDED).expect("no thread dies inside");
+    assert!(!time.timed_out(), "a deadlock: no thread has woken this one");
     inside
 }
 

@@ -43,7 +43,7 @@ pub(super) fn ended() {
     drop(threads);
     let record = ptr::from_ref(thread).cast_mut();
     // SAFETY: the record came from `Box::leak` in `register`, and the table and the thread-local slot, which were
-    // all that knew of it, have let go of it.
+    // all that referred to it, do so no more.
     drop(unsafe { Box::from_raw(record) });
 }
 

@@ -8,7 +8,7 @@
 //!                                              └──── miss: gap doubles ───┘
 //!
 //!  a trial missed, on the only CPU, and what it waited for came as soon as it slept: `near`
-//!  near ──► yields the CPU before it sleeps ──► in vain, or others ran for long: not before `others` sleeps
+//!  near ──► yields the CPU before it sleeps ──► missed, or others ran for long: not before `others` sleeps
 //! ```
 
 /// Sleeps between two trials, at least and at most. The most bounds how many rounds a pair needs that has found out of
@@ -16,7 +16,7 @@
 const GAPS: (u16, u16) = (8, 64);
 /// The most where what is waited for runs on the same CPU: there a trial is long beside a sleep.
 const NEAR_GAP: u16 = 1024;
-/// Sleeps until the CPU is yielded again, at least and at most, after it was in vain.
+/// Sleeps until the CPU is yielded again, at least and at most, after a missed yield.
 const OTHERS: (u16, u16) = (64, 16_384);
 /// The same for each time that the yield took as long as a sleep costs: so yields take a thirty-second of the time.
 const SLEEPS_FOR_A_YIELD: u64 = 32;
@@ -28,7 +28,7 @@ const ALONE: u32 = 2_000;
 /// As much as there may be.
 const ALL: u32 = u32::MAX;
 
-/// What one who waits again and again at one place has learned.
+/// What a thread that waits repeatedly at one site has learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Site {
     /// Nanoseconds; `ALL`: up to the limit.
@@ -38,7 +38,7 @@ pub struct Site {
     gap: u16,
     /// The budget is a trial's.
     trying: bool,
-    /// Nobody has waited here.
+    /// No thread has waited here.
     fresh: bool,
     /// The thread may run on one CPU only.
     alone: bool,
@@ -131,8 +131,8 @@ impl Site {
         self.near && self.others == 0
     }
 
-    /// To yield was in vain, or took as long as so many sleeps cost.
-    pub(super) fn yielded_in_vain(&mut self, sleeps: u64) {
+    /// The yield missed, or took as long as so many sleeps cost.
+    pub(super) fn yielded_missed(&mut self, sleeps: u64) {
         let others = sleeps.saturating_mul(SLEEPS_FOR_A_YIELD).min(OTHERS.1.into());
         self.others = (others as u16).max(OTHERS.0);
     }
@@ -150,8 +150,8 @@ mod tests {
 
     const LIMIT: u32 = 32_000;
 
-    /// The budget of the next wait, which is in vain.
-    fn in_vain(site: &mut Site) -> u32 {
+    /// The budget of the next wait, which misses.
+    fn missed(site: &mut Site) -> u32 {
         let budget = site.budget(LIMIT);
         site.missed(LIMIT);
         budget
@@ -164,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn spinning_that_is_always_in_vain_becomes_rare() {
+    fn spinning_that_is_always_missed_becomes_rare() {
         let mut site = used();
-        let all: Vec<u32> = (0..5).map(|_| in_vain(&mut site)).collect();
+        let all: Vec<u32> = (0..5).map(|_| missed(&mut site)).collect();
         assert_eq!(all, [32_000, 16_000, 8_000, 4_000, 2_000]);
         for gap in [8, 16, 32, 64, 64, 64] {
-            assert!((0..gap).all(|_| in_vain(&mut site) == 0), "{gap}");
-            assert_eq!(in_vain(&mut site), LIMIT, "after {gap}");
+            assert!((0..gap).all(|_| missed(&mut site) == 0), "{gap}");
+            assert_eq!(missed(&mut site), LIMIT, "after {gap}");
         }
     }
 
@@ -179,7 +179,7 @@ mod tests {
         let mut site = used();
         let mut sleeps = 0;
         while sleeps < 1_000 || site.budget(LIMIT) == 0 {
-            in_vain(&mut site);
+            missed(&mut site);
             sleeps += 1;
         }
         assert!(site.found());

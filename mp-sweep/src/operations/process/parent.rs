@@ -50,7 +50,7 @@ impl Scene for Start {
 
     fn check(&self, fate: Fate) -> Verdict {
         let started = self.tally.get(VALUE) == 1;
-        lost_unless(started || !fate.lived() && !fate.finished, || "nobody was started".to_owned())
+        lost_unless(started || !fate.lived() && !fate.finished, || "no process was started".to_owned())
     }
 }
 
