@@ -50,8 +50,8 @@ async fn serve_quick(line: Connection<u32, u32>, slow_may_go_on: Event) -> mp::R
 }
 
 async fn serve_slow(line: Connection) -> mp::Result<(Vec<u8>, u32)> {
-    let (message, in_vain) = received(&line, || line.try_recv_bytes()).await?;
-    Ok((message.unwrap_or_default(), in_vain))
+    let (message, misses) = received(&line, || line.try_recv_bytes()).await?;
+    Ok((message.unwrap_or_default(), misses))
 }
 
 pub(crate) fn main() -> mp::Result<()> {
@@ -67,17 +67,17 @@ pub(crate) fn main() -> mp::Result<()> {
         (serving.0.await, serving.1.await)
     });
     let ended = |error: tokio::task::JoinError| mp::Error::from_error(&error);
-    let (answers, (message, in_vain)) = (quick_served.map_err(ended)??, slow_served.map_err(ended)??);
+    let (answers, (message, misses)) = (quick_served.map_err(ended)??, slow_served.map_err(ended)??);
     println!("quick child: {answers} questions answered");
     println!("slow child: {}", String::from_utf8_lossy(&message));
     println!(
         "the slow child's first half was looked at, and kept, while the quick one was served: {}",
-        in_vain > 0
+        misses > 0
     );
     let threads = std::fs::read_dir("/proc/self/task")?.count();
     println!("threads: {threads}");
     slow.join()?;
     assert_eq!((quick.join()?, answers, message.as_slice(), threads), (3, 3, MESSAGE, 1));
-    assert!(in_vain > 0);
+    assert!(misses > 0);
     Ok(())
 }

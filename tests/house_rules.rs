@@ -10,7 +10,7 @@ const UNSAFE: &[&str] = &[
     "mp-core/derive/src/expand.rs",
     "mp-core/src/mem/bytes.rs",
     "mp-core/src/mem/mapping.rs",
-    "mp-core/src/mem/place.rs",
+    "mp-core/src/mem/shared_ref.rs",
     "mp-core/src/mem/plain.rs",
     "mp-core/src/mem/racy.rs",
     "mp-core/src/mem/window.rs",

@@ -21,15 +21,15 @@ pub(crate) async fn received<T>(
     // SAFETY: a `BorrowedFd` is open for as long as it is borrowed, which is longer than `ready` lives.
     let ready = unsafe { AsyncFd::register_with_interest(line.as_fd(), Interest::READABLE) };
     let ready = ready.map_err(|error| mp::Error::from_error(&error))?;
-    let mut in_vain = 0;
+    let mut misses = 0;
     loop {
         let mut guard = ready.readable().await?;
         match look() {
-            Ok(found) => return Ok((Some(found), in_vain)),
-            Err(RecvError::Closed) => return Ok((None, in_vain)),
+            Ok(found) => return Ok((Some(found), misses)),
+            Err(RecvError::Closed) => return Ok((None, misses)),
             Err(RecvError::Empty) => guard.clear_ready(),
             Err(error) => return Err(error.into()),
         }
-        in_vain += 1;
+        misses += 1;
     }
 }

@@ -28,7 +28,7 @@ mp_testing::cases! {
 
 /// What a process sees of its confinement.
 fn seen() -> String {
-    let confinement: Result<Confinement, _> = Watch::begin().and_then(|watch| Ok(watch.look(true)?.0));
+    let confinement: Result<Confinement, _> = Watch::begin().and_then(|watch| Ok(watch.read(true)?.0));
     format!("{confinement:?}, may make a directory: {:?}", make_directory())
 }
 

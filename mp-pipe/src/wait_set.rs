@@ -75,7 +75,7 @@ pub struct WaitSet<K, W = Box<dyn Waitable>> {
     set: waitset::WaitSet,
     /// The process that made the set.
     owner: OwningProcess,
-    slots: Vec<Option<Slot<K, W>>>,
+    slots: Vec<Option<KeyedMember<K, W>>>,
     free: Vec<usize>,
     by_key: HashMap<K, usize>,
     /// Slots of those that say themselves whether they are ready.
@@ -87,7 +87,7 @@ pub struct WaitSet<K, W = Box<dyn Waitable>> {
     room: Room,
 }
 
-struct Slot<K, W> {
+struct KeyedMember<K, W> {
     key: K,
     member: W,
 }
@@ -145,7 +145,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         } else if !waited_for {
             self.always.insert(at);
         }
-        self.slots[at] = Some(Slot { key, member });
+        self.slots[at] = Some(KeyedMember { key, member });
         Ok(())
     }
 

@@ -177,7 +177,7 @@ impl Memory for RingMemory {
 
     fn first_packet(&self) -> FirstPacket {
         let mut bytes = [0; Ticket::BYTES + 1];
-        match socket::look(self.packets.receive.as_fd(), &mut bytes, Mode::Now) {
+        match socket::peek_bytes(self.packets.receive.as_fd(), &mut bytes, Mode::Now) {
             Ok(length) => Ticket::read(&bytes[..length]).map_or(FirstPacket::Unknown, FirstPacket::There),
             Err(error) if socket::would_block(&error) => FirstPacket::Nothing,
             Err(_) => FirstPacket::Unknown,

@@ -17,9 +17,9 @@
 mod bytes;
 mod loan;
 pub(crate) mod mapping;
-mod place;
 mod plain;
 mod racy;
+mod shared_ref;
 pub(crate) mod small;
 mod window;
 
@@ -30,11 +30,11 @@ pub use loan::{Loan, loans};
 pub use mapping::{Extent, Kind, Mapping};
 /// The derive, beside the trait that it implements.
 pub use mp_derive::Shareable;
-/// The trait alone, for `mp`, which has its own derive.
-#[doc(hidden)]
-pub use place::Shareable as ShareableTrait;
-pub use place::{Shareable, SharedRef, SharedSlice, Structure};
 pub use plain::{bytes_of, value_of};
 #[doc(hidden)]
 pub use racy::{copy_in, copy_out};
+/// The trait alone, for `mp`, which has its own derive.
+#[doc(hidden)]
+pub use shared_ref::Shareable as ShareableTrait;
+pub use shared_ref::{Shareable, SharedRef, SharedSlice, Structure};
 pub use window::Window;

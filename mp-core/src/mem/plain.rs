@@ -4,7 +4,7 @@
 //! The one invariant: a [`Shareable`] type has no padding, and every bit pattern is a value of it.
 #![allow(unsafe_code)]
 
-use super::place::Shareable;
+use super::shared_ref::Shareable;
 use std::mem::MaybeUninit;
 use std::slice;
 

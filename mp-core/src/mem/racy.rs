@@ -13,7 +13,7 @@
 //! one.
 #![allow(unsafe_code)]
 
-use super::place::Shareable;
+use super::shared_ref::Shareable;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// The bytes of one access to a `T`.

@@ -24,7 +24,7 @@
 //! below, mp-sync/tests/descriptors.rs
 
 use super::mapping::{Kind, Mapping};
-use super::place::SharedRef;
+use super::shared_ref::SharedRef;
 use crate::error::MemError;
 use crate::sys::memory::PAGE;
 use crate::sys::owning_process::OwningProcess;

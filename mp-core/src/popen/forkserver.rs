@@ -181,7 +181,7 @@ impl Template {
             pidfd,
             pre_forked: None,
             began_with,
-            was_visible: confinement::may_look_at(pid) == Some(true),
+            was_visible: confinement::may_inspect(pid) == Some(true),
         };
         // If no descriptor is left, the start reports it, and the next start requests a fork again.
         let _ = template.request_fork(limit);
@@ -191,7 +191,7 @@ impl Template {
     /// This process's current state, if a child of this template can get it: if this process is confined,
     /// scheduled and entitled as it was when the template began.
     fn unchanged_state(&self) -> Option<State> {
-        let is_hidden = self.was_visible && confinement::may_look_at(self.pid) == Some(false);
+        let is_hidden = self.was_visible && confinement::may_inspect(self.pid) == Some(false);
         if is_hidden { None } else { self.began_with.unchanged_state() }
     }
 

@@ -31,7 +31,7 @@ pub(super) struct ProcessState {
 impl ProcessState {
     pub(super) fn current() -> OsResult<ProcessState> {
         let (watch, credentials) = (Watch::begin()?, Credentials::current());
-        let (confinement, ignored) = watch.look(credentials.is_admin())?;
+        let (confinement, ignored) = watch.read(credentials.is_admin())?;
         Ok(ProcessState {
             environment: env::vars_os().collect(),
             directory: fd::Directory::current(),
@@ -46,7 +46,7 @@ impl ProcessState {
     /// compared counts as different.
     pub(super) fn unchanged_state(&self) -> Option<State> {
         let credentials = Credentials::current();
-        let (confinement, ignored) = self.watch.look(credentials.is_admin()).ok()?;
+        let (confinement, ignored) = self.watch.read(credentials.is_admin()).ok()?;
         (credentials == self.credentials && confinement == self.confinement)
             .then(|| State::with_ignored(ignored))
     }

@@ -60,7 +60,7 @@ impl fmt::Debug for AuthKey {
 
 static OURS: Mutex<Option<AuthKey>> = Mutex::new(None);
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(crate) fn hold() -> impl Sized {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }

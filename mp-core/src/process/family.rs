@@ -25,7 +25,7 @@ fn ours() -> MutexGuard<'static, Option<Family>> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub(crate) fn hold() -> impl Sized {
     ours()
 }

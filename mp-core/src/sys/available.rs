@@ -1,4 +1,4 @@
-//! How much memory may be taken now: the estimate of `estimate.rs`, read rarely.
+//! How much memory may be reserved now: the estimate of `estimate.rs`, read rarely.
 //!
 //! ```text
 //!  reserve(n):  n <= SMALL ────────────────────────────► credit -= n; the kernel alone decides
@@ -7,10 +7,9 @@
 //!                                         └ else ──────► credit = min(4 MiB, a 16th of what is left then)
 //! ```
 //!
-//! Reading costs some 50 system calls. So what was read is good for 100 ms and for a credit, from which each
-//! reservation of this process is taken. What a process can take beyond the truth is at most its credit: the 4 MiB
-//! are small against the margin that the estimate leaves, and against what a reading costs. A call that asks for
-//! more than the credit always reads.
+//! A read costs some 50 system calls. So its result is valid for 100 ms and for a credit, from which each reservation of
+//! this process is subtracted. A process can reserve at most its credit beyond the real limit: 4 MiB are small against the
+//! margin of the estimate. A call that asks for more than the credit always reads.
 //!
 //! # When a process dies
 //! Nothing here is shared between processes. A fork while another thread is reading leaves the child a lock that no

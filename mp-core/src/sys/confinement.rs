@@ -1,12 +1,12 @@
-//! What confines a process besides its rights: its root directory, namespaces, capability bounding set, filters on
-//! system calls, control group; and how it is scheduled. All of it is had by credentials: no process can put it on
-//! another.
+//! What confines a process besides its rights: its root directory, namespaces, capability bounding set, filters
+//! on system calls and control group; and its scheduling. A process inherits all of it: no process can set it
+//! for another.
 //!
-//! It is asked at each start, so it costs little: the files of `/proc` that tell it are kept open for the main
-//! thread. Most of it belongs to a thread, and another thread opens its own each time.
+//! It is read at each start, so it must be cheap: the files of `/proc` that have it are kept open for the main
+//! thread. Most of it belongs to a thread, and other threads open their own files each time.
 //!
 //! # Safety
-//! The one invariant: what is passed to the kernel is as long as it is told.
+//! The one invariant: the lengths passed to the kernel are the real ones.
 #![allow(unsafe_code)]
 
 use super::fd::above_standard;
@@ -76,14 +76,14 @@ impl Watch {
 
     /// The calling thread's confinement now, and the signals that the process ignores. `is_admin`: whether it may
     /// have changed its namespaces itself.
-    pub fn look(&self, is_admin: bool) -> OsResult<(Confinement, u64)> {
+    pub fn read(&self, is_admin: bool) -> OsResult<(Confinement, u64)> {
         if gettid() == std::process::id() {
-            return self.look_here(is_admin);
+            return self.read_open(is_admin);
         }
-        Watch::open("/proc/thread-self")?.look_here(is_admin)
+        Watch::open("/proc/thread-self")?.read_open(is_admin)
     }
 
-    fn look_here(&self, is_admin: bool) -> OsResult<(Confinement, u64)> {
+    fn read_open(&self, is_admin: bool) -> OsResult<(Confinement, u64)> {
         let status = contents(&self.status)?;
         let number =
             |name: &str, radix| field(&status, name).and_then(|text| u64::from_str_radix(text, radix).ok());
@@ -181,7 +181,7 @@ fn settings() -> [i64; 5] {
 /// Whether this process may look at another one of its family, as the kernel has it; `None` if that one has ended.
 ///
 /// A process that has gone below another one in a way that nothing else tells (Landlock, a user namespace) may not.
-pub fn may_look_at(pid: u32) -> Option<bool> {
+pub fn may_inspect(pid: u32) -> Option<bool> {
     let (mut head, mut length) = (std::ptr::null_mut::<libc::c_void>(), 0_usize);
     // SAFETY: writes two words to this stack.
     let done = unsafe { libc::syscall(libc::SYS_get_robust_list, pid, &raw mut head, &raw mut length) };
@@ -198,10 +198,10 @@ mod tests {
     #[test]
     fn what_has_not_changed_is_the_same() {
         let watch = Watch::begin().unwrap();
-        let (first, _) = watch.look(true).unwrap();
-        assert_eq!(watch.look(true).unwrap().0, first);
+        let (first, _) = watch.read(true).unwrap();
+        assert_eq!(watch.read(true).unwrap().0, first);
         assert!(first.bounding.is_some() && first.namespaces.iter().all(Option::is_some), "{first:?}");
-        assert_eq!(may_look_at(std::process::id()), Some(true));
+        assert_eq!(may_inspect(std::process::id()), Some(true));
     }
 
     #[test]

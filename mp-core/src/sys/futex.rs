@@ -1,4 +1,4 @@
-//! A word in shared memory that one can sleep on: `futex(2)`.
+//! A word in shared memory on which threads can sleep: `futex(2)`.
 //!
 //! Never `FUTEX_PRIVATE`: the sleepers are other processes.
 //!
@@ -29,8 +29,8 @@ impl FutexWord {
             return Wake::TimedOut;
         }
         let now = now();
-        let look = next_look(now, apart);
-        let end = left.map_or(look, |left| look.min(now.saturating_add(left)));
+        let wake_up = next_wake_up(now, apart);
+        let end = left.map_or(wake_up, |left| wake_up.min(now.saturating_add(left)));
         let end = libc::timespec {
             tv_sec: end.as_secs() as libc::time_t,
             tv_nsec: end.subsec_nanos() as libc::c_long,
@@ -168,7 +168,7 @@ pub(super) fn now() -> Duration {
 }
 
 /// The next moment at which waiters wake by themselves.
-fn next_look(now: Duration, apart: Duration) -> Duration {
+fn next_wake_up(now: Duration, apart: Duration) -> Duration {
     let apart = apart.as_nanos() as u64;
     Duration::from_nanos((now.as_nanos() as u64 / apart + 1) * apart)
 }
@@ -198,9 +198,9 @@ mod tests {
         for nanos in [0, 1, 499_999_999, 500_000_000, 500_000_001, 86_400_123_456_789] {
             for apart in [LOOKS_APART, LONG_LOOKS_APART] {
                 let now = Duration::from_nanos(nanos);
-                let look = next_look(now, apart);
-                assert!(now < look && look <= now + apart);
-                assert_eq!(look.as_nanos() % apart.as_nanos(), 0);
+                let wake_up = next_wake_up(now, apart);
+                assert!(now < wake_up && wake_up <= now + apart);
+                assert_eq!(wake_up.as_nanos() % apart.as_nanos(), 0);
             }
         }
     }

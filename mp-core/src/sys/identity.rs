@@ -1,22 +1,22 @@
-//! Which process is which, and the proof that a process or a thread is dead.
+//! Identities of processes, and the proof that a process or a thread is dead.
 //!
-//! A process id is used again after its process has ended. So in shared memory it has a stamp beside it, in the
-//! same word, by which a later process with the same id is told apart:
+//! A process id is reused after its process has ended. So in shared memory each id has a stamp beside it, in
+//! the same word, which distinguishes a later process with the same id:
 //!
-//! | stamp                  | where it comes from                                                                |
+//! | stamp                  | source                                                                             |
 //! |------------------------|------------------------------------------------------------------------------------|
 //! | of an inode (bit 31)   | the pidfd's: since Linux 6.9 no two processes of one boot have the same            |
 //! | of a start time        | `/proc`, on older kernels, and where `pidfd_open` is refused: see `started.rs`      |
-//! | unknown (0)            | neither could be had: the id alone counts, and a later process with it is this one |
+//! | unknown (0)            | neither was available: the id alone counts, and a later process with it is equal    |
 //!
-//! Stamps of two kinds cannot be compared; such a pair is taken for the same process.
+//! Stamps of two kinds cannot be compared; such a pair counts as the same process.
 //!
 //! # What proves a death
-//! Only an answer of the kernel that is about this very process or thread: there is none with this id, its pidfd is
-//! readable (which it is for a zombie too), or its stamp is another one. A file that is not there, a call that is
-//! refused and a table that is full prove nothing: then the answer is [`Liveness::Unknown`], and the caller waits.
-//! An id means something within its pid namespace only: objects are used within one (`namespace.rs`,
-//! `mem/mapping.rs`), and a process that cannot tell its own proves nothing.
+//! Only an answer of the kernel about this very process or thread: there is none with this id, its pidfd is
+//! readable (also of a zombie), or its stamp is another one. A missing file, a refused call and a full table
+//! prove nothing: then the result is [`Liveness::Unknown`], and the caller waits. An id is valid within its pid
+//! namespace only: objects are used within one (`namespace.rs`, `mem/mapping.rs`), and a process that does not
+//! know its own namespace proves nothing.
 
 use super::poll::{self, Interest, pidfd_open, pidfd_open_thread};
 use super::{memory, namespace, started};
@@ -174,7 +174,7 @@ impl Identity {
         }
         // The id may be a thread's by now: where stamps are inodes, such a thread has a pidfd.
         let thread = pidfd_open_thread(self.pid).map_or(Stamp::UNKNOWN, |pidfd| Stamp::of_pidfd(&pidfd));
-        match started::look(self.pid) {
+        match started::read(self.pid) {
             _ if self.stamp.differs(thread) => Liveness::Dead,
             Some(stat) if stat.ended || self.stamp.differs(Stamp::of_start(stat.ticks)) => Liveness::Dead,
             _ => Liveness::Unknown,
@@ -196,7 +196,7 @@ pub fn thread_liveness(tid: u32) -> Liveness {
         Ok(pidfd) if has_ended(&pidfd) => Liveness::Dead,
         Ok(_) => Liveness::Alive,
         Err(error) if error.errno() == Some(libc::ESRCH) => Liveness::Dead,
-        Err(_) if started::look(tid).is_some_and(|stat| stat.ended) => Liveness::Dead,
+        Err(_) if started::read(tid).is_some_and(|stat| stat.ended) => Liveness::Dead,
         Err(_) => Liveness::Unknown,
     }
 }
@@ -212,7 +212,7 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
 }
 
 fn start_of(pid: u32) -> Stamp {
-    started::look(pid).map_or(Stamp::UNKNOWN, |stat| Stamp::of_start(stat.ticks))
+    started::read(pid).map_or(Stamp::UNKNOWN, |stat| Stamp::of_start(stat.ticks))
 }
 
 #[cfg(test)]

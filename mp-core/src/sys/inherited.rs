@@ -1,11 +1,12 @@
-//! Shared objects that a process has inherited from another pid namespace: it must not take anything in them.
+//! Shared objects that a process has inherited from another pid namespace: it must not acquire anything in
+//! them.
 //!
-//! Thread ids of two namespaces can be equal. So the child would take its parent's lock for its own, and others
-//! would take it for dead. A fork by this library is refused beforehand; this is for a fork of the program's own.
-//! In such a child every id has a tag above the bits that ids have, another one each time a namespace is left, so
-//! it equals none in what was inherited; and whatever is about to be taken there is refused by a panic, since there
-//! is no right way on and the calls that take have no error for it. Objects that the child makes are its own, and
-//! are used without the kernel's list, which knows untagged ids only.
+//! Thread ids of two namespaces can be equal. So the child would take its parent's lock for its own, and other
+//! processes would take the child for dead. A fork by this library is refused beforehand; this is for a fork of
+//! the program's own. In such a child every id has a tag above the bits of real ids, another one each time a
+//! namespace is left, so it equals no inherited id. An acquire in an inherited object panics: no correct result
+//! exists, and these calls have no error for it. Objects that the child makes are its own, and are used without
+//! the kernel's list, which knows untagged ids only.
 
 use super::identity::IDS;
 use std::ops::Range;

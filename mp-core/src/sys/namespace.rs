@@ -1,15 +1,14 @@
-//! Which pid namespace this process is in: ids of processes and threads mean something within one only.
+//! The pid namespace of this process: ids of processes and threads are valid within one only.
 //!
 //! ```text
-//!   unshare(CLONE_NEWPID), setns ──► this process stays where it is; its next child is born elsewhere
+//!   unshare(CLONE_NEWPID), setns ──► this process stays where it is; its next child is in the new one
 //!                                         │
 //!              fork ──► child: has its parent an id here (getppid)? ── yes ──► the same namespace
 //!                                                                     └─ no ──► asks, and refuses objects that would hang
 //! ```
 //!
-//! A namespace is told by the inode of its file, which a pidfd gives from Linux 6.11 on, and else `/proc`. What is
-//! asked once stays, so a process that has asked may lose its `/proc`. Where it cannot be told, no death can be
-//! proved.
+//! A namespace is identified by the inode of its file, from a pidfd (Linux 6.11) or from `/proc`. It is read once and kept,
+//! so a process may lose its `/proc` afterwards. Where it is not known, no death can be proved.
 
 use super::poll::{pidfd_namespace, pidfd_open};
 use super::{memory, process};

@@ -1,6 +1,6 @@
-//! A stack overflow in a child is told by the process's name before it ends, as a normal program's is.
+//! A stack overflow in a child is reported with the process's name before it ends, as in a normal program.
 //!
-//! The C library's answer to an overflow is SIGSEGV without a word. A Rust program installs a handler before `main`
+//! The C library's reaction to an overflow is SIGSEGV without a message. A Rust program installs a handler before `main`
 //! that reports it; a child that never enters `main` needs this one. The process still ends by the signal.
 //!
 //! # Safety

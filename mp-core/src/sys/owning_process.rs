@@ -9,7 +9,7 @@
 //! | `fork`                             | the number of forks             |
 //! | the bare system call (no handlers) | the id, within one namespace    |
 //!
-//! It means something within one process and its copies only. For shared memory there is
+//! It is valid within one process and its copies only. For shared memory there is
 //! [`Identity`](super::identity::Identity).
 
 use super::process;

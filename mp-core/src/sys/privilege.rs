@@ -1,9 +1,9 @@
-//! Rights that a program has and its caller has not: set-uid, set-gid, file capabilities.
+//! Rights that a program has and its caller does not: set-uid, set-gid, file capabilities.
 //!
-//! The kernel tells such a program by `AT_SECURE`. Its environment is its caller's, identity is not trusted.
+//! The kernel marks such a program by `AT_SECURE`. Its environment comes from its caller, which is not trusted.
 //!
 //! # Safety
-//! The one invariant: what is passed to the kernel is as long as it is told.
+//! The one invariant: the lengths passed to the kernel are the real ones.
 #![allow(unsafe_code)]
 
 use std::ffi::OsString;

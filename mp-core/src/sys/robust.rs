@@ -67,18 +67,18 @@ struct Thread {
     head: AtomicPtr<Head>,
     count: AtomicUsize,
     /// Oldest first. Written by the thread alone; read by others when they unmap memory.
-    held: Box<[Held; MOST_HELD]>,
+    held: Box<[HeldWord; MOST_HELD]>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HeldWord {
     link: AtomicUsize,
     next: AtomicUsize,
 }
 
 static THREADS: Mutex<Vec<&'static Thread>> = Mutex::new(Vec::new());
 
-/// Held over a fork that other threads see.
+/// Held over a fork beside other threads.
 pub fn hold() -> impl Sized {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -99,7 +99,7 @@ fn this() -> &'static Thread {
 fn register() -> &'static Thread {
     static AT_FORK: Once = Once::new();
     AT_FORK.call_once(|| super::process::at_fork_in_child(after_fork));
-    let held: Box<[Held]> = (0..MOST_HELD).map(|_| Held::default()).collect();
+    let held: Box<[HeldWord]> = (0..MOST_HELD).map(|_| HeldWord::default()).collect();
     let held = held.try_into().expect("as many as were made");
     let thread: &'static Thread = Box::leak(Box::new(Thread {
         tid: AtomicU32::new(id()),

@@ -175,7 +175,7 @@ pub fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<R
 
 /// The bytes of the first packet, which is left where it is, and of its descriptors nothing. Gives their count; 0
 /// is an empty packet too.
-pub fn look(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<usize> {
+pub fn peek_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<usize> {
     let flags = mode.flags() | MsgFlags::MSG_PEEK;
     retried("recv", || socket::recv(socket.as_raw_fd(), buffer, flags))
 }
@@ -330,13 +330,13 @@ mod tests {
             || wait_for(read.as_fd(), Interest::Hangup, Deadline::after(std::time::Duration::ZERO));
         for packet in [b"first", b"other"] {
             let mut bytes = [0; 9];
-            assert_eq!(look(other.as_fd(), &mut bytes, Mode::Now).unwrap(), 5);
+            assert_eq!(peek_bytes(other.as_fd(), &mut bytes, Mode::Now).unwrap(), 5);
             assert_eq!(&bytes[..5], packet);
             assert!(!has_ended().unwrap());
             discard(other.as_fd(), Mode::Now).unwrap();
         }
         assert!(has_ended().unwrap());
-        assert!(would_block(&look(other.as_fd(), &mut [0], Mode::Now).unwrap_err()));
+        assert!(would_block(&peek_bytes(other.as_fd(), &mut [0], Mode::Now).unwrap_err()));
         assert!(would_block(&discard(other.as_fd(), Mode::Now).unwrap_err()));
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Stat {
 }
 
 /// `None`: nothing can be learned.
-pub(super) fn look(id: u32) -> Option<Stat> {
+pub(super) fn read(id: u32) -> Option<Stat> {
     if !is_of_our_namespaces() {
         return None;
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn this_process_has_started_and_not_ended() {
-        let stat = look(std::process::id()).unwrap();
+        let stat = read(std::process::id()).unwrap();
         assert!(!stat.ended && stat.ticks > 0);
     }
 

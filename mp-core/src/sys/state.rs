@@ -1,5 +1,5 @@
-//! What a process inherits besides memory and descriptors: umask, limits, CPUs, priority, process group, signals
-//! held back or ignored.
+//! State that a process inherits besides memory and descriptors: umask, limits, CPUs, priority, process group, signals
+//! that are blocked or ignored.
 //!
 //! # Safety
 //! The one invariant: the structures passed to the kernel are as large as it is told.

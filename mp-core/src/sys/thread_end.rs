@@ -1,8 +1,8 @@
 //! The very end of a thread: after all its locals are gone, and before the kernel walks its robust list.
 //!
-//! A local with a destructor is too early: locals that are dropped after it may hold guards. The C library's own
-//! keys come after Rust's locals where it keeps the two apart; where it does not, a key that sets itself again is
-//! called once more, when all others have been called.
+//! A local with a destructor runs too early: locals that are dropped after it may hold guards. The C library's own keys
+//! come after Rust's locals where it separates the two. Where it does not, a key that sets itself again is called once
+//! more, after all others.
 //!
 //! # Safety
 //! The one invariant: a key's destructor is called with what was set for it, which is a number here and never

@@ -1,7 +1,7 @@
 //! A set of descriptors, with an alarm, that can be waited for as a whole: `epoll(7)` and `timerfd`.
 //!
-//! The set is a descriptor itself, readable while one of its members is ready or the alarm has gone off. So a whole
-//! state machine over many sockets looks to its user like one thing to wait for.
+//! The set is a descriptor itself, readable while one of its members is ready or the alarm has gone off. So its
+//! user can wait for a whole state machine over many sockets by one descriptor.
 
 use super::fd::put_over;
 use super::named;

@@ -125,13 +125,13 @@ pub enum Want<'a> {
     Nothing,
 }
 
-/// What is to be said, and what then.
+/// The reaction to a message: what to send, and what to do then.
 pub(crate) struct Step {
     pub(crate) say: Option<Vec<u8>>,
     pub(crate) then: Then,
 }
 
-/// What a side does after it has said what it has to.
+/// What a side does after it has sent its message.
 pub(crate) enum Then {
     Listen,
     Done,
@@ -148,11 +148,11 @@ impl Step {
     }
 }
 
-/// One side's part of a conversation.
+/// One side of a handshake.
 pub(crate) trait Part: fmt::Debug + Send {
-    /// What it says unasked, if it has the first word.
+    /// Its first message, if it sends first.
     fn begin(&mut self) -> Option<Vec<u8>>;
-    /// What it makes of the other side's next message.
+    /// Its reaction to the next message of the other side.
     fn hear(&mut self, message: &[u8]) -> Step;
 }
 
@@ -186,16 +186,16 @@ pub(crate) trait Part: fmt::Debug + Send {
 pub struct Handshake {
     part: Box<dyn Part>,
     frame: Assembly,
-    /// Frames to be sent, as far as they have not been.
+    /// The frame to send.
     outgoing: Vec<u8>,
     sent: usize,
-    /// Messages that were heard.
+    /// The number of messages received.
     heard: usize,
     end: Option<Result<(), AuthenticationError>>,
 }
 
 impl Handshake {
-    /// The listening side's.
+    /// The handshake of the listening side.
     ///
     /// # Errors
     /// The system has no random bytes.
@@ -203,7 +203,7 @@ impl Handshake {
         Ok(Handshake::listening(key, form, nonce()?))
     }
 
-    /// The connecting side's.
+    /// The handshake of the connecting side.
     ///
     /// # Errors
     /// The system has no random bytes.
@@ -235,12 +235,13 @@ impl Handshake {
         Handshake { part, frame, outgoing, sent: 0, heard: 0, end: None }
     }
 
-    /// What is to be done next: everything is sent before anything else is asked for.
+    /// The next step. Everything is sent before anything is received.
     ///
     /// # Errors
-    /// The other side is not trusted. Whatever it is to be told of that has been sent.
+    /// The other side is not authenticated. A message that tells it so was sent.
     pub fn want(&mut self) -> Result<Want<'_>, AuthenticationError> {
         if self.sent < self.outgoing.len() {
+            // Also before an error: otherwise the other side would not learn why it was refused.
             return Ok(Want::Write(&self.outgoing[self.sent..]));
         }
         match &self.end {
@@ -254,12 +255,12 @@ impl Handshake {
         }
     }
 
-    /// Says that the first `count` of the bytes to be sent have been.
+    /// Reports that the first `count` of the bytes to send were sent.
     pub fn wrote(&mut self, count: usize) {
         self.sent += count;
     }
 
-    /// Says that the first `count` bytes of the room have been written.
+    /// Reports that the first `count` bytes of the room were received.
     pub fn filled(&mut self, count: usize) {
         self.frame.filled(count);
         if let Ok(FrameStep::Whole) = self.frame.step(LONGEST, Vec::new) {
@@ -280,13 +281,13 @@ impl Handshake {
         };
     }
 
-    /// How many messages of the other side's have been heard so far.
+    /// The number of messages received so far.
     pub(crate) fn heard(&self) -> usize {
         self.heard
     }
 }
 
-/// Fresh random bytes.
+/// New random bytes.
 pub(crate) fn nonce() -> OsResult<[u8; NONCE]> {
     let mut bytes = [0; NONCE];
     random_bytes(&mut bytes)?;

@@ -1,23 +1,30 @@
-//! The messages of our own form.
+//! The messages of this library's own handshake.
+//!
+//! ```text
+//!  listener                                   client
+//!     │── hello: version, nonce ─────────────►│
+//!     │◄── proof: version, nonce, MAC ────────┤ MAC over both nonces: the client has the key
+//!     │── agreed: MAC, or refused ───────────►│ MAC over both nonces: the listener has the key
+//! ```
 //!
 //! | message | from     | bytes                                                     |
 //! |---------|----------|-----------------------------------------------------------|
 //! | hello   | listener | `mp-hello`, version, 32 bytes                             |
 //! | proof   | client   | `mp-proof`, version, 32 bytes, HMAC-SHA-256               |
 //! | agreed  | listener | `mp-agreed`, HMAC-SHA-256                                 |
-//! | refused | listener | `mp-refused`, in its place                                |
+//! | refused | listener | `mp-refused`, instead of agreed                           |
 
 use super::digest::Digest;
 use super::{AuthenticationError, NONCE, Part, Step, Then};
 use mp_core::AuthKey;
 
-/// Of the handshake, and of nothing else.
+/// The version of the handshake only.
 const VERSION: u8 = 1;
 const HELLO: &[u8] = b"mp-hello";
 const PROOF: &[u8] = b"mp-proof";
 const AGREED: &[u8] = b"mp-agreed";
 const REFUSED: &[u8] = b"mp-refused";
-/// So that no other use of the same key gives a MAC that serves here.
+/// Part of each MAC, so that a MAC from another use of the same key is not valid here.
 const PURPOSE: &[u8] = b"mp-pipe handshake";
 const DIGEST: Digest = Digest::Sha256;
 
@@ -35,6 +42,7 @@ enum Role {
 }
 
 impl Role {
+    // Part of each MAC: without it a peer could send back the MAC that it received, and pass without the key.
     fn byte(self) -> &'static [u8] {
         match self {
             Role::Listener => b"L",
@@ -43,7 +51,7 @@ impl Role {
     }
 }
 
-/// Each of them of fixed length but the first, which is constant.
+/// The parts of a MAC. Each has a fixed length, so no two different tuples give the same bytes.
 fn parts<'a>(role: Role, listeners: &'a Nonce, clients: &'a Nonce) -> [&'a [u8]; 5] {
     [PURPOSE, &[VERSION], role.byte(), listeners, clients]
 }
@@ -60,7 +68,7 @@ fn strange(message: &[u8]) -> AuthenticationError {
     })
 }
 
-/// What follows a word and our version in a message.
+/// The bytes that follow a word and this version in a message.
 fn after<'a>(word: &[u8], message: &'a [u8]) -> Result<&'a [u8], AuthenticationError> {
     let rest = message.strip_prefix(word).ok_or_else(|| strange(message))?;
     let (version, rest) = rest.split_first().ok_or_else(|| strange(message))?;
@@ -82,7 +90,7 @@ impl Listener {
         Listener { key: key.clone(), nonce: short(nonce) }
     }
 
-    /// The client's nonce, if it has the key.
+    /// Checks the client's proof; returns its nonce.
     fn check(&self, message: &[u8]) -> Result<Nonce, AuthenticationError> {
         let rest = after(PROOF, message)?;
         let (nonce, mac) = rest.split_first_chunk().ok_or_else(|| strange(message))?;
@@ -105,6 +113,7 @@ impl Part for Listener {
                 let mac = DIGEST.mac(&self.key, &parts(Role::Listener, &self.nonce, &clients));
                 Step::say([AGREED, &mac].concat(), Then::Done)
             }
+            // The client is told, so that it reports a wrong key and not a closed connection.
             Err(error) => Step::say(REFUSED.to_vec(), Then::Fail(error)),
         }
     }
@@ -115,7 +124,7 @@ impl Part for Listener {
 pub(super) struct Client {
     key: AuthKey,
     nonce: Nonce,
-    /// Once it has said hello.
+    /// The listener's nonce, after its hello.
     listeners: Option<Nonce>,
 }
 
@@ -127,6 +136,8 @@ impl Client {
     fn hello(&mut self, message: &[u8]) -> Result<Vec<u8>, AuthenticationError> {
         let listeners = after(HELLO, message)?.try_into().map_err(|_| strange(message))?;
         self.listeners = Some(listeners);
+        // Over both nonces: the listener's makes a recorded proof useless, the client's makes a recorded answer
+        // useless.
         let mac = DIGEST.mac(&self.key, &parts(Role::Client, &listeners, &self.nonce));
         Ok([PROOF, &[VERSION], &self.nonce, &mac].concat())
     }

@@ -1,7 +1,7 @@
 //! Line: a queue of numbered items, of whatever form.
 
 use mp_core::sys::fd::pipe;
-use mp_core::sys::socket::{Mode, look};
+use mp_core::sys::socket::{Mode, peek_bytes};
 use mp_core::transfer::{Handle, pack};
 use mp_pipe::wait;
 use mp_queue::{FixedQueue, GetError, PutErrorKind, Queue, QueueBuilder};
@@ -203,7 +203,7 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
         // What travels of a queue: its memory, the socket that sends, the one that receives.
         let socket = pack(&self.queue).expect("a queue can travel").handles.swap_remove(2);
         let mut bytes = vec![0; 64];
-        let length = look(socket.as_fd(), &mut bytes, Mode::Now).unwrap_or(0);
+        let length = peek_bytes(socket.as_fd(), &mut bytes, Mode::Now).unwrap_or(0);
         bytes.truncate(length);
         Some(bytes)
     }

@@ -1,9 +1,9 @@
-//! A lock with an owner, in one word that the kernel knows and one that only holders touch.
+//! Lock: a lock with an owner, in one word that the kernel knows and words that only holders use.
 //!
 //! ```text
 //!          ┌───────────── release ─────────────┐
 //!          ▼                                   │
-//!        FREE ───────── acquire ─────────► HELD by tid ── somebody will sleep ──► HELD, WAITERS
+//!        FREE ───────── acquire ─────────► HELD by tid ── a thread will sleep ───► HELD, WAITERS
 //!          ▲                                   │                                       │
 //!          ├──────── release: left = 1, wake one ──────────────────────────────────────┤
 //!          │                                   └───────── the holder dies ─────────────┤
@@ -11,46 +11,55 @@
 //!   clear_died, release ◄── HELD, DIED ◄── acquire: OwnerDied ── DIED (WAITERS as it was), wake one
 //! ```
 //!
-//! | word           | means                                                                          |
+//! | word           | meaning                                                                        |
 //! |----------------|--------------------------------------------------------------------------------|
 //! | low 30 bits    | the holder's thread id; 0: free                                                |
-//! | DIED           | a holder died in it, or says so; stays, over releases too, until `clear_died`   |
-//! | WAITERS        | somebody sleeps, or is about to: the release wakes one, and so does the kernel |
-//! | `left`, bit 0  | the last release took WAITERS away and woke one: the next one wakes one too    |
-//! | WAITERS alone  | free, and kept for those who have slept: it was handed over                    |
-//! | `since`        | when one who had slept took it last, or it was handed over                     |
-//! | `left` / 2     | how long it may be kept from those who sleep, in nanoseconds                   |
+//! | DIED           | a holder died or panicked; stays, also over releases, until `clear_died`       |
+//! | WAITERS        | a thread sleeps, or is about to: the release wakes one, and so does the kernel |
+//! | `left`, bit 0  | the last release cleared WAITERS and woke one: the next one wakes one too      |
+//! | WAITERS alone  | free, and reserved for threads that have slept: it was handed over             |
+//! | `since`        | when a thread that had slept acquired it last, or when it was handed over      |
+//! | `left` / 2     | how long it may be kept from sleepers, in nanoseconds                          |
 //!
-//! A sleeper that wakes takes the word with WAITERS, since it cannot know whether others sleep still.
+//! A sleeper that wakes acquires the word with WAITERS, since it does not know whether other threads still
+//! sleep.
 //!
-//! Who finds it held looks again after ever longer moments before he sleeps: the holder, who often comes back at
-//! once, keeps the word on his CPU meanwhile. So a lock that is wanted all the time is held in bursts.
+//! A thread that finds the lock held reads it again at growing intervals before it sleeps. Meanwhile the
+//! holder, which often acquires it again at once, keeps the word on its CPU. So a contended lock is held in
+//! bursts.
 //!
 //! # Fairness
-//! Who releases and comes back at once has the lock before a sleeper that was woken runs. So a release that finds WAITERS,
-//! and that no sleeper has had the lock for three milliseconds, hands it over: it leaves WAITERS without an owner, which only
-//! who has slept may take, or who tries, or who has waited for ten milliseconds since. A death hurts nobody there: to the
-//! kernel such a word is free. How long the one that was woken took to come is measured: where that is long, other
-//! processes have the CPUs, and turns are eight times as long as that, a tenth of a second at most.
+//! A thread that releases and acquires again at once gets the lock before a woken sleeper runs. So a release
+//! hands the lock over if WAITERS is set and no sleeper has had the lock for three milliseconds. It leaves
+//! WAITERS without an owner. Only a thread that has slept may acquire that word, or a `try_acquire`, or a
+//! thread that has waited for ten milliseconds since. A death is harmless there: to the kernel such a word is
+//! free. The time until the woken thread comes is measured. Where it is long, other processes have the CPUs,
+//! and turns are eight times as long as that, a tenth of a second at most.
 //!
 //! # Why `left`
-//! A release takes WAITERS out of the word and wakes a sleeper. If it is killed between the two, or the sleeper
-//! between its wake and its next step, that wake is gone. The kernel repairs this while the word is free (both
-//! have it announced), but not when a third party has barged in and owns the word: he holds it without WAITERS,
-//! and his release would wake nobody. WAITERS could stay in the word for him to find, but then nobody would ever
-//! know when to take it out, and each release from the first contention on would cost a system call. So the
-//! release leaves a note instead, under the lock's own protection. Whoever releases next without having been
-//! marked tears it up and wakes one more. One death leaves at least one of the two woken alive, and he takes the
-//! word with WAITERS. It costs two spare wakes at the end of each contention.
+//! A release clears WAITERS and wakes a sleeper. If it is killed between the two, or the sleeper between its
+//! wake and its next step, that wake is lost. The kernel repairs this while the word is free (both threads have
+//! it announced). It does not when a third thread has acquired the word in between: that thread holds it
+//! without WAITERS, and its release would wake no thread. If WAITERS stayed in the word instead, no thread
+//! would know when to clear it, and each release after the first contention would cost a system call. So the
+//! release sets a note under the lock's own protection. The next release without WAITERS clears the note and
+//! wakes one more. After one death at least one of the two woken threads lives, and it acquires the word with
+//! WAITERS. The cost is two superfluous wakes at the end of each contention.
 //!
 //! # Orderings
 //! acquire (Acquire) pairs with release (Release) and with what the kernel writes for a dead holder. `left` is
-//! read and written by holders only. Marking is Relaxed: the mark is for the value it is set on.
+//! read and written by holders only. Marking is Relaxed: the mark is for the value on which it is set.
+//!
 //! # When a process dies
-//! Holding: the kernel writes DIED and wakes one; whoever takes the lock next is told so. Taking or giving back:
-//! the word is announced before it is touched and until after the wake, so the kernel sees it. Asleep: nothing to
-//! repair but a pre-forked child wake. Two deaths in the same few instructions can leave a sleeper to its timed look, half a
-//! second at most. Where the kernel keeps no list, the timed look asks whether the owner lives and takes over.
+//! - *While it holds the lock*: the kernel writes DIED and wakes one thread; the next acquire returns
+//!   OwnerDied.
+//! - *While it acquires or releases*: the word is announced before it is changed and until after the wake, so
+//!   the kernel sees it.
+//! - *While it sleeps*: a superfluous wake.
+//!
+//! Two deaths in the same few instructions can leave a sleeper to its timed wake-up, half a second at most.
+//! Where the kernel keeps no list, a thread that wakes by itself asks whether the owner lives, and takes over.
+//!
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: lock_*
 
@@ -73,11 +82,11 @@ const PATIENCE: Duration = Duration::from_millis(10);
 const COSTS_IN_A_TURN: u32 = 8;
 const LONGEST_TURN: u32 = 100_000_000;
 
-/// How the lock was found.
+/// The state in which the lock was acquired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "after OwnerDied the guarded data may be half changed"]
 pub enum Acquired {
-    /// Each holder before gave it back.
+    /// Each earlier holder released it.
     Clean,
     /// A holder died in it, or panicked, and nobody has called [`RawLock::clear_died`] since.
     OwnerDied,
@@ -87,7 +96,7 @@ pub enum Acquired {
 #[derive(Debug)]
 pub(super) struct Mine;
 
-/// How it works is said at the top of its file. All zeros is a free lock.
+/// The lock of this module. All zeros is a free lock.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct RawLock<O: Owned> {
@@ -98,8 +107,8 @@ pub struct RawLock<O: Owned> {
 }
 
 impl<O: Owned> RawLock<O> {
-    /// Takes the lock, and waits for it until the deadline; `None`: the deadline passed first. A free lock is
-    /// taken even after the deadline. A thread that holds it already waits for itself.
+    /// Acquires the lock, and waits for it until the deadline. `None`: the deadline passed first. A free lock
+    /// is acquired even after the deadline. A thread that holds it already deadlocks.
     #[inline]
     pub fn acquire(&self, until: Option<Deadline>) -> Option<Acquired> {
         let me = O::me();
@@ -108,13 +117,13 @@ impl<O: Owned> RawLock<O> {
             return self.acquire_slow(me, until);
         }
         self.state.enlist();
-        // Not retracted, which costs as much as the rest of this: what is announced and held is the kernel's business in
-        // either way, and giving it back announces it once more and retracts it.
+        // Not retracted, which would cost as much as the rest: the kernel handles a word that is announced and
+        // held in either way, and the release announces it again and retracts it.
         Some(Acquired::Clean)
     }
 
-    /// As [`acquire`](RawLock::acquire), for a thread that may hold it already: `Err`, and nothing is changed, if it does.
-    /// That is looked at only where the lock is not free: a look before would fetch a word that is wanted by others twice.
+    /// Acquires the lock for a thread that may hold it already: then `Err`, and nothing is changed. The holder
+    /// is checked only if the lock is not free: an earlier read would fetch a contended word twice.
     #[inline]
     pub(super) fn acquire_unless_mine(&self, until: Option<Deadline>) -> Result<Option<Acquired>, Mine> {
         let me = O::me();
@@ -131,7 +140,7 @@ impl<O: Owned> RawLock<O> {
         }
     }
 
-    /// Takes the lock if it is free now.
+    /// Acquires the lock if it is free now.
     #[inline]
     pub fn try_acquire(&self) -> Option<Acquired> {
         let me = O::me();
@@ -177,10 +186,10 @@ impl<O: Owned> RawLock<O> {
         true
     }
 
-    /// Ends what a holder's death began: the next acquire says [`Acquired::Clean`]. For the holder, once the
-    /// guarded data is whole again; nothing happens if the caller does not hold the lock.
+    /// Clears the mark of a holder's death: the next acquire returns [`Acquired::Clean`]. For the holder, once
+    /// the guarded data is repaired. No effect if the caller does not hold the lock.
     pub fn clear_died(&self) {
-        // ORDERING: Relaxed: DIED changes in a holder's hands only, and is read by those who come after it.
+        // ORDERING: Relaxed: only holders change DIED, and later holders read it.
         let seen = self.state.word().load(Ordering::Relaxed);
         if seen & OWNER == O::me() && seen & DIED != 0 {
             // A subtraction, since others may set WAITERS meanwhile.
@@ -188,8 +197,8 @@ impl<O: Owned> RawLock<O> {
         }
     }
 
-    /// Says what a holder's death would have said, for a holder who leaves half of a change behind: the next acquire says
-    /// [`Acquired::OwnerDied`]. Nothing happens if the caller does not hold the lock.
+    /// Marks the lock like a holder's death, for a holder that leaves half a change: the next acquire returns
+    /// [`Acquired::OwnerDied`]. No effect if the caller does not hold the lock.
     #[cold]
     pub fn set_died(&self) {
         if self.held_by_me() {
@@ -203,7 +212,7 @@ impl<O: Owned> RawLock<O> {
         Some(self.id()).filter(|id| *id != 0)
     }
 
-    /// Whether somebody holds it.
+    /// Whether a thread holds it.
     pub fn is_locked(&self) -> bool {
         self.id() != 0
     }
@@ -243,7 +252,7 @@ impl<O: Owned> RawLock<O> {
         self.state.word().compare_exchange(seen, new, Ordering::Release, Ordering::Relaxed)
     }
 
-    /// Takes a word that was seen free, with the flags it has; `mine` is the id and the flags to add.
+    /// Acquires a word that was seen free, with its flags; `mine` is the id and the flags to add.
     fn take(&self, seen: u32, mine: u32) -> Result<Acquired, u32> {
         self.swap_in(seen, seen | mine)?;
         Ok(if seen & DIED == 0 { Acquired::Clean } else { Acquired::OwnerDied })
@@ -268,6 +277,8 @@ impl<O: Owned> RawLock<O> {
         loop {
             // ORDERING: Relaxed: whatever it says is confirmed by a compare_exchange.
             let mut seen = self.state.word().load(Ordering::Relaxed);
+            // A word that was handed over is left to threads that have slept, or the handing over would be
+            // without effect.
             while seen & OWNER == 0 && (slept || late || seen != HANDED) {
                 match self.take(seen, mine) {
                     Ok(taken) => {
@@ -292,23 +303,26 @@ impl<O: Owned> RawLock<O> {
                 waiting.again();
                 continue;
             }
+            // Without the mark the release would not wake this thread.
             if !self.mark(seen) {
                 continue;
             }
             if late {
-                // The wake that we may have used up was another's: the mark passes it on.
+                // This thread may have consumed a wake that was meant for another: the mark passes it on.
                 return None;
             }
             late = self.state.word().wait(seen | WAITERS, until) == Wake::TimedOut;
+            // Woken, timed, or a dead owner that the kernel did not report: check the last.
             if self.take_over(seen | WAITERS, me) {
                 return Some(Acquired::OwnerDied);
             }
+            // Other threads may still sleep, and this one does not know: from now on it acquires with WAITERS.
             (mine, slept) = (me | WAITERS, true);
             waiting.again();
         }
     }
 
-    /// Tells the holder that somebody will sleep. `false`: the word has changed.
+    /// Sets WAITERS before a sleep. `false`: the word has changed.
     fn mark(&self, seen: u32) -> bool {
         // ORDERING: Relaxed: it publishes nothing; the holder's release reads it in the same word.
         seen & WAITERS != 0
@@ -319,7 +333,8 @@ impl<O: Owned> RawLock<O> {
                 .is_ok()
     }
 
-    /// After a look that found the word as it was: is its owner dead, and nobody told us?
+    /// After a timed wake-up that found the word unchanged: takes the lock over if its owner is dead and the
+    /// kernel did not report it.
     fn take_over(&self, asleep_on: u32, me: u32) -> bool {
         // ORDERING: Relaxed: confirmed by the exchange below.
         self.state.word().load(Ordering::Relaxed) == asleep_on
@@ -345,33 +360,33 @@ impl<O: Owned> RawLock<O> {
         if died == 0 && self.is_a_turn_over() {
             return self.hand_over();
         }
-        // The note comes before the word: whoever finds WAITERS gone finds the note.
+        // The note before the word: a thread that finds WAITERS cleared must find the note.
         self.leave_note(true);
         // ORDERING: Release, pairs with the Acquire in `swap_in`.
         self.state.word().swap(died, Ordering::Release);
         self.state.word().wake(1);
     }
 
-    /// Whether those who sleep have waited for long enough. For the holder, who gives it back.
+    /// Whether sleepers have waited long enough. For the holder that releases.
     fn is_a_turn_over(&self) -> bool {
         let Some(least) = <O::Word>::turn() else { return false };
         let kept = now::<O>().wrapping_sub(read(&self.since));
         kept >= (read(&self.left) >> 1).clamp(least, LONGEST_TURN.max(least))
     }
 
-    /// Gives the lock back to one that has slept.
+    /// Releases the lock to a thread that has slept.
     fn hand_over(&self) {
         write(&self.since, now::<O>());
         // ORDERING: Release, pairs with the Acquire in `swap_in`.
         self.state.word().swap(HANDED, Ordering::Release);
         if self.state.word().wake(1) == 0 {
-            // The mark was of one that gave up. Who is about to sleep sees that the word has changed.
+            // The mark was set by a thread that gave up. A thread that is about to sleep sees that the word has changed.
             // ORDERING: Relaxed: the holder's writes were published by the swap, which this continues.
             let _ = self.state.word().compare_exchange(HANDED, FREE, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
-    /// One that had slept has the lock.
+    /// A thread that had slept has acquired the lock: measures its turn.
     fn note_turn(&self, handed: bool) {
         if <O::Word>::turn().is_none() {
             return;
@@ -386,7 +401,7 @@ impl<O: Owned> RawLock<O> {
     }
 }
 
-/// Nanoseconds, which wrap after four seconds: a turn too many or too few then harms nobody.
+/// The time in nanoseconds, which wraps after four seconds: one turn more or less then does no harm.
 fn now<O: Owned>() -> u32 {
     <O::Word>::now() as u32
 }

@@ -1,4 +1,4 @@
-//! What becomes of the words that a thread still holds when it ends and its process lives on.
+//! The end of a thread that still holds words, when its process lives on.
 //!
 //! ```text
 //!  the thread's locals are dropped ── a guard of data was leaked ──► the words are the process's (leave_to_process)
@@ -8,15 +8,17 @@
 //!  the kernel walks the list: it is empty
 //! ```
 //!
-//! The kernel would do the latter, but by the links in the words, where other processes write: one that was written
-//! over could lead it into memory of this process alone. So it is done here, by the private copies. When the whole
-//! process dies the kernel does it, and has no private memory to be led into.
+//! The kernel would do the last step too, but by the links in the words, where other processes write: an
+//! overwritten link could lead it into private memory of this process. So it is done here, by the private
+//! copies. When the whole process dies the kernel does it, and there is no private memory left.
 //!
 //! # Safety
-//! The one invariant is that of `robust.rs`: what is on the list is a [`RobustWord`], mapped until it is taken off.
+//! The one invariant is that of `robust.rs`: each entry of the list is a [`RobustWord`], mapped until it is
+//! removed.
+//!
 //! # When a process dies
-//! In the middle of this: the word that is being given up is announced, the others are on the list, so the kernel
-//! goes on.
+//! In the middle of this: the word in release is announced, the others are on the list, so the kernel completes
+//! it.
 #![allow(unsafe_code)]
 
 use super::{MOST_HELD, RobustWord, THIS, THREADS, Thread, head, unlink};

@@ -183,7 +183,7 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
 
     fn yields(&mut self) -> bool {
         if self.yielded == YIELDS {
-            self.site.yielded_in_vain(0);
+            self.site.yield_missed(0);
             self.place.learn(self.site);
             return false;
         }
@@ -193,7 +193,7 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
         let took = M::now().saturating_sub(began);
         let sleeps = took / u64::from(M::sleep_cost().max(1));
         if sleeps > 0 {
-            self.site.yielded_in_vain(sleeps);
+            self.site.yield_missed(sleeps);
             self.place.learn(self.site);
         }
         true

@@ -132,7 +132,7 @@ impl Site {
     }
 
     /// The yield missed, or took as long as so many sleeps cost.
-    pub(super) fn yielded_missed(&mut self, sleeps: u64) {
+    pub(super) fn yield_missed(&mut self, sleeps: u64) {
         let others = sleeps.saturating_mul(SLEEPS_FOR_A_YIELD).min(OTHERS.1.into());
         self.others = (others as u16).max(OTHERS.0);
     }
