@@ -41,6 +41,10 @@ sweep *operations:
     cargo run --release -p mp-sweep -- --barge {{operations}}
     cargo run --release -p mp-sweep -- --pass {{operations}}
 
+# A second death, in the recovery from the first, after each n-th instruction of both.
+sweep-twice every="13" *operations:
+    cargo run --release -p mp-sweep -- --twice --every {{every}} {{operations}}
+
 # Copies out of memory that others write, under ThreadSanitizer (needs a nightly compiler). The standard library is not
 # instrumented, so only races in this repository's own functions count.
 tsan:

@@ -168,6 +168,40 @@ fn a_victim_goes_on_beside_a_third_party() {
             ("queue.get", "pass/997", 8),
         ],
     );
+    is_well(
+        "event.wait owned.acquire rwlock.write condition.notify fixed.put --pass --every 1999",
+        &[
+            ("rwlock.write", "pass/1999", 5),
+            ("event.wait", "pass/1999", 2),
+            ("owned.acquire", "pass/1999", 2),
+            ("condition.notify", "pass/1999", 2),
+            ("fixed.put", "pass/1999", 2),
+        ],
+    );
+}
+
+#[test]
+fn nobody_is_hurt_by_two_deaths() {
+    is_well(
+        "lock.release semaphore.release event.wait owned.acquire condition.notify value.update --twice --every 1499",
+        &[
+            ("lock.release", "twice/1499", 2),
+            ("semaphore.release", "twice/1499", 2),
+            ("event.wait", "twice/1499", 2),
+            ("owned.acquire", "twice/1499", 10),
+            ("condition.notify", "twice/1499", 5),
+            ("value.update", "twice/1499", 5),
+        ],
+    );
+    is_well(
+        "queue.put queue.get fixed.put fixed.get --twice --every 4999",
+        &[
+            ("queue.put", "twice/4999", 4),
+            ("queue.get", "twice/4999", 4),
+            ("fixed.put", "twice/4999", 2),
+            ("fixed.get", "twice/4999", 2),
+        ],
+    );
 }
 
 /// What a sweep with these arguments says of a mutant, which it must find bad at some points, and not at all of them.

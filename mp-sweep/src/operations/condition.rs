@@ -15,6 +15,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("condition.notify.asleep", |mode| Play::scene(mode, Step::NotifySleepers)),
         Operation::new("condition.wait", |mode| Play::scene(mode, Step::Wait)),
     ]
+    .into_iter()
+    .map(Operation::in_every_mode)
+    .collect()
 }
 
 /// What the victim does.
@@ -100,6 +103,15 @@ impl Scene for Play {
         self.told.set(self.shared.get(FLAG) > 0 && !self.condition.lock().locked());
     }
 
+    fn look_again(&self) {
+        self.look();
+    }
+
+    fn operate_again(&self, ready: &dyn Fn()) {
+        ready();
+        self.operate();
+    }
+
     fn barge(&self, hold: &dyn Fn()) -> Verdict {
         let guard = self.enter();
         hold();
@@ -114,7 +126,7 @@ impl Scene for Play {
     }
 
     fn owed(&self) -> bool {
-        self.step == Step::Wait || self.told.get() || self.mode == Mode::Stop
+        self.step == Step::Wait || self.told.get() || matches!(self.mode, Mode::Stop | Mode::Pass)
     }
 
     fn rouse(&self) -> Verdict {

@@ -14,6 +14,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("event.clear", |_| Play::scene(Step::Clear)),
         Operation::new("event.wait", |_| Play::scene(Step::Wait)),
     ]
+    .into_iter()
+    .map(Operation::in_every_mode)
+    .collect()
 }
 
 /// What the victim does.
@@ -78,6 +81,10 @@ impl Scene for Play {
 
     fn look(&self) {
         self.was.set(self.event.is_set());
+    }
+
+    fn look_again(&self) {
+        self.look();
     }
 
     fn barge(&self, _: &dyn Fn()) -> Verdict {

@@ -20,7 +20,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("rlock.release.asleep", |_| Play::<RLock>::scene(Step::ReleaseToSleepers)),
     ]
     .into_iter()
-    .map(|operation| operation.in_every_mode(true))
+    .map(Operation::in_every_mode)
     .collect()
 }
 

@@ -27,7 +27,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("mutant.journal.clear_before", |_| Box::new(Pair::<true>::new())),
     ]
     .into_iter()
-    .map(|operation| Operation { hidden: true, ..operation.in_every_mode(false) })
+    .map(|operation| Operation { hidden: true, ..operation.in_every_mode() })
     .collect()
 }
 

@@ -11,6 +11,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("owned.release", |_| Play::scene(Step::AcquireAndRelease)),
         Operation::new("owned.release.asleep", |_| Play::scene(Step::ReleaseToSleepers)),
     ]
+    .into_iter()
+    .map(Operation::in_every_mode)
+    .collect()
 }
 
 /// What the victim does. One that has a permit at its end has died with it: its end is as good as a kill.

@@ -17,10 +17,10 @@ pub(super) fn operations() -> Vec<Operation> {
         Values::blocks(small())
     }
     vec![
-        Operation::new("queue.put", |_| Play::scene(PUT, plain())).in_every_mode(true),
-        Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())).in_every_mode(true),
-        Operation::new("queue.get", |_| Play::scene(GET, plain())).in_every_mode(true),
-        Operation::new("queue.get.empty", |_| Play::scene(GET_FROM_EMPTY, plain())).in_every_mode(true),
+        Operation::new("queue.put", |_| Play::scene(PUT, plain())),
+        Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())),
+        Operation::new("queue.get", |_| Play::scene(GET, plain())),
+        Operation::new("queue.get.empty", |_| Play::scene(GET_FROM_EMPTY, plain())),
         Operation::new("queue.get.full", |_| {
             Play::scene(GET_FROM_FULL, Values::blocks(small().max_items(GET_FROM_FULL.before as u32)))
         }),
@@ -39,11 +39,14 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("queue.poll.put", |_| Play::scene(PUT_FOR_SLEEPERS, Values::polled())),
         Operation::new("queue.poll.get", |_| Play::scene(GET, Values::polled())),
         Operation::new("queue.poll.get.empty", |_| Play::scene(GET_FROM_EMPTY, Values::polled())),
-        Operation::new("fixed.put", |_| Play::scene(PUT, Fixed::new())).in_every_mode(true),
+        Operation::new("fixed.put", |_| Play::scene(PUT, Fixed::new())),
         Operation::new("fixed.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Fixed::new())),
-        Operation::new("fixed.get", |_| Play::scene(GET, Fixed::new())).in_every_mode(true),
+        Operation::new("fixed.get", |_| Play::scene(GET, Fixed::new())),
         Operation::new("fixed.get.empty", |_| Play::scene(GET_FROM_EMPTY, Fixed::new())),
     ]
+    .into_iter()
+    .map(|operation| if operation.by_calls { operation } else { operation.in_every_mode() })
+    .collect()
 }
 
 /// Growing asks for the memory that is left, which takes thousands of instructions between many system calls.

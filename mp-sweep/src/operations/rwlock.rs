@@ -2,7 +2,7 @@
 //!
 //! A write is whole, absent, or told of; a reader that dies keeps nobody out.
 
-use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
+use crate::sweep::scene::{Fate, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
 use mp_sync::{AcquireError, OwnerDied, ReadGuard, RwLock};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -13,6 +13,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("rwlock.write", |_| Play::scene(Step::Write)),
         Operation::new("rwlock.leave.asleep", |_| Play::scene(Step::LeaveToSleepers)),
     ]
+    .into_iter()
+    .map(Operation::in_every_mode)
+    .collect()
 }
 
 /// What the victim does: comes in and leaves.
@@ -93,6 +96,11 @@ impl Scene for Play {
         Ok(())
     }
 
+    fn operate_again(&self, ready: &dyn Fn()) {
+        ready();
+        self.operate();
+    }
+
     fn meanwhile(&self) -> Verdict {
         match self.lock.read_timeout(PATIENCE) {
             Ok(pair) => torn_unless(pair[0] == pair[1], || format!("half a write was read: {:?}", *pair)),
@@ -104,7 +112,7 @@ impl Scene for Play {
         self.read()?;
         self.write()?;
         let pair = *self.lock.read().unwrap_or_else(OwnerDied::into_guard);
-        let done = self.step == Step::Write && (fate.finished || fate.mode == Mode::Stop);
+        let done = self.step == Step::Write && (fate.finished || fate.lived());
         let least = 2 + u64::from(done) + u64::from(self.sleepers());
         lost_unless(pair[0] >= least, || format!("{pair:?} after {} writes", least - 1))
     }

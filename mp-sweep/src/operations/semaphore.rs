@@ -14,7 +14,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("semaphore.release.asleep", |_| Play::scene(Step::ReleaseToSleepers)),
     ]
     .into_iter()
-    .map(|operation| operation.in_every_mode(true))
+    .map(Operation::in_every_mode)
     .collect()
 }
 

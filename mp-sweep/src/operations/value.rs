@@ -8,7 +8,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let update = Operation::new("value.update", |_| {
         Box::new(Play { pair: Value::new([0; 2]).expect("a sweep needs shared memory") })
     });
-    vec![update.in_every_mode(true)]
+    vec![update.in_every_mode()]
 }
 
 struct Play {

@@ -33,7 +33,6 @@ impl Mode {
 /// What can become of the victim of any operation on shared objects.
 const COMMON_MODES: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge];
 /// And of one whose check knows how to count what two processes did that may have died in it.
-const ALL_BUT_TWICE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge, Mode::Pass];
 const EVERY_MODE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge, Mode::Pass, Mode::Twice];
 
 /// Who the victim is.
@@ -199,10 +198,9 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// With every mode there is; but [`Mode::Twice`] where an operation is so `long` that its points, multiplied by those of
-    /// the second death, are too many.
-    pub(crate) const fn in_every_mode(self, long: bool) -> Operation {
-        Operation { modes: if long { ALL_BUT_TWICE } else { EVERY_MODE }, ..self }
+    /// With every mode there is.
+    pub(crate) const fn in_every_mode(self) -> Operation {
+        Operation { modes: EVERY_MODE, ..self }
     }
 
     pub(crate) const fn new(name: &'static str, scene: fn(Mode) -> Box<dyn Scene>) -> Operation {
