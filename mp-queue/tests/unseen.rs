@@ -4,7 +4,7 @@
 use mp_core::{Child, Process};
 use mp_queue::{JoinableQueue, TasksError};
 use mp_sync::Event;
-use mp_testing::{Blind, Sees, blind};
+use mp_testing::{Sees, blind};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -16,17 +16,6 @@ mp_testing::cases! {
 
 /// Longer than the time between two looks of one that waits.
 const LOOKED: Duration = Duration::from_millis(1200);
-
-fn from_within<R>(environment: &'static Blind, look: impl FnOnce() -> R) -> Child<R>
-where
-    R: serde::Serialize + serde::de::DeserializeOwned,
-{
-    let entered = || {
-        (environment.enter)();
-        look()
-    };
-    Process::fork(entered).start().unwrap()
-}
 
 /// A queue with one task, and a worker that has it.
 fn queue_and_worker(end: &Event) -> (JoinableQueue<u32>, Child<()>) {
@@ -47,7 +36,7 @@ fn tasks_of_a_living_worker_are_not_lost() {
     let end = Event::new().unwrap();
     let (queue, worker) = queue_and_worker(&end);
     let look = || queue.join_timeout(LOOKED) == Err(TasksError::TimedOut);
-    let looks: Vec<_> = blind().iter().map(|environment| from_within(environment, look)).collect();
+    let looks: Vec<_> = blind().iter().map(|environment| environment.look(look)).collect();
     for (environment, child) in blind().iter().zip(looks) {
         assert!(child.join().unwrap(), "{}", environment.name);
     }
@@ -60,7 +49,7 @@ fn tasks_of_a_dead_worker_are_lost_wherever_the_kernel_tells() {
     let never = Event::new().unwrap();
     for environment in blind().iter().filter(|environment| environment.sees != Sees::Nothing) {
         let (queue, worker) = queue_and_worker(&never);
-        let joined = from_within(environment, || queue.join() == Err(TasksError::Lost { items: 1 }));
+        let joined = environment.look(|| queue.join() == Err(TasksError::Lost { items: 1 }));
         worker.kill().unwrap();
         let reaped = environment.sees == Sees::Reaped && worker.join().is_err();
         assert!(joined.join().unwrap(), "{}", environment.name);

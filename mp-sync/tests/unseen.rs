@@ -1,9 +1,9 @@
 //! "Cannot see" is not "dead": processes that can learn little or nothing about the others take nothing from them, and find
 //! a dead one wherever the kernel tells of it.
 
-use mp_core::{Child, Process};
+use mp_core::Process;
 use mp_sync::{AcquireError, Barrier, Event, Lock, OwnedSemaphore, RwLock, Value};
-use mp_testing::{Blind, Sees, blind, not_here, refuse_pidfds};
+use mp_testing::{Sees, blind, not_here, refuse_pidfds};
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
 use std::time::Duration;
@@ -20,18 +20,6 @@ mp_testing::cases! {
 
 /// Longer than the time between two looks of one that waits.
 const LOOKED: Duration = Duration::from_millis(1200);
-
-/// A child that looks from within such an environment.
-fn from_within<R>(environment: &'static Blind, look: impl FnOnce() -> R) -> Child<R>
-where
-    R: serde::Serialize + serde::de::DeserializeOwned,
-{
-    let entered = || {
-        (environment.enter)();
-        look()
-    };
-    Process::fork(entered).start().unwrap()
-}
 
 fn hold_data(value: Value<u32>, shared: RwLock<u32>, held: Event) {
     let _guards = (value.lock().unwrap(), shared.read().unwrap());
@@ -58,7 +46,7 @@ fn a_living_holder_keeps_what_it_has() {
             seats.acquire_timeout(LOOKED).is_none(),
         ]
     };
-    let looks: Vec<_> = blind().iter().map(|environment| from_within(environment, look)).collect();
+    let looks: Vec<_> = blind().iter().map(|environment| environment.look(look)).collect();
     for (environment, child) in blind().iter().zip(looks) {
         assert_eq!(child.join().unwrap(), [true; 4], "{}", environment.name);
     }
@@ -77,7 +65,7 @@ fn living_parties_stay() {
     let others: Vec<_> = blind()
         .iter()
         .zip(&barriers)
-        .map(|(environment, barrier)| from_within(environment, || barrier.wait().is_ok()))
+        .map(|(environment, barrier)| environment.look(|| barrier.wait().is_ok()))
         .collect();
     barriers.iter().for_each(|barrier| wait_until_waiting(barrier, 1));
     std::thread::sleep(LOOKED);
@@ -90,7 +78,7 @@ fn a_dead_party_is_found_wherever_the_kernel_tells() {
     for environment in blind().iter().filter(|environment| environment.sees != Sees::Nothing) {
         let barrier = Barrier::new(3).unwrap();
         let victim = Process::fork(|| barrier.wait().is_err()).start().unwrap();
-        let other = from_within(environment, || barrier.wait().is_err());
+        let other = environment.look(|| barrier.wait().is_err());
         wait_until_waiting(&barrier, 2);
         victim.kill().unwrap();
         let mut reaped = false;
@@ -113,7 +101,7 @@ fn a_dead_holder_is_found_everywhere() {
         });
         let holder = holder.start::<()>().unwrap();
         held.wait();
-        let other = from_within(environment, || lock.acquire().is_err());
+        let other = environment.look(|| lock.acquire().is_err());
         holder.kill().unwrap();
         assert!(other.join().unwrap(), "{}", environment.name);
         assert!(holder.join().is_err());

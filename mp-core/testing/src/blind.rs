@@ -5,10 +5,13 @@
 
 use crate::filter::{Fate, filter};
 use crate::run::not_here;
+use mp_core::{Child, Process};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_dumpable;
 use nix::unistd::{Gid, Uid, chdir, chroot, geteuid, setgid, setgroups, setuid};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// When such a process can know that another one is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,20 @@ pub struct Blind {
     pub enter: fn(),
     /// What can be known in there.
     pub sees: Sees,
+}
+
+impl Blind {
+    /// A child that looks from within.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn look<R: Serialize + DeserializeOwned>(&'static self, look: impl FnOnce() -> R) -> Child<R> {
+        let entered = || {
+            (self.enter)();
+            look()
+        };
+        Process::fork(entered).start().expect("nothing keeps this test from starting a child")
+    }
 }
 
 /// All that can be made here. A case that uses them is ignored where it does not run as root.
