@@ -286,7 +286,7 @@ struct PreForked {
 
 impl PreForked {
     fn live(self, kept: &Kept, family: Family) -> ! {
-        process::set_title("mp-pre_forked");
+        process::set_title("mp-spare");
         // Nothing is buffered. This loads the code that the child needs at its exit.
         let _ = std::io::stdout().flush();
         let (request, arguments) = match receive_parts(self.outcome.as_fd(), Mode::Block) {
