@@ -157,6 +157,25 @@ fn more_shared_parts_than_a_byte_can_number() {
 }
 
 #[test]
+fn what_is_shared_and_empty_stays_shared() {
+    let empty =
+        [Value::list([]), Value::set([]), Value::dict::<&str>([]), Value::ByteArray(Vec::new().into())];
+    let pickles = [
+        &b"\x80\x04]\x94h\0\x86."[..],
+        b"\x80\x04\x8f\x94h\0\x86.",
+        b"\x80\x04}\x94h\0\x86.",
+        b"\x80\x04\x8c\x08builtins\x8c\x09bytearray\x93)R\x94h\0\x86.",
+    ];
+    for (empty, pickle) in empty.into_iter().zip(pickles) {
+        assert_eq!(dumps(&Value::tuple([empty.clone(), empty])).unwrap(), pickle);
+        // Through us, and back again.
+        assert_eq!(dumps(&loads(pickle).unwrap()).unwrap(), pickle);
+    }
+    let apart = Value::tuple([Value::list([]), Value::list([])]);
+    assert_eq!(dumps(&apart).unwrap(), b"\x80\x04]]\x86.");
+}
+
+#[test]
 fn empty_lists_do_not_become_one() {
     let empty = Value::List(Arc::default());
     assert_eq!(dumps(&Value::tuple([empty.clone(), empty])).unwrap(), b"\x80\x04]]\x86.");

@@ -295,13 +295,20 @@ fn what_is_shared_is_shared_at_the_other_end() {
         let does = "[x[0] is x[1], x[0] is x[2]]";
         let answer = Value::list([true.into(), false.into()]);
         assert_eq!(peer.ask(&["does".into(), does.into(), twice]), answer);
-        for given in peer.gives("(lambda l: [l, l, [9]])([9])") {
-            let Some([Value::List(one), Value::List(two), Value::List(other)]) = given.items() else {
-                panic!("{given:?}")
-            };
-            assert!(Arc::ptr_eq(one, two) && !Arc::ptr_eq(one, other));
-            // And through us, back again.
-            assert_eq!(peer.ask(&["does".into(), does.into(), given.clone()]), answer);
+        let empty = Value::list([]);
+        let twice = Value::list([empty.clone(), empty, Value::list([])]);
+        assert_eq!(peer.ask(&["does".into(), does.into(), twice]), answer);
+        for given in
+            ["(lambda l: [l, l, [9]])([9])", "(lambda l: [l, l, []])([])"].map(|given| peer.gives(given))
+        {
+            for given in given {
+                let Some([Value::List(one), Value::List(two), Value::List(other)]) = given.items() else {
+                    panic!("{given:?}")
+                };
+                assert!(Arc::ptr_eq(one, two) && !Arc::ptr_eq(one, other));
+                // And through us, back again.
+                assert_eq!(peer.ask(&["does".into(), does.into(), given.clone()]), answer);
+            }
         }
     });
 }

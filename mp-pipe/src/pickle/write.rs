@@ -50,19 +50,25 @@ struct Writer {
     hashed: bool,
 }
 
-/// The address of a value, and whether it may be shared; `None` for a value without identity.
+/// The address of a value that may be shared; `None` for a value without identity.
 ///
-/// An empty list, dict or set is written wherever it is: all that were made with `Arc::default()` are one in memory, and
-/// would become one list that several have, and that can grow.
+/// An empty list, dict, set or bytearray is an object of its own, which can grow, wherever it is; but all that were made
+/// with `Arc::default()` are one in memory, and have no identity. What is empty and cannot grow needs none.
 fn shared_address(value: &Value) -> Option<*const u8> {
     fn of<T>(arc: &Arc<[T]>) -> Option<*const u8> {
         (Arc::strong_count(arc) > 1 && !arc.is_empty()).then(|| arc.as_ptr().cast())
     }
+    fn of_what_can_grow<T>(arc: &Arc<[T]>) -> Option<*const u8> {
+        let is_default = || arc.is_empty() && arc.as_ptr() == Arc::<[T]>::default().as_ptr();
+        (Arc::strong_count(arc) > 1 && !is_default()).then(|| arc.as_ptr().cast())
+    }
     match value {
         Value::Str(text) => (Arc::strong_count(text) > 1 && !text.is_empty()).then(|| text.as_ptr()),
-        Value::Surrogates(bytes) | Value::Bytes(bytes) | Value::ByteArray(bytes) => of(bytes),
-        Value::List(items) | Value::Tuple(items) | Value::Set(items) | Value::FrozenSet(items) => of(items),
-        Value::Dict(entries) => of(entries),
+        Value::Surrogates(bytes) | Value::Bytes(bytes) => of(bytes),
+        Value::Tuple(items) | Value::FrozenSet(items) => of(items),
+        Value::ByteArray(bytes) => of_what_can_grow(bytes),
+        Value::List(items) | Value::Set(items) => of_what_can_grow(items),
+        Value::Dict(entries) => of_what_can_grow(entries),
         Value::Global(name) => (Arc::strong_count(name) > 1).then(|| Arc::as_ptr(name).cast()),
         Value::Object(object) => (Arc::strong_count(object) > 1).then(|| Arc::as_ptr(object).cast()),
         Value::BigInt(int) => (Arc::strong_count(int) > 1).then(|| Arc::as_ptr(int).cast()),
