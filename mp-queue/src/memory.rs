@@ -4,7 +4,8 @@
 use crate::error::{GetError, NewQueueError};
 use crate::ring::layout::{Layout, SEGMENTS, TaskSlot};
 use crate::ring::{
-    DropOutcome, FirstPacket, Memory, Ticket, segment_bytes, segment_offset, segment_units, segments_within,
+    DropOutcome, FirstPacket, Memory, Ticket, has_whole, segment_bytes, segment_offset, segment_units,
+    segments_within,
 };
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Extent, Kind, Mapping, SharedRef, SharedSlice, Window};
@@ -37,6 +38,7 @@ pub(crate) struct RingMemory {
     slots: SharedSlice<Task>,
     windows: [Window; SEGMENTS],
     segments: usize,
+    has_whole: bool,
     packets: Packets,
 }
 
@@ -50,15 +52,19 @@ pub(crate) fn first_segment() -> usize {
 impl RingMemory {
     /// Makes the memory of a queue for at most `items` items (0: no limit) under a ceiling of bytes.
     pub(crate) fn create(kind: Kind, items: u32, ceiling: usize) -> Result<RingMemory, NewQueueError> {
-        let segments = segments_within(ceiling);
+        let within = segments_within(ceiling);
+        // Not where RLIMIT_FSIZE forbids a file of that length.
+        let has_whole = has_whole(ceiling, within) && segment_offset(within + 1) <= longest_payload();
+        let segments = within + usize::from(has_whole);
         let payload = first_segment() + segment_offset(segments);
         let reserved = first_segment() + segment_bytes(0);
         let extent = Extent { payload, mapped: first_segment(), reserved };
         let mapping = Mapping::create_sparse("mp-queue", kind, extent)?;
-        let memory = RingMemory::over(mapping, segments, Packets::new()?)?;
+        let memory = RingMemory::over(mapping, segments, has_whole, Packets::new()?)?;
         // ORDERING: Relaxed: the memory is not shared yet.
         memory.layout.limits.items.store(items, Ordering::Relaxed);
         memory.layout.limits.segments.store(segments as u32, Ordering::Relaxed);
+        memory.layout.limits.whole.store(has_whole.into(), Ordering::Relaxed);
         Ok(memory)
     }
 
@@ -71,10 +77,17 @@ impl RingMemory {
         if segments == 0 || segments > SEGMENTS {
             return Err(MemError::NotOurs("it names an impossible number of segments"));
         }
-        RingMemory::over(mapping, segments, packets)
+        // ORDERING: Relaxed: as above. No value of it is out of bounds.
+        let has_whole = layout.limits.whole.load(Ordering::Relaxed) != 0;
+        RingMemory::over(mapping, segments, has_whole, packets)
     }
 
-    fn over(mapping: Arc<Mapping>, segments: usize, packets: Packets) -> Result<RingMemory, MemError> {
+    fn over(
+        mapping: Arc<Mapping>,
+        segments: usize,
+        has_whole: bool,
+        packets: Packets,
+    ) -> Result<RingMemory, MemError> {
         let layout = SharedRef::at(Arc::clone(&mapping), 0)?;
         let mut windows = <[Window; SEGMENTS]>::default();
         for (segment, window) in windows.iter_mut().enumerate().take(segments) {
@@ -82,7 +95,7 @@ impl RingMemory {
             *window = Window::of(&mapping, offset, segment_bytes(segment))?;
         }
         let slots = SharedSlice::at(Arc::clone(&mapping), size_of::<Shared>(), TASK_SLOTS)?;
-        Ok(RingMemory { mapping, layout, slots, windows, segments, packets })
+        Ok(RingMemory { mapping, layout, slots, windows, segments, has_whole, packets })
     }
 
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {
@@ -101,9 +114,14 @@ impl RingMemory {
 /// A file may not be longer than RLIMIT_FSIZE: a low limit lowers the ceiling.
 pub(crate) fn default_ceiling() -> usize {
     let ceiling = (available_memory() / 8).clamp(8 << 20, 1 << 30) as usize;
+    ceiling.min(longest_payload())
+}
+
+/// What RLIMIT_FSIZE leaves for the segments.
+fn longest_payload() -> usize {
     let before = first_segment() + Mapping::header_bytes();
     let longest = usize::try_from(file_limit()).unwrap_or(usize::MAX);
-    ceiling.min(longest.saturating_sub(before))
+    longest.saturating_sub(before)
 }
 
 impl Memory for RingMemory {
@@ -124,6 +142,11 @@ impl Memory for RingMemory {
     #[inline]
     fn segments(&self) -> usize {
         self.segments
+    }
+
+    #[inline]
+    fn is_whole(&self, segment: usize) -> bool {
+        self.has_whole && segment + 1 == self.segments
     }
 
     #[inline]

@@ -47,6 +47,9 @@ impl QueueBuilder {
 
     /// Sets the most bytes of shared memory, about, at least 256 KiB. Default: an eighth of the available
     /// memory, between 8 MiB and 1 GiB.
+    ///
+    /// One item may take the largest power of two within that, less 16 bytes: nearly all of a ceiling of 64 MiB. An
+    /// item larger than half of it waits until nothing else is in the queue.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = Some(bytes);
         self

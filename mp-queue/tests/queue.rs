@@ -25,6 +25,7 @@ mp_testing::cases! {
         a_backlog_grows_and_drains,
         what_can_never_fit_is_refused_at_once,
         a_ceiling_is_full_and_not_out_of_memory,
+        one_item_takes_nearly_all_of_the_ceiling,
         threads_put_and_get_everything_once,
         a_value_that_cannot_be_serialised_comes_back,
         undecodable_items_do_not_end_the_stream,
@@ -174,6 +175,22 @@ fn what_can_never_fit_is_refused_at_once() {
     assert_eq!(refused.value.len(), 2 << 20);
     queue.put(bytes(1000)).unwrap();
     assert_eq!(queue.get().unwrap(), bytes(1000));
+}
+
+/// It waits for what is in front of it, also while others put and get.
+fn one_item_takes_nearly_all_of_the_ceiling() {
+    fn take(queue: Queue<Vec<u8>>) -> Vec<usize> {
+        std::iter::repeat_with(|| queue.get().unwrap().len()).take_while(|length| *length > 0).collect()
+    }
+    let queue = Queue::<Vec<u8>>::builder().max_bytes(1 << 20).build().unwrap();
+    queue.put(bytes(10)).unwrap();
+    let large = (1 << 20) - 16;
+    assert!(matches!(queue.try_put(bytes(large)).unwrap_err().reason, PutErrorKind::Full));
+    let child = Process::new(take, (queue.clone(),)).start().unwrap();
+    let sent = [large, 500, large - 1000, 900, large];
+    sent.iter().for_each(|length| queue.put(bytes(*length)).unwrap());
+    queue.put(vec![]).unwrap();
+    assert_eq!(child.join().unwrap(), [&[10], &sent[..]].concat());
 }
 
 fn a_ceiling_is_full_and_not_out_of_memory() {

@@ -163,6 +163,8 @@ pub(crate) struct Limits<W> {
     pub(crate) items: W,
     /// The number of segments that the queue may have.
     pub(crate) segments: W,
+    /// 1: the last of them is the whole one.
+    pub(crate) whole: W,
 }
 
 #[repr(C)]

@@ -72,7 +72,7 @@ use layout::{Layout, SEGMENTS, TaskSlot};
 use mp_core::word::{Deadline, Long, Ordering, Owned, Word};
 use mp_sync::raw::{Acquired, RawLock};
 pub(crate) use packets::{DropOutcome, FirstPacket, Ticket};
-pub(crate) use segment::{segment_bytes, segment_offset, segment_units, segments_within};
+pub(crate) use segment::{has_whole, segment_bytes, segment_offset, segment_units, segments_within};
 use std::time::Duration;
 pub(crate) use tasks::Worker;
 
@@ -90,6 +90,10 @@ pub(crate) trait Memory {
     fn slots(&self) -> &[TaskSlot<WordOf<Self>, Self::Long>];
     /// The number of segments that the queue may have.
     fn segments(&self) -> usize;
+    /// Whether it is the whole segment: for a record that fits nowhere else, when the queue is empty.
+    fn is_whole(&self, _segment: usize) -> bool {
+        false
+    }
     /// The length of a segment in units of 8 bytes: a power of two.
     fn units(&self, segment: usize) -> u32;
     /// Maps the bytes of a segment into this process, before their first use. `Err`: the error number of the

@@ -135,7 +135,11 @@ impl<M: Memory> Ring<M> {
             head = self.spin_for_room(position, units, head)?;
         }
         layout.write_side.cached.set(position.segment, Cursor { items: got.items, position: head.position });
-        if self.has_room(position, head, units) { Ok(position) } else { self.grow(position, units, got) }
+        if self.has_room(position, head, units) {
+            Ok(position)
+        } else {
+            self.grow(position, units, got, drained)
+        }
     }
 
     /// Spins until consumers that are at work have freed a good part of the segment, whose memory is in the
@@ -173,10 +177,19 @@ impl<M: Memory> Ring<M> {
         if used > self.0.units(position.segment) { Err(Refused::Corrupt) } else { Ok(head) }
     }
 
-    /// Continues in a larger segment that is not in use.
-    fn grow(&self, position: WritePosition, units: u32, got: Cursor) -> Result<WritePosition, Refused> {
+    /// Continues in a larger segment that is not in use. The whole segment is as large as all others together, so they
+    /// must be drained before it is used.
+    fn grow(
+        &self,
+        position: WritePosition,
+        units: u32,
+        got: Cursor,
+        drained: bool,
+    ) -> Result<WritePosition, Refused> {
         let in_use = self.segments_in_use()?;
-        let free = |segment: &usize| !in_use[*segment] && units <= self.0.units(*segment);
+        let free = |segment: &usize| {
+            !in_use[*segment] && units <= self.0.units(*segment) && (drained || !self.0.is_whole(*segment))
+        };
         let larger = position.segment + 1..self.0.segments();
         let roomy = |segment: &usize| free(segment) && !self.is_cramped(*segment, units);
         let Some(larger) = larger.clone().find(roomy).or_else(|| larger.clone().find(free)) else {

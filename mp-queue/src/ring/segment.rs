@@ -1,4 +1,7 @@
 //! Where the segments lie: one after the other, each twice as long as the one before.
+//!
+//! The segments that may be in use together fit under the ceiling. The *whole* segment lies behind them, if it fits under
+//! the ceiling alone: a record that fits nowhere else goes there, once all others were taken.
 
 use super::UNIT;
 
@@ -24,6 +27,11 @@ pub(crate) fn segments_within(ceiling: usize) -> usize {
         .map_or(1, |count| count + 1)
 }
 
+/// Whether there is a whole segment behind so many others.
+pub(crate) fn has_whole(ceiling: usize, segments: usize) -> bool {
+    segments < super::SEGMENTS && segment_bytes(segments) <= ceiling
+}
+
 /// The length of a segment in units of 8 bytes.
 pub(crate) const fn segment_units(segment: usize) -> u32 {
     (segment_bytes(segment) / UNIT) as u32
@@ -43,10 +51,16 @@ mod tests {
     #[test]
     fn a_ceiling_is_not_passed() {
         assert_eq!(segments_within(0), 1);
+        assert!(
+            !has_whole(SMALLEST, 1)
+                && has_whole(2 * SMALLEST, 1)
+                && !has_whole(usize::MAX, super::super::SEGMENTS)
+        );
         for ceiling in [1 << 20, 10 << 20, 1 << 30] {
             let count = segments_within(ceiling);
             assert!(segment_offset(count) <= ceiling);
             assert!(segment_offset(count + 1) > ceiling || count == super::super::SEGMENTS);
+            assert!(has_whole(ceiling, count) && 2 * segment_bytes(count) > ceiling);
         }
     }
 }

@@ -40,6 +40,9 @@ impl Memory for Meddled {
     fn segments(&self) -> usize {
         self.memory.segments()
     }
+    fn is_whole(&self, segment: usize) -> bool {
+        self.memory.is_whole(segment)
+    }
     fn units(&self, segment: usize) -> u32 {
         self.memory.units(segment)
     }
@@ -158,6 +161,36 @@ fn what_never_fits_is_refused_even_when_it_is_full() {
     put(&ring, 0, 8).unwrap();
     assert_eq!(put(&ring, 1, 8), Err(Refused::Full));
     assert_eq!(put(&ring, 1, 1 << 20), Err(Refused::TooLarge));
+}
+
+#[test]
+fn one_record_may_be_as_large_as_the_ceiling() {
+    for ceiling in [1 << 20, 16 << 20] {
+        let ring = make(0, ceiling);
+        let most = ceiling - UNIT;
+        // Twice: where it was last is not where a segment begins.
+        for number in 0..2 {
+            put(&ring, 7, 8).unwrap();
+            assert_eq!(put(&ring, number, most), Err(Refused::Full));
+            assert_eq!(take(&ring).unwrap(), record(7, 8));
+            put(&ring, number, most).unwrap();
+            assert_eq!(put(&ring, 7, 8), Err(Refused::Full));
+            assert!(take(&ring).unwrap() == record(number, most));
+            put(&ring, number, most - 100).unwrap();
+            put(&ring, 7, 8).unwrap();
+            assert!(take(&ring).unwrap() == record(number, most - 100));
+            assert_eq!(take(&ring).unwrap(), record(7, 8));
+        }
+        assert_eq!(put(&ring, 0, most + 1), Err(Refused::TooLarge));
+    }
+}
+
+#[test]
+fn small_records_take_no_more_than_the_ceiling() {
+    let ring = make(0, 16 << 20);
+    let put = (0..).take_while(|number| put(&ring, *number, LONG).is_ok()).count();
+    assert!(put * LONG <= 16 << 20 && put * LONG > 12 << 20, "{put}");
+    (0..put).for_each(|number| assert!(take(&ring).unwrap() == record(number, LONG), "{number}"));
 }
 
 /// Positions and counts wrap at 2^32, which a long-lived queue reaches.
