@@ -184,6 +184,33 @@ mod tests {
     }
 
     #[test]
+    fn anyhow_takes_it_and_every_error_of_the_family() {
+        use anyhow::Context;
+        fn ours() -> anyhow::Result<()> {
+            of_family().context("while starting")?;
+            Ok(())
+        }
+        let error = ours().unwrap_err();
+        assert_eq!(error.downcast_ref::<Error>(), Some(&of_family().unwrap_err()));
+        let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+        assert_eq!(chain.len(), 3);
+        assert_eq!(chain[0], "while starting");
+        assert!(chain[1].starts_with("connect: ") && chain[2].starts_with("Connection refused"), "{chain:?}");
+        // And back: its words, and its causes.
+        let back = Error::from(Box::<dyn StdError + Send + Sync>::from(error));
+        assert_eq!(back.to_string(), "while starting");
+        assert_eq!(back.source().unwrap().to_string(), chain[1]);
+
+        fn typed(queue: &mp_queue::Queue<u32>) -> anyhow::Result<u32> {
+            queue.try_put(1)?;
+            mp_queue::Queue::<u32>::bounded(1)?.get_timeout(std::time::Duration::ZERO)?;
+            Ok(queue.get()?)
+        }
+        let error = typed(&mp_queue::Queue::new().unwrap()).unwrap_err();
+        assert!(matches!(error.downcast_ref(), Some(mp_queue::GetError::Empty)), "{error:?}");
+    }
+
+    #[test]
     fn it_crosses_with_its_causes() {
         let error = of_family().unwrap_err();
         let message = mp_core::transfer::pack_value(&Err::<u8, _>(error.clone())).unwrap();
