@@ -1,6 +1,5 @@
 //! A value becomes bytes and handles, and back.
 
-use super::block::{as_block, from_block, is_block};
 use super::codec;
 use super::handle::{AnyHandle, Handle};
 use super::tried::Tried;
@@ -130,11 +129,7 @@ pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Message, CodecError> {
 pub fn pack_onto<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, CodecError> {
     let scope = Restore::enter(|scope| &scope.outgoing, Vec::new());
     let before = bytes.len();
-    let result = match as_block(value) {
-        Some(block) => codec::encode_onto(&Bytes(block), bytes),
-        None => codec::encode_onto(value, bytes),
-    };
-    match result {
+    match codec::encode_onto(value, bytes) {
         Ok(()) => Ok(scope.leave()),
         Err(reason) => {
             bytes.truncate(before);
@@ -180,7 +175,7 @@ static TRIED: Tried = Tried::new();
 fn needs_description<T: DeserializeOwned>(bytes: &[u8]) -> bool {
     // Not even clones of the handles: a copy that has one would hold it open, or say its farewell when it is dropped.
     let _scope = Restore::enter(|scope| &scope.incoming, Vec::new());
-    !is_block::<T>() && codec::needs_description::<T>(bytes)
+    codec::needs_description::<T>(bytes)
 }
 
 /// Turns a message back into a value. Every byte must be used; handles that the value did not ask for are
@@ -188,13 +183,7 @@ fn needs_description<T: DeserializeOwned>(bytes: &[u8]) -> bool {
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result<T, CodecError> {
     let _scope = Restore::enter(|scope| &scope.incoming, handles);
     let wrong = |reason: String| CodecError::Decode { type_name: type_name::<T>(), reason };
-    let result = if is_block::<T>() {
-        let block = codec::decode::<Owned>(bytes);
-        block.map(|(Owned(block), rest)| (from_block(block).expect("its type was asked for"), rest))
-    } else {
-        codec::decode(bytes)
-    };
-    match result {
+    match codec::decode(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(wrong(format!("{} bytes are left over: {}", rest.len(), codec::OTHER_TYPE))),
         Err(reason) => Err(wrong(reason.to_string())),

@@ -1,11 +1,14 @@
 //! Reading a value.
 
+use super::super::block::{from_block, is_block};
 use super::Reason;
 use serde::Deserialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
+use std::any::type_name;
+use std::marker::PhantomData;
 
 /// Reads a value, and gives the bytes behind it.
 #[inline]
@@ -13,7 +16,7 @@ pub(in crate::transfer) fn decode<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
 ) -> Result<(T, &'de [u8]), Reason> {
     let mut decoder = Decoder { rest: bytes, asked: false };
-    let value = T::deserialize(&mut decoder)?;
+    let value = decoder.value(PhantomData::<T>)?;
     Ok((value, decoder.rest))
 }
 
@@ -23,7 +26,7 @@ pub(in crate::transfer) fn needs_description<T: DeserializeOwned>(bytes: &[u8]) 
     let mut decoder = Decoder { rest: bytes, asked: false };
     // The copy is not a value that the program made: a `Drop` of its own has nothing to undo. A long one is no leak to
     // afford.
-    match T::deserialize(&mut decoder) {
+    match decoder.value(PhantomData::<T>) {
         Ok(copy) if bytes.len() <= MOST_FORGOTTEN => std::mem::forget(copy),
         _ => {}
     }
@@ -39,7 +42,24 @@ struct Decoder<'de> {
     asked: bool,
 }
 
+/// Whether a seed reads a `Vec<u8>` and does nothing else. No other type has this one's name.
+#[inline]
+fn is_of_bytes<'de, S: DeserializeSeed<'de>>() -> bool {
+    is_block::<S::Value>() && type_name::<S>() == type_name::<PhantomData<Vec<u8>>>()
+}
+
 impl<'de> Decoder<'de> {
+    /// A value, wherever it stands: bytes in one piece, and all others as their type says.
+    #[inline]
+    fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Reason> {
+        if is_of_bytes::<S>()
+            && let Some(value) = from_block(self.block()?.to_vec())
+        {
+            return Ok(value);
+        }
+        seed.deserialize(self)
+    }
+
     #[inline]
     fn byte(&mut self) -> Result<u8, Reason> {
         let (&byte, rest) = self.rest.split_first().ok_or(Reason::End)?;
@@ -289,7 +309,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Reason> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
-        seed.deserialize(&mut *self.decoder).map(Some)
+        self.decoder.value(seed).map(Some)
     }
 
     #[inline]
@@ -308,7 +328,7 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Reason> {
-        seed.deserialize(&mut *self.decoder)
+        self.decoder.value(seed)
     }
 
     #[inline]
@@ -338,7 +358,7 @@ impl<'de> VariantAccess<'de> for &mut Decoder<'de> {
 
     #[inline]
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Reason> {
-        seed.deserialize(self)
+        self.value(seed)
     }
 
     #[inline]

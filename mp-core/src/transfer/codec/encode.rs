@@ -1,5 +1,6 @@
 //! Writing a value.
 
+use super::super::block::as_block;
 use super::Reason;
 use serde::ser::{self, Serialize, Serializer};
 
@@ -9,7 +10,7 @@ pub(in crate::transfer) fn encode_onto<T: Serialize + ?Sized>(
     value: &T,
     bytes: &mut Vec<u8>,
 ) -> Result<(), Reason> {
-    value.serialize(&mut Encoder { bytes })
+    Encoder { bytes }.value(value)
 }
 
 struct Encoder<'b> {
@@ -17,6 +18,15 @@ struct Encoder<'b> {
 }
 
 impl Encoder<'_> {
+    /// A value, wherever it stands: bytes in one piece, and all others as their type says.
+    #[inline]
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Reason> {
+        match as_block(value) {
+            Some(block) => self.serialize_bytes(block),
+            None => value.serialize(self),
+        }
+    }
+
     #[inline]
     fn byte(&mut self, byte: u8) -> Result<(), Reason> {
         self.bytes.push(byte);
@@ -165,7 +175,7 @@ impl<'b> Serializer for &mut Encoder<'b> {
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Reason> {
         self.byte(1)?;
-        value.serialize(self)
+        self.value(value)
     }
 
     #[inline]
@@ -189,7 +199,7 @@ impl<'b> Serializer for &mut Encoder<'b> {
         _name: &'static str,
         value: &T,
     ) -> Result<(), Reason> {
-        value.serialize(self)
+        self.value(value)
     }
 
     #[inline]
@@ -201,7 +211,7 @@ impl<'b> Serializer for &mut Encoder<'b> {
         value: &T,
     ) -> Result<(), Reason> {
         self.varint(index.into())?;
-        value.serialize(self)
+        self.value(value)
     }
 
     #[inline]
@@ -270,7 +280,7 @@ macro_rules! fields {
 
             #[inline]
             fn serialize_field<T: Serialize + ?Sized>(&mut self, _: &'static str, value: &T) -> Result<(), Reason> {
-                value.serialize(&mut *self.encoder)
+                self.encoder.value(value)
             }
 
             /// The reader knows which fields there are by their order alone, so none can be left out.
@@ -295,7 +305,7 @@ macro_rules! elements {
 
             #[inline]
             fn $element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Reason> {
-                value.serialize(&mut **self)
+                (**self).value(value)
             }
 
             #[inline]
@@ -314,12 +324,12 @@ impl ser::SerializeMap for &mut Encoder<'_> {
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Reason> {
-        key.serialize(&mut **self)
+        (**self).value(key)
     }
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Reason> {
-        value.serialize(&mut **self)
+        (**self).value(value)
     }
 
     #[inline]

@@ -45,6 +45,66 @@ fn all_that_serde_knows_has_postcards_bytes() {
     same(Ok::<u8, String>(3));
 }
 
+/// In one piece and byte by byte they are written alike, and each reads what the other has written.
+#[test]
+fn bytes_go_in_one_piece_wherever_they_stand() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Frame {
+        bytes: Vec<u8>,
+        more: Option<Vec<u8>>,
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Wrapped(Vec<u8>);
+    for length in [0, 1, 127, 128, 300] {
+        let bytes: Vec<u8> = (0..length).map(|at| at as u8).collect();
+        same(bytes.clone());
+        same((bytes.clone(), 7, Wrapped(bytes.clone())));
+        same(vec![
+            Frame { bytes: bytes.clone(), more: Some(bytes.clone()) },
+            Frame { bytes: vec![], more: None },
+        ]);
+        same(BTreeMap::from([(bytes.clone(), bytes.clone())]));
+        same((Ok::<_, String>(bytes.clone()), Err::<u8, _>(bytes)));
+    }
+    // As one piece: no byte is asked for alone, and a length without bytes is their end.
+    assert_eq!(decode::<(Vec<u8>,)>(&[3, 1, 2]).err(), Some(Reason::End));
+}
+
+/// A seed that does more than to read bytes is asked, though it gives bytes.
+#[test]
+fn a_seed_of_ones_own_is_asked() {
+    use serde::de::{Deserializer, SeqAccess, Visitor};
+    struct Backwards;
+    impl<'de> serde::de::DeserializeSeed<'de> for Backwards {
+        type Value = Vec<u8>;
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<u8>, D::Error> {
+            let mut bytes = Vec::<u8>::deserialize(deserializer)?;
+            bytes.reverse();
+            Ok(bytes)
+        }
+    }
+    #[derive(Debug, PartialEq)]
+    struct Pair(Vec<u8>, Vec<u8>);
+    impl<'de> Deserialize<'de> for Pair {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pair, D::Error> {
+            struct Both;
+            impl<'de> Visitor<'de> for Both {
+                type Value = Pair;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("two")
+                }
+                fn visit_seq<A: SeqAccess<'de>>(self, mut two: A) -> Result<Pair, A::Error> {
+                    let first = two.next_element_seed(Backwards)?.unwrap_or_default();
+                    Ok(Pair(first, two.next_element()?.unwrap_or_default()))
+                }
+            }
+            deserializer.deserialize_tuple(2, Both)
+        }
+    }
+    let bytes = encode(&(vec![1_u8, 2], vec![3_u8, 4])).unwrap();
+    assert_eq!(decode::<Pair>(&bytes), Ok((Pair(vec![2, 1], vec![3, 4]), &[][..])));
+}
+
 #[test]
 fn bytes_that_are_no_such_value_say_which() {
     fn reason<T>(read: Result<(T, &[u8]), Reason>) -> Reason {
