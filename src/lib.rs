@@ -91,10 +91,10 @@ pub use mp_core::transfer::{
 };
 pub use mp_core::{
     AnyChild, AuthKey, Child, CodecError, ContextAlreadySet, CurrentProcess, ForkIsSafe, JoinError, Logger,
-    LoggerTaken, MemError, OsError, ParentProcess, Process, Run, StartError, StartMethod, active_children,
-    cpu_count, current_process, force_start_method, get_all_start_methods, get_logger, get_start_method,
-    log_to_stderr, parent_process, replace_forkserver, scope, set_authkey, set_forkserver_preload,
-    set_start_method, usable_cpu_count,
+    LoggerTaken, MemError, OsError, ParentProcess, Process, Run, StartError, StartMethod, Waitable,
+    active_children, cpu_count, current_process, force_start_method, get_all_start_methods, get_logger,
+    get_start_method, log_to_stderr, parent_process, replace_forkserver, scope, set_authkey,
+    set_forkserver_preload, set_start_method, usable_cpu_count,
 };
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;
@@ -110,15 +110,15 @@ pub use mp_pipe::{
     answer_challenge_timeout, deliver_challenge, deliver_challenge_timeout,
 };
 pub use mp_pipe::{
-    AddError, Connection, FrameError, PollError, Receiver, RecvError, SendError, Sender, WaitSet, pipe,
-    pipe_simplex, try_wait, wait, wait_timeout,
+    AddError, Connection, FrameError, NoRecv, NoSend, PollError, Receiver, RecvError, SendError, Sender,
+    WaitSet, pipe, pipe_simplex, try_wait, wait, wait_timeout,
 };
 pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
 };
 pub use mp_queue::{
-    Batch, FixedQueue, GetError, JoinableQueue, NewQueueError, Producer, PutError, PutErrorKind, Queue,
-    QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
+    Batch, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, Producer, PutError,
+    PutErrorKind, Queue, QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
 };
 pub use mp_shm::{Item, ShareableList, SharedMemory};
 pub use mp_sync::{

@@ -22,6 +22,7 @@ pub enum CaughtError {
 }
 
 /// Calls a function with packed arguments, in a child of this library, and catches its panic.
+#[doc(hidden)]
 pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtError> {
     let Message { bytes, handles } = arguments;
     panics::begin();

@@ -151,7 +151,8 @@ impl Code {
     }
 
     /// Calls the function with packed arguments, and gives the packed result. A panic of the function goes on
-    /// through.
+    /// through. For the crates of the family alone, as what packs arguments is.
+    #[doc(hidden)]
     pub fn call(&self, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError> {
         let address = self.check()?;
         // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.

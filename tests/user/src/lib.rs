@@ -34,6 +34,85 @@ pub struct Complex<T: Shareable> {
     pub im: T,
 }
 
+/// What is in signatures, and is named in programs of one's own.
+pub mod names {
+    use std::error::Error;
+    use std::os::fd::AsFd;
+
+    /// Things of several kinds to wait for, as [`mp::wait`] and [`mp::WaitSet`] take them.
+    pub fn first<'a>(all: &[&'a dyn mp::Waitable]) -> Option<&'a dyn mp::Waitable> {
+        all.first().copied()
+    }
+
+    /// A connection of which both directions are spelled out.
+    pub struct Ends {
+        /// It sends.
+        pub there: mp::Connection<u32, mp::NoRecv>,
+        /// It receives.
+        pub here: mp::Connection<mp::NoSend, u32>,
+    }
+
+    /// The two ends of a pipe.
+    pub fn ends() -> mp::Result<Ends> {
+        let (here, there): (mp::Receiver<u32>, mp::Sender<u32>) = mp::pipe_simplex()?;
+        Ok(Ends { there, here })
+    }
+
+    /// An iterator over a queue that is kept.
+    pub struct Rest<'a>(pub mp::QueueIter<'a, u32>);
+
+    /// Any function that another process can call, with any arguments.
+    pub fn start<F, A>(function: F, arguments: A) -> Result<mp::Child<F::Output>, mp::StartError>
+    where
+        F: mp::Target<A, Output: mp::Transferable>,
+        A: mp::Transferable,
+    {
+        mp::Process::new(function, arguments).start()
+    }
+
+    /// The same, where the compiler is to tell function pointers from functions.
+    pub fn start_checked<F, A, Kind>(
+        function: F,
+        arguments: A,
+    ) -> Result<mp::Child<F::Output>, mp::StartError>
+    where
+        F: mp::Target<A, Output: mp::Transferable> + mp::Callable<A, Kind>,
+        A: mp::Transferable,
+    {
+        mp::Process::new(function, arguments).start()
+    }
+
+    /// A guard, also over what a holder that died has left.
+    pub fn hold(value: &mp::Value<u64>) -> mp::ValueGuard<'_, u64> {
+        value.lock().unwrap_or_else(mp::OwnerDied::into_guard)
+    }
+
+    /// Each error by its own type.
+    pub fn how(error: &(dyn Error + 'static)) -> &'static str {
+        if error.is::<mp::GetError>() || error.is::<mp::PutError<u32>>() {
+            "of a queue"
+        } else if error.is::<mp::RecvError>() || error.is::<mp::SendError>() || error.is::<mp::PollError>() {
+            "of a connection"
+        } else if error.is::<mp::StartError>() || error.is::<mp::JoinError>() {
+            "of a process"
+        } else if error.is::<mp::TaskError>() || error.is::<mp::SubmitError>() || error.is::<mp::MapError>() {
+            "of a pool"
+        } else if error.is::<mp::shared_memory::OpenError>() || error.is::<mp::shared_memory::CreateError>() {
+            "of named memory"
+        } else {
+            "of the system"
+        }
+    }
+
+    /// A child's end, and its sentinel.
+    pub fn end<R>(child: &mp::Child<R>) -> (impl AsFd + '_, Option<i32>)
+    where
+        R: mp::Transferable,
+    {
+        (child.sentinel(), child.exitcode())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +123,24 @@ mod tests {
         last.set(readings.get(1)?);
         sum.set(Complex { re: 1.5, im: -1.5 });
         Some(last.get().degrees)
+    }
+
+    #[test]
+    fn what_signatures_name_has_a_name() -> mp::Result<()> {
+        let ends = names::ends()?;
+        ends.there.send(&5)?;
+        assert!(names::first(&[&ends.here]).is_some());
+        assert_eq!(ends.here.recv()?, 5);
+        let queue = mp::Queue::new()?;
+        queue.put(7)?;
+        assert_eq!(names::Rest(queue.iter()).0.next().unwrap()?, 7);
+        assert_eq!(names::start(|x: u32| x + 1, (1,))?.join()?, 2);
+        let child = names::start_checked(|x: u32| x + 1, (2,))?;
+        assert_eq!(child.join()?, 3);
+        assert_eq!(names::end(&child).1, Some(0));
+        assert_eq!(*names::hold(&Value::new(9)?), 9);
+        assert_eq!(names::how(&queue.try_get().unwrap_err()), "of a queue");
+        Ok(())
     }
 
     #[test]
