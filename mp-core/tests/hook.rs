@@ -11,8 +11,8 @@
 //! | a shared library that has mp-core     | ForkServer and Spawn refused by name, Fork works                      |
 //! | a program built with `panic = "abort"`| a panic arrives with message and place; the exit code is -6           |
 //!
-//! Benches: `benches/start.rs` runs here as a test. Tests under libtest: `libtest.rs`. Static musl builds were not
-//! tried.
+//! Benches: `benches/start.rs` runs here as a test. Tests under libtest: `libtest.rs`. Constructors that start
+//! processes: `constructors.rs`. Programs that are built or started in other ways: `builds.rs`.
 #![allow(unsafe_code, reason = "a constructor, and a library loaded by hand")]
 
 use mp_core::process::args_os;

@@ -2,10 +2,23 @@
 //!
 //! ```text
 //!  exec ──► dynamic linker ──► hook() ──┬─ no boot variable of its parent's ──► the other constructors ──► main
-//!                                       └─ boot variable: remove it, close other descriptors, call the other
-//!                                          constructors, read the boot socket, become a child or template:
-//!                                          never enter main. (A service calls no constructors.)
+//!                                       └─ boot variable: remove it, call the other constructors, read the boot
+//!                                          socket, become a child or template: never enter main.
+//!                                          (A service calls no constructors.)
 //! ```
+//!
+//! A child has no other descriptors of its parent than the standard three and the boot socket: the parent closes them
+//! before it executes the program ([`execute::spawn_self`]). The hook closes none. What is open by then was opened in this
+//! process: by a preloaded library, an auditor, or a constructor with a lower number.
+//!
+//! Constructors run in each child as they do in the program. One that starts a process would start one in each child,
+//! without end. So an executed child starts no process before it runs its function ([`check_stage`]):
+//!
+//! | stage    | ends when                                                               | a start                             |
+//! |----------|-------------------------------------------------------------------------|-------------------------------------|
+//! | unhooked | the hook runs, after the constructors of linked libraries               | refused if there is a boot variable |
+//! | starting | a child or service calls its function; a template has run its preload   | refused                             |
+//! | started  | the process ends. The program itself is in this stage from the hook on  | allowed                             |
 //!
 //! The environment comes from any process that started the program, not always from a parent of this family. So the
 //! variable is always removed, and this is checked before a byte of its descriptor is read:
@@ -30,14 +43,15 @@ use super::{method, service, template};
 use crate::process::args_os;
 use crate::process::bootstrap::ChildBootstrap;
 use crate::sys::boot_peer::{BootPeer, boot_peer};
-use crate::sys::image::{Constructor, constructors_after};
+use crate::sys::image::{Constructor, NoTable, constructors_after};
 use crate::sys::poll::pidfd_open;
 use crate::sys::socket::{Mode, packet_pair};
-use crate::sys::{execute, fd, privilege, process};
+use crate::sys::{execute, fd, loader, privilege, process};
 use crate::transfer::{Message, ParcelError, pack, receive_parts, send_parts, unpack};
 use std::ffi::{CString, c_char, c_int};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::StartError;
 
@@ -46,6 +60,34 @@ const VARIABLE: &str = "MP_RS_BOOT";
 /// The suffix of the number where none of the program's own constructors are called.
 const BARE: &str = "-bare";
 
+/// How far this process has come: see the top.
+static STAGE: AtomicU8 = AtomicU8::new(UNHOOKED);
+const UNHOOKED: u8 = 0;
+const STARTING: u8 = 1;
+const STARTED: u8 = 2;
+
+fn enter(stage: u8) {
+    // ORDERING: Relaxed: written while the process has one thread, or, with a constructor's thread beside it, only for a
+    // start that would be allowed a moment later.
+    STAGE.store(stage, Ordering::Relaxed);
+}
+
+/// From now on this process may start others.
+pub(super) fn has_started() {
+    enter(STARTED);
+}
+
+/// Refuses a start in a process that is not yet what it was started as.
+pub(crate) fn check_stage() -> Result<(), StartError> {
+    // ORDERING: as in `enter`.
+    match STAGE.load(Ordering::Relaxed) {
+        STARTING => Err(StartError::StillStarting),
+        // The hook takes the variable out.
+        UNHOOKED if std::env::var_os(VARIABLE).is_some() => Err(StartError::StillStarting),
+        _ => Ok(()),
+    }
+}
+
 #[used]
 // SAFETY: the dynamic linker calls every entry of this section once, before those without a number, and after the
 // standard library's (00099), which notes the arguments; the type is what it calls.
@@ -53,6 +95,8 @@ const BARE: &str = "-bare";
 static HOOK: Constructor = hook;
 
 extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
+    enter(STARTED);
+    loader::note(args_os);
     if privilege::is_privileged() {
         for name in [VARIABLE, method::VARIABLE] {
             // SAFETY: before `main`, on the only thread.
@@ -60,6 +104,11 @@ extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *
         }
         return;
     }
+    if std::env::var_os(VARIABLE).is_none() {
+        return;
+    }
+    // In a library that has this crate too: the variable is for the program, whose hook is yet to come.
+    let Ok(others) = constructors_after(&HOOK) else { return };
     // SAFETY: before `main`, on the only thread.
     let Some(value) = (unsafe { process::take_variable(VARIABLE) }) else { return };
     let text = value.to_str().unwrap_or_default();
@@ -72,19 +121,20 @@ extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *
         Ok(BootPeer::Gone) => process::exit_now(1),
         Err(error) => refuse(&format!("its boot descriptor cannot be examined: {error}")),
     }
-    // SAFETY: a fresh program: nothing of ours or of the user's has opened a descriptor.
-    unsafe { fd::close_all_but(number) };
-    // This never returns, so the linker does not come to the others.
-    let others = if bare.is_some() { None } else { constructors_after(&HOOK) };
-    for constructor in others.unwrap_or_default() {
-        constructor(count, arguments, environment);
+    // Before any constructor, which may execute another program: that is not to hold it.
+    // SAFETY: inherited under this number for this purpose; nothing else knows of it.
+    let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
+    enter(STARTING);
+    if bare.is_none() {
+        // This never returns, so the linker does not come to them.
+        for constructor in others {
+            constructor(count, arguments, environment);
+        }
     }
-    run(number)
+    run(socket)
 }
 
-fn run(number: RawFd) -> ! {
-    // SAFETY: inherited under this number for this purpose; no other code uses it.
-    let Ok(socket) = (unsafe { fd::inherited(number) }) else { refuse("its boot descriptor is not open") };
+fn run(socket: OwnedFd) -> ! {
     let (boot, arguments) = match receive_parts(socket.as_fd(), Mode::Block) {
         Ok(both) => both,
         // The parent has ended, or closed the socket before it sent the work: no process waits for this one.
@@ -97,10 +147,12 @@ fn run(number: RawFd) -> ! {
         }
         Ok(Boot::Attend { title, code, family }) => {
             drop(socket);
+            has_started();
             service::attend(&title, code, family, arguments)
         }
         Ok(Boot::Run(Job { identity, code, lifeline })) => {
             let call = move || code.call(&arguments.bytes, arguments.handles);
+            has_started();
             ChildBootstrap::of_spawn(identity).run(lifeline.into_fd().ok(), socket, call)
         }
         Err(_) => refuse("its parent uses another version of this library: start it from the same build"),
@@ -127,6 +179,10 @@ pub(super) struct Launched {
 /// message.
 pub(super) fn launch(boot: &Boot, arguments: &Message) -> Result<Launched, StartError> {
     check_hook()?;
+    // A service calls no constructors, so it starts no others.
+    if !matches!(boot, Boot::Attend { .. }) {
+        check_stage()?;
+    }
     if privilege::execution_may_be_privileged() {
         return Err(StartError::Privileged);
     }
@@ -169,22 +225,25 @@ fn start(socket: BorrowedFd<'_>, boot: &Boot) -> Result<u32, StartError> {
         Boot::Attend { title, .. } => (vec![title.clone().into()], BARE),
         Boot::Run(_) | Boot::Serve { .. } => (args_os(), ""),
     };
+    let arguments = loader::command(arguments).ok_or(StartError::StartedByLoader)?;
     let arguments: Vec<CString> = arguments.into_iter().map(|argument| text(argument.into_vec())).collect();
     let variable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         text([name.as_bytes(), b"=", value.as_bytes()].concat())
     };
     let mut environment: Vec<CString> = std::env::vars_os().map(variable).collect();
-    environment.push(text(format!("{VARIABLE}={}{suffix}", socket.as_raw_fd()).into_bytes()));
+    environment.push(text(format!("{VARIABLE}={}{suffix}", execute::BOOT).into_bytes()));
     let is_helper = !matches!(boot, Boot::Run(_));
     execute::spawn_self(&arguments, &environment, socket, is_helper).map_err(StartError::of_execution)
 }
 
 /// Checks that the hook is in this program and has run: otherwise the child would run `main`.
 fn check_hook() -> Result<(), StartError> {
-    if std::env::var_os(VARIABLE).is_some() {
-        return Err(StartError::HookMissing);
-    }
     // This reference keeps the hook, and the section's entry, in every program that can start a process: the linker
     // drops unreferenced ones.
-    constructors_after(&HOOK).map(drop).ok_or(StartError::NotTheProgram)
+    constructors_after(&HOOK).map_err(|why| match why {
+        NoTable::Elsewhere => StartError::NotTheProgram,
+        NoTable::Untold => StartError::NoSectionHeaders,
+    })?;
+    // A child would have two.
+    if std::env::var_os(VARIABLE).is_some() { Err(StartError::HookMissing) } else { Ok(()) }
 }

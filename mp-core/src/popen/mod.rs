@@ -109,12 +109,21 @@ pub enum StartError {
         /// Shared objects that this process has mapped.
         objects: usize,
     },
-    /// This program was itself started as a child and its start-up hook did not run.
+    /// The variable is set by which a child is told that it is one: children of this process would find two of it.
     #[error(
-        "the start-up hook of this program did not run, so a child would run main again: link mp-core into the \
-         program, and only once"
+        "MP_RS_BOOT is set in this process's environment, so a child would run main again: remove the variable, which the \
+         library sets for its children alone"
     )]
     HookMissing,
+    /// This process was itself started as a child, or as the template, and is not one yet: a constructor of the program or
+    /// of a library (`.init_array`, the crate `ctor`, a C++ global object) starts a process, or the function given to
+    /// [`set_forkserver_preload`]. Each child runs the constructors once more, so each would start another one. In the
+    /// program itself a constructor may start processes.
+    #[error(
+        "a process was started while this process, itself a child or a template, was still starting: constructors (and \
+         a preload function) run in each child again, so this would never end; start processes from main"
+    )]
+    StillStarting,
     /// This library is part of a shared library that another program has loaded: executed anew, that program would
     /// run its `main`. `Fork` works.
     #[error(
@@ -122,6 +131,21 @@ pub enum StartError {
          link mp-core into the program itself"
     )]
     NotTheProgram,
+    /// This program is linked statically, at a fixed address, and the section headers of its file were removed, or cannot be
+    /// read: what it calls before `main` is not known, so a child could not call it. `Fork` works.
+    #[error(
+        "this program is linked statically at a fixed address, and its file's section headers are gone or cannot be \
+         read, so a child could not find its constructors: keep the headers (plain strip does), link it as a static-pie \
+         program, or use Fork"
+    )]
+    NoSectionHeaders,
+    /// This program was started through the dynamic loader, and cannot be started in the same way once more: its own file
+    /// is not where it was, or the loader's command line is not known. `Fork` works.
+    #[error(
+        "this program was started as an argument of the dynamic loader, and its own file is not where it was then (or \
+         that command line cannot be read): start the program itself, leave its file in place, or use Fork"
+    )]
+    StartedByLoader,
     /// This program has rights that its caller has not (set-uid, set-gid, file capabilities), or would get some
     /// when it is executed anew. Its environment is not to be trusted then, and a new one would not know its
     /// parent. `Fork` works.
@@ -174,7 +198,8 @@ pub enum StartError {
     },
     /// A preload function, or a constructor of this program, started threads in the template, which must have one.
     #[error(
-        "{threads} threads run in the template, so it cannot fork safely: start no thread in the preload function"
+        "{threads} threads run in the template, so it cannot fork safely: start no thread in the preload function or in \
+         a constructor, or use Spawn"
     )]
     TemplateThreads {
         /// Threads running in the template.

@@ -14,6 +14,7 @@
 //! It reaps its children only before Linux 6.15 (`Ends::Template`); from then on the kernel does
 //! (`Ends::Kernel`).
 
+use super::boot;
 use super::fork;
 use super::job::{Answer, Job, Outcome, Refusal, Request, unpack_limit};
 use super::orphans;
@@ -47,6 +48,8 @@ pub(super) fn serve(
     let kept = signal::block_template_signals(blocked);
     let refusal = preload.and_then(|code| bootstrap::preload(code).err());
     let refusal = refusal.map(|reason| Refusal::Preload { reason }).or_else(threads);
+    // For its children: it starts none itself.
+    boot::has_started();
     detach_standard();
     bootstrap::prepare();
     match Serving::begin(control, refusal).map_or(End::Released, Serving::until_end) {

@@ -6,12 +6,11 @@ use super::current::current_process;
 use super::family::Family;
 use super::logging::{self, TARGET};
 use super::table;
-use crate::error::OsResult;
 use crate::finalize;
 use crate::popen::job::{ChildIdentity, Inherited, Job};
 use crate::popen::{
-    ForkIsSafe, StartError, StartMethod, Started, fork, forkserver, get_start_method, lifeline, orphans,
-    raw_fork, spawn,
+    ForkIsSafe, StartError, StartMethod, Started, boot, fork, forkserver, get_start_method, lifeline,
+    orphans, raw_fork, spawn,
 };
 use crate::transfer::{
     __rust_begin_short_backtrace, CallError, Callable, Captures, Code, Message, Target, Transferable,
@@ -64,7 +63,9 @@ impl Settings {
         Settings { name: None, kind, daemon: None, has_stdin: false, method: None, ordinals }
     }
 
-    fn into_identity(self, method: StartMethod) -> OsResult<ChildIdentity> {
+    fn into_identity(self, method: StartMethod) -> Result<ChildIdentity, StartError> {
+        // First: what is made below would be this process's own, and not what its parent gives it.
+        boot::check_stage()?;
         raw_fork::forget_original_if_copy();
         let current = current_process();
         let family = Family::of_this_process()?;

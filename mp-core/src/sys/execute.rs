@@ -5,14 +5,20 @@
 //! the call.
 #![allow(unsafe_code)]
 
-use super::signal;
+use super::{fd, signal};
 use crate::error::{OsError, OsResult};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 
-/// Starts this very program again, in a new process whose only inherited descriptors are the standard three,
-/// those without CLOEXEC, and `boot`, under the number it has here.
+/// The number under which an executed program finds `boot`.
+pub const BOOT: RawFd = 3;
+
+/// Starts this very program again, in a new process whose only inherited descriptors are the standard three and `boot`,
+/// under the number [`BOOT`].
+///
+/// The others are closed here, before the program is executed: the new process could not tell them from those that the
+/// constructors of its libraries open.
 ///
 /// The parent's memory is not copied, whatever its size: the C library starts the child beside it.
 ///
@@ -35,9 +41,12 @@ pub fn spawn_self(
     let made = unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) };
     check("posix_spawn_file_actions_init", made)?;
     // SAFETY: initialised above. A copy onto itself keeps the descriptor open through exec.
-    let added = unsafe {
-        libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), boot.as_raw_fd(), boot.as_raw_fd())
-    };
+    let added =
+        unsafe { libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), boot.as_raw_fd(), BOOT) };
+    let added = check("posix_spawn_file_actions_adddup2", added).and_then(|()| {
+        // SAFETY: initialised above, and used by nothing else now.
+        close_from(unsafe { actions.assume_init_mut() }, BOOT + 1)
+    });
     let mut attributes = std::mem::MaybeUninit::<libc::posix_spawnattr_t>::uninit();
     // SAFETY: initialises the value it is given.
     let made = unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) };
@@ -50,7 +59,7 @@ pub fn spawn_self(
         unsafe { libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), libc::POSIX_SPAWN_SETSIGMASK as _) };
     }
     let mut pid: libc::pid_t = 0;
-    let started = check("posix_spawn_file_actions_adddup2", added).and_then(|()| {
+    let started = added.and_then(|()| {
         // SAFETY: the lists end in null and outlive the call, as the strings do.
         let done = unsafe {
             libc::posix_spawn(
@@ -69,6 +78,28 @@ pub fn spawn_self(
     // SAFETY: as above.
     unsafe { libc::posix_spawnattr_destroy(attributes.as_mut_ptr()) };
     started.map(|()| pid as u32)
+}
+
+/// Has the new process begin without the descriptors from `first` up.
+fn close_from(actions: &mut libc::posix_spawn_file_actions_t, first: RawFd) -> OsResult<()> {
+    type CloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, libc::c_int) -> libc::c_int;
+    const CALL: &str = "posix_spawn_file_actions_addclosefrom_np";
+    // SAFETY: looks a name up; null where the C library has none of that name (musl, and glibc before 2.34).
+    let found =
+        unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"posix_spawn_file_actions_addclosefrom_np".as_ptr()) };
+    if found.is_null() {
+        return fd::kept_by_exec(first)?.into_iter().try_for_each(|number| close_one(actions, number));
+    }
+    // SAFETY: the C library's function of that name is of this type.
+    let add = unsafe { std::mem::transmute::<*mut libc::c_void, CloseFrom>(found) };
+    // SAFETY: an initialised value, and a number.
+    check(CALL, unsafe { add(actions, first) })
+}
+
+fn close_one(actions: &mut libc::posix_spawn_file_actions_t, number: RawFd) -> OsResult<()> {
+    // SAFETY: an initialised value, and a number: one that is not open by then is no error.
+    let added = unsafe { libc::posix_spawn_file_actions_addclose(actions, number) };
+    check("posix_spawn_file_actions_addclose", added)
 }
 
 /// Whether an error says that this program's file, or what `/proc` says of this process, is out of its reach.

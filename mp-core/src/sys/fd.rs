@@ -124,21 +124,16 @@ pub unsafe fn inherited(number: RawFd) -> OsResult<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Closes every descriptor from 3 up, except one.
-///
-/// # Safety
-/// Nothing in this process may use one of them afterwards: only in a fresh process, before anything else.
-pub unsafe fn close_all_but(keep: RawFd) {
-    let keep = keep as libc::c_uint;
-    let close = |first: libc::c_uint, last: libc::c_uint| {
-        if first <= last {
-            // SAFETY: the caller vouches that no code uses these. A kernel before 5.9 refuses, and then what
-            // the parent left open without CLOEXEC stays open.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        }
-    };
-    close(3, keep.saturating_sub(1));
-    close(keep.max(2) + 1, libc::c_uint::MAX);
+/// The descriptors from `first` up that this process would hand on to a program that it executes. Another thread may
+/// open more of them meanwhile.
+pub fn kept_by_exec(first: RawFd) -> OsResult<Vec<RawFd>> {
+    let failed = |source| OsError { call: "open(/proc/self/fd)", source };
+    let names = std::fs::read_dir("/proc/self/fd").map_err(failed)?;
+    let numbers = names.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // SAFETY: F_GETFD on any number is harmless.
+    let flags = |number: RawFd| unsafe { libc::fcntl(number, libc::F_GETFD) };
+    // One that is not open any more has all flags.
+    Ok(numbers.filter(|&number| number >= first && flags(number) & libc::FD_CLOEXEC == 0).collect())
 }
 
 /// Sends `signal` to this process as soon as no process can write to the pipe any more.
@@ -164,4 +159,18 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> OsResult<()> {
     let mut flags = OFlag::from_bits_retain(flags);
     flags.set(OFlag::O_NONBLOCK, on);
     named("fcntl(F_SETFL)", fcntl(fd, FcntlArg::F_SETFL(flags))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_exec_keeps_is_known() {
+        let (closed, kept) = pipe().unwrap();
+        fcntl(&kept, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+        let found = kept_by_exec(3).unwrap();
+        assert!(found.contains(&kept.as_raw_fd()) && !found.contains(&closed.as_raw_fd()), "{found:?}");
+        assert!(!kept_by_exec(kept.as_raw_fd() + 1).unwrap().contains(&kept.as_raw_fd()));
+    }
 }

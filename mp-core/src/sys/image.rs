@@ -1,34 +1,63 @@
-//! The main image: where its code lies, and which build it is.
+//! The main image: where its code lies, which build it is, what it calls before `main`.
 //!
 //! # Safety
 //! The one invariant: what the dynamic linker reports of the main image is mapped for the process's life.
 #![allow(unsafe_code)]
 
+mod elf;
+
 use std::ops::Range;
 use std::sync::OnceLock;
 
 /// The main image as the dynamic linker describes it.
+#[derive(Default)]
 struct Image {
+    /// What the image's own addresses are counted from.
+    base: usize,
     code: Vec<Range<usize>>,
+    /// What is neither written nor executed: constants, and the tables of what lies where.
+    constant: Vec<Range<usize>>,
     build: u128,
     /// The functions that are called before `main`, as addresses of their entries in a table.
-    constructors: Range<usize>,
+    constructors: Option<Range<usize>>,
+    /// Whether it names a dynamic loader that is to load it.
+    names_a_loader: bool,
 }
 
 fn image() -> &'static Image {
     static IMAGE: OnceLock<Image> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        let mut image = Image { code: Vec::new(), build: 0, constructors: 0..0 };
+        let mut image = Image::default();
         // SAFETY: `visit` gets the pointer back within this call only.
         unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut image).cast()) };
         if image.build == 0 {
-            image.build = file_fingerprint();
+            image.build = image.content();
+        }
+        // An image at a fixed address that needs no loader has no dynamic section.
+        if image.constructors.is_none() {
+            let table = elf::constructors_of_this_file();
+            image.constructors = table.map(|table| image.base + table.start..image.base + table.end);
         }
         image
     })
 }
 
-/// Called for the main image first; stops there.
+impl Image {
+    /// For an image without a build id: which build it is, by its constants and by the places and sizes of its parts and
+    /// functions. Not by its code, into which a debugger writes.
+    fn content(&self) -> u128 {
+        let relative = |range: &Range<usize>| [range.start - self.base, range.len()];
+        let places = self.code.iter().chain(&self.constant).flat_map(relative).flat_map(usize::to_ne_bytes);
+        let places: Vec<u8> = places.collect();
+        self.constant.iter().fold(fingerprint(0, &places), |so_far, range| {
+            let start = std::ptr::with_exposed_provenance::<u8>(range.start);
+            // SAFETY: a segment of the main image that is mapped for reading and that nothing writes to.
+            fingerprint(so_far, unsafe { std::slice::from_raw_parts(start, range.len()) })
+        })
+    }
+}
+
+/// Called for each image; stops at the main one. An auditor's library (`LD_AUDIT`) is told of images of its own first.
 unsafe extern "C" fn visit(
     info: *mut libc::dl_phdr_info,
     _size: usize,
@@ -36,21 +65,37 @@ unsafe extern "C" fn visit(
 ) -> libc::c_int {
     // SAFETY: the linker passes a live description.
     let info = unsafe { &*info };
+    // SAFETY: reads a number that the kernel left for this process.
+    let headers_of_program = unsafe { libc::getauxval(libc::AT_PHDR) };
+    // The kernel names those of musl's loader, where that has loaded the program. There are no auditors there.
+    if cfg!(not(target_env = "musl")) && info.dlpi_phdr.addr() as u64 != headers_of_program {
+        return 0;
+    }
     // SAFETY: the pointer that `image` passed, to a value nobody else uses now.
     let image = unsafe { &mut *image.cast::<Image>() };
     // SAFETY: the linker's own table and its length.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };
+    image.base = info.dlpi_addr as usize;
     for header in headers {
-        let start = info.dlpi_addr as usize + header.p_vaddr as usize;
-        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0 {
-            image.code.push(start..start + header.p_memsz as usize);
-        } else if header.p_type == libc::PT_NOTE {
-            // SAFETY: a note segment of the main image, mapped for ever.
-            let notes = unsafe { std::slice::from_raw_parts(start as *const u8, header.p_filesz as usize) };
-            image.build = build_id(notes).unwrap_or(image.build);
-        } else if header.p_type == libc::PT_DYNAMIC {
-            // SAFETY: the dynamic section of the main image, which ends with an entry of type 0.
-            image.constructors = unsafe { constructors(start as *const [usize; 2], info.dlpi_addr as usize) };
+        let start = image.base + header.p_vaddr as usize;
+        let whole = start..start + header.p_memsz as usize;
+        match header.p_type {
+            libc::PT_LOAD if header.p_flags & libc::PF_X != 0 => image.code.push(whole),
+            libc::PT_LOAD if header.p_flags & libc::PF_W == 0 => image.constant.push(whole),
+            // Where each function begins; it lies within the code where a linker makes no segment of constants.
+            libc::PT_GNU_EH_FRAME => image.constant.push(whole),
+            libc::PT_INTERP => image.names_a_loader = true,
+            libc::PT_NOTE => {
+                // SAFETY: a note segment of the main image, mapped for ever.
+                let notes =
+                    unsafe { std::slice::from_raw_parts(start as *const u8, header.p_filesz as usize) };
+                image.build = build_id(notes).unwrap_or(image.build);
+            }
+            libc::PT_DYNAMIC => {
+                // SAFETY: the dynamic section of the main image, which ends with an entry of type 0.
+                image.constructors = Some(unsafe { constructors(start as *const [usize; 2], image.base) });
+            }
+            _ => {}
         }
     }
     1
@@ -77,22 +122,38 @@ unsafe fn constructors(mut entry: *const [usize; 2], base: usize) -> Range<usize
     }
 }
 
+/// Whether the program was started as an argument of the dynamic loader (`ld-linux-x86-64.so.2 ./program`). Then the
+/// kernel has executed the loader, and has loaded no other one for it.
+pub fn was_started_by_loader() -> bool {
+    // SAFETY: reads a number that the kernel left for this process.
+    let loader = unsafe { libc::getauxval(libc::AT_BASE) };
+    loader == 0 && image().names_a_loader
+}
+
+/// Why the constructors are not known that follow an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoTable {
+    /// The entry is not in the main image: the caller is part of a shared library.
+    Elsewhere,
+    /// The main image tells of no table: it is linked statically, at a fixed address, and its section headers are gone.
+    Untold,
+}
+
 /// What the C library calls before `main`; musl passes nothing.
 pub type Constructor = extern "C" fn(libc::c_int, *const *const libc::c_char, *const *const libc::c_char);
 
-/// The main image's constructors that are called after the one whose table entry this is; `None` if the entry is
-/// not in the main image's table.
-pub fn constructors_after(entry: &'static Constructor) -> Option<Vec<Constructor>> {
-    let all = &image().constructors;
+/// The main image's constructors that are called after the one whose table entry this is.
+pub fn constructors_after(entry: &'static Constructor) -> Result<Vec<Constructor>, NoTable> {
+    let all = image().constructors.as_ref().ok_or(NoTable::Untold)?;
     let entry = (&raw const *entry).addr();
     if !all.contains(&entry) {
-        return None;
+        return Err(NoTable::Elsewhere);
     }
     let next = entry + size_of::<Constructor>();
     let rest = std::ptr::with_exposed_provenance::<Option<Constructor>>(next);
     // SAFETY: the rest of the table, whose bounds the linker gave: each entry is the address of such a function.
     let rest = unsafe { std::slice::from_raw_parts(rest, (all.end - next) / size_of::<Constructor>()) };
-    Some(rest.iter().copied().flatten().collect())
+    Ok(rest.iter().copied().flatten().collect())
 }
 
 /// Finds the GNU build id among ELF notes: (name length, content length, type), name, content, padded to 4.
@@ -105,35 +166,36 @@ fn build_id(mut notes: &[u8]) -> Option<u128> {
         let end = content + bytes.next_multiple_of(4);
         let name = notes.get(12..12 + name_bytes)?;
         if kind == NT_GNU_BUILD_ID && name == b"GNU\0" {
-            return Some(fingerprint(notes.get(content..content + bytes)?));
+            return Some(fingerprint(0, notes.get(content..content + bytes)?));
         }
         notes = notes.get(end..)?;
     }
     None
 }
 
-/// For an image without a build id: which file it is, how long, and when it was last written.
-fn file_fingerprint() -> u128 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self/exe").map_or(0, |file| {
-        fingerprint(
-            format!("{} {} {} {} {}", file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec())
-                .as_bytes(),
-        )
-    })
-}
-
-fn fingerprint(bytes: &[u8]) -> u128 {
+/// Goes on from the fingerprint of what comes before.
+fn fingerprint(before: u128, bytes: &[u8]) -> u128 {
     const { assert!(usize::BITS == 64) }
     let half = |seed: u64| {
-        bytes.iter().fold(seed, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
+        let (words, rest) = bytes.as_chunks::<8>();
+        let last = rest.iter().fold(rest.len() as u64, |word, &byte| word << 8 | u64::from(byte));
+        let words = words.iter().map(|word| u64::from_ne_bytes(*word)).chain([last]);
+        words.fold(seed, |hash, word| (hash.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     };
-    u128::from(half(0xCBF2_9CE4_8422_2325)) << 64 | u128::from(half(0x84222325_CBF29CE4))
+    let halves =
+        [0xCBF2_9CE4_8422_2325 ^ before as u64, 0x8422_2325_CBF2_9CE4 ^ (before >> 64) as u64].map(half);
+    u128::from(halves[0]) << 64 | u128::from(halves[1])
 }
 
-/// Which build of the program this is; the same in every process of the same file.
+/// Which build of the program this is, by its build id or else by its content: the same in every process of the same
+/// file, of a copy of it, or of the file after its times were changed.
 pub fn build() -> u128 {
     image().build
+}
+
+/// An address as the image itself counts it: the same in every process of the same build.
+pub fn offset(address: usize) -> usize {
+    address.wrapping_sub(image().base)
 }
 
 /// Whether an address lies in the main image's code.
@@ -151,6 +213,22 @@ mod tests {
         assert!(is_code(own_functions_are_code_and_the_stack_is_not as fn() as usize));
         assert!(!is_code((&raw const local) as usize));
         assert_ne!(build(), 0);
+    }
+
+    #[test]
+    fn content_tells_builds_apart() {
+        let content = image().content();
+        assert_eq!(image().content(), content);
+        let bytes: Vec<u8> = (0..100).collect();
+        let of = |bytes: &[u8]| fingerprint(content, bytes);
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert_ne!(of(&other), of(&bytes), "byte {at}");
+            assert_ne!(of(&bytes[..at]), of(&bytes), "length {at}");
+        }
+        assert_ne!(fingerprint(content ^ 1, &bytes), of(&bytes));
+        assert_ne!(fingerprint(content ^ 1 << 64, &bytes), of(&bytes));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod image;
 pub mod inherited;
 pub(crate) mod limits;
+pub(crate) mod loader;
 pub mod machine;
 pub mod memory;
 pub mod namespace;
