@@ -116,13 +116,14 @@ macro_rules! from_any {
 
 from! {
     mp_core::CodecError, mp_core::ContextAlreadySet, mp_core::JoinError, mp_core::LoggerTaken, mp_core::MemError,
-    mp_core::OsError, mp_core::StartError, mp_core::process::StillRunning, mp_core::transfer::CallError,
+    mp_core::OsError, mp_core::StartError, mp_core::transfer::CallError,
     mp_core::transfer::CodeError, mp_core::transfer::ParcelError,
 }
 from! {
     mp_sync::BrokenBarrier, mp_sync::NewBarrierError, mp_sync::NewSemaphoreError, mp_sync::NotOwner,
     mp_sync::OutOfRange, mp_sync::OverReleased, mp_sync::WaitError,
 }
+from_any! { R: mp_core::CloseError<R> }
 from_any! { G: mp_sync::AcquireError<G>, mp_sync::OwnerDied<G> }
 from! {
     mp_shm::Corrupt, mp_shm::CreateError, mp_shm::CreateListError, mp_shm::GetItemError, mp_shm::InvalidName,

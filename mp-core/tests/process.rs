@@ -211,7 +211,7 @@ fn joining_twice_and_with_a_timeout() {
     let child = started_and_staying(false);
     assert!(child.join_timeout(Duration::from_millis(20)).is_none());
     assert!(child.join_timeout(Duration::ZERO).is_none());
-    let (child, _) = child.close().unwrap_err();
+    let child = child.close().unwrap_err().into_inner();
     child.kill().unwrap();
     let threads: Vec<_> = std::thread::scope(|scope| {
         let join = || matches!(child.join(), Err(JoinError::Killed(9)));

@@ -8,7 +8,7 @@
 //! time. A signal goes through the pidfd, so it cannot reach another process.
 
 use super::ending::{End, Ending, Said};
-use super::join_error::{JoinError, StillRunning};
+use super::join_error::{CloseError, JoinError};
 use super::table;
 use crate::error::OsResult;
 use crate::popen::job::ChildIdentity;
@@ -283,8 +283,8 @@ impl<R> Child<R> {
         self.record.signal(SIGINT)
     }
 
-    /// Closes the handle of a process that has ended; returns the handle if the process runs. Use after a close
-    /// does not compile:
+    /// Closes the handle of a process that has ended; the error gives the handle back if the process runs. Use after a
+    /// close does not compile:
     ///
     /// ```compile_fail,E0382
     /// # fn closed(child: mp_core::Child<()>) {
@@ -294,8 +294,8 @@ impl<R> Child<R> {
     /// ```
     ///
     /// Python: `Process.close`.
-    pub fn close(self) -> Result<(), (Self, StillRunning)> {
-        if self.is_alive() { Err((self, StillRunning)) } else { Ok(()) }
+    pub fn close(self) -> Result<(), CloseError<R>> {
+        if self.is_alive() { Err(CloseError(self)) } else { Ok(()) }
     }
 }
 

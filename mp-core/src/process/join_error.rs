@@ -1,7 +1,9 @@
 //! The errors of joining a child and of closing its handle.
 
+use super::child::Child;
 use super::panics::At;
 use crate::error::{CodecError, OsError};
+use std::fmt;
 
 /// Why a process gave no value.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,20 @@ pub enum JoinError {
     Os(#[from] OsError),
 }
 
-/// The process is still running, so its handle cannot be closed.
-#[derive(Debug, thiserror::Error)]
+/// The process is still running, so its handle was not closed. It is given back by [`into_inner`](CloseError::into_inner).
+#[derive(thiserror::Error)]
 #[error("the process is still running: join or kill it first")]
-pub struct StillRunning;
+pub struct CloseError<R>(pub(super) Child<R>);
+
+impl<R> CloseError<R> {
+    /// The handle, as it was.
+    pub fn into_inner(self) -> Child<R> {
+        self.0
+    }
+}
+
+impl<R> fmt::Debug for CloseError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CloseError").field(&self.0).finish()
+    }
+}
