@@ -46,7 +46,8 @@ fn place(word: &FutexWord) -> usize {
 }
 
 impl Machine for FutexWord {
-    const QUICK: u32 = 8;
+    /// An answer from another CPU is here by then most often: a quarter of a microsecond, or one where a pause is longer.
+    const QUICK: u32 = 32;
 
     #[inline]
     fn now() -> u64 {
@@ -72,6 +73,7 @@ impl Machine for FutexWord {
         usable_cpus() <= 1
     }
 
+    #[inline]
     fn turn() -> Option<u32> {
         Some(3_000_000)
     }
@@ -94,7 +96,8 @@ impl Learned for FutexWord {
 pub struct LocalSite(Cell<Site>);
 
 impl Machine for LocalSite {
-    const QUICK: u32 = FutexWord::QUICK;
+    /// Each look is a system call.
+    const QUICK: u32 = 8;
 
     fn now() -> u64 {
         FutexWord::now()
