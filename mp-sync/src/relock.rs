@@ -74,7 +74,7 @@ impl RelockCell {
     /// lock (a copy of a guard in a child that the program forked by itself).
     #[inline]
     pub(crate) fn release_lent(&self, lent: Lent) {
-        self.lock.release_after(|| {
+        self.lock.release_noting(|| {
             if lent != Lent::Nothing {
                 self.lend(lent, Lent::Nothing);
             }

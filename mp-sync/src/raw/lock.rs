@@ -77,10 +77,10 @@ const NOTE: u32 = 1;
 const HANDED: u32 = WAITERS;
 
 /// How long one that has not slept leaves such a lock to others.
-const PATIENCE: Duration = Duration::from_millis(10);
+pub(super) const PATIENCE: Duration = Duration::from_millis(10);
 /// A turn is so many times what handing over costs, and so many nanoseconds at most.
-const COSTS_IN_A_TURN: u32 = 8;
-const LONGEST_TURN: u32 = 100_000_000;
+pub(super) const COSTS_IN_A_TURN: u32 = 8;
+pub(super) const LONGEST_TURN: u32 = 100_000_000;
 
 /// The state in which the lock was acquired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,18 +164,10 @@ impl<O: Owned> RawLock<O> {
     /// hold it.
     #[inline]
     pub fn release(&self) -> bool {
-        self.release_after(|| ())
-    }
-
-    /// As [`release`](RawLock::release); the last thing that is done under the lock is `last`, if the calling thread holds
-    /// it.
-    #[inline]
-    pub fn release_after(&self, last: impl FnOnce()) -> bool {
         let me = O::me();
         if self.id() != me {
             return false;
         }
-        last();
         self.state.announce();
         // First off the list: once the word is free, another holder may put it on his.
         self.state.delist();

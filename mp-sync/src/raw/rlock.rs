@@ -12,7 +12,7 @@
 //! |---------|----------------------------------------------------------------------------------------|
 //! | `lock`  | as in `lock.rs`                                                                        |
 //! | `more`  | how often the holder has acquired it after the first time; of a free lock unspecified   |
-//! | `note`  | a number of the holder's, for what is built on this: 0 at each first acquire           |
+//! | `note`  | a number of the holder's, 0 at each first acquire; of a free lock unspecified           |
 //!
 //! # Orderings
 //! `more` and `note` are read and written by holders only, so the lock orders them.
@@ -57,22 +57,28 @@ impl<O: Owned> RawRLock<O> {
     /// nothing is changed.
     #[inline]
     pub fn release(&self) -> bool {
-        self.release_after(|| ())
+        self.release_noting(|| ())
     }
 
-    /// Undoes one acquire, after calling `last` if the calling thread holds the lock.
+    /// Undoes one acquire. Calls `update_note` if the calling thread holds the lock and goes on to hold it: after the last
+    /// release the note is unspecified.
     #[inline]
-    pub fn release_after(&self, last: impl FnOnce()) -> bool {
+    pub fn release_noting(&self, update_note: impl FnOnce()) -> bool {
         // If another thread holds it, this may be any number: both branches check the holder.
         match self.more() {
-            0 => self.lock.release_after(last),
-            more if self.held_by_me() => {
-                last();
-                self.set_more(more - 1);
-                true
-            }
-            _ => false,
+            0 => self.lock.release(),
+            more => self.release_one_of_many(more, update_note),
         }
+    }
+
+    #[cold]
+    fn release_one_of_many(&self, more: u32, update_note: impl FnOnce()) -> bool {
+        let mine = self.held_by_me();
+        if mine {
+            update_note();
+            self.set_more(more - 1);
+        }
+        mine
     }
 
     /// Frees the lock whatever the depth, and returns the depth; 0: the calling thread does not hold it, and
@@ -161,6 +167,7 @@ impl<O: Owned> RawRLock<O> {
         taken
     }
 
+    #[cold]
     fn deeper(&self) -> Option<Acquired> {
         // The depth, which is one more, can be counted too.
         let more = self.more().checked_add(1).filter(|more| *more < u32::MAX)?;
