@@ -68,6 +68,7 @@ models! { models, bound();
     explore handed_lock_excludes_and_hands_on ModelOwned;
     sweep handed_lock_dead_holder_is_reported ModelOwned;
     sweep handed_lock_dead_releaser_sleeper_barger ModelOwned;
+    sweep handed_semaphore_dead_releaser ModelWord;
     explore spinning_lock_excludes_and_hands_on ModelOwned;
     sweep spinning_lock_dead_holder_is_reported ModelOwned;
     explore spinning_semaphore_wakes_one_for_each ModelWord;
@@ -99,6 +100,8 @@ macro_rules! long_models {
 long_models! {
     sweep_woken lock_dead_sleeper_sleeper_barger ModelOwned;
     explore handed_lock_timeout_passes_the_wake_on ModelOwned;
+    explore handed_semaphore_of_one_excludes ModelWord;
+    explore handed_semaphore_wakes_one_for_each ModelWord;
     sweep lock_one_of_three_dies ModelOwned;
     explore barrier_of_three ModelOwned;
     sweep barrier_dead_aborter ModelOwned;
@@ -123,6 +126,8 @@ mutants! { models, bound();
     explore handed_lock_excludes_and_hands_on in FaultyOwned<ReleaseIsRelaxed>;
     explore handed_lock_excludes_and_hands_on in FaultyOwned<NobodyIsWoken>;
     sweep   handed_lock_dead_releaser_sleeper_barger in FaultyOwned<NeverAnnounced>;
+    explore handed_semaphore_of_one_excludes in Faulty<ReleaseIsRelaxed>;
+    explore handed_semaphore_wakes_one_for_each in Faulty<NobodyIsWoken>;
     explore rlock_is_held_until_the_last_release in FaultyOwned<ReleaseIsRelaxed>;
     explore rlock_is_held_until_the_last_release in FaultyOwned<AcquireIsRelaxed>;
     explore rlock_all_is_given_and_taken_back in FaultyOwned<NobodyIsWoken>;

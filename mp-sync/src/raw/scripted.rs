@@ -14,6 +14,8 @@ thread_local! {
     /// How many sleep.
     pub(super) static ASLEEP: Cell<u32> = const { Cell::new(0) };
     pub(super) static SLEPT_ON: Cell<u32> = const { Cell::new(0) };
+    /// What the word is after a sleep.
+    pub(super) static AFTER: Cell<u32> = const { Cell::new(0) };
     /// Calls that wake.
     pub(super) static WAKES: Cell<u32> = const { Cell::new(0) };
 }
@@ -69,12 +71,12 @@ impl Word for Scripted {
     fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, err: Ordering) -> Result<u32, u32> {
         self.0.compare_exchange(current, new, ok, err)
     }
-    /// One that had slept has the lock meanwhile, and gives it back.
+    /// One that had slept has it meanwhile, and gives it back.
     fn wait(&self, expected: u32, _: Option<Deadline>) -> Wake {
         SLEPT_ON.set(expected);
         // ORDERING: Relaxed: one thread.
         assert_eq!(self.swap(OTHER | WAITERS, Ordering::Relaxed), expected);
-        self.store(0, Ordering::Relaxed);
+        self.store(AFTER.get(), Ordering::Relaxed);
         Wake::Look
     }
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
