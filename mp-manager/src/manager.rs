@@ -32,7 +32,7 @@ use std::time::Duration;
 pub struct Manager {
     server: Child<()>,
     handle: ServerHandle,
-    /// Who may shut it down: not a forked copy.
+    /// The process that may shut it down: not a forked copy.
     owner: OwningProcess,
 }
 

@@ -273,7 +273,7 @@ fn garbage_over_all_items_is_corrupt() {
     assert!(matches!(error, Some(GetError::Corrupt)), "{error:?}");
 }
 
-/// Nothing that anybody does would wake them.
+/// No action of another process would wake them.
 fn getters_who_are_nowhere_do_not_wait() {
     let queue = Queue::<Item>::make();
     queue.memory().write_all_at(&200_u32.to_le_bytes(), GETTER + APART).unwrap();

@@ -275,7 +275,7 @@ fn a_join_is_told_of_what_went_with_its_descriptors() {
         queue.put((1, Some(Witness::new().1))).unwrap();
         queue.put((2, None)).unwrap();
         killed_getter(&queue, RECEIVED);
-        // It is still in the queue, as far as anybody knows.
+        // It is still in the queue, as far as other processes know.
         assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
         assert_eq!(queue.get_task().unwrap().0, 2);
         assert_eq!(queue.join(), Err(TasksError::Lost { items: 1 }), "round {round}");

@@ -156,7 +156,7 @@ fn set_of(queues: &[Queue<u32>]) -> WaitSet<usize, Queue<u32>> {
 
 fn a_set_hears_of_items_and_ends() {
     let queues = [(); 3].map(|()| Queue::new().unwrap());
-    // Before anybody polls it.
+    // Before any process polls it.
     queues[1].put(1).unwrap();
     let mut set = set_of(&queues);
     for timeout in [Duration::ZERO, Duration::from_secs(100), Duration::MAX] {

@@ -9,9 +9,9 @@
 //!    checker                                            ── uses the objects, counts what is there ──► verdict
 //! ```
 //!
-//! `mp-sweep [operation…] [--stop] [--barge] [--pass] [--twice] [--tsv] [--list] [--every n|call] [--jobs n]` prints one row for each
-//! operation, and fails if anything was stuck, lost or torn. A name selects an operation; `lock`, which is
-//! none's name, all that begin with `lock.`.
+//! `mp-sweep [operation…] [--stop] [--barge] [--pass] [--twice] [--tsv] [--list] [--every n|call] [--jobs n]`
+//! prints one row for each operation, and fails if anything was stuck, lost or torn. A name selects an operation;
+//! `lock`, which is none's name, all that begin with `lock.`.
 //!
 //! | column     | means                                                                                     |
 //! |------------|-------------------------------------------------------------------------------------------|
@@ -24,18 +24,19 @@
 //! | `worst_ms` | the longest time until a process went on                                                  |
 //!
 //! # Processes
-//! The operations of `process` start and end processes, and the promise is that nothing is left behind: whichever process of a
-//! family is killed, the others come to their ends, and are reaped (`sweep/family.rs`). The victim is the parent
-//! (`start`, `join`), the child (`life`: from its first instruction on; `exit`: from its function's return on, with a
-//! daemon of its own still running) or the template, from its first instruction to its end. Who is not the sweep's own
-//! child stops itself before its operation, is adopted there, and is swept to its end.
+//! The operations of `process` start and end processes, and the promise is that nothing is left behind: whichever
+//! process of a family is killed, the others come to their ends, and are reaped (`sweep/family.rs`). The victim is
+//! the parent (`start`, `join`), the child (`life`: from its first instruction on; `exit`: from its function's
+//! return on, with a daemon of its own still running) or the template, from its first instruction to its end. A
+//! process that is not the sweep's own child stops itself before its operation, is adopted there, and is swept to
+//! its end.
 //!
 //! Their points are counted from the last system call: the one just after each call is always tried, and from there
 //! every n-th instruction (by default another n for each of them, so that a run takes a minute or so; `--every 1`
-//! tries all). An instruction that repeats itself is one. Such a point is reached from call to call, and only from the
-//! last one on in single steps. What a process does to others in these operations it does by system calls, so points
-//! with no call between them should not differ: `--every call` takes that for granted, and tries one of them.
-//! They have no `--barge`, since they share nothing that a third party could use: it is refused.
+//! tries all). An instruction that repeats itself is one. Such a point is reached from call to call, and only from
+//! the last one on in single steps. What a process does to others in these operations it does by system calls, so
+//! points with no call between them should not differ: `--every call` takes that for granted, and tries one of
+//! them. They have no `--barge`, since they share nothing that a third party could use: it is refused.
 //!
 //! What it does not reach: death inside a system call (but for sleeps), and the weak memory of other processors:
 //! for that there are the kills at random moments, and the models.
@@ -43,12 +44,13 @@
 //! # A new operation
 //! A file in `operations/`, or a few lines in one that is there: a type that implements `Scene` (`sweep/scene.rs`),
 //! and its name in `operations()`. The least that a scene says is what the victim does (`operate`), what a third
-//! party does (`barge`), and how to tell that all is whole (`check`). The rest has defaults: who sleeps before, who
-//! comes when the victim sleeps, what wakes those to whom the victim owes nothing. `value.rs` is a short one.
+//! party does (`barge`), and how to tell that all is whole (`check`). The rest has defaults: the sleepers, the
+//! process that comes when the victim sleeps, what wakes sleepers that the victim does not have to wake. `value.rs`
+//! is a short one.
 //!
 //! | folder        | what                                                                                 |
 //! |---------------|---------------------------------------------------------------------------------------|
-//! | `sweep/`      | `run.rs` all points of an operation, `point.rs` one of them, `victim.rs` the one who is stepped, `companion.rs` all others, `family.rs` those whom an operation starts, `process.rs` fork |
+//! | `sweep/`      | `run.rs` all points of an operation, `point.rs` one of them, `victim.rs` the process that is stepped, `companion.rs` all others, `family.rs` the processes that an operation starts, `process.rs` fork |
 //! | `operations/` | the scenes, one file for each type                                                    |
 #![cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused))]
 

@@ -37,7 +37,7 @@ fn is_well(arguments: &str, expected: &[(&str, &str, u64)]) {
     }
 }
 
-/// Somebody is stuck after some points of this one, and after others not. What is told of it.
+/// A process is stuck after some points of this one, and after others not. What is reported of it.
 fn is_stuck_at_some(operation: &str, arguments: &str) -> String {
     let output = sweep(&format!("{operation} {arguments} --tsv"));
     assert_eq!(output.status.code(), Some(1));

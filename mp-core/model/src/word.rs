@@ -137,7 +137,7 @@ impl<C: Checker> Futex<C> {
         woken as u32
     }
 
-    /// It is time to look for all who do.
+    /// All timed sleepers wake by themselves.
     pub(crate) fn have_looked_at(&self) {
         self.bed.ring(|bed| bed.wake(u32::MAX, |sleep| sleep == Sleep::Usual));
     }

@@ -50,7 +50,7 @@ impl FutexWord {
     }
 
     /// Gives how many it has woken.
-    fn rouse(&self, count: u32, whom: u32) -> u32 {
+    fn rouse(&self, count: u32, bits: u32) -> u32 {
         let count = count.min(i32::MAX as u32);
         let (unused, operation) = (ptr::null::<u32>(), libc::FUTEX_WAKE_BITSET);
         let began = Self::now();
@@ -58,7 +58,7 @@ impl FutexWord {
         slow::delay();
         // SAFETY: the word is alive for the call; waking changes no memory.
         let woken = unsafe {
-            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, count, unused, unused, whom)
+            libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, count, unused, unused, bits)
         };
         let woken = u32::try_from(woken).unwrap_or(0);
         if woken == 1 {

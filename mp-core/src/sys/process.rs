@@ -151,7 +151,7 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
     wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, libc::WNOHANG).map(|(_, reaped)| reaped)
 }
 
-/// Waits for the end of the child behind a pidfd, and reaps it. (A pidfd tells of the end; one who traces the child
+/// Waits for the end of the child behind a pidfd, and reaps it. (A pidfd reports the end; a tracer of the child
 /// is told first all the same, and then it is not to be reaped yet.)
 pub fn outlive(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
     wait_id(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, 0).map(|(_, reaped)| reaped)

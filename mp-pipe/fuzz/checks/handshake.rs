@@ -27,7 +27,7 @@ const MOST_HEARD: usize = 3 * (256 + 12);
 pub(crate) fn check(input: &[u8]) {
     let mut script = Script(input);
     let Some(first) = script.byte() else { return };
-    // Not the same nonces each time: whatever they are, nobody is to be trusted.
+    // Not the same nonces each time: whatever they are, no peer may be trusted.
     let key = AuthKey::new(*b"known to nobody else");
     let form = FORMS[usize::from(first >> 1) % 3];
     let side =

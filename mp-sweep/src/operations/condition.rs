@@ -1,7 +1,7 @@
 //! Condition.
 //!
-//! Whoever was notified comes out, and one who died of it is no loss to the others. What is waited for is a flag, so that
-//! one who wakes the rest after a death can say so.
+//! A notified waiter returns, and the death of one costs the others nothing. They wait for a flag, so that the
+//! process which wakes the rest after a death can set it.
 
 use super::tally::Tally;
 use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless};
@@ -23,11 +23,11 @@ pub(super) fn operations() -> Vec<Operation> {
 /// What the victim does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// Nobody waits.
+    /// No process waits.
     Notify,
     /// Two wait.
     NotifySleepers,
-    /// Until somebody comes who notifies. Another one waits too.
+    /// Until a notifier comes. Another process waits too.
     Wait,
 }
 
@@ -49,7 +49,7 @@ impl Play {
         Box::new(Play { condition, shared: Tally::new(), step, mode, told: Cell::new(false) })
     }
 
-    /// Takes the lock, whoever died in it: a flag is whole.
+    /// Acquires the lock, also after a death: a flag is whole.
     fn enter(&self) -> ConditionGuard<'_, Lock> {
         self.condition.acquire().unwrap_or_else(OwnerDied::into_guard)
     }
@@ -63,7 +63,7 @@ impl Play {
     fn wait(&self) {
         let mut guard = self.enter();
         while self.shared.get(FLAG) == 0 {
-            // That somebody died in the lock is no reason to stop waiting.
+            // A death with the lock does not end the wait.
             let _ = guard.wait();
         }
     }

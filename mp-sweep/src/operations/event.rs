@@ -1,6 +1,6 @@
 //! Event.
 //!
-//! What the flag says at a death it says after it, and whoever waits for a flag that is set goes on.
+//! The flag is the same before and after a death, and each waiter of a set flag goes on.
 
 use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless};
 use mp_sync::Event;

@@ -29,8 +29,8 @@ pub(super) trait Line {
     fn get_many(&self, most: usize) -> Result<Vec<Self::Item>, GetError>;
     fn items(&self) -> usize;
     fn is_full(&self) -> bool;
-    /// What stands on the first packet beside the queue, and nothing if there is none; `None`: of these items, none has
-    /// one.
+    /// What stands on the first packet beside the queue, and nothing if there is none; `None`: of these items, none
+    /// has one.
     fn beside(&self) -> Option<Vec<u8>> {
         None
     }

@@ -1,6 +1,6 @@
 //! Lock and RLock.
 //!
-//! A death with the lock is told once, to the first who takes it, and no other death is told.
+//! A death with the lock is reported once, by the first acquire, and no other death is reported.
 
 use super::tally::Tally;
 use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
@@ -195,7 +195,7 @@ impl<L: Lockable + 'static> Scene for Play<L> {
         match self.lock.take_within(PATIENCE) {
             Found::Clean => torn_unless(!self.held.get(), || "two hold it at once".to_owned()),
             Found::Busy => {
-                lost_unless(self.held.get() || self.makers.get(), || "held, but by nobody".to_owned())
+                lost_unless(self.held.get() || self.makers.get(), || "held, but by no process".to_owned())
             }
             Found::OwnerDied => torn_unless(false, || "a stopped holder passed for dead".to_owned()),
         }
@@ -204,17 +204,17 @@ impl<L: Lockable + 'static> Scene for Play<L> {
     fn check(&self, fate: Fate) -> Verdict {
         self.take(&|| {});
         self.take(&|| {});
-        lost_unless(!self.lock.locked(), || "held by nobody".to_owned())?;
+        lost_unless(!self.lock.locked(), || "held by no process".to_owned())?;
         let (deaths, told) = (u32::from(self.held.get() && !fate.lived()), self.tally.get(TOLD));
         if fate.mode == Mode::Twice {
             // The second may have been told of the first, and died before it could say so.
             let again = u32::from(self.held_again.get());
-            torn_unless(told >= again, || "nobody was told of the second holder's death".to_owned())?;
+            torn_unless(told >= again, || "no acquire reported the second holder's death".to_owned())?;
             return lost_unless(told <= deaths + again, || {
                 format!("{told} were told of {deaths} + {again} deaths")
             });
         }
-        torn_unless(told >= deaths, || "nobody was told of the holder's death".to_owned())?;
+        torn_unless(told >= deaths, || "no acquire reported the holder's death".to_owned())?;
         lost_unless(told <= deaths, || format!("{told} were told of {deaths} deaths"))
     }
 }

@@ -1,4 +1,5 @@
-//! Faults that a sweep must catch, each beside the same thing without the fault. They are not among the default ones.
+//! Faults that a sweep must catch, each beside the same thing without the fault. They are not among the default
+//! ones.
 //!
 //! | operation                            | its fault                                                    | seen by   |
 //! |--------------------------------------|--------------------------------------------------------------|-----------|
@@ -7,8 +8,8 @@
 //! | `mutant.journal`                     | none                                                         |           |
 //! | `mutant.journal.clear_before`        | a recovery clears the journal before it has rolled back      | `--twice` |
 //!
-//! The first needs a third party that acts while the victim lives, the second two deaths: no death of one process alone
-//! shows either.
+//! The first needs a third party that acts while the victim lives, the second two deaths: no death of one process
+//! alone shows either.
 
 use super::lock::{Found, Lockable, Play, Step};
 use super::tally::Tally;
@@ -37,8 +38,8 @@ const OWNER: u32 = (1 << 30) - 1;
 const DIED: u32 = 1 << 30;
 const WAITERS: u32 = 1 << 31;
 
-/// A lock in one word that the kernel knows, always as if somebody waited. Freed before it is off its holder's list, if
-/// `EARLY`.
+/// A lock in one word that the kernel knows, always as if a thread waited. Freed before it is off its holder's
+/// list, if `EARLY`.
 struct OwnedLock<const EARLY: bool>(SharedRef<RobustWord>);
 
 impl<const EARLY: bool> OwnedLock<EARLY> {
@@ -107,7 +108,7 @@ impl<const EARLY: bool> Lockable for OwnedLock<EARLY> {
     }
 
     fn locked(&self) -> bool {
-        // ORDERING: Acquire: whoever sees it free sees what its last holder did.
+        // ORDERING: Acquire: a process that sees it free sees what its last holder did.
         self.0.word().load(Ordering::Acquire) & OWNER != FREE
     }
 }
@@ -117,7 +118,8 @@ const HALVES: [usize; 2] = [0, 1];
 const COPIES: [usize; 2] = [2, 3];
 const BEGUN: usize = 4;
 
-/// A pair whose halves agree, changed under a lock and a journal. The journal is cleared before the roll back, if `EARLY`.
+/// A pair whose halves agree, changed under a lock and a journal. The journal is cleared before the roll back, if
+/// `EARLY`.
 struct Pair<const EARLY: bool> {
     lock: Lock,
     words: Tally,
@@ -165,8 +167,8 @@ impl<const EARLY: bool> Pair<EARLY> {
     }
 }
 
-/// The points are those between taking the lock and its release, which are thousands of instructions and no part of the
-/// fault.
+/// The points are those between taking the lock and its release, which are thousands of instructions and no part of
+/// the fault.
 impl<const EARLY: bool> Scene for Pair<EARLY> {
     fn prepare(&self) {
         self.take().keep();

@@ -1,6 +1,6 @@
 //! OwnedSemaphore.
 //!
-//! No permit is lost, whoever dies: when all have ended, all are there.
+//! No permit is lost by a death: when all processes have ended, all permits are free.
 
 use crate::sweep::scene::{Fate, Operation, PATIENCE, Scene, Verdict, lost_unless};
 use mp_sync::OwnedSemaphore;

@@ -1,7 +1,7 @@
 //! Queue and FixedQueue.
 //!
-//! What was put is got once, in order, and whole. The victim's own items: a put that was killed has put them or not; a
-//! get that was killed has taken at most those that it was to take.
+//! What was put is got once, in order, and whole. The victim's own items: a put that was killed has put them or
+//! not; a get that was killed has taken at most those that it was to take.
 
 use super::line::{Block, Fixed, Line, Values, small};
 use super::tally::Tally;
@@ -63,7 +63,7 @@ struct Plan {
     puts: usize,
     /// Items that it gets at most, in one call.
     gets: usize,
-    /// Who sleep before: getters, or putters where the queue is full.
+    /// The sleepers: consumers, or producers where the queue is full.
     sleepers: u32,
     full: bool,
 }
@@ -86,7 +86,7 @@ const GET_MANY_FROM_EMPTY: Plan = Plan { gets: 2, ..GET_FROM_EMPTY };
 /// Two wait in put.
 const GET_FROM_FULL: Plan = Plan { before: 2, gets: 1, sleepers: 2, full: true, ..NOTHING };
 
-/// Numbers of items, by who puts them; those of one are put in order.
+/// Numbers of items, by producer; each producer puts its own in order.
 const BEFORE: [usize; 3] = [1, 2, 3];
 const VICTIMS: [usize; 3] = [10, 11, 12];
 const BARGERS: usize = 13;
@@ -179,7 +179,7 @@ impl<L: Line + 'static> Play<L> {
         for number in 0..GOT_COUNTS {
             let got = self.tally.get(GOT_COUNTS + number);
             let is_own = self.own_numbers().contains(&number);
-            // Who died twice may have put its item, and not said so.
+            // A producer that died twice may have put its item without a report.
             let silent = if mode == Mode::Twice && number == BARGERS { got.min(1) } else { 0 };
             let put = if is_own { 1 } else { self.tally.get(PUT_COUNTS + number).max(silent) };
             lost_unless(got <= put, || format!("{number} was put {put} times and got {got} times"))?;
@@ -197,7 +197,7 @@ impl<L: Line + 'static> Scene for Play<L> {
     fn operate(&self) {
         let mut own = self.own.borrow_mut();
         match self.plan {
-            // Counted by whoever looks: nothing of ours comes after the commit.
+            // Counted by the reader: the producer does nothing after the commit.
             Plan { puts: 1, .. } => {
                 let item = own.pop().expect("it was prepared");
                 let _ = self.line.put(item, None);
@@ -237,7 +237,7 @@ impl<L: Line + 'static> Scene for Play<L> {
 
     fn look(&self) {
         self.committed.set(self.line.items() as u32 + self.got() > self.plan.before as u32);
-        // Who waits for room has put into what the victim left, if it did.
+        // A producer that waited for room has used the room that the victim left, if it left any.
         let come = self.tally.get(PUT_COUNTS + SLEEPERS) as usize;
         // It takes an item's descriptors first, and that is for good.
         let has_packet = self.line.beside() == self.beside;

@@ -1,6 +1,6 @@
 //! RwLock.
 //!
-//! A write is whole, absent, or told of; a reader that dies keeps nobody out.
+//! A write is whole, absent, or reported; a dead reader keeps no process out.
 
 use crate::sweep::scene::{Fate, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
 use mp_sync::{AcquireError, OwnerDied, ReadGuard, RwLock};
@@ -48,7 +48,7 @@ impl Play {
             OwnerDied::into_guard(died)
         });
         let whole = pair[0] == pair[1];
-        torn_unless(whole || told, || format!("half a write, and nobody told: {:?}", *pair))?;
+        torn_unless(whole || told, || format!("half a write, and not reported: {:?}", *pair))?;
         let next = pair[0] + 1;
         pair[0] = next;
         // Two stores, and not one for both.
@@ -69,7 +69,7 @@ impl Play {
 impl Scene for Play {
     fn prepare(&self) {
         if self.step == Step::LeaveToSleepers {
-            self.held.set(Some(self.lock.read().expect("nobody died yet")));
+            self.held.set(Some(self.lock.read().expect("no process has died yet")));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Semaphore.
 //!
-//! A permit dies with its holder, and only with him: what was there when he died, and was not his, is there after.
+//! A permit is lost with its holder, and only then: permits that were free or held by others stay.
 
 use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless};
 use mp_sync::Semaphore;
@@ -51,7 +51,7 @@ impl Play {
         Box::new(Play { semaphore, step, makers, there: Cell::new(0) })
     }
 
-    /// How many there are if nobody has died with one.
+    /// Their number if no process has died with one.
     fn all(&self) -> u32 {
         if self.step == Step::Acquire { 2 } else { 1 }
     }
@@ -97,7 +97,7 @@ impl Scene for Play {
     }
 
     fn look(&self) {
-        // Nobody moves: no sleeper has one in hand.
+        // No process moves: no sleeper is about to take one.
         self.there.set(self.semaphore.get_value() + u32::from(self.makers.get()));
     }
 

@@ -1,4 +1,4 @@
-//! Value: a pair under its lock, whose halves agree unless somebody died between them; and then it is told.
+//! Value: a pair under its lock, whose halves agree unless a process died between them; and then it is reported.
 
 use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless, torn_unless};
 use mp_sync::{OwnerDied, Value};
@@ -38,7 +38,7 @@ impl Scene for Play {
 
     fn check(&self, fate: Fate) -> Verdict {
         let others = u64::from(matches!(fate.mode, Mode::Barge | Mode::Pass));
-        // Who may have updated it, and died before or after.
+        // The process may have updated it, and died before or after.
         let second = u64::from(fate.mode == Mode::Twice);
         let (told, pair) = match self.pair.lock() {
             Ok(pair) => (false, *pair),
@@ -48,7 +48,7 @@ impl Scene for Play {
                 (true, *guard)
             }
         };
-        torn_unless(told || pair[0] == pair[1], || format!("{pair:?}, and nobody is told"))?;
+        torn_unless(told || pair[0] == pair[1], || format!("{pair:?}, and not reported"))?;
         lost_unless(!told || !fate.lived() && !fate.finished || second == 1, || {
             "told of a death that was none".to_owned()
         })?;

@@ -132,8 +132,8 @@ impl Drop for Companion {
     }
 }
 
-/// Holds a lock of this process's own. All processes of a scene are forks of one, so what one writes into a lock's links
-/// would be what another expects there; with this lock on its list, they differ.
+/// Holds a lock of this process's own. All processes of a scene are forks of one, so what one writes into a lock's
+/// links would be what another expects there; with this lock on its list, they differ.
 pub(super) fn have_other_links() {
     let own = mp_sync::Lock::new().expect("a sweep needs shared memory");
     own.acquire().expect("no other process has it").keep();

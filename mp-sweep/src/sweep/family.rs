@@ -1,7 +1,8 @@
 //! Family: the process group of a scene whose operation starts processes. None of it may be left in the end.
 //!
-//! The maker is a subreaper: a process that loses its parent becomes a child of the maker, and is reaped here, as process 1
-//! would do. So a group that still has a member has one that lives on, or a zombie whose living parent forgot it.
+//! The maker is a subreaper: a process that loses its parent becomes a child of the maker, and is reaped here, as
+//! process 1 would do. So a group that still has a member has one that lives on, or a zombie whose living parent
+//! forgot it.
 
 use super::companion::{until, until_some};
 use super::process::state;

@@ -1,8 +1,8 @@
 //! Fork, for a program of one thread.
 //!
 //! # Safety
-//! The one invariant: this program never has a second thread when it forks or changes its environment, so a child may
-//! do all that its parent may. (It is the C library's fork, which gives the child a robust list of its own.)
+//! The one invariant: this program never has a second thread when it forks or changes its environment, so a child
+//! may do all that its parent may. (It is the C library's fork, which gives the child a robust list of its own.)
 #![allow(unsafe_code)]
 
 use mp_core::sys::fd::pipe;
@@ -17,8 +17,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A child that does `work` and ends with the code that it gives, or 101 if it panics, in an orderly way: what `work`
-/// has started is ended or waited for. It dies with its parent.
+/// A child that does `work` and ends with the code that it gives, or 101 if it panics, in an orderly way: what
+/// `work` has started is ended or waited for. It dies with its parent.
 pub(super) fn fork(work: impl FnOnce() -> i32) -> Pid {
     debug_assert_eq!(fs::read_dir("/proc/self/task").map(Iterator::count).ok(), Some(1));
     // SAFETY: one thread (the invariant above).
@@ -46,8 +46,8 @@ pub(crate) fn dead(work: impl FnOnce()) {
     );
 }
 
-/// Takes all variables out of the environment but those that this program's own helpers need: a start hands them on one
-/// by one, and their number would be what its points are about.
+/// Takes all variables out of the environment but those that this program's own helpers need: a start hands them on
+/// one by one, and their number would be what its points are about.
 pub(super) fn forget_environment() {
     for (name, _) in std::env::vars_os() {
         if name != "PATH" && name != "RUST_BACKTRACE" {
@@ -69,12 +69,13 @@ pub(crate) fn stand_still() {
     kill(Pid::this(), Signal::SIGSTOP).expect("one may stop oneself");
 }
 
-/// A program that is started with this variable stands still before its `main`, and before the hook by which it becomes
-/// a child or a template, if there is a byte to read in the pipe that the variable names: one byte, one stop.
+/// A program that is started with this variable stands still before its `main`, and before the hook by which it
+/// becomes a child or a template, if there is a byte to read in the pipe that the variable names: one byte, one
+/// stop.
 const STAND_STILL: &str = "MP_SWEEP_STAND_STILL";
 
-/// Has the next program that this process, or a child of its, executes stand still at its beginning. The pipe is to be
-/// kept until then.
+/// Has the next program that this process, or a child of its, executes stand still at its beginning. The pipe is to
+/// be kept until then.
 pub(crate) fn have_next_program_stand_still() -> (OwnedFd, OwnedFd) {
     let (token, gives) = pipe().expect("a sweep needs descriptors");
     nix::unistd::write(&gives, &[0]).expect("a pipe takes a byte");

@@ -1,4 +1,4 @@
-//! Scene: what an operation is, for those who sweep it.
+//! Scene: an operation as the sweep sees it.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,8 @@ pub(crate) enum Mode {
     Barge,
     /// A third party acts while it stands still, and holds what it has while the victim goes on, to its end.
     Pass,
-    /// It is killed, and so is the process that does the same operation next, after each of that one's instructions.
+    /// It is killed, and so is the process that does the same operation next, after each of that one's
+    /// instructions.
     Twice,
 }
 
@@ -35,13 +36,13 @@ const COMMON_MODES: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge];
 /// And of one whose check knows how to count what two processes did that may have died in it.
 const EVERY_MODE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge, Mode::Pass, Mode::Twice];
 
-/// Who the victim is.
+/// The kind of victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     /// A child of the maker's, which does `prepare`, `operate` and `finish`.
     Child,
-    /// The one of the family that stands still (`stand_still`). A sleeper has started it; what it does from there to
-    /// its end is the operation.
+    /// The one of the family that stands still (`stand_still`). A sleeper has started it; what it does from there
+    /// to its end is the operation.
     Relative,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Fate {
     pub(crate) mode: Mode,
     /// It had come to the operation's end.
     pub(crate) finished: bool,
-    /// The sleepers waited for what the victim did not do, and somebody else has done it: `rouse` was called.
+    /// The sleepers waited for what the victim did not do, and another process has done it: `rouse` was called.
     pub(crate) roused: bool,
 }
 
@@ -65,9 +66,9 @@ impl Fate {
 /// What is wrong.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// Something committed is gone, or there is something that nobody made.
+    /// A committed item is gone, or there is one that no process made.
     Lost(String),
-    /// Guarded data is half changed, or guarded from nobody.
+    /// Guarded data is half changed, or not guarded.
     Torn(String),
 }
 
@@ -83,13 +84,13 @@ pub(crate) fn torn_unless(holds: bool, words: impl FnOnce() -> String) -> Verdic
     if holds { Ok(()) } else { Err(Fault::Torn(words())) }
 }
 
-/// How long somebody waits for what a stopped victim may hold.
+/// How long a process waits for what a stopped victim may hold.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Fresh shared objects, and what each process does with them. All processes are forks of the one that made the
 /// scene: what it keeps outside of shared memory, each of them has for itself, as it was at the fork.
 pub(crate) trait Scene {
-    /// Who is stepped, and dies.
+    /// The process that is stepped, and dies.
     fn victim(&self) -> Who {
         Who::Child
     }
@@ -97,8 +98,8 @@ pub(crate) trait Scene {
     fn awaits_victim(&self) -> bool {
         true
     }
-    /// The process group that the scene's processes are in, where the operation starts some (the maker inherits those
-    /// whose parents die): when all is over, nobody may be left of it. `None` as long as it is not known.
+    /// The process group that the scene's processes are in, where the operation starts some (the maker inherits
+    /// those whose parents die): when all is over, no process of it may be left. `None` as long as it is not known.
     fn family(&self) -> Option<u32> {
         None
     }
@@ -123,40 +124,41 @@ pub(crate) trait Scene {
     fn comers(&self) -> u32 {
         0
     }
-    /// One who comes.
+    /// A process that comes.
     fn come(&self) -> Verdict {
         Ok(())
     }
     /// The maker of the scene, at the same moment, once: lets go what the victim sleeps for. It must not wait.
     fn let_go(&self) {}
 
-    /// The maker, when the victim stands at its last instruction and nobody else moves: what the check needs to know.
+    /// The maker, when the victim stands at its last instruction and no other process moves: what the check needs
+    /// to know.
     fn look(&self) {}
     /// The same of the second victim ([`Mode::Twice`]).
     fn look_again(&self) {}
     /// The third party: the same operation. Where it holds something, it calls `hold` with it in hand: the victim
     /// dies meanwhile.
     fn barge(&self, hold: &dyn Fn()) -> Verdict;
-    /// The second victim ([`Mode::Twice`]): the same operation, after the first one's death. It calls `ready` where its points
-    /// begin.
+    /// The second victim ([`Mode::Twice`]): the same operation, after the first one's death. It calls `ready` where
+    /// its points begin.
     fn operate_again(&self, ready: &dyn Fn()) {
         ready();
         let _ = self.barge(&|| {});
     }
-    /// Somebody, while the victim is stopped: must come to an end.
+    /// A process, while the victim is stopped: must come to an end.
     fn meanwhile(&self) -> Verdict {
         Ok(())
     }
 
-    /// Whether those who still sleep are to go on by themselves.
+    /// Whether the remaining sleepers must go on by themselves.
     fn owed(&self) -> bool {
         true
     }
-    /// Somebody: does for the sleepers what the victim did not come to do.
+    /// A process: does for the sleepers what the victim did not do.
     fn rouse(&self) -> Verdict {
         Ok(())
     }
-    /// Somebody, when all others have ended: is all there, and does it work?
+    /// A process, when all others have ended: checks that all is there, and works.
     fn check(&self, fate: Fate) -> Verdict;
 }
 
@@ -185,7 +187,7 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// Makes a scene.
     pub(crate) scene: fn(Mode) -> Box<dyn Scene>,
-    /// After this long, somebody who does not go on is stuck.
+    /// After this time a process that does not go on is stuck.
     pub(crate) limit: Duration,
     /// Swept when its whole name is given, and not with the others.
     pub(crate) hidden: bool,

@@ -1,7 +1,7 @@
 //! Victim: the process that is stepped through the operation, instruction by instruction, and dies in it.
 //!
-//! A process that the victim starts is not traced: none of ptrace's options has it so, and a fork has its parent's trap
-//! flag cleared by the kernel.
+//! A process that the victim starts is not traced: none of ptrace's options has it so, and a fork has its parent's
+//! trap flag cleared by the kernel.
 
 use super::companion::{have_other_links, until, until_some};
 use super::family::Family;
@@ -41,7 +41,7 @@ thread_local! {
 /// A process that we trace. Dropped, it is killed.
 pub(super) struct Victim {
     pid: Pid,
-    /// Somebody else's child, by its pidfd: it has no stop after the operation, which is its end.
+    /// Another process's child, by its pidfd: it has no stop after the operation, which is its end.
     others: Option<OwnedFd>,
     /// It has ended, and was reaped.
     ended: bool,
@@ -64,7 +64,7 @@ pub(super) enum Reached {
     Beyond,
     /// The end of the operation.
     Finished,
-    /// It ended, though nobody killed it.
+    /// It ended, although no process killed it.
     Ended,
     /// It sleeps again and again, though it was woken.
     Stuck,
@@ -86,7 +86,7 @@ struct Ground {
     may_sleep: bool,
     /// If it sleeps, this is as far as it was to go.
     stays_asleep: bool,
-    /// Sleep means deep sleep too, from which nobody wakes it: that of `vfork`, until the child has executed its
+    /// Sleep means deep sleep too, from which no signal wakes it: that of `vfork`, until the child has executed its
     /// program.
     deep: bool,
 }
@@ -129,7 +129,7 @@ impl Victim {
         victim
     }
 
-    /// Somebody else's child, which is to stop itself before the operation; `None`: not before the deadline.
+    /// Another process's child, which stops itself before the operation; `None`: not before the deadline.
     pub(super) fn adopt(family: &Family<'_>, deadline: Instant) -> Option<Victim> {
         let pid = until_some(deadline, || family.standing())?;
         let pidfd = pidfd_open(pid.as_raw() as u32).expect("it stands still");
@@ -265,7 +265,8 @@ impl Victim {
         }
     }
 
-    /// Stops it as SIGSTOP does, and traces it no longer. `false`: it does not stop. One that has ended needs no stop.
+    /// Stops it as SIGSTOP does, and traces it no longer. `false`: it does not stop. One that has ended needs no
+    /// stop.
     pub(super) fn stop(&mut self, deadline: Instant) -> bool {
         if self.ended {
             return true;
@@ -299,7 +300,7 @@ impl Victim {
     }
 
     /// Has a stopped one go on to its end, over its own stop after the operation. `None`: it did not come there;
-    /// otherwise whether it ended well (somebody else's child: which is for him to say).
+    /// otherwise whether it ended well (another process's child: its parent decides that).
     pub(super) fn go_on(&mut self, deadline: Instant) -> Option<bool> {
         let mut well = None;
         until(deadline, || {

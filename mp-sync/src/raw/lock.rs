@@ -88,7 +88,7 @@ pub(super) const LONGEST_TURN: u32 = 100_000_000;
 pub enum Acquired {
     /// Each earlier holder released it.
     Clean,
-    /// A holder died in it, or panicked, and nobody has called [`RawLock::clear_died`] since.
+    /// A holder died or panicked with it, and [`RawLock::clear_died`] was not called since.
     OwnerDied,
 }
 

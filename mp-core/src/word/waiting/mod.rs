@@ -31,7 +31,7 @@ pub trait Machine {
     fn sleep_cost() -> u32;
     /// Whether the calling thread may run on one CPU only.
     fn one_cpu() -> bool;
-    /// For how long a lock may be kept from those who sleep, in nanoseconds, at least; `None`: as it comes.
+    /// The shortest time for which a lock may be kept from sleepers, in nanoseconds; `None`: never handed over.
     fn turn() -> Option<u32>;
 }
 

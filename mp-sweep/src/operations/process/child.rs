@@ -1,5 +1,5 @@
-//! What the child does: its whole life, from its first instruction, and its end, when it has a daemon of its own; and
-//! what the template does. Its parent is a sleeper, and hears how it ended.
+//! What the child does: its whole life, from its first instruction, and its end, when it has a daemon of its own;
+//! and what the template does. Its parent is a sleeper, and hears how it ended.
 
 use super::{FAMILY, SEVEN, VALUE, forever, known};
 use crate::operations::tally::Tally;
@@ -166,8 +166,8 @@ impl Life {
             lost_unless(matches!(child.map(|child| child.join()), Ok(Ok(SEVEN))), || "no start".to_owned())?;
             after = holdings();
         }
-        // The template's socket and pidfd, the next pre-forked child's socket, and the four files by which the parent sees
-        // whether it is confined as the template is.
+        // The template's socket and pidfd, the next pre-forked child's socket, and the four files by which the
+        // parent sees whether it is confined as the template is.
         lost_unless(template_pid().is_some(), || "there is no template".to_owned())?;
         nothing_is_left((open + 7, Children::Living), after)
     }

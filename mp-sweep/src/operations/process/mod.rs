@@ -1,11 +1,12 @@
 //! Process: its start and its join, which the parent does; its life and its end, which are its own; by each start
 //! method. And the template's life.
 //!
-//! Whichever process is killed, none of the family is left in the end: no child, no template, no zombie. A parent hears how its
-//! child ended, and has as many descriptors as before. (None of them makes a name that could be left.)
+//! Whichever process is killed, none of the family is left in the end: no child, no template, no zombie. A parent
+//! hears how its child ended, and has as many descriptors as before. (None of them makes a name that could be
+//! left.)
 //!
-//! What processes do to one another here they do by system calls: none of these steps writes to shared memory. So two
-//! points with no system call between them differ in nothing observable, and the points just after each
+//! What processes do to one another here they do by system calls: none of these steps writes to shared memory. So
+//! two points with no system call between them differ in nothing observable, and the points just after each
 //! call stand for all.
 
 mod child;
