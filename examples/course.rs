@@ -16,9 +16,9 @@ mod lesson;
 
 use lesson::{Lesson, Promise};
 use mp::StartMethod;
-use mp::core::sys::poll::pidfd_open;
-use mp::core::sys::process::send_signal;
-use mp::core::sys::signal::SIGKILL;
+use mp::base::sys::poll::pidfd_open;
+use mp::base::sys::process::send_signal;
+use mp::base::sys::signal::SIGKILL;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, ExitCode, Output, Stdio};

@@ -26,8 +26,7 @@ fn no_background(daemon_alive: Receiver<()>) {
 pub(crate) fn main() -> mp::Result<()> {
     let started = Event::new()?;
     let (daemon_alive, alive) = pipe_simplex()?;
-    let daemon =
-        Process::new(background, (started.clone(), alive)).name("background").daemon(true).start()?;
+    let daemon = Process::new(background, (started.clone(), alive)).name("background").daemon().start()?;
     started.wait();
     eprintln!("background is process {}", daemon.pid());
     if std::env::args().any(|argument| argument == "--killed") {

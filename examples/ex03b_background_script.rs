@@ -32,7 +32,7 @@ pub(crate) fn main() -> mp::Result<()> {
     let file = std::env::temp_dir().join(format!("ex03b-{}", std::process::id()));
     let started = Event::new()?;
     let (daemon_alive, alive) = pipe_simplex()?;
-    Process::new(background, (file.clone(), started.clone(), alive)).daemon(true).start()?;
+    Process::new(background, (file.clone(), started.clone(), alive)).daemon().start()?;
     started.wait();
     Process::new(no_background, (file, daemon_alive)).start()?;
     println!("main ends");

@@ -12,7 +12,7 @@
 //!     3
 //!     101
 
-use mp::core::sys::signal;
+use mp::base::sys::signal;
 use mp::{Child, Event, Process, active_children};
 
 fn function(ready: Event, go_on: Event, stubborn: bool) {

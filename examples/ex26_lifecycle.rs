@@ -80,7 +80,7 @@ pub(crate) fn main() -> mp::Result<()> {
     let _ = child.join();
     println!("killed and joined: {}", state(&child));
     println!("closed: {}", child.close().map(|()| "ok")?);
-    let (value, daemon) = Process::new(start_a_child, ()).daemon(true).start()?.join()?;
+    let (value, daemon) = Process::new(start_a_child, ()).daemon().start()?.join()?;
     println!("a daemon's child: {value}, and it is {} too", if daemon { "a daemon" } else { "none" });
 
     let items = Queue::new()?;

@@ -81,7 +81,7 @@ fn coroutines() -> (u32, u32) {
 pub(crate) fn main() -> mp::Result<()> {
     // The process first: a fork is refused while threads run.
     let (here, there) = pipe()?;
-    let partner = Process::new(give_back, (there,)).daemon(true).start()?;
+    let partner = Process::new(give_back, (there,)).daemon().start()?;
     let processes = (play(&here, "processes")?, partner.join()?);
     let (here, there) = pipe()?;
     let partner = std::thread::spawn(|| give_back(there));

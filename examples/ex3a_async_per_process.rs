@@ -73,7 +73,7 @@ fn serve(listener: &Listener) -> mp::Result<u32> {
 
 pub(crate) fn main() -> mp::Result<()> {
     let listener = Listener::new()?;
-    let start = |at| Process::new(asking, (listener.address().clone(), at * COROUTINES)).daemon(true).start();
+    let start = |at| Process::new(asking, (listener.address().clone(), at * COROUTINES)).daemon().start();
     let children: Vec<Child<Report>> = (0..PROCESSES).map(start).collect::<Result<_, _>>()?;
     let most = serve(&listener)?;
     let reports: Vec<Report> = children.iter().map(Child::join).collect::<Result<_, _>>()?;

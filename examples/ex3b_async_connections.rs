@@ -57,9 +57,9 @@ async fn serve_slow(line: Connection) -> mp::Result<(Vec<u8>, u32)> {
 pub(crate) fn main() -> mp::Result<()> {
     let (begun, go_on) = (Event::new()?, Event::new()?);
     let (of_slow, line) = pipe()?;
-    let slow = Process::new(slow, (line, begun.clone(), go_on.clone())).daemon(true).start()?;
+    let slow = Process::new(slow, (line, begun.clone(), go_on.clone())).daemon().start()?;
     let (of_quick, line) = pipe()?;
-    let quick = Process::new(quick, (line, begun)).daemon(true).start()?;
+    let quick = Process::new(quick, (line, begun)).daemon().start()?;
 
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (quick_served, slow_served) = runtime.block_on(async {

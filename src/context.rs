@@ -1,9 +1,11 @@
 //! Context: a start method under a name of its own.
 
+use mp_core::error::OsResult;
 use mp_core::mem::Shareable;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::{MemError, Process, Run, StartError, StartMethod};
-use mp_queue::{NewQueueError, Queue};
+use mp_pipe::{Connection, Receiver, Sender};
+use mp_queue::{JoinableQueue, NewQueueError, Queue, SimpleQueue};
 use mp_sync::{
     Array, Barrier, BoundedSemaphore, Condition, Event, Lock, NewBarrierError, NewSemaphoreError, RLock,
     RawArray, RawValue, Semaphore, Value,
@@ -123,7 +125,29 @@ impl Context {
         RawArray::from_slice(values)
     }
 
-    /// Makes a queue: see [`Queue::new`]. Python: `context.Queue()`.
+    /// Makes a queue: see [`pipe`](crate::pipe()). Python: `context.Pipe()`.
+    #[doc(alias = "Pipe")]
+    pub fn pipe<A, B>(self) -> OsResult<(Connection<A, B>, Connection<B, A>)> {
+        mp_pipe::pipe()
+    }
+
+    /// As [`pipe_simplex`](crate::pipe_simplex). Python: `context.Pipe(duplex=False)`.
+    #[doc(alias = "Pipe")]
+    pub fn pipe_simplex<T>(self) -> OsResult<(Receiver<T>, Sender<T>)> {
+        mp_pipe::pipe_simplex()
+    }
+
+    /// As [`JoinableQueue::new`]. Python: `context.JoinableQueue()`.
+    pub fn joinable_queue<T>(self) -> Result<JoinableQueue<T>, NewQueueError> {
+        JoinableQueue::new()
+    }
+
+    /// As [`SimpleQueue::new`]. Python: `context.SimpleQueue()`.
+    pub fn simple_queue<T>(self) -> Result<SimpleQueue<T>, NewQueueError> {
+        SimpleQueue::new()
+    }
+
+    /// As [`Queue::new`]. Python: `context.Queue()`.
     pub fn queue<T>(self) -> Result<Queue<T>, NewQueueError> {
         Queue::new()
     }

@@ -41,7 +41,7 @@ impl Error {
         Error { message: message.to_string(), source: None }
     }
 
-    /// The words of any error, and of its causes. An error may borrow (a guard in `OwnerDied`, a value in `PutError`), and
+    /// The words of any error, and of its causes. An error may borrow (a guard in `OwnerDied`, a value in `NotPutError`), and
     /// has no form in which it could cross, so its words are taken.
     pub fn from_error(error: &(impl StdError + ?Sized)) -> Error {
         let source = error.source().map(|source| Box::new(Error::from_error(source)));
@@ -120,11 +120,11 @@ from! {
     mp_core::transfer::CodeError, mp_core::transfer::ParcelError,
 }
 from! {
-    mp_sync::BrokenBarrier, mp_sync::NewBarrierError, mp_sync::NewSemaphoreError, mp_sync::NotOwner,
-    mp_sync::OutOfRange, mp_sync::OverReleased, mp_sync::WaitError,
+    mp_sync::BrokenBarrierError, mp_sync::NewBarrierError, mp_sync::NewSemaphoreError, mp_sync::NotOwnerError,
+    mp_sync::OutOfRangeError, mp_sync::OverReleasedError, mp_sync::PermitError, mp_sync::WaitError,
 }
-from_any! { R: mp_core::CloseError<R> }
-from_any! { G: mp_sync::AcquireError<G>, mp_sync::OwnerDied<G> }
+from_any! { R: mp_core::process::CloseError<R> }
+from_any! { G: mp_sync::AcquireError<G>, mp_sync::OwnerDiedError<G> }
 from! {
     mp_shm::Corrupt, mp_shm::CreateError, mp_shm::CreateListError, mp_shm::GetItemError, mp_shm::InvalidName,
     mp_shm::Misfit, mp_shm::NoItem, mp_shm::OpenError, mp_shm::OpenListError, mp_shm::OutOfRange,
@@ -142,9 +142,9 @@ from_any! { W: mp_pipe::AddError<W> }
 #[cfg(feature = "pickle")]
 from! { mp_pipe::pickle::PicklingError, mp_pipe::pickle::UnpicklingError }
 from! {
-    mp_queue::GetError, mp_queue::NewQueueError, mp_queue::PutErrorKind, mp_queue::TaskDoneError, mp_queue::TasksError,
+    mp_queue::GetError, mp_queue::NewQueueError, mp_queue::PutError, mp_queue::PutManyError, mp_queue::TaskDoneError, mp_queue::TasksError,
 }
-from_any! { T: mp_queue::PutError<T> }
+from_any! { T: mp_queue::NotPutError<T> }
 from! {
     mp_pool::MapError, mp_pool::NewPoolError, mp_pool::StillRunning, mp_pool::SubmitError, mp_pool::TaskError,
     mp_manager::ManagerError, mp_manager::StartManagerError,

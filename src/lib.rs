@@ -62,7 +62,7 @@
 //! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
 //! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
 //! | `JoinableQueue()`                         | [`JoinableQueue::new`]                              | `mp-queue/src/joinable.rs`        |
-//! | `queue.Full`, `queue.Empty`               | [`PutErrorKind::Full`], [`GetError::Empty`]           | `mp-queue/src/error.rs`           |
+//! | `queue.Full`, `queue.Empty`               | [`PutError::Full`], [`GetError::Empty`]           | `mp-queue/src/error.rs`           |
 //! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
@@ -117,21 +117,21 @@ pub use mp_pool::{
     AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
 };
 pub use mp_queue::{
-    Batch, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, Producer, PutError,
-    PutErrorKind, Queue, QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
+    Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,
+    Producer, PutError, PutManyError, Queue, QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
 };
 pub use mp_shm::{Item, ShareableList, SharedMemory};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
-    BarrierWaitResult, BoundedSemaphore, BrokenBarrier, Condition, ConditionGuard, Event, Guard, Lock,
-    LockGuard, Mutex, MutexGuard, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
-    OwnedPermit, OwnedSemaphore, OwnerDied, Permit, RLock, RLockGuard, RawArray, RawValue, ReadGuard, RwLock,
-    Semaphore, Synchronized, Value, ValueGuard, WaitError, WriteGuard,
+    BarrierWaitResult, BoundedSemaphore, BrokenBarrierError, Condition, ConditionGuard, Event, Guard, Lock,
+    LockGuard, Mutex, MutexGuard, NewBarrierError, NewSemaphoreError, NotOwnerError, OutOfRangeError,
+    OverReleasedError, OwnedPermit, OwnedSemaphore, OwnerDiedError, Permit, PermitError, RLock, RLockGuard,
+    RawArray, RawValue, ReadGuard, RwLock, Semaphore, Synchronized, Value, ValueGuard, WaitError, WriteGuard,
 };
 
 /// The ground floor, for what has no short name here.
-pub mod core {
+pub mod base {
     #[doc(hidden)]
     pub use mp_core::sys;
     pub use mp_core::{error, finalize, mem, popen, process, word};

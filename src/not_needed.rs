@@ -6,13 +6,13 @@
 //! | `set_executable`                             | there is no interpreter: a child runs this program's own file             |
 //! | `allow_connection_pickling`                  | connections, queues and locks cross as they are, in any argument or message |
 //! | `reducer`, `reduction.register`              | what crosses is what serde carries; a type opts in by `derive(Serialize)` |
-//! | `reduction.DupFd`, `send_handle`, `recv_handle` | a descriptor crosses inside any value: `mp::core::transfer::Handle`    |
+//! | `reduction.DupFd`, `send_handle`, `recv_handle` | a descriptor crosses inside any value: `mp::base::transfer::Handle`    |
 //! | `Queue.join_thread`, `cancel_join_thread`    | a queue has no thread: an item that was put is in the queue               |
 //! | `resource_tracker`                           | only named memory outlives a process, and it has an owner: [`SharedMemory`](crate::SharedMemory) |
 //! | `SharedMemory(track=False)`                  | a process that only opens a block never unlinks its name                  |
 //! | `heap.BufferWrapper`, `heap.Arena`           | each object is shared memory of its own, freed with its last handle       |
-//! | `util.Finalize`                              | `Drop`; for the end of the process `mp::core::finalize::at_exit`          |
-//! | `util.register_after_fork`                   | a child of ForkServer and Spawn has nothing of its parent's; for Fork `mp::core::finalize::register_after_fork` |
+//! | `util.Finalize`                              | `Drop`; for the end of the process `mp::base::finalize::at_exit`          |
+//! | `util.register_after_fork`                   | a child of ForkServer and Spawn has nothing of its parent's; for Fork `mp::base::finalize::register_after_fork` |
 //! | `Process(group=None)`                        | Python keeps it for later                                                 |
 //! | `Process(kwargs=...)`                        | Rust has no named arguments: a structure is one argument                  |
 //! | `lock=False` of `Value` and `Array`          | [`RawValue`](crate::RawValue), [`RawArray`](crate::RawArray), [`Atomic`](crate::Atomic) |

@@ -79,7 +79,7 @@ fn processes_work(methods: &[StartMethod]) {
         started.wait();
         assert_eq!(child.join().unwrap(), 3, "{method}");
         assert_eq!((queue.get().unwrap().len(), sum.get()), (20_000, 1 + before as u64), "{method}");
-        let daemon = Process::new(double, (4,)).daemon(true).method(*method).start().unwrap();
+        let daemon = Process::new(double, (4,)).daemon().method(*method).start().unwrap();
         assert_eq!(daemon.join().unwrap(), 8, "{method}");
     }
 }

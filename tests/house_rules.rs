@@ -23,7 +23,6 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/sys/futex.rs",
     "mp-core/src/sys/image.rs",
     "mp-core/src/sys/memory.rs",
-    "mp-core/src/sys/overflow.rs",
     "mp-core/src/sys/poll.rs",
     "mp-core/src/sys/privilege.rs",
     "mp-core/src/sys/process.rs",

@@ -6,8 +6,8 @@
 #[path = "timeouts/scenes.rs"]
 mod scenes;
 
-use mp::core::sys::fd::pipe;
-use mp::core::transfer::Handle;
+use mp::base::sys::fd::pipe;
+use mp::base::transfer::Handle;
 use mp::{Process, parent_process};
 use mp_testing::{Bits, Fate, filter, parent_in_role, role, sources_below};
 use scenes::{CALLS, Scene, Stays};
@@ -118,7 +118,7 @@ fn join_parent(said: Handle) {
     let parent = parent_process().unwrap();
     let mut said = File::from(said.into_fd().unwrap());
     let began = Instant::now();
-    assert!(!parent.join(Some(Duration::ZERO)) && !parent.join(Some(Duration::from_millis(20))));
+    assert!(parent.try_join().is_err() && parent.join_timeout(Duration::from_millis(20)).is_err());
     assert!(began.elapsed() >= Duration::from_millis(20));
     let ended = thread::scope(|scope| {
         let (tell, number) = mpsc::channel();
@@ -127,7 +127,7 @@ fn join_parent(said: Handle) {
             let tell = tell.clone();
             scope.spawn(move || {
                 tell.send(own_number()).unwrap();
-                parent.join(Some(timeout))
+                parent.join_timeout(timeout).is_ok()
             })
         });
         number.iter().take(HUGE.len()).for_each(|number| until_asleep(&number));
@@ -235,7 +235,7 @@ fn every_call_with_a_timeout_is_tried() {
         // Where a timeout becomes a point in time.
         "mp-core/src/word/deadline.rs::after",
         // Has a case of its own.
-        "mp-core/src/process/current.rs::join",
+        "mp-core/src/process/current.rs::join_timeout",
         // Of a feature that is not on here: calls of bytes with a pickle in them.
         "mp-pipe/src/pickle/over.rs::recv_pickle_timeout",
         "mp-pipe/src/pickle/over.rs::send_pickle_timeout",

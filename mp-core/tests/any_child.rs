@@ -59,7 +59,7 @@ fn active_children_can_be_ended_and_joined() {
     let active = active_children();
     assert!(active.iter().eq(started.iter().map(AnyChild::from).collect::<Vec<_>>().iter()));
     for child in &active {
-        assert!(child.is_alive() && child.join_timeout(Duration::ZERO).is_none());
+        assert!(child.is_alive() && matches!(child.try_join(), Err(JoinError::WouldBlock)));
         child.terminate().unwrap();
         assert!(matches!(child.join(), Err(JoinError::Killed(15))));
     }
@@ -93,7 +93,7 @@ fn watch(report: Handle) {
 }
 
 fn parent_of_a_watcher(report: Handle) {
-    let _watcher = Process::new(watch, (report,)).daemon(false).start().unwrap();
+    let _watcher = Process::new(watch, (report,)).not_daemon().start().unwrap();
     stay();
 }
 
@@ -101,7 +101,7 @@ fn a_child_waits_for_its_parents_end_beside_other_things() {
     // What outlives its parent is this case's to reap.
     mp_core::sys::process::become_subreaper().unwrap();
     let (read, write) = pipe().unwrap();
-    let middle = Process::new(parent_of_a_watcher, (Handle::new(write),)).daemon(false).start().unwrap();
+    let middle = Process::new(parent_of_a_watcher, (Handle::new(write),)).not_daemon().start().unwrap();
     let mut report = BufReader::new(File::from(read));
     assert_eq!(line(&mut report), "waits true");
     middle.kill().unwrap();

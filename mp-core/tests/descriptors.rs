@@ -77,7 +77,7 @@ impl Waiting {
     /// Starts `count` of them, and comes back when all run.
     fn start(&mut self, count: usize) -> Vec<Child<()>> {
         // Daemons, so that a case that fails leaves none behind.
-        let start = |_| Process::new(wait, self.for_child()).daemon(true).start().unwrap();
+        let start = |_| Process::new(wait, self.for_child()).daemon().start().unwrap();
         let children: Vec<_> = (0..count).map(start).collect();
         self.ready.0.read_exact(&mut vec![0; count]).unwrap();
         children
@@ -186,7 +186,7 @@ fn no_end_of_another_child_is_there() {
     let mut others = waiting.start(2);
     for other in StartMethod::ALL {
         let (ready, go) = waiting.for_child();
-        others.push(Process::new(wait, (ready, go)).daemon(true).method(other).start().unwrap());
+        others.push(Process::new(wait, (ready, go)).daemon().method(other).start().unwrap());
     }
     waiting.ready.0.read_exact(&mut [0; 3]).unwrap();
     let ours: Vec<String> = targets(mine()).collect();
@@ -218,7 +218,7 @@ fn an_end_comes_while_siblings_live() {
     let mut all = siblings.start(1);
     let (read, write) = early.unwrap_or_else(|| pipe().unwrap());
     let (ready, go) = holder.for_child();
-    let child = Process::new(hold, (Handle::new(write), ready, go)).daemon(true).start().unwrap();
+    let child = Process::new(hold, (Handle::new(write), ready, go)).daemon().start().unwrap();
     holder.ready.0.read_exact(&mut [0]).unwrap();
     all.extend(siblings.start(2));
     let ended = || wait_for(read.as_fd(), Interest::Hangup, Deadline::after(Duration::ZERO)).unwrap();

@@ -44,7 +44,7 @@ const WAYS: [(Send, i32); 3] = [(Child::terminate, 15), (Child::interrupt, 2), (
 fn a_signal_right_after_the_start_ends_it() {
     for _ in 0..50 {
         for (send, signal) in WAYS {
-            let child = Process::new(stay, ()).daemon(true).start().unwrap();
+            let child = Process::new(stay, ()).daemon().start().unwrap();
             send(&child).unwrap();
             assert!(matches!(child.join(), Err(JoinError::Killed(number)) if number == signal));
         }
@@ -77,7 +77,7 @@ fn a_spare_that_has_not_run_keeps_what_its_parent_sends() {
     for (send, signal) in WAYS {
         let (pid, pidfd) = spare();
         stopped(pid, &pidfd);
-        let child = Process::new(stay, ()).daemon(true).start().unwrap();
+        let child = Process::new(stay, ()).daemon().start().unwrap();
         assert_eq!(child.pid(), pid);
         send(&child).unwrap();
         send_signal(pidfd.as_fd(), libc::SIGCONT).unwrap();
@@ -109,7 +109,7 @@ fn a_request_to_end_is_not_lost_behind_another_one() {
         let (pid, pidfd) = spare();
         stopped(pid, &pidfd);
         send_signal(pidfd.as_fd(), signal).unwrap();
-        let child = Process::new(stay, ()).daemon(true).start().unwrap();
+        let child = Process::new(stay, ()).daemon().start().unwrap();
         assert_eq!(child.pid(), pid);
         send(&child).unwrap();
         send_signal(pidfd.as_fd(), libc::SIGCONT).unwrap();

@@ -285,7 +285,7 @@ fn an_end_that_a_tracer_is_told_first_is_not_lost() {
     assert!(wait_for(child.sentinel(), Interest::Read, None).unwrap());
     // A template's child is the template's, or the kernel's, to reap: there a report is waited for.
     if mp_core::get_start_method().unwrap() != StartMethod::ForkServer {
-        assert!(child.join_timeout(Duration::ZERO).is_none());
+        assert!(matches!(child.try_join(), Err(JoinError::WouldBlock)));
         assert!(child.is_alive() && child.exitcode().is_none());
     }
     File::from(open).write_all(b"!").unwrap();
@@ -297,14 +297,14 @@ fn an_end_that_a_tracer_is_told_first_is_not_lost() {
 fn joins_of_many_threads_agree() {
     let (gate, open) = pipe().unwrap();
     let child = Process::new(waits, (Handle::new(gate),)).start().unwrap();
-    assert!(child.join_timeout(Duration::ZERO).is_none());
-    assert!(child.join_timeout(Duration::from_millis(1)).is_none());
+    assert!(matches!(child.try_join(), Err(JoinError::WouldBlock)));
+    assert!(matches!(child.join_timeout(Duration::from_millis(1)), Err(JoinError::Timeout)));
     std::thread::scope(|scope| {
         let joins: Vec<_> = (0..4)
             .map(|number| {
                 let child = &child;
                 scope.spawn(move || match number {
-                    0 => child.join_timeout(Duration::MAX).unwrap(),
+                    0 => child.join_timeout(Duration::MAX),
                     _ => child.join(),
                 })
             })
@@ -314,16 +314,16 @@ fn joins_of_many_threads_agree() {
             assert_eq!(join.join().unwrap().unwrap(), 49);
         }
     });
-    assert_eq!(child.join_timeout(Duration::ZERO).unwrap().unwrap(), 49);
+    assert_eq!(child.try_join().unwrap(), 49);
 }
 
 /// A grandchild of this case whose parent is killed, and which tells what it saw.
 fn watches_its_parent(report: Handle) {
     let parent = parent_process().unwrap();
     let mut report = File::from(report.into_fd().unwrap());
-    let still_there = parent.is_alive() && !parent.join(Some(Duration::from_millis(1)));
+    let still_there = parent.is_alive() && parent.join_timeout(Duration::from_millis(1)).is_err();
     writeln!(report, "{} {} {still_there}", parent.name(), parent.pid()).unwrap();
-    let ended = parent.join(None);
+    let ended = parent.join().is_ok();
     writeln!(report, "{ended} {}", parent.is_alive()).unwrap();
 }
 
@@ -339,7 +339,7 @@ fn a_parents_end_is_seen_by_its_child() {
     mp_core::sys::process::become_subreaper().unwrap();
     let (read, write) = pipe().unwrap();
     let middle = Process::new(parent_of_a_watcher, (Handle::new(write),));
-    let middle = middle.name("middle").daemon(false).start().unwrap();
+    let middle = middle.name("middle").not_daemon().start().unwrap();
     let mut report = std::io::BufReader::new(File::from(read));
     let mut line = String::new();
     std::io::BufRead::read_line(&mut report, &mut line).unwrap();

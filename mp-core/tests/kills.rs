@@ -112,7 +112,7 @@ fn stay() {
 fn family() {
     for round in 0..ROUNDS {
         let method = if round % 4 == 3 { StartMethod::Spawn } else { StartMethod::ForkServer };
-        let daemon = Process::new(stay, ()).daemon(true).method(method).start();
+        let daemon = Process::new(stay, ()).daemon().method(method).start();
         let child = Process::new(square, (round,)).method(method).start();
         if let Some(child) = started(child) {
             match child.join() {
@@ -127,7 +127,7 @@ fn family() {
         }
     }
     // The last one is left to this process's end.
-    let _ = Process::new(stay, ()).daemon(true).start();
+    let _ = Process::new(stay, ()).daemon().start();
 }
 
 /// A start that was cut short says so, and started nothing.

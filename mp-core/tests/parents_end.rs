@@ -145,7 +145,7 @@ fn daemons_die_with_their_parent_whatever_they_do() {
         let (read, write) = pipe().unwrap();
         for state in 0..STATES {
             let report = Handle::new(write.try_clone().unwrap());
-            Process::new(be, (state, 1, report)).daemon(true).start().unwrap();
+            Process::new(be, (state, 1, report)).daemon().start().unwrap();
         }
         let lines = BufReader::new(File::from(read)).lines().take(2 * usize::from(STATES));
         lines.for_each(|line| println!("{}", line.unwrap()));
@@ -185,7 +185,7 @@ fn passed(number: i32) -> Handle {
 
 fn other_children_are_waited_for_or_go_on() {
     if let Some(way) = role() {
-        let child = Process::new(stay_for, (passed(100), passed(101))).daemon(false).start().unwrap();
+        let child = Process::new(stay_for, (passed(100), passed(101))).not_daemon().start().unwrap();
         assert!(child.is_alive());
         println!("started");
         return end_like(&way);
@@ -259,7 +259,7 @@ fn the_thread_that_started_it_may_end() {
     let (hear, answers) = pipe().unwrap();
     let start = || {
         let process = Process::new(echo, (Handle::new(requests), Handle::new(answers)));
-        process.daemon(true).start().unwrap()
+        process.daemon().start().unwrap()
     };
     let forks = mp_core::get_start_method().unwrap() == mp_core::StartMethod::Fork;
     // A fork is refused while threads run; there the starting thread is this one.
@@ -277,7 +277,7 @@ fn the_thread_that_started_it_may_end() {
 fn the_middle_of_a_tree_takes_its_branch() {
     become_subreaper().unwrap();
     let (read, write) = pipe().unwrap();
-    let top = Process::new(be, (2, 2, Handle::new(write))).daemon(true).start().unwrap();
+    let top = Process::new(be, (2, 2, Handle::new(write))).daemon().start().unwrap();
     let lines = BufReader::new(File::from(read)).lines().take(3);
     let pids: Vec<u32> = lines.map(|line| line.unwrap().parse().unwrap()).collect();
     assert!(pids.contains(&top.pid()));
@@ -320,7 +320,8 @@ fn an_interrupt_from_the_terminal_ends_them_all() {
         for daemon in [true, false] {
             let report = Handle::new(write.try_clone().unwrap());
             // Parked, with no signal held back.
-            Process::new(park, (report,)).daemon(daemon).start().unwrap();
+            let child = Process::new(park, (report,));
+            if daemon { child.daemon() } else { child.not_daemon() }.start().unwrap();
         }
         BufReader::new(File::from(read)).lines().take(2).for_each(|line| println!("{}", line.unwrap()));
         loop {

@@ -92,7 +92,9 @@ fn stay(ready: Handle) {
 /// parent's descriptors, so it says so with a byte and not with an end.
 fn started_and_staying(daemon: bool) -> Child<()> {
     let (read, write) = pipe().unwrap();
-    let child = Process::new(say_and_stay, (Handle::new(write),)).daemon(daemon).start().unwrap();
+    let child = Process::new(say_and_stay, (Handle::new(write),));
+    let child = if daemon { child.daemon() } else { child.not_daemon() };
+    let child = child.start().unwrap();
     File::from(read).read_exact(&mut [0]).unwrap();
     child
 }
@@ -209,8 +211,8 @@ fn signals_end_and_are_reported() {
 
 fn joining_twice_and_with_a_timeout() {
     let child = started_and_staying(false);
-    assert!(child.join_timeout(Duration::from_millis(20)).is_none());
-    assert!(child.join_timeout(Duration::ZERO).is_none());
+    assert!(matches!(child.join_timeout(Duration::from_millis(20)), Err(JoinError::Timeout)));
+    assert!(matches!(child.try_join(), Err(JoinError::WouldBlock)));
     let child = child.close().unwrap_err().into_inner();
     child.kill().unwrap();
     let threads: Vec<_> = std::thread::scope(|scope| {
@@ -219,7 +221,7 @@ fn joining_twice_and_with_a_timeout() {
         handles.into_iter().map(|handle| handle.join().unwrap()).collect()
     });
     assert_eq!(threads, [true; 3]);
-    assert!(matches!(child.join_timeout(Duration::MAX), Some(Err(JoinError::Killed(9)))));
+    assert!(matches!(child.join_timeout(Duration::MAX), Err(JoinError::Killed(9))));
     child.close().unwrap();
 }
 

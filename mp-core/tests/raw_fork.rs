@@ -40,7 +40,9 @@ fn waiting_child(daemon: bool) -> (Child<u64>, Handle) {
         read_word(&gate);
         49
     };
-    (Process::new(work, (read,)).daemon(daemon).start().unwrap(), write)
+    let child = Process::new(work, (read,));
+    let child = if daemon { child.daemon() } else { child.not_daemon() };
+    (child.start().unwrap(), write)
 }
 
 fn the_originals_daemons_outlive_a_copy() {

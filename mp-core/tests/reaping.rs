@@ -121,7 +121,7 @@ fn a_child_killed_before_its_release_never_began() {
 fn an_exit_waits_for_no_daemon_out_of_reach() {
     if let Some(method) = role() {
         let daemon: Child<()> =
-            Process::new(|| stay(), ()).daemon(true).method(method.parse().unwrap()).start().unwrap();
+            Process::new(|| stay(), ()).daemon().method(method.parse().unwrap()).start().unwrap();
         // SAFETY: no memory is passed.
         let given_up = unsafe { libc::setresuid(65534, 65534, 65534) };
         if given_up != 0 || daemon.kill().is_ok() {

@@ -10,7 +10,7 @@ use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::process::random_bytes;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
-use mp_core::{Child, Process, error::OsResult, get_logger};
+use mp_core::{Child, JoinError, Process, error::OsResult, get_logger};
 use std::time::Duration;
 
 /// A server process that holds objects for its clients.
@@ -45,7 +45,7 @@ impl Manager {
         let (inside, outside) = packet_pair()?;
         let mut random = [0; 8];
         random_bytes(&mut random)?;
-        let process = Process::new(server::serve, (Handle::new(inside),)).name("Manager").daemon(true);
+        let process = Process::new(server::serve, (Handle::new(inside),)).name("Manager").daemon();
         let server = process.method(get_helper_method()?).start()?;
         let handle = ServerHandle::new(Handle::new(outside), u64::from_le_bytes(random));
         Ok(Manager { server, handle, owner: OwningProcess::current() })
@@ -111,7 +111,7 @@ impl Drop for Manager {
         self.handle.ask_to_shut_down();
         // A server that is stopped reads nothing and handles no signal, but it can be killed.
         for end in [Child::terminate as Signal, Child::kill] {
-            if self.server.join_timeout(PATIENCE).is_some() {
+            if !matches!(self.server.join_timeout(PATIENCE), Err(JoinError::Timeout)) {
                 return;
             }
             if let Err(error) = end(&self.server) {

@@ -54,7 +54,7 @@ fn echo(connection: Connection<Object, Object>) {
 
 fn a_child_echoes_objects_and_bytes() {
     let (here, there) = pipe::<Object, Object>().unwrap();
-    let child = Process::new(echo, (there.clone(),)).daemon(true).start().unwrap();
+    let child = Process::new(echo, (there.clone(),)).daemon().start().unwrap();
     there.close();
     let object = (1, 2.25, None);
     here.send(&object).unwrap();

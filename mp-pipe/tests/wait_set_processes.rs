@@ -50,7 +50,7 @@ fn children_are_served_as_they_come() {
     let mut set: WaitSet<u32, Connection<u32, u32>> = WaitSet::new().unwrap();
     let start = |key| {
         let (here, there) = pipe().unwrap();
-        let child = Process::new(double, (there.clone(),)).daemon(true).start().unwrap();
+        let child = Process::new(double, (there.clone(),)).daemon().start().unwrap();
         here.send(&key).unwrap();
         set.add(key, here).unwrap();
         child

@@ -108,7 +108,7 @@ impl Shared {
             *started
         };
         let name = format!("{}-{number}", self.recipe.name);
-        let process = Process::new(worker::work, (kit,)).name(name).daemon(true).method(self.recipe.method);
+        let process = Process::new(worker::work, (kit,)).name(name).daemon().method(self.recipe.method);
         // A child holds back what the thread that starts it holds back.
         let before = signal::blocked();
         signal::set_blocked(&self.recipe.blocked);
@@ -168,7 +168,7 @@ impl Shared {
                 Ok(Report::Ended { worker }) => self.worker_ended(worker, &mut restarts),
                 Err(GetError::Closed) => return,
                 // A worker is due; or a report that nobody wrote like this.
-                Err(GetError::Empty | GetError::Decode(_)) => {}
+                Err(GetError::Empty | GetError::Timeout | GetError::Decode(_)) => {}
                 Err(error) => {
                     self.break_pool(format!("the workers' reports cannot be read: {error}"));
                     return;
@@ -177,7 +177,7 @@ impl Shared {
         }
     }
 
-    /// The next report; [`GetError::Empty`] when a worker is due first.
+    /// The next report; [`GetError::Timeout`] when a worker is due first.
     fn next_report(&self, restarts: &Restarts) -> Result<Report, GetError> {
         match restarts.next() {
             Some(due) => self.reports.get_timeout(due.saturating_duration_since(Instant::now())),

@@ -2,24 +2,24 @@
 
 use crate::Queue;
 use crate::channel::Wait;
-use crate::error::{GetError, PutErrorKind};
+use crate::error::{GetError, PutError};
 use std::time::Duration;
 
 impl Queue<Vec<u8>> {
     /// Puts a copy of these bytes: [`put`](Queue::put) without a vector of one's own. Waits for room.
     ///
     /// Python: `Queue.put` of `bytes`.
-    pub fn put_bytes(&self, bytes: &[u8]) -> Result<(), PutErrorKind> {
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<(), PutError> {
         self.channel.put(bytes, &[], Wait::Until(None))
     }
 
-    /// Puts a copy of these bytes if there is room now; [`PutErrorKind::Full`] if not.
-    pub fn try_put_bytes(&self, bytes: &[u8]) -> Result<(), PutErrorKind> {
+    /// Puts a copy of these bytes if there is room now; [`PutError::Full`] if not.
+    pub fn try_put_bytes(&self, bytes: &[u8]) -> Result<(), PutError> {
         self.channel.put(bytes, &[], Wait::Not)
     }
 
-    /// Puts a copy of these bytes; waits at most `timeout` for room, then [`PutErrorKind::Full`].
-    pub fn put_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), PutErrorKind> {
+    /// Puts a copy of these bytes; waits at most `timeout` for room, then [`PutError::Timeout`].
+    pub fn put_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), PutError> {
         self.channel.put(bytes, &[], Wait::within(timeout))
     }
 
@@ -44,7 +44,7 @@ impl Queue<Vec<u8>> {
         self.get_bytes_within(into, Wait::Not)
     }
 
-    /// Gets the first item into `into`; waits for it at most `timeout`, then [`GetError::Empty`].
+    /// Gets the first item into `into`; waits for it at most `timeout`, then [`GetError::Timeout`].
     pub fn get_bytes_into_timeout(&self, into: &mut Vec<u8>, timeout: Duration) -> Result<usize, GetError> {
         self.get_bytes_within(into, Wait::within(timeout))
     }

@@ -1,7 +1,7 @@
 //! Channel: the ring, the packets beside it, and the conditions under which the queue is closed. Bytes in,
 //! bytes out.
 
-use crate::error::{GetError, NewQueueError, PutErrorKind};
+use crate::error::{GetError, NewQueueError, PutError};
 use crate::memory::{Packets, RingMemory, default_ceiling, first_segment};
 use crate::ring::layout::Layout;
 use crate::ring::{NotTaken, Packet, Refused, Ring, SHORT, TakeContext, Worker};
@@ -33,6 +33,14 @@ pub(crate) enum Wait {
 impl Wait {
     pub(crate) fn within(timeout: Duration) -> Wait {
         Wait::Until(Deadline::after(timeout))
+    }
+
+    /// `never` for a call that does not wait, else `late`.
+    fn error<E>(self, never: E, late: E) -> E {
+        match self {
+            Wait::Not => never,
+            Wait::Until(_) => late,
+        }
     }
 }
 
@@ -120,6 +128,11 @@ impl Channel {
         self.ring.items()
     }
 
+    /// As [`items`](Channel::items), and changes nothing.
+    pub(crate) fn looks_to_hold(&self) -> usize {
+        self.ring.items()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.ring.is_full()
     }
@@ -166,16 +179,16 @@ impl Channel {
 
     /// Puts one record with its handles.
     #[inline]
-    pub(crate) fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutErrorKind> {
+    pub(crate) fn put(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutError> {
         if !handles.is_empty() {
             return self.put_with_handles(bytes, handles, wait);
         }
         let put = self.attempt_put(wait, |until| self.ring.put([bytes], until));
-        put.map(|_| ()).map_err(|refused| refusal(refused, bytes.len()))
+        put.map(|_| ()).map_err(|refused| refusal(refused, bytes.len(), wait))
     }
 
     #[cold]
-    fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutErrorKind> {
+    fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutError> {
         let (mut failed, no_room) = (None, Cell::new(false));
         let mut send = |ticket| match self.ring.0.packets().send(ticket, handles) {
             Ok(true) => Packet::Sent,
@@ -193,9 +206,9 @@ impl Channel {
             self.ring.put_with_packet(bytes, until, &mut send)
         });
         put.map_err(|refused| match failed.take() {
-            Some(error) if refused == Refused::Unsent => PutErrorKind::Os(error),
-            _ if refused == Refused::Full && no_room.get() => PutErrorKind::HandlesFull,
-            _ => refusal(refused, bytes.len()),
+            Some(error) if refused == Refused::Unsent => PutError::Os(error),
+            _ if refused == Refused::Full && no_room.get() => PutError::HandlesFull,
+            _ => refusal(refused, bytes.len(), wait),
         })
     }
 
@@ -206,11 +219,11 @@ impl Channel {
         count: usize,
         record: impl Fn(usize) -> &'a [u8],
         wait: Wait,
-    ) -> Result<(), (usize, PutErrorKind)> {
+    ) -> Result<(), (usize, PutError)> {
         let mut done = 0;
         while done < count {
             let put = self.attempt_put(wait, |until| self.ring.put((done..count).map(&record), until));
-            done += put.map_err(|refused| (done, refusal(refused, record(done).len())))?;
+            done += put.map_err(|refused| (done, refusal(refused, record(done).len(), wait)))?;
         }
         Ok(())
     }
@@ -240,7 +253,7 @@ impl Channel {
         match taken {
             Ok(()) => Ok(delivery.handles),
             Err(NotTaken::Unreceived) => Err(delivery.failed.unwrap_or(GetError::Corrupt)),
-            Err(why) => Err(failure(why)),
+            Err(why) => Err(failure(why, wait)),
         }
     }
 
@@ -255,7 +268,7 @@ impl Channel {
         let Records { bytes, ends } = into;
         let delivery = Delivery { channel: self, handles: Vec::new(), failed: None };
         self.attempt_take(wait, |until| self.ring.take_many(most, bytes, ends, &delivery, until))
-            .map_err(failure)?;
+            .map_err(|why| failure(why, wait))?;
         if !ends.is_empty() {
             return Ok(Vec::new());
         }
@@ -377,20 +390,20 @@ macro_rules! waitable_by_its_channel {
 }
 pub(crate) use waitable_by_its_channel;
 
-fn refusal(refused: Refused, bytes: usize) -> PutErrorKind {
+fn refusal(refused: Refused, bytes: usize, wait: Wait) -> PutError {
     match refused {
-        Refused::Full => PutErrorKind::Full,
-        Refused::Closed => PutErrorKind::Closed,
-        Refused::TooLarge => PutErrorKind::TooLarge { bytes },
-        Refused::NoMemory => PutErrorKind::NoMemory,
-        Refused::Unmapped(errno) => PutErrorKind::Os(OsError::new("mmap", errno)),
-        Refused::Unsent | Refused::Corrupt => PutErrorKind::Corrupt,
+        Refused::Full => wait.error(PutError::Full, PutError::Timeout),
+        Refused::Closed => PutError::Closed,
+        Refused::TooLarge => PutError::TooLarge { bytes },
+        Refused::NoMemory => PutError::NoMemory,
+        Refused::Unmapped(errno) => PutError::Os(OsError::new("mmap", errno)),
+        Refused::Unsent | Refused::Corrupt => PutError::Corrupt,
     }
 }
 
-fn failure(why: NotTaken) -> GetError {
+fn failure(why: NotTaken, wait: Wait) -> GetError {
     match why {
-        NotTaken::Empty => GetError::Empty,
+        NotTaken::Empty => wait.error(GetError::Empty, GetError::Timeout),
         NotTaken::Ended => GetError::Closed,
         NotTaken::Unmapped(errno) => GetError::Os(OsError::new("mmap", errno)),
         NotTaken::Unreceived | NotTaken::Corrupt => GetError::Corrupt,

@@ -6,23 +6,51 @@ use std::fmt;
 /// The error of a put: the value that was not put, and the reason. No part of the value is in the queue.
 ///
 /// Python: `queue.Full`, `ValueError: Queue is closed`, and the errors of pickling.
-pub struct PutError<T> {
-    /// The value, returned to the caller.
-    pub value: T,
-    /// The reason.
-    pub reason: PutErrorKind,
+///
+/// Of many values: those that were not put. The ones before them were.
+pub struct NotPutError<T> {
+    pub(crate) value: T,
+    /// Why it was not put.
+    pub reason: PutError,
+}
+
+impl<T> NotPutError<T> {
+    /// The value, given back.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// The value.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Why not all of the items of a slice were put.
+#[derive(Debug, thiserror::Error)]
+#[error("{put} items were put, the others were not: {reason}")]
+#[non_exhaustive]
+pub struct PutManyError {
+    /// How many were put: the first ones of the slice.
+    pub put: usize,
+    /// Why the others were not.
+    #[source]
+    pub reason: PutError,
 }
 
 /// The reason why a value was not put.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PutErrorKind {
-    /// The queue holds as many items or bytes as it may; with a timeout, it did so until the timeout passed.
-    #[error("the queue is full: get items first, or put with a timeout")]
+pub enum PutError {
+    /// The queue holds as many items, or bytes, as it may; `try_` calls only.
+    #[error("the queue is full")]
     Full,
-    /// The queue holds as many items with handles (locks, queues, connections) as the kernel buffers on one
-    /// socket: some 550 with the usual limit of 208 KiB, also in an unbounded queue. Items without handles
-    /// can still be put. With a timeout, there was no room until the timeout passed.
+    /// There was no room in time; `_timeout` calls only.
+    #[error("the queue was full all the time: get items from it, or wait longer")]
+    Timeout,
+    /// As many items with handles (locks, queues, connections) are in the queue as the kernel keeps for one socket, which
+    /// is some 550 with the usual limit of 208 KiB: an unbounded queue does not grow beyond that. Items without handles
+    /// have room. In a `_timeout` call: all the time.
     #[error(
         "the queue holds as many items with handles as the kernel buffers: get some first, or raise the sysctl \
          net.core.wmem_max before the queue is made"
@@ -65,25 +93,25 @@ pub enum PutErrorKind {
     Os(#[from] OsError),
 }
 
-impl<T> fmt::Debug for PutError<T> {
+impl<T> fmt::Debug for NotPutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PutError").field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("NotPutError").field("reason", &self.reason).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Display for PutError<T> {
+impl<T> fmt::Display for NotPutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)
     }
 }
 
-impl<T> std::error::Error for PutError<T> {
+impl<T> std::error::Error for NotPutError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.reason.source()
     }
 }
 
-impl PutErrorKind {
+impl PutError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(self)
     }
@@ -95,12 +123,15 @@ impl PutErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GetError {
-    /// The queue is empty; with a timeout, it was so until the timeout passed.
-    #[error("the queue is empty: try again later, or wait with get")]
+    /// There is no item now; `try_` calls only.
+    #[error("the queue is empty")]
     Empty,
-    /// No item is left and none will follow: this handle was closed, the queue was shut down and drained, or
-    /// all its counted producers have ended.
-    #[error("the queue is closed, and no item is left: stop read_cursor")]
+    /// No item came in time; `_timeout` calls only.
+    #[error("the queue was empty all the time: put items into it, or wait longer")]
+    Timeout,
+    /// There is no item, and none will come: this handle was closed, the queue was shut down and drained, or all
+    /// its counted producers are gone.
+    #[error("the queue is closed")]
     Closed,
     /// An item was taken that is not a value of this type. The next item can be got.
     #[error(transparent)]
@@ -148,12 +179,14 @@ pub struct TaskDoneError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TasksError {
-    /// The timeout passed before all items were done.
-    #[error("items are not done yet: wait again, or wait longer")]
-    TimedOut,
-    /// All other items are done. These were got by processes that died before they were done, so they stay
-    /// undone.
-    #[error("{items} items were got by processes that died before they were done: put them again")]
+    /// Items are not done yet; `try_join` only.
+    #[error("items are not done yet")]
+    WouldBlock,
+    /// Not all items were done in time; `join_timeout` only.
+    #[error("not all items were done in time")]
+    Timeout,
+    /// All others are done; these were got by processes that have died since, and are done by nobody.
+    #[error("{items} items were got by processes that died before they were done")]
     Lost {
         /// The number of such items since the last call on this handle that returned it.
         items: u32,

@@ -1,8 +1,8 @@
 //! FixedQueue: plain values, copied without serialisation.
 
 use crate::channel::{Channel, Records, Wait, waitable_by_its_channel};
-use crate::error::{GetError, NewQueueError, PutError};
-use crate::queue::QueueBuilder;
+use crate::error::{GetError, NewQueueError, NotPutError, PutManyError};
+use crate::queue::{BuildQueue, QueueBuilder, sealed};
 use mp_core::mem::{Shareable, bytes_of, value_of};
 use mp_core::transfer::scratch;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -32,12 +32,12 @@ pub struct FixedQueue<T> {
 impl<T: Shareable> FixedQueue<T> {
     /// Makes an unbounded queue.
     pub fn new() -> Result<FixedQueue<T>, NewQueueError> {
-        QueueBuilder::default().build_fixed()
+        QueueBuilder::new().build()
     }
 
     /// Makes a queue of at most `items` items.
     pub fn bounded(items: u32) -> Result<FixedQueue<T>, NewQueueError> {
-        QueueBuilder::default().max_items(items).build_fixed()
+        QueueBuilder::new().max_items(items).build()
     }
 
     fn over(channel: Channel) -> FixedQueue<T> {
@@ -46,48 +46,48 @@ impl<T: Shareable> FixedQueue<T> {
 
     /// Puts a value; waits for room: see [`Queue::put`](crate::Queue::put).
     #[inline]
-    pub fn put(&self, value: T) -> Result<(), PutError<T>> {
+    pub fn put(&self, value: T) -> Result<(), NotPutError<T>> {
         self.put_within(value, Wait::Until(None))
     }
 
     /// Puts a value if there is room now: see [`Queue::try_put`](crate::Queue::try_put).
     #[inline]
-    pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
+    pub fn try_put(&self, value: T) -> Result<(), NotPutError<T>> {
         self.put_within(value, Wait::Not)
     }
 
     /// Puts a value; waits at most `timeout` for room: see [`Queue::put_timeout`](crate::Queue::put_timeout).
-    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
+    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), NotPutError<T>> {
         self.put_within(value, Wait::within(timeout))
     }
 
     #[inline]
-    fn put_within(&self, value: T, wait: Wait) -> Result<(), PutError<T>> {
-        self.channel.put(bytes_of(&value), &[], wait).map_err(|reason| PutError { value, reason })
+    fn put_within(&self, value: T, wait: Wait) -> Result<(), NotPutError<T>> {
+        self.channel.put(bytes_of(&value), &[], wait).map_err(|reason| NotPutError { value, reason })
     }
 
     /// Puts many values, in order, and publishes as many at once as there is room for. Waits for room.
     ///
     /// # Errors
-    /// [`PutError::value`] is the number of values that were put; the others were not.
-    pub fn put_many(&self, values: &[T]) -> Result<(), PutError<usize>> {
+    /// [`PutManyError`] is the number of values that were put; the others were not.
+    pub fn put_many(&self, values: &[T]) -> Result<(), PutManyError> {
         self.put_many_within(values, Wait::Until(None))
     }
 
     /// Puts as many of the values as there is room for now: see [`put_many`](FixedQueue::put_many).
-    pub fn try_put_many(&self, values: &[T]) -> Result<(), PutError<usize>> {
+    pub fn try_put_many(&self, values: &[T]) -> Result<(), PutManyError> {
         self.put_many_within(values, Wait::Not)
     }
 
     /// Puts many values; waits at most `timeout` for all of them together: see
     /// [`put_many`](FixedQueue::put_many).
-    pub fn put_many_timeout(&self, values: &[T], timeout: Duration) -> Result<(), PutError<usize>> {
+    pub fn put_many_timeout(&self, values: &[T], timeout: Duration) -> Result<(), PutManyError> {
         self.put_many_within(values, Wait::within(timeout))
     }
 
-    fn put_many_within(&self, values: &[T], wait: Wait) -> Result<(), PutError<usize>> {
+    fn put_many_within(&self, values: &[T], wait: Wait) -> Result<(), PutManyError> {
         let put = self.channel.put_many(values.len(), |at| bytes_of(&values[at]), wait);
-        put.map_err(|(value, reason)| PutError { value, reason })
+        put.map_err(|(put, reason)| PutManyError { put, reason })
     }
 
     /// Gets the first item; waits for it: see [`Queue::get`](crate::Queue::get).
@@ -195,10 +195,49 @@ impl<T: Shareable> FixedQueue<T> {
     }
 }
 
-impl QueueBuilder {
-    /// Makes a [`FixedQueue`].
-    pub fn build_fixed<T: Shareable>(self) -> Result<FixedQueue<T>, NewQueueError> {
-        Ok(FixedQueue::over(Channel::create::<FixedQueue<T>>(self.limits, None)?))
+impl<T: Shareable> FixedQueue<T> {
+    /// The items as they come, until the queue is closed. After any error there is nothing more to come.
+    ///
+    /// Python: `iter(queue.get, sentinel)`, without the sentinel.
+    pub fn iter(&self) -> FixedIter<'_, T> {
+        FixedIter { queue: Some(self) }
+    }
+}
+
+/// The items of a queue as they come: see [`FixedQueue::iter`].
+#[derive(Debug)]
+pub struct FixedIter<'a, T> {
+    queue: Option<&'a FixedQueue<T>>,
+}
+
+impl<T: Shareable> Iterator for FixedIter<'_, T> {
+    type Item = Result<T, GetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.queue?.get();
+        if item.is_err() {
+            self.queue = None;
+        }
+        Some(item).filter(|item| !matches!(item, Err(GetError::Closed)))
+    }
+}
+
+impl<T: Shareable> std::iter::FusedIterator for FixedIter<'_, T> {}
+
+impl<'a, T: Shareable> IntoIterator for &'a FixedQueue<T> {
+    type Item = Result<T, GetError>;
+    type IntoIter = FixedIter<'a, T>;
+
+    fn into_iter(self) -> FixedIter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> sealed::Sealed for FixedQueue<T> {}
+
+impl<T: Shareable> BuildQueue for FixedQueue<T> {
+    fn build(builder: QueueBuilder) -> Result<FixedQueue<T>, NewQueueError> {
+        Ok(FixedQueue::over(Channel::create::<FixedQueue<T>>(builder.limits, None)?))
     }
 }
 
@@ -210,7 +249,7 @@ impl<T> Clone for FixedQueue<T> {
 
 impl<T> std::fmt::Debug for FixedQueue<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FixedQueue<{}>({} items)", std::any::type_name::<T>(), self.channel.items())
+        write!(f, "FixedQueue<{}>({} items)", std::any::type_name::<T>(), self.channel.looks_to_hold())
     }
 }
 

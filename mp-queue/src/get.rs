@@ -28,7 +28,7 @@ impl<T: DeserializeOwned> Queue<T> {
         self.get_within(Wait::Not)
     }
 
-    /// Gets the first item; waits for it at most `timeout`, then [`GetError::Empty`].
+    /// Gets the first item; waits for it at most `timeout`, then [`GetError::Timeout`].
     /// Python: `Queue.get(timeout=...)`.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         self.get_within(Wait::within(timeout))
@@ -63,7 +63,7 @@ impl<T: DeserializeOwned> Queue<T> {
         self.get_many_within(most, Wait::Not)
     }
 
-    /// Gets several items; waits for the first one at most `timeout`, then [`GetError::Empty`]: see
+    /// Gets several items; waits for the first one at most `timeout`, then [`GetError::Timeout`]: see
     /// [`get_many`](Queue::get_many).
     pub fn get_many_timeout(&self, most: usize, timeout: Duration) -> Result<Batch<T>, GetError> {
         self.get_many_within(most, Wait::within(timeout))

@@ -3,7 +3,7 @@
 use crate::Queue;
 use crate::channel::{Channel, Wait, waitable_by_its_channel};
 use crate::error::{GetError, NewQueueError, TaskDoneError, TasksError};
-use crate::queue::QueueBuilder;
+use crate::queue::{BuildQueue, QueueBuilder, sealed};
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A [`Queue`] whose items count as unfinished until they are reported done. It has all calls of a `Queue`.
+/// A queue with the calls of [`Queue`], whose items count as unfinished until they are reported done. It has all calls of a `Queue`.
 ///
 /// ```
 /// use mp_core::Process;
@@ -46,7 +46,7 @@ use std::time::Duration;
 /// with every thousandth task.) If a process was killed while it got an item with handles, the item counts as
 /// not got until the next get.
 pub struct JoinableQueue<T> {
-    queue: Queue<T>,
+    pub(crate) queue: Queue<T>,
     /// Lost items that a join of this handle has returned.
     told: Arc<AtomicU32>,
 }
@@ -54,12 +54,12 @@ pub struct JoinableQueue<T> {
 impl<T> JoinableQueue<T> {
     /// Makes an unbounded queue. Python: `JoinableQueue()`.
     pub fn new() -> Result<JoinableQueue<T>, NewQueueError> {
-        Queue::<T>::builder().build_joinable()
+        QueueBuilder::new().build()
     }
 
     /// Makes a queue of at most `items` items. Python: `JoinableQueue(maxsize)`.
     pub fn bounded(items: u32) -> Result<JoinableQueue<T>, NewQueueError> {
-        Queue::<T>::builder().max_items(items).build_joinable()
+        QueueBuilder::new().max_items(items).build()
     }
 
     fn over(channel: Channel) -> JoinableQueue<T> {
@@ -83,17 +83,27 @@ impl<T> JoinableQueue<T> {
     /// # Errors
     /// [`TasksError::Lost`] if all are done except for items of processes that died.
     pub fn join(&self) -> Result<(), TasksError> {
-        self.join_until(None)
+        self.join_until(Wait::Until(None))
     }
 
-    /// Waits at most `timeout` until every item that was put is done, then [`TasksError::TimedOut`]: see
+    /// Whether every item that was put is done: `Err` with [`TasksError::WouldBlock`] if not, else as
+    /// [`join`](JoinableQueue::join).
+    pub fn try_join(&self) -> Result<(), TasksError> {
+        self.join_until(Wait::Not)
+    }
+
+    /// Waits at most `timeout` until every item that was put is done, then [`TasksError::Timeout`]: see
     /// [`join`](JoinableQueue::join).
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), TasksError> {
-        self.join_until(Deadline::after(timeout))
+        self.join_until(Wait::within(timeout))
     }
 
-    fn join_until(&self, until: Option<Deadline>) -> Result<(), TasksError> {
-        let lost = self.queue.channel.join(until).ok_or(TasksError::TimedOut)?;
+    fn join_until(&self, wait: Wait) -> Result<(), TasksError> {
+        let (until, late) = match wait {
+            Wait::Not => (Deadline::after(Duration::ZERO), TasksError::WouldBlock),
+            Wait::Until(until) => (until, TasksError::Timeout),
+        };
+        let lost = self.queue.channel.join(until).ok_or(late)?;
         // ORDERING: Relaxed: only a count.
         match lost.wrapping_sub(self.told.swap(lost, Ordering::Relaxed)) {
             0 => Ok(()),
@@ -113,7 +123,7 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
         self.task(self.queue.try_get())
     }
 
-    /// Gets the first item as a [`Task`]; waits for it at most `timeout`, then [`GetError::Empty`].
+    /// Gets the first item as a [`Task`]; waits for it at most `timeout`, then [`GetError::Timeout`].
     pub fn get_task_timeout(&self, timeout: Duration) -> Result<Task<'_, T>, GetError> {
         self.task(self.queue.get_within(Wait::within(timeout)))
     }
@@ -156,18 +166,11 @@ impl<T: fmt::Debug> fmt::Debug for Task<'_, T> {
     }
 }
 
-impl QueueBuilder {
-    /// Makes a [`JoinableQueue`].
-    pub fn build_joinable<T>(self) -> Result<JoinableQueue<T>, NewQueueError> {
-        Channel::create::<JoinableQueue<T>>(self.limits, None).map(JoinableQueue::over)
-    }
-}
+impl<T> sealed::Sealed for JoinableQueue<T> {}
 
-/// All calls of a queue; items that any of them gets must be reported done.
-impl<T> Deref for JoinableQueue<T> {
-    type Target = Queue<T>;
-    fn deref(&self) -> &Queue<T> {
-        &self.queue
+impl<T> BuildQueue for JoinableQueue<T> {
+    fn build(builder: QueueBuilder) -> Result<JoinableQueue<T>, NewQueueError> {
+        Channel::create::<JoinableQueue<T>>(builder.limits, None).map(JoinableQueue::over)
     }
 }
 

@@ -31,6 +31,7 @@ mod error;
 mod fixed;
 mod get;
 mod joinable;
+mod joinable_calls;
 mod memory;
 mod producer;
 mod put;
@@ -41,12 +42,12 @@ mod simple;
 mod worker;
 
 pub use batch::Batch;
-pub use error::{GetError, NewQueueError, PutError, PutErrorKind, TaskDoneError, TasksError};
-pub use fixed::FixedQueue;
+pub use error::{GetError, NewQueueError, NotPutError, PutError, PutManyError, TaskDoneError, TasksError};
+pub use fixed::{FixedIter, FixedQueue};
 pub use get::Iter;
 pub use joinable::{JoinableQueue, Task};
 pub use producer::Producer;
-pub use queue::{Queue, QueueBuilder};
+pub use queue::{BuildQueue, Queue, QueueBuilder};
 pub use simple::SimpleQueue;
 
 /// The most handles that one item can carry.

@@ -1,6 +1,6 @@
 //! Producer: a counted producer, whose end is the end of the stream.
 
-use crate::error::PutError;
+use crate::error::NotPutError;
 use crate::queue::Queue;
 use mp_core::transfer::Handle;
 use serde::de::DeserializeOwned;
@@ -31,18 +31,37 @@ impl<T> Producer<T> {
 
 impl<T: Serialize + DeserializeOwned> Producer<T> {
     /// Puts a value; waits for room: see [`Queue::put`].
-    pub fn put(&self, value: T) -> Result<(), PutError<T>> {
+    pub fn put(&self, value: T) -> Result<(), NotPutError<T>> {
         self.queue.put(value)
     }
 
     /// Puts a value if there is room now: see [`Queue::try_put`].
-    pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
+    pub fn try_put(&self, value: T) -> Result<(), NotPutError<T>> {
         self.queue.try_put(value)
     }
 
     /// Puts a value; waits at most `timeout` for room: see [`Queue::put_timeout`].
-    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
+    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), NotPutError<T>> {
         self.queue.put_timeout(value, timeout)
+    }
+
+    /// Puts many values, in order: [`Queue::put_many`].
+    pub fn put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), NotPutError<Vec<T>>> {
+        self.queue.put_many(values)
+    }
+
+    /// Puts many values as far as there is room now: [`Queue::try_put_many`].
+    pub fn try_put_many(&self, values: impl IntoIterator<Item = T>) -> Result<(), NotPutError<Vec<T>>> {
+        self.queue.try_put_many(values)
+    }
+
+    /// Puts many values; waits at most this long for all of them together: [`Queue::put_many_timeout`].
+    pub fn put_many_timeout(
+        &self,
+        values: impl IntoIterator<Item = T>,
+        timeout: Duration,
+    ) -> Result<(), NotPutError<Vec<T>>> {
+        self.queue.put_many_timeout(values, timeout)
     }
 }
 

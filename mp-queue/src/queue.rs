@@ -32,14 +32,29 @@ pub struct Queue<T> {
     items: PhantomData<fn(T) -> T>,
 }
 
-/// The options of a new queue.
+/// How a queue is made, where the defaults do not fit.
+///
+/// ```
+/// use mp_queue::{JoinableQueue, Producer, Queue, QueueBuilder};
+///
+/// let tasks: JoinableQueue<u32> = QueueBuilder::new().max_items(10).build()?;
+/// let (producer, numbers): (Producer<u32>, Queue<u32>) = QueueBuilder::new().max_bytes(1 << 20).build()?;
+/// # Ok::<(), mp_queue::NewQueueError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
+#[must_use = "a builder is no queue"]
 pub struct QueueBuilder {
     pub(crate) limits: Limits,
 }
 
 impl QueueBuilder {
-    /// Sets the most items: a put into a full queue waits. Python: `Queue(maxsize)`.
+    /// With the default limits.
+    pub fn new() -> QueueBuilder {
+        QueueBuilder::default()
+    }
+
+    /// At most this many items: a put into a full queue waits. Python: `Queue(maxsize)`.
+    #[doc(alias = "maxsize")]
     pub fn max_items(mut self, items: u32) -> Self {
         self.limits.items = Some(items);
         self
@@ -55,19 +70,40 @@ impl QueueBuilder {
         self
     }
 
-    /// Makes the queue.
-    pub fn build<T>(self) -> Result<Queue<T>, NewQueueError> {
-        self.build_with(None)
+    /// Makes the queue: a [`Queue`], a [`JoinableQueue`](crate::JoinableQueue), a [`FixedQueue`](crate::FixedQueue), or a
+    /// queue with its first counted producer ([`Queue::counted`]).
+    ///
+    /// # Errors
+    /// There is no room for an item, no memory, or the system refuses.
+    pub fn build<Q: BuildQueue>(self) -> Result<Q, NewQueueError> {
+        Q::build(self)
     }
+}
 
-    fn build_with<T>(self, producers: Option<Handle>) -> Result<Queue<T>, NewQueueError> {
-        Ok(Queue::over(Channel::create::<Queue<T>>(self.limits, producers)?))
+/// What [`QueueBuilder::build`] makes: the queues of this crate.
+pub trait BuildQueue: sealed::Sealed + Sized {
+    #[doc(hidden)]
+    fn build(builder: QueueBuilder) -> Result<Self, NewQueueError>;
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+impl<T> sealed::Sealed for Queue<T> {}
+
+impl<T> BuildQueue for Queue<T> {
+    fn build(builder: QueueBuilder) -> Result<Queue<T>, NewQueueError> {
+        Queue::with_producers(builder, None)
     }
+}
 
-    /// Makes the queue with its first counted producer: see [`Queue::counted`].
-    pub fn build_counted<T>(self) -> Result<(Producer<T>, Queue<T>), NewQueueError> {
+impl<T> sealed::Sealed for (Producer<T>, Queue<T>) {}
+
+impl<T> BuildQueue for (Producer<T>, Queue<T>) {
+    fn build(builder: QueueBuilder) -> Result<(Producer<T>, Queue<T>), NewQueueError> {
         let (alive, held) = pipe()?;
-        let queue = self.build_with(Some(Handle::new(alive)))?;
+        let queue = Queue::with_producers(builder, Some(Handle::new(alive)))?;
         Ok((Producer::new(queue.clone(), Handle::new(held)), queue))
     }
 }
@@ -75,12 +111,12 @@ impl QueueBuilder {
 impl<T> Queue<T> {
     /// Makes an unbounded queue. Python: `Queue()`.
     pub fn new() -> Result<Queue<T>, NewQueueError> {
-        Queue::<T>::builder().build()
+        QueueBuilder::new().build()
     }
 
     /// Makes a queue of at most `items` items. Python: `Queue(maxsize)`.
     pub fn bounded(items: u32) -> Result<Queue<T>, NewQueueError> {
-        Queue::<T>::builder().max_items(items).build()
+        QueueBuilder::new().max_items(items).build()
     }
 
     /// Makes an unbounded queue that counts its producers. When the [`Producer`] and all its copies are gone,
@@ -91,12 +127,11 @@ impl<T> Queue<T> {
     /// Under the start method `Fork` a child keeps copies of all descriptors of its parent: start consumers
     /// before there is a producer, or give the parent's producer away first.
     pub fn counted() -> Result<(Producer<T>, Queue<T>), NewQueueError> {
-        Queue::<T>::builder().build_counted()
+        QueueBuilder::new().build()
     }
 
-    /// A builder, for other limits than the defaults.
-    pub fn builder() -> QueueBuilder {
-        QueueBuilder::default()
+    fn with_producers(builder: QueueBuilder, producers: Option<Handle>) -> Result<Queue<T>, NewQueueError> {
+        Ok(Queue::over(Channel::create::<Queue<T>>(builder.limits, producers)?))
     }
 
     pub(crate) fn over(channel: Channel) -> Queue<T> {
@@ -161,7 +196,7 @@ impl<T> Clone for Queue<T> {
 impl<T> std::fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = std::any::type_name::<T>();
-        write!(f, "Queue<{name}>({} items)", self.qsize())
+        write!(f, "Queue<{name}>({} items)", self.channel.looks_to_hold())
     }
 }
 

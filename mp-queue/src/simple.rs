@@ -1,7 +1,7 @@
 //! SimpleQueue: put, get and empty only.
 
 use crate::channel::waitable_by_its_channel;
-use crate::error::{GetError, NewQueueError, PutError};
+use crate::error::{GetError, NewQueueError, NotPutError};
 use crate::{Iter, Queue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl<T> SimpleQueue<T> {
 impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
     /// Puts a value; waits while the queue is at its ceiling of bytes: see [`Queue::put`]. Python:
     /// `SimpleQueue.put`.
-    pub fn put(&self, value: T) -> Result<(), PutError<T>> {
+    pub fn put(&self, value: T) -> Result<(), NotPutError<T>> {
         self.0.put(value)
     }
 }

@@ -9,7 +9,9 @@ use mp_core::mem::Mapping;
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
-use mp_queue::{FixedQueue, GetError, JoinableQueue, PutError, PutErrorKind, Queue};
+use mp_queue::{
+    FixedQueue, GetError, JoinableQueue, NotPutError, PutError, PutManyError, Queue, QueueBuilder,
+};
 use mp_sync::Event;
 use mp_sync::raw::RawLock;
 use serde::Serialize;
@@ -88,8 +90,12 @@ trait Form: Clone + Serialize + DeserializeOwned + Send + 'static {
     }
 }
 
-fn refused<V>(put: Result<(), PutError<V>>) -> usize {
-    usize::from(put.is_err_and(|error| matches!(error.reason, PutErrorKind::Corrupt)))
+fn refused<V>(put: Result<(), NotPutError<V>>) -> usize {
+    usize::from(put.is_err_and(|error| matches!(error.reason, PutError::Corrupt)))
+}
+
+fn noticed(put: Result<(), PutManyError>) -> usize {
+    usize::from(put.is_err_and(|error| matches!(error.reason, PutError::Corrupt)))
 }
 
 fn failed<V>(got: Result<V, GetError>) -> usize {
@@ -105,42 +111,59 @@ fn item(number: u32) -> Item {
 const MOST_ITEMS: u32 = 10_000;
 const MOST_BYTES: usize = 8 << 20;
 
-impl Form for Queue<Item> {
-    fn make() -> Self {
-        Queue::<Item>::builder().max_items(MOST_ITEMS).max_bytes(MOST_BYTES).build().unwrap()
-    }
-    fn fill(&self) {
-        self.put_many((0..50).map(item)).unwrap();
-        self.put(vec![(1, "long".repeat(65_000))]).unwrap();
-        self.put_many((0..50).map(item)).unwrap();
-    }
-    fn use_it(&self) -> usize {
-        let _ = (self.qsize(), self.full(), self.empty());
-        let puts = refused(self.try_put(item(7)))
-            + refused(self.put_timeout(vec![(1, "long".repeat(20_000))], MOMENT))
-            + refused(self.try_put_many((0..30).map(item)))
-            + refused(self.put_many_timeout((0..30).map(item), MOMENT));
-        let many = [self.try_get_many(50), self.get_many_timeout(2_000, MOMENT)];
+/// Of a queue with any report or none.
+macro_rules! fill_with_items {
+    ($queue:expr) => {
+        $queue.put_many((0..50).map(item)).unwrap();
+        $queue.put(vec![(1, "long".repeat(65_000))]).unwrap();
+        $queue.put_many((0..50).map(item)).unwrap();
+    };
+}
+
+macro_rules! use_with_items {
+    ($queue:expr) => {{
+        let _ = ($queue.qsize(), $queue.full(), $queue.empty());
+        let puts = refused($queue.try_put(item(7)))
+            + refused($queue.put_timeout(vec![(1, "long".repeat(20_000))], MOMENT))
+            + refused($queue.try_put_many((0..30).map(item)))
+            + refused($queue.put_many_timeout((0..30).map(item), MOMENT));
+        let many = [$queue.try_get_many(50), $queue.get_many_timeout(2_000, MOMENT)];
         let many = many.into_iter().map(|got| match got {
             Ok(batch) => batch.map(failed).sum(),
             Err(error) => failed::<()>(Err(error)),
         });
-        puts + many.sum::<usize>() + failed(self.try_get()) + failed(self.get_timeout(MOMENT))
+        puts + many.sum::<usize>() + failed($queue.try_get()) + failed($queue.get_timeout(MOMENT))
+    }};
+}
+
+impl Form for Queue<Item> {
+    fn make() -> Self {
+        QueueBuilder::new().max_items(MOST_ITEMS).max_bytes(MOST_BYTES).build::<Queue<Item>>().unwrap()
+    }
+    fn fill(&self) {
+        fill_with_items!(self);
+    }
+    fn use_it(&self) -> usize {
+        use_with_items!(self)
     }
 }
 
 impl Form for JoinableQueue<Item> {
     fn make() -> Self {
-        Queue::<Item>::builder().max_items(MOST_ITEMS).max_bytes(MOST_BYTES).build_joinable().unwrap()
+        QueueBuilder::new()
+            .max_items(MOST_ITEMS)
+            .max_bytes(MOST_BYTES)
+            .build::<JoinableQueue<Item>>()
+            .unwrap()
     }
     fn fill(&self) {
-        Form::fill(&**self);
+        fill_with_items!(self);
         drop(self.get_task().unwrap());
         self.get().unwrap();
     }
     fn use_it(&self) -> usize {
-        let queue: &Queue<Item> = self;
-        let noticed = queue.use_it() + failed(self.try_get_task()) + failed(self.get_task_timeout(MOMENT));
+        let noticed =
+            use_with_items!(self) + failed(self.try_get_task()) + failed(self.get_task_timeout(MOMENT));
         let _ = (self.task_done(), self.join_timeout(MOMENT), self.task_done());
         noticed
     }
@@ -148,7 +171,11 @@ impl Form for JoinableQueue<Item> {
 
 impl Form for FixedQueue<[u64; 8]> {
     fn make() -> Self {
-        Queue::<()>::builder().max_items(MOST_ITEMS).max_bytes(MOST_BYTES).build_fixed().unwrap()
+        QueueBuilder::new()
+            .max_items(MOST_ITEMS)
+            .max_bytes(MOST_BYTES)
+            .build::<FixedQueue<[u64; 8]>>()
+            .unwrap()
     }
     fn fill(&self) {
         self.put_many(&[[3; 8]; 4_000]).unwrap();
@@ -158,8 +185,8 @@ impl Form for FixedQueue<[u64; 8]> {
         let _ = (self.qsize(), self.full(), self.empty());
         refused(self.try_put([1; 8]))
             + refused(self.put_timeout([2; 8], MOMENT))
-            + refused(self.try_put_many(&many))
-            + refused(self.put_many_timeout(&many, MOMENT))
+            + noticed(self.try_put_many(&many))
+            + noticed(self.put_many_timeout(&many, MOMENT))
             + failed(self.try_get())
             + failed(self.get_timeout(MOMENT))
             + failed(self.try_get_many_into(&mut into, 50))
@@ -279,7 +306,7 @@ fn getters_who_are_nowhere_do_not_wait() {
     queue.memory().write_all_at(&200_u32.to_le_bytes(), GETTER + APART).unwrap();
     assert!(matches!(queue.get(), Err(GetError::Corrupt)));
     assert!(matches!(queue.get_many(10), Err(GetError::Corrupt)));
-    assert!(matches!(queue.put(item(1)).unwrap_err().reason, PutErrorKind::Corrupt));
+    assert!(matches!(queue.put(item(1)).unwrap_err().reason, PutError::Corrupt));
 }
 
 /// The fewest rounds of noise while both sides use it, and their fewest uses, whichever side is faster.

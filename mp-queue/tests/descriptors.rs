@@ -5,7 +5,7 @@ use mp_core::Process;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_pipe::{PollError, try_wait, wait};
-use mp_queue::{GetError, PutError, PutErrorKind, Queue};
+use mp_queue::{GetError, NotPutError, PutError, Queue};
 use mp_testing::{limited, open_descriptors};
 use nix::sys::resource::Resource;
 use std::fs::{self, File};
@@ -129,7 +129,7 @@ fn fill(queue: &Queue<Item>) -> u32 {
     let handle = Handle::new(pipe().unwrap().0);
     let full = |number| match queue.try_put((number, Some(handle.clone()))) {
         Ok(()) => false,
-        Err(PutError { reason: PutErrorKind::HandlesFull, .. }) => true,
+        Err(NotPutError { reason: PutError::HandlesFull, .. }) => true,
         Err(error) => panic!("{error}"),
     };
     (0..1 << 20).find(|number| full(*number)).expect("the kernel keeps no million")
@@ -143,7 +143,7 @@ fn items_with_handles_have_a_limit_of_their_own() {
     assert!(count >= bytes / 512, "{count} items in {bytes} bytes");
     let handle = || Some(Handle::new(pipe().unwrap().0));
     let late = queue.put_timeout((count, handle()), Duration::from_millis(50)).unwrap_err();
-    assert!(matches!(late.reason, PutErrorKind::HandlesFull), "{late}");
+    assert!(matches!(late.reason, PutError::HandlesFull), "{late}");
     assert!(late.to_string().contains("net.core.wmem_max"), "{late}");
     // Others have room, and each item that is taken makes room for one.
     queue.try_put((count, None)).unwrap();

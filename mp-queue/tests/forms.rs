@@ -3,7 +3,7 @@
 use mp_core::Process;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::{Handle, pack, unpack};
-use mp_queue::{FixedQueue, GetError, JoinableQueue, PutErrorKind, Queue, QueueBuilder, SimpleQueue};
+use mp_queue::{FixedQueue, GetError, JoinableQueue, PutError, Queue, QueueBuilder, SimpleQueue};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
@@ -43,7 +43,7 @@ fn a_simple_queue_has_its_few_calls() {
     queue.close();
     queue.close();
     assert!(matches!(queue.get(), Err(GetError::Closed)));
-    assert!(matches!(queue.put(vec![]).unwrap_err().reason, PutErrorKind::Closed));
+    assert!(matches!(queue.put(vec![]).unwrap_err().reason, PutError::Closed));
 }
 
 fn all<T: serde::de::DeserializeOwned>(queue: &Queue<T>, most: usize) -> Vec<T> {
@@ -68,14 +68,14 @@ fn what_of_many_was_not_put_comes_back() {
     let queue = Queue::bounded(5).unwrap();
     queue.put(0).unwrap();
     let refused = queue.try_put_many(1..10_u32).unwrap_err();
-    assert!(matches!(refused.reason, PutErrorKind::Full));
-    assert_eq!(refused.value, [5, 6, 7, 8, 9]);
+    assert!(matches!(refused.reason, PutError::Full));
+    assert_eq!(*refused.value(), [5, 6, 7, 8, 9]);
     let (began, timeout) = (Instant::now(), Duration::from_millis(60));
-    let refused = queue.put_many_timeout(refused.value, timeout).unwrap_err();
-    assert!(began.elapsed() >= timeout && refused.value.len() == 5);
+    let refused = queue.put_many_timeout(refused.into_inner(), timeout).unwrap_err();
+    assert!(began.elapsed() >= timeout && refused.value().len() == 5);
     assert_eq!(all(&queue, 9), [0, 1, 2, 3, 4]);
     queue.close();
-    assert_eq!(queue.put_many(refused.value).unwrap_err().value, [5, 6, 7, 8, 9]);
+    assert_eq!(queue.put_many(refused.into_inner()).unwrap_err().into_inner(), [5, 6, 7, 8, 9]);
 }
 
 fn bytes(length: usize) -> Vec<u8> {
@@ -106,14 +106,14 @@ fn one_bad_value_of_many_stops_there() {
     }
     let queue = Queue::new().unwrap();
     let refused = queue.put_many([Value::Good(1), Value::Good(2), Value::Bad, Value::Good(3)]).unwrap_err();
-    assert!(matches!(refused.reason, PutErrorKind::Serialize(_)), "{refused}");
-    assert_eq!(refused.value, [Value::Bad, Value::Good(3)]);
+    assert!(matches!(refused.reason, PutError::Serialize(_)), "{refused}");
+    assert_eq!(refused.into_inner(), [Value::Bad, Value::Good(3)]);
     assert_eq!(all(&queue, 9), [Value::Good(1), Value::Good(2)]);
     // One that can never fit, likewise.
-    let queue = QueueBuilder::default().max_bytes(1 << 18).build().unwrap();
+    let queue = QueueBuilder::new().max_bytes(1 << 18).build::<Queue<Vec<u8>>>().unwrap();
     let refused = queue.put_many([bytes(9), bytes(1 << 20), bytes(8)]).unwrap_err();
-    assert!(matches!(refused.reason, PutErrorKind::TooLarge { bytes } if bytes == 1 << 20), "{refused}");
-    assert_eq!(refused.value.len(), 2);
+    assert!(matches!(refused.reason, PutError::TooLarge { bytes } if bytes == 1 << 20), "{refused}");
+    assert_eq!(refused.value().len(), 2);
     assert_eq!(all(&queue, 9), [bytes(9)]);
 }
 
@@ -142,16 +142,16 @@ fn bytes_come_as_they_were_put() {
     }
     assert!(matches!(queue.try_get_bytes_into(&mut into), Err(GetError::Empty)));
     let timeout = Duration::from_millis(20);
-    assert!(matches!(queue.get_bytes_into_timeout(&mut into, timeout), Err(GetError::Empty)));
+    assert!(matches!(queue.get_bytes_into_timeout(&mut into, timeout), Err(GetError::Timeout)));
     queue.shutdown();
-    assert!(matches!(queue.put_bytes(b"late"), Err(PutErrorKind::Closed)));
+    assert!(matches!(queue.put_bytes(b"late"), Err(PutError::Closed)));
     assert!(matches!(queue.get_bytes_into(&mut into), Err(GetError::Closed)));
 }
 
 fn a_batch_waits_for_its_first_item_only() {
     let queue = Queue::new().unwrap();
     let timeout = Duration::from_millis(30);
-    assert!(matches!(queue.get_many_timeout(5, timeout), Err(GetError::Empty)));
+    assert!(matches!(queue.get_many_timeout(5, timeout), Err(GetError::Timeout)));
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| queue.get_many(5).unwrap().len());
         queue.put(1_u8).unwrap();
@@ -163,7 +163,7 @@ fn fixed_values_come_as_they_were_put() {
     let queue = FixedQueue::bounded(100).unwrap();
     let values: Vec<[u64; 3]> = (0..250).map(|at| [at, at * at, u64::MAX - at]).collect();
     let refused = queue.try_put_many(&values).unwrap_err();
-    assert!(matches!(refused.reason, PutErrorKind::Full) && refused.value == 100 && queue.full());
+    assert!(matches!(refused.reason, PutError::Full) && refused.put == 100 && queue.full());
     let mut got = vec![queue.get().unwrap()];
     assert_eq!(queue.get_many_into(&mut got, 49).unwrap(), 49);
     queue.put(values[100]).unwrap();
@@ -181,7 +181,7 @@ fn fixed_values_come_as_they_were_put() {
     }
     assert_eq!(queue.get().unwrap(), values[0]);
     queue.shutdown();
-    assert!(matches!(queue.put(values[0]).unwrap_err().reason, PutErrorKind::Closed));
+    assert!(matches!(queue.put(values[0]).unwrap_err().reason, PutError::Closed));
 }
 
 fn queues_of_another_form_are_refused() {

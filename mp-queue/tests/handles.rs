@@ -11,7 +11,7 @@ use mp_core::transfer::{Handle, pack};
 use mp_core::word::Deadline;
 use mp_core::{Child, JoinError, Process};
 use mp_pipe::{PollError, try_wait, wait};
-use mp_queue::{GetError, JoinableQueue, Producer, PutErrorKind, Queue, TasksError};
+use mp_queue::{GetError, JoinableQueue, Producer, PutError, Queue, TasksError};
 use mp_sync::Event;
 use mp_testing::{At, kill_at, random, wait_a_random_moment};
 use nix::libc;
@@ -149,7 +149,7 @@ fn who_waits_comes_by() {
     for wait in [get_one as fn(Queue<Item>) -> u32, poll_one] {
         let queue = Queue::new().unwrap();
         let its = queue.clone();
-        let waits = Process::fork(move || wait(its)).daemon(true).start().unwrap();
+        let waits = Process::fork(move || wait(its)).daemon().start().unwrap();
         let (witness, handle) = Witness::new();
         killed_putter_of(&queue, (7, Some(handle)));
         witness.waits_for_the_end();
@@ -263,7 +263,7 @@ fn what_a_killed_getter_takes_along_makes_room() {
     let queue = Queue::bounded(1).unwrap();
     queue.put((1, Some(Witness::new().1))).unwrap();
     killed_getter(&queue, RECEIVED);
-    assert!(matches!(queue.try_put((2, None)).unwrap_err().reason, PutErrorKind::Full));
+    assert!(matches!(queue.try_put((2, None)).unwrap_err().reason, PutError::Full));
     let waits = Process::new(put_one, (queue.clone(),)).start().unwrap();
     assert_eq!(queue.get().unwrap().0, 2);
     waits.join().unwrap();
@@ -274,9 +274,9 @@ fn a_join_is_told_of_what_went_with_its_descriptors() {
     for round in 1..4 {
         queue.put((1, Some(Witness::new().1))).unwrap();
         queue.put((2, None)).unwrap();
-        killed_getter(&queue, RECEIVED);
+        killed_in(|| drop(queue.get().unwrap()), RECEIVED);
         // It is still in the queue, as far as other processes know.
-        assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
+        assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::Timeout));
         assert_eq!(queue.get_task().unwrap().0, 2);
         assert_eq!(queue.join(), Err(TasksError::Lost { items: 1 }), "round {round}");
         assert_eq!(queue.join(), Ok(()));
@@ -296,7 +296,7 @@ fn a_packet_that_finds_no_room_leaves_nothing() {
             match queue.try_put((witnesses.len() as u32, Some(handle))) {
                 Ok(()) => witnesses.push(witness),
                 Err(error) => {
-                    assert!(matches!(error.reason, PutErrorKind::HandlesFull), "{error}");
+                    assert!(matches!(error.reason, PutError::HandlesFull), "{error}");
                     drop(error);
                     assert!(witness.sees_the_end());
                     break;

@@ -30,12 +30,12 @@ fn done_too_often_is_an_error() {
     queue.put_many([1, 2, 3]).unwrap();
     // Not got yet.
     assert_eq!(queue.task_done(), Err(TaskDoneError));
-    assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
+    assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::Timeout));
     assert_eq!(queue.get_many(2).unwrap().len(), 2);
     queue.task_done().unwrap();
     assert_eq!(queue.get().unwrap(), 3);
     queue.task_done().unwrap();
-    assert_eq!(queue.join_timeout(Duration::from_millis(20)), Err(TasksError::TimedOut));
+    assert_eq!(queue.join_timeout(Duration::from_millis(20)), Err(TasksError::Timeout));
     queue.task_done().unwrap();
     assert_eq!(queue.task_done(), Err(TaskDoneError));
     queue.join().unwrap();
@@ -46,11 +46,11 @@ fn a_task_is_done_when_dropped() {
     queue.put(5).unwrap();
     let mut task = queue.get_task().unwrap();
     *task += 1;
-    assert_eq!((*task, queue.join_timeout(Duration::ZERO)), (6, Err(TasksError::TimedOut)));
+    assert_eq!((*task, queue.join_timeout(Duration::ZERO)), (6, Err(TasksError::Timeout)));
     drop(task);
     queue.join().unwrap();
     assert!(matches!(queue.try_get_task(), Err(GetError::Empty)));
-    assert!(matches!(queue.get_task_timeout(Duration::from_millis(10)), Err(GetError::Empty)));
+    assert!(matches!(queue.get_task_timeout(Duration::from_millis(10)), Err(GetError::Timeout)));
     queue.put(7).unwrap();
     let panics = std::panic::catch_unwind(|| {
         let _task = queue.get_task().unwrap();
@@ -79,7 +79,7 @@ fn what_cannot_be_decoded_is_done() {
     assert!(matches!(queue.get(), Err(GetError::Decode(_))));
     let three: Vec<_> = queue.get_many(3).unwrap().collect();
     assert!(matches!(&three[..], [Err(_), Ok(Picky(4)), Err(_)]), "{three:?}");
-    assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
+    assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::Timeout));
     queue.task_done().unwrap();
     queue.join().unwrap();
     assert_eq!(queue.task_done(), Err(TaskDoneError));
@@ -164,7 +164,7 @@ fn tasks_of_the_dead_are_told_of() {
         queue.put_many(0..5).unwrap();
         let child = Process::new(take_and_stay, (queue.clone(), taken.clone(), 3)).start().unwrap();
         assert_eq!(taken.get().unwrap(), 3);
-        assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
+        assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::Timeout));
         // The remaining ones are done while a join waits already; then the process that has three dies.
         std::thread::scope(|scope| {
             let joined = scope.spawn(|| queue.join());
@@ -201,7 +201,7 @@ fn more_living_workers_than_slots_are_counted() {
     children.iter().for_each(|child| assert!(child.join().is_err()));
     // A slot is free now for the next process.
     drop(queue.get_task().unwrap());
-    assert_eq!(queue.join_timeout(Duration::from_millis(1)), Err(TasksError::TimedOut));
+    assert_eq!(queue.join_timeout(Duration::from_millis(1)), Err(TasksError::Timeout));
     (SLOTS..ALL).for_each(|_| queue.task_done().unwrap());
     assert_eq!(queue.join(), Err(TasksError::Lost { items: SLOTS }));
     assert_eq!(queue.task_done(), Err(TaskDoneError));
@@ -219,7 +219,7 @@ fn many_more_workers_than_slots_are_counted() {
     }
     queue.put(2).unwrap();
     let task = queue.get_task().unwrap();
-    assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::TimedOut));
+    assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::Timeout));
     drop(task);
     queue.join().unwrap();
 }

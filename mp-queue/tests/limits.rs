@@ -4,7 +4,7 @@
 //! Each case is a process of its own, so that a limit, or memory that is locked, is its own, too.
 
 use mp_core::{MemError, Process};
-use mp_queue::{GetError, NewQueueError, PutErrorKind, Queue};
+use mp_queue::{GetError, NewQueueError, PutError, Queue, QueueBuilder};
 use mp_sync::Lock;
 use mp_testing::{limited, not_here};
 use nix::sys::mman::{MlockAllFlags, mlockall};
@@ -56,7 +56,7 @@ fn get_small(queue: Bytes) {
 
 fn a_queue_costs_the_addresses_that_it_uses() {
     let before = addresses();
-    let queue = Bytes::builder().max_bytes(1 << 30).build().unwrap();
+    let queue = QueueBuilder::new().max_bytes(1 << 30).build::<Bytes>().unwrap();
     assert!(addresses() - before <= 64 * KIB, "{} KiB for a new queue", (addresses() - before) / KIB);
     queue.put_bytes(b"small").unwrap();
     assert!(addresses() - before <= 512 * KIB, "{} KiB for a small item", (addresses() - before) / KIB);
@@ -66,7 +66,7 @@ fn a_queue_costs_the_addresses_that_it_uses() {
 fn a_hundred_queues_fit_where_one_would_not_at_its_ceiling() {
     with_addresses(100 * MIB, || {
         let queues: Vec<Bytes> =
-            (0..100).map(|_| Bytes::builder().max_bytes(1 << 30).build().unwrap()).collect();
+            (0..100).map(|_| QueueBuilder::new().max_bytes(1 << 30).build::<Bytes>().unwrap()).collect();
         for (number, queue) in queues.iter().enumerate() {
             queue.put(vec![number as u8; 1000]).unwrap();
         }
@@ -80,16 +80,16 @@ const LONG: usize = 16 << 20;
 
 fn a_put_without_addresses_is_an_error_that_names_the_limit() {
     // The segment is there, since another process has put into it, and this one cannot reach it.
-    let queue = Bytes::builder().max_bytes(1 << 30).build().unwrap();
+    let queue = QueueBuilder::new().max_bytes(1 << 30).build::<Bytes>().unwrap();
     Process::new(put_long, (queue.clone(),)).start().unwrap().join().unwrap();
     let refused = with_addresses(MIB, || queue.put_bytes(b"small")).unwrap_err();
-    assert!(matches!(refused, PutErrorKind::Os(_)), "{refused:?}");
+    assert!(matches!(refused, PutError::Os(_)), "{refused:?}");
     assert!(refused.to_string().contains("RLIMIT_AS"), "{refused}");
     // It would have to be made.
-    let fresh = Bytes::builder().max_bytes(1 << 30).build().unwrap();
+    let fresh = QueueBuilder::new().max_bytes(1 << 30).build::<Bytes>().unwrap();
     let long = vec![1; LONG];
     let refused = with_addresses(MIB, || fresh.put_bytes(&long)).unwrap_err();
-    assert!(matches!(refused, PutErrorKind::NoMemory), "{refused:?}");
+    assert!(matches!(refused, PutError::NoMemory), "{refused:?}");
     assert!(refused.to_string().contains("RLIMIT_AS"), "{refused}");
     // Nothing of either is left behind.
     fresh.put_bytes(b"small").unwrap();
@@ -100,7 +100,7 @@ fn a_put_without_addresses_is_an_error_that_names_the_limit() {
 }
 
 fn a_get_without_addresses_is_an_error_and_the_item_stays() {
-    let queue = Bytes::builder().max_bytes(1 << 30).build().unwrap();
+    let queue = QueueBuilder::new().max_bytes(1 << 30).build::<Bytes>().unwrap();
     Process::new(put_long, (queue.clone(),)).start().unwrap().join().unwrap();
     for _ in 0..3 {
         let refused = with_addresses(MIB, || queue.get()).unwrap_err();
@@ -116,7 +116,8 @@ fn locked_memory_is_what_is_used() {
         not_here("this user may not lock all of this program's memory");
     }
     let before = status("VmLck:");
-    let queues: Vec<Bytes> = (0..4).map(|_| Bytes::builder().max_bytes(1 << 30).build().unwrap()).collect();
+    let queues: Vec<Bytes> =
+        (0..4).map(|_| QueueBuilder::new().max_bytes(1 << 30).build::<Bytes>().unwrap()).collect();
     for queue in &queues {
         queue.put_bytes(b"small").unwrap();
         assert_eq!(queue.get().unwrap(), b"small");
@@ -136,10 +137,10 @@ fn a_limit_on_file_sizes_lowers_the_default_ceiling() {
         queue.put_bytes(&vec![1; 1 << 20]).unwrap();
         assert_eq!(queue.get().unwrap().len(), 1 << 20);
         let refused = queue.put_bytes(&vec![1; 8 << 20]).unwrap_err();
-        assert!(matches!(refused, PutErrorKind::TooLarge { .. }), "{refused:?}");
+        assert!(matches!(refused, PutError::TooLarge { .. }), "{refused:?}");
         drop(Lock::new().unwrap().acquire().unwrap());
         // A ceiling that was asked for is not lowered.
-        let refused = Bytes::builder().max_bytes(64 << 20).build::<Vec<u8>>().unwrap_err();
+        let refused = QueueBuilder::new().max_bytes(64 << 20).build::<Bytes>().unwrap_err();
         assert!(matches!(refused, NewQueueError::Memory(MemError::Os(_))), "{refused:?}");
         assert!(refused.to_string().contains("RLIMIT_FSIZE"), "{refused}");
     });
@@ -169,7 +170,7 @@ fn in_core_and_not() -> (u64, u64) {
 /// A process is dead for others only when the kernel has written its core, page by page of what goes into
 /// that.
 fn items_are_left_out_of_core_dumps() {
-    let queue = Bytes::builder().max_bytes(1 << 30).build().unwrap();
+    let queue = QueueBuilder::new().max_bytes(1 << 30).build::<Bytes>().unwrap();
     queue.put_bytes(&vec![1; LONG]).unwrap();
     queue.put_bytes(b"small").unwrap();
     let (dumped, left_out) = in_core_and_not();

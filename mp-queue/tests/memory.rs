@@ -5,7 +5,7 @@
 use mp_core::mem::Mapping;
 use mp_core::transfer::pack;
 use mp_core::{Child, Process};
-use mp_queue::{FixedQueue, GetError, PutError, PutErrorKind, Queue};
+use mp_queue::{FixedQueue, GetError, NotPutError, PutError, Queue, QueueBuilder};
 use mp_sync::Event;
 use mp_testing::{At, go_on, kill_at, not_here, parent_in_role, role, stop};
 use nix::libc;
@@ -53,7 +53,7 @@ fn proportional_share() -> u64 {
 }
 
 fn memory_goes_back_when_the_backlog_is_drained() {
-    let queue = Bytes::builder().max_bytes(128 * MIB).build().unwrap();
+    let queue = QueueBuilder::new().max_bytes(128 * MIB).build::<Bytes>().unwrap();
     let (memory, item) = (memory(&queue), vec![7; MIB]);
     let backlog = 40 * MIB as u64;
     let mut got = Vec::new();
@@ -79,7 +79,7 @@ fn memory_goes_back_when_the_backlog_is_drained() {
 /// Killed while it takes the memory of a segment, or with all of it and nothing in it.
 fn memory_that_a_killed_putter_took_goes_back() {
     for long in [20 * MIB, 50 * MIB] {
-        let queue = Bytes::builder().max_bytes(256 * MIB).build().unwrap();
+        let queue = QueueBuilder::new().max_bytes(256 * MIB).build::<Bytes>().unwrap();
         let (here, go) = (Event::new().unwrap(), Event::new().unwrap());
         let its = (queue.clone(), here.clone(), go.clone());
         let child = Process::fork(move || {
@@ -177,7 +177,7 @@ fn be_without_memory(group: &Path) {
     assert!(fs::read_to_string("/proc/self/cgroup").unwrap().contains(name), "not in the group");
     let (questions, answers) = (Queue::new().unwrap(), Queue::new().unwrap());
     let bystander = Process::new(echo, (questions.clone(), answers.clone())).start().unwrap();
-    let make = || Bytes::builder().max_bytes(1024 * MIB).build().unwrap();
+    let make = || QueueBuilder::new().max_bytes(1024 * MIB).build::<Bytes>().unwrap();
 
     // What is there can be drained, and then there is room: so it is full. Two at once, which get in each
     // other's way.
@@ -207,7 +207,7 @@ fn be_without_memory(group: &Path) {
         queue.put_bytes_timeout(&long, Duration::from_secs(3600)),
     ];
     for refusal in refusals {
-        assert!(matches!(refusal, Err(PutErrorKind::NoMemory)), "{refusal:?}");
+        assert!(matches!(refusal, Err(PutError::NoMemory)), "{refusal:?}");
     }
     assert!(taken(&memory(&queue)) <= WARM, "what could not be had in full was kept");
     queue.put_bytes(b"small").unwrap();
@@ -252,14 +252,14 @@ fn stop_with_the_lock(child: &Child<()>, queue: &Bytes) {
     }
 }
 
-fn is_full<V>(put: Result<(), PutError<V>>) -> V {
+fn is_full<V>(put: Result<(), NotPutError<V>>) -> V {
     let refused = put.expect_err("the lock is held");
-    assert!(matches!(refused.reason, PutErrorKind::Full), "{refused}");
-    refused.value
+    assert!(matches!(refused.reason, PutError::Full | PutError::Timeout), "{refused}");
+    refused.into_inner()
 }
 
 fn timeouts_pass_while_the_holder_of_the_put_lock_is_stopped() {
-    let queue = Bytes::builder().max_bytes(64 * MIB).build().unwrap();
+    let queue = QueueBuilder::new().max_bytes(64 * MIB).build::<Bytes>().unwrap();
     let child = Process::new(put_long_items_for_ever, (queue.clone(),)).start().unwrap();
     stop_with_the_lock(&child, &queue);
     let timeout = Duration::from_millis(150);
@@ -273,14 +273,14 @@ fn timeouts_pass_while_the_holder_of_the_put_lock_is_stopped() {
     timed(&|| assert_eq!(is_full(queue.put_timeout(vec![1], timeout)), [1]));
     timed(&|| assert!(is_full(queue.put_timeout(long.clone(), timeout)) == long));
     timed(&|| assert_eq!(is_full(queue.put_many_timeout(many(), timeout)).len(), 200));
-    timed(&|| assert!(matches!(queue.put_bytes_timeout(&long, timeout), Err(PutErrorKind::Full))));
+    timed(&|| assert!(matches!(queue.put_bytes_timeout(&long, timeout), Err(PutError::Timeout))));
     // Calls that do not wait for room do not wait for the stopped process either.
     is_full(queue.try_put(vec![1]));
     is_full(queue.try_put(long.clone()));
     assert_eq!(is_full(queue.try_put_many(many())).len(), 200);
     // It has published nothing, and holds no get lock: consumers go on.
     assert!(matches!(queue.try_get(), Err(GetError::Empty)));
-    timed(&|| assert!(matches!(queue.get_timeout(timeout), Err(GetError::Empty))));
+    timed(&|| assert!(matches!(queue.get_timeout(timeout), Err(GetError::Timeout))));
     child.kill().unwrap();
     queue.put_timeout(long.clone(), Duration::from_secs(3600)).unwrap();
     assert!(queue.get().unwrap() == long);
@@ -315,6 +315,6 @@ fn a_timeout_is_for_all_of_many_together() {
     tried(many, || assert!(queue.get().unwrap() < MANY as u64));
     let fixed = FixedQueue::<u64>::bounded(4).unwrap();
     let values = vec![7; MANY];
-    let many = |timeout| MANY - is_full(fixed.put_many_timeout(&values, timeout));
+    let many = |timeout| MANY - fixed.put_many_timeout(&values, timeout).unwrap_err().put;
     tried(many, || assert_eq!(fixed.get().unwrap(), 7));
 }

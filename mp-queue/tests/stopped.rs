@@ -4,7 +4,7 @@
 
 use mp_core::Process;
 use mp_core::sys::process::random_bytes;
-use mp_queue::{GetError, PutErrorKind, Queue};
+use mp_queue::{GetError, PutError, Queue};
 use mp_testing::{go_on, stop};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ fn put_all(queue: Queue<u32>, last: u32) {
 /// Row 5
 fn a_stopped_reader_costs_a_writer_its_timeout_alone() {
     let queue = Queue::bounded(ROOM).unwrap();
-    let reader = Process::new(get_all, (queue.clone(),)).daemon(true).start().unwrap();
+    let reader = Process::new(get_all, (queue.clone(),)).daemon().start().unwrap();
     stop(&reader);
     let mut put = 0;
     let refused = loop {
@@ -44,9 +44,9 @@ fn a_stopped_reader_costs_a_writer_its_timeout_alone() {
             }
         }
     };
-    assert!(matches!(refused.reason, PutErrorKind::Full), "{refused}");
-    assert_eq!((refused.value, put), (ROOM, ROOM));
-    assert!(matches!(queue.try_put(put).unwrap_err().reason, PutErrorKind::Full));
+    assert!(matches!(refused.reason, PutError::Timeout), "{refused}");
+    assert_eq!((refused.into_inner(), put), (ROOM, ROOM));
+    assert!(matches!(queue.try_put(put).unwrap_err().reason, PutError::Full));
     go_on(&reader);
     (ROOM..100).for_each(|number| queue.put_timeout(number, Duration::MAX).unwrap());
     queue.shutdown();
@@ -55,7 +55,7 @@ fn a_stopped_reader_costs_a_writer_its_timeout_alone() {
 
 fn a_stopped_writer_costs_a_reader_its_timeout_alone() {
     let queue = Queue::bounded(ROOM).unwrap();
-    let writer = Process::new(put_all, (queue.clone(), 100)).daemon(true).start().unwrap();
+    let writer = Process::new(put_all, (queue.clone(), 100)).daemon().start().unwrap();
     // It waits for room by then, or is about to.
     while !queue.full() {
         thread::yield_now();
@@ -66,7 +66,7 @@ fn a_stopped_writer_costs_a_reader_its_timeout_alone() {
         let began = Instant::now();
         match queue.get_timeout(TIMEOUT) {
             Ok(number) => got.push(number),
-            Err(GetError::Empty) => break began,
+            Err(GetError::Timeout) => break began,
             Err(other) => panic!("{other}"),
         }
     };
@@ -81,7 +81,7 @@ fn a_stopped_writer_costs_a_reader_its_timeout_alone() {
 fn stopped_at_any_moment_nothing_is_lost() {
     const ALL: u32 = 20_000;
     let queue = Queue::bounded(ROOM).unwrap();
-    let writer = Process::new(put_all, (queue.clone(), ALL)).daemon(true).start().unwrap();
+    let writer = Process::new(put_all, (queue.clone(), ALL)).daemon().start().unwrap();
     let mut got = Vec::new();
     while got.len() < ALL as usize {
         stop(&writer);

@@ -35,7 +35,7 @@ fn queue_and_worker(end: &Event) -> (JoinableQueue<u32>, Child<()>) {
 fn tasks_of_a_living_worker_are_not_lost() {
     let end = Event::new().unwrap();
     let (queue, worker) = queue_and_worker(&end);
-    let look = || queue.join_timeout(LOOKED) == Err(TasksError::TimedOut);
+    let look = || queue.join_timeout(LOOKED) == Err(TasksError::Timeout);
     let looks: Vec<_> = blind().iter().map(|environment| environment.look(look)).collect();
     for (environment, child) in blind().iter().zip(looks) {
         assert!(child.join().unwrap(), "{}", environment.name);

@@ -155,7 +155,7 @@ fn churn(base: String, rounds: u64) {
 fn family() {
     let base = SharedMemory::new(1).unwrap();
     let child = |method| {
-        Process::new(churn, (base.name().to_owned(), u64::MAX)).method(method).daemon(true).start().unwrap()
+        Process::new(churn, (base.name().to_owned(), u64::MAX)).method(method).daemon().start().unwrap()
     };
     let children = [child(StartMethod::ForkServer), child(StartMethod::Fork)];
     churn(base.name().to_owned(), 40);

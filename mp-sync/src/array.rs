@@ -2,7 +2,7 @@
 
 use crate::cell::{Element, Plain};
 use crate::elements::Elements;
-use crate::error::{AcquireError, OutOfRange, OwnerDied};
+use crate::error::{AcquireError, OutOfRangeError, OwnerDiedError};
 use crate::guard::{Guard, Guarding, Locked};
 use crate::relock::{Lent, RelockCell};
 use crate::row;
@@ -124,8 +124,8 @@ impl<T: Shareable> Array<T> {
     /// Python: `array[index] = value`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if there is no such element.
-    pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if there is no such element.
+    pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRangeError> {
         self.write(index, &[value])
     }
 
@@ -134,8 +134,8 @@ impl<T: Shareable> Array<T> {
     /// Python: `array[start:end]`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if some of them do not exist.
-    pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
+    /// [`OutOfRangeError`] if some of them do not exist.
+    pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRangeError> {
         let range = self.elements.range(range)?;
         Ok(Guard::whatever_happened(self).peek()[range].to_vec())
     }
@@ -156,8 +156,8 @@ impl<T: Shareable> Array<T> {
     /// ```
     ///
     /// # Errors
-    /// [`OutOfRange`] if there are fewer elements; nothing was copied.
-    pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if there are fewer elements; nothing was copied.
+    pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRangeError> {
         let range = self.elements.span(index, to.len())?;
         to.copy_from_slice(&Guard::whatever_happened(self).peek()[range]);
         Ok(())
@@ -168,8 +168,8 @@ impl<T: Shareable> Array<T> {
     /// Python: `array[index:index + len(values)] = values`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if there are fewer elements; none was changed.
-    pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if there are fewer elements; none was changed.
+    pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRangeError> {
         let range = self.elements.span(index, values.len())?;
         Guard::whatever_happened(self).peek_mut()[range].copy_from_slice(values);
         Ok(())
@@ -198,8 +198,8 @@ impl<T: Shareable> Array<T> {
     /// Python: `Array.get_lock`, `Array.get_obj`, `with array:`.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock: elements may be half changed.
-    pub fn lock(&self) -> Result<ArrayGuard<'_, T>, OwnerDied<ArrayGuard<'_, T>>> {
+    /// [`OwnerDiedError`], with the guard in it, if a holder died with the lock: elements may be half changed.
+    pub fn lock(&self) -> Result<ArrayGuard<'_, T>, OwnerDiedError<ArrayGuard<'_, T>>> {
         Guard::take(self)
     }
 
@@ -210,7 +210,7 @@ impl<T: Shareable> Array<T> {
         Guard::try_take(self)
     }
 
-    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`]. Python:
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Timeout`]. Python:
     /// `Array.get_lock().acquire(timeout=...)`.
     pub fn lock_timeout(
         &self,
@@ -334,10 +334,10 @@ impl<T: Shareable> RawArray<T> {
     /// Replaces one element. Python: `array[index] = value`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if there is no such element.
+    /// [`OutOfRangeError`] if there is no such element.
     #[inline]
-    pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRange> {
-        let none = OutOfRange { start: index, end: index.saturating_add(1), len: self.len() };
+    pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRangeError> {
+        let none = OutOfRangeError { start: index, end: index.saturating_add(1), len: self.len() };
         self.elements.get(index).ok_or(none)?.set(value);
         Ok(())
     }
@@ -345,8 +345,8 @@ impl<T: Shareable> RawArray<T> {
     /// A copy of the elements in a range. Python: `array[start:end]`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if some of them do not exist.
-    pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
+    /// [`OutOfRangeError`] if some of them do not exist.
+    pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRangeError> {
         Ok(row::to_vec(&self.elements[self.elements.range(range)?]))
     }
 
@@ -358,8 +358,8 @@ impl<T: Shareable> RawArray<T> {
     /// Copies elements from `index` on into the whole of `to`, without a vector.
     ///
     /// # Errors
-    /// [`OutOfRange`] if there are fewer elements; nothing was copied.
-    pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if there are fewer elements; nothing was copied.
+    pub fn copy_to(&self, index: usize, to: &mut [T]) -> Result<(), OutOfRangeError> {
         row::copy_out(&self.elements[self.elements.span(index, to.len())?], to);
         Ok(())
     }
@@ -369,8 +369,8 @@ impl<T: Shareable> RawArray<T> {
     /// Python: `array[index:index + len(values)] = values`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if there are fewer elements; none was changed.
-    pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if there are fewer elements; none was changed.
+    pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRangeError> {
         row::copy_in(&self.elements[self.elements.span(index, values.len())?], values);
         Ok(())
     }

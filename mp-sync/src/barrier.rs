@@ -1,7 +1,7 @@
 //! Barrier: threads of any processes wait until all have arrived.
 
 use crate::cell::BarrierCell;
-use crate::error::{BrokenBarrier, NewBarrierError};
+use crate::error::{BrokenBarrierError, NewBarrierError};
 use crate::membership::Membership;
 use crate::raw::{Arrival, Broken};
 use mp_core::mem::SharedRef;
@@ -30,8 +30,8 @@ use std::time::Duration;
 /// # When a process dies
 /// | how a process that takes part ends                           | what the others see                         |
 /// |--------------------------------------------------------------|---------------------------------------------|
-/// | killed by a signal, aborted, `_exit`                         | [`BrokenBarrier`], within a second          |
-/// | in any way, while one of its threads waits                   | [`BrokenBarrier`], within a second          |
+/// | killed by a signal, aborted, `_exit`                         | [`BrokenBarrierError`], within a second          |
+/// | in any way, while one of its threads waits                   | [`BrokenBarrierError`], within a second          |
 /// | it drops its last handle; it returns, panics or calls `exit` | nothing: parties that wait for it wait on   |
 ///
 /// A process takes part if it made the barrier, received it (in an argument, a result or a message), or has
@@ -184,15 +184,15 @@ impl Barrier {
     /// Waits until all parties have arrived. Python: `Barrier.wait`.
     ///
     /// # Errors
-    /// [`BrokenBarrier`] if a party timed out, was killed, called [`abort`](Barrier::abort) or
+    /// [`BrokenBarrierError`] if a party timed out, was killed, called [`abort`](Barrier::abort) or
     /// [`reset`](Barrier::reset), or panicked in its action, or if this party waited for the default timeout.
-    pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
+    pub fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrierError> {
         self.meet(self.default_deadline())
     }
 
     /// Waits until all parties have arrived; breaks the barrier after `timeout`. Python:
     /// `Barrier.wait(timeout)`.
-    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BrokenBarrier> {
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult, BrokenBarrierError> {
         self.meet(Deadline::after(timeout))
     }
 
@@ -201,7 +201,7 @@ impl Barrier {
     /// call only: for one in each round use [`BarrierBuilder::action`].
     ///
     /// Python has only the barrier's own action.
-    pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BrokenBarrier> {
+    pub fn wait_then(&self, action: impl FnOnce()) -> Result<BarrierWaitResult, BrokenBarrierError> {
         self.meet_then(self.default_deadline(), action)
     }
 
@@ -211,17 +211,17 @@ impl Barrier {
         &self,
         timeout: Duration,
         action: impl FnOnce(),
-    ) -> Result<BarrierWaitResult, BrokenBarrier> {
+    ) -> Result<BarrierWaitResult, BrokenBarrierError> {
         self.meet_then(Deadline::after(timeout), action)
     }
 
-    /// Breaks the barrier: parties that wait or arrive get [`BrokenBarrier`], until a reset. Python:
+    /// Breaks the barrier: parties that wait or arrive get [`BrokenBarrierError`], until a reset. Python:
     /// `Barrier.abort`.
     pub fn abort(&self) {
         self.cell().barrier.abort();
     }
 
-    /// Makes the barrier usable again, without dead processes. Parties that wait get [`BrokenBarrier`].
+    /// Makes the barrier usable again, without dead processes. Parties that wait get [`BrokenBarrierError`].
     ///
     /// Python: `Barrier.reset`.
     pub fn reset(&self) {
@@ -257,29 +257,30 @@ impl Barrier {
         }
     }
 
-    fn meet(&self, until: Option<Deadline>) -> Result<BarrierWaitResult, BrokenBarrier> {
+    fn meet(&self, until: Option<Deadline>) -> Result<BarrierWaitResult, BrokenBarrierError> {
         if self.action.is_some() {
             return self.meet_then(until, || {});
         }
         let _waiting = self.membership.wait();
-        result(self.cell().barrier.wait(until, || self.membership.none_died()))
+        result(self.cell().barrier.wait(until, || self.membership.none_died()), until)
     }
 
     fn meet_then(
         &self,
         until: Option<Deadline>,
         action: impl FnOnce(),
-    ) -> Result<BarrierWaitResult, BrokenBarrier> {
+    ) -> Result<BarrierWaitResult, BrokenBarrierError> {
         let _waiting = self.membership.wait();
         let alive = || self.membership.none_died();
-        result(self.cell().barrier.wait_then(until, alive, || match self.call_action() {
+        let met = self.cell().barrier.wait_then(until, alive, || match self.call_action() {
             Ok(()) => action(),
             // The round is still open, so this breaks it for all of its parties, the caller too.
             Err(error) => {
                 log::error!(target: TARGET, "cannot call the action of a barrier: {error}");
                 self.abort();
             }
-        }))
+        });
+        result(met, until)
     }
 
     fn call_action(&self) -> Result<(), CallError> {
@@ -287,8 +288,14 @@ impl Barrier {
     }
 }
 
-fn result(met: Result<Arrival, Broken>) -> Result<BarrierWaitResult, BrokenBarrier> {
-    met.map(BarrierWaitResult).map_err(|Broken| BrokenBarrier)
+fn result(
+    met: Result<Arrival, Broken>,
+    until: Option<Deadline>,
+) -> Result<BarrierWaitResult, BrokenBarrierError> {
+    met.map(BarrierWaitResult).map_err(|Broken| {
+        let late = until.is_some_and(Deadline::passed);
+        if late { BrokenBarrierError::Timeout } else { BrokenBarrierError::Broken }
+    })
 }
 
 impl fmt::Debug for Barrier {

@@ -1,7 +1,7 @@
 //! Condition: waits, with the lock released meanwhile, until a holder of the lock notifies.
 
 use crate::cell::ConditionCell;
-use crate::error::{AcquireError, NotOwner, OwnerDied, WaitError};
+use crate::error::{AcquireError, NotOwnerError, OwnerDiedError, WaitError};
 use crate::guard::{Guard, Guarding, Locked};
 use crate::lock::Lock;
 use crate::raw::{Acquired, CannotWait, Lend};
@@ -57,8 +57,8 @@ use std::time::Duration;
 /// |------------------------------------|----------------------------------------------------------------------------|
 /// | while it waits                     | nothing: it is passed over                                                 |
 /// | notified, before it came back      | another waiter comes back instead, within a second                         |
-/// | while it holds the lock            | [`OwnerDied`], or [`WaitError::OwnerDied`] from a wait, at once            |
-/// | in `notify`                        | the same; waiters that it had chosen come back within a second             |
+/// | while it holds the lock            | [`OwnerDiedError`], or [`WaitError::OwnerDied`] from a wait, at once            |
+/// | in `notify`                        | the same; whoever was chosen by then comes back within a second            |
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Condition<L = RLock> {
     lock: L,
@@ -87,8 +87,8 @@ impl<L: Locked> Condition<L> {
     /// Takes the lock; waits for it. Python: `Condition.acquire`, `with condition:`.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock or panicked.
-    pub fn acquire(&self) -> Result<ConditionGuard<'_, L>, OwnerDied<ConditionGuard<'_, L>>> {
+    /// [`OwnerDiedError`], with the guard in it, if a holder died with the lock or panicked.
+    pub fn acquire(&self) -> Result<ConditionGuard<'_, L>, OwnerDiedError<ConditionGuard<'_, L>>> {
         Guard::take(self)
     }
 
@@ -120,15 +120,15 @@ macro_rules! release {
             /// let condition = mp_sync::Condition::new()?;
             /// condition.acquire().unwrap().keep();
             /// assert_eq!(condition.release(), Ok(()));
-            /// assert_eq!(condition.release(), Err(mp_sync::NotOwner));
+            /// assert_eq!(condition.release(), Err(mp_sync::NotOwnerError));
             /// # Ok::<(), mp_core::MemError>(())
             /// ```
             ///
             /// Python: `Condition.release`.
             ///
             /// # Errors
-            /// [`NotOwner`] if the calling thread does not hold the lock; nothing is changed then.
-            pub fn release(&self) -> Result<(), NotOwner> {
+            /// [`NotOwnerError`] if the calling thread does not hold the lock; nothing is changed then.
+            pub fn release(&self) -> Result<(), NotOwnerError> {
                 self.lock.release()
             }
         }
@@ -152,12 +152,15 @@ impl<L: Locked<Raw: Lend>> Guard<'_, Condition<L>> {
         self.wait_until(None).map(drop)
     }
 
-    /// Waits at most `timeout`; returns whether it was notified. The return also takes the time to acquire
-    /// the lock again: see [`wait`](Guard::wait).
+    /// Waits for a notification at most `timeout`, as [`wait`](Guard::wait). Coming back takes as long as it takes to have
+    /// the lock again.
     ///
-    /// Python: `Condition.wait(timeout)`.
-    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<bool, WaitError> {
-        self.wait_until(Deadline::after(timeout))
+    /// Python: `Condition.wait(timeout)`, which gives a truth value.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`]: it was not notified in time. Else as [`wait`](Guard::wait).
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<(), WaitError> {
+        if self.wait_until(Deadline::after(timeout))? { Ok(()) } else { Err(WaitError::Timeout) }
     }
 
     /// Waits, as often as needed, until `is_so` returns true. It is called with the lock held, the first time
@@ -171,27 +174,37 @@ impl<L: Locked<Raw: Lend>> Guard<'_, Condition<L>> {
         Ok(())
     }
 
-    /// Waits at most `timeout` in all until `is_so` returns true; returns its last result: see
-    /// [`wait_for`](Guard::wait_for).
+    /// Waits until `is_so` says yes, as [`wait_for`](Guard::wait_for), at most `timeout` in all.
     ///
-    /// Python: `Condition.wait_for(predicate, timeout)`.
+    /// Python: `Condition.wait_for(predicate, timeout)`, which gives what the predicate said last.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`]: `is_so` said no when the time was over. Else as [`wait`](Guard::wait).
     pub fn wait_for_timeout(
         &mut self,
         timeout: Duration,
         mut is_so: impl FnMut() -> bool,
-    ) -> Result<bool, WaitError> {
+    ) -> Result<(), WaitError> {
+        self.until_so(timeout, |_| is_so())
+    }
+
+    fn until_so(
+        &mut self,
+        timeout: Duration,
+        mut is_so: impl FnMut(&mut Self) -> bool,
+    ) -> Result<(), WaitError> {
         let until = Deadline::after(timeout);
-        while !is_so() {
+        while !is_so(self) {
             // A wait can be notified after its deadline: without this test, frequent notifications would keep
             // it waiting.
             if until.is_some_and(Deadline::passed) {
-                return Ok(false);
+                return Err(WaitError::Timeout);
             }
             if !self.wait_until(until)? {
-                return Ok(is_so());
+                return if is_so(self) { Ok(()) } else { Err(WaitError::Timeout) };
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Wakes the thread that has waited longest. A thread that waits later cannot take its notification.
@@ -237,6 +250,18 @@ impl<L: Guarding + Locked<Raw: Lend>> Guard<'_, Condition<L>> {
             self.wait()?;
         }
         Ok(())
+    }
+
+    /// Waits while `is_so` says yes of the data, at most `timeout` in all. As `std::sync::Condvar::wait_timeout_while`.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`]: `is_so` said yes when the time was over. Else as [`wait`](Guard::wait).
+    pub fn wait_while_timeout(
+        &mut self,
+        timeout: Duration,
+        mut is_so: impl FnMut(&mut L::Data) -> bool,
+    ) -> Result<(), WaitError> {
+        self.until_so(timeout, |held| !is_so(&mut *held))
     }
 }
 

@@ -13,7 +13,7 @@
 //! written.
 
 use crate::cell::ArrayHead;
-use crate::error::OutOfRange;
+use crate::error::OutOfRangeError;
 use mp_core::MemError;
 use mp_core::mem::{Kind, Mapping, SharedRef, SharedSlice, Structure};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -56,7 +56,7 @@ impl<C: Structure> Elements<C> {
     }
 
     /// The range as indices, if the elements are there.
-    pub(crate) fn range(&self, range: impl RangeBounds<usize>) -> Result<Range<usize>, OutOfRange> {
+    pub(crate) fn range(&self, range: impl RangeBounds<usize>) -> Result<Range<usize>, OutOfRangeError> {
         let start = match range.start_bound() {
             Bound::Included(&start) => start,
             Bound::Excluded(&before) => before.saturating_add(1),
@@ -68,11 +68,11 @@ impl<C: Structure> Elements<C> {
             Bound::Unbounded => self.row.len(),
         };
         let there = start <= end && end <= self.row.len();
-        if there { Ok(start..end) } else { Err(OutOfRange { start, end, len: self.row.len() }) }
+        if there { Ok(start..end) } else { Err(OutOfRangeError { start, end, len: self.row.len() }) }
     }
 
     /// The range of `count` elements from `index` on.
-    pub(crate) fn span(&self, index: usize, count: usize) -> Result<Range<usize>, OutOfRange> {
+    pub(crate) fn span(&self, index: usize, count: usize) -> Result<Range<usize>, OutOfRangeError> {
         self.range(index..index.saturating_add(count))
     }
 }
@@ -141,15 +141,15 @@ mod tests {
         assert_eq!(elements.range(1..=4), Ok(1..5));
         assert_eq!(elements.range((Bound::Excluded(1), Bound::Unbounded)), Ok(2..5));
         assert_eq!(elements.range(5..), Ok(5..5));
-        assert_eq!(elements.range(6..), Err(OutOfRange { start: 6, end: 5, len: 5 }));
-        assert_eq!(elements.range(..=5), Err(OutOfRange { start: 0, end: 6, len: 5 }));
+        assert_eq!(elements.range(6..), Err(OutOfRangeError { start: 6, end: 5, len: 5 }));
+        assert_eq!(elements.range(..=5), Err(OutOfRangeError { start: 0, end: 6, len: 5 }));
         #[allow(clippy::reversed_empty_ranges, reason = "that it is refused is what is tested")]
         let reversed = elements.range(3..2);
-        assert_eq!(reversed, Err(OutOfRange { start: 3, end: 2, len: 5 }));
-        assert_eq!(elements.range(..=usize::MAX), Err(OutOfRange { start: 0, end: usize::MAX, len: 5 }));
+        assert_eq!(reversed, Err(OutOfRangeError { start: 3, end: 2, len: 5 }));
+        assert_eq!(elements.range(..=usize::MAX), Err(OutOfRangeError { start: 0, end: usize::MAX, len: 5 }));
         assert_eq!(
             elements.span(usize::MAX, 2),
-            Err(OutOfRange { start: usize::MAX, end: usize::MAX, len: 5 })
+            Err(OutOfRangeError { start: usize::MAX, end: usize::MAX, len: 5 })
         );
     }
 }

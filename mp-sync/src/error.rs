@@ -10,13 +10,13 @@ use std::fmt;
 /// It lasts, like poison in std: every acquire returns it until `clear_owner_died` is called on a guard.
 ///
 /// Python has no counterpart: there the lock stays locked for ever.
-pub struct OwnerDied<G> {
+pub struct OwnerDiedError<G> {
     guard: G,
 }
 
-impl<G> OwnerDied<G> {
+impl<G> OwnerDiedError<G> {
     pub(crate) fn new(guard: G) -> Self {
-        OwnerDied { guard }
+        OwnerDiedError { guard }
     }
 
     /// The lock, held.
@@ -25,32 +25,36 @@ impl<G> OwnerDied<G> {
     }
 }
 
-impl<G> fmt::Debug for OwnerDied<G> {
+impl<G> fmt::Debug for OwnerDiedError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OwnerDied")
+        f.write_str("OwnerDiedError")
     }
 }
 
-impl<G> fmt::Display for OwnerDied<G> {
+impl<G> fmt::Display for OwnerDiedError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a holder of the lock died or panicked, so its data may be half changed: repair it, call clear_owner_died")
     }
 }
 
-impl<G> std::error::Error for OwnerDied<G> {}
+impl<G> std::error::Error for OwnerDiedError<G> {}
 
-/// The error of acquiring a lock.
+/// Why a lock was not simply taken.
+#[non_exhaustive]
 pub enum AcquireError<G> {
-    /// Another thread or process holds the lock; with a timeout, it did so until the timeout passed.
-    Busy,
-    /// The caller holds the lock now, and its previous holder died or panicked.
-    OwnerDied(OwnerDied<G>),
+    /// Another thread holds it; `try_` calls only.
+    WouldBlock,
+    /// Another thread held it until the time was over; `_timeout` calls only.
+    Timeout,
+    /// It is held now, and its holder before died.
+    OwnerDied(OwnerDiedError<G>),
 }
 
 impl<G> fmt::Debug for AcquireError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            AcquireError::Busy => "Busy",
+            AcquireError::WouldBlock => "WouldBlock",
+            AcquireError::Timeout => "Timeout",
             AcquireError::OwnerDied(_) => "OwnerDied",
         })
     }
@@ -59,7 +63,8 @@ impl<G> fmt::Debug for AcquireError<G> {
 impl<G> fmt::Display for AcquireError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AcquireError::Busy => f.write_str("another thread or process holds the lock: try again, or wait"),
+            AcquireError::WouldBlock => f.write_str("the lock is held"),
+            AcquireError::Timeout => f.write_str("the lock was held until the time was over"),
             AcquireError::OwnerDied(died) => died.fmt(f),
         }
     }
@@ -72,15 +77,15 @@ impl<G> std::error::Error for AcquireError<G> {}
 /// Python: `AssertionError: attempt to release recursive lock not owned by thread`, and `ValueError:
 /// semaphore or lock released too many times`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the calling thread does not hold the lock: release it in the thread that acquired it")]
-pub struct NotOwner;
+#[error("the calling thread does not hold the lock")]
+pub struct NotOwnerError;
 
 /// The elements asked for do not all lie in the array. None of them was touched.
 ///
 /// Python: `IndexError`; for a slice of another length than its place, `ValueError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("elements {start}..{end} are out of range for an array of {len}")]
-pub struct OutOfRange {
+#[error("elements {start}..{end} do not lie within an array of {len}")]
+pub struct OutOfRangeError {
     /// The index of the first that was asked for.
     pub start: usize,
     /// One more than the index of the last.
@@ -95,6 +100,9 @@ pub struct OutOfRange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {
+    /// The time was over before it was notified, or before what it waits for was so; `_timeout` calls only.
+    #[error("the condition was not notified in time")]
+    Timeout,
     /// The calling thread does not hold the lock: its guard is a copy of its parent's, in a forked child.
     #[error("the calling thread does not hold the condition's lock: acquire it before the wait")]
     NotOwner,
@@ -117,8 +125,8 @@ pub enum WaitError {
 ///
 /// Python: `ValueError: semaphore or lock released too many times`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the semaphore was released more often than acquired: it has at most {most} permits")]
-pub struct OverReleased {
+#[error("the semaphore was released too many times: it may have {most} permits")]
+pub struct OverReleasedError {
     /// The most permits that it may have.
     pub most: u32,
 }
@@ -144,13 +152,31 @@ pub enum NewSemaphoreError {
     Memory(#[from] MemError),
 }
 
-/// A party timed out, died, aborted the barrier or panicked in the action. No party passes until the barrier
-/// is reset.
+/// The barrier is broken: no party passes until it is reset.
 ///
 /// Python: `threading.BrokenBarrierError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the barrier is broken: a party timed out, died or aborted; call reset before the next wait")]
-pub struct BrokenBarrier;
+#[non_exhaustive]
+pub enum BrokenBarrierError {
+    /// This party's time was over before all were there, so the barrier is broken.
+    #[error("not all parties came in time, so the barrier is broken: reset it to use it again")]
+    Timeout,
+    /// Another party timed out, died, gave up or panicked in the action.
+    #[error("the barrier is broken: reset it to use it again")]
+    Broken,
+}
+
+/// Why no permit was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PermitError {
+    /// There is none now; `try_acquire` only.
+    #[error("the semaphore has no permit now")]
+    WouldBlock,
+    /// There was none in time; `acquire_timeout` only.
+    #[error("the semaphore had no permit in time")]
+    Timeout,
+}
 
 /// The error of making a barrier.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Guard: a held lock of any type, and the data beside it if there is any.
 
-use crate::error::{AcquireError, OwnerDied};
+use crate::error::{AcquireError, OwnerDiedError};
 use crate::raw::{Acquired, Hold};
 use crate::relock::Lent;
 use mp_core::mem::Loan;
@@ -63,7 +63,7 @@ pub trait Guarding: Locked<Loan = Loan> {
 /// sent(lock.acquire().unwrap());
 /// ```
 ///
-/// A panic with a guard counts as a death: the next acquire returns [`OwnerDied`], as std's locks are poisoned.
+/// A panic with a guard counts as a death: the next acquire returns [`OwnerDiedError`], as std's locks are poisoned.
 ///
 /// Python: `with lock:`.
 ///
@@ -131,22 +131,22 @@ impl GuardState {
 impl<'a, L: Locked> Guard<'a, L> {
     /// Waits for the lock.
     #[inline]
-    pub(crate) fn take(lock: &'a L) -> Result<Self, OwnerDied<Self>> {
+    pub(crate) fn take(lock: &'a L) -> Result<Self, OwnerDiedError<Self>> {
         let taken = Guard::acquired(lock);
         let guard = Guard::new(lock);
-        if taken == Acquired::Clean { Ok(guard) } else { Err(OwnerDied::new(guard)) }
+        if taken == Acquired::Clean { Ok(guard) } else { Err(OwnerDiedError::new(guard)) }
     }
 
     /// Waits for the lock until the deadline.
     #[inline]
     pub(crate) fn take_until(lock: &'a L, until: Option<Deadline>) -> Result<Self, AcquireError<Self>> {
-        Guard::of(lock, lock.raw().acquire(until))
+        Guard::of(lock, lock.raw().acquire(until)).unwrap_or(Err(AcquireError::Timeout))
     }
 
     /// Takes the lock if it is free now.
     #[inline]
     pub(crate) fn try_take(lock: &'a L) -> Result<Self, AcquireError<Self>> {
-        Guard::of(lock, lock.raw().try_acquire())
+        Guard::of(lock, lock.raw().try_acquire()).unwrap_or(Err(AcquireError::WouldBlock))
     }
 
     /// Waits for the lock; the death of a holder does not matter.
@@ -166,12 +166,13 @@ impl<'a, L: Locked> Guard<'a, L> {
     }
 
     #[inline]
-    fn of(lock: &'a L, taken: Option<Acquired>) -> Result<Self, AcquireError<Self>> {
-        match taken {
-            Some(Acquired::Clean) => Ok(Guard::new(lock)),
-            Some(Acquired::OwnerDied) => Err(AcquireError::OwnerDied(OwnerDied::new(Guard::new(lock)))),
-            None => Err(AcquireError::Busy),
-        }
+    fn of(lock: &'a L, taken: Option<Acquired>) -> Option<Result<Self, AcquireError<Self>>> {
+        let taken = taken?;
+        let guard = Guard::new(lock);
+        Some(match taken {
+            Acquired::Clean => Ok(guard),
+            Acquired::OwnerDied => Err(AcquireError::OwnerDied(OwnerDiedError::new(guard))),
+        })
     }
 
     /// For one that has just taken the lock.
@@ -186,7 +187,7 @@ impl<'a, L: Locked> Guard<'a, L> {
         self.taken.lock
     }
 
-    /// Marks the guarded data as repaired: later acquires no longer return [`OwnerDied`] for the holder that died.
+    /// Marks the guarded data as repaired: later acquires no longer return [`OwnerDiedError`] for the holder that died.
     pub fn clear_owner_died(&self) {
         self.taken.lock.raw().clear_died();
     }
@@ -194,7 +195,7 @@ impl<'a, L: Locked> Guard<'a, L> {
     /// Keeps the lock without a guard, until the same thread calls its `release`.
     ///
     /// A lock with data has no `release`, since a reference to the data could outlive it. If its guard is kept, it is held
-    /// until the thread ends, and the next acquire returns [`OwnerDied`].
+    /// until the thread ends, and the next acquire returns [`OwnerDiedError`].
     pub fn keep(self) {
         // The guard is moved, so no reference from it is alive.
         let Guard { taken, loan } = self;

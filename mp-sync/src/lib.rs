@@ -3,7 +3,7 @@
 //!
 //! | type                   | state in shared memory          | released by      | when a holder or party dies              |
 //! |------------------------|---------------------------------|------------------|------------------------------------------|
-//! | [`Lock`]               | owner's thread id               | its owner        | the next one gets [`OwnerDied`], at once |
+//! | [`Lock`]               | owner's thread id               | its owner        | the next one gets [`OwnerDiedError`], at once |
 //! | [`RLock`]              | a lock, and a depth             | its owner        | as for `Lock`                            |
 //! | [`Mutex`]              | a lock, and data                | its owner        | as for `Lock`                            |
 //! | [`RwLock`]             | its readers, its writer, data   | its owner        | as for `Lock`, if it wrote               |
@@ -11,7 +11,7 @@
 //! | [`Semaphore`], [`BoundedSemaphore`] | a count of permits | any thread       | its permits are lost, as in Python       |
 //! | [`OwnedSemaphore`]     | a holder for each permit        | its owner        | its permits are free again               |
 //! | [`Event`]              | a count of sets, a flag         | set by any thread | nothing happens                          |
-//! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrier`] for all, within 1 s    |
+//! | [`Barrier`]            | round, parties, processes       | -                | [`BrokenBarrierError`] for all, within 1 s    |
 //! | [`Value`]              | a lock, and the value           | its owner        | as for `Lock`                            |
 //! | [`Array`]              | a lock, and the elements        | its owner        | as for `Lock`                            |
 //! | [`Synchronized`]       | the value, or the elements      | the lock's owner | as for `RLock`                           |
@@ -75,8 +75,8 @@ pub use atomic::{
 pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
 pub use condition::{Condition, ConditionGuard};
 pub use error::{
-    AcquireError, BrokenBarrier, NewBarrierError, NewSemaphoreError, NotOwner, OutOfRange, OverReleased,
-    OwnerDied, WaitError,
+    AcquireError, BrokenBarrierError, NewBarrierError, NewSemaphoreError, NotOwnerError, OutOfRangeError,
+    OverReleasedError, OwnerDiedError, PermitError, WaitError,
 };
 pub use event::Event;
 pub use guard::Guard;

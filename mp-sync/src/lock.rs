@@ -1,7 +1,7 @@
 //! Lock: one thread of one process at a time.
 
 use crate::cell::LockCell;
-use crate::error::{AcquireError, NotOwner, OwnerDied};
+use crate::error::{AcquireError, NotOwnerError, OwnerDiedError};
 use crate::guard::{Guard, Locked};
 use mp_core::MemError;
 use mp_core::mem::SharedRef;
@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// A lock between processes, and between the threads in each. It has an owner, the thread that acquired it,
-/// and survives the owner's death: the next acquire returns [`OwnerDied`].
+/// and survives the owner's death: the next acquire returns [`OwnerDiedError`].
 ///
 /// ```
 /// let lock = mp_sync::Lock::new()?;
@@ -58,10 +58,10 @@ impl Lock {
     /// Python: `Lock.acquire`.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock and that was not cleared.
+    /// [`OwnerDiedError`], with the guard in it, if a holder died with the lock and that was not cleared.
     #[doc(alias = "lock")]
     #[inline]
-    pub fn acquire(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
+    pub fn acquire(&self) -> Result<LockGuard<'_>, OwnerDiedError<LockGuard<'_>>> {
         Guard::take(self)
     }
 
@@ -71,7 +71,7 @@ impl Lock {
         Guard::try_take(self)
     }
 
-    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`]. Python:
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Timeout`]. Python:
     /// `Lock.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<LockGuard<'_>, AcquireError<LockGuard<'_>>> {
         Guard::take_until(self, Deadline::after(timeout))
@@ -82,9 +82,9 @@ impl Lock {
     /// Python: `Lock.release`.
     ///
     /// # Errors
-    /// [`NotOwner`] if the calling thread does not hold it; nothing is changed then.
-    pub fn release(&self) -> Result<(), NotOwner> {
-        if self.shared.release() { Ok(()) } else { Err(NotOwner) }
+    /// [`NotOwnerError`] if the calling thread does not hold it; nothing is changed then.
+    pub fn release(&self) -> Result<(), NotOwnerError> {
+        if self.shared.release() { Ok(()) } else { Err(NotOwnerError) }
     }
 
     /// Whether a thread holds it. Python: `Lock.locked`.

@@ -1,7 +1,7 @@
 //! Mutex: data that only the holder of its lock can reach.
 
 use crate::cell::{Guarded, LockCell};
-use crate::error::{AcquireError, OwnerDied};
+use crate::error::{AcquireError, OwnerDiedError};
 use crate::guard::{Guard, Guarding, Locked};
 use crate::relock::Lent;
 use mp_core::MemError;
@@ -28,7 +28,7 @@ use std::time::Duration;
 /// [`Value`](crate::Value) is the same with short forms for one read or change.
 ///
 /// # When a process dies
-/// If it holds the lock, the next `lock` returns [`OwnerDied`], with the guard in it.
+/// If it holds the lock, the next `lock` returns [`OwnerDiedError`], with the guard in it.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Mutex<T: Shareable> {
@@ -52,20 +52,20 @@ impl<T: Shareable> Mutex<T> {
     /// Acquires the lock; waits for it. A thread that holds it already deadlocks.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock or panicked: the data may be half
+    /// [`OwnerDiedError`], with the guard in it, if a holder died with the lock or panicked: the data may be half
     /// changed.
     #[doc(alias = "acquire")]
     #[inline]
-    pub fn lock(&self) -> Result<MutexGuard<'_, T>, OwnerDied<MutexGuard<'_, T>>> {
+    pub fn lock(&self) -> Result<MutexGuard<'_, T>, OwnerDiedError<MutexGuard<'_, T>>> {
         Guard::take(self)
     }
 
-    /// Acquires the lock if it is free now; [`AcquireError::Busy`] if not.
+    /// Acquires the lock if it is free now; [`AcquireError::WouldBlock`] if not.
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, AcquireError<MutexGuard<'_, T>>> {
         Guard::try_take(self)
     }
 
-    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`].
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Timeout`].
     pub fn lock_timeout(
         &self,
         timeout: Duration,

@@ -1,7 +1,7 @@
 //! OwnedSemaphore: permits that are free again when their owner dies.
 
 use crate::cell::OwnedSemaphoreCell;
-use crate::error::{NewSemaphoreError, NotOwner};
+use crate::error::{NewSemaphoreError, NotOwnerError, PermitError};
 use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
@@ -65,23 +65,23 @@ impl OwnedSemaphore {
         }
     }
 
-    /// Takes a permit if one is free now.
-    pub fn try_acquire(&self) -> Option<OwnedPermit<'_>> {
-        self.permit(self.shared.try_acquire())
+    /// Takes a permit if one is free now; else [`PermitError::WouldBlock`].
+    pub fn try_acquire(&self) -> Result<OwnedPermit<'_>, PermitError> {
+        self.permit(self.shared.try_acquire()).ok_or(PermitError::WouldBlock)
     }
 
-    /// Takes a permit; waits for it at most `timeout`.
-    pub fn acquire_timeout(&self, timeout: Duration) -> Option<OwnedPermit<'_>> {
-        self.permit(self.shared.acquire(Deadline::after(timeout)))
+    /// Takes a permit; waits for it at most `timeout`, then [`PermitError::Timeout`].
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<OwnedPermit<'_>, PermitError> {
+        self.permit(self.shared.acquire(Deadline::after(timeout))).ok_or(PermitError::Timeout)
     }
 
     /// Releases a permit whose guard was [kept](OwnedPermit::keep).
     ///
     /// # Errors
-    /// [`NotOwner`] if the calling thread has none; nothing is changed then.
-    pub fn release(&self) -> Result<(), NotOwner> {
+    /// [`NotOwnerError`] if the calling thread has none; nothing is changed then.
+    pub fn release(&self) -> Result<(), NotOwnerError> {
         let mine = (0..self.permits() as usize).any(|permit| self.shared.release(permit));
-        if mine { Ok(()) } else { Err(NotOwner) }
+        if mine { Ok(()) } else { Err(NotOwnerError) }
     }
 
     /// The number of free permits, including those of dead processes.

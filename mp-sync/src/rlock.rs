@@ -1,7 +1,7 @@
 //! RLock: a lock that its holder may acquire again.
 
 use crate::cell::RLockCell;
-use crate::error::{AcquireError, NotOwner, OwnerDied};
+use crate::error::{AcquireError, NotOwnerError, OwnerDiedError};
 use crate::guard::{Guard, Locked};
 use mp_core::MemError;
 use mp_core::mem::SharedRef;
@@ -44,10 +44,10 @@ impl RLock {
     /// Python: `RLock.acquire`.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock and that was not cleared. The
+    /// [`OwnerDiedError`], with the guard in it, if a holder died with the lock and that was not cleared. The
     /// first acquire returns it, nested ones do not.
     #[doc(alias = "lock")]
-    pub fn acquire(&self) -> Result<RLockGuard<'_>, OwnerDied<RLockGuard<'_>>> {
+    pub fn acquire(&self) -> Result<RLockGuard<'_>, OwnerDiedError<RLockGuard<'_>>> {
         Guard::take(self)
     }
 
@@ -58,7 +58,7 @@ impl RLock {
         Guard::try_take(self)
     }
 
-    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`]. Python:
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Timeout`]. Python:
     /// `RLock.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<RLockGuard<'_>, AcquireError<RLockGuard<'_>>> {
         Guard::take_until(self, Deadline::after(timeout))
@@ -69,9 +69,9 @@ impl RLock {
     /// Python: `RLock.release`.
     ///
     /// # Errors
-    /// [`NotOwner`] if the calling thread does not hold it; nothing is changed then.
-    pub fn release(&self) -> Result<(), NotOwner> {
-        if self.shared.release() { Ok(()) } else { Err(NotOwner) }
+    /// [`NotOwnerError`] if the calling thread does not hold it; nothing is changed then.
+    pub fn release(&self) -> Result<(), NotOwnerError> {
+        if self.shared.release() { Ok(()) } else { Err(NotOwnerError) }
     }
 
     /// Whether a thread holds it. Python: `RLock.locked`.

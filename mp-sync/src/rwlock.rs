@@ -1,7 +1,7 @@
 //! RwLock: data that many threads may read at a time, or one may write.
 
 use crate::cell::Shared;
-use crate::error::{AcquireError, OwnerDied};
+use crate::error::{AcquireError, OwnerDiedError};
 use crate::raw::Acquired;
 use mp_core::MemError;
 use mp_core::mem::{Loan, Shareable, SharedRef};
@@ -40,7 +40,7 @@ use std::time::Duration;
 /// Python has no counterpart.
 ///
 /// # When a process dies
-/// A dead reader or waiter leaves no trace. After a writer's death each read and write returns [`OwnerDied`],
+/// A dead reader or waiter leaves no trace. After a writer's death each read and write returns [`OwnerDiedError`],
 /// until a writer clears it. Waiters go on within a second.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -64,12 +64,12 @@ impl<T: Shareable> RwLock<T> {
     /// Acquires the lock to read; waits while a thread writes or waits to write.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a writer died or panicked: the data may be half changed.
-    pub fn read(&self) -> Result<ReadGuard<'_, T>, OwnerDied<ReadGuard<'_, T>>> {
+    /// [`OwnerDiedError`], with the guard in it, if a writer died or panicked: the data may be half changed.
+    pub fn read(&self) -> Result<ReadGuard<'_, T>, OwnerDiedError<ReadGuard<'_, T>>> {
         waited(|| self.read_until(None))
     }
 
-    /// Acquires the lock to read; waits at most `timeout`, then [`AcquireError::Busy`].
+    /// Acquires the lock to read; waits at most `timeout`, then [`AcquireError::Timeout`].
     pub fn read_timeout(
         &self,
         timeout: Duration,
@@ -77,20 +77,20 @@ impl<T: Shareable> RwLock<T> {
         self.read_until(Deadline::after(timeout))
     }
 
-    /// Acquires the lock to read if that is possible now; [`AcquireError::Busy`] if not.
+    /// Acquires the lock to read if that is possible now; [`AcquireError::WouldBlock`] if not.
     pub fn try_read(&self) -> Result<ReadGuard<'_, T>, AcquireError<ReadGuard<'_, T>>> {
-        self.read_timeout(Duration::ZERO)
+        at_once(self.read_timeout(Duration::ZERO))
     }
 
     /// Acquires the lock to write; waits until all others have left.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a writer died or panicked: the data may be half changed.
-    pub fn write(&self) -> Result<WriteGuard<'_, T>, OwnerDied<WriteGuard<'_, T>>> {
+    /// [`OwnerDiedError`], with the guard in it, if a writer died or panicked: the data may be half changed.
+    pub fn write(&self) -> Result<WriteGuard<'_, T>, OwnerDiedError<WriteGuard<'_, T>>> {
         waited(|| self.write_until(None))
     }
 
-    /// Acquires the lock to write; waits at most `timeout`, then [`AcquireError::Busy`].
+    /// Acquires the lock to write; waits at most `timeout`, then [`AcquireError::Timeout`].
     pub fn write_timeout(
         &self,
         timeout: Duration,
@@ -98,16 +98,16 @@ impl<T: Shareable> RwLock<T> {
         self.write_until(Deadline::after(timeout))
     }
 
-    /// Acquires the lock to write if that is possible now; [`AcquireError::Busy`] if not.
+    /// Acquires the lock to write if that is possible now; [`AcquireError::WouldBlock`] if not.
     pub fn try_write(&self) -> Result<WriteGuard<'_, T>, AcquireError<WriteGuard<'_, T>>> {
-        self.write_timeout(Duration::ZERO)
+        at_once(self.write_timeout(Duration::ZERO))
     }
 
     fn read_until(
         &self,
         until: Option<Deadline>,
     ) -> Result<ReadGuard<'_, T>, AcquireError<ReadGuard<'_, T>>> {
-        let (slot, found) = self.shared.lock.read(until).ok_or(AcquireError::Busy)?;
+        let (slot, found) = self.shared.lock.read(until).ok_or(AcquireError::Timeout)?;
         as_found(found, ReadGuard { lock: self, slot, _loan: Loan::default() })
     }
 
@@ -115,25 +115,29 @@ impl<T: Shareable> RwLock<T> {
         &self,
         until: Option<Deadline>,
     ) -> Result<WriteGuard<'_, T>, AcquireError<WriteGuard<'_, T>>> {
-        let found = self.shared.lock.write(until).ok_or(AcquireError::Busy)?;
+        let found = self.shared.lock.write(until).ok_or(AcquireError::Timeout)?;
         let panicking = std::thread::panicking();
         as_found(found, WriteGuard { lock: self, panicking, _loan: Loan::default() })
     }
 }
 
+fn at_once<G>(result: Result<G, AcquireError<G>>) -> Result<G, AcquireError<G>> {
+    result.map_err(|error| if let AcquireError::Timeout = error { AcquireError::WouldBlock } else { error })
+}
+
 fn as_found<G>(found: Acquired, guard: G) -> Result<G, AcquireError<G>> {
     match found {
         Acquired::Clean => Ok(guard),
-        Acquired::OwnerDied => Err(AcquireError::OwnerDied(OwnerDied::new(guard))),
+        Acquired::OwnerDied => Err(AcquireError::OwnerDied(OwnerDiedError::new(guard))),
     }
 }
 
-fn waited<G>(come_in: impl Fn() -> Result<G, AcquireError<G>>) -> Result<G, OwnerDied<G>> {
+fn waited<G>(come_in: impl Fn() -> Result<G, AcquireError<G>>) -> Result<G, OwnerDiedError<G>> {
     loop {
         match come_in() {
             Ok(guard) => return Ok(guard),
             Err(AcquireError::OwnerDied(died)) => return Err(died),
-            Err(AcquireError::Busy) => {}
+            Err(AcquireError::WouldBlock | AcquireError::Timeout) => {}
         }
     }
 }
@@ -191,7 +195,7 @@ pub struct WriteGuard<'a, T: Shareable> {
 }
 
 impl<T: Shareable> WriteGuard<'_, T> {
-    /// Marks the data as repaired: later calls no longer return [`OwnerDied`] for the writer that died.
+    /// Marks the data as repaired: later calls no longer return [`OwnerDiedError`] for the writer that died.
     pub fn clear_owner_died(&self) {
         self.lock.shared.lock.clear_died();
     }

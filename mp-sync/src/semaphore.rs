@@ -1,7 +1,7 @@
 //! Semaphore and BoundedSemaphore: permits that any thread may release.
 
 use crate::cell::SemaphoreCell;
-use crate::error::{NewSemaphoreError, OverReleased};
+use crate::error::{NewSemaphoreError, OverReleasedError, PermitError};
 use crate::raw::MOST_PERMITS;
 use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
@@ -63,15 +63,18 @@ impl Semaphore {
         Permit { semaphore: self }
     }
 
-    /// Takes a permit if one is free now. Python: `Semaphore.acquire(block=False)`.
+    /// Takes a permit if there is one now; else [`PermitError::WouldBlock`]. Python: `Semaphore.acquire(block=False)`.
     #[inline]
-    pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        self.shared.permits.try_acquire().then(|| Permit { semaphore: self })
+    pub fn try_acquire(&self) -> Result<Permit<'_>, PermitError> {
+        let taken = self.shared.permits.try_acquire();
+        if taken { Ok(Permit { semaphore: self }) } else { Err(PermitError::WouldBlock) }
     }
 
-    /// Takes a permit; waits for it at most `timeout`. Python: `Semaphore.acquire(timeout=...)`.
-    pub fn acquire_timeout(&self, timeout: Duration) -> Option<Permit<'_>> {
-        self.shared.permits.acquire(Deadline::after(timeout)).then(|| Permit { semaphore: self })
+    /// Takes a permit; waits for it at most `timeout`, then [`PermitError::Timeout`].
+    /// Python: `Semaphore.acquire(timeout=...)`.
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, PermitError> {
+        let taken = self.shared.permits.acquire(Deadline::after(timeout));
+        if taken { Ok(Permit { semaphore: self }) } else { Err(PermitError::Timeout) }
     }
 
     /// Releases one permit, whether the caller has taken one or not. Python: `Semaphore.release`.
@@ -79,7 +82,7 @@ impl Semaphore {
     /// # Errors
     /// The errors of [`release_many`](Semaphore::release_many).
     #[inline]
-    pub fn release(&self) -> Result<(), OverReleased> {
+    pub fn release(&self) -> Result<(), OverReleasedError> {
         self.release_many(1)
     }
 
@@ -87,12 +90,12 @@ impl Semaphore {
     /// counterpart.
     ///
     /// # Errors
-    /// [`OverReleased`] if there would be more than 2,147,483,647 permits, or more than a bounded semaphore
-    /// began with. None is released then.
+    /// [`OverReleasedError`] if there would be more than 2,147,483,647, or more than a bounded one began with; none is
+    /// given then.
     #[inline]
-    pub fn release_many(&self, count: u32) -> Result<(), OverReleased> {
+    pub fn release_many(&self, count: u32) -> Result<(), OverReleasedError> {
         let most = self.most();
-        self.shared.permits.release(count, most).map_err(|_| OverReleased { most })
+        self.shared.permits.release(count, most).map_err(|_| OverReleasedError { most })
     }
 
     fn most(&self) -> u32 {
@@ -165,21 +168,63 @@ impl BoundedSemaphore {
     pub fn new(permits: u32) -> Result<BoundedSemaphore, NewSemaphoreError> {
         Semaphore::of(permits, permits).map(BoundedSemaphore)
     }
+
+    /// Takes a permit; waits for it. It is given back when the guard is dropped.
+    ///
+    /// Python: `BoundedSemaphore.acquire`.
+    #[inline]
+    pub fn acquire(&self) -> Permit<'_> {
+        self.0.acquire()
+    }
+
+    /// Takes a permit if there is one now; else [`PermitError::WouldBlock`].
+    ///
+    /// Python: `BoundedSemaphore.acquire(block=False)`.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Permit<'_>, PermitError> {
+        self.0.try_acquire()
+    }
+
+    /// Takes a permit; waits for it at most `timeout`, then [`PermitError::Timeout`].
+    ///
+    /// Python: `BoundedSemaphore.acquire(timeout=...)`.
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, PermitError> {
+        self.0.acquire_timeout(timeout)
+    }
+
+    /// Gives back one permit. Python: `BoundedSemaphore.release`.
+    ///
+    /// # Errors
+    /// [`OverReleasedError`] if all permits are there already; none is given then.
+    #[inline]
+    pub fn release(&self) -> Result<(), OverReleasedError> {
+        self.0.release()
+    }
+
+    /// Gives back `count` permits at once.
+    ///
+    /// # Errors
+    /// [`OverReleasedError`] if there would be more than it began with; none is given then.
+    #[inline]
+    pub fn release_many(&self, count: u32) -> Result<(), OverReleasedError> {
+        self.0.release_many(count)
+    }
+
+    /// Permits that are there now. Python: `BoundedSemaphore.get_value`.
+    pub fn get_value(&self) -> u32 {
+        self.0.get_value()
+    }
+
+    /// Whether there is no permit now. Python: `BoundedSemaphore.locked`.
+    pub fn locked(&self) -> bool {
+        self.0.locked()
+    }
 }
 
 /// Python: `<BoundedSemaphore(value=1, maxvalue=2)>`.
 impl fmt::Debug for BoundedSemaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (value, most) = (self.get_value(), self.most());
+        let (value, most) = (self.get_value(), self.0.most());
         f.debug_struct("BoundedSemaphore").field("value", &value).field("most", &most).finish()
-    }
-}
-
-/// The methods of a semaphore, with the bound.
-impl std::ops::Deref for BoundedSemaphore {
-    type Target = Semaphore;
-
-    fn deref(&self) -> &Semaphore {
-        &self.0
     }
 }

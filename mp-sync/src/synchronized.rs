@@ -1,7 +1,7 @@
 //! Synchronized: values under a lock that several of them share.
 
 use crate::array::{Array, RawArray};
-use crate::error::{AcquireError, OutOfRange, OwnerDied};
+use crate::error::{AcquireError, OutOfRangeError, OwnerDiedError};
 use crate::guard::Guard;
 use crate::rlock::{RLock, RLockGuard};
 use crate::value::{RawValue, Value};
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// it.
 ///
 /// # When a process dies
-/// If it holds the lock, the next [`lock`](Synchronized::lock) returns [`OwnerDied`]. The calls that take the
+/// If it holds the lock, the next [`lock`](Synchronized::lock) returns [`OwnerDiedError`]. The calls that take the
 /// lock themselves go on with the value that it left, perhaps half changed.
 ///
 /// Python: `Value(..., lock=lock)`, `Array(..., lock=lock)`, `sharedctypes.synchronized`.
@@ -67,9 +67,9 @@ impl<O> Synchronized<O> {
     /// Acquires the lock; waits for it, unless the calling thread holds it. Python: `acquire`, `with value:`.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock.
+    /// [`OwnerDiedError`], with the guard in it, if a holder died with the lock.
     #[doc(alias = "acquire")]
-    pub fn lock(&self) -> Result<RLockGuard<'_>, OwnerDied<RLockGuard<'_>>> {
+    pub fn lock(&self) -> Result<RLockGuard<'_>, OwnerDiedError<RLockGuard<'_>>> {
         self.lock.acquire()
     }
 
@@ -133,8 +133,8 @@ impl<T: Shareable> Synchronized<RawArray<T>> {
     /// Replaces one element. Python: `array[index] = value`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if there is no such element.
-    pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if there is no such element.
+    pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRangeError> {
         let _held = self.locked();
         self.object.set(index, value)
     }
@@ -142,8 +142,8 @@ impl<T: Shareable> Synchronized<RawArray<T>> {
     /// A copy of the elements in a range. Python: `array[start:end]`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if some of them do not exist.
-    pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRange> {
+    /// [`OutOfRangeError`] if some of them do not exist.
+    pub fn read(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, OutOfRangeError> {
         let _held = self.locked();
         self.object.read(range)
     }
@@ -159,8 +159,8 @@ impl<T: Shareable> Synchronized<RawArray<T>> {
     /// Python: `array[index:index + len(values)] = values`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if there are fewer elements; none was changed.
-    pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if there are fewer elements; none was changed.
+    pub fn write(&self, index: usize, values: &[T]) -> Result<(), OutOfRangeError> {
         let _held = self.locked();
         self.object.write(index, values)
     }

@@ -9,7 +9,7 @@
 //! [`RawArray`]: the text is a mixture of the old and the new one.
 
 use crate::array::{Array, RawArray};
-use crate::error::OutOfRange;
+use crate::error::OutOfRangeError;
 
 impl Array<u8> {
     /// The bytes before the first zero, or all if there is none.
@@ -32,8 +32,8 @@ impl Array<u8> {
     /// Python: `Array('c', ...).value = text`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if the text is longer than the array; nothing was changed.
-    pub fn set_value(&self, text: &[u8]) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if the text is longer than the array; nothing was changed.
+    pub fn set_value(&self, text: &[u8]) -> Result<(), OutOfRangeError> {
         self.write(0, &with_zero(text, self.len()))
     }
 }
@@ -49,8 +49,8 @@ impl RawArray<u8> {
     /// Python: `RawArray('c', ...).value = text`.
     ///
     /// # Errors
-    /// [`OutOfRange`] if the text is longer than the array; nothing was changed.
-    pub fn set_value(&self, text: &[u8]) -> Result<(), OutOfRange> {
+    /// [`OutOfRangeError`] if the text is longer than the array; nothing was changed.
+    pub fn set_value(&self, text: &[u8]) -> Result<(), OutOfRangeError> {
         self.write(0, &with_zero(text, self.len()))
     }
 }

@@ -1,7 +1,7 @@
 //! Value and RawValue: one plain value in shared memory, with and without a lock.
 
 use crate::cell::{Guarded, Plain};
-use crate::error::{AcquireError, OwnerDied};
+use crate::error::{AcquireError, OwnerDiedError};
 use crate::guard::{Guard, Guarding, Locked};
 use crate::relock::{Lent, RelockCell};
 use mp_core::MemError;
@@ -106,9 +106,9 @@ impl<T: Shareable> Value<T> {
     /// Python: `Value.get_lock`, `with value:`. The guard stands for `get_obj`, and its drop for `release`.
     ///
     /// # Errors
-    /// [`OwnerDied`], with the guard in it, if a holder died with the lock: the value may be half changed.
+    /// [`OwnerDiedError`], with the guard in it, if a holder died with the lock: the value may be half changed.
     #[inline]
-    pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
+    pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDiedError<ValueGuard<'_, T>>> {
         Guard::take(self)
     }
 
@@ -118,7 +118,7 @@ impl<T: Shareable> Value<T> {
     /// let value = mp_sync::Value::new(1_u32)?;
     /// let guard = value.lock().unwrap();
     /// std::thread::scope(|scope| {
-    ///     scope.spawn(|| assert!(matches!(value.try_lock(), Err(mp_sync::AcquireError::Busy))));
+    ///     scope.spawn(|| assert!(matches!(value.try_lock(), Err(mp_sync::AcquireError::WouldBlock))));
     /// });
     /// drop(guard);
     /// assert_eq!(*value.try_lock().unwrap(), 1);
@@ -130,7 +130,7 @@ impl<T: Shareable> Value<T> {
         Guard::try_take(self)
     }
 
-    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Busy`]. Python:
+    /// Acquires the lock; waits for it at most `timeout`, then [`AcquireError::Timeout`]. Python:
     /// `Value.get_lock().acquire(timeout=...)`.
     pub fn lock_timeout(
         &self,

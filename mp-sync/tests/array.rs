@@ -6,7 +6,7 @@
 use mp_core::mem::Shareable;
 use mp_core::{Child, MemError, Process, transfer};
 use mp_pipe::pipe_simplex;
-use mp_sync::{AcquireError, Array, Event, OutOfRange, RawArray};
+use mp_sync::{AcquireError, Array, Event, OutOfRangeError, RawArray};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ fn a_text_is_doubled_by_a_child() {
         assert_eq!(array, b"hellohello\0.");
     }
     assert_eq!((text.value(), raw.value()), (b"hellohello".to_vec(), b"hellohello".to_vec()));
-    let too_long = OutOfRange { start: 0, end: 13, len: 12 };
+    let too_long = OutOfRangeError { start: 0, end: 13, len: 12 };
     assert_eq!((text.set_value(&[1; 13]), raw.set_value(&[1; 13])), (Err(too_long), Err(too_long)));
     assert_eq!((text.set_value(&[1; 12]), raw.set_value(b"")), (Ok(()), Ok(())));
     assert_eq!((text.value(), raw.value()), (vec![1; 12], vec![]));
@@ -183,7 +183,7 @@ fn many_threads_count_exactly() {
 
 fn an_index_past_the_end_is_an_error_and_changes_nothing() {
     let (array, raw) = (Array::from_slice(&TEN).unwrap(), RawArray::from_slice(&TEN).unwrap());
-    let out_of = |start, end| OutOfRange { start, end, len: 10 };
+    let out_of = |start, end| OutOfRangeError { start, end, len: 10 };
     assert_eq!(
         (array.get(10), raw.get(10), array.get(usize::MAX), raw.get(usize::MAX)),
         (None, None, None, None)
@@ -225,9 +225,9 @@ fn what_is_held_is_busy() {
     let guard = array.try_lock().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            assert!(matches!(array.try_lock(), Err(AcquireError::Busy)));
+            assert!(matches!(array.try_lock(), Err(AcquireError::WouldBlock)));
             let (began, wait) = (Instant::now(), Duration::from_millis(50));
-            assert!(matches!(array.lock_timeout(wait), Err(AcquireError::Busy)));
+            assert!(matches!(array.lock_timeout(wait), Err(AcquireError::Timeout)));
             assert!(began.elapsed() >= wait);
         });
     });
@@ -248,7 +248,7 @@ fn a_holder_that_was_killed_is_told() {
     let (array, held) = (Array::from_slice(&[0, 0]).unwrap(), Event::new().unwrap());
     let child = Process::new(change_half, (array.clone(), held.clone())).start().unwrap();
     held.wait();
-    assert!(matches!(array.try_lock(), Err(AcquireError::Busy)));
+    assert!(matches!(array.try_lock(), Err(AcquireError::WouldBlock)));
     child.kill().unwrap();
     let mut guard = array.lock().unwrap_err().into_guard();
     assert_eq!(*guard, [1, 0]);
@@ -261,7 +261,7 @@ fn a_holder_that_was_killed_is_told() {
         .lock_timeout(Duration::ZERO)
         .map_err(|error| match error {
             AcquireError::OwnerDied(died) => died.into_guard().clear_owner_died(),
-            AcquireError::Busy => panic!("no thread holds it"),
+            other => panic!("no thread holds it: {other}"),
         })
         .unwrap_err();
     assert_eq!(*array.lock().unwrap(), [1, 1]);

@@ -188,12 +188,16 @@ fn any_bits_are_values() {
         event.set();
         event.clear();
         let _ = event.is_set();
-        for semaphore in [&semaphore, &bounded] {
-            drop(semaphore.try_acquire());
-            drop(semaphore.acquire_timeout(Duration::ZERO));
-            let _ =
-                (semaphore.release(), semaphore.release_many(3), semaphore.get_value(), semaphore.locked());
+        macro_rules! all_calls {
+            ($semaphore:expr) => {
+                drop($semaphore.try_acquire());
+                drop($semaphore.acquire_timeout(Duration::ZERO));
+                let _ = ($semaphore.release(), $semaphore.release_many(3));
+                let _ = ($semaphore.get_value(), $semaphore.locked());
+            };
         }
+        all_calls!(semaphore);
+        all_calls!(bounded);
     }
 }
 

@@ -3,7 +3,7 @@
 //! `RLock` and its cases are in `rlock.rs`. The kill sweep is mp-sweep.
 
 use mp_core::{Child, JoinError, Process};
-use mp_sync::{AcquireError, Event, Lock, NotOwner, RLock, RawValue};
+use mp_sync::{AcquireError, Event, Lock, NotOwnerError, RLock, RawValue};
 use mp_testing::limited;
 use nix::sys::resource::Resource;
 use std::time::Duration;
@@ -34,11 +34,11 @@ mp_testing::cases! {
 
 fn take_and_give_back(lock: Lock) {
     let guard = lock.acquire().unwrap();
-    assert!(matches!(lock.try_acquire(), Err(AcquireError::Busy)));
+    assert!(matches!(lock.try_acquire(), Err(AcquireError::WouldBlock)));
     assert!(lock.locked());
     drop(guard);
     assert!(!lock.locked());
-    assert_eq!(lock.release(), Err(NotOwner));
+    assert_eq!(lock.release(), Err(NotOwnerError));
     {
         let _scoped = lock.acquire().unwrap();
         assert!(lock.locked());
@@ -56,8 +56,8 @@ fn taken_once_and_given_back() {
 
 fn see_it_held(lock: Lock) {
     assert!(lock.locked());
-    assert!(matches!(lock.try_acquire(), Err(AcquireError::Busy)));
-    assert_eq!(lock.release(), Err(NotOwner));
+    assert!(matches!(lock.try_acquire(), Err(AcquireError::WouldBlock)));
+    assert_eq!(lock.release(), Err(NotOwnerError));
 }
 
 /// P18: the second attempt and the release too many are another process's.
@@ -77,10 +77,10 @@ fn a_kept_guard_is_released_by_its_thread_only() {
     lock.acquire().unwrap().keep();
     assert!(lock.locked());
     std::thread::scope(|scope| {
-        assert_eq!(scope.spawn(|| lock.release()).join().unwrap(), Err(NotOwner));
+        assert_eq!(scope.spawn(|| lock.release()).join().unwrap(), Err(NotOwnerError));
     });
     assert_eq!(lock.release(), Ok(()));
-    assert_eq!(lock.release(), Err(NotOwner));
+    assert_eq!(lock.release(), Err(NotOwnerError));
 }
 
 /// The robust list runs through the memory of held locks: it must not be unmapped.
@@ -108,9 +108,9 @@ fn a_timeout_ends_the_wait() {
         scope.spawn(|| {
             let began = std::time::Instant::now();
             let timeout = Duration::from_millis(60);
-            assert!(matches!(lock.acquire_timeout(timeout), Err(AcquireError::Busy)));
+            assert!(matches!(lock.acquire_timeout(timeout), Err(AcquireError::Timeout)));
             assert!(began.elapsed() >= timeout);
-            assert!(matches!(lock.acquire_timeout(Duration::ZERO), Err(AcquireError::Busy)));
+            assert!(matches!(lock.acquire_timeout(Duration::ZERO), Err(AcquireError::Timeout)));
         });
     });
 }
@@ -271,7 +271,7 @@ fn a_stopped_holder_is_not_dead() {
     let signal = |number| mp_core::sys::process::send_signal(holder.sentinel(), number).unwrap();
     signal(mp_core::sys::signal::SIGSTOP);
     // Longer than the waits between two timed looks at the owner.
-    assert!(matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Busy)));
+    assert!(matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Timeout)));
     signal(mp_core::sys::signal::SIGKILL);
     assert!(lock.acquire().is_err());
 }
@@ -282,7 +282,7 @@ fn who_can_open_no_file_takes_no_holder_for_dead() {
     let holder = holder_of(std::slice::from_ref(&lock));
     let busy = limited(Resource::RLIMIT_NOFILE, 0, || {
         // Longer than the waits between two timed looks at the owner.
-        matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Busy))
+        matches!(lock.acquire_timeout(Duration::from_millis(1200)), Err(AcquireError::Timeout))
     });
     holder.kill().unwrap();
     assert!(busy, "the lock was taken from a living holder");

@@ -3,7 +3,7 @@
 //! that ended.
 
 use mp_core::{Child, JoinError, Process, StartError, StartMethod, scope};
-use mp_sync::{AcquireError, Array, Condition, Event, Lock, Mutex, OwnerDied, RLock, RwLock, Value};
+use mp_sync::{AcquireError, Array, Condition, Event, Lock, Mutex, OwnerDiedError, RLock, RwLock, Value};
 use std::borrow::Cow;
 
 mp_testing::cases! {
@@ -110,7 +110,7 @@ fn what_has_ended_refuses_no_fork() {
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| value.update(|_| panic!("in it"))));
     assert!(panicked.is_err());
     // A guard that was kept has no reference: its lock is held, and nothing is borrowed.
-    value.lock().unwrap_or_else(OwnerDied::into_guard).keep();
+    value.lock().unwrap_or_else(OwnerDiedError::into_guard).keep();
     assert_eq!(refused_now(), 0);
     // Others' guards are theirs.
     std::thread::spawn(|| Array::from_slice(&[1]).unwrap().update(|_| ())).join().unwrap();
@@ -137,7 +137,7 @@ fn what_a_thread_leaked_stays_locked() {
     // Its lock is the main thread's now, which may take it again: but what is lent stays lent.
     let reached = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| value.get()));
     assert!(reached.is_err(), "two could write to it");
-    std::thread::spawn(|| assert!(matches!(value.try_lock(), Err(AcquireError::Busy)))).join().unwrap();
+    std::thread::spawn(|| assert!(matches!(value.try_lock(), Err(AcquireError::WouldBlock)))).join().unwrap();
     *number += 1;
     assert_eq!(refused(Process::fork(move || *number += 1).start()), 1);
     // A thread that leaves a lock without data behind is told of, as ever.
@@ -159,7 +159,7 @@ fn what_a_thread_leaked_is_free_when_its_process_has_ended() {
     let (value, leaked) = (Value::new(1).unwrap(), Event::new().unwrap());
     let child = Process::new(leak_and_wait, (value.clone(), leaked.clone())).start().unwrap();
     leaked.wait();
-    assert!(matches!(value.try_lock(), Err(AcquireError::Busy)));
+    assert!(matches!(value.try_lock(), Err(AcquireError::WouldBlock)));
     child.kill().unwrap();
     assert!(matches!(child.join(), Err(JoinError::Killed(_))));
     assert_eq!(*value.lock().unwrap_err().into_guard(), 2);

@@ -2,7 +2,7 @@
 //! a lock.
 
 use mp_core::{Child, Process};
-use mp_sync::{AcquireError, Array, Event, OwnerDied, RLock, RawArray, RawValue, Synchronized, Value};
+use mp_sync::{AcquireError, Array, Event, OwnerDiedError, RLock, RawArray, RawValue, Synchronized, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mp_testing::cases! {
@@ -52,7 +52,7 @@ fn an_array_is_locked_again_by_its_holder() {
 
 fn is_free(value: &Value<i32>) -> bool {
     std::thread::scope(|scope| {
-        let other = scope.spawn(|| !matches!(value.try_lock(), Err(AcquireError::Busy)));
+        let other = scope.spawn(|| !matches!(value.try_lock(), Err(AcquireError::WouldBlock)));
         other.join().unwrap()
     })
 }
@@ -86,7 +86,7 @@ fn two_references_never_meet() {
     *other += 1;
     drop(other);
     // A refusal is a panic under the lock, which the next one is told.
-    let guard = value.lock().unwrap_or_else(OwnerDied::into_guard);
+    let guard = value.lock().unwrap_or_else(OwnerDiedError::into_guard);
     guard.clear_owner_died();
     let shared = &*guard;
     assert!(refused(|| value.set(9)));

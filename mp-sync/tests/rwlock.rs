@@ -42,9 +42,9 @@ fn a_timeout_ends_the_wait() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let (began, timeout) = (Instant::now(), Duration::from_millis(60));
-            assert!(matches!(lock.write_timeout(timeout), Err(AcquireError::Busy)));
+            assert!(matches!(lock.write_timeout(timeout), Err(AcquireError::Timeout)));
             assert!(began.elapsed() >= timeout);
-            assert!(matches!(lock.try_write(), Err(AcquireError::Busy)));
+            assert!(matches!(lock.try_write(), Err(AcquireError::WouldBlock)));
             // Its claim is gone with its patience.
             assert!(lock.try_read().is_ok());
         });
@@ -52,7 +52,7 @@ fn a_timeout_ends_the_wait() {
     drop(reader);
     let writer = lock.try_write().unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(|| assert!(matches!(lock.try_read(), Err(AcquireError::Busy))));
+        scope.spawn(|| assert!(matches!(lock.try_read(), Err(AcquireError::WouldBlock))));
     });
     drop(writer);
 }
@@ -129,7 +129,7 @@ fn hold(lock: RwLock<u32>, write: bool, there: Event) {
 
 fn holding(lock: &RwLock<u32>, write: bool) -> Child<()> {
     let there = Event::new().unwrap();
-    let child = Process::new(hold, (lock.clone(), write, there.clone())).daemon(true).start().unwrap();
+    let child = Process::new(hold, (lock.clone(), write, there.clone())).daemon().start().unwrap();
     there.wait();
     child
 }
@@ -150,7 +150,7 @@ fn a_killed_reader_lets_the_writer_in() {
 fn a_killed_writer_is_told_to_all() {
     let lock = RwLock::new(1_u32).unwrap();
     let child = holding(&lock, true);
-    assert!(matches!(lock.try_read(), Err(AcquireError::Busy)));
+    assert!(matches!(lock.try_read(), Err(AcquireError::WouldBlock)));
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| lock.read().is_err());
         child.kill().unwrap();
@@ -178,7 +178,7 @@ fn what_a_thread_leaked_is_free_when_its_process_has_ended() {
     let leaked = Event::new().unwrap();
     let child = Process::new(leak_and_wait, (read.clone(), written.clone(), leaked.clone())).start().unwrap();
     leaked.wait();
-    assert!(read.try_write().is_err() && matches!(written.try_read(), Err(AcquireError::Busy)));
+    assert!(read.try_write().is_err() && matches!(written.try_read(), Err(AcquireError::WouldBlock)));
     child.kill().unwrap();
     assert!(child.join().is_err());
     assert!(read.write().is_ok());

@@ -83,8 +83,8 @@ enum Found {
 fn found<G>(taken: Result<G, AcquireError<G>>) -> Found {
     match taken {
         Ok(_) => Found::Free,
-        Err(AcquireError::Busy) => Found::Guard,
         Err(AcquireError::OwnerDied(_)) => Found::Died,
+        Err(_) => Found::Guard,
     }
 }
 
@@ -104,7 +104,7 @@ fn hold_all(objects: Objects) {
 }
 
 fn holder(objects: &Objects) -> Child<()> {
-    let child = Process::new(hold_all, (objects.clone(),)).daemon(true).start().unwrap();
+    let child = Process::new(hold_all, (objects.clone(),)).daemon().start().unwrap();
     objects.held.wait();
     child
 }
@@ -205,7 +205,7 @@ fn wait_in(rooms: Rooms, room: Room) {
 /// Comes back when it sleeps there.
 fn waiter(rooms: &Rooms, room: Room) -> Child<()> {
     rooms.about_to.clear();
-    let child = Process::new(wait_in, (rooms.clone(), room)).daemon(true).start().unwrap();
+    let child = Process::new(wait_in, (rooms.clone(), room)).daemon().start().unwrap();
     rooms.about_to.wait();
     while state(&child) != 'S' {
         thread::yield_now();
@@ -252,7 +252,7 @@ fn meet(barrier: Barrier) -> bool {
 }
 
 fn two_of_three(barrier: &Barrier) -> [Child<bool>; 2] {
-    let parties = [(); 2].map(|()| Process::new(meet, (barrier.clone(),)).daemon(true).start().unwrap());
+    let parties = [(); 2].map(|()| Process::new(meet, (barrier.clone(),)).daemon().start().unwrap());
     while barrier.n_waiting() < 2 {
         thread::yield_now();
     }

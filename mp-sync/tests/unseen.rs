@@ -40,10 +40,10 @@ fn a_living_holder_keeps_what_it_has() {
     let held = (lock.acquire().unwrap(), seats.acquire());
     let look = || {
         [
-            matches!(lock.acquire_timeout(LOOKED), Err(AcquireError::Busy)),
-            matches!(value.lock_timeout(LOOKED), Err(AcquireError::Busy)),
-            matches!(shared.write_timeout(LOOKED), Err(AcquireError::Busy)),
-            seats.acquire_timeout(LOOKED).is_none(),
+            matches!(lock.acquire_timeout(LOOKED), Err(AcquireError::Timeout)),
+            matches!(value.lock_timeout(LOOKED), Err(AcquireError::Timeout)),
+            matches!(shared.write_timeout(LOOKED), Err(AcquireError::Timeout)),
+            seats.acquire_timeout(LOOKED).is_err(),
         ]
     };
     let looks: Vec<_> = blind().iter().map(|environment| environment.look(look)).collect();

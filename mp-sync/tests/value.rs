@@ -75,9 +75,9 @@ fn what_is_held_is_busy() {
     let guard = value.try_lock().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            assert!(matches!(value.try_lock(), Err(AcquireError::Busy)));
+            assert!(matches!(value.try_lock(), Err(AcquireError::WouldBlock)));
             let (began, wait) = (Instant::now(), Duration::from_millis(50));
-            assert!(matches!(value.lock_timeout(wait), Err(AcquireError::Busy)));
+            assert!(matches!(value.lock_timeout(wait), Err(AcquireError::Timeout)));
             assert!(began.elapsed() >= wait);
         });
     });
@@ -92,7 +92,7 @@ fn a_kept_guard_is_held_to_its_threads_end() {
         let keeps = scope.spawn(|| {
             value.lock().unwrap().keep();
             let others = std::thread::scope(|scope| {
-                scope.spawn(|| matches!(value.try_lock(), Err(AcquireError::Busy))).join().unwrap()
+                scope.spawn(|| matches!(value.try_lock(), Err(AcquireError::WouldBlock))).join().unwrap()
             });
             // Its own thread may take it again, and gives that one back.
             others && value.try_lock().is_ok()

@@ -62,6 +62,8 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-sync/src/condition.rs::acquire_timeout", condition_acquire),
     ("mp-sync/src/condition.rs::wait_timeout", condition_wait),
     ("mp-sync/src/condition.rs::wait_for_timeout", condition_wait_for),
+    ("mp-sync/src/condition.rs::wait_while_timeout", condition_wait_while),
+    ("mp-sync/src/condition.rs::until_so", condition_wait_while),
     ("mp-sync/src/barrier.rs::timeout", barrier_builder),
     ("mp-sync/src/barrier.rs::wait_timeout", barrier),
     ("mp-sync/src/barrier.rs::wait_timeout_then", barrier_then),
@@ -108,23 +110,17 @@ fn until_set(event: Event) {
 
 fn child_join() -> Scene {
     let event = Event::new().unwrap();
-    let child: Child<()> = Process::new(until_set, (event.clone(),)).daemon(true).start().unwrap();
-    Scene::new(
-        move |timeout| child.join_timeout(timeout).is_some_and(|ended| ended.is_ok()),
-        move || event.set(),
-    )
-    .stays(Stays::OnceWaitedFor)
+    let child: Child<()> = Process::new(until_set, (event.clone(),)).daemon().start().unwrap();
+    Scene::new(move |timeout| child.join_timeout(timeout).is_ok(), move || event.set())
+        .stays(Stays::OnceWaitedFor)
 }
 
 fn any_child_join() -> Scene {
     let event = Event::new().unwrap();
-    let child: Child<()> = Process::new(until_set, (event.clone(),)).daemon(true).start().unwrap();
+    let child: Child<()> = Process::new(until_set, (event.clone(),)).daemon().start().unwrap();
     let child = AnyChild::from(child);
-    Scene::new(
-        move |timeout| child.join_timeout(timeout).is_some_and(|ended| ended.is_ok()),
-        move || event.set(),
-    )
-    .stays(Stays::OnceWaitedFor)
+    Scene::new(move |timeout| child.join_timeout(timeout).is_ok(), move || event.set())
+        .stays(Stays::OnceWaitedFor)
 }
 
 fn lock() -> Scene {
@@ -178,19 +174,19 @@ fn rwlock_write() -> Scene {
 
 fn semaphore() -> Scene {
     let semaphore = kept(Semaphore::new(0).unwrap());
-    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_some(), || semaphore.release().unwrap())
+    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_ok(), || semaphore.release().unwrap())
 }
 
 fn bounded_semaphore() -> Scene {
     let semaphore = kept(BoundedSemaphore::new(1).unwrap());
     let permit = semaphore.acquire();
-    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_some(), || drop(permit))
+    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_ok(), || drop(permit))
 }
 
 fn owned_semaphore() -> Scene {
     let semaphore = kept(OwnedSemaphore::new(1).unwrap());
     let permit = semaphore.acquire();
-    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_some(), || drop(permit))
+    Scene::new(|timeout| semaphore.acquire_timeout(timeout).is_ok(), || drop(permit))
 }
 
 fn event() -> Scene {
@@ -207,7 +203,7 @@ fn condition_acquire() -> Scene {
 fn condition_wait() -> Scene {
     let condition = kept(Condition::new().unwrap());
     Scene::new(
-        |timeout| condition.acquire().unwrap().wait_timeout(timeout).unwrap(),
+        |timeout| condition.acquire().unwrap().wait_timeout(timeout).is_ok(),
         || condition.acquire().unwrap().notify_one(),
     )
     .stays(Stays::No)
@@ -217,11 +213,21 @@ fn condition_wait_for() -> Scene {
     let (condition, come) = (kept(Condition::new().unwrap()), kept(AtomicBool::new(false)));
     // ORDERING: Relaxed: read and written with the condition's lock held.
     let is_so = || come.load(Ordering::Relaxed);
-    let wait = move |timeout| condition.acquire().unwrap().wait_for_timeout(timeout, is_so).unwrap();
+    let wait = move |timeout| condition.acquire().unwrap().wait_for_timeout(timeout, is_so).is_ok();
     Scene::new(wait, || {
         let guard = condition.acquire().unwrap();
         // ORDERING: as above.
         come.store(true, Ordering::Relaxed);
+        guard.notify_all();
+    })
+}
+
+fn condition_wait_while() -> Scene {
+    let condition = kept(Condition::with_lock(&Mutex::new(0_u8).unwrap()).unwrap());
+    let wait = |timeout| condition.acquire().unwrap().wait_while_timeout(timeout, |come| *come == 0).is_ok();
+    Scene::new(wait, || {
+        let mut guard = condition.acquire().unwrap();
+        *guard = 1;
         guard.notify_all();
     })
 }
@@ -357,7 +363,8 @@ fn queue_put() -> Scene {
 }
 
 fn producer_put() -> Scene {
-    let (producer, queue) = Queue::<u8>::builder().max_items(1).build_counted().unwrap();
+    let (producer, queue) =
+        mp::QueueBuilder::new().max_items(1).build::<(mp::Producer<u8>, Queue<u8>)>().unwrap();
     producer.put(1_u8).unwrap();
     Scene::new(
         move |timeout| producer.put_timeout(2, timeout).is_ok(),

@@ -22,7 +22,7 @@ pub(super) struct Busy(Vec<Child<()>>);
 
 impl Busy {
     pub(super) fn start(count: usize) -> Result<Busy, String> {
-        let start = |_| Process::new(burn, (LONG,)).method(StartMethod::ForkServer).daemon(true).start();
+        let start = |_| Process::new(burn, (LONG,)).method(StartMethod::ForkServer).daemon().start();
         (0..count).map(start).collect::<Result<_, _>>().map(Busy).map_err(text)
     }
 }

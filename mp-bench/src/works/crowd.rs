@@ -48,7 +48,7 @@ impl Gate {
     /// Lets `count` workers go once they are there; the moment they were let go.
     pub(super) fn let_go(&self, count: usize) -> Result<Instant, String> {
         for _ in 0..count {
-            let there = self.there.acquire_timeout(COMING).ok_or("a worker did not come")?;
+            let there = self.there.acquire_timeout(COMING).map_err(|_| "a worker did not come")?;
             there.keep();
         }
         let began = Instant::now();

@@ -42,7 +42,7 @@ fn ours() -> Result<f64, String> {
     };
     let waiters: Vec<Child<()>> = (0..WAITERS).map(start).collect::<Result<_, _>>()?;
     for _ in 0..WAITERS {
-        there.acquire_timeout(COMING).ok_or("a waiter did not come")?.keep();
+        there.acquire_timeout(COMING).map_err(|_| "a waiter did not come")?.keep();
     }
     sleep(SETTLING);
     let (began, before) = (Instant::now(), nanoseconds_of(&waiters)?);

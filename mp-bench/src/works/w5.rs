@@ -131,7 +131,7 @@ impl FatParent {
     fn start() -> Result<FatParent, Box<dyn std::error::Error>> {
         let (ours, theirs) = UnixStream::pair()?;
         let theirs = mp_core::transfer::Handle::new(theirs.into());
-        let process = Process::new(be_fat, (theirs,)).method(StartMethod::Spawn).daemon(true).start()?;
+        let process = Process::new(be_fat, (theirs,)).method(StartMethod::Spawn).daemon().start()?;
         Ok(FatParent { socket: BufReader::new(ours), _process: process })
     }
 }

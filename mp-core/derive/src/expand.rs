@@ -25,7 +25,7 @@ use syn::{Data, DataStruct, DeriveInput, Error, Expr, Fields, Meta, Path, Result
 pub(crate) enum Root {
     /// `mp_core`: at `mp_core::mem`.
     Core,
-    /// `mp`: at `mp::core::mem`.
+    /// `mp`: at `mp::base::mem`.
     Facade,
 }
 
@@ -175,7 +175,7 @@ fn trait_path(input: &DeriveInput, root: Root) -> Result<Path> {
         (None, Root::Facade) => syn::parse_quote!(::mp),
     };
     if root == Root::Facade {
-        path.segments.push(format_ident!("core").into());
+        path.segments.push(format_ident!("base").into());
     }
     path.segments.push(format_ident!("mem").into());
     path.segments.push(trait_name.into());
@@ -352,9 +352,9 @@ mod tests {
         );
         let of = |path: &str| format!("unsafeimpl{path}forReading{{}}");
         assert!(written(plain(), Root::Core).contains(&of("::mp_core::mem::Shareable")));
-        assert!(written(plain(), Root::Facade).contains(&of("::mp::core::mem::Shareable")));
+        assert!(written(plain(), Root::Facade).contains(&of("::mp::base::mem::Shareable")));
         assert!(written(renamed(), Root::Core).contains(&of("other::mem::Shareable")));
-        assert!(written(renamed(), Root::Facade).contains(&of("other::core::mem::Shareable")));
+        assert!(written(renamed(), Root::Facade).contains(&of("other::base::mem::Shareable")));
         assert!(written(nested, Root::Core).contains(&of("a::b::mem::Shareable")));
         let unknown = parse_quote!(
             #[repr(C)]

@@ -7,7 +7,7 @@
 //!
 //! There are two, since a derive cannot know the name by which a user imports the trait: a crate that depends on `mp`
 //! alone has no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the
-//! one that writes `::mp::core::mem`, each under the trait's own name.
+//! one that writes `::mp::base::mem`, each under the trait's own name.
 
 mod expand;
 

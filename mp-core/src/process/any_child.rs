@@ -84,9 +84,24 @@ impl AnyChild {
         self.record.join(None, |_| Ok(())).unwrap_or(Err(JoinError::Lost))
     }
 
-    /// Waits at most `timeout` for its end; `None` if it still runs then. Python: `Process.join(timeout)`.
-    pub fn join_timeout(&self, timeout: Duration) -> Option<Result<(), JoinError>> {
-        self.record.join(Deadline::after(timeout), |_| Ok(()))
+    /// Whether it has ended, and how, as [`join`](AnyChild::join).
+    ///
+    /// # Errors
+    /// [`JoinError::WouldBlock`]: it still runs. Else as [`join`](AnyChild::join).
+    pub fn try_join(&self) -> Result<(), JoinError> {
+        self.join_within(Duration::ZERO, JoinError::WouldBlock)
+    }
+
+    /// Waits for its end at most this long. Python: `Process.join(timeout)`.
+    ///
+    /// # Errors
+    /// [`JoinError::Timeout`]: it still runs. Else as [`join`](AnyChild::join).
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinError> {
+        self.join_within(timeout, JoinError::Timeout)
+    }
+
+    fn join_within(&self, timeout: Duration, late: JoinError) -> Result<(), JoinError> {
+        self.record.join(Deadline::after(timeout), |_| Ok(())).unwrap_or(Err(late))
     }
 
     /// Sends SIGTERM. Has no effect on a process that has ended. Python: `Process.terminate`.

@@ -18,7 +18,6 @@ use crate::process::family;
 use crate::process::logging::{self, TARGET};
 use crate::process::panics;
 use crate::sys::fd;
-use crate::sys::overflow;
 use crate::sys::process::{exit_now, set_title, write_coverage, write_stderr};
 use crate::transfer::{CallError, Code, Message, ParcelError, Part, pack, send_parts};
 use std::io::Write;
@@ -97,7 +96,6 @@ fn take_over(Inherited { authkey, family, log_level }: Inherited) {
 
 fn common_to_all() {
     finalize::install();
-    overflow::install();
     panics::install();
 }
 
@@ -125,7 +123,6 @@ fn live(
         fd::empty_standard_input();
     }
     set_title(me.name());
-    overflow::set_name(me.name());
     force_start_method(method);
     // Before the work: a daemon that outlived its parent here could never be killed.
     let daemon = me.daemon();

@@ -126,11 +126,22 @@ where
         self
     }
 
-    /// Sets whether it is killed when this process ends, whatever ends it. A daemon that executes another program
-    /// (`exec`) is killed when this process exits, and may outlive its SIGKILL. Default: the setting of this
-    /// process, so children of a daemon are daemons. Python: `Process(daemon=...)`.
-    pub fn daemon(mut self, daemon: bool) -> Self {
-        self.settings.daemon = Some(daemon);
+    /// It is killed when this process ends, in whatever way; one that becomes another program (`exec`) is killed at an
+    /// orderly end of this process, and may outlive its SIGKILL. Without this call and [`not_daemon`](Process::not_daemon):
+    /// as this process itself is; the children of a daemon are daemons.
+    ///
+    /// Python: `Process(daemon=True)`.
+    pub fn daemon(mut self) -> Self {
+        self.settings.daemon = Some(true);
+        self
+    }
+
+    /// This process's end waits for it, and a kill of this process leaves it running. A daemon's children are daemons all
+    /// the same.
+    ///
+    /// Python: `Process(daemon=False)`.
+    pub fn not_daemon(mut self) -> Self {
+        self.settings.daemon = Some(false);
         self
     }
 
@@ -288,9 +299,18 @@ impl<C> ForkProcess<C> {
         self
     }
 
-    /// Sets whether it is killed when this process ends: see [`Process::daemon`].
-    pub fn daemon(mut self, daemon: bool) -> Self {
-        self.settings.daemon = Some(daemon);
+    /// It is killed when this process ends: [`Process::daemon`].
+    pub fn daemon(mut self) -> Self {
+        self.settings.daemon = Some(true);
+        self
+    }
+
+    /// This process's end waits for it, and a kill of this process leaves it running. A daemon's children are daemons all
+    /// the same.
+    ///
+    /// Python: `Process(daemon=False)`.
+    pub fn not_daemon(mut self) -> Self {
+        self.settings.daemon = Some(false);
         self
     }
 

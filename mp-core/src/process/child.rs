@@ -283,8 +283,10 @@ impl<R> Child<R> {
         self.record.signal(SIGINT)
     }
 
-    /// Closes the handle of a process that has ended; the error gives the handle back if the process runs. Use after a
-    /// close does not compile:
+    /// Lets go of a process that has ended.
+    ///
+    /// # Errors
+    /// [`CloseError`]: it still runs. The error gives the handle back. Use after a close does not compile:
     ///
     /// ```compile_fail,E0382
     /// # fn closed(child: mp_core::Child<()>) {
@@ -314,11 +316,22 @@ impl<R: DeserializeOwned> Child<R> {
         self.join_until(None).unwrap_or(Err(JoinError::Lost))
     }
 
-    /// Waits at most `timeout` for its end; `None` if it still runs then: see [`join`](Child::join).
+    /// Gives what its function returned, as [`join`](Child::join), if it has ended.
+    ///
+    /// # Errors
+    /// [`JoinError::WouldBlock`]: it still runs. Else as [`join`](Child::join).
+    pub fn try_join(&self) -> Result<R, JoinError> {
+        self.join_until(Deadline::after(Duration::ZERO)).unwrap_or(Err(JoinError::WouldBlock))
+    }
+
+    /// Waits for its end at most this long, and gives what its function returned, as [`join`](Child::join).
+    ///
+    /// # Errors
+    /// [`JoinError::Timeout`]: it still runs. Else as [`join`](Child::join).
     ///
     /// Python: `Process.join(timeout)`.
-    pub fn join_timeout(&self, timeout: Duration) -> Option<Result<R, JoinError>> {
-        self.join_until(Deadline::after(timeout))
+    pub fn join_timeout(&self, timeout: Duration) -> Result<R, JoinError> {
+        self.join_until(Deadline::after(timeout)).unwrap_or(Err(JoinError::Timeout))
     }
 
     fn join_until(&self, until: Option<Deadline>) -> Option<Result<R, JoinError>> {
@@ -334,11 +347,9 @@ impl<R> AsFd for Child<R> {
 
 impl<R> fmt::Debug for Child<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self.record.end_now();
         f.debug_struct("Child")
             .field("name", &self.record.name)
             .field("pid", &self.record.pid)
-            .field("end", &end)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

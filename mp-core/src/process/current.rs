@@ -2,6 +2,7 @@
 
 use crate::popen::job::ChildIdentity;
 use crate::popen::lifeline;
+use crate::process::JoinError;
 use crate::sys::poll::{Interest, wait_for};
 use crate::word::Deadline;
 use std::ffi::OsString;
@@ -131,12 +132,29 @@ impl ParentProcess {
 
     /// Whether it still runs. Python: `Process.is_alive`.
     pub fn is_alive(&self) -> bool {
-        !self.join(Some(Duration::ZERO))
+        matches!(self.try_join(), Err(JoinError::WouldBlock))
     }
 
-    /// Waits for its end; `false` if the timeout passed first. Python: `Process.join`.
-    pub fn join(&self, timeout: Option<Duration>) -> bool {
-        wait_for(self.sentinel(), Interest::Hangup, timeout.and_then(Deadline::after)).unwrap_or(false)
+    /// Waits for its end. Python: `Process.join`.
+    ///
+    /// # Errors
+    /// The system's alone ([`JoinError::Os`]): how it ended is known to its own parent.
+    pub fn join(&self) -> Result<(), JoinError> {
+        self.ended_by(None, JoinError::Lost)
+    }
+
+    /// Whether it has ended: [`JoinError::WouldBlock`] while it runs.
+    pub fn try_join(&self) -> Result<(), JoinError> {
+        self.ended_by(Deadline::after(Duration::ZERO), JoinError::WouldBlock)
+    }
+
+    /// Waits for its end at most this long; then [`JoinError::Timeout`]. Python: `Process.join(timeout)`.
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinError> {
+        self.ended_by(Deadline::after(timeout), JoinError::Timeout)
+    }
+
+    fn ended_by(&self, until: Option<Deadline>, late: JoinError) -> Result<(), JoinError> {
+        if wait_for(self.sentinel(), Interest::Hangup, until)? { Ok(()) } else { Err(late) }
     }
 
     /// A descriptor that is ready when the parent has ended: for `wait()`, beside queues and connections, and for

@@ -9,6 +9,12 @@ use std::fmt;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
+    /// It still runs; `try_join` only.
+    #[error("the process is still running")]
+    WouldBlock,
+    /// It still ran when the time was over; `join_timeout` only.
+    #[error("the process did not end in time: wait longer, or end it by `terminate` or `kill`")]
+    Timeout,
     /// Its function panicked. It exited with code 101.
     #[error("the process panicked{}: {message}", At(location))]
     Panicked {
@@ -45,13 +51,13 @@ pub enum JoinError {
     Os(#[from] OsError),
 }
 
-/// The process is still running, so its handle was not closed. It is given back by [`into_inner`](CloseError::into_inner).
+/// The process is still running, so its handle was not closed. The handle is here: [`into_inner`](CloseError::into_inner).
 #[derive(thiserror::Error)]
 #[error("the process is still running: join or kill it first")]
 pub struct CloseError<R>(pub(super) Child<R>);
 
 impl<R> CloseError<R> {
-    /// The handle, as it was.
+    /// The handle that was not closed.
     pub fn into_inner(self) -> Child<R> {
         self.0
     }

@@ -21,7 +21,6 @@ pub(crate) mod loader;
 pub mod machine;
 pub mod memory;
 pub mod namespace;
-pub mod overflow;
 pub mod owning_process;
 pub mod poll;
 pub mod privilege;

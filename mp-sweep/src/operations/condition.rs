@@ -5,7 +5,7 @@
 
 use super::tally::Tally;
 use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless};
-use mp_sync::{Condition, ConditionGuard, Lock, OwnerDied};
+use mp_sync::{Condition, ConditionGuard, Lock, OwnerDiedError, WaitError};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl Play {
 
     /// Acquires the lock, also after a death: a flag is whole.
     fn enter(&self) -> ConditionGuard<'_, Lock> {
-        self.condition.acquire().unwrap_or_else(OwnerDied::into_guard)
+        self.condition.acquire().unwrap_or_else(OwnerDiedError::into_guard)
     }
 
     fn tell(&self) {
@@ -141,6 +141,8 @@ impl Scene for Play {
         let mut guard = self.enter();
         guard.clear_owner_died();
         let notified = guard.wait_timeout(Duration::ZERO);
-        lost_unless(notified == Ok(false), || format!("a wait without a notification gave {notified:?}"))
+        lost_unless(notified == Err(WaitError::Timeout), || {
+            format!("a wait without a notification gave {notified:?}")
+        })
     }
 }

@@ -60,7 +60,7 @@ struct Play {
 
 impl Play {
     fn scene(step: Step) -> Box<dyn Scene> {
-        let queue = QueueBuilder::default().max_bytes(1 << 18).build_joinable();
+        let queue = QueueBuilder::new().max_bytes(1 << 18).build();
         let queue = queue.expect("a sweep needs shared memory");
         let play = Play { queue, step, tally: Tally::new(), all_done: Cell::new(false), own: Cell::new(0) };
         let before = match step {
@@ -201,7 +201,7 @@ impl Scene for Play {
         match self.queue.get_timeout(PATIENCE) {
             Ok(_) => self.done(),
             // The victim has the lock.
-            Err(GetError::Empty) => Ok(()),
+            Err(GetError::Timeout) => Ok(()),
             Err(error) => torn_unless(false, || format!("get: {error}")),
         }
     }
@@ -240,7 +240,7 @@ impl Scene for Play {
         lost_unless(again == (Ok(()), Err(TaskDoneError)), || format!("at last {again:?}"))?;
         self.put();
         let waits = self.queue.join_timeout(Duration::ZERO);
-        lost_unless(waits == Err(TasksError::TimedOut), || format!("with one in it {waits:?}"))?;
+        lost_unless(waits == Err(TasksError::Timeout), || format!("with one in it {waits:?}"))?;
         self.work()?;
         lost_unless(self.queue.join() == Ok(()), || "told of one that was done".to_owned())
     }

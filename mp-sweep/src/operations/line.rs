@@ -4,7 +4,7 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::socket::{Mode, peek_bytes};
 use mp_core::transfer::{Handle, pack};
 use mp_pipe::wait;
-use mp_queue::{FixedQueue, GetError, PutErrorKind, Queue, QueueBuilder};
+use mp_queue::{FixedQueue, GetError, PutError, Queue, QueueBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -20,9 +20,9 @@ pub(super) trait Line {
     /// The number of an item; `None`: it is not whole.
     fn number(&self, item: Self::Item) -> Option<usize>;
     /// Waits for room so long, or for ever.
-    fn put(&self, item: Self::Item, timeout: Option<Duration>) -> Result<(), PutErrorKind>;
+    fn put(&self, item: Self::Item, timeout: Option<Duration>) -> Result<(), PutError>;
     /// All at once.
-    fn put_many(&self, items: Vec<Self::Item>) -> Result<(), PutErrorKind>;
+    fn put_many(&self, items: Vec<Self::Item>) -> Result<(), PutError>;
     /// Waits for an item so long, or for ever.
     fn get(&self, timeout: Option<Duration>) -> Result<Self::Item, GetError>;
     /// Up to so many at once; waits for the first.
@@ -40,12 +40,12 @@ const NO_MEMORY: &str = "a sweep needs shared memory";
 
 /// A queue that has its first segment, and no other.
 pub(super) fn small() -> QueueBuilder {
-    QueueBuilder::default().max_bytes(1 << 18)
+    QueueBuilder::new().max_bytes(1 << 18)
 }
 
 /// A queue that can grow once.
 pub(super) fn growing() -> QueueBuilder {
-    QueueBuilder::default().max_bytes(1 << 20)
+    QueueBuilder::new().max_bytes(1 << 20)
 }
 
 /// Items that are serialised, of whatever type.
@@ -104,7 +104,7 @@ impl Values<Vec<u8>> {
 
     /// The first consumer leaves a large segment.
     pub(super) fn to_leave() -> Self {
-        let builder = QueueBuilder::default().max_bytes(8 << 20);
+        let builder = QueueBuilder::new().max_bytes(8 << 20);
         let line = Self::bytes(builder, |number| vec![number as u8; if number == 0 { TO_LEAVE } else { 64 }]);
         line.put(line.item(0), None).expect("there is room");
         line.get(None).expect("it was just put");
@@ -158,7 +158,7 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
         (self.number)(item)
     }
 
-    fn put(&self, item: T, timeout: Option<Duration>) -> Result<(), PutErrorKind> {
+    fn put(&self, item: T, timeout: Option<Duration>) -> Result<(), PutError> {
         let put = match timeout {
             None => self.queue.put(item),
             Some(timeout) => self.queue.put_timeout(item, timeout),
@@ -166,7 +166,7 @@ impl<T: Serialize + DeserializeOwned> Line for Values<T> {
         put.map_err(|error| error.reason)
     }
 
-    fn put_many(&self, items: Vec<T>) -> Result<(), PutErrorKind> {
+    fn put_many(&self, items: Vec<T>) -> Result<(), PutError> {
         self.queue.put_many(items).map_err(|error| error.reason)
     }
 
@@ -214,7 +214,7 @@ pub(super) struct Fixed(FixedQueue<Block>);
 
 impl Fixed {
     pub(super) fn new() -> Fixed {
-        Fixed(small().build_fixed().expect(NO_MEMORY))
+        Fixed(small().build().expect(NO_MEMORY))
     }
 }
 
@@ -229,7 +229,7 @@ impl Line for Fixed {
         number_of(item)
     }
 
-    fn put(&self, item: Block, timeout: Option<Duration>) -> Result<(), PutErrorKind> {
+    fn put(&self, item: Block, timeout: Option<Duration>) -> Result<(), PutError> {
         let put = match timeout {
             None => self.0.put(item),
             Some(timeout) => self.0.put_timeout(item, timeout),
@@ -237,7 +237,7 @@ impl Line for Fixed {
         put.map_err(|error| error.reason)
     }
 
-    fn put_many(&self, items: Vec<Block>) -> Result<(), PutErrorKind> {
+    fn put_many(&self, items: Vec<Block>) -> Result<(), PutError> {
         self.0.put_many(&items).map_err(|error| error.reason)
     }
 

@@ -4,7 +4,7 @@
 
 use super::tally::Tally;
 use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
-use mp_sync::{AcquireError, Lock, OwnerDied, RLock};
+use mp_sync::{AcquireError, Lock, OwnerDiedError, RLock};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ macro_rules! lockable {
             fn take(&self, hold: &dyn Fn()) -> Found {
                 let got = $lock::acquire(self);
                 let found = if got.is_ok() { Found::Clean } else { Found::OwnerDied };
-                let guard = got.unwrap_or_else(OwnerDied::into_guard);
+                let guard = got.unwrap_or_else(OwnerDiedError::into_guard);
                 hold();
                 guard.clear_owner_died();
                 found
@@ -63,12 +63,12 @@ macro_rules! lockable {
                 match self.acquire_timeout(timeout) {
                     Ok(_) => Found::Clean,
                     Err(AcquireError::OwnerDied(_)) => Found::OwnerDied,
-                    Err(AcquireError::Busy) => Found::Busy,
+                    Err(_) => Found::Busy,
                 }
             }
             fn acquire(&self) {
                 for _ in 0..$times {
-                    $lock::acquire(self).unwrap_or_else(OwnerDied::into_guard).keep();
+                    $lock::acquire(self).unwrap_or_else(OwnerDiedError::into_guard).keep();
                 }
             }
             fn release(&self) {

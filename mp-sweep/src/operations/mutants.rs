@@ -17,7 +17,7 @@ use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless, to
 use mp_core::mem::SharedRef;
 use mp_core::sys::robust::RobustWord;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
-use mp_sync::{Lock, LockGuard, OwnerDied};
+use mp_sync::{Lock, LockGuard, OwnerDiedError};
 use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -149,7 +149,7 @@ impl<const EARLY: bool> Pair<EARLY> {
     }
 
     fn take(&self) -> LockGuard<'_> {
-        self.lock.acquire().unwrap_or_else(OwnerDied::into_guard)
+        self.lock.acquire().unwrap_or_else(OwnerDiedError::into_guard)
     }
 
     /// With the lock.

@@ -8,7 +8,7 @@ use super::tally::Tally;
 use crate::sweep::scene::{
     Every, Fate, Fault, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless,
 };
-use mp_queue::{GetError, PutErrorKind};
+use mp_queue::{GetError, PutError};
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ impl<L: Line + 'static> Play<L> {
     fn get_within(&self, timeout: Option<Duration>) -> Result<Option<usize>, Fault> {
         match self.line.get(timeout) {
             Ok(item) => self.note(item).map(Some),
-            Err(GetError::Empty) => Ok(None),
+            Err(GetError::Timeout) => Ok(None),
             Err(error) => Err(Fault::Torn(format!("get: {error}"))),
         }
     }
@@ -256,7 +256,7 @@ impl<L: Line + 'static> Scene for Play<L> {
     fn meanwhile(&self) -> Verdict {
         match self.line.put(self.line.item(MEANWHILE), Some(PATIENCE)) {
             Ok(()) => self.tally.add(PUT_COUNTS + MEANWHILE),
-            Err(error) => lost_unless(matches!(error, PutErrorKind::Full), || format!("put: {error}"))?,
+            Err(error) => lost_unless(matches!(error, PutError::Timeout), || format!("put: {error}"))?,
         }
         self.get_within(Some(PATIENCE)).map(|_| ())
     }

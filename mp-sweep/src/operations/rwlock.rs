@@ -3,7 +3,7 @@
 //! A write is whole, absent, or reported; a dead reader keeps no process out.
 
 use crate::sweep::scene::{Fate, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
-use mp_sync::{AcquireError, OwnerDied, ReadGuard, RwLock};
+use mp_sync::{OwnerDiedError, ReadGuard, RwLock};
 use std::cell::Cell;
 use std::hint::black_box;
 
@@ -45,7 +45,7 @@ impl Play {
         let mut told = false;
         let mut pair = self.lock.write().unwrap_or_else(|died| {
             told = true;
-            OwnerDied::into_guard(died)
+            OwnerDiedError::into_guard(died)
         });
         let whole = pair[0] == pair[1];
         torn_unless(whole || told, || format!("half a write, and not reported: {:?}", *pair))?;
@@ -104,14 +104,14 @@ impl Scene for Play {
     fn meanwhile(&self) -> Verdict {
         match self.lock.read_timeout(PATIENCE) {
             Ok(pair) => torn_unless(pair[0] == pair[1], || format!("half a write was read: {:?}", *pair)),
-            Err(AcquireError::Busy | AcquireError::OwnerDied(_)) => Ok(()),
+            Err(_) => Ok(()),
         }
     }
 
     fn check(&self, fate: Fate) -> Verdict {
         self.read()?;
         self.write()?;
-        let pair = *self.lock.read().unwrap_or_else(OwnerDied::into_guard);
+        let pair = *self.lock.read().unwrap_or_else(OwnerDiedError::into_guard);
         let done = self.step == Step::Write && (fate.finished || fate.lived());
         let least = 2 + u64::from(done) + u64::from(self.sleepers());
         lost_unless(pair[0] >= least, || format!("{pair:?} after {} writes", least - 1))

@@ -113,7 +113,7 @@ impl Scene for Play {
     }
 
     fn meanwhile(&self) -> Verdict {
-        let got = self.semaphore.acquire_timeout(PATIENCE).is_some();
+        let got = self.semaphore.acquire_timeout(PATIENCE).is_ok();
         let there = self.semaphore.get_value() + u32::from(got) > 0 && !self.makers.get();
         lost_unless(got || !there, || "a permit was there, and not to be had".to_owned())
     }
@@ -142,6 +142,6 @@ impl Scene for Play {
         for _ in 0..=now {
             self.semaphore.acquire().keep();
         }
-        lost_unless(self.semaphore.try_acquire().is_none(), || "more permits than it says".to_owned())
+        lost_unless(self.semaphore.try_acquire().is_err(), || "more permits than it says".to_owned())
     }
 }

@@ -1,7 +1,7 @@
 //! Value: a pair under its lock, whose halves agree unless a process died between them; and then it is reported.
 
 use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless, torn_unless};
-use mp_sync::{OwnerDied, Value};
+use mp_sync::{OwnerDiedError, Value};
 use std::hint::black_box;
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -43,7 +43,7 @@ impl Scene for Play {
         let (told, pair) = match self.pair.lock() {
             Ok(pair) => (false, *pair),
             Err(died) => {
-                let guard = OwnerDied::into_guard(died);
+                let guard = OwnerDiedError::into_guard(died);
                 guard.clear_owner_died();
                 (true, *guard)
             }

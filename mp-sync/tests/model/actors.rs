@@ -37,8 +37,8 @@ macro_rules! kept {
                 guard.keep();
                 Answer::Yes
             }
-            Err(AcquireError::Busy) => Answer::No,
             Err(AcquireError::OwnerDied(_)) => panic!("no holder has died"),
+            Err(_) => Answer::No,
         }
     };
 }
@@ -87,18 +87,20 @@ impl Objects {
 
     /// `None`: not even with a timeout.
     fn acquire(&self, which: Lockable, timeout: Option<Duration>) -> Answer {
-        let permit = |semaphore: &Semaphore| {
-            let permit =
-                timeout.map_or_else(|| semaphore.try_acquire(), |timeout| semaphore.acquire_timeout(timeout));
-            Answer::of(permit.map(Permit::keep).is_some())
-        };
+        macro_rules! permit {
+            ($semaphore:expr) => {{
+                let permit = timeout
+                    .map_or_else(|| $semaphore.try_acquire(), |timeout| $semaphore.acquire_timeout(timeout));
+                Answer::of(permit.map(Permit::keep).is_ok())
+            }};
+        }
         match (which, timeout) {
             (Lockable::Lock, None) => kept!(self.lock.try_acquire()),
             (Lockable::Lock, Some(timeout)) => kept!(self.lock.acquire_timeout(timeout)),
             (Lockable::RLock, None) => kept!(self.rlock.try_acquire()),
             (Lockable::RLock, Some(timeout)) => kept!(self.rlock.acquire_timeout(timeout)),
-            (Lockable::Semaphore, _) => permit(&self.semaphore),
-            (Lockable::Bounded, _) => permit(&self.bounded),
+            (Lockable::Semaphore, _) => permit!(self.semaphore),
+            (Lockable::Bounded, _) => permit!(self.bounded),
         }
     }
 

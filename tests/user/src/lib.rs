@@ -84,12 +84,12 @@ pub mod names {
 
     /// A guard, also over what a holder that died has left.
     pub fn hold(value: &mp::Value<u64>) -> mp::ValueGuard<'_, u64> {
-        value.lock().unwrap_or_else(mp::OwnerDied::into_guard)
+        value.lock().unwrap_or_else(mp::OwnerDiedError::into_guard)
     }
 
     /// Each error by its own type.
     pub fn how(error: &(dyn Error + 'static)) -> &'static str {
-        if error.is::<mp::GetError>() || error.is::<mp::PutError<u32>>() {
+        if error.is::<mp::GetError>() || error.is::<mp::NotPutError<u32>>() {
             "of a queue"
         } else if error.is::<mp::RecvError>() || error.is::<mp::SendError>() || error.is::<mp::PollError>() {
             "of a connection"

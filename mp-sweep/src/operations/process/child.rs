@@ -25,13 +25,13 @@ fn seven() -> u32 {
 
 /// Starts a daemon by the method by which it was started itself, and comes to its end.
 fn leave() -> u32 {
-    Process::new(forever, ()).daemon(true).start().expect("a sweep needs processes");
+    Process::new(forever, ()).daemon().start().expect("a sweep needs processes");
     stand_still();
     SEVEN
 }
 
 fn start(function: impl Target<(), Output = u32>, method: StartMethod) -> Result<Child<u32>, StartError> {
-    Process::new(function, ()).method(method).daemon(false).start()
+    Process::new(function, ()).method(method).not_daemon().start()
 }
 
 /// What a process has open, and what children.

@@ -33,7 +33,8 @@ impl Scene for Start {
     }
 
     fn operate(&self) {
-        let started = Process::new(forever, ()).method(self.method).daemon(self.daemon).start();
+        let child = Process::new(forever, ()).method(self.method);
+        let started = if self.daemon { child.daemon() } else { child.not_daemon() }.start();
         self.tally.set(VALUE, u32::from(started.is_ok()));
         *self.child.borrow_mut() = started.ok();
     }
@@ -82,7 +83,7 @@ impl Scene for Join {
 
     fn prepare(&self) {
         self.tally.set(FAMILY, lead_a_family());
-        let child = Process::new(wait_at, (self.gate.clone(),)).method(self.method).daemon(false).start();
+        let child = Process::new(wait_at, (self.gate.clone(),)).method(self.method).not_daemon().start();
         *self.child.borrow_mut() = Some(child.expect("a sweep needs processes"));
     }
 
