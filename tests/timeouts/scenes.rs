@@ -1,5 +1,7 @@
 //! Every public call that waits with a timeout: what it waits for, and how that comes.
 
+#[path = "joinable.rs"]
+mod joinable;
 #[path = "listening.rs"]
 mod listening;
 
@@ -63,7 +65,6 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-sync/src/condition.rs::wait_timeout", condition_wait),
     ("mp-sync/src/condition.rs::wait_for_timeout", condition_wait_for),
     ("mp-sync/src/condition.rs::wait_while_timeout", condition_wait_while),
-    ("mp-sync/src/condition.rs::until_so", condition_wait_while),
     ("mp-sync/src/barrier.rs::timeout", barrier_builder),
     ("mp-sync/src/barrier.rs::wait_timeout", barrier),
     ("mp-sync/src/barrier.rs::wait_timeout_then", barrier_then),
@@ -90,6 +91,13 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-queue/src/fixed.rs::get_many_into_timeout", fixed_get_many),
     ("mp-queue/src/fixed.rs::put_timeout", fixed_put),
     ("mp-queue/src/fixed.rs::put_many_timeout", fixed_put_many),
+    ("mp-queue/src/joinable_calls.rs::get_timeout", joinable::get),
+    ("mp-queue/src/joinable_calls.rs::get_many_timeout", joinable::get_many),
+    ("mp-queue/src/joinable_calls.rs::get_bytes_into_timeout", joinable::get_bytes),
+    ("mp-queue/src/joinable_calls.rs::put_timeout", joinable::put),
+    ("mp-queue/src/joinable_calls.rs::put_many_timeout", joinable::put_many),
+    ("mp-queue/src/joinable_calls.rs::put_bytes_timeout", joinable::put_bytes),
+    ("mp-queue/src/producer.rs::put_many_timeout", joinable::producer_put_many),
     ("mp-queue/src/joinable.rs::get_task_timeout", joinable_get),
     ("mp-queue/src/joinable.rs::join_timeout", joinable_join),
     ("mp-queue/src/producer.rs::put_timeout", producer_put),
