@@ -69,6 +69,15 @@ impl Bytes {
     pub fn read(&self, offset: usize, to: &mut [u8]) {
         self.range.read(offset, to);
     }
+
+    /// Appends `len` bytes from `offset` to a vector.
+    ///
+    /// # Panics
+    /// If there are not that many bytes: the caller has checked that.
+    #[inline]
+    pub fn read_onto(&self, offset: usize, len: usize, to: &mut Vec<u8>) {
+        self.range.read_onto(offset, len, to);
+    }
 }
 
 impl Range {

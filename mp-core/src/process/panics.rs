@@ -16,6 +16,7 @@ use std::any::{Any, TypeId};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
@@ -56,6 +57,8 @@ fn text(payload: &(dyn Any + Send)) -> Option<&str> {
 }
 
 static NOTES: Mutex<VecDeque<Note>> = Mutex::new(VecDeque::new());
+/// There may be notes.
+static NOTED: AtomicBool = AtomicBool::new(false);
 /// The program's own hook, if it had set one before this process became a child.
 static THEIRS: Mutex<Option<Arc<Hook>>> = Mutex::new(None);
 
@@ -71,7 +74,13 @@ pub(crate) fn hold() -> impl Sized {
 /// A call begins: no panic from before it can be its own.
 #[inline]
 pub(crate) fn begin() {
-    notes().clear();
+    // ORDERING: Relaxed, here and below: written under the lock of the notes. What another thread notes just now may
+    // stay, as it may when it is noted just after this.
+    if NOTED.load(Ordering::Relaxed) {
+        let mut notes = notes();
+        NOTED.store(false, Ordering::Relaxed);
+        notes.clear();
+    }
 }
 
 /// The message and the location of the panic with this payload. The location is empty if this library's hook did
@@ -156,6 +165,8 @@ fn remember(info: &PanicHookInfo<'_>) -> String {
         notes.pop_front();
     }
     notes.push_back(note);
+    // ORDERING: as in `begin`.
+    NOTED.store(true, Ordering::Relaxed);
     location
 }
 

@@ -16,7 +16,7 @@
 
 use super::bounds::Captures;
 use super::handle::Handle;
-use super::message::{Message, pack_value, unpack};
+use super::message::{Message, pack_value_onto, unpack};
 use crate::error::{CodecError, OsError};
 use crate::sys::image;
 use serde::de::DeserializeOwned;
@@ -121,7 +121,31 @@ pub enum CallError {
     ProcessState(#[source] OsError),
 }
 
-type Entry = fn(&Code, &[u8], Vec<Handle>) -> Result<Message, CallError>;
+/// Packed arguments and their handles. `None` asks only whether the signature is this function's.
+type Packed<'a> = Option<(&'a [u8], Vec<Handle>)>;
+/// Appends the packed result, and gives its handles.
+type Entry = fn(&Code, Packed<'_>, &mut Vec<u8>) -> Result<Vec<Handle>, CallError>;
+
+/// A function that was looked up once and is called many times.
+#[derive(Debug, Clone, Copy)]
+pub struct Resolved {
+    code: Code,
+    entry: Entry,
+}
+
+impl Resolved {
+    /// Calls the function with packed arguments, appends the packed result to `result`, and gives its handles. After an
+    /// error or a panic `result` may hold a part of it.
+    #[inline]
+    pub fn call_onto(
+        &self,
+        arguments: &[u8],
+        handles: Vec<Handle>,
+        result: &mut Vec<u8>,
+    ) -> Result<Vec<Handle>, CallError> {
+        (self.entry)(&self.code, Some((arguments, handles)), result)
+    }
+}
 
 impl Code {
     /// The code of a function, whose type is all there is to it.
@@ -154,10 +178,21 @@ impl Code {
     /// through. For the crates of the family alone, as what packs arguments is.
     #[doc(hidden)]
     pub fn call(&self, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError> {
+        let mut bytes = Vec::new();
+        let handles = self.resolve()?.call_onto(arguments, handles, &mut bytes)?;
+        Ok(Message { bytes, handles })
+    }
+
+    /// Looks the function up, for many calls.
+    ///
+    /// # Errors
+    /// There is no such function here.
+    pub fn resolve(&self) -> Result<Resolved, CallError> {
         let address = self.check()?;
         // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
         let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
-        entry(self, arguments, handles)
+        entry(self, None, &mut Vec::new())?;
+        Ok(Resolved { code: *self, entry })
     }
 
     /// Whether this program is of the same build and has code there: the address.
@@ -200,21 +235,27 @@ pub(super) fn hash_of_names(names: &[&str]) -> u64 {
 }
 
 /// The trampoline: one for each function and kind of arguments.
-fn entry<F, A>(code: &Code, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError>
+fn entry<F, A>(code: &Code, packed: Packed<'_>, result: &mut Vec<u8>) -> Result<Vec<Handle>, CallError>
 where
     F: Target<A>,
     F::Output: Serialize + DeserializeOwned,
     A: DeserializeOwned,
 {
-    if code.signature != signature::<F, A>() {
-        return Err(CodeError::Unknown.into());
-    }
+    let Some((arguments, handles)) = packed else {
+        // Two functions with equal code may share an address: asked once, before the first call.
+        return if code.signature == signature::<F, A>() {
+            Ok(Vec::new())
+        } else {
+            Err(CodeError::Unknown.into())
+        };
+    };
     let arguments = unpack::<A>(arguments, handles).map_err(CallError::Arguments)?;
     // SAFETY: of size zero (checked where the code was made), so there is no byte to get wrong; a value of the
     // type was there when the code was made, so the type has values. A zero-sized token that a closure captured
     // is made anew by this: the one documented exception to "what is captured does not cross".
     let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
-    pack_value(&__rust_begin_short_backtrace(|| function.call(arguments))).map_err(CallError::Output)
+    let value = __rust_begin_short_backtrace(|| function.call(arguments));
+    pack_value_onto(&value, result).map_err(CallError::Output)
 }
 
 /// Calls the program's function. The panic hooks of std and of this library print no frame from here on: they know its

@@ -7,7 +7,7 @@ use crate::error::CodecError;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::type_name;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 
@@ -61,44 +61,84 @@ impl<'de> Deserialize<'de> for Owned {
     }
 }
 
-/// What the thread is packing or unpacking right now; `None` means neither.
+/// What the thread is packing or unpacking right now.
 struct Scope {
-    outgoing: RefCell<Option<Vec<Handle>>>,
-    incoming: RefCell<Option<Vec<Handle>>>,
+    outgoing: Direction,
+    incoming: Direction,
+}
+
+/// One of the two. While it is off it has no handles, so most transfers move none.
+struct Direction {
+    on: Cell<bool>,
+    handles: RefCell<Vec<Handle>>,
+}
+
+impl Direction {
+    const fn off() -> Direction {
+        Direction { on: Cell::new(false), handles: RefCell::new(Vec::new()) }
+    }
+
+    /// Has it on, or as it was, with these handles; gives what was there.
+    #[inline]
+    fn set(&self, on: bool, handles: Vec<Handle>) -> (bool, Vec<Handle>) {
+        let mut held = self.handles.borrow_mut();
+        let before = if held.is_empty() && handles.is_empty() {
+            Vec::new()
+        } else {
+            std::mem::replace(&mut *held, handles)
+        };
+        (self.on.replace(on), before)
+    }
 }
 
 thread_local! {
     // Never dropped, so that exit handlers, which run after the thread's other locals are gone, can transfer too;
     // outside a transfer there is nothing in it to drop.
     static SCOPE: ManuallyDrop<Scope> =
-        const { ManuallyDrop::new(Scope { outgoing: RefCell::new(None), incoming: RefCell::new(None) }) };
+        const { ManuallyDrop::new(Scope { outgoing: Direction::off(), incoming: Direction::off() }) };
 }
 
 /// Puts back what was there before, also when a `Serialize` panics: transfers may nest.
-struct Restore<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>>(F, Option<Vec<Handle>>);
+struct Restore<F: Fn(&Scope) -> &Direction> {
+    which: F,
+    was_on: bool,
+    before: Vec<Handle>,
+}
 
-impl<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>> Restore<F> {
+impl<F: Fn(&Scope) -> &Direction> Restore<F> {
+    #[inline]
     fn enter(which: F, handles: Vec<Handle>) -> Self {
-        let before = SCOPE.with(|scope| which(scope).replace(Some(handles)));
-        Restore(which, before)
+        let (was_on, before) = SCOPE.with(|scope| which(scope).set(true, handles));
+        Restore { which, was_on, before }
     }
 
+    #[inline]
+    fn end(&mut self) -> Vec<Handle> {
+        let before = std::mem::take(&mut self.before);
+        SCOPE.with(|scope| (self.which)(scope).set(self.was_on, before)).1
+    }
+
+    #[inline]
     fn leave(self) -> Vec<Handle> {
-        SCOPE.with(|scope| (self.0)(scope).take()).unwrap_or_default()
+        // Done once: nothing is left to put back.
+        ManuallyDrop::new(self).end()
     }
 }
 
-impl<F: Fn(&Scope) -> &RefCell<Option<Vec<Handle>>>> Drop for Restore<F> {
+impl<F: Fn(&Scope) -> &Direction> Drop for Restore<F> {
+    #[inline]
     fn drop(&mut self) {
-        SCOPE.with(|scope| (self.0)(scope).replace(self.1.take()));
+        self.end();
     }
 }
 
 /// Registers a handle with the message being packed, if there is one, and gives its position.
 pub(super) fn to_outgoing(handle: &Handle) -> Option<u32> {
     SCOPE.with(|scope| {
-        let mut outgoing = scope.outgoing.borrow_mut();
-        let handles = outgoing.as_mut()?;
+        if !scope.outgoing.on.get() {
+            return None;
+        }
+        let mut handles = scope.outgoing.handles.borrow_mut();
         let at = handles.iter().position(|other| other.is_same(handle)).unwrap_or_else(|| {
             handles.push(handle.clone());
             handles.len() - 1
@@ -109,12 +149,15 @@ pub(super) fn to_outgoing(handle: &Handle) -> Option<u32> {
 
 /// The handle at a position of the message being unpacked: the outer `None` if there is no such message.
 pub(super) fn from_incoming(index: u32) -> Option<Option<Handle>> {
-    SCOPE.with(|scope| scope.incoming.borrow().as_ref().map(|handles| handles.get(index as usize).cloned()))
+    SCOPE.with(|scope| {
+        let handles = scope.incoming.handles.borrow();
+        scope.incoming.on.get().then(|| handles.get(index as usize).cloned())
+    })
 }
 
 /// Whether the thread is packing or unpacking a message.
 pub(super) fn in_transfer() -> bool {
-    SCOPE.with(|scope| scope.outgoing.borrow().is_some() || scope.incoming.borrow().is_some())
+    SCOPE.with(|scope| scope.outgoing.on.get() || scope.incoming.on.get())
 }
 
 /// Turns a value into a message.
@@ -126,6 +169,7 @@ pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Message, CodecError> {
 
 /// Appends a value's bytes to a vector that may be used again, and gives its handles. On an error the vector is
 /// as it was.
+#[inline]
 pub fn pack_onto<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, CodecError> {
     let scope = Restore::enter(|scope| &scope.outgoing, Vec::new());
     let before = bytes.len();
@@ -180,6 +224,7 @@ fn needs_description<T: DeserializeOwned>(bytes: &[u8]) -> bool {
 
 /// Turns a message back into a value. Every byte must be used; handles that the value did not ask for are
 /// closed.
+#[inline]
 pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result<T, CodecError> {
     let _scope = Restore::enter(|scope| &scope.incoming, handles);
     let wrong = |reason: String| CodecError::Decode { type_name: type_name::<T>(), reason };

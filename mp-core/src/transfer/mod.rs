@@ -31,7 +31,7 @@ pub use bounds::{Callable, Transferable, kind};
 #[cfg(feature = "self-describing")]
 pub use described::SelfDescribing;
 pub(crate) use func::__rust_begin_short_backtrace;
-pub use func::{CallError, Code, CodeError, Target};
+pub use func::{CallError, Code, CodeError, Resolved, Target};
 pub use function::Function;
 pub use handle::Handle;
 pub use parcel::{ParcelError, set_longest_message};

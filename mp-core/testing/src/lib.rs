@@ -63,7 +63,7 @@ pub use random::{Chance, random, wait_a_random_moment};
 pub use role::{parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 pub use step::{At, kill_at};
-pub use stopped::{go_on, stop, stop_process};
+pub use stopped::{go_on, go_on_process, stop, stop_process};
 
 /// The `main` of a test target: see the crate's documentation.
 #[macro_export]

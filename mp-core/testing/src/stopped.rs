@@ -28,6 +28,11 @@ pub fn go_on<R>(child: &Child<R>) {
     signal(child.sentinel(), Signal::SIGCONT);
 }
 
+/// As [`go_on`], for one that is nobody's [`Child`].
+pub fn go_on_process(pidfd: BorrowedFd<'_>) {
+    signal(pidfd, Signal::SIGCONT);
+}
+
 fn signal(pidfd: BorrowedFd<'_>, signal: Signal) {
     send_signal(pidfd, signal as i32).expect("a child can be sent a signal");
 }
