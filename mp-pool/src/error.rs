@@ -4,7 +4,6 @@ use mp_core::process::At;
 use mp_core::sys::process::Ended;
 use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError, OsError, StartError};
-use mp_queue::NewQueueError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -40,6 +39,9 @@ pub enum TaskError {
     /// The value arrived and cannot be decoded here.
     #[error("the task's value: {0}")]
     Value(String),
+    /// It was cancelled: see [`AsyncResult::cancel`](crate::AsyncResult::cancel).
+    #[error("the task was cancelled")]
+    Cancelled,
     /// The pool was terminated first.
     #[error("the pool was terminated before the task was done")]
     Terminated,
@@ -119,9 +121,6 @@ pub enum NewPoolError {
     /// A worker could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// No queue.
-    #[error(transparent)]
-    Queue(#[from] NewQueueError),
     /// No shared memory.
     #[error(transparent)]
     Memory(#[from] MemError),
@@ -142,4 +141,16 @@ pub struct StillRunning;
 pub(crate) enum Failure {
     Panicked { message: String, location: String },
     Failed(String),
+}
+
+impl Failure {
+    /// As the caller is told.
+    pub(crate) fn in_worker(self, worker: &str) -> TaskError {
+        match self {
+            Failure::Panicked { message, location } => {
+                TaskError::Panicked { message, location, worker: worker.to_owned() }
+            }
+            Failure::Failed(reason) => TaskError::Failed(reason),
+        }
+    }
 }

@@ -5,24 +5,36 @@
 //! | `pool.rs`       | [`Pool`]: `map`, `apply`, their `_async`; `close`, `terminate`, `join`   |
 //! | `builder.rs`    | [`PoolBuilder`]                                                          |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
-//! | `task.rs`       | chunks, and what pool and worker tell each other; pure                   |
-//! | `dispatch.rs`   | which task is with which worker; what a death costs                      |
+//! | `call.rs`       | from an input to batches of packed items                                 |
+//! | `job.rs`        | what has become of a call's items                                        |
+//! | `dispatch/`     | which items are where; what a death costs                                |
+//! | `board/`        | the words that pool and workers share: slots, lanes, sleepers            |
+//! | `lead.rs`       | of the threads that wait for results, one waits at the board             |
 //! | `restarts.rs`   | when a worker is replaced, and when the pool gives up; pure              |
-//! | `supervisor.rs` | the two threads: results in; dead workers noticed and replaced           |
+//! | `supervisor.rs` | the pool's two threads                                                   |
+//! | `line.rs`       | what goes between pool and worker beside shared memory                   |
+//! | `memory.rs`, `arena.rs`, `record.rs` | the shared bytes: where, which, what                |
 //! | `worker.rs`     | what a worker does                                                       |
 //!
 //! The design note beside this crate's code, README.md, has the four actors and their messages.
 
 #![forbid(unsafe_code)]
 
+mod arena;
+mod board;
 mod builder;
+mod call;
 mod dispatch;
 mod error;
+mod job;
+mod lead;
+mod line;
+mod memory;
 mod pool;
+mod record;
 mod restarts;
 mod result;
 mod supervisor;
-mod task;
 mod worker;
 
 pub use builder::PoolBuilder;

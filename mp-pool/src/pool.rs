@@ -1,15 +1,15 @@
 //! Pool: tasks for worker processes.
 
 use crate::builder::PoolBuilder;
+use crate::call::Call;
 use crate::dispatch::Phase;
 use crate::error::{NewPoolError, StillRunning, SubmitError, TaskError};
-use crate::result::{AsyncResult, Job, MapResult};
+use crate::result::{AsyncResult, MapResult, Waited};
 use crate::supervisor::{Recipe, Shared};
-use crate::task::default_chunk_size;
+use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::signal;
-use mp_core::transfer::{Callable, Captures, Code, Message, Target, Transferable, pack_value};
-use mp_core::{CodecError, OsError};
+use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +39,7 @@ pub struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     processes: usize,
-    /// Who may end the workers: not a forked copy of the pool.
+    /// The process that may end the workers: not a forked copy of the pool.
     owner: OwningProcess,
 }
 
@@ -55,11 +55,11 @@ impl Pool {
     }
 
     pub(crate) fn start(recipe: Recipe, processes: usize) -> Result<Pool, NewPoolError> {
-        let (shared, nudged) = Shared::new(recipe)?;
+        let (shared, nudged) = Shared::new(recipe, processes as u32)?;
         let shared = Arc::new(shared);
         let pool =
             Pool { shared, threads: Mutex::new(Vec::new()), processes, owner: OwningProcess::current() };
-        pool.start_thread("mp-pool-collect", |shared| shared.collect())?;
+        pool.start_thread("mp-pool-feed", |shared| shared.feed())?;
         pool.start_thread("mp-pool-watch", move |shared| shared.watch(nudged))?;
         // On an error the pool is dropped, and so are the workers that were started.
         (0..processes as u32).try_for_each(|slot| pool.shared.start_worker(slot))?;
@@ -97,7 +97,9 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        Ok(self.map_async(function, items)?.get()?)
+        let waited = self.map_waiting(function, items, || false)?;
+        waited.shared.wait_for(&waited.job, None);
+        Ok(waited.all()?)
     }
 
     /// As [`map`](Pool::map), for a program that handles Ctrl-C: gives up soon (within 50 ms) after `interrupted` has
@@ -127,8 +129,8 @@ impl Pool {
     /// Python: `KeyboardInterrupt` out of `Pool.map`.
     ///
     /// # Errors
-    /// As [`map`](Pool::map); [`SubmitError::Interrupted`], after which the tasks go on until the pool is
-    /// [terminated](Pool::terminate) or dropped.
+    /// As [`map`](Pool::map); [`SubmitError::Interrupted`], after which the tasks that were submitted go on until the pool
+    /// is [terminated](Pool::terminate) or dropped. What was not read yet of the input is not.
     pub fn map_interruptible<F, T, R, Kind>(
         &self,
         function: F,
@@ -141,7 +143,10 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        self.map_async(function, items)?.get_interruptible(interrupted)
+        let mut interrupted = interrupted;
+        let waited = self.map_waiting(function, items, &mut interrupted)?;
+        waited.shared.wait_unless(&waited.job, interrupted)?;
+        Ok(waited.all()?)
     }
 
     /// As [`map`](Pool::map), with what became of each item.
@@ -156,7 +161,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        Ok(self.map_async(function, items)?.get_each())
+        Ok(self.map_waiting(function, items, || false)?.each())
     }
 
     /// As [`map`](Pool::map), without waiting. Python: `Pool.map_async`.
@@ -190,11 +195,27 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let code = Code::of::<F, (T,)>(&function)?;
-        let items: Vec<Message> =
-            items.into_iter().map(|item| pack_value(&(item,))).collect::<Result<_, CodecError>>()?;
-        let chunk_size = chunk_size.unwrap_or_else(|| default_chunk_size(items.len(), self.processes)).max(1);
-        Ok(MapResult::new(self.submit(code, items, chunk_size)?))
+        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
+        call.submit(items.into_iter().map(|item| (item,)), chunk_size, self.processes)?;
+        Ok(MapResult::new(call.waited()))
+    }
+
+    /// Reads the input as there is room for it. Everything is submitted when it comes back; not all is done.
+    fn map_waiting<F, T>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+        interrupted: impl FnMut() -> bool,
+    ) -> Result<Waited, SubmitError>
+    where
+        F: Target<(T,)>,
+        F::Output: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned,
+    {
+        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
+        let items = items.into_iter().map(|item| (item,));
+        call.submit_as_there_is_room(items, self.processes, interrupted)?;
+        Ok(call.waited())
     }
 
     /// As [`map`](Pool::map), for a function of several arguments: each item is a tuple of them.
@@ -211,11 +232,47 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let code = Code::of::<F, A>(&function)?;
-        let items: Vec<Message> =
-            items.into_iter().map(|item| pack_value(&item)).collect::<Result<_, CodecError>>()?;
-        let chunk_size = default_chunk_size(items.len(), self.processes);
-        Ok(MapResult::new(self.submit(code, items, chunk_size)?).get()?)
+        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
+        call.submit_as_there_is_room(items.into_iter(), self.processes, || false)?;
+        let waited = call.waited();
+        waited.shared.wait_for(&waited.job, None);
+        Ok(waited.all()?)
+    }
+
+    /// As [`starmap`](Pool::starmap), without waiting. Python: `Pool.starmap_async`.
+    pub fn starmap_async<F, A, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+    ) -> Result<MapResult<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.starmap_in_chunks(function, items, None)
+    }
+
+    /// As [`starmap_async`](Pool::starmap_async), with `chunk_size` items to a worker at a time: see
+    /// [`map_in_chunks`](Pool::map_in_chunks).
+    ///
+    /// Python: `Pool.starmap_async(chunksize=...)`.
+    pub fn starmap_in_chunks<F, A, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        chunk_size: Option<usize>,
+    ) -> Result<MapResult<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
+        call.submit(items.into_iter(), chunk_size, self.processes)?;
+        Ok(MapResult::new(call.waited()))
     }
 
     /// Calls `function` in a worker and waits for its value. Python: `Pool.apply`.
@@ -238,15 +295,9 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let code = Code::of::<F, A>(&function)?;
-        let items = vec![pack_value(&arguments)?];
-        Ok(AsyncResult::new(self.submit(code, items, 1)?))
-    }
-
-    fn submit(&self, code: Code, items: Vec<Message>, chunk_size: usize) -> Result<Arc<Job>, SubmitError> {
-        let job = Job::new(items.len());
-        self.shared.dispatch().submit(&job, code, items, chunk_size)?;
-        Ok(job)
+        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
+        call.submit(std::iter::once(arguments), Some(1), self.processes)?;
+        Ok(AsyncResult::new(call.waited()))
     }
 
     /// How many workers it has, when all live.
@@ -256,7 +307,7 @@ impl Pool {
 
     /// The process ids of its workers at this moment.
     pub fn worker_pids(&self) -> Vec<u32> {
-        self.shared.dispatch().workers.iter().map(|worker| worker.child.pid()).collect()
+        self.shared.dispatch().workers.iter().flatten().map(|worker| worker.child.pid()).collect()
     }
 
     /// Takes no more tasks; those that were taken are done. Python: `Pool.close`.
@@ -278,17 +329,17 @@ impl Pool {
     /// # Errors
     /// [`StillRunning`] if neither was called.
     pub fn join(&self) -> Result<(), StillRunning> {
-        let mut dispatch = self.shared.dispatch();
-        if dispatch.phase == Phase::Running {
+        if self.shared.dispatch().phase == Phase::Running {
             return Err(StillRunning);
         }
-        while !(dispatch.workers.is_empty() && dispatch.starting == 0 && dispatch.is_idle()) {
-            dispatch = self.shared.changed.wait(dispatch).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(dispatch);
+        drop(self.shared.wait_until(None, None, |dispatch| {
+            dispatch.workers.iter().all(Option::is_none) && dispatch.starting == 0 && dispatch.is_idle()
+        }));
         self.shared.dismiss_threads();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        let here = std::thread::current().id();
+        // Not for itself, where a callback drops the pool.
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != here) {
             let _ = thread.join();
         }
         Ok(())

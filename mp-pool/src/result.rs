@@ -1,135 +1,127 @@
 //! AsyncResult and MapResult: what will come of a call.
 
 use crate::error::{MapError, SubmitError, TaskError};
-use mp_core::transfer::{Message, unpack};
+use crate::job::Job;
+use crate::supervisor::Shared;
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// One call: a slot for each item.
-#[derive(Debug)]
-pub(crate) struct Job {
-    state: Mutex<Slots>,
-    settled: Condvar,
+/// A job, and the pool that does it.
+pub(crate) struct Waited {
+    pub(crate) job: Arc<Job>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-struct Slots {
-    outcomes: Vec<Option<Result<Message, TaskError>>>,
-    missing: usize,
-}
-
-impl Job {
-    pub(crate) fn new(items: usize) -> Arc<Job> {
-        let outcomes = (0..items).map(|_| None).collect();
-        Arc::new(Job { state: Mutex::new(Slots { outcomes, missing: items }), settled: Condvar::new() })
-    }
-
-    /// Settles an item, once: later outcomes are not believed.
-    pub(crate) fn settle(&self, index: u32, outcome: Result<Message, TaskError>) {
-        let mut slots = self.lock();
-        if let Some(slot @ None) = slots.outcomes.get_mut(index as usize) {
-            *slot = Some(outcome);
-            slots.missing -= 1;
-            if slots.missing == 0 {
-                self.settled.notify_all();
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Slots> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Waited {
+    fn wait(&self, until: Option<Deadline>) -> bool {
+        self.shared.wait_for(&self.job, until)
     }
 
     fn is_settled(&self) -> bool {
-        self.lock().missing == 0
+        self.shared.look_for(&self.job)
     }
 
-    /// Waits until every item is settled; `None` at the deadline.
-    fn wait(&self, until: Option<Deadline>) -> Option<MutexGuard<'_, Slots>> {
-        let mut slots = self.lock();
-        while slots.missing > 0 {
-            slots = match until.map(Deadline::remaining) {
-                None => self.settled.wait(slots).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return None,
-                Some(left) => {
-                    self.settled.wait_timeout(slots, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        Some(slots)
+    pub(crate) fn each<R: DeserializeOwned>(&self) -> Vec<Result<R, TaskError>> {
+        self.wait(None);
+        let mut each = Vec::new();
+        self.job.for_each(|value| each.push(value));
+        each
+    }
+
+    /// All values, or the first failure. It is settled.
+    pub(crate) fn all<R: DeserializeOwned>(&self) -> Result<Vec<R>, MapError> {
+        all_of(&self.job)
     }
 }
 
-/// How often an interruptible wait asks whether it is interrupted: soon for whoever pressed Ctrl-C, and a cost that
-/// cannot be measured.
-const ASK: Duration = Duration::from_millis(50);
-
-impl Job {
-    /// Waits until every item is settled, or `interrupted` says so.
-    ///
-    /// Asked again and again: the signal may be handled by another thread, before the wait begins, or with
-    /// `SA_RESTART`, and then no sleep ends by itself.
-    fn wait_unless(
-        &self,
-        mut interrupted: impl FnMut() -> bool,
-    ) -> Result<MutexGuard<'_, Slots>, SubmitError> {
-        loop {
-            if let Some(slots) = self.wait(Deadline::after(ASK)) {
-                return Ok(slots);
-            }
-            if interrupted() {
-                return Err(SubmitError::Interrupted);
-            }
+fn all_of<R: DeserializeOwned>(job: &Job) -> Result<Vec<R>, MapError> {
+    let (mut all, mut failed, mut index) = (Vec::new(), None, 0);
+    job.for_each(|value| {
+        match value {
+            Ok(value) if failed.is_none() => all.push(value),
+            Err(error) if failed.is_none() => failed = Some(MapError { index, error }),
+            _ => {}
         }
-    }
-}
-
-fn value<R: DeserializeOwned>(outcome: &Option<Result<Message, TaskError>>) -> Result<R, TaskError> {
-    match outcome {
-        Some(Ok(message)) => unpack(&message.bytes, message.handles.clone())
-            .map_err(|error| TaskError::Value(error.to_string())),
-        Some(Err(error)) => Err(error.clone()),
-        None => unreachable!("asked only when every item is settled"),
-    }
+        index += 1;
+    });
+    failed.map_or(Ok(all), Err)
 }
 
 /// The value that a task will give. Dropping it lets the task go on, unread.
 ///
 /// Python: `multiprocessing.pool.AsyncResult`.
 pub struct AsyncResult<R> {
-    job: Arc<Job>,
+    waited: Waited,
     value: PhantomData<fn() -> R>,
 }
 
 impl<R> AsyncResult<R> {
-    pub(crate) fn new(job: Arc<Job>) -> Self {
-        AsyncResult { job, value: PhantomData }
+    pub(crate) fn new(waited: Waited) -> Self {
+        AsyncResult { waited, value: PhantomData }
     }
 
     /// Whether the task has ended, well or not. Python: `AsyncResult.ready`.
     pub fn ready(&self) -> bool {
-        self.job.is_settled()
+        self.waited.is_settled()
+    }
+
+    /// Gives the task up: if it has not begun it never will, and if it has, its worker is killed and replaced. It ends as
+    /// [`TaskError::Cancelled`], once its worker is dead, unless it was done just before. One that is done stays done.
+    ///
+    /// Python has no such method on `AsyncResult`; compare `concurrent.futures.Future.cancel`, which leaves a running
+    /// task alone.
+    pub fn cancel(&self) {
+        self.waited.shared.cancel(&self.waited.job);
+    }
+
+    /// Waits until it has. Python: `AsyncResult.wait()`.
+    pub fn wait(&self) {
+        self.waited.wait(None);
+    }
+
+    /// Whether the task gave a value that arrived here; `None`: it has not ended. Python: `AsyncResult.successful`, which
+    /// raises `ValueError` then.
+    pub fn successful(&self) -> Option<bool> {
+        self.ready().then(|| self.waited.job.is_successful())
     }
 
     /// Waits until it has, at most `timeout`; whether it has. Python: `AsyncResult.wait(timeout)`.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.job.wait(Deadline::after(timeout)).is_some()
+        self.waited.wait(Deadline::after(timeout))
     }
 }
 
 impl<R: DeserializeOwned> AsyncResult<R> {
     /// Waits for the task's value. Python: `AsyncResult.get`.
     pub fn get(&self) -> Result<R, TaskError> {
-        self.job.wait(None).map_or(Err(TaskError::Terminated), |slots| value(&slots.outcomes[0]))
+        self.waited.wait(None);
+        self.waited.job.first()
+    }
+
+    /// The task's value, if it has ended; `None`: it has not.
+    pub fn try_get(&self) -> Option<Result<R, TaskError>> {
+        self.ready().then(|| self.waited.job.first())
+    }
+
+    /// Has `callback` called with what comes of the task, in a thread of the pool's, once it has ended: at once, if it has.
+    /// Callbacks are called one after the other, so one is to be quick. One that panics is told by the panic hook, and
+    /// harms nothing else.
+    ///
+    /// Python: `apply_async(callback, error_callback)`.
+    #[doc(alias = "callback")]
+    #[doc(alias = "error_callback")]
+    pub fn call_back(&self, callback: impl FnOnce(Result<R, TaskError>) + Send + 'static) {
+        let job = Arc::clone(&self.waited.job);
+        self.waited.shared.call_back(&self.waited.job, Box::new(move || callback(job.first())));
     }
 
     /// As [`get`](AsyncResult::get); `None` after `timeout`. Python: `AsyncResult.get(timeout)`.
     pub fn get_timeout(&self, timeout: Duration) -> Option<Result<R, TaskError>> {
-        self.job.wait(Deadline::after(timeout)).map(|slots| value(&slots.outcomes[0]))
+        self.waited.wait(Deadline::after(timeout)).then(|| self.waited.job.first())
     }
 
     /// As [`get`](AsyncResult::get); gives up soon after `interrupted` has become true:
@@ -138,7 +130,8 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     /// # Errors
     /// [`SubmitError::Interrupted`]; what became of the task, as [`SubmitError::Task`].
     pub fn get_interruptible(&self, interrupted: impl FnMut() -> bool) -> Result<R, SubmitError> {
-        Ok(value(&self.job.wait_unless(interrupted)?.outcomes[0])?)
+        self.waited.shared.wait_unless(&self.waited.job, interrupted)?;
+        Ok(self.waited.job.first()?)
     }
 }
 
@@ -146,23 +139,34 @@ impl<R: DeserializeOwned> AsyncResult<R> {
 ///
 /// Python: `multiprocessing.pool.MapResult`.
 pub struct MapResult<R> {
-    job: Arc<Job>,
+    waited: Waited,
     value: PhantomData<fn() -> R>,
 }
 
 impl<R> MapResult<R> {
-    pub(crate) fn new(job: Arc<Job>) -> Self {
-        MapResult { job, value: PhantomData }
+    pub(crate) fn new(waited: Waited) -> Self {
+        MapResult { waited, value: PhantomData }
     }
 
     /// Whether every task has ended. Python: `MapResult.ready`.
     pub fn ready(&self) -> bool {
-        self.job.is_settled()
+        self.waited.is_settled()
+    }
+
+    /// Waits until every task has ended. Python: `MapResult.wait()`.
+    pub fn wait(&self) {
+        self.waited.wait(None);
+    }
+
+    /// Whether each task gave a value that arrived here; `None`: not all have ended. Python: `MapResult.successful`, which
+    /// raises `ValueError` then.
+    pub fn successful(&self) -> Option<bool> {
+        self.ready().then(|| self.waited.job.is_successful())
     }
 
     /// Waits until every task has ended, at most `timeout`; whether they have. Python: `MapResult.wait(timeout)`.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.job.wait(Deadline::after(timeout)).is_some()
+        self.waited.wait(Deadline::after(timeout))
     }
 }
 
@@ -172,7 +176,8 @@ impl<R: DeserializeOwned> MapResult<R> {
     /// # Errors
     /// The first item, in the order of the input, that failed. The others were done all the same.
     pub fn get(&self) -> Result<Vec<R>, MapError> {
-        all(self.get_each())
+        self.waited.wait(None);
+        self.waited.all()
     }
 
     /// As [`get`](MapResult::get); gives up soon after `interrupted` has become true:
@@ -181,20 +186,25 @@ impl<R: DeserializeOwned> MapResult<R> {
     /// # Errors
     /// [`SubmitError::Interrupted`]; the first item that failed, as [`SubmitError::Item`].
     pub fn get_interruptible(&self, interrupted: impl FnMut() -> bool) -> Result<Vec<R>, SubmitError> {
-        let slots = self.job.wait_unless(interrupted)?;
-        Ok(all(slots.outcomes.iter().map(value))?)
+        self.waited.shared.wait_unless(&self.waited.job, interrupted)?;
+        Ok(self.waited.all()?)
+    }
+
+    /// Has `callback` called with all values, or the first failure, in a thread of the pool's, once every task has ended:
+    /// see [`AsyncResult::call_back`].
+    ///
+    /// Python: `map_async(callback, error_callback)`.
+    #[doc(alias = "callback")]
+    #[doc(alias = "error_callback")]
+    pub fn call_back(&self, callback: impl FnOnce(Result<Vec<R>, MapError>) + Send + 'static) {
+        let job = Arc::clone(&self.waited.job);
+        self.waited.shared.call_back(&self.waited.job, Box::new(move || callback(all_of(&job))));
     }
 
     /// Waits for all tasks, and gives what became of each.
     pub fn get_each(&self) -> Vec<Result<R, TaskError>> {
-        self.job.wait(None).map(|slots| slots.outcomes.iter().map(value).collect()).unwrap_or_default()
+        self.waited.each()
     }
-}
-
-/// All values, or the first failure.
-fn all<R>(each: impl IntoIterator<Item = Result<R, TaskError>>) -> Result<Vec<R>, MapError> {
-    let each = each.into_iter().enumerate();
-    each.map(|(index, value)| value.map_err(|error| MapError { index, error })).collect()
 }
 
 impl<R> fmt::Debug for AsyncResult<R> {

@@ -1,24 +1,25 @@
-//! The pool's two threads.
+//! The pool's two threads, neither of which is in the way of a task.
 //!
-//! The *collector* reads the reports, settles tasks, hands out work, and replaces workers. The *watcher* sleeps on
-//! the workers' pidfds and, when one becomes ready, puts `Ended` into the same queue as the reports: so everything
-//! that a worker managed to say is read before its end is.
+//! The *watcher* sleeps on the workers' pidfds and lines. It starts workers in the place of those that have ended, and
+//! passes on what goes over a line. The *feeder* (lead.rs) puts more on the board while no thread waits for results.
 
-use crate::dispatch::{Dispatch, Marks, Phase, Worker};
+use crate::board::Life;
+use crate::dispatch::{Dispatch, Phase, Worker};
 use crate::error::{How, NewPoolError, TaskError};
+use crate::job::Settled;
+use crate::line::{Fetched, Line, Said};
+use crate::memory::{Memory, SharedBoard};
 use crate::restarts::{MOST_FAILURES, Restarts};
-use crate::task::Report;
-use crate::worker::{self, Kit};
-use mp_core::mem::SharedRef;
+use crate::worker::{self, Bootstrap};
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::signal;
-use mp_core::transfer::{Code, Message};
+use mp_core::transfer::{Code, Message, ParcelError, Part};
+use mp_core::word::Deadline;
 use mp_core::{Child, Process, StartMethod};
-use mp_queue::{GetError, Queue};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -33,33 +34,34 @@ pub(crate) struct Recipe {
     pub(crate) blocked: Vec<i32>,
 }
 
-/// What the pool's handle and its threads share.
+/// What the pool's handle, its threads and its results share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     dispatch: Mutex<Dispatch>,
-    /// A worker has ended or was entered.
+    pub(crate) board: SharedBoard,
+    /// A job was settled, no thread leads, a worker has ended or was entered.
     pub(crate) changed: Condvar,
-    reports: Queue<Report>,
-    marks: SharedRef<Marks>,
+    /// There is something for the feeder.
+    pub(crate) feed: Condvar,
     recipe: Recipe,
-    started: Mutex<u32>,
+    started: AtomicU32,
     /// Written to when the watcher is to look at the workers anew.
     nudge: Mutex<File>,
     dismissed: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(recipe: Recipe) -> Result<(Shared, File), NewPoolError> {
-        let marks = SharedRef::<Marks>::create("mp-pool")?;
+    pub(crate) fn new(recipe: Recipe, workers: u32) -> Result<(Shared, File), NewPoolError> {
         let (nudged, nudge) = mp_core::sys::fd::pipe()?;
         mp_core::sys::fd::set_nonblocking(nudge.as_fd(), true)?;
+        let dispatch = Dispatch::new(workers)?;
         let shared = Shared {
-            dispatch: Mutex::new(Dispatch::new(marks.clone())),
+            board: dispatch.memory.board.clone(),
+            dispatch: Mutex::new(dispatch),
             changed: Condvar::new(),
-            reports: Queue::new()?,
-            marks,
+            feed: Condvar::new(),
             recipe,
-            started: Mutex::new(0),
+            started: AtomicU32::new(0),
             nudge: Mutex::new(nudge.into()),
             dismissed: AtomicBool::new(false),
         };
@@ -70,51 +72,63 @@ impl Shared {
         self.dispatch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a worker with this slot and enters it. Not under the dispatch's lock, since a start takes its time.
-    pub(crate) fn start_worker(&self, slot: u32) -> Result<(), NewPoolError> {
-        self.dispatch().starting += 1;
-        let started = self.started_worker(slot);
+    pub(crate) fn is_dismissed(&self) -> bool {
+        // ORDERING: Relaxed: set before the nudge, or under the lock, that wakes the thread that asks.
+        self.dismissed.load(Ordering::Relaxed)
+    }
+
+    /// Starts a worker at this desk and enters it. Not under the dispatch's lock, since a start takes its time.
+    pub(crate) fn start_worker(&self, desk: u32) -> Result<(), NewPoolError> {
+        // ORDERING: Relaxed: a number that no other worker has.
+        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+        let name: Arc<str> = format!("{}-{number}", self.recipe.name).into();
+        let memory = {
+            let mut dispatch = self.dispatch();
+            dispatch.starting += 1;
+            dispatch.latest[desk as usize] = (number, Arc::clone(&name));
+            dispatch.memory.clone()
+        };
+        self.board.live(desk, Life::Starting);
+        let started = self.started_worker(desk, number, name, memory);
         let mut dispatch = self.dispatch();
         dispatch.starting -= 1;
         let result = started.map(|worker| {
             if matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_)) {
                 let _ = worker.child.kill();
             }
-            if dispatch.phase == Phase::Closed && dispatch.is_idle() {
-                worker.orders.shutdown();
-            }
-            dispatch.enter(worker);
+            dispatch.workers[desk as usize] = Some(worker);
         });
-        drop(dispatch);
         self.changed.notify_all();
+        drop(dispatch);
+        self.board.wake_caller();
         self.nudge();
         result
     }
 
-    fn started_worker(&self, slot: u32) -> Result<Worker, NewPoolError> {
-        self.dispatch().wipe_mark(slot);
-        let orders = Queue::new()?;
-        let kit = Kit {
-            slot,
-            orders: orders.clone(),
-            reports: self.reports.clone(),
-            marks: self.marks.clone(),
+    fn started_worker(
+        &self,
+        desk: u32,
+        number: u32,
+        name: Arc<str>,
+        memory: Memory,
+    ) -> Result<Worker, NewPoolError> {
+        let (line, theirs) = Line::pair()?;
+        let bootstrap = Bootstrap {
+            desk,
+            memory,
+            line: theirs,
             initializer: self.recipe.initializer.clone(),
             most_tasks: self.recipe.most_tasks,
         };
-        let number = {
-            let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-            *started += 1;
-            *started
-        };
-        let name = format!("{}-{number}", self.recipe.name);
-        let process = Process::new(worker::work, (kit,)).name(name).daemon().method(self.recipe.method);
+        let process =
+            Process::new(worker::work, (bootstrap,)).name(&*name).daemon().method(self.recipe.method);
         // A child holds back what the thread that starts it holds back.
         let before = signal::blocked();
         signal::set_blocked(&self.recipe.blocked);
         let child = process.start();
         signal::set_blocked(&before);
-        Ok(Worker::new(slot, Arc::new(child?), orders))
+        let child = Arc::new(child?);
+        Ok(Worker { desk, number, name, child, line: Arc::new(line), parcels: 0 })
     }
 
     /// Has the watcher look at the workers anew.
@@ -127,10 +141,12 @@ impl Shared {
     pub(crate) fn end_now(&self, phase: Phase, error: &TaskError) {
         let mut dispatch = self.dispatch();
         dispatch.phase = phase;
-        for worker in &dispatch.workers {
+        for worker in dispatch.workers.iter().flatten() {
             let _ = worker.child.kill();
         }
         dispatch.fail_all(error);
+        self.changed.notify_all();
+        self.board.wake_caller();
     }
 
     /// No more tasks; workers without work may go.
@@ -139,49 +155,102 @@ impl Shared {
         if dispatch.phase == Phase::Running {
             dispatch.phase = Phase::Closed;
         }
-        let_idle_go(&dispatch);
+        self.let_idle_go(&dispatch);
+        self.hand_on(&dispatch);
+    }
+
+    /// In a closed pool: workers have what they will get, and end when they have done it.
+    pub(crate) fn let_idle_go(&self, dispatch: &Dispatch) {
+        if dispatch.phase == Phase::Closed && dispatch.is_idle() {
+            self.board.quit();
+        }
     }
 
     /// Tells the threads that the last worker is gone.
     pub(crate) fn dismiss_threads(&self) {
-        // ORDERING: Relaxed: the nudge wakes the watcher, which reads it again.
+        let dispatch = self.dispatch();
+        // ORDERING: Relaxed: under the lock for the feeder; the nudge wakes the watcher, which reads it again.
         self.dismissed.store(true, Ordering::Relaxed);
-        self.reports.shutdown();
+        self.feed.notify_all();
+        drop(dispatch);
+        self.board.wake_caller();
         self.nudge();
     }
 
-    /// The collector's life.
-    pub(crate) fn collect(&self) {
+    /// The watcher's life.
+    pub(crate) fn watch(&self, mut nudged: File) {
         let mut restarts = Restarts::default();
-        loop {
-            for slot in restarts.take_due(Instant::now()) {
-                self.restart(slot, &mut restarts);
+        while !self.is_dismissed() {
+            for desk in restarts.take_due(Instant::now()) {
+                self.restart(desk, &mut restarts);
             }
-            match self.next_report(&restarts) {
-                Ok(Report::Done { chunk, index, outcome }) => {
-                    let mut dispatch = self.dispatch();
-                    dispatch.done(chunk, index, outcome);
-                    let_idle_go(&dispatch);
-                }
-                Ok(Report::NotReady { reason }) => self.break_pool(reason),
-                Ok(Report::Unreadable { worker, reason }) => self.dispatch().unreadable(worker, reason),
-                Ok(Report::Ended { worker }) => self.worker_ended(worker, &mut restarts),
-                Err(GetError::Closed) => return,
-                // A worker is due; or a report that nobody wrote like this.
-                Err(GetError::Empty | GetError::Timeout | GetError::Decode(_)) => {}
-                Err(error) => {
-                    self.break_pool(format!("the workers' reports cannot be read: {error}"));
-                    return;
+            let workers: Vec<(u32, Arc<Child<()>>, Arc<Line>)> = {
+                let dispatch = self.dispatch();
+                let of = |worker: &Worker| (worker.desk, Arc::clone(&worker.child), Arc::clone(&worker.line));
+                dispatch.workers.iter().flatten().map(of).collect()
+            };
+            let mut waiting: Vec<(BorrowedFd<'_>, Interest)> = vec![(nudged.as_fd(), Interest::Read)];
+            for (_, child, line) in &workers {
+                waiting.push((child.sentinel(), Interest::Read));
+                waiting.push((line.as_fd(), Interest::Read));
+            }
+            let until = restarts
+                .next()
+                .and_then(|due| Deadline::after(due.saturating_duration_since(Instant::now())));
+            let ready = match poll(&waiting, until) {
+                Ok(ready) => ready,
+                // No worker's end would be seen.
+                Err(error) => return self.break_pool(format!("its workers cannot be watched: {error}")),
+            };
+            let mut looked = None;
+            for at in ready {
+                let Some(at) = at.checked_sub(1) else {
+                    let _ = nudged.read(&mut [0; 64]);
+                    continue;
+                };
+                // Its end and its line are one behind the other.
+                if looked.replace(at / 2) != Some(at / 2) {
+                    let (desk, child, line) = &workers[at / 2];
+                    self.look_at(*desk, child, line, &mut restarts);
                 }
             }
         }
     }
 
-    /// The next report; [`GetError::Timeout`] when a worker is due first.
-    fn next_report(&self, restarts: &Restarts) -> Result<Report, GetError> {
-        match restarts.next() {
-            Some(due) => self.reports.get_timeout(due.saturating_duration_since(Instant::now())),
-            None => self.reports.get(),
+    /// A worker has said something, or has ended.
+    fn look_at(&self, desk: u32, child: &Child<()>, line: &Line, restarts: &mut Restarts) {
+        // Asked first: what it said before its end is there then.
+        let ended = !child.is_alive();
+        while let Some(said) = line.next() {
+            self.hear(desk, child.name(), line, said);
+        }
+        if ended {
+            self.worker_ended(desk, restarts);
+        }
+    }
+
+    fn hear(&self, desk: u32, name: &str, line: &Line, said: Result<(Said, Message), ParcelError>) {
+        let settled = match said {
+            Ok((Said::NotReady { reason }, _)) => return self.break_pool(reason),
+            Ok((Said::Fetch { slot }, _)) => return self.send_arguments(line, slot),
+            Ok((Said::Value { failure: None }, message)) => Settled::Value(message),
+            Ok((Said::Value { failure: Some(failure) }, _)) => Settled::Failed(failure.in_worker(name)),
+            // Nothing but a value can be lost: it alone has descriptors.
+            Err(error) => Settled::Failed(TaskError::Value(format!("it could not be received: {error}"))),
+        };
+        let mut dispatch = self.dispatch();
+        dispatch.parcel_arrived(desk, settled);
+        self.tell(&mut dispatch);
+        drop(dispatch);
+        self.board.wake_caller();
+    }
+
+    fn send_arguments(&self, line: &Line, slot: u32) {
+        let message = self.dispatch().parcel(slot);
+        let message = message.as_ref().map_or(Part::EMPTY, |message| (&**message).into());
+        // If it is gone, its end is told by itself.
+        if let Err(error) = line.send(&Fetched::Arguments, message) {
+            let _ = line.send(&Fetched::Failed(error.to_string()), Part::EMPTY);
         }
     }
 
@@ -189,77 +258,36 @@ impl Shared {
         self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
     }
 
-    fn worker_ended(&self, slot: u32, restarts: &mut Restarts) {
+    fn worker_ended(&self, desk: u32, restarts: &mut Restarts) {
         let mut dispatch = self.dispatch();
-        let Some(gone) = dispatch.ended(slot) else { return };
+        let Some(gone) = dispatch.ended(desk) else { return };
         // What it had may have been all that was left.
-        let_idle_go(&dispatch);
+        self.tell(&mut dispatch);
         let replace = dispatch.wants_workers();
-        drop(dispatch);
         self.changed.notify_all();
+        drop(dispatch);
+        self.board.wake_caller();
         if replace && gone.failed_to_start {
-            self.failed(slot, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
+            self.failed(desk, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
         } else if replace {
-            restarts.ended(slot, Instant::now());
+            restarts.ended(desk, Instant::now());
         }
     }
 
-    fn restart(&self, slot: u32, restarts: &mut Restarts) {
+    fn restart(&self, desk: u32, restarts: &mut Restarts) {
         if self.dispatch().wants_workers()
-            && let Err(error) = self.start_worker(slot)
+            && let Err(error) = self.start_worker(desk)
         {
-            self.failed(slot, &format!("a worker could not be started: {error}"), restarts);
+            self.failed(desk, &format!("a worker could not be started: {error}"), restarts);
         }
     }
 
-    fn failed(&self, slot: u32, how: &str, restarts: &mut Restarts) {
-        if !restarts.failed(slot, Instant::now()) {
+    fn failed(&self, desk: u32, how: &str, restarts: &mut Restarts) {
+        if !restarts.failed(desk, Instant::now()) {
             self.break_pool(format!(
                 "its workers cannot start, {MOST_FAILURES} times in a row: {how}; look at the initializer and at the \
                  limits of processes, memory and open files"
             ));
         }
-    }
-
-    /// The watcher's life.
-    pub(crate) fn watch(&self, mut nudged: File) {
-        // Those whose end was reported stay in the books until the collector has read that.
-        let mut told: Vec<Arc<Child<()>>> = Vec::new();
-        // ORDERING: Relaxed: set before the nudge that wakes this thread.
-        while !self.dismissed.load(Ordering::Relaxed) {
-            let live: Vec<(u32, Arc<Child<()>>)> = {
-                let dispatch = self.dispatch();
-                // The handle itself tells: the number of one that has ended may be its successor's by now.
-                let is = |child: &Arc<Child<()>>, worker: &Worker| Arc::ptr_eq(child, &worker.child);
-                told.retain(|child| dispatch.workers.iter().any(|worker| is(child, worker)));
-                let live =
-                    dispatch.workers.iter().filter(|worker| !told.iter().any(|child| is(child, worker)));
-                live.map(|worker| (worker.slot, Arc::clone(&worker.child))).collect()
-            };
-            let mut waiting: Vec<(BorrowedFd<'_>, Interest)> = vec![(nudged.as_fd(), Interest::Read)];
-            waiting.extend(live.iter().map(|(_, child)| (child.sentinel(), Interest::Read)));
-            let ready = match poll(&waiting, None) {
-                Ok(ready) => ready,
-                // Nobody would see a worker end.
-                Err(error) => return self.break_pool(format!("its workers cannot be watched: {error}")),
-            };
-            for at in ready {
-                let Some((slot, child)) = at.checked_sub(1).map(|at| &live[at]) else {
-                    let _ = nudged.read(&mut [0; 64]);
-                    continue;
-                };
-                told.push(Arc::clone(child));
-                if self.reports.put(Report::Ended { worker: *slot }).is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// In a closed pool: workers have what they will get, and end when they have done it.
-fn let_idle_go(dispatch: &Dispatch) {
-    if dispatch.phase == Phase::Closed && dispatch.is_idle() {
-        dispatch.workers.iter().for_each(|worker| worker.orders.shutdown());
     }
 }

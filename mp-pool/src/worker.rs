@@ -1,96 +1,242 @@
-//! What a worker does: orders in, one after the other; a report for each item.
+//! What a worker does: one chunk after the other, from the board and back.
 //!
-//! Before it begins an item it writes which one into shared memory. So the pool knows, however the worker ends,
-//! which one item that end is to be laid to: the one begun and not reported.
+//! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that end
+//! is to be laid to: the one begun and not done.
 
-use crate::dispatch::Marks;
+use crate::board::{Chunk, Life};
 use crate::error::Failure;
-use crate::task::{Chunk, Order, READY, Report, mark};
-use mp_core::mem::SharedRef;
-use mp_core::process::{At, CaughtError, call_caught};
+use crate::line::{Fetched, Line, Said};
+use crate::memory::Memory;
+use crate::record::{HEAD, code_of, put_failure, put_value_head, take_code, take_item};
+use mp_core::process::{At, CaughtError, call_caught, call_caught_onto};
 use mp_core::sys::signal;
-use mp_core::transfer::{Code, Message};
-use mp_queue::Queue;
+use mp_core::sys::socket::{Mode, is_want_of_descriptors};
+use mp_core::transfer::{Code, Handle, Message, ParcelError, Part, Resolved};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::Ordering;
 
 /// What a worker is given.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Kit {
-    /// Which of the marks is this worker's.
-    pub(crate) slot: u32,
-    pub(crate) orders: Queue<Order>,
-    pub(crate) reports: Queue<Report>,
-    pub(crate) marks: SharedRef<Marks>,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Bootstrap {
+    pub(crate) desk: u32,
+    pub(crate) memory: Memory,
+    pub(crate) line: Line,
     pub(crate) initializer: Option<(Code, Message)>,
-    /// The worker ends after this many items, and is replaced.
+    /// The worker ends after about this many items (it finishes its chunk), and is replaced.
     pub(crate) most_tasks: Option<u32>,
 }
 
 /// The worker's whole life.
-pub(crate) fn work(kit: Kit) {
+pub(crate) fn work(bootstrap: Bootstrap) {
+    let Bootstrap { desk, memory, line, initializer, most_tasks } = bootstrap;
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
     signal::ignore_interrupts();
-    if let Some((code, arguments)) = &kit.initializer
-        && let Err(failure) = call(code, arguments.clone())
+    if let Some((code, arguments)) = initializer
+        && let Err(error) = call_caught(&code, arguments)
     {
-        let reason = match failure {
+        let reason = match failure(error) {
             Failure::Panicked { message, location } => {
                 format!("the initializer panicked{}: {message}", At(&location))
             }
             Failure::Failed(reason) => format!("the initializer could not be called: {reason}"),
         };
-        let _ = kit.reports.put(Report::NotReady { reason });
+        let _ = line.send(&Said::NotReady { reason }, Part::EMPTY);
         return;
     }
-    set_mark(&kit, READY);
-    let mut left = kit.most_tasks.map_or(u64::MAX, u64::from);
-    for order in kit.orders.iter() {
-        match order {
-            Ok(Order::Run(chunk)) => {
-                left = left.saturating_sub(chunk.items.len() as u64);
-                if !run(&kit, chunk) || left == 0 {
-                    return;
-                }
-            }
-            Ok(Order::Stop) => return,
-            Err(error) => {
-                // Handles that cannot be opened leave the order in the queue, so this worker would get it again for
-                // ever: the pool fails the order, and gives the others to another worker.
-                let _ = kit.reports.put(Report::Unreadable { worker: kit.slot, reason: error.to_string() });
-                return;
-            }
-        }
-    }
+    memory.board.live(desk, Life::Ready);
+    let mut worker = Worker {
+        desk,
+        memory,
+        line,
+        left: most_tasks.map_or(u64::MAX, u64::from),
+        worked: false,
+        parcels: 0,
+        code: (Vec::new(), None),
+        arguments: Vec::new(),
+        value: Vec::new(),
+        record: Vec::new(),
+    };
+    while worker.left > 0
+        && let Some(slot) = worker.memory.board.next(desk)
+        && worker.run(slot)
+    {}
 }
 
-fn set_mark(kit: &Kit, mark: u64) {
-    // ORDERING: Release, pairs with the Acquire in `Dispatch::mark_of`: a mark is read when its writer is dead.
-    kit.marks[kit.slot as usize].store(mark, Ordering::Release);
-}
-
-/// Runs a chunk; `false` if nobody takes the reports any more.
-fn run(kit: &Kit, chunk: Chunk) -> bool {
-    for (index, arguments) in chunk.items {
-        set_mark(kit, mark(chunk.id, index));
-        let outcome = call(&chunk.code, arguments);
-        if !report(kit, chunk.id, index, outcome) {
-            return false;
-        }
-    }
-    true
-}
-
-fn call(code: &Code, arguments: Message) -> Result<Message, Failure> {
-    call_caught(code, arguments).map_err(|error| match error {
+fn failure(error: CaughtError) -> Failure {
+    match error {
         CaughtError::Panicked { message, location } => Failure::Panicked { message, location },
         CaughtError::Call(error) => Failure::Failed(error.to_string()),
-    })
+    }
 }
 
-fn report(kit: &Kit, chunk: u32, index: u32, outcome: Result<Message, Failure>) -> bool {
-    let Err(refused) = kit.reports.put(Report::Done { chunk, index, outcome }) else { return true };
-    // A value that fits no queue is that task's failure.
-    let outcome = Err(Failure::Failed(format!("result: {}", refused.reason)));
-    kit.reports.put(Report::Done { chunk, index, outcome }).is_ok()
+struct Worker {
+    desk: u32,
+    memory: Memory,
+    line: Line,
+    /// Items until it ends.
+    left: u64,
+    /// It has begun an item.
+    worked: bool,
+    /// Parcels sent so far.
+    parcels: u32,
+    /// The last code, packed, and the function that it names.
+    code: (Vec<u8>, Option<Resolved>),
+    // Buffers, kept from chunk to chunk.
+    arguments: Vec<u8>,
+    value: Vec<u8>,
+    record: Vec<u8>,
+}
+
+/// A value up to this length is copied once more, to be written at once.
+const SHORT: usize = 256;
+
+/// What came of an item: the length of its value, which is in the buffer, and the value's handles.
+type Done = Result<Vec<Handle>, Failure>;
+
+impl Worker {
+    /// Does a chunk; `false`: this process is to end.
+    fn run(&mut self, slot: u32) -> bool {
+        let chunk = self.memory.board.chunk(slot);
+        let mut buffer = std::mem::take(&mut self.arguments);
+        buffer.clear();
+        self.memory.bytes.read_onto(chunk.place as usize, chunk.length as usize, &mut buffer);
+        let goes_on = self.run_items(slot, chunk, &buffer);
+        self.arguments = kept(buffer);
+        self.value = kept(std::mem::take(&mut self.value));
+        // Given up by the caller, it takes nothing more: it is about to be killed.
+        if !self.memory.board.done(slot, self.desk) {
+            loop {
+                std::thread::park();
+            }
+        }
+        self.memory.board.push_finished(slot);
+        self.memory.board.tell_caller();
+        goes_on
+    }
+
+    fn run_items(&mut self, slot: u32, chunk: Chunk, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        let function = self.function(take_code(&mut rest).unwrap_or_default());
+        let results = chunk.place as usize + crate::arena::whole(chunk.length as usize);
+        let mut written = 0;
+        for done in 0..chunk.items {
+            let (arguments, goes_on) = if chunk.by_parcel {
+                match self.fetch(slot) {
+                    Ok(message) => (Ok(message), true),
+                    // What is left of it in the line would be taken for the next answer.
+                    Err(reason) => (Err(Failure::Failed(reason)), false),
+                }
+            } else {
+                (Ok(Message::default()), true)
+            };
+            if !self.worked {
+                self.memory.board.live(self.desk, Life::Working);
+                self.worked = true;
+            }
+            self.memory.board.begin(slot, done);
+            self.left = self.left.saturating_sub(1);
+            let outcome = match (&function, arguments) {
+                (Err(reason), _) => Err(Failure::Failed(reason.clone())),
+                (_, Err(failure)) => Err(failure),
+                (Ok(function), Ok(message)) => {
+                    let inline = if chunk.by_parcel {
+                        &message.bytes[..]
+                    } else {
+                        take_item(&mut rest).unwrap_or_default()
+                    };
+                    self.value.clear();
+                    call_caught_onto(function, inline, message.handles, &mut self.value).map_err(failure)
+                }
+            };
+            let parcel = self.write(outcome, results, chunk.room as usize, &mut written);
+            self.memory.board.end(slot, done + 1, written as u32, parcel);
+            if parcel != 0 || !goes_on {
+                // There was no room for this one: the rest goes back, and is given more.
+                return goes_on;
+            }
+        }
+        true
+    }
+
+    /// Writes what came of an item behind the others. Gives the number of the parcel that it was sent as instead, if it
+    /// did not fit; else 0.
+    fn write(&mut self, outcome: Done, results: usize, room: usize, written: &mut usize) -> u32 {
+        self.record.clear();
+        let value = match &outcome {
+            Ok(handles) if handles.is_empty() && self.value.len() + HEAD <= room - *written => {
+                put_value_head(self.value.len(), &mut self.record);
+                self.value.as_slice()
+            }
+            Ok(handles) => {
+                let sent = self.parcel(None, &self.value, handles);
+                return self.sent_or_failed(sent);
+            }
+            Err(failure) => {
+                put_failure(failure, &mut self.record);
+                &[]
+            }
+        };
+        if self.record.len() + value.len() > room - *written {
+            let sent = self.parcel(outcome.err(), &[], &[]);
+            return self.sent_or_failed(sent);
+        }
+        let at = results + *written;
+        *written += self.record.len() + value.len();
+        if value.len() <= SHORT {
+            self.record.extend_from_slice(value);
+            self.memory.bytes.write(at, &self.record);
+        } else {
+            self.memory.bytes.write(at, &self.record);
+            self.memory.bytes.write(at + self.record.len(), value);
+        }
+        0
+    }
+
+    fn parcel(&self, failure: Option<Failure>, bytes: &[u8], handles: &[Handle]) -> Result<(), ParcelError> {
+        let said = Said::Value { failure };
+        self.line.send(&said, Part { bytes, handles })
+    }
+
+    fn sent_or_failed(&mut self, sent: Result<(), ParcelError>) -> u32 {
+        if let Err(error) = sent {
+            let failure = Failure::Failed(format!("result: {error}"));
+            // If that cannot be sent either, the pool is gone, and so is this process soon.
+            let _ = self.parcel(Some(failure), &[], &[]);
+        }
+        self.parcels += 1;
+        self.parcels
+    }
+
+    /// The arguments of a slot that do not go through shared memory.
+    fn fetch(&self, slot: u32) -> Result<Message, String> {
+        let cannot = |error: ParcelError| match error {
+            ParcelError::Os(error) if is_want_of_descriptors(&error) => {
+                format!("the handles of its arguments cannot be opened in the worker: {error}")
+            }
+            error => format!("its arguments could not be received: {error}"),
+        };
+        self.line.send(&Said::Fetch { slot }, Part::EMPTY).map_err(cannot)?;
+        match self.line.receive(Mode::Block).map_err(cannot)? {
+            (Fetched::Arguments, message) => Ok(message),
+            (Fetched::Failed(reason), _) => Err(format!("its arguments could not be sent: {reason}")),
+        }
+    }
+
+    /// The function that packed code names: most often the one of the chunk before.
+    fn function(&mut self, packed: &[u8]) -> Result<Resolved, String> {
+        if let (last, Some(function)) = &self.code
+            && last == packed
+        {
+            return Ok(*function);
+        }
+        let code = code_of(packed).map_err(|error| error.to_string())?;
+        let function = code.resolve().map_err(|error| error.to_string())?;
+        self.code = (packed.to_vec(), Some(function));
+        Ok(function)
+    }
+}
+
+/// A buffer to use again, if it is not so long that the system had better have it back.
+fn kept(buffer: Vec<u8>) -> Vec<u8> {
+    const MOST_KEPT: usize = 4 << 20;
+    if buffer.capacity() <= MOST_KEPT { buffer } else { Vec::new() }
 }

@@ -1,13 +1,13 @@
 //! Mirrors CPython's `_TestPool`: P41; and what its pool does not survive.
 //!
-//! Left out, and added by the issue "Pool": `imap` and `imap_unordered` (of P41), callbacks, P42's times, P43's ten
+//! Left out, until the pool has them: `imap` and `imap_unordered` (of P41), P42's times, P43's ten
 //! thousand sleeps, deadlines, retries, progress, the executor.
 
 use mp_core::sys::process::Ended;
-use mp_core::sys::signal::SIGKILL;
 use mp_core::{StartMethod, active_children, current_process};
 use mp_pool::{Pool, SubmitError, TaskError};
 use mp_queue::Queue;
+use mp_testing::kill_if_it_lives;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -113,11 +113,6 @@ fn say_pid_and_stay(pids: Queue<u32>) {
     }
 }
 
-fn kill(pid: u32) {
-    let pidfd = mp_core::sys::poll::pidfd_open(pid).unwrap();
-    mp_core::sys::process::send_signal(std::os::fd::AsFd::as_fd(&pidfd), SIGKILL).unwrap();
-}
-
 fn a_killed_worker_costs_one_task() {
     let pool = Pool::new(2).unwrap();
     let pids = Queue::new().unwrap();
@@ -125,7 +120,7 @@ fn a_killed_worker_costs_one_task() {
         let doomed = pool.apply_async(say_pid_and_stay, (pids.clone(),)).unwrap();
         let others = pool.map_async(square, 0..200).unwrap();
         let pid: u32 = pids.get().unwrap();
-        kill(pid);
+        assert!(kill_if_it_lives(pid));
         match doomed.get() {
             Err(TaskError::WorkerDied { pid: died, how: Some(Ended::Signaled(9)), .. }) => {
                 assert_eq!(died, pid)
@@ -142,7 +137,7 @@ fn a_killed_idle_worker_costs_nothing() {
     assert_eq!(pool.map(square, 0..10).unwrap().len(), 10);
     for _ in 0..3 {
         for pid in pool.worker_pids() {
-            kill(pid);
+            kill_if_it_lives(pid);
         }
         assert_eq!(pool.map(square, 0..50).unwrap().len(), 50);
     }

@@ -1,0 +1,86 @@
+//! Lanes: hints which slots are ready. Each worker has one of its own, shared with a few others where there are many;
+//! one whose lane is empty steals from the other lanes.
+//!
+//! ```text
+//!   caller: hint at tail ─ tail + 1            worker: hint at head ─ take the slot ─ head + 1, if it is still there
+//!                                                                     (taken already: head + 1 all the same, next one)
+//! ```
+//!
+//! A hint is no claim: the slot's word decides. A worker that has looked at a hint helps the head past it, whether it won the
+//! slot or not, so no worker waits for another one to do that. A worker that comes late, after the lane has gone round,
+//! has read an old hint or a new one; it takes what is ready there, and its help fails.
+//!
+//! One thread of the caller's at a time deals ([`deal`](Board::deal)).
+//!
+//! # Orderings
+//! The tail is stored with Release and read with Acquire: a hint below it is there. The head only counts.
+//! # When a process dies
+//! A worker between taking and helping: the next one helps. One that has read a hint and not taken: nothing happened.
+//! # Tested by
+//! model/lanes.rs
+
+use super::Board;
+use mp_core::word::{Ordering, Word};
+use std::ops::Deref;
+
+impl<W: Word, V: Deref<Target = [W]>> Board<V> {
+    /// Caller: enters ready slots into a lane. Gives how many there was room for.
+    pub(crate) fn deal(&self, lane: u32, slots: &[u32]) -> usize {
+        let tail_word = self.word(self.places.tail(lane));
+        // ORDERING: Relaxed, both: one thread deals, and a head that is behind errs on the safe side.
+        let tail = tail_word.load(Ordering::Relaxed);
+        let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
+        let room = self.places.shape.hints.saturating_sub(tail.wrapping_sub(head)) as usize;
+        let dealt = slots.len().min(room);
+        for (number, slot) in (0..).zip(&slots[..dealt]) {
+            let at = self.places.hint(lane, tail.wrapping_add(number));
+            // ORDERING: Relaxed: published by the tail.
+            self.word(at).store(*slot, Ordering::Relaxed);
+        }
+        // ORDERING: Release, pairs with the Acquire in `take_from`.
+        tail_word.store(tail.wrapping_add(dealt as u32), Ordering::Release);
+        dealt
+    }
+
+    /// Worker: takes a slot, from its own lane or another's.
+    #[inline]
+    pub(crate) fn take(&self, me: u32) -> Option<u32> {
+        let lanes = self.places.shape.lanes;
+        let own = me % lanes;
+        (own..lanes).chain(0..own).find_map(|lane| self.take_from(lane, me))
+    }
+
+    #[inline]
+    fn take_from(&self, lane: u32, me: u32) -> Option<u32> {
+        let head_word = self.word(self.places.head(lane));
+        loop {
+            // ORDERING: Relaxed: a head that is behind costs a look at an old hint.
+            let head = head_word.load(Ordering::Relaxed);
+            // ORDERING: Acquire, pairs with the Release in `deal`: the hint is there.
+            let tail = self.word(self.places.tail(lane)).load(Ordering::Acquire);
+            if tail.wrapping_sub(head) as i32 <= 0 {
+                return None;
+            }
+            // ORDERING: Relaxed: the slot's word decides.
+            let slot = self.word(self.places.hint(lane, head)).load(Ordering::Relaxed);
+            let won = slot < self.places.shape.slots && self.take_slot(slot, me);
+            // ORDERING: Relaxed: it only counts.
+            let _ =
+                head_word.compare_exchange(head, head.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+            if won {
+                return Some(slot);
+            }
+        }
+    }
+
+    /// About how many hints no worker has looked at.
+    pub(crate) fn backlog(&self) -> u32 {
+        let of = |lane| {
+            // ORDERING: Relaxed, both: a guess. Those that rest on it have a fence before it.
+            let tail = self.word(self.places.tail(lane)).load(Ordering::Relaxed);
+            let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
+            (tail.wrapping_sub(head) as i32).max(0) as u32
+        };
+        (0..self.places.shape.lanes).map(of).sum()
+    }
+}

@@ -1,0 +1,134 @@
+//! Where each word of a board is.
+//!
+//! ```text
+//!  finished | caller: bell, asleep | quit | sleepers, a bit each | a desk per worker | lanes: tail, head, hints | slots
+//! ```
+//!
+//! Words that different processes write stand `apart` words from each other: two cache lines, since lines are fetched
+//! in pairs. In a model, where there are none, as close as they can.
+
+use serde::{Deserialize, Serialize};
+
+/// Words of one slot.
+const SLOT: usize = 9;
+/// The most lanes: a worker without work looks at all of them.
+const LANES: u32 = 8;
+
+/// How large a board is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shape {
+    pub(crate) workers: u32,
+    pub(crate) lanes: u32,
+    pub(crate) slots: u32,
+    /// Hints of one lane, a power of two.
+    pub(crate) hints: u32,
+    /// Words from one hot word to the next, at least 2.
+    pub(crate) apart: u32,
+}
+
+impl Shape {
+    /// For so many workers: 1024 slots, and 16 for each worker where that is more.
+    pub(crate) fn for_workers(workers: u32) -> Shape {
+        let slots = (16 * workers).max(1024).next_power_of_two();
+        Shape { workers, lanes: workers.min(LANES), slots, hints: 2 * slots, apart: 32 }
+    }
+
+    pub(crate) fn words(self) -> usize {
+        Places::of(self).total()
+    }
+}
+
+/// The first word of each part.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    pub(super) shape: Shape,
+    apart: usize,
+    desks: usize,
+    lanes: usize,
+    lane: usize,
+    slots: usize,
+    slot: usize,
+}
+
+impl Places {
+    pub(super) fn of(shape: Shape) -> Places {
+        let apart = shape.apart as usize;
+        let desks = 3 * apart + (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
+        let lanes = desks + shape.workers as usize * apart;
+        let lane = 2 * apart + (shape.hints as usize).next_multiple_of(apart);
+        let slots = lanes + shape.lanes as usize * lane;
+        Places { shape, apart, desks, lanes, lane, slots, slot: SLOT.next_multiple_of(apart / 2) }
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.slots + self.shape.slots as usize * self.slot
+    }
+
+    pub(super) fn finished(&self) -> usize {
+        0
+    }
+
+    pub(super) fn caller(&self) -> usize {
+        self.apart
+    }
+
+    pub(super) fn quit(&self) -> usize {
+        2 * self.apart
+    }
+
+    pub(super) fn sleepers(&self) -> usize {
+        3 * self.apart
+    }
+
+    #[inline]
+    pub(super) fn desk(&self, worker: u32) -> usize {
+        self.desks + worker as usize * self.apart
+    }
+
+    #[inline]
+    pub(super) fn tail(&self, lane: u32) -> usize {
+        self.lanes + lane as usize * self.lane
+    }
+
+    #[inline]
+    pub(super) fn head(&self, lane: u32) -> usize {
+        self.tail(lane) + self.apart
+    }
+
+    #[inline]
+    pub(super) fn hint(&self, lane: u32, number: u32) -> usize {
+        self.head(lane) + self.apart + (number & (self.shape.hints - 1)) as usize
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, slot: u32) -> usize {
+        self.slots + slot as usize * self.slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_parts_share_a_word() {
+        for shape in [
+            Shape { workers: 1, lanes: 1, slots: 1, hints: 1, apart: 2 },
+            Shape { workers: 3, lanes: 2, slots: 4, hints: 8, apart: 2 },
+            Shape::for_workers(40),
+        ] {
+            let places = Places::of(shape);
+            let mut all = vec![places.finished(), places.caller(), places.caller() + 1, places.quit()];
+            all.extend((0..shape.workers.div_ceil(32) as usize).map(|at| places.sleepers() + at));
+            all.extend((0..shape.workers).flat_map(|worker| [places.desk(worker), places.desk(worker) + 1]));
+            for lane in 0..shape.lanes {
+                all.extend([places.tail(lane), places.head(lane)]);
+                all.extend((0..shape.hints).map(|number| places.hint(lane, number)));
+            }
+            all.extend((0..shape.slots).flat_map(|slot| (0..SLOT).map(move |at| places.slot(slot) + at)));
+            assert!(all.iter().all(|at| *at < places.total()));
+            assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{shape:?}");
+        }
+    }
+}

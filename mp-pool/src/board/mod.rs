@@ -1,0 +1,76 @@
+//! The board: all that the pool and its workers share. Words alone; the bytes of arguments and results are beside it.
+//!
+//! ```text
+//!   caller ── slot.rs ──► READY ── lane.rs ──► hints ──► worker: TAKEN ─► DONE ── finished.rs ──► caller
+//!                                     sleep.rs: idle workers, and the caller that waits
+//! ```
+//!
+//! | file          | what                                                                        |
+//! |---------------|-----------------------------------------------------------------------------|
+//! | `slot.rs`     | one chunk of items: its one truth word, and what is said beside it          |
+//! | `lane.rs`     | hints to ready slots: one lane for a few workers, which others steal from   |
+//! | `finished.rs` | the stack of slots whose chunk is done                                      |
+//! | `sleep.rs`    | workers without work, and the caller without results                        |
+//! | `layout.rs`   | where each word is                                                          |
+//!
+//! One process writes what the caller writes, under a lock of its own memory. No lock lies in shared memory: a process
+//! that stops or dies at any instruction holds up what it has taken, and nothing else.
+//!
+//! # When a process dies
+//! A worker: each file says so for its part. What it had taken names it, so the caller finds it by looking at all slots.
+//! The caller: its workers are daemons, and die with it.
+//! # Tested by
+//! model/, and `mp-pool/tests`
+
+#![forbid(unsafe_code)]
+
+mod finished;
+mod lane;
+mod layout;
+#[cfg(test)]
+mod model;
+mod sleep;
+mod slot;
+
+pub(crate) use layout::Shape;
+pub(crate) use slot::{Chunk, Found, Life};
+
+use layout::Places;
+use mp_core::word::{Ordering, Word};
+use std::ops::Deref;
+
+/// The words, wherever they lie, and which one is what.
+#[derive(Debug, Clone)]
+pub(crate) struct Board<V> {
+    words: V,
+    places: Places,
+}
+
+impl<W: Word, V: Deref<Target = [W]>> Board<V> {
+    /// All zeros is a board on which nothing is. `None`: there are not as many words as the shape takes.
+    pub(crate) fn new(words: V, shape: Shape) -> Option<Board<V>> {
+        let places = Places::of(shape);
+        (words.len() >= places.total()).then_some(Board { words, places })
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.places.shape
+    }
+
+    #[inline]
+    fn word(&self, at: usize) -> &W {
+        &self.words[at]
+    }
+
+    /// Has the workers end when they find nothing to take.
+    pub(crate) fn quit(&self) {
+        // ORDERING: Relaxed: published by the change of the bells that follows.
+        self.word(self.places.quit()).store(1, Ordering::Relaxed);
+        self.wake_every_worker();
+    }
+
+    fn is_over(&self) -> bool {
+        // ORDERING: Relaxed: read again after each wait; in `sleep` a fence stands before it.
+        self.word(self.places.quit()).load(Ordering::Relaxed) != 0
+    }
+}

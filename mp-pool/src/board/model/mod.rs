@@ -1,0 +1,99 @@
+//! The board in the model checker: every schedule with a few preemptions, and with a worker killed before each of its
+//! accesses.
+//!
+//! | file          | what                                                                      |
+//! |---------------|---------------------------------------------------------------------------|
+//! | `slots.rs`    | take, steal, cancel, doom, done, progress, the finished stack             |
+//! | `lanes.rs`    | lanes that go round, old hints, slots and bytes that are used again        |
+//! | `sleepers.rs` | workers and a caller that sleep, deaths between a commit and a ring       |
+//! | `mutants.rs`  | worlds and callers with a fault, in which a model must fail               |
+//!
+//! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Results and arguments are words that
+//! are read and written without an ordering, so a missing Acquire or Release is an old value that is read.
+
+mod lanes;
+mod mutants;
+mod sleepers;
+mod slots;
+
+use super::{Board, Chunk, Found, Shape};
+use mp_core::word::{Ordering, Word};
+use mp_model::AnyWord;
+use std::sync::Arc;
+
+/// A board, and a word for each item's arguments and result.
+pub(super) struct Table<W: Word> {
+    pub(super) board: Board<Vec<W>>,
+    arguments: Vec<W>,
+    results: Vec<W>,
+}
+
+pub(super) type Shared<W> = Arc<Table<W>>;
+
+fn table<W: AnyWord>(workers: u32, lanes: u32, slots: u32, hints: u32) -> Shared<W> {
+    let shape = Shape { workers, lanes, slots, hints, apart: 2 };
+    let words = |count: usize| (0..count).map(|_| W::default()).collect::<Vec<W>>();
+    let board = Board::new(words(shape.words()), shape).expect("as many words as it takes");
+    Arc::new(Table { board, arguments: words(slots as usize), results: words(2 * slots as usize) })
+}
+
+impl<W: Word> Table<W> {
+    /// Caller: a chunk of so many items whose argument is a number.
+    fn post(&self, slot: u32, items: u32, argument: u32) {
+        // ORDERING: Relaxed, here and below: bytes have none either.
+        self.arguments[slot as usize].store(argument, Ordering::Relaxed);
+        self.board.post(slot, Chunk { items, ..Chunk::default() });
+    }
+
+    /// Worker: does what it has taken: each item's result is its argument and its number, the second one's by parcel. Gives the argument, and
+    /// whether it was not given up.
+    fn work(&self, slot: u32, me: u32) -> (u32, bool) {
+        let chunk = self.board.chunk(slot);
+        let argument = self.arguments[slot as usize].load(Ordering::Relaxed);
+        for done in 0..chunk.items {
+            self.board.begin(slot, done);
+            self.results[2 * slot as usize + done as usize].store(10 * argument + done, Ordering::Relaxed);
+            self.board.end(slot, done + 1, done + 1, if done == 1 { 7 } else { 0 });
+        }
+        let done = self.board.done(slot, me);
+        if done {
+            self.board.push_finished(slot);
+        }
+        (argument, done)
+    }
+
+    /// Caller: whether the results that stand are right.
+    fn check(&self, slot: u32, found: Found, argument: u32) {
+        let more = found.written - found.done;
+        assert!(more <= u32::from(found.begun), "a length that is not its progress's");
+        assert_eq!(found.parcel, if found.done == 2 { 7 } else { 0 }, "a parcel that is not its progress's");
+        for done in 0..found.done {
+            let result = self.results[2 * slot as usize + done as usize].load(Ordering::Relaxed);
+            assert_eq!(result, 10 * argument + done, "a result that does not stand");
+        }
+    }
+
+    /// Caller: what is finished.
+    fn finished(&self) -> Vec<u32> {
+        let mut finished = Vec::new();
+        self.board.take_finished(&mut finished);
+        finished
+    }
+}
+
+/// Each model a test of its name, as `how name to bound;`.
+macro_rules! models {
+    ($($how:ident $name:ident to $effort:expr;)*) => {
+        mod walk {
+            use mp_model::thorough::bound;
+            $(
+                #[test]
+                fn $name() {
+                    let report = mp_model::thorough::$how($effort, super::$name::<mp_model::thorough::ModelWord>);
+                    println!("{:<60} {report}", stringify!($name));
+                }
+            )*
+        }
+    };
+}
+use models;

@@ -1,0 +1,174 @@
+//! Workers that sleep for want of work, and the caller that sleeps for want of results: two event counts.
+//!
+//! ```text
+//!  worker:  its bit up ─ fence ─ seen = bell ─ last look ─ bit still up? ─ sleep while bell == seen ─ bit down
+//!  caller:  READY, tail ─ fence ─ a bit up? ─ bit down ─ that bell + 1 ─ wake         one of them: it wakes the next,
+//!                                                                                      while there is more
+//!  caller:  asleep = 1 + enough ─ fence ─ seen = bell ─ anything finished? ─ asleep still up? ─ sleep ─ asleep = 0
+//!  worker:  push ─ fence ─ asleep, and no more than `enough` wait in the lanes? ─ asleep = 0 ─ bell + 1 ─ wake
+//! ```
+//!
+//! A caller that waits for many results need not be woken for each: it says how few hints may be left in the lanes
+//! before it is. A worker that finds nothing to take wakes it too, if anything is finished.
+//!
+//! # Why no wake is lost
+//! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of the
+//! two sees the other. A flag is taken down before the bell is rung, so a sleeper that read the bell after the ring sees
+//! the flag down, and does not sleep.
+//! # When a process dies
+//! A worker between its commit and its ring: the caller is told of the death, and looks. A worker that was rung: on any
+//! death all the others are rung. Every sleeper looks by itself within half a second.
+//! # Tested by
+//! model/sleepers.rs
+
+use super::Board;
+use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
+use std::ops::Deref;
+
+impl<W: Word, V: Deref<Target = [W]>> Board<V> {
+    /// Worker: waits for a slot to take. `None`: there is none, and there will be none.
+    pub(crate) fn next(&self, me: u32) -> Option<u32> {
+        if let Some(slot) = self.take(me) {
+            return Some(slot);
+        }
+        let bell = self.word(self.places.desk(me));
+        let mut waiting = Waiting::new(bell, Pace::Dense);
+        loop {
+            if waiting.pause() {
+                if let Some(slot) = self.take(me) {
+                    waiting.found();
+                    return Some(slot);
+                }
+                continue;
+            }
+            if self.is_over() {
+                return None;
+            }
+            if let Some(slot) = self.sleep(me) {
+                // Its wake may have stood for several slots.
+                if self.backlog() > 0 {
+                    self.wake_worker();
+                }
+                return Some(slot);
+            }
+            waiting.again();
+        }
+    }
+
+    /// Sleeps, unless there is something to take.
+    #[cold]
+    fn sleep(&self, me: u32) -> Option<u32> {
+        let (bits, bit) = (self.word(self.places.sleepers() + me as usize / 32), 1 << (me % 32));
+        let bell = self.word(self.places.desk(me));
+        // ORDERING: Relaxed: the fence orders it before the last look.
+        bits.fetch_or(bit, Ordering::Relaxed);
+        W::fence();
+        // ORDERING: Acquire, pairs with the Release in `ring`: the bit below is no older.
+        let seen = bell.load(Ordering::Acquire);
+        let taken = self.take(me);
+        if taken.is_none() {
+            // It runs dry, and the caller may sleep until less is left than there is.
+            self.wake_caller_for_what_is_there();
+            // ORDERING: Relaxed: see above.
+            if !self.is_over() && bits.load(Ordering::Relaxed) & bit != 0 {
+                bell.wait(seen, None);
+            }
+        }
+        self.lower(bits, bit);
+        taken.or_else(|| self.take(me))
+    }
+
+    /// Takes a bit down; `false`: it was down.
+    fn lower(&self, bits: &W, bit: u32) -> bool {
+        // ORDERING: Relaxed, all: the bell orders what follows.
+        let mut now = bits.load(Ordering::Relaxed);
+        while now & bit != 0 {
+            match bits.compare_exchange(now, now & !bit, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(other) => now = other,
+            }
+        }
+        false
+    }
+
+    fn ring(bell: &W) {
+        // ORDERING: Release, pairs with the Acquire in `sleep` and `sleep_until_finished`.
+        bell.fetch_add(1, Ordering::Release);
+        bell.wake(1);
+    }
+
+    /// After slots were dealt: wakes one worker that sleeps, if there is one.
+    #[inline]
+    pub(crate) fn wake_worker(&self) {
+        W::fence();
+        for at in 0..self.places.shape.workers.div_ceil(32) {
+            let bits = self.word(self.places.sleepers() + at as usize);
+            loop {
+                // ORDERING: Relaxed: the fence orders it after the commit.
+                let now = bits.load(Ordering::Relaxed);
+                let worker = 32 * at + now.trailing_zeros();
+                if now == 0 || worker >= self.places.shape.workers {
+                    break;
+                }
+                if self.lower(bits, now & now.wrapping_neg()) {
+                    return Self::ring(self.word(self.places.desk(worker)));
+                }
+            }
+        }
+    }
+
+    /// Has every worker look.
+    pub(crate) fn wake_every_worker(&self) {
+        (0..self.places.shape.workers).for_each(|worker| Self::ring(self.word(self.places.desk(worker))));
+    }
+
+    /// Worker, after its push: wakes the caller, if it sleeps, and no more is left to take than it asked for.
+    #[inline]
+    pub(crate) fn tell_caller(&self) {
+        W::fence();
+        // ORDERING: Relaxed: the fence orders it after the push.
+        let asleep = self.word(self.places.caller() + 1).load(Ordering::Relaxed);
+        if asleep != 0 && (asleep == u32::MAX || self.backlog() < asleep) {
+            self.wake_caller();
+        }
+    }
+
+    fn wake_caller_for_what_is_there(&self) {
+        // ORDERING: Relaxed: a fence stands before it.
+        if self.has_finished() && self.word(self.places.caller() + 1).load(Ordering::Relaxed) != 0 {
+            self.wake_caller();
+        }
+    }
+
+    /// Has the caller look, if it sleeps.
+    #[cold]
+    pub(crate) fn wake_caller(&self) {
+        // ORDERING: Relaxed: published by the change of the bell.
+        self.word(self.places.caller() + 1).store(0, Ordering::Relaxed);
+        Self::ring(self.word(self.places.caller()));
+    }
+
+    /// Caller: its bell, which is rung only while it sleeps, and by itself.
+    pub(crate) fn caller_bell(&self) -> &W {
+        self.word(self.places.caller())
+    }
+
+    /// Caller: sleeps until something is finished and at most `enough` hints are left in the lanes, or the bell is no
+    /// longer `seen`, which was read before the caller last looked. [`Wake::TimedOut`] at the deadline.
+    pub(crate) fn sleep_until_finished(&self, seen: u32, enough: u32, until: Option<Deadline>) -> Wake {
+        let (bell, asleep) = (self.caller_bell(), self.word(self.places.caller() + 1));
+        // ORDERING: Relaxed: the fence orders it before the last look.
+        asleep.store(enough.saturating_add(1), Ordering::Relaxed);
+        W::fence();
+        // ORDERING: Acquire, pairs with the Release in `ring`: the flag below is no older.
+        let now = bell.load(Ordering::Acquire);
+        // ORDERING: Relaxed: see above.
+        let sleeps = now == seen
+            && !(self.has_finished() && self.backlog() <= enough)
+            && asleep.load(Ordering::Relaxed) != 0;
+        let wake = if sleeps { bell.wait(seen, until) } else { Wake::Look };
+        // ORDERING: Relaxed: a worker that sees it up rings once too often.
+        asleep.store(0, Ordering::Relaxed);
+        wake
+    }
+}

@@ -1,0 +1,245 @@
+//! A slot: one chunk of items, from the caller to a worker and back. Its first word is the only truth.
+//!
+//! ```text
+//!               post                take(w)               done
+//!   FREE ──────────────► READY ──────────────► TAKEN(w) ──────────────► DONE(w) ── free ──► FREE
+//!                          │                      │  └── w is dead: take_back ────────────► FREE
+//!                          └── cancel ──► FREE    └── doom ──► DOOMED(w) ── w is dead ────► FREE
+//! ```
+//!
+//! | change            | by                          | how                                                        |
+//! |-------------------|-----------------------------|------------------------------------------------------------|
+//! | FREE → READY      | caller                      | store, after all that describes the chunk                  |
+//! | READY → TAKEN(w)  | worker w                    | compare-exchange that names w                              |
+//! | TAKEN(w) → DONE(w) | w                          | compare-exchange; if it fails, w was given up              |
+//! | READY → FREE      | caller: cancel              | compare-exchange: exact                                    |
+//! | TAKEN(w) → DOOMED(w) | caller: cancel           | compare-exchange; then the caller kills w                  |
+//! | any(w) → FREE     | caller                      | store, once w is dead, or DONE has been read               |
+//!
+//! A worker has one slot at a time. READY names no task: a worker that comes late with an old hint takes the task that
+//! is there now. All other changes start from a word that names its worker, so none can be made twice.
+//!
+//! Progress is `4 * done + 2 * parcel + begun`, stored before and after each item; `parcel`: the result of the last item
+//! that is done comes by itself. So a death at any moment tells which results stand, which item had begun, and which have
+//! not.
+//!
+//! # Orderings
+//! Release on each change that hands over, Acquire on each that takes over: what was written before is seen.
+//! # When a process dies
+//! The word names the worker. After its death, and before its successor starts, the caller looks at all slots, and takes
+//! back what it had ([`found`](Board::found)): results that stand, the begun item, the rest.
+//! # Tested by
+//! model/slots.rs
+
+use super::Board;
+use mp_core::word::{Ordering, Word};
+use std::ops::Deref;
+
+const STATE: usize = 0;
+/// The slot that was finished before this one, plus 1.
+pub(super) const NEXT: usize = 1;
+const PROGRESS: usize = 2;
+const ITEMS: usize = 3;
+const PLACE: usize = 4;
+const LENGTH: usize = 5;
+const ROOM: usize = 6;
+/// The arguments come by parcel; then: the number of the parcel that the last result is.
+const PARCEL: usize = 7;
+const WRITTEN: usize = 8;
+
+const LIFE: usize = 1;
+
+/// What is done with a slot: the low bits of its word; the worker stands above them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Phase {
+    Free = 0,
+    Ready = 1,
+    Taken = 2,
+    Done = 3,
+    Doomed = 4,
+}
+
+const PHASE: u32 = 0b111;
+
+fn word(phase: Phase, worker: u32) -> u32 {
+    (worker + 1) << 3 | phase as u32
+}
+
+/// What a worker is told of its chunk. Places and lengths are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Chunk {
+    pub(crate) items: u32,
+    /// Where the arguments begin; the room for results follows them, at a multiple of 16.
+    pub(crate) place: u32,
+    pub(crate) length: u32,
+    pub(crate) room: u32,
+    /// The arguments are to be asked for.
+    pub(crate) by_parcel: bool,
+}
+
+/// What a worker left in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) worker: u32,
+    /// Items whose results stand.
+    pub(crate) done: u32,
+    /// Whether it had begun one more.
+    pub(crate) begun: bool,
+    /// The caller has given the chunk up.
+    pub(crate) doomed: bool,
+    /// Bytes of the results that stand, and perhaps of one more.
+    pub(crate) written: u32,
+    /// The number of the parcel that the last of them is; 0: it is there.
+    pub(crate) parcel: u32,
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Life {
+    Starting = 0,
+    /// It has begun nothing.
+    Ready = 1,
+    /// It has begun an item.
+    Working = 2,
+}
+
+impl<W: Word, V: Deref<Target = [W]>> Board<V> {
+    #[inline]
+    pub(super) fn of_slot(&self, slot: u32, what: usize) -> &W {
+        self.word(self.places.slot(slot) + what)
+    }
+
+    /// Caller: describes a chunk in a free slot, and lets it be taken.
+    pub(crate) fn post(&self, slot: u32, chunk: Chunk) {
+        let words = [
+            (PROGRESS, 0),
+            (ITEMS, chunk.items),
+            (PLACE, chunk.place),
+            (LENGTH, chunk.length),
+            (ROOM, chunk.room),
+            (PARCEL, chunk.by_parcel.into()),
+            (WRITTEN, 0),
+        ];
+        for (what, value) in words {
+            // ORDERING: Relaxed, all: the store of the state publishes them.
+            self.of_slot(slot, what).store(value, Ordering::Relaxed);
+        }
+        // ORDERING: Release, pairs with the Acquire in `take_slot`: the chunk is there.
+        self.of_slot(slot, STATE).store(Phase::Ready as u32, Ordering::Release);
+    }
+
+    /// Worker: takes a slot, if it is ready.
+    #[inline]
+    pub(super) fn take_slot(&self, slot: u32, me: u32) -> bool {
+        let (ready, taken) = (Phase::Ready as u32, word(Phase::Taken, me));
+        // ORDERING: Acquire, pairs with the Release in `post`. Relaxed on failure: it tells nothing.
+        let taken =
+            self.of_slot(slot, STATE).compare_exchange(ready, taken, Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok()
+    }
+
+    /// Worker: what it has taken.
+    pub(crate) fn chunk(&self, slot: u32) -> Chunk {
+        // ORDERING: Relaxed, all: after the exchange that took the slot.
+        let word = |what| self.of_slot(slot, what).load(Ordering::Relaxed);
+        let (items, place, length, room) = (word(ITEMS), word(PLACE), word(LENGTH), word(ROOM));
+        let by_parcel = word(PARCEL) != 0;
+        Chunk { items, place, length, room, by_parcel }
+    }
+
+    /// Worker: begins the item after `done` others. Whatever happens to the worker from here on is laid to this item.
+    #[inline]
+    pub(crate) fn begin(&self, slot: u32, done: u32) {
+        // ORDERING: Release, pairs with the Acquire in `found`: the results so far are there.
+        self.of_slot(slot, PROGRESS).store(4 * done + 1, Ordering::Release);
+    }
+
+    /// Worker: so many items are done; their results are written.
+    #[inline]
+    pub(crate) fn end(&self, slot: u32, done: u32, written: u32, parcel: u32) {
+        // ORDERING: Relaxed, both: the store of the progress publishes them.
+        self.of_slot(slot, WRITTEN).store(written, Ordering::Relaxed);
+        let by_parcel = parcel != 0;
+        if by_parcel {
+            self.of_slot(slot, PARCEL).store(parcel, Ordering::Relaxed);
+        }
+        // ORDERING: Release, pairs with the Acquire in `found`: the result is there.
+        self.of_slot(slot, PROGRESS).store(4 * done + 2 * u32::from(by_parcel), Ordering::Release);
+    }
+
+    /// Worker: gives the slot back. `false`: the caller has given the chunk up, and is about to kill this process.
+    #[inline]
+    pub(crate) fn done(&self, slot: u32, me: u32) -> bool {
+        let (taken, done) = (word(Phase::Taken, me), word(Phase::Done, me));
+        // ORDERING: Release, pairs with the Acquire in `found`: all results are there.
+        let done =
+            self.of_slot(slot, STATE).compare_exchange(taken, done, Ordering::Release, Ordering::Relaxed);
+        done.is_ok()
+    }
+
+    /// Caller: takes a chunk back that no worker has taken. `false`: one has.
+    pub(crate) fn cancel(&self, slot: u32) -> bool {
+        let (ready, free) = (Phase::Ready as u32, Phase::Free as u32);
+        // ORDERING: Relaxed: nothing was written by anybody else.
+        let freed =
+            self.of_slot(slot, STATE).compare_exchange(ready, free, Ordering::Relaxed, Ordering::Relaxed);
+        freed.is_ok()
+    }
+
+    /// Caller: gives up a chunk that a worker has, and gives that worker, which is to be killed then. `None`: it was too
+    /// late, or no worker has it.
+    pub(crate) fn doom(&self, slot: u32) -> Option<u32> {
+        let state = self.of_slot(slot, STATE);
+        // ORDERING: Relaxed, here and below: nothing of the worker's is read before it is dead.
+        let now = state.load(Ordering::Relaxed);
+        let worker = (now >> 3).checked_sub(1).filter(|_| now & PHASE == Phase::Taken as u32)?;
+        let doomed = word(Phase::Doomed, worker);
+        state.compare_exchange(now, doomed, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| worker)
+    }
+
+    /// Caller: what the slot's worker has left there, if the slot is done, or `of_dead` is its worker, which is dead. It
+    /// stays until the slot is [posted](Board::post) again.
+    pub(crate) fn found(&self, slot: u32, of_dead: Option<u32>) -> Option<Found> {
+        // ORDERING: Acquire, pairs with the Release in `done`.
+        let state = self.of_slot(slot, STATE).load(Ordering::Acquire);
+        let worker = (state >> 3).checked_sub(1)?;
+        let is_done = state & PHASE == Phase::Done as u32;
+        if of_dead.map_or(!is_done, |dead| dead != worker) {
+            return None;
+        }
+        // ORDERING: Acquire, pairs with the Release in `begin` and `end`: what stands is there.
+        let progress = self.of_slot(slot, PROGRESS).load(Ordering::Acquire);
+        // ORDERING: Relaxed, both: before the progress.
+        let word = |what| self.of_slot(slot, what).load(Ordering::Relaxed);
+        let (written, parcel) = (word(WRITTEN), word(PARCEL));
+        // The words beside it may be those of an item that is not done: then the progress does not count it.
+        let parcel = if progress & 2 == 2 { parcel } else { 0 };
+        let (done, begun) = (progress / 4, progress & 1 == 1);
+        let doomed = state & PHASE == Phase::Doomed as u32;
+        Some(Found { worker, done, begun, doomed, written, parcel })
+    }
+
+    /// Caller: no worker has the slot any more.
+    pub(crate) fn free(&self, slot: u32) {
+        // ORDERING: Relaxed: the next take depends on what `post` stores.
+        self.of_slot(slot, STATE).store(Phase::Free as u32, Ordering::Relaxed);
+    }
+
+    /// How far a worker is. Read when it is dead.
+    pub(crate) fn life(&self, worker: u32) -> Life {
+        // ORDERING: Acquire, pairs with the Release in `live`.
+        match self.word(self.places.desk(worker) + LIFE).load(Ordering::Acquire) {
+            0 => Life::Starting,
+            1 => Life::Ready,
+            _ => Life::Working,
+        }
+    }
+
+    /// Worker: how far it is. Caller: [`Life::Starting`], before it starts one.
+    pub(crate) fn live(&self, worker: u32, life: Life) {
+        // ORDERING: Release, pairs with the Acquire in `life`.
+        self.word(self.places.desk(worker) + LIFE).store(life as u32, Ordering::Release);
+    }
+}

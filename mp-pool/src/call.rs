@@ -1,0 +1,223 @@
+//! A call: its input is read, packed, and submitted in batches.
+//!
+//! ```text
+//!   input ──pack──► a batch of 16 items, of 32 … up to 64 KiB ──submit──► dispatch ──► wait until the board has it,
+//!     ▲                                                                                if the call may wait
+//!     └────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! The first batches are small, so that the workers begin while the rest is packed.
+
+use crate::dispatch::Batch;
+use crate::error::SubmitError;
+use crate::job::Job;
+use crate::record::{code_to_bytes, put_item};
+use crate::result::Waited;
+use crate::supervisor::Shared;
+use mp_core::transfer::{Code, Handle, Message, Target};
+use mp_core::word::Deadline;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A batch is submitted when it has so many bytes.
+const MOST_BYTES: usize = 64 << 10;
+/// Items of the first batch.
+const FIRST: usize = 16;
+/// How often a call that waits for room asks whether it is interrupted.
+const ASK: Duration = Duration::from_millis(50);
+
+/// A call of which not all is submitted.
+pub(crate) struct Call<'a> {
+    shared: &'a Arc<Shared>,
+    job: Arc<Job>,
+    /// Items submitted.
+    submitted: u32,
+    /// What was submitted is wanted.
+    complete: bool,
+}
+
+/// The items that are packed and not submitted.
+#[derive(Default)]
+struct Packed {
+    items: u32,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn begin<F, A>(shared: &'a Arc<Shared>, function: &F) -> Result<Call<'a>, SubmitError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+    {
+        shared.dispatch().check()?;
+        let code = code_to_bytes(&Code::of::<F, A>(function)?)?;
+        Ok(Call { shared, job: Job::new(code), submitted: 0, complete: false })
+    }
+
+    /// Submits all items; what the board does not hold waits in this process.
+    ///
+    /// # Errors
+    /// An item that cannot be packed ends the call: those before it are cancelled, or done.
+    pub(crate) fn submit<A>(
+        &mut self,
+        items: impl Iterator<Item = A>,
+        chunk_size: Option<usize>,
+        workers: usize,
+    ) -> Result<(), SubmitError>
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        let chunk = chunk_size.or_else(|| known_chunk_size(&items, workers));
+        self.all(items, chunk, workers, |_| Ok(()))
+    }
+
+    /// As [`submit`](Call::submit); reads on only when the board holds what was read.
+    pub(crate) fn submit_as_there_is_room<A>(
+        &mut self,
+        items: impl Iterator<Item = A>,
+        workers: usize,
+        mut interrupted: impl FnMut() -> bool,
+    ) -> Result<(), SubmitError>
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        let chunk = known_chunk_size(&items, workers);
+        let submitted = self.all(items, chunk, workers, |call| {
+            while call.shared.wait_until(Some(&call.job), Deadline::after(ASK), |it| !it.is_full()).is_none()
+            {
+                if interrupted() {
+                    return Err(SubmitError::Interrupted);
+                }
+            }
+            Ok(())
+        });
+        // What was submitted goes on.
+        self.complete = matches!(submitted, Err(SubmitError::Interrupted));
+        submitted
+    }
+
+    fn all<A>(
+        &mut self,
+        items: impl Iterator<Item = A>,
+        chunk: Option<usize>,
+        workers: usize,
+        mut wait: impl FnMut(&Self) -> Result<(), SubmitError>,
+    ) -> Result<(), SubmitError>
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        let (mut packed, mut most) = (Packed::default(), FIRST);
+        // How many there are is not known: as if there were as many more as there were so far.
+        let chunk = |so_far: usize| chunk.unwrap_or_else(|| default_chunk_size(so_far, workers)).max(1);
+        for item in items {
+            let handles = put_item(&item, &mut packed.bytes)?;
+            packed.items += 1;
+            let alone = !handles.is_empty();
+            if alone {
+                self.submit_alone(&mut packed, handles, chunk(most))?;
+            }
+            if packed.items as usize >= most || packed.bytes.len() >= MOST_BYTES {
+                most = most.saturating_mul(2);
+                let chunk = chunk(self.submitted as usize + packed.items as usize);
+                self.submit_batch(std::mem::take(&mut packed), chunk, None)?;
+                wait(self)?;
+            } else if alone {
+                wait(self)?;
+            }
+        }
+        let chunk = chunk(self.submitted as usize + packed.items as usize);
+        self.submit_batch(packed, chunk, None)
+    }
+
+    /// The last item has handles, and goes by parcel.
+    fn submit_alone(
+        &mut self,
+        packed: &mut Packed,
+        handles: Vec<Handle>,
+        chunk: usize,
+    ) -> Result<(), SubmitError> {
+        let all = std::mem::take(packed);
+        let mut rest = all.bytes.as_slice();
+        for _ in 1..all.items {
+            crate::record::take_item(&mut rest);
+        }
+        let before = all.bytes.len() - rest.len();
+        let item = crate::record::take_item(&mut rest).unwrap_or_default().to_vec();
+        let mut bytes = all.bytes;
+        bytes.truncate(before);
+        self.submit_batch(Packed { items: all.items - 1, bytes }, chunk, None)?;
+        let message = Message { bytes: item, handles };
+        self.submit_batch(Packed { items: 1, bytes: Vec::new() }, 1, Some(Arc::new(message)))
+    }
+
+    fn submit_batch(
+        &mut self,
+        packed: Packed,
+        chunk: usize,
+        parcel: Option<Arc<Message>>,
+    ) -> Result<(), SubmitError> {
+        let Packed { items, bytes } = packed;
+        if items == 0 {
+            return Ok(());
+        }
+        let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
+        let (job, first) = (Arc::clone(&self.job), self.submitted);
+        self.submitted += items;
+        let batch = Batch { job, first, items, chunk, bytes, at: 0, parcel, losses: 0 };
+        let mut dispatch = self.shared.dispatch();
+        let submitted = dispatch.submit(batch);
+        self.shared.hand_on(&dispatch);
+        submitted
+    }
+
+    /// The input has ended.
+    pub(crate) fn waited(mut self) -> Waited {
+        self.complete = true;
+        self.job.end_input();
+        Waited { job: Arc::clone(&self.job), shared: Arc::clone(self.shared) }
+    }
+}
+
+/// An item could not be packed, or the input panicked: the results of the others are not wanted.
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if !self.complete && self.submitted > 0 {
+            self.shared.withdraw(&self.job);
+        }
+    }
+}
+
+/// How many items go to a worker together: each worker gets about four chunks, as Python does it.
+fn default_chunk_size(items: usize, workers: usize) -> usize {
+    items.div_ceil(4 * workers).max(1)
+}
+
+/// The same, where the input says how many there are.
+fn known_chunk_size(items: &impl Iterator, workers: usize) -> Option<usize> {
+    match items.size_hint() {
+        (least, Some(most)) if least == most => Some(default_chunk_size(least, workers)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_as_pythons() {
+        assert_eq!(default_chunk_size(100, 4), 7);
+        assert_eq!(default_chunk_size(1, 4), 1);
+        assert_eq!(default_chunk_size(0, 4), 1);
+        assert_eq!(default_chunk_size(1000, 200), 2);
+    }
+
+    #[test]
+    fn an_input_of_unknown_length_has_no_chunk_size_yet() {
+        assert_eq!(known_chunk_size(&(0..100), 4), Some(7));
+        assert_eq!(known_chunk_size(&(0..100).filter(|x| x % 2 == 0), 4), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! From finished slots to results.
+
+use super::{Batch, Dispatch, Open, ParcelId};
+use crate::board::Found;
+use crate::error::TaskError;
+use crate::job::{Job, Piece, Settled};
+use crate::record::{HEAD, take_item};
+use std::sync::Arc;
+
+impl Dispatch {
+    /// Takes what is finished off the board, and puts what waits on it.
+    pub(crate) fn collect(&mut self) {
+        if !self.memory.board.has_finished() {
+            return;
+        }
+        let mut finished = std::mem::take(&mut self.finished);
+        self.memory.board.take_finished(&mut finished);
+        for &slot in &finished {
+            if let Some(found) = self.memory.board.found(slot, None) {
+                self.settle_slot(slot, found, None);
+            }
+        }
+        self.finished = finished;
+        self.post();
+    }
+
+    /// Takes what a slot stood for off it. No worker may have the slot any more.
+    pub(super) fn close(&mut self, slot: u32) -> Option<Open> {
+        let open = self.open[slot as usize].take();
+        if let Some(open) = &open {
+            open.job.gave_slot();
+            self.in_flight -= 1;
+        }
+        open
+    }
+
+    /// The slot and its block may be used again.
+    pub(super) fn give_back(&mut self, slot: u32, open: &Open) {
+        self.memory.board.free(slot);
+        self.free.push(slot);
+        if let Some(block) = open.block {
+            self.arena.give_back(block);
+        }
+    }
+
+    /// Settles what a worker has left in a slot. `died`: how it ended, if it is dead.
+    pub(super) fn settle_slot(&mut self, slot: u32, found: Found, died: Option<&TaskError>) {
+        // No thread waits for it any more: everything was failed, and the slot stays out of use.
+        let Some(open) = self.close(slot) else { return };
+        let done = found.done.min(open.items);
+        if done > 0 {
+            self.settle_results(&open, &found, done);
+        }
+        let mut settled = done;
+        if let Some(died) = died
+            && done < open.items
+        {
+            let begun = found.begun || found.doomed;
+            // What several were killed before they began it is what kills them.
+            let kills = !begun && done == 0 && open.losses + 1 >= super::deaths::MOST_LOSSES;
+            if begun || kills {
+                let error = if found.doomed { TaskError::Cancelled } else { died.clone() };
+                self.settle_item(&open.job, open.first + done, Settled::Failed(error));
+                settled += 1;
+            }
+        }
+        if settled < open.items {
+            let lost = died.is_some() && settled == 0;
+            self.put_back(slot, open, settled);
+            if lost && let Some(batch) = self.pending.front_mut() {
+                batch.losses += 1;
+            }
+        } else {
+            self.give_back(slot, &open);
+        }
+    }
+
+    fn settle_results(&mut self, open: &Open, found: &Found, done: u32) {
+        let Some((number, name)) = self.latest.get(found.worker as usize).cloned() else { return };
+        // A wild write may have made it anything.
+        let most = self.memory.bytes.len() - open.results;
+        let written = (found.written as usize).min(most);
+        let mut bytes = Vec::new();
+        self.memory.bytes.read_onto(open.results, written, &mut bytes);
+        let by_parcel = found.parcel != 0;
+        let records = done - u32::from(by_parcel);
+        if records > 0 {
+            open.job.saw(written, records as usize);
+            let piece = Piece { first: open.first, items: records, outcome: Settled::Records(bytes, name) };
+            self.settled |= open.job.settle(piece);
+        }
+        if by_parcel {
+            self.await_parcel((number, found.parcel), &open.job, open.first + records);
+        }
+    }
+
+    pub(super) fn settle_item(&mut self, job: &Arc<Job>, item: u32, outcome: Settled) {
+        self.settled |= job.settle(Piece { first: item, items: 1, outcome });
+    }
+
+    /// An item's value comes by parcel, or has come.
+    fn await_parcel(&mut self, parcel: ParcelId, job: &Arc<Job>, item: u32) {
+        match self.arrived.remove(&parcel) {
+            Some(arrived) => self.settle_parcel(job, item, arrived),
+            None => {
+                self.awaited.insert(parcel, (Arc::clone(job), item));
+            }
+        }
+    }
+
+    fn settle_parcel(&mut self, job: &Arc<Job>, item: u32, outcome: Settled) {
+        if let Settled::Value(message) = &outcome {
+            job.saw(message.bytes.len() + HEAD, 1);
+        }
+        self.settle_item(job, item, outcome);
+    }
+
+    /// The next parcel of a desk's worker has arrived, or cannot be received. They come in the order of their numbers.
+    pub(crate) fn parcel_arrived(&mut self, desk: u32, outcome: Settled) {
+        let Some(worker) = self.workers.get_mut(desk as usize).and_then(Option::as_mut) else { return };
+        worker.parcels += 1;
+        let parcel = (worker.number, worker.parcels);
+        match self.awaited.remove(&parcel) {
+            Some((job, item)) => self.settle_parcel(&job, item, outcome),
+            None => {
+                self.arrived.insert(parcel, outcome);
+            }
+        }
+    }
+
+    /// No parcel comes any more from this worker.
+    pub(super) fn no_more_parcels(&mut self, number: u32) {
+        self.arrived.retain(|(of, _), _| *of != number);
+        let lost: Vec<ParcelId> = self.awaited.keys().filter(|(of, _)| *of == number).copied().collect();
+        for parcel in lost {
+            if let Some((job, item)) = self.awaited.remove(&parcel) {
+                let reason = "its worker ended before the value was received".to_owned();
+                self.settle_item(&job, item, Settled::Failed(TaskError::Value(reason)));
+            }
+        }
+    }
+
+    /// The items of a slot, but for the first `settled` ones, wait again, in front of all others.
+    pub(super) fn put_back(&mut self, slot: u32, open: Open, settled: u32) {
+        let (at, length) = open.arguments;
+        let mut bytes = Vec::new();
+        self.memory.bytes.read_onto(at, length, &mut bytes);
+        let mut rest = bytes.as_slice();
+        (0..settled).for_each(|_| {
+            take_item(&mut rest);
+        });
+        let at = bytes.len() - rest.len();
+        self.give_back(slot, &open);
+        self.pending.push_front(Batch {
+            first: open.first + settled,
+            items: open.items - settled,
+            chunk: open.chunk,
+            at,
+            bytes,
+            parcel: open.parcel,
+            losses: if settled == 0 { open.losses } else { 0 },
+            job: open.job,
+        });
+    }
+}

@@ -1,0 +1,127 @@
+//! What a worker's death costs: the item that it had begun, and no other one. And the end of everything.
+
+use super::{Batch, Dispatch, Phase};
+use crate::board::Life;
+use crate::error::TaskError;
+use crate::job::{Job, Piece, Settled};
+use mp_core::Child;
+use mp_core::sys::process::Ended;
+use std::sync::Arc;
+
+/// An item that so many workers in a row had taken, and died before they began it, is what kills them (too large for the
+/// memory that there is, say).
+pub(super) const MOST_LOSSES: u32 = 8;
+
+/// A worker that has ended.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) name: Arc<str>,
+    pub(crate) how: Option<Ended>,
+    /// It ended by itself before it began an item: its successor may do the same.
+    pub(crate) failed_to_start: bool,
+}
+
+impl Dispatch {
+    /// A worker has ended, and all that came over its line is known. What stands of its results stands, what it had begun
+    /// is laid to its end, and the rest goes to others.
+    pub(crate) fn ended(&mut self, desk: u32) -> Option<Gone> {
+        let worker = self.workers.get(desk as usize)?.as_ref()?;
+        let (child, name, number) = (Arc::clone(&worker.child), Arc::clone(&worker.name), worker.number);
+        let how = how(&child);
+        let died = TaskError::WorkerDied { worker: name.to_string(), pid: child.pid(), how };
+        // First what it pushed, so that no slot is freed that stands in the stack still.
+        self.collect();
+        for slot in 0..self.memory.board.shape().slots {
+            if let Some(found) = self.memory.board.found(slot, Some(desk)) {
+                self.settle_slot(slot, found, Some(&died));
+            }
+        }
+        self.no_more_parcels(number);
+        self.workers[desk as usize] = None;
+        let life = self.memory.board.life(desk);
+        // The last one rung may have been the dead one.
+        self.post();
+        self.memory.board.wake_every_worker();
+        let failed_to_start = life == Life::Starting || life == Life::Ready && by_itself(how);
+        Some(Gone { name, how, failed_to_start })
+    }
+
+    /// Whether a desk whose worker has ended is to have another one.
+    pub(crate) fn wants_workers(&self) -> bool {
+        match self.phase {
+            Phase::Running => true,
+            Phase::Closed => !self.is_idle(),
+            Phase::Terminated | Phase::Broken(_) => false,
+        }
+    }
+
+    /// Settles whatever is open. Slots that workers have stay out of use.
+    pub(crate) fn fail_all(&mut self, error: &TaskError) {
+        for slot in 0..self.open.len() {
+            if let Some(open) = self.close(slot as u32) {
+                self.fail(&open.job, open.first, open.items, error);
+            }
+        }
+        for Batch { job, first, items, .. } in std::mem::take(&mut self.pending) {
+            self.fail(&job, first, items, error);
+        }
+        for (job, item) in std::mem::take(&mut self.awaited).into_values() {
+            self.fail(&job, item, 1, error);
+        }
+        self.arrived.clear();
+    }
+
+    fn fail(&mut self, job: &Arc<Job>, first: u32, items: u32, error: &TaskError) {
+        self.settled |= job.settle(Piece { first, items, outcome: Settled::Failed(error.clone()) });
+    }
+
+    /// What no worker has taken of a job is not begun any more.
+    pub(crate) fn withdraw(&mut self, job: &Arc<Job>) {
+        for batch in std::mem::take(&mut self.pending) {
+            if Arc::ptr_eq(&batch.job, job) {
+                self.fail(job, batch.first, batch.items, &TaskError::Cancelled);
+            } else {
+                self.pending.push_back(batch);
+            }
+        }
+        for slot in self.slots_of(job) {
+            if self.memory.board.cancel(slot)
+                && let Some(open) = self.close(slot)
+            {
+                self.fail(job, open.first, open.items, &TaskError::Cancelled);
+                self.give_back(slot, &open);
+            }
+        }
+        self.post();
+    }
+
+    /// Gives up what workers have of a job, and gives those that are to be killed for it.
+    pub(crate) fn doom(&mut self, job: &Arc<Job>) -> Vec<Arc<Child<()>>> {
+        let doomed = self.slots_of(job).into_iter().filter_map(|slot| {
+            let desk = self.memory.board.doom(slot)?;
+            let worker = self.workers.get(desk as usize)?.as_ref()?;
+            Some(Arc::clone(&worker.child))
+        });
+        doomed.collect()
+    }
+
+    fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {
+        let of = |open: &Option<super::Open>| open.as_ref().is_some_and(|open| Arc::ptr_eq(&open.job, job));
+        (0..).zip(&self.open).filter(|(_, open)| of(open)).map(|(slot, _)| slot).collect()
+    }
+}
+
+/// Whether a worker that was idle ended by itself, and was not killed from outside: it exited, or crashed.
+fn by_itself(how: Option<Ended>) -> bool {
+    use mp_core::sys::signal::CRASHES;
+    match how {
+        Some(Ended::Exited(_)) => true,
+        Some(Ended::Signaled(signal)) => CRASHES.contains(&signal),
+        None => false,
+    }
+}
+
+/// How a worker ended.
+fn how(child: &Child<()>) -> Option<Ended> {
+    child.exitcode().map(|code| if code < 0 { Ended::Signaled(-code) } else { Ended::Exited(code) })
+}

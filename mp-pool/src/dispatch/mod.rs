@@ -1,0 +1,234 @@
+//! Dispatch: which items are where, and what has become of those that came back. Private to the pool, behind one lock.
+//!
+//! ```text
+//!   submit ──► pending batches ──post──► open slots ──collect──► pieces of results, in the job
+//!                     ▲                      │
+//!                     └── not begun ─────────┤ its worker died (deaths.rs)
+//!                                            └──► begun: WorkerDied
+//! ```
+//!
+//! | file         | what                                                            |
+//! |--------------|-----------------------------------------------------------------|
+//! | `post.rs`    | from a batch to slots: how many items, where their bytes go      |
+//! | `collect.rs` | from finished slots to results                                   |
+//! | `deaths.rs`  | what a worker's death costs; the end of all                      |
+//!
+//! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
+
+mod collect;
+mod deaths;
+mod post;
+
+use crate::arena::{Arena, Block};
+use crate::board::Shape;
+use crate::error::{NewPoolError, SubmitError};
+use crate::job::{Job, Settled};
+use crate::line::Line;
+use crate::memory::Memory;
+use mp_core::Child;
+use mp_core::transfer::Message;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The most workers of a pool.
+pub(crate) const MOST_WORKERS: usize = 1024;
+
+/// What the pool is up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Running,
+    /// Takes no more tasks; its workers end when they have none left.
+    Closed,
+    Terminated,
+    Broken(String),
+}
+
+/// A worker, as the pool holds it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) desk: u32,
+    /// How many were started before it, over all desks: no other has this number.
+    pub(crate) number: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) child: Arc<Child<()>>,
+    pub(crate) line: Arc<Line>,
+    /// Parcels that came over it, or were lost.
+    pub(crate) parcels: u32,
+}
+
+/// Items of one job that are not on the board, packed one after the other.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) job: Arc<Job>,
+    /// Position of the next one among the call's items.
+    pub(crate) first: u32,
+    pub(crate) items: u32,
+    /// How many may go to a worker together.
+    pub(crate) chunk: u32,
+    pub(crate) bytes: Vec<u8>,
+    /// Where the next one begins.
+    pub(crate) at: usize,
+    /// The arguments of the one item, if they do not go through shared memory.
+    pub(crate) parcel: Option<Arc<Message>>,
+    /// Workers that died with the next one taken, and not begun.
+    pub(crate) losses: u32,
+}
+
+/// What a slot on the board stands for.
+#[derive(Debug)]
+struct Open {
+    job: Arc<Job>,
+    first: u32,
+    items: u32,
+    chunk: u32,
+    /// Where its arguments are, after the code, and where its results.
+    arguments: (usize, usize),
+    results: usize,
+    block: Option<Block>,
+    parcel: Option<Arc<Message>>,
+    losses: u32,
+}
+
+/// The program's own code, which knows its job.
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Callbacks(Vec<(Arc<Job>, Callback)>);
+
+impl std::fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.len().fmt(f)
+    }
+}
+
+/// A parcel: the worker's number, and the number of the parcel.
+type ParcelId = (u32, u32);
+
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) phase: Phase,
+    pub(crate) memory: Memory,
+    /// By desk.
+    pub(crate) workers: Vec<Option<Worker>>,
+    /// By desk: the number and the name of the worker that was started last. It may work before its start has returned,
+    /// and so before it is entered above.
+    pub(crate) latest: Vec<(u32, Arc<str>)>,
+    /// Workers that are being started.
+    pub(crate) starting: usize,
+    arena: Arena,
+    /// By slot.
+    open: Vec<Option<Open>>,
+    in_flight: usize,
+    free: Vec<u32>,
+    pending: VecDeque<Batch>,
+    next_lane: u32,
+    finished: Vec<u32>,
+    /// Items whose values are still to come by parcel.
+    awaited: HashMap<ParcelId, (Arc<Job>, u32)>,
+    /// Parcels of slots that are not collected yet.
+    arrived: HashMap<ParcelId, Settled>,
+    /// What is to be called when its job is settled.
+    callbacks: Callbacks,
+    /// A job was settled since this was last asked.
+    pub(crate) settled: bool,
+    /// A thread waits at the board for all threads that wait.
+    pub(crate) led: Option<Leader>,
+    /// Threads of the program's that wait.
+    pub(crate) waiting: usize,
+}
+
+/// Which thread waits at the board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leader {
+    Caller,
+    Feeder,
+}
+
+impl Dispatch {
+    pub(crate) fn new(workers: u32) -> Result<Dispatch, NewPoolError> {
+        let shape = Shape::for_workers(workers);
+        let memory = Memory::create(shape)?;
+        Ok(Dispatch {
+            phase: Phase::Running,
+            arena: Arena::new(memory.arena_len()),
+            memory,
+            workers: (0..workers).map(|_| None).collect(),
+            latest: (0..workers).map(|_| (0, "".into())).collect(),
+            starting: 0,
+            open: (0..shape.slots).map(|_| None).collect(),
+            in_flight: 0,
+            free: (0..shape.slots).rev().collect(),
+            pending: VecDeque::new(),
+            next_lane: 0,
+            finished: Vec::new(),
+            awaited: HashMap::new(),
+            arrived: HashMap::new(),
+            callbacks: Callbacks::default(),
+            settled: false,
+            led: None,
+            waiting: 0,
+        })
+    }
+
+    /// Whether it takes more.
+    pub(crate) fn check(&self) -> Result<(), SubmitError> {
+        match &self.phase {
+            Phase::Running => Ok(()),
+            Phase::Closed | Phase::Terminated => Err(SubmitError::Closed),
+            Phase::Broken(reason) => Err(SubmitError::Broken(reason.clone())),
+        }
+    }
+
+    /// Takes items of a call.
+    pub(crate) fn submit(&mut self, batch: Batch) -> Result<(), SubmitError> {
+        self.check()?;
+        batch.job.expect(batch.items as usize);
+        self.pending.push_back(batch);
+        self.post();
+        Ok(())
+    }
+
+    /// Whether nothing is left to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && self.pending.is_empty() && self.awaited.is_empty()
+    }
+
+    /// Whether there is more than the board holds.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether the feeder is wanted, if no thread waits for results.
+    pub(crate) fn wants_feeder(&self) -> bool {
+        self.is_full() || !self.callbacks.0.is_empty()
+    }
+
+    pub(crate) fn call_back(&mut self, job: Arc<Job>, callback: Callback) {
+        self.callbacks.0.push((job, callback));
+    }
+
+    pub(crate) fn has_callback(&self) -> bool {
+        self.callbacks.0.iter().any(|(job, _)| job.is_settled())
+    }
+
+    /// A callback whose job is settled.
+    pub(crate) fn next_callback(&mut self) -> Option<Callback> {
+        let at = self.callbacks.0.iter().position(|(job, _)| job.is_settled())?;
+        Some(self.callbacks.0.remove(at).1)
+    }
+
+    /// A parcel's arguments, for the worker that has the slot.
+    pub(crate) fn parcel(&self, slot: u32) -> Option<Arc<Message>> {
+        self.open.get(slot as usize)?.as_ref()?.parcel.clone()
+    }
+
+    /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each result where
+    /// others have slots too, and where few are left: one of those may be what it waits for.
+    pub(crate) fn enough(&self, job: Option<&Job>) -> u32 {
+        let few = 2 * self.workers.len();
+        if self.in_flight <= few || job.is_none_or(|job| job.slots() < self.in_flight) {
+            return u32::MAX;
+        }
+        if self.pending.is_empty() { 0 } else { (self.in_flight / 2) as u32 }
+    }
+}

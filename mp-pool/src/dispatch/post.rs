@@ -1,0 +1,204 @@
+//! From pending batches to slots on the board.
+//!
+//! | arguments and room for results | go                                              |
+//! |--------------------------------|-------------------------------------------------|
+//! | up to 256 bytes                | into the slot's own piece                       |
+//! | up to a quarter of the arena   | into a block of the arena                       |
+//! | more, or with descriptors      | by parcel, when the worker asks for them        |
+//!
+//! A full board or arena holds the rest back until something is finished. That is no task's error.
+
+use super::{Batch, Dispatch, Open, Phase};
+use crate::arena::whole;
+use crate::board::Chunk;
+use crate::memory::PIECE;
+use crate::record::{HEAD, take_item};
+use mp_core::transfer::Message;
+use std::sync::Arc;
+
+/// A chunk of more bytes than this is cut: workers begin with the first part while the rest is written.
+const MOST_BYTES: usize = 64 << 10;
+/// A chunk whose results take more bytes than this is cut, too.
+const MOST_RESULTS: usize = 1 << 20;
+/// A longer result goes by parcel.
+const MOST_ROOM: usize = 8 << 20;
+/// Slots that are dealt to one lane together, at most.
+const LONGEST_RUN: usize = 32;
+
+impl Dispatch {
+    /// Puts as much on the board as it holds.
+    pub(crate) fn post(&mut self) {
+        if !matches!(self.phase, Phase::Running | Phase::Closed) {
+            return;
+        }
+        let mut posted = false;
+        while let Some(mut batch) = self.pending.pop_front() {
+            let goes_on = self.post_batch(&mut batch, &mut posted);
+            if batch.items > 0 {
+                self.pending.push_front(batch);
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        if posted {
+            self.memory.board.wake_worker();
+        }
+    }
+
+    /// Puts as much of a batch on the board as that holds; `false`: it is full.
+    fn post_batch(&mut self, batch: &mut Batch, posted: &mut bool) -> bool {
+        let chunks = batch.items.div_ceil(batch.chunk) as usize;
+        let longest = (chunks / (4 * self.workers.len())).clamp(1, LONGEST_RUN);
+        let mut run = Vec::with_capacity(longest);
+        while batch.items > 0 {
+            let slot = self.place(batch);
+            run.extend(slot);
+            *posted |= slot.is_some();
+            if (slot.is_none() || run.len() >= longest) && !self.deal(&mut run) || slot.is_none() {
+                return false;
+            }
+        }
+        self.deal(&mut run)
+    }
+
+    /// Tells the workers of slots; `false`: not of all, and these are pending again.
+    fn deal(&mut self, run: &mut Vec<u32>) -> bool {
+        let lanes = self.memory.board.shape().lanes;
+        for _ in 0..lanes {
+            if run.is_empty() {
+                return true;
+            }
+            let dealt = self.memory.board.deal(self.next_lane, run);
+            run.drain(..dealt);
+            self.next_lane = (self.next_lane + 1) % lanes;
+        }
+        let all = run.is_empty();
+        // The lanes are full of old hints, which go when a worker looks: it finishes something before.
+        for slot in run.drain(..).rev() {
+            if self.memory.board.cancel(slot)
+                && let Some(open) = self.close(slot)
+            {
+                self.put_back(slot, open, 0);
+            }
+        }
+        all
+    }
+
+    /// Puts the next items of a batch into a slot; `None`: there is no room now.
+    fn place(&mut self, batch: &mut Batch) -> Option<u32> {
+        let slot = *self.free.last()?;
+        if batch.parcel.is_some() {
+            return Some(self.place_parcel(slot, batch));
+        }
+        let known = batch.job.result_bytes();
+        let fitting = known.map_or(u32::MAX, |each| (MOST_RESULTS / each).max(1) as u32);
+        let (items, length) = measure(batch, batch.chunk.min(fitting));
+        let code = batch.job.code.len();
+        let of_arguments = whole(code + length);
+        if of_arguments > self.arena.len() / 4 {
+            let item = take_item(&mut &batch.bytes[batch.at..]).unwrap_or_default().to_vec();
+            batch.at += length;
+            batch.parcel = Some(Arc::new(Message { bytes: item, handles: Vec::new() }));
+            return Some(self.place_parcel(slot, batch));
+        }
+        let each = known.unwrap_or(length / items as usize + HEAD);
+        let room = Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD);
+        let (place, room, block) = if of_arguments + room <= PIECE {
+            (slot as usize * PIECE, PIECE - of_arguments, None)
+        } else {
+            let memory = &self.memory;
+            let block = self.arena.take(of_arguments + room, |at, len| memory.reserve(at, len));
+            let Some(block) = block else {
+                // With nothing on the board, nothing that is finished will make room.
+                return if self.in_flight > 0 { None } else { Some(self.without_arena(slot, batch)) };
+            };
+            (memory.arena() + block.at, block.len - of_arguments, Some(block))
+        };
+        self.memory.bytes.write(place, &batch.job.code);
+        self.memory.bytes.write(place + code, &batch.bytes[batch.at..batch.at + length]);
+        let open = Open {
+            job: Arc::clone(&batch.job),
+            first: batch.first,
+            items,
+            chunk: batch.chunk,
+            arguments: (place + code, length),
+            results: place + of_arguments,
+            block,
+            parcel: None,
+            losses: std::mem::take(&mut batch.losses),
+        };
+        batch.at += length;
+        self.open_slot(slot, batch, open, place, code + length, room);
+        Some(slot)
+    }
+
+    /// The system has no memory for the arena: one item alone, by parcel.
+    fn without_arena(&mut self, slot: u32, batch: &mut Batch) -> u32 {
+        let (_, length) = measure(batch, 1);
+        let item = take_item(&mut &batch.bytes[batch.at..]).unwrap_or_default().to_vec();
+        batch.at += length;
+        batch.parcel = Some(Arc::new(Message { bytes: item, handles: Vec::new() }));
+        self.place_parcel(slot, batch)
+    }
+
+    fn place_parcel(&mut self, slot: u32, batch: &mut Batch) -> u32 {
+        let (place, code) = (slot as usize * PIECE, batch.job.code.len());
+        self.memory.bytes.write(place, &batch.job.code);
+        let results = place + whole(code);
+        let open = Open {
+            job: Arc::clone(&batch.job),
+            first: batch.first,
+            items: 1,
+            chunk: batch.chunk,
+            arguments: (place + code, 0),
+            results,
+            block: None,
+            parcel: batch.parcel.take(),
+            losses: std::mem::take(&mut batch.losses),
+        };
+        self.open_slot(slot, batch, open, place, code, PIECE - whole(code));
+        slot
+    }
+
+    fn open_slot(
+        &mut self,
+        slot: u32,
+        batch: &mut Batch,
+        open: Open,
+        place: usize,
+        length: usize,
+        room: usize,
+    ) {
+        batch.first += open.items;
+        batch.items -= open.items;
+        let by_parcel = open.parcel.is_some();
+        let chunk = Chunk {
+            items: open.items,
+            place: place as u32,
+            length: length as u32,
+            room: room as u32,
+            by_parcel,
+        };
+        open.job.took_slot();
+        self.in_flight += 1;
+        self.free.pop();
+        self.open[slot as usize] = Some(open);
+        self.memory.board.post(slot, chunk);
+    }
+}
+
+/// How many items go together, and how many bytes they are.
+fn measure(batch: &Batch, most: u32) -> (u32, usize) {
+    let all = &batch.bytes[batch.at..];
+    let (mut rest, mut items) = (all, 0);
+    while items < most.min(batch.items) {
+        let mut next = rest;
+        // A long one goes alone.
+        if take_item(&mut next).is_none() || items > 0 && all.len() - next.len() > MOST_BYTES {
+            break;
+        }
+        (rest, items) = (next, items + 1);
+    }
+    (items.max(1), all.len() - rest.len())
+}

@@ -1,0 +1,173 @@
+//! A job: one call, and what has become of its items so far.
+//!
+//! ```text
+//!   items, in batches ──► missing + n         pieces of results, as they come ──► missing - n
+//!   end of the input  ──► missing - 1         missing = 0: settled, and the pieces are put in order once
+//! ```
+
+use crate::error::TaskError;
+use crate::record::{Outcome, take_outcome};
+use mp_core::transfer::{Message, unpack};
+use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// What each chunk begins with.
+    pub(crate) code: Vec<u8>,
+    /// Items that are not settled, and 1 for the input while it is read.
+    missing: AtomicUsize,
+    /// Bytes that a result of it took; 0: there was none yet.
+    result_bytes: AtomicUsize,
+    /// Slots that it has.
+    slots: AtomicUsize,
+    pieces: Mutex<Vec<Piece>>,
+    in_order: OnceLock<Vec<Piece>>,
+}
+
+/// What has become of a few items side by side.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) first: u32,
+    pub(crate) items: u32,
+    pub(crate) outcome: Settled,
+}
+
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// A record for each, and which worker wrote them.
+    Records(Vec<u8>, Arc<str>),
+    /// A value that came by itself.
+    Value(Message),
+    Failed(TaskError),
+}
+
+impl Job {
+    pub(crate) fn new(code: Vec<u8>) -> Arc<Job> {
+        Arc::new(Job {
+            code,
+            missing: AtomicUsize::new(1),
+            result_bytes: AtomicUsize::new(0),
+            slots: AtomicUsize::new(0),
+            pieces: Mutex::default(),
+            in_order: OnceLock::new(),
+        })
+    }
+
+    /// More items were read.
+    pub(crate) fn expect(&self, items: usize) {
+        // ORDERING: Relaxed: the dispatch's lock orders it before what settles them.
+        self.missing.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// The input has ended.
+    pub(crate) fn end_input(&self) {
+        // ORDERING: Release, pairs with the Acquire in `is_settled`.
+        self.missing.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Settles items, each of which is settled once. Whether they were the last.
+    pub(crate) fn settle(&self, piece: Piece) -> bool {
+        let items = piece.items as usize;
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+        // ORDERING: Release, pairs with the Acquire in `is_settled`: the piece is there.
+        self.missing.fetch_sub(items, Ordering::Release) == items
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `settle` and `end_input`.
+        self.missing.load(Ordering::Acquire) == 0
+    }
+
+    /// So many bytes were results of so many items.
+    pub(crate) fn saw(&self, bytes: usize, items: usize) {
+        if let Some(each) = bytes.checked_div(items) {
+            // ORDERING: Relaxed: a guess for the next ones. A quarter more, so that most fit.
+            self.result_bytes.store(each + each / 4 + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// What a result of it may take, if there was one.
+    pub(crate) fn result_bytes(&self) -> Option<usize> {
+        // ORDERING: Relaxed, as above.
+        Some(self.result_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
+    }
+
+    /// It has so many slots more. Under the dispatch's lock, as is `slots`.
+    pub(crate) fn took_slot(&self) {
+        // ORDERING: Relaxed, here and below: under a lock.
+        self.slots.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn gave_slot(&self) {
+        // ORDERING: as above.
+        self.slots.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        // ORDERING: as above.
+        self.slots.load(Ordering::Relaxed)
+    }
+
+    /// What has become of its items, in the order of the input, once it is settled.
+    fn in_order(&self) -> &[Piece] {
+        self.in_order.get_or_init(|| {
+            let mut pieces = std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner));
+            pieces.sort_unstable_by_key(|piece| piece.first);
+            pieces
+        })
+    }
+
+    /// Whether each item has a value, once it is settled. The values are not looked at.
+    pub(crate) fn is_successful(&self) -> bool {
+        self.in_order().iter().all(|piece| match &piece.outcome {
+            Settled::Records(bytes, _) => {
+                let mut rest = bytes.as_slice();
+                (0..piece.items).all(|_| matches!(take_outcome(&mut rest), Some(Outcome::Value(_))))
+            }
+            Settled::Value(_) => true,
+            Settled::Failed(_) => false,
+        })
+    }
+
+    /// Gives what has become of each item, in the order of the input, once it is settled.
+    pub(crate) fn for_each<R: DeserializeOwned>(&self, mut each: impl FnMut(Result<R, TaskError>)) {
+        for Piece { items, outcome, .. } in self.in_order() {
+            match outcome {
+                Settled::Records(bytes, worker) => {
+                    let mut rest = bytes.as_slice();
+                    (0..*items).for_each(|_| each(value_of(take_outcome(&mut rest), worker)));
+                }
+                Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
+                Settled::Failed(error) => (0..*items).for_each(|_| each(Err(error.clone()))),
+            }
+        }
+    }
+
+    /// What has become of the first item, once it is settled.
+    pub(crate) fn first<R: DeserializeOwned>(&self) -> Result<R, TaskError> {
+        let mut first = None;
+        self.for_each(|value| {
+            first.get_or_insert(value);
+        });
+        first.unwrap_or(Err(TaskError::Terminated))
+    }
+}
+
+#[inline]
+fn value_of<R: DeserializeOwned>(outcome: Option<Outcome<'_>>, worker: &str) -> Result<R, TaskError> {
+    match outcome {
+        Some(Outcome::Value(bytes)) => decoded(bytes, Vec::new()),
+        Some(Outcome::Failure(failure)) => Err(failure.in_worker(worker)),
+        None => Err(TaskError::Value("what its worker wrote is damaged".to_owned())),
+    }
+}
+
+#[inline]
+fn decoded<R: DeserializeOwned>(
+    bytes: &[u8],
+    handles: Vec<mp_core::transfer::Handle>,
+) -> Result<R, TaskError> {
+    unpack(bytes, handles).map_err(|error| TaskError::Value(error.to_string()))
+}

@@ -1,0 +1,222 @@
+//! Waiting for results: of all threads that wait, one waits at the board, and collects for the others.
+//!
+//! ```text
+//!   look ─ what I wait for is there? ─ return; another one leads
+//!     ▲           │ no
+//!     │           ├─ no one leads:  lead = spin, then sleep at the board, without the lock ──► look
+//!     │           └─ one leads:     sleep until it leaves, or a job is settled ────────────► look
+//! ```
+//!
+//! The feeder is a thread of the pool's. It runs callbacks. It leads only while there are some, or more than the board
+//! holds, and no thread waits; it steps back when one does: a caller that waits collects for itself, and needs no other
+//! thread for that.
+
+use crate::dispatch::{Callback, Dispatch, Leader};
+use crate::error::SubmitError;
+use crate::job::Job;
+use crate::supervisor::Shared;
+use mp_core::word::{Deadline, Ordering, Pace, Waiting, Word};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often an interruptible wait asks whether it is interrupted: soon after Ctrl-C, and a cost that
+/// cannot be measured.
+const ASK: Duration = Duration::from_millis(50);
+
+impl Shared {
+    /// Waits until a job is settled; `false` at the deadline.
+    pub(crate) fn wait_for(&self, job: &Job, until: Option<Deadline>) -> bool {
+        job.is_settled() || self.wait_until(Some(job), until, |_| job.is_settled()).is_some()
+    }
+
+    /// Waits until a job is settled, or `interrupted` says so.
+    ///
+    /// Asked again and again: the signal may be handled by another thread, before the wait begins, or with
+    /// `SA_RESTART`, and then no sleep ends by itself.
+    pub(crate) fn wait_unless(
+        &self,
+        job: &Job,
+        mut interrupted: impl FnMut() -> bool,
+    ) -> Result<(), SubmitError> {
+        while !self.wait_for(job, Deadline::after(ASK)) {
+            if interrupted() {
+                return Err(SubmitError::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a job is settled, after a look at the board.
+    pub(crate) fn look_for(&self, job: &Job) -> bool {
+        if !job.is_settled() {
+            let mut dispatch = self.dispatch();
+            dispatch.collect();
+            self.tell(&mut dispatch);
+        }
+        job.is_settled()
+    }
+
+    /// Gives up what is left of a job.
+    pub(crate) fn cancel(&self, job: &Arc<Job>) {
+        let mut dispatch = self.dispatch();
+        dispatch.collect();
+        dispatch.withdraw(job);
+        for worker in dispatch.doom(job) {
+            let _ = worker.kill();
+        }
+        self.tell(&mut dispatch);
+        drop(dispatch);
+        self.board.wake_caller();
+    }
+
+    /// What no worker has taken of a job is not begun any more.
+    pub(crate) fn withdraw(&self, job: &Arc<Job>) {
+        let mut dispatch = self.dispatch();
+        dispatch.withdraw(job);
+        self.tell(&mut dispatch);
+    }
+
+    /// Waits, for a job if that is named, until something is so; `None` at the deadline.
+    pub(crate) fn wait_until(
+        &self,
+        job: Option<&Job>,
+        until: Option<Deadline>,
+        mut is_so: impl FnMut(&Dispatch) -> bool,
+    ) -> Option<MutexGuard<'_, Dispatch>> {
+        let mut dispatch = self.dispatch();
+        dispatch.waiting += 1;
+        let is_so = loop {
+            // ORDERING: Acquire, pairs with the Release of the ring: its reason is seen below.
+            let seen = self.board.caller_bell().load(Ordering::Acquire);
+            dispatch.collect();
+            self.tell(&mut dispatch);
+            if is_so(&dispatch) {
+                break true;
+            }
+            if until.is_some_and(Deadline::passed) {
+                break false;
+            }
+            dispatch = match dispatch.led {
+                None => self.lead(dispatch, Leader::Caller, job, seen, until),
+                Some(leader) => {
+                    if leader == Leader::Feeder {
+                        self.board.wake_caller();
+                    }
+                    self.follow(dispatch, until)
+                }
+            };
+        };
+        dispatch.waiting -= 1;
+        self.hand_on(&dispatch);
+        is_so.then_some(dispatch)
+    }
+
+    /// Waits at the board, without the lock.
+    fn lead<'a>(
+        &'a self,
+        mut dispatch: MutexGuard<'a, Dispatch>,
+        leader: Leader,
+        job: Option<&Job>,
+        seen: u32,
+        until: Option<Deadline>,
+    ) -> MutexGuard<'a, Dispatch> {
+        dispatch.led = Some(leader);
+        let enough = dispatch.enough(job);
+        drop(dispatch);
+        if enough < u32::MAX || !self.spin(seen) {
+            self.board.sleep_until_finished(seen, enough, until);
+        }
+        let mut dispatch = self.dispatch();
+        dispatch.led = None;
+        dispatch
+    }
+
+    /// Waits as long as is worth it; `true`: there is something to look at.
+    fn spin(&self, seen: u32) -> bool {
+        let bell = self.board.caller_bell();
+        let mut waiting = Waiting::new(bell, Pace::Dense);
+        loop {
+            // ORDERING: Relaxed: whether to look, and no more.
+            if self.board.has_finished() || bell.load(Ordering::Relaxed) != seen {
+                waiting.found();
+                return true;
+            }
+            if !waiting.pause() {
+                return false;
+            }
+        }
+    }
+
+    fn follow<'a>(
+        &'a self,
+        dispatch: MutexGuard<'a, Dispatch>,
+        until: Option<Deadline>,
+    ) -> MutexGuard<'a, Dispatch> {
+        match until.map(Deadline::remaining) {
+            None => self.changed.wait(dispatch).unwrap_or_else(PoisonError::into_inner),
+            Some(left) => self.changed.wait_timeout(dispatch, left).unwrap_or_else(PoisonError::into_inner).0,
+        }
+    }
+
+    /// Tells the threads that follow of jobs that were settled.
+    pub(crate) fn tell(&self, dispatch: &mut Dispatch) {
+        if std::mem::take(&mut dispatch.settled) {
+            if dispatch.waiting > 0 {
+                self.changed.notify_all();
+            }
+            if dispatch.wants_feeder() {
+                self.feed.notify_one();
+            }
+        }
+        self.let_idle_go(dispatch);
+    }
+
+    /// A thread waits no more: another one leads.
+    pub(crate) fn hand_on(&self, dispatch: &Dispatch) {
+        if dispatch.led.is_none() {
+            if dispatch.waiting > 0 {
+                self.changed.notify_all();
+            } else if dispatch.wants_feeder() {
+                self.feed.notify_one();
+            }
+        }
+    }
+
+    /// Has this called when the job is settled.
+    pub(crate) fn call_back(&self, job: &Arc<Job>, callback: Callback) {
+        let mut dispatch = self.dispatch();
+        dispatch.call_back(Arc::clone(job), callback);
+        self.feed.notify_one();
+    }
+
+    /// The feeder's life.
+    pub(crate) fn feed(&self) {
+        let mut dispatch = self.dispatch();
+        loop {
+            if let Some(callback) = dispatch.next_callback() {
+                drop(dispatch);
+                // The hook has told of a panic. One whose payload panics when it is dropped would end the thread.
+                std::mem::forget(catch_unwind(AssertUnwindSafe(callback)));
+                dispatch = self.dispatch();
+                continue;
+            }
+            if self.is_dismissed() {
+                return;
+            }
+            if !dispatch.wants_feeder() || dispatch.waiting > 0 || dispatch.led.is_some() {
+                dispatch = self.feed.wait(dispatch).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            // ORDERING: Acquire, as in `wait_until`.
+            let seen = self.board.caller_bell().load(Ordering::Acquire);
+            dispatch.collect();
+            self.tell(&mut dispatch);
+            if dispatch.wants_feeder() && dispatch.waiting == 0 && !dispatch.has_callback() {
+                dispatch = self.lead(dispatch, Leader::Feeder, None, seen, None);
+                // A thread that came meanwhile leads now.
+                self.hand_on(&dispatch);
+            }
+        }
+    }
+}

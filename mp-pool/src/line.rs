@@ -1,0 +1,78 @@
+//! The line between the pool and one worker: a packet socket, for what does not fit into shared memory.
+//!
+//! ```text
+//!   worker ── Fetch { slot } ──────────► pool ── Arguments, beside them the message ──► worker
+//!   worker ── Value { failure } + message ──► pool              before the slot is done, so none is missed
+//!   worker ── NotReady { reason } ─────► pool                  before it ends
+//! ```
+//!
+//! Long messages go by memory files, so a packet is short, and neither side waits for the other to read.
+
+use crate::error::Failure;
+use mp_core::OsError;
+use mp_core::sys::socket::{self, Mode, packet_pair, would_block};
+use mp_core::transfer::{Handle, Message, ParcelError, Part, pack, receive_parts, send_parts, unpack};
+use serde::{Deserialize, Serialize};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// From a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Said {
+    /// The arguments of the slot that it has taken.
+    Fetch { slot: u32 },
+    /// A value, or why there is none.
+    Value { failure: Option<Failure> },
+    /// Its initializer failed, so it ends.
+    NotReady { reason: String },
+}
+
+/// From the pool, to the worker that fetches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fetched {
+    Arguments,
+    /// They cannot be sent.
+    Failed(String),
+}
+
+/// One end of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Line(Handle);
+
+impl Line {
+    pub(crate) fn pair() -> Result<(Line, Line), OsError> {
+        let (one, other) = packet_pair()?;
+        socket::widen(one.as_fd())?;
+        socket::widen(other.as_fd())?;
+        Ok((Line(Handle::new(one)), Line(Handle::new(other))))
+    }
+
+    pub(crate) fn send(&self, what: &impl Serialize, message: Part<'_>) -> Result<(), ParcelError> {
+        // Text and numbers: they can be packed.
+        let head = pack(what).unwrap_or_default();
+        send_parts(self.as_fd(), (&head).into(), message)
+    }
+
+    pub(crate) fn receive<T: for<'de> Deserialize<'de>>(
+        &self,
+        mode: Mode,
+    ) -> Result<(T, Message), ParcelError> {
+        let (head, message) = receive_parts(self.as_fd(), mode)?;
+        let what = unpack(&head.bytes, head.handles);
+        Ok((what.map_err(|_| ParcelError::Malformed("it says nothing that is known"))?, message))
+    }
+
+    /// What there is to receive now; `None`: nothing more, for now or for ever.
+    pub(crate) fn next(&self) -> Option<Result<(Said, Message), ParcelError>> {
+        match self.receive(Mode::Now) {
+            Err(ParcelError::Closed) => None,
+            Err(ParcelError::Os(error)) if would_block(&error) => None,
+            other => Some(other),
+        }
+    }
+}
+
+impl AsFd for Line {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,204 @@
+//! Items and outcomes as bytes, one after the other.
+//!
+//! ```text
+//!   arguments:  code, once | length, packed arguments | length, packed arguments | …
+//!   results:    0, length, packed value | 1, length, packed failure | …
+//! ```
+//!
+//! A length is seven bits a byte, the lowest first; the top bit says that more follow.
+
+use crate::error::Failure;
+use mp_core::CodecError;
+use mp_core::transfer::{Code, Handle, pack, pack_value_onto, unpack};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What begins a record of a result.
+const VALUE: u8 = 0;
+const FAILURE: u8 = 1;
+
+/// The most bytes that a record has beside its content.
+pub(crate) const HEAD: usize = 1 + 10;
+
+/// Appends a length.
+#[inline]
+pub(crate) fn put_length(mut length: usize, bytes: &mut Vec<u8>) {
+    while length >= 0x80 {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+}
+
+/// Takes a length off the front; `None`: it is none.
+#[inline]
+fn take_length(bytes: &mut &[u8]) -> Option<usize> {
+    let mut length = 0;
+    for at in 0..10 {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        length |= usize::from(byte & 0x7F).checked_shl(7 * at)?;
+        if byte & 0x80 == 0 {
+            return Some(length);
+        }
+    }
+    None
+}
+
+/// Takes what a length is in front of off the front.
+#[inline]
+fn take_content<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = take_length(bytes)?;
+    let (content, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(content)
+}
+
+/// Appends an item, and gives its handles.
+#[inline]
+pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
+    item: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<Vec<Handle>, CodecError> {
+    let before = bytes.len();
+    // Most are shorter than 128 bytes: one byte for their length.
+    bytes.push(0);
+    let handles = pack_value_onto(item, bytes).inspect_err(|_| bytes.truncate(before))?;
+    let length = bytes.len() - before - 1;
+    if length < 0x80 {
+        bytes[before] = length as u8;
+    } else {
+        let mut head = Vec::with_capacity(HEAD);
+        put_length(length, &mut head);
+        bytes.splice(before..=before, head);
+    }
+    Ok(handles)
+}
+
+/// Takes an item off the front.
+#[inline]
+pub(crate) fn take_item<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    take_content(bytes)
+}
+
+/// The code as the beginning of a chunk.
+pub(crate) fn code_to_bytes(code: &Code) -> Result<Vec<u8>, CodecError> {
+    let packed = pack(code)?.bytes;
+    let mut bytes = Vec::with_capacity(packed.len() + 1);
+    put_length(packed.len(), &mut bytes);
+    bytes.extend_from_slice(&packed);
+    Ok(bytes)
+}
+
+/// Takes the packed code off the front of a chunk.
+pub(crate) fn take_code<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    take_content(bytes)
+}
+
+pub(crate) fn code_of(packed: &[u8]) -> Result<Code, CodecError> {
+    unpack(packed, Vec::new())
+}
+
+/// Appends what is in front of a packed value of this length.
+#[inline]
+pub(crate) fn put_value_head(length: usize, bytes: &mut Vec<u8>) {
+    bytes.push(VALUE);
+    put_length(length, bytes);
+}
+
+pub(crate) fn put_failure(failure: &Failure, bytes: &mut Vec<u8>) {
+    // Nothing but text and lengths: it can be packed.
+    let packed = pack(failure).map(|message| message.bytes).unwrap_or_default();
+    bytes.push(FAILURE);
+    put_length(packed.len(), bytes);
+    bytes.extend_from_slice(&packed);
+}
+
+/// What a record says.
+#[derive(Debug)]
+pub(crate) enum Outcome<'a> {
+    Value(&'a [u8]),
+    Failure(Failure),
+}
+
+/// Takes an outcome off the front; `None`: there is no whole one.
+#[inline]
+pub(crate) fn take_outcome<'a>(bytes: &mut &'a [u8]) -> Option<Outcome<'a>> {
+    let (&kind, rest) = bytes.split_first()?;
+    *bytes = rest;
+    match kind {
+        VALUE => take_content(bytes).map(Outcome::Value),
+        FAILURE => unpack(take_content(bytes)?, Vec::new()).ok().map(Outcome::Failure),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[test]
+    fn items_come_back_in_their_order_whatever_their_length() {
+        let items: Vec<String> = [0, 1, 126, 127, 128, 129, 20_000].map(|length| "x".repeat(length)).to_vec();
+        let mut bytes = Vec::new();
+        for item in &items {
+            put_item(item, &mut bytes).unwrap();
+        }
+        let mut rest = bytes.as_slice();
+        for item in &items {
+            assert_eq!(unpack::<String>(take_item(&mut rest).unwrap(), vec![]).unwrap(), *item);
+        }
+        assert_eq!(take_item(&mut rest), None);
+    }
+
+    #[test]
+    fn a_block_is_an_item_as_any_other() {
+        for length in [0, 1, 126, 127, 128, 20_000] {
+            let mut bytes = Vec::new();
+            put_item(&(vec![7_u8; length],), &mut bytes).unwrap();
+            let mut rest = bytes.as_slice();
+            let item = take_item(&mut rest).unwrap();
+            assert_eq!(unpack::<(Vec<u8>,)>(item, vec![]).unwrap().0, vec![7; length]);
+            assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_packed_leaves_nothing() {
+        struct Unwilling;
+        impl Serialize for Unwilling {
+            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("unwilling"))
+            }
+        }
+        impl<'de> Deserialize<'de> for Unwilling {
+            fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                Ok(Unwilling)
+            }
+        }
+        let mut bytes = vec![7];
+        let refused = put_item(&(1_u8, Unwilling), &mut bytes);
+        assert!(refused.is_err());
+        assert_eq!(bytes, [7]);
+    }
+
+    #[test]
+    fn outcomes_come_back_and_half_ones_do_not() {
+        let mut bytes = Vec::new();
+        put_value_head(3, &mut bytes);
+        bytes.extend([1, 2, 3]);
+        put_failure(&Failure::Failed("so".to_owned()), &mut bytes);
+        let mut rest = bytes.as_slice();
+        assert!(matches!(take_outcome(&mut rest), Some(Outcome::Value([1, 2, 3]))));
+        assert!(
+            matches!(take_outcome(&mut rest), Some(Outcome::Failure(Failure::Failed(why))) if why == "so")
+        );
+        assert!(take_outcome(&mut rest).is_none());
+        for cut in 1..5 {
+            assert!(take_outcome(&mut &bytes[..cut]).is_none());
+        }
+        assert!(take_outcome(&mut &[9, 9, 9][..]).is_none());
+        assert!(take_item(&mut &[0xFF; 12][..]).is_none());
+    }
+}

@@ -1,0 +1,409 @@
+//! Whatever a task, a worker, a value or an input does, every item has one end, and nothing hangs.
+
+use mp_core::sys::poll::pidfd_open;
+use mp_core::sys::process::Ended;
+use mp_pool::{AsyncResult, Pool, SubmitError, TaskError};
+use mp_queue::Queue;
+use mp_testing::{go_on_process, kill_if_it_lives, stop_process};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+mp_testing::cases! {
+    plain: [
+        two_hundred_of_two_thousand_tasks_abort,
+        more_than_the_board_holds_is_fed_while_no_thread_waits,
+        results_that_are_never_read_hold_up_nothing,
+        results_longer_than_was_guessed,
+        an_input_of_unknown_length,
+        threads_submit_and_wait_at_once,
+        an_input_that_panics,
+        an_item_that_cannot_be_packed_ends_the_call,
+        what_waits_is_cancelled_and_not_begun,
+        callbacks_are_called_and_may_panic,
+        a_callback_may_drop_the_pool,
+        results_are_asked_without_waiting,
+    ],
+    every_method: [
+        user_code_in_values_may_panic_or_abort,
+        an_overflow_of_the_stack_is_the_tasks_end,
+        long_values_go_by_parcel,
+        handles_in_arguments_and_results,
+        a_pool_in_a_pools_worker,
+        a_stopped_worker_holds_up_its_own_task_alone,
+        a_running_task_is_cancelled,
+    ]
+}
+
+fn square(x: u64) -> u64 {
+    x * x
+}
+
+fn every_tenth_aborts(x: u64) -> u64 {
+    if x % 10 == 3 {
+        std::process::abort();
+    }
+    x * x
+}
+
+fn two_hundred_of_two_thousand_tasks_abort() {
+    let pool = Pool::new(2).unwrap();
+    for chunk_size in [Some(1), None] {
+        let each = pool.map_in_chunks(every_tenth_aborts, 0..2000, chunk_size).unwrap().get_each();
+        let mut pids = Vec::new();
+        for (x, outcome) in (0..).zip(each) {
+            match outcome {
+                Ok(value) => assert!(value == x * x && x % 10 != 3),
+                Err(TaskError::WorkerDied { pid, how: Some(Ended::Signaled(6)), .. }) => {
+                    assert_eq!(x % 10, 3, "{x} was not the one");
+                    pids.push(pid);
+                }
+                Err(other) => panic!("{x}: {other:?}"),
+            }
+        }
+        assert_eq!(pids.len(), 200);
+    }
+}
+
+/// The threads of the program's are elsewhere all the time.
+fn more_than_the_board_holds_is_fed_while_no_thread_waits() {
+    let pool = Pool::new(2).unwrap();
+    let done = Queue::new().unwrap();
+    let results: Vec<AsyncResult<u64>> = (0..5000_u64)
+        .map(|x| {
+            pool.apply_async(
+                |x: u64, done: Option<Queue<u64>>| {
+                    if let Some(done) = done {
+                        done.put(x).unwrap();
+                    }
+                    x * x
+                },
+                (x, (x == 4999).then(|| done.clone())),
+            )
+            .unwrap()
+        })
+        .collect();
+    // Not by a wait for results, which would feed the board itself.
+    assert_eq!(done.get().unwrap(), 4999);
+    assert!((0..).zip(&results).all(|(x, result)| result.get() == Ok(x * x)));
+}
+
+fn results_that_are_never_read_hold_up_nothing() {
+    let pool = Pool::new(2).unwrap();
+    for _ in 0..200 {
+        drop(pool.apply_async(|| vec![7_u8; 100_000], ()).unwrap());
+        drop(pool.map_async(square, 0..100).unwrap());
+    }
+    assert_eq!(pool.apply(square, (3,)).unwrap(), 9);
+    pool.close();
+    pool.join().unwrap();
+}
+
+/// Now and then one that is as long as a thousand others.
+fn long_at_times(x: usize) -> Vec<u8> {
+    vec![x as u8; if x % 97 == 5 { 300_000 + x } else { x % 50 }]
+}
+
+fn results_longer_than_was_guessed() {
+    let pool = Pool::new(2).unwrap();
+    for chunk_size in [Some(1), Some(64), None] {
+        let values = pool.map_in_chunks(long_at_times, 0..700, chunk_size).unwrap().get().unwrap();
+        assert!((0..).zip(values).all(|(x, value)| value == long_at_times(x)));
+    }
+}
+
+fn an_input_of_unknown_length() {
+    let pool = Pool::new(2).unwrap();
+    let even = || (0..20_000_u64).filter(|x| x % 2 == 0);
+    assert!(pool.map(square, even()).unwrap().into_iter().eq(even().map(square)));
+    assert!(pool.map_async(square, even()).unwrap().get().unwrap().into_iter().eq(even().map(square)));
+}
+
+fn threads_submit_and_wait_at_once() {
+    let pool = Pool::new(2).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..6_u64 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for round in 0..30 {
+                    let x = 100 * thread + round;
+                    assert_eq!(pool.apply(square, (x,)).unwrap(), x * x);
+                    let later = pool.map_in_chunks(square, x..x + 300, Some(1)).unwrap();
+                    assert_eq!(pool.apply(square, (x + 1,)).unwrap(), (x + 1) * (x + 1));
+                    assert!(later.get().unwrap().into_iter().zip(x..).all(|(value, x)| value == x * x));
+                }
+            });
+        }
+    });
+}
+
+fn an_input_that_panics() {
+    let pool = Pool::new(2).unwrap();
+    let input = || (0..1000).inspect(|x| assert_ne!(*x, 700, "a deliberate panic"));
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.map(square, input()))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.map_async(square, input()).is_ok())).is_err());
+    assert_eq!(pool.map(square, 0..3).unwrap(), [0, 1, 4]);
+    pool.close();
+    pool.join().unwrap();
+}
+
+/// What its own code does with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Odd {
+    Fine,
+    RefusesToBeWritten,
+    PanicsWhenWritten,
+    PanicsWhenRead,
+    AbortsWhenRead,
+    /// Not in the caller, which has packed it.
+    PanicsWhenDropped(u32),
+}
+
+impl Serialize for Odd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let number: u8 = match self {
+            Odd::RefusesToBeWritten => return Err(serde::ser::Error::custom("refused")),
+            Odd::PanicsWhenWritten => panic!("a deliberate panic"),
+            Odd::Fine => 0,
+            Odd::PanicsWhenRead => 1,
+            Odd::AbortsWhenRead => 2,
+            Odd::PanicsWhenDropped(_) => 3,
+        };
+        (number, std::process::id()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Odd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Odd, D::Error> {
+        let (number, packed_by) = <(u8, u32)>::deserialize(deserializer)?;
+        let elsewhere = packed_by != std::process::id();
+        match number {
+            1 if elsewhere => panic!("a deliberate panic"),
+            2 if elsewhere => std::process::abort(),
+            3 => Ok(Odd::PanicsWhenDropped(packed_by)),
+            _ => Ok(Odd::Fine),
+        }
+    }
+}
+
+struct Dropped(Odd);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        if let Odd::PanicsWhenDropped(_) = self.0 {
+            panic!("a deliberate panic");
+        }
+    }
+}
+
+fn take(odd: Odd) -> u32 {
+    drop(Dropped(odd));
+    7
+}
+
+fn give(how: u32) -> Odd {
+    [Odd::Fine, Odd::RefusesToBeWritten, Odd::PanicsWhenWritten][how as usize]
+}
+
+fn user_code_in_values_may_panic_or_abort() {
+    let pool = Pool::new(2).unwrap();
+    for _ in 0..3 {
+        assert_eq!(pool.apply(take, (Odd::Fine,)).unwrap(), 7);
+        let refused = pool.apply(take, (Odd::RefusesToBeWritten,));
+        assert!(matches!(refused, Err(SubmitError::Arguments(_))), "{refused:?}");
+        let panicked = catch_unwind(AssertUnwindSafe(|| pool.apply(take, (Odd::PanicsWhenWritten,)).is_ok()));
+        assert!(panicked.is_err());
+        for odd in [Odd::PanicsWhenRead, Odd::PanicsWhenDropped(0)] {
+            let there = pool.apply_async(take, (odd,)).unwrap().get();
+            assert!(matches!(there, Err(TaskError::Panicked { .. })), "{odd:?}: {there:?}");
+        }
+        let aborted = pool.apply_async(take, (Odd::AbortsWhenRead,)).unwrap().get();
+        assert!(matches!(aborted, Err(TaskError::WorkerDied { .. })), "{aborted:?}");
+        let each = pool.map_each(give, [0, 1, 2, 0]).unwrap();
+        assert_eq!((&each[0], &each[3]), (&Ok(Odd::Fine), &Ok(Odd::Fine)));
+        assert!(matches!(each[1], Err(TaskError::Failed(_))), "{:?}", each[1]);
+        assert!(matches!(each[2], Err(TaskError::Panicked { .. })), "{:?}", each[2]);
+    }
+}
+
+fn an_item_that_cannot_be_packed_ends_the_call() {
+    let pool = Pool::new(2).unwrap();
+    let items = (0..1000).map(|x| if x == 700 { Odd::RefusesToBeWritten } else { Odd::Fine });
+    let refused = pool.map(take, items);
+    assert!(matches!(refused, Err(SubmitError::Arguments(_))), "{refused:?}");
+    assert_eq!(pool.map(square, 0..3).unwrap(), [0, 1, 4]);
+    pool.close();
+    pool.join().unwrap();
+}
+
+fn deep(depth: u64) -> u64 {
+    let here = std::hint::black_box([depth; 64]);
+    if depth == 0 { here[0] } else { deep(depth - 1) + here[1] }
+}
+
+fn an_overflow_of_the_stack_is_the_tasks_end() {
+    let pool = Pool::new(2).unwrap();
+    let each = pool.map_each(deep, [1, 1 << 40, 2]).unwrap();
+    assert!(each[0].is_ok() && each[2].is_ok());
+    assert!(
+        matches!(each[1], Err(TaskError::WorkerDied { how: Some(Ended::Signaled(_)), .. })),
+        "{:?}",
+        each[1]
+    );
+}
+
+fn same(bytes: Vec<u8>) -> Vec<u8> {
+    bytes
+}
+
+/// Longer than a block of shared memory may be; `MP_LONG` MiB.
+fn long_values_go_by_parcel() {
+    let mebibytes = std::env::var("MP_LONG").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let pool = Pool::new(2).unwrap();
+    let long = vec![7_u8; mebibytes << 20];
+    let under_way = pool.apply_async(same, (long.clone(),)).unwrap();
+    assert_eq!(pool.map(square, 0..100).unwrap().len(), 100);
+    assert!(under_way.get().unwrap() == long);
+    // And one that becomes long only there.
+    let length = pool.apply(|length: usize| vec![7_u8; length], (long.len(),)).unwrap().len();
+    assert_eq!(length, long.len());
+}
+
+fn pass_on(queue: Queue<u32>, number: u32) -> (Queue<u32>, u32) {
+    queue.put(number).unwrap();
+    (queue, number)
+}
+
+fn handles_in_arguments_and_results() {
+    let pool = Pool::new(2).unwrap();
+    let queue = Queue::new().unwrap();
+    let results = pool.starmap(pass_on, (0..40).map(|number| (queue.clone(), number))).unwrap();
+    for (expected, (returned, number)) in (0..).zip(results) {
+        assert_eq!(number, expected);
+        returned.put(100).unwrap();
+    }
+    let mut all: Vec<u32> = (0..80).map(|_| queue.get().unwrap()).collect();
+    all.sort_unstable();
+    assert!(all.into_iter().eq((0..40).chain([100; 40])));
+}
+
+fn by_a_pool_of_its_own(up_to: u64) -> Vec<u64> {
+    Pool::new(2).unwrap().map(square, 0..up_to).unwrap()
+}
+
+fn a_pool_in_a_pools_worker() {
+    let pool = Pool::new(2).unwrap();
+    let values = pool.map(by_a_pool_of_its_own, [3, 4]).unwrap();
+    assert_eq!(values, [vec![0, 1, 4], vec![0, 1, 4, 9]]);
+}
+
+fn say_pid_and_wait(pids: Queue<u32>, go: Queue<u32>) -> u32 {
+    pids.put(std::process::id()).unwrap();
+    go.get().unwrap()
+}
+
+/// At work, and asleep.
+fn a_stopped_worker_holds_up_its_own_task_alone() {
+    let pool = Pool::new(3).unwrap();
+    let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let held_up = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
+    let busy = pids.get().unwrap();
+    let idle = pool.worker_pids().into_iter().find(|pid| *pid != busy).unwrap();
+    let pidfds = [busy, idle].map(|pid| (pid, pidfd_open(pid).unwrap()));
+    pidfds.iter().for_each(|(pid, pidfd)| assert!(stop_process(*pid, pidfd.as_fd())));
+    go.put(5).unwrap();
+    for _ in 0..20 {
+        assert_eq!(pool.map_in_chunks(square, 0..50, Some(1)).unwrap().get().unwrap().len(), 50);
+        assert_eq!(pool.apply(square, (3,)).unwrap(), 9);
+    }
+    assert!(!held_up.ready());
+    pidfds.iter().for_each(|(_, pidfd)| go_on_process(pidfd.as_fd()));
+    assert_eq!(held_up.get(), Ok(5));
+}
+
+fn a_running_task_is_cancelled() {
+    let pool = Pool::new(2).unwrap();
+    let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    for _ in 0..3 {
+        let running = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
+        let other = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
+        let (_, _) = (pids.get().unwrap(), pids.get().unwrap());
+        running.cancel();
+        assert_eq!(running.get(), Err(TaskError::Cancelled));
+        // The other one's worker goes on; the dead one's place is taken.
+        go.put(5).unwrap();
+        assert_eq!(other.get(), Ok(5));
+    }
+    let done = pool.apply_async(square, (3,)).unwrap();
+    assert_eq!(done.get(), Ok(9));
+    done.cancel();
+    assert_eq!(done.get(), Ok(9));
+}
+
+fn what_waits_is_cancelled_and_not_begun() {
+    let pool = Pool::new(1).unwrap();
+    let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let first = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
+    let worker = pids.get().unwrap();
+    // On the board, and behind it.
+    let waiting: Vec<_> =
+        (0..1500).map(|_| pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap()).collect();
+    waiting.iter().for_each(AsyncResult::cancel);
+    assert!(waiting.iter().all(|result| result.get() == Err(TaskError::Cancelled)));
+    go.put(5).unwrap();
+    assert_eq!(first.get(), Ok(5));
+    assert!(pids.try_get().is_err(), "none of them was begun");
+    assert_eq!(pool.apply(std::process::id, ()).unwrap(), worker);
+    kill_if_it_lives(worker);
+    assert_eq!(pool.apply(square, (3,)).unwrap(), 9);
+}
+
+/// Also while no thread waits for results, and before the pool is joined.
+fn callbacks_are_called_and_may_panic() {
+    let pool = Pool::new(2).unwrap();
+    let (said, heard) = std::sync::mpsc::channel();
+    let say = || said.clone();
+    let (one, two, three) = (say(), say(), say());
+    let result = pool.apply_async(square, (3,)).unwrap();
+    result.call_back(|_| panic!("a deliberate panic"));
+    result.call_back(move |value| one.send(format!("{value:?}")).unwrap());
+    assert_eq!(heard.recv().unwrap(), "Ok(9)");
+    let failing = pool.map_async(every_tenth_aborts, 0..10).unwrap();
+    failing.call_back(move |values| two.send(format!("{:?}", values.map_err(|error| error.index))).unwrap());
+    assert_eq!(heard.recv().unwrap(), "Err(3)");
+    // One that has ended already, and one that ends when the pool is joined.
+    result.call_back(move |value| three.send(format!("again {value:?}")).unwrap());
+    assert_eq!(heard.recv().unwrap(), "again Ok(9)");
+    let last = say();
+    pool.map_async(square, 0..2000)
+        .unwrap()
+        .call_back(move |values| last.send(format!("{}", values.unwrap().len())).unwrap());
+    pool.close();
+    pool.join().unwrap();
+    assert_eq!(heard.try_recv().unwrap(), "2000");
+}
+
+fn a_callback_may_drop_the_pool() {
+    let pool = Pool::new(2).unwrap();
+    let (said, heard) = std::sync::mpsc::channel();
+    let result = pool.apply_async(square, (3,)).unwrap();
+    result.call_back(move |value| {
+        drop(pool);
+        said.send(value).unwrap();
+    });
+    assert_eq!(heard.recv().unwrap(), Ok(9));
+}
+
+fn results_are_asked_without_waiting() {
+    let pool = Pool::new(2).unwrap();
+    let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let result = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
+    pids.get().unwrap();
+    assert_eq!((result.try_get(), result.successful(), result.ready()), (None, None, false));
+    go.put(5).unwrap();
+    result.wait();
+    assert_eq!((result.try_get(), result.successful()), (Some(Ok(5)), Some(true)));
+    let many = pool.map_async(every_tenth_aborts, 0..10).unwrap();
+    many.wait();
+    assert_eq!(many.successful(), Some(false));
+}

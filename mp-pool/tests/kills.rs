@@ -1,0 +1,102 @@
+//! Kills at random moments of workers that are at work. Prints how many it tried.
+//!
+//! Tasks, one by one and in chunks, with values of all sizes, count in shared memory how often each was begun. Now and
+//! then one is cancelled. Each is done, once, with the right value, or it is laid to one death; what was begun twice, lost
+//! or laid to a death that was none is told. Nothing is left.
+//!
+//! `MP_KILLS=20000` sets the number; the default fits the gate.
+
+use mp_core::active_children;
+use mp_core::mem::SharedRef;
+use mp_pool::{Pool, TaskError};
+use mp_testing::{kill_if_it_lives, random, wait_a_random_moment};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+mp_testing::cases! { plain: [whoever_is_killed_every_item_has_one_end] }
+
+const ITEMS: usize = 4000;
+/// Up to this long from one kill to the next.
+const MOMENT: Duration = Duration::from_micros(3000);
+
+type Counts = SharedRef<[AtomicU32; ITEMS]>;
+
+/// How often each item was begun: this worker's view.
+static BEGUN: OnceLock<Counts> = OnceLock::new();
+
+fn remember(counts: Counts) {
+    BEGUN.set(counts).expect("once in each worker");
+}
+
+/// Now and then a long one.
+fn value_of(x: u32) -> Vec<u8> {
+    let length = if x % 509 == 508 { 300 << 10 } else { x as usize * 7 % 700 };
+    vec![x as u8; length]
+}
+
+fn count_and_give(x: u32, _argument: Vec<u8>) -> Vec<u8> {
+    // ORDERING: Relaxed, here and below: read when all are done.
+    BEGUN.get().expect("the initializer has set it")[x as usize].fetch_add(1, Ordering::Relaxed);
+    value_of(x)
+}
+
+#[derive(Default, Debug)]
+struct Tally {
+    done: usize,
+    died: usize,
+    twice: usize,
+    lost: usize,
+    wrong: usize,
+}
+
+fn whoever_is_killed_every_item_has_one_end() {
+    let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let counts: Counts = SharedRef::create("mp-test-begun").unwrap();
+    let pool = Pool::builder().processes(4).initializer(remember, (counts.clone(),)).build().unwrap();
+    let (mut killed, mut tally, enough) = (0, Tally::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let killer = scope.spawn(|| {
+            let mut killed = 0;
+            while killed < wanted {
+                wait_a_random_moment(MOMENT);
+                let pids = pool.worker_pids();
+                let Some(pid) = pids.get(random(pids.len().max(1) as u64) as usize) else { continue };
+                killed += usize::from(kill_if_it_lives(*pid));
+            }
+            enough.store(true, Ordering::Relaxed);
+            killed
+        });
+        while !enough.load(Ordering::Relaxed) {
+            for chunk in [1, 7, ITEMS / 8] {
+                one_round(&pool, &counts, chunk, &mut tally);
+            }
+        }
+        killed = killer.join().unwrap();
+    });
+    println!("killed {killed}: {tally:?}");
+    assert_eq!((tally.twice, tally.lost, tally.wrong), (0, 0, 0));
+    pool.close();
+    pool.join().unwrap();
+    assert!(active_children().is_empty());
+}
+
+fn one_round(pool: &Pool, counts: &Counts, chunk: usize, tally: &mut Tally) {
+    counts.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    let items = (0..ITEMS as u32).map(|x| (x, value_of(x)));
+    let each = pool.starmap_in_chunks(count_and_give, items, Some(chunk)).unwrap().get_each();
+    assert_eq!(each.len(), ITEMS);
+    for (x, outcome) in (0..).zip(each) {
+        let begun = counts[x as usize].load(Ordering::Relaxed);
+        tally.twice += usize::from(begun > 1);
+        match outcome {
+            Ok(value) => {
+                tally.done += 1;
+                tally.lost += usize::from(begun == 0);
+                tally.wrong += usize::from(value != value_of(x));
+            }
+            Err(TaskError::WorkerDied { .. }) => tally.died += 1,
+            Err(other) => panic!("{x}: {other:?}"),
+        }
+    }
+}
