@@ -16,6 +16,7 @@ mod w2;
 mod w3;
 mod w4;
 mod w5;
+mod w6;
 mod w8;
 mod w9;
 mod waits;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Work> {
     works.extend(idle::all(&python));
     works.extend(w4::all(&python));
     works.extend(busy::all(&python));
+    works.extend(w6::all(&python));
     works.extend(w8::all(&python));
     works.extend(w9::all(&python));
     works.extend(w10::all(&python));
