@@ -315,7 +315,11 @@ impl Pool {
         self.shared.close();
     }
 
-    /// Kills the workers; tasks that are not done end as [`TaskError::Terminated`]. Python: `Pool.terminate`.
+    /// Kills the workers; tasks that are not done end as [`TaskError::Terminated`]. A worker that this process may not
+    /// signal (it gave up its rights after it had made the pool, say) ends after the task that it has begun, and is not
+    /// waited for.
+    ///
+    /// Python: `Pool.terminate`.
     pub fn terminate(&self) {
         if self.owner.is_current() {
             self.shared.end_now(Phase::Terminated, &TaskError::Terminated);
@@ -332,9 +336,9 @@ impl Pool {
         if self.shared.dispatch().phase == Phase::Running {
             return Err(StillRunning);
         }
-        drop(self.shared.wait_until(None, None, |dispatch| {
-            dispatch.workers.iter().all(Option::is_none) && dispatch.starting == 0 && dispatch.is_idle()
-        }));
+        drop(
+            self.shared.wait_until(None, None, |dispatch| dispatch.are_workers_gone() && dispatch.is_idle()),
+        );
         self.shared.dismiss_threads();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let here = std::thread::current().id();

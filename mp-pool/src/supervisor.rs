@@ -92,9 +92,9 @@ impl Shared {
         let started = self.started_worker(desk, number, name, memory);
         let mut dispatch = self.dispatch();
         dispatch.starting -= 1;
-        let result = started.map(|worker| {
+        let result = started.map(|mut worker| {
             if matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_)) {
-                let _ = worker.child.kill();
+                worker.kill();
             }
             dispatch.workers[desk as usize] = Some(worker);
         });
@@ -128,7 +128,7 @@ impl Shared {
         let child = process.start();
         signal::set_blocked(&before);
         let child = Arc::new(child?);
-        Ok(Worker { desk, number, name, child, line: Arc::new(line), parcels: 0 })
+        Ok(Worker { desk, number, name, child, line: Arc::new(line), parcels: 0, out_of_reach: false })
     }
 
     /// Has the watcher look at the workers anew.
@@ -141,9 +141,9 @@ impl Shared {
     pub(crate) fn end_now(&self, phase: Phase, error: &TaskError) {
         let mut dispatch = self.dispatch();
         dispatch.phase = phase;
-        for worker in dispatch.workers.iter().flatten() {
-            let _ = worker.child.kill();
-        }
+        dispatch.workers.iter_mut().flatten().for_each(Worker::kill);
+        // One that cannot be killed begins nothing more.
+        self.board.quit();
         dispatch.fail_all(error);
         self.changed.notify_all();
         self.board.wake_caller();

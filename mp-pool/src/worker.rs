@@ -102,11 +102,9 @@ impl Worker {
         let goes_on = self.run_items(slot, chunk, &buffer);
         self.arguments = kept(buffer);
         self.value = kept(std::mem::take(&mut self.value));
-        // Given up by the caller, it takes nothing more: it is about to be killed.
+        // Given up by the caller, it takes nothing more: it is about to be killed, or cannot be, and ends here.
         if !self.memory.board.done(slot, self.desk) {
-            loop {
-                std::thread::park();
-            }
+            return false;
         }
         self.memory.board.push_finished(slot);
         self.memory.board.tell_caller();

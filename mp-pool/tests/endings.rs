@@ -32,6 +32,7 @@ mp_testing::cases! {
         a_pool_in_a_pools_worker,
         a_stopped_worker_holds_up_its_own_task_alone,
         a_running_task_is_cancelled,
+        workers_out_of_reach_are_not_waited_for,
     ]
 }
 
@@ -406,4 +407,19 @@ fn results_are_asked_without_waiting() {
     let many = pool.map_async(every_tenth_aborts, 0..10).unwrap();
     many.wait();
     assert_eq!(many.successful(), Some(false));
+}
+
+/// A process that has given up its rights may not signal the workers that it started before.
+fn workers_out_of_reach_are_not_waited_for() {
+    let pool = Pool::new(2).unwrap();
+    let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let stays = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
+    pids.get().unwrap();
+    let user = nix::unistd::Uid::from_raw(65534);
+    if nix::unistd::setresuid(user, user, user).is_err() {
+        mp_testing::not_here("only root can give up its rights");
+    }
+    pool.terminate();
+    assert!(matches!(stays.get(), Err(TaskError::Terminated)));
+    pool.join().unwrap();
 }

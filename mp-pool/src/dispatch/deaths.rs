@@ -55,6 +55,11 @@ impl Dispatch {
         }
     }
 
+    /// Whether no worker is left that a [`join`](crate::Pool::join) waits for.
+    pub(crate) fn are_workers_gone(&self) -> bool {
+        self.starting == 0 && self.workers.iter().flatten().all(|worker| worker.out_of_reach)
+    }
+
     /// Settles whatever is open. Slots that workers have stay out of use.
     pub(crate) fn fail_all(&mut self, error: &TaskError) {
         for slot in 0..self.open.len() {

@@ -54,6 +54,14 @@ pub(crate) struct Worker {
     pub(crate) line: Arc<Line>,
     /// Parcels that came over it, or were lost.
     pub(crate) parcels: u32,
+    /// It could not be killed: this process has given up the right, or may not make the call. It ends after its task.
+    pub(crate) out_of_reach: bool,
+}
+
+impl Worker {
+    pub(crate) fn kill(&mut self) {
+        self.out_of_reach = self.child.kill().is_err();
+    }
 }
 
 /// Items of one job that are not on the board, packed one after the other.
