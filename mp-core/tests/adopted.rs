@@ -22,6 +22,7 @@ mp_testing::cases! {
     every_method: [
         services_of_children_are_reaped,
         what_a_killed_child_leaves_is_reaped,
+        daemons_of_a_killed_child_are_reaped,
     ]
 }
 
@@ -166,6 +167,37 @@ fn what_a_killed_child_leaves_is_reaped() {
         std::thread::yield_now();
     }
     no_zombie_stays();
+}
+
+/// A child with daemons, which are killed together with it.
+fn middle_with_daemons(says: Handle) {
+    let daemons: Vec<Child<()>> =
+        (0..3).map(|_| Process::new(daemon, (says.clone(),)).daemon().start().unwrap()).collect();
+    daemons.iter().for_each(|daemon| assert!(daemon.is_alive()));
+    stay();
+}
+
+fn daemon(says: Handle) {
+    write_word(&says);
+    stay();
+}
+
+fn daemons_of_a_killed_child_are_reaped() {
+    become_subreaper().unwrap();
+    let (read, write) = line();
+    let child = Process::new(middle_with_daemons, (write,)).start().unwrap();
+    (0..3).for_each(|_| {
+        read_word(&read);
+    });
+    let template = template_pid();
+    child.kill().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Killed(_))));
+    // Nothing is left but this process's own template, and what that has ready.
+    let is_left = |pid: &u32| Some(*pid) != template && !process_name(*pid).starts_with("mp-");
+    while descendants(std::process::id()).into_iter().any(|(pid, _)| is_left(&pid)) {
+        active_children();
+        std::thread::yield_now();
+    }
 }
 
 /// Of what ends, all is reaped in time: at a start, or when the living children are asked for.

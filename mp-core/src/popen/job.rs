@@ -87,6 +87,8 @@ pub(crate) struct Inherited {
     pub(crate) authkey: Zeroizing<Vec<u8>>,
     /// The family itself.
     pub(crate) family: Family,
+    /// The process that adopts the family's orphans, if there is one.
+    pub(crate) adopter: Option<u32>,
     /// The level of the library's log.
     pub(crate) log_level: Option<usize>,
 }

@@ -5,7 +5,8 @@
 //! ```text
 //!  adopter (main process)                             orphan: a service, a template, a child
 //!    │ listens at its own address                        │
-//!    │◄──────────────── connects, and hangs up ──────────┤ when it has become a service; before it exits
+//!    │◄──────────────── connects, and hangs up ──────────┤ when it has become a service or a
+//!    │                                                   │ daemon; before it exits
 //!    │ at its next start or join:                        ╳
 //!    │ takes the caller's pidfd from the kernel, reaps it once it has ended
 //! ```
@@ -17,9 +18,10 @@
 //! - *The adopter*: its address is free; an orphan that connects is refused, and exits. The next adopter binds
 //!   it.
 //! - *An orphan that is killed before it calls*: it stays a zombie until the adopter ends. The common cases are
-//!   known otherwise: children of this process, and forks of its template, by their pidfds.
+//!   known otherwise: children of this process, and forks of its template, by their pidfds. The kernel kills a
+//!   daemon together with its parent, so a daemon calls when it begins.
 //!
-//! Before Linux 6.5 the kernel records no pidfd: services and templates of dead children stay zombies.
+//! Before Linux 6.5 the kernel records no pidfd: services, templates and daemons of dead children stay zombies.
 
 use crate::process::Family;
 use crate::sys::poll::pidfd_pid;
@@ -27,7 +29,7 @@ use crate::sys::process::{self, Reaped};
 use crate::sys::socket;
 use crate::word::Deadline;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +43,9 @@ struct Adopter {
 static OURS: Mutex<Option<Adopter>> = Mutex::new(None);
 /// Whether this process adopts orphans: most do not, and read this at each start and join.
 static ADOPTS: AtomicBool = AtomicBool::new(false);
+
+/// The process that adopts this one if its ancestors end, as its parent said; 0: none.
+static ADOPTER: AtomicU32 = AtomicU32::new(0);
 
 #[inline]
 fn ours() -> MutexGuard<'static, Option<Adopter>> {
@@ -132,11 +137,38 @@ pub(crate) fn call(family: Family) {
     let _ = socket::connect_abstract(&address(family, process::parent_id()));
 }
 
-/// In a forked child, which adopts nothing of its parent's.
+/// The process that adopts what this process's children leave.
+pub(crate) fn adopter() -> Option<u32> {
+    // ORDERING: Relaxed, here and below: set before this process starts a child, by the thread that starts it, or at
+    // its own start.
+    if ADOPTS.load(Ordering::Relaxed) {
+        return Some(std::process::id());
+    }
+    Some(ADOPTER.load(Ordering::Relaxed)).filter(|pid| *pid != 0)
+}
+
+/// In a child: what its parent's [`adopter`] is.
+pub(crate) fn inherit_adopter(adopter: Option<u32>) {
+    // ORDERING: Relaxed: see `adopter`.
+    ADOPTER.store(adopter.unwrap_or(0), Ordering::Relaxed);
+}
+
+/// In a daemon, which is killed together with its parent and cannot call then: calls the adopter now, if that is
+/// not its parent, which knows it. `parent`: the process that started it, which may have ended.
+pub(crate) fn introduce(parent: u32) {
+    if let Some(adopter) = adopter().filter(|adopter| *adopter != parent)
+        && let Ok(family) = Family::of_this_process()
+    {
+        let _ = socket::connect_abstract(&address(family, adopter));
+    }
+}
+
+/// In a forked child, which adopts nothing of its parent's: its parent may be its adopter.
 #[inline]
 pub(super) fn after_fork() {
     // ORDERING: Relaxed: one thread only, just after the fork.
     if ADOPTS.swap(false, Ordering::Relaxed) {
+        ADOPTER.store(process::parent_id(), Ordering::Relaxed);
         *ours() = None;
     }
 }

@@ -86,9 +86,10 @@ pub(crate) fn after_fork() {
     drop(take_outcome());
 }
 
-fn take_over(Inherited { authkey, family, log_level }: Inherited) {
+fn take_over(Inherited { authkey, family, adopter, log_level }: Inherited) {
     set_authkey(AuthKey::inherited(authkey));
     family::join(family);
+    orphans::inherit_adopter(adopter);
     if let Some(level) = log_level {
         logging::inherit(level);
     }
@@ -138,6 +139,10 @@ fn live(
     }
     if let Some(inherited) = inherited {
         take_over(inherited);
+    }
+    // A template's children are known to it, and it tells of them.
+    if daemon && method != StartMethod::ForkServer {
+        orphans::introduce(current::parent_process().map_or(0, |parent| parent.pid()));
     }
     log::info!(target: TARGET, "child process calling its function");
     panics::begin();

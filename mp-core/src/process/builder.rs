@@ -69,13 +69,15 @@ impl Settings {
         raw_fork::forget_original_if_copy();
         let current = current_process();
         let family = Family::of_this_process()?;
+        // Before the child is told which process adopts its orphans.
+        orphans::prepare();
         let inherited = if method == StartMethod::Fork {
             // It has all this in its memory, once it is there.
             authkey::prepare()?;
             None
         } else {
             let authkey = current.authkey()?.into_inherited();
-            Some(Inherited { authkey, family, log_level: logging::to_inherit() })
+            Some(Inherited { authkey, family, adopter: orphans::adopter(), log_level: logging::to_inherit() })
         };
         let numbers: Vec<String> = self.ordinals.iter().map(u32::to_string).collect();
         Ok(ChildIdentity {
@@ -210,7 +212,6 @@ fn registered<R>(
     start: impl FnOnce() -> Result<Started, StartError>,
 ) -> Result<Child<R>, StartError> {
     finalize::install();
-    orphans::prepare();
     orphans::reap();
     let record = Arc::new(Record::new(identity, start()?));
     log::debug!(target: TARGET, "started {}, pid {}", record.name(), record.pid());
