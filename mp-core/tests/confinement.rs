@@ -152,7 +152,7 @@ fn a_parent_that_cannot_execute_itself_is_refused() {
     for method in [StartMethod::ForkServer, StartMethod::Spawn] {
         let refused = Process::new(make_directory, ()).method(method).start().unwrap_err();
         assert!(matches!(refused, StartError::NoProgram { .. }), "{refused:?}");
-        assert!(refused.to_string().contains("use Fork"), "{refused}");
+        assert!(refused.to_string().contains("Use Fork"), "{refused}");
     }
     let child =
         Process::new(|| fs::read("/etc/passwd").is_ok(), ()).method(StartMethod::Fork).start().unwrap();

@@ -108,6 +108,21 @@ impl<T> BuildQueue for (Producer<T>, Queue<T>) {
     }
 }
 
+impl Queue<()> {
+    /// A builder for queues of any items: what [`build`](QueueBuilder::build) is to make says which.
+    ///
+    /// ```
+    /// use mp_queue::Queue;
+    ///
+    /// let numbers: Queue<u32> = Queue::builder().max_items(10).build()?;
+    /// numbers.put(7)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder() -> QueueBuilder {
+        QueueBuilder::new()
+    }
+}
+
 impl<T> Queue<T> {
     /// Makes an unbounded queue. Python: `Queue()`.
     pub fn new() -> Result<Queue<T>, NewQueueError> {
