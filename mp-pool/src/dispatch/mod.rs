@@ -60,7 +60,8 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn kill(&mut self) {
-        self.out_of_reach = self.child.kill().is_err();
+        // For good: one that has ended meanwhile, unseen, can be signalled.
+        self.out_of_reach |= self.child.kill().is_err();
     }
 }
 
