@@ -200,7 +200,7 @@ fn an_index_past_the_end_is_an_error_and_changes_nothing() {
     );
     assert_eq!(copy, [5; 3]);
     assert_eq!((array.to_vec(), raw.to_vec()), (TEN.to_vec(), TEN.to_vec()));
-    assert_eq!(out_of(8, 11).to_string(), "elements 8..11 are out of range for an array of 10");
+    assert_eq!(out_of(8, 11).to_string(), "elements 8..11 do not lie within an array of 10");
 }
 
 fn no_elements_are_fine() {
