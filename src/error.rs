@@ -208,7 +208,7 @@ mod tests {
             Ok(queue.get()?)
         }
         let error = typed(&mp_queue::Queue::new().unwrap()).unwrap_err();
-        assert!(matches!(error.downcast_ref(), Some(mp_queue::GetError::Empty)), "{error:?}");
+        assert!(matches!(error.downcast_ref(), Some(mp_queue::GetError::Timeout)), "{error:?}");
     }
 
     #[test]
