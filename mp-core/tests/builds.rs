@@ -59,7 +59,7 @@ impl Folder {
 
     fn copy_of(&self, name: &str) -> PathBuf {
         let copy = self.0.join("program");
-        fs::copy(program(name), &copy).unwrap();
+        mp_testing::copy_program(&program(name), &copy);
         copy
     }
 }

@@ -145,7 +145,7 @@ fn a_replaced_program_starts_its_own_children() {
     }
     let folder = Folder::new("replaced");
     let copy = folder.0.join("program");
-    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    mp_testing::copy_program(&std::env::current_exe().unwrap(), &copy);
     let mut command = Command::new(&copy);
     // As this case is started in a role, but from another file.
     for (name, value) in parent_in_role("is replaced").get_envs() {

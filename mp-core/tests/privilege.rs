@@ -99,7 +99,7 @@ impl Copied {
         fs::create_dir(&folder).unwrap();
         fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
         let file = folder.join("program");
-        fs::copy("/proc/self/exe", &file).unwrap();
+        mp_testing::copy_program("/proc/self/exe".as_ref(), &file);
         fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
         make_privileged(&file);
         Copied { folder, file }
@@ -182,7 +182,7 @@ fn a_privileged_program_runs_no_function_of_its_callers() {
         let privileged = Copied::new(make);
         // A readable copy of the same program, without its rights.
         let plain = privileged.folder.join("plain");
-        fs::copy(&privileged.file, &plain).unwrap();
+        mp_testing::copy_program(&privileged.file, &plain);
         fs::set_permissions(&plain, PermissionsExt::from_mode(0o755)).unwrap();
         let like = privileged.in_role(privileged.file.to_str().unwrap());
         let mut command = Command::new(&plain);

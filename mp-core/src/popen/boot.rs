@@ -39,7 +39,7 @@
 #![allow(unsafe_code)]
 
 use super::job::{Boot, Job};
-use super::{method, service, template};
+use super::{method, raw_fork, service, template};
 use crate::process::args_os;
 use crate::process::bootstrap::ChildBootstrap;
 use crate::sys::boot_peer::{BootPeer, boot_peer};
@@ -97,6 +97,8 @@ static HOOK: Constructor = hook;
 extern "C" fn hook(count: c_int, arguments: *const *const c_char, environment: *const *const c_char) {
     enter(STARTED);
     loader::note(args_os);
+    // While there is one thread: a copy forked in the middle of it would wait for its other half for ever.
+    raw_fork::install();
     if privilege::is_privileged() {
         for name in [VARIABLE, method::VARIABLE] {
             // SAFETY: before `main`, on the only thread.

@@ -156,6 +156,7 @@ fn after_fork() {
 pub(super) fn hold_own_locks() -> impl Sized + 'static {
     // State that is made at its first use must not be half made by another thread: finish it here.
     sys::image::build();
+    finalize::install();
     is_surely_single_threaded();
     let others = finalize::hold_others();
     let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold());

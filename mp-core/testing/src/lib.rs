@@ -57,7 +57,7 @@ pub use inspect::{
     shared_memory_names, sources_below, state, wait_until_gone,
 };
 pub use limits::{at_every_limit, limited};
-pub use programs::{build, program};
+pub use programs::{build, copy as copy_program, program};
 pub use pythons::{Python, pythons};
 pub use random::{Chance, random, wait_a_random_moment};
 pub use role::{parent_in_role, role};

@@ -4,7 +4,7 @@
 //! may, so it is done before the case (`prepared:` in [`cases!`](crate::cases)).
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folder in which this test's own program was built: `target/debug`.
@@ -45,6 +45,17 @@ pub fn build(name: &str, example: &str, file: &str, profile: &str, flags: &[&str
     let profile = if profile == "dev" { "debug" } else { profile };
     // Put there in one step: another run of this test may execute the one that is there.
     let fresh = folder.join(format!("{name}.{}", std::process::id()));
-    fs::copy(target.join(profile).join("examples").join(file), &fresh).expect("what was built");
+    let source = target.join(profile).join("examples").join(file);
+    copy(&source, &fresh);
     fs::rename(&fresh, folder.join(name)).expect("a name for what was built");
+}
+
+/// Copies a program; signals do not end it, as they do `fs::copy`.
+///
+/// # Panics
+/// If it cannot be copied.
+pub fn copy(from: &Path, to: &Path) {
+    fs::write(to, fs::read(from).expect("a program")).expect("room for a copy");
+    let permissions = fs::metadata(from).expect("a program").permissions();
+    fs::set_permissions(to, permissions).expect("a copy may be executed");
 }
