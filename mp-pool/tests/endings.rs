@@ -5,6 +5,7 @@ use mp_core::sys::process::Ended;
 use mp_pool::{AsyncResult, Pool, SubmitError, TaskError};
 use mp_queue::Queue;
 use mp_testing::{go_on_process, kill_if_it_lives, stop_process};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ mp_testing::cases! {
         more_than_the_board_holds_is_fed_while_no_thread_waits,
         results_that_are_never_read_hold_up_nothing,
         results_longer_than_was_guessed,
+        chunks_where_files_may_not_be_long,
         an_input_of_unknown_length,
         threads_submit_and_wait_at_once,
         an_input_that_panics,
@@ -110,6 +112,17 @@ fn results_longer_than_was_guessed() {
     for chunk_size in [Some(1), Some(64), None] {
         let values = pool.map_in_chunks(long_at_times, 0..700, chunk_size).unwrap().get().unwrap();
         assert!((0..).zip(values).all(|(x, value)| value == long_at_times(x)));
+    }
+}
+
+/// The limit leaves no arena, or a small one: items go one by one where a chunk does not fit.
+fn chunks_where_files_may_not_be_long() {
+    for limit in [1 << 20, 800 << 10, 400 << 10] {
+        setrlimit(Resource::RLIMIT_FSIZE, limit, RLIM_INFINITY).unwrap();
+        let pool = Pool::new(2).unwrap();
+        assert!(pool.map(square, 0..700).unwrap().into_iter().eq((0..700).map(square)));
+        let texts: Vec<Vec<u8>> = (0..200_usize).map(|x| vec![x as u8; 10 * x]).collect();
+        assert!(pool.map_in_chunks(same, texts.clone(), Some(50)).unwrap().get().unwrap() == texts);
     }
 }
 

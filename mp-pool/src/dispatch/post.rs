@@ -96,22 +96,18 @@ impl Dispatch {
         let (items, length) = measure(batch, batch.chunk.min(fitting));
         let code = batch.job.code.len();
         let of_arguments = whole(code + length);
-        if of_arguments > self.arena.len() / 4 {
-            let item = take_item(&mut &batch.bytes[batch.at..]).unwrap_or_default().to_vec();
-            batch.at += length;
-            batch.parcel = Some(Arc::new(Message { bytes: item, handles: Vec::new() }));
-            return Some(self.place_parcel(slot, batch));
-        }
         let each = known.unwrap_or(length / items as usize + HEAD);
         let room = Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD);
         let (place, room, block) = if of_arguments + room <= PIECE {
             (slot as usize * PIECE, PIECE - of_arguments, None)
+        } else if of_arguments > self.arena.len() / 4 {
+            return Some(self.place_without_arena(slot, batch));
         } else {
             let memory = &self.memory;
             let block = self.arena.take(of_arguments + room, |at, len| memory.reserve(at, len));
             let Some(block) = block else {
                 // With nothing on the board, nothing that is finished will make room.
-                return if self.in_flight > 0 { None } else { Some(self.without_arena(slot, batch)) };
+                return if self.in_flight > 0 { None } else { Some(self.place_without_arena(slot, batch)) };
             };
             (memory.arena() + block.at, block.len - of_arguments, Some(block))
         };
@@ -133,8 +129,8 @@ impl Dispatch {
         Some(slot)
     }
 
-    /// The system has no memory for the arena: one item alone, by parcel.
-    fn without_arena(&mut self, slot: u32, batch: &mut Batch) -> u32 {
+    /// The arena is too small, or the system has no memory for it: one item alone, by parcel.
+    fn place_without_arena(&mut self, slot: u32, batch: &mut Batch) -> u32 {
         let (_, length) = measure(batch, 1);
         let item = take_item(&mut &batch.bytes[batch.at..]).unwrap_or_default().to_vec();
         batch.at += length;
