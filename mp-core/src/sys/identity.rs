@@ -18,6 +18,7 @@
 //! namespace only: objects are used within one (`namespace.rs`, `mem/mapping.rs`), and a process that does not
 //! know its own namespace proves nothing.
 
+use super::fork_handler::ForkHandler;
 use super::poll::{self, Interest, pidfd_open, pidfd_open_thread};
 use super::{memory, namespace, started};
 use crate::error::OsResult;
@@ -26,7 +27,6 @@ use nix::errno::Errno;
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -107,8 +107,8 @@ impl Identity {
 
     #[cold]
     fn ask() -> Identity {
-        static AT_FORK: Once = Once::new();
-        AT_FORK.call_once(|| super::process::at_fork_in_child(after_fork));
+        static AT_FORK: ForkHandler = ForkHandler::new(after_fork);
+        AT_FORK.register();
         let pid = std::process::id();
         let inode = pidfd_open(pid).map_or(Stamp::UNKNOWN, |pidfd| Stamp::of_pidfd(&pidfd));
         let stamp = if inode == Stamp::UNKNOWN { start_of(pid) } else { inode };

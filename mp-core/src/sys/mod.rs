@@ -12,6 +12,7 @@ mod estimate;
 pub mod eventfd;
 pub mod execute;
 pub mod fd;
+mod fork_handler;
 pub mod futex;
 pub mod identity;
 pub mod image;

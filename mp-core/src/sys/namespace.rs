@@ -10,13 +10,14 @@
 //! A namespace is identified by the inode of its file, from a pidfd (Linux 6.11) or from `/proc`. It is read once and kept,
 //! so a process may lose its `/proc` afterwards. Where it is not known, no death can be proved.
 
+use super::fork_handler::ForkHandler;
 use super::poll::{pidfd_namespace, pidfd_open};
 use super::{memory, process};
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Once, OnceLock};
 
 /// `PIDFD_GET_PID_NAMESPACE` and `PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE`.
 const OWN: libc::c_ulong = 5;
@@ -43,8 +44,8 @@ pub fn own() -> Option<u64> {
 
 #[cold]
 fn learn() -> u64 {
-    static AT_FORK: Once = Once::new();
-    AT_FORK.call_once(|| process::at_fork_in_child(after_fork));
+    static AT_FORK: ForkHandler = ForkHandler::new(after_fork);
+    AT_FORK.register();
     let inode = by_pidfd(OWN).or_else(|| by_proc("/proc/self/ns/pid")).unwrap_or(UNKNOWN);
     // ORDERING: as in `own`.
     CACHED.store(inode, Ordering::Relaxed);

@@ -12,8 +12,8 @@
 //! It is valid within one process and its copies only. For shared memory there is
 //! [`Identity`](super::identity::Identity).
 
-use super::process;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use super::fork_handler::ForkHandler;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,15 +30,10 @@ extern "C" fn after_fork() {
 impl OwningProcess {
     /// The calling process.
     pub fn current() -> OwningProcess {
-        // No `Once`: a child that is forked in the middle of it would wait for its other half for ever. Two threads may
-        // both register the handler: then each fork counts twice.
-        static REGISTERED: AtomicBool = AtomicBool::new(false);
-        // ORDERING: Relaxed, throughout: a thread that does not see it registers it again.
-        if !REGISTERED.load(Ordering::Relaxed) {
-            process::at_fork_in_child(after_fork);
-            REGISTERED.store(true, Ordering::Relaxed);
-        }
-        // It changes only just after a fork, with one thread.
+        // Registered twice, it counts each fork twice.
+        static AT_FORK: ForkHandler = ForkHandler::new(after_fork);
+        AT_FORK.register();
+        // ORDERING: Relaxed: it changes only just after a fork, with one thread.
         let forks = FORKS.load(Ordering::Relaxed);
         OwningProcess(u64::from(std::process::id()) << 32 | u64::from(forks))
     }

@@ -273,7 +273,7 @@ pub fn at_exit(handler: extern "C" fn()) {
 }
 
 /// Has `handler` called in each forked child, first thing.
-pub fn at_fork_in_child(handler: unsafe extern "C" fn()) {
+pub(super) fn at_fork_in_child(handler: extern "C" fn()) {
     // SAFETY: as for `at_exit`; the handler does only what a forked child may do.
     unsafe { libc::pthread_atfork(None, None, Some(handler)) };
 }

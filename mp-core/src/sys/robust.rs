@@ -24,6 +24,7 @@ mod end;
 
 pub use end::leave_to_process;
 
+use super::fork_handler::ForkHandler;
 use super::futex::FutexWord;
 use super::identity::{IDS, Liveness, thread_liveness};
 use super::inherited;
@@ -31,7 +32,7 @@ use crate::word::{Ordering, Owned};
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, compiler_fence};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Which of the leading 32-bit lanes the kernel reads: the C library fixes the distance from the link.
 const LANE: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
@@ -97,8 +98,8 @@ fn this() -> &'static Thread {
 
 #[cold]
 fn register() -> &'static Thread {
-    static AT_FORK: Once = Once::new();
-    AT_FORK.call_once(|| super::process::at_fork_in_child(after_fork));
+    static AT_FORK: ForkHandler = ForkHandler::new(after_fork);
+    AT_FORK.register();
     let held: Box<[HeldWord]> = (0..MOST_HELD).map(|_| HeldWord::default()).collect();
     let held = held.try_into().expect("as many as were made");
     let thread: &'static Thread = Box::leak(Box::new(Thread {
@@ -107,9 +108,11 @@ fn register() -> &'static Thread {
         count: AtomicUsize::new(0),
         held,
     }));
-    THREADS.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    threads.push(thread);
     THIS.set(Some(thread));
-    // Without, the record simply stays, and the kernel walks the list.
+    // Under the lock, which is held over forks: a forked child must not find the key half made. Without a key the record
+    // simply stays, and the kernel walks the list.
     super::thread_end::watch(end::ended);
     thread
 }
