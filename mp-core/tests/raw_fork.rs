@@ -11,15 +11,17 @@ use mp_testing::{
     all_gone, exit_code_of, fork_copy, leave_pid_namespace, line, parent_in_role, read_word, role, state,
     write_word,
 };
-use std::fs::File;
+use std::ffi::c_void;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 mp_testing::cases! {
     plain: [
         handlers_are_the_originals,
         a_copy_is_forked_while_other_threads_start_children,
+        a_copy_is_forked_in_the_middle_of_the_first_start,
         the_bare_system_call_makes_such_a_copy_too,
     ],
     every_method: [
@@ -191,6 +193,58 @@ fn a_copy_is_forked_while_other_threads_start_children() {
         }
         // ORDERING: as above.
         stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// The thread for which the next registration of an exit handler waits, until it is inside its fork; 0: for none.
+static REGISTRATION_WAITS_FOR: AtomicI32 = AtomicI32::new(0);
+static IN_THE_MIDDLE: AtomicBool = AtomicBool::new(false);
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+
+type Register = unsafe extern "C" fn(unsafe extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> i32;
+
+/// What `atexit` calls, in the place of the C library's.
+// SAFETY: of the C library's type, and calls the C library's own with what it was given.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __cxa_atexit(
+    handler: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+    object: *mut c_void,
+) -> i32 {
+    // ORDERING: SeqCst, here and below: a test.
+    let forker = REGISTRATION_WAITS_FOR.swap(0, Ordering::SeqCst);
+    if forker != 0 {
+        IN_THE_MIDDLE.store(true, Ordering::SeqCst);
+        let waits_in_its_fork = || {
+            let call = fs::read_to_string(format!("/proc/self/task/{forker}/syscall")).unwrap();
+            call.split(' ').next() == Some(&libc::SYS_futex.to_string())
+        };
+        while !HAS_FORKED.load(Ordering::SeqCst) && !waits_in_its_fork() {
+            std::thread::yield_now();
+        }
+    }
+    // SAFETY: a name with a zero at its end.
+    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, c"__cxa_atexit".as_ptr()) };
+    // SAFETY: the C library has a function of this type by this name.
+    let register = unsafe { std::mem::transmute::<*mut c_void, Register>(next) };
+    // SAFETY: as the caller promises.
+    unsafe { register(handler, argument, object) }
+}
+
+/// A step that is done once in a process must not be half done in a copy: it would wait for the other half without end.
+fn a_copy_is_forked_in_the_middle_of_the_first_start() {
+    // SAFETY: no memory is passed.
+    REGISTRATION_WAITS_FOR.store(unsafe { libc::gettid() }, Ordering::SeqCst);
+    std::thread::scope(|threads| {
+        threads.spawn(|| assert_eq!(Process::new(echo, (1,)).start().unwrap().join().unwrap(), 1));
+        while !IN_THE_MIDDLE.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let copy = fork_copy(|| {
+            assert_eq!(Process::new(echo, (2,)).start().unwrap().join().unwrap(), 2);
+        });
+        HAS_FORKED.store(true, Ordering::SeqCst);
+        assert_eq!(exit_code_of(copy), 0);
     });
 }
 
