@@ -97,9 +97,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let waited = self.map_waiting(function, items, || false)?;
-        waited.shared.wait_for(&waited.job, None);
-        Ok(waited.all()?)
+        self.starmap(function, alone(items))
     }
 
     /// As [`map`](Pool::map), for a program that handles Ctrl-C: gives up soon (within 50 ms) after `interrupted` has
@@ -135,7 +133,7 @@ impl Pool {
         &self,
         function: F,
         items: impl IntoIterator<Item = T>,
-        interrupted: impl FnMut() -> bool,
+        mut interrupted: impl FnMut() -> bool,
     ) -> Result<Vec<R>, SubmitError>
     where
         F: Target<(T,), Output = R> + Callable<(T,), Kind>,
@@ -143,8 +141,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut interrupted = interrupted;
-        let waited = self.map_waiting(function, items, &mut interrupted)?;
+        let waited = self.submit_waiting(function, alone(items), &mut interrupted)?;
         waited.shared.wait_unless(&waited.job, interrupted)?;
         Ok(waited.all()?)
     }
@@ -161,7 +158,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        Ok(self.map_waiting(function, items, || false)?.each())
+        Ok(self.submit_waiting(function, alone(items), || false)?.each())
     }
 
     /// As [`map`](Pool::map), without waiting. Python: `Pool.map_async`.
@@ -195,27 +192,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
-        call.submit(items.into_iter().map(|item| (item,)), chunk_size, self.processes)?;
-        Ok(MapResult::new(call.waited()))
-    }
-
-    /// Reads the input as there is room for it. Everything is submitted when it comes back; not all is done.
-    fn map_waiting<F, T>(
-        &self,
-        function: F,
-        items: impl IntoIterator<Item = T>,
-        interrupted: impl FnMut() -> bool,
-    ) -> Result<Waited, SubmitError>
-    where
-        F: Target<(T,)>,
-        F::Output: Serialize + DeserializeOwned,
-        T: Serialize + DeserializeOwned,
-    {
-        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
-        let items = items.into_iter().map(|item| (item,));
-        call.submit_as_there_is_room(items, self.processes, interrupted)?;
-        Ok(call.waited())
+        self.starmap_in_chunks(function, alone(items), chunk_size)
     }
 
     /// As [`map`](Pool::map), for a function of several arguments: each item is a tuple of them.
@@ -232,11 +209,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.submit_as_there_is_room(items.into_iter(), self.processes, || false)?;
-        let waited = call.waited();
-        waited.shared.wait_for(&waited.job, None);
-        Ok(waited.all()?)
+        Ok(self.submit_waiting(function, items, || false)?.all()?)
     }
 
     /// As [`starmap`](Pool::starmap), without waiting. Python: `Pool.starmap_async`.
@@ -273,6 +246,23 @@ impl Pool {
         let mut call = Call::begin::<F, A>(&self.shared, &function)?;
         call.submit(items.into_iter(), chunk_size, self.processes)?;
         Ok(MapResult::new(call.waited()))
+    }
+
+    /// Reads the input as there is room for it. Everything is submitted when it returns; not all is done.
+    fn submit_waiting<F, A>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        interrupted: impl FnMut() -> bool,
+    ) -> Result<Waited, SubmitError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+    {
+        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
+        call.submit_as_there_is_room(items.into_iter(), self.processes, interrupted)?;
+        Ok(call.waited())
     }
 
     /// Calls `function` in a worker and waits for its value. Python: `Pool.apply`.
@@ -348,6 +338,11 @@ impl Pool {
         }
         Ok(())
     }
+}
+
+/// Each item as the only argument of a call.
+fn alone<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T,)> {
+    items.into_iter().map(|item| (item,))
 }
 
 /// Terminates the pool and waits for its workers' end, which SIGKILL makes short.

@@ -32,8 +32,9 @@ impl Waited {
         each
     }
 
-    /// All values, or the first failure. It is settled.
+    /// All values, or the first failure.
     pub(crate) fn all<R: DeserializeOwned>(&self) -> Result<Vec<R>, MapError> {
+        self.wait(None);
         all_of(&self.job)
     }
 }
@@ -176,7 +177,6 @@ impl<R: DeserializeOwned> MapResult<R> {
     /// # Errors
     /// The first item, in the order of the input, that failed. The others were done all the same.
     pub fn get(&self) -> Result<Vec<R>, MapError> {
-        self.waited.wait(None);
         self.waited.all()
     }
 
