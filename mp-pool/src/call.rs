@@ -11,22 +11,18 @@
 use crate::dispatch::Batch;
 use crate::error::SubmitError;
 use crate::job::Job;
-use crate::record::{code_to_bytes, put_item};
+use crate::record::{code_to_bytes, put_item, take_item};
 use crate::result::Waited;
 use crate::supervisor::Shared;
 use mp_core::transfer::{Code, Handle, Message, Target};
-use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A batch is submitted when it has so many bytes.
 const MOST_BYTES: usize = 64 << 10;
 /// Items of the first batch.
 const FIRST: usize = 16;
-/// How often a call that waits for room asks whether it is interrupted.
-const ASK: Duration = Duration::from_millis(50);
 
 /// A call of which not all is submitted.
 pub(crate) struct Call<'a> {
@@ -86,13 +82,7 @@ impl<'a> Call<'a> {
     {
         let chunk = known_chunk_size(&items, workers);
         let submitted = self.all(items, chunk, workers, |call| {
-            while call.shared.wait_until(Some(&call.job), Deadline::after(ASK), |it| !it.is_full()).is_none()
-            {
-                if interrupted() {
-                    return Err(SubmitError::Interrupted);
-                }
-            }
-            Ok(())
+            call.shared.wait_interruptible(&call.job, &mut interrupted, |dispatch| !dispatch.is_full())
         });
         // What was submitted goes on.
         self.complete = matches!(submitted, Err(SubmitError::Interrupted));
@@ -113,11 +103,12 @@ impl<'a> Call<'a> {
         // How many there are is not known: as if there were as many more as there were so far.
         let chunk = |so_far: usize| chunk.unwrap_or_else(|| default_chunk_size(so_far, workers)).max(1);
         for item in items {
+            let before = packed.bytes.len();
             let handles = put_item(&item, &mut packed.bytes)?;
             packed.items += 1;
             let alone = !handles.is_empty();
             if alone {
-                self.submit_alone(&mut packed, handles, chunk(most))?;
+                self.submit_alone(&mut packed, before, handles, chunk(most))?;
             }
             if packed.items as usize >= most || packed.bytes.len() >= MOST_BYTES {
                 most = most.saturating_mul(2);
@@ -132,23 +123,18 @@ impl<'a> Call<'a> {
         self.submit_batch(packed, chunk, None)
     }
 
-    /// The last item has handles, and goes by parcel.
+    /// The last item has handles, and goes by parcel. It begins after the bytes of those `before` it.
     fn submit_alone(
         &mut self,
         packed: &mut Packed,
+        before: usize,
         handles: Vec<Handle>,
         chunk: usize,
     ) -> Result<(), SubmitError> {
-        let all = std::mem::take(packed);
-        let mut rest = all.bytes.as_slice();
-        for _ in 1..all.items {
-            crate::record::take_item(&mut rest);
-        }
-        let before = all.bytes.len() - rest.len();
-        let item = crate::record::take_item(&mut rest).unwrap_or_default().to_vec();
-        let mut bytes = all.bytes;
+        let Packed { items, mut bytes } = std::mem::take(packed);
+        let item = take_item(&mut &bytes[before..]).unwrap_or_default().to_vec();
         bytes.truncate(before);
-        self.submit_batch(Packed { items: all.items - 1, bytes }, chunk, None)?;
+        self.submit_batch(Packed { items: items - 1, bytes }, chunk, None)?;
         let message = Message { bytes: item, handles };
         self.submit_batch(Packed { items: 1, bytes: Vec::new() }, 1, Some(Arc::new(message)))
     }

@@ -31,15 +31,28 @@ impl Shared {
     }
 
     /// Waits until a job is settled, or `interrupted` says so.
-    ///
-    /// Asked again and again: the signal may be handled by another thread, before the wait begins, or with
-    /// `SA_RESTART`, and then no sleep ends by itself.
     pub(crate) fn wait_unless(
         &self,
         job: &Job,
         mut interrupted: impl FnMut() -> bool,
     ) -> Result<(), SubmitError> {
-        while !self.wait_for(job, Deadline::after(ASK)) {
+        if job.is_settled() {
+            return Ok(());
+        }
+        self.wait_interruptible(job, &mut interrupted, |_| job.is_settled())
+    }
+
+    /// Waits for a job until something is so, or `interrupted` says so.
+    ///
+    /// Asked again and again: the signal may be handled by another thread, before the wait begins, or with
+    /// `SA_RESTART`, and then no sleep ends by itself.
+    pub(crate) fn wait_interruptible(
+        &self,
+        job: &Job,
+        interrupted: &mut impl FnMut() -> bool,
+        mut is_so: impl FnMut(&Dispatch) -> bool,
+    ) -> Result<(), SubmitError> {
+        while self.wait_until(Some(job), Deadline::after(ASK), &mut is_so).is_none() {
             if interrupted() {
                 return Err(SubmitError::Interrupted);
             }
