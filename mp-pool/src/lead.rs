@@ -75,9 +75,7 @@ impl Shared {
         let mut dispatch = self.dispatch();
         dispatch.collect();
         dispatch.withdraw(job);
-        for worker in dispatch.doom(job) {
-            let _ = worker.kill();
-        }
+        dispatch.doom(job);
         self.tell(&mut dispatch);
         drop(dispatch);
         self.board.wake_caller();

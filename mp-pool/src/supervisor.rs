@@ -89,7 +89,7 @@ impl Shared {
             dispatch.memory.clone()
         };
         self.board.live(desk, Life::Starting);
-        let started = self.started_worker(desk, number, name, memory);
+        let started = self.started_worker(desk, &name, memory);
         let mut dispatch = self.dispatch();
         dispatch.starting -= 1;
         let result = started.map(|mut worker| {
@@ -105,13 +105,7 @@ impl Shared {
         result
     }
 
-    fn started_worker(
-        &self,
-        desk: u32,
-        number: u32,
-        name: Arc<str>,
-        memory: Memory,
-    ) -> Result<Worker, NewPoolError> {
+    fn started_worker(&self, desk: u32, name: &str, memory: Memory) -> Result<Worker, NewPoolError> {
         let (line, theirs) = Line::pair()?;
         let bootstrap = Bootstrap {
             desk,
@@ -120,15 +114,14 @@ impl Shared {
             initializer: self.recipe.initializer.clone(),
             most_tasks: self.recipe.most_tasks,
         };
-        let process =
-            Process::new(worker::work, (bootstrap,)).name(&*name).daemon().method(self.recipe.method);
+        let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.recipe.method);
         // A child holds back what the thread that starts it holds back.
         let before = signal::blocked();
         signal::set_blocked(&self.recipe.blocked);
         let child = process.start();
         signal::set_blocked(&before);
         let child = Arc::new(child?);
-        Ok(Worker { desk, number, name, child, line: Arc::new(line), parcels: 0, out_of_reach: false })
+        Ok(Worker { desk, child, line: Arc::new(line), parcels: 0, out_of_reach: false })
     }
 
     /// Has the watcher look at the workers anew.

@@ -119,7 +119,7 @@ impl Dispatch {
     pub(crate) fn parcel_arrived(&mut self, desk: u32, outcome: Settled) {
         let Some(worker) = self.workers.get_mut(desk as usize).and_then(Option::as_mut) else { return };
         worker.parcels += 1;
-        let parcel = (worker.number, worker.parcels);
+        let parcel = (self.latest[desk as usize].0, worker.parcels);
         match self.awaited.remove(&parcel) {
             Some((job, item)) => self.settle_parcel(&job, item, outcome),
             None => {

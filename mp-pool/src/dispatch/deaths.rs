@@ -25,9 +25,9 @@ impl Dispatch {
     /// A worker has ended, and all that came over its line is known. What stands of its results stands, what it had begun
     /// is laid to its end, and the rest goes to others.
     pub(crate) fn ended(&mut self, desk: u32) -> Option<Gone> {
-        let worker = self.workers.get(desk as usize)?.as_ref()?;
-        let (child, name, number) = (Arc::clone(&worker.child), Arc::clone(&worker.name), worker.number);
-        let how = how(&child);
+        let child = &self.workers.get(desk as usize)?.as_ref()?.child;
+        let (number, name) = self.latest[desk as usize].clone();
+        let how = how(child);
         let died = TaskError::WorkerDied { worker: name.to_string(), pid: child.pid(), how };
         // First what it pushed, so that no slot is freed that stands in the stack still.
         self.collect();
@@ -100,14 +100,16 @@ impl Dispatch {
         self.post();
     }
 
-    /// Gives up what workers have of a job, and gives those that are to be killed for it.
-    pub(crate) fn doom(&mut self, job: &Arc<Job>) -> Vec<Arc<Child<()>>> {
-        let doomed = self.slots_of(job).into_iter().filter_map(|slot| {
-            let desk = self.memory.board.doom(slot)?;
-            let worker = self.workers.get(desk as usize)?.as_ref()?;
-            Some(Arc::clone(&worker.child))
-        });
-        doomed.collect()
+    /// Gives up what workers have of a job, and kills them for it.
+    pub(crate) fn doom(&self, job: &Arc<Job>) {
+        for slot in self.slots_of(job) {
+            if let Some(desk) = self.memory.board.doom(slot)
+                && let Some(Some(worker)) = self.workers.get(desk as usize)
+            {
+                // One that cannot be killed ends after its task.
+                let _ = worker.child.kill();
+            }
+        }
     }
 
     fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {

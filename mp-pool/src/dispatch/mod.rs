@@ -47,9 +47,6 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) desk: u32,
-    /// How many were started before it, over all desks: no other has this number.
-    pub(crate) number: u32,
-    pub(crate) name: Arc<str>,
     pub(crate) child: Arc<Child<()>>,
     pub(crate) line: Arc<Line>,
     /// Parcels that came over it, or were lost.
@@ -119,8 +116,8 @@ pub(crate) struct Dispatch {
     pub(crate) memory: Memory,
     /// By desk.
     pub(crate) workers: Vec<Option<Worker>>,
-    /// By desk: the number and the name of the worker that was started last. It may work before its start has returned,
-    /// and so before it is entered above.
+    /// By desk: the number, which no other worker has, and the name of the worker that was started last. It may work
+    /// before its start has returned, and so before it is entered above.
     pub(crate) latest: Vec<(u32, Arc<str>)>,
     /// Workers that are being started.
     pub(crate) starting: usize,
