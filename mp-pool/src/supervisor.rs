@@ -93,7 +93,9 @@ impl Shared {
         let mut dispatch = self.dispatch();
         dispatch.starting -= 1;
         let result = started.map(|mut worker| {
-            if matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_)) {
+            let over = matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_));
+            // It was not known to those that would have killed it.
+            if over || dispatch.has_doomed(desk) {
                 worker.kill();
             }
             dispatch.workers[desk as usize] = Some(worker);

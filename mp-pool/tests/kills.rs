@@ -1,8 +1,8 @@
 //! Kills at random moments of workers that are at work. Prints how many it tried.
 //!
-//! Tasks, one by one and in chunks, with values of all sizes, count in shared memory how often each was begun. Now and
-//! then one is cancelled. Each is done, once, with the right value, or it is laid to one death; what was begun twice, lost
-//! or laid to a death that was none is told. Nothing is left.
+//! Tasks, one by one and in chunks, with values of all sizes, count in shared memory how often each was begun. Each is
+//! done, once, with the right value, or it is laid to one death; what was begun twice, lost or laid to a death that was
+//! none is told. Nothing is left. And tasks that are cancelled while their worker is started.
 //!
 //! `MP_KILLS=20000` sets the number; the default fits the gate.
 
@@ -14,7 +14,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-mp_testing::cases! { plain: [whoever_is_killed_every_item_has_one_end] }
+mp_testing::cases! {
+    plain: [whoever_is_killed_every_item_has_one_end, a_task_is_cancelled_whenever_its_worker_was_started]
+}
 
 const ITEMS: usize = 4000;
 /// Up to this long from one kill to the next.
@@ -98,5 +100,24 @@ fn one_round(pool: &Pool, counts: &Counts, chunk: usize, tally: &mut Tally) {
             Err(TaskError::WorkerDied { .. }) => tally.died += 1,
             Err(other) => panic!("{x}: {other:?}"),
         }
+    }
+}
+
+fn sleep_long() {
+    std::thread::sleep(Duration::from_secs(600));
+}
+
+/// Before it is known which process the worker is, too.
+fn a_task_is_cancelled_whenever_its_worker_was_started() {
+    let pool = Pool::new(1).unwrap();
+    for _ in 0..200 {
+        pool.worker_pids().into_iter().for_each(|pid| {
+            kill_if_it_lives(pid);
+        });
+        let task = pool.apply_async(sleep_long, ()).unwrap();
+        wait_a_random_moment(MOMENT);
+        task.cancel();
+        let ended = task.get_timeout(Duration::from_secs(60)).expect("it was cancelled");
+        assert!(matches!(ended, Err(TaskError::Cancelled | TaskError::WorkerDied { .. })), "{ended:?}");
     }
 }

@@ -112,6 +112,12 @@ impl Dispatch {
         }
     }
 
+    /// Whether a desk's worker has a chunk that was given up.
+    pub(crate) fn has_doomed(&self, desk: u32) -> bool {
+        let board = &self.memory.board;
+        (0..board.shape().slots).any(|slot| board.found(slot, Some(desk)).is_some_and(|found| found.doomed))
+    }
+
     fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {
         let of = |open: &Option<super::Open>| open.as_ref().is_some_and(|open| Arc::ptr_eq(&open.job, job));
         (0..).zip(&self.open).filter(|(_, open)| of(open)).map(|(slot, _)| slot).collect()
