@@ -1,4 +1,4 @@
-//! The hook before `main`: what a child finds, and where it is refused. `privilege.rs` tries whom it believes.
+//! The hook before `main`: what a child finds, and where it is refused. `privilege.rs` tries what it trusts.
 //!
 //! | item                                  | in a ForkServer or Spawn child                                        |
 //! |---------------------------------------|-----------------------------------------------------------------------|

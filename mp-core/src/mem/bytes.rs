@@ -113,7 +113,7 @@ impl Range {
         // SAFETY: within the range, as was just checked.
         let from = unsafe { self.at.add(offset) };
         let spare = to.spare_capacity_mut();
-        // SAFETY: the pre-forked child capacity has room for `len` bytes, reserved above.
+        // SAFETY: the spare capacity has room for `len` bytes, reserved above.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), spare.as_mut_ptr().cast(), len) };
         // SAFETY: those bytes were just written.
         unsafe { to.set_len(to.len() + len) };

@@ -10,13 +10,14 @@
 //! nothing that a killed process could leave: a unit is allocated once, and all units end with their page. An
 //! object keeps at most one page, as it would by itself.
 //!
-//! | word    | written by                | meaning                                                      |
-//! |---------|---------------------------|-------------------------------------------------------------|
-//! | `next`  | the maker of an object    | units allocated; beyond the last: the page is full           |
-//! | `kinds` | the maker, once           | the kind of the object that begins in the unit; 0: none      |
+//! | word    | written by                | meaning                                                 |
+//! |---------|---------------------------|---------------------------------------------------------|
+//! | `next`  | the maker of an object    | units allocated; beyond the last: the page is full      |
+//! | `kinds` | the maker, once           | the kind of the object that begins in the unit; 0: none |
 //!
-//! `next` is in the page, so a process and its forked copies take different units. A process also remembers its own
-//! progress: a peer that sets `next` back does not make it allocate a unit twice.
+//! A forked copy makes its objects in pages of its own. `next` is in the page, so a copy that cannot be told from its
+//! original still takes other units. A process also remembers its own progress: a peer that sets `next` back does not
+//! make it allocate a unit twice.
 //!
 //! # When a process dies
 //! Between `next` and the kind: the unit is lost until its page ends.

@@ -87,7 +87,7 @@ struct Serving {
     refusal: Option<Refusal>,
     limits: TemplateLimits,
     /// Whether the parent has released it.
-    release_template: bool,
+    released: bool,
 }
 
 /// The process that reaps the children and reports their exit status.
@@ -185,7 +185,7 @@ impl Serving {
             ends: Ends::begin()?,
             refusal,
             limits: TemplateLimits::begin(),
-            release_template: false,
+            released: false,
         })
     }
 
@@ -198,7 +198,7 @@ impl Serving {
             }
         }
         self.ends.until_none();
-        if self.release_template { End::Released } else { End::Orphaned }
+        if self.released { End::Released } else { End::Orphaned }
     }
 
     /// Takes one request and forks; returns a pre-forked child in that child.
@@ -216,7 +216,7 @@ impl Serving {
             asked.ok().filter(|asked| asked.bytes == limit.len()).map(|mut asked| asked.fds.pop())
         else {
             self.control = None;
-            self.release_template = has_come;
+            self.released = has_come;
             return None;
         };
         self.limits.allow_processes(unpack_limit(limit));
@@ -253,7 +253,6 @@ impl Serving {
 enum End {
     /// In a new pre-forked child.
     PreForked(PreForked),
-    /// The parent lives, needs it no more, and reaps it.
     /// The parent lives, has released it, and reaps it.
     Released,
     /// The parent has ended.

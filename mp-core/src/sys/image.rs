@@ -71,7 +71,7 @@ unsafe extern "C" fn visit(
     if cfg!(not(target_env = "musl")) && info.dlpi_phdr.addr() as u64 != headers_of_program {
         return 0;
     }
-    // SAFETY: the pointer that `image` passed, to a value nobody else uses now.
+    // SAFETY: the pointer that `image` passed, to a value that no other code uses now.
     let image = unsafe { &mut *image.cast::<Image>() };
     // SAFETY: the linker's own table and its length.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum as usize) };

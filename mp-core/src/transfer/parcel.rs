@@ -301,7 +301,7 @@ fn from_memory(file: OwnedFd, first: usize, bytes: usize) -> Result<(Vec<u8>, Ve
         return Err(no_memory().into());
     }
     let mut file = File::from(file);
-    // Its position is the sender's too, identity may have left it anywhere.
+    // Its position is the sender's too, which may have left it anywhere.
     file.rewind().map_err(|source| OsError { call: "lseek", source })?;
     let mut read = |bytes: usize| -> Result<Vec<u8>, ParcelError> {
         let mut content = Vec::new();

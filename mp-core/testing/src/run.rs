@@ -68,7 +68,7 @@ pub fn ignore(reason: &str) -> ! {
     not_here(reason)
 }
 
-/// Ends a case that needs rights or parts that this machine does not have, and that nobody can install: it counts as
+/// Ends a case that needs rights or parts that this machine does not have, and that cannot be installed: it counts as
 /// ignored, in the gate too.
 pub fn not_here(reason: &str) -> ! {
     println!("{reason}");
@@ -105,7 +105,7 @@ pub fn main(cases: &[Case]) -> ExitCode {
 fn run_here(cases: &[Case], name: &str) -> ! {
     let case = cases.iter().find(|case| case.name == name).expect("the harness names one of its own cases");
     if let Some(method) = case.method {
-        mp_core::set_start_method(method).expect("nobody has set it in a new process");
+        mp_core::set_start_method(method).expect("it is not set in a new process");
     }
     (case.body)();
     std::process::exit(0)

@@ -28,7 +28,7 @@ pub fn go_on<R>(child: &Child<R>) {
     signal(child.sentinel(), Signal::SIGCONT);
 }
 
-/// As [`go_on`], for one that is nobody's [`Child`].
+/// Like [`go_on`], for a process without a [`Child`].
 pub fn go_on_process(pidfd: BorrowedFd<'_>) {
     signal(pidfd, Signal::SIGCONT);
 }

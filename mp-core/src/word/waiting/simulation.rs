@@ -1,4 +1,4 @@
-//! The policy against machines that are numbers: what a wake costs, what the other side does, identity runs when.
+//! The policy against machines that are numbers: what a wake costs, what the other side does, which thread runs when.
 
 use super::{Learned, Machine, Pace, Site, Waiting};
 use std::cell::Cell;
