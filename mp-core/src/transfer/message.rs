@@ -4,11 +4,11 @@ use super::codec;
 use super::handle::{AnyHandle, Handle};
 use super::tried::Tried;
 use crate::error::CodecError;
-use serde::de::{DeserializeOwned, Visitor};
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::type_name;
 use std::cell::{Cell, RefCell};
-use std::fmt;
 use std::mem::ManuallyDrop;
 
 /// A value on its way: its bytes, and the descriptors it needs.
@@ -23,41 +23,17 @@ pub struct Message {
 /// A message inside another: what is passed on without being looked at. Within a transfer only, if it has handles.
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (Bytes(&self.bytes), &self.handles).serialize(serializer)
+        let mut both = serializer.serialize_tuple(2)?;
+        both.serialize_element(&self.bytes)?;
+        both.serialize_element(&self.handles)?;
+        both.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (Owned(bytes), handles) = <(Owned, Vec<AnyHandle>)>::deserialize(deserializer)?;
+        let (bytes, handles) = <(Vec<u8>, Vec<AnyHandle>)>::deserialize(deserializer)?;
         Ok(Message { bytes, handles: handles.into_iter().map(|AnyHandle(handle)| handle).collect() })
-    }
-}
-
-/// Bytes as one block: element by element they would take a hundred times as long.
-struct Bytes<'a>(&'a [u8]);
-
-impl Serialize for Bytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
-
-struct Owned(Vec<u8>);
-
-impl<'de> Deserialize<'de> for Owned {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Block;
-        impl Visitor<'_> for Block {
-            type Value = Owned;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a block of bytes")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Owned, E> {
-                Ok(Owned(bytes.to_vec()))
-            }
-        }
-        deserializer.deserialize_bytes(Block)
     }
 }
 
