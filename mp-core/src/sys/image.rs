@@ -17,7 +17,7 @@ struct Image {
     code: Vec<Range<usize>>,
     /// What is neither written nor executed: constants, and the tables of what lies where.
     constant: Vec<Range<usize>>,
-    build: u128,
+    build_id: Option<u128>,
     /// The functions that are called before `main`, as addresses of their entries in a table.
     constructors: Option<Range<usize>>,
     /// Whether it names a dynamic loader that is to load it.
@@ -30,9 +30,6 @@ fn image() -> &'static Image {
         let mut image = Image::default();
         // SAFETY: `visit` gets the pointer back within this call only.
         unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut image).cast()) };
-        if image.build == 0 {
-            image.build = image.content();
-        }
         // An image at a fixed address that needs no loader has no dynamic section.
         if image.constructors.is_none() {
             let table = elf::constructors_of_this_file();
@@ -89,7 +86,7 @@ unsafe extern "C" fn visit(
                 // SAFETY: a note segment of the main image, mapped for ever.
                 let notes =
                     unsafe { std::slice::from_raw_parts(start as *const u8, header.p_filesz as usize) };
-                image.build = build_id(notes).unwrap_or(image.build);
+                image.build_id = build_id(notes).or(image.build_id);
             }
             libc::PT_DYNAMIC => {
                 // SAFETY: the dynamic section of the main image, which ends with an entry of type 0.
@@ -190,7 +187,9 @@ fn fingerprint(before: u128, bytes: &[u8]) -> u128 {
 /// Which build of the program this is, by its build id or else by its content: the same in every process of the same
 /// file, of a copy of it, or of the file after its times were changed.
 pub fn build() -> u128 {
-    image().build
+    // Not with the rest, which the hook asks for before `main`: all constants are read where there is no build id.
+    static BUILD: OnceLock<u128> = OnceLock::new();
+    *BUILD.get_or_init(|| image().build_id.unwrap_or_else(|| image().content()))
 }
 
 /// An address as the image itself counts it: the same in every process of the same build.
