@@ -6,21 +6,21 @@
 //! It is for programs that are linked statically, at a fixed address: they have no dynamic section in memory that would
 //! tell. `strip` leaves the section headers; a tool that removes them (`strip --strip-section-headers`) leaves no table.
 
+use libc::{Elf64_Ehdr, Elf64_Shdr};
 use std::fs::File;
+use std::mem::offset_of;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// The places of the fields in the headers of a 64-bit ELF file.
-const FILE_HEADER: usize = 64;
-const SECTIONS_AT: usize = 40;
-const SECTION_BYTES: usize = 58;
-const SECTION_COUNT: usize = 60;
-const KIND: usize = 4;
-const ADDRESS: usize = 16;
-const BYTES: usize = 32;
+/// The offsets of the fields in the headers of a 64-bit ELF file.
+const SECTIONS_AT: usize = offset_of!(Elf64_Ehdr, e_shoff);
+const SECTION_BYTES: usize = offset_of!(Elf64_Ehdr, e_shentsize);
+const SECTION_COUNT: usize = offset_of!(Elf64_Ehdr, e_shnum);
+const KIND: usize = offset_of!(Elf64_Shdr, sh_type);
+const ADDRESS: usize = offset_of!(Elf64_Shdr, sh_addr);
+const BYTES: usize = offset_of!(Elf64_Shdr, sh_size);
 
 const SHT_INIT_ARRAY: u32 = 14;
-const LEAST_HEADER: usize = 64;
 
 /// Where the table lies in memory if the image is at its own addresses; `None` if the file does not tell.
 pub(super) fn constructors_of_this_file() -> Option<Range<usize>> {
@@ -33,10 +33,10 @@ pub(super) fn constructors_of_this_file() -> Option<Range<usize>> {
 }
 
 fn constructors(read: impl Fn(usize, usize) -> Option<Vec<u8>>) -> Option<Range<usize>> {
-    let header = read(0, FILE_HEADER)?;
+    let header = read(0, size_of::<Elf64_Ehdr>())?;
     let (at, bytes) = (word(&header, SECTIONS_AT)?, usize::from(half(&header, SECTION_BYTES)?));
     let count = usize::from(half(&header, SECTION_COUNT)?);
-    if at == 0 || bytes < LEAST_HEADER {
+    if at == 0 || bytes < size_of::<Elf64_Shdr>() {
         return None;
     }
     let sections = read(at, bytes * count)?;
