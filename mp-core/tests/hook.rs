@@ -17,11 +17,11 @@
 
 use mp_core::process::args_os;
 use mp_core::{JoinError, Process, StartMethod};
-use mp_testing::{parent_in_role, role};
+use mp_testing::{build, parent_in_role, program, role};
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -155,34 +155,19 @@ fn a_replaced_program_starts_its_own_children() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The folder that cargo builds in.
-fn target() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
-}
-
-/// Builds one of `tests/programs`: cargo builds them with the tests, but not with one test.
-fn build(example: &str, profile: &str) {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new(cargo);
-    command
-        .args(["build", "--quiet", "--example", example, "--profile", profile])
-        .arg("--target-dir")
-        .arg(target());
-    let output = command.current_dir(manifest).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
+const PLUGIN: &str = "hook.plugin";
+const ABORT: &str = "hook.abort";
 
 fn build_plugin() {
-    build("plugin", "dev");
+    build(PLUGIN, "plugin", "libplugin.so", "dev", &[]);
 }
 
 fn build_abort() {
-    build("abort", "abort");
+    build(ABORT, "abort", "abort", "abort", &[]);
 }
 
 fn a_loaded_library_is_refused_but_for_fork() {
-    let path = CString::new(target().join("debug/examples/libplugin.so").to_str().unwrap()).unwrap();
+    let path = CString::new(program(PLUGIN).to_str().unwrap()).unwrap();
     // SAFETY: a library of our own, whose constructors are those of any Rust library.
     let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
     assert!(!library.is_null());
@@ -198,7 +183,7 @@ fn a_loaded_library_is_refused_but_for_fork() {
 }
 
 fn panics_arrive_though_they_abort() {
-    let output = Command::new(target().join("abort/examples/abort")).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(program(ABORT)).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     for method in StartMethod::ALL {
         for expected in [
