@@ -10,7 +10,7 @@
 //! | static-pie                                            | as any program                                         |
 //! | stripped                                              | as any program                                         |
 
-use mp_testing::{not_here, program};
+use mp_testing::{Folder, not_here, program};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -47,27 +47,14 @@ fn build() {
     });
 }
 
-/// A folder of this case's own, gone when it ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        let path = std::env::temp_dir().join(format!("mp-core-builds-{}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Folder(path)
-    }
-
-    fn copy_of(&self, name: &str) -> PathBuf {
-        let copy = self.0.join("program");
-        mp_testing::copy_program(&program(name), &copy);
-        copy
-    }
+fn folder() -> Folder {
+    Folder::new("mp-core-builds")
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn copy_in(folder: &Folder, name: &str) -> PathBuf {
+    let copy = folder.path().join("program");
+    mp_testing::copy_program(&program(name), &copy);
+    copy
 }
 
 fn said(command: &mut Command) -> Vec<String> {
@@ -100,35 +87,35 @@ fn loader() -> PathBuf {
 const ARGUMENTS: [&str; 5] = ["/bin/false", "/etc/passwd", "--list", "", "-x"];
 
 fn children_of_a_program_that_the_loader_started() {
-    let folder = Folder::new();
-    folder.copy_of(PLAIN);
-    for path in [PathBuf::from("./program"), folder.0.join("program")] {
+    let folder = folder();
+    copy_in(&folder, PLAIN);
+    for path in [PathBuf::from("./program"), folder.path().join("program")] {
         let mut command = Command::new(loader());
-        command.arg(&path).args(ARGUMENTS).current_dir(&folder.0);
+        command.arg(&path).args(ARGUMENTS).current_dir(folder.path());
         all_well(&said(&mut command));
     }
     // From another directory, where the path that was given leads nowhere: only its own name differs there.
     let mut command = Command::new(loader());
-    command.arg("./program").current_dir(&folder.0).env("MP_TEST_BETWEEN", "leave");
+    command.arg("./program").current_dir(folder.path()).env("MP_TEST_BETWEEN", "leave");
     let lines = said(&mut command);
     all_well(&lines[..4]);
     for line in &lines[4..6] {
-        assert!(line.contains(&format!("([\"{}\"]", folder.0.join("program").display())), "{line}");
+        assert!(line.contains(&format!("([\"{}\"]", folder.path().join("program").display())), "{line}");
     }
     assert_eq!(lines[6], ALL_WELL[2]);
 }
 
 fn the_loaders_options_are_kept() {
-    let folder = Folder::new();
-    folder.copy_of(PLAIN);
+    let folder = folder();
+    copy_in(&folder, PLAIN);
     let mut command = Command::new(loader());
     command.args(["--library-path", ".", "--argv0", "another name", "./program"]).args(ARGUMENTS);
-    all_well(&said(command.current_dir(&folder.0)));
+    all_well(&said(command.current_dir(folder.path())));
 }
 
 fn without_its_file_a_program_that_the_loader_started_is_refused() {
-    let folder = Folder::new();
-    let copy = folder.copy_of(PLAIN);
+    let folder = folder();
+    let copy = copy_in(&folder, PLAIN);
     let mut command = Command::new(loader());
     let lines = said(command.arg(&copy).env("MP_TEST_BETWEEN", "remove").env("MP_TEST_FILE", &copy));
     all_well(&lines[..4]);
@@ -156,8 +143,8 @@ fn replace(file: &Path, bytes: &[u8], by: &[u8]) {
 }
 
 fn a_build_without_an_id_is_known_by_its_content() {
-    let folder = Folder::new();
-    let copy = folder.copy_of(WITHOUT_ID);
+    let folder = folder();
+    let copy = copy_in(&folder, WITHOUT_ID);
     let note = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";
     assert!(!fs::read(&copy).unwrap().windows(note.len()).any(|bytes| bytes == note), "it has no build id");
     let before = fs::metadata(&copy).unwrap();
@@ -184,8 +171,8 @@ fn a_static_program_at_a_fixed_address() {
 
 fn without_section_headers_a_static_program_is_refused() {
     const SECTIONS_AT: usize = 40;
-    let folder = Folder::new();
-    let copy = folder.copy_of(FIXED);
+    let folder = folder();
+    let copy = copy_in(&folder, FIXED);
     let mut content = fs::read(&copy).unwrap();
     content[SECTIONS_AT..SECTIONS_AT + 8].fill(0);
     fs::write(&copy, content).unwrap();
@@ -197,9 +184,9 @@ fn a_static_program_at_any_address() {
 }
 
 fn stripped_programs() {
-    let folder = Folder::new();
+    let folder = folder();
     for name in [PLAIN, WITHOUT_ID, FIXED, STATIC_PIE] {
-        let copy = folder.copy_of(name);
+        let copy = copy_in(&folder, name);
         let stripped = Command::new("strip").arg(&copy).status();
         let Ok(status) = stripped else { not_here("needs strip, of the binutils") };
         assert!(status.success());

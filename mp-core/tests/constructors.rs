@@ -11,7 +11,7 @@
 
 use mp_core::popen::set_forkserver_preload;
 use mp_core::{Process, StartError, StartMethod, get_start_method};
-use mp_testing::{parent_in_role, program, role};
+use mp_testing::{Folder, parent_in_role, program, role};
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -207,23 +207,13 @@ fn what_a_constructor_executes_has_no_boot_socket() {
     assert!(!listed.contains("socket:"), "{listed}");
 }
 
-/// A folder of this case's own, gone when it ends.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// This case in a role, with the library in it that keeps a log.
 fn with_the_library(variable: &str) {
-    let folder = Folder(std::env::temp_dir().join(format!("mp-core-constructors-{}", std::process::id())));
-    fs::create_dir(&folder.0).unwrap();
-    let mut command = parent_in_role(folder.0.to_str().unwrap());
-    command.env(variable, program(PLUGIN)).env("MP_TEST_PLUGIN_KEEP", &folder.0);
+    let folder = Folder::new("mp-core-constructors");
+    let mut command = parent_in_role(folder.path().to_str().unwrap());
+    command.env(variable, program(PLUGIN)).env("MP_TEST_PLUGIN_KEEP", folder.path());
     succeeds(command);
-    assert!(fs::read_dir(&folder.0).unwrap().count() > 0, "it kept a log");
+    assert!(fs::read_dir(folder.path()).unwrap().count() > 0, "it kept a log");
 }
 
 /// The files that this process has open below a folder.

@@ -17,11 +17,10 @@
 
 use mp_core::process::args_os;
 use mp_core::{JoinError, Process, StartMethod};
-use mp_testing::{build, parent_in_role, program, role};
+use mp_testing::{Folder, build, parent_in_role, program, role};
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -111,23 +110,6 @@ fn double(x: u64) -> u64 {
     2 * x
 }
 
-/// A folder of this case's own, gone when it ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("mp-core-{name}-{}", std::process::id()));
-        fs::create_dir(&path).unwrap();
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn a_replaced_program_starts_its_own_children() {
     if role().is_some() {
         let mine = std::env::current_exe().unwrap();
@@ -143,8 +125,8 @@ fn a_replaced_program_starts_its_own_children() {
         }
         return;
     }
-    let folder = Folder::new("replaced");
-    let copy = folder.0.join("program");
+    let folder = Folder::new("mp-core-replaced");
+    let copy = folder.path().join("program");
     mp_testing::copy_program(&std::env::current_exe().unwrap(), &copy);
     let mut command = Command::new(&copy);
     // As this case is started in a role, but from another file.

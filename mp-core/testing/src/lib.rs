@@ -32,6 +32,7 @@ mod child;
 mod copies;
 mod ends;
 mod filter;
+mod folder;
 mod inspect;
 mod interrupts;
 mod limits;
@@ -52,6 +53,7 @@ pub use ends::{
     write_word,
 };
 pub use filter::{Bits, Fate, filter};
+pub use folder::Folder;
 pub use inspect::{
     descendants, no_new_shared_memory, open_descriptors, process_name, shared_memory_exists,
     shared_memory_names, sources_below, state, wait_until_gone,
