@@ -1,6 +1,6 @@
 //! Signals to a child that has hardly begun: what its parent sends it is not lost, and what was not for it
-//! does not reach it. Fault row 35; of a pre-forked child (`popen/template.rs`) both are forced by stopping it. And signals to the
-//! whole group, which a template and its spares outlive from their first instruction on.
+//! does not reach it. Fault row 35; of a pre-forked child (`popen/template.rs`) both are forced by stopping it. And
+//! signals to the whole group, which a template and its pre-forked children outlive from their first instruction on.
 #![allow(unsafe_code, reason = "handlers, and a constructor")]
 
 use mp_core::popen::forkserver::template_pid;

@@ -537,8 +537,8 @@ fn descriptors_are_refused_when_there_are_none() {
             active_children();
         }
         assert!(refused > 0 && worked > 0, "{method}: {refused} refused, {worked} worked");
-        // What stays open for good: the lifeline, the template's two, the socket of its pre-forked child, and the four files that
-        // say whether this process is confined as it was.
+        // What stays open for good: the lifeline, the template's two, the socket of its pre-forked child, and the four
+        // files that say whether this process is confined as it was.
         assert!(open_descriptors(std::process::id()).len() <= before + 9);
     }
 }

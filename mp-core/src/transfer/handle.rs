@@ -13,8 +13,8 @@ use std::sync::Arc;
 /// Clones share the descriptor; it is closed when the last clone is dropped. A handle that appears twice in one
 /// message arrives as clones of one descriptor.
 ///
-/// The memory of a shared object (of a lock, value, array, queue) is not a handle: a process that has its descriptor can write
-/// there without the object's lock. It cannot be received as one, and [`into_fd`](Handle::into_fd) refuses it.
+/// The memory of a shared object (of a lock, value, array, queue) is not a handle: a process that has its descriptor can
+/// write there without the object's lock. It cannot be received as one, and [`into_fd`](Handle::into_fd) refuses it.
 #[derive(Debug, Clone)]
 pub struct Handle(Arc<OwnedFd>);
 
@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for Handle {
     }
 }
 
-/// What travels beside a message: a handle, or a shared object's memory. Code outside of `transfer` cannot reach the latter.
+/// What is sent beside a message: a handle, or a shared object's memory, which code outside of `transfer` cannot reach.
 pub(super) struct AnyHandle(pub(super) Handle);
 
 impl<'de> Deserialize<'de> for AnyHandle {
