@@ -36,7 +36,7 @@ impl Wait {
     }
 
     /// `never` for a call that does not wait, else `late`.
-    fn error<E>(self, never: E, late: E) -> E {
+    pub(crate) fn error<E>(self, never: E, late: E) -> E {
         match self {
             Wait::Not => never,
             Wait::Until(_) => late,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A queue with the calls of [`Queue`], whose items count as unfinished until they are reported done. It has all calls of a `Queue`.
+/// A queue with all calls of a [`Queue`], whose items count as unfinished until they are reported done.
 ///
 /// ```
 /// use mp_core::Process;
@@ -99,10 +99,11 @@ impl<T> JoinableQueue<T> {
     }
 
     fn join_until(&self, wait: Wait) -> Result<(), TasksError> {
-        let (until, late) = match wait {
-            Wait::Not => (Deadline::after(Duration::ZERO), TasksError::WouldBlock),
-            Wait::Until(until) => (until, TasksError::Timeout),
+        let until = match wait {
+            Wait::Not => Deadline::after(Duration::ZERO),
+            Wait::Until(until) => until,
         };
+        let late = wait.error(TasksError::WouldBlock, TasksError::Timeout);
         let lost = self.queue.channel.join(until).ok_or(late)?;
         // ORDERING: Relaxed: only a count.
         match lost.wrapping_sub(self.told.swap(lost, Ordering::Relaxed)) {
