@@ -5,9 +5,9 @@ use std::fmt;
 
 /// The error of a put: the value that was not put, and the reason. No part of the value is in the queue.
 ///
-/// Python: `queue.Full`, `ValueError: Queue is closed`, and the errors of pickling.
-///
 /// Of many values: those that were not put. The ones before them were.
+///
+/// Python: `queue.Full`, `ValueError: Queue is closed`, and the errors of pickling.
 pub struct NotPutError<T> {
     pub(crate) value: T,
     /// Why it was not put.
@@ -185,7 +185,7 @@ pub enum TasksError {
     /// Not all items were done in time; `join_timeout` only.
     #[error("not all items were done in time")]
     Timeout,
-    /// All others are done; these were got by processes that have died since, and are done by nobody.
+    /// All others are done; these were got by processes that have died since, and will not be done.
     #[error("{items} items were got by processes that died before they were done")]
     Lost {
         /// The number of such items since the last call on this handle that returned it.

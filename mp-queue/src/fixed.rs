@@ -69,7 +69,7 @@ impl<T: Shareable> FixedQueue<T> {
     /// Puts many values, in order, and publishes as many at once as there is room for. Waits for room.
     ///
     /// # Errors
-    /// [`PutManyError`] is the number of values that were put; the others were not.
+    /// [`PutManyError`] has the number of values that were put; the others were not.
     pub fn put_many(&self, values: &[T]) -> Result<(), PutManyError> {
         self.put_many_within(values, Wait::Until(None))
     }
@@ -193,10 +193,8 @@ impl<T: Shareable> FixedQueue<T> {
     pub fn shutdown(&self) {
         self.channel.shutdown();
     }
-}
 
-impl<T: Shareable> FixedQueue<T> {
-    /// The items as they come, until the queue is closed. After any error there is nothing more to come.
+    /// The items as they arrive, until the queue is closed. After any error the iterator ends.
     ///
     /// Python: `iter(queue.get, sentinel)`, without the sentinel.
     pub fn iter(&self) -> FixedIter<'_, T> {
@@ -204,7 +202,7 @@ impl<T: Shareable> FixedQueue<T> {
     }
 }
 
-/// The items of a queue as they come: see [`FixedQueue::iter`].
+/// An iterator over the items of a queue as they arrive: see [`FixedQueue::iter`].
 #[derive(Debug)]
 pub struct FixedIter<'a, T> {
     queue: Option<&'a FixedQueue<T>>,

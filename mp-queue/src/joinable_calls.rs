@@ -79,7 +79,7 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
         self.queue.get_many_timeout(most, timeout)
     }
 
-    /// The items as they come, until the queue is closed: [`Queue::iter`](crate::Queue::iter).
+    /// The items as they arrive, until the queue is closed: [`Queue::iter`](crate::Queue::iter).
     pub fn iter(&self) -> Iter<'_, T> {
         self.queue.iter()
     }

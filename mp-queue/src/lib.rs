@@ -10,6 +10,7 @@
 //! | `bytes.rs`    | puts and gets of bytes in the caller's memory                          |
 //! | `simple.rs`   | [`SimpleQueue`]: put, get, empty                                       |
 //! | `joinable.rs` | [`JoinableQueue`]: items are reported done, and that can be waited for |
+//! | `joinable_calls.rs` | the calls of a [`Queue`] on a [`JoinableQueue`]                   |
 //! | `fixed.rs`    | [`FixedQueue`]: plain values, without serialisation                    |
 //! | `producer.rs` | [`Producer`]: a counted producer, whose end is the end of the stream   |
 //! | `channel.rs`  | what all of these use: bytes in, bytes out, closing                    |

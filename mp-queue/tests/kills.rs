@@ -197,7 +197,7 @@ fn whoever_is_killed_every_other_item_is_got_once() {
     assert!(matches!(queue.try_get(), Err(GetError::Closed)) && queue.empty(), "something is left");
     let (mut put, mut lost) = (0, 0);
     for (producer, unknown) in unknown.iter().enumerate() {
-        // They were journal_slot in order.
+        // They were noted in order.
         let is_known = |number: &u32| unknown.binary_search(number).is_err();
         let returned = (0..board.get(RETURNED + producer)).filter(is_known);
         let missing = returned.inspect(|_| put += 1).filter(|number| !board.was_got(producer, *number));

@@ -32,14 +32,12 @@
 //! every record that was ever put.
 //!
 //! # When a process dies
-//! - *While it puts*: before the store of `tail` nothing is in the ring; the next producer writes over it.
-//!   The
+//! - *While it puts*: before the store of `tail` nothing is in the ring; the next producer writes over it. The
 //!   next producer also completes a segment switch that was linked and not completed, and releases memory that
 //!   was reserved and not linked.
 //! - *While it takes*: before the store of `head` the record is still in the ring. After the store it belongs
 //!   to the consumer, and is lost with it.
-//! - *While it leaves a drained segment*: the pages are released before the segment is left, so no producer
-//!   can
+//! - *While it leaves a drained segment*: the pages are released before the segment is left, so no producer can
 //!   use it yet. The next consumer leaves it again.
 //! - *Between a commit and its wake*: the sleeper wakes by itself within half a second.
 //! - *While it sleeps*: it holds no lock. Its flag costs one superfluous wake.

@@ -31,8 +31,7 @@
 //!   discarded. A put discards it (its lock reports the death), and so does a get, `qsize`, `empty` or `wait`
 //!   that finds the queue empty, also one that waits and wakes by itself. With other items in front of it, it
 //!   goes when these and one more have been got; at the latest with the next get that looks for new records.
-//! - *Between receiving a packet and the commit of its record*: the descriptors close with the process, and
-//!   the
+//! - *Between receiving a packet and the commit of its record*: the descriptors close with the process, and the
 //!   record is lost with it. It counts as an item until the next consumer skips it. A join reports it as lost.
 //! - *While it discards orphans*: the next process continues.
 //!

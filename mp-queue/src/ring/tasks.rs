@@ -241,10 +241,7 @@ impl<M: Memory> Ring<M> {
         let Some(_lock) = self.lock_to_get(Deadline::after(super::SHORT)) else {
             return;
         };
-        let (_, got) = match self.read_cursor() {
-            Ok(read_cursor) => read_cursor,
-            Err(_) => return,
-        };
+        let Ok((_, got)) = self.read_cursor() else { return };
         self.roll_back_claim(got);
         self.reap_dead(worker);
     }
@@ -278,8 +275,8 @@ fn journal_entry(at: usize, count: u32) -> u64 {
 }
 
 /// The slot of a journal entry.
-fn journal_slot(journal_entry: u64) -> Option<usize> {
-    ((journal_entry >> 32) as usize).checked_sub(1)
+fn journal_slot(entry: u64) -> Option<usize> {
+    ((entry >> 32) as usize).checked_sub(1)
 }
 
 /// The slot that all processes share that found no free one.
