@@ -38,7 +38,7 @@
 //! | `end.rs`        | one end in this process: frames on a socket, a lock each way      |
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
-//! | `looks.rs`      | looking at a socket before sleeping on it                         |
+//! | `spin.rs`       | the spin on a socket before a sleep                               |
 //! | `patience.rs`   | how long a call may sleep                                         |
 //! | `error.rs`      | [`SendError`], [`RecvError`], [`PollError`]                       |
 //! | `pickle/`       | CPython's objects, as data                                        |

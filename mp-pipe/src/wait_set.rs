@@ -139,7 +139,7 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         }
         if member.is_ready().is_some() {
             self.asked.insert(at);
-            // Its putters tell from now on; what was put before, this does.
+            // Its producers signal from now on; this call signals for what was put before.
             member.resync();
             self.look = self.look.or_else(|| Deadline::after(LOOK_AGAIN));
         } else if !waited_for {
