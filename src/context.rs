@@ -125,29 +125,29 @@ impl Context {
         RawArray::from_slice(values)
     }
 
-    /// Makes a queue: see [`pipe`](crate::pipe()). Python: `context.Pipe()`.
+    /// Makes a two-way pipe: see [`pipe`](crate::pipe()). Python: `context.Pipe()`.
     #[doc(alias = "Pipe")]
     pub fn pipe<A, B>(self) -> OsResult<(Connection<A, B>, Connection<B, A>)> {
         mp_pipe::pipe()
     }
 
-    /// As [`pipe_simplex`](crate::pipe_simplex). Python: `context.Pipe(duplex=False)`.
+    /// Makes a one-way pipe: see [`pipe_simplex`](crate::pipe_simplex). Python: `context.Pipe(duplex=False)`.
     #[doc(alias = "Pipe")]
     pub fn pipe_simplex<T>(self) -> OsResult<(Receiver<T>, Sender<T>)> {
         mp_pipe::pipe_simplex()
     }
 
-    /// As [`JoinableQueue::new`]. Python: `context.JoinableQueue()`.
+    /// Makes a queue whose items are reported done: see [`JoinableQueue::new`]. Python: `context.JoinableQueue()`.
     pub fn joinable_queue<T>(self) -> Result<JoinableQueue<T>, NewQueueError> {
         JoinableQueue::new()
     }
 
-    /// As [`SimpleQueue::new`]. Python: `context.SimpleQueue()`.
+    /// Makes a simple queue: see [`SimpleQueue::new`]. Python: `context.SimpleQueue()`.
     pub fn simple_queue<T>(self) -> Result<SimpleQueue<T>, NewQueueError> {
         SimpleQueue::new()
     }
 
-    /// As [`Queue::new`]. Python: `context.Queue()`.
+    /// Makes a queue: see [`Queue::new`]. Python: `context.Queue()`.
     pub fn queue<T>(self) -> Result<Queue<T>, NewQueueError> {
         Queue::new()
     }

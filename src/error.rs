@@ -41,7 +41,7 @@ impl Error {
         Error { message: message.to_string(), source: None }
     }
 
-    /// The words of any error, and of its causes. An error may borrow (a guard in `OwnerDied`, a value in `NotPutError`), and
+    /// The words of any error, and of its causes. An error may borrow (a guard in `OwnerDiedError`, a value in `NotPutError`), and
     /// has no form in which it could cross, so its words are taken.
     pub fn from_error(error: &(impl StdError + ?Sized)) -> Error {
         let source = error.source().map(|source| Box::new(Error::from_error(source)));

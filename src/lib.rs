@@ -31,7 +31,7 @@
 //! | `sys.stdin` of a child: empty, as there   | [`Process::inherit_stdin`] hands it on              | `mp-core/src/process/builder.rs`  |
 //! | `cpu_count`, `os.process_cpu_count`       | [`cpu_count`], [`usable_cpu_count`]                 | `mp-core/src/process/cpus.rs`     |
 //! | `set_start_method`, `get_start_method`    | [`set_start_method`], [`get_start_method`]          | `mp-core/src/popen/method.rs`     |
-//! | `set_start_method(method, force=True)`    | [`force_start_method`]                          | `mp-core/src/popen/method.rs`     |
+//! | `set_start_method(method, force=True)`    | [`force_start_method`]                              | `mp-core/src/popen/method.rs`     |
 //! | `get_all_start_methods`                   | [`get_all_start_methods`]                           | `mp-core/src/popen/method.rs`     |
 //! | `get_context(method)`                     | [`get_context`], [`Context::new`]                   | `src/context.rs`                  |
 //! | `set_forkserver_preload`                  | [`set_forkserver_preload`]                          | `mp-core/src/popen/forkserver.rs` |
@@ -62,7 +62,7 @@
 //! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
 //! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
 //! | `JoinableQueue()`                         | [`JoinableQueue::new`]                              | `mp-queue/src/joinable.rs`        |
-//! | `queue.Full`, `queue.Empty`               | [`PutError::Full`], [`GetError::Empty`]           | `mp-queue/src/error.rs`           |
+//! | `queue.Full`, `queue.Empty`               | [`PutError::Full`], [`GetError::Empty`]             | `mp-queue/src/error.rs`           |
 //! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
