@@ -24,7 +24,7 @@ kills times="2000":
     for i in $(seq 4); do MP_KILLS=$(({{times}} / 4)) cargo test -p mp-shm --test kills -- --nocapture || exit 1; done
     MP_CHILDREN=1000 MP_IN_TURN=10000 cargo test -p mp-core --test descriptors -- --nocapture
 
-# Kills at random moments of those who use a queue, a thousand each time; and of those who use CPython's, which hangs.
+# Kills, at random moments, processes that use a queue, a thousand each time; and ones that use CPython's, which hangs.
 queue-kills times="10":
     for i in $(seq {{times}}); do MP_KILLS=1000 cargo test --release -p mp-queue --test kills -- --nocapture || exit 1; done
     python3 mp-bench/python/queue_kills.py
