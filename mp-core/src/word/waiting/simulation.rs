@@ -231,14 +231,14 @@ fn share_a_cpu(place: &Place) {
 }
 
 #[test]
-fn who_may_run_on_several_cpus_sleeps_and_does_not_yield() {
+fn a_thread_that_may_use_several_cpus_sleeps_and_does_not_yield() {
     // A wake puts the other side on an idle CPU; yields would keep the two on one.
     assert!(!yields_after_trials(&Place::default()));
     assert_eq!(YIELDS.get(), 0);
 }
 
 #[test]
-fn who_shares_a_cpu_yields_it_before_it_sleeps() {
+fn a_thread_that_shares_a_cpu_yields_it_before_it_sleeps() {
     let place = Place::default();
     share_a_cpu(&place);
     let mut spinning = 0;

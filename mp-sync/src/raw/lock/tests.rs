@@ -14,7 +14,7 @@ fn release_among(lock: &RawLock<Mine>, asleep: u32) -> u32 {
 }
 
 #[test]
-fn who_comes_back_at_once_leaves_it_to_one_that_sleeps() {
+fn a_holder_that_comes_back_at_once_leaves_it_to_a_sleeper() {
     let lock = RawLock::<Mine>::default();
     NOW.set(5_000);
     assert_eq!(release_among(&lock, 1), HANDED);
@@ -31,14 +31,14 @@ fn a_turn_that_is_not_over_goes_on() {
 }
 
 #[test]
-fn what_nobody_sleeps_for_is_free() {
+fn a_lock_without_sleepers_is_free() {
     let lock = RawLock::<Mine>::default();
     NOW.set(5_000);
     assert_eq!(release_among(&lock, 0), FREE);
 }
 
 #[test]
-fn who_merely_tries_may_have_it() {
+fn one_that_merely_tries_may_have_it() {
     let lock = RawLock::<Mine>::default();
     NOW.set(5_000);
     assert_eq!(release_among(&lock, 1), HANDED);
