@@ -9,7 +9,7 @@
 use mp::{
     Client, Event, Listener, Lock, Manager, Pool, Process, Queue, SharedMemory, StartMethod, Value, pipe,
 };
-use mp_testing::{Fate, filter, not_here, parent_in_role, role};
+use mp_testing::{Fate, add_role, copy_program, filter, not_here, own_mounts, parent_in_role, role};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
@@ -19,7 +19,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{Pid, execv, geteuid};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -120,10 +120,9 @@ fn works() {
 
 /// This case again, in the role; the shell is told what to do before it becomes the program.
 fn by_shell(before: &str) -> Command {
-    let again = parent_in_role("in the environment");
     let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(before).arg(std::env::current_exe().unwrap()).args(again.get_args());
-    shell.envs(again.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.arg("-c").arg(before).arg(std::env::current_exe().unwrap());
+    add_role(&mut shell, "in the environment");
     shell
 }
 
@@ -139,20 +138,11 @@ fn needs_root() {
     }
 }
 
-/// Mounts of this process's own, which nothing else sees.
-fn own_mounts() {
-    unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
-}
-
-/// Becomes this program anew with all that execution keeps. (`Command` would clear the mask.)
-fn execute_anew(role: &str) -> ! {
-    let again = parent_in_role(role);
-    let program = std::env::current_exe().unwrap();
-    let words = std::iter::once(program.as_os_str()).chain(again.get_args());
-    let words: Vec<CString> = words.map(|word| CString::new(word.as_bytes()).unwrap()).collect();
-    // The role is in the environment already.
+/// Becomes this program again, in its role and with all that execution keeps. (`Command` would clear the mask.)
+fn execute_again() -> ! {
+    let program = std::env::current_exe().unwrap().into_os_string();
+    let words = std::iter::once(program).chain(std::env::args_os().skip(1));
+    let words: Vec<CString> = words.map(|word| CString::new(word.into_vec()).unwrap()).collect();
     let error = execv(&words[0], &words).unwrap_err();
     panic!("execv: {error}")
 }
@@ -173,7 +163,7 @@ fn signals_are_blocked_from_the_start() {
         None => succeeds(parent_in_role("blocks them")),
         Some(_) if blocked == SigSet::empty() => {
             sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).unwrap();
-            execute_anew("in the environment")
+            execute_again()
         }
         Some(_) => works(),
     }
@@ -202,9 +192,7 @@ fn the_environment_is_odd() {
         return works();
     }
     let mut program = Command::new("/proc/self/exe");
-    let again = parent_in_role("in the environment");
-    program.args(again.get_args()).env_clear();
-    program.envs(again.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    add_role(program.env_clear(), "in the environment");
     let not_text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     program.env(not_text(b"\xff"), not_text(b"\xfe\n")).env("EMPTY", "");
     // Long, together nearly as much as a program may be given.
@@ -223,7 +211,7 @@ impl Copied {
     fn new() -> Copied {
         let directory = std::env::temp_dir().join(format!("mp-environments-{}", std::process::id()));
         fs::create_dir(&directory).unwrap();
-        fs::copy("/proc/self/exe", directory.join("copy")).unwrap();
+        copy_program("/proc/self/exe".as_ref(), &directory.join("copy"));
         Copied { directory }
     }
 
@@ -233,10 +221,8 @@ impl Copied {
     }
 
     fn again(path: &Path) -> Command {
-        let again = parent_in_role("in the environment");
         let mut program = Command::new(path);
-        program.args(again.get_args());
-        program.envs(again.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        add_role(&mut program, "in the environment");
         program
     }
 }
@@ -267,7 +253,7 @@ fn the_programs_file_is_replaced() {
         fs::remove_file(&path).unwrap();
         processes_work(&StartMethod::ALL);
         // Another program, as an update leaves it.
-        fs::copy("/bin/false", &path).unwrap();
+        copy_program("/bin/false".as_ref(), &path);
         return works();
     }
     let copied = Copied::new();
@@ -290,7 +276,7 @@ fn addresses_are_not_random() {
         None => succeeds(parent_in_role("sets it")),
         Some(_) if !persona.contains(Persona::ADDR_NO_RANDOMIZE) => {
             personality::set(persona | Persona::ADDR_NO_RANDOMIZE).unwrap();
-            execute_anew("in the environment")
+            execute_again()
         }
         Some(_) => works(),
     }

@@ -7,8 +7,8 @@ use mp_core::sys::process::become_subreaper;
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, StartMethod, active_children};
 use mp_testing::{
-    all_gone, descendants, kill, line, not_here, parent_in_role, process_name, read_word, role, state, stay,
-    write_word,
+    add_role, all_gone, descendants, kill, line, not_here, parent_in_role, process_name, read_word, role,
+    state, stay, write_word,
 };
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio, exit};
@@ -98,11 +98,9 @@ fn what_is_left_is_reaped_by_process_1_of_a_container() {
         services_are_reaped();
         return;
     }
-    let this_case = parent_in_role("process 1");
     let mut container = Command::new("unshare");
     container.args(["--pid", "--fork", "--mount-proc", "--kill-child", "--"]);
-    container.arg(std::env::current_exe().unwrap()).args(this_case.get_args());
-    container.envs(this_case.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    add_role(container.arg(std::env::current_exe().unwrap()), "process 1");
     // Whether such a container is to be had at all.
     let tried = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).status();
     if !tried.is_ok_and(|status| status.success()) {

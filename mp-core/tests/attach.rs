@@ -6,7 +6,7 @@ use mp_core::MemError;
 use mp_core::mem::{Bytes, Kind, Mapping, Shareable, SharedRef, SharedSlice};
 use mp_core::sys::memory::{PAGE, sealed_file};
 use mp_core::sys::process::random_bytes;
-use mp_testing::{not_here, open_descriptors, parent_in_role, role};
+use mp_testing::{add_role, not_here, open_descriptors, parent_in_role, role};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{self, File};
@@ -179,11 +179,9 @@ fn another_build_of_the_program_is_refused() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let same = parent_in_role("attaches what it is given");
     let mut other = Command::new(&path);
-    other.args(same.get_args()).envs(same.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    other.stdout(Stdio::piped());
-    let answers = (said(same), said(other));
+    add_role(&mut other, "attaches what it is given").stdout(Stdio::piped());
+    let answers = (said(parent_in_role("attaches what it is given")), said(other));
     fs::remove_dir_all(&folder).unwrap();
     assert_eq!(answers.0, "attached");
     assert!(answers.1.contains("another build"), "{}", answers.1);

@@ -17,7 +17,7 @@
 
 use mp_core::process::args_os;
 use mp_core::{JoinError, Process, StartMethod};
-use mp_testing::{Folder, build, parent_in_role, program, role};
+use mp_testing::{Folder, add_role, build, program, role};
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io::Write;
@@ -129,11 +129,7 @@ fn a_replaced_program_starts_its_own_children() {
     let copy = folder.path().join("program");
     mp_testing::copy_program(&std::env::current_exe().unwrap(), &copy);
     let mut command = Command::new(&copy);
-    // As this case is started in a role, but from another file.
-    for (name, value) in parent_in_role("is replaced").get_envs() {
-        command.env(name, value.unwrap());
-    }
-    let output = command.args(std::env::args_os().skip(1)).stdin(Stdio::null()).output().unwrap();
+    let output = add_role(&mut command, "is replaced").stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -17,7 +17,7 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::process::exit_now;
 use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::{JoinError, Process, StartError, StartMethod};
-use mp_testing::{not_here, parent_in_role, role};
+use mp_testing::{add_role, not_here, parent_in_role, role};
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -108,10 +108,7 @@ impl Copied {
     /// This case again, from the copy, in a role.
     fn in_role(&self, name: &str) -> Command {
         let mut command = Command::new(&self.file);
-        for (name, value) in parent_in_role(name).get_envs() {
-            command.env(name, value.unwrap());
-        }
-        command.args(std::env::args_os().skip(1)).stdin(Stdio::null()).current_dir("/");
+        add_role(&mut command, name).stdin(Stdio::null()).current_dir("/");
         command
     }
 }
@@ -184,9 +181,8 @@ fn a_privileged_program_runs_no_function_of_its_callers() {
         let plain = privileged.folder.join("plain");
         mp_testing::copy_program(&privileged.file, &plain);
         fs::set_permissions(&plain, PermissionsExt::from_mode(0o755)).unwrap();
-        let like = privileged.in_role(privileged.file.to_str().unwrap());
         let mut command = Command::new(&plain);
-        command.args(like.get_args()).envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        add_role(&mut command, privileged.file.to_str().unwrap());
         let output = command.current_dir("/").uid(nobody()).gid(nobody()).output().unwrap();
         assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -303,13 +299,9 @@ fn a_socket_of_a_grandparent_is_ignored() {
     }
     let (_ours, theirs) = packet_pair().unwrap();
     let number = keep_open(&theirs);
-    let program = parent_in_role("has a stranger's socket");
     let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", "\"$@\"; exit $?", "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(program.get_args());
-    shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.args(["-c", "\"$@\"; exit $?", "sh"]).arg(std::env::current_exe().unwrap());
+    add_role(&mut shell, "has a stranger's socket");
     assert_eq!(said_by(&mut shell, number), SAID);
 }
 
@@ -331,12 +323,10 @@ fn a_child_whose_parent_has_ended_runs_nothing() {
         Some(_) => {
             let (_ours, theirs) = packet_pair().unwrap();
             let number = keep_open(&theirs);
-            let program = parent_in_role("child");
             let mut shell = Command::new("/bin/sh");
             // It becomes the program when its parent has ended, and says how that ended.
             shell.args(["-c", "read word; (\"$@\"; echo exit $?)", "sh"]);
-            shell.arg(std::env::current_exe().unwrap()).args(program.get_args());
-            shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            add_role(shell.arg(std::env::current_exe().unwrap()), "child");
             #[allow(clippy::zombie_processes, reason = "it is to outlive this process")]
             let started = shell.env("MP_RS_BOOT", number).spawn();
             exit_now(i32::from(started.is_err()));

@@ -75,7 +75,8 @@ fn leave_for_a_jail() {
     assert!(std::fs::metadata("/proc/self").is_err());
 }
 
-fn own_mounts() {
+/// Gives this process mounts of its own, which nothing else sees.
+pub fn own_mounts() {
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();

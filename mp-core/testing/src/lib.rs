@@ -45,7 +45,7 @@ mod run;
 mod step;
 mod stopped;
 
-pub use blind::{Blind, Sees, blind, cover_proc, refuse_pidfds};
+pub use blind::{Blind, Sees, blind, cover_proc, own_mounts, refuse_pidfds};
 pub use child::{in_child, start};
 pub use copies::{exit_code_of, fork_copy, leave_pid_namespace};
 pub use ends::{
@@ -62,7 +62,7 @@ pub use limits::{at_every_limit, limited};
 pub use programs::{build, copy as copy_program, program};
 pub use pythons::{Python, pythons};
 pub use random::{Chance, random, wait_a_random_moment};
-pub use role::{parent_in_role, role};
+pub use role::{add_role, parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 pub use step::{At, kill_at};
 pub use stopped::{go_on, go_on_process, stop, stop_process};

@@ -12,6 +12,12 @@ pub fn role() -> Option<String> {
 /// This very case again, as a process of its own in which [`role`] gives `role`. Its input and output are pipes.
 pub fn parent_in_role(role: &str) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.args(std::env::args_os().skip(1)).env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped());
+    add_role(&mut command, role).stdin(Stdio::piped()).stdout(Stdio::piped());
     command
+}
+
+/// Has another command run this very case in that role: a copy of this program, or a program that executes what its last
+/// argument names.
+pub fn add_role<'a>(command: &'a mut Command, role: &str) -> &'a mut Command {
+    command.args(std::env::args_os().skip(1)).env(ROLE, role)
 }
