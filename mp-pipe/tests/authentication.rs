@@ -1,13 +1,15 @@
 //! Which clients are admitted, and which are refused with an error: keys and users (P40). The handshake's messages are tried in
 //! src/handshake/tests.rs, peers that mean no good in hostile.rs, CPython's in cpython.rs.
 
+mod raw_peer;
+
 use mp_core::{AuthKey, Process};
 use mp_pipe::{
-    AcceptError, Address, AuthenticationError, BindError, Client, ConnectError, Connection, Listener,
-    RefusedError, pipe,
+    Address, AuthenticationError, BindError, Client, ConnectError, Connection, Listener, RefusedError, pipe,
 };
 use mp_testing::{parent_in_role, role};
 use nix::unistd::{Uid, setresuid};
+use raw_peer::refused;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
@@ -38,11 +40,8 @@ fn try_with_another_key(address: Address) -> String {
 fn a_child_with_another_key_is_a_stranger() {
     let listener = Listener::new().unwrap();
     let child = Process::new(try_with_another_key, (listener.address().clone(),)).start().unwrap();
-    let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
-    assert!(
-        matches!(refused, AcceptError::Refused(RefusedError::Authentication(AuthenticationError::WrongKey))),
-        "{refused}"
-    );
+    let refused = refused(&listener);
+    assert!(matches!(refused, RefusedError::Authentication(AuthenticationError::WrongKey)), "{refused}");
     assert_eq!(child.join().unwrap(), "the other side refused our authkey: give both sides the same key");
 }
 
@@ -56,12 +55,9 @@ fn a_wrong_key_fails_on_both_sides() {
             let client = Client::builder(listener.address()).authkey(AuthKey::new(*b"wrong"));
             let client = if cpython { client.cpython() } else { client };
             let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
-            let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+            let refused = refused(&listener);
             assert!(
-                matches!(
-                    refused,
-                    AcceptError::Refused(RefusedError::Authentication(AuthenticationError::WrongKey))
-                ),
+                matches!(refused, RefusedError::Authentication(AuthenticationError::WrongKey)),
                 "{refused}"
             );
             let told = client.join().unwrap();
@@ -106,8 +102,8 @@ fn sides_of_different_minds_do_not_meet() {
         let client = Client::builder(listener.address());
         let client = if cpython { client.cpython() } else { client };
         let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
-        let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
-        assert!(matches!(refused, AcceptError::Refused(RefusedError::Closed)), "{refused}");
+        let refused = refused(&listener);
+        assert!(matches!(refused, RefusedError::Closed), "{refused}");
         let told = client.join().unwrap();
         assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Protocol(_))), "{told}");
     }
@@ -149,9 +145,9 @@ fn listen_as_nobody(say: Connection<Address, ()>) {
     let name = format!("\0mp-pipe-key-{}", std::process::id());
     let listener = Listener::bind(name).unwrap();
     say.send(listener.address()).unwrap();
-    let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
+    let refused = refused(&listener);
     // Root has seen which user listens, and has gone; or was seen before.
-    assert!(matches!(refused, AcceptError::Refused(RefusedError::OtherUser { uid: 0 })), "{refused}");
+    assert!(matches!(refused, RefusedError::OtherUser { uid: 0 }), "{refused}");
 }
 
 fn another_users_processes_stay_outside() {
@@ -161,9 +157,8 @@ fn another_users_processes_stay_outside() {
     // Where file permissions refuse no user.
     let listener = Listener::bind(format!("\0mp-pipe-key-{}", std::process::id())).unwrap();
     let child = Process::new(connect_as_nobody, (listener.address().clone(),)).start().unwrap();
-    let refused = || listener.accept_or_refuse::<(), ()>().unwrap_err();
-    assert!(matches!(refused(), AcceptError::Refused(RefusedError::OtherUser { uid: NOBODY })));
-    assert!(matches!(refused(), AcceptError::Refused(RefusedError::OtherUser { uid: NOBODY })));
+    assert!(matches!(refused(&listener), RefusedError::OtherUser { uid: NOBODY }));
+    assert!(matches!(refused(&listener), RefusedError::OtherUser { uid: NOBODY }));
     // It asks the same of the listener, and is told nothing if it does not.
     assert_eq!(child.join().unwrap(), "OtherUser { uid: 0 } Closed");
 

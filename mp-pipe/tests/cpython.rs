@@ -2,12 +2,15 @@
 //! listener for our client. Mirrors OtherTest (answer_challenge, deliver_challenge), whose rest is in the handshake's
 //! own tests. Ignored, for that reason, where there is no CPython.
 
+mod raw_peer;
+
 use mp_core::AuthKey;
 use mp_pipe::{
-    AcceptError, Address, AuthenticationError, Client, ClientBuilder, ConnectError, Connection, Listener,
-    ListenerBuilder, RefusedError,
+    Address, AuthenticationError, Client, ClientBuilder, ConnectError, Connection, Listener, ListenerBuilder,
+    RefusedError,
 };
 use mp_testing::{Python, pythons};
+use raw_peer::refused;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command};
@@ -184,14 +187,8 @@ fn a_python_client_with_a_wrong_key_is_refused() {
     for python in pythons((3, 8)) {
         let listener = listening_to(&python, Listener::builder().authkey(key())).bind().unwrap();
         let child = command(&python, "client", listener.address(), "another").spawn().unwrap();
-        let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
-        assert!(
-            matches!(
-                refused,
-                AcceptError::Refused(RefusedError::Authentication(AuthenticationError::WrongKey))
-            ),
-            "{refused}"
-        );
+        let refused = refused(&listener);
+        assert!(matches!(refused, RefusedError::Authentication(AuthenticationError::WrongKey)), "{refused}");
         assert_eq!(ended(child), "AuthenticationError digest sent was rejected", "{python:?}");
         // And the listener goes on.
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
@@ -241,11 +238,8 @@ fn old_pythons_need_md5_to_be_allowed() {
     for python in old {
         let listener = Listener::builder().authkey(key()).cpython().bind().unwrap();
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
-        let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
-        assert!(
-            matches!(refused, AcceptError::Refused(RefusedError::Authentication(AuthenticationError::Md5))),
-            "{refused}"
-        );
+        let refused = refused(&listener);
+        assert!(matches!(refused, RefusedError::Authentication(AuthenticationError::Md5)), "{refused}");
         assert_eq!(ended(child), "AuthenticationError digest sent was rejected", "{python:?}");
 
         let (child, bound, output) = python_listener(&python, &Address::loopback(), KEY);
@@ -274,10 +268,7 @@ fn our_own_handshake_is_none_of_pythons() {
     for python in pythons((3, 8)) {
         let listener = Listener::builder().authkey(key()).bind().unwrap();
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
-        assert!(matches!(
-            listener.accept_or_refuse::<(), ()>(),
-            Err(AcceptError::Refused(RefusedError::Closed))
-        ));
+        assert!(matches!(refused(&listener), RefusedError::Closed));
         let said = ended(child);
         // 3.8 to 3.11 have nothing but an assertion for it.
         let error = if is_old(&python) { "AssertionError" } else { "AuthenticationError" };
