@@ -164,7 +164,7 @@ fn open_now() -> (Vec<String>, usize) {
     (others, sockets.len())
 }
 
-/// Begins with a template, which stays, and the socket of its next spare, which comes and goes.
+/// Begins with a template, which stays, and the socket of its pre-forked child, which comes and goes.
 struct Before {
     open: (Vec<String>, usize),
 }

@@ -2,7 +2,7 @@
 
 use super::companion::{Companion, all_end, have_other_links, settle, until};
 use super::family::Family;
-use super::scene::{Fate, Fault, Mode, Operation, Scene, Verdict, Who};
+use super::scene::{Fate, Fault, Mode, Operation, Scene, Verdict, VictimKind};
 use super::victim::{Reached, Victim};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -104,10 +104,10 @@ pub(super) fn run(operation: &Operation, mode: Mode, point: Point, second: u64) 
         second_within: false,
     };
     // The victim first: it may hold what the sleepers wait for. Unless one of them is to start it.
-    let mut victim = (scene.victim() == Who::Child).then(|| Victim::start(&*scene));
+    let mut victim = (scene.victim() == VictimKind::Child).then(|| Victim::start(&*scene));
     play.others.extend((0..scene.sleepers()).map(|_| Companion::start("sleeper", |_| scene.sleep())));
     let deadline = play.deadline();
-    if scene.victim() == Who::Relative {
+    if scene.victim() == VictimKind::Relative {
         victim = Victim::adopt(&family, deadline);
     }
     let sleep = settle(&mut play.others, deadline) && play.others.iter_mut().all(|one| one.end().is_none());

@@ -38,7 +38,7 @@ const EVERY_MODE: &[Mode] = &[Mode::Kill, Mode::Stop, Mode::Barge, Mode::Pass, M
 
 /// The kind of victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum VictimKind {
     /// A child of the maker's, which does `prepare`, `operate` and `finish`.
     Child,
     /// The one of the family that stands still (`stand_still`). A sleeper has started it; what it does from there
@@ -91,8 +91,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(20);
 /// scene: what it keeps outside of shared memory, each of them has for itself, as it was at the fork.
 pub(crate) trait Scene {
     /// The process that is stepped, and dies.
-    fn victim(&self) -> Who {
-        Who::Child
+    fn victim(&self) -> VictimKind {
+        VictimKind::Child
     }
     /// Whether the sleeper has come so far that it does nothing but wait for the victim, or for what that does.
     fn awaits_victim(&self) -> bool {

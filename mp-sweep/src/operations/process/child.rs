@@ -5,7 +5,7 @@ use super::{FAMILY, SEVEN, VALUE, forever, known};
 use crate::operations::tally::Tally;
 use crate::sweep::family::stop_member;
 use crate::sweep::process::{Children, children, have_next_program_stand_still, lead_a_family, stand_still};
-use crate::sweep::scene::{Fate, Scene, Verdict, Who, lost_unless};
+use crate::sweep::scene::{Fate, Scene, Verdict, VictimKind, lost_unless};
 use mp_core::finalize::register_after_fork;
 use mp_core::popen::forkserver::template_pid;
 use mp_core::sys::process::remembered_end;
@@ -54,32 +54,32 @@ pub(super) enum From {
     ItsEnd,
 }
 
-/// Whose life it is.
-enum Whose {
+/// The process that is swept.
+enum Subject {
     /// A child that is started by this method, from there on.
-    Childs(StartMethod, From),
+    Child(StartMethod, From),
     /// From its first instruction to its end, while its parent starts two children and joins them. A start whose
     /// template is killed under it may fail once.
-    Templates,
+    Template,
 }
 
 /// A life, that of a sleeper's relative.
 pub(super) struct Life {
-    whose: Whose,
+    subject: Subject,
     tally: Tally,
 }
 
 impl Life {
     pub(super) fn of_child(method: StartMethod, from: From) -> Box<dyn Scene> {
-        Life::scene(Whose::Childs(method, from))
+        Life::scene(Subject::Child(method, from))
     }
 
     pub(super) fn of_template() -> Box<dyn Scene> {
-        Life::scene(Whose::Templates)
+        Life::scene(Subject::Template)
     }
 
-    fn scene(whose: Whose) -> Box<dyn Scene> {
-        Box::new(Life { whose, tally: Tally::new() })
+    fn scene(subject: Subject) -> Box<dyn Scene> {
+        Box::new(Life { subject, tally: Tally::new() })
     }
 
     /// Has the next child stand still at its beginning; gives what is to be kept until then.
@@ -174,8 +174,8 @@ impl Life {
 }
 
 impl Scene for Life {
-    fn victim(&self) -> Who {
-        Who::Relative
+    fn victim(&self) -> VictimKind {
+        VictimKind::Relative
     }
 
     fn awaits_victim(&self) -> bool {
@@ -194,9 +194,9 @@ impl Scene for Life {
 
     fn sleep(&self) -> Verdict {
         self.tally.set(FAMILY, lead_a_family());
-        match self.whose {
-            Whose::Childs(method, from) => self.see_child(method, from),
-            Whose::Templates => self.see_template(),
+        match self.subject {
+            Subject::Child(method, from) => self.see_child(method, from),
+            Subject::Template => self.see_template(),
         }
     }
 
@@ -205,9 +205,9 @@ impl Scene for Life {
     }
 
     fn check(&self, fate: Fate) -> Verdict {
-        match self.whose {
-            Whose::Childs(..) => self.check_child(fate),
-            Whose::Templates => Ok(()),
+        match self.subject {
+            Subject::Child(..) => self.check_child(fate),
+            Subject::Template => Ok(()),
         }
     }
 }
