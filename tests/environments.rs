@@ -9,7 +9,7 @@
 use mp::{
     Client, Event, Listener, Lock, Manager, Pool, Process, Queue, SharedMemory, StartMethod, Value, pipe,
 };
-use mp_testing::{Fate, add_role, copy_program, filter, not_here, own_mounts, parent_in_role, role};
+use mp_testing::{Fate, Folder, add_role, copy_program, filter, not_here, own_mounts, parent_in_role, role};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
@@ -202,34 +202,28 @@ fn the_environment_is_odd() {
     succeeds(program);
 }
 
-/// A copy of this program, in a directory that it goes with.
+/// A copy of this program, in a folder that it goes with.
 struct Copied {
-    directory: PathBuf,
+    folder: Folder,
 }
 
 impl Copied {
     fn new() -> Copied {
-        let directory = std::env::temp_dir().join(format!("mp-environments-{}", std::process::id()));
-        fs::create_dir(&directory).unwrap();
-        copy_program("/proc/self/exe".as_ref(), &directory.join("copy"));
-        Copied { directory }
+        let folder = Folder::new("environments");
+        copy_program("/proc/self/exe".as_ref(), &folder.path().join("copy"));
+        Copied { folder }
     }
 
     fn rename(&self, from: &OsStr, to: &OsStr) -> PathBuf {
-        fs::rename(self.directory.join(from), self.directory.join(to)).unwrap();
-        self.directory.join(to)
+        let (from, to) = (self.folder.path().join(from), self.folder.path().join(to));
+        fs::rename(from, &to).unwrap();
+        to
     }
 
     fn again(path: &Path) -> Command {
         let mut program = Command::new(path);
         add_role(&mut program, "in the environment");
         program
-    }
-}
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -257,7 +251,7 @@ fn the_programs_file_is_replaced() {
         return works();
     }
     let copied = Copied::new();
-    succeeds(Copied::again(&copied.directory.join("copy")));
+    succeeds(Copied::again(&copied.folder.path().join("copy")));
 }
 
 fn arguments_have_no_name_of_the_program() {

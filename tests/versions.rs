@@ -1,17 +1,9 @@
 //! Two versions of mp-core in one program: cargo refuses them before anything is built.
 
+use mp_testing::Folder;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-
-/// A folder of this test's own, gone when it ends.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -47,15 +39,15 @@ fn resolved(folder: &Path, links: &str) -> Output {
 
 #[test]
 fn cargo_refuses_two_versions_of_the_crate() {
-    let folder = Folder(std::env::temp_dir().join(format!("mp-versions-{}", std::process::id())));
-    let without = resolved(&folder.0, "");
+    let folder = Folder::new("versions");
+    let without = resolved(folder.path(), "");
     assert!(
         without.status.success(),
         "else this tries nothing: {}",
         String::from_utf8_lossy(&without.stderr)
     );
     let links = line_of("mp-core/Cargo.toml", "links = ").expect("the manifest has the key");
-    let refused = resolved(&folder.0, &links);
+    let refused = resolved(folder.path(), &links);
     let why = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && why.contains("links"), "{why}");
 }

@@ -17,7 +17,7 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::process::exit_now;
 use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::{JoinError, Process, StartError, StartMethod};
-use mp_testing::{add_role, not_here, parent_in_role, role};
+use mp_testing::{Folder, add_role, not_here, parent_in_role, role};
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -89,16 +89,15 @@ fn nobody() -> u32 {
 
 /// A copy of this program that gives rights, in a folder of its own.
 struct Copied {
-    folder: PathBuf,
+    folder: Folder,
     file: PathBuf,
 }
 
 impl Copied {
     fn new(make_privileged: impl FnOnce(&Path)) -> Copied {
-        let folder = std::env::temp_dir().join(format!("mp-core-privileged-{}", std::process::id()));
-        fs::create_dir(&folder).unwrap();
-        fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
-        let file = folder.join("program");
+        let folder = Folder::new("privileged");
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let file = folder.path().join("program");
         mp_testing::copy_program("/proc/self/exe".as_ref(), &file);
         fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
         make_privileged(&file);
@@ -110,12 +109,6 @@ impl Copied {
         let mut command = Command::new(&self.file);
         add_role(&mut command, name).stdin(Stdio::null()).current_dir("/");
         command
-    }
-}
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -178,7 +171,7 @@ fn a_privileged_program_runs_no_function_of_its_callers() {
     for (what, make) in WAYS {
         let privileged = Copied::new(make);
         // A readable copy of the same program, without its rights.
-        let plain = privileged.folder.join("plain");
+        let plain = privileged.folder.path().join("plain");
         mp_testing::copy_program(&privileged.file, &plain);
         fs::set_permissions(&plain, PermissionsExt::from_mode(0o755)).unwrap();
         let mut command = Command::new(&plain);
