@@ -3,7 +3,7 @@
 use crate::dispatch::MOST_WORKERS;
 use crate::error::NewPoolError;
 use crate::pool::Pool;
-use crate::supervisor::Recipe;
+use crate::supervisor::WorkerSpec;
 use mp_core::popen::get_helper_method;
 use mp_core::transfer::{Callable, Captures, Code, Message, Target, Transferable, pack_value};
 use mp_core::usable_cpu_count;
@@ -80,13 +80,13 @@ impl PoolBuilder {
         if self.most_tasks == Some(0) {
             return Err(NewPoolError::NoTasks);
         }
-        let recipe = Recipe {
+        let spec = WorkerSpec {
             name: self.name,
             initializer: self.initializer?,
             most_tasks: self.most_tasks,
             method: get_helper_method()?,
             blocked: mp_core::sys::signal::blocked(),
         };
-        Pool::start(recipe, processes)
+        Pool::start(spec, processes)
     }
 }

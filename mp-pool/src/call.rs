@@ -123,7 +123,7 @@ impl<'a> Call<'a> {
         self.submit_batch(packed, chunk, None)
     }
 
-    /// The last item has handles, and goes by parcel. It begins after the bytes of those `before` it.
+    /// The last item has handles, and goes by message. It begins after the bytes of those `before` it.
     fn submit_alone(
         &mut self,
         packed: &mut Packed,
@@ -143,7 +143,7 @@ impl<'a> Call<'a> {
         &mut self,
         packed: Packed,
         chunk: usize,
-        parcel: Option<Arc<Message>>,
+        message: Option<Arc<Message>>,
     ) -> Result<(), SubmitError> {
         let Packed { items, bytes } = packed;
         if items == 0 {
@@ -152,7 +152,7 @@ impl<'a> Call<'a> {
         let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
         let (job, first) = (Arc::clone(&self.job), self.submitted);
         self.submitted += items;
-        let batch = Batch { job, first, items, chunk, bytes, at: 0, parcel, losses: 0 };
+        let batch = Batch { job, first, items, chunk, bytes, at: 0, message, losses: 0 };
         let mut dispatch = self.shared.dispatch();
         let submitted = dispatch.submit(batch);
         self.shared.hand_on(&dispatch);

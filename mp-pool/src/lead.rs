@@ -3,7 +3,7 @@
 //! ```text
 //!   look ─ what I wait for is there? ─ return; another one leads
 //!     ▲           │ no
-//!     │           ├─ no one leads:  lead = spin, then sleep at the board, without the lock ──► look
+//!     │           ├─ none leads:    lead = spin, then sleep at the board, without the lock ──► look
 //!     │           └─ one leads:     sleep until it leaves, or a job is settled ────────────► look
 //! ```
 //!
@@ -75,7 +75,7 @@ impl Shared {
         let mut dispatch = self.dispatch();
         dispatch.collect();
         dispatch.withdraw(job);
-        dispatch.doom(job);
+        dispatch.condemn(job);
         self.tell(&mut dispatch);
         drop(dispatch);
         self.board.wake_caller();
@@ -98,8 +98,8 @@ impl Shared {
         let mut dispatch = self.dispatch();
         dispatch.waiting += 1;
         let is_so = loop {
-            // ORDERING: Acquire, pairs with the Release of the ring: its reason is seen below.
-            let seen = self.board.caller_bell().load(Ordering::Acquire);
+            // ORDERING: Acquire, pairs with the Release of the wake: its reason is seen below.
+            let seen = self.board.caller_event().load(Ordering::Acquire);
             dispatch.collect();
             self.tell(&mut dispatch);
             if is_so(&dispatch) {
@@ -145,11 +145,11 @@ impl Shared {
 
     /// Waits as long as is worth it; `true`: there is something to look at.
     fn spin(&self, seen: u32) -> bool {
-        let bell = self.board.caller_bell();
-        let mut waiting = Waiting::new(bell, Pace::Dense);
+        let event = self.board.caller_event();
+        let mut waiting = Waiting::new(event, Pace::Dense);
         loop {
             // ORDERING: Relaxed: whether to look, and no more.
-            if self.board.has_finished() || bell.load(Ordering::Relaxed) != seen {
+            if self.board.has_finished() || event.load(Ordering::Relaxed) != seen {
                 waiting.found();
                 return true;
             }
@@ -212,7 +212,7 @@ impl Shared {
                 dispatch = self.dispatch();
                 continue;
             }
-            if self.is_dismissed() {
+            if self.is_shut_down() {
                 return;
             }
             if !dispatch.wants_feeder() || dispatch.waiting > 0 || dispatch.led.is_some() {
@@ -220,7 +220,7 @@ impl Shared {
                 continue;
             }
             // ORDERING: Acquire, as in `wait_until`.
-            let seen = self.board.caller_bell().load(Ordering::Acquire);
+            let seen = self.board.caller_event().load(Ordering::Acquire);
             dispatch.collect();
             self.tell(&mut dispatch);
             if dispatch.wants_feeder() && dispatch.waiting == 0 && !dispatch.has_callback() {

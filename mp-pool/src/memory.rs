@@ -45,7 +45,7 @@ fn pieces(shape: Shape) -> usize {
 impl Memory {
     pub(crate) fn create(shape: Shape) -> Result<Memory, MemError> {
         let reserved = begin_of_bytes(shape) + pieces(shape);
-        // A file may not be longer than RLIMIT_FSIZE: under a low one long values go by parcel.
+        // A file may not be longer than RLIMIT_FSIZE: under a low one long values go by message.
         let most = usize::try_from(file_limit()).unwrap_or(usize::MAX);
         let arena = ARENA.min(most.saturating_sub(reserved + (1 << 16)) / 4096 * 4096);
         let payload = reserved + arena;

@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::dispatch::Phase;
 use crate::error::{NewPoolError, StillRunning, SubmitError, TaskError};
 use crate::result::{AsyncResult, MapResult, Waited};
-use crate::supervisor::{Recipe, Shared};
+use crate::supervisor::{Shared, WorkerSpec};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::signal;
@@ -54,13 +54,13 @@ impl Pool {
         PoolBuilder::new()
     }
 
-    pub(crate) fn start(recipe: Recipe, processes: usize) -> Result<Pool, NewPoolError> {
-        let (shared, nudged) = Shared::new(recipe, processes as u32)?;
+    pub(crate) fn start(spec: WorkerSpec, processes: usize) -> Result<Pool, NewPoolError> {
+        let (shared, wakes) = Shared::new(spec, processes as u32)?;
         let shared = Arc::new(shared);
         let pool =
             Pool { shared, threads: Mutex::new(Vec::new()), processes, owner: OwningProcess::current() };
         pool.start_thread("mp-pool-feed", |shared| shared.feed())?;
-        pool.start_thread("mp-pool-watch", move |shared| shared.watch(nudged))?;
+        pool.start_thread("mp-pool-watch", move |shared| shared.watch(wakes))?;
         // On an error the pool is dropped, and so are the workers that were started.
         (0..processes as u32).try_for_each(|slot| pool.shared.start_worker(slot))?;
         Ok(pool)
@@ -329,7 +329,7 @@ impl Pool {
         drop(
             self.shared.wait_until(None, None, |dispatch| dispatch.are_workers_gone() && dispatch.is_idle()),
         );
-        self.shared.dismiss_threads();
+        self.shared.shut_down_threads();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let here = std::thread::current().id();
         // Not for itself, where a callback drops the pool.

@@ -1,4 +1,4 @@
-//! When a slot's next worker is started, and when the pool gives up.
+//! When a worker's successor is started, and when the pool gives up.
 //!
 //! ```text
 //!   a worker ends after it began a task,        failures in a row = 0,   next one at once
@@ -7,41 +7,41 @@
 //!   or cannot be started                        … 8 in a row: the pool is broken
 //! ```
 //!
-//! Only start-up failures in a row count, for each slot by itself. A task that kills its worker is that task's error,
-//! and a worker that is killed from outside while it is idle says nothing about the next one: however many there are,
-//! neither breaks the pool. An initializer that ends its process, and a system that starts no process for more than a
-//! second, do.
+//! Only start-up failures in a row count, for each worker index by itself. A task that kills its worker is that task's
+//! error, and a worker that is killed from outside while it is idle says nothing about the next one: however many there
+//! are, neither breaks the pool. An initializer that ends its process, and a system that starts no process for more than
+//! a second, do.
 
 use std::time::{Duration, Instant};
 
-/// Start-up failures of one slot in a row that break the pool.
+/// Start-up failures of one index in a row that break the pool.
 pub(crate) const MOST_FAILURES: u32 = 8;
 /// The wait after the first failure; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 
-/// The slots whose workers have ended, each with when its next worker is due, and the failures in a row.
+/// The indexes whose workers have ended, each with when its next worker is due, and the failures in a row.
 #[derive(Debug, Default)]
 pub(crate) struct Restarts {
-    /// By slot.
+    /// By index.
     failures: Vec<u32>,
     due: Vec<(Instant, u32)>,
 }
 
 impl Restarts {
-    /// A slot's worker ended in order, or was killed from outside: the next one is due at once.
-    pub(crate) fn ended(&mut self, slot: u32, now: Instant) {
-        *self.failures_of(slot) = 0;
-        self.due.push((now, slot));
+    /// A worker ended in order, or was killed from outside: the next one is due at once.
+    pub(crate) fn ended(&mut self, index: u32, now: Instant) {
+        *self.failures_of(index) = 0;
+        self.due.push((now, index));
     }
 
-    /// A slot's worker failed to start: the next one is due after a wait. `false`: there is none, since too many have
+    /// A worker failed to start: the next one is due after a wait. `false`: there is none, since too many have
     /// failed in a row.
-    pub(crate) fn failed(&mut self, slot: u32, now: Instant) -> bool {
-        let failures = self.failures_of(slot);
+    pub(crate) fn failed(&mut self, index: u32, now: Instant) -> bool {
+        let failures = self.failures_of(index);
         *failures += 1;
         let (enough, wait) = (*failures >= MOST_FAILURES, FIRST_WAIT * 2_u32.pow((*failures - 1).min(16)));
         if !enough {
-            self.due.push((now + wait, slot));
+            self.due.push((now + wait, index));
         }
         !enough
     }
@@ -51,21 +51,21 @@ impl Restarts {
         self.due.iter().map(|(at, _)| *at).min()
     }
 
-    /// The slots whose workers are due by now. They are no longer on record.
+    /// The indexes whose workers are due by now. They are no longer on record.
     pub(crate) fn take_due(&mut self, now: Instant) -> Vec<u32> {
         let (due, later) = self.due.iter().partition(|(at, _)| *at <= now);
         self.due = later;
         let mut due: Vec<(Instant, u32)> = due;
         due.sort_unstable();
-        due.into_iter().map(|(_, slot)| slot).collect()
+        due.into_iter().map(|(_, index)| index).collect()
     }
 
-    fn failures_of(&mut self, slot: u32) -> &mut u32 {
-        let slot = slot as usize;
-        if self.failures.len() <= slot {
-            self.failures.resize(slot + 1, 0);
+    fn failures_of(&mut self, index: u32) -> &mut u32 {
+        let index = index as usize;
+        if self.failures.len() <= index {
+            self.failures.resize(index + 1, 0);
         }
-        &mut self.failures[slot]
+        &mut self.failures[index]
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn one_success_and_other_slots_begin_anew() {
+    fn one_success_and_other_indexes_begin_anew() {
         let (mut restarts, now) = (Restarts::default(), Instant::now());
         for _ in 1..MOST_FAILURES {
             assert!(restarts.failed(0, now));

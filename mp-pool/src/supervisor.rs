@@ -25,7 +25,7 @@ use std::time::Instant;
 
 /// What a worker is made from.
 #[derive(Debug, Clone)]
-pub(crate) struct Recipe {
+pub(crate) struct WorkerSpec {
     pub(crate) name: String,
     pub(crate) initializer: Option<(Code, Message)>,
     pub(crate) most_tasks: Option<u32>,
@@ -43,93 +43,93 @@ pub(crate) struct Shared {
     pub(crate) changed: Condvar,
     /// There is something for the feeder.
     pub(crate) feed: Condvar,
-    recipe: Recipe,
+    spec: WorkerSpec,
     started: AtomicU32,
     /// Written to when the watcher is to look at the workers anew.
-    nudge: Mutex<File>,
-    dismissed: AtomicBool,
+    waker: Mutex<File>,
+    shut_down: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(recipe: Recipe, workers: u32) -> Result<(Shared, File), NewPoolError> {
-        let (nudged, nudge) = mp_core::sys::fd::pipe()?;
-        mp_core::sys::fd::set_nonblocking(nudge.as_fd(), true)?;
+    pub(crate) fn new(spec: WorkerSpec, workers: u32) -> Result<(Shared, File), NewPoolError> {
+        let (wakes, waker) = mp_core::sys::fd::pipe()?;
+        mp_core::sys::fd::set_nonblocking(waker.as_fd(), true)?;
         let dispatch = Dispatch::new(workers)?;
         let shared = Shared {
             board: dispatch.memory.board.clone(),
             dispatch: Mutex::new(dispatch),
             changed: Condvar::new(),
             feed: Condvar::new(),
-            recipe,
+            spec,
             started: AtomicU32::new(0),
-            nudge: Mutex::new(nudge.into()),
-            dismissed: AtomicBool::new(false),
+            waker: Mutex::new(waker.into()),
+            shut_down: AtomicBool::new(false),
         };
-        Ok((shared, nudged.into()))
+        Ok((shared, wakes.into()))
     }
 
     pub(crate) fn dispatch(&self) -> MutexGuard<'_, Dispatch> {
         self.dispatch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn is_dismissed(&self) -> bool {
-        // ORDERING: Relaxed: set before the nudge, or under the lock, that wakes the thread that asks.
-        self.dismissed.load(Ordering::Relaxed)
+    pub(crate) fn is_shut_down(&self) -> bool {
+        // ORDERING: Relaxed: set before the wake, or under the lock, that wakes the thread that asks.
+        self.shut_down.load(Ordering::Relaxed)
     }
 
-    /// Starts a worker at this desk and enters it. Not under the dispatch's lock, since a start takes its time.
-    pub(crate) fn start_worker(&self, desk: u32) -> Result<(), NewPoolError> {
+    /// Starts the worker of this index and enters it. Not under the dispatch's lock, since a start takes its time.
+    pub(crate) fn start_worker(&self, index: u32) -> Result<(), NewPoolError> {
         // ORDERING: Relaxed: a number that no other worker has.
         let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
-        let name: Arc<str> = format!("{}-{number}", self.recipe.name).into();
+        let name: Arc<str> = format!("{}-{number}", self.spec.name).into();
         let memory = {
             let mut dispatch = self.dispatch();
             dispatch.starting += 1;
-            dispatch.latest[desk as usize] = (number, Arc::clone(&name));
+            dispatch.latest[index as usize] = (number, Arc::clone(&name));
             dispatch.memory.clone()
         };
-        self.board.live(desk, Life::Starting);
-        let started = self.started_worker(desk, &name, memory);
+        self.board.live(index, Life::Starting);
+        let started = self.started_worker(index, &name, memory);
         let mut dispatch = self.dispatch();
         dispatch.starting -= 1;
         let result = started.map(|mut worker| {
             let over = matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_));
             // It was not known to those that would have killed it.
-            if over || dispatch.has_doomed(desk) {
+            if over || dispatch.has_condemned(index) {
                 worker.kill();
             }
-            dispatch.workers[desk as usize] = Some(worker);
+            dispatch.workers[index as usize] = Some(worker);
         });
         self.changed.notify_all();
         drop(dispatch);
         self.board.wake_caller();
-        self.nudge();
+        self.wake_watcher();
         result
     }
 
-    fn started_worker(&self, desk: u32, name: &str, memory: Memory) -> Result<Worker, NewPoolError> {
+    fn started_worker(&self, index: u32, name: &str, memory: Memory) -> Result<Worker, NewPoolError> {
         let (line, theirs) = Line::pair()?;
         let bootstrap = Bootstrap {
-            desk,
+            index,
             memory,
             line: theirs,
-            initializer: self.recipe.initializer.clone(),
-            most_tasks: self.recipe.most_tasks,
+            initializer: self.spec.initializer.clone(),
+            most_tasks: self.spec.most_tasks,
         };
-        let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.recipe.method);
+        let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
         // A child holds back what the thread that starts it holds back.
         let before = signal::blocked();
-        signal::set_blocked(&self.recipe.blocked);
+        signal::set_blocked(&self.spec.blocked);
         let child = process.start();
         signal::set_blocked(&before);
         let child = Arc::new(child?);
-        Ok(Worker { desk, child, line: Arc::new(line), parcels: 0, out_of_reach: false })
+        Ok(Worker { index, child, line: Arc::new(line), messages: 0, out_of_reach: false })
     }
 
     /// Has the watcher look at the workers anew.
-    fn nudge(&self) {
-        // A full pipe is nudge enough.
-        let _ = self.nudge.lock().unwrap_or_else(PoisonError::into_inner).write(&[0]);
+    fn wake_watcher(&self) {
+        // A full pipe wakes it, too.
+        let _ = self.waker.lock().unwrap_or_else(PoisonError::into_inner).write(&[0]);
     }
 
     /// Kills every worker and settles every task.
@@ -161,30 +161,31 @@ impl Shared {
         }
     }
 
-    /// Tells the threads that the last worker is gone.
-    pub(crate) fn dismiss_threads(&self) {
+    /// Has the pool's threads end: the last worker is gone.
+    pub(crate) fn shut_down_threads(&self) {
         let dispatch = self.dispatch();
-        // ORDERING: Relaxed: under the lock for the feeder; the nudge wakes the watcher, which reads it again.
-        self.dismissed.store(true, Ordering::Relaxed);
+        // ORDERING: Relaxed: under the lock for the feeder; the pipe wakes the watcher, which reads it again.
+        self.shut_down.store(true, Ordering::Relaxed);
         self.feed.notify_all();
         drop(dispatch);
         self.board.wake_caller();
-        self.nudge();
+        self.wake_watcher();
     }
 
     /// The watcher's life.
-    pub(crate) fn watch(&self, mut nudged: File) {
+    pub(crate) fn watch(&self, mut wakes: File) {
         let mut restarts = Restarts::default();
-        while !self.is_dismissed() {
-            for desk in restarts.take_due(Instant::now()) {
-                self.restart(desk, &mut restarts);
+        while !self.is_shut_down() {
+            for index in restarts.take_due(Instant::now()) {
+                self.restart(index, &mut restarts);
             }
             let workers: Vec<(u32, Arc<Child<()>>, Arc<Line>)> = {
                 let dispatch = self.dispatch();
-                let of = |worker: &Worker| (worker.desk, Arc::clone(&worker.child), Arc::clone(&worker.line));
+                let of =
+                    |worker: &Worker| (worker.index, Arc::clone(&worker.child), Arc::clone(&worker.line));
                 dispatch.workers.iter().flatten().map(of).collect()
             };
-            let mut waiting: Vec<(BorrowedFd<'_>, Interest)> = vec![(nudged.as_fd(), Interest::Read)];
+            let mut waiting: Vec<(BorrowedFd<'_>, Interest)> = vec![(wakes.as_fd(), Interest::Read)];
             for (_, child, line) in &workers {
                 waiting.push((child.sentinel(), Interest::Read));
                 waiting.push((line.as_fd(), Interest::Read));
@@ -200,31 +201,31 @@ impl Shared {
             let mut looked = None;
             for at in ready {
                 let Some(at) = at.checked_sub(1) else {
-                    let _ = nudged.read(&mut [0; 64]);
+                    let _ = wakes.read(&mut [0; 64]);
                     continue;
                 };
                 // Its end and its line are one behind the other.
                 if looked.replace(at / 2) != Some(at / 2) {
-                    let (desk, child, line) = &workers[at / 2];
-                    self.look_at(*desk, child, line, &mut restarts);
+                    let (index, child, line) = &workers[at / 2];
+                    self.look_at(*index, child, line, &mut restarts);
                 }
             }
         }
     }
 
     /// A worker has said something, or has ended.
-    fn look_at(&self, desk: u32, child: &Child<()>, line: &Line, restarts: &mut Restarts) {
+    fn look_at(&self, index: u32, child: &Child<()>, line: &Line, restarts: &mut Restarts) {
         // Asked first: what it said before its end is there then.
         let ended = !child.is_alive();
         while let Some(said) = line.next() {
-            self.hear(desk, child.name(), line, said);
+            self.hear(index, child.name(), line, said);
         }
         if ended {
-            self.worker_ended(desk, restarts);
+            self.worker_ended(index, restarts);
         }
     }
 
-    fn hear(&self, desk: u32, name: &str, line: &Line, said: Result<(Said, Message), ParcelError>) {
+    fn hear(&self, index: u32, name: &str, line: &Line, said: Result<(Said, Message), ParcelError>) {
         let settled = match said {
             Ok((Said::NotReady { reason }, _)) => return self.break_pool(reason),
             Ok((Said::Fetch { slot }, _)) => return self.send_arguments(line, slot),
@@ -234,14 +235,14 @@ impl Shared {
             Err(error) => Settled::Failed(TaskError::Value(format!("it could not be received: {error}"))),
         };
         let mut dispatch = self.dispatch();
-        dispatch.parcel_arrived(desk, settled);
+        dispatch.message_arrived(index, settled);
         self.tell(&mut dispatch);
         drop(dispatch);
         self.board.wake_caller();
     }
 
     fn send_arguments(&self, line: &Line, slot: u32) {
-        let message = self.dispatch().parcel(slot);
+        let message = self.dispatch().message(slot);
         let message = message.as_ref().map_or(Part::EMPTY, |message| (&**message).into());
         // If it is gone, its end is told by itself.
         if let Err(error) = line.send(&Fetched::Arguments, message) {
@@ -253,9 +254,9 @@ impl Shared {
         self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
     }
 
-    fn worker_ended(&self, desk: u32, restarts: &mut Restarts) {
+    fn worker_ended(&self, index: u32, restarts: &mut Restarts) {
         let mut dispatch = self.dispatch();
-        let Some(gone) = dispatch.ended(desk) else { return };
+        let Some(gone) = dispatch.ended(index) else { return };
         // What it had may have been all that was left.
         self.tell(&mut dispatch);
         let replace = dispatch.wants_workers();
@@ -263,22 +264,22 @@ impl Shared {
         drop(dispatch);
         self.board.wake_caller();
         if replace && gone.failed_to_start {
-            self.failed(desk, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
+            self.failed(index, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
         } else if replace {
-            restarts.ended(desk, Instant::now());
+            restarts.ended(index, Instant::now());
         }
     }
 
-    fn restart(&self, desk: u32, restarts: &mut Restarts) {
+    fn restart(&self, index: u32, restarts: &mut Restarts) {
         if self.dispatch().wants_workers()
-            && let Err(error) = self.start_worker(desk)
+            && let Err(error) = self.start_worker(index)
         {
-            self.failed(desk, &format!("a worker could not be started: {error}"), restarts);
+            self.failed(index, &format!("a worker could not be started: {error}"), restarts);
         }
     }
 
-    fn failed(&self, desk: u32, how: &str, restarts: &mut Restarts) {
-        if !restarts.failed(desk, Instant::now()) {
+    fn failed(&self, index: u32, how: &str, restarts: &mut Restarts) {
+        if !restarts.failed(index, Instant::now()) {
             self.break_pool(format!(
                 "its workers cannot start, {MOST_FAILURES} times in a row: {how}; look at the initializer and at the \
                  limits of processes, memory and open files"

@@ -1,7 +1,7 @@
 //! What a worker does: one chunk after the other, from the board and back.
 //!
 //! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that end
-//! is to be laid to: the one begun and not done.
+//! is attributed to: the one begun and not done.
 
 use crate::board::{Chunk, Life};
 use crate::error::Failure;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// What a worker is given.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Bootstrap {
-    pub(crate) desk: u32,
+    pub(crate) index: u32,
     pub(crate) memory: Memory,
     pub(crate) line: Line,
     pub(crate) initializer: Option<(Code, Message)>,
@@ -27,7 +27,7 @@ pub(crate) struct Bootstrap {
 
 /// The worker's whole life.
 pub(crate) fn work(bootstrap: Bootstrap) {
-    let Bootstrap { desk, memory, line, initializer, most_tasks } = bootstrap;
+    let Bootstrap { index, memory, line, initializer, most_tasks } = bootstrap;
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
     signal::ignore_interrupts();
     if let Some((code, arguments)) = initializer
@@ -42,21 +42,21 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         let _ = line.send(&Said::NotReady { reason }, Part::EMPTY);
         return;
     }
-    memory.board.live(desk, Life::Ready);
+    memory.board.live(index, Life::Ready);
     let mut worker = Worker {
-        desk,
+        index,
         memory,
         line,
         left: most_tasks.map_or(u64::MAX, u64::from),
         worked: false,
-        parcels: 0,
+        messages: 0,
         code: (Vec::new(), None),
         arguments: Vec::new(),
         value: Vec::new(),
         record: Vec::new(),
     };
     while worker.left > 0
-        && let Some(slot) = worker.memory.board.next(desk)
+        && let Some(slot) = worker.memory.board.next(index)
         && worker.run(slot)
     {}
 }
@@ -69,15 +69,15 @@ fn failure(error: CaughtError) -> Failure {
 }
 
 struct Worker {
-    desk: u32,
+    index: u32,
     memory: Memory,
     line: Line,
     /// Items until it ends.
     left: u64,
     /// It has begun an item.
     worked: bool,
-    /// Parcels sent so far.
-    parcels: u32,
+    /// Messages with results that it has sent so far.
+    messages: u32,
     /// The last code, packed, and the function that it names.
     code: (Vec<u8>, Option<Resolved>),
     // Buffers, kept from chunk to chunk.
@@ -103,7 +103,7 @@ impl Worker {
         self.arguments = kept(buffer);
         self.value = kept(std::mem::take(&mut self.value));
         // Given up by the caller, it takes nothing more: it is about to be killed, or cannot be, and ends here.
-        if !self.memory.board.done(slot, self.desk) {
+        if !self.memory.board.done(slot, self.index) {
             return false;
         }
         self.memory.board.push_finished(slot);
@@ -117,7 +117,7 @@ impl Worker {
         let results = chunk.place as usize + crate::arena::whole(chunk.length as usize);
         let mut written = 0;
         for done in 0..chunk.items {
-            let (arguments, goes_on) = if chunk.by_parcel {
+            let (arguments, goes_on) = if chunk.by_message {
                 match self.fetch(slot) {
                     Ok(message) => (Ok(message), true),
                     // What is left of it in the line would be taken for the next answer.
@@ -127,7 +127,7 @@ impl Worker {
                 (Ok(Message::default()), true)
             };
             if !self.worked {
-                self.memory.board.live(self.desk, Life::Working);
+                self.memory.board.live(self.index, Life::Working);
                 self.worked = true;
             }
             self.memory.board.begin(slot, done);
@@ -136,7 +136,7 @@ impl Worker {
                 (Err(reason), _) => Err(Failure::Failed(reason.clone())),
                 (_, Err(failure)) => Err(failure),
                 (Ok(function), Ok(message)) => {
-                    let inline = if chunk.by_parcel {
+                    let inline = if chunk.by_message {
                         &message.bytes[..]
                     } else {
                         take_item(&mut rest).unwrap_or_default()
@@ -145,9 +145,9 @@ impl Worker {
                     call_caught_onto(function, inline, message.handles, &mut self.value).map_err(failure)
                 }
             };
-            let parcel = self.write(outcome, results, chunk.room as usize, &mut written);
-            self.memory.board.end(slot, done + 1, written as u32, parcel);
-            if parcel != 0 || !goes_on {
+            let message = self.write(outcome, results, chunk.room as usize, &mut written);
+            self.memory.board.end(slot, done + 1, written as u32, message);
+            if message != 0 || !goes_on {
                 // There was no room for this one: the rest goes back, and is given more.
                 return goes_on;
             }
@@ -155,8 +155,8 @@ impl Worker {
         true
     }
 
-    /// Writes what came of an item behind the others. Gives the number of the parcel that it was sent as instead, if it
-    /// did not fit; else 0.
+    /// Writes what came of an item behind the others. Gives the number of the message that it was sent as instead, if
+    /// it did not fit; else 0.
     fn write(&mut self, outcome: Done, results: usize, room: usize, written: &mut usize) -> u32 {
         self.record.clear();
         let value = match &outcome {
@@ -165,7 +165,7 @@ impl Worker {
                 self.value.as_slice()
             }
             Ok(handles) => {
-                let sent = self.parcel(None, &self.value, handles);
+                let sent = self.send_value(None, &self.value, handles);
                 return self.sent_or_failed(sent);
             }
             Err(failure) => {
@@ -174,7 +174,7 @@ impl Worker {
             }
         };
         if self.record.len() + value.len() > room - *written {
-            let sent = self.parcel(outcome.err(), &[], &[]);
+            let sent = self.send_value(outcome.err(), &[], &[]);
             return self.sent_or_failed(sent);
         }
         let at = results + *written;
@@ -189,7 +189,12 @@ impl Worker {
         0
     }
 
-    fn parcel(&self, failure: Option<Failure>, bytes: &[u8], handles: &[Handle]) -> Result<(), ParcelError> {
+    fn send_value(
+        &self,
+        failure: Option<Failure>,
+        bytes: &[u8],
+        handles: &[Handle],
+    ) -> Result<(), ParcelError> {
         let said = Said::Value { failure };
         self.line.send(&said, Part { bytes, handles })
     }
@@ -198,10 +203,10 @@ impl Worker {
         if let Err(error) = sent {
             let failure = Failure::Failed(format!("result: {error}"));
             // If that cannot be sent either, the pool is gone, and so is this process soon.
-            let _ = self.parcel(Some(failure), &[], &[]);
+            let _ = self.send_value(Some(failure), &[], &[]);
         }
-        self.parcels += 1;
-        self.parcels
+        self.messages += 1;
+        self.messages
     }
 
     /// The arguments of a slot that do not go through shared memory.

@@ -96,7 +96,7 @@ fn have_few_descriptors() {
     setrlimit(Resource::RLIMIT_NOFILE, 40, 40).unwrap();
 }
 
-/// The item stays in the worker's queue, and would be got again by whoever gets next.
+/// They stay in the worker's line: that worker ends, and the next one has a new line.
 fn handles_that_no_worker_can_open_fail_their_task_alone() {
     let pool = Pool::builder().processes(2).initializer(have_few_descriptors, ()).build().unwrap();
     let (end, _other) = mp_core::sys::fd::pipe().unwrap();

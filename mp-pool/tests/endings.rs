@@ -29,7 +29,7 @@ mp_testing::cases! {
     every_method: [
         user_code_in_values_may_panic_or_abort,
         an_overflow_of_the_stack_is_the_tasks_end,
-        long_values_go_by_parcel,
+        long_values_go_by_message,
         handles_in_arguments_and_results,
         a_pool_in_a_pools_worker,
         a_stopped_worker_holds_up_its_own_task_alone,
@@ -271,7 +271,7 @@ fn same(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// Longer than a block of shared memory may be; `MP_LONG` MiB.
-fn long_values_go_by_parcel() {
+fn long_values_go_by_message() {
     let mebibytes = std::env::var("MP_LONG").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
     let pool = Pool::new(2).unwrap();
     let long = vec![7_u8; mebibytes << 20];

@@ -1,8 +1,8 @@
 //! Kills at random moments of workers that are at work. Prints how many it tried.
 //!
 //! Tasks, one by one and in chunks, with values of all sizes, count in shared memory how often each was begun. Each is
-//! done, once, with the right value, or it is laid to one death; what was begun twice, lost or laid to a death that was
-//! none is told. Nothing is left. And tasks that are cancelled while their worker is started.
+//! done, once, with the right value, or it is attributed to one death; what was begun twice, lost or attributed to a death
+//! that was none is told. Nothing is left. And tasks that are cancelled while their worker is started.
 //!
 //! `MP_KILLS=20000` sets the number; the default fits the gate.
 
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 mp_testing::cases! {
-    plain: [whoever_is_killed_every_item_has_one_end, a_task_is_cancelled_whenever_its_worker_was_started]
+    plain: [every_item_has_one_end_whichever_worker_is_killed, a_task_is_cancelled_whenever_its_worker_was_started]
 }
 
 const ITEMS: usize = 4000;
@@ -52,7 +52,7 @@ struct Tally {
     wrong: usize,
 }
 
-fn whoever_is_killed_every_item_has_one_end() {
+fn every_item_has_one_end_whichever_worker_is_killed() {
     let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let counts: Counts = SharedRef::create("mp-test-begun").unwrap();
     let pool = Pool::builder().processes(4).initializer(remember, (counts.clone(),)).build().unwrap();

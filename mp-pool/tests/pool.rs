@@ -244,15 +244,15 @@ fn large_values_in_and_out() {
 }
 
 /// This worker, and no other one: a process id may be given away again.
-fn who(_: u32) -> u64 {
-    static WHO: OnceLock<u64> = OnceLock::new();
-    *WHO.get_or_init(|| RandomState::new().hash_one(std::process::id()))
+fn which_process(_: u32) -> u64 {
+    static NUMBER: OnceLock<u64> = OnceLock::new();
+    *NUMBER.get_or_init(|| RandomState::new().hash_one(std::process::id()))
 }
 
 fn workers_are_replaced_after_their_tasks() {
     let pool = Pool::builder().processes(2).max_tasks_per_child(5).build().unwrap();
     let each: HashSet<u64> =
-        pool.map_in_chunks(who, 0..60, Some(1)).unwrap().get().unwrap().into_iter().collect();
+        pool.map_in_chunks(which_process, 0..60, Some(1)).unwrap().get().unwrap().into_iter().collect();
     assert!(each.len() >= 12, "{} workers for 60 tasks of at most 5 each", each.len());
 }
 
@@ -329,7 +329,7 @@ fn stay_until(go: Queue<u32>, blocked: bool) -> u32 {
     if blocked { go.get().unwrap() } else { 0 }
 }
 
-/// One worker is stuck in the first task; the other does all the rest, also what the first was given in advance.
+/// One worker is stuck in the first task; the other does all the rest, also what is in the first one's lane.
 fn idle_workers_take_over_what_waits() {
     let pool = Pool::new(2).unwrap();
     let go = Queue::new().unwrap();

@@ -1,7 +1,8 @@
 //! Where each word of a board is.
 //!
 //! ```text
-//!  finished | caller: bell, asleep | quit | sleepers, a bit each | a desk per worker | lanes: tail, head, hints | slots
+//!  finished | caller: event count, asleep | quit | sleepers, a bit each | per worker: event count, life
+//!           | lanes: tail, head, hints | slots
 //! ```
 //!
 //! Words that different processes write stand `apart` words from each other: two cache lines, since lines are fetched
@@ -43,7 +44,7 @@ impl Shape {
 pub(super) struct Places {
     pub(super) shape: Shape,
     apart: usize,
-    desks: usize,
+    workers: usize,
     lanes: usize,
     lane: usize,
     slots: usize,
@@ -53,11 +54,11 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn of(shape: Shape) -> Places {
         let apart = shape.apart as usize;
-        let desks = 3 * apart + (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
-        let lanes = desks + shape.workers as usize * apart;
+        let workers = 3 * apart + (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
+        let lanes = workers + shape.workers as usize * apart;
         let lane = 2 * apart + (shape.hints as usize).next_multiple_of(apart);
         let slots = lanes + shape.lanes as usize * lane;
-        Places { shape, apart, desks, lanes, lane, slots, slot: SLOT.next_multiple_of(apart / 2) }
+        Places { shape, apart, workers, lanes, lane, slots, slot: SLOT.next_multiple_of(apart / 2) }
     }
 
     pub(super) fn total(&self) -> usize {
@@ -81,8 +82,8 @@ impl Places {
     }
 
     #[inline]
-    pub(super) fn desk(&self, worker: u32) -> usize {
-        self.desks + worker as usize * self.apart
+    pub(super) fn worker(&self, worker: u32) -> usize {
+        self.workers + worker as usize * self.apart
     }
 
     #[inline]
@@ -121,7 +122,9 @@ mod tests {
             let places = Places::of(shape);
             let mut all = vec![places.finished(), places.caller(), places.caller() + 1, places.quit()];
             all.extend((0..shape.workers.div_ceil(32) as usize).map(|at| places.sleepers() + at));
-            all.extend((0..shape.workers).flat_map(|worker| [places.desk(worker), places.desk(worker) + 1]));
+            all.extend(
+                (0..shape.workers).flat_map(|worker| [places.worker(worker), places.worker(worker) + 1]),
+            );
             for lane in 0..shape.lanes {
                 all.extend([places.tail(lane), places.head(lane)]);
                 all.extend((0..shape.hints).map(|number| places.hint(lane, number)));

@@ -64,7 +64,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Has the workers end when they find nothing to take.
     pub(crate) fn quit(&self) {
-        // ORDERING: Relaxed: published by the change of the bells that follows.
+        // ORDERING: Relaxed: published by the change of the event counts that follows.
         self.word(self.places.quit()).store(1, Ordering::Relaxed);
         self.wake_every_worker();
     }

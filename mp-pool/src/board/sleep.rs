@@ -1,11 +1,11 @@
 //! Workers that sleep for want of work, and the caller that sleeps for want of results: two event counts.
 //!
 //! ```text
-//!  worker:  its bit up ─ fence ─ seen = bell ─ last look ─ bit still up? ─ sleep while bell == seen ─ bit down
-//!  caller:  READY, tail ─ fence ─ a bit up? ─ bit down ─ that bell + 1 ─ wake         one of them: it wakes the next,
+//!  worker:  its bit up ─ fence ─ seen = count ─ last look ─ bit still up? ─ sleep while count == seen ─ bit down
+//!  caller:  READY, tail ─ fence ─ a bit up? ─ bit down ─ that count + 1 ─ wake        one of them: it wakes the next,
 //!                                                                                      while there is more
-//!  caller:  asleep = 1 + enough ─ fence ─ seen = bell ─ anything finished? ─ asleep still up? ─ sleep ─ asleep = 0
-//!  worker:  push ─ fence ─ asleep, and no more than `enough` wait in the lanes? ─ asleep = 0 ─ bell + 1 ─ wake
+//!  caller:  asleep = 1 + enough ─ fence ─ seen = count ─ anything finished? ─ asleep still up? ─ sleep ─ asleep = 0
+//!  worker:  push ─ fence ─ asleep, and no more than `enough` wait in the lanes? ─ asleep = 0 ─ count + 1 ─ wake
 //! ```
 //!
 //! A caller that waits for many results need not be woken for each: it says how few hints may be left in the lanes
@@ -13,11 +13,11 @@
 //!
 //! # Why no wake is lost
 //! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of the
-//! two sees the other. A flag is taken down before the bell is rung, so a sleeper that read the bell after the ring sees
-//! the flag down, and does not sleep.
+//! two sees the other. A flag is taken down before the event count changes, so a sleeper that read the count after the
+//! change sees the flag down, and does not sleep.
 //! # When a process dies
-//! A worker between its commit and its ring: the caller is told of the death, and looks. A worker that was rung: on any
-//! death all the others are rung. Every sleeper looks by itself within half a second.
+//! A worker between its commit and its wake: the caller is told of the death, and looks. A worker that was woken: on any
+//! death all the others are woken. Every sleeper looks by itself within half a second.
 //! # Tested by
 //! model/sleepers.rs
 
@@ -31,8 +31,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         if let Some(slot) = self.take(me) {
             return Some(slot);
         }
-        let bell = self.word(self.places.desk(me));
-        let mut waiting = Waiting::new(bell, Pace::Dense);
+        let event = self.word(self.places.worker(me));
+        let mut waiting = Waiting::new(event, Pace::Dense);
         loop {
             if waiting.pause() {
                 if let Some(slot) = self.take(me) {
@@ -59,19 +59,19 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     #[cold]
     fn sleep(&self, me: u32) -> Option<u32> {
         let (bits, bit) = (self.word(self.places.sleepers() + me as usize / 32), 1 << (me % 32));
-        let bell = self.word(self.places.desk(me));
+        let event = self.word(self.places.worker(me));
         // ORDERING: Relaxed: the fence orders it before the last look.
         bits.fetch_or(bit, Ordering::Relaxed);
         W::fence();
-        // ORDERING: Acquire, pairs with the Release in `ring`: the bit below is no older.
-        let seen = bell.load(Ordering::Acquire);
+        // ORDERING: Acquire, pairs with the Release in `wake_sleeper`: the bit below is no older.
+        let seen = event.load(Ordering::Acquire);
         let taken = self.take(me);
         if taken.is_none() {
             // It runs dry, and the caller may sleep until less is left than there is.
             self.wake_caller_for_what_is_there();
             // ORDERING: Relaxed: see above.
             if !self.is_over() && bits.load(Ordering::Relaxed) & bit != 0 {
-                bell.wait(seen, None);
+                event.wait(seen, None);
             }
         }
         self.lower(bits, bit);
@@ -80,7 +80,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Takes a bit down; `false`: it was down.
     fn lower(&self, bits: &W, bit: u32) -> bool {
-        // ORDERING: Relaxed, all: the bell orders what follows.
+        // ORDERING: Relaxed, all: the event count orders what follows.
         let mut now = bits.load(Ordering::Relaxed);
         while now & bit != 0 {
             match bits.compare_exchange(now, now & !bit, Ordering::Relaxed, Ordering::Relaxed) {
@@ -91,10 +91,10 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         false
     }
 
-    fn ring(bell: &W) {
+    fn wake_sleeper(event: &W) {
         // ORDERING: Release, pairs with the Acquire in `sleep` and `sleep_until_finished`.
-        bell.fetch_add(1, Ordering::Release);
-        bell.wake(1);
+        event.fetch_add(1, Ordering::Release);
+        event.wake(1);
     }
 
     /// After slots were dealt: wakes one worker that sleeps, if there is one.
@@ -111,7 +111,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                     break;
                 }
                 if self.lower(bits, now & now.wrapping_neg()) {
-                    return Self::ring(self.word(self.places.desk(worker)));
+                    return Self::wake_sleeper(self.word(self.places.worker(worker)));
                 }
             }
         }
@@ -119,7 +119,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Has every worker look.
     pub(crate) fn wake_every_worker(&self) {
-        (0..self.places.shape.workers).for_each(|worker| Self::ring(self.word(self.places.desk(worker))));
+        (0..self.places.shape.workers)
+            .for_each(|worker| Self::wake_sleeper(self.word(self.places.worker(worker))));
     }
 
     /// Worker, after its push: wakes the caller, if it sleeps, and no more is left to take than it asked for.
@@ -143,31 +144,31 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Has the caller look, if it sleeps.
     #[cold]
     pub(crate) fn wake_caller(&self) {
-        // ORDERING: Relaxed: published by the change of the bell.
+        // ORDERING: Relaxed: published by the change of the event count.
         self.word(self.places.caller() + 1).store(0, Ordering::Relaxed);
-        Self::ring(self.word(self.places.caller()));
+        Self::wake_sleeper(self.word(self.places.caller()));
     }
 
-    /// Caller: its bell, which is rung only while it sleeps, and by itself.
-    pub(crate) fn caller_bell(&self) -> &W {
+    /// Caller: its event count, which changes only while it sleeps, and when it wakes itself.
+    pub(crate) fn caller_event(&self) -> &W {
         self.word(self.places.caller())
     }
 
-    /// Caller: sleeps until something is finished and at most `enough` hints are left in the lanes, or the bell is no
-    /// longer `seen`, which was read before the caller last looked. [`Wake::TimedOut`] at the deadline.
+    /// Caller: sleeps until something is finished and at most `enough` hints are left in the lanes, or the event
+    /// count is no longer `seen`, which was read before the caller last looked. [`Wake::TimedOut`] at the deadline.
     pub(crate) fn sleep_until_finished(&self, seen: u32, enough: u32, until: Option<Deadline>) -> Wake {
-        let (bell, asleep) = (self.caller_bell(), self.word(self.places.caller() + 1));
+        let (event, asleep) = (self.caller_event(), self.word(self.places.caller() + 1));
         // ORDERING: Relaxed: the fence orders it before the last look.
         asleep.store(enough.saturating_add(1), Ordering::Relaxed);
         W::fence();
-        // ORDERING: Acquire, pairs with the Release in `ring`: the flag below is no older.
-        let now = bell.load(Ordering::Acquire);
+        // ORDERING: Acquire, pairs with the Release in `wake_sleeper`: the flag below is no older.
+        let now = event.load(Ordering::Acquire);
         // ORDERING: Relaxed: see above.
         let sleeps = now == seen
             && !(self.has_finished() && self.backlog() <= enough)
             && asleep.load(Ordering::Relaxed) != 0;
-        let wake = if sleeps { bell.wait(seen, until) } else { Wake::Look };
-        // ORDERING: Relaxed: a worker that sees it up rings once too often.
+        let wake = if sleeps { event.wait(seen, until) } else { Wake::Look };
+        // ORDERING: Relaxed: a worker that sees it up wakes once too often.
         asleep.store(0, Ordering::Relaxed);
         wake
     }

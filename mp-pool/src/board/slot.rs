@@ -3,25 +3,25 @@
 //! ```text
 //!               post                take(w)               done
 //!   FREE ──────────────► READY ──────────────► TAKEN(w) ──────────────► DONE(w) ── free ──► FREE
-//!                          │                      │  └── w is dead: take_back ────────────► FREE
-//!                          └── cancel ──► FREE    └── doom ──► DOOMED(w) ── w is dead ────► FREE
+//!                          │                      │  └── w is dead: free ─────────────────► FREE
+//!                          └── cancel ──► FREE    └── condemn ─► CONDEMNED(w) ─ w is dead ► FREE
 //! ```
 //!
-//! | change            | by                          | how                                                        |
-//! |-------------------|-----------------------------|------------------------------------------------------------|
-//! | FREE → READY      | caller                      | store, after all that describes the chunk                  |
-//! | READY → TAKEN(w)  | worker w                    | compare-exchange that names w                              |
-//! | TAKEN(w) → DONE(w) | w                          | compare-exchange; if it fails, w was given up              |
-//! | READY → FREE      | caller: cancel              | compare-exchange: exact                                    |
-//! | TAKEN(w) → DOOMED(w) | caller: cancel           | compare-exchange; then the caller kills w                  |
-//! | any(w) → FREE     | caller                      | store, once w is dead, or DONE has been read               |
+//! | change                  | by              | how                                           |
+//! |-------------------------|-----------------|-----------------------------------------------|
+//! | FREE → READY            | caller          | store, after all that describes the chunk     |
+//! | READY → TAKEN(w)        | worker w        | compare-exchange that names w                 |
+//! | TAKEN(w) → DONE(w)      | w               | compare-exchange; if it fails, w was given up |
+//! | READY → FREE            | caller: cancel  | compare-exchange: exact                       |
+//! | TAKEN(w) → CONDEMNED(w) | caller: condemn | compare-exchange; then the caller kills w     |
+//! | any(w) → FREE           | caller          | store, once w is dead, or DONE has been read  |
 //!
 //! A worker has one slot at a time. READY names no task: a worker that comes late with an old hint takes the task that
 //! is there now. All other changes start from a word that names its worker, so none can be made twice.
 //!
-//! Progress is `4 * done + 2 * parcel + begun`, stored before and after each item; `parcel`: the result of the last item
-//! that is done comes by itself. So a death at any moment tells which results stand, which item had begun, and which have
-//! not.
+//! Progress is `4 * done + 2 * message + begun`, stored before and after each item; `message`: the result of the last
+//! item that is done comes by a message over the worker's line. So a death at any moment tells which results stand, which
+//! item had begun, and which have not.
 //!
 //! # Orderings
 //! Release on each change that hands over, Acquire on each that takes over: what was written before is seen.
@@ -43,8 +43,8 @@ const ITEMS: usize = 3;
 const PLACE: usize = 4;
 const LENGTH: usize = 5;
 const ROOM: usize = 6;
-/// The arguments come by parcel; then: the number of the parcel that the last result is.
-const PARCEL: usize = 7;
+/// The arguments come by a message; then: the number of the message that the last result is.
+const MESSAGE: usize = 7;
 const WRITTEN: usize = 8;
 
 const LIFE: usize = 1;
@@ -57,7 +57,7 @@ enum Phase {
     Ready = 1,
     Taken = 2,
     Done = 3,
-    Doomed = 4,
+    Condemned = 4,
 }
 
 const PHASE: u32 = 0b111;
@@ -75,7 +75,7 @@ pub(crate) struct Chunk {
     pub(crate) length: u32,
     pub(crate) room: u32,
     /// The arguments are to be asked for.
-    pub(crate) by_parcel: bool,
+    pub(crate) by_message: bool,
 }
 
 /// What a worker left in a slot.
@@ -87,11 +87,11 @@ pub(crate) struct Found {
     /// Whether it had begun one more.
     pub(crate) begun: bool,
     /// The caller has given the chunk up.
-    pub(crate) doomed: bool,
+    pub(crate) condemned: bool,
     /// Bytes of the results that stand, and perhaps of one more.
     pub(crate) written: u32,
-    /// The number of the parcel that the last of them is; 0: it is there.
-    pub(crate) parcel: u32,
+    /// The number of the message that the last of them is; 0: it is there.
+    pub(crate) message: u32,
 }
 
 /// How far a worker is.
@@ -119,7 +119,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             (PLACE, chunk.place),
             (LENGTH, chunk.length),
             (ROOM, chunk.room),
-            (PARCEL, chunk.by_parcel.into()),
+            (MESSAGE, chunk.by_message.into()),
             (WRITTEN, 0),
         ];
         for (what, value) in words {
@@ -145,11 +145,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         // ORDERING: Relaxed, all: after the exchange that took the slot.
         let word = |what| self.of_slot(slot, what).load(Ordering::Relaxed);
         let (items, place, length, room) = (word(ITEMS), word(PLACE), word(LENGTH), word(ROOM));
-        let by_parcel = word(PARCEL) != 0;
-        Chunk { items, place, length, room, by_parcel }
+        let by_message = word(MESSAGE) != 0;
+        Chunk { items, place, length, room, by_message }
     }
 
-    /// Worker: begins the item after `done` others. Whatever happens to the worker from here on is laid to this item.
+    /// Worker: begins the item after `done` others. Whatever happens to the worker from here on is attributed
+    /// to this item.
     #[inline]
     pub(crate) fn begin(&self, slot: u32, done: u32) {
         // ORDERING: Release, pairs with the Acquire in `found`: the results so far are there.
@@ -158,15 +159,15 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Worker: so many items are done; their results are written.
     #[inline]
-    pub(crate) fn end(&self, slot: u32, done: u32, written: u32, parcel: u32) {
+    pub(crate) fn end(&self, slot: u32, done: u32, written: u32, message: u32) {
         // ORDERING: Relaxed, both: the store of the progress publishes them.
         self.of_slot(slot, WRITTEN).store(written, Ordering::Relaxed);
-        let by_parcel = parcel != 0;
-        if by_parcel {
-            self.of_slot(slot, PARCEL).store(parcel, Ordering::Relaxed);
+        let by_message = message != 0;
+        if by_message {
+            self.of_slot(slot, MESSAGE).store(message, Ordering::Relaxed);
         }
         // ORDERING: Release, pairs with the Acquire in `found`: the result is there.
-        self.of_slot(slot, PROGRESS).store(4 * done + 2 * u32::from(by_parcel), Ordering::Release);
+        self.of_slot(slot, PROGRESS).store(4 * done + 2 * u32::from(by_message), Ordering::Release);
     }
 
     /// Worker: gives the slot back. `false`: the caller has given the chunk up, and is about to kill this process.
@@ -182,7 +183,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Caller: takes a chunk back that no worker has taken. `false`: one has.
     pub(crate) fn cancel(&self, slot: u32) -> bool {
         let (ready, free) = (Phase::Ready as u32, Phase::Free as u32);
-        // ORDERING: Relaxed: nothing was written by anybody else.
+        // ORDERING: Relaxed: no worker has written anything.
         let freed =
             self.of_slot(slot, STATE).compare_exchange(ready, free, Ordering::Relaxed, Ordering::Relaxed);
         freed.is_ok()
@@ -190,13 +191,13 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Caller: gives up a chunk that a worker has, and gives that worker, which is to be killed then. `None`: it was too
     /// late, or no worker has it.
-    pub(crate) fn doom(&self, slot: u32) -> Option<u32> {
+    pub(crate) fn condemn(&self, slot: u32) -> Option<u32> {
         let state = self.of_slot(slot, STATE);
         // ORDERING: Relaxed, here and below: nothing of the worker's is read before it is dead.
         let now = state.load(Ordering::Relaxed);
         let worker = (now >> 3).checked_sub(1).filter(|_| now & PHASE == Phase::Taken as u32)?;
-        let doomed = word(Phase::Doomed, worker);
-        state.compare_exchange(now, doomed, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| worker)
+        let condemned = word(Phase::Condemned, worker);
+        state.compare_exchange(now, condemned, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| worker)
     }
 
     /// Caller: what the slot's worker has left there, if the slot is done, or `of_dead` is its worker, which is dead. It
@@ -213,12 +214,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         let progress = self.of_slot(slot, PROGRESS).load(Ordering::Acquire);
         // ORDERING: Relaxed, both: before the progress.
         let word = |what| self.of_slot(slot, what).load(Ordering::Relaxed);
-        let (written, parcel) = (word(WRITTEN), word(PARCEL));
+        let (written, message) = (word(WRITTEN), word(MESSAGE));
         // The words beside it may be those of an item that is not done: then the progress does not count it.
-        let parcel = if progress & 2 == 2 { parcel } else { 0 };
+        let message = if progress & 2 == 2 { message } else { 0 };
         let (done, begun) = (progress / 4, progress & 1 == 1);
-        let doomed = state & PHASE == Phase::Doomed as u32;
-        Some(Found { worker, done, begun, doomed, written, parcel })
+        let condemned = state & PHASE == Phase::Condemned as u32;
+        Some(Found { worker, done, begun, condemned, written, message })
     }
 
     /// Caller: no worker has the slot any more.
@@ -230,7 +231,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// How far a worker is. Read when it is dead.
     pub(crate) fn life(&self, worker: u32) -> Life {
         // ORDERING: Acquire, pairs with the Release in `live`.
-        match self.word(self.places.desk(worker) + LIFE).load(Ordering::Acquire) {
+        match self.word(self.places.worker(worker) + LIFE).load(Ordering::Acquire) {
             0 => Life::Starting,
             1 => Life::Ready,
             _ => Life::Working,
@@ -240,6 +241,6 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Worker: how far it is. Caller: [`Life::Starting`], before it starts one.
     pub(crate) fn live(&self, worker: u32, life: Life) {
         // ORDERING: Release, pairs with the Acquire in `life`.
-        self.word(self.places.desk(worker) + LIFE).store(life as u32, Ordering::Release);
+        self.word(self.places.worker(worker) + LIFE).store(life as u32, Ordering::Release);
     }
 }

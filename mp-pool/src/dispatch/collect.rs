@@ -1,6 +1,6 @@
 //! From finished slots to results.
 
-use super::{Batch, Dispatch, Open, ParcelId};
+use super::{Batch, Dispatch, MessageId, Open};
 use crate::board::Found;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
@@ -55,11 +55,11 @@ impl Dispatch {
         if let Some(died) = died
             && done < open.items
         {
-            let begun = found.begun || found.doomed;
+            let begun = found.begun || found.condemned;
             // What several were killed before they began it is what kills them.
             let kills = !begun && done == 0 && open.losses + 1 >= super::deaths::MOST_LOSSES;
             if begun || kills {
-                let error = if found.doomed { TaskError::Cancelled } else { died.clone() };
+                let error = if found.condemned { TaskError::Cancelled } else { died.clone() };
                 self.settle_item(&open.job, open.first + done, Settled::Failed(error));
                 settled += 1;
             }
@@ -82,15 +82,15 @@ impl Dispatch {
         let written = (found.written as usize).min(most);
         let mut bytes = Vec::new();
         self.memory.bytes.read_onto(open.results, written, &mut bytes);
-        let by_parcel = found.parcel != 0;
-        let records = done - u32::from(by_parcel);
+        let by_message = found.message != 0;
+        let records = done - u32::from(by_message);
         if records > 0 {
             open.job.saw(written, records as usize);
             let piece = Piece { first: open.first, items: records, outcome: Settled::Records(bytes, name) };
             self.settled |= open.job.settle(piece);
         }
-        if by_parcel {
-            self.await_parcel((number, found.parcel), &open.job, open.first + records);
+        if by_message {
+            self.await_message((number, found.message), &open.job, open.first + records);
         }
     }
 
@@ -98,42 +98,42 @@ impl Dispatch {
         self.settled |= job.settle(Piece { first: item, items: 1, outcome });
     }
 
-    /// An item's value comes by parcel, or has come.
-    fn await_parcel(&mut self, parcel: ParcelId, job: &Arc<Job>, item: u32) {
-        match self.arrived.remove(&parcel) {
-            Some(arrived) => self.settle_parcel(job, item, arrived),
+    /// An item's value comes by message, or has come.
+    fn await_message(&mut self, message: MessageId, job: &Arc<Job>, item: u32) {
+        match self.arrived.remove(&message) {
+            Some(arrived) => self.settle_message(job, item, arrived),
             None => {
-                self.awaited.insert(parcel, (Arc::clone(job), item));
+                self.awaited.insert(message, (Arc::clone(job), item));
             }
         }
     }
 
-    fn settle_parcel(&mut self, job: &Arc<Job>, item: u32, outcome: Settled) {
+    fn settle_message(&mut self, job: &Arc<Job>, item: u32, outcome: Settled) {
         if let Settled::Value(message) = &outcome {
             job.saw(message.bytes.len() + HEAD, 1);
         }
         self.settle_item(job, item, outcome);
     }
 
-    /// The next parcel of a desk's worker has arrived, or cannot be received. They come in the order of their numbers.
-    pub(crate) fn parcel_arrived(&mut self, desk: u32, outcome: Settled) {
-        let Some(worker) = self.workers.get_mut(desk as usize).and_then(Option::as_mut) else { return };
-        worker.parcels += 1;
-        let parcel = (self.latest[desk as usize].0, worker.parcels);
-        match self.awaited.remove(&parcel) {
-            Some((job, item)) => self.settle_parcel(&job, item, outcome),
+    /// The next message of a worker has arrived, or cannot be received. They come in the order of their numbers.
+    pub(crate) fn message_arrived(&mut self, index: u32, outcome: Settled) {
+        let Some(worker) = self.workers.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        worker.messages += 1;
+        let message = (self.latest[index as usize].0, worker.messages);
+        match self.awaited.remove(&message) {
+            Some((job, item)) => self.settle_message(&job, item, outcome),
             None => {
-                self.arrived.insert(parcel, outcome);
+                self.arrived.insert(message, outcome);
             }
         }
     }
 
-    /// No parcel comes any more from this worker.
-    pub(super) fn no_more_parcels(&mut self, number: u32) {
+    /// No message comes any more from this worker.
+    pub(super) fn no_more_messages(&mut self, number: u32) {
         self.arrived.retain(|(of, _), _| *of != number);
-        let lost: Vec<ParcelId> = self.awaited.keys().filter(|(of, _)| *of == number).copied().collect();
-        for parcel in lost {
-            if let Some((job, item)) = self.awaited.remove(&parcel) {
+        let lost: Vec<MessageId> = self.awaited.keys().filter(|(of, _)| *of == number).copied().collect();
+        for message in lost {
+            if let Some((job, item)) = self.awaited.remove(&message) {
                 let reason = "its worker ended before the value was received".to_owned();
                 self.settle_item(&job, item, Settled::Failed(TaskError::Value(reason)));
             }
@@ -157,7 +157,7 @@ impl Dispatch {
             chunk: open.chunk,
             at,
             bytes,
-            parcel: open.parcel,
+            message: open.message,
             losses: if settled == 0 { open.losses } else { 0 },
             job: open.job,
         });

@@ -23,30 +23,30 @@ pub(crate) struct Gone {
 
 impl Dispatch {
     /// A worker has ended, and all that came over its line is known. What stands of its results stands, what it had begun
-    /// is laid to its end, and the rest goes to others.
-    pub(crate) fn ended(&mut self, desk: u32) -> Option<Gone> {
-        let child = &self.workers.get(desk as usize)?.as_ref()?.child;
-        let (number, name) = self.latest[desk as usize].clone();
+    /// is attributed to its end, and the rest goes to others.
+    pub(crate) fn ended(&mut self, index: u32) -> Option<Gone> {
+        let child = &self.workers.get(index as usize)?.as_ref()?.child;
+        let (number, name) = self.latest[index as usize].clone();
         let how = how(child);
         let died = TaskError::WorkerDied { worker: name.to_string(), pid: child.pid(), how };
         // First what it pushed, so that no slot is freed that stands in the stack still.
         self.collect();
         for slot in 0..self.memory.board.shape().slots {
-            if let Some(found) = self.memory.board.found(slot, Some(desk)) {
+            if let Some(found) = self.memory.board.found(slot, Some(index)) {
                 self.settle_slot(slot, found, Some(&died));
             }
         }
-        self.no_more_parcels(number);
-        self.workers[desk as usize] = None;
-        let life = self.memory.board.life(desk);
-        // The last one rung may have been the dead one.
+        self.no_more_messages(number);
+        self.workers[index as usize] = None;
+        let life = self.memory.board.life(index);
+        // The last one woken may have been the dead one.
         self.post();
         self.memory.board.wake_every_worker();
         let failed_to_start = life == Life::Starting || life == Life::Ready && by_itself(how);
         Some(Gone { name, how, failed_to_start })
     }
 
-    /// Whether a desk whose worker has ended is to have another one.
+    /// Whether a worker that has ended is to have a successor.
     pub(crate) fn wants_workers(&self) -> bool {
         match self.phase {
             Phase::Running => true,
@@ -101,10 +101,10 @@ impl Dispatch {
     }
 
     /// Gives up what workers have of a job, and kills them for it.
-    pub(crate) fn doom(&self, job: &Arc<Job>) {
+    pub(crate) fn condemn(&self, job: &Arc<Job>) {
         for slot in self.slots_of(job) {
-            if let Some(desk) = self.memory.board.doom(slot)
-                && let Some(Some(worker)) = self.workers.get(desk as usize)
+            if let Some(index) = self.memory.board.condemn(slot)
+                && let Some(Some(worker)) = self.workers.get(index as usize)
             {
                 // One that cannot be killed ends after its task.
                 let _ = worker.child.kill();
@@ -112,10 +112,11 @@ impl Dispatch {
         }
     }
 
-    /// Whether a desk's worker has a chunk that was given up.
-    pub(crate) fn has_doomed(&self, desk: u32) -> bool {
+    /// Whether a worker has a chunk that was given up.
+    pub(crate) fn has_condemned(&self, index: u32) -> bool {
         let board = &self.memory.board;
-        (0..board.shape().slots).any(|slot| board.found(slot, Some(desk)).is_some_and(|found| found.doomed))
+        (0..board.shape().slots)
+            .any(|slot| board.found(slot, Some(index)).is_some_and(|found| found.condemned))
     }
 
     fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {

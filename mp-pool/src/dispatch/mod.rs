@@ -46,11 +46,12 @@ pub(crate) enum Phase {
 /// A worker, as the pool holds it.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) desk: u32,
+    /// Its place on the board, which its successor takes over.
+    pub(crate) index: u32,
     pub(crate) child: Arc<Child<()>>,
     pub(crate) line: Arc<Line>,
-    /// Parcels that came over it, or were lost.
-    pub(crate) parcels: u32,
+    /// Messages with results that came over it, or were lost.
+    pub(crate) messages: u32,
     /// It could not be killed: this process has given up the right, or may not make the call. It ends after its task.
     pub(crate) out_of_reach: bool,
 }
@@ -75,7 +76,7 @@ pub(crate) struct Batch {
     /// Where the next one begins.
     pub(crate) at: usize,
     /// The arguments of the one item, if they do not go through shared memory.
-    pub(crate) parcel: Option<Arc<Message>>,
+    pub(crate) message: Option<Arc<Message>>,
     /// Workers that died with the next one taken, and not begun.
     pub(crate) losses: u32,
 }
@@ -91,7 +92,7 @@ struct Open {
     arguments: (usize, usize),
     results: usize,
     block: Option<Block>,
-    parcel: Option<Arc<Message>>,
+    message: Option<Arc<Message>>,
     losses: u32,
 }
 
@@ -107,16 +108,16 @@ impl std::fmt::Debug for Callbacks {
     }
 }
 
-/// A parcel: the worker's number, and the number of the parcel.
-type ParcelId = (u32, u32);
+/// A message with a result: the worker's number, and the message's.
+type MessageId = (u32, u32);
 
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     pub(crate) phase: Phase,
     pub(crate) memory: Memory,
-    /// By desk.
+    /// By index.
     pub(crate) workers: Vec<Option<Worker>>,
-    /// By desk: the number, which no other worker has, and the name of the worker that was started last. It may work
+    /// By index: the number, which no other worker has, and the name of the worker that was started last. It may work
     /// before its start has returned, and so before it is entered above.
     pub(crate) latest: Vec<(u32, Arc<str>)>,
     /// Workers that are being started.
@@ -129,10 +130,10 @@ pub(crate) struct Dispatch {
     pending: VecDeque<Batch>,
     next_lane: u32,
     finished: Vec<u32>,
-    /// Items whose values are still to come by parcel.
-    awaited: HashMap<ParcelId, (Arc<Job>, u32)>,
-    /// Parcels of slots that are not collected yet.
-    arrived: HashMap<ParcelId, Settled>,
+    /// Items whose values are still to come by message.
+    awaited: HashMap<MessageId, (Arc<Job>, u32)>,
+    /// Messages of slots that are not collected yet.
+    arrived: HashMap<MessageId, Settled>,
     /// What is to be called when its job is settled.
     callbacks: Callbacks,
     /// A job was settled since this was last asked.
@@ -223,9 +224,9 @@ impl Dispatch {
         Some(self.callbacks.0.remove(at).1)
     }
 
-    /// A parcel's arguments, for the worker that has the slot.
-    pub(crate) fn parcel(&self, slot: u32) -> Option<Arc<Message>> {
-        self.open.get(slot as usize)?.as_ref()?.parcel.clone()
+    /// The arguments that do not go through shared memory, for the worker that has the slot.
+    pub(crate) fn message(&self, slot: u32) -> Option<Arc<Message>> {
+        self.open.get(slot as usize)?.as_ref()?.message.clone()
     }
 
     /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each result where

@@ -4,7 +4,7 @@
 //! |--------------------------------|-------------------------------------------------|
 //! | up to 256 bytes                | into the slot's own piece                       |
 //! | up to a quarter of the arena   | into a block of the arena                       |
-//! | more, or with descriptors      | by parcel, when the worker asks for them        |
+//! | more, or with descriptors      | by message, when the worker asks for them        |
 //!
 //! A full board or arena holds the rest back until something is finished. That is no task's error.
 
@@ -20,7 +20,7 @@ use std::sync::Arc;
 const MOST_BYTES: usize = 64 << 10;
 /// A chunk whose results take more bytes than this is cut, too.
 const MOST_RESULTS: usize = 1 << 20;
-/// A longer result goes by parcel.
+/// A longer result goes by message.
 const MOST_ROOM: usize = 8 << 20;
 /// Slots that are dealt to one lane together, at most.
 const LONGEST_RUN: usize = 32;
@@ -88,8 +88,8 @@ impl Dispatch {
     /// Puts the next items of a batch into a slot; `None`: there is no room now.
     fn place(&mut self, batch: &mut Batch) -> Option<u32> {
         let slot = *self.free.last()?;
-        if batch.parcel.is_some() {
-            return Some(self.place_parcel(slot, batch));
+        if batch.message.is_some() {
+            return Some(self.place_message(slot, batch));
         }
         let known = batch.job.result_bytes();
         let fitting = known.map_or(u32::MAX, |each| (MOST_RESULTS / each).max(1) as u32);
@@ -121,7 +121,7 @@ impl Dispatch {
             arguments: (place + code, length),
             results: place + of_arguments,
             block,
-            parcel: None,
+            message: None,
             losses: std::mem::take(&mut batch.losses),
         };
         batch.at += length;
@@ -129,16 +129,16 @@ impl Dispatch {
         Some(slot)
     }
 
-    /// The arena is too small, or the system has no memory for it: one item alone, by parcel.
+    /// The arena is too small, or the system has no memory for it: one item alone, by message.
     fn place_without_arena(&mut self, slot: u32, batch: &mut Batch) -> u32 {
         let (_, length) = measure(batch, 1);
         let item = take_item(&mut &batch.bytes[batch.at..]).unwrap_or_default().to_vec();
         batch.at += length;
-        batch.parcel = Some(Arc::new(Message { bytes: item, handles: Vec::new() }));
-        self.place_parcel(slot, batch)
+        batch.message = Some(Arc::new(Message { bytes: item, handles: Vec::new() }));
+        self.place_message(slot, batch)
     }
 
-    fn place_parcel(&mut self, slot: u32, batch: &mut Batch) -> u32 {
+    fn place_message(&mut self, slot: u32, batch: &mut Batch) -> u32 {
         let (place, code) = (slot as usize * PIECE, batch.job.code.len());
         self.memory.bytes.write(place, &batch.job.code);
         let results = place + whole(code);
@@ -150,7 +150,7 @@ impl Dispatch {
             arguments: (place + code, 0),
             results,
             block: None,
-            parcel: batch.parcel.take(),
+            message: batch.message.take(),
             losses: std::mem::take(&mut batch.losses),
         };
         self.open_slot(slot, batch, open, place, code, PIECE - whole(code));
@@ -168,13 +168,13 @@ impl Dispatch {
     ) {
         batch.first += open.items;
         batch.items -= open.items;
-        let by_parcel = open.parcel.is_some();
+        let by_message = open.message.is_some();
         let chunk = Chunk {
             items: open.items,
             place: place as u32,
             length: length as u32,
             room: room as u32,
-            by_parcel,
+            by_message,
         };
         open.job.took_slot();
         self.in_flight += 1;

@@ -3,9 +3,9 @@
 //!
 //! | file          | what                                                                      |
 //! |---------------|---------------------------------------------------------------------------|
-//! | `slots.rs`    | take, steal, cancel, doom, done, progress, the finished stack             |
+//! | `slots.rs`    | take, steal, cancel, condemn, done, progress, the finished stack          |
 //! | `lanes.rs`    | lanes that go round, old hints, slots and bytes that are used again        |
-//! | `sleepers.rs` | workers and a caller that sleep, deaths between a commit and a ring       |
+//! | `sleepers.rs` | workers and a caller that sleep, deaths between a commit and a wake       |
 //! | `mutants.rs`  | worlds and callers with a fault, in which a model must fail               |
 //!
 //! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Results and arguments are words that
@@ -45,8 +45,8 @@ impl<W: Word> Table<W> {
         self.board.post(slot, Chunk { items, ..Chunk::default() });
     }
 
-    /// Worker: does what it has taken: each item's result is its argument and its number, the second one's by parcel. Gives the argument, and
-    /// whether it was not given up.
+    /// Worker: does what it has taken: each item's result is its argument and its number, the second one's by message.
+    /// Gives the argument, and whether it was not given up.
     fn work(&self, slot: u32, me: u32) -> (u32, bool) {
         let chunk = self.board.chunk(slot);
         let argument = self.arguments[slot as usize].load(Ordering::Relaxed);
@@ -66,7 +66,11 @@ impl<W: Word> Table<W> {
     fn check(&self, slot: u32, found: Found, argument: u32) {
         let more = found.written - found.done;
         assert!(more <= u32::from(found.begun), "a length that is not its progress's");
-        assert_eq!(found.parcel, if found.done == 2 { 7 } else { 0 }, "a parcel that is not its progress's");
+        assert_eq!(
+            found.message,
+            if found.done == 2 { 7 } else { 0 },
+            "a message that is not its progress's"
+        );
         for done in 0..found.done {
             let result = self.results[2 * slot as usize + done as usize].load(Ordering::Relaxed);
             assert_eq!(result, 10 * argument + done, "a result that does not stand");

@@ -1,4 +1,4 @@
-//! Workers that sleep for want of work, and a caller that sleeps for want of results. No timer wakes anybody.
+//! Workers that sleep for want of work, and a caller that sleeps for want of results. No timer wakes them.
 
 use super::{Shared, table};
 use mp_core::word::{Ordering, Word};
@@ -20,7 +20,7 @@ pub(super) fn a_sleeper_gets_its_slot<W: AnyWord>() {
     assert_eq!(sleeper.join(), Some(Some(0)));
 }
 
-/// One ring for two slots: the worker that is rung rings the next one.
+/// One wake for two slots: the worker that is woken wakes the next one.
 pub(super) fn each_of_two_sleepers_gets_its_slot<W: AnyWord>() {
     let table = table::<W>(2, 1, 2, 2);
     let sleepers = [0, 1].map(|me| next(&table, me, &Fuse::never()));
@@ -45,7 +45,7 @@ fn wait_for<W: Word>(table: &Shared<W>, count: usize, enough: u32) -> Vec<u32> {
     let mut all = Vec::new();
     loop {
         // ORDERING: Acquire, as the pool does it.
-        let seen = table.board.caller_bell().load(Ordering::Acquire);
+        let seen = table.board.caller_event().load(Ordering::Acquire);
         all.extend(table.finished());
         if all.len() >= count {
             return all;
@@ -84,7 +84,7 @@ pub(super) fn a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty<W: 
     workers.into_iter().for_each(|worker| worker.join().unwrap());
 }
 
-/// Between its push and its ring, too: the thread that is told of its death rings.
+/// Between its push and its wake, too: the thread that is told of its death wakes.
 pub(super) fn a_killed_worker_strands_no_caller<W: AnyWord>(fuse: &Fuse) {
     let table = table::<W>(1, 1, 1, 1);
     table.post(0, 1, 5);
@@ -94,7 +94,7 @@ pub(super) fn a_killed_worker_strands_no_caller<W: AnyWord>(fuse: &Fuse) {
     let caller = spawn(&Fuse::never(), move || {
         loop {
             // ORDERING: Acquire, as the pool does it. The flag: the dispatch's lock in the pool.
-            let seen = other.board.caller_bell().load(Ordering::Acquire);
+            let seen = other.board.caller_event().load(Ordering::Acquire);
             if !other.finished().is_empty() || is_set(&is_dead) {
                 return;
             }
@@ -118,7 +118,8 @@ fn set(word: &AtomicU32) {
     mp_model::thorough::Atomic::store(word, 1, Ordering::Release);
 }
 
-/// The one that was rung dies of it: the thread that is told of its death rings all. The worker that gets the slot ends the other one.
+/// The one that was woken dies of it: the thread that is told of its death wakes all. The worker that gets the slot ends
+/// the other one.
 pub(super) fn a_killed_sleeper_takes_no_wake_along<W: AnyWord>(fuse: &Fuse) {
     let table = table::<W>(2, 1, 1, 1);
     let victim = next(&table, 0, fuse);

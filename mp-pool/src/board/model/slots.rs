@@ -39,8 +39,8 @@ pub(super) fn what_is_cancelled_is_not_begun_and_the_other_way_round<W: AnyWord>
     assert_eq!(table.finished(), if cancelled { vec![] } else { vec![0] });
 }
 
-/// A caller whose doom comes too late is given the result.
-pub(super) fn what_is_doomed_is_not_done_and_the_other_way_round<W: AnyWord>() {
+/// A caller that condemns too late is given the result.
+pub(super) fn what_is_condemned_is_not_done_and_the_other_way_round<W: AnyWord>() {
     let table = table::<W>(1, 1, 1, 1);
     table.post(0, 1, 5);
     table.board.deal(0, &[0]);
@@ -49,13 +49,13 @@ pub(super) fn what_is_doomed_is_not_done_and_the_other_way_round<W: AnyWord>() {
         let slot = other.board.take(0).unwrap();
         other.work(slot, 0)
     });
-    let doomed = table.board.doom(0);
+    let condemned = table.board.condemn(0);
     let (argument, done) = worker.join().unwrap();
-    assert_eq!((argument, done), (5, doomed.is_none()));
+    assert_eq!((argument, done), (5, condemned.is_none()));
     assert_eq!(table.finished().len(), usize::from(done));
     // It is dead by now.
     let found = table.board.found(0, Some(0)).unwrap();
-    assert_eq!(found.doomed, doomed.is_some());
+    assert_eq!(found.condemned, condemned.is_some());
     table.check(0, found, 5);
 }
 
@@ -87,7 +87,7 @@ pub(super) fn the_caller_sees_the_results_of_both<W: AnyWord>() {
     assert_eq!(seen, 2);
 }
 
-/// Each item is either settled by a result that stands, or laid to the death, or not begun.
+/// Each item is either settled by a result that stands, or attributed to the death, or not begun.
 pub(super) fn a_killed_worker_leaves_results_that_stand<W: AnyWord>(fuse: &Fuse) {
     let table = table::<W>(1, 1, 1, 1);
     table.post(0, 2, 5);
@@ -137,7 +137,7 @@ pub(super) fn a_killed_worker_holds_up_no_other<W: AnyWord>(fuse: &Fuse) {
 super::models! {
     explore takers_and_thieves_take_each_slot_once to bound() - 1;
     explore what_is_cancelled_is_not_begun_and_the_other_way_round to bound();
-    explore what_is_doomed_is_not_done_and_the_other_way_round to bound();
+    explore what_is_condemned_is_not_done_and_the_other_way_round to bound();
     explore the_caller_sees_the_results_of_both to bound() - 1;
     sweep a_killed_worker_leaves_results_that_stand to bound();
     sweep a_killed_worker_holds_up_no_other to bound() - 1;
