@@ -20,7 +20,7 @@ mod works;
 use report::{Figure, print_row, print_table};
 use std::process::ExitCode;
 
-/// A worker of a measured work.
+/// One way to do a work: ours, or a peer's.
 struct Peer {
     name: &'static str,
     /// Does it once and gives the figure, or says why not.

@@ -25,7 +25,7 @@ pub(super) struct Topic {
 const LOOKS: u32 = 1000;
 
 impl Topic {
-    /// A number that was not used yet.
+    /// One with a name that was not used yet.
     pub(super) fn new(bytes: usize) -> Topic {
         static MADE: AtomicU32 = AtomicU32::new(0);
         // ORDERING: Relaxed: only the number matters.

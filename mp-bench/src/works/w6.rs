@@ -1,8 +1,10 @@
-//! W6: a pool of two: tiny tasks one by one and in default chunks, one call and its answer, a mebibyte in and out, and what
-//! a pool costs until its first map is done.
+//! W6: a pool of two: tiny tasks one by one and in default chunks, one call and its answer, a mebibyte in and out; and
+//! what a pool of four costs until its first map is done.
 
+use super::waits::median;
+use super::ways::look_at;
 use super::{lasting, pythons, pythons_times, text};
-use crate::python::Shared;
+use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mp_pool::Pool;
@@ -23,11 +25,10 @@ fn same(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
-    // Made when it is used first: works that are not asked for start no process.
     vec![chunk1(python), default_chunks(python), apply(python), mebibytes(python), create(python)]
 }
 
-/// A value that is made when it is first asked for.
+/// A value that is made when it is used first: works that are not asked for start no process.
 fn lazily<T>(make: impl Fn() -> Result<T, String>) -> impl FnMut() -> Result<Rc<T>, String> {
     let mut made: Option<Rc<T>> = None;
     move || match &made {
@@ -157,10 +158,9 @@ fn median_of(count: u64, mut once: impl FnMut(u64) -> Result<u64, String>) -> Re
         if once(x)? != square(x) {
             return Err("a wrong result".to_owned());
         }
-        times.push(began.elapsed().as_nanos() as f64 / 1e3);
+        times.push(began.elapsed().as_nanos() as u32);
     }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    Ok(median(&times))
 }
 
 fn apply(python: &Shared) -> Work {
@@ -208,7 +208,7 @@ fn mebibytes(python: &Shared) -> Work {
             if at >= WINDOW
                 && let Some(result) = under_way.pop_front()
             {
-                consume(&result.get().map_err(text)?);
+                look_at(&result.get().map_err(text)?);
             }
         }
         Ok(gigabytes(TIMES, began))
@@ -220,7 +220,7 @@ fn mebibytes(python: &Shared) -> Work {
                 threads.tasks.send((at, mine.clone())).map_err(text)?;
             }
             if at >= WINDOW {
-                consume(&threads.results.recv().map_err(text)?.1);
+                look_at(&threads.results.recv().map_err(text)?.1);
             }
         }
         Ok(gigabytes(TIMES, began))
@@ -232,7 +232,7 @@ fn mebibytes(python: &Shared) -> Work {
         peers: vec![
             Peer::new("mp", ours),
             Peer::new("threads", theirs),
-            Peer::new("CPython", move || crate::python::ask(&python, "W6.1MiB 100")),
+            Peer::new("CPython", move || ask(&python, "W6.1MiB 100")),
         ],
     }
 }
@@ -240,10 +240,6 @@ fn mebibytes(python: &Shared) -> Work {
 /// Threads would hand on a pointer: the bytes are copied, and the receiver reads them.
 fn copied(bytes: Vec<u8>) -> Vec<u8> {
     bytes.clone()
-}
-
-fn consume(bytes: &[u8]) {
-    black_box(bytes.iter().step_by(64).map(|byte| u64::from(*byte)).sum::<u64>());
 }
 
 fn create(python: &Shared) -> Work {
@@ -258,9 +254,6 @@ fn create(python: &Shared) -> Work {
         metric: "W6.create".to_owned(),
         unit: "ms",
         rate: false,
-        peers: vec![
-            Peer::new("mp", ours),
-            Peer::new("CPython", move || crate::python::ask(&python, "W6.create 1")),
-        ],
+        peers: vec![Peer::new("mp", ours), Peer::new("CPython", move || ask(&python, "W6.create 1"))],
     }
 }

@@ -151,7 +151,7 @@ fn measure<W: Way<End: Put + Get>>(
 }
 
 /// Microseconds.
-fn median(nanoseconds: &[u32]) -> f64 {
+pub(super) fn median(nanoseconds: &[u32]) -> f64 {
     let mut sorted = nanoseconds.to_vec();
     sorted.sort_unstable();
     f64::from(sorted[sorted.len() / 2]) / 1e3

@@ -17,8 +17,8 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Reads each cache line of a message. Otherwise nothing of it would have to be moved by a channel that only passes on where it
-/// lies.
+/// Reads each cache line of a message. Otherwise nothing of it would have to be moved by a channel that only passes on
+/// where it lies.
 pub(super) fn look_at(message: &[u8]) {
     black_box(message.iter().step_by(64).fold(0, |all, byte| all ^ byte));
 }
