@@ -16,7 +16,7 @@
 //! | `memory.rs`, `arena.rs`, `record.rs` | the shared bytes: where, which, what                |
 //! | `worker.rs`     | what a worker does                                                       |
 //!
-//! The design note beside this crate's code, README.md, has the four actors and their messages.
+//! The design note beside this crate's code, README.md, has the path of a task, and what becomes of it.
 
 #![forbid(unsafe_code)]
 

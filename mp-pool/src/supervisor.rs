@@ -1,4 +1,4 @@
-//! The pool's two threads, neither of which is in the way of a task.
+//! The pool's two threads. Tasks pass neither of them, but for what goes over a line.
 //!
 //! The *watcher* sleeps on the workers' pidfds and lines. It starts workers in the place of those that have ended, and
 //! passes on what goes over a line. The *feeder* (lead.rs) puts more on the board while no thread waits for results.

@@ -111,7 +111,7 @@ fn handles_that_no_worker_can_open_fail_their_task_alone() {
     assert_eq!((before.get().unwrap().len(), after.get().unwrap().len()), (100, 100));
 }
 
-/// Each item is found by its place in the chunk, and not by a search from the first.
+/// What a chunk costs grows with its items, and not with their square.
 fn a_hundred_thousand_items_in_one_chunk() {
     const ITEMS: u64 = 100_000;
     let pool = Pool::new(1).unwrap();

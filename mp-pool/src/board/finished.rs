@@ -5,8 +5,8 @@
 //!   caller:  top = empty ─ walk what was there
 //! ```
 //!
-//! No slot is taken from the middle or the top alone, so a slot cannot come back below a worker that still pushes: it is freed
-//! only after it was pushed, or when its worker is dead.
+//! No slot is taken from the middle or the top alone, so a slot cannot come back below a worker that still pushes: it is
+//! freed only after it was pushed, or when its worker is dead.
 //!
 //! # Orderings
 //! A push is a Release, and continues the release sequence of the pushes below it; the swap that takes all is an Acquire,

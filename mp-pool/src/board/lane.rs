@@ -6,9 +6,9 @@
 //!                                                                     (taken already: head + 1 all the same, next one)
 //! ```
 //!
-//! A hint is no claim: the slot's word decides. A worker that has looked at a hint helps the head past it, whether it won the
-//! slot or not, so no worker waits for another one to do that. A worker that comes late, after the lane has gone round,
-//! has read an old hint or a new one; it takes what is ready there, and its help fails.
+//! A hint is no claim: the slot's word decides. A worker that has looked at a hint helps the head past it, whether it won
+//! the slot or not, so no worker waits for another one to do that. A worker that comes late, after the lane has gone
+//! round, has read an old hint or a new one; it takes what is ready there, and its help fails.
 //!
 //! One thread of the caller's at a time deals ([`deal`](Board::deal)).
 //!

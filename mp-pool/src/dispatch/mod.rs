@@ -229,8 +229,8 @@ impl Dispatch {
         self.open.get(slot as usize)?.as_ref()?.message.clone()
     }
 
-    /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each result where
-    /// others have slots too, and where few are left: one of those may be what it waits for.
+    /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each
+    /// result where others have slots too, and where few are left: one of those may be what it waits for.
     pub(crate) fn enough(&self, job: Option<&Job>) -> u32 {
         let few = 2 * self.workers.len();
         if self.in_flight <= few || job.is_none_or(|job| job.slots() < self.in_flight) {
