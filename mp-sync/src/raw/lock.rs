@@ -63,8 +63,8 @@
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: lock_*
 
+use super::turn::{self, PATIENCE};
 use mp_core::word::{Deadline, Machine, Ordering, Owned, Pace, Waiting, Wake, Word};
-use std::time::Duration;
 
 const FREE: u32 = 0;
 /// The kernel's `FUTEX_TID_MASK`, `FUTEX_OWNER_DIED` and `FUTEX_WAITERS`.
@@ -73,14 +73,8 @@ const DIED: u32 = 1 << 30;
 const WAITERS: u32 = 1 << 31;
 /// The one of `left`.
 const NOTE: u32 = 1;
-/// Handed over: for one that has slept.
+/// Handed over: for a thread that has slept.
 const HANDED: u32 = WAITERS;
-
-/// How long one that has not slept leaves such a lock to others.
-pub(super) const PATIENCE: Duration = Duration::from_millis(10);
-/// A turn is so many times what handing over costs, and so many nanoseconds at most.
-pub(super) const COSTS_IN_A_TURN: u32 = 8;
-pub(super) const LONGEST_TURN: u32 = 100_000_000;
 
 /// The state in which the lock was acquired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,8 +154,7 @@ impl<O: Owned> RawLock<O> {
         taken
     }
 
-    /// Gives the lock back and wakes one who waits. `false`, and nothing is changed: the calling thread does not
-    /// hold it.
+    /// Releases the lock and wakes one waiter. `false`, and nothing is changed: the calling thread does not hold it.
     #[inline]
     pub fn release(&self) -> bool {
         let me = O::me();
@@ -169,7 +162,7 @@ impl<O: Owned> RawLock<O> {
             return false;
         }
         self.state.announce();
-        // First off the list: once the word is free, another holder may put it on his.
+        // First off this thread's list: once the word is free, the next holder may put it on its own.
         self.state.delist();
         if self.note() || self.swap_out(me, FREE).is_err() {
             self.release_slow();
@@ -361,14 +354,12 @@ impl<O: Owned> RawLock<O> {
 
     /// Whether sleepers have waited long enough. For the holder that releases.
     fn is_a_turn_over(&self) -> bool {
-        let Some(least) = <O::Word>::turn() else { return false };
-        let kept = now::<O>().wrapping_sub(read(&self.since));
-        kept >= (read(&self.left) >> 1).clamp(least, LONGEST_TURN.max(least))
+        turn::is_over(&self.since, || read(&self.left) >> 1)
     }
 
     /// Releases the lock to a thread that has slept.
     fn hand_over(&self) {
-        write(&self.since, now::<O>());
+        write(&self.since, turn::now::<O::Word>());
         // ORDERING: Release, pairs with the Acquire in `swap_in`.
         self.state.word().swap(HANDED, Ordering::Release);
         if self.state.word().wake(1) == 0 {
@@ -383,19 +374,13 @@ impl<O: Owned> RawLock<O> {
         if <O::Word>::turn().is_none() {
             return;
         }
-        let now = now::<O>();
+        let now = turn::now::<O::Word>();
         if handed {
-            let took = now.wrapping_sub(read(&self.since)).min(LONGEST_TURN);
-            let turn = took.saturating_mul(COSTS_IN_A_TURN).min(LONGEST_TURN);
+            let turn = turn::length(now.wrapping_sub(read(&self.since)));
             write(&self.left, turn << 1 | read(&self.left) & NOTE);
         }
         write(&self.since, now);
     }
-}
-
-/// The time in nanoseconds, which wraps after four seconds: one turn more or less then does no harm.
-fn now<O: Owned>() -> u32 {
-    <O::Word>::now() as u32
 }
 
 fn read(word: &impl Word) -> u32 {

@@ -59,6 +59,7 @@ mod rwlock;
 #[cfg(test)]
 mod scripted;
 mod semaphore;
+mod turn;
 
 pub use barrier::{Arrival, Broken, RawBarrier};
 pub use condition::{CannotWait, RawCondition, Waited};

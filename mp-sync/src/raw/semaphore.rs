@@ -45,7 +45,7 @@
 //! # Tested by
 //! tests/loom.rs, tests/shuttle.rs and tests/threads.rs: semaphore_*
 
-use super::lock::{COSTS_IN_A_TURN, LONGEST_TURN, PATIENCE};
+use super::turn::{self, PATIENCE};
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 
 const ASLEEP: u32 = 1 << 31;
@@ -97,13 +97,13 @@ impl<W: Word> RawSemaphore<W> {
         let mut handed = false;
         loop {
             let sum = permits(seen).checked_add(count).filter(|sum| *sum <= most.min(MOST_PERMITS));
-            // ORDERING: Release, pairs with the Acquire in `take`. Relaxed on failure: nothing was given.
             let new = sum.ok_or(TooMany)?;
             if seen & ASLEEP != 0 && !handed && self.is_a_turn_over() {
                 // Before the permits are free: a thread that has not slept must not find them first.
                 handed = true;
                 self.hand_over();
             }
+            // ORDERING: Release, pairs with the Acquire in `take`. Relaxed on failure: nothing was released.
             match self.word.compare_exchange(seen, new, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => break,
                 Err(now) => seen = now,
@@ -189,7 +189,7 @@ impl<W: Word> RawSemaphore<W> {
     #[cold]
     fn is_reserved_still(&self) -> bool {
         let at = read(&self.reserved);
-        let still = at != 0 && now::<W>().wrapping_sub(at) < PATIENCE.as_nanos() as u32;
+        let still = at != 0 && turn::now::<W>().wrapping_sub(at) < PATIENCE.as_nanos() as u32;
         if !still {
             // The woken thread has died, or has taken a permit by a try.
             // ORDERING: Relaxed: see the top.
@@ -200,13 +200,12 @@ impl<W: Word> RawSemaphore<W> {
 
     /// Whether the sleepers have waited for a turn.
     fn is_a_turn_over(&self) -> bool {
-        let Some(least) = W::turn() else { return false };
-        now::<W>().wrapping_sub(read(&self.since)) >= read(&self.turn).clamp(least, LONGEST_TURN.max(least))
+        turn::is_over(&self.since, || read(&self.turn))
     }
 
     /// Reserves the permits that are released next for a thread that has slept.
     fn hand_over(&self) {
-        let now = now::<W>();
+        let now = turn::now::<W>();
         write(&self.since, now);
         write(&self.reserved, now.max(1));
     }
@@ -216,18 +215,13 @@ impl<W: Word> RawSemaphore<W> {
         if W::turn().is_none() {
             return;
         }
-        let (at, now) = (read(&self.reserved), now::<W>());
+        let (at, now) = (read(&self.reserved), turn::now::<W>());
         if at != 0 {
             write(&self.reserved, 0);
-            write(&self.turn, now.wrapping_sub(at).min(LONGEST_TURN).saturating_mul(COSTS_IN_A_TURN));
+            write(&self.turn, turn::length(now.wrapping_sub(at)));
         }
         write(&self.since, now);
     }
-}
-
-/// Nanoseconds, which wrap after four seconds: a turn too many or too few then does no harm.
-fn now<W: Word>() -> u32 {
-    W::now() as u32
 }
 
 fn read(word: &impl Word) -> u32 {
