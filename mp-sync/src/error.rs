@@ -1,5 +1,6 @@
 //! The errors of shared locks.
 
+use crate::raw::Acquired;
 use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError};
 use std::fmt;
@@ -15,8 +16,13 @@ pub struct OwnerDiedError<G> {
 }
 
 impl<G> OwnerDiedError<G> {
-    pub(crate) fn new(guard: G) -> Self {
-        OwnerDiedError { guard }
+    /// The guard of a lock that was acquired in this state: an error if a holder died.
+    #[inline]
+    pub(crate) fn unless_clean(taken: Acquired, guard: G) -> Result<G, Self> {
+        match taken {
+            Acquired::Clean => Ok(guard),
+            Acquired::OwnerDied => Err(OwnerDiedError { guard }),
+        }
     }
 
     /// The lock, held.

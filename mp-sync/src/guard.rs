@@ -133,20 +133,19 @@ impl<'a, L: Locked> Guard<'a, L> {
     #[inline]
     pub(crate) fn take(lock: &'a L) -> Result<Self, OwnerDiedError<Self>> {
         let taken = Guard::acquired(lock);
-        let guard = Guard::new(lock);
-        if taken == Acquired::Clean { Ok(guard) } else { Err(OwnerDiedError::new(guard)) }
+        OwnerDiedError::unless_clean(taken, Guard::new(lock))
     }
 
     /// Waits for the lock until the deadline.
     #[inline]
     pub(crate) fn take_until(lock: &'a L, until: Option<Deadline>) -> Result<Self, AcquireError<Self>> {
-        Guard::of(lock, lock.raw().acquire(until)).unwrap_or(Err(AcquireError::Timeout))
+        Guard::of(lock, lock.raw().acquire(until).ok_or(AcquireError::Timeout)?)
     }
 
     /// Takes the lock if it is free now.
     #[inline]
     pub(crate) fn try_take(lock: &'a L) -> Result<Self, AcquireError<Self>> {
-        Guard::of(lock, lock.raw().try_acquire()).unwrap_or(Err(AcquireError::WouldBlock))
+        Guard::of(lock, lock.raw().try_acquire().ok_or(AcquireError::WouldBlock)?)
     }
 
     /// Waits for the lock; the death of a holder does not matter.
@@ -166,16 +165,11 @@ impl<'a, L: Locked> Guard<'a, L> {
     }
 
     #[inline]
-    fn of(lock: &'a L, taken: Option<Acquired>) -> Option<Result<Self, AcquireError<Self>>> {
-        let taken = taken?;
-        let guard = Guard::new(lock);
-        Some(match taken {
-            Acquired::Clean => Ok(guard),
-            Acquired::OwnerDied => Err(AcquireError::OwnerDied(OwnerDiedError::new(guard))),
-        })
+    fn of(lock: &'a L, taken: Acquired) -> Result<Self, AcquireError<Self>> {
+        OwnerDiedError::unless_clean(taken, Guard::new(lock)).map_err(AcquireError::OwnerDied)
     }
 
-    /// For one that has just taken the lock.
+    /// For a caller that has just taken the lock.
     #[inline]
     fn new(lock: &'a L) -> Self {
         let taken = Taken { lock, state: GuardState::new(), own_thread_only: PhantomData };

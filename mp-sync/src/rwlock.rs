@@ -2,7 +2,6 @@
 
 use crate::cell::Shared;
 use crate::error::{AcquireError, OwnerDiedError};
-use crate::raw::Acquired;
 use mp_core::MemError;
 use mp_core::mem::{Loan, Shareable, SharedRef};
 use mp_core::word::Deadline;
@@ -108,7 +107,8 @@ impl<T: Shareable> RwLock<T> {
         until: Option<Deadline>,
     ) -> Result<ReadGuard<'_, T>, AcquireError<ReadGuard<'_, T>>> {
         let (slot, found) = self.shared.lock.read(until).ok_or(AcquireError::Timeout)?;
-        as_found(found, ReadGuard { lock: self, slot, _loan: Loan::default() })
+        let guard = ReadGuard { lock: self, slot, _loan: Loan::default() };
+        OwnerDiedError::unless_clean(found, guard).map_err(AcquireError::OwnerDied)
     }
 
     fn write_until(
@@ -117,19 +117,13 @@ impl<T: Shareable> RwLock<T> {
     ) -> Result<WriteGuard<'_, T>, AcquireError<WriteGuard<'_, T>>> {
         let found = self.shared.lock.write(until).ok_or(AcquireError::Timeout)?;
         let panicking = std::thread::panicking();
-        as_found(found, WriteGuard { lock: self, panicking, _loan: Loan::default() })
+        let guard = WriteGuard { lock: self, panicking, _loan: Loan::default() };
+        OwnerDiedError::unless_clean(found, guard).map_err(AcquireError::OwnerDied)
     }
 }
 
 fn at_once<G>(result: Result<G, AcquireError<G>>) -> Result<G, AcquireError<G>> {
     result.map_err(|error| if let AcquireError::Timeout = error { AcquireError::WouldBlock } else { error })
-}
-
-fn as_found<G>(found: Acquired, guard: G) -> Result<G, AcquireError<G>> {
-    match found {
-        Acquired::Clean => Ok(guard),
-        Acquired::OwnerDied => Err(AcquireError::OwnerDied(OwnerDiedError::new(guard))),
-    }
 }
 
 fn waited<G>(come_in: impl Fn() -> Result<G, AcquireError<G>>) -> Result<G, OwnerDiedError<G>> {
