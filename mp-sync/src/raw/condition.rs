@@ -98,9 +98,7 @@ where
     O::Word: Default,
 {
     fn default() -> Self {
-        let slot =
-            || WaiterSlot { waiter: O::default(), ticket: O::Word::default(), asleep: O::Word::default() };
-        let slots = std::array::from_fn(|_| slot());
+        let slots = std::array::from_fn(|_| WaiterSlot::default());
         RawCondition { next: O::Word::default(), used: O::Word::default(), slots }
     }
 }
