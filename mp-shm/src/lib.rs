@@ -44,7 +44,7 @@
 //! | `packing.rs`       | the format of these lists, CPython's own                       |
 //! | `item.rs`          | [`Item`]: the types of items                                   |
 //! | `owner.rs`         | which process unlinks a name, and when                         |
-//! | `registration.rs`      | this process as an owner: its register, its line to the keeper |
+//! | `registration.rs`  | this process as an owner: its register, its line to the keeper |
 //! | `register.rs`      | the register of a process's blocks; cleaning up after it       |
 //! | `keeper.rs`        | the keeper's process, and how it is found                      |
 //! | `sweep.rs`         | finding the registers of dead processes                        |

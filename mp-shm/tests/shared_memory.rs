@@ -36,7 +36,7 @@ mp_testing::cases! {
     ],
     every_method: [
         a_child_writes_by_name_and_by_handle,
-        what_an_owner_has_is_there_as_long_as_he_is,
+        what_an_owner_has_stays_while_it_lives,
         a_handle_outlives_the_name,
         a_child_that_made_a_block_takes_its_name_along,
         a_child_that_exits_takes_its_name_along,
@@ -337,7 +337,7 @@ fn change_by_name(names: Vec<String>) -> usize {
 }
 
 /// P34: a process that owns what others use, as a `SharedMemoryManager` does.
-fn what_an_owner_has_is_there_as_long_as_he_is() {
+fn what_an_owner_has_stays_while_it_lives() {
     for orderly in [true, false] {
         let ((names, say), (told, tell)) = (pipe().unwrap(), pipe().unwrap());
         let arguments = (Handle::new(say), Handle::new(told), orderly);

@@ -1,7 +1,7 @@
 //! Segments of the crate `shared_memory`, which many Rust programs use: the same names and bytes, for it and for CPython.
 //!
-//! That crate takes its name away when the value that made it is dropped, and nobody does if its process is killed. What
-//! is here takes away its own names, and no other.
+//! That crate unlinks its name when the value that made it is dropped. If its process is killed, the name stays. This
+//! crate unlinks its own names, and no others.
 #![allow(unsafe_code, reason = "the crate gives its bytes by unsafe functions")]
 
 use mp_core::Process;
@@ -43,7 +43,7 @@ fn open(name: &str) -> Shmem {
 }
 
 fn write(theirs: &mut Shmem, from: &[u8]) {
-    // SAFETY: so many bytes are mapped, and nobody else is at them now.
+    // SAFETY: so many bytes are mapped, and no other thread or process uses them now.
     let bytes = unsafe { theirs.as_slice_mut() };
     bytes[..from.len()].copy_from_slice(from);
 }
@@ -51,7 +51,7 @@ fn write(theirs: &mut Shmem, from: &[u8]) {
 /// What `theirs` has, which is longer where the crate counts whole pages.
 fn read(theirs: &Shmem, length: usize) -> Vec<u8> {
     assert!(theirs.len() >= length);
-    // SAFETY: so many bytes are mapped, and those who write them have done so.
+    // SAFETY: so many bytes are mapped, and all writes to them are done.
     let bytes = unsafe { theirs.as_slice() };
     bytes[..length].to_vec()
 }
@@ -67,7 +67,7 @@ const CHANGE: &str = "
 import sys
 from multiprocessing import resource_tracker, shared_memory
 block = shared_memory.SharedMemory(sys.argv[1])
-# Without this, CPython takes the name away when it ends.
+# Without this, CPython unlinks the name when it ends.
 resource_tracker.unregister(block._name, 'shared_memory')
 before, after = (text.encode() for text in sys.argv[2:])
 assert bytes(block.buf[:len(before)]) == before, bytes(block.buf)
@@ -81,6 +81,12 @@ fn python(script: &str, arguments: &[&str]) {
     assert!(status.success());
 }
 
+/// CPython finds `Hello`, and both find what it leaves there.
+fn python_changes_it(ours: &SharedMemory, theirs: &Shmem) {
+    python(CHANGE, &[ours.name(), "Hello", "HELLO"]);
+    assert_eq!((read(theirs, 5), read_ours(ours, 5)), (b"HELLO".to_vec(), b"HELLO".to_vec()));
+}
+
 fn ours_is_opened_by_the_crate_and_by_python() {
     let ours = SharedMemory::create(&name("ours"), 5).unwrap();
     ours.write(0, b"hello").unwrap();
@@ -88,8 +94,7 @@ fn ours_is_opened_by_the_crate_and_by_python() {
     assert_eq!(read(&theirs, 5), b"hello");
     write(&mut theirs, b"Hello");
     assert_eq!(read_ours(&ours, 5), b"Hello");
-    python(CHANGE, &[ours.name(), "Hello", "HELLO"]);
-    assert_eq!((read(&theirs, 5), read_ours(&ours, 5)), (b"HELLO".to_vec(), b"HELLO".to_vec()));
+    python_changes_it(&ours, &theirs);
     // It did not make it, so it leaves the name.
     drop(theirs);
     assert!(exists(ours.name()));
@@ -101,9 +106,8 @@ fn the_crates_is_opened_by_us_and_by_python() {
     assert_eq!((ours.len(), read_ours(&ours, 5)), (5, b"hello".to_vec()));
     ours.write(0, b"Hello").unwrap();
     assert_eq!(read(&theirs, 5), b"Hello");
-    python(CHANGE, &[ours.name(), "Hello", "HELLO"]);
-    assert_eq!((read(&theirs, 5), read_ours(&ours, 5)), (b"HELLO".to_vec(), b"HELLO".to_vec()));
-    // Nor do we.
+    python_changes_it(&ours, &theirs);
+    // Neither does this crate.
     drop(ours);
     assert!(exists(theirs.get_os_id()));
 }
@@ -124,8 +128,7 @@ block.buf[:] = b'hello'
     assert_eq!(read(&theirs, 5), b"hello");
     ours.write(0, b"Hello").unwrap();
     assert_eq!(read(&theirs, 5), b"Hello");
-    python(CHANGE, &[&name, "Hello", "HELLO"]);
-    assert_eq!((read(&theirs, 5), read_ours(&ours, 5)), (b"HELLO".to_vec(), b"HELLO".to_vec()));
+    python_changes_it(&ours, &theirs);
     ours.unlink().unwrap();
 }
 
@@ -154,12 +157,12 @@ fn the_crate_takes_its_own_name_away() {
     let ours = SharedMemory::open(theirs.get_os_id()).unwrap();
     drop(theirs);
     assert!(matches!(SharedMemory::open(ours.name()), Err(OpenError::NotFound(_))));
-    // The memory stays for whoever has it mapped.
+    // The memory stays where it is mapped.
     ours.write(0, b"Hello").unwrap();
     assert_eq!(read_ours(&ours, 5), b"Hello");
 }
 
-/// Leaves a segment of the crate's, which nobody drops, and a block of ours.
+/// Leaves a segment of the crate's that is never dropped, and a block of this crate.
 fn make_both(theirs: String, ours: String) {
     std::mem::forget(create(&theirs, b"theirs"));
     std::mem::forget(SharedMemory::create(&ours, 4).unwrap());
@@ -190,7 +193,7 @@ fn a_killed_owner_of_both_loses_ours_alone() {
     child.kill().unwrap();
     child.join().unwrap_err();
     wait_until_gone(&ours);
-    // The keeper has looked at all that was on record, and has ended; and so has a sweep by whoever comes next.
+    // The keeper has cleaned up all that was registered, and has ended; so has a sweep by the next process.
     keepers().into_iter().for_each(wait_for_end);
     drop(SharedMemory::new(1).unwrap());
     let opened = SharedMemory::open(&theirs).unwrap();
