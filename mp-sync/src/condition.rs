@@ -57,8 +57,8 @@ use std::time::Duration;
 /// |------------------------------------|----------------------------------------------------------------------------|
 /// | while it waits                     | nothing: it is passed over                                                 |
 /// | notified, before it came back      | another waiter comes back instead, within a second                         |
-/// | while it holds the lock            | [`OwnerDiedError`], or [`WaitError::OwnerDied`] from a wait, at once            |
-/// | in `notify`                        | the same; whoever was chosen by then comes back within a second            |
+/// | while it holds the lock            | [`OwnerDiedError`], or [`WaitError::OwnerDied`] from a wait, at once       |
+/// | in `notify`                        | the same; the waiters chosen by then come back within a second             |
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Condition<L = RLock> {
     lock: L,
@@ -152,13 +152,13 @@ impl<L: Locked<Raw: Lend>> Guard<'_, Condition<L>> {
         self.wait_until(None).map(drop)
     }
 
-    /// Waits for a notification at most `timeout`, as [`wait`](Guard::wait). Coming back takes as long as it takes to have
-    /// the lock again.
+    /// Waits for a notification at most `timeout`, as [`wait`](Guard::wait) does. Then it acquires the lock again,
+    /// however long that takes.
     ///
-    /// Python: `Condition.wait(timeout)`, which gives a truth value.
+    /// Python: `Condition.wait(timeout)`, which returns a `bool`.
     ///
     /// # Errors
-    /// [`WaitError::Timeout`]: it was not notified in time. Else as [`wait`](Guard::wait).
+    /// [`WaitError::Timeout`]: it was not notified in time. Otherwise the errors of [`wait`](Guard::wait).
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<(), WaitError> {
         if self.wait_until(Deadline::after(timeout))? { Ok(()) } else { Err(WaitError::Timeout) }
     }
@@ -174,12 +174,13 @@ impl<L: Locked<Raw: Lend>> Guard<'_, Condition<L>> {
         Ok(())
     }
 
-    /// Waits until `is_so` says yes, as [`wait_for`](Guard::wait_for), at most `timeout` in all.
+    /// Waits until `is_so` returns true, as [`wait_for`](Guard::wait_for) does, at most `timeout` in all.
     ///
-    /// Python: `Condition.wait_for(predicate, timeout)`, which gives what the predicate said last.
+    /// Python: `Condition.wait_for(predicate, timeout)`, which returns the last result of the predicate.
     ///
     /// # Errors
-    /// [`WaitError::Timeout`]: `is_so` said no when the time was over. Else as [`wait`](Guard::wait).
+    /// [`WaitError::Timeout`]: `is_so` returned false when the time was over. Otherwise the errors of
+    /// [`wait`](Guard::wait).
     pub fn wait_for_timeout(
         &mut self,
         timeout: Duration,
@@ -252,10 +253,12 @@ impl<L: Guarding + Locked<Raw: Lend>> Guard<'_, Condition<L>> {
         Ok(())
     }
 
-    /// Waits while `is_so` says yes of the data, at most `timeout` in all. As `std::sync::Condvar::wait_timeout_while`.
+    /// Waits while `is_so` returns true for the data, at most `timeout` in all, like
+    /// `std::sync::Condvar::wait_timeout_while`.
     ///
     /// # Errors
-    /// [`WaitError::Timeout`]: `is_so` said yes when the time was over. Else as [`wait`](Guard::wait).
+    /// [`WaitError::Timeout`]: `is_so` returned true when the time was over. Otherwise the errors of
+    /// [`wait`](Guard::wait).
     pub fn wait_while_timeout(
         &mut self,
         timeout: Duration,

@@ -37,8 +37,9 @@
 //! `synchronized`, is [`Value::with_lock`], [`Array::with_lock`], [`Synchronized::new`]; or they are fields
 //! of one structure in a [`Mutex`] or [`Value`].
 //!
-//! Each object has memory of its own: at least a page, and a descriptor in each process that has it. (Python
-//! puts small ones together.) For thousands of values use one [`Array`].
+//! Locks ([`Lock`], [`RLock`]), events and semaphores of one maker share pages and their descriptors. Each other
+//! object has memory of its own: at least a page, and a descriptor in each process that has it. (Python puts small
+//! ones together.) For thousands of values use one [`Array`].
 //!
 //! The algorithms are in [`raw`], one in each file. They are generic over the words they work on, so a model
 //! checker runs the same source.

@@ -63,7 +63,7 @@ impl Semaphore {
         Permit { semaphore: self }
     }
 
-    /// Takes a permit if there is one now; else [`PermitError::WouldBlock`]. Python: `Semaphore.acquire(block=False)`.
+    /// Takes a permit if one is free now; else [`PermitError::WouldBlock`]. Python: `Semaphore.acquire(block=False)`.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_>, PermitError> {
         let taken = self.shared.permits.try_acquire();
@@ -90,8 +90,7 @@ impl Semaphore {
     /// counterpart.
     ///
     /// # Errors
-    /// [`OverReleasedError`] if there would be more than 2,147,483,647, or more than a bounded one began with; none is
-    /// given then.
+    /// [`OverReleasedError`] if there would be more than 2,147,483,647; none is added then.
     #[inline]
     pub fn release_many(&self, count: u32) -> Result<(), OverReleasedError> {
         let most = self.most();
@@ -145,7 +144,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// A semaphore that never has more permits than it began with: one release more is an error.
+/// A semaphore that never has more permits than it began with: a further release is an error.
 ///
 /// ```
 /// let seats = mp_sync::BoundedSemaphore::new(2)?;
@@ -169,7 +168,7 @@ impl BoundedSemaphore {
         Semaphore::of(permits, permits).map(BoundedSemaphore)
     }
 
-    /// Takes a permit; waits for it. It is given back when the guard is dropped.
+    /// Takes a permit; waits for it. The permit is released when the guard is dropped.
     ///
     /// Python: `BoundedSemaphore.acquire`.
     #[inline]
@@ -177,7 +176,7 @@ impl BoundedSemaphore {
         self.0.acquire()
     }
 
-    /// Takes a permit if there is one now; else [`PermitError::WouldBlock`].
+    /// Takes a permit if one is free now; else [`PermitError::WouldBlock`].
     ///
     /// Python: `BoundedSemaphore.acquire(block=False)`.
     #[inline]
@@ -192,30 +191,30 @@ impl BoundedSemaphore {
         self.0.acquire_timeout(timeout)
     }
 
-    /// Gives back one permit. Python: `BoundedSemaphore.release`.
+    /// Releases one permit. Python: `BoundedSemaphore.release`.
     ///
     /// # Errors
-    /// [`OverReleasedError`] if all permits are there already; none is given then.
+    /// [`OverReleasedError`] if all permits are free already; none is added then.
     #[inline]
     pub fn release(&self) -> Result<(), OverReleasedError> {
         self.0.release()
     }
 
-    /// Gives back `count` permits at once.
+    /// Releases `count` permits at once.
     ///
     /// # Errors
-    /// [`OverReleasedError`] if there would be more than it began with; none is given then.
+    /// [`OverReleasedError`] if there would be more than it began with; none is added then.
     #[inline]
     pub fn release_many(&self, count: u32) -> Result<(), OverReleasedError> {
         self.0.release_many(count)
     }
 
-    /// Permits that are there now. Python: `BoundedSemaphore.get_value`.
+    /// The number of free permits. Python: `BoundedSemaphore.get_value`.
     pub fn get_value(&self) -> u32 {
         self.0.get_value()
     }
 
-    /// Whether there is no permit now. Python: `BoundedSemaphore.locked`.
+    /// Whether no permit is free now. Python: `BoundedSemaphore.locked`.
     pub fn locked(&self) -> bool {
         self.0.locked()
     }

@@ -65,7 +65,7 @@ impl Objects {
                 scope.spawn(|| found(self.condition.acquire_timeout(timeout))),
                 scope.spawn(|| found(self.written.read_timeout(timeout))),
                 scope.spawn(|| found(self.read.write_timeout(timeout))),
-                scope.spawn(|| self.owned.acquire_timeout(timeout).map_or(Found::Guard, |_| Found::Free)),
+                scope.spawn(|| self.owned.acquire_timeout(timeout).map_or(Found::Held, |_| Found::Free)),
             ]
             .map(|attempt| attempt.join().unwrap())
         })
@@ -74,9 +74,10 @@ impl Objects {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
-    Guard,
+    /// By another thread.
+    Held,
     Free,
-    /// Held, and told that the previous holder died.
+    /// Acquired, with the report that a previous holder died.
     Died,
 }
 
@@ -84,7 +85,7 @@ fn found<G>(taken: Result<G, AcquireError<G>>) -> Found {
     match taken {
         Ok(_) => Found::Free,
         Err(AcquireError::OwnerDied(_)) => Found::Died,
-        Err(_) => Found::Guard,
+        Err(_) => Found::Held,
     }
 }
 
@@ -126,10 +127,10 @@ const LOOKS: Duration = Duration::from_millis(1200);
 fn a_stopped_holder_keeps_what_it_has() {
     let objects = Objects::new();
     let child = holder(&objects);
-    assert_eq!(objects.tried(Duration::ZERO), [Found::Guard; 7]);
+    assert_eq!(objects.tried(Duration::ZERO), [Found::Held; 7]);
     assert!(stop(&child));
     // Timeouts work, and no process takes it for dead.
-    assert_eq!(objects.tried(LOOKS), [Found::Guard; 7]);
+    assert_eq!(objects.tried(LOOKS), [Found::Held; 7]);
     assert!(child.is_alive());
     thread::scope(|scope| {
         let tried = scope.spawn(|| objects.tried(Duration::MAX));
@@ -325,7 +326,7 @@ fn terminated_at_any_moment_it_strands_nobody() {
         terminated(&child);
         // At most one of them was had at that moment.
         let tried = objects.tried(Duration::MAX);
-        assert!(!tried.contains(&Found::Guard), "{tried:?}");
+        assert!(!tried.contains(&Found::Held), "{tried:?}");
         assert!(tried.iter().filter(|found| **found == Found::Died).count() <= 1, "{tried:?}");
     }
 }

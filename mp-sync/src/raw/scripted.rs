@@ -11,10 +11,10 @@ const WAITERS: u32 = 1 << 31;
 
 thread_local! {
     pub(super) static NOW: Cell<u64> = const { Cell::new(1) };
-    /// How many sleep.
+    /// The number of sleepers.
     pub(super) static ASLEEP: Cell<u32> = const { Cell::new(0) };
     pub(super) static SLEPT_ON: Cell<u32> = const { Cell::new(0) };
-    /// What the word is after a sleep.
+    /// The word after a sleep.
     pub(super) static AFTER: Cell<u32> = const { Cell::new(0) };
     /// Calls that wake.
     pub(super) static WAKES: Cell<u32> = const { Cell::new(0) };
@@ -71,7 +71,7 @@ impl Word for Scripted {
     fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, err: Ordering) -> Result<u32, u32> {
         self.0.compare_exchange(current, new, ok, err)
     }
-    /// One that had slept has it meanwhile, and gives it back.
+    /// Another sleeper takes the word meanwhile, and releases it.
     fn wait(&self, expected: u32, _: Option<Deadline>) -> Wake {
         SLEPT_ON.set(expected);
         // ORDERING: Relaxed: one thread.

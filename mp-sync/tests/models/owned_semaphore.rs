@@ -6,17 +6,17 @@ use mp_model::{AnyOwned, soon};
 use mp_sync::raw::RawOwnedSemaphore;
 use std::sync::Arc;
 
-/// One seat; and how many sit on it. Relaxed, so that only the seat orders it.
-type Seat<O> = Arc<(RawOwnedSemaphore<O, 1, 2>, AtomicU32)>;
+/// One permit, and the number of its owners. Relaxed, so that only the permit orders it.
+type Permit<O> = Arc<(RawOwnedSemaphore<O, 1, 2>, AtomicU32)>;
 
-fn permit<O: AnyOwned>() -> Seat<O> {
+fn permit<O: AnyOwned>() -> Permit<O> {
     let permits = RawOwnedSemaphore::default();
     permits.init(1);
     Arc::new((permits, AtomicU32::new(0)))
 }
 
 /// ORDERING: Relaxed throughout: see the type.
-fn use_permit<O: Owned>(permit: &Seat<O>) {
+fn use_permit<O: Owned>(permit: &Permit<O>) {
     let (permits, owners) = &**permit;
     let number = permits.acquire(None).expect("no deadline");
     owners.store(1, Ordering::Relaxed);
@@ -26,7 +26,7 @@ fn use_permit<O: Owned>(permit: &Seat<O>) {
     assert!(permits.release(number));
 }
 
-/// Two want one seat: one after the other has it.
+/// Two threads want one permit: one after the other has it.
 pub(crate) fn permits_are_handed_on<O: AnyOwned>() {
     let permit = permit::<O>();
     let other = permit.clone();

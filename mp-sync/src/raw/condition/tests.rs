@@ -33,7 +33,7 @@ fn a_waiter_that_spins_costs_no_call() {
 }
 
 #[test]
-fn the_next_one_in_a_place_does_not_sleep_yet() {
+fn the_next_waiter_in_a_slot_does_not_sleep_yet() {
     let condition = condition_with_a_waiter(true);
     write(condition.slots[0].waiter.word(), FREE);
     assert!(condition.register().is_some_and(|slot| read(&slot.asleep) == 0));

@@ -64,7 +64,7 @@ fn turns_are_longer_where_handing_over_takes_long() {
     let semaphore = RawSemaphore::default();
     NOW.set(5_000);
     assert!(release_among(&semaphore, 1));
-    // One that had slept comes 100 us later.
+    // A thread that had slept comes 100 us later.
     NOW.set(105_000);
     semaphore.note_turn();
     assert!(!semaphore.is_reserved());
