@@ -27,7 +27,7 @@ kills times="2000":
 # Kills, at random moments, processes that use a queue, a thousand each time; and ones that use CPython's, which hangs.
 queue-kills times="10":
     for i in $(seq {{times}}); do MP_KILLS=1000 cargo test --release -p mp-queue --test kills -- --nocapture || exit 1; done
-    python3 mp-bench/python/queue_kills.py
+    python3 tools/bench/python/queue_kills.py
 
 # Every process test, with every process interrupted by a timer all the time.
 interrupted micros="1000":

@@ -49,7 +49,7 @@
 //! | `Array`, `RawArray`                       | [`Array`], [`RawArray`]                             | `mp-sync/src/array.rs`            |
 //! | `Value(..., lock=l)`, `synchronized`      | [`Value::with_lock`], [`Array::with_lock`], [`Synchronized`] | `mp-sync/src/synchronized.rs` |
 //! | a counter without a lock                  | [`AtomicU64`] and others, [`AtomicBool`]            | `mp-sync/src/atomic.rs`           |
-//! | a `ctypes.Structure` in a `Value`         | [`derive@Shareable`]                                | `mp-core/derive/src/lib.rs`       |
+//! | a `ctypes.Structure` in a `Value`         | [`derive@Shareable`]                                | `mp-derive/src/lib.rs`       |
 //! | `Pipe()`, `Pipe(False)`                   | [`pipe()`], [`pipe_simplex`]                        | `mp-pipe/src/pipe.rs`             |
 //! | `Connection`                              | [`Connection`]                                      | `mp-pipe/src/connection.rs`       |
 //! | `conn.send(obj)` to and from Python       | `Connection::send_pickle`, of the feature `pickle`  | `mp-pipe/src/pickle/`             |

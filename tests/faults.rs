@@ -78,7 +78,7 @@ fn words(text: &str) -> impl Iterator<Item = Vec<&str>> {
 }
 
 fn is_swept(operation: &str) -> bool {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mp-sweep/src/operations");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/sweep/src/operations");
     let name = format!("\"{operation}\"");
     sources_below(&folder).iter().any(|path| fs::read_to_string(path).unwrap().contains(&name))
 }

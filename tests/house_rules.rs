@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// The only files in which `unsafe` may appear. A change that adds one changes this list too.
 const UNSAFE: &[&str] = &[
-    "mp-core/derive/src/expand.rs",
+    "mp-derive/src/expand.rs",
     "mp-core/src/mem/bytes.rs",
     "mp-core/src/mem/mapping.rs",
     "mp-core/src/mem/shared_ref.rs",
@@ -36,14 +36,14 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/transfer/func.rs",
     "mp-queue/src/ring/layout.rs",
     "mp-shm/src/shared_memory.rs",
-    "mp-sweep/src/sweep/process.rs",
+    "tools/sweep/src/sweep/process.rs",
     "mp-sync/src/cell.rs",
     "mp-sync/src/row.rs",
 ];
 
 /// Which crates of the family each crate may use, outside its tests: those on the floors below.
 const FLOORS: &[(&str, &[&str])] = &[
-    ("mp-core/derive", &[]),
+    ("mp-derive", &[]),
     ("mp-core", &["mp-derive"]),
     ("mp-sync", &["mp-core"]),
     ("mp-pipe", &["mp-core"]),
@@ -51,12 +51,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("mp-queue", &["mp-core", "mp-sync"]),
     ("mp-pool", &["mp-core", "mp-sync", "mp-queue"]),
     ("mp-manager", &["mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-pool"]),
-    ("mp-sweep", &["mp-core", "mp-sync", "mp-pipe", "mp-queue"]),
+    ("tools/sweep", &["mp-core", "mp-sync", "mp-pipe", "mp-queue"]),
 ];
 
 /// Where the system is called by its own names: its floor, and the tool that traces processes instruction by
 /// instruction, which no other code does.
-const SYSTEM: &[&str] = &["mp-core/src/sys/", "mp-sweep/src/sweep/"];
+const SYSTEM: &[&str] = &["mp-core/src/sys/", "tools/sweep/src/sweep/"];
 
 /// A file longer than this is to be split by actor or state.
 const LONGEST: usize = 449;

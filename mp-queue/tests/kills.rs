@@ -6,7 +6,7 @@
 //! killed consumer had taken: one item, or one batch. The item that a killed producer was putting is in the
 //! queue or not. No process hangs, and nothing is left.
 //!
-//! `MP_KILLS=2000` sets the number; the default fits the gate. `mp-bench/python/queue_kills.py` does the same
+//! `MP_KILLS=2000` sets the number; the default fits the gate. `tools/bench/python/queue_kills.py` does the same
 //! to CPython's queue.
 
 use mp_core::mem::SharedRef;

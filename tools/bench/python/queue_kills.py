@@ -1,6 +1,6 @@
 """What kills at random moments do to CPython's queue: the script of mp-queue/tests/kills.rs, by hand.
 
-    python3 mp-bench/python/queue_kills.py [kills] [seconds without an item that count as a hang]
+    python3 tools/bench/python/queue_kills.py [kills] [seconds without an item that count as a hang]
 
 Four producers put numbered items with a checksum, four consumers get them. One of the eight is killed, and another
 takes its place, again and again, until nothing moves any more or the kills are done. Prints after how many kills that

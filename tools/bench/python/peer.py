@@ -429,7 +429,7 @@ def main():
         try:
             answer = figure(metric, int(count))
         except ImportError as error:
-            answer = f"{error}: see mp-bench/README.md"
+            answer = f"{error}: see tools/bench/README.md"
         print(answer, flush=True)
 
 
