@@ -180,8 +180,8 @@ pub enum StartError {
     Died,
     /// The program, executed anew as a child or as the template, exited before it could be told what to do.
     #[error(
-        "this program, executed again as a child, exited with code {code} before the child began its work: see which \
-         constructor, of the program or of a library, calls exit"
+        "this program, executed again as a child, exited with code {code} before the child began its work: see what \
+         it wrote to its standard error, and which constructor, of the program or of a library, calls exit"
     )]
     EndedEarly {
         /// The code that it exited with.
