@@ -146,7 +146,7 @@ from! {
 }
 from_any! { T: mp_queue::NotPutError<T> }
 from! {
-    mp_pool::MapError, mp_pool::NewPoolError, mp_pool::StillRunning, mp_pool::SubmitError, mp_pool::TaskError,
+    mp_pool::JoinPoolError, mp_pool::MapError, mp_pool::NewPoolError, mp_pool::SubmitError, mp_pool::TaskError,
     mp_manager::ManagerError, mp_manager::StartManagerError,
 }
 from! {

@@ -114,7 +114,7 @@ pub use mp_pipe::{
     WaitSet, pipe, pipe_simplex, try_wait, wait, wait_timeout,
 };
 pub use mp_pool::{
-    AsyncResult, MapError, MapResult, NewPoolError, Pool, PoolBuilder, StillRunning, SubmitError, TaskError,
+    AsyncResult, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder, SubmitError, TaskError,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,

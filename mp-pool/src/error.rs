@@ -1,4 +1,4 @@
-//! What can become of a task, and of a pool.
+//! The errors of tasks and of pools.
 
 use mp_core::process::At;
 use mp_core::sys::process::Ended;
@@ -7,9 +7,10 @@ use mp_core::{CodecError, MemError, OsError, StartError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a task gave no value. It concerns that task alone, but for the last two.
+/// The error of a task that gave no value. It concerns that task alone, apart from [`Terminated`](TaskError::Terminated)
+/// and [`Broken`](TaskError::Broken).
 ///
-/// Python: the exception that `AsyncResult.get` raises; for a killed worker Python waits for ever.
+/// Python: the exception that `AsyncResult.get` raises. For a killed worker Python waits for ever.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -48,6 +49,12 @@ pub enum TaskError {
     /// The pool broke first: its workers cannot live.
     #[error("the pool is broken: {0}")]
     Broken(String),
+    /// The task had not ended: the error of [`try_get`](crate::AsyncResult::try_get).
+    #[error("the task has not ended yet: ask again, or wait")]
+    WouldBlock,
+    /// The task had not ended when the time was over. It goes on. Python: `multiprocessing.TimeoutError`.
+    #[error("the task did not end in time: ask again, or cancel it")]
+    Timeout,
 }
 
 /// How a worker ended, in words.
@@ -63,46 +70,56 @@ impl fmt::Display for How {
     }
 }
 
-/// A task of a `map` failed; the others were done all the same.
+/// The error of the result of a `map`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("item {index}: {error}")]
-pub struct MapError {
-    /// Which item of the input, counted from 0: the first that failed.
-    pub index: usize,
-    /// What became of it.
-    #[source]
-    pub error: TaskError,
+#[non_exhaustive]
+pub enum MapError {
+    /// A task failed. The others were done all the same.
+    #[error("item {index}: {error}")]
+    Item {
+        /// The position in the input, counted from 0, of the first item that failed.
+        index: usize,
+        /// The error of its task.
+        #[source]
+        error: TaskError,
+    },
+    /// Not every task had ended: the error of [`try_get`](crate::MapResult::try_get).
+    #[error("not every task has ended yet: ask again, or wait")]
+    WouldBlock,
+    /// Not every task had ended when the time was over. They go on. Python: `multiprocessing.TimeoutError`.
+    #[error("not every task ended in time: ask again, or terminate the pool")]
+    Timeout,
 }
 
-/// Why a task was not taken.
+/// The error of a call that submits tasks, and of one that also waits for them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
     /// The pool takes no more tasks. Python: `ValueError: Pool not running`.
-    #[error("the pool is closed")]
+    #[error("the pool is closed: submit to another one")]
     Closed,
     /// The pool is broken: its workers cannot live.
     #[error("the pool is broken: {0}")]
     Broken(String),
     /// The arguments cannot be serialised.
-    #[error("arguments: {0}")]
+    #[error("the arguments of the task: {0}")]
     Arguments(#[from] CodecError),
     /// The function cannot be called in another process.
     #[error(transparent)]
     Code(#[from] CodeError),
-    /// What the call waited for failed.
+    /// The task of the call failed.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// An item of the call's input failed.
+    /// A task of the call failed.
     #[error(transparent)]
-    Item(#[from] MapError),
+    Map(#[from] MapError),
     /// The program's handler of a signal ran while the call waited. The tasks go on, until the pool is terminated or
     /// dropped. Python: `KeyboardInterrupt`.
     #[error("interrupted while waiting for the tasks, which go on until the pool is terminated or dropped")]
     Interrupted,
 }
 
-/// Why a pool was not made. No worker was left.
+/// The error of making a pool. No worker is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NewPoolError {
@@ -113,10 +130,10 @@ pub enum NewPoolError {
     #[error("a worker must be allowed at least one task")]
     NoTasks,
     /// The initializer cannot cross.
-    #[error("initializer: {0}")]
+    #[error("the initializer: {0}")]
     Initializer(#[from] CodeError),
     /// The initializer's arguments cannot be serialised.
-    #[error("initializer: {0}")]
+    #[error("the arguments of the initializer: {0}")]
     Arguments(#[from] CodecError),
     /// A worker could not be started.
     #[error(transparent)]
@@ -129,12 +146,20 @@ pub enum NewPoolError {
     Os(#[from] OsError),
 }
 
-/// The pool was not closed, so its workers would be waited for for ever.
-///
-/// Python: `ValueError: Pool is still running`.
+/// The error of waiting for the end of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the pool is still running: close or terminate it first")]
-pub struct StillRunning;
+#[non_exhaustive]
+pub enum JoinPoolError {
+    /// The pool takes tasks, so its workers do not end. Python: `ValueError: Pool is still running`.
+    #[error("the pool is still running: close or terminate it first")]
+    StillRunning,
+    /// Some workers had not ended: the error of [`try_join`](crate::Pool::try_join).
+    #[error("the pool's workers have not all ended yet: ask again, or wait")]
+    WouldBlock,
+    /// Some workers had not ended when the time was over.
+    #[error("the pool's workers did not all end in time: wait again, or terminate the pool")]
+    Timeout,
+}
 
 /// What a worker says of a task that gave no value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

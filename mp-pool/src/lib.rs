@@ -38,7 +38,7 @@ mod supervisor;
 mod worker;
 
 pub use builder::PoolBuilder;
-pub use error::{MapError, NewPoolError, StillRunning, SubmitError, TaskError};
+pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};
 

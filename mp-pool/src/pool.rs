@@ -2,18 +2,21 @@
 
 use crate::builder::PoolBuilder;
 use crate::call::Call;
-use crate::dispatch::Phase;
-use crate::error::{NewPoolError, StillRunning, SubmitError, TaskError};
+use crate::dispatch::{Dispatch, Phase};
+use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
 use crate::result::{AsyncResult, MapResult, Waited};
 use crate::supervisor::{Shared, WorkerSpec};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::signal;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
+use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A pool of worker processes.
 ///
@@ -34,7 +37,6 @@ use std::thread::JoinHandle;
 /// Dropped, it is [terminated](Pool::terminate), as by Python's `with`.
 ///
 /// Python: `multiprocessing.Pool`.
-#[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -321,14 +323,33 @@ impl Pool {
     /// Python: `Pool.join`.
     ///
     /// # Errors
-    /// [`StillRunning`] if neither was called.
-    pub fn join(&self) -> Result<(), StillRunning> {
+    /// [`JoinPoolError::StillRunning`] if neither was called.
+    pub fn join(&self) -> Result<(), JoinPoolError> {
+        self.join_until(None, JoinPoolError::Timeout)
+    }
+
+    /// As [`join`](Pool::join), without waiting.
+    ///
+    /// # Errors
+    /// [`JoinPoolError::WouldBlock`] if some workers have not ended; else as [`join`](Pool::join).
+    pub fn try_join(&self) -> Result<(), JoinPoolError> {
+        self.join_until(Deadline::after(Duration::ZERO), JoinPoolError::WouldBlock)
+    }
+
+    /// As [`join`](Pool::join), and waits at most `timeout`.
+    ///
+    /// # Errors
+    /// [`JoinPoolError::Timeout`] if some workers have not ended by then; else as [`join`](Pool::join).
+    pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinPoolError> {
+        self.join_until(Deadline::after(timeout), JoinPoolError::Timeout)
+    }
+
+    fn join_until(&self, until: Option<Deadline>, late: JoinPoolError) -> Result<(), JoinPoolError> {
         if self.shared.dispatch().phase == Phase::Running {
-            return Err(StillRunning);
+            return Err(JoinPoolError::StillRunning);
         }
-        drop(
-            self.shared.wait_until(None, None, |dispatch| dispatch.are_workers_gone() && dispatch.is_idle()),
-        );
+        let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
+        drop(self.shared.wait_until(None, until, have_ended).ok_or(late)?);
         self.shared.shut_down_threads();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let here = std::thread::current().id();
@@ -337,6 +358,13 @@ impl Pool {
             let _ = thread.join();
         }
         Ok(())
+    }
+}
+
+/// Its settings: nothing is collected, and no lock is taken.
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("processes", &self.processes).finish_non_exhaustive()
     }
 }
 

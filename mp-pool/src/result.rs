@@ -44,7 +44,7 @@ fn all_of<R: DeserializeOwned>(job: &Job) -> Result<Vec<R>, MapError> {
     job.for_each(|value| {
         match value {
             Ok(value) if failed.is_none() => all.push(value),
-            Err(error) if failed.is_none() => failed = Some(MapError { index, error }),
+            Err(error) if failed.is_none() => failed = Some(MapError::Item { index, error }),
             _ => {}
         }
         index += 1;
@@ -103,9 +103,20 @@ impl<R: DeserializeOwned> AsyncResult<R> {
         self.waited.job.first()
     }
 
-    /// The task's value, if it has ended; `None`: it has not.
-    pub fn try_get(&self) -> Option<Result<R, TaskError>> {
-        self.ready().then(|| self.waited.job.first())
+    /// The task's value, without waiting. Python: `AsyncResult.get(0)`.
+    ///
+    /// # Errors
+    /// [`TaskError::WouldBlock`] if the task has not ended.
+    pub fn try_get(&self) -> Result<R, TaskError> {
+        if self.ready() { self.waited.job.first() } else { Err(TaskError::WouldBlock) }
+    }
+
+    /// Waits for the task's value, at most `timeout`. Python: `AsyncResult.get(timeout)`.
+    ///
+    /// # Errors
+    /// [`TaskError::Timeout`] if the task has not ended by then. It goes on, and the value can be waited for again.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<R, TaskError> {
+        if self.wait_timeout(timeout) { self.waited.job.first() } else { Err(TaskError::Timeout) }
     }
 
     /// Has `callback` called with what comes of the task, in a thread of the pool's, once it has ended: at once, if it has.
@@ -118,11 +129,6 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     pub fn call_back(&self, callback: impl FnOnce(Result<R, TaskError>) + Send + 'static) {
         let job = Arc::clone(&self.waited.job);
         self.waited.shared.call_back(&self.waited.job, Box::new(move || callback(job.first())));
-    }
-
-    /// As [`get`](AsyncResult::get); `None` after `timeout`. Python: `AsyncResult.get(timeout)`.
-    pub fn get_timeout(&self, timeout: Duration) -> Option<Result<R, TaskError>> {
-        self.waited.wait(Deadline::after(timeout)).then(|| self.waited.job.first())
     }
 
     /// As [`get`](AsyncResult::get); gives up soon after `interrupted` has become true:
@@ -180,11 +186,28 @@ impl<R: DeserializeOwned> MapResult<R> {
         self.waited.all()
     }
 
+    /// All values, without waiting. Python: `MapResult.get(0)`.
+    ///
+    /// # Errors
+    /// [`MapError::WouldBlock`] if not every task has ended; else as [`get`](MapResult::get).
+    pub fn try_get(&self) -> Result<Vec<R>, MapError> {
+        if self.ready() { all_of(&self.waited.job) } else { Err(MapError::WouldBlock) }
+    }
+
+    /// Waits for all values, at most `timeout`. Python: `MapResult.get(timeout)`.
+    ///
+    /// # Errors
+    /// [`MapError::Timeout`] if not every task has ended by then; else as [`get`](MapResult::get). The tasks go on, and
+    /// the values can be waited for again.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<Vec<R>, MapError> {
+        if self.wait_timeout(timeout) { all_of(&self.waited.job) } else { Err(MapError::Timeout) }
+    }
+
     /// As [`get`](MapResult::get); gives up soon after `interrupted` has become true:
     /// see [`Pool::map_interruptible`](crate::Pool::map_interruptible).
     ///
     /// # Errors
-    /// [`SubmitError::Interrupted`]; the first item that failed, as [`SubmitError::Item`].
+    /// [`SubmitError::Interrupted`]; the first item that failed, as [`SubmitError::Map`].
     pub fn get_interruptible(&self, interrupted: impl FnMut() -> bool) -> Result<Vec<R>, SubmitError> {
         self.waited.shared.wait_unless(&self.waited.job, interrupted)?;
         Ok(self.waited.all()?)
@@ -201,20 +224,23 @@ impl<R: DeserializeOwned> MapResult<R> {
         self.waited.shared.call_back(&self.waited.job, Box::new(move || callback(all_of(&job))));
     }
 
-    /// Waits for all tasks, and gives what became of each.
+    /// Waits for all tasks, and gives the value or the error of each, in the order of the input. It does not wait once
+    /// [`ready`](MapResult::ready) or [`wait_timeout`](MapResult::wait_timeout) has said that they have ended.
     pub fn get_each(&self) -> Vec<Result<R, TaskError>> {
         self.waited.each()
     }
 }
 
+/// What this process knows of the task: nothing is collected, and no lock is taken.
 impl<R> fmt::Debug for AsyncResult<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsyncResult").field("ready", &self.ready()).finish()
+        f.debug_struct("AsyncResult").field("ready", &self.waited.job.is_settled()).finish()
     }
 }
 
+/// What this process knows of the tasks: nothing is collected, and no lock is taken.
 impl<R> fmt::Debug for MapResult<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MapResult").field("ready", &self.ready()).finish()
+        f.debug_struct("MapResult").field("ready", &self.waited.job.is_settled()).finish()
     }
 }

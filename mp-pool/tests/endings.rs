@@ -2,13 +2,14 @@
 
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::Ended;
-use mp_pool::{AsyncResult, Pool, SubmitError, TaskError};
+use mp_pool::{AsyncResult, JoinPoolError, MapError, Pool, SubmitError, TaskError};
 use mp_queue::Queue;
 use mp_testing::{go_on_process, kill_if_it_lives, stop_process};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 mp_testing::cases! {
     plain: [
@@ -383,8 +384,8 @@ fn callbacks_are_called_and_may_panic() {
     result.call_back(move |value| one.send(format!("{value:?}")).unwrap());
     assert_eq!(heard.recv().unwrap(), "Ok(9)");
     let failing = pool.map_async(every_tenth_aborts, 0..10).unwrap();
-    failing.call_back(move |values| two.send(format!("{:?}", values.map_err(|error| error.index))).unwrap());
-    assert_eq!(heard.recv().unwrap(), "Err(3)");
+    failing.call_back(move |values| two.send(values.unwrap_err().to_string()).unwrap());
+    assert!(heard.recv().unwrap().starts_with("item 3: worker PoolWorker-"));
     // One that has ended already, and one that ends when the pool is joined.
     result.call_back(move |value| three.send(format!("again {value:?}")).unwrap());
     assert_eq!(heard.recv().unwrap(), "again Ok(9)");
@@ -413,10 +414,26 @@ fn results_are_asked_without_waiting() {
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     let result = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
     pids.get().unwrap();
-    assert_eq!((result.try_get(), result.successful(), result.ready()), (None, None, false));
-    go.put(5).unwrap();
+    assert_eq!(
+        (result.try_get(), result.successful(), result.ready()),
+        (Err(TaskError::WouldBlock), None, false)
+    );
+    assert_eq!(result.get_timeout(Duration::from_millis(1)), Err(TaskError::Timeout));
+    let waiting = pool.starmap_async(say_pid_and_wait, [(pids.clone(), go.clone())]).unwrap();
+    pids.get().unwrap();
+    assert_eq!((waiting.try_get(), waiting.successful()), (Err(MapError::WouldBlock), None));
+    assert_eq!(waiting.get_timeout(Duration::from_millis(1)), Err(MapError::Timeout));
+    pool.close();
+    assert_eq!(pool.try_join(), Err(JoinPoolError::WouldBlock));
+    assert_eq!(pool.join_timeout(Duration::from_millis(1)), Err(JoinPoolError::Timeout));
+    go.put_many([5, 5]).unwrap();
     result.wait();
-    assert_eq!((result.try_get(), result.successful()), (Some(Ok(5)), Some(true)));
+    assert_eq!((result.try_get(), result.successful()), (Ok(5), Some(true)));
+    assert_eq!(waiting.get_timeout(Duration::from_secs(60)), Ok(vec![5]));
+    assert_eq!(waiting.try_get(), Ok(vec![5]));
+    pool.join_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!(pool.try_join(), Ok(()));
+    let pool = Pool::new(2).unwrap();
     let many = pool.map_async(every_tenth_aborts, 0..10).unwrap();
     many.wait();
     assert_eq!(many.successful(), Some(false));

@@ -5,7 +5,7 @@
 
 use mp_core::sys::process::Ended;
 use mp_core::{StartMethod, active_children, current_process};
-use mp_pool::{Pool, SubmitError, TaskError};
+use mp_pool::{JoinPoolError, MapError, Pool, SubmitError, TaskError};
 use mp_queue::Queue;
 use mp_testing::kill_if_it_lives;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ fn a_panic_is_one_items_error() {
         }
     }
     match pool.map(fails_at_37, 0..100) {
-        Err(SubmitError::Item(error)) => assert_eq!(error.index, 37),
+        Err(SubmitError::Map(MapError::Item { index, .. })) => assert_eq!(index, 37),
         other => panic!("{other:?}"),
     }
     // Its worker lives.
@@ -208,7 +208,8 @@ fn values_that_cannot_cross_are_their_tasks_failure() {
 
 fn closing_and_joining() {
     let pool = Pool::new(3).unwrap();
-    assert!(pool.join().is_err());
+    assert_eq!(pool.join(), Err(JoinPoolError::StillRunning));
+    assert_eq!(pool.try_join(), Err(JoinPoolError::StillRunning));
     let result = pool.map_async(square, 0..500).unwrap();
     pool.close();
     assert!(matches!(pool.map(square, 0..2), Err(SubmitError::Closed)));

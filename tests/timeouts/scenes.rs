@@ -104,6 +104,8 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pool/src/result.rs::wait_timeout", result_wait),
     ("mp-pool/src/result.rs::get_timeout", result_get),
     ("mp-pool/src/result.rs::wait_timeout", map_result_wait),
+    ("mp-pool/src/result.rs::get_timeout", map_result_get),
+    ("mp-pool/src/pool.rs::join_timeout", pool_join),
     ("mp-manager/src/proxy/lock.rs::acquire_timeout", manager_lock),
 ];
 
@@ -474,7 +476,7 @@ fn result_get() -> Scene {
     let result = pool.apply_async(until_set, (event.clone(),)).unwrap();
     let wait = move |timeout| {
         let _pool = &pool;
-        result.get_timeout(timeout).is_some_and(|ended| ended.is_ok())
+        result.get_timeout(timeout).is_ok()
     };
     Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
 }
@@ -487,6 +489,24 @@ fn map_result_wait() -> Scene {
         result.wait_timeout(timeout)
     };
     Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
+}
+
+fn map_result_get() -> Scene {
+    let (pool, event) = (Pool::new(1).unwrap(), Event::new().unwrap());
+    let result = pool.map_async(until_set, [event.clone(), event.clone()]).unwrap();
+    let wait = move |timeout| {
+        let _pool = &pool;
+        result.get_timeout(timeout).is_ok()
+    };
+    Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
+}
+
+fn pool_join() -> Scene {
+    let (pool, event) = (Pool::new(1).unwrap(), Event::new().unwrap());
+    pool.apply_async(until_set, (event.clone(),)).unwrap();
+    pool.close();
+    Scene::new(move |timeout| pool.join_timeout(timeout).is_ok(), move || event.set())
+        .stays(Stays::OnceWaitedFor)
 }
 
 fn manager_lock() -> Scene {
