@@ -115,7 +115,7 @@ macro_rules! from_any {
 }
 
 from! {
-    mp_core::CodecError, mp_core::ContextAlreadySet, mp_core::JoinError, mp_core::LoggerTaken, mp_core::MemError,
+    mp_core::CodecError, mp_core::ContextAlreadySetError, mp_core::JoinError, mp_core::LoggerTakenError, mp_core::MemError,
     mp_core::OsError, mp_core::StartError, mp_core::transfer::CallError,
     mp_core::transfer::CodeError, mp_core::transfer::ParcelError,
 }
@@ -126,8 +126,8 @@ from! {
 from_any! { R: mp_core::process::CloseError<R> }
 from_any! { G: mp_sync::AcquireError<G>, mp_sync::OwnerDiedError<G> }
 from! {
-    mp_shm::Corrupt, mp_shm::CreateError, mp_shm::CreateListError, mp_shm::GetItemError, mp_shm::InvalidName,
-    mp_shm::Misfit, mp_shm::NoItem, mp_shm::OpenError, mp_shm::OpenListError, mp_shm::OutOfRange,
+    mp_shm::CorruptError, mp_shm::CreateError, mp_shm::CreateListError, mp_shm::GetItemError, mp_shm::NameError,
+    mp_shm::SlotError, mp_shm::IndexError, mp_shm::OpenError, mp_shm::OpenListError, mp_shm::OutOfRangeError,
     mp_shm::SetItemError, mp_shm::UnlinkError,
 }
 #[cfg(feature = "listener")]

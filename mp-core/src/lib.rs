@@ -35,11 +35,11 @@ pub mod word;
 
 pub use error::{CodecError, MemError, OsError};
 pub use popen::{
-    ContextAlreadySet, ForkIsSafe, StartError, StartMethod, force_start_method, get_all_start_methods,
+    ContextAlreadySetError, ForkIsSafe, StartError, StartMethod, force_start_method, get_all_start_methods,
     get_start_method, replace_forkserver, set_forkserver_preload, set_start_method,
 };
 pub use process::{
-    AnyChild, AuthKey, Child, CloseError, CurrentProcess, JoinError, Logger, LoggerTaken, ParentProcess,
+    AnyChild, AuthKey, Child, CloseError, CurrentProcess, JoinError, Logger, LoggerTakenError, ParentProcess,
     Process, Run, active_children, cpu_count, current_process, get_logger, log_to_stderr, parent_process,
     scope, set_authkey, usable_cpu_count,
 };

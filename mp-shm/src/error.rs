@@ -5,7 +5,7 @@ use mp_core::{MemError, OsError};
 /// The error of a name that no block can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidName {
+pub enum NameError {
     /// It is empty, apart from a leading slash. Python: `ValueError`, for attaching without a name.
     #[error("the name is empty: give the name of a block")]
     Empty,
@@ -26,7 +26,7 @@ pub enum InvalidName {
 pub enum CreateError {
     /// The name is not valid.
     #[error(transparent)]
-    Name(#[from] InvalidName),
+    Name(#[from] NameError),
     /// Zero bytes were asked for. Python: `ValueError`.
     #[error("a block of zero bytes cannot be made: ask for at least one")]
     NoSize,
@@ -44,7 +44,7 @@ pub enum CreateError {
 pub enum OpenError {
     /// The name is not valid.
     #[error(transparent)]
-    Name(#[from] InvalidName),
+    Name(#[from] NameError),
     /// No block has the name. Python: `FileNotFoundError`.
     #[error("no block is named {0:?}: make it first, or check the name")]
     NotFound(String),
@@ -71,10 +71,11 @@ pub enum UnlinkError {
     Os(#[from] OsError),
 }
 
-/// The bytes asked for do not all lie in the block. None of them was touched.
+/// The error of a read or a write that is not within the block. No byte was touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{count} bytes at offset {offset} are out of range for a block of {len} bytes")]
-pub struct OutOfRange {
+#[non_exhaustive]
+pub struct OutOfRangeError {
     /// The offset of the first byte.
     pub offset: usize,
     /// The number of bytes.
@@ -83,19 +84,20 @@ pub struct OutOfRange {
     pub len: usize,
 }
 
-/// The block does not hold a valid list or item: it was never written as one, or it was overwritten.
+/// The error of a block that does not hold a valid list or item: it was never written as one, or it was overwritten.
 ///
 /// Python: `struct.error`, `UnicodeDecodeError`, `KeyError`, `MemoryError`, or a wrong item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the block does not hold a valid list: {0}")]
-pub struct Corrupt(pub(crate) &'static str);
+pub struct CorruptError(pub(crate) &'static str);
 
-/// A list has no item of this index.
+/// The error of an index that the list does not have.
 ///
 /// Python: `IndexError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("index {index} is out of range for a list of {len} items")]
-pub struct NoItem {
+#[non_exhaustive]
+pub struct IndexError {
     /// The index that was asked for.
     pub index: usize,
     /// The number of items in the list.
@@ -105,7 +107,7 @@ pub struct NoItem {
 /// The error of an item that does not fit into its slot of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Misfit {
+pub enum SlotError {
     /// Python: `ValueError: bytes/str item exceeds available storage`.
     #[error("the item has {bytes} bytes, and its slot has {room}: store a shorter item, or make a new list")]
     TooLong {
@@ -135,7 +137,7 @@ pub enum CreateListError {
         /// The item's index.
         index: usize,
         /// The reason.
-        source: Misfit,
+        source: SlotError,
     },
 }
 
@@ -148,7 +150,7 @@ pub enum OpenListError {
     Block(#[from] OpenError),
     /// Its block does not hold a list.
     #[error(transparent)]
-    Corrupt(#[from] Corrupt),
+    Corrupt(#[from] CorruptError),
 }
 
 /// The error of reading an item.
@@ -157,10 +159,10 @@ pub enum OpenListError {
 pub enum GetItemError {
     /// The list has no item of this index.
     #[error(transparent)]
-    NoItem(#[from] NoItem),
+    Index(#[from] IndexError),
     /// The block does not hold a valid item there.
     #[error(transparent)]
-    Corrupt(#[from] Corrupt),
+    Corrupt(#[from] CorruptError),
 }
 
 /// The error of changing an item.
@@ -169,8 +171,8 @@ pub enum GetItemError {
 pub enum SetItemError {
     /// The list has no item of this index.
     #[error(transparent)]
-    NoItem(#[from] NoItem),
+    Index(#[from] IndexError),
     /// The item does not fit into its slot.
     #[error(transparent)]
-    Misfit(#[from] Misfit),
+    Slot(#[from] SlotError),
 }

@@ -64,8 +64,8 @@ mod shared_memory;
 mod sweep;
 
 pub use error::{
-    Corrupt, CreateError, CreateListError, GetItemError, InvalidName, Misfit, NoItem, OpenError,
-    OpenListError, OutOfRange, SetItemError, UnlinkError,
+    CorruptError, CreateError, CreateListError, GetItemError, IndexError, NameError, OpenError,
+    OpenListError, OutOfRangeError, SetItemError, SlotError, UnlinkError,
 };
 pub use item::Item;
 pub use shareable_list::ShareableList;

@@ -5,7 +5,7 @@
 //!
 //! [`SharedMemory::name`]: crate::SharedMemory::name
 
-use crate::error::InvalidName;
+use crate::error::NameError;
 use mp_core::error::OsResult;
 use mp_core::sys::process::random_bytes;
 
@@ -17,14 +17,14 @@ const LONGEST: usize = 255;
 pub(crate) struct Name(String);
 
 impl Name {
-    pub(crate) fn new(text: &str) -> Result<Name, InvalidName> {
+    pub(crate) fn new(text: &str) -> Result<Name, NameError> {
         let bare = text.strip_prefix('/').unwrap_or(text);
         match bare {
-            "" => Err(InvalidName::Empty),
-            _ if bare.contains('\0') => Err(InvalidName::Nul),
-            "." | ".." => Err(InvalidName::Path),
-            _ if bare.contains('/') => Err(InvalidName::Path),
-            _ if bare.len() > LONGEST => Err(InvalidName::TooLong(bare.len())),
+            "" => Err(NameError::Empty),
+            _ if bare.contains('\0') => Err(NameError::Nul),
+            "." | ".." => Err(NameError::Path),
+            _ if bare.contains('/') => Err(NameError::Path),
+            _ if bare.len() > LONGEST => Err(NameError::TooLong(bare.len())),
             _ => Ok(Name(format!("/{bare}"))),
         }
     }
@@ -60,14 +60,14 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        assert_eq!(Name::new(""), Err(InvalidName::Empty));
-        assert_eq!(Name::new("/"), Err(InvalidName::Empty));
-        assert_eq!(Name::new("a\0b"), Err(InvalidName::Nul));
+        assert_eq!(Name::new(""), Err(NameError::Empty));
+        assert_eq!(Name::new("/"), Err(NameError::Empty));
+        assert_eq!(Name::new("a\0b"), Err(NameError::Nul));
         for path in ["a/b", "//a", "../a", ".", "..", "/.."] {
-            assert_eq!(Name::new(path), Err(InvalidName::Path), "{path}");
+            assert_eq!(Name::new(path), Err(NameError::Path), "{path}");
         }
         assert!(Name::new(&"n".repeat(255)).is_ok());
-        assert_eq!(Name::new(&"n".repeat(256)), Err(InvalidName::TooLong(256)));
+        assert_eq!(Name::new(&"n".repeat(256)), Err(NameError::TooLong(256)));
     }
 
     #[test]

@@ -23,9 +23,9 @@
 //! the end is lost.
 //!
 //! Any process may write any bytes here. So each length and offset is checked before it is used; an invalid one is
-//! [`Corrupt`].
+//! [`CorruptError`].
 
-use crate::error::{Corrupt, Misfit};
+use crate::error::{CorruptError, SlotError};
 use crate::item::Item;
 use std::ops::Range;
 
@@ -55,14 +55,14 @@ impl Layout {
     }
 
     /// The layout of the list in a block of `size` bytes that `read` copies from.
-    pub(crate) fn read(size: usize, read: impl Fn(Range<usize>) -> Vec<u8>) -> Result<Layout, Corrupt> {
+    pub(crate) fn read(size: usize, read: impl Fn(Range<usize>) -> Vec<u8>) -> Result<Layout, CorruptError> {
         if size < 2 * WORD {
-            return Err(Corrupt("it is too short for a length"));
+            return Err(CorruptError("it is too short for a length"));
         }
         // An item takes an offset, a slot of a word at least, a format and a code.
         let most = (size - 2 * WORD) / (3 * WORD + 1);
         let items = number(&read(0..WORD)).filter(|items| *items <= most);
-        let items = items.ok_or(Corrupt("its length is more than the block holds"))?;
+        let items = items.ok_or(CorruptError("its length is more than the block holds"))?;
         let begin = WORD * (items + 2);
         let offsets = read(WORD..begin);
         let mut slots = Vec::with_capacity(items + 1);
@@ -70,14 +70,16 @@ impl Layout {
             let slot = number(offset).and_then(|offset| begin.checked_add(offset));
             let least = slots.last().map_or(begin, |before| before + WORD);
             let slot = slot.filter(|slot| (least..=size).contains(slot));
-            slots.push(slot.ok_or(Corrupt("an offset is out of range, or not greater than the one before"))?);
+            slots.push(
+                slot.ok_or(CorruptError("an offset is out of range, or not greater than the one before"))?,
+            );
         }
         if slots[0] != begin {
-            return Err(Corrupt("its first offset is not 0"));
+            return Err(CorruptError("its first offset is not 0"));
         }
         let layout = Layout { slots };
         if layout.size() > size {
-            Err(Corrupt("its items are more than the block holds"))
+            Err(CorruptError("its items are more than the block holds"))
         } else {
             Ok(layout)
         }
@@ -119,7 +121,7 @@ impl Layout {
 }
 
 /// The bytes of a whole list.
-pub(crate) fn pack(items: &[Item]) -> Result<(Layout, Vec<u8>), (usize, Misfit)> {
+pub(crate) fn pack(items: &[Item]) -> Result<(Layout, Vec<u8>), (usize, SlotError)> {
     let layout = Layout::of(&items.iter().map(room).collect::<Vec<usize>>());
     let mut bytes = layout.head();
     bytes.resize(layout.size(), 0);
@@ -152,7 +154,7 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// For a slot of `room` bytes, a word at least.
-    pub(crate) fn of(item: &Item, room: usize) -> Result<Packed, Misfit> {
+    pub(crate) fn of(item: &Item, room: usize) -> Result<Packed, SlotError> {
         let (start, format, code): (&[u8], String, u8) = match item {
             Item::Int(number) => (&number.to_ne_bytes(), "q".to_owned(), 0),
             Item::Float(number) => (&number.to_ne_bytes(), "d".to_owned(), 0),
@@ -169,13 +171,13 @@ impl Packed {
     }
 }
 
-fn text_format(text: &[u8], room: usize) -> Result<String, Misfit> {
+fn text_format(text: &[u8], room: usize) -> Result<String, SlotError> {
     let bytes = text.len();
     match bytes {
-        _ if bytes > room => Err(Misfit::TooLong { bytes, room }),
+        _ if bytes > room => Err(SlotError::TooLong { bytes, room }),
         0..=LONGEST_EXACT => Ok(format!("{bytes}sx")),
-        _ if room > LONGEST_SLOT => Err(Misfit::TooLong { bytes, room: LONGEST_SLOT }),
-        _ if text.ends_with(&[0]) => Err(Misfit::EndsInZero { bytes }),
+        _ if room > LONGEST_SLOT => Err(SlotError::TooLong { bytes, room: LONGEST_SLOT }),
+        _ if text.ends_with(&[0]) => Err(SlotError::EndsInZero { bytes }),
         _ => Ok(format!("{room}s")),
     }
 }
@@ -198,7 +200,7 @@ pub(crate) enum Text {
 
 impl Shape {
     /// For a slot of `room` bytes.
-    pub(crate) fn of(format: &[u8], code: u8, room: usize) -> Result<Shape, Corrupt> {
+    pub(crate) fn of(format: &[u8], code: u8, room: usize) -> Result<Shape, CorruptError> {
         let shape = match (without_zeros(format), code) {
             (b"q", 0) => Shape::Int,
             (b"d", 0) => Shape::Float,
@@ -206,9 +208,9 @@ impl Shape {
             (b"xxxxxx?x", 3) => Shape::None,
             (format, 1) => text_shape(format, Text::Str)?,
             (format, 2) => text_shape(format, Text::Bytes)?,
-            _ => return Err(Corrupt("an item's format and code do not belong together")),
+            _ => return Err(CorruptError("an item's format and code do not belong together")),
         };
-        if shape.bytes() > room { Err(Corrupt("an item is longer than its slot")) } else { Ok(shape) }
+        if shape.bytes() > room { Err(CorruptError("an item is longer than its slot")) } else { Ok(shape) }
     }
 
     /// The number of bytes of the slot to read.
@@ -221,8 +223,9 @@ impl Shape {
 
     /// The item from bytes that were read once and cannot change any more: as many as [`bytes`](Shape::bytes)
     /// returns.
-    pub(crate) fn item(self, bytes: Vec<u8>) -> Result<Item, Corrupt> {
-        let word = || <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| Corrupt("an item ends too early"));
+    pub(crate) fn item(self, bytes: Vec<u8>) -> Result<Item, CorruptError> {
+        let word =
+            || <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| CorruptError("an item ends too early"));
         Ok(match self {
             Shape::Int => Item::Int(i64::from_ne_bytes(word()?)),
             Shape::Float => Item::Float(f64::from_ne_bytes(word()?)),
@@ -236,7 +239,7 @@ impl Shape {
                 match code {
                     Text::Bytes => Item::Bytes(bytes),
                     Text::Str => {
-                        Item::Str(String::from_utf8(bytes).map_err(|_| Corrupt("a text is not UTF-8"))?)
+                        Item::Str(String::from_utf8(bytes).map_err(|_| CorruptError("a text is not UTF-8"))?)
                     }
                 }
             }
@@ -245,16 +248,17 @@ impl Shape {
 }
 
 /// `{n}s` or `{n}sx`.
-fn text_shape(format: &[u8], code: Text) -> Result<Shape, Corrupt> {
+fn text_shape(format: &[u8], code: Text) -> Result<Shape, CorruptError> {
     let (digits, exact) = match format {
         [digits @ .., b's', b'x'] => (digits, true),
         [digits @ .., b's'] => (digits, false),
-        _ => return Err(Corrupt("the format of a text is not valid")),
+        _ => return Err(CorruptError("the format of a text is not valid")),
     };
     let number =
         std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
-    let bytes =
-        number.and_then(|text| text.parse().ok()).ok_or(Corrupt("the format of a text has no length"))?;
+    let bytes = number
+        .and_then(|text| text.parse().ok())
+        .ok_or(CorruptError("the format of a text has no length"))?;
     Ok(Shape::Text { bytes, exact, code })
 }
 
@@ -304,11 +308,11 @@ mod tests {
         ]
     }
 
-    fn layout(bytes: &[u8]) -> Result<Layout, Corrupt> {
+    fn layout(bytes: &[u8]) -> Result<Layout, CorruptError> {
         Layout::read(bytes.len(), |range| bytes[range].to_vec())
     }
 
-    fn item(bytes: &[u8], layout: &Layout, index: usize) -> Result<Item, Corrupt> {
+    fn item(bytes: &[u8], layout: &Layout, index: usize) -> Result<Item, CorruptError> {
         let slot = layout.slot(index);
         let shape = Shape::of(&bytes[layout.format(index)], bytes[layout.code(index)], slot.len())?;
         shape.item(bytes[slot][..shape.bytes()].to_vec())
@@ -318,7 +322,7 @@ mod tests {
     fn what_was_packed_is_there_again() {
         let (packed, bytes) = pack(&some()).unwrap();
         assert_eq!(layout(&bytes), Ok(packed.clone()));
-        let again: Result<Vec<Item>, Corrupt> =
+        let again: Result<Vec<Item>, CorruptError> =
             (0..packed.len()).map(|index| item(&bytes, &packed, index)).collect();
         assert_eq!(again, Ok(some()));
         // A block may be longer than its list.
@@ -340,11 +344,11 @@ mod tests {
         let format = |text: &[u8], room| text_format(text, room);
         assert_eq!(format(b"", 8).unwrap(), "0sx");
         assert_eq!(format(&[0; 8], 8).unwrap(), "8sx");
-        assert_eq!(format(&[0; 9], 8), Err(Misfit::TooLong { bytes: 9, room: 8 }));
+        assert_eq!(format(&[0; 9], 8), Err(SlotError::TooLong { bytes: 9, room: 8 }));
         assert_eq!(format(&[0; 999_999], 1 << 20).unwrap(), "999999sx");
         assert_eq!(format(&[1; 1_000_000], 1_000_008).unwrap(), "1000008s");
-        assert_eq!(format(&[0; 1_000_000], 1_000_008), Err(Misfit::EndsInZero { bytes: 1_000_000 }));
-        let longest = Misfit::TooLong { bytes: 9_999_999, room: 9_999_999 };
+        assert_eq!(format(&[0; 1_000_000], 1_000_008), Err(SlotError::EndsInZero { bytes: 1_000_000 }));
+        let longest = SlotError::TooLong { bytes: 9_999_999, room: 9_999_999 };
         assert_eq!(format(&[1; 9_999_999], 10_000_000), Err(longest));
         let million = Packed::of(&vec![7; 1_000_000].into(), 1_000_008).unwrap();
         let shape = Shape::of(&million.format, million.code, 1_000_008).unwrap();
@@ -382,7 +386,7 @@ mod tests {
         }
     }
 
-    /// Any bytes in a block are a list or `Corrupt`, and all offsets of a list are within the block.
+    /// Any bytes in a block are a list or `CorruptError`, and all offsets of a list are within the block.
     fn survives(bytes: &[u8]) -> bool {
         let Ok(layout) = layout(bytes) else { return false };
         assert!(layout.size() <= bytes.len());

@@ -3,10 +3,10 @@
 //! The format is CPython's (packing.rs), so either side may make, read and change a list.
 //!
 //! # When a process dies
-//! In the middle of a `set`: the item is a mixture of the old and the new one, or [`Corrupt`]. The other items and
+//! In the middle of a `set`: the item is a mixture of the old and the new one, or [`CorruptError`]. The other items and
 //! the length are unchanged.
 
-use crate::error::{Corrupt, CreateListError, GetItemError, NoItem, OpenListError, SetItemError};
+use crate::error::{CorruptError, CreateListError, GetItemError, IndexError, OpenListError, SetItemError};
 use crate::item::Item;
 use crate::packing::{self, Layout, Packed, Shape};
 use crate::shared_memory::SharedMemory;
@@ -107,8 +107,8 @@ impl ShareableList {
     /// The list in a block.
     ///
     /// # Errors
-    /// [`Corrupt`]: what is there is no list.
-    pub fn within(block: SharedMemory) -> Result<ShareableList, Corrupt> {
+    /// [`CorruptError`]: what is there is no list.
+    pub fn within(block: SharedMemory) -> Result<ShareableList, CorruptError> {
         let layout = Layout::read(block.len(), |range| read(&block, range))?;
         Ok(ShareableList { block, layout: Arc::new(layout) })
     }
@@ -151,7 +151,7 @@ impl ShareableList {
     ///
     /// # Errors
     /// There is no such item.
-    pub fn room(&self, index: usize) -> Result<usize, NoItem> {
+    pub fn room(&self, index: usize) -> Result<usize, IndexError> {
         Ok(self.layout.slot(self.checked(index)?).len())
     }
 
@@ -164,7 +164,7 @@ impl ShareableList {
     pub fn format(&self, index: usize) -> Result<String, GetItemError> {
         let format = read(&self.block, self.layout.format(self.checked(index)?));
         let text = std::str::from_utf8(packing::without_zeros(&format));
-        Ok(text.map_err(|_| Corrupt("a format is not text"))?.to_owned())
+        Ok(text.map_err(|_| CorruptError("a format is not text"))?.to_owned())
     }
 
     /// A copy of each item in turn.
@@ -178,23 +178,23 @@ impl ShareableList {
     /// ```
     ///
     /// Python: `for item in list`.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<Item, Corrupt>> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<Item, CorruptError>> + '_ {
         (0..self.len()).map(|index| self.item(index))
     }
 
     /// Copies of all items. Python: `list(list)`.
     ///
     /// # Errors
-    /// [`Corrupt`] if one of them is not valid.
-    pub fn to_vec(&self) -> Result<Vec<Item>, Corrupt> {
+    /// [`CorruptError`] if one of them is not valid.
+    pub fn to_vec(&self) -> Result<Vec<Item>, CorruptError> {
         self.iter().collect()
     }
 
     /// The number of items equal to this one. Python: `ShareableList.count`.
     ///
     /// # Errors
-    /// [`Corrupt`] if one of the items is not valid.
-    pub fn count(&self, item: impl Into<Item>) -> Result<usize, Corrupt> {
+    /// [`CorruptError`] if one of the items is not valid.
+    pub fn count(&self, item: impl Into<Item>) -> Result<usize, CorruptError> {
         let wanted = item.into();
         self.iter().try_fold(0, |equal, item| Ok(equal + usize::from(item? == wanted)))
     }
@@ -204,9 +204,9 @@ impl ShareableList {
     /// Python: `ShareableList.index`, with a `ValueError` if there is none.
     ///
     /// # Errors
-    /// [`Corrupt`] if one of the items before it is not valid.
+    /// [`CorruptError`] if one of the items before it is not valid.
     #[doc(alias = "position")]
-    pub fn index(&self, item: impl Into<Item>) -> Result<Option<usize>, Corrupt> {
+    pub fn index(&self, item: impl Into<Item>) -> Result<Option<usize>, CorruptError> {
         let wanted = item.into();
         for (index, item) in self.iter().enumerate() {
             if item? == wanted {
@@ -221,12 +221,12 @@ impl ShareableList {
         &self.block
     }
 
-    fn checked(&self, index: usize) -> Result<usize, NoItem> {
-        if index < self.len() { Ok(index) } else { Err(NoItem { index, len: self.len() }) }
+    fn checked(&self, index: usize) -> Result<usize, IndexError> {
+        if index < self.len() { Ok(index) } else { Err(IndexError { index, len: self.len() }) }
     }
 
     /// For an index within the list. Each byte is read from shared memory once.
-    fn item(&self, index: usize) -> Result<Item, Corrupt> {
+    fn item(&self, index: usize) -> Result<Item, CorruptError> {
         let code = self.layout.code(index);
         let format = read(&self.block, self.layout.format(index));
         let code = read(&self.block, code..code + 1);

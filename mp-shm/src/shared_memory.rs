@@ -7,7 +7,7 @@
 //! a SIGBUS.
 #![allow(unsafe_code)]
 
-use crate::error::{CreateError, InvalidName, OpenError, OutOfRange, UnlinkError};
+use crate::error::{CreateError, NameError, OpenError, OutOfRangeError, UnlinkError};
 use crate::name::Name;
 use crate::owner::{self, Ownership};
 use crate::sweep;
@@ -136,7 +136,7 @@ impl SharedMemory {
             ErrorKind::NotFound => OpenError::NotFound(name.bare().to_owned()),
             // Some C libraries allow shorter names than file systems do.
             ErrorKind::InvalidInput | ErrorKind::InvalidFilename => {
-                InvalidName::TooLong(name.bare().len()).into()
+                NameError::TooLong(name.bare().len()).into()
             }
             _ => OpenError::Os(error),
         })?;
@@ -172,7 +172,7 @@ impl SharedMemory {
     /// Copies bytes from `offset` on into the whole of `to`. During a write of another process it is a mixture.
     ///
     /// Python: `SharedMemory.buf[offset:offset + len(to)]`.
-    pub fn read(&self, offset: usize, to: &mut [u8]) -> Result<(), OutOfRange> {
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> Result<(), OutOfRangeError> {
         let from = self.at(offset, to.len())?;
         // SAFETY: that many bytes are mapped there (`at`), and the slice, which is Rust's own memory, does not
         // overlap them.
@@ -183,7 +183,7 @@ impl SharedMemory {
     /// Copies all of `from` to `offset`.
     ///
     /// Python: `SharedMemory.buf[offset:offset + len(from)] = from`.
-    pub fn write(&self, offset: usize, from: &[u8]) -> Result<(), OutOfRange> {
+    pub fn write(&self, offset: usize, from: &[u8]) -> Result<(), OutOfRangeError> {
         let to = self.at(offset, from.len())?;
         // SAFETY: as in `read`.
         unsafe { copy_in(from.as_ptr(), to, from.len()) };
@@ -203,10 +203,10 @@ impl SharedMemory {
         self.block.map.as_mut_ptr()
     }
 
-    fn at(&self, offset: usize, count: usize) -> Result<*mut u8, OutOfRange> {
+    fn at(&self, offset: usize, count: usize) -> Result<*mut u8, OutOfRangeError> {
         let len = self.len();
         if offset > len || count > len - offset {
-            return Err(OutOfRange { offset, count, len });
+            return Err(OutOfRangeError { offset, count, len });
         }
         // SAFETY: within the mapping or at its end, as was just checked.
         Ok(unsafe { self.as_mut_ptr().add(offset) })

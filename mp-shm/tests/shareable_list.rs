@@ -7,8 +7,8 @@
 
 use mp_core::Process;
 use mp_shm::{
-    CreateError, CreateListError, GetItemError, Item, Misfit, NoItem, OpenError, OpenListError, SetItemError,
-    ShareableList, SharedMemory,
+    CreateError, CreateListError, GetItemError, Item, OpenError, OpenListError, SetItemError, ShareableList,
+    SharedMemory, SlotError,
 };
 use mp_testing::shared_memory_names;
 use std::io::{BufRead, BufReader, Write};
@@ -72,7 +72,7 @@ fn a_type_may_change_and_the_room_does_not() {
 
 fn what_does_not_fit_is_an_error_and_changes_nothing() {
     let list = ShareableList::new(basics()).unwrap();
-    let refused = SetItemError::Misfit(Misfit::TooLong { bytes: 9, room: 8 });
+    let refused = SetItemError::Slot(SlotError::TooLong { bytes: 9, room: 8 });
     assert_eq!(list.set(0, b"far far too long".get(..9)), Err(refused));
     assert_eq!(list.set(3, "e\u{f1}e e\u{f1}e"), Err(refused));
     assert_eq!(list.to_vec().unwrap(), basics());
@@ -80,7 +80,7 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
         refused.to_string(),
         "the item has 9 bytes, and its slot has 8: store a shorter item, or make a new list"
     );
-    let ends = SetItemError::Misfit(Misfit::EndsInZero { bytes: 1_000_000 });
+    let ends = SetItemError::Slot(SlotError::EndsInZero { bytes: 1_000_000 });
     let large = ShareableList::new([vec![7; 1_000_000]]).unwrap();
     assert_eq!(large.set(0, vec![0; 1_000_000]), Err(ends));
     assert_eq!(large.get(0).unwrap(), vec![7; 1_000_000].into());
@@ -88,14 +88,14 @@ fn what_does_not_fit_is_an_error_and_changes_nothing() {
 
 fn an_index_past_the_end_is_an_error() {
     let list = ShareableList::new(basics()).unwrap();
-    let none = |index| NoItem { index, len: 7 };
     for index in [7, 8, usize::MAX] {
-        assert_eq!(list.get(index), Err(GetItemError::NoItem(none(index))));
-        assert_eq!(list.set(index, 0), Err(SetItemError::NoItem(none(index))));
-        assert_eq!(list.format(index), Err(GetItemError::NoItem(none(index))));
-        assert_eq!(list.room(index), Err(none(index)));
+        let error = list.room(index).unwrap_err();
+        assert_eq!((error.index, error.len), (index, 7));
+        assert_eq!(list.get(index), Err(GetItemError::Index(error)));
+        assert_eq!(list.set(index, 0), Err(SetItemError::Index(error)));
+        assert_eq!(list.format(index), Err(GetItemError::Index(error)));
+        assert_eq!(error.to_string(), format!("index {index} is out of range for a list of 7 items"));
     }
-    assert_eq!(none(7).to_string(), "index 7 is out of range for a list of 7 items");
 }
 
 /// CPython loses both: gh-106939, gh-145261.
@@ -188,7 +188,7 @@ fn bytes_that_change_meanwhile_are_items_or_errors() {
 fn a_list_that_cannot_be_made_leaves_no_name() {
     let name = format!("mp-shm-list-{}", std::process::id());
     let made = ShareableList::create(&name, [Item::Int(1), vec![1; 10_000_000].into()]);
-    let Err(CreateListError::Item { index: 1, source: Misfit::TooLong { .. } }) = made else {
+    let Err(CreateListError::Item { index: 1, source: SlotError::TooLong { .. } }) = made else {
         panic!("{made:?}")
     };
     assert!(matches!(ShareableList::create("a/b", [1]), Err(CreateListError::Block(CreateError::Name(_)))));

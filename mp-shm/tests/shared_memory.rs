@@ -7,7 +7,7 @@
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{JoinError, MemError, Process, StartMethod};
-use mp_shm::{CreateError, InvalidName, OpenError, OutOfRange, ShareableList, SharedMemory, UnlinkError};
+use mp_shm::{CreateError, NameError, OpenError, ShareableList, SharedMemory, UnlinkError};
 use mp_testing::shared_memory_exists as exists;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -58,10 +58,10 @@ fn what_is_no_name_or_size_is_an_error() {
         }
         other => panic!("{text:?}: {other:?}"),
     };
-    assert_eq!(refused(""), InvalidName::Empty);
-    assert_eq!(refused("a\0b"), InvalidName::Nul);
-    assert_eq!(refused("a/b"), InvalidName::Path);
-    assert_eq!(refused(&"n".repeat(256)), InvalidName::TooLong(256));
+    assert_eq!(refused(""), NameError::Empty);
+    assert_eq!(refused("a\0b"), NameError::Nul);
+    assert_eq!(refused("a/b"), NameError::Path);
+    assert_eq!(refused(&"n".repeat(256)), NameError::TooLong(256));
     assert!(matches!(SharedMemory::create(&name("none"), 0), Err(CreateError::NoSize)));
     assert!(matches!(SharedMemory::new(0), Err(CreateError::NoSize)));
     assert!(!exists(&name("none")));
@@ -112,9 +112,9 @@ fn only_bytes_within_the_block_are_touched() {
     block.write(3, b"abcde").unwrap();
     block.write(8, b"").unwrap();
     for (offset, count) in [(0, 9), (4, 5), (8, 1), (9, 0), (usize::MAX, 2)] {
-        let wrong = Err(OutOfRange { offset, count, len: 8 });
-        assert_eq!(block.write(offset, &vec![b'X'; count]), wrong);
-        assert_eq!(block.read(offset, &mut vec![0; count]), wrong);
+        let wrong = block.write(offset, &vec![b'X'; count]).unwrap_err();
+        assert_eq!((wrong.offset, wrong.count, wrong.len), (offset, count, 8));
+        assert_eq!(block.read(offset, &mut vec![0; count]), Err(wrong));
     }
     let mut bytes = [9; 8];
     block.read(0, &mut bytes).unwrap();

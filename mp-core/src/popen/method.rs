@@ -60,7 +60,7 @@ pub fn get_all_start_methods() -> [StartMethod; 3] {
 /// Python: `RuntimeError: context has already been set`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the start method was set already: use force_start_method to replace it")]
-pub struct ContextAlreadySet;
+pub struct ContextAlreadySetError;
 
 const UNSET: u8 = 0;
 static DEFAULT: AtomicU8 = AtomicU8::new(UNSET);
@@ -79,10 +79,10 @@ pub(super) const VARIABLE: &str = "MP_START_METHOD";
 /// Sets this process's default method, once; its children inherit it.
 ///
 /// Python: `set_start_method`.
-pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySet> {
+pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySetError> {
     // ORDERING: Relaxed: no other data depends on the value.
     let set = DEFAULT.compare_exchange(UNSET, code(method), Ordering::Relaxed, Ordering::Relaxed);
-    set.map(drop).map_err(|_| ContextAlreadySet)
+    set.map(drop).map_err(|_| ContextAlreadySetError)
 }
 
 /// Sets the default method, whether it was set before or not.

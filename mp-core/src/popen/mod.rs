@@ -43,7 +43,7 @@ mod template;
 pub use fork::ForkIsSafe;
 pub use forkserver::{replace_forkserver, set_forkserver_preload};
 pub use method::{
-    ContextAlreadySet, StartMethod, force_start_method, get_all_start_methods, get_helper_method,
+    ContextAlreadySetError, StartMethod, force_start_method, get_all_start_methods, get_helper_method,
     get_start_method, set_start_method,
 };
 

@@ -55,7 +55,7 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// The program has a logger already, so this one cannot be installed; records go there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this program has set a logger already: set it up to show records with the target `multiprocessing`")]
-pub struct LoggerTaken;
+pub struct LoggerTakenError;
 
 /// The library's logger.
 ///
@@ -105,14 +105,14 @@ pub fn get_logger() -> Logger {
 /// use log::LevelFilter;
 /// let logger = mp_core::log_to_stderr(LevelFilter::Info)?;
 /// logger.info("as Python says it"); // [INFO/MainProcess] as Python says it
-/// # Ok::<(), mp_core::LoggerTaken>(())
+/// # Ok::<(), mp_core::LoggerTakenError>(())
 /// ```
 ///
 /// Python: `multiprocessing.log_to_stderr(level)`.
-pub fn log_to_stderr(level: LevelFilter) -> Result<Logger, LoggerTaken> {
+pub fn log_to_stderr(level: LevelFilter) -> Result<Logger, LoggerTakenError> {
     // ORDERING: Relaxed, here and below: it tells of a logger that `log` publishes itself.
     if !INSTALLED.load(Ordering::Relaxed) {
-        log::set_logger(&ToStderr).map_err(|_| LoggerTaken)?;
+        log::set_logger(&ToStderr).map_err(|_| LoggerTakenError)?;
         INSTALLED.store(true, Ordering::Relaxed);
     }
     log::set_max_level(level);

@@ -47,7 +47,7 @@ pub use cpus::{cpu_count, usable_cpu_count};
 pub use current::{CurrentProcess, ParentProcess, args_os, current_process, parent_process};
 pub use family::Family;
 pub use join_error::{CloseError, JoinError};
-pub use logging::{Logger, LoggerTaken, TARGET, get_logger, log_to_stderr};
+pub use logging::{Logger, LoggerTakenError, TARGET, get_logger, log_to_stderr};
 pub use panics::At;
 pub use scope::{Scope, scope};
 pub use table::active_children;
