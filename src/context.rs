@@ -5,6 +5,7 @@ use mp_core::mem::Shareable;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::{MemError, Process, Run, StartError, StartMethod};
 use mp_pipe::{Connection, Receiver, Sender};
+use mp_pool::{NewPoolError, Pool};
 use mp_queue::{JoinableQueue, NewQueueError, Queue, SimpleQueue};
 use mp_sync::{
     Array, Barrier, BoundedSemaphore, Condition, Event, Lock, NewBarrierError, NewSemaphoreError, RLock,
@@ -27,8 +28,8 @@ pub fn get_context(method: &str) -> Result<Context, StartError> {
 }
 
 /// Processes of one start method, whatever the default is. Queues, locks and values are the same in every context, since
-/// they travel to any process. Pools and managers choose their helpers by the default method
-/// ([`set_start_method`](crate::set_start_method)), so they are not made here.
+/// they travel to any process. A manager starts its server by the default method
+/// ([`set_start_method`](crate::set_start_method)), so it is not made here.
 ///
 /// ```no_run
 /// use mp::{Context, StartMethod};
@@ -68,6 +69,12 @@ impl Context {
     /// Makes a process with this start method: see [`Process::of`]. Python: an instance of a subclass of `context.Process`.
     pub fn of<T: Run>(self, work: T) -> Process<impl Target<(T,), Output = T::Output>, (T,)> {
         Process::of(work).method(self.0)
+    }
+
+    /// Makes a pool of so many workers, started with this method: see
+    /// [`PoolBuilder::method`](crate::PoolBuilder::method), which the other settings go with. Python: `context.Pool(processes)`.
+    pub fn pool(self, processes: usize) -> Result<Pool, NewPoolError> {
+        Pool::builder().processes(processes).method(self.0).build()
     }
 
     /// Makes a lock: see [`Lock::new`]. Python: `context.Lock()`.

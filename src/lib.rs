@@ -83,16 +83,15 @@ pub use context::{Context, get_context};
 pub use error::{Error, Result};
 pub use mp_core::mem::ShareableTrait as Shareable;
 pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
-pub use mp_core::sys::process::Ended;
 #[cfg(feature = "self-describing")]
 pub use mp_core::transfer::SelfDescribing;
 pub use mp_core::transfer::{
     CallError, Callable, CodeError, Function, Handle, ParcelError, Target, Transferable,
 };
 pub use mp_core::{
-    AnyChild, AuthKey, Child, CloseError, CodecError, ContextAlreadySetError, CurrentProcess, ForkIsSafe,
-    JoinError, Logger, LoggerTakenError, MemError, OsError, ParentProcess, Process, Run, StartError,
-    StartMethod, Waitable, active_children, cpu_count, current_process, force_start_method,
+    AnyChild, AuthKey, Child, CloseError, CodecError, ContextAlreadySetError, CurrentProcess, Ended,
+    ForkIsSafe, JoinError, Logger, LoggerTakenError, MemError, OsError, ParentProcess, Process, Run,
+    StartError, StartMethod, Waitable, active_children, cpu_count, current_process, force_start_method,
     get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process, replace_forkserver,
     scope, set_authkey, set_forkserver_preload, set_start_method, usable_cpu_count,
 };

@@ -12,6 +12,7 @@ mp_testing::cases! {
         contexts_have_the_names_of_python,
         what_one_context_made_goes_to_processes_of_the_others,
         every_lock_and_value_of_a_context_goes_to_its_processes,
+        the_workers_of_a_pool_are_started_by_the_method_of_its_context,
     ],
     every_method: [
         a_worker_type_answers_until_it_is_told_to_stop,
@@ -92,6 +93,15 @@ fn every_lock_and_value_of_a_context_goes_to_its_processes() {
             (numbers.0.get(), numbers.1.to_vec(), numbers.2.to_vec()),
             (-1, vec![1, 7], vec![0.5, 0.25])
         );
+    }
+}
+
+/// A spawned worker is a child of this process, a forked one of its template.
+fn the_workers_of_a_pool_are_started_by_the_method_of_its_context() {
+    for method in StartMethod::ALL {
+        let pool = Context::new(method).pool(2).unwrap();
+        let parent = pool.apply(std::os::unix::process::parent_id, ()).unwrap();
+        assert_eq!(parent == std::process::id(), method == StartMethod::Spawn, "{method}");
     }
 }
 

@@ -39,8 +39,8 @@ pub use popen::{
     get_start_method, replace_forkserver, set_forkserver_preload, set_start_method,
 };
 pub use process::{
-    AnyChild, AuthKey, Child, CloseError, CurrentProcess, JoinError, Logger, LoggerTakenError, ParentProcess,
-    Process, Run, active_children, cpu_count, current_process, get_logger, log_to_stderr, parent_process,
-    scope, set_authkey, usable_cpu_count,
+    AnyChild, AuthKey, Child, CloseError, CurrentProcess, Ended, JoinError, Logger, LoggerTakenError,
+    ParentProcess, Process, Run, active_children, cpu_count, current_process, get_logger, log_to_stderr,
+    parent_process, scope, set_authkey, usable_cpu_count,
 };
 pub use waitable::Waitable;

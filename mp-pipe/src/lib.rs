@@ -93,3 +93,8 @@ pub use listener::{AcceptError, BindError, Listener, ListenerBuilder, RefusedErr
 pub use pipe::{NoRecv, NoSend, Receiver, Sender, pipe, pipe_simplex};
 pub use wait::{try_wait, wait, wait_timeout};
 pub use wait_set::{AddError, WaitSet};
+
+#[cfg(feature = "listener")]
+pub use mp_core::AuthKey;
+/// What a user of this crate alone needs of the ground floor: processes, what can be waited for, and the system's errors.
+pub use mp_core::{CodecError, OsError, Process, Waitable};

@@ -6,7 +6,7 @@ use crate::pool::Pool;
 use crate::supervisor::WorkerSpec;
 use mp_core::popen::get_helper_method;
 use mp_core::transfer::{Callable, Captures, Code, Message, Target, Transferable, pack_value};
-use mp_core::usable_cpu_count;
+use mp_core::{StartMethod, usable_cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +20,7 @@ pub struct PoolBuilder {
     name: String,
     initializer: Result<Option<(Code, Message)>, NewPoolError>,
     most_tasks: Option<u32>,
+    method: Option<StartMethod>,
 }
 
 impl PoolBuilder {
@@ -29,6 +30,7 @@ impl PoolBuilder {
             name: "PoolWorker".to_owned(),
             initializer: Ok(None),
             most_tasks: None,
+            method: None,
         }
     }
 
@@ -68,6 +70,15 @@ impl PoolBuilder {
         self
     }
 
+    /// The start method of the workers. [`Fork`](StartMethod::Fork) is taken as [`ForkServer`](StartMethod::ForkServer),
+    /// since the pool has threads. Default: [`get_start_method`](mp_core::get_start_method).
+    ///
+    /// Python: `get_context(method).Pool()`.
+    pub fn method(mut self, method: StartMethod) -> Self {
+        self.method = Some(method);
+        self
+    }
+
     /// Starts the workers.
     ///
     /// # Errors
@@ -84,7 +95,7 @@ impl PoolBuilder {
             name: self.name,
             initializer: self.initializer?,
             most_tasks: self.most_tasks,
-            method: get_helper_method()?,
+            method: self.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?,
             blocked: mp_core::sys::signal::blocked(),
         };
         Pool::start(spec, processes)

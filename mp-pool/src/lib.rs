@@ -42,6 +42,9 @@ pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};
 
+/// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.
+pub use mp_core::{CodecError, Ended, MemError, OsError, StartError, StartMethod};
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;

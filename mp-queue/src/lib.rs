@@ -51,6 +51,9 @@ pub use producer::Producer;
 pub use queue::{BuildQueue, Queue, QueueBuilder};
 pub use simple::SimpleQueue;
 
+/// What a user of this crate alone needs of the ground floor: processes, and the errors of memory and of values.
+pub use mp_core::{CodecError, MemError, Process};
+
 /// The most handles that one item can carry.
 pub const MOST_HANDLES: usize = 250;
 

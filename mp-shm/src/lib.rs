@@ -71,6 +71,9 @@ pub use item::Item;
 pub use shareable_list::ShareableList;
 pub use shared_memory::SharedMemory;
 
+/// What a user of this crate alone needs of the ground floor: processes, and the system's errors.
+pub use mp_core::{MemError, OsError, Process};
+
 /// The README's example is a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -90,6 +90,9 @@ pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 pub use synchronized::Synchronized;
 pub use value::{RawValue, Value, ValueGuard};
 
+/// What a user of this crate alone needs of the ground floor: processes, and the error of making an object.
+pub use mp_core::{MemError, Process};
+
 /// The README's example is a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

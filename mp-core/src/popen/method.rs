@@ -32,6 +32,16 @@ impl StartMethod {
             StartMethod::Fork => "fork",
         }
     }
+
+    /// The method for processes that serve this one, where this one is wanted: `ForkServer` replaces `Fork`, which would
+    /// be refused as soon as there are threads.
+    #[doc(hidden)]
+    pub fn for_helpers(self) -> StartMethod {
+        match self {
+            StartMethod::Spawn => StartMethod::Spawn,
+            StartMethod::ForkServer | StartMethod::Fork => StartMethod::ForkServer,
+        }
+    }
 }
 
 impl fmt::Display for StartMethod {
@@ -110,11 +120,8 @@ pub fn get_start_method() -> Result<StartMethod, StartError> {
     }
 }
 
-/// The method for processes that serve this one (a pool's workers, a manager): the default one, except that
-/// `ForkServer` replaces `Fork`, which would be refused as soon as there are threads.
+/// The method for processes that serve this one (a pool's workers, a manager): the default one, by
+/// [`for_helpers`](StartMethod::for_helpers).
 pub fn get_helper_method() -> Result<StartMethod, StartError> {
-    Ok(match get_start_method()? {
-        StartMethod::Spawn => StartMethod::Spawn,
-        StartMethod::ForkServer | StartMethod::Fork => StartMethod::ForkServer,
-    })
+    Ok(get_start_method()?.for_helpers())
 }

@@ -38,6 +38,7 @@ pub(crate) mod panics;
 mod scope;
 pub(crate) mod table;
 
+pub use crate::sys::process::Ended;
 pub use any_child::AnyChild;
 pub use authkey::{AuthKey, set_authkey};
 pub use builder::{ForkProcess, Process, Run};
