@@ -16,14 +16,12 @@ use counts::Said;
 use folder::Folder;
 use lesson::{Lesson, Promise};
 use mp::base::sys::poll::{Interest, pidfd_open, wait_for};
-use mp::base::sys::process::{become_subreaper, reap_any, send_signal};
-use mp::base::sys::signal::SIGKILL;
+use mp::base::sys::process::{become_subreaper, reap_any};
 use mp_testing::{descendants, open_descriptors, parent_in_role, role, shared_memory_names};
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 macro_rules! examples {
@@ -32,7 +30,8 @@ macro_rules! examples {
             plain: [
                 the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails,
                 the_course_refuses_to_run_nothing, a_killed_parent_takes_its_daemon,
-                a_case_that_fails_or_is_killed_leaves_no_folder,
+                a_case_that_fails_or_is_killed_leaves_no_folder, the_two_kinds_of_coroutines_print_the_same,
+                a_log_that_cannot_be_written_ends_main_with_an_error,
             ],
             every_method: [$($name),*]
         }
@@ -71,8 +70,6 @@ fn command(name: &str) -> Command {
     command
 }
 
-/// A run that takes longer hangs. (The whole case has a deadline too; this one says which run it was.)
-const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a name that a neighbour has in shared memory may live. One that the example has left stays for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -81,8 +78,9 @@ fn run(name: &str, arguments: &[&str]) -> Output {
     let files = Folder::new();
     let (open, names) = (open_descriptors(std::process::id()), shared_memory_names());
     let mut command = command(name);
-    command.args(arguments).env("TMPDIR", files.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = output_in_time(command, name);
+    command.args(arguments).env("TMPDIR", files.path());
+    // At its end, and when all that holds its output has ended. The case's own deadline ends one that hangs.
+    let output = command.output().unwrap();
     // All that it started is gone when it is: this process inherits what is not.
     let left: Vec<(u32, char)> = descendants(std::process::id());
     assert!(left.is_empty(), "{name} left processes: {left:?}");
@@ -90,25 +88,6 @@ fn run(name: &str, arguments: &[&str]) -> Output {
     assert_eq!(open, open_descriptors(std::process::id()), "{name}");
     no_name_stays(name, &names);
     output
-}
-
-fn output_in_time(mut command: Command, name: &str) -> Output {
-    let child = command.spawn().unwrap();
-    let pidfd = pidfd_open(child.id()).unwrap();
-    let (done, output) = mpsc::channel();
-    let reader = std::thread::spawn(move || done.send(child.wait_with_output()));
-    // At its end, and when all that holds its output has ended.
-    match output.recv_timeout(DEADLINE) {
-        Ok(output) => {
-            reader.join().unwrap().unwrap();
-            output.unwrap()
-        }
-        Err(_) => {
-            let waiting = descendants(std::process::id());
-            send_signal(pidfd.as_fd(), SIGKILL).unwrap();
-            panic!("{name} hangs: {waiting:?}")
-        }
-    }
 }
 
 /// The whole machine sees the same names, so others may come and go meanwhile.
@@ -152,12 +131,12 @@ fn the_course_passes_as_a_whole() {
     let output = run("course", &[]);
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{table}\n{}", String::from_utf8_lossy(&output.stderr));
-    // 29 lessons and 7 twins, each under three methods.
+    // 39 lessons and 8 twins, each under three methods.
     let words: Vec<&str> = table.split_whitespace().collect();
     let passed = words.windows(2).filter(|pair| pair[0].contains('/') && pair[1] == "pass").count();
-    assert_eq!(passed, 36 * 3, "{table}");
+    assert_eq!(passed, 47 * 3, "{table}");
     assert!(!table.contains("FAIL"), "{table}");
-    assert!(table.ends_with("108 of 108 runs pass\n"), "{table}");
+    assert!(table.ends_with("141 of 141 runs pass\n"), "{table}");
 }
 
 fn the_course_notices_a_lesson_that_fails() {
@@ -176,6 +155,19 @@ fn the_course_refuses_to_run_nothing() {
         assert!(!output.status.success(), "{arguments:?}");
         assert!(!String::from_utf8_lossy(&output.stdout).contains("pass "), "{arguments:?}");
     }
+}
+
+fn the_two_kinds_of_coroutines_print_the_same() {
+    let [by_hand, by_library] = ["ex36_async_generators", "ex37_async_library"].map(|name| run(name, &[]));
+    assert!(!by_hand.stdout.is_empty());
+    assert_eq!(by_hand.stdout, by_library.stdout);
+}
+
+fn a_log_that_cannot_be_written_ends_main_with_an_error() {
+    let output = run("ex51_log_in_thread", &["--bad-path"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("No such file"), "{output:?}");
+    assert_eq!(output.stdout, b"3\n");
 }
 
 fn a_killed_parent_takes_its_daemon() {

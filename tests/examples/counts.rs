@@ -299,3 +299,100 @@ pub(crate) fn ex55_pump_vs_lock(said: &Said) {
     assert_eq!(said.after("4 processes, 250 each, by messages: "), "1000");
     assert_eq!(said.after("4 processes, 250 each, by a lock: "), "1000");
 }
+
+pub(crate) fn ex30_serial_parallel_model(said: &Said) {
+    let traces = ["one core, one after the other: ", "one core, in turns: ", "two cores: "].map(|of| {
+        let seconds: Vec<&str> = said.after(of).split(' ').collect();
+        // Three seconds of each task, whatever the order.
+        for task in ['A', 'B'] {
+            assert_eq!(seconds.iter().filter(|second| second.contains(task)).count(), 3, "{of}{seconds:?}");
+        }
+        seconds.len() as u64
+    });
+    assert_eq!(traces, [6, 6, 3]);
+    assert_eq!(numbers(said.after("seconds: ")), traces);
+    assert_eq!(said.complained.matches("ns of a processor").count(), 2);
+}
+
+pub(crate) fn ex31_io_overlap(said: &Said) {
+    assert_eq!(numbers(said.after("model, one after the other: ")), [8]);
+    assert_eq!(numbers(said.after("model, overlapped on one core: ")), [5]);
+    let events: Vec<&str> = said.after("one thread: ").split(", ").collect();
+    let at = |event: &str| events.iter().position(|other| *other == event).unwrap();
+    for step in ["yellow 1", "yellow 2", "yellow 3"] {
+        assert!(at("blue asks") < at(step) && at(step) < at("blue has the answer"), "{events:?}");
+    }
+}
+
+pub(crate) fn ex35_spawn_cost(said: &Said) {
+    assert_eq!(numbers(said.after("Fork: ")), [9, 9, 9, 0]);
+    assert_eq!(numbers(said.after("Spawn: ")), [9, 9, 0, 0]);
+    assert_eq!(numbers(said.after("ForkServer: ")), [9, 9, 0, 0]);
+    assert_eq!(numbers(said.after("threads: ")), [9, 9]);
+    for start in ["Fork: ", "Spawn: ", "ForkServer: ", "threads: "] {
+        assert_eq!(said.complained.lines().filter(|line| line.starts_with(start)).count(), 1);
+    }
+}
+
+/// The two lessons print the same, byte for byte: this is both.
+fn coroutines_in_turn(said: &Said) {
+    let steps: Vec<&str> = said.lines[0].split(' ').collect();
+    for (at, step) in steps.iter().enumerate() {
+        assert_eq!(*step, format!("{}{}", ["A", "B"][at % 2], at / 2 + 1));
+    }
+    assert_eq!(steps.len(), 6);
+    assert_eq!(numbers(said.after("threads: ")), [1]);
+    assert_eq!(said.lines.len(), 2);
+}
+
+pub(crate) fn ex36_async_generators(said: &Said) {
+    coroutines_in_turn(said);
+}
+
+pub(crate) fn ex37_async_library(said: &Said) {
+    coroutines_in_turn(said);
+}
+
+pub(crate) fn ex38_starvation(said: &Said) {
+    let place = |steps: &str, step: &str| steps.split([' ', ',']).position(|other| other == step).unwrap();
+    if said.as_in_course {
+        let steps = said.after("coroutines, and G never pauses: ");
+        assert!(place(steps, "G3") < place(steps, "A1"), "{steps}");
+        return;
+    }
+    let steps = said.after("coroutines that pause: ");
+    assert!(place(steps, "G1") < place(steps, "A1") && place(steps, "A1") < place(steps, "G2"), "{steps}");
+    let threads: Vec<&str> = said.after("threads, and G never pauses: ").split(", ").collect();
+    assert_eq!((threads[0], threads[4]), ("G begins", "G ends"));
+    assert_eq!(numbers(&threads[1..4].join(" ")), [1, 2, 3]);
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()
+}
+
+pub(crate) fn ex39_compare(said: &Said) {
+    // Two spaces or more lie between two cells.
+    let rows: Vec<Vec<&str>> = said.lines.iter().map(|line| cells(line)).collect();
+    assert_eq!(rows[1], ["threads", "the system", "many"]);
+    assert_eq!(rows[2], ["async", "the task", "1"]);
+    assert_eq!(rows[3], ["processes", "the system", "many"]);
+}
+
+pub(crate) fn ex51_log_in_thread(said: &Said) {
+    assert!(said.at("3") < said.at("* logging is finished."));
+    assert_eq!(said.after("the file holds "), "\"3\\n\"");
+    assert!(said.after("a folder that is not there: ").contains("No such file"));
+}
+
+pub(crate) fn ex52_log_two_threads(said: &Said) {
+    assert!(said.at("3") < said.at("* logging 1 is finished."));
+    assert!(said.at("* logging 1 is finished.") < said.at("* logging 2 is finished."));
+    assert_eq!(numbers(&said.lines[3]), [1, 3, 2, 3]);
+}
+
+pub(crate) fn ex56_ticker(said: &Said) {
+    let ticks = said.lines.iter().filter_map(|line| line.strip_prefix("tick ")).count();
+    assert!(ticks >= 3);
+    assert_eq!(numbers(said.after("the worker's result: ")), [(0..1000).sum::<u64>()]);
+}
