@@ -1,12 +1,11 @@
-//! Whatever a task, a worker, a value or an input does, every item has one end, and nothing hangs.
+//! Whatever a task, a worker or an input does, every item has one end, and nothing hangs. For values: `values.rs`.
 
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::Ended;
-use mp_pool::{AsyncResult, JoinPoolError, MapError, Pool, SubmitError, TaskError};
+use mp_pool::{AsyncResult, JoinPoolError, MapError, Pool, TaskError};
 use mp_queue::Queue;
 use mp_testing::{go_on_process, kill_if_it_lives, stop_process};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -15,20 +14,18 @@ mp_testing::cases! {
     plain: [
         two_hundred_of_two_thousand_tasks_abort,
         more_than_the_board_holds_is_fed_while_no_thread_waits,
-        results_that_are_never_read_hold_up_nothing,
         results_longer_than_was_guessed,
         chunks_where_files_may_not_be_long,
         an_input_of_unknown_length,
-        threads_submit_and_wait_at_once,
-        an_input_that_panics,
-        an_item_that_cannot_be_packed_ends_the_call,
         what_waits_is_cancelled_and_not_begun,
-        callbacks_are_called_and_may_panic,
         a_callback_may_drop_the_pool,
         results_are_asked_without_waiting,
     ],
     every_method: [
-        user_code_in_values_may_panic_or_abort,
+        results_that_are_never_read_hold_up_nothing,
+        threads_submit_and_wait_at_once,
+        an_input_that_panics,
+        callbacks_are_called_and_may_panic,
         an_overflow_of_the_stack_is_the_tasks_end,
         long_values_go_by_message,
         handles_in_arguments_and_results,
@@ -157,95 +154,6 @@ fn an_input_that_panics() {
     let input = || (0..1000).inspect(|x| assert_ne!(*x, 700, "a deliberate panic"));
     assert!(catch_unwind(AssertUnwindSafe(|| pool.map(square, input()))).is_err());
     assert!(catch_unwind(AssertUnwindSafe(|| pool.map_async(square, input()).is_ok())).is_err());
-    assert_eq!(pool.map(square, 0..3).unwrap(), [0, 1, 4]);
-    pool.close();
-    pool.join().unwrap();
-}
-
-/// What its own code does with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Odd {
-    Fine,
-    RefusesToBeWritten,
-    PanicsWhenWritten,
-    PanicsWhenRead,
-    AbortsWhenRead,
-    /// Not in the caller, which has packed it.
-    PanicsWhenDropped(u32),
-}
-
-impl Serialize for Odd {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number: u8 = match self {
-            Odd::RefusesToBeWritten => return Err(serde::ser::Error::custom("refused")),
-            Odd::PanicsWhenWritten => panic!("a deliberate panic"),
-            Odd::Fine => 0,
-            Odd::PanicsWhenRead => 1,
-            Odd::AbortsWhenRead => 2,
-            Odd::PanicsWhenDropped(_) => 3,
-        };
-        (number, std::process::id()).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Odd {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Odd, D::Error> {
-        let (number, packed_by) = <(u8, u32)>::deserialize(deserializer)?;
-        let elsewhere = packed_by != std::process::id();
-        match number {
-            1 if elsewhere => panic!("a deliberate panic"),
-            2 if elsewhere => std::process::abort(),
-            3 => Ok(Odd::PanicsWhenDropped(packed_by)),
-            _ => Ok(Odd::Fine),
-        }
-    }
-}
-
-struct Dropped(Odd);
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        if let Odd::PanicsWhenDropped(_) = self.0 {
-            panic!("a deliberate panic");
-        }
-    }
-}
-
-fn take(odd: Odd) -> u32 {
-    drop(Dropped(odd));
-    7
-}
-
-fn give(how: u32) -> Odd {
-    [Odd::Fine, Odd::RefusesToBeWritten, Odd::PanicsWhenWritten][how as usize]
-}
-
-fn user_code_in_values_may_panic_or_abort() {
-    let pool = Pool::new(2).unwrap();
-    for _ in 0..3 {
-        assert_eq!(pool.apply(take, (Odd::Fine,)).unwrap(), 7);
-        let refused = pool.apply(take, (Odd::RefusesToBeWritten,));
-        assert!(matches!(refused, Err(SubmitError::Arguments(_))), "{refused:?}");
-        let panicked = catch_unwind(AssertUnwindSafe(|| pool.apply(take, (Odd::PanicsWhenWritten,)).is_ok()));
-        assert!(panicked.is_err());
-        for odd in [Odd::PanicsWhenRead, Odd::PanicsWhenDropped(0)] {
-            let there = pool.apply_async(take, (odd,)).unwrap().get();
-            assert!(matches!(there, Err(TaskError::Panicked { .. })), "{odd:?}: {there:?}");
-        }
-        let aborted = pool.apply_async(take, (Odd::AbortsWhenRead,)).unwrap().get();
-        assert!(matches!(aborted, Err(TaskError::WorkerDied { .. })), "{aborted:?}");
-        let each = pool.map_each(give, [0, 1, 2, 0]).unwrap();
-        assert_eq!((&each[0], &each[3]), (&Ok(Odd::Fine), &Ok(Odd::Fine)));
-        assert!(matches!(each[1], Err(TaskError::Failed(_))), "{:?}", each[1]);
-        assert!(matches!(each[2], Err(TaskError::Panicked { .. })), "{:?}", each[2]);
-    }
-}
-
-fn an_item_that_cannot_be_packed_ends_the_call() {
-    let pool = Pool::new(2).unwrap();
-    let items = (0..1000).map(|x| if x == 700 { Odd::RefusesToBeWritten } else { Odd::Fine });
-    let refused = pool.map(take, items);
-    assert!(matches!(refused, Err(SubmitError::Arguments(_))), "{refused:?}");
     assert_eq!(pool.map(square, 0..3).unwrap(), [0, 1, 4]);
     pool.close();
     pool.join().unwrap();

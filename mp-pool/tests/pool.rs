@@ -18,15 +18,15 @@ use std::time::Duration;
 mp_testing::cases! {
     plain: [
         wrong_numbers_are_refused,
-        two_hundred_workers_on_a_thousand_items,
         values_that_cannot_cross_are_their_tasks_failure,
-        a_panicking_initializer_breaks_the_pool,
-        workers_that_cannot_live_break_the_pool,
         threads_share_a_pool,
         idle_workers_take_over_what_waits,
         spawned_workers_have_the_name_they_were_given,
     ],
     every_method: [
+        two_hundred_workers_on_a_thousand_items,
+        a_panicking_initializer_breaks_the_pool,
+        workers_that_cannot_live_break_the_pool,
         apply_and_map_keep_the_order,
         a_panic_is_one_items_error,
         a_killed_worker_costs_one_task,
