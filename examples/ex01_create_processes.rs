@@ -1,5 +1,6 @@
 //! Start five processes, then wait for all of them.
 //!
+//! Answers:  notebook 1
 //! Python:   p = Process(target=called, args=(i,)); p.start(); p.join()
 //! Run:      cargo run --example ex01_create_processes
 //! Prints:

@@ -1,5 +1,6 @@
 //! A process has a name: the one it is given, or a number in the order of creation.
 //!
+//! Answers:  notebook 2
 //! Python:   Process(name='foo_process', target=foo); current_process().name
 //! Run:      cargo run --example ex02_process_names
 //! Prints:

@@ -1,5 +1,6 @@
 //! A daemon is killed when its parent ends; any other child is waited for.
 //!
+//! Answers:  notebook 3
 //! Python:   Process(target=f, daemon=True)
 //! Run:      cargo run --example ex03_background_process
 //! Prints:

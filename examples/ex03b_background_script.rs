@@ -1,5 +1,6 @@
 //! A killed daemon cleans nothing up: the file that it would have removed is still there.
 //!
+//! Answers:  the script 3ejecutar_proceso_segundo_plano.py
 //! Python:   3ejecutar_proceso_segundo_plano.py
 //! Run:      cargo run --example ex03b_background_script
 //! Prints:

@@ -1,5 +1,6 @@
 //! End a process from outside, and see how it ended.
 //!
+//! Answers:  notebook 4
 //! Python:   p.terminate(); p.is_alive(); p.exitcode
 //! Run:      cargo run --example ex04_kill_process
 //! Prints:

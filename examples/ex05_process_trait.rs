@@ -1,5 +1,6 @@
 //! A type whose `run` is a process, where Python subclasses `Process`.
 //!
+//! Answers:  notebook 5
 //! Python:   class MyProcess(Process): def run(self): ...
 //! Run:      cargo run --example ex05_process_trait
 //! Prints:

@@ -1,5 +1,6 @@
 //! A producer and a consumer: the stream has an end, and "empty" is not it.
 //!
+//! Answers:  notebook 6
 //! Python:   q = Queue(); q.put(item); while not q.empty(): q.get()
 //! Run:      cargo run --example ex06_queue
 //! Prints:

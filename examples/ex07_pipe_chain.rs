@@ -1,5 +1,6 @@
 //! Two pipes in a chain; the stream ends when the last sender is closed.
 //!
+//! Answers:  notebook 7
 //! Python:   Pipe(False); conn.send(i); conn.close(); except EOFError
 //! Run:      cargo run --example ex07_pipe_chain
 //! Prints:

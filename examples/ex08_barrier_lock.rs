@@ -1,5 +1,6 @@
 //! Two processes meet at a barrier, two others pass by, and a lock keeps their steps apart. Threads do it likewise.
 //!
+//! Answers:  notebook 8
 //! Python:   Barrier(2); Lock()
 //! Run:      cargo run --example ex08_barrier_lock
 //! Prints:

@@ -1,5 +1,6 @@
 //! Main does not wait for its children, and their barrier does not end with it.
 //!
+//! Answers:  the script 8sincronizar_procesos_barrier.py
 //! Python:   8sincronizar_procesos_barrier.py
 //! Run:      cargo run --example ex08b_barrier_script
 //! Prints in any order:

@@ -1,5 +1,6 @@
 //! Ten processes fill one dict; and what it takes to count in one.
 //!
+//! Answers:  notebook 9
 //! Python:   d = Manager().dict(); d[i] = i * 2
 //! Run:      cargo run --example ex09_manager_dict
 //! Prints:

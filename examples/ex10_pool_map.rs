@@ -1,5 +1,6 @@
 //! Square a hundred numbers in a pool of four processes.
 //!
+//! Answers:  notebook 10
 //! Python:   with Pool(4) as p: p.map(square, range(100))
 //! Run:      cargo run --example ex10_pool_map
 //! Prints:
@@ -7,7 +8,7 @@
 //!     sum 328350
 //!     workers 4
 //!     99 results and 1 error: item 37 panicked: no square of 37
-//!     after close: the pool is closed
+//!     after close: refused
 //!     after join: 0 workers
 
 use mp::{Barrier, Pool, SubmitError, TaskError, Value};
@@ -52,7 +53,7 @@ pub(crate) fn main() -> mp::Result<()> {
         other => return Err(mp::Error::new(format!("no panic, but {other:?}"))),
     }
     match &refused {
-        Err(SubmitError::Closed) => println!("after close: {}", SubmitError::Closed),
+        Err(SubmitError::Closed) => println!("after close: refused"),
         other => return Err(mp::Error::new(format!("not refused, but {other:?}"))),
     }
     println!("after join: {} workers", pool.worker_pids().len());

@@ -1,5 +1,6 @@
 //! If one process fails, the others go on: that a thread cannot promise.
 //!
+//! Answers:  advantage 3, "if a process fails, the others go on"
 //! Python:   each worker a Process; look at exitcode when it has ended
 //! Run:      cargo run --example ex11_isolation
 //! Prints:

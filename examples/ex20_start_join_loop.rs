@@ -1,5 +1,6 @@
 //! A join inside the loop makes the processes run one after the other; a join after it lets them run at once.
 //!
+//! Answers:  cell 2
 //! Python:   for i in range(5): p = Process(target=f, args=(i,)); p.start(); p.join()
 //! Run:      cargo run --example ex20_start_join_loop
 //! Prints:

@@ -1,5 +1,6 @@
 //! A worker that is a type of its own, and says hello through a queue.
 //!
+//! Answers:  cell 3
 //! Python:   class Worker(Process): def run(self): self.queue.put("local hello")
 //! Run:      cargo run --example ex21_worker_hello
 //! Prints:

@@ -1,5 +1,6 @@
 //! Values of several types in one queue; one that is refused does not end the stream.
 //!
+//! Answers:  cell 5
 //! Python:   q.put([42, None, 'hello']); print(q.get())
 //! Run:      cargo run --example ex22_queue_objects
 //! Prints:

@@ -1,5 +1,6 @@
 //! A pipe between two children: each has one end, and the parent none.
 //!
+//! Answers:  cell 11
 //! Python:   a, b = Pipe(); Process(target=f, args=(b,)); Process(target=f2, args=(a,))
 //! Run:      cargo run --example ex23_pipe_two_children
 //! Prints:

@@ -1,5 +1,6 @@
 //! The names and ids of this process, its parent and its children, and the number of CPUs.
 //!
+//! Answers:  section 4, "some interesting functions"
 //! Python:   current_process().name; parent_process(); active_children(); cpu_count()
 //! Run:      cargo run --example ex25_introspection
 //! Prints:

@@ -4,12 +4,13 @@
 //! gives the handle that has `join`; `close` takes the handle. The documentation of `Process::start` and
 //! `Child::close` shows that.
 //!
+//! Answers:  section 2.1, the methods of Process
 //! Python:   p.start(); p.is_alive(); p.terminate(); p.join(); p.exitcode; p.close()
 //! Run:      cargo run --example ex26_lifecycle
 //! Prints:
 //!     not started: active 0
 //!     started: alive true, exit code None
-//!     close while running: the process is still running: join or kill it first
+//!     close while running: refused, and given back
 //!     terminated and joined: alive false, exit code -15
 //!     killed and joined: alive false, exit code -9
 //!     closed: ok
@@ -68,9 +69,8 @@ pub(crate) fn main() -> mp::Result<()> {
     println!("not started: active {}", mp::active_children().len());
     let child = started()?;
     println!("started: {}", state(&child));
-    let refused = child.close().err().ok_or("a running process was closed")?;
-    println!("close while running: {refused}");
-    let child = refused.into_inner();
+    let child = child.close().err().ok_or("a running process was closed")?.into_inner();
+    println!("close while running: refused, and given back");
     // Just after terminate it may still be alive: join first.
     child.terminate()?;
     let _ = child.join();
@@ -88,10 +88,8 @@ pub(crate) fn main() -> mp::Result<()> {
     items.put(Item::Word("after".to_owned()))?;
     let arrives = matches!(items.get()?, Item::Word(word) if word == "after");
     let who = if refused { "refused by put itself" } else { "taken" };
-    println!(
-        "a value that cannot be serialised: {who}, and the next item {}",
-        if arrives { "arrives" } else { "is lost" }
-    );
+    let next = if arrives { "arrives" } else { "is lost" };
+    println!("a value that cannot be serialised: {who}, and the next item {next}");
 
     let queue = Queue::new()?;
     Process::new(fill, (queue.clone(),)).start()?.join()?;

@@ -1,5 +1,6 @@
 //! No `if __name__ == '__main__'`: a child never enters `main`, and no left-over variable makes a program a child.
 //!
+//! Answers:  the line if __name__ == '__main__'
 //! Python:   without the guard each child imports the module again, and starts children of its own
 //! Run:      cargo run --example ex27_entry_guard
 //! Prints:

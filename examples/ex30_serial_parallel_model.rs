@@ -1,5 +1,6 @@
 //! Two tasks of three seconds each: only a second core makes them end sooner, taking turns does not.
 //!
+//! Answers:  "programs without waits for I/O"
 //! Python:   two functions that compute, one after the other, in turns, on two cores
 //! Run:      cargo run --example ex30_serial_parallel_model
 //! Prints:

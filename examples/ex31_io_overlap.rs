@@ -1,5 +1,6 @@
 //! While one task waits for a device, another can compute: one core is enough for that.
 //!
+//! Answers:  "programs with waits for I/O"
 //! Python:   blue reads from a disk between two computations; yellow computes
 //! Run:      cargo run --example ex31_io_overlap
 //! Prints:

@@ -1,5 +1,6 @@
 //! Two processes that read, and only then write, lose one of two additions; under a lock they cannot.
 //!
+//! Answers:  "paused in the middle of something complicated"
 //! Python:   counter += 1 in two threads
 //! Run:      cargo run --example ex32_lost_update
 //! Prints:

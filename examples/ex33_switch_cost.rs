@@ -1,5 +1,6 @@
 //! What a switch costs: a ball goes to and fro between processes, between threads, between coroutines.
 //!
+//! Answers:  "a context switch is not free"
 //! Python:   conn.send(ball); ball = conn.recv(), with a Process, with a Thread; ball = await queue.get()
 //! Run:      cargo run --example ex33_switch_cost
 //! Prints:

@@ -1,5 +1,6 @@
 //! Threads share their memory; processes share what lies in a shared area, and nothing else.
 //!
+//! Answers:  "sharing data"
 //! Python:   a list filled by a thread, by a process; Array("i", 5), Manager().list()
 //! Run:      cargo run --example ex34_shared_or_not
 //! Prints:

@@ -1,5 +1,6 @@
 //! What it costs to start a thread and a process, and what a new process has of the old one's memory.
 //!
+//! Answers:  "a process is a complete copy of the program"
 //! Python:   Thread(target=f).start(), get_context("fork").Process(target=f).start(), "spawn"
 //! Run:      cargo run --example ex35_spawn_cost
 //! Prints:

@@ -1,5 +1,6 @@
 //! Coroutines made by hand: each is a value that goes on for one step whenever it is asked, and a loop asks in turn.
 //!
+//! Answers:  "async, first with generators"
 //! Python:   def counter(name): ...; yield; a loop that calls next() on each generator
 //! Run:      cargo run --example ex36_async_generators
 //! Prints:

@@ -1,5 +1,6 @@
 //! The same coroutines as in `ex36_async_generators`, by `async` and `await`, on a library's executor.
 //!
+//! Answers:  "async, then with the library"
 //! Python:   async def counter(name): ...; await asyncio.sleep(0); asyncio.gather(counter("A"), counter("B"))
 //! Run:      cargo run --example ex37_async_library
 //! Prints:

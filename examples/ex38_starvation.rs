@@ -1,5 +1,6 @@
 //! A coroutine that never pauses keeps all others from running; the operating system lets no thread do that.
 //!
+//! Answers:  "if one never pauses, no other can run"
 //! Python:   async def greedy(): a loop without an await, beside another coroutine
 //! Run:      cargo run --example ex38_starvation
 //! Prints:

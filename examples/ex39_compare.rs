@@ -1,5 +1,6 @@
 //! Threads, async, processes: who decides when to switch, and how many run at a time.
 //!
+//! Answers:  the table of the three
 //! Python:   the table of a course: threading 1 processor, asyncio 1, multiprocessing many
 //! Run:      cargo run --example ex39_compare
 //! Prints:

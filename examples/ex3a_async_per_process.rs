@@ -1,5 +1,6 @@
 //! Coroutines in each of several processes: all of their requests are in flight at the same time.
 //!
+//! Answers:  "nothing beats async + multiprocessing"
 //! Python:   Process(target=lambda: asyncio.run(main())) for each CPU
 //! Run:      cargo run --example ex3a_async_per_process
 //! Prints:

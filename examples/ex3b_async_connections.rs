@@ -1,5 +1,6 @@
 //! One thread serves two children: half a message of one delays no other.
 //!
+//! Answers:  "async: one thread, many waits"
 //! Python:   loop.add_reader(conn.fileno(), ...), where conn.recv() blocks on half a message
 //! Run:      cargo run --example ex3b_async_connections
 //! Prints:

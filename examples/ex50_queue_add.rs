@@ -1,6 +1,6 @@
-//! Four processes add, and each puts its result into one queue, with its own name; a join need not wait for it to
-//! be got.
+//! Four processes put their sums into one queue; they can be joined before anything is taken out of it.
 //!
+//! Answers:  the template "Multi-processing"
 //! Python:   Process(target=add, args=(x, y, q)) ×4; p.join(); q.qsize(); q.get()
 //! Run:      cargo run --example ex50_queue_add
 //! Prints:

@@ -1,5 +1,6 @@
 //! A thread writes a log while main goes on; its error comes back through join, and is not lost.
 //!
+//! Answers:  the template "Single threading"
 //! Python:   Thread(target=logger, args=(result, fname, delay)).start(); print(result)
 //! Run:      cargo run --example ex51_log_in_thread
 //! Prints:

@@ -1,5 +1,6 @@
 //! Two threads write while main goes on; join makes the caller wait, and nothing else.
 //!
+//! Answers:  the template "Multi threading"
 //! Python:   thd1.start(); thd2.start(); print(result); thd1.join(); thd2.join()
 //! Run:      cargo run --example ex52_log_two_threads
 //! Prints:

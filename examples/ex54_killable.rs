@@ -1,5 +1,6 @@
 //! A process can be killed whatever it does; a thread can only be asked.
 //!
+//! Answers:  "child processes are killable", threads are not
 //! Python:   p.kill(); p.exitcode; threading has no kill
 //! Run:      cargo run --example ex54_killable
 //! Prints:

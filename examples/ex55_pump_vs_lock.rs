@@ -1,5 +1,6 @@
 //! One counter, two ways: messages to the process that owns it, or a lock that each process takes. Both are exact.
 //!
+//! Answers:  "message pump" or locks
 //! Python:   queue.put(1) to one process; with value.get_lock(): value.value += 1
 //! Run:      cargo run --example ex55_pump_vs_lock
 //! Prints:

@@ -1,5 +1,6 @@
 //! A program stays responsive while a process works for it.
 //!
+//! Answers:  "responsive UIs"
 //! Python:   p.start(); while p.is_alive(): update the window; p.join(0.01)
 //! Run:      cargo run --example ex56_ticker
 //! Prints:

@@ -6,6 +6,8 @@
 
 #[path = "examples/counts.rs"]
 mod counts;
+#[path = "examples/course.rs"]
+mod course;
 #[path = "examples/folder.rs"]
 mod folder;
 #[macro_use]
@@ -13,6 +15,13 @@ mod folder;
 mod lesson;
 
 use counts::Said;
+use course::{
+    the_course_gives_json, the_course_is_plain_but_on_a_terminal,
+    the_course_lists_all_lessons_of_each_document, the_course_notices_a_lesson_that_fails,
+    the_course_passes_as_a_whole, the_course_refuses_to_run_nothing,
+    the_course_runs_one_or_a_group_or_what_has_a_part_of_a_name,
+    the_course_shows_source_and_output_side_by_side,
+};
 use folder::Folder;
 use lesson::{Lesson, Promise};
 use mp::base::sys::poll::{Interest, pidfd_open, wait_for};
@@ -29,12 +38,17 @@ macro_rules! examples {
         mp_testing::cases! {
             plain: [
                 the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails,
-                the_course_refuses_to_run_nothing, a_killed_parent_takes_its_daemon,
+                the_course_refuses_to_run_nothing, the_course_runs_one_or_a_group_or_what_has_a_part_of_a_name,
+                the_course_shows_source_and_output_side_by_side, the_course_lists_all_lessons_of_each_document,
+                the_course_gives_json, the_course_is_plain_but_on_a_terminal, a_killed_parent_takes_its_daemon,
                 a_case_that_fails_or_is_killed_leaves_no_folder, the_two_kinds_of_coroutines_print_the_same,
                 a_log_that_cannot_be_written_ends_main_with_an_error,
             ],
             every_method: [$($name),*]
         }
+
+        /// The source of each.
+        const LESSONS: &[&str] = &[$(include_str!(concat!("../examples/", stringify!($name), ".rs"))),*];
 
         $(fn $name() {
             let source = include_str!(concat!("../examples/", stringify!($name), ".rs"));
@@ -124,37 +138,6 @@ fn keeps(name: &str, promise: &Promise, output: &Output, as_in_course: bool) -> 
     let (kept, all) = promise.kept_by(&said);
     assert!(all, "{name}: {kept} of {} lines as promised\n{said}\n{complained}", promise.count());
     Said { lines: said.lines().map(str::to_owned).collect(), complained, as_in_course }
-}
-
-fn the_course_passes_as_a_whole() {
-    become_subreaper().unwrap();
-    let output = run("course", &[]);
-    let table = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{table}\n{}", String::from_utf8_lossy(&output.stderr));
-    // 39 lessons and 8 twins, each under three methods.
-    let words: Vec<&str> = table.split_whitespace().collect();
-    let passed = words.windows(2).filter(|pair| pair[0].contains('/') && pair[1] == "pass").count();
-    assert_eq!(passed, 47 * 3, "{table}");
-    assert!(!table.contains("FAIL"), "{table}");
-    assert!(table.ends_with("141 of 141 runs pass\n"), "{table}");
-}
-
-fn the_course_notices_a_lesson_that_fails() {
-    let output = command("course").args(["--fail", "ex05", "ex05"]).output().unwrap();
-    let table = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{table}");
-    assert_eq!(table.matches("0/6 FAIL").count(), 3, "{table}");
-    assert!(table.ends_with("0 of 3 runs pass\n"), "{table}");
-}
-
-fn the_course_refuses_to_run_nothing() {
-    for arguments in
-        [&["no such lesson"][..], &["--fail", "no such lesson"], &["--fail"], &["--no-such-flag"]]
-    {
-        let output = command("course").args(arguments).output().unwrap();
-        assert!(!output.status.success(), "{arguments:?}");
-        assert!(!String::from_utf8_lossy(&output.stdout).contains("pass "), "{arguments:?}");
-    }
 }
 
 fn the_two_kinds_of_coroutines_print_the_same() {

@@ -55,26 +55,38 @@ pub(crate) struct Promise {
 }
 
 /// One example, read from its source.
+#[allow(dead_code, reason = "the tests of the lessons use a part of it")]
 #[derive(Debug, Clone)]
 pub(crate) struct Lesson {
     pub(crate) name: &'static str,
+    pub(crate) source: &'static str,
     pub(crate) shows: String,
+    /// The part of the teaching document that it answers.
+    pub(crate) answers: String,
     pub(crate) prints: Promise,
     pub(crate) as_in_course: Option<Promise>,
 }
 
 impl Lesson {
-    pub(crate) fn read(name: &'static str, source: &str) -> Lesson {
+    pub(crate) fn read(name: &'static str, source: &'static str) -> Lesson {
         let header: Vec<&str> = source.lines().map_while(|line| line.strip_prefix("//!")).collect();
-        let shows = header.first().map(|line| line.trim().trim_end_matches('.').to_owned());
+        let after = |title| header.iter().find_map(|line| line.trim().strip_prefix(title));
         let prints = Promise::after("Prints:", &header, false);
         let unordered = || Promise::after("Prints in any order:", &header, true);
         Lesson {
             name,
-            shows: shows.unwrap_or_default(),
+            source,
+            shows: after("").unwrap_or_default().trim_end_matches('.').to_owned(),
+            answers: after("Answers:").unwrap_or_default().trim().to_owned(),
             prints: prints.or_else(unordered).expect("an example says what it prints"),
             as_in_course: Promise::after("As in course:", &header, false),
         }
+    }
+
+    /// In one line.
+    #[allow(dead_code, reason = "the course's table has it, and no test")]
+    pub(crate) fn answers_and_shows(&self) -> String {
+        format!("{}: {}", self.answers, self.shows)
     }
 }
 
