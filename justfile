@@ -5,13 +5,16 @@ check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-    RUSTDOCFLAGS="-D warnings" cargo doc -p mp-pipe --all-features --no-deps
     cargo test --workspace
     cargo run --release --example course
 
 # Every test.
 test:
     cargo test --workspace
+
+# The list of the public surface (docs/surface), written anew.
+surface:
+    MP_SURFACE=write cargo test --test surface
 
 # The process tests over and over: one failure in 200 is a defect.
 many times="50":

@@ -81,13 +81,13 @@ pub mod not_needed;
 
 pub use context::{Context, get_context};
 pub use error::{Error, Result};
-pub use mp_core::mem::ShareableTrait as Shareable;
 pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
 #[cfg(feature = "self-describing")]
 pub use mp_core::transfer::SelfDescribing;
 pub use mp_core::transfer::{
     CallError, Callable, CodeError, Function, Handle, ParcelError, Target, Transferable,
 };
+pub use mp_core::without_derives::Shareable;
 pub use mp_core::{
     AnyChild, AuthKey, Child, CloseError, CodecError, ContextAlreadySetError, CurrentProcess, Ended,
     ForkIsSafe, JoinError, Logger, LoggerTakenError, MemError, OsError, ParentProcess, Process, Run,

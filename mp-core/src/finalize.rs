@@ -70,6 +70,7 @@ static HELD_OVER_FORK: Mutex<Vec<Hold>> = Mutex::new(Vec::new());
 
 /// Registers a function that acquires locks, which are held over each fork beside other threads, so that none
 /// of them is inside. They are released on both sides.
+#[doc(hidden)]
 pub fn hold_over_fork(lock: Hold) {
     HELD_OVER_FORK.lock().unwrap_or_else(PoisonError::into_inner).push(lock);
 }

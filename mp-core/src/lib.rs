@@ -4,7 +4,7 @@
 //! |-----------------------|-------------------------------------------------------------------------|
 //! | [`error`]             | the errors that every floor shares                                      |
 //! | [`word`]              | the traits that algorithms are written over; deadlines                  |
-//! | [`sys`]               | the system: one function per call                                       |
+//! | `sys`                 | the system: one function per call; internal, hidden, and may change     |
 //! | [`mem`]               | shared mappings and what may live in them                               |
 //! | [`transfer`]          | values, handles and functions on their way to another process           |
 //! | [`finalize`]          | what is done at a process's orderly end                                 |
@@ -28,6 +28,7 @@ pub mod finalize;
 pub mod mem;
 pub mod popen;
 pub mod process;
+#[doc(hidden)]
 pub mod sys;
 pub mod transfer;
 mod waitable;
@@ -44,3 +45,9 @@ pub use process::{
     parent_process, scope, set_authkey, usable_cpu_count,
 };
 pub use waitable::Waitable;
+
+/// For `mp`, which has a derive of its own.
+#[doc(hidden)]
+pub mod without_derives {
+    pub use crate::mem::shared_ref::Shareable;
+}

@@ -28,13 +28,13 @@
 //! | `listener/`     | [`Listener`]: where others connect to                             |
 //! | `client.rs`     | [`Client`]: connecting to it                                      |
 //! | `address.rs`    | [`Address`]: a path, an abstract name, a port                     |
-//! | `handshake/`    | [`handshake`]: how both prove to have the same key, pure          |
+//! | `handshake/`    | how both prove to have the same key, pure          |
 //! | `challenge.rs`  | [`deliver_challenge`], [`answer_challenge`]: its halves alone     |
 //! | `key.rs`        | the key of a listener or client                                   |
 //! | `pipe.rs`       | [`pipe()`], [`pipe_simplex`]                                      |
 //! | `wait.rs`       | [`wait()`]: which of several are ready                            |
 //! | `wait_set.rs`   | [`WaitSet`]: which of many that are kept together are             |
-//! | `frame.rs`      | [`frame`]: lengths and partial messages, pure                     |
+//! | `frame.rs`      | lengths and partial messages, pure                     |
 //! | `end.rs`        | one end in this process: frames on a socket, a lock each way      |
 //! | `outgoing.rs`   | its sending half                                                  |
 //! | `incoming.rs`   | its receiving half                                                |
@@ -58,8 +58,10 @@ mod client;
 mod connection;
 mod end;
 mod error;
+#[doc(hidden)]
 pub mod frame;
 #[cfg(feature = "listener")]
+#[doc(hidden)]
 pub mod handshake;
 mod incoming;
 #[cfg(feature = "listener")]

@@ -32,6 +32,7 @@ thread_local! {
 }
 
 /// Counts one guard that can lend references into shared memory. Held by the guard as long as it can be borrowed.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Loan {
     own_thread_only: PhantomData<*const ()>,
@@ -57,6 +58,7 @@ impl Drop for Loan {
 }
 
 /// The number of loans of the calling thread, and of threads that ended with leaked guards.
+#[doc(hidden)]
 pub fn loans() -> usize {
     // ORDERING: Acquire, pairs with the Release in `AtEnd`: a thread that has a reference which an ended thread
     // gave away has synchronised with it, and so sees its loan.

@@ -19,22 +19,16 @@ mod loan;
 pub(crate) mod mapping;
 mod plain;
 mod racy;
-mod shared_ref;
+pub(crate) mod shared_ref;
 pub(crate) mod small;
 mod window;
 
 pub use bytes::Bytes;
-/// For guards of shared data in the other crates.
-#[doc(hidden)]
 pub use loan::{Loan, loans};
 pub use mapping::{Extent, Kind, Mapping};
 /// The derive, beside the trait that it implements.
 pub use mp_derive::Shareable;
 pub use plain::{bytes_of, value_of};
-#[doc(hidden)]
 pub use racy::{copy_in, copy_out};
-/// The trait alone, for `mp`, which has its own derive.
-#[doc(hidden)]
-pub use shared_ref::Shareable as ShareableTrait;
 pub use shared_ref::{Shareable, SharedRef, SharedSlice, Structure};
 pub use window::Window;

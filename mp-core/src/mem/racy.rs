@@ -29,6 +29,7 @@ const LONG: usize = 24;
 ///
 /// # Safety
 /// `from` is aligned, with that many elements mapped there; `to` is this thread's own, with room for as many.
+#[doc(hidden)]
 #[inline]
 pub unsafe fn copy_out<T: Shareable>(from: *const T, to: *mut T, count: usize) {
     let units = count * (size_of::<T>() / unit::<T>());
@@ -47,6 +48,7 @@ pub unsafe fn copy_out<T: Shareable>(from: *const T, to: *mut T, count: usize) {
 ///
 /// # Safety
 /// `to` is aligned, with that many elements mapped there; no thread writes to `from` meanwhile, which has as many.
+#[doc(hidden)]
 #[inline]
 pub unsafe fn copy_in<T: Shareable>(from: *const T, to: *mut T, count: usize) {
     let units = count * (size_of::<T>() / unit::<T>());

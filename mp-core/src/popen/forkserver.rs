@@ -346,6 +346,7 @@ pub(super) fn after_fork() {
 }
 
 /// The template's process id, if one runs, for tools and tests.
+#[doc(hidden)]
 pub fn template_pid() -> Option<u32> {
     template().as_ref().and_then(|template| crate::sys::poll::pidfd_pid(template.pidfd.as_fd()))
 }

@@ -122,6 +122,7 @@ pub fn get_start_method() -> Result<StartMethod, StartError> {
 
 /// The method for processes that serve this one (a pool's workers, a manager): the default one, by
 /// [`for_helpers`](StartMethod::for_helpers).
+#[doc(hidden)]
 pub fn get_helper_method() -> Result<StartMethod, StartError> {
     Ok(get_start_method()?.for_helpers())
 }

@@ -19,7 +19,7 @@
 //! With `Spawn` and `Fork` the parent forks and reaps by itself; the lines between parent and child are the
 //! same.
 //!
-//! A [`service`] is a process that serves a whole family and is not a child of the process that starts it.
+//! A service is a process that serves a whole family and is not a child of the process that starts it.
 //!
 //! A child holds one end of its *outcome* socket, and reads the parent's *lifeline*: a pipe that is never
 //! written to, and whose end means that the parent has ended.
@@ -29,6 +29,7 @@
 
 pub(crate) mod boot;
 pub(crate) mod fork;
+#[doc(hidden)]
 pub mod forkserver;
 pub(crate) mod job;
 pub(crate) mod lifeline;
@@ -36,6 +37,7 @@ mod method;
 pub(crate) mod orphans;
 mod process_state;
 pub(crate) mod raw_fork;
+#[doc(hidden)]
 pub mod service;
 pub(crate) mod spawn;
 mod template;

@@ -5,6 +5,7 @@ use crate::transfer::{CallError, Code, Handle, Message, Resolved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why a call gave no value. The process goes on.
+#[doc(hidden)]
 #[derive(Debug, thiserror::Error)]
 pub enum CaughtError {
     /// The function panicked.
@@ -32,6 +33,7 @@ pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtErr
 
 /// As [`call_caught`], for a function that is called many times: appends the packed result to `result`, and gives its
 /// handles. On an error `result` is as it was.
+#[doc(hidden)]
 #[inline]
 pub fn call_caught_onto(
     callable: &Resolved,

@@ -99,6 +99,7 @@ pub(crate) fn explain(payload: Box<dyn Any + Send>) -> (String, String) {
 }
 
 /// ` at PLACE`, where the place of a panic is known.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a>(pub &'a str);
 

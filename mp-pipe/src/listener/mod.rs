@@ -65,7 +65,7 @@ use std::time::Duration;
 /// ```
 ///
 /// # Which clients are admitted
-/// A client proves that it has the key, and the listener proves it to the client: see [`handshake`](crate::handshake).
+/// A client proves that it has the key, and the listener proves it to the client: see `handshake/mod.rs`.
 /// Without a key of its own each uses its process's, which the processes of one family share and no other process
 /// knows. A local client must also be a process of the same user.
 ///

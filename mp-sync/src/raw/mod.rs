@@ -11,7 +11,7 @@
 //! # Rules of this folder
 //! - All zeros is a valid start, since shared memory begins so. A barrier must then be told its parties.
 //! - No algorithm waits for an answer from a sleeper: a sleeper may be dead.
-//! - After [`wait`](mp_core::word::Word::wait) a word is read again with the ordering that is needed: the wake
+//! - After `Word::wait` a word is read again with the ordering that is needed: the wake
 //!   orders nothing by itself.
 //! - After a death between a commit and its wake, the sleepers wake by themselves within half a second. Where an
 //!   algorithm is faster, its file says how.
