@@ -64,6 +64,8 @@
 //! | `JoinableQueue()`                         | [`JoinableQueue::new`]                              | `mp-queue/src/joinable.rs`        |
 //! | `queue.Full`, `queue.Empty`               | [`PutError::Full`], [`GetError::Empty`]             | `mp-queue/src/error.rs`           |
 //! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
+//! | `Pool.imap`, `imap_unordered`             | [`Pool::imap`], [`Pool::imap_unordered`], which give an [`Imap`] | `mp-pool/src/imap.rs` |
+//! | `imap(chunksize, buffersize)`             | [`Pool::imap_with`], [`ImapOptions`]                | `mp-pool/src/imap.rs`             |
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
 //! | `DictProxy`, `ListProxy`                  | [`DictProxy`], [`ListProxy`]                        | `mp-manager/src/proxy/`           |
@@ -113,7 +115,8 @@ pub use mp_pipe::{
     WaitSet, pipe, pipe_simplex, try_wait, wait, wait_timeout,
 };
 pub use mp_pool::{
-    AsyncResult, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder, SubmitError, TaskError,
+    AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
+    SubmitError, TaskError,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,

@@ -23,26 +23,53 @@ use std::sync::Arc;
 const MOST_BYTES: usize = 64 << 10;
 /// Items of the first batch.
 const FIRST: usize = 16;
+/// An item is known by the low bits of its position: an endless input has more than they can tell apart, but not at once.
+pub(crate) const POSITIONS: u64 = (1 << 31) - 1;
 
 /// A call of which not all is submitted.
-pub(crate) struct Call<'a> {
-    shared: &'a Arc<Shared>,
-    job: Arc<Job>,
+pub(crate) struct Call {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) job: Arc<Job>,
     /// Items submitted.
-    submitted: u32,
+    pub(crate) submitted: u64,
+    /// The board did not hold all when the last batch was submitted.
+    pub(crate) full: bool,
     /// What was submitted is wanted.
-    complete: bool,
+    pub(crate) complete: bool,
 }
 
 /// The items that are packed and not submitted.
 #[derive(Default)]
-struct Packed {
-    items: u32,
-    bytes: Vec<u8>,
+pub(crate) struct Packed {
+    pub(crate) items: u32,
+    pub(crate) bytes: Vec<u8>,
 }
 
-impl<'a> Call<'a> {
-    pub(crate) fn begin<F, A>(shared: &'a Arc<Shared>, function: &F) -> Result<Call<'a>, SubmitError>
+impl Call {
+    pub(crate) fn begin<F, A>(shared: &Arc<Shared>, function: &F) -> Result<Call, SubmitError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+    {
+        Call::begin_as::<F, A>(shared, function, Job::new)
+    }
+
+    /// As [`begin`](Call::begin), for results that are taken as they come.
+    pub(crate) fn begin_stream<F, A>(shared: &Arc<Shared>, function: &F) -> Result<Call, SubmitError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+    {
+        Call::begin_as::<F, A>(shared, function, Job::new_stream)
+    }
+
+    fn begin_as<F, A>(
+        shared: &Arc<Shared>,
+        function: &F,
+        job: impl FnOnce(Vec<u8>) -> Arc<Job>,
+    ) -> Result<Call, SubmitError>
     where
         F: Target<A>,
         F::Output: Serialize + DeserializeOwned,
@@ -50,7 +77,7 @@ impl<'a> Call<'a> {
     {
         shared.dispatch().check()?;
         let code = code_to_bytes(&Code::of::<F, A>(function)?)?;
-        Ok(Call { shared, job: Job::new(code), submitted: 0, complete: false })
+        Ok(Call { shared: Arc::clone(shared), job: job(code), submitted: 0, full: false, complete: false })
     }
 
     /// Submits all items; what the board does not hold waits in this process.
@@ -124,7 +151,7 @@ impl<'a> Call<'a> {
     }
 
     /// The last item has handles, and goes by message. It begins after the bytes of those `before` it.
-    fn submit_alone(
+    pub(crate) fn submit_alone(
         &mut self,
         packed: &mut Packed,
         before: usize,
@@ -139,7 +166,7 @@ impl<'a> Call<'a> {
         self.submit_batch(Packed { items: 1, bytes: Vec::new() }, 1, Some(Arc::new(message)))
     }
 
-    fn submit_batch(
+    pub(crate) fn submit_batch(
         &mut self,
         packed: Packed,
         chunk: usize,
@@ -150,25 +177,27 @@ impl<'a> Call<'a> {
             return Ok(());
         }
         let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
-        let (job, first) = (Arc::clone(&self.job), self.submitted);
-        self.submitted += items;
+        let (job, first) = (Arc::clone(&self.job), (self.submitted & POSITIONS) as u32);
         let batch = Batch { job, first, items, chunk, bytes, at: 0, message, losses: 0 };
         let mut dispatch = self.shared.dispatch();
         let submitted = dispatch.submit(batch);
+        self.full = dispatch.is_full();
         self.shared.hand_on(&dispatch);
-        submitted
+        submitted?;
+        self.submitted += u64::from(items);
+        Ok(())
     }
 
     /// The input has ended.
     pub(crate) fn waited(mut self) -> Waited {
         self.complete = true;
         self.job.end_input();
-        Waited { job: Arc::clone(&self.job), shared: Arc::clone(self.shared) }
+        Waited { job: Arc::clone(&self.job), shared: Arc::clone(&self.shared) }
     }
 }
 
 /// An item could not be packed, or the input panicked: the results of the others are not wanted.
-impl Drop for Call<'_> {
+impl Drop for Call {
     fn drop(&mut self) {
         if !self.complete && self.submitted > 0 {
             self.shared.withdraw(&self.job);

@@ -49,6 +49,10 @@ pub enum TaskError {
     /// The pool broke first: its workers cannot live.
     #[error("the pool is broken: {0}")]
     Broken(String),
+    /// The pool was closed before the item was read: the last result of an [`imap`](crate::Pool::imap) whose input had not
+    /// ended.
+    #[error("the pool was closed before the rest of the input was read: take all results first")]
+    Closed,
     /// The task had not ended: the error of [`try_get`](crate::AsyncResult::try_get).
     #[error("the task has not ended yet: ask again, or wait")]
     WouldBlock,
@@ -107,6 +111,9 @@ pub enum SubmitError {
     /// The function cannot be called in another process.
     #[error(transparent)]
     Code(#[from] CodeError),
+    /// A chunk size or a look-ahead of 0. Python: `ValueError: Chunksize must be 1+`.
+    #[error("the chunk size and the look-ahead of a call must be at least 1")]
+    ChunkSize,
     /// The task of the call failed.
     #[error(transparent)]
     Task(#[from] TaskError),

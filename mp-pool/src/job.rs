@@ -5,14 +5,15 @@
 //!   end of the input  ──► missing - 1         missing = 0: settled, and the pieces are put in order once
 //! ```
 
+use crate::dispatch::Callback;
 use crate::error::TaskError;
 use crate::record::{Outcome, take_outcome};
 use mp_core::transfer::{Message, unpack};
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-#[derive(Debug)]
 pub(crate) struct Job {
     /// What each chunk begins with.
     pub(crate) code: Vec<u8>,
@@ -22,8 +23,18 @@ pub(crate) struct Job {
     result_bytes: AtomicUsize,
     /// Slots that it has.
     slots: AtomicUsize,
+    /// Its results are taken as they come.
+    stream: bool,
     pieces: Mutex<Vec<Piece>>,
     in_order: OnceLock<Vec<Piece>>,
+    /// Called when it is settled. Under the dispatch's lock.
+    callbacks: Mutex<Vec<Callback>>,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("missing", &self.missing).finish_non_exhaustive()
+    }
 }
 
 /// What has become of a few items side by side.
@@ -45,13 +56,24 @@ pub(crate) enum Settled {
 
 impl Job {
     pub(crate) fn new(code: Vec<u8>) -> Arc<Job> {
+        Job::of_kind(code, false)
+    }
+
+    /// A job whose results are [taken](Job::take_pieces) as they come.
+    pub(crate) fn new_stream(code: Vec<u8>) -> Arc<Job> {
+        Job::of_kind(code, true)
+    }
+
+    fn of_kind(code: Vec<u8>, stream: bool) -> Arc<Job> {
         Arc::new(Job {
             code,
             missing: AtomicUsize::new(1),
             result_bytes: AtomicUsize::new(0),
             slots: AtomicUsize::new(0),
+            stream,
             pieces: Mutex::default(),
             in_order: OnceLock::new(),
+            callbacks: Mutex::default(),
         })
     }
 
@@ -67,12 +89,38 @@ impl Job {
         self.missing.fetch_sub(1, Ordering::Release);
     }
 
-    /// Settles items, each of which is settled once. Whether they were the last.
+    /// Settles items, each of which is settled once. Whether a thread that waits for the job is to look: they were the
+    /// last, or are taken as they come.
     pub(crate) fn settle(&self, piece: Piece) -> bool {
         let items = piece.items as usize;
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
         // ORDERING: Release, pairs with the Acquire in `is_settled`: the piece is there.
-        self.missing.fetch_sub(items, Ordering::Release) == items
+        self.missing.fetch_sub(items, Ordering::Release) == items || self.stream
+    }
+
+    pub(crate) fn keep_callback(&self, callback: Callback) {
+        self.callbacks.lock().unwrap_or_else(PoisonError::into_inner).push(callback);
+    }
+
+    /// Its callbacks, once it is settled.
+    pub(crate) fn take_callbacks(&self) -> Vec<Callback> {
+        if !self.is_settled() {
+            return Vec::new();
+        }
+        std::mem::take(&mut *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        self.stream
+    }
+
+    pub(crate) fn has_pieces(&self) -> bool {
+        !self.pieces.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Takes the results that have come, in no order.
+    pub(crate) fn take_pieces(&self) -> Vec<Piece> {
+        std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -156,7 +204,10 @@ impl Job {
 }
 
 #[inline]
-fn value_of<R: DeserializeOwned>(outcome: Option<Outcome<'_>>, worker: &str) -> Result<R, TaskError> {
+pub(crate) fn value_of<R: DeserializeOwned>(
+    outcome: Option<Outcome<'_>>,
+    worker: &str,
+) -> Result<R, TaskError> {
     match outcome {
         Some(Outcome::Value(bytes)) => decoded(bytes, Vec::new()),
         Some(Outcome::Failure(failure)) => Err(failure.in_worker(worker)),
@@ -165,7 +216,7 @@ fn value_of<R: DeserializeOwned>(outcome: Option<Outcome<'_>>, worker: &str) -> 
 }
 
 #[inline]
-fn decoded<R: DeserializeOwned>(
+pub(crate) fn decoded<R: DeserializeOwned>(
     bytes: &[u8],
     handles: Vec<mp_core::transfer::Handle>,
 ) -> Result<R, TaskError> {

@@ -24,6 +24,9 @@ use std::time::Duration;
 /// cannot be measured.
 const ASK: Duration = Duration::from_millis(50);
 
+/// How long a result of a stream may wait for others: a wake for each short task would cost more than the task.
+const BATCHED: Duration = Duration::from_millis(1);
+
 impl Shared {
     /// Waits until a job is settled; `false` at the deadline.
     pub(crate) fn wait_for(&self, job: &Job, until: Option<Deadline>) -> bool {
@@ -135,12 +138,24 @@ impl Shared {
         dispatch.led = Some(leader);
         let enough = dispatch.enough(job);
         drop(dispatch);
-        if enough < u32::MAX || !self.spin(seen) {
+        if enough < u32::MAX && job.is_some_and(Job::is_stream) {
+            self.sleep_for_stream(seen, enough, until);
+        } else if enough < u32::MAX || !self.spin(seen) {
             self.board.sleep_until_finished(seen, enough, until);
         }
         let mut dispatch = self.dispatch();
         dispatch.led = None;
         dispatch
+    }
+
+    /// Sleeps until there are enough results to be worth a wake, or any, once they are slow to come.
+    fn sleep_for_stream(&self, seen: u32, enough: u32, until: Option<Deadline>) {
+        let soon = Deadline::after(BATCHED);
+        let soon = if until.is_some_and(|until| until.remaining() < BATCHED) { until } else { soon };
+        self.board.sleep_until_finished(seen, enough, soon);
+        if !self.board.has_finished() {
+            self.board.sleep_until_finished(seen, u32::MAX, until);
+        }
     }
 
     /// Waits as long as is worth it; `true`: there is something to look at.
@@ -197,7 +212,7 @@ impl Shared {
     /// Has this called when the job is settled.
     pub(crate) fn call_back(&self, job: &Arc<Job>, callback: Callback) {
         let mut dispatch = self.dispatch();
-        dispatch.call_back(Arc::clone(job), callback);
+        dispatch.call_back(job, callback);
         self.feed.notify_one();
     }
 

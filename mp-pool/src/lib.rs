@@ -5,6 +5,8 @@
 //! | `pool.rs`       | [`Pool`]: `map`, `apply`, their `_async`; `close`, `terminate`, `join`   |
 //! | `builder.rs`    | [`PoolBuilder`]                                                          |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
+//! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
+//! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
 //! | `call.rs`       | from an input to batches of packed items                                 |
 //! | `job.rs`        | what has become of a call's items                                        |
 //! | `dispatch/`     | which items are where; what a death costs                                |
@@ -26,6 +28,7 @@ mod builder;
 mod call;
 mod dispatch;
 mod error;
+mod imap;
 mod job;
 mod lead;
 mod line;
@@ -34,11 +37,13 @@ mod pool;
 mod record;
 mod restarts;
 mod result;
+mod stream;
 mod supervisor;
 mod worker;
 
 pub use builder::PoolBuilder;
 pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
+pub use imap::{Imap, ImapOptions};
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};
 

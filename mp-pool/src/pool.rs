@@ -292,6 +292,10 @@ impl Pool {
         Ok(AsyncResult::new(call.waited()))
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// How many workers it has, when all live.
     pub fn processes(&self) -> usize {
         self.processes

@@ -1,7 +1,7 @@
 //! Mirrors CPython's `_TestPool`: P41; and what its pool does not survive.
 //!
-//! Left out, until the pool has them: `imap` and `imap_unordered` (of P41), P42's times, P43's ten
-//! thousand sleeps, deadlines, retries, progress, the executor.
+//! `imap` and `imap_unordered` are in imap.rs. Left out, until the pool has them: P42's times, P43's ten thousand sleeps,
+//! deadlines, retries, progress.
 
 use mp_core::sys::process::Ended;
 use mp_core::{StartMethod, active_children, current_process};

@@ -7,7 +7,7 @@ mod listening;
 
 use mp::{
     AnyChild, Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock,
-    Manager, Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, Value,
+    Manager, Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, TaskError, Value,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -106,6 +106,7 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pool/src/result.rs::wait_timeout", map_result_wait),
     ("mp-pool/src/result.rs::get_timeout", map_result_get),
     ("mp-pool/src/pool.rs::join_timeout", pool_join),
+    ("mp-pool/src/imap.rs::next_timeout", imap_next),
     ("mp-manager/src/proxy/lock.rs::acquire_timeout", manager_lock),
 ];
 
@@ -497,6 +498,17 @@ fn map_result_get() -> Scene {
     let wait = move |timeout| {
         let _pool = &pool;
         result.get_timeout(timeout).is_ok()
+    };
+    Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
+}
+
+fn imap_next() -> Scene {
+    let (pool, event) = (Pool::new(1).unwrap(), Event::new().unwrap());
+    let results = std::sync::Mutex::new(pool.imap(until_set, [event.clone()]).unwrap());
+    let wait = move |timeout| {
+        let _pool = &pool;
+        let next = results.lock().unwrap().next_timeout(timeout);
+        !matches!(next, Some(Err(TaskError::Timeout)))
     };
     Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
 }

@@ -21,7 +21,10 @@ impl Dispatch {
             }
         }
         self.finished = finished;
+        let was_full = self.is_full();
         self.post();
+        // A thread that waits for room is to look.
+        self.settled |= was_full && !self.is_full();
     }
 
     /// Takes what a slot stood for off it. No worker may have the slot any more.
@@ -87,7 +90,7 @@ impl Dispatch {
         if records > 0 {
             open.job.saw(written, records as usize);
             let piece = Piece { first: open.first, items: records, outcome: Settled::Records(bytes, name) };
-            self.settled |= open.job.settle(piece);
+            self.settle(&open.job, piece);
         }
         if by_message {
             self.await_message((number, found.message), &open.job, open.first + records);
@@ -95,7 +98,7 @@ impl Dispatch {
     }
 
     pub(super) fn settle_item(&mut self, job: &Arc<Job>, item: u32, outcome: Settled) {
-        self.settled |= job.settle(Piece { first: item, items: 1, outcome });
+        self.settle(job, Piece { first: item, items: 1, outcome });
     }
 
     /// An item's value comes by message, or has come.

@@ -77,7 +77,7 @@ impl Dispatch {
     }
 
     fn fail(&mut self, job: &Arc<Job>, first: u32, items: u32, error: &TaskError) {
-        self.settled |= job.settle(Piece { first, items, outcome: Settled::Failed(error.clone()) });
+        self.settle(job, Piece { first, items, outcome: Settled::Failed(error.clone()) });
     }
 
     /// What no worker has taken of a job is not begun any more.

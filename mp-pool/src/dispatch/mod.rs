@@ -22,7 +22,7 @@ mod post;
 use crate::arena::{Arena, Block};
 use crate::board::Shape;
 use crate::error::{NewPoolError, SubmitError};
-use crate::job::{Job, Settled};
+use crate::job::{Job, Piece, Settled};
 use crate::line::Line;
 use crate::memory::Memory;
 use mp_core::Child;
@@ -99,12 +99,18 @@ struct Open {
 /// The program's own code, which knows its job.
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
+/// Callbacks wait in their jobs.
 #[derive(Default)]
-struct Callbacks(Vec<(Arc<Job>, Callback)>);
+struct Callbacks {
+    /// How many wait.
+    waiting: usize,
+    /// Their jobs are settled.
+    due: VecDeque<Callback>,
+}
 
 impl std::fmt::Debug for Callbacks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.len().fmt(f)
+        (self.waiting, self.due.len()).fmt(f)
     }
 }
 
@@ -134,7 +140,6 @@ pub(crate) struct Dispatch {
     awaited: HashMap<MessageId, (Arc<Job>, u32)>,
     /// Messages of slots that are not collected yet.
     arrived: HashMap<MessageId, Settled>,
-    /// What is to be called when its job is settled.
     callbacks: Callbacks,
     /// A job was settled since this was last asked.
     pub(crate) settled: bool,
@@ -207,21 +212,37 @@ impl Dispatch {
 
     /// Whether the feeder is wanted, if no thread waits for results.
     pub(crate) fn wants_feeder(&self) -> bool {
-        self.is_full() || !self.callbacks.0.is_empty()
+        self.is_full() || self.callbacks.waiting > 0 || self.has_callback()
     }
 
-    pub(crate) fn call_back(&mut self, job: Arc<Job>, callback: Callback) {
-        self.callbacks.0.push((job, callback));
+    /// Settles items of a job.
+    pub(super) fn settle(&mut self, job: &Job, piece: Piece) {
+        if job.settle(piece) {
+            self.settled = true;
+            for callback in job.take_callbacks() {
+                self.callbacks.waiting -= 1;
+                self.callbacks.due.push_back(callback);
+            }
+        }
+    }
+
+    /// Has this called when the job is settled, whose input has ended.
+    pub(crate) fn call_back(&mut self, job: &Job, callback: Callback) {
+        if job.is_settled() {
+            self.callbacks.due.push_back(callback);
+        } else {
+            self.callbacks.waiting += 1;
+            job.keep_callback(callback);
+        }
     }
 
     pub(crate) fn has_callback(&self) -> bool {
-        self.callbacks.0.iter().any(|(job, _)| job.is_settled())
+        !self.callbacks.due.is_empty()
     }
 
     /// A callback whose job is settled.
     pub(crate) fn next_callback(&mut self) -> Option<Callback> {
-        let at = self.callbacks.0.iter().position(|(job, _)| job.is_settled())?;
-        Some(self.callbacks.0.remove(at).1)
+        self.callbacks.due.pop_front()
     }
 
     /// The arguments that do not go through shared memory, for the worker that has the slot.

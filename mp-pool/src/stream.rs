@@ -1,0 +1,301 @@
+//! A stream: the input of a call is read as its results are taken, a bounded number of items ahead.
+//!
+//! ```text
+//!   input ──read──► submitted, not done ──► done, held ──next──► program
+//!                   └──────── at most look_ahead ────┘
+//! ```
+//!
+//! | next is called, and                        | the stream                                                    |
+//! |--------------------------------------------|---------------------------------------------------------------|
+//! | a result is held                           | reads a chunk first, if less than half of what it may is not done |
+//! | none is, and it may read                   | reads a chunk, submits it, and looks again                    |
+//! | none is, and it may not                    | waits for a result, or for room on the board                  |
+//!
+//! A chunk is submitted as soon as it is read: the next read may block. A full board ends the reading until there is room,
+//! so the arguments of an endless input take no more memory than the arena has.
+//!
+//! An input that panics ends there: the results of the items before it are given first, then the panic goes on.
+
+use crate::call::{Call, POSITIONS, Packed};
+use crate::dispatch::Dispatch;
+use crate::error::{SubmitError, TaskError};
+use crate::job::{Piece, Settled, decoded, value_of};
+use crate::record::{put_item, take_outcome};
+use mp_core::word::Deadline;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// In which order results are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    OfInput,
+    OfCompletion,
+}
+
+/// What comes after the last result.
+enum End {
+    Refused(TaskError),
+    Panic(Box<dyn Any + Send>),
+}
+
+/// Results side by side that have come.
+struct Held {
+    items: u32,
+    outcome: Settled,
+    /// Where the next record begins.
+    at: usize,
+}
+
+impl Held {
+    fn of(piece: Piece) -> Held {
+        Held { items: piece.items, outcome: piece.outcome, at: 0 }
+    }
+
+    /// Takes the first result.
+    fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
+        self.items -= 1;
+        match &mut self.outcome {
+            Settled::Records(bytes, worker) => {
+                let mut rest = bytes.get(self.at..).unwrap_or_default();
+                let value = value_of(take_outcome(&mut rest), worker);
+                self.at = bytes.len() - rest.len();
+                value
+            }
+            Settled::Value(message) => decoded(&message.bytes, std::mem::take(&mut message.handles)),
+            Settled::Failed(error) => Err(error.clone()),
+        }
+    }
+}
+
+pub(crate) struct Stream<I> {
+    call: Call,
+    /// `None`: it has ended.
+    input: Option<I>,
+    order: Order,
+    chunk: usize,
+    look_ahead: u64,
+    /// Items whose results were given.
+    given: u64,
+    /// Items whose results are held.
+    held_items: u64,
+    /// By position in the input, or as they came.
+    held: BTreeMap<u64, Held>,
+    came: u64,
+    end: Option<End>,
+}
+
+impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
+    pub(crate) fn new(call: Call, input: I, order: Order, chunk: usize, look_ahead: usize) -> Stream<I> {
+        let mut stream = Stream {
+            call,
+            input: Some(input),
+            order,
+            chunk,
+            look_ahead: (look_ahead as u64).min(POSITIONS / 2),
+            given: 0,
+            held_items: 0,
+            held: BTreeMap::new(),
+            came: 0,
+            end: None,
+        };
+        // The workers begin before the first result is asked for.
+        while stream.may_read() && !stream.call.full {
+            stream.read_chunk();
+        }
+        stream
+    }
+
+    /// The next result; `None`: there is none any more. `Err(Timeout)` at the deadline.
+    ///
+    /// # Panics
+    /// The input's own panic, once the results before it were given.
+    pub(crate) fn next<R: DeserializeOwned>(
+        &mut self,
+        until: Option<Deadline>,
+    ) -> Option<Result<R, TaskError>> {
+        loop {
+            self.hold();
+            if self.is_next_held() {
+                if self.may_read() && 2 * (self.outstanding() - self.held_items) < self.look_ahead {
+                    self.look();
+                    if !self.call.full {
+                        self.read_chunk();
+                    }
+                }
+                return Some(self.take());
+            }
+            if self.may_read() && !self.call.full {
+                self.read_chunk();
+            } else if self.outstanding() == 0 && self.input.is_none() {
+                return self.ended();
+            } else if !self.wait(until) {
+                return Some(Err(TaskError::Timeout));
+            }
+        }
+    }
+
+    fn ended<R>(&mut self) -> Option<Result<R, TaskError>> {
+        self.call.complete = true;
+        match self.end.take()? {
+            End::Refused(error) => Some(Err(error)),
+            End::Panic(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Items that were read, and whose results were not given.
+    fn outstanding(&self) -> u64 {
+        self.call.submitted - self.given
+    }
+
+    fn may_read(&self) -> bool {
+        self.input.is_some() && (self.outstanding() < self.look_ahead || self.outstanding() == 0)
+    }
+
+    /// Takes what has come.
+    fn hold(&mut self) {
+        for piece in self.call.job.take_pieces() {
+            let key = match self.order {
+                Order::OfInput => position(self.given, piece.first),
+                Order::OfCompletion => self.came,
+            };
+            self.held_items += u64::from(piece.items);
+            self.insert(key, Held::of(piece));
+        }
+    }
+
+    fn insert(&mut self, key: u64, held: Held) {
+        self.came += 1;
+        self.held.insert(key, held);
+    }
+
+    fn is_next_held(&self) -> bool {
+        self.held
+            .first_key_value()
+            .is_some_and(|(at, _)| self.order == Order::OfCompletion || *at == self.given)
+    }
+
+    fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
+        // It was looked at just before.
+        let Some((at, mut held)) = self.held.pop_first() else { return Err(TaskError::Terminated) };
+        self.given += 1;
+        self.held_items -= 1;
+        let value = held.take();
+        if held.items > 0 {
+            // In the order of completion, in front of what came later.
+            let at = if self.order == Order::OfInput { at + 1 } else { at };
+            self.held.insert(at, held);
+        }
+        value
+    }
+
+    /// Collects what is finished, without waiting.
+    fn look(&mut self) {
+        let mut dispatch = self.call.shared.dispatch();
+        dispatch.collect();
+        self.call.shared.tell(&mut dispatch);
+        let full = dispatch.is_full();
+        drop(dispatch);
+        self.call.full = full;
+    }
+
+    /// Waits for a result, or for room if more is to be read; `false`: until the deadline.
+    fn wait(&mut self, until: Option<Deadline>) -> bool {
+        let reads = self.may_read();
+        let Call { shared, job, .. } = &self.call;
+        let is_so = |dispatch: &Dispatch| job.has_pieces() || reads && !dispatch.is_full();
+        let Some(dispatch) = shared.wait_until(Some(job), until, is_so) else { return false };
+        let full = dispatch.is_full();
+        drop(dispatch);
+        self.call.full = full;
+        true
+    }
+
+    /// Reads a chunk of the input, and submits it.
+    fn read_chunk(&mut self) {
+        let mut packed = Packed::default();
+        let most = (self.chunk as u64)
+            .min(self.look_ahead.saturating_sub(self.outstanding()).max(1))
+            // No chunk lies across the end of the positions.
+            .min(POSITIONS + 1 - (self.call.submitted & POSITIONS));
+        let mut submitted = Ok(());
+        for _ in 0..most {
+            let Some(input) = &mut self.input else { break };
+            let before = packed.bytes.len();
+            let read = catch_unwind(AssertUnwindSafe(|| {
+                input.next().map(|item| put_item(&(item,), &mut packed.bytes))
+            }));
+            submitted = match read {
+                Ok(Some(Ok(handles))) => {
+                    packed.items += 1;
+                    if handles.is_empty() {
+                        Ok(())
+                    } else {
+                        self.call.submit_alone(&mut packed, before, handles, self.chunk)
+                    }
+                }
+                Ok(Some(Err(error))) => {
+                    let submitted = self.submit(&mut packed);
+                    self.refuse_item(format!("its arguments cannot be serialised: {error}"));
+                    submitted
+                }
+                Ok(None) => {
+                    self.input = None;
+                    Ok(())
+                }
+                Err(payload) => {
+                    packed.bytes.truncate(before);
+                    self.input = None;
+                    self.end = Some(End::Panic(payload));
+                    Ok(())
+                }
+            };
+            if submitted.is_err() {
+                break;
+            }
+        }
+        let submitted = submitted.and_then(|()| self.submit(&mut packed));
+        if let Err(error) = submitted {
+            self.input = None;
+            self.end = Some(End::Refused(match error {
+                SubmitError::Broken(reason) => TaskError::Broken(reason),
+                _ => TaskError::Closed,
+            }));
+        }
+    }
+
+    fn submit(&mut self, packed: &mut Packed) -> Result<(), SubmitError> {
+        self.call.submit_batch(std::mem::take(packed), self.chunk, None)
+    }
+
+    /// The item is its own error, at its place.
+    fn refuse_item(&mut self, reason: String) {
+        let key = if self.order == Order::OfInput { self.call.submitted } else { self.came };
+        let outcome = Settled::Failed(TaskError::Failed(reason));
+        self.insert(key, Held { items: 1, outcome, at: 0 });
+        self.held_items += 1;
+        self.call.submitted += 1;
+    }
+}
+
+/// The position whose low bits are `first`, not before that of the result that is given next.
+fn position(given: u64, first: u32) -> u64 {
+    given + (u64::from(first).wrapping_sub(given) & POSITIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_known_by_its_low_bits() {
+        for given in [0, 5, POSITIONS - 3, POSITIONS, POSITIONS + 1, 7 * (POSITIONS + 1) - 2] {
+            for ahead in [0, 1, 2, 3, 4, 1000, POSITIONS / 2] {
+                let at = given + ahead;
+                assert_eq!(position(given, (at & POSITIONS) as u32), at);
+            }
+        }
+    }
+}
