@@ -1,4 +1,4 @@
-//! Python's names that are not needed here, each with the reason.
+//! Python's names that are not needed here, each with the reason; and those that are not there yet.
 //!
 //! | Python                                       | not needed here, because                                                  |
 //! |----------------------------------------------|---------------------------------------------------------------------------|
@@ -18,7 +18,18 @@
 //! | `lock=False` of `Value` and `Array`          | [`RawValue`](crate::RawValue), [`RawArray`](crate::RawArray), [`Atomic`](crate::Atomic) |
 //! | `multiprocessing.dummy`                      | threads are std's: `std::thread::scope`, channels                         |
 //! | `ProcessError`                               | each call has an error type of its own; all of them become [`Error`](crate::Error) |
-//! | `TimeoutError`                               | what is too late is a variant, or `None`, of the call that has a timeout  |
+//! | `TimeoutError`                               | what is too late is the variant `Timeout` of the call's error             |
+//! | `current_process()._config`, `get_temp_dir`  | no object has a file; `std::env::temp_dir` is std's                       |
+//! | `ForkAwareThreadLock`                        | a fork is refused beside other threads, and this library holds its own locks over it |
+//! | `cancelled`, `running` of a future           | `ready` and `TaskError::Cancelled` of an [`AsyncResult`](crate::AsyncResult) say it |
+//! | `CancelledError`, `InvalidStateError`        | `TaskError::Cancelled`; the other state cannot be reached                 |
+//!
+//! | Python                                       | not there yet                                                             |
+//! |----------------------------------------------|---------------------------------------------------------------------------|
+//! | `ThreadPool`                                 | tasks for threads, with the calls of a [`Pool`](crate::Pool)              |
+//! | `ProcessPoolExecutor`, `Future`, `as_completed` | use [`Pool::apply_async`](crate::Pool::apply_async) and its [`AsyncResult`](crate::AsyncResult) |
+//! | `terminate_workers`, `kill_workers`          | [`Pool::terminate`](crate::Pool::terminate) kills the workers             |
+//! | `SyncManager`, `BaseManager`, `Namespace`, `RemoteError`, `SharedMemoryManager` | of managers there are dict, list and lock: [`Manager`](crate::Manager) |
 #![doc(alias = "freeze_support")]
 #![doc(alias = "set_executable")]
 #![doc(alias = "allow_connection_pickling")]
@@ -32,3 +43,26 @@
 #![doc(alias = "kwargs")]
 #![doc(alias = "ProcessError")]
 #![doc(alias = "TimeoutError")]
+#![doc(alias = "group")]
+#![doc(alias = "reduction")]
+#![doc(alias = "get_temp_dir")]
+#![doc(alias = "ForkAwareThreadLock")]
+#![doc(alias = "dummy")]
+#![doc(alias = "cancelled")]
+#![doc(alias = "running")]
+#![doc(alias = "CancelledError")]
+#![doc(alias = "InvalidStateError")]
+#![doc(alias = "ThreadPool")]
+#![doc(alias = "ProcessPoolExecutor")]
+#![doc(alias = "Future")]
+#![doc(alias = "as_completed")]
+#![doc(alias = "terminate_workers")]
+#![doc(alias = "kill_workers")]
+#![doc(alias = "SyncManager")]
+#![doc(alias = "BaseManager")]
+#![doc(alias = "BaseProxy")]
+#![doc(alias = "Namespace")]
+#![doc(alias = "RemoteError")]
+#![doc(alias = "SharedMemoryManager")]
+#![doc(alias = "serve_forever")]
+#![doc(alias = "get_server")]

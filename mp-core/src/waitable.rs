@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// objects, such as queues, report their readiness themselves, and wake waiters by their descriptor.
 ///
 /// Python: an object with `fileno()`.
+#[doc(alias = "fileno")]
 pub trait Waitable {
     /// A descriptor that is readable when the object is ready, or may be.
     fn descriptor(&self) -> BorrowedFd<'_>;

@@ -52,6 +52,7 @@ pub const DEFAULT_LIMIT: usize = 1 << 30;
 /// [`recv_bytes`]: Connection::recv_bytes
 ///
 /// Python: `multiprocessing.connection.Connection`.
+#[doc(alias = "fileno")]
 pub struct Connection<S = Vec<u8>, R = S> {
     end: Arc<End>,
     limit: usize,

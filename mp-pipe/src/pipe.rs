@@ -28,6 +28,7 @@ pub enum NoRecv {}
 /// ```
 ///
 /// Python: the second of `Pipe(duplex=False)`.
+#[doc(alias = "writable")]
 pub type Sender<T> = Connection<T, NoRecv>;
 
 /// The end of a one-way pipe that receives. `send`, `send_bytes` and their kin do not exist:
@@ -42,6 +43,7 @@ pub type Sender<T> = Connection<T, NoRecv>;
 /// ```
 ///
 /// Python: the first of `Pipe(duplex=False)`.
+#[doc(alias = "readable")]
 pub type Receiver<T> = Connection<NoSend, T>;
 
 /// Two connected ends, each of which sends and receives: the first sends `A` and receives `B`.

@@ -35,6 +35,7 @@ impl PoolBuilder {
     }
 
     /// How many workers, 1 to 1,024. Default: the CPUs that this process may use. Python: `Pool(processes)`.
+    #[doc(alias = "max_workers")]
     pub fn processes(mut self, count: usize) -> Self {
         self.processes = Some(count);
         self
@@ -50,6 +51,7 @@ impl PoolBuilder {
     /// if the worker ends in it, by an exit or a crash, 8 times in a row.
     ///
     /// Python: `Pool(initializer, initargs)`.
+    #[doc(alias = "initargs")]
     pub fn initializer<F, A, Kind>(mut self, function: F, arguments: A) -> Self
     where
         F: Target<A> + Callable<A, Kind>,
@@ -65,6 +67,7 @@ impl PoolBuilder {
     /// A worker ends after about so many tasks (it finishes its chunk) and is replaced.
     ///
     /// Python: `Pool(maxtasksperchild)`, which counts chunks.
+    #[doc(alias = "maxtasksperchild")]
     pub fn max_tasks_per_child(mut self, tasks: u32) -> Self {
         self.most_tasks = Some(tasks);
         self
@@ -74,6 +77,7 @@ impl PoolBuilder {
     /// since the pool has threads. Default: [`get_start_method`](mp_core::get_start_method).
     ///
     /// Python: `get_context(method).Pool()`.
+    #[doc(alias = "mp_context")]
     pub fn method(mut self, method: StartMethod) -> Self {
         self.method = Some(method);
         self

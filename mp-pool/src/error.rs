@@ -34,6 +34,7 @@ pub enum TaskError {
         /// How it ended; `None` if that could not be learnt.
         how: Option<Ended>,
     },
+    #[doc(alias = "MaybeEncodingError")]
     /// The arguments could not be decoded there, or the value could not be encoded.
     #[error("the task could not be done: {0}")]
     Failed(String),
@@ -96,6 +97,8 @@ pub enum MapError {
 }
 
 /// The error of a call that submits tasks, and of one that also waits for them.
+#[doc(alias = "BrokenProcessPool")]
+#[doc(alias = "BrokenExecutor")]
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {

@@ -182,6 +182,7 @@ impl Pool {
     /// that each worker gets about four chunks.
     ///
     /// Python: `Pool.map_async(chunksize=...)`.
+    #[doc(alias = "chunksize")]
     pub fn map_in_chunks<F, T, R, Kind>(
         &self,
         function: F,

@@ -66,6 +66,7 @@ impl<R> AsyncResult<R> {
     }
 
     /// Whether the task has ended, well or not. Python: `AsyncResult.ready`.
+    #[doc(alias = "done")]
     pub fn ready(&self) -> bool {
         self.waited.is_settled()
     }
@@ -98,6 +99,8 @@ impl<R> AsyncResult<R> {
 
 impl<R: DeserializeOwned> AsyncResult<R> {
     /// Waits for the task's value. Python: `AsyncResult.get`.
+    #[doc(alias = "result")]
+    #[doc(alias = "exception")]
     pub fn get(&self) -> Result<R, TaskError> {
         self.waited.wait(None);
         self.waited.job.first()
@@ -126,6 +129,7 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     /// Python: `apply_async(callback, error_callback)`.
     #[doc(alias = "callback")]
     #[doc(alias = "error_callback")]
+    #[doc(alias = "add_done_callback")]
     pub fn call_back(&self, callback: impl FnOnce(Result<R, TaskError>) + Send + 'static) {
         let job = Arc::clone(&self.waited.job);
         self.waited.shared.call_back(&self.waited.job, Box::new(move || callback(job.first())));

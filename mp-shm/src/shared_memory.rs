@@ -250,6 +250,7 @@ impl SharedMemory {
     /// Lets the name outlive its owner, killed or not: only [`unlink`](SharedMemory::unlink) ends it.
     ///
     /// Python: `SharedMemory(track=False)`.
+    #[doc(alias = "track")]
     pub fn persist(&self) {
         if let Some(ownership) = &self.block.ownership {
             ownership.give_up();

@@ -141,6 +141,7 @@ impl<T: Shareable> Array<T> {
     }
 
     /// A copy of all elements, all from one moment. Python: `array[:]`, `sharedctypes.copy`.
+    #[doc(alias = "raw")]
     pub fn to_vec(&self) -> Vec<T> {
         Guard::whatever_happened(self).peek().to_vec()
     }

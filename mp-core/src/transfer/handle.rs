@@ -15,6 +15,7 @@ use std::sync::Arc;
 ///
 /// The memory of a shared object (of a lock, value, array, queue) is not a handle: a process that has its descriptor can
 /// write there without the object's lock. It cannot be received as one, and [`into_fd`](Handle::into_fd) refuses it.
+#[doc(alias = "DupFd")]
 #[derive(Debug, Clone)]
 pub struct Handle(Arc<OwnedFd>);
 
