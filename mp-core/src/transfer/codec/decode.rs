@@ -1,7 +1,7 @@
 //! Reading a value.
 
 use super::super::block::{from_block, is_block};
-use super::Reason;
+use super::{Reason, varint};
 use serde::Deserialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
@@ -84,6 +84,22 @@ impl<'de> Decoder<'de> {
     /// A number of at most `bits` bits.
     #[inline]
     fn varint(&mut self, bits: u32) -> Result<u64, Reason> {
+        if let [byte @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok((*byte).into());
+        }
+        match varint::from_front(self.rest) {
+            Some((value, length)) if length <= bits.div_ceil(7) as usize && value >> (bits - 1) <= 1 => {
+                self.rest = &self.rest[length..];
+                Ok(value)
+            }
+            _ => self.unusual_varint(bits),
+        }
+    }
+
+    /// One of more than eight bytes, or none.
+    #[cold]
+    fn unusual_varint(&mut self, bits: u32) -> Result<u64, Reason> {
         let mut value = 0;
         for at in 0..bits.div_ceil(7) {
             let byte = self.byte()?;

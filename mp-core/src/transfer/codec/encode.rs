@@ -1,7 +1,7 @@
 //! Writing a value.
 
 use super::super::block::as_block;
-use super::Reason;
+use super::{Reason, varint};
 use serde::ser::{self, Serialize, Serializer};
 
 /// Appends a value's bytes. On an error `bytes` may hold a part of them.
@@ -39,14 +39,22 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// Seven bits a byte, the lowest first; the top bit says that more follow.
     #[inline]
-    fn varint(&mut self, mut value: u64) -> Result<(), Reason> {
-        while value >= 0x80 {
-            self.bytes.push(value as u8 | 0x80);
-            value >>= 7;
+    fn varint(&mut self, value: u64) -> Result<(), Reason> {
+        if value < 0x80 {
+            self.bytes.push(value as u8);
+            return Ok(());
         }
-        self.byte(value as u8)
+        match varint::to_word(value) {
+            Some((word, length)) => {
+                // Eight bytes in one store, of which those that are meant stay.
+                let end = self.bytes.len() + length;
+                self.bytes.extend_from_slice(&word.to_le_bytes());
+                self.bytes.truncate(end);
+                Ok(())
+            }
+            None => self.long_varint(value.into()),
+        }
     }
 
     #[inline]
