@@ -9,8 +9,10 @@
 //! The first batches are small, so that the workers begin while the rest is packed.
 
 use crate::dispatch::Batch;
-use crate::error::SubmitError;
+use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
+use crate::lead::Interrupted;
+use crate::order::InOrder;
 use crate::record::{code_to_bytes, put_item, take_item};
 use crate::result::Waited;
 use crate::supervisor::Shared;
@@ -97,23 +99,43 @@ impl Call {
         self.all(items, chunk, workers, |_| Ok(()))
     }
 
-    /// As [`submit`](Call::submit); reads on only when the board holds what was read.
-    pub(crate) fn submit_as_there_is_room<A>(
-        &mut self,
+    /// Submits all items, reads on only when the board holds what was read, and gives each result as soon as it can, in
+    /// the order of the input.
+    pub(crate) fn run<A, R>(
+        mut self,
         items: impl Iterator<Item = A>,
         workers: usize,
-        mut interrupted: impl FnMut() -> bool,
+        mut interrupted: Option<Interrupted<'_>>,
+        each: impl FnMut(Result<R, TaskError>),
     ) -> Result<(), SubmitError>
     where
         A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
     {
-        let chunk = known_chunk_size(&items, workers);
+        let (chunk, mut results) = (known_chunk_size(&items, workers), InOrder::new(each));
         let submitted = self.all(items, chunk, workers, |call| {
-            call.shared.wait_interruptible(&call.job, &mut interrupted, |dispatch| !dispatch.is_full())
+            let (job, mut is_full) = (&*call.job, true);
+            while is_full {
+                call.shared.wait_interruptible(job, &mut interrupted, |dispatch| {
+                    is_full = dispatch.is_full();
+                    !is_full || job.has_pieces()
+                })?;
+                results.take(job);
+            }
+            Ok(())
         });
         // What was submitted goes on.
         self.complete = matches!(submitted, Err(SubmitError::Interrupted));
-        submitted
+        submitted?;
+        let Waited { job, shared } = self.waited();
+        loop {
+            let is_settled = job.is_settled();
+            results.take(&job);
+            if is_settled {
+                return Ok(());
+            }
+            shared.wait_interruptible(&job, &mut interrupted, |_| job.is_settled() || job.has_pieces())?;
+        }
     }
 
     fn all<A>(
@@ -129,13 +151,14 @@ impl Call {
         let (mut packed, mut most) = (Packed::default(), FIRST);
         // How many there are is not known: as if there were as many more as there were so far.
         let chunk = |so_far: usize| chunk.unwrap_or_else(|| default_chunk_size(so_far, workers)).max(1);
+        let mut handles = Vec::new();
         for item in items {
             let before = packed.bytes.len();
-            let handles = put_item(&item, &mut packed.bytes)?;
+            put_item(&item, &mut packed.bytes, &mut handles).map_err(|error| *error)?;
             packed.items += 1;
             let alone = !handles.is_empty();
             if alone {
-                self.submit_alone(&mut packed, before, handles, chunk(most))?;
+                self.submit_alone(&mut packed, before, std::mem::take(&mut handles), chunk(most))?;
             }
             if packed.items as usize >= most || packed.bytes.len() >= MOST_BYTES {
                 most = most.saturating_mul(2);

@@ -8,11 +8,15 @@
 use crate::dispatch::Callback;
 use crate::error::TaskError;
 use crate::record::{Outcome, take_outcome};
-use mp_core::transfer::{Message, unpack};
+use mp_core::CodecError;
+use mp_core::transfer::{Message, unpack, unpack_with};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// So many items in a slot take far longer to decode than a wake.
+const COARSE: usize = 500;
 
 pub(crate) struct Job {
     /// What each chunk begins with.
@@ -25,6 +29,8 @@ pub(crate) struct Job {
     slots: AtomicUsize,
     /// Its results are taken as they come.
     stream: bool,
+    /// Items that its last slot had.
+    slot_items: AtomicUsize,
     pieces: Mutex<Vec<Piece>>,
     in_order: OnceLock<Vec<Piece>>,
     /// Called when it is settled. Under the dispatch's lock.
@@ -71,6 +77,7 @@ impl Job {
             result_bytes: AtomicUsize::new(0),
             slots: AtomicUsize::new(0),
             stream,
+            slot_items: AtomicUsize::new(0),
             pieces: Mutex::default(),
             in_order: OnceLock::new(),
             callbacks: Mutex::default(),
@@ -142,10 +149,17 @@ impl Job {
         Some(self.result_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
     }
 
-    /// It has so many slots more. Under the dispatch's lock, as is `slots`.
-    pub(crate) fn took_slot(&self) {
+    /// It has a slot more, with so many items. Under the dispatch's lock, as is what reads it.
+    pub(crate) fn took_slot(&self, items: u32) {
         // ORDERING: Relaxed, here and below: under a lock.
         self.slots.fetch_add(1, Ordering::Relaxed);
+        self.slot_items.store(items as usize, Ordering::Relaxed);
+    }
+
+    /// Whether each of its slots is worth a wake: there is more to decode than a wake costs.
+    pub(crate) fn is_coarse(&self) -> bool {
+        // ORDERING: as above.
+        self.slot_items.load(Ordering::Relaxed) >= COARSE
     }
 
     pub(crate) fn gave_slot(&self) {
@@ -181,16 +195,7 @@ impl Job {
 
     /// Gives what has become of each item, in the order of the input, once it is settled.
     pub(crate) fn for_each<R: DeserializeOwned>(&self, mut each: impl FnMut(Result<R, TaskError>)) {
-        for Piece { items, outcome, .. } in self.in_order() {
-            match outcome {
-                Settled::Records(bytes, worker) => {
-                    let mut rest = bytes.as_slice();
-                    (0..*items).for_each(|_| each(value_of(take_outcome(&mut rest), worker)));
-                }
-                Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
-                Settled::Failed(error) => (0..*items).for_each(|_| each(Err(error.clone()))),
-            }
-        }
+        self.in_order().iter().for_each(|piece| piece.for_each(&mut each));
     }
 
     /// What has become of the first item, once it is settled.
@@ -203,13 +208,29 @@ impl Job {
     }
 }
 
+impl Piece {
+    /// Gives what has become of each item.
+    pub(crate) fn for_each<R: DeserializeOwned>(&self, each: &mut impl FnMut(Result<R, TaskError>)) {
+        match &self.outcome {
+            Settled::Records(bytes, worker) => {
+                let mut rest = bytes.as_slice();
+                (0..self.items).for_each(|_| each(value_of(take_outcome(&mut rest), worker)));
+            }
+            Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
+            Settled::Failed(error) => (0..self.items).for_each(|_| each(Err(error.clone()))),
+        }
+    }
+}
+
 #[inline]
 pub(crate) fn value_of<R: DeserializeOwned>(
     outcome: Option<Outcome<'_>>,
     worker: &str,
 ) -> Result<R, TaskError> {
     match outcome {
-        Some(Outcome::Value(bytes)) => decoded(bytes, Vec::new()),
+        Some(Outcome::Value(bytes)) => {
+            unpack_with(bytes, &mut Vec::new()).map_err(|error| not_decoded(&error))
+        }
         Some(Outcome::Failure(failure)) => Err(failure.in_worker(worker)),
         None => Err(TaskError::Value("what its worker wrote is damaged".to_owned())),
     }
@@ -220,5 +241,10 @@ pub(crate) fn decoded<R: DeserializeOwned>(
     bytes: &[u8],
     handles: Vec<mp_core::transfer::Handle>,
 ) -> Result<R, TaskError> {
-    unpack(bytes, handles).map_err(|error| TaskError::Value(error.to_string()))
+    unpack(bytes, handles).map_err(|error| not_decoded(&error))
+}
+
+#[cold]
+fn not_decoded(error: &CodecError) -> TaskError {
+    TaskError::Value(error.to_string())
 }

@@ -27,6 +27,9 @@ const ASK: Duration = Duration::from_millis(50);
 /// How long a result of a stream may wait for others: a wake for each short task would cost more than the task.
 const BATCHED: Duration = Duration::from_millis(1);
 
+/// Whether the program wants control back.
+pub(crate) type Interrupted<'a> = &'a mut dyn FnMut() -> bool;
+
 impl Shared {
     /// Waits until a job is settled; `false` at the deadline.
     pub(crate) fn wait_for(&self, job: &Job, until: Option<Deadline>) -> bool {
@@ -42,21 +45,23 @@ impl Shared {
         if job.is_settled() {
             return Ok(());
         }
-        self.wait_interruptible(job, &mut interrupted, |_| job.is_settled())
+        self.wait_interruptible(job, &mut Some(&mut interrupted), |_| job.is_settled())
     }
 
-    /// Waits for a job until something is so, or `interrupted` says so.
+    /// Waits for a job until something is so, or `interrupted` says so; without that, for good.
     ///
     /// Asked again and again: the signal may be handled by another thread, before the wait begins, or with
     /// `SA_RESTART`, and then no sleep ends by itself.
     pub(crate) fn wait_interruptible(
         &self,
         job: &Job,
-        interrupted: &mut impl FnMut() -> bool,
+        interrupted: &mut Option<Interrupted<'_>>,
         mut is_so: impl FnMut(&Dispatch) -> bool,
     ) -> Result<(), SubmitError> {
-        while self.wait_until(Some(job), Deadline::after(ASK), &mut is_so).is_none() {
-            if interrupted() {
+        let asks = interrupted.is_some();
+        let until = || if asks { Deadline::after(ASK) } else { None };
+        while self.wait_until(Some(job), until(), &mut is_so).is_none() {
+            if interrupted.as_mut().is_some_and(|interrupted| interrupted()) {
                 return Err(SubmitError::Interrupted);
             }
         }

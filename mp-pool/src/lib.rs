@@ -9,6 +9,7 @@
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
 //! | `call.rs`       | from an input to batches of packed items                                 |
 //! | `job.rs`        | what has become of a call's items                                        |
+//! | `order.rs`      | results in the order of the input, decoded as they come                  |
 //! | `dispatch/`     | which items are where; what a death costs                                |
 //! | `board/`        | the words that pool and workers share: slots, lanes, sleepers            |
 //! | `lead.rs`       | of the threads that wait for results, one waits at the board             |
@@ -33,6 +34,7 @@ mod job;
 mod lead;
 mod line;
 mod memory;
+mod order;
 mod pool;
 mod record;
 mod restarts;

@@ -4,7 +4,9 @@ use crate::builder::PoolBuilder;
 use crate::call::Call;
 use crate::dispatch::{Dispatch, Phase};
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
-use crate::result::{AsyncResult, MapResult, Waited};
+use crate::lead::Interrupted;
+use crate::order::All;
+use crate::result::{AsyncResult, MapResult};
 use crate::supervisor::{Shared, WorkerSpec};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
@@ -143,9 +145,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let waited = self.submit_waiting(function, alone(items), &mut interrupted)?;
-        waited.shared.wait_unless(&waited.job, interrupted)?;
-        Ok(waited.all()?)
+        self.run_all(function, alone(items), Some(&mut interrupted))
     }
 
     /// As [`map`](Pool::map), with what became of each item.
@@ -160,7 +160,9 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        Ok(self.submit_waiting(function, alone(items), || false)?.each())
+        let mut each = Vec::new();
+        self.run(function, alone(items), None, |value| each.push(value))?;
+        Ok(each)
     }
 
     /// As [`map`](Pool::map), without waiting. Python: `Pool.map_async`.
@@ -212,7 +214,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        Ok(self.submit_waiting(function, items, || false)?.all()?)
+        self.run_all(function, items, None)
     }
 
     /// As [`starmap`](Pool::starmap), without waiting. Python: `Pool.starmap_async`.
@@ -251,21 +253,38 @@ impl Pool {
         Ok(MapResult::new(call.waited()))
     }
 
-    /// Reads the input as there is room for it. Everything is submitted when it returns; not all is done.
-    fn submit_waiting<F, A>(
+    /// Does all items, reads the input as there is room for it, and gives what became of each.
+    fn run<F, A, R>(
         &self,
         function: F,
         items: impl IntoIterator<Item = A>,
-        interrupted: impl FnMut() -> bool,
-    ) -> Result<Waited, SubmitError>
+        interrupted: Option<Interrupted<'_>>,
+        each: impl FnMut(Result<R, TaskError>),
+    ) -> Result<(), SubmitError>
     where
-        F: Target<A>,
-        F::Output: Serialize + DeserializeOwned,
+        F: Target<A, Output = R>,
         A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
     {
-        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.submit_as_there_is_room(items.into_iter(), self.processes, interrupted)?;
-        Ok(call.waited())
+        let call = Call::begin::<F, A>(&self.shared, &function)?;
+        call.run(items.into_iter(), self.processes, interrupted, each)
+    }
+
+    /// All values, or the first failure.
+    fn run_all<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        interrupted: Option<Interrupted<'_>>,
+    ) -> Result<Vec<R>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let mut all = All::new();
+        self.run(function, items, interrupted, |value| all.push(value))?;
+        Ok(all.end()?)
     }
 
     /// Calls `function` in a worker and waits for its value. Python: `Pool.apply`.

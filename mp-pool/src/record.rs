@@ -9,7 +9,7 @@
 
 use crate::error::Failure;
 use mp_core::CodecError;
-use mp_core::transfer::{Code, Handle, pack, pack_value_onto, unpack};
+use mp_core::transfer::{Code, Handle, pack, pack_value_with, unpack};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -54,16 +54,20 @@ fn take_content<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(content)
 }
 
-/// Appends an item, and gives its handles.
+/// Appends an item, and its handles to a vector that has none.
 #[inline]
 pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
     item: &T,
     bytes: &mut Vec<u8>,
-) -> Result<Vec<Handle>, CodecError> {
+    handles: &mut Vec<Handle>,
+) -> Result<(), Box<CodecError>> {
     let before = bytes.len();
     // Most are shorter than 128 bytes: one byte for their length.
     bytes.push(0);
-    let handles = pack_value_onto(item, bytes).inspect_err(|_| bytes.truncate(before))?;
+    if let Err(error) = pack_value_with(item, bytes, handles) {
+        bytes.truncate(before);
+        return Err(error);
+    }
     let length = bytes.len() - before - 1;
     if length < 0x80 {
         bytes[before] = length as u8;
@@ -72,7 +76,7 @@ pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
         put_length(length, &mut head);
         bytes.splice(before..=before, head);
     }
-    Ok(handles)
+    Ok(())
 }
 
 /// Takes an item off the front.
@@ -98,6 +102,9 @@ pub(crate) fn take_code<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 pub(crate) fn code_of(packed: &[u8]) -> Result<Code, CodecError> {
     unpack(packed, Vec::new())
 }
+
+/// What is in front of a packed value that is shorter than 128 bytes; its length is the second byte.
+pub(crate) const SHORT_HEAD: [u8; 2] = [VALUE, 0];
 
 /// Appends what is in front of a packed value of this length.
 #[inline]
@@ -143,7 +150,7 @@ mod tests {
         let items: Vec<String> = [0, 1, 126, 127, 128, 129, 20_000].map(|length| "x".repeat(length)).to_vec();
         let mut bytes = Vec::new();
         for item in &items {
-            put_item(item, &mut bytes).unwrap();
+            put_item(item, &mut bytes, &mut vec![]).unwrap();
         }
         let mut rest = bytes.as_slice();
         for item in &items {
@@ -156,7 +163,7 @@ mod tests {
     fn a_block_is_an_item_as_any_other() {
         for length in [0, 1, 126, 127, 128, 20_000] {
             let mut bytes = Vec::new();
-            put_item(&(vec![7_u8; length],), &mut bytes).unwrap();
+            put_item(&(vec![7_u8; length],), &mut bytes, &mut vec![]).unwrap();
             let mut rest = bytes.as_slice();
             let item = take_item(&mut rest).unwrap();
             assert_eq!(unpack::<(Vec<u8>,)>(item, vec![]).unwrap().0, vec![7; length]);
@@ -178,7 +185,7 @@ mod tests {
             }
         }
         let mut bytes = vec![7];
-        let refused = put_item(&(1_u8, Unwilling), &mut bytes);
+        let refused = put_item(&(1_u8, Unwilling), &mut bytes, &mut vec![]);
         assert!(refused.is_err());
         assert_eq!(bytes, [7]);
     }

@@ -2,6 +2,7 @@
 
 use crate::error::{MapError, SubmitError, TaskError};
 use crate::job::Job;
+use crate::order::All;
 use crate::supervisor::Shared;
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
@@ -25,7 +26,7 @@ impl Waited {
         self.shared.look_for(&self.job)
     }
 
-    pub(crate) fn each<R: DeserializeOwned>(&self) -> Vec<Result<R, TaskError>> {
+    fn each<R: DeserializeOwned>(&self) -> Vec<Result<R, TaskError>> {
         self.wait(None);
         let mut each = Vec::new();
         self.job.for_each(|value| each.push(value));
@@ -33,23 +34,16 @@ impl Waited {
     }
 
     /// All values, or the first failure.
-    pub(crate) fn all<R: DeserializeOwned>(&self) -> Result<Vec<R>, MapError> {
+    fn all<R: DeserializeOwned>(&self) -> Result<Vec<R>, MapError> {
         self.wait(None);
         all_of(&self.job)
     }
 }
 
 fn all_of<R: DeserializeOwned>(job: &Job) -> Result<Vec<R>, MapError> {
-    let (mut all, mut failed, mut index) = (Vec::new(), None, 0);
-    job.for_each(|value| {
-        match value {
-            Ok(value) if failed.is_none() => all.push(value),
-            Err(error) if failed.is_none() => failed = Some(MapError::Item { index, error }),
-            _ => {}
-        }
-        index += 1;
-    });
-    failed.map_or(Ok(all), Err)
+    let mut all = All::new();
+    job.for_each(|value| all.push(value));
+    all.end()
 }
 
 /// The value that a task will give. Dropping it lets the task go on, unread.

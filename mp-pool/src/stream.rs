@@ -224,11 +224,12 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         for _ in 0..most {
             let Some(input) = &mut self.input else { break };
             let before = packed.bytes.len();
+            let mut handles = Vec::new();
             let read = catch_unwind(AssertUnwindSafe(|| {
-                input.next().map(|item| put_item(&(item,), &mut packed.bytes))
+                input.next().map(|item| put_item(&(item,), &mut packed.bytes, &mut handles))
             }));
             submitted = match read {
-                Ok(Some(Ok(handles))) => {
+                Ok(Some(Ok(()))) => {
                     packed.items += 1;
                     if handles.is_empty() {
                         Ok(())

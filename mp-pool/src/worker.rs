@@ -7,11 +7,11 @@ use crate::board::{Chunk, Life};
 use crate::error::Failure;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
-use crate::record::{HEAD, code_of, put_failure, put_value_head, take_code, take_item};
+use crate::record::{HEAD, SHORT_HEAD, code_of, put_failure, put_value_head, take_code, take_item};
 use mp_core::process::{At, CaughtError, call_caught, call_caught_onto};
 use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
-use mp_core::transfer::{Code, Handle, Message, ParcelError, Part, Resolved};
+use mp_core::transfer::{Code, Handle, Message, ParcelError, Part, Passing, Resolved};
 use serde::{Deserialize, Serialize};
 
 /// What a worker is given.
@@ -52,7 +52,6 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         messages: 0,
         code: (Vec::new(), None),
         arguments: Vec::new(),
-        value: Vec::new(),
         record: Vec::new(),
     };
     while worker.left > 0
@@ -68,6 +67,9 @@ fn failure(error: CaughtError) -> Failure {
     }
 }
 
+/// What a chunk's code names, or why it names nothing.
+type Function = Result<Resolved, String>;
+
 struct Worker {
     index: u32,
     memory: Memory,
@@ -82,15 +84,27 @@ struct Worker {
     code: (Vec<u8>, Option<Resolved>),
     // Buffers, kept from chunk to chunk.
     arguments: Vec<u8>,
-    value: Vec<u8>,
     record: Vec<u8>,
 }
 
-/// A value up to this length is copied once more, to be written at once.
-const SHORT: usize = 256;
+/// Where a chunk's results go.
+struct Room {
+    /// The next one.
+    at: usize,
+    left: usize,
+    written: usize,
+}
 
-/// What came of an item: the length of its value, which is in the buffer, and the value's handles.
-type Done = Result<Vec<Handle>, Failure>;
+impl Room {
+    /// Writes the next bytes, which fit.
+    #[inline]
+    fn write(&mut self, memory: &Memory, bytes: &[u8]) {
+        memory.bytes.write(self.at, bytes);
+        self.at += bytes.len();
+        self.left -= bytes.len();
+        self.written += bytes.len();
+    }
+}
 
 impl Worker {
     /// Does a chunk; `false`: this process is to end.
@@ -101,7 +115,7 @@ impl Worker {
         self.memory.bytes.read_onto(chunk.place as usize, chunk.length as usize, &mut buffer);
         let goes_on = self.run_items(slot, chunk, &buffer);
         self.arguments = kept(buffer);
-        self.value = kept(std::mem::take(&mut self.value));
+        self.record = kept(std::mem::take(&mut self.record));
         // Given up by the caller, it takes nothing more: it is about to be killed, or cannot be, and ends here.
         if !self.memory.board.done(slot, self.index) {
             return false;
@@ -114,78 +128,96 @@ impl Worker {
     fn run_items(&mut self, slot: u32, chunk: Chunk, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         let function = self.function(take_code(&mut rest).unwrap_or_default());
-        let results = chunk.place as usize + crate::arena::whole(chunk.length as usize);
-        let mut written = 0;
+        let at = chunk.place as usize + crate::arena::whole(chunk.length as usize);
+        let mut room = Room { at, left: chunk.room as usize, written: 0 };
+        if chunk.by_message {
+            return self.run_fetched(slot, &function, &mut room);
+        }
         for done in 0..chunk.items {
-            let (arguments, goes_on) = if chunk.by_message {
-                match self.fetch(slot) {
-                    Ok(message) => (Ok(message), true),
-                    // What is left of it in the line would be taken for the next answer.
-                    Err(reason) => (Err(Failure::Failed(reason)), false),
-                }
-            } else {
-                (Ok(Message::default()), true)
-            };
-            if !self.worked {
-                self.memory.board.live(self.index, Life::Working);
-                self.worked = true;
-            }
-            self.memory.board.begin(slot, done);
-            self.left = self.left.saturating_sub(1);
-            let outcome = match (&function, arguments) {
-                (Err(reason), _) => Err(Failure::Failed(reason.clone())),
-                (_, Err(failure)) => Err(failure),
-                (Ok(function), Ok(message)) => {
-                    let inline = if chunk.by_message {
-                        &message.bytes[..]
-                    } else {
-                        take_item(&mut rest).unwrap_or_default()
-                    };
-                    self.value.clear();
-                    call_caught_onto(function, inline, message.handles, &mut self.value).map_err(failure)
-                }
-            };
-            let message = self.write(outcome, results, chunk.room as usize, &mut written);
-            self.memory.board.end(slot, done + 1, written as u32, message);
-            if message != 0 || !goes_on {
+            self.begin(slot, done);
+            let arguments = take_item(&mut rest).unwrap_or_default();
+            let message = self.run_item(&function, arguments, Vec::new(), &mut room);
+            self.memory.board.end(slot, done + 1, room.written as u32, message);
+            if message != 0 {
                 // There was no room for this one: the rest goes back, and is given more.
-                return goes_on;
+                break;
             }
         }
         true
     }
 
-    /// Writes what came of an item behind the others. Gives the number of the message that it was sent as instead, if
-    /// it did not fit; else 0.
-    fn write(&mut self, outcome: Done, results: usize, room: usize, written: &mut usize) -> u32 {
-        self.record.clear();
-        let value = match &outcome {
-            Ok(handles) if handles.is_empty() && self.value.len() + HEAD <= room - *written => {
-                put_value_head(self.value.len(), &mut self.record);
-                self.value.as_slice()
-            }
-            Ok(handles) => {
-                let sent = self.send_value(None, &self.value, handles);
-                return self.sent_or_failed(sent);
-            }
-            Err(failure) => {
-                put_failure(failure, &mut self.record);
-                &[]
-            }
+    /// Does the one item whose arguments are to be asked for.
+    fn run_fetched(&mut self, slot: u32, function: &Function, room: &mut Room) -> bool {
+        let fetched = self.fetch(slot);
+        // What is left of it in the line would be taken for the next answer.
+        let goes_on = fetched.is_ok();
+        self.begin(slot, 0);
+        let message = match fetched {
+            Ok(Message { bytes, handles }) => self.run_item(function, &bytes, handles, room),
+            Err(reason) => self.write_failure(Failure::Failed(reason), room),
         };
-        if self.record.len() + value.len() > room - *written {
-            let sent = self.send_value(outcome.err(), &[], &[]);
+        self.memory.board.end(slot, 1, room.written as u32, message);
+        goes_on
+    }
+
+    #[inline]
+    fn begin(&mut self, slot: u32, done: u32) {
+        if !self.worked {
+            self.memory.board.live(self.index, Life::Working);
+            self.worked = true;
+        }
+        self.memory.board.begin(slot, done);
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// Does an item, and writes what came of it behind the others. Gives the number of the message that it was sent as
+    /// instead, if it did not fit; else 0.
+    #[inline]
+    fn run_item(
+        &mut self,
+        function: &Function,
+        arguments: &[u8],
+        handles: Vec<Handle>,
+        room: &mut Room,
+    ) -> u32 {
+        let function = match function {
+            Ok(function) => function,
+            Err(reason) => return self.write_failure(Failure::Failed(reason.clone()), room),
+        };
+        self.record.clear();
+        self.record.extend_from_slice(&SHORT_HEAD);
+        let mut passing = Passing { arguments, result: &mut self.record, handles };
+        if let Err(error) = call_caught_onto(function, &mut passing) {
+            return self.write_failure(failure(*error), room);
+        }
+        let handles = &passing.handles;
+        let length = self.record.len() - SHORT_HEAD.len();
+        if !handles.is_empty() || length + HEAD > room.left {
+            let sent = self.send_value(None, &self.record[SHORT_HEAD.len()..], handles);
             return self.sent_or_failed(sent);
         }
-        let at = results + *written;
-        *written += self.record.len() + value.len();
-        if value.len() <= SHORT {
-            self.record.extend_from_slice(value);
-            self.memory.bytes.write(at, &self.record);
+        if length < 0x80 {
+            self.record[1] = length as u8;
+            room.write(&self.memory, &self.record);
         } else {
-            self.memory.bytes.write(at, &self.record);
-            self.memory.bytes.write(at + self.record.len(), value);
+            let mut head = Vec::with_capacity(HEAD);
+            put_value_head(length, &mut head);
+            room.write(&self.memory, &head);
+            room.write(&self.memory, &self.record[SHORT_HEAD.len()..]);
         }
+        0
+    }
+
+    /// As [`run_item`](Worker::run_item), for an item that gave no value.
+    #[cold]
+    fn write_failure(&mut self, failure: Failure, room: &mut Room) -> u32 {
+        self.record.clear();
+        put_failure(&failure, &mut self.record);
+        if self.record.len() > room.left {
+            let sent = self.send_value(Some(failure), &[], &[]);
+            return self.sent_or_failed(sent);
+        }
+        room.write(&self.memory, &self.record);
         0
     }
 
@@ -225,7 +257,7 @@ impl Worker {
     }
 
     /// The function that packed code names: most often the one of the chunk before.
-    fn function(&mut self, packed: &[u8]) -> Result<Resolved, String> {
+    fn function(&mut self, packed: &[u8]) -> Function {
         if let (last, Some(function)) = &self.code
             && last == packed
         {

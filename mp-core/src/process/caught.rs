@@ -1,7 +1,7 @@
 //! Calling several functions in one child, each on its own account: a pool's tasks, a manager's updates.
 
 use super::panics::{self, At};
-use crate::transfer::{CallError, Code, Handle, Message, Resolved};
+use crate::transfer::{CallError, Code, Message, Passing, Resolved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why a call gave no value. The process goes on.
@@ -27,30 +27,28 @@ pub enum CaughtError {
 pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtError> {
     let mut bytes = Vec::new();
     let callable = code.resolve().map_err(CaughtError::Call)?;
-    let handles = call_caught_onto(&callable, &arguments.bytes, arguments.handles, &mut bytes)?;
+    let mut passing = Passing { arguments: &arguments.bytes, result: &mut bytes, handles: arguments.handles };
+    call_caught_onto(&callable, &mut passing).map_err(|error| *error)?;
+    let handles = passing.handles;
     Ok(Message { bytes, handles })
 }
 
-/// As [`call_caught`], for a function that is called many times: appends the packed result to `result`, and gives its
-/// handles. On an error `result` is as it was.
+/// As [`call_caught`], for a function that is called many times: appends the packed result. On an error the bytes of the
+/// result are as they were, and there are no handles.
 #[doc(hidden)]
 #[inline]
-pub fn call_caught_onto(
-    callable: &Resolved,
-    arguments: &[u8],
-    handles: Vec<Handle>,
-    result: &mut Vec<u8>,
-) -> Result<Vec<Handle>, CaughtError> {
-    let before = result.len();
+pub fn call_caught_onto(callable: &Resolved, passing: &mut Passing<'_>) -> Result<(), Box<CaughtError>> {
+    let before = passing.result.len();
     panics::begin();
-    let error = match catch_unwind(AssertUnwindSafe(|| callable.call_onto(arguments, handles, result))) {
-        Ok(Ok(handles)) => return Ok(handles),
-        Ok(Err(error)) => error.into(),
+    let error = match catch_unwind(AssertUnwindSafe(|| callable.call_onto(passing))) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => CaughtError::Call(*error),
         Err(payload) => {
             let (message, location) = panics::explain(payload);
             CaughtError::Panicked { message, location }
         }
     };
-    result.truncate(before);
-    Err(error)
+    passing.result.truncate(before);
+    passing.handles.clear();
+    Err(Box::new(error))
 }

@@ -16,7 +16,7 @@
 
 use super::bounds::Captures;
 use super::handle::Handle;
-use super::message::{Message, pack_value_onto, unpack};
+use super::message::{Message, pack_value_with, unpack_with};
 use crate::error::{CodecError, OsError};
 use crate::sys::image;
 use serde::de::DeserializeOwned;
@@ -121,10 +121,19 @@ pub enum CallError {
     ProcessState(#[source] OsError),
 }
 
-/// Packed arguments and their handles. `None` asks only whether the signature is this function's.
-type Packed<'a> = Option<(&'a [u8], Vec<Handle>)>;
-/// Appends the packed result, and gives its handles.
-type Entry = fn(&Code, Packed<'_>, &mut Vec<u8>) -> Result<Vec<Handle>, CallError>;
+/// A call's arguments on their way in, and its result on its way out.
+#[derive(Debug)]
+pub struct Passing<'a> {
+    /// The packed arguments.
+    pub arguments: &'a [u8],
+    /// The packed result is appended to it.
+    pub result: &'a mut Vec<u8>,
+    /// Before the call the arguments', after it the result's.
+    pub handles: Vec<Handle>,
+}
+
+/// Appends the packed result. `None` asks only whether the signature is this function's.
+type Entry = fn(&Code, Option<&mut Passing<'_>>) -> Result<(), Box<CallError>>;
 
 /// A function that was looked up once and is called many times.
 #[derive(Debug, Clone, Copy)]
@@ -134,16 +143,11 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Calls the function with packed arguments, appends the packed result to `result`, and gives its handles. After an
-    /// error or a panic `result` may hold a part of it.
+    /// Calls the function with packed arguments, and appends the packed result. After an error or a panic a part of it
+    /// may be there.
     #[inline]
-    pub fn call_onto(
-        &self,
-        arguments: &[u8],
-        handles: Vec<Handle>,
-        result: &mut Vec<u8>,
-    ) -> Result<Vec<Handle>, CallError> {
-        (self.entry)(&self.code, Some((arguments, handles)), result)
+    pub fn call_onto(&self, passing: &mut Passing<'_>) -> Result<(), Box<CallError>> {
+        (self.entry)(&self.code, Some(passing))
     }
 }
 
@@ -179,7 +183,9 @@ impl Code {
     #[doc(hidden)]
     pub fn call(&self, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError> {
         let mut bytes = Vec::new();
-        let handles = self.resolve()?.call_onto(arguments, handles, &mut bytes)?;
+        let mut passing = Passing { arguments, result: &mut bytes, handles };
+        self.resolve()?.call_onto(&mut passing).map_err(|error| *error)?;
+        let handles = passing.handles;
         Ok(Message { bytes, handles })
     }
 
@@ -191,7 +197,7 @@ impl Code {
         let address = self.check()?;
         // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
         let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
-        entry(self, None, &mut Vec::new())?;
+        entry(self, None).map_err(|error| *error)?;
         Ok(Resolved { code: *self, entry })
     }
 
@@ -235,27 +241,28 @@ pub(super) fn hash_of_names(names: &[&str]) -> u64 {
 }
 
 /// The trampoline: one for each function and kind of arguments.
-fn entry<F, A>(code: &Code, packed: Packed<'_>, result: &mut Vec<u8>) -> Result<Vec<Handle>, CallError>
+fn entry<F, A>(code: &Code, passing: Option<&mut Passing<'_>>) -> Result<(), Box<CallError>>
 where
     F: Target<A>,
     F::Output: Serialize + DeserializeOwned,
     A: DeserializeOwned,
 {
-    let Some((arguments, handles)) = packed else {
+    let Some(Passing { arguments, result, handles }) = passing else {
         // Two functions with equal code may share an address: asked once, before the first call.
         return if code.signature == signature::<F, A>() {
-            Ok(Vec::new())
+            Ok(())
         } else {
-            Err(CodeError::Unknown.into())
+            Err(Box::new(CodeError::Unknown.into()))
         };
     };
-    let arguments = unpack::<A>(arguments, handles).map_err(CallError::Arguments)?;
+    let arguments =
+        unpack_with::<A>(arguments, handles).map_err(|error| Box::new(CallError::Arguments(*error)))?;
     // SAFETY: of size zero (checked where the code was made), so there is no byte to get wrong; a value of the
     // type was there when the code was made, so the type has values. A zero-sized token that a closure captured
     // is made anew by this: the one documented exception to "what is captured does not cross".
     let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
     let value = __rust_begin_short_backtrace(|| function.call(arguments));
-    pack_value_onto(&value, result).map_err(CallError::Output)
+    pack_value_with(&value, result, handles).map_err(|error| Box::new(CallError::Output(*error)))
 }
 
 /// Calls the program's function. The panic hooks of std and of this library print no frame from here on: they know its
@@ -271,7 +278,7 @@ pub(crate) fn __rust_begin_short_backtrace<T>(function: impl FnOnce() -> T) -> T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::pack;
+    use crate::transfer::{pack, unpack};
 
     fn add(a: u32, b: u32) -> u32 {
         a + b

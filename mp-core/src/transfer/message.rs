@@ -47,25 +47,25 @@ struct Scope {
 struct Direction {
     on: Cell<bool>,
     handles: RefCell<Vec<Handle>>,
+    /// There may be handles: most transfers look at this alone.
+    any: Cell<bool>,
 }
 
 impl Direction {
     const fn off() -> Direction {
-        Direction { on: Cell::new(false), handles: RefCell::new(Vec::new()) }
+        Direction { on: Cell::new(false), handles: RefCell::new(Vec::new()), any: Cell::new(false) }
     }
 
-    /// Has it on, or as it was, with these handles; gives what was there.
-    #[inline]
-    fn set(&self, on: bool, handles: Vec<Handle>) -> (bool, Vec<Handle>) {
-        let mut held = self.handles.borrow_mut();
-        let before = if held.is_empty() && handles.is_empty() {
-            Vec::new()
-        } else {
-            std::mem::replace(&mut *held, handles)
-        };
-        (self.on.replace(on), before)
+    /// Has these handles; gives those that were there.
+    #[cold]
+    fn replace(&self, handles: Vec<Handle>) -> Held {
+        self.any.set(!handles.is_empty());
+        Some(Box::new(std::mem::replace(&mut *self.handles.borrow_mut(), handles)))
     }
 }
+
+/// Handles, if there may be any. One word: a vector that moves through memory costs more than packing a number does.
+type Held = Option<Box<Vec<Handle>>>;
 
 thread_local! {
     // Never dropped, so that exit handlers, which run after the thread's other locals are gone, can transfer too;
@@ -75,33 +75,46 @@ thread_local! {
 }
 
 /// Puts back what was there before, also when a `Serialize` panics: transfers may nest.
-struct Restore<F: Fn(&Scope) -> &Direction> {
-    which: F,
+struct Restore<'a> {
+    direction: &'a Direction,
     was_on: bool,
-    before: Vec<Handle>,
+    before: Held,
 }
 
-impl<F: Fn(&Scope) -> &Direction> Restore<F> {
+impl<'a> Restore<'a> {
+    /// Takes the handles.
     #[inline]
-    fn enter(which: F, handles: Vec<Handle>) -> Self {
-        let (was_on, before) = SCOPE.with(|scope| which(scope).set(true, handles));
-        Restore { which, was_on, before }
+    fn enter(direction: &'a Direction, handles: &mut Vec<Handle>) -> Restore<'a> {
+        let before = if direction.any.get() || !handles.is_empty() {
+            direction.replace(std::mem::take(handles))
+        } else {
+            None
+        };
+        Restore { direction, was_on: direction.on.replace(true), before }
     }
 
     #[inline]
-    fn end(&mut self) -> Vec<Handle> {
-        let before = std::mem::take(&mut self.before);
-        SCOPE.with(|scope| (self.which)(scope).set(self.was_on, before)).1
+    fn end(&mut self) -> Held {
+        self.direction.on.set(self.was_on);
+        if self.direction.any.get() || self.before.is_some() {
+            let before = self.before.take().map_or_else(Vec::new, |before| *before);
+            self.direction.replace(before)
+        } else {
+            None
+        }
     }
 
+    /// Appends the handles that are there now.
     #[inline]
-    fn leave(self) -> Vec<Handle> {
+    fn leave(self, handles: &mut Vec<Handle>) {
         // Done once: nothing is left to put back.
-        ManuallyDrop::new(self).end()
+        if let Some(mut held) = ManuallyDrop::new(self).end() {
+            handles.append(&mut held);
+        }
     }
 }
 
-impl<F: Fn(&Scope) -> &Direction> Drop for Restore<F> {
+impl Drop for Restore<'_> {
     #[inline]
     fn drop(&mut self) {
         self.end();
@@ -117,6 +130,7 @@ pub(super) fn to_outgoing(handle: &Handle) -> Option<u32> {
         let mut handles = scope.outgoing.handles.borrow_mut();
         let at = handles.iter().position(|other| other.is_same(handle)).unwrap_or_else(|| {
             handles.push(handle.clone());
+            scope.outgoing.any.set(true);
             handles.len() - 1
         });
         Some(at as u32)
@@ -147,15 +161,37 @@ pub fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Message, CodecError> {
 /// as it was.
 #[inline]
 pub fn pack_onto<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<Vec<Handle>, CodecError> {
-    let scope = Restore::enter(|scope| &scope.outgoing, Vec::new());
-    let before = bytes.len();
-    match codec::encode_onto(value, bytes) {
-        Ok(()) => Ok(scope.leave()),
-        Err(reason) => {
-            bytes.truncate(before);
-            Err(CodecError::Serialize { type_name: type_name::<T>(), reason: reason.to_string() })
+    let mut handles = Vec::new();
+    pack_with(value, bytes, &mut handles).map_err(|error| *error)?;
+    Ok(handles)
+}
+
+/// The same, with the handles appended to a vector that has none.
+#[inline]
+fn pack_with<T: Serialize + ?Sized>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+    handles: &mut Vec<Handle>,
+) -> Result<(), Box<CodecError>> {
+    SCOPE.with(|scope| {
+        let scope = Restore::enter(&scope.outgoing, &mut Vec::new());
+        let before = bytes.len();
+        match codec::encode_onto(value, bytes) {
+            Ok(()) => {
+                scope.leave(handles);
+                Ok(())
+            }
+            Err(reason) => {
+                bytes.truncate(before);
+                Err(cannot_serialize::<T>(&reason))
+            }
         }
-    }
+    })
+}
+
+#[cold]
+fn cannot_serialize<T: ?Sized>(reason: &codec::Reason) -> Box<CodecError> {
+    Box::new(CodecError::Serialize { type_name: type_name::<T>(), reason: reason.to_string() })
 }
 
 /// As [`pack`], for a value of a user's type: see [`pack_value_onto`].
@@ -173,19 +209,32 @@ pub fn pack_value_onto<T: Serialize + DeserializeOwned>(
     value: &T,
     bytes: &mut Vec<u8>,
 ) -> Result<Vec<Handle>, CodecError> {
+    let mut handles = Vec::new();
+    pack_value_with(value, bytes, &mut handles).map_err(|error| *error)?;
+    Ok(handles)
+}
+
+/// As [`pack_value_onto`], for many small values: the handles are appended to a vector that has none, and what comes back
+/// is one word.
+#[inline]
+pub fn pack_value_with<T: Serialize + DeserializeOwned>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+    handles: &mut Vec<Handle>,
+) -> Result<(), Box<CodecError>> {
     let before = bytes.len();
-    let handles = pack_onto(value, bytes)?;
+    pack_with(value, bytes, handles)?;
     let address = needs_description::<T> as fn(&[u8]) -> bool as usize;
     // Bytes of no length cannot hold what would have to be described.
     if bytes.len() > before && !TRIED.has(address) {
         if needs_description::<T>(&bytes[before..]) {
             bytes.truncate(before);
-            let reason = codec::Reason::NotDescribed.to_string();
-            return Err(CodecError::Serialize { type_name: type_name::<T>(), reason });
+            handles.clear();
+            return Err(cannot_serialize::<T>(&codec::Reason::NotDescribed));
         }
         TRIED.enter(address);
     }
-    Ok(handles)
+    Ok(())
 }
 
 /// The types of which this process has packed a value.
@@ -194,21 +243,40 @@ static TRIED: Tried = Tried::new();
 #[inline(never)]
 fn needs_description<T: DeserializeOwned>(bytes: &[u8]) -> bool {
     // Not even clones of the handles: a copy that has one would hold it open, or say its farewell when it is dropped.
-    let _scope = Restore::enter(|scope| &scope.incoming, Vec::new());
-    codec::needs_description::<T>(bytes)
+    SCOPE.with(|scope| {
+        let _scope = Restore::enter(&scope.incoming, &mut Vec::new());
+        codec::needs_description::<T>(bytes)
+    })
 }
 
 /// Turns a message back into a value. Every byte must be used; handles that the value did not ask for are
 /// closed.
 #[inline]
-pub fn unpack<T: DeserializeOwned>(bytes: &[u8], handles: Vec<Handle>) -> Result<T, CodecError> {
-    let _scope = Restore::enter(|scope| &scope.incoming, handles);
-    let wrong = |reason: String| CodecError::Decode { type_name: type_name::<T>(), reason };
-    match codec::decode(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(wrong(format!("{} bytes are left over: {}", rest.len(), codec::OTHER_TYPE))),
-        Err(reason) => Err(wrong(reason.to_string())),
-    }
+pub fn unpack<T: DeserializeOwned>(bytes: &[u8], mut handles: Vec<Handle>) -> Result<T, CodecError> {
+    unpack_with(bytes, &mut handles).map_err(|error| *error)
+}
+
+/// As [`unpack`], for many small values: takes the handles out of a vector, and an error is one word.
+#[inline]
+pub fn unpack_with<T: DeserializeOwned>(
+    bytes: &[u8],
+    handles: &mut Vec<Handle>,
+) -> Result<T, Box<CodecError>> {
+    SCOPE.with(|scope| {
+        let _scope = Restore::enter(&scope.incoming, handles);
+        match codec::decode(bytes) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => {
+                Err(cannot_decode::<T>(&format!("{} bytes are left over: {}", rest.len(), codec::OTHER_TYPE)))
+            }
+            Err(reason) => Err(cannot_decode::<T>(&reason)),
+        }
+    })
+}
+
+#[cold]
+fn cannot_decode<T>(reason: &dyn std::fmt::Display) -> Box<CodecError> {
+    Box::new(CodecError::Decode { type_name: type_name::<T>(), reason: reason.to_string() })
 }
 
 #[cfg(test)]

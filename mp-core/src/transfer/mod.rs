@@ -43,8 +43,12 @@ pub use block::{as_block, from_block, is_block};
 #[doc(hidden)]
 pub use bounds::Captures;
 #[doc(hidden)]
+pub use func::Passing;
+#[doc(hidden)]
 pub use handle::{attach, attach_part};
 #[doc(hidden)]
-pub use message::{Message, pack, pack_onto, pack_value, pack_value_onto, unpack};
+pub use message::{
+    Message, pack, pack_onto, pack_value, pack_value_onto, pack_value_with, unpack, unpack_with,
+};
 #[doc(hidden)]
 pub use parcel::{Part, receive_parcel, receive_parts, receive_parts_or_leave, send_parcel, send_parts};

@@ -251,12 +251,20 @@ impl Dispatch {
     }
 
     /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each
-    /// result where others have slots too, and where few are left: one of those may be what it waits for.
+    /// result where others have slots too, and where few are left: one of those may be what it waits for. Where a slot
+    /// has many items, it is woken for a few slots: it decodes them while workers go on.
     pub(crate) fn enough(&self, job: Option<&Job>) -> u32 {
         let few = 2 * self.workers.len();
-        if self.in_flight <= few || job.is_none_or(|job| job.slots() < self.in_flight) {
+        let Some(job) = job.filter(|job| self.in_flight > few && job.slots() == self.in_flight) else {
             return u32::MAX;
-        }
-        if self.pending.is_empty() { 0 } else { (self.in_flight / 2) as u32 }
+        };
+        let enough = if job.is_coarse() {
+            self.in_flight - few
+        } else if self.pending.is_empty() {
+            0
+        } else {
+            self.in_flight / 2
+        };
+        enough as u32
     }
 }

@@ -176,7 +176,7 @@ impl Dispatch {
             room: room as u32,
             by_message,
         };
-        open.job.took_slot();
+        open.job.took_slot(open.items);
         self.in_flight += 1;
         self.free.pop();
         self.open[slot as usize] = Some(open);
@@ -187,6 +187,9 @@ impl Dispatch {
 /// How many items go together, and how many bytes they are.
 fn measure(batch: &Batch, most: u32) -> (u32, usize) {
     let all = &batch.bytes[batch.at..];
+    if batch.items <= most && all.len() <= MOST_BYTES {
+        return (batch.items, all.len());
+    }
     let (mut rest, mut items) = (all, 0);
     while items < most.min(batch.items) {
         let mut next = rest;
