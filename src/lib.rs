@@ -76,6 +76,7 @@
 //! | `freeze_support`, `reducer`, and others   | [`not_needed`] says why                             | `src/not_needed.rs`               |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod context;
 mod error;

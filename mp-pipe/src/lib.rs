@@ -43,6 +43,7 @@
 //! | `error.rs`      | [`SendError`], [`RecvError`], [`PollError`]                       |
 //! | `pickle/`       | CPython's objects, as data                                        |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// The README's example is a test.
 #[cfg(doctest)]
