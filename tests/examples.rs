@@ -10,6 +10,8 @@ mod counts;
 mod course;
 #[path = "examples/folder.rs"]
 mod folder;
+#[path = "examples/ports.rs"]
+mod ports;
 #[macro_use]
 #[path = "../examples/support/lesson.rs"]
 mod lesson;
@@ -24,9 +26,13 @@ use course::{
 };
 use folder::Folder;
 use lesson::{Lesson, Promise};
+use mp::StartMethod;
 use mp::base::sys::poll::{Interest, pidfd_open, wait_for};
 use mp::base::sys::process::{become_subreaper, reap_any};
-use mp_testing::{descendants, open_descriptors, parent_in_role, role, shared_memory_names};
+use mp_testing::{
+    descendants, keepers, open_descriptors, parent_in_role, process_name, role, shared_memory_names,
+};
+use ports::*;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -40,7 +46,10 @@ macro_rules! examples {
                 the_course_passes_as_a_whole, the_course_notices_a_lesson_that_fails,
                 the_course_refuses_to_run_nothing, the_course_runs_one_or_a_group_or_what_has_a_part_of_a_name,
                 the_course_shows_source_and_output_side_by_side, the_course_lists_all_lessons_of_each_document,
-                the_course_gives_json, the_course_is_plain_but_on_a_terminal, a_killed_parent_takes_its_daemon,
+                the_course_gives_json, the_course_is_plain_but_on_a_terminal,
+                every_port_has_its_counterpart_and_its_case, port_active_pool, port_async_results, port_feed_tasks,
+                port_log_listener, port_mandelbrot, port_poison_pills, port_shared_table, port_stages,
+                port_supervisor, port_word_count, a_killed_parent_takes_its_daemon,
                 a_case_that_fails_or_is_killed_leaves_no_folder, the_two_kinds_of_coroutines_print_the_same,
                 a_log_that_cannot_be_written_ends_main_with_an_error,
             ],
@@ -78,8 +87,11 @@ fn program(name: &str) -> PathBuf {
 }
 
 fn command(name: &str) -> Command {
+    command_under(mp::get_start_method().unwrap(), name)
+}
+
+fn command_under(method: StartMethod, name: &str) -> Command {
     let mut command = Command::new(program(name));
-    let method = mp::get_start_method().unwrap();
     command.env("MP_START_METHOD", method.name()).stdin(Stdio::null());
     command
 }
@@ -89,14 +101,25 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs an example, and checks from outside that nothing of it is left when it has ended.
 fn run(name: &str, arguments: &[&str]) -> Output {
+    run_under(mp::get_start_method().unwrap(), name, arguments)
+}
+
+fn run_under(method: StartMethod, name: &str, arguments: &[&str]) -> Output {
     let files = Folder::new();
     let (open, names) = (open_descriptors(std::process::id()), shared_memory_names());
-    let mut command = command(name);
+    let mut command = command_under(method, name);
     command.args(arguments).env("TMPDIR", files.path());
     // At its end, and when all that holds its output has ended. The case's own deadline ends one that hangs.
     let output = command.output().unwrap();
-    // All that it started is gone when it is: this process inherits what is not.
-    let left: Vec<(u32, char)> = descendants(std::process::id());
+    // All that it started is gone when it is: this process inherits what is not. The keeper of its names in shared
+    // memory ends after it, whatever its end was.
+    while !keepers().is_empty() {
+        std::thread::yield_now();
+    }
+    let left: Vec<(u32, char, String)> = descendants(std::process::id())
+        .into_iter()
+        .map(|(pid, state)| (pid, state, process_name(pid)))
+        .collect();
     assert!(left.is_empty(), "{name} left processes: {left:?}");
     assert!(files.is_empty(), "{name} left a file or a socket");
     assert_eq!(open, open_descriptors(std::process::id()), "{name}");
