@@ -100,7 +100,7 @@ impl Channel {
 
     /// Reports one item as done. `false`: no item is to be done.
     pub(crate) fn task_done(&self) -> bool {
-        self.worker.as_ref().is_some_and(|worker| self.ring.task_done(worker))
+        self.worker.as_ref().is_some_and(|worker| self.ring.tasks().task_done(worker))
     }
 
     /// Whether items must be reported done.
@@ -120,7 +120,7 @@ impl Channel {
     /// so far.
     pub(crate) fn join(&self, until: Option<Deadline>) -> Option<u32> {
         let worker = self.worker.as_ref()?;
-        self.ring.join(worker, until).then(|| self.ring.lost())
+        self.ring.tasks().join(worker, until).then(|| self.ring.tasks().lost())
     }
 
     pub(crate) fn items(&self) -> usize {
@@ -156,7 +156,7 @@ impl Channel {
     /// Signals the processes that poll.
     #[inline]
     fn tell_pollers(&self) {
-        self.ring.tell_pollers(|| self.ring.0.packets().signal());
+        self.ring.polls().tell(|| self.ring.memory().packets().signal());
     }
 
     /// Wakes all waiters, for example when a producer has ended.
@@ -190,7 +190,7 @@ impl Channel {
     #[cold]
     fn put_with_handles(&self, bytes: &[u8], handles: &[Handle], wait: Wait) -> Result<(), PutError> {
         let (mut failed, no_room) = (None, Cell::new(false));
-        let mut send = |ticket| match self.ring.0.packets().send(ticket, handles) {
+        let mut send = |ticket| match self.ring.memory().packets().send(ticket, handles) {
             Ok(true) => Packet::Sent,
             Ok(false) => {
                 no_room.set(true);
@@ -318,7 +318,7 @@ fn kind<Q>() -> Kind {
 /// Within a transfer only.
 impl Serialize for Channel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&**self.ring.0.mapping(), self.ring.0.packets(), &self.producers).serialize(serializer)
+        (&**self.ring.memory().mapping(), self.ring.memory().packets(), &self.producers).serialize(serializer)
     }
 }
 
@@ -341,7 +341,7 @@ struct Delivery<'a> {
 
 impl TakeContext for Delivery<'_> {
     fn receive(&mut self, packet: u64) -> Result<bool, NotTaken> {
-        let received = self.channel.ring.0.packets().receive(packet).map_err(|error| {
+        let received = self.channel.ring.memory().packets().receive(packet).map_err(|error| {
             self.failed = Some(error);
             NotTaken::Unreceived
         })?;
@@ -358,17 +358,17 @@ impl TakeContext for Delivery<'_> {
 
 impl Waitable for Channel {
     fn descriptor(&self) -> BorrowedFd<'_> {
-        self.ring.0.packets().descriptor()
+        self.ring.memory().packets().descriptor()
     }
 
     fn is_ready(&self) -> Option<bool> {
-        self.ring.be_polled();
+        self.ring.polls().begin();
         Some(Channel::is_ready(self))
     }
 
     fn resync(&self) {
-        let packets = self.ring.0.packets();
-        self.ring.reset_polls(|| packets.quiet(), || Channel::is_ready(self), || packets.signal());
+        let packets = self.ring.memory().packets();
+        self.ring.polls().reset(|| packets.quiet(), || Channel::is_ready(self), || packets.signal());
     }
 }
 

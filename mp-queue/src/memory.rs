@@ -2,10 +2,10 @@
 //! the packet sockets.
 
 use crate::error::{GetError, NewQueueError};
-use crate::ring::layout::{Layout, SEGMENTS, TaskSlot};
+use crate::ring::layout::{Layout, Memory};
 use crate::ring::{
-    DropOutcome, FirstPacket, Memory, Ticket, has_whole, segment_bytes, segment_offset, segment_units,
-    segments_within,
+    DropOutcome, FirstPacket, PacketSocket, SEGMENTS, Storage, TaskSlot, Ticket, has_whole, segment_bytes,
+    segment_offset, segment_units, segments_within,
 };
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Extent, Kind, Mapping, SharedRef, SharedSlice, Window};
@@ -14,7 +14,6 @@ use mp_core::sys::memory::{PAGE, available_memory, file_limit, whole_pages};
 use mp_core::sys::robust::RobustWord;
 use mp_core::sys::socket::{self, Mode};
 use mp_core::transfer::Handle;
-use mp_core::word::{Ordering, Word};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -61,24 +60,19 @@ impl RingMemory {
         let extent = Extent { payload, mapped: first_segment(), reserved };
         let mapping = Mapping::create_sparse("mp-queue", kind, extent)?;
         let memory = RingMemory::over(mapping, segments, has_whole, Packets::new()?)?;
-        // ORDERING: Relaxed: the memory is not shared yet.
-        memory.layout.limits.items.store(items, Ordering::Relaxed);
-        memory.layout.limits.segments.store(segments as u32, Ordering::Relaxed);
-        memory.layout.limits.whole.store(has_whole.into(), Ordering::Relaxed);
+        memory.layout.limits.set(items, segments, has_whole);
         Ok(memory)
     }
 
     /// The memory of a queue that another process made.
     pub(crate) fn attach(mapping: Arc<Mapping>, packets: Packets) -> Result<RingMemory, MemError> {
         let layout = SharedRef::<Shared>::at(Arc::clone(&mapping), 0)?;
-        // ORDERING: Relaxed: written once, before it was shared; checked against the size when the bytes are
-        // asked for.
-        let segments = layout.limits.segments.load(Ordering::Relaxed) as usize;
+        // Checked against the size when the bytes are asked for.
+        let segments = layout.limits.segments();
         if segments == 0 || segments > SEGMENTS {
             return Err(MemError::NotOurs("it names an impossible number of segments"));
         }
-        // ORDERING: Relaxed: as above. No value of it is out of bounds.
-        let has_whole = layout.limits.whole.load(Ordering::Relaxed) != 0;
+        let has_whole = layout.limits.has_whole();
         RingMemory::over(mapping, segments, has_whole, packets)
     }
 
@@ -125,10 +119,6 @@ fn longest_payload() -> usize {
 }
 
 impl Memory for RingMemory {
-    type Owned = RobustWord;
-    type Long = AtomicU64;
-    const WARM: usize = 4;
-
     #[inline]
     fn layout(&self) -> &Shared {
         &self.layout
@@ -138,6 +128,12 @@ impl Memory for RingMemory {
     fn slots(&self) -> &[Task] {
         &self.slots
     }
+}
+
+impl Storage for RingMemory {
+    type Owned = RobustWord;
+    type Long = AtomicU64;
+    const WARM: usize = 4;
 
     #[inline]
     fn segments(&self) -> usize {
@@ -197,7 +193,9 @@ impl Memory for RingMemory {
         // On an error the pages stay with the queue, and are used when it grows again.
         let _ = self.mapping.punch(first_segment() + segment_offset(segment), segment_bytes(segment));
     }
+}
 
+impl PacketSocket for RingMemory {
     fn first_packet(&self) -> FirstPacket {
         let mut bytes = [0; Ticket::BYTES + 1];
         match socket::peek_bytes(self.packets.receive.as_fd(), &mut bytes, Mode::Now) {

@@ -29,7 +29,7 @@ pub(crate) fn find(mapping: &Arc<Mapping>) -> Option<Arc<Shared>> {
 /// Registers a queue that is new in this process.
 pub(crate) fn list(memory: RingMemory) -> Arc<Shared> {
     let key = key(memory.mapping());
-    let shared = Arc::new(Ring(memory));
+    let shared = Arc::new(Ring::new(memory));
     if let Ok(mut here) = HERE.try_lock() {
         let here = here.get_or_insert_default();
         if here.len() == here.capacity() {

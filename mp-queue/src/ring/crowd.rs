@@ -7,7 +7,7 @@ mod leaders;
 
 use super::model::mutants::mutants;
 use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all, worlds};
-use super::{FirstPacket, Memory, NotTaken, Packet, TakeContext, Worker};
+use super::{FirstPacket, NotTaken, Packet, PacketSocket, TakeContext, Worker};
 use mp_model::shuttle::{
     FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, explore, iterations, set_looks, spawn, sweep,
 };
@@ -149,7 +149,7 @@ fn a_dead_taker_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
 /// With a packet.
 fn put_parcel<W: Crowd>(ring: &Shared<W>, value: u64) {
     let send = |ticket| {
-        ring.0.send_packet(ticket);
+        ring.memory.send_packet(ticket);
         Packet::Sent
     };
     let put = || ring.put_with_packet(&value.to_le_bytes(), None, send);
@@ -162,9 +162,9 @@ struct Receiver<'a, W: World>(&'a Shared<W>);
 impl<W: World> TakeContext for Receiver<'_, W> {
     fn receive(&mut self, packet: u64) -> Result<bool, NotTaken> {
         loop {
-            match self.0.0.first_packet() {
+            match self.0.memory.first_packet() {
                 FirstPacket::There(ticket) if ticket.number <= packet => {
-                    self.0.0.drop_packet();
+                    self.0.memory.drop_packet();
                     if ticket.number == packet {
                         return Ok(true);
                     }
@@ -188,7 +188,7 @@ fn look<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
 fn left<W: World>(ring: &Shared<W>) -> Vec<u64> {
     let got = std::iter::from_fn(|| look(ring).ok()).collect();
     assert_eq!(ring.items(), 0);
-    assert_eq!(ring.0.first_packet(), FirstPacket::Nothing);
+    assert_eq!(ring.memory.first_packet(), FirstPacket::Nothing);
     got
 }
 

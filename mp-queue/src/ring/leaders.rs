@@ -41,16 +41,24 @@
 //! # Tested by
 //! ring/model/leaders.rs, ring/crowd/leaders.rs (with deaths), tests/leaders.rs
 
-use super::layout::{EventCount, Leaders};
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
+use mp_sync::raw::RawLock;
+
+/// The leases of the consumers that wake by themselves for all.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Leaders<O: Owned> {
+    leases: [RawLock<O>; 2],
+    followers: O::Word,
+}
 
 /// The amount that a promotion adds to `changes`. (Other changes reach its upper half only now and then; a
 /// lease is tried then, too.)
 const PROMOTION: u32 = 1 << 16;
 
-/// A waiter on an event count. Its drop ends its part as a leader.
+/// A waiter on the word of an event count. Its drop ends its part as a leader.
 pub(super) struct Sleeper<'a, O: Owned> {
-    event_count: &'a EventCount<O::Word>,
+    changes: &'a O::Word,
     /// `None`: each waiter wakes by itself each half second.
     leaders: Option<&'a Leaders<O>>,
     /// The lease that it holds.
@@ -60,21 +68,19 @@ pub(super) struct Sleeper<'a, O: Owned> {
 }
 
 impl<'a, O: Owned> Sleeper<'a, O> {
-    pub(super) fn new(
-        event_count: &'a EventCount<O::Word>,
-        leaders: Option<&'a Leaders<O>>,
-        fresh: bool,
-    ) -> Self {
-        Sleeper { event_count, leaders: leaders.filter(|_| O::kernel_tells()), lease: None, fresh }
+    /// A waiter that wakes by itself each half second.
+    pub(super) fn alone(changes: &'a O::Word) -> Self {
+        Sleeper { changes, leaders: None, lease: None, fresh: false }
     }
 
-    pub(super) fn event_count(&self) -> &'a EventCount<O::Word> {
-        self.event_count
+    /// A waiter for which a leader may wake. `fresh`: its first sleep does without.
+    pub(super) fn led(changes: &'a O::Word, leaders: &'a Leaders<O>, fresh: bool) -> Self {
+        Sleeper { changes, leaders: Some(leaders).filter(|_| O::kernel_tells()), lease: None, fresh }
     }
 
     /// Sleeps while the word is `seen`, which was read before the last attempt.
     pub(super) fn wait(&mut self, seen: u32, until: Option<Deadline>) -> Wake {
-        let changes = &self.event_count.changes;
+        let changes = self.changes;
         let Some(leaders) = self.leaders else { return changes.wait(seen, until) };
         let follows = !std::mem::take(&mut self.fresh) && !self.leads(leaders) && {
             leaders.follow();
@@ -112,9 +118,9 @@ impl<'a, O: Owned> Sleeper<'a, O> {
             return;
         }
         // ORDERING: Release, pairs with the Acquire in `wait`, and with that before each sleep.
-        self.event_count.changes.fetch_add(PROMOTION, Ordering::Release);
+        self.changes.fetch_add(PROMOTION, Ordering::Release);
         // Only followers: the other leader has a lease, and if it died of this wake no leader would be left.
-        if self.event_count.changes.wake_long(1) == 0 {
+        if self.changes.wake_long(1) == 0 {
             // ORDERING: Relaxed: a follower that raised the count since then keeps it from being cleared; one
             // that raised it before and does not sleep yet sees the change.
             let _ = followers.compare_exchange(raised, 0, Ordering::Relaxed, Ordering::Relaxed);
@@ -132,7 +138,8 @@ impl<O: Owned> Leaders<O> {
         O::Word::fence();
     }
 
-    fn take_lease(&self) -> Option<usize> {
+    /// Takes a lease that is free.
+    pub(super) fn take_lease(&self) -> Option<usize> {
         let lease = self.leases.iter().position(|lease| lease.try_acquire().is_some())?;
         self.leases[lease].clear_died();
         Some(lease)
@@ -140,6 +147,19 @@ impl<O: Owned> Leaders<O> {
 
     fn has_room(&self) -> bool {
         self.leases.iter().any(|lease| !lease.is_locked())
+    }
+
+    /// For models: takes one of the two leases for good.
+    #[cfg(test)]
+    pub(super) fn leave_one(&self) {
+        assert!(self.leases[1].try_acquire().is_some());
+    }
+
+    /// A fault for a model: the count is not kept.
+    #[cfg(test)]
+    pub(super) fn forget_followers(&self) {
+        // ORDERING: Relaxed, like the store that raises it.
+        self.followers.store(0, Ordering::Relaxed);
     }
 }
 

@@ -8,14 +8,21 @@
 //!            head ▲        ▲ tail             larger, linked when 0 was full; left and emptied when drained
 //! ```
 //!
-//! | part        | written by             | meaning                                                          |
-//! |-------------|------------------------|------------------------------------------------------------------|
-//! | `tail`      | holder of the put lock | items and bytes published so far in this segment                 |
-//! | `head`      | holder of the get lock | items and bytes taken so far                                     |
-//! | `next`      | holder of the put lock | 0, or 1 + the segment that follows this one                      |
-//! | `cached`    | each side, under its lock | the other side's cursor as last read: most calls read no further |
-//! | `published` | a producer that wakes  | event count on which consumers sleep (wait.rs, leaders.rs)       |
-//! | `freed`     | a consumer that wakes  | event count on which producers sleep                             |
+//! | part                        | file             | its part                                                       |
+//! |-----------------------------|------------------|----------------------------------------------------------------|
+//! | `Chain`                     | `chain.rs`       | the segments' cursors, of which one store commits, and links   |
+//! | `WriteSide`, `Writer`       | `write_side.rs`  | the put lock, and what its holder does: reserve, write, publish |
+//! | `ReadSide`, `Reader`        | `read_side.rs`   | the get lock, and what its holder does: find, copy, commit     |
+//! | `EventCount`                | `event_count.rs` | how each side, and a joiner, waits and is woken                |
+//! | `Leaders`                   | `leaders.rs`     | which of many waiting consumers wake by themselves             |
+//! | `Packets`                   | `packets.rs`     | the descriptors of records, on a socket, and orphans           |
+//! | `Sides`                     | `sides.rs`       | both sides: their locks after a death, the count of items      |
+//! | `Tasks`, `Ledger`           | `tasks.rs`       | records that were taken and are not done                       |
+//! | `Join`                      | `join.rs`        | waits until all of them are done                               |
+//! | `Polls`                     | `polls.rs`       | processes that wait for the queue beside other objects         |
+//!
+//! Each of these has private fields and all steps of its protocol. [`Ring`] has none of them: it holds the order in
+//! which a call goes through the parts.
 //!
 //! A cursor packs a count of items and a position, in units of 8 bytes, into one 64-bit word. So *one* store
 //! commits a record and the count of items with it: `qsize`, `empty` and `full` cannot disagree.
@@ -24,21 +31,9 @@
 //! left for a small one, and its pages go back to the system. A record lies in one segment, in two pieces
 //! where it wraps.
 //!
-//! # Orderings
-//! The store of `tail` (Release) pairs with its load (Acquire) in `take`: a consumer that sees the count sees
-//! the bytes. The store of `head` (Release) pairs with its load (Acquire) in `head_of`: a producer that sees
-//! the room may write there. A cached cursor was loaded in the same way by a holder of the same lock. `shut`
-//! is set under the put lock (Release, pairs with the Acquire in `is_shut`): a process that sees it sees
-//! every record that was ever put.
-//!
 //! # When a process dies
-//! - *While it puts*: before the store of `tail` nothing is in the ring; the next producer writes over it. The
-//!   next producer also completes a segment switch that was linked and not completed, and releases memory that
-//!   was reserved and not linked.
-//! - *While it takes*: before the store of `head` the record is still in the ring. After the store it belongs
-//!   to the consumer, and is lost with it.
-//! - *While it leaves a drained segment*: the pages are released before the segment is left, so no producer can
-//!   use it yet. The next consumer leaves it again.
+//! - *While it puts*: before the store of `tail` nothing is in the ring (write_side.rs).
+//! - *While it takes*: after the store of `head` the record is lost with the consumer (read_side.rs).
 //! - *Between a commit and its wake*: the sleeper wakes by itself within half a second.
 //! - *While it sleeps*: it holds no lock. Its flag costs one superfluous wake.
 //! - *With descriptors*: see packets.rs.
@@ -47,221 +42,49 @@
 //! ring/model (loom, with deaths), ring/crowd.rs (shuttle, with deaths), ring/tests.rs, tests/queue.rs,
 //! tests/corrupt.rs, tests/memory.rs
 
+mod cache_padded;
+mod chain;
 #[cfg(test)]
 mod crowd;
-pub(crate) mod cursor;
+mod cursor;
+mod event_count;
+mod join;
 pub(crate) mod layout;
 mod leaders;
+mod limits;
+mod locked;
 #[cfg(test)]
 mod model;
+mod outcome;
 mod packets;
 mod polls;
-mod put;
+mod read_side;
 mod record;
 mod segment;
-mod take;
+mod sides;
+mod storage;
 mod tasks;
 #[cfg(test)]
 mod tests;
-mod wait;
+mod write_side;
 
+pub(crate) use chain::SEGMENTS;
 use cursor::Cursor;
-use layout::{Layout, SEGMENTS, TaskSlot};
-use mp_core::word::{Deadline, Long, Ordering, Owned, Word};
-use mp_sync::raw::{Acquired, RawLock};
-pub(crate) use packets::{DropOutcome, FirstPacket, Ticket};
+use join::Join;
+pub(crate) use join::SHORT;
+use layout::{Layout, Memory};
+use leaders::Sleeper;
+use mp_core::word::Deadline;
+pub(crate) use outcome::{NotTaken, Refused};
+pub(crate) use packets::{DropOutcome, FirstPacket, Packet, PacketSocket, Ticket};
+use polls::Polls;
+use read_side::Reader;
 pub(crate) use segment::{has_whole, segment_bytes, segment_offset, segment_units, segments_within};
-use std::time::Duration;
-pub(crate) use tasks::Worker;
-
-/// What the ring is generic over: its words, its bytes, and the system's part in its memory.
-pub(crate) trait Memory {
-    type Owned: Owned;
-    type Long: Long;
-    /// Segments up to this one keep their pages when drained: steady traffic stays on pages that are in the
-    /// caches.
-    const WARM: usize;
-    /// Whether the first sleep of a call does without a leader.
-    const FIRST_ALONE: bool = true;
-    fn layout(&self) -> &Layout<Self::Owned, Self::Long>;
-    /// The task slots: one for each process that takes tasks, and one shared by all others.
-    fn slots(&self) -> &[TaskSlot<WordOf<Self>, Self::Long>];
-    /// The number of segments that the queue may have.
-    fn segments(&self) -> usize;
-    /// Whether it is the whole segment: for a record that fits nowhere else, when the queue is empty.
-    fn is_whole(&self, _segment: usize) -> bool {
-        false
-    }
-    /// The length of a segment in units of 8 bytes: a power of two.
-    fn units(&self, segment: usize) -> u32;
-    /// Maps the bytes of a segment into this process, before their first use. `Err`: the error number of the
-    /// system.
-    fn open(&self, _segment: usize) -> Result<(), i32> {
-        Ok(())
-    }
-    /// Reads one unit, at an offset that is a multiple of 8.
-    fn load(&self, segment: usize, offset: usize) -> u64;
-    /// Writes one unit, at an offset that is a multiple of 8.
-    fn store(&self, segment: usize, offset: usize, unit: u64);
-    fn write(&self, segment: usize, offset: usize, bytes: &[u8]);
-    fn read(&self, segment: usize, offset: usize, len: usize, into: &mut Vec<u8>);
-    /// Reserves the pages of a segment, and maps it. `false`: there is no memory.
-    fn reserve(&self, segment: usize) -> bool;
-    /// Returns the pages of a segment to the system.
-    fn release(&self, segment: usize);
-    /// Reads the first packet of the socket, and leaves it there.
-    fn first_packet(&self) -> FirstPacket;
-    /// Discards the first packet, with its descriptors.
-    fn drop_packet(&self) -> DropOutcome;
-}
-
-type WordOf<M> = <<M as Memory>::Owned as Owned>::Word;
-
-const UNIT: usize = 8;
-
-/// Why a record was not put.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Full,
-    Closed,
-    TooLarge,
-    NoMemory,
-    /// The record's packet could not be sent.
-    Unsent,
-    /// This process cannot map the segment: the number of the system's error.
-    Unmapped(i32),
-    Corrupt,
-}
-
-/// The result of sending a record's packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packet {
-    Sent,
-    /// The socket is full. The put is refused as if the ring were full.
-    Full,
-    Failed,
-}
-
-/// Why no record was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotTaken {
-    Empty,
-    /// The queue is empty and stays so: it was shut down, or its counted producers have ended. Returned by
-    /// the channel, never by the ring.
-    Ended,
-    /// The record's packet could not be received. The record stays in the ring.
-    Unreceived,
-    /// This process cannot map the segment; its records stay. The error number of the system.
-    Unmapped(i32),
-    Corrupt,
-}
-
-/// A queue of byte records in shared memory: see the module.
-pub(crate) struct Ring<M>(pub(crate) M);
-
-impl<M: Memory> Ring<M> {
-    fn layout(&self) -> &Layout<M::Owned, M::Long> {
-        self.0.layout()
-    }
-
-    /// Acquires the get lock. The next `take` repairs what a dead holder left.
-    #[inline]
-    fn lock_to_get(&self, until: Option<Deadline>) -> Option<Locked<'_, M::Owned>> {
-        let taken = self.layout().read_side.lock.acquire(until)?;
-        Some(self.locked_to_get(taken))
-    }
-
-    fn try_lock_to_get(&self) -> Option<Locked<'_, M::Owned>> {
-        let taken = self.layout().read_side.lock.try_acquire()?;
-        Some(self.locked_to_get(taken))
-    }
-
-    #[inline]
-    fn locked_to_get(&self, taken: Acquired) -> Locked<'_, M::Owned> {
-        let lock = &self.layout().read_side.lock;
-        if taken == Acquired::OwnerDied {
-            lock.clear_died();
-        }
-        Locked(lock)
-    }
-
-    /// The number of items that were put and not taken, at some moment during the call.
-    pub(crate) fn items(&self) -> usize {
-        let mut before = self.got();
-        let mut items = 0;
-        for _ in 0..TRIES {
-            let put_at = self.put_segment();
-            // ORDERING: Acquire: the second load of the head is not earlier.
-            let put = Cursor::of(self.layout().segments[put_at].tail.load(Ordering::Acquire));
-            let after = self.got();
-            items = put.items.wrapping_sub(after.items);
-            if before.items == after.items {
-                break;
-            }
-            before = after;
-        }
-        // The consumers were faster than every attempt: the queue was nearly empty.
-        if items > u32::MAX / 2 { 0 } else { items as usize }
-    }
-
-    /// The consumers' cursor, possibly a little old.
-    fn got(&self) -> Cursor {
-        // ORDERING: Acquire, pairs with the Release in `read_position`; and below with that in `commit`.
-        let at = (self.layout().read_side.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1);
-        Cursor::of(self.layout().segments[at].head.load(Ordering::Acquire))
-    }
-
-    fn put_segment(&self) -> usize {
-        // ORDERING: Acquire, pairs with the Release in `switch_segment`.
-        (self.layout().write_side.segment.load(Ordering::Acquire) as usize).min(SEGMENTS - 1)
-    }
-
-    /// Whether the queue holds as many items as it may.
-    pub(crate) fn is_full(&self) -> bool {
-        // ORDERING: Relaxed: written once, before the queue was shared.
-        let most = self.layout().limits.items.load(Ordering::Relaxed) as usize;
-        most != 0 && self.items() >= most
-    }
-
-    /// Shuts the queue down: no more records can be put, and all waiters wake. Waits until the deadline for a
-    /// put in progress.
-    pub(crate) fn shut(&self, until: Option<Deadline>) {
-        let lock = self.lock_to_put(until);
-        // ORDERING: Release, pairs with the Acquire in `is_shut`: a process that sees the flag sees all
-        // records.
-        self.layout().shut.store(1, Ordering::Release);
-        drop(lock);
-        self.wake_all();
-    }
-
-    /// Whether the queue was shut down.
-    pub(crate) fn is_shut(&self) -> bool {
-        // ORDERING: Acquire, pairs with the Release in `shut`.
-        self.layout().shut.load(Ordering::Acquire) != 0
-    }
-
-    /// The byte offset of a position within its segment.
-    #[inline]
-    fn offset(&self, segment: usize, position: u32) -> usize {
-        (position & (self.0.units(segment) - 1)) as usize * UNIT
-    }
-
-    /// The segment that follows `at`, if there is one.
-    fn next_segment(&self, at: usize) -> Result<Option<usize>, NotTaken> {
-        // ORDERING: Acquire, pairs with the Release in `switch_segment`.
-        match self.layout().segments[at].next.load(Ordering::Acquire) as usize {
-            0 => Ok(None),
-            next if next <= self.0.segments() => Ok(Some(next - 1)),
-            _ => Err(NotTaken::Corrupt),
-        }
-    }
-
-    /// A cursor of the caller's own side, under its lock.
-    fn own(&self, cursor: &M::Long) -> Cursor {
-        // ORDERING: Relaxed: the lock orders it.
-        Cursor::of(cursor.load(Ordering::Relaxed))
-    }
-}
+use sides::Sides;
+pub(crate) use storage::Storage;
+use storage::WordOf;
+use tasks::Ledger;
+pub(crate) use tasks::{TaskSlot, Worker};
 
 /// What a take needs besides the ring, under the get lock.
 pub(crate) trait TakeContext {
@@ -272,33 +95,302 @@ pub(crate) trait TakeContext {
     fn worker(&self) -> Option<&impl Worker>;
 }
 
-#[cfg(test)]
-pub(crate) struct NoContext;
-
-/// Records without packets that are no tasks.
-#[cfg(test)]
-impl TakeContext for NoContext {
-    fn receive(&mut self, _: u64) -> Result<bool, NotTaken> {
-        unreachable!("no packets here")
-    }
-    fn worker(&self) -> Option<&impl Worker> {
-        None::<&crate::worker::ThisProcess>
-    }
+/// A queue of byte records in shared memory: see the module.
+pub(crate) struct Ring<M> {
+    memory: M,
 }
 
-/// Attempts to count the items of a queue in motion.
-const TRIES: u32 = 100;
-/// The longest wait for a lock that is held for one copy, unless its holder was stopped.
-pub(crate) const SHORT: Duration = Duration::from_millis(50);
+impl<M: Memory> Ring<M> {
+    pub(crate) fn new(memory: M) -> Ring<M> {
+        Ring { memory }
+    }
 
-/// Releases the lock when dropped. A thread that unwinds keeps it: the kernel frees it when the thread ends.
-/// (So the model makes a thread die.)
-struct Locked<'a, O: Owned>(&'a RawLock<O>);
+    pub(crate) fn memory(&self) -> &M {
+        &self.memory
+    }
 
-impl<O: Owned> Drop for Locked<'_, O> {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.0.release();
+    #[inline]
+    fn layout(&self) -> &Layout<M::Owned, M::Long> {
+        self.memory.layout()
+    }
+
+    #[inline]
+    fn sides(&self) -> Sides<'_, M> {
+        Sides::of(&self.memory)
+    }
+
+    /// The tasks: records that were taken and are not done.
+    #[inline]
+    pub(crate) fn tasks(&self) -> Join<'_, M> {
+        Join::of(&self.memory)
+    }
+
+    /// The processes that wait for the queue beside other objects.
+    #[inline]
+    pub(crate) fn polls(&self) -> &Polls<WordOf<M>> {
+        &self.layout().polls
+    }
+
+    /// Puts records, in order, while there is room, and publishes them together. Returns their number, at
+    /// least one.
+    pub(crate) fn put<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a [u8]>,
+        until: Option<Deadline>,
+    ) -> Result<usize, Refused> {
+        let Some((_lock, writer)) = self.sides().lock_to_put(until) else { return Err(Refused::Full) };
+        if self.is_shut() {
+            return Err(Refused::Closed);
+        }
+        // The lock holder alone moves `tail`, so everything behind it is free to write.
+        let mut position = writer.position()?;
+        let mut count = 0;
+        for bytes in records {
+            match writer.reserve(bytes.len(), false, position) {
+                Ok(space) => {
+                    position = writer.write(space, 0, bytes);
+                    count += 1;
+                }
+                Err(refused) if count == 0 => return Err(refused),
+                Err(_) => break,
+            }
+        }
+        writer.publish(position);
+        Ok(count)
+    }
+
+    /// Puts one record whose descriptors travel in a packet. `send` is called with the packet's ticket before
+    /// the record is published, and returns whether it sent the packet.
+    pub(crate) fn put_with_packet(
+        &self,
+        bytes: &[u8],
+        until: Option<Deadline>,
+        send: impl FnOnce(Ticket) -> Packet,
+    ) -> Result<(), Refused> {
+        let Some((_lock, writer)) = self.sides().lock_to_put(until) else { return Err(Refused::Full) };
+        if self.is_shut() {
+            return Err(Refused::Closed);
+        }
+        let space = writer.reserve(bytes.len(), true, writer.position()?)?;
+        // The packet goes first: a record that names a packet is published only when the packet is in the
+        // socket. After a death in between, the packet is an orphan (packets.rs).
+        let ticket = self.layout().packets.next_ticket(space.position.tail.items);
+        match send(ticket) {
+            Packet::Sent => {}
+            Packet::Full => return Err(Refused::Full),
+            Packet::Failed => return Err(Refused::Unsent),
+        }
+        writer.publish(writer.write(space, ticket.number, bytes));
+        Ok(())
+    }
+
+    /// Takes one record: appends its bytes to `into`.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        into: &mut Vec<u8>,
+        beside: &mut impl TakeContext,
+        until: Option<Deadline>,
+    ) -> Result<(), NotTaken> {
+        if self.is_empty() {
+            self.discard_orphans();
+            return Err(NotTaken::Empty);
+        }
+        let Some((_lock, reader)) = self.sides().lock_to_get(until) else { return Err(NotTaken::Empty) };
+        let packets = &self.layout().packets;
+        let start = into.len();
+        loop {
+            let first = reader.position()?;
+            let record = reader.record(first)?;
+            // Copied out before the commit: after it a producer may write over the bytes.
+            let next = reader.copy(record, first, into);
+            if record.packet != 0 && !self.receive(record.packet, beside)? {
+                // The producer or a consumer died between packet and commit, so the packet is lost. Without
+                // this step the record would block the queue for ever.
+                into.truncate(start);
+                self.skip_lost(first.segment, first.head, next.head, beside);
+                continue;
+            }
+            self.commit(first.segment, first.head, next.head, beside);
+            if record.packet != 0 {
+                // After the commit: a count that is too low costs a system call, one that is too high would
+                // hide an orphan.
+                packets.note_gone(record.packet);
+            }
+            return Ok(());
+        }
+    }
+
+    /// Takes up to `most` records without packets, all with one commit. Appends their bytes to `into`, and
+    /// the end of each to `ends`. Takes none if the first record has a packet; then call
+    /// [`take`](Ring::take).
+    pub(crate) fn take_many(
+        &self,
+        most: usize,
+        into: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+        beside: &impl TakeContext,
+        until: Option<Deadline>,
+    ) -> Result<(), NotTaken> {
+        if self.is_empty() {
+            self.discard_orphans();
+            return Err(NotTaken::Empty);
+        }
+        let Some((_lock, reader)) = self.sides().lock_to_get(until) else { return Err(NotTaken::Empty) };
+        let first = reader.with_more(most, reader.position()?);
+        let mut next = first;
+        while next.has_record() && ends.len() < most {
+            let record = reader.record(next)?;
+            if record.packet != 0 {
+                break;
+            }
+            next = reader.copy(record, next, into);
+            ends.push(into.len());
+        }
+        if !ends.is_empty() {
+            self.commit(first.segment, first.head, next.head, beside);
+        }
+        Ok(())
+    }
+
+    fn ledger(&self) -> Ledger<'_, WordOf<M>, M::Long> {
+        self.layout().tasks.ledger(self.memory.slots())
+    }
+
+    /// Commits a take of the records from `head` to `next`, which the ledger counts if they are tasks.
+    #[inline]
+    fn commit(&self, segment: usize, head: Cursor, next: Cursor, beside: &impl TakeContext) {
+        let commit = || Reader::of(&self.memory).commit(segment, next);
+        match beside.worker() {
+            Some(worker) => self.ledger().take(worker, head, next, commit),
+            None => commit(),
+        }
+    }
+
+    /// Skips a record whose packet is lost: see `packets.rs`.
+    #[cold]
+    fn skip_lost(&self, segment: usize, head: Cursor, next: Cursor, beside: &impl TakeContext) {
+        let commit = || Reader::of(&self.memory).commit(segment, next);
+        if beside.worker().is_some() {
+            self.ledger().lose(head, next, commit);
+            self.tasks().after_done();
+        } else {
+            commit();
+        }
+        self.layout().freed.wake_one();
+    }
+
+    /// Under the get lock: receives the packet of the first record. `false`: it was received before.
+    #[cold]
+    fn receive(&self, packet: u64, beside: &mut impl TakeContext) -> Result<bool, NotTaken> {
+        self.layout().packets.check(packet)?;
+        beside.receive(packet)
+    }
+
+    /// Discards packets that a dead producer may have left beside an empty ring.
+    #[inline]
+    pub(crate) fn discard_orphans(&self) {
+        self.sides().discard_orphans();
+    }
+
+    /// The number of items that were put and not taken, at some moment during the call.
+    pub(crate) fn items(&self) -> usize {
+        self.sides().items()
+    }
+
+    /// Whether the ring was empty a moment ago.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sides().is_empty()
+    }
+
+    /// Whether the queue holds as many items as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        let most = self.layout().limits.items() as usize;
+        most != 0 && self.items() >= most
+    }
+
+    /// Shuts the queue down: no more records can be put, and all waiters wake. Waits until the deadline for a
+    /// put in progress.
+    pub(crate) fn shut(&self, until: Option<Deadline>) {
+        let lock = self.sides().lock_to_put(until);
+        self.layout().shut.set();
+        drop(lock);
+        self.wake_all();
+    }
+
+    /// Whether the queue was shut down.
+    #[inline]
+    pub(crate) fn is_shut(&self) -> bool {
+        self.layout().shut.is_set()
+    }
+
+    /// Repeats `attempt`, a put, until it does not return `Full` or the deadline passes. Then wakes the
+    /// waiters concerned.
+    #[inline]
+    pub(crate) fn until_room<T>(
+        &self,
+        until: Option<Deadline>,
+        mut attempt: impl FnMut() -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(Refused::Full)));
+        let alone = Sleeper::<M::Owned>::alone;
+        let (result, slept) =
+            self.layout().freed.repeat(until, alone, || self.sides().taken_so_far(), attempt);
+        self.after_put(slept, result.unwrap_or(Err(Refused::Full)))
+    }
+
+    /// Repeats `attempt`, a take, until it does not return `Empty` or the deadline passes. Then wakes the
+    /// waiters concerned.
+    #[inline]
+    pub(crate) fn until_item<T>(
+        &self,
+        until: Option<Deadline>,
+        mut attempt: impl FnMut() -> Result<T, NotTaken>,
+    ) -> Result<T, NotTaken> {
+        let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(NotTaken::Empty)));
+        let layout = self.layout();
+        let led = |changes| Sleeper::led(changes, &layout.leaders, M::FIRST_ALONE);
+        let (result, slept) = layout.published.repeat(until, led, || self.sides().put_so_far(), attempt);
+        self.after_take(slept, result.unwrap_or(Err(NotTaken::Empty)))
+    }
+
+    /// The wakes after a put, also one that did not wait.
+    #[inline]
+    pub(crate) fn after_put<T>(&self, slept: bool, result: Result<T, Refused>) -> Result<T, Refused> {
+        if slept && !self.is_full() {
+            // This sleeper's wake may have stood for more room than it used. Without passing it on, another
+            // producer would sleep beside free room.
+            self.layout().freed.wake_one();
+        }
+        if result.is_ok() {
+            // A put wakes one consumer; the consumer passes the wake on if more records are there.
+            self.layout().published.wake_one();
+        }
+        result
+    }
+
+    /// The wakes after a take, also one that did not wait.
+    #[inline]
+    pub(crate) fn after_take<T>(&self, slept: bool, result: Result<T, NotTaken>) -> Result<T, NotTaken> {
+        if slept && !self.is_empty() {
+            // This sleeper's wake may have stood for several records: pass it on.
+            self.layout().published.wake_one();
+        }
+        match result {
+            Ok(_) => self.layout().freed.wake_one(),
+            // Only the few leaders wake by themselves, so the end of the queue is told to all.
+            Err(NotTaken::Ended | NotTaken::Corrupt) if slept => self.layout().published.notify(u32::MAX),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Wakes all waiters of the queue, so that each tries again.
+    pub(crate) fn wake_all(&self) {
+        let layout = self.layout();
+        for event_count in [&*layout.published, &*layout.freed, layout.tasks.joined()] {
+            event_count.wake_all();
         }
     }
 }

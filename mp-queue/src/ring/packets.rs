@@ -39,9 +39,8 @@
 //! ring/crowd.rs, tests/handles.rs, mp-sweep's `queue.handles`
 
 use super::cursor::Cursor;
-use super::{Locked, Memory, NotTaken, Ring, TakeContext};
-use mp_core::word::{Deadline, Long, Ordering};
-use mp_sync::raw::Acquired;
+use super::outcome::Corrupt;
+use mp_core::word::{Long, Ordering};
 
 /// The text of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +69,15 @@ impl Ticket {
     }
 }
 
+/// The result of sending a record's packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packet {
+    Sent,
+    /// The socket is full. The put is refused as if the ring were full.
+    Full,
+    Failed,
+}
+
 /// The first packet on the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstPacket {
@@ -89,134 +97,101 @@ pub(crate) enum DropOutcome {
     Failed,
 }
 
-impl<M: Memory> Ring<M> {
-    /// Acquires the put lock. After the death of its holder, first removes the orphan and the memory that the
-    /// holder may have left.
-    #[inline]
-    pub(super) fn lock_to_put(&self, until: Option<Deadline>) -> Option<Locked<'_, M::Owned>> {
-        let taken = self.layout().write_side.lock.acquire(until)?;
-        Some(self.locked_to_put(taken))
-    }
+/// The receiving end of the packets' socket.
+pub(crate) trait PacketSocket {
+    /// Reads the first packet of the socket, and leaves it there.
+    fn first_packet(&self) -> FirstPacket;
+    /// Discards the first packet, with its descriptors.
+    fn drop_packet(&self) -> DropOutcome;
+}
 
-    #[inline]
-    fn locked_to_put(&self, taken: Acquired) -> Locked<'_, M::Owned> {
-        let lock = &self.layout().write_side.lock;
-        let locked = Locked(lock);
-        if taken == Acquired::OwnerDied {
-            self.suspect_orphans();
-            self.release_unused();
-            // Last: after a death before this step the next holder is told of it, and repairs again.
-            lock.clear_died();
-        }
-        locked
-    }
+/// The words beside the socket. Never written in a queue without handles.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Packets<L> {
+    sent: L,
+    gone: L,
+    suspect: L,
+}
 
-    /// Under the put lock: notes that packets up to `sent` may be orphans.
-    #[cold]
-    fn suspect_orphans(&self) {
-        let packets = &self.layout().packets;
-        // ORDERING: Relaxed: under the put lock; an old value of `gone` costs one superfluous look.
-        let sent = packets.sent.load(Ordering::Relaxed);
-        if sent != packets.gone.load(Ordering::Relaxed) {
-            // ORDERING: Release, pairs with the Acquire in `discard_passed`: these packets were sent, or will
-            // never be.
-            packets.suspect.store(sent, Ordering::Release);
-            if let Some(_getting) = self.try_lock_to_get() {
-                self.discard_all_packets();
-            }
-        }
-    }
-
-    /// Under the put lock: the ticket of the packet of the record at `tail`.
-    pub(super) fn next_ticket(&self, tail: Cursor) -> Ticket {
-        let sent = &self.layout().packets.sent;
+impl<L: Long> Packets<L> {
+    /// Under the put lock: the ticket of the packet of item number `item`.
+    pub(super) fn next_ticket(&self, item: u32) -> Ticket {
         // ORDERING: Relaxed: under the put lock.
-        let number = sent.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        let number = self.sent.load(Ordering::Relaxed).wrapping_add(1).max(1);
         // ORDERING: Release: before the packet is sent, also for the next holder after a death. Without this
         // store that holder would not look for the orphan.
-        sent.store(number, Ordering::Release);
-        Ticket { number, item: tail.items }
+        self.sent.store(number, Ordering::Release);
+        Ticket { number, item }
     }
 
-    /// Under the get lock: receives the packet of the first record. `false`: it was received before.
+    /// Under the put lock, after a producer's death: notes that packets up to `sent` may be orphans. `false`:
+    /// there are none.
     #[cold]
-    pub(super) fn receive(&self, packet: u64, beside: &mut impl TakeContext) -> Result<bool, NotTaken> {
-        // ORDERING: Relaxed: it was written before the record that names it was published.
-        if packet > self.layout().packets.sent.load(Ordering::Relaxed) {
-            return Err(NotTaken::Corrupt);
+    pub(super) fn suspect_orphans(&self) -> bool {
+        // ORDERING: Relaxed: under the put lock; an old value of `gone` costs one superfluous look.
+        let sent = self.sent.load(Ordering::Relaxed);
+        let any = sent != self.gone.load(Ordering::Relaxed);
+        if any {
+            // ORDERING: Release, pairs with the Acquire in `discard_passed`: these packets were sent, or will
+            // never be.
+            self.suspect.store(sent, Ordering::Release);
         }
-        beside.receive(packet)
+        any
+    }
+
+    /// Under the get lock: checks the number of the packet that a record names.
+    pub(super) fn check(&self, packet: u64) -> Result<(), Corrupt> {
+        // ORDERING: Relaxed: it was written before the record that names it was published.
+        if packet > self.sent.load(Ordering::Relaxed) { Err(Corrupt) } else { Ok(()) }
     }
 
     /// Under the get lock: notes that no packet up to this number is on the socket.
     pub(super) fn note_gone(&self, packet: u64) {
-        let gone = &self.layout().packets.gone;
         // ORDERING: Relaxed: under the get lock; to others it is a hint.
-        if packet > gone.load(Ordering::Relaxed) {
-            gone.store(packet, Ordering::Relaxed);
+        if packet > self.gone.load(Ordering::Relaxed) {
+            self.gone.store(packet, Ordering::Relaxed);
         }
     }
 
-    /// Discards packets that a dead producer may have left beside an empty ring.
+    /// Whether packets are in flight, or may be orphans.
     #[inline]
-    pub(crate) fn discard_orphans(&self) {
-        let packets = &self.layout().packets;
+    pub(super) fn may_be_there(&self) -> bool {
         // ORDERING: Relaxed: a hint.
-        if packets.sent.load(Ordering::Relaxed) != packets.gone.load(Ordering::Relaxed) {
-            self.discard_orphans_of_empty();
-        }
+        self.sent.load(Ordering::Relaxed) != self.gone.load(Ordering::Relaxed)
     }
 
-    #[cold]
-    fn discard_orphans_of_empty(&self) {
-        if !self.is_empty() {
-            return;
-        }
-        // Only tried: a holder of one of these locks discards orphans itself when it looks for records, or is
-        // at work.
-        let Some(_getting) = self.try_lock_to_get() else { return };
-        let Some(taken) = self.layout().write_side.lock.try_acquire() else { return };
-        let _putting = self.locked_to_put(taken);
-        self.discard_all_packets();
-    }
-
-    /// Under both locks: discards all packets, if the ring is empty, since each is an orphan then.
-    fn discard_all_packets(&self) {
-        if !matches!(self.read_position(), Err(NotTaken::Empty)) {
-            return;
-        }
+    /// Under both locks, beside an empty ring: discards all packets, since each is an orphan.
+    pub(super) fn discard_all(&self, socket: &impl PacketSocket) {
         loop {
-            match self.0.drop_packet() {
+            match socket.drop_packet() {
                 DropOutcome::Done => {}
                 // ORDERING: Relaxed: under the put lock.
-                DropOutcome::Nothing => {
-                    return self.note_gone(self.layout().packets.sent.load(Ordering::Relaxed));
-                }
+                DropOutcome::Nothing => return self.note_gone(self.sent.load(Ordering::Relaxed)),
                 DropOutcome::Failed => return,
             }
         }
     }
 
-    /// Under the get lock: discards orphans whose items the consumers have passed.
+    /// Under the get lock: discards orphans whose items the consumers at `head` have passed.
     #[inline]
-    pub(super) fn discard_passed(&self, head: Cursor) {
-        let packets = &self.layout().packets;
+    pub(super) fn discard_passed(&self, socket: &impl PacketSocket, head: Cursor) {
         // ORDERING: Acquire, pairs with the Release in `suspect_orphans`.
-        let suspect = packets.suspect.load(Ordering::Acquire);
+        let suspect = self.suspect.load(Ordering::Acquire);
         // ORDERING: Relaxed: under the get lock.
-        if suspect > packets.gone.load(Ordering::Relaxed) {
-            self.discard_passed_up_to(suspect, head);
+        if suspect > self.gone.load(Ordering::Relaxed) {
+            self.discard_passed_up_to(suspect, socket, head);
         }
     }
 
     #[cold]
-    fn discard_passed_up_to(&self, suspect: u64, head: Cursor) {
+    fn discard_passed_up_to(&self, suspect: u64, socket: &impl PacketSocket, head: Cursor) {
         loop {
-            match self.0.first_packet() {
+            match socket.first_packet() {
                 FirstPacket::There(Ticket { number, item })
                     if number <= suspect && item.wrapping_sub(head.items).cast_signed() < 0 =>
                 {
-                    if self.0.drop_packet() != DropOutcome::Done {
+                    if socket.drop_packet() != DropOutcome::Done {
                         return;
                     }
                     self.note_gone(number);

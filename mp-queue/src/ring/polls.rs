@@ -27,22 +27,29 @@
 //! # Tested by
 //! ring/model/polls.rs, tests/polling.rs
 
-use super::{Memory, Ring, WordOf};
 use mp_core::word::{Ordering, Word};
 
-impl<M: Memory> Ring<M> {
+/// State of the processes that wait for the queue together with other objects.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct Polls<W> {
+    polled: W,
+    signalled: W,
+}
+
+impl<W: Word> Polls<W> {
     /// Signals the pollers, after a commit and the fence of its wake.
     #[inline]
-    pub(crate) fn tell_pollers(&self, set: impl FnOnce()) {
+    pub(crate) fn tell(&self, set: impl FnOnce()) {
         // ORDERING: Relaxed: the fence orders it after the commit.
-        if self.layout().polls.polled.load(Ordering::Relaxed) != 0 {
+        if self.polled.load(Ordering::Relaxed) != 0 {
             self.signal(set);
         }
     }
 
     #[cold]
     fn signal(&self, set: impl FnOnce()) {
-        let signalled = &self.layout().polls.signalled;
+        let signalled = &self.signalled;
         // ORDERING: Relaxed: as above; the swap only decides which producer signals.
         if signalled.load(Ordering::Relaxed) == 0 && signalled.swap(1, Ordering::Relaxed) == 0 {
             set();
@@ -50,26 +57,20 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Makes producers signal from now on. Called before the look that decides whether to sleep.
-    pub(crate) fn be_polled(&self) {
+    pub(crate) fn begin(&self) {
         // ORDERING: Relaxed: the fence orders it before the look.
-        self.layout().polls.polled.store(1, Ordering::Relaxed);
-        <WordOf<M>>::fence();
+        self.polled.store(1, Ordering::Relaxed);
+        W::fence();
     }
 
     /// Makes the descriptor and the queue agree, after a signal without an item or an item without a signal.
-    pub(crate) fn reset_polls(
-        &self,
-        clear: impl FnOnce(),
-        is_ready: impl FnOnce() -> bool,
-        set: impl FnOnce(),
-    ) {
-        let signalled = &self.layout().polls.signalled;
+    pub(crate) fn reset(&self, clear: impl FnOnce(), is_ready: impl FnOnce() -> bool, set: impl FnOnce()) {
         // In this order: a producer that signals after `signalled` is 0 finds the descriptor cleared, and
         // sets it. The other way round its signal would be cleared with it.
         clear();
         // ORDERING: Relaxed: the fence orders it before the look; a system call comes before.
-        signalled.store(0, Ordering::Relaxed);
-        <WordOf<M>>::fence();
+        self.signalled.store(0, Ordering::Relaxed);
+        W::fence();
         // An item is there: signal it, since another poller may be about to sleep.
         if is_ready() {
             self.signal(set);

@@ -14,7 +14,7 @@
 //! | `lost`           | holder of the get lock | records that were lost with dead processes            |
 //! | `claim`,`expect` | holder of the get lock | journal of a take: 1 + slot and its `got` before; the item count after the commit. The slot after the last stands for `lost`, when a record is skipped |
 //! | `reaping`        | holder of the get lock | journal of a reaping: 1 + slot and `lost` before      |
-//! | `joined`         | a task_done that wakes | event count on which joiners sleep, see wait.rs       |
+//! | `joined`         | a task_done that wakes | event count on which joiners sleep, see event_count.rs       |
 //!
 //! The first slot is shared by all processes that found no free slot. Its tasks are counted and never found
 //! lost.
@@ -26,18 +26,16 @@
 //! valid only if nothing was put meanwhile.
 //!
 //! # When a process dies
-//! - *With tasks*: a joiner wakes by itself, finds the process dead, and returns the number of lost tasks.
+//! - *With tasks*: a joiner finds the process dead, and counts its tasks as lost (join.rs).
 //! - *Between its claim and its commit*: the next consumer rolls the claim back.
 //! - *While it reaps*: the next process reaps again from the start.
-//! - *Between `done` and its wake*: joiners wake by themselves.
 //!
 //! # Tested by
 //! ring/model/tasks.rs, tests/joinable.rs
 
 use super::cursor::Cursor;
-use super::layout::TaskSlot;
-use super::{Memory, Ring, WordOf};
-use mp_core::word::{Deadline, Long, Ordering, Word};
+use super::event_count::EventCount;
+use mp_core::word::{Long, Ordering, Word};
 
 /// The process that takes tasks, and what it knows of others.
 pub(crate) trait Worker {
@@ -53,38 +51,103 @@ pub(crate) trait Worker {
     fn may_scan(&self) -> bool;
 }
 
-impl<M: Memory> Ring<M> {
-    /// Under the get lock: journals that the worker is about to take `count` records up to `head`, and counts
-    /// them.
+/// The state of the tasks that all processes share.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct Tasks<W, L> {
+    joined: EventCount<W>,
+    lost: W,
+    expect: W,
+    claim: L,
+    reaping: L,
+}
+
+/// The tasks of one process.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct TaskSlot<W, L> {
+    process: L,
+    got: W,
+    done: W,
+}
+
+impl<W: Word, L: Long> Tasks<W, L> {
+    /// The tasks, with the slots of the processes.
+    #[inline]
+    pub(super) fn ledger<'a>(&'a self, slots: &'a [TaskSlot<W, L>]) -> Ledger<'a, W, L> {
+        Ledger { tasks: self, slots }
+    }
+
+    /// The event count on which joiners sleep.
+    pub(super) fn joined(&self) -> &EventCount<W> {
+        &self.joined
+    }
+
+    /// The number of tasks that were lost with their processes so far.
+    pub(super) fn lost(&self) -> u32 {
+        // ORDERING: Relaxed: only a count.
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// The tasks of a queue: the journals, and the count of each process.
+#[derive(Debug)]
+pub(super) struct Ledger<'a, W, L> {
+    tasks: &'a Tasks<W, L>,
+    /// The first slot is the shared one.
+    slots: &'a [TaskSlot<W, L>],
+}
+
+impl<W: Word, L: Long> Ledger<'_, W, L> {
+    /// Under the get lock: counts the records from `head` to `next` as taken by the worker, around the `commit`
+    /// that takes them.
+    pub(super) fn take(&self, worker: &impl Worker, head: Cursor, next: Cursor, commit: impl FnOnce()) {
+        // A dead consumer may have claimed records that it did not take. They are in the ring, and would
+        // count twice.
+        self.roll_back_claim(head);
+        self.claim(worker, next, next.items.wrapping_sub(head.items));
+        commit();
+        self.clear_claim();
+    }
+
+    /// Under the get lock: counts the record between `head` and `next` as lost, around the `commit` that skips
+    /// it.
+    pub(super) fn lose(&self, head: Cursor, next: Cursor, commit: impl FnOnce()) {
+        self.roll_back_claim(head);
+        self.claim_as_lost(next);
+        commit();
+        self.clear_claim();
+    }
+
+    /// Journals that the worker is about to take `count` records up to `head`, and counts them.
     pub(super) fn claim(&self, worker: &impl Worker, head: Cursor, count: u32) {
         let at = self.register(worker);
-        let tasks = &self.layout().tasks;
+        let Ledger { tasks, slots } = *self;
         // ORDERING: Relaxed: under the get lock.
-        let got = self.0.slots()[at].got.load(Ordering::Relaxed);
+        let got = slots[at].got.load(Ordering::Relaxed);
         tasks.expect.store(head.items, Ordering::Relaxed);
         // ORDERING: Release: after `expect`, also for the next holder after a death. Without the journal a
         // death between `got` and the head would count records twice, and a join would never return.
         tasks.claim.store(journal_entry(at, got), Ordering::Release);
         // ORDERING: Release: after the claim. Processes that count see it through the head.
-        self.0.slots()[at].got.store(got.wrapping_add(count), Ordering::Release);
+        slots[at].got.store(got.wrapping_add(count), Ordering::Release);
     }
 
-    /// Under the get lock, after the commit: ends the journal entry.
-    pub(super) fn clear_claim(&self) {
+    /// After the commit: ends the journal entry.
+    fn clear_claim(&self) {
         // ORDERING: Release: after the head.
-        self.layout().tasks.claim.store(0, Ordering::Release);
+        self.tasks.claim.store(0, Ordering::Release);
     }
 
-    /// Under the get lock: rolls back the claim of a dead consumer that did not take the records.
-    pub(super) fn roll_back_claim(&self, head: Cursor) {
-        let tasks = &self.layout().tasks;
+    /// Rolls back the claim of a dead consumer that did not take the records.
+    fn roll_back_claim(&self, head: Cursor) {
+        let Ledger { tasks, slots } = *self;
         // ORDERING: Relaxed, here and below: under the get lock.
         let claim = tasks.claim.load(Ordering::Relaxed);
         if claim == 0 {
             return;
         }
         // A claim without a slot was not written by this code: ignore it.
-        let slots = self.0.slots();
         let count = journal_slot(claim).and_then(|at| match slots.get(at) {
             None if at == slots.len() => Some(&tasks.lost),
             slot => slot.map(|slot| &slot.got),
@@ -95,21 +158,20 @@ impl<M: Memory> Ring<M> {
         self.clear_claim();
     }
 
-    /// Under the get lock: journals that the record in front of `head` is about to be skipped, and counts it
-    /// as lost.
-    pub(super) fn claim_as_lost(&self, head: Cursor) {
+    /// Journals that the record in front of `head` is about to be skipped, and counts it as lost.
+    fn claim_as_lost(&self, head: Cursor) {
         self.roll_back_reaping();
-        let tasks = &self.layout().tasks;
+        let Ledger { tasks, slots } = *self;
         // ORDERING: as in `claim`.
         let lost = tasks.lost.load(Ordering::Relaxed);
         tasks.expect.store(head.items, Ordering::Relaxed);
-        tasks.claim.store(journal_entry(self.0.slots().len(), lost), Ordering::Release);
+        tasks.claim.store(journal_entry(slots.len(), lost), Ordering::Release);
         tasks.lost.store(lost.wrapping_add(1), Ordering::Release);
     }
 
-    /// Under the get lock: the worker's slot, registered if it has none.
+    /// The worker's slot, registered if it has none.
     fn register(&self, worker: &impl Worker) -> usize {
-        let slots = self.0.slots();
+        let slots = self.slots;
         // ORDERING: Relaxed: under the get lock.
         let has = |at: usize, process: u64| slots[at].process.load(Ordering::Relaxed) == process;
         let me = worker.me();
@@ -132,11 +194,17 @@ impl<M: Memory> Ring<M> {
         at
     }
 
-    /// Under the get lock: counts the tasks of dead processes as lost, and frees their slots.
+    /// Under the get lock, with the consumers at `head`: counts the tasks of dead processes as lost.
+    pub(super) fn reap(&self, worker: &impl Worker, head: Cursor) {
+        self.roll_back_claim(head);
+        self.reap_dead(worker);
+    }
+
+    /// Counts the tasks of dead processes as lost, and frees their slots.
     fn reap_dead(&self, worker: &impl Worker) {
-        let tasks = &self.layout().tasks;
+        let Ledger { tasks, slots } = *self;
         self.roll_back_reaping();
-        for (at, slot) in self.0.slots().iter().enumerate().skip(1) {
+        for (at, slot) in slots.iter().enumerate().skip(1) {
             // ORDERING: Relaxed, here and below: under the get lock.
             let process = slot.process.load(Ordering::Relaxed);
             if process == 0 || !worker.is_dead(process) {
@@ -154,16 +222,16 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// Under the get lock: rolls back a reaping that a dead process did not complete.
+    /// Rolls back a reaping that a dead process did not complete.
     fn roll_back_reaping(&self) {
-        let tasks = &self.layout().tasks;
+        let Ledger { tasks, slots } = *self;
         // ORDERING: Relaxed, here and below: under the get lock.
         let reaping = tasks.reaping.load(Ordering::Relaxed);
         if reaping == 0 {
             return;
         }
         // An entry without a slot was not written by this code: ignore it.
-        let slot = journal_slot(reaping).and_then(|at| self.0.slots().get(at));
+        let slot = journal_slot(reaping).and_then(|at| slots.get(at));
         if slot.is_some_and(|slot| slot.unfinished() > 0) {
             tasks.lost.store(reaping as u32, Ordering::Relaxed);
         }
@@ -173,21 +241,17 @@ impl<M: Memory> Ring<M> {
 
     /// Reports one task as done: one of the worker's own, or one of another process if it has none. `false`:
     /// there is none.
-    pub(crate) fn task_done(&self, worker: &impl Worker) -> bool {
-        let slots = self.0.slots();
+    pub(super) fn finish(&self, worker: &impl Worker) -> bool {
+        let slots = self.slots;
         let hint = worker.hint().min(slots.len() - 1);
         // ORDERING: Relaxed: a slot that is ours stays ours.
         let own = slots[hint].process.load(Ordering::Relaxed) == worker.me() && self.finish_one(hint);
-        let done = own || (0..slots.len()).any(|at| self.finish_one(at));
-        if done {
-            self.after_done();
-        }
-        done
+        own || (0..slots.len()).any(|at| self.finish_one(at))
     }
 
     /// Reports one task of a slot as done. `false`: the slot has none.
     fn finish_one(&self, at: usize) -> bool {
-        let slot = &self.0.slots()[at];
+        let slot = &self.slots[at];
         // ORDERING: Acquire, pairs with the Release below: what was done is seen.
         let mut done = slot.done.load(Ordering::Acquire);
         while self.taken_by(at).wrapping_sub(done).cast_signed() > 0 {
@@ -204,68 +268,24 @@ impl<M: Memory> Ring<M> {
     /// The slot's `got`, without records that are claimed and not taken yet: no process can have done those.
     fn taken_by(&self, at: usize) -> u32 {
         // ORDERING: Acquire, pairs with the Release in `claim`: the claim below is no older.
-        let got = self.0.slots()[at].got.load(Ordering::Acquire);
+        let got = self.slots[at].got.load(Ordering::Acquire);
         // ORDERING: Relaxed: see above. A later claim of the slot implies that the earlier ones were taken.
-        let claim = self.layout().tasks.claim.load(Ordering::Relaxed);
+        let claim = self.tasks.claim.load(Ordering::Relaxed);
         if journal_slot(claim) == Some(at) { claim as u32 } else { got }
     }
 
-    /// Waits until every task is done or lost. `false`: the deadline passed first.
-    pub(crate) fn join(&self, worker: &impl Worker, until: Option<Deadline>) -> bool {
-        let attempt = || {
-            if !self.all_done() {
-                self.reap(worker);
-            }
-            self.all_done().then_some(())
-        };
-        self.repeat(until, &self.layout().tasks.joined, None, || 0, attempt).0.is_some()
+    /// Whether every task that was taken is done.
+    pub(super) fn all_finished(&self) -> bool {
+        self.slots.iter().all(|slot| slot.unfinished() == 0)
     }
 
-    /// The number of tasks that were lost with their processes so far.
-    pub(crate) fn lost(&self) -> u32 {
-        // ORDERING: Relaxed: only a count.
-        self.layout().tasks.lost.load(Ordering::Relaxed)
-    }
-
-    /// Searches for dead processes with tasks, and counts these tasks as lost.
-    fn reap(&self, worker: &impl Worker) {
-        let slots = self.0.slots();
-        // ORDERING: Acquire, pairs with the Release in `reap_dead` and `claim`.
-        let dead = |slot: &TaskSlot<_, _>| {
-            let process: u64 = M::Long::load(&slot.process, Ordering::Acquire);
+    /// Whether a dead process has tasks.
+    pub(super) fn has_dead(&self, worker: &impl Worker) -> bool {
+        self.slots[1..].iter().any(|slot| {
+            // ORDERING: Acquire, pairs with the Release in `reap_dead` and `claim`.
+            let process = slot.process.load(Ordering::Acquire);
             slot.unfinished() > 0 && process != 0 && worker.is_dead(process)
-        };
-        if !slots[1..].iter().any(dead) {
-            return;
-        }
-        let Some(_lock) = self.lock_to_get(Deadline::after(super::SHORT)) else {
-            return;
-        };
-        let Ok((_, got)) = self.read_cursor() else { return };
-        self.roll_back_claim(got);
-        self.reap_dead(worker);
-    }
-
-    /// Whether at some moment during the call every task, in the ring or taken, was done.
-    fn all_done(&self) -> bool {
-        for _ in 0..super::TRIES {
-            let before = self.put_so_far();
-            let done = self.items() == 0 && self.0.slots().iter().all(|slot| slot.unfinished() == 0);
-            <WordOf<M>>::fence();
-            if !done || self.put_so_far() == before {
-                return done;
-            }
-        }
-        false
-    }
-
-    pub(super) fn after_done(&self) {
-        let joined = &self.layout().tasks.joined;
-        <WordOf<M>>::fence();
-        // ORDERING: Relaxed: the fence orders it after `done`.
-        if joined.asleep.load(Ordering::Relaxed) != 0 && self.all_done() {
-            Self::notify(joined, u32::MAX);
-        }
+        })
     }
 }
 

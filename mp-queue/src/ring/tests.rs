@@ -1,8 +1,9 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
-use super::layout::{Layout, TaskSlot};
+use super::layout::{Layout, Memory};
+use super::storage::UNIT;
 use super::{
-    DropOutcome, FirstPacket, Memory, NoContext, NotTaken, Refused, Ring, TakeContext, UNIT, Worker,
+    DropOutcome, FirstPacket, NotTaken, PacketSocket, Refused, Ring, Storage, TakeContext, TaskSlot, Worker,
     segment_bytes,
 };
 use crate::memory::RingMemory;
@@ -14,6 +15,18 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicU64;
 
 const WARM: usize = RingMemory::WARM;
+
+/// Records without packets that are no tasks.
+pub(super) struct NoContext;
+
+impl TakeContext for NoContext {
+    fn receive(&mut self, _: u64) -> Result<bool, NotTaken> {
+        unreachable!("no packets here")
+    }
+    fn worker(&self) -> Option<&impl Worker> {
+        None::<&crate::worker::ThisProcess>
+    }
+}
 
 type Meddle = Box<dyn FnOnce()>;
 
@@ -27,16 +40,19 @@ struct Meddled {
 }
 
 impl Memory for Meddled {
-    type Owned = RobustWord;
-    type Long = AtomicU64;
-    const WARM: usize = WARM;
-
     fn layout(&self) -> &Layout<RobustWord, AtomicU64> {
         self.memory.layout()
     }
     fn slots(&self) -> &[TaskSlot<FutexWord, AtomicU64>] {
         self.memory.slots()
     }
+}
+
+impl Storage for Meddled {
+    type Owned = RobustWord;
+    type Long = AtomicU64;
+    const WARM: usize = WARM;
+
     fn segments(&self) -> usize {
         self.memory.segments()
     }
@@ -71,6 +87,9 @@ impl Memory for Meddled {
         }
         self.memory.release(segment);
     }
+}
+
+impl PacketSocket for Meddled {
     fn first_packet(&self) -> FirstPacket {
         self.memory.first_packet()
     }
@@ -84,7 +103,7 @@ type Shared = Rc<Ring<Meddled>>;
 fn make(items: u32, ceiling: usize) -> Shared {
     let memory = RingMemory::create(Kind::of::<u8>(), items, ceiling).unwrap();
     let (meddle, released, poor) = Default::default();
-    Rc::new(Ring(Meddled { memory, meddle, released, poor }))
+    Rc::new(Ring::new(Meddled { memory, meddle, released, poor }))
 }
 
 fn record(number: usize, length: usize) -> Vec<u8> {
@@ -109,7 +128,7 @@ fn be_large_and_drained(ring: &Shared) -> usize {
     (0..backlog).for_each(|number| put(ring, number, LONG).unwrap());
     (0..backlog).for_each(|number| assert!(take(ring).unwrap() == record(number, LONG), "{number}"));
     assert_eq!(take(ring), Err(NotTaken::Empty));
-    assert!(ring.put_segment() > WARM);
+    assert!(ring.layout().write_side.segment() > WARM);
     backlog
 }
 
@@ -127,7 +146,7 @@ fn a_segment_is_not_used_again_while_it_is_given_back() {
     };
     put_next().unwrap();
     // As much as there is room for, so that every segment that may be used is.
-    *ring.0.meddle.borrow_mut() = Some(Box::new(move || while put_next().is_ok() {}));
+    *ring.memory.meddle.borrow_mut() = Some(Box::new(move || while put_next().is_ok() {}));
     let mut taken = first;
     while let Ok(bytes) = take(&ring) {
         assert!(bytes == record(taken, LONG), "record {taken} is not what was put");
@@ -141,7 +160,7 @@ fn a_segment_is_not_used_again_while_it_is_given_back() {
 fn a_drained_large_segment_stays_in_use_when_memory_is_short() {
     let ring = make(0, 32 << 20);
     let first = be_large_and_drained(&ring);
-    ring.0.poor.set(true);
+    ring.memory.poor.set(true);
     put(&ring, first, LONG).unwrap();
     assert_eq!(take(&ring).unwrap(), record(first, LONG));
 }
@@ -149,7 +168,7 @@ fn a_drained_large_segment_stays_in_use_when_memory_is_short() {
 #[test]
 fn without_memory_a_full_ring_waits_for_room_and_an_empty_one_says_so() {
     let ring = make(0, 32 << 20);
-    ring.0.poor.set(true);
+    ring.memory.poor.set(true);
     assert_eq!(put(&ring, 0, segment_bytes(0)), Err(Refused::NoMemory));
     put(&ring, 0, LONG).unwrap();
     assert_eq!(put(&ring, 1, segment_bytes(0)), Err(Refused::Full));
@@ -197,12 +216,8 @@ fn small_records_take_no_more_than_the_ceiling() {
 #[test]
 fn cursors_wrap_in_the_middle_of_traffic() {
     use super::cursor::Cursor;
-    use mp_core::word::Ordering;
     let ring = make(3, 1 << 20);
-    let nearly = Cursor { items: u32::MAX - 4, position: u32::MAX - 90 }.packed();
-    let segment = &ring.0.layout().segments[0];
-    segment.head.store(nearly, Ordering::Relaxed);
-    segment.tail.store(nearly, Ordering::Relaxed);
+    ring.layout().chain().begin(0, Cursor { items: u32::MAX - 4, position: u32::MAX - 90 });
     for number in 0..40 {
         (0..3).for_each(|at| put(&ring, number + at, 100 + number).unwrap());
         assert_eq!((ring.items(), put(&ring, 0, 8)), (3, Err(Refused::Full)));
@@ -252,16 +267,16 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
         put(&ring, 0, 8).unwrap();
         ring.take(&mut Vec::new(), hand, None).unwrap();
     }
-    assert!(ring.task_done(&dead));
+    assert!(ring.tasks().task_done(&dead));
     put(&ring, 0, 8).unwrap();
-    let (_, head) = ring.read_cursor().unwrap();
-    ring.claim(&dead, head.advanced(2), 1);
+    let head = ring.sides().read_cursor().unwrap();
+    ring.ledger().claim(&dead, head.advanced(2), 1);
     // The task of the living process; there is no other.
-    assert_eq!([(); 2].map(|()| ring.task_done(&third)), [true, false]);
+    assert_eq!([(); 2].map(|()| ring.tasks().task_done(&third)), [true, false]);
     ring.take(&mut Vec::new(), &mut lives, None).unwrap();
-    assert_eq!([(); 2].map(|()| ring.task_done(&third)), [true, false]);
-    assert!(ring.join(&third, None));
-    assert_eq!(ring.lost(), 0);
+    assert_eq!([(); 2].map(|()| ring.tasks().task_done(&third)), [true, false]);
+    assert!(ring.tasks().join(&third, None));
+    assert_eq!(ring.tasks().lost(), 0);
 }
 
 /// Slots of the dead stay taken until a scan: a process without a slot does not scan each time, and is
@@ -273,17 +288,17 @@ fn who_has_no_slot_takes_tasks_without_a_look() {
         put(&ring, 0, 8).unwrap();
         ring.take(&mut Vec::new(), &mut Hand(process), None).unwrap();
     };
-    let slots = ring.0.slots().len() as u64;
+    let slots = ring.memory.slots().len() as u64;
     (1..slots).for_each(|process| take_one(if process == 1 { DEAD } else { 100 + process }));
     take_one(PATIENT);
-    assert_eq!(ring.lost(), 0);
-    assert_eq!(ring.0.slots()[0].unfinished(), 1);
+    assert_eq!(ring.tasks().lost(), 0);
+    assert_eq!(ring.memory.slots()[0].unfinished(), 1);
     // This one scans, and gets the dead one's slot.
     take_one(99);
-    assert_eq!(ring.lost(), 1);
-    assert_eq!(ring.0.slots()[0].unfinished(), 1);
-    (0..slots).for_each(|_| assert!(ring.task_done(&Hand(99))));
-    assert!(!ring.task_done(&Hand(99)) && ring.join(&Hand(99), None));
+    assert_eq!(ring.tasks().lost(), 1);
+    assert_eq!(ring.memory.slots()[0].unfinished(), 1);
+    (0..slots).for_each(|_| assert!(ring.tasks().task_done(&Hand(99))));
+    assert!(!ring.tasks().task_done(&Hand(99)) && ring.tasks().join(&Hand(99), None));
 }
 
 /// Sizes that fill a segment to the last unit and just not, at every place where a record can wrap.

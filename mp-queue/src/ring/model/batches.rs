@@ -1,6 +1,7 @@
 //! Records under one publish, and records that are taken together.
 
-use super::super::{NoContext, NotTaken};
+use super::super::NotTaken;
+use super::super::tests::NoContext;
 use super::growth::UNITS;
 use super::world::{Shared, Sound, World, put, put_together, ring, ring_of, take, take_all, value_of};
 use mp_model::thorough::{Fuse, Looks, set_looks, spawn};

@@ -3,7 +3,7 @@
 use super::super::leaders::Sleeper;
 use super::waits::look_after_a_death;
 use super::world::{Shared, Tracked, World, ring};
-use mp_core::word::{Deadline, Ordering, Word};
+use mp_core::word::Deadline;
 use mp_model::thorough::{Faulty, FaultyLong, FaultyOwned, Fuse, live_here, point, spawn};
 use mp_model::{Fault, soon};
 use std::marker::PhantomData;
@@ -26,12 +26,8 @@ type Sound = Led<NoFault>;
 
 /// One sleep of a consumer that has slept before.
 fn sleep<W: World>(ring: &Shared<W>, until: Option<Deadline>) -> Sleeper<'_, W::Owned> {
-    let (event_count, leaders) = (&ring.layout().published, &ring.layout().leaders);
-    // ORDERING: Acquire, as before each sleep.
-    let seen = event_count.changes.load(Ordering::Acquire);
-    let mut sleeper = Sleeper::new(event_count, Some(leaders), false);
-    sleeper.wait(seen, until);
-    sleeper
+    let layout = ring.layout();
+    layout.published.sleep_once(until, |changes| Sleeper::led(changes, &layout.leaders, false))
 }
 
 /// Or the follower has taken the lease by then: it wakes by itself in time.

@@ -30,7 +30,7 @@ impl Descriptor {
 
 fn put_and_tell<W: World>(ring: &Shared<W>, descriptor: &Descriptor, value: u64) {
     put(ring, value).unwrap();
-    ring.tell_pollers(|| descriptor.set());
+    ring.polls().tell(|| descriptor.set());
 }
 
 fn settle<W: World>(ring: &Shared<W>, descriptor: &Descriptor) {
@@ -40,16 +40,16 @@ fn settle<W: World>(ring: &Shared<W>, descriptor: &Descriptor) {
             descriptor.clear();
             !ring.is_empty()
         };
-        ring.reset_polls(|| {}, is_ready, set);
+        ring.polls().reset(|| {}, is_ready, set);
     } else {
-        ring.reset_polls(|| descriptor.clear(), || !ring.is_empty(), set);
+        ring.polls().reset(|| descriptor.clear(), || !ring.is_empty(), set);
     }
 }
 
 /// Waits until there is an item, as `wait` does, and takes it; again, if another was faster.
 fn poll_and_take<W: World>(ring: &Shared<W>, descriptor: &Descriptor) -> u64 {
     let is_ready = || {
-        ring.be_polled();
+        ring.polls().begin();
         !ring.is_empty()
     };
     loop {

@@ -55,15 +55,15 @@ pub(super) fn tasks_and_what_they_put_are_done_when_joined<W: World>() {
         let mut hand = Hand { me: 7, dead: None };
         assert_eq!(take_task(&other, &mut hand), Ok(1));
         put(&other, 2).unwrap();
-        assert!(other.task_done(&hand));
+        assert!(other.tasks().task_done(&hand));
         assert_eq!(take_task(&other, &mut hand), Ok(2));
         output.set(2);
-        assert!(other.task_done(&hand));
+        assert!(other.tasks().task_done(&hand));
     });
-    assert!(ring.join(&Hand { me: 8, dead: None }, None));
+    assert!(ring.tasks().join(&Hand { me: 8, dead: None }, None));
     assert_eq!(work.get(), 2);
     worker.join().unwrap();
-    assert_eq!((ring.items(), ring.lost()), (0, 0));
+    assert_eq!((ring.items(), ring.tasks().lost()), (0, 0));
 }
 
 /// Its record is in the ring, or its task is done, or it is told that one is lost: one of the three.
@@ -75,15 +75,15 @@ pub(super) fn tasks_of_a_killed_worker_are_told_of<W: World>(fuse: &Fuse) {
     let victim = spawn(fuse, move || {
         let mut hand = Hand { me: 7, dead: None };
         take_task(&other, &mut hand).unwrap();
-        assert!(other.task_done(&hand));
+        assert!(other.tasks().task_done(&hand));
     });
     let finished = victim.join().is_some();
     let mut hand = Hand { me: 8, dead: Some(7) };
     let left = take_task(&ring, &mut hand) == Ok(1);
-    assert!(!left || ring.task_done(&hand));
-    assert!(ring.join(&hand, None));
-    assert!(!ring.task_done(&hand) && ring.items() == 0);
-    assert!(ring.lost() <= u32::from(!left && !finished));
+    assert!(!left || ring.tasks().task_done(&hand));
+    assert!(ring.tasks().join(&hand, None));
+    assert!(!ring.tasks().task_done(&hand) && ring.items() == 0);
+    assert!(ring.tasks().lost() <= u32::from(!left && !finished));
 }
 
 /// As above, with two that are taken together.
@@ -97,7 +97,7 @@ pub(super) fn tasks_taken_together_are_told_of_together<W: World>(fuse: &Fuse) {
         let hand = Hand { me: 7, dead: None };
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         other.take_many(2, &mut bytes, &mut ends, &hand, None).unwrap();
-        assert!(other.task_done(&hand) && other.task_done(&hand));
+        assert!(other.tasks().task_done(&hand) && other.tasks().task_done(&hand));
     });
     let finished = victim.join().is_some();
     let mut hand = Hand { me: 8, dead: Some(7) };
@@ -105,11 +105,15 @@ pub(super) fn tasks_taken_together_are_told_of_together<W: World>(fuse: &Fuse) {
     assert!(left == 0 || (left == 2 && !finished), "{left} left");
     for value in 1..=left as u64 {
         assert_eq!(take_task(&ring, &mut hand), Ok(value));
-        assert!(ring.task_done(&hand));
+        assert!(ring.tasks().task_done(&hand));
     }
-    assert!(ring.join(&hand, None));
-    assert!(!ring.task_done(&hand) && ring.items() == 0);
-    assert!(ring.lost() <= if left == 0 && !finished { 2 } else { 0 }, "{} lost", ring.lost());
+    assert!(ring.tasks().join(&hand, None));
+    assert!(!ring.tasks().task_done(&hand) && ring.items() == 0);
+    assert!(
+        ring.tasks().lost() <= if left == 0 && !finished { 2 } else { 0 },
+        "{} lost",
+        ring.tasks().lost()
+    );
 }
 
 /// Two join and count what a dead worker had, and one of them dies of it.
@@ -120,13 +124,13 @@ pub(super) fn tasks_of_the_dead_are_counted_once<W: World>(fuse: &Fuse) {
     let mut dead = Hand { me: 7, dead: None };
     assert_eq!([take_task(&ring, &mut dead), take_task(&ring, &mut dead)], [Ok(1), Ok(2)]);
     let other = Arc::clone(&ring);
-    let victim = spawn(fuse, move || other.join(&Hand { me: 8, dead: Some(7) }, soon()));
+    let victim = spawn(fuse, move || other.tasks().join(&Hand { me: 8, dead: Some(7) }, soon()));
     let hand = Hand { me: 9, dead: Some(7) };
-    let early = ring.join(&hand, soon());
-    assert!(!early || ring.lost() == 2, "{} lost", ring.lost());
+    let early = ring.tasks().join(&hand, soon());
+    assert!(!early || ring.tasks().lost() == 2, "{} lost", ring.tasks().lost());
     victim.join();
-    assert!(ring.join(&hand, None));
-    assert_eq!((ring.lost(), ring.items()), (2, 0));
+    assert!(ring.tasks().join(&hand, None));
+    assert_eq!((ring.tasks().lost(), ring.items()), (2, 0));
 }
 
 super::models! {

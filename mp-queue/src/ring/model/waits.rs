@@ -1,6 +1,7 @@
 //! Waiters for an item or for room, the end of the queue, and wakes that were lost with a dead process.
 
-use super::super::{NoContext, NotTaken};
+use super::super::NotTaken;
+use super::super::tests::NoContext;
 use super::world::{
     Shared, Sound, World, put, put_together, ring, so_far, take, take_all, take_once, value_of,
 };

@@ -1,9 +1,13 @@
 //! What a ring stands on in a model.
 
 use super::super::cursor::Cursor;
-use super::super::layout::{Layout, TaskSlot};
-use super::super::{DropOutcome, FirstPacket, Memory, NoContext, NotTaken, Refused, Ring, Ticket, UNIT};
-use mp_core::word::{Long, Ordering, Owned, Word};
+use super::super::layout::{Layout, Memory};
+use super::super::storage::UNIT;
+use super::super::tests::NoContext;
+use super::super::{
+    DropOutcome, FirstPacket, NotTaken, PacketSocket, Refused, Ring, Storage, TaskSlot, Ticket,
+};
+use mp_core::word::{Long, Owned, Word};
 use mp_model::{AnyOwned, Fault, shuttle, thorough};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -132,6 +136,13 @@ impl<W: World> ModelMemory<W> {
         self.segments[segment].iter().for_each(|unit| unit.set([0; UNIT]));
     }
 
+    /// Releases the segment that this thread has left, in a late world.
+    fn release_late(&self) {
+        let is_own = |late: &mut (usize, u32)| late.1 == W::Owned::me();
+        let late = self.late.lock().expect("held for a moment only").take_if(is_own);
+        late.into_iter().for_each(|(segment, _)| self.wipe(segment));
+    }
+
     fn packets(&self) -> MutexGuard<'_, VecDeque<Ticket>> {
         self.socket.get();
         self.packets.lock().expect("held for a moment only")
@@ -143,27 +154,28 @@ impl<W: World> ModelMemory<W> {
 }
 
 impl<W: World> Memory for ModelMemory<W> {
-    type Owned = W::Owned;
-    type Long = W::Long;
-    const WARM: usize = W::WARM;
     const FIRST_ALONE: bool = !W::LEADS_AT_ONCE;
 
     fn layout(&self) -> &Layout<W::Owned, W::Long> {
         // In a late world, a thread that has left a segment comes here next.
         if W::RELEASES_LATE {
-            let is_his = |late: &mut (usize, u32)| late.1 == W::Owned::me();
-            let late = self.late.lock().expect("held for a moment only").take_if(is_his);
-            late.into_iter().for_each(|(segment, _)| self.wipe(segment));
+            self.release_late();
         }
         if W::FORGETS_FOLLOWERS {
-            // ORDERING: Relaxed, like the store that raises it.
-            self.layout.leaders.followers.store(0, Ordering::Relaxed);
+            self.layout.leaders.forget_followers();
         }
         &self.layout
     }
     fn slots(&self) -> &[TaskSlot<W::Word, W::Long>] {
         &self.slots
     }
+}
+
+impl<W: World> Storage for ModelMemory<W> {
+    type Owned = W::Owned;
+    type Long = W::Long;
+    const WARM: usize = W::WARM;
+
     fn segments(&self) -> usize {
         self.segments.len()
     }
@@ -188,9 +200,7 @@ impl<W: World> Memory for ModelMemory<W> {
     }
     fn reserve(&self, segment: usize) -> bool {
         if W::LINKS_EARLY {
-            // ORDERING: Relaxed: under the put lock; Release as in `switch_segment`.
-            let at = self.layout.write_side.segment.load(Ordering::Relaxed) as usize;
-            self.layout.segments[at].next.store(segment as u32 + 1, Ordering::Release);
+            self.layout.chain().link(self.layout.write_side.segment(), segment);
         }
         true
     }
@@ -201,6 +211,9 @@ impl<W: World> Memory for ModelMemory<W> {
             self.wipe(segment);
         }
     }
+}
+
+impl<W: World> PacketSocket for ModelMemory<W> {
     fn first_packet(&self) -> FirstPacket {
         self.packets().front().map_or(FirstPacket::Nothing, |ticket| FirstPacket::There(*ticket))
     }
@@ -223,12 +236,11 @@ pub(in crate::ring) fn ring_of<W: World>(most: u32, units: &[usize]) -> Shared<W
         packets: Mutex::default(),
         socket: W::Unit::default(),
     };
-    // ORDERING: Relaxed: it is not shared yet.
-    memory.layout.limits.items.store(most, Ordering::Relaxed);
+    memory.layout.limits.set(most, units.len(), false);
     if W::ONE_LEADER {
-        assert!(memory.layout.leaders.leases[1].try_acquire().is_some());
+        memory.layout.leaders.leave_one();
     }
-    Arc::new(Ring(memory))
+    Arc::new(Ring::new(memory))
 }
 
 /// One segment, which is large enough.
@@ -240,11 +252,7 @@ pub(in crate::ring) fn ring<W: World>(most: u32) -> Shared<W> {
 /// one.
 pub(super) fn ring_about_to_wrap<W: World>(units: usize) -> Shared<W> {
     let ring = ring_of::<W>(0, &[units]);
-    let last = Cursor { items: u32::MAX, position: u32::MAX };
-    let segment = &ring.0.layout.segments[0];
-    // ORDERING: Relaxed: it is not shared yet.
-    segment.tail.store(last.packed(), Ordering::Relaxed);
-    segment.head.store(last.packed(), Ordering::Relaxed);
+    ring.memory.layout.chain().begin(0, Cursor { items: u32::MAX, position: u32::MAX });
     ring
 }
 
@@ -304,5 +312,5 @@ pub(in crate::ring) fn take_all<W: World>(ring: &Shared<W>) -> Vec<u64> {
 
 /// Items that were put and taken since the ring was made, when no other thread uses it.
 pub(in crate::ring) fn so_far<W: World>(ring: &Shared<W>) -> (u32, u32) {
-    (Cursor::of(ring.put_so_far()).items, Cursor::of(ring.taken_so_far()).items)
+    (Cursor::of(ring.sides().put_so_far()).items, Cursor::of(ring.sides().taken_so_far()).items)
 }

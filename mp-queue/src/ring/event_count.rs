@@ -1,4 +1,5 @@
-//! Waiting for the other side, and waking it: an event count for each side.
+//! Event count: a word to sleep on, and a flag that says that a process may sleep. One each for consumers that
+//! wait for a record, producers that wait for room, and joiners.
 //!
 //! ```text
 //!  sleeper:  asleep = 1 ─ fence ─ seen = changes ─ last attempt ─ asleep still 1?
@@ -27,104 +28,46 @@
 //! # Tested by
 //! ring/model/waits.rs, ring/crowd.rs
 
-use super::layout::{EventCount, Leaders};
 use super::leaders::Sleeper;
-use super::{Memory, NotTaken, Refused, Ring, WordOf};
-use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
+use mp_core::word::{Deadline, Ordering, Owned, Pace, Waiting, Wake, Word};
+
+/// See the module.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(super) struct EventCount<W> {
+    changes: W,
+    asleep: W,
+}
 
 /// The result of the repeated attempts (`None`: the deadline passed), and whether the caller slept.
-type Repeated<T> = (Option<T>, bool);
+pub(super) type Repeated<T> = (Option<T>, bool);
 
-impl<M: Memory> Ring<M> {
-    /// Repeats `attempt`, a put, until it does not return `Full` or the deadline passes. Then wakes the
-    /// waiters concerned.
+impl<W: Word> EventCount<W> {
+    /// Repeats `attempt` until it returns something or the deadline passes. Between the attempts it spins while
+    /// `watch` does not change, then sleeps as the `sleeper` that is made for the word.
     #[inline]
-    pub(crate) fn until_room<T>(
-        &self,
+    pub(super) fn repeat<'a, O: Owned<Word = W> + 'a, T>(
+        &'a self,
         until: Option<Deadline>,
-        mut attempt: impl FnMut() -> Result<T, Refused>,
-    ) -> Result<T, Refused> {
-        let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(Refused::Full)));
-        let (result, slept) = self.repeat(until, &self.layout().freed, None, || self.taken_so_far(), attempt);
-        self.after_put(slept, result.unwrap_or(Err(Refused::Full)))
-    }
-
-    /// Repeats `attempt`, a take, until it does not return `Empty` or the deadline passes. Then wakes the
-    /// waiters concerned.
-    #[inline]
-    pub(crate) fn until_item<T>(
-        &self,
-        until: Option<Deadline>,
-        mut attempt: impl FnMut() -> Result<T, NotTaken>,
-    ) -> Result<T, NotTaken> {
-        let attempt = || Some(attempt()).filter(|result| !matches!(result, Err(NotTaken::Empty)));
-        let (event_count, leaders) = (&self.layout().published, &*self.layout().leaders);
-        let (result, slept) = self.repeat(until, event_count, Some(leaders), || self.put_so_far(), attempt);
-        self.after_take(slept, result.unwrap_or(Err(NotTaken::Empty)))
-    }
-
-    /// The wakes after a put, also one that did not wait.
-    #[inline]
-    pub(crate) fn after_put<T>(&self, slept: bool, result: Result<T, Refused>) -> Result<T, Refused> {
-        if slept && !self.is_full() {
-            // This sleeper's wake may have stood for more room than it used. Without passing it on, another
-            // producer would sleep beside free room.
-            Self::wake_one(&self.layout().freed);
-        }
-        if result.is_ok() {
-            // A put wakes one consumer; the consumer passes the wake on if more records are there.
-            Self::wake_one(&self.layout().published);
-        }
-        result
-    }
-
-    /// The wakes after a take, also one that did not wait.
-    #[inline]
-    pub(crate) fn after_take<T>(&self, slept: bool, result: Result<T, NotTaken>) -> Result<T, NotTaken> {
-        if slept && !self.is_empty() {
-            // This sleeper's wake may have stood for several records: pass it on.
-            Self::wake_one(&self.layout().published);
-        }
-        match result {
-            Ok(_) => Self::wake_one(&self.layout().freed),
-            // Only the few leaders wake by themselves, so the end of the queue is told to all.
-            Err(NotTaken::Ended | NotTaken::Corrupt) if slept => {
-                Self::notify(&self.layout().published, u32::MAX)
-            }
-            Err(_) => {}
-        }
-        result
-    }
-
-    #[inline]
-    pub(super) fn repeat<T>(
-        &self,
-        until: Option<Deadline>,
-        event_count: &EventCount<WordOf<M>>,
-        leaders: Option<&Leaders<M::Owned>>,
+        sleeper: impl FnOnce(&'a W) -> Sleeper<'a, O>,
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
         // Most calls succeed at once.
         let found = attempt();
-        if found.is_some() {
-            (found, false)
-        } else {
-            self.wait_and_repeat(until, event_count, leaders, watch, attempt)
-        }
+        if found.is_some() { (found, false) } else { self.wait_and_repeat(until, sleeper, watch, attempt) }
     }
 
     #[cold]
-    fn wait_and_repeat<T>(
-        &self,
+    fn wait_and_repeat<'a, O: Owned<Word = W> + 'a, T>(
+        &'a self,
         until: Option<Deadline>,
-        event_count: &EventCount<WordOf<M>>,
-        leaders: Option<&Leaders<M::Owned>>,
+        sleeper: impl FnOnce(&'a W) -> Sleeper<'a, O>,
         watch: impl Fn() -> u64,
         mut attempt: impl FnMut() -> Option<T>,
     ) -> Repeated<T> {
-        let mut sleeper = Sleeper::new(event_count, leaders, M::FIRST_ALONE);
-        let mut waiting = Waiting::new(&event_count.changes, Pace::Dense);
+        let mut sleeper = sleeper(&self.changes);
+        let mut waiting = Waiting::new(&self.changes, Pace::Dense);
         let mut slept = false;
         loop {
             // Read before the attempt: what is put after that counts as a change, or the spin would miss it.
@@ -140,7 +83,7 @@ impl<M: Memory> Ring<M> {
             if Self::spin(&mut waiting, before, &watch) {
                 continue;
             }
-            match Self::sleep(&mut sleeper, until, &mut attempt) {
+            match self.sleep(&mut sleeper, until, &mut attempt) {
                 Slept::Done(done) => return (Some(done), slept),
                 Slept::NotAtAll => waiting.again(),
                 Slept::Woken => {
@@ -155,7 +98,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Spins for the adaptive budget. `true`: the watched value has changed from `before`.
-    fn spin(waiting: &mut Waiting<'_, WordOf<M>>, before: u64, watch: impl Fn() -> u64) -> bool {
+    fn spin(waiting: &mut Waiting<'_, W>, before: u64, watch: impl Fn() -> u64) -> bool {
         while waiting.pause() {
             if watch() != before {
                 return true;
@@ -164,16 +107,17 @@ impl<M: Memory> Ring<M> {
         false
     }
 
-    fn sleep<T>(
-        sleeper: &mut Sleeper<'_, M::Owned>,
+    fn sleep<O: Owned<Word = W>, T>(
+        &self,
+        sleeper: &mut Sleeper<'_, O>,
         until: Option<Deadline>,
         attempt: &mut impl FnMut() -> Option<T>,
     ) -> Slept<T> {
-        let EventCount { changes, asleep } = sleeper.event_count();
+        let EventCount { changes, asleep } = self;
         // ORDERING: Relaxed: the fence orders it before the last attempt.
         asleep.store(1, Ordering::Relaxed);
-        <WordOf<M>>::fence();
-        // ORDERING: Acquire, pairs with the Release in `wake_one`: the flag below is no older.
+        W::fence();
+        // ORDERING: Acquire, pairs with the Release in `notify`: the flag below is no older.
         let seen = changes.load(Ordering::Acquire);
         if let Some(done) = attempt() {
             return Slept::Done(done);
@@ -187,7 +131,7 @@ impl<M: Memory> Ring<M> {
         // before the attempts that follow. A producer in between sees the flag, or an attempt sees its
         // record.
         asleep.store(1, Ordering::Relaxed);
-        <WordOf<M>>::fence();
+        W::fence();
         match woken {
             Wake::TimedOut => Slept::TooLate,
             // ORDERING: Relaxed: whether to spin, and no more.
@@ -196,33 +140,60 @@ impl<M: Memory> Ring<M> {
         }
     }
 
+    /// Spins for `budget` nanoseconds at most, as what will be changed by the processes that this count wakes.
+    pub(super) fn spinning(&self, budget: u32) -> Waiting<'_, W> {
+        Waiting::spinning(&self.changes, Pace::Dense, budget)
+    }
+
     /// After a commit: wakes one waiter, if one may be asleep.
     #[inline]
-    pub(super) fn wake_one(event_count: &EventCount<WordOf<M>>) {
-        <WordOf<M>>::fence();
+    pub(super) fn wake_one(&self) {
+        self.wake_if(1, || true);
+    }
+
+    /// After a commit: wakes all waiters, if one may be asleep and the condition holds.
+    pub(super) fn wake_all_if(&self, holds: impl FnOnce() -> bool) {
+        self.wake_if(u32::MAX, holds);
+    }
+
+    #[inline]
+    fn wake_if(&self, count: u32, holds: impl FnOnce() -> bool) {
+        W::fence();
         // ORDERING: Relaxed: the fence orders it after the commit.
-        if event_count.asleep.load(Ordering::Relaxed) != 0 {
-            Self::notify(event_count, 1);
+        if self.asleep.load(Ordering::Relaxed) != 0 && holds() {
+            self.notify(count);
         }
     }
 
     /// Clears the flag, changes the word, and wakes `count` sleepers, in this order: see the module.
     #[cold]
-    pub(super) fn notify(EventCount { changes, asleep }: &EventCount<WordOf<M>>, count: u32) {
+    pub(super) fn notify(&self, count: u32) {
         // ORDERING: Relaxed: published by the change of the word.
-        asleep.store(0, Ordering::Relaxed);
+        self.asleep.store(0, Ordering::Relaxed);
         // ORDERING: Release, pairs with the Acquire in `sleep`.
-        changes.fetch_add(1, Ordering::Release);
-        changes.wake(count);
+        self.changes.fetch_add(1, Ordering::Release);
+        self.changes.wake(count);
     }
 
-    /// Wakes all waiters of the queue, so that each tries again.
-    pub(crate) fn wake_all(&self) {
-        for event_count in [&self.layout().published, &self.layout().freed, &self.layout().tasks.joined] {
-            // ORDERING: Release, pairs with the Acquire in `sleep`: what was changed before is seen.
-            event_count.changes.fetch_add(1, Ordering::Release);
-            event_count.changes.wake(u32::MAX);
-        }
+    /// Wakes all waiters, so that each tries again. They stay: the flag is not cleared.
+    pub(super) fn wake_all(&self) {
+        // ORDERING: Release, pairs with the Acquire in `sleep`: what was changed before is seen.
+        self.changes.fetch_add(1, Ordering::Release);
+        self.changes.wake(u32::MAX);
+    }
+
+    /// For a model: one sleep of a waiter that has tried before.
+    #[cfg(test)]
+    pub(super) fn sleep_once<'a, O: Owned<Word = W> + 'a>(
+        &'a self,
+        until: Option<Deadline>,
+        sleeper: impl FnOnce(&'a W) -> Sleeper<'a, O>,
+    ) -> Sleeper<'a, O> {
+        // ORDERING: Acquire, as before each sleep.
+        let seen = self.changes.load(Ordering::Acquire);
+        let mut sleeper = sleeper(&self.changes);
+        sleeper.wait(seen, until);
+        sleeper
     }
 }
 
