@@ -2,8 +2,8 @@
 //! in processes of another; here they travel.
 
 use mp::{
-    Array, Barrier, BoundedSemaphore, Condition, Connection, Context, Event, Lock, Process, Queue, RLock,
-    RawArray, RawValue, Run, Semaphore, StartMethod, Value, get_context, pipe,
+    Array, Barrier, BoundedSemaphore, Condition, Connection, Context, Event, JoinableQueue, Lock, Process,
+    Queue, RLock, RawArray, RawValue, Run, Semaphore, SimpleQueue, StartMethod, Value, get_context, pipe,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ mp_testing::cases! {
         contexts_have_the_names_of_python,
         what_one_context_made_goes_to_processes_of_the_others,
         every_lock_and_value_of_a_context_goes_to_its_processes,
+        every_queue_and_pipe_of_a_context_goes_to_its_processes,
         the_workers_of_a_pool_are_started_by_the_method_of_its_context,
     ],
     every_method: [
@@ -93,6 +94,32 @@ fn every_lock_and_value_of_a_context_goes_to_its_processes() {
             (numbers.0.get(), numbers.1.to_vec(), numbers.2.to_vec()),
             (-1, vec![1, 7], vec![0.5, 0.25])
         );
+    }
+}
+
+type Queues = (JoinableQueue<u32>, SimpleQueue<u32>);
+type Ends = (Connection<u32, u32>, mp::Receiver<u32>);
+
+fn add_all((joinable, simple): Queues, (both_ways, one_way): Ends) {
+    let task = joinable.get_task().unwrap();
+    both_ways
+        .send(&(*task + simple.get().unwrap() + both_ways.recv().unwrap() + one_way.recv().unwrap()))
+        .unwrap();
+}
+
+fn every_queue_and_pipe_of_a_context_goes_to_its_processes() {
+    for context in StartMethod::ALL.map(Context::new) {
+        let queues = (context.joinable_queue().unwrap(), context.simple_queue().unwrap());
+        let (ours, both_ways) = context.pipe::<u32, u32>().unwrap();
+        let (one_way, sender) = context.pipe_simplex().unwrap();
+        queues.0.put(1).unwrap();
+        queues.1.put(20).unwrap();
+        ours.send(&300).unwrap();
+        sender.send(&4000).unwrap();
+        let child = context.process(add_all, (queues.clone(), (both_ways, one_way))).start().unwrap();
+        assert_eq!(ours.recv().unwrap(), 4321);
+        queues.0.join().unwrap();
+        child.join().unwrap();
     }
 }
 

@@ -51,6 +51,8 @@
 //! | `name.rs`          | names: checks, and random names                                |
 //! | `error.rs`         | the errors of each call                                        |
 
+#![deny(clippy::unwrap_used)]
+
 mod error;
 mod item;
 mod keeper;

@@ -11,15 +11,15 @@ use crate::error::{CreateError, NameError, OpenError, OutOfRangeError, UnlinkErr
 use crate::name::Name;
 use crate::owner::{self, Ownership};
 use crate::sweep;
-use memmap2::{MmapOptions, MmapRaw};
 use mp_core::mem::{copy_in, copy_out};
-use mp_core::sys::{memory, shm};
+use mp_core::sys::memory::{self, Pages};
+use mp_core::sys::shm;
 use mp_core::transfer::Handle;
 use mp_core::{MemError, OsError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// A named block of memory, shared between processes of this and of other programs.
@@ -53,7 +53,7 @@ pub struct SharedMemory {
 struct Block {
     name: Name,
     file: Handle,
-    map: MmapRaw,
+    pages: Pages,
     /// Only in the process that made it.
     ownership: Option<Arc<Ownership>>,
 }
@@ -110,9 +110,9 @@ impl SharedMemory {
         }
         // From here on the name is unlinked if a step fails.
         let (file, ownership) = owner::make(&name, size)?;
-        match map(&file, size) {
-            Ok(map) => {
-                let block = Block { name, file: Handle::new(file), map, ownership: Some(ownership) };
+        match Pages::map_part(file.as_fd(), 0, size) {
+            Ok(pages) => {
+                let block = Block { name, file: Handle::new(file), pages, ownership: Some(ownership) };
                 Ok(SharedMemory { block: Arc::new(block) })
             }
             Err(error) => {
@@ -153,8 +153,8 @@ impl SharedMemory {
         if size == 0 {
             return Err(OpenError::Empty(name.bare().to_owned()));
         }
-        let map = map(&file, size)?;
-        Ok(SharedMemory { block: Arc::new(Block { name, file, map, ownership: None }) })
+        let pages = Pages::map_part(file.as_fd(), 0, size)?;
+        Ok(SharedMemory { block: Arc::new(Block { name, file, pages, ownership: None }) })
     }
 
     /// Its name, without the leading slash. Python: `SharedMemory.name`.
@@ -166,7 +166,7 @@ impl SharedMemory {
     #[doc(alias = "size")]
     #[allow(clippy::len_without_is_empty, reason = "a block is never empty")]
     pub fn len(&self) -> usize {
-        self.block.map.len()
+        self.block.pages.bytes()
     }
 
     /// Copies bytes from `offset` on into the whole of `to`. During a write of another process it is a mixture.
@@ -200,7 +200,7 @@ impl SharedMemory {
     /// [`len`]: SharedMemory::len
     #[doc(alias = "buf")]
     pub fn as_mut_ptr(&self) -> *mut u8 {
-        self.block.map.as_mut_ptr()
+        self.block.pages.base().as_ptr()
     }
 
     fn at(&self, offset: usize, count: usize) -> Result<*mut u8, OutOfRangeError> {
@@ -256,11 +256,6 @@ impl SharedMemory {
             ownership.give_up();
         }
     }
-}
-
-fn map(file: &impl AsFd, size: usize) -> Result<MmapRaw, OsError> {
-    let mapped = MmapOptions::new().len(size).map_raw(file.as_fd().as_raw_fd());
-    mapped.map_err(|source| OsError { call: "mmap", source })
 }
 
 impl fmt::Debug for SharedMemory {

@@ -83,7 +83,7 @@ fn by_proc(path: &str) -> Option<u64> {
 
 extern "C" fn after_fork() {
     // A parent in the same namespace has an id in it, and so has a process that replaces it as the parent.
-    if process::getppid() != 0 {
+    if process::parent_id() != 0 {
         return;
     }
     // ORDERING: Relaxed, twice: one thread only, just after fork.

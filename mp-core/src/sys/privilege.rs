@@ -49,8 +49,7 @@ fn has_capabilities() -> bool {
 /// Whether execution takes rights from a file at all: not after `no_new_privs`, nor on a file system that is
 /// mounted so.
 fn file_rights_count() -> bool {
-    // SAFETY: no memory is passed.
-    let given_up = unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } == 1;
+    let given_up = nix::sys::prctl::get_no_new_privs() == Ok(true);
     let without =
         |mount: nix::sys::statvfs::Statvfs| mount.flags().contains(nix::sys::statvfs::FsFlags::ST_NOSUID);
     !given_up && !nix::sys::statvfs::statvfs(PROGRAM).is_ok_and(without)

@@ -8,6 +8,10 @@
 pub use super::ancestry::{adopts_orphans, become_subreaper, begin_session, parent_id};
 use super::named;
 use crate::error::{OsError, OsResult};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{wait, waitpid};
+use nix::unistd::Pid;
 use std::ffi::{CStr, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -38,14 +42,7 @@ impl Ended {
 
 /// The calling thread's id.
 pub fn gettid() -> u32 {
-    // SAFETY: no arguments, cannot fail.
-    unsafe { libc::gettid() as u32 }
-}
-
-/// The parent's id; 0 if it is in no pid namespace that is seen from here.
-pub fn getppid() -> u32 {
-    // SAFETY: no arguments, cannot fail.
-    unsafe { libc::getppid() as u32 }
+    nix::unistd::gettid().as_raw() as u32
 }
 
 /// Which side of a fork this is.
@@ -159,12 +156,10 @@ pub fn outlive(pidfd: BorrowedFd<'_>) -> OsResult<Reaped> {
 
 /// Kills and reaps a child that no other code knows. It takes no descriptor: there may be none left.
 pub fn end_child(pid: u32) {
-    // SAFETY: no memory is passed. The number is the child's until it is reaped, which is below.
-    unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
-    // SAFETY: the status is not asked for.
-    while unsafe { libc::waitpid(pid as libc::pid_t, ptr::null_mut(), 0) } < 0
-        && OsError::last("waitpid").errno() == Some(libc::EINTR)
-    {}
+    let child = Pid::from_raw(pid as libc::pid_t);
+    // The number is the child's until it is reaped, which is below.
+    let _ = kill(child, Signal::SIGKILL);
+    while waitpid(child, None) == Err(Errno::EINTR) {}
 }
 
 /// How the process behind a pidfd has ended, which is a child that ends by itself or has ended: waits for it.
@@ -186,10 +181,8 @@ pub fn reap_any() -> OsResult<Option<(u32, Ended)>> {
 
 /// Waits until no child is left, and reaps each that is not reaped elsewhere.
 pub fn outlive_children() {
-    // SAFETY: the status is not asked for.
-    while unsafe { libc::waitpid(-1, ptr::null_mut(), 0) } >= 0
-        || OsError::last("waitpid").errno() == Some(libc::EINTR)
-    {}
+    // EINVAL: it was ended by a real-time signal, for which nix has no name.
+    while matches!(wait(), Ok(_) | Err(Errno::EINTR | Errno::EINVAL)) {}
 }
 
 /// What the system says of a process that is not there.
@@ -292,8 +285,9 @@ pub fn set_title(name: &str) {
     for (to, from) in text[..15].iter_mut().zip(name.bytes().filter(|&byte| byte != 0)) {
         *to = from;
     }
-    // SAFETY: the text outlives the call and ends in a zero.
-    unsafe { libc::prctl(libc::PR_SET_NAME, text.as_ptr()) };
+    if let Ok(text) = CStr::from_bytes_until_nul(&text) {
+        let _ = nix::sys::prctl::set_name(text);
+    }
 }
 
 /// Writes to the standard error output, past every buffer and lock.

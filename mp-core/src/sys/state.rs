@@ -8,6 +8,7 @@
 use super::process::is_surely_single_threaded;
 use super::signal;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::stat::{Mode, umask as set_umask};
 use nix::unistd::{Pid, ResGid, ResUid, getpgrp, getresgid, getresuid, getsid, setpgid};
 use serde::{Deserialize, Serialize};
 use std::{fs, ptr};
@@ -68,8 +69,7 @@ impl State {
     pub fn apply(&self) {
         let now = State::current();
         if let Some(umask) = self.umask.filter(|_| self.umask != now.umask) {
-            // SAFETY: no memory is passed.
-            unsafe { libc::umask(umask as libc::mode_t) };
+            set_umask(Mode::from_bits_retain(umask as libc::mode_t));
         }
         if self.nice != now.nice {
             // SAFETY: no memory is passed.
@@ -165,12 +165,10 @@ fn umask() -> Option<u32> {
     if is_surely_single_threaded() {
         // A handler that made a file in between would make it with another mask.
         let blocked = signal::block_all();
-        // SAFETY: no memory is passed.
-        let mask = unsafe { libc::umask(0o077) };
-        // SAFETY: no memory is passed.
-        unsafe { libc::umask(mask) };
+        let mask = set_umask(Mode::S_IRWXG | Mode::S_IRWXO);
+        set_umask(mask);
         signal::restore_blocked(&blocked);
-        return Some(mask);
+        return Some(mask.bits());
     }
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Umask:"))?;
