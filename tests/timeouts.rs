@@ -172,7 +172,7 @@ fn no_wall_clock() {
 }
 
 /// Row 24. All other timeouts are distances from now. (Which clocks are read, no filter sees:
-/// `house_rules.rs`.)
+/// a lint, in `clippy.toml`.)
 fn no_wait_minds_the_wall_clock() {
     no_wall_clock();
     for (call, make) in CALLS {

@@ -24,6 +24,7 @@
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(clippy::unwrap_used)]
 
 pub mod error;
 pub mod finalize;

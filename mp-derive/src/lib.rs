@@ -9,6 +9,8 @@
 //! alone has no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the
 //! one that writes `::mp::base::mem`, each under the trait's own name.
 
+#![deny(clippy::unwrap_used)]
+
 mod expand;
 
 use expand::Root;

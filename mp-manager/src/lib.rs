@@ -13,6 +13,7 @@
 //! The design note beside this crate's code, README.md, has one call from proxy to server and back.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used)]
 
 mod client;
 mod error;

@@ -44,6 +44,7 @@
 //! | `pickle/`       | CPython's objects, as data                                        |
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(clippy::unwrap_used)]
 
 /// The README's example is a test.
 #[cfg(doctest)]

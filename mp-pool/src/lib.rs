@@ -22,6 +22,7 @@
 //! The design note beside this crate's code, README.md, has the path of a task, and what becomes of it.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used)]
 
 mod arena;
 mod board;

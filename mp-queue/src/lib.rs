@@ -25,6 +25,8 @@
 //! half item. A killed consumer loses at most the items that it had taken. Handles in a value (locks, queues,
 //! connections) travel beside the ring; the kernel holds them in flight, so their sender may exit.
 
+#![deny(clippy::unwrap_used)]
+
 mod batch;
 mod bytes;
 mod channel;

@@ -44,6 +44,8 @@
 //! The algorithms are in [`raw`], one in each file. They are generic over the words they work on, so a model
 //! checker runs the same source.
 
+#![deny(clippy::unwrap_used)]
+
 mod array;
 mod atomic;
 mod barrier;
