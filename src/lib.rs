@@ -66,6 +66,10 @@
 //! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
 //! | `Pool.imap`, `imap_unordered`             | [`Pool::imap`], [`Pool::imap_unordered`], which give an [`Imap`] | `mp-pool/src/imap.rs` |
 //! | `imap(chunksize, buffersize)`             | [`Pool::imap_with`], [`ImapOptions`]                | `mp-pool/src/imap.rs`             |
+//! | `concurrent.futures`                      | [`futures`]                                         | `mp-pool/src/futures.rs`          |
+//! | `ProcessPoolExecutor`                     | [`ProcessPoolExecutor`]                             | `mp-pool/src/executor.rs`         |
+//! | `Future`                                  | [`futures::Future`], which can be awaited           | `mp-pool/src/future.rs`           |
+//! | `wait`, `as_completed` of futures         | [`futures::wait`], [`futures::as_completed`]        | `mp-pool/src/futures.rs`          |
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
 //! | `DictProxy`, `ListProxy`                  | [`DictProxy`], [`ListProxy`]                        | `mp-manager/src/proxy/`           |
@@ -118,7 +122,7 @@ pub use mp_pipe::{
 };
 pub use mp_pool::{
     AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
-    SubmitError, TaskError,
+    ProcessPoolExecutor, SubmitError, TaskError,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,
@@ -148,6 +152,8 @@ pub mod base {
         };
     }
 }
+/// Executors and futures. Python: `concurrent.futures`.
+pub use mp_pool::futures;
 /// Named shared memory, with its errors. Python: `multiprocessing.shared_memory`.
 pub use mp_shm as shared_memory;
 /// The algorithms of the locks, to be parts of a structure of one's own.

@@ -21,14 +21,12 @@
 //! | `TimeoutError`                               | what is too late is the variant `Timeout` of the call's error             |
 //! | `current_process()._config`, `get_temp_dir`  | no object has a file; `std::env::temp_dir` is std's                       |
 //! | `ForkAwareThreadLock`                        | a fork is refused beside other threads, and this library holds its own locks over it |
-//! | `cancelled`, `running` of a future           | `ready` and `TaskError::Cancelled` of an [`AsyncResult`](crate::AsyncResult) say it |
 //! | `CancelledError`, `InvalidStateError`        | `TaskError::Cancelled`; the other state cannot be reached                 |
+//! | `BrokenProcessPool`                          | a worker that dies costs one task: `TaskError::WorkerDied`                |
 //!
 //! | Python                                       | not there yet                                                             |
 //! |----------------------------------------------|---------------------------------------------------------------------------|
 //! | `ThreadPool`                                 | tasks for threads, with the calls of a [`Pool`](crate::Pool)              |
-//! | `ProcessPoolExecutor`, `Future`, `as_completed` | use [`Pool::apply_async`](crate::Pool::apply_async) and its [`AsyncResult`](crate::AsyncResult) |
-//! | `terminate_workers`, `kill_workers`          | [`Pool::terminate`](crate::Pool::terminate) kills the workers             |
 //! | `SyncManager`, `BaseManager`, `Namespace`, `RemoteError`, `SharedMemoryManager` | of managers there are dict, list and lock: [`Manager`](crate::Manager) |
 #![doc(alias = "freeze_support")]
 #![doc(alias = "set_executable")]
@@ -48,16 +46,9 @@
 #![doc(alias = "get_temp_dir")]
 #![doc(alias = "ForkAwareThreadLock")]
 #![doc(alias = "dummy")]
-#![doc(alias = "cancelled")]
-#![doc(alias = "running")]
 #![doc(alias = "CancelledError")]
 #![doc(alias = "InvalidStateError")]
 #![doc(alias = "ThreadPool")]
-#![doc(alias = "ProcessPoolExecutor")]
-#![doc(alias = "Future")]
-#![doc(alias = "as_completed")]
-#![doc(alias = "terminate_workers")]
-#![doc(alias = "kill_workers")]
 #![doc(alias = "SyncManager")]
 #![doc(alias = "BaseManager")]
 #![doc(alias = "BaseProxy")]

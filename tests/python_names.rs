@@ -47,14 +47,16 @@ const NAMES: &[(&str, &str)] = &[
     (
         "pool",
         "processes initializer initargs maxtasksperchild apply apply_async map map_async starmap starmap_async chunksize \
-         callback error_callback AsyncResult MapResult ready successful MaybeEncodingError ThreadPool",
+         callback error_callback AsyncResult MapResult ready successful MaybeEncodingError ThreadPool imap imap_unordered \
+         IMapIterator IMapUnorderedIterator buffersize",
     ),
     ("dummy, util", "dummy Finalize register_after_fork ForkAwareThreadLock get_temp_dir"),
     (
         "concurrent.futures",
         "ProcessPoolExecutor max_workers mp_context max_tasks_per_child submit Future cancel cancelled running done result \
          exception add_done_callback as_completed BrokenProcessPool BrokenExecutor CancelledError InvalidStateError \
-         terminate_workers kill_workers",
+         terminate_workers kill_workers wait return_when FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED \
+         DoneAndNotDoneFutures shutdown cancel_futures",
     ),
 ];
 

@@ -54,6 +54,9 @@ pub enum TaskError {
     /// ended.
     #[error("the pool was closed before the rest of the input was read: take all results first")]
     Closed,
+    /// The value was given before: the first [`result`](crate::futures::Future::result) of a future takes it.
+    #[error("the value of the task was taken before: keep it")]
+    Taken,
     /// The task had not ended: the error of [`try_get`](crate::AsyncResult::try_get).
     #[error("the task has not ended yet: ask again, or wait")]
     WouldBlock,
@@ -114,6 +117,12 @@ pub enum SubmitError {
     /// The function cannot be called in another process.
     #[error(transparent)]
     Code(#[from] CodeError),
+    /// There is no room for the task: the error of [`try_submit`](crate::ProcessPoolExecutor::try_submit).
+    #[error("the executor has no room for the task now: submit again, or wait")]
+    WouldBlock,
+    /// There was no room for the task when the time was over.
+    #[error("the executor had no room for the task in time: submit again")]
+    Timeout,
     /// A chunk size or a look-ahead of 0. Python: `ValueError: Chunksize must be 1+`.
     #[error("the chunk size and the look-ahead of a call must be at least 1")]
     ChunkSize,

@@ -5,7 +5,7 @@
 //!   end of the input  ──► missing - 1         missing = 0: settled, and the pieces are put in order once
 //! ```
 
-use crate::dispatch::Callback;
+use crate::dispatch::Hook;
 use crate::error::TaskError;
 use crate::record::{Outcome, take_outcome};
 use mp_core::CodecError;
@@ -33,8 +33,8 @@ pub(crate) struct Job {
     slot_items: AtomicUsize,
     pieces: Mutex<Vec<Piece>>,
     in_order: OnceLock<Vec<Piece>>,
-    /// Called when it is settled. Under the dispatch's lock.
-    callbacks: Mutex<Vec<Callback>>,
+    /// What is done when it is settled. Under the dispatch's lock.
+    hooks: Mutex<Vec<Hook>>,
 }
 
 impl fmt::Debug for Job {
@@ -80,7 +80,7 @@ impl Job {
             slot_items: AtomicUsize::new(0),
             pieces: Mutex::default(),
             in_order: OnceLock::new(),
-            callbacks: Mutex::default(),
+            hooks: Mutex::default(),
         })
     }
 
@@ -105,16 +105,29 @@ impl Job {
         self.missing.fetch_sub(items, Ordering::Release) == items || self.stream
     }
 
-    pub(crate) fn keep_callback(&self, callback: Callback) {
-        self.callbacks.lock().unwrap_or_else(PoisonError::into_inner).push(callback);
+    /// Keeps a hook, and gives how many it dropped: no thread waits for them any more.
+    pub(crate) fn keep_hook(&self, hook: Hook) -> usize {
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = hooks.len();
+        hooks.retain(|hook| !matches!(hook, Hook::Watch(watch, _) if watch.strong_count() == 0));
+        let dropped = before - hooks.len();
+        hooks.push(hook);
+        dropped
     }
 
-    /// Its callbacks, once it is settled.
-    pub(crate) fn take_callbacks(&self) -> Vec<Callback> {
+    /// Its hooks, once it is settled.
+    pub(crate) fn take_hooks(&self) -> Vec<Hook> {
         if !self.is_settled() {
             return Vec::new();
         }
-        std::mem::take(&mut *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.hooks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether it was cancelled, once it is settled: a job of one item.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.in_order()
+            .first()
+            .is_some_and(|piece| matches!(piece.outcome, Settled::Failed(TaskError::Cancelled)))
     }
 
     pub(crate) fn is_stream(&self) -> bool {

@@ -11,7 +11,7 @@
 //! holds, and no thread waits; it steps back when one does: a caller that waits collects for itself, and needs no other
 //! thread for that.
 
-use crate::dispatch::{Callback, Dispatch, Leader};
+use crate::dispatch::{Callback, Dispatch, Hook, Leader};
 use crate::error::SubmitError;
 use crate::job::Job;
 use crate::supervisor::Shared;
@@ -216,9 +216,23 @@ impl Shared {
 
     /// Has this called when the job is settled.
     pub(crate) fn call_back(&self, job: &Arc<Job>, callback: Callback) {
+        self.when_settled(job, Hook::Callback(callback));
+    }
+
+    /// Has this done when the job is settled.
+    pub(crate) fn when_settled(&self, job: &Arc<Job>, hook: Hook) {
         let mut dispatch = self.dispatch();
-        dispatch.call_back(job, callback);
+        dispatch.when_settled(job, hook);
         self.feed.notify_one();
+    }
+
+    /// What no worker has taken, of any job, is not begun any more.
+    pub(crate) fn withdraw_all(&self) {
+        let mut dispatch = self.dispatch();
+        dispatch.withdraw_all();
+        self.tell(&mut dispatch);
+        drop(dispatch);
+        self.board.wake_caller();
     }
 
     /// The feeder's life.

@@ -6,6 +6,10 @@
 //! | `builder.rs`    | [`PoolBuilder`]                                                          |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
+//! | `executor.rs`   | [`ProcessPoolExecutor`]                                                  |
+//! | `future.rs`     | [`futures::Future`]                                                      |
+//! | `futures.rs`    | [`futures::wait`], [`futures::as_completed`]                              |
+//! | `watch.rs`      | one thread waits for the first of several tasks                          |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
 //! | `call.rs`       | from an input to batches of packed items                                 |
 //! | `job.rs`        | what has become of a call's items                                        |
@@ -30,6 +34,9 @@ mod builder;
 mod call;
 mod dispatch;
 mod error;
+mod executor;
+mod future;
+pub mod futures;
 mod imap;
 mod job;
 mod lead;
@@ -42,10 +49,12 @@ mod restarts;
 mod result;
 mod stream;
 mod supervisor;
+mod watch;
 mod worker;
 
 pub use builder::PoolBuilder;
 pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
+pub use executor::ProcessPoolExecutor;
 pub use imap::{Imap, ImapOptions};
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};

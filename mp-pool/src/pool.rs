@@ -312,6 +312,11 @@ impl Pool {
         Ok(AsyncResult::new(call.waited()))
     }
 
+    /// Whether this process may end the workers.
+    pub(crate) fn is_owned(&self) -> bool {
+        self.owner.is_current()
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -1,5 +1,7 @@
 //! Every public call that waits with a timeout: what it waits for, and how that comes.
 
+#[path = "futures.rs"]
+mod futures;
 #[path = "joinable.rs"]
 mod joinable;
 #[path = "listening.rs"]
@@ -107,6 +109,12 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pool/src/result.rs::get_timeout", map_result_get),
     ("mp-pool/src/pool.rs::join_timeout", pool_join),
     ("mp-pool/src/imap.rs::next_timeout", imap_next),
+    ("mp-pool/src/future.rs::wait_timeout", futures::wait),
+    ("mp-pool/src/future.rs::result_timeout", futures::result),
+    ("mp-pool/src/futures.rs::wait_timeout", futures::wait_many),
+    ("mp-pool/src/futures.rs::next_timeout", futures::next),
+    ("mp-pool/src/executor.rs::submit_timeout", futures::submit),
+    ("mp-pool/src/executor.rs::shutdown_timeout", futures::shutdown),
     ("mp-manager/src/proxy/lock.rs::acquire_timeout", manager_lock),
 ];
 

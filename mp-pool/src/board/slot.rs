@@ -180,6 +180,13 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         done.is_ok()
     }
 
+    /// Caller: whether a worker has taken the slot, and not given it back.
+    pub(crate) fn is_taken(&self, slot: u32) -> bool {
+        // ORDERING: Relaxed: it may change at once.
+        let phase = self.of_slot(slot, STATE).load(Ordering::Relaxed) & PHASE;
+        phase == Phase::Taken as u32 || phase == Phase::Condemned as u32
+    }
+
     /// Caller: takes a chunk back that no worker has taken. `false`: one has.
     pub(crate) fn cancel(&self, slot: u32) -> bool {
         let (ready, free) = (Phase::Ready as u32, Phase::Free as u32);

@@ -67,7 +67,10 @@ impl Dispatch {
                 settled += 1;
             }
         }
-        if settled < open.items {
+        if settled < open.items && self.abandoned {
+            self.fail(&open.job, open.first + settled, open.items - settled, &TaskError::Cancelled);
+            self.give_back(slot, &open);
+        } else if settled < open.items {
             let lost = died.is_some() && settled == 0;
             self.put_back(slot, open, settled);
             if lost && let Some(batch) = self.pending.front_mut() {

@@ -76,28 +76,42 @@ impl Dispatch {
         self.arrived.clear();
     }
 
-    fn fail(&mut self, job: &Arc<Job>, first: u32, items: u32, error: &TaskError) {
+    pub(super) fn fail(&mut self, job: &Arc<Job>, first: u32, items: u32, error: &TaskError) {
         self.settle(job, Piece { first, items, outcome: Settled::Failed(error.clone()) });
     }
 
     /// What no worker has taken of a job is not begun any more.
     pub(crate) fn withdraw(&mut self, job: &Arc<Job>) {
+        self.withdraw_where(|of| Arc::ptr_eq(of, job));
+    }
+
+    /// What no worker has taken is not begun any more.
+    pub(crate) fn withdraw_all(&mut self) {
+        self.withdraw_where(|_| true);
+    }
+
+    fn withdraw_where(&mut self, is_withdrawn: impl Fn(&Arc<Job>) -> bool) {
         for batch in std::mem::take(&mut self.pending) {
-            if Arc::ptr_eq(&batch.job, job) {
-                self.fail(job, batch.first, batch.items, &TaskError::Cancelled);
+            if is_withdrawn(&batch.job) {
+                self.fail(&batch.job, batch.first, batch.items, &TaskError::Cancelled);
             } else {
                 self.pending.push_back(batch);
             }
         }
-        for slot in self.slots_of(job) {
+        for slot in self.slots_where(is_withdrawn) {
             if self.memory.board.cancel(slot)
                 && let Some(open) = self.close(slot)
             {
-                self.fail(job, open.first, open.items, &TaskError::Cancelled);
+                self.fail(&open.job, open.first, open.items, &TaskError::Cancelled);
                 self.give_back(slot, &open);
             }
         }
         self.post();
+    }
+
+    /// Whether a worker has a part of a job.
+    pub(crate) fn is_running(&self, job: &Arc<Job>) -> bool {
+        self.slots_of(job).into_iter().any(|slot| self.memory.board.is_taken(slot))
     }
 
     /// Gives up what workers have of a job, and kills them for it.
@@ -120,7 +134,11 @@ impl Dispatch {
     }
 
     fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {
-        let of = |open: &Option<super::Open>| open.as_ref().is_some_and(|open| Arc::ptr_eq(&open.job, job));
+        self.slots_where(|of| Arc::ptr_eq(of, job))
+    }
+
+    fn slots_where(&self, is_one: impl Fn(&Arc<Job>) -> bool) -> Vec<u32> {
+        let of = |open: &Option<super::Open>| open.as_ref().is_some_and(|open| is_one(&open.job));
         (0..).zip(&self.open).filter(|(_, open)| of(open)).map(|(slot, _)| slot).collect()
     }
 }

@@ -25,10 +25,11 @@ use crate::error::{NewPoolError, SubmitError};
 use crate::job::{Job, Piece, Settled};
 use crate::line::Line;
 use crate::memory::Memory;
+use crate::watch::Watch;
 use mp_core::Child;
 use mp_core::transfer::Message;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// The most workers of a pool.
 pub(crate) const MOST_WORKERS: usize = 1024;
@@ -99,10 +100,18 @@ struct Open {
 /// The program's own code, which knows its job.
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
+/// What is done when a job is settled.
+pub(crate) enum Hook {
+    /// The program's code, which the feeder calls.
+    Callback(Callback),
+    /// A thread that waits for several jobs is told that this one, by its number for it, is settled.
+    Watch(Weak<Watch>, usize),
+}
+
 /// Callbacks wait in their jobs.
 #[derive(Default)]
 struct Callbacks {
-    /// How many wait.
+    /// How many hooks wait.
     waiting: usize,
     /// Their jobs are settled.
     due: VecDeque<Callback>,
@@ -141,7 +150,9 @@ pub(crate) struct Dispatch {
     /// Messages of slots that are not collected yet.
     arrived: HashMap<MessageId, Settled>,
     callbacks: Callbacks,
-    /// A job was settled since this was last asked.
+    /// What has not begun by the end of its worker is not begun any more.
+    pub(crate) abandoned: bool,
+    /// A job was settled, or the board has room again, since this was last asked.
     pub(crate) settled: bool,
     /// A thread waits at the board for all threads that wait.
     pub(crate) led: Option<Leader>,
@@ -176,6 +187,7 @@ impl Dispatch {
             awaited: HashMap::new(),
             arrived: HashMap::new(),
             callbacks: Callbacks::default(),
+            abandoned: false,
             settled: false,
             led: None,
             waiting: 0,
@@ -219,20 +231,31 @@ impl Dispatch {
     pub(super) fn settle(&mut self, job: &Job, piece: Piece) {
         if job.settle(piece) {
             self.settled = true;
-            for callback in job.take_callbacks() {
+            for hook in job.take_hooks() {
                 self.callbacks.waiting -= 1;
-                self.callbacks.due.push_back(callback);
+                self.run(hook);
             }
         }
     }
 
-    /// Has this called when the job is settled, whose input has ended.
-    pub(crate) fn call_back(&mut self, job: &Job, callback: Callback) {
+    fn run(&mut self, hook: Hook) {
+        match hook {
+            Hook::Callback(callback) => self.callbacks.due.push_back(callback),
+            Hook::Watch(watch, number) => {
+                if let Some(watch) = watch.upgrade() {
+                    watch.add(number);
+                }
+            }
+        }
+    }
+
+    /// Has this done when the job is settled, whose input has ended.
+    pub(crate) fn when_settled(&mut self, job: &Job, hook: Hook) {
         if job.is_settled() {
-            self.callbacks.due.push_back(callback);
+            self.run(hook);
         } else {
             self.callbacks.waiting += 1;
-            job.keep_callback(callback);
+            self.callbacks.waiting -= job.keep_hook(hook);
         }
     }
 
