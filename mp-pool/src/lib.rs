@@ -22,6 +22,7 @@
 //! | `line.rs`       | what goes between pool and worker beside shared memory                   |
 //! | `memory.rs`, `arena.rs`, `record.rs` | the shared bytes: where, which, what                |
 //! | `worker.rs`     | what a worker does                                                       |
+//! | `steps.rs`      | all of it without threads and processes, for the kill sweep              |
 //!
 //! The design note beside this crate's code, README.md, has the path of a task, and what becomes of it.
 
@@ -47,6 +48,9 @@ mod pool;
 mod record;
 mod restarts;
 mod result;
+#[cfg(feature = "steps")]
+#[doc(hidden)]
+pub mod steps;
 mod stream;
 mod supervisor;
 mod watch;

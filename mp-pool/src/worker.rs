@@ -43,17 +43,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         return;
     }
     memory.board.live(index, Life::Ready);
-    let mut worker = Worker {
-        index,
-        memory,
-        line,
-        left: most_tasks.map_or(u64::MAX, u64::from),
-        worked: false,
-        messages: 0,
-        code: (Vec::new(), None),
-        arguments: Vec::new(),
-        record: Vec::new(),
-    };
+    let mut worker = Worker::new(index, memory, line, most_tasks);
     while worker.left > 0
         && let Some(slot) = worker.memory.board.next(index)
         && worker.run(slot)
@@ -70,7 +60,7 @@ fn failure(error: CaughtError) -> Failure {
 /// What a chunk's code names, or why it names nothing.
 type Function = Result<Resolved, String>;
 
-struct Worker {
+pub(crate) struct Worker {
     index: u32,
     memory: Memory,
     line: Line,
@@ -107,8 +97,22 @@ impl Room {
 }
 
 impl Worker {
+    pub(crate) fn new(index: u32, memory: Memory, line: Line, most_tasks: Option<u32>) -> Worker {
+        Worker {
+            index,
+            memory,
+            line,
+            left: most_tasks.map_or(u64::MAX, u64::from),
+            worked: false,
+            messages: 0,
+            code: (Vec::new(), None),
+            arguments: Vec::new(),
+            record: Vec::new(),
+        }
+    }
+
     /// Does a chunk; `false`: this process is to end.
-    fn run(&mut self, slot: u32) -> bool {
+    pub(crate) fn run(&mut self, slot: u32) -> bool {
         let chunk = self.memory.board.chunk(slot);
         let mut buffer = std::mem::take(&mut self.arguments);
         buffer.clear();

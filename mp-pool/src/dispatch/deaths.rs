@@ -26,9 +26,16 @@ impl Dispatch {
     /// is attributed to its end, and the rest goes to others.
     pub(crate) fn ended(&mut self, index: u32) -> Option<Gone> {
         let child = &self.workers.get(index as usize)?.as_ref()?.child;
+        let (pid, how) = (child.pid(), how(child));
+        let gone = self.settle_worker(index, pid, how);
+        self.workers[index as usize] = None;
+        Some(gone)
+    }
+
+    /// As [`ended`](Dispatch::ended), for a worker that is known by its process id.
+    pub(crate) fn settle_worker(&mut self, index: u32, pid: u32, how: Option<Ended>) -> Gone {
         let (number, name) = self.latest[index as usize].clone();
-        let how = how(child);
-        let died = TaskError::WorkerDied { worker: name.to_string(), pid: child.pid(), how };
+        let died = TaskError::WorkerDied { worker: name.to_string(), pid, how };
         // First what it pushed, so that no slot is freed that stands in the stack still.
         self.collect();
         for slot in 0..self.memory.board.shape().slots {
@@ -37,13 +44,12 @@ impl Dispatch {
             }
         }
         self.no_more_messages(number);
-        self.workers[index as usize] = None;
         let life = self.memory.board.life(index);
         // The last one woken may have been the dead one.
         self.post();
         self.memory.board.wake_every_worker();
         let failed_to_start = life == Life::Starting || life == Life::Ready && by_itself(how);
-        Some(Gone { name, how, failed_to_start })
+        Gone { name, how, failed_to_start }
     }
 
     /// Whether a worker that has ended is to have a successor.

@@ -217,6 +217,12 @@ impl Dispatch {
         self.in_flight == 0 && self.pending.is_empty() && self.awaited.is_empty()
     }
 
+    /// Whether no slot and no byte of the arena is in use.
+    #[cfg(feature = "steps")]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.is_idle() && self.free.len() == self.open.len() && self.arena.is_unused()
+    }
+
     /// Whether there is more than the board holds.
     pub(crate) fn is_full(&self) -> bool {
         !self.pending.is_empty()

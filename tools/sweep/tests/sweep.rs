@@ -102,6 +102,27 @@ fn nobody_is_hurt_by_a_death_in_any_form_of_a_queue() {
 }
 
 #[test]
+fn each_item_of_a_pool_has_one_end_whichever_worker_dies() {
+    is_well("pool.take pool.steal --every 61", &[("pool.take", "kill/61", 3), ("pool.steal", "kill/61", 3)]);
+    is_well(
+        "pool.begin pool.done pool.chunk --every 2999",
+        &[("pool.begin", "kill/2999", 3), ("pool.done", "kill/2999", 3), ("pool.chunk", "kill/2999", 3)],
+    );
+    is_well(
+        "pool.steal --stop --barge --pass --every 101",
+        &[("pool.steal", "stop/101", 2), ("pool.steal", "barge/101", 2), ("pool.steal", "pass/101", 2)],
+    );
+    is_well("pool.take --twice --every 101", &[("pool.take", "twice/101", 3)]);
+}
+
+#[test]
+fn a_worker_that_begins_before_it_says_so_is_caught() {
+    is_well("mutant.pool --every 1999", &[("mutant.pool", "kill/1999", 3)]);
+    let told = is_caught("mutant.pool.begin_late --every 997");
+    assert!(told.contains("item 0 was begun 2 times"), "{told}");
+}
+
+#[test]
 fn nobody_is_hurt_if_others_act_or_wait_meanwhile() {
     is_well(
         "lock.release.asleep barrier.wait.last --every 211 --barge --stop",

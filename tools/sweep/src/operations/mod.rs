@@ -9,6 +9,7 @@ mod lock;
 mod mutants;
 mod owned_semaphore;
 mod plain;
+mod pool;
 mod process;
 mod queue;
 mod rwlock;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Operation> {
         value::operations(),
         queue::operations(),
         joinable::operations(),
+        pool::operations(),
         process::operations(),
         plain::operations(),
         mutants::operations(),

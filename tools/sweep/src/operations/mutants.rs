@@ -7,11 +7,14 @@
 //! | `mutant.lock.free_before_delist`     | the word is free while it is still on its holder's list      | `--pass`, `--stop` |
 //! | `mutant.journal`                     | none                                                         |           |
 //! | `mutant.journal.clear_before`        | a recovery clears the journal before it has rolled back      | `--twice` |
+//! | `mutant.pool`                        | none                                                         |           |
+//! | `mutant.pool.begin_late`             | a worker calls the function before it says that it begins    | any       |
 //!
-//! The first needs a third party that acts while the victim lives, the second two deaths: no death of one process
+//! The lock's needs a third party that acts while the victim lives, the journal's two deaths: no death of one process
 //! alone shows either.
 
 use super::lock::{Found, Lockable, Play, Step};
+use super::pool;
 use super::tally::Tally;
 use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless, torn_unless};
 use mp_core::mem::SharedRef;
@@ -28,6 +31,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("mutant.journal.clear_before", |_| Box::new(Pair::<true>::new())),
     ]
     .into_iter()
+    .chain(pool::mutants())
     .map(|operation| Operation { hidden: true, ..operation.in_every_mode() })
     .collect()
 }

@@ -1,0 +1,131 @@
+//! A pool without threads and without processes of its own: the caller's part, and a worker's, called step by step. The
+//! kill sweep steps a process through a worker's part.
+//!
+//! ```text
+//!   one process:  Steps::map ───────────────────────────────► worker_ended ─► results
+//!   forks of it:          Worker::take, next ─► run, and the end at any instruction
+//! ```
+//!
+//! What is done here is what a pool does: the same board, dispatch and worker. The caller's part has state in private
+//! memory, so one process alone may call `map`, `worker_ended` and the results.
+
+use crate::call::Call;
+use crate::error::{NewPoolError, SubmitError};
+use crate::line::Line;
+use crate::memory::SharedBoard;
+use crate::result::MapResult;
+use crate::supervisor::{Shared, WorkerSpec};
+use crate::worker;
+use mp_core::StartMethod;
+use mp_core::sys::process::Ended;
+use mp_core::transfer::Target;
+use mp_core::word::{Ordering, Word};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// The caller's part.
+#[derive(Debug)]
+pub struct Steps {
+    shared: Arc<Shared>,
+    workers: usize,
+}
+
+impl Steps {
+    /// For so many workers, of which none is started.
+    pub fn new(workers: u32) -> Result<Steps, NewPoolError> {
+        let spec = WorkerSpec {
+            name: "SteppedWorker".to_owned(),
+            initializer: None,
+            most_tasks: None,
+            method: StartMethod::Fork,
+            blocked: Vec::new(),
+        };
+        let (shared, _) = Shared::new(spec, workers)?;
+        Ok(Steps { shared: Arc::new(shared), workers: workers as usize })
+    }
+
+    /// Submits items, `chunk_size` to a worker at a time.
+    pub fn map<F, T>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+        chunk_size: usize,
+    ) -> Result<MapResult<F::Output>, SubmitError>
+    where
+        F: Target<(T,)>,
+        F::Output: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned,
+    {
+        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
+        call.submit(items.into_iter().map(|item| (item,)), Some(chunk_size), self.workers)?;
+        Ok(MapResult::new(call.waited()))
+    }
+
+    /// The worker of this index, in the process that calls this.
+    pub fn worker(&self, index: u32) -> Result<Worker, NewPoolError> {
+        let (line, _) = Line::pair()?;
+        let memory = self.shared.dispatch().memory.clone();
+        let board = memory.board.clone();
+        Ok(Worker { index, board, worker: worker::Worker::new(index, memory, line, None) })
+    }
+
+    /// What the watcher does when it has seen a worker's end.
+    pub fn worker_ended(&self, index: u32, pid: u32, how: Ended) {
+        let mut dispatch = self.shared.dispatch();
+        dispatch.settle_worker(index, pid, Some(how));
+        self.shared.tell(&mut dispatch);
+    }
+
+    /// What all processes that sleep are told when a worker has ended: to look. From any process.
+    pub fn have_all_look(&self) {
+        self.shared.board.wake_every_worker();
+        self.shared.board.wake_caller();
+    }
+
+    /// Waits, as the caller, until a chunk is finished or it is told to look. Takes nothing. From any process.
+    pub fn wait_for_finished(&self) {
+        let event = self.shared.board.caller_event();
+        // ORDERING: Acquire, pairs with the Release of the wake.
+        let seen = event.load(Ordering::Acquire);
+        // ORDERING: as above.
+        while !self.shared.board.has_finished() && event.load(Ordering::Acquire) == seen {
+            self.shared.board.sleep_until_finished(seen, u32::MAX, None);
+        }
+    }
+
+    /// Takes no more items; workers end when there is nothing to take.
+    pub fn close(&self) {
+        self.shared.close();
+        self.shared.board.quit();
+    }
+
+    /// Whether nothing of the board and of the arena is in use.
+    pub fn is_unused(&self) -> bool {
+        self.shared.dispatch().is_unused()
+    }
+}
+
+/// A worker's part.
+pub struct Worker {
+    index: u32,
+    board: SharedBoard,
+    worker: worker::Worker,
+}
+
+impl Worker {
+    /// Takes a chunk, if there is one.
+    pub fn take(&self) -> Option<u32> {
+        self.board.take(self.index)
+    }
+
+    /// Waits for a chunk, and takes it; `None`: there will be none.
+    pub fn next(&self) -> Option<u32> {
+        self.board.next(self.index)
+    }
+
+    /// Does a chunk that it has taken, and gives it back; `false`: it is to end.
+    pub fn run(&mut self, slot: u32) -> bool {
+        self.worker.run(slot)
+    }
+}
