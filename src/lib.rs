@@ -17,6 +17,7 @@
 //! ```
 //!
 //! This crate only gathers the family under one name; each of its crates can be used alone.
+//! [`guide`] has the whole of Python's surface row by row, what to choose when, and what happens when a process dies.
 //!
 //! | Python                                    | here                                                | file                              |
 //! |-------------------------------------------|-----------------------------------------------------|-----------------------------------|
@@ -85,6 +86,7 @@
 
 mod context;
 mod error;
+pub mod guide;
 pub mod not_needed;
 
 pub use context::{Context, get_context};

@@ -51,7 +51,7 @@ macro_rules! examples {
                 port_hash_files, port_log_listener, port_mandelbrot, port_poison_pills, port_pool_imap, port_shared_table, port_stages,
                 port_supervisor, port_word_count, a_killed_parent_takes_its_daemon,
                 a_case_that_fails_or_is_killed_leaves_no_folder, the_two_kinds_of_coroutines_print_the_same,
-                a_log_that_cannot_be_written_ends_main_with_an_error,
+                a_log_that_cannot_be_written_ends_main_with_an_error, the_figures_are_of_work_that_was_done,
             ],
             every_method: [$($name),*]
         }
@@ -174,6 +174,31 @@ fn a_log_that_cannot_be_written_ends_main_with_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("No such file"), "{output:?}");
     assert_eq!(output.stdout, b"3\n");
+}
+
+fn the_figures_are_of_work_that_was_done() {
+    become_subreaper().unwrap();
+    let output = run("which", &["--short"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "process, by fork",
+        "process, by spawn",
+        "process, by forkserver",
+        "thread ",
+        "processes, over a pipe",
+        "threads, over a pipe",
+        "coroutine, there and back",
+        "serial",
+        "threads under one lock",
+        "processes ",
+        "processes, by a queue",
+        "threads, by a channel",
+        "coroutine ",
+    ] {
+        let of = said.lines().find_map(|found| found.trim_start().strip_prefix(line));
+        assert!(of.is_some_and(|rest| rest.contains(|c: char| c.is_ascii_digit())), "{line}: {said}");
+    }
 }
 
 fn a_killed_parent_takes_its_daemon() {
