@@ -355,6 +355,7 @@ impl<'a, P: WriteParts> Writer<'a, P> {
 const ATTEMPTS: u32 = 1 << 14;
 /// The longest time that a consumer takes with a short record, in nanoseconds.
 const MOMENT: u32 = 10_000;
-/// The cost of a page that the system has to find and clear, in nanoseconds.
-const PRICE_OF_A_PAGE: u32 = 2_000;
+/// The cost of a new page of a record, in nanoseconds: the system finds and clears it, both sides fault it in, and with
+/// it comes a whole segment. A consumer whose own memory is new takes nearly as long with its first records.
+const PRICE_OF_A_PAGE: u32 = 8_000;
 const UNITS_IN_A_PAGE: u32 = (PAGE / UNIT) as u32;
