@@ -1,7 +1,7 @@
 //! Calling several functions in one child, each on its own account: a pool's tasks, a manager's updates.
 
 use super::panics::{self, At};
-use crate::transfer::{CallError, Code, Handle, Message, Resolved};
+use crate::transfer::{CallError, Code, Message, Passing, Resolved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why a call gave no value. The process goes on.
@@ -27,8 +27,9 @@ pub enum CaughtError {
 pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtError> {
     let mut bytes = Vec::new();
     let callable = code.resolve().map_err(CaughtError::Call)?;
-    let mut handles = arguments.handles;
-    call_caught_onto(&callable, &arguments.bytes, &mut bytes, &mut handles).map_err(|error| *error)?;
+    let mut passing = Passing { arguments: &arguments.bytes, result: &mut bytes, handles: arguments.handles };
+    call_caught_onto(&callable, &mut passing).map_err(|error| *error)?;
+    let handles = passing.handles;
     Ok(Message { bytes, handles })
 }
 
@@ -36,15 +37,10 @@ pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtErr
 /// result are as they were, and there are no handles.
 #[doc(hidden)]
 #[inline]
-pub fn call_caught_onto(
-    callable: &Resolved,
-    arguments: &[u8],
-    result: &mut Vec<u8>,
-    handles: &mut Vec<Handle>,
-) -> Result<(), Box<CaughtError>> {
-    let before = result.len();
+pub fn call_caught_onto(callable: &Resolved, passing: &mut Passing<'_>) -> Result<(), Box<CaughtError>> {
+    let before = passing.result.len();
     panics::begin();
-    let error = match catch_unwind(AssertUnwindSafe(|| callable.call_onto(arguments, result, handles))) {
+    let error = match catch_unwind(AssertUnwindSafe(|| callable.call_onto(passing))) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => CaughtError::Call(*error),
         Err(payload) => {
@@ -52,7 +48,7 @@ pub fn call_caught_onto(
             CaughtError::Panicked { message, location }
         }
     };
-    result.truncate(before);
-    handles.clear();
+    passing.result.truncate(before);
+    passing.handles.clear();
     Err(Box::new(error))
 }

@@ -63,8 +63,9 @@ pub(super) struct Load {
 
 fn stream(python: &Shared, name: &str, bytes: usize) -> Work {
     let metric = format!("W1.{name}");
-    // So that even the try of the largest takes few megabytes.
-    let pilot = ((16 << 20) / bytes as u64).clamp(16, PILOT);
+    // The try touches as much memory as a round does: in the first one of a process all of it is new, and that would be
+    // counted for the peer that comes first.
+    let pilot = ((256 << 20) / bytes as u64).min(PILOT);
     let peer = |name, rate: fn(Load) -> Result<f64, String>| {
         lasting(name, pilot, move |messages| rate(Load { messages, bytes }))
     };

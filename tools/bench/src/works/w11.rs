@@ -15,6 +15,7 @@ use mp_core::transfer::Handle;
 use mp_pipe::{Receiver, Sender, pipe_simplex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::hint::black_box;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -83,6 +84,7 @@ fn structured(python: &Shared) -> Work {
         peers: vec![
             one_way("mp", 1 << 10, Ours::<Vec<Record>, Records>::new),
             one_way("socketpair", 1 << 10, Framed::new),
+            one_way("socketpair.built", 1 << 10, || Framed::new().map(Built)),
             pythons(python, metric.to_owned(), PILOT),
         ],
         metric: metric.to_owned(),
@@ -284,6 +286,38 @@ struct FramedEnd {
     read: UnixStream,
     write: UnixStream,
     buffer: Vec<u8>,
+}
+
+/// The same where the consumer makes the value that `Records` sends, from a copy of its own: the least that anything does
+/// which receives such a value, whatever the bytes look like.
+#[derive(Clone, Serialize, Deserialize)]
+struct Built(Framed);
+
+impl Way for Built {
+    type End = BuiltEnd;
+
+    fn open(self) -> BuiltEnd {
+        BuiltEnd { framed: self.0.open(), copy: Records::default().message }
+    }
+}
+
+struct BuiltEnd {
+    framed: FramedEnd,
+    copy: Vec<Record>,
+}
+
+impl Put for BuiltEnd {
+    fn put(&mut self, bytes: usize) {
+        self.framed.put(bytes);
+    }
+}
+
+impl Get for BuiltEnd {
+    fn get(&mut self, bytes: usize) {
+        self.framed.get(bytes);
+        let message = black_box(&self.copy).clone();
+        black_box(&message);
+    }
 }
 
 /// Bytes before a message.

@@ -5,6 +5,7 @@
 //! a lock that lets two in loses some.
 
 use super::crowd::{Counter, Part, add_by_processes, add_by_threads, processes};
+use super::waits::median;
 use super::{pthread, text};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
@@ -13,9 +14,9 @@ use mp_sync::{Barrier, Condition, Event, Lock, Semaphore};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
     vec![
@@ -231,46 +232,63 @@ impl Flag for pthread::Awaited {
     }
 }
 
-/// One side of a round trip.
+/// One side of a round trip; the first one measures, and says when it ends.
 #[derive(Clone, Serialize, Deserialize)]
 struct Side<F> {
     placement: Placement,
     first: bool,
     /// Mine, and the other's.
     flags: (F, F),
-    times: u32,
+    end: SharedRef<AtomicU32>,
 }
 
-impl<F: Flag> Part for Side<F> {
-    type Gives = ();
+/// So long that the scheduler has put the two on two CPUs for the most part of it, also where both began on one.
+const LASTS: Duration = Duration::from_millis(300);
 
-    fn play(self, start: impl FnOnce()) {
+impl<F: Flag> Part for Side<F> {
+    /// The median of a round trip in microseconds, as the first side saw it.
+    type Gives = Option<f64>;
+
+    fn play(self, start: impl FnOnce()) -> Option<f64> {
         if self.placement == Placement::OneCpu {
             pthread::pin(0).expect("it runs on one");
         }
         start();
-        for _ in 0..self.times {
-            if self.first {
-                self.flags.1.raise();
-            }
-            self.flags.0.await_and_lower();
-            if !self.first {
-                self.flags.1.raise();
+        let (mine, other) = &self.flags;
+        if !self.first {
+            loop {
+                mine.await_and_lower();
+                // ORDERING: Relaxed: published by the flag.
+                if self.end.load(Ordering::Relaxed) != 0 {
+                    return None;
+                }
+                other.raise();
             }
         }
+        let (began, mut all) = (Instant::now(), Vec::new());
+        while began.elapsed() < LASTS {
+            let raised = Instant::now();
+            other.raise();
+            mine.await_and_lower();
+            all.push(u32::try_from(raised.elapsed().as_nanos()).unwrap_or(u32::MAX));
+        }
+        // ORDERING: Relaxed: as above.
+        self.end.store(1, Ordering::Relaxed);
+        other.raise();
+        Some(median(&all))
     }
 }
 
-/// Microseconds for one round trip.
+/// Microseconds for one round trip, the median.
 fn round_trip<F>(flag: impl Fn() -> Result<F, String>, placement: Placement) -> Result<f64, String>
 where
     F: Flag + Serialize + DeserializeOwned,
 {
-    let times = 20_000;
-    let (one, two) = (flag()?, flag()?);
-    let first = Side { placement, first: true, flags: (one.clone(), two.clone()), times };
-    let second = Side { placement, first: false, flags: (two, one), times };
-    Ok(processes(&[first, second])?.took.as_secs_f64() * 1e6 / f64::from(times))
+    let (one, two, end) = (flag()?, flag()?, SharedRef::create("end").map_err(text)?);
+    let first = Side { placement, first: true, flags: (one.clone(), two.clone()), end };
+    let second = Side { placement, first: false, flags: (two, one), end: first.end.clone() };
+    let done = processes(&[first, second])?;
+    done.gave.into_iter().flatten().next().ok_or_else(|| "no worker measured".to_owned())
 }
 
 fn event(python: &Shared, placement: Placement) -> Work {
