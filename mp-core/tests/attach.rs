@@ -24,7 +24,7 @@ mp_testing::cases! {
         types_of_one_name_are_two,
         another_build_of_the_program_is_refused,
         what_a_peer_could_shrink_is_refused,
-        nobody_can_shrink_what_is_attached,
+        no_process_can_shrink_what_is_attached,
         what_is_too_short_is_refused,
         what_is_no_shared_memory_is_refused,
         what_may_not_be_written_is_refused,
@@ -214,7 +214,7 @@ fn what_a_peer_could_shrink_is_refused() {
 }
 
 /// Row 7: neither its maker nor its receiver.
-fn nobody_can_shrink_what_is_attached() {
+fn no_process_can_shrink_what_is_attached() {
     let file = object(3 * PAGE);
     let length = file.metadata().unwrap().len();
     let mapping = attach(&file).unwrap();

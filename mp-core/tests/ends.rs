@@ -38,7 +38,7 @@ mp_testing::cases! {
         crashes_are_killed_by_their_signal,
         every_fatal_signal_is_named,
         another_program_in_its_place_ends_as_that_one,
-        somebody_else_reaping_it_loses_no_value,
+        other_code_that_reaps_it_loses_no_value,
         an_end_that_a_tracer_is_told_first_is_not_lost,
         joins_of_many_threads_agree,
         a_parents_end_is_seen_by_its_child,
@@ -230,7 +230,7 @@ fn square(x: u64) -> u64 {
 
 /// Another part of the program takes the exit status away, as a reaper of all children does. (The template's children
 /// are not this process's to take.)
-fn somebody_else_reaping_it_loses_no_value() {
+fn other_code_that_reaps_it_loses_no_value() {
     let child = Process::new(square, (7,)).start().unwrap();
     assert!(wait_for(child.sentinel(), Interest::Read, None).unwrap());
     // SAFETY: the status is not asked for.

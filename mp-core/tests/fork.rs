@@ -15,7 +15,7 @@ mp_testing::cases! {
     plain: [
         a_scope_lends_what_it_borrows,
         a_scope_ends_when_its_processes_have,
-        a_scope_tells_of_a_process_that_nobody_joined,
+        a_scope_tells_of_a_process_that_was_not_joined,
         a_scope_passes_a_panic_on_once_all_have_ended,
         threads_refuse_a_fork_and_their_number_is_named,
         a_promise_lets_a_threaded_parent_fork,
@@ -59,7 +59,7 @@ fn words_of(panic: Box<dyn std::any::Any + Send>) -> String {
         .unwrap()
 }
 
-fn a_scope_tells_of_a_process_that_nobody_joined() {
+fn a_scope_tells_of_a_process_that_was_not_joined() {
     let seen = scope(|scope| scope.fork(|| -> u8 { panic!("no luck") }).unwrap().join());
     assert!(matches!(seen, Err(JoinError::Panicked { .. })));
     let unseen = catch_unwind(|| {

@@ -16,12 +16,12 @@ use std::io::Read;
 use std::process::{Child as Program, Command, Stdio};
 use std::time::Duration;
 
-mp_testing::cases! { plain: [whoever_is_killed_the_rest_comes_to_an_end] }
+mp_testing::cases! { plain: [whichever_process_is_killed_the_rest_comes_to_an_end] }
 
 const FAMILY: &str = "MP_TEST_FAMILY";
 const ROUNDS: u64 = 12;
 
-fn whoever_is_killed_the_rest_comes_to_an_end() {
+fn whichever_process_is_killed_the_rest_comes_to_an_end() {
     if std::env::var_os(FAMILY).is_some() {
         return family();
     }

@@ -136,7 +136,7 @@ fn with_capability(file: &Path) {
 type Make = fn(&Path);
 const WAYS: [(&str, Make); 3] = [("user", set_uid), ("group", set_gid), ("capabilities", with_capability)];
 
-fn who() -> [u32; 4] {
+fn ids() -> [u32; 4] {
     [nix::unistd::getuid(), nix::unistd::geteuid()]
         .map(|user| user.as_raw())
         .into_iter()
@@ -162,7 +162,7 @@ fn a_privileged_program_runs_no_function_of_its_callers() {
         }
         REDIRECTED.set(CString::new(target).unwrap()).unwrap();
         // It may have ended before it could be told anything.
-        let Ok(child) = Process::new(who, ()).method(StartMethod::Spawn).start() else { return };
+        let Ok(child) = Process::new(ids, ()).method(StartMethod::Spawn).start() else { return };
         let said = child.join();
         assert!(matches!(said, Err(JoinError::Exited(MAIN))), "the caller's function ran there: {said:?}");
         return;

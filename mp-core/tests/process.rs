@@ -128,9 +128,9 @@ fn a_started_process_is_listed_until_it_has_ended() {
 }
 
 /// (own name, own pid, the parent's name, pid and whether it lives)
-type Who = (String, u32, Option<(String, u32, bool)>);
+type Identity = (String, u32, Option<(String, u32, bool)>);
 
-fn who_am_i() -> Who {
+fn identity() -> Identity {
     let parent = parent_process().map(|parent| (parent.name().to_owned(), parent.pid(), parent.is_alive()));
     (current_process().name().to_owned(), current_process().pid(), parent)
 }
@@ -138,10 +138,10 @@ fn who_am_i() -> Who {
 /// P02
 fn a_child_knows_its_name_and_its_parents() {
     assert!(parent_process().is_none());
-    let child = Process::new(who_am_i, ()).name("somebody").start().unwrap();
+    let child = Process::new(identity, ()).name("a_name").start().unwrap();
     let pid = child.pid();
     let me = (current_process().name().to_owned(), std::process::id(), true);
-    assert_eq!(child.join().unwrap(), ("somebody".to_owned(), pid, Some(me)));
+    assert_eq!(child.join().unwrap(), ("a_name".to_owned(), pid, Some(me)));
 }
 
 fn exit_with(code: i32) {
@@ -328,7 +328,7 @@ fn a_type_of_its_own_runs() {
 }
 
 fn grandchild_name() -> String {
-    let grandchild = Process::new(who_am_i, ()).start().unwrap();
+    let grandchild = Process::new(identity, ()).start().unwrap();
     grandchild.join().unwrap().0
 }
 
@@ -439,10 +439,10 @@ fn a_function_that_cannot_be_sent_back_is_an_error() {
 }
 
 fn default_names_follow_creation() {
-    let first = Process::new(who_am_i, ());
-    let named = Process::new(who_am_i, ()).name("foo_process");
-    let third = Process::new(who_am_i, ());
-    let name = |child: Child<Who>| child.join().unwrap().0;
+    let first = Process::new(identity, ());
+    let named = Process::new(identity, ()).name("foo_process");
+    let third = Process::new(identity, ());
+    let name = |child: Child<Identity>| child.join().unwrap().0;
     assert_eq!(name(third.start().unwrap()), "Process-3");
     assert_eq!(name(named.start().unwrap()), "foo_process");
     assert_eq!(name(first.start().unwrap()), "Process-1");

@@ -3,7 +3,7 @@
 //!
 //! | item                    | in a service                                             | case                          |
 //! |-------------------------|----------------------------------------------------------|-------------------------------|
-//! | parent                  | the system: the starter does not wait for it             | `it_is_nobodys_child`         |
+//! | parent                  | the system: the starter does not wait for it             | `it_is_no_programs_child`         |
 //! | session                 | its own                                                  | `it_has_nothing_of_*`         |
 //! | descriptors             | those it is handed; /dev/null for the standard three     | `it_has_nothing_of_*`         |
 //! | arguments, directory    | its title alone; `/`                                     | `it_has_nothing_of_*`         |
@@ -29,9 +29,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 mp_testing::cases! {
     plain: [
         it_has_nothing_of_the_programs,
-        it_is_nobodys_child,
+        it_is_no_programs_child,
         requests_to_end_do_not_end_it,
-        one_that_panics_disturbs_nobody,
+        one_that_panics_disturbs_no_other_process,
         threads_are_no_trouble,
         a_starter_that_ignores_ends_of_children,
         a_function_of_a_wrong_program_is_refused,
@@ -131,7 +131,7 @@ fn it_has_nothing_of_the_programs() {
     ended(&pidfd);
 }
 
-fn it_is_nobodys_child() {
+fn it_is_no_programs_child() {
     let (facts, pidfd, held) = begin();
     assert!(descendants(std::process::id()).is_empty());
     drop(held);
@@ -169,7 +169,7 @@ fn panic_at_once(_end: Handle) {
     panic!("on purpose");
 }
 
-fn one_that_panics_disturbs_nobody() {
+fn one_that_panics_disturbs_no_other_process() {
     let (read, write) = pipe().unwrap();
     service::start("mp-tested", panic_at_once, &(Handle::new(write),)).unwrap();
     assert_eq!(File::from(read).read_to_end(&mut Vec::new()).unwrap(), 0);

@@ -18,7 +18,7 @@ mp_testing::cases! {
     plain: [
         a_wrong_key_fails_on_both_sides,
         a_wrong_key_is_passed_over,
-        whoever_is_passed_over_is_in_the_log,
+        a_client_that_is_passed_over_is_in_the_log,
         sides_of_different_minds_do_not_meet,
         what_everybody_can_reach_needs_a_key,
         another_users_processes_stay_outside,
@@ -81,7 +81,7 @@ fn a_wrong_key_is_passed_over() {
 }
 
 /// `accept` does not return for a refused client, but the log has a record of it.
-fn whoever_is_passed_over_is_in_the_log() {
+fn a_client_that_is_passed_over_is_in_the_log() {
     if role().is_some() {
         mp_core::log_to_stderr(log::LevelFilter::Info).unwrap();
         return a_wrong_key_is_passed_over();

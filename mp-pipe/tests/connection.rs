@@ -398,7 +398,7 @@ fn copies_of_an_end_do_not_mix_short_messages() {
 }
 
 #[test]
-fn a_socket_that_somebody_made_non_blocking_still_waits() {
+fn a_socket_that_was_made_non_blocking_still_waits() {
     let (here, there): (Connection, Connection) = pipe().unwrap();
     for end in [&here, &there] {
         mp_core::sys::fd::set_nonblocking(end.as_fd(), true).unwrap();

@@ -21,14 +21,14 @@ use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [
-        a_silent_peer_delays_nobody,
+        a_silent_peer_delays_no_other_peer,
         many_idle_connections_crowd_out_each_other_and_no_honest_client,
         a_thousand_wrong_keys_change_nothing,
-        whoever_says_nothing_is_refused_when_his_time_is_over,
+        a_silent_client_is_refused_when_its_time_is_over,
         a_byte_now_and_then_does_not_win_time,
         an_answer_that_waited_for_us_is_not_late,
         each_of_cpythons_messages_may_have_waited_for_us,
-        who_waits_for_the_listener_hears_when_a_time_is_over,
+        a_waiter_for_the_listener_hears_when_a_time_is_over,
         what_is_no_handshake_is_refused,
         a_message_cut_off_anywhere_is_refused,
         recorded_words_do_not_open_the_door_again,
@@ -71,7 +71,7 @@ fn serves(listener: &Listener, form: Form) {
 }
 
 /// Row 17
-fn a_silent_peer_delays_nobody() {
+fn a_silent_peer_delays_no_other_peer() {
     for form in [Form::Own, Form::CPython] {
         let listener = listener(form);
         // It was here first, and never goes.
@@ -153,7 +153,7 @@ fn impatient(time: Duration) -> Listener {
     Listener::builder().authkey(key()).handshake_timeout(time).bind().unwrap()
 }
 
-fn whoever_says_nothing_is_refused_when_his_time_is_over() {
+fn a_silent_client_is_refused_when_its_time_is_over() {
     let time = Duration::from_millis(40);
     let listener = impatient(time);
     let began = Instant::now();
@@ -221,7 +221,7 @@ fn each_of_cpythons_messages_may_have_waited_for_us() {
     assert!(matches!(refused(&listener), RefusedError::Timeout));
 }
 
-fn who_waits_for_the_listener_hears_when_a_time_is_over() {
+fn a_waiter_for_the_listener_hears_when_a_time_is_over() {
     let time = Duration::from_millis(40);
     let listener = impatient(time);
     let began = Instant::now();

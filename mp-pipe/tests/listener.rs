@@ -22,12 +22,12 @@ mp_testing::cases! {
         an_address_in_use_is_refused,
         a_client_may_connect_before_anybody_accepts,
         a_client_may_have_gone_before_anybody_accepts,
-        nobody_in_time_is_said_so_and_not_early,
+        no_client_in_time_is_an_error_and_not_early,
         a_listener_is_waited_for_beside_other_things,
         threads_take_turns_at_accepting,
         a_forked_child_accepts_from_the_same_listener,
         a_forked_child_does_not_disturb_its_parents_handshakes,
-        nobody_listening_is_an_error,
+        no_listener_is_an_error,
         what_is_no_address_is_an_error,
         where_a_client_came_from_is_told,
         a_full_queue_ends_in_time,
@@ -219,7 +219,7 @@ fn with_cpythons_handshake() -> (Listener, Connecting) {
     (listener, Box::new(|| Client::builder(address).cpython().connect().unwrap()))
 }
 
-fn nobody_in_time_is_said_so_and_not_early() {
+fn no_client_in_time_is_an_error_and_not_early() {
     let listener = Listener::new().unwrap();
     none_yet(&listener);
     for client in [false, true] {
@@ -347,12 +347,12 @@ fn a_forked_child_does_not_disturb_its_parents_handshakes() {
     assert_eq!(connection.recv_bytes().unwrap(), b"still here");
 }
 
-fn nobody_listening_is_an_error() {
+fn no_listener_is_an_error() {
     let port = Listener::bind(Address::loopback()).unwrap().address().clone();
     let name = format!("\0mp-pipe-test-{}", std::process::id());
     for address in [port, Address::from(path("none")), Address::from(&*name)] {
-        let nobody = Client::connect::<(), ()>(&address);
-        assert!(matches!(nobody, Err(ConnectError::NotListening(_))), "{address}: {nobody:?}");
+        let refused = Client::connect::<(), ()>(&address);
+        assert!(matches!(refused, Err(ConnectError::NotListening(_))), "{address}: {refused:?}");
     }
 }
 

@@ -296,7 +296,7 @@ fn what_is_written_is_protocol_4_and_is_read_again() {
 }
 
 #[test]
-fn what_is_written_is_what_cpython_writes_but_for_frames_and_numbers_nobody_uses() {
+fn what_is_written_is_what_cpython_writes_but_for_frames_and_unused_numbers() {
     for (expression, value, [_, _, hex, _]) in WRITTEN_BY_CPYTHON {
         let written = unhex(hex);
         // A frame of 9 bytes behind the protocol's 2; MEMOIZE, which is no byte of another meaning in this table.

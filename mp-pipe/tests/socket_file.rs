@@ -19,7 +19,7 @@ mp_testing::cases! {
         it_goes_with_the_listener,
         it_goes_with_the_process,
         it_goes_also_from_another_directory,
-        a_living_listeners_file_stays_and_nobody_notices,
+        a_living_listeners_file_stays_and_it_notices_nothing,
         a_file_of_another_kind_stays,
         a_strangers_file_at_the_same_path_stays,
         a_forked_copy_takes_nothing_away,
@@ -108,7 +108,7 @@ fn it_goes_also_from_another_directory() {
     fs::remove_dir(directory).unwrap();
 }
 
-fn a_living_listeners_file_stays_and_nobody_notices() {
+fn a_living_listeners_file_stays_and_it_notices_nothing() {
     for backlog in [1, 128] {
         let listener = Listener::builder().address(path("living")).backlog(backlog).bind().unwrap();
         let before = fs::symlink_metadata(path("living")).unwrap().ino();

@@ -60,7 +60,7 @@ fn a_wait_ends_empty_when_its_time_is_over() {
 }
 
 #[test]
-fn who_sleeps_is_woken() {
+fn a_sleeper_is_woken() {
     let mut set = WaitSet::new().unwrap();
     let (receiver, sender) = pipe_simplex::<u8>().unwrap();
     let (silent, _silent_sender) = pipe_simplex::<u8>().unwrap();
@@ -285,7 +285,7 @@ fn one_that_was_ready_when_it_came_is_heard_of() {
 }
 
 #[test]
-fn one_of_which_nobody_told_is_found_out() {
+fn one_that_was_not_reported_is_found_out() {
     let (mut set, member) = (WaitSet::new().unwrap(), Shared::new());
     set.add("untold", member.clone()).unwrap();
     member.0.is_ready.set(true);

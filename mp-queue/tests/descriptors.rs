@@ -19,7 +19,7 @@ mp_testing::cases! {
         a_copy_outlives_the_first_handle,
         without_descriptors_the_error_names_the_limit,
         items_with_handles_have_a_limit_of_their_own,
-        whoever_waits_for_room_for_handles_gets_it,
+        a_waiter_for_room_for_handles_gets_it,
     ],
     every_method: [
         a_childs_copies_share_what_it_has,
@@ -157,7 +157,7 @@ fn put_three(queue: Queue<Item>) {
     (0..3).for_each(|number| queue.put((number, Some(Handle::new(pipe().unwrap().0)))).unwrap());
 }
 
-fn whoever_waits_for_room_for_handles_gets_it() {
+fn a_waiter_for_room_for_handles_gets_it() {
     let queue = Queue::new().unwrap();
     let count = fill(&queue);
     let child = Process::new(put_three, (queue.clone(),)).start().unwrap();

@@ -25,8 +25,8 @@ use std::time::Duration;
 
 mp_testing::cases! {
     plain: [
-        a_killed_putters_descriptors_are_closed_by_whoever_comes_by,
-        who_waits_comes_by,
+        a_killed_putters_descriptors_are_closed_by_the_next_process,
+        a_waiter_comes_by,
         a_killed_putters_descriptors_go_with_the_items_in_front_of_them,
         a_queue_that_is_never_empty_is_rid_of_them_too,
         killed_putters_leave_room_for_packets,
@@ -106,7 +106,7 @@ fn killed_putter(queue: &Queue<Item>) -> Witness {
     witness
 }
 
-fn a_killed_putters_descriptors_are_closed_by_whoever_comes_by() {
+fn a_killed_putters_descriptors_are_closed_by_the_next_process() {
     let (_, another) = Witness::new();
     type Comer<'a> = (&'a str, &'a dyn Fn(&Queue<Item>));
     let comers: [Comer<'_>; 12] = [
@@ -145,7 +145,7 @@ fn poll_one(queue: Queue<Item>) -> u32 {
 }
 
 /// And no other process does: both sleep when the producer dies.
-fn who_waits_comes_by() {
+fn a_waiter_comes_by() {
     for wait in [get_one as fn(Queue<Item>) -> u32, poll_one] {
         let queue = Queue::new().unwrap();
         let its = queue.clone();

@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-mp_testing::cases! { plain: [whoever_is_killed_every_other_item_is_got_once] }
+mp_testing::cases! { plain: [whichever_process_is_killed_every_other_item_is_got_once] }
 
 const EACH: usize = 4;
 /// Of these, so many put, or get, one by one; the others in batches.
@@ -166,7 +166,7 @@ fn start_consumer(queue: &Queue<Item>, at: usize) -> Child<()> {
     Process::new(consume, (queue.clone(), at)).method(StartMethod::Fork).start().unwrap()
 }
 
-fn whoever_is_killed_every_other_item_is_got_once() {
+fn whichever_process_is_killed_every_other_item_is_got_once() {
     let kills: u32 = std::env::var("MP_KILLS").map_or(150, |number| number.parse().unwrap());
     let board = Board::here();
     let queue = QueueBuilder::new().max_items(300).max_bytes(4 << 20).build().unwrap();

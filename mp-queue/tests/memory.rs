@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 mp_testing::cases! {
     plain: [
         memory_goes_back_when_the_backlog_is_drained,
-        without_memory_a_put_says_so_and_nobody_is_killed,
+        without_memory_a_put_says_so_and_no_process_is_killed,
         timeouts_pass_while_the_holder_of_the_put_lock_is_stopped,
         a_timeout_is_for_all_of_many_together,
         memory_that_a_killed_putter_took_goes_back,
@@ -146,7 +146,7 @@ fn killed_in(group: &Path) -> u64 {
 const LIMIT: usize = 320 * MIB;
 
 /// Outside of a group with a limit this would take what others need.
-fn without_memory_a_put_says_so_and_nobody_is_killed() {
+fn without_memory_a_put_says_so_and_no_process_is_killed() {
     if let Some(group) = role() {
         return be_without_memory(Path::new(&group));
     }

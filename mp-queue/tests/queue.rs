@@ -44,7 +44,7 @@ mp_testing::cases! {
         a_child_puts_in_order,
         four_and_four_lose_nothing,
         a_child_is_joined_before_its_item_is_got,
-        killed_idle_getters_harm_nobody,
+        killed_idle_getters_harm_no_other_process,
         killed_putters_leave_whole_items,
         killed_getters_take_one_item_at_most,
         the_last_producer_ends_the_stream,
@@ -479,7 +479,7 @@ where
     assert!(matches!(child.join(), Err(JoinError::Killed(signal)) if signal == number));
 }
 
-fn killed_idle_getters_harm_nobody() {
+fn killed_idle_getters_harm_no_other_process() {
     let (queue, taken) = (Queue::new().unwrap(), Queue::new().unwrap());
     for round in 0..20 {
         let child = Process::new(get_for_ever, (queue.clone(), taken.clone())).start().unwrap();

@@ -25,11 +25,11 @@ mp_testing::cases! {
     plain: [
         a_second_block_starts_no_process,
         it_ends_with_its_last_owner,
-        who_comes_just_after_the_first_finds_it,
+        an_owner_just_after_the_first_finds_it,
         requests_to_end_do_not_end_it,
         it_holds_nothing_of_the_programs,
         first_blocks_at_the_same_time_end_up_with_one,
-        an_address_that_somebody_silent_has,
+        an_address_that_a_silent_process_has,
         without_one_blocks_are_made_all_the_same,
         a_living_owner_without_one_keeps_its_names,
         what_is_no_register_is_left_alone,
@@ -118,7 +118,7 @@ fn it_ends_with_its_last_owner() {
 }
 
 /// Between two steps of the first one there is no time in which a second keeper would be started.
-fn who_comes_just_after_the_first_finds_it() {
+fn an_owner_just_after_the_first_finds_it() {
     become_subreaper().unwrap();
     for _ in 0..20 {
         let both = [creator(&name("first")), creator(&name("second"))];
@@ -198,7 +198,7 @@ fn first_blocks_at_the_same_time_end_up_with_one() {
 }
 
 /// Like a stopped keeper. The owner has one of its own, which no other process finds.
-fn an_address_that_somebody_silent_has() {
+fn an_address_that_a_silent_process_has() {
     become_subreaper().unwrap();
     let before = shared_memory_names();
     let folder = fs::metadata("/dev/shm").unwrap();

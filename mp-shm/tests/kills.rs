@@ -17,9 +17,9 @@ use mp_testing::{
 use std::process::{Child as Program, Stdio};
 use std::time::{Duration, Instant};
 
-mp_testing::cases! { plain: [whoever_is_killed_no_name_is_left] }
+mp_testing::cases! { plain: [whichever_process_is_killed_no_name_is_left] }
 
-fn whoever_is_killed_no_name_is_left() {
+fn whichever_process_is_killed_no_name_is_left() {
     if role().is_some() {
         return family();
     }

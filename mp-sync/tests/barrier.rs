@@ -23,7 +23,7 @@ mp_testing::cases! {
         a_default_timeout_travels, a_killed_waiting_party_breaks_it, a_party_killed_between_two_rounds_breaks_it,
         parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_who_wait,
         one_that_is_late_breaks_it_for_five, a_thousand_passes_are_seen_in_order,
-        a_process_that_ends_while_a_thread_waits_breaks_it, who_can_open_no_file_is_not_dead]
+        a_process_that_ends_while_a_thread_waits_breaks_it, a_process_that_can_open_no_file_is_not_dead]
 }
 
 fn no_parties_is_an_error() {
@@ -449,7 +449,7 @@ fn a_process_that_ends_while_a_thread_waits_breaks_it() {
 }
 
 /// Row 8: a process whose start time could not be read is not taken for one that ended.
-fn who_can_open_no_file_is_not_dead() {
+fn a_process_that_can_open_no_file_is_not_dead() {
     // One number is free, for the barrier.
     let first_free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
     let (barrier, no_file) =

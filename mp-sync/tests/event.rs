@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 mp_testing::cases! {
     plain: [a_waiter_is_not_robbed_by_a_clear],
     every_method: [timeouts_and_flags, a_child_sets_it_late, a_child_sets_and_all_go_on,
-        a_killed_waiter_is_nobodys_trouble]
+        a_killed_waiter_troubles_no_other_process]
 }
 
 /// Begins and ends with an event that is not set.
@@ -95,7 +95,7 @@ fn wait_for_ever(there: Event, event: Event) {
     event.wait();
 }
 
-fn a_killed_waiter_is_nobodys_trouble() {
+fn a_killed_waiter_troubles_no_other_process() {
     let (there, event) = (Event::new().unwrap(), Event::new().unwrap());
     let start = || {
         there.clear();

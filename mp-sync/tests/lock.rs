@@ -22,12 +22,12 @@ mp_testing::cases! {
         held_in_one_process_is_held_in_all,
         it_says_who_holds_it,
         a_lock_of_a_child_that_left_it_held_says_so,
-        a_killed_holder_wakes_the_one_who_waits,
+        a_killed_holder_wakes_a_waiter,
         a_killed_holder_of_several_locks_frees_them_all,
         four_processes_count_exactly,
         a_stopped_holder_is_not_dead,
         a_panic_of_a_child_is_told,
-        who_can_open_no_file_takes_no_holder_for_dead,
+        a_process_that_can_open_no_file_takes_no_holder_for_dead,
         a_holder_that_becomes_another_program_is_told,
     ]
 }
@@ -230,7 +230,7 @@ fn wait_for(lock: Lock, waiting: Event) -> bool {
     lock.acquire().is_err()
 }
 
-fn a_killed_holder_wakes_the_one_who_waits() {
+fn a_killed_holder_wakes_a_waiter() {
     let lock = Lock::new().unwrap();
     let holder = holder_of(std::slice::from_ref(&lock));
     let waiting = Event::new().unwrap();
@@ -277,7 +277,7 @@ fn a_stopped_holder_is_not_dead() {
 }
 
 /// Whether the owner lives is read from a file.
-fn who_can_open_no_file_takes_no_holder_for_dead() {
+fn a_process_that_can_open_no_file_takes_no_holder_for_dead() {
     let lock = Lock::new().unwrap();
     let holder = holder_of(std::slice::from_ref(&lock));
     let busy = limited(Resource::RLIMIT_NOFILE, 0, || {

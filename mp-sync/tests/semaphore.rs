@@ -18,7 +18,7 @@ mp_testing::cases! {
         a_permit_of_another_process_is_waited_for,
         each_permit_wakes_one_child,
         one_permit_is_a_lock,
-        a_killed_sleeper_costs_nobody_a_permit,
+        a_killed_sleeper_costs_no_permit,
     ]
 }
 
@@ -173,7 +173,7 @@ fn one_permit_is_a_lock() {
 }
 
 /// Killed at any moment of its sleep; the one that lives gets its permit all the same.
-fn a_killed_sleeper_costs_nobody_a_permit() {
+fn a_killed_sleeper_costs_no_permit() {
     for round in 0..20_u32 {
         let semaphore = Semaphore::new(0).unwrap();
         let start = || Process::new(take_one, (semaphore.clone(),)).start().unwrap();

@@ -20,9 +20,9 @@ mp_testing::cases! {
         a_stopped_waiter_keeps_its_place,
         a_stopped_party_is_waited_for,
         a_terminated_holder_leaves_what_it_had,
-        a_terminated_waiter_is_nobodys_trouble,
+        a_terminated_waiter_troubles_no_other_process,
         a_terminated_party_breaks_the_barrier,
-        terminated_at_any_moment_it_strands_nobody,
+        terminated_at_any_moment_it_strands_no_other_waiter,
     ]
 }
 
@@ -235,7 +235,7 @@ fn a_stopped_waiter_keeps_its_place() {
 }
 
 /// Row 35
-fn a_terminated_waiter_is_nobodys_trouble() {
+fn a_terminated_waiter_troubles_no_other_process() {
     let rooms = Rooms::new();
     let all = [Room::Condition, Room::Event, Room::Semaphore];
     let doomed = all.map(|room| waiter(&rooms, room));
@@ -314,7 +314,7 @@ fn take_for_ever(objects: Objects, rounds: RawValue<u64>) {
 }
 
 /// Row 35
-fn terminated_at_any_moment_it_strands_nobody() {
+fn terminated_at_any_moment_it_strands_no_other_waiter() {
     for _ in 0..30 {
         let (objects, rounds) = (Objects::new(), RawValue::new(0).unwrap());
         let child = Process::new(take_for_ever, (objects.clone(), rounds.clone())).start().unwrap();

@@ -42,7 +42,7 @@ models! { models, rounds(200);
     explore event_timeout ModelWord;
     sweep event_dead_setter ModelWord;
     sweep event_dead_waiter ModelWord;
-    explore condition_notify_wakes_who_waits ModelOwned;
+    explore condition_notify_wakes_a_waiter ModelOwned;
     explore condition_each_notification_is_for_one ModelOwned;
     explore condition_timeout_uses_up_nothing ModelOwned;
     explore condition_lends_an_rlock_whole ModelOwned;

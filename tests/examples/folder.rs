@@ -21,7 +21,7 @@ pub(crate) struct Folder {
 impl Folder {
     pub(crate) fn new() -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        take_away_what_nobody_has();
+        take_away_what_no_process_has();
         loop {
             // ORDERING: Relaxed: only a unique number is needed.
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -61,7 +61,7 @@ fn still_there(folder: &File, path: &Path) -> io::Result<bool> {
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
-fn take_away_what_nobody_has() {
+fn take_away_what_no_process_has() {
     let ours =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(START));
     let entries = fs::read_dir(std::env::temp_dir()).unwrap().flatten();

@@ -142,8 +142,8 @@ impl Pages {
         Pages { base, bytes }
     }
 
-    /// If the process crashes, the kernel does not write these pages into a core dump. While it writes one, those
-    /// who wait for the process's locks wait for that, too.
+    /// If the process crashes, the kernel does not write these pages into a core dump. While it writes one, the
+    /// waiters for the process's locks wait for that, too.
     pub fn leave_out_of_core_dumps(&self) {
         // SAFETY: advice that changes no content, for a range of this mapping.
         let _ = unsafe { madvise(self.base.cast(), self.bytes, MmapAdvise::MADV_DONTDUMP) };

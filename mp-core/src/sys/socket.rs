@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_of_callers_keeps_nobody() {
+    fn a_full_queue_of_callers_keeps_no_process() {
         let name = name("full");
         let _listener = listen_abstract(&name).unwrap();
         let mut waiting = Vec::new();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_one_that_goes_sees_it() {
+    fn a_waiter_sees_that_the_other_process_ends() {
         let name = name("goes");
         let listener = listen_abstract(&name).unwrap();
         let caller = connect_abstract(&name).unwrap();

@@ -306,7 +306,7 @@ fn a_message_cut_off_anywhere_is_waited_for_and_one_too_long_refused() {
 
 /// Bytes of no plan, and plausible ones that were damaged: never trusted, never a panic, never many taken.
 #[test]
-fn whatever_bytes_arrive_nobody_is_trusted_for_them() {
+fn whatever_bytes_arrive_no_peer_is_trusted_for_them() {
     let rounds = std::env::var("MP_FUZZ").ok().and_then(|text| text.parse().ok()).unwrap_or(3_000);
     // Of a fixed seed, so that a failure can be had again.
     let mut chance = Chance::new(0x9e37_79b9_7f4a_7c15);

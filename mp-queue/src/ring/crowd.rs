@@ -48,7 +48,7 @@ fn each_item_is_taken_once<W: Crowd>() {
 }
 
 /// Wherever a producer dies, its record is there whole or not at all, and the others go on.
-fn a_dead_putter_stops_nobody<W: Crowd>(fuse: &Fuse) {
+fn a_dead_putter_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(2);
     let its = Arc::clone(&ring);
@@ -78,7 +78,7 @@ fn all_but_the_victims(mut got: Vec<u64>, victims: Option<u64>, left: Vec<u64>, 
 }
 
 /// Wherever a taker dies, it has taken one record at most, and the others go on.
-fn a_dead_taker_stops_nobody<W: Crowd>(fuse: &Fuse) {
+fn a_dead_taker_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(2);
     let its = Arc::clone(&ring);
@@ -103,7 +103,7 @@ fn each_item_crosses_the_segments_once<W: Crowd>() {
 }
 
 /// Wherever a producer dies that switches segments, the records of the others are there.
-fn a_dead_putter_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
+fn a_dead_putter_between_segments_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
     let its = Arc::clone(&ring);
@@ -124,7 +124,7 @@ fn a_dead_putter_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
 }
 
 /// Wherever a consumer dies that leaves a segment, it has taken at most one record that it had not reported.
-fn a_dead_taker_between_segments_stops_nobody<W: Crowd>(fuse: &Fuse) {
+fn a_dead_taker_between_segments_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
     let its = Arc::clone(&ring);
@@ -257,11 +257,11 @@ mod walk {
     crowds! {
         Sound:
         explore each_item_is_taken_once;
-        sweep a_dead_putter_stops_nobody;
-        sweep a_dead_taker_stops_nobody;
+        sweep a_dead_putter_stops_no_other_process;
+        sweep a_dead_taker_stops_no_other_process;
         explore each_item_crosses_the_segments_once;
-        sweep a_dead_putter_between_segments_stops_nobody;
-        sweep a_dead_taker_between_segments_stops_nobody;
+        sweep a_dead_putter_between_segments_stops_no_other_process;
+        sweep a_dead_taker_between_segments_stops_no_other_process;
         sweep a_dead_putter_leaves_no_packet;
         sweep a_dead_taker_leaves_no_packet;
     }
@@ -275,9 +275,9 @@ fn many() -> usize {
 mutants! {
     explore each_item_is_taken_once, many(), in Faulty<NobodyIsWoken>: "deadlock";
     explore each_item_is_taken_once, many(), in Faulty<NoNoteIsLeft>: "";
-    sweep a_dead_putter_stops_nobody, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
-    sweep a_dead_taker_stops_nobody, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
+    sweep a_dead_putter_stops_no_other_process, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
+    sweep a_dead_taker_stops_no_other_process, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
     explore each_item_crosses_the_segments_once, many(), in LinksEarly: "";
-    sweep a_dead_putter_between_segments_stops_nobody, many(), in LinksEarly: "";
-    sweep a_dead_taker_between_segments_stops_nobody, many(), in Faulty<NobodyLearnsOfDeath>: "deadlock";
+    sweep a_dead_putter_between_segments_stops_no_other_process, many(), in LinksEarly: "";
+    sweep a_dead_taker_between_segments_stops_no_other_process, many(), in Faulty<NobodyLearnsOfDeath>: "deadlock";
 }

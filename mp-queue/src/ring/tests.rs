@@ -282,7 +282,7 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
 /// Slots of the dead stay taken until a scan: a process without a slot does not scan each time, and is
 /// counted as well.
 #[test]
-fn who_has_no_slot_takes_tasks_without_a_look() {
+fn a_process_without_a_slot_takes_tasks_without_a_look() {
     let ring = make(0, segment_bytes(0));
     let take_one = |process: u64| {
         put(&ring, 0, 8).unwrap();

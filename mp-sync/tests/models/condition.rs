@@ -119,7 +119,7 @@ fn waiter<O: AnyOwned>(room: &Arc<Room<O>>, fuse: &Fuse, until: Option<Deadline>
 }
 
 /// Waiters that came before the notification are woken; what was written before it is seen.
-pub(crate) fn condition_notify_wakes_who_waits<O: AnyOwned>() {
+pub(crate) fn condition_notify_wakes_a_waiter<O: AnyOwned>() {
     let room = room::<O>();
     let other = waiter(&room, &Fuse::never(), None);
     let came = room.notify(1);

@@ -40,7 +40,7 @@ pub(crate) fn spinning_event_dead_setter<W: AnyWord>(fuse: &Fuse) {
 
 pub(crate) fn spinning_condition_notify_wakes_who_waits<O: AnyOwned>() {
     set_spins(ONE_LOOK);
-    condition::condition_notify_wakes_who_waits::<O>();
+    condition::condition_notify_wakes_a_waiter::<O>();
 }
 
 pub(crate) fn spinning_barrier_two_rounds<O: AnyOwned>() {

@@ -49,7 +49,7 @@ fn is_stuck_at_some(operation: &str, arguments: &str) -> String {
 }
 
 #[test]
-fn nobody_is_hurt_by_a_death_at_any_instruction() {
+fn nothing_is_hurt_by_a_death_at_any_instruction() {
     is_well(
         "semaphore.acquire event.clear",
         &[("semaphore.acquire", "kill", 30), ("event.clear", "kill", 20)],
@@ -57,7 +57,7 @@ fn nobody_is_hurt_by_a_death_at_any_instruction() {
 }
 
 #[test]
-fn who_sleeps_goes_on_though_he_who_was_to_wake_him_died() {
+fn a_sleeper_goes_on_though_its_waker_died() {
     is_well(
         "semaphore.release.asleep event.set.asleep --every 7",
         &[("semaphore.release.asleep", "kill/7", 7), ("event.set.asleep", "kill/7", 7)],
@@ -65,7 +65,7 @@ fn who_sleeps_goes_on_though_he_who_was_to_wake_him_died() {
 }
 
 #[test]
-fn nobody_is_hurt_by_the_death_of_a_lock_holder() {
+fn nothing_is_hurt_by_the_death_of_a_lock_holder() {
     is_well(
         "lock.release lock.release.asleep value.update --every 41",
         &[
@@ -81,7 +81,7 @@ fn nobody_is_hurt_by_the_death_of_a_lock_holder() {
 }
 
 #[test]
-fn nobody_is_hurt_by_a_death_in_any_form_of_a_queue() {
+fn nothing_is_hurt_by_a_death_in_any_form_of_a_queue() {
     let names = [
         "queue.get.full",
         "queue.put_many.asleep",
@@ -123,7 +123,7 @@ fn a_worker_that_begins_before_it_says_so_is_caught() {
 }
 
 #[test]
-fn nobody_is_hurt_if_others_act_or_wait_meanwhile() {
+fn nothing_is_hurt_if_others_act_or_wait_meanwhile() {
     is_well(
         "lock.release.asleep barrier.wait.last --every 211 --barge --stop",
         &[
@@ -136,7 +136,7 @@ fn nobody_is_hurt_if_others_act_or_wait_meanwhile() {
 }
 
 #[test]
-fn nobody_of_a_family_is_left_behind_whoever_of_it_dies() {
+fn no_process_of_a_family_is_left_behind_whichever_dies() {
     is_well(
         "process --every call",
         &[
@@ -159,7 +159,7 @@ fn nobody_of_a_family_is_left_behind_whoever_of_it_dies() {
 }
 
 #[test]
-fn who_is_stopped_at_his_start_or_end_goes_on() {
+fn a_process_stopped_at_its_start_or_end_goes_on() {
     is_well(
         "process.start.fork process.exit.forkserver process.template --every call --stop",
         &[
@@ -202,7 +202,7 @@ fn a_victim_goes_on_beside_a_third_party() {
 }
 
 #[test]
-fn nobody_is_hurt_by_two_deaths() {
+fn nothing_is_hurt_by_two_deaths() {
     is_well(
         "lock.release semaphore.release event.wait owned.acquire condition.notify value.update --twice --every 1499",
         &[

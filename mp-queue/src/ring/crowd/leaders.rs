@@ -20,7 +20,7 @@ fn wait_until_empty<W: Crowd>(ring: &Shared<W>) {
 }
 
 /// Whichever waiter dies, and wherever: woken for two records, or promoted by one that left with its record.
-fn a_dead_waiter_strands_nobody<W: Crowd>(fuse: &Fuse) {
+fn a_dead_waiter_strands_no_other_waiter<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(0);
     let victim = taker(&ring, fuse);
@@ -35,7 +35,7 @@ fn a_dead_waiter_strands_nobody<W: Crowd>(fuse: &Fuse) {
 
 /// Two have left, and a producer dies between its record and the wake: one of the remaining waiters wakes by
 /// itself.
-fn who_leaves_hands_his_place_on<W: Crowd>(fuse: &Fuse) {
+fn a_leader_that_leaves_hands_its_lease_on<W: Crowd>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = ring::<W>(0);
     let takers = [(); 4].map(|()| taker(&ring, &Fuse::never()));
@@ -70,12 +70,12 @@ mod walk {
 
     super::super::crowds! {
         Sound:
-        sweep a_dead_waiter_strands_nobody;
-        sweep who_leaves_hands_his_place_on;
+        sweep a_dead_waiter_strands_no_other_waiter;
+        sweep a_leader_that_leaves_hands_its_lease_on;
     }
 }
 
 mutants! {
-    sweep a_dead_waiter_strands_nobody, many(), in OneLeader: "max_steps";
-    sweep who_leaves_hands_his_place_on, many(), in ForgetsFollowers: "max_steps";
+    sweep a_dead_waiter_strands_no_other_waiter, many(), in OneLeader: "max_steps";
+    sweep a_leader_that_leaves_hands_its_lease_on, many(), in ForgetsFollowers: "max_steps";
 }

@@ -62,7 +62,7 @@ pub(super) fn a_putter_killed_in_a_hop_leaves_whole_records<W: World>(fuse: &Fus
 }
 
 /// Also on the way back to the segment that is kept.
-pub(super) fn a_putter_killed_on_his_way_back_leaves_whole_records<W: World>(fuse: &Fuse) {
+pub(super) fn a_putter_killed_on_its_way_back_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = drained::<W>();
     let other = Arc::clone(&ring);
@@ -75,7 +75,7 @@ pub(super) fn a_putter_killed_on_his_way_back_leaves_whole_records<W: World>(fus
 }
 
 /// Also between the pages and the segment: the next consumer releases them once more.
-pub(super) fn a_taker_killed_while_he_leaves_loses_one_record_at_most<W: World>(fuse: &Fuse) {
+pub(super) fn a_taker_killed_while_it_leaves_loses_one_record_at_most<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let ring = drained::<W>();
     put(&ring, 3).unwrap();
@@ -94,6 +94,6 @@ super::models! {
     explore records_cross_from_segment_to_segment to bound() - 1, in_full bound();
     explore a_segment_is_given_back_before_it_is_used_again to bound() - 1, in_full bound();
     sweep a_putter_killed_in_a_hop_leaves_whole_records to bound();
-    sweep a_putter_killed_on_his_way_back_leaves_whole_records to bound();
-    sweep a_taker_killed_while_he_leaves_loses_one_record_at_most to bound();
+    sweep a_putter_killed_on_its_way_back_leaves_whole_records to bound();
+    sweep a_taker_killed_while_it_leaves_loses_one_record_at_most to bound();
 }

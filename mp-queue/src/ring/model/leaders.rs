@@ -31,7 +31,7 @@ fn sleep<W: World>(ring: &Shared<W>, until: Option<Deadline>) -> Sleeper<'_, W::
 }
 
 /// Or the follower has taken the lease by then: it wakes by itself in time.
-pub(super) fn who_follows_is_promoted_by_who_leaves<W: World>() {
+pub(super) fn a_follower_is_promoted_by_a_leader_that_leaves<W: World>() {
     look_after_a_death::<W>();
     let ring = ring::<W>(0);
     let leader = sleep(&ring, soon());
@@ -43,5 +43,5 @@ pub(super) fn who_follows_is_promoted_by_who_leaves<W: World>() {
 }
 
 super::models! {
-    explore who_follows_is_promoted_by_who_leaves to bound();
+    explore a_follower_is_promoted_by_a_leader_that_leaves to bound();
 }

@@ -74,8 +74,8 @@ mutants! {
     explore records_cross_from_segment_to_segment, bound() - 1, in Broken<CommitsAreRelaxed>: "Causality violation";
     explore a_segment_is_given_back_before_it_is_used_again, bound() - 1, in ReleasesLate: "Causality violation";
     sweep a_putter_killed_in_a_hop_leaves_whole_records, bound(), in LinksEarly: "one is missing";
-    sweep a_putter_killed_on_his_way_back_leaves_whole_records, bound(), in LinksEarly: "one is missing";
-    sweep a_taker_killed_while_he_leaves_loses_one_record_at_most, bound(), in ReleasesLate: "Causality violation";
+    sweep a_putter_killed_on_its_way_back_leaves_whole_records, bound(), in LinksEarly: "one is missing";
+    sweep a_taker_killed_while_it_leaves_loses_one_record_at_most, bound(), in ReleasesLate: "Causality violation";
     explore a_sleeper_gets_its_item, bound(), in Broken<CommitsAreRelaxed>: "Causality violation";
     explore a_sleeper_gets_its_item, bound(), in Broken<NoFences>: "deadlock";
     explore a_sleeper_gets_its_item, bound(), in Broken<NobodyIsWoken>: "deadlock";
@@ -83,11 +83,11 @@ mutants! {
     explore a_putter_gets_its_room, bound(), in Broken<NobodyIsWoken>: "deadlock";
     explore each_of_two_sleepers_gets_its_item, bound() - 2, in Broken<NobodyIsWoken>: "deadlock";
     explore each_of_two_putters_gets_its_room, bound() - 2, in Broken<NobodyIsWoken>: "deadlock";
-    explore whoever_sees_the_end_has_seen_every_item, bound() - 1, in Broken<StoresAreRelaxed>: "assertion `left == right` failed";
+    explore a_getter_that_sees_the_end_has_seen_every_item, bound() - 1, in Broken<StoresAreRelaxed>: "assertion `left == right` failed";
     sweep a_killed_putter_strands_no_sleeper, bound() - 2, in NeverLooks: "deadlock";
     sweep a_killed_taker_strands_no_putter, bound() - 2, in NeverLooks: "deadlock";
     sweep_woken a_killed_sleeper_takes_no_wake_along, bound() - 2, in Broken<NobodyIsWoken>: "deadlock";
-    explore who_follows_is_promoted_by_who_leaves, bound(), in Led<NoFences>: "deadlock";
+    explore a_follower_is_promoted_by_a_leader_that_leaves, bound(), in Led<NoFences>: "deadlock";
     explore tasks_and_what_they_put_are_done_when_joined, bound() - 1, in Broken<NoFences>: "deadlock";
     sweep tasks_of_a_killed_worker_are_told_of, bound(), in Broken<NotesAreLost>: "deadlock";
     sweep tasks_taken_together_are_told_of_together, bound(), in Broken<NotesAreLost>: "deadlock";

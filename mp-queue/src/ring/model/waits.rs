@@ -73,7 +73,7 @@ fn take_or_end<W: World>(ring: &Shared<W>) -> Result<u64, NotTaken> {
     })
 }
 
-pub(super) fn whoever_sees_the_end_has_seen_every_item<W: World>() {
+pub(super) fn a_getter_that_sees_the_end_has_seen_every_item<W: World>() {
     let ring = ring::<W>(0);
     let other = Arc::clone(&ring);
     let putter = spawn(&Fuse::never(), move || put(&other, 1));
@@ -146,7 +146,7 @@ super::models! {
     explore a_putter_gets_its_room to bound();
     explore each_of_two_sleepers_gets_its_item to bound() - 2, in_full bound() - 1;
     explore each_of_two_putters_gets_its_room to bound() - 2, in_full bound() - 1;
-    explore whoever_sees_the_end_has_seen_every_item to bound();
+    explore a_getter_that_sees_the_end_has_seen_every_item to bound();
     sweep a_killed_putter_strands_no_sleeper to bound() - 2, in_full bound() - 1;
     sweep a_killed_taker_strands_no_putter to bound() - 2, in_full bound() - 1;
     sweep_woken a_killed_sleeper_takes_no_wake_along, in_full bound() - 2;
