@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 /// A batch is submitted when it has so many bytes.
 const MOST_BYTES: usize = 64 << 10;
+/// A batch has at most so many chunks: what is finished is collected between two, and the board is filled.
+const MOST_CHUNKS: usize = 256;
 /// Items of the first batch.
 const FIRST: usize = 16;
 /// An item is known by the low bits of its position: an endless input has more than they can tell apart, but not at once.
@@ -161,8 +163,8 @@ impl Call {
                 self.submit_alone(&mut packed, before, std::mem::take(&mut handles), chunk(most))?;
             }
             if packed.items as usize >= most || packed.bytes.len() >= MOST_BYTES {
-                most = most.saturating_mul(2);
                 let chunk = chunk(self.submitted as usize + packed.items as usize);
+                most = (2 * most).min(MOST_CHUNKS.saturating_mul(chunk));
                 self.submit_batch(std::mem::take(&mut packed), chunk, None)?;
                 wait(self)?;
             } else if alone {
@@ -205,6 +207,7 @@ impl Call {
         let mut dispatch = self.shared.dispatch();
         let submitted = dispatch.submit(batch);
         self.full = dispatch.is_full();
+        self.shared.tell(&mut dispatch);
         self.shared.hand_on(&dispatch);
         submitted?;
         self.submitted += u64::from(items);

@@ -7,7 +7,7 @@
 
 use crate::dispatch::Hook;
 use crate::error::TaskError;
-use crate::record::{Outcome, take_outcome};
+use crate::record::{Outcome, Short, take_outcome, take_short_value};
 use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
 use serde::de::DeserializeOwned;
@@ -32,7 +32,8 @@ pub(crate) struct Job {
     /// Items that its last slot had.
     slot_items: AtomicUsize,
     pieces: Mutex<Vec<Piece>>,
-    in_order: OnceLock<Vec<Piece>>,
+    /// The pieces, and where each is among them, in the order of the input.
+    in_order: OnceLock<(Vec<Piece>, Vec<u32>)>,
     /// What is done when it is settled. Under the dispatch's lock.
     hooks: Mutex<Vec<Hook>>,
 }
@@ -53,6 +54,8 @@ pub(crate) struct Piece {
 
 #[derive(Debug)]
 pub(crate) enum Settled {
+    /// One value, packed.
+    Short(Short),
     /// A record for each, and which worker wrote them.
     Records(Vec<u8>, Arc<str>),
     /// A value that came by itself.
@@ -126,7 +129,7 @@ impl Job {
     /// Whether it was cancelled, once it is settled: a job of one item.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.in_order()
-            .first()
+            .next()
             .is_some_and(|piece| matches!(piece.outcome, Settled::Failed(TaskError::Cancelled)))
     }
 
@@ -186,29 +189,30 @@ impl Job {
     }
 
     /// What has become of its items, in the order of the input, once it is settled.
-    fn in_order(&self) -> &[Piece] {
-        self.in_order.get_or_init(|| {
-            let mut pieces = std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner));
-            pieces.sort_unstable_by_key(|piece| piece.first);
-            pieces
-        })
+    fn in_order(&self) -> impl Iterator<Item = &Piece> {
+        let (pieces, order) = self.in_order.get_or_init(|| {
+            let pieces = self.take_pieces();
+            let order = order_of(&pieces);
+            (pieces, order)
+        });
+        order.iter().map(|at| &pieces[*at as usize])
     }
 
     /// Whether each item has a value, once it is settled. The values are not looked at.
     pub(crate) fn is_successful(&self) -> bool {
-        self.in_order().iter().all(|piece| match &piece.outcome {
+        self.in_order().all(|piece| match &piece.outcome {
             Settled::Records(bytes, _) => {
                 let mut rest = bytes.as_slice();
                 (0..piece.items).all(|_| matches!(take_outcome(&mut rest), Some(Outcome::Value(_))))
             }
-            Settled::Value(_) => true,
+            Settled::Short(_) | Settled::Value(_) => true,
             Settled::Failed(_) => false,
         })
     }
 
     /// Gives what has become of each item, in the order of the input, once it is settled.
     pub(crate) fn for_each<R: DeserializeOwned>(&self, mut each: impl FnMut(Result<R, TaskError>)) {
-        self.in_order().iter().for_each(|piece| piece.for_each(&mut each));
+        self.in_order().for_each(|piece| piece.for_each(&mut each));
     }
 
     /// What has become of the first item, once it is settled.
@@ -221,13 +225,36 @@ impl Job {
     }
 }
 
+/// Where each piece is, in the order of the input.
+fn order_of(pieces: &[Piece]) -> Vec<u32> {
+    let items = pieces.iter().map(|piece| piece.items as usize).sum();
+    // Most are of one item: each has its place.
+    if pieces.len() > items / 4 {
+        let mut order = vec![u32::MAX; items];
+        for (at, piece) in (0..).zip(pieces) {
+            if let Some(place) = order.get_mut(piece.first as usize) {
+                *place = at;
+            }
+        }
+        order.retain(|at| *at != u32::MAX);
+        return order;
+    }
+    let mut order: Vec<u32> = (0..pieces.len() as u32).collect();
+    order.sort_unstable_by_key(|at| pieces[*at as usize].first);
+    order
+}
+
 impl Piece {
     /// Gives what has become of each item.
     pub(crate) fn for_each<R: DeserializeOwned>(&self, each: &mut impl FnMut(Result<R, TaskError>)) {
         match &self.outcome {
+            Settled::Short(value) => each(decoded_short(value.as_slice())),
             Settled::Records(bytes, worker) => {
                 let mut rest = bytes.as_slice();
-                (0..self.items).for_each(|_| each(value_of(take_outcome(&mut rest), worker)));
+                (0..self.items).for_each(|_| match take_short_value(&mut rest) {
+                    Some(value) => each(decoded_short(value)),
+                    None => each(value_of(take_outcome(&mut rest), worker)),
+                });
             }
             Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
             Settled::Failed(error) => (0..self.items).for_each(|_| each(Err(error.clone()))),
@@ -241,9 +268,7 @@ pub(crate) fn value_of<R: DeserializeOwned>(
     worker: &str,
 ) -> Result<R, TaskError> {
     match outcome {
-        Some(Outcome::Value(bytes)) => {
-            unpack_with(bytes, &mut Vec::new()).map_err(|error| not_decoded(&error))
-        }
+        Some(Outcome::Value(bytes)) => decoded_short(bytes),
         Some(Outcome::Failure(failure)) => Err(failure.in_worker(worker)),
         None => Err(TaskError::Value("what its worker wrote is damaged".to_owned())),
     }
@@ -255,6 +280,15 @@ pub(crate) fn decoded<R: DeserializeOwned>(
     handles: Vec<mp_core::transfer::Handle>,
 ) -> Result<R, TaskError> {
     unpack(bytes, handles).map_err(|error| not_decoded(&error))
+}
+
+/// A value without handles.
+#[inline]
+pub(crate) fn decoded_short<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, TaskError> {
+    match unpack_with(bytes, &mut Vec::new()) {
+        Ok(value) => Ok(value),
+        Err(error) => Err(not_decoded(&error)),
+    }
 }
 
 #[cold]

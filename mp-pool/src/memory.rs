@@ -60,6 +60,12 @@ impl Memory {
         Ok(Memory { mapping, board, bytes })
     }
 
+    /// Begins to fetch a slot's own bytes.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot: u32) {
+        self.bytes.prefetch(slot as usize * PIECE);
+    }
+
     /// Where the arena begins in the bytes.
     pub(crate) fn arena(&self) -> usize {
         pieces(*self.board.shape())

@@ -103,8 +103,11 @@ pub(crate) fn code_of(packed: &[u8]) -> Result<Code, CodecError> {
     unpack(packed, Vec::new())
 }
 
-/// What is in front of a packed value that is shorter than 128 bytes; its length is the second byte.
-pub(crate) const SHORT_HEAD: [u8; 2] = [VALUE, 0];
+/// What is in front of a packed value of this length, if that is less than 128.
+#[inline]
+pub(crate) fn short_value_head(length: usize) -> Option<[u8; 2]> {
+    (length < 0x80).then_some([VALUE, length as u8])
+}
 
 /// Appends what is in front of a packed value of this length.
 #[inline]
@@ -119,6 +122,40 @@ pub(crate) fn put_failure(failure: &Failure, bytes: &mut Vec<u8>) {
     bytes.push(FAILURE);
     put_length(packed.len(), bytes);
     bytes.extend_from_slice(&packed);
+}
+
+/// Takes a value of less than 128 bytes off the front; `None`: another record is there, or none.
+#[inline]
+pub(crate) fn take_short_value<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let [VALUE, length @ 0..0x80, rest @ ..] = *bytes else { return None };
+    let (content, rest) = rest.split_at_checked(usize::from(*length))?;
+    *bytes = rest;
+    Some(content)
+}
+
+/// A packed value so short that it needs no memory of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Short {
+    length: u8,
+    bytes: [u8; Short::MOST],
+}
+
+impl Short {
+    pub(crate) const MOST: usize = 31;
+
+    /// The value of a record; `None`: it is none, or too long.
+    #[inline]
+    pub(crate) fn of(mut record: &[u8]) -> Option<Short> {
+        let value = take_short_value(&mut record).filter(|value| value.len() <= Short::MOST)?;
+        let mut bytes = [0; Short::MOST];
+        bytes[..value.len()].copy_from_slice(value);
+        Some(Short { length: value.len() as u8, bytes })
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
 }
 
 /// What a record says.
@@ -188,6 +225,25 @@ mod tests {
         let refused = put_item(&(1_u8, Unwilling), &mut bytes, &mut vec![]);
         assert!(refused.is_err());
         assert_eq!(bytes, [7]);
+    }
+
+    #[test]
+    fn a_short_value_is_told_from_other_records() {
+        for length in [0, 1, Short::MOST, Short::MOST + 1, 127, 128] {
+            let mut record = Vec::new();
+            put_value_head(length, &mut record);
+            record.resize(record.len() + length, 7);
+            let mut rest = record.as_slice();
+            let taken = take_short_value(&mut rest).map(<[u8]>::to_vec);
+            assert_eq!(taken, (length < 0x80).then(|| vec![7; length]));
+            assert_eq!(rest.is_empty(), length < 0x80);
+            let short = Short::of(&record).map(|short| short.as_slice().to_vec());
+            assert_eq!(short, (length <= Short::MOST).then(|| vec![7; length]));
+            assert!(length == 0 || Short::of(&record[..record.len() - 1]).is_none());
+        }
+        let mut failure = Vec::new();
+        put_failure(&Failure::Failed("so".to_owned()), &mut failure);
+        assert!(Short::of(&failure).is_none() && Short::of(&[]).is_none());
     }
 
     #[test]

@@ -116,12 +116,12 @@ pub struct Worker {
 impl Worker {
     /// Takes a chunk, if there is one.
     pub fn take(&self) -> Option<u32> {
-        self.board.take(self.index)
+        self.board.take(self.index, |_| ())
     }
 
     /// Waits for a chunk, and takes it; `None`: there will be none.
     pub fn next(&self) -> Option<u32> {
-        self.board.next(self.index)
+        self.board.next(self.index, |_| ())
     }
 
     /// Does a chunk that it has taken, and gives it back; `false`: it is to end.

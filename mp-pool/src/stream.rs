@@ -19,7 +19,7 @@
 use crate::call::{Call, POSITIONS, Packed};
 use crate::dispatch::Dispatch;
 use crate::error::{SubmitError, TaskError};
-use crate::job::{Piece, Settled, decoded, value_of};
+use crate::job::{Piece, Settled, decoded, decoded_short, value_of};
 use crate::record::{put_item, take_outcome};
 use mp_core::word::Deadline;
 use serde::Serialize;
@@ -58,6 +58,7 @@ impl Held {
     fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
         self.items -= 1;
         match &mut self.outcome {
+            Settled::Short(value) => decoded_short(value.as_slice()),
             Settled::Records(bytes, worker) => {
                 let mut rest = bytes.get(self.at..).unwrap_or_default();
                 let value = value_of(take_outcome(&mut rest), worker);

@@ -3,15 +3,16 @@
 //! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that end
 //! is attributed to: the one begun and not done.
 
-use crate::board::{Chunk, Life};
+use crate::board::{Chunk, Life, Marks};
 use crate::error::Failure;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
-use crate::record::{HEAD, SHORT_HEAD, code_of, put_failure, put_value_head, take_code, take_item};
+use crate::record::{HEAD, code_of, put_failure, put_value_head, short_value_head, take_code, take_item};
 use mp_core::process::{At, CaughtError, call_caught, call_caught_onto};
+use mp_core::sys::futex::FutexWord;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
-use mp_core::transfer::{Code, Handle, Message, ParcelError, Part, Passing, Resolved};
+use mp_core::transfer::{Code, Handle, Message, ParcelError, Part, Resolved};
 use serde::{Deserialize, Serialize};
 
 /// What a worker is given.
@@ -44,8 +45,8 @@ pub(crate) fn work(bootstrap: Bootstrap) {
     }
     memory.board.live(index, Life::Ready);
     let mut worker = Worker::new(index, memory, line, most_tasks);
-    while worker.left > 0
-        && let Some(slot) = worker.memory.board.next(index)
+    while worker.own.left > 0
+        && let Some(slot) = worker.next()
         && worker.run(slot)
     {}
 }
@@ -61,8 +62,39 @@ fn failure(error: CaughtError) -> Failure {
 type Function = Result<Resolved, String>;
 
 pub(crate) struct Worker {
-    index: u32,
     memory: Memory,
+    own: Own,
+}
+
+impl Worker {
+    pub(crate) fn new(index: u32, memory: Memory, line: Line, most_tasks: Option<u32>) -> Worker {
+        let own = Own {
+            index,
+            line,
+            left: most_tasks.map_or(u64::MAX, u64::from),
+            worked: false,
+            messages: 0,
+            code: (Vec::new(), None),
+            arguments: Vec::new(),
+            record: Vec::new(),
+        };
+        Worker { memory, own }
+    }
+
+    /// Waits for a chunk; `None`: there will be none.
+    fn next(&self) -> Option<u32> {
+        self.memory.board.next(self.own.index, |slot| self.memory.prefetch(slot))
+    }
+
+    /// Does a chunk; `false`: this process is to end.
+    pub(crate) fn run(&mut self, slot: u32) -> bool {
+        self.own.run(&self.memory, slot)
+    }
+}
+
+/// What a worker has for itself.
+struct Own {
+    index: u32,
     line: Line,
     /// Items until it ends.
     left: u64,
@@ -96,52 +128,39 @@ impl Room {
     }
 }
 
-impl Worker {
-    pub(crate) fn new(index: u32, memory: Memory, line: Line, most_tasks: Option<u32>) -> Worker {
-        Worker {
-            index,
-            memory,
-            line,
-            left: most_tasks.map_or(u64::MAX, u64::from),
-            worked: false,
-            messages: 0,
-            code: (Vec::new(), None),
-            arguments: Vec::new(),
-            record: Vec::new(),
-        }
-    }
-
+impl Own {
     /// Does a chunk; `false`: this process is to end.
-    pub(crate) fn run(&mut self, slot: u32) -> bool {
-        let chunk = self.memory.board.chunk(slot);
+    fn run(&mut self, memory: &Memory, slot: u32) -> bool {
+        let chunk = memory.board.chunk(slot);
         let mut buffer = std::mem::take(&mut self.arguments);
         buffer.clear();
-        self.memory.bytes.read_onto(chunk.place as usize, chunk.length as usize, &mut buffer);
-        let goes_on = self.run_items(slot, chunk, &buffer);
+        memory.bytes.read_onto(chunk.place as usize, chunk.length as usize, &mut buffer);
+        let goes_on = self.run_items(memory, slot, chunk, &buffer);
         self.arguments = kept(buffer);
         self.record = kept(std::mem::take(&mut self.record));
         // Given up by the caller, it takes nothing more: it is about to be killed, or cannot be, and ends here.
-        if !self.memory.board.done(slot, self.index) {
+        if !memory.board.done(slot, self.index) {
             return false;
         }
-        self.memory.board.push_finished(slot);
-        self.memory.board.tell_caller();
+        memory.board.push_finished(slot);
+        memory.board.tell_caller();
         goes_on
     }
 
-    fn run_items(&mut self, slot: u32, chunk: Chunk, bytes: &[u8]) -> bool {
+    fn run_items(&mut self, memory: &Memory, slot: u32, chunk: Chunk, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         let function = self.function(take_code(&mut rest).unwrap_or_default());
         let at = chunk.place as usize + crate::arena::whole(chunk.length as usize);
         let mut room = Room { at, left: chunk.room as usize, written: 0 };
         if chunk.by_message {
-            return self.run_fetched(slot, &function, &mut room);
+            return self.run_fetched(memory, slot, &function, &mut room);
         }
+        let (marks, mut handles) = (memory.board.marks(slot), Vec::new());
         for done in 0..chunk.items {
-            self.begin(slot, done);
+            self.begin(memory, &marks, done);
             let arguments = take_item(&mut rest).unwrap_or_default();
-            let message = self.run_item(&function, arguments, Vec::new(), &mut room);
-            self.memory.board.end(slot, done + 1, room.written as u32, message);
+            let message = self.run_item(memory, &function, arguments, &mut handles, &mut room);
+            marks.end(done + 1, room.written as u32, message);
             if message != 0 {
                 // There was no room for this one: the rest goes back, and is given more.
                 break;
@@ -151,26 +170,27 @@ impl Worker {
     }
 
     /// Does the one item whose arguments are to be asked for.
-    fn run_fetched(&mut self, slot: u32, function: &Function, room: &mut Room) -> bool {
+    fn run_fetched(&mut self, memory: &Memory, slot: u32, function: &Function, room: &mut Room) -> bool {
         let fetched = self.fetch(slot);
         // What is left of it in the line would be taken for the next answer.
         let goes_on = fetched.is_ok();
-        self.begin(slot, 0);
+        let marks = memory.board.marks(slot);
+        self.begin(memory, &marks, 0);
         let message = match fetched {
-            Ok(Message { bytes, handles }) => self.run_item(function, &bytes, handles, room),
-            Err(reason) => self.write_failure(Failure::Failed(reason), room),
+            Ok(Message { bytes, mut handles }) => self.run_item(memory, function, &bytes, &mut handles, room),
+            Err(reason) => self.write_failure(memory, Failure::Failed(reason), room),
         };
-        self.memory.board.end(slot, 1, room.written as u32, message);
+        marks.end(1, room.written as u32, message);
         goes_on
     }
 
     #[inline]
-    fn begin(&mut self, slot: u32, done: u32) {
+    fn begin(&mut self, memory: &Memory, marks: &Marks<'_, FutexWord>, done: u32) {
         if !self.worked {
-            self.memory.board.live(self.index, Life::Working);
+            memory.board.live(self.index, Life::Working);
             self.worked = true;
         }
-        self.memory.board.begin(slot, done);
+        marks.begin(done);
         self.left = self.left.saturating_sub(1);
     }
 
@@ -179,49 +199,47 @@ impl Worker {
     #[inline]
     fn run_item(
         &mut self,
+        memory: &Memory,
         function: &Function,
         arguments: &[u8],
-        handles: Vec<Handle>,
+        handles: &mut Vec<Handle>,
         room: &mut Room,
     ) -> u32 {
         let function = match function {
             Ok(function) => function,
-            Err(reason) => return self.write_failure(Failure::Failed(reason.clone()), room),
+            Err(reason) => return self.write_failure(memory, Failure::Failed(reason.clone()), room),
         };
         self.record.clear();
-        self.record.extend_from_slice(&SHORT_HEAD);
-        let mut passing = Passing { arguments, result: &mut self.record, handles };
-        if let Err(error) = call_caught_onto(function, &mut passing) {
-            return self.write_failure(failure(*error), room);
+        if let Err(error) = call_caught_onto(function, arguments, &mut self.record, handles) {
+            return self.write_failure(memory, failure(*error), room);
         }
-        let handles = &passing.handles;
-        let length = self.record.len() - SHORT_HEAD.len();
+        let length = self.record.len();
         if !handles.is_empty() || length + HEAD > room.left {
-            let sent = self.send_value(None, &self.record[SHORT_HEAD.len()..], handles);
+            let sent = self.send_value(None, &self.record, &std::mem::take(handles));
             return self.sent_or_failed(sent);
         }
-        if length < 0x80 {
-            self.record[1] = length as u8;
-            room.write(&self.memory, &self.record);
-        } else {
-            let mut head = Vec::with_capacity(HEAD);
-            put_value_head(length, &mut head);
-            room.write(&self.memory, &head);
-            room.write(&self.memory, &self.record[SHORT_HEAD.len()..]);
+        match short_value_head(length) {
+            Some(head) => room.write(memory, &head),
+            None => {
+                let mut head = Vec::with_capacity(HEAD);
+                put_value_head(length, &mut head);
+                room.write(memory, &head);
+            }
         }
+        room.write(memory, &self.record);
         0
     }
 
     /// As [`run_item`](Worker::run_item), for an item that gave no value.
     #[cold]
-    fn write_failure(&mut self, failure: Failure, room: &mut Room) -> u32 {
+    fn write_failure(&mut self, memory: &Memory, failure: Failure, room: &mut Room) -> u32 {
         self.record.clear();
         put_failure(&failure, &mut self.record);
         if self.record.len() > room.left {
             let sent = self.send_value(Some(failure), &[], &[]);
             return self.sent_or_failed(sent);
         }
-        room.write(&self.memory, &self.record);
+        room.write(memory, &self.record);
         0
     }
 

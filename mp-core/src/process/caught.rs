@@ -1,7 +1,7 @@
 //! Calling several functions in one child, each on its own account: a pool's tasks, a manager's updates.
 
 use super::panics::{self, At};
-use crate::transfer::{CallError, Code, Message, Passing, Resolved};
+use crate::transfer::{CallError, Code, Handle, Message, Resolved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why a call gave no value. The process goes on.
@@ -27,9 +27,8 @@ pub enum CaughtError {
 pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtError> {
     let mut bytes = Vec::new();
     let callable = code.resolve().map_err(CaughtError::Call)?;
-    let mut passing = Passing { arguments: &arguments.bytes, result: &mut bytes, handles: arguments.handles };
-    call_caught_onto(&callable, &mut passing).map_err(|error| *error)?;
-    let handles = passing.handles;
+    let mut handles = arguments.handles;
+    call_caught_onto(&callable, &arguments.bytes, &mut bytes, &mut handles).map_err(|error| *error)?;
     Ok(Message { bytes, handles })
 }
 
@@ -37,10 +36,15 @@ pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtErr
 /// result are as they were, and there are no handles.
 #[doc(hidden)]
 #[inline]
-pub fn call_caught_onto(callable: &Resolved, passing: &mut Passing<'_>) -> Result<(), Box<CaughtError>> {
-    let before = passing.result.len();
+pub fn call_caught_onto(
+    callable: &Resolved,
+    arguments: &[u8],
+    result: &mut Vec<u8>,
+    handles: &mut Vec<Handle>,
+) -> Result<(), Box<CaughtError>> {
+    let before = result.len();
     panics::begin();
-    let error = match catch_unwind(AssertUnwindSafe(|| callable.call_onto(passing))) {
+    let error = match catch_unwind(AssertUnwindSafe(|| callable.call_onto(arguments, result, handles))) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => CaughtError::Call(*error),
         Err(payload) => {
@@ -48,7 +52,7 @@ pub fn call_caught_onto(callable: &Resolved, passing: &mut Passing<'_>) -> Resul
             CaughtError::Panicked { message, location }
         }
     };
-    passing.result.truncate(before);
-    passing.handles.clear();
+    result.truncate(before);
+    handles.clear();
     Err(Box::new(error))
 }

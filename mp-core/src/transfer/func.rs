@@ -121,19 +121,10 @@ pub enum CallError {
     ProcessState(#[source] OsError),
 }
 
-/// A call's arguments on their way in, and its result on its way out.
-#[derive(Debug)]
-pub struct Passing<'a> {
-    /// The packed arguments.
-    pub arguments: &'a [u8],
-    /// The packed result is appended to it.
-    pub result: &'a mut Vec<u8>,
-    /// Before the call the arguments', after it the result's.
-    pub handles: Vec<Handle>,
-}
-
-/// Appends the packed result. `None` asks only whether the signature is this function's.
-type Entry = fn(&Code, Option<&mut Passing<'_>>) -> Result<(), Box<CallError>>;
+/// Packed arguments, the result to append to, and handles: before the call the arguments', after it the result's. All of it
+/// goes in registers: what goes through memory is waited for. No arguments ask only whether the signature is this
+/// function's.
+type Entry = fn(&Code, Option<&[u8]>, &mut Vec<u8>, &mut Vec<Handle>) -> Result<(), Box<CallError>>;
 
 /// A function that was looked up once and is called many times.
 #[derive(Debug, Clone, Copy)]
@@ -143,11 +134,16 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Calls the function with packed arguments, and appends the packed result. After an error or a panic a part of it
-    /// may be there.
+    /// Calls the function with packed arguments, and appends the packed result. `handles` are the arguments' before the
+    /// call, and the result's after it. After an error or a panic a part of the result may be there.
     #[inline]
-    pub fn call_onto(&self, passing: &mut Passing<'_>) -> Result<(), Box<CallError>> {
-        (self.entry)(&self.code, Some(passing))
+    pub fn call_onto(
+        &self,
+        arguments: &[u8],
+        result: &mut Vec<u8>,
+        handles: &mut Vec<Handle>,
+    ) -> Result<(), Box<CallError>> {
+        (self.entry)(&self.code, Some(arguments), result, handles)
     }
 }
 
@@ -181,11 +177,9 @@ impl Code {
     /// Calls the function with packed arguments, and gives the packed result. A panic of the function goes on
     /// through. For the crates of the family alone, as what packs arguments is.
     #[doc(hidden)]
-    pub fn call(&self, arguments: &[u8], handles: Vec<Handle>) -> Result<Message, CallError> {
+    pub fn call(&self, arguments: &[u8], mut handles: Vec<Handle>) -> Result<Message, CallError> {
         let mut bytes = Vec::new();
-        let mut passing = Passing { arguments, result: &mut bytes, handles };
-        self.resolve()?.call_onto(&mut passing).map_err(|error| *error)?;
-        let handles = passing.handles;
+        self.resolve()?.call_onto(arguments, &mut bytes, &mut handles).map_err(|error| *error)?;
         Ok(Message { bytes, handles })
     }
 
@@ -197,7 +191,7 @@ impl Code {
         let address = self.check()?;
         // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
         let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
-        entry(self, None).map_err(|error| *error)?;
+        entry(self, None, &mut Vec::new(), &mut Vec::new()).map_err(|error| *error)?;
         Ok(Resolved { code: *self, entry })
     }
 
@@ -241,13 +235,18 @@ pub(super) fn hash_of_names(names: &[&str]) -> u64 {
 }
 
 /// The trampoline: one for each function and kind of arguments.
-fn entry<F, A>(code: &Code, passing: Option<&mut Passing<'_>>) -> Result<(), Box<CallError>>
+fn entry<F, A>(
+    code: &Code,
+    arguments: Option<&[u8]>,
+    result: &mut Vec<u8>,
+    handles: &mut Vec<Handle>,
+) -> Result<(), Box<CallError>>
 where
     F: Target<A>,
     F::Output: Serialize + DeserializeOwned,
     A: DeserializeOwned,
 {
-    let Some(Passing { arguments, result, handles }) = passing else {
+    let Some(arguments) = arguments else {
         // Two functions with equal code may share an address: asked once, before the first call.
         return if code.signature == signature::<F, A>() {
             Ok(())

@@ -46,26 +46,36 @@ struct Scope {
 /// One of the two. While it is off it has no handles, so most transfers move none.
 struct Direction {
     on: Cell<bool>,
-    handles: RefCell<Vec<Handle>>,
-    /// There may be handles: most transfers look at this alone.
+    /// There may be handles: most transfers look at this alone. A vector that moves through memory costs more than packing
+    /// a number does.
     any: Cell<bool>,
+    handles: RefCell<Vec<Handle>>,
+    /// Those of the transfers around this one.
+    around: RefCell<Vec<Vec<Handle>>>,
 }
 
 impl Direction {
     const fn off() -> Direction {
-        Direction { on: Cell::new(false), handles: RefCell::new(Vec::new()), any: Cell::new(false) }
+        Direction {
+            on: Cell::new(false),
+            any: Cell::new(false),
+            handles: RefCell::new(Vec::new()),
+            around: RefCell::new(Vec::new()),
+        }
     }
 
     /// Has these handles; gives those that were there.
-    #[cold]
-    fn replace(&self, handles: Vec<Handle>) -> Held {
+    fn replace(&self, handles: Vec<Handle>) -> Vec<Handle> {
         self.any.set(!handles.is_empty());
-        Some(Box::new(std::mem::replace(&mut *self.handles.borrow_mut(), handles)))
+        std::mem::replace(&mut *self.handles.borrow_mut(), handles)
+    }
+
+    #[cold]
+    fn keep_and_have(&self, handles: Vec<Handle>) {
+        let before = self.replace(handles);
+        self.around.borrow_mut().push(before);
     }
 }
-
-/// Handles, if there may be any. One word: a vector that moves through memory costs more than packing a number does.
-type Held = Option<Box<Vec<Handle>>>;
 
 thread_local! {
     // Never dropped, so that exit handlers, which run after the thread's other locals are gone, can transfer too;
@@ -78,46 +88,48 @@ thread_local! {
 struct Restore<'a> {
     direction: &'a Direction,
     was_on: bool,
-    before: Held,
+    /// Handles were kept, perhaps none.
+    keeps: bool,
 }
 
 impl<'a> Restore<'a> {
     /// Takes the handles.
     #[inline]
     fn enter(direction: &'a Direction, handles: &mut Vec<Handle>) -> Restore<'a> {
-        let before = if direction.any.get() || !handles.is_empty() {
-            direction.replace(std::mem::take(handles))
-        } else {
-            None
-        };
-        Restore { direction, was_on: direction.on.replace(true), before }
-    }
-
-    #[inline]
-    fn end(&mut self) -> Held {
-        self.direction.on.set(self.was_on);
-        if self.direction.any.get() || self.before.is_some() {
-            let before = self.before.take().map_or_else(Vec::new, |before| *before);
-            self.direction.replace(before)
-        } else {
-            None
+        let keeps = direction.any.get() || !handles.is_empty();
+        if keeps {
+            direction.keep_and_have(std::mem::take(handles));
         }
+        Restore { direction, was_on: direction.on.replace(true), keeps }
     }
 
     /// Appends the handles that are there now.
     #[inline]
-    fn leave(self, handles: &mut Vec<Handle>) {
-        // Done once: nothing is left to put back.
-        if let Some(mut held) = ManuallyDrop::new(self).end() {
-            handles.append(&mut held);
+    fn take(&self, handles: &mut Vec<Handle>) {
+        if self.direction.any.get() {
+            handles.append(&mut self.direction.handles.borrow_mut());
         }
+    }
+
+    #[cold]
+    fn put_back(&self) {
+        let mut around = self.direction.around.borrow_mut();
+        let before = if self.keeps { around.pop() } else { None };
+        // A thread that ends drops none of this.
+        around.shrink_to_fit();
+        drop(around);
+        // Dropped when the direction is as it was: a handle's end may begin a transfer.
+        drop(self.direction.replace(before.unwrap_or_default()));
     }
 }
 
 impl Drop for Restore<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.end();
+        self.direction.on.set(self.was_on);
+        if self.direction.any.get() || self.keeps {
+            self.put_back();
+        }
     }
 }
 
@@ -178,7 +190,7 @@ fn pack_with<T: Serialize + ?Sized>(
         let before = bytes.len();
         match codec::encode_onto(value, bytes) {
             Ok(()) => {
-                scope.leave(handles);
+                scope.take(handles);
                 Ok(())
             }
             Err(reason) => {

@@ -43,8 +43,6 @@ pub use block::{as_block, from_block, is_block};
 #[doc(hidden)]
 pub use bounds::Captures;
 #[doc(hidden)]
-pub use func::Passing;
-#[doc(hidden)]
 pub use handle::{attach, attach_part};
 #[doc(hidden)]
 pub use message::{

@@ -63,6 +63,9 @@ pub trait Word: Machine + Learned + Sync {
     /// Gives how many they were.
     fn wake_long(&self, count: u32) -> u32;
 
+    /// Begins to fetch the word's cache line, to be written soon. Changes nothing.
+    fn prefetch(&self) {}
+
     /// Orders everything before it against everything after it, for all threads (a sequentially consistent
     /// fence).
     fn fence();

@@ -47,8 +47,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         self.word(self.places.finished()).load(Ordering::Relaxed) != 0
     }
 
-    /// Caller: takes all finished slots, the first one first.
-    pub(crate) fn take_finished(&self, into: &mut Vec<u32>) {
+    /// Caller: takes all finished slots, the first one first. `soon` is told of each as soon as it is known.
+    pub(crate) fn take_finished(&self, into: &mut Vec<u32>, soon: impl Fn(u32)) {
         into.clear();
         if !self.has_finished() {
             return;
@@ -58,6 +58,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         // Words that a wild write has hit lead nowhere, or in a circle.
         while at != 0 && at <= self.places.shape.slots && into.len() < self.places.shape.slots as usize {
             into.push(at - 1);
+            soon(at - 1);
             // ORDERING: Relaxed: after the swap.
             at = self.of_slot(at - 1, NEXT).load(Ordering::Relaxed);
         }

@@ -42,16 +42,16 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         dealt
     }
 
-    /// Worker: takes a slot, from its own lane or another's.
+    /// Worker: takes a slot, from its own lane or another's. `soon` is told of slots that it may have next.
     #[inline]
-    pub(crate) fn take(&self, me: u32) -> Option<u32> {
+    pub(crate) fn take(&self, me: u32, soon: impl Fn(u32)) -> Option<u32> {
         let lanes = self.places.shape.lanes;
         let own = me % lanes;
-        (own..lanes).chain(0..own).find_map(|lane| self.take_from(lane, me))
+        (own..lanes).chain(0..own).find_map(|lane| self.take_from(lane, me, &soon))
     }
 
     #[inline]
-    fn take_from(&self, lane: u32, me: u32) -> Option<u32> {
+    fn take_from(&self, lane: u32, me: u32, soon: &impl Fn(u32)) -> Option<u32> {
         let head_word = self.word(self.places.head(lane));
         loop {
             // ORDERING: Relaxed: a head that is behind costs a look at an old hint.
@@ -63,6 +63,16 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             }
             // ORDERING: Relaxed: the slot's word decides.
             let slot = self.word(self.places.hint(lane, head)).load(Ordering::Relaxed);
+            // What comes from another CPU is on its way while the exchange waits for the slot, and while this task is done.
+            soon(slot);
+            if tail.wrapping_sub(head) > 1 {
+                // ORDERING: Relaxed: a guess.
+                let next = self.word(self.places.hint(lane, head.wrapping_add(1))).load(Ordering::Relaxed);
+                if next < self.places.shape.slots {
+                    self.prefetch_slot(next);
+                    soon(next);
+                }
+            }
             let won = slot < self.places.shape.slots && self.take_slot(slot, me);
             // ORDERING: Relaxed: it only counts.
             let _ =

@@ -33,7 +33,7 @@ mod sleep;
 mod slot;
 
 pub(crate) use layout::Shape;
-pub(crate) use slot::{Chunk, Found, Life};
+pub(crate) use slot::{Chunk, Found, Life, Marks};
 
 use layout::Places;
 use mp_core::word::{Ordering, Word};

@@ -26,16 +26,17 @@ use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 use std::ops::Deref;
 
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
-    /// Worker: waits for a slot to take. `None`: there is none, and there will be none.
-    pub(crate) fn next(&self, me: u32) -> Option<u32> {
-        if let Some(slot) = self.take(me) {
+    /// Worker: waits for a slot to take. `None`: there is none, and there will be none. `soon` as for
+    /// [`take`](Board::take).
+    pub(crate) fn next(&self, me: u32, soon: impl Fn(u32)) -> Option<u32> {
+        if let Some(slot) = self.take(me, &soon) {
             return Some(slot);
         }
         let event = self.word(self.places.worker(me));
         let mut waiting = Waiting::new(event, Pace::Dense);
         loop {
             if waiting.pause() {
-                if let Some(slot) = self.take(me) {
+                if let Some(slot) = self.take(me, &soon) {
                     waiting.found();
                     return Some(slot);
                 }
@@ -65,7 +66,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         W::fence();
         // ORDERING: Acquire, pairs with the Release in `wake_sleeper`: the bit below is no older.
         let seen = event.load(Ordering::Acquire);
-        let taken = self.take(me);
+        let taken = self.take(me, |_| ());
         if taken.is_none() {
             // It runs dry, and the caller may sleep until less is left than there is.
             self.wake_caller_for_what_is_there();
@@ -75,7 +76,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             }
         }
         self.lower(bits, bit);
-        taken.or_else(|| self.take(me))
+        taken.or_else(|| self.take(me, |_| ()))
     }
 
     /// Takes a bit down; `false`: it was down.

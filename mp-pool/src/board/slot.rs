@@ -105,6 +105,36 @@ pub(crate) enum Life {
     Working = 2,
 }
 
+/// How far a worker is with its chunk: looked up once, and written before and after each item.
+#[derive(Debug)]
+pub(crate) struct Marks<'a, W> {
+    progress: &'a W,
+    written: &'a W,
+    message: &'a W,
+}
+
+impl<W: Word> Marks<'_, W> {
+    /// Begins the item after `done` others. Whatever happens to the worker from here on is attributed to this item.
+    #[inline]
+    pub(crate) fn begin(&self, done: u32) {
+        // ORDERING: Release, pairs with the Acquire in `found`: the results so far are there.
+        self.progress.store(4 * done + 1, Ordering::Release);
+    }
+
+    /// So many items are done; their results are written.
+    #[inline]
+    pub(crate) fn end(&self, done: u32, written: u32, message: u32) {
+        // ORDERING: Relaxed, both: the store of the progress publishes them.
+        self.written.store(written, Ordering::Relaxed);
+        let by_message = message != 0;
+        if by_message {
+            self.message.store(message, Ordering::Relaxed);
+        }
+        // ORDERING: Release, pairs with the Acquire in `found`: the result is there.
+        self.progress.store(4 * done + 2 * u32::from(by_message), Ordering::Release);
+    }
+}
+
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     #[inline]
     pub(super) fn of_slot(&self, slot: u32, what: usize) -> &W {
@@ -130,6 +160,11 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         self.of_slot(slot, STATE).store(Phase::Ready as u32, Ordering::Release);
     }
 
+    #[inline]
+    pub(super) fn prefetch_slot(&self, slot: u32) {
+        self.of_slot(slot, STATE).prefetch();
+    }
+
     /// Worker: takes a slot, if it is ready.
     #[inline]
     pub(super) fn take_slot(&self, slot: u32, me: u32) -> bool {
@@ -149,25 +184,11 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         Chunk { items, place, length, room, by_message }
     }
 
-    /// Worker: begins the item after `done` others. Whatever happens to the worker from here on is attributed
-    /// to this item.
+    /// Worker: where it says how far it is with a chunk.
     #[inline]
-    pub(crate) fn begin(&self, slot: u32, done: u32) {
-        // ORDERING: Release, pairs with the Acquire in `found`: the results so far are there.
-        self.of_slot(slot, PROGRESS).store(4 * done + 1, Ordering::Release);
-    }
-
-    /// Worker: so many items are done; their results are written.
-    #[inline]
-    pub(crate) fn end(&self, slot: u32, done: u32, written: u32, message: u32) {
-        // ORDERING: Relaxed, both: the store of the progress publishes them.
-        self.of_slot(slot, WRITTEN).store(written, Ordering::Relaxed);
-        let by_message = message != 0;
-        if by_message {
-            self.of_slot(slot, MESSAGE).store(message, Ordering::Relaxed);
-        }
-        // ORDERING: Release, pairs with the Acquire in `found`: the result is there.
-        self.of_slot(slot, PROGRESS).store(4 * done + 2 * u32::from(by_message), Ordering::Release);
+    pub(crate) fn marks(&self, slot: u32) -> Marks<'_, W> {
+        let word = |what| self.of_slot(slot, what);
+        Marks { progress: word(PROGRESS), written: word(WRITTEN), message: word(MESSAGE) }
     }
 
     /// Worker: gives the slot back. `false`: the caller has given the chunk up, and is about to kill this process.

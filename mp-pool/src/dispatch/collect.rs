@@ -4,7 +4,7 @@ use super::{Batch, Dispatch, MessageId, Open};
 use crate::board::Found;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
-use crate::record::{HEAD, take_item};
+use crate::record::{HEAD, Short, take_item};
 use std::sync::Arc;
 
 impl Dispatch {
@@ -14,7 +14,7 @@ impl Dispatch {
             return;
         }
         let mut finished = std::mem::take(&mut self.finished);
-        self.memory.board.take_finished(&mut finished);
+        self.memory.board.take_finished(&mut finished, |slot| self.memory.prefetch(slot));
         for &slot in &finished {
             if let Some(found) = self.memory.board.found(slot, None) {
                 self.settle_slot(slot, found, None);
@@ -82,22 +82,37 @@ impl Dispatch {
     }
 
     fn settle_results(&mut self, open: &Open, found: &Found, done: u32) {
-        let Some((number, name)) = self.latest.get(found.worker as usize).cloned() else { return };
         // A wild write may have made it anything.
         let most = self.memory.bytes.len() - open.results;
         let written = (found.written as usize).min(most);
-        let mut bytes = Vec::new();
-        self.memory.bytes.read_onto(open.results, written, &mut bytes);
         let by_message = found.message != 0;
         let records = done - u32::from(by_message);
-        if records > 0 {
+        if records > 0
+            && let Some(outcome) = self.records(open, records, written, found.worker)
+        {
             open.job.saw(written, records as usize);
-            let piece = Piece { first: open.first, items: records, outcome: Settled::Records(bytes, name) };
-            self.settle(&open.job, piece);
+            self.settle(&open.job, Piece { first: open.first, items: records, outcome });
         }
-        if by_message {
-            self.await_message((number, found.message), &open.job, open.first + records);
+        if by_message && let Some((number, _)) = self.latest.get(found.worker as usize) {
+            self.await_message((*number, found.message), &open.job, open.first + records);
         }
+    }
+
+    /// What a worker has written; `None`: there is no such worker.
+    fn records(&self, open: &Open, records: u32, written: usize, worker: u32) -> Option<Settled> {
+        let mut record = [0; Short::MOST + 2];
+        if records == 1
+            && let Some(record) = record.get_mut(..written)
+        {
+            self.memory.bytes.read(open.results, record);
+            if let Some(value) = Short::of(record) {
+                return Some(Settled::Short(value));
+            }
+        }
+        let (_, name) = self.latest.get(worker as usize)?;
+        let mut bytes = Vec::new();
+        self.memory.bytes.read_onto(open.results, written, &mut bytes);
+        Some(Settled::Records(bytes, Arc::clone(name)))
     }
 
     pub(super) fn settle_item(&mut self, job: &Arc<Job>, item: u32, outcome: Settled) {

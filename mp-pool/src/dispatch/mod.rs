@@ -207,6 +207,9 @@ impl Dispatch {
     pub(crate) fn submit(&mut self, batch: Batch) -> Result<(), SubmitError> {
         self.check()?;
         batch.job.expect(batch.items as usize);
+        if self.is_full() {
+            self.collect();
+        }
         self.pending.push_back(batch);
         self.post();
         Ok(())
@@ -284,15 +287,17 @@ impl Dispatch {
     /// has many items, it is woken for a few slots: it decodes them while workers go on.
     pub(crate) fn enough(&self, job: Option<&Job>) -> u32 {
         let few = 2 * self.workers.len();
-        let Some(job) = job.filter(|job| self.in_flight > few && job.slots() == self.in_flight) else {
+        // The feeder, which nothing but room on the board concerns: a call that submits collects by itself, too.
+        let feeds = job.is_none() && self.callbacks.waiting == 0 && self.is_full();
+        if self.in_flight <= few || !feeds && job.is_none_or(|job| job.slots() < self.in_flight) {
             return u32::MAX;
-        };
-        let enough = if job.is_coarse() {
+        }
+        let enough = if job.is_some_and(Job::is_coarse) {
             self.in_flight - few
-        } else if self.pending.is_empty() {
-            0
-        } else {
+        } else if self.is_full() {
             self.in_flight / 2
+        } else {
+            0
         };
         enough as u32
     }

@@ -50,10 +50,11 @@ impl<W: Word> Table<W> {
     fn work(&self, slot: u32, me: u32) -> (u32, bool) {
         let chunk = self.board.chunk(slot);
         let argument = self.arguments[slot as usize].load(Ordering::Relaxed);
+        let marks = self.board.marks(slot);
         for done in 0..chunk.items {
-            self.board.begin(slot, done);
+            marks.begin(done);
             self.results[2 * slot as usize + done as usize].store(10 * argument + done, Ordering::Relaxed);
-            self.board.end(slot, done + 1, done + 1, if done == 1 { 7 } else { 0 });
+            marks.end(done + 1, done + 1, if done == 1 { 7 } else { 0 });
         }
         let done = self.board.done(slot, me);
         if done {
@@ -80,7 +81,7 @@ impl<W: Word> Table<W> {
     /// Caller: what is finished.
     fn finished(&self) -> Vec<u32> {
         let mut finished = Vec::new();
-        self.board.take_finished(&mut finished);
+        self.board.take_finished(&mut finished, |_| ());
         finished
     }
 }
