@@ -68,8 +68,8 @@ type Hold = fn() -> Box<dyn Any>;
 
 static HELD_OVER_FORK: Mutex<Vec<Hold>> = Mutex::new(Vec::new());
 
-/// Registers a function that acquires locks, which are held over each fork beside other threads, so that none
-/// of them is inside. They are released on both sides.
+/// Registers a function that acquires locks, which are held over each fork, so that no other thread is inside. What it
+/// returns is dropped on both sides.
 #[doc(hidden)]
 pub fn hold_over_fork(lock: Hold) {
     HELD_OVER_FORK.lock().unwrap_or_else(PoisonError::into_inner).push(lock);

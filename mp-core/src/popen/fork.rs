@@ -71,11 +71,13 @@ pub(crate) fn start(
     let (outcome, theirs) = packet_pair()?;
     // Output that is buffered here would be printed by both processes.
     let _ = std::io::stdout().flush();
+    // What other crates do about a fork (leave their parent's connections, say) they do beside other threads or not.
+    let others = alone.then(finalize::hold_others);
     let own_locks = (!alone).then(hold_own_locks);
     // SAFETY: one thread, as was just counted (it is this one, so no other can have been started since), or a
     // caller that vouches for the others.
     let forked = raw_fork::own(|| unsafe { fork() });
-    drop(own_locks);
+    drop((own_locks, others));
     match forked? {
         Forked::Child => {
             let guard = NeverBack;

@@ -56,3 +56,14 @@ pub fn call_caught_onto(
     handles.clear();
     Err(Box::new(error))
 }
+
+/// Does it, and catches its panic. Whether what it was changing can still be used is the caller's concern.
+#[doc(hidden)]
+#[inline]
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, CaughtError> {
+    panics::begin();
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let (message, location) = panics::explain(payload);
+        CaughtError::Panicked { message, location }
+    })
+}

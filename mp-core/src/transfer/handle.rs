@@ -6,7 +6,7 @@ use crate::mem::{Kind, Mapping, SharedRef, Structure, small};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// An open descriptor that can be sent to another process inside any value that is sent there.
 ///
@@ -44,8 +44,26 @@ impl Handle {
         }
     }
 
+    /// For the crates of the family: does not keep the descriptor open.
+    #[doc(hidden)]
+    pub fn downgrade(&self) -> WeakHandle {
+        WeakHandle(Arc::downgrade(&self.0))
+    }
+
     pub(super) fn is_same(&self, other: &Handle) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A [`Handle`] that does not keep its descriptor open.
+#[doc(hidden)]
+#[derive(Debug, Clone, Default)]
+pub struct WeakHandle(Weak<OwnedFd>);
+
+impl WeakHandle {
+    /// The handle, if a clone of it is left.
+    pub fn upgrade(&self) -> Option<Handle> {
+        self.0.upgrade().map(Handle)
     }
 }
 

@@ -43,7 +43,7 @@ pub use block::{as_block, from_block, is_block};
 #[doc(hidden)]
 pub use bounds::Captures;
 #[doc(hidden)]
-pub use handle::{attach, attach_part};
+pub use handle::{WeakHandle, attach, attach_part};
 #[doc(hidden)]
 pub use message::{
     Message, pack, pack_onto, pack_value, pack_value_onto, pack_value_with, unpack, unpack_with,
