@@ -27,17 +27,17 @@ fn worker(results: Numbers, key: u32, started: Value<u32>, all_have_started: Bar
 
 fn add_one(results: Numbers, lock: LockProxy) {
     let _guard = lock.acquire().unwrap();
-    let count = results.get(N).unwrap().unwrap();
+    let count = results.get(&N).unwrap().unwrap();
     results.insert(N, count + 1).unwrap();
 }
 
 fn add_one_in_one_step(results: Numbers) {
-    results.update(N, |count: Option<u32>| count.map(|count| count + 1)).unwrap();
+    results.update(&N, |count: Option<u32>| count.map(|count| count + 1)).unwrap();
 }
 
 /// Every process has read before any writes.
 fn add_one_without_lock(results: Numbers, all_have_read: Barrier) {
-    let count = results.get(N).unwrap().unwrap();
+    let count = results.get(&N).unwrap().unwrap();
     all_have_read.wait().unwrap();
     results.insert(N, count + 1).unwrap();
 }
@@ -56,7 +56,7 @@ pub(crate) fn main() -> mp::Result<()> {
     if std::env::args().any(|argument| argument == "--as-in-course") {
         results.insert(N, 0)?;
         ten(|_| Process::new(add_one_without_lock, (results.clone(), barrier.clone())).start())?;
-        let count = results.get(N)?.unwrap_or_default();
+        let count = results.get(&N)?.unwrap_or_default();
         println!("counter {count} of 10: read, then write, is two steps");
         assert_eq!(count, 1);
         return Ok(());
@@ -76,7 +76,7 @@ pub(crate) fn main() -> mp::Result<()> {
     let locked = results.insert(N, 0)?.unwrap_or_default();
     println!("counter {locked} with lock");
     ten(|_| Process::new(add_one_in_one_step, (results.clone(),)).start())?;
-    let updated = results.get(N)?.unwrap_or_default();
+    let updated = results.get(&N)?.unwrap_or_default();
     println!("counter {updated} with update");
     assert_eq!((locked, updated), (10, 10));
     Ok(())

@@ -73,7 +73,13 @@
 //! | `wait`, `as_completed` of futures         | [`futures::wait`], [`futures::as_completed`]        | `mp-pool/src/futures.rs`          |
 //! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
 //! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
-//! | `DictProxy`, `ListProxy`                  | [`DictProxy`], [`ListProxy`]                        | `mp-manager/src/proxy/`           |
+//! | `manager.dict()`, `list`, `set`           | [`DictProxy`], [`ListProxy`], [`SetProxy`]          | `mp-manager/src/proxy/`           |
+//! | `manager.Namespace()`, `Value`, `Array`   | [`NamespaceProxy`], [`ValueProxy`], [`ArrayProxy`]  | `mp-manager/src/proxy/`           |
+//! | `manager.Queue()`, `JoinableQueue()`      | [`QueueProxy`]                                      | `mp-manager/src/proxy/queue.rs`   |
+//! | `manager.Lock()`, `RLock()`               | [`LockProxy`], [`RLockProxy`]                       | `mp-manager/src/proxy/lock.rs`    |
+//! | `manager.Semaphore()`, `Condition()`      | [`SemaphoreProxy`], [`ConditionProxy`]              | `mp-manager/src/proxy/`           |
+//! | `manager.Event()`, `Barrier()`            | [`EventProxy`], [`BarrierProxy`]                    | `mp-manager/src/proxy/`           |
+//! | `BaseManager.register(name, class)`       | `#[mp::shared]` on an `impl` block, [`Manager::construct`] | `mp-manager/src/shared.rs`  |
 //! | `multiprocessing.shared_memory`           | [`shared_memory`]                                   | `mp-shm/src/lib.rs`               |
 //! | `shared_memory.SharedMemory`              | [`SharedMemory`]                                    | `mp-shm/src/shared_memory.rs`     |
 //! | `shared_memory.ShareableList`             | [`ShareableList`], of [`Item`]s                     | `mp-shm/src/shareable_list.rs`    |
@@ -108,7 +114,10 @@ pub use mp_core::{
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;
 pub use mp_manager::{
-    DictProxy, ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, StartManagerError,
+    ArrayProxy, BarrierProxy, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy, EventProxy,
+    ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, NamespaceProxy, QueueProxy, RLockProxy,
+    RLockProxyGuard, Restart, SemaphorePermit, SemaphoreProxy, SetProxy, Shared, StartManagerError,
+    ValueProxy,
 };
 #[cfg(feature = "pickle")]
 pub use mp_pipe::pickle;
@@ -140,6 +149,9 @@ pub use mp_sync::{
     RawArray, RawValue, ReadGuard, RwLock, Semaphore, Synchronized, Value, ValueGuard, WaitError, WriteGuard,
 };
 
+/// `#[mp::shared]` on an `impl` block: its values can live in a manager.
+pub use mp_derive::shared_through_mp as shared;
+
 /// The ground floor, for what has no short name here.
 pub mod base {
     #[doc(hidden)]
@@ -154,6 +166,8 @@ pub mod base {
         };
     }
 }
+/// Managers, with what a hand-written [`Shared`] needs. Python: `multiprocessing.managers`.
+pub use mp_manager as managers;
 /// Executors and futures. Python: `concurrent.futures`.
 pub use mp_pool::futures;
 /// Named shared memory, with its errors. Python: `multiprocessing.shared_memory`.

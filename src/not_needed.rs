@@ -27,7 +27,7 @@
 //! | Python                                       | not there yet                                                             |
 //! |----------------------------------------------|---------------------------------------------------------------------------|
 //! | `ThreadPool`                                 | tasks for threads, with the calls of a [`Pool`](crate::Pool)              |
-//! | `SyncManager`, `BaseManager`, `Namespace`, `RemoteError`, `SharedMemoryManager` | of managers there are dict, list and lock: [`Manager`](crate::Manager) |
+//! | `SyncManager`, `BaseManager`, `RemoteError`, `SharedMemoryManager` | one [`Manager`](crate::Manager) has all types and makes objects of the program's own; it serves relatives, not addresses. Named memory has an owner of its own |
 #![doc(alias = "freeze_support")]
 #![doc(alias = "set_executable")]
 #![doc(alias = "allow_connection_pickling")]

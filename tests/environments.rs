@@ -91,7 +91,7 @@ fn helpers_work() {
     let manager = Manager::start().unwrap();
     let dict = manager.dict::<u32, u32>().unwrap();
     dict.insert(1, 2).unwrap();
-    assert_eq!(dict.get(1).unwrap(), Some(2));
+    assert_eq!(dict.get(&1).unwrap(), Some(2));
 }
 
 fn named_memory_works() {

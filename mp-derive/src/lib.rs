@@ -1,20 +1,25 @@
-//! `#[derive(Shareable)]`, the derive beside `mp_core::mem::Shareable`.
+//! `#[derive(Shareable)]`, the derive beside `mp_core::mem::Shareable`, and `#[shared]`, beside `mp_manager::Shared`.
 //!
 //! | file        | what                                                       |
 //! |-------------|------------------------------------------------------------|
-//! | `lib.rs`    | the two derives, which differ in the path that they write  |
-//! | `expand.rs` | a structure -> its checks and the `unsafe impl`, pure      |
+//! | `lib.rs`    | the macros, two of each, which differ in the path that they write |
+//! | `expand.rs` | `Shareable`: a structure -> its checks and the `unsafe impl`, pure |
+//! | `shared.rs` | `shared`: an `impl` block -> a proxy and the dispatch, pure |
+//! | `method.rs` | an `impl` block, as far as `shared` must know it           |
 //!
-//! There are two, since a derive cannot know the name by which a user imports the trait: a crate that depends on `mp`
+//! There are two of each, since a derive cannot know the name by which a user imports the trait: a crate that depends on `mp`
 //! alone has no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the
 //! one that writes `::mp::base::mem`, each under the trait's own name.
 
 #![deny(clippy::unwrap_used)]
 
 mod expand;
+mod method;
+mod shared;
 
 use expand::Root;
 use proc_macro::TokenStream;
+use quote::quote;
 use syn::{DeriveInput, parse_macro_input};
 
 /// Lets a structure of one's own lie in memory that processes share: in a `Value`, an `Array`.
@@ -141,3 +146,46 @@ fn derive(input: DeriveInput, root: Root) -> TokenStream {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Lets values of a type live in a manager: exposes the public methods of this `impl` block, by a generated proxy.
+///
+/// ```text
+/// #[mp::shared]
+/// impl Counter {
+///     pub fn add(&mut self, n: u64) -> u64 { … }
+/// }
+/// // makes `CounterProxy`, with: pub fn add(&self, n: u64) -> Result<u64, ManagerError>
+/// ```
+///
+/// `&self` methods of one object run side by side, a `&mut self` method alone. Functions without a receiver and private methods
+/// are not exposed. Arguments and results are what serde can write and read back; a `&str` or slice argument may stand for an
+/// owned one. One block of a type can be shared.
+#[proc_macro_attribute]
+pub fn shared(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    expand_shared(&attributes, item, &quote!(::mp_manager))
+}
+
+/// As [`macro@shared`], for users of the facade.
+#[proc_macro_attribute]
+pub fn shared_through_mp(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    expand_shared(&attributes, item, &quote!(::mp::managers))
+}
+
+fn expand_shared(
+    attributes: &TokenStream,
+    item: TokenStream,
+    root: &proc_macro2::TokenStream,
+) -> TokenStream {
+    let item = item.into();
+    let expanded = if attributes.is_empty() {
+        shared::expand(&item, root)
+    } else {
+        Err(syn::Error::new(proc_macro2::Span::call_site(), "`shared` takes no arguments"))
+    };
+    // The block stays: its own errors are not hidden by this one.
+    let code = expanded.unwrap_or_else(|error| {
+        let refused = error.to_compile_error();
+        quote!(#item #refused)
+    });
+    code.into()
+}

@@ -1,6 +1,8 @@
 //! The errors of managed objects.
 
+use crate::protocol::Failure;
 use mp_core::process::At;
+use mp_core::transfer::CodeError;
 use mp_core::{CodecError, OsError, StartError};
 
 /// The error of a call on a managed object.
@@ -20,15 +22,40 @@ pub enum ManagerError {
         /// The list's length at that moment.
         len: usize,
     },
+    /// The namespace has no such attribute. Python: `AttributeError`.
+    #[error("the namespace has no attribute `{name}`: set it first")]
+    NoSuchAttribute {
+        /// The attribute asked for.
+        name: String,
+    },
     /// The lock's holder ended without releasing it. Returned once; the lock is free now.
     #[error(
         "the holder of the lock died, and what it guards may be half changed: check it, then acquire again"
     )]
     OwnerDied,
-    /// Another holder kept the lock until the timeout passed.
-    #[error("another thread or process holds the lock: try again later")]
-    Busy,
-    /// The function that was to change a value panicked in the server. The value is as it was.
+    /// It cannot be done now; `try_` calls only. Python: `False`, `queue.Empty`, `queue.Full`.
+    #[error("it cannot be done now: try again later, or wait")]
+    WouldBlock,
+    /// It could not be done in time; `_timeout` calls only. Python: `False`, `queue.Empty`, `queue.Full`.
+    #[error("it could not be done in time: try again")]
+    Timeout,
+    /// The caller waits for what it holds itself: a lock, or a value that its own `update` is changing.
+    #[error("this thread holds what it would wait for: release it first")]
+    WouldDeadlock,
+    /// The caller does not hold the lock. Python: `RuntimeError`.
+    #[error("the lock is not held by this thread: acquire it first")]
+    NotOwner,
+    /// More was released, or reported as done, than was taken. Python: `ValueError`.
+    #[error("more was released than was acquired: release once for each acquire")]
+    OverReleased,
+    /// The sum does not fit into the number's type. The number is as it was.
+    #[error("the sum does not fit into the number's type: use a larger type")]
+    Overflow,
+    /// The barrier is broken: a waiter died or was too late, or it was aborted. Python: `BrokenBarrierError`.
+    #[error("the barrier is broken: reset it")]
+    BrokenBarrier,
+    /// The function that was to change a value panicked in the server. The value is as it was, if it was packed; an
+    /// object of a user's type is as the method left it.
     #[error("the function panicked in the manager{}: {message}", At(location))]
     Panicked {
         /// The message of the panic.
@@ -36,16 +63,37 @@ pub enum ManagerError {
         /// `file:line:column`.
         location: String,
     },
+    /// The process of the supervised object ended within this call, or before it.
+    #[error("the process of the object {how}{}", if *restarted {
+        ": it was started again with its first state, so check what the call had done"
+    } else {
+        ", and it is not started again: make a new object"
+    })]
+    ObjectDied {
+        /// How it ended.
+        how: String,
+        /// Whether the object is there again, as its constructor made it.
+        restarted: bool,
+    },
     /// The object is not of that kind, or there is no such object: the proxy is not this manager's.
     #[error(
         "the manager has no object of this kind under this proxy: use proxies with the manager that made \
          them"
     )]
     NoSuchObject,
+    /// No object is published under that name, or one of another kind.
+    #[error("the manager has published no such object under the name `{name}`: publish it first")]
+    NoSuchName {
+        /// The name asked for.
+        name: String,
+    },
+    /// The function cannot be called in the manager's process.
+    #[error(transparent)]
+    Code(#[from] CodeError),
     /// A value could not be encoded or decoded, here or there.
     #[error("{0}")]
     Codec(String),
-    /// The system refused: too many open files, for example.
+    /// The system refused, here or in the manager's process: too many open files or processes, for example.
     #[error(transparent)]
     Os(#[from] OsError),
 }
@@ -56,6 +104,40 @@ impl From<CodecError> for ManagerError {
     }
 }
 
+impl From<Failure> for ManagerError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoSuchObject | Failure::WrongKind => ManagerError::NoSuchObject,
+            Failure::NoSuchName => ManagerError::NoSuchName { name: String::new() },
+            Failure::IndexOutOfRange { index, len } => {
+                ManagerError::IndexOutOfRange { index: index as usize, len: len as usize }
+            }
+            Failure::OwnerDied => ManagerError::OwnerDied,
+            Failure::WouldBlock => ManagerError::WouldBlock,
+            Failure::Timeout => ManagerError::Timeout,
+            Failure::WouldDeadlock => ManagerError::WouldDeadlock,
+            Failure::NotOwner => ManagerError::NotOwner,
+            Failure::OverReleased => ManagerError::OverReleased,
+            Failure::Overflow => ManagerError::Overflow,
+            Failure::Broken => ManagerError::BrokenBarrier,
+            Failure::NotChanging => {
+                ManagerError::Codec("the change was not begun: a damaged request".to_owned())
+            }
+            Failure::Panicked { message, location } => ManagerError::Panicked { message, location },
+            Failure::Died { how, restarted } => ManagerError::ObjectDied { how, restarted },
+            Failure::Os { call, errno } => ManagerError::Os(os_error(&call, errno)),
+            Failure::Codec(reason) => ManagerError::Codec(reason),
+        }
+    }
+}
+
+/// An error of the server's, of a call that is known here by a name that lives as long as the program.
+fn os_error(call: &str, errno: i32) -> OsError {
+    const CALLS: [&str; 4] = ["pthread_create", "fork", "posix_spawn", "recvmsg"];
+    let known = CALLS.into_iter().find(|known| *known == call);
+    OsError::new(known.unwrap_or("a system call of the manager"), errno)
+}
+
 /// The error of starting a manager.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,6 +145,9 @@ pub enum StartManagerError {
     /// Its process could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Its process ended before it could serve.
+    #[error("the manager process could not begin to serve: {0}")]
+    NotServing(String),
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),

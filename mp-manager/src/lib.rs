@@ -3,12 +3,14 @@
 //! | file           | what                                                                |
 //! |----------------|----------------------------------------------------------------------|
 //! | `manager.rs`   | [`Manager`]: starts the server, makes objects                        |
-//! | `proxy/`       | [`DictProxy`], [`ListProxy`], [`LockProxy`]                          |
-//! | `client.rs`    | one call: this thread's connection to the server                    |
-//! | `protocol.rs`  | requests and replies; pure                                          |
-//! | `server.rs`    | the server process: accept socket, a thread for each client         |
-//! | `object/`      | the objects in the server: dict, list, lock                         |
-//! | `error.rs`     | the errors                                                          |
+//! | `proxy/`       | the typed proxies                                                    |
+//! | `shared.rs`    | [`Shared`]: objects of a user's type                                 |
+//! | `client/`      | this process's connection, references, and how they travel           |
+//! | `packed.rs`    | values on their way, and the proxies inside of them                  |
+//! | `protocol/`    | requests and replies; plain data                                     |
+//! | `server/`      | the server process: clients, calls, jobs                             |
+//! | `object/`      | the objects in the server                                            |
+//! | `error.rs`     | the errors                                                           |
 //!
 //! The design note beside this crate's code, README.md, has one call from proxy to server and back.
 
@@ -19,13 +21,25 @@ mod client;
 mod error;
 mod manager;
 mod object;
+mod packed;
 mod protocol;
 mod proxy;
 mod server;
+mod shared;
+
+/// What the code that `#[shared]` writes needs.
+#[doc(hidden)]
+pub use serde as __serde;
 
 pub use error::{ManagerError, StartManagerError};
 pub use manager::Manager;
-pub use proxy::{DictProxy, ListProxy, LockProxy, LockProxyGuard};
+pub use mp_derive::shared;
+pub use proxy::{
+    ArrayProxy, BarrierProxy, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy, EventProxy, KeyOf,
+    ListProxy, LockProxy, LockProxyGuard, NamespaceProxy, Number, Proxy, QueueProxy, RLockProxy,
+    RLockProxyGuard, SemaphorePermit, SemaphoreProxy, SetProxy, ValueProxy,
+};
+pub use shared::{Arguments, CallMethodError, ObjectProxy, Restart, Returned, Shared};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,10 +6,12 @@ mod futures;
 mod joinable;
 #[path = "listening.rs"]
 mod listening;
+#[path = "managed.rs"]
+mod managed;
 
 use mp::{
     AnyChild, Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock,
-    Manager, Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, TaskError, Value,
+    Mutex, OwnedSemaphore, Pool, Process, Queue, RLock, RwLock, Semaphore, TaskError, Value,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -115,7 +117,16 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pool/src/futures.rs::next_timeout", futures::next),
     ("mp-pool/src/executor.rs::submit_timeout", futures::submit),
     ("mp-pool/src/executor.rs::shutdown_timeout", futures::shutdown),
-    ("mp-manager/src/proxy/lock.rs::acquire_timeout", manager_lock),
+    ("mp-manager/src/proxy/lock.rs::acquire_timeout", managed::lock),
+    ("mp-manager/src/proxy/semaphore.rs::acquire_timeout", managed::semaphore),
+    ("mp-manager/src/proxy/event.rs::wait_timeout", managed::event),
+    ("mp-manager/src/proxy/barrier.rs::wait_timeout", managed::barrier),
+    ("mp-manager/src/proxy/condition.rs::acquire_timeout", managed::condition_acquire),
+    ("mp-manager/src/proxy/condition.rs::wait_timeout", managed::condition_wait),
+    ("mp-manager/src/proxy/condition.rs::wait_for_timeout", managed::condition_wait_for),
+    ("mp-manager/src/proxy/queue.rs::get_timeout", managed::queue_get),
+    ("mp-manager/src/proxy/queue.rs::put_timeout", managed::queue_put),
+    ("mp-manager/src/proxy/queue.rs::join_timeout", managed::queue_join),
 ];
 
 /// For the rest of the process's life, so that its guards can be kept anywhere.
@@ -527,15 +538,4 @@ fn pool_join() -> Scene {
     pool.close();
     Scene::new(move |timeout| pool.join_timeout(timeout).is_ok(), move || event.set())
         .stays(Stays::OnceWaitedFor)
-}
-
-fn manager_lock() -> Scene {
-    let manager = Manager::start().unwrap();
-    let lock = kept(manager.lock().unwrap());
-    let guard = lock.acquire().unwrap();
-    let wait = move |timeout| {
-        let _manager = &manager;
-        lock.acquire_timeout(timeout).is_ok()
-    };
-    Scene::new(wait, || drop(guard))
 }

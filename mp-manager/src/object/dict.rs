@@ -1,126 +1,232 @@
 //! A dict: packed keys to packed values, in the order of their insertion, as Python's.
 
-use super::apply;
-use crate::protocol::{DictCall, Failure, Key, Reply};
-use mp_core::transfer::Message;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use super::leases::{Access, Leases};
+use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
+use crate::packed::Packed;
+use crate::protocol::{Call, DictCall, Failure, Key, Reply};
+use std::collections::HashMap;
 
-#[derive(Debug, Default)]
-pub(crate) struct Dict(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    /// When each key was inserted.
-    places: HashMap<Key, u64>,
-    items: BTreeMap<u64, (Key, Message)>,
+#[derive(Debug)]
+pub(crate) struct Dict {
+    counts: Counts,
+    items: HashMap<Box<[u8]>, Item>,
     inserted: u64,
+    leases: Leases<Key>,
+}
+
+#[derive(Debug)]
+struct Item {
+    /// When the key was inserted.
+    place: u64,
+    value: Stored,
+}
+
+impl Object for Dict {
+    fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
+        let Call::Dict(call) = call else { return Failure::WrongKind.into() };
+        match self.may(caller, call) {
+            Ok(Access::Free) => {}
+            Ok(Access::Wait) => return Attempt::Wait,
+            Err(failure) => return failure.into(),
+        }
+        // It is done now, so it is not asked for again.
+        Attempt::Done(self.run(caller, std::mem::replace(call, DictCall::Len)))
+    }
+
+    fn client_gone(&mut self, client: ClientId) {
+        self.leases.client_gone(client);
+    }
+
+    fn minds_deaths(&self) -> bool {
+        !self.leases.is_empty()
+    }
 }
 
 impl Dict {
-    pub(crate) fn call(&self, call: DictCall) -> Result<Reply, Failure> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn new(counts: &Counts) -> Dict {
+        Dict { counts: counts.clone(), items: HashMap::new(), inserted: 0, leases: Leases::default() }
+    }
+
+    /// Whether no other caller is changing what this call writes.
+    fn may(&self, caller: Caller, call: &DictCall) -> Result<Access, Failure> {
+        match call {
+            DictCall::Insert(key, _)
+            | DictCall::GetOrInsert(key, _)
+            | DictCall::Remove(key)
+            | DictCall::CompareExchange { key, .. }
+            | DictCall::Add(key, ..) => self.leases.check(caller, [key]),
+            DictCall::InsertMany(items) => self.leases.check(caller, items.iter().map(|(key, _)| key)),
+            DictCall::Begin(keys) => self.leases.check(caller, keys),
+            DictCall::Clear | DictCall::RemoveLast => self.leases.check_all(caller),
+            DictCall::Batch(calls) => {
+                let mut found = Access::Free;
+                for call in calls {
+                    if self.may(caller, call)? == Access::Wait {
+                        found = Access::Wait;
+                    }
+                }
+                Ok(found)
+            }
+            _ => Ok(Access::Free),
+        }
+    }
+
+    fn run(&mut self, caller: Caller, call: DictCall) -> Result<Reply, Failure> {
         Ok(match call {
-            DictCall::Get(key) => Reply::Value(state.get(&key).cloned()),
-            DictCall::Insert(key, value) => Reply::Value(state.insert(key, value)),
+            DictCall::Get(key) => Reply::Value(self.get(&key)),
+            DictCall::GetMany(keys) => Reply::Options(keys.iter().map(|key| self.get(key)).collect()),
+            DictCall::Insert(key, value) => Reply::Value(self.insert(key, value)),
             DictCall::InsertMany(items) => {
-                items.into_iter().for_each(|(key, value)| drop(state.insert(key, value)));
+                items.into_iter().for_each(|(key, value)| drop(self.insert(key, value)));
                 Reply::Done
             }
             DictCall::GetOrInsert(key, value) => {
-                if state.get(&key).is_none() {
-                    state.insert(key.clone(), value);
+                if !self.items.contains_key(&*key) {
+                    self.insert(key.clone(), value);
                 }
-                Reply::Value(state.get(&key).cloned())
+                Reply::Value(self.get(&key))
             }
-            DictCall::Remove(key) => Reply::Value(state.remove(&key)),
-            DictCall::Contains(key) => Reply::Flag(state.get(&key).is_some()),
-            DictCall::Len => Reply::Count(state.items.len() as u64),
-            DictCall::Items => Reply::Items(state.items.values().cloned().collect()),
+            DictCall::Remove(key) => Reply::Value(self.remove(&key)),
+            DictCall::RemoveLast => Reply::Item(self.remove_last()),
+            DictCall::Contains(key) => Reply::Flag(self.items.contains_key(&*key)),
+            DictCall::Len => Reply::Count(self.items.len() as u64),
+            DictCall::Items => {
+                Reply::Items(self.in_order().map(|(key, item)| (key.to_vec(), item.value.packed())).collect())
+            }
+            DictCall::Keys => Reply::Keys(self.in_order().map(|(key, _)| key.to_vec()).collect()),
+            DictCall::Values => Reply::Values(self.in_order().map(|(_, item)| item.value.packed()).collect()),
             DictCall::Clear => {
-                *state = State::default();
+                self.items.clear();
                 Reply::Done
             }
-            DictCall::Update(key, code) => {
-                let changed = without_option(apply(&code, as_option(state.get(&key)))?)?;
-                match &changed {
-                    Some(value) => drop(state.insert(key, value.clone())),
-                    None => drop(state.remove(&key)),
+            DictCall::CompareExchange { key, expected, new } => {
+                let before = self.get(&key);
+                if before.as_ref().map(|value| &value.message.bytes) == expected.as_ref() {
+                    self.set(key, new);
                 }
-                Reply::Value(changed)
+                Reply::Value(before)
             }
+            DictCall::Add(key, kind, by) => {
+                let before = self.get(&key);
+                match self.items.get_mut(&*key) {
+                    Some(item) => item.value.set_bytes(number::sum(kind, item.value.bytes(), &by)?),
+                    None => drop(self.insert(key, Packed { message: bytes(by), objects: Vec::new() })),
+                }
+                Reply::Value(before)
+            }
+            DictCall::Begin(keys) => {
+                let values = keys.iter().map(|key| self.get(key)).collect();
+                self.leases.begin(caller, keys);
+                Reply::Options(values)
+            }
+            DictCall::Commit(changes) => {
+                self.leases.end(caller, changes.iter().map(|(key, _)| key))?;
+                changes.into_iter().for_each(|(key, new)| self.set(key, new));
+                Reply::Done
+            }
+            DictCall::Abort(keys) => {
+                self.leases.end(caller, &keys)?;
+                Reply::Done
+            }
+            DictCall::Batch(calls) => Reply::Options(self.run_each(caller, calls)?),
         })
     }
-}
 
-impl State {
-    fn get(&self, key: &Key) -> Option<&Message> {
-        self.items.get(self.places.get(key)?).map(|(_, value)| value)
+    /// Each call gives a value, or nothing. Of a batch in which one fails those before it are done.
+    fn run_each(&mut self, caller: Caller, calls: Vec<DictCall>) -> Result<Vec<Option<Packed>>, Failure> {
+        let each = calls.into_iter().map(|call| match call {
+            DictCall::Batch(_) | DictCall::Begin(_) => Err(Failure::WrongKind),
+            call => match self.run(caller, call)? {
+                Reply::Value(value) => Ok(value),
+                _ => Ok(None),
+            },
+        });
+        each.collect()
+    }
+
+    fn get(&self, key: &Key) -> Option<Packed> {
+        Some(self.items.get(&**key)?.value.packed())
     }
 
     /// A key that is there keeps its place.
-    fn insert(&mut self, key: Key, value: Message) -> Option<Message> {
-        if let Some(place) = self.places.get(&key) {
-            return self.items.insert(*place, (key, value)).map(|(_, before)| before);
+    fn insert(&mut self, key: Key, value: Packed) -> Option<Packed> {
+        let value = Stored::new(&self.counts, value);
+        if let Some(item) = self.items.get_mut(&*key) {
+            return Some(std::mem::replace(&mut item.value, value).packed());
         }
         self.inserted += 1;
-        self.places.insert(key.clone(), self.inserted);
-        self.items.insert(self.inserted, (key, value));
+        self.items.insert(key.into(), Item { place: self.inserted, value });
         None
     }
 
-    fn remove(&mut self, key: &Key) -> Option<Message> {
-        self.items.remove(&self.places.remove(key)?).map(|(_, value)| value)
-    }
-}
-
-/// The packed form of an `Option` of a packed value: a byte 0 or 1, then the value.
-fn as_option(value: Option<&Message>) -> Message {
-    let mut option = Message { bytes: vec![u8::from(value.is_some())], handles: Vec::new() };
-    if let Some(value) = value {
-        option.bytes.extend_from_slice(&value.bytes);
-        option.handles.extend(value.handles.iter().cloned());
-    }
-    option
-}
-
-fn without_option(mut option: Message) -> Result<Option<Message>, Failure> {
-    match option.bytes.first() {
-        Some(0) => Ok(None),
-        Some(1) => {
-            option.bytes.remove(0);
-            Ok(Some(option))
+    fn set(&mut self, key: Key, new: Option<Packed>) {
+        match new {
+            Some(value) => drop(self.insert(key, value)),
+            None => drop(self.remove(&key)),
         }
-        _ => Err(Failure::Codec("the function did not return an Option".to_owned())),
     }
+
+    fn remove(&mut self, key: &Key) -> Option<Packed> {
+        Some(self.items.remove(&**key)?.value.packed())
+    }
+
+    fn remove_last(&mut self) -> Option<(Key, Packed)> {
+        let key = self.items.iter().max_by_key(|(_, item)| item.place)?.0.to_vec();
+        let value = self.remove(&key)?;
+        Some((key, value))
+    }
+
+    /// Sorted when it is asked for: an order beside the map would cost memory for each item.
+    fn in_order(&self) -> impl Iterator<Item = (&[u8], &Item)> {
+        let mut items: Vec<(&[u8], &Item)> = self.items.iter().map(|(key, item)| (&**key, item)).collect();
+        items.sort_unstable_by_key(|(_, item)| item.place);
+        items.into_iter()
+    }
+}
+
+fn bytes(bytes: Vec<u8>) -> mp_core::transfer::Message {
+    mp_core::transfer::Message { bytes, handles: Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mp_core::transfer::{pack, unpack};
 
-    #[test]
-    fn options_are_packed_as_serde_packs_them() {
-        let value = pack(&300_u32).unwrap();
-        assert_eq!(as_option(Some(&value)).bytes, pack(&Some(300_u32)).unwrap().bytes);
-        assert_eq!(as_option(None).bytes, pack(&None::<u32>).unwrap().bytes);
-        let back = without_option(pack(&Some(300_u32)).unwrap()).unwrap().unwrap();
-        assert_eq!(unpack::<u32>(&back.bytes, vec![]).unwrap(), 300);
-        assert!(without_option(pack(&None::<u32>).unwrap()).unwrap().is_none());
+    fn value(number: u8) -> Packed {
+        Packed { message: bytes(vec![number]), objects: Vec::new() }
     }
 
     #[test]
     fn keys_keep_the_order_of_their_insertion() {
-        let mut state = State::default();
-        let value = |number: u8| Message { bytes: vec![number], handles: vec![] };
+        let mut dict = Dict::new(&Counts::default());
         for key in [3, 1, 2] {
-            assert!(state.insert(vec![key], value(key)).is_none());
+            assert!(dict.insert(vec![key], value(key)).is_none());
         }
-        assert_eq!(state.insert(vec![1], value(9)).unwrap().bytes, [1]);
-        assert!(state.remove(&vec![3]).is_some() && state.remove(&vec![3]).is_none());
-        state.insert(vec![3], value(3));
-        let keys: Vec<u8> = state.items.values().map(|(key, _)| key[0]).collect();
+        assert_eq!(dict.insert(vec![1], value(9)).unwrap().message.bytes, [1]);
+        assert!(dict.remove(&vec![3]).is_some() && dict.remove(&vec![3]).is_none());
+        dict.insert(vec![3], value(3));
+        let keys: Vec<u8> = dict.in_order().map(|(key, _)| key[0]).collect();
         assert_eq!(keys, [1, 2, 3]);
+        assert_eq!(dict.remove_last().unwrap().0, [3]);
+    }
+
+    #[test]
+    fn a_leased_key_keeps_other_writers_away_and_no_reader() {
+        let mut dict = Dict::new(&Counts::default());
+        let (one, other) = (Caller { client: 1, thread: 1 }, Caller { client: 2, thread: 1 });
+        let mut call = |caller, call| dict.attempt(caller, &mut Call::Dict(call));
+        let done = |attempt| matches!(attempt, Attempt::Done(Ok(_)));
+        assert!(done(call(one, DictCall::Begin(vec![vec![1], vec![2]]))));
+        assert!(matches!(call(other, DictCall::Insert(vec![1], value(1))), Attempt::Wait));
+        assert!(matches!(call(other, DictCall::Clear), Attempt::Wait));
+        assert!(done(call(other, DictCall::Insert(vec![3], value(1)))));
+        assert!(done(call(other, DictCall::Get(vec![1]))));
+        let own = call(one, DictCall::Remove(vec![2]));
+        assert!(matches!(own, Attempt::Done(Err(Failure::WouldDeadlock))));
+        let foreign = call(other, DictCall::Commit(vec![(vec![1], None)]));
+        assert!(matches!(foreign, Attempt::Done(Err(Failure::NotChanging))));
+        let both = vec![(vec![1], Some(value(7))), (vec![2], None)];
+        assert!(done(call(one, DictCall::Commit(both))));
+        assert!(done(call(other, DictCall::Clear)));
     }
 }

@@ -1,54 +1,180 @@
-//! A list of packed values.
+//! A list of packed values; and an array, of which the length does not change.
 
-use super::apply;
-use crate::protocol::{Failure, ListCall, Reply};
-use mp_core::transfer::Message;
-use std::sync::{Mutex, PoisonError};
+use super::leases::{Access, Leases};
+use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
+use crate::packed::Packed;
+use crate::protocol::{Call, Failure, ListCall, Reply};
+use std::ops::Range;
 
-#[derive(Debug, Default)]
-pub(crate) struct List(Mutex<Vec<Message>>);
+#[derive(Debug)]
+pub(crate) struct List {
+    counts: Counts,
+    items: Vec<Stored>,
+    /// Of the whole list: positions change.
+    leases: Leases<()>,
+}
+
+impl Object for List {
+    fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
+        let Call::List(call) = call else { return Failure::WrongKind.into() };
+        if writes(call) {
+            match self.leases.check(caller, &[()]) {
+                Ok(Access::Free) => {}
+                Ok(Access::Wait) => return Attempt::Wait,
+                Err(failure) => return failure.into(),
+            }
+        }
+        Attempt::Done(self.run(caller, std::mem::replace(call, ListCall::Len)))
+    }
+
+    fn client_gone(&mut self, client: ClientId) {
+        self.leases.client_gone(client);
+    }
+
+    fn minds_deaths(&self) -> bool {
+        !self.leases.is_empty()
+    }
+}
+
+/// Whether it must wait for a change that another caller has begun.
+fn writes(call: &ListCall) -> bool {
+    !matches!(
+        call,
+        ListCall::Get(_)
+            | ListCall::Range(..)
+            | ListCall::Find(_)
+            | ListCall::Count(_)
+            | ListCall::Len
+            | ListCall::All
+            | ListCall::Commit(_)
+            | ListCall::CommitOne(..)
+            | ListCall::Abort
+    )
+}
 
 impl List {
-    pub(crate) fn call(&self, call: ListCall) -> Result<Reply, Failure> {
-        let mut items = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let len = items.len();
-        let within = |index: u64, len: usize| match usize::try_from(index) {
-            Ok(at) if at < len => Ok(at),
-            _ => Err(Failure::IndexOutOfRange { index, len: len as u64 }),
-        };
+    pub(crate) fn new(counts: &Counts, values: Vec<Packed>) -> List {
+        let items = values.into_iter().map(|value| Stored::new(counts, value)).collect();
+        List { counts: counts.clone(), items, leases: Leases::default() }
+    }
+
+    fn run(&mut self, caller: Caller, call: ListCall) -> Result<Reply, Failure> {
         Ok(match call {
             ListCall::Push(value) => {
-                items.push(value);
+                self.items.push(Stored::new(&self.counts, value));
                 Reply::Done
             }
             ListCall::Extend(values) => {
-                items.extend(values);
+                let counts = self.counts.clone();
+                self.items.extend(values.into_iter().map(|value| Stored::new(&counts, value)));
                 Reply::Done
             }
-            ListCall::Get(index) => Reply::Value(Some(items[within(index, len)?].clone())),
+            ListCall::Get(index) => Reply::Value(Some(self.items[self.at(index)?].packed())),
+            ListCall::Range(from, to) => {
+                Reply::Values(self.items[self.range(from, to)].iter().map(Stored::packed).collect())
+            }
             ListCall::Set(index, value) => {
-                items[within(index, len)?] = value;
-                Reply::Done
+                let at = self.at(index)?;
+                Reply::Value(Some(self.replace(at, value)))
             }
             ListCall::Insert(index, value) => {
                 // At most at the end, as Python's.
-                items.insert(usize::try_from(index).unwrap_or(len).min(len), value);
+                let at = usize::try_from(index).unwrap_or(usize::MAX).min(self.items.len());
+                self.items.insert(at, Stored::new(&self.counts, value));
                 Reply::Done
             }
-            ListCall::Remove(index) => Reply::Value(Some(items.remove(within(index, len)?))),
-            ListCall::Pop => Reply::Value(items.pop()),
-            ListCall::Len => Reply::Count(len as u64),
-            ListCall::All => Reply::Values(items.clone()),
+            ListCall::Remove(index) => {
+                let at = self.at(index)?;
+                Reply::Value(Some(self.items.remove(at).packed()))
+            }
+            ListCall::Splice(from, to, values) => {
+                let (range, counts) = (self.range(from, to), self.counts.clone());
+                let new = values.into_iter().map(|value| Stored::new(&counts, value));
+                Reply::Values(self.items.splice(range, new).map(|value| value.packed()).collect())
+            }
+            ListCall::Pop => Reply::Value(self.items.pop().map(|value| value.packed())),
+            ListCall::Find(value) => Reply::Number(self.find(&value).map(|at| at as u64)),
+            ListCall::Count(value) => {
+                Reply::Count(self.items.iter().filter(|item| item.bytes() == value).count() as u64)
+            }
+            ListCall::RemoveValue(value) => {
+                let found = self.find(&value);
+                found.into_iter().for_each(|at| drop(self.items.remove(at)));
+                Reply::Flag(found.is_some())
+            }
+            ListCall::Reverse => {
+                self.items.reverse();
+                Reply::Done
+            }
+            ListCall::Len => Reply::Count(self.items.len() as u64),
+            ListCall::All => Reply::Values(self.items.iter().map(Stored::packed).collect()),
             ListCall::Clear => {
-                items.clear();
+                self.items.clear();
                 Reply::Done
             }
-            ListCall::Update(index, code) => {
-                let at = within(index, len)?;
-                let changed = apply(&code, items[at].clone())?;
-                items[at] = changed.clone();
-                Reply::Value(Some(changed))
+            ListCall::Add(index, kind, by) => {
+                let item = self.at(index)?;
+                let before = self.items[item].packed();
+                let sum = number::sum(kind, &before.message.bytes, &by)?;
+                self.items[item].set_bytes(sum);
+                Reply::Value(Some(before))
+            }
+            ListCall::CompareExchange { index, expected, new } => {
+                let at = self.at(index)?;
+                let before = self.items[at].packed();
+                if before.message.bytes == expected {
+                    self.replace(at, new);
+                }
+                Reply::Value(Some(before))
+            }
+            ListCall::Begin => {
+                self.leases.begin(caller, [()]);
+                Reply::Values(self.items.iter().map(Stored::packed).collect())
+            }
+            ListCall::BeginOne(index) => {
+                let value = self.items[self.at(index)?].packed();
+                self.leases.begin(caller, [()]);
+                Reply::Value(Some(value))
+            }
+            ListCall::Commit(values) => {
+                self.leases.end(caller, &[()])?;
+                let counts = &self.counts;
+                self.items = values.into_iter().map(|value| Stored::new(counts, value)).collect();
+                Reply::Done
+            }
+            ListCall::CommitOne(index, value) => {
+                self.leases.end(caller, &[()])?;
+                let at = self.at(index)?;
+                self.replace(at, value);
+                Reply::Done
+            }
+            ListCall::Abort => {
+                self.leases.end(caller, &[()])?;
+                Reply::Done
             }
         })
+    }
+
+    fn replace(&mut self, at: usize, value: Packed) -> Packed {
+        std::mem::replace(&mut self.items[at], Stored::new(&self.counts, value)).packed()
+    }
+
+    fn at(&self, index: u64) -> Result<usize, Failure> {
+        let len = self.items.len();
+        match usize::try_from(index) {
+            Ok(at) if at < len => Ok(at),
+            _ => Err(Failure::IndexOutOfRange { index, len: len as u64 }),
+        }
+    }
+
+    /// As Python's slices: what is beyond the end is left out.
+    fn range(&self, from: u64, to: u64) -> Range<usize> {
+        let within = |index: u64| usize::try_from(index).unwrap_or(usize::MAX).min(self.items.len());
+        let from = within(from);
+        from..within(to).max(from)
+    }
+
+    fn find(&self, value: &[u8]) -> Option<usize> {
+        self.items.iter().position(|item| item.bytes() == value)
     }
 }

@@ -1,103 +1,82 @@
-//! A lock whose holder is a client's connection.
+//! A lock, held by a thread of a client.
 //!
 //! ```text
-//!   FREE ──acquire──► HELD by a connection ──release──► FREE
-//!                       │ the connection ends
+//!   FREE ──acquire──► HELD by a thread of a client ──release──► FREE
+//!                       │ the client dies
 //!                       └──► FREE, died ──acquire──► FREE; that one is told
 //! ```
 //!
 //! # When a process dies
-//! A holder's connection ends with it, and its locks are free at once. A dead waiter is noticed when its turn comes, or at
-//! the next check of its process: it does not get the lock.
+//! A holder's connection ends with it, and its locks are free at once. A dead waiter is removed.
 
-use crate::protocol::{Failure, LockCall, Reply};
-use mp_core::word::Deadline;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use super::{Attempt, Caller, ClientId, Object};
+use crate::protocol::{Call, Failure, LockCall, Reply};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lock {
-    state: Mutex<State>,
-    freed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    holder: Option<u64>,
+    reentrant: bool,
+    pub(super) holder: Option<Caller>,
+    /// How often its holder has acquired it.
+    pub(super) depth: u64,
     died: bool,
 }
 
-/// The interval at which a waiter's process is checked.
-const CHECK_INTERVAL: Duration = Duration::from_millis(250);
-
-impl Lock {
-    /// `client` is the caller; `lives` returns whether it still lives.
-    pub(crate) fn call(
-        &self,
-        client: u64,
-        lives: impl Fn() -> bool,
-        call: LockCall,
-    ) -> Result<Reply, Failure> {
+impl Object for Lock {
+    fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
+        let Call::Lock(call) = call else { return Failure::WrongKind.into() };
         match call {
-            LockCall::Acquire(timeout) => self.acquire(client, lives, timeout),
-            LockCall::Release => {
-                let mut state = self.lock();
-                let held = state.holder == Some(client);
-                if held {
-                    state.holder = None;
-                    drop(state);
-                    self.freed.notify_one();
-                }
-                Ok(Reply::Flag(held))
-            }
-            LockCall::Locked => Ok(Reply::Flag(self.lock().holder.is_some())),
+            LockCall::Acquire => self.acquire(caller),
+            LockCall::Release => self.release(caller).into(),
+            LockCall::Locked => Reply::Flag(self.holder.is_some()).into(),
         }
     }
 
-    fn acquire(
-        &self,
-        client: u64,
-        lives: impl Fn() -> bool,
-        timeout: Option<Duration>,
-    ) -> Result<Reply, Failure> {
-        let until = timeout.and_then(Deadline::after);
-        let mut state = self.lock();
-        while state.holder.is_some() {
-            let left = until.map_or(CHECK_INTERVAL, Deadline::remaining);
-            if left == Duration::ZERO || !lives() {
-                return Err(Failure::Busy);
-            }
-            state = self
-                .freed
-                .wait_timeout(state, left.min(CHECK_INTERVAL))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        if !lives() {
-            // A dead waiter consumed this wake: pass it on, or the next waiter would sleep beside a free lock.
-            self.freed.notify_one();
-            return Err(Failure::Busy);
-        }
-        if std::mem::take(&mut state.died) {
+    fn client_gone(&mut self, client: ClientId) {
+        self.client_has_gone(client);
+    }
+
+    fn minds_deaths(&self) -> bool {
+        self.holder.is_some()
+    }
+}
+
+impl Lock {
+    pub(crate) fn new(reentrant: bool) -> Lock {
+        Lock { reentrant, holder: None, depth: 0, died: false }
+    }
+
+    pub(super) fn acquire(&mut self, caller: Caller) -> Attempt {
+        match self.holder {
+            Some(holder) if holder == caller && self.reentrant => self.depth += 1,
+            Some(holder) if holder == caller => return Failure::WouldDeadlock.into(),
+            Some(_) => return Attempt::Wait,
             // Reported once. The lock stays free: the caller may want to repair the data first.
-            self.freed.notify_one();
-            return Err(Failure::OwnerDied);
+            None if std::mem::take(&mut self.died) => return Failure::OwnerDied.into(),
+            None => (self.holder, self.depth) = (Some(caller), 1),
         }
-        state.holder = Some(client);
+        Reply::Done.into()
+    }
+
+    pub(super) fn release(&mut self, caller: Caller) -> Result<Reply, Failure> {
+        if self.holder != Some(caller) {
+            return Err(Failure::NotOwner);
+        }
+        self.depth -= 1;
+        if self.depth == 0 {
+            self.holder = None;
+        }
         Ok(Reply::Done)
     }
 
-    /// A client's connection has ended.
-    pub(crate) fn client_gone(&self, client: u64) {
-        let mut state = self.lock();
-        if state.holder == Some(client) {
-            *state = State { holder: None, died: true };
-            drop(state);
-            self.freed.notify_one();
+    pub(super) fn client_has_gone(&mut self, client: ClientId) {
+        if self.holder.is_some_and(|holder| holder.client == client) {
+            (self.holder, self.depth, self.died) = (None, 0, true);
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl From<Result<Reply, Failure>> for Attempt {
+    fn from(result: Result<Reply, Failure>) -> Attempt {
+        Attempt::Done(result)
     }
 }

@@ -1,21 +1,95 @@
-//! What the server keeps. Every call on an object is one step under its lock.
+//! What the server keeps. A call on an object is one step, or waits until another call has changed the object.
 
+mod barrier;
+mod cell;
+mod condition;
 mod dict;
+mod event;
+mod leases;
 mod list;
 mod lock;
+mod number;
+mod queue;
+mod semaphore;
+mod set;
+mod stored;
 
-pub(crate) use dict::Dict;
-pub(crate) use list::List;
-pub(crate) use lock::Lock;
+pub(crate) use stored::{Counts, Kept, Stored};
 
-use crate::protocol::Failure;
-use mp_core::process::{CaughtError, call_caught};
-use mp_core::transfer::{Code, Message};
+use crate::protocol::{Call, Failure, Kind, Reply, Start};
+use std::fmt::Debug;
 
-/// Calls a user's function with packed arguments. If it panics, nothing was changed.
-fn apply(code: &Code, arguments: Message) -> Result<Message, Failure> {
-    call_caught(code, arguments).map_err(|error| match error {
-        CaughtError::Panicked { message, location } => Failure::Panicked { message, location },
-        CaughtError::Call(error) => Failure::Codec(error.to_string()),
+/// The server's number of a client.
+pub(crate) type ClientId = u64;
+
+/// Who calls: a thread of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Caller {
+    pub(crate) client: ClientId,
+    pub(crate) thread: u64,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Done(Result<Reply, Failure>),
+    /// It is tried again after the next change of the object. Nothing of it is done, or the rest stands in the call.
+    Wait,
+}
+
+impl From<Reply> for Attempt {
+    fn from(reply: Reply) -> Attempt {
+        Attempt::Done(Ok(reply))
+    }
+}
+
+impl From<Failure> for Attempt {
+    fn from(failure: Failure) -> Attempt {
+        Attempt::Done(Err(failure))
+    }
+}
+
+/// An object of one of the library's own kinds.
+pub(crate) trait Object: Debug {
+    /// Does the call, if it can be done now.
+    fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt;
+
+    /// A call that waits is given up: its time is over, or its client died. Gives the failure, or `None` if the call must
+    /// go on all the same.
+    fn give_up(&mut self, _caller: Caller, _call: &mut Call) -> Option<Failure> {
+        Some(Failure::Timeout)
+    }
+
+    /// What the caller of a call was to be sent, and was not: it has died.
+    fn undelivered(&mut self, _reply: Reply) {}
+
+    /// A client that has called has died.
+    fn client_gone(&mut self, _client: ClientId) {}
+
+    /// Whether the death of a client that has called means anything to it.
+    fn minds_deaths(&self) -> bool {
+        false
+    }
+}
+
+/// A new object; no failure but a start that does not fit.
+pub(crate) fn make(counts: &Counts, kind: &Kind, start: Start) -> Result<Box<dyn Object>, Failure> {
+    Ok(match (kind, start) {
+        (Kind::Dict | Kind::Namespace, Start::Empty) => Box::new(dict::Dict::new(counts)),
+        (Kind::Set, Start::Empty) => Box::new(set::Set::default()),
+        (Kind::List, Start::Empty) => Box::new(list::List::new(counts, Vec::new())),
+        (Kind::List | Kind::Array, Start::Values(values)) => Box::new(list::List::new(counts, values)),
+        (Kind::Value, Start::Value(value)) => Box::new(cell::Cell::new(counts, value)),
+        (Kind::Queue, Start::Number(most)) => Box::new(queue::Queue::new(counts, most)),
+        (Kind::Lock, Start::Empty) => Box::new(lock::Lock::new(false)),
+        (Kind::RLock, Start::Empty) => Box::new(lock::Lock::new(true)),
+        (Kind::Semaphore, Start::Number(permits)) => Box::new(semaphore::Semaphore::new(permits, None)),
+        (Kind::Semaphore, Start::Bounded(permits)) => {
+            Box::new(semaphore::Semaphore::new(permits, Some(permits)))
+        }
+        (Kind::Condition, Start::Empty) => Box::new(condition::Condition::default()),
+        (Kind::Event, Start::Empty) => Box::new(event::Event::default()),
+        (Kind::Barrier, Start::Number(parties)) => Box::new(barrier::Barrier::new(parties)),
+        _ => return Err(Failure::WrongKind),
     })
 }

@@ -1,43 +1,37 @@
 //! DictProxy: a dict in the server.
 
-use super::{Reference, count, done, flag, key_bytes, optional, unexpected, value};
+use super::{Begun, DictBatch, KeyOf, Number, proxy, show, unexpected};
 use crate::error::ManagerError;
-use crate::protocol::{DictCall, Reply, Request};
-use mp_core::transfer::{Callable, Captures, Code, Target, pack_value, unpack};
+use crate::packed::{key_bytes, pack_for};
+use crate::protocol::{Call, DictCall, Key, Reply};
+use mp_core::transfer::unpack;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
-use std::marker::PhantomData;
 
-/// A dict in the manager's process. Clones, and copies that travel to other processes, are the same dict. Each call is
-/// one step there, so calls of several processes do not mix; two calls one after the other are two steps, so
-/// `get` then `insert` may lose an update: [`update`](DictProxy::update) does not.
-///
-/// Keys are equal if they serialise to equal bytes. The order is that of insertion.
-///
-/// Python: `multiprocessing.managers.DictProxy`.
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct DictProxy<K, V> {
-    reference: Reference,
-    items: PhantomData<Items<K, V>>,
+proxy! {
+    /// A dict in the manager's process. Clones, and copies that travel to other processes, are the same dict. Each call is
+    /// one step there, so calls of several processes do not mix; two calls one after the other are two steps, so
+    /// `get` then `insert` may lose an update: [`update`](DictProxy::update) does not.
+    ///
+    /// Keys are equal if they serialise to equal bytes. The order is that of insertion.
+    ///
+    /// Values may be proxies of the same manager, which live as long as they are stored. A value that comes out is a copy:
+    /// a change of it is not seen by the dict.
+    ///
+    /// Python: `multiprocessing.managers.DictProxy`.
+    DictProxy<K, V>, Dict
 }
 
-/// Takes and gives both, and holds neither.
-type Items<K, V> = fn(K, V) -> (K, V);
-
 impl<K, V> DictProxy<K, V> {
-    pub(crate) fn new(reference: Reference) -> Self {
-        DictProxy { reference, items: PhantomData }
-    }
-
-    fn call(&self, call: DictCall) -> Result<Reply, ManagerError> {
-        self.reference.call(Request::Dict, call)
+    pub(super) fn key<Q: KeyOf<K> + ?Sized>(&self, key: &Q) -> Result<Key, ManagerError> {
+        key_bytes(self.reference.manager(), key)
     }
 
     /// How many items there are. Python: `len(d)`.
     pub fn len(&self) -> Result<usize, ManagerError> {
-        count(self.call(DictCall::Len)?)
+        self.reference.count(Call::Dict(DictCall::Len))
     }
 
     /// Whether there is none.
@@ -47,93 +41,225 @@ impl<K, V> DictProxy<K, V> {
 
     /// Removes all items. Python: `d.clear()`.
     pub fn clear(&self) -> Result<(), ManagerError> {
-        done(self.call(DictCall::Clear)?)
+        self.reference.done(Call::Dict(DictCall::Clear))
+    }
+
+    /// Whether a key has a value. Python: `key in d`.
+    pub fn contains_key<Q: KeyOf<K> + ?Sized>(&self, key: &Q) -> Result<bool, ManagerError> {
+        self.reference.flag(Call::Dict(DictCall::Contains(self.key(key)?)))
     }
 }
 
-impl<K, V> DictProxy<K, V>
-where
-    K: Serialize + DeserializeOwned,
-    V: Serialize + DeserializeOwned,
-{
+impl<K: DeserializeOwned, V> DictProxy<K, V> {
+    /// All keys. Python: `d.keys()`, `list(d)`.
+    pub fn keys(&self) -> Result<Vec<K>, ManagerError> {
+        self.reference.keys(Call::Dict(DictCall::Keys))
+    }
+}
+
+/// Reading.
+impl<K, V: DeserializeOwned> DictProxy<K, V> {
     /// The value of a key. Python: `d.get(key)`.
-    pub fn get(&self, key: K) -> Result<Option<V>, ManagerError> {
-        optional(self.call(DictCall::Get(key_bytes(&key)?))?)
+    pub fn get<Q: KeyOf<K> + ?Sized>(&self, key: &Q) -> Result<Option<V>, ManagerError> {
+        self.reference.optional(Call::Dict(DictCall::Get(self.key(key)?)))
     }
 
-    /// Gives a key a value, and the one it had before. Python: `d[key] = value`.
+    /// The values of several keys, in their order, in one call.
+    pub fn get_many<'a, Q: KeyOf<K> + ?Sized + 'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a Q>,
+    ) -> Result<Vec<Option<V>>, ManagerError> {
+        let keys = keys.into_iter().map(|key| self.key(key)).collect::<Result<_, _>>()?;
+        self.options(DictCall::GetMany(keys))
+    }
+
+    pub(super) fn options(&self, call: DictCall) -> Result<Vec<Option<V>>, ManagerError> {
+        let Reply::Options(values) = self.reference.call(Call::Dict(call))? else {
+            return Err(unexpected(&Reply::Done));
+        };
+        let unpack = |packed: Option<_>| packed.map(|packed| self.reference.unpack(packed)).transpose();
+        values.into_iter().map(unpack).collect()
+    }
+
+    /// Removes a key, and gives its value. Python: `d.pop(key, None)`.
+    #[doc(alias = "pop")]
+    pub fn remove<Q: KeyOf<K> + ?Sized>(&self, key: &Q) -> Result<Option<V>, ManagerError> {
+        self.reference.optional(Call::Dict(DictCall::Remove(self.key(key)?)))
+    }
+
+    /// All values, copied. Python: `d.values()`.
+    pub fn values(&self) -> Result<Vec<V>, ManagerError> {
+        self.reference.values(Call::Dict(DictCall::Values))
+    }
+}
+
+impl<K: DeserializeOwned, V: DeserializeOwned> DictProxy<K, V> {
+    /// All items, copied. Python: `d.items()`, `d.copy()`.
+    #[doc(alias = "copy")]
+    pub fn items(&self) -> Result<Vec<(K, V)>, ManagerError> {
+        let Reply::Items(items) = self.reference.call(Call::Dict(DictCall::Items))? else {
+            return Err(unexpected(&Reply::Done));
+        };
+        items
+            .into_iter()
+            .map(|(key, packed)| Ok((unpack(&key, Vec::new())?, self.reference.unpack(packed)?)))
+            .collect()
+    }
+
+    /// Removes the item that was inserted last. It takes time in proportion to the size of the dict.
+    ///
+    /// Python: `d.popitem()`.
+    #[doc(alias = "popitem")]
+    pub fn remove_last(&self) -> Result<Option<(K, V)>, ManagerError> {
+        match self.reference.call(Call::Dict(DictCall::RemoveLast))? {
+            Reply::Item(None) => Ok(None),
+            Reply::Item(Some((key, packed))) => {
+                Ok(Some((unpack(&key, Vec::new())?, self.reference.unpack(packed)?)))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Writing: each call is one step.
+impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
+    /// Gives a key a value, and returns the one it had before. Python: `d[key] = value`.
     #[doc(alias = "set")]
     pub fn insert(&self, key: K, new: V) -> Result<Option<V>, ManagerError> {
-        optional(self.call(DictCall::Insert(key_bytes(&key)?, pack_value(&new)?))?)
+        let new = pack_for(self.reference.manager(), &new)?;
+        self.reference.optional(Call::Dict(DictCall::Insert(self.key(&key)?, new)))
     }
 
     /// Inserts all items in one call. Python: `d.update(items)`.
     pub fn extend(&self, items: impl IntoIterator<Item = (K, V)>) -> Result<(), ManagerError> {
-        let packed = items.into_iter().map(|(key, new)| Ok((key_bytes(&key)?, pack_value(&new)?)));
-        done(self.call(DictCall::InsertMany(packed.collect::<Result<_, ManagerError>>()?))?)
+        let manager = self.reference.manager();
+        let pack = |(key, new): (K, V)| Ok((self.key(&key)?, pack_for(manager, &new)?));
+        let items = items.into_iter().map(pack).collect::<Result<_, ManagerError>>()?;
+        self.reference.done(Call::Dict(DictCall::InsertMany(items)))
     }
 
     /// The value of a key, which gets `new` first if it has none. Python: `d.setdefault(key, new)`.
     #[doc(alias = "setdefault")]
     pub fn get_or_insert(&self, key: K, new: V) -> Result<V, ManagerError> {
-        let found = optional(self.call(DictCall::GetOrInsert(key_bytes(&key)?, pack_value(&new)?))?)?;
-        found.ok_or(ManagerError::NoSuchObject)
+        let new = pack_for(self.reference.manager(), &new)?;
+        self.reference.value(Call::Dict(DictCall::GetOrInsert(self.key(&key)?, new)))
     }
 
-    /// Removes a key, and gives its value. Python: `d.pop(key, None)`.
-    #[doc(alias = "pop")]
-    pub fn remove(&self, key: K) -> Result<Option<V>, ManagerError> {
-        optional(self.call(DictCall::Remove(key_bytes(&key)?))?)
-    }
-
-    /// Whether a key has a value. Python: `key in d`.
-    pub fn contains_key(&self, key: K) -> Result<bool, ManagerError> {
-        flag(self.call(DictCall::Contains(key_bytes(&key)?))?)
-    }
-
-    /// All items, copied. Python: `d.items()`.
-    #[doc(alias = "copy")]
-    pub fn items(&self) -> Result<Vec<(K, V)>, ManagerError> {
-        let Reply::Items(items) = self.call(DictCall::Items)? else { return Err(unexpected(&Reply::Done)) };
-        items.into_iter().map(|(key, found)| Ok((unpack(&key, Vec::new())?, value(found)?))).collect()
-    }
-
-    /// All keys. Python: `d.keys()`.
-    pub fn keys(&self) -> Result<Vec<K>, ManagerError> {
-        Ok(self.items()?.into_iter().map(|(key, _)| key).collect())
-    }
-
-    /// All values, copied. Python: `d.values()`.
-    pub fn values(&self) -> Result<Vec<V>, ManagerError> {
-        Ok(self.items()?.into_iter().map(|(_, found)| found).collect())
-    }
-
-    /// Changes a key's value in one step: `change` is called *in the manager's process* with what the key has, and
-    /// gives what it is to have (`None`: the key is removed). A copy of that comes back. No other call on the dict
-    /// comes between, so nothing is lost.
+    /// If the value of a key is `expected` (`None`: it has none), it becomes `new` (`None`: the key is removed).
+    /// `Ok(Err(value))`: it is another one, and nothing was changed. Values are equal if they pack to equal bytes.
     ///
-    /// The function captures nothing. If it panics, nothing is changed, and the error says where.
+    /// Python has no counterpart.
+    pub fn compare_exchange<Q: KeyOf<K> + ?Sized>(
+        &self,
+        key: &Q,
+        expected: Option<&V>,
+        new: Option<V>,
+    ) -> Result<Result<(), Option<V>>, ManagerError> {
+        let manager = self.reference.manager();
+        let pack = |value: &V| pack_for(manager, value);
+        let expected = expected.map(pack).transpose()?.map(|packed| packed.message.bytes);
+        let (key, new) = (self.key(key)?, new.as_ref().map(pack).transpose()?);
+        let call = DictCall::CompareExchange { key, expected: expected.clone(), new };
+        match self.reference.call(Call::Dict(call))? {
+            Reply::Value(before)
+                if before.as_ref().map(|value| &value.message.bytes) == expected.as_ref() =>
+            {
+                before.map(|before| self.reference.unpack::<V>(before)).transpose()?;
+                Ok(Ok(()))
+            }
+            Reply::Value(before) => {
+                Ok(Err(before.map(|before| self.reference.unpack(before)).transpose()?))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Adds to a number, and returns the one before; a key without a value has 0. One step, and one round trip.
+    ///
+    /// # Errors
+    /// [`ManagerError::Overflow`]: the number is as it was.
     ///
     /// Python has no counterpart: `d[key] += 1` through a proxy loses updates.
-    pub fn update<F, Kind>(&self, key: K, change: F) -> Result<Option<V>, ManagerError>
+    pub fn fetch_add<Q: KeyOf<K> + ?Sized>(&self, key: &Q, by: V) -> Result<V, ManagerError>
     where
-        F: Target<(Option<V>,), Output = Option<V>> + Callable<(Option<V>,), Kind>,
+        V: Number,
     {
-        let () = Captures::<F>::NOTHING;
-        let code =
-            Code::of::<F, (Option<V>,)>(&change).map_err(|error| ManagerError::Codec(error.to_string()))?;
-        optional(self.call(DictCall::Update(key_bytes(&key)?, code))?)
+        let by = pack_for(self.reference.manager(), &by)?.message.bytes;
+        let before = self.reference.optional(Call::Dict(DictCall::Add(self.key(key)?, V::KIND, by)))?;
+        Ok(before.unwrap_or_default())
+    }
+
+    /// Changes a key's value: `change` gets what the key has, and gives what it is to have (`None`: the key is removed),
+    /// which is returned. No other write of that key comes between, so nothing is lost.
+    ///
+    /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips. Meanwhile
+    /// readers see the old value, and other writers of this key wait, as does a `clear`; all other keys are free. If the
+    /// function panics, or this process dies, nothing is changed.
+    ///
+    /// # Errors
+    /// [`ManagerError::WouldDeadlock`] of a write of this key within `change`.
+    ///
+    /// Python has no counterpart: `d[key] += 1` through a proxy loses updates.
+    pub fn update<Q: KeyOf<K> + ?Sized>(
+        &self,
+        key: &Q,
+        change: impl FnOnce(Option<V>) -> Option<V>,
+    ) -> Result<Option<V>, ManagerError> {
+        let changed = self.change(vec![self.key(key)?], |values| values[0] = change(values[0].take()));
+        changed.map(|((), mut values)| values.remove(0))
+    }
+
+    /// Changes the values of several keys in one step: a transaction. `change` gets them in the order of the keys (`None`:
+    /// the key has none), and what it leaves is written. It runs here, as the function of
+    /// [`update`](DictProxy::update), and with the same cost and guarantees.
+    ///
+    /// # Errors
+    /// [`ManagerError::Codec`]: a key is named twice.
+    pub fn with<R>(&self, keys: &[K], change: impl FnOnce(&mut [Option<V>]) -> R) -> Result<R, ManagerError> {
+        let keys = keys.iter().map(|key| self.key(key)).collect::<Result<Vec<_>, _>>()?;
+        if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
+            return Err(ManagerError::Codec("a key is named twice: name each key once".to_owned()));
+        }
+        Ok(self.change(keys, change)?.0)
+    }
+
+    fn change<R>(
+        &self,
+        keys: Vec<Key>,
+        change: impl FnOnce(&mut [Option<V>]) -> R,
+    ) -> Result<(R, Vec<Option<V>>), ManagerError> {
+        let reply = self.reference.call(Call::Dict(DictCall::Begin(keys.clone())))?;
+        let begun = Begun::new(&self.reference, Call::Dict(DictCall::Abort(keys.clone())));
+        let Reply::Options(values) = reply else { return Err(unexpected(&reply)) };
+        let unpack = |packed: Option<_>| packed.map(|packed| self.reference.unpack(packed)).transpose();
+        let mut values: Vec<Option<V>> = values.into_iter().map(unpack).collect::<Result<_, _>>()?;
+        let result = change(&mut values);
+        let manager = self.reference.manager();
+        let pack = |value: &Option<V>| value.as_ref().map(|value| pack_for(manager, value)).transpose();
+        let new = values.iter().map(pack).collect::<Result<Vec<_>, _>>()?;
+        begun.commit(Call::Dict(DictCall::Commit(keys.into_iter().zip(new).collect())))?;
+        Ok((result, values))
+    }
+
+    /// Calls to be done in one round trip, one after the other, with no other client's between them.
+    pub fn batch(&self) -> DictBatch<'_, K, V> {
+        DictBatch::new(self)
     }
 }
 
-impl<K, V> Clone for DictProxy<K, V> {
-    fn clone(&self) -> Self {
-        DictProxy::new(self.reference.clone())
-    }
-}
-
-impl<K, V> fmt::Debug for DictProxy<K, V> {
+/// Shows the items: it asks the manager.
+impl<K, V> fmt::Debug for DictProxy<K, V>
+where
+    K: DeserializeOwned + fmt::Debug,
+    V: DeserializeOwned + fmt::Debug,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DictProxy<{}, {}>", std::any::type_name::<K>(), std::any::type_name::<V>())
+        struct Items<K, V>(Vec<(K, V)>);
+        impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Items<K, V> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_map().entries(self.0.iter().map(|(key, value)| (key, value))).finish()
+            }
+        }
+        show(f, "DictProxy", self.items().map(Items))
     }
 }

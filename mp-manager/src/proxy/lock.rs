@@ -1,71 +1,86 @@
-//! LockProxy: a lock in the server.
+//! LockProxy and RLockProxy: locks in the server.
 
-use super::{Reference, done, flag};
+use super::{at_most, proxy, shown};
 use crate::error::ManagerError;
-use crate::protocol::{LockCall, Request};
-use serde::{Deserialize, Serialize};
+use crate::protocol::{Call, LockCall, Wait};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// A lock in the manager's process, held by a thread of a client. If that ends without giving it back, the lock is
-/// free, and the next holder is told.
-///
-/// `mp_sync::Lock` does the same without a server, some hundred times as fast; this one is for objects of which the
-/// manager is the only place.
-///
-/// Python: what `SyncManager.Lock` returns.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LockProxy {
-    reference: Reference,
+macro_rules! lock {
+    ($(#[$doc:meta])* $name:ident, $guard:ident, $kind:ident) => {
+        proxy! {
+            $(#[$doc])*
+            $name, $kind
+        }
+
+        impl $name {
+            /// Takes the lock; waits for it. Python: `lock.acquire()`.
+            ///
+            /// # Errors
+            /// [`ManagerError::OwnerDied`], once, if its holder's process ended without giving it back: the lock was not taken
+            /// but is free; acquire again.
+            pub fn acquire(&self) -> Result<$guard<'_>, ManagerError> {
+                self.acquire_within(Wait::Forever)
+            }
+
+            /// Takes the lock if it is free, else [`ManagerError::WouldBlock`]. Python: `lock.acquire(False)`.
+            pub fn try_acquire(&self) -> Result<$guard<'_>, ManagerError> {
+                self.acquire_within(Wait::Never)
+            }
+
+            /// Takes the lock; waits for it at most `timeout`, then [`ManagerError::Timeout`].
+            /// Python: `lock.acquire(timeout=...)`.
+            pub fn acquire_timeout(&self, timeout: Duration) -> Result<$guard<'_>, ManagerError> {
+                self.acquire_within(at_most(timeout))
+            }
+
+            fn acquire_within(&self, wait: Wait) -> Result<$guard<'_>, ManagerError> {
+                self.reference.done_waiting(wait, Call::Lock(LockCall::Acquire))?;
+                Ok($guard { lock: self, own_thread_only: PhantomData })
+            }
+
+            /// Whether a client holds it. Python: `lock.locked()`.
+            pub fn locked(&self) -> Result<bool, ManagerError> {
+                self.reference.flag(Call::Lock(LockCall::Locked))
+            }
+        }
+
+        shown!($name, proxy => proxy.locked().map(|locked| if locked { "locked" } else { "unlocked" }));
+
+        /// A held lock, released when dropped.
+        #[derive(Debug)]
+        #[must_use = "if it is not kept, the lock is released at once"]
+        pub struct $guard<'a> {
+            lock: &'a $name,
+            own_thread_only: PhantomData<*const ()>,
+        }
+
+        impl Drop for $guard<'_> {
+            fn drop(&mut self) {
+                // A manager that has ended has no lock to release.
+                let _ = self.lock.reference.done(Call::Lock(LockCall::Release));
+            }
+        }
+    };
 }
 
-impl LockProxy {
-    pub(crate) fn new(reference: Reference) -> Self {
-        LockProxy { reference }
-    }
-
-    /// Takes the lock; waits for it. Python: `lock.acquire()`.
+lock! {
+    /// A lock in the manager's process, held by a thread of a client. If the client's process ends without giving it back,
+    /// the lock is free, and the next one to acquire it is told. A thread that acquires what it holds gets
+    /// [`ManagerError::WouldDeadlock`].
     ///
-    /// # Errors
-    /// [`ManagerError::OwnerDied`], once, if its holder ended without giving it back: the lock was not taken for you
-    /// but is free; acquire again.
-    pub fn acquire(&self) -> Result<LockProxyGuard<'_>, ManagerError> {
-        self.acquire_within(None)
-    }
-
-    /// Takes the lock if it is free, else [`ManagerError::Busy`]. Python: `lock.acquire(False)`.
-    pub fn try_acquire(&self) -> Result<LockProxyGuard<'_>, ManagerError> {
-        self.acquire_within(Some(Duration::ZERO))
-    }
-
-    /// Takes the lock; waits for it at most `timeout`, then [`ManagerError::Busy`].
-    /// Python: `lock.acquire(timeout=...)`.
-    pub fn acquire_timeout(&self, timeout: Duration) -> Result<LockProxyGuard<'_>, ManagerError> {
-        self.acquire_within(Some(timeout))
-    }
-
-    fn acquire_within(&self, timeout: Option<Duration>) -> Result<LockProxyGuard<'_>, ManagerError> {
-        done(self.reference.call(Request::Lock, LockCall::Acquire(timeout))?)?;
-        Ok(LockProxyGuard { lock: self, own_thread_only: PhantomData })
-    }
-
-    /// Whether a client holds it. Python: `lock.locked()`.
-    pub fn locked(&self) -> Result<bool, ManagerError> {
-        flag(self.reference.call(Request::Lock, LockCall::Locked)?)
-    }
+    /// `mp_sync::Lock` does the same without a server, some hundred times as fast; this one is for objects of which the
+    /// manager is the only place.
+    ///
+    /// Python: what `SyncManager.Lock` returns.
+    LockProxy, LockProxyGuard, Lock
 }
 
-/// A held lock, released when dropped.
-#[derive(Debug)]
-#[must_use = "if it is not kept, the lock is released at once"]
-pub struct LockProxyGuard<'a> {
-    lock: &'a LockProxy,
-    own_thread_only: PhantomData<*const ()>,
-}
-
-impl Drop for LockProxyGuard<'_> {
-    fn drop(&mut self) {
-        // A manager that has ended has no lock to release.
-        let _ = self.lock.reference.call(Request::Lock, LockCall::Release);
-    }
+lock! {
+    /// A lock in the manager's process that its holder, a thread of a client, can acquire again; it is free once each guard
+    /// is dropped. If the client's process ends without giving it back, the lock is free, and the next one to acquire it is
+    /// told.
+    ///
+    /// Python: what `SyncManager.RLock` returns.
+    RLockProxy, RLockProxyGuard, RLock
 }

@@ -1,37 +1,129 @@
 //! Proxies: handles on objects in the server, typed here, that travel.
 
+mod array;
+mod barrier;
+mod batch;
+mod condition;
 mod dict;
+mod event;
+mod key;
 mod list;
 mod lock;
+mod namespace;
+mod number;
+mod queue;
+mod semaphore;
+mod set;
+mod value;
 
+pub use array::ArrayProxy;
+pub use barrier::BarrierProxy;
+pub use batch::DictBatch;
+pub use condition::{ConditionProxy, ConditionProxyGuard};
 pub use dict::DictProxy;
+pub use event::EventProxy;
+pub use key::KeyOf;
 pub use list::ListProxy;
-pub use lock::{LockProxy, LockProxyGuard};
+pub use lock::{LockProxy, LockProxyGuard, RLockProxy, RLockProxyGuard};
+pub use namespace::NamespaceProxy;
+pub use number::Number;
+pub use queue::QueueProxy;
+pub use semaphore::{SemaphorePermit, SemaphoreProxy};
+pub use set::SetProxy;
+pub use value::ValueProxy;
 
-use crate::client::ServerHandle;
+use crate::client::Reference;
 use crate::error::ManagerError;
-use crate::protocol::{ObjectId, Reply, Request};
-use mp_core::transfer::{Handle, Message, pack, unpack};
+use crate::packed::{Packed, unpack_from};
+use crate::protocol::{Call, Kind, Reply, Wait};
+use mp_core::transfer::unpack;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
 
-/// What every proxy has. The object lives as long as any copy of it, in any process or on the way to one.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Reference {
-    handle: ServerHandle,
-    object: ObjectId,
-    /// Its closing is what the server sees.
-    _held: Handle,
+/// A proxy of the library's own kinds, which can be published and looked up by name.
+pub trait Proxy: Sized {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "no other crate implements it")]
+    const KIND: Kind;
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "no other crate implements it")]
+    fn from_reference(reference: Reference) -> Self;
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "no other crate implements it")]
+    fn reference(&self) -> &Reference;
 }
 
-impl Reference {
-    pub(crate) fn new(handle: ServerHandle, object: ObjectId, held: Handle) -> Reference {
-        Reference { handle, object, _held: held }
-    }
+/// A proxy type: a reference, and the types of what is in the object, of which it holds none.
+macro_rules! proxy {
+    ($(#[$doc:meta])* $name:ident $(<$($type:ident),+>)?, $kind:ident) => {
+        $(#[$doc])*
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(bound = "")]
+        pub struct $name $(<$($type),+>)? {
+            reference: $crate::client::Reference,
+            types: std::marker::PhantomData<fn($($($type),+)?) -> ($($($type,)+)?)>,
+        }
 
-    fn call<C>(&self, request: fn(ObjectId, C) -> Request, call: C) -> Result<Reply, ManagerError> {
-        self.handle.call(&request(self.object, call))
+        impl $(<$($type),+>)? $crate::proxy::Proxy for $name $(<$($type),+>)? {
+            #[allow(private_interfaces, reason = "no other crate implements it")]
+            const KIND: $crate::protocol::Kind = $crate::protocol::Kind::$kind;
+
+            #[allow(private_interfaces, reason = "no other crate implements it")]
+            fn from_reference(reference: $crate::client::Reference) -> Self {
+                $name { reference, types: std::marker::PhantomData }
+            }
+
+            #[allow(private_interfaces, reason = "no other crate implements it")]
+            fn reference(&self) -> &$crate::client::Reference {
+                &self.reference
+            }
+        }
+
+        impl $(<$($type),+>)? Clone for $name $(<$($type),+>)? {
+            fn clone(&self) -> Self {
+                $crate::proxy::Proxy::from_reference(self.reference.clone())
+            }
+        }
+
+        /// Proxies are equal if they are of one object.
+        impl $(<$($type),+>)? PartialEq for $name $(<$($type),+>)? {
+            fn eq(&self, other: &Self) -> bool {
+                self.reference.is_same(&other.reference)
+            }
+        }
+    };
+}
+use proxy;
+
+/// `{proxy:?}` shows the contents: it asks the manager.
+macro_rules! shown {
+    ($name:ident, $proxy:ident => $contents:expr) => {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let $proxy = self;
+                $crate::proxy::show(f, stringify!($name), $contents)
+            }
+        }
+    };
+}
+use shown;
+
+/// The contents, or why they cannot be shown.
+fn show<T: fmt::Debug>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    contents: Result<T, ManagerError>,
+) -> fmt::Result {
+    match contents {
+        Ok(contents) => f.debug_tuple(name).field(&contents).finish(),
+        Err(error) => write!(f, "{name}(<{error}>)"),
     }
+}
+
+/// A wait of at most so long.
+fn at_most(timeout: Duration) -> Wait {
+    Wait::AtMost(timeout)
 }
 
 /// A reply that no such request has.
@@ -39,44 +131,88 @@ pub(crate) fn unexpected(reply: &Reply) -> ManagerError {
     ManagerError::Codec(format!("unexpected reply: {reply:?}"))
 }
 
-fn value<T: DeserializeOwned>(message: Message) -> Result<T, ManagerError> {
-    Ok(unpack(&message.bytes, message.handles)?)
-}
+impl Reference {
+    /// Unpacks a value that this object's manager has sent.
+    fn unpack<T: DeserializeOwned>(&self, packed: Packed) -> Result<T, ManagerError> {
+        unpack_from(&self.client()?, packed)
+    }
 
-fn optional<T: DeserializeOwned>(reply: Reply) -> Result<Option<T>, ManagerError> {
-    match reply {
-        Reply::Value(found) => found.map(value).transpose(),
-        other => Err(unexpected(&other)),
+    fn optional<T: DeserializeOwned>(&self, call: Call) -> Result<Option<T>, ManagerError> {
+        match self.call(call)? {
+            Reply::Value(found) => found.map(|packed| self.unpack(packed)).transpose(),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn value<T: DeserializeOwned>(&self, call: Call) -> Result<T, ManagerError> {
+        match self.call(call)? {
+            Reply::Value(Some(packed)) => self.unpack(packed),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn values<T: DeserializeOwned>(&self, call: Call) -> Result<Vec<T>, ManagerError> {
+        match self.call(call)? {
+            Reply::Values(values) => values.into_iter().map(|packed| self.unpack(packed)).collect(),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn keys<T: DeserializeOwned>(&self, call: Call) -> Result<Vec<T>, ManagerError> {
+        match self.call(call)? {
+            Reply::Keys(keys) => keys.iter().map(|key| Ok(unpack(key, Vec::new())?)).collect(),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn count(&self, call: Call) -> Result<usize, ManagerError> {
+        match self.call(call)? {
+            Reply::Count(count) => Ok(count as usize),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn flag(&self, call: Call) -> Result<bool, ManagerError> {
+        match self.call(call)? {
+            Reply::Flag(flag) => Ok(flag),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn done(&self, call: Call) -> Result<(), ManagerError> {
+        self.done_waiting(Wait::Forever, call)
+    }
+
+    fn done_waiting(&self, wait: Wait, call: Call) -> Result<(), ManagerError> {
+        match self.call_waiting(wait, call)? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected(&other)),
+        }
     }
 }
 
-fn count(reply: Reply) -> Result<usize, ManagerError> {
-    match reply {
-        Reply::Count(count) => Ok(count as usize),
-        other => Err(unexpected(&other)),
+/// A change that was begun and is given up, unless it is committed: also when the function that computes it panics.
+struct Begun<'a> {
+    reference: &'a Reference,
+    abort: Option<Call>,
+}
+
+impl<'a> Begun<'a> {
+    fn new(reference: &'a Reference, abort: Call) -> Begun<'a> {
+        Begun { reference, abort: Some(abort) }
+    }
+
+    fn commit(mut self, commit: Call) -> Result<(), ManagerError> {
+        self.abort = None;
+        self.reference.done(commit)
     }
 }
 
-fn flag(reply: Reply) -> Result<bool, ManagerError> {
-    match reply {
-        Reply::Flag(flag) => Ok(flag),
-        other => Err(unexpected(&other)),
-    }
-}
-
-fn done(reply: Reply) -> Result<(), ManagerError> {
-    match reply {
-        Reply::Done => Ok(()),
-        other => Err(unexpected(&other)),
-    }
-}
-
-/// A key's bytes. A handle in it would be another one each time.
-fn key_bytes<K: Serialize>(key: &K) -> Result<Vec<u8>, ManagerError> {
-    let message = pack(key)?;
-    if message.handles.is_empty() {
-        Ok(message.bytes)
-    } else {
-        Err(ManagerError::Codec("a key cannot hold a handle".to_owned()))
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let Some(abort) = self.abort.take() {
+            // A manager that has ended has nothing to give up.
+            let _ = self.reference.done(abort);
+        }
     }
 }

@@ -1,0 +1,184 @@
+//! The one connection of this process to a manager, shared by its threads.
+//!
+//! ```text
+//!   thread A ── sends (7, request) ──►┐                       ┌── reads; a reply to 8: hands it to B, wakes B
+//!   thread B ── sends (8, request) ──►│ one stream socket ───►│   a reply to 7: its own; wakes another
+//!                                                              └── waiting thread, which reads from now on
+//! ```
+//! One of the waiting threads reads for all, so that no thread of the library's own is needed here: a process may fork
+//! at any time.
+//!
+//! # When a process dies
+//! The *server*: the reader sees the end of the stream, and all calls return `Gone`. The *client*: the server sees the end
+//! of the stream. A forked copy of the client gives its copy of the socket up at once (`registry.rs`), so that it does not
+//! hide that end.
+
+mod reference;
+mod registry;
+mod replies;
+
+pub(crate) use reference::Reference;
+
+use crate::error::ManagerError;
+use crate::protocol::{Failure, ONE_WAY, ObjectId, Reply, Request};
+use mp_core::OsError;
+use mp_core::sys::owning_process::OwningProcess;
+use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
+use mp_core::transfer::{Handle, WeakHandle};
+use mp_pipe::{Connection, RecvError, SendError};
+use replies::{Replies, Turn};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How to reach a manager's server. Each process that has it may call.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerHandle {
+    /// A random number that identifies the manager.
+    pub(crate) manager: u64,
+    pub(crate) route: Route,
+}
+
+/// The way to the server.
+#[derive(Debug, Clone)]
+pub(crate) enum Route {
+    /// Its accept socket: for relatives.
+    Inherited(Handle),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) server: ServerHandle,
+    /// A forked copy must not speak on its parent's connection.
+    owner: OwningProcess,
+    connection: Connection<(u64, Request), (u64, Reply)>,
+    replies: Replies,
+    /// References to give up that could not be sent.
+    unsent: Mutex<Vec<ObjectId>>,
+    voucher: Mutex<Voucher>,
+}
+
+/// What keeps the objects in flight of the message that is being packed.
+#[derive(Debug, Default)]
+struct Voucher {
+    number: u64,
+    /// Gone once the message is.
+    end: WeakHandle,
+}
+
+impl Client {
+    /// This process's connection to a server.
+    pub(crate) fn of(server: &ServerHandle) -> Result<Arc<Client>, ManagerError> {
+        registry::find_or(server.manager, || Client::connect(server.clone()))
+    }
+
+    fn connect(server: ServerHandle) -> Result<Client, ManagerError> {
+        let connection = match &server.route {
+            Route::Inherited(accept_socket) => {
+                let (ours, theirs) = stream_pair()?;
+                socket::send(accept_socket.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).map_err(gone)?;
+                Connection::from_fd(ours).with_limit(usize::MAX)
+            }
+        };
+        Ok(Client {
+            server,
+            owner: OwningProcess::current(),
+            connection,
+            replies: Replies::default(),
+            unsent: Mutex::default(),
+            voucher: Mutex::default(),
+        })
+    }
+
+    /// Whether it is this process's, and not a forked copy of its parent's.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.owner.is_current()
+    }
+
+    /// Sends a request and waits for the reply.
+    pub(crate) fn call(&self, request: Request) -> Result<Reply, ManagerError> {
+        self.send_unsent();
+        let serial = self.replies.expect();
+        if let Err(error) = self.connection.send(&(serial, request)) {
+            self.replies.forget(serial);
+            return Err(match error {
+                SendError::Closed(_) | SendError::Torn => ManagerError::Gone,
+                SendError::Os(error) => ManagerError::Os(error),
+                other => ManagerError::Codec(other.to_string()),
+            });
+        }
+        loop {
+            match self.replies.wait(serial) {
+                Turn::Arrived(Reply::Failed(failure)) => return Err(failure.into()),
+                Turn::Arrived(reply) => return Ok(reply),
+                Turn::Ended => return Err(ManagerError::Gone),
+                Turn::Read => self.replies.read(self.connection.recv().map_err(ended)),
+            }
+        }
+    }
+
+    /// Sends a request that has no reply. An end of the server is the next call's error.
+    fn tell(&self, request: Request) {
+        self.send_unsent();
+        let _ = self.connection.send(&(ONE_WAY, request));
+    }
+
+    /// Gives up one reference to each. It never waits: what cannot be sent now is sent with the next call.
+    pub(crate) fn release(&self, objects: &[ObjectId]) {
+        if !objects.is_empty() && self.is_ours() {
+            self.unsent.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(objects);
+            self.try_send_unsent();
+        }
+    }
+
+    fn try_send_unsent(&self) {
+        // Held over the sending: what another thread sends afterwards must not overtake it.
+        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsent.is_empty() {
+            return;
+        }
+        match self.connection.try_send(&(ONE_WAY, Request::Release(unsent.clone()))) {
+            Err(SendError::Full) => {}
+            // A part was sent, and the rest goes out with the next request.
+            Ok(()) | Err(SendError::Partial) => unsent.clear(),
+            // There is no server left to give anything back to.
+            Err(_) => unsent.clear(),
+        }
+    }
+
+    fn send_unsent(&self) {
+        let unsent = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
+        if !unsent.is_empty() {
+            let _ = self.connection.send(&(ONE_WAY, Request::Release(unsent)));
+        }
+    }
+
+    /// Sends the request to shut down, and does not wait, even if the server is stopped: its end is the reply.
+    pub(crate) fn ask_to_shut_down(&self) {
+        let _ = self.connection.try_send(&(ONE_WAY, Request::Shutdown));
+    }
+
+    /// A reference for a proxy that is being packed: it lasts as long as a copy of the handle, in any process or in
+    /// flight. All that is packed into one message has the same.
+    pub(crate) fn lend(&self, object: ObjectId) -> Result<Handle, ManagerError> {
+        let mut voucher = self.voucher.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = voucher.end.upgrade() {
+            self.tell(Request::Lend { voucher: voucher.number, end: None, object });
+            return Ok(handle);
+        }
+        let (ours, theirs) = packet_pair()?;
+        let handle = Handle::new(ours);
+        *voucher = Voucher { number: voucher.number + 1, end: handle.downgrade() };
+        self.tell(Request::Lend { voucher: voucher.number, end: Some(Handle::new(theirs)), object });
+        Ok(handle)
+    }
+}
+
+/// The server ends a connection only by ending itself, or for bytes that are no request.
+fn ended(error: RecvError) -> Failure {
+    Failure::Codec(error.to_string())
+}
+
+fn gone(error: OsError) -> ManagerError {
+    if socket::is_gone(&error) { ManagerError::Gone } else { ManagerError::Os(error) }
+}

@@ -1,0 +1,79 @@
+//! One packed value.
+
+use super::leases::{Access, Leases};
+use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
+use crate::packed::Packed;
+use crate::protocol::{Call, CellCall, Failure, Reply};
+
+#[derive(Debug)]
+pub(crate) struct Cell {
+    counts: Counts,
+    value: Stored,
+    leases: Leases<()>,
+}
+
+impl Object for Cell {
+    fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
+        let Call::Cell(call) = call else { return Failure::WrongKind.into() };
+        if !matches!(call, CellCall::Get | CellCall::Commit(_) | CellCall::Abort) {
+            match self.leases.check(caller, &[()]) {
+                Ok(Access::Free) => {}
+                Ok(Access::Wait) => return Attempt::Wait,
+                Err(failure) => return failure.into(),
+            }
+        }
+        Attempt::Done(self.run(caller, std::mem::replace(call, CellCall::Get)))
+    }
+
+    fn client_gone(&mut self, client: ClientId) {
+        self.leases.client_gone(client);
+    }
+
+    fn minds_deaths(&self) -> bool {
+        !self.leases.is_empty()
+    }
+}
+
+impl Cell {
+    pub(crate) fn new(counts: &Counts, value: Packed) -> Cell {
+        Cell { counts: counts.clone(), value: Stored::new(counts, value), leases: Leases::default() }
+    }
+
+    fn run(&mut self, caller: Caller, call: CellCall) -> Result<Reply, Failure> {
+        let before = || Reply::Value(Some(self.value.packed()));
+        Ok(match call {
+            CellCall::Get => before(),
+            CellCall::Set(value) => {
+                let before = before();
+                self.value = Stored::new(&self.counts, value);
+                before
+            }
+            CellCall::Add(kind, by) => {
+                let before = before();
+                self.value.set_bytes(number::sum(kind, self.value.bytes(), &by)?);
+                before
+            }
+            CellCall::CompareExchange { expected, new } => {
+                let before = before();
+                if self.value.bytes() == expected {
+                    self.value = Stored::new(&self.counts, new);
+                }
+                before
+            }
+            CellCall::Begin => {
+                let before = before();
+                self.leases.begin(caller, [()]);
+                before
+            }
+            CellCall::Commit(value) => {
+                self.leases.end(caller, &[()])?;
+                self.value = Stored::new(&self.counts, value);
+                Reply::Done
+            }
+            CellCall::Abort => {
+                self.leases.end(caller, &[()])?;
+                Reply::Done
+            }
+        })
+    }
+}

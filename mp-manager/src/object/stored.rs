@@ -1,0 +1,118 @@
+//! A stored value, and the counts of references to objects.
+
+use crate::packed::Packed;
+use crate::protocol::ObjectId;
+use mp_core::transfer::{Handle, Message};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// How many references there are to each object: of clients, of proxies in flight, of stored values.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counts(Rc<RefCell<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    counts: HashMap<ObjectId, u64>,
+    /// Whose count came to nothing since they were last asked for.
+    unused: Vec<ObjectId>,
+}
+
+impl Counts {
+    /// One reference more; `false` if there is no such object.
+    pub(crate) fn hold(&self, object: ObjectId) -> bool {
+        match self.0.borrow_mut().counts.get_mut(&object) {
+            Some(count) => {
+                *count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The first reference to a new object.
+    pub(crate) fn begin(&self, object: ObjectId) {
+        self.0.borrow_mut().counts.insert(object, 1);
+    }
+
+    pub(crate) fn release(&self, object: ObjectId) {
+        let state = &mut *self.0.borrow_mut();
+        if let Some(count) = state.counts.get_mut(&object) {
+            *count -= 1;
+            if *count == 0 {
+                state.counts.remove(&object);
+                state.unused.push(object);
+            }
+        }
+    }
+
+    /// An object that no reference is left to: it is to be dropped, which may make others so.
+    pub(crate) fn next_unused(&self) -> Option<ObjectId> {
+        self.0.borrow_mut().unused.pop()
+    }
+}
+
+/// A reference to an object.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    object: ObjectId,
+    counts: Counts,
+}
+
+impl Kept {
+    /// None if there is no such object.
+    pub(crate) fn new(counts: &Counts, object: ObjectId) -> Option<Kept> {
+        counts.hold(object).then(|| Kept { object, counts: counts.clone() })
+    }
+
+    pub(crate) fn object(&self) -> ObjectId {
+        self.object
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.counts.release(self.object);
+    }
+}
+
+/// A value as the server keeps it: of a value without handles and proxies, the bytes alone.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    bytes: Box<[u8]>,
+    beside: Option<Box<Beside>>,
+}
+
+#[derive(Debug)]
+struct Beside {
+    handles: Vec<Handle>,
+    objects: Vec<Kept>,
+}
+
+impl Stored {
+    pub(crate) fn new(counts: &Counts, packed: Packed) -> Stored {
+        let Packed { message: Message { bytes, handles }, objects } = packed;
+        let beside = (!handles.is_empty() || !objects.is_empty()).then(|| {
+            let objects = objects.into_iter().filter_map(|object| Kept::new(counts, object)).collect();
+            Box::new(Beside { handles, objects })
+        });
+        Stored { bytes: bytes.into(), beside }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Puts other bytes in the place of a number's.
+    pub(crate) fn set_bytes(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes.into();
+    }
+
+    /// A copy to be sent.
+    pub(crate) fn packed(&self) -> Packed {
+        let (handles, objects) = self.beside.as_ref().map_or_else(Default::default, |beside| {
+            (beside.handles.clone(), beside.objects.iter().map(Kept::object).collect())
+        });
+        Packed { message: Message { bytes: self.bytes.to_vec(), handles }, objects }
+    }
+}

@@ -1,0 +1,202 @@
+//! The calls of each kind of object.
+
+use super::Key;
+use crate::packed::Packed;
+use mp_core::transfer::Message;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Call {
+    Dict(DictCall),
+    Set(SetCall),
+    List(ListCall),
+    Cell(CellCall),
+    Queue(QueueCall),
+    Lock(LockCall),
+    Semaphore(SemaphoreCall),
+    Condition(ConditionCall),
+    Event(EventCall),
+    Barrier(BarrierCall),
+    Custom { method: u32, exclusive: bool, arguments: Message },
+}
+
+/// A change takes three steps: `Begin` gives the values and keeps other writers away, the client computes, `Commit`
+/// writes. A client that dies in between has changed nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum DictCall {
+    Get(Key),
+    GetMany(Vec<Key>),
+    Insert(Key, Packed),
+    InsertMany(Vec<(Key, Packed)>),
+    GetOrInsert(Key, Packed),
+    Remove(Key),
+    RemoveLast,
+    Contains(Key),
+    Len,
+    Items,
+    Keys,
+    Values,
+    Clear,
+    /// If the key's value is `expected` (`None`: it has none), it becomes `new`. Gives what was there.
+    CompareExchange {
+        key: Key,
+        expected: Option<Vec<u8>>,
+        new: Option<Packed>,
+    },
+    Add(Key, Number, Vec<u8>),
+    Begin(Vec<Key>),
+    Commit(Vec<(Key, Option<Packed>)>),
+    Abort(Vec<Key>),
+    /// Calls one after the other, and no other client's between them.
+    Batch(Vec<DictCall>),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum SetCall {
+    Insert(Key),
+    Remove(Key),
+    Contains(Key),
+    ContainsAll(Vec<Key>),
+    InsertMany(Vec<Key>),
+    RemoveMany(Vec<Key>),
+    /// Keeps these, and gives how many it has removed.
+    Retain(Vec<Key>),
+    Pop,
+    Len,
+    All,
+    Clear,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum ListCall {
+    Push(Packed),
+    Extend(Vec<Packed>),
+    Get(u64),
+    Range(u64, u64),
+    Set(u64, Packed),
+    Insert(u64, Packed),
+    Remove(u64),
+    /// Replaces a range, and gives what was there.
+    Splice(u64, u64, Vec<Packed>),
+    Pop,
+    Find(Vec<u8>),
+    Count(Vec<u8>),
+    RemoveValue(Vec<u8>),
+    Reverse,
+    Len,
+    All,
+    Clear,
+    Add(u64, Number, Vec<u8>),
+    CompareExchange {
+        index: u64,
+        expected: Vec<u8>,
+        new: Packed,
+    },
+    Begin,
+    /// For a change of one place: the whole list is kept all the same.
+    BeginOne(u64),
+    Commit(Vec<Packed>),
+    CommitOne(u64, Packed),
+    Abort,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum CellCall {
+    Get,
+    /// Gives what was there.
+    Set(Packed),
+    Add(Number, Vec<u8>),
+    CompareExchange {
+        expected: Vec<u8>,
+        new: Packed,
+    },
+    Begin,
+    Commit(Packed),
+    Abort,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum QueueCall {
+    Put(Packed),
+    Get,
+    Len,
+    Full,
+    TaskDone,
+    Join,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum LockCall {
+    Acquire,
+    Release,
+    Locked,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum SemaphoreCall {
+    Acquire,
+    Release(u64),
+    Value,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum ConditionCall {
+    Acquire,
+    Release,
+    /// Gives the lock up, waits to be notified, and takes the lock again. `state` is the server's.
+    Wait(Waiting),
+    Notify(u64),
+    NotifyAll,
+}
+
+/// How far a wait for a condition has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Waiting {
+    Asked,
+    /// By which it is notified, and how often the lock is to be taken again.
+    Asleep {
+        ticket: u64,
+        depth: u64,
+    },
+    /// It takes the lock again; whether it was notified.
+    Returning {
+        notified: bool,
+        depth: u64,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum EventCall {
+    IsSet,
+    Set,
+    Clear,
+    Wait,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum BarrierCall {
+    /// With the generation and the place in it, once it has arrived.
+    Wait(Option<(u64, u64)>),
+    Abort,
+    Reset,
+    Parties,
+    Waiting,
+    Broken,
+}
+
+/// What kind of number a packed value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Number {
+    I8,
+    I16,
+    I32,
+    I64,
+    I128,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    F32,
+    F64,
+}

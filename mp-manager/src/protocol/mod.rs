@@ -1,0 +1,178 @@
+//! Requests and replies: plain data. Keys and values are packed by the proxy and stay packed in the server.
+//!
+//! ```text
+//!   client ──(serial, Request)──► server        serial 0: no reply is wanted
+//!   client ◄──(serial, Reply)──── server        in any order: a call that waits delays no other
+//! ```
+
+mod calls;
+
+pub(crate) use calls::{
+    BarrierCall, Call, CellCall, ConditionCall, DictCall, EventCall, ListCall, LockCall, Number, QueueCall,
+    SemaphoreCall, SetCall, Waiting,
+};
+
+use crate::packed::Packed;
+use crate::shared::Restart;
+use mp_core::transfer::{Code, Handle, Message};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Which object: random, so that it cannot be guessed from another.
+pub(crate) type ObjectId = u64;
+
+/// A key as bytes: equal keys have equal bytes.
+pub(crate) type Key = Vec<u8>;
+
+/// A request that is not answered.
+pub(crate) const ONE_WAY: u64 = 0;
+
+/// What a client asks.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// A new object, to which the client has one reference.
+    Create {
+        kind: Kind,
+        start: Start,
+    },
+    /// One more reference of this client to an object.
+    Hold(ObjectId),
+    /// One reference less to each.
+    Release(Vec<ObjectId>),
+    /// A reference that lasts until every copy of the other end of the voucher is closed: one in flight. The end comes
+    /// with the first object of a voucher.
+    Lend {
+        voucher: u64,
+        end: Option<Handle>,
+        object: ObjectId,
+    },
+    /// The same for all that this client holds: it is being forked.
+    LendAll {
+        end: Handle,
+    },
+    Call {
+        object: ObjectId,
+        thread: u64,
+        wait: Wait,
+        call: Call,
+    },
+    /// Enters an object under a name, or takes the name away.
+    Publish {
+        name: String,
+        object: Option<ObjectId>,
+    },
+    /// The object of a name, to which the client has one reference more.
+    Lookup {
+        name: String,
+        kind: Kind,
+    },
+    /// How many objects there are.
+    Count,
+    Shutdown,
+}
+
+/// What an object is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Kind {
+    Dict,
+    Set,
+    List,
+    Namespace,
+    Value,
+    Array,
+    Queue,
+    Lock,
+    RLock,
+    Semaphore,
+    Condition,
+    Event,
+    Barrier,
+    Custom,
+}
+
+/// How a new object begins.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Start {
+    Empty,
+    /// A value's first value.
+    Value(Packed),
+    /// An array's elements.
+    Values(Vec<Packed>),
+    /// Permits, parties, or the most items of a queue.
+    Number(u64),
+    /// Permits, of which there may never be more.
+    Bounded(u64),
+    /// The function that makes an object of a user's type, and its packed arguments.
+    /// In a process of its own, if there is a policy for its death.
+    Custom {
+        code: Code,
+        arguments: Message,
+        restart: Option<Restart>,
+    },
+}
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Wait {
+    /// `x()`
+    Forever,
+    /// `x_timeout()`
+    AtMost(Duration),
+    /// `try_x()`
+    Never,
+}
+
+/// What the server answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    Done,
+    Created(ObjectId),
+    Count(u64),
+    Flag(bool),
+    Value(Option<Packed>),
+    Values(Vec<Packed>),
+    /// One for each key, in the order of the keys.
+    Options(Vec<Option<Packed>>),
+    Item(Option<(Key, Packed)>),
+    Items(Vec<(Key, Packed)>),
+    Keys(Vec<Key>),
+    Number(Option<u64>),
+    /// What a method of a user's type returned.
+    Returned(Message),
+    Failed(Failure),
+}
+
+/// Why the server did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Failure {
+    NoSuchObject,
+    NoSuchName,
+    WrongKind,
+    IndexOutOfRange {
+        index: u64,
+        len: u64,
+    },
+    OwnerDied,
+    WouldBlock,
+    Timeout,
+    WouldDeadlock,
+    NotOwner,
+    OverReleased,
+    Overflow,
+    Broken,
+    NotChanging,
+    Panicked {
+        message: String,
+        location: String,
+    },
+    /// The object's process ended; whether there is a new one.
+    Died {
+        how: String,
+        restarted: bool,
+    },
+    Os {
+        call: String,
+        errno: i32,
+    },
+    Codec(String),
+}

@@ -1,0 +1,144 @@
+//! ConditionProxy: a condition in the server, with a reentrant lock of its own.
+
+use super::{at_most, proxy, unexpected};
+use crate::error::ManagerError;
+use crate::protocol::{Call, ConditionCall, Reply, Wait, Waiting};
+use mp_core::word::Deadline;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+proxy! {
+    /// A condition in the manager's process, with a reentrant lock of its own.
+    ///
+    /// If the process of the lock's holder ends, the next one to acquire it is told
+    /// ([`ManagerError::OwnerDied`]). A waiter that dies takes no notification along that comes afterwards.
+    ///
+    /// Python: what `SyncManager.Condition` returns.
+    ConditionProxy, Condition
+}
+
+impl ConditionProxy {
+    /// Takes the lock; waits for it. Python: `condition.acquire()`.
+    ///
+    /// # Errors
+    /// [`ManagerError::OwnerDied`], once, if its holder's process ended without giving it back: the lock is free; acquire
+    /// again.
+    pub fn acquire(&self) -> Result<ConditionProxyGuard<'_>, ManagerError> {
+        self.acquire_within(Wait::Forever)
+    }
+
+    /// Takes the lock if it is free, else [`ManagerError::WouldBlock`].
+    pub fn try_acquire(&self) -> Result<ConditionProxyGuard<'_>, ManagerError> {
+        self.acquire_within(Wait::Never)
+    }
+
+    /// Takes the lock; waits for it at most `timeout`, then [`ManagerError::Timeout`].
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<ConditionProxyGuard<'_>, ManagerError> {
+        self.acquire_within(at_most(timeout))
+    }
+
+    fn acquire_within(&self, wait: Wait) -> Result<ConditionProxyGuard<'_>, ManagerError> {
+        self.reference.done_waiting(wait, Call::Condition(ConditionCall::Acquire))?;
+        Ok(ConditionProxyGuard { condition: self, is_held: true, own_thread_only: PhantomData })
+    }
+}
+
+impl fmt::Debug for ConditionProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConditionProxy")
+    }
+}
+
+/// The held lock of a condition, released when dropped. What needs the lock is called on it.
+#[derive(Debug)]
+#[must_use = "if it is not kept, the lock is released at once"]
+pub struct ConditionProxyGuard<'a> {
+    condition: &'a ConditionProxy,
+    is_held: bool,
+    own_thread_only: PhantomData<*const ()>,
+}
+
+impl ConditionProxyGuard<'_> {
+    /// Gives the lock up, waits to be notified, and takes the lock again. Python: `condition.wait()`.
+    ///
+    /// # Errors
+    /// [`ManagerError::OwnerDied`]: the process of a holder died meanwhile. The lock is not held any more.
+    pub fn wait(&mut self) -> Result<(), ManagerError> {
+        self.wait_within(Wait::Forever).map(|_| ())
+    }
+
+    /// Waits at most `timeout`, then [`ManagerError::Timeout`]; the lock is held in either case.
+    /// Python: `condition.wait(timeout)`.
+    ///
+    /// # Errors
+    /// [`ManagerError::OwnerDied`] also: see [`wait`](ConditionProxyGuard::wait).
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<(), ManagerError> {
+        if self.wait_within(at_most(timeout))? { Ok(()) } else { Err(ManagerError::Timeout) }
+    }
+
+    /// Waits until it is so; looks at first, and after each notification. Python: `condition.wait_for(predicate)`.
+    ///
+    /// # Errors
+    /// The errors of [`wait`](ConditionProxyGuard::wait).
+    pub fn wait_for(&mut self, mut is_so: impl FnMut() -> bool) -> Result<(), ManagerError> {
+        while !is_so() {
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until it is so, at most `timeout`, then [`ManagerError::Timeout`].
+    /// Python: `condition.wait_for(predicate, timeout)`.
+    ///
+    /// # Errors
+    /// The errors of [`wait_timeout`](ConditionProxyGuard::wait_timeout).
+    pub fn wait_for_timeout(
+        &mut self,
+        mut is_so: impl FnMut() -> bool,
+        timeout: Duration,
+    ) -> Result<(), ManagerError> {
+        let deadline = Deadline::after(timeout);
+        while !is_so() {
+            self.wait_timeout(deadline.map_or(timeout, Deadline::remaining))?;
+        }
+        Ok(())
+    }
+
+    fn wait_within(&mut self, wait: Wait) -> Result<bool, ManagerError> {
+        let call = Call::Condition(ConditionCall::Wait(Waiting::Asked));
+        // Unless it returns in order, the lock is not held.
+        self.is_held = false;
+        match self.condition.reference.call_waiting(wait, call)? {
+            Reply::Flag(notified) => {
+                self.is_held = true;
+                Ok(notified)
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Wakes the waiter that has waited longest. Python: `condition.notify()`.
+    pub fn notify_one(&self) -> Result<(), ManagerError> {
+        self.notify(1)
+    }
+
+    /// Wakes so many waiters. Python: `condition.notify(n)`.
+    pub fn notify(&self, count: u32) -> Result<(), ManagerError> {
+        self.condition.reference.done(Call::Condition(ConditionCall::Notify(count.into())))
+    }
+
+    /// Wakes all waiters. Python: `condition.notify_all()`.
+    pub fn notify_all(&self) -> Result<(), ManagerError> {
+        self.condition.reference.done(Call::Condition(ConditionCall::NotifyAll))
+    }
+}
+
+impl Drop for ConditionProxyGuard<'_> {
+    fn drop(&mut self) {
+        if self.is_held {
+            // A manager that has ended has no lock to release.
+            let _ = self.condition.reference.done(Call::Condition(ConditionCall::Release));
+        }
+    }
+}

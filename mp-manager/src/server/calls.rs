@@ -1,0 +1,247 @@
+//! Calls on objects: done at once, or waiting beside their object.
+//!
+//! ```text
+//!   call ──► attempt ──done──► reply; the calls that wait for this object are tried again, oldest first
+//!               └──must wait──► parked ──tried again and done──────────► reply
+//!                                  ├──its time is over──► given up ────► reply
+//!                                  └──its client has died──► given up
+//! ```
+
+use super::Server;
+use super::clients::Delivery;
+use super::table::Body;
+use crate::object::{Attempt, Caller, ClientId};
+use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting};
+use mp_core::word::Deadline;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    parked: HashMap<u64, Parked>,
+    deadlines: BTreeSet<(Deadline, u64)>,
+    of_client: HashMap<ClientId, HashSet<u64>>,
+    last: u64,
+}
+
+/// A call that waits.
+#[derive(Debug)]
+struct Parked {
+    caller: Caller,
+    serial: u64,
+    object: ObjectId,
+    deadline: Option<Deadline>,
+    call: Call,
+}
+
+impl Call {
+    /// How far a wait has come is the server's to say.
+    fn begin(&mut self) {
+        match self {
+            Call::Condition(ConditionCall::Wait(waiting)) => *waiting = Waiting::Asked,
+            Call::Barrier(BarrierCall::Wait(place)) => *place = None,
+            _ => {}
+        }
+    }
+}
+
+impl Calls {
+    pub(super) fn next_deadline(&self) -> Option<Deadline> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn park(&mut self, parked: Parked) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        self.deadlines.extend(parked.deadline.map(|deadline| (deadline, number)));
+        self.of_client.entry(parked.caller.client).or_default().insert(number);
+        self.parked.insert(number, parked);
+        number
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Parked> {
+        let parked = self.parked.remove(&number)?;
+        if let Some(deadline) = parked.deadline {
+            self.deadlines.remove(&(deadline, number));
+        }
+        if let Some(numbers) = self.of_client.get_mut(&parked.caller.client) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.of_client.remove(&parked.caller.client);
+            }
+        }
+        Some(parked)
+    }
+}
+
+impl Server {
+    pub(super) fn call(
+        &mut self,
+        client: ClientId,
+        thread: u64,
+        serial: u64,
+        object: ObjectId,
+        wait: Wait,
+        mut call: Call,
+    ) {
+        let caller = Caller { client, thread };
+        call.begin();
+        let Some(entry) = self.table.get(object) else {
+            return self.reply(client, serial, Err(Failure::NoSuchObject));
+        };
+        let has_waiting = !entry.waiting.is_empty();
+        let attempt = match &mut entry.body {
+            Body::Own(body) => body.attempt(caller, &mut call),
+            // Those that wait were first.
+            Body::Custom(_) if has_waiting => Attempt::Wait,
+            Body::Custom(_) => return self.call_custom(caller, serial, object, call),
+        };
+        match attempt {
+            Attempt::Done(result) => {
+                self.done(caller, serial, object, result);
+                if has_waiting {
+                    self.retry(object);
+                }
+            }
+            Attempt::Wait if wait == Wait::Never => self.reply(client, serial, Err(Failure::WouldBlock)),
+            Attempt::Wait => {
+                let deadline = if let Wait::AtMost(time) = wait { Deadline::after(time) } else { None };
+                self.park(Parked { caller, serial, object, deadline, call });
+                // A condition's lock is free now, for example.
+                if has_waiting {
+                    self.retry(object);
+                }
+            }
+        }
+    }
+
+    fn park(&mut self, parked: Parked) {
+        let object = parked.object;
+        let number = self.calls.park(parked);
+        if let Some(entry) = self.table.get(object) {
+            entry.waiting.push_back(number);
+        }
+    }
+
+    /// A call of a user's type that has to wait.
+    pub(super) fn park_custom(&mut self, caller: Caller, serial: u64, object: ObjectId, call: Call) {
+        self.park(Parked { caller, serial, object, deadline: None, call });
+    }
+
+    fn done(&mut self, caller: Caller, serial: u64, object: ObjectId, result: Result<Reply, Failure>) {
+        if let Some(entry) = self.table.get(object)
+            && let Body::Own(body) = &entry.body
+            && body.minds_deaths()
+        {
+            self.clients.touch(caller.client, object);
+        }
+        if let Delivery::Dead(reply) = self.deliver(caller.client, serial, result)
+            && let Some(entry) = self.table.get(object)
+            && let Body::Own(body) = &mut entry.body
+        {
+            body.undelivered(reply);
+        }
+    }
+
+    /// Tries the waiting calls of an object again, until none of them can be done.
+    pub(super) fn retry(&mut self, object: ObjectId) {
+        loop {
+            let mut progress = false;
+            let Some(entry) = self.table.get(object) else { return };
+            let waiting: Vec<u64> = entry.waiting.iter().copied().collect();
+            for number in waiting {
+                let Some(entry) = self.table.get(object) else { return };
+                let Body::Own(body) = &mut entry.body else { return self.retry_custom(object) };
+                let Some(parked) = self.calls.parked.get_mut(&number) else { continue };
+                let (caller, serial) = (parked.caller, parked.serial);
+                if let Attempt::Done(result) = body.attempt(caller, &mut parked.call) {
+                    entry.waiting.retain(|other| *other != number);
+                    self.calls.remove(number);
+                    self.done(caller, serial, object, result);
+                    progress = true;
+                }
+            }
+            if !progress {
+                return;
+            }
+        }
+    }
+
+    /// The oldest waiting calls of an object of a user's type go on as far as they may.
+    fn retry_custom(&mut self, object: ObjectId) {
+        loop {
+            let Some(entry) = self.table.get(object) else { return };
+            let (Body::Custom(body), Some(number)) = (&entry.body, entry.waiting.front().copied()) else {
+                return;
+            };
+            let may = self.calls.parked.get(&number).is_none_or(|parked| body.may(&parked.call));
+            if !may {
+                return;
+            }
+            entry.waiting.pop_front();
+            if let Some(Parked { caller, serial, call, .. }) = self.calls.remove(number) {
+                self.call_custom(caller, serial, object, call);
+            }
+        }
+    }
+
+    /// Gives up the calls whose time is over.
+    pub(super) fn expire(&mut self) {
+        while let Some((deadline, number)) = self.calls.deadlines.first().copied()
+            && deadline.passed()
+        {
+            self.calls.deadlines.pop_first();
+            let Some(parked) = self.calls.parked.get_mut(&number) else { continue };
+            parked.deadline = None;
+            let (caller, serial, object) = (parked.caller, parked.serial, parked.object);
+            let failure = match self.table.get(object).map(|entry| &mut entry.body) {
+                Some(Body::Own(body)) => body.give_up(caller, &mut parked.call),
+                _ => Some(Failure::Timeout),
+            };
+            if let Some(failure) = failure {
+                self.unpark(number, object);
+                self.reply(caller.client, serial, Err(failure));
+            }
+            self.retry(object);
+        }
+    }
+
+    fn unpark(&mut self, number: u64, object: ObjectId) -> Option<Parked> {
+        if let Some(entry) = self.table.get(object) {
+            entry.waiting.retain(|other| *other != number);
+        }
+        self.calls.remove(number)
+    }
+
+    /// A client has died: its waiting calls are given up, and the objects that mind are told.
+    pub(super) fn cancel_all(&mut self, client: ClientId, touched: &HashSet<ObjectId>) {
+        let numbers = self.calls.of_client.remove(&client).unwrap_or_default();
+        let mut changed = touched.clone();
+        for number in numbers {
+            let Some(object) = self.calls.parked.get(&number).map(|parked| parked.object) else { continue };
+            if let Some(mut parked) = self.unpark(number, object)
+                && let Some(entry) = self.table.get(object)
+                && let Body::Own(body) = &mut entry.body
+            {
+                body.give_up(parked.caller, &mut parked.call);
+            }
+            changed.insert(object);
+        }
+        for object in &changed {
+            if let Some(entry) = self.table.get(*object)
+                && let Body::Own(body) = &mut entry.body
+            {
+                body.client_gone(client);
+            }
+            self.retry(*object);
+        }
+    }
+
+    /// Tells the calls that wait for an object which no reference is left to that it is gone.
+    pub(super) fn refuse_waiting(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        for number in numbers {
+            if let Some(parked) = self.calls.remove(number) {
+                self.reply(parked.caller.client, parked.serial, Err(Failure::NoSuchObject));
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Threads for the user's code: constructors and methods of the user's types.
+//!
+//! A thread is started when there is a job and no thread is idle, up to a bound; beyond it jobs wait for a thread. The
+//! server's own thread hands jobs out and is signalled when one is done.
+
+use super::custom::Hosted;
+use crate::object::Caller;
+use crate::protocol::{Failure, ObjectId};
+use mp_core::error::OsResult;
+use mp_core::sys::eventfd::{self, eventfd};
+use mp_core::transfer::Message;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The most threads. A method that waits for another one holds its thread meanwhile.
+const MOST_THREADS: usize = 64;
+
+pub(super) type Work = Box<dyn FnOnce() -> Outcome + Send>;
+
+/// What a job has brought about.
+pub(super) enum Outcome {
+    Built(Result<Box<dyn Hosted>, Failure>),
+    Returned(Result<Message, Failure>),
+}
+
+/// For whom it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    pub(super) caller: Caller,
+    pub(super) serial: u64,
+    /// The object, and whether the method was alone; none for a constructor.
+    pub(super) object: Option<(ObjectId, bool)>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<(Ticket, Work)>,
+    done: Vec<(Ticket, Outcome)>,
+    idle: usize,
+    threads: usize,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    more: Condvar,
+    signal: OwnedFd,
+}
+
+pub(super) struct Jobs(Arc<Shared>);
+
+impl Jobs {
+    pub(super) fn new() -> OsResult<Jobs> {
+        let signal = eventfd()?;
+        Ok(Jobs(Arc::new(Shared { state: Mutex::default(), more: Condvar::new(), signal })))
+    }
+
+    /// Hands a job out. It is refused if there is no thread, and none can be started.
+    pub(super) fn give(&self, ticket: Ticket, work: Work) -> Result<(), Failure> {
+        let mut state = self.0.lock();
+        if state.idle <= state.waiting.len() && state.threads < MOST_THREADS {
+            let shared = Arc::clone(&self.0);
+            match std::thread::Builder::new().spawn(move || shared.work()) {
+                Ok(_) => state.threads += 1,
+                Err(error) if state.threads == 0 => {
+                    let errno = error.raw_os_error().unwrap_or(0);
+                    return Err(Failure::Os { call: "pthread_create".to_owned(), errno });
+                }
+                Err(_) => {}
+            }
+        }
+        state.waiting.push_back((ticket, work));
+        self.0.more.notify_one();
+        Ok(())
+    }
+
+    /// The jobs that were done since this was last called.
+    pub(super) fn done(&self) -> Vec<(Ticket, Outcome)> {
+        // Before they are taken: one that is done meanwhile signals again.
+        eventfd::clear(self.0.signal.as_fd());
+        std::mem::take(&mut self.0.lock().done)
+    }
+}
+
+impl AsFd for Jobs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.signal.as_fd()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        loop {
+            let mut state = self.lock();
+            let (ticket, work) = loop {
+                if let Some(job) = state.waiting.pop_front() {
+                    break job;
+                }
+                state.idle += 1;
+                state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            };
+            drop(state);
+            let outcome = work();
+            self.lock().done.push((ticket, outcome));
+            eventfd::set(self.signal.as_fd());
+        }
+    }
+}

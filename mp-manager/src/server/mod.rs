@@ -1,0 +1,304 @@
+//! The server process: one thread that owns all objects.
+//!
+//! ```text
+//!   accept socket   each packet brings one end of a new socket pair: a client
+//!   clients         one stream socket each; a request is one step, or waits beside its object (`calls.rs`)
+//!   vouchers        one socket for each message in flight that has proxies in it; its end gives their references back
+//!   jobs            functions and methods of the user's run on threads of their own (`jobs.rs`)
+//!                   and signal this one by an event descriptor
+//! ```
+//! An object costs no descriptor and a client no thread. The loop never waits for a client: what a client does not read
+//! stays in its outbox, and its next request is not read before that is empty.
+//!
+//! # When a process dies
+//! A *client*: its stream ends. Its waiting calls are cancelled, its locks are free and their next holder is told, what it
+//! had begun to change is as it was, its references are given back. The *manager's owner*: the server is a daemon, so it
+//! is killed. The *server*: every stream ends, and each call returns `Gone`.
+
+mod calls;
+mod clients;
+mod custom;
+mod jobs;
+mod supervised;
+mod table;
+#[cfg(test)]
+mod tests;
+mod vouchers;
+
+pub(crate) use custom::{Hosted, stash};
+
+use crate::object::{ClientId, Counts, Kept};
+use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start};
+use calls::Calls;
+use clients::{Clients, Delivery};
+use jobs::Jobs;
+use mp_core::error::OsResult;
+use mp_core::sys::machine::LocalSite;
+use mp_core::sys::poll::Interest;
+use mp_core::sys::process::random_bytes;
+use mp_core::sys::signal;
+use mp_core::sys::socket::{self, Mode};
+use mp_core::sys::waitset::{Ready, Room, WaitSet};
+use mp_core::transfer::Handle;
+use mp_core::word::{Deadline, Pace, Waiting};
+use mp_pipe::Connection;
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::time::Duration;
+use table::Table;
+use vouchers::Vouchers;
+
+const ACCEPT: u64 = 0;
+const JOBS: u64 = 1;
+/// Clients and vouchers have numbers from here on, which are never used again.
+const FIRST: u64 = 16;
+
+/// Events taken at once.
+const EVENTS: usize = 64;
+
+/// See the module.
+struct Server {
+    set: WaitSet,
+    accept_socket: Option<Handle>,
+    counts: Counts,
+    table: Table,
+    clients: Clients,
+    vouchers: Vouchers,
+    calls: Calls,
+    jobs: Jobs,
+    names: HashMap<String, (Kind, Kept)>,
+    last: u64,
+    spins: LocalSite,
+}
+
+/// The main function of the server's process.
+pub(crate) fn serve(accept_socket: Handle) {
+    // The owner decides what happens on Ctrl-C.
+    signal::ignore_interrupts();
+    // Without descriptors for its own there is no server; its clients read the end of their connections.
+    let Ok(mut server) = Server::new(accept_socket) else { return };
+    let _ = server.run();
+}
+
+impl Server {
+    fn new(accept_socket: Handle) -> OsResult<Server> {
+        let (set, jobs) = (WaitSet::new()?, Jobs::new()?);
+        set.add(accept_socket.as_fd(), ACCEPT, Interest::Read)?;
+        set.add(jobs.as_fd(), JOBS, Interest::Read)?;
+        let counts = Counts::default();
+        Ok(Server {
+            set,
+            accept_socket: Some(accept_socket),
+            table: Table::default(),
+            clients: Clients::default(),
+            vouchers: Vouchers::default(),
+            calls: Calls::default(),
+            jobs,
+            names: HashMap::new(),
+            counts,
+            last: FIRST,
+            spins: LocalSite::default(),
+        })
+    }
+
+    fn run(&mut self) -> OsResult<()> {
+        let mut room = Room::new();
+        room.make(EVENTS);
+        while self.accept_socket.is_some() || !self.clients.is_empty() || !self.vouchers.is_empty() {
+            let ready = self.wait(&mut room)?;
+            for key in ready {
+                match key {
+                    ACCEPT => self.accept(),
+                    JOBS => self.finish_jobs(),
+                    key if self.vouchers.end(&self.counts, key) => {}
+                    client => self.read(client),
+                }
+            }
+            self.expire();
+            self.drop_unused();
+        }
+        Ok(())
+    }
+
+    /// What is ready; nothing at the next deadline. It looks a while before it sleeps, where that has been worth it.
+    fn wait(&self, room: &mut Room) -> OsResult<Vec<u64>> {
+        let now = Deadline::after(Duration::ZERO);
+        let mut look = |until| -> OsResult<Vec<u64>> {
+            let ready = self.set.wait_for_all(room, until)?;
+            Ok(ready
+                .filter_map(|ready| if let Ready::Member(key) = ready { Some(key) } else { None })
+                .collect())
+        };
+        let mut waiting = Waiting::new(&self.spins, Pace::Dense);
+        loop {
+            let ready = look(now)?;
+            if !ready.is_empty() {
+                waiting.found();
+                return Ok(ready);
+            }
+            if !waiting.pause() {
+                let ready = look(self.calls.next_deadline())?;
+                waiting.found();
+                return Ok(ready);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(accept_socket) = &self.accept_socket else { return };
+        match socket::receive(accept_socket.as_fd(), &mut [0; 1], Mode::Now) {
+            // If no descriptor is left, the client's end is discarded, and the client reads the end of its connection.
+            Ok(received) if received.bytes > 0 => {
+                for end in received.fds {
+                    self.last += 1;
+                    if self.set.add(end.as_fd(), self.last, Interest::Read).is_ok() {
+                        self.clients.add(self.last, Connection::from_fd(end).with_limit(usize::MAX));
+                    }
+                }
+            }
+            Err(error) if socket::would_block(&error) || socket::is_want_of_descriptors(&error) => {}
+            // No process is left that could be a new client.
+            _ => {
+                let _ = self.set.remove(accept_socket.as_fd());
+                self.accept_socket = None;
+            }
+        }
+    }
+
+    /// Serves one request of a client: others have their turn before its next one.
+    fn read(&mut self, client: ClientId) {
+        match self.clients.next(&self.set, client) {
+            Ok(Some((serial, request))) => match self.answer(client, serial, request) {
+                Ok(Some(reply)) => self.reply(client, serial, Ok(reply)),
+                Ok(None) => {}
+                Err(failure) => self.reply(client, serial, Err(failure)),
+            },
+            Ok(None) => {}
+            Err(()) => self.client_gone(client),
+        }
+    }
+
+    /// `None`: there is no reply, or it comes later.
+    fn answer(&mut self, client: ClientId, serial: u64, request: Request) -> Result<Option<Reply>, Failure> {
+        Ok(Some(match request {
+            Request::Call { object, thread, wait, call } => {
+                self.call(client, thread, serial, object, wait, call);
+                return Ok(None);
+            }
+            Request::Create { start: Start::Custom { code, arguments, restart }, .. } => {
+                self.build(client, serial, code, arguments, restart);
+                return Ok(None);
+            }
+            Request::Create { kind, start } => {
+                let object = crate::object::make(&self.counts, &kind, start)?;
+                Reply::Created(self.enter(client, kind, table::Body::Own(object))?)
+            }
+            Request::Hold(object) => self.hold(client, object)?,
+            Request::Release(objects) => {
+                objects.into_iter().for_each(|object| self.clients.release(&self.counts, client, object));
+                return Ok(None);
+            }
+            Request::Lend { voucher, end, object } => {
+                if let Some(end) = end {
+                    self.last += 1;
+                    self.vouchers.begin(&self.set, self.last, Some((client, voucher)), end);
+                }
+                self.vouchers.lend(&self.counts, (client, voucher), object);
+                return Ok(None);
+            }
+            Request::LendAll { end } => {
+                self.last += 1;
+                self.vouchers.begin(&self.set, self.last, None, end);
+                for object in self.clients.held(client) {
+                    self.vouchers.add(&self.counts, self.last, object);
+                }
+                return Ok(None);
+            }
+            Request::Publish { name, object } => self.publish(name, object)?,
+            Request::Lookup { name, kind } => {
+                let (found, kept) = self.names.get(&name).ok_or(Failure::NoSuchName)?;
+                if *found != kind {
+                    return Err(Failure::WrongKind);
+                }
+                let object = kept.object();
+                self.hold(client, object)?;
+                Reply::Created(object)
+            }
+            Request::Count => {
+                self.drop_unused();
+                Reply::Count(self.table.len() as u64)
+            }
+            Request::Shutdown => std::process::exit(0),
+        }))
+    }
+
+    /// A new object, to which the client has the first reference.
+    fn enter(&mut self, client: ClientId, kind: Kind, body: table::Body) -> Result<ObjectId, Failure> {
+        let mut bytes = [0; 8];
+        random_bytes(&mut bytes).map_err(|error| Failure::Os {
+            call: error.call.to_owned(),
+            errno: error.errno().unwrap_or(0),
+        })?;
+        let object = ObjectId::from_le_bytes(bytes);
+        self.table.insert(object, kind, body);
+        self.counts.begin(object);
+        self.clients.add_reference(client, object);
+        Ok(object)
+    }
+
+    fn hold(&mut self, client: ClientId, object: ObjectId) -> Result<Reply, Failure> {
+        if !self.counts.hold(object) {
+            return Err(Failure::NoSuchObject);
+        }
+        self.clients.add_reference(client, object);
+        Ok(Reply::Done)
+    }
+
+    fn publish(&mut self, name: String, object: Option<ObjectId>) -> Result<Reply, Failure> {
+        let Some(object) = object else {
+            return Ok(Reply::Flag(self.names.remove(&name).is_some()));
+        };
+        let kind = self.table.kind(object).ok_or(Failure::NoSuchObject)?;
+        let kept = Kept::new(&self.counts, object).ok_or(Failure::NoSuchObject)?;
+        Ok(Reply::Flag(self.names.insert(name, (kind, kept)).is_some()))
+    }
+
+    /// Sends a reply, with a reference to each object that is named in it.
+    fn reply(&mut self, client: ClientId, serial: u64, result: Result<Reply, Failure>) {
+        let _ = self.deliver(client, serial, result);
+    }
+
+    /// Gives the reply back if the client has died.
+    fn deliver(&mut self, client: ClientId, serial: u64, result: Result<Reply, Failure>) -> Delivery {
+        if serial == ONE_WAY {
+            return Delivery::Sent;
+        }
+        let reply = result.unwrap_or_else(Reply::Failed);
+        if !self.clients.has(client) {
+            return Delivery::Dead(reply);
+        }
+        for object in reply.objects() {
+            if self.counts.hold(object) {
+                self.clients.add_reference(client, object);
+            }
+        }
+        self.clients.send(&self.set, client, serial, reply)
+    }
+
+    fn client_gone(&mut self, client: ClientId) {
+        let Some(gone) = self.clients.remove(&self.set, client) else { return };
+        self.cancel_all(client, &gone.touched);
+        gone.references.into_iter().for_each(|(object, count)| {
+            (0..count).for_each(|_| self.counts.release(object));
+        });
+        self.vouchers.forget_client(client);
+    }
+
+    /// Drops the objects that nothing refers to any more. A dropped object may have been the last to refer to others.
+    fn drop_unused(&mut self) {
+        while let Some(object) = self.counts.next_unused() {
+            let waiting = self.table.remove(object).map(|entry| entry.waiting).unwrap_or_default();
+            self.refuse_waiting(waiting);
+        }
+    }
+}

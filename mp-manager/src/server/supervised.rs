@@ -1,0 +1,144 @@
+//! A supervised object: a user's value in a process of its own.
+//!
+//! ```text
+//!   server, on a thread of the jobs ──(method, arguments)──► the object's process: calls the method
+//!                                   ◄──── result, failure ──┘
+//!   the process dies within a call:   the caller is told; the process is started again, as the policy allows
+//!   the process dies between calls:   the next caller is told, likewise
+//! ```
+//! Calls come one after the other, also of `&self` methods.
+//!
+//! # When a process dies
+//! The *object's process*: above; no other object is touched. The *server*: the process is its daemon, and is killed.
+
+use super::custom::{Hosted, construct, guarded};
+use crate::protocol::Failure;
+use crate::shared::Restart;
+use mp_core::popen::get_helper_method;
+use mp_core::sys::socket::stream_pair;
+use mp_core::transfer::{Code, Message};
+use mp_core::{Child, Process};
+use mp_pipe::{Connection, RecvError, SendError};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Asked {
+    method: u32,
+    exclusive: bool,
+    arguments: Message,
+}
+
+type Answer = Result<Message, Failure>;
+
+/// See the module.
+pub(super) struct Supervised {
+    code: Code,
+    arguments: Message,
+    restart: Restart,
+    /// None after its last death.
+    actor: Option<Actor>,
+}
+
+/// The object's process.
+struct Actor {
+    child: Child<()>,
+    stream: Connection<Asked, Answer>,
+}
+
+impl Supervised {
+    /// Starts the process, and waits until its object is made.
+    pub(super) fn start(code: Code, arguments: Message, restart: Restart) -> Result<Supervised, Failure> {
+        let actor = Actor::start(&code, &arguments)?;
+        Ok(Supervised { code, arguments, restart, actor: Some(actor) })
+    }
+
+    fn call(&mut self, asked: Asked) -> Answer {
+        let Some(actor) = &self.actor else {
+            return Err(Failure::Died { how: "has ended".to_owned(), restarted: false });
+        };
+        match actor.stream.send(&asked) {
+            Ok(()) => match actor.stream.recv() {
+                Ok(answer) => return answer,
+                Err(RecvError::Decode(error)) => return Err(Failure::Codec(error.to_string())),
+                Err(_) => {}
+            },
+            Err(SendError::Closed(_) | SendError::Torn) => {}
+            Err(other) => return Err(Failure::Codec(other.to_string())),
+        }
+        let how = self.actor.take().map_or_else(String::new, Actor::end);
+        if self.restart.allows() {
+            self.actor = Actor::start(&self.code, &self.arguments).ok();
+        }
+        Err(Failure::Died { how, restarted: self.actor.is_some() })
+    }
+}
+
+impl Hosted for Supervised {
+    fn is_supervised(&self) -> bool {
+        true
+    }
+
+    fn call_shared(&self, _: u32, _: Message) -> Answer {
+        Err(Failure::WrongKind)
+    }
+
+    fn call_exclusive(&mut self, method: u32, arguments: Message) -> Answer {
+        // Which of the two it was stands in the method's number.
+        let (method, exclusive) = (method >> 1, method & 1 == 1);
+        self.call(Asked { method, exclusive, arguments })
+    }
+}
+
+impl Actor {
+    fn start(code: &Code, arguments: &Message) -> Result<Actor, Failure> {
+        let not_started = |error: mp_core::StartError| Failure::Codec(error.to_string());
+        let (ours, theirs) = stream_pair().map_err(os)?;
+        let stream: Connection<Asked, Answer> = Connection::from_fd(ours);
+        let theirs: Connection<Answer, Asked> = Connection::from_fd(theirs);
+        let process = Process::new(host, (theirs, *code, arguments.clone())).name("Object").daemon();
+        let child = process.method(get_helper_method().map_err(not_started)?).start().map_err(not_started)?;
+        let actor = Actor { child, stream };
+        match actor.stream.recv() {
+            Ok(Ok(_)) => Ok(actor),
+            Ok(Err(failure)) => {
+                actor.end();
+                Err(failure)
+            }
+            Err(_) => Err(Failure::Died { how: actor.end(), restarted: false }),
+        }
+    }
+
+    /// Waits for the process and says how it ended.
+    fn end(self) -> String {
+        let Actor { child, stream } = self;
+        drop(stream);
+        match child.join() {
+            Ok(()) => "ended".to_owned(),
+            Err(error) => format!("ended ({error})"),
+        }
+    }
+}
+
+fn os(error: mp_core::OsError) -> Failure {
+    Failure::Os { call: error.call.to_owned(), errno: error.errno().unwrap_or(0) }
+}
+
+/// The main function of the object's process.
+fn host(stream: Connection<Answer, Asked>, code: Code, arguments: Message) {
+    mp_core::sys::signal::ignore_interrupts();
+    let made = construct(&code, arguments);
+    let answer = made.as_ref().map(|_| Message::default()).map_err(Clone::clone);
+    if stream.send(&answer).is_err() {
+        return;
+    }
+    let Ok(mut object) = made else { return };
+    while let Ok(Asked { method, exclusive, arguments }) = stream.recv() {
+        let answer = guarded(|| match exclusive {
+            true => object.call_exclusive(method, arguments),
+            false => object.call_shared(method, arguments),
+        });
+        if stream.send(&answer).is_err() {
+            return;
+        }
+    }
+}

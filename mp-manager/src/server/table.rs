@@ -1,0 +1,46 @@
+//! The objects, and the calls that wait for each.
+
+use super::custom::Custom;
+use crate::object::Object;
+use crate::protocol::{Kind, ObjectId};
+use std::collections::{HashMap, VecDeque};
+
+#[derive(Debug, Default)]
+pub(super) struct Table(HashMap<ObjectId, Entry>);
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) body: Body,
+    pub(super) kind: Kind,
+    /// By their numbers, in the order of their coming.
+    pub(super) waiting: VecDeque<u64>,
+}
+
+#[derive(Debug)]
+pub(super) enum Body {
+    Own(Box<dyn Object>),
+    /// Of a user's type.
+    Custom(Custom),
+}
+
+impl Table {
+    pub(super) fn insert(&mut self, object: ObjectId, kind: Kind, body: Body) {
+        self.0.insert(object, Entry { body, kind, waiting: VecDeque::new() });
+    }
+
+    pub(super) fn get(&mut self, object: ObjectId) -> Option<&mut Entry> {
+        self.0.get_mut(&object)
+    }
+
+    pub(super) fn kind(&self, object: ObjectId) -> Option<Kind> {
+        self.0.get(&object).map(|entry| entry.kind.clone())
+    }
+
+    pub(super) fn remove(&mut self, object: ObjectId) -> Option<Entry> {
+        self.0.remove(&object)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}

@@ -1,0 +1,166 @@
+//! Clients that do not keep to the protocol harm themselves alone.
+
+use super::*;
+use crate::packed::Packed;
+use crate::protocol::{
+    BarrierCall, Call, ConditionCall, DictCall, ListCall, QueueCall, Wait, Waiting as Sleep,
+};
+use mp_core::sys::socket::{packet_pair, stream_pair};
+use mp_core::transfer::Message;
+use mp_pipe::RecvError;
+use std::os::fd::OwnedFd;
+
+type Stream = Connection<(u64, Request), (u64, Reply)>;
+
+/// A server on a thread of this process; it ends when this and its clients are dropped.
+struct Running {
+    accept: Option<OwnedFd>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn new() -> Running {
+        let (inside, outside) = packet_pair().unwrap();
+        let thread = std::thread::spawn(move || serve(Handle::new(inside)));
+        Running { accept: Some(outside), thread: Some(thread) }
+    }
+
+    fn end(&self) -> OwnedFd {
+        let (ours, theirs) = stream_pair().unwrap();
+        let accept = self.accept.as_ref().unwrap();
+        socket::send(accept.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).unwrap();
+        ours
+    }
+
+    fn client(&self) -> Stream {
+        Connection::from_fd(self.end())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.accept = None;
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+fn ask(stream: &Stream, request: Request) -> Reply {
+    stream.send(&(7, request)).unwrap();
+    let (serial, reply) = stream.recv().unwrap();
+    assert_eq!(serial, 7);
+    reply
+}
+
+fn call(object: ObjectId, call: Call) -> Request {
+    Request::Call { object, thread: 1, wait: Wait::Never, call }
+}
+
+fn value(bytes: &[u8]) -> Packed {
+    Packed { message: Message { bytes: bytes.to_vec(), handles: Vec::new() }, objects: Vec::new() }
+}
+
+fn created(reply: Reply) -> ObjectId {
+    match reply {
+        Reply::Created(object) => object,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn bytes_that_are_no_request_end_their_connection_alone() {
+    let server = Running::new();
+    let honest = server.client();
+    let list = created(ask(&honest, Request::Create { kind: Kind::List, start: Start::Empty }));
+    for garbage in [&b""[..], &[0, 0, 0, 0, 200], &[0; 3], &[255; 40], &[0, 0, 0, 9, 1, 2, 3]] {
+        let hostile: Connection = Connection::from_fd(server.end());
+        hostile.send_bytes(garbage).unwrap();
+        let end = hostile.recv_bytes();
+        assert!(matches!(end, Err(RecvError::Closed)), "{garbage:?}: {end:?}");
+    }
+    // Half a message, from a client that stays.
+    let half = server.end();
+    socket::send(half.as_fd(), &[&[0, 0]], &[], Mode::Block).unwrap();
+    let push = ask(&honest, call(list, Call::List(ListCall::Push(value(&[1])))));
+    assert!(matches!(push, Reply::Done), "{push:?}");
+}
+
+#[test]
+fn unknown_objects_and_foreign_calls_are_errors() {
+    let server = Running::new();
+    let client = server.client();
+    let list = created(ask(&client, Request::Create { kind: Kind::List, start: Start::Empty }));
+    let failed = |request: Request, expected: Failure| match ask(&client, request) {
+        Reply::Failed(failure) => assert_eq!(failure, expected),
+        other => panic!("{other:?}"),
+    };
+    failed(call(list ^ 1, Call::List(ListCall::Len)), Failure::NoSuchObject);
+    failed(call(list, Call::Dict(DictCall::Len)), Failure::WrongKind);
+    failed(
+        call(list, Call::Custom { method: 0, exclusive: false, arguments: Message::default() }),
+        Failure::WrongKind,
+    );
+    failed(call(list, Call::List(ListCall::Commit(Vec::new()))), Failure::NotChanging);
+    failed(Request::Hold(list ^ 1), Failure::NoSuchObject);
+    failed(Request::Publish { name: "x".to_owned(), object: Some(list ^ 1) }, Failure::NoSuchObject);
+    failed(Request::Create { kind: Kind::Lock, start: Start::Number(1) }, Failure::WrongKind);
+    failed(Request::Create { kind: Kind::Custom, start: Start::Empty }, Failure::WrongKind);
+    // A state of a wait that only the server gives.
+    let condition = created(ask(&client, Request::Create { kind: Kind::Condition, start: Start::Empty }));
+    let forged = Sleep::Returning { notified: true, depth: u64::MAX };
+    failed(call(condition, Call::Condition(ConditionCall::Wait(forged))), Failure::NotOwner);
+    let barrier = Request::Create { kind: Kind::Barrier, start: Start::Number(2) };
+    let barrier = created(ask(&client, barrier));
+    failed(call(barrier, Call::Barrier(BarrierCall::Wait(Some((0, 0))))), Failure::WouldBlock);
+    assert!(matches!(ask(&client, Request::Count), Reply::Count(3)));
+}
+
+#[test]
+fn a_client_gives_back_only_what_it_holds() {
+    let server = Running::new();
+    let (owner, hostile) = (server.client(), server.client());
+    let list = created(ask(&owner, Request::Create { kind: Kind::List, start: Start::Empty }));
+    hostile.send(&(ONE_WAY, Request::Release(vec![list; 5]))).unwrap();
+    hostile.send(&(ONE_WAY, Request::Lend { voucher: 9, end: None, object: list })).unwrap();
+    assert!(matches!(ask(&hostile, Request::Count), Reply::Count(1)));
+    owner.send(&(ONE_WAY, Request::Release(vec![list; 5]))).unwrap();
+    assert!(matches!(ask(&owner, Request::Count), Reply::Count(0)));
+}
+
+#[test]
+fn a_client_that_does_not_read_holds_up_no_other() {
+    let server = Running::new();
+    let (lazy, other) = (server.client(), server.client());
+    let list = created(ask(&lazy, Request::Create { kind: Kind::List, start: Start::Empty }));
+    ask(&lazy, call(list, Call::List(ListCall::Push(value(&vec![0; 100_000])))));
+    // More than its socket holds, and it reads none of it.
+    for serial in 1..=20 {
+        lazy.send(&(serial, call(list, Call::List(ListCall::All)))).unwrap();
+    }
+    for _ in 0..100 {
+        assert!(matches!(ask(&other, Request::Count), Reply::Count(1)));
+    }
+    for expected in 1..=20 {
+        let (serial, reply) = lazy.recv().unwrap();
+        assert!(serial == expected && matches!(reply, Reply::Values(_)), "{serial}: {reply:?}");
+    }
+    assert!(matches!(ask(&lazy, Request::Count), Reply::Count(1)));
+}
+
+#[test]
+fn an_item_for_a_client_that_has_died_stays() {
+    let server = Running::new();
+    let (putter, getter) = (server.client(), server.client());
+    let start = Start::Number(0);
+    let queue = created(ask(&putter, Request::Create { kind: Kind::Queue, start }));
+    let get =
+        Request::Call { object: queue, thread: 1, wait: Wait::Forever, call: Call::Queue(QueueCall::Get) };
+    getter.send(&(1, get)).unwrap();
+    // It is parked once a later request of its client is answered.
+    ask(&getter, Request::Count);
+    drop(getter);
+    ask(&putter, call(queue, Call::Queue(QueueCall::Put(value(&[5])))));
+    match ask(&putter, call(queue, Call::Queue(QueueCall::Get))) {
+        Reply::Value(Some(packed)) => assert_eq!(packed.message.bytes, [5]),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,190 @@
+//! Objects of a user's type: `#[shared]`, the trait behind it, and the proxy of such an object.
+
+use crate::client::Reference;
+use crate::error::ManagerError;
+use crate::protocol::{Call, Failure, Reply};
+use crate::proxy::unexpected;
+use crate::server::Hosted;
+use mp_core::transfer::{Message, pack, pack_value, unpack};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A type whose values can live in a manager, called through a proxy. `#[shared]` on an `impl` block implements it; by hand
+/// it can be implemented for methods that are found in another way.
+///
+/// `&self` methods of one object run side by side, a `&mut self` method runs alone.
+///
+/// Python: a class that is registered with `BaseManager.register`.
+pub trait Shared: Send + Sync + Sized + 'static {
+    /// What calls it from any process.
+    type Proxy: From<ObjectProxy<Self>>;
+
+    /// Calls a method that does not change the value, by its number.
+    ///
+    /// # Errors
+    /// [`CallMethodError`]: there is no such method, or the arguments are not its.
+    fn call_shared(&self, method: u32, arguments: Arguments) -> Result<Returned, CallMethodError>;
+
+    /// Calls a method that may change the value, by its number.
+    ///
+    /// # Errors
+    /// The errors of [`call_shared`](Shared::call_shared).
+    fn call_exclusive(&mut self, method: u32, arguments: Arguments) -> Result<Returned, CallMethodError>;
+}
+
+/// The packed arguments of a call.
+#[derive(Debug)]
+pub struct Arguments(Message);
+
+impl Arguments {
+    /// Unpacks them: a tuple.
+    ///
+    /// # Errors
+    /// The bytes are of another type.
+    pub fn read<A: DeserializeOwned>(self) -> Result<A, CallMethodError> {
+        let Arguments(message) = self;
+        unpack(&message.bytes, message.handles).map_err(|error| CallMethodError(error.to_string()))
+    }
+}
+
+/// The packed result of a call.
+#[derive(Debug)]
+pub struct Returned(Message);
+
+impl Returned {
+    /// Packs it.
+    ///
+    /// # Errors
+    /// The value cannot be packed.
+    pub fn new<R: Serialize + DeserializeOwned>(value: &R) -> Result<Returned, CallMethodError> {
+        pack_value(value).map(Returned).map_err(|error| CallMethodError(error.to_string()))
+    }
+}
+
+/// The error of calling a method by its number.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CallMethodError(String);
+
+impl CallMethodError {
+    /// The type has no such method of this kind.
+    pub fn no_such_method(method: u32) -> CallMethodError {
+        CallMethodError(format!("the object has no method number {method}: the proxy is of another type"))
+    }
+}
+
+/// What happens when the process of a supervised object ends: with `abort`, by a signal, by `exit`.
+///
+/// The call that it ended in returns [`ManagerError::ObjectDied`], whatever the policy. A restarted object is as its
+/// constructor makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Restart {
+    /// It stays dead: all later calls return the error, too.
+    Never,
+    /// It is started again so many times.
+    UpTo(u32),
+    /// It is started again each time.
+    Always,
+}
+
+impl Restart {
+    /// Whether it is to be started once more; counted.
+    pub(crate) fn allows(&mut self) -> bool {
+        match self {
+            Restart::Never => false,
+            Restart::Always => true,
+            Restart::UpTo(left) => {
+                let allowed = *left > 0;
+                *left = left.saturating_sub(1);
+                allowed
+            }
+        }
+    }
+}
+
+/// The value in the server.
+pub(crate) struct Value<T>(pub(crate) T);
+
+impl<T: Shared> Hosted for Value<T> {
+    fn call_shared(&self, method: u32, arguments: Message) -> Result<Message, Failure> {
+        answer(self.0.call_shared(method, Arguments(arguments)))
+    }
+
+    fn call_exclusive(&mut self, method: u32, arguments: Message) -> Result<Message, Failure> {
+        answer(self.0.call_exclusive(method, Arguments(arguments)))
+    }
+}
+
+fn answer(result: Result<Returned, CallMethodError>) -> Result<Message, Failure> {
+    match result {
+        Ok(Returned(message)) => Ok(message),
+        Err(CallMethodError(reason)) => Err(Failure::Codec(reason)),
+    }
+}
+
+/// A proxy of an object of a user's type, without its methods: the generated proxy is made of one.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct ObjectProxy<T> {
+    pub(crate) reference: Reference,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> ObjectProxy<T> {
+    pub(crate) fn new(reference: Reference) -> Self {
+        ObjectProxy { reference, value: PhantomData }
+    }
+
+    /// Calls a `&self` method by its number, with the tuple of its arguments.
+    ///
+    /// # Errors
+    /// [`ManagerError::Panicked`]: the method panicked. [`ManagerError::ObjectDied`]: the process of a supervised object ended
+    /// within the call. Otherwise the errors of any call.
+    pub fn call_shared<A: Serialize, R: DeserializeOwned>(
+        &self,
+        method: u32,
+        arguments: &A,
+    ) -> Result<R, ManagerError> {
+        self.call(method, false, arguments)
+    }
+
+    /// Calls a `&mut self` method by its number, with the tuple of its arguments.
+    ///
+    /// # Errors
+    /// The errors of [`call_shared`](ObjectProxy::call_shared).
+    pub fn call_exclusive<A: Serialize, R: DeserializeOwned>(
+        &self,
+        method: u32,
+        arguments: &A,
+    ) -> Result<R, ManagerError> {
+        self.call(method, true, arguments)
+    }
+
+    fn call<A: Serialize, R: DeserializeOwned>(
+        &self,
+        method: u32,
+        exclusive: bool,
+        arguments: &A,
+    ) -> Result<R, ManagerError> {
+        let arguments = pack(arguments)?;
+        match self.reference.call(Call::Custom { method, exclusive, arguments })? {
+            Reply::Returned(message) => Ok(unpack(&message.bytes, message.handles)?),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+impl<T> Clone for ObjectProxy<T> {
+    fn clone(&self) -> Self {
+        ObjectProxy::new(self.reference.clone())
+    }
+}
+
+impl<T> fmt::Debug for ObjectProxy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectProxy<{}>", std::any::type_name::<T>())
+    }
+}

@@ -1,0 +1,316 @@
+//! How long objects live, whose end frees what, and what an object and a client cost.
+
+use mp_core::sys::poll::pidfd_open;
+use mp_core::sys::process::send_signal;
+use mp_core::sys::signal::SIGKILL;
+use mp_core::{JoinError, Process, StartMethod};
+use mp_manager::{
+    BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, Manager, ManagerError,
+    QueueProxy, ValueProxy,
+};
+use mp_pipe::{Connection, pipe};
+use mp_sync::Event;
+use mp_testing::{limited, open_descriptors};
+use nix::sys::resource::Resource;
+use std::os::fd::AsFd;
+
+mp_testing::cases! {
+    plain: [
+        an_object_costs_no_descriptor,
+        a_client_costs_no_thread,
+        what_a_dead_manager_leaves_says_so_to_all_that_wait,
+        a_message_in_flight_keeps_its_objects,
+        a_forked_copy_keeps_what_it_has_inherited,
+        a_forked_copy_does_not_hide_its_parents_end,
+        a_dropped_batch_of_proxies_is_given_back,
+    ],
+    every_method: [
+        a_killed_client_gives_everything_back,
+        a_killed_getter_takes_nothing,
+        a_killed_waiter_breaks_the_barrier,
+        a_killed_changer_has_changed_nothing,
+        a_killed_holder_of_a_condition_is_told_of,
+        a_killed_sender_does_not_take_what_is_in_flight,
+    ]
+}
+
+/// How many objects: 100,000 in a long run.
+fn many() -> usize {
+    std::env::var("MP_OBJECTS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000)
+}
+
+fn an_object_costs_no_descriptor() {
+    let manager = limited(Resource::RLIMIT_NOFILE, 128, Manager::start).unwrap();
+    let before = open_descriptors(std::process::id()).len();
+    let objects: Vec<ListProxy<usize>> =
+        limited(Resource::RLIMIT_NOFILE, 128, || (0..many()).map(|_| manager.list().unwrap()).collect());
+    objects.iter().zip(0..).for_each(|(list, number)| list.push(number).unwrap());
+    assert_eq!(objects[many() - 1].to_vec().unwrap(), [many() - 1]);
+    assert_eq!(manager.number_of_objects().unwrap(), many() as u64);
+    assert_eq!(open_descriptors(std::process::id()).len(), before);
+    let theirs = std::fs::read_dir(format!("/proc/{}/fd", manager.server_pid())).unwrap().count();
+    assert!(theirs < 32, "{theirs}");
+    drop(objects);
+    assert_eq!(manager.number_of_objects().unwrap(), 0);
+}
+
+fn threads_of(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+}
+
+fn a_client_costs_no_thread() {
+    let manager = Manager::start().unwrap();
+    let (barrier, count) = (manager.barrier(101).unwrap(), manager.value(0_u32).unwrap());
+    std::thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                count.fetch_add(1).unwrap();
+                barrier.wait().unwrap();
+            });
+        }
+        while barrier.n_waiting().unwrap() < 100 {
+            std::thread::yield_now();
+        }
+        assert_eq!(threads_of(manager.server_pid()), 1);
+        barrier.wait().unwrap();
+    });
+    assert_eq!(count.get().unwrap(), 100);
+}
+
+fn kill(pid: u32) {
+    send_signal(pidfd_open(pid).unwrap().as_fd(), SIGKILL).unwrap();
+}
+
+fn what_a_dead_manager_leaves_says_so_to_all_that_wait() {
+    let manager = Manager::start().unwrap();
+    let (queue, event) = (manager.queue::<u8>().unwrap(), manager.event().unwrap());
+    let (lock, barrier) = (manager.lock().unwrap(), manager.barrier(2).unwrap());
+    let guard = lock.acquire().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = [
+            scope.spawn(|| queue.get().unwrap_err()),
+            scope.spawn(|| event.wait().unwrap_err()),
+            scope.spawn(|| lock.acquire().map(drop).unwrap_err()),
+            scope.spawn(|| barrier.wait().unwrap_err()),
+        ];
+        while barrier.n_waiting().unwrap() == 0 {
+            std::thread::yield_now();
+        }
+        kill(manager.server_pid());
+        for thread in waiting {
+            let error = thread.join().unwrap();
+            assert!(error.to_string().contains("the manager process has ended"), "{error}");
+        }
+    });
+    drop(guard);
+    assert!(matches!(manager.list::<u8>(), Err(ManagerError::Gone)));
+}
+
+/// What another process gave back is seen when the server has read it.
+fn until_objects(manager: &Manager, count: u64) {
+    while manager.number_of_objects().unwrap() != count {
+        std::thread::yield_now();
+    }
+}
+
+fn a_message_in_flight_keeps_its_objects() {
+    let manager = Manager::start().unwrap();
+    let (here, there) = pipe::<Vec<ListProxy<u8>>, Vec<ListProxy<u8>>>().unwrap();
+    let lists: Vec<ListProxy<u8>> = (0..3).map(|_| manager.list().unwrap()).collect();
+    let before = open_descriptors(std::process::id()).len();
+    here.send(&lists).unwrap();
+    lists[0].push(7).unwrap();
+    drop(lists);
+    assert_eq!(manager.number_of_objects().unwrap(), 3);
+    let lists = there.recv().unwrap();
+    assert_eq!((lists[0].to_vec().unwrap(), open_descriptors(std::process::id()).len()), (vec![7], before));
+    // One that is never received.
+    here.send(&lists).unwrap();
+    drop(lists);
+    assert_eq!(manager.number_of_objects().unwrap(), 3);
+    drop((here, there));
+    until_objects(&manager, 0);
+}
+
+fn push_when_told(list: ListProxy<u8>, go: Event) -> usize {
+    go.wait();
+    list.push(1).unwrap();
+    list.len().unwrap()
+}
+
+fn a_forked_copy_keeps_what_it_has_inherited() {
+    let manager = Manager::start().unwrap();
+    let (list, go) = (manager.list().unwrap(), Event::new().unwrap());
+    let process = Process::new(push_when_told, (list, go.clone())).method(StartMethod::Fork);
+    let child = process.start().unwrap();
+    // The proxy here went with the arguments.
+    assert_eq!(manager.number_of_objects().unwrap(), 1);
+    go.set();
+    assert_eq!(child.join().unwrap(), 1);
+    until_objects(&manager, 0);
+}
+
+fn stay_until(end: Event) {
+    end.wait();
+}
+
+fn hold_and_fork(lock: LockProxy, held: Event, end: Event) {
+    let guard = lock.acquire().unwrap();
+    let copy = Process::new(stay_until, (end,)).not_daemon().method(StartMethod::Fork).start().unwrap();
+    held.set();
+    copy.join().unwrap();
+    drop(guard);
+}
+
+fn a_forked_copy_does_not_hide_its_parents_end() {
+    let manager = Manager::start().unwrap();
+    let (lock, held, end) = (manager.lock().unwrap(), Event::new().unwrap(), Event::new().unwrap());
+    let holder = Process::new(hold_and_fork, (lock.clone(), held.clone(), end.clone())).start().unwrap();
+    held.wait();
+    holder.kill().unwrap();
+    assert!(matches!(lock.acquire(), Err(ManagerError::OwnerDied)));
+    end.set();
+    drop(lock.acquire().unwrap());
+}
+
+fn a_dropped_batch_of_proxies_is_given_back() {
+    let manager = Manager::start().unwrap();
+    let outer = manager.dict::<u32, Vec<EventProxy>>().unwrap();
+    for key in 0..50 {
+        outer.insert(key, vec![manager.event().unwrap(), manager.event().unwrap()]).unwrap();
+    }
+    assert_eq!(manager.number_of_objects().unwrap(), 101);
+    let all = outer.values().unwrap();
+    outer.clear().unwrap();
+    assert_eq!(manager.number_of_objects().unwrap(), 101);
+    assert!(!all[49][1].is_set().unwrap());
+    drop(all);
+    assert_eq!(manager.number_of_objects().unwrap(), 1);
+}
+
+fn hold_everything(list: ListProxy<u8>, dict: DictProxy<u8, ListProxy<u8>>, there: Event) {
+    let _copies = (list.clone(), list, dict.get(&1).unwrap());
+    there.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn a_killed_client_gives_everything_back() {
+    let manager = Manager::start().unwrap();
+    let (list, dict) = (manager.list().unwrap(), manager.dict().unwrap());
+    dict.insert(1, manager.list().unwrap()).unwrap();
+    let there = Event::new().unwrap();
+    let child = Process::new(hold_everything, (list, dict.clone(), there.clone())).start().unwrap();
+    there.wait();
+    dict.clear().unwrap();
+    assert_eq!(manager.number_of_objects().unwrap(), 3);
+    child.kill().unwrap();
+    until_objects(&manager, 1);
+}
+
+fn get_for_ever(queue: QueueProxy<u32>, began: Event) {
+    began.set();
+    let _ = queue.get();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn a_killed_getter_takes_nothing() {
+    let manager = Manager::start().unwrap();
+    let queue = manager.queue().unwrap();
+    for number in 0..5 {
+        let began = Event::new().unwrap();
+        let child = Process::new(get_for_ever, (queue.clone(), began.clone())).start().unwrap();
+        began.wait();
+        child.kill().unwrap();
+        assert!(matches!(child.join(), Err(JoinError::Killed(9))));
+        queue.put(number).unwrap();
+        assert_eq!(queue.get().unwrap(), number);
+    }
+}
+
+fn wait_at(barrier: BarrierProxy) {
+    let _ = barrier.wait();
+}
+
+fn a_killed_waiter_breaks_the_barrier() {
+    let manager = Manager::start().unwrap();
+    let barrier = manager.barrier(3).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| barrier.wait());
+        let child = Process::new(wait_at, (barrier.clone(),)).method(StartMethod::Spawn).start().unwrap();
+        while barrier.n_waiting().unwrap() < 2 {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        assert!(matches!(waiting.join().unwrap(), Err(ManagerError::BrokenBarrier)));
+    });
+}
+
+fn change_for_ever(value: ValueProxy<u32>, dict: DictProxy<u8, u32>, began: Event) {
+    let _ = value.update(|_| {
+        let _ = dict.update(&1, |_| {
+            began.set();
+            loop {
+                std::thread::park();
+            }
+        });
+        8
+    });
+}
+
+fn a_killed_changer_has_changed_nothing() {
+    let manager = Manager::start().unwrap();
+    let (value, dict) = (manager.value(7).unwrap(), manager.dict::<u8, u32>().unwrap());
+    dict.insert(1, 1).unwrap();
+    let began = Event::new().unwrap();
+    let child = Process::new(change_for_ever, (value.clone(), dict.clone(), began.clone())).start().unwrap();
+    began.wait();
+    assert_eq!((value.get().unwrap(), dict.get(&1).unwrap()), (7, Some(1)));
+    child.kill().unwrap();
+    // They wait for the end of the changer, if it is not seen yet.
+    assert_eq!((value.set(9).unwrap(), dict.insert(1, 2).unwrap()), (7, Some(1)));
+}
+
+fn hold_condition(condition: ConditionProxy, held: Event) {
+    let _guard = condition.acquire().unwrap();
+    held.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn a_killed_holder_of_a_condition_is_told_of() {
+    let manager = Manager::start().unwrap();
+    let (condition, held) = (manager.condition().unwrap(), Event::new().unwrap());
+    let child = Process::new(hold_condition, (condition.clone(), held.clone())).start().unwrap();
+    held.wait();
+    child.kill().unwrap();
+    assert!(matches!(condition.acquire(), Err(ManagerError::OwnerDied)));
+    condition.acquire().unwrap().notify_all().unwrap();
+}
+
+type Lists = Connection<ListProxy<u8>, ListProxy<u8>>;
+
+fn send_on(list: ListProxy<u8>, to: Lists, sent: Event) {
+    list.push(3).unwrap();
+    to.send(&list).unwrap();
+    sent.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn a_killed_sender_does_not_take_what_is_in_flight() {
+    let manager = Manager::start().unwrap();
+    let (here, there): (Lists, Lists) = pipe().unwrap();
+    let sent = Event::new().unwrap();
+    let child = Process::new(send_on, (manager.list().unwrap(), there, sent.clone())).start().unwrap();
+    sent.wait();
+    child.kill().unwrap();
+    assert!(matches!(child.join(), Err(JoinError::Killed(9))));
+    assert_eq!(here.recv().unwrap().to_vec().unwrap(), [3]);
+    until_objects(&manager, 0);
+}
