@@ -106,10 +106,10 @@ pub use mp_core::transfer::{
 pub use mp_core::without_derives::Shareable;
 pub use mp_core::{
     AnyChild, AuthKey, Child, CloseError, CodecError, ContextAlreadySetError, CurrentProcess, Ended,
-    ForkIsSafe, JoinError, Logger, LoggerTakenError, MemError, OsError, ParentProcess, Process, Run,
-    StartError, StartMethod, Waitable, active_children, cpu_count, current_process, force_start_method,
-    get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process, replace_forkserver,
-    scope, set_authkey, set_forkserver_preload, set_start_method, usable_cpu_count,
+    ForkIsSafe, JoinError, Level, LevelFilter, Logger, LoggerTakenError, MemError, OsError, ParentProcess,
+    Process, Run, StartError, StartMethod, Waitable, active_children, cpu_count, current_process,
+    force_start_method, get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process,
+    replace_forkserver, scope, set_authkey, set_forkserver_preload, set_start_method, usable_cpu_count,
 };
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;

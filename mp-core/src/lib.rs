@@ -38,6 +38,8 @@ mod waitable;
 pub mod word;
 
 pub use error::{CodecError, MemError, OsError};
+/// Of the crate `log`: what [`log_to_stderr`] and [`Logger`] take.
+pub use log::{Level, LevelFilter};
 pub use popen::{
     ContextAlreadySetError, ForkIsSafe, StartError, StartMethod, force_start_method, get_all_start_methods,
     get_start_method, replace_forkserver, set_forkserver_preload, set_start_method,

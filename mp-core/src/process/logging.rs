@@ -102,7 +102,7 @@ pub fn get_logger() -> Logger {
 /// this process and of those that it starts from now on.
 ///
 /// ```
-/// use log::LevelFilter;
+/// use mp_core::LevelFilter;
 /// let logger = mp_core::log_to_stderr(LevelFilter::Info)?;
 /// logger.info("as Python says it"); // [INFO/MainProcess] as Python says it
 /// # Ok::<(), mp_core::LoggerTakenError>(())
