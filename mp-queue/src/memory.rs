@@ -4,8 +4,7 @@
 use crate::error::{GetError, NewQueueError};
 use crate::ring::layout::{Layout, Memory};
 use crate::ring::{
-    DropOutcome, FirstPacket, PacketSocket, SEGMENTS, Storage, TaskSlot, Ticket, has_whole, segment_bytes,
-    segment_offset, segment_units, segments_within,
+    Circle, DropOutcome, FirstPacket, PacketSocket, SEGMENTS, Segments, Storage, TaskSlot, Ticket,
 };
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Extent, Kind, Mapping, SharedRef, SharedSlice, Window};
@@ -36,8 +35,8 @@ pub(crate) struct RingMemory {
     layout: SharedRef<Shared>,
     slots: SharedSlice<Task>,
     windows: [Window; SEGMENTS],
-    segments: usize,
-    has_whole: bool,
+    segments: Segments,
+    circles: [Circle; SEGMENTS],
     packets: Packets,
 }
 
@@ -51,45 +50,37 @@ pub(crate) fn first_segment() -> usize {
 impl RingMemory {
     /// Makes the memory of a queue for at most `items` items (0: no limit) under a ceiling of bytes.
     pub(crate) fn create(kind: Kind, items: u32, ceiling: usize) -> Result<RingMemory, NewQueueError> {
-        let within = segments_within(ceiling);
-        // Not where RLIMIT_FSIZE forbids a file of that length.
-        let has_whole = has_whole(ceiling, within) && segment_offset(within + 1) <= longest_payload();
-        let segments = within + usize::from(has_whole);
-        let payload = first_segment() + segment_offset(segments);
-        let reserved = first_segment() + segment_bytes(0);
+        // A file may not be longer than RLIMIT_FSIZE.
+        let segments = Segments::within(ceiling, longest_payload());
+        let payload = first_segment() + segments.end();
+        let reserved = first_segment() + segments.bytes(0);
         let extent = Extent { payload, mapped: first_segment(), reserved };
         let mapping = Mapping::create_sparse("mp-queue", kind, extent)?;
-        let memory = RingMemory::over(mapping, segments, has_whole, Packets::new()?)?;
-        memory.layout.limits.set(items, segments, has_whole);
+        let memory = RingMemory::over(mapping, segments, Packets::new()?)?;
+        memory.layout.limits.set(items, segments.count(), segments.whole_pages());
         Ok(memory)
     }
 
     /// The memory of a queue that another process made.
     pub(crate) fn attach(mapping: Arc<Mapping>, packets: Packets) -> Result<RingMemory, MemError> {
         let layout = SharedRef::<Shared>::at(Arc::clone(&mapping), 0)?;
-        // Checked against the size when the bytes are asked for.
-        let segments = layout.limits.segments();
-        if segments == 0 || segments > SEGMENTS {
-            return Err(MemError::NotOurs("it names an impossible number of segments"));
-        }
-        let has_whole = layout.limits.has_whole();
-        RingMemory::over(mapping, segments, has_whole, packets)
+        let limits = &layout.limits;
+        // `over` checks that the file is as long as they are.
+        let segments = Segments::read(limits.segments(), limits.whole_pages())
+            .ok_or(MemError::NotOurs("it names impossible segments"))?;
+        RingMemory::over(mapping, segments, packets)
     }
 
-    fn over(
-        mapping: Arc<Mapping>,
-        segments: usize,
-        has_whole: bool,
-        packets: Packets,
-    ) -> Result<RingMemory, MemError> {
+    fn over(mapping: Arc<Mapping>, segments: Segments, packets: Packets) -> Result<RingMemory, MemError> {
         let layout = SharedRef::at(Arc::clone(&mapping), 0)?;
         let mut windows = <[Window; SEGMENTS]>::default();
-        for (segment, window) in windows.iter_mut().enumerate().take(segments) {
-            let offset = first_segment() + segment_offset(segment);
-            *window = Window::of(&mapping, offset, segment_bytes(segment))?;
+        for (segment, window) in windows.iter_mut().enumerate().take(segments.count()) {
+            let offset = first_segment() + segments.offset(segment);
+            *window = Window::of(&mapping, offset, segments.bytes(segment))?;
         }
         let slots = SharedSlice::at(Arc::clone(&mapping), size_of::<Shared>(), TASK_SLOTS)?;
-        Ok(RingMemory { mapping, layout, slots, windows, segments, has_whole, packets })
+        let circles = segments.circles();
+        Ok(RingMemory { mapping, layout, slots, windows, segments, circles, packets })
     }
 
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {
@@ -137,17 +128,17 @@ impl Storage for RingMemory {
 
     #[inline]
     fn segments(&self) -> usize {
-        self.segments
+        self.segments.count()
     }
 
     #[inline]
     fn is_whole(&self, segment: usize) -> bool {
-        self.has_whole && segment + 1 == self.segments
+        self.segments.is_whole(segment)
     }
 
     #[inline]
-    fn units(&self, segment: usize) -> u32 {
-        segment_units(segment)
+    fn circle(&self, segment: usize) -> Circle {
+        self.circles[segment]
     }
 
     #[inline]
@@ -176,7 +167,8 @@ impl Storage for RingMemory {
     }
 
     fn reserve(&self, segment: usize) -> bool {
-        let (start, end) = (segment_offset(segment), segment_offset(segment + 1));
+        let start = self.segments.offset(segment);
+        let end = start + self.segments.bytes(segment);
         let steps = (start..end).step_by(STEP);
         let reserved =
             steps.clone().all(|at| self.mapping.reserve(first_segment() + at, STEP.min(end - at)).is_ok());
@@ -191,7 +183,8 @@ impl Storage for RingMemory {
     fn release(&self, segment: usize) {
         debug_assert_eq!((first_segment() + Mapping::header_bytes()) % PAGE, 0);
         // On an error the pages stay with the queue, and are used when it grows again.
-        let _ = self.mapping.punch(first_segment() + segment_offset(segment), segment_bytes(segment));
+        let start = first_segment() + self.segments.offset(segment);
+        let _ = self.mapping.punch(start, self.segments.bytes(segment));
     }
 }
 

@@ -63,8 +63,8 @@ impl QueueBuilder {
     /// Sets the most bytes of shared memory, about, at least 256 KiB. Default: an eighth of the available
     /// memory, between 8 MiB and 1 GiB.
     ///
-    /// One item may take the largest power of two within that, less 16 bytes: nearly all of a ceiling of 64 MiB. An
-    /// item larger than half of it waits until nothing else is in the queue.
+    /// One item may take nearly all of that: the whole pages (4 KiB) within it, less 16 bytes, at most 4 GiB. An item
+    /// larger than a quarter of it may have to wait until nothing else is in the queue.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.limits.bytes = Some(bytes);
         self

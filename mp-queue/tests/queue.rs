@@ -182,15 +182,18 @@ fn one_item_takes_nearly_all_of_the_ceiling() {
     fn take(queue: Queue<Vec<u8>>) -> Vec<usize> {
         std::iter::repeat_with(|| queue.get().unwrap().len()).take_while(|length| *length > 0).collect()
     }
-    let queue = QueueBuilder::new().max_bytes(1 << 20).build::<Queue<Vec<u8>>>().unwrap();
-    queue.put(bytes(10)).unwrap();
-    let large = (1 << 20) - 16;
-    assert!(matches!(queue.try_put(bytes(large)).unwrap_err().reason, PutError::Full));
-    let child = Process::new(take, (queue.clone(),)).start().unwrap();
-    let sent = [large, 500, large - 1000, 900, large];
-    sent.iter().for_each(|length| queue.put(bytes(*length)).unwrap());
-    queue.put(vec![]).unwrap();
-    assert_eq!(child.join().unwrap(), [&[10], &sent[..]].concat());
+    // Also where it is no power of two, and no multiple of a page.
+    for ceiling in [1 << 20, 3 << 20, 2_500_000] {
+        let queue = QueueBuilder::new().max_bytes(ceiling).build::<Queue<Vec<u8>>>().unwrap();
+        queue.put(bytes(10)).unwrap();
+        let large = ceiling / 4096 * 4096 - 16;
+        assert!(matches!(queue.try_put(bytes(large)).unwrap_err().reason, PutError::Full));
+        let child = Process::new(take, (queue.clone(),)).start().unwrap();
+        let sent = [large, 500, large - 1000, 900, large];
+        sent.iter().for_each(|length| queue.put(bytes(*length)).unwrap());
+        queue.put(vec![]).unwrap();
+        assert_eq!(child.join().unwrap(), [&[10], &sent[..]].concat());
+    }
 }
 
 fn a_ceiling_is_full_and_not_out_of_memory() {

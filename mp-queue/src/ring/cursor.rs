@@ -1,5 +1,6 @@
 //! Cursor: a count of items and a position, in one 64-bit word; and the cached cursor of the other side.
 
+use super::circle::Circle;
 use mp_core::word::{Long, Ordering, Word};
 
 /// The progress of one side. Both parts wrap.
@@ -7,8 +8,7 @@ use mp_core::word::{Long, Ordering, Word};
 pub(crate) struct Cursor {
     /// Items so far.
     pub(crate) items: u32,
-    /// The position in the segment, in units of 8 bytes, modulo 2^32. The length of each segment divides
-    /// that.
+    /// The position in the segment, in units of 8 bytes: see circle.rs.
     pub(crate) position: u32,
 }
 
@@ -21,9 +21,10 @@ impl Cursor {
         u64::from(self.items) << 32 | u64::from(self.position)
     }
 
-    /// The cursor after one more item of `units`.
-    pub(crate) fn advanced(self, units: u32) -> Cursor {
-        Cursor { items: self.items.wrapping_add(1), position: self.position.wrapping_add(units) }
+    /// The cursor after one more item of `units` in a segment.
+    #[inline]
+    pub(crate) fn advanced(self, circle: Circle, units: u32) -> Cursor {
+        Cursor { items: self.items.wrapping_add(1), position: circle.after(self.position, units) }
     }
 }
 
@@ -71,6 +72,6 @@ mod tests {
     fn both_parts_wrap_by_themselves() {
         let last = Cursor { items: u32::MAX, position: u32::MAX };
         assert_eq!(Cursor::of(last.packed()), last);
-        assert_eq!(last.advanced(1), Cursor { items: 0, position: 0 });
+        assert_eq!(last.advanced(Circle::of(4), 1), Cursor { items: 0, position: 0 });
     }
 }

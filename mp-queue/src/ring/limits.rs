@@ -10,17 +10,18 @@ pub(crate) struct Limits<W> {
     items: W,
     /// The number of segments that the queue may have.
     segments: W,
-    /// 1: the last of them is the whole one.
-    whole: W,
+    /// The length of the last of them in pages, if it is the whole one; else 0.
+    whole_pages: W,
 }
 
 impl<W: Word> Limits<W> {
-    /// Sets the most items (0: no limit), the number of segments, and whether the last is the whole one.
-    pub(crate) fn set(&self, items: u32, segments: usize, has_whole: bool) {
+    /// Sets the most items (0: no limit), the number of segments, and the length of the whole one in pages (0:
+    /// there is none).
+    pub(crate) fn set(&self, items: u32, segments: usize, whole_pages: usize) {
         // ORDERING: Relaxed, all three: the memory is not shared yet.
         self.items.store(items, Ordering::Relaxed);
         self.segments.store(segments as u32, Ordering::Relaxed);
-        self.whole.store(has_whole.into(), Ordering::Relaxed);
+        self.whole_pages.store(whole_pages as u32, Ordering::Relaxed);
     }
 
     /// The most items; 0: no limit.
@@ -35,8 +36,8 @@ impl<W: Word> Limits<W> {
         self.segments.load(Ordering::Relaxed) as usize
     }
 
-    /// Whether the last segment is the whole one.
-    pub(crate) fn has_whole(&self) -> bool {
-        self.whole.load(Ordering::Relaxed) != 0
+    /// The length of the whole segment in pages, 0: there is none; unchecked.
+    pub(crate) fn whole_pages(&self) -> usize {
+        self.whole_pages.load(Ordering::Relaxed) as usize
     }
 }

@@ -44,6 +44,7 @@
 
 mod cache_padded;
 mod chain;
+mod circle;
 #[cfg(test)]
 mod crowd;
 mod cursor;
@@ -69,6 +70,7 @@ mod tests;
 mod write_side;
 
 pub(crate) use chain::SEGMENTS;
+pub(crate) use circle::Circle;
 use cursor::Cursor;
 use join::Join;
 pub(crate) use join::SHORT;
@@ -79,7 +81,7 @@ pub(crate) use outcome::{NotTaken, Refused};
 pub(crate) use packets::{DropOutcome, FirstPacket, Packet, PacketSocket, Ticket};
 use polls::Polls;
 use read_side::Reader;
-pub(crate) use segment::{has_whole, segment_bytes, segment_offset, segment_units, segments_within};
+pub(crate) use segment::Segments;
 use sides::Sides;
 pub(crate) use storage::Storage;
 use storage::WordOf;

@@ -177,7 +177,9 @@ impl<'a, P: ReadParts> Reader<'a, P> {
     }
 
     /// Reads the producers' cursor: finds the first segment that has a record. Leaves drained segments.
-    #[inline(never)]
+    // Always inlined: a consumer that keeps up with its producer searches at each take, and a call would pass the
+    // position through memory.
+    #[inline(always)]
     fn search(self) -> Result<ReadPosition, NotTaken> {
         let (side, chain, segments) = (self.parts.read_side(), self.parts.chain(), self.parts.segments());
         // ORDERING: Relaxed: under the get lock.
@@ -230,7 +232,8 @@ impl<'a, P: ReadParts> Reader<'a, P> {
     #[inline]
     pub(super) fn copy(self, record: Head, position: ReadPosition, into: &mut Vec<u8>) -> ReadPosition {
         record.read_bytes(self.parts, position.segment, position.head.position, into);
-        ReadPosition { head: position.head.advanced(record.units), ..position }
+        let circle = self.parts.circle(position.segment);
+        ReadPosition { head: position.head.advanced(circle, record.units), ..position }
     }
 
     /// The commit: takes the records of a segment up to `next`. A death before it leaves them in the ring, a

@@ -6,9 +6,10 @@
 //!                                      only if PACKET  in two pieces where the segment ends
 //! ```
 
+use super::circle::UNIT;
 use super::cursor::Cursor;
 use super::outcome::Corrupt;
-use super::storage::{Storage, UNIT};
+use super::storage::Storage;
 
 /// The bit in the head that says: a packet carries the record's descriptors.
 const PACKET: u64 = 1 << 32;
@@ -18,12 +19,6 @@ const PACKET: u64 = 1 << 32;
 pub(super) fn units(len: usize, packet: bool) -> Option<u32> {
     let units = u32::try_from(len).ok()?.div_ceil(UNIT as u32);
     units.checked_add(1 + u32::from(packet))
-}
-
-/// The byte offset of a position within its segment.
-#[inline]
-fn offset<S: Storage>(storage: &S, segment: usize, position: u32) -> usize {
-    (position & (storage.units(segment) - 1)) as usize * UNIT
 }
 
 /// The checked head of a record.
@@ -46,16 +41,17 @@ impl Head {
         head: Cursor,
         tail: Cursor,
     ) -> Result<Head, Corrupt> {
-        let published = tail.position.wrapping_sub(head.position);
-        if published > storage.units(at) || published == 0 {
+        let circle = storage.circle(at);
+        let published = circle.between(head.position, tail.position);
+        if published > circle.units() || published == 0 {
             return Err(Corrupt);
         }
-        let word = storage.load(at, offset(storage, at, head.position));
+        let word = storage.load(at, circle.offset(head.position));
         let len = word as u32;
         let has_packet = word & PACKET != 0;
         match units(len as usize, has_packet) {
             Some(units) if units <= published && word >> 33 == 0 => {
-                let second = offset(storage, at, head.position.wrapping_add(1));
+                let second = circle.offset(circle.after(head.position, 1));
                 let packet = if has_packet { storage.load(at, second) } else { 0 };
                 Ok(Head { len, packet, units })
             }
@@ -67,9 +63,9 @@ impl Head {
     #[inline]
     pub(super) fn read_bytes<S: Storage>(self, storage: &S, at: usize, position: u32, into: &mut Vec<u8>) {
         let len = self.len as usize;
-        let start = position.wrapping_add(1 + u32::from(self.packet != 0));
-        let offset = offset(storage, at, start);
-        let first = len.min(storage.units(at) as usize * UNIT - offset);
+        let circle = storage.circle(at);
+        let offset = circle.offset(circle.after(position, 1 + u32::from(self.packet != 0)));
+        let first = len.min(circle.bytes() - offset);
         storage.read(at, offset, first, into);
         if first < len {
             storage.read(at, 0, len - first, into);
@@ -82,12 +78,13 @@ impl Head {
 pub(super) fn write<S: Storage>(storage: &S, at: usize, position: u32, packet: u64, bytes: &[u8]) {
     let has_packet = packet != 0;
     let head = bytes.len() as u64 | if has_packet { PACKET } else { 0 };
-    storage.store(at, offset(storage, at, position), head);
+    let circle = storage.circle(at);
+    storage.store(at, circle.offset(position), head);
     if has_packet {
-        storage.store(at, offset(storage, at, position.wrapping_add(1)), packet);
+        storage.store(at, circle.offset(circle.after(position, 1)), packet);
     }
-    let offset = offset(storage, at, position.wrapping_add(1 + u32::from(has_packet)));
-    let (first, rest) = bytes.split_at(bytes.len().min(storage.units(at) as usize * UNIT - offset));
+    let offset = circle.offset(circle.after(position, 1 + u32::from(has_packet)));
+    let (first, rest) = bytes.split_at(bytes.len().min(circle.bytes() - offset));
     storage.write(at, offset, first);
     if !rest.is_empty() {
         storage.write(at, 0, rest);

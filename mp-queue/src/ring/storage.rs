@@ -1,9 +1,7 @@
 //! Storage: the words and bytes of the segments, and the system's part in their memory.
 
+use super::circle::Circle;
 use mp_core::word::{Long, Owned};
-
-/// The length of a unit in bytes: each record takes whole units.
-pub(super) const UNIT: usize = 8;
 
 /// What the two sides are generic over.
 pub(crate) trait Storage {
@@ -18,8 +16,8 @@ pub(crate) trait Storage {
     fn is_whole(&self, _segment: usize) -> bool {
         false
     }
-    /// The length of a segment in units of 8 bytes: a power of two.
-    fn units(&self, segment: usize) -> u32;
+    /// The length of a segment, and its positions.
+    fn circle(&self, segment: usize) -> Circle;
     /// Maps the bytes of a segment into this process, before their first use. `Err`: the error number of the
     /// system.
     fn open(&self, _segment: usize) -> Result<(), i32> {

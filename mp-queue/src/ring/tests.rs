@@ -1,10 +1,10 @@
 //! The ring over real memory, in one thread: what only an inconvenient moment shows.
 
+use super::circle::{Circle, UNIT};
 use super::layout::{Layout, Memory};
-use super::storage::UNIT;
+use super::segment::ordinary_bytes;
 use super::{
     DropOutcome, FirstPacket, NotTaken, PacketSocket, Refused, Ring, Storage, TakeContext, TaskSlot, Worker,
-    segment_bytes,
 };
 use crate::memory::RingMemory;
 use mp_core::mem::Kind;
@@ -59,8 +59,8 @@ impl Storage for Meddled {
     fn is_whole(&self, segment: usize) -> bool {
         self.memory.is_whole(segment)
     }
-    fn units(&self, segment: usize) -> u32 {
-        self.memory.units(segment)
+    fn circle(&self, segment: usize) -> Circle {
+        self.memory.circle(segment)
     }
     fn open(&self, segment: usize) -> Result<(), i32> {
         self.memory.open(segment)
@@ -124,7 +124,7 @@ const LONG: usize = 100_000;
 
 /// Puts until a segment above the warm ones is in use, and takes everything again. Gives how many that were.
 fn be_large_and_drained(ring: &Shared) -> usize {
-    let backlog = 2 * segment_bytes(WARM + 1) / LONG;
+    let backlog = 2 * ordinary_bytes(WARM + 1) / LONG;
     (0..backlog).for_each(|number| put(ring, number, LONG).unwrap());
     (0..backlog).for_each(|number| assert!(take(ring).unwrap() == record(number, LONG), "{number}"));
     assert_eq!(take(ring), Err(NotTaken::Empty));
@@ -152,7 +152,7 @@ fn a_segment_is_not_used_again_while_it_is_given_back() {
         assert!(bytes == record(taken, LONG), "record {taken} is not what was put");
         taken += 1;
     }
-    assert!(number.get() > first + segment_bytes(WARM) / LONG, "the action did not run");
+    assert!(number.get() > first + ordinary_bytes(WARM) / LONG, "the action did not run");
     assert_eq!(taken, number.get());
 }
 
@@ -169,9 +169,9 @@ fn a_drained_large_segment_stays_in_use_when_memory_is_short() {
 fn without_memory_a_full_ring_waits_for_room_and_an_empty_one_says_so() {
     let ring = make(0, 32 << 20);
     ring.memory.poor.set(true);
-    assert_eq!(put(&ring, 0, segment_bytes(0)), Err(Refused::NoMemory));
+    assert_eq!(put(&ring, 0, ordinary_bytes(0)), Err(Refused::NoMemory));
     put(&ring, 0, LONG).unwrap();
-    assert_eq!(put(&ring, 1, segment_bytes(0)), Err(Refused::Full));
+    assert_eq!(put(&ring, 1, ordinary_bytes(0)), Err(Refused::Full));
 }
 
 #[test]
@@ -184,9 +184,11 @@ fn what_never_fits_is_refused_even_when_it_is_full() {
 
 #[test]
 fn one_record_may_be_as_large_as_the_ceiling() {
-    for ceiling in [1 << 20, 16 << 20] {
+    for ceiling in [1 << 20, 16 << 20, (1 << 20) - 1, (1 << 20) + 4096, 3 << 20, 5_000_000, 600_000, 300_000]
+    {
         let ring = make(0, ceiling);
-        let most = ceiling - UNIT;
+        // In whole pages.
+        let most = ceiling / 4096 * 4096 - UNIT;
         // Twice: where it was last is not where a segment begins.
         for number in 0..2 {
             put(&ring, 7, 8).unwrap();
@@ -260,7 +262,7 @@ impl TakeContext for Hand {
 /// A report of another process's task must not count a record that a third process claimed and did not take.
 #[test]
 fn what_was_claimed_and_not_taken_is_not_done_by_another() {
-    let ring = make(0, segment_bytes(0));
+    let ring = make(0, ordinary_bytes(0));
     let [mut dead, mut lives, third] = [DEAD, 8, 9].map(Hand);
     // The dead one has the first slot, and nothing to do.
     for hand in [&mut dead, &mut lives] {
@@ -270,7 +272,7 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
     assert!(ring.tasks().task_done(&dead));
     put(&ring, 0, 8).unwrap();
     let head = ring.sides().read_cursor().unwrap();
-    ring.ledger().claim(&dead, head.advanced(2), 1);
+    ring.ledger().claim(&dead, head.advanced(ring.memory.circle(0), 2), 1);
     // The task of the living process; there is no other.
     assert_eq!([(); 2].map(|()| ring.tasks().task_done(&third)), [true, false]);
     ring.take(&mut Vec::new(), &mut lives, None).unwrap();
@@ -283,7 +285,7 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
 /// counted as well.
 #[test]
 fn a_process_without_a_slot_takes_tasks_without_a_look() {
-    let ring = make(0, segment_bytes(0));
+    let ring = make(0, ordinary_bytes(0));
     let take_one = |process: u64| {
         put(&ring, 0, 8).unwrap();
         ring.take(&mut Vec::new(), &mut Hand(process), None).unwrap();
@@ -304,8 +306,8 @@ fn a_process_without_a_slot_takes_tasks_without_a_look() {
 /// Sizes that fill a segment to the last unit and just not, at every place where a record can wrap.
 #[test]
 fn a_segment_is_filled_to_the_last_unit() {
-    let ring = make(0, segment_bytes(0));
-    let whole = segment_bytes(0) - UNIT;
+    let ring = make(0, ordinary_bytes(0));
+    let whole = ordinary_bytes(0) - UNIT;
     for number in 0..40 {
         put(&ring, number, 8 * number + 3).unwrap();
         assert_eq!(take(&ring).unwrap(), record(number, 8 * number + 3));

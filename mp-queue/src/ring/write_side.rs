@@ -27,13 +27,14 @@
 
 use super::cache_padded::CachePadded;
 use super::chain::{Chain, SEGMENTS};
+use super::circle::UNIT;
 use super::cursor::{CachedCursor, Cursor};
 use super::event_count::EventCount;
 use super::locked::Locked;
 use super::outcome::{Corrupt, Refused};
 use super::read_side::ReadSide;
 use super::record::{self, units};
-use super::storage::{Storage, UNIT, WordOf};
+use super::storage::{Storage, WordOf};
 use mp_core::sys::memory::PAGE;
 use mp_core::word::{Deadline, Long, Machine, Ordering, Owned, Word};
 use mp_sync::raw::{Acquired, RawLock};
@@ -166,7 +167,8 @@ impl<'a, P: WriteParts> Writer<'a, P> {
 
     /// Reserves space for a record of `len` bytes, with a packet or without. The space belongs to no other
     /// process before the lock is released.
-    #[inline]
+    // Always inlined, as `write` is: a call would pass the positions through memory, in halves that are read as one.
+    #[inline(always)]
     pub(super) fn reserve(
         self,
         len: usize,
@@ -174,7 +176,7 @@ impl<'a, P: WriteParts> Writer<'a, P> {
         position: WritePosition,
     ) -> Result<Reserved, Refused> {
         let largest = self.parts.segments() - 1;
-        let units = units(len, packet).filter(|units| *units <= self.parts.units(largest));
+        let units = units(len, packet).filter(|units| *units <= self.parts.circle(largest).units());
         let units = units.ok_or(Refused::TooLarge)?;
         // A large segment is left when it is drained, so here the consumers' cursor is read each time.
         if position.segment <= P::WARM
@@ -189,11 +191,11 @@ impl<'a, P: WriteParts> Writer<'a, P> {
 
     /// Writes a record into the space reserved for it. Returns the position behind it. `packet`: 0, or the
     /// number of its packet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(self, space: Reserved, packet: u64, bytes: &[u8]) -> WritePosition {
         let Reserved { position: WritePosition { segment, tail }, units } = space;
         record::write(self.parts, segment, tail.position, packet, bytes);
-        WritePosition { segment, tail: tail.advanced(units) }
+        WritePosition { segment, tail: tail.advanced(self.parts.circle(segment), units) }
     }
 
     /// The commit: makes all records before the position visible. A death before it leaves none of them, a
@@ -222,7 +224,7 @@ impl<'a, P: WriteParts> Writer<'a, P> {
         let drained = got_at == position.segment && got.position == position.tail.position;
         if position.segment > P::WARM
             && drained
-            && units <= self.parts.units(P::WARM)
+            && units <= self.parts.circle(P::WARM).units()
             && let Some(small) = self.switch_segment(position, P::WARM)
         {
             return Ok(small);
@@ -245,7 +247,7 @@ impl<'a, P: WriteParts> Writer<'a, P> {
     /// caches. A consumer takes longer with a long record: the budget is what new memory for one would cost.
     /// Nothing sleeps here, and the spin is bounded.
     fn spin_for_room(self, position: WritePosition, units: u32, mut head: Cursor) -> Result<Cursor, Corrupt> {
-        let enough = units.max(self.parts.units(position.segment) / 4);
+        let enough = units.max(self.parts.circle(position.segment).units() / 4);
         let new_memory = PRICE_OF_A_PAGE.saturating_mul(units / UNITS_IN_A_PAGE);
         let budget = <WordOf<P>>::sleep_cost().min(MOMENT).max(new_memory);
         let mut waiting = self.parts.freed().spinning(budget);
@@ -265,11 +267,12 @@ impl<'a, P: WriteParts> Writer<'a, P> {
     /// The consumers' position in the segment that is written to.
     fn head_of(self, position: WritePosition) -> Result<Cursor, Corrupt> {
         let head = self.parts.chain().head(position.segment);
-        let used = position.tail.position.wrapping_sub(head.position);
-        if used > self.parts.units(position.segment) { Err(Corrupt) } else { Ok(head) }
+        let circle = self.parts.circle(position.segment);
+        let used = circle.between(head.position, position.tail.position);
+        if used > circle.units() { Err(Corrupt) } else { Ok(head) }
     }
 
-    /// Continues in a larger segment that is not in use. The whole segment is as large as all others together, so they
+    /// Continues in a larger segment that is not in use. The whole segment is as large as the ceiling, so all others
     /// must be drained before it is used.
     fn grow(
         self,
@@ -281,7 +284,9 @@ impl<'a, P: WriteParts> Writer<'a, P> {
         let in_use = self.segments_in_use()?;
         let storage = self.parts;
         let free = |segment: &usize| {
-            !in_use[*segment] && units <= storage.units(*segment) && (drained || !storage.is_whole(*segment))
+            !in_use[*segment]
+                && units <= storage.circle(*segment).units()
+                && (drained || !storage.is_whole(*segment))
         };
         let larger = position.segment + 1..storage.segments();
         let roomy = |segment: &usize| free(segment) && !self.is_cramped(*segment, units);
@@ -298,8 +303,9 @@ impl<'a, P: WriteParts> Writer<'a, P> {
     /// Whether `units` are free behind the position, by the consumers' cursor `got`.
     #[inline]
     fn has_room(self, position: WritePosition, got: Cursor, units: u32) -> bool {
-        let used = position.tail.position.wrapping_sub(got.position);
-        let whole = self.parts.units(position.segment);
+        let circle = self.parts.circle(position.segment);
+        let used = circle.between(got.position, position.tail.position);
+        let whole = circle.units();
         used <= whole && units <= whole - used
     }
 
@@ -307,7 +313,7 @@ impl<'a, P: WriteParts> Writer<'a, P> {
     /// records, producers and consumers would take turns instead of working at the same time.
     #[inline]
     fn is_cramped(self, segment: usize, units: u32) -> bool {
-        segment < P::WARM && units > self.parts.units(segment) / 4
+        segment < P::WARM && units > self.parts.circle(segment).units() / 4
     }
 
     /// Which segments lie between the consumers and the producers.

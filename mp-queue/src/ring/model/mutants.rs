@@ -62,6 +62,8 @@ mutants! {
     sweep a_killed_taker_takes_one_record_at_most, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
     explore records_go_round, bound() - 1, in HeadsAreRelaxed: "Causality violation";
     explore records_go_round, bound() - 1, in Broken<CommitsAreRelaxed>: "Causality violation";
+    explore records_go_round_a_segment_of_three_units, bound() - 1, in HeadsAreRelaxed: "Causality violation";
+    sweep a_putter_killed_at_the_end_of_seven_units_leaves_whole_records, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
     sweep a_putter_killed_at_the_end_leaves_whole_records, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
     sweep a_taker_killed_at_the_end_takes_one_record_at_most, bound(), in Broken<CommitsAreRelaxed>: "Causality violation";
     explore records_put_together_come_together, bound(), in PutsApart: "one was seen without the other";

@@ -35,10 +35,18 @@ pub(super) fn a_killed_taker_takes_one_record_at_most<W: World>(fuse: &Fuse) {
 
 /// There is room for one. It lies across the segment's end; the next one is put where it lay.
 pub(super) fn records_go_round<W: World>() {
-    let ring = ring_about_to_wrap::<W>(4);
-    let other = Arc::clone(&ring);
+    go_round(&ring_about_to_wrap::<W>(4));
+}
+
+/// As above, where the length of the segment is no power of two.
+pub(super) fn records_go_round_a_segment_of_three_units<W: World>() {
+    go_round(&ring_about_to_wrap::<W>(3));
+}
+
+fn go_round<W: World>(ring: &Shared<W>) {
+    let other = Arc::clone(ring);
     let putter = spawn(&Fuse::never(), move || (1..=2).for_each(|value| put_long(&other, value, 2).unwrap()));
-    assert_eq!([take(&ring), take(&ring)], [Ok(1), Ok(2)]);
+    assert_eq!([take(ring), take(ring)], [Ok(1), Ok(2)]);
     putter.join().unwrap();
     assert_eq!(ring.items(), 0);
 }
@@ -46,6 +54,12 @@ pub(super) fn records_go_round<W: World>() {
 pub(super) fn a_putter_killed_at_the_end_leaves_whole_records<W: World>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     leaves_whole_records(fuse, &ring_about_to_wrap::<W>(8), 2);
+}
+
+/// As above, where the length of the segment is no power of two.
+pub(super) fn a_putter_killed_at_the_end_of_seven_units_leaves_whole_records<W: World>(fuse: &Fuse) {
+    set_looks(Looks::AfterDeath);
+    leaves_whole_records(fuse, &ring_about_to_wrap::<W>(7), 2);
 }
 
 /// What was not taken is not written over: there is room for the third one if the first one is gone.
@@ -68,6 +82,8 @@ super::models! {
     sweep a_killed_putter_leaves_whole_records to bound();
     sweep a_killed_taker_takes_one_record_at_most to bound();
     explore records_go_round to bound() - 1, in_full bound();
+    explore records_go_round_a_segment_of_three_units to bound() - 1;
     sweep a_putter_killed_at_the_end_leaves_whole_records to bound();
+    sweep a_putter_killed_at_the_end_of_seven_units_leaves_whole_records to bound() - 1;
     sweep a_taker_killed_at_the_end_takes_one_record_at_most to bound();
 }

@@ -1,8 +1,8 @@
 //! What a ring stands on in a model.
 
+use super::super::circle::{Circle, UNIT};
 use super::super::cursor::Cursor;
 use super::super::layout::{Layout, Memory};
-use super::super::storage::UNIT;
 use super::super::tests::NoContext;
 use super::super::{
     DropOutcome, FirstPacket, NotTaken, PacketSocket, Refused, Ring, Storage, TaskSlot, Ticket,
@@ -179,8 +179,8 @@ impl<W: World> Storage for ModelMemory<W> {
     fn segments(&self) -> usize {
         self.segments.len()
     }
-    fn units(&self, segment: usize) -> u32 {
-        self.segments[segment].len() as u32
+    fn circle(&self, segment: usize) -> Circle {
+        Circle::of(self.segments[segment].len())
     }
     fn load(&self, segment: usize, offset: usize) -> u64 {
         u64::from_le_bytes(self.segments[segment][offset / UNIT].get())
@@ -226,7 +226,6 @@ pub(in crate::ring) type Shared<W> = Arc<Ring<ModelMemory<W>>>;
 
 /// A ring for at most so many records (0: no limit) in segments of so many units.
 pub(in crate::ring) fn ring_of<W: World>(most: u32, units: &[usize]) -> Shared<W> {
-    assert!(units.iter().all(|units| units.is_power_of_two()));
     let segment = |units: &usize| (0..*units).map(|_| W::Unit::default()).collect();
     let memory = ModelMemory::<W> {
         layout: Box::default(),
@@ -236,7 +235,7 @@ pub(in crate::ring) fn ring_of<W: World>(most: u32, units: &[usize]) -> Shared<W
         packets: Mutex::default(),
         socket: W::Unit::default(),
     };
-    memory.layout.limits.set(most, units.len(), false);
+    memory.layout.limits.set(most, units.len(), 0);
     if W::ONE_LEADER {
         memory.layout.leaders.leave_one();
     }
@@ -248,11 +247,11 @@ pub(in crate::ring) fn ring<W: World>(most: u32) -> Shared<W> {
     ring_of(most, &[16])
 }
 
-/// One segment of so many units, of which the last is the next one, after 2^32 items and as many units but
-/// one.
+/// One segment of so many units, of which the last is the next one, after 2^32 items, and at the last position.
 pub(super) fn ring_about_to_wrap<W: World>(units: usize) -> Shared<W> {
     let ring = ring_of::<W>(0, &[units]);
-    ring.memory.layout.chain().begin(0, Cursor { items: u32::MAX, position: u32::MAX });
+    let position = ring.memory.circle(0).last();
+    ring.memory.layout.chain().begin(0, Cursor { items: u32::MAX, position });
     ring
 }
 
