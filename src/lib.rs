@@ -67,6 +67,8 @@
 //! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
 //! | `Pool.imap`, `imap_unordered`             | [`Pool::imap`], [`Pool::imap_unordered`], which give an [`Imap`] | `mp-pool/src/imap.rs` |
 //! | `imap(chunksize, buffersize)`             | [`Pool::imap_with`], [`ImapOptions`]                | `mp-pool/src/imap.rs`             |
+//! | `ThreadPool(n)`                           | [`ThreadPool`]                                      | `mp-pool/src/threads/pool.rs`     |
+//! | `ThreadPoolExecutor`                      | [`ThreadPoolExecutor`]                              | `mp-pool/src/threads/executor.rs` |
 //! | `concurrent.futures`                      | [`futures`]                                         | `mp-pool/src/futures.rs`          |
 //! | `ProcessPoolExecutor`                     | [`ProcessPoolExecutor`]                             | `mp-pool/src/executor.rs`         |
 //! | `Future`                                  | [`futures::Future`], which can be awaited           | `mp-pool/src/future.rs`           |
@@ -133,7 +135,8 @@ pub use mp_pipe::{
 };
 pub use mp_pool::{
     AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
-    ProcessPoolExecutor, SubmitError, TaskError,
+    ProcessPoolExecutor, SubmitError, TaskError, ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder,
+    ThreadPoolExecutor, ThreadTarget,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,

@@ -26,7 +26,6 @@
 //!
 //! | Python                                       | not there yet                                                             |
 //! |----------------------------------------------|---------------------------------------------------------------------------|
-//! | `ThreadPool`                                 | tasks for threads, with the calls of a [`Pool`](crate::Pool)              |
 //! | `SyncManager`, `BaseManager`, `RemoteError`, `SharedMemoryManager` | one [`Manager`](crate::Manager) has all types and makes objects of the program's own; it serves relatives, not addresses. Named memory has an owner of its own |
 #![doc(alias = "freeze_support")]
 #![doc(alias = "set_executable")]
@@ -48,7 +47,6 @@
 #![doc(alias = "dummy")]
 #![doc(alias = "CancelledError")]
 #![doc(alias = "InvalidStateError")]
-#![doc(alias = "ThreadPool")]
 #![doc(alias = "SyncManager")]
 #![doc(alias = "BaseManager")]
 #![doc(alias = "BaseProxy")]

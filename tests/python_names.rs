@@ -53,7 +53,7 @@ const NAMES: &[(&str, &str)] = &[
     ("dummy, util", "dummy Finalize register_after_fork ForkAwareThreadLock get_temp_dir"),
     (
         "concurrent.futures",
-        "ProcessPoolExecutor max_workers mp_context max_tasks_per_child submit Future cancel cancelled running done result \
+        "ProcessPoolExecutor ThreadPoolExecutor thread_name_prefix max_workers mp_context max_tasks_per_child submit Future cancel cancelled running done result \
          exception add_done_callback as_completed BrokenProcessPool BrokenExecutor CancelledError InvalidStateError \
          terminate_workers kill_workers wait return_when FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED \
          DoneAndNotDoneFutures shutdown cancel_futures",

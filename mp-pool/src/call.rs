@@ -232,7 +232,7 @@ impl Drop for Call {
 }
 
 /// How many items go to a worker together: each worker gets about four chunks, as Python does it.
-fn default_chunk_size(items: usize, workers: usize) -> usize {
+pub(crate) fn default_chunk_size(items: usize, workers: usize) -> usize {
     items.div_ceil(4 * workers).max(1)
 }
 

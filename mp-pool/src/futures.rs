@@ -2,6 +2,7 @@
 
 pub use crate::executor::{Pending, ProcessPoolExecutor};
 pub use crate::future::Future;
+pub use crate::threads::ThreadPoolExecutor;
 
 use crate::error::TaskError;
 use crate::supervisor::Shared;

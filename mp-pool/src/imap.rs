@@ -65,7 +65,8 @@ impl Pool {
     /// input.
     ///
     /// The input is read by the thread that takes the results, a bounded number of items ahead, so it may be endless and
-    /// may borrow. The first items are read at once. A failed task is an `Err` at its place; those after it follow.
+    /// may borrow. An input of known length that fits is read at once; of
+    /// another one, which may be slow to come, one chunk for each worker. A failed task is an `Err` at its place; those after it follow.
     ///
     /// ```no_run
     /// fn square(x: u64) -> u64 {
@@ -183,9 +184,9 @@ impl Pool {
         I: IntoIterator<Item: Serialize + DeserializeOwned>,
         R: Serialize + DeserializeOwned,
     {
-        let (chunk, look_ahead) = options.checked(self.processes())?;
+        let sizes = options.checked(self.processes())?;
         let call = Call::begin_stream::<F, (I::Item,)>(self.shared(), &function)?;
-        let stream = Stream::new(call, items.into_iter(), order, chunk, look_ahead);
+        let stream = Stream::new(call, items.into_iter(), order, sizes, self.processes());
         Ok(Imap { stream, value: PhantomData })
     }
 }

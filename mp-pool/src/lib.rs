@@ -10,6 +10,7 @@
 //! | `future.rs`     | [`futures::Future`]                                                      |
 //! | `futures.rs`    | [`futures::wait`], [`futures::as_completed`]                              |
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
+//! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
 //! | `call.rs`       | from an input to batches of packed items                                 |
 //! | `job.rs`        | what has become of a call's items                                        |
@@ -53,6 +54,7 @@ mod result;
 pub mod steps;
 mod stream;
 mod supervisor;
+mod threads;
 mod watch;
 mod worker;
 
@@ -65,6 +67,10 @@ pub use result::{AsyncResult, MapResult};
 
 /// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.
 pub use mp_core::{CodecError, Ended, MemError, OsError, StartError, StartMethod};
+
+pub use threads::{
+    ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

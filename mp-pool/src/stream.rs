@@ -36,9 +36,19 @@ pub(crate) enum Order {
 }
 
 /// What comes after the last result.
-enum End {
+pub(crate) enum End {
     Refused(TaskError),
     Panic(Box<dyn Any + Send>),
+}
+
+impl End {
+    /// The rest of the input is not taken.
+    pub(crate) fn refused(error: SubmitError) -> End {
+        End::Refused(match error {
+            SubmitError::Broken(reason) => TaskError::Broken(reason),
+            _ => TaskError::Closed,
+        })
+    }
 }
 
 /// Results side by side that have come.
@@ -89,7 +99,13 @@ pub(crate) struct Stream<I> {
 }
 
 impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
-    pub(crate) fn new(call: Call, input: I, order: Order, chunk: usize, look_ahead: usize) -> Stream<I> {
+    pub(crate) fn new(
+        call: Call,
+        input: I,
+        order: Order,
+        (chunk, look_ahead): (usize, usize),
+        workers: usize,
+    ) -> Stream<I> {
         let mut stream = Stream {
             call,
             input: Some(input),
@@ -103,8 +119,11 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             end: None,
         };
         // The workers begin before the first result is asked for.
-        while stream.may_read() && !stream.call.full {
-            stream.read_chunk();
+        let most = chunks_at_once(stream.input.as_ref(), look_ahead, workers);
+        for _ in 0..most {
+            if stream.may_read() && !stream.call.full {
+                stream.read_chunk();
+            }
         }
         stream
     }
@@ -118,13 +137,15 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         until: Option<Deadline>,
     ) -> Option<Result<R, TaskError>> {
         loop {
+            // The input may be slow, and results come meanwhile.
+            if self.call.shared.board.has_finished() {
+                self.look();
+            }
             self.hold();
             if self.is_next_held() {
-                if self.may_read() && 2 * (self.outstanding() - self.held_items) < self.look_ahead {
-                    self.look();
-                    if !self.call.full {
-                        self.read_chunk();
-                    }
+                let ahead = self.outstanding() - self.held_items;
+                if self.may_read() && !self.call.full && 2 * ahead < self.look_ahead {
+                    self.read_chunk();
                 }
                 return Some(self.take());
             }
@@ -261,10 +282,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         let submitted = submitted.and_then(|()| self.submit(&mut packed));
         if let Err(error) = submitted {
             self.input = None;
-            self.end = Some(End::Refused(match error {
-                SubmitError::Broken(reason) => TaskError::Broken(reason),
-                _ => TaskError::Closed,
-            }));
+            self.end = Some(End::refused(error));
         }
     }
 
@@ -279,6 +297,15 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         self.insert(key, Held { items: 1, outcome, at: 0 });
         self.held_items += 1;
         self.call.submitted += 1;
+    }
+}
+
+/// How many chunks are read at the call: of an input of known length that fits, all; of another, which may be slow to come,
+/// one for each worker.
+pub(crate) fn chunks_at_once<I: Iterator>(input: Option<&I>, look_ahead: usize, workers: usize) -> usize {
+    match input.map(Iterator::size_hint) {
+        Some((least, Some(most))) if least == most && most <= look_ahead => most + 1,
+        _ => workers,
     }
 }
 

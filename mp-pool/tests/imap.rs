@@ -225,7 +225,9 @@ fn a_stream_beside_more_than_the_board_holds() {
 fn a_result_is_given_while_the_input_is_slow() {
     let pool = Pool::new(1).unwrap();
     let (begun, say) = (Queue::new().unwrap(), Queue::<u64>::new().unwrap());
-    let input = (0..20).inspect(|x| {
+    let read = Cell::new(0);
+    let input = (0..200).filter(|_| true).inspect(|x| {
+        read.set(x + 1);
         // Waits for the task before it, which so must have been submitted.
         if *x > 0 {
             assert_eq!(begun.get().unwrap(), *x - 1);
@@ -233,10 +235,14 @@ fn a_result_is_given_while_the_input_is_slow() {
     });
     let items = input.map(|x: u64| (x, say.clone()));
     std::thread::scope(|scope| {
-        scope.spawn(|| (0..20).for_each(|_| begun.put(say.get().unwrap()).unwrap()));
+        scope.spawn(|| (0..200).for_each(|_| begun.put(say.get().unwrap()).unwrap()));
         let said = |(x, say): (u64, Queue<u64>)| say.put(x).map(|()| x).unwrap();
         let stream = pool.imap(said, items).unwrap();
-        assert!(stream.map(Result::unwrap).eq(0..20));
+        for (x, outcome) in (0..200).zip(stream) {
+            assert_eq!(outcome, Ok(x));
+            // The one before the last was done when the last was read.
+            assert!(read.get() <= x + 4, "{} were read before {x} was given", read.get());
+        }
     });
 }
 
@@ -286,7 +292,7 @@ fn a_closed_pool_gives_what_was_read() {
     pool.close();
     pool.join().unwrap();
     let given: Vec<_> = stream.by_ref().take_while(Result::is_ok).collect();
-    assert_eq!((given.len(), stream.next()), (10, None));
+    assert_eq!((given.len(), stream.next()), (2, None));
     // All of it was read at once.
     assert!(whole.map(Result::unwrap).eq((0..10).map(square)));
     assert!(matches!(pool.imap(square, 0..3), Err(SubmitError::Closed)));

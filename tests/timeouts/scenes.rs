@@ -8,6 +8,8 @@ mod joinable;
 mod listening;
 #[path = "managed.rs"]
 mod managed;
+#[path = "threads.rs"]
+mod threads;
 
 use mp::{
     AnyChild, Array, Barrier, BoundedSemaphore, Child, Condition, Event, FixedQueue, JoinableQueue, Lock,
@@ -127,6 +129,11 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-manager/src/proxy/queue.rs::get_timeout", managed::queue_get),
     ("mp-manager/src/proxy/queue.rs::put_timeout", managed::queue_put),
     ("mp-manager/src/proxy/queue.rs::join_timeout", managed::queue_join),
+    ("mp-pool/src/threads/pool.rs::join_timeout", threads::join),
+    ("mp-pool/src/threads/imap.rs::next_timeout", threads::next),
+    ("mp-pool/src/threads/executor.rs::submit_timeout", threads::submit),
+    ("mp-pool/src/threads/executor.rs::shutdown_timeout", threads::shutdown),
+    ("mp-pool/src/future.rs::result_timeout", threads::result),
 ];
 
 /// For the rest of the process's life, so that its guards can be kept anywhere.

@@ -1,0 +1,208 @@
+//! `imap` and `imap_unordered` of a pool of threads: the rules are those of a [`Stream`](crate::stream::Stream).
+
+use super::crew::Crew;
+use super::pool::Chunk;
+use crate::error::{SubmitError, TaskError};
+use crate::imap::ImapOptions;
+use crate::stream::{End, Order, chunks_at_once};
+use crate::watch::Watch;
+use mp_core::word::Deadline;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The results of [`ThreadPool::imap`](crate::ThreadPool::imap) and its relatives, as they come.
+///
+/// If the input panics, the results of the items before it are given; then `next` panics with the same payload. Dropped, what
+/// no thread has taken yet is not begun.
+///
+/// Python: `multiprocessing.pool.IMapIterator`.
+#[must_use = "the input is read as the results are taken"]
+pub struct ThreadImap<'a, I: Iterator, F, R> {
+    crew: &'a Crew,
+    function: Arc<F>,
+    /// `None`: it has ended.
+    input: Option<I>,
+    order: Order,
+    chunk: usize,
+    look_ahead: usize,
+    watch: Arc<Watch>,
+    /// By number, in the order of the input.
+    chunks: BTreeMap<usize, Chunk<R>>,
+    submitted: usize,
+    /// Results that were taken off their chunk.
+    held: VecDeque<Result<R, TaskError>>,
+    /// Items whose results were not given.
+    outstanding: usize,
+    end: Option<End>,
+}
+
+impl<'a, I, F, R> ThreadImap<'a, I, F, R>
+where
+    I: Iterator<Item: Send + 'static>,
+    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    pub(super) fn new(
+        crew: &'a Crew,
+        function: F,
+        input: I,
+        options: ImapOptions,
+        order: Order,
+    ) -> Result<Self, SubmitError> {
+        let (chunk, look_ahead) = options.checked(crew.size())?;
+        crew.check()?;
+        let mut imap = ThreadImap {
+            crew,
+            function: Arc::new(function),
+            input: Some(input),
+            order,
+            chunk,
+            look_ahead,
+            watch: Arc::default(),
+            chunks: BTreeMap::new(),
+            submitted: 0,
+            held: VecDeque::new(),
+            outstanding: 0,
+            end: None,
+        };
+        // The threads begin before the first result is asked for.
+        for _ in 0..chunks_at_once(imap.input.as_ref(), look_ahead, crew.size()) {
+            if imap.may_read() {
+                imap.read_chunk();
+            }
+        }
+        Ok(imap)
+    }
+
+    fn may_read(&self) -> bool {
+        self.input.is_some() && self.outstanding < self.look_ahead
+    }
+
+    fn read_chunk(&mut self) {
+        let (most, mut items) = (self.chunk.min(self.look_ahead - self.outstanding), Vec::new());
+        while items.len() < most
+            && let Some(input) = &mut self.input
+        {
+            match catch_unwind(AssertUnwindSafe(|| input.next())) {
+                Ok(Some(item)) => items.push(item),
+                Ok(None) => self.input = None,
+                Err(payload) => {
+                    self.input = None;
+                    self.end = Some(End::Panic(payload));
+                }
+            }
+        }
+        if items.is_empty() {
+            return;
+        }
+        match Chunk::submit(self.crew, &self.function, items) {
+            Ok(chunk) => {
+                chunk.results.task().watch(&self.watch, self.submitted);
+                self.outstanding += chunk.items;
+                self.chunks.insert(self.submitted, chunk);
+                self.submitted += 1;
+            }
+            Err(error) => {
+                self.input = None;
+                self.end = Some(End::refused(error));
+            }
+        }
+    }
+
+    fn next_until(&mut self, until: Option<Deadline>) -> Option<Result<R, TaskError>> {
+        loop {
+            if !self.held.is_empty() || self.take_chunk(Deadline::after(Duration::ZERO)) {
+                if self.may_read() && 2 * (self.outstanding - self.held.len()) < self.look_ahead {
+                    self.read_chunk();
+                }
+                self.outstanding -= 1;
+                return self.held.pop_front();
+            }
+            if self.may_read() {
+                self.read_chunk();
+            } else if self.chunks.is_empty() {
+                return self.ended();
+            } else if !self.take_chunk(until) {
+                return Some(Err(TaskError::Timeout));
+            }
+        }
+    }
+
+    /// Takes the results of the next chunk; `false`: it is not done by then, or there is none.
+    fn take_chunk(&mut self, until: Option<Deadline>) -> bool {
+        let number = match self.order {
+            _ if self.chunks.is_empty() => None,
+            Order::OfInput => {
+                let next = self.chunks.first_key_value();
+                next.filter(|(_, chunk)| chunk.results.task().wait(until)).map(|(number, _)| *number)
+            }
+            Order::OfCompletion => self.watch.next(until, None, || {}),
+        };
+        let chunk = number.and_then(|number| self.chunks.remove(&number));
+        self.held.extend(chunk.map(Chunk::wait).into_iter().flatten());
+        !self.held.is_empty()
+    }
+
+    fn ended(&mut self) -> Option<Result<R, TaskError>> {
+        match self.end.take()? {
+            End::Refused(error) => Some(Err(error)),
+            End::Panic(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Waits for the next result, at most `timeout`. Python: `IMapIterator.next(timeout)`.
+    ///
+    /// # Errors
+    /// [`TaskError::Timeout`] if it has not come. Nothing is lost: ask again.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Option<Result<R, TaskError>> {
+        self.next_until(Deadline::after(timeout))
+    }
+
+    /// The next result, without waiting for it. Python: `IMapIterator.next(0)`.
+    ///
+    /// # Errors
+    /// [`TaskError::WouldBlock`] if it has not come. Nothing is lost: ask again.
+    pub fn try_next(&mut self) -> Option<Result<R, TaskError>> {
+        match self.next_timeout(Duration::ZERO) {
+            Some(Err(TaskError::Timeout)) => Some(Err(TaskError::WouldBlock)),
+            next => next,
+        }
+    }
+}
+
+impl<I, F, R> Iterator for ThreadImap<'_, I, F, R>
+where
+    I: Iterator<Item: Send + 'static>,
+    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    type Item = Result<R, TaskError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_until(None)
+    }
+}
+
+impl<I, F, R> std::iter::FusedIterator for ThreadImap<'_, I, F, R>
+where
+    I: Iterator<Item: Send + 'static>,
+    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    R: Send + 'static,
+{
+}
+
+/// What has not begun is not begun any more.
+impl<I: Iterator, F, R> Drop for ThreadImap<'_, I, F, R> {
+    fn drop(&mut self) {
+        self.chunks.values().for_each(|chunk| chunk.results.task().cancel());
+    }
+}
+
+impl<I: Iterator, F, R> fmt::Debug for ThreadImap<'_, I, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadImap").finish_non_exhaustive()
+    }
+}

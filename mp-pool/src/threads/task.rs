@@ -1,0 +1,201 @@
+//! A task of a pool of threads.
+//!
+//! ```text
+//!   Waiting(function) ── a thread takes it ──► Running ──► Done(value or error) ── take ──► Taken
+//!        └── cancelled, or the pool ends ───────────────────► Done(error)
+//! ```
+
+use crate::dispatch::{Callback, Hook};
+use crate::error::TaskError;
+use crate::future::Submitted;
+use crate::supervisor::Shared;
+use crate::watch::Watch;
+use mp_core::word::Deadline;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+enum Stage<R> {
+    Waiting(Box<dyn FnOnce() -> R + Send>),
+    Running,
+    Done(Result<R, TaskError>),
+    Taken,
+}
+
+pub(super) struct ThreadTask<R> {
+    stage: Mutex<(Stage<R>, Vec<Hook>)>,
+    changed: Condvar,
+}
+
+/// What a thread does with a task, whatever its value is.
+pub(super) trait Run: Send + Sync {
+    /// Does it, in a thread of that name, unless it has ended.
+    fn run(&self, worker: &str);
+    /// Ends it, unless it has begun.
+    fn end(&self, error: &TaskError);
+}
+
+/// Calls the program's code. A panic is the call's error.
+pub(super) fn caught<T>(worker: &str, function: impl FnOnce() -> T) -> Result<T, TaskError> {
+    catch_unwind(AssertUnwindSafe(function)).map_err(|payload| TaskError::Panicked {
+        message: message(payload),
+        location: String::new(),
+        worker: worker.to_owned(),
+    })
+}
+
+fn message(payload: Box<dyn Any + Send>) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&'static str>().copied());
+    let text = text.unwrap_or("(a payload that is not text)").to_owned();
+    // A payload whose drop panics would end the thread.
+    std::mem::forget(payload);
+    text
+}
+
+impl<R: Send + 'static> ThreadTask<R> {
+    pub(super) fn new(function: impl FnOnce() -> R + Send + 'static) -> Arc<ThreadTask<R>> {
+        let stage = Mutex::new((Stage::Waiting(Box::new(function)), Vec::new()));
+        Arc::new(ThreadTask { stage, changed: Condvar::new() })
+    }
+
+    fn stage(&self) -> MutexGuard<'_, (Stage<R>, Vec<Hook>)> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes a task that waits; what it was to call.
+    fn begin(&self, stage: Stage<R>) -> Option<Box<dyn FnOnce() -> R + Send>> {
+        let mut now = self.stage();
+        if !matches!(now.0, Stage::Waiting(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut now.0, stage) {
+            Stage::Waiting(function) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// Tells those that wait. It is done.
+    fn tell(&self) {
+        let hooks = std::mem::take(&mut self.stage().1);
+        self.changed.notify_all();
+        hooks.into_iter().for_each(run_hook);
+    }
+
+    fn when_done(&self, hook: Hook) {
+        let mut now = self.stage();
+        if is_done(&now.0) {
+            drop(now);
+            return run_hook(hook);
+        }
+        now.1.retain(|hook| !matches!(hook, Hook::Watch(watch, _) if watch.strong_count() == 0));
+        now.1.push(hook);
+    }
+}
+
+fn is_done<R>(stage: &Stage<R>) -> bool {
+    matches!(stage, Stage::Done(_) | Stage::Taken)
+}
+
+fn run_hook(hook: Hook) {
+    match hook {
+        // The panic hook has told of a panic.
+        Hook::Callback(callback) => std::mem::forget(catch_unwind(AssertUnwindSafe(callback))),
+        Hook::Watch(watch, number) => {
+            if let Some(watch) = watch.upgrade() {
+                watch.add(number);
+            }
+        }
+    }
+}
+
+impl<R: Send + 'static> Run for ThreadTask<R> {
+    fn run(&self, worker: &str) {
+        let Some(function) = self.begin(Stage::Running) else { return };
+        let done = caught(worker, function);
+        self.stage().0 = Stage::Done(done);
+        self.tell();
+    }
+
+    fn end(&self, error: &TaskError) {
+        let function = self.begin(Stage::Done(Err(error.clone())));
+        if let Some(function) = function {
+            // What it captured may panic when it is dropped.
+            std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(function))));
+            self.tell();
+        }
+    }
+}
+
+impl<R: Send + 'static> Submitted<R> for ThreadTask<R> {
+    fn is_known_done(&self) -> bool {
+        self.stage.try_lock().is_ok_and(|now| is_done(&now.0))
+    }
+
+    fn is_done(&self) -> bool {
+        is_done(&self.stage().0)
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.stage().0, Stage::Running)
+    }
+
+    fn wait(&self, until: Option<Deadline>) -> bool {
+        let mut now = self.stage();
+        while !is_done(&now.0) {
+            now = match until.map(Deadline::remaining) {
+                None => self.changed.wait(now).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return false,
+                Some(left) => self.changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        true
+    }
+
+    fn take(&self) -> Result<R, TaskError> {
+        let mut now = self.stage();
+        match std::mem::replace(&mut now.0, Stage::Taken) {
+            Stage::Done(Ok(value)) => Ok(value),
+            Stage::Done(Err(error)) => {
+                now.0 = Stage::Done(Err(error.clone()));
+                Err(error)
+            }
+            Stage::Taken => Err(TaskError::Taken),
+            other => {
+                now.0 = other;
+                Err(TaskError::WouldBlock)
+            }
+        }
+    }
+
+    fn error(&self) -> Option<TaskError> {
+        match &self.stage().0 {
+            Stage::Done(Err(error)) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        matches!(self.stage().0, Stage::Done(Err(TaskError::Cancelled)))
+    }
+
+    fn cancel(&self) {
+        self.end(&TaskError::Cancelled);
+    }
+
+    fn kill(&self) {
+        self.cancel();
+    }
+
+    fn call_back(&self, callback: Callback) {
+        self.when_done(Hook::Callback(callback));
+    }
+
+    fn watch(&self, watch: &Arc<Watch>, number: usize) {
+        self.when_done(Hook::Watch(Arc::downgrade(watch), number));
+    }
+
+    fn pool(&self) -> Option<&Arc<Shared>> {
+        None
+    }
+}
