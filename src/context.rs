@@ -4,6 +4,7 @@ use mp_core::error::OsResult;
 use mp_core::mem::Shareable;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::{MemError, Process, Run, StartError, StartMethod};
+use mp_manager::{Manager, StartManagerError};
 use mp_pipe::{Connection, Receiver, Sender};
 use mp_pool::{NewPoolError, Pool};
 use mp_queue::{JoinableQueue, NewQueueError, Queue, SimpleQueue};
@@ -28,8 +29,7 @@ pub fn get_context(method: &str) -> Result<Context, StartError> {
 }
 
 /// Processes of one start method, whatever the default is. Queues, locks and values are the same in every context, since
-/// they travel to any process. A manager starts its server by the default method
-/// ([`set_start_method`](crate::set_start_method)), so it is not made here.
+/// they travel to any process. The workers of a pool, and the server of a manager, are started by the context's method.
 ///
 /// ```no_run
 /// use mp::{Context, StartMethod};
@@ -75,6 +75,11 @@ impl Context {
     /// [`PoolBuilder::method`](crate::PoolBuilder::method), which the other settings go with. Python: `context.Pool(processes)`.
     pub fn pool(self, processes: usize) -> Result<Pool, NewPoolError> {
         Pool::builder().processes(processes).method(self.0).build()
+    }
+
+    /// Starts a manager with this method: see [`Manager::start_by`]. Python: `context.Manager()`.
+    pub fn manager(self) -> Result<Manager, StartManagerError> {
+        Manager::start_by(self.0)
     }
 
     /// Makes a lock: see [`Lock::new`]. Python: `context.Lock()`.

@@ -14,6 +14,7 @@ mp_testing::cases! {
         every_lock_and_value_of_a_context_goes_to_its_processes,
         every_queue_and_pipe_of_a_context_goes_to_its_processes,
         the_workers_of_a_pool_are_started_by_the_method_of_its_context,
+        the_server_of_a_manager_is_started_by_the_method_of_its_context,
     ],
     every_method: [
         a_worker_type_answers_until_it_is_told_to_stop,
@@ -129,6 +130,15 @@ fn the_workers_of_a_pool_are_started_by_the_method_of_its_context() {
         let pool = Context::new(method).pool(2).unwrap();
         let parent = pool.apply(std::os::unix::process::parent_id, ()).unwrap();
         assert_eq!(parent == std::process::id(), method == StartMethod::Spawn, "{method}");
+    }
+}
+
+fn the_server_of_a_manager_is_started_by_the_method_of_its_context() {
+    for method in StartMethod::ALL {
+        let manager = Context::new(method).manager().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", manager.server_pid())).unwrap();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+        assert_eq!(parent.trim() == std::process::id().to_string(), method == StartMethod::Spawn, "{method}");
     }
 }
 

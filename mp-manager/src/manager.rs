@@ -15,7 +15,7 @@ use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::process::random_bytes;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::{Callable, Captures, Code, Handle, Target, pack};
-use mp_core::{Child, JoinError, Process, error::OsResult, get_logger};
+use mp_core::{Child, JoinError, Process, StartMethod, error::OsResult, get_logger};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -60,11 +60,22 @@ impl Manager {
     /// # Errors
     /// No process can be started: a limit was reached, for example.
     pub fn start() -> Result<Manager, StartManagerError> {
+        Manager::start_by(get_helper_method()?)
+    }
+
+    /// Starts the server by this start method. [`Fork`](StartMethod::Fork) is taken as
+    /// [`ForkServer`](StartMethod::ForkServer), since it is refused beside other threads.
+    ///
+    /// Python: `get_context(method).Manager()`.
+    ///
+    /// # Errors
+    /// As [`start`](Manager::start).
+    pub fn start_by(method: StartMethod) -> Result<Manager, StartManagerError> {
         let (inside, outside) = packet_pair()?;
         let mut random = [0; 8];
         random_bytes(&mut random)?;
         let process = Process::new(server::serve, (Handle::new(inside),)).name("Manager").daemon();
-        let server = process.method(get_helper_method()?).start()?;
+        let server = process.method(method.for_helpers()).start()?;
         let route = Route::Inherited(Handle::new(outside));
         let handle = ServerHandle { manager: u64::from_le_bytes(random), route };
         let client = Client::of(&handle).map_err(|error| match error {

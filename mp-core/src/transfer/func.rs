@@ -127,6 +127,7 @@ pub enum CallError {
 type Entry = fn(&Code, Option<&[u8]>, &mut Vec<u8>, &mut Vec<Handle>) -> Result<(), Box<CallError>>;
 
 /// A function that was looked up once and is called many times.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Resolved {
     code: Code,
