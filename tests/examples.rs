@@ -47,7 +47,7 @@ macro_rules! examples {
                 the_course_refuses_to_run_nothing, the_course_runs_one_or_a_group_or_what_has_a_part_of_a_name,
                 the_course_shows_source_and_output_side_by_side, the_course_lists_all_lessons_of_each_document,
                 the_course_gives_json, the_course_is_plain_but_on_a_terminal,
-                every_port_has_its_counterpart_and_its_case, port_active_pool, port_async_results, port_feed_tasks,
+                every_port_has_its_counterpart_and_its_case, port_active_pool, port_async_results, port_custom_manager, port_feed_tasks,
                 port_hash_files, port_log_listener, port_mandelbrot, port_poison_pills, port_pool_imap, port_shared_table, port_stages,
                 port_supervisor, port_word_count, a_killed_parent_takes_its_daemon,
                 a_case_that_fails_or_is_killed_leaves_no_folder, the_two_kinds_of_coroutines_print_the_same,

@@ -17,6 +17,7 @@ macro_rules! ports {
 ports!(
     active_pool,
     async_results,
+    custom_manager,
     feed_tasks,
     hash_files,
     log_listener,

@@ -86,7 +86,7 @@ impl Lesson {
     /// In one line.
     #[allow(dead_code, reason = "the course's table has it, and no test")]
     pub(crate) fn answers_and_shows(&self) -> String {
-        format!("{}: {}", self.answers, self.shows)
+        if self.answers.is_empty() { self.shows.clone() } else { format!("{}: {}", self.answers, self.shows) }
     }
 }
 

@@ -49,6 +49,7 @@ macro_rules! ports {
 ports! {
     port_active_pool: "active_pool",
     port_async_results: "async_results",
+    port_custom_manager: "custom_manager",
     port_feed_tasks: "feed_tasks",
     port_hash_files: "hash_files",
     port_log_listener: "log_listener",
