@@ -19,74 +19,74 @@
 //! This crate only gathers the family under one name; each of its crates can be used alone.
 //! [`guide`] has the whole of Python's surface row by row, what to choose when, and what happens when a process dies.
 //!
-//! | Python                                    | here                                                | file                              |
-//! |-------------------------------------------|-----------------------------------------------------|-----------------------------------|
-//! | `Process(target, args)`                   | [`Process::new`]                                    | `mp-core/src/process/builder.rs`  |
-//! | `class P(Process)`, `run`                 | [`Run`], [`Process::of`]                            | `mp-core/src/process/builder.rs`  |
-//! | `start`                                   | [`Process::start`], which gives a [`Child`]         | `mp-core/src/process/builder.rs`  |
-//! | `join is_alive exitcode pid sentinel terminate kill interrupt close` | the same names on [`Child`] | `mp-core/src/process/child.rs` |
-//! | `active_children`                         | [`active_children`], which gives [`AnyChild`]       | `mp-core/src/process/table.rs`    |
-//! | `current_process`, `parent_process`       | [`current_process`], [`parent_process`]             | `mp-core/src/process/current.rs`  |
-//! | children of several kinds in one list     | [`AnyChild`]                                        | `mp-core/src/process/any_child.rs` |
-//! | a function as an argument                 | [`Function`]                                        | `mp-core/src/transfer/function.rs` |
-//! | `sys.stdin` of a child: empty, as there   | [`Process::inherit_stdin`] hands it on              | `mp-core/src/process/builder.rs`  |
-//! | `cpu_count`, `os.process_cpu_count`       | [`cpu_count`], [`usable_cpu_count`]                 | `mp-core/src/process/cpus.rs`     |
-//! | `set_start_method`, `get_start_method`    | [`set_start_method`], [`get_start_method`]          | `mp-core/src/popen/method.rs`     |
-//! | `set_start_method(method, force=True)`    | [`force_start_method`]                              | `mp-core/src/popen/method.rs`     |
-//! | `get_all_start_methods`                   | [`get_all_start_methods`]                           | `mp-core/src/popen/method.rs`     |
-//! | `get_context(method)`                     | [`get_context`], [`Context::new`]                   | `src/context.rs`                  |
-//! | `set_forkserver_preload`                  | [`set_forkserver_preload`]                          | `mp-core/src/popen/forkserver.rs` |
-//! | `current_process().authkey`               | [`CurrentProcess::authkey`], [`set_authkey`]        | `mp-core/src/process/authkey.rs`  |
-//! | `get_logger`, `log_to_stderr`             | [`get_logger`], [`log_to_stderr`]                   | `mp-core/src/process/logging.rs`  |
-//! | a fork that works on what is borrowed     | [`scope()`], [`Process::fork`]                      | `mp-core/src/process/scope.rs`    |
-//! | `sys.argv` in a child                     | [`args_os`]                                         | `mp-core/src/process/current.rs`  |
-//! | `Lock`                                    | [`Lock`]                                            | `mp-sync/src/lock.rs`             |
-//! | `RLock`                                   | [`RLock`]                                           | `mp-sync/src/rlock.rs`            |
-//! | `Condition`                               | [`Condition`], [`ConditionGuard`]                   | `mp-sync/src/condition.rs`        |
-//! | `Semaphore`, `BoundedSemaphore`           | [`Semaphore`], [`BoundedSemaphore`]                 | `mp-sync/src/semaphore.rs`        |
-//! | `Event`                                   | [`Event`]                                           | `mp-sync/src/event.rs`            |
-//! | `Barrier`                                 | [`Barrier`]                                         | `mp-sync/src/barrier.rs`          |
-//! | `Value`, `RawValue`                       | [`Value`], [`RawValue`]                             | `mp-sync/src/value.rs`            |
-//! | `Array`, `RawArray`                       | [`Array`], [`RawArray`]                             | `mp-sync/src/array.rs`            |
-//! | `Value(..., lock=l)`, `synchronized`      | [`Value::with_lock`], [`Array::with_lock`], [`Synchronized`] | `mp-sync/src/synchronized.rs` |
-//! | a counter without a lock                  | [`AtomicU64`] and others, [`AtomicBool`]            | `mp-sync/src/atomic.rs`           |
-//! | a `ctypes.Structure` in a `Value`         | [`derive@Shareable`]                                | `mp-derive/src/lib.rs`       |
-//! | `Pipe()`, `Pipe(False)`                   | [`pipe()`], [`pipe_simplex`]                        | `mp-pipe/src/pipe.rs`             |
-//! | `Connection`                              | [`Connection`]                                      | `mp-pipe/src/connection.rs`       |
-//! | `conn.send(obj)` to and from Python       | `Connection::send_pickle`, of the feature `pickle`  | `mp-pipe/src/pickle/`             |
-//! | `connection.Listener`                     | [`Listener`], at an [`Address`]                     | `mp-pipe/src/listener/mod.rs`     |
-//! | `connection.Client`                       | [`Client`]                                          | `mp-pipe/src/client.rs`           |
-//! | `AuthenticationError`                     | [`AuthenticationError`]                             | `mp-pipe/src/handshake/mod.rs`    |
-//! | `deliver_challenge`, `answer_challenge`   | [`deliver_challenge`], [`answer_challenge`]         | `mp-pipe/src/challenge.rs`        |
-//! | `connection.wait`                         | [`wait()`]                                          | `mp-pipe/src/wait.rs`             |
-//! | `selectors.DefaultSelector`, for reading  | [`WaitSet`]                                         | `mp-pipe/src/wait_set.rs`         |
-//! | `Queue()`, `Queue(n)`                     | [`Queue::new`], [`Queue::bounded`]                  | `mp-queue/src/queue.rs`           |
-//! | `SimpleQueue()`                           | [`SimpleQueue::new`]                                | `mp-queue/src/simple.rs`          |
-//! | `JoinableQueue()`                         | [`JoinableQueue::new`]                              | `mp-queue/src/joinable.rs`        |
-//! | `queue.Full`, `queue.Empty`               | [`PutError::Full`], [`GetError::Empty`]             | `mp-queue/src/error.rs`           |
-//! | `Pool(n)`                                 | [`Pool::new`]                                       | `mp-pool/src/pool.rs`             |
-//! | `Pool.imap`, `imap_unordered`             | [`Pool::imap`], [`Pool::imap_unordered`], which give an [`Imap`] | `mp-pool/src/imap.rs` |
-//! | `imap(chunksize, buffersize)`             | [`Pool::imap_with`], [`ImapOptions`]                | `mp-pool/src/imap.rs`             |
-//! | `ThreadPool(n)`                           | [`ThreadPool`]                                      | `mp-pool/src/threads/pool.rs`     |
-//! | `ThreadPoolExecutor`                      | [`ThreadPoolExecutor`]                              | `mp-pool/src/threads/executor.rs` |
-//! | `concurrent.futures`                      | [`futures`]                                         | `mp-pool/src/futures.rs`          |
-//! | `ProcessPoolExecutor`                     | [`ProcessPoolExecutor`]                             | `mp-pool/src/executor.rs`         |
-//! | `Future`                                  | [`futures::Future`], which can be awaited           | `mp-pool/src/future.rs`           |
-//! | `wait`, `as_completed` of futures         | [`futures::wait`], [`futures::as_completed`]        | `mp-pool/src/futures.rs`          |
-//! | `AsyncResult`, `MapResult`                | [`AsyncResult`], [`MapResult`]                      | `mp-pool/src/result.rs`           |
-//! | `Manager()`                               | [`Manager::start`]                                  | `mp-manager/src/manager.rs`       |
-//! | `manager.dict()`, `list`, `set`           | [`DictProxy`], [`ListProxy`], [`SetProxy`]          | `mp-manager/src/proxy/`           |
-//! | `manager.Namespace()`, `Value`, `Array`   | [`NamespaceProxy`], [`ValueProxy`], [`ArrayProxy`]  | `mp-manager/src/proxy/`           |
-//! | `manager.Queue()`, `JoinableQueue()`      | [`QueueProxy`]                                      | `mp-manager/src/proxy/queue.rs`   |
-//! | `manager.Lock()`, `RLock()`               | [`LockProxy`], [`RLockProxy`]                       | `mp-manager/src/proxy/lock.rs`    |
-//! | `manager.Semaphore()`, `Condition()`      | [`SemaphoreProxy`], [`ConditionProxy`]              | `mp-manager/src/proxy/`           |
-//! | `manager.Event()`, `Barrier()`            | [`EventProxy`], [`BarrierProxy`]                    | `mp-manager/src/proxy/`           |
-//! | `BaseManager.register(name, class)`       | `#[mp::shared]` on an `impl` block, [`Manager::construct`] | `mp-manager/src/shared.rs`  |
-//! | `multiprocessing.shared_memory`           | [`shared_memory`]                                   | `mp-shm/src/lib.rs`               |
-//! | `shared_memory.SharedMemory`              | [`SharedMemory`]                                    | `mp-shm/src/shared_memory.rs`     |
-//! | `shared_memory.ShareableList`             | [`ShareableList`], of [`Item`]s                     | `mp-shm/src/shareable_list.rs`    |
-//! | `KeyboardInterrupt` out of `Pool.map`     | [`Pool::map_interruptible`]                         | `mp-pool/src/pool.rs`             |
-//! | `freeze_support`, `reducer`, and others   | [`not_needed`] says why                             | `src/not_needed.rs`               |
+//! | Python                                   | here                                               | crate        |
+//! |------------------------------------------|----------------------------------------------------|--------------|
+//! | `Process(target, args)`                  | [`Process::new`]                                   | `mp-core`    |
+//! | `class P(Process)`, `run`                | [`Run`], [`Process::of`]                           | `mp-core`    |
+//! | `start`                                  | [`Process::start`], which gives a [`Child`]        | `mp-core`    |
+//! | `join is_alive exitcode pid sentinel terminate kill interrupt close` | the same names on [`Child`]                        | `mp-core`    |
+//! | `active_children`                        | [`active_children`], which gives [`AnyChild`]      | `mp-core`    |
+//! | `current_process`, `parent_process`      | [`current_process`], [`parent_process`]            | `mp-core`    |
+//! | children of several kinds in one list    | [`AnyChild`]                                       | `mp-core`    |
+//! | a function as an argument                | [`Function`]                                       | `mp-core`    |
+//! | `sys.stdin` of a child: empty, as there  | [`Process::inherit_stdin`] hands it on             | `mp-core`    |
+//! | `cpu_count`, `os.process_cpu_count`      | [`cpu_count`], [`usable_cpu_count`]                | `mp-core`    |
+//! | `set_start_method`, `get_start_method`   | [`set_start_method`], [`get_start_method`]         | `mp-core`    |
+//! | `set_start_method(method, force=True)`   | [`force_start_method`]                             | `mp-core`    |
+//! | `get_all_start_methods`                  | [`get_all_start_methods`]                          | `mp-core`    |
+//! | `get_context(method)`                    | [`get_context`], [`Context::new`]                  | `mp`         |
+//! | `set_forkserver_preload`                 | [`set_forkserver_preload`]                         | `mp-core`    |
+//! | `current_process().authkey`              | [`CurrentProcess::authkey`], [`set_authkey`]       | `mp-core`    |
+//! | `get_logger`, `log_to_stderr`            | [`get_logger`], [`log_to_stderr`]                  | `mp-core`    |
+//! | a fork that works on what is borrowed    | [`scope()`], [`Process::fork`]                     | `mp-core`    |
+//! | `sys.argv` in a child                    | [`args_os`]                                        | `mp-core`    |
+//! | `Lock`                                   | [`Lock`]                                           | `mp-sync`    |
+//! | `RLock`                                  | [`RLock`]                                          | `mp-sync`    |
+//! | `Condition`                              | [`Condition`], [`ConditionGuard`]                  | `mp-sync`    |
+//! | `Semaphore`, `BoundedSemaphore`          | [`Semaphore`], [`BoundedSemaphore`]                | `mp-sync`    |
+//! | `Event`                                  | [`Event`]                                          | `mp-sync`    |
+//! | `Barrier`                                | [`Barrier`]                                        | `mp-sync`    |
+//! | `Value`, `RawValue`                      | [`Value`], [`RawValue`]                            | `mp-sync`    |
+//! | `Array`, `RawArray`                      | [`Array`], [`RawArray`]                            | `mp-sync`    |
+//! | `Value(..., lock=l)`, `synchronized`     | [`Value::with_lock`], [`Array::with_lock`], [`Synchronized`] | `mp-sync`    |
+//! | a counter without a lock                 | [`AtomicU64`] and others, [`AtomicBool`]           | `mp-sync`    |
+//! | a `ctypes.Structure` in a `Value`        | [`derive@Shareable`]                               | `mp-derive`  |
+//! | `Pipe()`, `Pipe(False)`                  | [`pipe()`], [`pipe_simplex`]                       | `mp-pipe`    |
+//! | `Connection`                             | [`Connection`]                                     | `mp-pipe`    |
+//! | `conn.send(obj)` to and from Python      | `Connection::send_pickle`, of the feature `pickle` | `mp-pipe`    |
+//! | `connection.Listener`                    | [`Listener`], at an [`Address`]                    | `mp-pipe`    |
+//! | `connection.Client`                      | [`Client`]                                         | `mp-pipe`    |
+//! | `AuthenticationError`                    | [`AuthenticationError`]                            | `mp-pipe`    |
+//! | `deliver_challenge`, `answer_challenge`  | [`deliver_challenge`], [`answer_challenge`]        | `mp-pipe`    |
+//! | `connection.wait`                        | [`wait()`]                                         | `mp-pipe`    |
+//! | `selectors.DefaultSelector`, for reading | [`WaitSet`]                                        | `mp-pipe`    |
+//! | `Queue()`, `Queue(n)`                    | [`Queue::new`], [`Queue::bounded`]                 | `mp-queue`   |
+//! | `SimpleQueue()`                          | [`SimpleQueue::new`]                               | `mp-queue`   |
+//! | `JoinableQueue()`                        | [`JoinableQueue::new`]                             | `mp-queue`   |
+//! | `queue.Full`, `queue.Empty`              | [`PutError::Full`], [`GetError::Empty`]            | `mp-queue`   |
+//! | `Pool(n)`                                | [`Pool::new`]                                      | `mp-pool`    |
+//! | `Pool.imap`, `imap_unordered`            | [`Pool::imap`], [`Pool::imap_unordered`], which give an [`Imap`] | `mp-pool`    |
+//! | `imap(chunksize, buffersize)`            | [`Pool::imap_with`], [`ImapOptions`]               | `mp-pool`    |
+//! | `ThreadPool(n)`                          | [`ThreadPool`]                                     | `mp-pool`    |
+//! | `ThreadPoolExecutor`                     | [`ThreadPoolExecutor`]                             | `mp-pool`    |
+//! | `concurrent.futures`                     | [`futures`]                                        | `mp-pool`    |
+//! | `ProcessPoolExecutor`                    | [`ProcessPoolExecutor`]                            | `mp-pool`    |
+//! | `Future`                                 | [`futures::Future`], which can be awaited          | `mp-pool`    |
+//! | `wait`, `as_completed` of futures        | [`futures::wait`], [`futures::as_completed`]       | `mp-pool`    |
+//! | `AsyncResult`, `MapResult`               | [`AsyncResult`], [`MapResult`]                     | `mp-pool`    |
+//! | `Manager()`                              | [`Manager::start`]                                 | `mp-manager` |
+//! | `manager.dict()`, `list`, `set`          | [`DictProxy`], [`ListProxy`], [`SetProxy`]         | `mp-manager` |
+//! | `manager.Namespace()`, `Value`, `Array`  | [`NamespaceProxy`], [`ValueProxy`], [`ArrayProxy`] | `mp-manager` |
+//! | `manager.Queue()`, `JoinableQueue()`     | [`QueueProxy`]                                     | `mp-manager` |
+//! | `manager.Lock()`, `RLock()`              | [`LockProxy`], [`RLockProxy`]                      | `mp-manager` |
+//! | `manager.Semaphore()`, `Condition()`     | [`SemaphoreProxy`], [`ConditionProxy`]             | `mp-manager` |
+//! | `manager.Event()`, `Barrier()`           | [`EventProxy`], [`BarrierProxy`]                   | `mp-manager` |
+//! | `BaseManager.register(name, class)`      | `#[mp::shared]` on an `impl` block, [`Manager::construct`] | `mp-manager` |
+//! | `multiprocessing.shared_memory`          | [`shared_memory`]                                  | `mp-shm`     |
+//! | `shared_memory.SharedMemory`             | [`SharedMemory`]                                   | `mp-shm`     |
+//! | `shared_memory.ShareableList`            | [`ShareableList`], of [`Item`]s                    | `mp-shm`     |
+//! | `KeyboardInterrupt` out of `Pool.map`    | [`Pool::map_interruptible`]                        | `mp-pool`    |
+//! | `freeze_support`, `reducer`, and others  | [`not_needed`] says why                            | `mp`         |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
