@@ -91,6 +91,7 @@ pub struct NotOwnerError;
 /// Python: `IndexError`; for a slice of another length than its place, `ValueError`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("elements {start}..{end} do not lie within an array of {len}")]
+#[non_exhaustive]
 pub struct OutOfRangeError {
     /// The index of the first that was asked for.
     pub start: usize,
@@ -132,6 +133,7 @@ pub enum WaitError {
 /// Python: `ValueError: semaphore or lock released too many times`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the semaphore was released too many times: it may have {most} permits")]
+#[non_exhaustive]
 pub struct OverReleasedError {
     /// The most permits that it may have.
     pub most: u32,
