@@ -88,32 +88,25 @@ impl<'de> Decoder<'de> {
             self.rest = rest;
             return Ok((*byte).into());
         }
-        match varint::from_front(self.rest) {
-            Some((value, length)) if length <= bits.div_ceil(7) as usize && value >> (bits - 1) <= 1 => {
-                self.rest = &self.rest[length..];
-                Ok(value)
-            }
-            _ => self.unusual_varint(bits),
-        }
+        self.varint_of_several(bits).ok_or_else(|| self.no_varint(bits))
     }
 
-    /// One of more than eight bytes, or none.
+    /// Out of line: most numbers are one byte, and their code stays small.
+    #[inline(never)]
+    fn varint_of_several(&mut self, bits: u32) -> Option<u64> {
+        let (value, length) = varint::from_front(self.rest)?;
+        let fits = length <= bits.div_ceil(7) as usize && value >> (bits - 1) <= 1;
+        fits.then(|| {
+            self.rest = &self.rest[length..];
+            value
+        })
+    }
+
     #[cold]
-    fn unusual_varint(&mut self, bits: u32) -> Result<u64, Reason> {
-        let mut value = 0;
-        for at in 0..bits.div_ceil(7) {
-            let byte = self.byte()?;
-            let part = u64::from(byte & 0x7F);
-            let left = bits - 7 * at;
-            if left < 7 && part >> left != 0 {
-                break;
-            }
-            value |= part << (7 * at);
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(Reason::Not("number of this size"))
+    fn no_varint(&self, bits: u32) -> Reason {
+        let most = bits.div_ceil(7) as usize;
+        let goes_on = self.rest.iter().take(most).all(|byte| *byte >= 0x80);
+        if goes_on && self.rest.len() < most { Reason::End } else { Reason::Not("number of this size") }
     }
 
     fn long_varint(&mut self) -> Result<u128, Reason> {

@@ -43,18 +43,20 @@ impl Encoder<'_> {
     fn varint(&mut self, value: u64) -> Result<(), Reason> {
         if value < 0x80 {
             self.bytes.push(value as u8);
-            return Ok(());
+        } else {
+            self.varint_of_several(value);
         }
-        match varint::to_word(value) {
-            Some((word, length)) => {
-                // Eight bytes in one store, of which those that are meant stay.
-                let end = self.bytes.len() + length;
-                self.bytes.extend_from_slice(&word.to_le_bytes());
-                self.bytes.truncate(end);
-                Ok(())
-            }
-            None => self.long_varint(value.into()),
-        }
+        Ok(())
+    }
+
+    /// Out of line, and without a result: most numbers are one byte, and their code stays small.
+    #[inline(never)]
+    fn varint_of_several(&mut self, value: u64) {
+        // All bytes in one store, of which those that are meant stay.
+        let (bytes, length) = varint::to_bytes(value);
+        let end = self.bytes.len() + length;
+        self.bytes.extend_from_slice(&bytes);
+        self.bytes.truncate(end);
     }
 
     #[inline]
