@@ -8,7 +8,7 @@
 //!
 //! The first batches are small, so that the workers begin while the rest is packed.
 
-use crate::dispatch::Batch;
+use crate::dispatch::{Batch, Dispatch};
 use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::lead::Interrupted;
@@ -16,7 +16,7 @@ use crate::order::InOrder;
 use crate::record::{code_to_bytes, put_item, take_item};
 use crate::result::Waited;
 use crate::supervisor::Shared;
-use mp_core::transfer::{Code, Handle, Message, Target};
+use mp_core::transfer::{Code, Handle, Message, Target, as_lone_block};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -155,6 +155,13 @@ impl Call {
         let chunk = |so_far: usize| chunk.unwrap_or_else(|| default_chunk_size(so_far, workers)).max(1);
         let mut handles = Vec::new();
         for item in items {
+            if let Some(content) = as_lone_block(&item).filter(|content| content.len() >= MOST_BYTES / 4) {
+                let chunk = chunk(self.submitted as usize + packed.items as usize);
+                self.submit_batch(std::mem::take(&mut packed), chunk, None)?;
+                self.submit_block(content)?;
+                wait(self)?;
+                continue;
+            }
             let before = packed.bytes.len();
             put_item(&item, &mut packed.bytes, &mut handles).map_err(|error| *error)?;
             packed.items += 1;
@@ -204,11 +211,26 @@ impl Call {
         let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
         let (job, first) = (Arc::clone(&self.job), (self.submitted & POSITIONS) as u32);
         let batch = Batch { job, first, items, chunk, bytes, at: 0, message, losses: 0 };
+        self.submit_by(items, |dispatch| dispatch.submit(batch))
+    }
+
+    /// An item that is bytes by itself.
+    fn submit_block(&mut self, content: &[u8]) -> Result<(), SubmitError> {
+        let (job, first) = (Arc::clone(&self.job), (self.submitted & POSITIONS) as u32);
+        self.submit_by(1, |dispatch| dispatch.submit_block(&job, first, content))
+    }
+
+    fn submit_by(
+        &mut self,
+        items: u32,
+        submit: impl FnOnce(&mut Dispatch) -> Result<(), SubmitError>,
+    ) -> Result<(), SubmitError> {
         let mut dispatch = self.shared.dispatch();
-        let submitted = dispatch.submit(batch);
+        let submitted = submit(&mut dispatch);
         self.full = dispatch.is_full();
         self.shared.tell(&mut dispatch);
         self.shared.hand_on(&dispatch);
+        drop(dispatch);
         submitted?;
         self.submitted += u64::from(items);
         Ok(())

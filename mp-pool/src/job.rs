@@ -7,6 +7,7 @@
 
 use crate::dispatch::Hook;
 use crate::error::TaskError;
+use crate::lent::Lent;
 use crate::record::{Outcome, Short, take_outcome, take_short_value};
 use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
@@ -56,6 +57,8 @@ pub(crate) struct Piece {
 pub(crate) enum Settled {
     /// One value, packed.
     Short(Short),
+    /// A record of one result that is still in the arena.
+    Lent(Lent),
     /// A record for each, and which worker wrote them.
     Records(Vec<u8>, Arc<str>),
     /// A value that came by itself.
@@ -206,6 +209,7 @@ impl Job {
                 (0..piece.items).all(|_| matches!(take_outcome(&mut rest), Some(Outcome::Value(_))))
             }
             Settled::Short(_) | Settled::Value(_) => true,
+            Settled::Lent(lent) => lent.is_value(),
             Settled::Failed(_) => false,
         })
     }
@@ -249,6 +253,7 @@ impl Piece {
     pub(crate) fn for_each<R: DeserializeOwned>(&self, each: &mut impl FnMut(Result<R, TaskError>)) {
         match &self.outcome {
             Settled::Short(value) => each(decoded_short(value.as_slice())),
+            Settled::Lent(lent) => each(lent.value()),
             Settled::Records(bytes, worker) => {
                 let mut rest = bytes.as_slice();
                 (0..self.items).for_each(|_| match take_short_value(&mut rest) {

@@ -20,6 +20,7 @@
 //! | `lead.rs`       | of the threads that wait for results, one waits at the board             |
 //! | `restarts.rs`   | when a worker is replaced, and when the pool gives up; pure              |
 //! | `supervisor.rs` | the pool's two threads                                                   |
+//! | `lent.rs`       | long results that stay in the arena until they are read                  |
 //! | `line.rs`       | what goes between pool and worker beside shared memory                   |
 //! | `memory.rs`, `arena.rs`, `record.rs` | the shared bytes: where, which, what                |
 //! | `worker.rs`     | what a worker does                                                       |
@@ -42,6 +43,7 @@ pub mod futures;
 mod imap;
 mod job;
 mod lead;
+mod lent;
 mod line;
 mod memory;
 mod order;

@@ -32,7 +32,7 @@ pub(crate) fn put_length(mut length: usize, bytes: &mut Vec<u8>) {
 
 /// Takes a length off the front; `None`: it is none.
 #[inline]
-fn take_length(bytes: &mut &[u8]) -> Option<usize> {
+pub(crate) fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     let mut length = 0;
     for at in 0..10 {
         let (byte, rest) = bytes.split_first()?;
@@ -77,6 +77,18 @@ pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
         bytes.splice(before..=before, head);
     }
     Ok(())
+}
+
+/// What is in front of bytes of this length that are an item, or a value, by themselves: the head of the item, and the length
+/// that begins the packed bytes.
+pub(crate) fn put_block_heads(
+    length: usize,
+    put_head: impl FnOnce(usize, &mut Vec<u8>),
+    bytes: &mut Vec<u8>,
+) {
+    let inner = (usize::BITS - (length | 1).leading_zeros()).div_ceil(7) as usize;
+    put_head(inner + length, bytes);
+    put_length(length, bytes);
 }
 
 /// Takes an item off the front.
@@ -131,6 +143,20 @@ pub(crate) fn take_short_value<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (content, rest) = rest.split_at_checked(usize::from(*length))?;
     *bytes = rest;
     Some(content)
+}
+
+/// Whether a record is a value's.
+pub(crate) fn is_value(record: &[u8]) -> bool {
+    record.first() == Some(&VALUE)
+}
+
+/// Where the bytes begin that are the whole value of a record of this length, of which these are the first.
+pub(crate) fn begin_of_block_value(record: &[u8], length: usize) -> Option<usize> {
+    let (&VALUE, mut rest) = record.split_first()? else { return None };
+    take_length(&mut rest)?;
+    let block = take_length(&mut rest)?;
+    let at = record.len() - rest.len();
+    (at + block == length).then_some(at)
 }
 
 /// A packed value so short that it needs no memory of its own.
@@ -225,6 +251,18 @@ mod tests {
         let refused = put_item(&(1_u8, Unwilling), &mut bytes, &mut vec![]);
         assert!(refused.is_err());
         assert_eq!(bytes, [7]);
+    }
+
+    #[test]
+    fn the_heads_of_a_block_are_those_of_a_packed_one() {
+        for length in [0, 127, 128, 20_000] {
+            let block = vec![7_u8; length];
+            let (mut packed, mut by_hand) = (Vec::new(), Vec::new());
+            put_item(&(block.clone(),), &mut packed, &mut vec![]).unwrap();
+            put_block_heads(length, put_length, &mut by_hand);
+            by_hand.extend_from_slice(&block);
+            assert_eq!(by_hand, packed);
+        }
     }
 
     #[test]

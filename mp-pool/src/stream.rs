@@ -69,6 +69,7 @@ impl Held {
         self.items -= 1;
         match &mut self.outcome {
             Settled::Short(value) => decoded_short(value.as_slice()),
+            Settled::Lent(lent) => lent.value(),
             Settled::Records(bytes, worker) => {
                 let mut rest = bytes.get(self.at..).unwrap_or_default();
                 let value = value_of(take_outcome(&mut rest), worker);

@@ -7,12 +7,15 @@ use crate::board::{Chunk, Life, Marks};
 use crate::error::Failure;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
-use crate::record::{HEAD, code_of, put_failure, put_value_head, short_value_head, take_code, take_item};
+use crate::record::{
+    HEAD, code_of, put_block_heads, put_failure, put_length, put_value_head, short_value_head, take_code,
+    take_item, take_length,
+};
 use mp_core::process::{At, CaughtError, call_caught, call_caught_onto};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
-use mp_core::transfer::{Code, Handle, Message, ParcelError, Part, Resolved};
+use mp_core::transfer::{Block, Code, Handle, Message, ParcelError, Part, Resolved};
 use serde::{Deserialize, Serialize};
 
 /// What a worker is given.
@@ -109,6 +112,11 @@ struct Own {
     record: Vec<u8>,
 }
 
+/// An argument at least as long as this is not copied once more than it must be.
+const LONG: usize = 4096;
+/// What is in front of it, and perhaps the beginning of itself.
+const HEADS: usize = 256;
+
 /// Where a chunk's results go.
 struct Room {
     /// The next one.
@@ -134,8 +142,8 @@ impl Own {
         let chunk = memory.board.chunk(slot);
         let mut buffer = std::mem::take(&mut self.arguments);
         buffer.clear();
-        memory.bytes.read_onto(chunk.place as usize, chunk.length as usize, &mut buffer);
-        let goes_on = self.run_items(memory, slot, chunk, &buffer);
+        let mut block = self.read(memory, chunk, &mut buffer);
+        let goes_on = self.run_items(memory, slot, chunk, &buffer, &mut block);
         self.arguments = kept(buffer);
         self.record = kept(std::mem::take(&mut self.record));
         // Given up by the caller, it takes nothing more: it is about to be killed, or cannot be, and ends here.
@@ -147,7 +155,42 @@ impl Own {
         goes_on
     }
 
-    fn run_items(&mut self, memory: &Memory, slot: u32, chunk: Chunk, bytes: &[u8]) -> bool {
+    /// Reads a chunk. Bytes that are an argument by themselves go where they stay; the others are to be decoded.
+    #[inline]
+    fn read(&mut self, memory: &Memory, chunk: Chunk, buffer: &mut Vec<u8>) -> Block {
+        let (place, length) = (chunk.place as usize, chunk.length as usize);
+        if chunk.items > 1 || length < LONG {
+            memory.bytes.read_onto(place, length, buffer);
+            return None;
+        }
+        memory.bytes.read_onto(place, HEADS, buffer);
+        if let Some(at) = self.begin_of_block(buffer, length) {
+            let mut block = Vec::new();
+            memory.bytes.read_onto(place + at, length - at, &mut block);
+            return Some(block);
+        }
+        memory.bytes.read_onto(place + HEADS, length - HEADS, buffer);
+        None
+    }
+
+    /// Where the bytes begin that are the one argument of a chunk of this length, of which these are the first.
+    fn begin_of_block(&mut self, bytes: &[u8], length: usize) -> Option<usize> {
+        let mut rest = bytes;
+        let function = self.function(take_code(&mut rest)?).ok()?;
+        take_length(&mut rest)?;
+        let block = take_length(&mut rest)?;
+        let at = bytes.len() - rest.len();
+        (function.takes_block() && at + block == length).then_some(at)
+    }
+
+    fn run_items(
+        &mut self,
+        memory: &Memory,
+        slot: u32,
+        chunk: Chunk,
+        bytes: &[u8],
+        block: &mut Block,
+    ) -> bool {
         let mut rest = bytes;
         let function = self.function(take_code(&mut rest).unwrap_or_default());
         let at = chunk.place as usize + crate::arena::whole(chunk.length as usize);
@@ -159,7 +202,7 @@ impl Own {
         for done in 0..chunk.items {
             self.begin(memory, &marks, done);
             let arguments = take_item(&mut rest).unwrap_or_default();
-            let message = self.run_item(memory, &function, arguments, &mut handles, &mut room);
+            let message = self.run_item(memory, &function, arguments, &mut handles, block, &mut room);
             marks.end(done + 1, room.written as u32, message);
             if message != 0 {
                 // There was no room for this one: the rest goes back, and is given more.
@@ -177,7 +220,9 @@ impl Own {
         let marks = memory.board.marks(slot);
         self.begin(memory, &marks, 0);
         let message = match fetched {
-            Ok(Message { bytes, mut handles }) => self.run_item(memory, function, &bytes, &mut handles, room),
+            Ok(Message { bytes, mut handles }) => {
+                self.run_item(memory, function, &bytes, &mut handles, &mut None, room)
+            }
             Err(reason) => self.write_failure(memory, Failure::Failed(reason), room),
         };
         marks.end(1, room.written as u32, message);
@@ -203,6 +248,7 @@ impl Own {
         function: &Function,
         arguments: &[u8],
         handles: &mut Vec<Handle>,
+        block: &mut Block,
         room: &mut Room,
     ) -> u32 {
         let function = match function {
@@ -210,8 +256,13 @@ impl Own {
             Err(reason) => return self.write_failure(memory, Failure::Failed(reason.clone()), room),
         };
         self.record.clear();
-        if let Err(error) = call_caught_onto(function, arguments, &mut self.record, handles) {
+        if let Err(error) = call_caught_onto(function, arguments, &mut self.record, handles, block) {
             return self.write_failure(memory, failure(*error), room);
+        }
+        if block.is_some()
+            && let Some(value) = block.take()
+        {
+            return self.write_block(memory, &value, room);
         }
         let length = self.record.len();
         if !handles.is_empty() || length + HEAD > room.left {
@@ -227,6 +278,22 @@ impl Own {
             }
         }
         room.write(memory, &self.record);
+        0
+    }
+
+    /// As [`run_item`](Worker::run_item), for bytes that are a value by themselves.
+    fn write_block(&mut self, memory: &Memory, value: &[u8], room: &mut Room) -> u32 {
+        self.record.clear();
+        put_block_heads(value.len(), put_value_head, &mut self.record);
+        if self.record.len() + value.len() > room.left {
+            self.record.clear();
+            put_length(value.len(), &mut self.record);
+            self.record.extend_from_slice(value);
+            let sent = self.send_value(None, &self.record, &[]);
+            return self.sent_or_failed(sent);
+        }
+        room.write(memory, &self.record);
+        room.write(memory, value);
         0
     }
 

@@ -21,6 +21,8 @@ mp_testing::cases! {
         values_that_cannot_cross_are_their_tasks_failure,
         threads_share_a_pool,
         idle_workers_take_over_what_waits,
+        bytes_of_every_length_cross,
+        long_results_stand_until_they_are_read,
         spawned_workers_have_the_name_they_were_given,
     ],
     every_method: [
@@ -42,6 +44,61 @@ mp_testing::cases! {
 
 fn square(x: u64) -> u64 {
     x * x
+}
+
+fn reversed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.reverse();
+    bytes
+}
+
+fn length_unless_it_begins_with_9(bytes: Vec<u8>) -> usize {
+    if bytes.first() == Some(&9) {
+        std::process::abort();
+    }
+    bytes.len()
+}
+
+fn sevens(length: usize) -> Vec<u8> {
+    vec![7; length]
+}
+
+/// In the arena, and out of it where there are too many, while other tasks use what is free of it.
+fn long_results_stand_until_they_are_read() {
+    let pool = Pool::new(2).unwrap();
+    let mebibyte_of = |x: u8| vec![x; 1 << 20];
+    let results: Vec<_> = (0..60).map(|x| pool.apply_async(reversed, (mebibyte_of(x),)).unwrap()).collect();
+    results.iter().for_each(|result| result.wait());
+    assert_eq!(pool.map(length_unless_it_begins_with_9, (100..120).map(mebibyte_of)).unwrap(), [1 << 20; 20]);
+    for _ in 0..2 {
+        for (x, result) in (0..).zip(&results) {
+            assert!(result.get().unwrap() == mebibyte_of(x), "{x}");
+        }
+    }
+}
+
+/// A vector of bytes that is all there is to an argument or a result is not packed; a long one goes alone.
+fn bytes_of_every_length_cross() {
+    let lengths = [0, 1, 2, 126, 127, 128, 4000, 4096, 16_383, 16_384, 65_536, 1 << 20, 17 << 20];
+    let bytes = |length: usize| {
+        let mut bytes = vec![7; length];
+        bytes.last_mut().into_iter().for_each(|last| *last = 8);
+        bytes
+    };
+    let pool = Pool::new(2).unwrap();
+    for chunk_size in [1, 5] {
+        let back = pool.map_in_chunks(reversed, lengths.map(bytes), Some(chunk_size)).unwrap().get().unwrap();
+        let expected = lengths.map(|length| reversed(bytes(length)));
+        assert!(back == expected, "{chunk_size}");
+    }
+    assert_eq!(pool.map(length_unless_it_begins_with_9, lengths.map(bytes)).unwrap(), lengths);
+    assert!(pool.map(sevens, lengths).unwrap() == lengths.map(sevens));
+    let poisoned = [20_000, 30_000, 40_000].map(|length| {
+        let mut bytes = bytes(length);
+        bytes[0] = if length == 30_000 { 9 } else { 7 };
+        bytes
+    });
+    let each = pool.map_each(length_unless_it_begins_with_9, poisoned).unwrap();
+    assert!(matches!(each[..], [Ok(20_000), Err(TaskError::WorkerDied { .. }), Ok(40_000)]), "{each:?}");
 }
 
 fn add(a: u64, b: u64) -> u64 {

@@ -1,7 +1,7 @@
 //! Calling several functions in one child, each on its own account: a pool's tasks, a manager's updates.
 
 use super::panics::{self, At};
-use crate::transfer::{CallError, Code, Handle, Message, Resolved};
+use crate::transfer::{Block, CallError, Code, Handle, Message, Resolved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why a call gave no value. The process goes on.
@@ -28,12 +28,15 @@ pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtErr
     let mut bytes = Vec::new();
     let callable = code.resolve().map_err(CaughtError::Call)?;
     let mut handles = arguments.handles;
-    call_caught_onto(&callable, &arguments.bytes, &mut bytes, &mut handles).map_err(|error| *error)?;
+    call_catching(&mut bytes, &mut handles, |bytes, handles| {
+        callable.call_onto(&arguments.bytes, bytes, handles)
+    })
+    .map_err(|error| *error)?;
     Ok(Message { bytes, handles })
 }
 
-/// As [`call_caught`], for a function that is called many times: appends the packed result. On an error the bytes of the
-/// result are as they were, and there are no handles.
+/// As [`call_caught`], for a function that is called many times: appends the packed result, or leaves the block that it is.
+/// On an error the bytes of the result are as they were, and there are no handles.
 #[doc(hidden)]
 #[inline]
 pub fn call_caught_onto(
@@ -41,16 +44,24 @@ pub fn call_caught_onto(
     arguments: &[u8],
     result: &mut Vec<u8>,
     handles: &mut Vec<Handle>,
+    block: &mut Block,
+) -> Result<(), Box<CaughtError>> {
+    call_catching(result, handles, |result, handles| {
+        callable.call_with_block(arguments, result, handles, block)
+    })
+}
+
+#[inline]
+fn call_catching(
+    result: &mut Vec<u8>,
+    handles: &mut Vec<Handle>,
+    call: impl FnOnce(&mut Vec<u8>, &mut Vec<Handle>) -> Result<(), Box<CallError>>,
 ) -> Result<(), Box<CaughtError>> {
     let before = result.len();
-    panics::begin();
-    let error = match catch_unwind(AssertUnwindSafe(|| callable.call_onto(arguments, result, handles))) {
+    let error = match caught(|| call(result, handles)) {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => CaughtError::Call(*error),
-        Err(payload) => {
-            let (message, location) = panics::explain(payload);
-            CaughtError::Panicked { message, location }
-        }
+        Err(panic) => panic,
     };
     result.truncate(before);
     handles.clear();

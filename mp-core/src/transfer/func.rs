@@ -14,6 +14,7 @@
 //! the image's code.
 #![allow(unsafe_code)]
 
+use super::block::{from_lone_block, into_block, is_block, is_lone_block};
 use super::bounds::Captures;
 use super::handle::Handle;
 use super::message::{Message, pack_value_with, unpack_with};
@@ -121,10 +122,20 @@ pub enum CallError {
     ProcessState(#[source] OsError),
 }
 
-/// Packed arguments, the result to append to, and handles: before the call the arguments', after it the result's. All of it
-/// goes in registers: what goes through memory is waited for. No arguments ask only whether the signature is this
-/// function's.
-type Entry = fn(&Code, Option<&[u8]>, &mut Vec<u8>, &mut Vec<Handle>) -> Result<(), Box<CallError>>;
+/// Packed arguments, the result to append to, handles (before the call the arguments', after it the result's), and perhaps a
+/// place for a block. All of it goes in registers: what goes through memory is waited for. No arguments ask only whether the
+/// signature is this function's, and whether it takes a block: then the result is not empty.
+type Entry = fn(
+    &Code,
+    Option<&[u8]>,
+    &mut Vec<u8>,
+    &mut Vec<Handle>,
+    Option<&mut Block>,
+) -> Result<(), Box<CallError>>;
+
+/// Bytes that go as they are. Before a call: the argument of a function of one `Vec<u8>`, in the place of packed ones. After
+/// it: the `Vec<u8>` that the function gave, in the place of a packed one.
+pub type Block = Option<Vec<u8>>;
 
 /// A function that was looked up once and is called many times.
 #[doc(hidden)]
@@ -132,6 +143,7 @@ type Entry = fn(&Code, Option<&[u8]>, &mut Vec<u8>, &mut Vec<Handle>) -> Result<
 pub struct Resolved {
     code: Code,
     entry: Entry,
+    takes_block: bool,
 }
 
 impl Resolved {
@@ -144,7 +156,25 @@ impl Resolved {
         result: &mut Vec<u8>,
         handles: &mut Vec<Handle>,
     ) -> Result<(), Box<CallError>> {
-        (self.entry)(&self.code, Some(arguments), result, handles)
+        (self.entry)(&self.code, Some(arguments), result, handles, None)
+    }
+
+    /// The same, where bytes need not be packed: see [`Block`].
+    #[inline]
+    pub fn call_with_block(
+        &self,
+        arguments: &[u8],
+        result: &mut Vec<u8>,
+        handles: &mut Vec<Handle>,
+        block: &mut Block,
+    ) -> Result<(), Box<CallError>> {
+        (self.entry)(&self.code, Some(arguments), result, handles, Some(block))
+    }
+
+    /// Whether its argument may be a [`Block`].
+    #[inline]
+    pub fn takes_block(&self) -> bool {
+        self.takes_block
     }
 }
 
@@ -192,8 +222,9 @@ impl Code {
         let address = self.check()?;
         // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
         let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
-        entry(self, None, &mut Vec::new(), &mut Vec::new()).map_err(|error| *error)?;
-        Ok(Resolved { code: *self, entry })
+        let mut takes_block = Vec::new();
+        entry(self, None, &mut takes_block, &mut Vec::new(), None).map_err(|error| *error)?;
+        Ok(Resolved { code: *self, entry, takes_block: !takes_block.is_empty() })
     }
 
     /// Whether this program is of the same build and has code there: the address.
@@ -241,6 +272,7 @@ fn entry<F, A>(
     arguments: Option<&[u8]>,
     result: &mut Vec<u8>,
     handles: &mut Vec<Handle>,
+    block: Option<&mut Block>,
 ) -> Result<(), Box<CallError>>
 where
     F: Target<A>,
@@ -250,18 +282,33 @@ where
     let Some(arguments) = arguments else {
         // Two functions with equal code may share an address: asked once, before the first call.
         return if code.signature == signature::<F, A>() {
+            result.extend(is_lone_block::<A>().then_some(1));
             Ok(())
         } else {
             Err(Box::new(CodeError::Unknown.into()))
         };
     };
-    let arguments =
-        unpack_with::<A>(arguments, handles).map_err(|error| Box::new(CallError::Arguments(*error)))?;
+    let (given, block) = match block {
+        Some(block) if block.is_some() => (block.take().and_then(from_lone_block::<A>), Some(block)),
+        block => (None, block),
+    };
+    let arguments = match given {
+        Some(arguments) => arguments,
+        None => {
+            unpack_with::<A>(arguments, handles).map_err(|error| Box::new(CallError::Arguments(*error)))?
+        }
+    };
     // SAFETY: of size zero (checked where the code was made), so there is no byte to get wrong; a value of the
     // type was there when the code was made, so the type has values. A zero-sized token that a closure captured
     // is made anew by this: the one documented exception to "what is captured does not cross".
     let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
     let value = __rust_begin_short_backtrace(|| function.call(arguments));
+    if is_block::<F::Output>()
+        && let Some(block) = block
+    {
+        *block = into_block(value).ok();
+        return Ok(());
+    }
     pack_value_with(&value, result, handles).map_err(|error| Box::new(CallError::Output(*error)))
 }
 

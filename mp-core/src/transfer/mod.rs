@@ -39,9 +39,11 @@ pub use parcel::{ParcelError, set_longest_message};
 /// For the crates of the family alone, and no promise: a message holds the descriptors of shared objects' memory, which
 /// is not to be written to by any other way than its object.
 #[doc(hidden)]
-pub use block::{as_block, from_block, is_block};
+pub use block::{as_block, as_lone_block, from_block, is_block};
 #[doc(hidden)]
 pub use bounds::Captures;
+#[doc(hidden)]
+pub use func::Block;
 #[doc(hidden)]
 pub use handle::{WeakHandle, attach, attach_part};
 #[doc(hidden)]

@@ -1,9 +1,11 @@
 //! From finished slots to results.
 
 use super::{Batch, Dispatch, MessageId, Open};
+use crate::arena::{Block, whole};
 use crate::board::Found;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
+use crate::lent::{LONG, Lent};
 use crate::record::{HEAD, Short, take_item};
 use std::sync::Arc;
 
@@ -49,10 +51,10 @@ impl Dispatch {
     /// Settles what a worker has left in a slot. `died`: how it ended, if it is dead.
     pub(super) fn settle_slot(&mut self, slot: u32, found: Found, died: Option<&TaskError>) {
         // No thread waits for it any more: everything was failed, and the slot stays out of use.
-        let Some(open) = self.close(slot) else { return };
+        let Some(mut open) = self.close(slot) else { return };
         let done = found.done.min(open.items);
         if done > 0 {
-            self.settle_results(&open, &found, done);
+            self.settle_results(&mut open, &found, done);
         }
         let mut settled = done;
         if let Some(died) = died
@@ -81,7 +83,7 @@ impl Dispatch {
         }
     }
 
-    fn settle_results(&mut self, open: &Open, found: &Found, done: u32) {
+    fn settle_results(&mut self, open: &mut Open, found: &Found, done: u32) {
         // A wild write may have made it anything.
         let most = self.memory.bytes.len() - open.results;
         let written = (found.written as usize).min(most);
@@ -99,7 +101,7 @@ impl Dispatch {
     }
 
     /// What a worker has written; `None`: there is no such worker.
-    fn records(&self, open: &Open, records: u32, written: usize, worker: u32) -> Option<Settled> {
+    fn records(&mut self, open: &mut Open, records: u32, written: usize, worker: u32) -> Option<Settled> {
         let mut record = [0; Short::MOST + 2];
         if records == 1
             && let Some(record) = record.get_mut(..written)
@@ -110,6 +112,25 @@ impl Dispatch {
             }
         }
         let (_, name) = self.latest.get(worker as usize)?;
+        let at = open.results;
+        let lent = Block { at: at.saturating_sub(self.memory.arena()), len: whole(written) };
+        // A wild write may have made it longer than its block.
+        let fits = |block: &mut Block| lent.at + lent.len <= block.at + block.len;
+        if open.items == 1
+            && written >= LONG
+            && let Some(block) =
+                open.block.take_if(|block| fits(block) && self.returned.lend(lent.len, self.arena.len()))
+        {
+            // What is in front of the result and behind it is free.
+            for (at, end) in [(block.at, lent.at), (lent.at + lent.len, block.at + block.len)] {
+                if at < end {
+                    self.arena.give_back(Block { at, len: end - at });
+                }
+            }
+            let (bytes, returned) = (self.memory.bytes.clone(), Arc::clone(&self.returned));
+            let worker = Arc::clone(name);
+            return Some(Settled::Lent(Lent { bytes, at, written, block: lent, returned, worker }));
+        }
         let mut bytes = Vec::new();
         self.memory.bytes.read_onto(open.results, written, &mut bytes);
         Some(Settled::Records(bytes, Arc::clone(name)))

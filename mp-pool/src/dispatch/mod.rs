@@ -23,8 +23,10 @@ use crate::arena::{Arena, Block};
 use crate::board::Shape;
 use crate::error::{NewPoolError, SubmitError};
 use crate::job::{Job, Piece, Settled};
+use crate::lent::Returned;
 use crate::line::Line;
 use crate::memory::Memory;
+use crate::record::{put_block_heads, put_length};
 use crate::watch::Watch;
 use mp_core::Child;
 use mp_core::transfer::Message;
@@ -138,6 +140,8 @@ pub(crate) struct Dispatch {
     /// Workers that are being started.
     pub(crate) starting: usize,
     arena: Arena,
+    /// Blocks of the arena that results are in.
+    returned: Arc<Returned>,
     /// By slot.
     open: Vec<Option<Open>>,
     in_flight: usize,
@@ -174,6 +178,7 @@ impl Dispatch {
         Ok(Dispatch {
             phase: Phase::Running,
             arena: Arena::new(memory.arena_len()),
+            returned: Arc::default(),
             memory,
             workers: (0..workers).map(|_| None).collect(),
             latest: (0..workers).map(|_| (0, "".into())).collect(),
@@ -215,6 +220,38 @@ impl Dispatch {
         Ok(())
     }
 
+    /// Takes an item that is bytes by itself.
+    pub(crate) fn submit_block(
+        &mut self,
+        job: &Arc<Job>,
+        first: u32,
+        content: &[u8],
+    ) -> Result<(), SubmitError> {
+        self.check()?;
+        if self.is_full() {
+            self.collect();
+        }
+        job.expect(1);
+        let mut heads = Vec::new();
+        put_block_heads(content.len(), put_length, &mut heads);
+        if !self.post_block(job, first, &heads, content) {
+            let bytes = [&heads, content].concat();
+            let job = Arc::clone(job);
+            self.pending.push_back(Batch {
+                job,
+                first,
+                items: 1,
+                chunk: 1,
+                bytes,
+                at: 0,
+                message: None,
+                losses: 0,
+            });
+            self.post();
+        }
+        Ok(())
+    }
+
     /// Whether nothing is left to do.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.pending.is_empty() && self.awaited.is_empty()
@@ -222,7 +259,8 @@ impl Dispatch {
 
     /// Whether no slot and no byte of the arena is in use.
     #[cfg(feature = "steps")]
-    pub(crate) fn is_unused(&self) -> bool {
+    pub(crate) fn is_unused(&mut self) -> bool {
+        self.returned.give_back(&mut self.arena);
         self.is_idle() && self.free.len() == self.open.len() && self.arena.is_unused()
     }
 

@@ -9,8 +9,9 @@
 //! A full board or arena holds the rest back until something is finished. That is no task's error.
 
 use super::{Batch, Dispatch, Open, Phase};
-use crate::arena::whole;
+use crate::arena::{Block, whole};
 use crate::board::Chunk;
+use crate::job::Job;
 use crate::memory::PIECE;
 use crate::record::{HEAD, take_item};
 use mp_core::transfer::Message;
@@ -91,25 +92,15 @@ impl Dispatch {
         if batch.message.is_some() {
             return Some(self.place_message(slot, batch));
         }
-        let known = batch.job.result_bytes();
-        let fitting = known.map_or(u32::MAX, |each| (MOST_RESULTS / each).max(1) as u32);
+        let fitting = batch.job.result_bytes().map_or(u32::MAX, |each| (MOST_RESULTS / each).max(1) as u32);
         let (items, length) = measure(batch, batch.chunk.min(fitting));
         let code = batch.job.code.len();
         let of_arguments = whole(code + length);
-        let each = known.unwrap_or(length / items as usize + HEAD);
-        let room = Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD);
-        let (place, room, block) = if of_arguments + room <= PIECE {
-            (slot as usize * PIECE, PIECE - of_arguments, None)
-        } else if of_arguments > self.arena.len() / 4 {
-            return Some(self.place_without_arena(slot, batch));
-        } else {
-            let memory = &self.memory;
-            let block = self.arena.take(of_arguments + room, |at, len| memory.reserve(at, len));
-            let Some(block) = block else {
-                // With nothing on the board, nothing that is finished will make room.
-                return if self.in_flight > 0 { None } else { Some(self.place_without_arena(slot, batch)) };
-            };
-            (memory.arena() + block.at, block.len - of_arguments, Some(block))
+        let Spot { place, room, block } = match self.spot(slot, &batch.job, items, length) {
+            Ok(spot) => spot,
+            // With nothing on the board, nothing that is finished will make room.
+            Err(NoSpot::Now) if self.in_flight > 0 => return None,
+            Err(_) => return Some(self.place_without_arena(slot, batch)),
         };
         self.memory.bytes.write(place, &batch.job.code);
         self.memory.bytes.write(place + code, &batch.bytes[batch.at..batch.at + length]);
@@ -125,8 +116,52 @@ impl Dispatch {
             losses: std::mem::take(&mut batch.losses),
         };
         batch.at += length;
-        self.open_slot(slot, batch, open, place, code + length, room);
+        batch.first += items;
+        batch.items -= items;
+        self.open_slot(slot, open, place, code + length, room);
         Some(slot)
+    }
+
+    /// Where so many items of so many bytes go, and what comes of them.
+    fn spot(&mut self, slot: u32, job: &Job, items: u32, length: usize) -> Result<Spot, NoSpot> {
+        let of_arguments = whole(job.code.len() + length);
+        let each = job.result_bytes().unwrap_or(length / items as usize + HEAD);
+        let room = Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD);
+        if of_arguments + room <= PIECE {
+            return Ok(Spot { place: slot as usize * PIECE, room: PIECE - of_arguments, block: None });
+        }
+        if of_arguments > self.arena.len() / 4 {
+            return Err(NoSpot::Ever);
+        }
+        self.returned.give_back(&mut self.arena);
+        let memory = &self.memory;
+        let block = self.arena.take(of_arguments + room, |at, len| memory.reserve(at, len));
+        let block = block.ok_or(NoSpot::Now)?;
+        Ok(Spot { place: memory.arena() + block.at, room: block.len - of_arguments, block: Some(block) })
+    }
+
+    /// Puts an item on the board that is bytes by itself, without a copy in between. `false`: it has to wait.
+    pub(super) fn post_block(&mut self, job: &Arc<Job>, first: u32, heads: &[u8], content: &[u8]) -> bool {
+        let Some(&slot) = self.free.last() else { return false };
+        if self.is_full() || !matches!(self.phase, Phase::Running | Phase::Closed) {
+            return false;
+        }
+        let length = heads.len() + content.len();
+        let Ok(Spot { place, room, block }) = self.spot(slot, job, 1, length) else { return false };
+        let at = place + job.code.len();
+        self.memory.bytes.write(place, &job.code);
+        self.memory.bytes.write(at, heads);
+        self.memory.bytes.write(at + heads.len(), content);
+        let results = place + whole(job.code.len() + length);
+        let arguments = (at, length);
+        let job = Arc::clone(job);
+        let open =
+            Open { job, first, items: 1, chunk: 1, arguments, results, block, message: None, losses: 0 };
+        let code = open.job.code.len();
+        self.open_slot(slot, open, place, code + length, room);
+        self.deal(&mut vec![slot]);
+        self.memory.board.wake_worker();
+        true
     }
 
     /// The arena is too small, or the system has no memory for it: one item alone, by message.
@@ -153,21 +188,13 @@ impl Dispatch {
             message: batch.message.take(),
             losses: std::mem::take(&mut batch.losses),
         };
-        self.open_slot(slot, batch, open, place, code, PIECE - whole(code));
+        batch.first += 1;
+        batch.items -= 1;
+        self.open_slot(slot, open, place, code, PIECE - whole(code));
         slot
     }
 
-    fn open_slot(
-        &mut self,
-        slot: u32,
-        batch: &mut Batch,
-        open: Open,
-        place: usize,
-        length: usize,
-        room: usize,
-    ) {
-        batch.first += open.items;
-        batch.items -= open.items;
+    fn open_slot(&mut self, slot: u32, open: Open, place: usize, length: usize, room: usize) {
         let by_message = open.message.is_some();
         let chunk = Chunk {
             items: open.items,
@@ -182,6 +209,19 @@ impl Dispatch {
         self.open[slot as usize] = Some(open);
         self.memory.board.post(slot, chunk);
     }
+}
+
+/// Where a chunk goes.
+struct Spot {
+    place: usize,
+    /// Bytes for results.
+    room: usize,
+    block: Option<Block>,
+}
+
+enum NoSpot {
+    Now,
+    Ever,
 }
 
 /// How many items go together, and how many bytes they are.
