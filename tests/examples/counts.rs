@@ -279,6 +279,25 @@ pub(crate) fn ex3b_async_connections(said: &Said) {
     assert_eq!(numbers(said.after("threads: ")), [1]);
 }
 
+pub(crate) fn ex12_sum_table(said: &Said) {
+    let mut rows = said.lines.iter().map(|line| numbers(line));
+    for n in [1_000_000, 999_983] {
+        for processes in [1, 2, 4, 8] {
+            assert_eq!(rows.next().unwrap(), [n, processes, n, n * (n + 1) / 2]);
+        }
+    }
+    assert_eq!(rows.next(), None);
+}
+
+pub(crate) fn ex3c_await_tasks(said: &Said) {
+    let sum: u64 = (0..10).map(|x| x * x).sum();
+    assert_eq!(numbers(said.after("10 tasks awaited one by one: ")), [sum]);
+    assert_eq!(numbers(said.after("the first of two to come: ")), [49]);
+    assert_eq!(said.after("the other one was cancelled: "), "true");
+    assert_eq!(said.after("a task that aborts: "), "killed by signal 6");
+    assert_eq!(numbers(said.after("the executor goes on: ")), [81]);
+}
+
 pub(crate) fn ex22_queue_objects(said: &Said) {
     assert_eq!(said.lines, ["[42, None, \"hello\"]", "decode error, then 7"]);
 }
