@@ -42,6 +42,7 @@ macro_rules! all_lessons {
             ex50_queue_add,
             ex51_log_in_thread,
             ex52_log_two_threads,
+            ex53_fetch_images,
             ex54_killable,
             ex55_pump_vs_lock,
             ex56_ticker,

@@ -298,6 +298,18 @@ pub(crate) fn ex3c_await_tasks(said: &Said) {
     assert_eq!(numbers(said.after("the executor goes on: ")), [81]);
 }
 
+pub(crate) fn ex53_fetch_images(said: &Said) {
+    assert_eq!(said.lines.len(), 6);
+    for (lines, threads) in said.lines.chunks(3).zip([1, 16]) {
+        assert_eq!(numbers(&lines[0]), [threads, 62, threads]);
+        let failed = [
+            format!("{threads} threads: image 17 failed: 404"),
+            format!("{threads} threads: image 41 failed: the connection was cut"),
+        ];
+        assert_eq!(lines[1..], failed);
+    }
+}
+
 pub(crate) fn ex22_queue_objects(said: &Said) {
     assert_eq!(said.lines, ["[42, None, \"hello\"]", "decode error, then 7"]);
 }
