@@ -132,6 +132,7 @@ from! {
 }
 #[cfg(feature = "listener")]
 from! {
+    mp_manager::ConnectManagerError,
     mp_pipe::AcceptError, mp_pipe::AuthenticationError, mp_pipe::BindError, mp_pipe::ChallengeError,
     mp_pipe::ConnectError, mp_pipe::AddressError, mp_pipe::RefusedError,
 }

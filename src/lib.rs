@@ -81,6 +81,8 @@
 //! | `manager.Lock()`, `RLock()`              | [`LockProxy`], [`RLockProxy`]                      | `mp-manager` |
 //! | `manager.Semaphore()`, `Condition()`     | [`SemaphoreProxy`], [`ConditionProxy`]             | `mp-manager` |
 //! | `manager.Event()`, `Barrier()`           | [`EventProxy`], [`BarrierProxy`]                   | `mp-manager` |
+//! | `BaseManager(address, authkey)`          | [`Manager::builder`], [`Manager::connect`]         | `mp-manager` |
+//! | `get_server().serve_forever()`           | [`ManagerBuilder::serve_forever`]                  | `mp-manager` |
 //! | `BaseManager.register(name, class)`      | `#[mp::shared]` on an `impl` block, [`Manager::construct`] | `mp-manager` |
 //! | `multiprocessing.shared_memory`          | [`shared_memory`]                                  | `mp-shm`     |
 //! | `shared_memory.SharedMemory`             | [`SharedMemory`]                                   | `mp-shm`     |
@@ -121,6 +123,8 @@ pub use mp_manager::{
     RLockProxyGuard, Restart, SemaphorePermit, SemaphoreProxy, SetProxy, Shared, StartManagerError,
     ValueProxy,
 };
+#[cfg(feature = "listener")]
+pub use mp_manager::{ConnectManagerError, ManagerBuilder};
 #[cfg(feature = "pickle")]
 pub use mp_pipe::pickle;
 #[cfg(feature = "listener")]

@@ -26,7 +26,7 @@
 //!
 //! | Python                                       | not there yet                                                             |
 //! |----------------------------------------------|---------------------------------------------------------------------------|
-//! | `SyncManager`, `BaseManager`, `RemoteError`, `SharedMemoryManager` | one [`Manager`](crate::Manager) has all types and makes objects of the program's own; it serves relatives, not addresses. Named memory has an owner of its own |
+//! | `SyncManager`, `BaseManager`, `RemoteError`, `SharedMemoryManager` | one [`Manager`](crate::Manager) has all types and makes objects of the program's own. Named memory has an owner of its own |
 #![doc(alias = "freeze_support")]
 #![doc(alias = "set_executable")]
 #![doc(alias = "allow_connection_pickling")]

@@ -87,6 +87,12 @@ pub enum ManagerError {
         /// The name asked for.
         name: String,
     },
+    /// This process has connected by an address, and objects of a user's type are made by a function of the program.
+    #[error(
+        "a client that has connected by an address cannot have a function called in the manager: make the object in the \
+         process that has started the manager"
+    )]
+    NoRelative,
     /// The function cannot be called in the manager's process.
     #[error(transparent)]
     Code(#[from] CodeError),
@@ -113,6 +119,7 @@ impl From<Failure> for ManagerError {
                 ManagerError::IndexOutOfRange { index: index as usize, len: len as usize }
             }
             Failure::OwnerDied => ManagerError::OwnerDied,
+            Failure::NoRelative => ManagerError::NoRelative,
             Failure::WouldBlock => ManagerError::WouldBlock,
             Failure::Timeout => ManagerError::Timeout,
             Failure::WouldDeadlock => ManagerError::WouldDeadlock,
@@ -136,6 +143,19 @@ fn os_error(call: &str, errno: i32) -> OsError {
     const CALLS: [&str; 4] = ["pthread_create", "fork", "posix_spawn", "recvmsg"];
     let known = CALLS.into_iter().find(|known| *known == call);
     OsError::new(known.unwrap_or("a system call of the manager"), errno)
+}
+
+/// The error of connecting to a manager.
+#[cfg(feature = "listener")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectManagerError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] mp_pipe::ConnectError),
+    /// What listens there does not answer as a manager of this version.
+    #[error("what listens there is no manager of this version: {0}")]
+    NotAManager(String),
 }
 
 /// The error of starting a manager.

@@ -3,6 +3,7 @@
 //! | file           | what                                                                |
 //! |----------------|----------------------------------------------------------------------|
 //! | `manager.rs`   | [`Manager`]: starts the server, makes objects                        |
+//! | `builder.rs`   | [`ManagerBuilder`]: managers at an address (feature `listener`)      |
 //! | `proxy/`       | the typed proxies                                                    |
 //! | `shared.rs`    | [`Shared`]: objects of a user's type                                 |
 //! | `client/`      | this process's connection, references, and how they travel           |
@@ -17,6 +18,8 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used)]
 
+#[cfg(feature = "listener")]
+mod builder;
 mod client;
 mod error;
 mod manager;
@@ -31,6 +34,10 @@ mod shared;
 #[doc(hidden)]
 pub use serde as __serde;
 
+#[cfg(feature = "listener")]
+pub use builder::ManagerBuilder;
+#[cfg(feature = "listener")]
+pub use error::ConnectManagerError;
 pub use error::{ManagerError, StartManagerError};
 pub use manager::Manager;
 pub use mp_derive::shared;

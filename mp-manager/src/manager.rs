@@ -42,7 +42,11 @@ use std::time::Duration;
 /// Python: `multiprocessing.Manager`.
 #[derive(Debug)]
 pub struct Manager {
-    server: Child<()>,
+    /// None if it has connected by an address.
+    server: Option<Child<()>>,
+    pid: u32,
+    #[cfg(feature = "listener")]
+    address: Option<mp_pipe::Address>,
     handle: ServerHandle,
     /// The process that may shut it down: not a forked copy.
     owner: OwningProcess,
@@ -72,17 +76,65 @@ impl Manager {
     /// As [`start`](Manager::start).
     pub fn start_by(method: StartMethod) -> Result<Manager, StartManagerError> {
         let (inside, outside) = packet_pair()?;
-        let mut random = [0; 8];
-        random_bytes(&mut random)?;
-        let process = Process::new(server::serve, (Handle::new(inside),)).name("Manager").daemon();
+        let number = new_number()?;
+        let process = Process::new(server::serve, (number, Handle::new(inside))).name("Manager").daemon();
         let server = process.method(method.for_helpers()).start()?;
-        let route = Route::Inherited(Handle::new(outside));
-        let handle = ServerHandle { manager: u64::from_le_bytes(random), route };
+        Manager::of(server, number, Handle::new(outside))
+    }
+
+    /// The manager of a server that this process has started.
+    pub(crate) fn of(
+        server: Child<()>,
+        number: u64,
+        accept_socket: Handle,
+    ) -> Result<Manager, StartManagerError> {
+        let handle = ServerHandle { manager: number, route: Route::Inherited(accept_socket) };
         let client = Client::of(&handle).map_err(|error| match error {
             ManagerError::Os(error) => StartManagerError::Os(error),
             other => StartManagerError::NotServing(other.to_string()),
         })?;
-        Ok(Manager { server, handle, owner: OwningProcess::current(), client })
+        let pid = server.pid();
+        Ok(Manager {
+            server: Some(server),
+            pid,
+            #[cfg(feature = "listener")]
+            address: listening(&client),
+            handle,
+            owner: OwningProcess::current(),
+            client,
+        })
+    }
+
+    /// A manager at an address, which other processes than relatives can reach; or the connection to one.
+    #[cfg(feature = "listener")]
+    pub fn builder() -> crate::ManagerBuilder {
+        crate::ManagerBuilder::new()
+    }
+
+    /// Connects to a manager at an address, with this process's own key.
+    ///
+    /// # Errors
+    /// The errors of [`ManagerBuilder::connect`](crate::ManagerBuilder::connect).
+    ///
+    /// Python: `BaseManager(address).connect()`.
+    #[cfg(feature = "listener")]
+    pub fn connect(address: impl Into<mp_pipe::Address>) -> Result<Manager, crate::ConnectManagerError> {
+        Manager::builder().address(address).connect()
+    }
+
+    /// A manager that this process has connected to.
+    #[cfg(feature = "listener")]
+    pub(crate) fn connected(client: Arc<Client>, pid: u32, address: mp_pipe::Address) -> Manager {
+        let (handle, owner) = (client.server.clone(), OwningProcess::current());
+        Manager { server: None, pid, address: Some(address), handle, owner, client }
+    }
+
+    /// Where the manager can be reached: with the port that the kernel chose. `None`: by relatives alone.
+    ///
+    /// Python: `BaseManager.address`.
+    #[cfg(feature = "listener")]
+    pub fn address(&self) -> Option<&mp_pipe::Address> {
+        self.address.as_ref()
     }
 
     fn client(&self) -> Result<Arc<Client>, ManagerError> {
@@ -112,16 +164,20 @@ impl Manager {
         }
     }
 
-    /// The server's process id.
+    /// The server's process id; of a manager that has connected by an address: as the server sees it.
     pub fn server_pid(&self) -> u32 {
-        self.server.pid()
+        self.pid
     }
 
-    /// Ends the server: it is asked, then terminated, then killed.
+    /// Ends the server: it is asked, then terminated, then killed. One that this process has connected to by an address is
+    /// only asked.
     ///
     /// Python: `BaseManager.shutdown`.
     pub fn shutdown(self) {
-        // What there is to do is done by drop.
+        if self.server.is_none() {
+            self.client.ask_to_shut_down();
+        }
+        // What else there is to do is done by drop.
     }
 }
 
@@ -327,6 +383,22 @@ impl Manager {
     }
 }
 
+/// A random number that identifies a manager.
+pub(crate) fn new_number() -> OsResult<u64> {
+    let mut random = [0; 8];
+    random_bytes(&mut random)?;
+    Ok(u64::from_le_bytes(random))
+}
+
+/// Where the server listens, if it does. If it has ended, the first call says so.
+#[cfg(feature = "listener")]
+fn listening(client: &Client) -> Option<mp_pipe::Address> {
+    match client.call(Request::Hello) {
+        Ok(Reply::Hello { listening, .. }) => listening,
+        _ => None,
+    }
+}
+
 /// A call that signals the server.
 type Signal = fn(&Child<()>) -> OsResult<()>;
 
@@ -334,21 +406,19 @@ type Signal = fn(&Child<()>) -> OsResult<()>;
 /// may not be signalled, since this process gave up its rights, is not waited for longer.
 impl Drop for Manager {
     fn drop(&mut self) {
-        if !self.owner.is_current() {
-            return;
-        }
+        let Some(server) = self.server.as_ref().filter(|_| self.owner.is_current()) else { return };
         self.client.ask_to_shut_down();
         // A server that is stopped reads nothing and handles no signal, but it can be killed.
         for end in [Child::terminate as Signal, Child::kill] {
-            if !matches!(self.server.join_timeout(PATIENCE), Err(JoinError::Timeout)) {
+            if !matches!(server.join_timeout(PATIENCE), Err(JoinError::Timeout)) {
                 return;
             }
-            if let Err(error) = end(&self.server) {
-                let pid = self.server.pid();
+            if let Err(error) = end(server) {
+                let pid = self.pid;
                 get_logger().warning(&format!("the manager's server (pid {pid}) is not waited for: {error}"));
                 return;
             }
         }
-        let _ = self.server.join();
+        let _ = server.join();
     }
 }

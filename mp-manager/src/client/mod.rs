@@ -43,7 +43,13 @@ pub(crate) struct ServerHandle {
 pub(crate) enum Route {
     /// Its accept socket: for relatives.
     Inherited(Handle),
+    /// Its address, and the key if it is not this process's own.
+    #[cfg(feature = "listener")]
+    Address(mp_pipe::Address, Option<mp_core::AuthKey>),
 }
+
+/// Requests and replies, with the serial number of each.
+pub(crate) type Stream = Connection<(u64, Request), (u64, Reply)>;
 
 /// See the module.
 #[derive(Debug)]
@@ -51,7 +57,7 @@ pub(crate) struct Client {
     pub(crate) server: ServerHandle,
     /// A forked copy must not speak on its parent's connection.
     owner: OwningProcess,
-    connection: Connection<(u64, Request), (u64, Reply)>,
+    connection: Stream,
     replies: Replies,
     /// References to give up that could not be sent.
     unsent: Mutex<Vec<ObjectId>>,
@@ -79,15 +85,31 @@ impl Client {
                 socket::send(accept_socket.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).map_err(gone)?;
                 Connection::from_fd(ours).with_limit(usize::MAX)
             }
+            #[cfg(feature = "listener")]
+            Route::Address(address, key) => {
+                let builder = mp_pipe::Client::builder(address);
+                let builder = key.iter().fold(builder, |builder, key| builder.authkey(key.clone()));
+                builder.connect().map_err(connecting)?
+            }
         };
-        Ok(Client {
+        Ok(Client::on(connection, server))
+    }
+
+    pub(crate) fn on(connection: Stream, server: ServerHandle) -> Client {
+        Client {
             server,
             owner: OwningProcess::current(),
             connection,
             replies: Replies::default(),
             unsent: Mutex::default(),
             voucher: Mutex::default(),
-        })
+        }
+    }
+
+    /// Makes it the one of this process, unless it has another already.
+    #[cfg(feature = "listener")]
+    pub(crate) fn register(self) -> Result<Arc<Client>, ManagerError> {
+        registry::find_or(self.server.manager, || Ok(self))
     }
 
     /// Whether it is this process's, and not a forked copy of its parent's.
@@ -118,7 +140,7 @@ impl Client {
     }
 
     /// Sends a request that has no reply. An end of the server is the next call's error.
-    fn tell(&self, request: Request) {
+    pub(super) fn tell(&self, request: Request) {
         self.send_unsent();
         let _ = self.connection.send(&(ONE_WAY, request));
     }
@@ -177,6 +199,15 @@ impl Client {
 /// The server ends a connection only by ending itself, or for bytes that are no request.
 fn ended(error: RecvError) -> Failure {
     Failure::Codec(error.to_string())
+}
+
+/// Why this process cannot connect by an address that it was given with a proxy.
+#[cfg(feature = "listener")]
+fn connecting(error: mp_pipe::ConnectError) -> ManagerError {
+    match error {
+        mp_pipe::ConnectError::NotListening(_) => ManagerError::Gone,
+        other => ManagerError::Codec(other.to_string()),
+    }
 }
 
 fn gone(error: OsError) -> ManagerError {

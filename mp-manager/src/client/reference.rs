@@ -4,6 +4,7 @@
 //! |------------------------------------------|--------------------------------------|---------------------------------|
 //! | within a value for its own manager       | its number                           | the value, in the server        |
 //! | within anything else, for another process | the accept socket, a voucher, its number | the voucher, until the receiver has its own reference |
+//! | the same, by a process that has connected by an address | the address, its number | the sender, as long as it is connected |
 
 use super::{Client, Route, ServerHandle};
 use crate::error::ManagerError;
@@ -108,7 +109,18 @@ pub(crate) fn thread_number() -> u64 {
 enum Travelling {
     Inside(ObjectId),
     // The handle stands first: the trial read of a new type stops there.
-    Inherited { accept_socket: Handle, voucher: Handle, manager: u64, object: ObjectId },
+    Inherited {
+        accept_socket: Handle,
+        voucher: Handle,
+        manager: u64,
+        object: ObjectId,
+    },
+    #[cfg(feature = "listener")]
+    Address {
+        address: mp_pipe::Address,
+        manager: u64,
+        object: ObjectId,
+    },
 }
 
 impl Serialize for Reference {
@@ -117,7 +129,17 @@ impl Serialize for Reference {
         if note_outgoing(manager, object) {
             return Travelling::Inside(object).serialize(serializer);
         }
-        let Route::Inherited(accept_socket) = self.0.server.route.clone();
+        let accept_socket = match self.0.server.route.clone() {
+            Route::Inherited(accept_socket) => accept_socket,
+            #[cfg(feature = "listener")]
+            Route::Address(address, _) => {
+                // Over the network there is no voucher: this process keeps the object as long as it is connected.
+                if let Ok(client) = self.client() {
+                    client.tell(Request::Hold(object));
+                }
+                return Travelling::Address { address, manager, object }.serialize(serializer);
+            }
+        };
         // Of a manager that has ended a proxy still travels: whoever calls by it is told.
         let voucher = self.client().and_then(|client| client.lend(object)).unwrap_or(accept_socket.clone());
         Travelling::Inherited { accept_socket, voucher, manager, object }.serialize(serializer)
@@ -134,6 +156,12 @@ impl<'de> Deserialize<'de> for Reference {
             Travelling::Inherited { accept_socket, voucher, manager, object } => {
                 let server = ServerHandle { manager, route: Route::Inherited(accept_socket) };
                 Ok(Reference::claim(server, object, voucher))
+            }
+            // It connects at its first call, with the key of its own process.
+            #[cfg(feature = "listener")]
+            Travelling::Address { address, manager, object } => {
+                let server = ServerHandle { manager, route: Route::Address(address, None) };
+                Ok(Reference(Arc::new(Held { server, object, holder: None, _voucher: None })))
             }
         }
     }

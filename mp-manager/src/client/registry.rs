@@ -8,7 +8,7 @@
 //!                  the server; a call makes a connection of the copy's own
 //! ```
 
-use super::Client;
+use super::{Client, Route};
 use crate::error::ManagerError;
 use crate::protocol::{ONE_WAY, Request};
 use mp_core::finalize::hold_over_fork;
@@ -58,7 +58,8 @@ pub(super) fn find_or(
     let client = Arc::new(connect()?);
     registry.clients.retain(|client| client.strong_count() > 0);
     registry.clients.push(Arc::downgrade(&client));
-    if !registry.vouchers.is_empty() {
+    // No proxy that was inherited, or has come by an address, keeps it.
+    if !registry.vouchers.is_empty() || !client.is_by_inheritance() {
         registry.kept.push(Arc::clone(&client));
     }
     Ok(client)
@@ -111,6 +112,10 @@ impl Drop for OverFork {
 }
 
 impl Client {
+    fn is_by_inheritance(&self) -> bool {
+        matches!(self.server.route, Route::Inherited(_))
+    }
+
     /// The copy's end of a voucher for all that this process holds.
     fn lend_all(&self) -> Option<OwnedFd> {
         let (copys, theirs) = packet_pair().ok()?;

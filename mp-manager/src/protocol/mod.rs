@@ -66,6 +66,8 @@ pub(crate) enum Request {
         name: String,
         kind: Kind,
     },
+    /// Which manager this is.
+    Hello,
     /// How many objects there are.
     Count,
     Shutdown,
@@ -127,6 +129,12 @@ pub(crate) enum Wait {
 pub(crate) enum Reply {
     Done,
     Created(ObjectId),
+    /// The manager, the server's own number of its process, and where it listens.
+    Hello {
+        manager: u64,
+        pid: u32,
+        listening: Listening,
+    },
     Count(u64),
     Flag(bool),
     Value(Option<Packed>),
@@ -142,11 +150,20 @@ pub(crate) enum Reply {
     Failed(Failure),
 }
 
+/// Where a server listens.
+#[cfg(feature = "listener")]
+pub(crate) type Listening = Option<mp_pipe::Address>;
+/// It does not.
+#[cfg(not(feature = "listener"))]
+pub(crate) type Listening = ();
+
 /// Why the server did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Failure {
     NoSuchObject,
     NoSuchName,
+    /// Made by a function of the program: a client that is no relative cannot name one.
+    NoRelative,
     WrongKind,
     IndexOutOfRange {
         index: u64,

@@ -16,6 +16,8 @@ type Stream = Connection<(u64, Reply), (u64, Request)>;
 #[derive(Debug)]
 struct Client {
     stream: Stream,
+    /// It was given the accept socket: it runs this program.
+    is_relative: bool,
     /// Replies that it has not taken. While there are some its requests are not read.
     outbox: VecDeque<(u64, Reply)>,
     /// A part of a reply has been sent.
@@ -43,9 +45,10 @@ pub(super) enum Delivery {
 }
 
 impl Clients {
-    pub(super) fn add(&mut self, client: ClientId, stream: Stream) {
+    pub(super) fn add(&mut self, client: ClientId, stream: Stream, is_relative: bool) {
         let new = Client {
             stream,
+            is_relative,
             outbox: VecDeque::new(),
             is_partly_sent: false,
             is_deaf: false,
@@ -57,6 +60,10 @@ impl Clients {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(super) fn is_relative(&self, client: ClientId) -> bool {
+        self.0.get(&client).is_some_and(|client| client.is_relative)
     }
 
     pub(super) fn has(&self, client: ClientId) -> bool {

@@ -19,6 +19,8 @@ mod calls;
 mod clients;
 mod custom;
 mod jobs;
+#[cfg(feature = "listener")]
+pub(crate) mod listening;
 mod supervised;
 mod table;
 #[cfg(test)]
@@ -50,6 +52,8 @@ use vouchers::Vouchers;
 
 const ACCEPT: u64 = 0;
 const JOBS: u64 = 1;
+#[cfg(feature = "listener")]
+const LISTENER: u64 = 2;
 /// Clients and vouchers have numbers from here on, which are never used again.
 const FIRST: u64 = 16;
 
@@ -57,9 +61,14 @@ const FIRST: u64 = 16;
 const EVENTS: usize = 64;
 
 /// See the module.
-struct Server {
+pub(crate) struct Server {
     set: WaitSet,
+    manager: u64,
     accept_socket: Option<Handle>,
+    #[cfg(feature = "listener")]
+    listener: Option<mp_pipe::Listener>,
+    /// It was asked to end.
+    is_over: bool,
     counts: Counts,
     table: Table,
     clients: Clients,
@@ -72,23 +81,29 @@ struct Server {
 }
 
 /// The main function of the server's process.
-pub(crate) fn serve(accept_socket: Handle) {
+pub(crate) fn serve(manager: u64, accept_socket: Handle) {
     // The owner decides what happens on Ctrl-C.
     signal::ignore_interrupts();
     // Without descriptors for its own there is no server; its clients read the end of their connections.
-    let Ok(mut server) = Server::new(accept_socket) else { return };
+    let Ok(mut server) = Server::new(manager, Some(accept_socket)) else { return };
     let _ = server.run();
 }
 
 impl Server {
-    fn new(accept_socket: Handle) -> OsResult<Server> {
+    pub(crate) fn new(manager: u64, accept_socket: Option<Handle>) -> OsResult<Server> {
         let (set, jobs) = (WaitSet::new()?, Jobs::new()?);
-        set.add(accept_socket.as_fd(), ACCEPT, Interest::Read)?;
+        if let Some(accept_socket) = &accept_socket {
+            set.add(accept_socket.as_fd(), ACCEPT, Interest::Read)?;
+        }
         set.add(jobs.as_fd(), JOBS, Interest::Read)?;
         let counts = Counts::default();
         Ok(Server {
             set,
-            accept_socket: Some(accept_socket),
+            manager,
+            accept_socket,
+            #[cfg(feature = "listener")]
+            listener: None,
+            is_over: false,
             table: Table::default(),
             clients: Clients::default(),
             vouchers: Vouchers::default(),
@@ -101,15 +116,17 @@ impl Server {
         })
     }
 
-    fn run(&mut self) -> OsResult<()> {
+    pub(crate) fn run(&mut self) -> OsResult<()> {
         let mut room = Room::new();
         room.make(EVENTS);
-        while self.accept_socket.is_some() || !self.clients.is_empty() || !self.vouchers.is_empty() {
+        while !self.is_over && self.is_reachable() {
             let ready = self.wait(&mut room)?;
             for key in ready {
                 match key {
                     ACCEPT => self.accept(),
                     JOBS => self.finish_jobs(),
+                    #[cfg(feature = "listener")]
+                    LISTENER => self.admit(),
                     key if self.vouchers.end(&self.counts, key) => {}
                     client => self.read(client),
                 }
@@ -144,6 +161,15 @@ impl Server {
         }
     }
 
+    /// Whether there is a client, or can be one.
+    fn is_reachable(&self) -> bool {
+        #[cfg(feature = "listener")]
+        if self.listener.is_some() {
+            return true;
+        }
+        self.accept_socket.is_some() || !self.clients.is_empty() || !self.vouchers.is_empty()
+    }
+
     fn accept(&mut self) {
         let Some(accept_socket) = &self.accept_socket else { return };
         match socket::receive(accept_socket.as_fd(), &mut [0; 1], Mode::Now) {
@@ -152,7 +178,7 @@ impl Server {
                 for end in received.fds {
                     self.last += 1;
                     if self.set.add(end.as_fd(), self.last, Interest::Read).is_ok() {
-                        self.clients.add(self.last, Connection::from_fd(end).with_limit(usize::MAX));
+                        self.clients.add(self.last, Connection::from_fd(end).with_limit(usize::MAX), true);
                     }
                 }
             }
@@ -184,6 +210,9 @@ impl Server {
             Request::Call { object, thread, wait, call } => {
                 self.call(client, thread, serial, object, wait, call);
                 return Ok(None);
+            }
+            Request::Create { start: Start::Custom { .. }, .. } if !self.clients.is_relative(client) => {
+                return Err(Failure::NoRelative);
             }
             Request::Create { start: Start::Custom { code, arguments, restart }, .. } => {
                 self.build(client, serial, code, arguments, restart);
@@ -228,7 +257,17 @@ impl Server {
                 self.drop_unused();
                 Reply::Count(self.table.len() as u64)
             }
-            Request::Shutdown => std::process::exit(0),
+            Request::Shutdown => {
+                self.is_over = true;
+                return Ok(None);
+            }
+            Request::Hello => {
+                #[cfg(feature = "listener")]
+                let listening = self.listener.as_ref().map(|listener| listener.address().clone());
+                #[cfg(not(feature = "listener"))]
+                let listening = ();
+                Reply::Hello { manager: self.manager, pid: std::process::id(), listening }
+            }
         }))
     }
 

@@ -21,7 +21,7 @@ struct Running {
 impl Running {
     fn new() -> Running {
         let (inside, outside) = packet_pair().unwrap();
-        let thread = std::thread::spawn(move || serve(Handle::new(inside)));
+        let thread = std::thread::spawn(move || serve(1, Handle::new(inside)));
         Running { accept: Some(outside), thread: Some(thread) }
     }
 

@@ -1,0 +1,138 @@
+//! ManagerBuilder: managers at an address, for processes that are no relatives.
+
+use crate::client::{Client, Route, ServerHandle, Stream};
+use crate::error::{ConnectManagerError, StartManagerError};
+use crate::manager::{Manager, new_number};
+use crate::protocol::{Reply, Request};
+use crate::server::Server;
+use crate::server::listening::{bind, serve_at};
+use mp_core::popen::get_helper_method;
+use mp_core::sys::socket::packet_pair;
+use mp_core::transfer::Handle;
+use mp_core::{AuthKey, Process};
+use mp_pipe::{Address, pipe};
+use std::time::Duration;
+
+/// How long connecting may take in all, unless it is said otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A manager at an address. Made by [`Manager::builder`].
+///
+/// A process that is no relative connects to it by the address, and proves to have the key; so does the server to it. What is
+/// sent over TCP is not encrypted. Such a client can do all but make objects of a user's type; between hosts values cannot hold
+/// handles.
+///
+/// ```no_run
+/// use mp_manager::{Manager, QueueProxy};
+/// use mp_core::AuthKey;
+///
+/// let key = AuthKey::new(*b"a key of sixteen bytes or more");
+/// let manager = Manager::builder().address(("0.0.0.0", 50000)).authkey(key.clone()).start()?;
+/// let jobs: QueueProxy<String> = manager.queue()?;
+/// manager.publish("jobs", &jobs)?;
+///
+/// // Elsewhere:
+/// let manager = Manager::builder().address(("manager.example", 50000)).authkey(key).connect()?;
+/// let jobs: QueueProxy<String> = manager.lookup("jobs")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python: `BaseManager(address, authkey)`.
+#[derive(Debug, Clone)]
+#[must_use = "a builder is no manager"]
+pub struct ManagerBuilder {
+    address: Address,
+    key: Option<AuthKey>,
+    timeout: Duration,
+}
+
+impl ManagerBuilder {
+    pub(crate) fn new() -> ManagerBuilder {
+        ManagerBuilder { address: Address::loopback(), key: None, timeout: DEFAULT_TIMEOUT }
+    }
+
+    /// Where the manager is: a path, `"\0name"`, or `(host, port)`, where port 0 is any that is free. Without it: a free
+    /// port of this host, which other hosts cannot reach.
+    pub fn address(mut self, address: impl Into<Address>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// The key that both sides must prove to have. Without it: this process's own, which its relatives have, too.
+    pub fn authkey(mut self, key: AuthKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// How long [`connect`](ManagerBuilder::connect) may take in all; a minute without it.
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.timeout = time;
+        self
+    }
+
+    /// Starts the server, which also listens at the address. For port 0 see [`Manager::address`].
+    ///
+    /// # Errors
+    /// [`StartManagerError::NotServing`]: the address cannot be had. Otherwise the errors of [`Manager::start`].
+    ///
+    /// Python: `BaseManager.start`.
+    pub fn start(self) -> Result<Manager, StartManagerError> {
+        let (inside, outside) = packet_pair()?;
+        let (told, tells) = pipe()?;
+        let number = new_number()?;
+        let key = self.key.map(|key| key.as_bytes().to_vec());
+        let arguments = (number, Handle::new(inside), (self.address, key), tells);
+        let process = Process::new(serve_at, arguments).name("Manager").daemon();
+        let server = process.method(get_helper_method()?).start()?;
+        match told.recv() {
+            Ok(None) => Manager::of(server, number, Handle::new(outside)),
+            Ok(Some(reason)) => Err(StartManagerError::NotServing(reason)),
+            Err(error) => Err(StartManagerError::NotServing(error.to_string())),
+        }
+    }
+
+    /// Serves in this process and thread, until a client asks the manager to shut down.
+    ///
+    /// # Errors
+    /// The errors of [`start`](ManagerBuilder::start).
+    ///
+    /// Python: `BaseManager.get_server().serve_forever()`.
+    pub fn serve_forever(self) -> Result<(), StartManagerError> {
+        let key = self.key.map(|key| key.as_bytes().to_vec());
+        let listener =
+            bind(self.address, key).map_err(|error| StartManagerError::NotServing(error.to_string()))?;
+        let mut server = Server::new(new_number()?, None)?;
+        server.listen(listener)?;
+        Ok(server.run()?)
+    }
+
+    /// Connects to a manager that another process serves at the address.
+    ///
+    /// The drop of what this returns ends the connection, unless proxies are left, and not the manager.
+    ///
+    /// # Errors
+    /// [`ConnectManagerError::Connect`]: no process listens there, it does not have the key, or it took too long.
+    ///
+    /// Python: `BaseManager.connect`.
+    pub fn connect(self) -> Result<Manager, ConnectManagerError> {
+        let ManagerBuilder { address, key, timeout } = self;
+        let builder = mp_pipe::Client::builder(&address).timeout(timeout);
+        let builder = key.iter().fold(builder, |builder, key| builder.authkey(key.clone()));
+        let stream: Stream = builder.connect()?;
+        let (manager, pid) = greeted(&stream, timeout)?;
+        let server = ServerHandle { manager, route: Route::Address(address.clone(), key) };
+        let client = Client::on(stream, server).register();
+        let client = client.map_err(|error| ConnectManagerError::NotAManager(error.to_string()))?;
+        Ok(Manager::connected(client, pid, address))
+    }
+}
+
+/// The manager's number and its process's.
+fn greeted(stream: &Stream, timeout: Duration) -> Result<(u64, u32), ConnectManagerError> {
+    let not_one = |reason: String| ConnectManagerError::NotAManager(reason);
+    stream.send_timeout(&(1, Request::Hello), timeout).map_err(|error| not_one(error.to_string()))?;
+    match stream.recv_timeout(timeout).map_err(|error| not_one(error.to_string()))? {
+        (1, Reply::Hello { manager, pid, .. }) => Ok((manager, pid)),
+        (_, other) => Err(not_one(format!("unexpected reply: {other:?}"))),
+    }
+}

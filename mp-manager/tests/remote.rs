@@ -1,0 +1,212 @@
+//! Managers at an address: clients that are no relatives, wrong keys, and what such a client cannot do.
+
+use mp_core::process::AuthKey;
+use mp_core::{Process, set_authkey};
+use mp_manager::{
+    ConnectManagerError, DictProxy, EventProxy, ListProxy, Manager, ManagerError, QueueProxy, shared,
+};
+use mp_pipe::{Address, ConnectError};
+use std::time::Duration;
+
+mp_testing::cases! {
+    plain: [
+        a_client_with_the_key_uses_every_object,
+        a_client_without_the_key_learns_nothing,
+        an_address_is_free_again_at_once,
+        what_no_manager_answers_is_an_error_in_time,
+        references_of_a_remote_client_go_with_it,
+        a_remote_client_makes_no_object_by_a_function,
+        it_serves_until_it_is_asked_to_end,
+        an_address_that_cannot_be_had_is_an_error,
+    ],
+    every_method: [a_remote_proxy_travels]
+}
+
+fn key() -> AuthKey {
+    AuthKey::new(*b"a key for this test alone")
+}
+
+fn started(address: impl Into<Address>) -> (Manager, Address) {
+    let manager = Manager::builder().address(address).authkey(key()).start().unwrap();
+    let address = manager.address().unwrap().clone();
+    (manager, address)
+}
+
+fn use_remotely(address: Address) -> Result<u32, String> {
+    let text = |error: &dyn std::error::Error| error.to_string();
+    let manager =
+        Manager::builder().address(address).authkey(key()).connect().map_err(|error| text(&error))?;
+    let jobs: QueueProxy<u32> = manager.lookup("jobs").map_err(|error| text(&error))?;
+    let done: DictProxy<u32, ListProxy<u32>> = manager.lookup("done").map_err(|error| text(&error))?;
+    let list = manager.list().map_err(|error| text(&error))?;
+    let job = jobs.get().map_err(|error| text(&error))?;
+    list.extend([job, job * 2]).map_err(|error| text(&error))?;
+    done.insert(job, list).map_err(|error| text(&error))?;
+    Ok(manager.server_pid())
+}
+
+fn a_client_with_the_key_uses_every_object() {
+    for address in
+        [Address::loopback(), Address::from("\0mp-manager-test"), Address::Tcp("localhost".to_owned(), 0)]
+    {
+        let address = match address {
+            Address::Abstract(name) => {
+                Address::Abstract([&name[..], &std::process::id().to_le_bytes()].concat())
+            }
+            other => other,
+        };
+        let (manager, address) = started(address);
+        let (jobs, done) = (manager.queue().unwrap(), manager.dict::<u32, ListProxy<u32>>().unwrap());
+        manager.publish("jobs", &jobs).unwrap();
+        manager.publish("done", &done).unwrap();
+        let child = Process::new(use_remotely, (address,)).start().unwrap();
+        jobs.put(21_u32).unwrap();
+        assert_eq!(child.join().unwrap(), Ok(manager.server_pid()));
+        assert_eq!(done.get(&21).unwrap().unwrap().to_vec().unwrap(), [21, 42]);
+    }
+}
+
+fn a_client_without_the_key_learns_nothing() {
+    let (manager, address) = started(Address::loopback());
+    // This process has another key.
+    set_authkey(AuthKey::new(*b"the key of another program"));
+    for _ in 0..3 {
+        let refused = Manager::connect(&address).unwrap_err();
+        assert!(
+            matches!(refused, ConnectManagerError::Connect(ConnectError::Authentication(_))),
+            "{refused:?}"
+        );
+    }
+    let list = manager.list().unwrap();
+    list.push(1).unwrap();
+    assert_eq!(list.len().unwrap(), 1);
+}
+
+fn an_address_is_free_again_at_once() {
+    let (manager, address) = started(Address::loopback());
+    manager.shutdown();
+    let (again, same) = started(&address);
+    assert_eq!(same, address);
+    assert!(Manager::builder().address(address).authkey(key()).connect().unwrap().list::<u8>().is_ok());
+    drop(again);
+}
+
+fn what_no_manager_answers_is_an_error_in_time() {
+    let short = Duration::from_millis(50);
+    let listener = mp_pipe::Listener::builder().address(Address::loopback()).authkey(key()).bind().unwrap();
+    let connect = || Manager::builder().address(listener.address()).authkey(key()).timeout(short).connect();
+    // It does not accept.
+    let refused = connect().unwrap_err();
+    assert!(matches!(refused, ConnectManagerError::Connect(ConnectError::Timeout)), "{refused:?}");
+    // It accepts and says nothing.
+    let refused = std::thread::scope(|scope| {
+        let client = scope.spawn(connect);
+        let _silent: mp_pipe::Connection = listener.accept().unwrap();
+        client.join().unwrap().unwrap_err()
+    });
+    assert!(refused.to_string().contains("no manager of this version"), "{refused}");
+    let gone = listener.address().clone();
+    drop(listener);
+    let refused = Manager::builder().address(gone).authkey(key()).connect().unwrap_err();
+    assert!(matches!(refused, ConnectManagerError::Connect(ConnectError::NotListening(_))), "{refused:?}");
+}
+
+fn hold_remotely(address: Address, there: mp_sync::Event) {
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let _objects: Vec<EventProxy> = (0..10).map(|_| manager.event().unwrap()).collect();
+    let lock = manager.lock().unwrap();
+    let _guard = lock.acquire().unwrap();
+    manager.publish("lock", &lock).unwrap();
+    there.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn references_of_a_remote_client_go_with_it() {
+    let (manager, address) = started(Address::loopback());
+    let there = mp_sync::Event::new().unwrap();
+    let child = Process::new(hold_remotely, (address, there.clone())).start().unwrap();
+    there.wait();
+    assert_eq!(manager.number_of_objects().unwrap(), 11);
+    let lock: mp_manager::LockProxy = manager.lookup("lock").unwrap();
+    child.kill().unwrap();
+    assert!(matches!(lock.acquire(), Err(ManagerError::OwnerDied)));
+    assert_eq!(manager.number_of_objects().unwrap(), 1);
+}
+
+#[derive(Debug)]
+struct Unit;
+
+#[shared]
+impl Unit {
+    pub(crate) fn new() -> Unit {
+        Unit
+    }
+
+    pub(crate) fn get(&self) -> u8 {
+        1
+    }
+}
+
+fn make_remotely(address: Address) -> String {
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let refused = manager.construct(Unit::new, ()).unwrap_err();
+    assert!(matches!(refused, ManagerError::NoRelative));
+    refused.to_string()
+}
+
+fn a_remote_client_makes_no_object_by_a_function() {
+    let (manager, address) = started(Address::loopback());
+    let said = Process::new(make_remotely, (address,)).start().unwrap().join().unwrap();
+    assert!(said.contains("connected by an address"), "{said}");
+    assert_eq!(manager.construct(Unit::new, ()).unwrap().get().unwrap(), 1);
+}
+
+fn push_remotely(list: ListProxy<u32>) {
+    list.push(5).unwrap();
+}
+
+fn pass_on(address: Address) {
+    let manager = Manager::connect(address).unwrap();
+    let list: ListProxy<u32> = manager.lookup("list").unwrap();
+    Process::new(push_remotely, (list,)).start().unwrap().join().unwrap();
+}
+
+fn a_remote_proxy_travels() {
+    // Relatives have the key.
+    let manager = Manager::builder().start().unwrap();
+    let list: ListProxy<u32> = manager.list().unwrap();
+    manager.publish("list", &list).unwrap();
+    let address = manager.address().unwrap().clone();
+    Process::new(pass_on, (address,)).start().unwrap().join().unwrap();
+    assert_eq!(list.to_vec().unwrap(), [5]);
+}
+
+fn serve(address: Address) {
+    Manager::builder().address(address).authkey(key()).serve_forever().unwrap();
+}
+
+fn it_serves_until_it_is_asked_to_end() {
+    let folder = mp_testing::Folder::new("manager");
+    let address = Address::from(folder.path().join("socket"));
+    let child = Process::new(serve, (address.clone(),)).start().unwrap();
+    let manager = loop {
+        match Manager::builder().address(&address).authkey(key()).connect() {
+            Ok(manager) => break manager,
+            Err(ConnectManagerError::Connect(ConnectError::NotListening(_))) => std::thread::yield_now(),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(manager.server_pid(), child.pid());
+    let list = manager.list().unwrap();
+    list.push(1).unwrap();
+    manager.shutdown();
+    child.join().unwrap();
+    assert!(matches!(list.len(), Err(ManagerError::Gone)));
+}
+
+fn an_address_that_cannot_be_had_is_an_error() {
+    let refused = Manager::builder().address("/nonexistent/folder/socket").start().unwrap_err();
+    assert!(refused.to_string().contains("could not begin to serve"), "{refused}");
+}
