@@ -6,6 +6,7 @@ import sys
 import time
 
 import connections
+import pools
 
 
 def produce(queue, gate, size, count):
@@ -315,71 +316,9 @@ def holds(seconds):
     return number.value / seconds
 
 
-def square(x):
-    return x * x
-
-
-def same(value):
-    return value
-
-
-POOLS = {}
-
-
-def pool(workers):
-    """One for all figures, made when it is first asked for."""
-    if workers not in POOLS:
-        POOLS[workers] = multiprocessing.Pool(workers)
-    return POOLS[workers]
-
-
-def pool_rate(chunk_size, count):
-    workers = pool(2)
-    began = time.perf_counter()
-    values = workers.map(square, range(count), chunk_size)
-    took = time.perf_counter() - began
-    assert len(values) == count and values[-1] == square(count - 1)
-    return count / took
-
-
-def pool_apply(count):
-    workers, times = pool(2), []
-    for x in range(count):
-        began = time.perf_counter()
-        workers.apply(square, (x,))
-        times.append(time.perf_counter() - began)
-    return sorted(times)[count // 2] * 1e6
-
-
-def pool_mebibytes(count):
-    """Mebibytes a second, in and out together; results are consumed as they come."""
-    workers, value = pool(2), b"\7" * (1 << 20)
-    began = time.perf_counter()
-    for result in workers.imap(same, (value for _ in range(count))):
-        assert len(result) == 1 << 20
-    return count * 2 * (1 << 20) / (time.perf_counter() - began)
-
-
-def pool_create():
-    began = time.perf_counter()
-    workers = multiprocessing.Pool(4)
-    assert workers.map(square, range(100))[-1] == square(99)
-    took = time.perf_counter() - began
-    workers.terminate()
-    return took * 1e3
-
-
 def figure(metric, count):
-    if metric == "W6.chunk1":
-        return pool_rate(1, count)
-    if metric == "W6.default":
-        return pool_rate(None, count)
-    if metric == "W6.apply":
-        return pool_apply(count)
-    if metric == "W6.1MiB":
-        return pool_mebibytes(count) / 1e9
-    if metric == "W6.create":
-        return pool_create()
+    if "@" in metric:
+        return pools.figure(metric, count)
     if metric.startswith("W3.busy"):
         return round_trips(count)
     if metric.startswith("W4.busy"):

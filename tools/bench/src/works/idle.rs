@@ -1,12 +1,12 @@
 //! What waiting costs: the share of a CPU that idle getters of one queue take, for a hundred of them.
 
+use super::processes::cpu_time;
 use super::text;
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_core::{Child, Process, StartMethod};
 use mp_queue::Queue;
 use mp_sync::Semaphore;
-use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -45,28 +45,18 @@ fn ours() -> Result<f64, String> {
         there.acquire_timeout(COMING).map_err(|_| "a waiter did not come")?.keep();
     }
     sleep(SETTLING);
-    let (began, before) = (Instant::now(), nanoseconds_of(&waiters)?);
+    let (began, before) = (Instant::now(), cpu_time_of(&waiters)?);
     sleep(WATCHED);
-    let (took, after) = (began.elapsed(), nanoseconds_of(&waiters)?);
+    let (took, after) = (began.elapsed(), cpu_time_of(&waiters)?);
     for _ in 0..WAITERS {
         queue.put(0).map_err(text)?;
     }
     waiters.into_iter().try_for_each(|waiter| waiter.join().map_err(text))?;
-    let share = (after - before) as f64 / took.as_nanos() as f64;
+    let share = (after - before).as_secs_f64() / took.as_secs_f64();
     Ok(share * 100.0 * 100.0 / WAITERS as f64)
 }
 
-/// What they have had of the CPUs so far, all their threads.
-fn nanoseconds_of(waiters: &[Child<()>]) -> Result<u64, String> {
-    let of_thread = |path: std::path::PathBuf| -> Result<u64, String> {
-        let line = fs::read_to_string(path.join("schedstat")).map_err(text)?;
-        line.split(' ').next().unwrap_or_default().parse().map_err(text)
-    };
-    let mut sum = 0;
-    for waiter in waiters {
-        for thread in fs::read_dir(format!("/proc/{}/task", waiter.pid())).map_err(text)? {
-            sum += of_thread(thread.map_err(text)?.path())?;
-        }
-    }
-    Ok(sum)
+/// What they have had of the CPUs so far.
+fn cpu_time_of(waiters: &[Child<()>]) -> Result<Duration, String> {
+    waiters.iter().try_fold(Duration::ZERO, |sum, waiter| Ok(sum + cpu_time(waiter.pid())?))
 }

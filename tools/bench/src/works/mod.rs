@@ -8,6 +8,7 @@ mod iceoryx;
 mod idle;
 mod ipc;
 mod plain;
+mod processes;
 mod pthread;
 mod w1;
 mod w10;

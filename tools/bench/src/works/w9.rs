@@ -1,23 +1,79 @@
-//! W9: what a backlog of a million messages of 64 bytes takes: the proportional share of memory that a process has
+//! W9: what a pool of four takes that has nothing to do: the proportional shares of memory of all its processes and of
+//! the one that made it, which are there before or grow; and under `.cpu` what they take of a CPU, in percent.
+//!
+//! And what a backlog of a million messages of 64 bytes takes: the proportional share of memory that a process has
 //! more of when they are put; and under `.reserved` what the system has given away for it. Each round is a fresh
 //! process, which gets them all back in the end.
 
+use super::processes::{cpu_time, family, field, proportional_share};
 use super::text;
 use super::ways::{Bytes, Channel, Get, Put, Way};
 use crate::python::{Shared, ask};
-use crate::{Peer, Work};
+use crate::{Figures, Peer, Work};
 use mp_core::transfer::Target;
 use mp_core::{Process, StartMethod};
+use mp_pool::Pool;
 use mp_queue::Queue;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 const MESSAGES: u32 = 1_000_000;
 const BYTES: usize = 64;
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
-    vec![backlog(python)]
+    vec![idle_pool(python), backlog(python)]
+}
+
+const IDLE_WORKERS: usize = 4;
+/// Until the workers have come to rest, and how long they are watched.
+const SETTLING: Duration = Duration::from_millis(300);
+const WATCHED: Duration = Duration::from_secs(1);
+
+fn square(x: u64) -> u64 {
+    x.wrapping_mul(x)
+}
+
+fn idle_pool(python: &Shared) -> Work {
+    let ours = || {
+        let pool = Pool::new(IDLE_WORKERS).map_err(text)?;
+        pool.map(square, 0..100).map_err(text)?;
+        Ok(pool)
+    };
+    let procspawns = || {
+        let pool = procspawn::Pool::new(IDLE_WORKERS).map_err(text)?;
+        let handles: Vec<_> = (0..100_u64).map(|x| pool.spawn(x, square)).collect();
+        handles.into_iter().try_for_each(|handle| handle.join().map(drop)).map_err(text)?;
+        Ok(pool)
+    };
+    let python = python.clone();
+    Work {
+        metric: "W9.idle4".to_owned(),
+        unit: "MiB",
+        rate: false,
+        peers: vec![
+            Peer::of_several("mp", move || idle(ours, drop)),
+            Peer::of_several("procspawn", move || idle(procspawns, |pool| pool.kill())),
+            Peer::new("CPython", move || ask(&python, "W9.idle4@CPython 1")),
+        ],
+    }
+}
+
+fn idle<T>(start: impl Fn() -> Result<T, String>, end: impl Fn(T)) -> Result<Figures, String> {
+    let held = || family().into_iter().map(proportional_share).sum::<Result<f64, String>>();
+    let before = held()?;
+    let pool = start()?;
+    sleep(SETTLING);
+    let share = held()? - before;
+    let family = family();
+    let taken = || family.iter().try_fold(Duration::ZERO, |sum, pid| Ok::<_, String>(sum + cpu_time(*pid)?));
+    let (began, before) = (Instant::now(), taken()?);
+    sleep(WATCHED);
+    let cpu = (taken()? - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    end(pool);
+    Ok(vec![("", share), (".cpu", 100.0 * cpu)])
 }
 
 fn backlog(python: &Shared) -> Work {
@@ -69,12 +125,8 @@ fn of<W: Way<End: Put + Get>>(way: W) -> Answer {
 impl Held {
     fn by_this_process() -> Answer {
         let rollup = fs::read_to_string("/proc/self/smaps_rollup").map_err(text)?;
-        let mebibytes = |field: &str| -> Result<f64, String> {
-            let line = rollup.lines().find_map(|line| line.strip_prefix(field));
-            let kibibytes = line.ok_or_else(|| format!("no {field} in smaps_rollup"))?.trim_end_matches("kB");
-            Ok(kibibytes.trim().parse::<f64>().map_err(text)? / 1024.0)
-        };
-        Ok(Held { share: mebibytes("Pss:")?, reserved: mebibytes("Pss_Anon:")? + in_memory_files()? })
+        let reserved = field(&rollup, "Pss_Anon:")? + in_memory_files()?;
+        Ok(Held { share: field(&rollup, "Pss:")?, reserved })
     }
 }
 
