@@ -7,6 +7,7 @@
 //! | `sys`                 | the system: one function per call; internal, hidden, and may change     |
 //! | [`mem`]               | shared mappings and what may live in them                               |
 //! | [`transfer`]          | values, handles and functions on their way to another process           |
+//! | `component`           | the registry of what has state of its own: at a fork, at the end        |
 //! | [`finalize`]          | what is done at a process's orderly end                                 |
 //! | [`popen`]             | the three start methods                                                 |
 //! | [`process`]           | `Process`, `Child`, `current_process`, `active_children`                |
@@ -26,6 +27,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::unwrap_used)]
 
+mod component;
 pub mod error;
 pub mod finalize;
 pub mod mem;

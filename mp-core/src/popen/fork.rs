@@ -1,7 +1,7 @@
 //! Fork: the child continues at the call.
 //!
 //! Between `fork` and the child's first own line only this happens: the C library's handlers run, the library's
-//! state is forgotten ([`after_fork`]), the child waits for its release, and its bootstrap runs. Locks of other
+//! state is forgotten (`component.rs`), the child waits for its release, and its bootstrap runs. Locks of other
 //! threads are no problem, since there are no other threads: beside threads the fork is refused, unless the
 //! caller vouches for it ([`ForkIsSafe`]). The library's own locks are held over such a fork, so that no other
 //! thread is inside one.
@@ -27,15 +27,16 @@
 #![allow(unsafe_code)]
 
 use super::job::ChildIdentity;
-use super::{Reaper, StartError, Started, forkserver, lifeline, orphans, raw_fork};
+use super::{Reaper, StartError, Started, lifeline, raw_fork};
+use crate::component::{self, Rank};
 use crate::error::OsResult;
 use crate::mem::{loans, mapping};
-use crate::process::bootstrap::{self, ChildBootstrap};
-use crate::process::{authkey, current, family, panics, table};
+use crate::process::bootstrap::ChildBootstrap;
+use crate::process::current;
+use crate::sys::namespace;
 use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::socket::{self, Mode, packet_pair};
-use crate::sys::{namespace, robust};
 use crate::transfer::{CallError, Message};
 use crate::{finalize, sys};
 use std::ffi::OsString;
@@ -72,18 +73,21 @@ pub(crate) fn start(
     // Output that is buffered here would be printed by both processes.
     let _ = std::io::stdout().flush();
     // What other crates do about a fork (leave their parent's connections, say) they do beside other threads or not.
-    let others = alone.then(finalize::hold_others);
-    let own_locks = (!alone).then(hold_own_locks);
+    let registered = alone.then(|| component::hold_up_to(Rank::Registered));
+    let own_locks = (!alone).then(raw_fork::hold_own_locks);
     // SAFETY: one thread, as was just counted (it is this one, so no other can have been started since), or a
     // caller that vouches for the others.
     let forked = raw_fork::own(|| unsafe { fork() });
-    drop((own_locks, others));
+    drop((own_locks, registered));
     match forked? {
         Forked::Child => {
             let guard = NeverBack;
             drop(outcome);
             let lifeline = lifeline::after_fork();
-            after_fork();
+            // So that other processes see the ends of the parent's resources.
+            component::forget_all();
+            current::after_fork();
+            finalize::run_after_fork();
             std::mem::forget(guard);
             if !lifeline.as_ref().is_some_and(|lifeline| is_released(&theirs, lifeline)) {
                 sys::process::exit_now(NOT_RELEASED);
@@ -140,31 +144,6 @@ fn is_released(theirs: &OwnedFd, lifeline: &OwnedFd) -> bool {
         // A release that was sent before the parent's end is read once more.
         parent_is_gone = poll(&ends, None).is_ok_and(|ready| ready.contains(&1));
     }
-}
-
-/// In a child: drops the parent's resources, so that other processes see their ends.
-#[inline]
-fn after_fork() {
-    table::after_fork();
-    bootstrap::after_fork();
-    forkserver::after_fork();
-    orphans::after_fork();
-    finalize::after_fork();
-    current::after_fork();
-    finalize::run_after_fork();
-}
-
-/// The library's locks, so that no other thread is inside one. In the order in which they nest.
-pub(super) fn hold_own_locks() -> impl Sized + 'static {
-    // State that is made at its first use must not be half made by another thread: finish it here.
-    sys::image::build();
-    finalize::install();
-    is_surely_single_threaded();
-    let others = finalize::hold_others();
-    let process = (table::hold(), finalize::hold(), current::hold(), authkey::hold());
-    let popen = (forkserver::hold(), lifeline::lock(), orphans::hold());
-    // The family last: the launch of a template locks it while it holds the template.
-    (others, popen, process, family::hold(), panics::hold(), mapping::hold(), robust::hold())
 }
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].

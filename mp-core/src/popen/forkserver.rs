@@ -25,6 +25,7 @@ use super::job::{Answer, Boot, Job, Refusal, Request, pack_limit};
 use super::orphans;
 use super::process_state::ProcessState;
 use super::{Reaper, StartError, Started};
+use crate::component::{Component, Rank, Steps};
 use crate::error::OsError;
 use crate::process::{Family, TARGET};
 use crate::sys::confinement;
@@ -39,6 +40,7 @@ use crate::transfer::{
 };
 use crate::word::Deadline;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,10 +58,20 @@ struct Template {
     was_visible: bool,
 }
 
+static COMPONENT: Component = Component::new(
+    Rank::Template,
+    Steps {
+        hold: Some(|| Box::new((template(), retired(), preload()))),
+        forget: Some(forget),
+        exit: Some(release_template),
+    },
+);
+
 static TEMPLATE: Mutex<Option<Template>> = Mutex::new(None);
 
 #[inline]
 fn template() -> MutexGuard<'static, Option<Template>> {
+    COMPONENT.register();
     TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -70,15 +82,16 @@ static RETIRED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 #[inline]
 fn retired() -> MutexGuard<'static, Vec<OwnedFd>> {
+    COMPONENT.register();
     RETIRED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held over a fork beside other threads.
-pub(super) fn hold() -> impl Sized {
-    (template(), retired(), PRELOAD.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
 static PRELOAD: Mutex<Option<Code>> = Mutex::new(None);
+
+fn preload() -> MutexGuard<'static, Option<Code>> {
+    COMPONENT.register();
+    PRELOAD.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Has `function` called once in the template, before its first fork, so that every child begins with what it did:
 /// a parsed configuration, a loaded table.
@@ -110,7 +123,7 @@ where
 {
     let () = Captures::<F>::NOTHING;
     let code = Code::of::<F, ()>(&function)?;
-    *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+    *preload() = Some(code);
     Ok(())
 }
 
@@ -170,7 +183,7 @@ impl Template {
     fn launch() -> Result<Template, StartError> {
         let began_with = ProcessState::current().map_err(StartError::of_execution)?;
         let family = Family::of_this_process()?;
-        let preload = *PRELOAD.lock().unwrap_or_else(PoisonError::into_inner);
+        let preload = *preload();
         let (blocked, parent) = (signal::blocked(), std::process::id());
         let boot = Boot::Serve { preload, blocked, parent, family };
         let Launched { pid, pidfd, socket } = launch(&boot, &Message::default())?;
@@ -299,6 +312,7 @@ impl Template {
 
 /// Reaps a killed template and its pre-forked child, also if no start follows.
 pub(crate) fn reap_dead_template() {
+    COMPONENT.register();
     // A thread that holds the lock starts a child, and does the same.
     let Ok(mut template) = TEMPLATE.try_lock() else { return };
     let at_once = Deadline::after(Duration::ZERO);
@@ -308,11 +322,21 @@ pub(crate) fn reap_dead_template() {
     }
 }
 
+/// Whether a child lives on after this process.
+static CHILD_LIVES_ON: AtomicBool = AtomicBool::new(false);
+
+/// At this process's exit, before the template is released: a child lives on, so the template does.
+pub(crate) fn leave_to_its_children() {
+    // ORDERING: Relaxed: read by the same thread.
+    CHILD_LIVES_ON.store(true, Ordering::Relaxed);
+}
+
 /// At this process's exit: releases the template and waits for it, so that nothing is left behind. Its last
-/// child has ended by then, or belongs to another process. If a child lives on (`all_have_ended` is false), the
-/// template ends after it, and is not waited for.
-#[inline]
-pub(crate) fn release_template(all_have_ended: bool) {
+/// child has ended by then, or belongs to another process. If a child lives on, the template ends after it, and is
+/// not waited for.
+fn release_template() {
+    // ORDERING: as above.
+    let all_have_ended = !CHILD_LIVES_ON.load(Ordering::Relaxed);
     let template = template().take();
     let last = template.map(|template| {
         template.tell_it_is_released();
@@ -339,8 +363,7 @@ fn end_soon(pidfd: BorrowedFd<'_>) {
 }
 
 /// In a forked child: forgets the template and the preload function, which are the parent's.
-#[inline]
-pub(super) fn after_fork() {
+fn forget() {
     *template() = None;
     retired().clear();
 }

@@ -4,6 +4,7 @@
 //! signal must be sent, and no thread must live. A daemon arms its end, so that the kernel itself kills it
 //! (SIGKILL, which cannot be masked or stopped). Other children only read theirs.
 
+use crate::component::{Component, Rank, Steps};
 use crate::error::{OsError, OsResult};
 use crate::sys::fd::{self, pipe};
 use crate::sys::poll::{Interest, wait_for};
@@ -22,13 +23,19 @@ struct Pipe {
 
 static OURS: Mutex<Option<Pipe>> = Mutex::new(None);
 
-/// Held over a fork beside other threads.
-pub(super) fn lock() -> impl Sized {
-    (ours(), parents())
-}
+/// A copy of the lifeline's write end would hide the end of the original.
+pub(crate) static COMPONENT: Component = Component::new(
+    Rank::Lifeline,
+    Steps {
+        hold: Some(|| Box::new((ours(), parents()))),
+        forget: Some(|| drop(after_fork())),
+        ..Steps::NONE
+    },
+);
 
 #[inline]
 fn ours() -> MutexGuard<'static, Option<Pipe>> {
+    COMPONENT.register();
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -60,6 +67,7 @@ pub(crate) fn after_fork() -> Option<OwnedFd> {
 static PARENTS: Mutex<Option<Arc<OwnedFd>>> = Mutex::new(None);
 
 fn parents() -> MutexGuard<'static, Option<Arc<OwnedFd>>> {
+    COMPONENT.register();
     PARENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -23,6 +23,7 @@
 //!
 //! Before Linux 6.5 the kernel records no pidfd: services, templates and daemons of dead children stay zombies.
 
+use crate::component::{Component, Rank, Steps};
 use crate::process::Family;
 use crate::sys::poll::pidfd_pid;
 use crate::sys::process::{self, Reaped};
@@ -47,14 +48,15 @@ static ADOPTS: AtomicBool = AtomicBool::new(false);
 /// The process that adopts this one if its ancestors end, as its parent said; 0: none.
 static ADOPTER: AtomicU32 = AtomicU32::new(0);
 
+static COMPONENT: Component = Component::new(
+    Rank::Orphans,
+    Steps { hold: Some(|| Box::new(ours())), forget: Some(forget), ..Steps::NONE },
+);
+
 #[inline]
 fn ours() -> MutexGuard<'static, Option<Adopter>> {
+    COMPONENT.register();
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Held over a fork beside other threads.
-pub(super) fn hold() -> impl Sized {
-    ours()
 }
 
 /// The most calls between two accepts. The system's own limit is as large, or smaller.
@@ -164,8 +166,7 @@ pub(crate) fn introduce(parent: u32) {
 }
 
 /// In a forked child, which adopts nothing of its parent's: its parent may be its adopter.
-#[inline]
-pub(super) fn after_fork() {
+fn forget() {
     // ORDERING: Relaxed: one thread only, just after the fork.
     if ADOPTS.swap(false, Ordering::Relaxed) {
         ADOPTER.store(process::parent_id(), Ordering::Relaxed);

@@ -4,7 +4,6 @@
 //! A parent executes its template, so the template begins with the parent's whole state. The parent records
 //! that state, and later sends only what has changed since; in most programs nothing does.
 
-use super::fork;
 use crate::error::{OsError, OsResult};
 use crate::sys::confinement::{Confinement, Watch};
 use crate::sys::fd;
@@ -88,8 +87,9 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Applies the changes. In a new child of the template, which has one thread.
-    pub(super) fn apply(&self) -> OsResult<()> {
+    /// Applies the changes, the environment by `set_environment`. In a new child of the template, which has one
+    /// thread.
+    pub(super) fn apply(&self, set_environment: fn(&[(OsString, OsString)])) -> OsResult<()> {
         for (number, handle) in (0..).zip(&self.standard) {
             match handle {
                 Some(handle) => fd::put_at_standard(handle.as_fd(), number)?,
@@ -100,7 +100,7 @@ impl Changes {
             fd::change_dir(directory.as_fd())?;
         }
         if let Some(environment) = &self.environment {
-            fork::set_environment(environment);
+            set_environment(environment);
         }
         if let Some(state) = &self.state {
             state.apply();

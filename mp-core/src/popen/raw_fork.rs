@@ -16,10 +16,10 @@
 //! # When a process dies
 //! No state here outlives a call.
 
-use super::{fork, forkserver, lifeline, orphans};
-use crate::process::{bootstrap, table};
+use crate::component::{self, Rank};
+use crate::mem::mapping;
 use crate::sys::owning_process::OwningProcess;
-use crate::{finalize, sys};
+use crate::sys::{self, robust};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::Once;
@@ -78,7 +78,7 @@ pub(super) fn own<T>(fork: impl FnOnce() -> T) -> T {
 extern "C" fn before() {
     // While a thread's locals are destroyed the locks cannot be kept.
     if !OWN.get() {
-        let _ = HELD.try_with(|held| held.replace(Some(Box::new(fork::hold_own_locks()))));
+        let _ = HELD.try_with(|held| held.replace(Some(Box::new(hold_own_locks()))));
     }
 }
 
@@ -95,13 +95,18 @@ extern "C" fn in_copy() {
     }
 }
 
+/// The library's locks, so that no other thread is inside one. In the order in which they nest.
+pub(super) fn hold_own_locks() -> impl Sized + 'static {
+    // State that is made at its first use must not be half made by another thread: finish it here.
+    sys::image::build();
+    sys::process::is_surely_single_threaded();
+    let components = component::hold_up_to(Rank::Panics);
+    // Released in the opposite order.
+    let (mapping, robust) = (mapping::hold(), robust::hold());
+    (robust, mapping, components)
+}
+
 fn forget_the_originals() {
     become_owner();
-    // A copy of the lifeline's write end would hide the end of the original.
-    drop(lifeline::after_fork());
-    table::after_fork();
-    bootstrap::after_fork();
-    forkserver::after_fork();
-    orphans::after_fork();
-    finalize::after_fork();
+    component::forget_all();
 }

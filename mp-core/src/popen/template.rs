@@ -311,7 +311,7 @@ impl PreForked {
         };
         signal::forget_what_was_not_for_the_child(parent_has_sent);
         kept.restore();
-        let applied = changes.apply();
+        let applied = changes.apply(fork::set_environment);
         drop(changes);
         finalize::run_after_fork();
         let Job { identity, code, lifeline } = job;

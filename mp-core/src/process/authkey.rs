@@ -1,9 +1,10 @@
 //! AuthKey: what the processes of one family know and others do not.
 
+use crate::component::{Component, Rank, Steps};
 use crate::error::OsResult;
 use crate::sys::process::random_bytes;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 /// Bytes of a key that the library makes itself.
@@ -60,14 +61,17 @@ impl fmt::Debug for AuthKey {
 
 static OURS: Mutex<Option<AuthKey>> = Mutex::new(None);
 
-/// Held over a fork beside other threads.
-pub(crate) fn hold() -> impl Sized {
+pub(super) static COMPONENT: Component =
+    Component::new(Rank::AuthKey, Steps { hold: Some(|| Box::new(key())), ..Steps::NONE });
+
+fn key() -> MutexGuard<'static, Option<AuthKey>> {
+    COMPONENT.register();
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes this process's key, if there is none yet.
 pub(super) fn prepare() -> OsResult<()> {
-    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ours = key();
     if ours.is_none() {
         *ours = Some(AuthKey::random()?);
     }
@@ -77,14 +81,14 @@ pub(super) fn prepare() -> OsResult<()> {
 /// This process's key.
 fn ours() -> OsResult<AuthKey> {
     prepare()?;
-    Ok(OURS.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("just made, and never taken away"))
+    Ok(key().clone().expect("just made, and never taken away"))
 }
 
 /// Gives this process, and the children that it starts from now on, another key.
 ///
 /// Python: `current_process().authkey = key`.
 pub fn set_authkey(key: AuthKey) {
-    *OURS.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    *self::key() = Some(key);
 }
 
 impl super::CurrentProcess {

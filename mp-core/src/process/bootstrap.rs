@@ -9,12 +9,14 @@
 //!
 //! No code of the parent's runs: no destructor, no exit handler, no frame below the first line.
 
+use crate::component::{Component, Rank, Steps};
 use crate::finalize;
 use crate::popen::job::{ChildIdentity, Inherited, Outcome};
 use crate::popen::{StartMethod, force_start_method, lifeline, orphans, raw_fork};
-use crate::process::authkey::{AuthKey, set_authkey};
+use crate::process::authkey::{self, AuthKey, set_authkey};
 use crate::process::current::{self, CurrentProcess};
 use crate::process::family;
+use crate::process::join_error::At;
 use crate::process::logging::{self, TARGET};
 use crate::process::panics;
 use crate::sys::fd;
@@ -75,15 +77,13 @@ impl ChildBootstrap {
 /// This process's end of its outcome socket, until it has sent its result.
 static OUTCOME: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
+/// A copy closes the outcome socket, whose end must not wait for it.
+static COMPONENT: Component =
+    Component::new(Rank::Outcome, Steps { forget: Some(|| drop(take_outcome())), ..Steps::NONE });
+
 #[inline]
 fn take_outcome() -> Option<OwnedFd> {
     OUTCOME.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// In a forked child: closes the parent's outcome socket, whose end must not wait for this child.
-#[inline]
-pub(crate) fn after_fork() {
-    drop(take_outcome());
 }
 
 fn take_over(Inherited { authkey, family, adopter, log_level }: Inherited) {
@@ -97,12 +97,22 @@ fn take_over(Inherited { authkey, family, adopter, log_level }: Inherited) {
 
 fn common_to_all() {
     finalize::install();
-    panics::install();
+    panics::install(say_panicked);
 }
 
 /// The part of the bootstrap that is equal for all children: a template does it once, before its forks.
 pub(crate) fn prepare() {
     common_to_all();
+    // What each child would register.
+    let components = [
+        &current::COMPONENT,
+        &authkey::COMPONENT,
+        &COMPONENT,
+        &lifeline::COMPONENT,
+        &family::COMPONENT,
+        &panics::COMPONENT,
+    ];
+    components.into_iter().for_each(Component::register);
     // Built once, and inherited by each fork.
     crate::sys::image::build();
     // Made now: otherwise each child would make it, to flush it at its exit.
@@ -133,6 +143,7 @@ fn live(
         return CALL_FAILED;
     }
     current::become_child(me);
+    COMPONENT.register();
     *OUTCOME.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     if !prepared {
         common_to_all();
@@ -219,12 +230,12 @@ pub(crate) fn preload(code: Code) -> Result<(), String> {
         Ok(Err(error)) => Err(error.to_string()),
         Err(payload) => {
             let (message, location) = panics::explain(payload);
-            Err(format!("panicked{}: {message}", panics::At(&location)))
+            Err(format!("panicked{}: {message}", At(&location)))
         }
     }
 }
 
 /// Sends the panic that ends this process, in a build with `panic = "abort"`.
-pub(super) fn say_panicked(message: String, location: String) {
+fn say_panicked(message: String, location: String) {
     say_packed(&Outcome::Panicked { message, location });
 }

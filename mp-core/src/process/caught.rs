@@ -1,6 +1,7 @@
 //! Calling several functions in one child, each on its own account: a pool's tasks, a manager's updates.
 
-use super::panics::{self, At};
+use super::join_error::At;
+use super::panics;
 use crate::transfer::{Block, CallError, Code, Handle, Message, Resolved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

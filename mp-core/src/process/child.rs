@@ -8,7 +8,7 @@
 //! time. A signal goes through the pidfd, so it cannot reach another process.
 
 use super::ending::{End, Ending, Said};
-use super::join_error::{CloseError, JoinError};
+use super::join_error::JoinError;
 use super::table;
 use crate::error::OsResult;
 use crate::popen::job::ChildIdentity;
@@ -351,5 +351,23 @@ impl<R> fmt::Debug for Child<R> {
             .field("name", &self.record.name)
             .field("pid", &self.record.pid)
             .finish_non_exhaustive()
+    }
+}
+
+/// The process is still running, so its handle was not closed. The handle is here: [`into_inner`](CloseError::into_inner).
+#[derive(thiserror::Error)]
+#[error("the process is still running: join or kill it first")]
+pub struct CloseError<R>(Child<R>);
+
+impl<R> CloseError<R> {
+    /// The handle that was not closed.
+    pub fn into_inner(self) -> Child<R> {
+        self.0
+    }
+}
+
+impl<R> fmt::Debug for CloseError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CloseError").field(&self.0).finish()
     }
 }

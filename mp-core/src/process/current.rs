@@ -1,5 +1,6 @@
 //! The identity of this process, and of its parent.
 
+use crate::component::{Component, Rank, Steps};
 use crate::popen::job::ChildIdentity;
 use crate::popen::lifeline;
 use crate::process::JoinError;
@@ -9,7 +10,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The identity of this process.
@@ -34,6 +35,15 @@ struct Parent {
 
 /// `None`: no identity was set, so this is the main process.
 static CURRENT: Mutex<Option<CurrentProcess>> = Mutex::new(None);
+
+pub(super) static COMPONENT: Component =
+    Component::new(Rank::Identity, Steps { hold: Some(|| Box::new(current())), ..Steps::NONE });
+
+fn current() -> MutexGuard<'static, Option<CurrentProcess>> {
+    COMPONENT.register();
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The number of children so far, with named ones: the last part of a default name.
 static CREATED: AtomicU32 = AtomicU32::new(0);
 
@@ -46,7 +56,7 @@ static CREATED: AtomicU32 = AtomicU32::new(0);
 ///
 /// Python: `multiprocessing.current_process`.
 pub fn current_process() -> CurrentProcess {
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut current = current();
     let main = || {
         CurrentProcess(Arc::new(Myself {
             name: "MainProcess".to_owned(),
@@ -184,15 +194,10 @@ impl From<ChildIdentity> for CurrentProcess {
     }
 }
 
-/// Held over a fork beside other threads.
-pub(crate) fn hold() -> impl Sized {
-    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// In a child: sets its identity.
 #[inline]
 pub(super) fn become_child(me: CurrentProcess) {
-    let before = CURRENT.lock().unwrap_or_else(PoisonError::into_inner).replace(me);
+    let before = current().replace(me);
     // The parent's, in a fork: dropping it would copy its page.
     std::mem::forget(before);
 }

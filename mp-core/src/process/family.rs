@@ -3,6 +3,7 @@
 //! It is no secret (that is the [`AuthKey`](super::AuthKey)) and cannot be set: whatever serves a whole family is
 //! found by it.
 
+use crate::component::{Component, Rank, Steps};
 use crate::error::OsResult;
 use crate::sys::process::random_bytes;
 use serde::{Deserialize, Serialize};
@@ -22,13 +23,12 @@ impl fmt::Display for Family {
 
 static OURS: Mutex<Option<Family>> = Mutex::new(None);
 
-fn ours() -> MutexGuard<'static, Option<Family>> {
-    OURS.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(super) static COMPONENT: Component =
+    Component::new(Rank::Family, Steps { hold: Some(|| Box::new(ours())), ..Steps::NONE });
 
-/// Held over a fork beside other threads.
-pub(crate) fn hold() -> impl Sized {
-    ours()
+fn ours() -> MutexGuard<'static, Option<Family>> {
+    COMPONENT.register();
+    OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// In a child: it is of its parent's family.

@@ -1,7 +1,5 @@
-//! The errors of joining a child and of closing its handle.
+//! The error of joining a child.
 
-use super::child::Child;
-use super::panics::At;
 use crate::error::{CodecError, OsError};
 use std::fmt;
 
@@ -51,20 +49,13 @@ pub enum JoinError {
     Os(#[from] OsError),
 }
 
-/// The process is still running, so its handle was not closed. The handle is here: [`into_inner`](CloseError::into_inner).
-#[derive(thiserror::Error)]
-#[error("the process is still running: join or kill it first")]
-pub struct CloseError<R>(pub(super) Child<R>);
+/// ` at PLACE`, where the place of a panic is known.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a>(pub &'a str);
 
-impl<R> CloseError<R> {
-    /// The handle that was not closed.
-    pub fn into_inner(self) -> Child<R> {
-        self.0
-    }
-}
-
-impl<R> fmt::Debug for CloseError<R> {
+impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CloseError").field(&self.0).finish()
+        if self.0.is_empty() { Ok(()) } else { write!(f, " at {}", self.0) }
     }
 }

@@ -11,13 +11,13 @@
 //! thread that was.
 
 use super::current;
+use crate::component::{Component, Rank, Steps};
 use crate::sys::process::write_stderr;
 use std::any::{Any, TypeId};
 use std::collections::VecDeque;
-use std::fmt;
 use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 
 /// How many panics are kept: as many may be on their way at once, in nested unwinding or in several threads.
@@ -59,17 +59,24 @@ fn text(payload: &(dyn Any + Send)) -> Option<&str> {
 static NOTES: Mutex<VecDeque<Note>> = Mutex::new(VecDeque::new());
 /// There may be notes.
 static NOTED: AtomicBool = AtomicBool::new(false);
+/// Tells the parent of a panic that ends this process.
+pub(super) type Report = fn(message: String, location: String);
+static REPORT: OnceLock<Report> = OnceLock::new();
 /// The program's own hook, if it had set one before this process became a child.
 static THEIRS: Mutex<Option<Arc<Hook>>> = Mutex::new(None);
 
+fn theirs() -> MutexGuard<'static, Option<Arc<Hook>>> {
+    COMPONENT.register();
+    THEIRS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn notes() -> MutexGuard<'static, VecDeque<Note>> {
+    COMPONENT.register();
     NOTES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Held over a fork despite threads: no other thread is inside.
-pub(crate) fn hold() -> impl Sized {
-    (notes(), THEIRS.lock().unwrap_or_else(PoisonError::into_inner))
-}
+pub(super) static COMPONENT: Component =
+    Component::new(Rank::Panics, Steps { hold: Some(|| Box::new((notes(), theirs()))), ..Steps::NONE });
 
 /// A call begins: no panic from before it can be its own.
 #[inline]
@@ -98,25 +105,15 @@ pub(crate) fn explain(payload: Box<dyn Any + Send>) -> (String, String) {
     (message, location)
 }
 
-/// ` at PLACE`, where the place of a panic is known.
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy)]
-pub struct At<'a>(pub &'a str);
-
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " at {}", self.0) }
-    }
-}
-
 /// In a child: panics are noted from now on. A hook that the program has set, in `main` before a fork, runs as
-/// well; where there is none the panic is printed.
-pub(crate) fn install() {
+/// well; where there is none the panic is printed. `report` is told of one that ends the process.
+pub(crate) fn install(report: Report) {
+    let _ = REPORT.set(report);
     let (before, default) = (take_hook(), take_hook());
     // A process that is itself a child has this hook already, and keeps the program's earlier one.
     if !same(&before, &ours()) {
         let theirs = (!same(&before, &default)).then(|| Arc::new(before));
-        *THEIRS.lock().unwrap_or_else(PoisonError::into_inner) = theirs;
+        *self::theirs() = theirs;
     }
     set_hook(ours());
 }
@@ -134,7 +131,7 @@ fn same(one: &Hook, other: &Hook) -> bool {
 
 fn note(info: &PanicHookInfo<'_>) {
     let location = remember(info);
-    let theirs = THEIRS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let theirs = theirs().clone();
     match theirs {
         Some(theirs) => theirs(info),
         None => print(current::current_process().name(), info, &location),
@@ -142,7 +139,9 @@ fn note(info: &PanicHookInfo<'_>) {
     if cfg!(panic = "abort") {
         // Nothing comes back to report it: the process aborts when this returns.
         let message = info.payload_as_str().unwrap_or("(a payload that is not text)").to_owned();
-        super::bootstrap::say_panicked(message, location);
+        if let Some(report) = REPORT.get() {
+            report(message, location);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::any_child::AnyChild;
 use super::child::Record;
 use super::ending::End;
 use super::logging::TARGET;
+use crate::component::{Component, Rank, Steps};
 use crate::popen::{forkserver, orphans};
 use crate::sys::signal::SIGKILL;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +14,14 @@ static CHILDREN: Mutex<Vec<Arc<Record>>> = Mutex::new(Vec::new());
 /// The number of children that lived at the last search.
 static LIVED: AtomicUsize = AtomicUsize::new(0);
 
+static COMPONENT: Component = Component::new(
+    Rank::Children,
+    Steps { hold: Some(|| Box::new(children())), forget: Some(forget), exit: Some(end_all) },
+);
+
 #[inline]
 fn children() -> MutexGuard<'static, Vec<Arc<Record>>> {
+    COMPONENT.register();
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -38,11 +45,6 @@ pub fn active_children() -> Vec<AnyChild> {
 /// twice those that lived at the last search. So the cost of a start does not depend on their number, and zombies
 /// are few.
 const SLACK: usize = 16;
-
-/// Held over a fork beside other threads.
-pub(crate) fn hold() -> impl Sized {
-    children()
-}
 
 pub(super) fn add(child: Arc<Record>) {
     // As Python does at each start, so that a program that never joins has few zombies.
@@ -70,15 +72,13 @@ fn reap_ended() -> Vec<Arc<Record>> {
     all
 }
 
-/// At this process's exit: kills daemons and waits for the other children. `false` if a daemon may not be
-/// signalled, since this process has given up its rights: it is not waited for, and the kernel kills it after this
-/// process has ended.
+/// At this process's exit: kills daemons and waits for the other children. A daemon that may not be signalled, since
+/// this process has given up its rights, is not waited for: the kernel kills it after this process has ended.
 ///
 /// Python: `multiprocessing.util._exit_function`.
-#[inline]
-pub(crate) fn end_all() -> bool {
+fn end_all() {
     if children().is_empty() {
-        return true;
+        return;
     }
     let all = std::mem::take(&mut *children());
     let is_out_of_reach = |child: &Arc<Record>| child.daemon() && child.signal(SIGKILL).is_err();
@@ -90,13 +90,14 @@ pub(crate) fn end_all() -> bool {
         let (name, pid) = (daemon.name(), daemon.pid());
         log::warn!(target: TARGET, "{name} (pid {pid}) is not waited for at exit: this process may not signal it");
     }
-    out_of_reach.is_empty()
+    if !out_of_reach.is_empty() {
+        forkserver::leave_to_its_children();
+    }
 }
 
 /// In a forked child: forgets the parent's children. The copies of their sockets are closed, so that they
 /// see the parent's end.
-#[inline]
-pub(crate) fn after_fork() {
+fn forget() {
     let mut all = children();
     all.iter().for_each(|child| child.disown());
     all.clear();
