@@ -1,6 +1,7 @@
 //! What processes take, as the kernel counts it: time of CPUs, and memory that is shared in proportion.
 
 use super::text;
+use nix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ pub(super) fn cpu_time(pid: u32) -> Result<Duration, String> {
     Ok(Duration::from_nanos(sum))
 }
 
+/// What this process has had, its threads that have ended too.
 pub(super) fn own_cpu_time() -> Result<Duration, String> {
-    cpu_time(std::process::id())
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from).map_err(text)
 }
 
 /// MiB of a process: its proportional share of what is mapped and touched.

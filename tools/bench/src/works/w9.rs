@@ -71,7 +71,7 @@ fn idle<T>(start: impl Fn() -> Result<T, String>, end: impl Fn(T)) -> Result<Fig
     let taken = || family.iter().try_fold(Duration::ZERO, |sum, pid| Ok::<_, String>(sum + cpu_time(*pid)?));
     let (began, before) = (Instant::now(), taken()?);
     sleep(WATCHED);
-    let cpu = (taken()? - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    let cpu = taken()?.saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
     end(pool);
     Ok(vec![("", share), (".cpu", 100.0 * cpu)])
 }

@@ -211,7 +211,7 @@ fn cpu(python: &Shared) -> Work {
             };
             let before = taken()?;
             check(workers.map(Task::Square, count, Chunks::One), count)?;
-            Ok((taken()? - before).as_secs_f64() * 1e6 / count as f64)
+            Ok(taken()?.saturating_sub(before).as_secs_f64() * 1e6 / count as f64)
         })
     }
     let mut peers = vec![peer::<Pool>(COUNT), peer::<Threads>(COUNT), peer::<Rayon>(COUNT)];
