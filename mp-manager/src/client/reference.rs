@@ -129,20 +129,23 @@ impl Serialize for Reference {
         if note_outgoing(manager, object) {
             return Travelling::Inside(object).serialize(serializer);
         }
-        let accept_socket = match self.0.server.route.clone() {
-            Route::Inherited(accept_socket) => accept_socket,
+        let travelling = match self.0.server.route.clone() {
+            Route::Inherited(accept_socket) => {
+                // Of a manager that has ended a proxy still travels: a call by it says so.
+                let voucher =
+                    self.client().and_then(|client| client.lend(object)).unwrap_or(accept_socket.clone());
+                Travelling::Inherited { accept_socket, voucher, manager, object }
+            }
             #[cfg(feature = "listener")]
             Route::Address(address, _) => {
                 // Over the network there is no voucher: this process keeps the object as long as it is connected.
                 if let Ok(client) = self.client() {
                     client.tell(Request::Hold(object));
                 }
-                return Travelling::Address { address, manager, object }.serialize(serializer);
+                Travelling::Address { address, manager, object }
             }
         };
-        // Of a manager that has ended a proxy still travels: whoever calls by it is told.
-        let voucher = self.client().and_then(|client| client.lend(object)).unwrap_or(accept_socket.clone());
-        Travelling::Inherited { accept_socket, voucher, manager, object }.serialize(serializer)
+        travelling.serialize(serializer)
     }
 }
 
