@@ -98,9 +98,13 @@ impl Wanted {
     }
 
     fn selects_peer(&self, peer: &str) -> bool {
-        let variant_of = |name: &String| peer == name || peer.starts_with(&format!("{name}."));
-        self.peers.is_empty() || self.peers.iter().any(variant_of)
+        self.peers.is_empty() || self.peers.iter().any(|name| is_variant(peer, name))
     }
+}
+
+/// Whether a peer is the one of this name, or a variant of it: `mp.bytes` of `mp`, and not `mpire`.
+fn is_variant(peer: &str, name: &str) -> bool {
+    peer.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Whether a name that is asked for is one of W5's.
@@ -148,8 +152,11 @@ fn main(works: impl FnOnce() -> Vec<Work>, ours: impl Fn(&str) -> bool) -> ExitC
         print_table(&figures);
     }
     // A figure of our own that could not be measured is a failure; a missing peer is not.
-    let ours_missing = figures.iter().any(|figure| figure.peer.starts_with("mp") && figure.values.is_err());
-    if ours_missing { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if figures.iter().any(is_failure) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn is_failure(figure: &Figure) -> bool {
+    is_variant(figure.peer, "mp") && figure.values.is_err()
 }
 
 /// The figures of each peer, those of a suffix together.
@@ -194,7 +201,7 @@ fn with_suffix(rounds: &[Figures], suffix: &str) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Figure, Peer, Wanted, Work, is_start, measure};
+    use super::{Figure, Peer, Wanted, Work, is_failure, is_start, measure};
 
     fn wanted(words: &[&str]) -> Result<Wanted, String> {
         Wanted::parse(words.iter().map(|word| (*word).to_owned()))
@@ -251,6 +258,18 @@ mod tests {
             ("W.p99".to_owned(), "two", vec![10.0, 20.0, 30.0]),
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_missing_figure_of_our_own_is_a_failure_and_a_missing_peer_is_not() {
+        let absent = |name| Peer::new(name, || Err("absent".to_owned()));
+        let figures = three_rounds(vec![
+            absent("mp"),
+            absent("mp.bytes"),
+            absent("mpire"),
+            Peer::new("mp", || Ok(1.0)),
+        ]);
+        assert_eq!(figures.iter().map(is_failure).collect::<Vec<_>>(), [true, true, false, false]);
     }
 
     #[test]
