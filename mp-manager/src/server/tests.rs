@@ -3,7 +3,7 @@
 use super::*;
 use crate::packed::Packed;
 use crate::protocol::{
-    BarrierCall, Call, ConditionCall, DictCall, ListCall, QueueCall, Wait, Waiting as Sleep,
+    BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, QueueCall, Wait, Waiting as Sleep,
 };
 use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::transfer::Message;
@@ -53,6 +53,10 @@ fn ask(stream: &Stream, request: Request) -> Reply {
 
 fn call(object: ObjectId, call: Call) -> Request {
     Request::Call { object, thread: 1, wait: Wait::Never, call }
+}
+
+fn waiting(object: ObjectId, call: Call) -> Request {
+    Request::Call { object, thread: 1, wait: Wait::Forever, call }
 }
 
 fn value(bytes: &[u8]) -> Packed {
@@ -146,15 +150,44 @@ fn a_client_that_does_not_read_holds_up_no_other() {
     assert!(matches!(ask(&lazy, Request::Count), Reply::Count(1)));
 }
 
+/// The item is put while the getter waits and can be sent nothing any more, but its end is not seen: a client's requests
+/// are done as far as it has sent them, and the put is one of them.
 #[test]
 fn an_item_for_a_client_that_has_died_stays() {
+    let server = Running::new();
+    let (witness, getter) = (server.client(), server.client());
+    let start = Start::Number(0);
+    let queue = created(ask(&witness, Request::Create { kind: Kind::Queue, start }));
+    let lock = created(ask(&witness, Request::Create { kind: Kind::Lock, start: Start::Empty }));
+    let list = created(ask(&getter, Request::Create { kind: Kind::List, start: Start::Empty }));
+    assert!(matches!(ask(&getter, call(lock, Call::Lock(LockCall::Acquire))), Reply::Done));
+    ask(&getter, call(list, Call::List(ListCall::Push(value(&vec![0; 100_000])))));
+    getter.send(&(1, waiting(queue, Call::Queue(QueueCall::Get)))).unwrap();
+    // More than its socket holds: while it reads none of it, what it sends afterwards is not read.
+    for serial in 2..=20 {
+        getter.send(&(serial, call(list, Call::List(ListCall::All)))).unwrap();
+    }
+    getter.send(&(21, call(queue, Call::Queue(QueueCall::Put(value(&[5])))))).unwrap();
+    assert!(matches!(ask(&witness, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(0)));
+    drop(getter);
+    // Its lock is free once its end is seen, after the put.
+    match ask(&witness, waiting(lock, Call::Lock(LockCall::Acquire))) {
+        Reply::Failed(failure) => assert_eq!(failure, Failure::OwnerDied),
+        other => panic!("{other:?}"),
+    }
+    match ask(&witness, call(queue, Call::Queue(QueueCall::Get))) {
+        Reply::Value(Some(packed)) => assert_eq!(packed.message.bytes, [5]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_getter_that_has_died_takes_no_item() {
     let server = Running::new();
     let (putter, getter) = (server.client(), server.client());
     let start = Start::Number(0);
     let queue = created(ask(&putter, Request::Create { kind: Kind::Queue, start }));
-    let get =
-        Request::Call { object: queue, thread: 1, wait: Wait::Forever, call: Call::Queue(QueueCall::Get) };
-    getter.send(&(1, get)).unwrap();
+    getter.send(&(1, waiting(queue, Call::Queue(QueueCall::Get)))).unwrap();
     // It is parked once a later request of its client is answered.
     ask(&getter, Request::Count);
     drop(getter);
