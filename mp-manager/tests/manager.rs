@@ -7,7 +7,7 @@ use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::signal::SIGKILL;
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, active_children};
-use mp_manager::{DictProxy, ListProxy, LockProxy, Manager, ManagerError};
+use mp_manager::{DictProxy, ListProxy, LockProxy, Manager, ManagerError, ValueProxy};
 use mp_sync::{Barrier, Event};
 use mp_testing::stop_process;
 use std::fs::File;
@@ -20,6 +20,7 @@ mp_testing::cases! {
         list_operations,
         dict_operations,
         a_change_that_panics_changes_nothing_and_holds_nothing_up,
+        a_change_of_what_is_of_another_type_is_given_up,
         a_proxy_of_a_gone_manager_says_so,
         a_killed_manager_is_gone_for_everybody,
         objects_go_with_their_last_proxy,
@@ -161,6 +162,28 @@ fn a_change_that_panics_changes_nothing_and_holds_nothing_up() {
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(change)).is_err());
     assert_eq!(dict.get(&1).unwrap(), Some(3));
     assert_eq!(dict.insert(1, 4).unwrap(), Some(3));
+}
+
+fn a_change_of_what_is_of_another_type_is_given_up() {
+    let manager = Manager::start().unwrap();
+    let (value, list, dict) =
+        (manager.value(7_u32).unwrap(), manager.list().unwrap(), manager.dict().unwrap());
+    list.push(7_u32).unwrap();
+    dict.insert(1_u8, 7_u32).unwrap();
+    manager.publish("value", &value).unwrap();
+    manager.publish("list", &list).unwrap();
+    manager.publish("dict", &dict).unwrap();
+    let of_texts: ListProxy<String> = manager.lookup("list").unwrap();
+    let errors = [
+        manager.lookup::<ValueProxy<String>>("value").unwrap().update(|text| text).map(drop),
+        of_texts.update(0, |text| text).map(drop),
+        of_texts.with(|_| ()),
+        manager.lookup::<DictProxy<u8, String>>("dict").unwrap().update(&1, |text| text).map(drop),
+    ];
+    assert!(errors.iter().all(|error| matches!(error, Err(ManagerError::Codec(_)))), "{errors:?}");
+    // A change that is still begun would be refused to this thread.
+    assert_eq!((value.set(8).unwrap(), list.set(0, 8).unwrap()), (7, 7));
+    assert_eq!(dict.insert(1, 8).unwrap(), Some(7));
 }
 
 fn a_proxy_of_a_gone_manager_says_so() {

@@ -1,8 +1,8 @@
 //! DictProxy: a dict in the server.
 
-use super::{Begun, DictBatch, KeyOf, Number, proxy, show, unexpected};
+use super::{DictBatch, KeyOf, Number, proxy, show, unexpected};
 use crate::error::ManagerError;
-use crate::packed::{key_bytes, pack_for};
+use crate::packed::{Packed, key_bytes, pack_for};
 use crate::protocol::{Call, DictCall, Key, Reply};
 use mp_core::transfer::unpack;
 use serde::Serialize;
@@ -74,11 +74,7 @@ impl<K, V: DeserializeOwned> DictProxy<K, V> {
     }
 
     pub(super) fn options(&self, call: DictCall) -> Result<Vec<Option<V>>, ManagerError> {
-        let Reply::Options(values) = self.reference.call(Call::Dict(call))? else {
-            return Err(unexpected(&Reply::Done));
-        };
-        let unpack = |packed: Option<_>| packed.map(|packed| self.reference.unpack(packed)).transpose();
-        values.into_iter().map(unpack).collect()
+        self.reference.unpack_options(self.reference.call(Call::Dict(call))?)
     }
 
     /// Removes a key, and gives its value. Python: `d.pop(key, None)`.
@@ -97,13 +93,14 @@ impl<K: DeserializeOwned, V: DeserializeOwned> DictProxy<K, V> {
     /// All items, copied. Python: `d.items()`, `d.copy()`.
     #[doc(alias = "copy")]
     pub fn items(&self) -> Result<Vec<(K, V)>, ManagerError> {
-        let Reply::Items(items) = self.reference.call(Call::Dict(DictCall::Items))? else {
-            return Err(unexpected(&Reply::Done));
-        };
-        items
-            .into_iter()
-            .map(|(key, packed)| Ok((unpack(&key, Vec::new())?, self.reference.unpack(packed)?)))
-            .collect()
+        match self.reference.call(Call::Dict(DictCall::Items))? {
+            Reply::Items(items) => items.into_iter().map(|item| self.item(item)).collect(),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn item(&self, (key, packed): (Key, Packed)) -> Result<(K, V), ManagerError> {
+        Ok((unpack(&key, Vec::new())?, self.reference.unpack(packed)?))
     }
 
     /// Removes the item that was inserted last. It takes time in proportion to the size of the dict.
@@ -112,10 +109,7 @@ impl<K: DeserializeOwned, V: DeserializeOwned> DictProxy<K, V> {
     #[doc(alias = "popitem")]
     pub fn remove_last(&self) -> Result<Option<(K, V)>, ManagerError> {
         match self.reference.call(Call::Dict(DictCall::RemoveLast))? {
-            Reply::Item(None) => Ok(None),
-            Reply::Item(Some((key, packed))) => {
-                Ok(Some((unpack(&key, Vec::new())?, self.reference.unpack(packed)?)))
-            }
+            Reply::Item(item) => item.map(|item| self.item(item)).transpose(),
             other => Err(unexpected(&other)),
         }
     }
@@ -164,12 +158,10 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
             Reply::Value(before)
                 if before.as_ref().map(|value| &value.message.bytes) == expected.as_ref() =>
             {
-                before.map(|before| self.reference.unpack::<V>(before)).transpose()?;
+                self.reference.unpack_option::<V>(before)?;
                 Ok(Ok(()))
             }
-            Reply::Value(before) => {
-                Ok(Err(before.map(|before| self.reference.unpack(before)).transpose()?))
-            }
+            Reply::Value(before) => Ok(Err(self.reference.unpack_option(before)?)),
             other => Err(unexpected(&other)),
         }
     }
@@ -228,11 +220,9 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
         keys: Vec<Key>,
         change: impl FnOnce(&mut [Option<V>]) -> R,
     ) -> Result<(R, Vec<Option<V>>), ManagerError> {
-        let reply = self.reference.call(Call::Dict(DictCall::Begin(keys.clone())))?;
-        let begun = Begun::new(&self.reference, Call::Dict(DictCall::Abort(keys.clone())));
-        let Reply::Options(values) = reply else { return Err(unexpected(&reply)) };
-        let unpack = |packed: Option<_>| packed.map(|packed| self.reference.unpack(packed)).transpose();
-        let mut values: Vec<Option<V>> = values.into_iter().map(unpack).collect::<Result<_, _>>()?;
+        let (begin, abort) = (DictCall::Begin(keys.clone()), DictCall::Abort(keys.clone()));
+        let (reply, begun) = self.reference.begin(Call::Dict(begin), Call::Dict(abort))?;
+        let mut values = self.reference.unpack_options(reply)?;
         let result = change(&mut values);
         let manager = self.reference.manager();
         let pack = |value: &Option<V>| value.as_ref().map(|value| pack_for(manager, value)).transpose();

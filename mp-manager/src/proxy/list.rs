@@ -1,6 +1,6 @@
 //! ListProxy: a list in the server.
 
-use super::{Begun, Number, Proxy, proxy, show, unexpected};
+use super::{Number, Proxy, proxy, show, unexpected};
 use crate::error::ManagerError;
 use crate::packed::{Packed, pack_for};
 use crate::protocol::{Call, ListCall, Reply};
@@ -203,9 +203,9 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     /// # Errors
     /// [`ManagerError::IndexOutOfRange`]; [`ManagerError::WouldDeadlock`] of a write of this list within `change`.
     pub fn update(&self, index: usize, change: impl FnOnce(T) -> T) -> Result<T, ManagerError> {
-        let before = self.reference.value(Call::List(ListCall::BeginOne(index as u64)))?;
-        let begun = Begun::new(&self.reference, Call::List(ListCall::Abort));
-        let new = change(before);
+        let begin = ListCall::BeginOne(index as u64);
+        let (reply, begun) = self.reference.begin(Call::List(begin), Call::List(ListCall::Abort))?;
+        let new = change(self.reference.unpack_one(reply)?);
         let packed = self.pack(&new)?;
         begun.commit(Call::List(ListCall::CommitOne(index as u64, packed)))?;
         Ok(new)
@@ -214,11 +214,9 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     /// Changes the whole list in one step: a transaction. `change` gets all items, and what it leaves is written. It runs
     /// here, as the function of [`update`](ListProxy::update); all items travel twice.
     pub fn with<R>(&self, change: impl FnOnce(&mut Vec<T>) -> R) -> Result<R, ManagerError> {
-        let reply = self.reference.call(Call::List(ListCall::Begin))?;
-        let begun = Begun::new(&self.reference, Call::List(ListCall::Abort));
-        let Reply::Values(values) = reply else { return Err(unexpected(&reply)) };
-        let unpack = |packed| self.reference.unpack(packed);
-        let mut values = values.into_iter().map(unpack).collect::<Result<Vec<T>, _>>()?;
+        let (reply, begun) =
+            self.reference.begin(Call::List(ListCall::Begin), Call::List(ListCall::Abort))?;
+        let mut values = self.reference.unpack_all(reply)?;
         let result = change(&mut values);
         let packed = values.iter().map(|value| self.pack(value)).collect::<Result<_, _>>()?;
         begun.commit(Call::List(ListCall::Commit(packed)))?;

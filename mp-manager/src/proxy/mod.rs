@@ -139,23 +139,48 @@ impl Reference {
 
     fn optional<T: DeserializeOwned>(&self, call: Call) -> Result<Option<T>, ManagerError> {
         match self.call(call)? {
-            Reply::Value(found) => found.map(|packed| self.unpack(packed)).transpose(),
+            Reply::Value(found) => self.unpack_option(found),
             other => Err(unexpected(&other)),
         }
     }
 
     fn value<T: DeserializeOwned>(&self, call: Call) -> Result<T, ManagerError> {
-        match self.call(call)? {
+        self.unpack_one(self.call(call)?)
+    }
+
+    fn unpack_one<T: DeserializeOwned>(&self, reply: Reply) -> Result<T, ManagerError> {
+        match reply {
             Reply::Value(Some(packed)) => self.unpack(packed),
             other => Err(unexpected(&other)),
         }
     }
 
     fn values<T: DeserializeOwned>(&self, call: Call) -> Result<Vec<T>, ManagerError> {
-        match self.call(call)? {
+        self.unpack_all(self.call(call)?)
+    }
+
+    fn unpack_all<T: DeserializeOwned>(&self, reply: Reply) -> Result<Vec<T>, ManagerError> {
+        match reply {
             Reply::Values(values) => values.into_iter().map(|packed| self.unpack(packed)).collect(),
             other => Err(unexpected(&other)),
         }
+    }
+
+    fn unpack_options<T: DeserializeOwned>(&self, reply: Reply) -> Result<Vec<Option<T>>, ManagerError> {
+        match reply {
+            Reply::Options(values) => values.into_iter().map(|packed| self.unpack_option(packed)).collect(),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn unpack_option<T: DeserializeOwned>(&self, packed: Option<Packed>) -> Result<Option<T>, ManagerError> {
+        packed.map(|packed| self.unpack(packed)).transpose()
+    }
+
+    /// Begins a change. The values in the reply are unpacked afterwards: if that fails, the change is given up.
+    fn begin(&self, begin: Call, abort: Call) -> Result<(Reply, Begun<'_>), ManagerError> {
+        let reply = self.call(begin)?;
+        Ok((reply, Begun { reference: self, abort: Some(abort) }))
     }
 
     fn keys<T: DeserializeOwned>(&self, call: Call) -> Result<Vec<T>, ManagerError> {
@@ -191,17 +216,14 @@ impl Reference {
     }
 }
 
-/// A change that was begun and is given up, unless it is committed: also when the function that computes it panics.
+/// A change that was begun and is given up, unless it is committed: also when the function that computes it panics, or what
+/// it is to get cannot be unpacked.
 struct Begun<'a> {
     reference: &'a Reference,
     abort: Option<Call>,
 }
 
-impl<'a> Begun<'a> {
-    fn new(reference: &'a Reference, abort: Call) -> Begun<'a> {
-        Begun { reference, abort: Some(abort) }
-    }
-
+impl Begun<'_> {
     fn commit(mut self, commit: Call) -> Result<(), ManagerError> {
         self.abort = None;
         self.reference.done(commit)

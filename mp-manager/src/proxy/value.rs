@@ -1,6 +1,6 @@
 //! ValueProxy: one value in the server.
 
-use super::{Begun, Number, proxy, show, unexpected};
+use super::{Number, proxy, show, unexpected};
 use crate::error::ManagerError;
 use crate::packed::{Packed, pack_for};
 use crate::protocol::{Call, CellCall, Reply};
@@ -66,9 +66,9 @@ impl<T: Serialize + DeserializeOwned> ValueProxy<T> {
     /// # Errors
     /// [`ManagerError::WouldDeadlock`] of a write of this value within `change`.
     pub fn update(&self, change: impl FnOnce(T) -> T) -> Result<T, ManagerError> {
-        let before = self.reference.value(Call::Cell(CellCall::Begin))?;
-        let begun = Begun::new(&self.reference, Call::Cell(CellCall::Abort));
-        let new = change(before);
+        let (reply, begun) =
+            self.reference.begin(Call::Cell(CellCall::Begin), Call::Cell(CellCall::Abort))?;
+        let new = change(self.reference.unpack_one(reply)?);
         let packed = self.pack(&new)?;
         begun.commit(Call::Cell(CellCall::Commit(packed)))?;
         Ok(new)
