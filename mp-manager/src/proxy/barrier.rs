@@ -1,6 +1,6 @@
 //! BarrierProxy: a barrier in the server.
 
-use super::{at_most, proxy, shown, unexpected};
+use super::{proxy, shown, unexpected};
 use crate::error::ManagerError;
 use crate::protocol::{BarrierCall, Call, Reply, Wait};
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl BarrierProxy {
     /// # Errors
     /// The errors of [`wait`](BarrierProxy::wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, ManagerError> {
-        self.wait_within(at_most(timeout))
+        self.wait_within(Wait::AtMost(timeout))
     }
 
     fn wait_within(&self, wait: Wait) -> Result<usize, ManagerError> {

@@ -1,6 +1,6 @@
 //! ConditionProxy: a condition in the server, with a reentrant lock of its own.
 
-use super::{at_most, proxy, unexpected};
+use super::{proxy, unexpected};
 use crate::error::ManagerError;
 use crate::protocol::{Call, ConditionCall, Reply, Wait, Waiting};
 use mp_core::word::Deadline;
@@ -35,7 +35,7 @@ impl ConditionProxy {
 
     /// Takes the lock; waits for it at most `timeout`, then [`ManagerError::Timeout`].
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<ConditionProxyGuard<'_>, ManagerError> {
-        self.acquire_within(at_most(timeout))
+        self.acquire_within(Wait::AtMost(timeout))
     }
 
     fn acquire_within(&self, wait: Wait) -> Result<ConditionProxyGuard<'_>, ManagerError> {
@@ -74,7 +74,7 @@ impl ConditionProxyGuard<'_> {
     /// # Errors
     /// [`ManagerError::OwnerDied`] also: see [`wait`](ConditionProxyGuard::wait).
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<(), ManagerError> {
-        if self.wait_within(at_most(timeout))? { Ok(()) } else { Err(ManagerError::Timeout) }
+        if self.wait_within(Wait::AtMost(timeout))? { Ok(()) } else { Err(ManagerError::Timeout) }
     }
 
     /// Waits until it is so; looks at first, and after each notification. Python: `condition.wait_for(predicate)`.

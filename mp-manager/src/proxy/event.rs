@@ -1,8 +1,8 @@
 //! EventProxy: an event in the server.
 
-use super::{at_most, proxy, shown};
+use super::{proxy, shown};
 use crate::error::ManagerError;
-use crate::protocol::{Call, EventCall};
+use crate::protocol::{Call, EventCall, Wait};
 use std::time::Duration;
 
 proxy! {
@@ -35,7 +35,7 @@ impl EventProxy {
 
     /// Waits at most `timeout`, then [`ManagerError::Timeout`]. Python: `event.wait(timeout)`.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), ManagerError> {
-        self.reference.done_waiting(at_most(timeout), Call::Event(EventCall::Wait))
+        self.reference.done_waiting(Wait::AtMost(timeout), Call::Event(EventCall::Wait))
     }
 }
 

@@ -183,14 +183,7 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     pub fn compare_exchange(&self, index: usize, expected: &T, new: T) -> Result<Result<T, T>, ManagerError> {
         let (index, expected, new) = (index as u64, self.bytes(expected)?, self.pack(&new)?);
         let call = ListCall::CompareExchange { index, expected: expected.clone(), new };
-        match self.reference.call(Call::List(call))? {
-            Reply::Value(Some(before)) => {
-                let is_equal = before.message.bytes == expected;
-                let before = self.reference.unpack(before)?;
-                Ok(if is_equal { Ok(before) } else { Err(before) })
-            }
-            other => Err(unexpected(&other)),
-        }
+        self.reference.exchange(&expected, Call::List(call))
     }
 
     /// Changes the item at a position: `change` gets it, and gives the new one, which is returned. No other write of the

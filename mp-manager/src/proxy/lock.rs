@@ -1,6 +1,6 @@
 //! LockProxy and RLockProxy: locks in the server.
 
-use super::{at_most, proxy, shown};
+use super::{proxy, shown};
 use crate::error::ManagerError;
 use crate::protocol::{Call, LockCall, Wait};
 use std::marker::PhantomData;
@@ -31,7 +31,7 @@ macro_rules! lock {
             /// Takes the lock; waits for it at most `timeout`, then [`ManagerError::Timeout`].
             /// Python: `lock.acquire(timeout=...)`.
             pub fn acquire_timeout(&self, timeout: Duration) -> Result<$guard<'_>, ManagerError> {
-                self.acquire_within(at_most(timeout))
+                self.acquire_within(Wait::AtMost(timeout))
             }
 
             fn acquire_within(&self, wait: Wait) -> Result<$guard<'_>, ManagerError> {

@@ -39,7 +39,6 @@ use crate::protocol::{Call, Kind, Reply, Wait};
 use mp_core::transfer::unpack;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::time::Duration;
 
 /// A proxy of the library's own kinds, which can be published and looked up by name.
 pub trait Proxy: Sized {
@@ -121,11 +120,6 @@ fn show<T: fmt::Debug>(
     }
 }
 
-/// A wait of at most so long.
-fn at_most(timeout: Duration) -> Wait {
-    Wait::AtMost(timeout)
-}
-
 /// A reply that no such request has.
 pub(crate) fn unexpected(reply: &Reply) -> ManagerError {
     ManagerError::Codec(format!("unexpected reply: {reply:?}"))
@@ -146,6 +140,22 @@ impl Reference {
 
     fn value<T: DeserializeOwned>(&self, call: Call) -> Result<T, ManagerError> {
         self.unpack_one(self.call(call)?)
+    }
+
+    /// A call that sets a value if it is `expected`; `Ok(Err(value))`: it is another one.
+    fn exchange<T: DeserializeOwned>(
+        &self,
+        expected: &[u8],
+        call: Call,
+    ) -> Result<Result<T, T>, ManagerError> {
+        match self.call(call)? {
+            Reply::Value(Some(before)) => {
+                let is_equal = before.message.bytes == expected;
+                let before = self.unpack(before)?;
+                Ok(if is_equal { Ok(before) } else { Err(before) })
+            }
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn unpack_one<T: DeserializeOwned>(&self, reply: Reply) -> Result<T, ManagerError> {

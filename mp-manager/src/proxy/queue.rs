@@ -1,9 +1,9 @@
 //! QueueProxy: a queue in the server.
 
-use super::{at_most, proxy, show, unexpected};
+use super::{proxy, show};
 use crate::error::ManagerError;
 use crate::packed::pack_for;
-use crate::protocol::{Call, QueueCall, Reply, Wait};
+use crate::protocol::{Call, QueueCall, Wait};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -55,7 +55,7 @@ impl<T> QueueProxy<T> {
 
     /// Waits for that at most so long, then [`ManagerError::Timeout`].
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), ManagerError> {
-        self.reference.done_waiting(at_most(timeout), Call::Queue(QueueCall::Join))
+        self.reference.done_waiting(Wait::AtMost(timeout), Call::Queue(QueueCall::Join))
     }
 
     /// [`ManagerError::WouldBlock`] if some tasks are not done.
@@ -78,7 +78,7 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
 
     /// Puts an item; waits for room at most so long, then [`ManagerError::Timeout`]. Python: `q.put(item, timeout=...)`.
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), ManagerError> {
-        self.put_within(at_most(timeout), item)
+        self.put_within(Wait::AtMost(timeout), item)
     }
 
     fn put_within(&self, wait: Wait, item: T) -> Result<(), ManagerError> {
@@ -99,14 +99,11 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
 
     /// Takes the next item; waits for it at most so long, then [`ManagerError::Timeout`]. Python: `q.get(timeout=...)`.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, ManagerError> {
-        self.get_within(at_most(timeout))
+        self.get_within(Wait::AtMost(timeout))
     }
 
     fn get_within(&self, wait: Wait) -> Result<T, ManagerError> {
-        match self.reference.call_waiting(wait, Call::Queue(QueueCall::Get))? {
-            Reply::Value(Some(packed)) => self.reference.unpack(packed),
-            other => Err(unexpected(&other)),
-        }
+        self.reference.unpack_one(self.reference.call_waiting(wait, Call::Queue(QueueCall::Get))?)
     }
 }
 

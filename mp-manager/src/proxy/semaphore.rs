@@ -1,6 +1,6 @@
 //! SemaphoreProxy: a semaphore in the server.
 
-use super::{at_most, proxy, shown};
+use super::{proxy, shown};
 use crate::error::ManagerError;
 use crate::protocol::{Call, SemaphoreCall, Wait};
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl SemaphoreProxy {
     /// Takes a permit; waits for it at most `timeout`, then [`ManagerError::Timeout`].
     /// Python: `semaphore.acquire(timeout=...)`.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<SemaphorePermit<'_>, ManagerError> {
-        self.acquire_within(at_most(timeout))
+        self.acquire_within(Wait::AtMost(timeout))
     }
 
     fn acquire_within(&self, wait: Wait) -> Result<SemaphorePermit<'_>, ManagerError> {

@@ -1,9 +1,9 @@
 //! ValueProxy: one value in the server.
 
-use super::{Number, proxy, show, unexpected};
+use super::{Number, proxy, show};
 use crate::error::ManagerError;
 use crate::packed::{Packed, pack_for};
-use crate::protocol::{Call, CellCall, Reply};
+use crate::protocol::{Call, CellCall};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -48,14 +48,7 @@ impl<T: Serialize + DeserializeOwned> ValueProxy<T> {
     pub fn compare_exchange(&self, expected: &T, new: T) -> Result<Result<T, T>, ManagerError> {
         let (expected, new) = (self.pack(expected)?.message.bytes, self.pack(&new)?);
         let call = CellCall::CompareExchange { expected: expected.clone(), new };
-        match self.reference.call(Call::Cell(call))? {
-            Reply::Value(Some(before)) => {
-                let is_equal = before.message.bytes == expected;
-                let before = self.reference.unpack(before)?;
-                Ok(if is_equal { Ok(before) } else { Err(before) })
-            }
-            other => Err(unexpected(&other)),
-        }
+        self.reference.exchange(&expected, Call::Cell(call))
     }
 
     /// Changes the value: `change` gets it, and gives the new one, which is returned. No other write comes between.
