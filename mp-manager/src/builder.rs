@@ -2,8 +2,8 @@
 
 use crate::client::{Client, Route, ServerHandle, Stream};
 use crate::error::{ConnectManagerError, StartManagerError};
-use crate::manager::{Manager, new_number};
-use crate::protocol::{Reply, Request};
+use crate::manager::Manager;
+use crate::protocol::{Reply, Request, new_number};
 use crate::server::Server;
 use crate::server::listening::{bind, serve_at};
 use mp_core::popen::get_helper_method;

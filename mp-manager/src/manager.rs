@@ -3,7 +3,7 @@
 use crate::client::{Client, Reference, Route, ServerHandle};
 use crate::error::{ManagerError, StartManagerError};
 use crate::packed::pack_for;
-use crate::protocol::{Kind, Reply, Request, Start};
+use crate::protocol::{Kind, Reply, Request, Start, new_number};
 use crate::proxy::{
     ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, NamespaceProxy,
     Proxy, QueueProxy, RLockProxy, SemaphoreProxy, SetProxy, ValueProxy, unexpected,
@@ -12,7 +12,6 @@ use crate::server;
 use crate::shared::{ObjectProxy, Restart, Shared, Value};
 use mp_core::popen::get_helper_method;
 use mp_core::sys::owning_process::OwningProcess;
-use mp_core::sys::process::random_bytes;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::{Callable, Captures, Code, Handle, Target, pack};
 use mp_core::{Child, JoinError, Process, StartMethod, error::OsResult, get_logger};
@@ -381,13 +380,6 @@ impl Manager {
         let reference = self.object(Kind::Custom, Start::Custom { code, arguments, restart })?;
         Ok(ObjectProxy::new(reference).into())
     }
-}
-
-/// A random number that identifies a manager.
-pub(crate) fn new_number() -> OsResult<u64> {
-    let mut random = [0; 8];
-    random_bytes(&mut random)?;
-    Ok(u64::from_le_bytes(random))
 }
 
 /// Where the server listens, if it does. If it has ended, the first call says so.

@@ -14,12 +14,22 @@ pub(crate) use calls::{
 
 use crate::packed::Packed;
 use crate::shared::Restart;
+use mp_core::OsError;
+use mp_core::error::OsResult;
+use mp_core::sys::process::random_bytes;
 use mp_core::transfer::{Code, Handle, Message};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Which object: random, so that it cannot be guessed from another.
 pub(crate) type ObjectId = u64;
+
+/// A random number, of a manager or an object.
+pub(crate) fn new_number() -> OsResult<u64> {
+    let mut random = [0; 8];
+    random_bytes(&mut random)?;
+    Ok(u64::from_le_bytes(random))
+}
 
 /// A key as bytes: equal keys have equal bytes.
 pub(crate) type Key = Vec<u8>;
@@ -192,4 +202,10 @@ pub(crate) enum Failure {
         errno: i32,
     },
     Codec(String),
+}
+
+impl From<OsError> for Failure {
+    fn from(error: OsError) -> Failure {
+        Failure::Os { call: error.call.to_owned(), errno: error.errno().unwrap_or(0) }
+    }
 }

@@ -30,14 +30,13 @@ mod vouchers;
 pub(crate) use custom::{Hosted, stash};
 
 use crate::object::{ClientId, Counts, Kept};
-use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start};
+use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start, new_number};
 use calls::Calls;
 use clients::{Clients, Delivery};
 use jobs::Jobs;
 use mp_core::error::OsResult;
 use mp_core::sys::machine::LocalSite;
 use mp_core::sys::poll::Interest;
-use mp_core::sys::process::random_bytes;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{self, Mode};
 use mp_core::sys::waitset::{Ready, Room, WaitSet};
@@ -273,12 +272,7 @@ impl Server {
 
     /// A new object, to which the client has the first reference.
     fn enter(&mut self, client: ClientId, kind: Kind, body: table::Body) -> Result<ObjectId, Failure> {
-        let mut bytes = [0; 8];
-        random_bytes(&mut bytes).map_err(|error| Failure::Os {
-            call: error.call.to_owned(),
-            errno: error.errno().unwrap_or(0),
-        })?;
-        let object = ObjectId::from_le_bytes(bytes);
+        let object = new_number()?;
         self.table.insert(object, kind, body);
         self.counts.begin(object);
         self.clients.add_reference(client, object);

@@ -92,7 +92,7 @@ impl Hosted for Supervised {
 impl Actor {
     fn start(code: &Code, arguments: &Message) -> Result<Actor, Failure> {
         let not_started = |error: mp_core::StartError| Failure::Codec(error.to_string());
-        let (ours, theirs) = stream_pair().map_err(os)?;
+        let (ours, theirs) = stream_pair()?;
         let stream: Connection<Asked, Answer> = Connection::from_fd(ours);
         let theirs: Connection<Answer, Asked> = Connection::from_fd(theirs);
         let process = Process::new(host, (theirs, *code, arguments.clone())).name("Object").daemon();
@@ -117,10 +117,6 @@ impl Actor {
             Err(error) => format!("ended ({error})"),
         }
     }
-}
-
-fn os(error: mp_core::OsError) -> Failure {
-    Failure::Os { call: error.call.to_owned(), errno: error.errno().unwrap_or(0) }
 }
 
 /// The main function of the object's process.
