@@ -20,12 +20,12 @@ mod replies;
 pub(crate) use reference::Reference;
 
 use crate::error::ManagerError;
-use crate::protocol::{Failure, ONE_WAY, ObjectId, Reply, Request};
+use crate::protocol::{ONE_WAY, ObjectId, Reply, Request};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
 use mp_core::transfer::{Handle, WeakHandle};
-use mp_pipe::{Connection, RecvError, SendError};
+use mp_pipe::{Connection, SendError};
 use replies::{Replies, Turn};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -134,7 +134,8 @@ impl Client {
                 Turn::Arrived(Reply::Failed(failure)) => return Err(failure.into()),
                 Turn::Arrived(reply) => return Ok(reply),
                 Turn::Ended => return Err(ManagerError::Gone),
-                Turn::Read => self.replies.read(self.connection.recv().map_err(ended)),
+                // The server ends a connection only by ending itself, or for bytes that are no request.
+                Turn::Read => self.replies.read(self.connection.recv().ok()),
             }
         }
     }
@@ -194,11 +195,6 @@ impl Client {
         self.tell(Request::Lend { voucher: voucher.number, end: Some(Handle::new(theirs)), object });
         Ok(handle)
     }
-}
-
-/// The server ends a connection only by ending itself, or for bytes that are no request.
-fn ended(error: RecvError) -> Failure {
-    Failure::Codec(error.to_string())
 }
 
 /// Why this process cannot connect by an address that it was given with a proxy.

@@ -9,7 +9,7 @@
 //!
 //! A reader that leaves wakes one other thread, which reads from then on: without that all would sleep.
 
-use crate::protocol::{Failure, Reply};
+use crate::protocol::Reply;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -83,19 +83,19 @@ impl Replies {
         }
     }
 
-    /// What the reader has read. It reads no more, unless it is given the turn again.
-    pub(crate) fn read(&self, read: Result<(u64, Reply), Failure>) {
+    /// What the reader has read, or `None`: the stream ended. It reads no more, unless it is given the turn again.
+    pub(crate) fn read(&self, read: Option<(u64, Reply)>) {
         let mut state = self.lock();
         state.reading = false;
         match read {
-            Ok((serial, reply)) => {
+            Some((serial, reply)) => {
                 if let Some(slot) = state.waiting.get_mut(&serial)
                     && let Slot::Asleep(thread) = std::mem::replace(slot, Slot::Arrived(reply))
                 {
                     thread.unpark();
                 }
             }
-            Err(_) => {
+            None => {
                 state.ended = true;
                 state.waiting.values().filter_map(Slot::sleeper).for_each(Thread::unpark);
             }
@@ -148,13 +148,13 @@ mod tests {
                 // The second's thread reads only after the first has left.
                 let turn = replies.wait(second);
                 assert!(matches!(turn, Turn::Read), "{turn:?}");
-                replies.read(Ok((second, Reply::Count(2))));
+                replies.read(Some((second, Reply::Count(2))));
                 number(replies.wait(second))
             });
             while !matches!(replies.lock().waiting.get(&second), Some(Slot::Asleep(_))) {
                 std::thread::yield_now();
             }
-            replies.read(Ok((first, Reply::Count(1))));
+            replies.read(Some((first, Reply::Count(1))));
             assert_eq!(number(replies.wait(first)), 1);
             assert_eq!(other.join().unwrap(), 2);
         });
@@ -166,10 +166,10 @@ mod tests {
         let replies = Replies::default();
         let (first, second) = (replies.expect(), replies.expect());
         assert!(matches!(replies.wait(first), Turn::Read));
-        replies.read(Ok((second, Reply::Count(2))));
+        replies.read(Some((second, Reply::Count(2))));
         assert_eq!(number(replies.wait(second)), 2);
         assert!(matches!(replies.wait(first), Turn::Read));
-        replies.read(Err(Failure::NoSuchObject));
+        replies.read(None);
         assert!(matches!(replies.wait(first), Turn::Ended));
     }
 }
