@@ -11,7 +11,6 @@ use crate::proxy::{
 use crate::server;
 use crate::shared::{ObjectProxy, Restart, Shared, Value};
 use mp_core::popen::get_helper_method;
-use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::{Callable, Captures, Code, Handle, Target, pack};
 use mp_core::{Child, JoinError, Process, StartMethod, error::OsResult, get_logger};
@@ -46,10 +45,8 @@ pub struct Manager {
     pid: u32,
     #[cfg(feature = "listener")]
     address: Option<mp_pipe::Address>,
-    handle: ServerHandle,
-    /// The process that may shut it down: not a forked copy.
-    owner: OwningProcess,
-    /// Keeps the connection while no proxy does.
+    /// Keeps the connection while no proxy does. A forked copy has the original's: it only names the server, and the copy
+    /// does not shut that down.
     client: Arc<Client>,
 }
 
@@ -87,8 +84,8 @@ impl Manager {
         number: u64,
         accept_socket: Handle,
     ) -> Result<Manager, StartManagerError> {
-        let handle = ServerHandle { manager: number, route: Route::Inherited(accept_socket) };
-        let client = Client::of(&handle).map_err(|error| match error {
+        let route = ServerHandle { manager: number, route: Route::Inherited(accept_socket) };
+        let client = Client::of(&route).map_err(|error| match error {
             ManagerError::Os(error) => StartManagerError::Os(error),
             other => StartManagerError::NotServing(other.to_string()),
         })?;
@@ -98,8 +95,6 @@ impl Manager {
             pid,
             #[cfg(feature = "listener")]
             address: listening(&client),
-            handle,
-            owner: OwningProcess::current(),
             client,
         })
     }
@@ -124,8 +119,7 @@ impl Manager {
     /// A manager that this process has connected to.
     #[cfg(feature = "listener")]
     pub(crate) fn connected(client: Arc<Client>, pid: u32, address: mp_pipe::Address) -> Manager {
-        let (handle, owner) = (client.server.clone(), OwningProcess::current());
-        Manager { server: None, pid, address: Some(address), handle, owner, client }
+        Manager { server: None, pid, address: Some(address), client }
     }
 
     /// Where the manager can be reached: with the port that the kernel chose. `None`: by relatives alone.
@@ -137,7 +131,7 @@ impl Manager {
     }
 
     fn client(&self) -> Result<Arc<Client>, ManagerError> {
-        if self.client.is_ours() { Ok(Arc::clone(&self.client)) } else { Client::of(&self.handle) }
+        if self.client.is_ours() { Ok(Arc::clone(&self.client)) } else { Client::of(&self.client.server) }
     }
 
     fn create<P: Proxy>(&self, start: Start) -> Result<P, ManagerError> {
@@ -206,7 +200,7 @@ impl Manager {
     /// A new value. Python: `manager.Value(typecode, value)`.
     #[doc(alias = "Value")]
     pub fn value<T: Serialize + DeserializeOwned>(&self, value: T) -> Result<ValueProxy<T>, ManagerError> {
-        self.create(Start::Value(pack_for(self.handle.manager, &value)?))
+        self.create(Start::Value(pack_for(self.client.server.manager, &value)?))
     }
 
     /// A new array of these elements, whose number does not change. Python: `manager.Array(typecode, sequence)`.
@@ -215,7 +209,7 @@ impl Manager {
         &self,
         elements: impl IntoIterator<Item = T>,
     ) -> Result<ArrayProxy<T>, ManagerError> {
-        let pack = |element| pack_for(self.handle.manager, &element);
+        let pack = |element| pack_for(self.client.server.manager, &element);
         self.create(Start::Values(elements.into_iter().map(pack).collect::<Result<_, _>>()?))
     }
 
@@ -398,7 +392,7 @@ type Signal = fn(&Child<()>) -> OsResult<()>;
 /// may not be signalled, since this process gave up its rights, is not waited for longer.
 impl Drop for Manager {
     fn drop(&mut self) {
-        let Some(server) = self.server.as_ref().filter(|_| self.owner.is_current()) else { return };
+        let Some(server) = self.server.as_ref().filter(|_| self.client.is_ours()) else { return };
         self.client.ask_to_shut_down();
         // A server that is stopped reads nothing and handles no signal, but it can be killed.
         for end in [Child::terminate as Signal, Child::kill] {
