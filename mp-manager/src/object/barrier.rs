@@ -12,8 +12,7 @@ pub(crate) struct Barrier {
     /// Which gathering this is: those of earlier ones may pass.
     generation: u64,
     arrived: u64,
-    broken: bool,
-    /// The last generation that was broken, whose waiters are told.
+    /// The last generation that was broken, whose waiters are told. While it is the current one, the barrier is broken.
     last_broken: Option<u64>,
 }
 
@@ -28,11 +27,10 @@ impl Object for Barrier {
                     self.break_it();
                 }
                 self.next_generation();
-                self.broken = false;
             }
             BarrierCall::Parties => return Reply::Count(self.parties).into(),
             BarrierCall::Waiting => return Reply::Count(self.arrived).into(),
-            BarrierCall::Broken => return Reply::Flag(self.broken).into(),
+            BarrierCall::Broken => return Reply::Flag(self.is_broken()).into(),
         }
         Reply::Done.into()
     }
@@ -49,13 +47,13 @@ impl Object for Barrier {
 
 impl Barrier {
     pub(crate) fn new(parties: u64) -> Barrier {
-        Barrier { parties, generation: 1, arrived: 0, broken: false, last_broken: None }
+        Barrier { parties, generation: 1, arrived: 0, last_broken: None }
     }
 
     fn wait(&mut self, place: &mut Option<(u64, u64)>) -> Attempt {
         let (generation, index) = match *place {
             Some(place) => place,
-            None if self.broken => return Failure::Broken.into(),
+            None if self.is_broken() => return Failure::Broken.into(),
             None => {
                 let arrived = (self.generation, self.arrived);
                 *place = Some(arrived);
@@ -78,7 +76,11 @@ impl Barrier {
     }
 
     fn break_it(&mut self) {
-        (self.broken, self.arrived) = (true, 0);
+        self.arrived = 0;
         self.last_broken = Some(self.generation);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.last_broken == Some(self.generation)
     }
 }
