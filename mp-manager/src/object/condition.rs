@@ -54,11 +54,11 @@ impl Object for Condition {
     }
 
     fn client_gone(&mut self, client: ClientId) {
-        self.lock.client_has_gone(client);
+        self.lock.client_gone(client);
     }
 
     fn minds_deaths(&self) -> bool {
-        self.lock.holder.is_some()
+        self.lock.minds_deaths()
     }
 }
 

@@ -32,7 +32,9 @@ impl Object for Lock {
     }
 
     fn client_gone(&mut self, client: ClientId) {
-        self.client_has_gone(client);
+        if self.holder.is_some_and(|holder| holder.client == client) {
+            (self.holder, self.depth, self.died) = (None, 0, true);
+        }
     }
 
     fn minds_deaths(&self) -> bool {
@@ -66,17 +68,5 @@ impl Lock {
             self.holder = None;
         }
         Ok(Reply::Done)
-    }
-
-    pub(super) fn client_has_gone(&mut self, client: ClientId) {
-        if self.holder.is_some_and(|holder| holder.client == client) {
-            (self.holder, self.depth, self.died) = (None, 0, true);
-        }
-    }
-}
-
-impl From<Result<Reply, Failure>> for Attempt {
-    fn from(result: Result<Reply, Failure>) -> Attempt {
-        Attempt::Done(result)
     }
 }

@@ -37,6 +37,12 @@ pub(crate) enum Attempt {
     Wait,
 }
 
+impl From<Result<Reply, Failure>> for Attempt {
+    fn from(result: Result<Reply, Failure>) -> Attempt {
+        Attempt::Done(result)
+    }
+}
+
 impl From<Reply> for Attempt {
     fn from(reply: Reply) -> Attempt {
         Attempt::Done(Ok(reply))
