@@ -52,10 +52,13 @@ fn writes(call: &ListCall) -> bool {
     )
 }
 
+fn stored(counts: &Counts, values: Vec<Packed>) -> impl Iterator<Item = Stored> {
+    values.into_iter().map(|value| Stored::new(counts, value))
+}
+
 impl List {
     pub(crate) fn new(counts: &Counts, values: Vec<Packed>) -> List {
-        let items = values.into_iter().map(|value| Stored::new(counts, value)).collect();
-        List { counts: counts.clone(), items, leases: Leases::default() }
+        List { counts: counts.clone(), items: stored(counts, values).collect(), leases: Leases::default() }
     }
 
     fn run(&mut self, caller: Caller, call: ListCall) -> Result<Reply, Failure> {
@@ -65,8 +68,7 @@ impl List {
                 Reply::Done
             }
             ListCall::Extend(values) => {
-                let counts = self.counts.clone();
-                self.items.extend(values.into_iter().map(|value| Stored::new(&counts, value)));
+                self.items.extend(stored(&self.counts, values));
                 Reply::Done
             }
             ListCall::Get(index) => Reply::Value(Some(self.items[self.at(index)?].packed())),
@@ -88,8 +90,7 @@ impl List {
                 Reply::Value(Some(self.items.remove(at).packed()))
             }
             ListCall::Splice(from, to, values) => {
-                let (range, counts) = (self.range(from, to), self.counts.clone());
-                let new = values.into_iter().map(|value| Stored::new(&counts, value));
+                let (range, new) = (self.range(from, to), stored(&self.counts, values));
                 Reply::Values(self.items.splice(range, new).map(|value| value.packed()).collect())
             }
             ListCall::Pop => Reply::Value(self.items.pop().map(|value| value.packed())),
@@ -138,8 +139,7 @@ impl List {
             }
             ListCall::Commit(values) => {
                 self.leases.end(caller, &[()])?;
-                let counts = &self.counts;
-                self.items = values.into_iter().map(|value| Stored::new(counts, value)).collect();
+                self.items = stored(&self.counts, values).collect();
                 Reply::Done
             }
             ListCall::CommitOne(index, value) => {
