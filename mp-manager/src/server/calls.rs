@@ -213,9 +213,9 @@ impl Server {
     }
 
     /// A client has died: its waiting calls are given up, and the objects that mind are told.
-    pub(super) fn cancel_all(&mut self, client: ClientId, touched: &HashSet<ObjectId>) {
+    pub(super) fn cancel_all(&mut self, client: ClientId, touched: HashSet<ObjectId>) {
         let numbers = self.calls.of_client.remove(&client).unwrap_or_default();
-        let mut changed = touched.clone();
+        let mut changed = touched;
         for number in numbers {
             let Some(object) = self.calls.parked.get(&number).map(|parked| parked.object) else { continue };
             if let Some(mut parked) = self.unpark(number, object)

@@ -1,6 +1,7 @@
 //! The clients: their connections, outboxes and references.
 
 use crate::object::{ClientId, Counts};
+use crate::packed::Packed;
 use crate::protocol::{Failure, ObjectId, Reply, Request};
 use mp_core::sys::poll::Interest;
 use mp_core::sys::waitset::WaitSet;
@@ -181,19 +182,17 @@ impl Client {
 impl Reply {
     /// The objects that it names, to each of which its receiver has a reference.
     pub(super) fn objects(&self) -> Vec<ObjectId> {
-        let of_all = |packed: &[crate::packed::Packed]| -> Vec<ObjectId> {
-            packed.iter().flat_map(|packed| packed.objects.iter().copied()).collect()
-        };
         match self {
-            Reply::Value(Some(packed)) | Reply::Item(Some((_, packed))) => packed.objects.clone(),
-            Reply::Values(values) => of_all(values),
-            Reply::Options(values) => {
-                values.iter().flatten().flat_map(|packed| packed.objects.iter().copied()).collect()
-            }
-            Reply::Items(items) => {
-                items.iter().flat_map(|(_, packed)| packed.objects.iter().copied()).collect()
-            }
+            Reply::Value(value) => objects_of(value),
+            Reply::Values(values) => objects_of(values),
+            Reply::Options(values) => objects_of(values.iter().flatten()),
+            Reply::Item(item) => objects_of(item.iter().map(|(_, value)| value)),
+            Reply::Items(items) => objects_of(items.iter().map(|(_, value)| value)),
             _ => Vec::new(),
         }
     }
+}
+
+fn objects_of<'a>(values: impl IntoIterator<Item = &'a Packed>) -> Vec<ObjectId> {
+    values.into_iter().flat_map(|value| value.objects.iter().copied()).collect()
 }

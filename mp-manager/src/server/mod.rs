@@ -320,7 +320,7 @@ impl Server {
 
     fn client_gone(&mut self, client: ClientId) {
         let Some(gone) = self.clients.remove(&self.set, client) else { return };
-        self.cancel_all(client, &gone.touched);
+        self.cancel_all(client, gone.touched);
         gone.references.into_iter().for_each(|(object, count)| {
             (0..count).for_each(|_| self.counts.release(object));
         });
