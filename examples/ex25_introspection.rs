@@ -14,15 +14,15 @@
 use mp::{Child, Event, Process};
 
 /// This process's name and its parent's.
-fn who() -> String {
+fn names() -> String {
     let parent = mp::parent_process().map_or("None".to_owned(), |parent| parent.name().to_owned());
     format!("{}, parent {parent}", mp::current_process().name())
 }
 
 /// A child's answer, and that of a child of its own.
-fn who_and_whose() -> (String, String) {
-    let grandchild = Process::new(who, ()).start().expect("a process to be had");
-    (who(), grandchild.join().expect("an answer"))
+fn names_of_two() -> (String, String) {
+    let grandchild = Process::new(names, ()).start().expect("a process to be had");
+    (names(), grandchild.join().expect("an answer"))
 }
 
 fn wait_for(go_on: Event) {
@@ -30,8 +30,8 @@ fn wait_for(go_on: Event) {
 }
 
 pub(crate) fn main() -> mp::Result<()> {
-    println!("{}", who());
-    let (child, grandchild) = Process::new(who_and_whose, ()).start()?.join()?;
+    println!("{}", names());
+    let (child, grandchild) = Process::new(names_of_two, ()).start()?.join()?;
     println!("{child}\n{grandchild}");
 
     let go_on = Event::new()?;

@@ -87,9 +87,9 @@ pub(crate) fn main() -> mp::Result<()> {
     let refused = items.put(Item::Secret).is_err();
     items.put(Item::Word("after".to_owned()))?;
     let arrives = matches!(items.get()?, Item::Word(word) if word == "after");
-    let who = if refused { "refused by put itself" } else { "taken" };
+    let outcome = if refused { "refused by put itself" } else { "taken" };
     let next = if arrives { "arrives" } else { "is lost" };
-    println!("a value that cannot be serialised: {who}, and the next item {next}");
+    println!("a value that cannot be serialised: {outcome}, and the next item {next}");
 
     let queue = Queue::new()?;
     Process::new(fill, (queue.clone(),)).start()?.join()?;

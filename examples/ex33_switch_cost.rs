@@ -39,12 +39,12 @@ fn give_back(court: Connection<u32, Option<u32>>) -> u32 {
     returns
 }
 
-fn play(court: &Connection<Option<u32>, u32>, who: &str) -> mp::Result<u32> {
+fn play(court: &Connection<Option<u32>, u32>, kind: &str) -> mp::Result<u32> {
     // When the first ball is back, both are there.
     let first = throw(court, 1)?;
     let began = Instant::now();
     let throws = first + throw(court, ROUNDS - 1)?;
-    eprintln!("{who}: {:?} a switch", began.elapsed() / (2 * (ROUNDS - 1)));
+    eprintln!("{kind}: {:?} a switch", began.elapsed() / (2 * (ROUNDS - 1)));
     court.send(&None)?;
     Ok(throws)
 }
@@ -90,10 +90,10 @@ pub(crate) fn main() -> mp::Result<()> {
     let began = Instant::now();
     let coroutines = coroutines();
     eprintln!("coroutines: {:?} a switch", began.elapsed() / (2 * ROUNDS));
-    for (who, (throws, returns)) in
+    for (kind, (throws, returns)) in
         [("processes", processes), ("threads", threads), ("coroutines", coroutines)]
     {
-        println!("{who}: {throws} throws, {returns} returns");
+        println!("{kind}: {throws} throws, {returns} returns");
         assert_eq!((throws, returns), (ROUNDS, ROUNDS));
     }
     Ok(())

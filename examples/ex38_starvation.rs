@@ -9,7 +9,7 @@
 //! As in course:
 //!     coroutines, and G never pauses: G1 G2 G3 A1 A2 A3
 //!
-//! Who decides is seen in where the switch lies: coroutines switch where they pause, threads anywhere.
+//! Where a switch happens shows what decides it: coroutines switch where they pause, threads anywhere.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -1,10 +1,10 @@
-//! Threads, async, processes: who decides when to switch, and how many run at a time.
+//! Threads, async, processes: what decides when to switch, and how many run at a time.
 //!
 //! Answers:  the table of the three
 //! Python:   the table of a course: threading 1 processor, asyncio 1, multiprocessing many
 //! Run:      cargo run --example ex39_compare
 //! Prints:
-//!     kind       who decides   at a time
+//!     kind       what decides  at a time
 //!     threads    the system    many
 //!     async      the task      1
 //!     processes  the system    many
@@ -51,7 +51,7 @@ pub(crate) fn main() -> mp::Result<()> {
     // The process first: a fork is refused while threads run.
     let child = Process::new(greedy, (steps.clone(), u64::MAX)).start()?;
     let (here, process) = (other(steps), child.join()?);
-    println!("kind       who decides   at a time");
+    println!("kind       what decides  at a time");
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| greedy(by_threads.clone(), u64::MAX));
         let here = other(by_threads.clone());

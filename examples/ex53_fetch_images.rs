@@ -1,4 +1,4 @@
-//! Fetch images over HTTP from a local server, with one thread and with sixteen: how many requests are in flight is counted.
+//! Fetch images over HTTP from a local server, with one thread and with sixteen, and count the requests in flight.
 //!
 //! Answers:  fetch thousands of images
 //! Python:   with ThreadPoolExecutor(16) as executor: executor.map(fetch, urls)
@@ -11,8 +11,8 @@
 //!     16 threads: image 17 failed: 404
 //!     16 threads: image 41 failed: the connection was cut
 //!
-//! The server replies when so many requests wait as there are threads, so the number in flight depends on no clock. 64 images
-//! are whole batches of sixteen. The times are on standard error.
+//! The server replies when so many requests wait as there are threads, so the number in flight depends on no clock. 64
+//! images are whole batches of sixteen. The times are on standard error.
 
 #[path = "support/images.rs"]
 mod images;

@@ -1,8 +1,8 @@
-//! No more than three of nine processes are active at a time: a semaphore keeps the others out. Beside `active_pool.py`.
+//! At most three of nine processes are active at a time: a semaphore keeps the others out. Beside `active_pool.py`.
 
 use mp::{Barrier, Process, Semaphore, Value};
 
-/// Who is active, and how many were at a time.
+/// How many are active, and the most that were at a time.
 #[derive(Clone, Copy, mp::Shareable)]
 #[repr(C)]
 struct Active {

@@ -240,17 +240,17 @@ pub(crate) fn ex32_lost_update(said: &Said) {
     } else {
         ("a lock around both steps", "2")
     };
-    for who in ["processes", "threads"] {
-        assert_eq!(said.after(&format!("two {who}, {what}: ")), total);
+    for kind in ["processes", "threads"] {
+        assert_eq!(said.after(&format!("two {kind}, {what}: ")), total);
     }
     assert_eq!(said.lines.len(), 2);
 }
 
 pub(crate) fn ex33_switch_cost(said: &Said) {
-    for who in ["processes", "threads", "coroutines"] {
-        assert_eq!(numbers(said.after(&format!("{who}: "))), [1000, 1000]);
+    for kind in ["processes", "threads", "coroutines"] {
+        assert_eq!(numbers(said.after(&format!("{kind}: "))), [1000, 1000]);
         // How long it took is told, and nothing is expected of it.
-        let told = said.complained.lines().filter(|line| line.starts_with(&format!("{who}: ")));
+        let told = said.complained.lines().filter(|line| line.starts_with(&format!("{kind}: ")));
         assert_eq!(told.filter(|line| line.ends_with("s a switch")).count(), 1, "{}", said.complained);
     }
     assert_eq!(said.lines.len(), 3);

@@ -168,7 +168,7 @@ pub(crate) fn the_course_is_plain_but_on_a_terminal() {
         // It has the terminal still.
         drop(course);
         let mut said = Vec::new();
-        // At the end of all who have the terminal open, reading fails.
+        // When no process has the terminal open any more, reading fails.
         let _ = std::fs::File::from(ours).read_to_end(&mut said);
         assert!(child.wait().unwrap().success());
         text(&said)

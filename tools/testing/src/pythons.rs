@@ -16,7 +16,7 @@ pub struct Python {
 }
 
 /// Prints what [`Python`] holds, if it is a CPython.
-const WHO: &str = "import platform, sys, os
+const IDENTIFY: &str = "import platform, sys, os
 if platform.python_implementation() == 'CPython':
     print(*sys.version_info[:3], os.path.realpath(sys.executable))";
 
@@ -77,7 +77,7 @@ fn programs_in(folder: PathBuf) -> impl Iterator<Item = PathBuf> {
 }
 
 fn ask(program: &PathBuf) -> Option<Python> {
-    let output = Command::new(program).args(["-c", WHO]).stdin(Stdio::null()).output().ok()?;
+    let output = Command::new(program).args(["-c", IDENTIFY]).stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let mut words = text.trim_end().splitn(4, ' ');
     let mut number = || words.next()?.parse().ok();

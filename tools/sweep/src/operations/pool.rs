@@ -49,7 +49,7 @@ enum Step {
     Run,
 }
 
-/// Who sleeps meanwhile.
+/// The process that sleeps meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sleeper {
     Caller,

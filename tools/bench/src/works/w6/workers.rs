@@ -1,4 +1,4 @@
-//! Two or more workers, whosever they are: processes of ours and of procspawn, threads over channels, and rayon's.
+//! Two or more workers of each kind: processes of ours and of procspawn, threads over channels, and rayon's.
 
 use super::super::text;
 use super::super::ways::look_at;
