@@ -27,16 +27,23 @@ struct Peer {
     round: Round,
 }
 
-/// The figure, and further ones of the same round under the work's name with a suffix.
-type Figures = Vec<(&'static str, f64)>;
+/// A figure of a round: the suffix of the work's name that it stands under, its unit, and its value.
+type Named = (&'static str, &'static str, f64);
+
+/// What a round gives: the work's figure, in the work's unit, and further ones.
+struct Figures {
+    figure: f64,
+    further: Vec<Named>,
+}
+
 type Round = Box<dyn FnMut() -> Result<Figures, String>>;
 
 impl Peer {
     fn new(name: &'static str, mut round: impl FnMut() -> Result<f64, String> + 'static) -> Peer {
-        Peer::of_several(name, move || Ok(vec![("", round()?)]))
+        Peer::of_several(name, move || Ok(Figures { figure: round()?, further: Vec::new() }))
     }
 
-    /// One that gives more than one figure a round, the one without a suffix among them.
+    /// One that gives more than one figure a round.
     fn of_several(name: &'static str, round: impl FnMut() -> Result<Figures, String> + 'static) -> Peer {
         Peer { name, round: Box::new(round) }
     }
@@ -161,12 +168,15 @@ fn is_failure(figure: &Figure) -> bool {
 
 /// The figures of each peer, those of a suffix together.
 fn measure(work: &mut Work, rounds: usize) -> Vec<Figure> {
-    let mut measured: Vec<Result<Vec<Figures>, String>> = work.peers.iter().map(|_| Ok(Vec::new())).collect();
+    let mut measured: Vec<Result<Vec<Named>, String>> = work.peers.iter().map(|_| Ok(Vec::new())).collect();
     for _ in 0..rounds {
         for (peer, measured) in work.peers.iter_mut().zip(&mut measured) {
             let Ok(of_peer) = measured else { continue };
             match (peer.round)() {
-                Ok(figures) => of_peer.push(figures),
+                Ok(Figures { figure, further }) => {
+                    of_peer.push(("", work.unit, figure));
+                    of_peer.extend(further);
+                }
                 Err(why) => {
                     eprintln!("{} of {}: {why}", work.metric, peer.name);
                     *measured = Err(why);
@@ -174,20 +184,20 @@ fn measure(work: &mut Work, rounds: usize) -> Vec<Figure> {
             }
         }
     }
-    let mut suffixes: Vec<&'static str> = vec![""];
-    for (suffix, _) in measured.iter().flatten().flatten().flatten() {
-        if !suffixes.contains(suffix) {
-            suffixes.push(suffix);
+    let mut names = vec![("", work.unit)];
+    for &(suffix, unit, _) in measured.iter().flatten().flatten() {
+        if !names.contains(&(suffix, unit)) {
+            names.push((suffix, unit));
         }
     }
     let mut figures = Vec::new();
-    for suffix in suffixes {
+    for (suffix, unit) in names {
         figures.extend(work.peers.iter().zip(&measured).map(|(peer, measured)| Figure {
             metric: format!("{}{suffix}", work.metric),
             peer: peer.name,
-            unit: work.unit,
+            unit,
             rate: work.rate,
-            values: measured.as_ref().map_err(Clone::clone).map(|rounds| with_suffix(rounds, suffix)),
+            values: measured.as_ref().map_err(Clone::clone).map(|all| with_suffix(all, suffix)),
         }));
     }
     // A peer that does not give a further figure has no row for it.
@@ -195,13 +205,13 @@ fn measure(work: &mut Work, rounds: usize) -> Vec<Figure> {
     figures
 }
 
-fn with_suffix(rounds: &[Figures], suffix: &str) -> Vec<f64> {
-    rounds.iter().flatten().filter(|(of, _)| *of == suffix).map(|(_, value)| *value).collect()
+fn with_suffix(all: &[Named], suffix: &str) -> Vec<f64> {
+    all.iter().filter(|(of, ..)| *of == suffix).map(|(.., value)| *value).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Figure, Peer, Wanted, Work, is_failure, is_start, measure};
+    use super::{Figure, Figures, Peer, Wanted, Work, is_failure, is_start, measure};
 
     fn wanted(words: &[&str]) -> Result<Wanted, String> {
         Wanted::parse(words.iter().map(|word| (*word).to_owned()))
@@ -243,19 +253,21 @@ mod tests {
     }
 
     #[test]
-    fn further_figures_of_a_round_stand_under_their_suffix() {
+    fn further_figures_of_a_round_stand_under_their_suffix_in_their_unit() {
         let mut round = 0.0;
         let two = Peer::of_several("two", move || {
             round += 1.0;
-            Ok(vec![("", round), (".p99", 10.0 * round)])
+            Ok(Figures { figure: round, further: vec![(".cpu", "%", 10.0 * round)] })
         });
         let figures = three_rounds(vec![two, Peer::new("one", || Ok(7.0))]);
-        let shown: Vec<_> =
-            figures.into_iter().map(|figure| (figure.metric, figure.peer, figure.values.unwrap())).collect();
+        let shown: Vec<_> = figures
+            .into_iter()
+            .map(|figure| (figure.metric, figure.peer, figure.values.unwrap(), figure.unit))
+            .collect();
         let expected = [
-            ("W".to_owned(), "two", vec![1.0, 2.0, 3.0]),
-            ("W".to_owned(), "one", vec![7.0; 3]),
-            ("W.p99".to_owned(), "two", vec![10.0, 20.0, 30.0]),
+            ("W".to_owned(), "two", vec![1.0, 2.0, 3.0], "us"),
+            ("W".to_owned(), "one", vec![7.0; 3], "us"),
+            ("W.cpu".to_owned(), "two", vec![10.0, 20.0, 30.0], "%"),
         ];
         assert_eq!(shown, expected);
     }

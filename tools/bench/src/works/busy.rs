@@ -92,7 +92,10 @@ fn shares<L: Wanted + Serialize + DeserializeOwned>(lock: L, others: usize) -> R
     let total: u64 = counts().sum();
     let share = counts().min().unwrap_or(0) as f64 / counts().max().unwrap_or(1).max(1) as f64;
     let longest = gave.iter().map(|(_, longest)| *longest).max().unwrap_or(0);
-    Ok(vec![("", total as f64 / LASTS.as_secs_f64()), (".share", share), (".longest", longest as f64 / 1e6)])
+    Ok(Figures {
+        figure: total as f64 / LASTS.as_secs_f64(),
+        further: vec![(".share", "ratio", share), (".longest", "ms", longest as f64 / 1e6)],
+    })
 }
 
 fn contended(python: &Shared, others: usize) -> Work {

@@ -59,7 +59,7 @@ fn peer(name: &'static str, connections: usize, waiter: Waiter) -> Peer {
     Peer::of_several(name, move || {
         let once = |times| measure(waiter, connections, times);
         let times = pace.round(once, |times| 1e6 / times.p50)?;
-        Ok(vec![("", times.p50), (".p99", times.p99)])
+        Ok(times.figures())
     })
 }
 

@@ -5,7 +5,7 @@ use super::crowd::{Crowd, Part, processes, threads};
 use super::pthread::pin;
 use super::ways::{Bytes, Channel, Futex, Get, Pipe, Put, Way};
 use super::{Pace, need_cpus, text};
-use crate::{Peer, Work};
+use crate::{Figures, Peer, Work};
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ fn peer<W: Way<End: Put + Get>>(
         need_cpus(setting.cpus)?;
         let once = |times| measure([new()?, new()?], setting, times, crowd);
         let times = pace.round(once, |times| 1e6 / (times.p50 + setting.pause.as_secs_f64() * 1e6))?;
-        Ok(vec![("", times.p50), (".p99", times.p99)])
+        Ok(times.figures())
     })
 }
 
@@ -76,7 +76,7 @@ fn peer<W: Way<End: Put + Get>>(
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Times {
     pub(super) p50: f64,
-    pub(super) p99: f64,
+    p99: f64,
 }
 
 impl Times {
@@ -84,6 +84,11 @@ impl Times {
         nanoseconds.sort_unstable();
         let at = |part: f64| f64::from(nanoseconds[(nanoseconds.len() as f64 * part) as usize]) / 1e3;
         Times { p50: at(0.5), p99: at(0.99) }
+    }
+
+    /// The median, and `.p99`.
+    pub(super) fn figures(self) -> Figures {
+        Figures { figure: self.p50, further: vec![(".p99", "us", self.p99)] }
     }
 }
 

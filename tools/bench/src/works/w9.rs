@@ -73,7 +73,7 @@ fn idle<T>(start: impl Fn() -> Result<T, String>, end: impl Fn(T)) -> Result<Fig
     sleep(WATCHED);
     let cpu = taken()?.saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
     end(pool);
-    Ok(vec![("", share), (".cpu", 100.0 * cpu)])
+    Ok(Figures { figure: share, further: vec![(".cpu", "%", 100.0 * cpu)] })
 }
 
 fn backlog(python: &Shared) -> Work {
@@ -106,7 +106,7 @@ fn in_process(name: &'static str, hold: impl Target<(), Output = Answer>) -> Pee
     Peer::of_several(name, move || {
         let process = Process::new(hold, ()).method(StartMethod::ForkServer);
         let held = process.start().map_err(text)?.join().map_err(text)??;
-        Ok(vec![("", held.share), (".reserved", held.reserved)])
+        Ok(Figures { figure: held.share, further: vec![(".reserved", "MiB", held.reserved)] })
     })
 }
 

@@ -192,7 +192,8 @@ fn times(metric: String, peers: Vec<Peer>) -> Work {
 
 /// The median without the thinking; `.cpu` with it, of both sides.
 fn beside_the_thinking(terms: Terms, all: &[u32], cpu: f64) -> Figures {
-    vec![("", (median(all) - terms.think.as_secs_f64() * 1e6).max(0.0)), (".cpu", cpu)]
+    let waited = (median(all) - terms.think.as_secs_f64() * 1e6).max(0.0);
+    Figures { figure: waited, further: vec![(".cpu", "us", cpu)] }
 }
 
 fn think(micros: u64) -> Work {
@@ -212,7 +213,7 @@ fn recover() -> Work {
     let rounds = |_: Terms, all: &[u32], _: f64| {
         let usual = 2.0 * median(&all[all.len().saturating_sub(1_000)..]);
         let back = all.windows(10).position(|ten| median(ten) <= usual).unwrap_or(all.len());
-        vec![("", back as f64), (".p50", median(all))]
+        Figures { figure: back as f64, further: vec![(".p50", "us", median(all))] }
     };
     let peers = peers(&["mp", "crossbeam", "pipe"], Terms { nap: NAP, ..TERMS }, rounds);
     Work { metric: "W3.recover".to_owned(), unit: "rounds", rate: false, peers }
