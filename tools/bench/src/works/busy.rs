@@ -3,6 +3,7 @@
 use super::crowd::{Part, processes};
 use super::pthread::RobustMutex;
 use super::text;
+use super::w4::Exclusive;
 use super::waits::burn;
 use crate::python::{Shared, ask};
 use crate::{Figures, Peer, Work};
@@ -40,33 +41,13 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
     [0, 1, 2, 4, 8].map(|others| contended(python, others)).into()
 }
 
-/// What two want.
-trait Wanted: Clone + Send + 'static {
-    fn hold(&self, act: impl FnOnce());
-}
-
-impl Wanted for Lock {
-    fn hold(&self, act: impl FnOnce()) {
-        let _guard = self.acquire().expect("no holder dies");
-        act();
-    }
-}
-
-impl Wanted for RobustMutex {
-    fn hold(&self, act: impl FnOnce()) {
-        self.lock();
-        act();
-        self.unlock();
-    }
-}
-
 /// One of the contenders: how often it held the lock, and its longest wait in nanoseconds.
 #[derive(Clone, Serialize, Deserialize)]
 struct Contender<L> {
     lock: L,
 }
 
-impl<L: Wanted> Part for Contender<L> {
+impl<L: Exclusive> Part for Contender<L> {
     type Gives = (u64, u64);
 
     fn play(self, start: impl FnOnce()) -> (u64, u64) {
@@ -74,7 +55,7 @@ impl<L: Wanted> Part for Contender<L> {
         let (began, mut count, mut longest) = (Instant::now(), 0, Duration::ZERO);
         while began.elapsed() < LASTS {
             let wanted = Instant::now();
-            self.lock.hold(|| {
+            self.lock.alone(|| {
                 longest = longest.max(wanted.elapsed());
                 burn(HOLDS);
             });
@@ -85,7 +66,7 @@ impl<L: Wanted> Part for Contender<L> {
 }
 
 /// Holds a second; `.share`: the smaller share as a part of the larger; `.longest`: the longest wait, in milliseconds.
-fn shares<L: Wanted + Serialize + DeserializeOwned>(lock: L, others: usize) -> Result<Figures, String> {
+fn shares<L: Exclusive + Serialize + DeserializeOwned>(lock: L, others: usize) -> Result<Figures, String> {
     let _busy = Busy::start(others)?;
     let gave = processes(&vec![Contender { lock }; 2])?.gave;
     let counts = || gave.iter().map(|(count, _)| *count);

@@ -24,6 +24,13 @@ pub(super) struct Done<G> {
     pub(super) gave: Vec<G>,
 }
 
+impl<T> Done<Option<T>> {
+    /// What the one part gave that measured.
+    pub(super) fn measured(self) -> Result<T, String> {
+        self.gave.into_iter().flatten().next().ok_or_else(|| "no worker measured".to_owned())
+    }
+}
+
 /// A worker that is not there by then has ended on its way.
 const COMING: Duration = Duration::from_secs(30);
 

@@ -1,6 +1,6 @@
 //! What waiting costs: the share of a CPU that idle getters of one queue take, for a hundred of them.
 
-use super::processes::cpu_time;
+use super::processes::cpu_time_of;
 use super::text;
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
@@ -45,18 +45,14 @@ fn ours() -> Result<f64, String> {
         there.acquire_timeout(COMING).map_err(|_| "a waiter did not come")?.keep();
     }
     sleep(SETTLING);
-    let (began, before) = (Instant::now(), cpu_time_of(&waiters)?);
+    let taken = || cpu_time_of(waiters.iter().map(Child::pid));
+    let (began, before) = (Instant::now(), taken()?);
     sleep(WATCHED);
-    let (took, after) = (began.elapsed(), cpu_time_of(&waiters)?);
+    let (took, after) = (began.elapsed(), taken()?);
     for _ in 0..WAITERS {
         queue.put(0).map_err(text)?;
     }
     waiters.into_iter().try_for_each(|waiter| waiter.join().map_err(text))?;
     let share = (after - before).as_secs_f64() / took.as_secs_f64();
     Ok(share * 100.0 * 100.0 / WAITERS as f64)
-}
-
-/// What they have had of the CPUs so far.
-fn cpu_time_of(waiters: &[Child<()>]) -> Result<Duration, String> {
-    waiters.iter().try_fold(Duration::ZERO, |sum, waiter| Ok(sum + cpu_time(waiter.pid())?))
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 /// What a process has had of the CPUs so far, all its threads that live.
-pub(super) fn cpu_time(pid: u32) -> Result<Duration, String> {
+fn cpu_time(pid: u32) -> Result<Duration, String> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task")).map_err(text)? {
         let path = thread.map_err(text)?.path().join("schedstat");
@@ -17,9 +17,19 @@ pub(super) fn cpu_time(pid: u32) -> Result<Duration, String> {
     Ok(Duration::from_nanos(sum))
 }
 
+/// What several have had together.
+pub(super) fn cpu_time_of(pids: impl IntoIterator<Item = u32>) -> Result<Duration, String> {
+    pids.into_iter().map(cpu_time).sum()
+}
+
 /// What this process has had, its threads that have ended too.
 pub(super) fn own_cpu_time() -> Result<Duration, String> {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from).map_err(text)
+}
+
+/// What the calling thread has had.
+pub(super) fn thread_cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// MiB of a process: its proportional share of what is mapped and touched.

@@ -67,8 +67,7 @@ fn measure(waiter: Waiter, connections: usize, times: u64) -> Result<Times, Stri
     let (here, there) = pipe().map_err(text)?;
     let asks = Side { by: Some((waiter, connections)), connection: here, times };
     let answers = Side { by: None, connection: there, times };
-    let done = processes(&[asks, answers])?;
-    let (times, less) = done.gave.into_iter().flatten().next().ok_or("no worker measured")??;
+    let (times, less) = processes(&[asks, answers])?.measured()??;
     static SAID: AtomicBool = AtomicBool::new(false);
     // ORDERING: Relaxed: one thread.
     if let Some(less) = less.filter(|_| !SAID.swap(true, Ordering::Relaxed)) {

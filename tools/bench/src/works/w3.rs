@@ -100,8 +100,7 @@ fn measure<W: Way<End: Put + Get>>(
 ) -> Result<Times, String> {
     let first = Side { first: true, to: there.clone(), from: back.clone(), setting, times };
     let second = Side { first: false, to: back, from: there, setting, times };
-    let done = crowd(&[first, second])?;
-    done.gave.into_iter().flatten().next().ok_or_else(|| "no worker measured".to_owned())
+    crowd(&[first, second])?.measured()
 }
 
 /// One of the two; the first one measures.

@@ -101,7 +101,7 @@ fn semaphore_uncontended(python: &Shared) -> Work {
 }
 
 /// What lets in one at a time.
-trait Exclusive: Clone + Send + 'static {
+pub(super) trait Exclusive: Clone + Send + 'static {
     fn alone(&self, act: impl FnOnce());
 }
 
@@ -287,8 +287,7 @@ where
     let (one, two, end) = (flag()?, flag()?, SharedRef::create("end").map_err(text)?);
     let first = Side { placement, first: true, flags: (one.clone(), two.clone()), end };
     let second = Side { placement, first: false, flags: (two, one), end: first.end.clone() };
-    let done = processes(&[first, second])?;
-    done.gave.into_iter().flatten().next().ok_or_else(|| "no worker measured".to_owned())
+    processes(&[first, second])?.measured()
 }
 
 fn event(python: &Shared, placement: Placement) -> Work {

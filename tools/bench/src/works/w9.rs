@@ -5,7 +5,7 @@
 //! more of when they are put; and under `.reserved` what the system has given away for it. Each round is a fresh
 //! process, which gets them all back in the end.
 
-use super::processes::{cpu_time, family, field, proportional_share};
+use super::processes::{cpu_time_of, family, field, proportional_share};
 use super::text;
 use super::ways::{Bytes, Channel, Get, Put, Way};
 use crate::python::{Shared, ask};
@@ -68,7 +68,7 @@ fn idle<T>(start: impl Fn() -> Result<T, String>, end: impl Fn(T)) -> Result<Fig
     sleep(SETTLING);
     let share = held()? - before;
     let family = family();
-    let taken = || family.iter().try_fold(Duration::ZERO, |sum, pid| Ok::<_, String>(sum + cpu_time(*pid)?));
+    let taken = || cpu_time_of(family.iter().copied());
     let (began, before) = (Instant::now(), taken()?);
     sleep(WATCHED);
     let cpu = taken()?.saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();

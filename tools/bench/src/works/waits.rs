@@ -5,6 +5,7 @@
 
 use super::busy::Busy;
 use super::crowd::{Crowd, Part, processes, threads};
+use super::processes::thread_cpu_time;
 use super::pthread::pin;
 use super::ways::{Channel, Futex, Get, Pipe, Put, Spin, Way};
 use super::{need_cpus, text};
@@ -15,7 +16,6 @@ use mp_core::sys::futex::delay_wakes;
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -54,8 +54,8 @@ const TERMS: Terms = Terms {
     last: Duration::from_millis(250),
 };
 
-/// What a side saw of each round that counts, and took of the CPUs, in nanoseconds.
-type Seen = (Vec<u32>, u64);
+/// The nanoseconds of each round that counts, as a side saw it, and what the side took of the CPUs.
+type Seen = (Vec<u32>, Duration);
 
 /// One of the two; the first one measures, and says when it ends.
 #[derive(Clone, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
         let (mut to, mut from) = (self.to.open(), self.from.open());
         start();
         delay_wakes(terms.wakes_take);
-        let (before, mut all) = (own_cpu(), Vec::new());
+        let (before, mut all) = (thread_cpu_time(), Vec::new());
         if self.first {
             let mut began = Instant::now();
             while all.len() <= WARMING || began.elapsed() < terms.last {
@@ -106,7 +106,7 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
             }
         }
         delay_wakes(Duration::ZERO);
-        (all.split_off(WARMING.min(all.len())), own_cpu() - before)
+        (all.split_off(WARMING.min(all.len())), thread_cpu_time() - before)
     }
 }
 
@@ -116,12 +116,6 @@ pub(super) fn burn(time: Duration) {
         let began = Instant::now();
         while began.elapsed() < time {}
     }
-}
-
-/// Nanoseconds that the calling thread has had of the CPUs.
-fn own_cpu() -> u64 {
-    let line = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    line.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
 }
 
 fn pair<W: Way<End: Put + Get>>(
@@ -144,10 +138,10 @@ fn measure<W: Way<End: Put + Get>>(
         need_cpus(2)?;
     }
     let gave = crowd(&pair(new, terms)?)?.gave;
-    let cpu: u64 = gave.iter().map(|(_, cpu)| cpu).sum();
+    let cpu: Duration = gave.iter().map(|(_, cpu)| cpu).sum();
     let all = gave.into_iter().map(|(all, _)| all).find(|all| !all.is_empty()).ok_or("no worker measured")?;
     let rounds = all.len() + WARMING;
-    Ok((all, cpu as f64 / 1e3 / rounds as f64))
+    Ok((all, cpu.as_secs_f64() * 1e6 / rounds as f64))
 }
 
 /// Microseconds.

@@ -13,9 +13,9 @@ mod place;
 mod tasks;
 mod workers;
 
-use super::processes::{cpu_time, own_cpu_time};
+use super::processes::{cpu_time_of, own_cpu_time};
 use super::waits::median;
-use super::{Pace, lasting};
+use super::{Pace, lasting, rate};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_pool::Pool;
@@ -55,10 +55,6 @@ fn lazily<T>(make: impl Fn() -> Result<T, String>) -> impl FnMut() -> Result<Rc<
         Some(value) => Ok(Rc::clone(value)),
         None => Ok(Rc::clone(made.insert(Rc::new(make()?)))),
     }
-}
-
-fn per_second(count: u64, began: Instant) -> f64 {
-    count as f64 / began.elapsed().as_secs_f64()
 }
 
 fn check(values: Values, count: u64) -> Result<(), String> {
@@ -102,7 +98,7 @@ fn tiny(python: &Shared, metric: &'static str, chunks: Chunks, pilot: u64) -> Wo
         lasting(W::NAME, pilot, move |count| {
             let (workers, began) = (workers()?, Instant::now());
             check(workers.map(Task::Square, count, chunks), count)?;
-            Ok(per_second(count, began))
+            Ok(rate(count, began))
         })
     }
     let mut peers = every!(peer(chunks, pilot));
@@ -116,7 +112,7 @@ fn ten_million(python: &Shared) -> Work {
     let ours = move || {
         let (pool, began) = (pool()?, Instant::now());
         check(Workers::map(&*pool, Task::Square, COUNT, Chunks::Default), COUNT)?;
-        Ok(per_second(COUNT, began))
+        Ok(rate(COUNT, began))
     };
     let python = python.clone();
     Work {
@@ -137,7 +133,7 @@ fn many() -> Work {
         lasting(name, 1000, move |count| {
             let (pool, began) = (pool()?, Instant::now());
             check(Workers::map(&*pool, Task::Square, count, Chunks::One), count)?;
-            Ok(per_second(count, began))
+            Ok(rate(count, began))
         })
     }
     Work {
@@ -190,7 +186,7 @@ fn mebibytes(python: &Shared, metric: &'static str, results: Results) -> Work {
             let (workers, mine, began) = (workers()?, vec![7_u8; 1 << 20], Instant::now());
             workers.pass(&mine, TIMES as usize, results)?;
             // In and out together.
-            Ok(per_second(TIMES, began) * 2.0 * f64::from(1 << 20) / 1e9)
+            Ok(rate(TIMES, began) * 2.0 * f64::from(1 << 20) / 1e9)
         })
     }
     let mut peers = every!(peer(results));
@@ -206,9 +202,7 @@ fn cpu(python: &Shared) -> Work {
         Peer::new(W::NAME, move || {
             let workers = workers()?;
             let pids = workers.pids();
-            let taken = || -> Result<Duration, String> {
-                pids.iter().try_fold(own_cpu_time()?, |sum, pid| Ok(sum + cpu_time(*pid)?))
-            };
+            let taken = || Ok::<_, String>(own_cpu_time()? + cpu_time_of(pids.iter().copied())?);
             let before = taken()?;
             check(workers.map(Task::Square, count, Chunks::One), count)?;
             Ok(taken()?.saturating_sub(before).as_secs_f64() * 1e6 / count as f64)

@@ -1,6 +1,6 @@
 //! What the workers of W6 do.
 
-use nix::time::{ClockId, clock_gettime};
+use super::super::processes::thread_cpu_time;
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use std::time::Duration;
@@ -45,13 +45,9 @@ impl Task {
 
 /// Until this thread has had so much of a CPU.
 fn use_cpu(time: Duration) {
-    let end = thread_time() + time;
+    let end = thread_cpu_time() + time;
     // No pause between: a hypervisor may take a CPU away for it.
-    while thread_time() < end {}
-}
-
-fn thread_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+    while thread_cpu_time() < end {}
 }
 
 pub(super) fn do_chunk(task: Task, items: &[u64]) -> Vec<u64> {
