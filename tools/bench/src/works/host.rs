@@ -1,8 +1,8 @@
 //! What the machine itself takes, so that figures of two hosts can be told apart: a wake, a cache line's way, a yield.
 
 use super::busy::Busy;
+use super::cpus::pin;
 use super::crowd::{Part, processes};
-use super::pthread::pin;
 use super::{need_cpus, text};
 use crate::{Peer, Work};
 use mp_core::mem::SharedRef;

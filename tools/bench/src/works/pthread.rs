@@ -188,24 +188,3 @@ impl Barrier {
         assert!(result == 0 || result == libc::PTHREAD_BARRIER_SERIAL_THREAD, "a whole barrier");
     }
 }
-
-/// From now on the calling thread runs on one CPU only: the first, second, ... of those it may use; `None`: there are
-/// not so many.
-pub(super) fn pin(number: usize) -> Option<()> {
-    // SAFETY: an array of integers: all zeros is the empty set.
-    let mut allowed: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: writes the set, which is as long as it says.
-    let failed = unsafe { libc::sched_getaffinity(0, size_of_val(&allowed), &raw mut allowed) } != 0;
-    assert!(!failed, "the set has room for all CPUs");
-    // SAFETY: reads within the set.
-    let is_allowed = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &allowed) };
-    let cpu = (0..8 * size_of_val(&allowed)).filter(is_allowed).nth(number)?;
-    // SAFETY: as above.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: writes within the set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY: reads the set, which is as long as it says.
-    let failed = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } != 0;
-    assert!(!failed, "it was in the set");
-    Some(())
-}

@@ -4,8 +4,8 @@
 //! The other ends of the idle ones are held by a third process: so each has one descriptor for each connection, and
 //! not two.
 
+use super::cpus::pin;
 use super::crowd::{Part, processes};
-use super::pthread::pin;
 use super::w3::Times;
 use super::{Pace, pythons_times, text};
 use crate::python::Shared;

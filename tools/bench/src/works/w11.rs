@@ -2,8 +2,8 @@
 //! values with a structure do, and bytes of 1 MiB, from one CPU to another. The peer `socketpair` is the same kernel
 //! socket under the same framing, by hand: what a connection adds is the difference.
 
+use super::cpus::pin;
 use super::crowd::{Part, processes};
-use super::pthread::pin;
 use super::w1::Load;
 use super::w3::{Setting, between_processes};
 use super::ways::{Get, MESSAGE, Put, Way};

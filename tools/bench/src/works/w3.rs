@@ -1,8 +1,8 @@
 //! W3: a message of 64 bytes there and another back. Both sides on two CPUs, where each may spin; both on one, where
 //! a spinning waiter delays the other; and on two again, each time after a millisecond without a message.
 
+use super::cpus::pin;
 use super::crowd::{Crowd, Part, processes, threads};
-use super::pthread::pin;
 use super::ways::{Bytes, Channel, Futex, Get, Pipe, Put, Way};
 use super::{Pace, need_cpus, text};
 use crate::{Figures, Peer, Work};

@@ -6,7 +6,7 @@
 
 use super::crowd::{Counter, Part, add_by_processes, add_by_threads, processes};
 use super::waits::median;
-use super::{pthread, text};
+use super::{cpus, pthread, text};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_core::mem::SharedRef;
@@ -251,7 +251,7 @@ impl<F: Flag> Part for Side<F> {
 
     fn play(self, start: impl FnOnce()) -> Option<f64> {
         if self.placement == Placement::OneCpu {
-            pthread::pin(0).expect("it runs on one");
+            cpus::pin(0).expect("it runs on one");
         }
         start();
         let (mine, other) = &self.flags;

@@ -4,9 +4,9 @@
 //! The peer `spin` is a place for one message whose sides always spin, `futex` the same with sides that always sleep.
 
 use super::busy::Busy;
+use super::cpus::pin;
 use super::crowd::{Crowd, Part, processes, threads};
 use super::processes::thread_cpu_time;
-use super::pthread::pin;
 use super::ways::{Channel, Futex, Get, Pipe, Put, Spin, Way};
 use super::{need_cpus, text};
 use crate::python::{Shared, ask};

@@ -1,8 +1,6 @@
 //! Where the caller runs and where its workers do: wherever the system has it, on a CPU each, or all on one.
 
-use super::super::need_cpus;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
+use super::super::cpus::on;
 
 /// The CPUs of the caller and of its workers, of those that this process may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +34,4 @@ impl Place {
     pub(super) fn for_caller<R>(self, work: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
         if self == Place::Free { work() } else { on(0, work) }
     }
-}
-
-/// Does it on one CPU; afterwards this thread may use all that it could before.
-fn on<R>(number: usize, work: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
-    need_cpus(number + 1)?;
-    let this = Pid::from_raw(0);
-    let before = sched_getaffinity(this).map_err(|error| error.to_string())?;
-    let mut allowed = (0..CpuSet::count()).filter(|cpu| before.is_set(*cpu) == Ok(true));
-    let cpu = allowed.nth(number).ok_or("too few CPUs may be used")?;
-    let mut one = CpuSet::new();
-    one.set(cpu).map_err(|error| error.to_string())?;
-    sched_setaffinity(this, &one).map_err(|error| error.to_string())?;
-    let result = work();
-    sched_setaffinity(this, &before).map_err(|error| error.to_string())?;
-    result
 }
