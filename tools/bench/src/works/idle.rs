@@ -1,8 +1,8 @@
 //! What waiting costs: the share of a CPU that idle getters of one queue take, for a hundred of them.
 
 use super::processes::cpu_time_of;
-use super::text;
-use crate::python::{Shared, ask};
+use super::{pythons_once, text};
+use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::{Child, Process, StartMethod};
 use mp_queue::Queue;
@@ -17,15 +17,11 @@ const WATCHED: Duration = Duration::from_secs(6);
 const COMING: Duration = Duration::from_secs(30);
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
-    let python = python.clone();
     vec![Work {
         metric: "W3.idle_cpu".to_owned(),
         unit: "%/100",
         rate: false,
-        peers: vec![
-            Peer::new("mp", ours),
-            Peer::new("CPython", move || ask(&python, &format!("W3.idle_cpu {WAITERS}"))),
-        ],
+        peers: vec![Peer::new("mp", ours), pythons_once(python, format!("W3.idle_cpu {WAITERS}"))],
     }]
 }
 

@@ -97,6 +97,12 @@ impl Pace {
     }
 }
 
+/// CPython doing the same once a round, by a request that is always the same.
+fn pythons_once(python: &Shared, request: impl Into<String>) -> Peer {
+    let (python, request) = (python.clone(), request.into());
+    Peer::new("CPython", move || ask(&python, &request))
+}
+
 /// CPython doing the same: a request is the metric and a count.
 fn pythons(python: &Shared, metric: String, pilot: u64) -> Peer {
     let python = python.clone();

@@ -6,8 +6,8 @@
 
 use super::crowd::{Counter, Part, add_by_processes, add_by_threads, processes};
 use super::waits::median;
-use super::{cpus, pthread, text};
-use crate::python::{Shared, ask};
+use super::{cpus, pthread, pythons_once, text};
+use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::mem::SharedRef;
 use mp_sync::{Barrier, Condition, Event, Lock, Semaphore};
@@ -31,11 +31,6 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
         barrier(python, 2),
         barrier(python, 4),
     ]
-}
-
-fn pythons(python: &Shared, request: String) -> Peer {
-    let python = python.clone();
-    Peer::new("CPython", move || ask(&python, &request))
 }
 
 const TIMES: u32 = 5_000_000;
@@ -71,7 +66,7 @@ fn lock_uncontended(python: &Shared) -> Work {
             Peer::new("mp", ours),
             Peer::new("std-mutex", std_mutex),
             Peer::new("pthread-robust", robust),
-            pythons(python, "W4.lock.uncontended 200000".to_owned()),
+            pythons_once(python, "W4.lock.uncontended 200000"),
         ],
     }
 }
@@ -95,7 +90,7 @@ fn semaphore_uncontended(python: &Shared) -> Work {
         peers: vec![
             Peer::new("mp", ours),
             Peer::new("sem_t", sem_t),
-            pythons(python, "W4.semaphore 200000".to_owned()),
+            pythons_once(python, "W4.semaphore 200000"),
         ],
     }
 }
@@ -176,7 +171,7 @@ fn lock_contended(python: &Shared, workers: u64) -> Work {
             Peer::new("std-mutex", std_mutex),
             Peer::new("sem_t", sem_t),
             Peer::new("pthread-robust", robust),
-            pythons(python, format!("W4.lock.contended{workers} 500000")),
+            pythons_once(python, format!("W4.lock.contended{workers} 500000")),
         ],
     }
 }
@@ -317,7 +312,7 @@ fn flags<F: Flag + Serialize + DeserializeOwned>(
         peers: vec![
             Peer::new("mp", move || round_trip(ours, placement)),
             Peer::new("pthread", move || round_trip(pthread::Awaited::new, placement)),
-            pythons(python, format!("{metric} 5000")),
+            pythons_once(python, format!("{metric} 5000")),
         ],
         metric,
     }
@@ -374,7 +369,7 @@ fn barrier(python: &Shared, parties: u32) -> Work {
         peers: vec![
             Peer::new("mp", move || rounds(Barrier::new(parties).map_err(text)?, parties)),
             Peer::new("pthread", move || rounds(pthread::Barrier::new(parties)?, parties)),
-            pythons(python, format!("W4.barrier{parties} 3000")),
+            pythons_once(python, format!("W4.barrier{parties} 3000")),
         ],
     }
 }

@@ -1,8 +1,8 @@
 //! W5: starting and joining a child that does nothing, by each start method: from a small parent, and from one
 //! that has touched 1 GiB.
 
-use super::{plain, rate};
-use crate::python::{Shared, ask};
+use super::{plain, pythons_once, rate};
+use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::{Child, Process, StartMethod};
 use std::cell::RefCell;
@@ -61,8 +61,7 @@ pub(crate) fn start_and_join(python: &Shared) -> Vec<Work> {
             peers: vec![peer("mp", ours, TIMES)],
         };
         work.peers.extend(others);
-        let (python, request) = (python.clone(), format!("W5.{method}.small {pythons}"));
-        work.peers.push(Peer::new("CPython", move || ask(&python, &request)));
+        work.peers.push(pythons_once(python, format!("W5.{method}.small {pythons}")));
         work
     };
     let c_fork = || peer("c-fork", plain::fork_and_wait, TIMES);
@@ -88,7 +87,6 @@ fn from_fat_parent(python: &Shared) -> Work {
         let fat = Rc::clone(&fat);
         move || FatParent::ask(&mut fat.borrow_mut(), what)
     };
-    let python = python.clone();
     Work {
         metric: "W5.forkserver.1GiB".to_owned(),
         unit: "processes/s",
@@ -97,7 +95,7 @@ fn from_fat_parent(python: &Shared) -> Work {
             Peer::new("mp", asked(What::ForkServer)),
             Peer::new("c-fork", asked(What::Fork)),
             peer("c-fork-small", plain::fork_and_wait, TIMES),
-            Peer::new("CPython", move || ask(&python, "W5.forkserver.1GiB 20")),
+            pythons_once(python, "W5.forkserver.1GiB 20"),
         ],
     }
 }

@@ -1,8 +1,8 @@
 //! W8: a number that four processes increment, with its lock and as an atomic; the sum of an array of `f64`.
 
 use super::crowd::{Counter, add_by_processes, add_by_threads};
-use super::text;
-use crate::python::{Shared, ask};
+use super::{pythons_once, text};
+use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::mem::SharedRef;
 use mp_sync::{RawArray, Value};
@@ -61,7 +61,6 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
 }
 
 fn locked(python: &Shared) -> Work {
-    let python = python.clone();
     let times = 10_000_000;
     let ours = move || add_by_processes(Value::new(0_u64).map_err(text)?, WORKERS, times);
     let std_mutex = move || add_by_threads(Arc::new(Mutex::new(0_u64)), WORKERS, times);
@@ -72,7 +71,7 @@ fn locked(python: &Shared) -> Work {
         peers: vec![
             Peer::new("mp", ours),
             Peer::new("std-mutex", std_mutex),
-            Peer::new("CPython", move || ask(&python, "W8.locked4 500000")),
+            pythons_once(python, "W8.locked4 500000"),
         ],
     }
 }
@@ -96,7 +95,6 @@ fn atomic() -> Work {
 const ELEMENTS: u32 = 1_000_000;
 
 fn sum(python: &Shared) -> Work {
-    let python = python.clone();
     let numbers = || (0..ELEMENTS).map(f64::from);
     let ours = move || {
         let array = RawArray::from_values(numbers()).map_err(text)?;
@@ -110,11 +108,7 @@ fn sum(python: &Shared) -> Work {
         metric: "W8.sum".to_owned(),
         unit: "GB/s",
         rate: true,
-        peers: vec![
-            Peer::new("mp", ours),
-            Peer::new("slice", slice),
-            Peer::new("CPython", move || ask(&python, "W8.sum 10")),
-        ],
+        peers: vec![Peer::new("mp", ours), Peer::new("slice", slice), pythons_once(python, "W8.sum 10")],
     }
 }
 

@@ -6,13 +6,13 @@
 //! process, which gets them all back in the end.
 
 use super::processes::{cpu_time_of, family, field, proportional_share};
-use super::text;
+use super::w6::{four_of_ours, four_of_procspawn};
 use super::ways::{Bytes, Channel, Get, Put, Way};
-use crate::python::{Shared, ask};
+use super::{pythons_once, text};
+use crate::python::Shared;
 use crate::{Figures, Peer, Work};
 use mp_core::transfer::Target;
 use mp_core::{Process, StartMethod};
-use mp_pool::Pool;
 use mp_queue::Queue;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -27,41 +27,24 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
     vec![idle_pool(python), backlog(python)]
 }
 
-const IDLE_WORKERS: usize = 4;
 /// Until the workers have come to rest, and how long they are watched.
 const SETTLING: Duration = Duration::from_millis(300);
 const WATCHED: Duration = Duration::from_secs(1);
 
-fn square(x: u64) -> u64 {
-    x.wrapping_mul(x)
-}
-
 fn idle_pool(python: &Shared) -> Work {
-    let ours = || {
-        let pool = Pool::new(IDLE_WORKERS).map_err(text)?;
-        pool.map(square, 0..100).map_err(text)?;
-        Ok(pool)
-    };
-    let procspawns = || {
-        let pool = procspawn::Pool::new(IDLE_WORKERS).map_err(text)?;
-        let handles: Vec<_> = (0..100_u64).map(|x| pool.spawn(x, square)).collect();
-        handles.into_iter().try_for_each(|handle| handle.join().map(drop)).map_err(text)?;
-        Ok(pool)
-    };
-    let python = python.clone();
     Work {
         metric: "W9.idle4".to_owned(),
         unit: "MiB",
         rate: false,
         peers: vec![
-            Peer::of_several("mp", move || idle(ours, drop)),
-            Peer::of_several("procspawn", move || idle(procspawns, |pool| pool.kill())),
-            Peer::new("CPython", move || ask(&python, "W9.idle4@CPython 1")),
+            Peer::of_several("mp", || idle(four_of_ours)),
+            Peer::of_several("procspawn", || idle(four_of_procspawn)),
+            pythons_once(python, "W9.idle4@CPython 1"),
         ],
     }
 }
 
-fn idle<T>(start: impl Fn() -> Result<T, String>, end: impl Fn(T)) -> Result<Figures, String> {
+fn idle<T>(start: impl Fn() -> Result<T, String>) -> Result<Figures, String> {
     let held = || family().into_iter().map(proportional_share).sum::<Result<f64, String>>();
     let before = held()?;
     let pool = start()?;
@@ -72,12 +55,11 @@ fn idle<T>(start: impl Fn() -> Result<T, String>, end: impl Fn(T)) -> Result<Fig
     let (began, before) = (Instant::now(), taken()?);
     sleep(WATCHED);
     let cpu = taken()?.saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
-    end(pool);
+    drop(pool);
     Ok(Figures { figure: share, further: vec![(".cpu", "%", 100.0 * cpu)] })
 }
 
 fn backlog(python: &Shared) -> Work {
-    let python = python.clone();
     Work {
         metric: "W9.backlog".to_owned(),
         unit: "MiB",
@@ -86,7 +68,7 @@ fn backlog(python: &Shared) -> Work {
             in_process("mp", || of(Queue::<Vec<u8>>::new().map_err(text)?)),
             in_process("mp.bytes", || of(Bytes::new()?)),
             in_process("crossbeam", || of(Channel::unbounded())),
-            Peer::new("CPython", move || ask(&python, &format!("W9.backlog {MESSAGES}"))),
+            pythons_once(python, format!("W9.backlog {MESSAGES}")),
         ],
     }
 }

@@ -15,7 +15,7 @@ mod workers;
 
 use super::processes::{cpu_time_of, own_cpu_time};
 use super::waits::median;
-use super::{Pace, lasting, rate};
+use super::{Pace, lasting, pythons_once, rate};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_pool::Pool;
@@ -114,15 +114,11 @@ fn ten_million(python: &Shared) -> Work {
         check(Workers::map(&*pool, Task::Square, COUNT, Chunks::Default), COUNT)?;
         Ok(rate(COUNT, began))
     };
-    let python = python.clone();
     Work {
         metric: "W6.default.10M".to_owned(),
         unit: "tasks/s",
         rate: true,
-        peers: vec![
-            Peer::new("mp", ours),
-            Peer::new("CPython", move || ask(&python, &format!("W6.default@CPython {COUNT}"))),
-        ],
+        peers: vec![Peer::new("mp", ours), pythons_once(python, format!("W6.default@CPython {COUNT}"))],
     }
 }
 
@@ -239,13 +235,27 @@ fn uneven(python: &Shared) -> Work {
     Work { metric: "W6.uneven".to_owned(), unit: "s", rate: false, peers }
 }
 
-/// A pool of four, and its first map.
+/// A pool of four, whose first map is done.
+fn four_at_work<W: Workers>() -> Result<W, String> {
+    let workers = W::start(4)?;
+    check(workers.map(Task::Square, 100, Chunks::Default), 100)?;
+    Ok(workers)
+}
+
+pub(super) fn four_of_ours() -> Result<impl Sized, String> {
+    four_at_work::<Pool>()
+}
+
+pub(super) fn four_of_procspawn() -> Result<impl Sized, String> {
+    four_at_work::<Procspawn>()
+}
+
+/// A pool of four made, and its first map.
 fn create(python: &Shared) -> Work {
     fn peer<W: Workers>() -> Peer {
         Peer::new(W::NAME, || {
             let began = Instant::now();
-            let workers = W::start(4)?;
-            check(workers.map(Task::Square, 100, Chunks::Default), 100)?;
+            let _workers = four_at_work::<W>()?;
             Ok(began.elapsed().as_secs_f64() * 1e3)
         })
     }
