@@ -10,14 +10,13 @@ use std::cell::Cell;
 use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    [
         Operation::new("condition.notify", |mode| Play::scene(mode, Step::Notify)),
         Operation::new("condition.notify.asleep", |mode| Play::scene(mode, Step::NotifySleepers)),
         Operation::new("condition.wait", |mode| Play::scene(mode, Step::Wait)),
     ]
-    .into_iter()
     .map(Operation::in_every_mode)
-    .collect()
+    .into()
 }
 
 /// What the victim does.

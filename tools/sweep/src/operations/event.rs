@@ -8,15 +8,14 @@ use std::cell::Cell;
 use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    [
         Operation::new("event.set", |_| Play::scene(Step::Set)),
         Operation::new("event.set.asleep", |_| Play::scene(Step::SetForSleepers)),
         Operation::new("event.clear", |_| Play::scene(Step::Clear)),
         Operation::new("event.wait", |_| Play::scene(Step::Wait)),
     ]
-    .into_iter()
     .map(Operation::in_every_mode)
-    .collect()
+    .into()
 }
 
 /// What the victim does.

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    [
         Operation::new("lock.acquire", |_| Play::<Lock>::scene(Step::Acquire)),
         Operation::new("lock.acquire.contended", |_| Play::<Lock>::scene(Step::AcquireHeld)),
         Operation::new("lock.release", |_| Play::<Lock>::scene(Step::Release)),
@@ -19,9 +19,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("rlock.release", |_| Play::<RLock>::scene(Step::Release)),
         Operation::new("rlock.release.asleep", |_| Play::<RLock>::scene(Step::ReleaseToSleepers)),
     ]
-    .into_iter()
     .map(Operation::in_every_mode)
-    .collect()
+    .into()
 }
 
 /// What a lock found when it was taken.

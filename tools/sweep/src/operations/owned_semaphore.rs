@@ -6,14 +6,13 @@ use crate::sweep::scene::{Fate, Operation, PATIENCE, Scene, Verdict, lost_unless
 use mp_sync::OwnedSemaphore;
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    [
         Operation::new("owned.acquire", |_| Play::scene(Step::Acquire)),
         Operation::new("owned.release", |_| Play::scene(Step::AcquireAndRelease)),
         Operation::new("owned.release.asleep", |_| Play::scene(Step::ReleaseToSleepers)),
     ]
-    .into_iter()
     .map(Operation::in_every_mode)
-    .collect()
+    .into()
 }
 
 /// What the victim does. One that has a permit at its end has died with it: its end is as good as a kill.

@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    [
         Operation::new("pool.take", |_| Play::scene(TAKE)),
         // It looks some thousand times before it sleeps.
         Operation {
@@ -26,9 +26,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("pool.done", |_| Play::scene(DONE)),
         Operation::new("pool.chunk", |_| Play::scene(CHUNK)),
     ]
-    .into_iter()
     .map(Operation::in_every_mode)
-    .collect()
+    .into()
 }
 
 /// A mutant and the same without the fault: see `mutants.rs`.

@@ -16,7 +16,7 @@ pub(super) fn operations() -> Vec<Operation> {
     fn plain() -> Values<Block> {
         Values::blocks(small())
     }
-    vec![
+    [
         Operation::new("queue.put", |_| Play::scene(PUT, plain())),
         Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())),
         Operation::new("queue.get", |_| Play::scene(GET, plain())),
@@ -44,9 +44,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("fixed.get", |_| Play::scene(GET, Fixed::new())),
         Operation::new("fixed.get.empty", |_| Play::scene(GET_FROM_EMPTY, Fixed::new())),
     ]
-    .into_iter()
     .map(|operation| if operation.by_calls { operation } else { operation.in_every_mode() })
-    .collect()
+    .into()
 }
 
 /// Growing asks for the memory that is left, which takes thousands of instructions between many system calls.

@@ -8,14 +8,13 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    [
         Operation::new("rwlock.read", |_| Play::scene(Step::Read)),
         Operation::new("rwlock.write", |_| Play::scene(Step::Write)),
         Operation::new("rwlock.leave.asleep", |_| Play::scene(Step::LeaveToSleepers)),
     ]
-    .into_iter()
     .map(Operation::in_every_mode)
-    .collect()
+    .into()
 }
 
 /// What the victim does: comes in and leaves.

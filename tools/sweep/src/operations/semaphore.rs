@@ -7,15 +7,14 @@ use mp_sync::Semaphore;
 use std::cell::Cell;
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    [
         Operation::new("semaphore.acquire", |_| Play::scene(Step::Acquire)),
         Operation::new("semaphore.acquire.contended", |_| Play::scene(Step::AcquireNone)),
         Operation::new("semaphore.release", |_| Play::scene(Step::Release)),
         Operation::new("semaphore.release.asleep", |_| Play::scene(Step::ReleaseToSleepers)),
     ]
-    .into_iter()
     .map(Operation::in_every_mode)
-    .collect()
+    .into()
 }
 
 /// What the victim does.

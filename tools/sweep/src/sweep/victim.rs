@@ -265,16 +265,21 @@ impl Victim {
         }
     }
 
+    /// Has one that sleeps stand between two instructions, as it must to be let go.
+    fn stop_if_asleep(&self) {
+        if self.asleep {
+            let _ = kill(self.pid, Signal::SIGSTOP);
+            let _ = waitpid(self.pid, None);
+        }
+    }
+
     /// Stops it as SIGSTOP does, and traces it no longer. `false`: it does not stop. One that has ended needs no
     /// stop.
     pub(super) fn stop(&mut self, deadline: Instant) -> bool {
         if self.ended {
             return true;
         }
-        if self.asleep {
-            let _ = kill(self.pid, Signal::SIGSTOP);
-            let _ = waitpid(self.pid, None);
-        }
+        self.stop_if_asleep();
         let _ = kill(self.pid, Signal::SIGSTOP);
         ptrace::detach(self.pid, None).expect("a stopped child can be let go");
         until(deadline, || state(self.pid) == Some(b'T'))
@@ -285,10 +290,7 @@ impl Victim {
         if self.ended {
             return true;
         }
-        if self.asleep {
-            let _ = kill(self.pid, Signal::SIGSTOP);
-            let _ = waitpid(self.pid, None);
-        }
+        self.stop_if_asleep();
         ptrace::detach(self.pid, None).expect("a stopped child can be let go");
         until(deadline, || match state(self.pid) {
             Some(b'T') => {
