@@ -30,7 +30,7 @@ fn abort() -> u64 {
     std::process::abort()
 }
 
-/// The value of the first, if it is there before the second; a program has `tokio::select!` or `futures::select` for it.
+/// The value of the first, if it is there before the second. (A program has `tokio::select!` or `futures::select`.)
 async fn first_of(first: &mut Future<u64>, second: &mut Future<u64>) -> Result<u64, TaskError> {
     std::future::poll_fn(|context| match std::pin::Pin::new(&mut *first).poll(context) {
         std::task::Poll::Pending => std::pin::Pin::new(&mut *second).poll(context),

@@ -28,8 +28,9 @@ pub fn get_context(method: &str) -> Result<Context, StartError> {
     method.parse().map(Context)
 }
 
-/// Processes of one start method, whatever the default is. Queues, locks and values are the same in every context, since
-/// they travel to any process. The workers of a pool, and the server of a manager, are started by the context's method.
+/// Processes of one start method, whatever the default is. Queues, locks and values are the same in every context,
+/// since they travel to any process. The workers of a pool, and the server of a manager, are started by the context's
+/// method.
 ///
 /// ```no_run
 /// use mp::{Context, StartMethod};
@@ -66,13 +67,15 @@ impl Context {
         Process::new(function, arguments).method(self.0)
     }
 
-    /// Makes a process with this start method: see [`Process::of`]. Python: an instance of a subclass of `context.Process`.
+    /// Makes a process with this start method: see [`Process::of`].
+    /// Python: an instance of a subclass of `context.Process`.
     pub fn of<T: Run>(self, work: T) -> Process<impl Target<(T,), Output = T::Output>, (T,)> {
         Process::of(work).method(self.0)
     }
 
     /// Makes a pool of so many workers, started with this method: see
-    /// [`PoolBuilder::method`](crate::PoolBuilder::method), which the other settings go with. Python: `context.Pool(processes)`.
+    /// [`PoolBuilder::method`](crate::PoolBuilder::method), which the other settings go with.
+    /// Python: `context.Pool(processes)`.
     pub fn pool(self, processes: usize) -> Result<Pool, NewPoolError> {
         Pool::builder().processes(processes).method(self.0).build()
     }
@@ -102,7 +105,8 @@ impl Context {
         BoundedSemaphore::new(permits)
     }
 
-    /// Makes a condition: see [`Condition::new`]. Python: `context.Condition()`; `Condition(lock)` is [`Condition::with_lock`].
+    /// Makes a condition: see [`Condition::new`].
+    /// Python: `context.Condition()`; `Condition(lock)` is [`Condition::with_lock`].
     pub fn condition(self) -> Result<Condition, MemError> {
         Condition::new()
     }

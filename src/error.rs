@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
 
-/// Any error, as its words and those of its causes. Made by `?` from every error of the family and from the usual ones of
-/// the standard library; from any other by [`Error::new`] or [`Error::from_error`].
+/// Any error, as its words and those of its causes. Made by `?` from every error of the family and from the usual ones
+/// of the standard library; from any other by [`Error::new`] or [`Error::from_error`].
 ///
 /// It is a `std::error::Error`, so `?` takes it where `anyhow` or `Box<dyn Error>` is asked for. It crosses to other
 /// processes: a function that runs in one may return an [`mp::Result`](Result).
@@ -41,8 +41,8 @@ impl Error {
         Error { message: message.to_string(), source: None }
     }
 
-    /// The words of any error, and of its causes. An error may borrow (a guard in `OwnerDiedError`, a value in `NotPutError`), and
-    /// has no form in which it could cross, so its words are taken.
+    /// The words of any error, and of its causes. An error may borrow (a guard in `OwnerDiedError`, a value in
+    /// `NotPutError`), and has no form in which it could cross, so its words are taken.
     pub fn from_error(error: &(impl StdError + ?Sized)) -> Error {
         let source = error.source().map(|source| Box::new(Error::from_error(source)));
         Error { message: error.to_string(), source }

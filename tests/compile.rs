@@ -54,8 +54,8 @@ fn built(name: &str) -> Vec<PathBuf> {
     all
 }
 
-/// The library, as cargo has built it with these features or with others: the newest with which the program that is right
-/// compiles.
+/// The library, as cargo has built it with these features or with others: the newest with which the program that is
+/// right compiles.
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut said = None;
     let works = |library: &PathBuf| {

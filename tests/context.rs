@@ -1,5 +1,5 @@
-//! Contexts: conformance case P10, and P09 (a worker type with pipes of its own). CPython refuses objects of one context
-//! in processes of another; here they travel.
+//! Contexts: conformance case P10, and P09 (a worker type with pipes of its own). CPython refuses objects of one
+//! context in processes of another; here they travel.
 
 use mp::{
     Array, Barrier, BoundedSemaphore, Condition, Connection, Context, Event, JoinableQueue, Lock, Process,

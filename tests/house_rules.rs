@@ -1,5 +1,5 @@
-//! The rules that no lint holds: where `unsafe` may stand, which crate may use which, how long a file is, what the recipes
-//! name. (Lints are in `Cargo.toml` and `clippy.toml`.)
+//! The rules that no lint holds: where `unsafe` may stand, which crate may use which, how long a file is, what the
+//! recipes name. (Lints are in `Cargo.toml` and `clippy.toml`.)
 
 use mp_testing::sources_below;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Each public name of Python's `multiprocessing` is found in the documentation by search: as an item, a variant or a method
-//! of that name, or as a `#[doc(alias)]`; `mp::not_needed` has those of names without a counterpart.
+//! Each public name of Python's `multiprocessing` is found in the documentation by search: as an item, a variant or a
+//! method of that name, or as a `#[doc(alias)]`; `mp::not_needed` has those of names without a counterpart.
 
 use mp_testing::sources_below;
 use std::collections::HashSet;

@@ -1,8 +1,9 @@
-//! The public surface: `docs/surface` lists it, a file for each published crate, and these tests compare. `just surface`
-//! writes the files anew.
+//! The public surface: `docs/surface` lists it, a file for each published crate, and these tests compare.
+//! `just surface` writes the files anew.
 //!
-//! What is public is what rustdoc shows, with all features. So an item that is `#[doc(hidden)]` is no part of it, and one
-//! that a macro makes is. Read are the pages that rustdoc writes: `all.html`, which names each item, and the page of each.
+//! What is public is what rustdoc shows, with all features. So an item that is `#[doc(hidden)]` is no part of it, and
+//! one that a macro makes is. Read are the pages that rustdoc writes: `all.html`, which names each item, and the page
+//! of each.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -21,8 +22,8 @@ fn root() -> &'static Path {
 
 /// Documents the published crates, and returns the folder of the pages.
 ///
-/// The folder is that of every `cargo doc`, which may have written pages with other features there meanwhile. Cargo does not
-/// see that, so it is made to write the pages again unless they are those that this function left.
+/// The folder is that of every `cargo doc`, which may have written pages with other features there meanwhile. Cargo
+/// does not see that, so it is made to write the pages again unless they are those that this function left.
 fn documented() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let (pages, note) = (target.join("doc"), target.join("doc/surface.left"));
@@ -76,8 +77,8 @@ fn on_one_line(html: &str) -> String {
     line.replace("( ", "(").replace(", )", ")")
 }
 
-/// Whether the page's heading links to the source of this crate. It links to another crate's if that was documented before,
-/// which is chance.
+/// Whether the page's heading links to the source of this crate. It links to another crate's if that was documented
+/// before, which is chance.
 fn is_of(name: &str, page: &str) -> bool {
     let heading = between(page, "<span class=\"sub-heading\">", "</span></div>");
     heading.is_some_and(|(heading, _)| heading.contains(&format!("src/{name}/")))
@@ -117,8 +118,8 @@ fn lines_of(page: &str, kind: &str) -> Vec<String> {
     lines
 }
 
-/// The surface of a crate: a line for each item, and below it, indented, what it consists of. What a crate re-exports of
-/// another one is listed there.
+/// The surface of a crate: a line for each item, and below it, indented, what it consists of. What a crate re-exports
+/// of another one is listed there.
 fn surface(doc: &Path, name: &str) -> String {
     let all = fs::read_to_string(doc.join(name).join("all.html")).unwrap();
     let mut items = BTreeSet::new();

@@ -1,4 +1,5 @@
-//! The five teaching documents that the lessons answer. A lesson's number says which: ex0x and ex1x belong to the first.
+//! The five teaching documents that the lessons answer. A lesson's number says which: ex0x and ex1x belong to the
+//! first.
 
 /// A text that teaches processes in Python.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 pub enum Looks {
     /// Nothing: a lost wake is a deadlock, which loom reports. Shows that a promise needs no timer.
     Never,
-    /// A death wakes all sleepers, and a thread that goes to sleep afterwards tries once more first, for each value of each
-    /// word; but no long sleeper. For promises that rest on one timed wake-up once a thread has died, and on no
+    /// A death wakes all sleepers, and a thread that goes to sleep afterwards tries once more first, for each value of
+    /// each word; but no long sleeper. For promises that rest on one timed wake-up once a thread has died, and on no
     /// timer before.
     AfterDeath,
     /// Each sleep is a look, as if time flew. For promises that rest on the timer alone; not for loom, which would look

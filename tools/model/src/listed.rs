@@ -1,9 +1,9 @@
 //! ModelListed: an owned word that records which thread's list it is on.
 //!
 //! The links of the kernel's list lie in the word itself, so a word is on one list at a time: a thread that enlists it
-//! while it is on another thread's list overwrites the links that the other one will follow. [`ModelOwned`] has no links,
-//! and would not see it. Here a word of the checker's stands for them; each change is a step that schedules can come
-//! between. It is for models without deaths, since no kernel cleans it up.
+//! while it is on another thread's list overwrites the links that the other one will follow. [`ModelOwned`] has no
+//! links, and would not see it. Here a word of the checker's stands for them; each change is a step that schedules can
+//! come between. It is for models without deaths, since no kernel cleans it up.
 
 use crate::checker::{Atomic, Checker};
 use crate::faults::Fault;

@@ -1,7 +1,7 @@
 //! Mutants: models in faulty worlds, each of which must fail, and for the reason that its fault is.
 //!
-//! A deadlock can end the whole program, so each mutant runs in a child of the test program, which calls itself with the
-//! mutant's name in the environment. Under Miri, which starts no programs, it must panic here and now.
+//! A deadlock can end the whole program, so each mutant runs in a child of the test program, which calls itself with
+//! the mutant's name in the environment. Under Miri, which starts no programs, it must panic here and now.
 
 use std::panic::catch_unwind;
 use std::process::{Command, Stdio};
@@ -48,8 +48,8 @@ pub fn run_mutant(mutants: &[Mutant]) {
     println!("{SURVIVED}");
 }
 
-/// Demands that the test at the path `test`, which is [`run_mutant`] of the same list, fails with each of them; shows what
-/// was caught.
+/// Demands that the test at the path `test`, which is [`run_mutant`] of the same list, fails with each of them; shows
+/// what was caught.
 pub fn catch_mutants(mutants: &[Mutant], test: &str) {
     // Test programs call their tests without the crate.
     let (_, test) = test.split_once("::").expect("a path from the crate on");

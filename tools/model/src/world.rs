@@ -55,8 +55,8 @@ macro_rules! world {
             life::spawn::<$checker, T, _>(fuse, work, |new| <$checker>::spawn(|| new.live()))
         }
 
-        /// Does `work` on the model's main thread, as a thread that may die in it. `None`: killed. Whatever the thread holds
-        /// at the end is the dead one's: what runs on is another, with an id of its own.
+        /// Does `work` on the model's main thread, as a thread that may die in it. `None`: killed. Whatever the thread
+        /// holds at the end is the dead one's: what runs on is another, with an id of its own.
         pub fn live_here<T>(fuse: &Fuse, work: impl FnOnce() -> T) -> Option<T> {
             life::live_here::<$checker, T>(fuse, work)
         }
@@ -82,8 +82,8 @@ macro_rules! world {
             life::set_spins::<$checker>(spins);
         }
 
-        /// Has each release of a lock that finds a sleeper hand it over; without this none does. Call it first, from the
-        /// model's main thread.
+        /// Has each release of a lock that finds a sleeper hand it over; without this none does. Call it first, from
+        /// the model's main thread.
         pub fn set_turns() {
             life::set_turns::<$checker>();
         }

@@ -2,8 +2,8 @@
 //!
 //! libtest runs tests on threads: a fork there copies locks that no thread will release, and a child that panics
 //! unwinds into libtest's own frames and ends with exit code 0, which looks like success. Here each case is a
-//! process of its own with one thread, a deadline (of the time that it could use: `own_time.rs`), and an heir that counts
-//! what it leaves behind.
+//! process of its own with one thread, a deadline (of the time that it could use: `own_time.rs`), and an heir that
+//! counts what it leaves behind.
 //!
 //! ```text
 //!  harness ──for each case──► this program again, `--mp-case NAME METHOD` ──► the case's own children

@@ -13,8 +13,8 @@ pub fn limited<R>(which: Resource, soft: u64, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Does `work` for every limit on descriptors that is tight, from the least on: this case again, in a process of its own
-/// which begins with few descriptors. It prints "worked" or "refused"; over all limits there are to be both.
+/// Does `work` for every limit on descriptors that is tight, from the least on: this case again, in a process of its
+/// own which begins with few descriptors. It prints "worked" or "refused"; over all limits there are to be both.
 pub fn at_every_limit(work: fn(u64)) {
     if let Some(soft) = role() {
         return work(soft.parse().expect("the role is a number"));

@@ -9,8 +9,8 @@
 //! | ran, or waited for a CPU            | the part that is left when the waiting is taken out    |
 //! | stood still, as this process did    | at most twice the period (frozen, or a suspended host) |
 //!
-//! So a case that hangs is found on any machine, whether it sleeps or spins, and one that goes on is not, however little
-//! of the CPUs it gets. Where the kernel keeps no such counts, all time counts.
+//! So a case that hangs is found on any machine, whether it sleeps or spins, and one that goes on is not, however
+//! little of the CPUs it gets. Where the kernel keeps no such counts, all time counts.
 
 use crate::inspect::descendants;
 use std::collections::HashMap;

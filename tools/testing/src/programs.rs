@@ -1,7 +1,7 @@
 //! Programs that cases run and that are built for them: examples of the crate under test, each in a form of its own.
 //!
-//! Cargo builds examples with the tests, but not with one test, and not with other flags. Building takes longer than a case
-//! may, so it is done before the case (`prepared:` in [`cases!`](crate::cases)).
+//! Cargo builds examples with the tests, but not with one test, and not with other flags. Building takes longer than a
+//! case may, so it is done before the case (`prepared:` in [`cases!`](crate::cases)).
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

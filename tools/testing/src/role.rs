@@ -16,8 +16,8 @@ pub fn parent_in_role(role: &str) -> Command {
     command
 }
 
-/// Has another command run this very case in that role: a copy of this program, or a program that executes what its last
-/// argument names.
+/// Has another command run this very case in that role: a copy of this program, or a program that executes what its
+/// last argument names.
 pub fn add_role<'a>(command: &'a mut Command, role: &str) -> &'a mut Command {
     command.args(std::env::args_os().skip(1)).env(ROLE, role)
 }

@@ -29,8 +29,8 @@ impl Case {
         Case { name: name.to_owned(), method: None, prepare: None, body }
     }
 
-    /// One before which `prepare` is called, in the harness's process: it builds a program, or waits for something else that
-    /// has nothing to do with the case, and its time is not the case's.
+    /// One before which `prepare` is called, in the harness's process: it builds a program, or waits for something else
+    /// that has nothing to do with the case, and its time is not the case's.
     pub fn prepared(name: &str, prepare: fn(), body: fn()) -> Case {
         Case { prepare: Some(prepare), ..Case::plain(name, body) }
     }

@@ -1,5 +1,5 @@
-//! That a failure anywhere in a case's family fails the case, and a hang, and that a busy machine does not: the harness is
-//! run on cases that must fail.
+//! That a failure anywhere in a case's family fails the case, and a hang, and that a busy machine does not: the harness
+//! is run on cases that must fail.
 
 use mp_core::Process;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};

@@ -1,8 +1,8 @@
 //! The C library's locks between processes: each in shared memory, made with `PTHREAD_PROCESS_SHARED`.
 //!
 //! # Safety
-//! The one invariant: an object is initialised once, in the shared memory where it stays, before any other process has its
-//! place; it is never destroyed there, and the memory outlives every use, since each handle keeps its mapping.
+//! The one invariant: an object is initialised once, in the shared memory where it stays, before any other process has
+//! its place; it is never destroyed there, and the memory outlives every use, since each handle keeps its mapping.
 #![allow(unsafe_code)]
 
 use super::text;

@@ -288,8 +288,8 @@ struct FramedEnd {
     buffer: Vec<u8>,
 }
 
-/// The same where the consumer makes the value that `Records` sends, from a copy of its own: the least that anything does
-/// which receives such a value, whatever the bytes look like.
+/// The same where the consumer makes the value that `Records` sends, from a copy of its own: the least that anything
+/// does which receives such a value, whatever the bytes look like.
 #[derive(Clone, Serialize, Deserialize)]
 struct Built(Framed);
 

@@ -35,8 +35,8 @@ impl Counter for Arc<Mutex<u64>> {
 
 impl Counter for SharedRef<AtomicU64> {
     fn add_one(&self) {
-        // ORDERING: Relaxed throughout: no other data depends on the count, and all threads that added are joined before
-        // it is read.
+        // ORDERING: Relaxed throughout: no other data depends on the count, and all threads that added are joined
+        // before it is read.
         self.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,5 +1,5 @@
-//! Round trips under other conditions than two idle CPUs: the answering side computes first (`W3.think`), both were put to
-//! sleep (`W3.recover`), CPU-bound processes want the CPUs too (`W3.busy`), a wake is dearer than here (`W3.wake`).
+//! Round trips under other conditions than two idle CPUs: the answering side computes first (`W3.think`), both were put
+//! to sleep (`W3.recover`), CPU-bound processes want the CPUs too (`W3.busy`), a wake is dearer than here (`W3.wake`).
 //!
 //! The peer `spin` is a place for one message whose sides always spin, `futex` the same with sides that always sleep.
 

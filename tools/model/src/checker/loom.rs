@@ -20,8 +20,8 @@ pub struct Thorough;
 ///
 /// loom tries two accesses in the other order too if one is a store, but keeps in mind only the last access to each
 /// atomic: where a thread loads and then stores, what another loaded before that is forgotten, and the store is never
-/// tried before it (tokio-rs/loom#166, #392). So each thread's load notifies a condition variable, which orders nothing,
-/// and a store notifies those of the threads whose loads loom has forgotten.
+/// tried before it (tokio-rs/loom#166, #392). So each thread's load notifies a condition variable, which orders
+/// nothing, and a store notifies those of the threads whose loads loom has forgotten.
 #[derive(Debug, Default)]
 pub struct Watched<A> {
     atomic: A,

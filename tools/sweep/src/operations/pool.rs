@@ -1,7 +1,7 @@
 //! A pool: what a worker does with its chunks of items, from the take to the report that it is done.
 //!
-//! Whichever worker is killed, each item ends as its value or as `WorkerDied`, and is begun once at most. What was taken
-//! and not begun goes to another worker and is no error. No slot of the board is lost, and nothing of the arena.
+//! Whichever worker is killed, each item ends as its value or as `WorkerDied`, and is begun once at most. What was
+//! taken and not begun goes to another worker and is no error. No slot of the board is lost, and nothing of the arena.
 //!
 //! The watcher is told of each death by the kernel, and tells all that sleep (`rouse`).
 

@@ -1,5 +1,5 @@
-//! W6: a pool of two: tiny tasks one by one and in default chunks, one call and its answer, a mebibyte in and out, tasks
-//! that compute; what 64 workers cost; and what a pool of four costs until its first map is done.
+//! W6: a pool of two: tiny tasks one by one and in default chunks, one call and its answer, a mebibyte in and out,
+//! tasks that compute; what 64 workers cost; and what a pool of four costs until its first map is done.
 //!
 //! | file         | what                                                      |
 //! |--------------|-----------------------------------------------------------|
