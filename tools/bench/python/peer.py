@@ -7,6 +7,7 @@ import time
 
 import connections
 import pools
+from processes import cpu_time, proportional_share
 
 
 def produce(queue, gate, size, count):
@@ -175,7 +176,7 @@ class Condition:
 
 def side(first, mine, other, one_cpu, count):
     if one_cpu:
-        os.sched_setaffinity(0, [0])
+        connections.on_cpu(0)
     for _ in range(count):
         if first:
             other.lift()
@@ -209,20 +210,14 @@ def array_sum(count):
     return count * elements * 8 / (time.perf_counter() - began) / 1e9
 
 
-def proportional_share():
-    """The process's memory, what it shares counted in proportion, in MiB."""
-    with open("/proc/self/smaps_rollup") as rollup:
-        return next(int(line.split()[1]) / 1024 for line in rollup if line.startswith("Pss:"))
-
-
 def hold(answer, size, count):
     queue = multiprocessing.Queue()
     queue.put(b"\7" * size)
     queue.get()
-    before = proportional_share()
+    before = proportional_share([os.getpid()])
     for _ in range(count):
         queue.put(b"\7" * size)
-    answer.send(proportional_share() - before)
+    answer.send(proportional_share([os.getpid()]) - before)
     assert queue.qsize() == count
     queue.cancel_join_thread()
 
@@ -244,16 +239,6 @@ def wait_for_one(queue, there):
     queue.get()
 
 
-def nanoseconds_of(processes):
-    """What they have had of the CPUs so far, all their threads."""
-    total = 0
-    for process in processes:
-        for thread in os.listdir(f"/proc/{process.pid}/task"):
-            with open(f"/proc/{process.pid}/task/{thread}/schedstat") as line:
-                total += int(line.read().split()[0])
-    return total
-
-
 def idle_share(waiters):
     """The share of a CPU, in percent, that a hundred idle getters of a queue take."""
     queue, there = multiprocessing.Queue(), multiprocessing.Semaphore(0)
@@ -263,14 +248,15 @@ def idle_share(waiters):
     for _ in processes:
         there.acquire()
     time.sleep(0.5)
-    began, before = time.perf_counter(), nanoseconds_of(processes)
+    pids = [process.pid for process in processes]
+    began, before = time.perf_counter(), cpu_time(pids)
     time.sleep(2)
-    took, after = time.perf_counter() - began, nanoseconds_of(processes)
+    took, after = time.perf_counter() - began, cpu_time(pids)
     for _ in processes:
         queue.put(b"")
     for process in processes:
         process.join()
-    return (after - before) / 1e9 / took * 100 * 100 / waiters
+    return (after - before) / took * 100 * 100 / waiters
 
 
 def echo(here, there):

@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import time
 
+from processes import cpu_time, proportional_share, tree
+
 WORKERS = 2
 WINDOW = 8
 
@@ -169,42 +171,10 @@ def mebibytes(pool, kept, count):
     return count * 2 * (1 << 20) / (time.perf_counter() - began) / 1e9
 
 
-def tree():
-    """This process and all that descend from it."""
-    parents = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat") as stat:
-                parents[int(name)] = int(stat.read().rpartition(")")[2].split()[1])
-        except OSError:
-            pass
-    found = [os.getpid()]
-    for above in found:
-        found += [pid for pid, parent in parents.items() if parent == above]
-    return found
-
-
-def cpu_time():
-    nanoseconds = 0
-    for pid in tree():
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/schedstat") as stat:
-                nanoseconds += int(stat.read().split()[0])
-    return nanoseconds / 1e9
-
-
 def cpu(pool, count):
-    before = cpu_time()
+    before = cpu_time(tree())
     timed(pool, square, count, 1)
-    return (cpu_time() - before) / count * 1e6
-
-
-def share():
-    kibibytes = 0
-    for pid in tree():
-        with open(f"/proc/{pid}/smaps_rollup") as rollup:
-            kibibytes += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
-    return kibibytes / 1024
+    return (cpu_time(tree()) - before) / count * 1e6
 
 
 def with_four(family, work):
@@ -221,8 +191,8 @@ def create(family):
 
 
 def idle(family):
-    before = share()
-    return with_four(family, lambda: share() - before)
+    before = proportional_share(tree())
+    return with_four(family, lambda: proportional_share(tree()) - before)
 
 
 def figure(request, count):
