@@ -37,6 +37,15 @@ impl Drop for Busy {
     }
 }
 
+/// CPython doing the same once a round, beside as many.
+pub(super) fn pythons_beside(others: usize, python: &Shared, request: String) -> Peer {
+    let python = python.clone();
+    Peer::new("CPython", move || {
+        let _busy = Busy::start(others)?;
+        ask(&python, &request)
+    })
+}
+
 pub(super) fn all(python: &Shared) -> Vec<Work> {
     [0, 1, 2, 4, 8].map(|others| contended(python, others)).into()
 }
@@ -80,20 +89,15 @@ fn shares<L: Exclusive + Serialize + DeserializeOwned>(lock: L, others: usize) -
 }
 
 fn contended(python: &Shared, others: usize) -> Work {
-    let (metric, python) = (format!("W4.busy.{others}"), python.clone());
-    let request = format!("{metric} 2");
-    let asked = move || {
-        let _busy = Busy::start(others)?;
-        ask(&python, &request)
-    };
+    let metric = format!("W4.busy.{others}");
     Work {
-        metric,
         unit: "ops/s",
         rate: true,
         peers: vec![
             Peer::of_several("mp", move || shares(Lock::new().map_err(text)?, others)),
             Peer::of_several("pthread", move || shares(RobustMutex::new()?, others)),
-            Peer::new("CPython", asked),
+            pythons_beside(others, python, format!("{metric} 2")),
         ],
+        metric,
     }
 }

@@ -56,6 +56,11 @@ fn rate(count: u64, began: Instant) -> f64 {
     count as f64 / began.elapsed().as_secs_f64()
 }
 
+/// Nanoseconds since then, at most as many as fit.
+fn nanoseconds_since(began: Instant) -> u32 {
+    u32::try_from(began.elapsed().as_nanos()).unwrap_or(u32::MAX)
+}
+
 /// A peer whose rounds last about a third of a second each: see [`Pace`].
 fn lasting(
     name: &'static str,

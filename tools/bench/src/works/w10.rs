@@ -7,7 +7,7 @@
 use super::cpus::pin;
 use super::crowd::{Part, processes};
 use super::w3::Times;
-use super::{Pace, pythons_times, text};
+use super::{Pace, nanoseconds_since, pythons_times, text};
 use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::{Process, StartMethod, Waitable};
@@ -171,9 +171,9 @@ impl Side {
             self.connection.send_bytes(&buffer).map_err(text)?;
             let ready = wait()?;
             self.connection.recv_bytes_into(&mut buffer).map_err(text)?;
-            let took = began.elapsed().as_nanos();
+            let took = nanoseconds_since(began);
             assert_eq!(ready, [active], "all others are idle");
-            Ok(u32::try_from(took).unwrap_or(u32::MAX))
+            Ok(took)
         };
         let all = (0..WARMING + self.times).map(once).collect::<Result<Vec<u32>, String>>()?;
         Ok(Times::of(all[WARMING as usize..].to_vec()))

@@ -4,7 +4,7 @@
 use super::cpus::pin;
 use super::crowd::{Crowd, Part, processes, threads};
 use super::ways::{Bytes, Channel, Futex, Get, Pipe, Put, Way};
-use super::{Pace, need_cpus, text};
+use super::{Pace, nanoseconds_since, need_cpus, text};
 use crate::{Figures, Peer, Work};
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
@@ -138,7 +138,7 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
             let began = Instant::now();
             to.put(self.setting.bytes);
             from.get(self.setting.bytes);
-            u32::try_from(began.elapsed().as_nanos()).unwrap_or(u32::MAX)
+            nanoseconds_since(began)
         };
         let all: Vec<u32> = (0..WARMING + self.times).map(once).collect();
         Some(Times::of(all[WARMING as usize..].to_vec()))

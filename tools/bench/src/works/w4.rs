@@ -6,7 +6,7 @@
 
 use super::crowd::{Counter, Part, add_by_processes, add_by_threads, processes};
 use super::waits::median;
-use super::{cpus, pthread, pythons_once, text};
+use super::{cpus, nanoseconds_since, pthread, pythons_once, text};
 use crate::python::Shared;
 use crate::{Peer, Work};
 use mp_core::mem::SharedRef;
@@ -265,7 +265,7 @@ impl<F: Flag> Part for Side<F> {
             let raised = Instant::now();
             other.raise();
             mine.await_and_lower();
-            all.push(u32::try_from(raised.elapsed().as_nanos()).unwrap_or(u32::MAX));
+            all.push(nanoseconds_since(raised));
         }
         // ORDERING: Relaxed: as above.
         self.end.store(1, Ordering::Relaxed);

@@ -3,13 +3,13 @@
 //!
 //! The peer `spin` is a place for one message whose sides always spin, `futex` the same with sides that always sleep.
 
-use super::busy::Busy;
+use super::busy::{Busy, pythons_beside};
 use super::cpus::pin;
 use super::crowd::{Crowd, Part, processes, threads};
 use super::processes::thread_cpu_time;
 use super::ways::{Channel, Futex, Get, Pipe, Put, Spin, Way};
-use super::{need_cpus, text};
-use crate::python::{Shared, ask};
+use super::{nanoseconds_since, need_cpus, text};
+use crate::python::Shared;
 use crate::{Figures, Peer, Work};
 use mp_core::mem::SharedRef;
 use mp_core::sys::futex::delay_wakes;
@@ -89,7 +89,7 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
                 let sent = Instant::now();
                 to.put(BYTES);
                 from.get(BYTES);
-                all.push(u32::try_from(sent.elapsed().as_nanos()).unwrap_or(u32::MAX));
+                all.push(nanoseconds_since(sent));
             }
             // ORDERING: Relaxed: published by the message.
             self.end.store(1, Ordering::Relaxed);
@@ -240,13 +240,8 @@ fn rates(metric: String, pairs: usize, others: usize) -> Work {
 }
 
 fn busy(python: &Shared, others: usize) -> Work {
-    let (metric, python) = (format!("W3.busy.{others}"), python.clone());
-    let mut work = rates(metric.clone(), 1, others);
-    let asked = move || {
-        let _busy = Busy::start(others)?;
-        ask(&python, &format!("{metric} 1"))
-    };
-    work.peers.push(Peer::new("CPython", asked));
+    let mut work = rates(format!("W3.busy.{others}"), 1, others);
+    work.peers.push(pythons_beside(others, python, format!("{} 1", work.metric)));
     work
 }
 

@@ -15,7 +15,7 @@ mod workers;
 
 use super::processes::{cpu_time_of, own_cpu_time};
 use super::waits::median;
-use super::{Pace, lasting, pythons_once, rate};
+use super::{Pace, lasting, nanoseconds_since, pythons_once, rate};
 use crate::python::{Shared, ask};
 use crate::{Peer, Work};
 use mp_pool::Pool;
@@ -169,7 +169,7 @@ fn median_of(count: u64, mut once: impl FnMut(u64) -> Result<u64, String>) -> Re
         if once(x)? != square(x) {
             return Err("a wrong result".to_owned());
         }
-        times.push(began.elapsed().as_nanos() as u32);
+        times.push(nanoseconds_since(began));
     }
     Ok(median(&times))
 }
