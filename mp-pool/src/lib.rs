@@ -12,6 +12,7 @@
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
+//! | `input.rs`      | an input that is read item by item, its panic and its end                |
 //! | `call.rs`       | from an input to batches of packed items                                 |
 //! | `job.rs`        | what has become of a call's items                                        |
 //! | `order.rs`      | results in the order of the input, decoded as they come                  |
@@ -41,6 +42,7 @@ mod executor;
 mod future;
 pub mod futures;
 mod imap;
+mod input;
 mod job;
 mod lead;
 mod lent;

@@ -13,42 +13,23 @@
 //!
 //! A chunk is submitted as soon as it is read: the next read may block. A full board ends the reading until there is room,
 //! so the arguments of an endless input take no more memory than the arena has.
-//!
-//! An input that panics ends there: the results of the items before it are given first, then the panic goes on.
 
 use crate::call::{Call, POSITIONS, Packed};
 use crate::dispatch::Dispatch;
 use crate::error::{SubmitError, TaskError};
+use crate::input::Input;
 use crate::job::{Piece, Settled, decoded, decoded_short, value_of};
 use crate::record::{put_item, take_outcome};
 use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// In which order results are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     OfInput,
     OfCompletion,
-}
-
-/// What comes after the last result.
-pub(crate) enum End {
-    Refused(TaskError),
-    Panic(Box<dyn Any + Send>),
-}
-
-impl End {
-    /// The rest of the input is not taken.
-    pub(crate) fn refused(error: SubmitError) -> End {
-        End::Refused(match error {
-            SubmitError::Broken(reason) => TaskError::Broken(reason),
-            _ => TaskError::Closed,
-        })
-    }
 }
 
 /// Results side by side that have come.
@@ -84,8 +65,7 @@ impl Held {
 
 pub(crate) struct Stream<I> {
     call: Call,
-    /// `None`: it has ended.
-    input: Option<I>,
+    input: Input<I>,
     order: Order,
     chunk: usize,
     look_ahead: u64,
@@ -96,7 +76,6 @@ pub(crate) struct Stream<I> {
     /// By position in the input, or as they came.
     held: BTreeMap<u64, Held>,
     came: u64,
-    end: Option<End>,
 }
 
 impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
@@ -109,7 +88,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     ) -> Stream<I> {
         let mut stream = Stream {
             call,
-            input: Some(input),
+            input: Input::new(input),
             order,
             chunk,
             look_ahead: (look_ahead as u64).min(POSITIONS / 2),
@@ -117,11 +96,9 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             held_items: 0,
             held: BTreeMap::new(),
             came: 0,
-            end: None,
         };
         // The workers begin before the first result is asked for.
-        let most = chunks_at_once(stream.input.as_ref(), look_ahead, workers);
-        for _ in 0..most {
+        for _ in 0..stream.input.chunks_at_once(look_ahead, workers) {
             if stream.may_read() && !stream.call.full {
                 stream.read_chunk();
             }
@@ -152,19 +129,12 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             }
             if self.may_read() && !self.call.full {
                 self.read_chunk();
-            } else if self.outstanding() == 0 && self.input.is_none() {
-                return self.ended();
+            } else if self.outstanding() == 0 && self.input.has_ended() {
+                self.call.complete = true;
+                return self.input.ended();
             } else if !self.wait(until) {
                 return Some(Err(TaskError::Timeout));
             }
-        }
-    }
-
-    fn ended<R>(&mut self) -> Option<Result<R, TaskError>> {
-        self.call.complete = true;
-        match self.end.take()? {
-            End::Refused(error) => Some(Err(error)),
-            End::Panic(payload) => resume_unwind(payload),
         }
     }
 
@@ -174,7 +144,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     }
 
     fn may_read(&self) -> bool {
-        self.input.is_some() && (self.outstanding() < self.look_ahead || self.outstanding() == 0)
+        !self.input.has_ended() && (self.outstanding() < self.look_ahead || self.outstanding() == 0)
     }
 
     /// Takes what has come.
@@ -245,14 +215,15 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             .min(POSITIONS + 1 - (self.call.submitted & POSITIONS));
         let mut submitted = Ok(());
         for _ in 0..most {
-            let Some(input) = &mut self.input else { break };
             let before = packed.bytes.len();
             let mut handles = Vec::new();
-            let read = catch_unwind(AssertUnwindSafe(|| {
-                input.next().map(|item| put_item(&(item,), &mut packed.bytes, &mut handles))
-            }));
-            submitted = match read {
-                Ok(Some(Ok(()))) => {
+            let put = |item| put_item(&(item,), &mut packed.bytes, &mut handles);
+            let Some(put) = self.input.read(put) else {
+                packed.bytes.truncate(before);
+                break;
+            };
+            submitted = match put {
+                Ok(()) => {
                     packed.items += 1;
                     if handles.is_empty() {
                         Ok(())
@@ -260,20 +231,10 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
                         self.call.submit_alone(&mut packed, before, handles, self.chunk)
                     }
                 }
-                Ok(Some(Err(error))) => {
+                Err(error) => {
                     let submitted = self.submit(&mut packed);
                     self.refuse_item(format!("its arguments cannot be serialised: {error}"));
                     submitted
-                }
-                Ok(None) => {
-                    self.input = None;
-                    Ok(())
-                }
-                Err(payload) => {
-                    packed.bytes.truncate(before);
-                    self.input = None;
-                    self.end = Some(End::Panic(payload));
-                    Ok(())
                 }
             };
             if submitted.is_err() {
@@ -282,8 +243,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         }
         let submitted = submitted.and_then(|()| self.submit(&mut packed));
         if let Err(error) = submitted {
-            self.input = None;
-            self.end = Some(End::refused(error));
+            self.input.refuse(error);
         }
     }
 
@@ -298,15 +258,6 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         self.insert(key, Held { items: 1, outcome, at: 0 });
         self.held_items += 1;
         self.call.submitted += 1;
-    }
-}
-
-/// How many chunks are read at the call: of an input of known length that fits, all; of another, which may be slow to come,
-/// one for each worker.
-pub(crate) fn chunks_at_once<I: Iterator>(input: Option<&I>, look_ahead: usize, workers: usize) -> usize {
-    match input.map(Iterator::size_hint) {
-        Some((least, Some(most))) if least == most && most <= look_ahead => most + 1,
-        _ => workers,
     }
 }
 

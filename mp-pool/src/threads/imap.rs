@@ -4,12 +4,12 @@ use super::crew::Crew;
 use super::pool::Chunk;
 use crate::error::{SubmitError, TaskError};
 use crate::imap::ImapOptions;
-use crate::stream::{End, Order, chunks_at_once};
+use crate::input::Input;
+use crate::stream::Order;
 use crate::watch::Watch;
 use mp_core::word::Deadline;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +23,7 @@ use std::time::Duration;
 pub struct ThreadImap<'a, I: Iterator, F, R> {
     crew: &'a Crew,
     function: Arc<F>,
-    /// `None`: it has ended.
-    input: Option<I>,
+    input: Input<I>,
     order: Order,
     chunk: usize,
     look_ahead: usize,
@@ -36,7 +35,6 @@ pub struct ThreadImap<'a, I: Iterator, F, R> {
     held: VecDeque<Result<R, TaskError>>,
     /// Items whose results were not given.
     outstanding: usize,
-    end: Option<End>,
 }
 
 impl<'a, I, F, R> ThreadImap<'a, I, F, R>
@@ -57,7 +55,7 @@ where
         let mut imap = ThreadImap {
             crew,
             function: Arc::new(function),
-            input: Some(input),
+            input: Input::new(input),
             order,
             chunk,
             look_ahead,
@@ -66,10 +64,9 @@ where
             submitted: 0,
             held: VecDeque::new(),
             outstanding: 0,
-            end: None,
         };
         // The threads begin before the first result is asked for.
-        for _ in 0..chunks_at_once(imap.input.as_ref(), look_ahead, crew.size()) {
+        for _ in 0..imap.input.chunks_at_once(look_ahead, crew.size()) {
             if imap.may_read() {
                 imap.read_chunk();
             }
@@ -78,22 +75,15 @@ where
     }
 
     fn may_read(&self) -> bool {
-        self.input.is_some() && self.outstanding < self.look_ahead
+        !self.input.has_ended() && self.outstanding < self.look_ahead
     }
 
     fn read_chunk(&mut self) {
         let (most, mut items) = (self.chunk.min(self.look_ahead - self.outstanding), Vec::new());
         while items.len() < most
-            && let Some(input) = &mut self.input
+            && let Some(item) = self.input.read(|item| item)
         {
-            match catch_unwind(AssertUnwindSafe(|| input.next())) {
-                Ok(Some(item)) => items.push(item),
-                Ok(None) => self.input = None,
-                Err(payload) => {
-                    self.input = None;
-                    self.end = Some(End::Panic(payload));
-                }
-            }
+            items.push(item);
         }
         if items.is_empty() {
             return;
@@ -105,10 +95,7 @@ where
                 self.chunks.insert(self.submitted, chunk);
                 self.submitted += 1;
             }
-            Err(error) => {
-                self.input = None;
-                self.end = Some(End::refused(error));
-            }
+            Err(error) => self.input.refuse(error),
         }
     }
 
@@ -124,7 +111,7 @@ where
             if self.may_read() {
                 self.read_chunk();
             } else if self.chunks.is_empty() {
-                return self.ended();
+                return self.input.ended();
             } else if !self.take_chunk(until) {
                 return Some(Err(TaskError::Timeout));
             }
@@ -144,13 +131,6 @@ where
         let chunk = number.and_then(|number| self.chunks.remove(&number));
         self.held.extend(chunk.map(Chunk::wait).into_iter().flatten());
         !self.held.is_empty()
-    }
-
-    fn ended(&mut self) -> Option<Result<R, TaskError>> {
-        match self.end.take()? {
-            End::Refused(error) => Some(Err(error)),
-            End::Panic(payload) => resume_unwind(payload),
-        }
     }
 
     /// Waits for the next result, at most `timeout`. Python: `IMapIterator.next(timeout)`.
