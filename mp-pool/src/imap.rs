@@ -65,8 +65,8 @@ impl Pool {
     /// input.
     ///
     /// The input is read by the thread that takes the results, a bounded number of items ahead, so it may be endless and
-    /// may borrow. An input of known length that fits is read at once; of
-    /// another one, which may be slow to come, one chunk for each worker. A failed task is an `Err` at its place; those after it follow.
+    /// may borrow. An input of known length that fits is read at once; of another one, which may be slow to come, one
+    /// chunk for each worker. A failed task is an `Err` at its place; those after it follow.
     ///
     /// ```no_run
     /// fn square(x: u64) -> u64 {
@@ -220,7 +220,7 @@ where
     /// # Errors
     /// [`TaskError::Timeout`] if it has not come. Nothing is lost: ask again.
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<Result<R, TaskError>> {
-        self.stream.next(Deadline::after(timeout))
+        self.stream.next(Deadline::after(timeout), TaskError::Timeout)
     }
 
     /// The next result, without waiting for it. Python: `IMapIterator.next(0)`.
@@ -228,10 +228,7 @@ where
     /// # Errors
     /// [`TaskError::WouldBlock`] if it has not come. Nothing is lost: ask again.
     pub fn try_next(&mut self) -> Option<Result<R, TaskError>> {
-        match self.next_timeout(Duration::ZERO) {
-            Some(Err(TaskError::Timeout)) => Some(Err(TaskError::WouldBlock)),
-            next => next,
-        }
+        self.stream.next(Deadline::after(Duration::ZERO), TaskError::WouldBlock)
     }
 }
 
@@ -243,7 +240,7 @@ where
     type Item = Result<R, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.stream.next(None)
+        self.stream.next(None, TaskError::Timeout)
     }
 }
 

@@ -106,13 +106,14 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         stream
     }
 
-    /// The next result; `None`: there is none any more. `Err(Timeout)` at the deadline.
+    /// The next result; `None`: there is none any more. `late` at the deadline.
     ///
     /// # Panics
     /// The input's own panic, once the results before it were given.
     pub(crate) fn next<R: DeserializeOwned>(
         &mut self,
         until: Option<Deadline>,
+        late: TaskError,
     ) -> Option<Result<R, TaskError>> {
         loop {
             // The input may be slow, and results come meanwhile.
@@ -133,7 +134,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
                 self.call.complete = true;
                 return self.input.ended();
             } else if !self.wait(until) {
-                return Some(Err(TaskError::Timeout));
+                return Some(Err(late));
             }
         }
     }

@@ -99,7 +99,8 @@ where
         }
     }
 
-    fn next_until(&mut self, until: Option<Deadline>) -> Option<Result<R, TaskError>> {
+    /// The next result; `late` at the deadline.
+    fn next_until(&mut self, until: Option<Deadline>, late: TaskError) -> Option<Result<R, TaskError>> {
         loop {
             if !self.held.is_empty() || self.take_chunk(Deadline::after(Duration::ZERO)) {
                 if self.may_read() && 2 * (self.outstanding - self.held.len()) < self.look_ahead {
@@ -113,7 +114,7 @@ where
             } else if self.chunks.is_empty() {
                 return self.input.ended();
             } else if !self.take_chunk(until) {
-                return Some(Err(TaskError::Timeout));
+                return Some(Err(late));
             }
         }
     }
@@ -138,7 +139,7 @@ where
     /// # Errors
     /// [`TaskError::Timeout`] if it has not come. Nothing is lost: ask again.
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<Result<R, TaskError>> {
-        self.next_until(Deadline::after(timeout))
+        self.next_until(Deadline::after(timeout), TaskError::Timeout)
     }
 
     /// The next result, without waiting for it. Python: `IMapIterator.next(0)`.
@@ -146,10 +147,7 @@ where
     /// # Errors
     /// [`TaskError::WouldBlock`] if it has not come. Nothing is lost: ask again.
     pub fn try_next(&mut self) -> Option<Result<R, TaskError>> {
-        match self.next_timeout(Duration::ZERO) {
-            Some(Err(TaskError::Timeout)) => Some(Err(TaskError::WouldBlock)),
-            next => next,
-        }
+        self.next_until(Deadline::after(Duration::ZERO), TaskError::WouldBlock)
     }
 }
 
@@ -162,7 +160,7 @@ where
     type Item = Result<R, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_until(None)
+        self.next_until(None, TaskError::Timeout)
     }
 }
 
