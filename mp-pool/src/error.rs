@@ -1,6 +1,6 @@
 //! The errors of tasks and of pools.
 
-use mp_core::process::At;
+use mp_core::process::{At, CaughtError};
 use mp_core::sys::process::Ended;
 use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError, OsError, StartError};
@@ -185,6 +185,15 @@ pub enum JoinPoolError {
 pub(crate) enum Failure {
     Panicked { message: String, location: String },
     Failed(String),
+}
+
+impl From<CaughtError> for Failure {
+    fn from(error: CaughtError) -> Failure {
+        match error {
+            CaughtError::Panicked { message, location } => Failure::Panicked { message, location },
+            CaughtError::Call(error) => Failure::Failed(error.to_string()),
+        }
+    }
 }
 
 impl Failure {

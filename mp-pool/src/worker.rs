@@ -11,7 +11,7 @@ use crate::record::{
     HEAD, code_of, put_block_heads, put_failure, put_length, put_value_head, short_value_head, take_code,
     take_item, take_length,
 };
-use mp_core::process::{At, CaughtError, call_caught, call_caught_onto};
+use mp_core::process::{At, call_caught, call_caught_onto};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
@@ -37,7 +37,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
     if let Some((code, arguments)) = initializer
         && let Err(error) = call_caught(&code, arguments)
     {
-        let reason = match failure(error) {
+        let reason = match Failure::from(error) {
             Failure::Panicked { message, location } => {
                 format!("the initializer panicked{}: {message}", At(&location))
             }
@@ -52,13 +52,6 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         && let Some(slot) = worker.next()
         && worker.run(slot)
     {}
-}
-
-fn failure(error: CaughtError) -> Failure {
-    match error {
-        CaughtError::Panicked { message, location } => Failure::Panicked { message, location },
-        CaughtError::Call(error) => Failure::Failed(error.to_string()),
-    }
 }
 
 /// What a chunk's code names, or why it names nothing.
@@ -257,7 +250,7 @@ impl Own {
         };
         self.record.clear();
         if let Err(error) = call_caught_onto(function, arguments, &mut self.record, handles, block) {
-            return self.write_failure(memory, failure(*error), room);
+            return self.write_failure(memory, Failure::from(*error), room);
         }
         if block.is_some()
             && let Some(value) = block.take()

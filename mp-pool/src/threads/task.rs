@@ -6,12 +6,11 @@
 //! ```
 
 use crate::dispatch::{Callback, Hook};
-use crate::error::TaskError;
+use crate::error::{Failure, TaskError};
 use crate::future::Submitted;
 use crate::supervisor::Shared;
 use crate::watch::Watch;
 use mp_core::word::Deadline;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -37,20 +36,7 @@ pub(super) trait Run: Send + Sync {
 
 /// Calls the program's code. A panic is the call's error.
 pub(super) fn caught<T>(worker: &str, function: impl FnOnce() -> T) -> Result<T, TaskError> {
-    catch_unwind(AssertUnwindSafe(function)).map_err(|payload| TaskError::Panicked {
-        message: message(payload),
-        location: String::new(),
-        worker: worker.to_owned(),
-    })
-}
-
-fn message(payload: Box<dyn Any + Send>) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&'static str>().copied());
-    let text = text.unwrap_or("(a payload that is not text)").to_owned();
-    // A payload whose drop panics would end the thread.
-    std::mem::forget(payload);
-    text
+    mp_core::process::caught(function).map_err(|error| Failure::from(error).in_worker(worker))
 }
 
 impl<R: Send + 'static> ThreadTask<R> {
