@@ -79,7 +79,7 @@ impl Call {
         F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
-        shared.dispatch().check()?;
+        shared.dispatch().phase.check()?;
         let code = code_to_bytes(&Code::of::<F, A>(function)?)?;
         Ok(Call { shared: Arc::clone(shared), job: job(code), submitted: 0, full: false, complete: false })
     }

@@ -46,6 +46,17 @@ pub(crate) enum Phase {
     Broken(String),
 }
 
+impl Phase {
+    /// Whether it takes more.
+    pub(crate) fn check(&self) -> Result<(), SubmitError> {
+        match self {
+            Phase::Running => Ok(()),
+            Phase::Closed | Phase::Terminated => Err(SubmitError::Closed),
+            Phase::Broken(reason) => Err(SubmitError::Broken(reason.clone())),
+        }
+    }
+}
+
 /// A worker, as the pool holds it.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -199,18 +210,9 @@ impl Dispatch {
         })
     }
 
-    /// Whether it takes more.
-    pub(crate) fn check(&self) -> Result<(), SubmitError> {
-        match &self.phase {
-            Phase::Running => Ok(()),
-            Phase::Closed | Phase::Terminated => Err(SubmitError::Closed),
-            Phase::Broken(reason) => Err(SubmitError::Broken(reason.clone())),
-        }
-    }
-
     /// Takes items of a call.
     pub(crate) fn submit(&mut self, batch: Batch) -> Result<(), SubmitError> {
-        self.check()?;
+        self.phase.check()?;
         batch.job.expect(batch.items as usize);
         if self.is_full() {
             self.collect();
@@ -227,7 +229,7 @@ impl Dispatch {
         first: u32,
         content: &[u8],
     ) -> Result<(), SubmitError> {
-        self.check()?;
+        self.phase.check()?;
         if self.is_full() {
             self.collect();
         }

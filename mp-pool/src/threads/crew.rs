@@ -92,15 +92,11 @@ impl Crew {
 
     /// Whether it takes more.
     pub(super) fn check(&self) -> Result<(), SubmitError> {
-        check(&self.shared.state().phase)
+        self.shared.state().phase.check()
     }
 
     pub(super) fn submit(&self, task: Arc<dyn Run>) -> Result<(), SubmitError> {
-        let mut state = self.shared.state();
-        check(&state.phase)?;
-        state.queue.push_back(task);
-        self.shared.work.notify_one();
-        Ok(())
+        self.push(self.shared.state(), task)
     }
 
     /// Submits when there is room; `late` at the deadline.
@@ -111,8 +107,11 @@ impl Crew {
         late: SubmitError,
     ) -> Result<(), SubmitError> {
         let has_room = |state: &State| state.phase != Phase::Running || state.queue.len() < ROOM;
-        let mut state = self.shared.wait(until, has_room).ok_or(late)?;
-        check(&state.phase)?;
+        self.push(self.shared.wait(until, has_room).ok_or(late)?, task)
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, task: Arc<dyn Run>) -> Result<(), SubmitError> {
+        state.phase.check()?;
         state.queue.push_back(task);
         self.shared.work.notify_one();
         Ok(())
@@ -147,14 +146,6 @@ impl Crew {
             let _ = thread.join();
         }
         Ok(())
-    }
-}
-
-fn check(phase: &Phase) -> Result<(), SubmitError> {
-    match phase {
-        Phase::Running => Ok(()),
-        Phase::Closed | Phase::Terminated => Err(SubmitError::Closed),
-        Phase::Broken(reason) => Err(SubmitError::Broken(reason.clone())),
     }
 }
 
