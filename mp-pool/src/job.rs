@@ -113,12 +113,7 @@ impl Job {
 
     /// Keeps a hook, and gives how many it dropped: no thread waits for them any more.
     pub(crate) fn keep_hook(&self, hook: Hook) -> usize {
-        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = hooks.len();
-        hooks.retain(|hook| !matches!(hook, Hook::Watch(watch, _) if watch.strong_count() == 0));
-        let dropped = before - hooks.len();
-        hooks.push(hook);
-        dropped
+        hook.keep(&mut self.hooks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Its hooks, once it is settled.

@@ -121,6 +121,30 @@ pub(crate) enum Hook {
     Watch(Weak<Watch>, usize),
 }
 
+impl Hook {
+    /// Keeps it with others, and gives how many of these it dropped: no thread waits for them any more.
+    pub(crate) fn keep(self, hooks: &mut Vec<Hook>) -> usize {
+        let before = hooks.len();
+        hooks.retain(|hook| !matches!(hook, Hook::Watch(watch, _) if watch.strong_count() == 0));
+        let dropped = before - hooks.len();
+        hooks.push(self);
+        dropped
+    }
+
+    /// Its job is settled: tells the thread that waits, or gives the program's code that is to be called.
+    pub(crate) fn settled(self) -> Option<Callback> {
+        match self {
+            Hook::Callback(callback) => Some(callback),
+            Hook::Watch(watch, number) => {
+                if let Some(watch) = watch.upgrade() {
+                    watch.add(number);
+                }
+                None
+            }
+        }
+    }
+}
+
 /// Callbacks wait in their jobs.
 #[derive(Default)]
 struct Callbacks {
@@ -288,14 +312,7 @@ impl Dispatch {
     }
 
     fn run(&mut self, hook: Hook) {
-        match hook {
-            Hook::Callback(callback) => self.callbacks.due.push_back(callback),
-            Hook::Watch(watch, number) => {
-                if let Some(watch) = watch.upgrade() {
-                    watch.add(number);
-                }
-            }
-        }
+        self.callbacks.due.extend(hook.settled());
     }
 
     /// Has this done when the job is settled, whose input has ended.

@@ -74,8 +74,7 @@ impl<R: Send + 'static> ThreadTask<R> {
             drop(now);
             return run_hook(hook);
         }
-        now.1.retain(|hook| !matches!(hook, Hook::Watch(watch, _) if watch.strong_count() == 0));
-        now.1.push(hook);
+        hook.keep(&mut now.1);
     }
 }
 
@@ -84,14 +83,9 @@ fn is_done<R>(stage: &Stage<R>) -> bool {
 }
 
 fn run_hook(hook: Hook) {
-    match hook {
+    if let Some(callback) = hook.settled() {
         // The panic hook has told of a panic.
-        Hook::Callback(callback) => std::mem::forget(catch_unwind(AssertUnwindSafe(callback))),
-        Hook::Watch(watch, number) => {
-            if let Some(watch) = watch.upgrade() {
-                watch.add(number);
-            }
-        }
+        std::mem::forget(catch_unwind(AssertUnwindSafe(callback)));
     }
 }
 
