@@ -7,7 +7,7 @@
 //! | Terminated | `terminate`                | end as `Terminated`         | end after the task they run   |
 //! | Broken     | a panicking initializer    | end as `Broken`             | end                           |
 
-use super::task::{Run, caught};
+use super::task::{Run, caught, wait_until};
 use crate::dispatch::Phase;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
 use mp_core::OsError;
@@ -16,7 +16,6 @@ use mp_core::word::Deadline;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// As many tasks as the board of a pool of processes holds.
 const ROOM: usize = 1024;
@@ -169,17 +168,7 @@ impl Shared {
     }
 
     fn wait(&self, until: Option<Deadline>, is_so: impl Fn(&State) -> bool) -> Option<MutexGuard<'_, State>> {
-        let mut state = self.state();
-        while !is_so(&state) {
-            state = match until.map(Deadline::remaining) {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return None,
-                Some(left) => {
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        Some(state)
+        wait_until(&self.changed, self.state(), until, is_so)
     }
 
     /// The life of a thread.

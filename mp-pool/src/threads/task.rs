@@ -13,6 +13,7 @@ use crate::watch::Watch;
 use mp_core::word::Deadline;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 enum Stage<R> {
     Waiting(Box<dyn FnOnce() -> R + Send>),
@@ -37,6 +38,23 @@ pub(super) trait Run: Send + Sync {
 /// Calls the program's code. A panic is the call's error.
 pub(super) fn caught<T>(worker: &str, function: impl FnOnce() -> T) -> Result<T, TaskError> {
     mp_core::process::caught(function).map_err(|error| Failure::from(error).in_worker(worker))
+}
+
+/// Waits until something is so; `None` at the deadline.
+pub(super) fn wait_until<'a, T>(
+    changed: &Condvar,
+    mut now: MutexGuard<'a, T>,
+    until: Option<Deadline>,
+    is_so: impl Fn(&T) -> bool,
+) -> Option<MutexGuard<'a, T>> {
+    while !is_so(&now) {
+        now = match until.map(Deadline::remaining) {
+            None => changed.wait(now).unwrap_or_else(PoisonError::into_inner),
+            Some(Duration::ZERO) => return None,
+            Some(left) => changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0,
+        };
+    }
+    Some(now)
 }
 
 impl<R: Send + 'static> ThreadTask<R> {
@@ -121,15 +139,7 @@ impl<R: Send + 'static> Submitted<R> for ThreadTask<R> {
     }
 
     fn wait(&self, until: Option<Deadline>) -> bool {
-        let mut now = self.stage();
-        while !is_done(&now.0) {
-            now = match until.map(Deadline::remaining) {
-                None => self.changed.wait(now).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return false,
-                Some(left) => self.changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-        }
-        true
+        wait_until(&self.changed, self.stage(), until, |now| is_done(&now.0)).is_some()
     }
 
     fn take(&self) -> Result<R, TaskError> {
