@@ -88,10 +88,7 @@ impl PoolBuilder {
     /// # Errors
     /// [`NewPoolError`]; no worker is left then.
     pub fn build(self) -> Result<Pool, NewPoolError> {
-        let processes = self.processes.unwrap_or_else(|| usable_cpu_count().min(MOST_WORKERS));
-        if !(1..=MOST_WORKERS).contains(&processes) {
-            return Err(NewPoolError::Workers);
-        }
+        let processes = worker_count(self.processes)?;
         if self.most_tasks == Some(0) {
             return Err(NewPoolError::NoTasks);
         }
@@ -104,4 +101,10 @@ impl PoolBuilder {
         };
         Pool::start(spec, processes)
     }
+}
+
+/// How many workers a pool has, of processes or of threads.
+pub(crate) fn worker_count(wanted: Option<usize>) -> Result<usize, NewPoolError> {
+    let count = wanted.unwrap_or_else(|| usable_cpu_count().min(MOST_WORKERS));
+    if (1..=MOST_WORKERS).contains(&count) { Ok(count) } else { Err(NewPoolError::Workers) }
 }

@@ -380,13 +380,17 @@ impl Pool {
         let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
         drop(self.shared.wait_until(None, until, have_ended).ok_or(late)?);
         self.shared.shut_down_threads();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let here = std::thread::current().id();
-        // Not for itself, where a callback drops the pool.
-        for thread in threads.into_iter().filter(|thread| thread.thread().id() != here) {
-            let _ = thread.join();
-        }
+        join_threads(&self.threads);
         Ok(())
+    }
+}
+
+/// Waits for the end of threads of a pool: not of the calling one, where a task or a callback drops the pool.
+pub(crate) fn join_threads(threads: &Mutex<Vec<JoinHandle<()>>>) {
+    let threads = std::mem::take(&mut *threads.lock().unwrap_or_else(PoisonError::into_inner));
+    let here = std::thread::current().id();
+    for thread in threads.into_iter().filter(|thread| thread.thread().id() != here) {
+        let _ = thread.join();
     }
 }
 

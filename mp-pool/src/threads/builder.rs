@@ -2,9 +2,8 @@
 
 use super::crew::{Crew, Initializer};
 use super::{ThreadPool, ThreadPoolExecutor};
-use crate::dispatch::MOST_WORKERS;
+use crate::builder::worker_count;
 use crate::error::NewPoolError;
-use mp_core::usable_cpu_count;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,11 +61,7 @@ impl ThreadPoolBuilder {
     }
 
     fn crew(self) -> Result<Crew, NewPoolError> {
-        let threads = self.threads.unwrap_or_else(|| usable_cpu_count().min(MOST_WORKERS));
-        if !(1..=MOST_WORKERS).contains(&threads) {
-            return Err(NewPoolError::Workers);
-        }
-        Crew::start(threads, &self.name, self.initializer)
+        Crew::start(worker_count(self.threads)?, &self.name, self.initializer)
     }
 }
 

@@ -10,6 +10,7 @@
 use super::task::{Run, caught, wait_until};
 use crate::dispatch::Phase;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
+use crate::pool::join_threads;
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::word::Deadline;
@@ -65,7 +66,7 @@ impl Crew {
                 move || shared.live(&name, initializer)
             };
             match std::thread::Builder::new().name(name).spawn(life) {
-                Ok(thread) => crew.threads().push(thread),
+                Ok(thread) => crew.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
                 Err(source) => {
                     crew.shared.state().alive -= 1;
                     crew.terminate();
@@ -75,10 +76,6 @@ impl Crew {
             }
         }
         Ok(crew)
-    }
-
-    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn size(&self) -> usize {
@@ -140,10 +137,7 @@ impl Crew {
             return Err(JoinPoolError::StillRunning);
         }
         drop(self.shared.wait(until, |state| state.alive == 0).ok_or(late)?);
-        let (threads, here) = (std::mem::take(&mut *self.threads()), std::thread::current().id());
-        for thread in threads.into_iter().filter(|thread| thread.thread().id() != here) {
-            let _ = thread.join();
-        }
+        join_threads(&self.threads);
         Ok(())
     }
 }
