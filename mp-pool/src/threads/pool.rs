@@ -9,6 +9,7 @@ use crate::call::default_chunk_size;
 use crate::error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 use crate::futures::Future;
 use crate::imap::ImapOptions;
+use crate::order::All;
 use crate::stream::Order;
 use mp_core::word::Deadline;
 use std::fmt;
@@ -61,7 +62,7 @@ impl ThreadPool {
         T: Send + 'static,
         R: Send + 'static,
     {
-        Ok(all_of(self.map_each(function, items)?)?)
+        Ok(all_of(self.submit_chunks(function, items)?)?)
     }
 
     /// Is [`map`](ThreadPool::map) with the value or the error of each item.
@@ -93,7 +94,7 @@ impl ThreadPool {
         R: Send + 'static,
     {
         let chunks = self.submit_chunks(function, items)?;
-        let whole = ThreadTask::new(move || all_of(chunks.into_iter().flat_map(Chunk::wait).collect()));
+        let whole = ThreadTask::new(move || all_of(chunks));
         // After its chunks in the queue, so they have begun before it waits for them.
         self.crew.submit(Arc::clone(&whole) as _)?;
         Ok(Future::of(whole))
@@ -339,9 +340,9 @@ impl<R: Send + 'static> Chunk<R> {
     }
 }
 
-fn all_of<R>(each: Vec<Result<R, TaskError>>) -> Result<Vec<R>, MapError> {
-    let with_index = |(index, outcome): (usize, Result<R, TaskError>)| {
-        outcome.map_err(|error| MapError::Item { index, error })
-    };
-    each.into_iter().enumerate().map(with_index).collect()
+/// Waits for all chunks, and gives all values, or the first failure.
+fn all_of<R: Send + 'static>(chunks: Vec<Chunk<R>>) -> Result<Vec<R>, MapError> {
+    let mut all = All::new();
+    chunks.into_iter().flat_map(Chunk::wait).for_each(|value| all.push(value));
+    all.end()
 }
