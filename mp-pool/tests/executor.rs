@@ -6,9 +6,8 @@ use mp_core::sys::process::Ended;
 use mp_pool::futures::{Future, Pending};
 use mp_pool::{ImapOptions, JoinPoolError, ProcessPoolExecutor, SubmitError, TaskError};
 use mp_queue::Queue;
-use mp_testing::{kill_if_it_lives, random, wait_a_random_moment};
+use mp_testing::{kill_if_it_lives, while_killing};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -359,48 +358,34 @@ fn a_panic_kills_the_workers() {
 /// Futures that are waited for, awaited by callbacks, cancelled and killed, while workers die. `MP_KILLS=5000` sets the number.
 fn every_future_has_one_end_whichever_worker_is_killed() {
     let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
-    let (executor, enough) = (ProcessPoolExecutor::new(4).unwrap(), AtomicBool::new(false));
+    let executor = ProcessPoolExecutor::new(4).unwrap();
     let (mut done, mut died, mut cancelled) = (0, 0, 0);
-    let killed = std::thread::scope(|scope| {
-        let killer = scope.spawn(|| {
-            let mut killed = 0;
-            while killed < wanted {
-                wait_a_random_moment(Duration::from_micros(3000));
-                let pids = executor.worker_pids();
-                let Some(pid) = pids.get(random(pids.len().max(1) as u64) as usize) else { continue };
-                killed += usize::from(kill_if_it_lives(*pid));
-            }
-            // ORDERING: Relaxed: whether to go on.
-            enough.store(true, Ordering::Relaxed);
-            killed
-        });
-        while !enough.load(Ordering::Relaxed) {
-            let (tell, told) = mpsc::channel();
-            let futures: Vec<_> = (0..500).map(|x| executor.submit(square, (x,)).unwrap()).collect();
-            for future in &futures {
-                let tell = tell.clone();
-                future.add_done_callback(move |_| tell.send(()).unwrap());
-            }
-            for (x, future) in (0..).zip(&futures) {
-                match x % 5 {
-                    0 => drop(future.cancel()),
-                    1 if x % 4 == 0 => future.kill(),
-                    _ => {}
-                }
-            }
-            for (x, future) in (0..).zip(futures) {
-                match future.result() {
-                    Ok(value) => assert_eq!(value, square(x)),
-                    Err(TaskError::Cancelled) => assert!(x % 5 < 2, "{x}"),
-                    Err(TaskError::WorkerDied { .. }) => died += 1,
-                    Err(other) => panic!("{x}: {other:?}"),
-                }
-                cancelled += usize::from(future.cancelled());
-                done += 1;
-            }
-            (0..500).for_each(|_| told.recv().unwrap());
+    let pids = || executor.worker_pids();
+    while_killing(wanted, Duration::from_micros(3000), pids, || {
+        let (tell, told) = mpsc::channel();
+        let futures: Vec<_> = (0..500).map(|x| executor.submit(square, (x,)).unwrap()).collect();
+        for future in &futures {
+            let tell = tell.clone();
+            future.add_done_callback(move |_| tell.send(()).unwrap());
         }
-        killer.join().unwrap()
+        for (x, future) in (0..).zip(&futures) {
+            match x % 5 {
+                0 => drop(future.cancel()),
+                1 if x % 4 == 0 => future.kill(),
+                _ => {}
+            }
+        }
+        for (x, future) in (0..).zip(futures) {
+            match future.result() {
+                Ok(value) => assert_eq!(value, square(x)),
+                Err(TaskError::Cancelled) => assert!(x % 5 < 2, "{x}"),
+                Err(TaskError::WorkerDied { .. }) => died += 1,
+                Err(other) => panic!("{x}: {other:?}"),
+            }
+            cancelled += usize::from(future.cancelled());
+            done += 1;
+        }
+        (0..500).for_each(|_| told.recv().unwrap());
     });
-    println!("killed {killed}: {done} futures, {died} died, {cancelled} cancelled");
+    println!("killed {wanted}: {done} futures, {died} died, {cancelled} cancelled");
 }

@@ -4,11 +4,10 @@
 use mp_core::transfer::Handle;
 use mp_pool::{Imap, ImapOptions, Pool, SubmitError, TaskError};
 use mp_queue::Queue;
-use mp_testing::{kill_if_it_lives, random, wait_a_random_moment};
+use mp_testing::while_killing;
 use serde::{Deserialize, Serialize, Serializer};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -340,50 +339,36 @@ fn value_of(x: u64) -> Vec<u8> {
 fn every_item_comes_once_whichever_worker_is_killed() {
     const ITEMS: u64 = 3000;
     let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
-    let (pool, enough) = (Pool::new(4).unwrap(), AtomicBool::new(false));
-    let killed = std::thread::scope(|scope| {
-        let killer = scope.spawn(|| {
-            let mut killed = 0;
-            while killed < wanted {
-                wait_a_random_moment(Duration::from_micros(3000));
-                let pids = pool.worker_pids();
-                let Some(pid) = pids.get(random(pids.len().max(1) as u64) as usize) else { continue };
-                killed += usize::from(kill_if_it_lives(*pid));
-            }
-            // ORDERING: Relaxed: whether to go on.
-            enough.store(true, Ordering::Relaxed);
-            killed
-        });
-        while !enough.load(Ordering::Relaxed) {
-            for chunk_size in [1, 5] {
-                let options = ImapOptions::new().chunk_size(chunk_size);
-                let stream = pool.imap_with(value_of, 0..ITEMS, options).unwrap();
-                let mut items = 0;
-                for (x, outcome) in (0..).zip(stream) {
-                    match outcome {
-                        Ok(value) => assert_eq!(value, value_of(x)),
-                        Err(TaskError::WorkerDied { .. }) => {}
-                        Err(other) => panic!("{x}: {other:?}"),
-                    }
-                    items += 1;
+    let pool = Pool::new(4).unwrap();
+    let pids = || pool.worker_pids();
+    while_killing(wanted, Duration::from_micros(3000), pids, || {
+        for chunk_size in [1, 5] {
+            let options = ImapOptions::new().chunk_size(chunk_size);
+            let stream = pool.imap_with(value_of, 0..ITEMS, options).unwrap();
+            let mut items = 0;
+            for (x, outcome) in (0..).zip(stream) {
+                match outcome {
+                    Ok(value) => assert_eq!(value, value_of(x)),
+                    Err(TaskError::WorkerDied { .. }) => {}
+                    Err(other) => panic!("{x}: {other:?}"),
                 }
-                assert_eq!(items, ITEMS);
-                let unordered = pool.imap_unordered_with(|x: u64| x, 0..ITEMS, options).unwrap();
-                let (mut seen, mut items) = (vec![false; ITEMS as usize], 0);
-                for outcome in unordered {
-                    match outcome {
-                        Ok(x) => assert!(!std::mem::replace(&mut seen[x as usize], true), "{x} came twice"),
-                        Err(TaskError::WorkerDied { .. }) => {}
-                        Err(other) => panic!("{other:?}"),
-                    }
-                    items += 1;
-                }
-                assert_eq!(items, ITEMS);
+                items += 1;
             }
+            assert_eq!(items, ITEMS);
+            let unordered = pool.imap_unordered_with(|x: u64| x, 0..ITEMS, options).unwrap();
+            let (mut seen, mut items) = (vec![false; ITEMS as usize], 0);
+            for outcome in unordered {
+                match outcome {
+                    Ok(x) => assert!(!std::mem::replace(&mut seen[x as usize], true), "{x} came twice"),
+                    Err(TaskError::WorkerDied { .. }) => {}
+                    Err(other) => panic!("{other:?}"),
+                }
+                items += 1;
+            }
+            assert_eq!(items, ITEMS);
         }
-        killer.join().unwrap()
     });
-    println!("killed {killed}");
+    println!("killed {wanted}");
     pool.close();
     pool.join().unwrap();
 }

@@ -9,9 +9,9 @@
 use mp_core::active_children;
 use mp_core::mem::SharedRef;
 use mp_pool::{Pool, TaskError};
-use mp_testing::{kill_if_it_lives, random, wait_a_random_moment};
+use mp_testing::{kill_if_it_lives, wait_a_random_moment, while_killing};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -56,27 +56,14 @@ fn every_item_has_one_end_whichever_worker_is_killed() {
     let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let counts: Counts = SharedRef::create("mp-test-begun").unwrap();
     let pool = Pool::builder().processes(4).initializer(remember, (counts.clone(),)).build().unwrap();
-    let (mut killed, mut tally, enough) = (0, Tally::default(), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let killer = scope.spawn(|| {
-            let mut killed = 0;
-            while killed < wanted {
-                wait_a_random_moment(MOMENT);
-                let pids = pool.worker_pids();
-                let Some(pid) = pids.get(random(pids.len().max(1) as u64) as usize) else { continue };
-                killed += usize::from(kill_if_it_lives(*pid));
-            }
-            enough.store(true, Ordering::Relaxed);
-            killed
-        });
-        while !enough.load(Ordering::Relaxed) {
-            for chunk in [1, 7, ITEMS / 8] {
-                one_round(&pool, &counts, chunk, &mut tally);
-            }
+    let mut tally = Tally::default();
+    let pids = || pool.worker_pids();
+    while_killing(wanted, MOMENT, pids, || {
+        for chunk in [1, 7, ITEMS / 8] {
+            one_round(&pool, &counts, chunk, &mut tally);
         }
-        killed = killer.join().unwrap();
     });
-    println!("killed {killed}: {tally:?}");
+    println!("killed {wanted}: {tally:?}");
     assert_eq!((tally.twice, tally.lost, tally.wrong), (0, 0, 0));
     pool.close();
     pool.join().unwrap();

@@ -1,6 +1,8 @@
 //! Random moments, for tests that kill; and numbers by chance, for tests that make things up.
 
+use crate::ends::kill_if_it_lives;
 use mp_core::sys::process::random_bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A number below `below`, any of them as likely.
@@ -34,4 +36,31 @@ pub fn wait_a_random_moment(most: Duration) {
     while Instant::now() < until {
         std::hint::spin_loop();
     }
+}
+
+/// Does one round after the other until another thread has killed so many processes, each a random moment, shorter than
+/// `most`, after the one before: any one of those that `pids` gives then.
+pub fn while_killing(
+    kills: usize,
+    most: Duration,
+    pids: impl Fn() -> Vec<u32> + Sync,
+    mut round: impl FnMut(),
+) {
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut killed = 0;
+            while killed < kills {
+                wait_a_random_moment(most);
+                let pids = pids();
+                let Some(pid) = pids.get(random(pids.len().max(1) as u64) as usize) else { continue };
+                killed += usize::from(kill_if_it_lives(*pid));
+            }
+            // ORDERING: Relaxed, here and below: whether to go on.
+            enough.store(true, Ordering::Relaxed);
+        });
+        while !enough.load(Ordering::Relaxed) {
+            round();
+        }
+    });
 }
