@@ -274,14 +274,20 @@ fn shutting_down_finishes_or_cancels() {
     assert!(active_children().is_empty());
 }
 
-/// Whatever their worker was at: the task that ran dies by SIGTERM, and no other one begins.
-fn workers_are_terminated() {
+/// Two workers at work, and twenty tasks that have not begun.
+fn busy(gate: &Gate) -> (ProcessPoolExecutor, [Future<u32>; 2], Vec<Future<u32>>) {
     let executor = ProcessPoolExecutor::new(2).unwrap();
-    let gate = Gate::new();
     let running = [gate.submit(&executor), gate.submit(&executor)];
     gate.begun();
     gate.begun();
-    let pending: Vec<_> = (0..20).map(|_| gate.submit(&executor)).collect();
+    let pending = (0..20).map(|_| gate.submit(&executor)).collect();
+    (executor, running, pending)
+}
+
+/// Whatever their worker was at: the task that ran dies by SIGTERM, and no other one begins.
+fn workers_are_terminated() {
+    let gate = Gate::new();
+    let (executor, running, pending) = busy(&gate);
     executor.terminate_workers();
     assert!(matches!(executor.submit(square, (2,)), Err(SubmitError::Closed)));
     for future in running {
@@ -297,12 +303,8 @@ fn workers_are_terminated() {
 }
 
 fn workers_are_killed() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
     let gate = Gate::new();
-    let running = [gate.submit(&executor), gate.submit(&executor)];
-    gate.begun();
-    gate.begun();
-    let pending: Vec<_> = (0..20).map(|_| gate.submit(&executor)).collect();
+    let (executor, running, pending) = busy(&gate);
     executor.kill_workers();
     assert!(running.iter().all(|future| future.try_result() == Err(TaskError::Terminated)));
     assert!(pending.iter().all(Future::cancelled));
