@@ -98,9 +98,8 @@ impl ManagerBuilder {
     ///
     /// Python: `BaseManager.get_server().serve_forever()`.
     pub fn serve_forever(self) -> Result<(), StartManagerError> {
-        let key = self.key.map(|key| key.as_bytes().to_vec());
         let listener =
-            bind(self.address, key).map_err(|error| StartManagerError::NotServing(error.to_string()))?;
+            bind(self.address, self.key).map_err(|error| StartManagerError::NotServing(error.to_string()))?;
         let mut server = Server::new(new_number()?, None)?;
         server.listen(listener)?;
         Ok(server.run()?)

@@ -1,6 +1,7 @@
 //! A server at an address: clients that are no relatives prove to have its key.
 
 use super::{LISTENER, Server, signal};
+use mp_core::AuthKey;
 use mp_core::error::OsResult;
 use mp_core::sys::poll::Interest;
 use mp_core::transfer::Handle;
@@ -17,7 +18,7 @@ pub(crate) fn serve_at(
 ) {
     signal::ignore_interrupts();
     let begun = || -> Result<Server, String> {
-        let listener = bind(place.0, place.1).map_err(|error| error.to_string())?;
+        let listener = bind(place.0, place.1.map(AuthKey::new)).map_err(|error| error.to_string())?;
         let mut server = Server::new(manager, Some(accept_socket)).map_err(|error| error.to_string())?;
         server.listen(listener).map_err(|error| error.to_string())?;
         Ok(server)
@@ -32,9 +33,9 @@ pub(crate) fn serve_at(
     }
 }
 
-pub(crate) fn bind(address: mp_pipe::Address, key: Option<Vec<u8>>) -> Result<Listener, BindError> {
+pub(crate) fn bind(address: mp_pipe::Address, key: Option<AuthKey>) -> Result<Listener, BindError> {
     let builder = Listener::builder().address(address);
-    key.into_iter().fold(builder, |builder, key| builder.authkey(mp_core::AuthKey::new(key))).bind()
+    key.into_iter().fold(builder, |builder, key| builder.authkey(key)).bind()
 }
 
 impl Server {
