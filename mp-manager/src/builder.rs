@@ -9,6 +9,7 @@ use crate::server::listening::{bind, serve_at};
 use mp_core::popen::get_helper_method;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
+use mp_core::word::Deadline;
 use mp_core::{AuthKey, Process};
 use mp_pipe::{Address, pipe};
 use std::time::Duration;
@@ -115,10 +116,11 @@ impl ManagerBuilder {
     /// Python: `BaseManager.connect`.
     pub fn connect(self) -> Result<Manager, ConnectManagerError> {
         let ManagerBuilder { address, key, timeout } = self;
+        let deadline = Deadline::after(timeout);
         let builder = mp_pipe::Client::builder(&address).timeout(timeout);
         let builder = key.iter().fold(builder, |builder, key| builder.authkey(key.clone()));
         let stream: Stream = builder.connect()?;
-        let (manager, pid) = greeted(&stream, timeout)?;
+        let (manager, pid) = greeted(&stream, || deadline.map_or(timeout, Deadline::remaining))?;
         let server = ServerHandle { manager, route: Route::Address(address.clone(), key) };
         let client = Client::on(stream, server).register();
         let client = client.map_err(|error| ConnectManagerError::NotAManager(error.to_string()))?;
@@ -126,11 +128,11 @@ impl ManagerBuilder {
     }
 }
 
-/// The manager's number and its process's.
-fn greeted(stream: &Stream, timeout: Duration) -> Result<(u64, u32), ConnectManagerError> {
+/// The manager's number and its process's. `left` is the time that is left for it.
+fn greeted(stream: &Stream, left: impl Fn() -> Duration) -> Result<(u64, u32), ConnectManagerError> {
     let not_one = |reason: String| ConnectManagerError::NotAManager(reason);
-    stream.send_timeout(&(1, Request::Hello), timeout).map_err(|error| not_one(error.to_string()))?;
-    match stream.recv_timeout(timeout).map_err(|error| not_one(error.to_string()))? {
+    stream.send_timeout(&(1, Request::Hello), left()).map_err(|error| not_one(error.to_string()))?;
+    match stream.recv_timeout(left()).map_err(|error| not_one(error.to_string()))? {
         (1, Reply::Hello { manager, pid, .. }) => Ok((manager, pid)),
         (_, other) => Err(not_one(format!("unexpected reply: {other:?}"))),
     }
