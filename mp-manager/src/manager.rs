@@ -16,7 +16,7 @@ use mp_core::transfer::{Callable, Captures, Code, Handle, Target, pack};
 use mp_core::{Child, JoinError, Process, StartMethod, error::OsResult, get_logger};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 /// A server process that holds objects for its clients.
@@ -368,7 +368,8 @@ impl Manager {
     {
         let () = Captures::<F>::NOTHING;
         // Of no size, as the constructor is: only its type travels.
-        let make = move |arguments: A| server::stash(Box::new(Value(constructor.call(arguments))));
+        let make =
+            move |arguments: A| server::stash(Box::new(Value(RwLock::new(constructor.call(arguments)))));
         let code = Code::of::<_, (A,)>(&make)?;
         let arguments = pack(&(arguments,))?;
         let reference = self.object(Kind::Custom, Start::Custom { code, arguments, restart })?;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::{PoisonError, RwLock};
 
 /// A type whose values can live in a manager, called through a proxy. `#[shared]` on an `impl` block implements it; by hand
 /// it can be implemented for methods that are found in another way.
@@ -106,22 +107,22 @@ impl Restart {
 }
 
 /// The value in the server.
-pub(crate) struct Value<T>(pub(crate) T);
+pub(crate) struct Value<T>(pub(crate) RwLock<T>);
 
 impl<T: Shared> Hosted for Value<T> {
-    fn call_shared(&self, method: u32, arguments: Message) -> Result<Message, Failure> {
-        answer(self.0.call_shared(method, Arguments(arguments)))
-    }
-
-    fn call_exclusive(&mut self, method: u32, arguments: Message) -> Result<Message, Failure> {
-        answer(self.0.call_exclusive(method, Arguments(arguments)))
-    }
-}
-
-fn answer(result: Result<Returned, CallMethodError>) -> Result<Message, Failure> {
-    match result {
-        Ok(Returned(message)) => Ok(message),
-        Err(CallMethodError(reason)) => Err(Failure::Codec(reason)),
+    fn call(&self, method: u32, exclusive: bool, arguments: Message) -> Result<Message, Failure> {
+        // After a panic the value is as the method left it.
+        let result = if exclusive {
+            let mut value = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            value.call_exclusive(method, Arguments(arguments))
+        } else {
+            let value = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            value.call_shared(method, Arguments(arguments))
+        };
+        match result {
+            Ok(Returned(message)) => Ok(message),
+            Err(CallMethodError(reason)) => Err(Failure::Codec(reason)),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use mp_core::process::{CaughtError, call_caught, caught};
 use mp_core::transfer::{Code, Message};
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// A value of a user's type, called by the number of a method.
 pub(crate) trait Hosted: Send + Sync {
@@ -30,8 +30,8 @@ pub(crate) trait Hosted: Send + Sync {
         false
     }
 
-    fn call_shared(&self, method: u32, arguments: Message) -> Result<Message, Failure>;
-    fn call_exclusive(&mut self, method: u32, arguments: Message) -> Result<Message, Failure>;
+    /// Calls a method: an exclusive one when no other is called.
+    fn call(&self, method: u32, exclusive: bool, arguments: Message) -> Result<Message, Failure>;
 }
 
 thread_local! {
@@ -64,11 +64,9 @@ fn failure(error: CaughtError) -> Failure {
 
 /// The object, and what runs on it.
 pub(super) struct Custom {
-    value: Arc<RwLock<Box<dyn Hosted>>>,
+    value: Arc<dyn Hosted>,
     shared: u64,
     is_alone: bool,
-    /// Its calls come one after the other.
-    is_supervised: bool,
 }
 
 impl fmt::Debug for Custom {
@@ -80,8 +78,13 @@ impl fmt::Debug for Custom {
 impl Custom {
     /// Whether this call may begin now.
     pub(super) fn may(&self, call: &Call) -> bool {
-        let wants_alone = self.is_supervised || matches!(call, Call::Custom { exclusive: true, .. });
+        let wants_alone = matches!(call, Call::Custom { exclusive, .. } if self.wants_alone(*exclusive));
         !self.is_alone && (self.shared == 0 || !wants_alone)
+    }
+
+    /// The calls of a supervised object come one after the other.
+    fn wants_alone(&self, exclusive: bool) -> bool {
+        exclusive || self.value.is_supervised()
     }
 }
 
@@ -119,35 +122,24 @@ impl Server {
         let Call::Custom { method, exclusive, arguments } = call else {
             return self.reply(caller.client, serial, Err(Failure::WrongKind));
         };
-        let value = Arc::clone(&custom.value);
-        // Its process is told by the number which of the two it is.
-        let (method, exclusive) = match custom.is_supervised {
-            true => (method << 1 | u32::from(exclusive), true),
-            false => (method, exclusive),
-        };
-        let work: Work = if exclusive {
+        let (value, alone) = (Arc::clone(&custom.value), custom.wants_alone(exclusive));
+        if alone {
             custom.is_alone = true;
-            Box::new(move || {
-                let mut value = value.write().unwrap_or_else(PoisonError::into_inner);
-                Outcome::Returned(guarded(|| value.call_exclusive(method, arguments)))
-            })
         } else {
             custom.shared += 1;
-            Box::new(move || {
-                let value = value.read().unwrap_or_else(PoisonError::into_inner);
-                Outcome::Returned(guarded(|| value.call_shared(method, arguments)))
-            })
-        };
-        let ticket = Ticket { caller, serial, object: Some((object, exclusive)) };
+        }
+        let work: Work =
+            Box::new(move || Outcome::Returned(guarded(|| value.call(method, exclusive, arguments))));
+        let ticket = Ticket { caller, serial, object: Some((object, alone)) };
         if let Err(failure) = self.jobs.give(ticket, work) {
-            self.leave_custom(object, exclusive);
+            self.leave_custom(object, alone);
             self.reply(caller.client, serial, Err(failure));
         }
     }
 
-    fn leave_custom(&mut self, object: ObjectId, exclusive: bool) {
+    fn leave_custom(&mut self, object: ObjectId, alone: bool) {
         if let Some(Body::Custom(custom)) = self.table.get(object).map(|entry| &mut entry.body) {
-            if exclusive {
+            if alone {
                 custom.is_alone = false;
             } else {
                 custom.shared -= 1;
@@ -163,16 +155,14 @@ impl Server {
                 // Nothing refers to it.
                 Outcome::Built(Ok(_)) if !self.clients.has(caller.client) => continue,
                 Outcome::Built(Ok(value)) => {
-                    let is_supervised = value.is_supervised();
-                    let value = Arc::new(RwLock::new(value));
-                    let body = Body::Custom(Custom { value, shared: 0, is_alone: false, is_supervised });
+                    let body = Body::Custom(Custom { value: value.into(), shared: 0, is_alone: false });
                     self.enter(caller.client, Kind::Custom, body).map(Reply::Created)
                 }
                 Outcome::Built(Err(failure)) => Err(failure),
                 Outcome::Returned(result) => result.map(Reply::Returned),
             };
-            if let Some((object, exclusive)) = object {
-                self.leave_custom(object, exclusive);
+            if let Some((object, alone)) = object {
+                self.leave_custom(object, alone);
                 self.retry(object);
             }
             self.reply(caller.client, serial, result);

@@ -20,6 +20,7 @@ use mp_core::transfer::{Code, Message};
 use mp_core::{Child, Process};
 use mp_pipe::{Connection, RecvError, SendError};
 use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Asked {
@@ -30,8 +31,10 @@ struct Asked {
 
 type Answer = Result<Message, Failure>;
 
-/// See the module.
-pub(super) struct Supervised {
+/// See the module. The server makes one call at a time.
+pub(super) struct Supervised(Mutex<State>);
+
+struct State {
     code: Code,
     arguments: Message,
     restart: Restart,
@@ -49,9 +52,11 @@ impl Supervised {
     /// Starts the process, and waits until its object is made.
     pub(super) fn start(code: Code, arguments: Message, restart: Restart) -> Result<Supervised, Failure> {
         let actor = Actor::start(&code, &arguments)?;
-        Ok(Supervised { code, arguments, restart, actor: Some(actor) })
+        Ok(Supervised(Mutex::new(State { code, arguments, restart, actor: Some(actor) })))
     }
+}
 
+impl State {
     fn call(&mut self, asked: Asked) -> Answer {
         let Some(actor) = &self.actor else {
             return Err(Failure::Died { how: "has ended".to_owned(), restarted: false });
@@ -78,14 +83,9 @@ impl Hosted for Supervised {
         true
     }
 
-    fn call_shared(&self, _: u32, _: Message) -> Answer {
-        Err(Failure::WrongKind)
-    }
-
-    fn call_exclusive(&mut self, method: u32, arguments: Message) -> Answer {
-        // Which of the two it was stands in the method's number.
-        let (method, exclusive) = (method >> 1, method & 1 == 1);
-        self.call(Asked { method, exclusive, arguments })
+    fn call(&self, method: u32, exclusive: bool, arguments: Message) -> Answer {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.call(Asked { method, exclusive, arguments })
     }
 }
 
@@ -127,12 +127,9 @@ fn host(stream: Connection<Answer, Asked>, code: Code, arguments: Message) {
     if stream.send(&answer).is_err() {
         return;
     }
-    let Ok(mut object) = made else { return };
+    let Ok(object) = made else { return };
     while let Ok(Asked { method, exclusive, arguments }) = stream.recv() {
-        let answer = guarded(|| match exclusive {
-            true => object.call_exclusive(method, arguments),
-            false => object.call_shared(method, arguments),
-        });
+        let answer = guarded(|| object.call(method, exclusive, arguments));
         if stream.send(&answer).is_err() {
             return;
         }
