@@ -114,7 +114,7 @@ impl From<Failure> for ManagerError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::NoSuchObject | Failure::WrongKind => ManagerError::NoSuchObject,
-            Failure::NoSuchName => ManagerError::NoSuchName { name: String::new() },
+            Failure::NoSuchName { name } => ManagerError::NoSuchName { name },
             Failure::IndexOutOfRange { index, len } => {
                 ManagerError::IndexOutOfRange { index: index as usize, len: len as usize }
             }

@@ -296,11 +296,9 @@ impl Manager {
     /// Python: a method of a manager that has connected.
     pub fn lookup<P: Proxy>(&self, name: &str) -> Result<P, ManagerError> {
         let client = self.client()?;
-        match client.call(Request::Lookup { name: name.to_owned(), kind: P::KIND }) {
-            Ok(Reply::Created(object)) => Ok(P::from_reference(Reference::new(client, object))),
-            Ok(other) => Err(unexpected(&other)),
-            Err(ManagerError::NoSuchName { .. }) => Err(ManagerError::NoSuchName { name: name.to_owned() }),
-            Err(error) => Err(error),
+        match client.call(Request::Lookup { name: name.to_owned(), kind: P::KIND })? {
+            Reply::Created(object) => Ok(P::from_reference(Reference::new(client, object))),
+            other => Err(unexpected(&other)),
         }
     }
 }

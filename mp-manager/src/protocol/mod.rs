@@ -171,7 +171,9 @@ pub(crate) type Listening = ();
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Failure {
     NoSuchObject,
-    NoSuchName,
+    NoSuchName {
+        name: String,
+    },
     /// Made by a function of the program: a client that is no relative cannot name one.
     NoRelative,
     WrongKind,

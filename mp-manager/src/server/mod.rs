@@ -244,7 +244,9 @@ impl Server {
             }
             Request::Publish { name, object } => self.publish(name, object)?,
             Request::Lookup { name, kind } => {
-                let (found, kept) = self.names.get(&name).ok_or(Failure::NoSuchName)?;
+                let Some((found, kept)) = self.names.get(&name) else {
+                    return Err(Failure::NoSuchName { name });
+                };
                 if *found != kind {
                     return Err(Failure::WrongKind);
                 }
