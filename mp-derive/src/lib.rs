@@ -7,8 +7,8 @@
 //! | `shared.rs` | `shared`: an `impl` block -> a proxy and the dispatch, pure |
 //! | `method.rs` | an `impl` block, as far as `shared` must know it           |
 //!
-//! There are two of each, since a derive cannot know the name by which a user imports the trait: a crate that depends on `mp`
-//! alone has no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the
+//! There are two of each, since a derive cannot know the name by which a user imports the trait: a crate that depends
+//! on `mp` alone has no `mp_core` in scope. So mp-core re-exports the one that writes `::mp_core::mem`, and `mp` the
 //! one that writes `::mp::base::mem`, each under the trait's own name.
 
 #![deny(clippy::unwrap_used)]
@@ -157,9 +157,9 @@ struct Readme;
 /// // makes `CounterProxy`, with: pub fn add(&self, n: u64) -> Result<u64, ManagerError>
 /// ```
 ///
-/// `&self` methods of one object run side by side, a `&mut self` method alone. Functions without a receiver and private methods
-/// are not exposed. Arguments and results are what serde can write and read back; a `&str` or slice argument may stand for an
-/// owned one. One block of a type can be shared.
+/// `&self` methods of one object run side by side, a `&mut self` method alone. Functions without a receiver and private
+/// methods are not exposed. Arguments and results are what serde can write and read back; a `&str` or slice argument
+/// may stand for an owned one. One block of a type can be shared.
 #[proc_macro_attribute]
 pub fn shared(attributes: TokenStream, item: TokenStream) -> TokenStream {
     expand_shared(&attributes, item, &quote!(::mp_manager))

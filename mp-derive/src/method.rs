@@ -30,8 +30,8 @@ pub(crate) struct Argument {
     pub(crate) ty: Type,
 }
 
-const GENERIC: &str = "a generic type or method cannot be shared, since its proxy could not name the types: write a type of \
-                       its own for each";
+const GENERIC: &str = "a generic type or method cannot be shared, since its proxy could not name the types: write a \
+                       type of its own for each";
 const OF_TRAIT: &str =
     "a trait's methods cannot be shared: write those that are to be called in an `impl` block of the type";
 const BY_VALUE: &str =

@@ -19,9 +19,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A manager at an address. Made by [`Manager::builder`].
 ///
-/// A process that is no relative connects to it by the address, and proves to have the key; so does the server to it. What is
-/// sent over TCP is not encrypted. Such a client can do all but make objects of a user's type; between hosts values cannot hold
-/// handles.
+/// A process that is no relative connects to it by the address, and proves to have the key; so does the server to it.
+/// What is sent over TCP is not encrypted. Such a client can do all but make objects of a user's type; between hosts
+/// values cannot hold handles.
 ///
 /// ```no_run
 /// use mp_manager::{Manager, QueueProxy};
@@ -52,8 +52,8 @@ impl ManagerBuilder {
         ManagerBuilder { address: Address::loopback(), key: None, timeout: DEFAULT_TIMEOUT }
     }
 
-    /// Where the manager is: a path, `"\0name"`, or `(host, port)`, where port 0 is any that is free. Without it: a free
-    /// port of this host, which other hosts cannot reach.
+    /// Where the manager is: a path, `"\0name"`, or `(host, port)`, where port 0 is any that is free. Without it: a
+    /// free port of this host, which other hosts cannot reach.
     pub fn address(mut self, address: impl Into<Address>) -> Self {
         self.address = address.into();
         self

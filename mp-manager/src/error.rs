@@ -89,8 +89,8 @@ pub enum ManagerError {
     },
     /// This process has connected by an address, and objects of a user's type are made by a function of the program.
     #[error(
-        "a client that has connected by an address cannot have a function called in the manager: make the object in the \
-         process that has started the manager"
+        "a client that has connected by an address cannot have a function called in the manager: make the object in \
+         the process that has started the manager"
     )]
     NoRelative,
     /// The function cannot be called in the manager's process.

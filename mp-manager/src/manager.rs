@@ -30,12 +30,12 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Its drop shuts the server down: remaining proxies return [`ManagerError::Gone`]. The server is a daemon, so it ends with
-/// this process, whatever ends it. A template forks it, or it is spawned if that is the default method.
+/// Its drop shuts the server down: remaining proxies return [`ManagerError::Gone`]. The server is a daemon, so it ends
+/// with this process, whatever ends it. A template forks it, or it is spawned if that is the default method.
 ///
-/// Objects cost no descriptor, here and there, and a client no thread; a process has one connection to each manager that it
-/// calls. An object lives as long as a proxy of it, in any process or on the way to one, or a value in the manager that
-/// holds one. What a killed process held is given back: see each object.
+/// Objects cost no descriptor, here and there, and a client no thread; a process has one connection to each manager
+/// that it calls. An object lives as long as a proxy of it, in any process or on the way to one, or a value in the
+/// manager that holds one. What a killed process held is given back: see each object.
 ///
 /// Python: `multiprocessing.Manager`.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ pub struct Manager {
     pid: u32,
     #[cfg(feature = "listener")]
     address: Option<mp_pipe::Address>,
-    /// Keeps the connection while no proxy does. A forked copy has the original's: it only names the server, and the copy
-    /// does not shut that down.
+    /// Keeps the connection while no proxy does. A forked copy has the original's: it only names the server, and the
+    /// copy does not shut that down.
     client: Arc<Client>,
 }
 
@@ -162,8 +162,8 @@ impl Manager {
         self.pid
     }
 
-    /// Ends the server: it is asked, then terminated, then killed. One that this process has connected to by an address is
-    /// only asked.
+    /// Ends the server: it is asked, then terminated, then killed. One that this process has connected to by an address
+    /// is only asked.
     ///
     /// Python: `BaseManager.shutdown`.
     pub fn shutdown(self) {
@@ -287,8 +287,8 @@ impl Manager {
         }
     }
 
-    /// The object that was published under a name. The types of its values are the caller's promise: values of others are an
-    /// error when they are read.
+    /// The object that was published under a name. The types of its values are the caller's promise: values of others
+    /// are an error when they are read.
     ///
     /// # Errors
     /// [`ManagerError::NoSuchName`]: there is none; [`ManagerError::NoSuchObject`]: it is of another kind.
@@ -305,8 +305,8 @@ impl Manager {
 
 /// Objects of a user's type.
 impl Manager {
-    /// Moves a value into the manager, and gives the proxy by which it is called. Its methods run in the manager's process:
-    /// one that aborts ends the manager with every object, and a slow one holds up its own object alone. See
+    /// Moves a value into the manager, and gives the proxy by which it is called. Its methods run in the manager's
+    /// process: one that aborts ends the manager with every object, and a slow one holds up its own object alone. See
     /// [`supervised`](Manager::supervised) for a process of its own.
     ///
     /// Python: an object of a registered class.
@@ -317,12 +317,12 @@ impl Manager {
         self.construct(|value: T| value, (value,))
     }
 
-    /// Makes a value in the manager by a function, which is called there with `arguments`: the value need not be able to
-    /// travel. Otherwise as [`object_of`](Manager::object_of).
+    /// Makes a value in the manager by a function, which is called there with `arguments`: the value need not be able
+    /// to travel. Otherwise as [`object_of`](Manager::object_of).
     ///
     /// # Errors
-    /// [`ManagerError::Panicked`]: the function panicked, and there is no object. [`ManagerError::Os`]: the manager cannot
-    /// start a thread.
+    /// [`ManagerError::Panicked`]: the function panicked, and there is no object. [`ManagerError::Os`]: the manager
+    /// cannot start a thread.
     pub fn construct<T, F, A, Is>(&self, constructor: F, arguments: A) -> Result<T::Proxy, ManagerError>
     where
         T: Shared,
@@ -332,10 +332,10 @@ impl Manager {
         self.build(constructor, arguments, None)
     }
 
-    /// Makes a value by a function in a process of its own, which the manager starts and supervises: an actor. A method that
-    /// aborts, or is killed, ends that process alone; its caller gets [`ManagerError::ObjectDied`], and the object is made
-    /// again as `restart` says. Calls come one after the other. A call costs two hand-overs more than one of an object in the
-    /// manager.
+    /// Makes a value by a function in a process of its own, which the manager starts and supervises: an actor. A method
+    /// that aborts, or is killed, ends that process alone; its caller gets [`ManagerError::ObjectDied`], and the object
+    /// is made again as `restart` says. Calls come one after the other. A call costs two hand-overs more than one of an
+    /// object in the manager.
     ///
     /// # Errors
     /// As of [`construct`](Manager::construct), and of starting a process.
@@ -387,8 +387,8 @@ fn listening(client: &Client) -> Option<mp_pipe::Address> {
 /// A call that signals the server.
 type Signal = fn(&Child<()>) -> OsResult<()>;
 
-/// Shuts the server down, and waits for its end: two seconds at most, and for the end of a killed process. A server that
-/// may not be signalled, since this process gave up its rights, is not waited for longer.
+/// Shuts the server down, and waits for its end: two seconds at most, and for the end of a killed process. A server
+/// that may not be signalled, since this process gave up its rights, is not waited for longer.
 impl Drop for Manager {
     fn drop(&mut self) {
         let Some(server) = self.server.as_ref().filter(|_| self.client.is_ours()) else { return };

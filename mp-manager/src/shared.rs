@@ -12,8 +12,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{PoisonError, RwLock};
 
-/// A type whose values can live in a manager, called through a proxy. `#[shared]` on an `impl` block implements it; by hand
-/// it can be implemented for methods that are found in another way.
+/// A type whose values can live in a manager, called through a proxy. `#[shared]` on an `impl` block implements it; by
+/// hand it can be implemented for methods that are found in another way.
 ///
 /// `&self` methods of one object run side by side, a `&mut self` method runs alone.
 ///
@@ -142,8 +142,8 @@ impl<T> ObjectProxy<T> {
     /// Calls a `&self` method by its number, with the tuple of its arguments.
     ///
     /// # Errors
-    /// [`ManagerError::Panicked`]: the method panicked. [`ManagerError::ObjectDied`]: the process of a supervised object ended
-    /// within the call. Otherwise the errors of any call.
+    /// [`ManagerError::Panicked`]: the method panicked. [`ManagerError::ObjectDied`]: the process of a supervised
+    /// object ended within the call. Otherwise the errors of any call.
     pub fn call_shared<A: Serialize, R: DeserializeOwned>(
         &self,
         method: u32,

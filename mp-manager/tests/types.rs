@@ -1,5 +1,5 @@
-//! Each kind of object, from this process and from children. Mirrors CPython's `_TestManager` and the manager half of its
-//! tests of locks and queues.
+//! Each kind of object, from this process and from children. Mirrors CPython's `_TestManager` and the manager half of
+//! its tests of locks and queues.
 
 use mp_core::{Child, Process};
 use mp_manager::{

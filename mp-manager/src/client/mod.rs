@@ -9,9 +9,9 @@
 //! at any time.
 //!
 //! # When a process dies
-//! The *server*: the reader sees the end of the stream, and all calls return `Gone`. The *client*: the server sees the end
-//! of the stream. A forked copy of the client gives its copy of the socket up at once (`registry.rs`), so that it does not
-//! hide that end.
+//! The *server*: the reader sees the end of the stream, and all calls return `Gone`. The *client*: the server sees the
+//! end of the stream. A forked copy of the client gives its copy of the socket up at once (`registry.rs`), so that it
+//! does not hide that end.
 
 mod reference;
 mod registry;

@@ -1,10 +1,12 @@
 //! A reference to an object: what every proxy has, and how it travels.
 //!
-//! | where it is packed                       | as                                   | what keeps the object meanwhile |
-//! |------------------------------------------|--------------------------------------|---------------------------------|
-//! | within a value for its own manager       | its number                           | the value, in the server        |
-//! | within anything else, for another process | the accept socket, a voucher, its number | the voucher, until the receiver has its own reference |
-//! | the same, by a process that has connected by an address | the address, its number | the sender, as long as it is connected |
+//! | where it is packed             | as                                       | what keeps the object meanwhile      |
+//! |--------------------------------|------------------------------------------|--------------------------------------|
+//! | in a value for its own manager | its number                               | the value, in the server             |
+//! | anywhere else, by a relative   | the accept socket, a voucher, its number | the voucher, until the receiver has  |
+//! |                                |                                          | a reference of its own               |
+//! | anywhere else, by a client     | the address, its number                  | the sender, while it is connected     |
+//! | that has connected by one      |                                          |                                      |
 
 use super::{Client, Route, ServerHandle};
 use crate::error::ManagerError;

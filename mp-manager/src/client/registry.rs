@@ -1,8 +1,8 @@
 //! This process's connections, one for each manager; and what becomes of them in a forked copy.
 //!
 //! ```text
-//!   fork: before   the registry is locked. For each manager the server is told that all objects which this process holds
-//!                  are held by the copy too, as long as the copy has its end of a voucher
+//!   fork: before   the registry is locked. For each manager the server is told that all objects which this process
+//!                  holds are held by the copy too, as long as the copy has its end of a voucher
 //!         original the copy's ends are closed; the lock is released
 //!         copy     each connection is replaced by an empty descriptor, so that the end of the original is seen by
 //!                  the server; a call makes a connection of the copy's own

@@ -60,8 +60,8 @@ pub(crate) trait Object: Debug {
     /// Does the call, if it can be done now.
     fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt;
 
-    /// A call that waits is given up: its time is over, or its client died. Gives the failure, or `None` if the call must
-    /// go on all the same.
+    /// A call that waits is given up: its time is over, or its client died. Gives the failure, or `None` if the call
+    /// must go on all the same.
     fn give_up(&mut self, _caller: Caller, _call: &mut Call) -> Option<Failure> {
         Some(Failure::Timeout)
     }

@@ -1,8 +1,8 @@
 //! A queue of packed values, which counts the tasks that are not done.
 //!
 //! # When a process dies
-//! A getter that waits is cancelled and gets nothing; an item that could not be sent to it stays first. A getter that is killed after the server has sent it an item takes the
-//! item along, and its task is never done.
+//! A getter that waits is cancelled and gets nothing; an item that could not be sent to it stays first. A getter that
+//! is killed after the server has sent it an item takes the item along, and its task is never done.
 
 use super::{Attempt, Caller, Counts, Object, Stored};
 use crate::protocol::{Call, Failure, QueueCall, Reply};

@@ -143,7 +143,8 @@ pub(crate) enum SemaphoreCall {
 pub(crate) enum ConditionCall {
     Acquire,
     Release,
-    /// Gives the lock up, waits to be notified, and takes the lock again. `state` is the server's.
+    /// Gives the lock up, waits to be notified, and takes the lock again. How far it has come, the server
+    /// says.
     Wait(Waiting),
     Notify(u64),
     NotifyAll,

@@ -42,7 +42,8 @@ impl BarrierProxy {
         self.reference.done(Call::Barrier(BarrierCall::Abort))
     }
 
-    /// Makes it whole and empty again. Those that wait return [`ManagerError::BrokenBarrier`]. Python: `barrier.reset()`.
+    /// Makes it whole and empty again. Those that wait return [`ManagerError::BrokenBarrier`].
+    /// Python: `barrier.reset()`.
     pub fn reset(&self) -> Result<(), ManagerError> {
         self.reference.done(Call::Barrier(BarrierCall::Reset))
     }

@@ -22,8 +22,8 @@ impl ConditionProxy {
     /// Takes the lock; waits for it. Python: `condition.acquire()`.
     ///
     /// # Errors
-    /// [`ManagerError::OwnerDied`], once, if its holder's process ended without giving it back: the lock is free; acquire
-    /// again.
+    /// [`ManagerError::OwnerDied`], once, if its holder's process ended without giving it back: the lock is free;
+    /// acquire again.
     pub fn acquire(&self) -> Result<ConditionProxyGuard<'_>, ManagerError> {
         self.acquire_within(Wait::Forever)
     }

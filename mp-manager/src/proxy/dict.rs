@@ -11,14 +11,14 @@ use std::collections::HashSet;
 use std::fmt;
 
 proxy! {
-    /// A dict in the manager's process. Clones, and copies that travel to other processes, are the same dict. Each call is
-    /// one step there, so calls of several processes do not mix; two calls one after the other are two steps, so
+    /// A dict in the manager's process. Clones, and copies that travel to other processes, are the same dict. Each call
+    /// is one step there, so calls of several processes do not mix; two calls one after the other are two steps, so
     /// `get` then `insert` may lose an update: [`update`](DictProxy::update) does not.
     ///
     /// Keys are equal if they serialise to equal bytes. The order is that of insertion.
     ///
-    /// Values may be proxies of the same manager, which live as long as they are stored. A value that comes out is a copy:
-    /// a change of it is not seen by the dict.
+    /// Values may be proxies of the same manager, which live as long as they are stored. A value that comes out is a
+    /// copy: a change of it is not seen by the dict.
     ///
     /// Python: `multiprocessing.managers.DictProxy`.
     DictProxy<K, V>, Dict
@@ -181,12 +181,12 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
         Ok(before.unwrap_or_default())
     }
 
-    /// Changes a key's value: `change` gets what the key has, and gives what it is to have (`None`: the key is removed),
-    /// which is returned. No other write of that key comes between, so nothing is lost.
+    /// Changes a key's value: `change` gets what the key has, and gives what it is to have (`None`: the key is
+    /// removed), which is returned. No other write of that key comes between, so nothing is lost.
     ///
-    /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips. Meanwhile
-    /// readers see the old value, and other writers of this key wait, as does a `clear`; all other keys are free. If the
-    /// function panics, or this process dies, nothing is changed.
+    /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips.
+    /// Meanwhile readers see the old value, and other writers of this key wait, as does a `clear`; all other keys are
+    /// free. If the function panics, or this process dies, nothing is changed.
     ///
     /// # Errors
     /// [`ManagerError::WouldDeadlock`] of a write of this key within `change`.
@@ -201,8 +201,8 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
         changed.map(|((), mut values)| values.remove(0))
     }
 
-    /// Changes the values of several keys in one step: a transaction. `change` gets them in the order of the keys (`None`:
-    /// the key has none), and what it leaves is written. It runs here, as the function of
+    /// Changes the values of several keys in one step: a transaction. `change` gets them in the order of the keys
+    /// (`None`: the key has none), and what it leaves is written. It runs here, as the function of
     /// [`update`](DictProxy::update), and with the same cost and guarantees.
     ///
     /// # Errors

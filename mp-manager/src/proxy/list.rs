@@ -10,10 +10,12 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
 proxy! {
-    /// A list in the manager's process. Clones, and copies that travel to other processes, are the same list. Each call is
-    /// one step there; two calls are two, so `get` then `set` may lose an update: [`update`](ListProxy::update) does not.
+    /// A list in the manager's process. Clones, and copies that travel to other processes, are the same list. Each call
+    /// is one step there; two calls are two, so `get` then `set` may lose an update: [`update`](ListProxy::update) does
+    /// not.
     ///
-    /// Values may be proxies of the same manager, which live as long as they are stored. A value that comes out is a copy.
+    /// Values may be proxies of the same manager, which live as long as they are stored. A value that comes out is a
+    /// copy.
     ///
     /// Python: `multiprocessing.managers.ListProxy`.
     ListProxy<T>, List
@@ -186,12 +188,12 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
         self.reference.exchange(&expected, Call::List(call))
     }
 
-    /// Changes the item at a position: `change` gets it, and gives the new one, which is returned. No other write of the
-    /// list comes between.
+    /// Changes the item at a position: `change` gets it, and gives the new one, which is returned. No other write of
+    /// the list comes between.
     ///
-    /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips. Meanwhile
-    /// readers see the old item, and other writers of this list wait. If the function panics, or this process dies, nothing
-    /// is changed.
+    /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips.
+    /// Meanwhile readers see the old item, and other writers of this list wait. If the function panics, or this process
+    /// dies, nothing is changed.
     ///
     /// # Errors
     /// [`ManagerError::IndexOutOfRange`]; [`ManagerError::WouldDeadlock`] of a write of this list within `change`.
@@ -204,8 +206,8 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
         Ok(new)
     }
 
-    /// Changes the whole list in one step: a transaction. `change` gets all items, and what it leaves is written. It runs
-    /// here, as the function of [`update`](ListProxy::update); all items travel twice.
+    /// Changes the whole list in one step: a transaction. `change` gets all items, and what it leaves is written. It
+    /// runs here, as the function of [`update`](ListProxy::update); all items travel twice.
     pub fn with<R>(&self, change: impl FnOnce(&mut Vec<T>) -> R) -> Result<R, ManagerError> {
         let (reply, begun) =
             self.reference.begin(Call::List(ListCall::Begin), Call::List(ListCall::Abort))?;

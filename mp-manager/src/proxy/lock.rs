@@ -17,8 +17,8 @@ macro_rules! lock {
             /// Takes the lock; waits for it. Python: `lock.acquire()`.
             ///
             /// # Errors
-            /// [`ManagerError::OwnerDied`], once, if its holder's process ended without giving it back: the lock was not taken
-            /// but is free; acquire again.
+            /// [`ManagerError::OwnerDied`], once, if its holder's process ended without giving it back: the lock was
+            /// not taken but is free; acquire again.
             pub fn acquire(&self) -> Result<$guard<'_>, ManagerError> {
                 self.acquire_within(Wait::Forever)
             }
@@ -65,8 +65,8 @@ macro_rules! lock {
 }
 
 lock! {
-    /// A lock in the manager's process, held by a thread of a client. If the client's process ends without giving it back,
-    /// the lock is free, and the next one to acquire it is told. A thread that acquires what it holds gets
+    /// A lock in the manager's process, held by a thread of a client. If the client's process ends without giving it
+    /// back, the lock is free, and the next one to acquire it is told. A thread that acquires what it holds gets
     /// [`ManagerError::WouldDeadlock`].
     ///
     /// `mp_sync::Lock` does the same without a server, some hundred times as fast; this one is for objects of which the
@@ -77,9 +77,9 @@ lock! {
 }
 
 lock! {
-    /// A lock in the manager's process that its holder, a thread of a client, can acquire again; it is free once each guard
-    /// is dropped. If the client's process ends without giving it back, the lock is free, and the next one to acquire it is
-    /// told.
+    /// A lock in the manager's process that its holder, a thread of a client, can acquire again; it is free once each
+    /// guard is dropped. If the client's process ends without giving it back, the lock is free, and the next one to
+    /// acquire it is told.
     ///
     /// Python: what `SyncManager.RLock` returns.
     RLockProxy, RLockProxyGuard, RLock

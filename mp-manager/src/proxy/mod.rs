@@ -226,8 +226,8 @@ impl Reference {
     }
 }
 
-/// A change that was begun and is given up, unless it is committed: also when the function that computes it panics, or what
-/// it is to get cannot be unpacked.
+/// A change that was begun and is given up, unless it is committed: also when the function that computes it panics, or
+/// what it is to get cannot be unpacked.
 struct Begun<'a> {
     reference: &'a Reference,
     abort: Option<Call>,

@@ -12,11 +12,11 @@ use std::time::Duration;
 proxy! {
     /// A queue in the manager's process, with a count of the tasks that are not done.
     ///
-    /// `mp_queue::Queue` does the same in shared memory, without a server, and much faster; this one can be a value of other
-    /// objects of the manager.
+    /// `mp_queue::Queue` does the same in shared memory, without a server, and much faster; this one can be a value of
+    /// other objects of the manager.
     ///
-    /// A getter that dies while it waits gets nothing. One that is killed after the manager has sent it an item takes the
-    /// item along.
+    /// A getter that dies while it waits gets nothing. One that is killed after the manager has sent it an item takes
+    /// the item along.
     ///
     /// Python: what `SyncManager.Queue` and `SyncManager.JoinableQueue` return.
     QueueProxy<T>, Queue
@@ -76,7 +76,8 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
         self.put_within(Wait::Never, item)
     }
 
-    /// Puts an item; waits for room at most so long, then [`ManagerError::Timeout`]. Python: `q.put(item, timeout=...)`.
+    /// Puts an item; waits for room at most so long, then [`ManagerError::Timeout`].
+    /// Python: `q.put(item, timeout=...)`.
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), ManagerError> {
         self.put_within(Wait::AtMost(timeout), item)
     }

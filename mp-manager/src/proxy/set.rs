@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 
 proxy! {
-    /// A set in the manager's process. Items are equal if they serialise to equal bytes. The order is that of insertion.
+    /// A set in the manager's process. Items are equal if they serialise to equal bytes. The order is that of
+    /// insertion.
     ///
     /// The operations on two sets take the other one's items: `set.retain_in(other.to_vec()?)`.
     ///

@@ -43,8 +43,8 @@ impl<T: Serialize + DeserializeOwned> ValueProxy<T> {
         self.reference.value(Call::Cell(CellCall::Add(T::KIND, self.pack(&by)?.message.bytes)))
     }
 
-    /// If the value is `expected`, it becomes `new`. `Ok(Err(value))`: it is another one, and nothing was changed. Values are
-    /// equal if they pack to equal bytes.
+    /// If the value is `expected`, it becomes `new`. `Ok(Err(value))`: it is another one, and nothing was changed.
+    /// Values are equal if they pack to equal bytes.
     pub fn compare_exchange(&self, expected: &T, new: T) -> Result<Result<T, T>, ManagerError> {
         let (expected, new) = (self.pack(expected)?.message.bytes, self.pack(&new)?);
         let call = CellCall::CompareExchange { expected: expected.clone(), new };
@@ -53,8 +53,9 @@ impl<T: Serialize + DeserializeOwned> ValueProxy<T> {
 
     /// Changes the value: `change` gets it, and gives the new one, which is returned. No other write comes between.
     ///
-    /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips. Meanwhile
-    /// readers see the old value, and other writers wait. If the function panics, or this process dies, nothing is changed.
+    /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips.
+    /// Meanwhile readers see the old value, and other writers wait. If the function panics, or this process dies,
+    /// nothing is changed.
     ///
     /// # Errors
     /// [`ManagerError::WouldDeadlock`] of a write of this value within `change`.

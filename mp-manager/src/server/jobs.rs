@@ -24,7 +24,7 @@ pub(super) enum Outcome {
     Returned(Result<Message, Failure>),
 }
 
-/// For whom it was.
+/// The call that a job is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
     pub(super) caller: Caller,

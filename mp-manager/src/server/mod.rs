@@ -11,9 +11,9 @@
 //! stays in its outbox, and its next request is not read before that is empty.
 //!
 //! # When a process dies
-//! A *client*: its stream ends. Its waiting calls are cancelled, its locks are free and their next holder is told, what it
-//! had begun to change is as it was, its references are given back. The *manager's owner*: the server is a daemon, so it
-//! is killed. The *server*: every stream ends, and each call returns `Gone`.
+//! A *client*: its stream ends. Its waiting calls are cancelled, its locks are free and their next holder is told, what
+//! it had begun to change is as it was, its references are given back. The *manager's owner*: the server is a daemon,
+//! so it is killed. The *server*: every stream ends, and each call returns `Gone`.
 
 mod calls;
 mod clients;

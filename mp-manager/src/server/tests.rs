@@ -150,8 +150,8 @@ fn a_client_that_does_not_read_holds_up_no_other() {
     assert!(matches!(ask(&lazy, Request::Count), Reply::Count(1)));
 }
 
-/// The item is put while the getter waits and can be sent nothing any more, but its end is not seen: a client's requests
-/// are done as far as it has sent them, and the put is one of them.
+/// The item is put while the getter waits and can be sent nothing any more, but its end is not seen: a client's
+/// requests are done as far as it has sent them, and the put is one of them.
 #[test]
 fn an_item_for_a_client_that_has_died_stays() {
     let server = Running::new();

@@ -1,7 +1,8 @@
 //! Vouchers: what keeps the objects of proxies in flight.
 //!
-//! A voucher is a socket pair. The message in flight has one end, and so has whoever receives it, until it has references
-//! of its own; the server has the other. The kernel counts the copies, also of messages that are never read.
+//! A voucher is a socket pair. The message in flight has one end, and so has the process that receives it, until
+//! it has references of its own; the server has the other. The kernel counts the copies, also of messages that are
+//! never read.
 
 use crate::object::{ClientId, Counts};
 use crate::protocol::ObjectId;
