@@ -1,11 +1,12 @@
 //! Managers at an address: clients that are no relatives, wrong keys, and what such a client cannot do.
 
 use mp_core::process::AuthKey;
-use mp_core::{Process, set_authkey};
+use mp_core::{Process, StartMethod, set_authkey};
 use mp_manager::{
     ConnectManagerError, DictProxy, EventProxy, ListProxy, Manager, ManagerError, QueueProxy, shared,
 };
 use mp_pipe::{Address, ConnectError};
+use mp_testing::open_descriptors;
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -18,6 +19,8 @@ mp_testing::cases! {
         a_remote_client_makes_no_object_by_a_function,
         it_serves_until_it_is_asked_to_end,
         an_address_that_cannot_be_had_is_an_error,
+        a_dropped_manager_ends_its_connection,
+        what_was_passed_on_stays_without_its_manager,
     ],
     every_method: [a_remote_proxy_travels]
 }
@@ -181,6 +184,48 @@ fn a_remote_proxy_travels() {
     let address = manager.address().unwrap().clone();
     Process::new(pass_on, (address,)).start().unwrap().join().unwrap();
     assert_eq!(list.to_vec().unwrap(), [5]);
+}
+
+fn push_when_told(list: ListProxy<u32>, go: mp_sync::Event) -> Vec<u32> {
+    go.wait();
+    list.push(5).unwrap();
+    list.to_vec().unwrap()
+}
+
+fn pass_on_and_drop(address: Address) -> Vec<u32> {
+    let (manager, go) = (Manager::connect(address).unwrap(), mp_sync::Event::new().unwrap());
+    let list: ListProxy<u32> = manager.list().unwrap();
+    // Arguments that travel: a forked copy would have this process's own proxy.
+    let process = Process::new(push_when_told, (list, go.clone())).method(StartMethod::Spawn);
+    let child = process.not_daemon().start().unwrap();
+    drop(manager);
+    go.set();
+    child.join().unwrap()
+}
+
+fn what_was_passed_on_stays_without_its_manager() {
+    let manager = Manager::builder().start().unwrap();
+    let address = manager.address().unwrap().clone();
+    let child = Process::new(pass_on_and_drop, (address,)).start().unwrap();
+    assert_eq!(child.join().unwrap(), [5]);
+}
+
+fn connect_and_drop(address: Address) -> [usize; 2] {
+    let count = || open_descriptors(std::process::id()).len();
+    let before = count();
+    let manager = Manager::connect(address).unwrap();
+    let list = manager.list::<u32>().unwrap();
+    drop(manager);
+    list.push(1).unwrap();
+    drop(list);
+    [before, count()]
+}
+
+fn a_dropped_manager_ends_its_connection() {
+    let manager = Manager::builder().start().unwrap();
+    let address = manager.address().unwrap().clone();
+    let [before, after] = Process::new(connect_and_drop, (address,)).start().unwrap().join().unwrap();
+    assert_eq!(before, after);
 }
 
 fn serve(address: Address) {

@@ -75,7 +75,9 @@ struct Voucher {
 impl Client {
     /// This process's connection to a server.
     pub(crate) fn of(server: &ServerHandle) -> Result<Arc<Client>, ManagerError> {
-        registry::find_or(server.manager, || Client::connect(server.clone()))
+        let client = registry::find_or(server.manager, || Client::connect(server.clone()))?;
+        client.keep_for_proxies();
+        Ok(client)
     }
 
     fn connect(server: ServerHandle) -> Result<Client, ManagerError> {

@@ -5,7 +5,7 @@
 //! | in a value for its own manager | its number                               | the value, in the server             |
 //! | anywhere else, by a relative   | the accept socket, a voucher, its number | the voucher, until the receiver has  |
 //! |                                |                                          | a reference of its own               |
-//! | anywhere else, by a client     | the address, its number                  | the sender, while it is connected     |
+//! | anywhere else, by a client     | the address, its number                  | the sender, while it is connected    |
 //! | that has connected by one      |                                          |                                      |
 
 use super::{Client, Route, ServerHandle};
@@ -140,8 +140,10 @@ impl Serialize for Reference {
             }
             #[cfg(feature = "listener")]
             Route::Address(address, _) => {
-                // Over the network there is no voucher: this process keeps the object as long as it is connected.
+                // Over the network there is no voucher: this process keeps the object as long as it is connected, and
+                // stays so, although no proxy may be left here.
                 if let Ok(client) = self.client() {
+                    client.keep();
                     client.tell(Request::Hold(object));
                 }
                 Travelling::Address { address, manager, object }

@@ -26,7 +26,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 struct Registry {
     clients: Vec<Weak<Client>>,
-    /// Of a copy: the connections of its own, whose proxies still name the original's.
+    /// Those that no proxy and no manager keeps: of a copy, whose proxies still name the original's; of a proxy that
+    /// has come by an address, or has been passed on by one.
     kept: Vec<Arc<Client>>,
     /// Of a copy: what keeps the objects of its inherited proxies.
     vouchers: Vec<OwnedFd>,
@@ -58,10 +59,6 @@ pub(super) fn find_or(
     let client = Arc::new(connect()?);
     registry.clients.retain(|client| client.strong_count() > 0);
     registry.clients.push(Arc::downgrade(&client));
-    // No proxy that was inherited, or has come by an address, keeps it.
-    if !registry.vouchers.is_empty() || !client.is_by_inheritance() {
-        registry.kept.push(Arc::clone(&client));
-    }
     Ok(client)
 }
 
@@ -112,8 +109,20 @@ impl Drop for OverFork {
 }
 
 impl Client {
-    fn is_by_inheritance(&self) -> bool {
-        matches!(self.server.route, Route::Inherited(_))
+    /// Keeps the connection where a proxy that uses it does not: one that was inherited by a fork, or has come by an
+    /// address.
+    pub(super) fn keep_for_proxies(self: &Arc<Self>) {
+        if !matches!(self.server.route, Route::Inherited(_)) || !lock().vouchers.is_empty() {
+            self.keep();
+        }
+    }
+
+    /// Keeps the connection as long as this process lives.
+    pub(super) fn keep(self: &Arc<Self>) {
+        let mut registry = lock();
+        if !registry.kept.iter().any(|kept| Arc::ptr_eq(kept, self)) {
+            registry.kept.push(Arc::clone(self));
+        }
     }
 
     /// The copy's end of a voucher for all that this process holds.
