@@ -4,7 +4,7 @@
 //! process which wakes the rest after a death can set it.
 
 use super::tally::Tally;
-use crate::sweep::scene::{Fate, Mode, Operation, Scene, Verdict, lost_unless};
+use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless};
 use mp_sync::{Condition, ConditionGuard, Lock, OwnerDiedError, WaitError};
 use std::cell::Cell;
 use std::time::Duration;
@@ -120,7 +120,7 @@ impl Scene for Play {
 
     fn meanwhile(&self) -> Verdict {
         // Held by the stopped one, or free: either way this comes to an end.
-        drop(self.condition.acquire_timeout(Duration::from_millis(20)));
+        drop(self.condition.acquire_timeout(PATIENCE));
         Ok(())
     }
 
