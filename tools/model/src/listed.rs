@@ -7,14 +7,13 @@
 
 use crate::checker::{Atomic, Checker};
 use crate::faults::Fault;
-use crate::owned::ModelOwned;
+use crate::owned::{ModelOwned, TID_MASK};
 use crate::word::ModelWord;
 use mp_core::word::{Ordering, Owned, Word};
 use std::fmt;
 use std::marker::PhantomData;
 
 const NO_LIST: u32 = 0;
-const TID_MASK: u32 = (1 << 30) - 1;
 
 /// An owned word with links, and a fault before it.
 pub struct ModelListed<C: Checker, F> {

@@ -8,7 +8,8 @@ use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
-const TID_MASK: u32 = (1 << 30) - 1;
+/// The bits of an owned word that name its owner.
+pub(crate) const TID_MASK: u32 = (1 << 30) - 1;
 const OWNER_DIED: u32 = 1 << 30;
 const WAITERS: u32 = 1 << 31;
 

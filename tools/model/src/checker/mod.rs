@@ -22,7 +22,7 @@ use crate::life::Mine;
 use mp_core::word::Ordering;
 use std::fmt::Debug;
 
-/// What a model stands on. Its threads are not the models' own: those have a life, which see.
+/// What a model stands on. A thread of a model runs on one of its threads (`life.rs`).
 pub trait Checker: Sized + 'static {
     /// An atomic `u32`.
     type Word: Atomic<u32>;
