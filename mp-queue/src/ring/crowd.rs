@@ -11,7 +11,7 @@ use super::{FirstPacket, NotTaken, Packet, PacketSocket, TakeContext, Worker};
 use mp_model::shuttle::{
     FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, explore, iterations, set_looks, spawn, sweep,
 };
-use mp_model::{DiesUnseenInTheLock, NoNoteIsLeft, NobodyIsWoken, NobodyLearnsOfDeath};
+use mp_model::{DiesUnseenInTheLock, NoDeathIsReported, NoNoteIsLeft, NoneIsWoken};
 use std::sync::Arc;
 
 /// A world whose threads may be given the ring.
@@ -273,11 +273,11 @@ fn many() -> usize {
 }
 
 mutants! {
-    explore each_item_is_taken_once, many(), in Faulty<NobodyIsWoken>: "deadlock";
+    explore each_item_is_taken_once, many(), in Faulty<NoneIsWoken>: "deadlock";
     explore each_item_is_taken_once, many(), in Faulty<NoNoteIsLeft>: "";
     sweep a_dead_putter_stops_no_other_process, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
     sweep a_dead_taker_stops_no_other_process, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
     explore each_item_crosses_the_segments_once, many(), in LinksEarly: "";
     sweep a_dead_putter_between_segments_stops_no_other_process, many(), in LinksEarly: "";
-    sweep a_dead_taker_between_segments_stops_no_other_process, many(), in Faulty<NobodyLearnsOfDeath>: "deadlock";
+    sweep a_dead_taker_between_segments_stops_no_other_process, many(), in Faulty<NoDeathIsReported>: "deadlock";
 }

@@ -237,11 +237,11 @@ faults! {
         }
     }
     /// Wakes have no effect.
-    NobodyIsWoken { fn woken(_: u32) -> u32 { 0 } }
+    NoneIsWoken { fn woken(_: u32) -> u32 { 0 } }
     /// Wakes wake one at most.
     OnlyOneIsWoken { fn woken(_: u32) -> u32 { 1 } }
     /// A thread that is about to sleep does not set the flag.
-    NobodyMarks {
+    NoneMarks {
         fn exchanged(old: Option<u32>, new: u32) -> u32 {
             if old.is_some_and(|old| old & !DIED != 0) { new & !WAITERS } else { new }
         }
@@ -266,14 +266,14 @@ faults! {
     /// The kernel's list is empty.
     NeverEnlisted { const ENLISTS: bool = false; }
     /// Each query returns that all threads live.
-    NobodyIsEverDead { const TELLS_DEATH: bool = false; }
+    NoneIsEverDead { const TELLS_DEATH: bool = false; }
     /// The kernel's list is empty, and each query returns that all threads live.
     DiesUnseenInTheLock {
         const ENLISTS: bool = false;
         const TELLS_DEATH: bool = false;
     }
     /// No death is reported, by the kernel or by a query, whatever the thread was about to do.
-    NobodyLearnsOfDeath {
+    NoDeathIsReported {
         const ENLISTS: bool = false;
         const ANNOUNCES: bool = false;
         const TELLS_DEATH: bool = false;

@@ -46,8 +46,8 @@ mod world;
 
 pub use faults::{
     AcquireIsRelaxed, BreakIsForgotten, CommitsAreRelaxed, DelistedTooLate, DiedIsForgotten,
-    DiesUnseenInTheLock, Fault, NeverAnnounced, NeverEnlisted, NoFences, NoNoteIsLeft, NobodyIsEverDead,
-    NobodyIsWoken, NobodyLearnsOfDeath, NobodyMarks, NotesAreLost, OnlyOneIsWoken, ReleaseIsRelaxed,
+    DiesUnseenInTheLock, Fault, NeverAnnounced, NeverEnlisted, NoDeathIsReported, NoFences, NoNoteIsLeft,
+    NoneIsEverDead, NoneIsWoken, NoneMarks, NotesAreLost, OnlyOneIsWoken, ReleaseIsRelaxed,
     RoundsAreNotCounted, StoresAreRelaxed, TakersForgetTheMark, WakesForgetWaiters,
 };
 use mp_core::word::{Deadline, Owned, Word};

@@ -4,7 +4,7 @@ use super::lanes::*;
 use super::sleepers::*;
 use super::slots::*;
 use mp_model::thorough::{Faulty, bound, explore, sweep};
-use mp_model::{AcquireIsRelaxed, NoFences, NobodyIsWoken, ReleaseIsRelaxed};
+use mp_model::{AcquireIsRelaxed, NoFences, NoneIsWoken, ReleaseIsRelaxed};
 
 /// A mutant for each `how model, effort, in World: "what it says when it fails";`, and the tests that all are caught.
 macro_rules! mutants {
@@ -26,12 +26,12 @@ mutants! {
     explore the_caller_sees_the_results_of_both, bound() - 1, in AcquireIsRelaxed: "a `None` value";
     explore a_slot_that_is_used_again_is_taken_once_each_time, bound() - 1, in ReleaseIsRelaxed: "assertion";
     explore a_sleeper_gets_its_slot, bound(), in NoFences: "deadlock";
-    explore a_sleeper_gets_its_slot, bound(), in NobodyIsWoken: "deadlock";
-    explore each_of_two_sleepers_gets_its_slot, bound() - 2, in NobodyIsWoken: "deadlock";
-    explore a_sleeper_learns_of_the_end, bound(), in NobodyIsWoken: "deadlock";
+    explore a_sleeper_gets_its_slot, bound(), in NoneIsWoken: "deadlock";
+    explore each_of_two_sleepers_gets_its_slot, bound() - 2, in NoneIsWoken: "deadlock";
+    explore a_sleeper_learns_of_the_end, bound(), in NoneIsWoken: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoFences: "deadlock";
-    explore the_caller_gets_its_result, bound(), in NobodyIsWoken: "deadlock";
+    explore the_caller_gets_its_result, bound(), in NoneIsWoken: "deadlock";
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty, bound() - 2, in NoFences: "deadlock";
-    sweep a_killed_worker_strands_no_caller, bound() - 2, in NobodyIsWoken: "deadlock";
-    sweep a_killed_sleeper_takes_no_wake_along, bound() - 2, in NobodyIsWoken: "deadlock";
+    sweep a_killed_worker_strands_no_caller, bound() - 2, in NoneIsWoken: "deadlock";
+    sweep a_killed_sleeper_takes_no_wake_along, bound() - 2, in NoneIsWoken: "deadlock";
 }

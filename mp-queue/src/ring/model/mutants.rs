@@ -10,9 +10,7 @@ use super::waits::*;
 use super::world::{Broken, Tracked, World, worlds};
 use mp_core::word::{Long, Ordering, Owned};
 use mp_model::thorough::{ModelLong, ModelOwned, bound, explore, sweep, sweep_woken};
-use mp_model::{
-    CommitsAreRelaxed, NoFences, NobodyIsWoken, NobodyLearnsOfDeath, NotesAreLost, StoresAreRelaxed,
-};
+use mp_model::{CommitsAreRelaxed, NoDeathIsReported, NoFences, NoneIsWoken, NotesAreLost, StoresAreRelaxed};
 
 /// A cursor that the model's main thread, which takes, stores without an ordering: room is used again while
 /// it is read.
@@ -58,13 +56,13 @@ macro_rules! mutants {
 pub(in crate::ring) use mutants;
 
 mutants! {
-    sweep a_killed_putter_leaves_whole_records, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
-    sweep a_killed_taker_takes_one_record_at_most, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
+    sweep a_killed_putter_leaves_whole_records, bound(), in Broken<NoDeathIsReported>: "deadlock";
+    sweep a_killed_taker_takes_one_record_at_most, bound(), in Broken<NoDeathIsReported>: "deadlock";
     explore records_go_round, bound() - 1, in HeadsAreRelaxed: "Causality violation";
     explore records_go_round, bound() - 1, in Broken<CommitsAreRelaxed>: "Causality violation";
     explore records_go_round_a_segment_of_three_units, bound() - 1, in HeadsAreRelaxed: "Causality violation";
-    sweep a_putter_killed_at_the_end_of_seven_units_leaves_whole_records, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
-    sweep a_putter_killed_at_the_end_leaves_whole_records, bound(), in Broken<NobodyLearnsOfDeath>: "deadlock";
+    sweep a_putter_killed_at_the_end_of_seven_units_leaves_whole_records, bound(), in Broken<NoDeathIsReported>: "deadlock";
+    sweep a_putter_killed_at_the_end_leaves_whole_records, bound(), in Broken<NoDeathIsReported>: "deadlock";
     sweep a_taker_killed_at_the_end_takes_one_record_at_most, bound(), in Broken<CommitsAreRelaxed>: "Causality violation";
     explore records_put_together_come_together, bound(), in PutsApart: "one was seen without the other";
     sweep a_putter_killed_with_two_leaves_both_or_none, bound(), in PutsApart: "one without the other";
@@ -80,15 +78,15 @@ mutants! {
     sweep a_taker_killed_while_it_leaves_loses_one_record_at_most, bound(), in ReleasesLate: "Causality violation";
     explore a_sleeper_gets_its_item, bound(), in Broken<CommitsAreRelaxed>: "Causality violation";
     explore a_sleeper_gets_its_item, bound(), in Broken<NoFences>: "deadlock";
-    explore a_sleeper_gets_its_item, bound(), in Broken<NobodyIsWoken>: "deadlock";
+    explore a_sleeper_gets_its_item, bound(), in Broken<NoneIsWoken>: "deadlock";
     explore a_putter_gets_its_room, bound(), in Broken<NoFences>: "deadlock";
-    explore a_putter_gets_its_room, bound(), in Broken<NobodyIsWoken>: "deadlock";
-    explore each_of_two_sleepers_gets_its_item, bound() - 2, in Broken<NobodyIsWoken>: "deadlock";
-    explore each_of_two_putters_gets_its_room, bound() - 2, in Broken<NobodyIsWoken>: "deadlock";
+    explore a_putter_gets_its_room, bound(), in Broken<NoneIsWoken>: "deadlock";
+    explore each_of_two_sleepers_gets_its_item, bound() - 2, in Broken<NoneIsWoken>: "deadlock";
+    explore each_of_two_putters_gets_its_room, bound() - 2, in Broken<NoneIsWoken>: "deadlock";
     explore a_getter_that_sees_the_end_has_seen_every_item, bound() - 1, in Broken<StoresAreRelaxed>: "assertion `left == right` failed";
     sweep a_killed_putter_strands_no_sleeper, bound() - 2, in NeverLooks: "deadlock";
     sweep a_killed_taker_strands_no_putter, bound() - 2, in NeverLooks: "deadlock";
-    sweep_woken a_killed_sleeper_takes_no_wake_along, bound() - 2, in Broken<NobodyIsWoken>: "deadlock";
+    sweep_woken a_killed_sleeper_takes_no_wake_along, bound() - 2, in Broken<NoneIsWoken>: "deadlock";
     explore a_follower_is_promoted_by_a_leader_that_leaves, bound(), in Led<NoFences>: "deadlock";
     explore tasks_and_what_they_put_are_done_when_joined, bound() - 1, in Broken<NoFences>: "deadlock";
     sweep tasks_of_a_killed_worker_are_told_of, bound(), in Broken<NotesAreLost>: "deadlock";
