@@ -1,6 +1,6 @@
 //! One packed value.
 
-use super::leases::{Access, Leases};
+use super::leases::Leases;
 use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
 use crate::packed::Packed;
 use crate::protocol::{Call, CellCall, Failure, Reply};
@@ -15,12 +15,9 @@ pub(crate) struct Cell {
 impl Object for Cell {
     fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
         let Call::Cell(call) = call else { return Failure::WrongKind.into() };
-        if !matches!(call, CellCall::Get | CellCall::Commit(_) | CellCall::Abort) {
-            match self.leases.check(caller, &[()]) {
-                Ok(Access::Free) => {}
-                Ok(Access::Wait) => return Attempt::Wait,
-                Err(failure) => return failure.into(),
-            }
+        let writes = !matches!(call, CellCall::Get | CellCall::Commit(_) | CellCall::Abort);
+        if writes && let Err(attempt) = self.leases.check(caller, &[()]) {
+            return attempt;
         }
         Attempt::Done(self.run(caller, std::mem::replace(call, CellCall::Get)))
     }

@@ -1,6 +1,6 @@
 //! A dict: packed keys to packed values, in the order of their insertion, as Python's.
 
-use super::leases::{Access, Leases};
+use super::leases::Leases;
 use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
 use crate::packed::Packed;
 use crate::protocol::{Call, DictCall, Failure, Key, Reply};
@@ -24,10 +24,8 @@ struct Item {
 impl Object for Dict {
     fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
         let Call::Dict(call) = call else { return Failure::WrongKind.into() };
-        match self.may(caller, call) {
-            Ok(Access::Free) => {}
-            Ok(Access::Wait) => return Attempt::Wait,
-            Err(failure) => return failure.into(),
+        if let Err(attempt) = self.may(caller, call) {
+            return attempt;
         }
         // It is done now, so it is not asked for again.
         Attempt::Done(self.run(caller, std::mem::replace(call, DictCall::Len)))
@@ -47,8 +45,8 @@ impl Dict {
         Dict { counts: counts.clone(), items: HashMap::new(), inserted: 0, leases: Leases::default() }
     }
 
-    /// Whether no other caller is changing what this call writes.
-    fn may(&self, caller: Caller, call: &DictCall) -> Result<Access, Failure> {
+    /// Whether no other caller is changing what this call writes; if one is, what becomes of the call.
+    fn may(&self, caller: Caller, call: &DictCall) -> Result<(), Attempt> {
         match call {
             DictCall::Insert(key, _)
             | DictCall::GetOrInsert(key, _)
@@ -59,15 +57,17 @@ impl Dict {
             DictCall::Begin(keys) => self.leases.check(caller, keys),
             DictCall::Clear | DictCall::RemoveLast => self.leases.check_all(caller),
             DictCall::Batch(calls) => {
-                let mut found = Access::Free;
+                let mut found = Ok(());
                 for call in calls {
-                    if self.may(caller, call)? == Access::Wait {
-                        found = Access::Wait;
+                    match self.may(caller, call) {
+                        // An error of a later call goes before it.
+                        Err(Attempt::Wait) => found = Err(Attempt::Wait),
+                        other => other?,
                     }
                 }
-                Ok(found)
+                found
             }
-            _ => Ok(Access::Free),
+            _ => Ok(()),
         }
     }
 

@@ -8,7 +8,7 @@
 //! Reads go on meanwhile and see the old value: the change happens at its commit. Writes of others wait. A write by the
 //! thread that has the lease would wait for itself: it is an error.
 
-use super::{Caller, ClientId};
+use super::{Attempt, Caller, ClientId};
 use crate::protocol::Failure;
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -23,31 +23,24 @@ impl<K> Default for Leases<K> {
     }
 }
 
-/// Whether a write can be done.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    Free,
-    Wait,
-}
-
 impl<K: Eq + Hash + Clone> Leases<K> {
-    /// Whether this caller may write there now.
+    /// Whether this caller may write there now; if not, what becomes of its call.
     pub(crate) fn check<'a>(
         &self,
         caller: Caller,
         places: impl IntoIterator<Item = &'a K>,
-    ) -> Result<Access, Failure>
+    ) -> Result<(), Attempt>
     where
         K: 'a,
     {
         if self.0.is_empty() {
-            return Ok(Access::Free);
+            return Ok(());
         }
         access(caller, places.into_iter().filter_map(|place| self.0.get(place)))
     }
 
     /// Whether this caller may write everywhere now.
-    pub(crate) fn check_all(&self, caller: Caller) -> Result<Access, Failure> {
+    pub(crate) fn check_all(&self, caller: Caller) -> Result<(), Attempt> {
         access(caller, self.0.values())
     }
 
@@ -82,13 +75,13 @@ impl<K: Eq + Hash + Clone> Leases<K> {
     }
 }
 
-fn access<'a>(caller: Caller, holders: impl Iterator<Item = &'a Caller>) -> Result<Access, Failure> {
-    let mut found = Access::Free;
+fn access<'a>(caller: Caller, holders: impl Iterator<Item = &'a Caller>) -> Result<(), Attempt> {
+    let mut found = Ok(());
     for holder in holders {
         if *holder == caller {
-            return Err(Failure::WouldDeadlock);
+            return Err(Failure::WouldDeadlock.into());
         }
-        found = Access::Wait;
+        found = Err(Attempt::Wait);
     }
-    Ok(found)
+    found
 }

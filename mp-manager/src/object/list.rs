@@ -1,6 +1,6 @@
 //! A list of packed values; and an array, of which the length does not change.
 
-use super::leases::{Access, Leases};
+use super::leases::Leases;
 use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
 use crate::packed::Packed;
 use crate::protocol::{Call, Failure, ListCall, Reply};
@@ -17,12 +17,10 @@ pub(crate) struct List {
 impl Object for List {
     fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
         let Call::List(call) = call else { return Failure::WrongKind.into() };
-        if writes(call) {
-            match self.leases.check(caller, &[()]) {
-                Ok(Access::Free) => {}
-                Ok(Access::Wait) => return Attempt::Wait,
-                Err(failure) => return failure.into(),
-            }
+        if writes(call)
+            && let Err(attempt) = self.leases.check(caller, &[()])
+        {
+            return attempt;
         }
         Attempt::Done(self.run(caller, std::mem::replace(call, ListCall::Len)))
     }
