@@ -64,8 +64,8 @@ impl<I: Iterator> Input<I> {
         }
     }
 
-    /// How many chunks are read at the call: of an input of known length that fits, all; of another, which may be slow to
-    /// come, one for each worker.
+    /// How many chunks are read at the call: of an input of known length that fits, all; of another, which may be slow
+    /// to come, one for each worker.
     pub(crate) fn chunks_at_once(&self, look_ahead: usize, workers: usize) -> usize {
         match self.items.as_ref().map(Iterator::size_hint) {
             Some((least, Some(most))) if least == most && most <= look_ahead => most + 1,

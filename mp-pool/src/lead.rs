@@ -80,20 +80,30 @@ impl Shared {
 
     /// Gives up what is left of a job.
     pub(crate) fn cancel(&self, job: &Arc<Job>) {
-        let mut dispatch = self.dispatch();
-        dispatch.collect();
-        dispatch.withdraw(job);
-        dispatch.condemn(job);
-        self.tell(&mut dispatch);
-        drop(dispatch);
-        self.board.wake_caller();
+        self.give_up(|dispatch| {
+            dispatch.collect();
+            dispatch.withdraw(job);
+            dispatch.condemn(job);
+        });
     }
 
     /// What no worker has taken of a job is not begun any more.
     pub(crate) fn withdraw(&self, job: &Arc<Job>) {
+        self.give_up(|dispatch| dispatch.withdraw(job));
+    }
+
+    /// What no worker has taken, of any job, is not begun any more.
+    pub(crate) fn withdraw_all(&self) {
+        self.give_up(Dispatch::withdraw_all);
+    }
+
+    /// Gives tasks up. The thread that leads may wait for one of them, or for room, and no worker wakes it.
+    fn give_up(&self, tasks: impl FnOnce(&mut Dispatch)) {
         let mut dispatch = self.dispatch();
-        dispatch.withdraw(job);
+        tasks(&mut dispatch);
         self.tell(&mut dispatch);
+        drop(dispatch);
+        self.board.wake_caller();
     }
 
     /// Waits, for a job if that is named, until something is so; `None` at the deadline.
@@ -224,15 +234,6 @@ impl Shared {
         let mut dispatch = self.dispatch();
         dispatch.when_settled(job, hook);
         self.feed.notify_one();
-    }
-
-    /// What no worker has taken, of any job, is not begun any more.
-    pub(crate) fn withdraw_all(&self) {
-        let mut dispatch = self.dispatch();
-        dispatch.withdraw_all();
-        self.tell(&mut dispatch);
-        drop(dispatch);
-        self.board.wake_caller();
     }
 
     /// The feeder's life.
