@@ -6,6 +6,7 @@ import sys
 import time
 
 import connections
+import managers
 import pools
 from processes import cpu_time, proportional_share
 
@@ -307,6 +308,8 @@ def figure(metric, count):
         return pools.figure(metric, count)
     if metric.startswith("W3.busy"):
         return round_trips(count)
+    if metric.startswith("W7."):
+        return managers.rate(metric, count)
     if metric.startswith("W4.busy"):
         return holds(count)
     if metric.startswith("W10.wait."):

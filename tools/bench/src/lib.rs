@@ -9,7 +9,7 @@
 //!
 //! | file        | what                                              |
 //! |-------------|---------------------------------------------------|
-//! | `works/`    | the works W1 to W6, W8 to W11, and what they use  |
+//! | `works/`    | the works W1 to W11, and what they use            |
 //! | `python.rs` | CPython at work, driven over a pipe                |
 //! | `report.rs` | medians, the table, the rows for tools             |
 

@@ -19,6 +19,7 @@ mod w3;
 mod w4;
 mod w5;
 mod w6;
+mod w7;
 mod w8;
 mod w9;
 mod waits;
@@ -40,6 +41,7 @@ pub(crate) fn all() -> Vec<Work> {
     works.extend(w4::all(&python));
     works.extend(busy::all(&python));
     works.extend(w6::all(&python));
+    works.extend(w7::all(&python));
     works.extend(w8::all(&python));
     works.extend(w9::all(&python));
     works.extend(w10::all(&python));
