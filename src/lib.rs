@@ -67,6 +67,7 @@
 //! | `Pool(n)`                                | [`Pool::new`]                                      | `mp-pool`    |
 //! | `Pool.imap`, `imap_unordered`            | [`Pool::imap`], [`Pool::imap_unordered`], which give an [`Imap`] | `mp-pool`    |
 //! | `imap(chunksize, buffersize)`            | [`Pool::imap_with`], [`ImapOptions`]               | `mp-pool`    |
+//! | `Pool(initializer)` that sets a global   | [`PoolBuilder::initializer_value`], [`with_state`] | `mp-pool`    |
 //! | `ThreadPool(n)`                          | [`ThreadPool`]                                     | `mp-pool`    |
 //! | `ThreadPoolExecutor`                     | [`ThreadPoolExecutor`]                             | `mp-pool`    |
 //! | `concurrent.futures`                     | [`futures`]                                        | `mp-pool`    |
@@ -139,8 +140,8 @@ pub use mp_pipe::{
 };
 pub use mp_pool::{
     AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
-    ProcessPoolExecutor, SubmitError, TaskError, ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder,
-    ThreadPoolExecutor, ThreadTarget,
+    ProcessPoolExecutor, Stateful, SubmitError, TaskError, ThreadFunction, ThreadImap, ThreadPool,
+    ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget, with_state, worker_index,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,

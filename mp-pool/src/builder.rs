@@ -2,10 +2,14 @@
 
 use crate::dispatch::MOST_WORKERS;
 use crate::error::NewPoolError;
+use crate::place::Place;
 use crate::pool::Pool;
 use crate::supervisor::WorkerSpec;
 use mp_core::popen::get_helper_method;
-use mp_core::transfer::{Callable, Captures, Code, Message, Target, Transferable, pack_value};
+use mp_core::sys::state::may_run_on;
+use mp_core::transfer::{
+    Callable, Captures, Code, Keep, Message, StateType, Target, Transferable, keep, pack_value,
+};
 use mp_core::{StartMethod, usable_cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,8 +23,11 @@ pub struct PoolBuilder {
     processes: Option<usize>,
     name: String,
     initializer: Result<Option<(Code, Message)>, NewPoolError>,
+    state: Option<StateType>,
     most_tasks: Option<u32>,
     method: Option<StartMethod>,
+    cpus: Option<Vec<usize>>,
+    nice: u32,
 }
 
 impl PoolBuilder {
@@ -29,8 +36,11 @@ impl PoolBuilder {
             processes: None,
             name: "PoolWorker".to_owned(),
             initializer: Ok(None),
+            state: None,
             most_tasks: None,
             method: None,
+            cpus: None,
+            nice: 0,
         }
     }
 
@@ -61,6 +71,75 @@ impl PoolBuilder {
         let () = Captures::<F>::NOTHING;
         let code = Code::of::<F, A>(&function).map_err(NewPoolError::from);
         self.initializer = code.and_then(|code| Ok(Some((code, pack_value(&arguments)?))));
+        self.state = None;
+        self
+    }
+
+    /// An initializer whose value each worker keeps, and gives to its tasks: functions whose first argument is a `&mut` to it,
+    /// made tasks by [`with_state`](crate::with_state). The value never leaves its worker, so it may be anything: an open
+    /// file, a connection, a loaded model. It takes the place of an [`initializer`](PoolBuilder::initializer), whose rules
+    /// hold for it.
+    ///
+    /// ```no_run
+    /// use mp_pool::{Pool, with_state};
+    ///
+    /// struct Counter {
+    ///     step: u64,
+    ///     calls: u64,
+    /// }
+    ///
+    /// fn begin(step: u64) -> Counter {
+    ///     Counter { step, calls: 0 }
+    /// }
+    ///
+    /// fn count(counter: &mut Counter, x: u64) -> u64 {
+    ///     counter.calls += 1;
+    ///     x + counter.step
+    /// }
+    ///
+    /// let pool = Pool::builder().processes(4).initializer_value(begin, (10,)).build()?;
+    /// assert_eq!(pool.map(with_state(count), 0..3)?, [10, 11, 12]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A worker that dies loses its value, and its successor makes a new one. A value is dropped where its worker ends by
+    /// itself ([`close`](Pool::close), [`max_tasks_per_child`](PoolBuilder::max_tasks_per_child)); a worker that is killed
+    /// drops nothing. A task for a state of another type is refused when it is submitted
+    /// ([`CodeError::WantsState`](mp_core::transfer::CodeError::WantsState)).
+    ///
+    /// Python: an initializer that sets a global variable; mpire: `worker_init` with `use_worker_state`.
+    #[doc(alias = "use_worker_state")]
+    pub fn initializer_value<F, A, Kind>(mut self, function: F, arguments: A) -> Self
+    where
+        F: Target<A> + Callable<A, Kind>,
+        F::Output: 'static,
+        A: Serialize + DeserializeOwned,
+    {
+        let () = Captures::<F>::NOTHING;
+        let code = Code::of::<Keep<F>, A>(&keep(function)).map_err(NewPoolError::from);
+        self.initializer = code.and_then(|code| Ok(Some((code, pack_value(&arguments)?))));
+        self.state = Some(StateType::of::<F::Output>());
+        self
+    }
+
+    /// Binds each worker to one CPU of these: the worker of [index](crate::worker_index) `i` to number `i` of them, and from
+    /// the first one on again where there are more workers. Default: a worker runs wherever this process may.
+    ///
+    /// Python: `os.sched_setaffinity` in an initializer; mpire: `cpu_ids`.
+    #[doc(alias = "affinity")]
+    #[doc(alias = "cpu_ids")]
+    pub fn cpus(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
+        self.cpus = Some(cpus.into_iter().collect());
+        self
+    }
+
+    /// Adds so much to the niceness of each worker, so that other processes go before it: up to a niceness of 19, where a
+    /// worker gets what no other process wants. Default: 0.
+    ///
+    /// Python: `os.nice` in an initializer.
+    #[doc(alias = "niceness")]
+    pub fn nice(mut self, increment: u32) -> Self {
+        self.nice = increment;
         self
     }
 
@@ -92,14 +171,27 @@ impl PoolBuilder {
         if self.most_tasks == Some(0) {
             return Err(NewPoolError::NoTasks);
         }
+        let cpus = usable(self.cpus)?;
         let spec = WorkerSpec {
             name: self.name,
             initializer: self.initializer?,
+            state: self.state,
+            places: cpus.into_iter().map(|cpu| Place { cpu, nice: self.nice }).collect(),
             most_tasks: self.most_tasks,
             method: self.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?,
             blocked: mp_core::sys::signal::blocked(),
         };
         Pool::start(spec, processes)
+    }
+}
+
+/// The CPUs of the workers, by turns.
+fn usable(wanted: Option<Vec<usize>>) -> Result<Vec<Option<usize>>, NewPoolError> {
+    let Some(cpus) = wanted else { return Ok(vec![None]) };
+    match cpus.iter().find(|cpu| !may_run_on(**cpu)) {
+        Some(cpu) => Err(NewPoolError::Cpu(*cpu)),
+        None if cpus.is_empty() => Err(NewPoolError::NoCpus),
+        None => Ok(cpus.into_iter().map(Some).collect()),
     }
 }
 

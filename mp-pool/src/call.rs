@@ -80,7 +80,7 @@ impl Call {
         A: Serialize + DeserializeOwned,
     {
         shared.dispatch().phase.check()?;
-        let code = code_to_bytes(&Code::of::<F, A>(function)?)?;
+        let code = code_to_bytes(&Code::with_state::<F, A>(function, shared.state())?)?;
         Ok(Call { shared: Arc::clone(shared), job: job(code), submitted: 0, full: false, complete: false })
     }
 

@@ -148,6 +148,14 @@ pub enum NewPoolError {
     /// Python: `ValueError: maxtasksperchild must be a positive int or None`.
     #[error("a worker must be allowed at least one task")]
     NoTasks,
+    /// No CPU to bind the workers to.
+    #[error(
+        "the list of CPUs for the workers is empty: name at least one, or none of them by leaving the list out"
+    )]
+    NoCpus,
+    /// A CPU that this process may not use, or that is not there.
+    #[error("this process may not run on CPU {0}: name CPUs that its affinity allows")]
+    Cpu(usize),
     /// The initializer cannot cross.
     #[error("the initializer: {0}")]
     Initializer(#[from] CodeError),

@@ -6,6 +6,7 @@
 //! | `builder.rs`    | [`PoolBuilder`]                                                          |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
+//! | `place.rs`      | [`worker_index`]; the CPU and the niceness of a worker                    |
 //! | `executor.rs`   | [`ProcessPoolExecutor`]                                                  |
 //! | `future.rs`     | [`futures::Future`]                                                      |
 //! | `futures.rs`    | [`futures::wait`], [`futures::as_completed`]                              |
@@ -49,6 +50,7 @@ mod lent;
 mod line;
 mod memory;
 mod order;
+mod place;
 mod pool;
 mod record;
 mod restarts;
@@ -66,10 +68,12 @@ pub use builder::PoolBuilder;
 pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 pub use executor::ProcessPoolExecutor;
 pub use imap::{Imap, ImapOptions};
+pub use place::worker_index;
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};
 
 /// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.
+pub use mp_core::transfer::{Stateful, with_state};
 pub use mp_core::{CodecError, Ended, MemError, OsError, StartError, StartMethod};
 
 pub use threads::{

@@ -13,6 +13,7 @@ use crate::call::Call;
 use crate::error::{NewPoolError, SubmitError};
 use crate::line::Line;
 use crate::memory::SharedBoard;
+use crate::place::Place;
 use crate::result::MapResult;
 use crate::supervisor::{Shared, WorkerSpec};
 use crate::worker;
@@ -37,6 +38,8 @@ impl Steps {
         let spec = WorkerSpec {
             name: "SteppedWorker".to_owned(),
             initializer: None,
+            state: None,
+            places: vec![Place::default()],
             most_tasks: None,
             method: StartMethod::Fork,
             blocked: Vec::new(),

@@ -9,11 +9,12 @@ use crate::error::{How, NewPoolError, TaskError};
 use crate::job::Settled;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::{Memory, SharedBoard};
+use crate::place::Place;
 use crate::restarts::{MOST_FAILURES, Restarts};
 use crate::worker::{self, Bootstrap};
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::signal;
-use mp_core::transfer::{Code, Message, ParcelError, Part};
+use mp_core::transfer::{Code, Message, ParcelError, Part, StateType};
 use mp_core::word::Deadline;
 use mp_core::{Child, Process, StartMethod};
 use std::fs::File;
@@ -28,6 +29,10 @@ use std::time::Instant;
 pub(crate) struct WorkerSpec {
     pub(crate) name: String,
     pub(crate) initializer: Option<(Code, Message)>,
+    /// What the initializer leaves for the tasks.
+    pub(crate) state: Option<StateType>,
+    /// By turns; at least one.
+    pub(crate) places: Vec<Place>,
     pub(crate) most_tasks: Option<u32>,
     pub(crate) method: StartMethod,
     /// The signals that the pool's maker holds back, and so its workers: the pool's threads hold back all.
@@ -72,6 +77,11 @@ impl Shared {
         self.dispatch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state that its workers give to tasks.
+    pub(crate) fn state(&self) -> Option<StateType> {
+        self.spec.state
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         // ORDERING: Relaxed: set before the wake, or under the lock, that wakes the thread that asks.
         self.shut_down.load(Ordering::Relaxed)
@@ -114,6 +124,7 @@ impl Shared {
             memory,
             line: theirs,
             initializer: self.spec.initializer.clone(),
+            place: self.spec.places[index as usize % self.spec.places.len()],
             most_tasks: self.spec.most_tasks,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);

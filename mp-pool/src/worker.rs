@@ -7,15 +7,16 @@ use crate::board::{Chunk, Life, Marks};
 use crate::error::Failure;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
+use crate::place::{Place, set_process};
 use crate::record::{
     HEAD, code_of, put_block_heads, put_failure, put_length, put_value_head, short_value_head, take_code,
     take_item, take_length,
 };
-use mp_core::process::{At, call_caught, call_caught_onto};
+use mp_core::process::{At, call_caught, call_caught_onto, caught};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
-use mp_core::transfer::{Block, Code, Handle, Message, ParcelError, Part, Resolved};
+use mp_core::transfer::{Block, Code, Handle, Message, ParcelError, Part, Resolved, drop_state};
 use serde::{Deserialize, Serialize};
 
 /// What a worker is given.
@@ -24,6 +25,7 @@ pub(crate) struct Bootstrap {
     pub(crate) index: u32,
     pub(crate) memory: Memory,
     pub(crate) line: Line,
+    pub(crate) place: Place,
     pub(crate) initializer: Option<(Code, Message)>,
     /// The worker ends after about this many items (it finishes its chunk), and is replaced.
     pub(crate) most_tasks: Option<u32>,
@@ -31,18 +33,11 @@ pub(crate) struct Bootstrap {
 
 /// The worker's whole life.
 pub(crate) fn work(bootstrap: Bootstrap) {
-    let Bootstrap { index, memory, line, initializer, most_tasks } = bootstrap;
+    let Bootstrap { index, memory, line, place, initializer, most_tasks } = bootstrap;
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
     signal::ignore_interrupts();
-    if let Some((code, arguments)) = initializer
-        && let Err(error) = call_caught(&code, arguments)
-    {
-        let reason = match Failure::from(error) {
-            Failure::Panicked { message, location } => {
-                format!("the initializer panicked{}: {message}", At(&location))
-            }
-            Failure::Failed(reason) => format!("the initializer could not be called: {reason}"),
-        };
+    set_process(index as usize);
+    if let Err(reason) = place.take().and_then(|()| initialized(initializer)) {
         let _ = line.send(&Said::NotReady { reason }, Part::EMPTY);
         return;
     }
@@ -52,6 +47,18 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         && let Some(slot) = worker.next()
         && worker.run(slot)
     {}
+    // What its drop does is the program's: a panic there costs nothing that is left to do.
+    let _ = caught(drop_state);
+}
+
+fn initialized(initializer: Option<(Code, Message)>) -> Result<(), String> {
+    let Some((code, arguments)) = initializer else { return Ok(()) };
+    call_caught(&code, arguments).map(drop).map_err(|error| match Failure::from(error) {
+        Failure::Panicked { message, location } => {
+            format!("the initializer panicked{}: {message}", At(&location))
+        }
+        Failure::Failed(reason) => format!("the initializer could not be called: {reason}"),
+    })
 }
 
 /// What a chunk's code names, or why it names nothing.

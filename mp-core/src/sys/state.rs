@@ -6,7 +6,9 @@
 #![allow(unsafe_code)]
 
 use super::process::is_surely_single_threaded;
-use super::signal;
+use super::{named, signal};
+use crate::error::OsResult;
+use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::stat::{Mode, umask as set_umask};
 use nix::unistd::{Pid, ResGid, ResUid, getpgrp, getresgid, getresuid, getsid, setpgid};
@@ -189,6 +191,28 @@ pub fn usable_cpus() -> usize {
         unsafe { libc::syscall(libc::SYS_sched_getaffinity, 0, size_of_val(&mask), mask.as_mut_ptr()) };
     let words = usize::try_from(bytes).unwrap_or(0) / size_of::<u64>();
     mask[..words].iter().map(|word| word.count_ones() as usize).sum::<usize>().max(1)
+}
+
+/// Whether the calling thread may run on this CPU.
+pub fn may_run_on(cpu: usize) -> bool {
+    u32::try_from(cpu).is_ok_and(|cpu| cpus().contains(&cpu))
+}
+
+/// The calling thread, and those that it starts, run on this CPU alone.
+pub fn pin_to(cpu: usize) -> OsResult<()> {
+    let mut set = CpuSet::new();
+    named("sched_setaffinity", set.set(cpu))?;
+    named("sched_setaffinity", sched_setaffinity(Pid::from_raw(0), &set))
+}
+
+/// Adds to this process's niceness; more than 19 there is not.
+pub fn be_nicer(by: u32) -> OsResult<()> {
+    // SAFETY: no memory is passed. An error looks like -1, which is a fair guess then.
+    let now = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    let nice = now.saturating_add_unsigned(by).min(19);
+    // SAFETY: no memory is passed.
+    let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    named("setpriority", Errno::result(set).map(drop))
 }
 
 /// The limits that a template has for itself, and that its children are not to inherit.

@@ -22,7 +22,7 @@ use crate::error::{CodecError, OsError};
 use crate::sys::image;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::any::type_name;
+use std::any::{TypeId, type_name};
 use std::mem::MaybeUninit;
 
 /// A function that takes its arguments as a tuple: `fn(A, B) -> R` is a `Target<(A, B), Output = R>`.
@@ -39,9 +39,35 @@ pub trait Target<A>: Copy + Send + 'static {
     type Output;
     /// Calls it.
     fn call(&self, arguments: A) -> Self::Output;
+    /// The state of its process that it works on, besides its arguments.
+    #[doc(hidden)]
+    fn state() -> Option<StateType> {
+        None
+    }
     /// No other crate has a type that is made anew in another process.
     #[doc(hidden)]
     fn seal(_: Seal) {}
+}
+
+/// The type of a state that a function works on: see [`with_state`](super::with_state).
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct StateType {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl StateType {
+    /// The type itself.
+    pub fn of<S: 'static>() -> StateType {
+        StateType { id: TypeId::of::<S>(), name: type_name::<S>() }
+    }
+}
+
+impl PartialEq for StateType {
+    fn eq(&self, other: &StateType) -> bool {
+        self.id == other.id
+    }
 }
 
 mod sealed {
@@ -93,6 +119,12 @@ pub enum CodeError {
          program"
     )]
     OutsideImage(&'static str),
+    /// The function works on a state of its process, and the process that is to call it has no such state.
+    #[error(
+        "the function works on a state of type `{0}`, which the process that is to call it does not have: submit it to \
+         a pool whose initializer_value gives that type"
+    )]
+    WantsState(&'static str),
     /// The other process runs another build of the program.
     #[error("the function is of another build of this program: run the same build in both processes")]
     OtherBuild,
@@ -187,13 +219,29 @@ impl Code {
     /// let local = 3;
     /// let code = mp_core::transfer::Code::of::<_, (i32,)>(&move |x: i32| x + local);
     /// ```
-    pub fn of<F, A>(_function: &F) -> Result<Code, CodeError>
+    pub fn of<F, A>(function: &F) -> Result<Code, CodeError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: DeserializeOwned,
+    {
+        Code::with_state::<F, A>(function, None)
+    }
+
+    /// As [`of`](Code::of), for a process that has a state of this type.
+    #[doc(hidden)]
+    pub fn with_state<F, A>(_function: &F, state: Option<StateType>) -> Result<Code, CodeError>
     where
         F: Target<A>,
         F::Output: Serialize + DeserializeOwned,
         A: DeserializeOwned,
     {
         let () = Captures::<F>::NOTHING;
+        if let Some(wanted) = F::state()
+            && state != Some(wanted)
+        {
+            return Err(CodeError::WantsState(wanted.name));
+        }
         let address = entry::<F, A> as Entry as usize;
         if !image::is_code(address) {
             return Err(CodeError::OutsideImage(type_name::<F>()));

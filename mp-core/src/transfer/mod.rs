@@ -25,6 +25,7 @@ mod message;
 mod parcel;
 #[doc(hidden)]
 pub mod scratch;
+mod stateful;
 mod tried;
 
 pub use bounds::{Callable, Transferable, kind};
@@ -35,6 +36,7 @@ pub use func::{CallError, Code, CodeError, Resolved, Target};
 pub use function::Function;
 pub use handle::Handle;
 pub use parcel::{ParcelError, set_longest_message};
+pub use stateful::{Stateful, with_state};
 
 /// For the crates of the family alone, and no promise: a message holds the descriptors of shared objects' memory, which
 /// is not to be written to by any other way than its object.
@@ -45,6 +47,8 @@ pub use bounds::Captures;
 #[doc(hidden)]
 pub use func::Block;
 #[doc(hidden)]
+pub use func::StateType;
+#[doc(hidden)]
 pub use handle::{WeakHandle, attach, attach_part};
 #[doc(hidden)]
 pub use message::{
@@ -52,3 +56,5 @@ pub use message::{
 };
 #[doc(hidden)]
 pub use parcel::{Part, receive_parcel, receive_parts, receive_parts_or_leave, send_parcel, send_parts};
+#[doc(hidden)]
+pub use stateful::{Keep, StateCall, call_state, drop_state, keep, set_state};

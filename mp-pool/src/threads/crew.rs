@@ -10,6 +10,7 @@
 use super::task::{Run, caught, wait_until};
 use crate::dispatch::Phase;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
+use crate::place::set_thread;
 use crate::pool::join_threads;
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
@@ -63,7 +64,10 @@ impl Crew {
             crew.shared.state().alive += 1;
             let life = {
                 let name = name.clone();
-                move || shared.live(&name, initializer)
+                move || {
+                    set_thread(number - 1);
+                    shared.live(&name, initializer);
+                }
             };
             match std::thread::Builder::new().name(name).spawn(life) {
                 Ok(thread) => crew.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread),

@@ -1,0 +1,63 @@
+//! Where a worker runs, and which one it is: its index, its CPU, its niceness.
+
+use mp_core::sys::owning_process::OwningProcess;
+use mp_core::sys::state;
+use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+/// What a worker takes on before its initializer runs.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The one CPU that it runs on.
+    pub(crate) cpu: Option<usize>,
+    /// How much is added to the niceness that it inherits.
+    pub(crate) nice: u32,
+}
+
+impl Place {
+    /// Takes it on, in the worker.
+    pub(crate) fn take(self) -> Result<(), String> {
+        if let Some(cpu) = self.cpu {
+            state::pin_to(cpu).map_err(|error| format!("a worker cannot be bound to CPU {cpu}: {error}"))?;
+        }
+        if self.nice > 0 {
+            let failed = |error| format!("the niceness of a worker cannot be raised: {error}");
+            state::be_nicer(self.nice).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// The worker that this process is.
+static PROCESS: OnceLock<(OwningProcess, usize)> = OnceLock::new();
+
+thread_local! {
+    /// The worker of a pool of threads that this thread is.
+    static THREAD: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Which worker of its pool calls this, from 0 to one less than the number of workers; `None` outside a worker. A worker that
+/// is replaced leaves its index to its successor, so no two live workers of a pool have one index: it may stand for a GPU, a
+/// port or a directory of its own.
+///
+/// In a worker process any thread may ask; of a pool of threads, the worker's own thread. A child process of a worker is no
+/// worker.
+///
+/// Python has no counterpart; mpire passes it as `worker_id`.
+#[doc(alias = "worker_id")]
+pub fn worker_index() -> Option<usize> {
+    let of_process = || PROCESS.get().filter(|(process, _)| process.is_current()).map(|(_, index)| *index);
+    THREAD.get().or_else(of_process)
+}
+
+/// This process is the worker of this index.
+pub(crate) fn set_process(index: usize) {
+    // A worker becomes one once.
+    let _ = PROCESS.set((OwningProcess::current(), index));
+}
+
+/// This thread is the worker of this index.
+pub(crate) fn set_thread(index: usize) {
+    THREAD.set(Some(index));
+}
