@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_closure_may_be_the_state() {
-        let table = vec![10_u64, 20, 30];
+        let table = [10_u64, 20, 30];
         fn task_for<C: Fn(usize) -> u64 + 'static>(_: &C) -> impl Target<(usize,), Output = u64> {
             call_state::<C>()
         }
