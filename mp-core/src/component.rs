@@ -1,5 +1,5 @@
-//! Component: a part of the library with state that belongs to one process. The registry of all components: what they do
-//! at a fork and at the process's end.
+//! Component: a part of the library with state that belongs to one process. The registry of all components: what
+//! they do at a fork and at the process's end.
 //!
 //! ```text
 //!  exit:   the user's handlers, the last one first ─► each component's step, by rank
@@ -7,9 +7,9 @@
 //!            └─ in the copy: each component forgets what is the original's
 //! ```
 //!
-//! A component registers itself before its state is first used, so no thread can be inside one that the registry does not
-//! know. The ranks say which locks nest in which: a thread that holds the lock of one component takes only locks of
-//! later ranks.
+//! A component registers itself before its state is first used, so no thread can be inside one that the registry
+//! does not know. The ranks say which locks nest in which: a thread that holds the lock of one component takes only
+//! locks of later ranks.
 //!
 //! The registry's own lock is the last one that a fork takes: a thread that holds the lock of a component may register
 //! another one. If a component was registered meanwhile, all locks are taken again.
@@ -27,8 +27,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The place of a component among all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    /// Locks that were registered by [`hold_over_fork`](crate::finalize::hold_over_fork): code under them takes
-    /// the locks of this crate.
+    /// Locks of other crates ([`HeldOverFork`](crate::finalize::HeldOverFork)): code under them takes the locks of
+    /// this crate.
     Registered,
     /// The table of children: at exit, daemons are killed and the others joined.
     Children,
@@ -121,31 +121,27 @@ impl Component {
         Component { rank, steps, is_registered: AtomicBool::new(false) }
     }
 
-    /// Registers the component, unless that was done before. Called before each first use of its state.
+    /// Registers the component, unless that was done before. Called before each first use of its state. `true`: this
+    /// call has registered it.
     #[inline]
-    pub(crate) fn register(&self) {
+    pub(crate) fn register(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `register_first`. A thread that does not see the flag looks
         // again under the lock.
-        if !self.is_registered.load(Ordering::Acquire) {
-            self.register_first(&REGISTRY);
-        }
+        !self.is_registered.load(Ordering::Acquire) && self.register_first(&REGISTRY)
     }
 
     #[cold]
-    fn register_first(&self, registry: &Registry) {
+    fn register_first(&self, registry: &Registry) -> bool {
         let mut entries = registry.entries();
         // ORDERING: Relaxed: under the lock. Twice in the registry, it would take its own locks twice.
-        if !self.is_registered.load(Ordering::Relaxed) {
-            insert(&mut entries, self.rank, self.steps);
-            // ORDERING: Release, pairs with the Acquire in `register`.
-            self.is_registered.store(true, Ordering::Release);
+        if self.is_registered.load(Ordering::Relaxed) {
+            return false;
         }
+        insert(&mut entries, self.rank, self.steps);
+        // ORDERING: Release, pairs with the Acquire in `register`.
+        self.is_registered.store(true, Ordering::Release);
+        true
     }
-}
-
-/// Registers the locks of code outside of this crate.
-pub(crate) fn hold_too(hold: Hold) {
-    insert(&mut REGISTRY.entries(), Rank::Registered, Steps { hold: Some(hold), ..Steps::NONE });
 }
 
 /// Locks of components, with the registry's own.
@@ -233,13 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn steps_go_by_rank_whoever_comes_first() {
+    fn steps_go_by_rank_whichever_component_comes_first() {
         let registry = registry();
         let (children, template) = (children(), template());
         // Each twice: it is there once.
-        for component in [&template, &children, &template, &children] {
-            component.register_first(&registry);
-        }
+        let first = [&template, &children, &template, &children].map(|one| one.register_first(&registry));
+        assert_eq!(first, [true, true, false, false]);
         drop(registry.hold_up_to(Rank::Panics));
         assert_eq!(seen(), ["children", "template", "template released", "children released"]);
         drop(registry.hold_up_to(Rank::Children));

@@ -85,11 +85,21 @@ pub fn register_after_fork(handler: fn()) {
     after_fork().push(handler);
 }
 
-/// Registers a function that acquires locks, which are held over each fork, so that no other thread is inside. What it
-/// returns is dropped on both sides.
+/// Locks of another crate of the family that are held over each fork, so that no other thread is inside.
 #[doc(hidden)]
-pub fn hold_over_fork(lock: Hold) {
-    component::hold_too(lock);
+pub struct HeldOverFork(Component);
+
+impl HeldOverFork {
+    /// `hold` acquires them. What it returns is dropped on both sides.
+    pub const fn new(hold: Hold) -> HeldOverFork {
+        HeldOverFork(Component::new(Rank::Registered, Steps { hold: Some(hold), ..Steps::NONE }))
+    }
+
+    /// Registers them, unless that was done before. Called before each first use of what they guard. `true`: this
+    /// call has registered them.
+    pub fn register(&self) -> bool {
+        self.0.register()
+    }
 }
 
 /// In a forked child, after the parent's state was forgotten.
@@ -99,8 +109,8 @@ pub(crate) fn run_after_fork() {
     handlers.into_iter().for_each(|handler| handler());
 }
 
-/// In a copy of this process: forgets the original's handlers. They are not dropped, since the drop of what they captured
-/// could do the original's work.
+/// In a copy of this process: forgets the original's handlers. They are not dropped, since the drop of what they
+/// captured could do the original's work.
 fn forget() {
     std::mem::forget(std::mem::take(&mut *handlers()));
 }

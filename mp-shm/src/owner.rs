@@ -23,13 +23,12 @@ use crate::name::Name;
 use crate::register::{FileId, id_of, unlink_if_same};
 use crate::{registration, sweep};
 use mp_core::MemError;
-use mp_core::finalize;
+use mp_core::finalize::{self, HeldOverFork};
 use mp_core::sys::identity::Identity;
 use mp_core::sys::owning_process::OncePerProcess;
 use mp_core::sys::shm;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A name that this process made.
@@ -132,11 +131,8 @@ impl Ownership {
 
 /// Registers the exit handler, once in each process: a forked child inherits no exit handlers.
 fn end_with_this_process() {
-    // Not `Once`: a child that is forked in the middle of it would wait for ever.
-    static OVER_FORKS: AtomicBool = AtomicBool::new(false);
-    // ORDERING: Relaxed: the value is all there is.
-    if !OVER_FORKS.swap(true, Ordering::Relaxed) {
-        finalize::hold_over_fork(|| Box::new((lock(&OWNED), registration::hold())));
+    static OVER_FORKS: HeldOverFork = HeldOverFork::new(|| Box::new((lock(&OWNED), registration::hold())));
+    if OVER_FORKS.register() {
         finalize::register_after_fork(registration::leave_to_the_parent);
     }
     static REGISTERED: OncePerProcess = OncePerProcess::new();

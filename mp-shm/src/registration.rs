@@ -37,7 +37,7 @@ pub(crate) fn leave_to_the_parent() {
     drop(ours());
 }
 
-/// Held over a fork beside other threads.
+/// Held over a fork.
 pub(crate) fn hold() -> MutexGuard<'static, impl Sized> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -112,7 +112,9 @@ pub(crate) fn prepare() {
         &family::COMPONENT,
         &panics::COMPONENT,
     ];
-    components.into_iter().for_each(Component::register);
+    for component in components {
+        component.register();
+    }
     // Built once, and inherited by each fork.
     crate::sys::image::build();
     // Made now: otherwise each child would make it, to flush it at its exit.

@@ -11,15 +11,13 @@
 use super::{Client, Route};
 use crate::error::ManagerError;
 use crate::protocol::{ONE_WAY, Request};
-use mp_core::finalize::hold_over_fork;
+use mp_core::finalize::HeldOverFork;
 use mp_core::sys::eventfd::eventfd;
 use mp_core::sys::fd::put_over;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
-use std::any::Any;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -45,12 +43,8 @@ pub(super) fn find_or(
     manager: u64,
     connect: impl FnOnce() -> Result<Client, ManagerError>,
 ) -> Result<Arc<Client>, ManagerError> {
-    // Not `Once`: a child that is forked in the middle of it would wait for ever.
-    static OVER_FORKS: AtomicBool = AtomicBool::new(false);
-    // ORDERING: Relaxed: the value is all there is.
-    if !OVER_FORKS.swap(true, Ordering::Relaxed) {
-        hold_over_fork(|| Box::new(OverFork::begin()) as Box<dyn Any>);
-    }
+    static OVER_FORKS: HeldOverFork = HeldOverFork::new(|| Box::new(OverFork::begin()));
+    OVER_FORKS.register();
     let mut registry = lock();
     if let Some(client) = registry.find(manager) {
         return Ok(client);
