@@ -29,15 +29,18 @@ pub(crate) struct Join<'a, M> {
 }
 
 impl<'a, M: Memory> Join<'a, M> {
+    #[inline]
     pub(super) fn of(memory: &'a M) -> Self {
         Join { memory }
     }
 
+    #[inline]
     fn layout(&self) -> &'a Layout<M::Owned, M::Long> {
         self.memory.layout()
     }
 
-    fn ledger(&self) -> Ledger<'a, WordOf<M>, M::Long> {
+    #[inline]
+    pub(super) fn ledger(&self) -> Ledger<'a, WordOf<M>, M::Long> {
         self.layout().tasks.ledger(self.memory.slots())
     }
 

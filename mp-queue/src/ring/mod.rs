@@ -76,6 +76,7 @@ use join::Join;
 pub(crate) use join::SHORT;
 use layout::{Layout, Memory};
 use leaders::Sleeper;
+use locked::Locked;
 use mp_core::word::Deadline;
 pub(crate) use outcome::{NotTaken, Refused};
 pub(crate) use packets::{DropOutcome, FirstPacket, Packet, PacketSocket, Ticket};
@@ -85,8 +86,8 @@ pub(crate) use segment::Segments;
 use sides::Sides;
 pub(crate) use storage::Storage;
 use storage::WordOf;
-use tasks::Ledger;
 pub(crate) use tasks::{TaskSlot, Worker};
+use write_side::Writer;
 
 /// What a take needs besides the ring, under the get lock.
 pub(crate) trait TakeContext {
@@ -133,6 +134,13 @@ impl<M: Memory> Ring<M> {
         &self.layout().polls
     }
 
+    /// Acquires the put lock, if records may be put.
+    #[inline]
+    fn begin_put(&self, until: Option<Deadline>) -> Result<(Locked<'_, M::Owned>, Writer<'_, M>), Refused> {
+        let locked = self.sides().lock_to_put(until).ok_or(Refused::Full)?;
+        if self.is_shut() { Err(Refused::Closed) } else { Ok(locked) }
+    }
+
     /// Puts records, in order, while there is room, and publishes them together. Returns their number, at
     /// least one.
     pub(crate) fn put<'a>(
@@ -140,10 +148,7 @@ impl<M: Memory> Ring<M> {
         records: impl IntoIterator<Item = &'a [u8]>,
         until: Option<Deadline>,
     ) -> Result<usize, Refused> {
-        let Some((_lock, writer)) = self.sides().lock_to_put(until) else { return Err(Refused::Full) };
-        if self.is_shut() {
-            return Err(Refused::Closed);
-        }
+        let (_lock, writer) = self.begin_put(until)?;
         // The lock holder alone moves `tail`, so everything behind it is free to write.
         let mut position = writer.position()?;
         let mut count = 0;
@@ -169,10 +174,7 @@ impl<M: Memory> Ring<M> {
         until: Option<Deadline>,
         send: impl FnOnce(Ticket) -> Packet,
     ) -> Result<(), Refused> {
-        let Some((_lock, writer)) = self.sides().lock_to_put(until) else { return Err(Refused::Full) };
-        if self.is_shut() {
-            return Err(Refused::Closed);
-        }
+        let (_lock, writer) = self.begin_put(until)?;
         let space = writer.reserve(bytes.len(), true, writer.position()?)?;
         // The packet goes first: a record that names a packet is published only when the packet is in the
         // socket. After a death in between, the packet is an orphan (packets.rs).
@@ -186,6 +188,16 @@ impl<M: Memory> Ring<M> {
         Ok(())
     }
 
+    /// Acquires the get lock, if there seems to be a record.
+    #[inline]
+    fn begin_take(&self, until: Option<Deadline>) -> Result<(Locked<'_, M::Owned>, Reader<'_, M>), NotTaken> {
+        if self.is_empty() {
+            self.discard_orphans();
+            return Err(NotTaken::Empty);
+        }
+        self.sides().lock_to_get(until).ok_or(NotTaken::Empty)
+    }
+
     /// Takes one record: appends its bytes to `into`.
     #[inline]
     pub(crate) fn take(
@@ -194,11 +206,7 @@ impl<M: Memory> Ring<M> {
         beside: &mut impl TakeContext,
         until: Option<Deadline>,
     ) -> Result<(), NotTaken> {
-        if self.is_empty() {
-            self.discard_orphans();
-            return Err(NotTaken::Empty);
-        }
-        let Some((_lock, reader)) = self.sides().lock_to_get(until) else { return Err(NotTaken::Empty) };
+        let (_lock, reader) = self.begin_take(until)?;
         let packets = &self.layout().packets;
         let start = into.len();
         loop {
@@ -234,11 +242,7 @@ impl<M: Memory> Ring<M> {
         beside: &impl TakeContext,
         until: Option<Deadline>,
     ) -> Result<(), NotTaken> {
-        if self.is_empty() {
-            self.discard_orphans();
-            return Err(NotTaken::Empty);
-        }
-        let Some((_lock, reader)) = self.sides().lock_to_get(until) else { return Err(NotTaken::Empty) };
+        let (_lock, reader) = self.begin_take(until)?;
         let first = reader.with_more(most, reader.position()?);
         let mut next = first;
         while next.has_record() && ends.len() < most {
@@ -255,16 +259,12 @@ impl<M: Memory> Ring<M> {
         Ok(())
     }
 
-    fn ledger(&self) -> Ledger<'_, WordOf<M>, M::Long> {
-        self.layout().tasks.ledger(self.memory.slots())
-    }
-
     /// Commits a take of the records from `head` to `next`, which the ledger counts if they are tasks.
     #[inline]
     fn commit(&self, segment: usize, head: Cursor, next: Cursor, beside: &impl TakeContext) {
         let commit = || Reader::of(&self.memory).commit(segment, next);
         match beside.worker() {
-            Some(worker) => self.ledger().take(worker, head, next, commit),
+            Some(worker) => self.tasks().ledger().take(worker, head, next, commit),
             None => commit(),
         }
     }
@@ -274,7 +274,7 @@ impl<M: Memory> Ring<M> {
     fn skip_lost(&self, segment: usize, head: Cursor, next: Cursor, beside: &impl TakeContext) {
         let commit = || Reader::of(&self.memory).commit(segment, next);
         if beside.worker().is_some() {
-            self.ledger().lose(head, next, commit);
+            self.tasks().ledger().lose(head, next, commit);
             self.tasks().after_done();
         } else {
             commit();

@@ -272,7 +272,7 @@ fn what_was_claimed_and_not_taken_is_not_done_by_another() {
     assert!(ring.tasks().task_done(&dead));
     put(&ring, 0, 8).unwrap();
     let head = ring.sides().read_cursor().unwrap();
-    ring.ledger().claim(&dead, head.advanced(ring.memory.circle(0), 2), 1);
+    ring.tasks().ledger().claim(&dead, head.advanced(ring.memory.circle(0), 2), 1);
     // The task of the living process; there is no other.
     assert_eq!([(); 2].map(|()| ring.tasks().task_done(&third)), [true, false]);
     ring.take(&mut Vec::new(), &mut lives, None).unwrap();
