@@ -1,6 +1,6 @@
 //! PoolBuilder: a pool with settings of one's own.
 
-use crate::dispatch::MOST_WORKERS;
+use crate::board::MOST_WORKERS;
 use crate::error::NewPoolError;
 use crate::place::Place;
 use crate::pool::Pool;

@@ -143,7 +143,7 @@ pub enum SubmitError {
 #[non_exhaustive]
 pub enum NewPoolError {
     /// Python: `ValueError: Number of processes must be at least 1`.
-    #[error("a pool needs at least one worker, and takes at most {most}", most = crate::dispatch::MOST_WORKERS)]
+    #[error("a pool needs at least one worker, and takes at most {most}", most = crate::board::MOST_WORKERS)]
     Workers,
     /// Python: `ValueError: maxtasksperchild must be a positive int or None`.
     #[error("a worker must be allowed at least one task")]

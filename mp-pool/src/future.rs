@@ -1,7 +1,7 @@
 //! Future: the value that a submitted task will give.
 
-use crate::dispatch::{Callback, Hook};
 use crate::error::TaskError;
+use crate::hook::{Callback, Hook};
 use crate::result::Waited;
 use crate::supervisor::Shared;
 use crate::watch::Watch;

@@ -213,13 +213,18 @@ impl<R> Watched<R> {
         if self.left == 0 {
             return None;
         }
-        let futures = &self.futures;
-        let look = || {
-            for future in futures.iter().filter(|future| future.task().pool().is_some()) {
-                future.done();
+        let number = match &self.pool {
+            // This thread collects the results of the one pool itself.
+            Some(pool) => {
+                drop(pool.wait_until(None, until, |_| self.watch.has_next()));
+                self.watch.try_next()
             }
-        };
-        let number = self.watch.next(until, self.pool.as_ref(), look)?;
+            None => self.watch.next(until, || {
+                for future in self.futures.iter().filter(|future| future.task().pool().is_some()) {
+                    future.done();
+                }
+            }),
+        }?;
         self.left -= 1;
         Some(self.futures[number].clone())
     }

@@ -5,8 +5,8 @@
 //!   end of the input  ──► missing - 1         missing = 0: settled, and the pieces are put in order once
 //! ```
 
-use crate::dispatch::Hook;
 use crate::error::TaskError;
+use crate::hook::Hook;
 use crate::lent::Lent;
 use crate::record::{Outcome, Short, take_outcome, take_short_value};
 use mp_core::CodecError;

@@ -11,8 +11,9 @@
 //! holds, and no thread waits; it steps back when one does: a caller that waits collects for itself, and needs no other
 //! thread for that.
 
-use crate::dispatch::{Callback, Dispatch, Hook, Leader};
+use crate::dispatch::{Dispatch, Leader};
 use crate::error::SubmitError;
+use crate::hook::{Callback, Hook};
 use crate::job::Job;
 use crate::supervisor::Shared;
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Word};

@@ -10,6 +10,7 @@
 //! | `executor.rs`   | [`ProcessPoolExecutor`]                                                  |
 //! | `future.rs`     | [`futures::Future`]                                                      |
 //! | `futures.rs`    | [`futures::wait`], [`futures::as_completed`]                              |
+//! | `hook.rs`       | what is done when a job is settled                                       |
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
@@ -42,6 +43,7 @@ mod error;
 mod executor;
 mod future;
 pub mod futures;
+mod hook;
 mod imap;
 mod input;
 mod job;

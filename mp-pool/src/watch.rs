@@ -3,10 +3,9 @@
 //! Each task has a hook that says its number here when it is done. The thread that watches collects results itself where all
 //! tasks are of one pool of processes, so it needs no other thread.
 
-use crate::supervisor::Shared;
 use mp_core::word::Deadline;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often a thread that watches several pools looks at each: in a callback it is the one that would be told.
@@ -29,19 +28,18 @@ impl Watch {
         self.changed.notify_one();
     }
 
-    /// Waits for the number of a task that is done; `None` at the deadline.
-    ///
-    /// `pool`: the one pool of processes that all tasks are of. `look` looks at each pool, where they are several.
-    pub(crate) fn next(
-        &self,
-        until: Option<Deadline>,
-        pool: Option<&Arc<Shared>>,
-        look: impl Fn(),
-    ) -> Option<usize> {
-        if let Some(pool) = pool {
-            drop(pool.wait_until(None, until, |_| !self.done().is_empty()));
-            return self.done().pop_front();
-        }
+    /// The number of a task that is done, if one is.
+    pub(crate) fn try_next(&self) -> Option<usize> {
+        self.done().pop_front()
+    }
+
+    /// Whether a task is done.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.done().is_empty()
+    }
+
+    /// Waits for the number of a task that is done; `None` at the deadline. `look` looks at each pool.
+    pub(crate) fn next(&self, until: Option<Deadline>, look: impl Fn()) -> Option<usize> {
         loop {
             look();
             let mut done = self.done();

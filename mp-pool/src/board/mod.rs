@@ -39,6 +39,9 @@ use layout::Places;
 use mp_core::word::{Ordering, Word};
 use std::ops::Deref;
 
+/// The most workers of a pool.
+pub(crate) const MOST_WORKERS: usize = 1024;
+
 /// The words, wherever they lie, and which one is what.
 #[derive(Debug, Clone)]
 pub(crate) struct Board<V> {

@@ -22,19 +22,16 @@ mod post;
 use crate::arena::{Arena, Block};
 use crate::board::Shape;
 use crate::error::{NewPoolError, SubmitError};
+use crate::hook::{Callback, Hook};
 use crate::job::{Job, Piece, Settled};
 use crate::lent::Returned;
 use crate::line::Line;
 use crate::memory::Memory;
 use crate::record::{put_block_heads, put_length};
-use crate::watch::Watch;
 use mp_core::Child;
 use mp_core::transfer::Message;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Weak};
-
-/// The most workers of a pool.
-pub(crate) const MOST_WORKERS: usize = 1024;
+use std::sync::Arc;
 
 /// What the pool is up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,41 +105,6 @@ struct Open {
     block: Option<Block>,
     message: Option<Arc<Message>>,
     losses: u32,
-}
-
-/// The program's own code, which knows its job.
-pub(crate) type Callback = Box<dyn FnOnce() + Send>;
-
-/// What is done when a job is settled.
-pub(crate) enum Hook {
-    /// The program's code, which the feeder calls.
-    Callback(Callback),
-    /// A thread that waits for several jobs is told that this one, by its number for it, is settled.
-    Watch(Weak<Watch>, usize),
-}
-
-impl Hook {
-    /// Keeps it with others, and gives how many of these it dropped: no thread waits for them any more.
-    pub(crate) fn keep(self, hooks: &mut Vec<Hook>) -> usize {
-        let before = hooks.len();
-        hooks.retain(|hook| !matches!(hook, Hook::Watch(watch, _) if watch.strong_count() == 0));
-        let dropped = before - hooks.len();
-        hooks.push(self);
-        dropped
-    }
-
-    /// Its job is settled: tells the thread that waits, or gives the program's code that is to be called.
-    pub(crate) fn settled(self) -> Option<Callback> {
-        match self {
-            Hook::Callback(callback) => Some(callback),
-            Hook::Watch(watch, number) => {
-                if let Some(watch) = watch.upgrade() {
-                    watch.add(number);
-                }
-                None
-            }
-        }
-    }
 }
 
 /// Callbacks wait in their jobs.

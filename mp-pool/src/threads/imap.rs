@@ -1,7 +1,7 @@
 //! `imap` and `imap_unordered` of a pool of threads: the rules are those of a [`Stream`](crate::stream::Stream).
 
+use super::chunk::Chunk;
 use super::crew::Crew;
-use super::pool::Chunk;
 use crate::error::{SubmitError, TaskError};
 use crate::imap::ImapOptions;
 use crate::input::Input;
@@ -127,7 +127,7 @@ where
                 let next = self.chunks.first_key_value();
                 next.filter(|(_, chunk)| chunk.results.task().wait(until)).map(|(number, _)| *number)
             }
-            Order::OfCompletion => self.watch.next(until, None, || {}),
+            Order::OfCompletion => self.watch.next(until, || {}),
         };
         let chunk = number.and_then(|number| self.chunks.remove(&number));
         self.held.extend(chunk.map(Chunk::wait).into_iter().flatten());

@@ -6,11 +6,13 @@
 //! | `imap.rs`     | [`ThreadImap`]: its results as an iterator                       |
 //! | `executor.rs` | [`ThreadPoolExecutor`]                                           |
 //! | `builder.rs`  | [`ThreadPoolBuilder`]                                            |
+//! | `chunk.rs`    | items of one call that one thread does, one after the other       |
 //! | `crew.rs`     | the threads, and the queue that they take tasks from             |
 //! | `task.rs`     | one task: its function, then what became of it                   |
 //! | `function.rs` | functions that are called with a tuple of arguments              |
 
 mod builder;
+mod chunk;
 mod crew;
 mod executor;
 mod function;

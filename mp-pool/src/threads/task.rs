@@ -5,9 +5,9 @@
 //!        └── cancelled, or the pool ends ───────────────────► Done(error)
 //! ```
 
-use crate::dispatch::{Callback, Hook};
 use crate::error::{Failure, TaskError};
 use crate::future::Submitted;
+use crate::hook::{Callback, Hook};
 use crate::supervisor::Shared;
 use crate::watch::Watch;
 use mp_core::word::Deadline;
