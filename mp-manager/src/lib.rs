@@ -27,6 +27,7 @@ mod object;
 mod packed;
 mod protocol;
 mod proxy;
+mod restart;
 mod server;
 mod shared;
 
@@ -46,7 +47,8 @@ pub use proxy::{
     ListProxy, LockProxy, LockProxyGuard, NamespaceProxy, Number, Proxy, QueueProxy, RLockProxy,
     RLockProxyGuard, SemaphorePermit, SemaphoreProxy, SetProxy, ValueProxy,
 };
-pub use shared::{Arguments, CallMethodError, ObjectProxy, Restart, Returned, Shared};
+pub use restart::Restart;
+pub use shared::{Arguments, CallMethodError, ObjectProxy, Returned, Shared};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

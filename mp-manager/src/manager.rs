@@ -8,8 +8,9 @@ use crate::proxy::{
     ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, NamespaceProxy,
     Proxy, QueueProxy, RLockProxy, SemaphoreProxy, SetProxy, ValueProxy, unexpected,
 };
+use crate::restart::Restart;
 use crate::server;
-use crate::shared::{ObjectProxy, Restart, Shared, Value};
+use crate::shared::{ObjectProxy, Shared, Value};
 use mp_core::popen::get_helper_method;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::{Callable, Captures, Code, Handle, Target, pack};

@@ -6,20 +6,13 @@
 
 use crate::client::Client;
 use crate::error::ManagerError;
-use crate::protocol::{Key, ObjectId};
+use crate::protocol::{Key, ObjectId, Packed};
 use mp_core::transfer::{Message, pack, pack_value, unpack};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread::LocalKey;
-
-/// A packed value, and the objects of the same manager that it refers to.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Packed {
-    pub(crate) message: Message,
-    pub(crate) objects: Vec<ObjectId>,
-}
 
 /// A value that is being packed for its manager.
 struct Outgoing {

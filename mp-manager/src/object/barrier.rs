@@ -3,7 +3,7 @@
 //! # When a process dies
 //! Of the process of a waiter: the barrier is broken, since the generation will not be complete.
 
-use super::{Attempt, Caller, Object};
+use super::attempt::{Attempt, Caller, Object};
 use crate::protocol::{BarrierCall, Call, Failure, Reply};
 
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! One packed value.
 
+use super::attempt::{Attempt, Caller, ClientId, Object};
 use super::leases::Leases;
-use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
-use crate::packed::Packed;
-use crate::protocol::{Call, CellCall, Failure, Reply};
+use super::number;
+use super::stored::{Counts, Stored};
+use crate::protocol::{Call, CellCall, Failure, Packed, Reply};
 
 #[derive(Debug)]
 pub(crate) struct Cell {

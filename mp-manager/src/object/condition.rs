@@ -6,8 +6,8 @@
 //! ```
 //! A waiter's ticket grows with the time of its coming. `notify` lets those pass that have waited longest.
 
+use super::attempt::{Attempt, Caller, ClientId, Object};
 use super::lock::Lock;
-use super::{Attempt, Caller, ClientId, Object};
 use crate::protocol::{Call, ConditionCall, Failure, Reply, Waiting};
 use std::collections::BTreeSet;
 

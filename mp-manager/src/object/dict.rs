@@ -1,9 +1,10 @@
 //! A dict: packed keys to packed values, in the order of their insertion, as Python's.
 
+use super::attempt::{Attempt, Caller, ClientId, Object};
 use super::leases::Leases;
-use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
-use crate::packed::Packed;
-use crate::protocol::{Call, DictCall, Failure, Key, Reply};
+use super::number;
+use super::stored::{Counts, Stored};
+use crate::protocol::{Call, DictCall, Failure, Key, Packed, Reply};
 use std::collections::HashMap;
 
 #[derive(Debug)]

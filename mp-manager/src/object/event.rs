@@ -1,6 +1,6 @@
 //! An event.
 
-use super::{Attempt, Caller, Object};
+use super::attempt::{Attempt, Caller, Object};
 use crate::protocol::{Call, EventCall, Failure, Reply};
 
 #[derive(Debug, Default)]

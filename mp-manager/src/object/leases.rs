@@ -8,7 +8,7 @@
 //! Reads go on meanwhile and see the old value: the change happens at its commit. Writes of others wait. A write by the
 //! thread that has the lease would wait for itself: it is an error.
 
-use super::{Attempt, Caller, ClientId};
+use super::attempt::{Attempt, Caller, ClientId};
 use crate::protocol::Failure;
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,9 +1,10 @@
 //! A list of packed values; and an array, of which the length does not change.
 
+use super::attempt::{Attempt, Caller, ClientId, Object};
 use super::leases::Leases;
-use super::{Attempt, Caller, ClientId, Counts, Object, Stored, number};
-use crate::packed::Packed;
-use crate::protocol::{Call, Failure, ListCall, Reply};
+use super::number;
+use super::stored::{Counts, Stored};
+use crate::protocol::{Call, Failure, ListCall, Packed, Reply};
 use std::ops::Range;
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@
 //! # When a process dies
 //! A holder's connection ends with it, and its locks are free at once. A dead waiter is removed.
 
-use super::{Attempt, Caller, ClientId, Object};
+use super::attempt::{Attempt, Caller, ClientId, Object};
 use crate::protocol::{Call, Failure, LockCall, Reply};
 
 #[derive(Debug)]

@@ -4,7 +4,8 @@
 //! A getter that waits is cancelled and gets nothing; an item that could not be sent to it stays first. A getter that
 //! is killed after the server has sent it an item takes the item along, and its task is never done.
 
-use super::{Attempt, Caller, Counts, Object, Stored};
+use super::attempt::{Attempt, Caller, Object};
+use super::stored::{Counts, Stored};
 use crate::protocol::{Call, Failure, QueueCall, Reply};
 use std::collections::VecDeque;
 

@@ -1,6 +1,6 @@
 //! A semaphore. Permits belong to no client: one that a killed client has taken does not come back, as in Python.
 
-use super::{Attempt, Caller, Object};
+use super::attempt::{Attempt, Caller, Object};
 use crate::protocol::{Call, Failure, Reply, SemaphoreCall};
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A set of packed keys, in the order of their insertion.
 
-use super::{Attempt, Caller, Object};
+use super::attempt::{Attempt, Caller, Object};
 use crate::protocol::{Call, Failure, Key, Reply, SetCall};
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,6 @@
 //! A stored value, and the counts of references to objects.
 
-use crate::packed::Packed;
-use crate::protocol::ObjectId;
+use crate::protocol::{ObjectId, Packed};
 use mp_core::transfer::{Handle, Message};
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,7 +1,6 @@
 //! The calls of each kind of object.
 
-use super::Key;
-use crate::packed::Packed;
+use super::{Key, Packed};
 use mp_core::transfer::Message;
 use serde::{Deserialize, Serialize};
 

@@ -12,8 +12,7 @@ pub(crate) use calls::{
     SemaphoreCall, SetCall, Waiting,
 };
 
-use crate::packed::Packed;
-use crate::shared::Restart;
+use crate::restart::Restart;
 use mp_core::OsError;
 use mp_core::error::OsResult;
 use mp_core::sys::process::random_bytes;
@@ -33,6 +32,13 @@ pub(crate) fn new_number() -> OsResult<u64> {
 
 /// A key as bytes: equal keys have equal bytes.
 pub(crate) type Key = Vec<u8>;
+
+/// A packed value, and the objects of the same manager that it refers to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Packed {
+    pub(crate) message: Message,
+    pub(crate) objects: Vec<ObjectId>,
+}
 
 /// A request that is not answered.
 pub(crate) const ONE_WAY: u64 = 0;

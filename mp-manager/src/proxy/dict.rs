@@ -2,8 +2,8 @@
 
 use super::{DictBatch, KeyOf, Number, proxy, show, unexpected};
 use crate::error::ManagerError;
-use crate::packed::{Packed, key_bytes, pack_for};
-use crate::protocol::{Call, DictCall, Key, Reply};
+use crate::packed::{key_bytes, pack_for};
+use crate::protocol::{Call, DictCall, Key, Packed, Reply};
 use mp_core::transfer::unpack;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

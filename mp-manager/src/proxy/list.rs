@@ -2,8 +2,8 @@
 
 use super::{Number, Proxy, proxy, show, unexpected};
 use crate::error::ManagerError;
-use crate::packed::{Packed, pack_for};
-use crate::protocol::{Call, ListCall, Reply};
+use crate::packed::pack_for;
+use crate::protocol::{Call, ListCall, Packed, Reply};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;

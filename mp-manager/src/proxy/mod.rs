@@ -34,8 +34,8 @@ pub use value::ValueProxy;
 
 use crate::client::Reference;
 use crate::error::ManagerError;
-use crate::packed::{Packed, unpack_from};
-use crate::protocol::{Call, Kind, Reply, Wait};
+use crate::packed::unpack_from;
+use crate::protocol::{Call, Kind, Packed, Reply, Wait};
 use mp_core::transfer::unpack;
 use serde::de::DeserializeOwned;
 use std::fmt;

@@ -2,8 +2,8 @@
 
 use super::{Number, proxy, show};
 use crate::error::ManagerError;
-use crate::packed::{Packed, pack_for};
-use crate::protocol::{Call, CellCall};
+use crate::packed::pack_for;
+use crate::protocol::{Call, CellCall, Packed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;

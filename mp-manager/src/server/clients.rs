@@ -1,8 +1,7 @@
 //! The clients: their connections, outboxes and references.
 
 use crate::object::{ClientId, Counts};
-use crate::packed::Packed;
-use crate::protocol::{Failure, ObjectId, Reply, Request};
+use crate::protocol::{Failure, ObjectId, Packed, Reply, Request};
 use mp_core::sys::poll::Interest;
 use mp_core::sys::waitset::WaitSet;
 use mp_pipe::{Connection, RecvError, SendError};

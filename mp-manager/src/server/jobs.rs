@@ -3,7 +3,7 @@
 //! A thread is started when there is a job and no thread is idle, up to a bound; beyond it jobs wait for a thread. The
 //! server's own thread hands jobs out and is signalled when one is done.
 
-use super::custom::Hosted;
+use super::hosted::Hosted;
 use crate::object::Caller;
 use crate::protocol::{Failure, ObjectId};
 use mp_core::error::OsResult;

@@ -18,6 +18,7 @@
 mod calls;
 mod clients;
 mod custom;
+mod hosted;
 mod jobs;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
@@ -27,7 +28,7 @@ mod table;
 mod tests;
 mod vouchers;
 
-pub(crate) use custom::{Hosted, stash};
+pub(crate) use hosted::{Hosted, stash};
 
 use crate::object::{ClientId, Counts, Kept};
 use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start, new_number};

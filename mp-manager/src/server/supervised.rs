@@ -11,9 +11,9 @@
 //! # When a process dies
 //! The *object's process*: above; no other object is touched. The *server*: the process is its daemon, and is killed.
 
-use super::custom::{Hosted, construct, guarded};
+use super::hosted::{Hosted, construct, guarded};
 use crate::protocol::Failure;
-use crate::shared::Restart;
+use crate::restart::Restart;
 use mp_core::popen::get_helper_method;
 use mp_core::sys::socket::stream_pair;
 use mp_core::transfer::{Code, Message};

@@ -1,6 +1,6 @@
 //! The objects, and the calls that wait for each.
 
-use super::custom::Custom;
+use super::hosted::Custom;
 use crate::object::Object;
 use crate::protocol::{Kind, ObjectId};
 use std::collections::{HashMap, VecDeque};

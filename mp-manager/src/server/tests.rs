@@ -1,9 +1,8 @@
 //! Clients that do not keep to the protocol harm themselves alone.
 
 use super::*;
-use crate::packed::Packed;
 use crate::protocol::{
-    BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, QueueCall, Wait, Waiting as Sleep,
+    BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, Packed, QueueCall, Wait, Waiting as Sleep,
 };
 use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::transfer::Message;

@@ -1,0 +1,63 @@
+//! What an object of the server does with a call: all of it, or nothing yet.
+
+use crate::protocol::{Call, Failure, Reply};
+use std::fmt::Debug;
+
+/// The server's number of a client.
+pub(crate) type ClientId = u64;
+
+/// Who calls: a thread of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Caller {
+    pub(crate) client: ClientId,
+    pub(crate) thread: u64,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    Done(Result<Reply, Failure>),
+    /// It is tried again after the next change of the object. Nothing of it is done, or the rest stands in the call.
+    Wait,
+}
+
+impl From<Result<Reply, Failure>> for Attempt {
+    fn from(result: Result<Reply, Failure>) -> Attempt {
+        Attempt::Done(result)
+    }
+}
+
+impl From<Reply> for Attempt {
+    fn from(reply: Reply) -> Attempt {
+        Attempt::Done(Ok(reply))
+    }
+}
+
+impl From<Failure> for Attempt {
+    fn from(failure: Failure) -> Attempt {
+        Attempt::Done(Err(failure))
+    }
+}
+
+/// An object of one of the library's own kinds.
+pub(crate) trait Object: Debug {
+    /// Does the call, if it can be done now.
+    fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt;
+
+    /// A call that waits is given up: its time is over, or its client died. Gives the failure, or `None` if the call
+    /// must go on all the same.
+    fn give_up(&mut self, _caller: Caller, _call: &mut Call) -> Option<Failure> {
+        Some(Failure::Timeout)
+    }
+
+    /// What the caller of a call was to be sent, and was not: it has died.
+    fn undelivered(&mut self, _reply: Reply) {}
+
+    /// A client that has called has died.
+    fn client_gone(&mut self, _client: ClientId) {}
+
+    /// Whether the death of a client that has called means anything to it.
+    fn minds_deaths(&self) -> bool {
+        false
+    }
+}
