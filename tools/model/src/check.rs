@@ -1,7 +1,6 @@
 //! Walking a model: its schedules, its deaths.
 
-use crate::checker::Checker;
-use crate::life::{Fuse, Lit};
+use crate::life::{Checker, Fuse, Lit};
 use mp_core::word::Ordering;
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Worlds with one fault each: models must fail in them.
 
-use crate::checker::Checker;
+use crate::life::Checker;
 use crate::owned::ModelOwned;
 use crate::word::{ModelLong, ModelWord};
 use mp_core::word::{Deadline, Learned, Long, Machine, Ordering, Owned, Site, Wake, Word};

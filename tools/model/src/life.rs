@@ -1,6 +1,6 @@
 //! Model threads: an id, a fuse, a robust list; and the kernel that tidies up behind them.
 
-use crate::checker::{Atomic, Checker};
+use crate::checker::{Atomic, Primitives};
 use crate::owned::RobustList;
 use crate::word::Futex;
 use mp_core::word::{Ordering, Site};
@@ -118,6 +118,12 @@ impl<C: Checker> World<C> {
             futexes.iter().for_each(|futex| futex.have_looked_at());
         }
     }
+}
+
+/// A checker whose threads have something of their own.
+pub trait Checker: Primitives {
+    /// Shows what the calling thread has of its own.
+    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R;
 }
 
 /// What one thread has of its own.

@@ -5,8 +5,9 @@
 //! links, and would not see it. Here a word of the checker's stands for them; each change is a step that schedules can
 //! come between. It is for models without deaths, since no kernel cleans it up.
 
-use crate::checker::{Atomic, Checker};
+use crate::checker::Atomic;
 use crate::faults::Fault;
+use crate::life::Checker;
 use crate::owned::{ModelOwned, TID_MASK};
 use crate::word::ModelWord;
 use mp_core::word::{Ordering, Owned, Word};

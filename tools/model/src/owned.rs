@@ -1,7 +1,7 @@
 //! ModelOwned: a word that the model's kernel finds when its owner dies.
 
-use crate::checker::{Atomic, Checker};
-use crate::life::{self, step};
+use crate::checker::Atomic;
+use crate::life::{self, Checker, step};
 use crate::word::{Futex, ModelWord};
 use mp_core::word::{Ordering, Owned};
 use std::fmt;

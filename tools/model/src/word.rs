@@ -8,8 +8,8 @@
 //!
 //! The kernel compares under the lock of its hash bucket, and so does this.
 
-use crate::checker::{Atomic, Checker, Room};
-use crate::life::{self, look_now, step};
+use crate::checker::{Atomic, Room};
+use crate::life::{self, Checker, look_now, step};
 use mp_core::word::{Deadline, Learned, Long, Machine, Ordering, Site, Wake, Word};
 use std::collections::VecDeque;
 use std::fmt;

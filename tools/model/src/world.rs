@@ -4,7 +4,7 @@
 /// Fills a module with the world of the checker; `Send`: its threads take only what can be sent to them.
 macro_rules! world {
     ($checker:ty $(, $send:path)?) => {
-        use crate::checker::Checker;
+        use crate::checker::Primitives;
         use crate::{check, life};
 
         pub use crate::check::Report;
@@ -12,7 +12,7 @@ macro_rules! world {
         pub use crate::life::{Fuse, Life, Looks};
 
         /// A number that the model's threads share and that is no part of the algorithm: no fuse burns there.
-        pub type AtomicU32 = <$checker as Checker>::Word;
+        pub type AtomicU32 = <$checker as Primitives>::Word;
 
         /// [`Word`](mp_core::word::Word) in this world.
         pub type ModelWord = crate::word::ModelWord<$checker>;
@@ -29,7 +29,7 @@ macro_rules! world {
         /// [`ModelLong`] with a fault.
         pub type FaultyLong<F> = crate::faults::FaultyLong<$checker, F>;
         /// A value behind a lock, where the model's threads sleep. No fuse burns there.
-        pub type Chamber<T> = <$checker as Checker>::Room<T>;
+        pub type Chamber<T> = <$checker as Primitives>::Room<T>;
 
         /// Walks schedules of `model`, as many as the effort allows. Panics, or ends the program, when one fails.
         pub fn explore(effort: usize, model: impl Fn() + Send + Sync + 'static) -> Report {

@@ -1,7 +1,7 @@
 //! Loom: every schedule with a bounded number of preemptions, and every value that the orderings let a load see.
 
-use super::{Atomic, Checker, Room, atomic, room};
-use crate::life::{Mine, id};
+use super::{Atomic, Primitives, Room, atomic, room, spawn};
+use crate::life::{Checker, Mine, id};
 use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use mp_core::word::Ordering;
@@ -104,15 +104,15 @@ macro_rules! checker {
             static $mine: Mine<$checker> = Mine::default();
         }
 
-        impl $checker {
-            /// Starts a thread. What it gives waits for that thread's end, and panics if the thread did.
-            pub(crate) fn spawn<T: 'static>(work: impl FnOnce() -> T + 'static) -> Box<dyn FnOnce() -> T> {
-                let thread = loom::thread::spawn(work);
-                Box::new(|| thread.join().expect("a panic ends the whole model"))
+        spawn!($checker, loom::thread::spawn);
+
+        impl Checker for $checker {
+            fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
+                $mine.with(see)
             }
         }
 
-        impl Checker for $checker {
+        impl Primitives for $checker {
             type Word = $word;
             type Long = $long;
             type Room<T: Default + Debug + Send + 'static> = Chamber<T>;
@@ -127,9 +127,6 @@ macro_rules! checker {
             fn fence() {
                 // ORDERING: SeqCst is what the trait promises.
                 fence(Ordering::SeqCst);
-            }
-            fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
-                $mine.with(see)
             }
 
             /// The effort is how many preemptions a schedule may hold.

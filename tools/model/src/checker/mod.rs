@@ -1,9 +1,10 @@
-//! Checker: what a model stands on, be it loom, shuttle or the threads of the system.
+//! Primitives: what loom, shuttle and the threads of the system give to a model. A [`Checker`](crate::life::Checker) has
+//! them, and a place for what each model thread has of its own.
 //!
 //! ```text
 //!   life, word, owned, check      written once, over a checker
 //!          │
-//!   Checker ── Atomic (a word)    Long (a cursor)    Room (where one sleeps)    spawn, fence, walk
+//!   Primitives ── Atomic (a word)    Long (a cursor)    Room (where a thread sleeps)    spawn, fence, walk
 //!          │
 //!   Loom      every schedule, few threads, weak memory      stale values as the orderings allow
 //!   Shuttle   random schedules, many threads                every access in one order: orderings do not matter
@@ -18,12 +19,11 @@ pub(crate) use self::loom::{Loom, Thorough};
 pub(crate) use self::shuttle::Shuttle;
 pub(crate) use self::threads::Threads;
 
-use crate::life::Mine;
 use mp_core::word::Ordering;
 use std::fmt::Debug;
 
 /// What a model stands on. A thread of a model runs on one of its threads (`life.rs`).
-pub trait Checker: Sized + 'static {
+pub trait Primitives: Sized + 'static {
     /// An atomic `u32`.
     type Word: Atomic<u32>;
     /// An atomic `u64`.
@@ -42,8 +42,6 @@ pub trait Checker: Sized + 'static {
     fn yield_now();
     /// A sequentially consistent fence.
     fn fence();
-    /// Shows what the calling thread has of its own.
-    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R;
     /// Runs the model in many ways, and panics, or ends the program, when it fails in one. Where choices are random,
     /// another `salt` makes other ones.
     fn walk(effort: usize, salt: u64, model: impl Fn() + Send + Sync + 'static);
@@ -75,6 +73,21 @@ pub trait Room<T>: Default + Debug + Send + Sync + 'static {
     fn ring(&self, change: impl FnOnce(&mut T) -> u32);
     /// Goes in and does `change`.
     fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R;
+}
+
+/// How a checker starts a thread; `Send`: its threads take only what can be sent to them.
+macro_rules! spawn {
+    ($checker:ident, $spawn:path $(, $send:path)?) => {
+        impl $checker {
+            /// Starts a thread. What it gives waits for that thread's end, and panics if the thread did.
+            pub(crate) fn spawn<T: $($send +)? 'static>(
+                work: impl FnOnce() -> T $(+ $send)? + 'static,
+            ) -> Box<dyn FnOnce() -> T> {
+                let thread = $spawn(work);
+                Box::new(|| thread.join().expect("a panic ends the whole model"))
+            }
+        }
+    };
 }
 
 /// The room of a checker whose types are shaped like std's. `$wait` sleeps on a condition variable.
@@ -147,4 +160,4 @@ macro_rules! atomic {
         }
     };
 }
-use {atomic, room};
+use {atomic, room, spawn};

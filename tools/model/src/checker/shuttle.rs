@@ -3,8 +3,8 @@
 //! All accesses have one order that all threads see, whatever orderings they ask for: a missing Release is for
 //! loom and Miri to find.
 
-use super::{Atomic, Checker, Room, atomic, room};
-use crate::life::Mine;
+use super::{Atomic, Primitives, Room, atomic, room, spawn};
+use crate::life::{Checker, Mine};
 use mp_core::word::Ordering;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::atomic::{AtomicU32, AtomicU64, fence};
@@ -39,17 +39,15 @@ shuttle::thread_local! {
     static MINE: Mine<Shuttle> = Mine::default();
 }
 
-impl Shuttle {
-    /// Starts a thread. What it gives waits for that thread's end, and panics if the thread did.
-    pub(crate) fn spawn<T: Send + 'static>(
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Box<dyn FnOnce() -> T> {
-        let thread = shuttle::thread::spawn(work);
-        Box::new(|| thread.join().expect("a panic ends the whole model"))
+spawn!(Shuttle, shuttle::thread::spawn, Send);
+
+impl Checker for Shuttle {
+    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
+        MINE.with(see)
     }
 }
 
-impl Checker for Shuttle {
+impl Primitives for Shuttle {
     type Word = AtomicU32;
     type Long = AtomicU64;
     type Room<T: Default + Debug + Send + 'static> = Chamber<T>;
@@ -64,9 +62,6 @@ impl Checker for Shuttle {
     fn fence() {
         // ORDERING: SeqCst is what the trait promises.
         fence(Ordering::SeqCst);
-    }
-    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
-        MINE.with(see)
     }
 
     /// The effort is how many schedules are run.

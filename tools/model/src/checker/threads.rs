@@ -1,8 +1,8 @@
 //! Threads: std's atomics and threads, as they come. For Miri, which makes their schedule random, lets loads see old
 //! values and reports undefined behaviour; and for a short try on the machine itself.
 
-use super::{Atomic, Checker, Room, atomic, room};
-use crate::life::Mine;
+use super::{Atomic, Primitives, Room, atomic, room, spawn};
+use crate::life::{Checker, Mine};
 use mp_core::word::Ordering;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
@@ -31,17 +31,15 @@ std::thread_local! {
     static MINE: Mine<Threads> = Mine::default();
 }
 
-impl Threads {
-    /// Starts a thread. What it gives waits for that thread's end, and panics if the thread did.
-    pub(crate) fn spawn<T: Send + 'static>(
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Box<dyn FnOnce() -> T> {
-        let thread = thread::spawn(work);
-        Box::new(|| thread.join().expect("a panic ends the whole model"))
+spawn!(Threads, thread::spawn, Send);
+
+impl Checker for Threads {
+    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
+        MINE.with(see)
     }
 }
 
-impl Checker for Threads {
+impl Primitives for Threads {
     type Word = AtomicU32;
     type Long = AtomicU64;
     type Room<T: Default + Debug + Send + 'static> = Chamber<T>;
@@ -56,9 +54,6 @@ impl Checker for Threads {
     fn fence() {
         // ORDERING: SeqCst is what the trait promises.
         fence(Ordering::SeqCst);
-    }
-    fn with_mine<R>(see: impl FnOnce(&Mine<Self>) -> R) -> R {
-        MINE.with(see)
     }
 
     /// The effort is how often the model is run, each time by a thread that is new to it.
