@@ -23,6 +23,7 @@ mp_testing::cases! {
         a_forked_copy_keeps_what_it_has_inherited,
         a_forked_copy_does_not_hide_its_parents_end,
         a_dropped_batch_of_proxies_is_given_back,
+        what_is_taken_out_is_its_receivers,
     ],
     every_method: [
         a_killed_client_gives_everything_back,
@@ -313,4 +314,24 @@ fn a_killed_sender_does_not_take_what_is_in_flight() {
     assert!(matches!(child.join(), Err(JoinError::Killed(9))));
     assert_eq!(here.recv().unwrap().to_vec().unwrap(), [3]);
     until_objects(&manager, 0);
+}
+
+/// The container had the only reference to each.
+fn what_is_taken_out_is_its_receivers() {
+    let manager = Manager::start().unwrap();
+    let queue: QueueProxy<ListProxy<u32>> = manager.queue().unwrap();
+    let list: ListProxy<ListProxy<u32>> = manager.list().unwrap();
+    let dict: DictProxy<u32, ListProxy<u32>> = manager.dict().unwrap();
+    queue.put(manager.list().unwrap()).unwrap();
+    list.push(manager.list().unwrap()).unwrap();
+    dict.insert(1, manager.list().unwrap()).unwrap();
+    dict.insert(2, manager.list().unwrap()).unwrap();
+    let replaced = dict.insert(2, manager.list().unwrap()).unwrap();
+    let taken = [queue.get().ok(), list.pop().unwrap(), dict.remove(&1).unwrap(), replaced];
+    for inner in &taken {
+        inner.as_ref().unwrap().push(7).unwrap();
+    }
+    assert_eq!(manager.number_of_objects().unwrap(), 3 + 4 + 1);
+    drop(taken);
+    assert_eq!(manager.number_of_objects().unwrap(), 4);
 }

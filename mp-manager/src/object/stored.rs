@@ -13,7 +13,7 @@ pub(crate) struct Counts(Rc<RefCell<State>>);
 #[derive(Debug, Default)]
 struct State {
     counts: HashMap<ObjectId, u64>,
-    /// Whose count came to nothing since they were last asked for.
+    /// Whose count came to nothing since they were last asked for; some have references again.
     unused: Vec<ObjectId>,
 }
 
@@ -39,15 +39,23 @@ impl Counts {
         if let Some(count) = state.counts.get_mut(&object) {
             *count -= 1;
             if *count == 0 {
-                state.counts.remove(&object);
+                // It stays until the end of the step: what the step takes out of an object may be its reply, to whose
+                // receiver it is then a reference.
                 state.unused.push(object);
             }
         }
     }
 
-    /// An object that no reference is left to: it is to be dropped, which may make others so.
+    /// An object that no reference is left to: it is to be dropped, which may make others so. Asked for between steps.
     pub(crate) fn next_unused(&self) -> Option<ObjectId> {
-        self.0.borrow_mut().unused.pop()
+        let State { counts, unused } = &mut *self.0.borrow_mut();
+        while let Some(object) = unused.pop() {
+            if counts.get(&object) == Some(&0) {
+                counts.remove(&object);
+                return Some(object);
+            }
+        }
+        None
     }
 }
 
