@@ -12,6 +12,7 @@ use crate::dispatch::{Batch, Dispatch};
 use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::lead::Interrupted;
+use crate::options::TaskOptions;
 use crate::order::InOrder;
 use crate::record::{code_to_bytes, put_item, take_item};
 use crate::result::Waited;
@@ -56,7 +57,7 @@ impl Call {
         F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
-        Call::begin_as::<F, A>(shared, function, Job::new)
+        Call::begin_as::<F, A>(shared, function, |code| Job::new(code, TaskOptions::new()))
     }
 
     /// As [`begin`](Call::begin), for results that are taken as they come.
@@ -66,10 +67,11 @@ impl Call {
         F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
-        Call::begin_as::<F, A>(shared, function, Job::new_stream)
+        Call::begin_as::<F, A>(shared, function, |code| Job::new_stream(code, TaskOptions::new()))
     }
 
-    fn begin_as<F, A>(
+    /// As [`begin`](Call::begin), for the job that `job` makes of the packed code.
+    pub(crate) fn begin_as<F, A>(
         shared: &Arc<Shared>,
         function: &F,
         job: impl FnOnce(Vec<u8>) -> Arc<Job>,
@@ -208,7 +210,8 @@ impl Call {
         if items == 0 {
             return Ok(());
         }
-        let chunk = u32::try_from(chunk).unwrap_or(u32::MAX);
+        let one_by_one = self.job.options.is_one_by_one();
+        let chunk = if one_by_one { 1 } else { u32::try_from(chunk).unwrap_or(u32::MAX) };
         let (job, first) = (Arc::clone(&self.job), (self.submitted & POSITIONS) as u32);
         let batch = Batch { job, first, items, chunk, bytes, at: 0, message, losses: 0 };
         self.submit_by(items, |dispatch| dispatch.submit(batch))

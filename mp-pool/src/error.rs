@@ -6,6 +6,7 @@ use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError, OsError, StartError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// The error of a task that gave no value. It concerns that task alone, apart from [`Terminated`](TaskError::Terminated)
 /// and [`Broken`](TaskError::Broken).
@@ -33,6 +34,21 @@ pub enum TaskError {
         pid: u32,
         /// How it ended; `None` if that could not be learnt.
         how: Option<Ended>,
+    },
+    /// It ran longer than its [deadline](crate::TaskOptions::deadline). Its worker was killed and replaced. That a call waited
+    /// too long is [`Timeout`](TaskError::Timeout) instead, and the task goes on. Celery: `TimeLimitExceeded`.
+    #[doc(alias = "TimeLimitExceeded")]
+    #[error(
+        "the task ran longer than its deadline of {deadline:?}, so worker {worker} (pid {pid}) was killed: allow more time, or \
+         split the task"
+    )]
+    DeadlineExceeded {
+        /// How long it was allowed to run.
+        deadline: Duration,
+        /// The worker's name.
+        worker: String,
+        /// The worker's process id.
+        pid: u32,
     },
     #[doc(alias = "MaybeEncodingError")]
     /// The arguments could not be decoded there, or the value could not be encoded.

@@ -1,12 +1,12 @@
 //! ProcessPoolExecutor: a pool of processes with futures.
 
 use crate::builder::PoolBuilder;
-use crate::call::Call;
 #[cfg(doc)]
 use crate::error::TaskError;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError};
-use crate::future::{Future, ProcessTask};
+use crate::future::Future;
 use crate::imap::{Imap, ImapOptions};
+use crate::options::TaskOptions;
 use crate::pool::Pool;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::word::Deadline;
@@ -92,7 +92,7 @@ impl ProcessPoolExecutor {
         R: Transferable + 'static,
     {
         let () = Captures::<F>::NOTHING;
-        self.submit_until(function, arguments, None, SubmitError::Timeout)
+        self.with(TaskOptions::new()).submit_until(function, arguments, None, SubmitError::Timeout)
     }
 
     /// Is [`submit`](ProcessPoolExecutor::submit) without waiting.
@@ -106,7 +106,12 @@ impl ProcessPoolExecutor {
         R: Transferable + 'static,
     {
         let () = Captures::<F>::NOTHING;
-        self.submit_until(function, arguments, Deadline::after(Duration::ZERO), SubmitError::WouldBlock)
+        self.with(TaskOptions::new()).submit_until(
+            function,
+            arguments,
+            Deadline::after(Duration::ZERO),
+            SubmitError::WouldBlock,
+        )
     }
 
     /// Is [`submit`](ProcessPoolExecutor::submit) that waits for room at most `timeout`.
@@ -125,28 +130,16 @@ impl ProcessPoolExecutor {
         R: Transferable + 'static,
     {
         let () = Captures::<F>::NOTHING;
-        self.submit_until(function, arguments, Deadline::after(timeout), SubmitError::Timeout)
+        self.with(TaskOptions::new()).submit_until(
+            function,
+            arguments,
+            Deadline::after(timeout),
+            SubmitError::Timeout,
+        )
     }
 
-    fn submit_until<F, A, R>(
-        &self,
-        function: F,
-        arguments: A,
-        until: Option<Deadline>,
-        late: SubmitError,
-    ) -> Result<Future<R>, SubmitError>
-    where
-        F: Target<A, Output = R>,
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + 'static,
-    {
-        let shared = self.pool.shared();
-        let mut call = Call::begin::<F, A>(shared, &function)?;
-        if shared.dispatch().is_full() {
-            drop(shared.wait_until(None, until, |dispatch| !dispatch.is_full()).ok_or(late)?);
-        }
-        call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
-        Ok(ProcessTask::future(call.waited()))
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Calls `function` with each item in the workers. The result is an iterator over the values, in the order of the input,

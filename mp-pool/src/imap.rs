@@ -187,7 +187,7 @@ impl Pool {
         let sizes = options.checked(self.processes())?;
         let call = Call::begin_stream::<F, (I::Item,)>(self.shared(), &function)?;
         let stream = Stream::new(call, items.into_iter(), order, sizes, self.processes());
-        Ok(Imap { stream, value: PhantomData })
+        Ok(Imap::of(stream))
     }
 }
 
@@ -206,6 +206,12 @@ impl Pool {
 pub struct Imap<I, R> {
     stream: Stream<I>,
     value: PhantomData<fn() -> R>,
+}
+
+impl<I, R> Imap<I, R> {
+    pub(crate) fn of(stream: Stream<I>) -> Self {
+        Imap { stream, value: PhantomData }
+    }
 }
 
 impl<I, R> Imap<I, R>

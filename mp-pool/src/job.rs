@@ -8,6 +8,7 @@
 use crate::error::TaskError;
 use crate::hook::Hook;
 use crate::lent::Lent;
+use crate::options::TaskOptions;
 use crate::record::{Outcome, Short, take_outcome, take_short_value};
 use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
@@ -22,6 +23,7 @@ const COARSE: usize = 500;
 pub(crate) struct Job {
     /// What each chunk begins with.
     pub(crate) code: Vec<u8>,
+    pub(crate) options: TaskOptions,
     /// Items that are not settled, and 1 for the input while it is read.
     missing: AtomicUsize,
     /// Bytes that a result of it took; 0: there was none yet.
@@ -67,18 +69,19 @@ pub(crate) enum Settled {
 }
 
 impl Job {
-    pub(crate) fn new(code: Vec<u8>) -> Arc<Job> {
-        Job::of_kind(code, false)
+    pub(crate) fn new(code: Vec<u8>, options: TaskOptions) -> Arc<Job> {
+        Job::of_kind(code, options, false)
     }
 
     /// A job whose results are [taken](Job::take_pieces) as they come.
-    pub(crate) fn new_stream(code: Vec<u8>) -> Arc<Job> {
-        Job::of_kind(code, true)
+    pub(crate) fn new_stream(code: Vec<u8>, options: TaskOptions) -> Arc<Job> {
+        Job::of_kind(code, options, true)
     }
 
-    fn of_kind(code: Vec<u8>, stream: bool) -> Arc<Job> {
+    fn of_kind(code: Vec<u8>, options: TaskOptions, stream: bool) -> Arc<Job> {
         Arc::new(Job {
             code,
+            options,
             missing: AtomicUsize::new(1),
             result_bytes: AtomicUsize::new(0),
             slots: AtomicUsize::new(0),

@@ -211,6 +211,9 @@ impl Shared {
                 self.feed.notify_one();
             }
         }
+        if dispatch.take_sooner() {
+            self.wake_watcher();
+        }
         self.let_idle_go(dispatch);
     }
 

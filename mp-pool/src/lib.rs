@@ -4,6 +4,8 @@
 //! |-----------------|--------------------------------------------------------------------------|
 //! | `pool.rs`       | [`Pool`]: `map`, `apply`, their `_async`; `close`, `terminate`, `join`   |
 //! | `builder.rs`    | [`PoolBuilder`]                                                          |
+//! | `options.rs`    | [`TaskOptions`]: a deadline of each task                                 |
+//! | `tasks.rs`      | [`Tasks`]: the calls of a pool, with options                             |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
 //! | `place.rs`      | [`worker_index`]; the CPU and the niceness of a worker                    |
@@ -51,6 +53,7 @@ mod lead;
 mod lent;
 mod line;
 mod memory;
+mod options;
 mod order;
 mod place;
 mod pool;
@@ -62,6 +65,7 @@ mod result;
 pub mod steps;
 mod stream;
 mod supervisor;
+mod tasks;
 mod threads;
 mod watch;
 mod worker;
@@ -70,9 +74,11 @@ pub use builder::PoolBuilder;
 pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 pub use executor::ProcessPoolExecutor;
 pub use imap::{Imap, ImapOptions};
+pub use options::TaskOptions;
 pub use place::worker_index;
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};
+pub use tasks::Tasks;
 
 /// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.
 pub use mp_core::transfer::{Stateful, with_state};

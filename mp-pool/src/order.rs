@@ -78,6 +78,7 @@ impl<R> All<R> {
 mod tests {
     use super::*;
     use crate::job::Settled;
+    use crate::options::TaskOptions;
     use crate::record::put_value_head;
 
     /// The results of a few items, each of which is its position.
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn results_come_in_the_order_of_the_input_and_as_soon_as_they_can() {
-        let job = Job::new(Vec::new());
+        let job = Job::new(Vec::new(), TaskOptions::new());
         let mut seen = Vec::new();
         let mut results = InOrder::<u8, _>::new(|value: Result<u8, TaskError>| seen.push(value.unwrap()));
         job.expect(10);

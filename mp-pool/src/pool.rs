@@ -402,7 +402,7 @@ impl fmt::Debug for Pool {
 }
 
 /// Each item as the only argument of a call.
-fn alone<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T,)> {
+pub(crate) fn alone<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T,)> {
     items.into_iter().map(|item| (item,))
 }
 

@@ -11,8 +11,10 @@
 
 use crate::call::Call;
 use crate::error::{NewPoolError, SubmitError};
+use crate::job::Job;
 use crate::line::Line;
 use crate::memory::SharedBoard;
+use crate::options::TaskOptions;
 use crate::place::Place;
 use crate::result::MapResult;
 use crate::supervisor::{Shared, WorkerSpec};
@@ -54,13 +56,15 @@ impl Steps {
         function: F,
         items: impl IntoIterator<Item = T>,
         chunk_size: usize,
+        options: TaskOptions,
     ) -> Result<MapResult<F::Output>, SubmitError>
     where
         F: Target<(T,)>,
         F::Output: Serialize + DeserializeOwned,
         T: Serialize + DeserializeOwned,
     {
-        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
+        let job = |code| Job::new(code, options);
+        let mut call = Call::begin_as::<F, (T,)>(&self.shared, &function, job)?;
         call.submit(items.into_iter().map(|item| (item,)), Some(chunk_size), self.workers)?;
         Ok(MapResult::new(call.waited()))
     }
@@ -78,6 +82,13 @@ impl Steps {
         let mut dispatch = self.shared.dispatch();
         dispatch.settle_worker(index, pid, Some(how));
         self.shared.tell(&mut dispatch);
+    }
+
+    /// What the watcher does to the chunk of a worker that has begun it and is late: gives it up, unless it is done. Whether
+    /// the chunk is given up. From any process.
+    pub fn condemn(&self, slot: u32) -> bool {
+        let has_begun = self.shared.board.running(slot).is_some_and(|running| running.since.is_some());
+        has_begun && self.shared.board.condemn(slot).is_some()
     }
 
     /// What all processes that sleep are told when a worker has ended: to look. From any process.

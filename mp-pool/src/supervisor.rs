@@ -22,7 +22,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a worker is made from.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ impl Shared {
     }
 
     /// Has the watcher look at the workers anew.
-    fn wake_watcher(&self) {
+    pub(crate) fn wake_watcher(&self) {
         // A full pipe wakes it, too.
         let _ = self.waker.lock().unwrap_or_else(PoisonError::into_inner).write(&[0]);
     }
@@ -201,9 +201,9 @@ impl Shared {
                 waiting.push((child.sentinel(), Interest::Read));
                 waiting.push((line.as_fd(), Interest::Read));
             }
-            let until = restarts
-                .next()
-                .and_then(|due| Deadline::after(due.saturating_duration_since(Instant::now())));
+            let restart = restarts.next().map(|due| due.saturating_duration_since(Instant::now()));
+            let late = self.look_at_deadlines();
+            let until = restart.into_iter().chain(late).min().and_then(Deadline::after);
             let ready = match poll(&waiting, until) {
                 Ok(ready) => ready,
                 // No worker's end would be seen.
@@ -222,6 +222,20 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Has tasks end that run too long; how long until another one may.
+    fn look_at_deadlines(&self) -> Option<Duration> {
+        let mut dispatch = self.dispatch();
+        let next = dispatch.look_at_deadlines();
+        let settled = dispatch.settled;
+        self.tell(&mut dispatch);
+        drop(dispatch);
+        // The thread that leads may wait for what was collected.
+        if settled {
+            self.board.wake_caller();
+        }
+        next
     }
 
     /// A worker has said something, or has ended.

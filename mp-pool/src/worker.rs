@@ -13,6 +13,7 @@ use crate::record::{
     take_item, take_length,
 };
 use mp_core::process::{At, call_caught, call_caught_onto, caught};
+use mp_core::sys::clock::monotonic_millis;
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
@@ -196,9 +197,12 @@ impl Own {
         let at = chunk.place as usize + crate::arena::whole(chunk.length as usize);
         let mut room = Room { at, left: chunk.room as usize, written: 0 };
         if chunk.by_message {
-            return self.run_fetched(memory, slot, &function, &mut room);
+            return self.run_fetched(memory, slot, chunk, &function, &mut room);
         }
         let (marks, mut handles) = (memory.board.marks(slot), Vec::new());
+        if chunk.timed {
+            marks.start(monotonic_millis());
+        }
         for done in 0..chunk.items {
             self.begin(memory, &marks, done);
             let arguments = take_item(&mut rest).unwrap_or_default();
@@ -213,11 +217,21 @@ impl Own {
     }
 
     /// Does the one item whose arguments are to be asked for.
-    fn run_fetched(&mut self, memory: &Memory, slot: u32, function: &Function, room: &mut Room) -> bool {
+    fn run_fetched(
+        &mut self,
+        memory: &Memory,
+        slot: u32,
+        chunk: Chunk,
+        function: &Function,
+        room: &mut Room,
+    ) -> bool {
         let fetched = self.fetch(slot);
         // What is left of it in the line would be taken for the next answer.
         let goes_on = fetched.is_ok();
         let marks = memory.board.marks(slot);
+        if chunk.timed {
+            marks.start(monotonic_millis());
+        }
         self.begin(memory, &marks, 0);
         let message = match fetched {
             Ok(Message { bytes, mut handles }) => {

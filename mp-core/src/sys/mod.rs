@@ -7,6 +7,7 @@ pub mod address;
 mod ancestry;
 mod available;
 pub mod boot_peer;
+pub mod clock;
 pub mod confinement;
 mod estimate;
 pub mod eventfd;

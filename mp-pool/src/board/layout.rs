@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Words of one slot.
-const SLOT: usize = 9;
+const SLOT: usize = 10;
 /// The most lanes: a worker without work looks at all of them.
 const LANES: u32 = 8;
 

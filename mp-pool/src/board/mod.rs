@@ -33,7 +33,7 @@ mod sleep;
 mod slot;
 
 pub(crate) use layout::Shape;
-pub(crate) use slot::{Chunk, Found, Life, Marks};
+pub(crate) use slot::{Chunk, Found, Life, Marks, Running};
 
 use layout::Places;
 use mp_core::word::{Ordering, Word};

@@ -19,6 +19,9 @@
 //! A worker has one slot at a time. READY names no task: a worker that comes late with an old hint takes the task that
 //! is there now. All other changes start from a word that names its worker, so none can be made twice.
 //!
+//! A chunk with a deadline has one item. Its worker says when it begins, in front of the progress; the caller condemns it when
+//! the time is over. So the exchange that decides between done and condemned decides about that one item.
+//!
 //! Progress is `4 * done + 2 * message + begun`, stored before and after each item; `message`: the result of the last
 //! item that is done comes by a message over the worker's line. So a death at any moment tells which results stand, which
 //! item had begun, and which have not.
@@ -43,9 +46,14 @@ const ITEMS: usize = 3;
 const PLACE: usize = 4;
 const LENGTH: usize = 5;
 const ROOM: usize = 6;
-/// The arguments come by a message; then: the number of the message that the last result is.
+/// Of a chunk: [`BY_MESSAGE`] and [`TIMED`]; then: the number of the message that the last result is.
 const MESSAGE: usize = 7;
 const WRITTEN: usize = 8;
+/// When the item of a timed chunk began, in milliseconds of the monotonic clock.
+const STARTED: usize = 9;
+
+const BY_MESSAGE: u32 = 1;
+const TIMED: u32 = 2;
 
 const LIFE: usize = 1;
 
@@ -76,6 +84,15 @@ pub(crate) struct Chunk {
     pub(crate) room: u32,
     /// The arguments are to be asked for.
     pub(crate) by_message: bool,
+    /// The worker is to say when it begins: such a chunk has one item.
+    pub(crate) timed: bool,
+}
+
+/// How far a worker is with a slot that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Running {
+    /// When it began the item, in milliseconds of the monotonic clock; `None`: it has not.
+    pub(crate) since: Option<u32>,
 }
 
 /// What a worker left in a slot.
@@ -111,9 +128,17 @@ pub(crate) struct Marks<'a, W> {
     progress: &'a W,
     written: &'a W,
     message: &'a W,
+    started: &'a W,
 }
 
 impl<W: Word> Marks<'_, W> {
+    /// In front of [`begin`](Marks::begin) of a timed chunk: what time it is.
+    #[inline]
+    pub(crate) fn start(&self, now: u32) {
+        // ORDERING: Relaxed: the store of the progress publishes it.
+        self.started.store(now, Ordering::Relaxed);
+    }
+
     /// Begins the item after `done` others. Whatever happens to the worker from here on is attributed to this item.
     #[inline]
     pub(crate) fn begin(&self, done: u32) {
@@ -149,7 +174,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             (PLACE, chunk.place),
             (LENGTH, chunk.length),
             (ROOM, chunk.room),
-            (MESSAGE, chunk.by_message.into()),
+            (MESSAGE, u32::from(chunk.by_message) * BY_MESSAGE + u32::from(chunk.timed) * TIMED),
             (WRITTEN, 0),
         ];
         for (what, value) in words {
@@ -180,15 +205,17 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         // ORDERING: Relaxed, all: after the exchange that took the slot.
         let word = |what| self.of_slot(slot, what).load(Ordering::Relaxed);
         let (items, place, length, room) = (word(ITEMS), word(PLACE), word(LENGTH), word(ROOM));
-        let by_message = word(MESSAGE) != 0;
-        Chunk { items, place, length, room, by_message }
+        let flags = word(MESSAGE);
+        let (by_message, timed) = (flags & BY_MESSAGE != 0, flags & TIMED != 0);
+        Chunk { items, place, length, room, by_message, timed }
     }
 
     /// Worker: where it says how far it is with a chunk.
     #[inline]
     pub(crate) fn marks(&self, slot: u32) -> Marks<'_, W> {
         let word = |what| self.of_slot(slot, what);
-        Marks { progress: word(PROGRESS), written: word(WRITTEN), message: word(MESSAGE) }
+        let (progress, written, message) = (word(PROGRESS), word(WRITTEN), word(MESSAGE));
+        Marks { progress, written, message, started: word(STARTED) }
     }
 
     /// Worker: gives the slot back. `false`: the caller has given the chunk up, and is about to kill this process.
@@ -206,6 +233,20 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         // ORDERING: Relaxed: it may change at once.
         let phase = self.of_slot(slot, STATE).load(Ordering::Relaxed) & PHASE;
         phase == Phase::Taken as u32 || phase == Phase::Condemned as u32
+    }
+
+    /// Caller: how far the worker is that has the timed slot; `None`: no worker has it. What is read is of the task that
+    /// is there now: the caller has posted it, and alone posts the next one.
+    pub(crate) fn running(&self, slot: u32) -> Option<Running> {
+        // ORDERING: Relaxed: the exchange of `condemn` decides whether it still has it.
+        let phase = self.of_slot(slot, STATE).load(Ordering::Relaxed) & PHASE;
+        if phase != Phase::Taken as u32 {
+            return None;
+        }
+        // ORDERING: Acquire, pairs with the Release in `begin`: the time is there.
+        let has_begun = self.of_slot(slot, PROGRESS).load(Ordering::Acquire) & 1 == 1;
+        // ORDERING: Relaxed: after the progress.
+        Some(Running { since: has_begun.then(|| self.of_slot(slot, STARTED).load(Ordering::Relaxed)) })
     }
 
     /// Caller: takes a chunk back that no worker has taken. `false`: one has.

@@ -64,7 +64,7 @@ impl Dispatch {
             // What several were killed before they began it is what kills them.
             let kills = !begun && done == 0 && open.losses + 1 >= super::deaths::MOST_LOSSES;
             if begun || kills {
-                let error = if found.condemned { TaskError::Cancelled } else { died.clone() };
+                let error = Dispatch::end_of(&open, died);
                 self.settle_item(&open.job, open.first + done, Settled::Failed(error));
                 settled += 1;
             }

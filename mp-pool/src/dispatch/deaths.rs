@@ -1,6 +1,6 @@
 //! What a worker's death costs: the item that it had begun, and no other one. And the end of everything.
 
-use super::{Batch, Dispatch, Phase};
+use super::{Batch, Dispatch, GivenUp, Open, Phase};
 use crate::board::Life;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
@@ -121,14 +121,32 @@ impl Dispatch {
     }
 
     /// Gives up what workers have of a job, and kills them for it.
-    pub(crate) fn condemn(&self, job: &Arc<Job>) {
+    pub(crate) fn condemn(&mut self, job: &Arc<Job>) {
         for slot in self.slots_of(job) {
-            if let Some(index) = self.memory.board.condemn(slot)
-                && let Some(Some(worker)) = self.workers.get(index as usize)
-            {
-                // One that cannot be killed ends after its task.
-                let _ = worker.child.kill();
+            self.condemn_slot(slot, GivenUp::Cancelled);
+        }
+    }
+
+    /// Gives up what a worker has in a slot, and kills that worker, unless it is done first.
+    pub(super) fn condemn_slot(&mut self, slot: u32, why: GivenUp) {
+        let Some(index) = self.memory.board.condemn(slot) else { return };
+        if let Some(Some(open)) = self.open.get_mut(slot as usize) {
+            open.given_up = Some(why);
+        }
+        if let Some(Some(worker)) = self.workers.get(index as usize) {
+            // One that cannot be killed ends after its task.
+            let _ = worker.child.kill();
+        }
+    }
+
+    /// What becomes of a task that was given up, or was begun, when its worker is dead.
+    pub(super) fn end_of(open: &Open, died: &TaskError) -> TaskError {
+        match (open.given_up, open.job.options.deadline, died) {
+            (Some(GivenUp::Overran), Some(deadline), TaskError::WorkerDied { worker, pid, .. }) => {
+                TaskError::DeadlineExceeded { deadline, worker: worker.clone(), pid: *pid }
             }
+            (None, ..) => died.clone(),
+            (Some(_), ..) => TaskError::Cancelled,
         }
     }
 

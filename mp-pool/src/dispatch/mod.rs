@@ -12,10 +12,12 @@
 //! | `post.rs`    | from a batch to slots: how many items, where their bytes go      |
 //! | `collect.rs` | from finished slots to results                                   |
 //! | `deaths.rs`  | what a worker's death costs; the end of all                      |
+//! | `deadlines.rs` | tasks that run too long                                        |
 //!
 //! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
 
 mod collect;
+mod deadlines;
 mod deaths;
 mod post;
 
@@ -28,6 +30,7 @@ use crate::lent::Returned;
 use crate::line::Line;
 use crate::memory::Memory;
 use crate::record::{put_block_heads, put_length};
+use deadlines::{Deadlines, Timed};
 use mp_core::Child;
 use mp_core::transfer::Message;
 use std::collections::{HashMap, VecDeque};
@@ -105,6 +108,16 @@ struct Open {
     block: Option<Block>,
     message: Option<Arc<Message>>,
     losses: u32,
+    timed: Timed,
+    /// Why the caller has given it up, once a worker has it.
+    given_up: Option<GivenUp>,
+}
+
+/// Why a worker is killed for a task that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GivenUp {
+    Cancelled,
+    Overran,
 }
 
 /// Callbacks wait in their jobs.
@@ -151,6 +164,7 @@ pub(crate) struct Dispatch {
     /// Messages of slots that are not collected yet.
     arrived: HashMap<MessageId, Settled>,
     callbacks: Callbacks,
+    deadlines: Deadlines,
     /// What has not begun by the end of its worker is not begun any more.
     pub(crate) abandoned: bool,
     /// A job was settled, or the board has room again, since this was last asked.
@@ -189,6 +203,7 @@ impl Dispatch {
             awaited: HashMap::new(),
             arrived: HashMap::new(),
             callbacks: Callbacks::default(),
+            deadlines: Deadlines::default(),
             abandoned: false,
             settled: false,
             led: None,

@@ -8,6 +8,7 @@
 //!
 //! A full board or arena holds the rest back until something is finished. That is no task's error.
 
+use super::deadlines::Timed;
 use super::{Batch, Dispatch, Open, Phase};
 use crate::arena::{Block, whole};
 use crate::board::Chunk;
@@ -114,6 +115,8 @@ impl Dispatch {
             block,
             message: None,
             losses: std::mem::take(&mut batch.losses),
+            timed: Timed::default(),
+            given_up: None,
         };
         batch.at += length;
         batch.first += items;
@@ -155,8 +158,19 @@ impl Dispatch {
         let results = place + whole(job.code.len() + length);
         let arguments = (at, length);
         let job = Arc::clone(job);
-        let open =
-            Open { job, first, items: 1, chunk: 1, arguments, results, block, message: None, losses: 0 };
+        let open = Open {
+            job,
+            first,
+            items: 1,
+            chunk: 1,
+            arguments,
+            results,
+            block,
+            message: None,
+            losses: 0,
+            timed: Timed::default(),
+            given_up: None,
+        };
         let code = open.job.code.len();
         self.open_slot(slot, open, place, code + length, room);
         self.deal(&mut vec![slot]);
@@ -187,6 +201,8 @@ impl Dispatch {
             block: None,
             message: batch.message.take(),
             losses: std::mem::take(&mut batch.losses),
+            timed: Timed::default(),
+            given_up: None,
         };
         batch.first += 1;
         batch.items -= 1;
@@ -194,14 +210,19 @@ impl Dispatch {
         slot
     }
 
-    fn open_slot(&mut self, slot: u32, open: Open, place: usize, length: usize, room: usize) {
+    fn open_slot(&mut self, slot: u32, mut open: Open, place: usize, length: usize, room: usize) {
         let by_message = open.message.is_some();
+        open.timed.limit = open.job.options.limit();
+        if let Some(limit) = open.timed.limit {
+            self.deadlines.posted(limit);
+        }
         let chunk = Chunk {
             items: open.items,
             place: place as u32,
             length: length as u32,
             room: room as u32,
             by_message,
+            timed: open.timed.limit.is_some(),
         };
         open.job.took_slot(open.items);
         self.in_flight += 1;

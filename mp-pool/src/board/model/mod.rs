@@ -45,12 +45,27 @@ impl<W: Word> Table<W> {
         self.board.post(slot, Chunk { items, ..Chunk::default() });
     }
 
+    /// Caller: a chunk of one item with a deadline. The worker says its argument as the time.
+    fn post_timed(&self, slot: u32, argument: u32) {
+        // ORDERING: as above.
+        self.arguments[slot as usize].store(argument, Ordering::Relaxed);
+        self.board.post(slot, Chunk { items: 1, timed: true, ..Chunk::default() });
+    }
+
+    /// Caller: when the task of the slot began, if it has.
+    fn began(&self, slot: u32) -> Option<u32> {
+        self.board.running(slot).and_then(|running| running.since)
+    }
+
     /// Worker: does what it has taken: each item's result is its argument and its number, the second one's by message.
     /// Gives the argument, and whether it was not given up.
     fn work(&self, slot: u32, me: u32) -> (u32, bool) {
         let chunk = self.board.chunk(slot);
         let argument = self.arguments[slot as usize].load(Ordering::Relaxed);
         let marks = self.board.marks(slot);
+        if chunk.timed {
+            marks.start(argument);
+        }
         for done in 0..chunk.items {
             marks.begin(done);
             self.results[2 * slot as usize + done as usize].store(10 * argument + done, Ordering::Relaxed);
@@ -73,6 +88,7 @@ impl<W: Word> Table<W> {
             "a message that is not its progress's"
         );
         for done in 0..found.done {
+            // ORDERING: as above.
             let result = self.results[2 * slot as usize + done as usize].load(Ordering::Relaxed);
             assert_eq!(result, 10 * argument + done, "a result that does not stand");
         }

@@ -24,6 +24,8 @@ macro_rules! mutants {
 mutants! {
     explore the_caller_sees_the_results_of_both, bound() - 1, in ReleaseIsRelaxed: "a `None` value";
     explore the_caller_sees_the_results_of_both, bound() - 1, in AcquireIsRelaxed: "a `None` value";
+    explore a_look_sees_when_the_task_that_is_there_began, bound(), in ReleaseIsRelaxed: "a look at another task's time";
+    explore a_look_sees_when_the_task_that_is_there_began, bound(), in AcquireIsRelaxed: "a look at another task's time";
     explore a_slot_that_is_used_again_is_taken_once_each_time, bound() - 1, in ReleaseIsRelaxed: "assertion";
     explore a_sleeper_gets_its_slot, bound(), in NoFences: "deadlock";
     explore a_sleeper_gets_its_slot, bound(), in NoneIsWoken: "deadlock";

@@ -108,6 +108,58 @@ pub(super) fn a_killed_worker_leaves_results_that_stand<W: AnyWord>(fuse: &Fuse)
     }
 }
 
+/// Two tasks, one after the other in one slot.
+pub(super) fn a_look_sees_when_the_task_that_is_there_began<W: AnyWord>() {
+    let table = table::<W>(1, 1, 1, 2);
+    let look = |argument: u32| {
+        let began = table.began(0);
+        assert!(began.is_none_or(|began| began == argument), "a look at another task's time");
+    };
+    table.post_timed(0, 5);
+    table.board.deal(0, &[0]);
+    let other = Arc::clone(&table);
+    let worker = spawn(&Fuse::never(), move || {
+        for _ in 0..2 {
+            if let Some(slot) = other.board.take(0, |_| ()) {
+                other.work(slot, 0);
+            }
+        }
+    });
+    look(5);
+    if table.finished() == [0] && table.board.found(0, None).is_some() {
+        table.board.free(0);
+        table.post_timed(0, 6);
+        table.board.deal(0, &[0]);
+        look(6);
+    }
+    worker.join().unwrap();
+}
+
+/// What has run too long is condemned, unless it is done first; and its worker dies by itself meanwhile.
+pub(super) fn a_killed_worker_is_condemned_for_what_it_has<W: AnyWord>(fuse: &Fuse) {
+    let table = table::<W>(1, 1, 1, 1);
+    table.post_timed(0, 5);
+    table.board.deal(0, &[0]);
+    let other = Arc::clone(&table);
+    let victim = spawn(fuse, move || other.board.take(0, |_| ()).map(|slot| other.work(slot, 0)));
+    let condemned = table.began(0).and_then(|began| {
+        assert_eq!(began, 5, "a look at another task's time");
+        table.board.condemn(0)
+    });
+    let worked = victim.join().flatten();
+    assert!(worked.is_none_or(|(_, done)| done == condemned.is_none()));
+    let pushed = table.finished();
+    match table.board.found(0, Some(0)) {
+        Some(found) => {
+            table.check(0, found, 5);
+            assert_eq!(found.condemned, condemned.is_some());
+            assert!(!found.condemned || pushed.is_empty());
+        }
+        // It has not taken it: it goes to another one.
+        None => assert!(condemned.is_none() && pushed.is_empty() && table.board.cancel(0)),
+    }
+}
+
 /// Another one gets what a dead one had not taken; and the slots that both finished come off the stack.
 pub(super) fn a_killed_worker_holds_up_no_other<W: AnyWord>(fuse: &Fuse) {
     let table = table::<W>(2, 1, 2, 2);
@@ -140,5 +192,7 @@ super::models! {
     explore what_is_condemned_is_not_done_and_the_other_way_round to bound();
     explore the_caller_sees_the_results_of_both to bound() - 1;
     sweep a_killed_worker_leaves_results_that_stand to bound();
+    explore a_look_sees_when_the_task_that_is_there_began to bound();
     sweep a_killed_worker_holds_up_no_other to bound() - 1;
+    sweep a_killed_worker_is_condemned_for_what_it_has to bound();
 }

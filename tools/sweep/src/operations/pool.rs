@@ -9,9 +9,10 @@ use super::tally::Tally;
 use crate::sweep::scene::{Every, Fate, Mode, Operation, Scene, Verdict, lost_unless, torn_unless};
 use mp_core::Ended;
 use mp_pool::steps::{Steps, Worker};
-use mp_pool::{MapResult, TaskError};
+use mp_pool::{MapResult, TaskError, TaskOptions};
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub(super) fn operations() -> Vec<Operation> {
     [
@@ -25,6 +26,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("pool.begin", |_| Play::scene(BEGIN)),
         Operation::new("pool.done", |_| Play::scene(DONE)),
         Operation::new("pool.chunk", |_| Play::scene(CHUNK)),
+        Operation::new("pool.deadline", |_| Play::scene(DEADLINE)),
     ]
     .map(Operation::in_every_mode)
     .into()
@@ -67,6 +69,8 @@ struct Plan {
     sleeper: Option<Sleeper>,
     /// The function runs before the worker says that it begins.
     begins_late: bool,
+    /// Items have a deadline. The third party takes the first one for late.
+    timed: bool,
 }
 
 const WORKERS: u32 = 3;
@@ -77,7 +81,7 @@ const ASLEEP: u32 = 2;
 
 /// The first of two.
 const TAKE: Plan =
-    Plan { step: Step::Take, victim: 0, items: 2, chunk: 1, sleeper: None, begins_late: false };
+    Plan { step: Step::Take, victim: 0, items: 2, chunk: 1, sleeper: None, begins_late: false, timed: false };
 /// With another one that sleeps; the caller then posts one for each and one more, for a third party, and wakes one of
 /// the two, which wakes the other.
 const TAKE_WHEN_WOKEN: Plan =
@@ -90,9 +94,16 @@ const BEGIN_LATE: Plan = Plan { items: 1, begins_late: true, ..BEGIN };
 /// Four of eight.
 const CHUNK: Plan = Plan { items: 8, chunk: 4, ..BEGIN };
 
-/// In the tally: from here how often each item was begun, and whether the victim has come to its operation's end.
+/// One item, which is given up at any moment of its worker's.
+const DEADLINE: Plan = Plan { items: 1, timed: true, ..BEGIN };
+
+/// In the tally: from here how often each item was begun, whether the victim has come to its operation's end, and how many
+/// chunks were given up.
 const BEGUN: usize = 0;
 const THROUGH: usize = 32;
+const GIVEN_UP: usize = 33;
+/// The slot of the first chunk.
+const FIRST_SLOT: u32 = 0;
 
 /// The tally of this process's scene, for the function.
 static COUNTS: Mutex<Option<Arc<Tally>>> = Mutex::new(None);
@@ -135,11 +146,13 @@ impl Play {
     }
 
     fn submit(&self) {
-        let Plan { items, chunk, begins_late, .. } = self.plan;
+        let Plan { items, chunk, begins_late, timed, .. } = self.plan;
+        let hour = TaskOptions::new().deadline(Duration::from_secs(3600));
+        let options = if timed { hour } else { TaskOptions::new() };
         let results = if begins_late {
-            self.pool.map(value_of, 0..items, chunk as usize)
+            self.pool.map(value_of, 0..items, chunk as usize, options)
         } else {
-            self.pool.map(count, 0..items, chunk as usize)
+            self.pool.map(count, 0..items, chunk as usize, options)
         };
         self.results.replace(Some(results.expect("it takes what it is given")));
     }
@@ -232,6 +245,9 @@ impl Scene for Play {
     }
 
     fn barge(&self, hold: &dyn Fn()) -> Verdict {
+        if self.plan.timed && self.pool.condemn(FIRST_SLOT) {
+            self.tally.add(GIVEN_UP);
+        }
         let mut worker = self.worker(OTHER);
         let taken = worker.take();
         hold();
@@ -297,7 +313,9 @@ impl Scene for Play {
         }
         // One for each death, of a worker that had begun something.
         let deaths = u32::from(!fate.lived() && !fate.finished) + u32::from(fate.mode == Mode::Twice);
-        let most = if self.plan.step == Step::Run { deaths } else { 0 };
+        // What was given up ends with its worker, whether that is dead or lives.
+        let given_up = self.tally.get(GIVEN_UP);
+        let most = if self.plan.step == Step::Run { deaths.max(given_up) } else { 0 };
         lost_unless(died <= most, || format!("{died} died of at most {most}"))?;
         lost_unless(self.pool.is_unused(), || "slots or blocks are lost".to_owned())
     }

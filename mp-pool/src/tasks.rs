@@ -1,0 +1,289 @@
+//! Tasks: a pool with options for the tasks that are submitted to it.
+
+use crate::call::Call;
+use crate::error::{SubmitError, TaskError};
+use crate::executor::ProcessPoolExecutor;
+use crate::future::{Future, ProcessTask};
+use crate::imap::{Imap, ImapOptions};
+use crate::job::Job;
+use crate::options::TaskOptions;
+use crate::order::All;
+use crate::pool::{Pool, alone};
+use crate::result::{AsyncResult, MapResult};
+use crate::stream::{Order, Stream};
+use mp_core::transfer::{Callable, Captures, Target, Transferable};
+use mp_core::word::Deadline;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+impl Pool {
+    /// The calls of this pool, with options for each task: a deadline, for example.
+    ///
+    /// ```no_run
+    /// use mp_pool::{Pool, TaskOptions};
+    /// use std::time::Duration;
+    ///
+    /// fn square(x: u64) -> u64 {
+    ///     x * x
+    /// }
+    ///
+    /// let pool = Pool::new(4)?;
+    /// let bounded = pool.with(TaskOptions::new().deadline(Duration::from_secs(1)));
+    /// assert_eq!(bounded.apply(square, (7,))?, 49);
+    /// assert_eq!(bounded.map(square, 0..3)?, [0, 1, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Not in Python's `multiprocessing`. Celery: `task.s().set(...)`.
+    pub fn with(&self, options: TaskOptions) -> Tasks<'_> {
+        Tasks { pool: self, options }
+    }
+}
+
+impl ProcessPoolExecutor {
+    /// The calls of this executor, with options for each task: see [`Pool::with`].
+    pub fn with(&self, options: TaskOptions) -> Tasks<'_> {
+        self.pool().with(options)
+    }
+}
+
+/// The calls of a [`Pool`] or [`ProcessPoolExecutor`], with [`TaskOptions`] for each task, from [`Pool::with`]. A handle: it is
+/// copied freely.
+///
+/// The calls are those of the pool, with the same results and errors.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "it submits nothing by itself"]
+pub struct Tasks<'pool> {
+    pool: &'pool Pool,
+    options: TaskOptions,
+}
+
+impl Tasks<'_> {
+    /// Is [`Pool::apply`] with the options.
+    pub fn apply<F, A, R, Kind>(&self, function: F, arguments: A) -> Result<R, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        Ok(self.apply_async(function, arguments)?.get()?)
+    }
+
+    /// Is [`Pool::apply_async`] with the options.
+    pub fn apply_async<F, A, R, Kind>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        let mut call = self.begin::<F, A>(&function)?;
+        call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
+        Ok(AsyncResult::new(call.waited()))
+    }
+
+    /// Is [`Pool::map`] with the options, for each item.
+    pub fn map<F, T, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<R>, SubmitError>
+    where
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
+        T: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.starmap(function, alone(items))
+    }
+
+    /// Is [`Pool::map_each`] with the options, for each item.
+    pub fn map_each<F, T, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<Result<R, TaskError>>, SubmitError>
+    where
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
+        T: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        let mut each = Vec::new();
+        let call = self.begin::<F, (T,)>(&function)?;
+        call.run(alone(items), self.pool.processes(), None, |value| each.push(value))?;
+        Ok(each)
+    }
+
+    /// Is [`Pool::map_async`] with the options, for each item.
+    pub fn map_async<F, T, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<MapResult<R>, SubmitError>
+    where
+        F: Target<(T,), Output = R> + Callable<(T,), Kind>,
+        T: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.starmap_async(function, alone(items))
+    }
+
+    /// Is [`Pool::starmap`] with the options, for each item.
+    pub fn starmap<F, A, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+    ) -> Result<Vec<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        let mut all = All::new();
+        let call = self.begin::<F, A>(&function)?;
+        call.run(items.into_iter(), self.pool.processes(), None, |value| all.push(value))?;
+        Ok(all.end()?)
+    }
+
+    /// Is [`Pool::starmap_async`] with the options, for each item.
+    pub fn starmap_async<F, A, R, Kind>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+    ) -> Result<MapResult<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        let mut call = self.begin::<F, A>(&function)?;
+        call.submit(items.into_iter(), None, self.pool.processes())?;
+        Ok(MapResult::new(call.waited()))
+    }
+
+    /// Is [`Pool::imap_with`] with the options, for each item. [`ImapOptions::new`] gives what [`Pool::imap`] has.
+    pub fn imap<F, I, R, Kind>(
+        &self,
+        function: F,
+        items: I,
+        reading: ImapOptions,
+    ) -> Result<Imap<I::IntoIter, R>, SubmitError>
+    where
+        F: Target<(I::Item,), Output = R> + Callable<(I::Item,), Kind>,
+        I: IntoIterator<Item: Serialize + DeserializeOwned>,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.stream(function, items, reading, Order::OfInput)
+    }
+
+    /// Is [`Pool::imap_unordered_with`] with the options, for each item.
+    pub fn imap_unordered<F, I, R, Kind>(
+        &self,
+        function: F,
+        items: I,
+        reading: ImapOptions,
+    ) -> Result<Imap<I::IntoIter, R>, SubmitError>
+    where
+        F: Target<(I::Item,), Output = R> + Callable<(I::Item,), Kind>,
+        I: IntoIterator<Item: Serialize + DeserializeOwned>,
+        R: Transferable,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.stream(function, items, reading, Order::OfCompletion)
+    }
+
+    /// Is [`ProcessPoolExecutor::submit`] with the options.
+    pub fn submit<F, A, R, Kind>(&self, function: F, arguments: A) -> Result<Future<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable + 'static,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.submit_until(function, arguments, None, SubmitError::Timeout)
+    }
+
+    /// Is [`ProcessPoolExecutor::try_submit`] with the options.
+    pub fn try_submit<F, A, R, Kind>(&self, function: F, arguments: A) -> Result<Future<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable + 'static,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.submit_until(function, arguments, Deadline::after(Duration::ZERO), SubmitError::WouldBlock)
+    }
+
+    /// Is [`ProcessPoolExecutor::submit_timeout`] with the options.
+    pub fn submit_timeout<F, A, R, Kind>(
+        &self,
+        function: F,
+        arguments: A,
+        timeout: Duration,
+    ) -> Result<Future<R>, SubmitError>
+    where
+        F: Target<A, Output = R> + Callable<A, Kind>,
+        A: Serialize + DeserializeOwned,
+        R: Transferable + 'static,
+    {
+        let () = Captures::<F>::NOTHING;
+        self.submit_until(function, arguments, Deadline::after(timeout), SubmitError::Timeout)
+    }
+
+    /// Waits for room, and submits a task.
+    pub(crate) fn submit_until<F, A, R>(
+        &self,
+        function: F,
+        arguments: A,
+        until: Option<Deadline>,
+        late: SubmitError,
+    ) -> Result<Future<R>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned + 'static,
+    {
+        let shared = self.pool.shared();
+        let mut call = self.begin::<F, A>(&function)?;
+        if shared.dispatch().is_full() {
+            drop(shared.wait_until(None, until, |dispatch| !dispatch.is_full()).ok_or(late)?);
+        }
+        call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
+        Ok(ProcessTask::future(call.waited()))
+    }
+
+    fn begin<F, A>(&self, function: &F) -> Result<Call, SubmitError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+    {
+        Call::begin_as::<F, A>(self.pool.shared(), function, |code| Job::new(code, self.options))
+    }
+
+    fn stream<F, I, R>(
+        &self,
+        function: F,
+        items: I,
+        reading: ImapOptions,
+        order: Order,
+    ) -> Result<Imap<I::IntoIter, R>, SubmitError>
+    where
+        F: Target<(I::Item,), Output = R>,
+        I: IntoIterator<Item: Serialize + DeserializeOwned>,
+        R: Serialize + DeserializeOwned,
+    {
+        let workers = self.pool.processes();
+        let sizes = reading.checked(workers)?;
+        let begin = |code| Job::new_stream(code, self.options);
+        let call = Call::begin_as::<F, (I::Item,)>(self.pool.shared(), &function, begin)?;
+        Ok(Imap::of(Stream::new(call, items.into_iter(), order, sizes, workers)))
+    }
+}
