@@ -88,6 +88,7 @@
 //! | `multiprocessing.shared_memory`          | [`shared_memory`]                                  | `mp-shm`     |
 //! | `shared_memory.SharedMemory`             | [`SharedMemory`]                                   | `mp-shm`     |
 //! | `shared_memory.ShareableList`            | [`ShareableList`], of [`Item`]s                    | `mp-shm`     |
+//! | a read-only array over `SharedMemory`    | [`share()`], [`share_each`], which give a [`SharedData`] | `mp-shm`     |
 //! | `KeyboardInterrupt` out of `Pool.map`    | [`Pool::map_interruptible`]                        | `mp-pool`    |
 //! | `freeze_support`, `reducer`, and others  | [`not_needed`] says why                            | `mp`         |
 
@@ -147,7 +148,7 @@ pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,
     Producer, PutError, PutManyError, Queue, QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
 };
-pub use mp_shm::{Item, ShareableList, SharedMemory};
+pub use mp_shm::{Item, ShareableList, SharedData, SharedMemory, share, share_each};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 const UNSAFE: &[&str] = &[
     "mp-derive/src/expand.rs",
     "mp-core/src/mem/bytes.rs",
+    // Plain references into memory that the kernel keeps from being changed.
+    "mp-core/src/mem/frozen.rs",
     "mp-core/src/mem/mapping.rs",
     "mp-core/src/mem/shared_ref.rs",
     "mp-core/src/mem/plain.rs",

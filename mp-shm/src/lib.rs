@@ -6,7 +6,8 @@
 //!  owner        unlink: the name is gone, the memory stays while it is mapped
 //! ```
 //!
-//! Memory that only processes of one program share needs no name: see `mp_core::mem`, and `Value` in mp-sync. A
+//! Memory that only processes of one program share needs no name: data that they only read is [`share`]d, see also
+//! `mp_core::mem`, and `Value` in mp-sync. A
 //! name is for processes without a common ancestor that could pass a handle on. A name can be left behind, so it
 //! has an owner: the process that made it.
 //!
@@ -41,6 +42,7 @@
 //! |--------------------|----------------------------------------------------------------|
 //! | `shared_memory.rs` | [`SharedMemory`]: the block and access to its bytes            |
 //! | `shareable_list.rs`| [`ShareableList`]: items of mixed types in a block             |
+//! | `shared_data.rs`   | [`SharedData`]: data without a name that no process can change |
 //! | `packing.rs`       | the format of these lists, CPython's own                       |
 //! | `item.rs`          | [`Item`]: the types of items                                   |
 //! | `owner.rs`         | which process unlinks a name, and when                         |
@@ -62,6 +64,7 @@ mod packing;
 mod register;
 mod registration;
 mod shareable_list;
+mod shared_data;
 mod shared_memory;
 mod sweep;
 
@@ -71,6 +74,7 @@ pub use error::{
 };
 pub use item::Item;
 pub use shareable_list::ShareableList;
+pub use shared_data::{SharedData, share, share_each};
 pub use shared_memory::SharedMemory;
 
 /// What a user of this crate alone needs of the ground floor: processes, and the system's errors.

@@ -15,6 +15,7 @@
 //! (sys/robust.rs) knows held locks by address.
 
 mod bytes;
+mod frozen;
 mod loan;
 pub(crate) mod mapping;
 mod plain;
@@ -24,11 +25,12 @@ pub(crate) mod small;
 mod window;
 
 pub use bytes::Bytes;
+pub use frozen::{Freezing, Frozen, attach_frozen, freeze_each};
 pub use loan::{Loan, loans};
 pub use mapping::{Extent, Kind, Mapping};
 /// The derive, beside the trait that it implements.
 pub use mp_derive::Shareable;
-pub use plain::{bytes_of, value_of};
+pub use plain::{bytes_of, bytes_of_all, value_of};
 pub use racy::{copy_in, copy_out};
 pub use shared_ref::{Shareable, SharedRef, SharedSlice, Structure};
 pub use window::Window;

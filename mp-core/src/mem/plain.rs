@@ -15,6 +15,13 @@ pub fn bytes_of<T: Shareable>(value: &T) -> &[u8] {
     unsafe { slice::from_raw_parts((&raw const *value).cast(), size_of::<T>()) }
 }
 
+/// The bytes of all values of a slice, in this machine's order.
+#[inline]
+pub fn bytes_of_all<T: Shareable>(values: &[T]) -> &[u8] {
+    // SAFETY: the values' own bytes, each of them initialised, since there is no padding in them, nor between them.
+    unsafe { slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
 /// The value of these bytes.
 ///
 /// # Panics

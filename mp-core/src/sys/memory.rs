@@ -31,15 +31,32 @@ pub const fn whole_pages(bytes: usize) -> usize {
 
 /// An anonymous file of `bytes` bytes, sparse, sealed against any change of its size.
 pub fn sealed_file(name: &str, bytes: usize) -> OsResult<OwnedFd> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Kernels before 6.3 do not know this flag and say EINVAL.
-    let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
-    let file = memfd_create(name, flags | no_exec).or_else(|_| memfd_create(name, flags));
-    let file = above_standard(named("memfd_create", file)?)?;
+    let file = growing_file(name)?;
     below_file_limit(bytes as u64)?;
     named("ftruncate", ftruncate(&file, bytes as i64))?;
     named("fcntl(F_ADD_SEALS)", fcntl(&file, FcntlArg::F_ADD_SEALS(size_seals())))?;
     Ok(file)
+}
+
+/// An anonymous file of no bytes, which grows where it is written.
+pub fn growing_file(name: &str) -> OsResult<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    // Kernels before 6.3 do not know this flag and say EINVAL.
+    let no_exec = MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL);
+    let file = memfd_create(name, flags | no_exec).or_else(|_| memfd_create(name, flags));
+    above_standard(named("memfd_create", file)?)
+}
+
+/// Seals a file for good: no process can change its bytes or its size any more, this one neither.
+pub fn freeze(file: BorrowedFd<'_>) -> OsResult<()> {
+    let seals = size_seals() | SealFlag::F_SEAL_WRITE;
+    named("fcntl(F_ADD_SEALS)", fcntl(file, FcntlArg::F_ADD_SEALS(seals)).map(drop))
+}
+
+/// Whether a file is sealed as [`freeze`] seals it.
+pub fn is_frozen(file: BorrowedFd<'_>) -> bool {
+    let wanted = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(file, FcntlArg::F_GET_SEALS).is_ok_and(|seals| SealFlag::from_bits_truncate(seals).contains(wanted))
 }
 
 /// Whether a file is sealed as [`sealed_file`] seals it: no process can shrink it under a mapping.
@@ -59,7 +76,7 @@ pub fn file_limit() -> u64 {
 }
 
 /// A file beyond the limit would end the process by SIGXFSZ: refuse first.
-pub(super) fn below_file_limit(bytes: u64) -> OsResult<()> {
+pub fn below_file_limit(bytes: u64) -> OsResult<()> {
     if bytes > file_limit() { Err(OsError::new("ftruncate", libc::EFBIG)) } else { Ok(()) }
 }
 
@@ -110,7 +127,7 @@ pub fn punch(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> OsResult<()> 
     retried("fallocate(PUNCH_HOLE)", || fallocate(file, flags, offset as i64, bytes as i64))
 }
 
-/// A shared mapping of a file, unmapped when dropped.
+/// A mapping of a file, unmapped when dropped.
 #[derive(Debug)]
 pub struct Pages {
     base: NonNull<u8>,
@@ -125,12 +142,27 @@ unsafe impl Sync for Pages {}
 impl Pages {
     /// Maps `bytes` bytes of a file from `offset` on, a multiple of the page: readable, writable and shared.
     pub fn map_part(file: BorrowedFd<'_>, offset: usize, bytes: usize) -> OsResult<Pages> {
+        Pages::map(file, offset, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)
+    }
+
+    /// Maps the first `bytes` bytes of a file, to be read alone. Private: a kernel before 6.7 maps what is sealed against
+    /// writes in no other way. The pages are the file's, which all processes that map it share, since none is written.
+    pub fn map_to_read(file: BorrowedFd<'_>, bytes: usize) -> OsResult<Pages> {
+        Pages::map(file, 0, bytes, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE)
+    }
+
+    fn map(
+        file: BorrowedFd<'_>,
+        offset: usize,
+        bytes: usize,
+        protection: ProtFlags,
+        flags: MapFlags,
+    ) -> OsResult<Pages> {
         let refused = || OsError::new("mmap", libc::EINVAL);
         let length = NonZeroUsize::new(bytes).ok_or_else(refused)?;
         let offset = offset.try_into().map_err(|_| refused())?;
-        let flags = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a fresh range, chosen by the kernel: no other memory is touched.
-        let mapped = unsafe { mmap(None, length, flags, MapFlags::MAP_SHARED, file.as_fd(), offset) };
+        let mapped = unsafe { mmap(None, length, protection, flags, file.as_fd(), offset) };
         Ok(Pages { base: named("mmap", mapped)?.cast(), bytes })
     }
 
