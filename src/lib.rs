@@ -75,6 +75,7 @@
 //! | `Future`                                 | [`futures::Future`], which can be awaited          | `mp-pool`    |
 //! | `wait`, `as_completed` of futures        | [`futures::wait`], [`futures::as_completed`]       | `mp-pool`    |
 //! | `AsyncResult`, `MapResult`               | [`AsyncResult`], [`MapResult`]                     | `mp-pool`    |
+//! | named steps with a report of each (no counterpart in Python) | [`pipeline`]                   | `mp-pool`    |
 //! | `Manager()`                              | [`Manager::start`]                                 | `mp-manager` |
 //! | `manager.dict()`, `list`, `set`          | [`DictProxy`], [`ListProxy`], [`SetProxy`]         | `mp-manager` |
 //! | `manager.Namespace()`, `Value`, `Array`  | [`NamespaceProxy`], [`ValueProxy`], [`ArrayProxy`] | `mp-manager` |
@@ -179,6 +180,8 @@ pub mod base {
 pub use mp_manager as managers;
 /// Executors and futures. Python: `concurrent.futures`.
 pub use mp_pool::futures;
+/// Pipelines of named steps, in threads or in processes, with a report of each task.
+pub use mp_pool::pipeline;
 /// Named shared memory, with its errors. Python: `multiprocessing.shared_memory`.
 pub use mp_shm as shared_memory;
 /// The algorithms of the locks, to be parts of a structure of one's own.

@@ -15,6 +15,7 @@
 //! | `hook.rs`       | what is done when a job is settled                                       |
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
+//! | `pipeline/`     | [`pipeline::Pipeline`]: named steps, in threads or in processes          |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
 //! | `input.rs`      | an input that is read item by item, its panic and its end                |
 //! | `call.rs`       | from an input to batches of packed items                                 |
@@ -55,6 +56,7 @@ mod line;
 mod memory;
 mod options;
 mod order;
+pub mod pipeline;
 mod place;
 mod pool;
 mod record;
