@@ -146,7 +146,7 @@ fn a_table_that_lies_is_found_out() {
         ("no such command", changed("`just interrupted`", "`just interrupt`")),
         ("nothing known", changed("`just interrupted`", "`by hand`")),
         ("neither a test nor a reason", changed(&row(15), "| 15 | a wrong authkey | refused | later |\n")),
-        ("waits for nothing we know", changed("waits for the pool", "waits for better times")),
+        ("waits for nothing we know", changed("waits for the listener", "waits for better times")),
         (
             "does nothing, and tests it",
             changed("reserved when an object is made", "reserved").replacen(

@@ -25,8 +25,9 @@ pub enum TaskError {
         /// The worker's name.
         worker: String,
     },
-    /// Its worker was killed, or exited, while it ran. The worker was replaced.
-    #[error("worker {worker} (pid {pid}) {} during the task", How(*how))]
+    /// Its worker was killed, or exited, while it ran. The worker was replaced. The task is not tried again, or not any more: see
+    /// [`Retry`](crate::Retry).
+    #[error("worker {worker} (pid {pid}) {} during the task{}", How(*how), Cost(*deaths))]
     WorkerDied {
         /// The worker's name.
         worker: String,
@@ -34,6 +35,8 @@ pub enum TaskError {
         pid: u32,
         /// How it ended; `None` if that could not be learnt.
         how: Option<Ended>,
+        /// How many workers died with the task, this one included.
+        deaths: u32,
     },
     /// It ran longer than its [deadline](crate::TaskOptions::deadline). Its worker was killed and replaced. That a call waited
     /// too long is [`Timeout`](TaskError::Timeout) instead, and the task goes on. Celery: `TimeLimitExceeded`.
@@ -90,6 +93,18 @@ impl fmt::Display for How {
             Some(Ended::Exited(code)) => write!(f, "exited with code {code}"),
             Some(Ended::Signaled(signal)) => write!(f, "was killed by signal {signal}"),
             None => f.write_str("ended"),
+        }
+    }
+}
+
+/// How many workers a task has cost, in words.
+struct Cost(u32);
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 | 1 => Ok(()),
+            deaths => write!(f, ", which has cost {deaths} workers and is not tried again"),
         }
     }
 }

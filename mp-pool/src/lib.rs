@@ -4,7 +4,7 @@
 //! |-----------------|--------------------------------------------------------------------------|
 //! | `pool.rs`       | [`Pool`]: `map`, `apply`, their `_async`; `close`, `terminate`, `join`   |
 //! | `builder.rs`    | [`PoolBuilder`]                                                          |
-//! | `options.rs`    | [`TaskOptions`]: a deadline of each task                                 |
+//! | `options.rs`    | [`TaskOptions`]: a deadline of each task, [`Retry`]                       |
 //! | `tasks.rs`      | [`Tasks`]: the calls of a pool, with options                             |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
@@ -76,7 +76,7 @@ pub use builder::PoolBuilder;
 pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 pub use executor::ProcessPoolExecutor;
 pub use imap::{Imap, ImapOptions};
-pub use options::TaskOptions;
+pub use options::{Retry, TaskOptions};
 pub use place::worker_index;
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};

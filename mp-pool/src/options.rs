@@ -1,5 +1,6 @@
 //! TaskOptions: what a pool does about tasks beside calling their function.
 
+use crate::error::TaskError;
 use std::time::Duration;
 
 /// What [`Pool::with`](crate::Pool::with) does about the tasks that are submitted with it.
@@ -28,12 +29,13 @@ use std::time::Duration;
 #[must_use = "options are an argument of Pool::with"]
 pub struct TaskOptions {
     pub(crate) deadline: Option<Duration>,
+    pub(crate) retry: Option<Retry>,
 }
 
 impl TaskOptions {
     /// No option: tasks as [`Pool::apply`](crate::Pool::apply) and the others submit them.
     pub const fn new() -> TaskOptions {
-        TaskOptions { deadline: None }
+        TaskOptions { deadline: None, retry: None }
     }
 
     /// Each task may run at most so long, counted from when a worker begins it. Default: without limit.
@@ -54,6 +56,14 @@ impl TaskOptions {
         self
     }
 
+    /// Each task is tried again as `retry` says: for tasks that may run twice. Default: none is.
+    ///
+    /// Not in Python's `multiprocessing`. Celery: `autoretry_for`, `max_retries`; Ray: `max_retries`.
+    pub const fn retry(mut self, retry: Retry) -> TaskOptions {
+        self.retry = Some(retry);
+        self
+    }
+
     /// Milliseconds that a task may run, rounded up.
     pub(crate) fn limit(self) -> Option<u32> {
         let millis = self.deadline?.as_nanos().div_ceil(1_000_000);
@@ -63,7 +73,86 @@ impl TaskOptions {
 
     /// Whether the items go to the workers one by one.
     pub(crate) fn is_one_by_one(self) -> bool {
-        self.deadline.is_some()
+        self.deadline.is_some() || self.retry.is_some()
+    }
+}
+
+/// When a task is tried again, how often, and after which wait: an argument of [`TaskOptions::retry`].
+///
+/// ```no_run
+/// use mp_pool::{Pool, Retry, TaskOptions};
+/// use std::time::Duration;
+///
+/// fn fetch(url: String) -> usize {
+///     url.len() // a library in C that crashes now and then
+/// }
+///
+/// let pool = Pool::new(4)?;
+/// let retry = Retry::new(3).backoff(Duration::from_millis(100)).on_panic();
+/// let lengths = pool.with(TaskOptions::new().retry(retry)).map(fetch, std::env::args())?;
+/// # drop(lengths);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A task is tried again when its worker dies while it runs. So it may be begun several times, and what it did outside of its
+/// process was done in part: only the program knows whether that does harm. The last error is the task's; after the last
+/// try a task that kills its workers (a *poison* task) ends as [`TaskError::WorkerDied`](crate::TaskError::WorkerDied) with the
+/// number of workers that it has cost, and never takes one again.
+///
+/// While a task waits to be tried again, it takes no worker. It can be cancelled, [`Pool::close`](crate::Pool::close) lets it be
+/// tried, and [`Pool::join`](crate::Pool::join) waits for it. Arguments are kept until the task ends, handles among them too.
+///
+/// A `Result::Err` that the function returns is a value, and is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "it is an argument of TaskOptions::retry"]
+pub struct Retry {
+    pub(crate) times: u32,
+    backoff: Duration,
+    pub(crate) on_panic: bool,
+    on_deadline: bool,
+}
+
+impl Retry {
+    /// At most so many times after the first one, at once, when its worker dies.
+    pub const fn new(times: u32) -> Retry {
+        Retry { times, backoff: Duration::ZERO, on_panic: false, on_deadline: false }
+    }
+
+    /// The wait before the task is tried again: so long the first time, twice as long each time after, an hour at most.
+    ///
+    /// Celery: `retry_backoff`.
+    #[doc(alias = "retry_backoff")]
+    pub const fn backoff(mut self, first: Duration) -> Retry {
+        self.backoff = first;
+        self
+    }
+
+    /// Also when the task panics.
+    pub const fn on_panic(mut self) -> Retry {
+        self.on_panic = true;
+        self
+    }
+
+    /// Also when the task runs longer than its [deadline](TaskOptions::deadline), which counts anew each time.
+    pub const fn on_deadline(mut self) -> Retry {
+        self.on_deadline = true;
+        self
+    }
+
+    /// Whether a task that ended so is tried again.
+    pub(crate) fn is_for(self, error: &TaskError) -> bool {
+        match error {
+            TaskError::WorkerDied { .. } => true,
+            TaskError::Panicked { .. } => self.on_panic,
+            TaskError::DeadlineExceeded { .. } => self.on_deadline,
+            _ => false,
+        }
+    }
+
+    /// The wait before a task is tried again that was so many times.
+    pub(crate) fn wait(self, retries: u32) -> Duration {
+        const MOST: Duration = Duration::from_secs(3600);
+        self.backoff.saturating_mul(2_u32.saturating_pow(retries)).min(MOST)
     }
 }
 
@@ -78,6 +167,15 @@ mod tests {
         assert_eq!(limit(Duration::from_nanos(1)), Some(1));
         assert_eq!(limit(Duration::from_millis(7)), Some(7));
         assert_eq!(limit(Duration::from_micros(7001)), Some(8));
+    }
+
+    #[test]
+    fn waits_double_and_are_bounded() {
+        let retry = Retry::new(9).backoff(Duration::from_millis(20));
+        assert_eq!([0, 1, 2, 3].map(|retries| retry.wait(retries).as_millis()), [20, 40, 80, 160]);
+        assert_eq!([30, 31, 32, u32::MAX].map(|retries| retry.wait(retries).as_secs()), [3600; 4]);
+        assert_eq!(Retry::new(9).wait(7), Duration::ZERO);
+        assert_eq!(Retry::new(9).backoff(Duration::MAX).wait(1).as_secs(), 3600);
     }
 
     #[test]

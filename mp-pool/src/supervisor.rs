@@ -202,8 +202,7 @@ impl Shared {
                 waiting.push((line.as_fd(), Interest::Read));
             }
             let restart = restarts.next().map(|due| due.saturating_duration_since(Instant::now()));
-            let late = self.look_at_deadlines();
-            let until = restart.into_iter().chain(late).min().and_then(Deadline::after);
+            let until = restart.into_iter().chain(self.look_at_tasks()).min().and_then(Deadline::after);
             let ready = match poll(&waiting, until) {
                 Ok(ready) => ready,
                 // No worker's end would be seen.
@@ -224,10 +223,11 @@ impl Shared {
         }
     }
 
-    /// Has tasks end that run too long; how long until another one may.
-    fn look_at_deadlines(&self) -> Option<Duration> {
+    /// Has tasks end that run too long, and others tried again; how long until one more is due.
+    fn look_at_tasks(&self) -> Option<Duration> {
         let mut dispatch = self.dispatch();
-        let next = dispatch.look_at_deadlines();
+        let due = [dispatch.post_delayed(), dispatch.look_at_deadlines()];
+        let next = due.into_iter().flatten().min();
         let settled = dispatch.settled;
         self.tell(&mut dispatch);
         drop(dispatch);

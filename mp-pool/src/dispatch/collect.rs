@@ -1,6 +1,6 @@
 //! From finished slots to results.
 
-use super::{Batch, Dispatch, MessageId, Open};
+use super::{Awaited, Batch, Dispatch, History, MessageId, Open};
 use crate::arena::{Block, whole};
 use crate::board::Found;
 use crate::error::TaskError;
@@ -51,7 +51,8 @@ impl Dispatch {
     /// Settles what a worker has left in a slot. `died`: how it ended, if it is dead.
     pub(super) fn settle_slot(&mut self, slot: u32, found: Found, died: Option<&TaskError>) {
         // No thread waits for it any more: everything was failed, and the slot stays out of use.
-        let Some(mut open) = self.close(slot) else { return };
+        let Some(open) = self.close(slot) else { return };
+        let Some(mut open) = self.retry_result(slot, open, &found) else { return };
         let done = found.done.min(open.items);
         if done > 0 {
             self.settle_results(&mut open, &found, done);
@@ -62,9 +63,12 @@ impl Dispatch {
         {
             let begun = found.begun || found.condemned;
             // What several were killed before they began it is what kills them.
-            let kills = !begun && done == 0 && open.losses + 1 >= super::deaths::MOST_LOSSES;
+            let kills = !begun && done == 0 && open.history.losses + 1 >= super::deaths::MOST_LOSSES;
             if begun || kills {
+                open.history.deaths += 1;
                 let error = Dispatch::end_of(&open, died);
+                let Some(of_retry) = self.retry_slot(slot, open, &error) else { return };
+                open = of_retry;
                 self.settle_item(&open.job, open.first + done, Settled::Failed(error));
                 settled += 1;
             }
@@ -73,11 +77,9 @@ impl Dispatch {
             self.fail(&open.job, open.first + settled, open.items - settled, &TaskError::Cancelled);
             self.give_back(slot, &open);
         } else if settled < open.items {
-            let lost = died.is_some() && settled == 0;
-            self.put_back(slot, open, settled);
-            if lost && let Some(batch) = self.pending.front_mut() {
-                batch.losses += 1;
-            }
+            let mut batch = self.take_back(slot, open, settled);
+            batch.history.losses += u32::from(died.is_some() && settled == 0);
+            self.pending.push_front(batch);
         } else {
             self.give_back(slot, &open);
         }
@@ -96,7 +98,10 @@ impl Dispatch {
             self.settle(&open.job, Piece { first: open.first, items: records, outcome });
         }
         if by_message && let Some((number, _)) = self.latest.get(found.worker as usize) {
-            self.await_message((*number, found.message), &open.job, open.first + records);
+            let message = (*number, found.message);
+            let awaited =
+                Awaited { job: Arc::clone(&open.job), item: open.first + records, again: self.again(open) };
+            self.await_message(message, awaited);
         }
     }
 
@@ -141,20 +146,22 @@ impl Dispatch {
     }
 
     /// An item's value comes by message, or has come.
-    fn await_message(&mut self, message: MessageId, job: &Arc<Job>, item: u32) {
+    fn await_message(&mut self, message: MessageId, awaited: Awaited) {
         match self.arrived.remove(&message) {
-            Some(arrived) => self.settle_message(job, item, arrived),
+            Some(arrived) => self.settle_message(awaited, arrived),
             None => {
-                self.awaited.insert(message, (Arc::clone(job), item));
+                self.awaited.insert(message, awaited);
             }
         }
     }
 
-    fn settle_message(&mut self, job: &Arc<Job>, item: u32, outcome: Settled) {
+    fn settle_message(&mut self, awaited: Awaited, outcome: Settled) {
+        let Awaited { job, item, again } = awaited;
+        let Some(outcome) = self.retry_message(again, outcome) else { return };
         if let Settled::Value(message) = &outcome {
             job.saw(message.bytes.len() + HEAD, 1);
         }
-        self.settle_item(job, item, outcome);
+        self.settle_item(&job, item, outcome);
     }
 
     /// The next message of a worker has arrived, or cannot be received. They come in the order of their numbers.
@@ -163,7 +170,7 @@ impl Dispatch {
         worker.messages += 1;
         let message = (self.latest[index as usize].0, worker.messages);
         match self.awaited.remove(&message) {
-            Some((job, item)) => self.settle_message(&job, item, outcome),
+            Some(awaited) => self.settle_message(awaited, outcome),
             None => {
                 self.arrived.insert(message, outcome);
             }
@@ -175,7 +182,7 @@ impl Dispatch {
         self.arrived.retain(|(of, _), _| *of != number);
         let lost: Vec<MessageId> = self.awaited.keys().filter(|(of, _)| *of == number).copied().collect();
         for message in lost {
-            if let Some((job, item)) = self.awaited.remove(&message) {
+            if let Some(Awaited { job, item, .. }) = self.awaited.remove(&message) {
                 let reason = "its worker ended before the value was received".to_owned();
                 self.settle_item(&job, item, Settled::Failed(TaskError::Value(reason)));
             }
@@ -184,6 +191,19 @@ impl Dispatch {
 
     /// The items of a slot, but for the first `settled` ones, wait again, in front of all others.
     pub(super) fn put_back(&mut self, slot: u32, open: Open, settled: u32) {
+        let batch = self.take_back(slot, open, settled);
+        self.pending.push_front(batch);
+    }
+
+    /// The items of a slot, but for the first `settled` ones. The slot may be used again.
+    pub(super) fn take_back(&mut self, slot: u32, open: Open, settled: u32) -> Batch {
+        let batch = self.batch_of(&open, settled);
+        self.give_back(slot, &open);
+        batch
+    }
+
+    /// A copy of the items of a slot, but for the first `settled` ones.
+    pub(super) fn batch_of(&self, open: &Open, settled: u32) -> Batch {
         let (at, length) = open.arguments;
         let mut bytes = Vec::new();
         self.memory.bytes.read_onto(at, length, &mut bytes);
@@ -192,16 +212,15 @@ impl Dispatch {
             take_item(&mut rest);
         });
         let at = bytes.len() - rest.len();
-        self.give_back(slot, &open);
-        self.pending.push_front(Batch {
+        Batch {
             first: open.first + settled,
             items: open.items - settled,
             chunk: open.chunk,
             at,
             bytes,
-            message: open.message,
-            losses: if settled == 0 { open.losses } else { 0 },
-            job: open.job,
-        });
+            message: open.message.clone(),
+            history: if settled == 0 { open.history } else { History::default() },
+            job: Arc::clone(&open.job),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a worker's death costs: the item that it had begun, and no other one. And the end of everything.
 
-use super::{Batch, Dispatch, GivenUp, Open, Phase};
+use super::{Awaited, Batch, Dispatch, GivenUp, Open, Phase};
 use crate::board::Life;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
@@ -35,7 +35,7 @@ impl Dispatch {
     /// As [`ended`](Dispatch::ended), for a worker that is known by its process id.
     pub(crate) fn settle_worker(&mut self, index: u32, pid: u32, how: Option<Ended>) -> Gone {
         let (number, name) = self.latest[index as usize].clone();
-        let died = TaskError::WorkerDied { worker: name.to_string(), pid, how };
+        let died = TaskError::WorkerDied { worker: name.to_string(), pid, how, deaths: 1 };
         // First what it pushed, so that no slot is freed that stands in the stack still.
         self.collect();
         for slot in 0..self.memory.board.shape().slots {
@@ -76,7 +76,10 @@ impl Dispatch {
         for Batch { job, first, items, .. } in std::mem::take(&mut self.pending) {
             self.fail(&job, first, items, error);
         }
-        for (job, item) in std::mem::take(&mut self.awaited).into_values() {
+        for Batch { job, first, items, .. } in self.delayed.take_where(|_| true) {
+            self.fail(&job, first, items, error);
+        }
+        for Awaited { job, item, .. } in std::mem::take(&mut self.awaited).into_values() {
             self.fail(&job, item, 1, error);
         }
         self.arrived.clear();
@@ -103,6 +106,9 @@ impl Dispatch {
             } else {
                 self.pending.push_back(batch);
             }
+        }
+        for Batch { job, first, items, .. } in self.delayed.take_where(&is_withdrawn) {
+            self.fail(&job, first, items, &TaskError::Cancelled);
         }
         for slot in self.slots_where(is_withdrawn) {
             if self.memory.board.cancel(slot)
@@ -144,6 +150,10 @@ impl Dispatch {
         match (open.given_up, open.job.options.deadline, died) {
             (Some(GivenUp::Overran), Some(deadline), TaskError::WorkerDied { worker, pid, .. }) => {
                 TaskError::DeadlineExceeded { deadline, worker: worker.clone(), pid: *pid }
+            }
+            (None, _, TaskError::WorkerDied { worker, pid, how, .. }) => {
+                let deaths = open.history.deaths + open.history.losses;
+                TaskError::WorkerDied { worker: worker.clone(), pid: *pid, how: *how, deaths }
             }
             (None, ..) => died.clone(),
             (Some(_), ..) => TaskError::Cancelled,

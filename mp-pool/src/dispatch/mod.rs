@@ -13,6 +13,7 @@
 //! | `collect.rs` | from finished slots to results                                   |
 //! | `deaths.rs`  | what a worker's death costs; the end of all                      |
 //! | `deadlines.rs` | tasks that run too long                                        |
+//! | `retries.rs` | tasks that are tried again                                      |
 //!
 //! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
 
@@ -20,6 +21,7 @@ mod collect;
 mod deadlines;
 mod deaths;
 mod post;
+mod retries;
 
 use crate::arena::{Arena, Block};
 use crate::board::Shape;
@@ -33,6 +35,8 @@ use crate::record::{put_block_heads, put_length};
 use deadlines::{Deadlines, Timed};
 use mp_core::Child;
 use mp_core::transfer::Message;
+use retries::Delayed;
+pub(crate) use retries::History;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -91,8 +95,8 @@ pub(crate) struct Batch {
     pub(crate) at: usize,
     /// The arguments of the one item, if they do not go through shared memory.
     pub(crate) message: Option<Arc<Message>>,
-    /// Workers that died with the next one taken, and not begun.
-    pub(crate) losses: u32,
+    /// Of the next one.
+    pub(crate) history: History,
 }
 
 /// What a slot on the board stands for.
@@ -107,10 +111,19 @@ struct Open {
     results: usize,
     block: Option<Block>,
     message: Option<Arc<Message>>,
-    losses: u32,
+    history: History,
     timed: Timed,
     /// Why the caller has given it up, once a worker has it.
     given_up: Option<GivenUp>,
+}
+
+/// An item whose value is to come by a message.
+#[derive(Debug)]
+struct Awaited {
+    job: Arc<Job>,
+    item: u32,
+    /// What is tried again if a failure comes.
+    again: Option<Box<Batch>>,
 }
 
 /// Why a worker is killed for a task that it has.
@@ -160,11 +173,12 @@ pub(crate) struct Dispatch {
     next_lane: u32,
     finished: Vec<u32>,
     /// Items whose values are still to come by message.
-    awaited: HashMap<MessageId, (Arc<Job>, u32)>,
+    awaited: HashMap<MessageId, Awaited>,
     /// Messages of slots that are not collected yet.
     arrived: HashMap<MessageId, Settled>,
     callbacks: Callbacks,
     deadlines: Deadlines,
+    delayed: Delayed,
     /// What has not begun by the end of its worker is not begun any more.
     pub(crate) abandoned: bool,
     /// A job was settled, or the board has room again, since this was last asked.
@@ -204,6 +218,7 @@ impl Dispatch {
             arrived: HashMap::new(),
             callbacks: Callbacks::default(),
             deadlines: Deadlines::default(),
+            delayed: Delayed::default(),
             abandoned: false,
             settled: false,
             led: None,
@@ -248,7 +263,7 @@ impl Dispatch {
                 bytes,
                 at: 0,
                 message: None,
-                losses: 0,
+                history: History::default(),
             });
             self.post();
         }
@@ -257,7 +272,7 @@ impl Dispatch {
 
     /// Whether nothing is left to do.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.pending.is_empty() && self.awaited.is_empty()
+        self.in_flight == 0 && self.pending.is_empty() && self.awaited.is_empty() && self.delayed.is_empty()
     }
 
     /// Whether no slot and no byte of the arena is in use.

@@ -9,7 +9,7 @@
 //! A full board or arena holds the rest back until something is finished. That is no task's error.
 
 use super::deadlines::Timed;
-use super::{Batch, Dispatch, Open, Phase};
+use super::{Batch, Dispatch, History, Open, Phase};
 use crate::arena::{Block, whole};
 use crate::board::Chunk;
 use crate::job::Job;
@@ -114,7 +114,7 @@ impl Dispatch {
             results: place + of_arguments,
             block,
             message: None,
-            losses: std::mem::take(&mut batch.losses),
+            history: std::mem::take(&mut batch.history),
             timed: Timed::default(),
             given_up: None,
         };
@@ -167,7 +167,7 @@ impl Dispatch {
             results,
             block,
             message: None,
-            losses: 0,
+            history: History::default(),
             timed: Timed::default(),
             given_up: None,
         };
@@ -200,7 +200,7 @@ impl Dispatch {
             results,
             block: None,
             message: batch.message.take(),
-            losses: std::mem::take(&mut batch.losses),
+            history: std::mem::take(&mut batch.history),
             timed: Timed::default(),
             given_up: None,
         };
