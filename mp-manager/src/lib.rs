@@ -10,6 +10,7 @@
 //! | `packed.rs`    | values on their way, and the proxies inside of them                  |
 //! | `protocol/`    | requests and replies; plain data                                     |
 //! | `server/`      | the server process: clients, calls, jobs                             |
+//! | `slots/`       | calls through shared memory                                         |
 //! | `object/`      | the objects in the server                                            |
 //! | `error.rs`     | the errors                                                           |
 //!
@@ -30,6 +31,7 @@ mod proxy;
 mod restart;
 mod server;
 mod shared;
+mod slots;
 
 /// What the code that `#[shared]` writes needs.
 #[doc(hidden)]

@@ -42,6 +42,8 @@ fn many() -> usize {
 
 fn an_object_costs_no_descriptor() {
     let manager = limited(Resource::RLIMIT_NOFILE, 128, Manager::start).unwrap();
+    // The first call attaches the shared memory of the calls.
+    assert!(manager.list::<u8>().unwrap().is_empty().unwrap());
     let before = open_descriptors(std::process::id()).len();
     let objects: Vec<ListProxy<usize>> =
         limited(Resource::RLIMIT_NOFILE, 128, || (0..many()).map(|_| manager.list().unwrap()).collect());
@@ -118,6 +120,7 @@ fn a_message_in_flight_keeps_its_objects() {
     let manager = Manager::start().unwrap();
     let (here, there) = pipe::<Vec<ListProxy<u8>>, Vec<ListProxy<u8>>>().unwrap();
     let lists: Vec<ListProxy<u8>> = (0..3).map(|_| manager.list().unwrap()).collect();
+    assert!(lists[1].is_empty().unwrap());
     let before = open_descriptors(std::process::id()).len();
     here.send(&lists).unwrap();
     lists[0].push(7).unwrap();

@@ -16,6 +16,7 @@
 mod reference;
 mod registry;
 mod replies;
+mod slots;
 
 pub(crate) use reference::Reference;
 
@@ -27,6 +28,7 @@ use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
 use mp_core::transfer::{Handle, WeakHandle};
 use mp_pipe::{Connection, SendError};
 use replies::{Replies, Turn};
+use slots::Lines;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,6 +61,7 @@ pub(crate) struct Client {
     owner: OwningProcess,
     connection: Stream,
     replies: Replies,
+    lines: Lines,
     /// References to give up that could not be sent.
     unsent: Mutex<Vec<ObjectId>>,
     voucher: Mutex<Voucher>,
@@ -103,6 +106,7 @@ impl Client {
             owner: OwningProcess::current(),
             connection,
             replies: Replies::default(),
+            lines: Lines::default(),
             unsent: Mutex::default(),
             voucher: Mutex::default(),
         }
@@ -119,9 +123,25 @@ impl Client {
         self.owner.is_current()
     }
 
-    /// Sends a request and waits for the reply.
+    /// Whether the server takes it for a relative: it runs this program.
+    fn is_relative(&self) -> bool {
+        matches!(self.server.route, Route::Inherited(_))
+    }
+
+    /// Makes a request and waits for the reply.
     pub(crate) fn call(&self, request: Request) -> Result<Reply, ManagerError> {
         self.send_unsent();
+        let reply = match self.call_by_slot(&request) {
+            Some(reply) => reply,
+            None => self.call_by_stream(request),
+        };
+        match reply? {
+            Reply::Failed(failure) => Err(failure.into()),
+            reply => Ok(reply),
+        }
+    }
+
+    fn call_by_stream(&self, request: Request) -> Result<Reply, ManagerError> {
         let serial = self.replies.expect();
         if let Err(error) = self.connection.send(&(serial, request)) {
             self.replies.forget(serial);
@@ -131,9 +151,13 @@ impl Client {
                 other => ManagerError::Codec(other.to_string()),
             });
         }
+        self.receive(serial)
+    }
+
+    /// Waits for a reply on the connection.
+    fn receive(&self, serial: u64) -> Result<Reply, ManagerError> {
         loop {
             match self.replies.wait(serial) {
-                Turn::Arrived(Reply::Failed(failure)) => return Err(failure.into()),
                 Turn::Arrived(reply) => return Ok(reply),
                 Turn::Ended => return Err(ManagerError::Gone),
                 // The server ends a connection only by ending itself, or for bytes that are no request.

@@ -9,7 +9,7 @@
 //!
 //! A reader that leaves wakes one other thread, which reads from then on: without that all would sleep.
 
-use crate::protocol::Reply;
+use crate::protocol::{Reply, slot_of_serial};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -89,6 +89,10 @@ impl Replies {
         state.reading = false;
         match read {
             Some((serial, reply)) => {
+                // Of a call through a slot, whose thread is about to wait here.
+                if slot_of_serial(serial).is_some() {
+                    state.waiting.entry(serial).or_insert(Slot::Sent);
+                }
                 if let Some(slot) = state.waiting.get_mut(&serial)
                     && let Slot::Asleep(thread) = std::mem::replace(slot, Slot::Arrived(reply))
                 {

@@ -6,6 +6,7 @@ mod cell;
 mod condition;
 mod dict;
 mod event;
+mod ids;
 mod leases;
 mod list;
 mod lock;
@@ -16,6 +17,7 @@ mod set;
 mod stored;
 
 pub(crate) use attempt::{Attempt, Caller, ClientId, Object};
+pub(crate) use ids::IdMap;
 pub(crate) use stored::{Counts, Kept};
 
 use crate::protocol::{Failure, Kind, Start};

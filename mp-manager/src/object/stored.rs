@@ -1,9 +1,9 @@
 //! A stored value, and the counts of references to objects.
 
+use super::ids::IdMap;
 use crate::protocol::{ObjectId, Packed};
 use mp_core::transfer::{Handle, Message};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// How many references there are to each object: of clients, of proxies in flight, of stored values.
@@ -12,7 +12,7 @@ pub(crate) struct Counts(Rc<RefCell<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    counts: HashMap<ObjectId, u64>,
+    counts: IdMap<u64>,
     /// Whose count came to nothing since they were last asked for; some have references again.
     unused: Vec<ObjectId>,
 }

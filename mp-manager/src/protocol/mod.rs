@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   client ──(serial, Request)──► server        serial 0: no reply is wanted
+//!   client ──Request::Call──► a slot ──Reply──► client (slots/)
 //!   client ◄──(serial, Reply)──── server        in any order: a call that waits delays no other
 //! ```
 
@@ -13,6 +14,7 @@ pub(crate) use calls::{
 };
 
 use crate::restart::Restart;
+use crate::slots::Attachable;
 use mp_core::OsError;
 use mp_core::error::OsResult;
 use mp_core::sys::process::random_bytes;
@@ -42,6 +44,18 @@ pub(crate) struct Packed {
 
 /// A request that is not answered.
 pub(crate) const ONE_WAY: u64 = 0;
+
+/// Set in the serial of a call through a slot; the rest is the slot's number. Its reply may come over the connection.
+const OF_SLOT: u64 = 1 << 63;
+
+pub(crate) fn serial_of_slot(slot: u32) -> u64 {
+    OF_SLOT | u64::from(slot)
+}
+
+/// The slot of a call, if it came through one.
+pub(crate) fn slot_of_serial(serial: u64) -> Option<u32> {
+    if serial & OF_SLOT == 0 { None } else { u32::try_from(serial & !OF_SLOT).ok() }
+}
 
 /// What a client asks.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,6 +95,10 @@ pub(crate) enum Request {
     Lookup {
         name: String,
         kind: Kind,
+    },
+    /// A slot to call through, and the memory of the slots unless it is attached already.
+    Slot {
+        attached: bool,
     },
     /// Which manager this is.
     Hello,
@@ -150,6 +168,12 @@ pub(crate) enum Reply {
         manager: u64,
         pid: u32,
         listening: Listening,
+    },
+    /// `None`: there is none left, or no memory for it.
+    Slot {
+        slot: Option<u32>,
+        memory: Attachable,
+        doorbell: Option<Handle>,
     },
     Count(u64),
     Flag(bool),

@@ -128,6 +128,9 @@ pub(crate) fn unexpected(reply: &Reply) -> ManagerError {
 impl Reference {
     /// Unpacks a value that this object's manager has sent.
     fn unpack<T: DeserializeOwned>(&self, packed: Packed) -> Result<T, ManagerError> {
+        if packed.objects.is_empty() {
+            return Ok(unpack(&packed.message.bytes, packed.message.handles)?);
+        }
         unpack_from(&self.client()?, packed)
     }
 

@@ -11,7 +11,9 @@ use super::Server;
 use super::clients::Delivery;
 use super::table::Body;
 use crate::object::{Attempt, Caller, ClientId};
-use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting};
+use crate::protocol::{
+    BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting, slot_of_serial,
+};
 use mp_core::word::Deadline;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -133,6 +135,9 @@ impl Server {
             && body.minds_deaths()
         {
             self.clients.touch(caller.client, object);
+        }
+        if let Some(slot) = slot_of_serial(serial) {
+            self.note_object(slot, object);
         }
         if let Delivery::Dead(reply) = self.deliver(caller.client, serial, result)
             && let Some(entry) = self.table.get(object)

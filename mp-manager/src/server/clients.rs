@@ -1,6 +1,6 @@
 //! The clients: their connections, outboxes and references.
 
-use crate::object::{ClientId, Counts};
+use crate::object::{ClientId, Counts, IdMap};
 use crate::protocol::{Failure, ObjectId, Packed, Reply, Request};
 use mp_core::sys::poll::Interest;
 use mp_core::sys::waitset::WaitSet;
@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
 
 #[derive(Debug, Default)]
-pub(super) struct Clients(HashMap<ClientId, Client>);
+pub(super) struct Clients(IdMap<Client>);
 
 type Stream = Connection<(u64, Reply), (u64, Request)>;
 

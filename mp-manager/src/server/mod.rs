@@ -3,6 +3,7 @@
 //! ```text
 //!   accept socket   each packet brings one end of a new socket pair: a client
 //!   clients         one stream socket each; a request is one step, or waits beside its object (`calls.rs`)
+//!   slots           requests of relatives in shared memory; a doorbell when the server sleeps (`slots.rs`)
 //!   vouchers        one socket for each message in flight that has proxies in it; its end gives their references back
 //!   jobs            functions and methods of the user's run on threads of their own (`jobs.rs`)
 //!                   and signal this one by an event descriptor
@@ -22,6 +23,7 @@ mod hosted;
 mod jobs;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
+mod slots;
 mod supervised;
 mod table;
 #[cfg(test)]
@@ -31,12 +33,12 @@ mod vouchers;
 pub(crate) use hosted::{Hosted, stash};
 
 use crate::object::{ClientId, Counts, Kept};
-use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start, new_number};
+use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start, new_number, slot_of_serial};
 use calls::Calls;
 use clients::{Clients, Delivery};
 use jobs::Jobs;
 use mp_core::error::OsResult;
-use mp_core::sys::machine::LocalSite;
+use mp_core::sys::futex::FutexWord;
 use mp_core::sys::poll::Interest;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{self, Mode};
@@ -44,6 +46,7 @@ use mp_core::sys::waitset::{Ready, Room, WaitSet};
 use mp_core::transfer::Handle;
 use mp_core::word::{Deadline, Pace, Waiting};
 use mp_pipe::Connection;
+use slots::Lines;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -54,11 +57,20 @@ const ACCEPT: u64 = 0;
 const JOBS: u64 = 1;
 #[cfg(feature = "listener")]
 const LISTENER: u64 = 2;
+const DOORBELL: u64 = 3;
 /// Clients and vouchers have numbers from here on, which are never used again.
 const FIRST: u64 = 16;
 
 /// Events taken at once.
 const EVENTS: usize = 64;
+/// Passes over the slots between two looks at the descriptors, while slots are asked all the time.
+const SLOT_PASSES: u32 = 64;
+/// Looks at the slots for one at the descriptors, while neither has anything.
+const LOOKS: u32 = 32;
+
+fn now() -> Option<Deadline> {
+    Deadline::after(Duration::ZERO)
+}
 
 /// See the module.
 pub(crate) struct Server {
@@ -77,7 +89,10 @@ pub(crate) struct Server {
     jobs: Jobs,
     names: HashMap<String, (Kind, Kept)>,
     last: u64,
-    spins: LocalSite,
+    /// None: there is no memory for call slots.
+    lines: Option<Lines>,
+    /// A place for what its waits have learned.
+    spins: FutexWord,
 }
 
 /// The main function of the server's process.
@@ -96,6 +111,10 @@ impl Server {
             set.add(accept_socket.as_fd(), ACCEPT, Interest::Read)?;
         }
         set.add(jobs.as_fd(), JOBS, Interest::Read)?;
+        let lines = Lines::new();
+        if let Some(lines) = &lines {
+            set.add(lines.as_fd(), DOORBELL, Interest::Read)?;
+        }
         let counts = Counts::default();
         Ok(Server {
             set,
@@ -112,24 +131,25 @@ impl Server {
             names: HashMap::new(),
             counts,
             last: FIRST,
-            spins: LocalSite::default(),
+            lines,
+            spins: FutexWord::new(0),
         })
     }
 
     pub(crate) fn run(&mut self) -> OsResult<()> {
         let mut room = Room::new();
         room.make(EVENTS);
+        let mut passes = 0_u32;
         while !self.is_over && self.is_reachable() {
-            let ready = self.wait(&mut room)?;
-            for key in ready {
-                match key {
-                    ACCEPT => self.accept(),
-                    JOBS => self.finish_jobs(),
-                    #[cfg(feature = "listener")]
-                    LISTENER => self.admit(),
-                    key if self.vouchers.end(&self.counts, key) => {}
-                    client => self.read(client),
-                }
+            if self.serve_slots() {
+                passes += 1;
+            } else {
+                passes = 0;
+            }
+            // Those that call through slots do not keep others waiting.
+            if passes.is_multiple_of(SLOT_PASSES) {
+                let ready = if passes > 0 { self.look(&mut room, now())? } else { self.wait(&mut room)? };
+                ready.into_iter().for_each(|key| self.attend(key));
             }
             self.expire();
             self.drop_unused();
@@ -137,28 +157,60 @@ impl Server {
         Ok(())
     }
 
-    /// What is ready; nothing at the next deadline. It looks a while before it sleeps, where that has been worth it.
+    fn attend(&mut self, key: u64) {
+        match key {
+            ACCEPT => self.accept(),
+            JOBS => self.finish_jobs(),
+            #[cfg(feature = "listener")]
+            LISTENER => self.admit(),
+            DOORBELL => self.lines.iter().for_each(Lines::hear),
+            key if self.vouchers.end(&self.counts, key) => {}
+            client => self.read(client),
+        }
+    }
+
+    /// What is ready by then.
+    fn look(&self, room: &mut Room, until: Option<Deadline>) -> OsResult<Vec<u64>> {
+        let ready = self.set.wait_for_all(room, until)?;
+        Ok(ready.filter_map(|ready| if let Ready::Member(key) = ready { Some(key) } else { None }).collect())
+    }
+
+    /// What is ready; nothing at the next deadline, or once a slot was asked. It looks a while before it sleeps, where that
+    /// has been worth it.
     fn wait(&self, room: &mut Room) -> OsResult<Vec<u64>> {
-        let now = Deadline::after(Duration::ZERO);
-        let mut look = |until| -> OsResult<Vec<u64>> {
-            let ready = self.set.wait_for_all(room, until)?;
-            Ok(ready
-                .filter_map(|ready| if let Ready::Member(key) = ready { Some(key) } else { None })
-                .collect())
-        };
         let mut waiting = Waiting::new(&self.spins, Pace::Dense);
+        // A look at the descriptors is a system call, and one at the slots is not.
+        let every = if self.lines.as_ref().is_some_and(Lines::is_used) { LOOKS } else { 1 };
+        let mut looks = 0_u32;
         loop {
-            let ready = look(now)?;
-            if !ready.is_empty() {
+            if self.lines.as_ref().is_some_and(Lines::is_any_asked) {
                 waiting.found();
-                return Ok(ready);
+                return Ok(Vec::new());
             }
+            if looks % every == every - 1 {
+                let ready = self.look(room, now())?;
+                if !ready.is_empty() {
+                    waiting.found();
+                    return Ok(ready);
+                }
+            }
+            looks += 1;
             if !waiting.pause() {
-                let ready = look(self.calls.next_deadline())?;
+                let ready = self.sleep(room)?;
                 waiting.found();
                 return Ok(ready);
             }
         }
+    }
+
+    fn sleep(&self, room: &mut Room) -> OsResult<Vec<u64>> {
+        let Some(lines) = &self.lines else { return self.look(room, self.calls.next_deadline()) };
+        if !lines.begin_sleep() {
+            return Ok(Vec::new());
+        }
+        let ready = self.look(room, self.calls.next_deadline());
+        lines.end_sleep();
+        ready
     }
 
     /// Whether there is a client, or can be one.
@@ -194,6 +246,8 @@ impl Server {
     /// Serves one request of a client: others have their turn before its next one.
     fn read(&mut self, client: ClientId) {
         match self.clients.next(&self.set, client) {
+            // Such a serial is of a call through a slot.
+            Ok(Some((serial, _))) if slot_of_serial(serial).is_some() => self.client_gone(client),
             Ok(Some((serial, request))) => match self.answer(client, serial, request) {
                 Ok(Some(reply)) => self.reply(client, serial, Ok(reply)),
                 Ok(None) => {}
@@ -222,6 +276,7 @@ impl Server {
                 let object = crate::object::make(&self.counts, &kind, start)?;
                 Reply::Created(self.enter(client, kind, table::Body::Own(object))?)
             }
+            Request::Slot { attached } => self.give_slot(client, attached),
             Request::Hold(object) => self.hold(client, object)?,
             Request::Release(objects) => {
                 objects.into_iter().for_each(|object| self.clients.release(&self.counts, client, object));
@@ -318,11 +373,19 @@ impl Server {
                 self.clients.add_reference(client, object);
             }
         }
+        let reply = match slot_of_serial(serial) {
+            Some(slot) => match self.answer_slot(client, slot, reply) {
+                Ok(delivery) => return delivery,
+                Err(reply) => reply,
+            },
+            None => reply,
+        };
         self.clients.send(&self.set, client, serial, reply)
     }
 
     fn client_gone(&mut self, client: ClientId) {
         let Some(gone) = self.clients.remove(&self.set, client) else { return };
+        self.take_slots_back(client);
         self.cancel_all(client, gone.touched);
         gone.references.into_iter().for_each(|(object, count)| {
             (0..count).for_each(|_| self.counts.release(object));

@@ -1,12 +1,12 @@
 //! The objects, and the calls that wait for each.
 
 use super::hosted::Custom;
-use crate::object::Object;
+use crate::object::{IdMap, Object};
 use crate::protocol::{Kind, ObjectId};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 #[derive(Debug, Default)]
-pub(super) struct Table(HashMap<ObjectId, Entry>);
+pub(super) struct Table(IdMap<Entry>);
 
 #[derive(Debug)]
 pub(super) struct Entry {

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::protocol::{
-    BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, Packed, QueueCall, Wait, Waiting as Sleep,
+    BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, Packed, QueueCall, Wait,
+    Waiting as Sleep, serial_of_slot,
 };
+use crate::slots::{Answer, Attachable, SlotMemory};
+use mp_core::sys::eventfd;
 use mp_core::sys::socket::{packet_pair, stream_pair};
-use mp_core::transfer::Message;
+use mp_core::transfer::{Message, pack};
 use mp_pipe::RecvError;
 use std::os::fd::OwnedFd;
 
@@ -195,4 +198,90 @@ fn a_getter_that_has_died_takes_no_item() {
         Reply::Value(Some(packed)) => assert_eq!(packed.message.bytes, [5]),
         other => panic!("{other:?}"),
     }
+}
+
+/// A client that calls through a slot, by hand.
+struct BySlot {
+    stream: Stream,
+    slot: u32,
+    memory: SlotMemory,
+    doorbell: Handle,
+}
+
+impl BySlot {
+    fn new(server: &Running) -> BySlot {
+        let stream = server.client();
+        let Reply::Slot { slot: Some(slot), memory: Attachable(Some(memory)), doorbell: Some(doorbell) } =
+            ask(&stream, Request::Slot { attached: false })
+        else {
+            panic!("a relative gets a slot");
+        };
+        BySlot { stream, slot, memory, doorbell }
+    }
+
+    fn ask(&self, bytes: &[u8]) {
+        self.memory.write(self.slot, bytes);
+        let ring = || eventfd::set(self.doorbell.as_fd());
+        self.memory.slots.ask(self.slot, bytes.len() as u32, ring);
+    }
+
+    fn request(&self, request: &Request) -> Answer {
+        self.ask(&pack(request).unwrap().bytes);
+        self.memory.slots.wait(self.slot, || false)
+    }
+}
+
+#[test]
+fn an_item_that_a_killed_getter_has_not_read_is_the_next_one_again() {
+    let server = Running::new();
+    let other = server.client();
+    let queue = created(ask(&other, Request::Create { kind: Kind::Queue, start: Start::Number(0) }));
+    let victim = BySlot::new(&server);
+    assert!(matches!(ask(&victim.stream, Request::Hold(queue)), Reply::Done));
+    for number in [1, 2] {
+        ask(&other, call(queue, Call::Queue(QueueCall::Put(value(&[number])))));
+    }
+    // The item is in the slot, and the victim does not come to read it.
+    assert!(matches!(victim.request(&call(queue, Call::Queue(QueueCall::Get))), Answer::Here(_)));
+    assert!(matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(1)));
+    drop(victim);
+    while !matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(2)) {}
+    let first = ask(&other, call(queue, Call::Queue(QueueCall::Get)));
+    assert!(matches!(first, Reply::Value(Some(packed)) if packed.message.bytes == [1]));
+}
+
+#[test]
+fn an_item_that_a_getter_has_read_stays_with_it() {
+    let server = Running::new();
+    let other = server.client();
+    let queue = created(ask(&other, Request::Create { kind: Kind::Queue, start: Start::Number(0) }));
+    let getter = BySlot::new(&server);
+    ask(&other, call(queue, Call::Queue(QueueCall::Put(value(&[1])))));
+    getter.request(&call(queue, Call::Queue(QueueCall::Get)));
+    getter.memory.slots.leave(getter.slot);
+    // Its slot is the next client's once its end has been seen.
+    let slot = getter.slot;
+    drop(getter);
+    while BySlot::new(&server).slot != slot {}
+    assert!(matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(0)));
+}
+
+#[test]
+fn what_is_no_call_in_a_slot_ends_its_client_and_no_other() {
+    let server = Running::new();
+    let other = server.client();
+    for bytes in [&[0xFF; 20][..], &pack(&Request::Count).unwrap().bytes, &[]] {
+        let client = BySlot::new(&server);
+        client.ask(bytes);
+        assert!(matches!(client.stream.recv(), Err(RecvError::Closed)), "{bytes:?}");
+        assert!(matches!(ask(&other, Request::Count), Reply::Count(_)));
+    }
+}
+
+#[test]
+fn a_call_on_a_connection_is_not_taken_for_one_through_a_slot() {
+    let server = Running::new();
+    let client = BySlot::new(&server);
+    client.stream.send(&(serial_of_slot(client.slot), Request::Count)).unwrap();
+    assert!(matches!(client.stream.recv(), Err(RecvError::Closed)));
 }

@@ -40,7 +40,7 @@ struct Plan {
 }
 
 const KEY: &str = "k";
-const LASTS: Duration = Duration::from_millis(300);
+const LASTS: Duration = Duration::from_millis(500);
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
     let plan = |op, clients, place| Plan { op, clients, place };

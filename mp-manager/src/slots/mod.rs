@@ -1,0 +1,249 @@
+//! Call slots: requests and replies in shared memory, a slot for each call that is under way.
+//!
+//! ```text
+//!   FREE ──client: request─► ASKED ──server: reply──────────► ANSWERED ──client has read it──► FREE
+//!                              │ │                               ▲
+//!                              │ └──the client sleeps──► ASKED | SLEEPS (the server wakes it)
+//!                              ├──server: too long for a slot──► BY_STREAM ────────────────────┘
+//!                              └──server ends──────────────────► OVER
+//!   asked     a bit for each slot: the client sets it after its request, the server takes them 32 at a time
+//!   asleep    1 while the server sleeps on its doorbell, which a client rings then
+//! ```
+//!
+//! One process owns a slot at a time, and one of its threads uses it. The server gives slots out and takes them back
+//! over the client's connection, which ends with its process.
+//!
+//! # Why no wake is lost
+//! *Server*: a client sets its bit, then looks at `asleep`; the server sets `asleep`, then looks at the bits. A fence
+//! stands between the two on both sides, so one sees the other. A client does not take the flag down: one that stops
+//! before it rings would keep others from ringing. *Client*: whether it sleeps is in the word that it sleeps on.
+//!
+//! # When a process dies
+//! A *client*, at any instruction: its slot is cleared when its connection ends, which also wakes the server. A request
+//! that it had written is done or not. A reply that it has not read is still in the slot, so an item in it goes back.
+//! The *server*: a client looks at its connection before it sleeps and twice a second.
+//!
+//! # Tested by
+//! model.rs, `server/tests.rs`, `mp-manager/tests/lives.rs`
+
+mod memory;
+#[cfg(test)]
+mod model;
+
+pub(crate) use memory::{Attachable, BODY, SLOTS, SlotMemory};
+
+use mp_core::word::{Ordering, Pace, Waiting, Word};
+use std::ops::Deref;
+
+/// The state is in the two lowest bits; the length of what is in the slot from `LENGTH` up.
+const FREE: u32 = 0;
+const ASKED: u32 = 1;
+const ANSWERED: u32 = 2;
+/// An answer that is not in the slot, by what stands in place of the length.
+const ELSEWHERE: u32 = 3;
+const STATE: u32 = 3;
+/// The client sleeps on the word.
+const SLEEPS: u32 = 4;
+const LENGTH: u32 = 3;
+const BY_STREAM: u32 = ELSEWHERE;
+const OVER: u32 = ELSEWHERE | 1 << LENGTH;
+
+/// Slots of one word of bits.
+const GROUP: u32 = 32;
+
+/// How the words lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) slots: u32,
+    /// From one hot word to the next.
+    pub(crate) apart: usize,
+    /// From one slot to the next.
+    pub(crate) slot: usize,
+}
+
+impl Shape {
+    fn groups(self) -> usize {
+        self.slots.div_ceil(GROUP) as usize
+    }
+
+    fn first_slot(self) -> usize {
+        self.apart + self.groups().next_multiple_of(self.apart)
+    }
+
+    pub(crate) fn words(self) -> usize {
+        self.first_slot() + self.slots as usize * self.slot
+    }
+}
+
+/// What a client gets for its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// So many bytes of the slot.
+    Here(u32),
+    /// It comes over the connection.
+    ByStream,
+    /// The server has ended.
+    Over,
+}
+
+/// The words, wherever they lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Slots<V> {
+    words: V,
+    shape: Shape,
+}
+
+impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
+    /// All zeros is a set of free slots. `None`: there are not as many words as the shape takes.
+    pub(crate) fn new(words: V, shape: Shape) -> Option<Slots<V>> {
+        (words.len() >= shape.words()).then_some(Slots { words, shape })
+    }
+
+    fn asleep(&self) -> &W {
+        &self.words[0]
+    }
+
+    fn asked(&self, group: u32) -> &W {
+        &self.words[self.shape.apart + group as usize]
+    }
+
+    #[inline]
+    fn slot(&self, slot: u32) -> &W {
+        &self.words[self.shape.first_slot() + slot as usize * self.shape.slot]
+    }
+}
+
+/// The client's part.
+impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
+    /// Hands over a request of so many bytes, which are in the slot. Rings if the server sleeps.
+    #[inline]
+    pub(crate) fn ask(&self, slot: u32, length: u32, ring: impl FnOnce()) {
+        // ORDERING: Release, pairs with the Acquire in `request`: the bytes.
+        self.slot(slot).store(ASKED | length << LENGTH, Ordering::Release);
+        // ORDERING: Release, pairs with the Acquire in `take`: the state.
+        self.asked(slot / GROUP).fetch_or(1 << (slot % GROUP), Ordering::Release);
+        W::fence();
+        // ORDERING: Relaxed: the fence orders it after the bit.
+        if self.asleep().load(Ordering::Relaxed) != 0 {
+            ring();
+        }
+    }
+
+    /// Waits for the answer. `is_over` is asked before each sleep, and says whether the server has ended.
+    pub(crate) fn wait(&self, slot: u32, mut is_over: impl FnMut() -> bool) -> Answer {
+        let word = self.slot(slot);
+        let mut waiting = Waiting::new(word, Pace::Dense);
+        loop {
+            // ORDERING: Acquire, pairs with the Release in `answer`: the bytes.
+            let now = word.load(Ordering::Acquire);
+            match now & STATE {
+                ANSWERED => {
+                    waiting.found();
+                    return Answer::Here(now >> LENGTH);
+                }
+                ELSEWHERE => {
+                    waiting.found();
+                    return if now & !SLEEPS == OVER { Answer::Over } else { Answer::ByStream };
+                }
+                _ if waiting.pause() => {}
+                _ if is_over() => return Answer::Over,
+                _ => {
+                    self.sleep(word, now);
+                    waiting.again();
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn sleep(&self, word: &W, now: u32) {
+        let asleep = now | SLEEPS;
+        // ORDERING: Relaxed, both: nothing else is published; `wait` reads the word again.
+        if now == asleep || word.compare_exchange(now, asleep, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            word.wait(asleep, None);
+        }
+    }
+
+    /// The answer has been read.
+    #[inline]
+    pub(crate) fn leave(&self, slot: u32) {
+        // ORDERING: Relaxed: the server looks at it once the process has ended, which the kernel tells it of.
+        self.slot(slot).store(FREE, Ordering::Relaxed);
+    }
+}
+
+/// The server's part.
+impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
+    /// Which of these 32 slots were asked since this was last called, a bit each.
+    #[inline]
+    pub(crate) fn take(&self, group: u32) -> u32 {
+        let bits = self.asked(group);
+        // ORDERING: Relaxed: a look, before the exchange takes the line from the clients.
+        if bits.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        // ORDERING: Acquire, pairs with the Release in `ask`.
+        bits.swap(0, Ordering::Acquire)
+    }
+
+    /// Whether one of the first so many slots was asked.
+    #[inline]
+    pub(crate) fn is_any_asked(&self, slots: u32) -> bool {
+        // ORDERING: Relaxed: a look; `take` has what it needs.
+        (0..slots.div_ceil(GROUP)).any(|group| self.asked(group).load(Ordering::Relaxed) != 0)
+    }
+
+    /// The length of the request in a slot, if there is one.
+    #[inline]
+    pub(crate) fn request(&self, slot: u32) -> Option<u32> {
+        // ORDERING: Acquire, pairs with the Release in `ask`.
+        let now = self.slot(slot).load(Ordering::Acquire);
+        (now & STATE == ASKED).then_some(now >> LENGTH)
+    }
+
+    /// Answers the request in a slot.
+    #[inline]
+    pub(crate) fn answer(&self, slot: u32, answer: Answer) {
+        let new = match answer {
+            Answer::Here(length) => ANSWERED | length << LENGTH,
+            Answer::ByStream => BY_STREAM,
+            Answer::Over => OVER,
+        };
+        let word = self.slot(slot);
+        // ORDERING: Release, pairs with the Acquire in `wait`: the bytes.
+        if word.swap(new, Ordering::Release) & SLEEPS != 0 {
+            word.wake(1);
+        }
+    }
+
+    /// The length of an answer that the owner of the slot, which has ended, has not read.
+    pub(crate) fn unread(&self, slot: u32) -> Option<u32> {
+        // ORDERING: Relaxed: no process writes there any more.
+        let now = self.slot(slot).load(Ordering::Relaxed);
+        (now & STATE == ANSWERED).then_some(now >> LENGTH)
+    }
+
+    /// The owner of the slot has ended.
+    pub(crate) fn clear(&self, slot: u32) {
+        // ORDERING: Relaxed: the next owner is told over its connection.
+        self.slot(slot).store(FREE, Ordering::Relaxed);
+    }
+
+    /// Says that the server is about to sleep until its doorbell rings; `false`: one of the first so many slots was asked.
+    pub(crate) fn begin_sleep(&self, slots: u32) -> bool {
+        // ORDERING: Relaxed: the fence orders it before the last look.
+        self.asleep().store(1, Ordering::Relaxed);
+        W::fence();
+        if self.is_any_asked(slots) {
+            self.end_sleep();
+            return false;
+        }
+        true
+    }
+
+    /// It has woken.
+    pub(crate) fn end_sleep(&self) {
+        // ORDERING: Relaxed: a client that sees it late rings once too often.
+        self.asleep().store(0, Ordering::Relaxed);
+    }
+}
