@@ -84,6 +84,7 @@
 //! | `manager.Semaphore()`, `Condition()`     | [`SemaphoreProxy`], [`ConditionProxy`]             | `mp-manager` |
 //! | `manager.Event()`, `Barrier()`           | [`EventProxy`], [`BarrierProxy`]                   | `mp-manager` |
 //! | `BaseManager(address, authkey)`          | [`Manager::builder`], [`Manager::connect`]         | `mp-manager` |
+//! | a `SyncManager` that Python programs use | [`ManagerBuilder::python_address`]                | `mp-manager` |
 //! | `get_server().serve_forever()`           | [`ManagerBuilder::serve_forever`]                  | `mp-manager` |
 //! | `BaseManager.register(name, class)`      | `#[mp::shared]` on an `impl` block, [`Manager::construct`] | `mp-manager` |
 //! | `multiprocessing.shared_memory`          | [`shared_memory`]                                  | `mp-shm`     |

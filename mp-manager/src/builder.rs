@@ -5,7 +5,7 @@ use crate::error::{ConnectManagerError, StartManagerError};
 use crate::manager::Manager;
 use crate::protocol::{Reply, Request, new_number};
 use crate::server::Server;
-use crate::server::listening::{bind, serve_at};
+use crate::server::listening::{Place, serve_at};
 use mp_core::popen::get_helper_method;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
@@ -45,11 +45,19 @@ pub struct ManagerBuilder {
     address: Address,
     key: Option<AuthKey>,
     timeout: Duration,
+    #[cfg(feature = "pickle")]
+    python: Option<Address>,
 }
 
 impl ManagerBuilder {
     pub(crate) fn new() -> ManagerBuilder {
-        ManagerBuilder { address: Address::loopback(), key: None, timeout: DEFAULT_TIMEOUT }
+        ManagerBuilder {
+            address: Address::loopback(),
+            key: None,
+            timeout: DEFAULT_TIMEOUT,
+            #[cfg(feature = "pickle")]
+            python: None,
+        }
     }
 
     /// Where the manager is: a path, `"\0name"`, or `(host, port)`, where port 0 is any that is free. Without it: a
@@ -62,6 +70,28 @@ impl ManagerBuilder {
     /// The key that both sides must prove to have. Without it: this process's own, which its relatives have, too.
     pub fn authkey(mut self, key: AuthKey) -> Self {
         self.key = Some(key);
+        self
+    }
+
+    /// Where Python programs find the manager, too (feature `pickle`): it speaks CPython's own protocol there, with the
+    /// same key, so that `SyncManager(address, authkey=key).connect()` and its proxies use it as one that Python has
+    /// started. For port 0 see [`Manager::python_address`]. CPython up to 3.11 can connect with the feature `md5` alone.
+    ///
+    /// They make and use `dict`, `list`, `Namespace`, `Value`, `Array`, `Queue`, `JoinableQueue`, `Lock`, `RLock`,
+    /// `Semaphore`, `BoundedSemaphore`, `Condition`, `Event` and `Barrier`. Objects of the proxies of this crate have Rust's
+    /// types, and are not seen there.
+    ///
+    /// Nothing that a Python program sends is run here: an object of its own classes is kept as it came. What it gets
+    /// from another one it runs, as always with pickles, so the key belongs to programs that trust each other.
+    ///
+    /// When a Python program is killed, its waiting calls are cancelled, and the next one to acquire a lock that it held
+    /// gets an `OSError` with `EOWNERDEAD`, once. Its references are given back if it has connected over a local socket
+    /// to a kernel from Linux 6.5 on; otherwise its objects stay until the manager ends, as in Python.
+    ///
+    /// Python: `BaseManager(address, authkey)`.
+    #[cfg(feature = "pickle")]
+    pub fn python_address(mut self, address: impl Into<Address>) -> Self {
+        self.python = Some(address.into());
         self
     }
 
@@ -82,12 +112,22 @@ impl ManagerBuilder {
         let (told, tells) = pipe()?;
         let number = new_number()?;
         let key = self.key.map(|key| key.as_bytes().to_vec());
-        let arguments = (number, Handle::new(inside), (self.address, key), tells);
+        #[cfg(feature = "pickle")]
+        let python = self.python;
+        #[cfg(not(feature = "pickle"))]
+        let python = None;
+        let place = Place { address: self.address, python, key };
+        let arguments = (number, Handle::new(inside), place, tells);
         let process = Process::new(serve_at, arguments).name("Manager").daemon();
         let server = process.method(get_helper_method()?).start()?;
         match told.recv() {
-            Ok(None) => Manager::of(server, number, Handle::new(outside)),
-            Ok(Some(reason)) => Err(StartManagerError::NotServing(reason)),
+            Ok(Ok(_python)) => {
+                let manager = Manager::of(server, number, Handle::new(outside))?;
+                #[cfg(feature = "pickle")]
+                let manager = manager.with_python(_python);
+                Ok(manager)
+            }
+            Ok(Err(reason)) => Err(StartManagerError::NotServing(reason)),
             Err(error) => Err(StartManagerError::NotServing(error.to_string())),
         }
     }
@@ -99,10 +139,12 @@ impl ManagerBuilder {
     ///
     /// Python: `BaseManager.get_server().serve_forever()`.
     pub fn serve_forever(self) -> Result<(), StartManagerError> {
-        let listener =
-            bind(self.address, self.key).map_err(|error| StartManagerError::NotServing(error.to_string()))?;
+        #[cfg(feature = "pickle")]
+        let python = self.python;
+        #[cfg(not(feature = "pickle"))]
+        let python = None;
         let mut server = Server::new(new_number()?, None)?;
-        server.listen(listener)?;
+        server.listen_at(self.address, python, self.key).map_err(StartManagerError::NotServing)?;
         Ok(server.run()?)
     }
 
@@ -115,7 +157,7 @@ impl ManagerBuilder {
     ///
     /// Python: `BaseManager.connect`.
     pub fn connect(self) -> Result<Manager, ConnectManagerError> {
-        let ManagerBuilder { address, key, timeout } = self;
+        let ManagerBuilder { address, key, timeout, .. } = self;
         let deadline = Deadline::after(timeout);
         let builder = mp_pipe::Client::builder(&address).timeout(timeout);
         let builder = key.iter().fold(builder, |builder, key| builder.authkey(key.clone()));

@@ -12,6 +12,7 @@
 //! | `server/`      | the server process: clients, calls, jobs                             |
 //! | `slots/`       | calls through shared memory                                         |
 //! | `object/`      | the objects in the server                                            |
+//! | `pickled/`     | CPython's manager protocol (feature `pickle`)                        |
 //! | `error.rs`     | the errors                                                           |
 //!
 //! The design note beside this crate's code, README.md, has one call from proxy to server and back.
@@ -26,6 +27,8 @@ mod error;
 mod manager;
 mod object;
 mod packed;
+#[cfg(feature = "pickle")]
+mod pickled;
 mod protocol;
 mod proxy;
 mod restart;

@@ -46,6 +46,8 @@ pub struct Manager {
     pid: u32,
     #[cfg(feature = "listener")]
     address: Option<mp_pipe::Address>,
+    #[cfg(feature = "pickle")]
+    python: Option<mp_pipe::Address>,
     /// Keeps the connection while no proxy does. A forked copy has the original's: it only names the server, and the
     /// copy does not shut that down.
     client: Arc<Client>,
@@ -96,6 +98,8 @@ impl Manager {
             pid,
             #[cfg(feature = "listener")]
             address: listening(&client),
+            #[cfg(feature = "pickle")]
+            python: None,
             client,
         })
     }
@@ -120,7 +124,14 @@ impl Manager {
     /// A manager that this process has connected to.
     #[cfg(feature = "listener")]
     pub(crate) fn connected(client: Arc<Client>, pid: u32, address: mp_pipe::Address) -> Manager {
-        Manager { server: None, pid, address: Some(address), client }
+        Manager {
+            server: None,
+            pid,
+            address: Some(address),
+            #[cfg(feature = "pickle")]
+            python: None,
+            client,
+        }
     }
 
     /// Where the manager can be reached: with the port that the kernel chose. `None`: by relatives alone.
@@ -129,6 +140,21 @@ impl Manager {
     #[cfg(feature = "listener")]
     pub fn address(&self) -> Option<&mp_pipe::Address> {
         self.address.as_ref()
+    }
+
+    #[cfg(feature = "pickle")]
+    pub(crate) fn with_python(mut self, address: Option<mp_pipe::Address>) -> Manager {
+        self.python = address;
+        self
+    }
+
+    /// Where Python programs find the manager, with the port that the kernel chose (feature `pickle`). `None`: nowhere, or
+    /// this process has not started it. See [`ManagerBuilder::python_address`](crate::ManagerBuilder::python_address).
+    ///
+    /// Python: `BaseManager.address`.
+    #[cfg(feature = "pickle")]
+    pub fn python_address(&self) -> Option<&mp_pipe::Address> {
+        self.python.as_ref()
     }
 
     fn client(&self) -> Result<Arc<Client>, ManagerError> {

@@ -14,11 +14,23 @@ use crate::protocol::{Call, Failure, LockCall, Reply};
 
 #[derive(Debug)]
 pub(crate) struct Lock {
-    reentrant: bool,
+    rule: Rule,
     pub(super) holder: Option<Caller>,
     /// How often its holder has acquired it.
     pub(super) depth: u64,
     died: bool,
+}
+
+/// What its holder may do, and others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Its holder cannot acquire it again, and nothing else releases it.
+    Plain,
+    /// Its holder can acquire it again.
+    Reentrant,
+    /// Any client releases it, as Python's `Lock`; its holder that acquires it again waits.
+    #[cfg(feature = "pickle")]
+    AnyReleases,
 }
 
 impl Object for Lock {
@@ -44,13 +56,25 @@ impl Object for Lock {
 
 impl Lock {
     pub(crate) fn new(reentrant: bool) -> Lock {
-        Lock { reentrant, holder: None, depth: 0, died: false }
+        Lock::with(if reentrant { Rule::Reentrant } else { Rule::Plain })
+    }
+
+    /// Python's `Lock`.
+    #[cfg(feature = "pickle")]
+    pub(super) fn of_no_thread() -> Lock {
+        Lock::with(Rule::AnyReleases)
+    }
+
+    fn with(rule: Rule) -> Lock {
+        Lock { rule, holder: None, depth: 0, died: false }
     }
 
     pub(super) fn acquire(&mut self, caller: Caller) -> Attempt {
         match self.holder {
-            Some(holder) if holder == caller && self.reentrant => self.depth += 1,
-            Some(holder) if holder == caller => return Failure::WouldDeadlock.into(),
+            Some(holder) if holder == caller && self.rule == Rule::Reentrant => self.depth += 1,
+            Some(holder) if holder == caller && self.rule == Rule::Plain => {
+                return Failure::WouldDeadlock.into();
+            }
             Some(_) => return Attempt::Wait,
             // Reported once. The lock stays free: the caller may want to repair the data first.
             None if std::mem::take(&mut self.died) => return Failure::OwnerDied.into(),
@@ -60,8 +84,13 @@ impl Lock {
     }
 
     pub(super) fn release(&mut self, caller: Caller) -> Result<Reply, Failure> {
-        if self.holder != Some(caller) {
-            return Err(Failure::NotOwner);
+        match self.holder {
+            Some(holder) if holder == caller => {}
+            #[cfg(feature = "pickle")]
+            Some(_) if self.rule == Rule::AnyReleases => {}
+            #[cfg(feature = "pickle")]
+            None if self.rule == Rule::AnyReleases => return Err(Failure::OverReleased),
+            _ => return Err(Failure::NotOwner),
         }
         self.depth -= 1;
         if self.depth == 0 {

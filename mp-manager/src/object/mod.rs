@@ -22,6 +22,12 @@ pub(crate) use stored::{Counts, Kept};
 
 use crate::protocol::{Failure, Kind, Start};
 
+/// Python's `Lock`, which is no thread's.
+#[cfg(feature = "pickle")]
+pub(crate) fn lock_of_no_thread() -> Box<dyn Object> {
+    Box::new(lock::Lock::of_no_thread())
+}
+
 /// A new object; no failure but a start that does not fit.
 pub(crate) fn make(counts: &Counts, kind: &Kind, start: Start) -> Result<Box<dyn Object>, Failure> {
     Ok(match (kind, start) {

@@ -124,6 +124,8 @@ pub(crate) enum Kind {
     Event,
     Barrier,
     Custom,
+    /// Values of Python programs.
+    Python,
 }
 
 /// How a new object begins.

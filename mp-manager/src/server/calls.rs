@@ -96,6 +96,8 @@ impl Server {
             // Those that wait were first.
             Body::Custom(_) if has_waiting => Attempt::Wait,
             Body::Custom(_) => return self.call_custom(caller, serial, object, call),
+            #[cfg(feature = "pickle")]
+            Body::Python(_) => Failure::WrongKind.into(),
         };
         match attempt {
             Attempt::Done(result) => {
@@ -135,6 +137,8 @@ impl Server {
             && body.minds_deaths()
         {
             self.clients.touch(caller.client, object);
+            #[cfg(feature = "pickle")]
+            self.pickled.touch(caller.client, object);
         }
         if let Some(slot) = slot_of_serial(serial) {
             self.note_object(slot, object);

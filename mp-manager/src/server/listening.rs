@@ -5,41 +5,81 @@ use mp_core::AuthKey;
 use mp_core::error::OsResult;
 use mp_core::sys::poll::Interest;
 use mp_core::transfer::Handle;
-use mp_pipe::{BindError, Connection, Listener};
+use mp_pipe::{Address, Connection, Listener, ListenerBuilder};
+use serde::{Deserialize, Serialize};
 use std::os::fd::AsFd;
+
+/// Where a server listens: for this library's clients, and for Python programs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) address: Address,
+    pub(crate) python: Option<Address>,
+    pub(crate) key: Option<Vec<u8>>,
+}
+
+/// What a starting server says: where Python programs find it, or why it does not serve.
+pub(crate) type Begun = Result<Option<Address>, String>;
 
 /// The main function of the process of a server that also listens: at an address, with a key. It says on the connection
 /// whether it does.
-pub(crate) fn serve_at(
-    manager: u64,
-    accept_socket: Handle,
-    place: (mp_pipe::Address, Option<Vec<u8>>),
-    told: Connection<Option<String>, ()>,
-) {
+pub(crate) fn serve_at(manager: u64, accept_socket: Handle, place: Place, told: Connection<Begun, ()>) {
     signal::ignore_interrupts();
-    let begun = || -> Result<Server, String> {
-        let listener = bind(place.0, place.1.map(AuthKey::new)).map_err(|error| error.to_string())?;
+    let begun = || -> Result<(Server, Option<Address>), String> {
         let mut server = Server::new(manager, Some(accept_socket)).map_err(|error| error.to_string())?;
-        server.listen(listener).map_err(|error| error.to_string())?;
-        Ok(server)
+        let python = server.listen_at(place.address, place.python, place.key.map(AuthKey::new))?;
+        Ok((server, python))
     };
     match begun() {
-        Ok(mut server) => {
-            let _ = told.send(&None);
+        Ok((mut server, python)) => {
+            let _ = told.send(&Ok(python));
             drop(told);
             let _ = server.run();
         }
-        Err(reason) => drop(told.send(&Some(reason))),
+        Err(reason) => drop(told.send(&Err(reason))),
     }
 }
 
-pub(crate) fn bind(address: mp_pipe::Address, key: Option<AuthKey>) -> Result<Listener, BindError> {
-    let builder = Listener::builder().address(address);
-    key.into_iter().fold(builder, |builder, key| builder.authkey(key)).bind()
+fn bind(
+    address: Address,
+    key: Option<AuthKey>,
+    form: impl FnOnce(ListenerBuilder) -> ListenerBuilder,
+) -> Result<Listener, String> {
+    let builder = form(Listener::builder().address(address));
+    let builder = key.into_iter().fold(builder, |builder, key| builder.authkey(key));
+    builder.bind().map_err(|error| error.to_string())
 }
 
 impl Server {
-    pub(crate) fn listen(&mut self, listener: Listener) -> OsResult<()> {
+    /// Listens at one address, and for Python programs at another, if there is one: where that is.
+    pub(crate) fn listen_at(
+        &mut self,
+        address: Address,
+        python: Option<Address>,
+        key: Option<AuthKey>,
+    ) -> Result<Option<Address>, String> {
+        let listener = bind(address, key.clone(), |builder| builder)?;
+        self.listen(listener).map_err(|error| error.to_string())?;
+        let Some(python) = python else { return Ok(None) };
+        self.listen_for_python_at(python, key).map(Some)
+    }
+
+    #[cfg(feature = "pickle")]
+    fn listen_for_python_at(&mut self, address: Address, key: Option<AuthKey>) -> Result<Address, String> {
+        #[cfg(feature = "md5")]
+        let listener = bind(address, key, ListenerBuilder::cpython_and_md5)?;
+        #[cfg(not(feature = "md5"))]
+        let listener = bind(address, key, ListenerBuilder::cpython)?;
+        let address = listener.address().clone();
+        self.listen_for_python(listener).map_err(|error| error.to_string())?;
+        Ok(address)
+    }
+
+    #[cfg(not(feature = "pickle"))]
+    fn listen_for_python_at(&mut self, _: Address, _: Option<AuthKey>) -> Result<Address, String> {
+        Err("this program has no Python protocol: build it with the feature `pickle`".to_owned())
+    }
+
+    fn listen(&mut self, listener: Listener) -> OsResult<()> {
         self.set.add(listener.as_fd(), LISTENER, Interest::Read)?;
         self.listener = Some(listener);
         Ok(())

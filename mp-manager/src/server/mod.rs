@@ -23,6 +23,8 @@ mod hosted;
 mod jobs;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
+#[cfg(feature = "pickle")]
+mod python;
 mod slots;
 mod supervised;
 mod table;
@@ -58,6 +60,8 @@ const JOBS: u64 = 1;
 #[cfg(feature = "listener")]
 const LISTENER: u64 = 2;
 const DOORBELL: u64 = 3;
+#[cfg(feature = "pickle")]
+const LISTENER_OF_PYTHON: u64 = 4;
 /// Clients and vouchers have numbers from here on, which are never used again.
 const FIRST: u64 = 16;
 
@@ -79,6 +83,8 @@ pub(crate) struct Server {
     accept_socket: Option<Handle>,
     #[cfg(feature = "listener")]
     listener: Option<mp_pipe::Listener>,
+    #[cfg(feature = "pickle")]
+    pickled: crate::pickled::Peers,
     /// It was asked to end.
     is_over: bool,
     counts: Counts,
@@ -122,6 +128,8 @@ impl Server {
             accept_socket,
             #[cfg(feature = "listener")]
             listener: None,
+            #[cfg(feature = "pickle")]
+            pickled: crate::pickled::Peers::default(),
             is_over: false,
             table: Table::default(),
             clients: Clients::default(),
@@ -163,6 +171,12 @@ impl Server {
             JOBS => self.finish_jobs(),
             #[cfg(feature = "listener")]
             LISTENER => self.admit(),
+            #[cfg(feature = "pickle")]
+            LISTENER_OF_PYTHON => self.admit_python(),
+            #[cfg(feature = "pickle")]
+            key if self.pickled.has(key) => self.read_python(key),
+            #[cfg(feature = "pickle")]
+            key if self.pickled.end_program(&self.counts, &self.set, key) => {}
             DOORBELL => self.lines.iter().for_each(Lines::hear),
             key if self.vouchers.end(&self.counts, key) => {}
             client => self.read(client),
@@ -364,6 +378,10 @@ impl Server {
         if serial == ONE_WAY {
             return Delivery::Sent;
         }
+        #[cfg(feature = "pickle")]
+        if self.pickled.has(client) {
+            return self.deliver_to_python(client, result);
+        }
         let reply = result.unwrap_or_else(Reply::Failed);
         if !self.clients.has(client) {
             return Delivery::Dead(reply);
@@ -397,6 +415,8 @@ impl Server {
     fn drop_unused(&mut self) {
         while let Some(object) = self.counts.next_unused() {
             let waiting = self.table.remove(object).map(|entry| entry.waiting).unwrap_or_default();
+            #[cfg(feature = "pickle")]
+            self.pickled.forget(object);
             self.refuse_waiting(waiting);
         }
     }

@@ -21,6 +21,9 @@ pub(super) enum Body {
     Own(Box<dyn Object>),
     /// Of a user's type.
     Custom(Custom),
+    /// Values of Python programs.
+    #[cfg(feature = "pickle")]
+    Python(crate::pickled::Object),
 }
 
 impl Table {
