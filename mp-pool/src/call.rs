@@ -121,7 +121,7 @@ impl Call {
             let (job, mut is_full) = (&*call.job, true);
             while is_full {
                 call.shared.wait_interruptible(job, &mut interrupted, |dispatch| {
-                    is_full = dispatch.is_full();
+                    is_full = dispatch.is_full_for(job);
                     !is_full || job.has_pieces()
                 })?;
                 results.take(job);
@@ -230,7 +230,7 @@ impl Call {
     ) -> Result<(), SubmitError> {
         let mut dispatch = self.shared.dispatch();
         let submitted = submit(&mut dispatch);
-        self.full = dispatch.is_full();
+        self.full = dispatch.is_full_for(&self.job);
         self.shared.tell(&mut dispatch);
         self.shared.hand_on(&dispatch);
         drop(dispatch);

@@ -4,7 +4,7 @@
 //! |-----------------|--------------------------------------------------------------------------|
 //! | `pool.rs`       | [`Pool`]: `map`, `apply`, their `_async`; `close`, `terminate`, `join`   |
 //! | `builder.rs`    | [`PoolBuilder`]                                                          |
-//! | `options.rs`    | [`TaskOptions`]: a deadline of each task, [`Retry`]                       |
+//! | `options.rs`    | [`TaskOptions`]: a deadline, [`Retry`], a priority for each task          |
 //! | `tasks.rs`      | [`Tasks`]: the calls of a pool, with options                             |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |

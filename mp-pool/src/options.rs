@@ -30,12 +30,13 @@ use std::time::Duration;
 pub struct TaskOptions {
     pub(crate) deadline: Option<Duration>,
     pub(crate) retry: Option<Retry>,
+    pub(crate) priority: i32,
 }
 
 impl TaskOptions {
     /// No option: tasks as [`Pool::apply`](crate::Pool::apply) and the others submit them.
     pub const fn new() -> TaskOptions {
-        TaskOptions { deadline: None, retry: None }
+        TaskOptions { deadline: None, retry: None, priority: 0 }
     }
 
     /// Each task may run at most so long, counted from when a worker begins it. Default: without limit.
@@ -61,6 +62,19 @@ impl TaskOptions {
     /// Not in Python's `multiprocessing`. Celery: `autoretry_for`, `max_retries`; Ray: `max_retries`.
     pub const fn retry(mut self, retry: Retry) -> TaskOptions {
         self.retry = Some(retry);
+        self
+    }
+
+    /// A worker that becomes free takes a task of the highest priority that waits; of equal ones, the one that was submitted
+    /// first. Default: 0, for all calls without options; lower than that is after them.
+    ///
+    /// A task that runs is not interrupted. One of a low priority waits as long as there are others. While tasks of different
+    /// priorities wait, fewer of them are handed out ahead, so very short ones go slower; if all have the same one, it costs
+    /// nothing. The calls that wait for room do not wait for tasks of a lower priority.
+    ///
+    /// Not in Python. Celery: `priority`.
+    pub const fn priority(mut self, priority: i32) -> TaskOptions {
+        self.priority = priority;
         self
     }
 

@@ -190,7 +190,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         let mut dispatch = self.call.shared.dispatch();
         dispatch.collect();
         self.call.shared.tell(&mut dispatch);
-        let full = dispatch.is_full();
+        let full = dispatch.is_full_for(&self.call.job);
         drop(dispatch);
         self.call.full = full;
     }
@@ -199,9 +199,9 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     fn wait(&mut self, until: Option<Deadline>) -> bool {
         let reads = self.may_read();
         let Call { shared, job, .. } = &self.call;
-        let is_so = |dispatch: &Dispatch| job.has_pieces() || reads && !dispatch.is_full();
+        let is_so = |dispatch: &Dispatch| job.has_pieces() || reads && !dispatch.is_full_for(job);
         let Some(dispatch) = shared.wait_until(Some(job), until, is_so) else { return false };
-        let full = dispatch.is_full();
+        let full = dispatch.is_full_for(&self.call.job);
         drop(dispatch);
         self.call.full = full;
         true

@@ -1,6 +1,7 @@
 //! Tasks: a pool with options for the tasks that are submitted to it.
 
 use crate::call::Call;
+use crate::dispatch::Dispatch;
 use crate::error::{SubmitError, TaskError};
 use crate::executor::ProcessPoolExecutor;
 use crate::future::{Future, ProcessTask};
@@ -252,8 +253,9 @@ impl Tasks<'_> {
     {
         let shared = self.pool.shared();
         let mut call = self.begin::<F, A>(&function)?;
-        if shared.dispatch().is_full() {
-            drop(shared.wait_until(None, until, |dispatch| !dispatch.is_full()).ok_or(late)?);
+        if shared.dispatch().is_full_for(&call.job) {
+            let has_room = |dispatch: &Dispatch| !dispatch.is_full_for(&call.job);
+            drop(shared.wait_until(None, until, has_room).ok_or(late)?);
         }
         call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
         Ok(ProcessTask::future(call.waited()))

@@ -21,6 +21,7 @@
 
 use super::Board;
 use mp_core::word::{Ordering, Word};
+use std::collections::HashSet;
 use std::ops::Deref;
 
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
@@ -81,6 +82,39 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                 return Some(slot);
             }
         }
+    }
+
+    /// Caller: where the lanes end.
+    pub(crate) fn tails(&self) -> Vec<u32> {
+        // ORDERING: Relaxed: the caller alone writes them.
+        (0..self.places.shape.lanes)
+            .map(|lane| self.word(self.places.tail(lane)).load(Ordering::Relaxed))
+            .collect()
+    }
+
+    /// Caller: whether no worker will look at a hint that was there when the lanes ended here.
+    pub(crate) fn has_passed(&self, tails: &[u32]) -> bool {
+        (0..).zip(tails).all(|(lane, tail)| {
+            // ORDERING: Relaxed: a head that is behind errs on the safe side.
+            let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
+            tail.wrapping_sub(head) as i32 <= 0
+        })
+    }
+
+    /// Caller: the slots of all hints that no worker has looked at, and perhaps of others.
+    pub(crate) fn hinted(&self) -> HashSet<u32> {
+        let of = |lane| {
+            // ORDERING: Relaxed, all: the caller alone writes hints and tails; a head that is behind gives more.
+            let tail = self.word(self.places.tail(lane)).load(Ordering::Relaxed);
+            let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
+            let left = (tail.wrapping_sub(head) as i32).max(0) as u32;
+            (0..left).map(move |at| {
+                let hint = self.places.hint(lane, head.wrapping_add(at));
+                // ORDERING: as above.
+                self.word(hint).load(Ordering::Relaxed)
+            })
+        };
+        (0..self.places.shape.lanes).flat_map(of).collect()
     }
 
     /// About how many hints no worker has looked at.

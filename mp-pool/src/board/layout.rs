@@ -28,10 +28,16 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// For so many workers: 1024 slots, and 16 for each worker where that is more.
+    /// For so many workers: 1024 slots, and 16 for each worker where that is more. And some that are spare.
     pub(crate) fn for_workers(workers: u32) -> Shape {
         let slots = (16 * workers).max(1024).next_power_of_two();
-        Shape { workers, lanes: workers.min(LANES), slots, hints: 2 * slots, apart: 32 }
+        let spare = (8 * workers).clamp(64, slots / 8);
+        Shape { workers, lanes: workers.min(LANES), slots: slots + spare, hints: 2 * slots, apart: 32 }
+    }
+
+    /// Slots beyond those that tasks without priorities take: a task of a higher one finds a slot though the board is full.
+    pub(crate) fn spare(self) -> u32 {
+        self.slots - self.hints / 2
     }
 
     pub(crate) fn words(self) -> usize {

@@ -249,6 +249,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         Some(Running { since: has_begun.then(|| self.of_slot(slot, STARTED).load(Ordering::Relaxed)) })
     }
 
+    /// Caller: whether no worker has taken the chunk, and it was not taken back.
+    pub(crate) fn is_ready(&self, slot: u32) -> bool {
+        // ORDERING: Relaxed: it may change at once.
+        self.of_slot(slot, STATE).load(Ordering::Relaxed) == Phase::Ready as u32
+    }
+
     /// Caller: takes a chunk back that no worker has taken. `false`: one has.
     pub(crate) fn cancel(&self, slot: u32) -> bool {
         let (ready, free) = (Phase::Ready as u32, Phase::Free as u32);

@@ -7,6 +7,7 @@ use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
 use crate::lent::{LONG, Lent};
 use crate::record::{HEAD, Short, take_item};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 impl Dispatch {
@@ -23,10 +24,11 @@ impl Dispatch {
             }
         }
         self.finished = finished;
-        let was_full = self.is_full();
+        let first = |pending: &VecDeque<Batch>| pending.front().map(Batch::priority);
+        let before = first(&self.pending);
         self.post();
         // A thread that waits for room is to look.
-        self.settled |= was_full && !self.is_full();
+        self.settled |= before.is_some() && first(&self.pending) != before;
     }
 
     /// Takes what a slot stood for off it. No worker may have the slot any more.
@@ -43,6 +45,11 @@ impl Dispatch {
     pub(super) fn give_back(&mut self, slot: u32, open: &Open) {
         self.memory.board.free(slot);
         self.free.push(slot);
+        self.give_back_block(open);
+    }
+
+    /// The block of a slot may be used again.
+    pub(super) fn give_back_block(&mut self, open: &Open) {
         if let Some(block) = open.block {
             self.arena.give_back(block);
         }
@@ -79,7 +86,7 @@ impl Dispatch {
         } else if settled < open.items {
             let mut batch = self.take_back(slot, open, settled);
             batch.history.losses += u32::from(died.is_some() && settled == 0);
-            self.pending.push_front(batch);
+            self.requeue(batch);
         } else {
             self.give_back(slot, &open);
         }
@@ -192,7 +199,7 @@ impl Dispatch {
     /// The items of a slot, but for the first `settled` ones, wait again, in front of all others.
     pub(super) fn put_back(&mut self, slot: u32, open: Open, settled: u32) {
         let batch = self.take_back(slot, open, settled);
-        self.pending.push_front(batch);
+        self.requeue(batch);
     }
 
     /// The items of a slot, but for the first `settled` ones. The slot may be used again.

@@ -115,7 +115,7 @@ impl Dispatch {
                 && let Some(open) = self.close(slot)
             {
                 self.fail(&open.job, open.first, open.items, &TaskError::Cancelled);
-                self.give_back(slot, &open);
+                self.give_back_unread(slot, &open);
             }
         }
         self.post();

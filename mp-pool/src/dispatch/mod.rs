@@ -14,6 +14,7 @@
 //! | `deaths.rs`  | what a worker's death costs; the end of all                      |
 //! | `deadlines.rs` | tasks that run too long                                        |
 //! | `retries.rs` | tasks that are tried again                                      |
+//! | `ranks.rs`   | tasks of different priorities                                   |
 //!
 //! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
 
@@ -21,6 +22,7 @@ mod collect;
 mod deadlines;
 mod deaths;
 mod post;
+mod ranks;
 mod retries;
 
 use crate::arena::{Arena, Block};
@@ -35,6 +37,7 @@ use crate::record::{put_block_heads, put_length};
 use deadlines::{Deadlines, Timed};
 use mp_core::Child;
 use mp_core::transfer::Message;
+use ranks::Ranks;
 use retries::Delayed;
 pub(crate) use retries::History;
 use std::collections::{HashMap, VecDeque};
@@ -112,6 +115,8 @@ struct Open {
     block: Option<Block>,
     message: Option<Arc<Message>>,
     history: History,
+    /// Counts the slots that were posted.
+    turn: u64,
     timed: Timed,
     /// Why the caller has given it up, once a worker has it.
     given_up: Option<GivenUp>,
@@ -179,6 +184,11 @@ pub(crate) struct Dispatch {
     callbacks: Callbacks,
     deadlines: Deadlines,
     delayed: Delayed,
+    ranks: Ranks,
+    /// Free slots that tasks without priorities leave.
+    spare: usize,
+    /// Slots that were posted so far.
+    turns: u64,
     /// What has not begun by the end of its worker is not begun any more.
     pub(crate) abandoned: bool,
     /// A job was settled, or the board has room again, since this was last asked.
@@ -219,6 +229,9 @@ impl Dispatch {
             callbacks: Callbacks::default(),
             deadlines: Deadlines::default(),
             delayed: Delayed::default(),
+            ranks: Ranks::default(),
+            spare: shape.spare() as usize,
+            turns: 0,
             abandoned: false,
             settled: false,
             led: None,
@@ -233,7 +246,7 @@ impl Dispatch {
         if self.is_full() {
             self.collect();
         }
-        self.pending.push_back(batch);
+        self.enqueue(batch);
         self.post();
         Ok(())
     }
@@ -255,7 +268,7 @@ impl Dispatch {
         if !self.post_block(job, first, &heads, content) {
             let bytes = [&heads, content].concat();
             let job = Arc::clone(job);
-            self.pending.push_back(Batch {
+            self.enqueue(Batch {
                 job,
                 first,
                 items: 1,

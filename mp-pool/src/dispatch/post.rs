@@ -33,6 +33,12 @@ impl Dispatch {
         if !matches!(self.phase, Phase::Running | Phase::Closed) {
             return;
         }
+        if self.is_ranked() {
+            if self.post_ranked() {
+                self.memory.board.wake_worker();
+            }
+            return;
+        }
         let mut posted = false;
         while let Some(mut batch) = self.pending.pop_front() {
             let goes_on = self.post_batch(&mut batch, &mut posted);
@@ -88,8 +94,8 @@ impl Dispatch {
     }
 
     /// Puts the next items of a batch into a slot; `None`: there is no room now.
-    fn place(&mut self, batch: &mut Batch) -> Option<u32> {
-        let slot = *self.free.last()?;
+    pub(super) fn place(&mut self, batch: &mut Batch) -> Option<u32> {
+        let slot = self.free_slot()?;
         if batch.message.is_some() {
             return Some(self.place_message(slot, batch));
         }
@@ -115,6 +121,7 @@ impl Dispatch {
             block,
             message: None,
             history: std::mem::take(&mut batch.history),
+            turn: 0,
             timed: Timed::default(),
             given_up: None,
         };
@@ -145,8 +152,9 @@ impl Dispatch {
 
     /// Puts an item on the board that is bytes by itself, without a copy in between. `false`: it has to wait.
     pub(super) fn post_block(&mut self, job: &Arc<Job>, first: u32, heads: &[u8], content: &[u8]) -> bool {
-        let Some(&slot) = self.free.last() else { return false };
-        if self.is_full() || !matches!(self.phase, Phase::Running | Phase::Closed) {
+        let Some(slot) = self.free_slot() else { return false };
+        let by_rank = self.is_ranked() || job.options.priority != 0;
+        if self.is_full() || by_rank || !matches!(self.phase, Phase::Running | Phase::Closed) {
             return false;
         }
         let length = heads.len() + content.len();
@@ -168,6 +176,7 @@ impl Dispatch {
             block,
             message: None,
             history: History::default(),
+            turn: 0,
             timed: Timed::default(),
             given_up: None,
         };
@@ -201,6 +210,7 @@ impl Dispatch {
             block: None,
             message: batch.message.take(),
             history: std::mem::take(&mut batch.history),
+            turn: 0,
             timed: Timed::default(),
             given_up: None,
         };
@@ -212,6 +222,8 @@ impl Dispatch {
 
     fn open_slot(&mut self, slot: u32, mut open: Open, place: usize, length: usize, room: usize) {
         let by_message = open.message.is_some();
+        self.turns += 1;
+        open.turn = self.turns;
         open.timed.limit = open.job.options.limit();
         if let Some(limit) = open.timed.limit {
             self.deadlines.posted(limit);

@@ -130,7 +130,7 @@ impl Dispatch {
         let due: Vec<Batch> =
             self.delayed.batches.extract_if(.., |(due, _)| *due <= now).map(|(_, batch)| batch).collect();
         if !due.is_empty() {
-            due.into_iter().rev().for_each(|batch| self.pending.push_front(batch));
+            due.into_iter().rev().for_each(|batch| self.requeue(batch));
             self.post();
         }
         self.delayed.is_sooner = false;
