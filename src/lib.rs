@@ -68,6 +68,7 @@
 //! | `Pool.imap`, `imap_unordered`            | [`Pool::imap`], [`Pool::imap_unordered`], which give an [`Imap`] | `mp-pool`    |
 //! | `imap(chunksize, buffersize)`            | [`Pool::imap_with`], [`ImapOptions`]               | `mp-pool`    |
 //! | `Pool(initializer)` that sets a global   | [`PoolBuilder::initializer_value`], [`with_state`] | `mp-pool`    |
+//! | `Pool` of `fork`, with global data       | [`PoolBuilder::fork_from`], [`fork_from_closure`](PoolBuilder::fork_from_closure) | `mp-pool`    |
 //! | `ThreadPool(n)`                          | [`ThreadPool`]                                     | `mp-pool`    |
 //! | `ThreadPoolExecutor`                     | [`ThreadPoolExecutor`]                             | `mp-pool`    |
 //! | `concurrent.futures`                     | [`futures`]                                        | `mp-pool`    |
@@ -143,8 +144,9 @@ pub use mp_pipe::{
 };
 pub use mp_pool::{
     AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
-    ProcessPoolExecutor, Retry, Stateful, SubmitError, TaskError, TaskOptions, Tasks, ThreadFunction,
-    ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget, with_state, worker_index,
+    ProcessPoolExecutor, Retry, StateCall, Stateful, SubmitError, TaskError, TaskOptions, Tasks,
+    ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget, with_state,
+    worker_index,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,

@@ -23,7 +23,7 @@ pub struct PoolBuilder {
     processes: Option<usize>,
     name: String,
     initializer: Result<Option<(Code, Message)>, NewPoolError>,
-    state: Option<StateType>,
+    pub(crate) state: Option<StateType>,
     most_tasks: Option<u32>,
     method: Option<StartMethod>,
     cpus: Option<Vec<usize>>,
@@ -167,6 +167,12 @@ impl PoolBuilder {
     /// # Errors
     /// [`NewPoolError`]; no worker is left then.
     pub fn build(self) -> Result<Pool, NewPoolError> {
+        let (spec, processes) = self.checked()?;
+        Pool::start(spec, processes, None)
+    }
+
+    /// What the workers are made from, and how many there are.
+    pub(crate) fn checked(self) -> Result<(WorkerSpec, usize), NewPoolError> {
         let processes = worker_count(self.processes)?;
         if self.most_tasks == Some(0) {
             return Err(NewPoolError::NoTasks);
@@ -181,7 +187,7 @@ impl PoolBuilder {
             method: self.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?,
             blocked: mp_core::sys::signal::blocked(),
         };
-        Pool::start(spec, processes)
+        Ok((spec, processes))
     }
 }
 

@@ -179,6 +179,11 @@ pub enum NewPoolError {
     /// Python: `ValueError: maxtasksperchild must be a positive int or None`.
     #[error("a worker must be allowed at least one task")]
     NoTasks,
+    /// Workers have one state: what they are forked from, or the value of an initializer.
+    #[error(
+        "workers that are forked from a value have no other state: make the pool without initializer_value"
+    )]
+    TwoStates,
     /// No CPU to bind the workers to.
     #[error(
         "the list of CPUs for the workers is empty: name at least one, or none of them by leaving the list out"

@@ -8,6 +8,7 @@
 //! | `tasks.rs`      | [`Tasks`]: the calls of a pool, with options                             |
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
+//! | `fork_from.rs`  | a pool whose workers are forked with captured data                       |
 //! | `place.rs`      | [`worker_index`]; the CPU and the niceness of a worker                    |
 //! | `executor.rs`   | [`ProcessPoolExecutor`]                                                  |
 //! | `future.rs`     | [`futures::Future`]                                                      |
@@ -44,6 +45,7 @@ mod call;
 mod dispatch;
 mod error;
 mod executor;
+mod fork_from;
 mod future;
 pub mod futures;
 mod hook;
@@ -83,7 +85,7 @@ pub use result::{AsyncResult, MapResult};
 pub use tasks::Tasks;
 
 /// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.
-pub use mp_core::transfer::{Stateful, with_state};
+pub use mp_core::transfer::{StateCall, Stateful, with_state};
 pub use mp_core::{CodecError, Ended, MemError, OsError, StartError, StartMethod};
 
 pub use threads::{

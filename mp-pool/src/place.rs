@@ -1,10 +1,10 @@
 //! Where a worker runs, and which one it is: its index, its CPU, its niceness.
 
-use mp_core::sys::owning_process::OwningProcess;
+use mp_core::sys::fork_handler::ForkHandler;
 use mp_core::sys::state;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a worker takes on before its initializer runs.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -29,8 +29,14 @@ impl Place {
     }
 }
 
-/// The worker that this process is.
-static PROCESS: OnceLock<(OwningProcess, usize)> = OnceLock::new();
+/// The worker that this process is, plus 1; 0: it is none.
+static PROCESS: AtomicUsize = AtomicUsize::new(0);
+
+/// A copy of a worker is no worker.
+extern "C" fn after_fork() {
+    // ORDERING: Relaxed: one thread only, just after fork.
+    PROCESS.store(0, Ordering::Relaxed);
+}
 
 thread_local! {
     /// The worker of a pool of threads that this thread is.
@@ -47,14 +53,16 @@ thread_local! {
 /// Python has no counterpart; mpire passes it as `worker_id`.
 #[doc(alias = "worker_id")]
 pub fn worker_index() -> Option<usize> {
-    let of_process = || PROCESS.get().filter(|(process, _)| process.is_current()).map(|(_, index)| *index);
-    THREAD.get().or_else(of_process)
+    // ORDERING: Relaxed: set before the process has a second thread of the program's.
+    THREAD.get().or_else(|| PROCESS.load(Ordering::Relaxed).checked_sub(1))
 }
 
 /// This process is the worker of this index.
 pub(crate) fn set_process(index: usize) {
-    // A worker becomes one once.
-    let _ = PROCESS.set((OwningProcess::current(), index));
+    static AT_FORK: ForkHandler = ForkHandler::new(after_fork);
+    AT_FORK.register();
+    // ORDERING: Relaxed: see `worker_index`.
+    PROCESS.store(index + 1, Ordering::Relaxed);
 }
 
 /// This thread is the worker of this index.

@@ -9,6 +9,7 @@ use crate::order::All;
 use crate::result::{AsyncResult, MapResult};
 use crate::supervisor::{Shared, WorkerSpec};
 use mp_core::OsError;
+use mp_core::popen::CopyTemplate;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::signal;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
@@ -58,8 +59,12 @@ impl Pool {
         PoolBuilder::new()
     }
 
-    pub(crate) fn start(spec: WorkerSpec, processes: usize) -> Result<Pool, NewPoolError> {
-        let (shared, wakes) = Shared::new(spec, processes as u32)?;
+    pub(crate) fn start(
+        spec: WorkerSpec,
+        processes: usize,
+        copy: Option<CopyTemplate>,
+    ) -> Result<Pool, NewPoolError> {
+        let (shared, wakes) = Shared::new(spec, processes as u32, copy)?;
         let shared = Arc::new(shared);
         let pool =
             Pool { shared, threads: Mutex::new(Vec::new()), processes, owner: OwningProcess::current() };
@@ -381,6 +386,7 @@ impl Pool {
         drop(self.shared.wait_until(None, until, have_ended).ok_or(late)?);
         self.shared.shut_down_threads();
         join_threads(&self.threads);
+        self.shared.release_copy();
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ impl Steps {
             method: StartMethod::Fork,
             blocked: Vec::new(),
         };
-        let (shared, _) = Shared::new(spec, workers)?;
+        let (shared, _) = Shared::new(spec, workers, None)?;
         Ok(Steps { shared: Arc::new(shared), workers: workers as usize })
     }
 

@@ -12,11 +12,12 @@ use crate::memory::{Memory, SharedBoard};
 use crate::place::Place;
 use crate::restarts::{MOST_FAILURES, Restarts};
 use crate::worker::{self, Bootstrap};
+use mp_core::popen::CopyTemplate;
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::signal;
-use mp_core::transfer::{Code, Message, ParcelError, Part, StateType};
+use mp_core::transfer::{Code, Message, ParcelError, Part, StateType, Target};
 use mp_core::word::Deadline;
-use mp_core::{Child, Process, StartMethod};
+use mp_core::{Child, Process, StartError, StartMethod};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -48,6 +49,9 @@ pub(crate) struct Shared {
     pub(crate) changed: Condvar,
     /// There is something for the feeder.
     pub(crate) feed: Condvar,
+    /// What the workers are forked from, if not from a clean template; `None` once the last of them has ended.
+    copy: Mutex<Option<CopyTemplate>>,
+    captures: bool,
     spec: WorkerSpec,
     started: AtomicU32,
     /// Written to when the watcher is to look at the workers anew.
@@ -56,7 +60,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(spec: WorkerSpec, workers: u32) -> Result<(Shared, File), NewPoolError> {
+    pub(crate) fn new(
+        spec: WorkerSpec,
+        workers: u32,
+        copy: Option<CopyTemplate>,
+    ) -> Result<(Shared, File), NewPoolError> {
         let (wakes, waker) = mp_core::sys::fd::pipe()?;
         mp_core::sys::fd::set_nonblocking(waker.as_fd(), true)?;
         let dispatch = Dispatch::new(workers)?;
@@ -65,6 +73,8 @@ impl Shared {
             dispatch: Mutex::new(dispatch),
             changed: Condvar::new(),
             feed: Condvar::new(),
+            captures: copy.is_some(),
+            copy: Mutex::new(copy),
             spec,
             started: AtomicU32::new(0),
             waker: Mutex::new(waker.into()),
@@ -125,16 +135,33 @@ impl Shared {
             line: theirs,
             initializer: self.spec.initializer.clone(),
             place: self.spec.places[index as usize % self.spec.places.len()],
+            captured: self.captures,
             most_tasks: self.spec.most_tasks,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
         // A child holds back what the thread that starts it holds back.
         let before = signal::blocked();
         signal::set_blocked(&self.spec.blocked);
-        let child = process.start();
+        let child = self.start_process(process);
         signal::set_blocked(&before);
         let child = Arc::new(child?);
         Ok(Worker { index, child, line: Arc::new(line), messages: 0, out_of_reach: false })
+    }
+
+    fn start_process(
+        &self,
+        process: Process<impl Target<(Bootstrap,), Output = ()>, (Bootstrap,)>,
+    ) -> Result<Child<()>, StartError> {
+        if !self.captures {
+            return process.start();
+        }
+        let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        process.start_from(copy.as_ref().ok_or(StartError::CopyEnded)?)
+    }
+
+    /// Ends the process that workers were forked from: there are none any more.
+    pub(crate) fn release_copy(&self) {
+        drop(self.copy.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Has the watcher look at the workers anew.
@@ -299,6 +326,9 @@ impl Shared {
         if self.dispatch().wants_workers()
             && let Err(error) = self.start_worker(index)
         {
+            if let NewPoolError::Start(StartError::CopyEnded | StartError::CopyOutOfDate) = error {
+                return self.break_pool(error.to_string());
+            }
             self.failed(index, &format!("a worker could not be started: {error}"), restarts);
         }
     }

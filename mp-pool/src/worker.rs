@@ -28,13 +28,15 @@ pub(crate) struct Bootstrap {
     pub(crate) line: Line,
     pub(crate) place: Place,
     pub(crate) initializer: Option<(Code, Message)>,
+    /// Its state is what it was forked from, and not its own.
+    pub(crate) captured: bool,
     /// The worker ends after about this many items (it finishes its chunk), and is replaced.
     pub(crate) most_tasks: Option<u32>,
 }
 
 /// The worker's whole life.
 pub(crate) fn work(bootstrap: Bootstrap) {
-    let Bootstrap { index, memory, line, place, initializer, most_tasks } = bootstrap;
+    let Bootstrap { index, memory, line, place, initializer, captured, most_tasks } = bootstrap;
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
     signal::ignore_interrupts();
     set_process(index as usize);
@@ -48,8 +50,11 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         && let Some(slot) = worker.next()
         && worker.run(slot)
     {}
-    // What its drop does is the program's: a panic there costs nothing that is left to do.
-    let _ = caught(drop_state);
+    // What was captured is dropped where it was made. What a drop does is the program's: a panic there costs nothing
+    // that is left to do.
+    if !captured {
+        let _ = caught(drop_state);
+    }
 }
 
 fn initialized(initializer: Option<(Code, Message)>) -> Result<(), String> {

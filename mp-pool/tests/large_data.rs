@@ -9,7 +9,10 @@ use mp_shm::{SharedData, share_each};
 use std::fs;
 
 mp_testing::cases! {
-    every_method: [a_map_over_shared_data_copies_nothing]
+    every_method: [
+        a_map_over_shared_data_copies_nothing,
+        a_map_over_captured_data_copies_nothing,
+    ]
 }
 
 const WORKERS: usize = 3;
@@ -75,4 +78,24 @@ fn a_map_over_shared_data_copies_nothing() {
     let row = |numbers: &mut Data, row: usize| numbers[1000 * row..1000 * (row + 1)].iter().sum::<u64>();
     let sums = pool.map(with_state(row), 0..1000).unwrap();
     assert_eq!(sums.iter().sum::<u64>(), 1_000_000 * 999_999 / 2);
+}
+
+fn a_map_over_captured_data_copies_nothing() {
+    let count = size_in_kib() << 7;
+    let numbers: Vec<u64> = (0..count).collect();
+    let sum_and_wait = move |said: Queue<Read>, gate: Queue<()>| sum_and_wait(&numbers, &said, &gate);
+    let (pool, sum_and_wait) = Pool::builder().processes(WORKERS).fork_from_closure(sum_and_wait).unwrap();
+    let (said, gate) = (Queue::new().unwrap(), Queue::new().unwrap());
+    // The third time by successors.
+    for _ in 0..3 {
+        let items = [(); WORKERS].map(|()| (said.clone(), gate.clone()));
+        let reading = pool.starmap_in_chunks(sum_and_wait, items, Some(1)).unwrap();
+        let read = [(); WORKERS].map(|()| said.get().unwrap());
+        assert!(read.iter().all(|(_, sum)| *sum == count * (count - 1) / 2));
+        check(read.map(|(pid, _)| pid));
+        (0..WORKERS).for_each(|_| gate.put(()).unwrap());
+        reading.get().unwrap();
+        let (first, _) = read[0];
+        mp_testing::kill(first);
+    }
 }

@@ -45,7 +45,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The template as its parent holds it.
-struct Template {
+#[derive(Debug)]
+pub(super) struct Template {
     control: OwnedFd,
     pid: u32,
     pidfd: OwnedFd,
@@ -140,7 +141,7 @@ pub fn replace_forkserver() {
 }
 
 /// The most pre-forked children that may be killed within one start.
-const MOST_KILLED: u32 = 100;
+pub(super) const MOST_KILLED: u32 = 100;
 
 /// Starts a child: sends its work to the pre-forked child, and requests the next one.
 pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError> {
@@ -157,9 +158,7 @@ pub(crate) fn start(job: Job, arguments: &Message) -> Result<Started, StartError
             relaunched = true;
         }
         let serving = template.as_mut().expect("made above");
-        let (changes, limit) = serving.began_with.changes(now.as_ref(), job.identity.has_stdin)?;
-        let request = pack(&Request { job: job.clone(), changes })?;
-        match serving.hand_over(&request, arguments, limit) {
+        match serving.start_one(&job, now.as_ref(), arguments) {
             // The pre-forked child was killed while it waited. Its function has not run, so the next one can get
             // the work.
             Err(StartError::Parcel(ParcelError::Closed)) if killed < MOST_KILLED => {
@@ -201,9 +200,30 @@ impl Template {
         Ok(template)
     }
 
+    /// A template that is a copy of this process.
+    pub(super) fn of_copy(control: OwnedFd, pid: u32, pidfd: OwnedFd, began_with: ProcessState) -> Template {
+        let limit = began_with.process_limit();
+        let mut template = Template { control, pid, pidfd, pre_forked: None, began_with, was_visible: false };
+        // As in `launch`.
+        let _ = template.request_fork(limit);
+        template
+    }
+
+    /// Starts a child, with this process's state `now`.
+    pub(super) fn start_one(
+        &mut self,
+        job: &Job,
+        now: Option<&State>,
+        arguments: &Message,
+    ) -> Result<Started, StartError> {
+        let (changes, limit) = self.began_with.changes(now, job.identity.has_stdin)?;
+        let request = pack(&Request { job: job.clone(), changes })?;
+        self.hand_over(&request, arguments, limit)
+    }
+
     /// This process's current state, if a child of this template can get it: if this process is confined,
     /// scheduled and entitled as it was when the template began.
-    fn unchanged_state(&self) -> Option<State> {
+    pub(super) fn unchanged_state(&self) -> Option<State> {
         let is_hidden = self.was_visible && confinement::may_inspect(self.pid) == Some(false);
         if is_hidden { None } else { self.began_with.unchanged_state() }
     }
@@ -300,13 +320,17 @@ impl Template {
 
     /// Releases a template, waits for its end, and returns its exit status.
     fn reap(template: Option<Template>) -> Option<Ended> {
-        let template = template?;
-        template.tell_it_is_released();
-        let Template { control, pidfd, pre_forked, .. } = template;
+        process::end_of(template?.release().as_fd())
+    }
+
+    /// Releases a template, which ends after the last of its children; gives its pidfd.
+    pub(super) fn release(self) -> OwnedFd {
+        self.tell_it_is_released();
+        let Template { control, pidfd, pre_forked, .. } = self;
         Template::expect_its_pre_forked(control.as_fd());
         // A remaining pre-forked child ends with its socket.
         drop((control, pre_forked));
-        process::end_of(pidfd.as_fd())
+        pidfd
     }
 }
 

@@ -28,6 +28,7 @@
 //! `start`, and an arm in `Process::start` of `process/builder.rs`.
 
 pub(crate) mod boot;
+mod copy;
 pub(crate) mod fork;
 #[doc(hidden)]
 pub mod forkserver;
@@ -42,6 +43,8 @@ pub mod service;
 pub(crate) mod spawn;
 mod template;
 
+#[doc(hidden)]
+pub use copy::CopyTemplate;
 pub use fork::ForkIsSafe;
 pub use forkserver::{replace_forkserver, set_forkserver_preload};
 pub use method::{
@@ -207,6 +210,18 @@ pub enum StartError {
         /// Threads running in the template.
         threads: usize,
     },
+    /// The copy of this process that was to fork the child, with what it had captured, was killed.
+    #[error(
+        "the process that holds the captured data was killed, and the data is lost with it: capture it again, in a new \
+         pool"
+    )]
+    CopyEnded,
+    /// This process has given up rights or confined itself since it was copied; a child of the copy would not be confined.
+    #[error(
+        "this process has given up rights, or confined itself, since it was copied, and children of the copy would have \
+         them still: do so first, and capture the data afterwards"
+    )]
+    CopyOutOfDate,
     /// The system refused: too many open files, too many processes, no memory.
     #[error(transparent)]
     Os(#[from] OsError),

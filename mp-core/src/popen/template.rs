@@ -18,10 +18,11 @@ use super::boot;
 use super::fork;
 use super::job::{Answer, Job, Outcome, Refusal, Request, unpack_limit};
 use super::orphans;
+use crate::component;
 use crate::error::{OsError, OsResult};
 use crate::finalize;
-use crate::process::Family;
 use crate::process::bootstrap::{self, ChildBootstrap};
+use crate::process::{Family, current};
 use crate::sys::fd;
 use crate::sys::poll::{Interest, pidfd_open, poll, wait_for};
 use crate::sys::process::{self, Forked, Reaped};
@@ -59,6 +60,20 @@ pub(super) fn serve(
             orphans::call_after(parent, family);
             process::exit_now(0)
         }
+    }
+}
+
+/// A template's work in a copy of this process, which is a child: returns when the copy is to end.
+pub(super) fn serve_copy(control: OwnedFd, blocked: &[i32], family: Family) {
+    let kept = signal::block_template_signals(blocked);
+    // Handlers of the program's are for the program.
+    signal::hold_back_all();
+    detach_standard();
+    if let Some(End::PreForked(pre_forked)) = Serving::begin(control, threads()).map(Serving::until_end) {
+        // What the copy has of its own, its outcome socket and its lifeline, is not its children's.
+        component::forget_all();
+        current::after_fork();
+        pre_forked.live(&kept, family);
     }
 }
 

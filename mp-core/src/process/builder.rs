@@ -9,8 +9,8 @@ use super::table;
 use crate::finalize;
 use crate::popen::job::{ChildIdentity, Inherited, Job};
 use crate::popen::{
-    ForkIsSafe, StartError, StartMethod, Started, boot, fork, forkserver, get_start_method, lifeline,
-    orphans, raw_fork, spawn,
+    CopyTemplate, ForkIsSafe, StartError, StartMethod, Started, boot, fork, forkserver, get_helper_method,
+    get_start_method, lifeline, orphans, raw_fork, spawn,
 };
 use crate::transfer::{
     __rust_begin_short_backtrace, CallError, Callable, Captures, Code, Message, Target, Transferable,
@@ -203,6 +203,24 @@ where
             StartMethod::Spawn => spawn::start(job, &packed),
             _ => forkserver::start(job, &packed),
         })
+    }
+}
+
+impl<F, A> Process<F, A>
+where
+    F: Target<A>,
+    F::Output: Transferable,
+    A: Serialize + DeserializeOwned,
+{
+    /// Starts it as a child of a copy of this process. Its start method is the default in it alone.
+    #[doc(hidden)]
+    pub fn start_from(self, copy: &CopyTemplate) -> Result<Child<F::Output>, StartError> {
+        let method =
+            self.settings.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?;
+        let identity = self.settings.into_identity(method)?;
+        let (code, packed) = (Code::of::<F, A>(&self.function)?, pack_value(&self.arguments)?);
+        let job = Job { identity, code, lifeline: lifeline::for_child()? };
+        registered(&job.identity.clone(), || copy.start(&job, &packed))
     }
 }
 

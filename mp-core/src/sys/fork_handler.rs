@@ -7,18 +7,21 @@
 use super::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) struct ForkHandler {
+/// See the module.
+#[derive(Debug)]
+pub struct ForkHandler {
     handler: extern "C" fn(),
     is_registered: AtomicBool,
 }
 
 impl ForkHandler {
-    pub(crate) const fn new(handler: extern "C" fn()) -> ForkHandler {
+    /// Not registered yet.
+    pub const fn new(handler: extern "C" fn()) -> ForkHandler {
         ForkHandler { handler, is_registered: AtomicBool::new(false) }
     }
 
     /// Registers the handler, unless that was done before.
-    pub(crate) fn register(&self) {
+    pub fn register(&self) {
         // ORDERING: Relaxed, twice: a thread that does not see the flag registers the handler again.
         if !self.is_registered.load(Ordering::Relaxed) {
             process::at_fork_in_child(self.handler);

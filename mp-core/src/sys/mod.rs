@@ -13,7 +13,7 @@ mod estimate;
 pub mod eventfd;
 pub mod execute;
 pub mod fd;
-mod fork_handler;
+pub mod fork_handler;
 pub mod futex;
 pub mod identity;
 pub mod image;

@@ -36,7 +36,7 @@ pub use func::{CallError, Code, CodeError, Resolved, Target};
 pub use function::Function;
 pub use handle::Handle;
 pub use parcel::{ParcelError, set_longest_message};
-pub use stateful::{Stateful, with_state};
+pub use stateful::{StateCall, Stateful, with_state};
 
 /// For the crates of the family alone, and no promise: a message holds the descriptors of shared objects' memory, which
 /// is not to be written to by any other way than its object.
@@ -57,4 +57,4 @@ pub use message::{
 #[doc(hidden)]
 pub use parcel::{Part, receive_parcel, receive_parts, receive_parts_or_leave, send_parcel, send_parts};
 #[doc(hidden)]
-pub use stateful::{Keep, StateCall, call_state, drop_state, keep, set_state};
+pub use stateful::{Keep, call_state, drop_state, keep, set_state};

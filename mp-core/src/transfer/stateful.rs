@@ -91,7 +91,7 @@ stateful! {
     () (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, F) (A, B, C, D, E, F, G)
 }
 
-/// A task that calls the state itself, a function or a closure. Made by [`call_state`].
+/// A task that calls the closure that its worker was forked with. Given by `fork_from_closure` of a pool's builder.
 pub struct StateCall<C>(PhantomData<fn(&C)>);
 
 /// A task that calls the worker's state, which is a closure.
