@@ -25,18 +25,18 @@ fn function(ready: Event, go_on: Event, stubborn: bool) {
     println!("function ends");
 }
 
-fn end(how: &'static str) -> mp::Result<Option<i32>> {
-    let child = Process::new(end_like_this, (how.to_owned(),)).start()?;
-    let _ = child.join();
-    Ok(child.exitcode())
-}
-
 fn end_like_this(how: String) {
     match how.as_str() {
         "exit" => std::process::exit(3),
         "panic" => panic!("a deliberate panic"),
         _ => {}
     }
+}
+
+fn tell(child: &Child<()>, expected: i32) {
+    let _ = child.join();
+    println!("{}", child.exitcode().unwrap_or_default());
+    assert_eq!(child.exitcode(), Some(expected));
 }
 
 /// A child that has begun, and would end if it were told to go on.
@@ -55,22 +55,15 @@ pub(crate) fn main() -> mp::Result<()> {
     // Just after terminate it may still be alive. To know, join.
     let _ = child.join();
     println!("stopped {}", child.is_alive());
-    println!("{}", child.exitcode().unwrap_or_default());
-    assert_eq!(child.exitcode(), Some(-signal::SIGTERM));
-
+    tell(&child, -signal::SIGTERM);
     // One that ignores the request is told so that it cannot ignore.
     let child = started(true)?;
     child.terminate()?;
     assert!(child.is_alive());
     child.kill()?;
-    let _ = child.join();
-    println!("{}", child.exitcode().unwrap_or_default());
-    assert_eq!(child.exitcode(), Some(-signal::SIGKILL));
-
+    tell(&child, -signal::SIGKILL);
     for (how, code) in [("return", 0), ("exit", 3), ("panic", 101)] {
-        let ended = end(how)?;
-        println!("{}", ended.unwrap_or_default());
-        assert_eq!(ended, Some(code));
+        tell(&Process::new(end_like_this, (how.to_owned(),)).start()?, code);
     }
     Ok(())
 }

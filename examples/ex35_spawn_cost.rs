@@ -39,9 +39,8 @@ pub(crate) fn main() -> mp::Result<()> {
             children.push(Context::new(method).process(look, ()).start()?.join()?);
             times.push(began.elapsed());
         }
-        let see = children.iter().filter(|(sees, _)| *sees).count();
+        let (ran, see) = (children.len(), children.iter().filter(|(sees, _)| *sees).count());
         let copied = children.iter().filter(|(_, private)| *private > BYTES / 4).count();
-        let ran = children.len();
         println!(
             "{method:?}: {ran} of {TIMES} ran, {see} see the parent's memory, {copied} have a copy of it"
         );

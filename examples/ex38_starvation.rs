@@ -30,11 +30,9 @@ async fn count(name: char, pauses: bool, trace: &RefCell<Vec<String>>) {
 
 fn coroutines(greedy_pauses: bool) -> String {
     let trace = RefCell::default();
-    let coroutine = |name, pauses| Box::pin(count(name, pauses, &trace));
-    let mut ready = vec![coroutine('G', greedy_pauses), coroutine('A', true)];
-    let mut context = Context::from_waker(Waker::noop());
+    let mut ready = vec![Box::pin(count('G', greedy_pauses, &trace)), Box::pin(count('A', true, &trace))];
     while !ready.is_empty() {
-        ready.retain_mut(|coroutine| coroutine.as_mut().poll(&mut context).is_pending());
+        ready.retain_mut(|next| next.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     trace.take().join(" ")
 }
@@ -46,8 +44,8 @@ fn threads() -> String {
     std::thread::scope(|scope| {
         let other = scope.spawn(|| (1..=3).for_each(|step| add(format!("A{step}"))));
         while !other.is_finished() {}
-        add("G ends".to_owned());
     });
+    add("G ends".to_owned());
     trace.into_inner().unwrap().join(", ")
 }
 

@@ -18,13 +18,9 @@ use mp::{Process, Queue};
 
 const PAIRS: [(u32, u32); 4] = [(1, 10), (2, 20), (3, 30), (4, 40)];
 
-fn add(x: u32, y: u32, results: Queue<(u32, u32, u32)>) {
-    results.put((x, y, x + y)).unwrap();
-}
-
-/// The course's own, which adds one operand to itself.
-fn add_as_in_course(x: u32, y: u32, results: Queue<(u32, u32, u32)>) {
-    results.put((x, y, x + x)).unwrap();
+/// The course's own adds one operand to itself.
+fn add(x: u32, y: u32, as_in_course: bool, results: Queue<(u32, u32, u32)>) {
+    results.put((x, y, if as_in_course { x + x } else { x + y })).unwrap();
 }
 
 /// In Python a join before the parent has got this item waits for ever.
@@ -35,14 +31,7 @@ fn put_much(results: Queue<Vec<u8>>) {
 pub(crate) fn main() -> mp::Result<()> {
     let as_in_course = std::env::args().any(|argument| argument == "--as-in-course");
     let results = Queue::new()?;
-    let start = |(x, y)| {
-        let operands = (x, y, results.clone());
-        if as_in_course {
-            Process::new(add_as_in_course, operands).start()
-        } else {
-            Process::new(add, operands).start()
-        }
-    };
+    let start = |(x, y)| Process::new(add, (x, y, as_in_course, results.clone())).start();
     let children = PAIRS.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
     children.iter().try_for_each(|child| child.join())?;
     println!("{}", results.qsize());

@@ -10,6 +10,8 @@ mod counts;
 mod course;
 #[path = "examples/folder.rs"]
 mod folder;
+#[path = "examples/pipelines.rs"]
+mod pipelines;
 #[path = "examples/ports.rs"]
 mod ports;
 #[macro_use]
@@ -53,6 +55,7 @@ macro_rules! examples {
                 port_word_count, a_killed_parent_takes_its_daemon,
                 a_case_that_fails_or_is_killed_leaves_no_folder, the_two_kinds_of_coroutines_print_the_same,
                 a_log_that_cannot_be_written_ends_main_with_an_error, the_figures_are_of_work_that_was_done,
+                a_pipeline_that_fails_ends_main_with_an_error, a_plot_is_written_on_request,
             ],
             every_method: [$($name),*]
         }
@@ -175,6 +178,31 @@ fn a_log_that_cannot_be_written_ends_main_with_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("No such file"), "{output:?}");
     assert_eq!(output.stdout, b"3\n");
+}
+
+/// The teaching document's own failure: nothing ran, a time was printed, and the exit status was 0.
+fn a_pipeline_that_fails_ends_main_with_an_error() {
+    become_subreaper().unwrap();
+    let output = run("ex40_threads_vs_processes", &["--cannot-cross"]);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");
+    assert!(
+        complained.contains("sport_mode: 0 of 4 tasks are done, 0 started; vision 0 is not serializable")
+    );
+    let output = run("ex46_pipeline_failures", &["--fails"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("all: 1 of 6 tasks are done"));
+}
+
+fn a_plot_is_written_on_request() {
+    become_subreaper().unwrap();
+    let folder = Folder::new();
+    let file = folder.path().join("figure.svg");
+    let output = run("ex40_threads_vs_processes", &["--rounds", "1000", "--plot", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let plot = std::fs::read_to_string(&file).unwrap();
+    assert!(plot.starts_with("<svg ") && plot.ends_with("</svg>\n"));
+    assert_eq!(plot.matches("<rect ").count(), 4, "{plot}");
 }
 
 fn the_figures_are_of_work_that_was_done() {

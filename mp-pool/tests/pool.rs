@@ -1,7 +1,6 @@
 //! Mirrors CPython's `_TestPool`: P41; and what its pool does not survive.
 //!
-//! `imap` and `imap_unordered` are in imap.rs. Left out, until the pool has them: P42's times, P43's ten thousand sleeps,
-//! deadlines, retries, progress.
+//! `imap` and `imap_unordered` are in imap.rs; P42 and P43 in conformance.rs.
 
 use mp_core::sys::process::Ended;
 use mp_core::{StartMethod, active_children, current_process};

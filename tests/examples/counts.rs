@@ -1,5 +1,6 @@
 //! What each example must have done, counted from what it printed and from nothing it says of itself.
 
+pub(crate) use super::pipelines::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One run's output.
@@ -12,7 +13,7 @@ pub(crate) struct Said {
 
 impl Said {
     /// What follows `start` in the one line that begins so.
-    fn after(&self, start: &str) -> &str {
+    pub(crate) fn after(&self, start: &str) -> &str {
         let mut found = self.lines.iter().filter_map(|line| line.strip_prefix(start));
         match (found.next(), found.next()) {
             (Some(rest), None) => rest,
@@ -26,7 +27,7 @@ impl Said {
 }
 
 /// The numbers in a text.
-fn numbers(text: &str) -> Vec<u64> {
+pub(crate) fn numbers(text: &str) -> Vec<u64> {
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
