@@ -9,54 +9,19 @@
 //!
 //! | file        | what                                              |
 //! |-------------|---------------------------------------------------|
+//! | `work.rs`   | a work, its peers, and the figures of a round      |
 //! | `works/`    | the works W1 to W11, and what they use            |
 //! | `python.rs` | CPython at work, driven over a pipe                |
 //! | `report.rs` | medians, the table, the rows for tools             |
 
 mod python;
 mod report;
+mod work;
 mod works;
 
 use report::{Figure, print_row, print_table};
 use std::process::ExitCode;
-
-/// One way to do a work: ours, or a peer's.
-struct Peer {
-    name: &'static str,
-    /// Does it once and gives the figure, or says why not.
-    round: Round,
-}
-
-/// A figure of a round: the suffix of the work's name that it stands under, its unit, and its value.
-type Named = (&'static str, &'static str, f64);
-
-/// What a round gives: the work's figure, in the work's unit, and further ones.
-struct Figures {
-    figure: f64,
-    further: Vec<Named>,
-}
-
-type Round = Box<dyn FnMut() -> Result<Figures, String>>;
-
-impl Peer {
-    fn new(name: &'static str, mut round: impl FnMut() -> Result<f64, String> + 'static) -> Peer {
-        Peer::of_several(name, move || Ok(Figures { figure: round()?, further: Vec::new() }))
-    }
-
-    /// One that gives more than one figure a round.
-    fn of_several(name: &'static str, round: impl FnMut() -> Result<Figures, String> + 'static) -> Peer {
-        Peer { name, round: Box::new(round) }
-    }
-}
-
-/// One thing measured.
-struct Work {
-    metric: String,
-    unit: &'static str,
-    /// Whether more is better.
-    rate: bool,
-    peers: Vec<Peer>,
-}
+use work::{Figures, Named, Work};
 
 /// What the command line asks for.
 struct Wanted {
@@ -211,7 +176,8 @@ fn with_suffix(all: &[Named], suffix: &str) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Figure, Figures, Peer, Wanted, Work, is_failure, is_start, measure};
+    use super::{Figure, Figures, Wanted, Work, is_failure, is_start, measure};
+    use crate::work::Peer;
 
     fn wanted(words: &[&str]) -> Result<Wanted, String> {
         Wanted::parse(words.iter().map(|word| (*word).to_owned()))

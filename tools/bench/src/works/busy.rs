@@ -1,12 +1,12 @@
 //! A busy machine: processes that compute, and `W4.busy`: two processes that want one lock all the time beside them.
 
 use super::crowd::{Part, processes};
+use super::measure::text;
 use super::pthread::RobustMutex;
-use super::text;
 use super::w4::Exclusive;
 use super::waits::burn;
 use crate::python::{Shared, ask};
-use crate::{Figures, Peer, Work};
+use crate::work::{Figures, Peer, Work};
 use mp_core::{Child, Process, StartMethod};
 use mp_sync::Lock;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
 //! The CPUs that a thread runs on.
 
-use super::{need_cpus, text};
+use super::measure::{need_cpus, text};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 

@@ -2,7 +2,7 @@
 //!
 //! All of them are there before the clock starts, and it stops when the last of them has ended.
 
-use super::text;
+use super::measure::text;
 use mp_core::{Process, StartMethod};
 use mp_sync::{Event, Semaphore};
 use serde::de::DeserializeOwned;

@@ -3,8 +3,8 @@
 use super::busy::Busy;
 use super::cpus::pin;
 use super::crowd::{Part, processes};
-use super::{need_cpus, text};
-use crate::{Peer, Work};
+use super::measure::{need_cpus, text};
+use crate::work::{Peer, Work};
 use mp_core::mem::SharedRef;
 use mp_core::sys::futex::FutexWord;
 use mp_core::word::{Machine, Ordering, Word};

@@ -2,7 +2,7 @@
 //! yields its CPU now and then. Nothing is dropped: a publisher waits while the subscriber's buffer is full. The
 //! message is written into shared memory by the putting side, and read there: no copy out.
 
-use super::text;
+use super::measure::text;
 use super::ways::{Get, MESSAGE, Put, Way, look_at};
 use iceoryx2::node::Node;
 use iceoryx2::port::publisher::Publisher;

@@ -1,9 +1,10 @@
 //! What waiting costs: the share of a CPU that idle getters of one queue take, for a hundred of them.
 
+use super::measure::text;
+use super::peers::pythons_once;
 use super::processes::cpu_time_of;
-use super::{pythons_once, text};
 use crate::python::Shared;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_core::{Child, Process, StartMethod};
 use mp_queue::Queue;
 use mp_sync::Semaphore;

@@ -1,6 +1,6 @@
 //! ipc-channel's channel of bytes, as one side after the other comes to it.
 
-use super::text;
+use super::measure::text;
 use super::ways::{Get, MESSAGE, Put, Way, look_at};
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender, bytes_channel};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What processes take, as the kernel counts it: time of CPUs, and memory that is shared in proportion.
 
-use super::text;
+use super::measure::text;
 use nix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::time::Duration;

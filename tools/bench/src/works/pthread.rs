@@ -5,7 +5,7 @@
 //! its place; it is never destroyed there, and the memory outlives every use, since each handle keeps its mapping.
 #![allow(unsafe_code)]
 
-use super::text;
+use super::measure::text;
 use mp_core::mem::{SharedRef, Structure};
 use serde::{Deserialize, Serialize};
 use std::cell::UnsafeCell;

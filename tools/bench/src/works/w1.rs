@@ -2,10 +2,12 @@
 //! are there before the clock starts.
 
 use super::crowd::Gate;
+use super::ipc;
+use super::measure::{rate, text};
+use super::peers::{faster_fifo, lasting, pythons};
 use super::ways::{Batches, Bytes, Channel, Get, Pipe, Put, Way};
-use super::{faster_fifo, ipc, lasting, pythons, rate, text};
-use crate::Work;
 use crate::python::Shared;
+use crate::work::Work;
 use mp_core::{Process, StartMethod};
 use mp_queue::{FixedQueue, Queue};
 use serde::de::DeserializeOwned;

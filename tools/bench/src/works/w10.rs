@@ -6,10 +6,11 @@
 
 use super::cpus::pin;
 use super::crowd::{Part, processes};
+use super::measure::{nanoseconds_since, text};
+use super::peers::{Pace, pythons_times};
 use super::w3::Times;
-use super::{Pace, nanoseconds_since, pythons_times, text};
 use crate::python::Shared;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_core::{Process, StartMethod, Waitable};
 use mp_pipe::{Connection, Receiver, WaitSet, pipe, pipe_simplex, wait};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

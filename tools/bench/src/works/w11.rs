@@ -4,12 +4,13 @@
 
 use super::cpus::pin;
 use super::crowd::{Part, processes};
+use super::measure::{need_cpus, rate, text};
+use super::peers::{lasting, pythons, pythons_times};
 use super::w1::Load;
 use super::w3::{Setting, between_processes};
 use super::ways::{Get, MESSAGE, Put, Way};
-use super::{lasting, need_cpus, pythons, pythons_times, rate, text};
 use crate::python::Shared;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_core::sys::socket::stream_pair;
 use mp_core::transfer::Handle;
 use mp_pipe::{Receiver, Sender, pipe_simplex};

@@ -1,10 +1,11 @@
 //! W2: 2 processes that put and 2 that get, 64 bytes a message, and 4 and 4; from their common start to the last exit.
 
 use super::crowd::{Crowd, Part, processes, threads};
+use super::measure::text;
+use super::peers::{lasting, pythons};
 use super::ways::{Bytes, Channel, Get, Pipe, Put, Way};
-use super::{lasting, pythons, text};
 use crate::python::Shared;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

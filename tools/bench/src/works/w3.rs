@@ -3,9 +3,10 @@
 
 use super::cpus::pin;
 use super::crowd::{Crowd, Part, processes, threads};
+use super::measure::{nanoseconds_since, need_cpus, text};
+use super::peers::Pace;
 use super::ways::{Bytes, Channel, Futex, Get, Pipe, Put, Way};
-use super::{Pace, nanoseconds_since, need_cpus, text};
-use crate::{Figures, Peer, Work};
+use crate::work::{Figures, Peer, Work};
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

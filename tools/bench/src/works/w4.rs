@@ -5,10 +5,12 @@
 //! a lock that lets two in loses some.
 
 use super::crowd::{Counter, Part, add_by_processes, add_by_threads, processes};
+use super::measure::{nanoseconds_since, text};
+use super::peers::pythons_once;
 use super::waits::median;
-use super::{cpus, nanoseconds_since, pthread, pythons_once, text};
+use super::{cpus, pthread};
 use crate::python::Shared;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_core::mem::SharedRef;
 use mp_sync::{Barrier, Condition, Event, Lock, Semaphore};
 use serde::de::DeserializeOwned;

@@ -1,9 +1,11 @@
 //! W5: starting and joining a child that does nothing, by each start method: from a small parent, and from one
 //! that has touched 1 GiB.
 
-use super::{plain, pythons_once, rate};
+use super::measure::rate;
+use super::peers::pythons_once;
+use super::plain;
 use crate::python::Shared;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_core::{Child, Process, StartMethod};
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};

@@ -1,9 +1,10 @@
 //! W8: a number that four processes increment, with its lock and as an atomic; the sum of an array of `f64`.
 
 use super::crowd::{Counter, add_by_processes, add_by_threads};
-use super::{pythons_once, text};
+use super::measure::text;
+use super::peers::pythons_once;
 use crate::python::Shared;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_core::mem::SharedRef;
 use mp_sync::{RawArray, Value};
 use std::hint::black_box;

@@ -5,12 +5,13 @@
 //! more of when they are put; and under `.reserved` what the system has given away for it. Each round is a fresh
 //! process, which gets them all back in the end.
 
+use super::measure::text;
+use super::peers::pythons_once;
 use super::processes::{cpu_time_of, family, field, proportional_share};
 use super::w6::{four_of_ours, four_of_procspawn};
 use super::ways::{Bytes, Channel, Get, Put, Way};
-use super::{pythons_once, text};
 use crate::python::Shared;
-use crate::{Figures, Peer, Work};
+use crate::work::{Figures, Peer, Work};
 use mp_core::transfer::Target;
 use mp_core::{Process, StartMethod};
 use mp_queue::Queue;

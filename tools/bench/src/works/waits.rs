@@ -6,11 +6,11 @@
 use super::busy::{Busy, pythons_beside};
 use super::cpus::pin;
 use super::crowd::{Crowd, Part, processes, threads};
+use super::measure::{nanoseconds_since, need_cpus, text};
 use super::processes::thread_cpu_time;
 use super::ways::{Channel, Futex, Get, Pipe, Put, Spin, Way};
-use super::{nanoseconds_since, need_cpus, text};
 use crate::python::Shared;
-use crate::{Figures, Peer, Work};
+use crate::work::{Figures, Peer, Work};
 use mp_core::mem::SharedRef;
 use mp_core::sys::futex::delay_wakes;
 use mp_queue::Queue;

@@ -3,7 +3,7 @@
 //! A message is a copy of bytes that the producer keeps. It ends in the consumer's memory, and the consumer reads it.
 //! (Over W11's sockets the kernel copies both ways in any case.)
 
-use super::text;
+use super::measure::text;
 use mp_core::mem::SharedRef;
 use mp_core::sys::fd::pipe;
 use mp_core::sys::futex::FutexWord;

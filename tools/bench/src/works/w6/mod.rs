@@ -13,11 +13,12 @@ mod place;
 mod tasks;
 mod workers;
 
+use super::measure::{nanoseconds_since, rate};
+use super::peers::{Pace, lasting, pythons_once};
 use super::processes::{cpu_time_of, own_cpu_time};
 use super::waits::median;
-use super::{Pace, lasting, nanoseconds_since, pythons_once, rate};
 use crate::python::{Shared, ask};
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_pool::Pool;
 use place::Place;
 use std::rc::Rc;

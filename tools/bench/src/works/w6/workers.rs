@@ -1,6 +1,6 @@
 //! Two or more workers of each kind: processes of ours and of procspawn, threads over channels, and rayon's.
 
-use super::super::text;
+use super::super::measure::text;
 use super::super::ways::look_at;
 use super::tasks::{Task, do_chunk, same};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};

@@ -1,8 +1,8 @@
 //! What a million entries of a managed dict take, beside a `HashMap` of the same packed bytes in this process.
 
+use super::super::measure::text;
 use super::super::processes::proportional_share;
-use super::super::text;
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_core::transfer::pack;
 use mp_manager::Manager;
 use std::collections::HashMap;

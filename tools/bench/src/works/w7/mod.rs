@@ -5,10 +5,11 @@
 mod memory;
 mod redis;
 
+use super::cpus;
 use super::crowd::{Part, processes};
-use super::{cpus, need_cpus, text};
+use super::measure::{need_cpus, text};
 use crate::python::{Shared, ask};
-use crate::{Peer, Work};
+use crate::work::{Peer, Work};
 use mp_manager::{DictProxy, Manager};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

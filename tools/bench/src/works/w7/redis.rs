@@ -1,6 +1,7 @@
 //! redis over a Unix socket, without persistence, and the least that a client of it does.
 
-use super::super::{cpus, text};
+use super::super::cpus;
+use super::super::measure::text;
 use super::{Client, KEY, Op, Plan};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
