@@ -26,7 +26,7 @@ fn whichever_process_is_killed_the_rest_comes_to_an_end() {
         return family();
     }
     become_subreaper().unwrap();
-    let kills: u32 = std::env::var("MP_KILLS").map_or(150, |number| number.parse().unwrap());
+    let kills = mp_testing::kills(150);
     let (mut parents, mut templates, mut children, mut too_late) = (0, 0, 0, 0);
     for _ in 0..kills {
         let mut parent = start_family();

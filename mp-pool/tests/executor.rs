@@ -359,7 +359,7 @@ fn a_panic_kills_the_workers() {
 
 /// Futures that are waited for, awaited by callbacks, cancelled and killed, while workers die. `MP_KILLS=5000` sets the number.
 fn every_future_has_one_end_whichever_worker_is_killed() {
-    let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let wanted = mp_testing::kills(200) as usize;
     let executor = ProcessPoolExecutor::new(4).unwrap();
     let (mut done, mut died, mut cancelled) = (0, 0, 0);
     let pids = || executor.worker_pids();

@@ -338,7 +338,7 @@ fn value_of(x: u64) -> Vec<u8> {
 /// `MP_KILLS=5000` sets the number.
 fn every_item_comes_once_whichever_worker_is_killed() {
     const ITEMS: u64 = 3000;
-    let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let wanted = mp_testing::kills(200) as usize;
     let pool = Pool::new(4).unwrap();
     let pids = || pool.worker_pids();
     while_killing(wanted, Duration::from_micros(3000), pids, || {

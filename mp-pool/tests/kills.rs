@@ -53,7 +53,7 @@ struct Tally {
 }
 
 fn every_item_has_one_end_whichever_worker_is_killed() {
-    let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let wanted = mp_testing::kills(300) as usize;
     let counts: Counts = SharedRef::create("mp-test-begun").unwrap();
     let pool = Pool::builder().processes(4).initializer(remember, (counts.clone(),)).build().unwrap();
     let mut tally = Tally::default();

@@ -175,7 +175,7 @@ fn a_parent_killed_at_any_moment_leaves_nothing() {
     }
     become_subreaper().unwrap();
     let before = shared_memory_names();
-    let times: u32 = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+    let times = mp_testing::kills(8);
     for _ in 0..times {
         let mut parent = Parent::start("parent");
         assert_eq!(parent.line(), "begins");

@@ -167,7 +167,7 @@ fn start_consumer(queue: &Queue<Item>, at: usize) -> Child<()> {
 }
 
 fn whichever_process_is_killed_every_other_item_is_got_once() {
-    let kills: u32 = std::env::var("MP_KILLS").map_or(150, |number| number.parse().unwrap());
+    let kills = mp_testing::kills(150);
     let board = Board::here();
     let queue = QueueBuilder::new().max_items(300).max_bytes(4 << 20).build().unwrap();
     let mut producers: Vec<_> = (0..EACH).map(|at| start_producer(&queue, at)).collect();

@@ -61,7 +61,7 @@ pub use inspect::{
 pub use limits::{at_every_limit, limited};
 pub use programs::{build, copy as copy_program, program};
 pub use pythons::{Python, pythons};
-pub use random::{Chance, random, wait_a_random_moment, while_killing};
+pub use random::{Chance, kills, random, wait_a_random_moment, while_killing};
 pub use role::{add_role, parent_in_role, role};
 pub use run::{Case, ignore, main, not_here};
 pub use step::{At, kill_at};

@@ -12,6 +12,11 @@ pub fn random(below: u64) -> u64 {
     u64::from_le_bytes(bytes) % below
 }
 
+/// How many processes a test is to kill: `MP_KILLS`, or so many, which fit the gate.
+pub fn kills(without: u32) -> u32 {
+    std::env::var("MP_KILLS").map_or(without, |number| number.parse().expect("MP_KILLS is a number"))
+}
+
 /// Numbers by chance, cheap ones, and the same again for the same seed (an xorshift).
 pub struct Chance(u64);
 
