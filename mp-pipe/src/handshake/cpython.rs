@@ -66,6 +66,7 @@ impl Challenge {
     fn judge(&self, answer: &[u8], then: Then) -> Step {
         match self.check(answer) {
             Ok(()) => Step::say(WELCOME.to_vec(), then),
+            // The other side is told, as CPython does, so that it reports a rejected digest and not a closed connection.
             Err(error) => Step::say(FAILURE.to_vec(), Then::Fail(error)),
         }
     }
@@ -87,19 +88,23 @@ impl Answer {
 
     fn answer(&self, challenge: &[u8]) -> Result<Vec<u8>, AuthenticationError> {
         let message = challenge.strip_prefix(CHALLENGE).ok_or_else(|| strange(challenge))?;
+        // Shorter than any version of CPython sends: such a challenge could have been chosen to be guessed.
         if message.len() < OLD_CHALLENGE {
             return Err(AuthenticationError::Protocol("its challenge is too short"));
         }
         let md5 = || self.md5.ok_or(AuthenticationError::Md5);
+        // Without a digest's name: CPython up to 3.11, which takes HMAC-MD5 alone.
         if message.len() == OLD_CHALLENGE {
             return Ok(md5()?.mac(&self.key, &[message]));
         }
         let digest = if message.starts_with(MD5) {
             md5()?
         } else {
+            // Only digests of the list: a peer could ask for a broken one.
             let strange = "its challenge names no allowed digest";
             Digest::split(message).ok_or(AuthenticationError::Protocol(strange))?.0
         };
+        // The MAC covers the digest's name, so that a process in the middle cannot replace it by a weaker one.
         Ok([digest.prefix(), digest.mac(&self.key, &[message])].concat())
     }
 
@@ -112,6 +117,7 @@ impl Answer {
                 Err(error) => Step::silently(Then::Fail(error)),
             };
         }
+        // The second message: the verdict on the answer.
         if message == WELCOME { welcome() } else { Step::silently(Then::Fail(AuthenticationError::Rejected)) }
     }
 }

@@ -94,6 +94,8 @@ impl Listener {
     fn check(&self, message: &[u8]) -> Result<Nonce, AuthenticationError> {
         let rest = after(PROOF, message)?;
         let (nonce, mac) = rest.split_first_chunk().ok_or_else(|| strange(message))?;
+        // The proof covers our nonce: one that was recorded on another connection does not match. It covers the role: the
+        // listener's own answer, sent back, is no proof.
         if DIGEST.verifies(&self.key, &parts(Role::Client, &self.nonce, nonce), mac) {
             Ok(*nonce)
         } else {
@@ -104,12 +106,14 @@ impl Listener {
 
 impl Part for Listener {
     fn begin(&mut self) -> Option<Vec<u8>> {
+        // The listener begins: nothing that a client has prepared can match a nonce that it has not seen.
         Some([HELLO, &[VERSION], &self.nonce].concat())
     }
 
     fn hear(&mut self, message: &[u8]) -> Step {
         match self.check(message) {
             Ok(clients) => {
+                // Only now: a peer without the key gets nothing that is made with it.
                 let mac = DIGEST.mac(&self.key, &parts(Role::Listener, &self.nonce, &clients));
                 Step::say([AGREED, &mac].concat(), Then::Done)
             }
@@ -143,9 +147,11 @@ impl Client {
     }
 
     fn verdict(&self, listeners: &Nonce, message: &[u8]) -> Result<(), AuthenticationError> {
+        // Told apart from a bad answer: this side's key is refused, which its user can mend.
         if message == REFUSED {
             return Err(AuthenticationError::Rejected);
         }
+        // The client checks, too: otherwise any process that listens at the address could pass for the listener.
         let mac = message.strip_prefix(AGREED).ok_or_else(|| strange(message))?;
         if DIGEST.verifies(&self.key, &parts(Role::Listener, listeners, &self.nonce), mac) {
             Ok(())
@@ -162,6 +168,7 @@ impl Part for Client {
 
     fn hear(&mut self, message: &[u8]) -> Step {
         match self.listeners {
+            // What is no hello is not answered: the other side speaks another protocol.
             None => self.hello(message).map_or_else(fail, |proof| Step::say(proof, Then::Listen)),
             Some(listeners) => {
                 self.verdict(&listeners, message).map_or_else(fail, |()| Step::silently(Then::Done))

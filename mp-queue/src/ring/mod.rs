@@ -162,6 +162,8 @@ impl<M: Memory> Ring<M> {
                 Err(_) => break,
             }
         }
+        // One store: the records appear together. After a death before it none is there, and the next lock holder writes
+        // over them.
         writer.publish(position);
         Ok(count)
     }
@@ -191,7 +193,9 @@ impl<M: Memory> Ring<M> {
     /// Acquires the get lock, if there seems to be a record.
     #[inline]
     fn begin_take(&self, until: Option<Deadline>) -> Result<(Locked<'_, M::Owned>, Reader<'_, M>), NotTaken> {
+        // Looked at before the lock: consumers that poll an empty queue do not hold up its getter.
         if self.is_empty() {
+            // No record names the packets that are still in the socket.
             self.discard_orphans();
             return Err(NotTaken::Empty);
         }
@@ -245,14 +249,17 @@ impl<M: Memory> Ring<M> {
         let (_lock, reader) = self.begin_take(until)?;
         let first = reader.with_more(most, reader.position()?);
         let mut next = first;
+        // Copied first, all of them: after the commit producers may write over the bytes.
         while next.has_record() && ends.len() < most {
             let record = reader.record(next)?;
+            // Its packet must be received between copy and commit: one at a time.
             if record.packet != 0 {
                 break;
             }
             next = reader.copy(record, next, into);
             ends.push(into.len());
         }
+        // One commit: a consumer that dies before it has taken nothing.
         if !ends.is_empty() {
             self.commit(first.segment, first.head, next.head, beside);
         }
