@@ -3,14 +3,13 @@
 use mp_core::error::OsResult;
 use mp_core::mem::Shareable;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
-use mp_core::{MemError, Process, Run, StartError, StartMethod};
+use mp_core::{CreateError, MemError, Process, Run, StartError, StartMethod};
 use mp_manager::{Manager, StartManagerError};
 use mp_pipe::{Connection, Receiver, Sender};
 use mp_pool::{NewPoolError, Pool};
-use mp_queue::{JoinableQueue, NewQueueError, Queue, SimpleQueue};
+use mp_queue::{JoinableQueue, Queue, SimpleQueue};
 use mp_sync::{
-    Array, Barrier, BoundedSemaphore, Condition, Event, Lock, NewBarrierError, NewSemaphoreError, RLock,
-    RawArray, RawValue, Semaphore, Value,
+    Array, Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, RawArray, RawValue, Semaphore, Value,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -96,12 +95,12 @@ impl Context {
     }
 
     /// Makes a semaphore: see [`Semaphore::new`]. Python: `context.Semaphore(value)`.
-    pub fn semaphore(self, permits: u32) -> Result<Semaphore, NewSemaphoreError> {
+    pub fn semaphore(self, permits: u32) -> Result<Semaphore, CreateError> {
         Semaphore::new(permits)
     }
 
     /// Makes a bounded semaphore: see [`BoundedSemaphore::new`]. Python: `context.BoundedSemaphore(value)`.
-    pub fn bounded_semaphore(self, permits: u32) -> Result<BoundedSemaphore, NewSemaphoreError> {
+    pub fn bounded_semaphore(self, permits: u32) -> Result<BoundedSemaphore, CreateError> {
         BoundedSemaphore::new(permits)
     }
 
@@ -117,7 +116,7 @@ impl Context {
     }
 
     /// Makes a barrier: see [`Barrier::new`]. Python: `context.Barrier(parties)`.
-    pub fn barrier(self, parties: u32) -> Result<Barrier, NewBarrierError> {
+    pub fn barrier(self, parties: u32) -> Result<Barrier, CreateError> {
         Barrier::new(parties)
     }
 
@@ -154,17 +153,17 @@ impl Context {
     }
 
     /// Makes a queue whose items are reported done: see [`JoinableQueue::new`]. Python: `context.JoinableQueue()`.
-    pub fn joinable_queue<T>(self) -> Result<JoinableQueue<T>, NewQueueError> {
+    pub fn joinable_queue<T>(self) -> Result<JoinableQueue<T>, CreateError> {
         JoinableQueue::new()
     }
 
     /// Makes a simple queue: see [`SimpleQueue::new`]. Python: `context.SimpleQueue()`.
-    pub fn simple_queue<T>(self) -> Result<SimpleQueue<T>, NewQueueError> {
+    pub fn simple_queue<T>(self) -> Result<SimpleQueue<T>, CreateError> {
         SimpleQueue::new()
     }
 
     /// Makes a queue: see [`Queue::new`]. Python: `context.Queue()`.
-    pub fn queue<T>(self) -> Result<Queue<T>, NewQueueError> {
+    pub fn queue<T>(self) -> Result<Queue<T>, CreateError> {
         Queue::new()
     }
 }

@@ -115,35 +115,29 @@ macro_rules! from_any {
 }
 
 from! {
-    mp_core::CodecError, mp_core::ContextAlreadySetError, mp_core::JoinError, mp_core::LoggerTakenError, mp_core::MemError,
-    mp_core::OsError, mp_core::StartError, mp_core::transfer::CallError,
-    mp_core::transfer::CodeError, mp_core::transfer::ParcelError,
+    mp_core::AlreadySetError, mp_core::CodecError, mp_core::CreateError, mp_core::JoinError, mp_core::MemError,
+    mp_core::OsError, mp_core::OutOfRangeError, mp_core::StartError, mp_core::transfer::ParcelError,
 }
 from! {
-    mp_sync::BrokenBarrierError, mp_sync::NewBarrierError, mp_sync::NewSemaphoreError, mp_sync::NotOwnerError,
-    mp_sync::OutOfRangeError, mp_sync::OverReleasedError, mp_sync::PermitError, mp_sync::WaitError,
+    mp_sync::BrokenBarrierError, mp_sync::ReleaseError, mp_sync::WaitError,
 }
 from_any! { R: mp_core::process::CloseError<R> }
 from_any! { G: mp_sync::AcquireError<G>, mp_sync::OwnerDiedError<G> }
-from! {
-    mp_shm::CorruptError, mp_shm::CreateError, mp_shm::CreateListError, mp_shm::GetItemError, mp_shm::NameError,
-    mp_shm::SlotError, mp_shm::IndexError, mp_shm::OpenError, mp_shm::OpenListError, mp_shm::OutOfRangeError,
-    mp_shm::SetItemError, mp_shm::UnlinkError,
-}
+from! { mp_shm::ListError, mp_shm::SharedMemoryError }
 #[cfg(feature = "listener")]
 from! {
     mp_manager::ConnectManagerError,
-    mp_pipe::AcceptError, mp_pipe::AuthenticationError, mp_pipe::BindError, mp_pipe::ChallengeError,
-    mp_pipe::ConnectError, mp_pipe::AddressError, mp_pipe::RefusedError,
+    mp_pipe::AcceptError, mp_pipe::AuthenticationError, mp_pipe::BindError, mp_pipe::ConnectError,
+    mp_pipe::HandshakeError,
 }
 from! {
-    mp_pipe::FrameError, mp_pipe::PollError, mp_pipe::RecvError, mp_pipe::SendError,
+    mp_pipe::PollError, mp_pipe::RecvError, mp_pipe::SendError,
 }
 from_any! { W: mp_pipe::AddError<W> }
 #[cfg(feature = "pickle")]
-from! { mp_pipe::pickle::PicklingError, mp_pipe::pickle::UnpicklingError }
+from! { mp_pipe::pickle::PickleError }
 from! {
-    mp_queue::GetError, mp_queue::NewQueueError, mp_queue::PutError, mp_queue::PutManyError, mp_queue::TaskDoneError, mp_queue::TasksError,
+    mp_queue::GetError, mp_queue::PutError, mp_queue::PutManyError, mp_queue::TasksError,
 }
 from_any! { T: mp_queue::NotPutError<T> }
 from! {

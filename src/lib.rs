@@ -109,13 +109,11 @@ pub use error::{Error, Result};
 pub use mp_core::process::{ForkProcess, Scope, TARGET, args_os};
 #[cfg(feature = "self-describing")]
 pub use mp_core::transfer::SelfDescribing;
-pub use mp_core::transfer::{
-    CallError, Callable, CodeError, Function, Handle, ParcelError, Target, Transferable,
-};
+pub use mp_core::transfer::{Callable, Function, Handle, ParcelError, Target, Transferable};
 pub use mp_core::without_derives::Shareable;
 pub use mp_core::{
-    AnyChild, AuthKey, Child, CloseError, CodecError, ContextAlreadySetError, CurrentProcess, Ended,
-    ForkIsSafe, JoinError, Level, LevelFilter, Logger, LoggerTakenError, MemError, OsError, ParentProcess,
+    AlreadySetError, AnyChild, AuthKey, Child, CloseError, CodecError, CreateError, CurrentProcess, Ended,
+    ForkIsSafe, JoinError, Level, LevelFilter, Logger, MemError, OsError, OutOfRangeError, ParentProcess,
     Process, Run, StartError, StartMethod, Waitable, active_children, cpu_count, current_process,
     force_start_method, get_all_start_methods, get_logger, get_start_method, log_to_stderr, parent_process,
     replace_forkserver, scope, set_authkey, set_forkserver_preload, set_start_method, usable_cpu_count,
@@ -134,13 +132,13 @@ pub use mp_manager::{ConnectManagerError, ManagerBuilder};
 pub use mp_pipe::pickle;
 #[cfg(feature = "listener")]
 pub use mp_pipe::{
-    AcceptError, Address, AddressError, AuthenticationError, BindError, ChallengeError, Client,
-    ClientBuilder, ConnectError, Listener, ListenerBuilder, RefusedError, answer_challenge,
-    answer_challenge_timeout, deliver_challenge, deliver_challenge_timeout,
+    AcceptError, Address, AuthenticationError, BindError, Client, ClientBuilder, ConnectError,
+    HandshakeError, Listener, ListenerBuilder, answer_challenge, answer_challenge_timeout, deliver_challenge,
+    deliver_challenge_timeout,
 };
 pub use mp_pipe::{
-    AddError, Connection, FrameError, NoRecv, NoSend, PollError, Receiver, RecvError, SendError, Sender,
-    WaitSet, pipe, pipe_simplex, try_wait, wait, wait_timeout,
+    AddError, Connection, NoRecv, NoSend, PollError, Receiver, RecvError, SendError, Sender, WaitSet, pipe,
+    pipe_simplex, try_wait, wait, wait_timeout,
 };
 pub use mp_pool::{
     AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
@@ -149,17 +147,17 @@ pub use mp_pool::{
     worker_index,
 };
 pub use mp_queue::{
-    Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NewQueueError, NotPutError,
-    Producer, PutError, PutManyError, Queue, QueueBuilder, SimpleQueue, Task, TaskDoneError, TasksError,
+    Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NotPutError, Producer,
+    PutError, PutManyError, Queue, QueueBuilder, SimpleQueue, Task, TasksError,
 };
 pub use mp_shm::{Item, ShareableList, SharedData, SharedMemory, share, share_each};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
     BarrierWaitResult, BoundedSemaphore, BrokenBarrierError, Condition, ConditionGuard, Event, Guard, Lock,
-    LockGuard, Mutex, MutexGuard, NewBarrierError, NewSemaphoreError, NotOwnerError, OutOfRangeError,
-    OverReleasedError, OwnedPermit, OwnedSemaphore, OwnerDiedError, Permit, PermitError, RLock, RLockGuard,
-    RawArray, RawValue, ReadGuard, RwLock, Semaphore, Synchronized, Value, ValueGuard, WaitError, WriteGuard,
+    LockGuard, Mutex, MutexGuard, OwnedPermit, OwnedSemaphore, OwnerDiedError, Permit, RLock, RLockGuard,
+    RawArray, RawValue, ReadGuard, ReleaseError, RwLock, Semaphore, Synchronized, Value, ValueGuard,
+    WaitError, WriteGuard,
 };
 
 /// `#[mp::shared]` on an `impl` block: its values can live in a manager.
@@ -174,8 +172,7 @@ pub mod base {
     /// What can cross to another process inside any value, and why a function or a value did not.
     pub mod transfer {
         pub use mp_core::transfer::{
-            CallError, Callable, Code, CodeError, Handle, ParcelError, Target, Transferable, kind,
-            set_longest_message,
+            Callable, Code, Handle, ParcelError, Target, Transferable, kind, set_longest_message,
         };
     }
 }

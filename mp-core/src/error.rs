@@ -78,7 +78,29 @@ pub enum MemError {
     Os(#[from] OsError),
 }
 
-/// The error of encoding a value into a message, or of decoding it.
+/// Elements or bytes that do not all lie in the object. None of them was touched.
+///
+/// Python: `IndexError`; for a slice of another length than its place, `ValueError`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{start}..{end} does not lie within 0..{len}: ask for a range that does")]
+#[non_exhaustive]
+pub struct OutOfRangeError {
+    /// The index or offset of the first that was asked for.
+    pub start: usize,
+    /// One more than the index or offset of the last.
+    pub end: usize,
+    /// How many there are.
+    pub len: usize,
+}
+
+impl OutOfRangeError {
+    /// The error of an access to `start..end` of `len`.
+    pub const fn new(start: usize, end: usize, len: usize) -> OutOfRangeError {
+        OutOfRangeError { start, end, len }
+    }
+}
+
+/// The error of encoding a value or a function into a message, or of decoding it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
@@ -98,7 +120,56 @@ pub enum CodecError {
         /// The decoder's message.
         reason: String,
     },
+    /// The function lies in a shared library that was loaded into this program.
+    #[error(
+        "{0} is in a loaded library, and only functions of the main program can be sent: link it into the \
+         program"
+    )]
+    OutsideImage(&'static str),
+    /// The function works on a state of its process, and the process that is to call it has no such state.
+    #[error(
+        "the function works on a state of type `{0}`, which the process that is to call it does not have: submit it to \
+         a pool whose initializer_value gives that type"
+    )]
+    WantsState(&'static str),
+    /// The other process runs another build of the program.
+    #[error("the function is of another build of this program: run the same build in both processes")]
+    OtherBuild,
+    /// The bytes name no function of this program.
+    #[error(
+        "no function of this program has that address and signature: the message is damaged, or of another \
+         program"
+    )]
+    UnknownFunction,
 }
+
+/// The error of making a semaphore, a barrier or a queue. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// An argument with which the object could not be used. Python: `ValueError`.
+    #[error("{0}")]
+    Argument(String),
+    /// A function, or its arguments, that cannot be called in another process.
+    #[error("the action cannot be called in other processes: {0}")]
+    Action(#[from] CodecError),
+    /// Shared memory could not be made, or the system refused.
+    #[error(transparent)]
+    Memory(#[from] MemError),
+}
+
+impl From<OsError> for CreateError {
+    fn from(error: OsError) -> Self {
+        CreateError::Memory(error.into())
+    }
+}
+
+/// The error of setting what a program may set once: the default start method, the logger.
+///
+/// Python: `RuntimeError: context has already been set`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AlreadySetError(pub(crate) &'static str);
 
 #[cfg(test)]
 mod tests {

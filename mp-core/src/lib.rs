@@ -39,17 +39,17 @@ pub mod transfer;
 mod waitable;
 pub mod word;
 
-pub use error::{CodecError, MemError, OsError};
+pub use error::{AlreadySetError, CodecError, CreateError, MemError, OsError, OutOfRangeError};
 /// Of the crate `log`: what [`log_to_stderr`] and [`Logger`] take.
 pub use log::{Level, LevelFilter};
 pub use popen::{
-    ContextAlreadySetError, ForkIsSafe, StartError, StartMethod, force_start_method, get_all_start_methods,
-    get_start_method, replace_forkserver, set_forkserver_preload, set_start_method,
+    ForkIsSafe, StartError, StartMethod, force_start_method, get_all_start_methods, get_start_method,
+    replace_forkserver, set_forkserver_preload, set_start_method,
 };
 pub use process::{
-    AnyChild, AuthKey, Child, CloseError, CurrentProcess, Ended, JoinError, Logger, LoggerTakenError,
-    ParentProcess, Process, Run, active_children, cpu_count, current_process, get_logger, log_to_stderr,
-    parent_process, scope, set_authkey, usable_cpu_count,
+    AnyChild, AuthKey, Child, CloseError, CurrentProcess, Ended, JoinError, Logger, ParentProcess, Process,
+    Run, active_children, cpu_count, current_process, get_logger, log_to_stderr, parent_process, scope,
+    set_authkey, usable_cpu_count,
 };
 pub use waitable::Waitable;
 

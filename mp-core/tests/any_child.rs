@@ -1,8 +1,9 @@
 //! Handles without the type of the value: a list of children of several kinds, `active_children`, and the parent.
 
+use mp_core::CodecError;
 use mp_core::sys::fd::pipe;
 use mp_core::sys::poll::{Interest, poll};
-use mp_core::transfer::{CallError, Function, Handle};
+use mp_core::transfer::{Function, Handle};
 use mp_core::{AnyChild, Child, JoinError, Process, active_children, parent_process};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -131,7 +132,7 @@ fn functions_cross_as_values() {
 }
 
 fn call(function: Function<(), ()>) -> Result<(), String> {
-    function.call(()).map_err(|error: CallError| error.to_string())
+    function.call(()).map_err(|error: CodecError| error.to_string())
 }
 
 fn fail() {

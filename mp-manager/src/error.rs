@@ -2,7 +2,6 @@
 
 use crate::protocol::Failure;
 use mp_core::process::At;
-use mp_core::transfer::CodeError;
 use mp_core::{CodecError, OsError, StartError};
 
 /// The error of a call on a managed object.
@@ -93,10 +92,7 @@ pub enum ManagerError {
          the process that has started the manager"
     )]
     NoRelative,
-    /// The function cannot be called in the manager's process.
-    #[error(transparent)]
-    Code(#[from] CodeError),
-    /// A value could not be encoded or decoded, here or there.
+    /// A value or a function could not be encoded or decoded, here or there.
     #[error("{0}")]
     Codec(String),
     /// The system refused, here or in the manager's process: too many open files or processes, for example.

@@ -22,7 +22,7 @@ mp_testing::cases! {
         a_change_that_panics_changes_nothing_and_holds_nothing_up,
         a_change_of_what_is_of_another_type_is_given_up,
         a_proxy_of_a_gone_manager_says_so,
-        a_killed_manager_is_gone_for_everybody,
+        a_killed_manager_is_gone_for_every_process,
         objects_go_with_their_last_proxy,
         a_value_may_hold_a_handle,
         threads_have_connections_of_their_own,
@@ -211,7 +211,7 @@ fn kill(pid: u32) {
     mp_core::sys::process::send_signal(pidfd.as_fd(), SIGKILL).unwrap();
 }
 
-fn a_killed_manager_is_gone_for_everybody() {
+fn a_killed_manager_is_gone_for_every_process() {
     let manager = Manager::start().unwrap();
     let (list, asked) = (manager.list().unwrap(), Event::new().unwrap());
     let child = Process::new(ask_for_ever, (list.clone(), asked.clone())).start().unwrap();

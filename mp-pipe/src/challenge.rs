@@ -2,49 +2,34 @@
 
 use crate::connection::Connection;
 use crate::error::{RecvError, SendError};
-use crate::handshake::{Answer, AuthenticationError, Challenge, LONGEST, Part, Then, nonce};
+use crate::handshake::{
+    Answer, AuthenticationError, Challenge, HandshakeError, LONGEST, NO_LENGTH, Part, Then, nonce,
+};
+use mp_core::AuthKey;
 use mp_core::word::Deadline;
-use mp_core::{AuthKey, OsError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// Why the other side is not trusted, or cannot be asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChallengeError {
-    /// The two sides have different keys.
-    #[error(transparent)]
-    Authentication(#[from] AuthenticationError),
-    /// It could not be spoken to.
-    #[error(transparent)]
-    Send(SendError),
-    /// It has sent no message that can be received.
-    #[error(transparent)]
-    Recv(RecvError),
-    /// It has not answered in time; `_timeout` calls only.
-    #[error("the other side did not answer in time")]
-    Timeout,
-    /// The system has no random bytes.
-    #[error(transparent)]
-    Os(#[from] OsError),
-}
-
-impl From<SendError> for ChallengeError {
-    fn from(error: SendError) -> ChallengeError {
-        match error {
-            SendError::Timeout => ChallengeError::Timeout,
-            other => ChallengeError::Send(other),
-        }
+fn not_sent(error: SendError) -> HandshakeError {
+    match error {
+        // The rest of a part stays in the connection, and no later message of a handshake makes sense behind it.
+        SendError::Timeout | SendError::Partial => HandshakeError::Timeout,
+        SendError::Closed(_) | SendError::Torn => HandshakeError::Closed,
+        SendError::Os(error) => HandshakeError::Os(error),
+        _ => AuthenticationError::Protocol("its challenge cannot be answered").into(),
     }
 }
 
-impl From<RecvError> for ChallengeError {
-    fn from(error: RecvError) -> ChallengeError {
-        match error {
-            RecvError::Timeout => ChallengeError::Timeout,
-            other => ChallengeError::Recv(other),
+fn not_received(error: RecvError) -> HandshakeError {
+    match error {
+        RecvError::Timeout => HandshakeError::Timeout,
+        RecvError::Closed | RecvError::Truncated => HandshakeError::Closed,
+        RecvError::Os(error) => HandshakeError::Os(error),
+        RecvError::BadLength(_) | RecvError::TooLong { .. } => {
+            AuthenticationError::Protocol(NO_LENGTH).into()
         }
+        _ => AuthenticationError::Protocol("its message cannot be received").into(),
     }
 }
 
@@ -68,17 +53,17 @@ impl From<RecvError> for ChallengeError {
 pub fn deliver_challenge<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     key: &AuthKey,
-) -> Result<(), ChallengeError> {
+) -> Result<(), HandshakeError> {
     deliver_challenge_timeout(connection, key, Duration::MAX)
 }
 
 /// Has the other side prove that it has the key, as [`deliver_challenge`]; waits for it at most this long, then
-/// [`ChallengeError::Timeout`].
+/// [`HandshakeError::Timeout`].
 pub fn deliver_challenge_timeout<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     key: &AuthKey,
     timeout: Duration,
-) -> Result<(), ChallengeError> {
+) -> Result<(), HandshakeError> {
     converse(connection, &mut Challenge::new(key, nonce()?, None), timeout)
 }
 
@@ -88,17 +73,17 @@ pub fn deliver_challenge_timeout<S: Serialize, R: DeserializeOwned>(
 pub fn answer_challenge<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     key: &AuthKey,
-) -> Result<(), ChallengeError> {
+) -> Result<(), HandshakeError> {
     answer_challenge_timeout(connection, key, Duration::MAX)
 }
 
 /// Proves to the other side that this one has the key, as [`answer_challenge`]; waits for it at most this long, then
-/// [`ChallengeError::Timeout`].
+/// [`HandshakeError::Timeout`].
 pub fn answer_challenge_timeout<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     key: &AuthKey,
     timeout: Duration,
-) -> Result<(), ChallengeError> {
+) -> Result<(), HandshakeError> {
     converse(connection, &mut Answer::new(key, None), timeout)
 }
 
@@ -106,17 +91,17 @@ fn converse<S: Serialize, R: DeserializeOwned>(
     connection: &Connection<S, R>,
     part: &mut dyn Part,
     timeout: Duration,
-) -> Result<(), ChallengeError> {
+) -> Result<(), HandshakeError> {
     let until = Deadline::after(timeout);
     let connection = connection.clone().with_limit(LONGEST);
     let left = || until.map_or(Duration::MAX, Deadline::remaining);
     if let Some(first) = part.begin() {
-        connection.send_bytes_timeout(&first, left())?;
+        connection.send_bytes_timeout(&first, left()).map_err(not_sent)?;
     }
     loop {
-        let step = part.hear(&connection.recv_bytes_timeout(left())?);
+        let step = part.hear(&connection.recv_bytes_timeout(left()).map_err(not_received)?);
         if let Some(message) = step.say {
-            connection.send_bytes_timeout(&message, left())?;
+            connection.send_bytes_timeout(&message, left()).map_err(not_sent)?;
         }
         match step.then {
             Then::Listen => {}

@@ -2,15 +2,15 @@
 
 use crate::address::{Address, AddressError};
 use crate::connection::Connection;
-use crate::handshake::socket::{Broken, advance};
-use crate::handshake::{AuthenticationError, Form, Handshake};
+use crate::handshake::socket::advance;
+use crate::handshake::{AuthenticationError, Form, Handshake, HandshakeError};
 use crate::key::Key;
 use mp_core::AuthKey;
 use mp_core::error::OsError;
 use mp_core::sys::address::{connect_to, send_at_once, this_user, user_at_the_other_end};
 use mp_core::sys::poll::wait_for;
 use mp_core::word::Deadline;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -93,9 +93,17 @@ pub enum ConnectError {
         /// The user's number.
         uid: u32,
     },
-    /// Nothing can listen at such an address.
-    #[error(transparent)]
-    Address(#[from] AddressError),
+    /// No socket can have such an address.
+    #[error("{0}")]
+    Address(&'static str),
+    /// The host has no number.
+    #[error("cannot find the host {host}: {source}")]
+    Host {
+        /// As it was given.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
     /// The key has no bytes, so it proves nothing.
     #[error("the authkey is empty: give it at least one byte")]
     EmptyKey,
@@ -115,12 +123,25 @@ impl From<OsError> for ConnectError {
     }
 }
 
-impl From<Broken> for ConnectError {
-    fn from(broken: Broken) -> ConnectError {
-        match broken {
-            Broken::Authentication(error) => error.into(),
-            Broken::Closed => ConnectError::Closed,
-            Broken::Os(error) => ConnectError::Os(error),
+impl From<HandshakeError> for ConnectError {
+    fn from(error: HandshakeError) -> ConnectError {
+        match error {
+            HandshakeError::Authentication(error) => error.into(),
+            HandshakeError::OtherUser { uid } => ConnectError::OtherUser { uid },
+            HandshakeError::Timeout => ConnectError::Timeout,
+            HandshakeError::Os(error) => ConnectError::Os(error),
+            HandshakeError::Closed | HandshakeError::CrowdedOut | HandshakeError::TooManyOpen => {
+                ConnectError::Closed
+            }
+        }
+    }
+}
+
+impl From<AddressError> for ConnectError {
+    fn from(error: AddressError) -> ConnectError {
+        match error {
+            AddressError::Invalid(reason) => ConnectError::Address(reason),
+            AddressError::Host { host, source } => ConnectError::Host { host, source },
         }
     }
 }

@@ -78,7 +78,7 @@ impl<S, R> Connection<S, R> {
     }
 
     /// Sets the longest message, in bytes, that this clone receives. A longer one is refused before memory is
-    /// taken for it ([`FrameError::TooLong`](crate::FrameError::TooLong)), and is still there for a clone with a larger
+    /// taken for it ([`RecvError::TooLong`]), and is still there for a clone with a larger
     /// limit. Memory grows with what has arrived, so a wrong length costs none.
     ///
     /// Python: `Connection.recv_bytes(maxlength)`.

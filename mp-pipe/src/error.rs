@@ -31,7 +31,7 @@ pub enum SendError {
     /// The object cannot be written as a pickle.
     #[cfg(feature = "pickle")]
     #[error(transparent)]
-    Pickling(#[from] crate::pickle::PicklingError),
+    Pickling(#[from] crate::pickle::PickleError),
     /// More handles in one value than a frame can carry.
     #[error("the value has {count} handles, and one message carries at most {most}: send it in parts")]
     TooManyHandles {
@@ -83,10 +83,18 @@ pub enum RecvError {
     /// Python: `OSError: got end of file during message`.
     #[error("the other end was closed in the middle of a message: its process ended while it sent")]
     Truncated,
-    /// A bad length, after which no message boundary can be found (every later call returns this error too); or a length
-    /// above the limit, which a call with a larger limit can still receive.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
+    /// No message has such a length, so no message boundary can be found any more: every later call returns this error
+    /// too.
+    #[error("bad message length {0}: the other side speaks another protocol")]
+    BadLength(i32),
+    /// The message is longer than the limit. A call with a larger limit can still receive it.
+    #[error("message of {length} bytes is longer than the limit of {limit}: receive it with a larger limit")]
+    TooLong {
+        /// Bytes that the other side has announced.
+        length: u64,
+        /// Bytes that would have been taken.
+        limit: usize,
+    },
     /// Not the descriptors that the message announced. It is dropped, they are closed, and the next message can
     /// be received.
     #[error(
@@ -105,7 +113,7 @@ pub enum RecvError {
     /// The bytes are no pickle, or none that is taken. The message is dropped, and the next one can be received.
     #[cfg(feature = "pickle")]
     #[error(transparent)]
-    Unpickling(#[from] crate::pickle::UnpicklingError),
+    Unpickling(#[from] crate::pickle::PickleError),
     /// The message is longer than the buffer for it. It has been received and is here, whole.
     ///
     /// Python: `multiprocessing.BufferTooShort`.
@@ -119,6 +127,16 @@ pub enum RecvError {
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),
+}
+
+impl RecvError {
+    /// Of a frame that is not received.
+    pub(crate) fn of_frame(error: FrameError) -> RecvError {
+        match error {
+            FrameError::BadLength(length) => RecvError::BadLength(length),
+            FrameError::TooLong { length, limit } => RecvError::TooLong { length, limit },
+        }
+    }
 }
 
 /// The error of a wait for several objects of which none is ready.

@@ -106,12 +106,13 @@ impl End {
             Expect::Bytes => Vec::new(),
             Expect::Value => scratch::decoding(),
         };
-        let (room, beside) = match (frame.step(terms.limit, fresh)?, terms.expect) {
-            (Step::Whole, _) => return Ok(true),
-            (Step::Head(room) | Step::Body(room), Expect::Bytes) => (room, Beside::Ignored),
-            (Step::Head(room), Expect::Value) => (room, Beside::Taken(fds, dropped_fds)),
-            (Step::Body(room), Expect::Value) => (room, Beside::Noticed(dropped_fds)),
-        };
+        let (room, beside) =
+            match (frame.step(terms.limit, fresh).map_err(RecvError::of_frame)?, terms.expect) {
+                (Step::Whole, _) => return Ok(true),
+                (Step::Head(room) | Step::Body(room), Expect::Bytes) => (room, Beside::Ignored),
+                (Step::Head(room), Expect::Value) => (room, Beside::Taken(fds, dropped_fds)),
+                (Step::Body(room), Expect::Value) => (room, Beside::Noticed(dropped_fds)),
+            };
         match self.read(room, beside, terms.patience, spins)? {
             0 if at_boundary => return Err(RecvError::Closed),
             0 => return Err(RecvError::Truncated),

@@ -80,20 +80,19 @@ mod wait;
 mod wait_set;
 
 #[cfg(feature = "listener")]
-pub use address::{Address, AddressError};
+pub use address::Address;
 #[cfg(feature = "listener")]
 pub use challenge::{
-    ChallengeError, answer_challenge, answer_challenge_timeout, deliver_challenge, deliver_challenge_timeout,
+    answer_challenge, answer_challenge_timeout, deliver_challenge, deliver_challenge_timeout,
 };
 #[cfg(feature = "listener")]
 pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::{Connection, DEFAULT_LIMIT};
 pub use error::{PollError, RecvError, SendError};
-pub use frame::FrameError;
 #[cfg(feature = "listener")]
-pub use handshake::AuthenticationError;
+pub use handshake::{AuthenticationError, HandshakeError};
 #[cfg(feature = "listener")]
-pub use listener::{AcceptError, BindError, Listener, ListenerBuilder, RefusedError};
+pub use listener::{AcceptError, BindError, Listener, ListenerBuilder};
 pub use pipe::{NoRecv, NoSend, Receiver, Sender, pipe, pipe_simplex};
 pub use wait::{try_wait, wait, wait_timeout};
 pub use wait_set::{AddError, WaitSet};

@@ -5,7 +5,7 @@ mod raw_peer;
 
 use mp_core::{AuthKey, Process};
 use mp_pipe::{
-    Address, AuthenticationError, BindError, Client, ConnectError, Connection, Listener, RefusedError, pipe,
+    Address, AuthenticationError, BindError, Client, ConnectError, Connection, HandshakeError, Listener, pipe,
 };
 use mp_testing::{parent_in_role, role};
 use nix::unistd::{Uid, setresuid};
@@ -20,7 +20,7 @@ mp_testing::cases! {
         a_wrong_key_is_passed_over,
         a_client_that_is_passed_over_is_in_the_log,
         sides_of_different_minds_do_not_meet,
-        what_everybody_can_reach_needs_a_key,
+        what_every_process_can_reach_needs_a_key,
         another_users_processes_stay_outside,
     ],
     every_method: [
@@ -41,7 +41,7 @@ fn a_child_with_another_key_is_a_stranger() {
     let listener = Listener::new().unwrap();
     let child = Process::new(try_with_another_key, (listener.address().clone(),)).start().unwrap();
     let refused = refused(&listener);
-    assert!(matches!(refused, RefusedError::Authentication(AuthenticationError::WrongKey)), "{refused}");
+    assert!(matches!(refused, HandshakeError::Authentication(AuthenticationError::WrongKey)), "{refused}");
     assert_eq!(child.join().unwrap(), "the other side refused our authkey: give both sides the same key");
 }
 
@@ -57,7 +57,7 @@ fn a_wrong_key_fails_on_both_sides() {
             let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
             let refused = refused(&listener);
             assert!(
-                matches!(refused, RefusedError::Authentication(AuthenticationError::WrongKey)),
+                matches!(refused, HandshakeError::Authentication(AuthenticationError::WrongKey)),
                 "{refused}"
             );
             let told = client.join().unwrap();
@@ -103,13 +103,13 @@ fn sides_of_different_minds_do_not_meet() {
         let client = if cpython { client.cpython() } else { client };
         let client = thread::spawn(move || client.connect::<(), ()>().unwrap_err());
         let refused = refused(&listener);
-        assert!(matches!(refused, RefusedError::Closed), "{refused}");
+        assert!(matches!(refused, HandshakeError::Closed), "{refused}");
         let told = client.join().unwrap();
         assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Protocol(_))), "{told}");
     }
 }
 
-fn what_everybody_can_reach_needs_a_key() {
+fn what_every_process_can_reach_needs_a_key() {
     let name = format!("\0mp-pipe-key-{}", std::process::id());
     for address in [Address::loopback(), Address::from(&*name)] {
         let open = Listener::builder().address(&address).without_authkey().bind();
@@ -147,7 +147,7 @@ fn listen_as_nobody(say: Connection<Address, ()>) {
     say.send(listener.address()).unwrap();
     let refused = refused(&listener);
     // Root has seen which user listens, and has gone; or was seen before.
-    assert!(matches!(refused, RefusedError::OtherUser { uid: 0 }), "{refused}");
+    assert!(matches!(refused, HandshakeError::OtherUser { uid: 0 }), "{refused}");
 }
 
 fn another_users_processes_stay_outside() {
@@ -157,8 +157,8 @@ fn another_users_processes_stay_outside() {
     // Where file permissions refuse no user.
     let listener = Listener::bind(format!("\0mp-pipe-key-{}", std::process::id())).unwrap();
     let child = Process::new(connect_as_nobody, (listener.address().clone(),)).start().unwrap();
-    assert!(matches!(refused(&listener), RefusedError::OtherUser { uid: NOBODY }));
-    assert!(matches!(refused(&listener), RefusedError::OtherUser { uid: NOBODY }));
+    assert!(matches!(refused(&listener), HandshakeError::OtherUser { uid: NOBODY }));
+    assert!(matches!(refused(&listener), HandshakeError::OtherUser { uid: NOBODY }));
     // It asks the same of the listener, and is told nothing if it does not.
     assert_eq!(child.join().unwrap(), "OtherUser { uid: 0 } Closed");
 

@@ -1,7 +1,7 @@
 //! Mirrors _TestConnection, on threads (P35, P37; with children: processes.rs; one way and scopes:
 //! one_way.rs). Left out: negative offsets and timeouts.
 
-use mp_pipe::{Connection, FrameError, RecvError, SendError, pipe, pipe_simplex};
+use mp_pipe::{Connection, RecvError, SendError, pipe, pipe_simplex};
 use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -294,13 +294,10 @@ fn a_bad_length_is_an_error_for_good() {
         raw.send_bytes(b"what follows cannot be found").unwrap();
         for _ in 0..2 {
             let error = here.recv_bytes().unwrap_err();
-            assert!(
-                matches!(error, RecvError::Frame(FrameError::BadLength(length)) if length == bad),
-                "{error}"
-            );
+            assert!(matches!(error, RecvError::BadLength(length) if length == bad), "{error}");
         }
         let error = here.recv_bytes_into(&mut [0; 9]).unwrap_err();
-        assert!(matches!(error, RecvError::Frame(FrameError::BadLength(_))), "{error}");
+        assert!(matches!(error, RecvError::BadLength(_)), "{error}");
     }
 }
 
@@ -310,8 +307,7 @@ fn a_message_above_the_limit_waits_for_a_larger_one() {
     there.send_bytes(b"12345").unwrap();
     there.send_bytes(b"6").unwrap();
     let here = here.with_limit(4);
-    let too_long =
-        |error: &RecvError| matches!(error, RecvError::Frame(FrameError::TooLong { length: 5, limit: 4 }));
+    let too_long = |error: &RecvError| matches!(error, RecvError::TooLong { length: 5, limit: 4 });
     assert!(too_long(&here.recv_bytes().unwrap_err()));
     assert!(too_long(&here.recv().unwrap_err()));
     assert!(matches!(here.recv_bytes_into(&mut [0; 9]), Err(error) if too_long(&error)));

@@ -6,8 +6,8 @@ mod raw_peer;
 
 use mp_core::AuthKey;
 use mp_pipe::{
-    Address, AuthenticationError, Client, ClientBuilder, ConnectError, Connection, Listener, ListenerBuilder,
-    RefusedError,
+    Address, AuthenticationError, Client, ClientBuilder, ConnectError, Connection, HandshakeError, Listener,
+    ListenerBuilder,
 };
 use mp_testing::{Python, pythons};
 use raw_peer::refused;
@@ -188,7 +188,10 @@ fn a_python_client_with_a_wrong_key_is_refused() {
         let listener = listening_to(&python, Listener::builder().authkey(key())).bind().unwrap();
         let child = command(&python, "client", listener.address(), "another").spawn().unwrap();
         let refused = refused(&listener);
-        assert!(matches!(refused, RefusedError::Authentication(AuthenticationError::WrongKey)), "{refused}");
+        assert!(
+            matches!(refused, HandshakeError::Authentication(AuthenticationError::WrongKey)),
+            "{refused}"
+        );
         assert_eq!(ended(child), "AuthenticationError digest sent was rejected", "{python:?}");
         // And the listener goes on.
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
@@ -239,7 +242,7 @@ fn old_pythons_need_md5_to_be_allowed() {
         let listener = Listener::builder().authkey(key()).cpython().bind().unwrap();
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
         let refused = refused(&listener);
-        assert!(matches!(refused, RefusedError::Authentication(AuthenticationError::Md5)), "{refused}");
+        assert!(matches!(refused, HandshakeError::Authentication(AuthenticationError::Md5)), "{refused}");
         assert_eq!(ended(child), "AuthenticationError digest sent was rejected", "{python:?}");
 
         let (child, bound, output) = python_listener(&python, &Address::loopback(), KEY);
@@ -268,7 +271,7 @@ fn our_own_handshake_is_none_of_pythons() {
     for python in pythons((3, 8)) {
         let listener = Listener::builder().authkey(key()).bind().unwrap();
         let child = command(&python, "client", listener.address(), KEY).spawn().unwrap();
-        assert!(matches!(refused(&listener), RefusedError::Closed));
+        assert!(matches!(refused(&listener), HandshakeError::Closed));
         let said = ended(child);
         // 3.8 to 3.11 have nothing but an assertion for it.
         let error = if is_old(&python) { "AssertionError" } else { "AuthenticationError" };

@@ -63,7 +63,7 @@ fn a_limit_travels_with_its_connection() {
     let message = pack(&one.with_limit(3)).unwrap();
     let copy: Connection = unpack(&message.bytes, message.handles).unwrap();
     two.send_bytes(b"four").unwrap();
-    assert!(matches!(copy.recv_bytes(), Err(RecvError::Frame(_))));
+    assert!(matches!(copy.recv_bytes(), Err(RecvError::TooLong { length: 4, limit: 3 })));
 }
 
 #[test]

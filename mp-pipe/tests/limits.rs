@@ -5,7 +5,7 @@ mod raw_peer;
 use mp_core::AuthKey;
 use mp_pipe::handshake::Form;
 use mp_pipe::{
-    AcceptError, Address, Client, ConnectError, Connection, Listener, PollError, RefusedError, try_wait,
+    AcceptError, Address, Client, ConnectError, Connection, HandshakeError, Listener, PollError, try_wait,
 };
 use mp_testing::open_descriptors;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -34,7 +34,7 @@ fn key() -> AuthKey {
 fn the_oldest_of_too_many_goes() {
     let listener = Listener::builder().authkey(key()).most_pending(2).bind().unwrap();
     let mut peers: Vec<_> = (0..3).map(|_| Peer::new(&listener, &key(), Form::Own)).collect();
-    assert!(matches!(refused(&listener), RefusedError::CrowdedOut));
+    assert!(matches!(refused(&listener), HandshakeError::CrowdedOut));
     none_yet(&listener);
     assert!(is_closed(&mut peers.remove(0).stream));
     for mut peer in peers {
@@ -65,13 +65,13 @@ fn so_many_are_open_and_no_more() {
     let connect = || Client::builder(listener.address()).without_authkey().connect::<(), ()>().unwrap();
     let mut clients: Vec<_> = (0..3).map(|_| connect()).collect();
     let (one, two) = (listener.accept::<(), ()>().unwrap(), listener.accept::<(), ()>().unwrap());
-    assert!(matches!(refused(&listener), RefusedError::TooManyOpen));
+    assert!(matches!(refused(&listener), HandshakeError::TooManyOpen));
     assert!(clients.pop().unwrap().recv_bytes().is_err());
     // A clone is no further connection, and the last one counts.
     let clone = one.clone();
     one.close();
     clients.push(connect());
-    assert!(matches!(refused(&listener), RefusedError::TooManyOpen));
+    assert!(matches!(refused(&listener), HandshakeError::TooManyOpen));
     clone.close();
     clients.push(connect());
     listener.accept::<(), ()>().unwrap();
@@ -144,7 +144,7 @@ fn without_descriptors_the_oldest_pending_one_makes_room() {
     allow(Some(3));
     // Three come in; for the fourth there is no room.
     no_descriptor(listener.accept());
-    assert!(matches!(refused(&listener), RefusedError::CrowdedOut));
+    assert!(matches!(refused(&listener), HandshakeError::CrowdedOut));
     assert!(is_closed(&mut old.remove(0)));
     none_yet(&listener);
     assert!(honest.step());

@@ -8,9 +8,8 @@ mod raw_peer;
 use mp_core::{AuthKey, Process};
 use mp_pipe::handshake::Form;
 use mp_pipe::{
-    AcceptError, Address, AddressError, BindError, Client, ConnectError, Connection, Listener,
-    ListenerBuilder, PollError, RecvError, RefusedError, SendError, Sender, pipe, pipe_simplex, try_wait,
-    wait,
+    AcceptError, Address, BindError, Client, ConnectError, Connection, HandshakeError, Listener,
+    ListenerBuilder, PollError, RecvError, SendError, Sender, pipe, pipe_simplex, try_wait, wait,
 };
 use raw_peer::{Peer, none_yet, refused, silent, write_frame};
 use std::path::PathBuf;
@@ -20,8 +19,8 @@ use std::time::{Duration, Instant};
 mp_testing::cases! {
     plain: [
         an_address_in_use_is_refused,
-        a_client_may_connect_before_anybody_accepts,
-        a_client_may_have_gone_before_anybody_accepts,
+        a_client_may_connect_before_the_accept,
+        a_client_may_have_gone_before_the_accept,
         no_client_in_time_is_an_error_and_not_early,
         a_listener_is_waited_for_beside_other_things,
         threads_take_turns_at_accepting,
@@ -67,7 +66,7 @@ fn a_forked_copy_of_a_pending_connection_is_not_waited_for() {
         scope.fork(|| gate.recv().unwrap()).unwrap();
         write_frame(&mut peer, b"garbage").unwrap();
         let refused = refused(&listener);
-        assert!(matches!(refused, RefusedError::Authentication(_)), "{refused}");
+        assert!(matches!(refused, HandshakeError::Authentication(_)), "{refused}");
         // To the copy.
         write_frame(&mut peer, b"more").unwrap();
         assert!(matches!(try_wait(&[&listener]), Err(PollError::WouldBlock)));
@@ -168,7 +167,7 @@ fn an_address_in_use_is_refused() {
 }
 
 /// P40
-fn a_client_may_connect_before_anybody_accepts() {
+fn a_client_may_connect_before_the_accept() {
     for form in [without_key, with_key, with_cpythons_handshake] {
         let (listener, client) = form();
         let (here, there) = pipe::<(), ()>().unwrap();
@@ -188,7 +187,7 @@ fn a_client_may_connect_before_anybody_accepts() {
 }
 
 /// P40, and test_issue14725.
-fn a_client_may_have_gone_before_anybody_accepts() {
+fn a_client_may_have_gone_before_the_accept() {
     let (listener, client) = without_key();
     let client = client();
     client.send_bytes(b"early").unwrap();
@@ -364,7 +363,7 @@ fn what_is_no_address_is_an_error() {
         assert!(matches!(connected, Err(ConnectError::Address(_))), "{connected:?}");
     }
     let host = Client::connect::<(), ()>(("no such host", 1));
-    assert!(matches!(host, Err(ConnectError::Address(AddressError::Host { .. }))), "{host:?}");
+    assert!(matches!(host, Err(ConnectError::Host { .. })), "{host:?}");
     let nowhere = Listener::bind("/no such directory/socket");
     assert!(matches!(nowhere, Err(BindError::Os(_))), "{nowhere:?}");
 }

@@ -2,7 +2,7 @@
 //! has of data, and has no code to run. The bytes, protocol by protocol: pickle_vectors.rs; what is refused:
 //! pickle_bad.rs; with CPython itself: pickle_python.rs.
 
-use mp_pipe::pickle::{BigInt, Global, Made, Object, UnpicklingError, Value, dumps, loads};
+use mp_pipe::pickle::{BigInt, Global, Made, Object, PickleError, Value, dumps, loads};
 use mp_pipe::{RecvError, SendError, pipe};
 use mp_testing::unhex;
 use std::sync::Arc;
@@ -192,7 +192,7 @@ fn a_connection_carries_objects_and_survives_a_bad_one() {
     let object = Value::dict([("n", Value::list([1.into(), 2.5.into()]))]);
     here.send_pickle(&object).unwrap();
     here.send_pickle(&object).unwrap();
-    assert!(matches!(there.recv_pickle(), Err(RecvError::Unpickling(UnpicklingError::Truncated { .. }))));
+    assert!(matches!(there.recv_pickle(), Err(RecvError::Unpickling(PickleError::Truncated { .. }))));
     assert_eq!(there.try_recv_pickle().unwrap(), object);
     assert_eq!(there.recv_pickle_timeout(Duration::from_secs(60)).unwrap(), object);
     here.close();

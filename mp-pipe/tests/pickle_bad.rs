@@ -1,7 +1,7 @@
 //! Pickles that are refused, and values that are not written: what is wrong, and where. Mirrors `test_bad_stack`,
 //! `test_truncated_data` and similar; random bytes are in pickle_hostile.rs.
 
-use mp_pipe::pickle::{Limits, Object, PicklingError, UnpicklingError, Value, dumps, loads, loads_within};
+use mp_pipe::pickle::{Limits, Object, PickleError, Value, dumps, loads, loads_within};
 
 /// A list in a list in a list …
 fn nested(depth: usize) -> Vec<u8> {
@@ -17,7 +17,7 @@ fn cycles_are_an_error() {
         b"\x80\x04}\x94\x8c\x01dh\0s.",
         b"\x80\x04\x8c\x01m\x8c\x01C\x93)\x81\x94}\x8c\x01oh\0sb.",
     ] {
-        assert_eq!(loads(pickle), Err(UnpicklingError::Cyclic));
+        assert_eq!(loads(pickle), Err(PickleError::Cyclic));
     }
 }
 
@@ -28,7 +28,7 @@ fn depth_is_limited() {
     let tuples = |depth| [&b"\x80\x04)"[..], &b"\x85".repeat(depth), b"."].concat();
     assert!(loads(&tuples(most)).is_ok());
     for pickle in [nested(most + 1), nested(200_000), tuples(most + 1), tuples(200_000)] {
-        assert_eq!(loads(&pickle), Err(UnpicklingError::TooDeep { limit: most }));
+        assert_eq!(loads(&pickle), Err(PickleError::TooDeep { limit: most }));
     }
     // A list of lists, each of which has the one before it: no more than one level is ever walked down.
     let chain = |length| {
@@ -43,10 +43,10 @@ fn depth_is_limited() {
         pickle
     };
     assert!(loads(&chain(most - 2)).is_ok());
-    assert_eq!(loads(&chain(20_000)), Err(UnpicklingError::TooDeep { limit: most }));
+    assert_eq!(loads(&chain(20_000)), Err(PickleError::TooDeep { limit: most }));
     let limits = Limits::default().with_depth(3);
     assert!(loads_within(&nested(3), limits).is_ok());
-    assert_eq!(loads_within(&nested(4), limits), Err(UnpicklingError::TooDeep { limit: 3 }));
+    assert_eq!(loads_within(&nested(4), limits), Err(PickleError::TooDeep { limit: 3 }));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn the_deepest_value_can_be_compared_printed_written_and_dropped() {
         let again = loads(&dumps(&value).unwrap()).unwrap();
         assert_eq!(value, again);
         assert!(format!("{value:?}").len() > 500);
-        assert_eq!(dumps(&Value::list([value])), Err(PicklingError::TooDeep { limit: 500 }));
+        assert_eq!(dumps(&Value::list([value])), Err(PickleError::TooDeep { limit: 500 }));
     };
     small.spawn(all_of_it).unwrap().join().unwrap();
 }
@@ -71,19 +71,19 @@ fn a_billion_laughs_are_refused() {
         pickle.extend([b"](".as_slice(), &[b'h', level].repeat(10), b"e\x94"].concat());
     }
     pickle.push(b'.');
-    assert_eq!(loads(&pickle), Err(UnpicklingError::TooLarge { limit: 1 << 30 }));
+    assert_eq!(loads(&pickle), Err(PickleError::TooLarge { limit: 1 << 30 }));
     // What it would be without sharing is what counts: here 100 times 100 kB.
     let text = [b"\x80\x04X\xa0\x86\x01\0".as_slice(), &b"x".repeat(100_000), b"\x94"].concat();
     let hundred = [&text[..], b"0(", &b"h\0".repeat(100), b"t."].concat();
     let limits = Limits::default().with_memory(5_000_000);
     assert!(loads(&hundred).is_ok());
-    assert_eq!(loads_within(&hundred, limits), Err(UnpicklingError::TooLarge { limit: 5_000_000 }));
+    assert_eq!(loads_within(&hundred, limits), Err(PickleError::TooLarge { limit: 5_000_000 }));
 }
 
 #[test]
 fn what_cannot_be_written_says_why() {
     let list = Value::list([1.into()]);
-    let unhashable = |value| Err(PicklingError::Unhashable { kind: value });
+    let unhashable = |value| Err(PickleError::Unhashable { kind: value });
     assert_eq!(dumps(&Value::set([list.clone()])), unhashable("list"));
     assert_eq!(dumps(&Value::frozenset([Value::dict::<&str>([])])), unhashable("dict"));
     assert_eq!(dumps(&Value::dict([(Value::tuple([list.clone()]), 1.into())])), unhashable("list"));
@@ -91,17 +91,17 @@ fn what_cannot_be_written_says_why() {
     // A list may be a value, or in what makes a key; and the same list may stand in both places.
     let key = Object::call("m", "Key", [list.clone()]);
     assert!(dumps(&Value::dict([(Value::from(key), list.clone())])).is_ok());
-    assert_eq!(dumps(&Value::Surrogates(b"\xff"[..].into())), Err(PicklingError::BadText));
+    assert_eq!(dumps(&Value::Surrogates(b"\xff"[..].into())), Err(PickleError::BadText));
     let mut object = Object::call("m", "f", []);
     object.callable = 5.into();
-    assert_eq!(dumps(&object.into()), Err(PicklingError::NotCallable { kind: "int" }));
+    assert_eq!(dumps(&object.into()), Err(PickleError::NotCallable { kind: "int" }));
 }
 
 #[test]
 fn bad_pickles_say_what_is_wrong_and_where() {
-    let malformed = |at, why| UnpicklingError::Malformed { at, why };
-    let unsupported = |at, what| UnpicklingError::Unsupported { at, what };
-    let truncated = |length| UnpicklingError::Truncated { length };
+    let malformed = |at, why| PickleError::Malformed { at, why };
+    let unsupported = |at, what| PickleError::Unsupported { at, what };
+    let truncated = |length| PickleError::Truncated { length };
     for (pickle, error) in [
         (&b""[..], truncated(0)),
         (b"\x80\x04", truncated(2)),

@@ -4,7 +4,7 @@
 //!
 //! With `MP_PICKLES=1000000` that many are made by chance.
 
-use mp_pipe::pickle::{Limits, UnpicklingError, Value, dumps, loads, loads_within};
+use mp_pipe::pickle::{Limits, PickleError, Value, dumps, loads, loads_within};
 use mp_testing::{Chance, random, unhex};
 use peak_alloc::PeakAlloc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,7 +65,7 @@ fn all_kinds() -> Vec<Vec<u8>> {
 }
 
 /// Reads it, and says how many bytes of memory that took at its height. Fails if that is too much, or it panics.
-fn read_measured(pickle: &[u8], limits: Limits) -> (Result<Value, UnpicklingError>, usize) {
+fn read_measured(pickle: &[u8], limits: Limits) -> (Result<Value, PickleError>, usize) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let result = catch_unwind(AssertUnwindSafe(|| loads_within(pickle, limits)));
@@ -74,7 +74,7 @@ fn read_measured(pickle: &[u8], limits: Limits) -> (Result<Value, UnpicklingErro
     (result, taken)
 }
 
-fn read(pickle: &[u8]) -> Result<Value, UnpicklingError> {
+fn read(pickle: &[u8]) -> Result<Value, PickleError> {
     let (result, taken) = read_measured(pickle, Limits::default());
     let most = AT_ALL + BYTES_A_BYTE * pickle.len();
     let shown = || pickle[..pickle.len().min(500)].escape_ascii();
@@ -91,7 +91,7 @@ fn read(pickle: &[u8]) -> Result<Value, UnpicklingError> {
 fn a_pickle_cut_off_anywhere_is_truncated() {
     for pickle in all_kinds() {
         for length in 0..pickle.len() {
-            assert_eq!(read(&pickle[..length]), Err(UnpicklingError::Truncated { length }));
+            assert_eq!(read(&pickle[..length]), Err(PickleError::Truncated { length }));
         }
     }
 }
@@ -185,7 +185,7 @@ fn a_length_is_not_believed() {
     ];
     for pickle in lengths {
         let (result, taken) = read_measured(&[pickle, b"abc."].concat(), Limits::default());
-        assert!(matches!(result, Err(UnpicklingError::Truncated { .. })), "{result:?}");
+        assert!(matches!(result, Err(PickleError::Truncated { .. })), "{result:?}");
         assert!(taken < 1000, "{taken} bytes for {}", pickle.escape_ascii());
     }
     // A number out of turn, too, takes no array up to it.

@@ -29,7 +29,7 @@ mp_testing::cases! {
     ],
     every_method: [
         a_killed_listeners_address_can_be_used_at_once,
-        of_many_who_replace_a_dead_ones_file_one_listens,
+        of_many_that_replace_a_dead_ones_file_one_listens,
     ],
 }
 
@@ -227,7 +227,7 @@ fn bind_when_told(path: PathBuf, gate: Receiver<()>, say: Sender<bool>) {
     }
 }
 
-fn of_many_who_replace_a_dead_ones_file_one_listens() {
+fn of_many_that_replace_a_dead_ones_file_one_listens() {
     const MANY: usize = 6;
     for _ in 0..5 {
         drop(UnixListener::bind(path("race")).unwrap());

@@ -105,7 +105,7 @@ impl PoolBuilder {
     /// A worker that dies loses its value, and its successor makes a new one. A value is dropped where its worker ends by
     /// itself ([`close`](Pool::close), [`max_tasks_per_child`](PoolBuilder::max_tasks_per_child)); a worker that is killed
     /// drops nothing. A task for a state of another type is refused when it is submitted
-    /// ([`CodeError::WantsState`](mp_core::transfer::CodeError::WantsState)).
+    /// ([`CodecError::WantsState`](mp_core::CodecError::WantsState)).
     ///
     /// Python: an initializer that sets a global variable; mpire: `worker_init` with `use_worker_state`.
     #[doc(alias = "use_worker_state")]

@@ -2,7 +2,6 @@
 
 use mp_core::process::{At, CaughtError};
 use mp_core::sys::process::Ended;
-use mp_core::transfer::CodeError;
 use mp_core::{CodecError, MemError, OsError, StartError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -142,12 +141,9 @@ pub enum SubmitError {
     /// The pool is broken: its workers cannot live.
     #[error("the pool is broken: {0}")]
     Broken(String),
-    /// The arguments cannot be serialised.
-    #[error("the arguments of the task: {0}")]
+    /// The function cannot be called in another process, or its arguments cannot be serialised.
+    #[error("the function or the arguments of the task: {0}")]
     Arguments(#[from] CodecError),
-    /// The function cannot be called in another process.
-    #[error(transparent)]
-    Code(#[from] CodeError),
     /// There is no room for the task: the error of [`try_submit`](crate::ProcessPoolExecutor::try_submit).
     #[error("the executor has no room for the task now: submit again, or wait")]
     WouldBlock,
@@ -192,12 +188,9 @@ pub enum NewPoolError {
     /// A CPU that this process may not use, or that is not there.
     #[error("this process may not run on CPU {0}: name CPUs that its affinity allows")]
     Cpu(usize),
-    /// The initializer cannot cross.
-    #[error("the initializer: {0}")]
-    Initializer(#[from] CodeError),
-    /// The initializer's arguments cannot be serialised.
-    #[error("the arguments of the initializer: {0}")]
-    Arguments(#[from] CodecError),
+    /// The initializer cannot be called in another process, or its arguments cannot be serialised.
+    #[error("the initializer or its arguments: {0}")]
+    Initializer(#[from] CodecError),
     /// A worker could not be started.
     #[error(transparent)]
     Start(#[from] StartError),

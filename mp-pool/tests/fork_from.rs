@@ -3,8 +3,7 @@
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::{Ended, become_subreaper, send_signal};
 use mp_core::sys::signal::SIGKILL;
-use mp_core::transfer::CodeError;
-use mp_core::{StartError, active_children};
+use mp_core::{CodecError, StartError, active_children};
 use mp_pool::{NewPoolError, Pool, SubmitError, TaskError, with_state};
 use mp_testing::{all_gone, descendants, end_of, kill, kill_if_it_lives, parent_in_role, role, stay};
 use std::cell::Cell;
@@ -48,7 +47,7 @@ fn a_closure_captures_what_it_needs() {
     assert_eq!(pool.apply(|x: u64| x + 1, (1,)).unwrap(), 2);
     let other = Pool::new(1).unwrap();
     let refused = other.apply(call, (String::new(), 0));
-    assert!(matches!(refused, Err(SubmitError::Code(CodeError::WantsState(_)))));
+    assert!(matches!(refused, Err(SubmitError::Arguments(CodecError::WantsState(_)))));
 }
 
 fn die(_: &mut Vec<u64>) {
@@ -116,7 +115,7 @@ fn a_worker_has_one_state() {
     let here = |number: &mut u64| (*number, std::env::current_dir().unwrap());
     assert_eq!(pool.apply(with_state(here), ()).unwrap(), (8, "/proc".into()));
     let refused = pool.apply(with_state(|_: &mut i64| ()), ());
-    assert!(matches!(refused, Err(SubmitError::Code(CodeError::WantsState("i64")))));
+    assert!(matches!(refused, Err(SubmitError::Arguments(CodecError::WantsState("i64")))));
 }
 
 fn a_successor_is_forked_beside_threads() {

@@ -243,7 +243,7 @@ fn thousands_are_awaited_at_once() {
 
 static TOTAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-/// Says to whom it belongs.
+/// Tells the channel which future it belongs to.
 struct Tell(mpsc::Sender<u32>, u32);
 
 impl Wake for Tell {

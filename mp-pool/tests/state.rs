@@ -1,7 +1,7 @@
 //! What a worker has for itself: the value of its initializer, its index, its CPU and its niceness.
 
+use mp_core::CodecError;
 use mp_core::StartMethod;
-use mp_core::transfer::CodeError;
 use mp_pool::{
     NewPoolError, Pool, ProcessPoolExecutor, SubmitError, TaskError, ThreadPool, with_state, worker_index,
 };
@@ -108,13 +108,19 @@ fn a_task_for_another_state_is_refused() {
     let none = none.build().unwrap();
     for pool in [&numbers, &none] {
         let refused = pool.map(with_state(count), 0..3).unwrap_err();
-        let SubmitError::Code(CodeError::WantsState(wanted)) = refused else { panic!("{refused}") };
+        let SubmitError::Arguments(CodecError::WantsState(wanted)) = refused else { panic!("{refused}") };
         assert!(wanted.ends_with("Counter"), "{wanted}");
     }
     let task = |number: &mut u64, x: u64| *number + x;
     assert_eq!(numbers.apply(with_state(task), (1,)).unwrap(), 8);
-    assert!(matches!(counting.apply_async(with_state(task), (1,)), Err(SubmitError::Code(_))));
-    assert!(matches!(none.imap(with_state(task), 0..3), Err(SubmitError::Code(_))));
+    assert!(matches!(
+        counting.apply_async(with_state(task), (1,)),
+        Err(SubmitError::Arguments(CodecError::WantsState(_)))
+    ));
+    assert!(matches!(
+        none.imap(with_state(task), 0..3),
+        Err(SubmitError::Arguments(CodecError::WantsState(_)))
+    ));
     let child = mp_core::Process::new(with_state(task), (1,)).method(StartMethod::Spawn).start();
     assert!(child.is_err_and(|error| error.to_string().contains("`u64`")));
 }

@@ -1,7 +1,7 @@
 //! Channel: the ring, the packets beside it, and the conditions under which the queue is closed. Bytes in,
 //! bytes out.
 
-use crate::error::{GetError, NewQueueError, PutError};
+use crate::error::{GetError, PutError};
 use crate::memory::{Packets, RingMemory, default_ceiling, first_segment};
 use crate::ring::layout::Layout;
 use crate::ring::{NotTaken, Packet, Refused, Ring, SHORT, TakeContext, Worker};
@@ -12,7 +12,7 @@ use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::{Handle, attach_part};
 use mp_core::word::Deadline;
-use mp_core::{CodecError, OsError, Waitable};
+use mp_core::{CodecError, CreateError, OsError, Waitable};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::Cell;
@@ -68,9 +68,11 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// Makes the channel of a new `Q`.
-    pub(crate) fn create<Q>(limits: Limits, producers: Option<Handle>) -> Result<Channel, NewQueueError> {
+    pub(crate) fn create<Q>(limits: Limits, producers: Option<Handle>) -> Result<Channel, CreateError> {
         if limits.items == Some(0) {
-            return Err(NewQueueError::NoItems);
+            return Err(CreateError::Argument(
+                "a queue of zero items can hold nothing: give a bound of at least one".to_owned(),
+            ));
         }
         let ceiling = limits.bytes.unwrap_or_else(default_ceiling);
         let memory = RingMemory::create(kind::<Q>(), limits.items.unwrap_or(0), ceiling)?;

@@ -1,6 +1,6 @@
 //! The errors of queues.
 
-use mp_core::{CodecError, MemError, OsError};
+use mp_core::{CodecError, OsError};
 use std::fmt;
 
 /// The error of a put: the value that was not put, and the reason. No part of the value is in the queue.
@@ -151,42 +151,21 @@ pub enum GetError {
     Os(#[from] OsError),
 }
 
-/// The error of making a queue.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NewQueueError {
-    /// A bounded queue of zero items, into which nothing could be put.
-    #[error("a queue of zero items can hold nothing: give a bound of at least one")]
-    NoItems,
-    /// Shared memory could not be made.
-    #[error(transparent)]
-    Memory(#[from] MemError),
-    /// The system refused.
-    #[error(transparent)]
-    Os(#[from] OsError),
-}
-
-/// `task_done` was called more often than items were got.
-///
-/// Python: `ValueError: task_done() called too many times`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("task_done was called more often than items were got: call it once for each item")]
-pub struct TaskDoneError;
-
-/// The error of waiting until all items are done.
-///
-/// Python has no counterpart: its `join` waits.
+/// The error of counting the tasks of a queue: of `task_done`, and of waiting until all items are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TasksError {
+    /// `task_done` was called more often than items were got. Python: `ValueError: task_done() called too many times`.
+    #[error("task_done was called more often than items were got: call it once for each item")]
+    TooManyDone,
     /// Items are not done yet; `try_join` only.
-    #[error("items are not done yet")]
+    #[error("items are not done yet: try again, or wait")]
     WouldBlock,
     /// Not all items were done in time; `join_timeout` only.
-    #[error("not all items were done in time")]
+    #[error("not all items were done in time: wait again")]
     Timeout,
     /// All others are done; these were got by processes that have died since, and will not be done.
-    #[error("{items} items were got by processes that died before they were done")]
+    #[error("{items} items were got by processes that died before they were done: put them again")]
     Lost {
         /// The number of such items since the last call on this handle that returned it.
         items: u32,

@@ -1,8 +1,9 @@
 //! FixedQueue: plain values, copied without serialisation.
 
 use crate::channel::{Channel, Records, Wait, waitable_by_its_channel};
-use crate::error::{GetError, NewQueueError, NotPutError, PutManyError};
+use crate::error::{GetError, NotPutError, PutManyError};
 use crate::queue::{BuildQueue, QueueBuilder, sealed};
+use mp_core::CreateError;
 use mp_core::mem::{Shareable, bytes_of, value_of};
 use mp_core::transfer::scratch;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,12 +32,12 @@ pub struct FixedQueue<T> {
 
 impl<T: Shareable> FixedQueue<T> {
     /// Makes an unbounded queue.
-    pub fn new() -> Result<FixedQueue<T>, NewQueueError> {
+    pub fn new() -> Result<FixedQueue<T>, CreateError> {
         QueueBuilder::new().build()
     }
 
     /// Makes a queue of at most `items` items.
-    pub fn bounded(items: u32) -> Result<FixedQueue<T>, NewQueueError> {
+    pub fn bounded(items: u32) -> Result<FixedQueue<T>, CreateError> {
         QueueBuilder::new().max_items(items).build()
     }
 
@@ -234,7 +235,7 @@ impl<'a, T: Shareable> IntoIterator for &'a FixedQueue<T> {
 impl<T> sealed::Sealed for FixedQueue<T> {}
 
 impl<T: Shareable> BuildQueue for FixedQueue<T> {
-    fn build(builder: QueueBuilder) -> Result<FixedQueue<T>, NewQueueError> {
+    fn build(builder: QueueBuilder) -> Result<FixedQueue<T>, CreateError> {
         Ok(FixedQueue::over(Channel::create::<FixedQueue<T>>(builder.limits, None)?))
     }
 }

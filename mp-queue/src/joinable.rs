@@ -2,8 +2,9 @@
 
 use crate::Queue;
 use crate::channel::{Channel, Wait, waitable_by_its_channel};
-use crate::error::{GetError, NewQueueError, TaskDoneError, TasksError};
+use crate::error::{GetError, TasksError};
 use crate::queue::{BuildQueue, QueueBuilder, sealed};
+use mp_core::CreateError;
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -53,12 +54,12 @@ pub struct JoinableQueue<T> {
 
 impl<T> JoinableQueue<T> {
     /// Makes an unbounded queue. Python: `JoinableQueue()`.
-    pub fn new() -> Result<JoinableQueue<T>, NewQueueError> {
+    pub fn new() -> Result<JoinableQueue<T>, CreateError> {
         QueueBuilder::new().build()
     }
 
     /// Makes a queue of at most `items` items. Python: `JoinableQueue(maxsize)`.
-    pub fn bounded(items: u32) -> Result<JoinableQueue<T>, NewQueueError> {
+    pub fn bounded(items: u32) -> Result<JoinableQueue<T>, CreateError> {
         QueueBuilder::new().max_items(items).build()
     }
 
@@ -71,9 +72,9 @@ impl<T> JoinableQueue<T> {
     /// Python: `JoinableQueue.task_done`.
     ///
     /// # Errors
-    /// [`TaskDoneError`] if every item that was got is done already.
-    pub fn task_done(&self) -> Result<(), TaskDoneError> {
-        if self.queue.channel.task_done() { Ok(()) } else { Err(TaskDoneError) }
+    /// [`TasksError::TooManyDone`] if every item that was got is done already.
+    pub fn task_done(&self) -> Result<(), TasksError> {
+        if self.queue.channel.task_done() { Ok(()) } else { Err(TasksError::TooManyDone) }
     }
 
     /// Waits until every item that was put is done.
@@ -170,7 +171,7 @@ impl<T: fmt::Debug> fmt::Debug for Task<'_, T> {
 impl<T> sealed::Sealed for JoinableQueue<T> {}
 
 impl<T> BuildQueue for JoinableQueue<T> {
-    fn build(builder: QueueBuilder) -> Result<JoinableQueue<T>, NewQueueError> {
+    fn build(builder: QueueBuilder) -> Result<JoinableQueue<T>, CreateError> {
         Channel::create::<JoinableQueue<T>>(builder.limits, None).map(JoinableQueue::over)
     }
 }

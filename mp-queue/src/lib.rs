@@ -45,7 +45,7 @@ mod simple;
 mod worker;
 
 pub use batch::Batch;
-pub use error::{GetError, NewQueueError, NotPutError, PutError, PutManyError, TaskDoneError, TasksError};
+pub use error::{GetError, NotPutError, PutError, PutManyError, TasksError};
 pub use fixed::{FixedIter, FixedQueue};
 pub use get::Iter;
 pub use joinable::{JoinableQueue, Task};
@@ -54,7 +54,7 @@ pub use queue::{BuildQueue, Queue, QueueBuilder};
 pub use simple::SimpleQueue;
 
 /// What a user of this crate alone needs of the ground floor: processes, and the errors of memory and of values.
-pub use mp_core::{CodecError, MemError, Process};
+pub use mp_core::{CodecError, CreateError, MemError, Process};
 
 /// The most handles that one item can carry.
 pub const MOST_HANDLES: usize = 250;

@@ -1,11 +1,12 @@
 //! The ring's memory in this process: a sparse memfd, of which each segment is mapped at its first use, and
 //! the packet sockets.
 
-use crate::error::{GetError, NewQueueError};
+use crate::error::GetError;
 use crate::ring::layout::{Layout, Memory};
 use crate::ring::{
     Circle, DropOutcome, FirstPacket, PacketSocket, SEGMENTS, Segments, Storage, TaskSlot, Ticket,
 };
+use mp_core::CreateError;
 use mp_core::error::{MemError, OsError};
 use mp_core::mem::{Extent, Kind, Mapping, SharedRef, SharedSlice, Window};
 use mp_core::sys::futex::FutexWord;
@@ -49,7 +50,7 @@ pub(crate) fn first_segment() -> usize {
 
 impl RingMemory {
     /// Makes the memory of a queue for at most `items` items (0: no limit) under a ceiling of bytes.
-    pub(crate) fn create(kind: Kind, items: u32, ceiling: usize) -> Result<RingMemory, NewQueueError> {
+    pub(crate) fn create(kind: Kind, items: u32, ceiling: usize) -> Result<RingMemory, CreateError> {
         // A file may not be longer than RLIMIT_FSIZE.
         let segments = Segments::within(ceiling, longest_payload());
         let payload = first_segment() + segments.end();

@@ -2,7 +2,7 @@
 
 use crate::Producer;
 use crate::channel::{Channel, Limits, waitable_by_its_channel};
-use crate::error::NewQueueError;
+use mp_core::CreateError;
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -39,7 +39,7 @@ pub struct Queue<T> {
 ///
 /// let tasks: JoinableQueue<u32> = QueueBuilder::new().max_items(10).build()?;
 /// let (producer, numbers): (Producer<u32>, Queue<u32>) = QueueBuilder::new().max_bytes(1 << 20).build()?;
-/// # Ok::<(), mp_queue::NewQueueError>(())
+/// # Ok::<(), mp_queue::CreateError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use = "a builder is no queue"]
@@ -75,7 +75,7 @@ impl QueueBuilder {
     ///
     /// # Errors
     /// There is no room for an item, no memory, or the system refuses.
-    pub fn build<Q: BuildQueue>(self) -> Result<Q, NewQueueError> {
+    pub fn build<Q: BuildQueue>(self) -> Result<Q, CreateError> {
         Q::build(self)
     }
 }
@@ -83,7 +83,7 @@ impl QueueBuilder {
 /// What [`QueueBuilder::build`] makes: the queues of this crate.
 pub trait BuildQueue: sealed::Sealed + Sized {
     #[doc(hidden)]
-    fn build(builder: QueueBuilder) -> Result<Self, NewQueueError>;
+    fn build(builder: QueueBuilder) -> Result<Self, CreateError>;
 }
 
 pub(crate) mod sealed {
@@ -93,7 +93,7 @@ pub(crate) mod sealed {
 impl<T> sealed::Sealed for Queue<T> {}
 
 impl<T> BuildQueue for Queue<T> {
-    fn build(builder: QueueBuilder) -> Result<Queue<T>, NewQueueError> {
+    fn build(builder: QueueBuilder) -> Result<Queue<T>, CreateError> {
         Queue::with_producers(builder, None)
     }
 }
@@ -101,7 +101,7 @@ impl<T> BuildQueue for Queue<T> {
 impl<T> sealed::Sealed for (Producer<T>, Queue<T>) {}
 
 impl<T> BuildQueue for (Producer<T>, Queue<T>) {
-    fn build(builder: QueueBuilder) -> Result<(Producer<T>, Queue<T>), NewQueueError> {
+    fn build(builder: QueueBuilder) -> Result<(Producer<T>, Queue<T>), CreateError> {
         let (alive, held) = pipe()?;
         let queue = Queue::with_producers(builder, Some(Handle::new(alive)))?;
         Ok((Producer::new(queue.clone(), Handle::new(held)), queue))
@@ -125,12 +125,12 @@ impl Queue<()> {
 
 impl<T> Queue<T> {
     /// Makes an unbounded queue. Python: `Queue()`.
-    pub fn new() -> Result<Queue<T>, NewQueueError> {
+    pub fn new() -> Result<Queue<T>, CreateError> {
         QueueBuilder::new().build()
     }
 
     /// Makes a queue of at most `items` items. Python: `Queue(maxsize)`.
-    pub fn bounded(items: u32) -> Result<Queue<T>, NewQueueError> {
+    pub fn bounded(items: u32) -> Result<Queue<T>, CreateError> {
         QueueBuilder::new().max_items(items).build()
     }
 
@@ -141,11 +141,11 @@ impl<T> Queue<T> {
     ///
     /// Under the start method `Fork` a child keeps copies of all descriptors of its parent: start consumers
     /// before there is a producer, or give the parent's producer away first.
-    pub fn counted() -> Result<(Producer<T>, Queue<T>), NewQueueError> {
+    pub fn counted() -> Result<(Producer<T>, Queue<T>), CreateError> {
         QueueBuilder::new().build()
     }
 
-    fn with_producers(builder: QueueBuilder, producers: Option<Handle>) -> Result<Queue<T>, NewQueueError> {
+    fn with_producers(builder: QueueBuilder, producers: Option<Handle>) -> Result<Queue<T>, CreateError> {
         Ok(Queue::over(Channel::create::<Queue<T>>(builder.limits, producers)?))
     }
 

@@ -1,8 +1,9 @@
 //! SimpleQueue: put, get and empty only.
 
 use crate::channel::waitable_by_its_channel;
-use crate::error::{GetError, NewQueueError, NotPutError};
+use crate::error::{GetError, NotPutError};
 use crate::{Iter, Queue};
+use mp_core::CreateError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ pub struct SimpleQueue<T>(Queue<T>);
 
 impl<T> SimpleQueue<T> {
     /// Makes a queue. Python: `SimpleQueue()`.
-    pub fn new() -> Result<SimpleQueue<T>, NewQueueError> {
+    pub fn new() -> Result<SimpleQueue<T>, CreateError> {
         Queue::new().map(SimpleQueue)
     }
 

@@ -30,7 +30,7 @@ mp_testing::cases! {
         garbage_over_the_words_gives_errors,
         garbage_over_the_items_gives_errors,
         garbage_over_all_items_is_corrupt,
-        getters_who_are_nowhere_do_not_wait,
+        getters_that_are_nowhere_do_not_wait,
         garbage_while_two_processes_run_ends_neither,
     ]
 }
@@ -301,7 +301,7 @@ fn garbage_over_all_items_is_corrupt() {
 }
 
 /// No action of another process would wake them.
-fn getters_who_are_nowhere_do_not_wait() {
+fn getters_that_are_nowhere_do_not_wait() {
     let queue = Queue::<Item>::make();
     queue.memory().write_all_at(&200_u32.to_le_bytes(), GETTER + APART).unwrap();
     assert!(matches!(queue.get(), Err(GetError::Corrupt)));

@@ -1,7 +1,7 @@
 //! Mirrors CPython's tests of `JoinableQueue`; and processes that die with a task.
 
 use mp_core::{Child, Process};
-use mp_queue::{GetError, JoinableQueue, Queue, TaskDoneError, TasksError};
+use mp_queue::{GetError, JoinableQueue, Queue, TasksError};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
@@ -25,11 +25,11 @@ mp_testing::cases! {
 
 fn done_too_often_is_an_error() {
     let queue = JoinableQueue::new().unwrap();
-    assert_eq!(queue.task_done(), Err(TaskDoneError));
+    assert_eq!(queue.task_done(), Err(TasksError::TooManyDone));
     queue.join().unwrap();
     queue.put_many([1, 2, 3]).unwrap();
     // Not got yet.
-    assert_eq!(queue.task_done(), Err(TaskDoneError));
+    assert_eq!(queue.task_done(), Err(TasksError::TooManyDone));
     assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::Timeout));
     assert_eq!(queue.get_many(2).unwrap().len(), 2);
     queue.task_done().unwrap();
@@ -37,7 +37,7 @@ fn done_too_often_is_an_error() {
     queue.task_done().unwrap();
     assert_eq!(queue.join_timeout(Duration::from_millis(20)), Err(TasksError::Timeout));
     queue.task_done().unwrap();
-    assert_eq!(queue.task_done(), Err(TaskDoneError));
+    assert_eq!(queue.task_done(), Err(TasksError::TooManyDone));
     queue.join().unwrap();
 }
 
@@ -82,7 +82,7 @@ fn what_cannot_be_decoded_is_done() {
     assert_eq!(queue.join_timeout(Duration::ZERO), Err(TasksError::Timeout));
     queue.task_done().unwrap();
     queue.join().unwrap();
-    assert_eq!(queue.task_done(), Err(TaskDoneError));
+    assert_eq!(queue.task_done(), Err(TasksError::TooManyDone));
 }
 
 fn what_is_put_by_a_task_is_waited_for() {
@@ -100,7 +100,7 @@ fn what_is_put_by_a_task_is_waited_for() {
         }
         queue.join().unwrap();
         assert!(queue.empty());
-        assert_eq!(queue.task_done(), Err(TaskDoneError));
+        assert_eq!(queue.task_done(), Err(TasksError::TooManyDone));
         queue.shutdown();
     });
 }
@@ -176,7 +176,7 @@ fn tasks_of_the_dead_are_told_of() {
         let _ = child.join();
         // Told once; and nothing is left of it.
         queue.join().unwrap();
-        assert_eq!(queue.task_done(), Err(TaskDoneError));
+        assert_eq!(queue.task_done(), Err(TasksError::TooManyDone));
     }
 }
 
@@ -204,7 +204,7 @@ fn more_living_workers_than_slots_are_counted() {
     assert_eq!(queue.join_timeout(Duration::from_millis(1)), Err(TasksError::Timeout));
     (SLOTS..ALL).for_each(|_| queue.task_done().unwrap());
     assert_eq!(queue.join(), Err(TasksError::Lost { items: SLOTS }));
-    assert_eq!(queue.task_done(), Err(TaskDoneError));
+    assert_eq!(queue.task_done(), Err(TasksError::TooManyDone));
     queue.join().unwrap();
 }
 

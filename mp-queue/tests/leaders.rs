@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 mp_testing::cases! {
     plain: [
         killed_leaders_are_replaced,
-        leaders_who_leave_are_replaced,
+        leaders_that_leave_are_replaced,
         items_of_a_putter_killed_before_its_wake_come_to_all,
         stopped_leaders_are_not_waited_for,
         all_learn_of_the_end_from_one,
@@ -88,7 +88,7 @@ fn killed_leaders_are_replaced() {
     assert_eq!(got, [Some(1), Some(2)]);
 }
 
-fn leaders_who_leave_are_replaced() {
+fn leaders_that_leave_are_replaced() {
     let queue = Queue::new().unwrap();
     let mut waiters: Vec<Waiter> = (0..6).map(|_| waiter(&queue)).collect();
     let mut got = Vec::new();

@@ -4,7 +4,7 @@
 //! Each case is a process of its own, so that a limit, or memory that is locked, is its own, too.
 
 use mp_core::{MemError, Process};
-use mp_queue::{GetError, NewQueueError, PutError, Queue, QueueBuilder};
+use mp_queue::{CreateError, GetError, PutError, Queue, QueueBuilder};
 use mp_sync::Lock;
 use mp_testing::{limited, not_here};
 use nix::sys::mman::{MlockAllFlags, mlockall};
@@ -141,7 +141,7 @@ fn a_limit_on_file_sizes_lowers_the_default_ceiling() {
         drop(Lock::new().unwrap().acquire().unwrap());
         // A ceiling that was asked for is not lowered.
         let refused = QueueBuilder::new().max_bytes(64 << 20).build::<Bytes>().unwrap_err();
-        assert!(matches!(refused, NewQueueError::Memory(MemError::Os(_))), "{refused:?}");
+        assert!(matches!(refused, CreateError::Memory(MemError::Os(_))), "{refused:?}");
         assert!(refused.to_string().contains("RLIMIT_FSIZE"), "{refused}");
     });
     limited(Resource::RLIMIT_FSIZE, 8 * KIB, || {

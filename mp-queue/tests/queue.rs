@@ -33,7 +33,7 @@ mp_testing::cases! {
         handles_travel_in_items,
         more_handles_than_fit_are_refused,
         handles_beyond_the_limit_of_open_files_wait_in_the_queue,
-        close_ends_those_who_wait,
+        close_ends_the_waits,
         iteration_ends_after_what_cannot_be_overcome,
         a_shut_queue_is_drained_and_then_closed,
         another_item_type_is_refused,
@@ -337,7 +337,7 @@ fn handles_beyond_the_limit_of_open_files_wait_in_the_queue() {
     assert_eq!(open_descriptors(me), before);
 }
 
-fn close_ends_those_who_wait() {
+fn close_ends_the_waits() {
     let queue = Queue::bounded(1).unwrap();
     let full = Queue::bounded(1).unwrap();
     full.put(0).unwrap();

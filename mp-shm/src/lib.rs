@@ -68,17 +68,14 @@ mod shared_data;
 mod shared_memory;
 mod sweep;
 
-pub use error::{
-    CorruptError, CreateError, CreateListError, GetItemError, IndexError, NameError, OpenError,
-    OpenListError, OutOfRangeError, SetItemError, SlotError, UnlinkError,
-};
+pub use error::{ListError, SharedMemoryError};
 pub use item::Item;
 pub use shareable_list::ShareableList;
 pub use shared_data::{SharedData, share, share_each};
 pub use shared_memory::SharedMemory;
 
 /// What a user of this crate alone needs of the ground floor: processes, and the system's errors.
-pub use mp_core::{MemError, OsError, Process};
+pub use mp_core::{MemError, OsError, OutOfRangeError, Process};
 
 /// The README's example is a test.
 #[cfg(doctest)]

@@ -5,26 +5,32 @@
 //!
 //! [`SharedMemory::name`]: crate::SharedMemory::name
 
-use crate::error::NameError;
 use mp_core::error::OsResult;
 use mp_core::sys::process::random_bytes;
 
 /// The longest name of a file, in bytes.
 const LONGEST: usize = 255;
 
+const EMPTY: &str = "the name is empty: give the name of a block";
+const NUL: &str = "the name contains a zero byte: leave it out";
+const PATH: &str = "the name is a path: give a name without slashes, other than `.` and `..`";
+/// Some C libraries allow shorter names than file systems do.
+pub(crate) const TOO_LONG: &str = "the name is longer than the system allows: give one of at most 255 bytes";
+
 /// A checked name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
 impl Name {
-    pub(crate) fn new(text: &str) -> Result<Name, NameError> {
+    /// Refuses what is no name, with the reason.
+    pub(crate) fn new(text: &str) -> Result<Name, &'static str> {
         let bare = text.strip_prefix('/').unwrap_or(text);
         match bare {
-            "" => Err(NameError::Empty),
-            _ if bare.contains('\0') => Err(NameError::Nul),
-            "." | ".." => Err(NameError::Path),
-            _ if bare.contains('/') => Err(NameError::Path),
-            _ if bare.len() > LONGEST => Err(NameError::TooLong(bare.len())),
+            "" => Err(EMPTY),
+            _ if bare.contains('\0') => Err(NUL),
+            "." | ".." => Err(PATH),
+            _ if bare.contains('/') => Err(PATH),
+            _ if bare.len() > LONGEST => Err(TOO_LONG),
             _ => Ok(Name(format!("/{bare}"))),
         }
     }
@@ -60,14 +66,14 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        assert_eq!(Name::new(""), Err(NameError::Empty));
-        assert_eq!(Name::new("/"), Err(NameError::Empty));
-        assert_eq!(Name::new("a\0b"), Err(NameError::Nul));
+        assert_eq!(Name::new(""), Err(EMPTY));
+        assert_eq!(Name::new("/"), Err(EMPTY));
+        assert_eq!(Name::new("a\0b"), Err(NUL));
         for path in ["a/b", "//a", "../a", ".", "..", "/.."] {
-            assert_eq!(Name::new(path), Err(NameError::Path), "{path}");
+            assert_eq!(Name::new(path), Err(PATH), "{path}");
         }
         assert!(Name::new(&"n".repeat(255)).is_ok());
-        assert_eq!(Name::new(&"n".repeat(256)), Err(NameError::TooLong(256)));
+        assert_eq!(Name::new(&"n".repeat(256)), Err(TOO_LONG));
     }
 
     #[test]

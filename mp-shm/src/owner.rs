@@ -18,7 +18,7 @@
 //! The owner: each block is in its register (`register.rs`) before it gets its name and until after it has lost
 //! it. The keeper (`keeper.rs`), or the next sweep (`sweep.rs`), unlinks the name.
 
-use crate::error::CreateError;
+use crate::error::SharedMemoryError;
 use crate::name::Name;
 use crate::register::{FileId, id_of, unlink_if_same};
 use crate::{registration, sweep};
@@ -51,7 +51,7 @@ struct State {
 static OWNED: Mutex<Vec<Arc<Ownership>>> = Mutex::new(Vec::new());
 
 /// Makes a block of zeros that this process owns.
-pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>), CreateError> {
+pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>), SharedMemoryError> {
     sweep::sweep_now_and_then();
     let made = match shm::create_unnamed(size)? {
         Some(file) => Ownership::begin(name, &file).and_then(|ownership| {
@@ -69,9 +69,9 @@ pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>)
     };
     made.map_err(|error| match error {
         MemError::Os(error) if error.source.kind() == ErrorKind::AlreadyExists => {
-            CreateError::Exists(name.bare().to_owned())
+            SharedMemoryError::Exists(name.bare().to_owned())
         }
-        other => CreateError::Memory(other),
+        other => SharedMemoryError::Memory(other),
     })
 }
 

@@ -23,9 +23,9 @@
 //! the end is lost.
 //!
 //! Any process may write any bytes here. So each length and offset is checked before it is used; an invalid one is
-//! [`CorruptError`].
+//! [`ListError::Corrupt`].
 
-use crate::error::{CorruptError, SlotError};
+use crate::error::ListError;
 use crate::item::Item;
 use std::ops::Range;
 
@@ -55,14 +55,14 @@ impl Layout {
     }
 
     /// The layout of the list in a block of `size` bytes that `read` copies from.
-    pub(crate) fn read(size: usize, read: impl Fn(Range<usize>) -> Vec<u8>) -> Result<Layout, CorruptError> {
+    pub(crate) fn read(size: usize, read: impl Fn(Range<usize>) -> Vec<u8>) -> Result<Layout, ListError> {
         if size < 2 * WORD {
-            return Err(CorruptError("it is too short for a length"));
+            return Err(ListError::Corrupt("it is too short for a length"));
         }
         // An item takes an offset, a slot of a word at least, a format and a code.
         let most = (size - 2 * WORD) / (3 * WORD + 1);
         let items = number(&read(0..WORD)).filter(|items| *items <= most);
-        let items = items.ok_or(CorruptError("its length is more than the block holds"))?;
+        let items = items.ok_or(ListError::Corrupt("its length is more than the block holds"))?;
         let begin = WORD * (items + 2);
         let offsets = read(WORD..begin);
         let mut slots = Vec::with_capacity(items + 1);
@@ -70,16 +70,16 @@ impl Layout {
             let slot = number(offset).and_then(|offset| begin.checked_add(offset));
             let least = slots.last().map_or(begin, |before| before + WORD);
             let slot = slot.filter(|slot| (least..=size).contains(slot));
-            slots.push(
-                slot.ok_or(CorruptError("an offset is out of range, or not greater than the one before"))?,
-            );
+            slots.push(slot.ok_or(ListError::Corrupt(
+                "an offset is out of range, or not greater than the one before",
+            ))?);
         }
         if slots[0] != begin {
-            return Err(CorruptError("its first offset is not 0"));
+            return Err(ListError::Corrupt("its first offset is not 0"));
         }
         let layout = Layout { slots };
         if layout.size() > size {
-            Err(CorruptError("its items are more than the block holds"))
+            Err(ListError::Corrupt("its items are more than the block holds"))
         } else {
             Ok(layout)
         }
@@ -121,12 +121,12 @@ impl Layout {
 }
 
 /// The bytes of a whole list.
-pub(crate) fn pack(items: &[Item]) -> Result<(Layout, Vec<u8>), (usize, SlotError)> {
+pub(crate) fn pack(items: &[Item]) -> Result<(Layout, Vec<u8>), ListError> {
     let layout = Layout::of(&items.iter().map(room).collect::<Vec<usize>>());
     let mut bytes = layout.head();
     bytes.resize(layout.size(), 0);
     for (index, item) in items.iter().enumerate() {
-        let packed = Packed::of(item, layout.slot(index).len()).map_err(|misfit| (index, misfit))?;
+        let packed = Packed::of(index, item, layout.slot(index).len())?;
         bytes[layout.slot(index)].copy_from_slice(&packed.slot);
         bytes[layout.format(index)].copy_from_slice(&packed.format);
         bytes[layout.code(index)] = packed.code;
@@ -153,15 +153,15 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// For a slot of `room` bytes, a word at least.
-    pub(crate) fn of(item: &Item, room: usize) -> Result<Packed, SlotError> {
+    /// Item `index`, for a slot of `room` bytes, a word at least.
+    pub(crate) fn of(index: usize, item: &Item, room: usize) -> Result<Packed, ListError> {
         let (start, format, code): (&[u8], String, u8) = match item {
             Item::Int(number) => (&number.to_ne_bytes(), "q".to_owned(), 0),
             Item::Float(number) => (&number.to_ne_bytes(), "d".to_owned(), 0),
             Item::Bool(value) => (&[0, 0, 0, 0, 0, 0, 0, u8::from(*value)], "xxxxxxx?".to_owned(), 0),
             Item::None => (&[], "xxxxxx?x".to_owned(), 3),
-            Item::Str(text) => (text.as_bytes(), text_format(text.as_bytes(), room)?, 1),
-            Item::Bytes(bytes) => (bytes, text_format(bytes, room)?, 2),
+            Item::Str(text) => (text.as_bytes(), text_format(index, text.as_bytes(), room)?, 1),
+            Item::Bytes(bytes) => (bytes, text_format(index, bytes, room)?, 2),
         };
         let mut slot = vec![0; room];
         slot[..start.len()].copy_from_slice(start);
@@ -171,13 +171,13 @@ impl Packed {
     }
 }
 
-fn text_format(text: &[u8], room: usize) -> Result<String, SlotError> {
+fn text_format(index: usize, text: &[u8], room: usize) -> Result<String, ListError> {
     let bytes = text.len();
     match bytes {
-        _ if bytes > room => Err(SlotError::TooLong { bytes, room }),
+        _ if bytes > room => Err(ListError::TooLong { index, bytes, room }),
         0..=LONGEST_EXACT => Ok(format!("{bytes}sx")),
-        _ if room > LONGEST_SLOT => Err(SlotError::TooLong { bytes, room: LONGEST_SLOT }),
-        _ if text.ends_with(&[0]) => Err(SlotError::EndsInZero { bytes }),
+        _ if room > LONGEST_SLOT => Err(ListError::TooLong { index, bytes, room: LONGEST_SLOT }),
+        _ if text.ends_with(&[0]) => Err(ListError::EndsInZero { index, bytes }),
         _ => Ok(format!("{room}s")),
     }
 }
@@ -200,7 +200,7 @@ pub(crate) enum Text {
 
 impl Shape {
     /// For a slot of `room` bytes.
-    pub(crate) fn of(format: &[u8], code: u8, room: usize) -> Result<Shape, CorruptError> {
+    pub(crate) fn of(format: &[u8], code: u8, room: usize) -> Result<Shape, ListError> {
         let shape = match (without_zeros(format), code) {
             (b"q", 0) => Shape::Int,
             (b"d", 0) => Shape::Float,
@@ -208,9 +208,13 @@ impl Shape {
             (b"xxxxxx?x", 3) => Shape::None,
             (format, 1) => text_shape(format, Text::Str)?,
             (format, 2) => text_shape(format, Text::Bytes)?,
-            _ => return Err(CorruptError("an item's format and code do not belong together")),
+            _ => return Err(ListError::Corrupt("an item's format and code do not belong together")),
         };
-        if shape.bytes() > room { Err(CorruptError("an item is longer than its slot")) } else { Ok(shape) }
+        if shape.bytes() > room {
+            Err(ListError::Corrupt("an item is longer than its slot"))
+        } else {
+            Ok(shape)
+        }
     }
 
     /// The number of bytes of the slot to read.
@@ -223,9 +227,10 @@ impl Shape {
 
     /// The item from bytes that were read once and cannot change any more: as many as [`bytes`](Shape::bytes)
     /// returns.
-    pub(crate) fn item(self, bytes: Vec<u8>) -> Result<Item, CorruptError> {
-        let word =
-            || <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| CorruptError("an item ends too early"));
+    pub(crate) fn item(self, bytes: Vec<u8>) -> Result<Item, ListError> {
+        let word = || {
+            <[u8; WORD]>::try_from(bytes.as_slice()).map_err(|_| ListError::Corrupt("an item ends too early"))
+        };
         Ok(match self {
             Shape::Int => Item::Int(i64::from_ne_bytes(word()?)),
             Shape::Float => Item::Float(f64::from_ne_bytes(word()?)),
@@ -238,9 +243,9 @@ impl Shape {
                 }
                 match code {
                     Text::Bytes => Item::Bytes(bytes),
-                    Text::Str => {
-                        Item::Str(String::from_utf8(bytes).map_err(|_| CorruptError("a text is not UTF-8"))?)
-                    }
+                    Text::Str => Item::Str(
+                        String::from_utf8(bytes).map_err(|_| ListError::Corrupt("a text is not UTF-8"))?,
+                    ),
                 }
             }
         })
@@ -248,17 +253,17 @@ impl Shape {
 }
 
 /// `{n}s` or `{n}sx`.
-fn text_shape(format: &[u8], code: Text) -> Result<Shape, CorruptError> {
+fn text_shape(format: &[u8], code: Text) -> Result<Shape, ListError> {
     let (digits, exact) = match format {
         [digits @ .., b's', b'x'] => (digits, true),
         [digits @ .., b's'] => (digits, false),
-        _ => return Err(CorruptError("the format of a text is not valid")),
+        _ => return Err(ListError::Corrupt("the format of a text is not valid")),
     };
     let number =
         std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()));
     let bytes = number
         .and_then(|text| text.parse().ok())
-        .ok_or(CorruptError("the format of a text has no length"))?;
+        .ok_or(ListError::Corrupt("the format of a text has no length"))?;
     Ok(Shape::Text { bytes, exact, code })
 }
 
@@ -308,11 +313,11 @@ mod tests {
         ]
     }
 
-    fn layout(bytes: &[u8]) -> Result<Layout, CorruptError> {
+    fn layout(bytes: &[u8]) -> Result<Layout, ListError> {
         Layout::read(bytes.len(), |range| bytes[range].to_vec())
     }
 
-    fn item(bytes: &[u8], layout: &Layout, index: usize) -> Result<Item, CorruptError> {
+    fn item(bytes: &[u8], layout: &Layout, index: usize) -> Result<Item, ListError> {
         let slot = layout.slot(index);
         let shape = Shape::of(&bytes[layout.format(index)], bytes[layout.code(index)], slot.len())?;
         shape.item(bytes[slot][..shape.bytes()].to_vec())
@@ -322,7 +327,7 @@ mod tests {
     fn what_was_packed_is_there_again() {
         let (packed, bytes) = pack(&some()).unwrap();
         assert_eq!(layout(&bytes), Ok(packed.clone()));
-        let again: Result<Vec<Item>, CorruptError> =
+        let again: Result<Vec<Item>, ListError> =
             (0..packed.len()).map(|index| item(&bytes, &packed, index)).collect();
         assert_eq!(again, Ok(some()));
         // A block may be longer than its list.
@@ -341,16 +346,19 @@ mod tests {
 
     #[test]
     fn a_text_has_its_length_where_eight_characters_suffice() {
-        let format = |text: &[u8], room| text_format(text, room);
+        let format = |text: &[u8], room| text_format(3, text, room);
         assert_eq!(format(b"", 8).unwrap(), "0sx");
         assert_eq!(format(&[0; 8], 8).unwrap(), "8sx");
-        assert_eq!(format(&[0; 9], 8), Err(SlotError::TooLong { bytes: 9, room: 8 }));
+        assert_eq!(format(&[0; 9], 8), Err(ListError::TooLong { index: 3, bytes: 9, room: 8 }));
         assert_eq!(format(&[0; 999_999], 1 << 20).unwrap(), "999999sx");
         assert_eq!(format(&[1; 1_000_000], 1_000_008).unwrap(), "1000008s");
-        assert_eq!(format(&[0; 1_000_000], 1_000_008), Err(SlotError::EndsInZero { bytes: 1_000_000 }));
-        let longest = SlotError::TooLong { bytes: 9_999_999, room: 9_999_999 };
+        assert_eq!(
+            format(&[0; 1_000_000], 1_000_008),
+            Err(ListError::EndsInZero { index: 3, bytes: 1_000_000 })
+        );
+        let longest = ListError::TooLong { index: 3, bytes: 9_999_999, room: 9_999_999 };
         assert_eq!(format(&[1; 9_999_999], 10_000_000), Err(longest));
-        let million = Packed::of(&vec![7; 1_000_000].into(), 1_000_008).unwrap();
+        let million = Packed::of(0, &vec![7; 1_000_000].into(), 1_000_008).unwrap();
         let shape = Shape::of(&million.format, million.code, 1_000_008).unwrap();
         assert_eq!(shape.item(million.slot), Ok(vec![7; 1_000_000].into()));
     }
@@ -386,7 +394,7 @@ mod tests {
         }
     }
 
-    /// Any bytes in a block are a list or `CorruptError`, and all offsets of a list are within the block.
+    /// Any bytes in a block are a list or `ListError::Corrupt`, and all offsets of a list are within the block.
     fn survives(bytes: &[u8]) -> bool {
         let Ok(layout) = layout(bytes) else { return false };
         assert!(layout.size() <= bytes.len());

@@ -3,10 +3,10 @@
 //! The format is CPython's (packing.rs), so either side may make, read and change a list.
 //!
 //! # When a process dies
-//! In the middle of a `set`: the item is a mixture of the old and the new one, or [`CorruptError`]. The other items and
+//! In the middle of a `set`: the item is a mixture of the old and the new one, or [`ListError::Corrupt`]. The other items and
 //! the length are unchanged.
 
-use crate::error::{CorruptError, CreateListError, GetItemError, IndexError, OpenListError, SetItemError};
+use crate::error::{ListError, SharedMemoryError};
 use crate::item::Item;
 use crate::packing::{self, Layout, Packed, Shape};
 use crate::shared_memory::SharedMemory;
@@ -59,7 +59,9 @@ impl ShareableList {
     ///
     /// # Errors
     /// The errors of [`create`](ShareableList::create).
-    pub fn new<I: Into<Item>>(items: impl IntoIterator<Item = I>) -> Result<ShareableList, CreateListError> {
+    pub fn new<I: Into<Item>>(
+        items: impl IntoIterator<Item = I>,
+    ) -> Result<ShareableList, SharedMemoryError> {
         ShareableList::make(items, SharedMemory::new)
     }
 
@@ -72,17 +74,16 @@ impl ShareableList {
     pub fn create<I: Into<Item>>(
         name: &str,
         items: impl IntoIterator<Item = I>,
-    ) -> Result<ShareableList, CreateListError> {
+    ) -> Result<ShareableList, SharedMemoryError> {
         ShareableList::make(items, |size| SharedMemory::create(name, size))
     }
 
     fn make<I: Into<Item>>(
         items: impl IntoIterator<Item = I>,
-        block: impl FnOnce(usize) -> Result<SharedMemory, crate::CreateError>,
-    ) -> Result<ShareableList, CreateListError> {
+        block: impl FnOnce(usize) -> Result<SharedMemory, SharedMemoryError>,
+    ) -> Result<ShareableList, SharedMemoryError> {
         let items: Vec<Item> = items.into_iter().map(Into::into).collect();
-        let (layout, bytes) =
-            packing::pack(&items).map_err(|(index, source)| CreateListError::Item { index, source })?;
+        let (layout, bytes) = packing::pack(&items)?;
         let block = block(layout.size())?;
         let list = ShareableList { block, layout: Arc::new(layout) };
         // The length is written last: before it the list is empty, and never half written.
@@ -100,15 +101,15 @@ impl ShareableList {
     ///
     /// # Errors
     /// There is no such block, or no list in it.
-    pub fn open(name: &str) -> Result<ShareableList, OpenListError> {
+    pub fn open(name: &str) -> Result<ShareableList, SharedMemoryError> {
         Ok(ShareableList::within(SharedMemory::open(name)?)?)
     }
 
     /// The list in a block.
     ///
     /// # Errors
-    /// [`CorruptError`]: what is there is no list.
-    pub fn within(block: SharedMemory) -> Result<ShareableList, CorruptError> {
+    /// [`ListError::Corrupt`]: what is there is no list.
+    pub fn within(block: SharedMemory) -> Result<ShareableList, ListError> {
         let layout = Layout::read(block.len(), |range| read(&block, range))?;
         Ok(ShareableList { block, layout: Arc::new(layout) })
     }
@@ -127,8 +128,8 @@ impl ShareableList {
     ///
     /// # Errors
     /// There is no such item, or its bytes are not a valid item.
-    pub fn get(&self, index: usize) -> Result<Item, GetItemError> {
-        Ok(self.item(self.checked(index)?)?)
+    pub fn get(&self, index: usize) -> Result<Item, ListError> {
+        self.item(self.checked(index)?)
     }
 
     /// Replaces an item by one of any type that fits into its room: a number always fits, and a text or bytes of up
@@ -138,9 +139,9 @@ impl ShareableList {
     ///
     /// # Errors
     /// There is no such item, or the new one does not fit. Nothing is changed then.
-    pub fn set(&self, index: usize, item: impl Into<Item>) -> Result<(), SetItemError> {
+    pub fn set(&self, index: usize, item: impl Into<Item>) -> Result<(), ListError> {
         let index = self.checked(index)?;
-        let packed = Packed::of(&item.into(), self.layout.slot(index).len())?;
+        let packed = Packed::of(index, &item.into(), self.layout.slot(index).len())?;
         self.write(self.layout.format(index).start, &packed.format);
         self.write(self.layout.code(index), &[packed.code]);
         self.write(self.layout.slot(index).start, &packed.slot);
@@ -151,7 +152,7 @@ impl ShareableList {
     ///
     /// # Errors
     /// There is no such item.
-    pub fn room(&self, index: usize) -> Result<usize, IndexError> {
+    pub fn room(&self, index: usize) -> Result<usize, ListError> {
         Ok(self.layout.slot(self.checked(index)?).len())
     }
 
@@ -161,10 +162,10 @@ impl ShareableList {
     ///
     /// # Errors
     /// There is no such item, or its format is not text.
-    pub fn format(&self, index: usize) -> Result<String, GetItemError> {
+    pub fn format(&self, index: usize) -> Result<String, ListError> {
         let format = read(&self.block, self.layout.format(self.checked(index)?));
         let text = std::str::from_utf8(packing::without_zeros(&format));
-        Ok(text.map_err(|_| CorruptError("a format is not text"))?.to_owned())
+        Ok(text.map_err(|_| ListError::Corrupt("a format is not text"))?.to_owned())
     }
 
     /// A copy of each item in turn.
@@ -178,23 +179,23 @@ impl ShareableList {
     /// ```
     ///
     /// Python: `for item in list`.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<Item, CorruptError>> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Result<Item, ListError>> + '_ {
         (0..self.len()).map(|index| self.item(index))
     }
 
     /// Copies of all items. Python: `list(list)`.
     ///
     /// # Errors
-    /// [`CorruptError`] if one of them is not valid.
-    pub fn to_vec(&self) -> Result<Vec<Item>, CorruptError> {
+    /// [`ListError::Corrupt`] if one of them is not valid.
+    pub fn to_vec(&self) -> Result<Vec<Item>, ListError> {
         self.iter().collect()
     }
 
     /// The number of items equal to this one. Python: `ShareableList.count`.
     ///
     /// # Errors
-    /// [`CorruptError`] if one of the items is not valid.
-    pub fn count(&self, item: impl Into<Item>) -> Result<usize, CorruptError> {
+    /// [`ListError::Corrupt`] if one of the items is not valid.
+    pub fn count(&self, item: impl Into<Item>) -> Result<usize, ListError> {
         let wanted = item.into();
         self.iter().try_fold(0, |equal, item| Ok(equal + usize::from(item? == wanted)))
     }
@@ -204,9 +205,9 @@ impl ShareableList {
     /// Python: `ShareableList.index`, with a `ValueError` if there is none.
     ///
     /// # Errors
-    /// [`CorruptError`] if one of the items before it is not valid.
+    /// [`ListError::Corrupt`] if one of the items before it is not valid.
     #[doc(alias = "position")]
-    pub fn index(&self, item: impl Into<Item>) -> Result<Option<usize>, CorruptError> {
+    pub fn index(&self, item: impl Into<Item>) -> Result<Option<usize>, ListError> {
         let wanted = item.into();
         for (index, item) in self.iter().enumerate() {
             if item? == wanted {
@@ -221,12 +222,12 @@ impl ShareableList {
         &self.block
     }
 
-    fn checked(&self, index: usize) -> Result<usize, IndexError> {
-        if index < self.len() { Ok(index) } else { Err(IndexError { index, len: self.len() }) }
+    fn checked(&self, index: usize) -> Result<usize, ListError> {
+        if index < self.len() { Ok(index) } else { Err(ListError::Index { index, len: self.len() }) }
     }
 
     /// For an index within the list. Each byte is read from shared memory once.
-    fn item(&self, index: usize) -> Result<Item, CorruptError> {
+    fn item(&self, index: usize) -> Result<Item, ListError> {
         let code = self.layout.code(index);
         let format = read(&self.block, self.layout.format(index));
         let code = read(&self.block, code..code + 1);

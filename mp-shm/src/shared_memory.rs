@@ -7,15 +7,15 @@
 //! a SIGBUS.
 #![allow(unsafe_code)]
 
-use crate::error::{CreateError, NameError, OpenError, OutOfRangeError, UnlinkError};
-use crate::name::Name;
+use crate::error::SharedMemoryError;
+use crate::name::{Name, TOO_LONG};
 use crate::owner::{self, Ownership};
 use crate::sweep;
 use mp_core::mem::{copy_in, copy_out};
 use mp_core::sys::memory::{self, Pages};
 use mp_core::sys::shm;
 use mp_core::transfer::Handle;
-use mp_core::{MemError, OsError};
+use mp_core::{MemError, OsError, OutOfRangeError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::io::ErrorKind;
@@ -76,12 +76,12 @@ impl SharedMemory {
     ///
     /// # Errors
     /// The errors of [`create`](SharedMemory::create).
-    pub fn new(size: usize) -> Result<SharedMemory, CreateError> {
+    pub fn new(size: usize) -> Result<SharedMemory, SharedMemoryError> {
         let mut tries = 1;
         loop {
             let name = Name::random().map_err(MemError::Os)?;
             match SharedMemory::make(name, size) {
-                Err(CreateError::Exists(_)) if tries < TRIES => tries += 1,
+                Err(SharedMemoryError::Exists(_)) if tries < TRIES => tries += 1,
                 made => return made,
             }
         }
@@ -100,13 +100,13 @@ impl SharedMemory {
     /// # Errors
     /// The name is taken or not valid; the size is zero; there is not that much memory, or no descriptor for the
     /// register of this process (see the [crate](crate)). Nothing is left then.
-    pub fn create(name: &str, size: usize) -> Result<SharedMemory, CreateError> {
-        SharedMemory::make(Name::new(name)?, size)
+    pub fn create(name: &str, size: usize) -> Result<SharedMemory, SharedMemoryError> {
+        SharedMemory::make(Name::new(name).map_err(SharedMemoryError::Name)?, size)
     }
 
-    fn make(name: Name, size: usize) -> Result<SharedMemory, CreateError> {
+    fn make(name: Name, size: usize) -> Result<SharedMemory, SharedMemoryError> {
         if size == 0 {
-            return Err(CreateError::NoSize);
+            return Err(SharedMemoryError::NoSize);
         }
         // From here on the name is unlinked if a step fails.
         let (file, ownership) = owner::make(&name, size)?;
@@ -117,7 +117,7 @@ impl SharedMemory {
             }
             Err(error) => {
                 ownership.dropped();
-                Err(CreateError::Memory(error.into()))
+                Err(error.into())
             }
         }
     }
@@ -129,29 +129,26 @@ impl SharedMemory {
     ///
     /// # Errors
     /// No block has the name, it belongs to another user, or the name is not valid.
-    pub fn open(name: &str) -> Result<SharedMemory, OpenError> {
-        let name = Name::new(name)?;
+    pub fn open(name: &str) -> Result<SharedMemory, SharedMemoryError> {
+        let name = Name::new(name).map_err(SharedMemoryError::Name)?;
         sweep::sweep_now_and_then();
         let file = shm::open(name.with_slash()).map_err(|error| match error.source.kind() {
-            ErrorKind::NotFound => OpenError::NotFound(name.bare().to_owned()),
-            // Some C libraries allow shorter names than file systems do.
-            ErrorKind::InvalidInput | ErrorKind::InvalidFilename => {
-                NameError::TooLong(name.bare().len()).into()
-            }
-            _ => OpenError::Os(error),
+            ErrorKind::NotFound => SharedMemoryError::NotFound(name.bare().to_owned()),
+            ErrorKind::InvalidInput | ErrorKind::InvalidFilename => SharedMemoryError::Name(TOO_LONG),
+            _ => error.into(),
         })?;
         if !shm::is_ours(file.as_fd())? {
-            return Err(OpenError::Foreign(name.bare().to_owned()));
+            return Err(SharedMemoryError::Foreign(name.bare().to_owned()));
         }
         SharedMemory::attach(name, Handle::new(file))
     }
 
-    fn attach(name: Name, file: Handle) -> Result<SharedMemory, OpenError> {
+    fn attach(name: Name, file: Handle) -> Result<SharedMemory, SharedMemoryError> {
         let (_, _, bytes) = memory::file_identity(file.as_fd())?;
         let size = usize::try_from(bytes)
             .map_err(|_| OsError { call: "mmap", source: ErrorKind::FileTooLarge.into() })?;
         if size == 0 {
-            return Err(OpenError::Empty(name.bare().to_owned()));
+            return Err(SharedMemoryError::Empty(name.bare().to_owned()));
         }
         let pages = Pages::map_part(file.as_fd(), 0, size)?;
         Ok(SharedMemory { block: Arc::new(Block { name, file, pages, ownership: None }) })
@@ -206,7 +203,7 @@ impl SharedMemory {
     fn at(&self, offset: usize, count: usize) -> Result<*mut u8, OutOfRangeError> {
         let len = self.len();
         if offset > len || count > len - offset {
-            return Err(OutOfRangeError { offset, count, len });
+            return Err(OutOfRangeError::new(offset, offset.saturating_add(count), len));
         }
         // SAFETY: within the mapping or at its end, as was just checked.
         Ok(unsafe { self.as_mut_ptr().add(offset) })
@@ -235,13 +232,13 @@ impl SharedMemory {
     /// Python: `SharedMemory.unlink`.
     ///
     /// # Errors
-    /// [`UnlinkError::NotFound`] if it was unlinked already.
-    pub fn unlink(&self) -> Result<(), UnlinkError> {
+    /// [`SharedMemoryError::NotFound`] if it was unlinked already.
+    pub fn unlink(&self) -> Result<(), SharedMemoryError> {
         let unlinked = shm::unlink(self.block.name.with_slash()).map_err(|error| match error.source.kind() {
-            ErrorKind::NotFound => UnlinkError::NotFound(self.name().to_owned()),
-            _ => UnlinkError::Os(error),
+            ErrorKind::NotFound => SharedMemoryError::NotFound(self.name().to_owned()),
+            _ => error.into(),
         });
-        if !matches!(unlinked, Err(UnlinkError::Os(_))) {
+        if matches!(unlinked, Ok(()) | Err(SharedMemoryError::NotFound(_))) {
             self.persist();
         }
         unlinked

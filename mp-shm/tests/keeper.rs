@@ -9,7 +9,7 @@ use mp_core::sys::signal::{SIGINT, SIGTERM};
 use mp_core::sys::socket::listen_abstract;
 use mp_core::transfer::Handle;
 use mp_core::{MemError, Process};
-use mp_shm::{CreateError, SharedMemory};
+use mp_shm::{SharedMemory, SharedMemoryError};
 use mp_testing::{
     keepers, kill, line, no_new_shared_memory, open_descriptors, parent_in_role, read_word, role,
     shared_memory_exists as exists, shared_memory_names, stay, the_keeper, wait_for_end, wait_until_gone,
@@ -332,7 +332,7 @@ fn too_long_a_record_is_an_error_and_no_signal() {
     let mut blocks: Vec<_> = (0..7).map(|at| make(&name(&at.to_string()))).collect();
     let refused = SharedMemory::create(&name("eighth"), 1).unwrap_err();
     assert!(
-        matches!(&refused, CreateError::Memory(MemError::Os(error)) if error.errno() == Some(libc::EFBIG))
+        matches!(&refused, SharedMemoryError::Memory(MemError::Os(error)) if error.errno() == Some(libc::EFBIG))
     );
     assert!(!exists(&name("eighth")));
     drop(blocks.swap_remove(3));
@@ -355,7 +355,7 @@ fn make_with(left: usize) -> Result<(), Option<i32>> {
             assert!(!exists(&name("few")));
             Ok(())
         }
-        Err(CreateError::Memory(MemError::Os(error))) => Err(error.errno()),
+        Err(SharedMemoryError::Memory(MemError::Os(error))) => Err(error.errno()),
         Err(other) => panic!("{other}"),
     }
 }

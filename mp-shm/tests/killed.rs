@@ -29,8 +29,8 @@ use std::process::Stdio;
 
 mp_testing::cases! {
     plain: [
-        a_strangers_name_is_left_to_him_by_the_keeper,
-        a_strangers_name_is_left_to_him_by_a_sweep,
+        a_strangers_name_is_left_by_the_keeper,
+        a_strangers_name_is_left_by_a_sweep,
         a_persistent_name_outlives_its_killed_owner,
         a_closed_name_goes_with_its_killed_owner,
         a_name_that_was_taken_leaves_nothing_on_record,
@@ -275,7 +275,7 @@ fn give_to_a_stranger(name: &str) -> String {
     path
 }
 
-fn a_strangers_name_is_left_to_him_by_the_keeper() {
+fn a_strangers_name_is_left_by_the_keeper() {
     become_subreaper().unwrap();
     let names = ["theirs", "ours"].map(name);
     let child = creator(&names);
@@ -287,7 +287,7 @@ fn a_strangers_name_is_left_to_him_by_the_keeper() {
     fs::remove_file(path).unwrap();
 }
 
-fn a_strangers_name_is_left_to_him_by_a_sweep() {
+fn a_strangers_name_is_left_by_a_sweep() {
     become_subreaper().unwrap();
     let names = ["theirs", "ours"].map(name);
     let child = creator(&names);
@@ -336,7 +336,7 @@ fn a_closed_name_goes_with_its_killed_owner() {
 }
 
 fn try_to_make_and_stay(name: String, ready: Handle) {
-    assert!(matches!(SharedMemory::create(&name, 1), Err(mp_shm::CreateError::Exists(_))));
+    assert!(matches!(SharedMemory::create(&name, 1), Err(mp_shm::SharedMemoryError::Exists(_))));
     write_word(&ready);
     stay()
 }

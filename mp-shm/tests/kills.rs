@@ -9,7 +9,7 @@
 use mp_core::sys::process::{Ended, become_subreaper};
 use mp_core::sys::signal::SIGKILL;
 use mp_core::{Process, StartMethod};
-use mp_shm::{OpenError, SharedMemory};
+use mp_shm::{SharedMemory, SharedMemoryError};
 use mp_testing::{
     all_gone, descendants, end_of, keepers, kill_if_it_lives, no_new_shared_memory, parent_in_role,
     process_name, random, role, shared_memory_names, wait_a_random_moment, wait_until_gone,
@@ -26,7 +26,7 @@ fn whichever_process_is_killed_no_name_is_left() {
     become_subreaper().unwrap();
     nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0)).unwrap();
     let before = shared_memory_names();
-    let kills: u32 = std::env::var("MP_KILLS").map_or(60, |number| number.parse().unwrap());
+    let kills = mp_testing::kills(60);
     let span = span_of_a_family();
     let mut counts = [0; 5];
     let mut left = 0;
@@ -49,7 +49,7 @@ fn whichever_process_is_killed_no_name_is_left() {
         if matches!(kind, Kind::Keeper | Kind::All) {
             left += u32::from(!ours().is_empty());
             let missing = SharedMemory::open("mp-shm-kills-none");
-            assert!(matches!(missing, Err(OpenError::NotFound(_))), "{missing:?}");
+            assert!(matches!(missing, Err(SharedMemoryError::NotFound(_))), "{missing:?}");
             // A sweep of another program can be at it already.
             ours().iter().for_each(|name| wait_until_gone(name));
         }

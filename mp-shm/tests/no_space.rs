@@ -4,7 +4,7 @@
 //! Memory without a name comes from no file system: `mp-core/tests/memory.rs`.
 
 use mp_core::MemError;
-use mp_shm::{CreateError, CreateListError, Item, ShareableList, SharedMemory};
+use mp_shm::{Item, ShareableList, SharedMemory, SharedMemoryError};
 use mp_testing::{not_here, open_descriptors, shared_memory_names};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -67,7 +67,7 @@ fn blocks() -> Vec<String> {
 fn without_room_for_the_record_there_is_no_block() {
     small_shm("size=1m");
     let (asked, available) = match SharedMemory::new(ALL) {
-        Err(CreateError::Memory(MemError::NoMemory { asked, available })) => (asked, available),
+        Err(SharedMemoryError::Memory(MemError::NoMemory { asked, available })) => (asked, available),
         other => panic!("{other:?}"),
     };
     assert!(0 < asked && asked < ALL as u64 && available == 0, "{asked} asked, {available} available");
@@ -75,9 +75,9 @@ fn without_room_for_the_record_there_is_no_block() {
     touch_all(&SharedMemory::new(ALL - (4 << 10)).unwrap());
 }
 
-fn is_refused(result: Result<SharedMemory, CreateError>, asked: usize) {
+fn is_refused(result: Result<SharedMemory, SharedMemoryError>, asked: usize) {
     match result {
-        Err(CreateError::Memory(MemError::NoMemory { asked: told, available })) => {
+        Err(SharedMemoryError::Memory(MemError::NoMemory { asked: told, available })) => {
             assert_eq!(told, asked as u64);
             assert!(available < told, "{available} bytes may be taken, and {asked} were refused");
         }
@@ -142,10 +142,7 @@ fn a_list_without_room_leaves_no_name() {
     with_a_record();
     let large = vec![Item::Bytes(vec![7; 600 << 10]); 2];
     let refused = ShareableList::new(large.clone());
-    assert!(
-        matches!(refused, Err(CreateListError::Block(CreateError::Memory(MemError::NoMemory { .. })))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(SharedMemoryError::Memory(MemError::NoMemory { .. }))), "{refused:?}");
     assert!(blocks().is_empty());
     let fits = ShareableList::new(large[..1].to_vec()).unwrap();
     assert_eq!(fits.get(0).unwrap(), large[0]);
@@ -164,7 +161,7 @@ fn a_file_system_without_room_for_a_name_says_so() {
     // One is the folder, one the record.
     assert_eq!((made.len(), blocks().len()), (3, 3));
     match &refused {
-        CreateError::Memory(MemError::Os(error)) => assert_eq!(error.call, "open(O_TMPFILE)"),
+        SharedMemoryError::Memory(MemError::Os(error)) => assert_eq!(error.call, "open(O_TMPFILE)"),
         other => panic!("{other:?}"),
     }
     assert!(refused.to_string().starts_with("open(O_TMPFILE): "), "{refused}");

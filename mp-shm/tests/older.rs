@@ -5,7 +5,7 @@ use mp_core::sys::process::become_subreaper;
 use mp_core::sys::shm::create_unnamed;
 use mp_core::transfer::Handle;
 use mp_core::{Child, Process};
-use mp_shm::{CreateError, SharedMemory};
+use mp_shm::{SharedMemory, SharedMemoryError};
 use mp_testing::{
     Bits, Fate, filter, keepers, kill, line, no_new_shared_memory, read_word, shared_memory_exists as exists,
     shared_memory_names, stay, wait_for_end, wait_until_gone, write_word,
@@ -40,7 +40,7 @@ fn the_filter_works() {
 fn a_taken_name_is_an_error() {
     refuse_unnamed_files();
     let block = SharedMemory::create(&name("taken"), 3).unwrap();
-    assert!(matches!(SharedMemory::create(&name("taken"), 4), Err(CreateError::Exists(_))));
+    assert!(matches!(SharedMemory::create(&name("taken"), 4), Err(SharedMemoryError::Exists(_))));
     assert_eq!(SharedMemory::open(&name("taken")).unwrap().len(), 3);
     assert!(SharedMemory::create(&name("huge"), 1 << 46).is_err());
     drop(block);

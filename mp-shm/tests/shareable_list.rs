@@ -6,10 +6,7 @@
 //! tracker).
 
 use mp_core::Process;
-use mp_shm::{
-    CreateError, CreateListError, GetItemError, Item, OpenError, OpenListError, SetItemError, ShareableList,
-    SharedMemory, SlotError,
-};
+use mp_shm::{Item, ListError, ShareableList, SharedMemory, SharedMemoryError};
 use mp_testing::shared_memory_names;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -72,15 +69,15 @@ fn a_type_may_change_and_the_room_does_not() {
 
 fn what_does_not_fit_is_an_error_and_changes_nothing() {
     let list = ShareableList::new(basics()).unwrap();
-    let refused = SetItemError::Slot(SlotError::TooLong { bytes: 9, room: 8 });
+    let refused = ListError::TooLong { index: 0, bytes: 9, room: 8 };
     assert_eq!(list.set(0, b"far far too long".get(..9)), Err(refused));
-    assert_eq!(list.set(3, "e\u{f1}e e\u{f1}e"), Err(refused));
+    assert_eq!(list.set(3, "e\u{f1}e e\u{f1}e"), Err(ListError::TooLong { index: 3, bytes: 9, room: 8 }));
     assert_eq!(list.to_vec().unwrap(), basics());
     assert_eq!(
         refused.to_string(),
-        "the item has 9 bytes, and its slot has 8: store a shorter item, or make a new list"
+        "item 0 has 9 bytes, and its slot has 8: store a shorter item, or make a new list"
     );
-    let ends = SetItemError::Slot(SlotError::EndsInZero { bytes: 1_000_000 });
+    let ends = ListError::EndsInZero { index: 0, bytes: 1_000_000 };
     let large = ShareableList::new([vec![7; 1_000_000]]).unwrap();
     assert_eq!(large.set(0, vec![0; 1_000_000]), Err(ends));
     assert_eq!(large.get(0).unwrap(), vec![7; 1_000_000].into());
@@ -90,10 +87,10 @@ fn an_index_past_the_end_is_an_error() {
     let list = ShareableList::new(basics()).unwrap();
     for index in [7, 8, usize::MAX] {
         let error = list.room(index).unwrap_err();
-        assert_eq!((error.index, error.len), (index, 7));
-        assert_eq!(list.get(index), Err(GetItemError::Index(error)));
-        assert_eq!(list.set(index, 0), Err(SetItemError::Index(error)));
-        assert_eq!(list.format(index), Err(GetItemError::Index(error)));
+        assert_eq!(error, ListError::Index { index, len: 7 });
+        assert_eq!(list.get(index), Err(error));
+        assert_eq!(list.set(index, 0), Err(error));
+        assert_eq!(list.format(index), Err(error));
         assert_eq!(error.to_string(), format!("index {index} is out of range for a list of 7 items"));
     }
 }
@@ -122,10 +119,10 @@ fn items_are_counted_and_found() {
 fn names_are_those_of_blocks() {
     let name = format!("mp-shm-list-{}", std::process::id());
     let opened = ShareableList::open(&name);
-    assert!(matches!(opened, Err(OpenListError::Block(OpenError::NotFound(_)))), "{opened:?}");
+    assert!(matches!(opened, Err(SharedMemoryError::NotFound(_))), "{opened:?}");
     let list = ShareableList::create(&name, ["a"]).unwrap();
     let again = ShareableList::create(&name, ["b"]);
-    assert!(matches!(again, Err(CreateListError::Block(CreateError::Exists(_)))), "{again:?}");
+    assert!(matches!(again, Err(SharedMemoryError::Exists(_))), "{again:?}");
     assert_eq!(ShareableList::open(&name).unwrap().to_vec().unwrap(), ["a".into()]);
     assert!(shared_memory_names().contains(&name));
     drop(list);
@@ -137,7 +134,10 @@ fn what_is_no_list_is_refused() {
         let block = SharedMemory::new(bytes.len()).unwrap();
         block.write(0, bytes).unwrap();
         let opened = ShareableList::open(block.name());
-        assert!(matches!(opened, Err(OpenListError::Corrupt(_))), "{bytes:?}: {opened:?}");
+        assert!(
+            matches!(opened, Err(SharedMemoryError::List(ListError::Corrupt(_)))),
+            "{bytes:?}: {opened:?}"
+        );
         // Nor does it arrive.
         let message = mp_core::transfer::pack(&block).unwrap();
         assert!(mp_core::transfer::unpack::<ShareableList>(&message.bytes, message.handles).is_err());
@@ -188,10 +188,8 @@ fn bytes_that_change_meanwhile_are_items_or_errors() {
 fn a_list_that_cannot_be_made_leaves_no_name() {
     let name = format!("mp-shm-list-{}", std::process::id());
     let made = ShareableList::create(&name, [Item::Int(1), vec![1; 10_000_000].into()]);
-    let Err(CreateListError::Item { index: 1, source: SlotError::TooLong { .. } }) = made else {
-        panic!("{made:?}")
-    };
-    assert!(matches!(ShareableList::create("a/b", [1]), Err(CreateListError::Block(CreateError::Name(_)))));
+    let Err(SharedMemoryError::List(ListError::TooLong { index: 1, .. })) = made else { panic!("{made:?}") };
+    assert!(matches!(ShareableList::create("a/b", [1]), Err(SharedMemoryError::Name(_))));
     assert!(!shared_memory_names().contains(&name));
 }
 

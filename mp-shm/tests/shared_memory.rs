@@ -7,7 +7,7 @@
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{JoinError, MemError, Process, StartMethod};
-use mp_shm::{CreateError, NameError, OpenError, ShareableList, SharedMemory, UnlinkError};
+use mp_shm::{ShareableList, SharedMemory, SharedMemoryError};
 use mp_testing::shared_memory_exists as exists;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -52,28 +52,30 @@ fn name(of: &str) -> String {
 /// P33
 fn what_is_no_name_or_size_is_an_error() {
     let refused = |text: &str| match (SharedMemory::create(text, 1), SharedMemory::open(text)) {
-        (Err(CreateError::Name(one)), Err(OpenError::Name(two))) => {
+        (Err(SharedMemoryError::Name(one)), Err(SharedMemoryError::Name(two))) => {
             assert_eq!(one, two);
             one
         }
         other => panic!("{text:?}: {other:?}"),
     };
-    assert_eq!(refused(""), NameError::Empty);
-    assert_eq!(refused("a\0b"), NameError::Nul);
-    assert_eq!(refused("a/b"), NameError::Path);
-    assert_eq!(refused(&"n".repeat(256)), NameError::TooLong(256));
-    assert!(matches!(SharedMemory::create(&name("none"), 0), Err(CreateError::NoSize)));
-    assert!(matches!(SharedMemory::new(0), Err(CreateError::NoSize)));
+    assert_eq!(refused(""), "the name is empty: give the name of a block");
+    assert!(refused("a\0b").contains("zero byte"));
+    assert!(refused("a/b").contains("a path"));
+    assert!(refused(&"n".repeat(256)).contains("at most 255 bytes"));
+    assert!(matches!(SharedMemory::create(&name("none"), 0), Err(SharedMemoryError::NoSize)));
+    assert!(matches!(SharedMemory::new(0), Err(SharedMemoryError::NoSize)));
     assert!(!exists(&name("none")));
 }
 
 fn a_taken_name_and_a_missing_one_are_errors() {
     let name = name("taken");
-    assert!(matches!(SharedMemory::open(&name), Err(OpenError::NotFound(missing)) if missing == name));
+    assert!(
+        matches!(SharedMemory::open(&name), Err(SharedMemoryError::NotFound(missing)) if missing == name)
+    );
     let block = SharedMemory::create(&format!("/{name}"), 8).unwrap();
     assert_eq!(block.name(), name);
     block.write(0, b"original").unwrap();
-    assert!(matches!(SharedMemory::create(&name, 8), Err(CreateError::Exists(taken)) if taken == name));
+    assert!(matches!(SharedMemory::create(&name, 8), Err(SharedMemoryError::Exists(taken)) if taken == name));
     let mut bytes = [0; 8];
     SharedMemory::open(&name).unwrap().read(0, &mut bytes).unwrap();
     assert_eq!(&bytes, b"original");
@@ -113,7 +115,7 @@ fn only_bytes_within_the_block_are_touched() {
     block.write(8, b"").unwrap();
     for (offset, count) in [(0, 9), (4, 5), (8, 1), (9, 0), (usize::MAX, 2)] {
         let wrong = block.write(offset, &vec![b'X'; count]).unwrap_err();
-        assert_eq!((wrong.offset, wrong.count, wrong.len), (offset, count, 8));
+        assert_eq!((wrong.start, wrong.end, wrong.len), (offset, offset.saturating_add(count), 8));
         assert_eq!(block.read(offset, &mut vec![0; count]), Err(wrong));
     }
     let mut bytes = [9; 8];
@@ -183,8 +185,8 @@ fn unlinking_is_done_once_and_the_memory_stays() {
     let opened = SharedMemory::open(block.name()).unwrap();
     opened.unlink().unwrap();
     assert!(!exists(block.name()));
-    assert!(matches!(block.unlink(), Err(UnlinkError::NotFound(_))));
-    assert!(matches!(SharedMemory::open(block.name()), Err(OpenError::NotFound(_))));
+    assert!(matches!(block.unlink(), Err(SharedMemoryError::NotFound(_))));
+    assert!(matches!(SharedMemory::open(block.name()), Err(SharedMemoryError::NotFound(_))));
     block.write(0, b"alive").unwrap();
     let mut bytes = [0; 5];
     opened.read(0, &mut bytes).unwrap();
@@ -225,7 +227,10 @@ fn a_forked_copy_takes_no_name_along() {
 fn too_much_memory_is_an_error_and_leaves_no_name() {
     let name = name("huge");
     let error = SharedMemory::create(&name, 1 << 46).unwrap_err();
-    assert!(matches!(error, CreateError::Memory(MemError::NoMemory { .. } | MemError::Os(_))), "{error}");
+    assert!(
+        matches!(error, SharedMemoryError::Memory(MemError::NoMemory { .. } | MemError::Os(_))),
+        "{error}"
+    );
     assert!(SharedMemory::create(&name, usize::MAX).is_err());
     assert!(!exists(&name));
 }
@@ -236,7 +241,7 @@ fn an_empty_block_is_an_error() {
     File::create_new(format!("/dev/shm/{name}")).unwrap();
     let opened = SharedMemory::open(&name);
     fs::remove_file(format!("/dev/shm/{name}")).unwrap();
-    assert!(matches!(opened, Err(OpenError::Empty(_))), "{opened:?}");
+    assert!(matches!(opened, Err(SharedMemoryError::Empty(_))), "{opened:?}");
 }
 
 fn the_umask_does_not_matter() {
@@ -351,7 +356,7 @@ fn what_an_owner_has_stays_while_it_lives() {
         File::from(tell).write_all(b"!").unwrap();
         assert_eq!((owner.join().is_ok(), owner.exitcode()), (orderly, Some(0)));
         for name in &names {
-            assert!(matches!(SharedMemory::open(name), Err(OpenError::NotFound(_))), "{name}");
+            assert!(matches!(SharedMemory::open(name), Err(SharedMemoryError::NotFound(_))), "{name}");
         }
         // Existing handles still work.
         let mut bytes = [0; 3];
@@ -361,7 +366,7 @@ fn what_an_owner_has_stays_while_it_lives() {
 }
 
 fn write_without_name(block: SharedMemory) -> bool {
-    let gone = matches!(SharedMemory::open(block.name()), Err(OpenError::NotFound(_)));
+    let gone = matches!(SharedMemory::open(block.name()), Err(SharedMemoryError::NotFound(_)));
     block.write(0, b"still").unwrap();
     gone
 }

@@ -7,7 +7,7 @@
 use mp_core::Process;
 use mp_core::sys::process::become_subreaper;
 use mp_core::transfer::Handle;
-use mp_shm::{OpenError, SharedMemory};
+use mp_shm::{SharedMemory, SharedMemoryError};
 use mp_testing::{
     keepers, line, read_word, shared_memory_exists as exists, stay, wait_for_end, wait_until_gone, write_word,
 };
@@ -156,7 +156,7 @@ fn the_crate_takes_its_own_name_away() {
     let theirs = create(&name("theirs"), b"hello");
     let ours = SharedMemory::open(theirs.get_os_id()).unwrap();
     drop(theirs);
-    assert!(matches!(SharedMemory::open(ours.name()), Err(OpenError::NotFound(_))));
+    assert!(matches!(SharedMemory::open(ours.name()), Err(SharedMemoryError::NotFound(_))));
     // The memory stays where it is mapped.
     ours.write(0, b"Hello").unwrap();
     assert_eq!(read_ours(&ours, 5), b"Hello");

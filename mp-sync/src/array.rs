@@ -2,13 +2,13 @@
 
 use crate::cell::{Element, Plain};
 use crate::elements::Elements;
-use crate::error::{AcquireError, OutOfRangeError, OwnerDiedError};
+use crate::error::{AcquireError, OwnerDiedError};
 use crate::guard::{Guard, Guarding, Locked};
 use crate::relock::{Lent, RelockCell};
 use crate::row;
-use mp_core::MemError;
 use mp_core::mem::{Loan, Shareable};
 use mp_core::word::Deadline;
+use mp_core::{MemError, OutOfRangeError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::RangeBounds;
@@ -338,7 +338,7 @@ impl<T: Shareable> RawArray<T> {
     /// [`OutOfRangeError`] if there is no such element.
     #[inline]
     pub fn set(&self, index: usize, value: T) -> Result<(), OutOfRangeError> {
-        let none = OutOfRangeError { start: index, end: index.saturating_add(1), len: self.len() };
+        let none = OutOfRangeError::new(index, index.saturating_add(1), self.len());
         self.elements.get(index).ok_or(none)?.set(value);
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Barrier: threads of any processes wait until all have arrived.
 
 use crate::cell::BarrierCell;
-use crate::error::{BrokenBarrierError, NewBarrierError};
+use crate::error::BrokenBarrierError;
 use crate::membership::Membership;
 use crate::raw::{Arrival, Broken};
+use mp_core::CreateError;
 use mp_core::mem::SharedRef;
 use mp_core::process::TARGET;
 use mp_core::transfer::{CallError, Callable, Captures, Code, Message, Target, pack_value};
@@ -24,7 +25,7 @@ use std::time::Duration;
 ///     let mine = barrier.wait().unwrap().index();
 ///     assert_eq!(mine + other.join().unwrap(), 1); // 0 and 1, in some order
 /// });
-/// # Ok::<(), mp_sync::NewBarrierError>(())
+/// # Ok::<(), mp_core::CreateError>(())
 /// ```
 ///
 /// # When a process dies
@@ -70,7 +71,7 @@ impl Action {
 pub struct BarrierBuilder {
     parties: u32,
     timeout: Option<Duration>,
-    action: Result<Option<Arc<Action>>, NewBarrierError>,
+    action: Result<Option<Arc<Action>>, CreateError>,
 }
 
 impl BarrierBuilder {
@@ -113,7 +114,7 @@ impl BarrierBuilder {
         A: Serialize + DeserializeOwned,
     {
         let () = Captures::<F>::NOTHING;
-        let code = Code::of::<F, A>(&function).map_err(NewBarrierError::from);
+        let code = Code::of::<F, A>(&function).map_err(CreateError::from);
         self.action =
             code.and_then(|code| Ok(Some(Arc::new(Action { code, arguments: pack_value(&arguments)? }))));
         self
@@ -130,9 +131,11 @@ impl BarrierBuilder {
     ///
     /// # Errors
     /// The errors of [`Barrier::new`], or the action cannot be sent to another process.
-    pub fn build(self) -> Result<Barrier, NewBarrierError> {
+    pub fn build(self) -> Result<Barrier, CreateError> {
         if self.parties == 0 {
-            return Err(NewBarrierError::NoParties);
+            return Err(CreateError::Argument(
+                "a barrier of no parties could never open: give at least one party".to_owned(),
+            ));
         }
         let action = self.action?;
         let shared = SharedRef::<BarrierCell>::create("mp-barrier")?;
@@ -168,7 +171,7 @@ impl Barrier {
     ///
     /// # Errors
     /// Zero parties (Python allows them), or no memory or no descriptor for the shared object.
-    pub fn new(parties: u32) -> Result<Barrier, NewBarrierError> {
+    pub fn new(parties: u32) -> Result<Barrier, CreateError> {
         Barrier::builder(parties).build()
     }
 

@@ -1,7 +1,7 @@
 //! Condition: waits, with the lock released meanwhile, until a holder of the lock notifies.
 
 use crate::cell::ConditionCell;
-use crate::error::{AcquireError, NotOwnerError, OwnerDiedError, WaitError};
+use crate::error::{AcquireError, OwnerDiedError, ReleaseError, WaitError};
 use crate::guard::{Guard, Guarding, Locked};
 use crate::lock::Lock;
 use crate::raw::{Acquired, CannotWait, Lend};
@@ -120,15 +120,15 @@ macro_rules! release {
             /// let condition = mp_sync::Condition::new()?;
             /// condition.acquire().unwrap().keep();
             /// assert_eq!(condition.release(), Ok(()));
-            /// assert_eq!(condition.release(), Err(mp_sync::NotOwnerError));
+            /// assert_eq!(condition.release(), Err(mp_sync::ReleaseError::NotOwner));
             /// # Ok::<(), mp_core::MemError>(())
             /// ```
             ///
             /// Python: `Condition.release`.
             ///
             /// # Errors
-            /// [`NotOwnerError`] if the calling thread does not hold the lock; nothing is changed then.
-            pub fn release(&self) -> Result<(), NotOwnerError> {
+            /// [`ReleaseError::NotOwner`] if the calling thread does not hold the lock; nothing is changed then.
+            pub fn release(&self) -> Result<(), ReleaseError> {
                 self.lock.release()
             }
         }

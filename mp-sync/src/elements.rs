@@ -13,8 +13,8 @@
 //! written.
 
 use crate::cell::ArrayHead;
-use crate::error::OutOfRangeError;
 use mp_core::MemError;
+use mp_core::OutOfRangeError;
 use mp_core::mem::{Kind, Mapping, SharedRef, SharedSlice, Structure};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::ops::{Bound, Deref, Range, RangeBounds};
@@ -68,7 +68,7 @@ impl<C: Structure> Elements<C> {
             Bound::Unbounded => self.row.len(),
         };
         let there = start <= end && end <= self.row.len();
-        if there { Ok(start..end) } else { Err(OutOfRangeError { start, end, len: self.row.len() }) }
+        if there { Ok(start..end) } else { Err(OutOfRangeError::new(start, end, self.row.len())) }
     }
 
     /// The range of `count` elements from `index` on.
@@ -141,15 +141,12 @@ mod tests {
         assert_eq!(elements.range(1..=4), Ok(1..5));
         assert_eq!(elements.range((Bound::Excluded(1), Bound::Unbounded)), Ok(2..5));
         assert_eq!(elements.range(5..), Ok(5..5));
-        assert_eq!(elements.range(6..), Err(OutOfRangeError { start: 6, end: 5, len: 5 }));
-        assert_eq!(elements.range(..=5), Err(OutOfRangeError { start: 0, end: 6, len: 5 }));
+        assert_eq!(elements.range(6..), Err(OutOfRangeError::new(6, 5, 5)));
+        assert_eq!(elements.range(..=5), Err(OutOfRangeError::new(0, 6, 5)));
         #[allow(clippy::reversed_empty_ranges, reason = "that it is refused is what is tested")]
         let reversed = elements.range(3..2);
-        assert_eq!(reversed, Err(OutOfRangeError { start: 3, end: 2, len: 5 }));
-        assert_eq!(elements.range(..=usize::MAX), Err(OutOfRangeError { start: 0, end: usize::MAX, len: 5 }));
-        assert_eq!(
-            elements.span(usize::MAX, 2),
-            Err(OutOfRangeError { start: usize::MAX, end: usize::MAX, len: 5 })
-        );
+        assert_eq!(reversed, Err(OutOfRangeError::new(3, 2, 5)));
+        assert_eq!(elements.range(..=usize::MAX), Err(OutOfRangeError::new(0, usize::MAX, 5)));
+        assert_eq!(elements.span(usize::MAX, 2), Err(OutOfRangeError::new(usize::MAX, usize::MAX, 5)));
     }
 }

@@ -1,8 +1,7 @@
-//! The errors of shared locks.
+//! The errors of locks, semaphores, conditions and barriers.
 
 use crate::raw::Acquired;
-use mp_core::transfer::CodeError;
-use mp_core::{CodecError, MemError};
+use std::convert::Infallible;
 use std::fmt;
 
 /// The previous holder of the lock died or panicked while it held it. The caller holds the lock now; the data
@@ -45,12 +44,12 @@ impl<G> fmt::Display for OwnerDiedError<G> {
 
 impl<G> std::error::Error for OwnerDiedError<G> {}
 
-/// Why a lock was not simply taken.
+/// The error of acquiring a lock, or a permit of a semaphore, of which no holder dies: there `G` has no values.
 #[non_exhaustive]
-pub enum AcquireError<G> {
-    /// Another thread holds it; `try_` calls only.
+pub enum AcquireError<G = Infallible> {
+    /// It cannot be had now; `try_` calls only.
     WouldBlock,
-    /// Another thread held it until the time was over; `_timeout` calls only.
+    /// It could not be had until the time was over; `_timeout` calls only.
     Timeout,
     /// It is held now, and its holder before died.
     OwnerDied(OwnerDiedError<G>),
@@ -69,8 +68,8 @@ impl<G> fmt::Debug for AcquireError<G> {
 impl<G> fmt::Display for AcquireError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AcquireError::WouldBlock => f.write_str("the lock is held"),
-            AcquireError::Timeout => f.write_str("the lock was held until the time was over"),
+            AcquireError::WouldBlock => f.write_str("it is held by others: try again, or wait"),
+            AcquireError::Timeout => f.write_str("it was held by others until the time was over: try again"),
             AcquireError::OwnerDied(died) => died.fmt(f),
         }
     }
@@ -78,27 +77,21 @@ impl<G> fmt::Display for AcquireError<G> {
 
 impl<G> std::error::Error for AcquireError<G> {}
 
-/// The calling thread does not hold the lock that it tried to release.
-///
-/// Python: `AssertionError: attempt to release recursive lock not owned by thread`, and `ValueError:
-/// semaphore or lock released too many times`.
+/// The error of a release. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the calling thread does not hold the lock")]
-pub struct NotOwnerError;
-
-/// The elements asked for do not all lie in the array. None of them was touched.
-///
-/// Python: `IndexError`; for a slice of another length than its place, `ValueError`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("elements {start}..{end} do not lie within an array of {len}")]
 #[non_exhaustive]
-pub struct OutOfRangeError {
-    /// The index of the first that was asked for.
-    pub start: usize,
-    /// One more than the index of the last.
-    pub end: usize,
-    /// How many elements the array has.
-    pub len: usize,
+pub enum ReleaseError {
+    /// The calling thread does not hold the lock, or a permit. Python: `AssertionError: attempt to release recursive lock
+    /// not owned by thread`.
+    #[error("the calling thread does not hold it: release it in the thread that acquired it, once")]
+    NotOwner,
+    /// The semaphore would have more permits than it may have. Python: `ValueError: semaphore or lock released too many
+    /// times`.
+    #[error("the semaphore was released too many times: it may have {most} permits")]
+    TooMany {
+        /// The most permits that it may have.
+        most: u32,
+    },
 }
 
 /// The error of waiting for a condition. The caller holds the lock again, if it held it before.
@@ -128,38 +121,6 @@ pub enum WaitError {
     },
 }
 
-/// The release would give the semaphore more permits than it may have. It gave none.
-///
-/// Python: `ValueError: semaphore or lock released too many times`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the semaphore was released too many times: it may have {most} permits")]
-#[non_exhaustive]
-pub struct OverReleasedError {
-    /// The most permits that it may have.
-    pub most: u32,
-}
-
-/// The error of making a semaphore.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NewSemaphoreError {
-    /// More permits than such a semaphore can have.
-    #[error("{permits} permits are too many for this semaphore: ask for at most {most}")]
-    TooMany {
-        /// The permits that were asked for.
-        permits: u32,
-        /// The most permits that it can have.
-        most: u32,
-    },
-    /// No permits for an [`OwnedSemaphore`](crate::OwnedSemaphore): permits cannot be added later, so every
-    /// acquire would wait for ever.
-    #[error("an OwnedSemaphore without permits could never be acquired: ask for at least one")]
-    NoPermits,
-    /// Shared memory could not be made.
-    #[error(transparent)]
-    Memory(#[from] MemError),
-}
-
 /// The barrier is broken: no party passes until it is reset.
 ///
 /// Python: `threading.BrokenBarrierError`.
@@ -172,34 +133,4 @@ pub enum BrokenBarrierError {
     /// Another party timed out, died, gave up or panicked in the action.
     #[error("the barrier is broken: reset it to use it again")]
     Broken,
-}
-
-/// Why no permit was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PermitError {
-    /// There is none now; `try_acquire` only.
-    #[error("the semaphore has no permit now")]
-    WouldBlock,
-    /// There was none in time; `acquire_timeout` only.
-    #[error("the semaphore had no permit in time")]
-    Timeout,
-}
-
-/// The error of making a barrier.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NewBarrierError {
-    /// Zero parties.
-    #[error("a barrier of no parties could never open: give at least one party")]
-    NoParties,
-    /// The action cannot be called in another process.
-    #[error("the action of the barrier: {0}")]
-    Action(#[from] CodeError),
-    /// The action's arguments cannot be serialised.
-    #[error("the arguments of the barrier's action: {0}")]
-    Arguments(#[from] CodecError),
-    /// Shared memory could not be made.
-    #[error(transparent)]
-    Memory(#[from] MemError),
 }

@@ -77,10 +77,7 @@ pub use atomic::{
 };
 pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
 pub use condition::{Condition, ConditionGuard};
-pub use error::{
-    AcquireError, BrokenBarrierError, NewBarrierError, NewSemaphoreError, NotOwnerError, OutOfRangeError,
-    OverReleasedError, OwnerDiedError, PermitError, WaitError,
-};
+pub use error::{AcquireError, BrokenBarrierError, OwnerDiedError, ReleaseError, WaitError};
 pub use event::Event;
 pub use guard::Guard;
 pub use lock::{Lock, LockGuard};
@@ -93,7 +90,7 @@ pub use synchronized::Synchronized;
 pub use value::{RawValue, Value, ValueGuard};
 
 /// What a user of this crate alone needs of the ground floor: processes, and the error of making an object.
-pub use mp_core::{MemError, Process};
+pub use mp_core::{CreateError, MemError, OutOfRangeError, Process};
 
 /// The README's example is a test.
 #[cfg(doctest)]

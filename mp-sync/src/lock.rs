@@ -1,7 +1,7 @@
 //! Lock: one thread of one process at a time.
 
 use crate::cell::LockCell;
-use crate::error::{AcquireError, NotOwnerError, OwnerDiedError};
+use crate::error::{AcquireError, OwnerDiedError, ReleaseError};
 use crate::guard::{Guard, Locked};
 use mp_core::MemError;
 use mp_core::mem::SharedRef;
@@ -82,9 +82,9 @@ impl Lock {
     /// Python: `Lock.release`.
     ///
     /// # Errors
-    /// [`NotOwnerError`] if the calling thread does not hold it; nothing is changed then.
-    pub fn release(&self) -> Result<(), NotOwnerError> {
-        if self.shared.release() { Ok(()) } else { Err(NotOwnerError) }
+    /// [`ReleaseError::NotOwner`] if the calling thread does not hold it; nothing is changed then.
+    pub fn release(&self) -> Result<(), ReleaseError> {
+        if self.shared.release() { Ok(()) } else { Err(ReleaseError::NotOwner) }
     }
 
     /// Whether a thread holds it. Python: `Lock.locked`.

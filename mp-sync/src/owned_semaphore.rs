@@ -1,7 +1,8 @@
 //! OwnedSemaphore: permits that are free again when their owner dies.
 
 use crate::cell::OwnedSemaphoreCell;
-use crate::error::{NewSemaphoreError, NotOwnerError, PermitError};
+use crate::error::{AcquireError, ReleaseError};
+use mp_core::CreateError;
 use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
@@ -44,15 +45,21 @@ impl OwnedSemaphore {
     ///
     /// # Errors
     /// Zero or more than 128 permits, or no memory or no descriptor for the shared object.
-    pub fn new(permits: u32) -> Result<OwnedSemaphore, NewSemaphoreError> {
+    pub fn new(permits: u32) -> Result<OwnedSemaphore, CreateError> {
         match permits {
-            0 => Err(NewSemaphoreError::NoPermits),
+            // None can be added later, so each acquire would wait for ever.
+            0 => Err(CreateError::Argument(
+                "an OwnedSemaphore without permits could never be acquired: ask for at least one".to_owned(),
+            )),
             1..=OwnedSemaphoreCell::MOST => {
                 let new = OwnedSemaphore { shared: SharedRef::create("mp-owned-semaphore")? };
                 new.shared.init(permits);
                 Ok(new)
             }
-            _ => Err(NewSemaphoreError::TooMany { permits, most: OwnedSemaphoreCell::MOST }),
+            _ => Err(CreateError::Argument(format!(
+                "{permits} permits are too many for an OwnedSemaphore: ask for at most {}",
+                OwnedSemaphoreCell::MOST
+            ))),
         }
     }
 
@@ -65,23 +72,23 @@ impl OwnedSemaphore {
         }
     }
 
-    /// Takes a permit if one is free now; else [`PermitError::WouldBlock`].
-    pub fn try_acquire(&self) -> Result<OwnedPermit<'_>, PermitError> {
-        self.permit(self.shared.try_acquire()).ok_or(PermitError::WouldBlock)
+    /// Takes a permit if one is free now; else [`AcquireError::WouldBlock`].
+    pub fn try_acquire(&self) -> Result<OwnedPermit<'_>, AcquireError> {
+        self.permit(self.shared.try_acquire()).ok_or(AcquireError::WouldBlock)
     }
 
-    /// Takes a permit; waits for it at most `timeout`, then [`PermitError::Timeout`].
-    pub fn acquire_timeout(&self, timeout: Duration) -> Result<OwnedPermit<'_>, PermitError> {
-        self.permit(self.shared.acquire(Deadline::after(timeout))).ok_or(PermitError::Timeout)
+    /// Takes a permit; waits for it at most `timeout`, then [`AcquireError::Timeout`].
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<OwnedPermit<'_>, AcquireError> {
+        self.permit(self.shared.acquire(Deadline::after(timeout))).ok_or(AcquireError::Timeout)
     }
 
     /// Releases a permit whose guard was [kept](OwnedPermit::keep).
     ///
     /// # Errors
-    /// [`NotOwnerError`] if the calling thread has none; nothing is changed then.
-    pub fn release(&self) -> Result<(), NotOwnerError> {
+    /// [`ReleaseError::NotOwner`] if the calling thread has none; nothing is changed then.
+    pub fn release(&self) -> Result<(), ReleaseError> {
         let mine = (0..self.permits() as usize).any(|permit| self.shared.release(permit));
-        if mine { Ok(()) } else { Err(NotOwnerError) }
+        if mine { Ok(()) } else { Err(ReleaseError::NotOwner) }
     }
 
     /// The number of free permits, including those of dead processes.

@@ -1,7 +1,7 @@
 //! RLock: a lock that its holder may acquire again.
 
 use crate::cell::RLockCell;
-use crate::error::{AcquireError, NotOwnerError, OwnerDiedError};
+use crate::error::{AcquireError, OwnerDiedError, ReleaseError};
 use crate::guard::{Guard, Locked};
 use mp_core::MemError;
 use mp_core::mem::SharedRef;
@@ -69,9 +69,9 @@ impl RLock {
     /// Python: `RLock.release`.
     ///
     /// # Errors
-    /// [`NotOwnerError`] if the calling thread does not hold it; nothing is changed then.
-    pub fn release(&self) -> Result<(), NotOwnerError> {
-        if self.shared.release() { Ok(()) } else { Err(NotOwnerError) }
+    /// [`ReleaseError::NotOwner`] if the calling thread does not hold it; nothing is changed then.
+    pub fn release(&self) -> Result<(), ReleaseError> {
+        if self.shared.release() { Ok(()) } else { Err(ReleaseError::NotOwner) }
     }
 
     /// Whether a thread holds it. Python: `RLock.locked`.

@@ -1,8 +1,9 @@
 //! Semaphore and BoundedSemaphore: permits that any thread may release.
 
 use crate::cell::SemaphoreCell;
-use crate::error::{NewSemaphoreError, OverReleasedError, PermitError};
+use crate::error::{AcquireError, ReleaseError};
 use crate::raw::MOST_PERMITS;
+use mp_core::CreateError;
 use mp_core::mem::SharedRef;
 use mp_core::word::Deadline;
 use serde::{Deserialize, Serialize};
@@ -31,26 +32,29 @@ pub struct Semaphore {
     shared: SharedRef<SemaphoreCell>,
 }
 
+fn too_many(permits: u32) -> CreateError {
+    CreateError::Argument(format!(
+        "{permits} permits are too many for a semaphore: ask for at most {MOST_PERMITS}"
+    ))
+}
+
 impl Semaphore {
     /// Makes a semaphore with `permits` permits. Python: `Semaphore(value)`; the default there is 1.
     ///
     /// # Errors
     /// More than 2,147,483,647 permits, or no memory or no descriptor for the shared object.
-    pub fn new(permits: u32) -> Result<Semaphore, NewSemaphoreError> {
+    pub fn new(permits: u32) -> Result<Semaphore, CreateError> {
         Semaphore::of(permits, MOST_PERMITS)
     }
 
-    fn of(permits: u32, most: u32) -> Result<Semaphore, NewSemaphoreError> {
+    fn of(permits: u32, most: u32) -> Result<Semaphore, CreateError> {
         if permits > MOST_PERMITS {
-            return Err(NewSemaphoreError::TooMany { permits, most: MOST_PERMITS });
+            return Err(too_many(permits));
         }
         let new = Semaphore { shared: SharedRef::create_small()? };
         // ORDERING: Relaxed: it is not shared yet.
         new.shared.most.store(most, Ordering::Relaxed);
-        new.shared
-            .permits
-            .release(permits, most)
-            .map_err(|_| NewSemaphoreError::TooMany { permits, most: MOST_PERMITS })?;
+        new.shared.permits.release(permits, most).map_err(|_| too_many(permits))?;
         Ok(new)
     }
 
@@ -63,18 +67,18 @@ impl Semaphore {
         Permit { semaphore: self }
     }
 
-    /// Takes a permit if one is free now; else [`PermitError::WouldBlock`]. Python: `Semaphore.acquire(block=False)`.
+    /// Takes a permit if one is free now; else [`AcquireError::WouldBlock`]. Python: `Semaphore.acquire(block=False)`.
     #[inline]
-    pub fn try_acquire(&self) -> Result<Permit<'_>, PermitError> {
+    pub fn try_acquire(&self) -> Result<Permit<'_>, AcquireError> {
         let taken = self.shared.permits.try_acquire();
-        if taken { Ok(Permit { semaphore: self }) } else { Err(PermitError::WouldBlock) }
+        if taken { Ok(Permit { semaphore: self }) } else { Err(AcquireError::WouldBlock) }
     }
 
-    /// Takes a permit; waits for it at most `timeout`, then [`PermitError::Timeout`].
+    /// Takes a permit; waits for it at most `timeout`, then [`AcquireError::Timeout`].
     /// Python: `Semaphore.acquire(timeout=...)`.
-    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, PermitError> {
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, AcquireError> {
         let taken = self.shared.permits.acquire(Deadline::after(timeout));
-        if taken { Ok(Permit { semaphore: self }) } else { Err(PermitError::Timeout) }
+        if taken { Ok(Permit { semaphore: self }) } else { Err(AcquireError::Timeout) }
     }
 
     /// Releases one permit, whether the caller has taken one or not. Python: `Semaphore.release`.
@@ -82,7 +86,7 @@ impl Semaphore {
     /// # Errors
     /// The errors of [`release_many`](Semaphore::release_many).
     #[inline]
-    pub fn release(&self) -> Result<(), OverReleasedError> {
+    pub fn release(&self) -> Result<(), ReleaseError> {
         self.release_many(1)
     }
 
@@ -90,11 +94,11 @@ impl Semaphore {
     /// counterpart.
     ///
     /// # Errors
-    /// [`OverReleasedError`] if there would be more than 2,147,483,647; none is added then.
+    /// [`ReleaseError::TooMany`] if there would be more than 2,147,483,647; none is added then.
     #[inline]
-    pub fn release_many(&self, count: u32) -> Result<(), OverReleasedError> {
+    pub fn release_many(&self, count: u32) -> Result<(), ReleaseError> {
         let most = self.most();
-        self.shared.permits.release(count, most).map_err(|_| OverReleasedError { most })
+        self.shared.permits.release(count, most).map_err(|_| ReleaseError::TooMany { most })
     }
 
     fn most(&self) -> u32 {
@@ -164,7 +168,7 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// The errors of [`Semaphore::new`].
-    pub fn new(permits: u32) -> Result<BoundedSemaphore, NewSemaphoreError> {
+    pub fn new(permits: u32) -> Result<BoundedSemaphore, CreateError> {
         Semaphore::of(permits, permits).map(BoundedSemaphore)
     }
 
@@ -176,36 +180,36 @@ impl BoundedSemaphore {
         self.0.acquire()
     }
 
-    /// Takes a permit if one is free now; else [`PermitError::WouldBlock`].
+    /// Takes a permit if one is free now; else [`AcquireError::WouldBlock`].
     ///
     /// Python: `BoundedSemaphore.acquire(block=False)`.
     #[inline]
-    pub fn try_acquire(&self) -> Result<Permit<'_>, PermitError> {
+    pub fn try_acquire(&self) -> Result<Permit<'_>, AcquireError> {
         self.0.try_acquire()
     }
 
-    /// Takes a permit; waits for it at most `timeout`, then [`PermitError::Timeout`].
+    /// Takes a permit; waits for it at most `timeout`, then [`AcquireError::Timeout`].
     ///
     /// Python: `BoundedSemaphore.acquire(timeout=...)`.
-    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, PermitError> {
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>, AcquireError> {
         self.0.acquire_timeout(timeout)
     }
 
     /// Releases one permit. Python: `BoundedSemaphore.release`.
     ///
     /// # Errors
-    /// [`OverReleasedError`] if all permits are free already; none is added then.
+    /// [`ReleaseError::TooMany`] if all permits are free already; none is added then.
     #[inline]
-    pub fn release(&self) -> Result<(), OverReleasedError> {
+    pub fn release(&self) -> Result<(), ReleaseError> {
         self.0.release()
     }
 
     /// Releases `count` permits at once.
     ///
     /// # Errors
-    /// [`OverReleasedError`] if there would be more than it began with; none is added then.
+    /// [`ReleaseError::TooMany`] if there would be more than it began with; none is added then.
     #[inline]
-    pub fn release_many(&self, count: u32) -> Result<(), OverReleasedError> {
+    pub fn release_many(&self, count: u32) -> Result<(), ReleaseError> {
         self.0.release_many(count)
     }
 

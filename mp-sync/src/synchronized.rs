@@ -1,12 +1,12 @@
 //! Synchronized: values under a lock that several of them share.
 
 use crate::array::{Array, RawArray};
-use crate::error::{AcquireError, OutOfRangeError, OwnerDiedError};
+use crate::error::{AcquireError, OwnerDiedError};
 use crate::guard::Guard;
 use crate::rlock::{RLock, RLockGuard};
 use crate::value::{RawValue, Value};
-use mp_core::MemError;
 use mp_core::mem::Shareable;
+use mp_core::{MemError, OutOfRangeError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::RangeBounds;

@@ -9,7 +9,7 @@
 //! [`RawArray`]: the text is a mixture of the old and the new one.
 
 use crate::array::{Array, RawArray};
-use crate::error::OutOfRangeError;
+use mp_core::OutOfRangeError;
 
 impl Array<u8> {
     /// The bytes before the first zero, or all if there is none.

@@ -19,9 +19,9 @@ mp_testing::cases! {
         a_killed_copy_breaks_nothing, a_panic_in_the_barriers_action_breaks_it,
         an_action_that_cannot_be_called_breaks_it],
     every_method: [the_barriers_action_runs_once_in_each_pass, a_death_in_the_barriers_action_breaks_it,
-        ten_passes_in_lockstep, an_action_runs_once_before_anybody_passes, one_party_passes_alone,
+        ten_passes_in_lockstep, an_action_runs_once_before_any_party_passes, one_party_passes_alone,
         a_default_timeout_travels, a_killed_waiting_party_breaks_it, a_party_killed_between_two_rounds_breaks_it,
-        parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_who_wait,
+        parties_that_ended_in_order_break_nothing, one_that_aborts_breaks_it_for_five, a_reset_breaks_those_that_wait,
         one_that_is_late_breaks_it_for_five, a_thousand_passes_are_seen_in_order,
         a_process_that_ends_while_a_thread_waits_breaks_it, a_process_that_can_open_no_file_is_not_dead]
 }
@@ -85,7 +85,7 @@ fn pass_and_act(barrier: &Barrier, ran: &RawValue<u32>) {
 }
 
 /// P27
-fn an_action_runs_once_before_anybody_passes() {
+fn an_action_runs_once_before_any_party_passes() {
     let (barrier, ran) = (Barrier::new(5).unwrap(), RawValue::new(0).unwrap());
     let party = |barrier: Barrier, ran: RawValue<u32>| pass_and_act(&barrier, &ran);
     let start = |_| Process::new(party, (barrier.clone(), ran.clone())).start().unwrap();
@@ -351,7 +351,7 @@ fn is_broken_then_passes(barrier: Barrier) -> (bool, u32) {
 }
 
 /// P28
-fn a_reset_breaks_those_who_wait() {
+fn a_reset_breaks_those_that_wait() {
     let barrier = Barrier::new(5).unwrap();
     let start = |_| Process::new(is_broken_then_passes, (barrier.clone(),)).start().unwrap();
     let others: Vec<Child<(bool, u32)>> = (0..4).map(start).collect();

@@ -6,14 +6,14 @@
 //! that so many wait.
 
 use mp_core::{Child, JoinError, Process};
-use mp_sync::{AtomicU32, Condition, Lock, Mutex, MutexGuard, NotOwnerError, RLock, Value, WaitError};
+use mp_sync::{AtomicU32, Condition, Lock, Mutex, MutexGuard, RLock, ReleaseError, Value, WaitError};
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [
-        those_who_came_first_are_woken_first,
+        the_first_waiters_are_woken_first,
         as_many_are_woken_as_were_notified,
         a_notification_without_a_waiter_is_nothing,
         an_rlock_is_lent_whole,
@@ -172,7 +172,7 @@ fn waiting_for_a_number() {
     guard.wait_for_timeout(Duration::ZERO, || number.get() == 4).unwrap();
 }
 
-fn notify_who_waits(condition: Condition<Lock>, asked: AtomicU32) {
+fn notify_waiters(condition: Condition<Lock>, asked: AtomicU32) {
     while asked.load(Acquire) == 0 {
         thread::yield_now();
     }
@@ -184,7 +184,7 @@ fn notify_who_waits(condition: Condition<Lock>, asked: AtomicU32) {
 fn notifications_do_not_prolong_a_wait() {
     let condition = Condition::with_lock(&Lock::new().unwrap()).unwrap();
     let asked = AtomicU32::new(0).unwrap();
-    let child = Process::new(notify_who_waits, (condition.clone(), asked.clone())).start().unwrap();
+    let child = Process::new(notify_waiters, (condition.clone(), asked.clone())).start().unwrap();
     let mut guard = condition.acquire().unwrap();
     let began = Instant::now();
     let is_so = guard.wait_for_timeout(BRIEFLY, || {
@@ -213,7 +213,7 @@ fn a_guard_copied_by_fork_neither_waits_nor_notifies() {
     assert_eq!(count.wait_timeout(Duration::ZERO), Err(WaitError::Timeout));
 }
 
-fn those_who_came_first_are_woken_first() {
+fn the_first_waiters_are_woken_first() {
     let room = room();
     let order = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -289,11 +289,14 @@ fn a_kept_guard_is_released_by_its_thread_only() {
     assert_eq!(format!("{plain:?}"), owner);
     thread::scope(|scope| {
         let others = || (plain.release(), default.release(), plain.try_acquire().is_err());
-        assert_eq!(scope.spawn(others).join().unwrap(), (Err(NotOwnerError), Err(NotOwnerError), true));
+        assert_eq!(
+            scope.spawn(others).join().unwrap(),
+            (Err(ReleaseError::NotOwner), Err(ReleaseError::NotOwner), true)
+        );
     });
-    assert_eq!((plain.release(), plain.release()), (Ok(()), Err(NotOwnerError)));
+    assert_eq!((plain.release(), plain.release()), (Ok(()), Err(ReleaseError::NotOwner)));
     assert_eq!((default.release(), default.lock().depth()), (Ok(()), 1));
-    assert_eq!((default.release(), default.release()), (Ok(()), Err(NotOwnerError)));
+    assert_eq!((default.release(), default.release()), (Ok(()), Err(ReleaseError::NotOwner)));
 }
 
 fn one_too_many_is_told() {

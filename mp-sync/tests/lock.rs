@@ -3,7 +3,7 @@
 //! `RLock` and its cases are in `rlock.rs`. The kill sweep is mp-sweep.
 
 use mp_core::{Child, JoinError, Process};
-use mp_sync::{AcquireError, Event, Lock, NotOwnerError, RLock, RawValue};
+use mp_sync::{AcquireError, Event, Lock, RLock, RawValue, ReleaseError};
 use mp_testing::limited;
 use nix::sys::resource::Resource;
 use std::time::Duration;
@@ -20,7 +20,7 @@ mp_testing::cases! {
     every_method: [
         taken_once_and_given_back,
         held_in_one_process_is_held_in_all,
-        it_says_who_holds_it,
+        it_says_which_thread_holds_it,
         a_lock_of_a_child_that_left_it_held_says_so,
         a_killed_holder_wakes_a_waiter,
         a_killed_holder_of_several_locks_frees_them_all,
@@ -38,7 +38,7 @@ fn take_and_give_back(lock: Lock) {
     assert!(lock.locked());
     drop(guard);
     assert!(!lock.locked());
-    assert_eq!(lock.release(), Err(NotOwnerError));
+    assert_eq!(lock.release(), Err(ReleaseError::NotOwner));
     {
         let _scoped = lock.acquire().unwrap();
         assert!(lock.locked());
@@ -57,7 +57,7 @@ fn taken_once_and_given_back() {
 fn see_it_held(lock: Lock) {
     assert!(lock.locked());
     assert!(matches!(lock.try_acquire(), Err(AcquireError::WouldBlock)));
-    assert_eq!(lock.release(), Err(NotOwnerError));
+    assert_eq!(lock.release(), Err(ReleaseError::NotOwner));
 }
 
 /// P18: the second attempt and the release too many are another process's.
@@ -77,10 +77,10 @@ fn a_kept_guard_is_released_by_its_thread_only() {
     lock.acquire().unwrap().keep();
     assert!(lock.locked());
     std::thread::scope(|scope| {
-        assert_eq!(scope.spawn(|| lock.release()).join().unwrap(), Err(NotOwnerError));
+        assert_eq!(scope.spawn(|| lock.release()).join().unwrap(), Err(ReleaseError::NotOwner));
     });
     assert_eq!(lock.release(), Ok(()));
-    assert_eq!(lock.release(), Err(NotOwnerError));
+    assert_eq!(lock.release(), Err(ReleaseError::NotOwner));
 }
 
 /// The robust list runs through the memory of held locks: it must not be unmapped.
@@ -179,7 +179,7 @@ fn a_panic_of_a_child_is_told() {
 }
 
 /// `test_lock` looks at its `repr`. The main thread has the id of its process.
-fn it_says_who_holds_it() {
+fn it_says_which_thread_holds_it() {
     let lock = Lock::new().unwrap();
     assert_eq!(format!("{lock:?}"), "Lock { owner: None }");
     let guard = lock.acquire().unwrap();

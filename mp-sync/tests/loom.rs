@@ -75,7 +75,7 @@ models! { models, bound();
     sweep spinning_semaphore_dead_releaser ModelWord;
     explore spinning_event_set_wakes_all ModelWord;
     sweep spinning_event_dead_setter ModelWord;
-    explore spinning_condition_notify_wakes_who_waits ModelOwned;
+    explore spinning_condition_notify_wakes_a_waiter ModelOwned;
     explore spinning_barrier_two_rounds ModelOwned;
 }
 

@@ -2,7 +2,7 @@
 
 use mp_core::sys::robust::MOST_HELD;
 use mp_core::{Child, Process};
-use mp_sync::{Event, Lock, NewSemaphoreError, NotOwnerError, OwnedSemaphore, RawValue, RwLock};
+use mp_sync::{CreateError, Event, Lock, OwnedSemaphore, RawValue, ReleaseError, RwLock};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
@@ -10,7 +10,7 @@ mp_testing::cases! {
         what_is_held_beyond_the_kernels_list_comes_back_too],
     every_method: [
         permits_of_the_killed_come_back,
-        a_killed_holder_lets_the_one_who_waits_in,
+        a_killed_holder_lets_the_waiter_in,
         no_more_are_in_than_there_are_permits,
     ]
 }
@@ -26,13 +26,13 @@ fn permits_are_counted() {
     assert_eq!(seats.get_value(), 2);
     seats.acquire().keep();
     std::thread::scope(|scope| {
-        assert_eq!(scope.spawn(|| seats.release()).join().unwrap(), Err(NotOwnerError));
+        assert_eq!(scope.spawn(|| seats.release()).join().unwrap(), Err(ReleaseError::NotOwner));
     });
-    assert_eq!((seats.release(), seats.release()), (Ok(()), Err(NotOwnerError)));
+    assert_eq!((seats.release(), seats.release()), (Ok(()), Err(ReleaseError::NotOwner)));
 }
 
 fn wrong_numbers_are_refused() {
-    assert!(matches!(OwnedSemaphore::new(0), Err(NewSemaphoreError::NoPermits)));
+    assert!(matches!(OwnedSemaphore::new(0), Err(CreateError::Argument(_))));
     let error = OwnedSemaphore::new(129).unwrap_err();
     assert_eq!(error.to_string(), "129 permits are too many for this semaphore: ask for at most 128");
     let most = OwnedSemaphore::new(128).unwrap();
@@ -86,7 +86,7 @@ fn permits_of_the_killed_come_back() {
     assert!(seats.try_acquire().is_err());
 }
 
-fn a_killed_holder_lets_the_one_who_waits_in() {
+fn a_killed_holder_lets_the_waiter_in() {
     let seats = OwnedSemaphore::new(1).unwrap();
     let child = sitting(&seats);
     std::thread::scope(|scope| {

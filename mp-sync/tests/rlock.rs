@@ -1,7 +1,7 @@
 //! Mirrors CPython's `test_rlock`: as often as it was taken it is given back, by its holder alone.
 
 use mp_core::Process;
-use mp_sync::{AcquireError, Event, NotOwnerError, RLock, RawValue};
+use mp_sync::{AcquireError, Event, RLock, RawValue, ReleaseError};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -18,7 +18,7 @@ mp_testing::cases! {
 
 fn taken_again_and_given_back_as_often() {
     let lock = RLock::new().unwrap();
-    assert_eq!((lock.depth(), lock.locked(), lock.release()), (0, false, Err(NotOwnerError)));
+    assert_eq!((lock.depth(), lock.locked(), lock.release()), (0, false, Err(ReleaseError::NotOwner)));
     let first = lock.acquire().unwrap();
     let second = lock.try_acquire().unwrap();
     lock.acquire_timeout(Duration::ZERO).unwrap().keep();
@@ -30,7 +30,7 @@ fn taken_again_and_given_back_as_often() {
     lock.release().unwrap();
     drop(second);
     assert_eq!(format!("{lock:?}"), "RLock { owner: None, depth: 0 }");
-    assert_eq!((lock.depth(), lock.locked(), lock.release()), (0, false, Err(NotOwnerError)));
+    assert_eq!((lock.depth(), lock.locked(), lock.release()), (0, false, Err(ReleaseError::NotOwner)));
 }
 
 fn another_thread_has_to_wait() {
@@ -39,7 +39,7 @@ fn another_thread_has_to_wait() {
     std::thread::scope(|scope| {
         let other = scope.spawn(|| {
             assert!(matches!(lock.try_acquire(), Err(AcquireError::WouldBlock)));
-            assert_eq!((lock.depth(), lock.release()), (0, Err(NotOwnerError)));
+            assert_eq!((lock.depth(), lock.release()), (0, Err(ReleaseError::NotOwner)));
         });
         other.join().unwrap();
     });

@@ -27,7 +27,7 @@ models! { crowds, usual();
     explore semaphore_crowd_shares_two_permits ModelWord;
     explore semaphore_crowd_each_permit_wakes_one ModelWord;
     explore event_crowd_is_woken_at_once ModelWord;
-    explore event_crowd_pulses_reach_who_waits ModelWord;
+    explore event_crowd_pulses_reach_the_waiters ModelWord;
     explore condition_crowd_takes_each_item_once ModelOwned;
     explore condition_crowd_goes_on_without_the_late ModelOwned;
     explore rwlock_crowd_sees_whole_writes ModelOwned;

@@ -153,7 +153,8 @@ fn run(socket: OwnedFd) -> ! {
             service::attend(&title, code, family, arguments)
         }
         Ok(Boot::Run(Job { identity, code, lifeline })) => {
-            let call = move || code.call(&arguments.bytes, arguments.handles);
+            let call =
+                move || code.call(&arguments.bytes, arguments.handles).map_err(|error| error.to_string());
             has_started();
             ChildBootstrap::of_spawn(identity).run(lifeline.into_fd().ok(), socket, call)
         }

@@ -37,7 +37,7 @@ use crate::sys::namespace;
 use crate::sys::poll::{Interest, pidfd_open, poll};
 use crate::sys::process::{Forked, fork, is_surely_single_threaded, threads_that_stay};
 use crate::sys::socket::{self, Mode, packet_pair};
-use crate::transfer::{CallError, Message};
+use crate::transfer::Message;
 use crate::{finalize, sys};
 use std::ffi::OsString;
 use std::io::Write;
@@ -50,7 +50,7 @@ const GO: &[u8] = b"!";
 pub(crate) fn start(
     identity: ChildIdentity,
     vouched: Option<ForkIsSafe>,
-    work: impl FnOnce() -> Result<Message, CallError>,
+    work: impl FnOnce() -> Result<Message, String>,
 ) -> Result<Started, StartError> {
     let guards = loans();
     if guards > 0 {

@@ -26,7 +26,7 @@ use super::orphans;
 use super::process_state::ProcessState;
 use super::{Reaper, StartError, Started};
 use crate::component::{Component, Rank, Steps};
-use crate::error::OsError;
+use crate::error::{CodecError, OsError};
 use crate::process::{Family, TARGET};
 use crate::sys::confinement;
 use crate::sys::poll::{Interest, wait_for};
@@ -35,8 +35,7 @@ use crate::sys::signal::{self, SIGKILL};
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::{Limit, State};
 use crate::transfer::{
-    Callable, Captures, Code, CodeError, Message, ParcelError, Target, pack, receive_parcel, send_parts,
-    unpack,
+    Callable, Captures, Code, Message, ParcelError, Target, pack, receive_parcel, send_parts, unpack,
 };
 use crate::word::Deadline;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -118,7 +117,7 @@ fn preload() -> MutexGuard<'static, Option<Code>> {
 /// ```
 ///
 /// Python: `set_forkserver_preload`, which takes names of modules.
-pub fn set_forkserver_preload<F, Kind>(function: F) -> Result<(), CodeError>
+pub fn set_forkserver_preload<F, Kind>(function: F) -> Result<(), CodecError>
 where
     F: Target<(), Output = ()> + Callable<(), Kind>,
 {

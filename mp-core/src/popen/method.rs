@@ -1,6 +1,7 @@
 //! StartMethod: how a process is started, and the default.
 
 use super::StartError;
+use crate::error::AlreadySetError;
 use crate::sys::privilege;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -65,12 +66,8 @@ pub fn get_all_start_methods() -> [StartMethod; 3] {
     StartMethod::ALL
 }
 
-/// The default start method was set before.
-///
-/// Python: `RuntimeError: context has already been set`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the start method was set already: use force_start_method to replace it")]
-pub struct ContextAlreadySetError;
+const ALREADY_SET: AlreadySetError =
+    AlreadySetError("the start method was set already: use force_start_method to replace it");
 
 const UNSET: u8 = 0;
 static DEFAULT: AtomicU8 = AtomicU8::new(UNSET);
@@ -89,10 +86,10 @@ pub(super) const VARIABLE: &str = "MP_START_METHOD";
 /// Sets this process's default method, once; its children inherit it.
 ///
 /// Python: `set_start_method`.
-pub fn set_start_method(method: StartMethod) -> Result<(), ContextAlreadySetError> {
+pub fn set_start_method(method: StartMethod) -> Result<(), AlreadySetError> {
     // ORDERING: Relaxed: no other data depends on the value.
     let set = DEFAULT.compare_exchange(UNSET, code(method), Ordering::Relaxed, Ordering::Relaxed);
-    set.map(drop).map_err(|_| ContextAlreadySetError)
+    set.map(drop).map_err(|_| ALREADY_SET)
 }
 
 /// Sets the default method, whether it was set before or not.

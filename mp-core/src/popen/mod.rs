@@ -48,14 +48,14 @@ pub use copy::CopyTemplate;
 pub use fork::ForkIsSafe;
 pub use forkserver::{replace_forkserver, set_forkserver_preload};
 pub use method::{
-    ContextAlreadySetError, StartMethod, force_start_method, get_all_start_methods, get_helper_method,
-    get_start_method, set_start_method,
+    StartMethod, force_start_method, get_all_start_methods, get_helper_method, get_start_method,
+    set_start_method,
 };
 
 use crate::error::{CodecError, OsError};
 use crate::sys::execute;
 use crate::sys::process::Ended;
-use crate::transfer::{CodeError, ParcelError};
+use crate::transfer::ParcelError;
 use std::os::fd::OwnedFd;
 
 /// A started process, as its parent holds it.
@@ -174,12 +174,9 @@ pub enum StartError {
     /// A name, or `MP_START_METHOD` in the environment, that is no start method's.
     #[error("no start method is called {0:?}: give fork, spawn or forkserver, also in MP_START_METHOD")]
     UnknownMethod(String),
-    /// The arguments cannot be serialised.
-    #[error("the arguments of the process: {0}")]
+    /// The function cannot be called in another process, or its arguments cannot be serialised.
+    #[error("the function or the arguments of the process: {0}")]
     Arguments(#[from] CodecError),
-    /// The function cannot be called in another process.
-    #[error(transparent)]
-    Code(#[from] CodeError),
     /// The child, or the template that was to fork it, was killed before it began its work.
     #[error("the process was killed while it started, before it began its work: start it again")]
     Died,

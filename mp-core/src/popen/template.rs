@@ -29,7 +29,7 @@ use crate::sys::process::{self, Forked, Reaped};
 use crate::sys::signal::{self, Kept};
 use crate::sys::socket::{self, Mode};
 use crate::sys::state::TemplateLimits;
-use crate::transfer::{CallError, Code, Handle, ParcelError, pack, receive_parts, send_parcel, unpack};
+use crate::transfer::{Code, Handle, ParcelError, pack, receive_parts, send_parcel, unpack};
 use crate::word::Deadline;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -331,8 +331,12 @@ impl PreForked {
         finalize::run_after_fork();
         let Job { identity, code, lifeline } = job;
         ChildBootstrap::of_template(identity).run(lifeline.into_fd().ok(), self.outcome, move || {
-            applied.map_err(CallError::ProcessState)?;
-            code.call(&arguments.bytes, arguments.handles)
+            applied.map_err(|error| {
+                format!(
+                    "the child could not take over the parent's directory or standard descriptors: {error}"
+                )
+            })?;
+            code.call(&arguments.bytes, arguments.handles).map_err(|error| error.to_string())
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::process::logging::{self, TARGET};
 use crate::process::panics;
 use crate::sys::fd;
 use crate::sys::process::{exit_now, set_title, write_coverage, write_stderr};
-use crate::transfer::{CallError, Code, Message, ParcelError, Part, pack, send_parts};
+use crate::transfer::{Code, Message, ParcelError, Part, pack, send_parts};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, take_hook};
@@ -61,12 +61,12 @@ impl ChildBootstrap {
         ChildBootstrap { inherited: None, ..ChildBootstrap::of_spawn(identity) }
     }
 
-    /// Runs the child's work, and ends the process.
+    /// Runs the child's work, and ends the process. An error of the work is a sentence for the parent.
     pub(crate) fn run(
         self,
         lifeline: Option<OwnedFd>,
         outcome: OwnedFd,
-        work: impl FnOnce() -> Result<Message, CallError>,
+        work: impl FnOnce() -> Result<Message, String>,
     ) -> ! {
         // A panic must not unwind into the frames below, which belong to the parent.
         let live = || live(self, lifeline, outcome, work);
@@ -126,7 +126,7 @@ fn live(
     child: ChildBootstrap,
     lifeline: Option<OwnedFd>,
     outcome: OwnedFd,
-    work: impl FnOnce() -> Result<Message, CallError>,
+    work: impl FnOnce() -> Result<Message, String>,
 ) -> i32 {
     let ChildBootstrap { me, method, has_stdin, inherited, prepared } = child;
     // First: what is known here belongs to the child from now on. Otherwise its exit would end the parent's
@@ -176,7 +176,7 @@ fn live(
 
 /// Sends the result of the work.
 #[inline]
-fn report(result: Result<Result<Message, CallError>, (String, String)>) -> i32 {
+fn report(result: Result<Result<Message, String>, (String, String)>) -> i32 {
     match result {
         // On the stack: the page of the program's constants is not mapped yet.
         Ok(Ok(value)) => match say(&std::hint::black_box(Outcome::RETURNED), Some(&value)) {
@@ -186,8 +186,7 @@ fn report(result: Result<Result<Message, CallError>, (String, String)>) -> i32 {
                 CALL_FAILED
             }
         },
-        Ok(Err(error)) => {
-            let reason = error.to_string();
+        Ok(Err(reason)) => {
             complain(&reason);
             say_packed(&Outcome::Failed { reason });
             CALL_FAILED

@@ -6,6 +6,7 @@ use super::current::current_process;
 use super::family::Family;
 use super::logging::{self, TARGET};
 use super::table;
+use crate::error::CodecError;
 use crate::finalize;
 use crate::popen::job::{ChildIdentity, Inherited, Job};
 use crate::popen::{
@@ -191,8 +192,7 @@ where
         let (function, arguments) = (self.function, self.arguments);
         if method == StartMethod::Fork {
             let work = move || {
-                pack_value(&__rust_begin_short_backtrace(|| function.call(arguments)))
-                    .map_err(CallError::Output)
+                pack_value(&__rust_begin_short_backtrace(|| function.call(arguments))).map_err(not_sent)
             };
             return registered(&identity.clone(), || fork::start(identity, None, work));
         }
@@ -225,6 +225,11 @@ where
 }
 
 /// Starts a child and enters it into the table.
+/// Says that a result cannot be sent.
+fn not_sent(error: CodecError) -> String {
+    CallError::Output(error).to_string()
+}
+
 fn registered<R>(
     identity: &ChildIdentity,
     start: impl FnOnce() -> Result<Started, StartError>,
@@ -359,7 +364,7 @@ impl<C> ForkProcess<C> {
     {
         let identity = self.settings.into_identity(StartMethod::Fork)?;
         let (work, vouched) = (self.work, self.vouched);
-        let work = move || pack_value(&__rust_begin_short_backtrace(work)).map_err(CallError::Output);
+        let work = move || pack_value(&__rust_begin_short_backtrace(work)).map_err(not_sent);
         registered(&identity.clone(), || fork::start(identity, vouched, work))
     }
 }

@@ -13,6 +13,7 @@
 //! | ERROR      | `Error` |
 
 use super::current::current_process;
+use crate::error::AlreadySetError;
 use crate::sys::process::write_stderr;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,9 +54,9 @@ fn python_name(level: Level) -> &'static str {
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// The program has a logger already, so this one cannot be installed; records go there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this program has set a logger already: set it up to show records with the target `multiprocessing`")]
-pub struct LoggerTakenError;
+const TAKEN: AlreadySetError = AlreadySetError(
+    "this program has set a logger already: set it up to show records with the target `multiprocessing`",
+);
 
 /// The library's logger.
 ///
@@ -105,14 +106,14 @@ pub fn get_logger() -> Logger {
 /// use mp_core::LevelFilter;
 /// let logger = mp_core::log_to_stderr(LevelFilter::Info)?;
 /// logger.info("as Python says it"); // [INFO/MainProcess] as Python says it
-/// # Ok::<(), mp_core::LoggerTakenError>(())
+/// # Ok::<(), mp_core::AlreadySetError>(())
 /// ```
 ///
 /// Python: `multiprocessing.log_to_stderr(level)`.
-pub fn log_to_stderr(level: LevelFilter) -> Result<Logger, LoggerTakenError> {
+pub fn log_to_stderr(level: LevelFilter) -> Result<Logger, AlreadySetError> {
     // ORDERING: Relaxed, here and below: it tells of a logger that `log` publishes itself.
     if !INSTALLED.load(Ordering::Relaxed) {
-        log::set_logger(&ToStderr).map_err(|_| LoggerTakenError)?;
+        log::set_logger(&ToStderr).map_err(|_| TAKEN)?;
         INSTALLED.store(true, Ordering::Relaxed);
     }
     log::set_max_level(level);

@@ -48,6 +48,6 @@ pub use cpus::{cpu_count, usable_cpu_count};
 pub use current::{CurrentProcess, ParentProcess, args_os, current_process, parent_process};
 pub use family::Family;
 pub use join_error::{At, JoinError};
-pub use logging::{Logger, LoggerTakenError, TARGET, get_logger, log_to_stderr};
+pub use logging::{Logger, TARGET, get_logger, log_to_stderr};
 pub use scope::{Scope, scope};
 pub use table::active_children;

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_sleep_long_are_woken_alone() {
+    fn long_sleepers_are_woken_alone() {
         let (word, deadline) = (FutexWord::new(0), Deadline::after(Duration::from_secs(3600)));
         std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_name_is_an_error_and_stays_who_has_it() {
+    fn a_taken_name_is_an_error_and_stays_with_its_owner() {
         let name = name("taken");
         let first = create(&name, 1).unwrap();
         let Some(second) = create_unnamed(1).unwrap() else { return unlink(&name).unwrap() };

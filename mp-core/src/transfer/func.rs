@@ -18,7 +18,7 @@ use super::block::{from_lone_block, into_block, is_block, is_lone_block};
 use super::bounds::Captures;
 use super::handle::Handle;
 use super::message::{Message, pack_value_with, unpack_with};
-use crate::error::{CodecError, OsError};
+use crate::error::CodecError;
 use crate::sys::image;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -109,36 +109,9 @@ pub struct Code {
     signature: u64,
 }
 
-/// Why a function cannot be called in another process, or from it.
+/// The error of a call in another process that gave no value, short of its death.
+#[doc(hidden)]
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CodeError {
-    /// The function lies in a shared library that was loaded into this program.
-    #[error(
-        "{0} is in a loaded library, and only functions of the main program can be sent: link it into the \
-         program"
-    )]
-    OutsideImage(&'static str),
-    /// The function works on a state of its process, and the process that is to call it has no such state.
-    #[error(
-        "the function works on a state of type `{0}`, which the process that is to call it does not have: submit it to \
-         a pool whose initializer_value gives that type"
-    )]
-    WantsState(&'static str),
-    /// The other process runs another build of the program.
-    #[error("the function is of another build of this program: run the same build in both processes")]
-    OtherBuild,
-    /// The bytes name no function of this program.
-    #[error(
-        "no function of this program has that address and signature: the message is damaged, or of another \
-         program"
-    )]
-    Unknown,
-}
-
-/// Why a call in another process gave no value, short of its death.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CallError {
     /// The arguments could not be decoded there.
     #[error("the arguments of the function: {0}")]
@@ -148,10 +121,15 @@ pub enum CallError {
     Output(#[source] CodecError),
     /// There is no such function there.
     #[error(transparent)]
-    Code(#[from] CodeError),
-    /// The other process could not take over this one's directory or standard descriptors.
-    #[error("the child could not take over the parent's directory or standard descriptors: {0}")]
-    ProcessState(#[source] OsError),
+    Function(#[from] CodecError),
+}
+
+impl From<CallError> for CodecError {
+    fn from(error: CallError) -> CodecError {
+        match error {
+            CallError::Arguments(error) | CallError::Output(error) | CallError::Function(error) => error,
+        }
+    }
 }
 
 /// Packed arguments, the result to append to, handles (before the call the arguments', after it the result's), and perhaps a
@@ -219,7 +197,7 @@ impl Code {
     /// let local = 3;
     /// let code = mp_core::transfer::Code::of::<_, (i32,)>(&move |x: i32| x + local);
     /// ```
-    pub fn of<F, A>(function: &F) -> Result<Code, CodeError>
+    pub fn of<F, A>(function: &F) -> Result<Code, CodecError>
     where
         F: Target<A>,
         F::Output: Serialize + DeserializeOwned,
@@ -230,7 +208,7 @@ impl Code {
 
     /// As [`of`](Code::of), for a process that has a state of this type.
     #[doc(hidden)]
-    pub fn with_state<F, A>(_function: &F, state: Option<StateType>) -> Result<Code, CodeError>
+    pub fn with_state<F, A>(_function: &F, state: Option<StateType>) -> Result<Code, CodecError>
     where
         F: Target<A>,
         F::Output: Serialize + DeserializeOwned,
@@ -240,11 +218,11 @@ impl Code {
         if let Some(wanted) = F::state()
             && state != Some(wanted)
         {
-            return Err(CodeError::WantsState(wanted.name));
+            return Err(CodecError::WantsState(wanted.name));
         }
         let address = entry::<F, A> as Entry as usize;
         if !image::is_code(address) {
-            return Err(CodeError::OutsideImage(type_name::<F>()));
+            return Err(CodecError::OutsideImage(type_name::<F>()));
         }
         Ok(Code {
             offset: address.wrapping_sub(anchor as fn() as usize) as u64,
@@ -266,6 +244,7 @@ impl Code {
     ///
     /// # Errors
     /// There is no such function here.
+    #[doc(hidden)]
     pub fn resolve(&self) -> Result<Resolved, CallError> {
         let address = self.check()?;
         // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
@@ -276,12 +255,12 @@ impl Code {
     }
 
     /// Whether this program is of the same build and has code there: the address.
-    pub(super) fn check(&self) -> Result<usize, CodeError> {
+    pub(super) fn check(&self) -> Result<usize, CodecError> {
         if self.build != build() {
-            return Err(CodeError::OtherBuild);
+            return Err(CodecError::OtherBuild);
         }
         let address = (anchor as fn() as usize).wrapping_add(self.offset as usize);
-        if image::is_code(address) { Ok(address) } else { Err(CodeError::Unknown) }
+        if image::is_code(address) { Ok(address) } else { Err(CodecError::UnknownFunction) }
     }
 
     #[cfg(test)]
@@ -333,7 +312,7 @@ where
             result.extend(is_lone_block::<A>().then_some(1));
             Ok(())
         } else {
-            Err(Box::new(CodeError::Unknown.into()))
+            Err(Box::new(CodecError::UnknownFunction.into()))
         };
     };
     let (given, block) = match block {
@@ -391,9 +370,12 @@ mod tests {
     fn a_wrong_build_or_signature_is_refused() {
         let code = Code::of::<_, (u32, u32)>(&add).unwrap();
         let other_build = code.of_another_build();
-        assert!(matches!(other_build.call(&[], vec![]), Err(CallError::Code(CodeError::OtherBuild))));
+        assert!(matches!(other_build.call(&[], vec![]), Err(CallError::Function(CodecError::OtherBuild))));
         let other_signature = Code { signature: code.signature ^ 1, ..code };
-        assert!(matches!(other_signature.call(&[], vec![]), Err(CallError::Code(CodeError::Unknown))));
+        assert!(matches!(
+            other_signature.call(&[], vec![]),
+            Err(CallError::Function(CodecError::UnknownFunction))
+        ));
     }
 
     #[test]

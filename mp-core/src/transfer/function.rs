@@ -5,8 +5,9 @@
 //! ```
 
 use super::bounds::{Callable, Captures};
-use super::func::{CallError, Code, CodeError, Target, hash_of_names};
+use super::func::{Code, Target, hash_of_names};
 use super::message::{in_transfer, pack, unpack};
+use crate::error::CodecError;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use std::any::type_name;
@@ -58,8 +59,8 @@ where
     /// ```
     ///
     /// # Errors
-    /// [`CodeError::OutsideImage`]: it is part of a loaded library, and not of the program.
-    pub fn new<F, Kind>(function: F) -> Result<Function<A, R>, CodeError>
+    /// [`CodecError::OutsideImage`]: it is part of a loaded library, and not of the program.
+    pub fn new<F, Kind>(function: F) -> Result<Function<A, R>, CodecError>
     where
         F: Target<A, Output = R> + Callable<A, Kind>,
     {
@@ -70,11 +71,11 @@ where
     /// Calls it, here. A panic of the function goes on through.
     ///
     /// # Errors
-    /// [`CallError`]: the arguments or the result cannot be packed and read back.
-    pub fn call(&self, arguments: A) -> Result<R, CallError> {
-        let packed = pack(&arguments).map_err(CallError::Arguments)?;
+    /// The arguments or the result cannot be packed and read back.
+    pub fn call(&self, arguments: A) -> Result<R, CodecError> {
+        let packed = pack(&arguments)?;
         let result = self.code.call(&packed.bytes, packed.handles)?;
-        unpack(&result.bytes, result.handles).map_err(CallError::Output)
+        unpack(&result.bytes, result.handles)
     }
 }
 

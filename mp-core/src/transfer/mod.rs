@@ -32,7 +32,9 @@ pub use bounds::{Callable, Transferable, kind};
 #[cfg(feature = "self-describing")]
 pub use described::SelfDescribing;
 pub(crate) use func::__rust_begin_short_backtrace;
-pub use func::{CallError, Code, CodeError, Resolved, Target};
+#[doc(hidden)]
+pub use func::CallError;
+pub use func::{Code, Resolved, Target};
 pub use function::Function;
 pub use handle::Handle;
 pub use parcel::{ParcelError, set_longest_message};

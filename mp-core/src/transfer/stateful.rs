@@ -5,7 +5,7 @@
 //!  each task:       with_state(function) ──call──► function(&mut STATE, arguments)
 //! ```
 //!
-//! Both are functions of no size, as all that cross. Their type says which state they want, so whoever submits one can
+//! Both are functions of no size, as all that cross. Their type says which state they want, so what submits one can
 //! compare it with the state that its workers have ([`Target::state`]).
 //!
 //! # When a process dies
@@ -189,7 +189,8 @@ pub fn drop_state() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::{Code, CodeError, pack};
+    use crate::error::CodecError;
+    use crate::transfer::{Code, pack};
 
     fn count(counter: &mut u64, by: u64) -> u64 {
         *counter += by;
@@ -223,12 +224,12 @@ mod tests {
     #[test]
     fn code_says_which_state_it_wants() {
         let task = with_state(count);
-        assert!(matches!(Code::of::<_, (u64,)>(&task), Err(CodeError::WantsState(_))));
+        assert!(matches!(Code::of::<_, (u64,)>(&task), Err(CodecError::WantsState(_))));
         let wanted = StateType::of::<u64>();
         Code::with_state::<_, (u64,)>(&task, Some(wanted)).unwrap();
         for other in [None, Some(StateType::of::<i64>())] {
             let refused = Code::with_state::<_, (u64,)>(&task, other);
-            assert!(matches!(refused, Err(CodeError::WantsState(name)) if name == "u64"), "{refused:?}");
+            assert!(matches!(refused, Err(CodecError::WantsState(name)) if name == "u64"), "{refused:?}");
         }
         Code::with_state::<_, (u64,)>(&|x: u64| x, None).unwrap();
     }

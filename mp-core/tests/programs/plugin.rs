@@ -2,7 +2,7 @@
 //! and have as an auditor.
 #![allow(unsafe_code, reason = "functions with a C name, and a constructor")]
 
-use mp_core::{Process, StartError, StartMethod};
+use mp_core::{CodecError, Process, StartError, StartMethod};
 use std::fs::File;
 use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -60,7 +60,7 @@ pub extern "C" fn mp_test_plugin_start(method: u32) -> u32 {
     let method = StartMethod::ALL[method as usize];
     match Process::new(answer, ()).method(method).start() {
         Ok(child) => child.join().unwrap_or(3),
-        Err(StartError::Code(_)) => 1,
+        Err(StartError::Arguments(CodecError::OutsideImage(_))) => 1,
         Err(StartError::NotTheProgram) => 2,
         Err(_) => 3,
     }

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 /// The server's number of a client.
 pub(crate) type ClientId = u64;
 
-/// Who calls: a thread of a client.
+/// The caller: a thread of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Caller {
     pub(crate) client: ClientId,

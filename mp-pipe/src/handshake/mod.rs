@@ -39,20 +39,23 @@
 //! | `cpython.rs` | CPython's messages; its two halves, which are also used alone |
 //! | `digest.rs`  | HMACs by name; the comparison takes the same time for any answer |
 //! | `socket.rs`  | a handshake on a socket                                       |
+//! | `error.rs`   | [`AuthenticationError`], [`HandshakeError`]                   |
 //!
 //! # Tested by
 //! The tests here and in the files, `tests/listener.rs`, `tests/hostile.rs`, `tests/cpython.rs`, `tests/seeds.rs`
 
 mod cpython;
 mod digest;
+mod error;
 mod own;
 pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cpython::{Answer, Challenge};
+pub use error::{AuthenticationError, HandshakeError};
 
-use crate::frame::{Assembly, FrameError, Header, Step as FrameStep};
+use crate::frame::{Assembly, Header, Step as FrameStep};
 use mp_core::AuthKey;
 use mp_core::error::OsResult;
 use mp_core::sys::process::random_bytes;
@@ -60,6 +63,8 @@ use std::fmt;
 
 /// The longest message of a handshake, as in CPython.
 pub(crate) const LONGEST: usize = 256;
+/// What is said of a frame whose length is not valid, or more than that.
+pub(crate) const NO_LENGTH: &str = "no message of it has such a length";
 /// Random bytes of a handshake; our own form takes 32 of them.
 const NONCE: usize = 40;
 
@@ -74,44 +79,6 @@ pub enum Form {
     /// CPython's, and HMAC-MD5 with those up to 3.11. Feature `md5`.
     #[cfg(feature = "md5")]
     CPythonAndMd5,
-}
-
-/// The error of authenticating the other side.
-///
-/// Python: `multiprocessing.AuthenticationError`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthenticationError {
-    /// The digest from the other side does not match our key: it has another key.
-    ///
-    /// Python: `digest received was wrong`.
-    #[error("the other side has another authkey (the digest it sent is wrong): give both sides the same key")]
-    WrongKey,
-    /// The other side refused our digest: this side has another key.
-    ///
-    /// Python: `digest sent was rejected`.
-    #[error("the other side refused our authkey: give both sides the same key")]
-    Rejected,
-    /// The other side does not speak this handshake.
-    #[error("the other side does not follow this handshake: {0}")]
-    Protocol(&'static str),
-    /// The other side uses this library's handshake in another version.
-    #[error(
-        "the other side uses version {theirs} of the handshake, this one {ours}: use one version of this \
-         library"
-    )]
-    Version {
-        /// The version of the other side.
-        theirs: u8,
-        /// The version of this side.
-        ours: u8,
-    },
-    /// The other side wants HMAC-MD5, as CPython up to 3.11 does, and that was not allowed.
-    #[error("the other side asks for MD5, which is off: allow it with `cpython_and_md5` (feature `md5`)")]
-    Md5,
-    /// A message with a bad length, or one of more than 256 bytes.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
 }
 
 /// What a [`Handshake`] needs next.
@@ -244,12 +211,13 @@ impl Handshake {
             // Also before an error: otherwise the other side would not learn why it was refused.
             return Ok(Want::Write(&self.outgoing[self.sent..]));
         }
+        // The end is kept: each later call says the same.
         match &self.end {
             Some(Ok(())) => return Ok(Want::Nothing),
             Some(Err(error)) => return Err(error.clone()),
             None => {}
         }
-        match self.frame.step(LONGEST, Vec::new)? {
+        match self.frame.step(LONGEST, Vec::new).map_err(|_| AuthenticationError::Protocol(NO_LENGTH))? {
             FrameStep::Head(room) | FrameStep::Body(room) => Ok(Want::Read(room)),
             FrameStep::Whole => unreachable!("a whole message is heard as soon as it is filled"),
         }
@@ -263,6 +231,7 @@ impl Handshake {
     /// Reports that the first `count` bytes of the room were received.
     pub fn filled(&mut self, count: usize) {
         self.frame.filled(count);
+        // Heard as soon as it is whole. A bad length is reported by the next `want`.
         if let Ok(FrameStep::Whole) = self.frame.step(LONGEST, Vec::new) {
             let (message, count) = self.frame.take();
             self.hear(&message[..count]);

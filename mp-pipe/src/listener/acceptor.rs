@@ -36,9 +36,9 @@
 //! # Tested by
 //! tests/listener.rs, tests/hostile.rs, tests/limits.rs
 
-use super::error::{AcceptError, RefusedError};
+use super::error::AcceptError;
 use crate::handshake::socket::advance;
-use crate::handshake::{Form, Handshake};
+use crate::handshake::{Form, Handshake, HandshakeError};
 use crate::patience::Patience;
 use mp_core::AuthKey;
 use mp_core::error::{OsError, OsResult};
@@ -117,7 +117,7 @@ struct Pending {
 }
 
 /// Admitted or refused; `None`: the step decided nothing yet.
-type Outcome = Option<Result<Accepted, RefusedError>>;
+type Outcome = Option<Result<Accepted, HandshakeError>>;
 
 impl Acceptor {
     /// Returns the socket if the set cannot be made.
@@ -144,7 +144,7 @@ impl Acceptor {
     pub(super) fn next(
         &self,
         patience: Patience,
-        mut refused: impl FnMut(RefusedError) -> Option<RefusedError>,
+        mut refused: impl FnMut(HandshakeError) -> Option<HandshakeError>,
     ) -> Result<Accepted, AcceptError> {
         let late = || patience.error(AcceptError::WouldBlock, AcceptError::Timeout);
         let mut state = patience.lock(&self.state).ok_or_else(late)?;
@@ -206,7 +206,7 @@ impl Acceptor {
             Err(error) if no_room(&error) => {
                 let again = state.pause > PAUSE.0;
                 if again && self.drop_oldest(state).is_some() {
-                    return Ok(Some(Err(RefusedError::CrowdedOut)));
+                    return Ok(Some(Err(HandshakeError::CrowdedOut)));
                 }
                 self.pause(state)?;
                 Err(error.into())
@@ -227,17 +227,17 @@ impl Acceptor {
             Listening::Local(_) => {
                 let uid = user_at_the_other_end(socket.as_fd())?;
                 if self.terms.one_user && uid != this_user() {
-                    return Ok(Some(Err(RefusedError::OtherUser { uid })));
+                    return Ok(Some(Err(HandshakeError::OtherUser { uid })));
                 }
             }
             Listening::Tcp(_) => {
                 if let Err(error) = send_at_once(socket.as_fd()) {
-                    return Ok(Some(Err(RefusedError::Os(error))));
+                    return Ok(Some(Err(HandshakeError::Os(error))));
                 }
             }
         }
         if self.is_full() {
-            return Ok(Some(Err(RefusedError::TooManyOpen)));
+            return Ok(Some(Err(HandshakeError::TooManyOpen)));
         }
         let Some(key) = &self.terms.key else { return Ok(Some(self.admitted(socket, from))) };
         let is_crowded = state.pending.len() >= self.terms.most_pending;
@@ -249,7 +249,7 @@ impl Acceptor {
         let deadline = Deadline::after(self.terms.handshake);
         state.pending.insert(state.next, Pending { socket, from, handshake, deadline, interest });
         state.next += 1;
-        Ok(crowded_out.then_some(Err(RefusedError::CrowdedOut)))
+        Ok(crowded_out.then_some(Err(HandshakeError::CrowdedOut)))
     }
 
     /// Advances one handshake.
@@ -272,7 +272,7 @@ impl Acceptor {
             Ok(None) => {
                 Ok(self.remove(state, key).map(|pending| self.admitted(pending.socket, pending.from)))
             }
-            Err(broken) => Ok(self.remove(state, key).map(|_| Err(broken.into()))),
+            Err(broken) => Ok(self.remove(state, key).map(|_| Err(broken))),
         }
     }
 
@@ -289,7 +289,7 @@ impl Acceptor {
         };
         let outcome = self.advance_pending(state, key)?;
         if outcome.is_none() && state.pending.get(&key).is_some_and(late) {
-            return Ok(self.remove(state, key).map(|_| Err(RefusedError::Timeout)));
+            return Ok(self.remove(state, key).map(|_| Err(HandshakeError::Timeout)));
         }
         Ok(outcome)
     }
@@ -307,9 +307,9 @@ impl Acceptor {
         self.remove(state, oldest)
     }
 
-    fn admitted(&self, socket: OwnedFd, from: Option<SocketAddr>) -> Result<Accepted, RefusedError> {
+    fn admitted(&self, socket: OwnedFd, from: Option<SocketAddr>) -> Result<Accepted, HandshakeError> {
         if self.is_full() {
-            return Err(RefusedError::TooManyOpen);
+            return Err(HandshakeError::TooManyOpen);
         }
         Ok(Accepted { socket, from, admission: Arc::clone(&self.open) })
     }

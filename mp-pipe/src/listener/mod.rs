@@ -6,7 +6,7 @@
 //! | `builder.rs` | [`ListenerBuilder`]: address, key, limits                                     |
 //! | `acceptor.rs` | incoming connections and their handshakes, side by side                      |
 //! | `file.rs`    | the socket's file: created, told from a stale one, removed                    |
-//! | `error.rs`   | [`BindError`], [`AcceptError`], [`RefusedError`]                                 |
+//! | `error.rs`   | [`BindError`], [`AcceptError`]                                                   |
 
 mod acceptor;
 mod builder;
@@ -14,10 +14,11 @@ mod error;
 mod file;
 
 pub use builder::ListenerBuilder;
-pub use error::{AcceptError, BindError, RefusedError};
+pub use error::{AcceptError, BindError};
 
 use crate::address::Address;
 use crate::connection::Connection;
+use crate::handshake::HandshakeError;
 use crate::patience::Patience;
 use acceptor::{Accepted, Acceptor};
 use file::SocketFile;
@@ -182,7 +183,7 @@ impl Listener {
     ///
     /// ```
     /// use mp_core::AuthKey;
-    /// use mp_pipe::{AcceptError, AuthenticationError, Client, ConnectError, Listener, RefusedError};
+    /// use mp_pipe::{AcceptError, AuthenticationError, Client, ConnectError, Listener, HandshakeError};
     ///
     /// let listener = Listener::new()?;
     /// let address = listener.address().clone();
@@ -191,7 +192,7 @@ impl Listener {
     ///     Client::builder(address).authkey(other).connect::<(), ()>().unwrap_err()
     /// });
     /// let refused = listener.accept_or_refuse::<(), ()>().unwrap_err();
-    /// let wrong_key = RefusedError::Authentication(AuthenticationError::WrongKey);
+    /// let wrong_key = HandshakeError::Authentication(AuthenticationError::WrongKey);
     /// assert_eq!(refused.to_string(), wrong_key.to_string());
     /// let told = client.join().unwrap();
     /// assert!(matches!(told, ConnectError::Authentication(AuthenticationError::Rejected)));
@@ -224,7 +225,7 @@ impl Listener {
     }
 
     fn accepted<S, R>(&self, patience: Patience) -> Result<Connection<S, R>, AcceptError> {
-        let passed_over = |reason: RefusedError| {
+        let passed_over = |reason: HandshakeError| {
             log::info!(target: TARGET, "{self:?} has refused a client: {reason}");
             None
         };

@@ -1,11 +1,16 @@
-//! The errors of pickles.
+//! The error of pickles.
 
-/// The error of reading a pickle. No code was called, and no more memory was taken than the bytes justify.
+/// The error of reading or writing a pickle. When it is read, no code was called, and no more memory was taken than the
+/// bytes justify. A value from [`loads`](super::loads) is refused by [`dumps`](super::dumps) only as
+/// [`Unhashable`](PickleError::Unhashable).
 ///
-/// Python: `pickle.UnpicklingError`, and `EOFError`, `ValueError` or `RecursionError` where CPython raises those.
+/// Python: `pickle.UnpicklingError`, `pickle.PicklingError`, and `EOFError`, `ValueError` or `RecursionError` where
+/// CPython raises those.
+#[doc(alias = "UnpicklingError")]
+#[doc(alias = "PicklingError")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UnpicklingError {
+pub enum PickleError {
     /// The bytes end in the middle.
     #[error("the pickle ends in the middle, after {length} bytes")]
     Truncated {
@@ -31,10 +36,12 @@ pub enum UnpicklingError {
     /// An object that contains itself.
     #[error("an object in the pickle contains itself")]
     Cyclic,
-    /// More objects inside of each other than are taken.
-    #[error("objects are nested deeper than {limit} levels: raise Limits::depth if the sender is trusted")]
+    /// More objects inside of each other than are taken, or than CPython's own limit lets it send back.
+    #[error(
+        "objects are nested deeper than {limit} levels: nest them less, or raise Limits::depth if the sender is trusted"
+    )]
     TooDeep {
-        /// How many would have been taken: [`Limits::depth`](super::Limits::depth).
+        /// How many can be written, or would have been taken: [`Limits::depth`](super::Limits::depth).
         limit: usize,
     },
     /// A value that is too large, counted as if nothing in it were shared.
@@ -44,22 +51,6 @@ pub enum UnpicklingError {
     )]
     TooLarge {
         /// How many bytes would have been taken: [`Limits::memory`](super::Limits::memory).
-        limit: usize,
-    },
-}
-
-/// The error of writing a pickle. A value from [`loads`](super::loads) is refused only as [`Unhashable`].
-///
-/// [`Unhashable`]: PicklingError::Unhashable
-///
-/// Python: `pickle.PicklingError`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PicklingError {
-    /// More values inside of each other than CPython's own limit lets it send back.
-    #[error("values are nested deeper than {limit} levels")]
-    TooDeep {
-        /// How many can be written.
         limit: usize,
     },
     /// The key of a dict, or an element of a set, that Python would refuse, since it can change.

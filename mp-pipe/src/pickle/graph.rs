@@ -13,7 +13,7 @@
 //! and its size are within the limits. The size is counted as if nothing were shared, since a traversal of the
 //! value visits that many.
 
-use super::error::UnpicklingError;
+use super::error::PickleError;
 use super::value::{Made, Object, Value};
 use std::sync::Arc;
 
@@ -167,16 +167,16 @@ impl Graph {
     }
 
     /// Says that so many bytes of memory are being taken.
-    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), UnpicklingError> {
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), PickleError> {
         self.left = self.left.checked_sub(bytes).ok_or_else(|| self.too_large())?;
         Ok(())
     }
 
-    fn too_large(&self) -> UnpicklingError {
-        UnpicklingError::TooLarge { limit: self.limits.memory }
+    fn too_large(&self) -> PickleError {
+        PickleError::TooLarge { limit: self.limits.memory }
     }
 
-    pub(super) fn add(&mut self, node: Node) -> Result<Slot, UnpicklingError> {
+    pub(super) fn add(&mut self, node: Node) -> Result<Slot, PickleError> {
         let parts = match &node {
             Node::Open(_, slots) => size_of_val(&slots[..]),
             _ => size_of::<Parts>(),
@@ -201,7 +201,7 @@ impl Graph {
     }
 
     /// The value of a slot, when nothing can be added to any node any more.
-    pub(super) fn resolve(mut self, root: Slot) -> Result<Value, UnpicklingError> {
+    pub(super) fn resolve(mut self, root: Slot) -> Result<Value, PickleError> {
         let root = match root {
             Slot::Value(value) => return Ok(value),
             Slot::Node(node) => node,
@@ -223,10 +223,10 @@ impl Graph {
     }
 
     /// What a node is, if that is known; else its frame is put on top of the others.
-    fn begin(&mut self, node: usize, frames: &mut Vec<Frame>) -> Result<Option<Measured>, UnpicklingError> {
-        let too_deep = UnpicklingError::TooDeep { limit: self.limits.depth };
+    fn begin(&mut self, node: usize, frames: &mut Vec<Frame>) -> Result<Option<Measured>, PickleError> {
+        let too_deep = PickleError::TooDeep { limit: self.limits.depth };
         let (shape, slots) = match std::mem::replace(&mut self.nodes[node], Node::Busy) {
-            Node::Busy => return Err(UnpicklingError::Cyclic),
+            Node::Busy => return Err(PickleError::Cyclic),
             // Known without going on to the end; there are frames for no more than may be done.
             Node::Open(..) | Node::OpenObject(_) if frames.len() == self.limits.depth => {
                 return Err(too_deep);
@@ -243,14 +243,14 @@ impl Graph {
         Ok(None)
     }
 
-    fn finish(&mut self, frame: Frame) -> Result<Measured, UnpicklingError> {
+    fn finish(&mut self, frame: Frame) -> Result<Measured, PickleError> {
         let size = frame.size.saturating_add(size_of::<Value>());
         if size > self.limits.memory {
             return Err(self.too_large());
         }
         let height = frame.height + 1;
         if height > self.limits.depth {
-            return Err(UnpicklingError::TooDeep { limit: self.limits.depth });
+            return Err(PickleError::TooDeep { limit: self.limits.depth });
         }
         let done = Measured { value: value(frame.shape, frame.values), height, size };
         self.nodes[frame.node] = Node::Done(done.clone());

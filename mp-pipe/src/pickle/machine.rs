@@ -13,7 +13,7 @@
 //! A length that is announced is held against the bytes that are there before anything is taken for it. Each step takes
 //! a bounded amount of memory besides, and all that is taken counts towards [`Limits::memory`].
 
-use super::error::UnpicklingError;
+use super::error::PickleError;
 use super::graph::{Graph, Limits, Node, Shape, Slot};
 use super::known::Encoded;
 use super::memo::Memo;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Reads a pickle of protocol 2 to 5, within the default [`Limits`].
 ///
 /// # Errors
-/// [`UnpicklingError`]; also for bytes behind the pickle's end, which Python's `loads` ignores.
+/// [`PickleError`]; also for bytes behind the pickle's end, which Python's `loads` ignores.
 ///
 /// ```
 /// use mp_pipe::pickle::{self, Value};
@@ -34,11 +34,11 @@ use std::sync::Arc;
 /// let pickled = b"\x80\x03X\x03\0\0\0oneq\0K\x01\x86q\x01.";
 /// assert_eq!(pickle::loads(pickled)?, Value::tuple(["one".into(), 1.into()]));
 /// assert!(pickle::loads(&pickled[..9]).is_err());
-/// # Ok::<(), pickle::UnpicklingError>(())
+/// # Ok::<(), pickle::PickleError>(())
 /// ```
 ///
 /// Python: `pickle.loads`.
-pub fn loads(pickle: &[u8]) -> Result<Value, UnpicklingError> {
+pub fn loads(pickle: &[u8]) -> Result<Value, PickleError> {
     loads_within(pickle, Limits::default())
 }
 
@@ -46,14 +46,14 @@ pub fn loads(pickle: &[u8]) -> Result<Value, UnpicklingError> {
 ///
 /// # Errors
 /// As [`loads`].
-pub fn loads_within(pickle: &[u8], limits: Limits) -> Result<Value, UnpicklingError> {
+pub fn loads_within(pickle: &[u8], limits: Limits) -> Result<Value, PickleError> {
     Machine::new(pickle, limits).run()
 }
 
 /// What an `Arc` takes besides its content.
 const COUNTS: usize = 2 * size_of::<usize>();
 
-pub(super) type Done = Result<(), UnpicklingError>;
+pub(super) type Done = Result<(), PickleError>;
 
 pub(super) struct Machine<'a> {
     pickle: &'a [u8],
@@ -85,7 +85,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Value, UnpicklingError> {
+    fn run(mut self) -> Result<Value, PickleError> {
         loop {
             self.opcode_at = self.at;
             let [opcode] = self.array()?;
@@ -147,53 +147,53 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn malformed(&self, why: &'static str) -> UnpicklingError {
-        UnpicklingError::Malformed { at: self.opcode_at, why }
+    pub(super) fn malformed(&self, why: &'static str) -> PickleError {
+        PickleError::Malformed { at: self.opcode_at, why }
     }
 
-    pub(super) fn unsupported(&self, what: &'static str) -> UnpicklingError {
-        UnpicklingError::Unsupported { at: self.opcode_at, what }
+    pub(super) fn unsupported(&self, what: &'static str) -> PickleError {
+        PickleError::Unsupported { at: self.opcode_at, what }
     }
 }
 
 /// The bytes.
 impl<'a> Machine<'a> {
-    fn take(&mut self, count: u64) -> Result<&'a [u8], UnpicklingError> {
+    fn take(&mut self, count: u64) -> Result<&'a [u8], PickleError> {
         let rest = &self.pickle[self.at..];
         let bytes = usize::try_from(count).ok().and_then(|count| rest.get(..count));
-        let bytes = bytes.ok_or(UnpicklingError::Truncated { length: self.pickle.len() })?;
+        let bytes = bytes.ok_or(PickleError::Truncated { length: self.pickle.len() })?;
         self.at += bytes.len();
         Ok(bytes)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], UnpicklingError> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], PickleError> {
         let bytes = self.take(N as u64)?;
         Ok(std::array::from_fn(|at| bytes[at]))
     }
 
-    fn number(&mut self, width: u64) -> Result<u64, UnpicklingError> {
+    fn number(&mut self, width: u64) -> Result<u64, PickleError> {
         let bytes = self.take(width)?;
         Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     /// Bytes behind their number, which has so many bytes itself.
-    fn counted(&mut self, width: u64) -> Result<&'a [u8], UnpicklingError> {
+    fn counted(&mut self, width: u64) -> Result<&'a [u8], PickleError> {
         let count = self.number(width)?;
         let bytes = self.take(count)?;
         self.graph.spend(COUNTS + bytes.len())?;
         Ok(bytes)
     }
 
-    fn line(&mut self) -> Result<Value, UnpicklingError> {
+    fn line(&mut self) -> Result<Value, PickleError> {
         let rest = &self.pickle[self.at..];
         let end = rest.iter().position(|byte| *byte == b'\n');
-        let line = &rest[..end.ok_or(UnpicklingError::Truncated { length: self.pickle.len() })?];
+        let line = &rest[..end.ok_or(PickleError::Truncated { length: self.pickle.len() })?];
         self.at += line.len() + 1;
         self.graph.spend(COUNTS + line.len())?;
         self.str(line)
     }
 
-    fn str(&self, bytes: &[u8]) -> Result<Value, UnpicklingError> {
+    fn str(&self, bytes: &[u8]) -> Result<Value, PickleError> {
         match text(bytes) {
             Text::Plain(text) => Ok(Value::Str(text.into())),
             Text::Surrogates => Ok(Value::Surrogates(bytes.into())),
@@ -215,7 +215,7 @@ impl<'a> Machine<'a> {
     fn frame(&mut self) -> Done {
         let inside = self.number(8)?;
         let there = (self.pickle.len() - self.at) as u64;
-        let cut = UnpicklingError::Truncated { length: self.pickle.len() };
+        let cut = PickleError::Truncated { length: self.pickle.len() };
         if inside <= there { Ok(()) } else { Err(cut) }
     }
 }
@@ -242,22 +242,22 @@ impl Machine<'_> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    pub(super) fn top(&self) -> Result<&Slot, UnpicklingError> {
+    pub(super) fn top(&self) -> Result<&Slot, PickleError> {
         self.stack[self.floor()..].last().ok_or(self.malformed("the stack is empty"))
     }
 
-    pub(super) fn pop(&mut self) -> Result<Slot, UnpicklingError> {
+    pub(super) fn pop(&mut self) -> Result<Slot, PickleError> {
         self.top()?;
         self.stack.pop().ok_or(self.malformed("the stack is empty"))
     }
 
     /// Where the last so many begin.
-    fn last(&self, count: usize) -> Result<usize, UnpicklingError> {
+    fn last(&self, count: usize) -> Result<usize, PickleError> {
         let from = self.stack.len().checked_sub(count).filter(|from| *from >= self.floor());
         from.ok_or(self.malformed("the stack is empty"))
     }
 
-    pub(super) fn pop_many(&mut self, count: usize) -> Result<Vec<Slot>, UnpicklingError> {
+    pub(super) fn pop_many(&mut self, count: usize) -> Result<Vec<Slot>, PickleError> {
         let from = self.last(count)?;
         Ok(self.stack.drain(from..).collect())
     }
@@ -269,11 +269,11 @@ impl Machine<'_> {
     }
 
     /// Where what lies above the last mark begins; the mark is gone.
-    fn end_mark(&mut self) -> Result<usize, UnpicklingError> {
+    fn end_mark(&mut self) -> Result<usize, PickleError> {
         self.marks.pop().ok_or(self.malformed("no mark"))
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Slot>, UnpicklingError> {
+    fn since_mark(&mut self) -> Result<Vec<Slot>, PickleError> {
         let mark = self.end_mark()?;
         Ok(self.stack.drain(mark..).collect())
     }

@@ -52,7 +52,7 @@
 //! # Shared objects
 //! An object that is in another one twice is one object here too: both places have the same `Arc`, and an `Arc` that is
 //! in a value twice is one object for Python. A structure that contains itself is refused
-//! ([`UnpicklingError::Cyclic`]).
+//! ([`PickleError::Cyclic`]).
 //!
 //! # Bounds
 //! Whatever bytes come, reading ends in a value or an error after a time that grows as their number, with no more
@@ -73,7 +73,7 @@
 //! | `write.rs`      | [`dumps`]                                                                |
 //! | `opcode.rs`     | the opcodes' bytes; the text of a `str` on the wire                      |
 //! | `over.rs`       | the calls of [`Connection`](crate::Connection)                           |
-//! | `error.rs`      | [`UnpicklingError`], [`PicklingError`]                                   |
+//! | `error.rs`      | [`PickleError`]                                                        |
 
 mod compose;
 mod convert;
@@ -88,7 +88,7 @@ mod python2;
 mod value;
 mod write;
 
-pub use error::{PicklingError, UnpicklingError};
+pub use error::PickleError;
 pub use graph::Limits;
 pub use machine::{loads, loads_within};
 pub use num_bigint::BigInt;

@@ -4,7 +4,7 @@
 //! holds (an `Arc` with one owner) cannot come again and is not put there; what is held outside of the value too may be,
 //! for a byte more. There are no frames: they tell a reader of files how much to read, and one of bytes nothing.
 
-use super::error::PicklingError;
+use super::error::PickleError;
 use super::graph::Limits;
 use super::opcode::*;
 use super::value::{Made, Object, Value};
@@ -19,25 +19,25 @@ const BATCH: usize = 1000;
 /// A value as a pickle of protocol 4.
 ///
 /// # Errors
-/// [`PicklingError`]: deeper than 500 values inside of each other, or nothing that Python could read.
+/// [`PickleError`]: deeper than 500 values inside of each other, or nothing that Python could read.
 ///
 /// ```
 /// use mp_pipe::pickle::{self, Value};
 /// let shared = Value::list([1.into()]);
 /// let pickled = pickle::dumps(&Value::tuple([shared.clone(), shared]))?;
 /// assert_eq!(pickled, b"\x80\x04]\x94K\x01ah\0\x86.");
-/// # Ok::<(), pickle::PicklingError>(())
+/// # Ok::<(), pickle::PickleError>(())
 /// ```
 ///
 /// Python: `pickle.dumps`.
-pub fn dumps(value: &Value) -> Result<Vec<u8>, PicklingError> {
+pub fn dumps(value: &Value) -> Result<Vec<u8>, PickleError> {
     let mut writer = Writer { out: vec![PROTO, 4], memo: HashMap::new(), depth: 0, hashed: false };
     writer.value(value)?;
     writer.out.push(STOP);
     Ok(writer.out)
 }
 
-type Done = Result<(), PicklingError>;
+type Done = Result<(), PickleError>;
 
 /// One object of Python: a list and a set may have the same elements in memory.
 type Identity = (*const u8, Discriminant<Value>);
@@ -81,7 +81,7 @@ impl Writer {
         if self.hashed
             && matches!(value, Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::ByteArray(_))
         {
-            return Err(PicklingError::Unhashable { kind: value.kind() });
+            return Err(PickleError::Unhashable { kind: value.kind() });
         }
         let identity = shared_address(value).map(|address| (address, discriminant(value)));
         if let Some(number) = identity.and_then(|identity| self.memo.get(&identity)) {
@@ -98,7 +98,7 @@ impl Writer {
         // What has no parts may be inside of the deepest that has.
         let most = Limits::default().depth;
         if self.depth > most && has_parts(value) {
-            return Err(PicklingError::TooDeep { limit: most });
+            return Err(PickleError::TooDeep { limit: most });
         }
         self.new_value(value, identity)?;
         self.depth -= 1;
@@ -117,7 +117,7 @@ impl Writer {
             }
             Value::Str(text) => self.text(text.as_bytes()),
             Value::Surrogates(bytes) => match text(bytes) {
-                Text::Bad => return Err(PicklingError::BadText),
+                Text::Bad => return Err(PickleError::BadText),
                 _ => self.text(bytes),
             },
             Value::Bytes(bytes) => self.counted(bytes, SHORT_BINBYTES, BINBYTES, BINBYTES8),
@@ -191,7 +191,7 @@ impl Writer {
         if let Ok(count) = u8::try_from(bytes.len()) {
             self.out.extend([LONG1, count]);
         } else {
-            let too_long = PicklingError::IntTooLong { bytes: bytes.len() };
+            let too_long = PickleError::IntTooLong { bytes: bytes.len() };
             let count = i32::try_from(bytes.len()).map_err(|_| too_long)?;
             self.out.push(LONG4);
             self.out.extend(count.to_le_bytes());
@@ -286,7 +286,7 @@ impl Writer {
         let hashed = std::mem::replace(&mut self.hashed, false);
         match &object.callable {
             Value::Global(_) | Value::Object(_) => self.value(&object.callable)?,
-            other => return Err(PicklingError::NotCallable { kind: other.kind() }),
+            other => return Err(PickleError::NotCallable { kind: other.kind() }),
         }
         self.args(&object.args)?;
         match &object.made {

@@ -7,7 +7,7 @@ use mp_core::AuthKey;
 use mp_core::sys::address::{Place, connect_to};
 use mp_pipe::frame::Header;
 use mp_pipe::handshake::{Form, Handshake, Want};
-use mp_pipe::{AcceptError, Address, Listener, RefusedError};
+use mp_pipe::{AcceptError, Address, HandshakeError, Listener};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -27,7 +27,7 @@ pub(crate) fn none_yet(listener: &Listener) {
 
 /// Waits for the next refused client; returns the reason.
 #[track_caller]
-pub(crate) fn refused(listener: &Listener) -> RefusedError {
+pub(crate) fn refused(listener: &Listener) -> HandshakeError {
     match listener.accept_or_refuse::<(), ()>().unwrap_err() {
         AcceptError::Refused(reason) => reason,
         other => panic!("{other}"),

@@ -28,7 +28,7 @@ pub(crate) fn event_crowd_is_woken_at_once<W: AnyWord>() {
 }
 
 /// Two set it and clear it at once, all the time: a thread that waits through a set comes out.
-pub(crate) fn event_crowd_pulses_reach_who_waits<W: AnyWord>() {
+pub(crate) fn event_crowd_pulses_reach_the_waiters<W: AnyWord>() {
     let event: Signalled<W> = Arc::default();
     let its = event.clone();
     let waiters = crowd(3, move |_| {

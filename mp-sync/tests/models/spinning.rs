@@ -38,7 +38,7 @@ pub(crate) fn spinning_event_dead_setter<W: AnyWord>(fuse: &Fuse) {
     event::event_dead_setter::<W>(fuse);
 }
 
-pub(crate) fn spinning_condition_notify_wakes_who_waits<O: AnyOwned>() {
+pub(crate) fn spinning_condition_notify_wakes_a_waiter<O: AnyOwned>() {
     set_spins(ONE_LOOK);
     condition::condition_notify_wakes_a_waiter::<O>();
 }

@@ -97,7 +97,7 @@ pub mod names {
             "of a process"
         } else if error.is::<mp::TaskError>() || error.is::<mp::SubmitError>() || error.is::<mp::MapError>() {
             "of a pool"
-        } else if error.is::<mp::shared_memory::OpenError>() || error.is::<mp::shared_memory::CreateError>() {
+        } else if error.is::<mp::shared_memory::SharedMemoryError>() {
             "of named memory"
         } else {
             "of the system"

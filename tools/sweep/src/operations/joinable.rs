@@ -7,7 +7,7 @@ use super::tally::Tally;
 use crate::sweep::process::dead;
 use crate::sweep::scene::{Every, Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless};
 use mp_core::sys::identity::Identity;
-use mp_queue::{GetError, JoinableQueue, QueueBuilder, TaskDoneError, TasksError};
+use mp_queue::{GetError, JoinableQueue, QueueBuilder, TasksError};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -237,7 +237,7 @@ impl Scene for Play {
         lost_unless(others_told == told * joined, || format!("told {told}, and others {others_told}"))?;
         // Told once, and nothing is left of it.
         let again = (self.queue.join_timeout(Duration::ZERO), self.queue.task_done());
-        lost_unless(again == (Ok(()), Err(TaskDoneError)), || format!("at last {again:?}"))?;
+        lost_unless(again == (Ok(()), Err(TasksError::TooManyDone)), || format!("at last {again:?}"))?;
         self.put();
         let waits = self.queue.join_timeout(Duration::ZERO);
         lost_unless(waits == Err(TasksError::Timeout), || format!("with one in it {waits:?}"))?;
