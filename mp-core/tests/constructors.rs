@@ -6,7 +6,8 @@
 //! | a preload function                                      |                | refused                             |
 //! | a constructor of a library that is loaded after `main` began | works     | works                               |
 //!
-//! A constructor that did start one in each child would never come to an end, so each of those below counts how deep it is.
+//! A constructor that did start one in each child would never come to an end, so each of those below counts how deep it
+//! is.
 #![allow(unsafe_code, reason = "constructors, and libraries loaded by hand")]
 
 use mp_core::popen::set_forkserver_preload;

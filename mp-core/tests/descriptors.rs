@@ -335,8 +335,8 @@ fn start_under(which: Resource, soft: u64, errno: i32) -> bool {
 }
 
 /// Besides what `before` says there may be the library's for good: the lifeline's two, the template's pidfd and socket,
-/// the four by which this process sees whether it is confined as it was, and the pre-forked child's socket, if one could
-/// be requested.
+/// the four by which this process sees whether it is confined as it was, and the pre-forked child's socket, if one
+/// could be requested.
 fn nothing_is_left(before: &[Open]) {
     active_children();
     let template = template_pid();

@@ -1,7 +1,7 @@
 //! Kills at random moments: of a parent, its template, one of its children. Prints how many it tried.
 //!
-//! A family is a process that starts and joins children through a template, round after round. Whichever process of it is
-//! killed, the rest must come to an end by itself: a killed parent takes its daemons and its template along; a
+//! A family is a process that starts and joins children through a template, round after round. Whichever process of it
+//! is killed, the rest must come to an end by itself: a killed parent takes its daemons and its template along; a
 //! parent whose template or child was killed joins every child with a true answer and ends in order.
 //!
 //! `MP_KILLS=2000` sets the number; the default fits the gate.

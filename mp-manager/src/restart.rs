@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// What happens when the process of a supervised object ends: with `abort`, by a signal, by `exit`.
 ///
-/// The call that it ended in returns [`ManagerError::ObjectDied`](crate::ManagerError::ObjectDied), whatever the policy. A restarted object is as its
-/// constructor makes it.
+/// The call that it ended in returns [`ManagerError::ObjectDied`](crate::ManagerError::ObjectDied), whatever the
+/// policy. A restarted object is as its constructor makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Restart {

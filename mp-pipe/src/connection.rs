@@ -89,8 +89,8 @@ impl<S, R> Connection<S, R> {
         self
     }
 
-    /// Drops this clone. The end is closed when its last clone is dropped, in this process and in every process that has a
-    /// copy.
+    /// Drops this clone. The end is closed when its last clone is dropped, in this process and in every process that
+    /// has a copy.
     ///
     /// Python: `Connection.close`.
     pub fn close(self) {}
@@ -120,9 +120,9 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends a value if there is room for it now.
     ///
     /// # Errors
-    /// [`SendError::Full`] if there is no room, or another thread is sending: nothing was sent. [`SendError::Partial`] if a
-    /// part was sent: see [`flush`](Connection::flush). Messages of up to 16 KiB over a Unix socket are sent whole or not at
-    /// all. Otherwise the errors of [`send`](Connection::send).
+    /// [`SendError::Full`] if there is no room, or another thread is sending: nothing was sent. [`SendError::Partial`]
+    /// if a part was sent: see [`flush`](Connection::flush). Messages of up to 16 KiB over a Unix socket are sent whole
+    /// or not at all. Otherwise the errors of [`send`](Connection::send).
     pub fn try_send(&self, value: &S) -> Result<(), SendError>
     where
         S: DeserializeOwned,
@@ -133,8 +133,8 @@ impl<S: Serialize, R> Connection<S, R> {
     /// Sends a value; waits for room at most this long.
     ///
     /// # Errors
-    /// [`SendError::Timeout`] if there was no room in time: nothing was sent. [`SendError::Partial`] if a part was sent: see
-    /// [`try_send`](Connection::try_send). Otherwise the errors of [`send`](Connection::send).
+    /// [`SendError::Timeout`] if there was no room in time: nothing was sent. [`SendError::Partial`] if a part was
+    /// sent: see [`try_send`](Connection::try_send). Otherwise the errors of [`send`](Connection::send).
     pub fn send_timeout(&self, value: &S, timeout: Duration) -> Result<(), SendError>
     where
         S: DeserializeOwned,
@@ -176,9 +176,9 @@ impl<S: Serialize, R> Connection<S, R> {
         self.end.send_bytes(message, Patience::of(timeout))
     }
 
-    /// Sends the rest of a message of which only a part was sent ([`SendError::Partial`]); waits for room. The next send does
-    /// this too. Until then this end cannot be sent to another process. If it is closed, the other side receives
-    /// [`RecvError::Truncated`].
+    /// Sends the rest of a message of which only a part was sent ([`SendError::Partial`]); waits for room. The next
+    /// send does this too. Until then this end cannot be sent to another process. If it is closed, the other side
+    /// receives [`RecvError::Truncated`].
     ///
     /// # Errors
     /// [`SendError::Closed`]: no process holds the other end.
@@ -268,8 +268,8 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         self.end.receive_into(buffer, self.terms(Expect::Bytes, Patience::Never))
     }
 
-    /// Receives a message of bytes into a buffer; [`RecvError::Timeout`] when it has not wholly arrived in time. What has
-    /// arrived is kept, and the next call goes on there. Else as [`recv_bytes_into`](Connection::recv_bytes_into).
+    /// Receives a message of bytes into a buffer; [`RecvError::Timeout`] when it has not wholly arrived in time. What
+    /// has arrived is kept, and the next call goes on there. Else as [`recv_bytes_into`](Connection::recv_bytes_into).
     pub fn recv_bytes_into_timeout(&self, buffer: &mut [u8], timeout: Duration) -> Result<usize, RecvError> {
         self.end.receive_into(buffer, self.terms(Expect::Bytes, Patience::of(timeout)))
     }

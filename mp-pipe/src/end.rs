@@ -6,14 +6,14 @@
 //!            └ descriptors beside the length's bytes
 //! ```
 //!
-//! `count` descriptors travel beside the first bytes of the frame, up to 253 beside each byte. So all of them have arrived
-//! when the length has, and the receiver never waits for a missing one. More than 253 need one `sendmsg` for each further
-//! byte of the length.
+//! `count` descriptors travel beside the first bytes of the frame, up to 253 beside each byte. So all of them have
+//! arrived when the length has, and the receiver never waits for a missing one. More than 253 need one `sendmsg` for
+//! each further byte of the length.
 //!
 //! # Sharing an end
-//! A frame is written under one lock and read under another, so threads take turns by whole frames. A copy of the end in
-//! another process has locks of its own. There the kernel helps: Linux queues the 16 KiB (and more) of one `sendmsg` on a
-//! local stream as one piece or not at all.
+//! A frame is written under one lock and read under another, so threads take turns by whole frames. A copy of the end
+//! in another process has locks of its own. There the kernel helps: Linux queues the 16 KiB (and more) of one `sendmsg`
+//! on a local stream as one piece or not at all.
 //!
 //! # Looking before sleeping
 //! Both halves spin before they sleep, where that has been worth it (`spin.rs`): between

@@ -99,5 +99,6 @@ pub use wait_set::{AddError, WaitSet};
 
 #[cfg(feature = "listener")]
 pub use mp_core::AuthKey;
-/// What a user of this crate alone needs of the ground floor: processes, what can be waited for, and the system's errors.
+/// What a user of this crate alone needs of the ground floor: processes, what can be waited for, and the system's
+/// errors.
 pub use mp_core::{CodecError, OsError, Process, Waitable};

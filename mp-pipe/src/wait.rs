@@ -67,8 +67,8 @@ fn ready(objects: &[&dyn Waitable], patience: Patience) -> Result<Vec<usize>, Po
         for &at in &asked {
             match (says_yes(at), ready.binary_search(&at)) {
                 (true, Err(place)) => {
-                    // The process that should have signalled was killed before it did. Without the resync the next waits
-                    // would sleep beside a ready object.
+                    // The process that should have signalled was killed before it did. Without the resync the next
+                    // waits would sleep beside a ready object.
                     if sleeps {
                         objects[at].resync();
                     }

@@ -9,13 +9,13 @@
 //!             └──► always: files that the system does not wait for
 //! ```
 //!
-//! [`wait()`](crate::wait()) passes each object to the system in each call. A set passes it once, and the cost of a wait
-//! grows with the number of ready members. A member that reports its readiness itself, such as a queue, is asked when it
-//! is added and when its descriptor is readable: after the first question its producers make it readable.
+//! [`wait()`](crate::wait()) passes each object to the system in each call. A set passes it once, and the cost of a
+//! wait grows with the number of ready members. A member that reports its readiness itself, such as a queue, is asked
+//! when it is added and when its descriptor is readable: after the first question its producers make it readable.
 //!
 //! # In a forked child
-//! The system's set is shared with the parent. So the child makes its own set at its first use, under the same number and
-//! with the same members.
+//! The system's set is shared with the parent. So the child makes its own set at its first use, under the same number
+//! and with the same members.
 //! # When a process dies
 //! Between a put and its signal: queues are asked every quarter of a second, as in [`wait()`](crate::wait()).
 //! # Tested by
@@ -40,13 +40,13 @@ use std::time::Duration;
 /// A set of objects to wait for repeatedly, each under a key: connections, queues, sentinels of processes and anything
 /// else with a descriptor.
 ///
-/// [`wait()`](crate::wait()) takes a list and checks each object in each call, which is right for a few. A set gets each
-/// object once, and the cost of a wait grows with the ready ones only: it is equal among 10,000 idle connections and among
-/// ten. A set takes two descriptors, and each `add` is one system call.
+/// [`wait()`](crate::wait()) takes a list and checks each object in each call, which is right for a few. A set gets
+/// each object once, and the cost of a wait grows with the ready ones only: it is equal among 10,000 idle connections
+/// and among ten. A set takes two descriptors, and each `add` is one system call.
 ///
-/// A set owns its members, `W`: connections and queues are cheap to clone, and [`get`](WaitSet::get) returns them for use. A
-/// connection's clone keeps its end open until it is removed. For objects of several types use `&dyn Waitable` or
-/// `Box<dyn Waitable>`.
+/// A set owns its members, `W`: connections and queues are cheap to clone, and [`get`](WaitSet::get) returns them for
+/// use. A connection's clone keeps its end open until it is removed. For objects of several types use `&dyn Waitable`
+/// or `Box<dyn Waitable>`.
 ///
 /// ```
 /// use mp_pipe::{Receiver, RecvError, WaitSet, pipe_simplex};
@@ -196,8 +196,8 @@ impl<K: Eq + Hash + Clone, W: Waitable> WaitSet<K, W> {
         self.by_key.is_empty()
     }
 
-    /// Waits until at least one can be read, and gives the keys of all that can, in no order. What is ready and not read
-    /// is ready the next time, too. An empty set waits for ever.
+    /// Waits until at least one can be read, and gives the keys of all that can, in no order. What is ready and not
+    /// read is ready the next time, too. An empty set waits for ever.
     ///
     /// A connection whose other end is closed is ready, since `recv` would not wait; remove it after its
     /// [`RecvError::Closed`](crate::RecvError::Closed).

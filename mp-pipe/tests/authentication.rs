@@ -1,5 +1,5 @@
-//! Which clients are admitted, and which are refused with an error: keys and users (P40). The handshake's messages are tried in
-//! src/handshake/tests.rs, peers that mean no good in hostile.rs, CPython's in cpython.rs.
+//! Which clients are admitted, and which are refused with an error: keys and users (P40). The handshake's messages are
+//! tried in src/handshake/tests.rs, peers that mean no good in hostile.rs, CPython's in cpython.rs.
 
 mod raw_peer;
 

@@ -1,6 +1,6 @@
-//! Objects in pickles as values: their parts, what they share, their way over a connection. Mirrors what `pickletester.py`
-//! has of data, and has no code to run. The bytes, protocol by protocol: pickle_vectors.rs; what is refused:
-//! pickle_bad.rs; with CPython itself: pickle_python.rs.
+//! Objects in pickles as values: their parts, what they share, their way over a connection. Mirrors what
+//! `pickletester.py` has of data, and has no code to run. The bytes, protocol by protocol: pickle_vectors.rs; what is
+//! refused: pickle_bad.rs; with CPython itself: pickle_python.rs.
 
 use mp_pipe::pickle::{BigInt, Global, Made, Object, PickleError, Value, dumps, loads};
 use mp_pipe::{RecvError, SendError, pipe};

@@ -1,6 +1,6 @@
 //! Random bytes, and malicious pickles: reading ends in a value or an error, never in a
-//! panic, and takes no more memory than 400 bytes for each byte of them. What CPython wrote, cut off or changed; opcodes by
-//! chance, alone and over and over.
+//! panic, and takes no more memory than 400 bytes for each byte of them. What CPython wrote, cut off or changed;
+//! opcodes by chance, alone and over and over.
 //!
 //! With `MP_PICKLES=1000000` that many are made by chance.
 

@@ -1,5 +1,5 @@
-//! Objects to and from every CPython of this machine, by its own `conn.send` and `conn.recv`; and values made at random, here
-//! alone and through CPython. Mirrors `test_pickle.py`'s round trips across processes of two kinds.
+//! Objects to and from every CPython of this machine, by its own `conn.send` and `conn.recv`; and values made at
+//! random, here alone and through CPython. Mirrors `test_pickle.py`'s round trips across processes of two kinds.
 
 use mp_core::sys::socket::stream_pair;
 use mp_pipe::pickle::{BigInt, Global, Object, Value, dumps, loads};

@@ -1,11 +1,11 @@
-//! What CPython 3.13 writes, protocol by protocol: it is read, and it is written except for the parts that are not needed. Mirrors
-//! the lists of pickles in `pickletester.py`.
+//! What CPython 3.13 writes, protocol by protocol: it is read, and it is written except for the parts that are not
+//! needed. Mirrors the lists of pickles in `pickletester.py`.
 
 use mp_pipe::pickle::{Value, dumps, loads};
 use mp_testing::unhex;
 
-/// Python's expression, its value, and `pickle.dumps` of it in hex by protocol, 2 to 5; the last left out where it differs
-/// from protocol 4 in its number only.
+/// Python's expression, its value, and `pickle.dumps` of it in hex by protocol, 2 to 5; the last left out where it
+/// differs from protocol 4 in its number only.
 type Row = (&'static str, fn() -> Value, [&'static str; 4]);
 const WRITTEN_BY_CPYTHON: &[Row] = &[
     ("None", || Value::None, ["80024e2e", "80034e2e", "80044e2e", ""]),

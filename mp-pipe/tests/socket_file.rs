@@ -1,4 +1,5 @@
-//! The files of listeners (fault row 32): which users may open them, which process removes them, and which are replaced.
+//! The files of listeners (fault row 32): which users may open them, which process removes them, and which are
+//! replaced.
 
 use mp_core::sys::signal::SIGKILL;
 use mp_core::{Child, JoinError, Process};
@@ -272,7 +273,8 @@ fn directories_of_the_dead_are_swept_and_no_others() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(dead.exists() && dead.starts_with(&temporary));
-    // What is not to be touched: a directory that any user can enter, one with something else in it, one of another name.
+    // What is not to be touched: a directory that any user can enter, one with something else in it, one of another
+    // name.
     let open = temporary.join("mp-listener-000000000000");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();

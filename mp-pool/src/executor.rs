@@ -47,8 +47,8 @@ pub enum Pending {
 /// A task that kills its worker is a task that failed ([`TaskError::WorkerDied`]): the others are done, the worker is
 /// replaced, and the executor takes tasks as before. In Python all of them fail (`BrokenProcessPool`).
 ///
-/// Dropped, it is [shut down](ProcessPoolExecutor::shutdown) when its tasks are done, as at the end of Python's `with`. Where
-/// the thread panics, its workers are killed.
+/// Dropped, it is [shut down](ProcessPoolExecutor::shutdown) when its tasks are done, as at the end of Python's `with`.
+/// Where the thread panics, its workers are killed.
 ///
 /// Python: `concurrent.futures.ProcessPoolExecutor`.
 pub struct ProcessPoolExecutor {
@@ -72,14 +72,14 @@ impl ProcessPoolExecutor {
         ProcessPoolExecutor::builder().processes(max_workers).build_executor()
     }
 
-    /// For settings of one's own: end with [`build_executor`](PoolBuilder::build_executor). Python: `initializer`, `initargs`,
-    /// `max_tasks_per_child`, `mp_context`.
+    /// For settings of one's own: end with [`build_executor`](PoolBuilder::build_executor). Python: `initializer`,
+    /// `initargs`, `max_tasks_per_child`, `mp_context`.
     pub fn builder() -> PoolBuilder {
         Pool::builder()
     }
 
-    /// Has `function` called in a worker. Where the executor has as many tasks as its shared memory holds (1,024, or fewer
-    /// long ones), waits until there is room.
+    /// Has `function` called in a worker. Where the executor has as many tasks as its shared memory holds (1,024, or
+    /// fewer long ones), waits until there is room.
     ///
     /// Python: `Executor.submit`, which takes any number.
     ///
@@ -142,8 +142,8 @@ impl ProcessPoolExecutor {
         &self.pool
     }
 
-    /// Calls `function` with each item in the workers. The result is an iterator over the values, in the order of the input,
-    /// which is read a bounded number of items ahead: see [`Pool::imap`].
+    /// Calls `function` with each item in the workers. The result is an iterator over the values, in the order of the
+    /// input, which is read a bounded number of items ahead: see [`Pool::imap`].
     ///
     /// Python: `Executor.map`. Its `timeout` is [`Imap::next_timeout`] here.
     ///
@@ -188,7 +188,8 @@ impl ProcessPoolExecutor {
         self.pool.worker_pids()
     }
 
-    /// Takes no more tasks, and waits until the workers have ended. Every future is done then, and its callbacks were called.
+    /// Takes no more tasks, and waits until the workers have ended. Every future is done then, and its callbacks were
+    /// called.
     ///
     /// Python: `Executor.shutdown(cancel_futures)`.
     pub fn shutdown(&self, pending: Pending) {
@@ -215,8 +216,8 @@ impl ProcessPoolExecutor {
         self.pool.join_timeout(timeout)
     }
 
-    /// Takes no more tasks, cancels those that have not begun, and sends each worker SIGTERM. A task that had begun ends as
-    /// [`TaskError::WorkerDied`], unless the program handles SIGTERM in it. Does not wait: call
+    /// Takes no more tasks, cancels those that have not begun, and sends each worker SIGTERM. A task that had begun
+    /// ends as [`TaskError::WorkerDied`], unless the program handles SIGTERM in it. Does not wait: call
     /// [`shutdown`](ProcessPoolExecutor::shutdown) for that.
     ///
     /// Python: `ProcessPoolExecutor.terminate_workers`.

@@ -53,12 +53,14 @@ pub(crate) trait Submitted<R>: Send + Sync {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It is a `std::future::Future` too, for any async runtime: `future.await` gives what [`result`](Future::result) gives.
+/// It is a `std::future::Future` too, for any async runtime: `future.await` gives what [`result`](Future::result)
+/// gives.
 ///
-/// A clone is another handle of the same task. The value is given once, to the first that asks; an error is given to each.
-/// Dropped, the task goes on.
+/// A clone is another handle of the same task. The value is given once, to the first that asks; an error is given to
+/// each. Dropped, the task goes on.
 ///
-/// A worker that dies costs the task that it had begun, as [`TaskError::WorkerDied`]. Other tasks, and the executor, go on.
+/// A worker that dies costs the task that it had begun, as [`TaskError::WorkerDied`]. Other tasks, and the executor, go
+/// on.
 ///
 /// Python: `concurrent.futures.Future`.
 pub struct Future<R> {
@@ -82,8 +84,8 @@ impl<R> Future<R> {
         self.cancelled()
     }
 
-    /// Cancels the task. If it has begun, its worker process is killed and replaced, unless the task is done first: no other
-    /// task is lost. It ends as [`TaskError::Cancelled`] once the worker is dead: wait for it to know.
+    /// Cancels the task. If it has begun, its worker process is killed and replaced, unless the task is done first: no
+    /// other task is lost. It ends as [`TaskError::Cancelled`] once the worker is dead: wait for it to know.
     ///
     /// A thread cannot be killed: a task of a thread pool that has begun goes on, as with [`cancel`](Future::cancel).
     ///
@@ -120,8 +122,8 @@ impl<R> Future<R> {
     /// Waits for the value, and takes it. Python: `Future.result`.
     ///
     /// # Errors
-    /// What became of the task; [`TaskError::Cancelled`] where Python raises `CancelledError`; [`TaskError::Taken`] if the
-    /// value was given before.
+    /// What became of the task; [`TaskError::Cancelled`] where Python raises `CancelledError`; [`TaskError::Taken`] if
+    /// the value was given before.
     pub fn result(&self) -> Result<R, TaskError> {
         self.task.wait(None);
         self.task.take()
@@ -143,16 +145,16 @@ impl<R> Future<R> {
         if self.wait_timeout(timeout) { self.task.take() } else { Err(TaskError::Timeout) }
     }
 
-    /// Waits until the task has ended; its error, or `None` if it gave a value, which stays. Python: `Future.exception`,
-    /// which raises for a cancelled task; here that is [`TaskError::Cancelled`] as any other.
+    /// Waits until the task has ended; its error, or `None` if it gave a value, which stays. Python:
+    /// `Future.exception`, which raises for a cancelled task; here that is [`TaskError::Cancelled`] as any other.
     pub fn exception(&self) -> Option<TaskError> {
         self.task.wait(None);
         self.task.error()
     }
 
-    /// Has `callback` called with this future once the task has ended: at once, if it has. It is called by a thread of the
-    /// executor's, one after the other, so one is to be quick. One that panics is told by the panic hook, and harms nothing
-    /// else.
+    /// Has `callback` called with this future once the task has ended: at once, if it has. It is called by a thread of
+    /// the executor's, one after the other, so one is to be quick. One that panics is told by the panic hook, and harms
+    /// nothing else.
     ///
     /// Python: `Future.add_done_callback`.
     pub fn add_done_callback(&self, callback: impl FnOnce(Future<R>) + Send + 'static)
@@ -177,8 +179,8 @@ impl<R> fmt::Debug for Future<R> {
     }
 }
 
-/// Needs no runtime of its own: a thread of the pool's wakes the task that awaits it. As any future, it is not to be polled
-/// again after it was ready; then it says [`TaskError::Taken`].
+/// Needs no runtime of its own: a thread of the pool's wakes the task that awaits it. As any future, it is not to be
+/// polled again after it was ready; then it says [`TaskError::Taken`].
 impl<R> std::future::Future for Future<R> {
     type Output = Result<R, TaskError>;
 

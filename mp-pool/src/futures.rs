@@ -42,8 +42,8 @@ pub struct DoneAndNotDone<R> {
     pub not_done: Vec<Future<R>>,
 }
 
-/// Waits until some or all of the futures have ended. They may be of several executors. A future that is given twice counts
-/// once.
+/// Waits until some or all of the futures have ended. They may be of several executors. A future that is given twice
+/// counts once.
 ///
 /// ```no_run
 /// use mp_pool::futures::{ReturnWhen, wait};
@@ -102,8 +102,8 @@ fn wait_until<R>(
     try_wait(futures)
 }
 
-/// The futures as they end: those that have ended first. They may be of several executors. A future that is given twice is
-/// given back once.
+/// The futures as they end: those that have ended first. They may be of several executors. A future that is given twice
+/// is given back once.
 ///
 /// ```no_run
 /// use mp_pool::ProcessPoolExecutor;
@@ -134,7 +134,8 @@ pub struct AsCompleted<R> {
 }
 
 impl<R> AsCompleted<R> {
-    /// Waits for the next future that ends, at most `timeout`. Python: `as_completed(timeout)`, which counts from its call.
+    /// Waits for the next future that ends, at most `timeout`. Python: `as_completed(timeout)`, which counts from its
+    /// call.
     ///
     /// # Errors
     /// [`TaskError::Timeout`] if none has ended by then. Ask again.

@@ -64,9 +64,9 @@ impl Pool {
     /// Calls `function` with each item in the workers. The result is an iterator over the values, in the order of the
     /// input.
     ///
-    /// The input is read by the thread that takes the results, a bounded number of items ahead, so it may be endless and
-    /// may borrow. An input of known length that fits is read at once; of another one, which may be slow to come, one
-    /// chunk for each worker. A failed task is an `Err` at its place; those after it follow.
+    /// The input is read by the thread that takes the results, a bounded number of items ahead, so it may be endless
+    /// and may borrow. An input of known length that fits is read at once; of another one, which may be slow to come,
+    /// one chunk for each worker. A failed task is an `Err` at its place; those after it follow.
     ///
     /// ```no_run
     /// fn square(x: u64) -> u64 {
@@ -80,8 +80,8 @@ impl Pool {
     /// ```
     ///
     /// An input that waits for a result that was not taken yet waits for ever: submit such tasks one by one
-    /// ([`apply_async`](Pool::apply_async)). After [`close`](Pool::close) the results of the items that were read are given,
-    /// then [`TaskError::Closed`] if there are others.
+    /// ([`apply_async`](Pool::apply_async)). After [`close`](Pool::close) the results of the items that were read are
+    /// given, then [`TaskError::Closed`] if there are others.
     ///
     /// Python: `Pool.imap`, which reads the whole input at once.
     ///
@@ -193,9 +193,9 @@ impl Pool {
 
 /// The results of [`Pool::imap`] and [`Pool::imap_unordered`], as they come.
 ///
-/// An item whose arguments cannot be serialised is [`TaskError::Failed`] at its place. If the input panics, the results of
-/// the items before it are given; then `next` panics with the same payload. A worker that dies costs the item that it had
-/// begun ([`TaskError::WorkerDied`]).
+/// An item whose arguments cannot be serialised is [`TaskError::Failed`] at its place. If the input panics, the results
+/// of the items before it are given; then `next` panics with the same payload. A worker that dies costs the item that
+/// it had begun ([`TaskError::WorkerDied`]).
 ///
 /// Dropped, what no worker has taken yet is not begun.
 ///

@@ -69,7 +69,8 @@ impl Drop for Lent {
     }
 }
 
-/// Blocks of results that were dropped. The arena is behind the dispatch's lock, which a thread that drops a result may have.
+/// Blocks of results that were dropped. The arena is behind the dispatch's lock, which a thread that drops a result may
+/// have.
 #[derive(Debug, Default)]
 pub(crate) struct Returned {
     blocks: Mutex<Vec<Block>>,

@@ -1,5 +1,5 @@
-//! The results of a call whose caller waits for them: decoded as they come, in the order of the input, so that the caller
-//! decodes while workers work, and what is decoded takes no memory twice.
+//! The results of a call whose caller waits for them: decoded as they come, in the order of the input, so that the
+//! caller decodes while workers work, and what is decoded takes no memory twice.
 //!
 //! ```text
 //!   pieces, as they come ──► the next one: decoded at once

@@ -9,8 +9,8 @@
 //!
 //! Only start-up failures in a row count, for each worker index by itself. A task that kills its worker is that task's
 //! error, and a worker that is killed from outside while it is idle says nothing about the next one: however many there
-//! are, neither breaks the pool. An initializer that ends its process, and a system that starts no process for more than
-//! a second, do.
+//! are, neither breaks the pool. An initializer that ends its process, and a system that starts no process for more
+//! than a second, do.
 
 use std::time::{Duration, Instant};
 

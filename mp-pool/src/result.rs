@@ -65,8 +65,9 @@ impl<R> AsyncResult<R> {
         self.waited.is_settled()
     }
 
-    /// Gives the task up: if it has not begun it never will, and if it has, its worker is killed and replaced. It ends as
-    /// [`TaskError::Cancelled`], once its worker is dead, unless it was done just before. One that is done stays done.
+    /// Gives the task up: if it has not begun it never will, and if it has, its worker is killed and replaced. It ends
+    /// as [`TaskError::Cancelled`], once its worker is dead, unless it was done just before. One that is done stays
+    /// done.
     ///
     /// Python has no such method on `AsyncResult`; compare `concurrent.futures.Future.cancel`, which leaves a running
     /// task alone.
@@ -79,8 +80,8 @@ impl<R> AsyncResult<R> {
         self.waited.wait(None);
     }
 
-    /// Whether the task gave a value that arrived here; `None`: it has not ended. Python: `AsyncResult.successful`, which
-    /// raises `ValueError` then.
+    /// Whether the task gave a value that arrived here; `None`: it has not ended. Python: `AsyncResult.successful`,
+    /// which raises `ValueError` then.
     pub fn successful(&self) -> Option<bool> {
         self.ready().then(|| self.waited.job.is_successful())
     }
@@ -116,9 +117,9 @@ impl<R: DeserializeOwned> AsyncResult<R> {
         if self.wait_timeout(timeout) { self.waited.job.first() } else { Err(TaskError::Timeout) }
     }
 
-    /// Has `callback` called with what comes of the task, in a thread of the pool's, once it has ended: at once, if it has.
-    /// Callbacks are called one after the other, so one is to be quick. One that panics is told by the panic hook, and
-    /// harms nothing else.
+    /// Has `callback` called with what comes of the task, in a thread of the pool's, once it has ended: at once, if it
+    /// has. Callbacks are called one after the other, so one is to be quick. One that panics is told by the panic hook,
+    /// and harms nothing else.
     ///
     /// Python: `apply_async(callback, error_callback)`.
     #[doc(alias = "callback")]
@@ -163,8 +164,8 @@ impl<R> MapResult<R> {
         self.waited.wait(None);
     }
 
-    /// Whether each task gave a value that arrived here; `None`: not all have ended. Python: `MapResult.successful`, which
-    /// raises `ValueError` then.
+    /// Whether each task gave a value that arrived here; `None`: not all have ended. Python: `MapResult.successful`,
+    /// which raises `ValueError` then.
     pub fn successful(&self) -> Option<bool> {
         self.ready().then(|| self.waited.job.is_successful())
     }
@@ -211,8 +212,8 @@ impl<R: DeserializeOwned> MapResult<R> {
         Ok(self.waited.all()?)
     }
 
-    /// Has `callback` called with all values, or the first failure, in a thread of the pool's, once every task has ended:
-    /// see [`AsyncResult::call_back`].
+    /// Has `callback` called with all values, or the first failure, in a thread of the pool's, once every task has
+    /// ended: see [`AsyncResult::call_back`].
     ///
     /// Python: `map_async(callback, error_callback)`.
     #[doc(alias = "callback")]

@@ -49,8 +49,8 @@ impl ProcessPoolExecutor {
     }
 }
 
-/// The calls of a [`Pool`] or [`ProcessPoolExecutor`], with [`TaskOptions`] for each task, from [`Pool::with`]. A handle: it is
-/// copied freely.
+/// The calls of a [`Pool`] or [`ProcessPoolExecutor`], with [`TaskOptions`] for each task, from [`Pool::with`]. A
+/// handle: it is copied freely.
 ///
 /// The calls are those of the pool, with the same results and errors.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! A watch: one thread waits for the first of several tasks, of one pool or of several.
 //!
-//! Each task has a hook that says its number here when it is done. The thread that watches collects results itself where all
-//! tasks are of one pool of processes, so it needs no other thread.
+//! Each task has a hook that says its number here when it is done. The thread that watches collects results itself
+//! where all tasks are of one pool of processes, so it needs no other thread.
 
 use mp_core::word::Deadline;
 use std::collections::VecDeque;

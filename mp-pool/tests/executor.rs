@@ -1,5 +1,5 @@
-//! Mirrors CPython's `test_concurrent_futures` for `ProcessPoolExecutor`: submit, map, shutdown, cancel; and what breaks that
-//! executor: workers that are killed.
+//! Mirrors CPython's `test_concurrent_futures` for `ProcessPoolExecutor`: submit, map, shutdown, cancel; and what
+//! breaks that executor: workers that are killed.
 
 use mp_core::active_children;
 use mp_core::sys::process::Ended;
@@ -357,7 +357,8 @@ fn a_panic_kills_the_workers() {
     assert_eq!(left.unwrap().try_result(), Err(TaskError::Terminated));
 }
 
-/// Futures that are waited for, awaited by callbacks, cancelled and killed, while workers die. `MP_KILLS=5000` sets the number.
+/// Futures that are waited for, awaited by callbacks, cancelled and killed, while workers die. `MP_KILLS=5000` sets the
+/// number.
 fn every_future_has_one_end_whichever_worker_is_killed() {
     let wanted = mp_testing::kills(200) as usize;
     let executor = ProcessPoolExecutor::new(4).unwrap();

@@ -1,5 +1,5 @@
-//! Mirrors CPython's `test_imap`, `test_imap_unordered` and the iterators' part of `_TestPool` (P41, P42): and inputs that are
-//! endless, fail, or block; workers that are killed; iterators that are dropped.
+//! Mirrors CPython's `test_imap`, `test_imap_unordered` and the iterators' part of `_TestPool` (P41, P42): and inputs
+//! that are endless, fail, or block; workers that are killed; iterators that are dropped.
 
 use mp_core::transfer::Handle;
 use mp_pool::{Imap, ImapOptions, Pool, SubmitError, TaskError};

@@ -1,8 +1,8 @@
 //! Kills at random moments of workers that are at work. Prints how many it tried.
 //!
 //! Tasks, one by one and in chunks, with values of all sizes, count in shared memory how often each was begun. Each is
-//! done, once, with the right value, or it is attributed to one death; what was begun twice, lost or attributed to a death
-//! that was none is told. Nothing is left. And tasks that are cancelled while their worker is started.
+//! done, once, with the right value, or it is attributed to one death; what was begun twice, lost or attributed to a
+//! death that was none is told. Nothing is left. And tasks that are cancelled while their worker is started.
 //!
 //! `MP_KILLS=20000` sets the number; the default fits the gate.
 

@@ -48,9 +48,9 @@ pub enum PutError {
     /// There was no room in time; `_timeout` calls only.
     #[error("the queue was full all the time: get items from it, or wait longer")]
     Timeout,
-    /// As many items with handles (locks, queues, connections) are in the queue as the kernel keeps for one socket, which
-    /// is some 550 with the usual limit of 208 KiB: an unbounded queue does not grow beyond that. Items without handles
-    /// have room. In a `_timeout` call: all the time.
+    /// As many items with handles (locks, queues, connections) are in the queue as the kernel keeps for one socket,
+    /// which is some 550 with the usual limit of 208 KiB: an unbounded queue does not grow beyond that. Items without
+    /// handles have room. In a `_timeout` call: all the time.
     #[error(
         "the queue holds as many items with handles as the kernel buffers: get some first, or raise the sysctl \
          net.core.wmem_max before the queue is made"

@@ -47,7 +47,8 @@ impl<T: Serialize + DeserializeOwned> JoinableQueue<T> {
 
 /// Getting.
 impl<T: DeserializeOwned> JoinableQueue<T> {
-    /// Gets the first item; waits for it: [`Queue::get`](crate::Queue::get). Report it by [`task_done`](JoinableQueue::task_done).
+    /// Gets the first item; waits for it: [`Queue::get`](crate::Queue::get). Report it by
+    /// [`task_done`](JoinableQueue::task_done).
     ///
     /// Python: `JoinableQueue.get`.
     pub fn get(&self) -> Result<T, GetError> {
@@ -125,7 +126,8 @@ impl JoinableQueue<Vec<u8>> {
         self.queue.try_put_bytes(bytes)
     }
 
-    /// Puts a copy of these bytes; waits at most `timeout`: [`Queue::put_bytes_timeout`](crate::Queue::put_bytes_timeout).
+    /// Puts a copy of these bytes; waits at most `timeout`:
+    /// [`Queue::put_bytes_timeout`](crate::Queue::put_bytes_timeout).
     pub fn put_bytes_timeout(&self, bytes: &[u8], timeout: Duration) -> Result<(), PutError> {
         self.queue.put_bytes_timeout(bytes, timeout)
     }
@@ -135,12 +137,14 @@ impl JoinableQueue<Vec<u8>> {
         self.queue.get_bytes_into(into)
     }
 
-    /// Gets the first item into `into` if there is one now: [`Queue::try_get_bytes_into`](crate::Queue::try_get_bytes_into).
+    /// Gets the first item into `into` if there is one now:
+    /// [`Queue::try_get_bytes_into`](crate::Queue::try_get_bytes_into).
     pub fn try_get_bytes_into(&self, into: &mut Vec<u8>) -> Result<usize, GetError> {
         self.queue.try_get_bytes_into(into)
     }
 
-    /// Gets the first item into `into`; waits at most `timeout`: [`Queue::get_bytes_into_timeout`](crate::Queue::get_bytes_into_timeout).
+    /// Gets the first item into `into`; waits at most `timeout`:
+    /// [`Queue::get_bytes_into_timeout`](crate::Queue::get_bytes_into_timeout).
     pub fn get_bytes_into_timeout(&self, into: &mut Vec<u8>, timeout: Duration) -> Result<usize, GetError> {
         self.queue.get_bytes_into_timeout(into, timeout)
     }

@@ -70,8 +70,8 @@ impl QueueBuilder {
         self
     }
 
-    /// Makes the queue: a [`Queue`], a [`JoinableQueue`](crate::JoinableQueue), a [`FixedQueue`](crate::FixedQueue), or a
-    /// queue with its first counted producer ([`Queue::counted`]).
+    /// Makes the queue: a [`Queue`], a [`JoinableQueue`](crate::JoinableQueue), a [`FixedQueue`](crate::FixedQueue), or
+    /// a queue with its first counted producer ([`Queue::counted`]).
     ///
     /// # Errors
     /// There is no room for an item, no memory, or the system refuses.

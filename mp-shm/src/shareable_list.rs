@@ -3,8 +3,8 @@
 //! The format is CPython's (packing.rs), so either side may make, read and change a list.
 //!
 //! # When a process dies
-//! In the middle of a `set`: the item is a mixture of the old and the new one, or [`ListError::Corrupt`]. The other items and
-//! the length are unchanged.
+//! In the middle of a `set`: the item is a mixture of the old and the new one, or [`ListError::Corrupt`]. The other
+//! items and the length are unchanged.
 
 use crate::error::{ListError, SharedMemoryError};
 use crate::item::Item;

@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 /// Read-only data in shared memory: a slice, or a value, of [`Shareable`] parts. Made by [`share`] and [`share_each`].
 ///
-/// It is a handle: clones are of the same memory, and so is what arrives in another process when it is sent there. It is read
-/// as the slice or the value itself. No process can change it, by no means: the kernel refuses it. So it needs no lock, and a
-/// reference to it is an ordinary one.
+/// It is a handle: clones are of the same memory, and so is what arrives in another process when it is sent there. It
+/// is read as the slice or the value itself. No process can change it, by no means: the kernel refuses it. So it needs
+/// no lock, and a reference to it is an ordinary one.
 ///
 /// ```no_run
 /// use mp_core::Process;
@@ -37,9 +37,9 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Each process maps it when it arrives, which takes microseconds whatever its size; memory is read from the machine once.
-/// A pool maps it once in each worker, if the worker keeps it: pass it to the `initializer_value` of its builder rather than
-/// with each task.
+/// Each process maps it when it arrives, which takes microseconds whatever its size; memory is read from the machine
+/// once. A pool maps it once in each worker, if the worker keeps it: pass it to the `initializer_value` of its builder
+/// rather than with each task.
 ///
 /// Python: an array over `multiprocessing.shared_memory`, which each process may change; joblib maps a file
 /// (`max_nbytes`), mpire calls it `shared_objects`.
@@ -105,8 +105,8 @@ pub fn share<T: Share + ?Sized>(data: &T) -> Result<SharedData<T>, MemError> {
     SharedData::new(frozen).ok_or(MemError::NotOurs("it has no value"))
 }
 
-/// Writes the items of an iterator into shared memory, as a slice of them. They are never all there twice, so this is the way
-/// for data that is as large as half of the memory.
+/// Writes the items of an iterator into shared memory, as a slice of them. They are never all there twice, so this is
+/// the way for data that is as large as half of the memory.
 ///
 /// ```
 /// let squares = mp_shm::share_each((0..1000_u64).map(|x| x * x))?;

@@ -1,8 +1,8 @@
 //! Kills at random moments, of processes that make, open and let go of named blocks: of a parent, a child, the keeper,
 //! or of all at once. Prints how many it tried.
 //!
-//! Whichever process is killed, no name is left as soon as the last one has ended, the keeper's own included; if the keeper was
-//! among the killed, as soon as a process opens a block next. No death unlinks a living owner's name.
+//! Whichever process is killed, no name is left as soon as the last one has ended, the keeper's own included; if the
+//! keeper was among the killed, as soon as a process opens a block next. No death unlinks a living owner's name.
 //!
 //! `MP_KILLS=2000` sets the number; the default fits the gate.
 

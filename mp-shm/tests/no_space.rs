@@ -1,5 +1,5 @@
-//! Named memory where there is no more of it: fault row 6. Each case has a `/dev/shm` of its own, with 1 MiB for blocks,
-//! in a mount namespace of its own, so that no other process runs out of anything.
+//! Named memory where there is no more of it: fault row 6. Each case has a `/dev/shm` of its own, with 1 MiB for
+//! blocks, in a mount namespace of its own, so that no other process runs out of anything.
 //!
 //! Memory without a name comes from no file system: `mp-core/tests/memory.rs`.
 

@@ -1,4 +1,5 @@
-//! Segments of the crate `shared_memory`, which many Rust programs use: the same names and bytes, for it and for CPython.
+//! Segments of the crate `shared_memory`, which many Rust programs use: the same names and bytes, for it and for
+//! CPython.
 //!
 //! That crate unlinks its name when the value that made it is dropped. If its process is killed, the name stays. This
 //! crate unlinks its own names, and no others.

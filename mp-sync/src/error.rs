@@ -81,8 +81,8 @@ impl<G> std::error::Error for AcquireError<G> {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// The calling thread does not hold the lock, or a permit. Python: `AssertionError: attempt to release recursive lock
-    /// not owned by thread`.
+    /// The calling thread does not hold the lock, or a permit. Python: `AssertionError: attempt to release recursive
+    /// lock not owned by thread`.
     #[error("the calling thread does not hold it: release it in the thread that acquired it, once")]
     NotOwner,
     /// The semaphore would have more permits than it may have. Python: `ValueError: semaphore or lock released too many

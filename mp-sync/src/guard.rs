@@ -36,8 +36,8 @@ pub trait Locked {
 pub trait Guarding: Locked<Loan = Loan> {
     /// The data.
     type Data: ?Sized;
-    /// The data, for a holder whose guard had lent `before`, and lends `now`. Panics if the calling thread does not hold
-    /// the lock, or if another of its guards has lent a conflicting reference.
+    /// The data, for a holder whose guard had lent `before`, and lends `now`. Panics if the calling thread does not
+    /// hold the lock, or if another of its guards has lent a conflicting reference.
     fn data(&self, before: Lent, now: Lent) -> &Self::Data;
     /// The data, for a holder whose guard is borrowed mutably. Panics as `data` does.
     #[allow(clippy::mut_from_ref, reason = "the guard that calls is borrowed mutably")]
@@ -71,15 +71,16 @@ pub trait Guarding: Locked<Loan = Loan> {
 /// A guard with data lends plain references, and a forked child would have copies of them without the lock. So
 /// `Process::fork` and `scope` return `StartError::Borrowed` while the thread has such a guard, or has leaked one. If a
 /// thread ends with a leaked guard (`Box::leak`, `mem::forget`), the lock stays held until the process ends. A guard
-/// without data ([`Lock`](crate::Lock), [`RLock`](crate::RLock)) may be alive at a fork; the child's copy holds nothing.
+/// without data ([`Lock`](crate::Lock), [`RLock`](crate::RLock)) may be alive at a fork; the child's copy holds
+/// nothing.
 ///
 /// # Panics
 /// The thread that holds a [`Value`](crate::Value) or an [`Array`](crate::Array) can lock it again. While one guard has
 /// lent a `&mut` (for a write: any reference), access through another guard, `get`, `set` or `update` panics, as with a
 /// `RefCell`. A guard that was never dereferenced conflicts with nothing.
 ///
-/// Access also panics through the copy of a guard in a child that the program forked by itself (`libc::fork`): its parent
-/// holds the lock.
+/// Access also panics through the copy of a guard in a child that the program forked by itself (`libc::fork`): its
+/// parent holds the lock.
 #[must_use = "if it is not kept, the lock is released at once"]
 pub struct Guard<'a, L: Locked> {
     // In the order in which they are dropped: the lock is released first.
@@ -94,9 +95,9 @@ struct Taken<'a, L: Locked> {
     own_thread_only: PhantomData<*const ()>,
 }
 
-/// Whether the thread was unwinding when it took the lock, and what the guard has lent. In one byte, so that a guard is two
-/// registers: of three fields it is memory, written in small pieces and read as a whole, for which a CPU waits longer than
-/// a lock and its release take.
+/// Whether the thread was unwinding when it took the lock, and what the guard has lent. In one byte, so that a guard is
+/// two registers: of three fields it is memory, written in small pieces and read as a whole, for which a CPU waits
+/// longer than a lock and its release take.
 struct GuardState(Cell<u8>);
 
 /// Above the bits of [`Lent`].
@@ -188,8 +189,8 @@ impl<'a, L: Locked> Guard<'a, L> {
 
     /// Keeps the lock without a guard, until the same thread calls its `release`.
     ///
-    /// A lock with data has no `release`, since a reference to the data could outlive it. If its guard is kept, it is held
-    /// until the thread ends, and the next acquire returns [`OwnerDiedError`].
+    /// A lock with data has no `release`, since a reference to the data could outlive it. If its guard is kept, it is
+    /// held until the thread ends, and the next acquire returns [`OwnerDiedError`].
     pub fn keep(self) {
         // The guard is moved, so no reference from it is alive.
         let Guard { taken, loan } = self;

@@ -2,8 +2,8 @@
 //!
 //! Waiting or notifying without a guard (P24) does not compile: doc-tests of `Condition`.
 //!
-//! A waiter counts itself under the lock and releases the lock by its wait: a thread that finds the count with the lock held knows
-//! that so many wait.
+//! A waiter counts itself under the lock and releases the lock by its wait: a thread that finds the count with the lock
+//! held knows that so many wait.
 
 use mp_core::{Child, JoinError, Process};
 use mp_sync::{AtomicU32, Condition, Lock, Mutex, MutexGuard, RLock, ReleaseError, Value, WaitError};

@@ -1,4 +1,5 @@
-//! Pid namespaces: ids mean something within one only, so objects are used within one, and the rest is refused in words.
+//! Pid namespaces: ids mean something within one only, so objects are used within one, and the rest is refused in
+//! words.
 
 use mp_core::sys::identity::{Identity, Liveness, thread_liveness};
 use mp_core::sys::namespace;

@@ -1,5 +1,5 @@
-//! The lock of a value and of an array is recursive, as in Python, and never lets two references meet. Values that share
-//! a lock.
+//! The lock of a value and of an array is recursive, as in Python, and never lets two references meet. Values that
+//! share a lock.
 
 use mp_core::{Child, Process};
 use mp_sync::{AcquireError, Array, Event, OwnerDiedError, RLock, RawArray, RawValue, Synchronized, Value};

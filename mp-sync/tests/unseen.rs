@@ -1,5 +1,5 @@
-//! "Cannot see" is not "dead": processes that can learn little or nothing about the others take nothing from them, and find
-//! a dead one wherever the kernel tells of it.
+//! "Cannot see" is not "dead": processes that can learn little or nothing about the others take nothing from them, and
+//! find a dead one wherever the kernel tells of it.
 
 use mp_core::Process;
 use mp_sync::{AcquireError, Barrier, Event, Lock, OwnedSemaphore, RwLock, Value};

@@ -92,8 +92,8 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// The values of a descriptor from another process. Everything that a peer could set wrongly is checked: seals, magic,
-    /// kind, length.
+    /// The values of a descriptor from another process. Everything that a peer could set wrongly is checked: seals,
+    /// magic, kind, length.
     pub fn attach<T: Shareable>(
         file: Handle,
         kind: Kind,
@@ -137,8 +137,8 @@ impl Frozen {
         assert_eq!(self.size, size_of::<T>(), "values have the type that they were made with");
         // SAFETY: within the pages: a file of at least a header's bytes.
         let at = unsafe { self.pages.base().add(HEADER) };
-        // SAFETY: so many values are within the file, checked in `attach`, and behind the header they are aligned. Every bit
-        // pattern is a value, and no process can change one while `self` is borrowed (the invariant).
+        // SAFETY: so many values are within the file, checked in `attach`, and behind the header they are aligned.
+        // Every bit pattern is a value, and no process can change one while `self` is borrowed (the invariant).
         unsafe { slice::from_raw_parts(at.cast::<T>().as_ptr(), self.count) }
     }
 }

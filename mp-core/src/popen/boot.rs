@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A child has no other descriptors of its parent than the standard three and the boot socket: the parent closes them
-//! before it executes the program ([`execute::spawn_self`]). The hook closes none. What is open by then was opened in this
-//! process: by a preloaded library, an auditor, or a constructor with a lower number.
+//! before it executes the program ([`execute::spawn_self`]). The hook closes none. What is open by then was opened in
+//! this process: by a preloaded library, an auditor, or a constructor with a lower number.
 //!
 //! Constructors run in each child as they do in the program. One that starts a process would start one in each child,
 //! without end. So an executed child starts no process before it runs its function ([`check_stage`]):
@@ -67,8 +67,8 @@ const STARTING: u8 = 1;
 const STARTED: u8 = 2;
 
 fn enter(stage: u8) {
-    // ORDERING: Relaxed: written while the process has one thread, or, with a constructor's thread beside it, only for a
-    // start that would be allowed a moment later.
+    // ORDERING: Relaxed: written while the process has one thread, or, with a constructor's thread beside it, only for
+    // a start that would be allowed a moment later.
     STAGE.store(stage, Ordering::Relaxed);
 }
 

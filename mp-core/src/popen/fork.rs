@@ -148,7 +148,8 @@ fn is_released(theirs: &OwnedFd, lifeline: &OwnedFd) -> bool {
 
 /// The promise that a fork is safe although other threads run: for [`ForkProcess::despite_threads`].
 ///
-/// It holds in the thread that made it: no function that another process calls, or another thread, can have captured it.
+/// It holds in the thread that made it: no function that another process calls, or another thread, can have captured
+/// it.
 ///
 /// ```compile_fail,E0277
 /// // SAFETY: it is not built.

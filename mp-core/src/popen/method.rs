@@ -34,8 +34,8 @@ impl StartMethod {
         }
     }
 
-    /// The method for processes that serve this one, where this one is wanted: `ForkServer` replaces `Fork`, which would
-    /// be refused as soon as there are threads.
+    /// The method for processes that serve this one, where this one is wanted: `ForkServer` replaces `Fork`, which
+    /// would be refused as soon as there are threads.
     #[doc(hidden)]
     pub fn for_helpers(self) -> StartMethod {
         match self {

@@ -36,8 +36,8 @@ pub fn call_caught(code: &Code, arguments: Message) -> Result<Message, CaughtErr
     Ok(Message { bytes, handles })
 }
 
-/// As [`call_caught`], for a function that is called many times: appends the packed result, or leaves the block that it is.
-/// On an error the bytes of the result are as they were, and there are no handles.
+/// As [`call_caught`], for a function that is called many times: appends the packed result, or leaves the block that it
+/// is. On an error the bytes of the result are as they were, and there are no handles.
 #[doc(hidden)]
 #[inline]
 pub fn call_caught_onto(

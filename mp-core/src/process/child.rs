@@ -354,7 +354,8 @@ impl<R> fmt::Debug for Child<R> {
     }
 }
 
-/// The process is still running, so its handle was not closed. The handle is here: [`into_inner`](CloseError::into_inner).
+/// The process is still running, so its handle was not closed. The handle is here:
+/// [`into_inner`](CloseError::into_inner).
 #[derive(thiserror::Error)]
 #[error("the process is still running: join or kill it first")]
 pub struct CloseError<R>(Child<R>);

@@ -7,9 +7,9 @@
 //!                                         └ else ──────► credit = min(4 MiB, a 16th of what is left then)
 //! ```
 //!
-//! A read costs some 50 system calls. So its result is valid for 100 ms and for a credit, from which each reservation of
-//! this process is subtracted. A process can reserve at most its credit beyond the real limit: 4 MiB are small against the
-//! margin of the estimate. A call that asks for more than the credit always reads.
+//! A read costs some 50 system calls. So its result is valid for 100 ms and for a credit, from which each reservation
+//! of this process is subtracted. A process can reserve at most its credit beyond the real limit: 4 MiB are small
+//! against the margin of the estimate. A call that asks for more than the credit always reads.
 //!
 //! # When a process dies
 //! Nothing here is shared between processes. A fork while another thread is reading leaves the child a lock that no

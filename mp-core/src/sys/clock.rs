@@ -3,7 +3,8 @@
 use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Milliseconds of the monotonic clock, modulo 2^32. The wrapping difference of two readings is exact for up to 49 days.
+/// Milliseconds of the monotonic clock, modulo 2^32. The wrapping difference of two readings is exact for up to 49
+/// days.
 pub fn monotonic_millis() -> u32 {
     // Every Linux has this clock.
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);

@@ -40,8 +40,8 @@ fn image() -> &'static Image {
 }
 
 impl Image {
-    /// For an image without a build id: which build it is, by its constants and by the places and sizes of its parts and
-    /// functions. Not by its code, into which a debugger writes.
+    /// For an image without a build id: which build it is, by its constants and by the places and sizes of its parts
+    /// and functions. Not by its code, into which a debugger writes.
     fn content(&self) -> u128 {
         let relative = |range: &Range<usize>| [range.start - self.base, range.len()];
         let places = self.code.iter().chain(&self.constant).flat_map(relative).flat_map(usize::to_ne_bytes);

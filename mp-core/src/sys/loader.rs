@@ -1,10 +1,10 @@
-//! A program that was started as an argument of the dynamic loader (`ld-linux-x86-64.so.2 [OPTIONS] ./program ARGUMENTS`), as
-//! bundles that bring their own C library do.
+//! A program that was started as an argument of the dynamic loader (`ld-linux-x86-64.so.2 [OPTIONS] ./program
+//! ARGUMENTS`), as bundles that bring their own C library do.
 //!
 //! `/proc/self/exe` is the loader then, which takes the first argument for a program's path. A child is started as the
 //! program was: by the loader, with the options that it had, and the path of the program. What that needs is noted
-//! before `main`, while the kernel still has the command line as it was and the current directory is the one in which the
-//! path was found.
+//! before `main`, while the kernel still has the command line as it was and the current directory is the one in which
+//! the path was found.
 
 use super::image;
 use std::ffi::{OsStr, OsString};
@@ -37,8 +37,8 @@ pub(crate) fn note(arguments: impl FnOnce() -> Vec<OsString>) {
     }
 }
 
-/// The arguments with which `/proc/self/exe` is this program with `arguments`: the loader's come before them, if that was
-/// how this process was started. `None` if they are not known, or the program's file is not where it was.
+/// The arguments with which `/proc/self/exe` is this program with `arguments`: the loader's come before them, if that
+/// was how this process was started. `None` if they are not known, or the program's file is not where it was.
 pub(crate) fn command(arguments: Vec<OsString>) -> Option<Vec<OsString>> {
     if image::was_started_by_loader() { COMMAND.get()?.as_ref()?.with(&arguments) } else { Some(arguments) }
 }

@@ -145,8 +145,9 @@ impl Pages {
         Pages::map(file, offset, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)
     }
 
-    /// Maps the first `bytes` bytes of a file, to be read alone. Private: a kernel before 6.7 maps what is sealed against
-    /// writes in no other way. The pages are the file's, which all processes that map it share, since none is written.
+    /// Maps the first `bytes` bytes of a file, to be read alone. Private: a kernel before 6.7 maps what is sealed
+    /// against writes in no other way. The pages are the file's, which all processes that map it share, since none is
+    /// written.
     pub fn map_to_read(file: BorrowedFd<'_>, bytes: usize) -> OsResult<Pages> {
         Pages::map(file, 0, bytes, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE)
     }

@@ -7,8 +7,8 @@
 //!                                                                     └─ no ──► asks, and refuses objects that would hang
 //! ```
 //!
-//! A namespace is identified by the inode of its file, from a pidfd (Linux 6.11) or from `/proc`. It is read once and kept,
-//! so a process may lose its `/proc` afterwards. Where it is not known, no death can be proved.
+//! A namespace is identified by the inode of its file, from a pidfd (Linux 6.11) or from `/proc`. It is read once and
+//! kept, so a process may lose its `/proc` afterwards. Where it is not known, no death can be proved.
 
 use super::fork_handler::ForkHandler;
 use super::poll::{pidfd_namespace, pidfd_open};

@@ -111,8 +111,8 @@ fn register() -> &'static Thread {
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     threads.push(thread);
     THIS.set(Some(thread));
-    // Under the lock, which is held over forks: a forked child must not find the key half made. Without a key the record
-    // simply stays, and the kernel walks the list.
+    // Under the lock, which is held over forks: a forked child must not find the key half made. Without a key the
+    // record simply stays, and the kernel walks the list.
     super::thread_end::watch(end::ended);
     thread
 }

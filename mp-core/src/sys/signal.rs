@@ -232,8 +232,8 @@ struct Info {
 
 const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 
-/// Sends a signal like [`send_signal`](super::process::send_signal), to a child that may still be pre-forked: it keeps this
-/// one.
+/// Sends a signal like [`send_signal`](super::process::send_signal), to a child that may still be pre-forked: it keeps
+/// this one.
 pub fn send_to_child(pidfd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
     let (pid, user) = (std::process::id(), nix::unistd::getuid().as_raw());
     let info = Info { signal, code: libc::SI_QUEUE, pid, user, value: FOR_THE_CHILD, ..Info::default() };

@@ -46,8 +46,8 @@ impl State {
         State::with_ignored(signal::ignored())
     }
 
-    /// The state like [`State::current`], where it is known which signals are ignored: asking for each takes longer than the
-    /// rest.
+    /// The state like [`State::current`], where it is known which signals are ignored: asking for each takes longer
+    /// than the rest.
     pub fn with_ignored(ignored: u64) -> State {
         State {
             umask: umask(),
@@ -184,7 +184,8 @@ fn cpus() -> Vec<u32> {
 
 /// How many CPUs the calling thread may run on; 1 where that cannot be told.
 pub fn usable_cpus() -> usize {
-    // A wait asks when it comes to a new place: words are counted and not bits, and nothing is allocated. For 8,192 CPUs.
+    // A wait asks when it comes to a new place: words are counted and not bits, and nothing is allocated. For 8,192
+    // CPUs.
     let mut mask = [0_u64; 128];
     // SAFETY: writes at most the array.
     let bytes =

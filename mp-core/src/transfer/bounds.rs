@@ -28,8 +28,8 @@ impl<T: Serialize + DeserializeOwned> Transferable for T {}
 
 /// A function that can be called in another process with arguments `A`: a `fn` item or a closure that captures nothing,
 /// whose arguments are owned. `Kind` is found by the compiler, and is [`Function`](kind::Function) for these. It
-/// cannot be found for a function pointer, which is an address of this process (`mp::Function` crosses), or if an argument
-/// is a reference, which leads into this process (`String` crosses, and `&str` does not).
+/// cannot be found for a function pointer, which is an address of this process (`mp::Function` crosses), or if an
+/// argument is a reference, which leads into this process (`String` crosses, and `&str` does not).
 #[diagnostic::on_unimplemented(message = "`{Self}` cannot be called in another process")]
 pub trait Callable<A, Kind> {}
 

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// A value that crosses in a format that describes itself (CBOR), and so carries what the usual one cannot:
-/// `serde_json::Value`, enums that are `#[serde(untagged)]` or internally tagged (`#[serde(tag)]`), `#[serde(flatten)]`,
-/// fields that are left out (`#[serde(skip_serializing_if)]`, with `default`). It costs more time and bytes.
+/// `serde_json::Value`, enums that are `#[serde(untagged)]` or internally tagged (`#[serde(tag)]`),
+/// `#[serde(flatten)]`, fields that are left out (`#[serde(skip_serializing_if)]`, with `default`). It costs more time
+/// and bytes.
 ///
 /// Handles in the value (locks, queues, connections) cross as always. In this format, as in JSON, an option in an
 /// option, or of `()`, is one option: `Some(None)` arrives as `None`.

@@ -132,9 +132,9 @@ impl From<CallError> for CodecError {
     }
 }
 
-/// Packed arguments, the result to append to, handles (before the call the arguments', after it the result's), and perhaps a
-/// place for a block. All of it goes in registers: what goes through memory is waited for. No arguments ask only whether the
-/// signature is this function's, and whether it takes a block: then the result is not empty.
+/// Packed arguments, the result to append to, handles (before the call the arguments', after it the result's), and
+/// perhaps a place for a block. All of it goes in registers: what goes through memory is waited for. No arguments ask
+/// only whether the signature is this function's, and whether it takes a block: then the result is not empty.
 type Entry = fn(
     &Code,
     Option<&[u8]>,
@@ -143,8 +143,8 @@ type Entry = fn(
     Option<&mut Block>,
 ) -> Result<(), Box<CallError>>;
 
-/// Bytes that go as they are. Before a call: the argument of a function of one `Vec<u8>`, in the place of packed ones. After
-/// it: the `Vec<u8>` that the function gave, in the place of a packed one.
+/// Bytes that go as they are. Before a call: the argument of a function of one `Vec<u8>`, in the place of packed ones.
+/// After it: the `Vec<u8>` that the function gave, in the place of a packed one.
 pub type Block = Option<Vec<u8>>;
 
 /// A function that was looked up once and is called many times.

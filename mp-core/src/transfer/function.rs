@@ -15,8 +15,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// A function of this program as a value: an argument, a result, an item of a queue, a part of a structure. It is called
-/// in whatever process it has arrived in. `A` is the tuple of its arguments, `R` what it returns.
+/// A function of this program as a value: an argument, a result, an item of a queue, a part of a structure. It is
+/// called in whatever process it has arrived in. `A` is the tuple of its arguments, `R` what it returns.
 ///
 /// A `fn` pointer is an address, which means nothing in another process; this is the way to pass a function on.
 ///
@@ -38,7 +38,8 @@ use std::marker::PhantomData;
 /// ```
 ///
 /// It crosses within a transfer only, between processes of one program: another build of it, or a `Function` of other
-/// types, is an error where it arrives. Each call packs the arguments and the result, as a call in another process does.
+/// types, is an error where it arrives. Each call packs the arguments and the result, as a call in another process
+/// does.
 ///
 /// Python: a function passed as an argument, which is pickled by its name.
 pub struct Function<A, R> {

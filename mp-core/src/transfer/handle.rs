@@ -13,8 +13,9 @@ use std::sync::{Arc, Weak};
 /// Clones share the descriptor; it is closed when the last clone is dropped. A handle that appears twice in one
 /// message arrives as clones of one descriptor.
 ///
-/// The memory of a shared object (of a lock, value, array, queue) is not a handle: a process that has its descriptor can
-/// write there without the object's lock. It cannot be received as one, and [`into_fd`](Handle::into_fd) refuses it.
+/// The memory of a shared object (of a lock, value, array, queue) is not a handle: a process that has its descriptor
+/// can write there without the object's lock. It cannot be received as one, and [`into_fd`](Handle::into_fd) refuses
+/// it.
 #[doc(alias = "DupFd")]
 #[derive(Debug, Clone)]
 pub struct Handle(Arc<OwnedFd>);

@@ -266,9 +266,9 @@ fn packet(received: Received) -> Result<Received, ParcelError> {
 
 static LONGEST: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Sets how many bytes a message from a relative may have: the arguments or the result of a process, a call to a manager
-/// and its answer. One that is longer is [`ParcelError::TooLong`]. By default there is no limit but the memory that is
-/// left: a sender can announce no more than it has taken for itself.
+/// Sets how many bytes a message from a relative may have: the arguments or the result of a process, a call to a
+/// manager and its answer. One that is longer is [`ParcelError::TooLong`]. By default there is no limit but the memory
+/// that is left: a sender can announce no more than it has taken for itself.
 ///
 /// For this process; a forked child has its parent's. Messages over connections have a limit of their own
 /// (`Connection::with_limit`), and those in a queue its ceiling.

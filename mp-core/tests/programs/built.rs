@@ -1,5 +1,5 @@
-//! A program that `tests/builds.rs` builds and starts in forms of its own. It starts a child by each method, does what it is
-//! told to do to itself, starts them again, and says what became of each.
+//! A program that `tests/builds.rs` builds and starts in forms of its own. It starts a child by each method, does what
+//! it is told to do to itself, starts them again, and says what became of each.
 #![allow(unsafe_code, reason = "a constructor, and a descriptor that an exec keeps")]
 
 use mp_core::process::args_os;

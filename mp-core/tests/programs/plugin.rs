@@ -1,5 +1,5 @@
-//! A shared library with all of mp-core in it, for `tests/hook.rs` to load, and for `tests/constructors.rs` to load, preload
-//! and have as an auditor.
+//! A shared library with all of mp-core in it, for `tests/hook.rs` to load, and for `tests/constructors.rs` to load,
+//! preload and have as an auditor.
 #![allow(unsafe_code, reason = "functions with a C name, and a constructor")]
 
 use mp_core::{CodecError, Process, StartError, StartMethod};

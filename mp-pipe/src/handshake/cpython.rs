@@ -66,7 +66,8 @@ impl Challenge {
     fn judge(&self, answer: &[u8], then: Then) -> Step {
         match self.check(answer) {
             Ok(()) => Step::say(WELCOME.to_vec(), then),
-            // The other side is told, as CPython does, so that it reports a rejected digest and not a closed connection.
+            // The other side is told, as CPython does, so that it reports a rejected digest and not a closed
+            // connection.
             Err(error) => Step::say(FAILURE.to_vec(), Then::Fail(error)),
         }
     }

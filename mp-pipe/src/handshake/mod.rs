@@ -9,9 +9,9 @@
 //!  MAC(role) = HMAC-SHA-256(key, "mp-pipe handshake" + version + role + nonce S + nonce C)
 //! ```
 //!
-//! That is [`Form::Own`]. A MAC covers the role, the version and both nonces. So a MAC cannot be reflected to its sender,
-//! cannot be replayed, and neither side can be downgraded to an older version. The key authenticates and does not encrypt:
-//! a relay in the middle can read everything and is not noticed.
+//! That is [`Form::Own`]. A MAC covers the role, the version and both nonces. So a MAC cannot be reflected to its
+//! sender, cannot be replayed, and neither side can be downgraded to an older version. The key authenticates and does
+//! not encrypt: a relay in the middle can read everything and is not noticed.
 //!
 //! [`Form::CPython`] is the handshake of CPython 3.12 and later, bit for bit:
 //!
@@ -26,8 +26,8 @@
 //! ```
 //!
 //! Its answers do not cover the role: an attacker that can make a client of the family connect to it twice can have the
-//! client answer its own challenge. So it is only for peers that know no other. `Form::CPythonAndMd5`, of the feature `md5`,
-//! also accepts the handshake of CPython up to 3.11, with HMAC-MD5.
+//! client answer its own challenge. So it is only for peers that know no other. `Form::CPythonAndMd5`, of the feature
+//! `md5`, also accepts the handshake of CPython up to 3.11, with HMAC-MD5.
 //!
 //! Each message is a frame (see [`frame`](crate::frame)) of at most 256 bytes. No byte behind the last
 //! message is read: it belongs to the connection.

@@ -94,8 +94,8 @@ impl Listener {
     fn check(&self, message: &[u8]) -> Result<Nonce, AuthenticationError> {
         let rest = after(PROOF, message)?;
         let (nonce, mac) = rest.split_first_chunk().ok_or_else(|| strange(message))?;
-        // The proof covers our nonce: one that was recorded on another connection does not match. It covers the role: the
-        // listener's own answer, sent back, is no proof.
+        // The proof covers our nonce: one that was recorded on another connection does not match. It covers the role:
+        // the listener's own answer, sent back, is no proof.
         if DIGEST.verifies(&self.key, &parts(Role::Client, &self.nonce, nonce), mac) {
             Ok(*nonce)
         } else {

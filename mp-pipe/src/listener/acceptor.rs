@@ -20,9 +20,9 @@
 //!
 //! # Deadlines
 //! A handshake's deadline limits the client, not this program. If no call ran here for longer than the deadline, the
-//! client's answer may have waited for us, or the client for ours. So a pending connection that is late is advanced once
-//! more first. If it has sent something since, or is only now sent something, its deadline starts again. That can happen
-//! once for each message, of which there are at most six.
+//! client's answer may have waited for us, or the client for ours. So a pending connection that is late is advanced
+//! once more first. If it has sent something since, or is only now sent something, its deadline starts again. That can
+//! happen once for each message, of which there are at most six.
 //!
 //! # Out of descriptors
 //! The incoming connection stays in the kernel's queue, and the listening socket is left alone for a pause, which
@@ -294,8 +294,8 @@ impl Acceptor {
         Ok(outcome)
     }
 
-    /// Takes a pending connection out of the set and of the state. Closing its socket alone would not take it out of the
-    /// set if another process holds a copy.
+    /// Takes a pending connection out of the set and of the state. Closing its socket alone would not take it out of
+    /// the set if another process holds a copy.
     fn remove(&self, state: &mut AcceptState, key: u64) -> Option<Pending> {
         let pending = state.pending.remove(&key)?;
         self.set.remove(pending.socket.as_fd()).expect("each pending socket is in the set");

@@ -48,7 +48,8 @@ impl ListenerBuilder {
         self
     }
 
-    /// The key that a client must prove to have. Without it: this process's own, which the processes of its family share.
+    /// The key that a client must prove to have. Without it: this process's own, which the processes of its family
+    /// share.
     ///
     /// Python: `Listener(authkey=key)`; without one Python asks for no proof.
     pub fn authkey(mut self, key: AuthKey) -> Self {
@@ -77,8 +78,8 @@ impl ListenerBuilder {
         self
     }
 
-    /// Admits processes of any user that prove to have the key. Without it: only processes of this process's user. (Over
-    /// TCP there is no user to check.) Not at an abstract name.
+    /// Admits processes of any user that prove to have the key. Without it: only processes of this process's user.
+    /// (Over TCP there is no user to check.) Not at an abstract name.
     ///
     /// The socket's file still belongs to this user (mode 0600).
     pub fn any_user(mut self) -> Self {
@@ -100,13 +101,15 @@ impl ListenerBuilder {
         self
     }
 
-    /// How many unauthenticated clients are kept at most: 128 by default, at least 1. A further one replaces the oldest.
+    /// How many unauthenticated clients are kept at most: 128 by default, at least 1. A further one replaces the
+    /// oldest.
     pub fn most_pending(mut self, connections: usize) -> Self {
         self.terms.most_pending = connections.max(1);
         self
     }
 
-    /// How many accepted connections this process may have open at a time: 1,024 by default. Further clients are refused.
+    /// How many accepted connections this process may have open at a time: 1,024 by default. Further clients are
+    /// refused.
     pub fn most_open(mut self, connections: usize) -> Self {
         self.terms.most_open = connections;
         self

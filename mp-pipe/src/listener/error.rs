@@ -52,8 +52,8 @@ impl From<AddressError> for BindError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// No client has connected and proved to have the key yet; `try_` calls only. Handshakes under way are kept and go on
-    /// in the next call.
+    /// No client has connected and proved to have the key yet; `try_` calls only. Handshakes under way are kept and go
+    /// on in the next call.
     #[error("no client has been admitted yet: try again later, or wait with accept")]
     WouldBlock,
     /// No client connected and proved to have the key in time; `_timeout` calls only. Handshakes under way are kept and

@@ -7,11 +7,11 @@
 //!  bound ── listener dropped, or process ends ─► removed, if it is still the same file
 //! ```
 //!
-//! A file outlives a killed listener, and does not show it. The kernel knows whether any socket is bound to it, also one
-//! that does not listen yet, in any process of any namespace (`is_bound`). Between the check of a stale file and its
-//! removal another process may act. So processes of one user that replace a file in a directory do it one after the other,
-//! under an abstract address as a lock, which the kernel frees after a death. To bind where no file is, and to remove
-//! one's own file, needs no lock: a bind is one step, and a bound file is never stale.
+//! A file outlives a killed listener, and does not show it. The kernel knows whether any socket is bound to it, also
+//! one that does not listen yet, in any process of any namespace (`is_bound`). Between the check of a stale file and
+//! its removal another process may act. So processes of one user that replace a file in a directory do it one after the
+//! other, under an abstract address as a lock, which the kernel frees after a death. To bind where no file is, and to
+//! remove one's own file, needs no lock: a bind is one step, and a bound file is never stale.
 //!
 //! A generated address is a socket in a directory of its own, which only its user can enter. Directories that killed
 //! processes left are removed when the next one is made: see [`sweep`].
@@ -89,8 +89,8 @@ fn replace(path: &Path, whole: &Path, backlog: i32) -> OsResult<Listening> {
     Listening::at(Place::Path(path), backlog)
 }
 
-/// Keeps others of this user from replacing a file in a directory, while it is held; `None` if it cannot be had in time.
-/// Not a lock of the directory itself: any user that can read the directory may hold it.
+/// Keeps others of this user from replacing a file in a directory, while it is held; `None` if it cannot be had in
+/// time. Not a lock of the directory itself: any user that can read the directory may hold it.
 fn alone_in(directory: &Path) -> Option<OwnedFd> {
     let (device, inode) = identity(directory).ok()?;
     let name = format!("mp-replace-{}-{device:x}-{inode:x}", this_user());

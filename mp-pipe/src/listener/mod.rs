@@ -152,8 +152,8 @@ impl Listener {
 
 /// Accepting.
 impl Listener {
-    /// Waits for a client that proves to have the key. Others are refused and passed over, with a record (`info`) in the
-    /// [log](mp_core::get_logger).
+    /// Waits for a client that proves to have the key. Others are refused and passed over, with a record (`info`) in
+    /// the [log](mp_core::get_logger).
     ///
     /// # Errors
     /// [`AcceptError::Os`] alone; see there what to do.
@@ -164,14 +164,14 @@ impl Listener {
         self.accepted(Patience::Forever)
     }
 
-    /// Waits for a client at most this long; then [`AcceptError::Timeout`]. Handshakes under way are kept and go on in the
-    /// next call.
+    /// Waits for a client at most this long; then [`AcceptError::Timeout`]. Handshakes under way are kept and go on in
+    /// the next call.
     pub fn accept_timeout<S, R>(&self, timeout: Duration) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::of(timeout))
     }
 
-    /// Does what can be done without waiting. [`AcceptError::WouldBlock`] if no handshake is complete; then wait until the
-    /// listener is ready, and call again.
+    /// Does what can be done without waiting. [`AcceptError::WouldBlock`] if no handshake is complete; then wait until
+    /// the listener is ready, and call again.
     pub fn try_accept<S, R>(&self) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::Never)
     }
@@ -238,7 +238,8 @@ impl Listener {
     }
 }
 
-/// The file is removed before the socket is closed: while the socket is open no other file can get the same inode number.
+/// The file is removed before the socket is closed: while the socket is open no other file can get the same inode
+/// number.
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Some(file) = &self.file {

@@ -1,16 +1,17 @@
 //! What the machine builds, and how that becomes a value.
 //!
-//! A pickle makes its lists empty, gives them numbers, and fills them later, so that anything may be inside of anything,
-//! itself included. So whatever has parts is a *node* here, which others name by its position, until the pickle is read:
+//! A pickle makes its lists empty, gives them numbers, and fills them later, so that anything may be inside of
+//! anything, itself included. So whatever has parts is a *node* here, which others name by its position, until the
+//! pickle is read:
 //!
 //! ```text
 //!  Open ──resolve──► Busy ──all parts are done──► Done(value, height, size)
 //!                     └──met again──► Cyclic
 //! ```
 //!
-//! No node owns another one, so nothing here recurses: not to build them, not to resolve them, not to drop them. A value
-//! comes to be only from parts that are done, each node once however many have it as a part, and only while its height
-//! and its size are within the limits. The size is counted as if nothing were shared, since a traversal of the
+//! No node owns another one, so nothing here recurses: not to build them, not to resolve them, not to drop them. A
+//! value comes to be only from parts that are done, each node once however many have it as a part, and only while its
+//! height and its size are within the limits. The size is counted as if nothing were shared, since a traversal of the
 //! value visits that many.
 
 use super::error::PickleError;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many objects may be inside of each other; 500 unless set otherwise, which take less than half of the stack of
-    /// a thread of Rust to print, in a program without optimisation. (CPython writes 200 to 1000, or more, by its version.)
+    /// How many objects may be inside of each other; 500 unless set otherwise, which take less than half of the stack
+    /// of a thread of Rust to print, in a program without optimisation. (CPython writes 200 to 1000, or more, by its
+    /// version.)
     pub depth: usize,
     /// How many bytes of memory a value may take, counted as if nothing in it were shared; 1 GiB unless set otherwise.
     /// To read it may take up to three times as many.

@@ -1,5 +1,5 @@
-//! The few calls in a pickle whose results are values here. Up to protocol 3 there is no opcode for a set, in protocol 2
-//! none for bytes, and before protocol 5 none for a bytearray: CPython writes a call instead.
+//! The few calls in a pickle whose results are values here. Up to protocol 3 there is no opcode for a set, in protocol
+//! 2 none for bytes, and before protocol 5 none for a bytearray: CPython writes a call instead.
 //!
 //! ```text
 //!  {1, 2}        builtins.set([1, 2])                     protocols 2, 3

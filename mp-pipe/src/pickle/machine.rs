@@ -7,8 +7,8 @@
 //!  a mark remembers a height of the stack; what ends the mark (t, e, u …) takes all above it
 //! ```
 //!
-//! What CPython imports and calls is put together as data instead: see `graph.rs` for what lies on the stack, `known.rs`
-//! for the calls that CPython writes where it lacks an opcode.
+//! What CPython imports and calls is put together as data instead: see `graph.rs` for what lies on the stack,
+//! `known.rs` for the calls that CPython writes where it lacks an opcode.
 //!
 //! A length that is announced is held against the bytes that are there before anything is taken for it. Each step takes
 //! a bounded amount of memory besides, and all that is taken counts towards [`Limits::memory`].

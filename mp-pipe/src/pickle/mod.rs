@@ -1,4 +1,5 @@
-//! CPython's objects over a connection: what Python's `conn.send(obj)` writes and `conn.recv()` reads (Python: `pickle`).
+//! CPython's objects over a connection: what Python's `conn.send(obj)` writes and `conn.recv()` reads (Python:
+//! `pickle`).
 //!
 //! ```text
 //!  Python                                 here
@@ -44,10 +45,10 @@
 //! | anything else                    | `Object`: what would be called to make it, with which values         |
 //!
 //! # No code runs
-//! CPython imports and calls whatever a pickle names. Here a name stays a name: an [`Object`] says what would be called,
-//! and it is never called. It can be sent back or on, and arrives unchanged. For that reason **a value from an untrusted
-//! peer must not be sent on to a Python process**, which would run what it names. A Rust program need not trust its
-//! senders; a Python program trusts every process that can send to it.
+//! CPython imports and calls whatever a pickle names. Here a name stays a name: an [`Object`] says what would be
+//! called, and it is never called. It can be sent back or on, and arrives unchanged. For that reason **a value from an
+//! untrusted peer must not be sent on to a Python process**, which would run what it names. A Rust program need not
+//! trust its senders; a Python program trusts every process that can send to it.
 //!
 //! # Shared objects
 //! An object that is in another one twice is one object here too: both places have the same `Arc`, and an `Arc` that is
@@ -56,9 +57,9 @@
 //!
 //! # Bounds
 //! Whatever bytes come, reading ends in a value or an error after a time that grows as their number, with no more
-//! than 400 bytes of memory for each of them. [`Limits`] bounds the depth of a value, and its size counted as if nothing
-//! in it were shared: so to go through it, to compare it and to print it is bounded too, although sixty bytes of pickle
-//! can name a value with a billion elements.
+//! than 400 bytes of memory for each of them. [`Limits`] bounds the depth of a value, and its size counted as if
+//! nothing in it were shared: so to go through it, to compare it and to print it is bounded too, although sixty bytes
+//! of pickle can name a value with a billion elements.
 //!
 //! | file            | what                                                                     |
 //! |-----------------|--------------------------------------------------------------------------|

@@ -1,5 +1,5 @@
-//! The names of Python 2 that CPython still writes in protocol 2, and what they name today: `_compat_pickle.py`, which has
-//! been the same in every Python since 3.8.
+//! The names of Python 2 that CPython still writes in protocol 2, and what they name today: `_compat_pickle.py`, which
+//! has been the same in every Python since 3.8.
 
 /// (module, name) then, (module, name) now.
 #[rustfmt::skip]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 /// A Python object, as far as it can be data here.
 ///
 /// A clone is cheap and *the same object*: a list that is in a value twice is one list for Python, of which a change
-/// is seen in both places. What must be two lists is made twice. (What `Arc::default()` gives is one in memory, and is as
-/// many lists as there are places.)
+/// is seen in both places. What must be two lists is made twice. (What `Arc::default()` gives is one in memory, and is
+/// as many lists as there are places.)
 ///
 /// Comparison is that of the enum: dicts and sets are equal if their elements are equal in the same order, `1` is not
 /// `1.0`, and a NaN is not itself.

@@ -1,8 +1,9 @@
 //! dumps(): a value as a pickle of protocol 4, which every CPython since 3.4 reads.
 //!
-//! A part that is in the value twice is written once, and fetched from the memo where it comes again. What only its place
-//! holds (an `Arc` with one owner) cannot come again and is not put there; what is held outside of the value too may be,
-//! for a byte more. There are no frames: they tell a reader of files how much to read, and one of bytes nothing.
+//! A part that is in the value twice is written once, and fetched from the memo where it comes again. What only its
+//! place holds (an `Arc` with one owner) cannot come again and is not put there; what is held outside of the value too
+//! may be, for a byte more. There are no frames: they tell a reader of files how much to read, and one of bytes
+//! nothing.
 
 use super::error::PickleError;
 use super::graph::Limits;
@@ -52,8 +53,8 @@ struct Writer {
 
 /// The address of a value that may be shared; `None` for a value without identity.
 ///
-/// An empty list, dict, set or bytearray is an object of its own, which can grow, wherever it is; but all that were made
-/// with `Arc::default()` are one in memory, and have no identity. What is empty and cannot grow needs none.
+/// An empty list, dict, set or bytearray is an object of its own, which can grow, wherever it is; but all that were
+/// made with `Arc::default()` are one in memory, and have no identity. What is empty and cannot grow needs none.
 fn shared_address(value: &Value) -> Option<*const u8> {
     fn of<T>(arc: &Arc<[T]>) -> Option<*const u8> {
         (Arc::strong_count(arc) > 1 && !arc.is_empty()).then(|| arc.as_ptr().cast())

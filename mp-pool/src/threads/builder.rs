@@ -46,8 +46,8 @@ impl ThreadPoolBuilder {
     /// Starts the threads of a pool.
     ///
     /// # Errors
-    /// [`NewPoolError::Workers`] for a count that is not allowed; [`NewPoolError::Os`] if the system starts no thread. None
-    /// is left then.
+    /// [`NewPoolError::Workers`] for a count that is not allowed; [`NewPoolError::Os`] if the system starts no thread.
+    /// None is left then.
     pub fn build(self) -> Result<ThreadPool, NewPoolError> {
         Ok(ThreadPool::of(self.crew()?))
     }

@@ -31,8 +31,8 @@ use std::time::Duration;
 /// A task that panics is a task that failed ([`TaskError::Panicked`]). A thread cannot be killed: there is no
 /// `kill_workers`.
 ///
-/// Dropped, it is [shut down](ThreadPoolExecutor::shutdown) when its tasks are done, as at the end of Python's `with`. Where
-/// the thread panics, those that have not begun are cancelled.
+/// Dropped, it is [shut down](ThreadPoolExecutor::shutdown) when its tasks are done, as at the end of Python's `with`.
+/// Where the thread panics, those that have not begun are cancelled.
 ///
 /// Python: `concurrent.futures.ThreadPoolExecutor`.
 pub struct ThreadPoolExecutor {
@@ -117,8 +117,8 @@ impl ThreadPoolExecutor {
         Ok(Future::of(task))
     }
 
-    /// Calls `function` with each item in the threads. The result is an iterator over the values, in the order of the input,
-    /// which is read a bounded number of items ahead.
+    /// Calls `function` with each item in the threads. The result is an iterator over the values, in the order of the
+    /// input, which is read a bounded number of items ahead.
     ///
     /// Python: `Executor.map`.
     ///
@@ -160,7 +160,8 @@ impl ThreadPoolExecutor {
         self.crew.size()
     }
 
-    /// Takes no more tasks, and waits until the threads have ended. Every future is done then, and its callbacks were called.
+    /// Takes no more tasks, and waits until the threads have ended. Every future is done then, and its callbacks were
+    /// called.
     ///
     /// Python: `Executor.shutdown(cancel_futures)`.
     pub fn shutdown(&self, pending: Pending) {

@@ -1,6 +1,7 @@
 //! What a pool of threads calls: functions and closures, with a tuple of arguments.
 
-/// A function or closure that is called once, in a thread, with its arguments as a tuple of up to eight. It may capture.
+/// A function or closure that is called once, in a thread, with its arguments as a tuple of up to eight. It may
+/// capture.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no function that can be called in a thread with these arguments",
     note = "arguments are a tuple of up to eight, as many as the function takes: `(a,)` is a tuple of one"
@@ -12,8 +13,8 @@ pub trait ThreadTarget<A>: Send + 'static {
     fn call_once(self, arguments: A) -> Self::Output;
 }
 
-/// A function or closure that is called many times, in several threads at once, with its arguments as a tuple of up to eight.
-/// It may capture.
+/// A function or closure that is called many times, in several threads at once, with its arguments as a tuple of up to
+/// eight. It may capture.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no function that can be called in several threads with these arguments",
     note = "arguments are a tuple of up to eight, as many as the function takes: `(a,)` is a tuple of one"

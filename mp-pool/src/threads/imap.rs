@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// The results of [`ThreadPool::imap`](crate::ThreadPool::imap) and its relatives, as they come.
 ///
-/// If the input panics, the results of the items before it are given; then `next` panics with the same payload. Dropped, what
-/// no thread has taken yet is not begun.
+/// If the input panics, the results of the items before it are given; then `next` panics with the same payload.
+/// Dropped, what no thread has taken yet is not begun.
 ///
 /// Python: `multiprocessing.pool.IMapIterator`.
 #[must_use = "the input is read as the results are taken"]

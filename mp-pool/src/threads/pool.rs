@@ -17,8 +17,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A pool of threads, with the calls of a [`Pool`](crate::Pool). Functions may be closures that capture, and values need not be
-/// serialisable.
+/// A pool of threads, with the calls of a [`Pool`](crate::Pool). Functions may be closures that capture, and values
+/// need not be serialisable.
 ///
 /// ```
 /// let pool = mp_pool::ThreadPool::new(4)?;
@@ -53,8 +53,8 @@ impl ThreadPool {
         ThreadPool { crew }
     }
 
-    /// Calls `function` with each item in the threads, and gives the values in the order of the input. Every item is tried;
-    /// then the first failure, if any, is the error.
+    /// Calls `function` with each item in the threads, and gives the values in the order of the input. Every item is
+    /// tried; then the first failure, if any, is the error.
     ///
     /// Python: `ThreadPool.map`.
     pub fn map<F, T, R>(&self, function: F, items: impl IntoIterator<Item = T>) -> Result<Vec<R>, SubmitError>
@@ -154,8 +154,8 @@ impl ThreadPool {
         self.map_async(move |arguments| function.call(arguments), items)
     }
 
-    /// Calls `function` with each item in the threads. The result is an iterator over the values, in the order of the input,
-    /// which is read a bounded number of items ahead and may be endless: see [`Pool::imap`](crate::Pool::imap).
+    /// Calls `function` with each item in the threads. The result is an iterator over the values, in the order of the
+    /// input, which is read a bounded number of items ahead and may be endless: see [`Pool::imap`](crate::Pool::imap).
     ///
     /// Python: `ThreadPool.imap`.
     ///
@@ -192,7 +192,8 @@ impl ThreadPool {
         ThreadImap::new(&self.crew, function, items.into_iter(), options, Order::OfInput)
     }
 
-    /// Calls `function` with each item in the threads. The result is an iterator over the values, each as soon as it is there.
+    /// Calls `function` with each item in the threads. The result is an iterator over the values, each as soon as it is
+    /// there.
     ///
     /// Python: `ThreadPool.imap_unordered`.
     ///
@@ -239,7 +240,8 @@ impl ThreadPool {
         Ok(self.apply_async(function, arguments)?.result()?)
     }
 
-    /// Calls `function` in a thread; its value comes later. Python: `ThreadPool.apply_async`, which gives an `AsyncResult`.
+    /// Calls `function` in a thread; its value comes later. Python: `ThreadPool.apply_async`, which gives an
+    /// `AsyncResult`.
     pub fn apply_async<F, A, R>(&self, function: F, arguments: A) -> Result<Future<R>, SubmitError>
     where
         F: ThreadTarget<A, Output = R>,
@@ -261,8 +263,8 @@ impl ThreadPool {
         self.crew.close();
     }
 
-    /// Takes no more tasks; those that have not begun end as [`TaskError::Terminated`]. Those that have are done: a thread
-    /// cannot be killed.
+    /// Takes no more tasks; those that have not begun end as [`TaskError::Terminated`]. Those that have are done: a
+    /// thread cannot be killed.
     ///
     /// Python: `ThreadPool.terminate`.
     pub fn terminate(&self) {

@@ -162,8 +162,8 @@ impl<M: Memory> Ring<M> {
                 Err(_) => break,
             }
         }
-        // One store: the records appear together. After a death before it none is there, and the next lock holder writes
-        // over them.
+        // One store: the records appear together. After a death before it none is there, and the next lock holder
+        // writes over them.
         writer.publish(position);
         Ok(count)
     }

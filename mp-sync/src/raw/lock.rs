@@ -363,8 +363,8 @@ impl<O: Owned> RawLock<O> {
         // ORDERING: Release, pairs with the Acquire in `swap_in`.
         self.state.word().swap(HANDED, Ordering::Release);
         if self.state.word().wake(1) == 0 {
-            // The mark was set by a thread that gave up. A thread that is about to sleep sees that the word has changed.
-            // ORDERING: Relaxed: the holder's writes were published by the swap, which this continues.
+            // The mark was set by a thread that gave up. A thread that is about to sleep sees that the word has
+            // changed. ORDERING: Relaxed: the holder's writes were published by the swap, which this continues.
             let _ = self.state.word().compare_exchange(HANDED, FREE, Ordering::Relaxed, Ordering::Relaxed);
         }
     }

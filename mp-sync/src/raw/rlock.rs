@@ -60,8 +60,8 @@ impl<O: Owned> RawRLock<O> {
         self.release_noting(|| ())
     }
 
-    /// Undoes one acquire. Calls `update_note` if the calling thread holds the lock and goes on to hold it: after the last
-    /// release the note is unspecified.
+    /// Undoes one acquire. Calls `update_note` if the calling thread holds the lock and goes on to hold it: after the
+    /// last release the note is unspecified.
     #[inline]
     pub fn release_noting(&self, update_note: impl FnOnce()) -> bool {
         // If another thread holds it, this may be any number: both branches check the holder.

@@ -27,11 +27,11 @@
 //! | `since`    | when a thread that had slept last took a permit, or permits were last handed over       |
 //! | `turn`     | how long permits may be kept from sleepers, in nanoseconds                              |
 //!
-//! A thread that releases a permit and takes it again at once has it before a woken sleeper runs. The sleeper then sleeps
-//! again, as the last in the kernel's queue: that queue's order does not help it. So turns are as the lock's (`lock.rs`). A
-//! release hands its permits over if it finds sleepers and none of them has had a permit for a turn. A thread that has not
-//! slept leaves such permits alone for ten milliseconds, or until a sleeper has taken one; a try does not. The three words
-//! are hints: whatever they say, a free permit is taken at the latest after that time.
+//! A thread that releases a permit and takes it again at once has it before a woken sleeper runs. The sleeper then
+//! sleeps again, as the last in the kernel's queue: that queue's order does not help it. So turns are as the lock's
+//! (`lock.rs`). A release hands its permits over if it finds sleepers and none of them has had a permit for a turn. A
+//! thread that has not slept leaves such permits alone for ten milliseconds, or until a sleeper has taken one; a try
+//! does not. The three words are hints: whatever they say, a free permit is taken at the latest after that time.
 //!
 //! # Orderings
 //! release (Release) pairs with acquire (Acquire): a thread that takes a permit sees what came before each

@@ -182,8 +182,8 @@ pub(crate) fn condition_lends_an_rlock_whole<O: AnyOwned>() {
     assert!(!lock.is_locked());
 }
 
-/// A waiter that dies while it waits costs the other none of its notifications. There is one, and the waiter that comes out
-/// with it wakes the rest.
+/// A waiter that dies while it waits costs the other none of its notifications. There is one, and the waiter that comes
+/// out with it wakes the rest.
 pub(crate) fn condition_dead_waiter<O: AnyOwned>(fuse: &Fuse) {
     set_looks(Looks::AfterDeath);
     let room = room::<O>();

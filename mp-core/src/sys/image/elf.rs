@@ -4,7 +4,8 @@
 //!  file header ──e_shoff──► section headers ──the one of type INIT_ARRAY──► address and size of the table
 //! ```
 //! It is for programs that are linked statically, at a fixed address: they have no dynamic section in memory that would
-//! tell. `strip` leaves the section headers; a tool that removes them (`strip --strip-section-headers`) leaves no table.
+//! tell. `strip` leaves the section headers; a tool that removes them (`strip --strip-section-headers`) leaves no
+//! table.
 
 use libc::{Elf64_Ehdr, Elf64_Shdr};
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Primitives: what loom, shuttle and the threads of the system give to a model. A [`Checker`](crate::life::Checker) has
-//! them, and a place for what each model thread has of its own.
+//! Primitives: what loom, shuttle and the threads of the system give to a model. A [`Checker`](crate::life::Checker)
+//! has them, and a place for what each model thread has of its own.
 //!
 //! ```text
 //!   life, word, owned, check      written once, over a checker
