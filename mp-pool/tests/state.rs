@@ -92,12 +92,12 @@ fn abort_at_3(counter: &mut Counter, x: u64) -> Counted {
 fn the_successor_of_a_dead_worker_makes_its_own_value() {
     let pool = Pool::builder().processes(1).initializer_value(begin, (0,)).build().unwrap();
     let one = |x| pool.apply(with_state(abort_at_3), (x,));
-    let (first, calls, _) = one(1).unwrap();
+    let (_, calls, _) = one(1).unwrap();
     assert_eq!((calls, one(2).unwrap().1), (1, 2));
     assert!(matches!(one(3), Err(SubmitError::Task(TaskError::WorkerDied { .. }))));
-    let (second, calls, _) = one(4).unwrap();
+    // (Process ids may come again, so they tell nothing.)
+    let (_, calls, _) = one(4).unwrap();
     assert_eq!(calls, 1);
-    assert_ne!(first, second);
 }
 
 fn a_task_for_another_state_is_refused() {
@@ -185,8 +185,8 @@ fn an_index_goes_to_the_successor() {
     let (killed, index) = workers.into_iter().next().unwrap();
     kill_if_it_lives(killed);
     let next = begin();
-    let (successor, its_index) = said.get().unwrap();
-    assert!(successor != killed && its_index == index, "{its_index:?}");
+    let (_, its_index) = said.get().unwrap();
+    assert_eq!(its_index, index);
     (0..3).for_each(|_| gate.put(()).unwrap());
     next.get().unwrap();
     assert_eq!(first.iter().filter(|result| result.get().is_ok()).count(), 2);
