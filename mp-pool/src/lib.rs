@@ -9,6 +9,7 @@
 //! | `result.rs`     | [`AsyncResult`], [`MapResult`]                                           |
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
 //! | `fork_from.rs`  | a pool whose workers are forked with captured data                       |
+//! | `statistics.rs` | [`Statistics`]: what each worker has done                                |
 //! | `place.rs`      | [`worker_index`]; the CPU and the niceness of a worker                    |
 //! | `executor.rs`   | [`ProcessPoolExecutor`]                                                  |
 //! | `future.rs`     | [`futures::Future`]                                                      |
@@ -64,6 +65,7 @@ mod pool;
 mod record;
 mod restarts;
 mod result;
+mod statistics;
 #[cfg(feature = "steps")]
 #[doc(hidden)]
 pub mod steps;
@@ -82,6 +84,7 @@ pub use options::{Retry, TaskOptions};
 pub use place::worker_index;
 pub use pool::Pool;
 pub use result::{AsyncResult, MapResult};
+pub use statistics::{Statistics, WorkerStatistics};
 pub use tasks::Tasks;
 
 /// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.

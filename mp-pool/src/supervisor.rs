@@ -105,6 +105,7 @@ impl Shared {
         let memory = {
             let mut dispatch = self.dispatch();
             dispatch.starting += 1;
+            dispatch.counts[index as usize].started();
             dispatch.latest[index as usize] = (number, Arc::clone(&name));
             dispatch.memory.clone()
         };

@@ -1,6 +1,7 @@
 //! The clock that all processes of a machine read alike, as one word.
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use std::time::Duration;
 
 /// Milliseconds of the monotonic clock, modulo 2^32. The wrapping difference of two readings is exact for up to 49
@@ -11,9 +12,24 @@ pub fn monotonic_millis() -> u32 {
     now.as_millis() as u32
 }
 
+/// The CPU time that a process has used, all its threads together; `None`: there is none of this number.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+    clock_gettime(clock).ok().map(Duration::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_a_process_grows_while_it_computes() {
+        let first = cpu_time(std::process::id()).unwrap();
+        while cpu_time(std::process::id()).unwrap() < first + Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(cpu_time(u32::MAX), None);
+    }
 
     #[test]
     fn it_never_goes_back() {

@@ -59,6 +59,10 @@ impl Dispatch {
     pub(super) fn settle_slot(&mut self, slot: u32, found: Found, died: Option<&TaskError>) {
         // No thread waits for it any more: everything was failed, and the slot stays out of use.
         let Some(open) = self.close(slot) else { return };
+        if let Some(counts) = self.counts.get_mut(found.worker as usize) {
+            let bytes_in = open.message.as_ref().map_or(open.arguments.1, |message| message.bytes.len());
+            counts.came_back(found.done.min(open.items), bytes_in, found.written as usize);
+        }
         let Some(mut open) = self.retry_result(slot, open, &found) else { return };
         let done = found.done.min(open.items);
         if done > 0 {
@@ -175,6 +179,9 @@ impl Dispatch {
     pub(crate) fn message_arrived(&mut self, index: u32, outcome: Settled) {
         let Some(worker) = self.workers.get_mut(index as usize).and_then(Option::as_mut) else { return };
         worker.messages += 1;
+        if let Settled::Value(message) = &outcome {
+            self.counts[index as usize].came_back(0, 0, message.bytes.len());
+        }
         let message = (self.latest[index as usize].0, worker.messages);
         match self.awaited.remove(&message) {
             Some(awaited) => self.settle_message(awaited, outcome),

@@ -34,6 +34,7 @@ use crate::lent::Returned;
 use crate::line::Line;
 use crate::memory::Memory;
 use crate::record::{put_block_heads, put_length};
+use crate::statistics::Counts;
 use deadlines::{Deadlines, Timed};
 use mp_core::Child;
 use mp_core::transfer::Message;
@@ -165,6 +166,8 @@ pub(crate) struct Dispatch {
     /// By index: the number, which no other worker has, and the name of the worker that was started last. It may work
     /// before its start has returned, and so before it is entered above.
     pub(crate) latest: Vec<(u32, Arc<str>)>,
+    /// By index.
+    pub(crate) counts: Vec<Counts>,
     /// Workers that are being started.
     pub(crate) starting: usize,
     arena: Arena,
@@ -217,6 +220,7 @@ impl Dispatch {
             memory,
             workers: (0..workers).map(|_| None).collect(),
             latest: (0..workers).map(|_| (0, "".into())).collect(),
+            counts: vec![Counts::default(); workers as usize],
             starting: 0,
             open: (0..shape.slots).map(|_| None).collect(),
             in_flight: 0,

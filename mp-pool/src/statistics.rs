@@ -1,0 +1,120 @@
+//! Statistics: what each worker of a pool has done so far.
+//!
+//! The thread that collects results counts them, by slot: no clock is read, and no worker counts.
+
+use crate::executor::ProcessPoolExecutor;
+use crate::pool::Pool;
+use mp_core::sys::clock::cpu_time;
+use std::time::Duration;
+
+/// What a pool has done so far, from [`Pool::statistics`].
+///
+/// ```no_run
+/// let pool = mp_pool::Pool::new(4)?;
+/// pool.map(|x: u64| x * x, 0..1000)?;
+/// let statistics = pool.statistics();
+/// assert_eq!(statistics.tasks(), 1000);
+/// for worker in &statistics.workers {
+///     println!("{}: {} tasks, {:?}", worker.name, worker.tasks, worker.cpu_time);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Python has no counterpart; mpire calls it worker insights.
+#[doc(alias = "insights")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// One entry for each [index](crate::worker_index).
+    pub workers: Vec<WorkerStatistics>,
+}
+
+impl Statistics {
+    /// Tasks that have ended in workers, all together.
+    pub fn tasks(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.tasks).sum()
+    }
+
+    /// Workers that were started in the place of others, all together.
+    pub fn restarts(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.restarts).sum()
+    }
+}
+
+/// What the worker of one index has done, and the workers that had the index before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStatistics {
+    /// Its [index](crate::worker_index).
+    pub index: usize,
+    /// The name of the last worker that was started, as errors and process lists show it.
+    pub name: String,
+    /// Its process id; `None` while there is no live worker of this index.
+    pub pid: Option<u32>,
+    /// Tasks that have ended, with a value, a failure or a panic, and whose end was collected: by a thread that waits for
+    /// results, or between two submissions. A task whose worker died is none of them.
+    pub tasks: u64,
+    /// Workers that were started after the first one: it had died, or had done the tasks that it was allowed.
+    pub restarts: u64,
+    /// Bytes of packed arguments that went to it, for the tasks above.
+    pub bytes_in: u64,
+    /// Bytes of packed results that came back.
+    pub bytes_out: u64,
+    /// CPU time of the live worker, its start, its waits before it sleeps, and its threads included; zero if there is none.
+    pub cpu_time: Duration,
+}
+
+/// What is counted for one index.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    tasks: u64,
+    starts: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Counts {
+    /// One more worker has the index.
+    pub(crate) fn started(&mut self) {
+        self.starts += 1;
+    }
+
+    /// A chunk has come back: items that are done, bytes of their arguments and results.
+    #[inline]
+    pub(crate) fn came_back(&mut self, done: u32, bytes_in: usize, bytes_out: usize) {
+        self.tasks += u64::from(done);
+        self.bytes_in += bytes_in as u64;
+        self.bytes_out += bytes_out as u64;
+    }
+}
+
+impl Pool {
+    /// What each worker has done so far.
+    ///
+    /// Python has no counterpart; mpire: `get_insights`.
+    #[doc(alias = "get_insights")]
+    pub fn statistics(&self) -> Statistics {
+        let dispatch = self.shared().dispatch();
+        let of = |(index, counts): (usize, &Counts)| {
+            let pid = dispatch.workers[index].as_ref().map(|worker| worker.child.pid());
+            WorkerStatistics {
+                index,
+                name: dispatch.latest[index].1.to_string(),
+                pid,
+                tasks: counts.tasks,
+                restarts: counts.starts.saturating_sub(1),
+                bytes_in: counts.bytes_in,
+                bytes_out: counts.bytes_out,
+                cpu_time: pid.and_then(cpu_time).unwrap_or_default(),
+            }
+        };
+        Statistics { workers: dispatch.counts.iter().enumerate().map(of).collect() }
+    }
+}
+
+impl ProcessPoolExecutor {
+    /// What each worker has done so far: see [`Pool::statistics`].
+    pub fn statistics(&self) -> Statistics {
+        self.pool().statistics()
+    }
+}
