@@ -53,7 +53,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("mp-queue", &["mp-core", "mp-sync"]),
     ("mp-pool", &["mp-core", "mp-sync", "mp-queue"]),
     ("mp-manager", &["mp-derive", "mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-pool"]),
-    ("tools/sweep", &["mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-pool"]),
+    ("tools/sweep", &["mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-manager", "mp-pool"]),
 ];
 
 /// Where the system is called by its own names: its floor, and the tool that traces processes instruction by

@@ -18,6 +18,7 @@ mp_testing::cases! {
     plain: [
         an_object_costs_no_descriptor,
         a_client_costs_no_thread,
+        a_reply_without_descriptors_for_its_handles_fails_its_call_alone,
         what_a_dead_manager_leaves_says_so_to_all_that_wait,
         a_message_in_flight_keeps_its_objects,
         a_forked_copy_keeps_what_it_has_inherited,
@@ -78,6 +79,19 @@ fn a_client_costs_no_thread() {
         barrier.wait().unwrap();
     });
     assert_eq!(count.get().unwrap(), 100);
+}
+
+fn a_reply_without_descriptors_for_its_handles_fails_its_call_alone() {
+    let manager = Manager::start().unwrap();
+    let dict = manager.dict::<u8, Vec<mp_pipe::Connection<u8, u8>>>().unwrap();
+    let ends: Vec<_> = (0..60).map(|_| pipe::<u8, u8>().unwrap().0).collect();
+    dict.insert(1, ends).unwrap();
+    let few = open_descriptors(std::process::id()).len() as u64 + 4;
+    let refused = limited(Resource::RLIMIT_NOFILE, few, || dict.get(&1)).unwrap_err();
+    assert!(refused.to_string().contains("handles"), "{refused}");
+    // The connection goes on.
+    assert!(manager.list::<u8>().unwrap().is_empty().unwrap());
+    assert_eq!(dict.get(&1).unwrap().unwrap().len(), 60);
 }
 
 fn kill(pid: u32) {

@@ -21,12 +21,12 @@ mod slots;
 pub(crate) use reference::Reference;
 
 use crate::error::ManagerError;
-use crate::protocol::{ONE_WAY, ObjectId, Reply, Request};
+use crate::protocol::{Call, Failure, ONE_WAY, ObjectId, QueueCall, Reply, Request};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
 use mp_core::transfer::{Handle, WeakHandle};
-use mp_pipe::{Connection, SendError};
+use mp_pipe::{Connection, RecvError, SendError};
 use replies::{Replies, Turn};
 use slots::Lines;
 use std::os::fd::AsFd;
@@ -143,6 +143,7 @@ impl Client {
 
     fn call_by_stream(&self, request: Request) -> Result<Reply, ManagerError> {
         let serial = self.replies.expect();
+        let takes_item = matches!(request, Request::Call { call: Call::Queue(QueueCall::Get), .. });
         if let Err(error) = self.connection.send(&(serial, request)) {
             self.replies.forget(serial);
             return Err(match error {
@@ -151,7 +152,12 @@ impl Client {
                 other => ManagerError::Codec(other.to_string()),
             });
         }
-        self.receive(serial)
+        let reply = self.receive(serial);
+        // Until then an item goes back if this process dies.
+        if takes_item && matches!(reply, Ok(Reply::Value(_))) {
+            self.tell(Request::Received(serial));
+        }
+        reply
     }
 
     /// Waits for a reply on the connection.
@@ -160,9 +166,25 @@ impl Client {
             match self.replies.wait(serial) {
                 Turn::Arrived(reply) => return Ok(reply),
                 Turn::Ended => return Err(ManagerError::Gone),
-                // The server ends a connection only by ending itself, or for bytes that are no request.
-                Turn::Read => self.replies.read(self.connection.recv().ok()),
+                Turn::Read => self.replies.read(self.read()),
             }
+        }
+    }
+
+    /// The next reply. `None`: the stream has ended, which a server does only by ending itself, or for bytes that are no
+    /// request.
+    fn read(&self) -> Option<(u64, Reply)> {
+        let (serial, reply) = self.connection.recv().ok()?;
+        if !matches!(reply, Reply::HandlesFollow) {
+            return Some((serial, reply));
+        }
+        match self.connection.recv() {
+            Ok(reply) => Some(reply),
+            // It is dropped, and the stream goes on behind it.
+            Err(error @ (RecvError::Handles { .. } | RecvError::Decode(_))) => {
+                Some((serial, Reply::Failed(Failure::Codec(error.to_string()))))
+            }
+            Err(_) => None,
         }
     }
 

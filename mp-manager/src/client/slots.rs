@@ -90,7 +90,11 @@ impl Client {
                 shared.memory.slots.leave(taken.slot);
                 reply
             }
-            Answer::ByStream => self.receive(serial_of_slot(taken.slot)),
+            Answer::ByStream => {
+                let reply = self.receive(serial_of_slot(taken.slot));
+                shared.memory.slots.leave(taken.slot);
+                reply
+            }
             Answer::Over => Err(ManagerError::Gone),
         })
     }

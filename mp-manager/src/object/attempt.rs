@@ -50,7 +50,12 @@ pub(crate) trait Object: Debug {
         Some(Failure::Timeout)
     }
 
-    /// What the caller of a call was to be sent, and was not: it has died.
+    /// Whether a reply takes something out of it that goes back if the caller dies before it has read it.
+    fn wants_back(&self, _reply: &Reply) -> bool {
+        false
+    }
+
+    /// What the caller of a call was to be sent, and has not read: it has died.
     fn undelivered(&mut self, _reply: Reply) {}
 
     /// A client that has called has died.

@@ -1,8 +1,8 @@
 //! A queue of packed values, which counts the tasks that are not done.
 //!
 //! # When a process dies
-//! A getter that waits is cancelled and gets nothing; an item that could not be sent to it stays first. A getter that
-//! is killed after the server has sent it an item takes the item along, and its task is never done.
+//! A getter that waits is cancelled and gets nothing; an item that it has not read when it dies is the next one again. A
+//! getter that is killed after it has read its item takes the item along, and its task is never done.
 
 use super::attempt::{Attempt, Caller, Object};
 use super::stored::{Counts, Stored};
@@ -46,7 +46,11 @@ impl Object for Queue {
         }
     }
 
-    /// An item that no getter was sent is the next one again.
+    fn wants_back(&self, reply: &Reply) -> bool {
+        matches!(reply, Reply::Value(Some(_)))
+    }
+
+    /// An item that its getter has not read is the next one again.
     fn undelivered(&mut self, reply: Reply) {
         if let Reply::Value(Some(value)) = reply {
             self.items.push_front(Stored::new(&self.counts, value));

@@ -86,6 +86,8 @@ pub(crate) enum Request {
         wait: Wait,
         call: Call,
     },
+    /// The client has read the item in the reply of this serial.
+    Received(u64),
     /// Enters an object under a name, or takes the name away.
     Publish {
         name: String,
@@ -161,9 +163,11 @@ pub(crate) enum Wait {
 }
 
 /// What the server answers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Reply {
     Done,
+    /// The next reply has this serial, and handles: a client that cannot take them knows whose reply it has dropped.
+    HandlesFollow,
     Created(ObjectId),
     /// The manager, the server's own number of its process, and where it listens.
     Hello {

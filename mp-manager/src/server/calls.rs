@@ -11,9 +11,7 @@ use super::Server;
 use super::clients::Delivery;
 use super::table::Body;
 use crate::object::{Attempt, Caller, ClientId};
-use crate::protocol::{
-    BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting, slot_of_serial,
-};
+use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting};
 use mp_core::word::Deadline;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -140,10 +138,11 @@ impl Server {
             #[cfg(feature = "pickle")]
             self.pickled.touch(caller.client, object);
         }
-        if let Some(slot) = slot_of_serial(serial) {
-            self.note_object(slot, object);
-        }
-        if let Delivery::Dead(reply) = self.deliver(caller.client, serial, result)
+        let origin = self.table.get(object).and_then(|entry| match (&entry.body, &result) {
+            (Body::Own(body), Ok(reply)) if body.wants_back(reply) => Some(object),
+            _ => None,
+        });
+        if let Delivery::Dead(reply) = self.deliver(caller.client, serial, result, origin)
             && let Some(entry) = self.table.get(object)
             && let Body::Own(body) = &mut entry.body
         {

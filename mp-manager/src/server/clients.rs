@@ -179,6 +179,19 @@ impl Client {
 }
 
 impl Reply {
+    pub(super) fn has_handles(&self) -> bool {
+        let of = |value: &Packed| !value.message.handles.is_empty();
+        match self {
+            Reply::Value(value) => value.iter().any(of),
+            Reply::Values(values) => values.iter().any(of),
+            Reply::Options(values) => values.iter().flatten().any(of),
+            Reply::Item(item) => item.iter().any(|(_, value)| of(value)),
+            Reply::Items(items) => items.iter().any(|(_, value)| of(value)),
+            Reply::Returned(message) => !message.handles.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The objects that it names, to each of which its receiver has a reference.
     pub(super) fn objects(&self) -> Vec<ObjectId> {
         match self {

@@ -30,7 +30,9 @@ mod supervised;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unconfirmed;
 mod vouchers;
+mod wakes;
 
 pub(crate) use hosted::{Hosted, stash};
 
@@ -44,15 +46,14 @@ use mp_core::sys::futex::FutexWord;
 use mp_core::sys::poll::Interest;
 use mp_core::sys::signal;
 use mp_core::sys::socket::{self, Mode};
-use mp_core::sys::waitset::{Ready, Room, WaitSet};
+use mp_core::sys::waitset::{Room, WaitSet};
 use mp_core::transfer::Handle;
-use mp_core::word::{Deadline, Pace, Waiting};
 use mp_pipe::Connection;
 use slots::Lines;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
-use std::time::Duration;
 use table::Table;
+use unconfirmed::Unconfirmed;
 use vouchers::Vouchers;
 
 const ACCEPT: u64 = 0;
@@ -69,12 +70,6 @@ const FIRST: u64 = 16;
 const EVENTS: usize = 64;
 /// Passes over the slots between two looks at the descriptors, while slots are asked all the time.
 const SLOT_PASSES: u32 = 64;
-/// Looks at the slots for one at the descriptors, while neither has anything.
-const LOOKS: u32 = 32;
-
-fn now() -> Option<Deadline> {
-    Deadline::after(Duration::ZERO)
-}
 
 /// See the module.
 pub(crate) struct Server {
@@ -97,6 +92,7 @@ pub(crate) struct Server {
     last: u64,
     /// None: there is no memory for call slots.
     lines: Option<Lines>,
+    unconfirmed: Unconfirmed,
     /// A place for what its waits have learned.
     spins: FutexWord,
 }
@@ -140,6 +136,7 @@ impl Server {
             counts,
             last: FIRST,
             lines,
+            unconfirmed: Unconfirmed::default(),
             spins: FutexWord::new(0),
         })
     }
@@ -156,7 +153,8 @@ impl Server {
             }
             // Those that call through slots do not keep others waiting.
             if passes.is_multiple_of(SLOT_PASSES) {
-                let ready = if passes > 0 { self.look(&mut room, now())? } else { self.wait(&mut room)? };
+                let ready =
+                    if passes > 0 { self.look(&mut room, wakes::now())? } else { self.wait(&mut room)? };
                 ready.into_iter().for_each(|key| self.attend(key));
             }
             self.expire();
@@ -181,50 +179,6 @@ impl Server {
             key if self.vouchers.end(&self.counts, key) => {}
             client => self.read(client),
         }
-    }
-
-    /// What is ready by then.
-    fn look(&self, room: &mut Room, until: Option<Deadline>) -> OsResult<Vec<u64>> {
-        let ready = self.set.wait_for_all(room, until)?;
-        Ok(ready.filter_map(|ready| if let Ready::Member(key) = ready { Some(key) } else { None }).collect())
-    }
-
-    /// What is ready; nothing at the next deadline, or once a slot was asked. It looks a while before it sleeps, where that
-    /// has been worth it.
-    fn wait(&self, room: &mut Room) -> OsResult<Vec<u64>> {
-        let mut waiting = Waiting::new(&self.spins, Pace::Dense);
-        // A look at the descriptors is a system call, and one at the slots is not.
-        let every = if self.lines.as_ref().is_some_and(Lines::is_used) { LOOKS } else { 1 };
-        let mut looks = 0_u32;
-        loop {
-            if self.lines.as_ref().is_some_and(Lines::is_any_asked) {
-                waiting.found();
-                return Ok(Vec::new());
-            }
-            if looks % every == every - 1 {
-                let ready = self.look(room, now())?;
-                if !ready.is_empty() {
-                    waiting.found();
-                    return Ok(ready);
-                }
-            }
-            looks += 1;
-            if !waiting.pause() {
-                let ready = self.sleep(room)?;
-                waiting.found();
-                return Ok(ready);
-            }
-        }
-    }
-
-    fn sleep(&self, room: &mut Room) -> OsResult<Vec<u64>> {
-        let Some(lines) = &self.lines else { return self.look(room, self.calls.next_deadline()) };
-        if !lines.begin_sleep() {
-            return Ok(Vec::new());
-        }
-        let ready = self.look(room, self.calls.next_deadline());
-        lines.end_sleep();
-        ready
     }
 
     /// Whether there is a client, or can be one.
@@ -312,6 +266,10 @@ impl Server {
                 }
                 return Ok(None);
             }
+            Request::Received(serial) => {
+                self.unconfirmed.confirm(client, serial);
+                return Ok(None);
+            }
             Request::Publish { name, object } => self.publish(name, object)?,
             Request::Lookup { name, kind } => {
                 let Some((found, kept)) = self.names.get(&name) else {
@@ -370,11 +328,17 @@ impl Server {
 
     /// Sends a reply, with a reference to each object that is named in it.
     fn reply(&mut self, client: ClientId, serial: u64, result: Result<Reply, Failure>) {
-        let _ = self.deliver(client, serial, result);
+        let _ = self.deliver(client, serial, result, None);
     }
 
-    /// Gives the reply back if the client has died.
-    fn deliver(&mut self, client: ClientId, serial: u64, result: Result<Reply, Failure>) -> Delivery {
+    /// Gives the reply back if the client has died. `origin`: the object that wants it back if it is never read.
+    fn deliver(
+        &mut self,
+        client: ClientId,
+        serial: u64,
+        result: Result<Reply, Failure>,
+        origin: Option<ObjectId>,
+    ) -> Delivery {
         if serial == ONE_WAY {
             return Delivery::Sent;
         }
@@ -392,18 +356,31 @@ impl Server {
             }
         }
         let reply = match slot_of_serial(serial) {
-            Some(slot) => match self.answer_slot(client, slot, reply) {
+            Some(slot) => match self.answer_slot(client, slot, reply, origin) {
                 Ok(delivery) => return delivery,
                 Err(reply) => reply,
             },
             None => reply,
         };
-        self.clients.send(&self.set, client, serial, reply)
+        self.send(client, serial, reply, origin)
+    }
+
+    /// Sends a reply over the client's connection.
+    fn send(&mut self, client: ClientId, serial: u64, reply: Reply, origin: Option<ObjectId>) -> Delivery {
+        let copy = origin.map(|object| (object, reply.clone()));
+        if reply.has_handles() {
+            let _ = self.clients.send(&self.set, client, serial, Reply::HandlesFollow);
+        }
+        let delivery = self.clients.send(&self.set, client, serial, reply);
+        if let (Some((object, reply)), Delivery::Sent) = (copy, &delivery) {
+            self.unconfirmed.keep(client, serial, object, reply);
+        }
+        delivery
     }
 
     fn client_gone(&mut self, client: ClientId) {
         let Some(gone) = self.clients.remove(&self.set, client) else { return };
-        self.take_slots_back(client);
+        self.take_unread_back(client);
         self.cancel_all(client, gone.touched);
         gone.references.into_iter().for_each(|(object, count)| {
             (0..count).for_each(|_| self.counts.release(object));

@@ -11,7 +11,7 @@ use super::Server;
 use super::clients::Delivery;
 use super::table::Body;
 use crate::object::ClientId;
-use crate::protocol::{ObjectId, Reply, Request, serial_of_slot};
+use crate::protocol::{ObjectId, Reply, Request, serial_of_slot, slot_of_serial};
 use crate::slots::{Answer, Attachable, BODY, SLOTS, SlotMemory};
 use mp_core::sys::eventfd::{self, eventfd};
 use mp_core::transfer::{Handle, pack_onto, unpack};
@@ -33,8 +33,8 @@ struct Owner {
     client: ClientId,
     /// A request of it was taken and is not answered.
     is_busy: bool,
-    /// Where what it was answered last came from.
-    object: Option<ObjectId>,
+    /// The object that wants back what it was answered last, unless that was read.
+    origin: Option<ObjectId>,
 }
 
 impl Lines {
@@ -81,7 +81,7 @@ impl Lines {
     }
 
     fn give(&mut self, client: ClientId) -> Option<u32> {
-        let owner = Some(Owner { client, is_busy: false, object: None });
+        let owner = Some(Owner { client, is_busy: false, origin: None });
         if let Some(slot) = self.free.pop() {
             self.owners[slot as usize] = owner;
             return Some(slot);
@@ -139,7 +139,7 @@ impl Lines {
         for (slot, owner) in self.owners.iter_mut().enumerate() {
             let Some(owner) = owner.take_if(|owner| owner.client == client) else { continue };
             let slot = slot as u32;
-            if let (Some(object), Some(length)) = (owner.object, self.memory.slots.unread(slot)) {
+            if let (Some(object), Some(length)) = (owner.origin, self.memory.slots.unread(slot)) {
                 self.buffer.clear();
                 self.memory.read(slot, length, &mut self.buffer);
                 unread.extend(unpack(&self.buffer, Vec::new()).ok().map(|reply| (object, reply)));
@@ -195,6 +195,8 @@ impl Server {
         let Some((client, request)) = self.lines.as_mut().and_then(|lines| lines.request(slot)) else {
             return;
         };
+        // It has read what it was answered before.
+        self.unconfirmed.confirm(client, serial_of_slot(slot));
         match request {
             Ok(Request::Call { object, thread, wait, call }) => {
                 self.call(client, thread, serial_of_slot(slot), object, wait, call);
@@ -210,31 +212,33 @@ impl Server {
         client: ClientId,
         slot: u32,
         reply: Reply,
+        origin: Option<ObjectId>,
     ) -> Result<Delivery, Reply> {
         let Some(lines) = self.lines.as_mut().filter(|lines| lines.waits(slot, client)) else {
             return Err(reply);
         };
+        if let Some(owner) = lines.owner(slot) {
+            owner.origin = origin;
+        }
         if lines.answer(slot, &reply) {
             return Ok(Delivery::Sent);
         }
-        let delivery = self.clients.send(&self.set, client, serial_of_slot(slot), reply);
+        let delivery = self.send(client, serial_of_slot(slot), reply, origin);
         if let Some(lines) = &mut self.lines {
             lines.end(slot, Answer::ByStream);
         }
         Ok(delivery)
     }
 
-    /// Keeps from which object a reply in a slot came, so that it can go back there.
-    pub(super) fn note_object(&mut self, slot: u32, object: ObjectId) {
-        if let Some(owner) = self.lines.as_mut().and_then(|lines| lines.owner(slot)) {
-            owner.object = Some(object);
-        }
-    }
-
     /// A client has died: what it has not read goes back, and others may have its slots.
-    pub(super) fn take_slots_back(&mut self, client: ClientId) {
-        let unread = self.lines.as_mut().map(|lines| lines.take_back(client)).unwrap_or_default();
-        for (object, reply) in unread {
+    pub(super) fn take_unread_back(&mut self, client: ClientId) {
+        let mut unread = self.unconfirmed.take(client);
+        if let Some(lines) = &self.lines {
+            let is_left = |slot| lines.memory.slots.is_left(slot);
+            unread.retain(|(serial, ..)| !slot_of_serial(*serial).is_some_and(is_left));
+        }
+        let in_slots = self.lines.as_mut().map(|lines| lines.take_back(client)).unwrap_or_default();
+        for (object, reply) in unread.into_iter().map(|(_, object, reply)| (object, reply)).chain(in_slots) {
             if let Some(entry) = self.table.get(object)
                 && let Body::Own(body) = &mut entry.body
             {

@@ -285,3 +285,24 @@ fn a_call_on_a_connection_is_not_taken_for_one_through_a_slot() {
     client.stream.send(&(serial_of_slot(client.slot), Request::Count)).unwrap();
     assert!(matches!(client.stream.recv(), Err(RecvError::Closed)));
 }
+
+#[test]
+fn an_item_on_its_way_over_a_connection_goes_back_unless_it_was_received() {
+    let server = Running::new();
+    let other = server.client();
+    let queue = created(ask(&other, Request::Create { kind: Kind::Queue, start: Start::Number(0) }));
+    for number in [1, 2, 3] {
+        ask(&other, call(queue, Call::Queue(QueueCall::Put(value(&[number])))));
+    }
+    let getter = server.client();
+    for (serial, item) in [(1, 1), (2, 2)] {
+        getter.send(&(serial, call(queue, Call::Queue(QueueCall::Get)))).unwrap();
+        let (_, reply) = getter.recv().unwrap();
+        assert!(matches!(reply, Reply::Value(Some(packed)) if packed.message.bytes == [item]));
+    }
+    getter.send(&(ONE_WAY, Request::Received(1))).unwrap();
+    drop(getter);
+    while !matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(2)) {}
+    let first = ask(&other, call(queue, Call::Queue(QueueCall::Get)));
+    assert!(matches!(first, Reply::Value(Some(packed)) if packed.message.bytes == [2]));
+}

@@ -79,7 +79,7 @@ impl fmt::Debug for SlotMemory {
 }
 
 /// As it goes to a client. One that cannot map it (it is in another pid namespace, say) calls over its connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Attachable(pub(crate) Option<SlotMemory>);
 
 impl Serialize for Attachable {

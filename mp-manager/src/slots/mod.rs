@@ -24,7 +24,7 @@
 //! The *server*: a client looks at its connection before it sleeps and twice a second.
 //!
 //! # Tested by
-//! model.rs, `server/tests.rs`, `mp-manager/tests/lives.rs`
+//! model.rs, the sweep's `manager` operations, `server/tests.rs`, `mp-manager/tests/lives.rs`
 
 mod memory;
 #[cfg(test)]
@@ -221,6 +221,12 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         // ORDERING: Relaxed: no process writes there any more.
         let now = self.slot(slot).load(Ordering::Relaxed);
         (now & STATE == ANSWERED).then_some(now >> LENGTH)
+    }
+
+    /// Whether the owner of the slot, which has ended, had read its last answer.
+    pub(crate) fn is_left(&self, slot: u32) -> bool {
+        // ORDERING: Relaxed: as above.
+        self.slot(slot).load(Ordering::Relaxed) & STATE == FREE
     }
 
     /// The owner of the slot has ended.

@@ -65,6 +65,14 @@ fn a_sleeper_goes_on_though_its_waker_died() {
 }
 
 #[test]
+fn nothing_is_hurt_by_the_death_of_a_managers_client() {
+    is_well(
+        "manager.put manager.get --every 2999",
+        &[("manager.put", "kill/2999", 3), ("manager.get", "kill/2999", 3)],
+    );
+}
+
+#[test]
 fn nothing_is_hurt_by_the_death_of_a_lock_holder() {
     is_well(
         "lock.release lock.release.asleep value.update --every 41",

@@ -6,6 +6,7 @@ mod event;
 mod joinable;
 mod line;
 mod lock;
+mod manager;
 mod mutants;
 mod owned_semaphore;
 mod plain;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Operation> {
         queue::operations(),
         joinable::operations(),
         pool::operations(),
+        manager::operations(),
         process::operations(),
         plain::operations(),
         mutants::operations(),
