@@ -135,7 +135,7 @@ from! {
 }
 from_any! { W: mp_pipe::AddError<W> }
 #[cfg(feature = "pickle")]
-from! { mp_pipe::pickle::PickleError }
+from! { mp_manager::PythonError, mp_pipe::pickle::PickleError }
 from! {
     mp_queue::GetError, mp_queue::PutError, mp_queue::PutManyError, mp_queue::TasksError,
 }

@@ -85,6 +85,7 @@
 //! | `manager.Semaphore()`, `Condition()`     | [`SemaphoreProxy`], [`ConditionProxy`]             | `mp-manager` |
 //! | `manager.Event()`, `Barrier()`           | [`EventProxy`], [`BarrierProxy`]                   | `mp-manager` |
 //! | `BaseManager(address, authkey)`          | [`Manager::builder`], [`Manager::connect`]         | `mp-manager` |
+//! | a `SyncManager` of a Python program      | [`PythonManager`]                                  | `mp-manager` |
 //! | a `SyncManager` that Python programs use | [`ManagerBuilder::python_address`]                | `mp-manager` |
 //! | `get_server().serve_forever()`           | [`ManagerBuilder::serve_forever`]                  | `mp-manager` |
 //! | `BaseManager.register(name, class)`      | `#[mp::shared]` on an `impl` block, [`Manager::construct`] | `mp-manager` |
@@ -128,6 +129,8 @@ pub use mp_manager::{
 };
 #[cfg(feature = "listener")]
 pub use mp_manager::{ConnectManagerError, ManagerBuilder};
+#[cfg(feature = "pickle")]
+pub use mp_manager::{FromPython, PythonError, PythonException, PythonManager, PythonProxy};
 #[cfg(feature = "pickle")]
 pub use mp_pipe::pickle;
 #[cfg(feature = "listener")]

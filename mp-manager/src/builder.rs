@@ -78,8 +78,9 @@ impl ManagerBuilder {
     /// started. For port 0 see [`Manager::python_address`]. CPython up to 3.11 can connect with the feature `md5` alone.
     ///
     /// They make and use `dict`, `list`, `Namespace`, `Value`, `Array`, `Queue`, `JoinableQueue`, `Lock`, `RLock`,
-    /// `Semaphore`, `BoundedSemaphore`, `Condition`, `Event` and `Barrier`. Objects of the proxies of this crate have Rust's
-    /// types, and are not seen there.
+    /// `Semaphore`, `BoundedSemaphore`, `Condition`, `Event` and `Barrier`; a Rust program uses those by
+    /// [`PythonManager`](crate::PythonManager). Objects of the other proxies of this crate have Rust's types, and are not
+    /// seen there.
     ///
     /// Nothing that a Python program sends is run here: an object of its own classes is kept as it came. What it gets
     /// from another one it runs, as always with pickles, so the key belongs to programs that trust each other.

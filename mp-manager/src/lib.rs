@@ -12,7 +12,8 @@
 //! | `server/`      | the server process: clients, calls, jobs                             |
 //! | `slots/`       | calls through shared memory                                         |
 //! | `object/`      | the objects in the server                                            |
-//! | `pickled/`     | CPython's manager protocol (feature `pickle`)                        |
+//! | `pickled/`     | CPython's manager protocol, the server's side (feature `pickle`)     |
+//! | `python/`      | the same, the client's side: [`PythonManager`]                       |
 //! | `error.rs`     | the errors                                                           |
 //!
 //! The design note beside this crate's code, README.md, has one call from proxy to server and back.
@@ -31,6 +32,8 @@ mod packed;
 mod pickled;
 mod protocol;
 mod proxy;
+#[cfg(feature = "pickle")]
+mod python;
 mod restart;
 mod server;
 mod shared;
@@ -51,6 +54,12 @@ pub use proxy::{
     ArrayProxy, BarrierProxy, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy, EventProxy, KeyOf,
     ListProxy, LockProxy, LockProxyGuard, NamespaceProxy, Number, Proxy, QueueProxy, RLockProxy,
     RLockProxyGuard, SemaphorePermit, SemaphoreProxy, SetProxy, ValueProxy,
+};
+#[cfg(feature = "pickle")]
+pub use python::{
+    FromPython, PythonDict, PythonError, PythonEvent, PythonException, PythonKeys, PythonList, PythonLock,
+    PythonLockGuard, PythonManager, PythonNamespace, PythonProxy, PythonQueue, PythonRLock, PythonRLockGuard,
+    PythonValue,
 };
 pub use restart::Restart;
 pub use shared::{Arguments, CallMethodError, ObjectProxy, Returned, Shared};

@@ -45,6 +45,7 @@ mod sync;
 
 pub(crate) use object::{Answer, Object};
 pub(crate) use peers::{Peers, Sent, Stage};
+pub(crate) use repr::repr;
 pub(crate) use request::{Reply, Request, id, number, object_of};
 pub(crate) use sync::Step;
 
