@@ -63,7 +63,7 @@ struct Odd(u64);
 
 impl Serialize for Odd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 2 == 0 {
+        if self.0.is_multiple_of(2) {
             return Err(serde::ser::Error::custom("an even number has no serial form"));
         }
         serializer.serialize_newtype_struct("Odd", &self.0)
