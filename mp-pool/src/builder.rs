@@ -2,6 +2,7 @@
 
 use crate::board::MOST_WORKERS;
 use crate::error::NewPoolError;
+use crate::limits::Recycling;
 use crate::place::Place;
 use crate::pool::Pool;
 use crate::supervisor::WorkerSpec;
@@ -13,6 +14,7 @@ use mp_core::transfer::{
 use mp_core::{StartMethod, usable_cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 
 /// How a pool is made. Made by [`Pool::builder`].
 ///
@@ -25,6 +27,8 @@ pub struct PoolBuilder {
     initializer: Result<Option<(Code, Message)>, NewPoolError>,
     pub(crate) state: Option<StateType>,
     most_tasks: Option<u32>,
+    recycling: Recycling,
+    memory_limit: Option<u64>,
     method: Option<StartMethod>,
     cpus: Option<Vec<usize>>,
     nice: u32,
@@ -38,6 +42,8 @@ impl PoolBuilder {
             initializer: Ok(None),
             state: None,
             most_tasks: None,
+            recycling: Recycling::default(),
+            memory_limit: None,
             method: None,
             cpus: None,
             nice: 0,
@@ -152,6 +158,42 @@ impl PoolBuilder {
         self
     }
 
+    /// A worker that is so old when it has done a task (its chunk) ends then, and is replaced. No task is lost.
+    ///
+    /// Not in Python.
+    pub fn max_age_per_child(mut self, age: Duration) -> Self {
+        self.recycling.age = Some(age);
+        self
+    }
+
+    /// A worker that has more than so many bytes of memory of its own (see [`memory_limit`](PoolBuilder::memory_limit)) when it
+    /// has done a task (its chunk) ends then, and is replaced. No task is lost: for tasks that leak a little.
+    ///
+    /// Not in Python. Celery: `worker_max_memory_per_child`.
+    #[doc(alias = "worker_max_memory_per_child")]
+    pub fn max_memory_per_child(mut self, bytes: u64) -> Self {
+        self.recycling.memory = Some(bytes);
+        self
+    }
+
+    /// A task in whose course its worker has more than so many bytes of memory of its own ends as
+    /// [`TaskError::OutOfMemory`](crate::TaskError::OutOfMemory), told from a kill from outside. The worker is killed and
+    /// replaced; no other task is lost. Default: without limit.
+    ///
+    /// What counts is what the worker has written to: its heap and stacks, also what earlier tasks left behind
+    /// ([`max_memory_per_child`](PoolBuilder::max_memory_per_child) ends it before that is too much). Shared memory and
+    /// files do not count, nor what is reserved and never written to.
+    ///
+    /// A thread of the pool's looks at the workers, the more often the closer one is to the limit, at most every 5 ms, and at
+    /// least each second. So a worker can have somewhat more for a moment. On a machine that has no memory left by then the
+    /// kernel may be faster: that task is [`TaskError::WorkerDied`](crate::TaskError::WorkerDied), by signal 9.
+    ///
+    /// Not in Python. Dask: `memory_limit`.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
     /// The start method of the workers. [`Fork`](StartMethod::Fork) is taken as [`ForkServer`](StartMethod::ForkServer),
     /// since the pool has threads. Default: [`get_start_method`](mp_core::get_start_method).
     ///
@@ -177,6 +219,9 @@ impl PoolBuilder {
         if self.most_tasks == Some(0) {
             return Err(NewPoolError::NoTasks);
         }
+        if self.memory_limit == Some(0) || self.recycling.memory == Some(0) {
+            return Err(NewPoolError::NoMemory);
+        }
         let cpus = usable(self.cpus)?;
         let spec = WorkerSpec {
             name: self.name,
@@ -184,6 +229,8 @@ impl PoolBuilder {
             state: self.state,
             places: cpus.into_iter().map(|cpu| Place { cpu, nice: self.nice }).collect(),
             most_tasks: self.most_tasks,
+            recycling: self.recycling,
+            memory_limit: self.memory_limit,
             method: self.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?,
             blocked: mp_core::sys::signal::blocked(),
         };

@@ -52,6 +52,22 @@ pub enum TaskError {
         /// The worker's process id.
         pid: u32,
     },
+    /// In its course the worker had more memory than [`PoolBuilder::memory_limit`](crate::PoolBuilder::memory_limit) allows, so it
+    /// was killed and replaced. Dask: `KilledWorker`.
+    #[error(
+        "the task needed more memory than its worker may have, {used} of {limit} bytes, so worker {worker} (pid {pid}) was \
+         killed: raise the limit, or split the task"
+    )]
+    OutOfMemory {
+        /// What the worker may have, in bytes.
+        limit: u64,
+        /// What it was seen to have, in bytes.
+        used: u64,
+        /// The worker's name.
+        worker: String,
+        /// The worker's process id.
+        pid: u32,
+    },
     #[doc(alias = "MaybeEncodingError")]
     /// The arguments could not be decoded there, or the value could not be encoded.
     #[error("the task could not be done: {0}")]
@@ -188,6 +204,9 @@ pub enum NewPoolError {
     /// A CPU that this process may not use, or that is not there.
     #[error("this process may not run on CPU {0}: name CPUs that its affinity allows")]
     Cpu(usize),
+    /// A memory of 0 bytes.
+    #[error("a worker must be allowed some memory: a few MiB at least")]
+    NoMemory,
     /// The initializer cannot be called in another process, or its arguments cannot be serialised.
     #[error("the initializer or its arguments: {0}")]
     Initializer(#[from] CodecError),

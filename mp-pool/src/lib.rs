@@ -28,6 +28,7 @@
 //! | `lead.rs`       | of the threads that wait for results, one waits at the board             |
 //! | `restarts.rs`   | when a worker is replaced, and when the pool gives up; pure              |
 //! | `supervisor.rs` | the pool's two threads                                                   |
+//! | `limits.rs`     | the memory and the age of a worker                                       |
 //! | `lent.rs`       | long results that stay in the arena until they are read                  |
 //! | `line.rs`       | what goes between pool and worker beside shared memory                   |
 //! | `memory.rs`, `arena.rs`, `record.rs` | the shared bytes: where, which, what                |
@@ -55,6 +56,7 @@ mod input;
 mod job;
 mod lead;
 mod lent;
+mod limits;
 mod line;
 mod memory;
 mod options;

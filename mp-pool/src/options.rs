@@ -108,7 +108,7 @@ impl TaskOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A task is tried again when its worker dies while it runs. So it may be begun several times, and what it did outside of its
+/// A task is tried again when its worker dies while it runs, also if it had too much memory. So it may be begun several times, and what it did outside of its
 /// process was done in part: only the program knows whether that does harm. The last error is the task's; after the last
 /// try a task that kills its workers (a *poison* task) ends as [`TaskError::WorkerDied`](crate::TaskError::WorkerDied) with the
 /// number of workers that it has cost, and never takes one again.
@@ -156,7 +156,7 @@ impl Retry {
     /// Whether a task that ended so is tried again.
     pub(crate) fn is_for(self, error: &TaskError) -> bool {
         match error {
-            TaskError::WorkerDied { .. } => true,
+            TaskError::WorkerDied { .. } | TaskError::OutOfMemory { .. } => true,
             TaskError::Panicked { .. } => self.on_panic,
             TaskError::DeadlineExceeded { .. } => self.on_deadline,
             _ => false,

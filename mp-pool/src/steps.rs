@@ -12,6 +12,7 @@
 use crate::call::Call;
 use crate::error::{NewPoolError, SubmitError};
 use crate::job::Job;
+use crate::limits::Recycling;
 use crate::line::Line;
 use crate::memory::SharedBoard;
 use crate::options::TaskOptions;
@@ -43,6 +44,8 @@ impl Steps {
             state: None,
             places: vec![Place::default()],
             most_tasks: None,
+            recycling: Recycling::default(),
+            memory_limit: None,
             method: StartMethod::Fork,
             blocked: Vec::new(),
         };

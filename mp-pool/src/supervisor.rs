@@ -7,6 +7,7 @@ use crate::board::Life;
 use crate::dispatch::{Dispatch, Phase, Worker};
 use crate::error::{How, NewPoolError, TaskError};
 use crate::job::Settled;
+use crate::limits::{MemoryWatch, Recycling};
 use crate::line::{Fetched, Line, Said};
 use crate::memory::{Memory, SharedBoard};
 use crate::place::Place;
@@ -35,6 +36,8 @@ pub(crate) struct WorkerSpec {
     /// By turns; at least one.
     pub(crate) places: Vec<Place>,
     pub(crate) most_tasks: Option<u32>,
+    pub(crate) recycling: Recycling,
+    pub(crate) memory_limit: Option<u64>,
     pub(crate) method: StartMethod,
     /// The signals that the pool's maker holds back, and so its workers: the pool's threads hold back all.
     pub(crate) blocked: Vec<i32>,
@@ -138,6 +141,7 @@ impl Shared {
             place: self.spec.places[index as usize % self.spec.places.len()],
             captured: self.captures,
             most_tasks: self.spec.most_tasks,
+            recycling: self.spec.recycling,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
         // A child holds back what the thread that starts it holds back.
@@ -213,7 +217,7 @@ impl Shared {
 
     /// The watcher's life.
     pub(crate) fn watch(&self, mut wakes: File) {
-        let mut restarts = Restarts::default();
+        let (mut restarts, mut memory) = (Restarts::default(), self.spec.memory_limit.map(MemoryWatch::new));
         while !self.is_shut_down() {
             for index in restarts.take_due(Instant::now()) {
                 self.restart(index, &mut restarts);
@@ -230,7 +234,9 @@ impl Shared {
                 waiting.push((line.as_fd(), Interest::Read));
             }
             let restart = restarts.next().map(|due| due.saturating_duration_since(Instant::now()));
-            let until = restart.into_iter().chain(self.look_at_tasks()).min().and_then(Deadline::after);
+            let large = memory.as_mut().map(|memory| self.look_at_memory(memory));
+            let until =
+                restart.into_iter().chain(self.look_at_tasks()).chain(large).min().and_then(Deadline::after);
             let ready = match poll(&waiting, until) {
                 Ok(ready) => ready,
                 // No worker's end would be seen.
@@ -264,6 +270,15 @@ impl Shared {
             self.board.wake_caller();
         }
         next
+    }
+
+    /// Has tasks end whose worker has too much memory; how long until one may.
+    fn look_at_memory(&self, memory: &mut MemoryWatch) -> Duration {
+        let workers = || {
+            let of = |worker: &Worker| (worker.index, worker.child.pid());
+            self.dispatch().workers.iter().flatten().map(of).collect()
+        };
+        memory.look(workers, |index, used, limit| self.dispatch().condemn_for_memory(index, used, limit))
     }
 
     /// A worker has said something, or has ended.

@@ -5,6 +5,7 @@
 
 use crate::board::{Chunk, Life, Marks};
 use crate::error::Failure;
+use crate::limits::Recycling;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
 use crate::place::{Place, set_process};
@@ -19,6 +20,7 @@ use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
 use mp_core::transfer::{Block, Code, Handle, Message, ParcelError, Part, Resolved, drop_state};
 use serde::{Deserialize, Serialize};
+use std::time::Instant;
 
 /// What a worker is given.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,11 +34,14 @@ pub(crate) struct Bootstrap {
     pub(crate) captured: bool,
     /// The worker ends after about this many items (it finishes its chunk), and is replaced.
     pub(crate) most_tasks: Option<u32>,
+    /// When it ends for another reason.
+    pub(crate) recycling: Recycling,
 }
 
 /// The worker's whole life.
 pub(crate) fn work(bootstrap: Bootstrap) {
-    let Bootstrap { index, memory, line, place, initializer, captured, most_tasks } = bootstrap;
+    let Bootstrap { index, memory, line, place, initializer, captured, most_tasks, recycling } = bootstrap;
+    let began = Instant::now();
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
     signal::ignore_interrupts();
     set_process(index as usize);
@@ -49,6 +54,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
     while worker.own.left > 0
         && let Some(slot) = worker.next()
         && worker.run(slot)
+        && !recycling.is_due(began)
     {}
     // What was captured is dropped where it was made. What a drop does is the program's: a panic there costs nothing
     // that is left to do.

@@ -2,7 +2,7 @@
 
 use mp_pool::{AsyncResult, ImapOptions, Pool, ProcessPoolExecutor, SubmitError, TaskError, TaskOptions};
 use mp_queue::Queue;
-use mp_testing::while_killing;
+use mp_testing::{kills, while_killing};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -181,7 +181,7 @@ fn long_arguments_are_ranked_too() {
 
 /// `MP_KILLS=5000` sets the number.
 fn nothing_is_lost_whichever_worker_is_killed() {
-    let wanted: usize = std::env::var("MP_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(50);
+    let wanted = kills(50) as usize;
     let pool = Pool::new(4).unwrap();
     let (mut done, mut died) = (0, 0);
     while_killing(

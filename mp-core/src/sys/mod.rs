@@ -35,6 +35,7 @@ mod started;
 pub mod state;
 pub mod stream;
 mod thread_end;
+pub mod usage;
 pub mod waitset;
 pub mod zombie;
 

@@ -249,6 +249,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         Some(Running { since: has_begun.then(|| self.of_slot(slot, STARTED).load(Ordering::Relaxed)) })
     }
 
+    /// Caller: whether this worker has taken the slot, and not given it back.
+    pub(crate) fn is_taken_by(&self, slot: u32, worker: u32) -> bool {
+        // ORDERING: Relaxed: the exchange of `condemn` decides whether it still has it.
+        self.of_slot(slot, STATE).load(Ordering::Relaxed) == word(Phase::Taken, worker)
+    }
+
     /// Caller: whether no worker has taken the chunk, and it was not taken back.
     pub(crate) fn is_ready(&self, slot: u32) -> bool {
         // ORDERING: Relaxed: it may change at once.

@@ -145,11 +145,23 @@ impl Dispatch {
         }
     }
 
+    /// Gives up what a worker has that has too much memory, and kills it for that. One that has no task may go on.
+    pub(crate) fn condemn_for_memory(&mut self, index: u32, used: u64, limit: u64) {
+        let slots = 0..self.open.len() as u32;
+        let taken = slots.into_iter().find(|slot| self.memory.board.is_taken_by(*slot, index));
+        if let Some(slot) = taken {
+            self.condemn_slot(slot, GivenUp::OutOfMemory { used, limit });
+        }
+    }
+
     /// What becomes of a task that was given up, or was begun, when its worker is dead.
     pub(super) fn end_of(open: &Open, died: &TaskError) -> TaskError {
         match (open.given_up, open.job.options.deadline, died) {
             (Some(GivenUp::Overran), Some(deadline), TaskError::WorkerDied { worker, pid, .. }) => {
                 TaskError::DeadlineExceeded { deadline, worker: worker.clone(), pid: *pid }
+            }
+            (Some(GivenUp::OutOfMemory { used, limit }), _, TaskError::WorkerDied { worker, pid, .. }) => {
+                TaskError::OutOfMemory { limit, used, worker: worker.clone(), pid: *pid }
             }
             (None, _, TaskError::WorkerDied { worker, pid, how, .. }) => {
                 let deaths = open.history.deaths + open.history.losses;

@@ -137,6 +137,7 @@ struct Awaited {
 enum GivenUp {
     Cancelled,
     Overran,
+    OutOfMemory { used: u64, limit: u64 },
 }
 
 /// Callbacks wait in their jobs.
