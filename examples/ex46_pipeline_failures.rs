@@ -46,7 +46,7 @@ fn run(ways: &[&str], pipeline: PipelineBuilder, workers: usize) -> Result<mp::p
     let step = |way: &&str| {
         let step = ProcessStep::new(*way, camera, ((*way).to_owned(), endless_runs.clone()));
         match *way {
-            "endless" if ways.len() > 3 => step.timeout(Duration::from_millis(100)),
+            "endless" if ways.len() > 3 => step.deadline(Duration::from_millis(100)),
             "after error" => step.after("error"),
             _ => step,
         }

@@ -231,8 +231,8 @@ fn what_could_not_work_is_not_built() {
     let conflict = build(Parallel::threads(1).step(one("a").keys("x")).step(one("b").keys("x")));
     let [key, first, second] = ["x", "a", "b"].map(str::to_owned);
     assert_eq!(conflict, BuildError::Conflict { key, first, second });
-    let late = ProcessStep::new("a", square, (1,)).timeout(Duration::from_millis(1));
-    assert_eq!(build(Parallel::threads(1).step(late)), BuildError::TimeoutOfThread { step: "a".to_owned() });
+    let late = ProcessStep::new("a", square, (1,)).deadline(Duration::from_millis(1));
+    assert_eq!(build(Parallel::threads(1).step(late)), BuildError::DeadlineOfThread { step: "a".to_owned() });
 }
 
 fn a_step_after_another_sees_what_that_wrote() {

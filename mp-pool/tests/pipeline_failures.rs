@@ -24,7 +24,7 @@ mp_testing::cases! {
         every_way_to_fail_is_in_the_report,
         the_first_failure_ends_the_others,
         a_process_that_holds_sigterm_back_is_killed,
-        a_timeout_ends_one_attempt_alone,
+        a_deadline_ends_one_attempt_alone,
         what_cannot_cross_stops_all_before_any_starts,
         retries_have_new_processes,
         an_attempt_that_is_too_late_is_tried_again,
@@ -81,7 +81,7 @@ fn every_way_to_fail_is_in_the_report() {
     let argument = ProcessStep::new("argument", |_: Stubborn| Words::Ok(1), (Stubborn(true),));
     let block = Parallel::processes(2)
         .steps(["error", "panic", "exit", "kill", "value", "good"].map(one))
-        .step(one("endless").timeout(Duration::from_millis(10)))
+        .step(one("endless").deadline(Duration::from_millis(10)))
         .step(argument)
         .step(one("after error").after("error"));
     let pipeline = Pipeline::builder("p")
@@ -190,11 +190,11 @@ fn a_process_that_holds_sigterm_back_is_killed() {
     nothing_is_left();
 }
 
-fn a_timeout_ends_one_attempt_alone() {
+fn a_deadline_ends_one_attempt_alone() {
     let began = Queue::new().unwrap();
-    let late = |name: &str, timeout, hold_sigterm_back| {
+    let late = |name: &str, deadline, hold_sigterm_back| {
         ProcessStep::new(name, run_for_ever, (began.clone(), hold_sigterm_back))
-            .timeout(timeout)
+            .deadline(deadline)
             .grace(Duration::from_millis(20))
     };
     let pipeline = Pipeline::builder("p")
@@ -204,7 +204,7 @@ fn a_timeout_ends_one_attempt_alone() {
                 .step(late("before its start", Duration::ZERO, false))
                 .step(late("polite", Duration::from_millis(300), false))
                 .step(late("stubborn", Duration::from_millis(300), true))
-                .step(one("good").timeout(Duration::from_secs(3600))),
+                .step(one("good").deadline(Duration::from_secs(3600))),
         )
         .build()
         .unwrap();
@@ -275,7 +275,7 @@ fn retries_have_new_processes() {
 }
 
 fn an_attempt_that_is_too_late_is_tried_again() {
-    let step = one("endless").timeout(Duration::from_millis(1)).retry(2, &[RetryOn::TimedOut]);
+    let step = one("endless").deadline(Duration::from_millis(1)).retry(2, &[RetryOn::TimedOut]);
     let pipeline = Pipeline::builder("p").parallel(Parallel::processes(1).step(step)).build().unwrap();
     let mut again = 0;
     let error = pipeline

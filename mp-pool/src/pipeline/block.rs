@@ -207,7 +207,7 @@ impl<'r, 'p, 'b> BlockRun<'r, 'p, 'b> {
     fn start<'s>(&mut self, at: usize, scope: &'s Scope<'s, '_>) {
         let (place, began) = (&mut self.places[at], Instant::now());
         let (leash, name) = (Arc::new(Leash::default()), place.report.name.clone());
-        let deadline = place.job.settings.timeout.and_then(|timeout| began.checked_add(timeout));
+        let deadline = place.job.settings.deadline.and_then(|deadline| began.checked_add(deadline));
         let running = Running { leash: Arc::clone(&leash), began, pid: None, deadline, kill_at: None };
         place.state = State::Running(running);
         place.tries += 1;

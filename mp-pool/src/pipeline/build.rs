@@ -57,11 +57,11 @@ pub enum BuildError {
         /// The other one.
         second: String,
     },
-    /// A step has a timeout and does not run in a process: a thread cannot be ended.
+    /// A step has a deadline and does not run in a process: a thread cannot be ended.
     #[error(
-        "step {step:?} has a timeout, and a thread cannot be ended: run it in a process, or leave the timeout out"
+        "step {step:?} has a deadline, and a thread cannot be ended: run it in a process, or leave the deadline out"
     )]
-    TimeoutOfThread {
+    DeadlineOfThread {
         /// The step.
         step: String,
     },
@@ -117,9 +117,9 @@ fn check(block: &Block) -> Result<(), BuildError> {
     if block.max_workers == 0 {
         return Err(BuildError::NoWorkers);
     }
-    let with_timeout = block.jobs.iter().find(|job| job.settings.timeout.is_some());
-    if let Some(job) = with_timeout.filter(|_| block.mode != Mode::Processes) {
-        return Err(BuildError::TimeoutOfThread { step: job.settings.name.clone() });
+    let with_deadline = block.jobs.iter().find(|job| job.settings.deadline.is_some());
+    if let Some(job) = with_deadline.filter(|_| block.mode != Mode::Processes) {
+        return Err(BuildError::DeadlineOfThread { step: job.settings.name.clone() });
     }
     check_order(block)?;
     check_keys(block)

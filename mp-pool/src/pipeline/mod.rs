@@ -27,7 +27,7 @@
 //! ```
 //!
 //! [`Pipeline::run`] gives the report if every task is done, and else an error that has it. A step cannot fail unseen: its
-//! error, its panic, its process's exit or death, a timeout, a value that cannot cross are each an [`Outcome`] of its task,
+//! error, its panic, its process's exit or death, a deadline, a value that cannot cross are each an [`Outcome`] of its task,
 //! in threads as in processes; the run counts what it does as it happens, and compares that with the report.
 //!
 //! | what                  | is                                                                                     |

@@ -24,7 +24,7 @@ pub enum Outcome {
     Exited(i32),
     /// A signal killed its process.
     Killed(i32),
-    /// It ran longer than its [timeout](super::ProcessStep::timeout), and its process was ended.
+    /// It ran longer than its [deadline](super::ProcessStep::deadline), and its process was ended.
     TimedOut,
     /// Its arguments could not be serialised, and it did not start; or its value could not be: the reason.
     NotSerializable(String),

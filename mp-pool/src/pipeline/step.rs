@@ -19,7 +19,7 @@ pub(super) struct Settings {
     pub(super) after: Vec<String>,
     pub(super) retries: Retries,
     pub(super) condition: Option<Condition>,
-    pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
     pub(super) grace: Duration,
 }
 
@@ -37,7 +37,7 @@ impl Settings {
             after: Vec::new(),
             retries: Retries::default(),
             condition: None,
-            timeout: None,
+            deadline: None,
             grace: Duration::from_secs(1),
         }
     }
@@ -171,10 +171,11 @@ impl<T: Transferable + Send + Sync + 'static> ProcessStep<T> {
     /// counts from the start of the process, which it includes. The task is [`Outcome::TimedOut`]; one that is done just
     /// before stays done. Default: no limit.
     ///
-    /// A thread cannot be ended, so a step with a timeout is refused in [`Parallel::threads`](super::Parallel::threads):
-    /// [`BuildError::TimeoutOfThread`](super::BuildError::TimeoutOfThread).
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.timeout = Some(timeout);
+    /// A thread cannot be ended, so a step with a deadline is refused in [`Parallel::threads`](super::Parallel::threads):
+    /// [`BuildError::DeadlineOfThread`](super::BuildError::DeadlineOfThread).
+    #[doc(alias = "timeout")]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.settings.deadline = Some(deadline);
         self
     }
 
