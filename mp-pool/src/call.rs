@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// A batch is submitted when it has so many bytes.
-const MOST_BYTES: usize = 64 << 10;
+pub(crate) const MOST_BYTES: usize = 64 << 10;
 /// A batch has at most so many chunks: what is finished is collected between two, and the board is filled.
 const MOST_CHUNKS: usize = 256;
 /// Items of the first batch.

@@ -64,6 +64,11 @@ impl<I: Iterator> Input<I> {
         }
     }
 
+    /// How many items the input says that it has at least.
+    pub(crate) fn promised(&self) -> u64 {
+        self.items.as_ref().map_or(0, |items| items.size_hint().0 as u64)
+    }
+
     /// How many chunks are read at the call: of an input of known length that fits, all; of another, which may be slow
     /// to come, one for each worker.
     pub(crate) fn chunks_at_once(&self, look_ahead: usize, workers: usize) -> usize {

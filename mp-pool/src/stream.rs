@@ -7,14 +7,16 @@
 //!
 //! | next is called, and                        | the stream                                                    |
 //! |--------------------------------------------|---------------------------------------------------------------|
-//! | a result is held                           | reads a chunk first, if less than half of what it may is not done |
-//! | none is, and it may read                   | reads a chunk, submits it, and looks again                    |
+//! | a result is held                           | reads a run first, if less than half of what it may is not done |
+//! | none is, and it may read                   | reads a run, submits it, and looks again                      |
 //! | none is, and it may not                    | waits for a result, or for room on the board                  |
 //!
-//! A chunk is submitted as soon as it is read: the next read may block. A full board ends the reading until there is room,
-//! so the arguments of an endless input take no more memory than the arena has.
+//! A run is one chunk: the next read may block, and what was read is to begin before that. It is longer where the input
+//! promises more items (`size_hint`) and gave the last ones quickly, since a lock and a wake for each item would cost more
+//! than a short task. A full board ends the reading until there is room, so the arguments of an endless input take no more
+//! memory than the arena has.
 
-use crate::call::{Call, POSITIONS, Packed};
+use crate::call::{Call, MOST_BYTES, POSITIONS, Packed};
 use crate::dispatch::Dispatch;
 use crate::error::{SubmitError, TaskError};
 use crate::input::Input;
@@ -24,6 +26,16 @@ use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Chunks of the longest run.
+const LONGEST_RUN: u64 = 64;
+/// An input that gives items faster than this, on average, is quick.
+const QUICK: Duration = Duration::from_micros(1);
+/// The window is filled up by such a part of it, not by each item that leaves it.
+const REFILL: u64 = 4;
+/// So many times in a window of results that are held, the board is looked at: workers are to have work meanwhile.
+const LOOKS: u64 = 16;
 
 /// In which order results are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +85,13 @@ pub(crate) struct Stream<I> {
     given: u64,
     /// Items whose results are held.
     held_items: u64,
-    /// By position in the input, or as they came.
+    /// The results that are given next.
+    current: Option<Held>,
+    /// The others, by position in the input, or as they came.
     held: BTreeMap<u64, Held>,
     came: u64,
+    /// Chunks of the next run.
+    run: u64,
 }
 
 impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
@@ -94,14 +110,17 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             look_ahead: (look_ahead as u64).min(POSITIONS / 2),
             given: 0,
             held_items: 0,
+            current: None,
             held: BTreeMap::new(),
             came: 0,
+            run: 1,
         };
         // The workers begin before the first result is asked for.
-        for _ in 0..stream.input.chunks_at_once(look_ahead, workers) {
-            if stream.may_read() && !stream.call.full {
-                stream.read_chunk();
-            }
+        let mut chunks = stream.input.chunks_at_once(look_ahead, workers) as u64;
+        while chunks > 0 && stream.may_read() && !stream.call.full {
+            stream.run = stream.run.min(chunks);
+            chunks -= stream.run;
+            stream.read_run();
         }
         stream
     }
@@ -117,24 +136,21 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     ) -> Option<Result<R, TaskError>> {
         loop {
             // The input may be slow, and results come meanwhile.
-            if self.call.shared.board.has_finished() {
+            if !self.is_next_held() || self.given.is_multiple_of(self.look_ahead.div_ceil(LOOKS)) {
                 self.look();
             }
-            self.hold();
-            if self.is_next_held() {
-                let ahead = self.outstanding() - self.held_items;
-                if self.may_read() && !self.call.full && 2 * ahead < self.look_ahead {
-                    self.read_chunk();
-                }
-                return Some(self.take());
-            }
-            if self.may_read() && !self.call.full {
-                self.read_chunk();
-            } else if self.outstanding() == 0 && self.input.has_ended() {
+            let is_held = self.is_next_held();
+            let ahead = self.outstanding() - self.held_items;
+            if self.may_read() && !self.call.full && (!is_held || ahead < self.look_ahead.div_ceil(2)) {
+                self.read_run();
+            } else if !is_held && self.outstanding() == 0 && self.input.has_ended() {
                 self.call.complete = true;
                 return self.input.ended();
-            } else if !self.wait(until) {
+            } else if !is_held && !self.wait(until) {
                 return Some(Err(late));
+            }
+            if is_held {
+                return Some(self.take());
             }
         }
     }
@@ -145,7 +161,8 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     }
 
     fn may_read(&self) -> bool {
-        !self.input.has_ended() && (self.outstanding() < self.look_ahead || self.outstanding() == 0)
+        let room = self.look_ahead.saturating_sub(self.outstanding());
+        !self.input.has_ended() && (room >= self.look_ahead.div_ceil(REFILL) || self.outstanding() == 0)
     }
 
     /// Takes what has come.
@@ -165,34 +182,35 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         self.held.insert(key, held);
     }
 
-    fn is_next_held(&self) -> bool {
-        self.held
-            .first_key_value()
-            .is_some_and(|(at, _)| self.order == Order::OfCompletion || *at == self.given)
+    fn is_next_held(&mut self) -> bool {
+        let is_next = |at: u64| self.order == Order::OfCompletion || at == self.given;
+        if self.current.is_none() && self.held.first_key_value().is_some_and(|(at, _)| is_next(*at)) {
+            self.current = self.held.pop_first().map(|(_, held)| held);
+        }
+        self.current.is_some()
     }
 
     fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
         // It was looked at just before.
-        let Some((at, mut held)) = self.held.pop_first() else { return Err(TaskError::Terminated) };
+        let Some(held) = &mut self.current else { return Err(TaskError::Terminated) };
         self.given += 1;
         self.held_items -= 1;
         let value = held.take();
-        if held.items > 0 {
-            // In the order of completion, in front of what came later.
-            let at = if self.order == Order::OfInput { at + 1 } else { at };
-            self.held.insert(at, held);
+        if held.items == 0 {
+            self.current = None;
         }
         value
     }
 
-    /// Collects what is finished, without waiting.
+    /// Takes what is finished, without waiting.
     fn look(&mut self) {
-        let mut dispatch = self.call.shared.dispatch();
-        dispatch.collect();
-        self.call.shared.tell(&mut dispatch);
-        let full = dispatch.is_full_for(&self.call.job);
-        drop(dispatch);
-        self.call.full = full;
+        if self.call.shared.board.has_finished() {
+            let mut dispatch = self.call.shared.dispatch();
+            dispatch.collect();
+            self.call.shared.tell(&mut dispatch);
+            self.call.full = dispatch.is_full_for(&self.call.job);
+        }
+        self.hold();
     }
 
     /// Waits for a result, or for room if more is to be read; `false`: until the deadline.
@@ -207,45 +225,51 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         true
     }
 
-    /// Reads a chunk of the input, and submits it.
-    fn read_chunk(&mut self) {
+    /// Reads a run of the input, and submits it.
+    fn read_run(&mut self) {
+        let (began, before) = (Instant::now(), self.call.submitted);
+        let submitted = self.read_items(self.run.min(self.input.promised() / self.chunk as u64).max(1));
+        if let Err(error) = submitted {
+            self.input.refuse(error);
+        }
+        let items = u32::try_from(self.call.submitted - before).unwrap_or(u32::MAX);
+        let is_quick = began.elapsed() < QUICK * items;
+        self.run = if is_quick { (2 * self.run).min(LONGEST_RUN) } else { 1 };
+    }
+
+    fn read_items(&mut self, chunks: u64) -> Result<(), SubmitError> {
         let mut packed = Packed::default();
-        let most = (self.chunk as u64)
+        let most = (chunks.saturating_mul(self.chunk as u64))
             .min(self.look_ahead.saturating_sub(self.outstanding()).max(1))
             // No chunk lies across the end of the positions.
             .min(POSITIONS + 1 - (self.call.submitted & POSITIONS));
-        let mut submitted = Ok(());
+        let mut handles = Vec::new();
         for _ in 0..most {
             let before = packed.bytes.len();
-            let mut handles = Vec::new();
             let put = |item| put_item(&(item,), &mut packed.bytes, &mut handles);
             let Some(put) = self.input.read(put) else {
                 packed.bytes.truncate(before);
                 break;
             };
-            submitted = match put {
+            match put {
                 Ok(()) => {
                     packed.items += 1;
-                    if handles.is_empty() {
-                        Ok(())
-                    } else {
-                        self.call.submit_alone(&mut packed, before, handles, self.chunk)
+                    if !handles.is_empty() {
+                        let handles = std::mem::take(&mut handles);
+                        self.call.submit_alone(&mut packed, before, handles, self.chunk)?;
                     }
                 }
                 Err(error) => {
                     let submitted = self.submit(&mut packed);
                     self.refuse_item(format!("its arguments cannot be serialised: {error}"));
-                    submitted
+                    submitted?;
                 }
-            };
-            if submitted.is_err() {
+            }
+            if packed.bytes.len() >= MOST_BYTES {
                 break;
             }
         }
-        let submitted = submitted.and_then(|()| self.submit(&mut packed));
-        if let Err(error) = submitted {
-            self.input.refuse(error);
-        }
+        self.submit(&mut packed)
     }
 
     fn submit(&mut self, packed: &mut Packed) -> Result<(), SubmitError> {
