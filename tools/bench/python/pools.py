@@ -5,6 +5,7 @@ A request is `metric@family`, the metric as the bench has it.
 
 import collections
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import time
@@ -54,6 +55,13 @@ class Pool:
     def consumed(self, function, items):
         return self.pool.imap(function, items)
 
+    def stream(self, function, items, ordered):
+        return (self.pool.imap if ordered else self.pool.imap_unordered)(function, items)
+
+    def submitted(self, function, items):
+        futures = [self.pool.apply_async(function, (x,)) for x in items]
+        return [future.get() for future in futures]
+
     def close(self):
         self.pool.terminate()
         self.pool.join()
@@ -83,6 +91,16 @@ class Executor:
         while under_way:
             yield under_way.popleft().result()
 
+    def stream(self, function, items, ordered):
+        if ordered:
+            return self.pool.map(function, items)
+        futures = [self.pool.submit(function, x) for x in items]
+        return (future.result() for future in concurrent.futures.as_completed(futures))
+
+    def submitted(self, function, items):
+        futures = [self.pool.submit(function, x) for x in items]
+        return [future.result() for future in futures]
+
     def close(self):
         self.pool.shutdown()
 
@@ -108,6 +126,13 @@ class Mpire:
 
     def consumed(self, function, items):
         return self.pool.imap(function, items, chunk_size=1)
+
+    def stream(self, function, items, ordered):
+        return (self.pool.imap if ordered else self.pool.imap_unordered)(function, items, chunk_size=1)
+
+    def submitted(self, function, items):
+        futures = [self.pool.apply_async(function, (x,)) for x in items]
+        return [future.get() for future in futures]
 
     def close(self):
         self.pool.terminate()
@@ -138,24 +163,41 @@ def timed(pool, function, count, chunk):
     return took
 
 
-def apply(family, place, count):
+@contextlib.contextmanager
+def placed(family, place):
+    """The workers of this family on one CPU, and this thread on the same or on another one; or wherever."""
+    if not place:
+        yield made(family)
+        return
     everywhere = sorted(os.sched_getaffinity(0))
     places = {"two": (1, 0), "one": (0, 0)}
-    if place and len(everywhere) < 2:
+    if len(everywhere) < 2:
         raise ImportError("only one CPU may be used")
     try:
-        if place:
-            os.sched_setaffinity(0, {everywhere[places[place][0]]})
-        pool, times = made(family, place), []
-        if place:
-            os.sched_setaffinity(0, {everywhere[places[place][1]]})
-        for x in range(count):
-            began = time.perf_counter()
-            assert pool.apply(square, x) == x * x
-            times.append(time.perf_counter() - began)
+        os.sched_setaffinity(0, {everywhere[places[place][0]]})
+        pool = made(family, place)
+        os.sched_setaffinity(0, {everywhere[places[place][1]]})
+        yield pool
     finally:
         os.sched_setaffinity(0, everywhere)
+
+
+def apply(pool, count):
+    times = []
+    for x in range(count):
+        began = time.perf_counter()
+        assert pool.apply(square, x) == x * x
+        times.append(time.perf_counter() - began)
     return sorted(times)[count // 2] * 1e6
+
+
+def of_all(count, values):
+    """How many a second, of values that are all taken."""
+    began = time.perf_counter()
+    taken = list(values())
+    took = time.perf_counter() - began
+    assert len(taken) == count and max(taken) == square(count - 1)
+    return count / took
 
 
 def mebibytes(pool, kept, count):
@@ -197,17 +239,26 @@ def idle(family):
 
 def figure(request, count):
     metric, family = request.split("@")
-    if metric.startswith("W6.apply"):
-        return apply(family, metric[len("W6.apply.") :] or None, count)
     if metric == "W6.create":
         return create(family)
     if metric == "W9.idle4":
         return idle(family)
-    pool = made(family)
+    place = metric[-3:] if metric.endswith((".two", ".one")) else None
+    with placed(family, place) as pool:
+        return figure_of(metric[:-4] if place else metric, pool, count)
+
+
+def figure_of(metric, pool, count):
+    if metric in ("W6.apply", "W6.submit"):
+        return apply(pool, count)
     if metric == "W6.chunk1":
         return count / timed(pool, square, count, 1)
     if metric == "W6.default":
         return count / timed(pool, square, count, None)
+    if metric in ("W6.imap", "W6.imap_unordered"):
+        return of_all(count, lambda: pool.stream(square, range(count), metric == "W6.imap"))
+    if metric == "W6.executor":
+        return of_all(count, lambda: pool.submitted(square, range(count)))
     if metric.startswith("W6.1MiB"):
         return mebibytes(pool, metric.endswith(".kept"), count)
     if metric == "W6.cpu":
@@ -216,4 +267,4 @@ def figure(request, count):
         return count * 0.01 / timed(pool, burn, count, 1)
     if metric == "W6.uneven":
         return timed(pool, uneven, count, None)
-    raise ValueError(request)
+    raise ValueError(metric)

@@ -1,15 +1,18 @@
-//! W6: a pool of two: tiny tasks one by one and in default chunks, one call and its answer, a mebibyte in and out,
-//! tasks that compute; what 64 workers cost; and what a pool of four costs until its first map is done.
+//! W6: a pool of two: tiny tasks one by one and in default chunks, as a stream, by futures; one call and its answer, a
+//! mebibyte in and out, tasks that compute; what 64 workers cost; and what a pool of four costs until its first map is
+//! done.
 //!
 //! | file         | what                                                      |
 //! |--------------|-----------------------------------------------------------|
 //! | `tasks.rs`   | what the workers do                                       |
 //! | `workers.rs` | whose workers: ours, threads, rayon's, procspawn's        |
 //! | `place.rs`   | on which CPUs                                             |
+//! | `streams.rs` | streams and futures                                       |
 //!
 //! The python peers are in `python/pools.py`.
 
 mod place;
+mod streams;
 mod tasks;
 mod workers;
 
@@ -31,16 +34,15 @@ const WORKERS: usize = 2;
 pub(super) const PYTHONS: [&str; 4] = ["CPython", "PPE", "mpire", "loky"];
 
 pub(super) fn all(python: &Shared) -> Vec<Work> {
-    let mut works = vec![
-        tiny(python, "W6.chunk1", Chunks::One, 1000),
-        tiny(python, "W6.default", Chunks::Default, 10_000),
-        ten_million(python),
-        many(),
-    ];
+    let mut works = Vec::new();
+    works.extend(place::ALL.map(|place| tiny(python, "W6.chunk1", Chunks::One, 1000, place)));
+    works.extend(place::ALL.map(|place| tiny(python, "W6.default", Chunks::Default, 10_000, place)));
+    works.extend([ten_million(python), many()]);
+    works.extend(streams::all(python));
     works.extend(place::ALL.map(|place| apply(python, place)));
+    works.extend(place::ALL.map(|place| mebibytes(python, "W6.1MiB", Results::Consumed, place)));
     works.extend([
-        mebibytes(python, "W6.1MiB", Results::Consumed),
-        mebibytes(python, "W6.1MiB.kept", Results::Kept),
+        mebibytes(python, "W6.1MiB.kept", Results::Kept, Place::Free),
         cpu(python),
         speedup(python),
         uneven(python),
@@ -77,34 +79,38 @@ macro_rules! every {
 }
 
 /// The pythons, each asked for so much; what the figure is called there is `metric@peer`.
-fn pythons(python: &Shared, metric: &'static str, count: u64) -> Vec<Peer> {
+fn pythons(python: &Shared, metric: &str, count: u64) -> Vec<Peer> {
     let peer = |name: &'static str| {
-        let python = python.clone();
+        let (python, metric) = (python.clone(), metric.to_owned());
         Peer::new(name, move || ask(&python, &format!("{metric}@{name} {count}")))
     };
     PYTHONS.map(peer).into()
 }
 
-fn pythons_rates(python: &Shared, metric: &'static str, pilot: u64) -> Vec<Peer> {
+fn pythons_rates(python: &Shared, metric: &str, pilot: u64) -> Vec<Peer> {
     let peer = |name: &'static str| {
-        let python = python.clone();
+        let (python, metric) = (python.clone(), metric.to_owned());
         lasting(name, pilot, move |count| ask(&python, &format!("{metric}@{name} {count}")))
     };
     PYTHONS.map(peer).into()
 }
 
-fn tiny(python: &Shared, metric: &'static str, chunks: Chunks, pilot: u64) -> Work {
-    fn peer<W: Workers>(chunks: Chunks, pilot: u64) -> Peer {
-        let mut workers = lazily(|| W::start(WORKERS));
+fn tiny(python: &Shared, metric: &str, chunks: Chunks, pilot: u64, place: Place) -> Work {
+    fn peer<W: Workers>(chunks: Chunks, pilot: u64, place: Place) -> Peer {
+        let mut workers = lazily(move || place.for_workers(|| W::start(WORKERS)));
         lasting(W::NAME, pilot, move |count| {
-            let (workers, began) = (workers()?, Instant::now());
-            check(workers.map(Task::Square, count, chunks), count)?;
-            Ok(rate(count, began))
+            let workers = workers()?;
+            place.for_caller(|| {
+                let began = Instant::now();
+                check(workers.map(Task::Square, count, chunks), count)?;
+                Ok(rate(count, began))
+            })
         })
     }
-    let mut peers = every!(peer(chunks, pilot));
-    peers.extend(pythons_rates(python, metric, pilot));
-    Work { metric: metric.to_owned(), unit: "tasks/s", rate: true, peers }
+    let metric = place.metric(metric);
+    let mut peers = every!(peer(chunks, pilot, place));
+    peers.extend(pythons_rates(python, &metric, pilot));
+    Work { metric, unit: "tasks/s", rate: true, peers }
 }
 
 fn ten_million(python: &Shared) -> Work {
@@ -152,14 +158,14 @@ fn apply(python: &Shared, place: Place) -> Work {
             place.for_caller(|| pace.round(once, |us| 1e6 / us))
         })
     }
-    let mut peers = every!(peer(place));
+    let (mut peers, metric) = (every!(peer(place)), place.metric("W6.apply"));
     for name in PYTHONS {
-        let (python, metric) = (python.clone(), place.metric());
+        let (python, metric) = (python.clone(), metric.clone());
         let mut pace = Pace::new(200);
         let once = move |times| ask(&python, &format!("{metric}@{name} {times}"));
         peers.push(Peer::new(name, move || pace.round(&once, |us| 1e6 / us)));
     }
-    Work { metric: place.metric().to_owned(), unit: "us", rate: false, peers }
+    Work { metric, unit: "us", rate: false, peers }
 }
 
 /// The median of so many, in microseconds.
@@ -175,20 +181,24 @@ fn median_of(count: u64, mut once: impl FnMut(u64) -> Result<u64, String>) -> Re
     Ok(median(&times))
 }
 
-fn mebibytes(python: &Shared, metric: &'static str, results: Results) -> Work {
+fn mebibytes(python: &Shared, metric: &str, results: Results, place: Place) -> Work {
     const TIMES: u64 = 100;
-    fn peer<W: Workers>(results: Results) -> Peer {
-        let mut workers = lazily(|| W::start(WORKERS));
+    fn peer<W: Workers>(results: Results, place: Place) -> Peer {
+        let mut workers = lazily(move || place.for_workers(|| W::start(WORKERS)));
         Peer::new(W::NAME, move || {
-            let (workers, mine, began) = (workers()?, vec![7_u8; 1 << 20], Instant::now());
-            workers.pass(&mine, TIMES as usize, results)?;
-            // In and out together.
-            Ok(rate(TIMES, began) * 2.0 * f64::from(1 << 20) / 1e9)
+            let (workers, mine) = (workers()?, vec![7_u8; 1 << 20]);
+            place.for_caller(|| {
+                let began = Instant::now();
+                workers.pass(&mine, TIMES as usize, results)?;
+                // In and out together.
+                Ok(rate(TIMES, began) * 2.0 * f64::from(1 << 20) / 1e9)
+            })
         })
     }
-    let mut peers = every!(peer(results));
-    peers.extend(pythons(python, metric, TIMES / 2));
-    Work { metric: metric.to_owned(), unit: "GB/s", rate: true, peers }
+    let metric = place.metric(metric);
+    let mut peers = every!(peer(results, place));
+    peers.extend(pythons(python, &metric, TIMES / 2));
+    Work { metric, unit: "GB/s", rate: true, peers }
 }
 
 /// What all processes take of the CPUs for a tiny task, one by one.

@@ -14,11 +14,12 @@ pub(super) enum Place {
 pub(super) const ALL: [Place; 3] = [Place::Free, Place::Two, Place::One];
 
 impl Place {
-    pub(super) fn metric(self) -> &'static str {
+    /// A metric's name in this place.
+    pub(super) fn metric(self, name: &str) -> String {
         match self {
-            Place::Free => "W6.apply",
-            Place::Two => "W6.apply.two",
-            Place::One => "W6.apply.one",
+            Place::Free => name.to_owned(),
+            Place::Two => format!("{name}.two"),
+            Place::One => format!("{name}.one"),
         }
     }
 
