@@ -79,8 +79,8 @@ pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
     Ok(())
 }
 
-/// What is in front of bytes of this length that are an item, or a value, by themselves: the head of the item, and the length
-/// that begins the packed bytes.
+/// What is in front of bytes of this length that are an item, or a value, by themselves: the head of the item, and the
+/// length that begins the packed bytes.
 pub(crate) fn put_block_heads(
     length: usize,
     put_head: impl FnOnce(usize, &mut Vec<u8>),
@@ -143,6 +143,14 @@ pub(crate) fn take_short_value<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (content, rest) = rest.split_at_checked(usize::from(*length))?;
     *bytes = rest;
     Some(content)
+}
+
+/// How long the record at the front is; `None`: there is no whole one.
+#[inline]
+pub(crate) fn record_length(bytes: &[u8]) -> Option<usize> {
+    let (&(VALUE | FAILURE), mut rest) = bytes.split_first()? else { return None };
+    take_content(&mut rest)?;
+    Some(bytes.len() - rest.len())
 }
 
 /// Whether a record is a value's.

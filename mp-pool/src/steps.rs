@@ -9,7 +9,8 @@
 //! What is done here is what a pool does: the same board, dispatch and worker. The caller's part has state in private
 //! memory, so one process alone may call `map`, `worker_ended` and the results.
 
-use crate::call::Call;
+use crate::board;
+use crate::call::{Call, Packed};
 use crate::error::{NewPoolError, SubmitError};
 use crate::job::Job;
 use crate::limits::Recycling;
@@ -17,6 +18,7 @@ use crate::line::Line;
 use crate::memory::SharedBoard;
 use crate::options::TaskOptions;
 use crate::place::Place;
+use crate::record::put_item;
 use crate::result::MapResult;
 use crate::supervisor::{Shared, WorkerSpec};
 use crate::worker;
@@ -27,6 +29,9 @@ use mp_core::word::{Ordering, Word};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+/// Bytes of a result of the function that is stepped through.
+const RESULT: usize = 12;
 
 /// The caller's part.
 #[derive(Debug)]
@@ -72,6 +77,29 @@ impl Steps {
         Ok(MapResult::new(call.waited()))
     }
 
+    /// Submits items that workers take one by one, several in a slot.
+    pub fn map_in_runs<F, T>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<MapResult<F::Output>, SubmitError>
+    where
+        F: Target<(T,)>,
+        F::Output: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned,
+    {
+        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
+        // Items go in runs once it is known what a result takes.
+        call.job.saw(RESULT, 1);
+        let (mut packed, mut handles) = (Packed::default(), Vec::new());
+        for item in items {
+            put_item(&(item,), &mut packed.bytes, &mut handles).map_err(|error| *error)?;
+            packed.items += 1;
+        }
+        call.submit_batch(packed, 1, None)?;
+        Ok(MapResult::new(call.waited()))
+    }
+
     /// The worker of this index, in the process that calls this.
     pub fn worker(&self, index: u32) -> Result<Worker, NewPoolError> {
         let (line, _) = Line::pair()?;
@@ -87,8 +115,8 @@ impl Steps {
         self.shared.tell(&mut dispatch);
     }
 
-    /// What the watcher does to the chunk of a worker that has begun it and is late: gives it up, unless it is done. Whether
-    /// the chunk is given up. From any process.
+    /// What the watcher does to the chunk of a worker that has begun it and is late: gives it up, unless it is done.
+    /// Whether the chunk is given up. From any process.
     pub fn condemn(&self, slot: u32) -> bool {
         let has_begun = self.shared.board.running(slot).is_some_and(|running| running.since.is_some());
         has_begun && self.shared.board.condemn(slot).is_some()
@@ -123,6 +151,10 @@ impl Steps {
     }
 }
 
+/// What a worker has taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken(board::Taken);
+
 /// A worker's part.
 pub struct Worker {
     index: u32,
@@ -131,18 +163,18 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Takes a chunk, if there is one.
-    pub fn take(&self) -> Option<u32> {
-        self.board.take(self.index, |_| ())
+    /// Takes a chunk, or an item of a run, if there is one.
+    pub fn take(&self) -> Option<Taken> {
+        self.board.take(self.index, |_| ()).map(Taken)
     }
 
     /// Waits for a chunk, and takes it; `None`: there will be none.
-    pub fn next(&self) -> Option<u32> {
-        self.board.next(self.index, |_| ())
+    pub fn next(&self) -> Option<Taken> {
+        self.board.next(self.index, |_| ()).map(Taken)
     }
 
-    /// Does a chunk that it has taken, and gives it back; `false`: it is to end.
-    pub fn run(&mut self, slot: u32) -> bool {
-        self.worker.run(slot)
+    /// Does what it has taken, and gives it back; of a run, those after it too. `false`: it is to end.
+    pub fn run(&mut self, taken: Taken) -> bool {
+        self.worker.run(taken.0)
     }
 }

@@ -12,9 +12,9 @@
 //! | none is, and it may not                    | waits for a result, or for room on the board                  |
 //!
 //! A run is one chunk: the next read may block, and what was read is to begin before that. It is longer where the input
-//! promises more items (`size_hint`) and gave the last ones quickly, since a lock and a wake for each item would cost more
-//! than a short task. A full board ends the reading until there is room, so the arguments of an endless input take no more
-//! memory than the arena has.
+//! promises more items (`size_hint`) and gave the last ones quickly, since a lock and a wake for each item would cost
+//! more than a short task. A full board ends the reading until there is room, so the arguments of an endless input take
+//! no more memory than the arena has.
 
 use crate::call::{Call, MOST_BYTES, POSITIONS, Packed};
 use crate::dispatch::Dispatch;

@@ -1,9 +1,9 @@
 //! What a worker does: one chunk after the other, from the board and back.
 //!
-//! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that end
-//! is attributed to: the one begun and not done.
+//! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that
+//! end is attributed to: the one begun and not done.
 
-use crate::board::{Chunk, Life, Marks};
+use crate::board::{Chunk, Life, Marks, Run, Taken};
 use crate::error::Failure;
 use crate::limits::Recycling;
 use crate::line::{Fetched, Line, Said};
@@ -52,8 +52,8 @@ pub(crate) fn work(bootstrap: Bootstrap) {
     memory.board.live(index, Life::Ready);
     let mut worker = Worker::new(index, memory, line, most_tasks);
     while worker.own.left > 0
-        && let Some(slot) = worker.next()
-        && worker.run(slot)
+        && let Some(taken) = worker.next()
+        && worker.run(taken)
         && !recycling.is_due(began)
     {}
     // What was captured is dropped where it was made. What a drop does is the program's: a panic there costs nothing
@@ -96,14 +96,17 @@ impl Worker {
         Worker { memory, own }
     }
 
-    /// Waits for a chunk; `None`: there will be none.
-    fn next(&self) -> Option<u32> {
+    /// Waits for a chunk, or an item; `None`: there will be none.
+    fn next(&self) -> Option<Taken> {
         self.memory.board.next(self.own.index, |slot| self.memory.prefetch(slot))
     }
 
-    /// Does a chunk; `false`: this process is to end.
-    pub(crate) fn run(&mut self, slot: u32) -> bool {
-        self.own.run(&self.memory, slot)
+    /// Does what it has taken; `false`: this process is to end.
+    pub(crate) fn run(&mut self, taken: Taken) -> bool {
+        match taken.item {
+            Some(item) => self.own.run_one_by_one(&self.memory, taken.slot, item),
+            None => self.own.run(&self.memory, taken.slot),
+        }
     }
 }
 
@@ -162,9 +165,52 @@ impl Own {
         if !memory.board.done(slot, self.index) {
             return false;
         }
-        memory.board.push_finished(slot);
+        memory.board.push_finished(self.index, slot);
         memory.board.tell_caller();
         goes_on
+    }
+
+    /// Does an item of a run, and those after it that no other worker begins; `false`: this process is to end.
+    fn run_one_by_one(&mut self, memory: &Memory, slot: u32, first: u32) -> bool {
+        let mut next = Some(first);
+        while let Some(item) = next {
+            // The slot may be used again between two items.
+            let run = memory.board.run(slot);
+            let message = self.run_one(memory, run, item);
+            if !memory.board.done_item(slot, item, self.index, message) {
+                return false;
+            }
+            memory.board.push_finished(self.index, slot);
+            next = if self.left > 0 { memory.board.begin_next(slot, item, self.index) } else { None };
+            if next.is_none() {
+                memory.board.leave(slot, self.index);
+            }
+            memory.board.tell_caller();
+        }
+        true
+    }
+
+    /// Does an item of a run; whether its result was sent as a message, whose number lies in its place then.
+    fn run_one(&mut self, memory: &Memory, run: Run, item: u32) -> bool {
+        let (place, code, stride) = (run.place as usize, run.code as usize, run.stride as usize);
+        let mut buffer = std::mem::take(&mut self.arguments);
+        buffer.clear();
+        memory.bytes.read_onto(place, code, &mut buffer);
+        memory.bytes.read_onto(place + code + item as usize * stride, stride, &mut buffer);
+        self.count(memory);
+        let mut rest = buffer.as_slice();
+        let function = self.function(take_code(&mut rest).unwrap_or_default());
+        let arguments = take_item(&mut rest).unwrap_or_default();
+        let results = place + crate::arena::whole(code + run.items as usize * stride);
+        let at = results + item as usize * run.room as usize;
+        let mut room = Room { at, left: run.room as usize, written: 0 };
+        let message = self.run_item(memory, &function, arguments, &mut Vec::new(), &mut None, &mut room);
+        if message != 0 {
+            memory.bytes.write(at, &message.to_le_bytes());
+        }
+        self.arguments = kept(buffer);
+        self.record = kept(std::mem::take(&mut self.record));
+        message != 0
     }
 
     /// Reads a chunk. Bytes that are an argument by themselves go where they stay; the others are to be decoded.
@@ -256,11 +302,17 @@ impl Own {
 
     #[inline]
     fn begin(&mut self, memory: &Memory, marks: &Marks<'_, FutexWord>, done: u32) {
+        self.count(memory);
+        marks.begin(done);
+    }
+
+    /// One item more is begun.
+    #[inline]
+    fn count(&mut self, memory: &Memory) {
         if !self.worked {
             memory.board.live(self.index, Life::Working);
             self.worked = true;
         }
-        marks.begin(done);
         self.left = self.left.saturating_sub(1);
     }
 

@@ -1,8 +1,9 @@
 //! Kills at random moments of workers that are at work. Prints how many it tried.
 //!
-//! Tasks, one by one and in chunks, with values of all sizes, count in shared memory how often each was begun. Each is
-//! done, once, with the right value, or it is attributed to one death; what was begun twice, lost or attributed to a
-//! death that was none is told. Nothing is left. And tasks that are cancelled while their worker is started.
+//! Tasks, one by one and in chunks, with values of all sizes and with short ones alone, count in shared memory how
+//! often each was begun. Each is done, once, with the right value, or it is attributed to one death; what was begun
+//! twice, lost or attributed to a death that was none is told. Nothing is left. And tasks that are cancelled while
+//! their worker is started.
 //!
 //! `MP_KILLS=20000` sets the number; the default fits the gate.
 
@@ -43,6 +44,13 @@ fn count_and_give(x: u32, _argument: Vec<u8>) -> Vec<u8> {
     value_of(x)
 }
 
+/// So short that several tasks share a slot.
+fn count_and_give_back(x: u32) -> u32 {
+    // ORDERING: as above.
+    BEGUN.get().expect("the initializer has set it")[x as usize].fetch_add(1, Ordering::Relaxed);
+    x
+}
+
 #[derive(Default, Debug)]
 struct Tally {
     done: usize,
@@ -60,8 +68,17 @@ fn every_item_has_one_end_whichever_worker_is_killed() {
     let pids = || pool.worker_pids();
     while_killing(wanted, MOMENT, pids, || {
         for chunk in [1, 7, ITEMS / 8] {
-            one_round(&pool, &counts, chunk, &mut tally);
+            one_round(&counts, &mut tally, value_of, || {
+                let items = (0..ITEMS as u32).map(|x| (x, value_of(x)));
+                pool.starmap_in_chunks(count_and_give, items, Some(chunk)).unwrap().get_each()
+            });
         }
+        one_round(
+            &counts,
+            &mut tally,
+            |x| x,
+            || pool.map_in_chunks(count_and_give_back, 0..ITEMS as u32, Some(1)).unwrap().get_each(),
+        );
     });
     println!("killed {wanted}: {tally:?}");
     assert_eq!((tally.twice, tally.lost, tally.wrong), (0, 0, 0));
@@ -70,10 +87,14 @@ fn every_item_has_one_end_whichever_worker_is_killed() {
     assert!(active_children().is_empty());
 }
 
-fn one_round(pool: &Pool, counts: &Counts, chunk: usize, tally: &mut Tally) {
+fn one_round<R: PartialEq>(
+    counts: &Counts,
+    tally: &mut Tally,
+    value_of: fn(u32) -> R,
+    map: impl FnOnce() -> Vec<Result<R, TaskError>>,
+) {
     counts.iter().for_each(|count| count.store(0, Ordering::Relaxed));
-    let items = (0..ITEMS as u32).map(|x| (x, value_of(x)));
-    let each = pool.starmap_in_chunks(count_and_give, items, Some(chunk)).unwrap().get_each();
+    let each = map();
     assert_eq!(each.len(), ITEMS);
     for (x, outcome) in (0..).zip(each) {
         let begun = counts[x as usize].load(Ordering::Relaxed);

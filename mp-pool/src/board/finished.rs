@@ -1,39 +1,61 @@
-//! The stack of finished slots: workers push, the caller takes all at once.
+//! What is finished: each worker marks its slots in bits of its own, and a stack holds the workers that have marked
+//! some.
 //!
 //! ```text
-//!   worker:  slot DONE ─ slot.next = top ─ top = slot, if top has not changed
-//!   caller:  top = empty ─ walk what was there
+//!   worker:  DONE ─ its bit for the slot ─ listed was 0? ─ link = top ─ top = itself, if top has not changed
+//!   caller:  top = empty ─ each worker that was there: listed = 0 ─ its bits, which are 0 then
 //! ```
 //!
-//! No slot is taken from the middle or the top alone, so a slot cannot come back below a worker that still pushes: it is
-//! freed only after it was pushed, or when its worker is dead.
+//! A worker writes to cache lines of its own for most slots: the top changes only when the caller has looked since.
+//! A bit is a hint, as in a lane: the slot's words decide. One that is old costs a look.
+//!
+//! No worker is taken from the middle or the top alone, and each pushes itself, once until the caller has taken it off:
+//! so none comes back below one that still pushes, and one that stops here holds up its own results alone.
 //!
 //! # Orderings
-//! A push is a Release, and continues the release sequence of the pushes below it; the swap that takes all is an Acquire,
-//! and so sees every link.
+//! The bit is set before `listed` is exchanged, and read after: of the two exchanges the later one sees what was before
+//! the other. A push is a Release, and continues the release sequence of the pushes below it; the swap that takes all
+//! is an Acquire, and so sees every link.
 //! # When a process dies
-//! A worker between DONE and its push: the caller, told of its death, first takes all that was pushed, and then looks at
-//! every slot for the dead worker's.
+//! A worker between DONE and its push: the caller, told of its death, first takes all that is there, then looks at
+//! every slot for the dead worker's, and clears its marks ([`forget`](Board::forget)) before its successor starts.
 //! # Tested by
-//! model/slots.rs
+//! model/slots.rs, model/runs.rs
 
 use super::Board;
-use super::slot::NEXT;
 use mp_core::word::{Ordering, Word};
 use std::ops::Deref;
 
+/// The words of a worker's marks: whether it is in the stack, the one below it plus 1, and a bit for each slot.
+const LISTED: usize = 0;
+const LINK: usize = 1;
+const BITS: usize = 2;
+
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
-    /// Worker: the slot is done.
+    fn mark(&self, worker: u32, what: usize) -> &W {
+        self.word(self.places.marks(worker) + what)
+    }
+
+    /// Worker: the slot, or an item of it, is done.
     #[inline]
-    pub(crate) fn push_finished(&self, slot: u32) {
+    pub(crate) fn push_finished(&self, me: u32, slot: u32) {
+        // ORDERING: Release, pairs with the Acquire in `take_marks`: what was done is there.
+        self.mark(me, BITS + slot as usize / 32).fetch_or(1 << (slot % 32), Ordering::Release);
+        // ORDERING: AcqRel: see above.
+        if self.mark(me, LISTED).swap(1, Ordering::AcqRel) == 0 {
+            self.list(me);
+        }
+    }
+
+    fn list(&self, me: u32) {
         let top = self.word(self.places.finished());
         // ORDERING: Relaxed: a guess; the exchange checks it.
         let mut below = top.load(Ordering::Relaxed);
         loop {
             // ORDERING: Relaxed: published by the exchange.
-            self.of_slot(slot, NEXT).store(below, Ordering::Relaxed);
+            self.mark(me, LINK).store(below, Ordering::Relaxed);
             // ORDERING: Release, pairs with the Acquire in `take_finished`.
-            match top.compare_exchange(below, slot + 1, Ordering::Release, Ordering::Relaxed) {
+            match top.compare_exchange(below, me + 1, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => below = now,
             }
@@ -47,21 +69,52 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         self.word(self.places.finished()).load(Ordering::Relaxed) != 0
     }
 
-    /// Caller: takes all finished slots, the first one first. `soon` is told of each as soon as it is known.
+    /// Caller: takes all finished slots. `soon` is told of each as soon as it is known.
     pub(crate) fn take_finished(&self, into: &mut Vec<u32>, soon: impl Fn(u32)) {
         into.clear();
         if !self.has_finished() {
             return;
         }
-        // ORDERING: Acquire, pairs with the Release in `push_finished`.
+        // ORDERING: Acquire, pairs with the Release in `list`.
         let mut at = self.word(self.places.finished()).swap(0, Ordering::Acquire);
+        let workers = self.places.shape.workers;
         // Words that a wild write has hit lead nowhere, or in a circle.
-        while at != 0 && at <= self.places.shape.slots && into.len() < self.places.shape.slots as usize {
-            into.push(at - 1);
-            soon(at - 1);
+        for _ in 0..workers {
+            let Some(worker) = at.checked_sub(1).filter(|worker| *worker < workers) else { return };
             // ORDERING: Relaxed: after the swap.
-            at = self.of_slot(at - 1, NEXT).load(Ordering::Relaxed);
+            at = self.mark(worker, LINK).load(Ordering::Relaxed);
+            // ORDERING: AcqRel: see above. It may be pushed again from here on.
+            self.mark(worker, LISTED).swap(0, Ordering::AcqRel);
+            self.take_marks(worker, |slot| {
+                soon(slot);
+                into.push(slot);
+            });
         }
-        into.reverse();
+    }
+
+    fn take_marks(&self, worker: u32, mut each: impl FnMut(u32)) {
+        for at in 0..self.places.shape.slots.div_ceil(32) {
+            let bits = self.mark(worker, BITS + at as usize);
+            // ORDERING: Relaxed: a look.
+            if bits.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            // ORDERING: Acquire, pairs with the Release in `push_finished`.
+            let mut left = bits.swap(0, Ordering::Acquire);
+            while left != 0 {
+                let slot = 32 * at + left.trailing_zeros();
+                if slot < self.places.shape.slots {
+                    each(slot);
+                }
+                left &= left - 1;
+            }
+        }
+    }
+
+    /// Caller: clears the marks of a worker that is dead, after all was [taken](Board::take_finished).
+    pub(crate) fn forget(&self, worker: u32) {
+        self.take_marks(worker, |_| ());
+        // ORDERING: Relaxed: the successor is started after it.
+        self.mark(worker, LISTED).store(0, Ordering::Relaxed);
     }
 }

@@ -6,9 +6,11 @@
 //!                                                                     (taken already: head + 1 all the same, next one)
 //! ```
 //!
-//! A hint is no claim: the slot's word decides. A worker that has looked at a hint helps the head past it, whether it won
-//! the slot or not, so no worker waits for another one to do that. A worker that comes late, after the lane has gone
-//! round, has read an old hint or a new one; it takes what is ready there, and its help fails.
+//! A hint names a slot, and says whether its items are taken one by one (`run.rs`): such a hint stays at the head until
+//! a worker finds none to begin. A hint is no claim: the slot's word decides. A worker that has looked at a hint helps
+//! the head past it, whether it won the slot or not, so no worker waits for another one to do that. A worker that comes
+//! late, after the lane has gone round, has read an old hint or a new one; it takes what is ready there, and its help
+//! fails.
 //!
 //! One thread of the caller's at a time deals ([`deal`](Board::deal)).
 //!
@@ -19,40 +21,59 @@
 //! # Tested by
 //! model/lanes.rs
 
-use super::Board;
+use super::{Board, Taken};
 use mp_core::word::{Ordering, Word};
 use std::collections::HashSet;
 use std::ops::Deref;
 
+/// Of a hint: the items of the slot are taken one by one.
+const RUN: u32 = 1 << 31;
+
+/// The hint to a slot whose items are taken one by one.
+pub(crate) fn hint_of_run(slot: u32) -> u32 {
+    slot | RUN
+}
+
+/// The slot of a hint.
+pub(crate) fn slot_of(hint: u32) -> u32 {
+    hint & !RUN
+}
+
+/// Whether it is a run's.
+pub(crate) fn is_of_run(hint: u32) -> bool {
+    hint & RUN != 0
+}
+
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
-    /// Caller: enters ready slots into a lane. Gives how many there was room for.
-    pub(crate) fn deal(&self, lane: u32, slots: &[u32]) -> usize {
+    /// Caller: enters hints to ready slots into a lane. Gives how many there was room for.
+    pub(crate) fn deal(&self, lane: u32, hints: &[u32]) -> usize {
         let tail_word = self.word(self.places.tail(lane));
         // ORDERING: Relaxed, both: one thread deals, and a head that is behind errs on the safe side.
         let tail = tail_word.load(Ordering::Relaxed);
         let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
         let room = self.places.shape.hints.saturating_sub(tail.wrapping_sub(head)) as usize;
-        let dealt = slots.len().min(room);
-        for (number, slot) in (0..).zip(&slots[..dealt]) {
+        let dealt = hints.len().min(room);
+        for (number, hint) in (0..).zip(&hints[..dealt]) {
             let at = self.places.hint(lane, tail.wrapping_add(number));
             // ORDERING: Relaxed: published by the tail.
-            self.word(at).store(*slot, Ordering::Relaxed);
+            self.word(at).store(*hint, Ordering::Relaxed);
         }
         // ORDERING: Release, pairs with the Acquire in `take_from`.
         tail_word.store(tail.wrapping_add(dealt as u32), Ordering::Release);
         dealt
     }
 
-    /// Worker: takes a slot, from its own lane or another's. `soon` is told of slots that it may have next.
+    /// Worker: takes a slot, or an item of one, from its own lane or another's. `soon` is told of slots that it may
+    /// have next.
     #[inline]
-    pub(crate) fn take(&self, me: u32, soon: impl Fn(u32)) -> Option<u32> {
+    pub(crate) fn take(&self, me: u32, soon: impl Fn(u32)) -> Option<Taken> {
         let lanes = self.places.shape.lanes;
         let own = me % lanes;
         (own..lanes).chain(0..own).find_map(|lane| self.take_from(lane, me, &soon))
     }
 
     #[inline]
-    fn take_from(&self, lane: u32, me: u32, soon: &impl Fn(u32)) -> Option<u32> {
+    fn take_from(&self, lane: u32, me: u32, soon: &impl Fn(u32)) -> Option<Taken> {
         let head_word = self.word(self.places.head(lane));
         loop {
             // ORDERING: Relaxed: a head that is behind costs a look at an old hint.
@@ -63,24 +84,55 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                 return None;
             }
             // ORDERING: Relaxed: the slot's word decides.
-            let slot = self.word(self.places.hint(lane, head)).load(Ordering::Relaxed);
-            // What comes from another CPU is on its way while the exchange waits for the slot, and while this task is done.
+            let hint = self.word(self.places.hint(lane, head)).load(Ordering::Relaxed);
+            let slot = slot_of(hint);
+            // What comes from another CPU is on its way while the exchange waits for the slot, and while this task is
+            // done.
             soon(slot);
             if tail.wrapping_sub(head) > 1 {
                 // ORDERING: Relaxed: a guess.
                 let next = self.word(self.places.hint(lane, head.wrapping_add(1))).load(Ordering::Relaxed);
-                if next < self.places.shape.slots {
-                    self.prefetch_slot(next);
-                    soon(next);
+                if slot_of(next) < self.places.shape.slots {
+                    self.prefetch_slot(slot_of(next));
+                    soon(slot_of(next));
                 }
             }
-            let won = slot < self.places.shape.slots && self.take_slot(slot, me);
-            // ORDERING: Relaxed: it only counts.
-            let _ =
-                head_word.compare_exchange(head, head.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
-            if won {
-                return Some(slot);
+            if is_of_run(hint)
+                && slot < self.places.shape.slots
+                && let Some(taken) = self.begin_one(slot, me, lane == me % self.places.shape.lanes)
+            {
+                return Some(taken);
             }
+            let won = !is_of_run(hint) && slot < self.places.shape.slots && self.take_slot(slot, me);
+            self.help_on(lane, head);
+            if won {
+                return Some(Taken { slot, item: None });
+            }
+        }
+    }
+
+    fn help_on(&self, lane: u32, head: u32) {
+        // ORDERING: Relaxed: it only counts.
+        let _ = self.word(self.places.head(lane)).compare_exchange(
+            head,
+            head.wrapping_add(1),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Worker: it has begun all that it may in a run. Where that is the first of its own lane, and nothing is left to
+    /// begin, the next hint is the first: a caller that waits until the lanes are empty is told by the last item.
+    #[inline]
+    pub(crate) fn leave(&self, slot: u32, me: u32) {
+        let lane = me % self.places.shape.lanes;
+        // ORDERING: Relaxed, both, and Acquire, as in `take_from`.
+        let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
+        let tail = self.word(self.places.tail(lane)).load(Ordering::Acquire);
+        let hint = self.word(self.places.hint(lane, head)).load(Ordering::Relaxed);
+        // Looked at after the hint was read: it may be one to the next run in this slot.
+        if tail.wrapping_sub(head) as i32 > 0 && hint == hint_of_run(slot) && !self.has_ready(slot) {
+            self.help_on(lane, head);
         }
     }
 
@@ -111,7 +163,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             (0..left).map(move |at| {
                 let hint = self.places.hint(lane, head.wrapping_add(at));
                 // ORDERING: as above.
-                self.word(hint).load(Ordering::Relaxed)
+                slot_of(self.word(hint).load(Ordering::Relaxed))
             })
         };
         (0..self.places.shape.lanes).flat_map(of).collect()

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  finished | caller: event count, asleep | quit | sleepers, a bit each | per worker: event count, life
-//!           | lanes: tail, head, hints | slots
+//!           | per worker: its marks | lanes: tail, head, hints | slots: what each is, a word for each item of a run
 //! ```
 //!
 //! Words that different processes write stand `apart` words from each other: two cache lines, since lines are fetched
@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Words of one slot.
-const SLOT: usize = 10;
+const SLOT: usize = 9;
 /// The most lanes: a worker without work looks at all of them.
 const LANES: u32 = 8;
 
@@ -23,6 +23,8 @@ pub(crate) struct Shape {
     pub(crate) slots: u32,
     /// Hints of one lane, a power of two.
     pub(crate) hints: u32,
+    /// Items of a run, at most 32.
+    pub(crate) run: u32,
     /// Words from one hot word to the next, at least 2.
     pub(crate) apart: u32,
 }
@@ -32,10 +34,12 @@ impl Shape {
     pub(crate) fn for_workers(workers: u32) -> Shape {
         let slots = (16 * workers).max(1024).next_power_of_two();
         let spare = (8 * workers).clamp(64, slots / 8);
-        Shape { workers, lanes: workers.min(LANES), slots: slots + spare, hints: 2 * slots, apart: 32 }
+        let lanes = workers.min(LANES);
+        Shape { workers, lanes, slots: slots + spare, hints: 2 * slots, run: 7, apart: 32 }
     }
 
-    /// Slots beyond those that tasks without priorities take: a task of a higher one finds a slot though the board is full.
+    /// Slots beyond those that tasks without priorities take: a task of a higher one finds a slot though the board is
+    /// full.
     pub(crate) fn spare(self) -> u32 {
         self.slots - self.hints / 2
     }
@@ -51,6 +55,8 @@ pub(super) struct Places {
     pub(super) shape: Shape,
     apart: usize,
     workers: usize,
+    marks: usize,
+    mark: usize,
     lanes: usize,
     lane: usize,
     slots: usize,
@@ -61,10 +67,14 @@ impl Places {
     pub(super) fn of(shape: Shape) -> Places {
         let apart = shape.apart as usize;
         let workers = 3 * apart + (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
-        let lanes = workers + shape.workers as usize * apart;
+        let marks = workers + shape.workers as usize * apart;
+        let mark = (2 + shape.slots.div_ceil(32) as usize).next_multiple_of(apart);
+        let lanes = marks + shape.workers as usize * mark;
         let lane = 2 * apart + (shape.hints as usize).next_multiple_of(apart);
         let slots = lanes + shape.lanes as usize * lane;
-        Places { shape, apart, workers, lanes, lane, slots, slot: SLOT.next_multiple_of(apart / 2) }
+        // A slot is one cache line.
+        let slot = (SLOT + shape.run as usize).next_multiple_of(apart / 2);
+        Places { shape, apart, workers, marks, mark, lanes, lane, slots, slot }
     }
 
     pub(super) fn total(&self) -> usize {
@@ -93,6 +103,11 @@ impl Places {
     }
 
     #[inline]
+    pub(super) fn marks(&self, worker: u32) -> usize {
+        self.marks + worker as usize * self.mark
+    }
+
+    #[inline]
     pub(super) fn tail(&self, lane: u32) -> usize {
         self.lanes + lane as usize * self.lane
     }
@@ -111,6 +126,11 @@ impl Places {
     pub(super) fn slot(&self, slot: u32) -> usize {
         self.slots + slot as usize * self.slot
     }
+
+    #[inline]
+    pub(super) fn item(&self, slot: u32, item: u32) -> usize {
+        self.slot(slot) + SLOT + item as usize
+    }
 }
 
 #[cfg(test)]
@@ -121,8 +141,8 @@ mod tests {
     #[test]
     fn no_two_parts_share_a_word() {
         for shape in [
-            Shape { workers: 1, lanes: 1, slots: 1, hints: 1, apart: 2 },
-            Shape { workers: 3, lanes: 2, slots: 4, hints: 8, apart: 2 },
+            Shape { workers: 1, lanes: 1, slots: 1, hints: 1, run: 1, apart: 2 },
+            Shape { workers: 3, lanes: 2, slots: 4, hints: 8, run: 2, apart: 2 },
             Shape::for_workers(40),
         ] {
             let places = Places::of(shape);
@@ -131,11 +151,16 @@ mod tests {
             all.extend(
                 (0..shape.workers).flat_map(|worker| [places.worker(worker), places.worker(worker) + 1]),
             );
+            let bits = 2 + shape.slots.div_ceil(32) as usize;
+            all.extend(
+                (0..shape.workers).flat_map(|worker| (0..bits).map(move |at| places.marks(worker) + at)),
+            );
             for lane in 0..shape.lanes {
                 all.extend([places.tail(lane), places.head(lane)]);
                 all.extend((0..shape.hints).map(|number| places.hint(lane, number)));
             }
             all.extend((0..shape.slots).flat_map(|slot| (0..SLOT).map(move |at| places.slot(slot) + at)));
+            all.extend((0..shape.slots).flat_map(|slot| (0..shape.run).map(move |at| places.item(slot, at))));
             assert!(all.iter().all(|at| *at < places.total()));
             assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "{shape:?}");
         }

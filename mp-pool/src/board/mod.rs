@@ -8,8 +8,9 @@
 //! | file          | what                                                                        |
 //! |---------------|-----------------------------------------------------------------------------|
 //! | `slot.rs`     | one chunk of items: its one truth word, and what is said beside it          |
+//! | `run.rs`      | a slot whose items are taken one by one, with a truth word for each         |
 //! | `lane.rs`     | hints to ready slots: one lane for a few workers, which others steal from   |
-//! | `finished.rs` | the stack of slots whose chunk is done                                      |
+//! | `finished.rs` | what is done: marks of each worker, and a stack of the workers with marks   |
 //! | `sleep.rs`    | workers without work, and the caller without results                        |
 //! | `layout.rs`   | where each word is                                                          |
 //!
@@ -17,8 +18,8 @@
 //! that stops or dies at any instruction holds up what it has taken, and nothing else.
 //!
 //! # When a process dies
-//! A worker: each file says so for its part. What it had taken names it, so the caller finds it by looking at all slots.
-//! The caller: its workers are daemons, and die with it.
+//! A worker: each file says so for its part. What it had taken names it, so the caller finds it by looking at all
+//! slots. The caller: its workers are daemons, and die with it.
 //! # Tested by
 //! model/, and `mp-pool/tests`
 
@@ -29,10 +30,13 @@ mod lane;
 mod layout;
 #[cfg(test)]
 mod model;
+mod run;
 mod sleep;
 mod slot;
 
+pub(crate) use lane::{hint_of_run, is_of_run};
 pub(crate) use layout::Shape;
+pub(crate) use run::{Item, Run};
 pub(crate) use slot::{Chunk, Found, Life, Marks, Running};
 
 use layout::Places;
@@ -41,6 +45,14 @@ use std::ops::Deref;
 
 /// The most workers of a pool.
 pub(crate) const MOST_WORKERS: usize = 1024;
+
+/// What a worker has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) slot: u32,
+    /// The item of a run; `None`: the slot.
+    pub(crate) item: Option<u32>,
+}
 
 /// The words, wherever they lie, and which one is what.
 #[derive(Debug, Clone)]

@@ -12,23 +12,23 @@
 //! before it is. A worker that finds nothing to take wakes it too, if anything is finished.
 //!
 //! # Why no wake is lost
-//! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of the
-//! two sees the other. A flag is taken down before the event count changes, so a sleeper that read the count after the
-//! change sees the flag down, and does not sleep.
+//! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of
+//! the two sees the other. A flag is taken down before the event count changes, so a sleeper that read the count after
+//! the change sees the flag down, and does not sleep.
 //! # When a process dies
-//! A worker between its commit and its wake: the caller is told of the death, and looks. A worker that was woken: on any
-//! death all the others are woken. Every sleeper looks by itself within half a second.
+//! A worker between its commit and its wake: the caller is told of the death, and looks. A worker that was woken: on
+//! any death all the others are woken. Every sleeper looks by itself within half a second.
 //! # Tested by
 //! model/sleepers.rs
 
-use super::Board;
+use super::{Board, Taken};
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 use std::ops::Deref;
 
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Worker: waits for a slot to take. `None`: there is none, and there will be none. `soon` as for
     /// [`take`](Board::take).
-    pub(crate) fn next(&self, me: u32, soon: impl Fn(u32)) -> Option<u32> {
+    pub(crate) fn next(&self, me: u32, soon: impl Fn(u32)) -> Option<Taken> {
         if let Some(slot) = self.take(me, &soon) {
             return Some(slot);
         }
@@ -58,7 +58,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Sleeps, unless there is something to take.
     #[cold]
-    fn sleep(&self, me: u32) -> Option<u32> {
+    fn sleep(&self, me: u32) -> Option<Taken> {
         let (bits, bit) = (self.word(self.places.sleepers() + me as usize / 32), 1 << (me % 32));
         let event = self.word(self.places.worker(me));
         // ORDERING: Relaxed: the fence orders it before the last look.

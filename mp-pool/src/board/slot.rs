@@ -16,21 +16,22 @@
 //! | TAKEN(w) → CONDEMNED(w) | caller: condemn | compare-exchange; then the caller kills w     |
 //! | any(w) → FREE           | caller          | store, once w is dead, or DONE has been read  |
 //!
-//! A worker has one slot at a time. READY names no task: a worker that comes late with an old hint takes the task that
-//! is there now. All other changes start from a word that names its worker, so none can be made twice.
+//! A worker has one slot at a time, or one item of a run (`run.rs`). READY names no task: a worker that comes late with
+//! an old hint takes the task that is there now. All other changes start from a word that names its worker, so none can
+//! be made twice.
 //!
-//! A chunk with a deadline has one item. Its worker says when it begins, in front of the progress; the caller condemns it when
-//! the time is over. So the exchange that decides between done and condemned decides about that one item.
+//! A chunk with a deadline has one item. Its worker says when it begins, in front of the progress; the caller condemns
+//! it when the time is over. So the exchange that decides between done and condemned decides about that one item.
 //!
 //! Progress is `4 * done + 2 * message + begun`, stored before and after each item; `message`: the result of the last
-//! item that is done comes by a message over the worker's line. So a death at any moment tells which results stand, which
-//! item had begun, and which have not.
+//! item that is done comes by a message over the worker's line. So a death at any moment tells which results stand,
+//! which item had begun, and which have not.
 //!
 //! # Orderings
 //! Release on each change that hands over, Acquire on each that takes over: what was written before is seen.
 //! # When a process dies
-//! The word names the worker. After its death, and before its successor starts, the caller looks at all slots, and takes
-//! back what it had ([`found`](Board::found)): results that stand, the begun item, the rest.
+//! The word names the worker. After its death, and before its successor starts, the caller looks at all slots, and
+//! takes back what it had ([`found`](Board::found)): results that stand, the begun item, the rest.
 //! # Tested by
 //! model/slots.rs
 
@@ -39,18 +40,16 @@ use mp_core::word::{Ordering, Word};
 use std::ops::Deref;
 
 const STATE: usize = 0;
-/// The slot that was finished before this one, plus 1.
-pub(super) const NEXT: usize = 1;
-const PROGRESS: usize = 2;
-const ITEMS: usize = 3;
-const PLACE: usize = 4;
-const LENGTH: usize = 5;
-const ROOM: usize = 6;
+pub(super) const PROGRESS: usize = 1;
+pub(super) const ITEMS: usize = 2;
+pub(super) const PLACE: usize = 3;
+pub(super) const LENGTH: usize = 4;
+pub(super) const ROOM: usize = 5;
 /// Of a chunk: [`BY_MESSAGE`] and [`TIMED`]; then: the number of the message that the last result is.
-const MESSAGE: usize = 7;
-const WRITTEN: usize = 8;
+const MESSAGE: usize = 6;
+const WRITTEN: usize = 7;
 /// When the item of a timed chunk began, in milliseconds of the monotonic clock.
-const STARTED: usize = 9;
+const STARTED: usize = 8;
 
 const BY_MESSAGE: u32 = 1;
 const TIMED: u32 = 2;
@@ -60,17 +59,19 @@ const LIFE: usize = 1;
 /// What is done with a slot: the low bits of its word; the worker stands above them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-enum Phase {
+pub(super) enum Phase {
     Free = 0,
     Ready = 1,
     Taken = 2,
     Done = 3,
     Condemned = 4,
+    /// Of an item of a run: done, and its result comes by a message.
+    Sent = 5,
 }
 
-const PHASE: u32 = 0b111;
+pub(super) const PHASE: u32 = 0b111;
 
-fn word(phase: Phase, worker: u32) -> u32 {
+pub(super) fn word(phase: Phase, worker: u32) -> u32 {
     (worker + 1) << 3 | phase as u32
 }
 
@@ -235,8 +236,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         phase == Phase::Taken as u32 || phase == Phase::Condemned as u32
     }
 
-    /// Caller: how far the worker is that has the timed slot; `None`: no worker has it. What is read is of the task that
-    /// is there now: the caller has posted it, and alone posts the next one.
+    /// Caller: how far the worker is that has the timed slot; `None`: no worker has it. What is read is of the task
+    /// that is there now: the caller has posted it, and alone posts the next one.
     pub(crate) fn running(&self, slot: u32) -> Option<Running> {
         // ORDERING: Relaxed: the exchange of `condemn` decides whether it still has it.
         let phase = self.of_slot(slot, STATE).load(Ordering::Relaxed) & PHASE;
@@ -270,10 +271,14 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         freed.is_ok()
     }
 
-    /// Caller: gives up a chunk that a worker has, and gives that worker, which is to be killed then. `None`: it was too
-    /// late, or no worker has it.
+    /// Caller: gives up a chunk that a worker has, and gives that worker, which is to be killed then. `None`: it was
+    /// too late, or no worker has it.
     pub(crate) fn condemn(&self, slot: u32) -> Option<u32> {
-        let state = self.of_slot(slot, STATE);
+        Self::condemn_by(self.of_slot(slot, STATE))
+    }
+
+    /// The same by the word of the slot, or of an item.
+    pub(super) fn condemn_by(state: &W) -> Option<u32> {
         // ORDERING: Relaxed, here and below: nothing of the worker's is read before it is dead.
         let now = state.load(Ordering::Relaxed);
         let worker = (now >> 3).checked_sub(1).filter(|_| now & PHASE == Phase::Taken as u32)?;
@@ -281,8 +286,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         state.compare_exchange(now, condemned, Ordering::Relaxed, Ordering::Relaxed).ok().map(|_| worker)
     }
 
-    /// Caller: what the slot's worker has left there, if the slot is done, or `of_dead` is its worker, which is dead. It
-    /// stays until the slot is [posted](Board::post) again.
+    /// Caller: what the slot's worker has left there, if the slot is done, or `of_dead` is its worker, which is dead.
+    /// It stays until the slot is [posted](Board::post) again.
     pub(crate) fn found(&self, slot: u32, of_dead: Option<u32>) -> Option<Found> {
         // ORDERING: Acquire, pairs with the Release in `done`.
         let state = self.of_slot(slot, STATE).load(Ordering::Acquire);

@@ -19,7 +19,9 @@ impl Dispatch {
         let mut finished = std::mem::take(&mut self.finished);
         self.memory.board.take_finished(&mut finished, |slot| self.memory.prefetch(slot));
         for &slot in &finished {
-            if let Some(found) = self.memory.board.found(slot, None) {
+            if self.is_run(slot) {
+                self.settle_run(slot, None);
+            } else if let Some(found) = self.memory.board.found(slot, None) {
                 self.settle_slot(slot, found, None);
             }
         }
@@ -35,10 +37,15 @@ impl Dispatch {
     pub(super) fn close(&mut self, slot: u32) -> Option<Open> {
         let open = self.open[slot as usize].take();
         if let Some(open) = &open {
-            open.job.gave_slot();
-            self.in_flight -= 1;
+            self.left(open);
         }
         open
+    }
+
+    /// A slot stands for nothing any more.
+    pub(super) fn left(&mut self, open: &Open) {
+        open.job.gave_slot();
+        self.in_flight -= 1;
     }
 
     /// The slot and its block may be used again.
@@ -157,7 +164,7 @@ impl Dispatch {
     }
 
     /// An item's value comes by message, or has come.
-    fn await_message(&mut self, message: MessageId, awaited: Awaited) {
+    pub(super) fn await_message(&mut self, message: MessageId, awaited: Awaited) {
         match self.arrived.remove(&message) {
             Some(arrived) => self.settle_message(awaited, arrived),
             None => {

@@ -8,8 +8,8 @@ use mp_core::Child;
 use mp_core::sys::process::Ended;
 use std::sync::Arc;
 
-/// An item that so many workers in a row had taken, and died before they began it, is what kills them (too large for the
-/// memory that there is, say).
+/// An item that so many workers in a row had taken, and died before they began it, is what kills them (too large for
+/// the memory that there is, say).
 pub(super) const MOST_LOSSES: u32 = 8;
 
 /// A worker that has ended.
@@ -22,8 +22,8 @@ pub(crate) struct Gone {
 }
 
 impl Dispatch {
-    /// A worker has ended, and all that came over its line is known. What stands of its results stands, what it had begun
-    /// is attributed to its end, and the rest goes to others.
+    /// A worker has ended, and all that came over its line is known. What stands of its results stands, what it had
+    /// begun is attributed to its end, and the rest goes to others.
     pub(crate) fn ended(&mut self, index: u32) -> Option<Gone> {
         let child = &self.workers.get(index as usize)?.as_ref()?.child;
         let (pid, how) = (child.pid(), how(child));
@@ -39,10 +39,14 @@ impl Dispatch {
         // First what it pushed, so that no slot is freed that stands in the stack still.
         self.collect();
         for slot in 0..self.memory.board.shape().slots {
-            if let Some(found) = self.memory.board.found(slot, Some(index)) {
+            if self.is_run(slot) {
+                self.settle_run(slot, Some((index, &died)));
+            } else if let Some(found) = self.memory.board.found(slot, Some(index)) {
                 self.settle_slot(slot, found, Some(&died));
             }
         }
+        self.memory.board.forget(index);
+        self.given_up_in_runs.remove(&index);
         self.no_more_messages(number);
         let life = self.memory.board.life(index);
         // The last one woken may have been the dead one.
@@ -70,7 +74,7 @@ impl Dispatch {
     pub(crate) fn fail_all(&mut self, error: &TaskError) {
         for slot in 0..self.open.len() {
             if let Some(open) = self.close(slot as u32) {
-                self.fail(&open.job, open.first, open.items, error);
+                self.fail_open(&open, error);
             }
         }
         for Batch { job, first, items, .. } in std::mem::take(&mut self.pending) {
@@ -111,7 +115,9 @@ impl Dispatch {
             self.fail(&job, first, items, &TaskError::Cancelled);
         }
         for slot in self.slots_where(is_withdrawn) {
-            if self.memory.board.cancel(slot)
+            if self.is_run(slot) {
+                self.withdraw_run(slot);
+            } else if self.memory.board.cancel(slot)
                 && let Some(open) = self.close(slot)
             {
                 self.fail(&open.job, open.first, open.items, &TaskError::Cancelled);
@@ -123,13 +129,21 @@ impl Dispatch {
 
     /// Whether a worker has a part of a job.
     pub(crate) fn is_running(&self, job: &Arc<Job>) -> bool {
-        self.slots_of(job).into_iter().any(|slot| self.memory.board.is_taken(slot))
+        self.slots_of(job).into_iter().any(|slot| self.memory.board.is_taken(slot) || self.is_run_taken(slot))
     }
 
     /// Gives up what workers have of a job, and kills them for it.
     pub(crate) fn condemn(&mut self, job: &Arc<Job>) {
         for slot in self.slots_of(job) {
             self.condemn_slot(slot, GivenUp::Cancelled);
+            self.condemn_run(slot);
+        }
+    }
+
+    pub(super) fn kill(&self, index: u32) {
+        if let Some(Some(worker)) = self.workers.get(index as usize) {
+            // One that cannot be killed ends after its task.
+            let _ = worker.child.kill();
         }
     }
 
@@ -139,10 +153,7 @@ impl Dispatch {
         if let Some(Some(open)) = self.open.get_mut(slot as usize) {
             open.given_up = Some(why);
         }
-        if let Some(Some(worker)) = self.workers.get(index as usize) {
-            // One that cannot be killed ends after its task.
-            let _ = worker.child.kill();
-        }
+        self.kill(index);
     }
 
     /// Gives up what a worker has that has too much memory, and kills it for that. One that has no task may go on.
@@ -151,6 +162,8 @@ impl Dispatch {
         let taken = slots.into_iter().find(|slot| self.memory.board.is_taken_by(*slot, index));
         if let Some(slot) = taken {
             self.condemn_slot(slot, GivenUp::OutOfMemory { used, limit });
+        } else {
+            self.condemn_in_runs(index, GivenUp::OutOfMemory { used, limit });
         }
     }
 
@@ -172,11 +185,13 @@ impl Dispatch {
         }
     }
 
-    /// Whether a worker has a chunk that was given up.
+    /// Whether a worker has a chunk, or is at an item, that was given up.
     pub(crate) fn has_condemned(&self, index: u32) -> bool {
         let board = &self.memory.board;
-        (0..board.shape().slots)
-            .any(|slot| board.found(slot, Some(index)).is_some_and(|found| found.condemned))
+        (0..board.shape().slots).any(|slot| {
+            board.found(slot, Some(index)).is_some_and(|found| found.condemned)
+                || self.is_condemned_in_run(slot, index)
+        })
     }
 
     fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {

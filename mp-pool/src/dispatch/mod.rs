@@ -11,6 +11,7 @@
 //! |--------------|-----------------------------------------------------------------|
 //! | `post.rs`    | from a batch to slots: how many items, where their bytes go      |
 //! | `collect.rs` | from finished slots to results                                   |
+//! | `runs.rs`    | slots whose items are taken one by one                           |
 //! | `deaths.rs`  | what a worker's death costs; the end of all                      |
 //! | `deadlines.rs` | tasks that run too long                                        |
 //! | `retries.rs` | tasks that are tried again                                      |
@@ -24,6 +25,7 @@ mod deaths;
 mod post;
 mod ranks;
 mod retries;
+mod runs;
 
 use crate::arena::{Arena, Block};
 use crate::board::Shape;
@@ -121,6 +123,8 @@ struct Open {
     timed: Timed,
     /// Why the caller has given it up, once a worker has it.
     given_up: Option<GivenUp>,
+    /// Its items are taken one by one.
+    run: Option<runs::OpenRun>,
 }
 
 /// An item whose value is to come by a message.
@@ -180,7 +184,13 @@ pub(crate) struct Dispatch {
     free: Vec<u32>,
     pending: VecDeque<Batch>,
     next_lane: u32,
+    /// Why workers were given up with an item of a run, by their index.
+    given_up_in_runs: HashMap<u32, GivenUp>,
+    /// Hints to runs for which the lanes had no room.
+    undealt: Vec<u32>,
+    // Buffers.
     finished: Vec<u32>,
+    buffer: Vec<u8>,
     /// Items whose values are still to come by message.
     awaited: HashMap<MessageId, Awaited>,
     /// Messages of slots that are not collected yet.
@@ -228,7 +238,10 @@ impl Dispatch {
             free: (0..shape.slots).rev().collect(),
             pending: VecDeque::new(),
             next_lane: 0,
+            given_up_in_runs: HashMap::new(),
+            undealt: Vec::new(),
             finished: Vec::new(),
+            buffer: Vec::new(),
             awaited: HashMap::new(),
             arrived: HashMap::new(),
             callbacks: Callbacks::default(),
@@ -361,7 +374,8 @@ impl Dispatch {
         }
         let enough = if job.is_some_and(Job::is_coarse) {
             self.in_flight - few
-        } else if self.is_full() {
+        } else if self.is_full() || job.is_some_and(Job::is_stream) {
+            // It reads on while the workers do the other half.
             self.in_flight / 2
         } else {
             0

@@ -11,7 +11,7 @@
 use super::deadlines::Timed;
 use super::{Batch, Dispatch, History, Open, Phase};
 use crate::arena::{Block, whole};
-use crate::board::Chunk;
+use crate::board::{Chunk, is_of_run};
 use crate::job::Job;
 use crate::memory::PIECE;
 use crate::record::{HEAD, take_item};
@@ -33,13 +33,14 @@ impl Dispatch {
         if !matches!(self.phase, Phase::Running | Phase::Closed) {
             return;
         }
+        let (mut posted, mut undealt) = (!self.undealt.is_empty(), std::mem::take(&mut self.undealt));
+        self.deal(&mut undealt);
         if self.is_ranked() {
-            if self.post_ranked() {
+            if self.post_ranked() || posted {
                 self.memory.board.wake_worker();
             }
             return;
         }
-        let mut posted = false;
         while let Some(mut batch) = self.pending.pop_front() {
             let goes_on = self.post_batch(&mut batch, &mut posted);
             if batch.items > 0 {
@@ -57,34 +58,38 @@ impl Dispatch {
     /// Puts as much of a batch on the board as that holds; `false`: it is full.
     fn post_batch(&mut self, batch: &mut Batch, posted: &mut bool) -> bool {
         let chunks = batch.items.div_ceil(batch.chunk) as usize;
-        let longest = (chunks / (4 * self.workers.len())).clamp(1, LONGEST_RUN);
-        let mut run = Vec::with_capacity(longest);
+        let most = self.items_of_run(batch);
+        let longest = (chunks / (4 * self.workers.len() * most as usize)).clamp(1, LONGEST_RUN);
+        let mut hints = Vec::with_capacity(longest);
         while batch.items > 0 {
-            let slot = self.place(batch);
-            run.extend(slot);
-            *posted |= slot.is_some();
-            if (slot.is_none() || run.len() >= longest) && !self.deal(&mut run) || slot.is_none() {
+            let run = if most > 1 { self.place_run(batch, most) } else { None };
+            let hint = run.or_else(|| self.place(batch));
+            hints.extend(hint);
+            *posted |= hint.is_some();
+            if (hint.is_none() || hints.len() >= longest) && !self.deal(&mut hints) || hint.is_none() {
                 return false;
             }
         }
-        self.deal(&mut run)
+        self.deal(&mut hints)
     }
 
     /// Tells the workers of slots; `false`: not of all, and these are pending again.
-    fn deal(&mut self, run: &mut Vec<u32>) -> bool {
+    fn deal(&mut self, hints: &mut Vec<u32>) -> bool {
         let lanes = self.memory.board.shape().lanes;
         for _ in 0..lanes {
-            if run.is_empty() {
+            if hints.is_empty() {
                 return true;
             }
-            let dealt = self.memory.board.deal(self.next_lane, run);
-            run.drain(..dealt);
+            let dealt = self.memory.board.deal(self.next_lane, hints);
+            hints.drain(..dealt);
             self.next_lane = (self.next_lane + 1) % lanes;
         }
-        let all = run.is_empty();
+        let all = hints.is_empty();
         // The lanes are full of old hints, which go when a worker looks: it finishes something before.
-        for slot in run.drain(..).rev() {
-            if self.memory.board.cancel(slot)
+        for slot in hints.drain(..).rev() {
+            if is_of_run(slot) {
+                self.undealt.push(slot);
+            } else if self.memory.board.cancel(slot)
                 && let Some(open) = self.close(slot)
             {
                 self.put_back(slot, open, 0);
@@ -124,6 +129,7 @@ impl Dispatch {
             turn: 0,
             timed: Timed::default(),
             given_up: None,
+            run: None,
         };
         batch.at += length;
         batch.first += items;
@@ -179,6 +185,7 @@ impl Dispatch {
             turn: 0,
             timed: Timed::default(),
             given_up: None,
+            run: None,
         };
         let code = open.job.code.len();
         self.open_slot(slot, open, place, code + length, room);
@@ -213,6 +220,7 @@ impl Dispatch {
             turn: 0,
             timed: Timed::default(),
             given_up: None,
+            run: None,
         };
         batch.first += 1;
         batch.items -= 1;
@@ -222,8 +230,6 @@ impl Dispatch {
 
     fn open_slot(&mut self, slot: u32, mut open: Open, place: usize, length: usize, room: usize) {
         let by_message = open.message.is_some();
-        self.turns += 1;
-        open.turn = self.turns;
         open.timed.limit = open.job.options.limit();
         if let Some(limit) = open.timed.limit {
             self.deadlines.posted(limit);
@@ -236,11 +242,18 @@ impl Dispatch {
             by_message,
             timed: open.timed.limit.is_some(),
         };
+        self.enter(slot, open);
+        self.memory.board.post(slot, chunk);
+    }
+
+    /// The slot, which is the last free one, stands for this.
+    pub(super) fn enter(&mut self, slot: u32, mut open: Open) {
+        self.turns += 1;
+        open.turn = self.turns;
         open.job.took_slot(open.items);
         self.in_flight += 1;
         self.free.pop();
         self.open[slot as usize] = Some(open);
-        self.memory.board.post(slot, chunk);
     }
 }
 

@@ -12,9 +12,10 @@
 //! | used              | a few tasks for each worker, to one lane, so that few are taken back    |
 //! | until all is done | as before                                                               |
 //!
-//! A slot that is taken back leaves its hint in the lane. It stays out of use until all workers that look are past that hint: a
-//! task that was put there would be taken at the place of the old one. The board has spare slots for this. They suffice for
-//! several changes of priority between two takes; if there are more, a few tasks may be taken in another order.
+//! A slot that is taken back leaves its hint in the lane. It stays out of use until all workers that look are past that
+//! hint: a task that was put there would be taken at the place of the old one. The board has spare slots for this. They
+//! suffice for several changes of priority between two takes; if there are more, a few tasks may be taken in another
+//! order.
 //!
 //! # When a process dies
 //! What it had taken is put back in front of its equals.
@@ -108,6 +109,9 @@ impl Dispatch {
 
     /// Takes a slot back that no worker has taken; gives it if it could.
     fn retract(&mut self, slot: u32) -> Option<u32> {
+        if self.is_run(slot) {
+            return self.retract_run(slot);
+        }
         if !self.memory.board.cancel(slot) {
             return None;
         }

@@ -5,17 +5,17 @@ use mp_model::AnyWord;
 use mp_model::thorough::{Fuse, spawn};
 use std::sync::Arc;
 
-/// One hint is all that the lane has room for, and one slot all that there is: a late worker has an old hint to what is a
-/// new task. Each task is done once, with its own argument.
+/// One hint is all that the lane has room for, and one slot all that there is: a late worker has an old hint to what is
+/// a new task. Each task is done once, with its own argument.
 pub(super) fn a_slot_that_is_used_again_is_taken_once_each_time<W: AnyWord>() {
     let table = table::<W>(2, 1, 1, 1);
     table.post(0, 1, 1);
     table.board.deal(0, &[0]);
     let other = Arc::clone(&table);
-    let late = spawn(&Fuse::never(), move || other.board.take(1, |_| ()).map(|slot| other.work(slot, 1).0));
+    let late = spawn(&Fuse::never(), move || other.take(1).map(|slot| other.work(slot, 1).0));
     let mut done = Vec::new();
     // Worker and caller in one.
-    if let Some(slot) = table.board.take(0, |_| ()) {
+    if let Some(slot) = table.take(0) {
         done.push(table.work(slot, 0).0);
     }
     let mut next = 2;
@@ -29,11 +29,11 @@ pub(super) fn a_slot_that_is_used_again_is_taken_once_each_time<W: AnyWord>() {
         }
         next += 1;
     }
-    if let Some(slot) = table.board.take(0, |_| ()) {
+    if let Some(slot) = table.take(0) {
         done.push(table.work(slot, 0).0);
     }
     done.extend(late.join().unwrap());
-    while let Some(slot) = table.board.take(0, |_| ()) {
+    while let Some(slot) = table.take(0) {
         done.push(table.work(slot, 0).0);
     }
     let cancelled = table.board.found(0, None).is_none() && next == 3 && !done.contains(&2);
@@ -52,12 +52,12 @@ pub(super) fn an_old_hint_moves_no_head<W: AnyWord>() {
     table.post(0, 1, 1);
     table.board.deal(0, &[0]);
     let other = Arc::clone(&table);
-    let late = spawn(&Fuse::never(), move || other.board.take(1, |_| ()));
-    let mut taken: Vec<u32> = table.board.take(0, |_| ()).into_iter().collect();
+    let late = spawn(&Fuse::never(), move || other.take(1));
+    let mut taken: Vec<u32> = table.take(0).into_iter().collect();
     table.post(1, 1, 2);
     let dealt = table.board.deal(0, &[1]) == 1;
     taken.extend(late.join().unwrap());
-    taken.extend(std::iter::from_fn(|| table.board.take(2, |_| ())));
+    taken.extend(std::iter::from_fn(|| table.take(2)));
     taken.sort_unstable();
     assert_eq!(taken, if dealt { vec![0, 1] } else { vec![0] });
 }
@@ -69,9 +69,9 @@ pub(super) fn a_killed_taker_leaves_the_lane_to_others<W: AnyWord>(fuse: &Fuse) 
     table.post(1, 1, 2);
     table.board.deal(0, &[0, 1]);
     let other = Arc::clone(&table);
-    let victim = spawn(fuse, move || other.board.take(0, |_| ()));
+    let victim = spawn(fuse, move || other.take(0));
     victim.join();
-    let rest: Vec<u32> = std::iter::from_fn(|| table.board.take(1, |_| ())).collect();
+    let rest: Vec<u32> = std::iter::from_fn(|| table.take(1)).collect();
     let dead: Vec<u32> = (0..2).filter(|slot| table.board.found(*slot, Some(0)).is_some()).collect();
     let mut all = [rest, dead].concat();
     all.sort_unstable();

@@ -1,6 +1,7 @@
 //! Worlds with one fault each: the models must fail in them, and for the reason that the fault is.
 
 use super::lanes::*;
+use super::runs::*;
 use super::sleepers::*;
 use super::slots::*;
 use mp_model::thorough::{Faulty, bound, explore, sweep};
@@ -22,11 +23,15 @@ macro_rules! mutants {
 }
 
 mutants! {
-    explore the_caller_sees_the_results_of_both, bound() - 1, in ReleaseIsRelaxed: "a `None` value";
-    explore the_caller_sees_the_results_of_both, bound() - 1, in AcquireIsRelaxed: "a `None` value";
+    explore the_caller_sees_the_results_of_both, bound() - 1, in ReleaseIsRelaxed: "assertion `left == right`";
+    explore the_caller_sees_the_results_of_both, bound() - 1, in AcquireIsRelaxed: "assertion `left == right`";
     explore a_look_sees_when_the_task_that_is_there_began, bound(), in ReleaseIsRelaxed: "a look at another task's time";
     explore a_look_sees_when_the_task_that_is_there_began, bound(), in AcquireIsRelaxed: "a look at another task's time";
     explore a_slot_that_is_used_again_is_taken_once_each_time, bound() - 1, in ReleaseIsRelaxed: "assertion";
+    explore each_item_is_begun_once_and_the_caller_sees_its_result, bound() - 1, in ReleaseIsRelaxed: "a result that";
+    explore each_item_is_begun_once_and_the_caller_sees_its_result, bound() - 1, in AcquireIsRelaxed: "assertion";
+    explore a_run_in_a_slot_that_is_used_again_is_begun_once, bound() - 2, in ReleaseIsRelaxed: "assertion";
+    explore a_run_in_a_slot_that_is_used_again_is_begun_once, bound() - 2, in AcquireIsRelaxed: "assertion";
     explore a_sleeper_gets_its_slot, bound(), in NoFences: "deadlock";
     explore a_sleeper_gets_its_slot, bound(), in NoneIsWoken: "deadlock";
     explore each_of_two_sleepers_gets_its_slot, bound() - 2, in NoneIsWoken: "deadlock";

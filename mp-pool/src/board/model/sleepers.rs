@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 fn next<W: AnyWord>(table: &Shared<W>, me: u32, fuse: &Fuse) -> Life<Option<u32>> {
     let table = Arc::clone(table);
-    spawn(fuse, move || table.board.next(me, |_| ()))
+    spawn(fuse, move || table.board.next(me, |_| ()).map(|taken| taken.slot))
 }
 
 pub(super) fn a_sleeper_gets_its_slot<W: AnyWord>() {
@@ -57,7 +57,7 @@ fn wait_for<W: Word>(table: &Shared<W>, count: usize, enough: u32) -> Vec<u32> {
 fn work_once<W: AnyWord>(table: &Shared<W>, me: u32, fuse: &Fuse) -> Life<()> {
     let table = Arc::clone(table);
     spawn(fuse, move || {
-        if let Some(slot) = table.board.take(me, |_| ()) {
+        if let Some(slot) = table.take(me) {
             table.work(slot, me);
             table.board.tell_caller();
         }
@@ -125,7 +125,7 @@ pub(super) fn a_killed_sleeper_takes_no_wake_along<W: AnyWord>(fuse: &Fuse) {
     let victim = next(&table, 0, fuse);
     let other = Arc::clone(&table);
     let sleeper = spawn(&Fuse::never(), move || {
-        let slot = other.board.next(1, |_| ());
+        let slot = other.board.next(1, |_| ()).map(|taken| taken.slot);
         other.board.quit();
         slot
     });

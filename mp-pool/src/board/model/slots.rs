@@ -7,7 +7,7 @@ use mp_model::thorough::{Fuse, spawn};
 use std::sync::Arc;
 
 fn take_all<W: Word>(table: &Shared<W>, me: u32) -> Vec<u32> {
-    std::iter::from_fn(|| table.board.take(me, |_| ())).collect()
+    std::iter::from_fn(|| table.take(me)).collect()
 }
 
 /// Both slots are in the first worker's lane.
@@ -32,7 +32,7 @@ pub(super) fn what_is_cancelled_is_not_begun_and_the_other_way_round<W: AnyWord>
     table.post(0, 1, 5);
     table.board.deal(0, &[0]);
     let other = Arc::clone(&table);
-    let worker = spawn(&Fuse::never(), move || other.board.take(0, |_| ()).map(|slot| other.work(slot, 0)));
+    let worker = spawn(&Fuse::never(), move || other.take(0).map(|slot| other.work(slot, 0)));
     let cancelled = table.board.cancel(0);
     let worked = worker.join().unwrap();
     assert_eq!(worked, (!cancelled).then_some((5, true)));
@@ -46,7 +46,7 @@ pub(super) fn what_is_condemned_is_not_done_and_the_other_way_round<W: AnyWord>(
     table.board.deal(0, &[0]);
     let other = Arc::clone(&table);
     let worker = spawn(&Fuse::never(), move || {
-        let slot = other.board.take(0, |_| ()).unwrap();
+        let slot = other.take(0).unwrap();
         other.work(slot, 0)
     });
     let condemned = table.board.condemn(0);
@@ -67,7 +67,7 @@ pub(super) fn the_caller_sees_the_results_of_both<W: AnyWord>() {
     let worker = |me| {
         let table = Arc::clone(&table);
         spawn(&Fuse::never(), move || {
-            if let Some(slot) = table.board.take(me, |_| ()) {
+            if let Some(slot) = table.take(me) {
                 table.work(slot, me);
             }
         })
@@ -93,7 +93,7 @@ pub(super) fn a_killed_worker_leaves_results_that_stand<W: AnyWord>(fuse: &Fuse)
     table.post(0, 2, 5);
     table.board.deal(0, &[0]);
     let other = Arc::clone(&table);
-    let victim = spawn(fuse, move || other.board.take(0, |_| ()).map(|slot| other.work(slot, 0)));
+    let victim = spawn(fuse, move || other.take(0).map(|slot| other.work(slot, 0)));
     let finished = victim.join().is_some();
     let pushed = table.finished();
     assert!(!finished || pushed == [0]);
@@ -120,7 +120,7 @@ pub(super) fn a_look_sees_when_the_task_that_is_there_began<W: AnyWord>() {
     let other = Arc::clone(&table);
     let worker = spawn(&Fuse::never(), move || {
         for _ in 0..2 {
-            if let Some(slot) = other.board.take(0, |_| ()) {
+            if let Some(slot) = other.take(0) {
                 other.work(slot, 0);
             }
         }
@@ -141,7 +141,7 @@ pub(super) fn a_killed_worker_is_condemned_for_what_it_has<W: AnyWord>(fuse: &Fu
     table.post_timed(0, 5);
     table.board.deal(0, &[0]);
     let other = Arc::clone(&table);
-    let victim = spawn(fuse, move || other.board.take(0, |_| ()).map(|slot| other.work(slot, 0)));
+    let victim = spawn(fuse, move || other.take(0).map(|slot| other.work(slot, 0)));
     let condemned = table.began(0).and_then(|began| {
         assert_eq!(began, 5, "a look at another task's time");
         table.board.condemn(0)
@@ -167,7 +167,7 @@ pub(super) fn a_killed_worker_holds_up_no_other<W: AnyWord>(fuse: &Fuse) {
     table.post(1, 1, 6);
     table.board.deal(0, &[0, 1]);
     let other = Arc::clone(&table);
-    let victim = spawn(fuse, move || other.board.take(0, |_| ()).map(|slot| other.work(slot, 0)));
+    let victim = spawn(fuse, move || other.take(0).map(|slot| other.work(slot, 0)));
     let mine: Vec<u32> = take_all(&table, 1);
     mine.iter().for_each(|slot| assert_eq!(table.work(*slot, 1), (5 + slot, true)));
     victim.join();

@@ -8,7 +8,7 @@
 use super::tally::Tally;
 use crate::sweep::scene::{Every, Fate, Mode, Operation, Scene, Verdict, lost_unless, torn_unless};
 use mp_core::Ended;
-use mp_pool::steps::{Steps, Worker};
+use mp_pool::steps::{Steps, Taken, Worker};
 use mp_pool::{MapResult, TaskError, TaskOptions};
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("pool.done", |_| Play::scene(DONE)),
         Operation::new("pool.chunk", |_| Play::scene(CHUNK)),
         Operation::new("pool.deadline", |_| Play::scene(DEADLINE)),
+        Operation::new("pool.run", |_| Play::scene(RUN)),
+        Operation::new("pool.run.steal", |_| Play::scene(STEAL_OF_RUN)),
     ]
     .map(Operation::in_every_mode)
     .into()
@@ -67,6 +69,8 @@ struct Plan {
     items: u32,
     chunk: u32,
     sleeper: Option<Sleeper>,
+    /// The chunks of one item lie in runs.
+    in_runs: bool,
     /// The function runs before the worker says that it begins.
     begins_late: bool,
     /// Items have a deadline. The third party takes the first one for late.
@@ -80,8 +84,16 @@ const OTHER: u32 = 1;
 const ASLEEP: u32 = 2;
 
 /// The first of two.
-const TAKE: Plan =
-    Plan { step: Step::Take, victim: 0, items: 2, chunk: 1, sleeper: None, begins_late: false, timed: false };
+const TAKE: Plan = Plan {
+    step: Step::Take,
+    victim: 0,
+    items: 2,
+    chunk: 1,
+    sleeper: None,
+    in_runs: false,
+    begins_late: false,
+    timed: false,
+};
 /// With another one that sleeps; the caller then posts one for each and one more, for a third party, and wakes one of
 /// the two, which wakes the other.
 const TAKE_WHEN_WOKEN: Plan =
@@ -97,8 +109,13 @@ const CHUNK: Plan = Plan { items: 8, chunk: 4, ..BEGIN };
 /// One item, which is given up at any moment of its worker's.
 const DEADLINE: Plan = Plan { items: 1, timed: true, ..BEGIN };
 
-/// In the tally: from here how often each item was begun, whether the victim has come to its operation's end, and how many
-/// chunks were given up.
+/// All of a run, after the first of them was begun.
+const RUN: Plan = Plan { items: 24, in_runs: true, sleeper: Some(Sleeper::Caller), ..BEGIN };
+/// From the end of another's run.
+const STEAL_OF_RUN: Plan = Plan { victim: 2, items: 24, in_runs: true, ..TAKE };
+
+/// In the tally: from here how often each item was begun, whether the victim has come to its operation's end, and how
+/// many chunks were given up.
 const BEGUN: usize = 0;
 const THROUGH: usize = 32;
 const GIVEN_UP: usize = 33;
@@ -129,7 +146,7 @@ struct Play {
     results: RefCell<Option<MapResult<u64>>>,
     /// The victim's part, and what it has taken.
     worker: RefCell<Option<Worker>>,
-    taken: Cell<Option<u32>>,
+    taken: Cell<Option<Taken>>,
 }
 
 impl Play {
@@ -146,10 +163,12 @@ impl Play {
     }
 
     fn submit(&self) {
-        let Plan { items, chunk, begins_late, timed, .. } = self.plan;
+        let Plan { items, chunk, begins_late, in_runs, timed, .. } = self.plan;
         let hour = TaskOptions::new().deadline(Duration::from_secs(3600));
         let options = if timed { hour } else { TaskOptions::new() };
-        let results = if begins_late {
+        let results = if in_runs {
+            self.pool.map_in_runs(count, 0..items)
+        } else if begins_late {
             self.pool.map(value_of, 0..items, chunk as usize, options)
         } else {
             self.pool.map(count, 0..items, chunk as usize, options)
@@ -162,12 +181,12 @@ impl Play {
     }
 
     /// Does a chunk.
-    fn run(&self, worker: &mut Worker, slot: u32) {
+    fn run(&self, worker: &mut Worker, taken: Taken) {
         if self.plan.begins_late {
             // The one item.
             begin(0);
         }
-        worker.run(slot);
+        worker.run(taken);
     }
 
     /// Does what is there to be taken.
@@ -315,7 +334,7 @@ impl Scene for Play {
         let deaths = u32::from(!fate.lived() && !fate.finished) + u32::from(fate.mode == Mode::Twice);
         // What was given up ends with its worker, whether that is dead or lives.
         let given_up = self.tally.get(GIVEN_UP);
-        let most = if self.plan.step == Step::Run { deaths.max(given_up) } else { 0 };
+        let most = if self.plan.step == Step::Run || self.plan.in_runs { deaths.max(given_up) } else { 0 };
         lost_unless(died <= most, || format!("{died} died of at most {most}"))?;
         lost_unless(self.pool.is_unused(), || "slots or blocks are lost".to_owned())
     }

@@ -1,0 +1,123 @@
+//! A slot whose items are taken one by one.
+
+use super::table;
+use crate::board::{Item, hint_of_run};
+use mp_model::AnyWord;
+use mp_model::thorough::{Fuse, spawn};
+use std::sync::Arc;
+
+/// The worker whose lane it is, and a thief that begins at the other end.
+pub(super) fn each_item_is_begun_once_and_the_caller_sees_its_result<W: AnyWord>() {
+    let table = table::<W>(2, 2, 1, 1);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let other = Arc::clone(&table);
+    let thief = spawn(&Fuse::never(), move || other.work_all(1));
+    let mut worked = table.work_all(0);
+    // Not ordered by the join: what is seen is seen by the board's words alone.
+    if !table.finished().is_empty() {
+        let done = (0..2).filter(|item| table.is_done(0, *item, 5, None)).count();
+        assert!(done >= 1, "a mark for nothing");
+    }
+    worked.extend(thief.join().unwrap());
+    worked.sort_unstable();
+    assert_eq!(worked, [(5, 0), (5, 1)]);
+    assert!((0..2).all(|item| table.is_done(0, item, 5, None)));
+}
+
+/// Whoever comes late, with the old hint or between two items, begins what is there now.
+pub(super) fn a_run_in_a_slot_that_is_used_again_is_begun_once<W: AnyWord>() {
+    let table = table::<W>(2, 1, 1, 2);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let other = Arc::clone(&table);
+    let late = spawn(&Fuse::never(), move || other.work_all(1));
+    let mut worked = table.work_all(0);
+    let again = !table.finished().is_empty() && (0..2).all(|item| table.is_done(0, item, 5, None));
+    if again {
+        table.board.free_run(0);
+        table.post_run(0, 6);
+        table.board.deal(0, &[hint_of_run(0)]);
+        worked.extend(table.work_all(0));
+    }
+    worked.extend(late.join().unwrap());
+    worked.extend(table.work_all(0));
+    worked.sort_unstable();
+    let expected = [(5, 0), (5, 1), (6, 0), (6, 1)];
+    assert_eq!(worked, expected[..if again { 4 } else { 2 }]);
+}
+
+pub(super) fn what_is_cancelled_of_a_run_is_not_begun_and_the_other_way_round<W: AnyWord>() {
+    let table = table::<W>(1, 1, 1, 1);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let other = Arc::clone(&table);
+    let worker = spawn(&Fuse::never(), move || other.work_all(0));
+    let cancelled: Vec<u32> = (0..2).filter(|item| table.board.cancel_item(0, *item)).collect();
+    let worked = worker.join().unwrap();
+    let begun: Vec<u32> = worked.into_iter().map(|(_, item)| item).collect();
+    let mut all = [cancelled, begun].concat();
+    all.sort_unstable();
+    assert_eq!(all, [0, 1]);
+}
+
+/// Nothing is begun after an item that was condemned, and a caller that condemns too late is given the result.
+pub(super) fn what_is_condemned_of_a_run_is_not_done_and_the_other_way_round<W: AnyWord>() {
+    let table = table::<W>(1, 1, 1, 1);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let other = Arc::clone(&table);
+    let worker = spawn(&Fuse::never(), move || other.work_all(0));
+    let condemned = table.board.condemn_item(0, 0).is_some();
+    let worked = worker.join().unwrap();
+    assert_eq!(worked.contains(&(5, 0)), !condemned);
+    assert_eq!(table.is_done(0, 0, 5, Some(0)), !condemned);
+    assert_eq!(table.board.is_item_condemned(0, 0, 0), condemned);
+    if condemned {
+        assert_eq!(table.board.item(0, 0, Some(0)), Item::Lost { condemned: true });
+    }
+}
+
+/// Each item is done, or attributed to the death, or another worker's.
+pub(super) fn a_killed_worker_holds_up_no_item_but_its_own<W: AnyWord>(fuse: &Fuse) {
+    let table = table::<W>(2, 1, 1, 1);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let other = Arc::clone(&table);
+    let victim = spawn(fuse, move || other.work_all(0));
+    let mut worked = table.work_all(1);
+    let lived = victim.join();
+    worked.extend(table.work_all(1));
+    assert!(worked.is_empty() || table.finished().contains(&0), "a result that is not told");
+    table.board.forget(0);
+    let lost = (0..2).filter(|item| matches!(table.board.item(0, *item, Some(0)), Item::Lost { .. })).count();
+    let done = (0..2).filter(|item| table.is_done(0, *item, 5, Some(0))).count();
+    assert_eq!(lost + done, 2, "an item without an end");
+    assert!(lost <= usize::from(lived.is_none()), "{lost} items of one death");
+}
+
+/// It has marked, or not; it is in the stack, or not. What its successor does is told.
+pub(super) fn a_successor_is_heard<W: AnyWord>(fuse: &Fuse) {
+    let table = table::<W>(1, 1, 2, 2);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let other = Arc::clone(&table);
+    let victim = spawn(fuse, move || other.work_all(0));
+    victim.join();
+    table.finished();
+    table.board.forget(0);
+    table.post_run(1, 6);
+    table.board.deal(0, &[hint_of_run(1)]);
+    let worked = table.work_all(0);
+    assert!(worked.contains(&(6, 0)) && worked.contains(&(6, 1)));
+    assert!(table.finished().contains(&1), "a result that is not told");
+}
+
+super::models! {
+    explore each_item_is_begun_once_and_the_caller_sees_its_result to bound() - 1;
+    explore a_run_in_a_slot_that_is_used_again_is_begun_once to bound() - 2;
+    explore what_is_cancelled_of_a_run_is_not_begun_and_the_other_way_round to bound();
+    explore what_is_condemned_of_a_run_is_not_done_and_the_other_way_round to bound();
+    sweep a_killed_worker_holds_up_no_item_but_its_own to bound() - 2;
+    sweep a_successor_is_heard to bound();
+}
