@@ -189,13 +189,15 @@ impl Manager {
         self.pid
     }
 
-    /// Ends the server: it is asked, then terminated, then killed. One that this process has connected to by an address
-    /// is only asked.
+    /// Ends the server: it is asked, then terminated, then killed. One that this process has connected to by an address,
+    /// or has inherited by a fork, is only asked.
     ///
     /// Python: `BaseManager.shutdown`.
     pub fn shutdown(self) {
-        if self.server.is_none() {
-            self.client.ask_to_shut_down();
+        if (self.server.is_none() || !self.client.is_ours())
+            && let Ok(client) = self.client()
+        {
+            client.ask_to_shut_down();
         }
         // What else there is to do is done by drop.
     }

@@ -13,6 +13,7 @@ use mp_testing::stop_process;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -27,6 +28,7 @@ mp_testing::cases! {
         a_value_may_hold_a_handle,
         threads_have_connections_of_their_own,
         the_manager_leaves_no_thread_here,
+        a_forked_copy_can_ask_the_server_to_end,
         a_stopped_server_is_killed,
     ],
     every_method: [
@@ -289,6 +291,21 @@ fn the_manager_leaves_no_thread_here() {
     let child = Process::fork(move || here.to_vec().unwrap()).start().unwrap();
     assert_eq!(child.join().unwrap(), [1]);
     assert_eq!(list.to_vec().unwrap(), [1]);
+}
+
+fn a_forked_copy_can_ask_the_server_to_end() {
+    let manager = Manager::start().unwrap();
+    let list = manager.list::<u8>().unwrap();
+    let shared = Arc::new(Mutex::new(Some(manager)));
+    let copys = Arc::clone(&shared);
+    let child = Process::fork(move || copys.lock().unwrap().take().into_iter().for_each(Manager::shutdown))
+        .start()
+        .unwrap();
+    child.join().unwrap();
+    // It ends when it has read that.
+    while list.push(1).is_ok() {}
+    assert!(matches!(list.len(), Err(ManagerError::Gone)));
+    drop(shared);
 }
 
 fn take_and_stay(lock: LockProxy, taken: Event) {

@@ -19,6 +19,8 @@
 mod calls;
 mod clients;
 mod custom;
+#[cfg(test)]
+mod fuzz;
 mod hosted;
 mod jobs;
 #[cfg(feature = "listener")]

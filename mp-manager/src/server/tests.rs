@@ -12,29 +12,29 @@ use mp_core::transfer::{Message, pack};
 use mp_pipe::RecvError;
 use std::os::fd::OwnedFd;
 
-type Stream = Connection<(u64, Request), (u64, Reply)>;
+pub(super) type Stream = Connection<(u64, Request), (u64, Reply)>;
 
 /// A server on a thread of this process; it ends when this and its clients are dropped.
-struct Running {
+pub(super) struct Running {
     accept: Option<OwnedFd>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Running {
-    fn new() -> Running {
+    pub(super) fn new() -> Running {
         let (inside, outside) = packet_pair().unwrap();
         let thread = std::thread::spawn(move || serve(1, Handle::new(inside)));
         Running { accept: Some(outside), thread: Some(thread) }
     }
 
-    fn end(&self) -> OwnedFd {
+    pub(super) fn end(&self) -> OwnedFd {
         let (ours, theirs) = stream_pair().unwrap();
         let accept = self.accept.as_ref().unwrap();
         socket::send(accept.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).unwrap();
         ours
     }
 
-    fn client(&self) -> Stream {
+    pub(super) fn client(&self) -> Stream {
         Connection::from_fd(self.end())
     }
 }
@@ -46,14 +46,14 @@ impl Drop for Running {
     }
 }
 
-fn ask(stream: &Stream, request: Request) -> Reply {
+pub(super) fn ask(stream: &Stream, request: Request) -> Reply {
     stream.send(&(7, request)).unwrap();
     let (serial, reply) = stream.recv().unwrap();
     assert_eq!(serial, 7);
     reply
 }
 
-fn call(object: ObjectId, call: Call) -> Request {
+pub(super) fn call(object: ObjectId, call: Call) -> Request {
     Request::Call { object, thread: 1, wait: Wait::Never, call }
 }
 
@@ -61,11 +61,11 @@ fn waiting(object: ObjectId, call: Call) -> Request {
     Request::Call { object, thread: 1, wait: Wait::Forever, call }
 }
 
-fn value(bytes: &[u8]) -> Packed {
+pub(super) fn value(bytes: &[u8]) -> Packed {
     Packed { message: Message { bytes: bytes.to_vec(), handles: Vec::new() }, objects: Vec::new() }
 }
 
-fn created(reply: Reply) -> ObjectId {
+pub(super) fn created(reply: Reply) -> ObjectId {
     match reply {
         Reply::Created(object) => object,
         other => panic!("{other:?}"),
@@ -201,7 +201,7 @@ fn a_getter_that_has_died_takes_no_item() {
 }
 
 /// A client that calls through a slot, by hand.
-struct BySlot {
+pub(super) struct BySlot {
     stream: Stream,
     slot: u32,
     memory: SlotMemory,
@@ -209,7 +209,7 @@ struct BySlot {
 }
 
 impl BySlot {
-    fn new(server: &Running) -> BySlot {
+    pub(super) fn new(server: &Running) -> BySlot {
         let stream = server.client();
         let Reply::Slot { slot: Some(slot), memory: Attachable(Some(memory)), doorbell: Some(doorbell) } =
             ask(&stream, Request::Slot { attached: false })
@@ -219,7 +219,7 @@ impl BySlot {
         BySlot { stream, slot, memory, doorbell }
     }
 
-    fn ask(&self, bytes: &[u8]) {
+    pub(super) fn ask(&self, bytes: &[u8]) {
         self.memory.write(self.slot, bytes);
         let ring = || eventfd::set(self.doorbell.as_fd());
         self.memory.slots.ask(self.slot, bytes.len() as u32, ring);
@@ -305,4 +305,31 @@ fn an_item_on_its_way_over_a_connection_goes_back_unless_it_was_received() {
     while !matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(2)) {}
     let first = ask(&other, call(queue, Call::Queue(QueueCall::Get)));
     assert!(matches!(first, Reply::Value(Some(packed)) if packed.message.bytes == [2]));
+}
+
+/// How many clients: 1,000 in a long run, under a limit of 4,096 open files.
+fn many() -> usize {
+    std::env::var("MP_CLIENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+}
+
+#[test]
+fn many_clients_have_a_slot_each_and_give_it_back() {
+    let server = Running::new();
+    let witness = server.client();
+    let list = created(ask(&witness, Request::Create { kind: Kind::List, start: Start::Empty }));
+    for _ in 0..2 {
+        let clients: Vec<BySlot> = (0..many()).map(|_| BySlot::new(&server)).collect();
+        let slots: std::collections::HashSet<u32> = clients.iter().map(|client| client.slot).collect();
+        assert_eq!(slots.len(), many());
+        for client in &clients {
+            let push = call(list, Call::List(ListCall::Push(value(&[1]))));
+            assert!(matches!(client.request(&push), Answer::Here(_)));
+        }
+        let length = ask(&witness, call(list, Call::List(ListCall::Len)));
+        assert!(matches!(length, Reply::Count(count) if count % many() as u64 == 0));
+        drop(clients);
+        // All are free again once their ends were seen: the next ones are no new ones.
+        let highest = *slots.iter().max().unwrap();
+        while BySlot::new(&server).slot > highest {}
+    }
 }
