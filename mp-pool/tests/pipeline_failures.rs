@@ -7,7 +7,7 @@ use mp_pool::pipeline::{
     Context, OnFailure, Outcome, Parallel, Pipeline, PipelineError, ProcessStep, Report, RetryOn, Step,
 };
 use mp_queue::Queue;
-use mp_testing::{all_gone, parent_in_role, role, stay};
+use mp_testing::{all_gone, kill_if_it_lives, parent_in_role, role, stay};
 use nix::sys::signal::{SigSet, Signal};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader};
@@ -31,6 +31,7 @@ mp_testing::cases! {
         no_retry_follows_what_is_not_listed,
         a_consumer_that_panics_leaves_no_process,
         a_killed_parent_leaves_no_process,
+        whichever_process_is_killed_every_task_has_one_outcome,
     ],
 }
 
@@ -381,4 +382,45 @@ fn a_killed_parent_leaves_no_process() {
         parent.wait().unwrap();
         all_gone();
     }
+}
+
+fn say_pid_and_work(pids: Queue<u32>) -> Words<u32> {
+    pids.put(std::process::id()).map_err(|error| error.to_string())?;
+    Ok((0..20_000_u32).fold(std::process::id(), |pid, _| std::hint::black_box(pid)))
+}
+
+/// Every second one is killed, wherever it is by then: its task is done, or was killed, and no other one is.
+fn whichever_process_is_killed_every_task_has_one_outcome() {
+    const TASKS: usize = 60;
+    let pids = Queue::new().unwrap();
+    let steps = (0..TASKS).map(|n| ProcessStep::new(n.to_string(), say_pid_and_work, (pids.clone(),)));
+    let pipeline = Pipeline::builder("p")
+        .on_failure(OnFailure::CollectAll)
+        .parallel(Parallel::processes(4).steps(steps))
+        .build()
+        .unwrap();
+    let killer = std::thread::spawn(move || {
+        let mut killed = Vec::new();
+        for n in 0..TASKS {
+            let pid = pids.get().unwrap();
+            if n % 2 == 1 && kill_if_it_lives(pid) {
+                killed.push(pid);
+            }
+        }
+        killed
+    });
+    let run = pipeline.run(Context::new());
+    let killed = killer.join().unwrap();
+    let report = run.as_ref().unwrap_or_else(PipelineError::report);
+    assert_eq!((report.submitted(), report.started()), (TASKS, TASKS));
+    for task in report.tasks() {
+        let pid = task.attempts[0].pid;
+        match &task.outcome {
+            Outcome::Done => assert_eq!(report.context().get::<u32>(&task.name), Ok(&pid)),
+            Outcome::Killed(9) => assert!(killed.contains(&pid) && !report.context().contains(&task.name)),
+            other => panic!("{} {other}", task.name),
+        }
+    }
+    assert_eq!(run.is_ok(), report.done() == TASKS);
+    nothing_is_left();
 }
