@@ -29,6 +29,7 @@ pub struct PoolBuilder {
     most_tasks: Option<u32>,
     recycling: Recycling,
     memory_limit: Option<u64>,
+    outlasts_sigterm: bool,
     method: Option<StartMethod>,
     cpus: Option<Vec<usize>>,
     nice: u32,
@@ -44,6 +45,7 @@ impl PoolBuilder {
             most_tasks: None,
             recycling: Recycling::default(),
             memory_limit: None,
+            outlasts_sigterm: false,
             method: None,
             cpus: None,
             nice: 0,
@@ -158,6 +160,21 @@ impl PoolBuilder {
         self
     }
 
+    /// The workers ignore SIGTERM, as they ignore SIGINT: for a program that finishes its tasks when it is told to end, by a
+    /// signal to its whole group (a service manager's, `kill -- -PGID`). Default: SIGTERM ends a worker, and the task that it
+    /// has is [`TaskError::WorkerDied`](crate::TaskError::WorkerDied).
+    ///
+    /// The program's own handler of SIGTERM sets a flag, as for Ctrl-C (`docs/ctrl-c.md`):
+    /// [`get_interruptible`](crate::MapResult::get_interruptible) comes back, then [`close`](crate::Pool::close) and
+    /// [`join`](crate::Pool::join) finish what was submitted. The workers end with this process all the same, whatever ends it.
+    /// Programs that a task starts ignore SIGTERM, too, unless they change that.
+    ///
+    /// Not in Python. Celery: a warm shutdown.
+    pub fn drain_on_sigterm(mut self) -> Self {
+        self.outlasts_sigterm = true;
+        self
+    }
+
     /// A worker that is so old when it has done a task (its chunk) ends then, and is replaced. No task is lost.
     ///
     /// Not in Python.
@@ -231,6 +248,7 @@ impl PoolBuilder {
             most_tasks: self.most_tasks,
             recycling: self.recycling,
             memory_limit: self.memory_limit,
+            outlasts_sigterm: self.outlasts_sigterm,
             method: self.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?,
             blocked: mp_core::sys::signal::blocked(),
         };

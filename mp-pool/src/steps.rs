@@ -51,6 +51,7 @@ impl Steps {
             most_tasks: None,
             recycling: Recycling::default(),
             memory_limit: None,
+            outlasts_sigterm: false,
             method: StartMethod::Fork,
             blocked: Vec::new(),
         };

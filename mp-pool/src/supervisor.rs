@@ -38,6 +38,7 @@ pub(crate) struct WorkerSpec {
     pub(crate) most_tasks: Option<u32>,
     pub(crate) recycling: Recycling,
     pub(crate) memory_limit: Option<u64>,
+    pub(crate) outlasts_sigterm: bool,
     pub(crate) method: StartMethod,
     /// The signals that the pool's maker holds back, and so its workers: the pool's threads hold back all.
     pub(crate) blocked: Vec<i32>,
@@ -142,6 +143,7 @@ impl Shared {
             captured: self.captures,
             most_tasks: self.spec.most_tasks,
             recycling: self.spec.recycling,
+            outlasts_sigterm: self.spec.outlasts_sigterm,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
         // A child holds back what the thread that starts it holds back.

@@ -36,14 +36,28 @@ pub(crate) struct Bootstrap {
     pub(crate) most_tasks: Option<u32>,
     /// When it ends for another reason.
     pub(crate) recycling: Recycling,
+    pub(crate) outlasts_sigterm: bool,
 }
 
 /// The worker's whole life.
 pub(crate) fn work(bootstrap: Bootstrap) {
-    let Bootstrap { index, memory, line, place, initializer, captured, most_tasks, recycling } = bootstrap;
+    let Bootstrap {
+        index,
+        memory,
+        line,
+        place,
+        initializer,
+        captured,
+        most_tasks,
+        recycling,
+        outlasts_sigterm,
+    } = bootstrap;
     let began = Instant::now();
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
     signal::ignore_interrupts();
+    if outlasts_sigterm {
+        signal::ignore_terminations();
+    }
     set_process(index as usize);
     if let Err(reason) = place.take().and_then(|()| initialized(initializer)) {
         let _ = line.send(&Said::NotReady { reason }, Part::EMPTY);

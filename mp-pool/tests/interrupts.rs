@@ -5,16 +5,22 @@
 //! The one invariant: the handler sets a flag and does nothing else.
 #![allow(unsafe_code)]
 
+use mp_core::{JoinError, Process};
 use mp_pool::{Pool, SubmitError};
 use mp_queue::Queue;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, killpg, sigaction};
-use nix::unistd::{Pid, getpgrp, setpgid};
+use nix::unistd::{Pid, dup, dup2_stderr, getpgrp, setpgid};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mp_testing::cases! {
     plain: [the_pools_threads_hold_back_every_signal],
-    every_method: [ctrl_c_gives_a_handling_program_control, workers_hold_back_what_their_pools_maker_does]
+    every_method: [
+        ctrl_c_gives_a_handling_program_control,
+        workers_hold_back_what_their_pools_maker_does,
+        a_sigterm_to_all_lets_the_tasks_be_finished,
+        ctrl_c_says_nothing,
+    ]
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -29,10 +35,10 @@ extern "C" fn set_flag(_: i32) {
     STOP.store(true, Ordering::Relaxed);
 }
 
-fn handle_interrupts(flags: SaFlags) {
+fn handle(signal: Signal, flags: SaFlags) {
     let action = SigAction::new(SigHandler::Handler(set_flag), flags, SigSet::empty());
     // SAFETY: the handler sets a flag.
-    unsafe { sigaction(Signal::SIGINT, &action) }.unwrap();
+    unsafe { sigaction(signal, &action) }.unwrap();
 }
 
 fn tell_and_stay(began: Queue<u32>) {
@@ -47,7 +53,7 @@ fn ctrl_c_gives_a_handling_program_control() {
     let me = Pid::from_raw(0);
     setpgid(me, me).unwrap();
     for flags in [SaFlags::empty(), SaFlags::SA_RESTART] {
-        handle_interrupts(flags);
+        handle(Signal::SIGINT, flags);
         let pool = Pool::new(2).unwrap();
         let began = Queue::new().unwrap();
         let press = |began: Queue<u32>| {
@@ -73,6 +79,54 @@ fn ctrl_c_gives_a_handling_program_control() {
         let workers = pool.worker_pids();
         assert!(workers.contains(&first) && workers.contains(&second), "workers ignore it");
     }
+}
+
+fn tell_and_wait(began: Queue<u32>, go: Queue<u64>) -> u64 {
+    began.put(std::process::id()).unwrap();
+    go.get().unwrap()
+}
+
+/// Those that run, and those that wait.
+fn a_sigterm_to_all_lets_the_tasks_be_finished() {
+    let me = Pid::from_raw(0);
+    setpgid(me, me).unwrap();
+    handle(Signal::SIGTERM, SaFlags::SA_RESTART);
+    let pool = Pool::builder().processes(2).drain_on_sigterm().build().unwrap();
+    let (began, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let tasks = pool.starmap_async(tell_and_wait, (0..6).map(|_| (began.clone(), go.clone()))).unwrap();
+    let _ = (began.get().unwrap(), began.get().unwrap());
+    killpg(getpgrp(), Signal::SIGTERM).unwrap();
+    assert!(matches!(tasks.get_interruptible(stopped), Err(SubmitError::Interrupted)));
+    pool.close();
+    (0..6).for_each(|x| go.put(x).unwrap());
+    pool.join().unwrap();
+    let mut values = tasks.get().unwrap();
+    values.sort_unstable();
+    assert_eq!(values, [0, 1, 2, 3, 4, 5]);
+}
+
+fn work_in_a_pool(began: Queue<u32>) {
+    let me = Pid::from_raw(0);
+    setpgid(me, me).unwrap();
+    let pool = Pool::new(2).unwrap();
+    let _ = pool.map(tell_and_stay, [began.clone(), began]);
+}
+
+/// To a program that does not handle it, and its workers: all end, and write nothing.
+fn ctrl_c_says_nothing() {
+    let path = std::env::temp_dir().join(format!("mp-pool-quiet-{}", std::process::id()));
+    let before = dup(std::io::stderr()).unwrap();
+    dup2_stderr(fs::File::create(&path).unwrap()).unwrap();
+    let began = Queue::new().unwrap();
+    let program = Process::new(work_in_a_pool, (began.clone(),)).start().unwrap();
+    let _ = (began.get().unwrap(), began.get().unwrap());
+    killpg(Pid::from_raw(program.pid() as i32), Signal::SIGINT).unwrap();
+    let ended = program.join();
+    dup2_stderr(before).unwrap();
+    let said = fs::read_to_string(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(ended, Err(JoinError::Killed(2))), "{ended:?}");
+    assert_eq!(said, "");
 }
 
 /// The signals that a thread holds back, as the kernel says: one bit each.

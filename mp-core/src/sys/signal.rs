@@ -282,3 +282,8 @@ pub fn ignore_requests_to_end() {
 pub fn ignore_interrupts() {
     ignore(SIGINT);
 }
+
+/// For a worker that finishes its tasks though its whole group is told to end.
+pub fn ignore_terminations() {
+    ignore(SIGTERM);
+}
