@@ -97,6 +97,12 @@ examples-many times="50":
     cargo build --examples
     MP_EXAMPLES_REPEATS={{times}} cargo test --test examples
 
+# CPython's own tests of managers against our server, all of them with every CPython (minutes); and requests made up at
+# random, many more than a test run takes.
+python-managers rounds="60000":
+    MP_TESTING_DEADLINE=900000 MP_CPYTHON_TESTS=all cargo test -p mp-manager --test cpython_suite -- --nocapture
+    MP_FUZZ={{rounds}} cargo test -p mp-manager --test python_hostile -- whatever --nocapture
+
 # Made-up and damaged bytes against the handshakes, many more than a test run takes.
 handshakes rounds="3000000":
     MP_FUZZ={{rounds}} cargo test --release -p mp-pipe --lib whatever_bytes
