@@ -206,7 +206,10 @@ fn an_index_past_the_end_is_an_error_and_changes_nothing() {
     );
     assert_eq!(copy, [5; 3]);
     assert_eq!((array.to_vec(), raw.to_vec()), (TEN.to_vec(), TEN.to_vec()));
-    assert_eq!(array.read(8..11).unwrap_err().to_string(), "elements 8..11 do not lie within an array of 10");
+    assert_eq!(
+        array.read(8..11).unwrap_err().to_string(),
+        "8..11 does not lie within 0..10: ask for a range that does"
+    );
 }
 
 fn no_elements_are_fine() {

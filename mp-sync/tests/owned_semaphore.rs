@@ -34,7 +34,7 @@ fn permits_are_counted() {
 fn wrong_numbers_are_refused() {
     assert!(matches!(OwnedSemaphore::new(0), Err(CreateError::Argument(_))));
     let error = OwnedSemaphore::new(129).unwrap_err();
-    assert_eq!(error.to_string(), "129 permits are too many for this semaphore: ask for at most 128");
+    assert_eq!(error.to_string(), "129 permits are too many for an OwnedSemaphore: ask for at most 128");
     let most = OwnedSemaphore::new(128).unwrap();
     let all: Vec<_> = (0..128).map(|_| most.try_acquire().unwrap()).collect();
     assert!(most.try_acquire().is_err());
