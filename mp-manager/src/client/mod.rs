@@ -9,7 +9,8 @@
 //! at any time.
 //!
 //! # When a process dies
-//! The *server*: the reader sees the end of the stream, and all calls return `Gone`. The *client*: the server sees the
+//! The *server*: the reader sees the end of the stream, a thread that sleeps in a slot looks at it twice a second, and all
+//! calls return `Gone`. The *client*: the server sees the
 //! end of the stream. A forked copy of the client gives its copy of the socket up at once (`registry.rs`), so that it
 //! does not hide that end.
 
