@@ -320,7 +320,8 @@ fn decode<R: DeserializeOwned>(payload: &[u8], fds: Vec<OwnedFd>, dropped_fds: b
     if announced != fds.len() || dropped_fds {
         return Err(RecvError::Handles { announced, came: fds.len() });
     }
-    unpack(postcard, fds.into_iter().map(Handle::new).collect()).map_err(RecvError::Decode)
+    let handles = if fds.is_empty() { Vec::new() } else { fds.into_iter().map(Handle::new).collect() };
+    unpack(postcard, handles).map_err(RecvError::Decode)
 }
 
 impl<S, R> Clone for Connection<S, R> {

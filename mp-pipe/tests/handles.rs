@@ -164,6 +164,22 @@ fn descriptors_beside_the_payload_are_surplus() {
     assert_still_usable(&receiver, &peer);
 }
 
+/// As beside bytes. They are no part of the value.
+#[test]
+fn descriptors_beside_the_payload_of_a_value_that_has_none_are_closed() {
+    let (one, peer) = mp_core::sys::socket::stream_pair().unwrap();
+    let receiver = Connection::<(), u8>::from_fd(one);
+    for cut in [4, 5] {
+        let (read, write) = system_pipe().unwrap();
+        let wire = frame(0, &[7]);
+        send_with(&peer, &wire[..cut], &[]);
+        send_with(&peer, &wire[cut..], &[write.as_fd()]);
+        drop(write);
+        assert_eq!(receiver.recv().unwrap(), 7);
+        assert_eq!(read_all(read), "");
+    }
+}
+
 #[test]
 fn a_value_that_names_a_descriptor_that_did_not_come_is_no_value() {
     let (receiver, peer) = scripted();

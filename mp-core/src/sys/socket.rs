@@ -15,6 +15,7 @@ use nix::sys::socket::{
     setsockopt, socketpair, sockopt,
 };
 use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Descriptors that one message can carry: the kernel's `SCM_MAX_FD`.
@@ -193,13 +194,14 @@ pub fn discard(socket: BorrowedFd<'_>, mode: Mode) -> OsResult<()> {
 
 /// Room for one control message with the most descriptors, aligned for its header.
 #[repr(C, align(8))]
-struct Control([u8; CONTROL]);
+struct Control([MaybeUninit<u8>; CONTROL]);
 
 // SAFETY: arithmetic only.
 const CONTROL: usize = unsafe { libc::CMSG_SPACE((MOST_FDS * size_of::<RawFd>()) as u32) } as usize;
 
 fn receive_flagged(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -> OsResult<Received> {
-    let mut control = Control([0; CONTROL]);
+    // Not zeroed: the kernel says how much of it is written.
+    let mut control = Control([MaybeUninit::uninit(); CONTROL]);
     let mut slice = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all zeros is a message header that points nowhere.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -213,7 +215,12 @@ fn receive_flagged(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: MsgFlags) -
         Errno::result(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags.bits()) })
     })?;
     let cut = message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
-    let fds = descriptors(&message).into_iter().map(above_standard).collect::<OsResult<_>>()?;
+    // Most messages bring none.
+    let fds = if message.msg_controllen == 0 {
+        Vec::new()
+    } else {
+        descriptors(&message).into_iter().map(above_standard).collect::<OsResult<_>>()?
+    };
     let lost_fds = message.msg_flags & libc::MSG_CTRUNC != 0;
     Ok(Received { bytes: bytes as usize, fds, cut, lost_fds })
 }

@@ -202,7 +202,7 @@ fn pack_with<T: Serialize + ?Sized>(
 }
 
 #[cold]
-fn cannot_serialize<T: ?Sized>(reason: &codec::Reason) -> Box<CodecError> {
+fn cannot_serialize<T: ?Sized>(reason: &dyn std::fmt::Display) -> Box<CodecError> {
     Box::new(CodecError::Serialize { type_name: type_name::<T>(), reason: reason.to_string() })
 }
 

@@ -1,7 +1,7 @@
 //! Reading a value.
 
 use super::super::block::{from_block, is_block};
-use super::{Reason, varint};
+use super::{Failure, Reason, varint};
 use serde::Deserialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 #[inline]
 pub(in crate::transfer) fn decode<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
-) -> Result<(T, &'de [u8]), Reason> {
+) -> Result<(T, &'de [u8]), Failure> {
     let mut decoder = Decoder { rest: bytes, asked: false };
     let value = decoder.value(PhantomData::<T>)?;
     Ok((value, decoder.rest))
@@ -51,7 +51,7 @@ fn is_of_bytes<'de, S: DeserializeSeed<'de>>() -> bool {
 impl<'de> Decoder<'de> {
     /// A value, wherever it stands: bytes in one piece, and all others as their type says.
     #[inline]
-    fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Reason> {
+    fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Failure> {
         if is_of_bytes::<S>()
             && let Some(value) = from_block(self.block()?.to_vec())
         {
@@ -61,29 +61,29 @@ impl<'de> Decoder<'de> {
     }
 
     #[inline]
-    fn byte(&mut self) -> Result<u8, Reason> {
-        let (&byte, rest) = self.rest.split_first().ok_or(Reason::End)?;
+    fn byte(&mut self) -> Result<u8, Failure> {
+        let (&byte, rest) = self.rest.split_first().ok_or_else(Failure::end)?;
         self.rest = rest;
         Ok(byte)
     }
 
     #[inline]
-    fn take(&mut self, count: usize) -> Result<&'de [u8], Reason> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(Reason::End)?;
+    fn take(&mut self, count: usize) -> Result<&'de [u8], Failure> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(Failure::end)?;
         self.rest = rest;
         Ok(taken)
     }
 
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Reason> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(Reason::End)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Failure> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or_else(Failure::end)?;
         self.rest = rest;
         Ok(*taken)
     }
 
     /// A number of at most `bits` bits.
     #[inline]
-    fn varint(&mut self, bits: u32) -> Result<u64, Reason> {
+    fn varint(&mut self, bits: u32) -> Result<u64, Failure> {
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok((*byte).into());
@@ -103,13 +103,13 @@ impl<'de> Decoder<'de> {
     }
 
     #[cold]
-    fn no_varint(&self, bits: u32) -> Reason {
+    fn no_varint(&self, bits: u32) -> Failure {
         let most = bits.div_ceil(7) as usize;
         let goes_on = self.rest.iter().take(most).all(|byte| *byte >= 0x80);
-        if goes_on && self.rest.len() < most { Reason::End } else { Reason::Not("number of this size") }
+        if goes_on && self.rest.len() < most { Failure::end() } else { Failure::not("number of this size") }
     }
 
-    fn long_varint(&mut self) -> Result<u128, Reason> {
+    fn long_varint(&mut self) -> Result<u128, Failure> {
         let mut value = 0;
         for at in 0..19 {
             let byte = self.byte()?;
@@ -122,35 +122,35 @@ impl<'de> Decoder<'de> {
                 return Ok(value);
             }
         }
-        Err(Reason::Not("number of this size"))
+        Err(Failure::not("number of this size"))
     }
 
     #[inline]
-    fn signed(&mut self, bits: u32) -> Result<i64, Reason> {
+    fn signed(&mut self, bits: u32) -> Result<i64, Failure> {
         let value = self.varint(bits)?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     #[inline]
-    fn length(&mut self) -> Result<usize, Reason> {
+    fn length(&mut self) -> Result<usize, Failure> {
         self.varint(usize::BITS).map(|length| length as usize)
     }
 
     #[inline]
-    fn block(&mut self) -> Result<&'de [u8], Reason> {
+    fn block(&mut self) -> Result<&'de [u8], Failure> {
         let length = self.length()?;
         self.take(length)
     }
 
     #[inline]
-    fn text(&mut self) -> Result<&'de str, Reason> {
-        std::str::from_utf8(self.block()?).map_err(|_| Reason::Not("text in UTF-8"))
+    fn text(&mut self) -> Result<&'de str, Failure> {
+        std::str::from_utf8(self.block()?).map_err(|_| Failure::not("text in UTF-8"))
     }
 
     #[cold]
-    fn undescribed<T>(&mut self) -> Result<T, Reason> {
+    fn undescribed<T>(&mut self) -> Result<T, Failure> {
         self.asked = true;
-        Err(Reason::NotDescribed)
+        Err(Reason::NotDescribed.into())
     }
 }
 
@@ -158,7 +158,7 @@ impl<'de> Decoder<'de> {
 macro_rules! number {
     ($($name:ident $visit:ident |$decoder:ident| $read:expr;)*) => {$(
         #[inline]
-        fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+        fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
             let $decoder = self;
             visitor.$visit($read)
         }
@@ -166,7 +166,7 @@ macro_rules! number {
 }
 
 impl<'de> Deserializer<'de> for &mut Decoder<'de> {
-    type Error = Reason;
+    type Error = Failure;
 
     #[inline]
     fn is_human_readable(&self) -> bool {
@@ -191,51 +191,51 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         deserialize_byte_buf visit_borrowed_bytes |it| it.block()?;
     }
 
-    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let value = self.long_varint()?;
         visitor.visit_i128((value >> 1) as i128 ^ -((value & 1) as i128))
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Failure> {
         self.undescribed()
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Failure> {
         self.undescribed()
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Failure> {
         self.undescribed()
     }
 
     #[inline]
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.byte()? {
             0 => visitor.visit_bool(false),
             1 => visitor.visit_bool(true),
-            _ => Err(Reason::Not("bool")),
+            _ => Err(Failure::not("bool")),
         }
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let mut chars = self.text()?.chars();
         match (chars.next(), chars.next()) {
             (Some(one), None) => visitor.visit_char(one),
-            _ => Err(Reason::Not("char")),
+            _ => Err(Failure::not("char")),
         }
     }
 
     #[inline]
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.byte()? {
             0 => visitor.visit_none(),
             1 => visitor.visit_some(self),
-            _ => Err(Reason::Not("Option")),
+            _ => Err(Failure::not("Option")),
         }
     }
 
     #[inline]
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         visitor.visit_unit()
     }
 
@@ -244,7 +244,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Reason> {
+    ) -> Result<V::Value, Failure> {
         visitor.visit_unit()
     }
 
@@ -253,18 +253,18 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Reason> {
+    ) -> Result<V::Value, Failure> {
         visitor.visit_newtype_struct(self)
     }
 
     #[inline]
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let left = self.length()?;
         visitor.visit_seq(Elements { decoder: self, left })
     }
 
     #[inline]
-    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
         visitor.visit_seq(Elements { decoder: self, left: length })
     }
 
@@ -274,12 +274,12 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         _name: &'static str,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Reason> {
+    ) -> Result<V::Value, Failure> {
         self.deserialize_tuple(length, visitor)
     }
 
     #[inline]
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Reason> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let left = self.length()?;
         visitor.visit_map(Elements { decoder: self, left })
     }
@@ -290,7 +290,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Reason> {
+    ) -> Result<V::Value, Failure> {
         self.deserialize_tuple(fields.len(), visitor)
     }
 
@@ -300,7 +300,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Reason> {
+    ) -> Result<V::Value, Failure> {
         visitor.visit_enum(self)
     }
 }
@@ -312,10 +312,10 @@ struct Elements<'a, 'de> {
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = Reason;
+    type Error = Failure;
 
     #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Reason> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
         self.decoder.value(seed).map(Some)
@@ -328,15 +328,15 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 }
 
 impl<'de> MapAccess<'de> for Elements<'_, 'de> {
-    type Error = Reason;
+    type Error = Failure;
 
     #[inline]
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Reason> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
         self.next_element_seed(seed)
     }
 
     #[inline]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Reason> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Failure> {
         self.decoder.value(seed)
     }
 
@@ -347,31 +347,31 @@ impl<'de> MapAccess<'de> for Elements<'_, 'de> {
 }
 
 impl<'de> EnumAccess<'de> for &mut Decoder<'de> {
-    type Error = Reason;
+    type Error = Failure;
     type Variant = Self;
 
     #[inline]
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Reason> {
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Failure> {
         let index = self.varint(32)? as u32;
-        Ok((seed.deserialize(IntoDeserializer::<Reason>::into_deserializer(index))?, self))
+        Ok((seed.deserialize(IntoDeserializer::<Failure>::into_deserializer(index))?, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for &mut Decoder<'de> {
-    type Error = Reason;
+    type Error = Failure;
 
     #[inline]
-    fn unit_variant(self) -> Result<(), Reason> {
+    fn unit_variant(self) -> Result<(), Failure> {
         Ok(())
     }
 
     #[inline]
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Reason> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
         self.value(seed)
     }
 
     #[inline]
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Reason> {
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
         self.deserialize_tuple(length, visitor)
     }
 
@@ -380,7 +380,7 @@ impl<'de> VariantAccess<'de> for &mut Decoder<'de> {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Reason> {
+    ) -> Result<V::Value, Failure> {
         self.deserialize_tuple(fields.len(), visitor)
     }
 }

@@ -68,16 +68,53 @@ impl fmt::Display for Reason {
     }
 }
 
-impl std::error::Error for Reason {}
+/// A [`Reason`] behind one word. A result of a field then fits into registers, so that reading the field is inlined
+/// and the field goes straight to its place: through memory it costs more than the decoding.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure(Box<Reason>);
 
-impl serde::ser::Error for Reason {
-    fn custom<T: fmt::Display>(what: T) -> Reason {
-        Reason::Said(what.to_string())
+impl Failure {
+    /// The bytes end within the value.
+    #[cold]
+    #[inline(never)]
+    fn end() -> Failure {
+        Reason::End.into()
+    }
+
+    /// The bytes are no such thing.
+    #[cold]
+    #[inline(never)]
+    fn not(what: &'static str) -> Failure {
+        Reason::Not(what).into()
     }
 }
 
-impl serde::de::Error for Reason {
-    fn custom<T: fmt::Display>(what: T) -> Reason {
-        Reason::Said(what.to_string())
+impl From<Reason> for Failure {
+    #[cold]
+    #[inline(never)]
+    fn from(reason: Reason) -> Failure {
+        Failure(Box::new(reason))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl serde::ser::Error for Failure {
+    #[cold]
+    fn custom<T: fmt::Display>(what: T) -> Failure {
+        Reason::Said(what.to_string()).into()
+    }
+}
+
+impl serde::de::Error for Failure {
+    #[cold]
+    fn custom<T: fmt::Display>(what: T) -> Failure {
+        Reason::Said(what.to_string()).into()
     }
 }

@@ -1,6 +1,6 @@
 //! The format is postcard's, and a failure says why.
 
-use super::{Reason, decode, encode_onto, needs_description};
+use super::{Reason, encode_onto, needs_description};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,7 +8,11 @@ use std::fmt::Debug;
 
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Reason> {
     let mut bytes = Vec::new();
-    encode_onto(value, &mut bytes).map(|()| bytes)
+    encode_onto(value, &mut bytes).map(|()| bytes).map_err(|failure| *failure.0)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), Reason> {
+    super::decode(bytes).map_err(|failure| *failure.0)
 }
 
 fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {

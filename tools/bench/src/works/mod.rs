@@ -1,6 +1,7 @@
 //! The works, by the names that later runs are compared under.
 
 mod busy;
+mod by_hand;
 mod cpus;
 mod crowd;
 pub(crate) mod host;

@@ -2,6 +2,7 @@
 //! values with a structure do, and bytes of 1 MiB, from one CPU to another. The peer `socketpair` is the same kernel
 //! socket under the same framing, by hand: what a connection adds is the difference.
 
+use super::by_hand::ByHand;
 use super::cpus::pin;
 use super::crowd::{Part, processes};
 use super::measure::{need_cpus, rate, text};
@@ -16,7 +17,6 @@ use mp_core::transfer::Handle;
 use mp_pipe::{Receiver, Sender, pipe_simplex};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::hint::black_box;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -85,7 +85,7 @@ fn structured(python: &Shared) -> Work {
         peers: vec![
             one_way("mp", 1 << 10, Ours::<Vec<Record>, Records>::new),
             one_way("socketpair", 1 << 10, Framed::new),
-            one_way("socketpair.built", 1 << 10, || Framed::new().map(Built)),
+            one_way("socketpair.built", 1 << 10, || Framed::new().map(ByHand)),
             pythons(python, metric.to_owned(), PILOT),
         ],
         metric: metric.to_owned(),
@@ -228,7 +228,7 @@ impl Get for Ours<Vec<u8>, Values> {
 }
 
 /// A number, another one, and a name of 16 letters: 32 of them are a message of 1 KiB.
-type Record = (u64, f64, String);
+pub(super) type Record = (u64, f64, String);
 
 /// Such a message again and again, which the producer keeps.
 #[derive(Clone, Serialize, Deserialize)]
@@ -238,10 +238,14 @@ struct Records {
 
 impl Default for Records {
     fn default() -> Records {
-        let record =
-            |number: u32| (u64::MAX - u64::from(number), f64::from(number), format!("record {number:09}"));
-        Records { message: (0..32).map(record).collect() }
+        Records { message: records() }
     }
+}
+
+pub(super) fn records() -> Vec<Record> {
+    let record =
+        |number: u32| (u64::MAX - u64::from(number), f64::from(number), format!("record {number:09}"));
+    (0..32).map(record).collect()
 }
 
 impl Put for Ours<Vec<Record>, Records> {
@@ -260,7 +264,7 @@ impl Get for Ours<Vec<Record>, Records> {
 /// A pair of the system's sockets, with a length of four bytes before each message: one write for both, and a read for
 /// each, from memory that is kept into memory that is kept.
 #[derive(Clone, Serialize, Deserialize)]
-struct Framed {
+pub(super) struct Framed {
     read: Handle,
     write: Handle,
 }
@@ -283,46 +287,14 @@ impl Way for Framed {
 }
 
 /// Such a pair in the hands of one side.
-struct FramedEnd {
-    read: UnixStream,
-    write: UnixStream,
-    buffer: Vec<u8>,
-}
-
-/// The same where the consumer makes the value that `Records` sends, from a copy of its own: the least that anything
-/// does which receives such a value, whatever the bytes look like.
-#[derive(Clone, Serialize, Deserialize)]
-struct Built(Framed);
-
-impl Way for Built {
-    type End = BuiltEnd;
-
-    fn open(self) -> BuiltEnd {
-        BuiltEnd { framed: self.0.open(), copy: Records::default().message }
-    }
-}
-
-struct BuiltEnd {
-    framed: FramedEnd,
-    copy: Vec<Record>,
-}
-
-impl Put for BuiltEnd {
-    fn put(&mut self, bytes: usize) {
-        self.framed.put(bytes);
-    }
-}
-
-impl Get for BuiltEnd {
-    fn get(&mut self, bytes: usize) {
-        self.framed.get(bytes);
-        let message = black_box(&self.copy).clone();
-        black_box(&message);
-    }
+pub(super) struct FramedEnd {
+    pub(super) read: UnixStream,
+    pub(super) write: UnixStream,
+    pub(super) buffer: Vec<u8>,
 }
 
 /// Bytes before a message.
-const HEADER: usize = 4;
+pub(super) const HEADER: usize = 4;
 
 impl Put for FramedEnd {
     fn put(&mut self, bytes: usize) {
