@@ -54,8 +54,8 @@ impl FutexWord {
         let count = count.min(i32::MAX as u32);
         let (unused, operation) = (ptr::null::<u32>(), libc::FUTEX_WAKE_BITSET);
         let began = Self::now();
-        #[cfg(feature = "slow-wakes")]
-        slow::delay();
+        #[cfg(feature = "forced-waits")]
+        super::forced::delay();
         // SAFETY: the word is alive for the call; waking changes no memory.
         let woken = unsafe {
             libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, count, unused, unused, bits)
@@ -140,33 +140,6 @@ impl Word for FutexWord {
         fence(Ordering::SeqCst);
     }
 }
-
-/// Wakes that are dearer than here, for the bench: machines that are not at hand.
-#[cfg(feature = "slow-wakes")]
-mod slow {
-    use super::{Duration, FutexWord, Machine, Ordering};
-    use std::sync::atomic::AtomicU64;
-
-    static DELAY: AtomicU64 = AtomicU64::new(0);
-
-    /// Each call of this process that wakes takes so long more, from now on.
-    #[doc(hidden)]
-    pub fn delay_wakes(by: Duration) {
-        // ORDERING: Relaxed: a number.
-        DELAY.store(by.as_nanos() as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn delay() {
-        // ORDERING: Relaxed: as above.
-        let delay = DELAY.load(Ordering::Relaxed);
-        if delay != 0 {
-            let end = FutexWord::now() + delay;
-            while FutexWord::now() < end {}
-        }
-    }
-}
-#[cfg(feature = "slow-wakes")]
-pub use slow::delay_wakes;
 
 /// The clock that a futex waits by.
 pub(super) fn now() -> Duration {

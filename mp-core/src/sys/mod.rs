@@ -13,6 +13,8 @@ mod estimate;
 pub mod eventfd;
 pub mod execute;
 pub mod fd;
+#[cfg(feature = "forced-waits")]
+pub mod forced;
 pub mod fork_handler;
 pub mod futex;
 pub mod identity;

@@ -2,6 +2,7 @@
 //! to sleep (`W3.recover`), CPU-bound processes want the CPUs too (`W3.busy`), a wake is dearer than here (`W3.wake`).
 //!
 //! The peer `spin` is a place for one message whose sides always spin, `futex` the same with sides that always sleep.
+//! `mp.spin` and `mp.sleep` are our queue with sides that do so by force: what the policy itself costs is the difference.
 
 use super::busy::{Busy, pythons_beside};
 use super::cpus::pin;
@@ -12,7 +13,7 @@ use super::ways::{Channel, Futex, Get, Pipe, Put, Spin, Way};
 use crate::python::Shared;
 use crate::work::{Figures, Peer, Work};
 use mp_core::mem::SharedRef;
-use mp_core::sys::futex::delay_wakes;
+use mp_core::sys::forced::{Spin as Force, delay_wakes, force_spin};
 use mp_queue::Queue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -41,13 +42,23 @@ struct Terms {
     pinned: bool,
     think: Duration,
     wakes_take: Duration,
+    force: Forced,
     /// Both sleep for so long after the rounds that warm.
     nap: Duration,
     last: Duration,
 }
 
+/// Whether each wait of both sides spins so.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum Forced {
+    No,
+    Never,
+    Always,
+}
+
 const TERMS: Terms = Terms {
     pinned: true,
+    force: Forced::No,
     think: Duration::ZERO,
     wakes_take: Duration::ZERO,
     nap: Duration::ZERO,
@@ -78,6 +89,11 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
         let (mut to, mut from) = (self.to.open(), self.from.open());
         start();
         delay_wakes(terms.wakes_take);
+        force_spin(match terms.force {
+            Forced::No => Force::Learned,
+            Forced::Never => Force::Never,
+            Forced::Always => Force::Always,
+        });
         let (before, mut all) = (thread_cpu_time(), Vec::new());
         if self.first {
             let mut began = Instant::now();
@@ -106,6 +122,7 @@ impl<W: Way<End: Put + Get>> Part for Side<W> {
             }
         }
         delay_wakes(Duration::ZERO);
+        force_spin(Force::Learned);
         (all.split_off(WARMING.min(all.len())), thread_cpu_time() - before)
     }
 }
@@ -167,6 +184,8 @@ fn peers(names: &[&str], terms: Terms, figures: fn(Terms, &[u32], f64) -> Figure
     }
     let mut all = vec![
         of("mp", ours, processes, terms, figures),
+        of("mp.spin", ours, processes, Terms { force: Forced::Always, ..terms }, figures),
+        of("mp.sleep", ours, processes, Terms { force: Forced::Never, ..terms }, figures),
         of("spin", Spin::new, processes, terms, figures),
         of("futex", Futex::new, processes, terms, figures),
         of("pipe", Pipe::new, processes, terms, figures),
@@ -184,15 +203,16 @@ fn times(metric: String, peers: Vec<Peer>) -> Work {
     Work { metric, unit: "us", rate: false, peers }
 }
 
-/// The median without the thinking; `.cpu` with it, of both sides.
+/// The median without the thinking; `.round` with it, and `.cpu` with it, of both sides.
 fn beside_the_thinking(terms: Terms, all: &[u32], cpu: f64) -> Figures {
     let waited = (median(all) - terms.think.as_secs_f64() * 1e6).max(0.0);
-    Figures { figure: waited, further: vec![(".cpu", "us", cpu)] }
+    Figures { figure: waited, further: vec![(".round", "us", median(all)), (".cpu", "us", cpu)] }
 }
 
 fn think(micros: u64) -> Work {
     let terms = Terms { think: Duration::from_micros(micros), ..TERMS };
-    let peers = peers(&["mp", "spin", "futex", "crossbeam"], terms, beside_the_thinking);
+    let names = ["mp", "mp.spin", "mp.sleep", "spin", "futex", "crossbeam"];
+    let peers = peers(&names, terms, beside_the_thinking);
     times(format!("W3.think.{micros}"), peers)
 }
 
