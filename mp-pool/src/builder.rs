@@ -5,6 +5,7 @@ use crate::error::NewPoolError;
 use crate::limits::Recycling;
 use crate::place::Place;
 use crate::pool::Pool;
+use crate::resize::places;
 use crate::supervisor::WorkerSpec;
 use mp_core::popen::get_helper_method;
 use mp_core::sys::state::may_run_on;
@@ -23,6 +24,7 @@ use std::time::Duration;
 #[must_use = "a pool is made by build"]
 pub struct PoolBuilder {
     processes: Option<usize>,
+    pub(crate) places: Option<usize>,
     name: String,
     initializer: Result<Option<(Code, Message)>, NewPoolError>,
     pub(crate) state: Option<StateType>,
@@ -39,6 +41,7 @@ impl PoolBuilder {
     pub(crate) fn new() -> PoolBuilder {
         PoolBuilder {
             processes: None,
+            places: None,
             name: "PoolWorker".to_owned(),
             initializer: Ok(None),
             state: None,
@@ -249,6 +252,7 @@ impl PoolBuilder {
             recycling: self.recycling,
             memory_limit: self.memory_limit,
             outlasts_sigterm: self.outlasts_sigterm,
+            board: places(self.places, processes)? as u32,
             method: self.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?,
             blocked: mp_core::sys::signal::blocked(),
         };

@@ -10,6 +10,7 @@
 //! | `imap.rs`       | [`Imap`]: results as an iterator, of [`Pool::imap`] and others           |
 //! | `fork_from.rs`  | a pool whose workers are forked with captured data                       |
 //! | `statistics.rs` | [`Statistics`]: what each worker has done                                |
+//! | `resize.rs`     | a pool that grows and shrinks                                            |
 //! | `place.rs`      | [`worker_index`]; the CPU and the niceness of a worker                    |
 //! | `executor.rs`   | [`ProcessPoolExecutor`]                                                  |
 //! | `future.rs`     | [`futures::Future`]                                                      |
@@ -65,6 +66,7 @@ pub mod pipeline;
 mod place;
 mod pool;
 mod record;
+mod resize;
 mod restarts;
 mod result;
 mod statistics;
@@ -85,6 +87,7 @@ pub use imap::{Imap, ImapOptions};
 pub use options::{Retry, TaskOptions};
 pub use place::worker_index;
 pub use pool::Pool;
+pub use resize::ResizeError;
 pub use result::{AsyncResult, MapResult};
 pub use statistics::{Statistics, WorkerStatistics};
 pub use tasks::Tasks;

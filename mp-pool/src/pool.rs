@@ -43,7 +43,6 @@ use std::time::Duration;
 pub struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    processes: usize,
     /// The process that may end the workers: not a forked copy of the pool.
     owner: OwningProcess,
 }
@@ -66,8 +65,7 @@ impl Pool {
     ) -> Result<Pool, NewPoolError> {
         let (shared, wakes) = Shared::new(spec, processes as u32, copy)?;
         let shared = Arc::new(shared);
-        let pool =
-            Pool { shared, threads: Mutex::new(Vec::new()), processes, owner: OwningProcess::current() };
+        let pool = Pool { shared, threads: Mutex::new(Vec::new()), owner: OwningProcess::current() };
         pool.start_thread("mp-pool-feed", |shared| shared.feed())?;
         pool.start_thread("mp-pool-watch", move |shared| shared.watch(wakes))?;
         // On an error the pool is dropped, and so are the workers that were started.
@@ -254,7 +252,7 @@ impl Pool {
     {
         let () = Captures::<F>::NOTHING;
         let mut call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.submit(items.into_iter(), chunk_size, self.processes)?;
+        call.submit(items.into_iter(), chunk_size, self.processes())?;
         Ok(MapResult::new(call.waited()))
     }
 
@@ -272,7 +270,7 @@ impl Pool {
         R: Serialize + DeserializeOwned,
     {
         let call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.run(items.into_iter(), self.processes, interrupted, each)
+        call.run(items.into_iter(), self.processes(), interrupted, each)
     }
 
     /// All values, or the first failure.
@@ -313,7 +311,7 @@ impl Pool {
     {
         let () = Captures::<F>::NOTHING;
         let mut call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.submit(std::iter::once(arguments), Some(1), self.processes)?;
+        call.submit(std::iter::once(arguments), Some(1), self.processes())?;
         Ok(AsyncResult::new(call.waited()))
     }
 
@@ -326,9 +324,9 @@ impl Pool {
         &self.shared
     }
 
-    /// How many workers it has, when all live.
+    /// How many workers it has, when all live: see [`resize`](Pool::resize).
     pub fn processes(&self) -> usize {
-        self.processes
+        self.shared.processes()
     }
 
     /// The process ids of its workers at this moment.
@@ -403,7 +401,7 @@ pub(crate) fn join_threads(threads: &Mutex<Vec<JoinHandle<()>>>) {
 /// Its settings: nothing is collected, and no lock is taken.
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("processes", &self.processes).finish_non_exhaustive()
+        f.debug_struct("Pool").field("processes", &self.processes()).finish_non_exhaustive()
     }
 }
 

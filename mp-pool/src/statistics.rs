@@ -25,7 +25,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// One entry for each [index](crate::worker_index).
+    /// One entry for each [index](crate::worker_index) that a worker has had.
     pub workers: Vec<WorkerStatistics>,
 }
 
@@ -108,7 +108,8 @@ impl Pool {
                 cpu_time: pid.and_then(cpu_time).unwrap_or_default(),
             }
         };
-        Statistics { workers: dispatch.counts.iter().enumerate().map(of).collect() }
+        let used = |(_, counts): &(usize, &Counts)| counts.starts > 0;
+        Statistics { workers: dispatch.counts.iter().enumerate().filter(used).map(of).collect() }
     }
 }
 

@@ -52,6 +52,7 @@ impl Steps {
             recycling: Recycling::default(),
             memory_limit: None,
             outlasts_sigterm: false,
+            board: workers,
             method: StartMethod::Fork,
             blocked: Vec::new(),
         };

@@ -22,7 +22,7 @@ use mp_core::{Child, Process, StartError, StartMethod};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ pub(crate) struct WorkerSpec {
     pub(crate) recycling: Recycling,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) outlasts_sigterm: bool,
+    /// For how many workers there are places, or fewer than there are workers.
+    pub(crate) board: u32,
     pub(crate) method: StartMethod,
     /// The signals that the pool's maker holds back, and so its workers: the pool's threads hold back all.
     pub(crate) blocked: Vec<i32>,
@@ -56,6 +58,8 @@ pub(crate) struct Shared {
     /// What the workers are forked from, if not from a clean template; `None` once the last of them has ended.
     copy: Mutex<Option<CopyTemplate>>,
     captures: bool,
+    /// How many workers there are to be: those of the first indices.
+    pub(crate) wanted: AtomicUsize,
     spec: WorkerSpec,
     started: AtomicU32,
     /// Written to when the watcher is to look at the workers anew.
@@ -71,13 +75,14 @@ impl Shared {
     ) -> Result<(Shared, File), NewPoolError> {
         let (wakes, waker) = mp_core::sys::fd::pipe()?;
         mp_core::sys::fd::set_nonblocking(waker.as_fd(), true)?;
-        let dispatch = Dispatch::new(workers)?;
+        let dispatch = Dispatch::new(workers.max(spec.board))?;
         let shared = Shared {
             board: dispatch.memory.board.clone(),
             dispatch: Mutex::new(dispatch),
             changed: Condvar::new(),
             feed: Condvar::new(),
             captures: copy.is_some(),
+            wanted: AtomicUsize::new(workers as usize),
             copy: Mutex::new(copy),
             spec,
             started: AtomicU32::new(0),
@@ -96,6 +101,12 @@ impl Shared {
         self.spec.state
     }
 
+    /// How many workers there are to be.
+    pub(crate) fn processes(&self) -> usize {
+        // ORDERING: Relaxed: a number by itself, changed under the dispatch's lock.
+        self.wanted.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         // ORDERING: Relaxed: set before the wake, or under the lock, that wakes the thread that asks.
         self.shut_down.load(Ordering::Relaxed)
@@ -108,7 +119,11 @@ impl Shared {
         let name: Arc<str> = format!("{}-{number}", self.spec.name).into();
         let memory = {
             let mut dispatch = self.dispatch();
-            dispatch.starting += 1;
+            if !dispatch.is_vacant(index) {
+                return Ok(());
+            }
+            dispatch.starting[index as usize] = true;
+            dispatch.dismissed[index as usize] = (index as usize) >= self.processes();
             dispatch.counts[index as usize].started();
             dispatch.latest[index as usize] = (number, Arc::clone(&name));
             dispatch.memory.clone()
@@ -116,7 +131,7 @@ impl Shared {
         self.board.live(index, Life::Starting);
         let started = self.started_worker(index, &name, memory);
         let mut dispatch = self.dispatch();
-        dispatch.starting -= 1;
+        dispatch.starting[index as usize] = false;
         let result = started.map(|mut worker| {
             let over = matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_));
             // It was not known to those that would have killed it.
@@ -329,19 +344,25 @@ impl Shared {
         let Some(gone) = dispatch.ended(index) else { return };
         // What it had may have been all that was left.
         self.tell(&mut dispatch);
-        let replace = dispatch.wants_workers();
+        let replace = self.wants_worker(&dispatch, index);
+        let failed = gone.failed_to_start && !dispatch.dismissed[index as usize];
         self.changed.notify_all();
         drop(dispatch);
         self.board.wake_caller();
-        if replace && gone.failed_to_start {
+        if replace && failed {
             self.failed(index, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
         } else if replace {
             restarts.ended(index, Instant::now());
         }
     }
 
+    /// Whether the worker of this index that has ended is to have a successor.
+    fn wants_worker(&self, dispatch: &Dispatch, index: u32) -> bool {
+        dispatch.wants_workers() && (index as usize) < self.processes()
+    }
+
     fn restart(&self, index: u32, restarts: &mut Restarts) {
-        if self.dispatch().wants_workers()
+        if self.wants_worker(&self.dispatch(), index)
             && let Err(error) = self.start_worker(index)
         {
             if let NewPoolError::Start(StartError::CopyEnded | StartError::CopyOutOfDate) = error {

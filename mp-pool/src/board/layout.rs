@@ -1,7 +1,7 @@
 //! Where each word of a board is.
 //!
 //! ```text
-//!  finished | caller: event count, asleep | quit | sleepers, a bit each | per worker: event count, life
+//!  finished | caller: event count, asleep | quit | sleepers, dismissed: a bit each | per worker: event count, life
 //!           | per worker: its marks | lanes: tail, head, hints | slots: what each is, a word for each item of a run
 //! ```
 //!
@@ -66,7 +66,8 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn of(shape: Shape) -> Places {
         let apart = shape.apart as usize;
-        let workers = 3 * apart + (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
+        let bits = (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
+        let workers = 3 * apart + 2 * bits;
         let marks = workers + shape.workers as usize * apart;
         let mark = (2 + shape.slots.div_ceil(32) as usize).next_multiple_of(apart);
         let lanes = marks + shape.workers as usize * mark;
@@ -95,6 +96,11 @@ impl Places {
 
     pub(super) fn sleepers(&self) -> usize {
         3 * self.apart
+    }
+
+    #[inline]
+    pub(super) fn dismissed(&self) -> usize {
+        self.sleepers() + (self.workers - self.sleepers()) / 2
     }
 
     #[inline]
@@ -147,7 +153,8 @@ mod tests {
         ] {
             let places = Places::of(shape);
             let mut all = vec![places.finished(), places.caller(), places.caller() + 1, places.quit()];
-            all.extend((0..shape.workers.div_ceil(32) as usize).map(|at| places.sleepers() + at));
+            let bits = 0..shape.workers.div_ceil(32) as usize;
+            all.extend(bits.flat_map(|at| [places.sleepers() + at, places.dismissed() + at]));
             all.extend(
                 (0..shape.workers).flat_map(|worker| [places.worker(worker), places.worker(worker) + 1]),
             );

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A caller that waits for many results need not be woken for each: it says how few hints may be left in the lanes
-//! before it is. A worker that finds nothing to take wakes it too, if anything is finished.
+//! before it is. A worker that finds nothing to take wakes it too, if anything is finished. A worker that is dismissed
+//! takes nothing more, whatever there is.
 //!
 //! # Why no wake is lost
 //! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of
@@ -29,6 +30,9 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Worker: waits for a slot to take. `None`: there is none, and there will be none. `soon` as for
     /// [`take`](Board::take).
     pub(crate) fn next(&self, me: u32, soon: impl Fn(u32)) -> Option<Taken> {
+        if self.is_dismissed(me) {
+            return None;
+        }
         if let Some(slot) = self.take(me, &soon) {
             return Some(slot);
         }
@@ -42,7 +46,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                 }
                 continue;
             }
-            if self.is_over() {
+            if self.is_over() || self.is_dismissed(me) {
                 return None;
             }
             if let Some(slot) = self.sleep(me) {
@@ -71,7 +75,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             // It runs dry, and the caller may sleep until less is left than there is.
             self.wake_caller_for_what_is_there();
             // ORDERING: Relaxed: see above.
-            if !self.is_over() && bits.load(Ordering::Relaxed) & bit != 0 {
+            if !self.is_over() && !self.is_dismissed(me) && bits.load(Ordering::Relaxed) & bit != 0 {
                 event.wait(seen, None);
             }
         }
@@ -116,6 +120,32 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                 }
             }
         }
+    }
+
+    fn dismissed(&self, me: u32) -> (&W, u32) {
+        (self.word(self.places.dismissed() + me as usize / 32), 1 << (me % 32))
+    }
+
+    #[inline]
+    fn is_dismissed(&self, me: u32) -> bool {
+        let (bits, bit) = self.dismissed(me);
+        // ORDERING: Relaxed: read again after each wait; in `sleep` a fence stands before it.
+        bits.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// Caller: has a worker end when it has done what it has taken.
+    pub(crate) fn dismiss(&self, worker: u32) {
+        let (bits, bit) = self.dismissed(worker);
+        // ORDERING: Relaxed: published by the change of the event count that follows.
+        if bits.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            Self::wake_sleeper(self.word(self.places.worker(worker)));
+        }
+    }
+
+    /// Caller: the worker of this index is wanted again. One that has seen that it was dismissed ends all the same.
+    pub(crate) fn recall(&self, worker: u32) {
+        let (bits, bit) = self.dismissed(worker);
+        self.lower(bits, bit);
     }
 
     /// Has every worker look.

@@ -56,6 +56,11 @@ impl Dispatch {
         Gone { name, how, failed_to_start }
     }
 
+    /// Whether no worker has this index, and none is being started.
+    pub(crate) fn is_vacant(&self, index: u32) -> bool {
+        self.workers[index as usize].is_none() && !self.starting[index as usize]
+    }
+
     /// Whether a worker that has ended is to have a successor.
     pub(crate) fn wants_workers(&self) -> bool {
         match self.phase {
@@ -67,7 +72,7 @@ impl Dispatch {
 
     /// Whether no worker is left that a [`join`](crate::Pool::join) waits for.
     pub(crate) fn are_workers_gone(&self) -> bool {
-        self.starting == 0 && self.workers.iter().flatten().all(|worker| worker.out_of_reach)
+        !self.starting.contains(&true) && self.workers.iter().flatten().all(|worker| worker.out_of_reach)
     }
 
     /// Settles whatever is open. Slots that workers have stay out of use.

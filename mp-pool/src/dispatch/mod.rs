@@ -173,8 +173,10 @@ pub(crate) struct Dispatch {
     pub(crate) latest: Vec<(u32, Arc<str>)>,
     /// By index.
     pub(crate) counts: Vec<Counts>,
-    /// Workers that are being started.
-    pub(crate) starting: usize,
+    /// By index: whether a worker is being started.
+    pub(crate) starting: Vec<bool>,
+    /// By index: whether the worker was dismissed since it was started. Its end is no failure then.
+    pub(crate) dismissed: Vec<bool>,
     arena: Arena,
     /// Blocks of the arena that results are in.
     returned: Arc<Returned>,
@@ -232,7 +234,8 @@ impl Dispatch {
             workers: (0..workers).map(|_| None).collect(),
             latest: (0..workers).map(|_| (0, "".into())).collect(),
             counts: vec![Counts::default(); workers as usize],
-            starting: 0,
+            starting: vec![false; workers as usize],
+            dismissed: vec![false; workers as usize],
             open: (0..shape.slots).map(|_| None).collect(),
             in_flight: 0,
             free: (0..shape.slots).rev().collect(),

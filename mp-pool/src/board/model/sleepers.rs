@@ -40,6 +40,22 @@ pub(super) fn a_sleeper_learns_of_the_end<W: AnyWord>() {
     assert_eq!(sleeper.join(), Some(None));
 }
 
+/// What it had not taken is the other worker's: the thread that is told of its end wakes all.
+pub(super) fn a_dismissed_sleeper_ends<W: AnyWord>() {
+    let table = table::<W>(2, 1, 1, 1);
+    let [dismissed, other] = [0, 1].map(|me| next(&table, me, &Fuse::never()));
+    table.board.dismiss(0);
+    table.post(0, 1, 5);
+    table.board.deal(0, &[0]);
+    table.board.wake_worker();
+    let taken = dismissed.join().unwrap();
+    table.board.wake_every_worker();
+    if taken.is_some() {
+        table.board.quit();
+    }
+    assert_eq!(other.join().unwrap(), if taken.is_some() { None } else { Some(0) });
+}
+
 /// Waits for so many finished slots, with at most `enough` hints left.
 fn wait_for<W: Word>(table: &Shared<W>, count: usize, enough: u32) -> Vec<u32> {
     let mut all = Vec::new();
@@ -146,6 +162,7 @@ super::models! {
     explore a_sleeper_gets_its_slot to bound();
     explore each_of_two_sleepers_gets_its_slot to bound() - 2;
     explore a_sleeper_learns_of_the_end to bound();
+    explore a_dismissed_sleeper_ends to bound() - 2;
     explore the_caller_gets_its_result to bound();
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty to bound() - 2;
     sweep a_killed_worker_strands_no_caller to bound() - 2;
