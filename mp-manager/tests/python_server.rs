@@ -295,9 +295,11 @@ fn a_forked_copy_gives_no_reference_back() {
     let manager = PythonManager::connect(server.python_address().unwrap().clone(), key()).unwrap();
     let queue: PythonQueue<i64> = manager.queue().unwrap();
     queue.put(6).unwrap();
-    *KEPT.lock().unwrap() = Some(queue.clone());
+    // The only one: the copy's is the last of its process.
+    *KEPT.lock().unwrap() = Some(queue);
     let child = Process::new(use_the_copy, ()).method(StartMethod::Fork).start().unwrap();
     child.join().unwrap();
+    let queue = KEPT.lock().unwrap().take().unwrap();
     assert_eq!((queue.get().unwrap(), queue.get().unwrap()), (6, 7));
     assert_eq!(manager.number_of_objects().unwrap(), 1);
 }
