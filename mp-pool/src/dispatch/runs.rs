@@ -57,7 +57,8 @@ impl Dispatch {
         if batch.chunk > 1 || !is_plain || job.result_bytes().is_none() {
             return 1;
         }
-        let for_each_worker = (self.in_flight + batch.items as usize) / (4 * self.workers.len());
+        // Others take from the end of a run, so a long one costs no worker its work.
+        let for_each_worker = (self.in_flight + batch.items as usize) / self.workers.len();
         for_each_worker.clamp(1, self.memory.board.shape().run as usize) as u32
     }
 

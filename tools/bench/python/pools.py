@@ -128,7 +128,9 @@ class Mpire:
         return self.pool.imap(function, items, chunk_size=1)
 
     def stream(self, function, items, ordered):
-        return (self.pool.imap if ordered else self.pool.imap_unordered)(function, items, chunk_size=1)
+        if not ordered:
+            raise ImportError("its imap_unordered raises a TypeError in a pool that is kept alive and has done an imap")
+        return self.pool.imap(function, items, chunk_size=1)
 
     def submitted(self, function, items):
         futures = [self.pool.apply_async(function, (x,)) for x in items]
