@@ -33,7 +33,7 @@
 //! | `lent.rs`       | long results that stay in the arena until they are read                  |
 //! | `line.rs`       | what goes between pool and worker beside shared memory                   |
 //! | `memory.rs`, `arena.rs`, `record.rs` | the shared bytes: where, which, what                |
-//! | `worker.rs`     | what a worker does                                                       |
+//! | `worker/`       | what a worker does                                                       |
 //! | `steps.rs`      | all of it without threads and processes, for the kill sweep              |
 //!
 //! The design note beside this crate's code, README.md, has the path of a task, and what becomes of it.

@@ -329,7 +329,8 @@ impl Pool {
         self.shared.processes()
     }
 
-    /// The process ids of its workers at this moment.
+    /// The process ids of its workers at this moment. One that has just started may be missing, and one that has just
+    /// ended may be there.
     pub fn worker_pids(&self) -> Vec<u32> {
         self.shared.dispatch().workers.iter().flatten().map(|worker| worker.child.pid()).collect()
     }

@@ -1,131 +1,27 @@
-//! What a worker does: one chunk after the other, from the board and back.
+//! What a worker does with what it has taken: one chunk after the other, from the board and back.
 //!
 //! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that
 //! end is attributed to: the one begun and not done.
 
-use crate::board::{Chunk, Life, Marks, Run, Taken};
+use crate::board::{Chunk, Life, Marks, Run};
 use crate::error::Failure;
-use crate::limits::Recycling;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
-use crate::place::{Place, set_process};
 use crate::record::{
     HEAD, code_of, put_block_heads, put_failure, put_length, put_value_head, short_value_head, take_code,
     take_item, take_length,
 };
-use mp_core::process::{At, call_caught, call_caught_onto, caught};
+use mp_core::process::call_caught_onto;
 use mp_core::sys::clock::monotonic_millis;
 use mp_core::sys::futex::FutexWord;
-use mp_core::sys::signal;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
-use mp_core::transfer::{Block, Code, Handle, Message, ParcelError, Part, Resolved, drop_state};
-use serde::{Deserialize, Serialize};
-use std::time::Instant;
-
-/// What a worker is given.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Bootstrap {
-    pub(crate) index: u32,
-    pub(crate) memory: Memory,
-    pub(crate) line: Line,
-    pub(crate) place: Place,
-    pub(crate) initializer: Option<(Code, Message)>,
-    /// Its state is what it was forked from, and not its own.
-    pub(crate) captured: bool,
-    /// The worker ends after about this many items (it finishes its chunk), and is replaced.
-    pub(crate) most_tasks: Option<u32>,
-    /// When it ends for another reason.
-    pub(crate) recycling: Recycling,
-    pub(crate) outlasts_sigterm: bool,
-}
-
-/// The worker's whole life.
-pub(crate) fn work(bootstrap: Bootstrap) {
-    let Bootstrap {
-        index,
-        memory,
-        line,
-        place,
-        initializer,
-        captured,
-        most_tasks,
-        recycling,
-        outlasts_sigterm,
-    } = bootstrap;
-    let began = Instant::now();
-    // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
-    signal::ignore_interrupts();
-    if outlasts_sigterm {
-        signal::ignore_terminations();
-    }
-    set_process(index as usize);
-    if let Err(reason) = place.take().and_then(|()| initialized(initializer)) {
-        let _ = line.send(&Said::NotReady { reason }, Part::EMPTY);
-        return;
-    }
-    memory.board.live(index, Life::Ready);
-    let mut worker = Worker::new(index, memory, line, most_tasks);
-    while worker.own.left > 0
-        && let Some(taken) = worker.next()
-        && worker.run(taken)
-        && !recycling.is_due(began)
-    {}
-    // What was captured is dropped where it was made. What a drop does is the program's: a panic there costs nothing
-    // that is left to do.
-    if !captured {
-        let _ = caught(drop_state);
-    }
-}
-
-fn initialized(initializer: Option<(Code, Message)>) -> Result<(), String> {
-    let Some((code, arguments)) = initializer else { return Ok(()) };
-    call_caught(&code, arguments).map(drop).map_err(|error| match Failure::from(error) {
-        Failure::Panicked { message, location } => {
-            format!("the initializer panicked{}: {message}", At(&location))
-        }
-        Failure::Failed(reason) => format!("the initializer could not be called: {reason}"),
-    })
-}
+use mp_core::transfer::{Block, Handle, Message, ParcelError, Part, Resolved};
 
 /// What a chunk's code names, or why it names nothing.
 type Function = Result<Resolved, String>;
 
-pub(crate) struct Worker {
-    memory: Memory,
-    own: Own,
-}
-
-impl Worker {
-    pub(crate) fn new(index: u32, memory: Memory, line: Line, most_tasks: Option<u32>) -> Worker {
-        let own = Own {
-            index,
-            line,
-            left: most_tasks.map_or(u64::MAX, u64::from),
-            worked: false,
-            messages: 0,
-            code: (Vec::new(), None),
-            arguments: Vec::new(),
-            record: Vec::new(),
-        };
-        Worker { memory, own }
-    }
-
-    /// Waits for a chunk, or an item; `None`: there will be none.
-    fn next(&self) -> Option<Taken> {
-        self.memory.board.next(self.own.index, |slot| self.memory.prefetch(slot))
-    }
-
-    /// Does what it has taken; `false`: this process is to end.
-    pub(crate) fn run(&mut self, taken: Taken) -> bool {
-        match taken.item {
-            Some(item) => self.own.run_one_by_one(&self.memory, taken.slot, item),
-            None => self.own.run(&self.memory, taken.slot),
-        }
-    }
-}
-
 /// What a worker has for itself.
-struct Own {
+pub(super) struct Own {
     index: u32,
     line: Line,
     /// Items until it ends.
@@ -166,8 +62,30 @@ impl Room {
 }
 
 impl Own {
+    pub(super) fn new(index: u32, line: Line, most_tasks: Option<u32>) -> Own {
+        Own {
+            index,
+            line,
+            left: most_tasks.map_or(u64::MAX, u64::from),
+            worked: false,
+            messages: 0,
+            code: (Vec::new(), None),
+            arguments: Vec::new(),
+            record: Vec::new(),
+        }
+    }
+
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether it has not done as many items as it may.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.left > 0
+    }
+
     /// Does a chunk; `false`: this process is to end.
-    fn run(&mut self, memory: &Memory, slot: u32) -> bool {
+    pub(super) fn run(&mut self, memory: &Memory, slot: u32) -> bool {
         let chunk = memory.board.chunk(slot);
         let mut buffer = std::mem::take(&mut self.arguments);
         buffer.clear();
@@ -185,7 +103,7 @@ impl Own {
     }
 
     /// Does an item of a run, and those after it that no other worker begins; `false`: this process is to end.
-    fn run_one_by_one(&mut self, memory: &Memory, slot: u32, first: u32) -> bool {
+    pub(super) fn run_one_by_one(&mut self, memory: &Memory, slot: u32, first: u32) -> bool {
         let mut next = Some(first);
         while let Some(item) = next {
             // The slot may be used again between two items.
@@ -195,7 +113,7 @@ impl Own {
                 return false;
             }
             memory.board.push_finished(self.index, slot);
-            next = if self.left > 0 { memory.board.begin_next(slot, item, self.index) } else { None };
+            next = if self.may_go_on() { memory.board.begin_next(slot, item, self.index) } else { None };
             if next.is_none() {
                 memory.board.leave(slot, self.index);
             }
@@ -372,7 +290,7 @@ impl Own {
         0
     }
 
-    /// As [`run_item`](Worker::run_item), for bytes that are a value by themselves.
+    /// As [`run_item`](Own::run_item), for bytes that are a value by themselves.
     fn write_block(&mut self, memory: &Memory, value: &[u8], room: &mut Room) -> u32 {
         self.record.clear();
         put_block_heads(value.len(), put_value_head, &mut self.record);
@@ -388,7 +306,7 @@ impl Own {
         0
     }
 
-    /// As [`run_item`](Worker::run_item), for an item that gave no value.
+    /// As [`run_item`](Own::run_item), for an item that gave no value.
     #[cold]
     fn write_failure(&mut self, memory: &Memory, failure: Failure, room: &mut Room) -> u32 {
         self.record.clear();
