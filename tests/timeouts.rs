@@ -239,6 +239,12 @@ fn every_call_with_a_timeout_is_tried() {
         // Of a feature that is not on here: calls of bytes with a pickle in them.
         "mp-pipe/src/pickle/over.rs::recv_pickle_timeout",
         "mp-pipe/src/pickle/over.rs::send_pickle_timeout",
+        // The same: `mp-manager/tests/python_server.rs` tries them.
+        "mp-manager/src/python/manager.rs::connect_timeout",
+        "mp-manager/src/python/waiting.rs::acquire_timeout",
+        "mp-manager/src/python/waiting.rs::get_timeout",
+        "mp-manager/src/python/waiting.rs::put_timeout",
+        "mp-manager/src/python/waiting.rs::wait_timeout",
     ];
     let mut tried: Vec<&str> = CALLS.iter().map(|(call, _)| *call).chain(elsewhere).collect();
     calls.sort();

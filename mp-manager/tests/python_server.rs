@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 mp_testing::cases! {
     plain: [
         our_server_serves_our_client,
+        timeouts_are_cut_to_what_python_takes,
         every_cpython_serves_our_client,
         exceptions_arrive_with_name_and_arguments,
         what_python_refuses_comes_with_its_traceback,
@@ -182,6 +184,53 @@ fn our_server_serves_our_client() {
     assert_eq!(manager.number_of_objects().unwrap(), 1);
     assert!(manager.unpublish("jobs").unwrap() && !manager.unpublish("jobs").unwrap());
     assert_eq!(manager.number_of_objects().unwrap(), 0);
+}
+
+/// None at all, and more than Python's clock counts.
+fn wait_within_any_time(manager: &PythonManager) {
+    const HUGE: [Duration; 3] = [Duration::from_secs(3600), Duration::from_nanos(u64::MAX), Duration::MAX];
+    let full: PythonQueue<u8> = manager.bounded_queue(1).unwrap();
+    full.put(1).unwrap();
+    let (empty, event): (PythonQueue<u8>, _) = (manager.queue().unwrap(), manager.event().unwrap());
+    let lock = manager.lock().unwrap();
+    let held = lock.acquire().unwrap();
+    for none in [Duration::ZERO, Duration::from_nanos(1)] {
+        assert!(matches!(empty.get_timeout(none), Err(PythonError::Timeout)));
+        assert!(matches!(full.put_timeout(2, none), Err(PythonError::Timeout)));
+        assert!(matches!(event.wait_timeout(none), Err(PythonError::Timeout)));
+        // A lock is its thread's: this one may have it again.
+        let other =
+            thread::scope(|scope| scope.spawn(|| lock.acquire_timeout(none).map(drop)).join().unwrap());
+        assert!(matches!(other, Err(PythonError::Timeout)), "{other:?}");
+    }
+    drop(held);
+    for huge in HUGE {
+        thread::scope(|scope| {
+            let got = scope.spawn(|| empty.get_timeout(huge));
+            empty.put(7).unwrap();
+            assert_eq!(got.join().unwrap().unwrap(), 7);
+            let put = scope.spawn(|| full.put_timeout(3, huge));
+            full.get().unwrap();
+            put.join().unwrap().unwrap();
+        });
+        drop(lock.acquire_timeout(huge).unwrap());
+    }
+    event.set().unwrap();
+    HUGE.into_iter().for_each(|huge| event.wait_timeout(huge).unwrap());
+}
+
+fn timeouts_are_cut_to_what_python_takes() {
+    let native = format!("\0mp-manager-python-timeouts-{}", std::process::id());
+    let builder = Manager::builder().address(&*native).python_address(Address::loopback());
+    let server = builder.authkey(key()).start().unwrap();
+    let address = server.python_address().unwrap();
+    assert!(PythonManager::connect_timeout(address.clone(), key(), Duration::ZERO).is_err());
+    wait_within_any_time(&PythonManager::connect_timeout(address.clone(), key(), Duration::MAX).unwrap());
+    for python in pythons((3, 8)) {
+        let server = Server::of(&python, None);
+        wait_within_any_time(&server.connect());
+        server.end();
+    }
 }
 
 fn every_cpython_serves_our_client() {

@@ -2,7 +2,7 @@
 
 use super::{Scene, Stays, until_set};
 use mp::futures::{Future, Pending, ReturnWhen, as_completed, wait_timeout};
-use mp::{Event, ProcessPoolExecutor, TaskError};
+use mp::{Event, ProcessPoolExecutor, TaskError, TaskOptions};
 use std::sync::Mutex;
 
 /// An executor whose end waits for no task.
@@ -72,6 +72,14 @@ pub(crate) fn submit() -> Scene {
     let (executor, _future, event) = waiting();
     while executor.try_submit(|| (), ()).is_ok() {}
     let wait = move |timeout| executor.submit_timeout(|| (), (), timeout).is_ok();
+    Scene::new(wait, move || event.set()).stays(Stays::No)
+}
+
+pub(crate) fn submit_with_options() -> Scene {
+    let options = TaskOptions::new();
+    let (executor, _future, event) = waiting();
+    while executor.with(options).try_submit(|| (), ()).is_ok() {}
+    let wait = move |timeout| executor.with(options).submit_timeout(|| (), (), timeout).is_ok();
     Scene::new(wait, move || event.set()).stays(Stays::No)
 }
 

@@ -118,6 +118,7 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pool/src/futures.rs::wait_timeout", futures::wait_many),
     ("mp-pool/src/futures.rs::next_timeout", futures::next),
     ("mp-pool/src/executor.rs::submit_timeout", futures::submit),
+    ("mp-pool/src/tasks.rs::submit_timeout", futures::submit_with_options),
     ("mp-pool/src/executor.rs::shutdown_timeout", futures::shutdown),
     ("mp-manager/src/proxy/lock.rs::acquire_timeout", managed::lock),
     ("mp-manager/src/proxy/semaphore.rs::acquire_timeout", managed::semaphore),
