@@ -330,8 +330,10 @@ impl Scene for Play {
                 Err(other) => return lost_unless(false, || format!("item {item}: {other}")),
             }
         }
-        // One for each death, of a worker that had begun something.
-        let deaths = u32::from(!fate.lived() && !fate.finished) + u32::from(fate.mode == Mode::Twice);
+        // One for each death, of a worker that had begun something: what takes an item of a run has begun it.
+        let begins_in_take = self.plan.in_runs && self.plan.step == Step::Take;
+        let is_through = fate.lived() || fate.finished && !begins_in_take;
+        let deaths = u32::from(!is_through) + u32::from(fate.mode == Mode::Twice);
         // What was given up ends with its worker, whether that is dead or lives.
         let given_up = self.tally.get(GIVEN_UP);
         let most = if self.plan.step == Step::Run || self.plan.in_runs { deaths.max(given_up) } else { 0 };
