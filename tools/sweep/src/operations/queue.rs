@@ -20,14 +20,16 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("queue.put", |_| Play::scene(PUT, plain())),
         Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())),
         Operation::new("queue.get", |_| Play::scene(GET, plain())),
-        Operation::new("queue.get.empty", |_| Play::scene(GET_FROM_EMPTY, plain())),
+        Operation::new("queue.get.empty", |mode| Play::scene(GET_FROM_EMPTY.in_mode(mode), plain())),
         Operation::new("queue.get.full", |_| {
             Play::scene(GET_FROM_FULL, Values::blocks(small().max_items(GET_FROM_FULL.before as u32)))
         }),
         Operation::new("queue.put_many", |_| Play::scene(PUT_MANY, plain())),
         Operation::new("queue.put_many.asleep", |_| Play::scene(PUT_MANY_FOR_SLEEPERS, plain())),
         Operation::new("queue.get_many", |_| Play::scene(GET_MANY, plain())),
-        Operation::new("queue.get_many.empty", |_| Play::scene(GET_MANY_FROM_EMPTY, plain())),
+        Operation::new("queue.get_many.empty", |mode| {
+            Play::scene(GET_MANY_FROM_EMPTY.in_mode(mode), plain())
+        }),
         grows("queue.put.grow", |_| Play::scene(PUT_BEHIND_ONE, Values::full())),
         grows("queue.put.large", |_| Play::scene(PUT_FIRST, Values::large::<{ VICTIMS[0] }>())),
         grows("queue.put.large.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Values::large::<{ VICTIMS[0] }>())),
@@ -35,14 +37,18 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("queue.handles.put", |_| Play::scene(PUT, Values::parcels())),
         Operation::new("queue.handles.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Values::parcels())),
         Operation::new("queue.handles.get", |_| Play::scene(GET, Values::parcels())),
-        Operation::new("queue.handles.get.empty", |_| Play::scene(GET_FROM_EMPTY, Values::parcels())),
+        Operation::new("queue.handles.get.empty", |mode| {
+            Play::scene(GET_FROM_EMPTY.in_mode(mode), Values::parcels())
+        }),
         Operation::new("queue.poll.put", |_| Play::scene(PUT_FOR_SLEEPERS, Values::polled())),
         Operation::new("queue.poll.get", |_| Play::scene(GET, Values::polled())),
-        Operation::new("queue.poll.get.empty", |_| Play::scene(GET_FROM_EMPTY, Values::polled())),
+        Operation::new("queue.poll.get.empty", |mode| {
+            Play::scene(GET_FROM_EMPTY.in_mode(mode), Values::polled())
+        }),
         Operation::new("fixed.put", |_| Play::scene(PUT, Fixed::new())),
         Operation::new("fixed.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, Fixed::new())),
         Operation::new("fixed.get", |_| Play::scene(GET, Fixed::new())),
-        Operation::new("fixed.get.empty", |_| Play::scene(GET_FROM_EMPTY, Fixed::new())),
+        Operation::new("fixed.get.empty", |mode| Play::scene(GET_FROM_EMPTY.in_mode(mode), Fixed::new())),
     ]
     .map(|operation| if operation.by_calls { operation } else { operation.in_every_mode() })
     .into()
@@ -65,9 +71,11 @@ struct Plan {
     /// The sleepers: consumers, or producers where the queue is full.
     sleepers: u32,
     full: bool,
+    /// Items that the maker puts, for those that wait.
+    made: usize,
 }
 
-const NOTHING: Plan = Plan { before: 0, puts: 0, gets: 0, sleepers: 0, full: false };
+const NOTHING: Plan = Plan { before: 0, puts: 0, gets: 0, sleepers: 0, full: false, made: 0 };
 /// Behind two others.
 const PUT: Plan = Plan { before: 2, puts: 1, ..NOTHING };
 const PUT_MANY: Plan = Plan { puts: 3, ..PUT };
@@ -80,10 +88,17 @@ const PUT_MANY_FOR_SLEEPERS: Plan = Plan { puts: 3, ..PUT_FOR_SLEEPERS };
 const GET: Plan = Plan { before: 3, gets: 1, ..NOTHING };
 const GET_MANY: Plan = Plan { gets: 2, ..GET };
 /// Waits, with another one, until the maker puts one for each.
-const GET_FROM_EMPTY: Plan = Plan { gets: 1, sleepers: 1, ..NOTHING };
+const GET_FROM_EMPTY: Plan = Plan { gets: 1, sleepers: 1, made: 2, ..NOTHING };
 const GET_MANY_FROM_EMPTY: Plan = Plan { gets: 2, ..GET_FROM_EMPTY };
 /// Two wait in put.
 const GET_FROM_FULL: Plan = Plan { before: 2, gets: 1, sleepers: 2, full: true, ..NOTHING };
+
+impl Plan {
+    /// In [`Mode::Pass`] the victim lives, and the third party waits for an item of its own.
+    fn in_mode(self, mode: Mode) -> Plan {
+        Plan { made: self.made + usize::from(mode == Mode::Pass), ..self }
+    }
+}
 
 /// Numbers of items, by producer; each producer puts its own in order.
 const BEFORE: [usize; 3] = [1, 2, 3];
@@ -92,9 +107,9 @@ const BARGERS: usize = 13;
 const MEANWHILE: usize = 14;
 /// Each puts one.
 const SLEEPERS: usize = 15;
-const MAKERS: [usize; 2] = [20, 21];
-const ROUSERS: [usize; 2] = [22, 23];
-const CHECKERS: [usize; 2] = [24, 25];
+const MAKERS: [usize; 3] = [20, 21, 22];
+const ROUSERS: [usize; 2] = [23, 24];
+const CHECKERS: [usize; 2] = [25, 26];
 
 /// Counts: from here how often an item was put, from there how often it was got.
 const PUT_COUNTS: usize = 0;
@@ -229,9 +244,7 @@ impl<L: Line + 'static> Scene for Play<L> {
     }
 
     fn let_go(&self) {
-        if self.plan.gets > 0 && self.plan.before == 0 {
-            MAKERS.iter().for_each(|number| self.put(*number));
-        }
+        MAKERS.iter().take(self.plan.made).for_each(|number| self.put(*number));
     }
 
     fn look(&self) {
