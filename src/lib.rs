@@ -85,8 +85,8 @@
 //! | `manager.Semaphore()`, `Condition()`     | [`SemaphoreProxy`], [`ConditionProxy`]             | `mp-manager` |
 //! | `manager.Event()`, `Barrier()`           | [`EventProxy`], [`BarrierProxy`]                   | `mp-manager` |
 //! | `BaseManager(address, authkey)`          | [`Manager::builder`], [`Manager::connect`]         | `mp-manager` |
-//! | a `SyncManager` of a Python program      | [`PythonManager`]                                  | `mp-manager` |
-//! | a `SyncManager` that Python programs use | [`ManagerBuilder::python_address`]                | `mp-manager` |
+//! | a `SyncManager` of a Python program      | `PythonManager`, with the feature `pickle`         | `mp-manager` |
+//! | a `SyncManager` that Python programs use | `ManagerBuilder::python_address`, the same         | `mp-manager` |
 //! | `get_server().serve_forever()`           | [`ManagerBuilder::serve_forever`]                  | `mp-manager` |
 //! | `BaseManager.register(name, class)`      | `#[mp::shared]` on an `impl` block, [`Manager::construct`] | `mp-manager` |
 //! | `multiprocessing.shared_memory`          | [`shared_memory`]                                  | `mp-shm`     |
