@@ -10,10 +10,10 @@
 //! | `packed.rs`    | values on their way, and the proxies inside of them                  |
 //! | `protocol/`    | requests and replies; plain data                                     |
 //! | `server/`      | the server process: clients, calls, jobs                             |
-//! | `slots/`       | calls through shared memory                                         |
+//! | `slots/`       | calls through shared memory                                          |
 //! | `object/`      | the objects in the server                                            |
 //! | `pickled/`     | CPython's manager protocol, the server's side (feature `pickle`)     |
-//! | `python/`      | the same, the client's side: [`PythonManager`]                       |
+//! | `python/`      | the same, the client's side: `PythonManager`                         |
 //! | `error.rs`     | the errors                                                           |
 //!
 //! The design note beside this crate's code, README.md, has one call from proxy to server and back.
