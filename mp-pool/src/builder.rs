@@ -5,7 +5,6 @@ use crate::error::NewPoolError;
 use crate::limits::Recycling;
 use crate::place::Place;
 use crate::pool::Pool;
-use crate::resize::places;
 use crate::supervisor::WorkerSpec;
 use mp_core::popen::get_helper_method;
 use mp_core::sys::state::may_run_on;
@@ -274,4 +273,12 @@ fn usable(wanted: Option<Vec<usize>>) -> Result<Vec<Option<usize>>, NewPoolError
 pub(crate) fn worker_count(wanted: Option<usize>) -> Result<usize, NewPoolError> {
     let count = wanted.unwrap_or_else(|| usable_cpu_count().min(MOST_WORKERS));
     if (1..=MOST_WORKERS).contains(&count) { Ok(count) } else { Err(NewPoolError::Workers) }
+}
+
+/// For how many workers the pool has places that begins with so many.
+fn places(wanted: Option<usize>, processes: usize) -> Result<usize, NewPoolError> {
+    match wanted.unwrap_or(processes) {
+        places if (processes..=MOST_WORKERS).contains(&places) => Ok(places),
+        _ => Err(NewPoolError::Workers),
+    }
 }

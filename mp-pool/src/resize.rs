@@ -8,7 +8,6 @@
 //! Which workers are wanted is decided under the dispatch's lock, where the watcher decides whether one that has ended is
 //! replaced. So a worker is started by one of the two, and by none twice.
 
-use crate::board::MOST_WORKERS;
 use crate::builder::PoolBuilder;
 use crate::dispatch::Phase;
 use crate::error::NewPoolError;
@@ -44,14 +43,6 @@ impl PoolBuilder {
     pub fn most_processes(mut self, count: usize) -> Self {
         self.places = Some(count);
         self
-    }
-}
-
-/// For how many workers the pool has places that begins with so many.
-pub(crate) fn places(wanted: Option<usize>, processes: usize) -> Result<usize, NewPoolError> {
-    match wanted.unwrap_or(processes) {
-        places if (processes..=MOST_WORKERS).contains(&places) => Ok(places),
-        _ => Err(NewPoolError::Workers),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Statistics: what each worker of a pool has done so far.
 //!
-//! The thread that collects results counts them, by slot: no clock is read, and no worker counts.
+//! What is counted, and when: `dispatch/counts.rs`.
 
+use crate::dispatch::Counts;
 use crate::executor::ProcessPoolExecutor;
 use crate::pool::Pool;
 use mp_core::sys::clock::cpu_time;
@@ -62,30 +63,6 @@ pub struct WorkerStatistics {
     pub bytes_out: u64,
     /// CPU time of the live worker, its start, its waits before it sleeps, and its threads included; zero if there is none.
     pub cpu_time: Duration,
-}
-
-/// What is counted for one index.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
-    tasks: u64,
-    starts: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-}
-
-impl Counts {
-    /// One more worker has the index.
-    pub(crate) fn started(&mut self) {
-        self.starts += 1;
-    }
-
-    /// A chunk has come back: items that are done, bytes of their arguments and results.
-    #[inline]
-    pub(crate) fn came_back(&mut self, done: u32, bytes_in: usize, bytes_out: usize) {
-        self.tasks += u64::from(done);
-        self.bytes_in += bytes_in as u64;
-        self.bytes_out += bytes_out as u64;
-    }
 }
 
 impl Pool {

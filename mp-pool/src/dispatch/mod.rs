@@ -16,10 +16,12 @@
 //! | `deadlines.rs` | tasks that run too long                                        |
 //! | `retries.rs` | tasks that are tried again                                      |
 //! | `ranks.rs`   | tasks of different priorities                                   |
+//! | `counts.rs`  | what is counted for each worker                                 |
 //!
 //! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
 
 mod collect;
+mod counts;
 mod deadlines;
 mod deaths;
 mod post;
@@ -36,7 +38,7 @@ use crate::lent::Returned;
 use crate::line::Line;
 use crate::memory::Memory;
 use crate::record::{put_block_heads, put_length};
-use crate::statistics::Counts;
+pub(crate) use counts::Counts;
 use deadlines::{Deadlines, Timed};
 use mp_core::Child;
 use mp_core::transfer::Message;

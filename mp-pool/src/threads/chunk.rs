@@ -3,7 +3,7 @@
 use super::crew::Crew;
 use super::task::{ThreadTask, caught};
 use crate::error::{SubmitError, TaskError};
-use crate::futures::Future;
+use crate::future::Future;
 use std::sync::Arc;
 
 /// Items that one thread does, one after the other.

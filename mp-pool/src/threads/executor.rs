@@ -8,7 +8,8 @@ use super::task::ThreadTask;
 #[cfg(doc)]
 use crate::error::TaskError;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError};
-use crate::futures::{Future, Pending};
+use crate::executor::Pending;
+use crate::future::Future;
 use crate::imap::ImapOptions;
 use crate::stream::Order;
 use mp_core::word::Deadline;

@@ -8,7 +8,7 @@ use super::imap::ThreadImap;
 use super::task::ThreadTask;
 use crate::call::default_chunk_size;
 use crate::error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
-use crate::futures::Future;
+use crate::future::Future;
 use crate::imap::ImapOptions;
 use crate::order::All;
 use crate::stream::Order;
