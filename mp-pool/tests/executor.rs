@@ -4,7 +4,7 @@
 use mp_core::active_children;
 use mp_core::sys::process::Ended;
 use mp_pool::futures::{Future, Pending};
-use mp_pool::{ImapOptions, JoinPoolError, ProcessPoolExecutor, SubmitError, TaskError};
+use mp_pool::{ImapOptions, JoinPoolError, ProcessPoolExecutor, SubmitError, TaskError, TaskOptions};
 use mp_queue::Queue;
 use mp_testing::{kill_if_it_lives, while_killing};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +20,7 @@ mp_testing::cases! {
         a_panic_kills_the_workers,
         a_cancelled_running_task_harms_no_other,
         every_future_has_one_end_whichever_worker_is_killed,
+        tasks_after_many_cancelled_ones_are_done,
     ],
     every_method: [
         futures_give_values_and_errors,
@@ -391,4 +392,24 @@ fn every_future_has_one_end_whichever_worker_is_killed() {
         (0..500).for_each(|_| told.recv().unwrap());
     });
     println!("killed {wanted}: {done} futures, {died} died, {cancelled} cancelled");
+}
+
+fn wait_at(gate: Queue<()>) {
+    gate.get().unwrap();
+}
+
+/// The lane is full of hints to them, and the worker that passes these finishes nothing.
+fn tasks_after_many_cancelled_ones_are_done() {
+    for priority in [0, 1] {
+        let gate = Queue::new().unwrap();
+        let builder = ProcessPoolExecutor::builder().processes(1).initializer(wait_at, (gate.clone(),));
+        let executor = builder.build_executor().unwrap();
+        let tasks = executor.with(TaskOptions::new().priority(priority));
+        for x in 0..5000 {
+            assert!(tasks.submit(square, (x,)).unwrap().cancel());
+        }
+        let future = tasks.submit(square, (7,)).unwrap();
+        gate.put(()).unwrap();
+        assert_eq!(future.result().unwrap(), 49);
+    }
 }

@@ -12,7 +12,8 @@
 //! late, after the lane has gone round, has read an old hint or a new one; it takes what is ready there, and its help
 //! fails.
 //!
-//! One thread of the caller's at a time deals ([`deal`](Board::deal)).
+//! One thread of the caller's at a time deals ([`deal`](Board::deal)). Where a lane is full, it passes old hints itself
+//! ([`pass_old`](Board::pass_old)): a worker that passes them finishes nothing, and so does not have the caller deal again.
 //!
 //! # Orderings
 //! The tail is stored with Release and read with Acquire: a hint below it is there. The head only counts.
@@ -134,6 +135,31 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         if tail.wrapping_sub(head) as i32 > 0 && hint == hint_of_run(slot) && !self.has_ready(slot) {
             self.help_on(lane, head);
         }
+    }
+
+    /// Caller: passes the hints at the heads of the lanes that stand for nothing, as a worker does. Whether there were
+    /// any. None becomes a hint to a task meanwhile: the caller alone posts.
+    pub(crate) fn pass_old(&self) -> bool {
+        let mut passed = false;
+        for lane in 0..self.places.shape.lanes {
+            while let Some(head) = self.old_head(lane) {
+                self.help_on(lane, head);
+                passed = true;
+            }
+        }
+        passed
+    }
+
+    /// The head of a lane, if the hint there stands for nothing.
+    fn old_head(&self, lane: u32) -> Option<u32> {
+        // ORDERING: Relaxed, all: the caller alone writes hints and tails, and `help_on` checks the head.
+        let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
+        let tail = self.word(self.places.tail(lane)).load(Ordering::Relaxed);
+        let hint = self.word(self.places.hint(lane, head)).load(Ordering::Relaxed);
+        let slot = slot_of(hint);
+        let is_ready = |slot| if is_of_run(hint) { self.has_ready(slot) } else { self.is_ready(slot) };
+        let stands = slot < self.places.shape.slots && is_ready(slot);
+        (tail.wrapping_sub(head) as i32 > 0 && !stands).then_some(head)
     }
 
     /// Caller: where the lanes end.

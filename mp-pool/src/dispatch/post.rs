@@ -33,8 +33,8 @@ impl Dispatch {
         if !matches!(self.phase, Phase::Running | Phase::Closed) {
             return;
         }
-        let (mut posted, mut undealt) = (!self.undealt.is_empty(), std::mem::take(&mut self.undealt));
-        self.deal(&mut undealt);
+        let mut posted = !self.undealt.is_empty();
+        self.deal(&mut Vec::new());
         if self.is_ranked() {
             if self.post_ranked() || posted {
                 self.memory.board.wake_worker();
@@ -73,19 +73,19 @@ impl Dispatch {
         self.deal(&mut hints)
     }
 
-    /// Tells the workers of slots; `false`: not of all, and these are pending again.
+    /// Tells the workers of slots, and of those that they were not told of before; `false`: not of all, since the lanes
+    /// are full. Slots that they are not told of are pending again; runs are kept.
     fn deal(&mut self, hints: &mut Vec<u32>) -> bool {
-        let lanes = self.memory.board.shape().lanes;
-        for _ in 0..lanes {
+        hints.append(&mut self.undealt);
+        loop {
+            self.deal_by_turns(hints);
             if hints.is_empty() {
                 return true;
             }
-            let dealt = self.memory.board.deal(self.next_lane, hints);
-            hints.drain(..dealt);
-            self.next_lane = (self.next_lane + 1) % lanes;
+            if !self.memory.board.pass_old() {
+                break;
+            }
         }
-        let all = hints.is_empty();
-        // The lanes are full of old hints, which go when a worker looks: it finishes something before.
         for slot in hints.drain(..).rev() {
             if is_of_run(slot) {
                 self.undealt.push(slot);
@@ -95,7 +95,22 @@ impl Dispatch {
                 self.put_back(slot, open, 0);
             }
         }
-        all
+        // The first hint of a lane may have been to one of these. Else it is to a task: the worker that takes that has the
+        // caller deal again when it is done.
+        self.memory.board.pass_old()
+    }
+
+    /// Tells the workers of as many slots as the lanes have room for.
+    fn deal_by_turns(&mut self, hints: &mut Vec<u32>) {
+        let lanes = self.memory.board.shape().lanes;
+        for _ in 0..lanes {
+            if hints.is_empty() {
+                return;
+            }
+            let dealt = self.memory.board.deal(self.next_lane, hints);
+            hints.drain(..dealt);
+            self.next_lane = (self.next_lane + 1) % lanes;
+        }
     }
 
     /// Puts the next items of a batch into a slot; `None`: there is no room now.
@@ -191,6 +206,9 @@ impl Dispatch {
         self.open_slot(slot, open, place, code + length, room);
         self.deal(&mut vec![slot]);
         self.memory.board.wake_worker();
+        if self.is_full() {
+            self.post();
+        }
         true
     }
 

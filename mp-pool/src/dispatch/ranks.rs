@@ -167,9 +167,12 @@ impl Dispatch {
             }
             let Some(slot) = slot else { break };
             if board.deal(LANE, &[slot]) == 0 {
-                // It is full of old hints, which go when a worker looks: it finishes something before.
                 let retracted = self.retract(slot);
                 self.set_aside(retracted.into_iter().collect());
+                if board.pass_old() {
+                    continue;
+                }
+                // The first hint is to a task: the worker that takes it has the caller deal again when it is done.
                 break;
             }
             self.ranks.waiting.push_back(slot);

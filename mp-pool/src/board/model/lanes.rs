@@ -42,6 +42,28 @@ pub(super) fn a_slot_that_is_used_again_is_taken_once_each_time<W: AnyWord>() {
     assert_eq!(done, expected);
 }
 
+/// The caller passes a hint to a task that it has taken back, while a worker may. It passes none to a task.
+pub(super) fn a_caller_that_passes_old_hints_has_room_for_new_ones<W: AnyWord>() {
+    let table = table::<W>(2, 1, 1, 1);
+    table.post(0, 1, 1);
+    table.board.deal(0, &[0]);
+    let other = Arc::clone(&table);
+    let late = spawn(&Fuse::never(), move || other.take(1).map(|slot| other.work(slot, 1).0));
+    let mut expected = 1;
+    if table.board.cancel(0) {
+        table.board.pass_old();
+        table.post(0, 1, 2);
+        assert_eq!(table.board.deal(0, &[0]), 1, "no room");
+        table.board.pass_old();
+        expected = 2;
+    }
+    let mut done: Vec<u32> = late.join().unwrap().into_iter().collect();
+    while let Some(slot) = table.take(0) {
+        done.push(table.work(slot, 0).0);
+    }
+    assert_eq!(done, [expected]);
+}
+
 fn late_has<W: mp_core::word::Word>(table: &super::Shared<W>) -> bool {
     table.board.found(0, Some(1)).is_some()
 }
@@ -80,6 +102,7 @@ pub(super) fn a_killed_taker_leaves_the_lane_to_others<W: AnyWord>(fuse: &Fuse) 
 
 super::models! {
     explore a_slot_that_is_used_again_is_taken_once_each_time to bound() - 1;
+    explore a_caller_that_passes_old_hints_has_room_for_new_ones to bound() - 1;
     explore an_old_hint_moves_no_head to bound();
     sweep a_killed_taker_leaves_the_lane_to_others to bound();
 }
