@@ -33,6 +33,10 @@ pub struct TaskOptions {
     pub(crate) priority: i32,
 }
 
+/// 24 days in milliseconds: 20 hours less than what differences of the low bits of the clock can tell, so that a look which
+/// comes late finds it over all the same.
+pub(crate) const LONGEST: u32 = 24 * 24 * 3600 * 1000;
+
 impl TaskOptions {
     /// No option: tasks as [`Pool::apply`](crate::Pool::apply) and the others submit them.
     pub const fn new() -> TaskOptions {
@@ -81,8 +85,7 @@ impl TaskOptions {
     /// Milliseconds that a task may run, rounded up.
     pub(crate) fn limit(self) -> Option<u32> {
         let millis = self.deadline?.as_nanos().div_ceil(1_000_000);
-        // Longer ones cannot be told from shorter ones by the low bits of the clock.
-        u32::try_from(millis).ok().filter(|millis| *millis < 1 << 31)
+        u32::try_from(millis).ok().filter(|millis| *millis <= LONGEST)
     }
 
     /// Whether the items go to the workers one by one.
@@ -195,8 +198,9 @@ mod tests {
     #[test]
     fn one_that_is_too_long_for_the_clock_is_none() {
         let limit = |deadline| TaskOptions::new().deadline(deadline).limit();
-        assert_eq!(limit(Duration::from_millis((1 << 31) - 1)), Some((1 << 31) - 1));
-        assert_eq!(limit(Duration::from_millis(1 << 31)), None);
+        let longest = Duration::from_secs(24 * 24 * 3600);
+        assert_eq!(limit(longest), Some(LONGEST));
+        assert_eq!(limit(longest + Duration::from_nanos(1)), None);
         assert_eq!(limit(Duration::MAX), None);
         assert_eq!(TaskOptions::new().limit(), None);
     }

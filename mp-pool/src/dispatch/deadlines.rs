@@ -108,6 +108,7 @@ impl Dispatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::LONGEST;
 
     #[test]
     fn the_clock_may_wrap() {
@@ -130,6 +131,16 @@ mod tests {
         assert_eq!(timed.ran(None, 90), 0);
         assert_eq!([100, 105].map(|now| timed.ran(taken, now)), [0, 5]);
         assert_eq!(timed.ran(Some(Running { since: Some(103) }), 105), 2);
+    }
+
+    #[test]
+    fn the_longest_limit_is_ahead_when_it_is_posted_and_over_when_the_look_is_late() {
+        let (now, mut deadlines) = (monotonic_millis(), Deadlines::default());
+        deadlines.posted(LONGEST);
+        assert!(millis_between(now, deadlines.next.unwrap()) > LONGEST);
+        let late = LONGEST + 19 * 3600 * 1000;
+        let running = Some(Running { since: Some(now) });
+        assert_eq!(Timed::default().ran(running, now.wrapping_add(late)), late);
     }
 
     #[test]
