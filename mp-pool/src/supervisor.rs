@@ -119,7 +119,8 @@ impl Shared {
         let name: Arc<str> = format!("{}-{number}", self.spec.name).into();
         let memory = {
             let mut dispatch = self.dispatch();
-            if !dispatch.is_vacant(index) {
+            // A pool whose workers have ended, meanwhile, has no thread that would see the end of one more.
+            if !dispatch.is_vacant(index) || !dispatch.wants_workers() {
                 return Ok(());
             }
             dispatch.starting[index as usize] = true;
