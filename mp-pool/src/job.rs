@@ -14,7 +14,7 @@ use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// So many items in a slot take far longer to decode than a wake.
@@ -34,6 +34,8 @@ pub(crate) struct Job {
     stream: bool,
     /// Items that its last slot had.
     slot_items: AtomicUsize,
+    /// The caller has given up what workers have of it. It is not tried again.
+    given_up: AtomicBool,
     pieces: Mutex<Vec<Piece>>,
     /// The pieces, and where each is among them, in the order of the input.
     in_order: OnceLock<(Vec<Piece>, Vec<u32>)>,
@@ -87,6 +89,7 @@ impl Job {
             slots: AtomicUsize::new(0),
             stream,
             slot_items: AtomicUsize::new(0),
+            given_up: AtomicBool::new(false),
             pieces: Mutex::default(),
             in_order: OnceLock::new(),
             hooks: Mutex::default(),
@@ -187,6 +190,17 @@ impl Job {
     pub(crate) fn slots(&self) -> usize {
         // ORDERING: as above.
         self.slots.load(Ordering::Relaxed)
+    }
+
+    /// It is not tried again. Under the dispatch's lock, as is what reads it.
+    pub(crate) fn give_up(&self) {
+        // ORDERING: Relaxed, here and below: under a lock.
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        // ORDERING: as above.
+        self.given_up.load(Ordering::Relaxed)
     }
 
     /// What has become of its items, in the order of the input, once it is settled.

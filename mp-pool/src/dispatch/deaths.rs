@@ -139,6 +139,7 @@ impl Dispatch {
 
     /// Gives up what workers have of a job, and kills them for it.
     pub(crate) fn condemn(&mut self, job: &Arc<Job>) {
+        job.give_up();
         for slot in self.slots_of(job) {
             self.condemn_slot(slot, GivenUp::Cancelled);
             self.condemn_run(slot);

@@ -61,7 +61,7 @@ impl Dispatch {
     fn is_retried(&self, job: &Job, history: History, error: &TaskError) -> bool {
         let Some(retry) = job.options.retry else { return false };
         let goes_on = matches!(self.phase, Phase::Running | Phase::Closed) && !self.abandoned;
-        goes_on && history.retries < retry.times && retry.is_for(error)
+        goes_on && !job.is_given_up() && history.retries < retry.times && retry.is_for(error)
     }
 
     /// Has the one item of a slot tried again, if its worker's end is no end of it. Else the slot comes back.
@@ -136,5 +136,22 @@ impl Dispatch {
         self.delayed.is_sooner = false;
         let next = self.delayed.batches.iter().map(|(due, _)| *due).min()?;
         Some(next.saturating_duration_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Retry, TaskOptions};
+
+    /// Its failure was on its way when it was given up.
+    #[test]
+    fn what_was_given_up_is_not_tried_again() {
+        let mut dispatch = Dispatch::new(1).unwrap();
+        let job = Job::new(Vec::new(), TaskOptions::new().retry(Retry::new(1).on_panic()));
+        let panicked = Failure::Panicked { message: String::new(), location: String::new() }.in_worker("");
+        assert!(dispatch.is_retried(&job, History::default(), &panicked));
+        dispatch.condemn(&job);
+        assert!(!dispatch.is_retried(&job, History::default(), &panicked));
     }
 }
