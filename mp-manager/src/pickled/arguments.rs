@@ -1,7 +1,7 @@
 //! The arguments of a call, bound to names as Python binds them.
 
+use super::numbers::{number_of, object_of};
 use super::raised::Raised;
-use super::request::object_of;
 use crate::protocol::ObjectId;
 use mp_pipe::pickle::{BigInt, Value};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Asked {
     /// The object that the first argument names: by its number, or by a token.
     pub(crate) fn object(&self) -> Option<ObjectId> {
         let first = self.positional.first()?;
-        object_of(first).or_else(|| super::number_of(first))
+        object_of(first).or_else(|| number_of(first))
     }
 
     /// The first argument, and the others as those of a call of that name.

@@ -1,6 +1,7 @@
 //! Held: a value that an object of the server keeps, and the objects whose proxies are in it.
 
-use super::{number_of, raised::Raised};
+use super::numbers::number_of;
+use super::raised::Raised;
 use crate::object::{Counts, Kept};
 use crate::protocol::ObjectId;
 use mp_pipe::pickle::{BigInt, Value};

@@ -1,6 +1,8 @@
 //! The types of objects that a Python program can make, under the names that `SyncManager` has for them.
 
 use super::raised::Raised;
+use mp_pipe::pickle::Value;
+use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -135,5 +137,28 @@ impl Type {
     /// Whether that is called on an object of this type: also what each object answers.
     pub(super) fn answers(self, method: &str) -> bool {
         matches!(method, "#GETVALUE" | "__str__" | "__repr__") || self.exposed().contains(&method)
+    }
+}
+
+/// What an object is to Python programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Typed {
+    pub(super) type_: Type,
+    /// How long its waits last at most, if the call says nothing else.
+    pub(super) longest: Option<Duration>,
+}
+
+impl Typed {
+    pub(crate) fn answers(self, method: &str) -> bool {
+        self.type_.answers(method)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.type_.name()
+    }
+
+    /// The methods that may be called, as a Python program makes a proxy of them.
+    pub(crate) fn exposed(self) -> Value {
+        Value::tuple(self.type_.exposed().iter().map(|name| Value::from(*name)))
     }
 }

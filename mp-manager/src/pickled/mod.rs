@@ -15,6 +15,7 @@
 //! |----------------|--------------------------------------------------------------------------|
 //! | `peers.rs`     | the connections, what each waits for, and who refers to which object     |
 //! | `kinds.rs`     | the types, their names and methods                                       |
+//! | `numbers.rs`   | objects' numbers, as text and in tokens                                  |
 //! | `object/`      | dict, list, Namespace, Value, Array, and the iterator over a dict        |
 //! | `sync.rs`      | locks, semaphores, events, barriers, queues: as calls of our own         |
 //! | `held.rs`      | a value, and the objects whose proxies are in it                         |
@@ -35,6 +36,7 @@ mod arguments;
 mod compare;
 mod held;
 mod kinds;
+mod numbers;
 mod object;
 mod peers;
 mod places;
@@ -43,28 +45,20 @@ mod repr;
 mod request;
 mod sync;
 
+pub(crate) use kinds::Typed;
+pub(crate) use numbers::{id, number, object_of};
 pub(crate) use object::{Answer, Object};
 pub(crate) use peers::{Peers, Sent, Stage};
 pub(crate) use repr::repr;
-pub(crate) use request::{Reply, Request, id, number, object_of};
+pub(crate) use request::{Reply, Request};
 pub(crate) use sync::Step;
 
 use crate::object::{Counts, Object as Own};
-use crate::protocol::{Kind, ObjectId};
+use crate::protocol::Kind;
 use arguments::Asked;
 use held::Held;
 use kinds::Type;
-use mp_pipe::pickle::Value;
 use raised::Raised;
-use std::time::Duration;
-
-/// What an object is to Python programs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Typed {
-    type_: Type,
-    /// How long its waits last at most, if the call says nothing else.
-    longest: Option<Duration>,
-}
 
 /// The body of a new object.
 pub(crate) enum Made {
@@ -84,26 +78,6 @@ pub(crate) fn make(counts: &Counts, typeid: &str, asked: &Asked) -> Result<(Type
     }
 }
 
-impl Typed {
-    pub(crate) fn answers(self, method: &str) -> bool {
-        self.type_.answers(method)
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        self.type_.name()
-    }
-
-    /// Where a connection is while a call on such an object waits.
-    pub(crate) fn waiting(self, then: sync::Then) -> Stage {
-        Stage::Waiting(self.type_, then)
-    }
-
-    /// The methods that may be called, as a Python program makes a proxy of them.
-    pub(crate) fn exposed(self) -> Value {
-        Value::tuple(self.type_.exposed().iter().map(|name| Value::from(*name)))
-    }
-}
-
 /// An object made by a call.
 pub(crate) fn typed(type_: Type) -> Typed {
     Typed { type_, longest: None }
@@ -117,17 +91,5 @@ pub(crate) fn step(counts: &Counts, typed: Typed, asked: &Asked) -> Result<Resul
         }
         "#GETVALUE" => Err(Raised::type_error(format!("cannot pickle '{}' object", typed.name()))),
         _ => sync::step(counts, typed.type_, typed.longest, asked).map(Ok),
-    }
-}
-
-/// The number in a token, which each proxy has; `None` if this is no token.
-fn number_of(value: &Value) -> Option<ObjectId> {
-    let Value::Object(object) = value else { return None };
-    if !value.class()?.is("multiprocessing.managers", "Token") {
-        return None;
-    }
-    match object.state.as_ref()?.items()? {
-        [_, _, Value::Str(number)] => request::number(number),
-        _ => None,
     }
 }

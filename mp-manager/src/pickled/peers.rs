@@ -7,9 +7,9 @@
 //! A connection has one request at a time: while a reply is not wholly sent nothing is read, and what is sent while a
 //! call waits ends the connection, as no Python program sends it.
 
+use super::kinds::Typed;
 use super::request::Reply;
 use super::sync::{self, Then};
-use super::{Type, Typed};
 use crate::object::{ClientId, Counts, Kept};
 use crate::protocol::ObjectId;
 use mp_core::sys::poll::{Interest, pidfd_pid, wait_for};
@@ -39,7 +39,7 @@ pub(crate) struct Peers {
 pub(crate) enum Stage {
     Asking,
     Calling,
-    Waiting(Type, Then),
+    Waiting(Typed, Then),
     Closing,
 }
 
@@ -198,9 +198,9 @@ impl Peers {
         client: ClientId,
         reply: &crate::protocol::Reply,
     ) -> Sent {
-        let Some(Stage::Waiting(type_, then)) = self.stage(client) else { return Sent::Gone };
+        let Some(Stage::Waiting(typed, then)) = self.stage(client) else { return Sent::Gone };
         self.set_stage(client, Stage::Calling);
-        let reply = match sync::answer(counts, type_, then, reply) {
+        let reply = match sync::answer(counts, typed.type_, then, reply) {
             Ok(held) => Reply::Returned(held),
             Err(raised) => Reply::Raised(raised),
         };

@@ -2,6 +2,7 @@
 
 use super::arguments::Asked;
 use super::held::Held;
+use super::numbers::id;
 use super::raised::Raised;
 use crate::protocol::ObjectId;
 use mp_pipe::pickle::{Object, Value, dumps, loads};
@@ -62,20 +63,4 @@ impl Reply {
             dumps(&told).unwrap_or_default()
         })
     }
-}
-
-/// An object's number as Python programs have it.
-pub(crate) fn id(object: ObjectId) -> Value {
-    format!("{object:x}").into()
-}
-
-/// As written by [`id`]: no other text is the same number.
-pub(crate) fn number(text: &str) -> Option<ObjectId> {
-    let number = ObjectId::from_str_radix(text, 16).ok()?;
-    (format!("{number:x}") == text).then_some(number)
-}
-
-/// The object that a value names.
-pub(crate) fn object_of(value: &Value) -> Option<ObjectId> {
-    number(value.as_str()?)
 }

@@ -9,29 +9,12 @@
 
 use super::Server;
 use super::clients::Delivery;
+use super::parked::Parked;
 use super::table::Body;
 use crate::object::{Attempt, Caller, ClientId};
 use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting};
 use mp_core::word::Deadline;
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-#[derive(Debug, Default)]
-pub(super) struct Calls {
-    parked: HashMap<u64, Parked>,
-    deadlines: BTreeSet<(Deadline, u64)>,
-    of_client: HashMap<ClientId, HashSet<u64>>,
-    last: u64,
-}
-
-/// A call that waits.
-#[derive(Debug)]
-struct Parked {
-    caller: Caller,
-    serial: u64,
-    object: ObjectId,
-    deadline: Option<Deadline>,
-    call: Call,
-}
+use std::collections::HashSet;
 
 impl Call {
     /// How far a wait has come is the server's to say.
@@ -41,35 +24,6 @@ impl Call {
             Call::Barrier(BarrierCall::Wait(place)) => *place = None,
             _ => {}
         }
-    }
-}
-
-impl Calls {
-    pub(super) fn next_deadline(&self) -> Option<Deadline> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
-    }
-
-    fn park(&mut self, parked: Parked) -> u64 {
-        self.last += 1;
-        let number = self.last;
-        self.deadlines.extend(parked.deadline.map(|deadline| (deadline, number)));
-        self.of_client.entry(parked.caller.client).or_default().insert(number);
-        self.parked.insert(number, parked);
-        number
-    }
-
-    fn remove(&mut self, number: u64) -> Option<Parked> {
-        let parked = self.parked.remove(&number)?;
-        if let Some(deadline) = parked.deadline {
-            self.deadlines.remove(&(deadline, number));
-        }
-        if let Some(numbers) = self.of_client.get_mut(&parked.caller.client) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.of_client.remove(&parked.caller.client);
-            }
-        }
-        Some(parked)
     }
 }
 

@@ -23,8 +23,10 @@ mod custom;
 mod fuzz;
 mod hosted;
 mod jobs;
+mod lines;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
+mod parked;
 #[cfg(feature = "pickle")]
 mod python;
 mod slots;
@@ -40,9 +42,9 @@ pub(crate) use hosted::{Hosted, stash};
 
 use crate::object::{ClientId, Counts, Kept};
 use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start, new_number, slot_of_serial};
-use calls::Calls;
 use clients::{Clients, Delivery};
 use jobs::Jobs;
+use lines::Lines;
 use mp_core::error::OsResult;
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::poll::Interest;
@@ -51,7 +53,7 @@ use mp_core::sys::socket::{self, Mode};
 use mp_core::sys::waitset::{Room, WaitSet};
 use mp_core::transfer::Handle;
 use mp_pipe::Connection;
-use slots::Lines;
+use parked::Calls;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use table::Table;
@@ -155,8 +157,7 @@ impl Server {
             }
             // Those that call through slots do not keep others waiting.
             if passes.is_multiple_of(SLOT_PASSES) {
-                let ready =
-                    if passes > 0 { self.look(&mut room, wakes::now())? } else { self.wait(&mut room)? };
+                let ready = if passes > 0 { self.look_now(&mut room)? } else { self.wait(&mut room)? };
                 ready.into_iter().for_each(|key| self.attend(key));
             }
             self.expire();

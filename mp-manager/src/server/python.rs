@@ -187,7 +187,7 @@ impl Server {
             },
             Some(_) => match pickled::step(&self.counts, typed, asked) {
                 Ok(Ok(Step { call, wait, then })) => {
-                    self.pickled.set_stage(client, typed.waiting(then));
+                    self.pickled.set_stage(client, Stage::Waiting(typed, then));
                     return self.call(client, NO_THREAD, ANY_SERIAL, object, wait, call);
                 }
                 Ok(Err(held)) => Reply::Returned(held),

@@ -6,7 +6,7 @@
 //! ```
 
 use super::Server;
-use super::slots::Lines;
+use super::lines::Lines;
 use mp_core::error::OsResult;
 use mp_core::sys::waitset::{Ready, Room};
 use mp_core::word::{Deadline, Pace, Waiting};
@@ -15,13 +15,14 @@ use std::time::Duration;
 /// Looks at the slots for one at the descriptors, while neither has anything.
 const LOOKS: u32 = 32;
 
-pub(super) fn now() -> Option<Deadline> {
-    Deadline::after(Duration::ZERO)
-}
-
 impl Server {
+    /// What is ready now.
+    pub(super) fn look_now(&self, room: &mut Room) -> OsResult<Vec<u64>> {
+        self.look(room, Deadline::after(Duration::ZERO))
+    }
+
     /// What is ready by then.
-    pub(super) fn look(&self, room: &mut Room, until: Option<Deadline>) -> OsResult<Vec<u64>> {
+    fn look(&self, room: &mut Room, until: Option<Deadline>) -> OsResult<Vec<u64>> {
         let ready = self.set.wait_for_all(room, until)?;
         Ok(ready.filter_map(|ready| if let Ready::Member(key) = ready { Some(key) } else { None }).collect())
     }
@@ -39,7 +40,7 @@ impl Server {
                 return Ok(Vec::new());
             }
             if looks % every == every - 1 {
-                let ready = self.look(room, now())?;
+                let ready = self.look_now(room)?;
                 if !ready.is_empty() {
                     waiting.found();
                     return Ok(ready);

@@ -1,6 +1,6 @@
 //! An array of numbers of one type.
 
-use super::{Answered, nothing, unknown};
+use super::answered::{Answered, nothing, unknown};
 use crate::pickled::arguments::{Asked, int};
 use crate::pickled::held::{Held, elements};
 use crate::pickled::places::Place;
@@ -30,15 +30,14 @@ impl Array {
 
     pub(super) fn call(&mut self, asked: &Asked) -> Answered {
         match &*asked.method {
-            "__len__" => Ok(Held::plain(self.values.len()).into()),
+            "__len__" => Ok(Held::plain(self.values.len())),
             "__getitem__" => {
                 let [subscript] = asked.exactly()?;
                 let value = |at: usize| self.values[at].clone();
                 Ok(Held::plain(match Place::of(&subscript, self.values.len(), "array")? {
                     Place::At(at) => value(at),
                     slice => self.of(slice.all().into_iter().map(value)),
-                })
-                .into())
+                }))
             }
             "__setitem__" => {
                 let [subscript, value] = asked.exactly()?;

@@ -1,6 +1,6 @@
 //! A value with the code of its type, which says nothing here, as in Python.
 
-use super::{Answered, nothing, unknown};
+use super::answered::{Answered, nothing, unknown};
 use crate::object::Counts;
 use crate::pickled::arguments::Asked;
 use crate::pickled::held::Held;
@@ -25,7 +25,7 @@ impl Cell {
         match &*asked.method {
             "get" => {
                 let [] = asked.exactly()?;
-                Ok(Held::new(counts, self.held.value.clone()).into())
+                Ok(Held::new(counts, self.held.value.clone()))
             }
             "set" => {
                 let [value] = asked.exactly()?;

@@ -1,107 +1,19 @@
-//! A dict, in the order of insertion; and the iterator's view of it.
+//! A dict, in the order of insertion.
 
-use super::iterator::Iterator;
-use super::{Answer, Answered, Object, nothing, unknown};
+use super::answered::{Answered, nothing, unknown};
+use super::items::{Entry, Items};
 use crate::object::Counts;
 use crate::pickled::arguments::{Asked, UNNAMED};
-use crate::pickled::compare::{Key, key};
+use crate::pickled::compare::key;
 use crate::pickled::held::{Held, elements};
-use crate::pickled::kinds::Type;
 use crate::pickled::raised::Raised;
 use crate::pickled::repr;
 use mp_pipe::pickle::Value;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 #[derive(Debug, Default)]
 pub(crate) struct Dict(Rc<RefCell<Items>>);
-
-/// The items of a dict. An iterator has them, too.
-#[derive(Debug, Default)]
-pub(super) struct Items {
-    places: HashMap<Key, usize>,
-    /// In the order of insertion; `None` where one was removed.
-    entries: Vec<Option<Entry>>,
-    /// How often the entries have changed their places.
-    pub(super) moves: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) key: Held,
-    pub(super) value: Held,
-}
-
-impl Items {
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    pub(super) fn get(&self, name: &Value) -> Result<Option<&Held>, Raised> {
-        let at = self.places.get(&key(name)?);
-        Ok(at.and_then(|at| self.entries[*at].as_ref()).map(|entry| &entry.value))
-    }
-
-    /// An equal key that is there stays as it is.
-    pub(super) fn insert(&mut self, counts: &Counts, name: Value, value: Value) -> Result<(), Raised> {
-        let (key, value) = (key(&name)?, Held::new(counts, value));
-        if let Some(entry) = self.places.get(&key).and_then(|at| self.entries[*at].as_mut()) {
-            entry.value = value;
-            return Ok(());
-        }
-        self.compact();
-        self.places.insert(key, self.entries.len());
-        self.entries.push(Some(Entry { key: Held::new(counts, name), value }));
-        Ok(())
-    }
-
-    pub(super) fn remove(&mut self, name: &Value) -> Result<Option<Entry>, Raised> {
-        Ok(self.places.remove(&key(name)?).and_then(|at| self.entries[at].take()))
-    }
-
-    /// Closes the gaps once they are more than the items.
-    fn compact(&mut self) {
-        if self.entries.len() < 2 * self.places.len() + 8 {
-            return;
-        }
-        let mut new = vec![usize::MAX; self.entries.len()];
-        let mut count = 0;
-        for (at, entry) in self.entries.iter().enumerate() {
-            new[at] = count;
-            count += usize::from(entry.is_some());
-        }
-        self.entries.retain(Option::is_some);
-        self.places.values_mut().for_each(|at| *at = new[*at]);
-        self.moves += 1;
-    }
-
-    fn pop_last(&mut self) -> Result<Option<Entry>, Raised> {
-        while let Some(last) = self.entries.pop() {
-            if let Some(entry) = last {
-                self.places.remove(&key(&entry.key.value)?);
-                return Ok(Some(entry));
-            }
-        }
-        Ok(None)
-    }
-
-    fn clear(&mut self) {
-        self.places.clear();
-        self.entries.clear();
-        self.moves += 1;
-    }
-
-    /// The first key from a place on, and the place after it.
-    pub(super) fn next_key(&self, from: usize) -> Option<(Value, usize)> {
-        let (at, entry) = self.entries.iter().enumerate().skip(from).find(|(_, entry)| entry.is_some())?;
-        Some((entry.as_ref()?.key.value.clone(), at + 1))
-    }
-
-    pub(super) fn iter(&self) -> impl std::iter::Iterator<Item = (&Value, &Value)> {
-        self.entries.iter().flatten().map(|entry| (&entry.key.value, &entry.value.value))
-    }
-}
 
 impl Dict {
     pub(super) fn make(counts: &Counts, asked: &Asked) -> Result<Dict, Raised> {
@@ -122,7 +34,7 @@ impl Dict {
 
     pub(super) fn call(&mut self, counts: &Counts, asked: &Asked) -> Answered {
         let items = &mut *self.0.borrow_mut();
-        let value = |value: Value| Ok(Held::new(counts, value).into());
+        let value = |value: Value| Ok(Held::new(counts, value));
         match &*asked.method {
             "__len__" => value(items.len().into()),
             "__contains__" => {
@@ -153,11 +65,6 @@ impl Dict {
                     None => Err(Raised::key(name)),
                 }
             }
-            "__iter__" => {
-                let [] = asked.exactly()?;
-                let iterator = Iterator::new(Rc::clone(&self.0), items);
-                Ok(Answer::Object(Type::Iterator, Object::Iterator(iterator)))
-            }
             "keys" => value(Value::list(items.iter().map(|(key, _)| key.clone()))),
             "values" => value(Value::list(items.iter().map(|(_, value)| value.clone()))),
             "items" => {
@@ -177,7 +84,7 @@ impl Dict {
                     Some(Entry { key, value: popped }) => {
                         let value = Value::tuple([key.value.clone(), popped.value.clone()]);
                         // While both are still there, what they hold is.
-                        Ok(Held::new(counts, value).into())
+                        Ok(Held::new(counts, value))
                     }
                     None => Err(Raised::key("popitem(): dictionary is empty".into())),
                 }
@@ -210,6 +117,12 @@ impl Dict {
         }
     }
 
+    /// What an iterator over it keeps.
+    pub(super) fn iterated(&self, asked: &Asked) -> Result<Rc<RefCell<Items>>, Raised> {
+        let [] = asked.exactly()?;
+        Ok(Rc::clone(&self.0))
+    }
+
     fn update(&self, counts: &Counts, asked: &Asked) -> Result<(), Raised> {
         let items = &mut *self.0.borrow_mut();
         given(asked)?.into_iter().try_for_each(|(name, value)| items.insert(counts, name, value))
@@ -220,8 +133,8 @@ fn pop(items: &mut Items, asked: &Asked) -> Answered {
     let [name, otherwise] = asked.bind(1, [UNNAMED; 2])?;
     let name = name.unwrap_or_default();
     match (items.remove(&name)?, otherwise) {
-        (Some(entry), _) => Ok(entry.value.into()),
-        (None, Some(otherwise)) => Ok(Held::plain(otherwise).into()),
+        (Some(entry), _) => Ok(entry.value),
+        (None, Some(otherwise)) => Ok(Held::plain(otherwise)),
         (None, None) => Err(Raised::key(name)),
     }
 }

@@ -1,7 +1,7 @@
 //! The iterator over a dict's keys.
 
-use super::dict::Items;
-use super::{Answered, nothing, unknown};
+use super::answered::{Answered, nothing, unknown};
+use super::items::Items;
 use crate::object::Counts;
 use crate::pickled::arguments::Asked;
 use crate::pickled::held::Held;
@@ -21,15 +21,16 @@ pub(crate) struct Iterator {
 }
 
 impl Iterator {
-    pub(super) fn new(shared: Rc<RefCell<Items>>, items: &Items) -> Iterator {
-        Iterator { items: Some(shared), next: 0, len: items.len(), moves: items.moves }
+    pub(super) fn new(shared: Rc<RefCell<Items>>) -> Iterator {
+        let (len, moves) = (shared.borrow().len(), shared.borrow().moves);
+        Iterator { items: Some(shared), next: 0, len, moves }
     }
 
     pub(super) fn call(&mut self, counts: &Counts, asked: &Asked) -> Answered {
         match &*asked.method {
             "__next__" => {
                 let [] = asked.exactly()?;
-                Ok(Held::new(counts, self.advance()?).into())
+                Ok(Held::new(counts, self.advance()?))
             }
             "close" => {
                 self.items = None;

@@ -1,6 +1,6 @@
 //! A list.
 
-use super::{Answered, nothing, unknown};
+use super::answered::{Answered, nothing, unknown};
 use crate::object::Counts;
 use crate::pickled::arguments::{Asked, UNNAMED, index, is_true};
 use crate::pickled::compare::{equal, sorted};
@@ -38,10 +38,10 @@ impl List {
 
     pub(super) fn call(&mut self, counts: &Counts, asked: &Asked) -> Answered {
         match &*asked.method {
-            "__len__" => Ok(Held::plain(self.0.len()).into()),
+            "__len__" => Ok(Held::plain(self.0.len())),
             "__contains__" => {
                 let [value] = asked.exactly()?;
-                Ok(Held::plain(self.0.iter().any(|held| equal(&held.value, &value))).into())
+                Ok(Held::plain(self.0.iter().any(|held| equal(&held.value, &value))))
             }
             "__getitem__" => self.get(counts, asked),
             "__setitem__" => self.set(counts, asked),
@@ -49,7 +49,7 @@ impl List {
             "__add__" => self.sum(counts, asked),
             "__mul__" | "__rmul__" => {
                 let values = self.multiplied(asked)?;
-                Ok(Held::new(counts, Value::list(values)).into())
+                Ok(Held::new(counts, Value::list(values)))
             }
             "__imul__" => {
                 let values = self.multiplied(asked)?;
@@ -58,7 +58,7 @@ impl List {
             }
             "__reversed__" => {
                 let [] = asked.exactly()?;
-                Ok(Held::new(counts, Object::call("builtins", "reversed", [self.value()]).into()).into())
+                Ok(Held::new(counts, Object::call("builtins", "reversed", [self.value()]).into()))
             }
             "append" => {
                 let [value] = asked.exactly()?;
@@ -78,7 +78,7 @@ impl List {
             }
             "count" => {
                 let [value] = asked.exactly()?;
-                Ok(Held::plain(self.0.iter().filter(|held| equal(&held.value, &value)).count()).into())
+                Ok(Held::plain(self.0.iter().filter(|held| equal(&held.value, &value)).count()))
             }
             "index" => self.index(asked),
             "pop" => self.pop(asked),
@@ -101,7 +101,7 @@ impl List {
             }
             "copy" => {
                 let [] = asked.exactly()?;
-                Ok(Held::new(counts, self.value()).into())
+                Ok(Held::new(counts, self.value()))
             }
             _ => unknown("list", asked),
         }
@@ -121,8 +121,7 @@ impl List {
                 Place::At(at) => value(at),
                 slice => Value::list(slice.all().into_iter().map(value)),
             },
-        )
-        .into())
+        ))
     }
 
     fn set(&mut self, counts: &Counts, asked: &Asked) -> Answered {
@@ -171,7 +170,7 @@ impl List {
             )));
         };
         let own = self.0.iter().map(|held| held.value.clone());
-        Ok(Held::new(counts, Value::list(own.chain(other.iter().cloned()))).into())
+        Ok(Held::new(counts, Value::list(own.chain(other.iter().cloned()))))
     }
 
     fn multiplied(&self, asked: &Asked) -> Result<Vec<Value>, Raised> {
@@ -196,7 +195,7 @@ impl List {
         let (start, stop) = (bound(start, 0)?, bound(stop, len)?);
         let found = (start..stop).find(|at| equal(&self.0[*at].value, &value));
         match found {
-            Some(at) => Ok(Held::plain(at).into()),
+            Some(at) => Ok(Held::plain(at)),
             None => Err(Raised::value(format!("{} is not in list", repr::repr(&value)))),
         }
     }
@@ -208,7 +207,7 @@ impl List {
             return Err(Raised::index("pop from empty list"));
         }
         let place = at(place, self.0.len()).ok_or_else(|| Raised::index("pop index out of range"))?;
-        Ok(self.0.remove(place).into())
+        Ok(self.0.remove(place))
     }
 
     fn sort(&mut self, asked: &Asked) -> Answered {

@@ -1,8 +1,10 @@
 //! The objects that hold values of Python: each call is one step, and none waits.
 
+mod answered;
 mod array;
 mod cell;
 mod dict;
+mod items;
 mod iterator;
 mod list;
 mod namespace;
@@ -31,23 +33,6 @@ pub(crate) enum Answer {
     Object(Type, Object),
 }
 
-pub(super) type Answered = Result<Answer, Raised>;
-
-impl From<Held> for Answer {
-    fn from(held: Held) -> Answer {
-        Answer::Value(held)
-    }
-}
-
-/// The answer of a call that gives nothing.
-pub(super) fn nothing() -> Answered {
-    Ok(Answer::Value(Held::default()))
-}
-
-pub(super) fn unknown(kind: &str, asked: &Asked) -> Answered {
-    Err(Raised::attribute(format!("'{kind}' object has no attribute '{}'", asked.method)))
-}
-
 impl Object {
     /// A new object; `None` for a type whose objects are others.
     pub(super) fn make(counts: &Counts, type_: Type, asked: &Asked) -> Option<Result<Object, Raised>> {
@@ -61,17 +46,22 @@ impl Object {
         })
     }
 
-    pub(crate) fn call(&mut self, counts: &Counts, asked: &Asked) -> Answered {
-        match (self, &*asked.method) {
-            (object, "#GETVALUE") => Ok(object.value(counts).into()),
-            (object, "__str__" | "__repr__") => Ok(Held::plain(object.repr()).into()),
+    pub(crate) fn call(&mut self, counts: &Counts, asked: &Asked) -> Result<Answer, Raised> {
+        let answered = match (self, &*asked.method) {
+            (object, "#GETVALUE") => Ok(object.value(counts)),
+            (object, "__str__" | "__repr__") => Ok(Held::plain(object.repr())),
+            (Object::Dict(dict), "__iter__") => {
+                let iterator = Object::Iterator(iterator::Iterator::new(dict.iterated(asked)?));
+                return Ok(Answer::Object(Type::Iterator, iterator));
+            }
             (Object::Array(array), _) => array.call(asked),
             (Object::Cell(cell), _) => cell.call(counts, asked),
             (Object::Dict(dict), _) => dict.call(counts, asked),
             (Object::Iterator(iterator), _) => iterator.call(counts, asked),
             (Object::List(list), _) => list.call(counts, asked),
             (Object::Namespace(namespace), _) => namespace.call(counts, asked),
-        }
+        };
+        answered.map(Answer::Value)
     }
 
     /// A copy of the whole.

@@ -1,7 +1,7 @@
 //! A namespace: attributes by name.
 
-use super::dict::Items;
-use super::{Answered, nothing, unknown};
+use super::answered::{Answered, nothing, unknown};
+use super::items::Items;
 use crate::object::Counts;
 use crate::pickled::arguments::Asked;
 use crate::pickled::held::Held;
@@ -29,7 +29,7 @@ impl Namespace {
             "__getattribute__" => {
                 let [name] = asked.exactly()?;
                 match self.0.get(named(&name)?)? {
-                    Some(held) => Ok(Held::new(counts, held.value.clone()).into()),
+                    Some(held) => Ok(Held::new(counts, held.value.clone())),
                     None => Err(missing(&name)),
                 }
             }

@@ -1,0 +1,155 @@
+//! The call slots' memory, and which client has which slot.
+//!
+//! A request is copied out before it is looked at: its client could still write there.
+
+use crate::object::ClientId;
+use crate::protocol::{ObjectId, Reply, Request};
+use crate::slots::{Answer, BODY, SLOTS, SlotMemory};
+use mp_core::sys::eventfd::{self, eventfd};
+use mp_core::transfer::{Handle, pack_onto, unpack};
+use std::os::fd::{AsFd, BorrowedFd};
+
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) memory: SlotMemory,
+    pub(super) doorbell: Handle,
+    /// Of the slots that were ever given out.
+    owners: Vec<Option<Owner>>,
+    free: Vec<u32>,
+    /// Kept for the next request and reply.
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) struct Owner {
+    client: ClientId,
+    /// A request of it was taken and is not answered.
+    is_busy: bool,
+    /// The object that wants back what it was answered last, unless that was read.
+    pub(super) origin: Option<ObjectId>,
+}
+
+impl Lines {
+    /// None if there is no memory for it: all calls go over connections then.
+    pub(super) fn new() -> Option<Lines> {
+        let (memory, doorbell) = (SlotMemory::create().ok()?, eventfd().ok()?);
+        Some(Lines {
+            memory,
+            doorbell: Handle::new(doorbell),
+            owners: Vec::new(),
+            free: Vec::new(),
+            buffer: Vec::new(),
+        })
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.doorbell.as_fd()
+    }
+
+    /// The doorbell was rung.
+    pub(super) fn hear(&self) {
+        eventfd::clear(self.doorbell.as_fd());
+    }
+
+    pub(super) fn used(&self) -> u32 {
+        self.owners.len() as u32
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.free.len() < self.owners.len()
+    }
+
+    pub(super) fn is_any_asked(&self) -> bool {
+        self.memory.slots.is_any_asked(self.used())
+    }
+
+    /// `false`: a slot was asked.
+    pub(super) fn begin_sleep(&self) -> bool {
+        self.memory.slots.begin_sleep(self.used())
+    }
+
+    pub(super) fn end_sleep(&self) {
+        self.memory.slots.end_sleep();
+    }
+
+    pub(super) fn give(&mut self, client: ClientId) -> Option<u32> {
+        let owner = Some(Owner { client, is_busy: false, origin: None });
+        if let Some(slot) = self.free.pop() {
+            self.owners[slot as usize] = owner;
+            return Some(slot);
+        }
+        let slot = self.used();
+        if slot == SLOTS || !self.memory.reserve(slot) {
+            return None;
+        }
+        self.owners.push(owner);
+        Some(slot)
+    }
+
+    pub(super) fn owner(&mut self, slot: u32) -> Option<&mut Owner> {
+        self.owners.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Whether a call of this client came through this slot, and waits for its reply.
+    pub(super) fn waits(&self, slot: u32, client: ClientId) -> bool {
+        let owner = self.owners.get(slot as usize).and_then(Option::as_ref);
+        owner.is_some_and(|owner| owner.client == client && owner.is_busy)
+    }
+
+    /// The request in a slot, and whose it is. An error: it is none.
+    pub(super) fn request(&mut self, slot: u32) -> Option<(ClientId, Result<Request, ()>)> {
+        let owner = self.owners.get_mut(slot as usize)?.as_mut().filter(|owner| !owner.is_busy)?;
+        let length = self.memory.slots.request(slot)?;
+        owner.is_busy = true;
+        self.buffer.clear();
+        self.memory.read(slot, length, &mut self.buffer);
+        Some((owner.client, unpack(&self.buffer, Vec::new()).map_err(|_| ())))
+    }
+
+    /// Answers through the slot; `false`: the reply has to go over the connection.
+    pub(super) fn answer(&mut self, slot: u32, reply: &Reply) -> bool {
+        self.buffer.clear();
+        let fits = pack_onto(reply, &mut self.buffer)
+            .is_ok_and(|handles| handles.is_empty() && self.buffer.len() <= BODY);
+        if fits {
+            self.memory.write(slot, &self.buffer);
+            self.end(slot, Answer::Here(self.buffer.len() as u32));
+        }
+        fits
+    }
+
+    pub(super) fn end(&mut self, slot: u32, answer: Answer) {
+        if let Some(owner) = self.owner(slot) {
+            owner.is_busy = false;
+        }
+        self.memory.slots.answer(slot, answer);
+    }
+
+    /// Takes a client's slots back. Gives the replies that it has not read, and from which object they came.
+    pub(super) fn take_back(&mut self, client: ClientId) -> Vec<(ObjectId, Reply)> {
+        let mut unread = Vec::new();
+        for (slot, owner) in self.owners.iter_mut().enumerate() {
+            let Some(owner) = owner.take_if(|owner| owner.client == client) else { continue };
+            let slot = slot as u32;
+            if let (Some(object), Some(length)) = (owner.origin, self.memory.slots.unread(slot)) {
+                self.buffer.clear();
+                self.memory.read(slot, length, &mut self.buffer);
+                unread.extend(unpack(&self.buffer, Vec::new()).ok().map(|reply| (object, reply)));
+            }
+            self.memory.slots.clear(slot);
+            self.free.push(slot);
+        }
+        unread
+    }
+}
+
+impl Drop for Lines {
+    /// The server ends: calls that wait are told at once.
+    fn drop(&mut self) {
+        for slot in 0..self.used() {
+            if self.owner(slot).is_some_and(|owner| owner.is_busy) {
+                self.memory.slots.answer(slot, Answer::Over);
+            }
+        }
+    }
+}

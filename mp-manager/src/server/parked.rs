@@ -1,0 +1,53 @@
+//! The calls that wait: by their numbers, by their deadlines, and by their clients.
+
+use crate::object::{Caller, ClientId};
+use crate::protocol::{Call, ObjectId};
+use mp_core::word::Deadline;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    pub(super) parked: HashMap<u64, Parked>,
+    pub(super) deadlines: BTreeSet<(Deadline, u64)>,
+    pub(super) of_client: HashMap<ClientId, HashSet<u64>>,
+    last: u64,
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) caller: Caller,
+    pub(super) serial: u64,
+    pub(super) object: ObjectId,
+    pub(super) deadline: Option<Deadline>,
+    pub(super) call: Call,
+}
+
+impl Calls {
+    pub(super) fn next_deadline(&self) -> Option<Deadline> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    pub(super) fn park(&mut self, parked: Parked) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        self.deadlines.extend(parked.deadline.map(|deadline| (deadline, number)));
+        self.of_client.entry(parked.caller.client).or_default().insert(number);
+        self.parked.insert(number, parked);
+        number
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Parked> {
+        let parked = self.parked.remove(&number)?;
+        if let Some(deadline) = parked.deadline {
+            self.deadlines.remove(&(deadline, number));
+        }
+        if let Some(numbers) = self.of_client.get_mut(&parked.caller.client) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.of_client.remove(&parked.caller.client);
+            }
+        }
+        Some(parked)
+    }
+}
