@@ -228,10 +228,14 @@ impl Peers {
 
 /// References.
 impl Peers {
-    /// A reference of the connection's program that was counted already.
-    pub(crate) fn add_reference(&mut self, client: ClientId, object: ObjectId) {
-        let program = self.peers.get(&client).map_or(UNNAMED, |peer| peer.program);
-        *self.programs.entry(program).or_default().references.entry(object).or_default() += 1;
+    /// A reference of the connection's program that was counted already. It is given back at once if the program's end
+    /// was seen before this last request of it.
+    pub(crate) fn add_reference(&mut self, counts: &Counts, client: ClientId, object: ObjectId) {
+        let program = self.peers.get(&client).and_then(|peer| self.programs.get_mut(&peer.program));
+        match program {
+            Some(program) => *program.references.entry(object).or_default() += 1,
+            None => counts.release(object),
+        }
     }
 
     /// Gives one reference of the connection's program back; whether it has one.
@@ -329,5 +333,25 @@ impl Program {
         self.process
             .as_ref()
             .is_some_and(|(_, end)| wait_for(end.as_fd(), Interest::Read, now).unwrap_or(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mp_core::sys::socket::stream_pair;
+
+    #[test]
+    fn the_last_request_of_a_program_that_has_ended_takes_no_reference() {
+        let (counts, set) = (Counts::default(), WaitSet::new().unwrap());
+        let (ours, _theirs) = stream_pair().unwrap();
+        let mut peers = Peers::default();
+        peers.add(&counts, &set, 1, 2, Connection::from_fd(ours));
+        // The program's end was seen, and the connection's is not yet.
+        peers.peers.get_mut(&1).unwrap().program = 3;
+        counts.begin(7);
+        peers.add_reference(&counts, 1, 7);
+        assert_eq!(counts.next_unused(), Some(7));
+        assert!(peers.remove(&set, 1).is_some());
     }
 }

@@ -79,7 +79,7 @@ impl Server {
                 if !self.counts.hold(object) {
                     return Err(refused("KeyError: the object is gone"));
                 }
-                self.pickled.add_reference(client, object);
+                self.pickled.add_reference(&self.counts, client, object);
                 Ok(Value::None)
             }),
             (None, "decref") => self.named_by(request).and_then(|(object, _)| {
@@ -134,7 +134,7 @@ impl Server {
                 (self.enter_for_python(typed, kind, body)?, typed)
             }
         };
-        self.pickled.add_reference(client, object);
+        self.pickled.add_reference(&self.counts, client, object);
         Ok(Value::tuple([id(object), typed.exposed()]))
     }
 
@@ -201,7 +201,7 @@ impl Server {
     fn proxy_for_python(&mut self, client: ClientId, typed: Typed, made: pickled::Object) -> Reply {
         match self.enter_for_python(typed, Kind::Python, Body::Python(made)) {
             Ok(object) => {
-                self.pickled.add_reference(client, object);
+                self.pickled.add_reference(&self.counts, client, object);
                 Reply::Proxy(typed.name(), typed.exposed(), object)
             }
             Err(refused) => refused,
