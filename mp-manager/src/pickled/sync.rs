@@ -152,14 +152,7 @@ fn condition(asked: &Asked) -> Result<Step, Raised> {
     let (call, wait, then) = match &*asked.method {
         "acquire" => (ConditionCall::Acquire, lock_time(asked)?, Then::Truth),
         "release" => (ConditionCall::Release, Wait::Never, Then::Nothing),
-        "wait" => {
-            // It gives the lock up before it waits, so that it must wait to take it again.
-            let wait = match timeout(asked)? {
-                Wait::Never => Wait::AtMost(Duration::ZERO),
-                wait => wait,
-            };
-            (ConditionCall::Wait(Waiting::Asked), wait, Then::Flag)
-        }
+        "wait" => (ConditionCall::Wait(Waiting::Asked), timeout(asked)?, Then::Flag),
         "notify" => {
             let [count] = asked.bind(0, ["n"])?;
             let count = count.map_or(Ok(1), |count| index(&count))?;
@@ -176,8 +169,6 @@ fn barrier_step(longest: Option<Duration>, asked: &Asked) -> Result<Step, Raised
         "wait" => {
             let wait = match (timeout(asked)?, longest) {
                 (Wait::Forever, Some(longest)) => Wait::AtMost(longest),
-                // It must arrive before it is late.
-                (Wait::Never, _) => Wait::AtMost(Duration::ZERO),
                 (wait, _) => wait,
             };
             (BarrierCall::Wait(None), wait, Then::Count)

@@ -58,7 +58,19 @@ impl Server {
                     self.retry(object);
                 }
             }
-            Attempt::Wait if wait == Wait::Never => self.reply(client, serial, Err(Failure::WouldBlock)),
+            // Its time is over at once: what it has begun is ended as for any other that waits.
+            Attempt::Wait if wait == Wait::Never => {
+                let must_go_on = match &mut entry.body {
+                    Body::Own(body) => body.give_up(caller, &mut call).is_none(),
+                    _ => false,
+                };
+                if must_go_on {
+                    self.park(Parked { caller, serial, object, deadline: None, call });
+                } else {
+                    self.reply(client, serial, Err(Failure::WouldBlock));
+                }
+                self.retry(object);
+            }
             Attempt::Wait => {
                 let deadline = if let Wait::AtMost(time) = wait { Deadline::after(time) } else { None };
                 self.park(Parked { caller, serial, object, deadline, call });

@@ -307,6 +307,32 @@ fn an_item_on_its_way_over_a_connection_goes_back_unless_it_was_received() {
     assert!(matches!(first, Reply::Value(Some(packed)) if packed.message.bytes == [2]));
 }
 
+#[test]
+fn a_wait_that_may_not_wait_leaves_nothing_behind() {
+    let server = Running::new();
+    let (client, sleeper) = (server.client(), server.client());
+    let condition = created(ask(&client, Request::Create { kind: Kind::Condition, start: Start::Empty }));
+    let on = |client, condition_call| ask(client, call(condition, Call::Condition(condition_call)));
+    assert!(matches!(on(&client, ConditionCall::Acquire), Reply::Done));
+    // Its time is over at once, and it has its lock again.
+    assert!(matches!(on(&client, ConditionCall::Wait(Sleep::Asked)), Reply::Flag(false)));
+    assert!(matches!(on(&client, ConditionCall::Release), Reply::Done));
+    // The one notification is for the one that sleeps.
+    assert!(matches!(on(&sleeper, ConditionCall::Acquire), Reply::Done));
+    sleeper.send(&(8, waiting(condition, Call::Condition(ConditionCall::Wait(Sleep::Asked))))).unwrap();
+    ask(&sleeper, Request::Count);
+    assert!(matches!(on(&client, ConditionCall::Acquire), Reply::Done));
+    assert!(matches!(on(&client, ConditionCall::Notify(1)), Reply::Done));
+    assert!(matches!(on(&client, ConditionCall::Release), Reply::Done));
+    assert!(matches!(sleeper.recv(), Ok((8, Reply::Flag(true)))));
+    // A barrier that one has given up is broken, as when its time is over.
+    let barrier = created(ask(&client, Request::Create { kind: Kind::Barrier, start: Start::Number(2) }));
+    let on = |barrier_call| ask(&client, call(barrier, Call::Barrier(barrier_call)));
+    assert!(matches!(on(BarrierCall::Wait(None)), Reply::Failed(Failure::WouldBlock)));
+    assert!(matches!(on(BarrierCall::Waiting), Reply::Count(0)));
+    assert!(matches!(on(BarrierCall::Broken), Reply::Flag(true)));
+}
+
 /// How many clients: 1,000 in a long run, under a limit of 4,096 open files.
 fn many() -> usize {
     std::env::var("MP_CLIENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
