@@ -8,7 +8,7 @@ use mp_manager::{
     BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, Manager, ManagerError,
     QueueProxy, ValueProxy,
 };
-use mp_pipe::{Connection, pipe};
+use mp_pipe::{Connection, RecvError, pipe};
 use mp_sync::Event;
 use mp_testing::{limited, open_descriptors};
 use nix::sys::resource::Resource;
@@ -25,6 +25,7 @@ mp_testing::cases! {
         a_forked_copy_does_not_hide_its_parents_end,
         a_dropped_batch_of_proxies_is_given_back,
         what_is_taken_out_is_its_receivers,
+        the_descriptor_in_an_item_is_its_getters_alone,
     ],
     every_method: [
         a_killed_client_gives_everything_back,
@@ -351,4 +352,14 @@ fn what_is_taken_out_is_its_receivers() {
     assert_eq!(manager.number_of_objects().unwrap(), 3 + 4 + 1);
     drop(taken);
     assert_eq!(manager.number_of_objects().unwrap(), 4);
+}
+
+fn the_descriptor_in_an_item_is_its_getters_alone() {
+    let manager = Manager::start().unwrap();
+    let queue: QueueProxy<Connection<u8, u8>> = manager.queue().unwrap();
+    let (here, there) = pipe::<u8, u8>().unwrap();
+    queue.put(there).unwrap();
+    // No call comes after this one.
+    drop(queue.get().unwrap());
+    assert!(matches!(here.recv(), Err(RecvError::Closed)));
 }

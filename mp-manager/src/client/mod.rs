@@ -10,9 +10,8 @@
 //!
 //! # When a process dies
 //! The *server*: the reader sees the end of the stream, a thread that sleeps in a slot looks at it twice a second, and all
-//! calls return `Gone`. The *client*: the server sees the
-//! end of the stream. A forked copy of the client gives its copy of the socket up at once (`registry.rs`), so that it
-//! does not hide that end.
+//! calls return `Gone`. The *client*: the server sees the end of the stream. A forked copy of the client gives its copy
+//! of the socket up at once (`registry.rs`), so that it does not hide that end.
 
 mod reference;
 mod registry;
@@ -144,7 +143,7 @@ impl Client {
 
     fn call_by_stream(&self, request: Request) -> Result<Reply, ManagerError> {
         let serial = self.replies.expect();
-        let takes_item = matches!(request, Request::Call { call: Call::Queue(QueueCall::Get), .. });
+        let takes_item = takes_item(&request);
         if let Err(error) = self.connection.send(&(serial, request)) {
             self.replies.forget(serial);
             return Err(match error {
@@ -244,6 +243,10 @@ impl Client {
         self.tell(Request::Lend { voucher: voucher.number, end: Some(Handle::new(theirs)), object });
         Ok(handle)
     }
+}
+
+fn takes_item(request: &Request) -> bool {
+    matches!(request, Request::Call { call: Call::Queue(QueueCall::Get), .. })
 }
 
 /// Why this process cannot connect by an address that it was given with a proxy.

@@ -6,7 +6,7 @@
 //! | otherwise, or the client is no relative      | over the connection                     |
 //! | its reply has handles, or does not fit       | comes over the connection, by the slot's serial |
 
-use super::Client;
+use super::{Client, takes_item};
 use crate::error::ManagerError;
 use crate::protocol::{Reply, Request, serial_of_slot};
 use crate::slots::{Answer, Attachable, BODY, SlotMemory};
@@ -91,8 +91,13 @@ impl Client {
                 reply
             }
             Answer::ByStream => {
-                let reply = self.receive(serial_of_slot(taken.slot));
+                let serial = serial_of_slot(taken.slot);
+                let reply = self.receive(serial);
                 shared.memory.slots.leave(taken.slot);
+                // Until then the server keeps a copy of an item, with the descriptors in it.
+                if takes_item(request) && matches!(reply, Ok(Reply::Value(_))) {
+                    self.tell(Request::Received(serial));
+                }
                 reply
             }
             Answer::Over => Err(ManagerError::Gone),

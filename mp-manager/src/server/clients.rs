@@ -2,11 +2,13 @@
 
 use crate::object::{ClientId, Counts, IdMap};
 use crate::protocol::{Failure, ObjectId, Packed, Reply, Request};
-use mp_core::sys::poll::Interest;
+use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::waitset::WaitSet;
+use mp_core::word::Deadline;
 use mp_pipe::{Connection, RecvError, SendError};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Clients(IdMap<Client>);
@@ -31,6 +33,8 @@ struct Client {
 /// What a client leaves behind.
 #[derive(Debug)]
 pub(super) struct Gone {
+    /// It was sent away, and has not closed its end.
+    pub(super) lives: bool,
     pub(super) references: HashMap<ObjectId, u64>,
     /// Objects to which its death means something.
     pub(super) touched: HashSet<ObjectId>,
@@ -73,7 +77,9 @@ impl Clients {
     pub(super) fn remove(&mut self, set: &WaitSet, client: ClientId) -> Option<Gone> {
         let Client { stream, references, touched, .. } = self.0.remove(&client)?;
         let _ = set.remove(stream.as_fd());
-        Some(Gone { references, touched })
+        let now = Deadline::after(Duration::ZERO);
+        let lives = !wait_for(stream.as_fd(), Interest::Hangup, now).unwrap_or(false);
+        Some(Gone { lives, references, touched })
     }
 
     /// The next request, or `None` if there is none now. An error: the client has died, or has sent what is no request.

@@ -6,7 +6,8 @@ use crate::object::ClientId;
 use crate::protocol::{ObjectId, Reply, Request};
 use crate::slots::{Answer, BODY, SLOTS, SlotMemory};
 use mp_core::sys::eventfd::{self, eventfd};
-use mp_core::transfer::{Handle, pack_onto, unpack};
+use mp_core::transfer::{Handle, pack_onto, scratch, unpack};
+use serde::de::DeserializeOwned;
 use std::os::fd::{AsFd, BorrowedFd};
 
 #[derive(Debug)]
@@ -16,8 +17,6 @@ pub(super) struct Lines {
     /// Of the slots that were ever given out.
     owners: Vec<Option<Owner>>,
     free: Vec<u32>,
-    /// Kept for the next request and reply.
-    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -33,13 +32,7 @@ impl Lines {
     /// None if there is no memory for it: all calls go over connections then.
     pub(super) fn new() -> Option<Lines> {
         let (memory, doorbell) = (SlotMemory::create().ok()?, eventfd().ok()?);
-        Some(Lines {
-            memory,
-            doorbell: Handle::new(doorbell),
-            owners: Vec::new(),
-            free: Vec::new(),
-            buffer: Vec::new(),
-        })
+        Some(Lines { memory, doorbell: Handle::new(doorbell), owners: Vec::new(), free: Vec::new() })
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -101,20 +94,19 @@ impl Lines {
         let owner = self.owners.get_mut(slot as usize)?.as_mut().filter(|owner| !owner.is_busy)?;
         let length = self.memory.slots.request(slot)?;
         owner.is_busy = true;
-        self.buffer.clear();
-        self.memory.read(slot, length, &mut self.buffer);
-        Some((owner.client, unpack(&self.buffer, Vec::new()).map_err(|_| ())))
+        Some((owner.client, read(&self.memory, slot, length).ok_or(())))
     }
 
     /// Answers through the slot; `false`: the reply has to go over the connection.
     pub(super) fn answer(&mut self, slot: u32, reply: &Reply) -> bool {
-        self.buffer.clear();
-        let fits = pack_onto(reply, &mut self.buffer)
-            .is_ok_and(|handles| handles.is_empty() && self.buffer.len() <= BODY);
+        let mut buffer = scratch::encoding();
+        let fits =
+            pack_onto(reply, &mut buffer).is_ok_and(|handles| handles.is_empty() && buffer.len() <= BODY);
         if fits {
-            self.memory.write(slot, &self.buffer);
-            self.end(slot, Answer::Here(self.buffer.len() as u32));
+            self.memory.write(slot, &buffer);
+            self.end(slot, Answer::Here(buffer.len() as u32));
         }
+        scratch::keep_encoding(buffer);
         fits
     }
 
@@ -132,22 +124,42 @@ impl Lines {
             let Some(owner) = owner.take_if(|owner| owner.client == client) else { continue };
             let slot = slot as u32;
             if let (Some(object), Some(length)) = (owner.origin, self.memory.slots.unread(slot)) {
-                self.buffer.clear();
-                self.memory.read(slot, length, &mut self.buffer);
-                unread.extend(unpack(&self.buffer, Vec::new()).ok().map(|reply| (object, reply)));
+                unread.extend(read(&self.memory, slot, length).map(|reply| (object, reply)));
             }
             self.memory.slots.clear(slot);
             self.free.push(slot);
         }
         unread
     }
+
+    /// Takes the slots of a client that lives, and was sent away. It may still write there: no other client gets them.
+    pub(super) fn retire(&mut self, client: ClientId) {
+        for owner in &mut self.owners {
+            owner.take_if(|owner| owner.client == client);
+        }
+    }
+
+    /// Whether the owner of a slot has read its last answer, if that came over its connection.
+    pub(super) fn has_read(&self, slot: u32) -> bool {
+        slot < self.used() && self.memory.slots.has_read(slot)
+    }
+}
+
+/// What is in a slot; `None`: nothing of this type.
+fn read<T: DeserializeOwned>(memory: &SlotMemory, slot: u32, length: u32) -> Option<T> {
+    let mut buffer = scratch::decoding();
+    buffer.clear();
+    memory.read(slot, length, &mut buffer);
+    let read = unpack(&buffer, Vec::new()).ok();
+    scratch::keep_decoding(buffer);
+    read
 }
 
 impl Drop for Lines {
-    /// The server ends: calls that wait are told at once.
+    /// The server ends: calls that wait are told at once, also those that it has not taken.
     fn drop(&mut self) {
         for slot in 0..self.used() {
-            if self.owner(slot).is_some_and(|owner| owner.is_busy) {
+            if self.owner(slot).is_some() && self.memory.slots.request(slot).is_some() {
                 self.memory.slots.answer(slot, Answer::Over);
             }
         }

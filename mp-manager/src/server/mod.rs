@@ -270,7 +270,7 @@ impl Server {
                 return Ok(None);
             }
             Request::Received(serial) => {
-                self.unconfirmed.confirm(client, serial);
+                self.received(client, serial);
                 return Ok(None);
             }
             Request::Publish { name, object } => self.publish(name, object)?,
@@ -383,7 +383,7 @@ impl Server {
 
     fn client_gone(&mut self, client: ClientId) {
         let Some(gone) = self.clients.remove(&self.set, client) else { return };
-        self.take_unread_back(client);
+        self.take_unread_back(client, gone.lives);
         self.cancel_all(client, gone.touched);
         gone.references.into_iter().for_each(|(object, count)| {
             (0..count).for_each(|_| self.counts.release(object));

@@ -80,14 +80,30 @@ impl Server {
         Ok(delivery)
     }
 
-    /// A client has died: what it has not read goes back, and others may have its slots.
-    pub(super) fn take_unread_back(&mut self, client: ClientId) {
+    /// A client has read an item that came over its connection.
+    pub(super) fn received(&mut self, client: ClientId, serial: u64) {
+        // A slot's next call has the same serial, and its reply may be on its way by now.
+        let has_read = |slot| self.lines.as_ref().is_some_and(|lines| lines.has_read(slot));
+        if slot_of_serial(serial).is_none_or(has_read) {
+            self.unconfirmed.confirm(client, serial);
+        }
+    }
+
+    /// A client is gone: what it has not read goes back, and others may have its slots, unless it lives.
+    pub(super) fn take_unread_back(&mut self, client: ClientId, lives: bool) {
         let mut unread = self.unconfirmed.take(client);
         if let Some(lines) = &self.lines {
-            let is_left = |slot| lines.memory.slots.is_left(slot);
-            unread.retain(|(serial, ..)| !slot_of_serial(*serial).is_some_and(is_left));
+            let has_read = |slot| lines.has_read(slot);
+            unread.retain(|(serial, ..)| !slot_of_serial(*serial).is_some_and(has_read));
         }
-        let in_slots = self.lines.as_mut().map(|lines| lines.take_back(client)).unwrap_or_default();
+        let in_slots = match &mut self.lines {
+            Some(lines) if lives => {
+                lines.retire(client);
+                Vec::new()
+            }
+            Some(lines) => lines.take_back(client),
+            None => Vec::new(),
+        };
         for (object, reply) in unread.into_iter().map(|(_, object, reply)| (object, reply)).chain(in_slots) {
             if let Some(entry) = self.table.get(object)
                 && let Body::Own(body) = &mut entry.body

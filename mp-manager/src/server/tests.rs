@@ -308,6 +308,43 @@ fn an_item_on_its_way_over_a_connection_goes_back_unless_it_was_received() {
 }
 
 #[test]
+fn the_slot_of_a_client_that_was_sent_away_and_lives_is_no_other_clients() {
+    let server = Running::new();
+    let sent_away = BySlot::new(&server);
+    sent_away.ask(&[0xFF; 20]);
+    assert!(matches!(sent_away.stream.recv(), Err(RecvError::Closed)));
+    assert_ne!(BySlot::new(&server).slot, sent_away.slot);
+}
+
+#[test]
+fn an_item_that_a_getter_says_it_has_read_is_kept_no_longer() {
+    let server = Running::new();
+    let other = server.client();
+    let queue = created(ask(&other, Request::Create { kind: Kind::Queue, start: Start::Number(0) }));
+    let getter = BySlot::new(&server);
+    let (inside, outside) = stream_pair().unwrap();
+    let message = pack(&Handle::new(inside)).unwrap();
+    ask(&other, call(queue, Call::Queue(QueueCall::Put(Packed { message, objects: Vec::new() }))));
+    // Two, so that a reply for the second one is on its way when the first one's reader says so late.
+    ask(&other, call(queue, Call::Queue(QueueCall::Put(value(&[7; 5000])))));
+    let get = call(queue, Call::Queue(QueueCall::Get));
+    assert!(matches!(getter.request(&get), Answer::ByStream));
+    assert!(matches!(getter.stream.recv(), Ok((_, Reply::HandlesFollow))));
+    drop(getter.stream.recv().unwrap());
+    getter.memory.slots.leave(getter.slot);
+    let received = || Request::Received(serial_of_slot(getter.slot));
+    getter.stream.send(&(ONE_WAY, received())).unwrap();
+    // The last copy of its descriptor is closed.
+    let end = socket::receive(outside.as_fd(), &mut [0; 1], Mode::Block).unwrap();
+    assert_eq!(end.bytes, 0);
+    assert!(matches!(getter.request(&get), Answer::ByStream));
+    getter.stream.send(&(ONE_WAY, received())).unwrap();
+    assert!(matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(0)));
+    drop(getter);
+    while !matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(1)) {}
+}
+
+#[test]
 fn a_wait_that_may_not_wait_leaves_nothing_behind() {
     let server = Running::new();
     let (client, sleeper) = (server.client(), server.client());

@@ -136,6 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_by_stream_is_read_once_its_slot_is_left_also_if_it_is_asked_again() {
+        let memory = SlotMemory::create().unwrap();
+        assert!(memory.reserve(5));
+        let ask = || memory.slots.ask(5, 0, || panic!("the server is awake"));
+        ask();
+        memory.slots.answer(5, Answer::ByStream);
+        assert!(!memory.slots.has_read(5));
+        memory.slots.leave(5);
+        assert!(memory.slots.has_read(5));
+        ask();
+        assert!(memory.slots.has_read(5));
+    }
+
+    #[test]
     fn a_length_from_elsewhere_is_cut() {
         let memory = SlotMemory::create().unwrap();
         assert!(memory.reserve(5));

@@ -223,10 +223,10 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         (now & STATE == ANSWERED).then_some(now >> LENGTH)
     }
 
-    /// Whether the owner of the slot, which has ended, had read its last answer.
-    pub(crate) fn is_left(&self, slot: u32) -> bool {
-        // ORDERING: Relaxed: as above.
-        self.slot(slot).load(Ordering::Relaxed) & STATE == FREE
+    /// Whether the owner of the slot has read its last answer, if that was not in the slot. It may have asked again since.
+    pub(crate) fn has_read(&self, slot: u32) -> bool {
+        // ORDERING: Relaxed: the word alone says it.
+        self.slot(slot).load(Ordering::Relaxed) & STATE != ELSEWHERE
     }
 
     /// The owner of the slot has ended.
