@@ -1,5 +1,6 @@
 //! Outcome: how a task ended. One of these for each task of a run, and for each attempt at it.
 
+use crate::options::Retry;
 use mp_core::process::{At, CaughtError};
 use std::fmt;
 use std::time::Duration;
@@ -120,7 +121,7 @@ impl Retries {
         if retries > self.most || !outcome.is_one_of(&self.on) {
             return None;
         }
-        Some(self.backoff.saturating_mul(2_u32.saturating_pow(retries.saturating_sub(1))))
+        Some(Retry::new(self.most).backoff(self.backoff).wait(retries.saturating_sub(1)))
     }
 }
 
@@ -157,6 +158,8 @@ mod tests {
         let retries = Retries { most: 3, on: vec![RetryOn::Killed], backoff: second };
         let pauses = [1, 2, 3, 4].map(|attempts| retries.pause(attempts, &Outcome::Killed(9)));
         assert_eq!(pauses, [Some(second), Some(2 * second), Some(4 * second), None]);
+        let longest = Retries { backoff: Duration::MAX, ..retries.clone() };
+        assert_eq!(longest.pause(1, &Outcome::Killed(9)), Some(Duration::from_secs(3600)));
         assert_eq!(retries.pause(1, &Outcome::TimedOut), None);
         assert_eq!(retries.pause(1, &Outcome::Cancelled), None);
         assert_eq!(Retries::default().pause(1, &Outcome::Killed(9)), None);

@@ -45,8 +45,8 @@ impl Settings {
 
 /// A step that runs here, or in a thread: a closure, which may capture, from the context to a value.
 ///
-/// It returns a `Result`: an error makes the task [`Outcome::Failed`] with the error's text. Its value is written to the
-/// context under the step's name, unless [`keys`](Step::keys) names others; `()` is not written.
+/// It returns a `Result`: an error makes the task [`Outcome::Failed`] with the error's text. Its value is written to
+/// the context under the step's name, unless [`keys`](Step::keys) names others; `()` is not written.
 ///
 /// ```
 /// use mp_pool::pipeline::{Context, ContextError, Step};
@@ -167,11 +167,12 @@ impl<T: Transferable + Send + Sync + 'static> ProcessStep<T> {
         }
     }
 
-    /// Ends an attempt that takes longer: its process gets SIGTERM, and SIGKILL after the [grace](ProcessStep::grace). It
-    /// counts from the start of the process, which it includes. The task is [`Outcome::TimedOut`]; one that is done just
-    /// before stays done. Default: no limit.
+    /// Ends an attempt that takes longer: its process gets SIGTERM, and SIGKILL after the [grace](ProcessStep::grace).
+    /// It counts from the start of the process, which it includes. The task is [`Outcome::TimedOut`]; one that is done
+    /// just before stays done. Default: no limit.
     ///
-    /// A thread cannot be ended, so a step with a deadline is refused in [`Parallel::threads`](super::Parallel::threads):
+    /// A thread cannot be ended, so a step with a deadline is refused in
+    /// [`Parallel::threads`](super::Parallel::threads):
     /// [`BuildError::DeadlineOfThread`](super::BuildError::DeadlineOfThread).
     #[doc(alias = "timeout")]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -202,8 +203,8 @@ macro_rules! settings {
                 self
             }
 
-            /// Starts after this step of the same [`Parallel`](super::Parallel) block, if that is done, and sees what it
-            /// has written. Without this call a step of a block sees the context as it was before the block.
+            /// Starts after this step of the same [`Parallel`](super::Parallel) block, if that is done, and sees what
+            /// it has written. Without this call a step of a block sees the context as it was before the block.
             #[doc(alias = "depends_on")]
             pub fn after(mut self, name: impl Into<String>) -> Self {
                 self.settings.after.push(name.into());
@@ -230,7 +231,8 @@ macro_rules! settings {
                 self
             }
 
-            /// How long to wait before the second attempt; twice as long before each further one. Default: not at all.
+            /// How long to wait before the second attempt; twice as long before each further one, an hour at most.
+            /// Default: not at all.
             pub fn backoff(mut self, first: Duration) -> Self {
                 self.settings.retries.backoff = first;
                 self
