@@ -85,10 +85,10 @@ impl PoolBuilder {
         self
     }
 
-    /// An initializer whose value each worker keeps, and gives to its tasks: functions whose first argument is a `&mut` to it,
-    /// made tasks by [`with_state`](crate::with_state). The value never leaves its worker, so it may be anything: an open
-    /// file, a connection, a loaded model. It takes the place of an [`initializer`](PoolBuilder::initializer), whose rules
-    /// hold for it.
+    /// An initializer whose value each worker keeps, and gives to its tasks: functions whose first argument is a `&mut`
+    /// to it, made tasks by [`with_state`](crate::with_state). The value never leaves its worker, so it may be
+    /// anything: an open file, a connection, a loaded model. It takes the place of an
+    /// [`initializer`](PoolBuilder::initializer), whose rules hold for it.
     ///
     /// ```no_run
     /// use mp_pool::{Pool, with_state};
@@ -112,9 +112,9 @@ impl PoolBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A worker that dies loses its value, and its successor makes a new one. A value is dropped where its worker ends by
-    /// itself ([`close`](Pool::close), [`max_tasks_per_child`](PoolBuilder::max_tasks_per_child)); a worker that is killed
-    /// drops nothing. A task for a state of another type is refused when it is submitted
+    /// A worker that dies loses its value, and its successor makes a new one. A value is dropped where its worker ends
+    /// by itself ([`close`](Pool::close), [`max_tasks_per_child`](PoolBuilder::max_tasks_per_child)); a worker that is
+    /// killed drops nothing. A task for a state of another type is refused when it is submitted
     /// ([`CodecError::WantsState`](mp_core::CodecError::WantsState)).
     ///
     /// Python: an initializer that sets a global variable; mpire: `worker_init` with `use_worker_state`.
@@ -132,8 +132,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Binds each worker to one CPU of these: the worker of [index](crate::worker_index) `i` to number `i` of them, and from
-    /// the first one on again where there are more workers. Default: a worker runs wherever this process may.
+    /// Binds each worker to one CPU of these: the worker of [index](crate::worker_index) `i` to number `i` of them, and
+    /// from the first one on again where there are more workers. Default: a worker runs wherever this process may.
     ///
     /// Python: `os.sched_setaffinity` in an initializer; mpire: `cpu_ids`.
     #[doc(alias = "affinity")]
@@ -143,8 +143,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Adds so much to the niceness of each worker, so that other processes go before it: up to a niceness of 19, where a
-    /// worker gets what no other process wants. Default: 0.
+    /// Adds so much to the niceness of each worker, so that other processes go before it: up to a niceness of 19, where
+    /// a worker gets what no other process wants. Default: 0.
     ///
     /// Python: `os.nice` in an initializer.
     #[doc(alias = "niceness")]
@@ -162,14 +162,14 @@ impl PoolBuilder {
         self
     }
 
-    /// The workers ignore SIGTERM, as they ignore SIGINT: for a program that finishes its tasks when it is told to end, by a
-    /// signal to its whole group (a service manager's, `kill -- -PGID`). Default: SIGTERM ends a worker, and the task that it
-    /// has is [`TaskError::WorkerDied`](crate::TaskError::WorkerDied).
+    /// The workers ignore SIGTERM, as they ignore SIGINT: for a program that finishes its tasks when it is told to end,
+    /// by a signal to its whole group (a service manager's, `kill -- -PGID`). Default: SIGTERM ends a worker, and the
+    /// task that it has is [`TaskError::WorkerDied`](crate::TaskError::WorkerDied).
     ///
     /// The program's own handler of SIGTERM sets a flag, as for Ctrl-C (`docs/ctrl-c.md`):
     /// [`get_interruptible`](crate::MapResult::get_interruptible) comes back, then [`close`](crate::Pool::close) and
-    /// [`join`](crate::Pool::join) finish what was submitted. The workers end with this process all the same, whatever ends it.
-    /// Programs that a task starts ignore SIGTERM, too, unless they change that.
+    /// [`join`](crate::Pool::join) finish what was submitted. The workers end with this process all the same, whatever
+    /// ends it. Programs that a task starts ignore SIGTERM, too, unless they change that.
     ///
     /// Not in Python. Celery: a warm shutdown.
     pub fn drain_on_sigterm(mut self) -> Self {
@@ -185,8 +185,8 @@ impl PoolBuilder {
         self
     }
 
-    /// A worker that has more than so many bytes of memory of its own (see [`memory_limit`](PoolBuilder::memory_limit)) when it
-    /// has done a task (its chunk) ends then, and is replaced. No task is lost: for tasks that leak a little.
+    /// A worker that has more than so many bytes of memory of its own (see [`memory_limit`](PoolBuilder::memory_limit))
+    /// when it has done a task (its chunk) ends then, and is replaced. No task is lost: for tasks that leak a little.
     ///
     /// Not in Python. Celery: `worker_max_memory_per_child`.
     #[doc(alias = "worker_max_memory_per_child")]
@@ -196,16 +196,17 @@ impl PoolBuilder {
     }
 
     /// A task in whose course its worker has more than so many bytes of memory of its own ends as
-    /// [`TaskError::OutOfMemory`](crate::TaskError::OutOfMemory), told from a kill from outside. The worker is killed and
-    /// replaced; no other task is lost. Default: without limit.
+    /// [`TaskError::OutOfMemory`](crate::TaskError::OutOfMemory), told from a kill from outside. The worker is killed
+    /// and replaced; no other task is lost. Default: without limit.
     ///
     /// What counts is what the worker has written to: its heap and stacks, also what earlier tasks left behind
     /// ([`max_memory_per_child`](PoolBuilder::max_memory_per_child) ends it before that is too much). Shared memory and
     /// files do not count, nor what is reserved and never written to.
     ///
-    /// A thread of the pool's looks at the workers, the more often the closer one is to the limit, at most every 5 ms, and at
-    /// least each second. So a worker can have somewhat more for a moment. On a machine that has no memory left by then the
-    /// kernel may be faster: that task is [`TaskError::WorkerDied`](crate::TaskError::WorkerDied), by signal 9.
+    /// A thread of the pool's looks at the workers, the more often the closer one is to the limit, at most every 5 ms,
+    /// and at least each second. So a worker can have somewhat more for a moment. On a machine that has no memory left
+    /// by then the kernel may be faster: that task is [`TaskError::WorkerDied`](crate::TaskError::WorkerDied), by
+    /// signal 9.
     ///
     /// Not in Python. Dask: `memory_limit`.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
@@ -213,8 +214,9 @@ impl PoolBuilder {
         self
     }
 
-    /// The start method of the workers. [`Fork`](StartMethod::Fork) is taken as [`ForkServer`](StartMethod::ForkServer),
-    /// since the pool has threads. Default: [`get_start_method`](mp_core::get_start_method).
+    /// The start method of the workers. [`Fork`](StartMethod::Fork) is taken as
+    /// [`ForkServer`](StartMethod::ForkServer), since the pool has threads. Default:
+    /// [`get_start_method`](mp_core::get_start_method).
     ///
     /// Python: `get_context(method).Pool()`.
     #[doc(alias = "mp_context")]

@@ -28,7 +28,8 @@ pub(crate) const MOST_BYTES: usize = 64 << 10;
 const MOST_CHUNKS: usize = 256;
 /// Items of the first batch.
 const FIRST: usize = 16;
-/// An item is known by the low bits of its position: an endless input has more than they can tell apart, but not at once.
+/// An item is known by the low bits of its position: an endless input has more than they can tell apart, but not at
+/// once.
 pub(crate) const POSITIONS: u64 = (1 << 31) - 1;
 
 /// A call of which not all is submitted.

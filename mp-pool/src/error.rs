@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// The error of a task that gave no value. It concerns that task alone, apart from [`Terminated`](TaskError::Terminated)
-/// and [`Broken`](TaskError::Broken).
+/// The error of a task that gave no value. It concerns that task alone, apart from
+/// [`Terminated`](TaskError::Terminated) and [`Broken`](TaskError::Broken).
 ///
 /// Python: the exception that `AsyncResult.get` raises. For a killed worker Python waits for ever.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +24,8 @@ pub enum TaskError {
         /// The worker's name.
         worker: String,
     },
-    /// Its worker was killed, or exited, while it ran. The worker was replaced. The task is not tried again, or not any more: see
-    /// [`Retry`](crate::Retry).
+    /// Its worker was killed, or exited, while it ran. The worker was replaced. The task is not tried again, or not any
+    /// more: see [`Retry`](crate::Retry).
     #[error("worker {worker} (pid {pid}) {} during the task{}", How(*how), Cost(*deaths))]
     WorkerDied {
         /// The worker's name.
@@ -37,8 +37,8 @@ pub enum TaskError {
         /// How many workers died with the task, this one included.
         deaths: u32,
     },
-    /// It ran longer than its [deadline](crate::TaskOptions::deadline). Its worker was killed and replaced. That a call waited
-    /// too long is [`Timeout`](TaskError::Timeout) instead, and the task goes on. Celery: `TimeLimitExceeded`.
+    /// It ran longer than its [deadline](crate::TaskOptions::deadline). Its worker was killed and replaced. That a call
+    /// waited too long is [`Timeout`](TaskError::Timeout) instead, and the task goes on. Celery: `TimeLimitExceeded`.
     #[doc(alias = "TimeLimitExceeded")]
     #[error(
         "the task ran longer than its deadline of {deadline:?}, so worker {worker} (pid {pid}) was killed: allow more time, or \
@@ -52,8 +52,8 @@ pub enum TaskError {
         /// The worker's process id.
         pid: u32,
     },
-    /// In its course the worker had more memory than [`PoolBuilder::memory_limit`](crate::PoolBuilder::memory_limit) allows, so it
-    /// was killed and replaced. Dask: `KilledWorker`.
+    /// In its course the worker had more memory than [`PoolBuilder::memory_limit`](crate::PoolBuilder::memory_limit)
+    /// allows, so it was killed and replaced. Dask: `KilledWorker`.
     #[error(
         "the task needed more memory than its worker may have, {used} of {limit} bytes, so worker {worker} (pid {pid}) was \
          killed: raise the limit, or split the task"
@@ -84,8 +84,8 @@ pub enum TaskError {
     /// The pool broke first: its workers cannot live.
     #[error("the pool is broken: {0}")]
     Broken(String),
-    /// The pool was closed before the item was read: the last result of an [`imap`](crate::Pool::imap) whose input had not
-    /// ended.
+    /// The pool was closed before the item was read: the last result of an [`imap`](crate::Pool::imap) whose input had
+    /// not ended.
     #[error("the pool was closed before the rest of the input was read: take all results first")]
     Closed,
     /// The value was given before: the first [`result`](crate::futures::Future::result) of a future takes it.

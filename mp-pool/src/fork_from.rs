@@ -13,9 +13,9 @@ use mp_core::popen::CopyTemplate;
 use mp_core::transfer::{StateCall, StateType, call_state};
 
 impl PoolBuilder {
-    /// Starts workers that are forked with `captured`, which is the state that tasks by [`with_state`](crate::with_state) work
-    /// on. Nothing of it is sent or written: its pages are shared, and a worker copies those that it writes to. So it may be
-    /// anything, of any size.
+    /// Starts workers that are forked with `captured`, which is the state that tasks by
+    /// [`with_state`](crate::with_state) work on. Nothing of it is sent or written: its pages are shared, and a worker
+    /// copies those that it writes to. So it may be anything, of any size.
     ///
     /// ```no_run
     /// use mp_pool::{Pool, with_state};
@@ -28,17 +28,17 @@ impl PoolBuilder {
     /// ```
     ///
     /// The fork is made now: of this whole process, as Python's start method `fork` makes it. What this process changes
-    /// afterwards no worker sees, and descriptors that are open now stay open in the workers. The copy stays as a process
-    /// called `mp-template`, and forks the successors of workers that die, as of the same moment. It ends with the pool, and
-    /// with this process, whatever ends that. A worker never drops what it has captured. Each has its own: what a task changes
-    /// in it is seen by later tasks of the same worker alone.
+    /// afterwards no worker sees, and descriptors that are open now stay open in the workers. The copy stays as a
+    /// process called `mp-template`, and forks the successors of workers that die, as of the same moment. It ends with
+    /// the pool, and with this process, whatever ends that. A worker never drops what it has captured. Each has its
+    /// own: what a task changes in it is seen by later tasks of the same worker alone.
     ///
     /// The start method of the builder is then that of the processes that workers start.
     ///
     /// # Errors
-    /// [`StartError::Threads`](mp_core::StartError::Threads) while other threads run in this process, those of another pool
-    /// too; [`NewPoolError::TwoStates`] if there is an `initializer_value`; else as [`build`](PoolBuilder::build). If the
-    /// copy is killed, workers run on until one has to be replaced; then the pool is broken, and says so.
+    /// [`StartError::Threads`](mp_core::StartError::Threads) while other threads run in this process, those of another
+    /// pool too; [`NewPoolError::TwoStates`] if there is an `initializer_value`; else as [`build`](PoolBuilder::build).
+    /// If the copy is killed, workers run on until one has to be replaced; then the pool is broken, and says so.
     ///
     /// Python: a global variable that a pool of `get_context("fork")` inherits; mpire: `shared_objects`.
     #[doc(alias = "shared_objects")]
@@ -52,8 +52,8 @@ impl PoolBuilder {
         Pool::start(spec, processes, Some(copy))
     }
 
-    /// Starts workers that are forked with a closure, and gives the task that calls it: for `map`, `apply`, `submit` and all
-    /// others, of the pool that is given with it. The closure captures whatever it needs. Else as
+    /// Starts workers that are forked with a closure, and gives the task that calls it: for `map`, `apply`, `submit`
+    /// and all others, of the pool that is given with it. The closure captures whatever it needs. Else as
     /// [`fork_from`](PoolBuilder::fork_from).
     ///
     /// ```no_run

@@ -5,8 +5,8 @@
 //!   watcher:  looks at each worker's memory, the sooner the less is left ─ too much, and a task? ─ condemn, kill
 //! ```
 //!
-//! A limit of the kernel's (`RLIMIT_AS`, `RLIMIT_DATA`) would end the worker by the allocator's abort, which is not told from
-//! an abort of the task's own, and it counts what is reserved and never touched.
+//! A limit of the kernel's (`RLIMIT_AS`, `RLIMIT_DATA`) would end the worker by the allocator's abort, which is not
+//! told from an abort of the task's own, and it counts what is reserved and never touched.
 
 use mp_core::sys::usage::private_memory;
 use serde::{Deserialize, Serialize};
@@ -47,8 +47,8 @@ impl MemoryWatch {
         MemoryWatch { limit, due: Instant::now() }
     }
 
-    /// Looks at the workers, if it is time: gives each that is over the limit to `over`, by its index, with what it has and may
-    /// have. Gives how long until one may be.
+    /// Looks at the workers, if it is time: gives each that is over the limit to `over`, by its index, with what it has
+    /// and may have. Gives how long until one may be.
     pub(crate) fn look(
         &mut self,
         workers: impl FnOnce() -> Vec<(u32, u32)>,

@@ -33,8 +33,8 @@ pub struct TaskOptions {
     pub(crate) priority: i32,
 }
 
-/// 24 days in milliseconds: 20 hours less than what differences of the low bits of the clock can tell, so that a look which
-/// comes late finds it over all the same.
+/// 24 days in milliseconds: 20 hours less than what differences of the low bits of the clock can tell, so that a look
+/// which comes late finds it over all the same.
 pub(crate) const LONGEST: u32 = 24 * 24 * 3600 * 1000;
 
 impl TaskOptions {
@@ -45,14 +45,15 @@ impl TaskOptions {
 
     /// Each task may run at most so long, counted from when a worker begins it. Default: without limit.
     ///
-    /// A task that runs longer ends as [`TaskError::DeadlineExceeded`](crate::TaskError::DeadlineExceeded). Its worker is killed
-    /// within a few milliseconds, and replaced. A task that is done just before keeps its value: no worker is killed that is
-    /// no longer at that task, so no other task is lost. Such deaths never break the pool. The time that a task waits for a
-    /// worker does not count, nor that for its result: for that, [`AsyncResult::get_timeout`](crate::AsyncResult::get_timeout).
+    /// A task that runs longer ends as [`TaskError::DeadlineExceeded`](crate::TaskError::DeadlineExceeded). Its worker
+    /// is killed within a few milliseconds, and replaced. A task that is done just before keeps its value: no worker is
+    /// killed that is no longer at that task, so no other task is lost. Such deaths never break the pool. The time that
+    /// a task waits for a worker does not count, nor that for its result: for that,
+    /// [`AsyncResult::get_timeout`](crate::AsyncResult::get_timeout).
     ///
     /// The deadline is each item's by itself, so the items of a `map` go to the workers one by one. It is kept to a
-    /// millisecond, never early. A worker that is stopped counts as one that runs. A worker that this process may not signal
-    /// ends after the task instead. One of more than 24 days is none.
+    /// millisecond, never early. A worker that is stopped counts as one that runs. A worker that this process may not
+    /// signal ends after the task instead. One of more than 24 days is none.
     ///
     /// Not in Python's `multiprocessing`. Celery: `time_limit`; pebble: `timeout` of `schedule`.
     #[doc(alias = "time_limit")]
@@ -69,12 +70,12 @@ impl TaskOptions {
         self
     }
 
-    /// A worker that becomes free takes a task of the highest priority that waits; of equal ones, the one that was submitted
-    /// first. Default: 0, for all calls without options; lower than that is after them.
+    /// A worker that becomes free takes a task of the highest priority that waits; of equal ones, the one that was
+    /// submitted first. Default: 0, for all calls without options; lower than that is after them.
     ///
-    /// A task that runs is not interrupted. One of a low priority waits as long as there are others. While tasks of different
-    /// priorities wait, fewer of them are handed out ahead, so very short ones go slower; if all have the same one, it costs
-    /// nothing. The calls that wait for room do not wait for tasks of a lower priority.
+    /// A task that runs is not interrupted. One of a low priority waits as long as there are others. While tasks of
+    /// different priorities wait, fewer of them are handed out ahead, so very short ones go slower; if all have the
+    /// same one, it costs nothing. The calls that wait for room do not wait for tasks of a lower priority.
     ///
     /// Not in Python. Celery: `priority`.
     pub const fn priority(mut self, priority: i32) -> TaskOptions {
@@ -111,13 +112,15 @@ impl TaskOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A task is tried again when its worker dies while it runs, also if it had too much memory. So it may be begun several times, and what it did outside of its
-/// process was done in part: only the program knows whether that does harm. The last error is the task's; after the last
-/// try a task that kills its workers (a *poison* task) ends as [`TaskError::WorkerDied`](crate::TaskError::WorkerDied) with the
-/// number of workers that it has cost, and never takes one again.
+/// A task is tried again when its worker dies while it runs, also if it had too much memory. So it may be begun several
+/// times, and what it did outside of its process was done in part: only the program knows whether that does harm. The
+/// last error is the task's; after the last try a task that kills its workers (a *poison* task) ends as
+/// [`TaskError::WorkerDied`](crate::TaskError::WorkerDied) with the number of workers that it has cost, and never takes
+/// one again.
 ///
-/// While a task waits to be tried again, it takes no worker. It can be cancelled, [`Pool::close`](crate::Pool::close) lets it be
-/// tried, and [`Pool::join`](crate::Pool::join) waits for it. Arguments are kept until the task ends, handles among them too.
+/// While a task waits to be tried again, it takes no worker. It can be cancelled, [`Pool::close`](crate::Pool::close)
+/// lets it be tried, and [`Pool::join`](crate::Pool::join) waits for it. Arguments are kept until the task ends,
+/// handles among them too.
 ///
 /// A `Result::Err` that the function returns is a value, and is not tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,12 +43,12 @@ thread_local! {
     static THREAD: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Which worker of its pool calls this, from 0 to one less than the number of workers; `None` outside a worker. A worker that
-/// is replaced leaves its index to its successor, so no two live workers of a pool have one index: it may stand for a GPU, a
-/// port or a directory of its own.
+/// Which worker of its pool calls this, from 0 to one less than the number of workers; `None` outside a worker. A
+/// worker that is replaced leaves its index to its successor, so no two live workers of a pool have one index: it may
+/// stand for a GPU, a port or a directory of its own.
 ///
-/// In a worker process any thread may ask; of a pool of threads, the worker's own thread. A child process of a worker is no
-/// worker.
+/// In a worker process any thread may ask; of a pool of threads, the worker's own thread. A child process of a worker
+/// is no worker.
 ///
 /// Python has no counterpart; mpire passes it as `worker_id`.
 #[doc(alias = "worker_id")]

@@ -134,8 +134,8 @@ impl Pool {
     /// Python: `KeyboardInterrupt` out of `Pool.map`.
     ///
     /// # Errors
-    /// As [`map`](Pool::map); [`SubmitError::Interrupted`], after which the tasks that were submitted go on until the pool
-    /// is [terminated](Pool::terminate) or dropped. What was not read yet of the input is not.
+    /// As [`map`](Pool::map); [`SubmitError::Interrupted`], after which the tasks that were submitted go on until the
+    /// pool is [terminated](Pool::terminate) or dropped. What was not read yet of the input is not.
     pub fn map_interruptible<F, T, R, Kind>(
         &self,
         function: F,

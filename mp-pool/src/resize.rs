@@ -5,8 +5,8 @@
 //!   shrink:  wanted = n ─► dismiss: a bit for each index beyond ─► each ends after its chunk, and is not replaced
 //! ```
 //!
-//! Which workers are wanted is decided under the dispatch's lock, where the watcher decides whether one that has ended is
-//! replaced. So a worker is started by one of the two, and by none twice.
+//! Which workers are wanted is decided under the dispatch's lock, where the watcher decides whether one that has ended
+//! is replaced. So a worker is started by one of the two, and by none twice.
 
 use crate::builder::PoolBuilder;
 use crate::dispatch::Phase;
@@ -36,8 +36,8 @@ pub enum ResizeError {
 }
 
 impl PoolBuilder {
-    /// For how many workers the pool has places, at most 1,024: as far as [`resize`](Pool::resize) may go. A place costs some
-    /// shared memory. Default: as many as it [begins with](PoolBuilder::processes).
+    /// For how many workers the pool has places, at most 1,024: as far as [`resize`](Pool::resize) may go. A place
+    /// costs some shared memory. Default: as many as it [begins with](PoolBuilder::processes).
     ///
     /// Python has no counterpart; loky: `get_reusable_executor(max_workers)` makes a pool anew.
     pub fn most_processes(mut self, count: usize) -> Self {
@@ -47,9 +47,9 @@ impl PoolBuilder {
 }
 
 impl Pool {
-    /// Has the pool grow or shrink to so many workers. New ones are started, and begin with what waits. Of those that are too
-    /// many each ends after the chunk that it has begun, idle ones at once: no task is lost, and this call does not wait for
-    /// them.
+    /// Has the pool grow or shrink to so many workers. New ones are started, and begin with what waits. Of those that
+    /// are too many each ends after the chunk that it has begun, idle ones at once: no task is lost, and this call does
+    /// not wait for them.
     ///
     /// ```no_run
     /// let pool = mp_pool::Pool::builder().processes(2).most_processes(16).build()?;

@@ -52,8 +52,8 @@ pub struct WorkerStatistics {
     pub name: String,
     /// Its process id; `None` while there is no live worker of this index.
     pub pid: Option<u32>,
-    /// Tasks that have ended, with a value, a failure or a panic, and whose end was collected: by a thread that waits for
-    /// results, or between two submissions. A task whose worker died is none of them.
+    /// Tasks that have ended, with a value, a failure or a panic, and whose end was collected: by a thread that waits
+    /// for results, or between two submissions. A task whose worker died is none of them.
     pub tasks: u64,
     /// Workers that were started after the first one: it had died, or had done the tasks that it was allowed.
     pub restarts: u64,
@@ -61,7 +61,8 @@ pub struct WorkerStatistics {
     pub bytes_in: u64,
     /// Bytes of packed results that came back.
     pub bytes_out: u64,
-    /// CPU time of the live worker, its start, its waits before it sleeps, and its threads included; zero if there is none.
+    /// CPU time of the live worker, its start, its waits before it sleeps, and its threads included; zero if there is
+    /// none.
     pub cpu_time: Duration,
 }
 

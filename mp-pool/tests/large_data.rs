@@ -1,7 +1,7 @@
 //! Data that all workers read, and that is there once. `MP_DATA_MIB` is its size, 64 MiB if it is not set.
 //!
-//! Memory is counted by the kernel: the proportional set size (PSS) of a process has its share of each page that several
-//! processes map, so the sum over all workers has each page once.
+//! Memory is counted by the kernel: the proportional set size (PSS) of a process has its share of each page that
+//! several processes map, so the sum over all workers has each page once.
 
 use mp_pool::{Pool, with_state};
 use mp_queue::Queue;

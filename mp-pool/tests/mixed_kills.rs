@@ -1,7 +1,9 @@
-//! Kills at random moments of workers that do streams, futures, tasks with retries, deadlines and priorities, all at once.
+//! Kills at random moments of workers that do streams, futures, tasks with retries, deadlines and priorities, all at
+//! once.
 //!
-//! Each task ends as exactly one thing, which it may end as: its value, or the error that its options allow. None is begun more
-//! often than it may be. Prints the counts. `MP_KILLS=5000` sets the number of kills; the default fits the gate.
+//! Each task ends as exactly one thing, which it may end as: its value, or the error that its options allow. None is
+//! begun more often than it may be. Prints the counts. `MP_KILLS=5000` sets the number of kills; the default fits the
+//! gate.
 
 use mp_core::active_children;
 use mp_core::mem::SharedRef;

@@ -1,5 +1,5 @@
-//! Pipelines whose steps do what they should: order, modes, merges, conditions, dependencies, progress. What fails is in
-//! pipeline_failures.rs.
+//! Pipelines whose steps do what they should: order, modes, merges, conditions, dependencies, progress. What fails is
+//! in pipeline_failures.rs.
 
 use mp_pool::pipeline::{
     Attempt, BuildError, Context, ContextError, Mode, OnConflict, Outcome, Parallel, Pipeline, PipelineError,

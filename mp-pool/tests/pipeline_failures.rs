@@ -1,5 +1,5 @@
-//! Pipelines whose steps fail: each in each of the ways there are, and what becomes of the others, of the report, and of the
-//! processes.
+//! Pipelines whose steps fail: each in each of the ways there are, and what becomes of the others, of the report, and
+//! of the processes.
 
 use mp_core::active_children;
 use mp_core::sys::process::{become_subreaper, send_signal};

@@ -13,7 +13,8 @@
 //! fails.
 //!
 //! One thread of the caller's at a time deals ([`deal`](Board::deal)). Where a lane is full, it passes old hints itself
-//! ([`pass_old`](Board::pass_old)): a worker that passes them finishes nothing, and so does not have the caller deal again.
+//! ([`pass_old`](Board::pass_old)): a worker that passes them finishes nothing, and so does not have the caller deal
+//! again.
 //!
 //! # Orderings
 //! The tail is stored with Release and read with Acquire: a hint below it is there. The head only counts.

@@ -6,12 +6,12 @@
 //!                                     └───────────┴─ taken, not begun:    as if it began when that was first seen
 //! ```
 //!
-//! A task that is posted now cannot be over its limit earlier than its limit from now. So the watcher is woken by a post
-//! only if its next look is later than that: once in the time of a limit, however many tasks there are.
+//! A task that is posted now cannot be over its limit earlier than its limit from now. So the watcher is woken by a
+//! post only if its next look is later than that: once in the time of a limit, however many tasks there are.
 //!
 //! # When a process dies
-//! A worker that has a slot: its end says so, and the slot is settled or put back. What was condemned is told by the word of
-//! the slot.
+//! A worker that has a slot: its end says so, and the slot is settled or put back. What was condemned is told by the
+//! word of the slot.
 //! # Tested by
 //! `board/model/slots.rs`, `mp-pool/tests/deadlines.rs`
 
@@ -71,7 +71,8 @@ impl Dispatch {
         std::mem::take(&mut self.deadlines.is_sooner) | self.delayed.take_sooner()
     }
 
-    /// Gives up the tasks that have run too long, and kills their workers. Gives when to look again; `None`: nothing is timed.
+    /// Gives up the tasks that have run too long, and kills their workers. Gives when to look again; `None`: nothing is
+    /// timed.
     pub(crate) fn look_at_deadlines(&mut self) -> Option<Duration> {
         let mut now = monotonic_millis();
         let left = millis_between(now, self.deadlines.next?);

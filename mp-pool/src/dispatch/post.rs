@@ -95,8 +95,8 @@ impl Dispatch {
                 self.put_back(slot, open, 0);
             }
         }
-        // The first hint of a lane may have been to one of these. Else it is to a task: the worker that takes that has the
-        // caller deal again when it is done.
+        // The first hint of a lane may have been to one of these. Else it is to a task: the worker that takes that has
+        // the caller deal again when it is done.
         self.memory.board.pass_old()
     }
 

@@ -225,7 +225,8 @@ impl Dispatch {
         self.settle(&open.job, Piece { first, items, outcome });
     }
 
-    /// So many items of a slot came back from a worker, in so many bytes; their arguments as long as all are on average.
+    /// So many items of a slot came back from a worker, in so many bytes; their arguments as long as all are on
+    /// average.
     fn count(&mut self, open: &Open, worker: u32, items: u32, bytes: usize) {
         if let Some(counts) = self.counts.get_mut(worker as usize) {
             counts.came_back(items, open.arguments.1 * items as usize / open.items as usize, bytes);

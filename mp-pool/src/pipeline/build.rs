@@ -125,7 +125,7 @@ fn check(block: &Block) -> Result<(), BuildError> {
     check_keys(block)
 }
 
-/// Each step that can start, starts, and those that come after it can then: who is left waits in a circle.
+/// Each step that can start, starts, and those that come after it can then: what is left waits in a circle.
 fn check_order(block: &Block) -> Result<(), BuildError> {
     let names: HashSet<&str> = block.jobs.iter().map(|job| job.settings.name.as_str()).collect();
     for job in &block.jobs {

@@ -27,8 +27,8 @@ impl Item {
 
 /// Values of any types, by key, in the order in which the keys were first written.
 ///
-/// Each step of a [`Pipeline`](super::Pipeline) reads the context, and its value is written to it under the step's keys. A
-/// clone shares the values, so it costs no copy of them. No key is reserved.
+/// Each step of a [`Pipeline`](super::Pipeline) reads the context, and its value is written to it under the step's
+/// keys. A clone shares the values, so it costs no copy of them. No key is reserved.
 ///
 /// ```
 /// use mp_pool::pipeline::Context;
@@ -132,8 +132,8 @@ pub enum ContextError {
     Unusable(String),
 }
 
-/// The keys under which a step's value is written: one key for the whole value, or an array of keys for a tuple of two to
-/// four values.
+/// The keys under which a step's value is written: one key for the whole value, or an array of keys for a tuple of two
+/// to four values.
 pub trait Keys<T> {
     #[doc(hidden)]
     fn names(self) -> Vec<String>;

@@ -26,9 +26,9 @@
 //! }
 //! ```
 //!
-//! [`Pipeline::run`] gives the report if every task is done, and else an error that has it. A step cannot fail unseen: its
-//! error, its panic, its process's exit or death, a deadline, a value that cannot cross are each an [`Outcome`] of its task,
-//! in threads as in processes; the run counts what it does as it happens, and compares that with the report.
+//! [`Pipeline::run`] gives the report if every task is done, and else an error that has it. A step cannot fail unseen:
+//! its error, its panic, its process's exit or death, a deadline, a value that cannot cross are each an [`Outcome`] of
+//! its task, in threads as in processes; the run counts what it does as it happens, and compares that with the report.
 //!
 //! | what                  | is                                                                                     |
 //! |-----------------------|----------------------------------------------------------------------------------------|
@@ -41,8 +41,8 @@
 //!
 //! # When a process dies
 //!
-//! A step's process that dies is its task's outcome ([`Outcome::Killed`], [`Outcome::Exited`]), and no other task is lost.
-//! If the process that runs the pipeline dies, the processes of its steps are killed.
+//! A step's process that dies is its task's outcome ([`Outcome::Killed`], [`Outcome::Exited`]), and no other task is
+//! lost. If the process that runs the pipeline dies, the processes of its steps are killed.
 
 mod account;
 mod block;

@@ -30,14 +30,14 @@ pub enum OnConflict {
 
 /// A block of steps that run at the same time, at most `max_workers` of them.
 ///
-/// Each sees the context as it was before the block. When all have ended, what they have written is merged in the order in
-/// which they were declared, whatever the order of their ends. A key that the context had before is updated. A key that two
-/// of them write is refused when the pipeline is built, unless [`on_conflict`](Parallel::on_conflict) or
+/// Each sees the context as it was before the block. When all have ended, what they have written is merged in the order
+/// in which they were declared, whatever the order of their ends. A key that the context had before is updated. A key
+/// that two of them write is refused when the pipeline is built, unless [`on_conflict`](Parallel::on_conflict) or
 /// [`reduce`](Parallel::reduce) says what is meant.
 ///
-/// The steps run in what was asked for. In processes, all arguments are packed before the first process starts, and each
-/// attempt has a new process, a daemon of this one: it costs a start, and none harms another. What is so small that the
-/// start matters is better done by a [`Pool`](crate::Pool).
+/// The steps run in what was asked for. In processes, all arguments are packed before the first process starts, and
+/// each attempt has a new process, a daemon of this one: it costs a start, and none harms another. What is so small
+/// that the start matters is better done by a [`Pool`](crate::Pool).
 #[must_use = "a block runs as part of a pipeline"]
 #[doc(alias = "use_processes")]
 pub struct Parallel<K> {
@@ -124,8 +124,8 @@ impl<K> Parallel<K> {
         self
     }
 
-    /// Makes one value of those that its steps write under this key, all of type `T`: two at a time, in the order in which
-    /// the steps were declared.
+    /// Makes one value of those that its steps write under this key, all of type `T`: two at a time, in the order in
+    /// which the steps were declared.
     pub fn reduce<T: Send + Sync + 'static>(
         mut self,
         key: impl Into<String>,

@@ -10,7 +10,8 @@ use std::fmt;
 
 /// Steps in an order, checked: made by [`Pipeline::builder`]. It can be run several times, and from several threads.
 ///
-/// To run it in the background, move it to a thread of the program's: it has no handle of its own that could be dropped.
+/// To run it in the background, move it to a thread of the program's: it has no handle of its own that could be
+/// dropped.
 pub struct Pipeline {
     pub(super) plan: Plan,
 }

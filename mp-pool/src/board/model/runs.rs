@@ -25,7 +25,7 @@ pub(super) fn each_item_is_begun_once_and_the_caller_sees_its_result<W: AnyWord>
     assert!((0..2).all(|item| table.is_done(0, item, 5, None)));
 }
 
-/// Whoever comes late, with the old hint or between two items, begins what is there now.
+/// A worker that comes late, with the old hint or between two items, begins what is there now.
 pub(super) fn a_run_in_a_slot_that_is_used_again_is_begun_once<W: AnyWord>() {
     let table = table::<W>(2, 1, 1, 2);
     table.post_run(0, 5);

@@ -134,8 +134,8 @@ fn set(word: &AtomicU32) {
     mp_model::thorough::Atomic::store(word, 1, Ordering::Release);
 }
 
-/// The one that was woken dies of it: the thread that is told of its death wakes all. The worker that gets the slot ends
-/// the other one.
+/// The one that was woken dies of it: the thread that is told of its death wakes all. The worker that gets the slot
+/// ends the other one.
 pub(super) fn a_killed_sleeper_takes_no_wake_along<W: AnyWord>(fuse: &Fuse) {
     let table = table::<W>(2, 1, 1, 1);
     let victim = next(&table, 0, fuse);
