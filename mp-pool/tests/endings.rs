@@ -2,7 +2,7 @@
 
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::Ended;
-use mp_pool::{AsyncResult, JoinPoolError, MapError, Pool, TaskError};
+use mp_pool::{AsyncResult, JoinPoolError, MapError, Pool, TaskError, with_state};
 use mp_queue::Queue;
 use mp_testing::{go_on_process, kill_if_it_lives, stop_process};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -33,6 +33,7 @@ mp_testing::cases! {
         a_stopped_worker_holds_up_its_own_task_alone,
         a_running_task_is_cancelled,
         workers_out_of_reach_are_not_waited_for,
+        workers_out_of_reach_begin_nothing_more,
     ]
 }
 
@@ -348,15 +349,48 @@ fn results_are_asked_without_waiting() {
 }
 
 /// A process that has given up its rights may not signal the workers that it started before.
+fn give_up_rights() {
+    let user = nix::unistd::Uid::from_raw(65534);
+    if nix::unistd::setresuid(user, user, user).is_err() {
+        mp_testing::not_here("only root can give up its rights");
+    }
+}
+
+fn queues(pids: Queue<u32>, go: Queue<u32>) -> (Queue<u32>, Queue<u32>) {
+    (pids, go)
+}
+
+/// Its arguments are in shared memory.
+fn say_and_wait((pids, go): &mut (Queue<u32>, Queue<u32>), x: u32) -> u32 {
+    pids.put(x).unwrap();
+    go.get().unwrap()
+}
+
+fn workers_out_of_reach_begin_nothing_more() {
+    let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let builder = Pool::builder().processes(1);
+    let pool = builder.initializer_value(queues, (pids.clone(), go.clone())).build().unwrap();
+    let [stays, waits] = [0, 1].map(|x| pool.apply_async(with_state(say_and_wait), (x,)).unwrap());
+    pids.get().unwrap();
+    give_up_rights();
+    pool.terminate();
+    assert!(matches!(stays.get(), Err(TaskError::Terminated)));
+    assert!(matches!(waits.get(), Err(TaskError::Terminated)));
+    // It ends after its task, and begins no other one.
+    go.put_many([5, 5]).unwrap();
+    while !pool.worker_pids().is_empty() {
+        std::thread::yield_now();
+    }
+    assert!(pids.try_get().is_err());
+    pool.join().unwrap();
+}
+
 fn workers_out_of_reach_are_not_waited_for() {
     let pool = Pool::new(2).unwrap();
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     let stays = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
     pids.get().unwrap();
-    let user = nix::unistd::Uid::from_raw(65534);
-    if nix::unistd::setresuid(user, user, user).is_err() {
-        mp_testing::not_here("only root can give up its rights");
-    }
+    give_up_rights();
     pool.terminate();
     assert!(matches!(stays.get(), Err(TaskError::Terminated)));
     pool.join().unwrap();

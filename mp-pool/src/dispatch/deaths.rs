@@ -77,8 +77,13 @@ impl Dispatch {
 
     /// Settles whatever is open. Slots that workers have stay out of use.
     pub(crate) fn fail_all(&mut self, error: &TaskError) {
-        for slot in 0..self.open.len() {
-            if let Some(open) = self.close(slot as u32) {
+        for slot in 0..self.open.len() as u32 {
+            // A worker that cannot be killed begins nothing more.
+            self.memory.board.cancel(slot);
+            for item in self.left_of(slot) {
+                self.memory.board.cancel_item(slot, item);
+            }
+            if let Some(open) = self.close(slot) {
                 self.fail_open(&open, error);
             }
         }

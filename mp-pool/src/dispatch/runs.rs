@@ -122,7 +122,7 @@ impl Dispatch {
     }
 
     /// The items of a slot, if they are taken one by one, that are not settled.
-    fn left_of(&self, slot: u32) -> impl Iterator<Item = u32> + use<> {
+    pub(super) fn left_of(&self, slot: u32) -> impl Iterator<Item = u32> + use<> {
         let run = self.open[slot as usize].as_ref().and_then(|open| open.run);
         items_of(run.map_or(0, |run| run.left))
     }
