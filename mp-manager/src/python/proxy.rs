@@ -155,7 +155,7 @@ impl PythonProxy {
     }
 }
 
-/// As Python pickles a proxy: whoever reads it makes one of its own.
+/// As Python pickles a proxy: each reader makes one of its own.
 impl From<&PythonProxy> for Value {
     fn from(proxy: &PythonProxy) -> Value {
         let class = match proxy.typeid() {
