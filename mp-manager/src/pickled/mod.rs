@@ -13,7 +13,7 @@
 //!
 //! | file           | what                                                                     |
 //! |----------------|--------------------------------------------------------------------------|
-//! | `peers.rs`     | the connections, what each waits for, and its references to objects       |
+//! | `peers.rs`     | the connections, what each waits for, and its references to objects      |
 //! | `kinds.rs`     | the types, their names and methods                                       |
 //! | `numbers.rs`   | objects' numbers, as text and in tokens                                  |
 //! | `object/`      | dict, list, Namespace, Value, Array, and the iterator over a dict        |
