@@ -12,7 +12,6 @@ use crate::dispatch::{Batch, Dispatch, History};
 use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::lead::Interrupted;
-use crate::options::TaskOptions;
 use crate::order::InOrder;
 use crate::record::{code_to_bytes, put_item, take_item};
 use crate::result::Waited;
@@ -52,27 +51,8 @@ pub(crate) struct Packed {
 }
 
 impl Call {
-    pub(crate) fn begin<F, A>(shared: &Arc<Shared>, function: &F) -> Result<Call, SubmitError>
-    where
-        F: Target<A>,
-        F::Output: Serialize + DeserializeOwned,
-        A: Serialize + DeserializeOwned,
-    {
-        Call::begin_as::<F, A>(shared, function, |code| Job::new(code, TaskOptions::new()))
-    }
-
-    /// As [`begin`](Call::begin), for results that are taken as they come.
-    pub(crate) fn begin_stream<F, A>(shared: &Arc<Shared>, function: &F) -> Result<Call, SubmitError>
-    where
-        F: Target<A>,
-        F::Output: Serialize + DeserializeOwned,
-        A: Serialize + DeserializeOwned,
-    {
-        Call::begin_as::<F, A>(shared, function, |code| Job::new_stream(code, TaskOptions::new()))
-    }
-
-    /// As [`begin`](Call::begin), for the job that `job` makes of the packed code.
-    pub(crate) fn begin_as<F, A>(
+    /// Begins a call; `job` makes its job of the packed code.
+    pub(crate) fn begin<F, A>(
         shared: &Arc<Shared>,
         function: &F,
         job: impl FnOnce(Vec<u8>) -> Arc<Job>,

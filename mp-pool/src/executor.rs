@@ -6,7 +6,6 @@ use crate::error::TaskError;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError};
 use crate::future::Future;
 use crate::imap::{Imap, ImapOptions};
-use crate::options::TaskOptions;
 use crate::pool::Pool;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::word::Deadline;
@@ -92,7 +91,7 @@ impl ProcessPoolExecutor {
         R: Transferable + 'static,
     {
         let () = Captures::<F>::NOTHING;
-        self.with(TaskOptions::new()).submit_until(function, arguments, None, SubmitError::Timeout)
+        self.pool.plain().submit_until(function, arguments, None, SubmitError::Timeout)
     }
 
     /// Is [`submit`](ProcessPoolExecutor::submit) without waiting.
@@ -106,7 +105,7 @@ impl ProcessPoolExecutor {
         R: Transferable + 'static,
     {
         let () = Captures::<F>::NOTHING;
-        self.with(TaskOptions::new()).submit_until(
+        self.pool.plain().submit_until(
             function,
             arguments,
             Deadline::after(Duration::ZERO),
@@ -130,12 +129,7 @@ impl ProcessPoolExecutor {
         R: Transferable + 'static,
     {
         let () = Captures::<F>::NOTHING;
-        self.with(TaskOptions::new()).submit_until(
-            function,
-            arguments,
-            Deadline::after(timeout),
-            SubmitError::Timeout,
-        )
+        self.pool.plain().submit_until(function, arguments, Deadline::after(timeout), SubmitError::Timeout)
     }
 
     pub(crate) fn pool(&self) -> &Pool {

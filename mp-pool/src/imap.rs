@@ -1,6 +1,5 @@
 //! `imap` and `imap_unordered`: results as an iterator, over an input that may be endless.
 
-use crate::call::Call;
 use crate::error::{SubmitError, TaskError};
 use crate::pool::Pool;
 use crate::stream::{Order, Stream};
@@ -94,7 +93,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        self.stream(function, items, ImapOptions::new(), Order::OfInput)
+        self.plain().stream(function, items, ImapOptions::new(), Order::OfInput)
     }
 
     /// Calls `function` with each item in the workers. The result is an iterator over the values, each as soon as it is
@@ -127,7 +126,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        self.stream(function, items, ImapOptions::new(), Order::OfCompletion)
+        self.plain().stream(function, items, ImapOptions::new(), Order::OfCompletion)
     }
 
     /// Is [`imap`](Pool::imap) with a chunk size and a look-ahead of one's own.
@@ -148,7 +147,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        self.stream(function, items, options, Order::OfInput)
+        self.plain().stream(function, items, options, Order::OfInput)
     }
 
     /// Is [`imap_unordered`](Pool::imap_unordered) with a chunk size and a look-ahead of one's own.
@@ -169,25 +168,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        self.stream(function, items, options, Order::OfCompletion)
-    }
-
-    fn stream<F, I, R>(
-        &self,
-        function: F,
-        items: I,
-        options: ImapOptions,
-        order: Order,
-    ) -> Result<Imap<I::IntoIter, R>, SubmitError>
-    where
-        F: Target<(I::Item,), Output = R>,
-        I: IntoIterator<Item: Serialize + DeserializeOwned>,
-        R: Serialize + DeserializeOwned,
-    {
-        let sizes = options.checked(self.processes())?;
-        let call = Call::begin_stream::<F, (I::Item,)>(self.shared(), &function)?;
-        let stream = Stream::new(call, items.into_iter(), order, sizes, self.processes());
-        Ok(Imap::of(stream))
+        self.plain().stream(function, items, options, Order::OfCompletion)
     }
 }
 

@@ -1,13 +1,12 @@
 //! Pool: tasks for worker processes.
 
 use crate::builder::PoolBuilder;
-use crate::call::Call;
 use crate::dispatch::{Dispatch, Phase};
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
-use crate::lead::Interrupted;
-use crate::order::All;
+use crate::options::TaskOptions;
 use crate::result::{AsyncResult, MapResult};
 use crate::supervisor::{Shared, WorkerSpec};
+use crate::tasks::Tasks;
 use mp_core::OsError;
 use mp_core::popen::CopyTemplate;
 use mp_core::sys::owning_process::OwningProcess;
@@ -89,6 +88,11 @@ impl Pool {
         Ok(())
     }
 
+    /// Its calls without options.
+    pub(crate) fn plain(&self) -> Tasks<'_> {
+        self.with(TaskOptions::new())
+    }
+
     /// Calls `function` with each item in the workers, and gives the values in the order of the input. Every item
     /// is tried; then the first failure, if any, is the error.
     ///
@@ -148,7 +152,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        self.run_all(function, alone(items), Some(&mut interrupted))
+        self.plain().run_all(function, alone(items), Some(&mut interrupted))
     }
 
     /// As [`map`](Pool::map), with what became of each item.
@@ -163,9 +167,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut each = Vec::new();
-        self.run(function, alone(items), None, |value| each.push(value))?;
-        Ok(each)
+        self.plain().run_each(function, alone(items))
     }
 
     /// As [`map`](Pool::map), without waiting. Python: `Pool.map_async`.
@@ -217,7 +219,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        self.run_all(function, items, None)
+        self.plain().run_all(function, items, None)
     }
 
     /// As [`starmap`](Pool::starmap), without waiting. Python: `Pool.starmap_async`.
@@ -251,43 +253,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.submit(items.into_iter(), chunk_size, self.processes())?;
-        Ok(MapResult::new(call.waited()))
-    }
-
-    /// Does all items, reads the input as there is room for it, and gives what became of each.
-    fn run<F, A, R>(
-        &self,
-        function: F,
-        items: impl IntoIterator<Item = A>,
-        interrupted: Option<Interrupted<'_>>,
-        each: impl FnMut(Result<R, TaskError>),
-    ) -> Result<(), SubmitError>
-    where
-        F: Target<A, Output = R>,
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
-    {
-        let call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.run(items.into_iter(), self.processes(), interrupted, each)
-    }
-
-    /// All values, or the first failure.
-    fn run_all<F, A, R>(
-        &self,
-        function: F,
-        items: impl IntoIterator<Item = A>,
-        interrupted: Option<Interrupted<'_>>,
-    ) -> Result<Vec<R>, SubmitError>
-    where
-        F: Target<A, Output = R>,
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
-    {
-        let mut all = All::new();
-        self.run(function, items, interrupted, |value| all.push(value))?;
-        Ok(all.end()?)
+        self.plain().submit_all(function, items, chunk_size)
     }
 
     /// Calls `function` in a worker and waits for its value. Python: `Pool.apply`.
@@ -310,9 +276,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut call = Call::begin::<F, A>(&self.shared, &function)?;
-        call.submit(std::iter::once(arguments), Some(1), self.processes())?;
-        Ok(AsyncResult::new(call.waited()))
+        self.plain().submit_one(function, arguments)
     }
 
     /// Whether this process may end the workers.

@@ -74,7 +74,7 @@ impl Steps {
         T: Serialize + DeserializeOwned,
     {
         let job = |code| Job::new(code, options);
-        let mut call = Call::begin_as::<F, (T,)>(&self.shared, &function, job)?;
+        let mut call = Call::begin::<F, (T,)>(&self.shared, &function, job)?;
         call.submit(items.into_iter().map(|item| (item,)), Some(chunk_size), self.workers)?;
         Ok(MapResult::new(call.waited()))
     }
@@ -90,7 +90,8 @@ impl Steps {
         F::Output: Serialize + DeserializeOwned,
         T: Serialize + DeserializeOwned,
     {
-        let mut call = Call::begin::<F, (T,)>(&self.shared, &function)?;
+        let job = |code| Job::new(code, TaskOptions::new());
+        let mut call = Call::begin::<F, (T,)>(&self.shared, &function, job)?;
         // Items go in runs once it is known what a result takes.
         call.job.saw(RESULT, 1);
         let (mut packed, mut handles) = (Packed::default(), Vec::new());

@@ -7,6 +7,7 @@ use crate::executor::ProcessPoolExecutor;
 use crate::future::{Future, ProcessTask};
 use crate::imap::{Imap, ImapOptions};
 use crate::job::Job;
+use crate::lead::Interrupted;
 use crate::options::TaskOptions;
 use crate::order::All;
 use crate::pool::{Pool, alone};
@@ -80,9 +81,7 @@ impl Tasks<'_> {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut call = self.begin::<F, A>(&function)?;
-        call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
-        Ok(AsyncResult::new(call.waited()))
+        self.submit_one(function, arguments)
     }
 
     /// Is [`Pool::map`] with the options, for each item.
@@ -112,10 +111,7 @@ impl Tasks<'_> {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut each = Vec::new();
-        let call = self.begin::<F, (T,)>(&function)?;
-        call.run(alone(items), self.pool.processes(), None, |value| each.push(value))?;
-        Ok(each)
+        self.run_each(function, alone(items))
     }
 
     /// Is [`Pool::map_async`] with the options, for each item.
@@ -145,10 +141,7 @@ impl Tasks<'_> {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut all = All::new();
-        let call = self.begin::<F, A>(&function)?;
-        call.run(items.into_iter(), self.pool.processes(), None, |value| all.push(value))?;
-        Ok(all.end()?)
+        self.run_all(function, items, None)
     }
 
     /// Is [`Pool::starmap_async`] with the options, for each item.
@@ -163,9 +156,7 @@ impl Tasks<'_> {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        let mut call = self.begin::<F, A>(&function)?;
-        call.submit(items.into_iter(), None, self.pool.processes())?;
-        Ok(MapResult::new(call.waited()))
+        self.submit_all(function, items, None)
     }
 
     /// Is [`Pool::imap_with`] with the options, for each item. [`ImapOptions::new`] gives what [`Pool::imap`] has.
@@ -237,6 +228,78 @@ impl Tasks<'_> {
         let () = Captures::<F>::NOTHING;
         self.submit_until(function, arguments, Deadline::after(timeout), SubmitError::Timeout)
     }
+}
+
+/// What the calls of a pool do, with options and without.
+impl Tasks<'_> {
+    fn begin<F, A>(&self, function: &F) -> Result<Call, SubmitError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+    {
+        Call::begin::<F, A>(self.pool.shared(), function, |code| Job::new(code, self.options))
+    }
+
+    pub(crate) fn submit_one<F, A, R>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let mut call = self.begin::<F, A>(&function)?;
+        call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
+        Ok(AsyncResult::new(call.waited()))
+    }
+
+    pub(crate) fn submit_all<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        chunk_size: Option<usize>,
+    ) -> Result<MapResult<R>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let mut call = self.begin::<F, A>(&function)?;
+        call.submit(items.into_iter(), chunk_size, self.pool.processes())?;
+        Ok(MapResult::new(call.waited()))
+    }
+
+    /// Does all items, reads the input as there is room for it, and gives all values, or the first failure.
+    pub(crate) fn run_all<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        interrupted: Option<Interrupted<'_>>,
+    ) -> Result<Vec<R>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let (mut all, call) = (All::new(), self.begin::<F, A>(&function)?);
+        call.run(items.into_iter(), self.pool.processes(), interrupted, |value| all.push(value))?;
+        Ok(all.end()?)
+    }
+
+    /// As [`run_all`](Tasks::run_all), with what became of each item.
+    pub(crate) fn run_each<F, A, R>(
+        &self,
+        function: F,
+        items: impl Iterator<Item = A>,
+    ) -> Result<Vec<Result<R, TaskError>>, SubmitError>
+    where
+        F: Target<A, Output = R>,
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let (mut each, call) = (Vec::new(), self.begin::<F, A>(&function)?);
+        call.run(items, self.pool.processes(), None, |value| each.push(value))?;
+        Ok(each)
+    }
 
     /// Waits for room, and submits a task.
     pub(crate) fn submit_until<F, A, R>(
@@ -261,16 +324,7 @@ impl Tasks<'_> {
         Ok(ProcessTask::future(call.waited()))
     }
 
-    fn begin<F, A>(&self, function: &F) -> Result<Call, SubmitError>
-    where
-        F: Target<A>,
-        F::Output: Serialize + DeserializeOwned,
-        A: Serialize + DeserializeOwned,
-    {
-        Call::begin_as::<F, A>(self.pool.shared(), function, |code| Job::new(code, self.options))
-    }
-
-    fn stream<F, I, R>(
+    pub(crate) fn stream<F, I, R>(
         &self,
         function: F,
         items: I,
@@ -285,7 +339,7 @@ impl Tasks<'_> {
         let workers = self.pool.processes();
         let sizes = reading.checked(workers)?;
         let begin = |code| Job::new_stream(code, self.options);
-        let call = Call::begin_as::<F, (I::Item,)>(self.pool.shared(), &function, begin)?;
+        let call = Call::begin::<F, (I::Item,)>(self.pool.shared(), &function, begin)?;
         Ok(Imap::of(Stream::new(call, items.into_iter(), order, sizes, workers)))
     }
 }
