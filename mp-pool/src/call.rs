@@ -8,7 +8,7 @@
 //!
 //! The first batches are small, so that the workers begin while the rest is packed.
 
-use crate::dispatch::{Batch, Dispatch, History};
+use crate::dispatch::{Batch, Dispatch};
 use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::lead::Interrupted;
@@ -193,8 +193,8 @@ impl Call {
         }
         let one_by_one = self.job.options.is_one_by_one();
         let chunk = if one_by_one { 1 } else { u32::try_from(chunk).unwrap_or(u32::MAX) };
-        let (job, first) = (Arc::clone(&self.job), (self.submitted & POSITIONS) as u32);
-        let batch = Batch { job, first, items, chunk, bytes, at: 0, message, history: History::default() };
+        let first = (self.submitted & POSITIONS) as u32;
+        let batch = Batch { message, ..Batch::new(&self.job, first, items, chunk, bytes) };
         self.submit_by(items, |dispatch| dispatch.submit(batch))
     }
 

@@ -107,6 +107,14 @@ pub(crate) struct Batch {
     pub(crate) history: History,
 }
 
+impl Batch {
+    /// Items that were never on the board, or that no worker has begun.
+    pub(crate) fn new(job: &Arc<Job>, first: u32, items: u32, chunk: u32, bytes: Vec<u8>) -> Batch {
+        let job = Arc::clone(job);
+        Batch { job, first, items, chunk, bytes, at: 0, message: None, history: History::default() }
+    }
+}
+
 /// What a slot on the board stands for.
 #[derive(Debug)]
 struct Open {
@@ -289,18 +297,7 @@ impl Dispatch {
         let mut heads = Vec::new();
         put_block_heads(content.len(), put_length, &mut heads);
         if !self.post_block(job, first, &heads, content) {
-            let bytes = [&heads, content].concat();
-            let job = Arc::clone(job);
-            self.enqueue(Batch {
-                job,
-                first,
-                items: 1,
-                chunk: 1,
-                bytes,
-                at: 0,
-                message: None,
-                history: History::default(),
-            });
+            self.enqueue(Batch::new(job, first, 1, 1, [&heads, content].concat()));
             self.post();
         }
         Ok(())

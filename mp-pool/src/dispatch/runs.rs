@@ -264,16 +264,7 @@ impl Dispatch {
             take_item(&mut rest);
             let length = bytes.len() - rest.len();
             bytes.truncate(length);
-            self.requeue(Batch {
-                job: Arc::clone(&open.job),
-                first: open.first + item,
-                items: 1,
-                chunk: 1,
-                bytes,
-                at: 0,
-                message: None,
-                history: History::default(),
-            });
+            self.requeue(Batch::new(&open.job, open.first + item, 1, 1, bytes));
         }
         open.run = Some(run);
         if run.left > 0 {
