@@ -224,12 +224,12 @@ where
     }
 }
 
-/// Starts a child and enters it into the table.
 /// Says that a result cannot be sent.
 fn not_sent(error: CodecError) -> String {
     CallError::Output(error).to_string()
 }
 
+/// Starts a child and enters it into the table.
 fn registered<R>(
     identity: &ChildIdentity,
     start: impl FnOnce() -> Result<Started, StartError>,
