@@ -358,6 +358,9 @@ def main():
             answer = figure(metric, int(count))
         except ImportError as error:
             answer = f"{error}: see tools/bench/README.md"
+        # One peer's failure is its row's alone: the others are asked after it.
+        except Exception as error:
+            answer = f"{type(error).__name__}: {error}".replace("\n", " ")
         print(answer, flush=True)
 
 
