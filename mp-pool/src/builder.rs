@@ -2,6 +2,7 @@
 
 use crate::board::MOST_WORKERS;
 use crate::error::NewPoolError;
+use crate::idle::Idle;
 use crate::limits::Recycling;
 use crate::place::Place;
 use crate::pool::Pool;
@@ -29,6 +30,7 @@ pub struct PoolBuilder {
     pub(crate) state: Option<StateType>,
     most_tasks: Option<u32>,
     recycling: Recycling,
+    pub(crate) idle: Idle,
     memory_limit: Option<u64>,
     outlasts_sigterm: bool,
     method: Option<StartMethod>,
@@ -46,6 +48,7 @@ impl PoolBuilder {
             state: None,
             most_tasks: None,
             recycling: Recycling::default(),
+            idle: Idle::default(),
             memory_limit: None,
             outlasts_sigterm: false,
             method: None,
@@ -243,6 +246,9 @@ impl PoolBuilder {
         if self.memory_limit == Some(0) || self.recycling.memory == Some(0) {
             return Err(NewPoolError::NoMemory);
         }
+        if self.idle.least > processes {
+            return Err(NewPoolError::LeastProcesses { least: self.idle.least, processes });
+        }
         let cpus = usable(self.cpus)?;
         let spec = WorkerSpec {
             name: self.name,
@@ -251,6 +257,7 @@ impl PoolBuilder {
             places: cpus.into_iter().map(|cpu| Place { cpu, nice: self.nice }).collect(),
             most_tasks: self.most_tasks,
             recycling: self.recycling,
+            idle: self.idle,
             memory_limit: self.memory_limit,
             outlasts_sigterm: self.outlasts_sigterm,
             board: places(self.places, processes)? as u32,

@@ -188,6 +188,16 @@ pub enum NewPoolError {
     /// Python: `ValueError: Number of processes must be at least 1`.
     #[error("a pool needs at least one worker, and takes at most {most}", most = crate::board::MOST_WORKERS)]
     Workers,
+    /// More workers are to stay than there are: see [`PoolBuilder::least_processes`](crate::PoolBuilder::least_processes).
+    #[error(
+        "of {processes} workers {least} cannot stay: ask for fewer by least_processes, or for more by processes"
+    )]
+    LeastProcesses {
+        /// How many are to stay.
+        least: usize,
+        /// How many there are.
+        processes: usize,
+    },
     /// Python: `ValueError: maxtasksperchild must be a positive int or None`.
     #[error("a worker must be allowed at least one task")]
     NoTasks,

@@ -52,6 +52,7 @@ mod fork_from;
 mod future;
 pub mod futures;
 mod hook;
+mod idle;
 mod imap;
 mod input;
 mod job;

@@ -84,6 +84,7 @@ impl Pool {
             let (kept, gone) = (0..processes as u32, processes as u32..most as u32);
             for index in gone {
                 dispatch.dismissed[index as usize] = true;
+                dispatch.has_not_left(index);
                 shared.board.dismiss(index);
             }
             kept.clone().for_each(|index| shared.board.recall(index));

@@ -55,7 +55,8 @@ pub struct WorkerStatistics {
     /// Tasks that have ended, with a value, a failure or a panic, and whose end was collected: by a thread that waits
     /// for results, or between two submissions. A task whose worker died is none of them.
     pub tasks: u64,
-    /// Workers that were started after the first one: it had died, or had done the tasks that it was allowed.
+    /// Workers that were started after the first one: it had died, had done the tasks that it was allowed, or had left
+    /// for want of work.
     pub restarts: u64,
     /// Bytes of packed arguments that went to it, for the tasks above.
     pub bytes_in: u64,

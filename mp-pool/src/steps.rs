@@ -12,6 +12,7 @@
 use crate::board;
 use crate::call::{Call, Packed};
 use crate::error::{NewPoolError, SubmitError};
+use crate::idle::Idle;
 use crate::job::Job;
 use crate::limits::Recycling;
 use crate::line::Line;
@@ -50,6 +51,7 @@ impl Steps {
             places: vec![Place::default()],
             most_tasks: None,
             recycling: Recycling::default(),
+            idle: Idle::default(),
             memory_limit: None,
             outlasts_sigterm: false,
             board: workers,
@@ -173,7 +175,7 @@ impl Worker {
 
     /// Waits for a chunk, and takes it; `None`: there will be none.
     pub fn next(&self) -> Option<Taken> {
-        self.board.next(self.index, |_| ()).map(Taken)
+        self.board.next(self.index, None, |_| ()).map(Taken)
     }
 
     /// Does what it has taken, and gives it back; of a run, those after it too. `false`: it is to end.

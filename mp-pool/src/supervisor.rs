@@ -6,6 +6,7 @@
 use crate::board::Life;
 use crate::dispatch::{Dispatch, Phase, Worker};
 use crate::error::{How, NewPoolError, TaskError};
+use crate::idle::Idle;
 use crate::job::Settled;
 use crate::limits::{MemoryWatch, Recycling};
 use crate::line::{Fetched, Line, Said};
@@ -37,6 +38,7 @@ pub(crate) struct WorkerSpec {
     pub(crate) places: Vec<Place>,
     pub(crate) most_tasks: Option<u32>,
     pub(crate) recycling: Recycling,
+    pub(crate) idle: Idle,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) outlasts_sigterm: bool,
     /// For how many workers there are places, or fewer than there are workers.
@@ -124,6 +126,7 @@ impl Shared {
                 return Ok(());
             }
             dispatch.starting[index as usize] = true;
+            dispatch.has_not_left(index);
             dispatch.dismissed[index as usize] = (index as usize) >= self.processes();
             dispatch.counts[index as usize].started();
             dispatch.latest[index as usize] = (number, Arc::clone(&name));
@@ -159,6 +162,7 @@ impl Shared {
             captured: self.captures,
             most_tasks: self.spec.most_tasks,
             recycling: self.spec.recycling,
+            idle: self.spec.idle.of(index),
             outlasts_sigterm: self.spec.outlasts_sigterm,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
@@ -237,6 +241,7 @@ impl Shared {
     pub(crate) fn watch(&self, mut wakes: File) {
         let (mut restarts, mut memory) = (Restarts::default(), self.spec.memory_limit.map(MemoryWatch::new));
         while !self.is_shut_down() {
+            self.wanted_again().into_iter().for_each(|index| restarts.ended(index, Instant::now()));
             for index in restarts.take_due(Instant::now()) {
                 self.restart(index, &mut restarts);
             }
@@ -347,12 +352,15 @@ impl Shared {
         self.tell(&mut dispatch);
         let replace = self.wants_worker(&dispatch, index);
         let failed = gone.failed_to_start && !dispatch.dismissed[index as usize];
+        if replace && gone.left {
+            dispatch.has_left(index);
+        }
         self.changed.notify_all();
         drop(dispatch);
         self.board.wake_caller();
         if replace && failed {
             self.failed(index, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
-        } else if replace {
+        } else if replace && !gone.left {
             restarts.ended(index, Instant::now());
         }
     }

@@ -10,26 +10,30 @@
 //!
 //! A caller that waits for many results need not be woken for each: it says how few hints may be left in the lanes
 //! before it is. A worker that finds nothing to take wakes it too, if anything is finished. A worker that is dismissed
-//! takes nothing more, whatever there is.
+//! takes nothing more, whatever there is. One that may be idle for a time only says that it leaves, after that time
+//! and a last look, and ends.
 //!
 //! # Why no wake is lost
 //! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of
 //! the two sees the other. A flag is taken down before the event count changes, so a sleeper that read the count after
-//! the change sees the flag down, and does not sleep.
+//! the change sees the flag down, and does not sleep. A sleeper that leaves takes its bit down before its last look, with
+//! a fence in between: whoever saw the bit up has committed what that look finds, and whoever comes later wakes another
+//! worker, or has one started.
 //! # When a process dies
 //! A worker between its commit and its wake: the caller is told of the death, and looks. A worker that was woken: on
 //! any death all the others are woken. Every sleeper looks by itself within half a second.
 //! # Tested by
 //! model/sleepers.rs
 
-use super::{Board, Taken};
+use super::{Board, Life, Taken};
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 use std::ops::Deref;
+use std::time::Duration;
 
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
-    /// Worker: waits for a slot to take. `None`: there is none, and there will be none. `soon` as for
-    /// [`take`](Board::take).
-    pub(crate) fn next(&self, me: u32, soon: impl Fn(u32)) -> Option<Taken> {
+    /// Worker: waits for a slot to take, and at most so long, if `idle` says how long. `None`: there is none, and this
+    /// worker is to end. `soon` as for [`take`](Board::take).
+    pub(crate) fn next(&self, me: u32, idle: Option<Duration>, soon: impl Fn(u32)) -> Option<Taken> {
         if self.is_dismissed(me) {
             return None;
         }
@@ -37,7 +41,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             return Some(slot);
         }
         let event = self.word(self.places.worker(me));
-        let mut waiting = Waiting::new(event, Pace::Dense);
+        let (mut waiting, mut leaves) = (Waiting::new(event, Pace::Dense), None);
         loop {
             if waiting.pause() {
                 if let Some(slot) = self.take(me, &soon) {
@@ -49,20 +53,38 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             if self.is_over() || self.is_dismissed(me) {
                 return None;
             }
-            if let Some(slot) = self.sleep(me) {
+            let until = *leaves.get_or_insert_with(|| idle.and_then(Deadline::after));
+            let slot = self.sleep(me, until);
+            let is_late = slot.is_none() && until.is_some_and(Deadline::passed);
+            if let Some(slot) = if is_late { self.last_look(me) } else { slot } {
                 // Its wake may have stood for several slots.
                 if self.backlog() > 0 {
                     self.wake_worker();
                 }
                 return Some(slot);
             }
+            if is_late {
+                return None;
+            }
             waiting.again();
         }
     }
 
+    /// Says that this worker leaves, unless there is something to take.
+    #[cold]
+    fn last_look(&self, me: u32) -> Option<Taken> {
+        // Its bit is down. The fence orders that before the look: see above.
+        W::fence();
+        let taken = self.take(me, |_| ());
+        if taken.is_none() {
+            self.live(me, Life::Left);
+        }
+        taken
+    }
+
     /// Sleeps, unless there is something to take.
     #[cold]
-    fn sleep(&self, me: u32) -> Option<Taken> {
+    fn sleep(&self, me: u32, until: Option<Deadline>) -> Option<Taken> {
         let (bits, bit) = (self.word(self.places.sleepers() + me as usize / 32), 1 << (me % 32));
         let event = self.word(self.places.worker(me));
         // ORDERING: Relaxed: the fence orders it before the last look.
@@ -76,7 +98,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             self.wake_caller_for_what_is_there();
             // ORDERING: Relaxed: see above.
             if !self.is_over() && !self.is_dismissed(me) && bits.load(Ordering::Relaxed) & bit != 0 {
-                event.wait(seen, None);
+                event.wait(seen, until);
             }
         }
         self.lower(bits, bit);

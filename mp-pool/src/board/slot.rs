@@ -121,6 +121,8 @@ pub(crate) enum Life {
     Ready = 1,
     /// It has begun an item.
     Working = 2,
+    /// It was idle for as long as it may be, and ends.
+    Left = 3,
 }
 
 /// How far a worker is with its chunk: looked up once, and written before and after each item.
@@ -320,6 +322,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         match self.word(self.places.worker(worker) + LIFE).load(Ordering::Acquire) {
             0 => Life::Starting,
             1 => Life::Ready,
+            3 => Life::Left,
             _ => Life::Working,
         }
     }

@@ -68,7 +68,7 @@ impl Deadlines {
 impl Dispatch {
     /// Whether the watcher is to look sooner than it knows. Said once.
     pub(crate) fn take_sooner(&mut self) -> bool {
-        std::mem::take(&mut self.deadlines.is_sooner) | self.delayed.take_sooner()
+        std::mem::take(&mut self.deadlines.is_sooner) | self.delayed.take_sooner() | self.take_short()
     }
 
     /// Gives up the tasks that have run too long, and kills their workers. Gives when to look again; `None`: nothing is

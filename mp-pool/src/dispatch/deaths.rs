@@ -19,6 +19,8 @@ pub(crate) struct Gone {
     pub(crate) how: Option<Ended>,
     /// It ended by itself before it began an item: its successor may do the same.
     pub(crate) failed_to_start: bool,
+    /// It had been idle for as long as it may be.
+    pub(crate) left: bool,
 }
 
 impl Dispatch {
@@ -53,7 +55,7 @@ impl Dispatch {
         self.post();
         self.memory.board.wake_every_worker();
         let failed_to_start = life == Life::Starting || life == Life::Ready && by_itself(how);
-        Gone { name, how, failed_to_start }
+        Gone { name, how, failed_to_start, left: life == Life::Left }
     }
 
     /// Whether no worker has this index, and none is being started.

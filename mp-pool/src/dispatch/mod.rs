@@ -17,6 +17,7 @@
 //! | `retries.rs` | tasks that are tried again                                      |
 //! | `ranks.rs`   | tasks of different priorities                                   |
 //! | `counts.rs`  | what is counted for each worker                                 |
+//! | `idle.rs`    | workers that have left for want of work                         |
 //!
 //! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
 
@@ -24,6 +25,7 @@ mod collect;
 mod counts;
 mod deadlines;
 mod deaths;
+mod idle;
 mod post;
 mod ranks;
 mod retries;
@@ -40,6 +42,7 @@ use crate::memory::Memory;
 use crate::record::{put_block_heads, put_length};
 pub(crate) use counts::Counts;
 use deadlines::{Deadlines, Timed};
+use idle::Left;
 use mp_core::Child;
 use mp_core::transfer::Message;
 use ranks::Ranks;
@@ -211,6 +214,7 @@ pub(crate) struct Dispatch {
     deadlines: Deadlines,
     delayed: Delayed,
     ranks: Ranks,
+    left: Left,
     /// Free slots that tasks without priorities leave.
     spare: usize,
     /// Slots that were posted so far.
@@ -261,6 +265,7 @@ impl Dispatch {
             deadlines: Deadlines::default(),
             delayed: Delayed::default(),
             ranks: Ranks::default(),
+            left: Left::default(),
             spare: shape.spare() as usize,
             turns: 0,
             abandoned: false,

@@ -13,7 +13,7 @@ use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message, Part, drop_state};
 use own::Own;
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a worker is given.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub(crate) struct Bootstrap {
     pub(crate) most_tasks: Option<u32>,
     /// When it ends for another reason.
     pub(crate) recycling: Recycling,
+    /// How long it may be idle.
+    pub(crate) idle: Option<Duration>,
     pub(crate) outlasts_sigterm: bool,
 }
 
@@ -43,6 +45,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         captured,
         most_tasks,
         recycling,
+        idle,
         outlasts_sigterm,
     } = bootstrap;
     let began = Instant::now();
@@ -59,7 +62,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
     memory.board.live(index, Life::Ready);
     let mut worker = Worker::new(index, memory, line, most_tasks);
     while worker.own.may_go_on()
-        && let Some(taken) = worker.next()
+        && let Some(taken) = worker.next(idle)
         && worker.run(taken)
         && !recycling.is_due(began)
     {}
@@ -90,9 +93,9 @@ impl Worker {
         Worker { memory, own: Own::new(index, line, most_tasks) }
     }
 
-    /// Waits for a chunk, or an item; `None`: there will be none.
-    fn next(&self) -> Option<Taken> {
-        self.memory.board.next(self.own.index(), |slot| self.memory.prefetch(slot))
+    /// Waits for a chunk, or an item, and at most so long, if `idle` says how long; `None`: this worker is to end.
+    fn next(&self, idle: Option<Duration>) -> Option<Taken> {
+        self.memory.board.next(self.own.index(), idle, |slot| self.memory.prefetch(slot))
     }
 
     /// Does what it has taken; `false`: this process is to end.

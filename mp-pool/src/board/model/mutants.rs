@@ -37,6 +37,8 @@ mutants! {
     explore each_of_two_sleepers_gets_its_slot, bound() - 2, in NoneIsWoken: "deadlock";
     explore a_sleeper_learns_of_the_end, bound(), in NoneIsWoken: "deadlock";
     explore a_dismissed_sleeper_ends, bound() - 2, in NoneIsWoken: "deadlock";
+    explore a_sleeper_that_leaves_takes_no_wake_along, bound() - 2, in NoFences: "deadlock";
+    explore a_sleeper_that_leaves_takes_no_wake_along, bound() - 2, in NoneIsWoken: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoFences: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoneIsWoken: "deadlock";
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty, bound() - 2, in NoFences: "deadlock";

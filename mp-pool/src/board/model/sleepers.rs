@@ -1,14 +1,23 @@
 //! Workers that sleep for want of work, and a caller that sleeps for want of results. No timer wakes them.
 
 use super::{Shared, table};
+use crate::board;
 use mp_core::word::{Ordering, Word};
 use mp_model::AnyWord;
 use mp_model::thorough::{AtomicU32, Fuse, Life, spawn};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn next<W: AnyWord>(table: &Shared<W>, me: u32, fuse: &Fuse) -> Life<Option<u32>> {
     let table = Arc::clone(table);
-    spawn(fuse, move || table.board.next(me, |_| ()).map(|taken| taken.slot))
+    spawn(fuse, move || table.board.next(me, None, |_| ()).map(|taken| taken.slot))
+}
+
+/// One that may not be idle at all: it leaves where it would sleep, or whenever it is no longer asleep.
+fn next_or_leave<W: AnyWord>(table: &Shared<W>, me: u32, fuse: &Fuse) -> Life<Option<u32>> {
+    let table = Arc::clone(table);
+    let idle = Some(Duration::ZERO);
+    spawn(fuse, move || table.board.next(me, idle, |_| ()).map(|taken| taken.slot))
 }
 
 pub(super) fn a_sleeper_gets_its_slot<W: AnyWord>() {
@@ -54,6 +63,24 @@ pub(super) fn a_dismissed_sleeper_ends<W: AnyWord>() {
         table.board.quit();
     }
     assert_eq!(other.join().unwrap(), if taken.is_some() { None } else { Some(0) });
+}
+
+/// One that leaves does not take the wake along that was meant for a worker: it, or the other one, takes the slot. No
+/// thread is told of its end.
+pub(super) fn a_sleeper_that_leaves_takes_no_wake_along<W: AnyWord>() {
+    let table = table::<W>(2, 1, 1, 1);
+    let leaver = next_or_leave(&table, 0, &Fuse::never());
+    let other = next(&table, 1, &Fuse::never());
+    table.post(0, 1, 5);
+    table.board.deal(0, &[0]);
+    table.board.wake_worker();
+    let taken = leaver.join().unwrap();
+    let left = table.board.life(0) == board::Life::Left;
+    assert_eq!(left, taken.is_none(), "a worker that says something else than it does");
+    if taken.is_some() {
+        table.board.quit();
+    }
+    assert_eq!(other.join().unwrap(), if left { Some(0) } else { None });
 }
 
 /// Waits for so many finished slots, with at most `enough` hints left.
@@ -141,7 +168,7 @@ pub(super) fn a_killed_sleeper_takes_no_wake_along<W: AnyWord>(fuse: &Fuse) {
     let victim = next(&table, 0, fuse);
     let other = Arc::clone(&table);
     let sleeper = spawn(&Fuse::never(), move || {
-        let slot = other.board.next(1, |_| ()).map(|taken| taken.slot);
+        let slot = other.board.next(1, None, |_| ()).map(|taken| taken.slot);
         other.board.quit();
         slot
     });
@@ -163,6 +190,7 @@ super::models! {
     explore each_of_two_sleepers_gets_its_slot to bound() - 2;
     explore a_sleeper_learns_of_the_end to bound();
     explore a_dismissed_sleeper_ends to bound() - 2;
+    explore a_sleeper_that_leaves_takes_no_wake_along to bound() - 2;
     explore the_caller_gets_its_result to bound();
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty to bound() - 2;
     sweep a_killed_worker_strands_no_caller to bound() - 2;
