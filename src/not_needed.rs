@@ -26,7 +26,7 @@
 //!
 //! | Python                                       | not there yet                                                             |
 //! |----------------------------------------------|---------------------------------------------------------------------------|
-//! | `SyncManager`, `BaseManager`, `RemoteError`, `SharedMemoryManager` | one [`Manager`](crate::Manager) has all types and makes objects of the program's own. Named memory has an owner of its own |
+//! | `SyncManager`, `BaseManager`, `RemoteError`  | one [`Manager`](crate::Manager) has all types and makes objects of the program's own |
 #![doc(alias = "freeze_support")]
 #![doc(alias = "set_executable")]
 #![doc(alias = "allow_connection_pickling")]
@@ -52,6 +52,5 @@
 #![doc(alias = "BaseProxy")]
 #![doc(alias = "Namespace")]
 #![doc(alias = "RemoteError")]
-#![doc(alias = "SharedMemoryManager")]
 #![doc(alias = "serve_forever")]
 #![doc(alias = "get_server")]

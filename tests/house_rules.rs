@@ -52,7 +52,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("mp-shm", &["mp-core"]),
     ("mp-queue", &["mp-core", "mp-sync"]),
     ("mp-pool", &["mp-core", "mp-sync", "mp-queue"]),
-    ("mp-manager", &["mp-derive", "mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-pool"]),
+    ("mp-manager", &["mp-derive", "mp-core", "mp-sync", "mp-pipe", "mp-shm", "mp-queue", "mp-pool"]),
     ("tools/sweep", &["mp-core", "mp-sync", "mp-pipe", "mp-queue", "mp-manager", "mp-pool"]),
 ];
 

@@ -2,16 +2,17 @@
 
 use crate::client::{Client, Route, ServerHandle, Stream};
 use crate::error::{ConnectManagerError, StartManagerError};
-use crate::manager::Manager;
+use crate::manager::{Initialized, Manager, initializer};
 use crate::protocol::{Reply, Request, new_number};
-use crate::server::Server;
-use crate::server::listening::{Place, serve_at};
+use crate::server::begin::{Beginning, Initializer, begin};
+use crate::server::listening::Place;
+use mp_core::AuthKey;
 use mp_core::popen::get_helper_method;
-use mp_core::sys::socket::packet_pair;
-use mp_core::transfer::Handle;
+use mp_core::transfer::{Callable, Target};
 use mp_core::word::Deadline;
-use mp_core::{AuthKey, Process};
-use mp_pipe::{Address, pipe};
+use mp_pipe::Address;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// How long connecting may take in all, unless it is said otherwise.
@@ -45,7 +46,8 @@ pub struct ManagerBuilder {
     address: Address,
     key: Option<AuthKey>,
     timeout: Duration,
-    #[cfg(feature = "pickle")]
+    /// An error: it cannot be sent.
+    initializer: Result<Option<Initializer>, String>,
     python: Option<Address>,
 }
 
@@ -55,7 +57,7 @@ impl ManagerBuilder {
             address: Address::loopback(),
             key: None,
             timeout: DEFAULT_TIMEOUT,
-            #[cfg(feature = "pickle")]
+            initializer: Ok(None),
             python: None,
         }
     }
@@ -102,35 +104,32 @@ impl ManagerBuilder {
         self
     }
 
+    /// A function that the server's process calls before it serves: see
+    /// [`Manager::start_with_initializer`].
+    ///
+    /// Python: `BaseManager.start(initializer, initargs)`.
+    #[doc(alias = "initargs")]
+    pub fn initializer<F, A, Is>(mut self, function: F, arguments: A) -> Self
+    where
+        F: Target<A, Output: Initialized> + Callable<A, Is>,
+        A: Serialize + DeserializeOwned,
+    {
+        self.initializer = initializer(function, arguments).map(Some);
+        self
+    }
+
     /// Starts the server, which also listens at the address. For port 0 see [`Manager::address`].
     ///
     /// # Errors
-    /// [`StartManagerError::NotServing`]: the address cannot be had. Otherwise the errors of [`Manager::start`].
+    /// [`StartManagerError::NotServing`]: the address cannot be had. [`StartManagerError::Initializer`]: the initializer
+    /// failed. Otherwise the errors of [`Manager::start`].
     ///
     /// Python: `BaseManager.start`.
     pub fn start(self) -> Result<Manager, StartManagerError> {
-        let (inside, outside) = packet_pair()?;
-        let (told, tells) = pipe()?;
-        let number = new_number()?;
-        let key = self.key.map(|key| key.as_bytes().to_vec());
+        let (manager, _python) = Manager::begun(get_helper_method()?, self.beginning()?)?;
         #[cfg(feature = "pickle")]
-        let python = self.python;
-        #[cfg(not(feature = "pickle"))]
-        let python = None;
-        let place = Place { address: self.address, python, key };
-        let arguments = (number, Handle::new(inside), place, tells);
-        let process = Process::new(serve_at, arguments).name("Manager").daemon();
-        let server = process.method(get_helper_method()?).start()?;
-        match told.recv() {
-            Ok(Ok(_python)) => {
-                let manager = Manager::of(server, number, Handle::new(outside))?;
-                #[cfg(feature = "pickle")]
-                let manager = manager.with_python(_python);
-                Ok(manager)
-            }
-            Ok(Err(reason)) => Err(StartManagerError::NotServing(reason)),
-            Err(error) => Err(StartManagerError::NotServing(error.to_string())),
-        }
+        let manager = manager.with_python(_python);
+        Ok(manager)
     }
 
     /// Serves in this process and thread, until a client asks the manager to shut down.
@@ -140,13 +139,15 @@ impl ManagerBuilder {
     ///
     /// Python: `BaseManager.get_server().serve_forever()`.
     pub fn serve_forever(self) -> Result<(), StartManagerError> {
-        #[cfg(feature = "pickle")]
-        let python = self.python;
-        #[cfg(not(feature = "pickle"))]
-        let python = None;
-        let mut server = Server::new(new_number()?, None)?;
-        server.listen_at(self.address, python, self.key).map_err(StartManagerError::NotServing)?;
+        let (mut server, _) = begin(new_number()?, None, self.beginning()?)?;
         Ok(server.run()?)
+    }
+
+    fn beginning(self) -> Result<Beginning, StartManagerError> {
+        let key = self.key.map(|key| key.as_bytes().to_vec());
+        let place = Place { address: self.address, python: self.python, key };
+        let initializer = self.initializer.map_err(StartManagerError::Initializer)?;
+        Ok(Beginning { initializer, place: Some(place) })
     }
 
     /// Connects to a manager that another process serves at the address.

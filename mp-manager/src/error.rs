@@ -1,8 +1,10 @@
 //! The errors of managed objects.
 
 use crate::protocol::Failure;
+use crate::server::begin::NotBegun;
 use mp_core::process::At;
-use mp_core::{CodecError, OsError, StartError};
+use mp_core::{CodecError, MemError, OsError, StartError};
+use mp_shm::SharedMemoryError;
 
 /// The error of a call on a managed object.
 ///
@@ -95,6 +97,9 @@ pub enum ManagerError {
     /// A value or a function could not be encoded or decoded, here or there.
     #[error("{0}")]
     Codec(String),
+    /// Named memory of the manager cannot be made, or cannot be opened here.
+    #[error(transparent)]
+    SharedMemory(#[from] SharedMemoryError),
     /// The system refused, here or in the manager's process: too many open files or processes, for example.
     #[error(transparent)]
     Os(#[from] OsError),
@@ -128,6 +133,9 @@ impl From<Failure> for ManagerError {
             }
             Failure::Panicked { message, location } => ManagerError::Panicked { message, location },
             Failure::Died { how, restarted } => ManagerError::ObjectDied { how, restarted },
+            Failure::NoMemory { asked, available } => {
+                ManagerError::SharedMemory(MemError::NoMemory { asked, available }.into())
+            }
             Failure::Os { call, errno } => ManagerError::Os(os_error(&call, errno)),
             Failure::Codec(reason) => ManagerError::Codec(reason),
         }
@@ -136,7 +144,7 @@ impl From<Failure> for ManagerError {
 
 /// An error of the server's, of a call that is known here by a name that lives as long as the program.
 fn os_error(call: &str, errno: i32) -> OsError {
-    const CALLS: [&str; 4] = ["pthread_create", "fork", "posix_spawn", "recvmsg"];
+    const CALLS: [&str; 6] = ["fallocate", "ftruncate", "pthread_create", "fork", "posix_spawn", "recvmsg"];
     let known = CALLS.into_iter().find(|known| *known == call);
     OsError::new(known.unwrap_or("a system call of the manager"), errno)
 }
@@ -164,7 +172,19 @@ pub enum StartManagerError {
     /// Its process ended before it could serve.
     #[error("the manager process could not begin to serve: {0}")]
     NotServing(String),
+    /// The initializer returned an error or panicked in the manager's process, or cannot be called there.
+    #[error("the manager was not started, since its initializer failed: {0}")]
+    Initializer(String),
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),
+}
+
+impl From<NotBegun> for StartManagerError {
+    fn from(reason: NotBegun) -> StartManagerError {
+        match reason {
+            NotBegun::Initializer(reason) => StartManagerError::Initializer(reason),
+            NotBegun::Other(reason) => StartManagerError::NotServing(reason),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file           | what                                                                |
 //! |----------------|----------------------------------------------------------------------|
-//! | `manager.rs`   | [`Manager`]: starts the server, makes objects                        |
+//! | `manager/`     | [`Manager`]: starts the server, makes objects                        |
 //! | `builder.rs`   | [`ManagerBuilder`]: managers at an address (feature `listener`)      |
 //! | `proxy/`       | the typed proxies                                                    |
 //! | `shared.rs`    | [`Shared`]: objects of a user's type                                 |
@@ -48,12 +48,12 @@ pub use builder::ManagerBuilder;
 #[cfg(feature = "listener")]
 pub use error::ConnectManagerError;
 pub use error::{ManagerError, StartManagerError};
-pub use manager::Manager;
+pub use manager::{Initialized, Manager};
 pub use mp_derive::shared;
 pub use proxy::{
-    ArrayProxy, BarrierProxy, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy, EventProxy, KeyOf,
-    ListProxy, LockProxy, LockProxyGuard, NamespaceProxy, Number, Proxy, QueueProxy, RLockProxy,
-    RLockProxyGuard, SemaphorePermit, SemaphoreProxy, SetProxy, ValueProxy,
+    ArrayProxy, BarrierProxy, ConditionLock, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy,
+    EventProxy, KeyOf, ListProxy, LockProxy, LockProxyGuard, NamespaceProxy, Number, Proxy, QueueProxy,
+    RLockProxy, RLockProxyGuard, SemaphorePermit, SemaphoreProxy, SetProxy, ValueProxy,
 };
 #[cfg(feature = "pickle")]
 pub use python::{

@@ -4,7 +4,9 @@
 use mp_core::process::AuthKey;
 use mp_manager::Manager;
 use mp_pipe::Address;
+use mp_shm::SharedMemory;
 use mp_testing::{Python, pythons};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
@@ -18,6 +20,7 @@ mp_testing::cases! {
         references_come_back_to_nothing,
         what_a_killed_program_held_is_given_back,
         what_was_published_is_found_by_its_name,
+        named_memory_ends_with_the_manager,
     ]
 }
 
@@ -168,6 +171,22 @@ c.acquire(); eq(c.wait(0), False); c.notify(); c.notify_all(); c.release()
 eq([w() for w in waiting], [(True, False)] * 3)
 raises(RuntimeError, c.wait); raises(RuntimeError, c.notify)
 
+# Two over one lock, which the user made: each wakes its own, and a Lock's holder may be another thread.
+for k in m.Lock(), m.RLock():
+    x, y = m.Condition(k), m.Condition(k); n.value = 0
+    def worker(c):
+        with c:
+            n.value += 1
+            return c.wait()
+    waiting = [later(worker, c) for c in (x, y)]
+    while n.value < 2: time.sleep(0.001)
+    with k: y.notify()
+    eq(waiting[1](), True)
+    with y: x.notify_all()
+    eq(waiting[0](), True); eq(k.acquire(False), True); k.release()
+    raises(RuntimeError, x.wait); raises(RuntimeError, x.notify)
+raises(RemoteError, m.Condition, m.Event()); raises(RemoteError, m.Condition, 7)
+
 b = m.Barrier(3); eq((b.parties, b.n_waiting, b.broken), (3, 0, False))
 waiting = [later(b.wait) for _ in range(2)]; eq(sorted([b.wait()] + [w() for w in waiting]), [0, 1, 2])
 raises(threading.BrokenBarrierError, b.wait, 0.01); eq(b.broken, True); b.reset(); eq(b.broken, False)
@@ -314,4 +333,39 @@ eq([ask('unpublish', (name,)) for name in ('get_jobs', 'get_shared', 'get_none')
 raises(RemoteError, other.get_jobs)
 "#,
     );
+}
+
+fn named_memory_ends_with_the_manager() {
+    for (address, python) in places("memory") {
+        let manager = started(address);
+        let script = r#"
+from multiprocessing.managers import SharedMemoryManager
+from multiprocessing.shared_memory import SharedMemory, ShareableList
+s = SharedMemoryManager(address, authkey=b'a key for this test alone'); s.connect()
+block, items = s.SharedMemory(100), s.ShareableList([1, 'two', None])
+block.buf[:3] = b'abc'
+def ask(method, *args):
+    from multiprocessing.managers import dispatch
+    connection = s._Client(s._address, authkey=s._authkey)
+    try: return dispatch(connection, None, method, args)
+    finally: connection.close()
+eq(sorted(ask('list_segments')), sorted([block.name, items.shm.name]))
+raises(RemoteError, ask, 'track_segment', 'psm_no_such_block'); raises(RemoteError, ask, 'release_segment', 'none')
+ask('release_segment', items.shm.name); raises(FileNotFoundError, SharedMemory, items.shm.name)
+eq(ask('list_segments'), [block.name])
+print(block.name, flush=True); sys.stdin.readline()
+"#;
+        let mut program = command(&python, &manager, script).spawn().unwrap();
+        let mut name = String::new();
+        BufReader::new(program.stdout.as_mut().unwrap()).read_line(&mut name).unwrap();
+        let block = SharedMemory::open(name.trim_end()).unwrap();
+        let mut text = [0; 3];
+        block.read(0, &mut text).unwrap();
+        assert_eq!((&text, manager.memory_names().unwrap()), (b"abc", vec![block.name().to_owned()]));
+        manager.shutdown();
+        assert!(SharedMemory::open(block.name()).is_err());
+        // Its resource tracker complains of names that are gone: of no concern here.
+        drop(program.stdin.take());
+        assert!(program.wait().unwrap().success());
+    }
 }

@@ -6,6 +6,7 @@ use mp_core::{Process, StartMethod};
 use mp_manager::{Manager, PythonDict, PythonError, PythonList, PythonManager, PythonQueue};
 use mp_pipe::pickle::{BigInt, Value};
 use mp_pipe::{Address, ConnectError};
+use mp_shm::SharedMemory;
 use mp_testing::{Python, pythons};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -19,6 +20,7 @@ mp_testing::cases! {
         our_server_serves_our_client,
         timeouts_are_cut_to_what_python_takes,
         every_cpython_serves_our_client,
+        named_memory_is_unlinked_by_a_server_of_every_cpython,
         exceptions_arrive_with_name_and_arguments,
         what_python_refuses_comes_with_its_traceback,
         a_killed_python_server_is_gone,
@@ -56,7 +58,11 @@ struct Server {
 
 impl Server {
     fn of(python: &Python, path: Option<&str>) -> Server {
-        let mut command: Command = python.script(SERVER);
+        Server::running(python, SERVER, path)
+    }
+
+    fn running(python: &Python, script: &str, path: Option<&str>) -> Server {
+        let mut command: Command = python.script(script);
         command.args(path);
         let mut python = command.spawn().unwrap();
         let mut line = String::new();
@@ -245,6 +251,39 @@ fn every_cpython_serves_our_client() {
             assert!(matches!(unknown, Err(PythonError::Refused { .. })));
             server.end();
         }
+    }
+}
+
+/// A `SharedMemoryManager`.
+const MEMORY_SERVER: &str = r#"
+import sys
+from multiprocessing.managers import SharedMemoryManager
+if __name__ == '__main__':
+    m = SharedMemoryManager(('127.0.0.1', 0), authkey=b'a key for this test alone')
+    m.start()
+    print(m.address[1], m._process.pid, flush=True)
+    sys.stdin.read()
+    m.shutdown()
+"#;
+
+fn named_memory_is_unlinked_by_a_server_of_every_cpython() {
+    for python in pythons((3, 8)) {
+        let server = Server::running(&python, MEMORY_SERVER, None);
+        let manager = server.connect();
+        let block = manager.shared_memory(100).unwrap();
+        let list = manager.shareable_list([1, 2, 3_i64]).unwrap();
+        let mut names = vec![block.name().to_owned(), list.shm().name().to_owned()];
+        names.sort();
+        let mut found = manager.memory_names().unwrap();
+        found.sort();
+        assert_eq!(found, names);
+        manager.release_memory(list.shm().name()).unwrap();
+        assert!(SharedMemory::open(list.shm().name()).is_err());
+        let name = block.name().to_owned();
+        drop(block);
+        assert!(SharedMemory::open(&name).is_ok());
+        server.end();
+        assert!(SharedMemory::open(&name).is_err());
     }
 }
 

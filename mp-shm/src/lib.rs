@@ -46,6 +46,7 @@
 //! | `packing.rs`       | the format of these lists, CPython's own                       |
 //! | `item.rs`          | [`Item`]: the types of items                                   |
 //! | `owner.rs`         | which process unlinks a name, and when                         |
+//! | `owned_name.rs`    | a name that is owned without a mapping: a manager's            |
 //! | `registration.rs`  | this process as an owner: its register, its line to the keeper |
 //! | `register.rs`      | the register of a process's blocks; cleaning up after it       |
 //! | `keeper.rs`        | the keeper's process, and how it is found                      |
@@ -59,6 +60,7 @@ mod error;
 mod item;
 mod keeper;
 mod name;
+mod owned_name;
 mod owner;
 mod packing;
 mod register;
@@ -70,6 +72,7 @@ mod sweep;
 
 pub use error::{ListError, SharedMemoryError};
 pub use item::Item;
+pub use owned_name::OwnedName;
 pub use shareable_list::ShareableList;
 pub use shared_data::{SharedData, share, share_each};
 pub use shared_memory::SharedMemory;

@@ -19,7 +19,7 @@
 //! it. The keeper (`keeper.rs`), or the next sweep (`sweep.rs`), unlinks the name.
 
 use crate::error::SharedMemoryError;
-use crate::name::Name;
+use crate::name::{Name, TOO_LONG};
 use crate::register::{FileId, id_of, unlink_if_same};
 use crate::{registration, sweep};
 use mp_core::MemError;
@@ -75,6 +75,36 @@ pub(crate) fn make(name: &Name, size: usize) -> Result<(OwnedFd, Arc<Ownership>)
     })
 }
 
+/// The attempts to find a free random name, of four thousand million.
+const TRIES: u32 = 100;
+
+/// Makes a block by a random name that is free.
+pub(crate) fn with_random_name<T>(
+    mut make: impl FnMut(Name) -> Result<T, SharedMemoryError>,
+) -> Result<T, SharedMemoryError> {
+    let mut tries = 1;
+    loop {
+        match make(Name::random().map_err(MemError::Os)?) {
+            Err(SharedMemoryError::Exists(_)) if tries < TRIES => tries += 1,
+            made => return made,
+        }
+    }
+}
+
+/// The file of a block that this user's processes have made.
+pub(crate) fn open(name: &Name) -> Result<OwnedFd, SharedMemoryError> {
+    let file = shm::open(name.with_slash()).map_err(|error| match error.source.kind() {
+        ErrorKind::NotFound => SharedMemoryError::NotFound(name.bare().to_owned()),
+        ErrorKind::InvalidInput | ErrorKind::InvalidFilename => SharedMemoryError::Name(TOO_LONG),
+        _ => error.into(),
+    })?;
+    if shm::is_ours(file.as_fd())? {
+        Ok(file)
+    } else {
+        Err(SharedMemoryError::Foreign(name.bare().to_owned()))
+    }
+}
+
 /// The same file, opened once more by its name: a file that was opened without a name is listed without one
 /// among a process's maps and descriptors.
 fn by_its_name(name: &Name, file: FileId) -> Option<OwnedFd> {
@@ -83,7 +113,8 @@ fn by_its_name(name: &Name, file: FileId) -> Option<OwnedFd> {
 }
 
 impl Ownership {
-    fn begin(name: &Name, file: &OwnedFd) -> Result<Arc<Ownership>, MemError> {
+    /// Registers this process as the owner of the name that the file has, or is to get.
+    pub(crate) fn begin(name: &Name, file: &OwnedFd) -> Result<Arc<Ownership>, MemError> {
         end_with_this_process();
         let file = id_of(file)?;
         let slot = registration::enter(name, file)?;

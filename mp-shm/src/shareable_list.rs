@@ -78,12 +78,14 @@ impl ShareableList {
         ShareableList::make(items, |size| SharedMemory::create(name, size))
     }
 
-    fn make<I: Into<Item>>(
+    /// Makes a list in the block that `block` makes: a manager's, for example.
+    #[doc(hidden)]
+    pub fn make<E: From<SharedMemoryError>, I: Into<Item>>(
         items: impl IntoIterator<Item = I>,
-        block: impl FnOnce(usize) -> Result<SharedMemory, SharedMemoryError>,
-    ) -> Result<ShareableList, SharedMemoryError> {
+        block: impl FnOnce(usize) -> Result<SharedMemory, E>,
+    ) -> Result<ShareableList, E> {
         let items: Vec<Item> = items.into_iter().map(Into::into).collect();
-        let (layout, bytes) = packing::pack(&items)?;
+        let (layout, bytes) = packing::pack(&items).map_err(SharedMemoryError::from)?;
         let block = block(layout.size())?;
         let list = ShareableList { block, layout: Arc::new(layout) };
         // The length is written last: before it the list is empty, and never half written.

@@ -8,14 +8,14 @@
 #![allow(unsafe_code)]
 
 use crate::error::SharedMemoryError;
-use crate::name::{Name, TOO_LONG};
+use crate::name::Name;
 use crate::owner::{self, Ownership};
 use crate::sweep;
 use mp_core::mem::{copy_in, copy_out};
 use mp_core::sys::memory::{self, Pages};
 use mp_core::sys::shm;
 use mp_core::transfer::Handle;
-use mp_core::{MemError, OsError, OutOfRangeError};
+use mp_core::{OsError, OutOfRangeError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::io::ErrorKind;
@@ -66,9 +66,6 @@ impl Drop for Block {
     }
 }
 
-/// The attempts to find a free random name, of four thousand million.
-const TRIES: u32 = 100;
-
 impl SharedMemory {
     /// Makes a block of `size` zero bytes with a random name: `psm_` and eight hexadecimal digits.
     ///
@@ -77,14 +74,7 @@ impl SharedMemory {
     /// # Errors
     /// The errors of [`create`](SharedMemory::create).
     pub fn new(size: usize) -> Result<SharedMemory, SharedMemoryError> {
-        let mut tries = 1;
-        loop {
-            let name = Name::random().map_err(MemError::Os)?;
-            match SharedMemory::make(name, size) {
-                Err(SharedMemoryError::Exists(_)) if tries < TRIES => tries += 1,
-                made => return made,
-            }
-        }
+        owner::with_random_name(|name| SharedMemory::make(name, size))
     }
 
     /// Makes a block of `size` zero bytes under `name`; a leading slash makes no difference. All of its memory is
@@ -132,14 +122,7 @@ impl SharedMemory {
     pub fn open(name: &str) -> Result<SharedMemory, SharedMemoryError> {
         let name = Name::new(name).map_err(SharedMemoryError::Name)?;
         sweep::sweep_now_and_then();
-        let file = shm::open(name.with_slash()).map_err(|error| match error.source.kind() {
-            ErrorKind::NotFound => SharedMemoryError::NotFound(name.bare().to_owned()),
-            ErrorKind::InvalidInput | ErrorKind::InvalidFilename => SharedMemoryError::Name(TOO_LONG),
-            _ => error.into(),
-        })?;
-        if !shm::is_ours(file.as_fd())? {
-            return Err(SharedMemoryError::Foreign(name.bare().to_owned()));
-        }
+        let file = owner::open(&name)?;
         SharedMemory::attach(name, Handle::new(file))
     }
 

@@ -1,4 +1,5 @@
-//! A condition with a reentrant lock of its own.
+//! Conditions over a lock, whose sleepers the lock keeps: those of a condition with a lock of its own, and of any number
+//! that were made over one lock.
 //!
 //! ```text
 //!   wait:  holds the lock ──► asleep, with a ticket ──notified──► takes the lock again ──► the call returns
@@ -6,99 +7,94 @@
 //! ```
 //! A waiter's ticket grows with the time of its coming. `notify` lets those pass that have waited longest.
 
-use super::attempt::{Attempt, Caller, ClientId, Object};
+use super::attempt::{Attempt, Caller};
 use super::lock::Lock;
-use crate::protocol::{Call, ConditionCall, Failure, Reply, Waiting};
+use crate::protocol::{ConditionCall, Failure, ObjectId, Reply, Waiting};
 use std::collections::BTreeSet;
 
-#[derive(Debug)]
-pub(crate) struct Condition {
-    lock: Lock,
+/// The waiters of each condition that are not notified, by their tickets.
+#[derive(Debug, Default)]
+pub(super) struct Sleepers {
     last_ticket: u64,
-    asleep: BTreeSet<u64>,
+    asleep: BTreeSet<(ObjectId, u64)>,
 }
 
-impl Default for Condition {
-    fn default() -> Condition {
-        Condition { lock: Lock::new(true), last_ticket: 0, asleep: BTreeSet::new() }
+impl Sleepers {
+    /// The ticket of a new one.
+    fn add(&mut self, condition: ObjectId) -> u64 {
+        self.last_ticket += 1;
+        self.asleep.insert((condition, self.last_ticket));
+        self.last_ticket
+    }
+
+    /// Takes the one out that has waited longest; `false`: there is none.
+    fn wake_one(&mut self, condition: ObjectId) -> bool {
+        let first = self.asleep.range((condition, 0)..=(condition, u64::MAX)).next().copied();
+        first.is_some_and(|first| self.asleep.remove(&first))
     }
 }
 
-impl Object for Condition {
-    fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
-        let Call::Condition(call) = call else { return Failure::WrongKind.into() };
+impl Lock {
+    pub(super) fn call_condition(
+        &mut self,
+        caller: Caller,
+        condition: ObjectId,
+        call: &mut ConditionCall,
+    ) -> Attempt {
         match call {
-            ConditionCall::Acquire => self.lock.acquire(caller),
-            ConditionCall::Release => self.lock.release(caller).into(),
-            ConditionCall::Wait(waiting) => self.wait(caller, waiting),
-            ConditionCall::Notify(count) => {
-                self.notify(caller, usize::try_from(*count).unwrap_or(usize::MAX))
-            }
-            ConditionCall::NotifyAll => self.notify(caller, usize::MAX),
+            ConditionCall::Acquire => self.acquire(caller),
+            ConditionCall::Release => self.release(caller).into(),
+            ConditionCall::Wait(waiting) => self.wait(caller, condition, waiting),
+            ConditionCall::Notify(count) => self.notify(caller, condition, *count),
+            ConditionCall::NotifyAll => self.notify(caller, condition, u64::MAX),
         }
     }
 
-    fn give_up(&mut self, _: Caller, call: &mut Call) -> Option<Failure> {
-        match call {
-            // It must have its lock again before it returns.
-            Call::Condition(ConditionCall::Wait(waiting)) => {
-                if let Waiting::Asleep { ticket, depth } = *waiting {
-                    // One that was notified meanwhile is so.
-                    let notified = !self.asleep.remove(&ticket);
-                    *waiting = Waiting::Returning { notified, depth };
-                }
-                None
-            }
-            _ => Some(Failure::Timeout),
+    pub(super) fn give_condition_up(
+        &mut self,
+        condition: ObjectId,
+        call: &mut ConditionCall,
+    ) -> Option<Failure> {
+        let ConditionCall::Wait(waiting) = call else { return Some(Failure::Timeout) };
+        if let Waiting::Asleep { ticket, depth } = *waiting {
+            // One that was notified meanwhile is so.
+            let notified = !self.sleepers.asleep.remove(&(condition, ticket));
+            *waiting = Waiting::Returning { notified, depth };
         }
+        // It must have its lock again before it returns.
+        None
     }
 
-    fn client_gone(&mut self, client: ClientId) {
-        self.lock.client_gone(client);
-    }
-
-    fn minds_deaths(&self) -> bool {
-        self.lock.minds_deaths()
-    }
-}
-
-impl Condition {
-    fn wait(&mut self, caller: Caller, waiting: &mut Waiting) -> Attempt {
+    fn wait(&mut self, caller: Caller, condition: ObjectId, waiting: &mut Waiting) -> Attempt {
         if *waiting == Waiting::Asked {
-            if self.lock.holder != Some(caller) {
+            if !self.is_held_for(caller) {
                 return Failure::NotOwner.into();
             }
-            self.last_ticket += 1;
-            *waiting = Waiting::Asleep { ticket: self.last_ticket, depth: self.lock.depth };
-            self.asleep.insert(self.last_ticket);
-            (self.lock.holder, self.lock.depth) = (None, 0);
+            *waiting = Waiting::Asleep { ticket: self.sleepers.add(condition), depth: self.depth };
+            (self.holder, self.depth) = (None, 0);
             return Attempt::Wait;
         }
         if let Waiting::Asleep { ticket, depth } = *waiting {
-            if self.asleep.contains(&ticket) {
+            if self.sleepers.asleep.contains(&(condition, ticket)) {
                 return Attempt::Wait;
             }
             *waiting = Waiting::Returning { notified: true, depth };
         }
         let Waiting::Returning { notified, depth } = *waiting else { return Failure::WrongKind.into() };
-        match self.lock.acquire(caller) {
+        match self.acquire(caller) {
             Attempt::Done(Ok(_)) => {
-                self.lock.depth = depth;
+                self.depth = depth;
                 Reply::Flag(notified).into()
             }
             other => other,
         }
     }
 
-    fn notify(&mut self, caller: Caller, count: usize) -> Attempt {
-        if self.lock.holder != Some(caller) {
+    fn notify(&mut self, caller: Caller, condition: ObjectId, count: u64) -> Attempt {
+        if !self.is_held_for(caller) {
             return Failure::NotOwner.into();
         }
-        for _ in 0..count {
-            if self.asleep.pop_first().is_none() {
-                break;
-            }
-        }
+        (0..count).take_while(|_| self.sleepers.wake_one(condition)).for_each(drop);
         Reply::Done.into()
     }
 }

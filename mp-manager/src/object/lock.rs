@@ -6,10 +6,13 @@
 //!                       └──► FREE, died ──acquire──► FREE; that one is told
 //! ```
 //!
+//! Conditions over it keep their sleepers here (`condition.rs`), so that all that wait for it wait in one place.
+//!
 //! # When a process dies
 //! A holder's connection ends with it, and its locks are free at once. A dead waiter is removed.
 
 use super::attempt::{Attempt, Caller, ClientId, Object};
+use super::condition::Sleepers;
 use crate::protocol::{Call, Failure, LockCall, Reply};
 
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub(crate) struct Lock {
     /// How often its holder has acquired it.
     pub(super) depth: u64,
     died: bool,
+    pub(super) sleepers: Sleepers,
 }
 
 /// What its holder may do, and others.
@@ -35,11 +39,19 @@ enum Rule {
 
 impl Object for Lock {
     fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
-        let Call::Lock(call) = call else { return Failure::WrongKind.into() };
         match call {
-            LockCall::Acquire => self.acquire(caller),
-            LockCall::Release => self.release(caller).into(),
-            LockCall::Locked => Reply::Flag(self.holder.is_some()).into(),
+            Call::Lock(LockCall::Acquire) => self.acquire(caller),
+            Call::Lock(LockCall::Release) => self.release(caller).into(),
+            Call::Lock(LockCall::Locked) => Reply::Flag(self.holder.is_some()).into(),
+            Call::Condition { condition, call } => self.call_condition(caller, *condition, call),
+            _ => Failure::WrongKind.into(),
+        }
+    }
+
+    fn give_up(&mut self, _: Caller, call: &mut Call) -> Option<Failure> {
+        match call {
+            Call::Condition { condition, call } => self.give_condition_up(*condition, call),
+            _ => Some(Failure::Timeout),
         }
     }
 
@@ -66,7 +78,16 @@ impl Lock {
     }
 
     fn with(rule: Rule) -> Lock {
-        Lock { rule, holder: None, depth: 0, died: false }
+        Lock { rule, holder: None, depth: 0, died: false, sleepers: Sleepers::default() }
+    }
+
+    /// Whether it is held, and this caller may give it up.
+    pub(super) fn is_held_for(&self, caller: Caller) -> bool {
+        match self.holder {
+            #[cfg(feature = "pickle")]
+            Some(_) if self.rule == Rule::AnyReleases => true,
+            holder => holder == Some(caller),
+        }
     }
 
     pub(super) fn acquire(&mut self, caller: Caller) -> Attempt {
@@ -85,9 +106,7 @@ impl Lock {
 
     pub(super) fn release(&mut self, caller: Caller) -> Result<Reply, Failure> {
         match self.holder {
-            Some(holder) if holder == caller => {}
-            #[cfg(feature = "pickle")]
-            Some(_) if self.rule == Rule::AnyReleases => {}
+            _ if self.is_held_for(caller) => {}
             #[cfg(feature = "pickle")]
             None if self.rule == Rule::AnyReleases => return Err(Failure::OverReleased),
             _ => return Err(Failure::NotOwner),

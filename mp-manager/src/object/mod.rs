@@ -38,12 +38,12 @@ pub(crate) fn make(counts: &Counts, kind: &Kind, start: Start) -> Result<Box<dyn
         (Kind::Value, Start::Value(value)) => Box::new(cell::Cell::new(counts, value)),
         (Kind::Queue, Start::Number(most)) => Box::new(queue::Queue::new(counts, most)),
         (Kind::Lock, Start::Empty) => Box::new(lock::Lock::new(false)),
-        (Kind::RLock, Start::Empty) => Box::new(lock::Lock::new(true)),
+        // A condition's own lock is reentrant.
+        (Kind::RLock | Kind::Condition, Start::Empty) => Box::new(lock::Lock::new(true)),
         (Kind::Semaphore, Start::Number(permits)) => Box::new(semaphore::Semaphore::new(permits, None)),
         (Kind::Semaphore, Start::Bounded(permits)) => {
             Box::new(semaphore::Semaphore::new(permits, Some(permits)))
         }
-        (Kind::Condition, Start::Empty) => Box::new(condition::Condition::default()),
         (Kind::Event, Start::Empty) => Box::new(event::Event::default()),
         (Kind::Barrier, Start::Number(parties)) => Box::new(barrier::Barrier::new(parties)),
         _ => return Err(Failure::WrongKind),

@@ -54,7 +54,7 @@ pub(crate) use request::{Reply, Request};
 pub(crate) use sync::Step;
 
 use crate::object::{Counts, Object as Own};
-use crate::protocol::Kind;
+use crate::protocol::{Kind, ObjectId};
 use arguments::Asked;
 use held::Held;
 use kinds::Type;
@@ -64,11 +64,16 @@ use raised::Raised;
 pub(crate) enum Made {
     Values(Object),
     Own(Kind, Box<dyn Own>),
+    /// A condition over a lock of the server.
+    Over(ObjectId),
 }
 
 /// A new object of the type with this name.
 pub(crate) fn make(counts: &Counts, typeid: &str, asked: &Asked) -> Result<(Typed, Made), Raised> {
     let type_ = Type::named(typeid)?;
+    if let Some(lock) = sync::lock_of_condition(type_, asked)? {
+        return Ok((typed(type_), Made::Over(lock)));
+    }
     match Object::make(counts, type_, asked) {
         Some(made) => Ok((Typed { type_, longest: None }, Made::Values(made?))),
         None => {

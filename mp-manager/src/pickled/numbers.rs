@@ -30,3 +30,9 @@ pub(super) fn number_of(value: &Value) -> Option<ObjectId> {
         _ => None,
     }
 }
+
+/// The number of the object that a pickled proxy is of.
+pub(super) fn proxied(value: &Value) -> Option<ObjectId> {
+    let Value::Object(object) = value else { return None };
+    object.args.iter().find_map(number_of)
+}

@@ -8,10 +8,11 @@
 use super::arguments::{Asked, index, is_true, seconds};
 use super::held::Held;
 use super::kinds::Type;
+use super::numbers::proxied;
 use super::raised::Raised;
 use crate::object::{self, Counts};
 use crate::protocol::{
-    BarrierCall, Call, ConditionCall, EventCall, Failure, Kind, LockCall, Packed, QueueCall, Reply,
+    BarrierCall, Call, ConditionCall, EventCall, Failure, Kind, LockCall, ObjectId, Packed, QueueCall, Reply,
     SemaphoreCall, Start, Wait, Waiting,
 };
 use mp_core::transfer::Message;
@@ -53,15 +54,8 @@ pub(super) fn make(counts: &Counts, type_: Type, asked: &Asked) -> Result<Waiter
         }
         Type::RLock => (Kind::RLock, none()?),
         Type::Event => (Kind::Event, none()?),
-        Type::Condition => {
-            let [lock] = asked.bind(0, ["lock"])?;
-            if !lock.unwrap_or_default().is_none() {
-                return Err(Raised::type_error(
-                    "a condition of this server has a lock of its own: give none",
-                ));
-            }
-            (Kind::Condition, Start::Empty)
-        }
+        // Its lock was looked for before.
+        Type::Condition => (Kind::Condition, Start::Empty),
         Type::Semaphore | Type::BoundedSemaphore => {
             let [value] = asked.bind(0, ["value"])?;
             let value = value.map_or(Ok(1), |value| index(&value))?;
@@ -78,6 +72,23 @@ pub(super) fn make(counts: &Counts, type_: Type, asked: &Asked) -> Result<Waiter
         }
     };
     Ok((kind.clone(), made(counts, &kind, start)?, None))
+}
+
+/// The lock that a new condition is to be over; `None`: one of its own.
+pub(super) fn lock_of_condition(type_: Type, asked: &Asked) -> Result<Option<ObjectId>, Raised> {
+    if type_ != Type::Condition {
+        return Ok(None);
+    }
+    let [lock] = asked.bind(0, ["lock"])?;
+    match lock.unwrap_or_default() {
+        Value::None => Ok(None),
+        lock => match proxied(&lock) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                Err(Raised::type_error("Condition(lock): give the proxy of a Lock or RLock of this server"))
+            }
+        },
+    }
 }
 
 fn made(counts: &Counts, kind: &Kind, start: Start) -> Result<Box<dyn object::Object>, Raised> {
@@ -161,7 +172,7 @@ fn condition(asked: &Asked) -> Result<Step, Raised> {
         "notify_all" => (ConditionCall::NotifyAll, Wait::Never, Then::Nothing),
         _ => return Err(unknown(Type::Condition, asked)),
     };
-    Ok(Step { call: Call::Condition(call), wait, then })
+    Ok(Step { call: Call::condition(call), wait, then })
 }
 
 fn barrier_step(longest: Option<Duration>, asked: &Asked) -> Result<Step, Raised> {

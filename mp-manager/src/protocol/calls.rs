@@ -1,6 +1,6 @@
 //! The calls of each kind of object.
 
-use super::{Key, Packed};
+use super::{Key, ObjectId, Packed};
 use mp_core::transfer::Message;
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +13,26 @@ pub(crate) enum Call {
     Queue(QueueCall),
     Lock(LockCall),
     Semaphore(SemaphoreCall),
-    Condition(ConditionCall),
+    Condition {
+        /// Whose call it is, for the lock that it is over: the server says.
+        #[serde(skip)]
+        condition: ObjectId,
+        call: ConditionCall,
+    },
     Event(EventCall),
     Barrier(BarrierCall),
-    Custom { method: u32, exclusive: bool, arguments: Message },
+    Custom {
+        method: u32,
+        exclusive: bool,
+        arguments: Message,
+    },
+}
+
+impl Call {
+    /// A call of a condition, as a client makes it.
+    pub(crate) fn condition(call: ConditionCall) -> Call {
+        Call::Condition { condition: 0, call }
+    }
 }
 
 /// A change takes three steps: `Begin` gives the values and keeps other writers away, the client computes, `Commit`

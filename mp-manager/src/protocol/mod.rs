@@ -104,6 +104,14 @@ pub(crate) enum Request {
     },
     /// Which manager this is.
     Hello,
+    /// A block of named memory, which is the manager's.
+    MakeMemory {
+        size: u64,
+    },
+    ReleaseMemory {
+        name: String,
+    },
+    ListMemory,
     /// How many objects there are.
     Count,
     Shutdown,
@@ -142,6 +150,8 @@ pub(crate) enum Start {
     Number(u64),
     /// Permits, of which there may never be more.
     Bounded(u64),
+    /// A condition's lock, an object of the same manager.
+    Lock(ObjectId),
     /// The function that makes an object of a user's type, and its packed arguments.
     /// In a process of its own, if there is a policy for its death.
     Custom {
@@ -191,6 +201,8 @@ pub(crate) enum Reply {
     Items(Vec<(Key, Packed)>),
     Keys(Vec<Key>),
     Number(Option<u64>),
+    Text(String),
+    Texts(Vec<String>),
     /// What a method of a user's type returned.
     Returned(Message),
     Failed(Failure),
@@ -234,6 +246,10 @@ pub(crate) enum Failure {
     Died {
         how: String,
         restarted: bool,
+    },
+    NoMemory {
+        asked: u64,
+        available: u64,
     },
     Os {
         call: String,

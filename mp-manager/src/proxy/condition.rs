@@ -1,4 +1,4 @@
-//! ConditionProxy: a condition in the server, with a reentrant lock of its own.
+//! ConditionProxy: a condition in the server, over a lock.
 
 use super::{proxy, unexpected};
 use crate::error::ManagerError;
@@ -9,7 +9,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 proxy! {
-    /// A condition in the manager's process, with a reentrant lock of its own.
+    /// A condition in the manager's process, over a lock there: a reentrant one of its own, or one that it was
+    /// [made with](crate::Manager::condition_with_lock).
     ///
     /// If the process of the lock's holder ends, the next one to acquire it is told
     /// ([`ManagerError::OwnerDied`]). A waiter that dies takes no notification along that comes afterwards.
@@ -39,8 +40,35 @@ impl ConditionProxy {
     }
 
     fn acquire_within(&self, wait: Wait) -> Result<ConditionProxyGuard<'_>, ManagerError> {
-        self.reference.done_waiting(wait, Call::Condition(ConditionCall::Acquire))?;
+        self.reference.done_waiting(wait, Call::condition(ConditionCall::Acquire))?;
         Ok(ConditionProxyGuard { condition: self, is_held: true, own_thread_only: PhantomData })
+    }
+}
+
+/// For a thread that holds the lock, by the guard of this condition, of another one over the same lock, or of the lock.
+impl ConditionProxy {
+    /// Wakes the waiter that has waited longest. Python: `condition.notify()`.
+    ///
+    /// # Errors
+    /// [`ManagerError::NotOwner`]: this thread does not hold the lock.
+    pub fn notify_one(&self) -> Result<(), ManagerError> {
+        self.notify(1)
+    }
+
+    /// Wakes so many waiters. Python: `condition.notify(n)`.
+    ///
+    /// # Errors
+    /// The errors of [`notify_one`](ConditionProxy::notify_one).
+    pub fn notify(&self, count: u32) -> Result<(), ManagerError> {
+        self.reference.done(Call::condition(ConditionCall::Notify(count.into())))
+    }
+
+    /// Wakes all waiters. Python: `condition.notify_all()`.
+    ///
+    /// # Errors
+    /// The errors of [`notify_one`](ConditionProxy::notify_one).
+    pub fn notify_all(&self) -> Result<(), ManagerError> {
+        self.reference.done(Call::condition(ConditionCall::NotifyAll))
     }
 }
 
@@ -106,7 +134,7 @@ impl ConditionProxyGuard<'_> {
     }
 
     fn wait_within(&mut self, wait: Wait) -> Result<bool, ManagerError> {
-        let call = Call::Condition(ConditionCall::Wait(Waiting::Asked));
+        let call = Call::condition(ConditionCall::Wait(Waiting::Asked));
         // Unless it returns in order, the lock is not held.
         self.is_held = false;
         match self.condition.reference.call_waiting(wait, call)? {
@@ -120,17 +148,17 @@ impl ConditionProxyGuard<'_> {
 
     /// Wakes the waiter that has waited longest. Python: `condition.notify()`.
     pub fn notify_one(&self) -> Result<(), ManagerError> {
-        self.notify(1)
+        self.condition.notify_one()
     }
 
     /// Wakes so many waiters. Python: `condition.notify(n)`.
     pub fn notify(&self, count: u32) -> Result<(), ManagerError> {
-        self.condition.reference.done(Call::Condition(ConditionCall::Notify(count.into())))
+        self.condition.notify(count)
     }
 
     /// Wakes all waiters. Python: `condition.notify_all()`.
     pub fn notify_all(&self) -> Result<(), ManagerError> {
-        self.condition.reference.done(Call::Condition(ConditionCall::NotifyAll))
+        self.condition.notify_all()
     }
 }
 
@@ -138,7 +166,7 @@ impl Drop for ConditionProxyGuard<'_> {
     fn drop(&mut self) {
         if self.is_held {
             // A manager that has ended has no lock to release.
-            let _ = self.condition.reference.done(Call::Condition(ConditionCall::Release));
+            let _ = self.condition.reference.done(Call::condition(ConditionCall::Release));
         }
     }
 }

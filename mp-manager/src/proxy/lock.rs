@@ -1,10 +1,15 @@
 //! LockProxy and RLockProxy: locks in the server.
 
-use super::{proxy, shown};
+use super::{Proxy, proxy, shown};
 use crate::error::ManagerError;
 use crate::protocol::{Call, LockCall, Wait};
 use std::marker::PhantomData;
 use std::time::Duration;
+
+/// A lock that a condition can be made over: a [`LockProxy`] or an [`RLockProxy`].
+///
+/// Python: `AcquirerProxy`.
+pub trait ConditionLock: Proxy {}
 
 macro_rules! lock {
     ($(#[$doc:meta])* $name:ident, $guard:ident, $kind:ident) => {
@@ -12,6 +17,8 @@ macro_rules! lock {
             $(#[$doc])*
             $name, $kind
         }
+
+        impl ConditionLock for $name {}
 
         impl $name {
             /// Takes the lock; waits for it. Python: `lock.acquire()`.

@@ -24,7 +24,7 @@ pub use dict::DictProxy;
 pub use event::EventProxy;
 pub use key::KeyOf;
 pub use list::ListProxy;
-pub use lock::{LockProxy, LockProxyGuard, RLockProxy, RLockProxyGuard};
+pub use lock::{ConditionLock, LockProxy, LockProxyGuard, RLockProxy, RLockProxyGuard};
 pub use namespace::NamespaceProxy;
 pub use number::Number;
 pub use queue::QueueProxy;

@@ -2,6 +2,7 @@
 
 use mp_pipe::ConnectError;
 use mp_pipe::pickle::{PickleError, Value};
+use mp_shm::SharedMemoryError;
 use std::fmt;
 
 /// The error of a call on an object in CPython's manager protocol.
@@ -55,6 +56,9 @@ pub enum PythonError {
     /// The reply cannot be read here.
     #[error(transparent)]
     Unpickling(PickleError),
+    /// The named memory cannot be made or opened here.
+    #[error(transparent)]
+    SharedMemory(#[from] SharedMemoryError),
     /// What listens there does not speak this protocol.
     #[error("what listens there is no Python manager: {0}")]
     NotAManager(String),

@@ -38,7 +38,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Python: `SyncManager(address, authkey=key)` after `connect()`.
 #[derive(Debug, Clone)]
 pub struct PythonManager {
-    link: Arc<Link>,
+    pub(super) link: Arc<Link>,
 }
 
 /// Life.

@@ -10,6 +10,7 @@
 //! | file            | what                                                     |
 //! |-----------------|----------------------------------------------------------|
 //! | `manager.rs`    | [`PythonManager`]                                        |
+//! | `memory.rs`     | named memory that ends with the manager                  |
 //! | `proxy.rs`      | [`PythonProxy`]: any object, by the names of its methods |
 //! | `containers.rs` | typed proxies of dicts, lists, namespaces, values        |
 //! | `waiting.rs`    | typed proxies of queues, locks, events                   |
@@ -26,6 +27,7 @@ mod convert;
 mod error;
 mod link;
 mod manager;
+mod memory;
 mod proxy;
 mod waiting;
 

@@ -20,7 +20,7 @@ impl Call {
     /// How far a wait has come is the server's to say.
     fn begin(&mut self) {
         match self {
-            Call::Condition(ConditionCall::Wait(waiting)) => *waiting = Waiting::Asked,
+            Call::Condition { call: ConditionCall::Wait(waiting), .. } => *waiting = Waiting::Asked,
             Call::Barrier(BarrierCall::Wait(place)) => *place = None,
             _ => {}
         }
@@ -39,6 +39,10 @@ impl Server {
     ) {
         let caller = Caller { client, thread };
         call.begin();
+        let object = match self.place_of(object, &mut call) {
+            Ok(object) => object,
+            Err(failure) => return self.reply(client, serial, Err(failure)),
+        };
         let Some(entry) = self.table.get(object) else {
             return self.reply(client, serial, Err(Failure::NoSuchObject));
         };
@@ -48,6 +52,7 @@ impl Server {
             // Those that wait were first.
             Body::Custom(_) if has_waiting => Attempt::Wait,
             Body::Custom(_) => return self.call_custom(caller, serial, object, call),
+            Body::Over(_) => Failure::WrongKind.into(),
             #[cfg(feature = "pickle")]
             Body::Python(_) => Failure::WrongKind.into(),
         };

@@ -77,6 +77,9 @@ impl Server {
                 }
                 Outcome::Built(Err(failure)) => Err(failure),
                 Outcome::Returned(result) => result.map(Reply::Returned),
+                Outcome::Segment(Ok(_)) if !self.clients.has(caller.client) => continue,
+                Outcome::Segment(result) => result.map(|name| Reply::Text(self.segments.keep(name))),
+                Outcome::Released => Ok(Reply::Flag(true)),
             };
             if let Some((object, alone)) = object {
                 self.leave_custom(object, alone);

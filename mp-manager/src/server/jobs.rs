@@ -9,6 +9,7 @@ use crate::protocol::{Failure, ObjectId};
 use mp_core::error::OsResult;
 use mp_core::sys::eventfd::{self, eventfd};
 use mp_core::transfer::Message;
+use mp_shm::OwnedName;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,10 @@ pub(super) type Work = Box<dyn FnOnce() -> Outcome + Send>;
 pub(super) enum Outcome {
     Built(Result<Box<dyn Hosted>, Failure>),
     Returned(Result<Message, Failure>),
+    /// A name of shared memory.
+    Segment(Result<OwnedName, Failure>),
+    /// A name was released.
+    Released,
 }
 
 /// The call that a job is for.

@@ -1,11 +1,10 @@
 //! A server at an address: clients that are no relatives prove to have its key.
 
-use super::{LISTENER, Server, signal};
+use super::{LISTENER, Server};
 use mp_core::AuthKey;
 use mp_core::error::OsResult;
 use mp_core::sys::poll::Interest;
-use mp_core::transfer::Handle;
-use mp_pipe::{Address, Connection, Listener, ListenerBuilder};
+use mp_pipe::{Address, Listener, ListenerBuilder};
 use serde::{Deserialize, Serialize};
 use std::os::fd::AsFd;
 
@@ -15,28 +14,6 @@ pub(crate) struct Place {
     pub(crate) address: Address,
     pub(crate) python: Option<Address>,
     pub(crate) key: Option<Vec<u8>>,
-}
-
-/// What a starting server says: where Python programs find it, or why it does not serve.
-pub(crate) type Begun = Result<Option<Address>, String>;
-
-/// The main function of the process of a server that also listens: at an address, with a key. It says on the connection
-/// whether it does.
-pub(crate) fn serve_at(manager: u64, accept_socket: Handle, place: Place, told: Connection<Begun, ()>) {
-    signal::ignore_interrupts();
-    let begun = || -> Result<(Server, Option<Address>), String> {
-        let mut server = Server::new(manager, Some(accept_socket)).map_err(|error| error.to_string())?;
-        let python = server.listen_at(place.address, place.python, place.key.map(AuthKey::new))?;
-        Ok((server, python))
-    };
-    match begun() {
-        Ok((mut server, python)) => {
-            let _ = told.send(&Ok(python));
-            drop(told);
-            let _ = server.run();
-        }
-        Err(reason) => drop(told.send(&Err(reason))),
-    }
 }
 
 fn bind(
@@ -51,12 +28,9 @@ fn bind(
 
 impl Server {
     /// Listens at one address, and for Python programs at another, if there is one: where that is.
-    pub(crate) fn listen_at(
-        &mut self,
-        address: Address,
-        python: Option<Address>,
-        key: Option<AuthKey>,
-    ) -> Result<Option<Address>, String> {
+    pub(crate) fn listen_at(&mut self, place: Place) -> Result<Option<Address>, String> {
+        let Place { address, python, key } = place;
+        let key = key.map(AuthKey::new);
         let listener = bind(address, key.clone(), |builder| builder)?;
         self.listen(listener).map_err(|error| error.to_string())?;
         let Some(python) = python else { return Ok(None) };

@@ -16,8 +16,10 @@
 //! it had begun to change is as it was, its references are given back. The *manager's owner*: the server is a daemon,
 //! so it is killed. The *server*: every stream ends, and each call returns `Gone`.
 
+pub(crate) mod begin;
 mod calls;
 mod clients;
+mod conditions;
 mod custom;
 #[cfg(test)]
 mod fuzz;
@@ -29,6 +31,7 @@ pub(crate) mod listening;
 mod parked;
 #[cfg(feature = "pickle")]
 mod python;
+mod segments;
 mod slots;
 mod supervised;
 mod table;
@@ -54,6 +57,7 @@ use mp_core::sys::waitset::{Room, WaitSet};
 use mp_core::transfer::Handle;
 use mp_pipe::Connection;
 use parked::Calls;
+use segments::Segments;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use table::Table;
@@ -93,6 +97,7 @@ pub(crate) struct Server {
     calls: Calls,
     jobs: Jobs,
     names: HashMap<String, (Kind, Kept)>,
+    segments: Segments,
     last: u64,
     /// None: there is no memory for call slots.
     lines: Option<Lines>,
@@ -137,6 +142,7 @@ impl Server {
             calls: Calls::default(),
             jobs,
             names: HashMap::new(),
+            segments: Segments::default(),
             counts,
             last: FIRST,
             lines,
@@ -243,6 +249,10 @@ impl Server {
                 self.build(client, serial, code, arguments, restart);
                 return Ok(None);
             }
+            Request::Create { kind: Kind::Condition, start: Start::Lock(lock) } => {
+                let body = self.condition_over(lock)?;
+                Reply::Created(self.enter(client, Kind::Condition, body)?)
+            }
             Request::Create { kind, start } => {
                 let object = crate::object::make(&self.counts, &kind, start)?;
                 Reply::Created(self.enter(client, kind, table::Body::Own(object))?)
@@ -285,6 +295,12 @@ impl Server {
                 self.hold(client, object)?;
                 Reply::Created(object)
             }
+            Request::MakeMemory { size } => {
+                self.make_memory(client, serial, size)?;
+                return Ok(None);
+            }
+            Request::ReleaseMemory { name } => return self.release_memory(client, serial, &name),
+            Request::ListMemory => Reply::Texts(self.segments.names()),
             Request::Count => {
                 self.drop_unused();
                 Reply::Count(self.table.len() as u64)
@@ -394,10 +410,14 @@ impl Server {
     /// Drops the objects that nothing refers to any more. A dropped object may have been the last to refer to others.
     fn drop_unused(&mut self) {
         while let Some(object) = self.counts.next_unused() {
-            let waiting = self.table.remove(object).map(|entry| entry.waiting).unwrap_or_default();
+            let Some(table::Entry { body, waiting, .. }) = self.table.remove(object) else { continue };
             #[cfg(feature = "pickle")]
             self.pickled.forget(object);
             self.refuse_waiting(waiting);
+            if let table::Body::Over(lock) = &body {
+                let waiting = self.waiting_at_lock(object, lock);
+                self.refuse_waiting(waiting);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use mp_core::error::OsResult;
 use mp_core::sys::poll::Interest;
 use mp_pipe::Listener;
 use mp_pipe::pickle::Value;
+use mp_shm::OwnedName;
 use std::os::fd::AsFd;
 
 /// Why a request was refused: the line that a Python traceback ends with.
@@ -99,6 +100,9 @@ impl Server {
                 Some(name) => Ok(self.pickled.unpublish(name).into()),
                 None => Err(refused("TypeError: unpublish(name)")),
             },
+            (None, "track_segment" | "release_segment" | "list_segments") => {
+                self.segments_for_python(request)
+            }
             (None, "shutdown") => {
                 self.is_over = true;
                 Ok(Value::None)
@@ -107,6 +111,22 @@ impl Server {
         };
         let reply = outcome.map_or_else(|refused| refused, |value| Reply::Returned(value.into()));
         self.tell(client, reply, true);
+    }
+
+    /// What CPython's `SharedMemoryManager` asks: its client makes a block, and the server keeps the name.
+    fn segments_for_python(&mut self, request: &Request) -> Result<Value, Reply> {
+        let asked = &request.asked;
+        if asked.method() == "list_segments" {
+            return Ok(Value::list(self.segments.names().into_iter().map(Value::from)));
+        }
+        let name = asked.text(0).ok_or_else(|| refused("TypeError: the name of a segment"))?;
+        if asked.method() == "track_segment" {
+            let owned = OwnedName::adopt(name).map_err(|error| refused(format!("OSError: {error}")))?;
+            self.segments.keep(owned);
+        } else if self.segments.take(name).is_none() {
+            return Err(refused(format!("ValueError: the server has no segment {name}")));
+        }
+        Ok(Value::None)
     }
 
     /// The object that the first argument names: by its number, or by a token.
@@ -130,6 +150,12 @@ impl Server {
                 let (kind, body) = match made {
                     Made::Values(object) => (Kind::Python, Body::Python(object)),
                     Made::Own(kind, object) => (kind, Body::Own(object)),
+                    Made::Over(lock) => {
+                        let over = self.condition_over(lock);
+                        let over =
+                            over.map_err(|_| refused("TypeError: Condition(lock): no lock of this server"));
+                        (Kind::Condition, over?)
+                    }
                 };
                 (self.enter_for_python(typed, kind, body)?, typed)
             }

@@ -1,7 +1,7 @@
 //! The objects, and the calls that wait for each.
 
 use super::hosted::Custom;
-use crate::object::{IdMap, Object};
+use crate::object::{IdMap, Kept, Object};
 use crate::protocol::{Kind, ObjectId};
 use std::collections::VecDeque;
 
@@ -19,6 +19,8 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) enum Body {
     Own(Box<dyn Object>),
+    /// A condition over a lock that has an entry of its own: calls of it are done there.
+    Over(Kept),
     /// Of a user's type.
     Custom(Custom),
     /// Values of Python programs.

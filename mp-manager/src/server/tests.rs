@@ -113,7 +113,7 @@ fn unknown_objects_and_foreign_calls_are_errors() {
     // A state of a wait that only the server gives.
     let condition = created(ask(&client, Request::Create { kind: Kind::Condition, start: Start::Empty }));
     let forged = Sleep::Returning { notified: true, depth: u64::MAX };
-    failed(call(condition, Call::Condition(ConditionCall::Wait(forged))), Failure::NotOwner);
+    failed(call(condition, Call::condition(ConditionCall::Wait(forged))), Failure::NotOwner);
     let barrier = Request::Create { kind: Kind::Barrier, start: Start::Number(2) };
     let barrier = created(ask(&client, barrier));
     failed(call(barrier, Call::Barrier(BarrierCall::Wait(Some((0, 0))))), Failure::WouldBlock);
@@ -349,14 +349,14 @@ fn a_wait_that_may_not_wait_leaves_nothing_behind() {
     let server = Running::new();
     let (client, sleeper) = (server.client(), server.client());
     let condition = created(ask(&client, Request::Create { kind: Kind::Condition, start: Start::Empty }));
-    let on = |client, condition_call| ask(client, call(condition, Call::Condition(condition_call)));
+    let on = |client, condition_call| ask(client, call(condition, Call::condition(condition_call)));
     assert!(matches!(on(&client, ConditionCall::Acquire), Reply::Done));
     // Its time is over at once, and it has its lock again.
     assert!(matches!(on(&client, ConditionCall::Wait(Sleep::Asked)), Reply::Flag(false)));
     assert!(matches!(on(&client, ConditionCall::Release), Reply::Done));
     // The one notification is for the one that sleeps.
     assert!(matches!(on(&sleeper, ConditionCall::Acquire), Reply::Done));
-    sleeper.send(&(8, waiting(condition, Call::Condition(ConditionCall::Wait(Sleep::Asked))))).unwrap();
+    sleeper.send(&(8, waiting(condition, Call::condition(ConditionCall::Wait(Sleep::Asked))))).unwrap();
     ask(&sleeper, Request::Count);
     assert!(matches!(on(&client, ConditionCall::Acquire), Reply::Done));
     assert!(matches!(on(&client, ConditionCall::Notify(1)), Reply::Done));
@@ -368,6 +368,28 @@ fn a_wait_that_may_not_wait_leaves_nothing_behind() {
     assert!(matches!(on(BarrierCall::Wait(None)), Reply::Failed(Failure::WouldBlock)));
     assert!(matches!(on(BarrierCall::Waiting), Reply::Count(0)));
     assert!(matches!(on(BarrierCall::Broken), Reply::Flag(true)));
+}
+
+#[test]
+fn a_wait_ends_with_the_last_reference_to_its_condition() {
+    let server = Running::new();
+    let (client, other) = (server.client(), server.client());
+    let lock = created(ask(&client, Request::Create { kind: Kind::Lock, start: Start::Empty }));
+    let over = |start| Request::Create { kind: Kind::Condition, start };
+    let condition = created(ask(&client, over(Start::Lock(lock))));
+    for foreign in [lock ^ 1, condition] {
+        assert!(matches!(ask(&client, over(Start::Lock(foreign))), Reply::Failed(_)));
+    }
+    let acquire = call(condition, Call::condition(ConditionCall::Acquire));
+    assert!(matches!(ask(&client, acquire), Reply::Done));
+    // A lock takes no calls of a condition, which names itself as no client can.
+    let direct = call(lock, Call::condition(ConditionCall::NotifyAll));
+    assert!(matches!(ask(&client, direct), Reply::Failed(Failure::WrongKind)));
+    client.send(&(8, waiting(condition, Call::condition(ConditionCall::Wait(Sleep::Asked))))).unwrap();
+    client.send(&(ONE_WAY, Request::Release(vec![condition]))).unwrap();
+    assert!(matches!(client.recv(), Ok((8, Reply::Failed(Failure::NoSuchObject)))));
+    assert!(matches!(ask(&other, Request::Count), Reply::Count(1)));
+    assert!(matches!(ask(&other, call(lock, Call::Lock(LockCall::Acquire))), Reply::Done));
 }
 
 /// How many clients: 1,000 in a long run, under a limit of 4,096 open files.
