@@ -146,8 +146,9 @@ pub use mp_pipe::{
 pub use mp_pool::{
     AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
     ProcessPoolExecutor, ResizeError, Retry, StateCall, Stateful, Statistics, SubmitError, TaskError,
-    TaskOptions, Tasks, ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor,
-    ThreadTarget, WorkerStatistics, with_state, worker_index,
+    TaskNumber, TaskOptions, TaskOutput, TaskOutputKind, TaskRecord, Tasks, ThreadFunction, ThreadImap,
+    ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget, WorkerStatistics, with_state,
+    worker_index,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NotPutError, Producer,

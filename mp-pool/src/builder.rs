@@ -4,6 +4,7 @@ use crate::board::MOST_WORKERS;
 use crate::error::NewPoolError;
 use crate::idle::Idle;
 use crate::limits::Recycling;
+use crate::output::OutputSpec;
 use crate::place::Place;
 use crate::pool::Pool;
 use crate::supervisor::WorkerSpec;
@@ -31,6 +32,7 @@ pub struct PoolBuilder {
     most_tasks: Option<u32>,
     recycling: Recycling,
     pub(crate) idle: Idle,
+    pub(crate) output: OutputSpec,
     memory_limit: Option<u64>,
     outlasts_sigterm: bool,
     method: Option<StartMethod>,
@@ -49,6 +51,7 @@ impl PoolBuilder {
             most_tasks: None,
             recycling: Recycling::default(),
             idle: Idle::default(),
+            output: OutputSpec::default(),
             memory_limit: None,
             outlasts_sigterm: false,
             method: None,
@@ -258,6 +261,7 @@ impl PoolBuilder {
             most_tasks: self.most_tasks,
             recycling: self.recycling,
             idle: self.idle,
+            output: self.output,
             memory_limit: self.memory_limit,
             outlasts_sigterm: self.outlasts_sigterm,
             board: places(self.places, processes)? as u32,

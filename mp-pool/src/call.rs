@@ -13,6 +13,7 @@ use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::lead::Interrupted;
 use crate::order::InOrder;
+use crate::output::{Output, TaskNumber};
 use crate::record::{code_to_bytes, put_item, take_item};
 use crate::result::Waited;
 use crate::supervisor::Shared;
@@ -41,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) full: bool,
     /// What was submitted is wanted.
     pub(crate) complete: bool,
+    /// Its number, if what its tasks write is attributed to them.
+    number: Option<u64>,
 }
 
 /// The items that are packed and not submitted.
@@ -64,7 +67,16 @@ impl Call {
     {
         shared.dispatch().phase.check()?;
         let code = code_to_bytes(&Code::with_state::<F, A>(function, shared.state())?)?;
-        Ok(Call { shared: Arc::clone(shared), job: job(code), submitted: 0, full: false, complete: false })
+        let number = shared.output.as_ref().map(Output::next_call);
+        let (shared, job) = (Arc::clone(shared), job(code));
+        Ok(Call { shared, job, submitted: 0, full: false, complete: false, number })
+    }
+
+    /// The number of the next item that is packed, behind so many that are.
+    #[inline]
+    pub(crate) fn number_of(&self, packed: u32) -> Option<TaskNumber> {
+        let item = self.submitted + u64::from(packed);
+        self.number.map(|call| TaskNumber { call, item })
     }
 
     /// Submits all items; what the board does not hold waits in this process.
@@ -138,7 +150,9 @@ impl Call {
         let chunk = |so_far: usize| chunk.unwrap_or_else(|| default_chunk_size(so_far, workers)).max(1);
         let mut handles = Vec::new();
         for item in items {
-            if let Some(content) = as_lone_block(&item).filter(|content| content.len() >= MOST_BYTES / 4) {
+            // One with a number is not its bytes alone.
+            let block = as_lone_block(&item).filter(|_| self.number.is_none());
+            if let Some(content) = block.filter(|content| content.len() >= MOST_BYTES / 4) {
                 let chunk = chunk(self.submitted as usize + packed.items as usize);
                 self.submit_batch(std::mem::take(&mut packed), chunk, None)?;
                 self.submit_block(content)?;
@@ -146,7 +160,8 @@ impl Call {
                 continue;
             }
             let before = packed.bytes.len();
-            put_item(&item, &mut packed.bytes, &mut handles).map_err(|error| *error)?;
+            put_item(self.number_of(packed.items), &item, &mut packed.bytes, &mut handles)
+                .map_err(|error| *error)?;
             packed.items += 1;
             let alone = !handles.is_empty();
             if alone {

@@ -63,6 +63,7 @@ mod line;
 mod memory;
 mod options;
 mod order;
+mod output;
 pub mod pipeline;
 mod place;
 mod pool;
@@ -86,6 +87,7 @@ pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 pub use executor::ProcessPoolExecutor;
 pub use imap::{Imap, ImapOptions};
 pub use options::{Retry, TaskOptions};
+pub use output::{TaskNumber, TaskOutput, TaskOutputKind, TaskRecord};
 pub use place::worker_index;
 pub use pool::Pool;
 pub use resize::ResizeError;
@@ -95,7 +97,7 @@ pub use tasks::Tasks;
 
 /// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.
 pub use mp_core::transfer::{StateCall, Stateful, with_state};
-pub use mp_core::{CodecError, Ended, MemError, OsError, StartError, StartMethod};
+pub use mp_core::{CodecError, Ended, Level, LevelFilter, MemError, OsError, StartError, StartMethod};
 
 pub use threads::{
     ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget,

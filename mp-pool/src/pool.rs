@@ -67,6 +67,9 @@ impl Pool {
         let pool = Pool { shared, threads: Mutex::new(Vec::new()), owner: OwningProcess::current() };
         pool.start_thread("mp-pool-feed", |shared| shared.feed())?;
         pool.start_thread("mp-pool-watch", move |shared| shared.watch(wakes))?;
+        if pool.shared.output.is_some() {
+            pool.start_thread("mp-pool-output", |shared| shared.read_output())?;
+        }
         // On an error the pool is dropped, and so are the workers that were started.
         (0..processes as u32).try_for_each(|slot| pool.shared.start_worker(slot))?;
         Ok(pool)

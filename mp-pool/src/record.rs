@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   arguments:  code, once | length, packed arguments | length, packed arguments | …
+//!               where output is attributed to tasks: length, the call's number, the item's number, packed arguments
 //!   results:    0, length, packed value | 1, length, packed failure | …
 //! ```
 //!
 //! A length is seven bits a byte, the lowest first; the top bit says that more follow.
 
 use crate::error::Failure;
+use crate::output::TaskNumber;
 use mp_core::CodecError;
 use mp_core::transfer::{Code, Handle, pack, pack_value_with, unpack};
 use serde::Serialize;
@@ -54,9 +56,11 @@ fn take_content<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(content)
 }
 
-/// Appends an item, and its handles to a vector that has none.
+/// Appends an item, with its number in front of its arguments if that is wanted, and its handles to a vector that has
+/// none.
 #[inline]
 pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
+    number: Option<TaskNumber>,
     item: &T,
     bytes: &mut Vec<u8>,
     handles: &mut Vec<Handle>,
@@ -64,6 +68,10 @@ pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
     let before = bytes.len();
     // Most are shorter than 128 bytes: one byte for their length.
     bytes.push(0);
+    if let Some(TaskNumber { call, item }) = number {
+        put_length(call as usize, bytes);
+        put_length(item as usize, bytes);
+    }
     if let Err(error) = pack_value_with(item, bytes, handles) {
         bytes.truncate(before);
         return Err(error);
@@ -95,6 +103,12 @@ pub(crate) fn put_block_heads(
 #[inline]
 pub(crate) fn take_item<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     take_content(bytes)
+}
+
+/// Takes the number off the front of an item.
+pub(crate) fn take_number(item: &mut &[u8]) -> Option<TaskNumber> {
+    let (call, item) = (take_length(item)? as u64, take_length(item)? as u64);
+    Some(TaskNumber { call, item })
 }
 
 /// The code as the beginning of a chunk.
@@ -221,7 +235,7 @@ mod tests {
         let items: Vec<String> = [0, 1, 126, 127, 128, 129, 20_000].map(|length| "x".repeat(length)).to_vec();
         let mut bytes = Vec::new();
         for item in &items {
-            put_item(item, &mut bytes, &mut vec![]).unwrap();
+            put_item(None, item, &mut bytes, &mut vec![]).unwrap();
         }
         let mut rest = bytes.as_slice();
         for item in &items {
@@ -234,7 +248,7 @@ mod tests {
     fn a_block_is_an_item_as_any_other() {
         for length in [0, 1, 126, 127, 128, 20_000] {
             let mut bytes = Vec::new();
-            put_item(&(vec![7_u8; length],), &mut bytes, &mut vec![]).unwrap();
+            put_item(None, &(vec![7_u8; length],), &mut bytes, &mut vec![]).unwrap();
             let mut rest = bytes.as_slice();
             let item = take_item(&mut rest).unwrap();
             assert_eq!(unpack::<(Vec<u8>,)>(item, vec![]).unwrap().0, vec![7; length]);
@@ -256,7 +270,7 @@ mod tests {
             }
         }
         let mut bytes = vec![7];
-        let refused = put_item(&(1_u8, Unwilling), &mut bytes, &mut vec![]);
+        let refused = put_item(None, &(1_u8, Unwilling), &mut bytes, &mut vec![]);
         assert!(refused.is_err());
         assert_eq!(bytes, [7]);
     }
@@ -266,7 +280,7 @@ mod tests {
         for length in [0, 127, 128, 20_000] {
             let block = vec![7_u8; length];
             let (mut packed, mut by_hand) = (Vec::new(), Vec::new());
-            put_item(&(block.clone(),), &mut packed, &mut vec![]).unwrap();
+            put_item(None, &(block.clone(),), &mut packed, &mut vec![]).unwrap();
             put_block_heads(length, put_length, &mut by_hand);
             by_hand.extend_from_slice(&block);
             assert_eq!(by_hand, packed);

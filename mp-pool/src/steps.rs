@@ -18,6 +18,7 @@ use crate::limits::Recycling;
 use crate::line::Line;
 use crate::memory::SharedBoard;
 use crate::options::TaskOptions;
+use crate::output::OutputSpec;
 use crate::place::Place;
 use crate::record::put_item;
 use crate::result::MapResult;
@@ -54,6 +55,7 @@ impl Steps {
             idle: Idle::default(),
             memory_limit: None,
             outlasts_sigterm: false,
+            output: OutputSpec::default(),
             board: workers,
             method: StartMethod::Fork,
             blocked: Vec::new(),
@@ -98,7 +100,7 @@ impl Steps {
         call.job.saw(RESULT, 1);
         let (mut packed, mut handles) = (Packed::default(), Vec::new());
         for item in items {
-            put_item(&(item,), &mut packed.bytes, &mut handles).map_err(|error| *error)?;
+            put_item(None, &(item,), &mut packed.bytes, &mut handles).map_err(|error| *error)?;
             packed.items += 1;
         }
         call.submit_batch(packed, 1, None)?;
@@ -110,7 +112,7 @@ impl Steps {
         let (line, _) = Line::pair()?;
         let memory = self.shared.dispatch().memory.clone();
         let board = memory.board.clone();
-        Ok(Worker { index, board, worker: worker::Worker::new(index, memory, line, None) })
+        Ok(Worker { index, board, worker: worker::Worker::new(index, memory, line, None, None) })
     }
 
     /// What the watcher does when it has seen a worker's end.

@@ -246,7 +246,8 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         let mut handles = Vec::new();
         for _ in 0..most {
             let before = packed.bytes.len();
-            let put = |item| put_item(&(item,), &mut packed.bytes, &mut handles);
+            let number = self.call.number_of(packed.items);
+            let put = |item| put_item(number, &(item,), &mut packed.bytes, &mut handles);
             let Some(put) = self.input.read(put) else {
                 packed.bytes.truncate(before);
                 break;

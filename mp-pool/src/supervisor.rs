@@ -11,6 +11,7 @@ use crate::job::Settled;
 use crate::limits::{MemoryWatch, Recycling};
 use crate::line::{Fetched, Line, Said};
 use crate::memory::{Memory, SharedBoard};
+use crate::output::{Output, OutputSpec};
 use crate::place::Place;
 use crate::restarts::{MOST_FAILURES, Restarts};
 use crate::worker::{self, Bootstrap};
@@ -39,6 +40,7 @@ pub(crate) struct WorkerSpec {
     pub(crate) most_tasks: Option<u32>,
     pub(crate) recycling: Recycling,
     pub(crate) idle: Idle,
+    pub(crate) output: OutputSpec,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) outlasts_sigterm: bool,
     /// For how many workers there are places, or fewer than there are workers.
@@ -67,6 +69,8 @@ pub(crate) struct Shared {
     /// Written to when the watcher is to look at the workers anew.
     waker: Mutex<File>,
     shut_down: AtomicBool,
+    /// What tasks write, if the program wants it.
+    pub(crate) output: Option<Output>,
 }
 
 impl Shared {
@@ -86,6 +90,7 @@ impl Shared {
             captures: copy.is_some(),
             wanted: AtomicUsize::new(workers as usize),
             copy: Mutex::new(copy),
+            output: Output::new(spec.output.clone())?,
             spec,
             started: AtomicU32::new(0),
             waker: Mutex::new(waker.into()),
@@ -153,6 +158,7 @@ impl Shared {
 
     fn started_worker(&self, index: u32, name: &str, memory: Memory) -> Result<Worker, NewPoolError> {
         let (line, theirs) = Line::pair()?;
+        let (streams, ends) = self.output.as_ref().map(Output::open).transpose()?.unzip();
         let bootstrap = Bootstrap {
             index,
             memory,
@@ -164,6 +170,7 @@ impl Shared {
             recycling: self.spec.recycling,
             idle: self.spec.idle.of(index),
             outlasts_sigterm: self.spec.outlasts_sigterm,
+            output: ends,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
         // A child holds back what the thread that starts it holds back.
@@ -172,6 +179,9 @@ impl Shared {
         let child = self.start_process(process);
         signal::set_blocked(&before);
         let child = Arc::new(child?);
+        if let Some((output, streams)) = self.output.as_ref().zip(streams) {
+            output.watch(streams, index, child.pid());
+        }
         Ok(Worker { index, child, line: Arc::new(line), messages: 0, out_of_reach: false })
     }
 
@@ -235,6 +245,9 @@ impl Shared {
         drop(dispatch);
         self.board.wake_caller();
         self.wake_watcher();
+        if let Some(output) = &self.output {
+            output.wake();
+        }
     }
 
     /// The watcher's life.

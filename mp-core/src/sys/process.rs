@@ -296,6 +296,12 @@ pub fn write_stderr(text: &[u8]) {
     unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
 }
 
+/// Writes out what the C library has in the buffers of its streams.
+pub fn flush_c_output() {
+    // SAFETY: null means all streams; it may be called at any time. A failure cannot be reported.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
 /// Fills a buffer from the system's random source.
 pub fn random_bytes(buffer: &mut [u8]) -> OsResult<()> {
     // So many come at once and whole, whatever signals do.
@@ -377,4 +383,30 @@ pub unsafe fn take_variable(name: &str) -> Option<OsString> {
     // SAFETY: the caller vouches for a single thread.
     unsafe { env::remove_var(name) };
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fd::{pipe, set_nonblocking};
+    use super::*;
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::{AsFd, IntoRawFd};
+
+    #[test]
+    fn what_the_c_library_keeps_is_written_out() {
+        let (read, write) = pipe().unwrap();
+        set_nonblocking(read.as_fd(), true).unwrap();
+        let (mut read, mut text) = (File::from(read), [0; 8]);
+        // SAFETY: the stream owns the descriptor from here on.
+        let stream = unsafe { libc::fdopen(write.into_raw_fd(), c"w".as_ptr()) };
+        assert!(!stream.is_null());
+        // SAFETY: a stream that is open, and a text with its end.
+        unsafe { libc::fputs(c"kept".as_ptr(), stream) };
+        assert!(read.read(&mut text).is_err());
+        flush_c_output();
+        assert_eq!((read.read(&mut text).unwrap(), &text[..4]), (4, &b"kept"[..]));
+        // SAFETY: it is open, and not used any more.
+        unsafe { libc::fclose(stream) };
+    }
 }

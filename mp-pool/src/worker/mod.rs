@@ -7,6 +7,7 @@ use crate::error::Failure;
 use crate::limits::Recycling;
 use crate::line::{Line, Said};
 use crate::memory::Memory;
+use crate::output::{Ends, Writer};
 use crate::place::{Place, set_process};
 use mp_core::process::{At, call_caught, caught};
 use mp_core::sys::signal;
@@ -32,6 +33,8 @@ pub(crate) struct Bootstrap {
     /// How long it may be idle.
     pub(crate) idle: Option<Duration>,
     pub(crate) outlasts_sigterm: bool,
+    /// Where its output goes, if not where the pool's goes.
+    pub(crate) output: Option<Ends>,
 }
 
 /// The worker's whole life.
@@ -47,6 +50,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         recycling,
         idle,
         outlasts_sigterm,
+        output,
     } = bootstrap;
     let began = Instant::now();
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
@@ -55,12 +59,20 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         signal::ignore_terminations();
     }
     set_process(index as usize);
-    if let Err(reason) = place.take().and_then(|()| initialized(initializer)) {
-        let _ = line.send(&Said::NotReady { reason }, Part::EMPTY);
-        return;
-    }
+    let ready = output.map(Ends::take).transpose().and_then(|output| {
+        place.take()?;
+        initialized(initializer)?;
+        Ok(output.map(Writer::with_records))
+    });
+    let output = match ready {
+        Ok(output) => output,
+        Err(reason) => {
+            let _ = line.send(&Said::NotReady { reason }, Part::EMPTY);
+            return;
+        }
+    };
     memory.board.live(index, Life::Ready);
-    let mut worker = Worker::new(index, memory, line, most_tasks);
+    let mut worker = Worker::new(index, memory, line, most_tasks, output);
     while worker.own.may_go_on()
         && let Some(taken) = worker.next(idle)
         && worker.run(taken)
@@ -89,8 +101,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(index: u32, memory: Memory, line: Line, most_tasks: Option<u32>) -> Worker {
-        Worker { memory, own: Own::new(index, line, most_tasks) }
+    pub(crate) fn new(
+        index: u32,
+        memory: Memory,
+        line: Line,
+        most_tasks: Option<u32>,
+        output: Option<Writer>,
+    ) -> Worker {
+        Worker { memory, own: Own::new(index, line, most_tasks, output) }
     }
 
     /// Waits for a chunk, or an item, and at most so long, if `idle` says how long; `None`: this worker is to end.

@@ -7,6 +7,7 @@ use crate::board::{Chunk, Life, Marks, Run};
 use crate::error::Failure;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
+use crate::output::Writer;
 use crate::record::{
     HEAD, code_of, put_block_heads, put_failure, put_length, put_value_head, short_value_head, take_code,
     take_item, take_length,
@@ -32,6 +33,8 @@ pub(super) struct Own {
     messages: u32,
     /// The last code, packed, and the function that it names.
     code: (Vec<u8>, Option<Resolved>),
+    /// Its output goes to the pool.
+    output: Option<Writer>,
     // Buffers, kept from chunk to chunk.
     arguments: Vec<u8>,
     record: Vec<u8>,
@@ -62,8 +65,9 @@ impl Room {
 }
 
 impl Own {
-    pub(super) fn new(index: u32, line: Line, most_tasks: Option<u32>) -> Own {
+    pub(super) fn new(index: u32, line: Line, most_tasks: Option<u32>, output: Option<Writer>) -> Own {
         Own {
+            output,
             index,
             line,
             left: most_tasks.map_or(u64::MAX, u64::from),
@@ -149,7 +153,7 @@ impl Own {
     #[inline]
     fn read(&mut self, memory: &Memory, chunk: Chunk, buffer: &mut Vec<u8>) -> Block {
         let (place, length) = (chunk.place as usize, chunk.length as usize);
-        if chunk.items > 1 || length < LONG {
+        if chunk.items > 1 || length < LONG || self.output.is_some() {
             memory.bytes.read_onto(place, length, buffer);
             return None;
         }
@@ -265,7 +269,12 @@ impl Own {
             Err(reason) => return self.write_failure(memory, Failure::Failed(reason.clone()), room),
         };
         self.record.clear();
-        if let Err(error) = call_caught_onto(function, arguments, &mut self.record, handles, block) {
+        let arguments = self.output.as_ref().map_or(arguments, |output| output.begin(arguments));
+        let called = call_caught_onto(function, arguments, &mut self.record, handles, block);
+        if let Some(output) = &self.output {
+            output.end();
+        }
+        if let Err(error) = called {
             return self.write_failure(memory, Failure::from(*error), room);
         }
         if block.is_some()
