@@ -37,8 +37,8 @@ fn run(first: &str) -> Result<String> {
     let pipeline = Pipeline::builder("L12").parallel(cameras).step(Step::new("fusion", fusion)).build()?;
     let mut ended = Vec::new();
     let report = pipeline.run_with_progress(Context::new(), |progress| {
-        if progress.to_string().ends_with("is done") && progress.task != "fusion" {
-            ended.push(progress.task.to_owned());
+        if progress.to_string().ends_with("is done") && progress.task.to_string() != "fusion" {
+            ended.push(progress.task.to_string());
             gate.set();
         }
     })?;

@@ -25,7 +25,7 @@ pub(crate) fn main() -> mp::Result<()> {
     let steps = [100, 1000, 10_000].map(|n| ProcessStep::new(format!("squares below {n}"), heavy, (n,)));
     let pipeline = Pipeline::builder("sport_mode").parallel(Parallel::processes(3).steps(steps)).build()?;
     let report = pipeline.run_with_progress(Context::new(), |progress| {
-        *bar.lock().unwrap() = (progress.finished, progress.of);
+        *bar.lock().unwrap() = (progress.tally.finished, progress.tally.submitted);
     })?;
     println!("{}/{} done, {} started", report.done(), report.submitted(), report.started());
 

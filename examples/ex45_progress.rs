@@ -1,4 +1,4 @@
-//! Progress is a stream of events, one after the other for each task; a bar is one consumer of it, and belongs to its run.
+//! Progress is a stream of events, one after the other for each task; a bar is one consumer of it, and belongs to its work.
 //!
 //! Answers:  the progress bar, which stands at 0 %
 //! Python:   Pipeline(show_progress=True), with one bar for all pipelines
@@ -7,11 +7,14 @@
 //!     0/4 a started, 1/4 a is done, 1/4 b started, 2/4 b is done, 2/4 c started, 3/4 c is done, 3/4 d started, 4/4 d is done
 //!     0/4 a started, 1/4 a is done, 1/4 b started, 2/4 b is done, 2/4 c started, failed at 2/4: c failed: no signal, failed at 2/4: d was not started: c had failed
 //!     two pipelines at the same time: 8 events of eco, 8 of sport, none of the other
+//!     a pool: 20/20, 1 failed, 1 worker died, 1 worker restarted
 //!
-//! The last event has all tasks finished if and only if they are.
+//! The last event has all tasks finished if and only if they are. The pool's bar is on standard error: on a terminal a
+//! bar, else lines.
 
 use mp::pipeline::{Context, Parallel, Pipeline, PipelineError, ProcessStep, Report};
-use mp::{Event, Result};
+use mp::progress::{Bar, Progress};
+use mp::{Event, Pool, Result};
 
 fn camera(works: bool, gate: Event) -> Result<()> {
     gate.wait();
@@ -28,14 +31,18 @@ fn pipeline(name: &str, broken: &str, gate: &Event) -> Result<Pipeline> {
 /// What a run has told, and whose it was.
 fn told(pipeline: &Pipeline) -> (Vec<(String, String)>, std::result::Result<Report, PipelineError>) {
     let mut events = Vec::new();
-    let run = pipeline.run_with_progress(Context::new(), |progress| {
-        events.push((progress.pipeline.to_owned(), progress.to_string()));
+    let run = pipeline.run_with_progress(Context::new(), |event| {
+        events.push((event.name.to_string(), event.to_string()));
     });
     (events, run)
 }
 
 fn line(events: &[(String, String)]) -> String {
     events.iter().map(|(_, event)| event.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn recognise(frame: u32) -> u32 {
+    if frame == 13 { std::process::abort() } else { frame % 3 }
 }
 
 pub(crate) fn main() -> mp::Result<()> {
@@ -57,12 +64,15 @@ pub(crate) fn main() -> mp::Result<()> {
         runs.map(|run| run.join().expect("it does not panic"))
     });
     let own = |at: usize, name: &str| both[at].iter().filter(|(pipeline, _)| pipeline == name).count();
-    let of_the_other = own(0, "sport") + own(1, "eco");
-    assert_eq!(of_the_other, 0);
-    println!(
-        "two pipelines at the same time: {} events of eco, {} of sport, none of the other",
-        own(0, "eco"),
-        own(1, "sport")
-    );
+    assert_eq!(own(0, "sport") + own(1, "eco"), 0);
+    let (eco, sport) = (own(0, "eco"), own(1, "sport"));
+    println!("two pipelines at the same time: {eco} events of eco, {sport} of sport, none of the other");
+
+    let (pool, progress) = (Pool::new(1)?, Progress::named("frames"));
+    let bar = Bar::new(&progress)?;
+    let frames = pool.report_to(&progress).map_each(recognise, 0..20)?;
+    drop(bar);
+    println!("a pool: {}", progress.tally());
+    assert_eq!(frames.iter().filter(|frame| frame.is_ok()).count(), 19);
     Ok(())
 }

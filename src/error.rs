@@ -143,6 +143,7 @@ from_any! { T: mp_queue::NotPutError<T> }
 from! {
     mp_pool::JoinPoolError, mp_pool::MapError, mp_pool::NewPoolError, mp_pool::ResizeError, mp_pool::SubmitError, mp_pool::TaskError,
     mp_pool::pipeline::BuildError, mp_pool::pipeline::ContextError, mp_pool::pipeline::PipelineError,
+    mp_pool::progress::ProgressError,
     mp_manager::ManagerError, mp_manager::StartManagerError,
 }
 from! {

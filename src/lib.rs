@@ -77,6 +77,7 @@
 //! | `wait`, `as_completed` of futures        | [`futures::wait`], [`futures::as_completed`]       | `mp-pool`    |
 //! | `AsyncResult`, `MapResult`               | [`AsyncResult`], [`MapResult`]                     | `mp-pool`    |
 //! | named steps with a report of each (no counterpart in Python) | [`pipeline`]                   | `mp-pool`    |
+//! | `tqdm(pool.imap(...))`                   | [`Pool::report_to`], [`progress`]                  | `mp-pool`    |
 //! | `Manager()`                              | [`Manager::start`]                                 | `mp-manager` |
 //! | `manager.dict()`, `list`, `set`          | [`DictProxy`], [`ListProxy`], [`SetProxy`]         | `mp-manager` |
 //! | `manager.Namespace()`, `Value`, `Array`  | [`NamespaceProxy`], [`ValueProxy`], [`ArrayProxy`] | `mp-manager` |
@@ -186,6 +187,8 @@ pub use mp_manager as managers;
 pub use mp_pool::futures;
 /// Pipelines of named steps, in threads or in processes, with a report of each task.
 pub use mp_pool::pipeline;
+/// How far the work of a pool or a pipeline is: counts, events, a bar.
+pub use mp_pool::progress;
 /// Named shared memory, with its errors. Python: `multiprocessing.shared_memory`.
 pub use mp_shm as shared_memory;
 /// The algorithms of the locks, to be parts of a structure of one's own.

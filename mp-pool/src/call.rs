@@ -26,6 +26,10 @@ use std::sync::Arc;
 pub(crate) const MOST_BYTES: usize = 64 << 10;
 /// A batch has at most so many chunks: what is finished is collected between two, and the board is filled.
 const MOST_CHUNKS: usize = 256;
+/// Chunks for each worker, where that is for the call to say.
+const CHUNKS: usize = 4;
+/// The same for calls that report how far they are.
+const STEPS: usize = 100;
 /// Items of the first batch.
 const FIRST: usize = 16;
 /// An item is known by the low bits of its position: an endless input has more than they can tell apart, but not at
@@ -44,6 +48,7 @@ pub(crate) struct Call {
     pub(crate) complete: bool,
     /// Its number, if what its tasks write is attributed to them.
     number: Option<u64>,
+    input_ended: bool,
 }
 
 /// The items that are packed and not submitted.
@@ -69,7 +74,10 @@ impl Call {
         let code = code_to_bytes(&Code::with_state::<F, A>(function, shared.state())?)?;
         let number = shared.output.as_ref().map(Output::next_call);
         let (shared, job) = (Arc::clone(shared), job(code));
-        Ok(Call { shared, job, submitted: 0, full: false, complete: false, number })
+        if job.work().is_some() {
+            shared.dispatch().reporting += 1;
+        }
+        Ok(Call { shared, job, submitted: 0, full: false, complete: false, number, input_ended: false })
     }
 
     /// The number of the next item that is packed, behind so many that are.
@@ -92,6 +100,7 @@ impl Call {
     where
         A: Serialize + DeserializeOwned,
     {
+        let workers = self.know_length(&items, workers);
         let chunk = chunk_size.or_else(|| known_chunk_size(&items, workers));
         self.all(items, chunk, workers, |_| Ok(()))
     }
@@ -109,6 +118,7 @@ impl Call {
         A: Serialize + DeserializeOwned,
         R: DeserializeOwned,
     {
+        let workers = self.know_length(&items, workers);
         let (chunk, mut results) = (known_chunk_size(&items, workers), InOrder::new(each));
         let submitted = self.all(items, chunk, workers, |call| {
             let (job, mut is_full) = (&*call.job, true);
@@ -133,6 +143,14 @@ impl Call {
             }
             shared.wait_interruptible(&job, &mut interrupted, |_| job.is_settled() || job.has_pieces())?;
         }
+    }
+
+    /// Reports how many items there are. Gives for how many workers the items are to be shared out: for more of them
+    /// where it reports.
+    fn know_length(&self, items: &impl Iterator, workers: usize) -> usize {
+        let Some(work) = self.job.work() else { return workers };
+        work.know_length(items.size_hint());
+        STEPS / CHUNKS * workers
     }
 
     fn all<A>(
@@ -237,9 +255,21 @@ impl Call {
 
     /// The input has ended.
     pub(crate) fn waited(mut self) -> Waited {
-        self.complete = true;
+        (self.complete, self.input_ended) = (true, true);
         self.job.end_input();
         Waited { job: Arc::clone(&self.job), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Call {
+    /// Has it report no more once all that was submitted is settled.
+    fn end_report(&self) {
+        if !self.input_ended {
+            self.job.end_input();
+        }
+        let mut dispatch = self.shared.dispatch();
+        dispatch.end_report(&self.job);
+        self.shared.hand_on(&dispatch);
     }
 }
 
@@ -249,12 +279,15 @@ impl Drop for Call {
         if !self.complete && self.submitted > 0 {
             self.shared.withdraw(&self.job);
         }
+        if self.job.work().is_some() {
+            self.end_report();
+        }
     }
 }
 
 /// How many items go to a worker together: each worker gets about four chunks, as Python does it.
 pub(crate) fn default_chunk_size(items: usize, workers: usize) -> usize {
-    items.div_ceil(4 * workers).max(1)
+    items.div_ceil(CHUNKS * workers).max(1)
 }
 
 /// The same, where the input says how many there are.

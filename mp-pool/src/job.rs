@@ -9,6 +9,7 @@ use crate::error::TaskError;
 use crate::hook::Hook;
 use crate::lent::Lent;
 use crate::options::TaskOptions;
+use crate::progress::Work;
 use crate::record::{Outcome, Short, take_outcome, take_short_value};
 use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
@@ -41,6 +42,8 @@ pub(crate) struct Job {
     in_order: OnceLock<(Vec<Piece>, Vec<u32>)>,
     /// What is done when it is settled. Under the dispatch's lock.
     hooks: Mutex<Vec<Hook>>,
+    /// It reports what becomes of its items.
+    work: Option<Work>,
 }
 
 impl fmt::Debug for Job {
@@ -71,16 +74,18 @@ pub(crate) enum Settled {
 }
 
 impl Job {
+    #[cfg(any(test, feature = "steps"))]
     pub(crate) fn new(code: Vec<u8>, options: TaskOptions) -> Arc<Job> {
-        Job::of_kind(code, options, false)
+        Job::reporting(code, options, false, None)
     }
 
-    /// A job whose results are [taken](Job::take_pieces) as they come.
-    pub(crate) fn new_stream(code: Vec<u8>, options: TaskOptions) -> Arc<Job> {
-        Job::of_kind(code, options, true)
-    }
-
-    fn of_kind(code: Vec<u8>, options: TaskOptions, stream: bool) -> Arc<Job> {
+    /// A job that reports, if there is a work. `stream`: its results are [taken](Job::take_pieces) as they come.
+    pub(crate) fn reporting(
+        code: Vec<u8>,
+        options: TaskOptions,
+        stream: bool,
+        work: Option<Work>,
+    ) -> Arc<Job> {
         Arc::new(Job {
             code,
             options,
@@ -93,6 +98,7 @@ impl Job {
             pieces: Mutex::default(),
             in_order: OnceLock::new(),
             hooks: Mutex::default(),
+            work,
         })
     }
 
@@ -100,6 +106,9 @@ impl Job {
     pub(crate) fn expect(&self, items: usize) {
         // ORDERING: Relaxed: the dispatch's lock orders it before what settles them.
         self.missing.fetch_add(items, Ordering::Relaxed);
+        if let Some(work) = &self.work {
+            work.submitted(items as u64);
+        }
     }
 
     /// The input has ended.
@@ -112,6 +121,9 @@ impl Job {
     /// last, or are taken as they come.
     pub(crate) fn settle(&self, piece: Piece) -> bool {
         let items = piece.items as usize;
+        if let Some(work) = &self.work {
+            work.settled(&piece);
+        }
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
         // ORDERING: Release, pairs with the Acquire in `is_settled`: the piece is there.
         self.missing.fetch_sub(items, Ordering::Release) == items || self.stream
@@ -135,6 +147,16 @@ impl Job {
         self.in_order()
             .next()
             .is_some_and(|piece| matches!(piece.outcome, Settled::Failed(TaskError::Cancelled)))
+    }
+
+    /// What it reports to.
+    pub(crate) fn work(&self) -> Option<&Work> {
+        self.work.as_ref()
+    }
+
+    /// Whether it reports no more, from now on: it is settled, and has reported so far.
+    pub(crate) fn ends_report(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| self.is_settled() && work.end())
     }
 
     pub(crate) fn is_stream(&self) -> bool {

@@ -152,9 +152,9 @@ impl Shared {
         until: Option<Deadline>,
     ) -> MutexGuard<'a, Dispatch> {
         dispatch.led = Some(leader);
-        let enough = dispatch.enough(job);
+        let (enough, is_batched) = (dispatch.enough(job), dispatch.is_batched(job));
         drop(dispatch);
-        if enough < u32::MAX && job.is_some_and(Job::is_stream) {
+        if enough < u32::MAX && is_batched {
             self.sleep_for_stream(seen, enough, until);
         } else if enough < u32::MAX || !self.spin(seen) {
             self.board.sleep_until_finished(seen, enough, until);

@@ -19,6 +19,7 @@
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `pipeline/`     | [`pipeline::Pipeline`]: named steps, in threads or in processes          |
+//! | `progress/`     | [`progress::Progress`]: how far some work is, and a bar                  |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
 //! | `input.rs`      | an input that is read item by item, its panic and its end                |
 //! | `call.rs`       | from an input to batches of packed items                                 |
@@ -67,6 +68,7 @@ mod output;
 pub mod pipeline;
 mod place;
 mod pool;
+pub mod progress;
 mod record;
 mod resize;
 mod restarts;

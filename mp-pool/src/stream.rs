@@ -102,6 +102,9 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         (chunk, look_ahead): (usize, usize),
         workers: usize,
     ) -> Stream<I> {
+        if let Some(work) = call.job.work() {
+            work.know_length(input.size_hint());
+        }
         let mut stream = Stream {
             call,
             input: Input::new(input),
@@ -232,6 +235,11 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         if let Err(error) = submitted {
             self.input.refuse(error);
         }
+        if self.input.has_ended()
+            && let Some(work) = self.call.job.work()
+        {
+            work.end_input();
+        }
         let items = u32::try_from(self.call.submitted - before).unwrap_or(u32::MAX);
         let is_quick = began.elapsed() < QUICK * items;
         self.run = if is_quick { (2 * self.run).min(LONGEST_RUN) } else { 1 };
@@ -280,7 +288,12 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     /// The item is its own error, at its place.
     fn refuse_item(&mut self, reason: String) {
         let key = if self.order == Order::OfInput { self.call.submitted } else { self.came };
-        let outcome = Settled::Failed(TaskError::Failed(reason));
+        let error = TaskError::Failed(reason);
+        if let Some(work) = self.call.job.work() {
+            work.submitted(1);
+            work.failed((self.call.submitted & POSITIONS) as u32, &error);
+        }
+        let outcome = Settled::Failed(error);
         self.insert(key, Held { items: 1, outcome, at: 0 });
         self.held_items += 1;
         self.call.submitted += 1;

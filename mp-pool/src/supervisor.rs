@@ -13,6 +13,7 @@ use crate::line::{Fetched, Line, Said};
 use crate::memory::{Memory, SharedBoard};
 use crate::output::{Output, OutputSpec};
 use crate::place::Place;
+use crate::progress::What;
 use crate::restarts::{MOST_FAILURES, Restarts};
 use crate::worker::{self, Bootstrap};
 use mp_core::popen::CopyTemplate;
@@ -133,6 +134,9 @@ impl Shared {
             dispatch.starting[index as usize] = true;
             dispatch.has_not_left(index);
             dispatch.dismissed[index as usize] = (index as usize) >= self.processes();
+            if dispatch.counts[index as usize].starts > 0 {
+                dispatch.tell_works(|| What::Restarted, &name);
+            }
             dispatch.counts[index as usize].started();
             dispatch.latest[index as usize] = (number, Arc::clone(&name));
             dispatch.memory.clone()

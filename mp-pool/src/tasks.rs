@@ -11,12 +11,14 @@ use crate::lead::Interrupted;
 use crate::options::TaskOptions;
 use crate::order::All;
 use crate::pool::{Pool, alone};
+use crate::progress::{Progress, Work};
 use crate::result::{AsyncResult, MapResult};
 use crate::stream::{Order, Stream};
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Pool {
@@ -39,11 +41,45 @@ impl Pool {
     ///
     /// Not in Python's `multiprocessing`. Celery: `task.s().set(...)`.
     pub fn with(&self, options: TaskOptions) -> Tasks<'_> {
-        Tasks { pool: self, options }
+        Tasks { pool: self, options, progress: None }
+    }
+}
+
+impl Pool {
+    /// The calls of this pool, whose tasks report to `progress` what becomes of them: [`Progress`] says how it is looked
+    /// at.
+    ///
+    /// ```no_run
+    /// use mp_pool::progress::{Bar, Progress};
+    ///
+    /// fn square(x: u64) -> u64 {
+    ///     x * x
+    /// }
+    ///
+    /// let pool = mp_pool::Pool::new(4)?;
+    /// let progress = Progress::new();
+    /// let bar = Bar::new(&progress)?;
+    /// assert_eq!(pool.report_to(&progress).map(square, 0..3)?, [0, 1, 4]);
+    /// drop(bar);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A call that does not report costs nothing for those that do. One that reports sends fewer items to a worker
+    /// together, unless it names the number, and its results are collected whether a thread waits for them or not.
+    ///
+    /// Python has no counterpart; compare `tqdm`.
+    #[doc(alias = "tqdm")]
+    pub fn report_to<'a>(&'a self, progress: &'a Progress) -> Tasks<'a> {
+        self.plain().report_to(progress)
     }
 }
 
 impl ProcessPoolExecutor {
+    /// The calls of this executor, whose tasks report to `progress`: see [`Pool::report_to`].
+    pub fn report_to<'a>(&'a self, progress: &'a Progress) -> Tasks<'a> {
+        self.pool().report_to(progress)
+    }
+
     /// The calls of this executor, with options for each task: see [`Pool::with`].
     pub fn with(&self, options: TaskOptions) -> Tasks<'_> {
         self.pool().with(options)
@@ -59,6 +95,14 @@ impl ProcessPoolExecutor {
 pub struct Tasks<'pool> {
     pool: &'pool Pool,
     options: TaskOptions,
+    progress: Option<&'pool Progress>,
+}
+
+impl<'pool> Tasks<'pool> {
+    /// The calls of a pool, of this one with these options, that report to `progress`: see [`Pool::report_to`].
+    pub fn report_to(self, progress: &'pool Progress) -> Tasks<'pool> {
+        Tasks { progress: Some(progress), ..self }
+    }
 }
 
 impl Tasks<'_> {
@@ -238,7 +282,11 @@ impl Tasks<'_> {
         F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
-        Call::begin::<F, A>(self.pool.shared(), function, |code| Job::new(code, self.options))
+        Call::begin::<F, A>(self.pool.shared(), function, |code| self.job(code, false))
+    }
+
+    fn job(&self, code: Vec<u8>, stream: bool) -> Arc<Job> {
+        Job::reporting(code, self.options, stream, self.progress.map(Work::begin))
     }
 
     pub(crate) fn submit_one<F, A, R>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
@@ -338,7 +386,7 @@ impl Tasks<'_> {
     {
         let workers = self.pool.processes();
         let sizes = reading.checked(workers)?;
-        let begin = |code| Job::new_stream(code, self.options);
+        let begin = |code| self.job(code, true);
         let call = Call::begin::<F, (I::Item,)>(self.pool.shared(), &function, begin)?;
         Ok(Imap::of(Stream::new(call, items.into_iter(), order, sizes, workers)))
     }

@@ -124,7 +124,7 @@ fn as_many_as_workers(mode: Mode, workers: usize) {
             events.push(progress.to_string());
             began += usize::from(progress.to_string().ends_with("started"));
             // As many as may run at a time have begun: from here on they end.
-            if began == workers.min(5) && gate.qsize() == 0 && progress.finished == 0 {
+            if began == workers.min(5) && gate.qsize() == 0 && progress.tally.finished == 0 {
                 (0..5).for_each(|_| gate.put(()).unwrap());
             }
         })
@@ -170,7 +170,7 @@ fn the_order_of_their_ends_decides_nothing() {
         let report = pipeline
             .run_with_progress(Context::new(), |progress| {
                 if progress.to_string().ends_with("is done") {
-                    order.push(progress.task.to_owned());
+                    order.push(progress.task.to_string());
                     ended.put(()).unwrap();
                 }
             })
@@ -258,14 +258,14 @@ fn conditions_skip_and_their_errors_are_errors() {
         .step(step("yes", |_| Ok(1)).when(above(3)))
         .step(step("no", |_| Ok(1)).when(above(7)))
         .step(step("after no", |_| Ok(1)).after("no"));
-    let mut last = (0, 0);
+    let mut last = (0, None);
     let pipeline = Pipeline::builder("p").parallel(block).build().unwrap();
     let report = pipeline
         .run_with_progress(Context::new().with("x", 5_u64), |progress| {
-            last = (progress.finished, progress.of)
+            last = (progress.tally.finished, progress.tally.total)
         })
         .unwrap();
-    assert_eq!((report.done(), report.skipped(), report.started(), last), (1, 2, 1, (3, 3)));
+    assert_eq!((report.done(), report.skipped(), report.started(), last), (1, 2, 1, (3, Some(3))));
     assert_eq!(keys(&report), ["x", "yes"]);
     let wrong = pipeline.run(Context::new()).unwrap_err();
     assert!(
@@ -301,8 +301,8 @@ fn two_pipelines_do_not_mix_their_events() {
         std::thread::spawn(move || {
             let mut events = Vec::new();
             let told = pipeline.run_with_progress(Context::new(), |progress| {
-                assert_eq!(progress.pipeline, name);
-                events.push(progress.finished);
+                assert_eq!(&*progress.name, name);
+                events.push(progress.tally.finished);
             });
             drop(told.unwrap());
             events
@@ -323,7 +323,7 @@ fn a_consumer_with_a_lock_stops_no_task() {
         .build()
         .unwrap();
     let report = pipeline
-        .run_with_progress(Context::new(), |progress| bar.lock().unwrap().push(progress.finished))
+        .run_with_progress(Context::new(), |progress| bar.lock().unwrap().push(progress.tally.finished))
         .unwrap();
     assert_eq!((report.submitted(), report.started(), report.done()), (4, 4, 4));
     let bar = bar.into_inner().unwrap();

@@ -94,7 +94,9 @@ fn every_way_to_fail_is_in_the_report() {
         .unwrap();
     let mut told = Vec::new();
     let error = pipeline
-        .run_with_progress(Context::new(), |progress| told.push((progress.finished, progress.to_string())))
+        .run_with_progress(Context::new(), |progress| {
+            told.push((progress.tally.finished, progress.to_string()))
+        })
         .unwrap_err();
     let report = error.report();
     let expected = [
@@ -352,7 +354,7 @@ fn a_consumer_that_panics_leaves_no_process() {
         .unwrap();
     let run = || {
         drop(pipeline.run_with_progress(Context::new(), |progress| {
-            assert!(progress.finished == 0, "a deliberate panic of the bar");
+            assert!(progress.tally.finished == 0, "a deliberate panic of the bar");
         }));
     };
     assert!(catch_unwind(AssertUnwindSafe(run)).is_err());

@@ -68,6 +68,14 @@ pub(crate) fn ex45_progress(said: &Said) {
     assert_eq!(finished(&said.lines[1]), [0, 1, 1, 2, 2, 2, 2]);
     assert!(said.lines[1].contains("failed at 2/4: c"));
     assert_eq!(numbers(said.after("two pipelines at the same time: ")), [8, 8]);
+    assert_eq!(numbers(said.after("a pool: ")), [20, 20, 1, 1, 1]);
+    // No terminal: lines, the last of which says what became of it.
+    let lines: Vec<&str> = said.complained.lines().collect();
+    assert!(lines.iter().all(|line| line.starts_with("frames: ")) && lines.len() <= 11, "{lines:?}");
+    assert!(
+        lines.last().is_some_and(|line| line.starts_with("frames: failed at 19/20, 1 failed, ")),
+        "{lines:?}"
+    );
 }
 
 pub(crate) fn ex46_pipeline_failures(said: &Said) {

@@ -4,6 +4,7 @@ use super::{Awaited, Batch, Dispatch, GivenUp, Open, Phase};
 use crate::board::Life;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
+use crate::progress::{What, Work, end_of_worker};
 use mp_core::Child;
 use mp_core::sys::process::Ended;
 use std::sync::Arc;
@@ -38,6 +39,9 @@ impl Dispatch {
     pub(crate) fn settle_worker(&mut self, index: u32, pid: u32, how: Option<Ended>) -> Gone {
         let (number, name) = self.latest[index as usize].clone();
         let died = TaskError::WorkerDied { worker: name.to_string(), pid, how, deaths: 1 };
+        if how != Some(Ended::Exited(0)) {
+            self.tell_works(|| What::Died(end_of_worker(how)), &name);
+        }
         // First what it pushed, so that no slot is freed that stands in the stack still.
         self.collect();
         for slot in 0..self.memory.board.shape().slots {
@@ -56,6 +60,23 @@ impl Dispatch {
         self.memory.board.wake_every_worker();
         let failed_to_start = life == Life::Starting || life == Life::Ready && by_itself(how);
         Gone { name, how, failed_to_start, left: life == Life::Left }
+    }
+
+    /// Tells those that report of what a worker has done.
+    pub(crate) fn tell_works(&self, what: impl Fn() -> What, worker: &Arc<str>) {
+        if self.reporting == 0 {
+            return;
+        }
+        let open = self.open.iter().flatten().map(|open| &open.job);
+        let waiting = self.pending.iter().map(|batch| &batch.job).chain(self.delayed.jobs());
+        let awaited = self.awaited.values().map(|awaited| &awaited.job);
+        let mut told: Vec<&Work> = Vec::new();
+        for work in open.chain(waiting).chain(awaited).filter_map(|job| job.work()) {
+            if !told.iter().any(|other| other.reports_with(work)) {
+                work.worker(worker, what());
+                told.push(work);
+            }
+        }
     }
 
     /// Whether no worker has this index, and none is being started.

@@ -227,6 +227,8 @@ pub(crate) struct Dispatch {
     pub(crate) led: Option<Leader>,
     /// Threads of the program's that wait.
     pub(crate) waiting: usize,
+    /// Jobs that report what becomes of their items, and are not settled.
+    pub(crate) reporting: usize,
 }
 
 /// Which thread waits at the board.
@@ -272,6 +274,7 @@ impl Dispatch {
             settled: false,
             led: None,
             waiting: 0,
+            reporting: 0,
         })
     }
 
@@ -327,7 +330,7 @@ impl Dispatch {
 
     /// Whether the feeder is wanted, if no thread waits for results.
     pub(crate) fn wants_feeder(&self) -> bool {
-        self.is_full() || self.callbacks.waiting > 0 || self.has_callback()
+        self.is_full() || self.callbacks.waiting > 0 || self.has_callback() || self.reporting > 0
     }
 
     /// Settles items of a job.
@@ -338,7 +341,13 @@ impl Dispatch {
                 self.callbacks.waiting -= 1;
                 self.run(hook);
             }
+            self.end_report(job);
         }
+    }
+
+    /// A job that is settled reports no more.
+    pub(crate) fn end_report(&mut self, job: &Job) {
+        self.reporting -= usize::from(job.ends_report());
     }
 
     fn run(&mut self, hook: Hook) {
@@ -369,19 +378,24 @@ impl Dispatch {
         self.open.get(slot as usize)?.as_ref()?.message.clone()
     }
 
+    /// Whether the results of a job are looked at soon after they come, a few together.
+    pub(crate) fn is_batched(&self, job: Option<&Job>) -> bool {
+        self.reporting > 0 || job.is_some_and(Job::is_stream)
+    }
+
     /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each
     /// result where others have slots too, and where few are left: one of those may be what it waits for. Where a slot
     /// has many items, it is woken for a few slots: it decodes them while workers go on.
     pub(crate) fn enough(&self, job: Option<&Job>) -> u32 {
         let few = 2 * self.workers.len();
         // The feeder, which nothing but room on the board concerns: a call that submits collects by itself, too.
-        let feeds = job.is_none() && self.callbacks.waiting == 0 && self.is_full();
+        let feeds = job.is_none() && self.callbacks.waiting == 0 && (self.is_full() || self.reporting > 0);
         if self.in_flight <= few || !feeds && job.is_none_or(|job| job.slots() < self.in_flight) {
             return u32::MAX;
         }
         let enough = if job.is_some_and(Job::is_coarse) {
             self.in_flight - few
-        } else if self.is_full() || job.is_some_and(Job::is_stream) {
+        } else if self.is_full() || self.is_batched(job) {
             // It reads on while the workers do the other half.
             self.in_flight / 2
         } else {

@@ -51,6 +51,11 @@ impl Delayed {
         taken.map(|(_, batch)| batch).collect()
     }
 
+    /// The jobs of what waits.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.batches.iter().map(|(_, batch)| &batch.job)
+    }
+
     pub(super) fn take_sooner(&mut self) -> bool {
         std::mem::take(&mut self.is_sooner)
     }
@@ -70,7 +75,7 @@ impl Dispatch {
             return Some(open);
         }
         let batch = self.take_back(slot, open, 0);
-        self.delay(batch);
+        self.delay(batch, error);
         None
     }
 
@@ -105,13 +110,16 @@ impl Dispatch {
         if let (Some(batch), Settled::Failed(error)) = (again, &outcome)
             && self.is_retried(&batch.job, batch.history, error)
         {
-            self.delay(*batch);
+            self.delay(*batch, error);
             return None;
         }
         Some(outcome)
     }
 
-    fn delay(&mut self, mut batch: Batch) {
+    fn delay(&mut self, mut batch: Batch, error: &TaskError) {
+        if let Some(work) = batch.job.work() {
+            work.retried(batch.first, error);
+        }
         let wait = batch.job.options.retry.map_or(Duration::ZERO, |retry| retry.wait(batch.history.retries));
         batch.history.retries += 1;
         batch.history.losses = 0;

@@ -3,15 +3,21 @@
 use super::context::Context;
 use super::outcome::Outcome;
 use super::plan::{OnFailure, Plan};
-use super::progress::{Progress, What};
-use super::report::{Attempt, Tally, TaskReport};
+use super::report::{Attempt, TaskReport};
+use crate::progress::{ProgressEvent, Tally, Task, What, Work};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What has happened in a run so far, for whichever block is at work.
 pub(super) struct Account<'p> {
     plan: &'p Plan,
-    consume: &'p mut dyn FnMut(&Progress<'_>),
+    name: Arc<str>,
+    consume: &'p mut dyn FnMut(&ProgressEvent),
+    work: Option<&'p Work>,
+    /// Of this run alone.
     pub(super) tally: Tally,
+    /// Tasks that have started: at least one attempt.
+    pub(super) started: usize,
     pub(super) context: Context,
     /// The first failure, if it stops the rest.
     pub(super) stopped_by: Option<String>,
@@ -21,10 +27,17 @@ impl<'p> Account<'p> {
     pub(super) fn new(
         plan: &'p Plan,
         context: Context,
-        consume: &'p mut dyn FnMut(&Progress<'_>),
+        consume: &'p mut dyn FnMut(&ProgressEvent),
+        work: Option<&'p Work>,
     ) -> Account<'p> {
-        let tally = Tally { submitted: plan.task_count(), ..Tally::default() };
-        Account { plan, consume, tally, context, stopped_by: None }
+        let tasks = plan.task_count() as u64;
+        if let Some(work) = work {
+            work.know(tasks);
+            work.submitted(tasks);
+        }
+        let tally = Tally { total: Some(tasks), submitted: tasks, ..Tally::default() };
+        let name = plan.name.as_str().into();
+        Account { plan, name, consume, work, tally, started: 0, context, stopped_by: None }
     }
 
     /// The values of a key could not be merged.
@@ -34,32 +47,34 @@ impl<'p> Account<'p> {
         }
     }
 
-    fn tell(&mut self, task: &str, what: What<'_>) {
-        let (pipeline, finished, of) = (&self.plan.name, self.tally.finished, self.tally.submitted);
-        (self.consume)(&Progress { pipeline, task, what, finished, of });
+    fn tell(&mut self, task: &str, what: What) {
+        self.tally.count(&what, 1);
+        if let Some(work) = self.work {
+            work.step(task, what.clone());
+        }
+        let (name, task) = (Arc::clone(&self.name), Task::Step(task.into()));
+        (self.consume)(&ProgressEvent { name, task, what, tally: self.tally });
     }
 
     /// An attempt at this task exists.
     pub(super) fn started(&mut self, task: &TaskReport) {
-        self.tally.started += usize::from(task.attempts.is_empty());
+        self.started += usize::from(task.attempts.is_empty());
         self.tell(&task.name, What::Started);
     }
 
     pub(super) fn retried(&mut self, task: &TaskReport, outcome: &Outcome) {
-        self.tell(&task.name, What::Retried(outcome));
+        self.tell(&task.name, What::Retried(outcome.clone()));
     }
 
     /// The task has ended.
     pub(super) fn settled(&mut self, task: &TaskReport) {
         if task.outcome.is_failure() {
-            self.tally.failed += 1;
             if self.plan.on_failure == OnFailure::StopOnFirst {
                 self.stopped_by.get_or_insert_with(|| task.name.clone());
             }
-            self.tell(&task.name, What::Failed(&task.outcome));
+            self.tell(&task.name, What::Failed(task.outcome.clone()));
         } else {
-            self.tally.finished += 1;
-            self.tell(&task.name, What::Finished(&task.outcome));
+            self.tell(&task.name, What::Finished(task.outcome.clone()));
         }
     }
 }

@@ -37,7 +37,7 @@
 //! | [`Parallel`]          | steps that run at the same time, and how their values are merged                       |
 //! | [`Pipeline`]          | all of it, checked when it is built                                                    |
 //! | [`Report`]            | the outcome and the attempts of each task, and the context that was left               |
-//! | [`Progress`]          | one event, for a consumer that the caller owns                                         |
+//! | [`ProgressEvent`](crate::progress::ProgressEvent) | one event, for a consumer that the caller owns             |
 //!
 //! # When a process dies
 //!
@@ -55,7 +55,6 @@ mod parallel;
 #[allow(clippy::module_inception, reason = "its file has the type of that name")]
 mod pipeline;
 mod plan;
-mod progress;
 mod report;
 mod run;
 mod step;
@@ -66,6 +65,5 @@ pub use outcome::{Mode, Outcome, RetryOn};
 pub use parallel::{OnConflict, Parallel, Processes, Threads};
 pub use pipeline::Pipeline;
 pub use plan::OnFailure;
-pub use progress::{Progress, What};
 pub use report::{Attempt, PipelineError, Report, TaskReport};
 pub use step::{ProcessStep, Step};

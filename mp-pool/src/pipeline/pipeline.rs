@@ -3,9 +3,9 @@
 use super::build::PipelineBuilder;
 use super::context::Context;
 use super::plan::Plan;
-use super::progress::Progress;
 use super::report::{PipelineError, Report};
 use super::run::run;
+use crate::progress::{Progress, ProgressEvent, Work};
 use std::fmt;
 
 /// Steps in an order, checked: made by [`Pipeline::builder`]. It can be run several times, and from several threads.
@@ -40,9 +40,19 @@ impl Pipeline {
     pub fn run_with_progress(
         &self,
         context: Context,
-        mut consume: impl FnMut(&Progress<'_>),
+        mut consume: impl FnMut(&ProgressEvent),
     ) -> Result<Report, PipelineError> {
-        run(&self.plan, context, &mut consume)
+        run(&self.plan, context, &mut consume, None)
+    }
+
+    /// Is [`run`](Pipeline::run), which reports to `progress`, as the calls of a pool may: to look at, or to show on a
+    /// [`Bar`](crate::progress::Bar).
+    ///
+    /// # Errors
+    /// As [`run`](Pipeline::run).
+    pub fn run_reporting(&self, context: Context, progress: &Progress) -> Result<Report, PipelineError> {
+        let work = Work::begin(progress);
+        run(&self.plan, context, &mut |_| (), Some(&work))
     }
 
     /// How many tasks a run has: one for each step.

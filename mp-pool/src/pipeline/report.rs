@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::outcome::{Mode, Outcome};
+use crate::progress::Tally;
 use std::fmt;
 use std::time::Duration;
 
@@ -108,30 +109,17 @@ impl Report {
     }
 
     /// Whether the report says of each task what the run has counted as it happened.
-    pub(super) fn agrees_with(&self, tally: &Tally) -> bool {
+    pub(super) fn agrees_with(&self, tally: &Tally, started: usize) -> bool {
         let each_is_whole = self.tasks.iter().all(|task| match (&task.outcome, task.attempts.last()) {
             (Outcome::Done | Outcome::Cancelled, None) => false,
             (Outcome::Skipped | Outcome::NotStarted(_), Some(_)) => false,
             (outcome, Some(last)) => *outcome == last.outcome,
             (_, None) => true,
         });
-        let counted = Tally {
-            submitted: self.submitted(),
-            started: self.started(),
-            finished: self.done() + self.skipped(),
-            failed: self.failures().count(),
-        };
-        each_is_whole && counted == *tally && counted.finished + counted.failed == counted.submitted
+        let counted = (self.submitted(), self.done() + self.skipped(), self.failures().count());
+        let told = (tally.submitted as usize, tally.finished as usize, tally.failed as usize);
+        each_is_whole && counted == told && self.started() == started && tally.ended() == tally.submitted
     }
-}
-
-/// What a run counts as it happens, apart from the report.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) submitted: usize,
-    pub(super) started: usize,
-    pub(super) finished: usize,
-    pub(super) failed: usize,
 }
 
 /// `eco: 3 of 4 tasks are done, 4 started; rear was killed by signal 9`: the first failures.
@@ -205,23 +193,24 @@ mod tests {
         }
     }
 
-    fn agrees(tasks: Vec<TaskReport>, tally: Tally) -> bool {
+    /// Whether a report agrees with what was counted: tasks, those that started, finished and failed.
+    fn agrees(tasks: Vec<TaskReport>, counted: [u64; 4]) -> bool {
         let (pipeline, context) = ("p".to_owned(), Context::new());
-        Report { pipeline, tasks, context, elapsed: Duration::ZERO }.agrees_with(&tally)
+        let [submitted, started, finished, failed] = counted;
+        let tally = Tally { total: Some(submitted), submitted, finished, failed, ..Tally::default() };
+        Report { pipeline, tasks, context, elapsed: Duration::ZERO }.agrees_with(&tally, started as usize)
     }
 
     #[test]
     fn a_report_that_says_more_than_was_done_is_noticed() {
         let done = || task(Outcome::Done, &[Outcome::Done]);
         let not_started = || task(Outcome::NotStarted(String::new()), &[]);
-        let tally = Tally { submitted: 2, started: 1, finished: 1, failed: 1 };
-        assert!(agrees(vec![done(), not_started()], tally));
-        assert!(!agrees(vec![done(), done()], tally));
-        assert!(!agrees(vec![done()], Tally { submitted: 2, started: 1, finished: 1, failed: 0 }));
+        assert!(agrees(vec![done(), not_started()], [2, 1, 1, 1]));
+        assert!(!agrees(vec![done(), done()], [2, 1, 1, 1]));
+        assert!(!agrees(vec![done()], [2, 1, 1, 0]));
         // Done, and never started: the teaching document's failure.
-        let nothing_ran = Tally { submitted: 1, started: 0, finished: 1, failed: 0 };
-        assert!(!agrees(vec![task(Outcome::Done, &[])], nothing_ran));
+        assert!(!agrees(vec![task(Outcome::Done, &[])], [1, 0, 1, 0]));
         let killed = vec![task(Outcome::Done, &[Outcome::Killed(9)])];
-        assert!(!agrees(killed, Tally { submitted: 1, started: 1, finished: 1, failed: 0 }));
+        assert!(!agrees(killed, [1, 1, 1, 0]));
     }
 }

@@ -5,16 +5,17 @@ use super::block::BlockRun;
 use super::context::Context;
 use super::merge::merge;
 use super::plan::Plan;
-use super::progress::Progress;
 use super::report::{PipelineError, Report};
+use crate::progress::{ProgressEvent, Work};
 use std::time::Instant;
 
 pub(super) fn run(
     plan: &Plan,
     context: Context,
-    consume: &mut dyn FnMut(&Progress<'_>),
+    consume: &mut dyn FnMut(&ProgressEvent),
+    work: Option<&Work>,
 ) -> Result<Report, PipelineError> {
-    let (began, mut account) = (Instant::now(), Account::new(plan, context, consume));
+    let (began, mut account) = (Instant::now(), Account::new(plan, context, consume, work));
     let (mut tasks, mut not_merged) = (Vec::new(), None);
     for block in &plan.blocks {
         let (of_block, written) = std::thread::scope(|scope| BlockRun::new(&mut account, block).run(scope));
@@ -24,9 +25,9 @@ pub(super) fn run(
             not_merged.get_or_insert((key, reason));
         }
     }
-    let (tally, pipeline) = (account.tally, plan.name.clone());
+    let (tally, started, pipeline) = (account.tally, account.started, plan.name.clone());
     let report = Report { pipeline, tasks, context: account.context, elapsed: began.elapsed() };
-    if !report.agrees_with(&tally) {
+    if !report.agrees_with(&tally, started) {
         return Err(PipelineError::Unaccounted(Box::new(report)));
     }
     match not_merged {
