@@ -55,11 +55,12 @@ tsan:
         CARGO_TARGET_DIR=target/tsan setarch -R cargo +nightly run -p mp-sync --example races \
         --target x86_64-unknown-linux-gnu 2>&1 | (! grep "SUMMARY.*copy_nonoverlapping\|SUMMARY.*mp_")
 
-# Whatever bytes arrive, as a frame, a handshake or a pickle (needs cargo-fuzz and a nightly compiler). What is found is
-# kept in fuzz/corpus; what every test run tries is in fuzz/seeds.
-fuzz target="pickle" seconds="600":
-    mkdir -p mp-pipe/fuzz/corpus/{{target}}
-    cd mp-pipe && cargo +nightly fuzz run {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} \
+# Whatever bytes arrive, as a frame, a handshake or a pickle, or as a request of a manager (`just fuzz dispatcher 600
+# mp-manager`). Needs cargo-fuzz and a nightly compiler. What is found is kept in fuzz/corpus; what every test run tries is in
+# fuzz/seeds.
+fuzz target="pickle" seconds="600" crate="mp-pipe":
+    mkdir -p {{crate}}/fuzz/corpus/{{target}}
+    cd {{crate}} && cargo +nightly fuzz run {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} \
         -- -max_total_time={{seconds}}
 
 # Pickles made by chance, a million of them.

@@ -51,7 +51,7 @@ macro_rules! examples {
                 the_course_gives_json, the_course_is_plain_but_on_a_terminal,
                 every_port_has_its_counterpart_and_its_case, port_active_pool, port_async_results,
                 port_custom_manager, port_feed_tasks, port_hash_files, port_log_listener, port_mandelbrot,
-                port_poison_pills, port_pool_imap, port_shared_table, port_stages, port_supervisor,
+                port_poison_pills, port_pool_imap, port_python_manager, port_shared_table, port_stages, port_supervisor,
                 port_word_count, a_killed_parent_takes_its_daemon,
                 a_case_that_fails_or_is_killed_leaves_no_folder, the_two_kinds_of_coroutines_print_the_same,
                 a_log_that_cannot_be_written_ends_main_with_an_error, the_figures_are_of_work_that_was_done,

@@ -24,6 +24,7 @@ ports!(
     mandelbrot,
     poison_pills,
     pool_imap,
+    python_manager,
     shared_table,
     stages,
     supervisor,

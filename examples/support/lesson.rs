@@ -19,6 +19,8 @@ macro_rules! all_lessons {
             ex11_isolation,
             ex12_sum_table,
             ex13_sobel,
+            ex14_shared_type,
+            ex15_supervised_actor,
             ex20_start_join_loop,
             ex21_worker_hello,
             ex22_queue_objects,

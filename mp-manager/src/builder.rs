@@ -24,6 +24,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is sent over TCP is not encrypted. Such a client can do all but make objects of a user's type; between hosts
 /// values cannot hold handles.
 ///
+/// A forked copy of a client connects anew at its first call, with the same key. Over TCP the objects of the proxies that it
+/// has inherited last as long as its original has them; a call after that is
+/// [`ManagerError::NoSuchObject`](crate::ManagerError::NoSuchObject).
+///
 /// ```no_run
 /// use mp_manager::{Manager, QueueProxy};
 /// use mp_core::AuthKey;

@@ -15,6 +15,15 @@ pub enum ManagerError {
     /// The manager's process has ended, and its objects with it.
     #[error("the manager process has ended, and its objects with it: start a new manager")]
     Gone,
+    /// The worker of a manager's pool ended within the task: it was killed, or crashed. Another one is in its place.
+    #[error("the task has cost its worker: {0}")]
+    WorkerDied(String),
+    /// The manager's pool was closed or terminated, or its workers cannot live.
+    #[error("the manager's pool does no more tasks: {0}")]
+    PoolEnded(String),
+    /// The manager's pool was not closed, so it does not end. Python: `ValueError`.
+    #[error("the manager's pool still takes tasks: close or terminate it first")]
+    PoolRuns,
     /// There is no such position in the list. Python: `IndexError`.
     #[error("index {index} is out of range for a list of {len}")]
     IndexOutOfRange {
@@ -128,6 +137,9 @@ impl From<Failure> for ManagerError {
             Failure::OverReleased => ManagerError::OverReleased,
             Failure::Overflow => ManagerError::Overflow,
             Failure::Broken => ManagerError::BrokenBarrier,
+            Failure::WorkerDied(how) => ManagerError::WorkerDied(how),
+            Failure::PoolEnded(why) => ManagerError::PoolEnded(why),
+            Failure::PoolRuns => ManagerError::PoolRuns,
             Failure::NotChanging => {
                 ManagerError::Codec("the change was not begun: a damaged request".to_owned())
             }

@@ -43,6 +43,13 @@ mod slots;
 #[doc(hidden)]
 pub use serde as __serde;
 
+/// For fuzzers alone.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::server::entry::Dispatcher;
+}
+
 #[cfg(feature = "listener")]
 pub use builder::ManagerBuilder;
 #[cfg(feature = "listener")]
@@ -51,9 +58,10 @@ pub use error::{ManagerError, StartManagerError};
 pub use manager::{Initialized, Manager};
 pub use mp_derive::shared;
 pub use proxy::{
-    ArrayProxy, BarrierProxy, ConditionLock, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy,
-    EventProxy, KeyOf, ListProxy, LockProxy, LockProxyGuard, NamespaceProxy, Number, Proxy, QueueProxy,
-    RLockProxy, RLockProxyGuard, SemaphorePermit, SemaphoreProxy, SetProxy, ValueProxy,
+    ArrayProxy, AsyncResultProxy, BarrierProxy, ConditionLock, ConditionProxy, ConditionProxyGuard,
+    DictBatch, DictIter, DictProxy, EventProxy, IteratorProxy, KeyOf, ListIter, ListProxy, LockProxy,
+    LockProxyGuard, MapResultProxy, NamespaceProxy, Number, PoolProxy, Proxy, QueueProxy, RLockProxy,
+    RLockProxyGuard, RemoteIter, SemaphorePermit, SemaphoreProxy, SetProxy, ValueProxy,
 };
 #[cfg(feature = "pickle")]
 pub use python::{

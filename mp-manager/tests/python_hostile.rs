@@ -20,6 +20,7 @@ mp_testing::cases! {
         what_is_sent_while_a_call_waits_ends_the_connection,
         without_the_key_nothing_is_learned_and_nothing_held,
         references_are_given_back_once,
+        what_multiplies_a_large_element_is_refused,
         whatever_is_asked_the_server_goes_on,
     ]
 }
@@ -286,6 +287,28 @@ fn without_the_key_nothing_is_learned_and_nothing_held() {
         );
     }
     assert_eq!(objects(&manager), 0);
+}
+
+/// Shared in memory, it is as small as one of them; shown or searched, it is all of it.
+fn what_multiplies_a_large_element_is_refused() {
+    let manager = started();
+    let connection = caller(&manager);
+    let large = [Value::from("x".repeat(1 << 20)), Value::list((0..100_000).map(Value::from))];
+    for element in large {
+        let list = created(&manager, "list");
+        let append = ask(&connection, &request(list.clone(), "append", vec![element]));
+        assert_eq!(parts(&append).0, "#RETURN", "{append:?}");
+        for method in ["__imul__", "__mul__", "__rmul__"] {
+            let refused = ask(&connection, &request(list.clone(), method, vec![(1 << 20).into()]));
+            let (kind, raised) = parts(&refused);
+            assert!(kind == "#ERROR" && raised.class().unwrap().name.contains("MemoryError"), "{method}");
+        }
+        // What is within the bounds is done, and the list can be shown.
+        let thrice = ask(&connection, &request(list.clone(), "__imul__", vec![3.into()]));
+        assert_eq!(parts(&thrice).0, "#RETURN", "{thrice:?}");
+        let shown = ask(&connection, &request(list, "__repr__", vec![]));
+        assert!(parts(&shown).1.as_str().unwrap().len() > 500_000);
+    }
 }
 
 fn references_are_given_back_once() {

@@ -21,6 +21,7 @@ mp_testing::cases! {
         an_address_that_cannot_be_had_is_an_error,
         a_dropped_manager_ends_its_connection,
         what_was_passed_on_stays_without_its_manager,
+        a_forked_copy_connects_anew_over_tcp,
     ],
     every_method: [a_remote_proxy_travels]
 }
@@ -208,6 +209,41 @@ fn what_was_passed_on_stays_without_its_manager() {
     let address = manager.address().unwrap().clone();
     let child = Process::new(pass_on_and_drop, (address,)).start().unwrap();
     assert_eq!(child.join().unwrap(), [5]);
+}
+
+fn push_before_and_after(
+    list: ListProxy<u32>,
+    pushed: mp_sync::Event,
+    dropped: mp_sync::Event,
+) -> (Vec<u32>, bool) {
+    list.push(6).unwrap();
+    let items = list.to_vec().unwrap();
+    pushed.set();
+    dropped.wait();
+    (items, matches!(list.push(7), Err(ManagerError::NoSuchObject)))
+}
+
+fn connect_and_fork(address: Address) -> (Vec<u32>, bool) {
+    // The key is not this process's own: the copy has it from the connection.
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let list: ListProxy<u32> = manager.list().unwrap();
+    list.push(5).unwrap();
+    let [pushed, dropped] = [(); 2].map(|()| mp_sync::Event::new().unwrap());
+    let arguments = (list.clone(), pushed.clone(), dropped.clone());
+    let copy = Process::new(push_before_and_after, arguments).method(StartMethod::Fork);
+    let copy = copy.not_daemon().start().unwrap();
+    pushed.wait();
+    assert_eq!(list.to_vec().unwrap(), [5, 6]);
+    drop(list);
+    while manager.number_of_objects().unwrap() > 0 {}
+    dropped.set();
+    copy.join().unwrap()
+}
+
+fn a_forked_copy_connects_anew_over_tcp() {
+    let (_manager, address) = started(Address::loopback());
+    let child = Process::new(connect_and_fork, (address,)).start().unwrap();
+    assert_eq!(child.join().unwrap(), (vec![5, 6], true));
 }
 
 fn connect_and_drop(address: Address) -> [usize; 2] {

@@ -290,6 +290,26 @@ pub(crate) fn ex12_sum_table(said: &Said) {
     assert_eq!(rows.next(), None);
 }
 
+pub(crate) fn ex14_shared_type(said: &Said) {
+    let sum = 4 * 100;
+    assert_eq!(numbers(said.after("4 processes put in 100 each: ")), [sum]);
+    assert_eq!(numbers(said.after("taken out: ")), [150, sum - 150]);
+    assert_eq!(numbers(said.after("still there: ")), [sum - 150]);
+    assert_eq!(said.lines.len(), 5);
+}
+
+pub(crate) fn ex15_supervised_actor(said: &Said) {
+    // Made again once, as its policy says, and then no more.
+    let ends: Vec<&str> = said
+        .lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("it died in the call, and there is a new one: "))
+        .collect();
+    assert_eq!(ends, ["true", "false"]);
+    assert_eq!(numbers(said.after("other objects of the manager go on: ")), [2, 1]);
+    assert_eq!(said.lines.len(), 6);
+}
+
 pub(crate) fn ex3c_await_tasks(said: &Said) {
     let sum: u64 = (0..10).map(|x| x * x).sum();
     assert_eq!(numbers(said.after("10 tasks awaited one by one: ")), [sum]);

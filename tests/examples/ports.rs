@@ -56,6 +56,7 @@ ports! {
     port_mandelbrot: "mandelbrot",
     port_poison_pills: "poison_pills",
     port_pool_imap: "pool_imap",
+    port_python_manager: "python_manager",
     port_shared_table: "shared_table",
     port_stages: "stages",
     port_supervisor: "supervisor",

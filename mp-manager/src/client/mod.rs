@@ -21,7 +21,7 @@ mod slots;
 pub(crate) use reference::Reference;
 
 use crate::error::ManagerError;
-use crate::protocol::{Call, Failure, ONE_WAY, ObjectId, QueueCall, Reply, Request};
+use crate::protocol::{Call, Failure, ONE_WAY, ObjectId, QueueCall, Reply, Request, ResultsCall};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
@@ -154,7 +154,7 @@ impl Client {
         }
         let reply = self.receive(serial);
         // Until then an item goes back if this process dies.
-        if takes_item && matches!(reply, Ok(Reply::Value(_))) {
+        if takes_item && matches!(reply, Ok(Reply::Value(_) | Reply::Values(_))) {
             self.tell(Request::Received(serial));
         }
         reply
@@ -246,7 +246,10 @@ impl Client {
 }
 
 fn takes_item(request: &Request) -> bool {
-    matches!(request, Request::Call { call: Call::Queue(QueueCall::Get), .. })
+    matches!(
+        request,
+        Request::Call { call: Call::Queue(QueueCall::Get) | Call::Results(ResultsCall::Take(_)), .. }
+    )
 }
 
 /// Why this process cannot connect by an address that it was given with a proxy.

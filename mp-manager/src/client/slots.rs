@@ -95,7 +95,7 @@ impl Client {
                 let reply = self.receive(serial);
                 shared.memory.slots.leave(taken.slot);
                 // Until then the server keeps a copy of an item, with the descriptors in it.
-                if takes_item(request) && matches!(reply, Ok(Reply::Value(_))) {
+                if takes_item(request) && matches!(reply, Ok(Reply::Value(_) | Reply::Values(_))) {
                     self.tell(Request::Received(serial));
                 }
                 reply

@@ -7,7 +7,8 @@ use crate::packed::pack_for;
 use crate::protocol::{Reply, Request, Start};
 use crate::proxy::{
     ArrayProxy, BarrierProxy, ConditionLock, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy,
-    NamespaceProxy, Proxy, QueueProxy, RLockProxy, SemaphoreProxy, SetProxy, ValueProxy, unexpected,
+    NamespaceProxy, PoolProxy, Proxy, QueueProxy, RLockProxy, SemaphoreProxy, SetProxy, ValueProxy,
+    unexpected,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -116,6 +117,18 @@ impl Manager {
             return Err(ManagerError::Codec("a barrier of no parties: give it at least one".to_owned()));
         }
         self.create(Start::Number(parties.into()))
+    }
+
+    /// A new pool of so many worker processes, which are the manager's children. Its tasks are not this process's: any
+    /// process that has a proxy submits them.
+    ///
+    /// # Errors
+    /// [`ManagerError::PoolEnded`], [`ManagerError::Os`]: of no workers or more than 1,024, or they cannot be started.
+    ///
+    /// Python: `manager.Pool(processes)`.
+    #[doc(alias = "Pool")]
+    pub fn pool(&self, processes: usize) -> Result<PoolProxy, ManagerError> {
+        self.create(Start::Number(processes as u64))
     }
 
     /// Publishes an object under a name, in the place of what had it; whether there was one. The manager keeps it until

@@ -12,12 +12,14 @@ mod list;
 mod lock;
 mod number;
 mod queue;
+mod results;
 mod semaphore;
 mod set;
 mod stored;
 
 pub(crate) use attempt::{Attempt, Caller, ClientId, Object};
 pub(crate) use ids::IdMap;
+pub(crate) use results::Results;
 pub(crate) use stored::{Counts, Kept};
 
 use crate::protocol::{Failure, Kind, Start};

@@ -68,6 +68,29 @@ fn visit(value: &Value, found: &mut impl FnMut(ObjectId)) {
     }
 }
 
+/// How much a value is, as if nothing in it were shared: its parts, and one for each sixteen bytes of text. What shows or
+/// searches a value visits that much.
+pub(super) fn weight(value: &Value) -> u64 {
+    let parts = match value {
+        Value::Str(text) => text.len() as u64 / BYTES,
+        Value::Surrogates(bytes) | Value::Bytes(bytes) | Value::ByteArray(bytes) => {
+            bytes.len() as u64 / BYTES
+        }
+        Value::BigInt(int) => int.bits() / (8 * BYTES),
+        Value::Dict(entries) => entries.iter().map(|(key, value)| weight(key) + weight(value)).sum(),
+        Value::Object(object) => {
+            let parts = object.args.iter().chain(object.items.iter()).chain(&object.state).map(weight);
+            let entries = object.entries.iter().map(|(key, value)| weight(key) + weight(value));
+            parts.sum::<u64>() + entries.sum::<u64>()
+        }
+        other => other.items().unwrap_or_default().iter().map(weight).sum(),
+    };
+    1 + parts
+}
+
+/// As much as one part of a value.
+const BYTES: u64 = 16;
+
 /// The most elements that an iterable which is no container may have: what it has in memory bounds the others.
 const MOST: u64 = 1 << 24;
 

@@ -1,7 +1,7 @@
 //! The calls of each kind of object.
 
-use super::{Key, ObjectId, Packed};
-use mp_core::transfer::Message;
+use super::{Failure, Key, ObjectId, Packed};
+use mp_core::transfer::{Code, Message};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub(crate) enum Call {
     },
     Event(EventCall),
     Barrier(BarrierCall),
+    Pool(PoolCall),
+    Results(ResultsCall),
     Custom {
         method: u32,
         exclusive: bool,
@@ -198,6 +200,58 @@ pub(crate) enum BarrierCall {
     Parties,
     Waiting,
     Broken,
+}
+
+/// A pool in the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum PoolCall {
+    /// Tasks of one function, with the arguments of each. Gives the object that their results come to.
+    Submit {
+        code: Code,
+        tasks: Vec<Message>,
+        gather: Gather,
+    },
+    Close,
+    Terminate,
+    Join,
+    Processes,
+}
+
+/// How the results of tasks are to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Gather {
+    /// All together.
+    Together,
+    /// One by one, in the order of the tasks.
+    InOrder,
+    /// One by one, as they come.
+    AsTheyCome,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ResultsCall {
+    /// Takes the next elements, up to so many; waits until there is one.
+    Take(u64),
+    /// Copies all, once all are there.
+    Get,
+    Wait,
+    IsReady,
+    IsSuccessful,
+    /// No more are taken.
+    Close,
+    /// What has come: the server's own call.
+    #[serde(skip)]
+    Arrive(Arrived),
+}
+
+/// One of the results, or why there is none.
+pub(crate) type Element = Result<Packed, Failure>;
+
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// With its place among the tasks.
+    One(u64, Element),
+    All(Result<Vec<Element>, Failure>),
 }
 
 /// What kind of number a packed value is.

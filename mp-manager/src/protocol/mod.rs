@@ -9,8 +9,8 @@
 mod calls;
 
 pub(crate) use calls::{
-    BarrierCall, Call, CellCall, ConditionCall, DictCall, EventCall, ListCall, LockCall, Number, QueueCall,
-    SemaphoreCall, SetCall, Waiting,
+    Arrived, BarrierCall, Call, CellCall, ConditionCall, DictCall, Element, EventCall, Gather, ListCall,
+    LockCall, Number, PoolCall, QueueCall, ResultsCall, SemaphoreCall, SetCall, Waiting,
 };
 
 use crate::restart::Restart;
@@ -65,6 +65,8 @@ pub(crate) enum Request {
         kind: Kind,
         start: Start,
     },
+    /// An iterator over the keys of a dict, or the items of a set, as they are now.
+    Iterate(ObjectId),
     /// One more reference of this client to an object.
     Hold(ObjectId),
     /// One reference less to each.
@@ -133,6 +135,10 @@ pub(crate) enum Kind {
     Condition,
     Event,
     Barrier,
+    Pool,
+    /// The results of tasks.
+    Results,
+    Iterator,
     Custom,
     /// Values of Python programs.
     Python,
@@ -146,7 +152,7 @@ pub(crate) enum Start {
     Value(Packed),
     /// An array's elements.
     Values(Vec<Packed>),
-    /// Permits, parties, or the most items of a queue.
+    /// Permits, parties, workers, or the most items of a queue.
     Number(u64),
     /// Permits, of which there may never be more.
     Bounded(u64),
@@ -238,6 +244,12 @@ pub(crate) enum Failure {
     Overflow,
     Broken,
     NotChanging,
+    /// A worker of a pool ended in the task, or the task was too much for it.
+    WorkerDied(String),
+    /// The pool takes no more tasks, or ends before they are done.
+    PoolEnded(String),
+    /// The pool was not closed.
+    PoolRuns,
     Panicked {
         message: String,
         location: String,

@@ -11,7 +11,10 @@ mod list;
 mod lock;
 mod namespace;
 mod number;
+mod parts;
+mod pool;
 mod queue;
+mod results;
 mod semaphore;
 mod set;
 mod value;
@@ -27,7 +30,10 @@ pub use list::ListProxy;
 pub use lock::{ConditionLock, LockProxy, LockProxyGuard, RLockProxy, RLockProxyGuard};
 pub use namespace::NamespaceProxy;
 pub use number::Number;
+pub use parts::{DictIter, ListIter};
+pub use pool::PoolProxy;
 pub use queue::QueueProxy;
+pub use results::{AsyncResultProxy, IteratorProxy, MapResultProxy, RemoteIter};
 pub use semaphore::{SemaphorePermit, SemaphoreProxy};
 pub use set::SetProxy;
 pub use value::ValueProxy;
@@ -170,6 +176,13 @@ impl Reference {
 
     fn values<T: DeserializeOwned>(&self, call: Call) -> Result<Vec<T>, ManagerError> {
         self.unpack_all(self.call(call)?)
+    }
+
+    fn packed(&self, call: Call) -> Result<Vec<Packed>, ManagerError> {
+        match self.call(call)? {
+            Reply::Values(values) => Ok(values),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn unpack_all<T: DeserializeOwned>(&self, reply: Reply) -> Result<Vec<T>, ManagerError> {

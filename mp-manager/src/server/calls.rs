@@ -53,6 +53,12 @@ impl Server {
             Body::Custom(_) if has_waiting => Attempt::Wait,
             Body::Custom(_) => return self.call_custom(caller, serial, object, call),
             Body::Over(_) => Failure::WrongKind.into(),
+            Body::Pool(_) => {
+                if let Some(result) = self.call_pool(caller, serial, object, wait, call) {
+                    self.reply(client, serial, result);
+                }
+                return;
+            }
             #[cfg(feature = "pickle")]
             Body::Python(_) => Failure::WrongKind.into(),
         };
@@ -77,8 +83,7 @@ impl Server {
                 self.retry(object);
             }
             Attempt::Wait => {
-                let deadline = if let Wait::AtMost(time) = wait { Deadline::after(time) } else { None };
-                self.park(Parked { caller, serial, object, deadline, call });
+                self.park_call(caller, serial, object, wait, call);
                 // A condition's lock is free now, for example.
                 if has_waiting {
                     self.retry(object);
@@ -93,6 +98,18 @@ impl Server {
         if let Some(entry) = self.table.get(object) {
             entry.waiting.push_back(number);
         }
+    }
+
+    pub(super) fn park_call(
+        &mut self,
+        caller: Caller,
+        serial: u64,
+        object: ObjectId,
+        wait: Wait,
+        call: Call,
+    ) {
+        let deadline = if let Wait::AtMost(time) = wait { Deadline::after(time) } else { None };
+        self.park(Parked { caller, serial, object, deadline, call });
     }
 
     /// A call of a user's type that has to wait.

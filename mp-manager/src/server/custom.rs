@@ -80,6 +80,23 @@ impl Server {
                 Outcome::Segment(Ok(_)) if !self.clients.has(caller.client) => continue,
                 Outcome::Segment(result) => result.map(|name| Reply::Text(self.segments.keep(name))),
                 Outcome::Released => Ok(Reply::Flag(true)),
+                Outcome::Pool(Ok(pool)) if !self.clients.has(caller.client) => {
+                    self.end_pool(0, pool);
+                    continue;
+                }
+                Outcome::Pool(result) => {
+                    result.and_then(|pool| self.enter_pool(caller.client, pool)).map(Reply::Created)
+                }
+                Outcome::PoolEnded => {
+                    self.pool_ended(serial);
+                    continue;
+                }
+                Outcome::Tasks(count, arrived) => {
+                    if let Some((results, _)) = object {
+                        self.tasks_ended(serial, results, count, arrived);
+                    }
+                    continue;
+                }
             };
             if let Some((object, alone)) = object {
                 self.leave_custom(object, alone);

@@ -1,11 +1,12 @@
 //! Whatever bytes a client sends, the server goes on: requests that are whole, damaged and made up, over a connection and
 //! through a slot. `MP_FUZZ` sets the number of requests, `MP_FUZZ_SEED` where they begin.
 
+use super::entry::{is_left_out, starts};
 use super::tests::{BySlot, Running, ask, call, created, value};
 use super::*;
 use crate::protocol::{
-    BarrierCall, Call, CellCall, ConditionCall, DictCall, EventCall, ListCall, LockCall, Number, QueueCall,
-    SemaphoreCall, SetCall, Wait, Waiting as Stage,
+    BarrierCall, Call, CellCall, ConditionCall, DictCall, EventCall, ListCall, LockCall, Number, PoolCall,
+    QueueCall, ResultsCall, SemaphoreCall, SetCall, Wait, Waiting as Stage,
 };
 use mp_core::transfer::{pack, unpack};
 use mp_testing::Chance;
@@ -17,19 +18,12 @@ fn number(name: &str, without: u64) -> u64 {
 
 /// One of each kind.
 fn objects(client: &tests::Stream) -> Vec<ObjectId> {
-    let starts = [
-        (Kind::Dict, Start::Empty),
-        (Kind::Set, Start::Empty),
-        (Kind::List, Start::Values(vec![value(&[1]), value(&[2])])),
-        (Kind::Value, Start::Value(value(&[200]))),
-        (Kind::Queue, Start::Number(3)),
-        (Kind::RLock, Start::Empty),
-        (Kind::Semaphore, Start::Bounded(2)),
-        (Kind::Condition, Start::Empty),
-        (Kind::Event, Start::Empty),
-        (Kind::Barrier, Start::Number(2)),
-    ];
-    starts.map(|(kind, start)| created(ask(client, Request::Create { kind, start }))).to_vec()
+    let mut objects =
+        starts().map(|(kind, start)| created(ask(client, Request::Create { kind, start }))).to_vec();
+    let over = |start| created(ask(client, Request::Create { kind: Kind::Condition, start }));
+    objects.push(over(Start::Lock(objects[5])));
+    objects.push(created(ask(client, Request::Iterate(objects[0]))));
+    objects
 }
 
 fn calls() -> Vec<Call> {
@@ -70,6 +64,10 @@ fn calls() -> Vec<Call> {
         Call::Event(EventCall::Set),
         Call::Barrier(BarrierCall::Wait(Some((u64::MAX, u64::MAX)))),
         Call::Barrier(BarrierCall::Reset),
+        Call::Results(ResultsCall::Take(u64::MAX)),
+        Call::Results(ResultsCall::Get),
+        Call::Results(ResultsCall::Close),
+        Call::Pool(PoolCall::Join),
     ];
     let dict = dict.into_iter().map(Call::Dict);
     dict.chain(list.into_iter().map(Call::List)).chain(others).collect()
@@ -90,14 +88,10 @@ fn damage(chance: &mut Chance, bytes: &mut Vec<u8>) {
     }
 }
 
-fn shuts_down(request: Result<Request, impl Sized>) -> bool {
-    matches!(request, Ok(Request::Shutdown))
-}
-
 /// Sends it, and waits for no reply: a call that waits must not hold up the test.
 fn by_stream(server: &Running, bytes: &[u8]) -> Connection {
     let stream: Connection = Connection::from_fd(server.end());
-    if !shuts_down(unpack::<(u64, Request)>(bytes, Vec::new()).map(|(_, request)| request)) {
+    if !unpack::<(u64, Request)>(bytes, Vec::new()).is_ok_and(|(_, request)| is_left_out(&request)) {
         let _ = stream.send_bytes(bytes);
     }
     stream
@@ -138,5 +132,50 @@ fn whatever_a_client_sends_the_server_goes_on() {
         let length = ask(&witness, call(own, Call::List(ListCall::Len)));
         assert!(matches!(length, Reply::Count(found) if found == count), "seed {seed}: {length:?}");
         drop((stream, slot));
+    }
+}
+
+/// What `tests/seeds.rs` and the fuzzer begin with: a request of each kind that is made here.
+#[test]
+fn seeds_are_requests() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/dispatcher");
+    let object = |call: &Call| match call {
+        Call::Dict(_) => 0,
+        Call::Set(_) => 1,
+        Call::List(_) => 2,
+        Call::Cell(_) => 3,
+        Call::Queue(_) => 4,
+        Call::Lock(_) => 5,
+        Call::Semaphore(_) => 6,
+        Call::Event(_) => 8,
+        Call::Barrier(_) => 9,
+        Call::Condition { .. } => 10,
+        _ => 11,
+    };
+    let calls = calls().into_iter().map(|call| Request::Call {
+        object: object(&call),
+        thread: 1,
+        wait: Wait::AtMost(Duration::from_secs(1)),
+        call,
+    });
+    let others = [
+        Request::Create { kind: Kind::List, start: Start::Values(vec![value(&[1, 2, 3])]) },
+        Request::Hold(7),
+        Request::Release(vec![1, 2]),
+        Request::Lend { voucher: 1, end: None, object: 2 },
+        Request::Publish { name: "name".to_owned(), object: Some(3) },
+        Request::Lookup { name: "name".to_owned(), kind: Kind::Dict },
+        Request::Iterate(1),
+        Request::ReleaseMemory { name: "psm_0".to_owned() },
+        Request::Slot { attached: false },
+        Request::Received(1),
+        Request::Hello,
+    ];
+    for (at, request) in calls.chain(others).enumerate() {
+        let (file, bytes) = (folder.join(format!("{at:02}")), pack(&(1_u64, request)).unwrap().bytes);
+        if std::env::var("MP_SEEDS").is_ok_and(|text| text == "write") {
+            std::fs::write(&file, &bytes).unwrap();
+        }
+        assert!(std::fs::read(&file).is_ok_and(|seed| seed == bytes), "{at}: write the seeds anew");
     }
 }

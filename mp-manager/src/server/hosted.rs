@@ -45,7 +45,7 @@ pub(super) fn guarded(call: impl FnOnce() -> Result<Message, Failure>) -> Result
     caught(call).map_err(failure)?
 }
 
-fn failure(error: CaughtError) -> Failure {
+pub(super) fn failure(error: CaughtError) -> Failure {
     match error {
         CaughtError::Panicked { message, location } => Failure::Panicked { message, location },
         CaughtError::Call(error) => Failure::Codec(error.to_string()),

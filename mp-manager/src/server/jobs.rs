@@ -5,10 +5,11 @@
 
 use super::hosted::Hosted;
 use crate::object::Caller;
-use crate::protocol::{Failure, ObjectId};
+use crate::protocol::{Arrived, Failure, ObjectId};
 use mp_core::error::OsResult;
 use mp_core::sys::eventfd::{self, eventfd};
 use mp_core::transfer::Message;
+use mp_pool::Pool;
 use mp_shm::OwnedName;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,6 +28,12 @@ pub(super) enum Outcome {
     Segment(Result<OwnedName, Failure>),
     /// A name was released.
     Released,
+    /// A pool has started.
+    Pool(Result<Pool, Failure>),
+    /// A pool's workers have ended.
+    PoolEnded,
+    /// So many tasks of the pool have ended.
+    Tasks(u64, Arrived),
 }
 
 /// The call that a job is for.
@@ -79,11 +86,26 @@ impl Jobs {
         Ok(())
     }
 
+    pub(super) fn inbox(&self) -> Inbox {
+        Inbox(Arc::clone(&self.0))
+    }
+
     /// The jobs that were done since this was last called.
     pub(super) fn done(&self) -> Vec<(Ticket, Outcome)> {
         // Before they are taken: one that is done meanwhile signals again.
         eventfd::clear(self.0.signal.as_fd());
         std::mem::take(&mut self.0.lock().done)
+    }
+}
+
+/// For what is done elsewhere.
+#[derive(Clone)]
+pub(super) struct Inbox(Arc<Shared>);
+
+impl Inbox {
+    pub(super) fn put(&self, ticket: Ticket, outcome: Outcome) {
+        self.0.lock().done.push((ticket, outcome));
+        eventfd::set(self.0.signal.as_fd());
     }
 }
 
@@ -98,7 +120,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
         loop {
             let mut state = self.lock();
             let (ticket, work) = loop {
@@ -111,8 +133,7 @@ impl Shared {
             };
             drop(state);
             let outcome = work();
-            self.lock().done.push((ticket, outcome));
-            eventfd::set(self.signal.as_fd());
+            Inbox(Arc::clone(self)).put(ticket, outcome);
         }
     }
 }

@@ -21,14 +21,18 @@ mod calls;
 mod clients;
 mod conditions;
 mod custom;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod entry;
 #[cfg(test)]
 mod fuzz;
 mod hosted;
+mod iterate;
 mod jobs;
 mod lines;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
 mod parked;
+mod pool;
 #[cfg(feature = "pickle")]
 mod python;
 mod segments;
@@ -57,6 +61,7 @@ use mp_core::sys::waitset::{Room, WaitSet};
 use mp_core::transfer::Handle;
 use mp_pipe::Connection;
 use parked::Calls;
+use pool::Coming;
 use segments::Segments;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -98,6 +103,7 @@ pub(crate) struct Server {
     jobs: Jobs,
     names: HashMap<String, (Kind, Kept)>,
     segments: Segments,
+    coming: Coming,
     last: u64,
     /// None: there is no memory for call slots.
     lines: Option<Lines>,
@@ -143,6 +149,7 @@ impl Server {
             jobs,
             names: HashMap::new(),
             segments: Segments::default(),
+            coming: Coming::default(),
             counts,
             last: FIRST,
             lines,
@@ -253,11 +260,16 @@ impl Server {
                 let body = self.condition_over(lock)?;
                 Reply::Created(self.enter(client, Kind::Condition, body)?)
             }
+            Request::Create { kind: Kind::Pool, start: Start::Number(workers) } => {
+                self.start_pool(client, serial, workers)?;
+                return Ok(None);
+            }
             Request::Create { kind, start } => {
                 let object = crate::object::make(&self.counts, &kind, start)?;
                 Reply::Created(self.enter(client, kind, table::Body::Own(object))?)
             }
             Request::Slot { attached } => self.give_slot(client, attached),
+            Request::Iterate(object) => Reply::Created(self.iterate(client, object)?),
             Request::Hold(object) => self.hold(client, object)?,
             Request::Release(objects) => {
                 objects.into_iter().for_each(|object| self.clients.release(&self.counts, client, object));
@@ -414,9 +426,14 @@ impl Server {
             #[cfg(feature = "pickle")]
             self.pickled.forget(object);
             self.refuse_waiting(waiting);
-            if let table::Body::Over(lock) = &body {
-                let waiting = self.waiting_at_lock(object, lock);
-                self.refuse_waiting(waiting);
+            self.coming.forget(object);
+            match body {
+                table::Body::Over(lock) => {
+                    let waiting = self.waiting_at_lock(object, &lock);
+                    self.refuse_waiting(waiting);
+                }
+                table::Body::Pool(workers) => self.forget_pool(object, workers),
+                _ => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The objects, and the calls that wait for each.
 
 use super::hosted::Custom;
+use super::pool::Workers;
 use crate::object::{IdMap, Kept, Object};
 use crate::protocol::{Kind, ObjectId};
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ pub(super) enum Body {
     Over(Kept),
     /// Of a user's type.
     Custom(Custom),
+    Pool(Workers),
     /// Values of Python programs.
     #[cfg(feature = "pickle")]
     Python(crate::pickled::Object),

@@ -4,14 +4,14 @@ use super::answered::{Answered, nothing, unknown};
 use crate::object::Counts;
 use crate::pickled::arguments::{Asked, UNNAMED, index, is_true};
 use crate::pickled::compare::{equal, sorted};
-use crate::pickled::held::{Held, elements};
+use crate::pickled::held::{Held, elements, weight};
 use crate::pickled::places::{Place, at, within};
 use crate::pickled::raised::Raised;
 use crate::pickled::repr;
 use mp_pipe::pickle::{Object, Value};
 
-/// The most elements that multiplying may give.
-const MOST: usize = 1 << 24;
+/// The most parts that multiplying may give: those of its elements too.
+const MOST: u64 = 1 << 24;
 
 #[derive(Debug, Default)]
 pub(crate) struct List(Vec<Held>);
@@ -176,8 +176,11 @@ impl List {
     fn multiplied(&self, asked: &Asked) -> Result<Vec<Value>, Raised> {
         let [times] = asked.exactly()?;
         let times = usize::try_from(index(&times)?).unwrap_or(0);
-        if self.0.len().checked_mul(times).is_none_or(|len| len > MOST.max(self.0.len())) {
-            return Err(Raised::memory("a list of more than 16,777,216 elements by multiplying: extend it"));
+        let weight: u64 = self.0.iter().map(|held| weight(&held.value)).sum();
+        if times > 1 && weight.saturating_mul(times as u64) > MOST {
+            return Err(Raised::memory(
+                "a list of more than 16,777,216 parts, or 256 MiB, by multiplying: extend it",
+            ));
         }
         // Nothing, however often, is to be done once.
         let times = if self.0.is_empty() { 0 } else { times };

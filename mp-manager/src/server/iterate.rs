@@ -1,0 +1,30 @@
+//! Iterators over dicts and sets, whose keys have no proxies in them. (Lists are read in parts, by position.)
+
+use super::Server;
+use super::table::Body;
+use crate::object::{Attempt, Caller, ClientId, Results};
+use crate::protocol::{Call, DictCall, Failure, Kind, ObjectId, Packed, Reply, SetCall};
+use mp_core::transfer::Message;
+
+impl Server {
+    /// An iterator over the keys of a dict, or the items of a set, as they are now.
+    pub(super) fn iterate(&mut self, client: ClientId, object: ObjectId) -> Result<ObjectId, Failure> {
+        let entry = self.table.get(object).ok_or(Failure::NoSuchObject)?;
+        let mut call = match entry.kind {
+            Kind::Dict => Call::Dict(DictCall::Keys),
+            Kind::Set => Call::Set(SetCall::All),
+            _ => return Err(Failure::WrongKind),
+        };
+        let Body::Own(body) = &mut entry.body else { return Err(Failure::WrongKind) };
+        let elements = match body.attempt(Caller { client, thread: 0 }, &mut call) {
+            Attempt::Done(Ok(Reply::Keys(keys))) => {
+                let plain =
+                    |bytes| Packed { message: Message { bytes, handles: Vec::new() }, objects: Vec::new() };
+                keys.into_iter().map(plain)
+            }
+            Attempt::Done(Err(failure)) => return Err(failure),
+            _ => return Err(Failure::WrongKind),
+        };
+        self.enter(client, Kind::Iterator, Body::Own(Box::new(Results::of(elements))))
+    }
+}
