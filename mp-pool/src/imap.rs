@@ -1,8 +1,10 @@
 //! `imap` and `imap_unordered`: results as an iterator, over an input that may be endless.
 
+use crate::call::POSITIONS;
 use crate::error::{SubmitError, TaskError};
 use crate::pool::Pool;
 use crate::stream::{Order, Stream};
+use crate::window::Window;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::word::Deadline;
 use serde::Serialize;
@@ -28,7 +30,8 @@ impl Default for ImapOptions {
 }
 
 impl ImapOptions {
-    /// One item to a worker at a time; 64 chunks for each worker, and at least 256, are read ahead.
+    /// One item to a worker at a time; 64 chunks for each worker, and at least 256, are read ahead. While results are
+    /// taken very fast (more than 500,000 a second), up to 4,096 items are.
     pub const fn new() -> ImapOptions {
         ImapOptions { chunk_size: 1, look_ahead: None }
     }
@@ -46,6 +49,13 @@ impl ImapOptions {
     pub const fn look_ahead(mut self, items: usize) -> Self {
         self.look_ahead = Some(items);
         self
+    }
+
+    /// Chunk size, and how the items ahead are bounded.
+    pub(crate) fn window(self, workers: usize) -> Result<(usize, Window), SubmitError> {
+        let (chunk, look_ahead) = self.checked(workers)?;
+        let size = (look_ahead as u64).min(POSITIONS / 2);
+        Ok((chunk, Window::new(size, self.look_ahead.is_some())))
     }
 
     /// Chunk size and look-ahead.

@@ -82,6 +82,7 @@ mod supervisor;
 mod tasks;
 mod threads;
 mod watch;
+mod window;
 mod worker;
 
 pub use builder::PoolBuilder;

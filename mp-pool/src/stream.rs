@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   input ──read──► submitted, not done ──► done, held ──next──► program
-//!                   └──────── at most look_ahead ────┘
+//!                   └──────── at most a window ──────┘
 //! ```
 //!
 //! | next is called, and                        | the stream                                                    |
@@ -22,6 +22,7 @@ use crate::error::{SubmitError, TaskError};
 use crate::input::Input;
 use crate::job::{Piece, Settled, decoded, decoded_short, value_of};
 use crate::record::{put_item, take_outcome};
+use crate::window::Window;
 use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +30,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Chunks of the longest run.
-const LONGEST_RUN: u64 = 64;
+const LONGEST_RUN: u64 = 256;
 /// An input that gives items faster than this, on average, is quick.
 const QUICK: Duration = Duration::from_micros(1);
 /// The window is filled up by such a part of it, not by each item that leaves it.
@@ -80,7 +81,7 @@ pub(crate) struct Stream<I> {
     input: Input<I>,
     order: Order,
     chunk: usize,
-    look_ahead: u64,
+    window: Window,
     /// Items whose results were given.
     given: u64,
     /// Items whose results are held.
@@ -99,18 +100,19 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         call: Call,
         input: I,
         order: Order,
-        (chunk, look_ahead): (usize, usize),
+        (chunk, window): (usize, Window),
         workers: usize,
     ) -> Stream<I> {
         if let Some(work) = call.job.work() {
             work.know_length(input.size_hint());
         }
+        let look_ahead = window.size() as usize;
         let mut stream = Stream {
             call,
             input: Input::new(input),
             order,
             chunk,
-            look_ahead: (look_ahead as u64).min(POSITIONS / 2),
+            window,
             given: 0,
             held_items: 0,
             current: None,
@@ -139,12 +141,12 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     ) -> Option<Result<R, TaskError>> {
         loop {
             // The input may be slow, and results come meanwhile.
-            if !self.is_next_held() || self.given.is_multiple_of(self.look_ahead.div_ceil(LOOKS)) {
+            if !self.is_next_held() || self.given.is_multiple_of(self.window.size().div_ceil(LOOKS)) {
                 self.look();
             }
             let is_held = self.is_next_held();
             let ahead = self.outstanding() - self.held_items;
-            if self.may_read() && !self.call.full && (!is_held || ahead < self.look_ahead.div_ceil(2)) {
+            if self.may_read() && !self.call.full && (!is_held || ahead < self.window.size().div_ceil(2)) {
                 self.read_run();
             } else if !is_held && self.outstanding() == 0 && self.input.has_ended() {
                 self.call.complete = true;
@@ -164,8 +166,8 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     }
 
     fn may_read(&self) -> bool {
-        let room = self.look_ahead.saturating_sub(self.outstanding());
-        !self.input.has_ended() && (room >= self.look_ahead.div_ceil(REFILL) || self.outstanding() == 0)
+        let room = self.window.size().saturating_sub(self.outstanding());
+        !self.input.has_ended() && (room >= self.window.size().div_ceil(REFILL) || self.outstanding() == 0)
     }
 
     /// Takes what has come.
@@ -197,6 +199,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         // It was looked at just before.
         let Some(held) = &mut self.current else { return Err(TaskError::Terminated) };
         self.given += 1;
+        self.window.gave();
         self.held_items -= 1;
         let value = held.take();
         if held.items == 0 {
@@ -248,7 +251,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     fn read_items(&mut self, chunks: u64) -> Result<(), SubmitError> {
         let mut packed = Packed::default();
         let most = (chunks.saturating_mul(self.chunk as u64))
-            .min(self.look_ahead.saturating_sub(self.outstanding()).max(1))
+            .min(self.window.size().saturating_sub(self.outstanding()).max(1))
             // No chunk lies across the end of the positions.
             .min(POSITIONS + 1 - (self.call.submitted & POSITIONS));
         let mut handles = Vec::new();

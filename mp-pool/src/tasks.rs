@@ -385,7 +385,7 @@ impl Tasks<'_> {
         R: Serialize + DeserializeOwned,
     {
         let workers = self.pool.processes();
-        let sizes = reading.checked(workers)?;
+        let sizes = reading.window(workers)?;
         let begin = |code| self.job(code, true);
         let call = Call::begin::<F, (I::Item,)>(self.pool.shared(), &function, begin)?;
         Ok(Imap::of(Stream::new(call, items.into_iter(), order, sizes, workers)))
