@@ -144,6 +144,7 @@ from! {
     mp_pool::JoinPoolError, mp_pool::MapError, mp_pool::NewPoolError, mp_pool::ResizeError, mp_pool::SubmitError, mp_pool::TaskError,
     mp_pool::pipeline::BuildError, mp_pool::pipeline::ContextError, mp_pool::pipeline::PipelineError,
     mp_pool::progress::ProgressError,
+    mp_pool::backend::ServeError,
     mp_manager::ManagerError, mp_manager::StartManagerError,
 }
 from! {

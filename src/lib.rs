@@ -183,6 +183,8 @@ pub mod base {
 }
 /// Managers, with what a hand-written [`Shared`] needs. Python: `multiprocessing.managers`.
 pub use mp_manager as managers;
+/// Pools whose workers are on other hosts: what a backend brings, and the host's side.
+pub use mp_pool::backend;
 /// Executors and futures. Python: `concurrent.futures`.
 pub use mp_pool::futures;
 /// Pipelines of named steps, in threads or in processes, with a report of each task.

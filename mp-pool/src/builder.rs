@@ -1,5 +1,6 @@
 //! PoolBuilder: a pool with settings of one's own.
 
+use crate::backend::{Backend, Behind};
 use crate::board::MOST_WORKERS;
 use crate::error::NewPoolError;
 use crate::idle::Idle;
@@ -16,6 +17,7 @@ use mp_core::transfer::{
 use mp_core::{StartMethod, usable_cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a pool is made. Made by [`Pool::builder`].
@@ -38,6 +40,7 @@ pub struct PoolBuilder {
     method: Option<StartMethod>,
     cpus: Option<Vec<usize>>,
     nice: u32,
+    backend: Option<Behind>,
 }
 
 impl PoolBuilder {
@@ -57,6 +60,7 @@ impl PoolBuilder {
             method: None,
             cpus: None,
             nice: 0,
+            backend: None,
         }
     }
 
@@ -231,6 +235,23 @@ impl PoolBuilder {
         self
     }
 
+    /// Where the workers run. Default: on this host.
+    ///
+    /// The calls of the pool are the same ones. A worker that dies, or whose host is lost, costs what it had begun, and
+    /// is replaced. [`memory_limit`](PoolBuilder::memory_limit), [`cpus`](PoolBuilder::cpus), [`on_output`](PoolBuilder::on_output),
+    /// [`fork_from`](PoolBuilder::fork_from), and locks, queues and shared memory in the initializer's arguments, are
+    /// refused ([`NewPoolError::NeedsThisHost`]); in a task's arguments they are [`SubmitError::Handles`], in its result
+    /// [`TaskError::Failed`].
+    ///
+    /// Not in Python. Ray, Dask: the address of a cluster.
+    ///
+    /// [`SubmitError::Handles`]: crate::SubmitError::Handles
+    /// [`TaskError::Failed`]: crate::TaskError::Failed
+    pub fn backend(mut self, backend: impl Backend) -> Self {
+        self.backend = Some(Behind(Arc::new(backend)));
+        self
+    }
+
     /// Starts the workers.
     ///
     /// # Errors
@@ -252,6 +273,9 @@ impl PoolBuilder {
         if self.idle.least > processes {
             return Err(NewPoolError::LeastProcesses { least: self.idle.least, processes });
         }
+        if self.backend.is_some() {
+            self.check_backend()?;
+        }
         let cpus = usable(self.cpus)?;
         let spec = WorkerSpec {
             name: self.name,
@@ -267,8 +291,26 @@ impl PoolBuilder {
             board: places(self.places, processes)? as u32,
             method: self.method.map_or_else(get_helper_method, |method| Ok(method.for_helpers()))?,
             blocked: mp_core::sys::signal::blocked(),
+            backend: self.backend,
+            alone: None,
         };
         Ok((spec, processes))
+    }
+}
+
+impl PoolBuilder {
+    /// Whether nothing needs workers on this host.
+    fn check_backend(&self) -> Result<(), NewPoolError> {
+        let has_handles =
+            matches!(&self.initializer, Ok(Some((_, arguments))) if !arguments.handles.is_empty());
+        let needs = [
+            (self.memory_limit.is_some(), "memory_limit"),
+            (self.cpus.is_some(), "cpus"),
+            (self.output.callback.is_some(), "on_output"),
+            (has_handles, "a handle among the initializer's arguments"),
+        ];
+        let first = needs.iter().find(|(is_set, _)| *is_set);
+        first.map_or(Ok(()), |(_, what)| Err(NewPoolError::NeedsThisHost(what)))
     }
 }
 

@@ -206,6 +206,9 @@ impl Call {
         handles: Vec<Handle>,
         chunk: usize,
     ) -> Result<(), SubmitError> {
+        if self.shared.is_elsewhere() {
+            return Err(SubmitError::Handles);
+        }
         let Packed { items, mut bytes } = std::mem::take(packed);
         let item = take_item(&mut &bytes[before..]).unwrap_or_default().to_vec();
         bytes.truncate(before);

@@ -1,5 +1,6 @@
 //! The errors of tasks and of pools.
 
+use crate::record::{Outcome, take_outcome};
 use mp_core::process::{At, CaughtError};
 use mp_core::sys::process::Ended;
 use mp_core::{CodecError, MemError, OsError, StartError};
@@ -160,6 +161,11 @@ pub enum SubmitError {
     /// The function cannot be called in another process, or its arguments cannot be serialised.
     #[error("the function or the arguments of the task: {0}")]
     Arguments(#[from] CodecError),
+    /// An argument is a lock, a queue, shared memory or another handle, and the pool's workers are on other hosts.
+    #[error(
+        "an argument of the task is a handle, which cannot leave this host: send values, or use a pool of this host"
+    )]
+    Handles,
     /// There is no room for the task: the error of [`try_submit`](crate::ProcessPoolExecutor::try_submit).
     #[error("the executor has no room for the task now: submit again, or wait")]
     WouldBlock,
@@ -217,6 +223,12 @@ pub enum NewPoolError {
     /// A memory of 0 bytes.
     #[error("a worker must be allowed some memory: a few MiB at least")]
     NoMemory,
+    /// What needs workers on this host, in a pool with a [backend](crate::PoolBuilder::backend).
+    #[error("{0} needs workers on this host: leave it out, or make the pool without a backend")]
+    NeedsThisHost(&'static str),
+    /// The [backend](crate::PoolBuilder::backend) has no host for a worker.
+    #[error("no link to a host for a worker: {0}")]
+    Link(#[source] std::io::Error),
     /// The initializer cannot be called in another process, or its arguments cannot be serialised.
     #[error("the initializer or its arguments: {0}")]
     Initializer(#[from] CodecError),
@@ -249,8 +261,15 @@ pub enum JoinPoolError {
 /// What a worker says of a task that gave no value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Failure {
-    Panicked { message: String, location: String },
+    Panicked {
+        message: String,
+        location: String,
+    },
     Failed(String),
+    /// The link to its worker, on another host, was lost after the task was submitted: it may have been begun.
+    Lost {
+        pid: u32,
+    },
 }
 
 impl From<CaughtError> for Failure {
@@ -263,6 +282,14 @@ impl From<CaughtError> for Failure {
 }
 
 impl Failure {
+    /// What the first of these records says, if it is a failure.
+    pub(crate) fn of_first(mut records: &[u8]) -> Option<Failure> {
+        match take_outcome(&mut records) {
+            Some(Outcome::Failure(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+
     /// As the caller is told.
     pub(crate) fn in_worker(self, worker: &str) -> TaskError {
         match self {
@@ -270,6 +297,9 @@ impl Failure {
                 TaskError::Panicked { message, location, worker: worker.to_owned() }
             }
             Failure::Failed(reason) => TaskError::Failed(reason),
+            Failure::Lost { pid } => {
+                TaskError::WorkerDied { worker: worker.to_owned(), pid, how: None, deaths: 1 }
+            }
         }
     }
 }

@@ -48,6 +48,9 @@ impl PoolBuilder {
             return Err(NewPoolError::TwoStates);
         }
         let (spec, processes) = self.checked()?;
+        if spec.backend.is_some() {
+            return Err(NewPoolError::NeedsThisHost("fork_from"));
+        }
         let copy = CopyTemplate::fork(captured)?;
         Pool::start(spec, processes, Some(copy))
     }

@@ -51,6 +51,13 @@ impl Lent {
         value
     }
 
+    /// All of it.
+    pub(crate) fn record(&self) -> Vec<u8> {
+        let mut record = Vec::new();
+        self.bytes.read_onto(self.at, self.written, &mut record);
+        record
+    }
+
     pub(crate) fn is_value(&self) -> bool {
         is_value(&self.heads())
     }

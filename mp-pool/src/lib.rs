@@ -25,6 +25,8 @@
 //! | `call.rs`       | from an input to batches of packed items                                 |
 //! | `job.rs`        | what has become of a call's items                                        |
 //! | `order.rs`      | results in the order of the input, decoded as they come                  |
+//! | `backend/`      | [`backend::Backend`]: workers on other hosts, behind links                |
+//! | `process.rs`    | a worker's process, here or elsewhere, as the pool holds it              |
 //! | `dispatch/`     | which items are where; what a death costs                                |
 //! | `board/`        | the words that pool and workers share: slots, lanes, sleepers            |
 //! | `lead.rs`       | of the threads that wait for results, one waits at the board             |
@@ -43,6 +45,7 @@
 #![deny(clippy::unwrap_used)]
 
 mod arena;
+pub mod backend;
 mod board;
 mod builder;
 mod call;
@@ -68,6 +71,7 @@ mod output;
 pub mod pipeline;
 mod place;
 mod pool;
+mod process;
 pub mod progress;
 mod record;
 mod resize;

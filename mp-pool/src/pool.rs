@@ -63,7 +63,6 @@ impl Pool {
         copy: Option<CopyTemplate>,
     ) -> Result<Pool, NewPoolError> {
         let (shared, wakes) = Shared::new(spec, processes as u32, copy)?;
-        let shared = Arc::new(shared);
         let pool = Pool { shared, threads: Mutex::new(Vec::new()), owner: OwningProcess::current() };
         pool.start_thread("mp-pool-feed", |shared| shared.feed())?;
         pool.start_thread("mp-pool-watch", move |shared| shared.watch(wakes))?;
@@ -299,7 +298,7 @@ impl Pool {
     /// The process ids of its workers at this moment. One that has just started may be missing, and one that has just
     /// ended may be there.
     pub fn worker_pids(&self) -> Vec<u32> {
-        self.shared.dispatch().workers.iter().flatten().map(|worker| worker.child.pid()).collect()
+        self.shared.dispatch().workers.iter().flatten().filter_map(|worker| worker.child.pid()).collect()
     }
 
     /// Takes no more tasks; those that were taken are done. Python: `Pool.close`.

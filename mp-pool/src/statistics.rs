@@ -5,7 +5,6 @@
 use crate::dispatch::Counts;
 use crate::executor::ProcessPoolExecutor;
 use crate::pool::Pool;
-use mp_core::sys::clock::cpu_time;
 use std::time::Duration;
 
 /// What a pool has done so far, from [`Pool::statistics`].
@@ -63,7 +62,7 @@ pub struct WorkerStatistics {
     /// Bytes of packed results that came back.
     pub bytes_out: u64,
     /// CPU time of the live worker, its start, its waits before it sleeps, and its threads included; zero if there is
-    /// none.
+    /// none, and of one on another host.
     pub cpu_time: Duration,
 }
 
@@ -75,16 +74,16 @@ impl Pool {
     pub fn statistics(&self) -> Statistics {
         let dispatch = self.shared().dispatch();
         let of = |(index, counts): (usize, &Counts)| {
-            let pid = dispatch.workers[index].as_ref().map(|worker| worker.child.pid());
+            let child = dispatch.workers[index].as_ref().map(|worker| &worker.child);
             WorkerStatistics {
                 index,
                 name: dispatch.latest[index].1.to_string(),
-                pid,
+                pid: child.and_then(|child| child.pid()),
                 tasks: counts.tasks,
                 restarts: counts.starts.saturating_sub(1),
                 bytes_in: counts.bytes_in,
                 bytes_out: counts.bytes_out,
-                cpu_time: pid.and_then(cpu_time).unwrap_or_default(),
+                cpu_time: child.and_then(|child| child.cpu_time()).unwrap_or_default(),
             }
         };
         let used = |(_, counts): &(usize, &Counts)| counts.starts > 0;

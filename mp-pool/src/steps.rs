@@ -59,9 +59,11 @@ impl Steps {
             board: workers,
             method: StartMethod::Fork,
             blocked: Vec::new(),
+            backend: None,
+            alone: None,
         };
         let (shared, _) = Shared::new(spec, workers, None)?;
-        Ok(Steps { shared: Arc::new(shared), workers: workers as usize })
+        Ok(Steps { shared, workers: workers as usize })
     }
 
     /// Submits items, `chunk_size` to a worker at a time.

@@ -268,6 +268,14 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
                     packed.items += 1;
                     if !handles.is_empty() {
                         let handles = std::mem::take(&mut handles);
+                        if self.call.shared.is_elsewhere() {
+                            packed.items -= 1;
+                            packed.bytes.truncate(before);
+                            let submitted = self.submit(&mut packed);
+                            self.refuse_item(SubmitError::Handles.to_string());
+                            submitted?;
+                            continue;
+                        }
                         self.call.submit_alone(&mut packed, before, handles, self.chunk)?;
                     }
                 }

@@ -3,6 +3,7 @@
 //! The *watcher* sleeps on the workers' pidfds and lines. It starts workers in the place of those that have ended, and
 //! passes on what goes over a line. The *feeder* (lead.rs) puts more on the board while no thread waits for results.
 
+use crate::backend::{Behind, RemoteWorker};
 use crate::board::Life;
 use crate::dispatch::{Dispatch, Phase, Worker};
 use crate::error::{How, NewPoolError, TaskError};
@@ -13,6 +14,7 @@ use crate::line::{Fetched, Line, Said};
 use crate::memory::{Memory, SharedBoard};
 use crate::output::{Output, OutputSpec};
 use crate::place::Place;
+use crate::process::WorkerProcess;
 use crate::progress::What;
 use crate::restarts::{MOST_FAILURES, Restarts};
 use crate::worker::{self, Bootstrap};
@@ -26,7 +28,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What a worker is made from.
@@ -49,11 +51,22 @@ pub(crate) struct WorkerSpec {
     pub(crate) method: StartMethod,
     /// The signals that the pool's maker holds back, and so its workers: the pool's threads hold back all.
     pub(crate) blocked: Vec<i32>,
+    /// Where the workers run, if not on this host.
+    pub(crate) backend: Option<Behind>,
+    pub(crate) alone: Option<Alone>,
+}
+
+/// The pool's one worker is a worker of another host's pool: it has that one's name and index, and no successor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alone {
+    pub(crate) index: u32,
 }
 
 /// What the pool's handle, its threads and its results share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// For the threads that take for workers on other hosts.
+    this: Weak<Shared>,
     dispatch: Mutex<Dispatch>,
     pub(crate) board: SharedBoard,
     /// A job was settled, no thread leads, a worker has ended or was entered.
@@ -65,7 +78,7 @@ pub(crate) struct Shared {
     captures: bool,
     /// How many workers there are to be: those of the first indices.
     pub(crate) wanted: AtomicUsize,
-    spec: WorkerSpec,
+    pub(crate) spec: WorkerSpec,
     started: AtomicU32,
     /// Written to when the watcher is to look at the workers anew.
     waker: Mutex<File>,
@@ -79,11 +92,13 @@ impl Shared {
         spec: WorkerSpec,
         workers: u32,
         copy: Option<CopyTemplate>,
-    ) -> Result<(Shared, File), NewPoolError> {
+    ) -> Result<(Arc<Shared>, File), NewPoolError> {
         let (wakes, waker) = mp_core::sys::fd::pipe()?;
         mp_core::sys::fd::set_nonblocking(waker.as_fd(), true)?;
         let dispatch = Dispatch::new(workers.max(spec.board))?;
-        let shared = Shared {
+        let output = Output::new(spec.output.clone())?;
+        let shared = Arc::new_cyclic(|this| Shared {
+            this: Weak::clone(this),
             board: dispatch.memory.board.clone(),
             dispatch: Mutex::new(dispatch),
             changed: Condvar::new(),
@@ -91,12 +106,12 @@ impl Shared {
             captures: copy.is_some(),
             wanted: AtomicUsize::new(workers as usize),
             copy: Mutex::new(copy),
-            output: Output::new(spec.output.clone())?,
+            output,
             spec,
             started: AtomicU32::new(0),
             waker: Mutex::new(waker.into()),
             shut_down: AtomicBool::new(false),
-        };
+        });
         Ok((shared, wakes.into()))
     }
 
@@ -124,7 +139,10 @@ impl Shared {
     pub(crate) fn start_worker(&self, index: u32) -> Result<(), NewPoolError> {
         // ORDERING: Relaxed: a number that no other worker has.
         let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
-        let name: Arc<str> = format!("{}-{number}", self.spec.name).into();
+        let name: Arc<str> = match self.spec.alone {
+            Some(_) => self.spec.name.as_str().into(),
+            None => format!("{}-{number}", self.spec.name).into(),
+        };
         let memory = {
             let mut dispatch = self.dispatch();
             // A pool whose workers have ended, meanwhile, has no thread that would see the end of one more.
@@ -160,11 +178,30 @@ impl Shared {
         result
     }
 
-    fn started_worker(&self, index: u32, name: &str, memory: Memory) -> Result<Worker, NewPoolError> {
+    fn started_worker(&self, index: u32, name: &Arc<str>, memory: Memory) -> Result<Worker, NewPoolError> {
         let (line, theirs) = Line::pair()?;
+        let child = match (&self.spec.backend, self.this.upgrade()) {
+            (Some(backend), Some(this)) => {
+                let started = RemoteWorker::start(&this, &self.spec, backend, index, name, theirs);
+                started.map_err(NewPoolError::Link)? as Arc<dyn WorkerProcess>
+            }
+            _ => self.started_here(index, name, memory, theirs)?,
+        };
+        Ok(Worker { index, child, line: Arc::new(line), messages: 0, out_of_reach: false })
+    }
+
+    /// As a process of this host.
+    fn started_here(
+        &self,
+        index: u32,
+        name: &str,
+        memory: Memory,
+        theirs: Line,
+    ) -> Result<Arc<dyn WorkerProcess>, NewPoolError> {
         let (streams, ends) = self.output.as_ref().map(Output::open).transpose()?.unzip();
         let bootstrap = Bootstrap {
             index,
+            known_as: self.spec.alone.map_or(index, |alone| alone.index),
             memory,
             line: theirs,
             initializer: self.spec.initializer.clone(),
@@ -186,7 +223,7 @@ impl Shared {
         if let Some((output, streams)) = self.output.as_ref().zip(streams) {
             output.watch(streams, index, child.pid());
         }
-        Ok(Worker { index, child, line: Arc::new(line), messages: 0, out_of_reach: false })
+        Ok(child)
     }
 
     fn start_process(
@@ -262,7 +299,7 @@ impl Shared {
             for index in restarts.take_due(Instant::now()) {
                 self.restart(index, &mut restarts);
             }
-            let workers: Vec<(u32, Arc<Child<()>>, Arc<Line>)> = {
+            let workers: Vec<(u32, Arc<dyn WorkerProcess>, Arc<Line>)> = {
                 let dispatch = self.dispatch();
                 let of =
                     |worker: &Worker| (worker.index, Arc::clone(&worker.child), Arc::clone(&worker.line));
@@ -291,7 +328,7 @@ impl Shared {
                 // Its end and its line are one behind the other.
                 if looked.replace(at / 2) != Some(at / 2) {
                     let (index, child, line) = &workers[at / 2];
-                    self.look_at(*index, child, line, &mut restarts);
+                    self.look_at(*index, &**child, line, &mut restarts);
                 }
             }
         }
@@ -315,14 +352,14 @@ impl Shared {
     /// Has tasks end whose worker has too much memory; how long until one may.
     fn look_at_memory(&self, memory: &mut MemoryWatch) -> Duration {
         let workers = || {
-            let of = |worker: &Worker| (worker.index, worker.child.pid());
-            self.dispatch().workers.iter().flatten().map(of).collect()
+            let of = |worker: &Worker| Some((worker.index, worker.child.pid()?));
+            self.dispatch().workers.iter().flatten().filter_map(of).collect()
         };
         memory.look(workers, |index, used, limit| self.dispatch().condemn_for_memory(index, used, limit))
     }
 
     /// A worker has said something, or has ended.
-    fn look_at(&self, index: u32, child: &Child<()>, line: &Line, restarts: &mut Restarts) {
+    fn look_at(&self, index: u32, child: &dyn WorkerProcess, line: &Line, restarts: &mut Restarts) {
         // Asked first: what it said before its end is there then.
         let ended = !child.is_alive();
         while let Some(said) = line.next() {
@@ -384,7 +421,7 @@ impl Shared {
 
     /// Whether the worker of this index that has ended is to have a successor.
     fn wants_worker(&self, dispatch: &Dispatch, index: u32) -> bool {
-        dispatch.wants_workers() && (index as usize) < self.processes()
+        self.spec.alone.is_none() && dispatch.wants_workers() && (index as usize) < self.processes()
     }
 
     fn restart(&self, index: u32, restarts: &mut Restarts) {

@@ -1,7 +1,8 @@
 //! Tasks that may run for a time: what runs longer ends as `DeadlineExceeded`, and takes nothing along.
 
+use mp_mock::{new_executor, new_pool};
 use mp_pool::futures::Future;
-use mp_pool::{ImapOptions, Pool, ProcessPoolExecutor, SubmitError, TaskError, TaskOptions};
+use mp_pool::{ImapOptions, SubmitError, TaskError, TaskOptions};
 use mp_queue::Queue;
 use mp_testing::{go_on_process, stop_process};
 use std::collections::HashSet;
@@ -23,7 +24,14 @@ mp_testing::cases! {
         items_with_a_deadline_go_to_the_workers_one_by_one,
         streams_and_futures_have_deadlines,
         a_stopped_worker_is_at_its_task,
-    ]
+    ],
+    mock: [
+        tasks_that_end_at_about_their_deadline_have_one_end,
+        a_deadline_beyond_the_clock_is_none,
+        a_deadline_that_is_not_reached_changes_nothing,
+        each_item_of_a_map_has_a_deadline_of_its_own,
+        streams_and_futures_have_deadlines,
+    ],
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -59,7 +67,7 @@ fn is_late(error: &TaskError, of: Duration) -> bool {
 
 /// Beside tasks that run all the time: 30 tasks too long, 30 killed, 0 others.
 fn what_runs_too_long_ends_alone() {
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     let others: Vec<_> =
         (0..2).map(|_| pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap()).collect();
@@ -86,7 +94,7 @@ fn what_runs_too_long_ends_alone() {
 }
 
 fn a_deadline_that_is_not_reached_changes_nothing() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let worker = pool.apply(std::process::id, ()).unwrap();
     let timed = pool.with(within(HOUR));
     assert_eq!(timed.apply(std::process::id, ()).unwrap(), worker);
@@ -98,7 +106,7 @@ fn a_deadline_that_is_not_reached_changes_nothing() {
 
 /// A few items of many, in the midst of others.
 fn each_item_of_a_map_has_a_deadline_of_its_own() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let each = pool.with(within(SHORT * 20)).map_each(square_or_hang, 0..40).unwrap();
     assert_eq!(each.len(), 40);
     for (x, outcome) in (0..).zip(each) {
@@ -117,7 +125,7 @@ fn pass_on(x: u64, baton: Queue<u64>) -> u64 {
 
 /// The first of two waits for the second.
 fn items_with_a_deadline_go_to_the_workers_one_by_one() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let baton = Queue::new().unwrap();
     let items = || (0..2).map(|x| (x, baton.clone()));
     assert_eq!(pool.with(within(HOUR)).starmap(pass_on, items()).unwrap(), [1, 1]);
@@ -128,7 +136,7 @@ fn items_with_a_deadline_go_to_the_workers_one_by_one() {
 }
 
 fn streams_and_futures_have_deadlines() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let timed = executor.with(within(SHORT));
     let futures: Vec<Future<()>> = (0..5).map(|_| timed.submit(hang, ()).unwrap()).collect();
     for future in futures {
@@ -136,7 +144,7 @@ fn streams_and_futures_have_deadlines() {
     }
     assert_eq!(executor.with(within(HOUR)).try_submit(square, (3,)).unwrap().result(), Ok(9));
     assert_eq!(executor.with(within(HOUR)).submit_timeout(square, (3,), HOUR).unwrap().result(), Ok(9));
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     // An endless input. A chunk size has no meaning here.
     let stream =
         pool.with(within(SHORT * 20)).imap(square_or_hang, 0.., ImapOptions::new().chunk_size(7)).unwrap();
@@ -149,7 +157,7 @@ fn streams_and_futures_have_deadlines() {
 }
 
 fn a_wait_that_is_too_long_is_told_from_a_task_that_is() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let task = pool.with(within(SHORT * 20)).apply_async(hang, ()).unwrap();
     assert_eq!(task.try_get(), Err(TaskError::WouldBlock));
     assert_eq!(task.get_timeout(Duration::ZERO), Err(TaskError::Timeout));
@@ -167,7 +175,7 @@ fn a_wait_that_is_too_long_is_told_from_a_task_that_is() {
 
 /// Each runs as long as it may, or a little shorter or longer. Beside them others, which are done all.
 fn tasks_that_end_at_about_their_deadline_have_one_end() {
-    let pool = Pool::new(4).unwrap();
+    let pool = new_pool(4).unwrap();
     let (mut done, mut late) = (0, 0);
     while done < 30 || late < 30 {
         let timed = pool.with(within(Duration::from_millis(2)));
@@ -191,7 +199,7 @@ fn tasks_that_end_at_about_their_deadline_have_one_end() {
 
 /// One worker that is killed again and again, for tasks that it begins.
 fn deaths_by_deadline_never_break_the_pool() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     for _ in 0..40 {
         let late = pool.with(within(Duration::ZERO)).apply(hang, ());
         assert!(matches!(late, Err(SubmitError::Task(TaskError::DeadlineExceeded { .. }))), "{late:?}");
@@ -200,7 +208,7 @@ fn deaths_by_deadline_never_break_the_pool() {
 }
 
 fn a_stopped_worker_is_at_its_task() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let worker = pool.apply(std::process::id, ()).unwrap();
     let pidfd = mp_core::sys::poll::pidfd_open(worker).unwrap();
     assert!(stop_process(worker, pidfd.as_fd()));
@@ -230,7 +238,7 @@ fn a_stopped_worker_is_at_its_task() {
 }
 
 fn a_deadline_beyond_the_clock_is_none() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     for deadline in [Duration::MAX, Duration::from_secs(30 * 24 * 3600)] {
         assert_eq!(pool.with(within(deadline)).apply(square, (3,)).unwrap(), 9);
     }
@@ -242,7 +250,7 @@ fn hang_over(_bytes: Vec<u8>, handles: Vec<mp_core::transfer::Handle>) {
 }
 
 fn arguments_that_go_by_message_are_timed() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let (end, _other) = mp_core::sys::fd::pipe().unwrap();
     let handles = vec![mp_core::transfer::Handle::new(end)];
     for handles in [handles, Vec::new()] {

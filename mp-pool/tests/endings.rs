@@ -2,7 +2,8 @@
 
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::Ended;
-use mp_pool::{AsyncResult, JoinPoolError, MapError, Pool, TaskError, with_state};
+use mp_mock::{builder, fewer, new_pool};
+use mp_pool::{AsyncResult, JoinPoolError, MapError, TaskError, with_state};
 use mp_queue::Queue;
 use mp_testing::{go_on_process, kill_if_it_lives, stop_process};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
@@ -34,7 +35,18 @@ mp_testing::cases! {
         a_running_task_is_cancelled,
         workers_out_of_reach_are_not_waited_for,
         workers_out_of_reach_begin_nothing_more,
-    ]
+    ],
+    mock: [
+        results_longer_than_was_guessed,
+        an_input_of_unknown_length,
+        a_callback_may_drop_the_pool,
+        results_that_are_never_read_hold_up_nothing,
+        threads_submit_and_wait_at_once,
+        an_input_that_panics,
+        callbacks_are_called_and_may_panic,
+        an_overflow_of_the_stack_is_the_tasks_end,
+        a_pool_in_a_pools_worker,
+    ],
 }
 
 fn square(x: u64) -> u64 {
@@ -49,7 +61,7 @@ fn every_tenth_aborts(x: u64) -> u64 {
 }
 
 fn two_hundred_of_two_thousand_tasks_abort() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for chunk_size in [Some(1), None] {
         let each = pool.map_in_chunks(every_tenth_aborts, 0..2000, chunk_size).unwrap().get_each();
         let mut pids = Vec::new();
@@ -69,7 +81,7 @@ fn two_hundred_of_two_thousand_tasks_abort() {
 
 /// The threads of the program's are elsewhere all the time.
 fn more_than_the_board_holds_is_fed_while_no_thread_waits() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let done = Queue::new().unwrap();
     let results: Vec<AsyncResult<u64>> = (0..5000_u64)
         .map(|x| {
@@ -91,7 +103,7 @@ fn more_than_the_board_holds_is_fed_while_no_thread_waits() {
 }
 
 fn results_that_are_never_read_hold_up_nothing() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for _ in 0..200 {
         drop(pool.apply_async(|| vec![7_u8; 100_000], ()).unwrap());
         drop(pool.map_async(square, 0..100).unwrap());
@@ -107,7 +119,7 @@ fn long_at_times(x: usize) -> Vec<u8> {
 }
 
 fn results_longer_than_was_guessed() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for chunk_size in [Some(1), Some(64), None] {
         let values = pool.map_in_chunks(long_at_times, 0..700, chunk_size).unwrap().get().unwrap();
         assert!((0..).zip(values).all(|(x, value)| value == long_at_times(x)));
@@ -118,7 +130,7 @@ fn results_longer_than_was_guessed() {
 fn chunks_where_files_may_not_be_long() {
     for limit in [1 << 20, 800 << 10, 400 << 10] {
         setrlimit(Resource::RLIMIT_FSIZE, limit, RLIM_INFINITY).unwrap();
-        let pool = Pool::new(2).unwrap();
+        let pool = new_pool(2).unwrap();
         assert!(pool.map(square, 0..700).unwrap().into_iter().eq((0..700).map(square)));
         let texts: Vec<Vec<u8>> = (0..200_usize).map(|x| vec![x as u8; 10 * x]).collect();
         assert!(pool.map_in_chunks(same, texts.clone(), Some(50)).unwrap().get().unwrap() == texts);
@@ -126,19 +138,19 @@ fn chunks_where_files_may_not_be_long() {
 }
 
 fn an_input_of_unknown_length() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let even = || (0..20_000_u64).filter(|x| x % 2 == 0);
     assert!(pool.map(square, even()).unwrap().into_iter().eq(even().map(square)));
     assert!(pool.map_async(square, even()).unwrap().get().unwrap().into_iter().eq(even().map(square)));
 }
 
 fn threads_submit_and_wait_at_once() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..6_u64 {
             let pool = &pool;
             scope.spawn(move || {
-                for round in 0..30 {
+                for round in 0..fewer(30) {
                     let x = 100 * thread + round;
                     assert_eq!(pool.apply(square, (x,)).unwrap(), x * x);
                     let later = pool.map_in_chunks(square, x..x + 300, Some(1)).unwrap();
@@ -151,7 +163,7 @@ fn threads_submit_and_wait_at_once() {
 }
 
 fn an_input_that_panics() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let input = || (0..1000).inspect(|x| assert_ne!(*x, 700, "a deliberate panic"));
     assert!(catch_unwind(AssertUnwindSafe(|| pool.map(square, input()))).is_err());
     assert!(catch_unwind(AssertUnwindSafe(|| pool.map_async(square, input()).is_ok())).is_err());
@@ -166,7 +178,7 @@ fn deep(depth: u64) -> u64 {
 }
 
 fn an_overflow_of_the_stack_is_the_tasks_end() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let each = pool.map_each(deep, [1, 1 << 40, 2]).unwrap();
     assert!(each[0].is_ok() && each[2].is_ok());
     assert!(
@@ -183,7 +195,7 @@ fn same(bytes: Vec<u8>) -> Vec<u8> {
 /// Longer than a block of shared memory may be; `MP_LONG` MiB.
 fn long_values_go_by_message() {
     let mebibytes = std::env::var("MP_LONG").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let long = vec![7_u8; mebibytes << 20];
     let under_way = pool.apply_async(same, (long.clone(),)).unwrap();
     assert_eq!(pool.map(square, 0..100).unwrap().len(), 100);
@@ -199,7 +211,7 @@ fn pass_on(queue: Queue<u32>, number: u32) -> (Queue<u32>, u32) {
 }
 
 fn handles_in_arguments_and_results() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let queue = Queue::new().unwrap();
     let results = pool.starmap(pass_on, (0..40).map(|number| (queue.clone(), number))).unwrap();
     for (expected, (returned, number)) in (0..).zip(results) {
@@ -212,11 +224,11 @@ fn handles_in_arguments_and_results() {
 }
 
 fn by_a_pool_of_its_own(up_to: u64) -> Vec<u64> {
-    Pool::new(2).unwrap().map(square, 0..up_to).unwrap()
+    new_pool(2).unwrap().map(square, 0..up_to).unwrap()
 }
 
 fn a_pool_in_a_pools_worker() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let values = pool.map(by_a_pool_of_its_own, [3, 4]).unwrap();
     assert_eq!(values, [vec![0, 1, 4], vec![0, 1, 4, 9]]);
 }
@@ -228,7 +240,7 @@ fn say_pid_and_wait(pids: Queue<u32>, go: Queue<u32>) -> u32 {
 
 /// At work, and asleep.
 fn a_stopped_worker_holds_up_its_own_task_alone() {
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     let held_up = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
     let busy = pids.get().unwrap();
@@ -246,7 +258,7 @@ fn a_stopped_worker_holds_up_its_own_task_alone() {
 }
 
 fn a_running_task_is_cancelled() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     for _ in 0..3 {
         let running = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
@@ -265,7 +277,7 @@ fn a_running_task_is_cancelled() {
 }
 
 fn what_waits_is_cancelled_and_not_begun() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     let first = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
     let worker = pids.get().unwrap();
@@ -284,7 +296,7 @@ fn what_waits_is_cancelled_and_not_begun() {
 
 /// Also while no thread waits for results, and before the pool is joined.
 fn callbacks_are_called_and_may_panic() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (said, heard) = std::sync::mpsc::channel();
     let say = || said.clone();
     let (one, two, three) = (say(), say(), say());
@@ -308,7 +320,7 @@ fn callbacks_are_called_and_may_panic() {
 }
 
 fn a_callback_may_drop_the_pool() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (said, heard) = std::sync::mpsc::channel();
     let result = pool.apply_async(square, (3,)).unwrap();
     result.call_back(move |value| {
@@ -319,7 +331,7 @@ fn a_callback_may_drop_the_pool() {
 }
 
 fn results_are_asked_without_waiting() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     let result = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
     pids.get().unwrap();
@@ -342,7 +354,7 @@ fn results_are_asked_without_waiting() {
     assert_eq!(waiting.try_get(), Ok(vec![5]));
     pool.join_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(pool.try_join(), Ok(()));
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let many = pool.map_async(every_tenth_aborts, 0..10).unwrap();
     many.wait();
     assert_eq!(many.successful(), Some(false));
@@ -368,7 +380,7 @@ fn say_and_wait((pids, go): &mut (Queue<u32>, Queue<u32>), x: u32) -> u32 {
 
 fn workers_out_of_reach_begin_nothing_more() {
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
-    let builder = Pool::builder().processes(1);
+    let builder = builder().processes(1);
     let pool = builder.initializer_value(queues, (pids.clone(), go.clone())).build().unwrap();
     let [stays, waits] = [0, 1].map(|x| pool.apply_async(with_state(say_and_wait), (x,)).unwrap());
     pids.get().unwrap();
@@ -386,7 +398,7 @@ fn workers_out_of_reach_begin_nothing_more() {
 }
 
 fn workers_out_of_reach_are_not_waited_for() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (pids, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     let stays = pool.apply_async(say_pid_and_wait, (pids.clone(), go.clone())).unwrap();
     pids.get().unwrap();

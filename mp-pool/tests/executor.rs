@@ -3,6 +3,7 @@
 
 use mp_core::active_children;
 use mp_core::sys::process::Ended;
+use mp_mock::{builder, fewer, new_executor};
 use mp_pool::futures::{Future, Pending};
 use mp_pool::{ImapOptions, JoinPoolError, ProcessPoolExecutor, SubmitError, TaskError, TaskOptions};
 use mp_queue::Queue;
@@ -32,7 +33,14 @@ mp_testing::cases! {
         workers_are_terminated,
         workers_are_killed,
         callbacks_are_called_before_the_end_of_a_shutdown,
-    ]
+    ],
+    mock: [
+        threads_submit_to_one_executor,
+        dropped_it_does_what_it_has,
+        every_future_has_one_end_whichever_worker_is_killed,
+        map_gives_the_values_in_order,
+        callbacks_are_called_before_the_end_of_a_shutdown,
+    ],
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -73,12 +81,12 @@ impl Gate {
 }
 
 fn wrong_numbers_are_refused() {
-    assert!(ProcessPoolExecutor::new(0).is_err());
-    assert!(ProcessPoolExecutor::builder().max_tasks_per_child(0).build_executor().is_err());
+    assert!(new_executor(0).is_err());
+    assert!(builder().max_tasks_per_child(0).build_executor().is_err());
 }
 
 fn futures_give_values_and_errors() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let future = executor.submit(square, (12,)).unwrap();
     let other = future.clone();
     assert_eq!(other.exception(), None);
@@ -106,7 +114,7 @@ fn futures_give_values_and_errors() {
 
 /// In CPython the others fail too, and the executor is broken.
 fn a_killed_worker_costs_one_future() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let (doomed, safe) = (Gate::new(), Gate::new());
     for _ in 0..3 {
         let killed = doomed.submit(&executor);
@@ -130,7 +138,7 @@ fn a_killed_worker_costs_one_future() {
 }
 
 fn what_has_not_begun_is_cancelled() {
-    let executor = ProcessPoolExecutor::new(1).unwrap();
+    let executor = new_executor(1).unwrap();
     let gate = Gate::new();
     let running = gate.submit(&executor);
     gate.begun();
@@ -149,7 +157,7 @@ fn what_has_not_begun_is_cancelled() {
 }
 
 fn a_running_task_is_killed_alone() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let (doomed, safe) = (Gate::new(), Gate::new());
     let (killed, running) = (doomed.submit(&executor), safe.submit(&executor));
     let (pid, other) = (doomed.begun(), safe.begun());
@@ -173,7 +181,7 @@ fn a_running_task_is_killed_alone() {
 
 /// 200 cancellations of running tasks: 200 ended so, and 0 of the others.
 fn a_cancelled_running_task_harms_no_other() {
-    let executor = ProcessPoolExecutor::new(4).unwrap();
+    let executor = new_executor(4).unwrap();
     let gate = Gate::new();
     for _ in 0..200 {
         let doomed = gate.submit(&executor);
@@ -188,7 +196,7 @@ fn a_cancelled_running_task_harms_no_other() {
 }
 
 fn map_gives_the_values_in_order() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let squares: Vec<u64> = (0..100).map(square).collect();
     assert!(executor.map(square, 0..100).unwrap().map(Result::unwrap).eq(squares.iter().copied()));
     let options = ImapOptions::new().chunk_size(7).look_ahead(20);
@@ -199,7 +207,7 @@ fn map_gives_the_values_in_order() {
 
 /// The tasks of one worker wait, and more than its memory holds.
 fn a_full_executor_holds_back_what_is_submitted() {
-    let executor = ProcessPoolExecutor::new(1).unwrap();
+    let executor = new_executor(1).unwrap();
     let gate = Gate::new();
     let first = gate.submit(&executor);
     gate.begun();
@@ -227,12 +235,12 @@ fn a_full_executor_holds_back_what_is_submitted() {
 }
 
 fn threads_submit_to_one_executor() {
-    let executor = ProcessPoolExecutor::new(3).unwrap();
+    let executor = new_executor(3).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..6_u64 {
             let executor = &executor;
             scope.spawn(move || {
-                for round in 0..20_u64 {
+                for round in 0..fewer(20) {
                     let items = (0..100).map(|x| thread * 10_000 + round * 100 + x);
                     let futures: Vec<_> =
                         items.clone().map(|x| executor.submit(square, (x,)).unwrap()).collect();
@@ -246,7 +254,7 @@ fn threads_submit_to_one_executor() {
 }
 
 fn shutting_down_finishes_or_cancels() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let futures: Vec<_> = (0..300).map(|x| executor.submit(square, (x,)).unwrap()).collect();
     executor.shutdown(Pending::Finish);
     assert!(active_children().is_empty());
@@ -257,7 +265,7 @@ fn shutting_down_finishes_or_cancels() {
     assert!(matches!(executor.map(square, 0..2), Err(SubmitError::Closed)));
     executor.shutdown(Pending::Cancel);
 
-    let executor = ProcessPoolExecutor::new(1).unwrap();
+    let executor = new_executor(1).unwrap();
     let gate = Gate::new();
     let running = gate.submit(&executor);
     gate.begun();
@@ -277,7 +285,7 @@ fn shutting_down_finishes_or_cancels() {
 
 /// Two workers at work, and twenty tasks that have not begun.
 fn busy(gate: &Gate) -> (ProcessPoolExecutor, [Future<u32>; 2], Vec<Future<u32>>) {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let running = [gate.submit(&executor), gate.submit(&executor)];
     gate.begun();
     gate.begun();
@@ -314,7 +322,7 @@ fn workers_are_killed() {
 }
 
 fn callbacks_are_called_before_the_end_of_a_shutdown() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let (tell, told) = mpsc::channel();
     let futures: Vec<_> = (0..200).map(|x| executor.submit(square, (x,)).unwrap()).collect();
     for (x, future) in (0_u64..).zip(&futures) {
@@ -330,7 +338,7 @@ fn callbacks_are_called_before_the_end_of_a_shutdown() {
     each.sort_unstable_by_key(|(x, _)| *x);
     assert!(each.into_iter().eq((0..200).map(|x| (x, Ok(square(x))))));
     // One that comes late is called, too, by the thread of an executor that lives.
-    let executor = ProcessPoolExecutor::new(1).unwrap();
+    let executor = new_executor(1).unwrap();
     let future = executor.submit(square, (5,)).unwrap();
     future.wait();
     future.add_done_callback(move |future| tell.send((0, future.result())).unwrap());
@@ -338,7 +346,7 @@ fn callbacks_are_called_before_the_end_of_a_shutdown() {
 }
 
 fn dropped_it_does_what_it_has() {
-    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let executor = new_executor(2).unwrap();
     let futures: Vec<_> = (0..100).map(|x| executor.submit(square, (x,)).unwrap()).collect();
     drop(executor);
     assert!((0..).zip(futures).all(|(x, future)| future.try_result() == Ok(square(x))));
@@ -348,7 +356,7 @@ fn dropped_it_does_what_it_has() {
 fn a_panic_kills_the_workers() {
     let mut left = None;
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let executor = ProcessPoolExecutor::new(1).unwrap();
+        let executor = new_executor(1).unwrap();
         let gate = Gate::new();
         left = Some(gate.submit(&executor));
         gate.begun();
@@ -361,8 +369,8 @@ fn a_panic_kills_the_workers() {
 /// Futures that are waited for, awaited by callbacks, cancelled and killed, while workers die. `MP_KILLS=5000` sets the
 /// number.
 fn every_future_has_one_end_whichever_worker_is_killed() {
-    let wanted = mp_testing::kills(200) as usize;
-    let executor = ProcessPoolExecutor::new(4).unwrap();
+    let wanted = mp_testing::kills(fewer(200) as u32) as usize;
+    let executor = new_executor(4).unwrap();
     let (mut done, mut died, mut cancelled) = (0, 0, 0);
     let pids = || executor.worker_pids();
     while_killing(wanted, Duration::from_micros(3000), pids, || {
@@ -402,7 +410,7 @@ fn wait_at(gate: Queue<()>) {
 fn tasks_after_many_cancelled_ones_are_done() {
     for priority in [0, 1] {
         let gate = Queue::new().unwrap();
-        let builder = ProcessPoolExecutor::builder().processes(1).initializer(wait_at, (gate.clone(),));
+        let builder = builder().processes(1).initializer(wait_at, (gate.clone(),));
         let executor = builder.build_executor().unwrap();
         let tasks = executor.with(TaskOptions::new().priority(priority));
         for x in 0..5000 {

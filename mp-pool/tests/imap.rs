@@ -2,7 +2,8 @@
 //! that are endless, fail, or block; workers that are killed; iterators that are dropped.
 
 use mp_core::transfer::Handle;
-use mp_pool::{Imap, ImapOptions, Pool, SubmitError, TaskError};
+use mp_mock::{fewer, new_pool};
+use mp_pool::{Imap, ImapOptions, SubmitError, TaskError};
 use mp_queue::Queue;
 use mp_testing::while_killing;
 use serde::{Deserialize, Serialize, Serializer};
@@ -32,7 +33,16 @@ mp_testing::cases! {
         a_closed_pool_gives_what_was_read,
         a_terminated_pool_ends_its_streams,
         handles_go_through_a_stream,
-    ]
+    ],
+    mock: [
+        threads_take_from_streams_of_one_pool,
+        every_item_comes_once_whichever_worker_is_killed,
+        results_come_in_the_order_of_the_input,
+        a_failed_item_is_an_error_at_its_place,
+        an_item_that_cannot_be_serialised_is_its_own_error,
+        an_input_that_panics_gives_the_items_before_it_first,
+        a_closed_pool_gives_what_was_read,
+    ],
 }
 
 fn square(x: u64) -> u64 {
@@ -43,17 +53,18 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// P41
 fn results_come_in_the_order_of_the_input() {
-    let pool = Pool::new(3).unwrap();
-    let squares: Vec<u64> = (0..1000).map(square).collect();
+    let pool = new_pool(3).unwrap();
+    let items = fewer(1000);
+    let squares: Vec<u64> = (0..items).map(square).collect();
     let all = |stream: Imap<_, u64>| stream.collect::<Result<Vec<u64>, TaskError>>().unwrap();
-    assert_eq!(all(pool.imap(square, 0..1000).unwrap()), squares);
+    assert_eq!(all(pool.imap(square, 0..items).unwrap()), squares);
     for chunk_size in [1, 7, 20, 1000, 5000] {
         for look_ahead in [1, 6, 64, 5000] {
             let options = ImapOptions::new().chunk_size(chunk_size).look_ahead(look_ahead);
-            assert_eq!(all(pool.imap_with(square, 0..1000, options).unwrap()), squares);
+            assert_eq!(all(pool.imap_with(square, 0..items, options).unwrap()), squares);
         }
         let options = ImapOptions::new().chunk_size(chunk_size);
-        let mut each = all(pool.imap_unordered_with(square, 0..1000, options).unwrap());
+        let mut each = all(pool.imap_unordered_with(square, 0..items, options).unwrap());
         each.sort_unstable();
         assert_eq!(each, squares);
     }
@@ -62,7 +73,7 @@ fn results_come_in_the_order_of_the_input() {
 }
 
 fn zero_is_refused() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     for options in [ImapOptions::new().chunk_size(0), ImapOptions::new().look_ahead(0)] {
         assert!(matches!(pool.imap_with(square, 0..3, options), Err(SubmitError::ChunkSize)));
         assert!(matches!(pool.imap_unordered_with(square, 0..3, options), Err(SubmitError::ChunkSize)));
@@ -79,7 +90,7 @@ fn gated((x, gate): (u64, Option<Queue<()>>)) -> u64 {
 
 /// The last of all is the one that all others came before.
 fn results_come_as_they_are_done() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let gate = Queue::new().unwrap();
     let items = (0..500).map(|x| (x, (x == 0).then(|| gate.clone())));
     let mut stream = pool.imap_unordered(gated, items).unwrap();
@@ -99,7 +110,7 @@ fn fails_now_and_then(x: u64) -> u64 {
 }
 
 fn a_failed_item_is_an_error_at_its_place() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for chunk_size in [1, 8] {
         let options = ImapOptions::new().chunk_size(chunk_size);
         let each: Vec<_> = pool.imap_with(fails_now_and_then, 0..40, options).unwrap().collect();
@@ -124,7 +135,7 @@ impl Serialize for NotFive {
 
 /// P42: that job's error, and no other's.
 fn an_item_that_cannot_be_serialised_is_its_own_error() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for chunk_size in [1, 4, 100] {
         let options = ImapOptions::new().chunk_size(chunk_size);
         let stream = pool.imap_with(|x: NotFive| x.0, (0..10).map(NotFive), options).unwrap();
@@ -143,7 +154,7 @@ fn an_item_that_cannot_be_serialised_is_its_own_error() {
 }
 
 fn an_input_that_panics_gives_the_items_before_it_first() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for chunk_size in [1, 4, 1000] {
         let options = ImapOptions::new().chunk_size(chunk_size);
         let input = || (0..).inspect(|x| assert!(*x < 300, "the input ends badly"));
@@ -163,7 +174,7 @@ fn an_input_that_panics_gives_the_items_before_it_first() {
 
 /// So memory is flat, however long it goes on.
 fn an_endless_input_is_read_a_bounded_number_of_items_ahead() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for (chunk_size, look_ahead) in [(1, 1), (1, 10), (4, 10), (64, 640), (10, 4)] {
         let read = Cell::new(0_u64);
         let input = (0_u64..).inspect(|_| read.set(read.get() + 1));
@@ -183,7 +194,7 @@ fn an_endless_input_is_read_a_bounded_number_of_items_ahead() {
 
 /// However quick the tasks are: what is read is wanted.
 fn a_program_that_takes_results_slowly_has_few_items_read_ahead() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let read = Cell::new(0_u64);
     let mut stream = pool.imap(square, (0_u64..).inspect(|_| read.set(read.get() + 1))).unwrap();
     for x in 0..2000 {
@@ -198,7 +209,7 @@ fn a_program_that_takes_results_slowly_has_few_items_read_ahead() {
 
 /// 400 MiB through an arena of 64.
 fn items_that_the_arena_does_not_hold() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let input = (0..200_u8).map(|x| vec![x; 2 << 20]);
     let stream = pool.imap(|block: Vec<u8>| (block.len(), block[7], block), input).unwrap();
     for (x, outcome) in (0..).zip(stream) {
@@ -208,13 +219,13 @@ fn items_that_the_arena_does_not_hold() {
 }
 
 fn threads_take_from_streams_of_one_pool() {
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..6_u64 {
             let pool = &pool;
             scope.spawn(move || {
                 let options = ImapOptions::new().chunk_size(1 + thread as usize % 3);
-                let items = thread * 10_000..thread * 10_000 + 3000;
+                let items = thread * 10_000..thread * 10_000 + fewer(3000);
                 let squares = items.clone().map(square);
                 if thread % 2 == 0 {
                     let stream = pool.imap_with(square, items, options).unwrap();
@@ -230,7 +241,7 @@ fn threads_take_from_streams_of_one_pool() {
 
 /// A stream waits for room, and gets it.
 fn a_stream_beside_more_than_the_board_holds() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let many = pool.map_in_chunks(square, 0..20_000, Some(1)).unwrap();
     assert_eq!(pool.imap(square, 0..100).unwrap().map(Result::unwrap).sum::<u64>(), 328_350);
     assert_eq!(many.get().unwrap().len(), 20_000);
@@ -238,7 +249,7 @@ fn a_stream_beside_more_than_the_board_holds() {
 
 /// Each item is submitted when it is read: the second one is read only when the result of the first has been said.
 fn a_result_is_given_while_the_input_is_slow() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let (begun, say) = (Queue::new().unwrap(), Queue::<u64>::new().unwrap());
     let read = Cell::new(0);
     let input = (0..200).filter(|_| true).inspect(|x| {
@@ -263,7 +274,7 @@ fn a_result_is_given_while_the_input_is_slow() {
 
 /// P42
 fn a_result_that_is_late_is_not_lost() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let gate = Queue::new().unwrap();
     let items = (0..5).map(|x| (x, Some(gate.clone())));
     let mut stream = pool.imap(gated, items).unwrap();
@@ -283,7 +294,7 @@ fn say_and_wait((x, said, gate): (u64, Queue<u64>, Queue<()>)) -> u64 {
 }
 
 fn a_dropped_stream_begins_nothing_more() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let (said, gate) = (Queue::new().unwrap(), Queue::new().unwrap());
     let items = (0..).map(|x| (x, said.clone(), gate.clone()));
     let stream = pool.imap(say_and_wait, items).unwrap();
@@ -300,7 +311,7 @@ fn a_dropped_stream_begins_nothing_more() {
 }
 
 fn a_closed_pool_gives_what_was_read() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let options = ImapOptions::new().look_ahead(10);
     let mut stream = pool.imap_with(square, 0..100, options).unwrap();
     let whole = pool.imap(square, 0..10).unwrap();
@@ -311,7 +322,7 @@ fn a_closed_pool_gives_what_was_read() {
     // All of it was read at once.
     assert!(whole.map(Result::unwrap).eq((0..10).map(square)));
     assert!(matches!(pool.imap(square, 0..3), Err(SubmitError::Closed)));
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     let mut stream = pool.imap_with(square, 0..100, options).unwrap();
     pool.close();
     assert_eq!(stream.find_map(Result::err), Some(TaskError::Closed));
@@ -319,7 +330,7 @@ fn a_closed_pool_gives_what_was_read() {
 }
 
 fn a_terminated_pool_ends_its_streams() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let gate: Queue<()> = Queue::new().unwrap();
     let mut stream = pool.imap(gated, (0..).map(|x| (x, Some(gate.clone())))).unwrap();
     std::thread::scope(|scope| {
@@ -331,7 +342,7 @@ fn a_terminated_pool_ends_its_streams() {
 }
 
 fn handles_go_through_a_stream() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (_reads, writes) = mp_core::sys::fd::pipe().unwrap();
     let items = (0..50_u64).map(|x| (x, (x % 3 == 0).then(|| Handle::new(writes.try_clone().unwrap()))));
     let options = ImapOptions::new().chunk_size(4);
@@ -354,8 +365,8 @@ fn value_of(x: u64) -> Vec<u8> {
 /// `MP_KILLS=5000` sets the number.
 fn every_item_comes_once_whichever_worker_is_killed() {
     const ITEMS: u64 = 3000;
-    let wanted = mp_testing::kills(200) as usize;
-    let pool = Pool::new(4).unwrap();
+    let wanted = mp_testing::kills(fewer(200) as u32) as usize;
+    let pool = new_pool(4).unwrap();
     let pids = || pool.worker_pids();
     while_killing(wanted, Duration::from_micros(3000), pids, || {
         for chunk_size in [1, 5] {

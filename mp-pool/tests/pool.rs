@@ -4,7 +4,8 @@
 
 use mp_core::sys::process::Ended;
 use mp_core::{StartMethod, active_children, current_process};
-use mp_pool::{JoinPoolError, MapError, Pool, SubmitError, TaskError};
+use mp_mock::{builder, new_pool};
+use mp_pool::{JoinPoolError, MapError, SubmitError, TaskError};
 use mp_queue::Queue;
 use mp_testing::kill_if_it_lives;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,20 @@ mp_testing::cases! {
         large_values_in_and_out,
         workers_are_replaced_after_their_tasks,
         a_worker_may_have_the_number_of_a_dead_one,
-    ]
+    ],
+    mock: [
+        values_that_cannot_cross_are_their_tasks_failure,
+        threads_share_a_pool,
+        bytes_of_every_length_cross,
+        a_panicking_initializer_breaks_the_pool,
+        workers_that_cannot_live_break_the_pool,
+        apply_and_map_keep_the_order,
+        a_panic_is_one_items_error,
+        a_killed_idle_worker_costs_nothing,
+        exits_and_aborts_are_the_tasks_end,
+        closing_and_joining,
+        workers_are_replaced_after_their_tasks,
+    ],
 }
 
 fn square(x: u64) -> u64 {
@@ -63,7 +77,7 @@ fn sevens(length: usize) -> Vec<u8> {
 
 /// In the arena, and out of it where there are too many, while other tasks use what is free of it.
 fn long_results_stand_until_they_are_read() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let mebibyte_of = |x: u8| vec![x; 1 << 20];
     let results: Vec<_> = (0..60).map(|x| pool.apply_async(reversed, (mebibyte_of(x),)).unwrap()).collect();
     results.iter().for_each(|result| result.wait());
@@ -83,7 +97,7 @@ fn bytes_of_every_length_cross() {
         bytes.last_mut().into_iter().for_each(|last| *last = 8);
         bytes
     };
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for chunk_size in [1, 5] {
         let back = pool.map_in_chunks(reversed, lengths.map(bytes), Some(chunk_size)).unwrap().get().unwrap();
         let expected = lengths.map(|length| reversed(bytes(length)));
@@ -106,7 +120,7 @@ fn add(a: u64, b: u64) -> u64 {
 
 /// P41
 fn apply_and_map_keep_the_order() {
-    let pool = Pool::new(4).unwrap();
+    let pool = new_pool(4).unwrap();
     assert_eq!(pool.apply(square, (5,)).unwrap(), 25);
     assert_eq!(pool.apply_async(add, (2, 3)).unwrap().get().unwrap(), 5);
     let squares: Vec<u64> = (0..100).map(square).collect();
@@ -124,14 +138,14 @@ fn apply_and_map_keep_the_order() {
 
 /// P41
 fn two_hundred_workers_on_a_thousand_items() {
-    let pool = Pool::new(200).unwrap();
+    let pool = new_pool(200).unwrap();
     let sum: u64 = pool.map(square, 0..1000).unwrap().iter().sum();
     assert_eq!(sum, 332_833_500);
 }
 
 fn wrong_numbers_are_refused() {
-    assert!(Pool::new(0).is_err());
-    assert!(Pool::builder().processes(1).max_tasks_per_child(0).build().is_err());
+    assert!(new_pool(0).is_err());
+    assert!(builder().processes(1).max_tasks_per_child(0).build().is_err());
     assert!(active_children().is_empty());
 }
 
@@ -141,7 +155,7 @@ fn fails_at_37(x: u32) -> u32 {
 }
 
 fn a_panic_is_one_items_error() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let each = pool.map_each(fails_at_37, 0..100).unwrap();
     for (index, outcome) in each.iter().enumerate() {
         match outcome {
@@ -170,7 +184,7 @@ fn say_pid_and_stay(pids: Queue<u32>) {
 }
 
 fn a_killed_worker_costs_one_task() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let pids = Queue::new().unwrap();
     for _ in 0..4 {
         let doomed = pool.apply_async(say_pid_and_stay, (pids.clone(),)).unwrap();
@@ -189,7 +203,7 @@ fn a_killed_worker_costs_one_task() {
 }
 
 fn a_killed_idle_worker_costs_nothing() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     assert_eq!(pool.map(square, 0..10).unwrap().len(), 10);
     for _ in 0..3 {
         for pid in pool.worker_pids() {
@@ -208,7 +222,7 @@ fn end_somehow(how: u32) -> u32 {
 }
 
 fn exits_and_aborts_are_the_tasks_end() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let each = pool.map_each(end_somehow, [0, 1, 2, 5]).unwrap();
     assert_eq!((&each[0], &each[3]), (&Ok(0), &Ok(5)));
     let died = |outcome: &Result<u32, TaskError>| match outcome {
@@ -251,7 +265,7 @@ impl<'de> Deserialize<'de> for Unreadable {
 }
 
 fn values_that_cannot_cross_are_their_tasks_failure() {
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     assert!(matches!(pool.apply(|_: Unwilling| (), (Unwilling,)), Err(SubmitError::Arguments(_))));
     assert!(matches!(pool.apply_async(|| Unwilling, ()).unwrap().get(), Err(TaskError::Failed(_))));
     assert!(matches!(
@@ -263,7 +277,7 @@ fn values_that_cannot_cross_are_their_tasks_failure() {
 }
 
 fn closing_and_joining() {
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     assert_eq!(pool.join(), Err(JoinPoolError::StillRunning));
     assert_eq!(pool.try_join(), Err(JoinPoolError::StillRunning));
     let result = pool.map_async(square, 0..500).unwrap();
@@ -277,7 +291,7 @@ fn closing_and_joining() {
 }
 
 fn dropping_with_tasks_pending_ends() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let pids = Queue::new().unwrap();
     let results: Vec<_> =
         (0..50).map(|_| pool.apply_async(say_pid_and_stay, (pids.clone(),)).unwrap()).collect();
@@ -293,7 +307,7 @@ fn turn(bytes: Vec<u8>) -> Vec<u8> {
 
 /// All at once: neither side may wait for the other to read first.
 fn large_values_in_and_out() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let item = |seed: usize| (0..1 << 20).map(|at| (at * 31 + seed) as u8).collect::<Vec<u8>>();
     let results = pool.map(turn, (0..64).map(item)).unwrap();
     assert_eq!(results.len(), 64);
@@ -307,7 +321,7 @@ fn which_process(_: u32) -> u64 {
 }
 
 fn workers_are_replaced_after_their_tasks() {
-    let pool = Pool::builder().processes(2).max_tasks_per_child(5).build().unwrap();
+    let pool = builder().processes(2).max_tasks_per_child(5).build().unwrap();
     let each: HashSet<u64> =
         pool.map_in_chunks(which_process, 0..60, Some(1)).unwrap().get().unwrap().into_iter().collect();
     assert!(each.len() >= 12, "{} workers for 60 tasks of at most 5 each", each.len());
@@ -319,7 +333,7 @@ fn a_worker_may_have_the_number_of_a_dead_one() {
     if std::fs::OpenOptions::new().write(true).open(NEXT).is_err() {
         mp_testing::not_here("the next process id may not be chosen here");
     }
-    let pool = Pool::builder().processes(2).max_tasks_per_child(1).build().unwrap();
+    let pool = builder().processes(2).max_tasks_per_child(1).build().unwrap();
     let first = pool.map_in_chunks(|_: u32| std::process::id(), 0..4, Some(1)).unwrap().get().unwrap();
     let done = AtomicBool::new(false);
     let pids = std::thread::scope(|scope| {
@@ -342,7 +356,7 @@ fn refuse(why: String) {
 }
 
 fn a_panicking_initializer_breaks_the_pool() {
-    let pool = Pool::builder().processes(2).initializer(refuse, ("entry".to_owned(),)).build().unwrap();
+    let pool = builder().processes(2).initializer(refuse, ("entry".to_owned(),)).build().unwrap();
     let broken = match pool.apply_async(square, (2,)) {
         Ok(result) => result.get().unwrap_err().to_string(),
         Err(error) => error.to_string(),
@@ -358,7 +372,7 @@ fn die() {
 }
 
 fn workers_that_cannot_live_break_the_pool() {
-    let pool = Pool::builder().processes(2).initializer(die, ()).build().unwrap();
+    let pool = builder().processes(2).initializer(die, ()).build().unwrap();
     let broken = match pool.apply_async(square, (2,)) {
         Ok(result) => result.get().unwrap_err().to_string(),
         Err(error) => error.to_string(),
@@ -367,7 +381,7 @@ fn workers_that_cannot_live_break_the_pool() {
 }
 
 fn threads_share_a_pool() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4_u64 {
             let pool = &pool;
@@ -388,7 +402,7 @@ fn stay_until(go: Queue<u32>, blocked: bool) -> u32 {
 
 /// One worker is stuck in the first task; the other does all the rest, also what is in the first one's lane.
 fn idle_workers_take_over_what_waits() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let go = Queue::new().unwrap();
     let stuck = pool.apply_async(stay_until, (go.clone(), true)).unwrap();
     let rest: Vec<_> = (0..100).map(|_| pool.apply_async(stay_until, (go.clone(), false)).unwrap()).collect();
@@ -400,7 +414,7 @@ fn idle_workers_take_over_what_waits() {
 
 fn spawned_workers_have_the_name_they_were_given() {
     mp_core::set_start_method(StartMethod::Spawn).unwrap();
-    let pool = Pool::builder().processes(2).name("Spawned").build().unwrap();
+    let pool = builder().processes(2).name("Spawned").build().unwrap();
     let names = pool.map(|_: u32| current_process().name().to_owned(), 0..10).unwrap();
     assert!(names.iter().all(|name| name.starts_with("Spawned-")), "{names:?}");
 }

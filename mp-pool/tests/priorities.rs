@@ -1,6 +1,7 @@
 //! A task of a higher priority is taken before one of a lower priority, wherever the lower one waits.
 
-use mp_pool::{AsyncResult, ImapOptions, Pool, ProcessPoolExecutor, SubmitError, TaskError, TaskOptions};
+use mp_mock::{fewer, new_executor, new_pool};
+use mp_pool::{AsyncResult, ImapOptions, Pool, SubmitError, TaskError, TaskOptions};
 use mp_queue::Queue;
 use mp_testing::{kills, while_killing};
 use std::time::Duration;
@@ -16,7 +17,10 @@ mp_testing::cases! {
     every_method: [
         the_highest_is_taken_first,
         many_of_all_priorities_are_all_done,
-    ]
+    ],
+    mock: [
+        nothing_is_lost_whichever_worker_is_killed,
+    ],
 }
 
 fn square(x: u64) -> u64 {
@@ -44,7 +48,7 @@ struct Held {
 
 impl Held {
     fn new() -> Held {
-        let pool = Pool::new(1).unwrap();
+        let pool = new_pool(1).unwrap();
         let (begun, go) = (Queue::new().unwrap(), Queue::new().unwrap());
         let holder = pool.apply_async(hold, (begun.clone(), go.clone())).unwrap();
         begun.get().unwrap();
@@ -115,7 +119,7 @@ fn cancelled_ones_leave_the_order_as_it_is() {
 }
 
 fn a_call_does_not_wait_for_room_behind_lower_ones() {
-    let executor = ProcessPoolExecutor::new(1).unwrap();
+    let executor = new_executor(1).unwrap();
     let (begun, go) = (Queue::new().unwrap(), Queue::new().unwrap());
     executor.submit(hold, (begun.clone(), go.clone())).unwrap();
     begun.get().unwrap();
@@ -144,7 +148,7 @@ fn a_call_does_not_wait_for_room_behind_lower_ones() {
 
 /// Also in streams and calls that wait, and with the pool's threads alone.
 fn many_of_all_priorities_are_all_done() {
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     let with = |priority| pool.with(TaskOptions::new().priority(priority));
     for round in 0..3 {
         let low = with(-1).map_async(square, 0..5000).unwrap();
@@ -181,8 +185,8 @@ fn long_arguments_are_ranked_too() {
 
 /// `MP_KILLS=5000` sets the number.
 fn nothing_is_lost_whichever_worker_is_killed() {
-    let wanted = kills(50) as usize;
-    let pool = Pool::new(4).unwrap();
+    let wanted = kills(fewer(50) as u32) as usize;
+    let pool = new_pool(4).unwrap();
     let (mut done, mut died) = (0, 0);
     while_killing(
         wanted,

@@ -1,6 +1,7 @@
 //! A pool that grows and shrinks while it works.
 
-use mp_pool::{NewPoolError, Pool, ProcessPoolExecutor, ResizeError, worker_index};
+use mp_mock::{builder, new_pool};
+use mp_pool::{NewPoolError, Pool, ResizeError, worker_index};
 use mp_queue::Queue;
 use std::collections::HashSet;
 
@@ -12,7 +13,10 @@ mp_testing::cases! {
         a_task_that_runs_is_finished,
         a_dismissed_worker_has_no_successor,
         to_and_fro_breaks_nothing,
-    ]
+    ],
+    mock: [
+        to_and_fro_breaks_nothing,
+    ],
 }
 
 type Said = Queue<Option<usize>>;
@@ -41,7 +45,7 @@ fn wait_until_there_are(pool: &Pool, workers: usize) {
 }
 
 fn new_workers_take_what_waits() {
-    let pool = Pool::builder().processes(1).most_processes(4).build().unwrap();
+    let pool = builder().processes(1).most_processes(4).build().unwrap();
     let (said, gate) = (Said::new().unwrap(), Queue::new().unwrap());
     let begin = |_| pool.apply_async(say_index_and_wait, (said.clone(), gate.clone())).unwrap();
     // One runs, and three wait.
@@ -56,7 +60,7 @@ fn new_workers_take_what_waits() {
 }
 
 fn no_task_is_lost_by_shrinking() {
-    let pool = Pool::new(4).unwrap();
+    let pool = new_pool(4).unwrap();
     let squares: Vec<u64> = (0..20_000).map(|x| x * x).collect();
     for workers in [1, 4, 2, 3] {
         let result = pool.map_in_chunks(|x: u64| x * x, 0..20_000, Some(3)).unwrap();
@@ -70,7 +74,7 @@ fn no_task_is_lost_by_shrinking() {
 }
 
 fn a_task_that_runs_is_finished() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (said, gate) = (Said::new().unwrap(), Queue::new().unwrap());
     let begin = |_| pool.apply_async(say_index_and_wait, (said.clone(), gate.clone())).unwrap();
     let tasks: Vec<_> = (0..2).map(begin).collect();
@@ -84,7 +88,7 @@ fn a_task_that_runs_is_finished() {
 }
 
 fn a_dismissed_worker_has_no_successor() {
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     pool.resize(2).unwrap();
     wait_until_there_are(&pool, 2);
     // One that is wanted has one.
@@ -99,7 +103,7 @@ fn a_dismissed_worker_has_no_successor() {
 
 /// More often than workers may fail to start in a row.
 fn to_and_fro_breaks_nothing() {
-    let executor = ProcessPoolExecutor::builder().processes(1).most_processes(3).build_executor().unwrap();
+    let executor = builder().processes(1).most_processes(3).build_executor().unwrap();
     for _ in 0..20 {
         executor.resize(3).unwrap();
         executor.resize(1).unwrap();
@@ -113,11 +117,11 @@ fn to_and_fro_breaks_nothing() {
 }
 
 fn wrong_numbers_are_refused() {
-    let refused = Pool::builder().processes(2).most_processes(1).build();
+    let refused = builder().processes(2).most_processes(1).build();
     assert!(matches!(refused, Err(NewPoolError::Workers)));
-    let refused = Pool::builder().processes(2).most_processes(1025).build();
+    let refused = builder().processes(2).most_processes(1025).build();
     assert!(matches!(refused, Err(NewPoolError::Workers)));
-    let pool = Pool::builder().processes(1).most_processes(2).build().unwrap();
+    let pool = builder().processes(1).most_processes(2).build().unwrap();
     for wrong in [0, 3, usize::MAX] {
         assert!(matches!(pool.resize(wrong), Err(ResizeError::Places { most: 2 })), "{wrong}");
     }

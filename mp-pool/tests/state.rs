@@ -2,9 +2,8 @@
 
 use mp_core::CodecError;
 use mp_core::StartMethod;
-use mp_pool::{
-    NewPoolError, Pool, ProcessPoolExecutor, SubmitError, TaskError, ThreadPool, with_state, worker_index,
-};
+use mp_mock::{builder, new_pool};
+use mp_pool::{NewPoolError, SubmitError, TaskError, ThreadPool, with_state, worker_index};
 use mp_queue::Queue;
 use mp_testing::kill_if_it_lives;
 use nix::sched::{CpuSet, sched_getaffinity};
@@ -27,7 +26,15 @@ mp_testing::cases! {
         a_value_is_dropped_where_its_worker_ends_by_itself,
         an_index_goes_to_the_successor,
         workers_run_where_they_are_told,
-    ]
+    ],
+    mock: [
+        no_process_but_a_worker_has_an_index,
+        each_worker_keeps_the_value_of_its_initializer,
+        the_successor_of_a_dead_worker_makes_its_own_value,
+        a_task_for_another_state_is_refused,
+        a_panicking_initializer_breaks_the_pool,
+        a_panicking_task_leaves_the_value_as_it_is,
+    ],
 }
 
 /// What serde cannot write: it never leaves its worker.
@@ -64,7 +71,7 @@ fn check_counts(counted: &[Counted]) {
 }
 
 fn each_worker_keeps_the_value_of_its_initializer() {
-    let pool = Pool::builder().processes(2).initializer_value(begin, (10,)).build().unwrap();
+    let pool = builder().processes(2).initializer_value(begin, (10,)).build().unwrap();
     let mut counted = pool.map(with_state(count), 0..50).unwrap();
     assert!(counted.iter().map(|(_, _, value)| *value).eq(10..60));
     counted.extend(pool.imap(with_state(count), 0..20).unwrap().map(Result::unwrap));
@@ -75,7 +82,7 @@ fn each_worker_keeps_the_value_of_its_initializer() {
     // Tasks without a state go on beside them.
     assert_eq!(pool.apply(|x: u64| x + 1, (1,)).unwrap(), 2);
 
-    let builder = ProcessPoolExecutor::builder().processes(2).initializer_value(begin, (10,));
+    let builder = builder().processes(2).initializer_value(begin, (10,));
     let executor = builder.build_executor().unwrap();
     let futures: Vec<_> = (0..20).map(|x| executor.submit(with_state(count), (x,)).unwrap()).collect();
     let counted: Vec<Counted> = futures.into_iter().map(|future| future.result().unwrap()).collect();
@@ -90,7 +97,7 @@ fn abort_at_3(counter: &mut Counter, x: u64) -> Counted {
 }
 
 fn the_successor_of_a_dead_worker_makes_its_own_value() {
-    let pool = Pool::builder().processes(1).initializer_value(begin, (0,)).build().unwrap();
+    let pool = builder().processes(1).initializer_value(begin, (0,)).build().unwrap();
     let one = |x| pool.apply(with_state(abort_at_3), (x,));
     let (_, calls, _) = one(1).unwrap();
     assert_eq!((calls, one(2).unwrap().1), (1, 2));
@@ -101,10 +108,10 @@ fn the_successor_of_a_dead_worker_makes_its_own_value() {
 }
 
 fn a_task_for_another_state_is_refused() {
-    let counting = Pool::builder().processes(1).initializer_value(begin, (0,)).build().unwrap();
-    let numbers = Pool::builder().processes(1).initializer_value(|| 7_u64, ()).build().unwrap();
+    let counting = builder().processes(1).initializer_value(begin, (0,)).build().unwrap();
+    let numbers = builder().processes(1).initializer_value(|| 7_u64, ()).build().unwrap();
     // Setting another initializer takes the value away.
-    let none = Pool::builder().processes(1).initializer_value(begin, (0,)).initializer(|| (), ());
+    let none = builder().processes(1).initializer_value(begin, (0,)).initializer(|| (), ());
     let none = none.build().unwrap();
     for pool in [&numbers, &none] {
         let refused = pool.map(with_state(count), 0..3).unwrap_err();
@@ -129,13 +136,13 @@ fn a_panicking_initializer_breaks_the_pool() {
     fn refuse(_: u64) -> Counter {
         panic!("no counter here")
     }
-    let pool = Pool::builder().processes(2).initializer_value(refuse, (0,)).build().unwrap();
+    let pool = builder().processes(2).initializer_value(refuse, (0,)).build().unwrap();
     let broken = pool.map(with_state(count), 0..3).unwrap_err();
     assert!(broken.to_string().contains("no counter here"), "{broken}");
 }
 
 fn a_panicking_task_leaves_the_value_as_it_is() {
-    let pool = Pool::builder().processes(1).initializer_value(|| vec![1_u64], ()).build().unwrap();
+    let pool = builder().processes(1).initializer_value(|| vec![1_u64], ()).build().unwrap();
     let push_and_panic = |list: &mut Vec<u64>, x: u64| {
         list.push(x);
         assert!(x > 100, "after a change");
@@ -155,14 +162,14 @@ impl Drop for SaysItsEnd {
 
 fn a_value_is_dropped_where_its_worker_ends_by_itself() {
     let said = Queue::new().unwrap();
-    let pool = Pool::builder().processes(2).initializer_value(SaysItsEnd, (said.clone(),)).build().unwrap();
+    let pool = builder().processes(2).initializer_value(SaysItsEnd, (said.clone(),)).build().unwrap();
     let pids = pool.worker_pids();
     pool.close();
     pool.join().unwrap();
     let ended = [said.get().unwrap(), said.get().unwrap()];
     assert_eq!(ended.into_iter().collect::<HashSet<_>>(), pids.into_iter().collect());
 
-    let pool = Pool::builder().processes(1).max_tasks_per_child(1);
+    let pool = builder().processes(1).max_tasks_per_child(1);
     let pool = pool.initializer_value(SaysItsEnd, (said.clone(),)).build().unwrap();
     let worked = pool.apply(with_state(|_: &mut SaysItsEnd| std::process::id()), ()).unwrap();
     assert_eq!(said.get().unwrap(), worked);
@@ -175,7 +182,7 @@ fn say_index_and_wait(said: Queue<(u32, Option<usize>)>, gate: Queue<()>) {
 
 fn an_index_goes_to_the_successor() {
     let (said, gate) = (Queue::new().unwrap(), Queue::new().unwrap());
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     let begin = || pool.apply_async(say_index_and_wait, (said.clone(), gate.clone())).unwrap();
     let first: Vec<_> = (0..3).map(|_| begin()).collect();
     let workers: HashMap<u32, Option<usize>> = (0..3).map(|_| said.get().unwrap()).collect();
@@ -206,7 +213,7 @@ fn workers_run_where_they_are_told() {
     let (said, gate) = (Queue::new().unwrap(), Queue::new().unwrap());
     let mine = cpus();
     let before = niceness();
-    let pool = Pool::builder().processes(3).cpus(mine.iter().copied().take(2)).nice(3).build().unwrap();
+    let pool = builder().processes(3).cpus(mine.iter().copied().take(2)).nice(3).build().unwrap();
     let say = |said: Queue<(usize, Vec<usize>, i64)>, gate: Queue<()>| {
         said.put((worker_index().unwrap(), cpus(), niceness())).unwrap();
         gate.get().unwrap();
@@ -224,7 +231,7 @@ fn workers_run_where_they_are_told() {
 }
 
 fn cpus_that_there_are_not_are_refused() {
-    let build = |cpus: &[usize]| Pool::builder().processes(1).cpus(cpus.iter().copied()).build();
+    let build = |cpus: &[usize]| builder().processes(1).cpus(cpus.iter().copied()).build();
     assert!(matches!(build(&[]), Err(NewPoolError::NoCpus)));
     for cpu in [9_999_999, usize::MAX] {
         assert!(matches!(build(&[cpus()[0], cpu]), Err(NewPoolError::Cpu(it)) if it == cpu));
@@ -244,7 +251,7 @@ fn threads_have_indices() {
 fn no_process_but_a_worker_has_an_index() {
     assert_eq!(worker_index(), None);
     let of_a_child = || mp_core::Process::fork(worker_index).start().unwrap().join().unwrap();
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     assert_eq!(pool.apply(move || (worker_index(), of_a_child()), ()).unwrap(), (Some(0), None));
     assert_eq!(mp_core::Process::new(worker_index, ()).start().unwrap().join().unwrap(), None);
 }

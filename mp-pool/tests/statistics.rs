@@ -1,6 +1,7 @@
 //! What is counted of each worker.
 
-use mp_pool::{Pool, ProcessPoolExecutor, SubmitError, TaskError};
+use mp_mock::{builder, new_executor, new_pool};
+use mp_pool::{SubmitError, TaskError};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -8,7 +9,11 @@ mp_testing::cases! {
         tasks_and_bytes_are_counted,
         restarts_are_counted,
         time_is_the_workers_own,
-    ]
+    ],
+    mock: [
+        tasks_and_bytes_are_counted,
+        restarts_are_counted,
+    ],
 }
 
 fn length(bytes: Vec<u8>) -> usize {
@@ -17,7 +22,7 @@ fn length(bytes: Vec<u8>) -> usize {
 }
 
 fn tasks_and_bytes_are_counted() {
-    let pool = Pool::new(3).unwrap();
+    let pool = new_pool(3).unwrap();
     assert_eq!(pool.map(|x: u64| x, 0..1000).unwrap().len(), 1000);
     // One that panics is a task, too.
     pool.map_each(length, [vec![1], vec![]]).unwrap();
@@ -44,7 +49,7 @@ fn tasks_and_bytes_are_counted() {
     let pids: Vec<Option<u32>> = pool.statistics().workers.iter().map(|worker| worker.pid).collect();
     assert!(pids.iter().flatten().all(|pid| pool.worker_pids().contains(pid)));
 
-    let executor = ProcessPoolExecutor::new(1).unwrap();
+    let executor = new_executor(1).unwrap();
     assert_eq!(executor.submit(|x: u64| x, (1,)).unwrap().result().unwrap(), 1);
     assert_eq!(executor.statistics().tasks(), 1);
 }
@@ -53,7 +58,7 @@ fn restarts_are_counted() {
     fn die(_: u32) {
         std::process::abort();
     }
-    let pool = Pool::new(1).unwrap();
+    let pool = new_pool(1).unwrap();
     assert!(matches!(pool.apply(die, (0,)), Err(SubmitError::Task(TaskError::WorkerDied { .. }))));
     assert_eq!(pool.apply(|x: u32| x, (3,)).unwrap(), 3);
     let statistics = pool.statistics();
@@ -61,7 +66,7 @@ fn restarts_are_counted() {
     assert_eq!((worker.index, worker.tasks, worker.restarts), (0, 1, 1));
     assert_eq!(worker.name, "PoolWorker-2");
 
-    let pool = Pool::builder().processes(1).max_tasks_per_child(1).build().unwrap();
+    let pool = builder().processes(1).max_tasks_per_child(1).build().unwrap();
     (0..5).for_each(|x| assert_eq!(pool.apply(|x: u32| x, (x,)).unwrap(), x));
     let statistics = pool.statistics();
     assert!(statistics.tasks() == 5 && (4..=5).contains(&statistics.restarts()), "{statistics:?}");
@@ -79,7 +84,7 @@ fn use_time(millis: u64) {
 }
 
 fn time_is_the_workers_own() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     pool.apply(use_time, (30,)).unwrap();
     let times: Vec<Duration> = pool.statistics().workers.iter().map(|worker| worker.cpu_time).collect();
     assert!(times.iter().any(|time| *time >= Duration::from_millis(30)), "{times:?}");

@@ -3,6 +3,7 @@
 
 use mp_core::active_children;
 use mp_core::sys::process::Ended;
+use mp_mock::new_pool;
 use mp_pool::{Pool, SubmitError, TaskError};
 use serde::de::Error as _;
 use serde::ser::{Error as _, SerializeTuple};
@@ -20,7 +21,16 @@ mp_testing::cases! {
         a_result_may_panic_where_the_caller_reads_it,
         errors_are_values_as_others,
         a_panic_whose_payload_panics_is_one_items_error,
-    ]
+    ],
+    mock: [
+        user_code_in_values_may_panic_or_abort,
+        arguments_may_end_their_worker_where_they_are_read,
+        a_result_may_end_its_worker_while_it_is_written,
+        a_result_may_panic_where_it_is_dropped,
+        a_result_may_panic_where_the_caller_reads_it,
+        errors_are_values_as_others,
+        a_panic_whose_payload_panics_is_one_items_error,
+    ],
 }
 
 fn square(x: u64) -> u64 {
@@ -109,7 +119,7 @@ fn give(how: u32) -> Odd {
 }
 
 fn user_code_in_values_may_panic_or_abort() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for _ in 0..3 {
         assert_eq!(pool.apply(take, (Odd::Fine,)).unwrap(), 7);
         let refused = pool.apply(take, (Odd::RefusesToBeWritten,));
@@ -130,7 +140,7 @@ fn user_code_in_values_may_panic_or_abort() {
 }
 
 fn an_item_that_cannot_be_packed_ends_the_call() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let items = (0..1000).map(|x| if x == 700 { Odd::RefusesToBeWritten } else { Odd::Fine });
     let refused = pool.map(take, items);
     assert!(matches!(refused, Err(SubmitError::Arguments(_))), "{refused:?}");
@@ -181,7 +191,7 @@ const DEEDS: [[Deed; 5]; 2] = [
 ];
 
 fn arguments_may_end_their_worker_where_they_are_read() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for (deeds, chunk_size) in DEEDS.into_iter().flat_map(|deeds| [1, 5].map(|size| (deeds, size))) {
         let each = pool.map_in_chunks(|_: Read| 7_u32, deeds.map(Read), Some(chunk_size)).unwrap().get_each();
         ends_alone(&pool, deeds, chunk_size, each);
@@ -214,7 +224,7 @@ impl<'de> Deserialize<'de> for Written {
 
 /// Shorter than what lies in the slot, as long as a block, and so long that it goes by message.
 fn a_result_may_end_its_worker_while_it_is_written() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for (deeds, length) in DEEDS.into_iter().flat_map(|deeds| [10, 200_000, 9 << 20].map(|len| (deeds, len)))
     {
         for chunk_size in [1, 5] {
@@ -242,7 +252,7 @@ impl Drop for Fragile {
 }
 
 fn a_result_may_panic_where_it_is_dropped() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let each = pool.map_in_chunks(|_: u32| Fragile { made_by: std::process::id() }, 0..5, Some(5)).unwrap();
     for outcome in each.get_each() {
         assert!(matches!(outcome, Err(TaskError::Panicked { .. })), "{outcome:?}");
@@ -270,7 +280,7 @@ impl<'de> Deserialize<'de> for Unreadable {
 
 /// The panic is that of the thread which asks; others, and the same thread again, are served as before.
 fn a_result_may_panic_where_the_caller_reads_it() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     let (said, heard) = mpsc::channel();
     for _ in 0..3 {
         let result = pool.apply_async(|| Unreadable, ()).unwrap();
@@ -308,7 +318,7 @@ fn refuse(deed: Deed) -> Result<u32, Refusal> {
 }
 
 fn errors_are_values_as_others() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for (deeds, chunk_size) in DEEDS.into_iter().flat_map(|deeds| [1, 5].map(|size| (deeds, size))) {
         let each = pool.map_in_chunks(refuse, deeds, Some(chunk_size)).unwrap().get_each();
         let seven = |refused: Result<u32, Refusal>| if refused.is_err() { 7 } else { 0 };
@@ -334,7 +344,7 @@ fn panic_with_more(x: u32) -> u32 {
 }
 
 fn a_panic_whose_payload_panics_is_one_items_error() {
-    let pool = Pool::new(2).unwrap();
+    let pool = new_pool(2).unwrap();
     for chunk_size in [1, 5] {
         let each = pool.map_in_chunks(panic_with_more, 0..5, Some(chunk_size)).unwrap().get_each();
         for (x, outcome) in (0..).zip(each) {

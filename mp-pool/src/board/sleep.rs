@@ -72,7 +72,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Says that this worker leaves, unless there is something to take.
     #[cold]
-    fn last_look(&self, me: u32) -> Option<Taken> {
+    pub(crate) fn last_look(&self, me: u32) -> Option<Taken> {
         // Its bit is down. The fence orders that before the look: see above.
         W::fence();
         let taken = self.take(me, |_| ());
@@ -80,6 +80,34 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             self.live(me, Life::Left);
         }
         taken
+    }
+
+    /// As [`next`](Board::next), for a thread that takes for a worker on another host: it does not spin, and comes back
+    /// at a moment with nothing.
+    pub(crate) fn next_until(&self, me: u32, until: Option<Deadline>) -> Option<Taken> {
+        loop {
+            if self.is_dismissed(me) {
+                return None;
+            }
+            if let Some(slot) = self.take(me, |_| ()) {
+                return Some(slot);
+            }
+            if self.is_over() || until.is_some_and(Deadline::passed) {
+                return None;
+            }
+            if let Some(slot) = self.sleep(me, until) {
+                // As in `next`.
+                if self.backlog() > 0 {
+                    self.wake_worker();
+                }
+                return Some(slot);
+            }
+        }
+    }
+
+    /// Worker: whether it is to end, since it found nothing to take.
+    pub(crate) fn is_ending(&self, me: u32) -> bool {
+        self.is_over() || self.is_dismissed(me)
     }
 
     /// Sleeps, unless there is something to take.

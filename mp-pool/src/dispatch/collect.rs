@@ -26,6 +26,11 @@ impl Dispatch {
             }
         }
         self.finished = finished;
+        self.refill();
+    }
+
+    /// Puts what waits on the board, which has room again.
+    pub(super) fn refill(&mut self) {
         let first = |pending: &VecDeque<Batch>| pending.front().map(Batch::priority);
         let before = first(&self.pending);
         self.post();

@@ -5,7 +5,6 @@ use crate::board::Life;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
 use crate::progress::{What, Work, end_of_worker};
-use mp_core::Child;
 use mp_core::sys::process::Ended;
 use std::sync::Arc;
 
@@ -29,7 +28,8 @@ impl Dispatch {
     /// begun is attributed to its end, and the rest goes to others.
     pub(crate) fn ended(&mut self, index: u32) -> Option<Gone> {
         let child = &self.workers.get(index as usize)?.as_ref()?.child;
-        let (pid, how) = (child.pid(), how(child));
+        let (pid, how) = (child.pid().unwrap_or_default(), child.end());
+        self.last_end = how;
         let gone = self.settle_worker(index, pid, how);
         self.workers[index as usize] = None;
         Some(gone)
@@ -246,9 +246,4 @@ fn by_itself(how: Option<Ended>) -> bool {
         Some(Ended::Signaled(signal)) => CRASHES.contains(&signal),
         None => false,
     }
-}
-
-/// How a worker ended.
-fn how(child: &Child<()>) -> Option<Ended> {
-    child.exitcode().map(|code| if code < 0 { Ended::Signaled(-code) } else { Ended::Exited(code) })
 }

@@ -16,6 +16,7 @@
 //! | `deadlines.rs` | tasks that run too long                                        |
 //! | `retries.rs` | tasks that are tried again                                      |
 //! | `ranks.rs`   | tasks of different priorities                                   |
+//! | `elsewhere.rs` | slots of workers on other hosts                               |
 //! | `counts.rs`  | what is counted for each worker                                 |
 //! | `idle.rs`    | workers that have left for want of work                         |
 //!
@@ -25,6 +26,7 @@ mod collect;
 mod counts;
 mod deadlines;
 mod deaths;
+mod elsewhere;
 mod idle;
 mod post;
 mod ranks;
@@ -39,11 +41,12 @@ use crate::job::{Job, Piece, Settled};
 use crate::lent::Returned;
 use crate::line::Line;
 use crate::memory::Memory;
+use crate::process::WorkerProcess;
 use crate::record::{put_block_heads, put_length};
 pub(crate) use counts::Counts;
 use deadlines::{Deadlines, Timed};
 use idle::Left;
-use mp_core::Child;
+use mp_core::Ended;
 use mp_core::transfer::Message;
 use ranks::Ranks;
 use retries::Delayed;
@@ -77,7 +80,7 @@ impl Phase {
 pub(crate) struct Worker {
     /// Its place on the board, which its successor takes over.
     pub(crate) index: u32,
-    pub(crate) child: Arc<Child<()>>,
+    pub(crate) child: Arc<dyn WorkerProcess>,
     pub(crate) line: Arc<Line>,
     /// Messages with results that came over it, or were lost.
     pub(crate) messages: u32,
@@ -186,6 +189,8 @@ pub(crate) struct Dispatch {
     pub(crate) latest: Vec<(u32, Arc<str>)>,
     /// By index.
     pub(crate) counts: Vec<Counts>,
+    /// How the worker ended that ended last.
+    pub(crate) last_end: Option<Ended>,
     /// By index: whether a worker is being started.
     pub(crate) starting: Vec<bool>,
     /// By index: whether the worker was dismissed since it was started. Its end is no failure then.
@@ -250,6 +255,7 @@ impl Dispatch {
             workers: (0..workers).map(|_| None).collect(),
             latest: (0..workers).map(|_| (0, "".into())).collect(),
             counts: vec![Counts::default(); workers as usize],
+            last_end: None,
             starting: vec![false; workers as usize],
             dismissed: vec![false; workers as usize],
             open: (0..shape.slots).map(|_| None).collect(),

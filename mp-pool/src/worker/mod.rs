@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Bootstrap {
     pub(crate) index: u32,
+    /// What `worker_index` says.
+    pub(crate) known_as: u32,
     pub(crate) memory: Memory,
     pub(crate) line: Line,
     pub(crate) place: Place,
@@ -41,6 +43,7 @@ pub(crate) struct Bootstrap {
 pub(crate) fn work(bootstrap: Bootstrap) {
     let Bootstrap {
         index,
+        known_as,
         memory,
         line,
         place,
@@ -58,7 +61,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
     if outlasts_sigterm {
         signal::ignore_terminations();
     }
-    set_process(index as usize);
+    set_process(known_as as usize);
     let ready = output.map(Ends::take).transpose().and_then(|output| {
         place.take()?;
         initialized(initializer)?;
@@ -92,6 +95,7 @@ fn initialized(initializer: Option<(Code, Message)>) -> Result<(), String> {
             format!("the initializer panicked{}: {message}", At(&location))
         }
         Failure::Failed(reason) => format!("the initializer could not be called: {reason}"),
+        Failure::Lost { .. } => "the initializer's worker was lost".to_owned(),
     })
 }
 

@@ -18,6 +18,7 @@
 //!     plain: [one, two],
 //!     prepared: [four after build_a_program],   // whose time is not the case's
 //!     every_method: [three],   // three::fork, three::spawn, three::forkserver
+//!     mock: [one],   // one::mock: what is a variant of a case is the case's own to decide
 //! }
 //! fn one() { … }
 //! ```
@@ -63,7 +64,7 @@ pub use programs::{build, copy as copy_program, program};
 pub use pythons::{Python, pythons};
 pub use random::{Chance, kills, random, wait_a_random_moment, while_killing};
 pub use role::{add_role, parent_in_role, role};
-pub use run::{Case, ignore, main, not_here};
+pub use run::{Case, ignore, main, not_here, variant};
 pub use step::{At, kill_at};
 pub use stopped::{go_on, go_on_process, stop, stop_process};
 
@@ -74,12 +75,14 @@ macro_rules! cases {
         $(plain: [$($plain:ident),* $(,)?] $(,)?)?
         $(prepared: [$($prepared:ident after $prepare:ident),* $(,)?] $(,)?)?
         $(every_method: [$($every:ident),* $(,)?] $(,)?)?
+        $(mock: [$($mock:ident),* $(,)?] $(,)?)?
     ) => {
         fn main() -> ::std::process::ExitCode {
             let mut cases = ::std::vec::Vec::new();
             $($(cases.push($crate::Case::plain(stringify!($plain), $plain));)*)?
             $($(cases.push($crate::Case::prepared(stringify!($prepared), $prepare, $prepared));)*)?
             $($(cases.extend($crate::Case::every_method(stringify!($every), $every));)*)?
+            $($(cases.push($crate::Case::in_variant(stringify!($mock), "mock", $mock));)*)?
             $crate::main(&cases)
         }
     };

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// One test case.
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub struct Case {
     name: String,
     method: Option<StartMethod>,
+    variant: Option<&'static str>,
     prepare: Option<fn()>,
     body: fn(),
 }
@@ -26,13 +28,18 @@ pub struct Case {
 impl Case {
     /// A case that is run once.
     pub fn plain(name: &str, body: fn()) -> Case {
-        Case { name: name.to_owned(), method: None, prepare: None, body }
+        Case { name: name.to_owned(), method: None, variant: None, prepare: None, body }
     }
 
     /// One before which `prepare` is called, in the harness's process: it builds a program, or waits for something else
     /// that has nothing to do with the case, and its time is not the case's.
     pub fn prepared(name: &str, prepare: fn(), body: fn()) -> Case {
         Case { prepare: Some(prepare), ..Case::plain(name, body) }
+    }
+
+    /// A case that is run in a [`variant`].
+    pub fn in_variant(name: &str, variant: &'static str, body: fn()) -> Case {
+        Case { variant: Some(variant), ..Case::plain(&format!("{name}::{variant}"), body) }
     }
 
     /// A case that is run under each start method.
@@ -44,6 +51,14 @@ impl Case {
         };
         methods.into_iter().map(case).collect()
     }
+}
+
+/// The variant of the case that this process runs.
+static VARIANT: OnceLock<&str> = OnceLock::new();
+
+/// In which variant the case runs, in the case's own process; `None`: as it is.
+pub fn variant() -> Option<&'static str> {
+    VARIANT.get().copied()
 }
 
 /// The first argument of a program that is to run one case.
@@ -106,6 +121,9 @@ fn run_here(cases: &[Case], name: &str) -> ! {
     let case = cases.iter().find(|case| case.name == name).expect("the harness names one of its own cases");
     if let Some(method) = case.method {
         mp_core::set_start_method(method).expect("it is not set in a new process");
+    }
+    if let Some(variant) = case.variant {
+        VARIANT.get_or_init(|| variant);
     }
     (case.body)();
     std::process::exit(0)
