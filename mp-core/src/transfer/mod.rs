@@ -21,6 +21,7 @@ mod described;
 mod func;
 mod function;
 mod handle;
+mod key;
 mod message;
 mod parcel;
 #[doc(hidden)]
@@ -37,6 +38,7 @@ pub use func::CallError;
 pub use func::{Code, Resolved, Target};
 pub use function::Function;
 pub use handle::Handle;
+pub use key::KeyOf;
 pub use parcel::{ParcelError, set_longest_message};
 pub use stateful::{StateCall, Stateful, with_state};
 
