@@ -24,6 +24,7 @@ many times="50":
 # children at once and in turn.
 kills times="2000":
     MP_KILLS={{times}} cargo test -p mp-core --test kills -- --nocapture
+    MP_KILLS={{times}} cargo test -p mp-sync --test dict_kills -- --nocapture
     for i in $(seq 4); do MP_KILLS=$(({{times}} / 4)) cargo test -p mp-shm --test kills -- --nocapture || exit 1; done
     MP_CHILDREN=1000 MP_IN_TURN=10000 cargo test -p mp-core --test descriptors -- --nocapture
 
@@ -70,6 +71,7 @@ pickles:
 # The models, and the mutants that they catch; add `-- --ignored` by hand for those that take minutes.
 loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture
+    MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --lib -- --nocapture dict::table::model
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-queue --lib -- --nocapture ring::model
 
 # The crowds, with more schedules, drawn from a seed of their own.

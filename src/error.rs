@@ -119,7 +119,7 @@ from! {
     mp_core::OsError, mp_core::OutOfRangeError, mp_core::StartError, mp_core::transfer::ParcelError,
 }
 from! {
-    mp_sync::BrokenBarrierError, mp_sync::ReleaseError, mp_sync::WaitError,
+    mp_sync::BrokenBarrierError, mp_sync::DictError, mp_sync::ReleaseError, mp_sync::WaitError,
 }
 from_any! { R: mp_core::process::CloseError<R> }
 from_any! { G: mp_sync::AcquireError<G>, mp_sync::OwnerDiedError<G> }

@@ -51,6 +51,7 @@
 //! | `Value(..., lock=l)`, `synchronized`     | [`Value::with_lock`], [`Array::with_lock`], [`Synchronized`] | `mp-sync`    |
 //! | a counter without a lock                 | [`AtomicU64`] and others, [`AtomicBool`]           | `mp-sync`    |
 //! | a `ctypes.Structure` in a `Value`        | [`derive@Shareable`]                               | `mp-derive`  |
+//! | a dict in shared memory, built by hand   | [`SharedDict`]                                     | `mp-sync`    |
 //! | `Pipe()`, `Pipe(False)`                  | [`pipe()`], [`pipe_simplex`]                       | `mp-pipe`    |
 //! | `Connection`                             | [`Connection`]                                     | `mp-pipe`    |
 //! | `conn.send(obj)` to and from Python      | `Connection::send_pickle`, of the feature `pickle` | `mp-pipe`    |
@@ -159,10 +160,10 @@ pub use mp_shm::{Item, ShareableList, SharedData, SharedMemory, share, share_eac
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
-    BarrierWaitResult, BoundedSemaphore, BrokenBarrierError, Condition, ConditionGuard, Event, Guard, Lock,
-    LockGuard, Mutex, MutexGuard, OwnedPermit, OwnedSemaphore, OwnerDiedError, Permit, RLock, RLockGuard,
-    RawArray, RawValue, ReadGuard, ReleaseError, RwLock, Semaphore, Synchronized, Value, ValueGuard,
-    WaitError, WriteGuard,
+    BarrierWaitResult, BoundedSemaphore, BrokenBarrierError, Condition, ConditionGuard, DictError, Event,
+    Guard, Lock, LockGuard, Mutex, MutexGuard, OwnedPermit, OwnedSemaphore, OwnerDiedError, Permit, RLock,
+    RLockGuard, RawArray, RawValue, ReadGuard, ReleaseError, RwLock, Semaphore, SharedDict, Synchronized,
+    Value, ValueGuard, WaitError, WriteGuard,
 };
 
 /// `#[mp::shared]` on an `impl` block: its values can live in a manager.

@@ -227,6 +227,20 @@ impl<T: Shareable> Shared<T> {
     }
 }
 
+/// The head of a dict's memory, in front of its words.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct DictHead {
+    pub(crate) lock: LockCell,
+    /// Of these three each is written when the dict is made, and checked by each receiver.
+    pub(crate) entries: AtomicU32,
+    pub(crate) cells: AtomicU32,
+    pub(crate) seed: AtomicU64,
+}
+
+// SAFETY: words and atomic integers alone; all zeros is a free lock and no size, which no receiver takes.
+unsafe impl Structure for DictHead {}
+
 /// Data without a lock.
 #[repr(transparent)]
 pub(crate) struct Plain<T>(UnsafeCell<T>);

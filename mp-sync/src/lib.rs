@@ -17,6 +17,7 @@
 //! | [`Synchronized`]       | the value, or the elements      | the lock's owner | as for `RLock`                           |
 //! | [`RawValue`], [`RawArray`] | the value, the elements     | -                | nothing happens                          |
 //! | [`Atomic`], [`AtomicBool`] | the number                  | -                | nothing happens                          |
+//! | [`SharedDict`]         | a lock, a journal, the entries  | its owner        | nothing happens: its call is done, or was never made |
 //!
 //! All of them are handles. Clones share the object, and so do copies that are sent to other processes as
 //! arguments, results or messages. The object lives as long as any handle, in any process.
@@ -51,6 +52,7 @@ mod atomic;
 mod barrier;
 mod cell;
 mod condition;
+mod dict;
 mod elements;
 mod error;
 mod event;
@@ -77,6 +79,7 @@ pub use atomic::{
 };
 pub use barrier::{Barrier, BarrierBuilder, BarrierWaitResult};
 pub use condition::{Condition, ConditionGuard};
+pub use dict::{DictError, Integer, SharedDict};
 pub use error::{AcquireError, BrokenBarrierError, OwnerDiedError, ReleaseError, WaitError};
 pub use event::Event;
 pub use guard::Guard;
@@ -90,6 +93,7 @@ pub use synchronized::Synchronized;
 pub use value::{RawValue, Value, ValueGuard};
 
 /// What a user of this crate alone needs of the ground floor: processes, and the error of making an object.
+pub use mp_core::transfer::KeyOf;
 pub use mp_core::{CreateError, MemError, OutOfRangeError, Process};
 
 /// The README's example is a test.

@@ -269,6 +269,12 @@ impl Mapping {
         Ok(())
     }
 
+    /// If the process crashes, the kernel does not write these pages into a core dump: meanwhile others wait for the
+    /// locks that it held.
+    pub fn leave_out_of_core_dumps(&self) {
+        self.pages().leave_out_of_core_dumps();
+    }
+
     /// Bytes of the memory in front of the payload: what lies at `n` of the payload lies at this plus `n` of the
     /// pages.
     pub const fn header_bytes() -> usize {

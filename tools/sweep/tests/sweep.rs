@@ -89,6 +89,15 @@ fn nothing_is_hurt_by_the_death_of_a_lock_holder() {
 }
 
 #[test]
+fn nothing_is_hurt_by_the_death_of_a_dicts_user() {
+    is_well(
+        "dict.insert.grow dict.replace --every 9999",
+        &[("dict.insert.grow", "kill/9999", 2), ("dict.replace", "kill/9999", 2)],
+    );
+    is_well("dict.update --barge --every 14999", &[("dict.update", "barge/14999", 2)]);
+}
+
+#[test]
 fn nothing_is_hurt_by_a_death_in_any_form_of_a_queue() {
     let names = [
         "queue.get.full",

@@ -2,6 +2,7 @@
 
 mod barrier;
 mod condition;
+mod dict;
 mod event;
 mod joinable;
 mod line;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Operation> {
         barrier::operations(),
         condition::operations(),
         value::operations(),
+        dict::operations(),
         queue::operations(),
         joinable::operations(),
         pool::operations(),

@@ -8,7 +8,7 @@ use mp_manager::Manager;
 use std::collections::HashMap;
 use std::hint::black_box;
 
-const ENTRIES: u64 = 1_000_000;
+pub(super) const ENTRIES: u64 = 1_000_000;
 /// Entries of one call.
 const AT_ONCE: u64 = 10_000;
 
@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Work> {
     }]
 }
 
-fn entry(number: u64) -> (u64, u64) {
+pub(super) fn entry(number: u64) -> (u64, u64) {
     (number, number)
 }
 
@@ -36,7 +36,7 @@ fn managed() -> Result<f64, String> {
     Ok(proportional_share(manager.server_pid())? - before)
 }
 
-fn here() -> Result<f64, String> {
+pub(super) fn here() -> Result<f64, String> {
     let packed = |number: &u64| pack(number).map(|message| message.bytes.into_boxed_slice()).map_err(text);
     let before = proportional_share(std::process::id())?;
     let entries = (0..ENTRIES).map(entry).map(|(key, value)| Ok((packed(&key)?, packed(&value)?)));

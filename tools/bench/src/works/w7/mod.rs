@@ -4,6 +4,7 @@
 
 mod memory;
 mod redis;
+mod shared;
 
 use super::cpus;
 use super::crowd::{Part, processes};
@@ -53,6 +54,7 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
         .map(|plan| work(plan, python))
         .collect();
     works.extend(memory::all());
+    works.extend(shared::all());
     works
 }
 
