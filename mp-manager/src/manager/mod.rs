@@ -6,6 +6,7 @@ mod memory;
 mod objects;
 
 pub use initializer::Initialized;
+#[cfg(feature = "listener")]
 pub(crate) use initializer::initializer;
 
 use crate::client::{Client, Reference, Route, ServerHandle};
