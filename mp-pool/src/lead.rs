@@ -192,19 +192,23 @@ impl Shared {
 
     fn follow<'a>(
         &'a self,
-        dispatch: MutexGuard<'a, Dispatch>,
+        mut dispatch: MutexGuard<'a, Dispatch>,
         until: Option<Deadline>,
     ) -> MutexGuard<'a, Dispatch> {
-        match until.map(Deadline::remaining) {
+        dispatch.following += 1;
+        let mut dispatch = match until.map(Deadline::remaining) {
             None => self.changed.wait(dispatch).unwrap_or_else(PoisonError::into_inner),
             Some(left) => self.changed.wait_timeout(dispatch, left).unwrap_or_else(PoisonError::into_inner).0,
-        }
+        };
+        dispatch.following -= 1;
+        dispatch
     }
 
-    /// Tells the threads that follow of jobs that were settled.
+    /// Tells the threads that follow of jobs that were settled. To notify a condition variable is a system call, whether or
+    /// not one waits.
     pub(crate) fn tell(&self, dispatch: &mut Dispatch) {
         if std::mem::take(&mut dispatch.settled) {
-            if dispatch.waiting > 0 {
+            if dispatch.following > 0 {
                 self.changed.notify_all();
             }
             if dispatch.wants_feeder() {
@@ -220,9 +224,9 @@ impl Shared {
     /// A thread waits no more: another one leads.
     pub(crate) fn hand_on(&self, dispatch: &Dispatch) {
         if dispatch.led.is_none() {
-            if dispatch.waiting > 0 {
+            if dispatch.following > 0 {
                 self.changed.notify_all();
-            } else if dispatch.wants_feeder() {
+            } else if dispatch.waiting == 0 && dispatch.wants_feeder() {
                 self.feed.notify_one();
             }
         }

@@ -234,6 +234,8 @@ pub(crate) struct Dispatch {
     pub(crate) waiting: usize,
     /// Jobs that report what becomes of their items, and are not settled.
     pub(crate) reporting: usize,
+    /// Those of them that sleep until the one that leads tells them.
+    pub(crate) following: usize,
 }
 
 /// Which thread waits at the board.
@@ -281,6 +283,7 @@ impl Dispatch {
             led: None,
             waiting: 0,
             reporting: 0,
+            following: 0,
         })
     }
 
