@@ -15,7 +15,7 @@ use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// So many items in a slot take far longer to decode than a wake.
@@ -35,6 +35,8 @@ pub(crate) struct Job {
     stream: bool,
     /// Items that its last slot had.
     slot_items: AtomicUsize,
+    /// What it is known by on the board; 0: it was not needed yet.
+    number: AtomicU64,
     /// The caller has given up what workers have of it. It is not tried again.
     given_up: AtomicBool,
     pieces: Mutex<Vec<Piece>>,
@@ -94,6 +96,7 @@ impl Job {
             slots: AtomicUsize::new(0),
             stream,
             slot_items: AtomicUsize::new(0),
+            number: AtomicU64::new(0),
             given_up: AtomicBool::new(false),
             pieces: Mutex::default(),
             in_order: OnceLock::new(),
@@ -191,6 +194,16 @@ impl Job {
         Some(self.result_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0)
     }
 
+    /// Its number, where `last` is the last one that was given. Under the dispatch's lock.
+    pub(crate) fn number(&self, last: &mut u64) -> u64 {
+        // ORDERING: Relaxed, both: under a lock.
+        if self.number.load(Ordering::Relaxed) == 0 {
+            *last += 1;
+            self.number.store(*last, Ordering::Relaxed);
+        }
+        self.number.load(Ordering::Relaxed)
+    }
+
     /// It has a slot more, with so many items. Under the dispatch's lock, as is what reads it.
     pub(crate) fn took_slot(&self, items: u32) {
         // ORDERING: Relaxed, here and below: under a lock.
@@ -266,8 +279,8 @@ impl Job {
 /// Where each piece is, in the order of the input.
 fn order_of(pieces: &[Piece]) -> Vec<u32> {
     let items = pieces.iter().map(|piece| piece.items as usize).sum();
-    // Most are of one item: each has its place.
-    if pieces.len() > items / 4 {
+    // Most are of few items: each has its place.
+    if pieces.len() > items / 8 {
         let mut order = vec![u32::MAX; items];
         for (at, piece) in (0..).zip(pieces) {
             if let Some(place) = order.get_mut(piece.first as usize) {

@@ -133,6 +133,8 @@ impl Range {
             // SAFETY: as above.
             4..8 => unsafe { write_ends::<4>(to, from) },
             // SAFETY: as above.
+            2..4 => unsafe { write_ends::<2>(to, from) },
+            // SAFETY: as above.
             _ => unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), from.len()) },
         }
     }

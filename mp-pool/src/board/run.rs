@@ -24,7 +24,7 @@
 //! # Tested by
 //! model/runs.rs
 
-use super::slot::{ITEMS, LENGTH, PHASE, PLACE, PROGRESS, Phase, ROOM, word};
+use super::slot::{ITEMS, LENGTH, PHASE, PLACE, PROGRESS, Phase, ROOM, STARTED, WRITTEN, word};
 use super::{Board, Taken};
 use mp_core::word::{Ordering, Word};
 use std::ops::Deref;
@@ -40,6 +40,8 @@ pub(crate) struct Run {
     pub(crate) stride: u32,
     /// The room for a result.
     pub(crate) room: u32,
+    /// The number of its job, which no other job of the pool has: a worker that knows it need not read the code.
+    pub(crate) job: u64,
 }
 
 /// What has become of an item.
@@ -70,6 +72,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             (LENGTH, run.code),
             (PROGRESS, run.stride),
             (ROOM, run.room),
+            (WRITTEN, run.job as u32),
+            (STARTED, (run.job >> 32) as u32),
         ];
         for (what, value) in words {
             // ORDERING: Relaxed, all: the store of each item's word publishes them.
@@ -87,7 +91,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         // ORDERING: Relaxed, all: after the exchange that took the item.
         let word = |what| self.of_slot(slot, what).load(Ordering::Relaxed);
         let (items, place, code) = (word(ITEMS), word(PLACE), word(LENGTH));
-        Run { items, place, code, stride: word(PROGRESS), room: word(ROOM) }
+        let job = u64::from(word(WRITTEN)) | u64::from(word(STARTED)) << 32;
+        Run { items, place, code, stride: word(PROGRESS), room: word(ROOM), job }
     }
 
     /// Worker: begins an item, if it is ready.
@@ -109,10 +114,11 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         Some(Taken { slot, item: Some(item) })
     }
 
-    /// Worker: begins an item after one that it has done.
+    /// Worker: begins an item after one that it has done: the next one, or the one before, where it came from the end.
     #[inline]
     pub(crate) fn begin_next(&self, slot: u32, item: u32, me: u32) -> Option<u32> {
-        (item + 1..self.places.shape.run).find(|item| self.begin(slot, *item, me))
+        let find = |item: &u32| self.begin(slot, *item, me);
+        (item + 1..self.places.shape.run).find(find).or_else(|| (0..item).rev().find(find))
     }
 
     /// Whether there is an item to begin.

@@ -47,9 +47,9 @@ pub(super) const LENGTH: usize = 4;
 pub(super) const ROOM: usize = 5;
 /// Of a chunk: [`BY_MESSAGE`] and [`TIMED`]; then: the number of the message that the last result is.
 const MESSAGE: usize = 6;
-const WRITTEN: usize = 7;
+pub(super) const WRITTEN: usize = 7;
 /// When the item of a timed chunk began, in milliseconds of the monotonic clock.
-const STARTED: usize = 8;
+pub(super) const STARTED: usize = 8;
 
 const BY_MESSAGE: u32 = 1;
 const TIMED: u32 = 2;

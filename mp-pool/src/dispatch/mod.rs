@@ -224,6 +224,8 @@ pub(crate) struct Dispatch {
     spare: usize,
     /// Slots that were posted so far.
     turns: u64,
+    /// Jobs that were numbered so far.
+    jobs: u64,
     /// What has not begun by the end of its worker is not begun any more.
     pub(crate) abandoned: bool,
     /// A job was settled, or the board has room again, since this was last asked.
@@ -278,6 +280,7 @@ impl Dispatch {
             left: Left::default(),
             spare: shape.spare() as usize,
             turns: 0,
+            jobs: 0,
             abandoned: false,
             settled: false,
             led: None,

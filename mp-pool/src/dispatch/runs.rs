@@ -90,6 +90,7 @@ impl Dispatch {
         let of_arguments = whole(bytes.len());
         self.buffer = bytes;
         let room = (PIECE - of_arguments) / items as usize;
+        let job = batch.job.number(&mut self.jobs);
         let open = Open {
             job: Arc::clone(&batch.job),
             first: batch.first,
@@ -109,10 +110,8 @@ impl Dispatch {
         batch.first += items;
         batch.items -= items;
         self.enter(slot, open);
-        let (place, code) = (place as u32, code as u32);
-        self.memory
-            .board
-            .post_run(slot, Run { items, place, code, stride: stride as u32, room: room as u32 });
+        let (place, code, stride, room) = (place as u32, code as u32, stride as u32, room as u32);
+        self.memory.board.post_run(slot, Run { items, place, code, stride, room, job });
         Some(hint_of_run(slot))
     }
 
@@ -196,6 +195,9 @@ impl Dispatch {
         if !is_next || gathered.items == 0 {
             self.settle_gathered(open, gathered);
             (gathered.first, gathered.worker) = (position, worker);
+            // Those that may follow are about as long.
+            let most = open.first + open.items - position;
+            gathered.bytes.reserve(most as usize * (record.len() + 2));
         }
         if record.is_empty() {
             // A wild write.

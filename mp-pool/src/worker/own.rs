@@ -35,6 +35,8 @@ pub(super) struct Own {
     code: (Vec<u8>, Option<Resolved>),
     /// Its output goes to the pool.
     output: Option<Writer>,
+    /// The job that the last run was of, and its function.
+    of_run: Option<(u64, Resolved)>,
     // Buffers, kept from chunk to chunk.
     arguments: Vec<u8>,
     record: Vec<u8>,
@@ -74,6 +76,7 @@ impl Own {
             worked: false,
             messages: 0,
             code: (Vec::new(), None),
+            of_run: None,
             arguments: Vec::new(),
             record: Vec::new(),
         }
@@ -129,13 +132,12 @@ impl Own {
     /// Does an item of a run; whether its result was sent as a message, whose number lies in its place then.
     fn run_one(&mut self, memory: &Memory, run: Run, item: u32) -> bool {
         let (place, code, stride) = (run.place as usize, run.code as usize, run.stride as usize);
+        self.count(memory);
+        let function = self.function_of_run(memory, run);
         let mut buffer = std::mem::take(&mut self.arguments);
         buffer.clear();
-        memory.bytes.read_onto(place, code, &mut buffer);
         memory.bytes.read_onto(place + code + item as usize * stride, stride, &mut buffer);
-        self.count(memory);
         let mut rest = buffer.as_slice();
-        let function = self.function(take_code(&mut rest).unwrap_or_default());
         let arguments = take_item(&mut rest).unwrap_or_default();
         let results = place + crate::arena::whole(code + run.items as usize * stride);
         let at = results + item as usize * run.room as usize;
@@ -147,6 +149,21 @@ impl Own {
         self.arguments = kept(buffer);
         self.record = kept(std::mem::take(&mut self.record));
         message != 0
+    }
+
+    /// The code is read once for a job.
+    #[inline]
+    fn function_of_run(&mut self, memory: &Memory, run: Run) -> Function {
+        if let Some((job, function)) = self.of_run
+            && job == run.job
+        {
+            return Ok(function);
+        }
+        let mut code = Vec::new();
+        memory.bytes.read_onto(run.place as usize, run.code as usize, &mut code);
+        let function = self.function(take_code(&mut code.as_slice()).unwrap_or_default())?;
+        self.of_run = Some((run.job, function));
+        Ok(function)
     }
 
     /// Reads a chunk. Bytes that are an argument by themselves go where they stay; the others are to be decoded.
