@@ -4,6 +4,7 @@ use mp_core::sys::fork_handler::ForkHandler;
 use mp_core::sys::state;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a worker takes on before its initializer runs.
@@ -27,6 +28,14 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// How many CPUs workers in these places may use all together. The CPUs of the calling thread are those of a worker that
+/// is bound to none.
+pub(crate) fn cpus_of(places: &[Place]) -> u32 {
+    let bound: Option<HashSet<usize>> = places.iter().map(|place| place.cpu).collect();
+    let cpus = bound.filter(|cpus| !cpus.is_empty()).map_or_else(state::usable_cpus, |cpus| cpus.len());
+    u32::try_from(cpus).unwrap_or(u32::MAX)
 }
 
 /// The worker that this process is, plus 1; 0: it is none.

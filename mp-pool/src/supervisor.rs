@@ -13,7 +13,7 @@ use crate::limits::{MemoryWatch, Recycling};
 use crate::line::{Fetched, Line, Said};
 use crate::memory::{Memory, SharedBoard};
 use crate::output::{Output, OutputSpec};
-use crate::place::Place;
+use crate::place::{Place, cpus_of};
 use crate::process::WorkerProcess;
 use crate::progress::What;
 use crate::restarts::{MOST_FAILURES, Restarts};
@@ -95,7 +95,7 @@ impl Shared {
     ) -> Result<(Arc<Shared>, File), NewPoolError> {
         let (wakes, waker) = mp_core::sys::fd::pipe()?;
         mp_core::sys::fd::set_nonblocking(waker.as_fd(), true)?;
-        let dispatch = Dispatch::new(workers.max(spec.board))?;
+        let dispatch = Dispatch::new(workers.max(spec.board), cpus_of(&spec.places))?;
         let output = Output::new(spec.output.clone())?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: Weak::clone(this),

@@ -3,14 +3,18 @@
 
 use mp_pool::{ImapOptions, Pool, TaskError};
 use mp_queue::Queue;
+use mp_testing::kill_if_it_lives;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::sync::OnceLock;
 
 mp_testing::cases! {
-    plain: [results_of_all_lengths_come_one_by_one],
+    plain: [results_of_all_lengths_come_one_by_one, no_task_waits_for_a_worker_that_was_killed_or_is_stopped],
     every_method: [
         a_slow_item_holds_up_no_other,
         an_item_that_kills_its_worker_costs_itself,
         a_cancelled_map_begins_nothing_more,
+        tasks_that_wait_run_side_by_side_on_any_number_of_cpus,
     ]
 }
 
@@ -102,4 +106,86 @@ fn results_of_all_lengths_come_one_by_one() {
         let values = pool.map_in_chunks(of_any_length, 0..ITEMS, Some(1)).unwrap().get().unwrap();
         assert!((0..).zip(values).all(|(x, value)| value == of_any_length(x)));
     }
+}
+
+/// Far more than there are CPUs, most often.
+const CROWD: u32 = 24;
+
+type Crossing = (Queue<u32>, Queue<u32>);
+
+/// What a task of a crowd says, and what it waits for then: this worker's view.
+static CROSSING: OnceLock<Crossing> = OnceLock::new();
+
+fn remember_both(came: Queue<u32>, go: Queue<u32>) {
+    assert!(CROSSING.set((came, go)).is_ok(), "once in each worker");
+}
+
+fn meets(x: u32) -> u32 {
+    let (came, go) = CROSSING.get().expect("the initializer has set it");
+    came.put(x).unwrap();
+    go.get().unwrap();
+    x
+}
+
+fn crowd() -> (Pool, Crossing) {
+    let (came, go) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let pool =
+        Pool::builder().processes(CROWD as usize).initializer(remember_both, (came.clone(), go.clone()));
+    (pool.build().unwrap(), (came, go))
+}
+
+/// All tasks of numbers below `count` are under way; then they end.
+fn all_meet((came, go): &Crossing, count: u32) {
+    let mut all: Vec<u32> = (0..count).map(|_| came.get().unwrap()).collect();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..count));
+    (0..count).for_each(|x| go.put(x).unwrap());
+}
+
+/// Each waits until all have begun: a task that a worker took only when another one is done would never begin.
+fn tasks_that_wait_run_side_by_side_on_any_number_of_cpus() {
+    let (pool, crossing) = crowd();
+    for round in 0..20 {
+        let mapped = pool.map_in_chunks(meets, 0..CROWD, Some(1)).unwrap();
+        all_meet(&crossing, CROWD);
+        assert!(mapped.get().unwrap().into_iter().eq(0..CROWD));
+        // One after the other, the workers asleep, and just awake.
+        let each: Vec<_> = (0..CROWD).map(|x| pool.apply_async(meets, (x,)).unwrap()).collect();
+        all_meet(&crossing, CROWD);
+        assert!(each.iter().map(|result| result.get().unwrap()).eq(0..CROWD), "round {round}");
+        // Short tasks between: the sentinel is at its looks, or has just ended.
+        let short = pool.map_in_chunks(same, 0..ITEMS, Some(1)).unwrap();
+        assert!(short.get().unwrap().into_iter().eq(0..ITEMS));
+    }
+}
+
+fn same(x: u32) -> u32 {
+    x
+}
+
+/// Any worker may be the one that looks for the others whether tasks wait.
+fn no_task_waits_for_a_worker_that_was_killed_or_is_stopped() {
+    let (pool, crossing) = crowd();
+    for round in 0..CROWD as usize {
+        let short = pool.map_in_chunks(same, 0..ITEMS, Some(1)).unwrap();
+        if let Some(pid) = pool.worker_pids().get(round) {
+            kill_if_it_lives(*pid);
+        }
+        let died = |value: &Result<u32, TaskError>| matches!(value, Err(TaskError::WorkerDied { .. }));
+        let each = short.get_each();
+        assert!(each.iter().all(|value| value.is_ok() || died(value)), "round {round}");
+        assert!(each.iter().filter(|value| died(value)).count() <= 1, "round {round}");
+    }
+    let stopped = Pid::from_raw(pool.worker_pids()[0] as i32);
+    kill(stopped, Signal::SIGSTOP).unwrap();
+    let each: Vec<_> = (0..CROWD - 2).map(|x| pool.apply_async(meets, (x,)).unwrap()).collect();
+    // It may have been stopped with one of them taken.
+    let (came, go) = &crossing;
+    for _ in 0..CROWD - 3 {
+        came.get().unwrap();
+    }
+    kill(stopped, Signal::SIGCONT).unwrap();
+    came.get().unwrap();
+    (0..CROWD - 2).for_each(|x| go.put(x).unwrap());
+    assert!(each.iter().map(|result| result.get().unwrap()).eq(0..CROWD - 2));
 }

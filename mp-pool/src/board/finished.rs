@@ -111,10 +111,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         }
     }
 
-    /// Caller: clears the marks of a worker that is dead, after all was [taken](Board::take_finished).
+    /// Caller: clears what a worker that is dead had marked, after all was [taken](Board::take_finished).
     pub(crate) fn forget(&self, worker: u32) {
         self.take_marks(worker, |_| ());
         // ORDERING: Relaxed: the successor is started after it.
         self.mark(worker, LISTED).store(0, Ordering::Relaxed);
+        self.enlist(worker, false);
+        self.relieve(worker);
     }
 }

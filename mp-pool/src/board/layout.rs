@@ -1,7 +1,8 @@
 //! Where each word of a board is.
 //!
 //! ```text
-//!  finished | caller: event count, asleep | quit | sleepers, dismissed: a bit each | per worker: event count, life
+//!  finished | caller: event count, asleep | quit, sentinel | sleepers, dismissed, started: a bit each
+//!           | per worker: event count, life
 //!           | per worker: its marks | lanes: tail, head, hints | slots: what each is, a word for each item of a run
 //! ```
 //!
@@ -13,12 +14,14 @@ use serde::{Deserialize, Serialize};
 /// Words of one slot.
 const SLOT: usize = 9;
 /// The most lanes: a worker without work looks at all of them.
-const LANES: u32 = 8;
+pub(super) const LANES: u32 = 8;
 
 /// How large a board is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shape {
     pub(crate) workers: u32,
+    /// CPUs that the workers may use all together.
+    pub(crate) cpus: u32,
     pub(crate) lanes: u32,
     pub(crate) slots: u32,
     /// Hints of one lane, a power of two.
@@ -30,12 +33,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// For so many workers: 1024 slots, and 16 for each worker where that is more. And some that are spare.
-    pub(crate) fn for_workers(workers: u32) -> Shape {
+    /// For so many workers on so many CPUs: 1024 slots, and 16 for each worker where that is more. And some that are spare.
+    pub(crate) fn for_workers(workers: u32, cpus: u32) -> Shape {
         let slots = (16 * workers).max(1024).next_power_of_two();
         let spare = (8 * workers).clamp(64, slots / 8);
         let lanes = workers.min(LANES);
-        Shape { workers, lanes, slots: slots + spare, hints: 2 * slots, run: 7, apart: 32 }
+        Shape { workers, cpus, lanes, slots: slots + spare, hints: 2 * slots, run: 7, apart: 32 }
     }
 
     /// Slots beyond those that tasks without priorities take: a task of a higher one finds a slot though the board is
@@ -67,7 +70,7 @@ impl Places {
     pub(super) fn of(shape: Shape) -> Places {
         let apart = shape.apart as usize;
         let bits = (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
-        let workers = 3 * apart + 2 * bits;
+        let workers = 3 * apart + 3 * bits;
         let marks = workers + shape.workers as usize * apart;
         let mark = (2 + shape.slots.div_ceil(32) as usize).next_multiple_of(apart);
         let lanes = marks + shape.workers as usize * mark;
@@ -94,13 +97,21 @@ impl Places {
         2 * self.apart
     }
 
+    pub(super) fn sentinel(&self) -> usize {
+        self.quit() + 1
+    }
+
     pub(super) fn sleepers(&self) -> usize {
         3 * self.apart
     }
 
     #[inline]
     pub(super) fn dismissed(&self) -> usize {
-        self.sleepers() + (self.workers - self.sleepers()) / 2
+        self.sleepers() + (self.workers - self.sleepers()) / 3
+    }
+
+    pub(super) fn started(&self) -> usize {
+        self.dismissed() + (self.workers - self.sleepers()) / 3
     }
 
     #[inline]
@@ -147,14 +158,21 @@ mod tests {
     #[test]
     fn no_two_parts_share_a_word() {
         for shape in [
-            Shape { workers: 1, lanes: 1, slots: 1, hints: 1, run: 1, apart: 2 },
-            Shape { workers: 3, lanes: 2, slots: 4, hints: 8, run: 2, apart: 2 },
-            Shape::for_workers(40),
+            Shape { workers: 1, cpus: 1, lanes: 1, slots: 1, hints: 1, run: 1, apart: 2 },
+            Shape { workers: 3, cpus: 1, lanes: 2, slots: 4, hints: 8, run: 2, apart: 2 },
+            Shape::for_workers(40, 2),
         ] {
             let places = Places::of(shape);
-            let mut all = vec![places.finished(), places.caller(), places.caller() + 1, places.quit()];
+            let mut all = vec![
+                places.finished(),
+                places.caller(),
+                places.caller() + 1,
+                places.quit(),
+                places.sentinel(),
+            ];
             let bits = 0..shape.workers.div_ceil(32) as usize;
-            all.extend(bits.flat_map(|at| [places.sleepers() + at, places.dismissed() + at]));
+            let of = |at| [places.sleepers() + at, places.dismissed() + at, places.started() + at];
+            all.extend(bits.flat_map(of));
             all.extend(
                 (0..shape.workers).flat_map(|worker| [places.worker(worker), places.worker(worker) + 1]),
             );

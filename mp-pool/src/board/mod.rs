@@ -12,6 +12,7 @@
 //! | `lane.rs`     | hints to ready slots: one lane for a few workers, which others steal from   |
 //! | `finished.rs` | what is done: marks of each worker, and a stack of the workers with marks   |
 //! | `sleep.rs`    | workers without work, and the caller without results                        |
+//! | `sentinel.rs` | how many workers are woken, where there are more than CPUs                  |
 //! | `layout.rs`   | where each word is                                                          |
 //!
 //! One process writes what the caller writes, under a lock of its own memory. No lock lies in shared memory: a process
@@ -31,6 +32,7 @@ mod layout;
 #[cfg(test)]
 mod model;
 mod run;
+mod sentinel;
 mod sleep;
 mod slot;
 

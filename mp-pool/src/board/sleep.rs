@@ -12,6 +12,7 @@
 //! before it is. A worker that finds nothing to take wakes it too, if anything is finished. A worker that is dismissed
 //! takes nothing more, whatever there is. One that may be idle for a time only says that it leaves, after that time
 //! and a last look, and ends.
+//! Where more workers are awake than there are CPUs, one is not woken for each slot: `sentinel.rs`.
 //!
 //! # Why no wake is lost
 //! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of
@@ -43,7 +44,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         let event = self.word(self.places.worker(me));
         let (mut waiting, mut leaves) = (Waiting::new(event, Pace::Dense), None);
         loop {
-            if waiting.pause() {
+            if !self.is_crowded() && waiting.pause() {
                 if let Some(slot) = self.take(me, &soon) {
                     waiting.found();
                     return Some(slot);
@@ -113,7 +114,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Sleeps, unless there is something to take.
     #[cold]
     fn sleep(&self, me: u32, until: Option<Deadline>) -> Option<Taken> {
-        let (bits, bit) = (self.word(self.places.sleepers() + me as usize / 32), 1 << (me % 32));
+        let (bits, bit) = self.sleepers_bit(me);
         let event = self.word(self.places.worker(me));
         // ORDERING: Relaxed: the fence orders it before the last look.
         bits.fetch_or(bit, Ordering::Relaxed);
@@ -129,12 +130,19 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                 event.wait(seen, until);
             }
         }
-        self.lower(bits, bit);
+        let was_woken = !self.lower(bits, bit);
+        if taken.is_none() && was_woken && self.is_crowded() {
+            self.be_sentinel(me);
+        }
         taken.or_else(|| self.take(me, |_| ()))
     }
 
+    pub(super) fn sleepers_bit(&self, worker: u32) -> (&W, u32) {
+        (self.word(self.places.sleepers() + worker as usize / 32), 1 << (worker % 32))
+    }
+
     /// Takes a bit down; `false`: it was down.
-    fn lower(&self, bits: &W, bit: u32) -> bool {
+    pub(super) fn lower(&self, bits: &W, bit: u32) -> bool {
         // ORDERING: Relaxed, all: the event count orders what follows.
         let mut now = bits.load(Ordering::Relaxed);
         while now & bit != 0 {
@@ -152,10 +160,17 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         event.wake(1);
     }
 
-    /// After slots were dealt: wakes one worker that sleeps, if there is one.
+    /// After slots were dealt: wakes one worker that sleeps, if there is one and it is worth it (`sentinel.rs`).
     #[inline]
     pub(crate) fn wake_worker(&self) {
         W::fence();
+        if !self.leaves_it_to_the_sentinel() {
+            self.wake_one();
+        }
+    }
+
+    /// Wakes a worker that sleeps; `false`: none does.
+    pub(super) fn wake_one(&self) -> bool {
         for at in 0..self.places.shape.workers.div_ceil(32) {
             let bits = self.word(self.places.sleepers() + at as usize);
             loop {
@@ -166,10 +181,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                     break;
                 }
                 if self.lower(bits, now & now.wrapping_neg()) {
-                    return Self::wake_sleeper(self.word(self.places.worker(worker)));
+                    Self::wake_sleeper(self.word(self.places.worker(worker)));
+                    return true;
                 }
             }
         }
+        false
     }
 
     fn dismissed(&self, me: u32) -> (&W, u32) {
@@ -177,7 +194,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     }
 
     #[inline]
-    fn is_dismissed(&self, me: u32) -> bool {
+    pub(super) fn is_dismissed(&self, me: u32) -> bool {
         let (bits, bit) = self.dismissed(me);
         // ORDERING: Relaxed: read again after each wait; in `sleep` a fence stands before it.
         bits.load(Ordering::Relaxed) & bit != 0

@@ -331,5 +331,6 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     pub(crate) fn live(&self, worker: u32, life: Life) {
         // ORDERING: Release, pairs with the Acquire in `life`.
         self.word(self.places.worker(worker) + LIFE).store(life as u32, Ordering::Release);
+        self.enlist(worker, matches!(life, Life::Ready | Life::Working));
     }
 }

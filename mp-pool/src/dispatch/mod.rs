@@ -248,8 +248,9 @@ pub(crate) enum Leader {
 }
 
 impl Dispatch {
-    pub(crate) fn new(workers: u32) -> Result<Dispatch, NewPoolError> {
-        let shape = Shape::for_workers(workers);
+    /// For so many workers on so many CPUs.
+    pub(crate) fn new(workers: u32, cpus: u32) -> Result<Dispatch, NewPoolError> {
+        let shape = Shape::for_workers(workers, cpus);
         let memory = Memory::create(shape)?;
         Ok(Dispatch {
             phase: Phase::Running,

@@ -155,7 +155,7 @@ mod tests {
     /// Its failure was on its way when it was given up.
     #[test]
     fn what_was_given_up_is_not_tried_again() {
-        let mut dispatch = Dispatch::new(1).unwrap();
+        let mut dispatch = Dispatch::new(1, 1).unwrap();
         let job = Job::new(Vec::new(), TaskOptions::new().retry(Retry::new(1).on_panic()));
         let panicked = Failure::Panicked { message: String::new(), location: String::new() }.in_worker("");
         assert!(dispatch.is_retried(&job, History::default(), &panicked));

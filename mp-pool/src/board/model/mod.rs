@@ -7,6 +7,7 @@
 //! | `runs.rs`     | slots whose items are taken one by one                                    |
 //! | `lanes.rs`    | lanes that go round, old hints, slots and bytes that are used again        |
 //! | `sleepers.rs` | workers and a caller that sleep, deaths between a commit and a wake       |
+//! | `sentinel.rs` | how fast sleepers are woken where there are more workers than CPUs         |
 //! | `mutants.rs`  | worlds and callers with a fault, in which a model must fail               |
 //!
 //! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Results and arguments are words that
@@ -15,6 +16,7 @@
 mod lanes;
 mod mutants;
 mod runs;
+mod sentinel;
 mod sleepers;
 mod slots;
 
@@ -33,10 +35,17 @@ pub(super) struct Table<W: Word> {
 pub(super) type Shared<W> = Arc<Table<W>>;
 
 fn table<W: AnyWord>(workers: u32, lanes: u32, slots: u32, hints: u32) -> Shared<W> {
-    let shape = Shape { workers, lanes, slots, hints, run: 2, apart: 2 };
+    table_for(Shape { workers, cpus: workers, lanes, slots, hints, run: 2, apart: 2 })
+}
+
+fn table_for<W: AnyWord>(shape: Shape) -> Shared<W> {
     let words = |count: usize| (0..count).map(|_| W::default()).collect::<Vec<W>>();
     let board = Board::new(words(shape.words()), shape).expect("as many words as it takes");
-    Arc::new(Table { board, arguments: words(slots as usize), results: words(2 * slots as usize) })
+    Arc::new(Table {
+        board,
+        arguments: words(shape.slots as usize),
+        results: words(2 * shape.slots as usize),
+    })
 }
 
 impl<W: Word> Table<W> {

@@ -2,6 +2,7 @@
 
 use super::lanes::*;
 use super::runs::*;
+use super::sentinel::*;
 use super::sleepers::*;
 use super::slots::*;
 use mp_model::thorough::{Faulty, bound, explore, sweep};
@@ -39,6 +40,10 @@ mutants! {
     explore a_dismissed_sleeper_ends, bound() - 2, in NoneIsWoken: "deadlock";
     explore a_sleeper_that_leaves_takes_no_wake_along, bound() - 2, in NoFences: "deadlock";
     explore a_sleeper_that_leaves_takes_no_wake_along, bound() - 2, in NoneIsWoken: "deadlock";
+    explore a_task_does_not_wait_for_a_worker_that_blocks, bound(), in NoFences: "deadlock";
+    explore a_task_does_not_wait_for_a_worker_that_blocks, bound(), in NoneIsWoken: "deadlock";
+    explore a_task_that_comes_when_the_sentinel_ends_is_taken, bound() - 2, in NoFences: "deadlock";
+    sweep a_successor_of_a_sentinel_is_woken, bound() - 2, in NoneIsWoken: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoFences: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoneIsWoken: "deadlock";
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty, bound() - 2, in NoFences: "deadlock";
