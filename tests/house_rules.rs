@@ -35,6 +35,8 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/sys/state.rs",
     // The C library's keys: a thread's locals with destructors are dropped before other locals, which may hold guards.
     "mp-core/src/sys/thread_end.rs",
+    // A word in a page that the kernel clears in forked copies.
+    "mp-core/src/sys/wiped.rs",
     "mp-core/src/transfer/func.rs",
     "mp-queue/src/ring/layout.rs",
     "mp-shm/src/shared_memory.rs",

@@ -4,6 +4,7 @@
 
 use mp_core::popen::forkserver::template_pid;
 use mp_core::sys::fd::pipe;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, StartMethod, active_children, finalize, get_start_method};
@@ -23,6 +24,7 @@ mp_testing::cases! {
         a_copy_is_forked_while_other_threads_start_children,
         a_copy_is_forked_in_the_middle_of_the_first_start,
         the_bare_system_call_makes_such_a_copy_too,
+        what_belongs_to_the_original_is_not_a_copys,
     ],
     every_method: [
         the_originals_daemons_outlive_a_copy,
@@ -265,4 +267,30 @@ fn the_bare_system_call_makes_such_a_copy_too() {
     assert_ne!(state(daemon.pid()), None);
     write_word(&gate);
     assert_eq!(daemon.join().unwrap(), 49);
+}
+
+/// By whatever call the copy is made, and in a copy of a copy.
+fn what_belongs_to_the_original_is_not_a_copys() {
+    let original = OwningProcess::current();
+    assert_eq!(exit_code_of(bare_copy(|| !original.is_current())), 0);
+    let copy = fork_copy(|| {
+        assert!(!original.is_current());
+        let copy = OwningProcess::current();
+        assert_eq!(exit_code_of(bare_copy(|| !copy.is_current() && !original.is_current())), 0);
+        assert!(copy.is_current());
+    });
+    assert_eq!(exit_code_of(copy), 0);
+    assert!(original.is_current());
+}
+
+/// A copy in which no fork handlers run, and whose exit code says whether this held there.
+fn bare_copy(holds: impl FnOnce() -> bool) -> i32 {
+    // SAFETY: as `fork`, which passes the same; one thread runs.
+    let copy = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } as i32;
+    if copy == 0 {
+        let code = i32::from(!holds());
+        // SAFETY: ends this process at once.
+        unsafe { libc::_exit(code) };
+    }
+    copy
 }

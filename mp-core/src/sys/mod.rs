@@ -39,6 +39,7 @@ pub mod stream;
 mod thread_end;
 pub mod usage;
 pub mod waitset;
+mod wiped;
 pub mod zombie;
 
 use crate::error::{OsError, OsResult};

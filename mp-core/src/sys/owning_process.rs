@@ -9,10 +9,14 @@
 //! | `fork`                             | the number of forks             |
 //! | the bare system call (no handlers) | the id, within one namespace    |
 //!
+//! The answer is kept in a word that the kernel clears in each copy ([`wiped`](super::wiped)): to ask for the id is a system
+//! call, and the answer is wanted at each call of a manager.
+//!
 //! It is valid within one process and its copies only. For shared memory there is
 //! [`Identity`](super::identity::Identity).
 
 use super::fork_handler::ForkHandler;
+use super::wiped;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// See the module.
@@ -25,11 +29,32 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 extern "C" fn after_fork() {
     // ORDERING: Relaxed: one thread only, just after fork.
     FORKS.fetch_add(1, Ordering::Relaxed);
+    // Another handler may have asked before this one.
+    if let Some(word) = wiped::word() {
+        // ORDERING: Relaxed: as above.
+        word.store(0, Ordering::Relaxed);
+    }
 }
 
 impl OwningProcess {
     /// The calling process.
+    #[inline]
     pub fn current() -> OwningProcess {
+        let word = wiped::word();
+        // ORDERING: Relaxed: the value is all there is; each thread that finds none puts the same one there.
+        if let Some(known) = word.map(|word| word.load(Ordering::Relaxed)).filter(|known| *known != 0) {
+            return OwningProcess(known);
+        }
+        let current = OwningProcess::ask();
+        if let Some(word) = word {
+            // ORDERING: as above.
+            word.store(current.0, Ordering::Relaxed);
+        }
+        current
+    }
+
+    #[cold]
+    fn ask() -> OwningProcess {
         // Registered twice, it counts each fork twice.
         static AT_FORK: ForkHandler = ForkHandler::new(after_fork);
         AT_FORK.register();
