@@ -26,6 +26,7 @@ pub mod machine;
 pub mod memory;
 pub mod namespace;
 pub mod owning_process;
+pub mod placement;
 pub mod poll;
 pub mod privilege;
 pub mod process;

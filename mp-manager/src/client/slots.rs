@@ -9,8 +9,9 @@
 use super::{Client, takes_item};
 use crate::error::ManagerError;
 use crate::protocol::{Reply, Request, serial_of_slot};
-use crate::slots::{Answer, Attachable, BODY, SlotMemory};
+use crate::slots::{Answer, Attachable, BODY, Partner, SlotMemory};
 use mp_core::sys::eventfd;
+use mp_core::sys::placement::current_cpu;
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::transfer::{Handle, pack_onto, scratch, unpack};
 use mp_core::word::Deadline;
@@ -83,8 +84,10 @@ impl Client {
             return None;
         }
         let ring = || eventfd::set(shared.doorbell.as_fd());
+        let is_here = shared.memory.slots.hints().client_runs_on(taken.slot, current_cpu());
         shared.memory.slots.ask(taken.slot, length, ring);
-        Some(match shared.memory.slots.wait(taken.slot, || self.has_ended()) {
+        let server = if is_here { Partner::Here } else { Partner::Apart };
+        Some(match shared.memory.slots.wait(taken.slot, server, || self.has_ended()) {
             Answer::Here(length) => {
                 let reply = read(shared, taken.slot, length);
                 shared.memory.slots.leave(taken.slot);

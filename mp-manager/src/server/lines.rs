@@ -2,6 +2,7 @@
 //!
 //! A request is copied out before it is looked at: its client could still write there.
 
+use super::placement::Placement;
 use crate::object::ClientId;
 use crate::protocol::{ObjectId, Reply, Request};
 use crate::slots::{Answer, BODY, SLOTS, SlotMemory};
@@ -17,6 +18,9 @@ pub(super) struct Lines {
     /// Of the slots that were ever given out.
     owners: Vec<Option<Owner>>,
     free: Vec<u32>,
+    placement: Placement,
+    /// Slots that were answered, and whose clients sleep and will run on this CPU.
+    owed: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -32,7 +36,14 @@ impl Lines {
     /// None if there is no memory for it: all calls go over connections then.
     pub(super) fn new() -> Option<Lines> {
         let (memory, doorbell) = (SlotMemory::create().ok()?, eventfd().ok()?);
-        Some(Lines { memory, doorbell: Handle::new(doorbell), owners: Vec::new(), free: Vec::new() })
+        Some(Lines {
+            memory,
+            doorbell: Handle::new(doorbell),
+            owners: Vec::new(),
+            free: Vec::new(),
+            placement: Placement::default(),
+            owed: Vec::new(),
+        })
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -65,6 +76,34 @@ impl Lines {
         self.memory.slots.end_sleep();
     }
 
+    /// Before a pass over the slots.
+    #[inline]
+    pub(super) fn begin_pass(&mut self) {
+        if let Some(cpu) = self.placement.look() {
+            self.memory.slots.hints().server_runs_on(cpu);
+        }
+    }
+
+    /// After one in which a slot was asked: leaves this CPU if those that call need it; whether it has.
+    #[inline]
+    pub(super) fn end_pass(&mut self) -> bool {
+        if !self.placement.is_due() {
+            return false;
+        }
+        // They are to run where they are.
+        self.wake_owed();
+        let has_left = self.placement.leave();
+        if has_left {
+            self.begin_pass();
+        }
+        has_left
+    }
+
+    /// Whether those that call wait for this CPU.
+    pub(super) fn are_together(&self) -> bool {
+        self.placement.is_together()
+    }
+
     pub(super) fn give(&mut self, client: ClientId) -> Option<u32> {
         let owner = Some(Owner { client, is_busy: false, origin: None });
         if let Some(slot) = self.free.pop() {
@@ -94,6 +133,7 @@ impl Lines {
         let owner = self.owners.get_mut(slot as usize)?.as_mut().filter(|owner| !owner.is_busy)?;
         let length = self.memory.slots.request(slot)?;
         owner.is_busy = true;
+        self.placement.called_from(self.memory.slots.hints().client_ran_on(slot));
         Some((owner.client, read(&self.memory, slot, length).ok_or(())))
     }
 
@@ -114,7 +154,22 @@ impl Lines {
         if let Some(owner) = self.owner(slot) {
             owner.is_busy = false;
         }
-        self.memory.slots.answer(slot, answer);
+        if self.memory.slots.answer(slot, answer) {
+            // It takes the CPU from the server at once, most often, and others that are ready would wait for both.
+            if self.placement.is_here(self.memory.slots.hints().client_ran_on(slot)) {
+                self.owed.push(slot);
+            } else {
+                self.memory.slots.wake(slot);
+            }
+        }
+    }
+
+    /// Wakes those that were left asleep with their answers.
+    #[inline]
+    pub(super) fn wake_owed(&mut self) {
+        for slot in self.owed.drain(..) {
+            self.memory.slots.wake(slot);
+        }
     }
 
     /// Takes a client's slots back. Gives the replies that it has not read, and from which object they came.
@@ -159,9 +214,45 @@ impl Drop for Lines {
     /// The server ends: calls that wait are told at once, also those that it has not taken.
     fn drop(&mut self) {
         for slot in 0..self.used() {
-            if self.owner(slot).is_some() && self.memory.slots.request(slot).is_some() {
-                self.memory.slots.answer(slot, Answer::Over);
+            if self.owner(slot).is_some()
+                && self.memory.slots.request(slot).is_some()
+                && self.memory.slots.answer(slot, Answer::Over)
+            {
+                self.memory.slots.wake(slot);
             }
         }
+        self.wake_owed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Request;
+    use mp_core::transfer::pack;
+
+    /// Calls through a slot, whose client runs on the server's CPU or not; whether each knew it.
+    fn call(lines: &mut Lines, slot: u32, calls: u32, on_its_cpu: bool) -> bool {
+        lines.begin_pass();
+        let here = lines.placement.cpu();
+        let cpu = here.map(|here| here + u32::from(!on_its_cpu));
+        let request = pack(&Request::Count).unwrap();
+        (0..calls).all(|_| {
+            let knew = lines.memory.slots.hints().client_runs_on(slot, cpu) == on_its_cpu;
+            lines.memory.write(slot, &request.bytes);
+            lines.memory.slots.ask(slot, request.bytes.len() as u32, || panic!("the server is awake"));
+            assert!(lines.request(slot).unwrap().1.is_ok());
+            assert!(lines.answer(slot, &Reply::Done));
+            knew
+        })
+    }
+
+    #[test]
+    fn the_server_learns_that_it_runs_on_the_cpu_of_those_that_call() {
+        let mut lines = Lines::new().unwrap();
+        let slot = lines.give(16).unwrap();
+        assert!(call(&mut lines, slot, 100, false) && !lines.are_together());
+        assert!(call(&mut lines, slot, 100, true) && lines.are_together());
+        assert!(call(&mut lines, slot, 1, false) && !lines.are_together());
     }
 }

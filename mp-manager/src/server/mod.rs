@@ -32,6 +32,7 @@ mod lines;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
 mod parked;
+mod placement;
 mod pool;
 #[cfg(feature = "pickle")]
 mod python;
@@ -83,6 +84,8 @@ const FIRST: u64 = 16;
 const EVENTS: usize = 64;
 /// Passes over the slots between two looks at the descriptors, while slots are asked all the time.
 const SLOT_PASSES: u32 = 64;
+/// Passes over the slots for which a wake may be left out, while slots are asked all the time.
+const WAKE_PASSES: u32 = 32;
 
 /// See the module.
 pub(crate) struct Server {
@@ -167,6 +170,11 @@ impl Server {
                 passes += 1;
             } else {
                 passes = 0;
+            }
+            if passes.is_multiple_of(WAKE_PASSES)
+                && let Some(lines) = &mut self.lines
+            {
+                lines.wake_owed();
             }
             // Those that call through slots do not keep others waiting.
             if passes.is_multiple_of(SLOT_PASSES) {

@@ -7,10 +7,12 @@
 
 use super::Server;
 use super::clients::Delivery;
+use super::lines::Lines;
 use super::table::Body;
 use crate::object::ClientId;
 use crate::protocol::{ObjectId, Reply, Request, serial_of_slot, slot_of_serial};
 use crate::slots::{Answer, Attachable};
+use mp_core::word::{Learned, Site};
 
 impl Server {
     /// Gives a client a slot, if it is a relative and there is one.
@@ -27,7 +29,9 @@ impl Server {
 
     /// Serves each slot that was asked, once; `false`: there was none.
     pub(super) fn serve_slots(&mut self) -> bool {
-        let groups = self.lines.as_ref().map_or(0, |lines| lines.used().div_ceil(32));
+        let Some(lines) = &mut self.lines else { return false };
+        lines.begin_pass();
+        let groups = lines.used().div_ceil(32);
         let mut any = false;
         for group in 0..groups {
             let Some(lines) = &self.lines else { return any };
@@ -37,6 +41,11 @@ impl Server {
                 self.serve_slot(32 * group + bits.trailing_zeros());
                 bits &= bits - 1;
             }
+        }
+        // Those that it has just woken wait for this CPU.
+        if any && self.lines.as_mut().is_some_and(Lines::end_pass) {
+            // What its waits have learned holds for one CPU.
+            self.spins.learn(Site::new());
         }
         any
     }

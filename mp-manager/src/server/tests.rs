@@ -5,7 +5,7 @@ use crate::protocol::{
     BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, Packed, QueueCall, Wait,
     Waiting as Sleep, serial_of_slot,
 };
-use crate::slots::{Answer, Attachable, SlotMemory};
+use crate::slots::{Answer, Attachable, Partner, SlotMemory};
 use mp_core::sys::eventfd;
 use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::transfer::{Message, pack};
@@ -227,7 +227,7 @@ impl BySlot {
 
     fn request(&self, request: &Request) -> Answer {
         self.ask(&pack(request).unwrap().bytes);
-        self.memory.slots.wait(self.slot, || false)
+        self.memory.slots.wait(self.slot, Partner::Apart, || false)
     }
 }
 

@@ -30,7 +30,10 @@ impl Server {
     /// What is ready; nothing at the next deadline, or once a slot was asked. It looks a while before it sleeps, where that
     /// has been worth it.
     pub(super) fn wait(&self, room: &mut Room) -> OsResult<Vec<u64>> {
-        let mut waiting = Waiting::new(&self.spins, Pace::Dense);
+        let mut waiting = match &self.lines {
+            Some(lines) if lines.are_together() => Waiting::spinning(&self.spins, Pace::Dense, 0),
+            _ => Waiting::new(&self.spins, Pace::Dense),
+        };
         // A look at the descriptors is a system call, and one at the slots is not.
         let every = if self.lines.as_ref().is_some_and(Lines::is_used) { LOOKS } else { 1 };
         let mut looks = 0_u32;

@@ -1,7 +1,7 @@
 //! The slots' shared memory: made by the server, given to its clients over their connections.
 //!
 //! ```text
-//!   [ asleep | bits of 1024 slots | slots of 4 KiB: a word, padding to 64 bytes, the request or the reply ]
+//!   [ asleep, hint | bits of 1024 slots | slots of 4 KiB: a word, a hint, padding to 64 bytes, the request or the reply ]
 //! ```
 
 use super::{Shape, Slots};
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for Attachable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Answer;
+    use super::super::{Answer, Partner};
     use super::*;
 
     #[test]
@@ -125,8 +125,8 @@ mod tests {
                 let mut read = Vec::new();
                 memory.read(slot, length, &mut read);
                 assert_eq!(read, vec![slot as u8; length as usize]);
-                memory.slots.answer(slot, Answer::Here(length));
-                assert_eq!(memory.slots.wait(slot, || false), Answer::Here(length));
+                assert!(!memory.slots.answer(slot, Answer::Here(length)), "nothing sleeps");
+                assert_eq!(memory.slots.wait(slot, Partner::Apart, || false), Answer::Here(length));
                 assert_eq!(memory.slots.unread(slot), Some(length));
                 memory.slots.leave(slot);
                 assert_eq!(memory.slots.unread(slot), None);
@@ -141,7 +141,7 @@ mod tests {
         assert!(memory.reserve(5));
         let ask = || memory.slots.ask(5, 0, || panic!("the server is awake"));
         ask();
-        memory.slots.answer(5, Answer::ByStream);
+        assert!(!memory.slots.answer(5, Answer::ByStream), "nothing sleeps");
         assert!(!memory.slots.has_read(5));
         memory.slots.leave(5);
         assert!(memory.slots.has_read(5));

@@ -3,7 +3,7 @@
 //! ```text
 //!   FREE ──client: request─► ASKED ──server: reply──────────► ANSWERED ──client has read it──► FREE
 //!                              │ │                               ▲
-//!                              │ └──the client sleeps──► ASKED | SLEEPS (the server wakes it)
+//!                              │ └──the client sleeps──► ASKED | SLEEPS (it is owed a wake with its answer)
 //!                              ├──server: too long for a slot──► BY_STREAM ────────────────────┘
 //!                              └──server ends──────────────────► OVER
 //!   asked     a bit for each slot: the client sets it after its request, the server takes them 32 at a time
@@ -26,6 +26,7 @@
 //! # Tested by
 //! model.rs, the sweep's `manager` operations, `server/tests.rs`, `mp-manager/tests/lives.rs`
 
+mod hints;
 mod memory;
 #[cfg(test)]
 mod model;
@@ -70,8 +71,13 @@ impl Shape {
         self.apart + self.groups().next_multiple_of(self.apart)
     }
 
+    #[inline]
+    fn slot_at(self, slot: u32) -> usize {
+        self.first_slot() + slot as usize * self.slot
+    }
+
     pub(crate) fn words(self) -> usize {
-        self.first_slot() + self.slots as usize * self.slot
+        self.slot_at(self.slots)
     }
 }
 
@@ -84,6 +90,15 @@ pub(crate) enum Answer {
     ByStream,
     /// The server has ended.
     Over,
+}
+
+/// Where the server runs, as its client sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Partner {
+    /// On another CPU, or that is not known: it may answer while the client spins.
+    Apart,
+    /// On the client's CPU: it answers once the client sleeps. Of such a wait nothing is learned.
+    Here,
 }
 
 /// The words, wherever they lie.
@@ -109,7 +124,7 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
 
     #[inline]
     fn slot(&self, slot: u32) -> &W {
-        &self.words[self.shape.first_slot() + slot as usize * self.shape.slot]
+        &self.words[self.shape.slot_at(slot)]
     }
 }
 
@@ -130,9 +145,12 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
     }
 
     /// Waits for the answer. `is_over` is asked before each sleep, and says whether the server has ended.
-    pub(crate) fn wait(&self, slot: u32, mut is_over: impl FnMut() -> bool) -> Answer {
+    pub(crate) fn wait(&self, slot: u32, server: Partner, mut is_over: impl FnMut() -> bool) -> Answer {
         let word = self.slot(slot);
-        let mut waiting = Waiting::new(word, Pace::Dense);
+        let mut waiting = match server {
+            Partner::Apart => Waiting::new(word, Pace::Dense),
+            Partner::Here => Waiting::spinning(word, Pace::Dense, 0),
+        };
         loop {
             // ORDERING: Acquire, pairs with the Release in `answer`: the bytes.
             let now = word.load(Ordering::Acquire);
@@ -201,19 +219,23 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         (now & STATE == ASKED).then_some(now >> LENGTH)
     }
 
-    /// Answers the request in a slot.
+    /// Answers the request in a slot. `true`: its client sleeps, and is owed a [`wake`](Slots::wake), before the server
+    /// sleeps at the latest.
     #[inline]
-    pub(crate) fn answer(&self, slot: u32, answer: Answer) {
+    #[must_use]
+    pub(crate) fn answer(&self, slot: u32, answer: Answer) -> bool {
         let new = match answer {
             Answer::Here(length) => ANSWERED | length << LENGTH,
             Answer::ByStream => BY_STREAM,
             Answer::Over => OVER,
         };
-        let word = self.slot(slot);
         // ORDERING: Release, pairs with the Acquire in `wait`: the bytes.
-        if word.swap(new, Ordering::Release) & SLEEPS != 0 {
-            word.wake(1);
-        }
+        self.slot(slot).swap(new, Ordering::Release) & SLEEPS != 0
+    }
+
+    /// Wakes the client of a slot that was answered. One that has looked by itself meanwhile looks once more.
+    pub(crate) fn wake(&self, slot: u32) {
+        self.slot(slot).wake(1);
     }
 
     /// The length of an answer that the owner of the slot, which has ended, has not read.

@@ -4,7 +4,7 @@
 //! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Requests and replies are words that are
 //! read and written without an ordering, so a missing Acquire or Release is an old value that is read.
 
-use super::{Answer, Shape, Slots};
+use super::{Answer, Partner, Shape, Slots};
 use mp_core::word::{Ordering, Word};
 use mp_model::AnyWord;
 use mp_model::thorough::{Atomic, AtomicU32, Fuse, Life, spawn};
@@ -39,7 +39,7 @@ impl<W: Word> World<W> {
         // ORDERING: Relaxed, here and below: bytes have none either.
         self.bodies[slot as usize].store(argument, Ordering::Relaxed);
         self.slots.ask(slot, 1, || self.ring());
-        assert_eq!(self.slots.wait(slot, || false), Answer::Here(2));
+        assert_eq!(self.slots.wait(slot, Partner::Apart, || false), Answer::Here(2));
         let reply = self.bodies[slot as usize].load(Ordering::Relaxed);
         assert_eq!(reply, argument + 1, "a reply that is not there");
         self.slots.leave(slot);
@@ -48,8 +48,12 @@ impl<W: Word> World<W> {
     /// Server: serves until it has served so many calls of each slot; of the first one none, once its owner has died.
     fn serve(&self, calls: [u32; 2], is_dead: impl Fn() -> bool) {
         let (mut seen, mut served) = (0, [0, 0]);
+        let mut owed = Vec::new();
         while served[1] < calls[1] || served[0] < calls[0] && !is_dead() {
             let mut bits = self.slots.take(0);
+            if bits == 0 {
+                owed.drain(..).for_each(|slot| self.slots.wake(slot));
+            }
             if bits == 0 && self.slots.begin_sleep(SHAPE.slots) {
                 self.doorbell.wait(seen, None);
                 self.slots.end_sleep();
@@ -63,11 +67,14 @@ impl<W: Word> World<W> {
                     let argument = self.bodies[slot].load(Ordering::Relaxed);
                     assert_ne!(argument, 0, "a request that is not there");
                     self.bodies[slot].store(argument + 1, Ordering::Relaxed);
-                    self.slots.answer(slot as u32, Answer::Here(2));
+                    if self.slots.answer(slot as u32, Answer::Here(2)) {
+                        owed.push(slot as u32);
+                    }
                     served[slot] += 1;
                 }
             }
         }
+        owed.into_iter().for_each(|slot| self.slots.wake(slot));
     }
 
     fn serve_all(&self, calls: [u32; 2]) {
