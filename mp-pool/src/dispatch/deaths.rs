@@ -39,11 +39,12 @@ impl Dispatch {
     pub(crate) fn settle_worker(&mut self, index: u32, pid: u32, how: Option<Ended>) -> Gone {
         let (number, name) = self.latest[index as usize].clone();
         let died = TaskError::WorkerDied { worker: name.to_string(), pid, how, deaths: 1 };
+        // First what it pushed, so that no slot is freed that stands in the stack still.
+        self.collect();
+        // Before what it had is settled, which may be the end of what reports; after what was done before.
         if how != Some(Ended::Exited(0)) {
             self.tell_works(|| What::Died(end_of_worker(how)), &name);
         }
-        // First what it pushed, so that no slot is freed that stands in the stack still.
-        self.collect();
         for slot in 0..self.memory.board.shape().slots {
             if self.is_run(slot) {
                 self.settle_run(slot, Some((index, &died)));
