@@ -145,6 +145,7 @@ from! {
     mp_pool::pipeline::BuildError, mp_pool::pipeline::ContextError, mp_pool::pipeline::PipelineError,
     mp_pool::progress::ProgressError,
     mp_pool::backend::ServeError,
+    mp_pool::YieldError,
     mp_manager::ManagerError, mp_manager::StartManagerError,
 }
 from! {

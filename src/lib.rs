@@ -146,11 +146,11 @@ pub use mp_pipe::{
     pipe_simplex, try_wait, wait, wait_timeout,
 };
 pub use mp_pool::{
-    AsyncResult, Imap, ImapOptions, JoinPoolError, MapError, MapResult, NewPoolError, Pool, PoolBuilder,
-    ProcessPoolExecutor, ResizeError, Retry, StateCall, Stateful, Statistics, SubmitError, TaskError,
-    TaskNumber, TaskOptions, TaskOutput, TaskOutputKind, TaskRecord, Tasks, ThreadFunction, ThreadImap,
-    ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget, WorkerStatistics, with_state,
-    worker_index,
+    AsyncResult, Generate, GenerateOptions, Generated, Imap, ImapOptions, JoinPoolError, MapError, MapResult,
+    NewPoolError, Pool, PoolBuilder, ProcessPoolExecutor, ResizeError, Retry, StateCall, Stateful,
+    Statistics, SubmitError, TaskError, TaskNumber, TaskOptions, TaskOutput, TaskOutputKind, TaskRecord,
+    Tasks, ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget,
+    WorkerStatistics, YieldError, Yielder, with_state, worker_index,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NotPutError, Producer,

@@ -227,7 +227,7 @@ impl Call {
         if items == 0 {
             return Ok(());
         }
-        let one_by_one = self.job.options.is_one_by_one();
+        let one_by_one = self.job.options.is_one_by_one() || self.job.ahead() > 0;
         let chunk = if one_by_one { 1 } else { u32::try_from(chunk).unwrap_or(u32::MAX) };
         let first = (self.submitted & POSITIONS) as u32;
         let batch = Batch { message, ..Batch::new(&self.job, first, items, chunk, bytes) };

@@ -175,6 +175,10 @@ pub enum SubmitError {
     /// A chunk size or a look-ahead of 0. Python: `ValueError: Chunksize must be 1+`.
     #[error("the chunk size and the look-ahead of a call must be at least 1")]
     ChunkSize,
+    /// A task that yields cannot be submitted so: it was to be tried again, though its results would come twice, or the
+    /// workers of the pool are on other hosts.
+    #[error("a task that yields its results {0}")]
+    Generator(&'static str),
     /// The task of the call failed.
     #[error(transparent)]
     Task(#[from] TaskError),

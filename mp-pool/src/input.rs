@@ -22,6 +22,13 @@ enum End {
     Panic(Box<dyn Any + Send>),
 }
 
+impl<I> Input<I> {
+    /// The rest is not read.
+    pub(crate) fn end(&mut self) {
+        self.items = None;
+    }
+}
+
 impl<I: Iterator> Input<I> {
     pub(crate) fn new(items: I) -> Input<I> {
         Input { items: Some(items), end: None }

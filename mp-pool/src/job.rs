@@ -5,6 +5,7 @@
 //!   end of the input  ──► missing - 1         missing = 0: settled, and the pieces are put in order once
 //! ```
 
+use crate::dispatch::Yielded;
 use crate::error::TaskError;
 use crate::hook::Hook;
 use crate::lent::Lent;
@@ -33,6 +34,8 @@ pub(crate) struct Job {
     slots: AtomicUsize,
     /// Its results are taken as they come.
     stream: bool,
+    /// Its tasks yield, and may be so many values ahead; 0: they do not.
+    ahead: u32,
     /// Items that its last slot had.
     slot_items: AtomicUsize,
     /// What it is known by on the board; 0: it was not needed yet.
@@ -73,19 +76,23 @@ pub(crate) enum Settled {
     /// A value that came by itself.
     Value(Message),
     Failed(TaskError),
+    /// No end of an item: a value that it has yielded. The piece has no items.
+    Yielded(Box<Yielded>),
 }
 
 impl Job {
     #[cfg(any(test, feature = "steps"))]
     pub(crate) fn new(code: Vec<u8>, options: TaskOptions) -> Arc<Job> {
-        Job::reporting(code, options, false, None)
+        Job::reporting(code, options, false, 0, None)
     }
 
-    /// A job that reports, if there is a work. `stream`: its results are [taken](Job::take_pieces) as they come.
+    /// A job that reports, if there is a work. `stream`: its results are [taken](Job::take_pieces) as they come. `ahead`:
+    /// its tasks yield, and may be so many values ahead; 0: they do not.
     pub(crate) fn reporting(
         code: Vec<u8>,
         options: TaskOptions,
         stream: bool,
+        ahead: u32,
         work: Option<Work>,
     ) -> Arc<Job> {
         Arc::new(Job {
@@ -95,6 +102,7 @@ impl Job {
             result_bytes: AtomicUsize::new(0),
             slots: AtomicUsize::new(0),
             stream,
+            ahead,
             slot_items: AtomicUsize::new(0),
             number: AtomicU64::new(0),
             given_up: AtomicBool::new(false),
@@ -160,6 +168,11 @@ impl Job {
     /// Whether it reports no more, from now on: it is settled, and has reported so far.
     pub(crate) fn ends_report(&self) -> bool {
         self.work.as_ref().is_some_and(|work| self.is_settled() && work.end())
+    }
+
+    /// How far ahead its tasks may be with what they yield; 0: they do not.
+    pub(crate) fn ahead(&self) -> u32 {
+        self.ahead
     }
 
     pub(crate) fn is_stream(&self) -> bool {
@@ -257,7 +270,7 @@ impl Job {
             }
             Settled::Short(_) | Settled::Value(_) => true,
             Settled::Lent(lent) => lent.is_value(),
-            Settled::Failed(_) => false,
+            Settled::Failed(_) | Settled::Yielded(_) => false,
         })
     }
 
@@ -310,6 +323,7 @@ impl Piece {
             }
             Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
             Settled::Failed(error) => (0..self.items).for_each(|_| each(Err(error.clone()))),
+            Settled::Yielded(_) => {}
         }
     }
 }

@@ -3,6 +3,8 @@
 //! ```text
 //!   worker ── Fetch { slot } ──────────► pool ── Arguments, beside them the message ──► worker
 //!   worker ── Value { failure } + message ──► pool              before the slot is done, so none is missed
+//!   worker ── Yielded { slot } + value ──► pool                before the task's own Value
+//!   worker ── Yielded { slot, follows }, Value + value ──► pool       the same, if it has descriptors
 //!   worker ── NotReady { reason } ─────► pool                  before it ends
 //! ```
 //!
@@ -22,6 +24,8 @@ pub(crate) enum Said {
     Fetch { slot: u32 },
     /// A value, or why there is none.
     Value { failure: Option<Failure> },
+    /// A value that its task has yielded: here, or as the [`Value`](Said::Value) that `follows`.
+    Yielded { slot: u32, follows: bool },
     /// Its initializer failed, so it ends.
     NotReady { reason: String },
 }

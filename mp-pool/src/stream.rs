@@ -17,7 +17,7 @@
 //! no more memory than the arena has.
 
 use crate::call::{Call, MOST_BYTES, POSITIONS, Packed};
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, TurnOf, Yielded};
 use crate::error::{SubmitError, TaskError};
 use crate::input::Input;
 use crate::job::{Piece, Settled, decoded, decoded_short, value_of};
@@ -47,6 +47,8 @@ pub(crate) enum Order {
 
 /// Results side by side that have come.
 struct Held {
+    /// Position of the first one, its low bits.
+    first: u32,
     items: u32,
     outcome: Settled,
     /// Where the next record begins.
@@ -55,12 +57,13 @@ struct Held {
 
 impl Held {
     fn of(piece: Piece) -> Held {
-        Held { items: piece.items, outcome: piece.outcome, at: 0 }
+        Held { first: piece.first, items: piece.items, outcome: piece.outcome, at: 0 }
     }
 
     /// Takes the first result.
     fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
         self.items -= 1;
+        self.first = self.first.wrapping_add(1);
         match &mut self.outcome {
             Settled::Short(value) => decoded_short(value.as_slice()),
             Settled::Lent(lent) => lent.value(),
@@ -72,8 +75,20 @@ impl Held {
             }
             Settled::Value(message) => decoded(&message.bytes, std::mem::take(&mut message.handles)),
             Settled::Failed(error) => Err(error.clone()),
+            // No end: taken by `next_piece`.
+            Settled::Yielded(_) => Err(TaskError::Terminated),
         }
     }
+}
+
+/// What is next of tasks that yield.
+pub(crate) enum Next<R> {
+    /// Nothing before the deadline.
+    Late,
+    /// A value.
+    Yielded { item: u64, yielded: Box<Yielded> },
+    /// The end of an item.
+    Ended { item: u64, outcome: Result<R, TaskError> },
 }
 
 pub(crate) struct Stream<I> {
@@ -139,6 +154,36 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         until: Option<Deadline>,
         late: TaskError,
     ) -> Option<Result<R, TaskError>> {
+        match self.ready(until)? {
+            Ok(true) => Some(self.take()),
+            Ok(false) => Some(Err(late)),
+            Err(refused) => Some(Err(refused)),
+        }
+    }
+
+    /// What is next of tasks that yield; `None`: there is nothing any more.
+    ///
+    /// # Panics
+    /// As [`next`](Stream::next).
+    pub(crate) fn next_piece<R: DeserializeOwned>(&mut self, until: Option<Deadline>) -> Option<Next<R>> {
+        match self.ready(until)? {
+            Ok(false) => return Some(Next::Late),
+            Err(refused) => return Some(Next::Ended { item: self.call.submitted, outcome: Err(refused) }),
+            Ok(true) => {}
+        }
+        let item = position_before(self.call.submitted, self.current.as_ref()?.first);
+        let is_end = |held: &mut Held| !matches!(held.outcome, Settled::Yielded(_));
+        if let Some(Held { outcome: Settled::Yielded(yielded), .. }) =
+            self.current.take_if(|held| !is_end(held))
+        {
+            return Some(Next::Yielded { item, yielded });
+        }
+        Some(Next::Ended { item, outcome: self.take() })
+    }
+
+    /// Waits until there is a result to take; `false`: until the deadline. `None`: there is none any more. An error is the
+    /// last one.
+    fn ready(&mut self, until: Option<Deadline>) -> Option<Result<bool, TaskError>> {
         loop {
             // The input may be slow, and results come meanwhile.
             if !self.is_next_held() || self.given.is_multiple_of(self.window.size().div_ceil(LOOKS)) {
@@ -152,10 +197,10 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
                 self.call.complete = true;
                 return self.input.ended();
             } else if !is_held && !self.wait(until) {
-                return Some(Err(late));
+                return Some(Ok(false));
             }
             if is_held {
-                return Some(self.take());
+                return Some(Ok(true));
             }
         }
     }
@@ -305,10 +350,41 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             work.failed((self.call.submitted & POSITIONS) as u32, &error);
         }
         let outcome = Settled::Failed(error);
-        self.insert(key, Held { items: 1, outcome, at: 0 });
+        self.insert(key, Held { first: (self.call.submitted & POSITIONS) as u32, items: 1, outcome, at: 0 });
         self.held_items += 1;
         self.call.submitted += 1;
     }
+}
+
+impl<I> Stream<I> {
+    /// Nothing more is read, and what is not done is given up.
+    pub(crate) fn cancel(&mut self) {
+        self.input.end();
+        self.call.shared.cancel(&self.call.job);
+    }
+
+    /// So many values of a task were taken.
+    pub(crate) fn grant(&self, by: TurnOf, taken: u32) {
+        self.call.shared.dispatch().grant(by, taken);
+    }
+
+    /// No more values of a task are wanted.
+    pub(crate) fn stop(&self, by: TurnOf) {
+        self.call.shared.dispatch().stop(by);
+    }
+
+    /// No more values of any task are wanted.
+    pub(crate) fn stop_all(&self) {
+        if !self.call.complete {
+            self.call.shared.dispatch().stop_all(&self.call.job);
+        }
+    }
+}
+
+/// The last position before `end` whose low bits are `first`.
+fn position_before(end: u64, first: u32) -> u64 {
+    let last = end.saturating_sub(1);
+    last - (last.wrapping_sub(first.into()) & POSITIONS)
 }
 
 /// The position whose low bits are `first`, not before that of the result that is given next.
@@ -326,6 +402,8 @@ mod tests {
             for ahead in [0, 1, 2, 3, 4, 1000, POSITIONS / 2] {
                 let at = given + ahead;
                 assert_eq!(position(given, (at & POSITIONS) as u32), at);
+                assert_eq!(position_before(at + 1, (at & POSITIONS) as u32), at);
+                assert_eq!(position_before(at + 1 + ahead, (at & POSITIONS) as u32), at);
             }
         }
     }

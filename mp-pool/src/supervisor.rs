@@ -160,6 +160,7 @@ impl Shared {
             dispatch.memory.clone()
         };
         self.board.live(index, Life::Starting);
+        self.board.forget_turns(index);
         let started = self.started_worker(index, &name, memory);
         let mut dispatch = self.dispatch();
         dispatch.starting[index as usize] = false;
@@ -187,7 +188,7 @@ impl Shared {
             }
             _ => self.started_here(index, name, memory, theirs)?,
         };
-        Ok(Worker { index, child, line: Arc::new(line), messages: 0, out_of_reach: false })
+        Ok(Worker { index, child, line: Arc::new(line), messages: 0, yields: None, out_of_reach: false })
     }
 
     /// As a process of this host.
@@ -374,9 +375,16 @@ impl Shared {
         let settled = match said {
             Ok((Said::NotReady { reason }, _)) => return self.break_pool(reason),
             Ok((Said::Fetch { slot }, _)) => return self.send_arguments(line, slot),
+            Ok((Said::Yielded { slot, follows }, message)) => {
+                self.dispatch().yields(index, slot);
+                if follows {
+                    return;
+                }
+                Settled::Value(message)
+            }
             Ok((Said::Value { failure: None }, message)) => Settled::Value(message),
             Ok((Said::Value { failure: Some(failure) }, _)) => Settled::Failed(failure.in_worker(name)),
-            // Nothing but a value can be lost: it alone has descriptors.
+            // Nothing but a value can be lost, a result or one that was announced: it alone has descriptors.
             Err(error) => Settled::Failed(TaskError::Value(format!("it could not be received: {error}"))),
         };
         let mut dispatch = self.dispatch();

@@ -276,17 +276,26 @@ impl Tasks<'_> {
 
 /// What the calls of a pool do, with options and without.
 impl Tasks<'_> {
+    pub(crate) fn pool(&self) -> &Pool {
+        self.pool
+    }
+
+    pub(crate) fn options(&self) -> TaskOptions {
+        self.options
+    }
+
     fn begin<F, A>(&self, function: &F) -> Result<Call, SubmitError>
     where
         F: Target<A>,
         F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
-        Call::begin::<F, A>(self.pool.shared(), function, |code| self.job(code, false))
+        Call::begin::<F, A>(self.pool.shared(), function, |code| self.job(code, false, 0))
     }
 
-    fn job(&self, code: Vec<u8>, stream: bool) -> Arc<Job> {
-        Job::reporting(code, self.options, stream, self.progress.map(Work::begin))
+    /// The job of a call. `stream` and `ahead` as for [`Job::reporting`].
+    pub(crate) fn job(&self, code: Vec<u8>, stream: bool, ahead: u32) -> Arc<Job> {
+        Job::reporting(code, self.options, stream, ahead, self.progress.map(Work::begin))
     }
 
     pub(crate) fn submit_one<F, A, R>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
@@ -386,7 +395,7 @@ impl Tasks<'_> {
     {
         let workers = self.pool.processes();
         let sizes = reading.window(workers)?;
-        let begin = |code| self.job(code, true);
+        let begin = |code| self.job(code, true, 0);
         let call = Call::begin::<F, (I::Item,)>(self.pool.shared(), &function, begin)?;
         Ok(Imap::of(Stream::new(call, items.into_iter(), order, sizes, workers)))
     }

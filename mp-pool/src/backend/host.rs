@@ -178,7 +178,7 @@ impl Host {
         let mut rest = bytes;
         take_code(&mut rest);
         let (code, arguments) = bytes.split_at(bytes.len() - rest.len());
-        let job = Job::reporting(code.to_vec(), TaskOptions::new(), false, None);
+        let job = Job::reporting(code.to_vec(), TaskOptions::new(), false, 0, None);
         let batch = Batch::new(&job, 0, items, items.max(1), arguments.to_vec());
         let submitted = self.pool.shared().dispatch().submit(batch);
         job.end_input();
@@ -230,6 +230,8 @@ fn outcome(mut pieces: Vec<Piece>) -> (u32, bool, Vec<u8>) {
             Settled::Value(Message { bytes, handles }) if handles.is_empty() => {
                 put_value(&bytes, &mut records)
             }
+            // No end of an item, and refused where the workers are on other hosts.
+            Settled::Yielded(_) => {}
             Settled::Value(_) => {
                 let reason = "result: what it holds of this host's memory or descriptors cannot leave it: return values";
                 put_failure(&Failure::Failed(reason.to_owned()), &mut records);

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!  finished | caller: event count, asleep | quit, sentinel | sleepers, dismissed, started: a bit each
-//!           | per worker: event count, life
+//!           | per worker: event count, life, turn
 //!           | per worker: its marks | lanes: tail, head, hints | slots: what each is, a word for each item of a run
 //! ```
 //!
 //! Words that different processes write stand `apart` words from each other: two cache lines, since lines are fetched
 //! in pairs. In a model, where there are none, as close as they can.
 
+use super::turns::WORKER;
 use serde::{Deserialize, Serialize};
 
 /// Words of one slot.
@@ -58,6 +59,7 @@ pub(super) struct Places {
     pub(super) shape: Shape,
     apart: usize,
     workers: usize,
+    worker: usize,
     marks: usize,
     mark: usize,
     lanes: usize,
@@ -71,14 +73,15 @@ impl Places {
         let apart = shape.apart as usize;
         let bits = (shape.workers.div_ceil(32) as usize).next_multiple_of(apart);
         let workers = 3 * apart + 3 * bits;
-        let marks = workers + shape.workers as usize * apart;
+        let worker = WORKER.next_multiple_of(apart);
+        let marks = workers + shape.workers as usize * worker;
         let mark = (2 + shape.slots.div_ceil(32) as usize).next_multiple_of(apart);
         let lanes = marks + shape.workers as usize * mark;
         let lane = 2 * apart + (shape.hints as usize).next_multiple_of(apart);
         let slots = lanes + shape.lanes as usize * lane;
         // A slot is one cache line.
         let slot = (SLOT + shape.run as usize).next_multiple_of(apart / 2);
-        Places { shape, apart, workers, marks, mark, lanes, lane, slots, slot }
+        Places { shape, apart, workers, worker, marks, mark, lanes, lane, slots, slot }
     }
 
     pub(super) fn total(&self) -> usize {
@@ -116,7 +119,7 @@ impl Places {
 
     #[inline]
     pub(super) fn worker(&self, worker: u32) -> usize {
-        self.workers + worker as usize * self.apart
+        self.workers + worker as usize * self.worker
     }
 
     #[inline]
@@ -174,7 +177,7 @@ mod tests {
             let of = |at| [places.sleepers() + at, places.dismissed() + at, places.started() + at];
             all.extend(bits.flat_map(of));
             all.extend(
-                (0..shape.workers).flat_map(|worker| [places.worker(worker), places.worker(worker) + 1]),
+                (0..shape.workers).flat_map(|worker| (0..WORKER).map(move |at| places.worker(worker) + at)),
             );
             let bits = 2 + shape.slots.div_ceil(32) as usize;
             all.extend(

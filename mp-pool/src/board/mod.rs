@@ -13,6 +13,7 @@
 //! | `finished.rs` | what is done: marks of each worker, and a stack of the workers with marks   |
 //! | `sleep.rs`    | workers without work, and the caller without results                        |
 //! | `sentinel.rs` | how many workers are woken, where there are more than CPUs                  |
+//! | `turns.rs`    | how far ahead of its consumer a task that yields may be                     |
 //! | `layout.rs`   | where each word is                                                          |
 //!
 //! One process writes what the caller writes, under a lock of its own memory. No lock lies in shared memory: a process
@@ -35,11 +36,13 @@ mod run;
 mod sentinel;
 mod sleep;
 mod slot;
+mod turns;
 
 pub(crate) use lane::{hint_of_run, is_of_run};
 pub(crate) use layout::Shape;
 pub(crate) use run::{Item, Run};
 pub(crate) use slot::{Chunk, Found, Life, Marks, Running};
+pub(crate) use turns::Turn;
 
 use layout::Places;
 use mp_core::word::{Ordering, Word};

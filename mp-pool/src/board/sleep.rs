@@ -154,8 +154,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         false
     }
 
-    fn wake_sleeper(event: &W) {
-        // ORDERING: Release, pairs with the Acquire in `sleep` and `sleep_until_finished`.
+    pub(super) fn wake_sleeper(event: &W) {
+        // ORDERING: Release, pairs with the Acquire in `sleep`, `sleep_until_finished` and `may_send`.
         event.fetch_add(1, Ordering::Release);
         event.wake(1);
     }

@@ -45,7 +45,7 @@ pub(super) const ITEMS: usize = 2;
 pub(super) const PLACE: usize = 3;
 pub(super) const LENGTH: usize = 4;
 pub(super) const ROOM: usize = 5;
-/// Of a chunk: [`BY_MESSAGE`] and [`TIMED`]; then: the number of the message that the last result is.
+/// Of a chunk: [`BY_MESSAGE`], [`TIMED`] and, above them, how far ahead a task that yields may be; then: the number of the message that the last result is.
 const MESSAGE: usize = 6;
 pub(super) const WRITTEN: usize = 7;
 /// When the item of a timed chunk began, in milliseconds of the monotonic clock.
@@ -53,6 +53,7 @@ pub(super) const STARTED: usize = 8;
 
 const BY_MESSAGE: u32 = 1;
 const TIMED: u32 = 2;
+const AHEAD: u32 = 2;
 
 const LIFE: usize = 1;
 
@@ -87,6 +88,9 @@ pub(crate) struct Chunk {
     pub(crate) by_message: bool,
     /// The worker is to say when it begins: such a chunk has one item.
     pub(crate) timed: bool,
+    /// The task yields, and may be so many values ahead: such a chunk has one item, whose end comes by a message. 0: it
+    /// does not.
+    pub(crate) ahead: u32,
 }
 
 /// How far a worker is with a slot that it has.
@@ -171,13 +175,15 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
 
     /// Caller: describes a chunk in a free slot, and lets it be taken.
     pub(crate) fn post(&self, slot: u32, chunk: Chunk) {
+        let by_message = if chunk.by_message { BY_MESSAGE } else { 0 };
+        let timed = if chunk.timed { TIMED } else { 0 };
         let words = [
             (PROGRESS, 0),
             (ITEMS, chunk.items),
             (PLACE, chunk.place),
             (LENGTH, chunk.length),
             (ROOM, chunk.room),
-            (MESSAGE, u32::from(chunk.by_message) * BY_MESSAGE + u32::from(chunk.timed) * TIMED),
+            (MESSAGE, (chunk.ahead << AHEAD) | by_message | timed),
             (WRITTEN, 0),
         ];
         for (what, value) in words {
@@ -210,7 +216,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         let (items, place, length, room) = (word(ITEMS), word(PLACE), word(LENGTH), word(ROOM));
         let flags = word(MESSAGE);
         let (by_message, timed) = (flags & BY_MESSAGE != 0, flags & TIMED != 0);
-        Chunk { items, place, length, room, by_message, timed }
+        Chunk { items, place, length, room, by_message, timed, ahead: flags >> AHEAD }
     }
 
     /// Worker: where it says how far it is with a chunk.

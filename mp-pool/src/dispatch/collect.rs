@@ -190,6 +190,10 @@ impl Dispatch {
     /// The next message of a worker has arrived, or cannot be received. They come in the order of their numbers.
     pub(crate) fn message_arrived(&mut self, index: u32, outcome: Settled) {
         let Some(worker) = self.workers.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        if let Some(slot) = worker.yields.take() {
+            let next = worker.messages + 1;
+            return self.yielded(index, slot, next, outcome);
+        }
         worker.messages += 1;
         if let Settled::Value(message) = &outcome {
             self.counts[index as usize].came_back(0, 0, message.bytes.len());

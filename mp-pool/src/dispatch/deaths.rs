@@ -229,7 +229,7 @@ impl Dispatch {
         })
     }
 
-    fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {
+    pub(super) fn slots_of(&self, job: &Arc<Job>) -> Vec<u32> {
         self.slots_where(|of| Arc::ptr_eq(of, job))
     }
 

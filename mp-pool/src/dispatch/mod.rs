@@ -18,6 +18,7 @@
 //! | `ranks.rs`   | tasks of different priorities                                   |
 //! | `elsewhere.rs` | slots of workers on other hosts                               |
 //! | `counts.rs`  | what is counted for each worker                                 |
+//! | `generators.rs` | tasks that yield many results                                |
 //! | `idle.rs`    | workers that have left for want of work                         |
 //!
 //! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
@@ -27,6 +28,7 @@ mod counts;
 mod deadlines;
 mod deaths;
 mod elsewhere;
+mod generators;
 mod idle;
 mod post;
 mod ranks;
@@ -45,6 +47,7 @@ use crate::process::WorkerProcess;
 use crate::record::{put_block_heads, put_length};
 pub(crate) use counts::Counts;
 use deadlines::{Deadlines, Timed};
+pub(crate) use generators::{TurnOf, Yielded};
 use idle::Left;
 use mp_core::Ended;
 use mp_core::transfer::Message;
@@ -84,6 +87,8 @@ pub(crate) struct Worker {
     pub(crate) line: Arc<Line>,
     /// Messages with results that came over it, or were lost.
     pub(crate) messages: u32,
+    /// The next one is no result, but a value that the task in this slot has yielded.
+    pub(crate) yields: Option<u32>,
     /// It could not be killed: this process has given up the right, or may not make the call. It ends after its task.
     pub(crate) out_of_reach: bool,
 }
@@ -215,6 +220,8 @@ pub(crate) struct Dispatch {
     awaited: HashMap<MessageId, Awaited>,
     /// Messages of slots that are not collected yet.
     arrived: HashMap<MessageId, Settled>,
+    /// By slot: whose turn it was, when a value that its task had yielded came last.
+    generating: HashMap<u32, TurnOf>,
     callbacks: Callbacks,
     deadlines: Deadlines,
     delayed: Delayed,
@@ -274,6 +281,7 @@ impl Dispatch {
             buffer: Vec::new(),
             awaited: HashMap::new(),
             arrived: HashMap::new(),
+            generating: HashMap::new(),
             callbacks: Callbacks::default(),
             deadlines: Deadlines::default(),
             delayed: Delayed::default(),

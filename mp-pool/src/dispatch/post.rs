@@ -259,6 +259,7 @@ impl Dispatch {
             room: room as u32,
             by_message,
             timed: open.timed.limit.is_some(),
+            ahead: open.job.ahead(),
         };
         self.enter(slot, open);
         self.memory.board.post(slot, chunk);

@@ -54,7 +54,7 @@ impl Dispatch {
         let job = &batch.job;
         let is_plain =
             job.options == TaskOptions::new() && batch.message.is_none() && batch.history.losses == 0;
-        if batch.chunk > 1 || !is_plain || job.result_bytes().is_none() {
+        if batch.chunk > 1 || !is_plain || job.ahead() > 0 || job.result_bytes().is_none() {
             return 1;
         }
         // Others take from the end of a run, so a long one costs no worker its work.

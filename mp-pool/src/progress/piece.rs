@@ -17,6 +17,8 @@ impl Work {
         match &piece.outcome {
             Settled::Short(_) | Settled::Value(_) => self.items(first, count, finished()),
             Settled::Failed(error) => self.items(first, count, What::Failed(error.into())),
+            // No end of an item.
+            Settled::Yielded(_) => {}
             Settled::Lent(lent) if lent.is_value() => self.items(first, count, finished()),
             Settled::Lent(lent) => {
                 let error = lent.value::<()>().err().unwrap_or(TaskError::Terminated);

@@ -3,8 +3,9 @@
 //! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that
 //! end is attributed to: the one begun and not done.
 
-use crate::board::{Chunk, Life, Marks, Run};
+use crate::board::{Chunk, Life, Marks, Run, Turn};
 use crate::error::Failure;
+use crate::generate;
 use crate::line::{Fetched, Line, Said};
 use crate::memory::Memory;
 use crate::output::Writer;
@@ -17,6 +18,7 @@ use mp_core::sys::clock::monotonic_millis;
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::socket::{Mode, is_want_of_descriptors};
 use mp_core::transfer::{Block, Handle, Message, ParcelError, Part, Resolved};
+use std::sync::Arc;
 
 /// What a chunk's code names, or why it names nothing.
 type Function = Result<Resolved, String>;
@@ -24,7 +26,7 @@ type Function = Result<Resolved, String>;
 /// What a worker has for itself.
 pub(super) struct Own {
     index: u32,
-    line: Line,
+    line: Arc<Line>,
     /// Items until it ends.
     left: u64,
     /// It has begun an item.
@@ -71,7 +73,7 @@ impl Own {
         Own {
             output,
             index,
-            line,
+            line: Arc::new(line),
             left: most_tasks.map_or(u64::MAX, u64::from),
             worked: false,
             messages: 0,
@@ -205,7 +207,10 @@ impl Own {
         let mut rest = bytes;
         let function = self.function(take_code(&mut rest).unwrap_or_default());
         let at = chunk.place as usize + crate::arena::whole(chunk.length as usize);
-        let mut room = Room { at, left: chunk.room as usize, written: 0 };
+        // The end of a task that yields comes by a message, behind what it has yielded.
+        let left = if chunk.ahead > 0 { 0 } else { chunk.room as usize };
+        let _turn = (chunk.ahead > 0).then(|| self.begin_turn(memory, slot, chunk.ahead));
+        let mut room = Room { at, left, written: 0 };
         if chunk.by_message {
             return self.run_fetched(memory, slot, chunk, &function, &mut room);
         }
@@ -251,6 +256,13 @@ impl Own {
         };
         marks.end(1, room.written as u32, message);
         goes_on
+    }
+
+    /// The task of the slot may yield.
+    fn begin_turn(&self, memory: &Memory, slot: u32, ahead: u32) -> generate::Open {
+        let turn = Turn { worker: self.index, number: self.messages + 1 };
+        let (line, board) = (Arc::clone(&self.line), memory.board.clone());
+        generate::begin(generate::Current { line, board, slot, turn, ahead, sent: 0 })
     }
 
     #[inline]

@@ -8,6 +8,7 @@
 //! | `lanes.rs`    | lanes that go round, old hints, slots and bytes that are used again        |
 //! | `sleepers.rs` | workers and a caller that sleep, deaths between a commit and a wake       |
 //! | `sentinel.rs` | how fast sleepers are woken where there are more workers than CPUs         |
+//! | `turns.rs`    | tasks that yield: how far ahead they may be, and their end                |
 //! | `mutants.rs`  | worlds and callers with a fault, in which a model must fail               |
 //!
 //! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Results and arguments are words that
@@ -19,6 +20,7 @@ mod runs;
 mod sentinel;
 mod sleepers;
 mod slots;
+mod turns;
 
 use super::{Board, Chunk, Found, Item, Run, Shape, Taken};
 use mp_core::word::{Ordering, Word};

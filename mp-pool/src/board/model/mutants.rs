@@ -5,6 +5,7 @@ use super::runs::*;
 use super::sentinel::*;
 use super::sleepers::*;
 use super::slots::*;
+use super::turns::*;
 use mp_model::thorough::{Faulty, bound, explore, sweep};
 use mp_model::{AcquireIsRelaxed, NoFences, NoneIsWoken, ReleaseIsRelaxed};
 
@@ -47,6 +48,10 @@ mutants! {
     explore the_caller_gets_its_result, bound(), in NoFences: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoneIsWoken: "deadlock";
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty, bound() - 2, in NoFences: "deadlock";
+    explore a_worker_is_as_far_ahead_as_it_may_be, bound(), in NoneIsWoken: "deadlock";
+    explore a_worker_that_is_stopped_ends, bound(), in NoneIsWoken: "deadlock";
+    explore a_turn_begins_anew, bound(), in ReleaseIsRelaxed: "more than it may be ahead";
+    explore a_turn_begins_anew, bound(), in AcquireIsRelaxed: "more than it may be ahead";
     sweep a_killed_worker_strands_no_caller, bound() - 2, in NoneIsWoken: "deadlock";
     sweep a_killed_sleeper_takes_no_wake_along, bound() - 2, in NoneIsWoken: "deadlock";
 }

@@ -1,0 +1,158 @@
+//! A worker's part: the task that runs sends values, as far ahead as it may.
+
+use crate::board::Turn;
+use crate::line::{Line, Said};
+use crate::memory::SharedBoard;
+use mp_core::transfer::{Handle, Part, Target, pack_value_with};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Bytes of a value that surely goes within a packet, so that it cannot be lost for want of a descriptor.
+const SHORT: usize = 4096;
+
+/// The error of [`Yielder::yield_`]. A generator gives it back (`?`): it is to end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum YieldError {
+    /// The results of the call are not taken any more: [`Generate`](crate::Generate) was dropped.
+    #[error("the results of the call are not wanted any more: return from the generator")]
+    Stopped,
+    /// The value could not be serialised or sent. Its task ends with that.
+    #[error("the value could not be yielded: {0}")]
+    Failed(String),
+}
+
+/// What a generator yields its results with: the last argument of a function for [`Pool::generate`](crate::Pool::generate).
+///
+/// It belongs to the task that has got it, and to the worker's thread that runs it. Kept beyond the task's end, it yields
+/// nothing ([`YieldError::Stopped`]).
+pub struct Yielder<T> {
+    /// 0: of no task.
+    turn: u32,
+    value: PhantomData<fn(T)>,
+    /// The task is the calling thread's.
+    thread: PhantomData<*const ()>,
+}
+
+impl<T> fmt::Debug for Yielder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Yielder").finish_non_exhaustive()
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Yielder<T> {
+    /// Gives a result to the process that has the pool, and waits until it is not too far ahead of it.
+    ///
+    /// `Ok` means that the value is on its way: it arrives, once, also if this process is killed at the next
+    /// instruction. After an error the task is to return.
+    ///
+    /// # Errors
+    /// [`YieldError`].
+    ///
+    /// Python: the statement `yield`.
+    #[doc(alias = "yield")]
+    pub fn yield_(&self, value: T) -> Result<(), YieldError> {
+        let (mut bytes, mut handles) = (Vec::new(), Vec::new());
+        let packed = pack_value_with(&value, &mut bytes, &mut handles);
+        packed.map_err(|error| YieldError::Failed(error.to_string()))?;
+        CURRENT.with_borrow_mut(|current| match current {
+            Some(current) if current.turn.number == self.turn => current.send(&bytes, &handles),
+            _ => Err(YieldError::Stopped),
+        })
+    }
+}
+
+/// The task that yields.
+pub(crate) struct Current {
+    pub(crate) line: Arc<Line>,
+    pub(crate) board: SharedBoard,
+    pub(crate) slot: u32,
+    pub(crate) turn: Turn,
+    /// So many values may be on their way.
+    pub(crate) ahead: u32,
+    pub(crate) sent: u32,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+}
+
+impl Current {
+    fn send(&mut self, bytes: &[u8], handles: &[Handle]) -> Result<(), YieldError> {
+        if !self.board.may_send(self.turn, self.sent, self.ahead) {
+            return Err(YieldError::Stopped);
+        }
+        self.sent = self.sent.wrapping_add(1);
+        let (slot, value) = (self.slot, Part { bytes, handles });
+        let sent = if handles.is_empty() && bytes.len() <= SHORT {
+            self.line.send(&Said::Yielded { slot, follows: false }, value)
+        } else {
+            // What cannot be received is known to be this value, and no end of a task.
+            let announced = self.line.send(&Said::Yielded { slot, follows: true }, Part::EMPTY);
+            announced.and_then(|()| self.send_announced(value))
+        };
+        sent.map_err(|error| YieldError::Failed(error.to_string()))
+    }
+
+    fn send_announced(&self, value: Part<'_>) -> Result<(), mp_core::transfer::ParcelError> {
+        let sent = self.line.send(&Said::Value { failure: None }, value);
+        if let Err(error) = &sent {
+            // It was announced, so something has to come.
+            let failure = crate::error::Failure::Failed(error.to_string());
+            let _ = self.line.send(&Said::Value { failure: Some(failure) }, Part::EMPTY);
+        }
+        sent
+    }
+}
+
+/// Ends the task's turn when it is dropped.
+#[must_use = "dropped, it ends the turn"]
+pub(crate) struct Open(());
+
+/// A task that yields begins on this thread.
+pub(crate) fn begin(current: Current) -> Open {
+    CURRENT.set(Some(current));
+    Open(())
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
+
+/// A generator as a function of its item.
+pub(crate) struct Generating<F, T>(F, PhantomData<fn(T)>);
+
+impl<F: Copy, T> Clone for Generating<F, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Copy, T> Copy for Generating<F, T> {}
+
+impl<F, T> Generating<F, T> {
+    pub(super) fn new(function: F) -> Self {
+        Generating(function, PhantomData)
+    }
+}
+
+impl<F, A, T> Target<(A,)> for Generating<F, T>
+where
+    F: Target<(A, Yielder<T>), Output = Result<(), YieldError>>,
+    T: 'static,
+{
+    type Output = Result<(), YieldError>;
+    fn call(&self, (item,): (A,)) -> Self::Output {
+        let turn = CURRENT.with_borrow(|current| current.as_ref().map_or(0, |current| current.turn.number));
+        self.0.call((item, Yielder { turn, value: PhantomData, thread: PhantomData }))
+    }
+    fn state() -> Option<mp_core::transfer::StateType> {
+        F::state()
+    }
+}
