@@ -199,7 +199,7 @@ impl Shared {
         memory: Memory,
         theirs: Line,
     ) -> Result<Arc<dyn WorkerProcess>, NewPoolError> {
-        let (streams, ends) = self.output.as_ref().map(Output::open).transpose()?.unzip();
+        let output = self.output.as_ref().map(|output| output.open(index)).transpose()?;
         let bootstrap = Bootstrap {
             index,
             known_as: self.spec.alone.map_or(index, |alone| alone.index),
@@ -212,7 +212,7 @@ impl Shared {
             recycling: self.spec.recycling,
             idle: self.spec.idle.of(index),
             outlasts_sigterm: self.spec.outlasts_sigterm,
-            output: ends,
+            output,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
         // A child holds back what the thread that starts it holds back.
@@ -221,9 +221,6 @@ impl Shared {
         let child = self.start_process(process);
         signal::set_blocked(&before);
         let child = Arc::new(child?);
-        if let Some((output, streams)) = self.output.as_ref().zip(streams) {
-            output.watch(streams, index, child.pid());
-        }
         Ok(child)
     }
 
@@ -287,9 +284,7 @@ impl Shared {
         drop(dispatch);
         self.board.wake_caller();
         self.wake_watcher();
-        if let Some(output) = &self.output {
-            output.wake();
-        }
+        self.output.iter().for_each(Output::wake);
     }
 
     /// The watcher's life.
@@ -375,11 +370,9 @@ impl Shared {
         let settled = match said {
             Ok((Said::NotReady { reason }, _)) => return self.break_pool(reason),
             Ok((Said::Fetch { slot }, _)) => return self.send_arguments(line, slot),
-            Ok((Said::Yielded { slot, follows }, message)) => {
+            Ok((Said::Yielded { slot, follows: true }, _)) => return self.dispatch().yields(index, slot),
+            Ok((Said::Yielded { slot, follows: false }, message)) => {
                 self.dispatch().yields(index, slot);
-                if follows {
-                    return;
-                }
                 Settled::Value(message)
             }
             Ok((Said::Value { failure: None }, message)) => Settled::Value(message),

@@ -364,15 +364,13 @@ fn an_input_that_panics_ends_behind_its_results() {
     let pool = Pool::new(2).unwrap();
     let items = (0..).inspect(|x| assert_ne!(*x, 4, "no fours"));
     let mut results = pool.generate(count, items).unwrap();
-    let next = || results.next();
-    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-        let mut next = next;
-        let mut ends = 0;
-        while let Some(event) = next() {
+    let mut ends = 0;
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for event in results.by_ref() {
             ends += usize::from(matches!(event, Generated::End { .. }));
-            println!("{ends}");
         }
     }));
+    assert_eq!(ends, 4);
     assert!(ended.is_err_and(|payload| payload.downcast_ref::<String>().unwrap().contains("no fours")));
 }
 

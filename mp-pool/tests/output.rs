@@ -22,6 +22,7 @@ mp_testing::cases! {
         a_slow_callback_loses_nothing,
         long_arguments_and_handles_arrive,
         what_a_pool_wrote_is_given_at_its_end,
+        a_worker_that_has_just_started_is_read,
         each_piece_has_its_task_whichever_worker_is_killed,
         a_program_of_a_logger_of_its_own_keeps_it,
     ],
@@ -303,6 +304,19 @@ fn what_a_pool_wrote_is_given_at_its_end() {
     pool.map(say, 0..10).unwrap();
     drop(pool);
     assert!((0..10).all(|x| all.of(Some((0, x)), "out") == format!("{x} begins\n{x} ends")));
+}
+
+/// Each task has a worker of its own, which may have done it before the pool knows that it has started.
+fn a_worker_that_has_just_started_is_read() {
+    let all = All::default();
+    let pool = all.builder(1).max_tasks_per_child(1).build().unwrap();
+    for call in 0..100 {
+        assert_eq!(pool.apply(say, (2,)).unwrap(), 4);
+        pool.flush_output();
+        assert_eq!(all.of(Some((call, 0)), "out"), "2 begins\n2 ends", "{call}");
+    }
+    // Those of the workers that have ended are closed.
+    assert!(mp_testing::open_descriptors(std::process::id()).len() < 60);
 }
 
 fn write_twice(x: u64) -> u64 {

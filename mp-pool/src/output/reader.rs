@@ -64,13 +64,12 @@ impl fmt::Debug for Output {
 #[derive(Debug)]
 struct Source {
     worker: usize,
-    pid: u32,
     stream: Stream,
 }
 
 /// One of the ways that a worker writes.
 #[derive(Debug)]
-pub(crate) enum Stream {
+enum Stream {
     Pipe { pipe: File, split: Split, is_stdout: bool },
     Records(Line),
 }
@@ -99,8 +98,9 @@ impl Output {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A worker's ends, and what is read of them, once it is started: see [`watch`](Output::watch).
-    pub(crate) fn open(&self) -> Result<(Vec<Stream>, Ends), OsError> {
+    /// The ends of a worker that is about to be started. From here on the thread reads what it writes: it may have done a
+    /// task before its start has returned.
+    pub(crate) fn open(&self, worker: u32) -> Result<Ends, OsError> {
         let mut nonce: Nonce = [0; 16];
         // Text has no zeros, most often: it is not taken for the beginning of a mark.
         random_bytes(&mut nonce[1..])?;
@@ -118,14 +118,10 @@ impl Output {
             streams.push(Stream::Records(ours));
             records = Some(theirs);
         }
-        Ok((streams, Ends { pipes, nonce, records, level: level as u8 }))
-    }
-
-    /// Has the thread read what this worker writes.
-    pub(crate) fn watch(&self, streams: Vec<Stream>, worker: u32, pid: u32) {
-        let of = |stream| Source { worker: worker as usize, pid, stream };
+        let of = |stream| Source { worker: worker as usize, stream };
         self.inner().new.extend(streams.into_iter().map(of));
         self.wake();
+        Ok(Ends { pipes, nonce, records, level: level as u8 })
     }
 
     /// Has the thread look.
@@ -198,17 +194,18 @@ impl Source {
     /// Gives the callback what there is, but no more than there can be at one moment: a worker may go on writing.
     /// `false`: nothing more comes.
     fn look(&mut self, buffer: &mut [u8], callback: &OnOutput) -> bool {
-        let (worker, pid) = (self.worker, self.pid);
-        let give = |task: Option<TaskNumber>, kind: TaskOutputKind| {
+        let worker = self.worker;
+        let give = |pid: u32, task: Option<TaskNumber>, kind: TaskOutputKind| {
             let output = TaskOutput { worker, pid, task, kind };
             // One whose payload panics when it is dropped would end the thread.
             std::mem::forget(catch_unwind(AssertUnwindSafe(|| callback(output))));
         };
         match &mut self.stream {
             Stream::Pipe { pipe, split, is_stdout } => {
-                let each = |task: Option<TaskNumber>, text: &[u8]| {
+                let each = |pid: u32, task: Option<TaskNumber>, text: &[u8]| {
                     let text = text.to_vec();
                     give(
+                        pid,
                         task,
                         if *is_stdout { TaskOutputKind::Stdout(text) } else { TaskOutputKind::Stderr(text) },
                     );
@@ -224,7 +221,7 @@ fn read_pipe(
     pipe: &mut File,
     split: &mut Split,
     buffer: &mut [u8],
-    mut each: impl FnMut(Option<TaskNumber>, &[u8]),
+    mut each: impl FnMut(u32, Option<TaskNumber>, &[u8]),
 ) -> bool {
     // A read gives what several writes have left, up to the buffer's end: two of them empty a full pipe.
     for _ in 0..2 {
@@ -244,11 +241,11 @@ fn read_pipe(
     true
 }
 
-fn read_records(line: &Line, give: impl Fn(Option<TaskNumber>, TaskOutputKind)) -> bool {
+fn read_records(line: &Line, give: impl Fn(u32, Option<TaskNumber>, TaskOutputKind)) -> bool {
     /// More than a socket holds.
     const MOST: usize = 1 << 14;
     for _ in 0..MOST {
-        let Logged { task, level, target, message } = match line.receive::<Logged>(Mode::Now) {
+        let Logged { pid, task, level, target, message } = match line.receive::<Logged>(Mode::Now) {
             Ok((logged, _)) => logged,
             Err(ParcelError::Closed) => return false,
             Err(ParcelError::Os(error)) if would_block(&error) => return true,
@@ -256,7 +253,7 @@ fn read_records(line: &Line, give: impl Fn(Option<TaskNumber>, TaskOutputKind)) 
             Err(_) => continue,
         };
         let level = Level::iter().nth(usize::from(level.saturating_sub(1))).unwrap_or(Level::Error);
-        give(task, TaskOutputKind::Record(TaskRecord { level, target, message }));
+        give(pid, task, TaskOutputKind::Record(TaskRecord { level, target, message }));
     }
     true
 }

@@ -10,6 +10,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// A record on its way.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Logged {
+    /// The process that made it.
+    pub(super) pid: u32,
     pub(super) task: Option<TaskNumber>,
     /// As a number.
     pub(super) level: u8,
@@ -35,7 +37,7 @@ impl Log for Logger {
         }
         let task = *self.task.lock().unwrap_or_else(PoisonError::into_inner);
         let (target, message) = (record.target().to_owned(), record.args().to_string());
-        let logged = Logged { task, level: record.level() as u8, target, message };
+        let logged = Logged { pid: std::process::id(), task, level: record.level() as u8, target, message };
         if let Some(line) = self.line.get() {
             // If it cannot be sent, the pool is gone, and so is this process soon.
             let _ = line.send(&logged, Part::EMPTY);

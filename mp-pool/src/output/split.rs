@@ -3,6 +3,7 @@
 //! ```text
 //!   text of no task | mark: task 7 | text of 7 | mark: task 9 | text of 9 …
 //!   mark:  16 random bytes, the pipe's own | call, 8 bytes | item, 8 bytes
+//!   first: a mark with a call that no task has, whose item is the worker's process id
 //! ```
 //!
 //! A read may end within a mark, so what may be the beginning of one is kept until more has come. A mark is written in
@@ -15,6 +16,14 @@ pub(super) type Nonce = [u8; 16];
 
 /// Bytes of a mark.
 pub(super) const MARK: usize = 32;
+
+/// The call of the first mark.
+const FIRST: u64 = u64::MAX;
+
+/// The first mark of a worker with this process id.
+pub(super) fn first_mark(nonce: &Nonce, pid: u32) -> [u8; MARK] {
+    mark(nonce, TaskNumber { call: FIRST, item: pid.into() })
+}
 
 /// The mark in front of what a task writes.
 pub(super) fn mark(nonce: &Nonce, task: TaskNumber) -> [u8; MARK] {
@@ -37,8 +46,10 @@ fn task_of(mark: &[u8; MARK]) -> TaskNumber {
 
 /// One pipe's.
 #[derive(Debug)]
-pub(crate) struct Split {
+pub(super) struct Split {
     nonce: Nonce,
+    /// The worker's process id; 0: it has not begun.
+    pid: u32,
     task: Option<TaskNumber>,
     /// What may be the beginning of a mark.
     kept: Vec<u8>,
@@ -46,31 +57,34 @@ pub(crate) struct Split {
 
 impl Split {
     pub(super) fn new(nonce: Nonce) -> Split {
-        Split { nonce, task: None, kept: Vec::new() }
+        Split { nonce, pid: 0, task: None, kept: Vec::new() }
     }
 
-    /// More has come. Gives `each` the pieces, which are not empty.
-    pub(super) fn read(&mut self, bytes: &[u8], mut each: impl FnMut(Option<TaskNumber>, &[u8])) {
+    /// More has come. Gives `each` the pieces, which are not empty, with the worker's process id and its task.
+    pub(super) fn read(&mut self, bytes: &[u8], mut each: impl FnMut(u32, Option<TaskNumber>, &[u8])) {
         let mut all = std::mem::take(&mut self.kept);
         all.extend_from_slice(bytes);
         let mut rest = all.as_slice();
         loop {
             let at = self.begin_of_mark(rest);
             if at > 0 {
-                each(self.task, &rest[..at]);
+                each(self.pid, self.task, &rest[..at]);
             }
             rest = &rest[at..];
             let Some((mark, after)) = rest.split_first_chunk() else { break };
-            self.task = Some(task_of(mark));
+            match task_of(mark) {
+                TaskNumber { call: FIRST, item } => self.pid = item as u32,
+                task => self.task = Some(task),
+            }
             rest = after;
         }
         self.kept = rest.to_vec();
     }
 
     /// The pipe is empty: what was kept is text.
-    pub(super) fn empty(&mut self, each: impl FnOnce(Option<TaskNumber>, &[u8])) {
+    pub(super) fn empty(&mut self, each: impl FnOnce(u32, Option<TaskNumber>, &[u8])) {
         if !self.kept.is_empty() {
-            each(self.task, &std::mem::take(&mut self.kept));
+            each(self.pid, self.task, &std::mem::take(&mut self.kept));
         }
     }
 
@@ -106,13 +120,14 @@ mod tests {
     /// The text of each task, whatever pieces it came in.
     fn split(pieces: &[&[u8]]) -> Vec<(Option<TaskNumber>, Vec<u8>)> {
         let (mut split, mut all) = (Split::new(NONCE), Vec::<(Option<TaskNumber>, Vec<u8>)>::new());
-        let mut each = |task: Option<TaskNumber>, text: &[u8]| {
-            assert!(!text.is_empty());
+        let mut each = |pid: u32, task: Option<TaskNumber>, text: &[u8]| {
+            assert!(!text.is_empty() && pid == 77);
             match all.last_mut().filter(|(last, _)| *last == task) {
                 Some((_, last)) => last.extend_from_slice(text),
                 None => all.push((task, text.to_vec())),
             }
         };
+        split.read(&first_mark(&NONCE, 77), &mut each);
         pieces.iter().for_each(|piece| split.read(piece, &mut each));
         split.empty(each);
         all
@@ -120,7 +135,7 @@ mod tests {
 
     #[test]
     fn each_task_has_its_text_wherever_a_read_ends() {
-        let marks = [task(0, 7), task(u64::MAX, 1), task(0, 9)].map(|task| mark(&NONCE, task));
+        let marks = [task(0, 7), task(u64::MAX - 1, 1), task(0, 9)].map(|task| mark(&NONCE, task));
         let [seven, silent, nine] = &marks;
         // Beginnings of marks that are none are text.
         let all = [&b"start\0"[..], seven, b"\0\0\x01\0se", silent, nine, &NONCE[..15], b"x\0\x01"].concat();
@@ -146,7 +161,7 @@ mod tests {
     #[test]
     fn text_is_not_held_back_without_reason() {
         let (mut split, mut text) = (Split::new(NONCE), Vec::new());
-        split.read(b"all of it\n", |_, piece| text.extend_from_slice(piece));
+        split.read(b"all of it\n", |_, _, piece| text.extend_from_slice(piece));
         assert_eq!(text, b"all of it\n");
     }
 }

@@ -1,7 +1,7 @@
 //! A worker's part: its standard streams are pipes of the pool's, with a mark where a task begins.
 
 use super::records;
-use super::split::{MARK, Nonce, mark};
+use super::split::{MARK, Nonce, first_mark, mark};
 use crate::line::Line;
 use crate::record::take_number;
 use mp_core::LevelFilter;
@@ -39,13 +39,16 @@ impl Ends {
         let Ends { pipes, nonce, records, level } = self;
         let failed =
             |error: &dyn std::fmt::Display| format!("a worker's output cannot be redirected: {error}");
+        let first = first_mark(&nonce, std::process::id());
+        let file = |pipe: Handle| pipe.into_fd().map(File::from).map_err(|error| failed(&error));
         let [out, err] = pipes;
-        for (number, pipe) in [(1, &out), (2, &err)] {
+        let pipes = [file(out)?, file(err)?];
+        for (number, pipe) in (1..).zip(&pipes) {
+            put(pipe, &first);
             put_at_standard(pipe.as_fd(), number).map_err(|error| failed(&error))?;
         }
-        let file = |pipe: Handle| pipe.into_fd().map(File::from).map_err(|error| failed(&error));
         let level = LevelFilter::iter().nth(level.into()).unwrap_or(LevelFilter::Off);
-        Ok(Writer { pipes: [file(out)?, file(err)?], nonce, records: records.map(|line| (line, level)) })
+        Ok(Writer { pipes, nonce, records: records.map(|line| (line, level)) })
     }
 }
 
