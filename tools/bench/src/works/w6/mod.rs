@@ -8,9 +8,11 @@
 //! | `workers.rs` | whose workers: ours, threads, rayon's, procspawn's        |
 //! | `place.rs`   | on which CPUs                                             |
 //! | `streams.rs` | streams and futures                                       |
+//! | `copies.rs`  | copies alone                                              |
 //!
 //! The python peers are in `python/pools.py`.
 
+mod copies;
 mod place;
 mod streams;
 mod tasks;
@@ -22,6 +24,7 @@ use super::processes::{cpu_time_of, own_cpu_time};
 use super::waits::median;
 use crate::python::{Shared, ask};
 use crate::work::{Peer, Work};
+use copies::{Copies, Plan};
 use mp_pool::Pool;
 use place::Place;
 use std::rc::Rc;
@@ -195,8 +198,27 @@ fn mebibytes(python: &Shared, metric: &str, results: Results, place: Place) -> W
             })
         })
     }
+    fn copies(plan: Plan, place: Place) -> Peer {
+        let start = plan.clone();
+        let mut workers = lazily(move || place.for_workers(|| Ok(Copies::start(start.clone(), WORKERS))));
+        let mut free = Vec::new();
+        Peer::new(plan.name, move || {
+            let (workers, mine) = (workers()?, vec![7_u8; 1 << 20]);
+            if free.is_empty() {
+                free = workers.buffers(mine.len());
+            }
+            place.for_caller(|| {
+                let began = Instant::now();
+                workers.pass(&mine, TIMES as usize, &mut free)?;
+                Ok(rate(TIMES, began) * 2.0 * f64::from(1 << 20) / 1e9)
+            })
+        })
+    }
     let metric = place.metric(metric);
     let mut peers = every!(peer(results, place));
+    if results == Results::Consumed {
+        peers.extend(copies::plans().map(|plan| copies(plan, place)));
+    }
     peers.extend(pythons(python, &metric, TIMES / 2));
     Work { metric, unit: "GB/s", rate: true, peers }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Tasks of a mebibyte that are under way at once.
-const WINDOW: usize = 8;
+pub(super) const WINDOW: usize = 8;
 
 /// How a map's items go to workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
