@@ -143,27 +143,30 @@ impl Shared {
             Some(_) => self.spec.name.as_str().into(),
             None => format!("{}-{number}", self.spec.name).into(),
         };
-        let memory = {
+        let (memory, had_left) = {
             let mut dispatch = self.dispatch();
             // A pool whose workers have ended, meanwhile, has no thread that would see the end of one more.
             if !dispatch.is_vacant(index) || !dispatch.wants_workers() {
                 return Ok(());
             }
             dispatch.starting[index as usize] = true;
-            dispatch.has_not_left(index);
+            let had_left = dispatch.has_not_left(index);
             dispatch.dismissed[index as usize] = (index as usize) >= self.processes();
             if dispatch.counts[index as usize].starts > 0 {
                 dispatch.tell_works(|| What::Restarted, &name);
             }
             dispatch.counts[index as usize].started();
             dispatch.latest[index as usize] = (number, Arc::clone(&name));
-            dispatch.memory.clone()
+            (dispatch.memory.clone(), had_left)
         };
         self.board.live(index, Life::Starting);
         self.board.forget_turns(index);
         let started = self.started_worker(index, &name, memory);
         let mut dispatch = self.dispatch();
         dispatch.starting[index as usize] = false;
+        if started.is_err() {
+            dispatch.has_not_started(index, had_left);
+        }
         let result = started.map(|mut worker| {
             let over = matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_));
             // It was not known to those that would have killed it.

@@ -1,9 +1,10 @@
 //! A pool whose workers leave when they have had nothing to do for a time, and come back when tasks wait.
 
 use mp_core::active_children;
-use mp_pool::{NewPoolError, Pool, PoolBuilder, TaskError, worker_index};
+use mp_pool::{NewPoolError, Pool, PoolBuilder, ResizeError, TaskError, worker_index};
 use mp_queue::Queue;
-use mp_testing::{wait_a_random_moment, while_killing};
+use mp_testing::{limited, wait_a_random_moment, while_killing};
+use nix::sys::resource::Resource;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ mp_testing::cases! {
     plain: [
         more_cannot_stay_than_there_are,
         threads_of_a_pool_without_workers_sleep,
+        no_task_waits_for_the_end_of_a_worker_that_leaves,
+        a_worker_that_could_not_be_started_is_started_when_tasks_wait,
         every_item_has_one_end_whichever_worker_is_killed,
     ],
     every_method: [
@@ -133,6 +136,38 @@ fn workers_that_end_after_a_task_leave_too() {
         assert_eq!(at_work(&pool, 2), HashSet::from([0, 1]));
         wait_until_there_are(&pool, 0);
     }
+}
+
+/// A worker's state, which says that the worker ends. The end of the second worker takes long.
+struct Lingers(Said, Queue<()>);
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        self.0.put(worker_index()).unwrap();
+        if worker_index() == Some(1) {
+            self.1.get().unwrap();
+        }
+    }
+}
+
+fn no_task_waits_for_the_end_of_a_worker_that_leaves() {
+    let (said, gate) = (Said::new().unwrap(), Queue::new().unwrap());
+    let pool = builder(2).initializer_value(Lingers, (said.clone(), gate.clone())).build().unwrap();
+    let ending: HashSet<_> = (0..2).filter_map(|_| said.get().unwrap()).collect();
+    assert_eq!(ending, HashSet::from([0, 1]));
+    wait_until_there_are(&pool, 1);
+    assert_eq!(pool.apply(worker_index, ()).unwrap(), Some(0));
+    gate.put(()).unwrap();
+    wait_until_there_are(&pool, 0);
+}
+
+fn a_worker_that_could_not_be_started_is_started_when_tasks_wait() {
+    let pool = builder(1).build().unwrap();
+    wait_until_there_are(&pool, 0);
+    let refused = limited(Resource::RLIMIT_NOFILE, 3, || pool.resize(1));
+    assert!(matches!(refused, Err(ResizeError::Start(_))), "{refused:?}");
+    assert_eq!(pool.apply(|x: u64| x + 1, (7,)).unwrap(), 8);
+    assert_eq!(pool.statistics().restarts(), 1, "of one that was started");
 }
 
 /// How often the pool's threads have gone to sleep so far.

@@ -10,16 +10,16 @@
 //!
 //! A caller that waits for many results need not be woken for each: it says how few hints may be left in the lanes
 //! before it is. A worker that finds nothing to take wakes it too, if anything is finished. A worker that is dismissed
-//! takes nothing more, whatever there is. One that may be idle for a time only says that it leaves, after that time
-//! and a last look, and ends.
+//! takes nothing more, whatever there is. One that may be idle for a time only says after that time that it leaves,
+//! takes a last look, and ends.
 //! Where more workers are awake than there are CPUs, one is not woken for each slot: `sentinel.rs`.
 //!
 //! # Why no wake is lost
 //! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of
 //! the two sees the other. A flag is taken down before the event count changes, so a sleeper that read the count after
-//! the change sees the flag down, and does not sleep. A sleeper that leaves takes its bit down before its last look, with
-//! a fence in between: whoever saw the bit up has committed what that look finds, and whoever comes later wakes another
-//! worker, or has one started.
+//! the change sees the flag down, and does not sleep. A sleeper that leaves takes its bit down, and says that it leaves,
+//! before its last look, with a fence in between: a caller that saw the bit up has committed what that look finds, and
+//! one that comes later wakes another worker, or has one started: it does not count on this one.
 //! # When a process dies
 //! A worker between its commit and its wake: the caller is told of the death, and looks. A worker that was woken: on
 //! any death all the others are woken. Every sleeper looks by itself within half a second.
@@ -71,14 +71,16 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         }
     }
 
-    /// Says that this worker leaves, unless there is something to take.
+    /// Says that this worker leaves, and takes that back if there is something to take.
     #[cold]
     pub(crate) fn last_look(&self, me: u32) -> Option<Taken> {
-        // Its bit is down. The fence orders that before the look: see above.
+        let before = self.life(me);
+        // Its bit is down. The fence orders both before the look: see above.
+        self.live(me, Life::Left);
         W::fence();
         let taken = self.take(me, |_| ());
-        if taken.is_none() {
-            self.live(me, Life::Left);
+        if taken.is_some() {
+            self.live(me, before);
         }
         taken
     }

@@ -17,6 +17,11 @@ impl Counts {
         self.starts += 1;
     }
 
+    /// That one could not be started.
+    pub(crate) fn not_started(&mut self) {
+        self.starts -= 1;
+    }
+
     /// A chunk has come back: items that are done, bytes of their arguments and results.
     #[inline]
     pub(crate) fn came_back(&mut self, done: u32, bytes_in: usize, bytes_out: usize) {

@@ -6,10 +6,12 @@
 //!                                          └──── started ◄── take_wanted ◄───────────┘
 //! ```
 //!
-//! A worker that leaves counts as one that is there until the watcher has seen its end, and then the watcher asks
-//! again: so a task that came as the last worker left is not forgotten.
+//! A worker that has said that it leaves takes nothing more, and is not counted as one that is there: its end may take
+//! long, and another one is started meanwhile. Its own place is free once the watcher has seen its end, and then the
+//! watcher asks again: so a task that came as the last worker left is not forgotten.
 
 use super::Dispatch;
+use crate::board::Life;
 
 /// Workers that have left.
 #[derive(Debug, Default)]
@@ -26,9 +28,19 @@ impl Dispatch {
         self.left.indices.push(index);
     }
 
-    /// A worker of this index is started, or is not wanted any more.
-    pub(crate) fn has_not_left(&mut self, index: u32) {
+    /// A worker of this index is started, or is not wanted any more. Whether it had left.
+    pub(crate) fn has_not_left(&mut self, index: u32) -> bool {
+        let before = self.left.indices.len();
         self.left.indices.retain(|left| *left != index);
+        self.left.indices.len() < before
+    }
+
+    /// A worker of this index could not be started. If one had left before, the watcher starts it when tasks wait.
+    pub(crate) fn has_not_started(&mut self, index: u32, had_left: bool) {
+        self.counts[index as usize].not_started();
+        if had_left {
+            self.has_left(index);
+        }
     }
 
     /// Whether the watcher is to start workers that have left. Said once, until it looks.
@@ -54,8 +66,10 @@ impl Dispatch {
 
     /// How many slots and batches there are beyond the workers: a worker has one slot at a time.
     fn missing(&self) -> usize {
+        let stays = |index: usize| self.memory.board.life(index as u32) != Life::Left;
         let is_there = |index: &usize| {
-            (self.workers[*index].is_some() || self.starting[*index]) && !self.dismissed[*index]
+            let has_worker = self.starting[*index] || self.workers[*index].is_some() && stays(*index);
+            has_worker && !self.dismissed[*index]
         };
         let there = (0..self.workers.len()).filter(is_there).count();
         (self.in_flight + self.pending.len()).saturating_sub(there)
