@@ -1,8 +1,10 @@
 //! A pool whose workers leave when they have had nothing to do for a time, and come back when tasks wait.
 
+mod at_work;
+
+use at_work::{Said, at_work, wait_until_there_are};
 use mp_core::active_children;
 use mp_pool::{NewPoolError, Pool, PoolBuilder, ResizeError, TaskError, worker_index};
-use mp_queue::Queue;
 use mp_testing::{limited, wait_a_random_moment, while_killing};
 use nix::sys::resource::Resource;
 use std::collections::HashSet;
@@ -30,31 +32,6 @@ const SOON: Duration = Duration::from_millis(20);
 
 fn builder(processes: usize) -> PoolBuilder {
     Pool::builder().processes(processes).idle_timeout(SOON)
-}
-
-type Said = Queue<Option<usize>>;
-
-fn say_index_and_wait(said: Said, gate: Queue<()>) {
-    said.put(worker_index()).unwrap();
-    gate.get().unwrap();
-}
-
-/// The indices of so many workers that are at work at once.
-fn at_work(pool: &Pool, count: usize) -> HashSet<usize> {
-    let (said, gate) = (Said::new().unwrap(), Queue::new().unwrap());
-    let begin = |_| pool.apply_async(say_index_and_wait, (said.clone(), gate.clone())).unwrap();
-    let tasks: Vec<_> = (0..count).map(begin).collect();
-    let indices = (0..count).filter_map(|_| said.get().unwrap()).collect();
-    tasks.iter().for_each(|_| gate.put(()).unwrap());
-    tasks.iter().for_each(|task| task.get().unwrap());
-    indices
-}
-
-/// The harness's deadline ends a wait that does not end.
-fn wait_until_there_are(pool: &Pool, workers: usize) {
-    while pool.worker_pids().len() != workers {
-        std::thread::yield_now();
-    }
 }
 
 fn idle_workers_leave_and_come_back() {

@@ -1,7 +1,10 @@
 //! A pool that grows and shrinks while it works.
 
+mod at_work;
+
+use at_work::{Said, at_work, say_index_and_wait, wait_until_there_are};
 use mp_mock::{builder, new_pool};
-use mp_pool::{NewPoolError, Pool, ResizeError, worker_index};
+use mp_pool::{NewPoolError, ResizeError};
 use mp_queue::Queue;
 use std::collections::HashSet;
 
@@ -17,31 +20,6 @@ mp_testing::cases! {
     mock: [
         to_and_fro_breaks_nothing,
     ],
-}
-
-type Said = Queue<Option<usize>>;
-
-fn say_index_and_wait(said: Said, gate: Queue<()>) {
-    said.put(worker_index()).unwrap();
-    gate.get().unwrap();
-}
-
-/// The indices of so many workers that are at work at once.
-fn at_work(pool: &Pool, count: usize) -> HashSet<usize> {
-    let (said, gate) = (Said::new().unwrap(), Queue::new().unwrap());
-    let begin = |_| pool.apply_async(say_index_and_wait, (said.clone(), gate.clone())).unwrap();
-    let tasks: Vec<_> = (0..count).map(begin).collect();
-    let indices = (0..count).filter_map(|_| said.get().unwrap()).collect();
-    tasks.iter().for_each(|_| gate.put(()).unwrap());
-    tasks.iter().for_each(|task| task.get().unwrap());
-    indices
-}
-
-/// The harness's deadline ends a wait that does not end.
-fn wait_until_there_are(pool: &Pool, workers: usize) {
-    while pool.worker_pids().len() != workers {
-        std::thread::yield_now();
-    }
 }
 
 fn new_workers_take_what_waits() {
