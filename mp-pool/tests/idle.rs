@@ -5,6 +5,7 @@ mod at_work;
 use at_work::{Said, at_work, wait_until_there_are};
 use mp_core::active_children;
 use mp_pool::{NewPoolError, Pool, PoolBuilder, ResizeError, TaskError, worker_index};
+use mp_queue::Queue;
 use mp_testing::{limited, wait_a_random_moment, while_killing};
 use nix::sys::resource::Resource;
 use std::collections::HashSet;
