@@ -163,10 +163,7 @@ impl Shared {
         self.board.forget_turns(index);
         let started = self.started_worker(index, &name, memory);
         let mut dispatch = self.dispatch();
-        dispatch.starting[index as usize] = false;
-        if started.is_err() {
-            dispatch.has_not_started(index, had_left);
-        }
+        dispatch.start_ended(index, started.is_ok(), had_left);
         let result = started.map(|mut worker| {
             let over = matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_));
             // It was not known to those that would have killed it.

@@ -35,11 +35,12 @@ impl Dispatch {
         self.left.indices.len() < before
     }
 
-    /// A worker of this index could not be started. If one had left before, the watcher starts it when tasks wait.
-    pub(crate) fn has_not_started(&mut self, index: u32, had_left: bool) {
-        self.counts[index as usize].not_started();
-        if had_left {
-            self.has_left(index);
+    /// A start has ended. Where it gave no worker, and one had left before, the watcher starts it when tasks wait.
+    pub(crate) fn start_ended(&mut self, index: u32, is_there: bool, had_left: bool) {
+        self.starting[index as usize] = false;
+        if !is_there {
+            self.counts[index as usize].not_started();
+            self.left.indices.extend(had_left.then_some(index));
         }
     }
 
