@@ -27,6 +27,7 @@ mp_testing::cases! {
         a_ceiling_is_full_and_not_out_of_memory,
         one_item_takes_nearly_all_of_the_ceiling,
         threads_put_and_get_everything_once,
+        a_call_while_the_thread_unwinds_is_as_any_other,
         a_value_that_cannot_be_serialised_comes_back,
         undecodable_items_do_not_end_the_stream,
         what_cannot_come_back_is_refused_by_put,
@@ -210,6 +211,28 @@ fn a_ceiling_is_full_and_not_out_of_memory() {
     for _ in 0..put {
         assert_eq!(queue.get().unwrap(), bytes(1000));
     }
+}
+
+/// By a destructor. The thread goes on afterwards, and so do all others.
+fn a_call_while_the_thread_unwinds_is_as_any_other() {
+    struct AtTheEnd(Queue<u32>);
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            self.0.put(1).unwrap();
+            self.0.put(2).unwrap();
+            assert_eq!(self.0.get().unwrap(), 1);
+        }
+    }
+    let queue = Queue::new().unwrap();
+    let end = AtTheEnd(queue.clone());
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _end = end;
+        panic!("on purpose");
+    }));
+    assert!(caught.is_err());
+    assert_eq!(queue.get_timeout(Duration::from_secs(100)).unwrap(), 2);
+    queue.put_timeout(3, Duration::from_secs(100)).unwrap();
+    assert_eq!(queue.try_get().unwrap(), 3);
 }
 
 fn threads_put_and_get_everything_once() {

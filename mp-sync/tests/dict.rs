@@ -25,6 +25,7 @@ mp_testing::cases! {
         without_memory_or_addresses_it_is_an_error,
         it_shows_its_entries_and_waits_for_nothing,
         user_code_runs_without_the_lock,
+        a_call_while_the_thread_unwinds_is_as_any_other,
         an_impossible_size_is_refused,
         a_dict_costs_one_descriptor_and_leaves_nothing,
     ],
@@ -81,6 +82,25 @@ fn it_does_what_a_map_does() {
     dict.clear().unwrap();
     assert_eq!((dict.len().unwrap(), dict.get("7").unwrap()), (0, None));
     assert_eq!(dict.insert("7", &7).unwrap(), None);
+}
+
+/// By a destructor. The thread goes on afterwards, and so do all others.
+fn a_call_while_the_thread_unwinds_is_as_any_other() {
+    struct AtTheEnd(Numbers);
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            self.0.insert("ended", &1).unwrap();
+        }
+    }
+    let dict = numbers();
+    let end = AtTheEnd(dict.clone());
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _end = end;
+        panic!("on purpose");
+    }));
+    assert!(caught.is_err());
+    // It is `<busy>` if the lock is held.
+    assert_eq!(format!("{dict:?}"), r#"{"ended": 1}"#);
 }
 
 fn keys_are_borrowed() {

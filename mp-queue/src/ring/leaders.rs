@@ -65,17 +65,23 @@ pub(super) struct Sleeper<'a, O: Owned> {
     lease: Option<usize>,
     /// Whether its next sleep is the first one.
     fresh: bool,
+    /// The thread unwinds already, and a destructor waits.
+    was_unwinding: bool,
 }
 
 impl<'a, O: Owned> Sleeper<'a, O> {
     /// A waiter that wakes by itself each half second.
     pub(super) fn alone(changes: &'a O::Word) -> Self {
-        Sleeper { changes, leaders: None, lease: None, fresh: false }
+        Sleeper::with(changes, None, false)
     }
 
     /// A waiter for which a leader may wake. `fresh`: its first sleep does without.
     pub(super) fn led(changes: &'a O::Word, leaders: &'a Leaders<O>, fresh: bool) -> Self {
-        Sleeper { changes, leaders: Some(leaders).filter(|_| O::kernel_tells()), lease: None, fresh }
+        Sleeper::with(changes, Some(leaders).filter(|_| O::kernel_tells()), fresh)
+    }
+
+    fn with(changes: &'a O::Word, leaders: Option<&'a Leaders<O>>, fresh: bool) -> Self {
+        Sleeper { changes, leaders, lease: None, fresh, was_unwinding: std::thread::panicking() }
     }
 
     /// Sleeps while the word is `seen`, which was read before the last attempt.
@@ -163,11 +169,11 @@ impl<O: Owned> Leaders<O> {
     }
 }
 
-/// A thread that unwinds keeps its lease, as with every lock here: the kernel releases it.
+/// A thread that panics in a wait keeps its lease, as with every lock here: the kernel releases it.
 impl<O: Owned> Drop for Sleeper<'_, O> {
     fn drop(&mut self) {
         if let (Some(leaders), Some(lease)) = (self.leaders, self.lease)
-            && !std::thread::panicking()
+            && (self.was_unwinding || !std::thread::panicking())
         {
             leaders.leases[lease].release();
             O::Word::fence();

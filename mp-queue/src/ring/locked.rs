@@ -3,27 +3,30 @@
 use mp_core::word::Owned;
 use mp_sync::raw::RawLock;
 
-/// Releases the lock when dropped. A thread that unwinds keeps it: the kernel frees it when the thread ends.
-/// (So the model makes a thread die.)
-pub(super) struct Locked<'a, O: Owned>(&'a RawLock<O>);
+/// Releases the lock when dropped. A thread that panics while it holds it keeps it: the kernel frees it when the thread
+/// ends. (So the model makes a thread die.) A call by a destructor, while the thread unwinds, is as any other.
+pub(super) struct Locked<'a, O: Owned> {
+    lock: &'a RawLock<O>,
+    was_unwinding: bool,
+}
 
 impl<'a, O: Owned> Locked<'a, O> {
     /// The lock, which the caller has just acquired.
     #[inline]
     pub(super) fn new(acquired: &'a RawLock<O>) -> Self {
-        Locked(acquired)
+        Locked { lock: acquired, was_unwinding: std::thread::panicking() }
     }
 
     /// The caller has repaired what a dead holder left: the next holder is not told of it.
     pub(super) fn clear_died(&self) {
-        self.0.clear_died();
+        self.lock.clear_died();
     }
 }
 
 impl<O: Owned> Drop for Locked<'_, O> {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.0.release();
+        if self.was_unwinding || !std::thread::panicking() {
+            self.lock.release();
         }
     }
 }

@@ -33,6 +33,13 @@ pub(super) struct Free {
     pub(super) top: u32,
 }
 
+impl Free {
+    /// The cells of entries.
+    pub(super) fn in_use(self) -> u32 {
+        self.top - self.count
+    }
+}
+
 /// An entry's head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {

@@ -46,7 +46,7 @@ use cells::{Cells, Head};
 use index::Index;
 use journal::Change;
 use mp_core::MemError;
-use shape::{BUCKETS, COUNT, FREE, FREE_COUNT, NEXT, TOP};
+use shape::{BUCKETS, COUNT, FREE, FREE_COUNT, NEXT, TOP, cells_of};
 pub(crate) use shape::{CELL, Corrupt, Shape};
 pub(crate) use storage::Storage;
 
@@ -137,7 +137,7 @@ impl<S: Storage> Table<S> {
     }
 
     fn inside(&self, taken: Acquired) -> Result<Inside<'_, S>, Corrupt> {
-        let inside = Inside { storage: &self.storage };
+        let inside = Inside { storage: &self.storage, was_unwinding: std::thread::panicking() };
         journal::repair(&self.storage)?;
         if taken == Acquired::OwnerDied {
             self.storage.lock().clear_died();
@@ -224,16 +224,17 @@ impl Payloads {
     }
 }
 
-/// The lock, held. A thread that unwinds keeps it: the kernel frees it when the thread ends. (So the model makes a
-/// thread die.)
+/// The lock, held. A thread that panics in here keeps it: the kernel frees it when the thread ends. (So the model makes
+/// a thread die.) A call by a destructor, while the thread unwinds, is as any other.
 struct Inside<'a, S: Storage> {
     storage: &'a S,
+    was_unwinding: bool,
 }
 
 impl<S: Storage> Drop for Inside<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if self.was_unwinding || !std::thread::panicking() {
             self.storage.lock().release();
         }
     }
@@ -319,13 +320,15 @@ impl<'a, S: Storage> Inside<'a, S> {
 
     fn all(&self) -> Result<Payloads, Refused> {
         let (cells, mut all) = (Cells::of(self.storage), Payloads::default());
-        let mut left = self.count()?;
+        // Entries that share cells, in memory that was overwritten, would come to more than there is.
+        let (mut left, mut cells_left) = (self.count()?, cells.free()?.in_use());
         all.lengths.try_reserve(left as usize).map_err(|_| Refused::no_memory(8 * left as usize))?;
         for number in 0..Index::of(self.storage).buckets()? {
             let mut cell = self.storage.load(self.storage.shape().bucket(number));
             while cell != 0 {
                 left = left.checked_sub(1).ok_or(Corrupt)?;
                 let head = cells.head(cell)?;
+                cells_left = cells_left.checked_sub(cells_of(head.payload())).ok_or(Corrupt)?;
                 cells.read(cell, head, &mut all.bytes)?;
                 all.lengths.push((head.key, head.value));
                 cell = head.next;

@@ -3,7 +3,8 @@
 
 use super::index::Index;
 use super::model::world::{Alone, Contents, Shared, key, table};
-use super::{Corrupt, Expected, Refused};
+use super::shape::{LINK, VALUE_BYTES};
+use super::{Corrupt, Expected, Refused, Storage};
 use mp_model::threads::{Fuse, live_here, sweep};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -196,4 +197,23 @@ fn overwritten_memory_is_an_error_and_no_endless_loop() {
         let _ = shared.clear();
         let _ = shared.set(&name(1), b"after");
     }
+}
+
+#[test]
+fn entries_that_share_cells_are_an_error_and_no_copy_of_each() {
+    let shared = table::<Alone>(8, 24);
+    let long = value(44 + 14 * 60 - 2);
+    shared.set(&name(0), &long).unwrap();
+    for number in 1..8 {
+        shared.set(&name(number), b"short").unwrap();
+    }
+    let all = shared.all().unwrap();
+    assert_eq!((all.iter().len(), all.bytes.len()), (8, 2 + long.len() + 7 * 7));
+    // The long one has the cells 1 to 15.
+    for cell in 16..=22 {
+        let at = shared.storage().shape().cell(cell);
+        shared.overwrite((at + LINK) as usize, 2);
+        shared.overwrite((at + VALUE_BYTES) as usize, long.len() as u32);
+    }
+    assert!(matches!(shared.all(), Err(Refused::Corrupt)));
 }
