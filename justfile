@@ -116,7 +116,8 @@ bench *args:
 
 # The published crates as packages, each with all that it needs, built from what is in them.
 package:
-    cargo package --workspace --exclude mp-testing --exclude mp-model --exclude mp-sweep --exclude mp-bench --exclude mp-user
+    cargo package --workspace --exclude mp-testing --exclude mp-mock --exclude mp-model --exclude mp-sweep \
+        --exclude mp-bench --exclude mp-user
 
 # Licences and advisories of the dependencies (needs cargo-deny).
 deny:
