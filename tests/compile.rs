@@ -93,6 +93,7 @@ fn what_cannot_cross_is_refused_at_its_line() {
         "never_returns",
         "nine_arguments",
         "notify_without_guard",
+        "result_of_a_library",
         "result_without_serde",
         "shared_bool",
     ] {

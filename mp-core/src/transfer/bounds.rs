@@ -19,11 +19,15 @@ use std::marker::PhantomData;
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot cross to another process",
     label = "what a function returns to another process is written and read by serde",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it; a function that never returns (`-> !`) is \
-            declared without a result instead"
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, and for each type in it; a function that never \
+            returns (`-> !`) is declared without a result instead",
+    note = "most error types of libraries have neither, these crates' included: return `mp::Result`, which `?` makes of \
+            them, or the error's text"
 )]
 pub trait Transferable: Serialize + DeserializeOwned {}
 
+// Else the compiler names serde's traits and the innermost type alone, in two long errors without the notes above.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Transferable for T {}
 
 /// A function that can be called in another process with arguments `A`: a `fn` item or a closure that captures nothing,
