@@ -86,6 +86,8 @@
 //! | `manager.Lock()`, `RLock()`              | [`LockProxy`], [`RLockProxy`]                      | `mp-manager` |
 //! | `manager.Semaphore()`, `Condition()`     | [`SemaphoreProxy`], [`ConditionProxy`]             | `mp-manager` |
 //! | `manager.Event()`, `Barrier()`           | [`EventProxy`], [`BarrierProxy`]                   | `mp-manager` |
+//! | `manager.Pool()`, and iterators          | [`PoolProxy`], [`IteratorProxy`]                   | `mp-manager` |
+//! | `SharedMemoryManager`                    | [`Manager::shared_memory`], [`Manager::shareable_list`] | `mp-manager` |
 //! | `BaseManager(address, authkey)`          | [`Manager::builder`], [`Manager::connect`]         | `mp-manager` |
 //! | a `SyncManager` of a Python program      | `PythonManager`, with the feature `pickle`         | `mp-manager` |
 //! | a `SyncManager` that Python programs use | `ManagerBuilder::python_address`, the same         | `mp-manager` |
@@ -124,10 +126,10 @@ pub use mp_core::{
 /// `#[derive(Shareable)]`, beside the trait that it implements.
 pub use mp_derive::ShareableThroughMp as Shareable;
 pub use mp_manager::{
-    ArrayProxy, BarrierProxy, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy, EventProxy,
-    ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, NamespaceProxy, QueueProxy, RLockProxy,
-    RLockProxyGuard, Restart, SemaphorePermit, SemaphoreProxy, SetProxy, Shared, StartManagerError,
-    ValueProxy,
+    ArrayProxy, AsyncResultProxy, BarrierProxy, ConditionProxy, ConditionProxyGuard, DictBatch, DictProxy,
+    EventProxy, IteratorProxy, ListProxy, LockProxy, LockProxyGuard, Manager, ManagerError, MapResultProxy,
+    NamespaceProxy, PoolProxy, QueueProxy, RLockProxy, RLockProxyGuard, Restart, SemaphorePermit,
+    SemaphoreProxy, SetProxy, Shared, StartManagerError, ValueProxy,
 };
 #[cfg(feature = "listener")]
 pub use mp_manager::{ConnectManagerError, ManagerBuilder};
@@ -153,17 +155,17 @@ pub use mp_pool::{
     WorkerStatistics, YieldError, Yielder, with_state, worker_index,
 };
 pub use mp_queue::{
-    Batch, BuildQueue, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NotPutError, Producer,
-    PutError, PutManyError, Queue, QueueBuilder, SimpleQueue, Task, TasksError,
+    Batch, BuildQueue, FixedIter, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NotPutError,
+    Producer, PutError, PutManyError, Queue, QueueBuilder, SimpleQueue, Task, TasksError,
 };
 pub use mp_shm::{Item, ShareableList, SharedData, SharedMemory, share, share_each};
 pub use mp_sync::{
     AcquireError, Array, ArrayGuard, Atomic, AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64,
     AtomicIsize, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Barrier, BarrierBuilder,
     BarrierWaitResult, BoundedSemaphore, BrokenBarrierError, Condition, ConditionGuard, DictError, Event,
-    Guard, Lock, LockGuard, Mutex, MutexGuard, OwnedPermit, OwnedSemaphore, OwnerDiedError, Permit, RLock,
-    RLockGuard, RawArray, RawValue, ReadGuard, ReleaseError, RwLock, Semaphore, SharedDict, Synchronized,
-    Value, ValueGuard, WaitError, WriteGuard,
+    Guard, Integer, KeyOf, Lock, LockGuard, Mutex, MutexGuard, OwnedPermit, OwnedSemaphore, OwnerDiedError,
+    Permit, RLock, RLockGuard, RawArray, RawValue, ReadGuard, ReleaseError, RwLock, Semaphore, SharedDict,
+    Synchronized, Value, ValueGuard, WaitError, WriteGuard,
 };
 
 /// `#[mp::shared]` on an `impl` block: its values can live in a manager.
