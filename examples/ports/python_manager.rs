@@ -1,8 +1,8 @@
 //! A manager that programs of two languages use: a Rust server with a Python client, and the other way round. Beside
 //! `python_manager.py`, which has both sides in Python.
 
-use mp::managers::{PythonDict, PythonError, PythonManager, PythonQueue};
-use mp::{Address, AuthKey, Manager};
+use mp::managers::{PythonDict, PythonQueue};
+use mp::{Address, AuthKey, Manager, PythonError, PythonManager};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -35,13 +35,13 @@ fn our_server(key: AuthKey) -> mp::Result<()> {
     let manager = builder.start()?;
     let address = manager.python_address().expect("it has one").clone();
     let Address::Tcp(_, port) = &address else { unreachable!("a port of this host") };
-    let ours = PythonManager::connect(address.clone(), key).map_err(told)?;
-    let jobs: PythonQueue<String> = ours.queue().map_err(told)?;
-    ours.publish("jobs", jobs.proxy()).map_err(told)?;
+    let ours = PythonManager::connect(address.clone(), key)?;
+    let jobs: PythonQueue<String> = ours.queue()?;
+    ours.publish("jobs", jobs.proxy())?;
     let status = Command::new("python3").args(["-c", CLIENT, &port.to_string(), KEY]).status()?;
     assert!(status.success());
     for _ in 0..2 {
-        println!("put by Python: {}", jobs.get().map_err(told)?);
+        println!("put by Python: {}", jobs.get()?);
     }
     Ok(())
 }
@@ -52,13 +52,13 @@ fn pythons_server(key: AuthKey) -> mp::Result<()> {
     let mut server = python.spawn()?;
     let mut port = String::new();
     BufReader::new(server.stdout.as_mut().expect("a pipe")).read_line(&mut port)?;
-    use_it(port.trim().parse()?, key).map_err(told)?;
+    use_it(port.trim().parse()?, key)?;
     drop(server.stdin.take());
     println!("the server ended with {}", server.wait()?.code().unwrap_or(-1));
     Ok(())
 }
 
-fn use_it(port: u16, key: AuthKey) -> Result<(), PythonError> {
+fn use_it(port: u16, key: AuthKey) -> mp::Result<()> {
     let manager = PythonManager::connect(("127.0.0.1", port), key)?;
     let ages: PythonDict<String, u32> = manager.dict()?;
     ages.insert("Ada".to_owned(), 36)?;
@@ -70,10 +70,6 @@ fn use_it(port: u16, key: AuthKey) -> Result<(), PythonError> {
         other => println!("not raised: {other:?}"),
     }
     Ok(())
-}
-
-fn told(error: PythonError) -> mp::Error {
-    std::io::Error::other(error).into()
 }
 
 pub(crate) fn main() -> mp::Result<()> {
