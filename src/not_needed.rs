@@ -1,4 +1,4 @@
-//! Python's names that are not needed here, each with the reason; and those that are not there yet.
+//! Python's names that are not needed here, each with the reason.
 //!
 //! | Python                                       | not needed here, because                                                  |
 //! |----------------------------------------------|---------------------------------------------------------------------------|
@@ -23,10 +23,8 @@
 //! | `ForkAwareThreadLock`                        | a fork is refused beside other threads, and this library holds its own locks over it |
 //! | `CancelledError`, `InvalidStateError`        | `TaskError::Cancelled`; the other state cannot be reached                 |
 //! | `BrokenProcessPool`                          | a worker that dies costs one task: `TaskError::WorkerDied`                |
-//!
-//! | Python                                       | not there yet                                                             |
-//! |----------------------------------------------|---------------------------------------------------------------------------|
-//! | `SyncManager`, `BaseManager`, `RemoteError`  | one [`Manager`](crate::Manager) has all types and makes objects of the program's own |
+//! | `SyncManager`, `BaseManager`                 | one [`Manager`](crate::Manager) has all types and makes objects of the program's own |
+//! | `RemoteError`                                | [`ManagerError`](crate::ManagerError); a panic of a method is its `Panicked` |
 #![doc(alias = "freeze_support")]
 #![doc(alias = "set_executable")]
 #![doc(alias = "allow_connection_pickling")]
