@@ -83,7 +83,7 @@ impl<'a> Wanted<'a> {
         }
         if wanted.lessons.is_empty() {
             if wanted.task == Task::Show {
-                return Err(format!("show needs the name of a lesson.\n\n{}", what_there_is(all)));
+                return Err(instead("show needs the name of a lesson.", all));
             }
             wanted.lessons = all.iter().collect();
         }
@@ -98,7 +98,12 @@ fn find<'a>(name: &str, all: &'a [Lesson]) -> Result<Vec<&'a Lesson>, String> {
     let group = by(&|lesson| Document::of(lesson.name).group == name);
     let part = by(&|lesson| !name.is_empty() && lesson.name.contains(name));
     let found = [exact, group, part].into_iter().find(|found| !found.is_empty());
-    found.ok_or_else(|| format!("no lesson and no group is called {name:?}.\n\n{}", what_there_is(all)))
+    found.ok_or_else(|| instead(&format!("no lesson and no group is called {name:?}."), all))
+}
+
+/// The list first: it is longer than a terminal, whose last lines are what is seen.
+fn instead(wrong: &str, all: &[Lesson]) -> String {
+    format!("{}\n{wrong} Above is what there is.", what_there_is(all))
 }
 
 /// Every group with its lessons.
