@@ -30,7 +30,7 @@
 //! | `dispatch/`     | which items are where; what a death costs                                |
 //! | `board/`        | the words that pool and workers share: slots, lanes, sleepers            |
 //! | `lead.rs`       | of the threads that wait for results, one waits at the board             |
-//! | `restarts.rs`   | when a worker is replaced, and when the pool gives up; pure              |
+//! | `restarts.rs`   | when a worker is replaced, and when the pool gives up                    |
 //! | `supervisor.rs` | the pool's two threads                                                   |
 //! | `limits.rs`     | the memory and the age of a worker                                       |
 //! | `lent.rs`       | long results that stay in the arena until they are read                  |

@@ -12,10 +12,14 @@
 //! are, neither breaks the pool. An initializer that ends its process, and a system that starts no process for more
 //! than a second, do.
 
+use crate::dispatch::{Dispatch, Phase};
+use crate::error::{How, NewPoolError, TaskError};
+use crate::supervisor::Shared;
+use mp_core::StartError;
 use std::time::{Duration, Instant};
 
 /// Start-up failures of one index in a row that break the pool.
-pub(crate) const MOST_FAILURES: u32 = 8;
+const MOST_FAILURES: u32 = 8;
 /// The wait after the first failure; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 
@@ -66,6 +70,62 @@ impl Restarts {
             self.failures.resize(index + 1, 0);
         }
         &mut self.failures[index]
+    }
+}
+
+/// The watcher's part.
+impl Shared {
+    /// Ends the pool: it can do no more tasks.
+    pub(crate) fn break_pool(&self, reason: String) {
+        self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
+    }
+
+    /// Settles what a worker had that has ended, and enters when its successor is due.
+    pub(crate) fn worker_ended(&self, index: u32, restarts: &mut Restarts) {
+        let mut dispatch = self.dispatch();
+        let Some(gone) = dispatch.ended(index) else { return };
+        // What it had may have been all that was left.
+        self.tell(&mut dispatch);
+        let replace = self.wants_worker(&dispatch, index);
+        let failed = gone.failed_to_start && !dispatch.dismissed[index as usize];
+        if replace && gone.left {
+            dispatch.has_left(index);
+        }
+        self.changed.notify_all();
+        drop(dispatch);
+        self.board.wake_caller();
+        if replace && failed {
+            self.failed(index, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
+        } else if replace && !gone.left {
+            restarts.ended(index, Instant::now());
+        }
+    }
+
+    /// Whether the worker of this index that has ended is to have a successor.
+    fn wants_worker(&self, dispatch: &Dispatch, index: u32) -> bool {
+        self.spec.alone.is_none() && dispatch.wants_workers() && (index as usize) < self.processes()
+    }
+
+    /// Starts the worker that is due.
+    pub(crate) fn restart(&self, index: u32, restarts: &mut Restarts) {
+        if self.wants_worker(&self.dispatch(), index)
+            && let Err(error) = self.start_worker(index)
+        {
+            if let NewPoolError::Start(StartError::CopyEnded | StartError::CopyOutOfDate) = error {
+                return self.break_pool(error.to_string());
+            }
+            self.failed(index, &format!("a worker could not be started: {error}"), restarts);
+        }
+    }
+
+    /// A worker of this index could not start.
+    fn failed(&self, index: u32, how: &str, restarts: &mut Restarts) {
+        if !restarts.failed(index, Instant::now()) {
+            self.break_pool(format!(
+                "its workers cannot start, {MOST_FAILURES} times in a row: {how}; look at the initializer and at the \
+                 limits of processes, memory and open files"
+            ));
+        }
     }
 }
 

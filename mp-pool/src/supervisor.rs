@@ -6,7 +6,7 @@
 use crate::backend::{Behind, RemoteWorker};
 use crate::board::Life;
 use crate::dispatch::{Dispatch, Phase, Worker};
-use crate::error::{How, NewPoolError, TaskError};
+use crate::error::{NewPoolError, TaskError};
 use crate::idle::Idle;
 use crate::job::Settled;
 use crate::limits::{MemoryWatch, Recycling};
@@ -16,7 +16,7 @@ use crate::output::{Output, OutputSpec};
 use crate::place::{Place, cpus_of};
 use crate::process::WorkerProcess;
 use crate::progress::What;
-use crate::restarts::{MOST_FAILURES, Restarts};
+use crate::restarts::Restarts;
 use crate::worker::{self, Bootstrap};
 use mp_core::popen::CopyTemplate;
 use mp_core::sys::poll::{Interest, poll};
@@ -393,55 +393,6 @@ impl Shared {
         // If it is gone, its end is told by itself.
         if let Err(error) = line.send(&Fetched::Arguments, message) {
             let _ = line.send(&Fetched::Failed(error.to_string()), Part::EMPTY);
-        }
-    }
-
-    fn break_pool(&self, reason: String) {
-        self.end_now(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
-    }
-
-    fn worker_ended(&self, index: u32, restarts: &mut Restarts) {
-        let mut dispatch = self.dispatch();
-        let Some(gone) = dispatch.ended(index) else { return };
-        // What it had may have been all that was left.
-        self.tell(&mut dispatch);
-        let replace = self.wants_worker(&dispatch, index);
-        let failed = gone.failed_to_start && !dispatch.dismissed[index as usize];
-        if replace && gone.left {
-            dispatch.has_left(index);
-        }
-        self.changed.notify_all();
-        drop(dispatch);
-        self.board.wake_caller();
-        if replace && failed {
-            self.failed(index, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
-        } else if replace && !gone.left {
-            restarts.ended(index, Instant::now());
-        }
-    }
-
-    /// Whether the worker of this index that has ended is to have a successor.
-    fn wants_worker(&self, dispatch: &Dispatch, index: u32) -> bool {
-        self.spec.alone.is_none() && dispatch.wants_workers() && (index as usize) < self.processes()
-    }
-
-    fn restart(&self, index: u32, restarts: &mut Restarts) {
-        if self.wants_worker(&self.dispatch(), index)
-            && let Err(error) = self.start_worker(index)
-        {
-            if let NewPoolError::Start(StartError::CopyEnded | StartError::CopyOutOfDate) = error {
-                return self.break_pool(error.to_string());
-            }
-            self.failed(index, &format!("a worker could not be started: {error}"), restarts);
-        }
-    }
-
-    fn failed(&self, index: u32, how: &str, restarts: &mut Restarts) {
-        if !restarts.failed(index, Instant::now()) {
-            self.break_pool(format!(
-                "its workers cannot start, {MOST_FAILURES} times in a row: {how}; look at the initializer and at the \
-                 limits of processes, memory and open files"
-            ));
         }
     }
 }
