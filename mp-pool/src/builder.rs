@@ -17,6 +17,7 @@ use mp_core::transfer::{
 use mp_core::{StartMethod, usable_cpu_count};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub struct PoolBuilder {
     recycling: Recycling,
     pub(crate) idle: Idle,
     pub(crate) output: OutputSpec,
+    pub(crate) trace: Option<PathBuf>,
     memory_limit: Option<u64>,
     outlasts_sigterm: bool,
     method: Option<StartMethod>,
@@ -55,6 +57,7 @@ impl PoolBuilder {
             recycling: Recycling::default(),
             idle: Idle::default(),
             output: OutputSpec::default(),
+            trace: None,
             memory_limit: None,
             outlasts_sigterm: false,
             method: None,
@@ -286,6 +289,7 @@ impl PoolBuilder {
             recycling: self.recycling,
             idle: self.idle,
             output: self.output,
+            trace: self.trace,
             memory_limit: self.memory_limit,
             outlasts_sigterm: self.outlasts_sigterm,
             board: places(self.places, processes)? as u32,
@@ -307,6 +311,7 @@ impl PoolBuilder {
             (self.memory_limit.is_some(), "memory_limit"),
             (self.cpus.is_some(), "cpus"),
             (self.output.callback.is_some(), "on_output"),
+            (self.trace.is_some(), "trace"),
             (has_handles, "a handle among the initializer's arguments"),
         ];
         let first = needs.iter().find(|(is_set, _)| *is_set);

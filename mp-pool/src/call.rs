@@ -13,7 +13,7 @@ use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::lead::Interrupted;
 use crate::order::InOrder;
-use crate::output::{Output, TaskNumber};
+use crate::output::TaskNumber;
 use crate::record::{code_to_bytes, put_item, take_item};
 use crate::result::Waited;
 use crate::supervisor::Shared;
@@ -46,7 +46,7 @@ pub(crate) struct Call {
     pub(crate) full: bool,
     /// What was submitted is wanted.
     pub(crate) complete: bool,
-    /// Its number, if what its tasks write is attributed to them.
+    /// Its number, if what its tasks write, or when they ran, is attributed to them.
     number: Option<u64>,
     input_ended: bool,
 }
@@ -70,10 +70,28 @@ impl Call {
         F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
+        Call::begin_named::<F, A>(shared, function, std::any::type_name::<F>(), job)
+    }
+
+    /// As [`begin`](Call::begin), where the user knows the function by another name than that of its type.
+    pub(crate) fn begin_named<F, A>(
+        shared: &Arc<Shared>,
+        function: &F,
+        name: &'static str,
+        job: impl FnOnce(Vec<u8>) -> Arc<Job>,
+    ) -> Result<Call, SubmitError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+    {
         shared.dispatch().phase.check()?;
         let code = code_to_bytes(&Code::with_state::<F, A>(function, shared.state())?)?;
-        let number = shared.output.as_ref().map(Output::next_call);
+        let number = shared.number_call(name);
         let (shared, job) = (Arc::clone(shared), job(code));
+        if let Some(number) = number {
+            job.set_call(number);
+        }
         if job.work().is_some() {
             shared.dispatch().reporting += 1;
         }

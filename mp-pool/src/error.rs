@@ -6,6 +6,7 @@ use mp_core::sys::process::Ended;
 use mp_core::{CodecError, MemError, OsError, StartError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The error of a task that gave no value. It concerns that task alone, apart from
@@ -242,6 +243,14 @@ pub enum NewPoolError {
     /// No shared memory.
     #[error(transparent)]
     Memory(#[from] MemError),
+    /// The file of the [trace](crate::PoolBuilder::trace) cannot be made.
+    #[error("the trace cannot be written to {}: {source}", path.display())]
+    Trace {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsError),

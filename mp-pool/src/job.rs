@@ -49,6 +49,8 @@ pub(crate) struct Job {
     hooks: Mutex<Vec<Hook>>,
     /// It reports what becomes of its items.
     work: Option<Work>,
+    /// The number of its call, if its tasks are numbered.
+    call: OnceLock<u64>,
 }
 
 impl fmt::Debug for Job {
@@ -110,6 +112,7 @@ impl Job {
             in_order: OnceLock::new(),
             hooks: Mutex::default(),
             work,
+            call: OnceLock::new(),
         })
     }
 
@@ -158,6 +161,16 @@ impl Job {
         self.in_order()
             .next()
             .is_some_and(|piece| matches!(piece.outcome, Settled::Failed(TaskError::Cancelled)))
+    }
+
+    /// Its call has this number. Said once.
+    pub(crate) fn set_call(&self, number: u64) {
+        let _ = self.call.set(number);
+    }
+
+    /// The number of its call, if its tasks are numbered.
+    pub(crate) fn call(&self) -> Option<u64> {
+        self.call.get().copied()
     }
 
     /// What it reports to.

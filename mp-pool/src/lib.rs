@@ -19,6 +19,7 @@
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `pipeline/`     | [`pipeline::Pipeline`]: named steps, in threads or in processes          |
+//! | `trace/`        | which worker ran which task when, as a file                              |
 //! | `progress/`     | [`progress::Progress`]: how far some work is, and a bar                  |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
 //! | `input.rs`      | an input that is read item by item, its panic and its end                |
@@ -86,6 +87,7 @@ mod stream;
 mod supervisor;
 mod tasks;
 mod threads;
+mod trace;
 mod watch;
 mod window;
 mod worker;

@@ -352,6 +352,7 @@ impl Pool {
         self.shared.shut_down_threads();
         join_threads(&self.threads);
         self.shared.release_copy();
+        self.shared.close_trace();
         Ok(())
     }
 }

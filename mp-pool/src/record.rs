@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   arguments:  code, once | length, packed arguments | length, packed arguments | …
-//!               where output is attributed to tasks: length, the call's number, the item's number, packed arguments
+//!               where tasks are numbered: length, the call's number, the item's number, packed arguments
 //!   results:    0, length, packed value | 1, length, packed failure | …
 //! ```
 //!

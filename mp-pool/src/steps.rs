@@ -56,6 +56,7 @@ impl Steps {
             memory_limit: None,
             outlasts_sigterm: false,
             output: OutputSpec::default(),
+            trace: None,
             board: workers,
             method: StartMethod::Fork,
             blocked: Vec::new(),
@@ -114,7 +115,7 @@ impl Steps {
         let (line, _) = Line::pair()?;
         let memory = self.shared.dispatch().memory.clone();
         let board = memory.board.clone();
-        Ok(Worker { index, board, worker: worker::Worker::new(index, memory, line, None, None) })
+        Ok(Worker { index, board, worker: worker::Worker::new(index, memory, line, None, None, None) })
     }
 
     /// What the watcher does when it has seen a worker's end.

@@ -15,8 +15,8 @@ use crate::memory::{Memory, SharedBoard};
 use crate::output::{Output, OutputSpec};
 use crate::place::{Place, cpus_of};
 use crate::process::WorkerProcess;
-use crate::progress::What;
 use crate::restarts::Restarts;
+use crate::trace::Trace;
 use crate::worker::{self, Bootstrap};
 use mp_core::popen::CopyTemplate;
 use mp_core::sys::poll::{Interest, poll};
@@ -44,6 +44,7 @@ pub(crate) struct WorkerSpec {
     pub(crate) recycling: Recycling,
     pub(crate) idle: Idle,
     pub(crate) output: OutputSpec,
+    pub(crate) trace: Option<std::path::PathBuf>,
     pub(crate) memory_limit: Option<u64>,
     pub(crate) outlasts_sigterm: bool,
     /// For how many workers there are places, or fewer than there are workers.
@@ -95,7 +96,8 @@ impl Shared {
     ) -> Result<(Arc<Shared>, File), NewPoolError> {
         let (wakes, waker) = mp_core::sys::fd::pipe()?;
         mp_core::sys::fd::set_nonblocking(waker.as_fd(), true)?;
-        let dispatch = Dispatch::new(workers.max(spec.board), cpus_of(&spec.places))?;
+        let mut dispatch = Dispatch::new(workers.max(spec.board), cpus_of(&spec.places))?;
+        dispatch.trace = Trace::of(&spec, workers)?;
         let output = Output::new(spec.output.clone())?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: Weak::clone(this),
@@ -152,9 +154,7 @@ impl Shared {
             dispatch.starting[index as usize] = true;
             let had_left = dispatch.has_not_left(index);
             dispatch.dismissed[index as usize] = (index as usize) >= self.processes();
-            if dispatch.counts[index as usize].starts > 0 {
-                dispatch.tell_works(|| What::Restarted, &name);
-            }
+            dispatch.tell_restart(index, &name);
             dispatch.counts[index as usize].started();
             dispatch.latest[index as usize] = (number, Arc::clone(&name));
             (dispatch.memory.clone(), had_left)
@@ -166,6 +166,7 @@ impl Shared {
         dispatch.start_ended(index, started.is_ok(), had_left);
         let result = started.map(|mut worker| {
             let over = matches!(dispatch.phase, Phase::Terminated | Phase::Broken(_));
+            dispatch.trace_started(index, worker.child.pid());
             // It was not known to those that would have killed it.
             if over || dispatch.has_condemned(index) {
                 worker.kill();
@@ -199,6 +200,7 @@ impl Shared {
         memory: Memory,
         theirs: Line,
     ) -> Result<Arc<dyn WorkerProcess>, NewPoolError> {
+        let trace = self.dispatch().trace.as_ref().map(|trace| trace.rings.clone());
         let output = self.output.as_ref().map(|output| output.open(index)).transpose()?;
         let bootstrap = Bootstrap {
             index,
@@ -213,6 +215,7 @@ impl Shared {
             idle: self.spec.idle.of(index),
             outlasts_sigterm: self.spec.outlasts_sigterm,
             output,
+            trace,
         };
         let process = Process::new(worker::work, (bootstrap,)).name(name).daemon().method(self.spec.method);
         // A child holds back what the thread that starts it holds back.

@@ -12,6 +12,13 @@ pub fn monotonic_millis() -> u32 {
     now.as_millis() as u32
 }
 
+/// Nanoseconds of the monotonic clock.
+pub fn monotonic_nanos() -> u64 {
+    // Every Linux has this clock.
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    now.as_nanos() as u64
+}
+
 /// The CPU time that a process has used, all its threads together; `None`: there is none of this number.
 pub fn cpu_time(pid: u32) -> Option<Duration> {
     let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
@@ -33,9 +40,10 @@ mod tests {
 
     #[test]
     fn it_never_goes_back() {
-        let first = monotonic_millis();
+        let (first, first_nanos) = (monotonic_millis(), monotonic_nanos());
         for _ in 0..1000 {
             assert!((monotonic_millis().wrapping_sub(first) as i32) >= 0);
+            assert!(monotonic_nanos() >= first_nanos);
         }
     }
 }

@@ -97,6 +97,7 @@ fn spec_of(start: Start, arguments: Vec<u8>) -> WorkerSpec {
         recycling: start.recycling,
         idle: Idle::default(),
         output: OutputSpec::default(),
+        trace: None,
         memory_limit: None,
         outlasts_sigterm: start.outlasts_sigterm,
         board: 1,

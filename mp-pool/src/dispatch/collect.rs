@@ -26,6 +26,9 @@ impl Dispatch {
             }
         }
         self.finished = finished;
+        if let Some(trace) = &mut self.trace {
+            trace.collect();
+        }
         self.refill();
     }
 
@@ -90,6 +93,9 @@ impl Dispatch {
             if begun || kills {
                 open.history.deaths += 1;
                 let error = Dispatch::end_of(&open, died);
+                if begun {
+                    self.trace_died(&open.job, open.first + done, &error);
+                }
                 let Some(of_retry) = self.retry_slot(slot, open, &error) else { return };
                 open = of_retry;
                 self.settle_item(&open.job, open.first + done, Settled::Failed(error));

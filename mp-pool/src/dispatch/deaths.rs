@@ -2,7 +2,7 @@
 
 use super::{Awaited, Batch, Dispatch, GivenUp, Open, Phase};
 use crate::board::Life;
-use crate::error::TaskError;
+use crate::error::{How, TaskError};
 use crate::job::{Job, Piece, Settled};
 use crate::progress::{What, Work, end_of_worker};
 use mp_core::sys::process::Ended;
@@ -56,6 +56,9 @@ impl Dispatch {
         self.given_up_in_runs.remove(&index);
         self.no_more_messages(number);
         let life = self.memory.board.life(index);
+        if let Some(trace) = &mut self.trace {
+            trace.ended(index, pid, &How(how).to_string(), how != Some(Ended::Exited(0)));
+        }
         // The last one woken may have been the dead one.
         self.post();
         self.memory.board.wake_every_worker();
@@ -77,6 +80,13 @@ impl Dispatch {
                 work.worker(worker, what());
                 told.push(work);
             }
+        }
+    }
+
+    /// Tells those that report that a worker of this name is started, if another one had the index before.
+    pub(crate) fn tell_restart(&self, index: u32, worker: &Arc<str>) {
+        if self.counts[index as usize].starts > 0 {
+            self.tell_works(|| What::Restarted, worker);
         }
     }
 

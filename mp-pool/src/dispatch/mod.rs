@@ -45,6 +45,7 @@ use crate::line::Line;
 use crate::memory::Memory;
 use crate::process::WorkerProcess;
 use crate::record::{put_block_heads, put_length};
+use crate::trace::Trace;
 pub(crate) use counts::Counts;
 use deadlines::{Deadlines, Timed};
 pub(crate) use generators::{TurnOf, Yielded};
@@ -245,6 +246,7 @@ pub(crate) struct Dispatch {
     pub(crate) reporting: usize,
     /// Those of them that sleep until the one that leads tells them.
     pub(crate) following: usize,
+    pub(crate) trace: Option<Box<Trace>>,
 }
 
 /// Which thread waits at the board.
@@ -296,6 +298,7 @@ impl Dispatch {
             waiting: 0,
             reporting: 0,
             following: 0,
+            trace: None,
         })
     }
 

@@ -120,6 +120,9 @@ impl Dispatch {
         if let Some(work) = batch.job.work() {
             work.retried(batch.first, error);
         }
+        if let Some(trace) = &mut self.trace {
+            trace.retried(&batch.job, batch.first, error);
+        }
         let wait = batch.job.options.retry.map_or(Duration::ZERO, |retry| retry.wait(batch.history.retries));
         batch.history.retries += 1;
         batch.history.losses = 0;

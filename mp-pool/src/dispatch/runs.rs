@@ -161,6 +161,7 @@ impl Dispatch {
                     let why = dead_worker.and_then(|worker| self.given_up_in_runs.get(&worker).copied());
                     open.given_up = why.filter(|_| condemned);
                     let error = if condemned { Dispatch::end_of(&open, &died) } else { died };
+                    self.trace_died(&open.job, position, &error);
                     self.settle_item(&open.job, position, Settled::Failed(error));
                 }
             }

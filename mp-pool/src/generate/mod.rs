@@ -198,7 +198,8 @@ impl Tasks<'_> {
             ));
         }
         let begin = |code| self.job(code, true, ahead);
-        let call = Call::begin::<_, (I::Item,)>(pool.shared(), &Generating::<F, T>::new(function), begin)?;
+        let (task, name) = (Generating::<F, T>::new(function), std::any::type_name::<F>());
+        let call = Call::begin_named::<_, (I::Item,)>(pool.shared(), &task, name, begin)?;
         let stream = Stream::new(call, items.into_iter(), Order::OfCompletion, (1, window), pool.processes());
         let grants = (ahead / 2).max(1);
         Ok(Generate { stream, grants, running: HashMap::new(), value: PhantomData })

@@ -1,9 +1,9 @@
 //! A worker's part: its standard streams are pipes of the pool's, with a mark where a task begins.
 
+use super::TaskNumber;
 use super::records;
 use super::split::{MARK, Nonce, first_mark, mark};
 use crate::line::Line;
-use crate::record::take_number;
 use mp_core::LevelFilter;
 use mp_core::sys::fd::put_at_standard;
 use mp_core::sys::poll::{Interest, wait_for};
@@ -62,15 +62,11 @@ impl Writer {
         self
     }
 
-    /// A task begins, whose arguments are behind its number.
-    pub(crate) fn begin<'a>(&self, item: &'a [u8]) -> &'a [u8] {
-        let mut arguments = item;
-        if let Some(task) = take_number(&mut arguments) {
-            let mark = mark(&self.nonce, task);
-            self.pipes.iter().for_each(|pipe| put(pipe, &mark));
-            records::set_task(task);
-        }
-        arguments
+    /// A task begins.
+    pub(crate) fn begin(&self, task: TaskNumber) {
+        let mark = mark(&self.nonce, task);
+        self.pipes.iter().for_each(|pipe| put(pipe, &mark));
+        records::set_task(task);
     }
 
     /// The task has ended: what is in buffers is its own.

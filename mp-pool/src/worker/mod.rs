@@ -9,6 +9,7 @@ use crate::line::{Line, Said};
 use crate::memory::Memory;
 use crate::output::{Ends, Writer};
 use crate::place::{Place, set_process};
+use crate::trace::{Rings, Tracer};
 use mp_core::process::{At, call_caught, caught};
 use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message, Part, drop_state};
@@ -37,6 +38,7 @@ pub(crate) struct Bootstrap {
     pub(crate) outlasts_sigterm: bool,
     /// Where its output goes, if not where the pool's goes.
     pub(crate) output: Option<Ends>,
+    pub(crate) trace: Option<Rings>,
 }
 
 /// The worker's whole life.
@@ -54,6 +56,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         idle,
         outlasts_sigterm,
         output,
+        trace,
     } = bootstrap;
     let began = Instant::now();
     // Ctrl-C reaches the whole foreground group; what becomes of the pool is for its owner to say.
@@ -75,7 +78,8 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         }
     };
     memory.board.live(index, Life::Ready);
-    let mut worker = Worker::new(index, memory, line, most_tasks, output);
+    let trace = trace.map(|rings| Tracer::new(rings, index));
+    let mut worker = Worker::new(index, memory, line, most_tasks, output, trace);
     while worker.own.may_go_on()
         && let Some(taken) = worker.next(idle)
         && worker.run(taken)
@@ -111,8 +115,9 @@ impl Worker {
         line: Line,
         most_tasks: Option<u32>,
         output: Option<Writer>,
+        trace: Option<Tracer>,
     ) -> Worker {
-        Worker { memory, own: Own::new(index, line, most_tasks, output) }
+        Worker { memory, own: Own::new(index, line, most_tasks, output, trace) }
     }
 
     /// Waits for a chunk, or an item, and at most so long, if `idle` says how long; `None`: this worker is to end.

@@ -11,8 +11,9 @@ use crate::memory::Memory;
 use crate::output::Writer;
 use crate::record::{
     HEAD, code_of, put_block_heads, put_failure, put_length, put_value_head, short_value_head, take_code,
-    take_item, take_length,
+    take_item, take_length, take_number,
 };
+use crate::trace::Tracer;
 use mp_core::process::call_caught_onto;
 use mp_core::sys::clock::monotonic_millis;
 use mp_core::sys::futex::FutexWord;
@@ -39,6 +40,8 @@ pub(super) struct Own {
     output: Option<Writer>,
     /// The job that the last run was of, and its function.
     of_run: Option<(u64, Resolved)>,
+    /// When its tasks begin and end is written down.
+    trace: Option<Tracer>,
     // Buffers, kept from chunk to chunk.
     arguments: Vec<u8>,
     record: Vec<u8>,
@@ -69,9 +72,16 @@ impl Room {
 }
 
 impl Own {
-    pub(super) fn new(index: u32, line: Line, most_tasks: Option<u32>, output: Option<Writer>) -> Own {
+    pub(super) fn new(
+        index: u32,
+        line: Line,
+        most_tasks: Option<u32>,
+        output: Option<Writer>,
+        trace: Option<Tracer>,
+    ) -> Own {
         Own {
             output,
+            trace,
             index,
             line: Arc::new(line),
             left: most_tasks.map_or(u64::MAX, u64::from),
@@ -172,7 +182,7 @@ impl Own {
     #[inline]
     fn read(&mut self, memory: &Memory, chunk: Chunk, buffer: &mut Vec<u8>) -> Block {
         let (place, length) = (chunk.place as usize, chunk.length as usize);
-        if chunk.items > 1 || length < LONG || self.output.is_some() {
+        if chunk.items > 1 || length < LONG || self.is_numbered() {
             memory.bytes.read_onto(place, length, buffer);
             return None;
         }
@@ -281,6 +291,30 @@ impl Own {
         self.left = self.left.saturating_sub(1);
     }
 
+    /// Whether the number of a task is in front of its arguments.
+    #[inline]
+    fn is_numbered(&self) -> bool {
+        self.output.is_some() || self.trace.is_some()
+    }
+
+    /// A task begins, whose arguments are behind its number.
+    #[cold]
+    fn begin_numbered<'a>(&mut self, item: &'a [u8]) -> &'a [u8] {
+        let mut arguments = item;
+        if let Some(task) = take_number(&mut arguments) {
+            self.output.iter().for_each(|output| output.begin(task));
+            self.trace.iter_mut().for_each(|trace| trace.begin(task));
+        }
+        arguments
+    }
+
+    /// The task has ended.
+    #[cold]
+    fn end_numbered(&mut self) {
+        self.output.iter().for_each(Writer::end);
+        self.trace.iter_mut().for_each(Tracer::end);
+    }
+
     /// Does an item, and writes what came of it behind the others. Gives the number of the message that it was sent as
     /// instead, if it did not fit; else 0.
     #[inline]
@@ -298,10 +332,10 @@ impl Own {
             Err(reason) => return self.write_failure(memory, Failure::Failed(reason.clone()), room),
         };
         self.record.clear();
-        let arguments = self.output.as_ref().map_or(arguments, |output| output.begin(arguments));
+        let arguments = if self.is_numbered() { self.begin_numbered(arguments) } else { arguments };
         let called = call_caught_onto(function, arguments, &mut self.record, handles, block);
-        if let Some(output) = &self.output {
-            output.end();
+        if self.is_numbered() {
+            self.end_numbered();
         }
         if let Err(error) = called {
             return self.write_failure(memory, Failure::from(*error), room);
