@@ -436,10 +436,7 @@ impl Server {
             self.refuse_waiting(waiting);
             self.coming.forget(object);
             match body {
-                table::Body::Over(lock) => {
-                    let waiting = self.waiting_at_lock(object, &lock);
-                    self.refuse_waiting(waiting);
-                }
+                table::Body::Over(lock) => self.end_condition(object, &lock),
                 table::Body::Pool(workers) => self.forget_pool(object, workers),
                 _ => {}
             }
