@@ -77,6 +77,8 @@ models! { models, bound();
     sweep spinning_event_dead_setter ModelWord;
     explore spinning_condition_notify_wakes_a_waiter ModelOwned;
     explore spinning_barrier_two_rounds ModelOwned;
+    explore napping_event_set_wakes_all ModelWord;
+    explore napping_condition_notify_wakes_a_waiter ModelOwned;
 }
 
 macro_rules! long_models {
@@ -108,6 +110,7 @@ long_models! {
     sweep condition_dead_waiter ModelOwned;
     sweep rwlock_dead_writer ModelOwned;
     sweep rwlock_dead_reader ModelOwned;
+    sweep napping_event_dead_setter ModelWord;
 }
 
 mutants! { models, bound();
@@ -125,6 +128,8 @@ mutants! { models, bound();
     sweep   lock_died_stays_until_cleared in FaultyOwned<DiedIsForgotten>;
     explore handed_lock_excludes_and_hands_on in FaultyOwned<ReleaseIsRelaxed>;
     explore handed_lock_excludes_and_hands_on in FaultyOwned<NoneIsWoken>;
+    explore napping_event_set_wakes_all in Faulty<NoneIsWoken>;
+    explore napping_condition_notify_wakes_a_waiter in FaultyOwned<NoFences>;
     sweep   handed_lock_dead_releaser_sleeper_barger in FaultyOwned<NeverAnnounced>;
     explore handed_semaphore_of_one_excludes in Faulty<ReleaseIsRelaxed>;
     explore handed_semaphore_wakes_one_for_each in Faulty<NoneIsWoken>;

@@ -85,6 +85,9 @@ models! { models, rounds(200);
     sweep spinning_event_dead_setter ModelWord;
     explore spinning_condition_notify_wakes_a_waiter ModelOwned;
     explore spinning_barrier_two_rounds ModelOwned;
+    explore napping_event_set_wakes_all ModelWord;
+    sweep napping_event_dead_setter ModelWord;
+    explore napping_condition_notify_wakes_a_waiter ModelOwned;
 }
 
 /// As in production: on the futex itself, which Miri knows. The kernel's list it does not.

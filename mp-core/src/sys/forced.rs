@@ -3,7 +3,7 @@
 
 use super::futex::FutexWord;
 use crate::word::{Machine, Ordering};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
 static DELAY: AtomicU64 = AtomicU64::new(0);
@@ -31,6 +31,20 @@ pub fn force_spin(spin: Spin) {
     };
     // ORDERING: Relaxed: a number.
     COST.store(cost, Ordering::Relaxed);
+}
+
+static NAPS: AtomicBool = AtomicBool::new(false);
+
+/// Each wait of this process naps for a moment before it sleeps, from now on: for the kill sweep.
+pub fn force_naps() {
+    // ORDERING: Relaxed: a flag of one process.
+    NAPS.store(true, Ordering::Relaxed);
+}
+
+#[inline]
+pub(super) fn naps() -> bool {
+    // ORDERING: Relaxed: a flag.
+    NAPS.load(Ordering::Relaxed)
 }
 
 /// Each call of this process that wakes takes so long more, from now on.

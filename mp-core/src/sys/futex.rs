@@ -31,6 +31,15 @@ impl FutexWord {
         let now = now();
         let wake_up = next_wake_up(now, apart);
         let end = left.map_or(wake_up, |left| wake_up.min(now.saturating_add(left)));
+        self.block(expected, end, identity);
+        match until {
+            Some(deadline) if deadline.passed() => Wake::TimedOut,
+            _ => Wake::Look,
+        }
+    }
+
+    /// Sleeps while the word is `expected`, until this time on the machine's clock.
+    fn block(&self, expected: u32, end: Duration, identity: u32) {
         let end = libc::timespec {
             tv_sec: end.as_secs() as libc::time_t,
             tv_nsec: end.subsec_nanos() as libc::c_long,
@@ -42,10 +51,6 @@ impl FutexWord {
         unsafe {
             let unused = ptr::null::<u32>();
             libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, identity);
-        }
-        match until {
-            Some(deadline) if deadline.passed() => Wake::TimedOut,
-            _ => Wake::Look,
         }
     }
 
@@ -117,6 +122,18 @@ impl Word for FutexWord {
         self.sleep(expected, until, LONG_LOOKS_APART, LONG)
     }
 
+    fn nap(&self, expected: u32, nanos: u32) {
+        let end = now() + Duration::from_nanos(nanos.into());
+        let slack = timer_slack();
+        if slack.is_some() {
+            set_timer_slack(1);
+        }
+        self.block(expected, end, USUAL);
+        if let Some(slack) = slack {
+            set_timer_slack(slack);
+        }
+    }
+
     fn wake(&self, count: u32) -> u32 {
         self.rouse(count, USUAL | LONG)
     }
@@ -149,6 +166,18 @@ pub(super) fn now() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
+/// By how much the kernel may delay the calling thread's timers, to let several expire together; in nanoseconds.
+fn timer_slack() -> Option<libc::c_ulong> {
+    // SAFETY: integer arguments only.
+    let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) };
+    libc::c_ulong::try_from(slack).ok().filter(|slack| *slack > 1)
+}
+
+fn set_timer_slack(nanos: libc::c_ulong) {
+    // SAFETY: integer arguments only.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) };
+}
+
 /// The next moment at which waiters wake by themselves.
 fn next_wake_up(now: Duration, apart: Duration) -> Duration {
     let apart = apart.as_nanos() as u64;
@@ -173,6 +202,16 @@ mod tests {
         let deadline = Deadline::after(timeout);
         while word.wait(0, deadline) != Wake::TimedOut {}
         assert!(began.elapsed() >= timeout);
+    }
+
+    #[test]
+    fn a_nap_ends_by_itself_and_leaves_the_timer_slack_as_it_was() {
+        set_timer_slack(40_000);
+        let (word, began) = (FutexWord::new(0), Instant::now());
+        word.nap(0, 2_000_000);
+        assert!(began.elapsed() >= Duration::from_millis(2));
+        word.nap(1, u32::MAX);
+        assert_eq!(timer_slack(), Some(40_000));
     }
 
     #[test]

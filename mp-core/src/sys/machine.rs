@@ -85,6 +85,10 @@ impl Machine for FutexWord {
 impl Learned for FutexWord {
     #[inline]
     fn site(&self) -> Site {
+        #[cfg(feature = "forced-waits")]
+        if super::forced::naps() {
+            return Site::that_naps();
+        }
         LEARNED.with(|sites| sites[place(self)].get())
     }
 

@@ -23,6 +23,7 @@ mod waiting;
 pub use deadline::Deadline;
 use std::sync::atomic::AtomicU64;
 pub use std::sync::atomic::Ordering;
+use std::time::Duration;
 pub use waiting::{Learned, Machine, Pace, Site, Waiting};
 
 /// Why [`Word::wait`] came back.
@@ -57,6 +58,10 @@ pub trait Word: Machine + Learned + Sync {
     /// Sleeps as [`wait`](Word::wait) does, while another thread wakes by itself for this one: it need not be time
     /// to look again before three seconds have passed.
     fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake;
+    /// Sleeps as [`wait`](Word::wait) does, for so many nanoseconds at most: as exactly as the system can.
+    fn nap(&self, expected: u32, nanos: u32) {
+        self.wait(expected, Deadline::after(Duration::from_nanos(nanos.into())));
+    }
     /// Wakes up to `count` threads that sleep on this word. Returns their number.
     fn wake(&self, count: u32) -> u32;
     /// Wakes up to `count` threads that sleep on this word by [`wait_long`](Word::wait_long), and no others.

@@ -9,9 +9,9 @@ use super::model::mutants::mutants;
 use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all, worlds};
 use super::{FirstPacket, NotTaken, Packet, PacketSocket, TakeContext, Worker};
 use mp_model::shuttle::{
-    FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, explore, iterations, set_looks, spawn, sweep,
+    FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, explore, iterations, set_looks, set_naps, spawn, sweep,
 };
-use mp_model::{DiesUnseenInTheLock, NoDeathIsReported, NoNoteIsLeft, NoneIsWoken};
+use mp_model::{DiesUnseenInTheLock, NappersPassNoWakeOn, NoDeathIsReported, NoNoteIsLeft, NoneIsWoken};
 use std::sync::Arc;
 
 /// A world whose threads may be given the ring.
@@ -45,6 +45,13 @@ fn put_by_two_and_taken_by_three<W: Crowd>(ring: &Shared<W>, each: u64, counts: 
 /// With room for two at a time.
 fn each_item_is_taken_once<W: Crowd>() {
     assert_eq!(put_by_two_and_taken_by_three(&ring::<W>(2), 2, [1, 1, 2]), [11, 12, 21, 22]);
+}
+
+/// The nap of one takes a wake along that was meant for another, too.
+fn nappers_take_each_item_once<W: Crowd>() {
+    const ONE_LOOK: u32 = 2;
+    set_naps(ONE_LOOK);
+    assert_eq!(put_by_two_and_taken_by_three(&ring::<W>(0), 2, [1, 1, 2]), [11, 12, 21, 22]);
 }
 
 /// Wherever a producer dies, its record is there whole or not at all, and the others go on.
@@ -257,6 +264,7 @@ mod walk {
     crowds! {
         Sound:
         explore each_item_is_taken_once;
+        explore nappers_take_each_item_once;
         sweep a_dead_putter_stops_no_other_process;
         sweep a_dead_taker_stops_no_other_process;
         explore each_item_crosses_the_segments_once;
@@ -275,6 +283,7 @@ fn many() -> usize {
 mutants! {
     explore each_item_is_taken_once, many(), in Faulty<NoneIsWoken>: "deadlock";
     explore each_item_is_taken_once, many(), in Faulty<NoNoteIsLeft>: "";
+    explore nappers_take_each_item_once, many(), in Faulty<NappersPassNoWakeOn>: "deadlock";
     sweep a_dead_putter_stops_no_other_process, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
     sweep a_dead_taker_stops_no_other_process, many(), in Faulty<DiesUnseenInTheLock>: "deadlock";
     explore each_item_crosses_the_segments_once, many(), in LinksEarly: "";

@@ -83,7 +83,7 @@ impl<W: Word> EventCount<W> {
             if Self::spin(&mut waiting, before, &watch) {
                 continue;
             }
-            match self.sleep(&mut sleeper, until, &mut attempt) {
+            match self.sleep(&mut waiting, &mut sleeper, until, &mut attempt) {
                 Slept::Done(done) => return (Some(done), slept),
                 Slept::NotAtAll => waiting.again(),
                 Slept::Woken => {
@@ -109,6 +109,7 @@ impl<W: Word> EventCount<W> {
 
     fn sleep<O: Owned<Word = W>, T>(
         &self,
+        waiting: &mut Waiting<'_, W>,
         sleeper: &mut Sleeper<'_, O>,
         until: Option<Deadline>,
         attempt: &mut impl FnMut() -> Option<T>,
@@ -126,7 +127,8 @@ impl<W: Word> EventCount<W> {
         if asleep.load(Ordering::Relaxed) == 0 {
             return Slept::NotAtAll;
         }
-        let woken = sleeper.wait(seen, until);
+        let napped = waiting.nap(until, |nanos| changes.nap(seen, nanos));
+        let woken = if napped { Wake::Look } else { sleeper.wait(seen, until) };
         // Other sleepers may be left, and this one does not know. ORDERING: Relaxed: the fence orders it
         // before the attempts that follow. A producer in between sees the flag, or an attempt sees its
         // record.

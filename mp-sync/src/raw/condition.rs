@@ -219,18 +219,24 @@ impl<O: Owned, const SLOTS: usize> RawCondition<O, SLOTS> {
     /// Sleeps until something may have happened. `true`: the deadline has passed.
     fn sleep(&self, slot: &WaiterSlot<O>, until: Option<Deadline>) -> bool {
         let mut waiting = Waiting::new(&self.next, Pace::Dense);
-        while waiting.pause() {
-            if !slot.is_waiting() {
+        loop {
+            while waiting.pause() {
+                if !slot.is_waiting() {
+                    waiting.found();
+                    return false;
+                }
+            }
+            write(&slot.asleep, 1);
+            // A notifier that chooses from here on sees `asleep`; the wait sees an earlier choice.
+            O::Word::fence();
+            let napped =
+                slot.is_waiting() && waiting.nap(until, |nanos| slot.waiter.word().nap(O::me(), nanos));
+            if !napped || !slot.is_waiting() {
+                let late = slot.is_waiting() && slot.waiter.word().wait(O::me(), until) == Wake::TimedOut;
                 waiting.found();
-                return false;
+                return late;
             }
         }
-        write(&slot.asleep, 1);
-        // A notifier that chooses from here on sees `asleep`; the wait sees an earlier choice.
-        O::Word::fence();
-        let late = slot.is_waiting() && slot.waiter.word().wait(O::me(), until) == Wake::TimedOut;
-        waiting.found();
-        late
     }
 
     /// Whether a chosen waiter has died whose notification this waiter can take. Asked each time it wakes by

@@ -84,7 +84,9 @@ impl<W: Word> RawEvent<W> {
                 return false;
             }
             if !waiting.pause() && self.mark(seen) {
-                late = self.word.wait(seen | ASLEEP, until) == Wake::TimedOut;
+                let asleep = seen | ASLEEP;
+                late = !waiting.nap(until, |nanos| self.word.nap(asleep, nanos))
+                    && self.word.wait(asleep, until) == Wake::TimedOut;
                 waiting.again();
             }
         }

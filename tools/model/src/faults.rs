@@ -1,6 +1,6 @@
 //! Worlds with one fault each: models must fail in them.
 
-use crate::life::Checker;
+use crate::life::{Checker, has_dozed};
 use crate::owned::ModelOwned;
 use crate::word::{ModelLong, ModelWord};
 use mp_core::word::{Deadline, Learned, Long, Machine, Ordering, Owned, Site, Wake, Word};
@@ -36,6 +36,8 @@ pub trait Fault: 'static {
     fn woken(count: u32) -> u32 {
         count
     }
+    /// Whether a thread that has slept by a deadline wakes others.
+    const DOZERS_WAKE: bool = true;
     /// Whether fences are there.
     const FENCES: bool = true;
     /// Whether a holder is on the kernel's list.
@@ -121,6 +123,9 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
         self.0.wait_long(expected, until)
     }
     fn wake(&self, count: u32) -> u32 {
+        if !F::DOZERS_WAKE && has_dozed::<C>() {
+            return 0;
+        }
         match F::woken(count) {
             0 => 0,
             count => self.0.wake(count),
@@ -240,6 +245,8 @@ faults! {
     NoneIsWoken { fn woken(_: u32) -> u32 { 0 } }
     /// Wakes wake one at most.
     OnlyOneIsWoken { fn woken(_: u32) -> u32 { 1 } }
+    /// A thread that napped wakes no other.
+    NappersPassNoWakeOn { const DOZERS_WAKE: bool = false; }
     /// A thread that is about to sleep does not set the flag.
     NoneMarks {
         fn exchanged(old: Option<u32>, new: u32) -> u32 {

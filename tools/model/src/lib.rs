@@ -46,9 +46,9 @@ mod world;
 
 pub use faults::{
     AcquireIsRelaxed, BreakIsForgotten, CommitsAreRelaxed, DelistedTooLate, DiedIsForgotten,
-    DiesUnseenInTheLock, Fault, NeverAnnounced, NeverEnlisted, NoDeathIsReported, NoFences, NoNoteIsLeft,
-    NoneIsEverDead, NoneIsWoken, NoneMarks, NotesAreLost, OnlyOneIsWoken, ReleaseIsRelaxed,
-    RoundsAreNotCounted, StoresAreRelaxed, TakersForgetTheMark, WakesForgetWaiters,
+    DiesUnseenInTheLock, Fault, NappersPassNoWakeOn, NeverAnnounced, NeverEnlisted, NoDeathIsReported,
+    NoFences, NoNoteIsLeft, NoneIsEverDead, NoneIsWoken, NoneMarks, NotesAreLost, OnlyOneIsWoken,
+    ReleaseIsRelaxed, RoundsAreNotCounted, StoresAreRelaxed, TakersForgetTheMark, WakesForgetWaiters,
 };
 use mp_core::word::{Deadline, Owned, Word};
 pub use mutant::{Mutant, catch_mutants, run_mutant};

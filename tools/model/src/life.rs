@@ -72,6 +72,8 @@ pub(crate) struct World<C: Checker> {
     looks: Mutex<Looks>,
     /// How long a wait may spin.
     spins: AtomicU32,
+    /// Whether each wait naps once.
+    naps: AtomicBool,
     /// Whether each release that finds a sleeper hands its lock over.
     turns: AtomicBool,
     last_id: AtomicU32,
@@ -85,6 +87,7 @@ impl<C: Checker> Default for World<C> {
             told: C::Word::default(),
             looks: Mutex::new(Looks::Never),
             spins: AtomicU32::new(0),
+            naps: AtomicBool::new(false),
             turns: AtomicBool::new(false),
             last_id: AtomicU32::new(1),
         }
@@ -140,6 +143,8 @@ pub struct Mine<C: Checker> {
     clock: Cell<u64>,
     /// What it has learned of its waits, all in one place.
     site: Cell<Site>,
+    /// Whether it has slept by a deadline.
+    dozed: Cell<bool>,
 }
 
 impl<C: Checker> Default for Mine<C> {
@@ -153,6 +158,7 @@ impl<C: Checker> Default for Mine<C> {
             looked: RefCell::default(),
             clock: Cell::new(0),
             site: Cell::default(),
+            dozed: Cell::default(),
         }
     }
 }
@@ -209,6 +215,15 @@ pub(crate) fn woken<C: Checker>() {
     });
 }
 
+/// This thread sleeps by a deadline.
+pub(crate) fn doze<C: Checker>() {
+    C::with_mine(|mine| mine.dozed.set(true));
+}
+
+pub(crate) fn has_dozed<C: Checker>() -> bool {
+    C::with_mine(|mine| mine.dozed.get())
+}
+
 /// Whether each sleep is a look only.
 pub(crate) fn looks_always<C: Checker>() -> bool {
     world::<C>().looks() == Looks::Always
@@ -227,6 +242,12 @@ pub(crate) fn set_spins<C: Checker>(spins: u32) {
 pub(crate) fn spins<C: Checker>() -> u32 {
     // ORDERING: Relaxed: as above.
     world::<C>().spins.load(Ordering::Relaxed)
+}
+
+/// From now on each wait naps once, and then spins.
+pub(crate) fn set_naps<C: Checker>() {
+    // ORDERING: Relaxed: set before the model's threads start.
+    world::<C>().naps.store(true, Ordering::Relaxed);
 }
 
 /// From now on locks are handed over to sleepers.
@@ -249,6 +270,10 @@ pub(crate) fn now<C: Checker>() -> u64 {
 }
 
 pub(crate) fn site<C: Checker>() -> Site {
+    // ORDERING: Relaxed: as above.
+    if world::<C>().naps.load(Ordering::Relaxed) {
+        return Site::that_naps();
+    }
     C::with_mine(|mine| mine.site.get())
 }
 

@@ -169,7 +169,10 @@ impl<C: Checker> ModelWord<C> {
                 Wake::Look
             }
             None => self.0.sleep(expected, sleep),
-            Some(_) => self.0.doze(expected),
+            Some(_) => {
+                life::doze::<C>();
+                self.0.doze(expected)
+            }
         };
         life::woken::<C>();
         wake

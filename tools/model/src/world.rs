@@ -82,6 +82,13 @@ macro_rules! world {
             life::set_spins::<$checker>(spins);
         }
 
+        /// Has each wait sleep for a moment once, and then spin for so long, before it sleeps until it is woken. Call it
+        /// first, from the model's main thread.
+        pub fn set_naps(spins: u32) {
+            life::set_spins::<$checker>(spins);
+            life::set_naps::<$checker>();
+        }
+
         /// Has each release of a lock that finds a sleeper hand it over; without this none does. Call it first, from
         /// the model's main thread.
         pub fn set_turns() {

@@ -11,10 +11,14 @@
 //! A caller looks, and while the look fails calls [`Waiting::pause`]; when that gives `false` it sleeps, and calls
 //! [`Waiting::again`] when it has been woken. README.md beside this file has the states, the bound and the assumptions.
 
+mod nap;
+#[cfg(test)]
+mod naps;
 #[cfg(test)]
 mod simulation;
 mod site;
 
+use super::Deadline;
 pub use site::Site;
 
 /// What a wait needs to know of the machine that it runs on.
@@ -106,6 +110,20 @@ pub struct Waiting<'a, M> {
     tried: u64,
     /// How often it has yielded the CPU since.
     yielded: u32,
+    slept: Slept,
+}
+
+/// What is known of a wait's sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slept {
+    /// It has not slept.
+    Not,
+    /// Since then, without a spin before it.
+    Since(u64),
+    /// It has napped, and spins.
+    Briefly,
+    /// Nothing is learned of it.
+    Anyhow,
 }
 
 impl<'a, M: Machine + Learned> Waiting<'a, M> {
@@ -126,7 +144,19 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
     }
 
     fn with(place: &'a M, pace: Pace, site: Site, given: Option<u32>, budget: u32) -> Self {
-        Waiting { place, pace, site, given, budget, round: 0, began: 0, missed: false, tried: 0, yielded: 0 }
+        Waiting {
+            place,
+            pace,
+            site,
+            given,
+            budget,
+            round: 0,
+            began: 0,
+            missed: false,
+            tried: 0,
+            yielded: 0,
+            slept: Slept::Not,
+        }
     }
 
     /// Spends a moment before the next look; `false`: it is time to sleep.
@@ -177,6 +207,10 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
                 self.tried = M::now();
             }
             self.place.learn(self.site);
+        } else if self.slept == Slept::Briefly {
+            self.slept = Slept::Anyhow;
+            self.site.nap.missed();
+            self.place.learn(self.site);
         }
         self.site.may_yield() && self.yields()
     }
@@ -208,8 +242,46 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
         self.tried = 0;
     }
 
+    /// Called before each sleep, when that is announced. `true`: it has called `sleep`, to sleep for so many nanoseconds
+    /// at most ([`Word::nap`](super::Word::nap)). Then the caller calls [`again`](Waiting::again), looks, and pauses.
+    pub fn nap(&mut self, until: Option<Deadline>, sleep: impl FnOnce(u32)) -> bool {
+        if self.slept != Slept::Not {
+            return false;
+        }
+        if self.round > 0 {
+            self.slept = Slept::Anyhow;
+            return false;
+        }
+        let in_time = |aim: &u32| until.is_none_or(|until| until.remaining().as_nanos() > (*aim).into());
+        let Some(aim) = self.site.nap.aim().filter(in_time) else {
+            self.slept = Slept::Since(M::now());
+            return false;
+        };
+        sleep(aim);
+        (self.slept, self.budget) = (Slept::Briefly, M::sleep_cost());
+        true
+    }
+
+    /// What it waited for came after a sleep: learns how long that took.
+    #[cold]
+    fn learn_of_the_sleep(&mut self) {
+        let (now, limit, nap) = (M::now(), M::sleep_cost(), &mut self.site.nap);
+        match self.slept {
+            Slept::Since(since) => nap.slept(now.saturating_sub(since), limit),
+            Slept::Briefly if self.round == 0 => nap.late(limit),
+            Slept::Briefly if self.began == 0 => nap.hit(0, limit),
+            Slept::Briefly => nap.hit(now.saturating_sub(self.began), limit),
+            Slept::Not | Slept::Anyhow => return,
+        }
+        self.place.learn(self.site);
+    }
+
     /// It was woken, and what it waits for is not there: the wait goes on as a new one.
     pub fn again(&mut self) {
+        if self.slept == Slept::Briefly {
+            // What it waits for is due: it spins, whatever ended the nap.
+            return;
+        }
         if self.tried != 0 {
             self.learn_when_it_came();
         }
@@ -222,6 +294,9 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
     pub fn found(mut self) {
         if self.tried != 0 {
             self.learn_when_it_came();
+        }
+        if self.slept != Slept::Not {
+            self.learn_of_the_sleep();
         }
         // What was there at once teaches nothing, and what came during a sleep was no look's finding.
         if self.round > 0 && !self.missed && self.given.is_none() && self.site.found() {

@@ -121,7 +121,7 @@ fn cost(site: &mut Site, limit: u32, after: u64) -> u64 {
 }
 
 /// Numbers that look random.
-fn random(state: &mut u64) -> u64 {
+pub(super) fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
 }
@@ -148,7 +148,7 @@ fn it_costs_at_most_twice_the_better_of_spinning_and_sleeping() {
 }
 
 thread_local! {
-    static CLOCK: Cell<u64> = const { Cell::new(1) };
+    pub(super) static CLOCK: Cell<u64> = const { Cell::new(1) };
     /// How long a yield takes.
     static YIELD: Cell<u64> = const { Cell::new(0) };
     static YIELDS: Cell<u32> = const { Cell::new(0) };
@@ -157,7 +157,7 @@ thread_local! {
 
 /// A place on a machine whose clock goes on at each pause and each reading.
 #[derive(Default)]
-struct Place(Cell<Site>);
+pub(super) struct Place(Cell<Site>);
 
 impl Machine for Place {
     const QUICK: u32 = 4;

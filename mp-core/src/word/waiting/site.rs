@@ -11,6 +11,8 @@
 //!  near ──► yields the CPU before it sleeps ──► missed, or others ran for long: not before `others` sleeps
 //! ```
 
+use super::nap::Nap;
+
 /// Sleeps between two trials, at least and at most. The most bounds how many rounds a pair needs that has found out of
 /// spinning.
 const GAPS: (u16, u16) = (8, 64);
@@ -47,6 +49,8 @@ pub struct Site {
     near: bool,
     /// Sleeps until the CPU may be yielded.
     others: u16,
+    /// Of its sleeps' length.
+    pub(super) nap: Nap,
 }
 
 impl Site {
@@ -61,7 +65,14 @@ impl Site {
             alone: false,
             near: false,
             others: 0,
+            nap: Nap::new(),
         }
+    }
+
+    /// One whose next wait naps, for models.
+    #[doc(hidden)]
+    pub const fn that_naps() -> Site {
+        Site { budget: 0, left: GAPS.1, fresh: false, nap: Nap::of(1), ..Site::new() }
     }
 
     pub(super) fn is_fresh(&self) -> bool {

@@ -87,6 +87,9 @@ mutants! {
     sweep a_killed_putter_strands_no_sleeper, bound() - 2, in NeverLooks: "deadlock";
     sweep a_killed_taker_strands_no_putter, bound() - 2, in NeverLooks: "deadlock";
     sweep_woken a_killed_sleeper_takes_no_wake_along, bound() - 2, in Broken<NoneIsWoken>: "deadlock";
+    explore a_napper_gets_its_item, bound(), in Broken<NoneIsWoken>: "deadlock";
+    explore a_napper_gets_its_item, bound(), in Broken<NoFences>: "deadlock";
+    sweep a_killed_putter_strands_no_napper, bound() - 2, in NeverLooks: "deadlock";
     explore a_follower_is_promoted_by_a_leader_that_leaves, bound(), in Led<NoFences>: "deadlock";
     explore tasks_and_what_they_put_are_done_when_joined, bound() - 1, in Broken<NoFences>: "deadlock";
     sweep tasks_of_a_killed_worker_are_told_of, bound(), in Broken<NotesAreLost>: "deadlock";

@@ -5,7 +5,7 @@ use super::super::tests::NoContext;
 use super::world::{
     Shared, Sound, World, put, put_together, ring, so_far, take, take_all, take_once, value_of,
 };
-use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
+use mp_model::thorough::{Fuse, Looks, set_looks, set_naps, spawn};
 use std::sync::Arc;
 
 pub(super) fn a_sleeper_gets_its_item<W: World>() {
@@ -141,6 +141,37 @@ pub(super) fn a_killed_sleeper_takes_no_wake_along<W: World>(fuse: &Fuse) {
     }
 }
 
+/// By the clock of a model, enough for one look after a nap. A look yields: the others act before the sleep that follows.
+const ONE_LOOK: u32 = 2;
+/// So the sleep follows at once.
+const NO_LOOK: u32 = 0;
+
+pub(super) fn a_napper_looks_and_gets_its_item<W: World>() {
+    set_naps(ONE_LOOK);
+    a_sleeper_gets_its_item::<W>();
+}
+
+pub(super) fn a_napper_gets_its_item<W: World>() {
+    set_naps(NO_LOOK);
+    a_sleeper_gets_its_item::<W>();
+}
+
+/// The nap of one takes the wake along that was meant for both.
+pub(super) fn each_of_two_nappers_gets_its_item<W: World>() {
+    set_naps(NO_LOOK);
+    each_of_two_sleepers_gets_its_item::<W>();
+}
+
+pub(super) fn a_killed_putter_strands_no_napper<W: World>(fuse: &Fuse) {
+    set_naps(NO_LOOK);
+    a_killed_putter_strands_no_sleeper::<W>(fuse);
+}
+
+pub(super) fn a_killed_napper_takes_no_wake_along<W: World>(fuse: &Fuse) {
+    set_naps(NO_LOOK);
+    a_killed_sleeper_takes_no_wake_along::<W>(fuse);
+}
+
 super::models! {
     explore a_sleeper_gets_its_item to bound();
     explore a_putter_gets_its_room to bound();
@@ -149,5 +180,10 @@ super::models! {
     explore a_getter_that_sees_the_end_has_seen_every_item to bound();
     sweep a_killed_putter_strands_no_sleeper to bound() - 2, in_full bound() - 1;
     sweep a_killed_taker_strands_no_putter to bound() - 2, in_full bound() - 1;
+    explore a_napper_looks_and_gets_its_item to bound();
+    explore a_napper_gets_its_item to bound();
+    explore each_of_two_nappers_gets_its_item to bound() - 2, in_full bound() - 1;
+    sweep a_killed_putter_strands_no_napper to bound() - 2, in_full bound() - 1;
+    sweep_woken a_killed_napper_takes_no_wake_along, in_full bound() - 2;
     sweep_woken a_killed_sleeper_takes_no_wake_along, in_full bound() - 2;
 }

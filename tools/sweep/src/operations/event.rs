@@ -3,6 +3,7 @@
 //! The flag is the same before and after a death, and each waiter of a set flag goes on.
 
 use crate::sweep::scene::{Fate, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless};
+use mp_core::sys::forced::force_naps;
 use mp_sync::Event;
 use std::cell::Cell;
 use std::time::Duration;
@@ -13,6 +14,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("event.set.asleep", |_| Play::scene(Step::SetForSleepers)),
         Operation::new("event.clear", |_| Play::scene(Step::Clear)),
         Operation::new("event.wait", |_| Play::scene(Step::Wait)),
+        Operation::new("event.wait.nap", |_| Play::scene(Step::Nap)),
     ]
     .map(Operation::in_every_mode)
     .into()
@@ -27,6 +29,8 @@ enum Step {
     Clear,
     /// Until the maker sets it, which is when the victim sleeps. Another one waits too.
     Wait,
+    /// The same, and it naps first.
+    Nap,
 }
 
 struct Play {
@@ -49,12 +53,18 @@ impl Play {
         match self.step {
             Step::Set | Step::SetForSleepers => self.event.set(),
             Step::Clear => self.event.clear(),
-            Step::Wait => self.event.wait(),
+            Step::Wait | Step::Nap => self.event.wait(),
         }
     }
 }
 
 impl Scene for Play {
+    fn prepare(&self) {
+        if self.step == Step::Nap {
+            force_naps();
+        }
+    }
+
     fn operate(&self) {
         self.act();
     }
@@ -62,7 +72,7 @@ impl Scene for Play {
     fn sleepers(&self) -> u32 {
         match self.step {
             Step::SetForSleepers => 2,
-            Step::Wait => 1,
+            Step::Wait | Step::Nap => 1,
             _ => 0,
         }
     }
@@ -73,7 +83,7 @@ impl Scene for Play {
     }
 
     fn let_go(&self) {
-        if self.step == Step::Wait {
+        if matches!(self.step, Step::Wait | Step::Nap) {
             self.event.set();
         }
     }
@@ -110,7 +120,7 @@ impl Scene for Play {
         let expected = match self.step {
             Step::Set | Step::SetForSleepers => done || fate.roused || self.was.get(),
             Step::Clear => !done && self.was.get(),
-            Step::Wait => true,
+            Step::Wait | Step::Nap => true,
         };
         let now = self.event.is_set();
         lost_unless(now == expected, || format!("the flag says {now} for {expected}"))?;

@@ -8,6 +8,7 @@ use super::tally::Tally;
 use crate::sweep::scene::{
     Every, Fate, Fault, Mode, Operation, PATIENCE, Scene, Verdict, lost_unless, torn_unless,
 };
+use mp_core::sys::forced::force_naps;
 use mp_queue::{GetError, PutError};
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("queue.put.asleep", |_| Play::scene(PUT_FOR_SLEEPERS, plain())),
         Operation::new("queue.get", |_| Play::scene(GET, plain())),
         Operation::new("queue.get.empty", |mode| Play::scene(GET_FROM_EMPTY.in_mode(mode), plain())),
+        Operation::new("queue.get.empty.nap", |mode| {
+            Play::scene(GET_FROM_EMPTY_AFTER_A_NAP.in_mode(mode), plain())
+        }),
         Operation::new("queue.get.full", |_| {
             Play::scene(GET_FROM_FULL, Values::blocks(small().max_items(GET_FROM_FULL.before as u32)))
         }),
@@ -73,9 +77,11 @@ struct Plan {
     full: bool,
     /// Items that the maker puts, for those that wait.
     made: usize,
+    /// The victim naps before it sleeps.
+    naps: bool,
 }
 
-const NOTHING: Plan = Plan { before: 0, puts: 0, gets: 0, sleepers: 0, full: false, made: 0 };
+const NOTHING: Plan = Plan { before: 0, puts: 0, gets: 0, sleepers: 0, full: false, made: 0, naps: false };
 /// Behind two others.
 const PUT: Plan = Plan { before: 2, puts: 1, ..NOTHING };
 const PUT_MANY: Plan = Plan { puts: 3, ..PUT };
@@ -89,6 +95,7 @@ const GET: Plan = Plan { before: 3, gets: 1, ..NOTHING };
 const GET_MANY: Plan = Plan { gets: 2, ..GET };
 /// Waits, with another one, until the maker puts one for each.
 const GET_FROM_EMPTY: Plan = Plan { gets: 1, sleepers: 1, made: 2, ..NOTHING };
+const GET_FROM_EMPTY_AFTER_A_NAP: Plan = Plan { naps: true, ..GET_FROM_EMPTY };
 const GET_MANY_FROM_EMPTY: Plan = Plan { gets: 2, ..GET_FROM_EMPTY };
 /// Two wait in put.
 const GET_FROM_FULL: Plan = Plan { before: 2, gets: 1, sleepers: 2, full: true, ..NOTHING };
@@ -205,6 +212,9 @@ impl<L: Line + 'static> Play<L> {
 
 impl<L: Line + 'static> Scene for Play<L> {
     fn prepare(&self) {
+        if self.plan.naps {
+            force_naps();
+        }
         self.own.replace(self.own_numbers().iter().map(|number| self.line.item(*number)).collect());
     }
 
