@@ -241,7 +241,7 @@ fn a_pipeline_reports_as_a_pool_does() {
     assert!(out.lines().last().unwrap().starts_with("eco: failed at 6/8, 2 failed in "), "{:?}", out.lines());
 }
 
-/// What was written, for whoever asks.
+/// What was written, to be asked for.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

@@ -38,7 +38,7 @@ impl Placement {
     #[inline]
     pub(super) fn look(&mut self) -> Option<Option<u32>> {
         self.cpu = current_cpu();
-        // Who shares the only CPU yields it, as any wait does.
+        // A waiter that shares the only CPU yields it, as any wait does.
         let tell = self.cpu.filter(|_| !self.is_alone);
         (tell != self.told).then(|| {
             self.told = tell;

@@ -23,7 +23,7 @@
 //! counted once the caller has seen the death.
 //!
 //! # Why no task waits for good
-//! Whoever finds that there is a sentinel has entered its hint before; the sentinel gives the word back before its last
+//! A process that finds a sentinel has entered its hint before; the sentinel gives the word back before its last
 //! look. A fence stands between on either side: one of the two sees the other.
 //! # When a process dies
 //! The word names the sentinel: the caller clears it when it sees the death ([`forget`](Board::forget)), and then wakes all.

@@ -15,7 +15,7 @@
 //! | `writer.rs`  | a worker's part                                                          |
 //! | `records.rs` | the worker's logger                                                      |
 //!
-//! A mark goes through the pipe itself, so it stands between the bytes of two tasks whoever reads when. It begins with
+//! A mark goes through the pipe itself, so it stands between the bytes of two tasks whenever they are read. It begins with
 //! bytes that the pool has drawn at random for that worker, and is so short that the kernel writes it in one piece.
 //! What a pipe holds is all that waits: a worker that writes faster than the callback takes it waits in its write.
 //!

@@ -1,4 +1,4 @@
-//! Progress: what the program holds, and what all who report to it and look at it share.
+//! Progress: what the program holds, and what all that report to it and look at it share.
 
 use super::event::{ProgressEvent, Task, What};
 use super::events::Events;

@@ -18,7 +18,7 @@
 //! | `lines.rs`  | plain lines; how fast, and how much longer                                      |
 //! | `terminal.rs` | a bar on a terminal                                                           |
 //!
-//! One lock guards a `Progress`. Who reports holds it for a few instructions; no code of the program runs under it.
+//! One lock guards a `Progress`. A report holds it for a few instructions; no code of the program runs under it.
 //!
 //! # When a process dies
 //! A worker: [`What::Died`], and its task's event. The tally is in the memory of the process that has the pool.

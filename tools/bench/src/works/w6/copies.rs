@@ -14,7 +14,7 @@ use super::workers::WINDOW;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::ops::Range;
 
-/// Who copies into which of a task's buffers.
+/// Which process copies into which of a task's buffers.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) name: &'static str,
