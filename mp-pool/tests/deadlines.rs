@@ -26,7 +26,6 @@ mp_testing::cases! {
         a_stopped_worker_is_at_its_task,
     ],
     mock: [
-        tasks_that_end_at_about_their_deadline_have_one_end,
         a_deadline_beyond_the_clock_is_none,
         a_deadline_that_is_not_reached_changes_nothing,
         each_item_of_a_map_has_a_deadline_of_its_own,
