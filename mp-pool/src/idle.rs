@@ -1,7 +1,7 @@
 //! A pool that shrinks while it has nothing to do.
 //!
 //! ```text
-//!   worker:   asleep for as long as it may be idle ─► a last look ─► it says that it leaves, and ends (board/sleep.rs)
+//!   worker:   asleep for as long as it may be idle ─► it says that it leaves ─► a last look ─► ends (board/sleep.rs)
 //!   watcher:  sees its end ─ tasks wait? ─ start it again             (dispatch/idle.rs)
 //!   caller:   submits ─ more than the workers that are there? ─ wakes the watcher, which starts others
 //! ```

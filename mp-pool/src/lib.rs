@@ -11,6 +11,7 @@
 //! | `fork_from.rs`  | a pool whose workers are forked with captured data                       |
 //! | `statistics.rs` | [`Statistics`]: what each worker has done                                |
 //! | `resize.rs`     | a pool that grows and shrinks                                            |
+//! | `idle.rs`       | workers leave while there is nothing to do                               |
 //! | `place.rs`      | [`worker_index`]; the CPU and the niceness of a worker                    |
 //! | `executor.rs`   | [`ProcessPoolExecutor`]                                                  |
 //! | `future.rs`     | [`futures::Future`]                                                      |
@@ -19,9 +20,12 @@
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `pipeline/`     | [`pipeline::Pipeline`]: named steps, in threads or in processes          |
+//! | `generate/`     | tasks that yield many results                                            |
+//! | `output/`       | what tasks write, and their log records, with the task                   |
 //! | `trace/`        | which worker ran which task when, as a file                              |
 //! | `progress/`     | [`progress::Progress`]: how far some work is, and a bar                  |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
+//! | `window.rs`     | how many items a stream reads ahead                                      |
 //! | `input.rs`      | an input that is read item by item, its panic and its end                |
 //! | `call.rs`       | from an input to batches of packed items                                 |
 //! | `job.rs`        | what has become of a call's items                                        |
