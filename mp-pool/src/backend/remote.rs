@@ -44,7 +44,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// How soon a wish is seen while a task is out.
+/// How soon a wish of the pool (the deadline is over, cancel, terminate) is sent to the host while a task is out.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// What the pool wants of the worker, the strongest last.
