@@ -247,14 +247,6 @@ fn every_call_with_a_timeout_is_tried() {
         "mp-manager/src/python/waiting.rs::wait_timeout",
         // A setting, and no call that waits.
         "mp-pool/src/idle.rs::idle_timeout",
-        // `mp-manager/tests/pool.rs` tries them for what comes too late; scenes of interruptions are owed.
-        "mp-manager/src/proxy/pool.rs::join_timeout",
-        "mp-manager/src/proxy/results.rs::get_timeout",
-        "mp-manager/src/proxy/results.rs::wait_timeout",
-        // Scenes are owed.
-        "mp-manager/src/proxy/results.rs::next_timeout",
-        "mp-pool/src/generate/mod.rs::next_timeout",
-        "mp-pool/src/progress/events.rs::next_timeout",
     ];
     let mut tried: Vec<&str> = CALLS.iter().map(|(call, _)| *call).chain(elsewhere).collect();
     calls.sort();

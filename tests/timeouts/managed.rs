@@ -1,9 +1,10 @@
 //! The same of a manager's objects. A call is a round trip, so a thread that sleeps may not wait for the object yet.
 
 use super::{Scene, Stays, kept};
-use mp::Manager;
+use mp::{AsyncResultProxy, EventProxy, Manager, ManagerError, PoolProxy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 fn manager() -> &'static Manager {
     kept(Manager::start().unwrap())
@@ -93,4 +94,47 @@ pub(super) fn queue_join() -> Scene {
     let queue = kept(manager().queue().unwrap());
     queue.put(1_u8).unwrap();
     Scene::new(|timeout| queue.join_timeout(timeout).is_ok(), || queue.task_done().unwrap())
+}
+
+fn until_set(event: EventProxy) {
+    event.wait().unwrap();
+}
+
+/// What a task of a managed pool gives, which waits for the event.
+fn of_pool(wait: impl Fn(&PoolOfOne, Duration) -> bool + Send + Sync + 'static) -> Scene {
+    let manager = manager();
+    let (pool, event) = (manager.pool(1).unwrap(), manager.event().unwrap());
+    let pool = PoolOfOne { result: pool.apply_async(until_set, (event.clone(),)).unwrap(), pool };
+    Scene::new(move |timeout| wait(&pool, timeout), move || event.set().unwrap()).stays(Stays::OnceWaitedFor)
+}
+
+struct PoolOfOne {
+    result: AsyncResultProxy<()>,
+    pool: PoolProxy,
+}
+
+pub(super) fn result_get() -> Scene {
+    of_pool(|pool, timeout| pool.result.get_timeout(timeout).is_ok())
+}
+
+pub(super) fn result_wait() -> Scene {
+    of_pool(|pool, timeout| pool.result.wait_timeout(timeout).is_ok())
+}
+
+pub(super) fn pool_join() -> Scene {
+    of_pool(|pool, timeout| {
+        pool.pool.close().unwrap();
+        pool.pool.join_timeout(timeout).is_ok()
+    })
+}
+
+pub(super) fn iterator_next() -> Scene {
+    let manager = manager();
+    let (pool, event) = (manager.pool(1).unwrap(), manager.event().unwrap());
+    let results = pool.imap(until_set, [event.clone()]).unwrap();
+    let wait = move |timeout| {
+        let _pool = &pool;
+        !matches!(results.next_timeout(timeout), Err(ManagerError::Timeout))
+    };
+    Scene::new(wait, move || event.set().unwrap()).stays(Stays::OnceWaitedFor)
 }

@@ -8,6 +8,8 @@ mod joinable;
 mod listening;
 #[path = "managed.rs"]
 mod managed;
+#[path = "streams.rs"]
+mod streams;
 #[path = "threads.rs"]
 mod threads;
 
@@ -130,6 +132,12 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-manager/src/proxy/queue.rs::get_timeout", managed::queue_get),
     ("mp-manager/src/proxy/queue.rs::put_timeout", managed::queue_put),
     ("mp-manager/src/proxy/queue.rs::join_timeout", managed::queue_join),
+    ("mp-manager/src/proxy/pool.rs::join_timeout", managed::pool_join),
+    ("mp-manager/src/proxy/results.rs::get_timeout", managed::result_get),
+    ("mp-manager/src/proxy/results.rs::wait_timeout", managed::result_wait),
+    ("mp-manager/src/proxy/results.rs::next_timeout", managed::iterator_next),
+    ("mp-pool/src/generate/mod.rs::next_timeout", streams::generated),
+    ("mp-pool/src/progress/events.rs::next_timeout", streams::progress),
     ("mp-pool/src/threads/pool.rs::join_timeout", threads::join),
     ("mp-pool/src/threads/imap.rs::next_timeout", threads::next),
     ("mp-pool/src/threads/executor.rs::submit_timeout", threads::submit),
