@@ -18,6 +18,7 @@
 //! | `futures.rs`    | [`futures::wait`], [`futures::as_completed`]                              |
 //! | `hook.rs`       | what is done when a job is settled                                       |
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
+//! | `thread.rs`     | threads of the pool's own                                                |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `pipeline/`     | [`pipeline::Pipeline`]: named steps, in threads or in processes          |
 //! | `generate/`     | tasks that yield many results                                            |
@@ -90,6 +91,7 @@ pub mod steps;
 mod stream;
 mod supervisor;
 mod tasks;
+mod thread;
 mod threads;
 mod trace;
 mod watch;

@@ -7,10 +7,10 @@ use crate::options::TaskOptions;
 use crate::result::{AsyncResult, MapResult};
 use crate::supervisor::{Shared, WorkerSpec};
 use crate::tasks::Tasks;
+use crate::thread;
 use mp_core::OsError;
 use mp_core::popen::CopyTemplate;
 use mp_core::sys::owning_process::OwningProcess;
-use mp_core::sys::signal;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::word::Deadline;
 use serde::Serialize;
@@ -80,11 +80,7 @@ impl Pool {
         life: impl FnOnce(&Shared) + Send + 'static,
     ) -> Result<(), NewPoolError> {
         let shared = Arc::clone(&self.shared);
-        // A thread begins with what its maker holds back. Signals are for the program's own threads.
-        let before = signal::blocked();
-        signal::hold_back_all();
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || life(&shared));
-        signal::set_blocked(&before);
+        let thread = thread::spawn(name, move || life(&shared));
         let thread = thread.map_err(|source| OsError { call: "pthread_create", source })?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())

@@ -30,9 +30,9 @@ use crate::line::{Line, Said};
 use crate::process::WorkerProcess;
 use crate::record::put_failure;
 use crate::supervisor::{Shared, WorkerSpec};
+use crate::thread;
 use mp_core::sys::clock::monotonic_millis;
 use mp_core::sys::process::random_bytes;
-use mp_core::sys::signal;
 use mp_core::transfer::Part;
 use mp_core::word::Deadline;
 use mp_core::{Ended, OsError};
@@ -151,12 +151,7 @@ impl RemoteWorker {
         });
         let arguments =
             spec.initializer.as_ref().map(|(_, arguments)| arguments.bytes.clone()).unwrap_or_default();
-        let before = signal::blocked();
-        signal::hold_back_all();
-        let life = move || remote.live(&start, &arguments);
-        let thread = std::thread::Builder::new().name("mp-pool-link".to_owned()).spawn(life);
-        signal::set_blocked(&before);
-        thread?;
+        thread::spawn("mp-pool-link", move || remote.live(&start, &arguments))?;
         Ok(worker)
     }
 }

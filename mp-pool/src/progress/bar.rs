@@ -13,9 +13,9 @@ use super::lines::Lines;
 use super::tally::Tally;
 #[cfg(feature = "indicatif")]
 use super::terminal::Terminal;
+use crate::thread;
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
-use mp_core::sys::signal;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -104,11 +104,7 @@ impl Bar {
             let (shared, dropped) = (Arc::clone(&shared), Arc::clone(&dropped));
             move || show_until(&shared, &dropped, &mut surface)
         };
-        // Signals are for the program's own threads. A thread begins with what its maker holds back.
-        let before = signal::blocked();
-        signal::hold_back_all();
-        let thread = std::thread::Builder::new().name("mp-progress".to_owned()).spawn(life);
-        signal::set_blocked(&before);
+        let thread = thread::spawn("mp-progress", life);
         let thread = thread.map_err(|source| OsError { call: "pthread_create", source })?;
         Ok(Bar { shared, dropped, thread: Some(thread), owner: OwningProcess::current() })
     }
