@@ -16,6 +16,7 @@ use crate::error::SubmitError;
 use crate::hook::{Callback, Hook};
 use crate::job::Job;
 use crate::supervisor::Shared;
+use crate::thread;
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Word};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -196,10 +197,7 @@ impl Shared {
         until: Option<Deadline>,
     ) -> MutexGuard<'a, Dispatch> {
         dispatch.following += 1;
-        let mut dispatch = match until.map(Deadline::remaining) {
-            None => self.changed.wait(dispatch).unwrap_or_else(PoisonError::into_inner),
-            Some(left) => self.changed.wait_timeout(dispatch, left).unwrap_or_else(PoisonError::into_inner).0,
-        };
+        let mut dispatch = thread::sleep(&self.changed, dispatch, until);
         dispatch.following -= 1;
         dispatch
     }

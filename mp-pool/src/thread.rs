@@ -1,7 +1,9 @@
-//! Threads of the pool's own.
+//! Threads of the pool's own, and the waits of threads.
 
 use mp_core::sys::signal;
+use mp_core::word::Deadline;
 use std::io;
+use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 /// Starts a thread that holds back all signals: these are for the program's own threads.
@@ -12,4 +14,16 @@ pub(crate) fn spawn(name: &str, life: impl FnOnce() + Send + 'static) -> io::Res
     let thread = Builder::new().name(name.to_owned()).spawn(life);
     signal::set_blocked(&before);
     thread
+}
+
+/// Sleeps until the condition variable is notified, or the deadline.
+pub(crate) fn sleep<'a, T>(
+    changed: &Condvar,
+    now: MutexGuard<'a, T>,
+    until: Option<Deadline>,
+) -> MutexGuard<'a, T> {
+    match until.map(Deadline::remaining) {
+        None => changed.wait(now).unwrap_or_else(PoisonError::into_inner),
+        Some(left) => changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0,
+    }
 }

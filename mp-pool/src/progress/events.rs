@@ -2,9 +2,10 @@
 
 use super::event::ProgressEvent;
 use super::handle::Shared;
+use mp_core::word::Deadline;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What happens in some work, one event after the other: from [`Progress::events`](super::Progress::events).
 #[must_use = "events are taken by iterating"]
@@ -35,7 +36,7 @@ impl Events {
     /// # Errors
     /// [`ProgressError::WouldBlock`] if it has not come. Nothing is lost: ask again.
     pub fn try_next(&mut self) -> Option<Result<ProgressEvent, ProgressError>> {
-        self.next_until(Some(Instant::now()), ProgressError::WouldBlock)
+        self.next_until(Deadline::after(Duration::ZERO), ProgressError::WouldBlock)
     }
 
     /// Waits for the next event, at most `timeout`; `None`: there will be none.
@@ -43,12 +44,12 @@ impl Events {
     /// # Errors
     /// [`ProgressError::Timeout`] if it has not come. Nothing is lost: ask again.
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<Result<ProgressEvent, ProgressError>> {
-        self.next_until(Instant::now().checked_add(timeout), ProgressError::Timeout)
+        self.next_until(Deadline::after(timeout), ProgressError::Timeout)
     }
 
     fn next_until(
         &mut self,
-        until: Option<Instant>,
+        until: Option<Deadline>,
         late: ProgressError,
     ) -> Option<Result<ProgressEvent, ProgressError>> {
         let mut state = self.shared.state();
@@ -59,7 +60,7 @@ impl Events {
             if state.is_over() {
                 return None;
             }
-            if until.is_some_and(|until| until <= Instant::now()) {
+            if until.is_some_and(Deadline::passed) {
                 return Some(Err(late));
             }
             state = self.shared.sleep(state, 0, until);

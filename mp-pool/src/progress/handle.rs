@@ -3,6 +3,8 @@
 use super::event::{ProgressEvent, Task, What};
 use super::events::Events;
 use super::tally::Tally;
+use crate::thread;
+use mp_core::word::Deadline;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -200,16 +202,10 @@ impl Shared {
         &'a self,
         mut state: MutexGuard<'a, State>,
         ended: u64,
-        until: Option<Instant>,
+        until: Option<Deadline>,
     ) -> MutexGuard<'a, State> {
         state.wake_at = Some(state.wake_at.map_or(ended, |other| other.min(ended)));
-        match until {
-            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            Some(until) => {
-                let left = until.saturating_duration_since(Instant::now());
-                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-            }
-        }
+        thread::sleep(&self.changed, state, until)
     }
 }
 

@@ -9,11 +9,11 @@ use crate::error::{Failure, TaskError};
 use crate::future::Submitted;
 use crate::hook::{Callback, Hook};
 use crate::supervisor::Shared;
+use crate::thread;
 use crate::watch::Watch;
 use mp_core::word::Deadline;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 enum Stage<R> {
     Waiting(Box<dyn FnOnce() -> R + Send>),
@@ -48,11 +48,10 @@ pub(super) fn wait_until<'a, T>(
     is_so: impl Fn(&T) -> bool,
 ) -> Option<MutexGuard<'a, T>> {
     while !is_so(&now) {
-        now = match until.map(Deadline::remaining) {
-            None => changed.wait(now).unwrap_or_else(PoisonError::into_inner),
-            Some(Duration::ZERO) => return None,
-            Some(left) => changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0,
-        };
+        if until.is_some_and(Deadline::passed) {
+            return None;
+        }
+        now = thread::sleep(changed, now, until);
     }
     Some(now)
 }
