@@ -172,10 +172,8 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             Ok(true) => {}
         }
         let item = position_before(self.call.submitted, self.current.as_ref()?.first);
-        let is_end = |held: &mut Held| !matches!(held.outcome, Settled::Yielded(_));
-        if let Some(Held { outcome: Settled::Yielded(yielded), .. }) =
-            self.current.take_if(|held| !is_end(held))
-        {
+        let is_value = |held: &mut Held| matches!(held.outcome, Settled::Yielded(_));
+        if let Some(Held { outcome: Settled::Yielded(yielded), .. }) = self.current.take_if(is_value) {
             return Some(Next::Yielded { item, yielded });
         }
         Some(Next::Ended { item, outcome: self.take() })

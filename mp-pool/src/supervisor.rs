@@ -223,8 +223,7 @@ impl Shared {
         signal::set_blocked(&self.spec.blocked);
         let child = self.start_process(process);
         signal::set_blocked(&before);
-        let child = Arc::new(child?);
-        Ok(child)
+        Ok(Arc::new(child?))
     }
 
     fn start_process(

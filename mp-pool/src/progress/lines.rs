@@ -1,7 +1,7 @@
 //! Plain lines: how far some work is, where there is no terminal.
 
 use super::bar::Surface;
-use super::tally::{Tally, of};
+use super::tally::Tally;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ fn last_line(tally: &Tally, elapsed: Duration) -> String {
         0 => "stopped at ",
         _ => "failed at ",
     };
-    let (at, troubles) = (of(tally.finished, tally.total), tally.troubles());
+    let (at, troubles) = (tally.finished_of(), tally.troubles());
     format!("{how}{at}{troubles} in {}, {}", time(elapsed), rate(tally.ended(), elapsed))
 }
 

@@ -86,7 +86,7 @@ impl Tally {
     }
 }
 
-pub(super) fn of(count: u64, total: Option<u64>) -> String {
+fn of(count: u64, total: Option<u64>) -> String {
     total.map_or_else(|| format!("{count}/?"), |total| format!("{count}/{total}"))
 }
 

@@ -19,7 +19,6 @@ const POSITIONS: u64 = crate::call::POSITIONS;
 
 pub(crate) struct Trace {
     pub(crate) rings: Rings,
-    workers: u32,
     file: TraceFile,
     calls: u64,
     /// The functions of the last calls, by their numbers in `names`, and the number of the first of these calls.
@@ -44,7 +43,6 @@ impl Trace {
             .map_err(|source| NewPoolError::Trace { path: path.to_owned(), source })?;
         Ok(Trace {
             rings: Rings::create(workers)?,
-            workers,
             file,
             calls: 0,
             named: Default::default(),
@@ -90,7 +88,7 @@ impl Trace {
 
     /// Takes the records that are whole.
     pub(crate) fn collect(&mut self) {
-        for worker in 0..self.workers {
+        for worker in 0..self.rings.workers {
             self.take(worker, false);
         }
         self.file.look();

@@ -68,7 +68,7 @@ struct Contents;
 pub(crate) struct Rings {
     mapping: Arc<Mapping>,
     words: SharedSlice<FutexWord>,
-    workers: u32,
+    pub(super) workers: u32,
     /// Records of one ring, a power of two.
     room: u32,
 }
