@@ -45,7 +45,8 @@ pub(super) const ITEMS: usize = 2;
 pub(super) const PLACE: usize = 3;
 pub(super) const LENGTH: usize = 4;
 pub(super) const ROOM: usize = 5;
-/// Of a chunk: [`BY_MESSAGE`], [`TIMED`] and, above them, how far ahead a task that yields may be; then: the number of the message that the last result is.
+/// Of a chunk: [`BY_MESSAGE`], [`TIMED`] and, above them, how far ahead a task that yields may be; then: the number of
+/// the message that the last result is.
 const MESSAGE: usize = 6;
 pub(super) const WRITTEN: usize = 7;
 /// When the item of a timed chunk began, in milliseconds of the monotonic clock.

@@ -242,10 +242,10 @@ pub(crate) struct Dispatch {
     pub(crate) led: Option<Leader>,
     /// Threads of the program's that wait.
     pub(crate) waiting: usize,
-    /// Jobs that report what becomes of their items, and are not settled.
-    pub(crate) reporting: usize,
     /// Those of them that sleep until the one that leads tells them.
     pub(crate) following: usize,
+    /// Jobs that report what becomes of their items, and are not settled.
+    pub(crate) reporting: usize,
     pub(crate) trace: Option<Box<Trace>>,
 }
 

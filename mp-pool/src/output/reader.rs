@@ -45,7 +45,7 @@ pub(crate) struct Output {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// TaskOutputKind to when the thread is to look; the thread takes it.
+    /// Readable when the thread is to look; the thread takes it.
     wakes: Option<File>,
     new: Vec<Source>,
     asked: u64,
