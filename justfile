@@ -73,6 +73,8 @@ loom bound="3":
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --test loom -- --nocapture
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-sync --lib -- --nocapture dict::table::model
     MP_LOOM_BOUND={{bound}} cargo test --release -p mp-queue --lib -- --nocapture ring::model
+    MP_LOOM_BOUND={{bound}} cargo test --release -p mp-pool --lib -- --nocapture board::model
+    MP_LOOM_BOUND={{bound}} cargo test --release -p mp-manager --lib -- --nocapture slots::model
 
 # The crowds, with more schedules, drawn from a seed of their own.
 shuttle iterations="20000" seed=`date +%s`:

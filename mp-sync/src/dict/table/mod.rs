@@ -6,15 +6,15 @@
 //!                                   (reached from nowhere)                the journal's store
 //! ```
 //!
-//! | file         | what                                                                |
+//! | file         | what                                                                 |
 //! |--------------|----------------------------------------------------------------------|
-//! | `shape.rs`   | where what lies                                                     |
-//! | `journal.rs` | several words change together                                       |
-//! | `cells.rs`   | the memory of entries                                               |
-//! | `index.rs`   | buckets, and how their number grows                                 |
-//! | `storage.rs` | what a table stands on                                              |
-//! | `model.rs`   | every point of death in the model checker, and mutants              |
-//! | `tests.rs`   | random calls beside a `HashMap`, with a death at each of the writes |
+//! | `shape.rs`   | where what lies                                                      |
+//! | `journal.rs` | several words change together                                        |
+//! | `cells.rs`   | the memory of entries                                                |
+//! | `index.rs`   | buckets, and how their number grows                                  |
+//! | `storage.rs` | what a table stands on                                               |
+//! | `model/`     | every point of death in the model checker, and mutants               |
+//! | `tests.rs`   | random calls beside a `BTreeMap`, with a death at each of the writes |
 //!
 //! Entries are found by the bytes of their keys. Whatever a call changes, it changes in one commit: an entry with its
 //! bucket, the number of entries and the free cells. An index that grows is a commit of its own, after the entry's.
@@ -29,7 +29,7 @@
 //! A process that is stopped (SIGSTOP) within a call keeps the lock, and the others wait until it goes on.
 //!
 //! # Tested by
-//! `model.rs`, `tests.rs`; mp-sync/tests/dict.rs, tests/dict_kills.rs; tools/sweep: `dict`
+//! `model/`, `tests.rs`; mp-sync/tests/dict.rs, tests/dict_kills.rs; tools/sweep: `dict`
 
 mod cells;
 mod index;

@@ -1,4 +1,4 @@
-//! The table in one thread: random calls beside a `HashMap`, a death at each access of each call, and memory that was
+//! The table in one thread: random calls beside a `BTreeMap`, a death at each access of each call, and memory that was
 //! overwritten.
 
 use super::index::Index;
