@@ -18,7 +18,7 @@
 //! | `futures.rs`    | [`futures::wait`], [`futures::as_completed`]                              |
 //! | `hook.rs`       | what is done when a job is settled                                       |
 //! | `watch.rs`      | one thread waits for the first of several tasks                          |
-//! | `thread.rs`     | threads of the pool's own, and the waits of threads                      |
+//! | `thread.rs`     | threads of the pool's own, and how threads wait and are woken            |
 //! | `threads/`      | [`ThreadPool`], [`ThreadPoolExecutor`]                                   |
 //! | `pipeline/`     | [`pipeline::Pipeline`]: named steps, in threads or in processes          |
 //! | `generate/`     | tasks that yield many results                                            |

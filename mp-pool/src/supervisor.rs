@@ -16,6 +16,7 @@ use crate::output::{Output, OutputSpec};
 use crate::place::{Place, cpus_of};
 use crate::process::WorkerProcess;
 use crate::restarts::Restarts;
+use crate::thread::WakePipe;
 use crate::trace::Trace;
 use crate::worker::{self, Bootstrap};
 use mp_core::popen::CopyTemplate;
@@ -25,7 +26,7 @@ use mp_core::transfer::{Code, Message, ParcelError, Part, StateType, Target};
 use mp_core::word::Deadline;
 use mp_core::{Child, Process, StartError, StartMethod};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -82,7 +83,7 @@ pub(crate) struct Shared {
     pub(crate) spec: WorkerSpec,
     started: AtomicU32,
     /// Written to when the watcher is to look at the workers anew.
-    waker: Mutex<File>,
+    waker: WakePipe,
     shut_down: AtomicBool,
     /// What tasks write, if the program wants it.
     pub(crate) output: Option<Output>,
@@ -94,8 +95,7 @@ impl Shared {
         workers: u32,
         copy: Option<CopyTemplate>,
     ) -> Result<(Arc<Shared>, File), NewPoolError> {
-        let (wakes, waker) = mp_core::sys::fd::pipe()?;
-        mp_core::sys::fd::set_nonblocking(waker.as_fd(), true)?;
+        let (waker, wakes) = WakePipe::new()?;
         let mut dispatch = Dispatch::new(workers.max(spec.board), cpus_of(&spec.places))?;
         dispatch.trace = Trace::of(&spec, workers)?;
         let output = Output::new(spec.output.clone())?;
@@ -111,10 +111,10 @@ impl Shared {
             output,
             spec,
             started: AtomicU32::new(0),
-            waker: Mutex::new(waker.into()),
+            waker,
             shut_down: AtomicBool::new(false),
         });
-        Ok((shared, wakes.into()))
+        Ok((shared, wakes))
     }
 
     pub(crate) fn dispatch(&self) -> MutexGuard<'_, Dispatch> {
@@ -244,8 +244,7 @@ impl Shared {
 
     /// Has the watcher look at the workers anew.
     pub(crate) fn wake_watcher(&self) {
-        // A full pipe wakes it, too.
-        let _ = self.waker.lock().unwrap_or_else(PoisonError::into_inner).write(&[0]);
+        self.waker.wake();
     }
 
     /// Kills every worker and settles every task.

@@ -1,8 +1,12 @@
-//! Threads of the pool's own, and the waits of threads.
+//! Threads of the pool's own, the waits of threads, and what wakes one that polls.
 
+use mp_core::OsError;
+use mp_core::sys::fd::{pipe, set_nonblocking};
 use mp_core::sys::signal;
 use mp_core::word::Deadline;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -25,5 +29,23 @@ pub(crate) fn sleep<'a, T>(
     match until.map(Deadline::remaining) {
         None => changed.wait(now).unwrap_or_else(PoisonError::into_inner),
         Some(left) => changed.wait_timeout(now, left).unwrap_or_else(PoisonError::into_inner).0,
+    }
+}
+
+/// Wakes a thread that polls.
+#[derive(Debug)]
+pub(crate) struct WakePipe(File);
+
+impl WakePipe {
+    /// With the end that is readable once the thread is woken.
+    pub(crate) fn new() -> Result<(WakePipe, File), OsError> {
+        let (read, write) = pipe()?;
+        set_nonblocking(write.as_fd(), true)?;
+        Ok((WakePipe(write.into()), read.into()))
+    }
+
+    pub(crate) fn wake(&self) {
+        // A full pipe wakes it, too.
+        let _ = (&self.0).write(&[0]);
     }
 }

@@ -13,6 +13,7 @@ use super::{Ends, OnOutput, OutputSpec, TaskNumber, TaskOutput, TaskOutputKind, 
 use crate::error::NewPoolError;
 use crate::line::Line;
 use crate::supervisor::Shared;
+use crate::thread::WakePipe;
 use mp_core::Level;
 use mp_core::OsError;
 use mp_core::sys::fd::{pipe, set_nonblocking};
@@ -22,7 +23,7 @@ use mp_core::sys::socket::{Mode, would_block};
 use mp_core::transfer::{Handle, ParcelError};
 use std::fmt;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +41,7 @@ pub(crate) struct Output {
     inner: Mutex<Inner>,
     /// A look has ended.
     looked: Condvar,
-    waker: Mutex<File>,
+    waker: WakePipe,
 }
 
 #[derive(Debug, Default)]
@@ -80,12 +81,10 @@ impl Output {
         if spec.callback.is_none() {
             return Ok(None);
         }
-        let (wakes, waker) = pipe()?;
+        let (waker, wakes) = WakePipe::new()?;
         set_nonblocking(wakes.as_fd(), true)?;
-        set_nonblocking(waker.as_fd(), true)?;
-        let inner = Mutex::new(Inner { wakes: Some(wakes.into()), ..Inner::default() });
-        let (calls, waker) = (AtomicU64::new(0), Mutex::new(waker.into()));
-        Ok(Some(Output { spec, calls, inner, looked: Condvar::new(), waker }))
+        let inner = Mutex::new(Inner { wakes: Some(wakes), ..Inner::default() });
+        Ok(Some(Output { spec, calls: AtomicU64::new(0), inner, looked: Condvar::new(), waker }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -126,8 +125,7 @@ impl Output {
 
     /// Has the thread look.
     pub(crate) fn wake(&self) {
-        // A full pipe wakes it, too.
-        let _ = self.waker.lock().unwrap_or_else(PoisonError::into_inner).write(&[0]);
+        self.waker.wake();
     }
 
     /// Waits until the callback has had all that is in the pipes at this moment.
