@@ -12,6 +12,7 @@ use super::{Client, Route, ServerHandle};
 use crate::error::ManagerError;
 use crate::packed::{note_outgoing, take_incoming};
 use crate::protocol::{Call, ObjectId, Reply, Request, Wait};
+use crate::proxy::unexpected;
 use mp_core::transfer::Handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::sync::Arc;
@@ -48,6 +49,14 @@ impl Reference {
             holder: Some(client),
             _voucher: None,
         }))
+    }
+
+    /// The reference to the object that a request makes or finds.
+    pub(crate) fn created(client: Arc<Client>, request: Request) -> Result<Reference, ManagerError> {
+        match client.call(request)? {
+            Reply::Created(object) => Ok(Reference::new(client, object)),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// The reference behind a voucher.
@@ -90,8 +99,12 @@ impl Reference {
 
     /// A call that waits at most so long.
     pub(crate) fn call_waiting(&self, wait: Wait, call: Call) -> Result<Reply, ManagerError> {
-        let thread = thread_number();
-        self.client()?.call(Request::Call { object: self.0.object, thread, wait, call })
+        self.client()?.call(self.request(wait, call))
+    }
+
+    /// A call of the calling thread on this object.
+    pub(crate) fn request(&self, wait: Wait, call: Call) -> Request {
+        Request::Call { object: self.0.object, thread: thread_number(), wait, call }
     }
 }
 

@@ -163,11 +163,7 @@ impl Manager {
     }
 
     fn object(&self, kind: Kind, start: Start) -> Result<Reference, ManagerError> {
-        let client = self.client()?;
-        match client.call(Request::Create { kind, start })? {
-            Reply::Created(object) => Ok(Reference::new(client, object)),
-            other => Err(unexpected(&other)),
-        }
+        Reference::created(self.client()?, Request::Create { kind, start })
     }
 
     /// How many objects the server keeps. One whose last proxy was just dropped in another process may be counted for a

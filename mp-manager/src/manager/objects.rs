@@ -159,10 +159,7 @@ impl Manager {
     ///
     /// Python: a method of a manager that has connected.
     pub fn lookup<P: Proxy>(&self, name: &str) -> Result<P, ManagerError> {
-        let client = self.client()?;
-        match client.call(Request::Lookup { name: name.to_owned(), kind: P::KIND })? {
-            Reply::Created(object) => Ok(P::from_reference(Reference::new(client, object))),
-            other => Err(unexpected(&other)),
-        }
+        let request = Request::Lookup { name: name.to_owned(), kind: P::KIND };
+        Reference::created(self.client()?, request).map(P::from_reference)
     }
 }

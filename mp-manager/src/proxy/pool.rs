@@ -1,9 +1,9 @@
 //! PoolProxy: a pool of worker processes in the server.
 
-use super::{AsyncResultProxy, IteratorProxy, MapResultProxy, Proxy, proxy, unexpected};
+use super::{AsyncResultProxy, IteratorProxy, MapResultProxy, Proxy, proxy};
 use crate::client::Reference;
 use crate::error::ManagerError;
-use crate::protocol::{Call, Gather, PoolCall, Reply, Wait};
+use crate::protocol::{Call, Gather, PoolCall, Wait};
 use mp_core::transfer::{Callable, Captures, Code, Message, Target, Transferable, pack};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -187,12 +187,9 @@ impl PoolProxy {
     {
         let code = Code::of::<F, A>(function)?;
         let tasks = items.into_iter().map(|item| pack(&item)).collect::<Result<Vec<Message>, _>>()?;
-        match self.reference.call(Call::Pool(PoolCall::Submit { code, tasks, gather }))? {
-            Reply::Created(results) => {
-                Ok(P::from_reference(Reference::new(self.reference.client()?, results)))
-            }
-            other => Err(unexpected(&other)),
-        }
+        let request =
+            self.reference.request(Wait::Forever, Call::Pool(PoolCall::Submit { code, tasks, gather }));
+        Reference::created(self.reference.client()?, request).map(P::from_reference)
     }
 }
 

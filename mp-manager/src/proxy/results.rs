@@ -1,8 +1,9 @@
 //! What a pool in the server gives: results that wait to be fetched, and iterators over them.
 
-use super::{Proxy, proxy, unexpected};
+use super::{Proxy, proxy};
+use crate::client::Reference;
 use crate::error::ManagerError;
-use crate::protocol::{Call, Reply, ResultsCall, Wait};
+use crate::protocol::{Call, Request, ResultsCall, Wait};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::time::Duration;
@@ -200,15 +201,10 @@ impl<T: DeserializeOwned> Iterator for RemoteIter<'_, T> {
     }
 }
 
-impl super::Reference {
+impl Reference {
     /// An iterator over the keys of a dict or set.
     pub(super) fn iterate<T>(&self) -> Result<IteratorProxy<T>, ManagerError> {
-        let client = self.client()?;
-        match client.call(crate::protocol::Request::Iterate(self.object()))? {
-            Reply::Created(object) => {
-                Ok(IteratorProxy::from_reference(super::Reference::new(client, object)))
-            }
-            other => Err(unexpected(&other)),
-        }
+        let request = Request::Iterate(self.object());
+        Reference::created(self.client()?, request).map(IteratorProxy::from_reference)
     }
 }
