@@ -104,8 +104,7 @@ pub(super) struct Inbox(Arc<Shared>);
 
 impl Inbox {
     pub(super) fn put(&self, ticket: Ticket, outcome: Outcome) {
-        self.0.lock().done.push((ticket, outcome));
-        eventfd::set(self.0.signal.as_fd());
+        self.0.put(ticket, outcome);
     }
 }
 
@@ -120,7 +119,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(self: &Arc<Self>) {
+    fn put(&self, ticket: Ticket, outcome: Outcome) {
+        self.lock().done.push((ticket, outcome));
+        eventfd::set(self.signal.as_fd());
+    }
+
+    fn work(&self) {
         loop {
             let mut state = self.lock();
             let (ticket, work) = loop {
@@ -133,7 +137,7 @@ impl Shared {
             };
             drop(state);
             let outcome = work();
-            Inbox(Arc::clone(self)).put(ticket, outcome);
+            self.put(ticket, outcome);
         }
     }
 }
