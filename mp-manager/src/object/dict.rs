@@ -111,7 +111,7 @@ impl Dict {
                 let before = self.get(&key);
                 match self.items.get_mut(&*key) {
                     Some(item) => item.value.set_bytes(number::sum(kind, item.value.bytes(), &by)?),
-                    None => drop(self.insert(key, Packed { message: bytes(by), objects: Vec::new() })),
+                    None => drop(self.insert(key, by.into())),
                 }
                 Reply::Value(before)
             }
@@ -185,16 +185,12 @@ impl Dict {
     }
 }
 
-fn bytes(bytes: Vec<u8>) -> mp_core::transfer::Message {
-    mp_core::transfer::Message { bytes, handles: Vec::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn value(number: u8) -> Packed {
-        Packed { message: bytes(vec![number]), objects: Vec::new() }
+        vec![number].into()
     }
 
     #[test]

@@ -42,6 +42,20 @@ pub(crate) struct Packed {
     pub(crate) objects: Vec<ObjectId>,
 }
 
+/// Without any object in it.
+impl From<Message> for Packed {
+    fn from(message: Message) -> Packed {
+        Packed { message, objects: Vec::new() }
+    }
+}
+
+/// Bytes without handles or objects.
+impl From<Vec<u8>> for Packed {
+    fn from(bytes: Vec<u8>) -> Packed {
+        Message { bytes, handles: Vec::new() }.into()
+    }
+}
+
 /// A request that is not answered.
 pub(crate) const ONE_WAY: u64 = 0;
 

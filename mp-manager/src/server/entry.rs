@@ -3,7 +3,7 @@
 use super::{Handle, Mode, ObjectId, Reply, Request, Start, serve, socket};
 use crate::protocol::{Call, Kind, ListCall, Packed, Wait};
 use mp_core::sys::socket::{packet_pair, stream_pair};
-use mp_core::transfer::{Message, pack, unpack};
+use mp_core::transfer::{pack, unpack};
 use mp_pipe::Connection;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -32,8 +32,7 @@ pub(crate) fn is_left_out(request: &Request) -> bool {
 
 /// An object of each kind, to begin with.
 pub(crate) fn starts() -> [(Kind, Start); 10] {
-    let value =
-        |byte| Packed { message: Message { bytes: vec![byte], handles: Vec::new() }, objects: Vec::new() };
+    let value = |byte| Packed::from(vec![byte]);
     [
         (Kind::Dict, Start::Empty),
         (Kind::Set, Start::Empty),

@@ -4,7 +4,6 @@ use super::Server;
 use super::table::Body;
 use crate::object::{Attempt, Caller, ClientId, Results};
 use crate::protocol::{Call, DictCall, Failure, Kind, ObjectId, Packed, Reply, SetCall};
-use mp_core::transfer::Message;
 
 impl Server {
     /// An iterator over the keys of a dict, or the items of a set, as they are now.
@@ -17,11 +16,7 @@ impl Server {
         };
         let Body::Own(body) = &mut entry.body else { return Err(Failure::WrongKind) };
         let elements = match body.attempt(Caller { client, thread: 0 }, &mut call) {
-            Attempt::Done(Ok(Reply::Keys(keys))) => {
-                let plain =
-                    |bytes| Packed { message: Message { bytes, handles: Vec::new() }, objects: Vec::new() };
-                keys.into_iter().map(plain)
-            }
+            Attempt::Done(Ok(Reply::Keys(keys))) => keys.into_iter().map(Packed::from),
             Attempt::Done(Err(failure)) => return Err(failure),
             _ => return Err(Failure::WrongKind),
         };

@@ -16,9 +16,8 @@ use super::hosted::failure;
 use super::jobs::{Outcome, Ticket, Work};
 use super::table::Body;
 use crate::object::{Caller, ClientId, Kept, Results};
-use crate::protocol::ResultsCall;
 use crate::protocol::{
-    Arrived, Call, Element, Failure, Gather, Kind, ObjectId, Packed, PoolCall, Reply, Wait,
+    Arrived, Call, Element, Failure, Gather, Kind, ObjectId, PoolCall, Reply, ResultsCall, Wait,
 };
 use mp_core::process::call_caught;
 use mp_core::transfer::{Code, Message};
@@ -230,8 +229,7 @@ impl Server {
 }
 
 fn one_of(done: Result<Result<Message, Failure>, TaskError>) -> Element {
-    let message = done.map_err(Failure::from)??;
-    Ok(Packed { message, objects: Vec::new() })
+    Ok(done.map_err(Failure::from)??.into())
 }
 
 fn all_of(done: Result<Vec<Result<Message, Failure>>, MapError>) -> Result<Vec<Element>, Failure> {

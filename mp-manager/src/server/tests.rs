@@ -62,7 +62,7 @@ fn waiting(object: ObjectId, call: Call) -> Request {
 }
 
 pub(super) fn value(bytes: &[u8]) -> Packed {
-    Packed { message: Message { bytes: bytes.to_vec(), handles: Vec::new() }, objects: Vec::new() }
+    bytes.to_vec().into()
 }
 
 pub(super) fn created(reply: Reply) -> ObjectId {
@@ -324,7 +324,7 @@ fn an_item_that_a_getter_says_it_has_read_is_kept_no_longer() {
     let getter = BySlot::new(&server);
     let (inside, outside) = stream_pair().unwrap();
     let message = pack(&Handle::new(inside)).unwrap();
-    ask(&other, call(queue, Call::Queue(QueueCall::Put(Packed { message, objects: Vec::new() }))));
+    ask(&other, call(queue, Call::Queue(QueueCall::Put(message.into()))));
     // Two, so that a reply for the second one is on its way when the first one's reader says so late.
     ask(&other, call(queue, Call::Queue(QueueCall::Put(value(&[7; 5000])))));
     let get = call(queue, Call::Queue(QueueCall::Get));
