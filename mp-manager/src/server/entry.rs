@@ -7,7 +7,7 @@ use mp_core::transfer::{pack, unpack};
 use mp_pipe::Connection;
 use std::os::fd::{AsFd, OwnedFd};
 
-type Stream = Connection<(u64, Request), (u64, Reply)>;
+pub(super) type Stream = Connection<(u64, Request), (u64, Reply)>;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Dispatcher {
 }
 
 /// What no fuzzer sends: it would end the server, or have it start processes or take much memory.
-pub(crate) fn is_left_out(request: &Request) -> bool {
+pub(super) fn is_left_out(request: &Request) -> bool {
     match request {
         Request::Shutdown | Request::MakeMemory { .. } => true,
         Request::Create { kind, .. } => matches!(kind, Kind::Pool | Kind::Custom),
@@ -30,8 +30,8 @@ pub(crate) fn is_left_out(request: &Request) -> bool {
     }
 }
 
-/// An object of each kind, to begin with.
-pub(crate) fn starts() -> [(Kind, Start); 10] {
+/// What an object of each kind begins with.
+fn starts() -> [(Kind, Start); 10] {
     let value = |byte| Packed::from(vec![byte]);
     [
         (Kind::Dict, Start::Empty),
@@ -47,21 +47,31 @@ pub(crate) fn starts() -> [(Kind, Start); 10] {
     ]
 }
 
-fn connected(accept: &OwnedFd) -> OwnedFd {
+/// An object of each kind: also a condition over a lock, and an iterator.
+pub(super) fn objects(stream: &Stream) -> Vec<ObjectId> {
+    let make = |(kind, start)| created(ask(stream, Request::Create { kind, start }));
+    let mut objects = starts().map(make).to_vec();
+    objects.push(make((Kind::Condition, Start::Lock(objects[5]))));
+    objects.push(created(ask(stream, Request::Iterate(objects[0]))));
+    objects
+}
+
+/// A client's end of a new connection.
+pub(super) fn connected(accept: &OwnedFd) -> OwnedFd {
     let (ours, theirs) = stream_pair().expect("a socket pair");
     socket::send(accept.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).expect("the server accepts");
     ours
 }
 
-fn ask(stream: &Stream, request: Request) -> Reply {
+pub(super) fn ask(stream: &Stream, request: Request) -> Reply {
     stream.send(&(7, request)).expect("the server reads");
     let (serial, reply) = stream.recv().expect("the server answers");
     assert_eq!(serial, 7);
     reply
 }
 
-fn created(stream: &Stream, request: Request) -> ObjectId {
-    match ask(stream, request) {
+pub(super) fn created(reply: Reply) -> ObjectId {
+    match reply {
         Reply::Created(object) => object,
         other => panic!("{other:?}"),
     }
@@ -73,11 +83,8 @@ impl Dispatcher {
         let (inside, accept) = packet_pair().expect("a socket pair");
         std::thread::spawn(move || serve(1, Handle::new(inside)));
         let witness: Stream = Connection::from_fd(connected(&accept));
-        let make = |(kind, start)| created(&witness, Request::Create { kind, start });
-        let mut objects: Vec<ObjectId> = starts().into_iter().map(make).collect();
-        objects.push(make((Kind::Condition, Start::Lock(objects[5]))));
-        objects.push(created(&witness, Request::Iterate(objects[0])));
-        let own = make((Kind::List, Start::Empty));
+        let objects = objects(&witness);
+        let own = created(ask(&witness, Request::Create { kind: Kind::List, start: Start::Empty }));
         Dispatcher { accept, witness, objects, own, checked: 0 }
     }
 

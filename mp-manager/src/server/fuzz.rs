@@ -1,8 +1,8 @@
 //! Whatever bytes a client sends, the server goes on: requests that are whole, damaged and made up, over a connection and
 //! through a slot. `MP_FUZZ` sets the number of requests, `MP_FUZZ_SEED` where they begin.
 
-use super::entry::{is_left_out, starts};
-use super::tests::{BySlot, Running, ask, call, created, value};
+use super::entry::{ask, created, is_left_out, objects};
+use super::tests::{BySlot, Running, call, value};
 use super::*;
 use crate::protocol::{
     BarrierCall, Call, CellCall, ConditionCall, DictCall, EventCall, ListCall, LockCall, Number, PoolCall,
@@ -14,16 +14,6 @@ use std::time::Duration;
 
 fn number(name: &str, without: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(without)
-}
-
-/// One of each kind.
-fn objects(client: &tests::Stream) -> Vec<ObjectId> {
-    let mut objects =
-        starts().map(|(kind, start)| created(ask(client, Request::Create { kind, start }))).to_vec();
-    let over = |start| created(ask(client, Request::Create { kind: Kind::Condition, start }));
-    objects.push(over(Start::Lock(objects[5])));
-    objects.push(created(ask(client, Request::Iterate(objects[0]))));
-    objects
 }
 
 fn calls() -> Vec<Call> {

@@ -1,5 +1,6 @@
 //! Clients that do not keep to the protocol harm themselves alone.
 
+use super::entry::{Stream, ask, connected, created};
 use super::*;
 use crate::protocol::{
     BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, Packed, QueueCall, Wait,
@@ -11,8 +12,6 @@ use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::transfer::{Message, pack};
 use mp_pipe::RecvError;
 use std::os::fd::OwnedFd;
-
-pub(super) type Stream = Connection<(u64, Request), (u64, Reply)>;
 
 /// A server on a thread of this process; it ends when this and its clients are dropped.
 pub(super) struct Running {
@@ -28,10 +27,7 @@ impl Running {
     }
 
     pub(super) fn end(&self) -> OwnedFd {
-        let (ours, theirs) = stream_pair().unwrap();
-        let accept = self.accept.as_ref().unwrap();
-        socket::send(accept.as_fd(), &[&[0]], &[theirs.as_fd()], Mode::Block).unwrap();
-        ours
+        connected(self.accept.as_ref().unwrap())
     }
 
     pub(super) fn client(&self) -> Stream {
@@ -46,13 +42,6 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn ask(stream: &Stream, request: Request) -> Reply {
-    stream.send(&(7, request)).unwrap();
-    let (serial, reply) = stream.recv().unwrap();
-    assert_eq!(serial, 7);
-    reply
-}
-
 pub(super) fn call(object: ObjectId, call: Call) -> Request {
     Request::Call { object, thread: 1, wait: Wait::Never, call }
 }
@@ -63,13 +52,6 @@ fn waiting(object: ObjectId, call: Call) -> Request {
 
 pub(super) fn value(bytes: &[u8]) -> Packed {
     bytes.to_vec().into()
-}
-
-pub(super) fn created(reply: Reply) -> ObjectId {
-    match reply {
-        Reply::Created(object) => object,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]
