@@ -43,6 +43,7 @@ mod pythons;
 mod random;
 mod role;
 mod run;
+mod seeds;
 mod step;
 mod stopped;
 
@@ -65,6 +66,7 @@ pub use pythons::{Python, pythons};
 pub use random::{Chance, kills, random, wait_a_random_moment, while_killing};
 pub use role::{add_role, parent_in_role, role};
 pub use run::{Case, ignore, main, not_here, variant};
+pub use seeds::{Check, hold_for_seeds};
 pub use step::{At, kill_at};
 pub use stopped::{go_on, go_on_process, stop, stop_process};
 
