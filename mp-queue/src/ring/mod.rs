@@ -53,7 +53,6 @@ mod join;
 pub(crate) mod layout;
 mod leaders;
 mod limits;
-mod locked;
 #[cfg(test)]
 mod model;
 mod outcome;
@@ -76,8 +75,8 @@ use join::Join;
 pub(crate) use join::SHORT;
 use layout::{Layout, Memory};
 use leaders::Sleeper;
-use locked::Locked;
 use mp_core::word::Deadline;
+use mp_sync::raw::Locked;
 pub(crate) use outcome::{NotTaken, Refused};
 pub(crate) use packets::{DropOutcome, FirstPacket, Packet, PacketSocket, Ticket};
 use polls::Polls;

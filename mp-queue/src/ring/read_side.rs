@@ -27,13 +27,12 @@
 use super::cache_padded::CachePadded;
 use super::chain::{Chain, SEGMENTS};
 use super::cursor::{CachedCursor, Cursor};
-use super::locked::Locked;
 use super::outcome::{Corrupt, NotTaken};
 use super::packets::{PacketSocket, Packets};
 use super::record::Head;
 use super::storage::{Storage, WordOf};
 use mp_core::word::{Deadline, Long, Ordering, Owned, Word};
-use mp_sync::raw::{Acquired, RawLock};
+use mp_sync::raw::{Acquired, Locked, RawLock};
 
 /// See the module.
 #[repr(C)]

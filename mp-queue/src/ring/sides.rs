@@ -13,14 +13,13 @@ use super::chain::Chain;
 use super::cursor::Cursor;
 use super::event_count::EventCount;
 use super::layout::{Layout, Memory};
-use super::locked::Locked;
 use super::outcome::{Corrupt, NotTaken};
 use super::packets::Packets;
 use super::read_side::{ReadParts, ReadSide, Reader};
 use super::storage::WordOf;
 use super::write_side::{WriteParts, WriteSide, Writer};
 use mp_core::word::Deadline;
-use mp_sync::raw::Acquired;
+use mp_sync::raw::{Acquired, Locked};
 
 /// See the module.
 pub(super) struct Sides<'a, M> {

@@ -30,14 +30,13 @@ use super::chain::{Chain, SEGMENTS};
 use super::circle::UNIT;
 use super::cursor::{CachedCursor, Cursor};
 use super::event_count::EventCount;
-use super::locked::Locked;
 use super::outcome::{Corrupt, Refused};
 use super::read_side::ReadSide;
 use super::record::{self, units};
 use super::storage::{Storage, WordOf};
 use mp_core::sys::memory::PAGE;
 use mp_core::word::{Deadline, Long, Machine, Ordering, Owned, Word};
-use mp_sync::raw::{Acquired, RawLock};
+use mp_sync::raw::{Acquired, Locked, RawLock};
 
 /// See the module.
 #[repr(C)]

@@ -52,6 +52,7 @@ mod event;
 mod hold;
 mod holder;
 mod lock;
+mod locked;
 mod monitor;
 mod owned_semaphore;
 mod rlock;
@@ -66,6 +67,8 @@ pub use condition::{CannotWait, RawCondition, Waited};
 pub use event::RawEvent;
 pub use hold::{Hold, Lend};
 pub use lock::{Acquired, RawLock};
+#[doc(hidden)]
+pub use locked::Locked;
 pub use owned_semaphore::RawOwnedSemaphore;
 pub use rlock::RawRLock;
 pub use rwlock::RawRwLock;

@@ -41,7 +41,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-use crate::raw::Acquired;
+use crate::raw::{Acquired, Locked};
 use cells::{Cells, Head};
 use index::Index;
 use journal::Change;
@@ -137,12 +137,12 @@ impl<S: Storage> Table<S> {
     }
 
     fn inside(&self, taken: Acquired) -> Result<Inside<'_, S>, Corrupt> {
-        let inside = Inside { storage: &self.storage, was_unwinding: std::thread::panicking() };
+        let lock = Locked::new(self.storage.lock());
         journal::repair(&self.storage)?;
         if taken == Acquired::OwnerDied {
-            self.storage.lock().clear_died();
+            lock.clear_died();
         }
-        Ok(inside)
+        Ok(Inside { storage: &self.storage, _lock: lock })
     }
 
     /// Finds a key. Its payload, which begins with the key, is in the vector then.
@@ -224,20 +224,10 @@ impl Payloads {
     }
 }
 
-/// The lock, held. A thread that panics in here keeps it: the kernel frees it when the thread ends. (So the model makes
-/// a thread die.) A call by a destructor, while the thread unwinds, is as any other.
+/// The lock, held, by a thread that has repaired what a dead holder left.
 struct Inside<'a, S: Storage> {
     storage: &'a S,
-    was_unwinding: bool,
-}
-
-impl<S: Storage> Drop for Inside<'_, S> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.was_unwinding || !std::thread::panicking() {
-            self.storage.lock().release();
-        }
-    }
+    _lock: Locked<'a, S::Owned>,
 }
 
 impl<'a, S: Storage> Inside<'a, S> {

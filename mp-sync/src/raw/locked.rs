@@ -1,11 +1,12 @@
-//! Locked: one side's lock, held.
+//! Locked: a lock of a structure with a journal, held.
 
+use super::RawLock;
 use mp_core::word::Owned;
-use mp_sync::raw::RawLock;
 
 /// Releases the lock when dropped. A thread that panics while it holds it keeps it: the kernel frees it when the thread
 /// ends. (So the model makes a thread die.) A call by a destructor, while the thread unwinds, is as any other.
-pub(super) struct Locked<'a, O: Owned> {
+#[doc(hidden)]
+pub struct Locked<'a, O: Owned> {
     lock: &'a RawLock<O>,
     was_unwinding: bool,
 }
@@ -13,17 +14,18 @@ pub(super) struct Locked<'a, O: Owned> {
 impl<'a, O: Owned> Locked<'a, O> {
     /// The lock, which the caller has just acquired.
     #[inline]
-    pub(super) fn new(acquired: &'a RawLock<O>) -> Self {
+    pub fn new(acquired: &'a RawLock<O>) -> Self {
         Locked { lock: acquired, was_unwinding: std::thread::panicking() }
     }
 
     /// The caller has repaired what a dead holder left: the next holder is not told of it.
-    pub(super) fn clear_died(&self) {
+    pub fn clear_died(&self) {
         self.lock.clear_died();
     }
 }
 
 impl<O: Owned> Drop for Locked<'_, O> {
+    #[inline]
     fn drop(&mut self) {
         if self.was_unwinding || !std::thread::panicking() {
             self.lock.release();
