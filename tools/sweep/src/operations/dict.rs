@@ -110,22 +110,27 @@ impl Play {
     }
 
     fn found(&self) -> Result<Contents, Fault> {
-        let items = self.dict.items().map_err(|error| Fault::Torn(error.to_string()))?;
+        let items = self.dict.items().map_err(torn)?;
         let mut contents = Contents::new();
         for (key, value) in items {
             let byte = *value.first().unwrap_or(&0);
             torn_unless(value.iter().all(|other| *other == byte), || {
                 format!("half a value: {key} {value:?}")
             })?;
-            let same = self.dict.get(&key).map_err(|error| Fault::Torn(error.to_string()))?;
+            let same = self.dict.get(&key).map_err(torn)?;
             lost_unless(same.as_ref() == Some(&value), || format!("{key} is not found"))?;
             let again = contents.insert(key, (byte, value.len()));
             torn_unless(again.is_none(), || format!("{key} is there twice"))?;
         }
-        let count = self.dict.len().map_err(|error| Fault::Torn(error.to_string()))?;
+        let count = self.dict.len().map_err(torn)?;
         torn_unless(count == contents.len(), || format!("{count} entries of {contents:?}"))?;
         Ok(contents)
     }
+}
+
+/// A call fails only on a dict that is not whole.
+fn torn(error: DictError) -> Fault {
+    Fault::Torn(error.to_string())
 }
 
 fn put(dict: &SharedDict<u32, Vec<u8>>, key: u32, byte: u8, length: usize) {
@@ -145,7 +150,7 @@ impl Scene for Play {
     }
 
     fn barge(&self, _: &dyn Fn()) -> Verdict {
-        self.act(BARGERS, OTHERS).map_err(|error| Fault::Torn(error.to_string()))?;
+        self.act(BARGERS, OTHERS).map_err(torn)?;
         self.tally.add(BARGED);
         Ok(())
     }
@@ -184,14 +189,14 @@ impl Scene for Play {
         // It works, and no cell is lost.
         put(&self.dict, CHECKERS, OTHERS, LONG);
         for key in found.keys().chain([&CHECKERS]) {
-            let had = self.dict.remove(key).map_err(|error| Fault::Torn(error.to_string()))?;
+            let had = self.dict.remove(key).map_err(torn)?;
             lost_unless(had.is_some(), || format!("{key} is not found"))?;
         }
         // Two bytes are the key's and the length's.
         let whole = vec![FIRST; 44 + 60 * CELLS - 3];
         let fits = self.dict.insert(&CHECKERS, &whole);
         lost_unless(fits.is_ok(), || format!("not all of its memory is free: {fits:?}"))?;
-        let alone = self.dict.items().map_err(|error| Fault::Torn(error.to_string()))?;
+        let alone = self.dict.items().map_err(torn)?;
         torn_unless(alone == [(CHECKERS, whole)], || "what takes all of its memory is not whole".to_owned())
     }
 }
