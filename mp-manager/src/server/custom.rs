@@ -33,8 +33,7 @@ impl Server {
                 )
             }),
         };
-        let ticket = Ticket { caller: Caller { client, thread: 0 }, serial, object: None };
-        if let Err(failure) = self.jobs.give(ticket, work) {
+        if let Err(failure) = self.jobs.give(Ticket::of(client, serial), work) {
             self.reply(client, serial, Err(failure));
         }
     }

@@ -4,7 +4,7 @@
 //! server's own thread hands jobs out and is signalled when one is done.
 
 use super::hosted::Hosted;
-use crate::object::Caller;
+use crate::object::{Caller, ClientId};
 use crate::protocol::{Arrived, Failure, ObjectId};
 use mp_core::error::OsResult;
 use mp_core::sys::eventfd::{self, eventfd};
@@ -43,6 +43,13 @@ pub(super) struct Ticket {
     pub(super) serial: u64,
     /// The object, and whether the method was alone; none for a constructor.
     pub(super) object: Option<(ObjectId, bool)>,
+}
+
+impl Ticket {
+    /// Of a request that is no call of an object.
+    pub(super) fn of(client: ClientId, serial: u64) -> Ticket {
+        Ticket { caller: Caller { client, thread: 0 }, serial, object: None }
+    }
 }
 
 #[derive(Default)]

@@ -66,7 +66,7 @@ impl Server {
             let workers = usize::try_from(workers).unwrap_or(usize::MAX);
             Outcome::Pool(Pool::new(workers).map_err(Failure::from))
         });
-        self.jobs.give(Ticket { caller: Caller { client, thread: 0 }, serial, object: None }, work)
+        self.jobs.give(Ticket::of(client, serial), work)
     }
 
     pub(super) fn enter_pool(&mut self, client: ClientId, pool: Pool) -> Result<ObjectId, Failure> {
@@ -203,9 +203,8 @@ impl Server {
             drop(pool);
             Outcome::PoolEnded
         });
-        let caller = Caller { client: 0, thread: 0 };
         // Without a thread it is dropped here, which waits for killed workers alone.
-        let _ = self.jobs.give(Ticket { caller, serial: object, object: None }, work);
+        let _ = self.jobs.give(Ticket::of(0, object), work);
     }
 
     pub(super) fn pool_ended(&mut self, object: ObjectId) {

@@ -3,7 +3,7 @@
 
 use super::Server;
 use super::jobs::{Outcome, Ticket, Work};
-use crate::object::{Caller, ClientId};
+use crate::object::ClientId;
 use crate::protocol::{Failure, Reply};
 use mp_core::MemError;
 use mp_shm::{OwnedName, SharedMemoryError};
@@ -36,7 +36,7 @@ impl Server {
             let size = usize::try_from(size).unwrap_or(usize::MAX);
             Outcome::Segment(OwnedName::make(size).map_err(Failure::from))
         });
-        self.jobs.give(Ticket { caller: Caller { client, thread: 0 }, serial, object: None }, work)
+        self.jobs.give(Ticket::of(client, serial), work)
     }
 
     /// Ends a name, on another thread: its memory may be freed by it.
@@ -51,7 +51,7 @@ impl Server {
             drop(name);
             Outcome::Released
         });
-        self.jobs.give(Ticket { caller: Caller { client, thread: 0 }, serial, object: None }, work)?;
+        self.jobs.give(Ticket::of(client, serial), work)?;
         Ok(None)
     }
 }
