@@ -54,11 +54,27 @@ fn the_deepest_value_can_be_compared_printed_written_and_dropped() {
     // In half of the stack that a thread has unless asked otherwise.
     let small = std::thread::Builder::new().stack_size(1 << 20);
     let all_of_it = || {
-        let value = loads(&nested(Limits::default().depth)).unwrap();
-        let again = loads(&dumps(&value).unwrap()).unwrap();
-        assert_eq!(value, again);
-        assert!(format!("{value:?}").len() > 500);
-        assert_eq!(dumps(&Value::list([value])), Err(PickleError::TooDeep { limit: 500 }));
+        let within = |value: Value, kind: usize| match kind {
+            0 => Value::list([value]),
+            1 => Value::tuple([value]),
+            2 => Value::dict([("k", value)]),
+            3 => Value::frozenset([value]),
+            _ => Value::from(Object::call("m", "f", [value])),
+        };
+        for kind in 0..6 {
+            let mut deepest = if kind == 5 { Object::call("m", "f", []).into() } else { Value::tuple([]) };
+            let too_deep = loop {
+                let deeper = within(deepest.clone(), kind);
+                match dumps(&deeper) {
+                    Ok(_) => deepest = deeper,
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(too_deep, PickleError::TooDeep { limit: 500 }, "kind {kind}");
+            let again = loads(&dumps(&deepest).unwrap()).unwrap();
+            assert_eq!(deepest, again);
+            assert!(format!("{deepest:?}").len() > 500);
+        }
     };
     small.spawn(all_of_it).unwrap().join().unwrap();
 }

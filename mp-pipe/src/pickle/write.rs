@@ -33,12 +33,13 @@ const BATCH: usize = 1000;
 /// Python: `pickle.dumps`.
 pub fn dumps(value: &Value) -> Result<Vec<u8>, PickleError> {
     let mut writer = Writer { out: vec![PROTO, 4], memo: HashMap::new(), depth: 0, hashed: false };
-    writer.value(value)?;
+    writer.value(value).map_err(|error| *error)?;
     writer.out.push(STOP);
     Ok(writer.out)
 }
 
-type Done = Result<(), PickleError>;
+/// Boxed: without optimisation each `?` has room for an error on the stack, once for each level of a deep value.
+type Done = Result<(), Box<PickleError>>;
 
 /// One object of Python: a list and a set may have the same elements in memory.
 type Identity = (*const u8, Discriminant<Value>);
@@ -82,7 +83,7 @@ impl Writer {
         if self.hashed
             && matches!(value, Value::List(_) | Value::Dict(_) | Value::Set(_) | Value::ByteArray(_))
         {
-            return Err(PickleError::Unhashable { kind: value.kind() });
+            return Err(PickleError::Unhashable { kind: value.kind() }.into());
         }
         let identity = shared_address(value).map(|address| (address, discriminant(value)));
         if let Some(number) = identity.and_then(|identity| self.memo.get(&identity)) {
@@ -95,50 +96,32 @@ impl Writer {
             }
             return Ok(());
         }
-        self.depth += 1;
-        // What has no parts may be inside of the deepest that has.
-        let most = Limits::default().depth;
-        if self.depth > most && has_parts(value) {
-            return Err(PickleError::TooDeep { limit: most });
-        }
+        self.deeper(has_parts(value))?;
         self.new_value(value, identity)?;
         self.depth -= 1;
         Ok(())
     }
 
+    /// Goes a level down. What has no parts may be inside of the deepest that has.
+    fn deeper(&mut self, has_parts: bool) -> Done {
+        self.depth += 1;
+        let most = Limits::default().depth;
+        if self.depth > most && has_parts {
+            return Err(PickleError::TooDeep { limit: most }.into());
+        }
+        Ok(())
+    }
+
     fn new_value(&mut self, value: &Value, identity: Option<Identity>) -> Done {
         match value {
-            Value::None => self.out.push(NONE),
-            Value::Bool(truth) => self.out.push(if *truth { NEWTRUE } else { NEWFALSE }),
-            Value::Int(int) => self.int(*int),
-            Value::BigInt(int) => self.big_int(int)?,
-            Value::Float(float) => {
-                self.out.push(BINFLOAT);
-                self.out.extend(float.to_be_bytes());
-            }
-            Value::Str(text) => self.text(text.as_bytes()),
-            Value::Surrogates(bytes) => match text(bytes) {
-                Text::Bad => return Err(PickleError::BadText),
-                _ => self.text(bytes),
-            },
-            Value::Bytes(bytes) => self.counted(bytes, SHORT_BINBYTES, BINBYTES, BINBYTES8),
-            Value::ByteArray(bytes) => {
-                self.name("builtins", "bytearray");
-                if bytes.is_empty() {
-                    self.out.push(EMPTY_TUPLE);
-                } else {
-                    self.counted(bytes, SHORT_BINBYTES, BINBYTES, BINBYTES8);
-                    self.out.push(TUPLE1);
-                }
-                self.out.push(REDUCE);
-            }
             Value::Tuple(items) => self.tuple(items)?,
             Value::FrozenSet(items) => {
                 self.out.push(MARK);
-                items.iter().try_for_each(|item| self.key(item))?;
+                for item in items.iter() {
+                    self.key(item)?;
+                }
                 self.out.push(FROZENSET);
             }
-            Value::Global(global) => self.name(&global.module, &global.name),
             // These come to be before their parts do, and are remembered at once.
             Value::List(items) => {
                 self.out.push(EMPTY_LIST);
@@ -156,8 +139,43 @@ impl Writer {
                 return self.batches(items, None, ADDITEMS, Writer::key);
             }
             Value::Object(object) => return self.object(object, identity),
+            _ => self.without_parts(value)?,
         }
         self.remember(identity);
+        Ok(())
+    }
+
+    /// Apart from what calls itself: its places on the stack are not there once for each level.
+    #[inline(never)]
+    fn without_parts(&mut self, value: &Value) -> Done {
+        match value {
+            Value::None => self.out.push(NONE),
+            Value::Bool(truth) => self.out.push(if *truth { NEWTRUE } else { NEWFALSE }),
+            Value::Int(int) => self.int(*int),
+            Value::BigInt(int) => self.big_int(int)?,
+            Value::Float(float) => {
+                self.out.push(BINFLOAT);
+                self.out.extend(float.to_be_bytes());
+            }
+            Value::Str(text) => self.text(text.as_bytes()),
+            Value::Surrogates(bytes) => match text(bytes) {
+                Text::Bad => return Err(PickleError::BadText.into()),
+                _ => self.text(bytes),
+            },
+            Value::Bytes(bytes) => self.counted(bytes, SHORT_BINBYTES, BINBYTES, BINBYTES8),
+            Value::ByteArray(bytes) => {
+                self.name("builtins", "bytearray");
+                if bytes.is_empty() {
+                    self.out.push(EMPTY_TUPLE);
+                } else {
+                    self.counted(bytes, SHORT_BINBYTES, BINBYTES, BINBYTES8);
+                    self.out.push(TUPLE1);
+                }
+                self.out.push(REDUCE);
+            }
+            Value::Global(global) => self.name(&global.module, &global.name),
+            has_parts_itself => debug_assert!(has_parts(has_parts_itself), "new_value writes it"),
+        }
         Ok(())
     }
 
@@ -193,7 +211,7 @@ impl Writer {
             self.out.extend([LONG1, count]);
         } else {
             let too_long = PickleError::IntTooLong { bytes: bytes.len() };
-            let count = i32::try_from(bytes.len()).map_err(|_| too_long)?;
+            let count = i32::try_from(bytes.len()).map_err(|_| Box::new(too_long))?;
             self.out.push(LONG4);
             self.out.extend(count.to_le_bytes());
         }
@@ -233,7 +251,10 @@ impl Writer {
     }
 
     fn values(&mut self, values: &[Value]) -> Done {
-        values.iter().try_for_each(|value| self.value(value))
+        for value in values {
+            self.value(value)?;
+        }
+        Ok(())
     }
 
     fn tuple(&mut self, items: &[Value]) -> Done {
@@ -276,7 +297,9 @@ impl Writer {
             if opcode.is_none() {
                 self.out.push(MARK);
             }
-            batch.iter().try_for_each(|item| write(self, item))?;
+            for item in batch {
+                write(self, item)?;
+            }
             self.out.push(opcode.unwrap_or(for_many));
         }
         Ok(())
@@ -287,7 +310,7 @@ impl Writer {
         let hashed = std::mem::replace(&mut self.hashed, false);
         match &object.callable {
             Value::Global(_) | Value::Object(_) => self.value(&object.callable)?,
-            other => return Err(PickleError::NotCallable { kind: other.kind() }),
+            other => return Err(PickleError::NotCallable { kind: other.kind() }.into()),
         }
         self.args(&object.args)?;
         match &object.made {
@@ -314,7 +337,11 @@ impl Writer {
         if Arc::strong_count(args) > 1 {
             self.value(&Value::Tuple(Arc::clone(args)))
         } else {
-            self.tuple(args)
+            // A level as any tuple, as loads() counts it.
+            self.deeper(!args.is_empty())?;
+            self.tuple(args)?;
+            self.depth -= 1;
+            Ok(())
         }
     }
 }
