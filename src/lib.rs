@@ -151,8 +151,9 @@ pub use mp_pool::{
     AsyncResult, Generate, GenerateOptions, Generated, Imap, ImapOptions, JoinPoolError, MapError, MapResult,
     NewPoolError, Pool, PoolBuilder, ProcessPoolExecutor, ResizeError, Retry, StateCall, Stateful,
     Statistics, SubmitError, TaskError, TaskNumber, TaskOptions, TaskOutput, TaskOutputKind, TaskRecord,
-    Tasks, ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget,
-    WorkerStatistics, YieldError, Yielder, with_state, worker_index,
+    Tasks, ThreadFunction, ThreadGenerate, ThreadImap, ThreadMapResult, ThreadPool, ThreadPoolBuilder,
+    ThreadPoolExecutor, ThreadResult, ThreadTarget, ThreadTasks, WorkerStatistics, YieldError, Yielder,
+    with_state, worker_index,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedIter, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NotPutError,

@@ -180,6 +180,10 @@ pub enum SubmitError {
     /// workers of the pool are on other hosts.
     #[error("a task that yields its results {0}")]
     Generator(&'static str),
+    /// The [options](crate::TaskOptions) of a task of a pool of threads have something that only a process can: a
+    /// deadline, or a retry.
+    #[error("{0} needs a worker that can be killed, and a thread cannot be: use a pool of processes")]
+    NeedsProcesses(&'static str),
     /// The task of the call failed.
     #[error(transparent)]
     Task(#[from] TaskError),

@@ -117,7 +117,8 @@ pub use mp_core::transfer::{StateCall, Stateful, with_state};
 pub use mp_core::{CodecError, Ended, Level, LevelFilter, MemError, OsError, StartError, StartMethod};
 
 pub use threads::{
-    ThreadFunction, ThreadImap, ThreadPool, ThreadPoolBuilder, ThreadPoolExecutor, ThreadTarget,
+    ThreadFunction, ThreadGenerate, ThreadImap, ThreadMapResult, ThreadPool, ThreadPoolBuilder,
+    ThreadPoolExecutor, ThreadResult, ThreadTarget, ThreadTasks,
 };
 
 #[cfg(doctest)]

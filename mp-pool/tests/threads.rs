@@ -42,12 +42,12 @@ fn calls_give_values_in_order() {
     let squares: Vec<u64> = (0..100).map(square).collect();
     assert_eq!(pool.map(square, 0..100).unwrap(), squares);
     assert_eq!(pool.map(square, []).unwrap(), []);
-    assert_eq!(pool.map_async(square, 0..100).unwrap().result().unwrap().unwrap(), squares);
+    assert_eq!(pool.map_async(square, 0..100).unwrap().get().unwrap(), squares);
     let add = |a: u64, b: u64| a + b;
     assert_eq!(pool.starmap(add, (0..50).map(|x| (x, 2 * x))).unwrap()[49], 147);
-    assert_eq!(pool.starmap_async(add, [(1, 2)]).unwrap().result(), Ok(Ok(vec![3])));
+    assert_eq!(pool.starmap_async(add, [(1, 2)]).unwrap().get(), Ok(vec![3]));
     assert_eq!((pool.apply(square, (5,)).unwrap(), pool.apply(|| 7, ()).unwrap()), (25, 7));
-    assert_eq!(pool.apply_async(add, (2, 3)).unwrap().result(), Ok(5));
+    assert_eq!(pool.apply_async(add, (2, 3)).unwrap().get(), Ok(5));
     assert_eq!(pool.threads(), 4);
     for threads in [0, 5000] {
         assert!(ThreadPool::new(threads).is_err() && ThreadPoolExecutor::new(threads).is_err());
@@ -95,7 +95,7 @@ fn a_panic_is_one_items_error() {
     assert_eq!(stream.iter().position(Result::is_err), Some(7));
     let future = pool.apply_async(|| panic!("a deliberate panic"), ()).unwrap();
     for _ in 0..2 {
-        assert!(matches!(future.result(), Err(TaskError::Panicked { .. })));
+        assert!(matches!(future.get(), Err(TaskError::Panicked { .. })));
     }
     // The threads live.
     assert_eq!(pool.map(square, 0..3).unwrap(), [0, 1, 4]);
@@ -198,23 +198,26 @@ fn closing_joining_and_terminating() {
     assert!(matches!(pool.map(square, 0..3), Err(SubmitError::Closed)));
     pool.join().unwrap();
     assert_eq!((pool.join(), pool.try_join()), (Ok(()), Ok(())));
-    assert!((0..).zip(results).all(|(x, future)| future.try_result() == Ok(square(x))));
+    assert!((0..).zip(results).all(|(x, result)| result.try_get() == Ok(square(x))));
     assert_eq!(stream.find_map(Result::err), Some(TaskError::Closed));
 
     let pool = ThreadPool::new(1).unwrap();
     let (open, gate) = mpsc::channel::<()>();
-    let running = pool.apply_async(move || gate.recv().unwrap(), ()).unwrap();
-    while !running.running() {
-        std::thread::yield_now();
-    }
+    let (tell, told) = mpsc::channel::<()>();
+    let wait = move || {
+        tell.send(()).unwrap();
+        gate.recv().unwrap();
+    };
+    let running = pool.apply_async(wait, ()).unwrap();
+    told.recv().unwrap();
     let waiting = pool.apply_async(square, (3,)).unwrap();
     pool.terminate();
-    assert_eq!(waiting.result(), Err(TaskError::Terminated));
+    assert_eq!(waiting.get(), Err(TaskError::Terminated));
     assert_eq!(pool.join_timeout(Duration::from_millis(2)), Err(JoinPoolError::Timeout));
     assert_eq!(pool.try_join(), Err(JoinPoolError::WouldBlock));
     open.send(()).unwrap();
     pool.join_timeout(HOUR).unwrap();
-    assert_eq!(running.try_result(), Ok(()));
+    assert_eq!(running.try_get(), Ok(()));
 }
 
 /// All meet.
@@ -224,7 +227,7 @@ fn so_many_threads_as_were_asked_for() {
     let initializer = move || {
         count.fetch_add(1, Ordering::SeqCst);
     };
-    let pool = ThreadPool::builder().threads(8).initializer(initializer).build().unwrap();
+    let pool = ThreadPool::builder().threads(8).initializer(initializer, ()).build().unwrap();
     let meet = move |_: u32| {
         all.wait();
     };
@@ -233,9 +236,9 @@ fn so_many_threads_as_were_asked_for() {
 }
 
 fn a_panicking_initializer_breaks_the_pool() {
-    let builder = ThreadPool::builder().threads(2).initializer(|| panic!("a deliberate panic"));
+    let builder = ThreadPool::builder().threads(2).initializer(|| panic!("a deliberate panic"), ());
     let pool = builder.build().unwrap();
-    let reason = match pool.apply_async(square, (2,)).map(|future| future.result()) {
+    let reason = match pool.apply_async(square, (2,)).map(|result| result.get()) {
         Ok(Err(TaskError::Broken(reason))) | Err(SubmitError::Broken(reason)) => reason,
         other => panic!("{other:?}"),
     };

@@ -141,6 +141,12 @@ pub(crate) const CALLS: &[Call] = &[
     ("mp-pool/src/threads/pool.rs::join_timeout", threads::join),
     ("mp-pool/src/threads/imap.rs::next_timeout", threads::next),
     ("mp-pool/src/threads/executor.rs::submit_timeout", threads::submit),
+    ("mp-pool/src/threads/tasks.rs::submit_timeout", threads::submit_with_options),
+    ("mp-pool/src/threads/result.rs::wait_timeout", threads::apply_wait),
+    ("mp-pool/src/threads/result.rs::get_timeout", threads::apply_get),
+    ("mp-pool/src/threads/result.rs::wait_timeout", threads::map_wait),
+    ("mp-pool/src/threads/result.rs::get_timeout", threads::map_get),
+    ("mp-pool/src/threads/generate.rs::next_timeout", threads::generated),
     ("mp-pool/src/threads/executor.rs::shutdown_timeout", threads::shutdown),
     ("mp-pool/src/future.rs::result_timeout", threads::result),
 ];

@@ -2,8 +2,12 @@
 
 use super::{Scene, Stays, until_set};
 use mp::futures::{Future, Pending};
-use mp::{Event, TaskError, ThreadPool, ThreadPoolExecutor};
+use mp::{
+    Event, MapError, TaskError, TaskOptions, ThreadMapResult, ThreadPool, ThreadPoolExecutor, ThreadResult,
+    Yielder,
+};
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// A task that waits until the event is set. A thread cannot be killed, so the event is set at the end of its scene.
 fn waiting() -> (ThreadPoolExecutor, Future<()>, Opened) {
@@ -39,19 +43,72 @@ pub(crate) fn join() -> Scene {
     Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
 }
 
-/// The iterator borrows its pool, which is kept for good.
-pub(crate) fn next() -> Scene {
-    let event = Event::new().unwrap();
-    let pool: &ThreadPool = Box::leak(Box::new(ThreadPool::new(1).unwrap()));
-    let results = Mutex::new(pool.imap(until_set, [event.clone()]).unwrap());
+/// A scene of what `submit` gives, for a task that waits until the event is set.
+fn of_pool<T: Send + Sync + 'static>(
+    submit: impl Fn(&ThreadPool, Event) -> T,
+    wait: impl Fn(&T, Duration) -> bool + Send + Sync + 'static,
+) -> Scene {
+    let (pool, event) = (ThreadPool::new(1).unwrap(), Event::new().unwrap());
+    let result = submit(&pool, event.clone());
+    let pool = InOrder { _opened: Opened(event.clone()), last: pool };
     let wait = move |timeout| {
-        let next = results.lock().unwrap().next_timeout(timeout);
-        !matches!(next, Some(Err(TaskError::Timeout)))
+        let _pool = &pool;
+        wait(&result, timeout)
     };
     Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
 }
 
+pub(crate) fn next() -> Scene {
+    of_pool(
+        |pool, event| Mutex::new(pool.imap(until_set, [event]).unwrap()),
+        |results, timeout| {
+            !matches!(results.lock().unwrap().next_timeout(timeout), Some(Err(TaskError::Timeout)))
+        },
+    )
+}
+
+pub(crate) fn generated() -> Scene {
+    let yield_when_set = |event: Event, results: Yielder<()>| {
+        event.wait();
+        results.yield_(())
+    };
+    of_pool(
+        move |pool, event| Mutex::new(pool.generate(yield_when_set, [event]).unwrap()),
+        |results, timeout| {
+            !matches!(results.lock().unwrap().next_timeout(timeout), Some(Err(TaskError::Timeout)))
+        },
+    )
+}
+
+pub(crate) fn apply_wait() -> Scene {
+    let submit = |pool: &ThreadPool, event| pool.apply_async(until_set, (event,)).unwrap();
+    of_pool(submit, ThreadResult::wait_timeout)
+}
+
+pub(crate) fn apply_get() -> Scene {
+    let submit = |pool: &ThreadPool, event| pool.apply_async(until_set, (event,)).unwrap();
+    of_pool(submit, |result, timeout| result.get_timeout(timeout) != Err(TaskError::Timeout))
+}
+
+pub(crate) fn map_wait() -> Scene {
+    of_pool(|pool, event| pool.map_async(until_set, [event]).unwrap(), ThreadMapResult::wait_timeout)
+}
+
+pub(crate) fn map_get() -> Scene {
+    let submit = |pool: &ThreadPool, event| pool.map_async(until_set, [event]).unwrap();
+    of_pool(submit, |results, timeout| results.get_timeout(timeout) != Err(MapError::Timeout))
+}
+
 pub(crate) fn submit() -> Scene {
+    submit_by(|executor, timeout| executor.submit_timeout(|| (), (), timeout).is_ok())
+}
+
+pub(crate) fn submit_with_options() -> Scene {
+    let last = TaskOptions::new().priority(-1);
+    submit_by(move |executor, timeout| executor.with(last).submit_timeout(|| (), (), timeout).is_ok())
+}
+
+fn submit_by(submit: impl Fn(&ThreadPoolExecutor, Duration) -> bool + Send + Sync + 'static) -> Scene {
     let (executor, future, event) = waiting();
     // It makes room when a thread takes it.
     while !future.running() {
@@ -62,7 +119,7 @@ pub(crate) fn submit() -> Scene {
     let executor = InOrder { _opened: event, last: executor };
     let wait = move |timeout| {
         let executor = &executor;
-        executor.last.submit_timeout(|| (), (), timeout).is_ok()
+        submit(&executor.last, timeout)
     };
     Scene::new(wait, move || come.set()).stays(Stays::No)
 }

@@ -25,6 +25,14 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
     clock_gettime(clock).ok().map(Duration::from)
 }
 
+/// The CPU time that a thread of this process has used; `None`: there is none of this number.
+pub fn thread_cpu_time(thread: u32) -> Option<Duration> {
+    // A clock's number as `pthread_getcpuclockid` makes it: of a thread, what the scheduler has counted.
+    const THREAD_SCHEDULED: i32 = 4 | 2;
+    let clock = ClockId::from_raw((!i32::try_from(thread).ok()? << 3) | THREAD_SCHEDULED);
+    clock_gettime(clock).ok().map(Duration::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +44,21 @@ mod tests {
             std::hint::spin_loop();
         }
         assert_eq!(cpu_time(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_time_of_a_thread_is_its_own() {
+        let own = || thread_cpu_time(crate::sys::process::gettid()).unwrap();
+        let (first, mut theirs) = (own(), Duration::ZERO);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while theirs < Duration::from_millis(20) {
+                    theirs = own();
+                }
+            });
+        });
+        assert!(theirs >= Duration::from_millis(20) && own() - first < theirs);
+        assert_eq!((thread_cpu_time(u32::MAX), thread_cpu_time(i32::MAX as u32)), (None, None));
     }
 
     #[test]

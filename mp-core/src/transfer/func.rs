@@ -62,6 +62,17 @@ impl StateType {
     pub fn of<S: 'static>() -> StateType {
         StateType { id: TypeId::of::<S>(), name: type_name::<S>() }
     }
+
+    /// Whether a function that works on such a state, or on none, can be called where there is another one, or none.
+    ///
+    /// # Errors
+    /// [`CodecError::WantsState`].
+    pub fn check(wanted: Option<StateType>, has: Option<StateType>) -> Result<(), CodecError> {
+        match wanted {
+            Some(wanted) if has != Some(wanted) => Err(CodecError::WantsState(wanted.name)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl PartialEq for StateType {
@@ -215,11 +226,7 @@ impl Code {
         A: DeserializeOwned,
     {
         let () = Captures::<F>::NOTHING;
-        if let Some(wanted) = F::state()
-            && state != Some(wanted)
-        {
-            return Err(CodecError::WantsState(wanted.name));
-        }
+        StateType::check(F::state(), state)?;
         let address = entry::<F, A> as Entry as usize;
         if !image::is_code(address) {
             return Err(CodecError::OutsideImage(type_name::<F>()));

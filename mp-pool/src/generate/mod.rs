@@ -70,7 +70,7 @@ impl GenerateOptions {
         self
     }
 
-    fn checked(self, workers: usize) -> Result<(u32, usize), SubmitError> {
+    pub(crate) fn checked(self, workers: usize) -> Result<(u32, usize), SubmitError> {
         /// More would be no bound.
         const MOST: usize = 1 << 20;
         let look_ahead = self.look_ahead.unwrap_or(4 * workers);
@@ -329,7 +329,8 @@ impl Running {
     const NEW: Running = Running { values: 0, lost: None };
 }
 
-fn flat(outcome: Result<Result<(), YieldError>, TaskError>) -> Result<(), TaskError> {
+/// The end of a task that yields, whose value is what its function returned.
+pub(crate) fn flat(outcome: Result<Result<(), YieldError>, TaskError>) -> Result<(), TaskError> {
     match outcome? {
         Ok(()) => Ok(()),
         Err(YieldError::Stopped) => Err(TaskError::Cancelled),

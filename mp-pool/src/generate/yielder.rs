@@ -1,8 +1,11 @@
-//! A worker's part: the task that runs sends values, as far ahead as it may.
+//! The task's part: it yields values, as far ahead as it may. What is here sends them out of a worker process; in a
+//! thread they go by a channel (`threads/channel.rs`).
 
 use crate::board::Turn;
 use crate::line::{Line, Said};
 use crate::memory::SharedBoard;
+use crate::threads::Channel;
+use mp_core::CodecError;
 use mp_core::transfer::{Handle, Part, Target, pack_value_with};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -26,17 +29,26 @@ pub enum YieldError {
     Failed(String),
 }
 
-/// What a generator yields its results with: the last argument of a function for [`Pool::generate`](crate::Pool::generate).
+/// What a generator yields its results with: the last argument of a function for [`Pool::generate`](crate::Pool::generate)
+/// or [`ThreadPool::generate`](crate::ThreadPool::generate).
 ///
 /// It belongs to the task that has got it, and to the worker's thread that runs it. Kept beyond the task's end, it yields
 /// nothing ([`YieldError::Stopped`]).
 pub struct Yielder<T> {
-    /// 0: of no task.
-    turn: u32,
-    value: PhantomData<fn(T)>,
+    way: Way<T>,
     /// The task is the calling thread's.
     thread: PhantomData<*const ()>,
 }
+
+/// Where what is yielded goes.
+enum Way<T> {
+    /// Out of this process. The turn is 0 for one that is of no task.
+    Worker { turn: u32, pack: Pack<T> },
+    /// To another thread.
+    Thread { channel: Arc<Channel<T>>, item: u64 },
+}
+
+type Pack<T> = fn(&T, &mut Vec<u8>, &mut Vec<Handle>) -> Result<(), Box<CodecError>>;
 
 impl<T> fmt::Debug for Yielder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,8 +56,17 @@ impl<T> fmt::Debug for Yielder<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Yielder<T> {
-    /// Gives a result to the process that has the pool, and waits until it is not too far ahead of it.
+impl<T> Yielder<T> {
+    fn new(way: Way<T>) -> Yielder<T> {
+        Yielder { way, thread: PhantomData }
+    }
+
+    /// That of the task of this item, which runs in a thread.
+    pub(crate) fn in_thread(channel: Arc<Channel<T>>, item: u64) -> Yielder<T> {
+        Yielder::new(Way::Thread { channel, item })
+    }
+
+    /// Gives a result to the one that takes them, and waits until it is not too far ahead of it.
     ///
     /// `Ok` means that the value is on its way: it arrives, once, also if this process is killed at the next
     /// instruction. After an error the task is to return.
@@ -56,11 +77,14 @@ impl<T: Serialize + DeserializeOwned> Yielder<T> {
     /// Python: the statement `yield`.
     #[doc(alias = "yield")]
     pub fn yield_(&self, value: T) -> Result<(), YieldError> {
+        let (turn, pack) = match &self.way {
+            Way::Thread { channel, item } => return channel.send(*item, value),
+            Way::Worker { turn, pack } => (*turn, pack),
+        };
         let (mut bytes, mut handles) = (Vec::new(), Vec::new());
-        let packed = pack_value_with(&value, &mut bytes, &mut handles);
-        packed.map_err(|error| YieldError::Failed(error.to_string()))?;
+        pack(&value, &mut bytes, &mut handles).map_err(|error| YieldError::Failed(error.to_string()))?;
         CURRENT.with_borrow_mut(|current| match current {
-            Some(current) if current.turn.number == self.turn => current.send(&bytes, &handles),
+            Some(current) if current.turn.number == turn => current.send(&bytes, &handles),
             _ => Err(YieldError::Stopped),
         })
     }
@@ -145,12 +169,12 @@ impl<F, T> Generating<F, T> {
 impl<F, A, T> Target<(A,)> for Generating<F, T>
 where
     F: Target<(A, Yielder<T>), Output = Result<(), YieldError>>,
-    T: 'static,
+    T: Serialize + DeserializeOwned + 'static,
 {
     type Output = Result<(), YieldError>;
     fn call(&self, (item,): (A,)) -> Self::Output {
         let turn = CURRENT.with_borrow(|current| current.as_ref().map_or(0, |current| current.turn.number));
-        self.0.call((item, Yielder { turn, value: PhantomData, thread: PhantomData }))
+        self.0.call((item, Yielder::new(Way::Worker { turn, pack: pack_value_with })))
     }
     fn state() -> Option<mp_core::transfer::StateType> {
         F::state()

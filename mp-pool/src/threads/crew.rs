@@ -6,17 +6,24 @@
 //! | Closed     | `close`                    | refused; the taken are done | end when the queue is empty   |
 //! | Terminated | `terminate`                | end as `Terminated`         | end after the task they run   |
 //! | Broken     | a panicking initializer    | end as `Broken`             | end                           |
+//!
+//! A thread that is too many (`resize`) ends after the task that it runs. Whether it does, and whether one is started in
+//! its seat, is decided under the lock.
 
+use super::queue::Queue;
+use super::seat::Seat;
 use super::task::{Run, caught, wait_until};
+use crate::board::MOST_WORKERS;
 use crate::dispatch::Phase;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
-use crate::place::set_thread;
 use crate::pool::join_threads;
+use crate::resize::ResizeError;
+use crate::statistics::Statistics;
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
+use mp_core::transfer::StateType;
 use mp_core::word::Deadline;
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 /// As many tasks as the board of a pool of processes holds.
@@ -25,16 +32,36 @@ const ROOM: usize = 1024;
 /// What each thread calls before its first task.
 pub(super) type Initializer = Arc<dyn Fn() + Send + Sync>;
 
+/// What the threads of a pool are made from.
+#[derive(Clone)]
+pub(super) struct Spec {
+    pub(super) name: String,
+    pub(super) initializer: Option<Initializer>,
+    /// The state that the initializer gives a thread.
+    pub(super) state: Option<StateType>,
+}
+
+/// Something in which a task may wait, and which the end of its pool ends.
+pub(super) trait Stop: Send + Sync {
+    fn stop(&self, reason: &TaskError);
+}
+
 struct State {
     phase: Phase,
-    queue: VecDeque<Arc<dyn Run>>,
-    /// Threads that have not ended.
-    alive: usize,
+    queue: Queue<Arc<dyn Run>>,
+    /// The threads that there are to be.
+    wanted: usize,
+    /// One for each thread that there was; whether it has not ended.
+    seats: Vec<(Arc<Seat>, bool)>,
+    /// Threads of the program that wait for room.
+    held_back: usize,
+    stops: Vec<Weak<dyn Stop>>,
 }
 
 struct Shared {
+    spec: Spec,
     state: Mutex<State>,
-    /// There is a task, or the phase has changed.
+    /// There is a task, or the phase has changed, or a thread is too many.
     work: Condvar,
     /// There is room, or a thread has ended.
     changed: Condvar,
@@ -43,78 +70,114 @@ struct Shared {
 pub(super) struct Crew {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    size: usize,
     /// A forked copy has none of the threads.
     owner: OwningProcess,
 }
 
 impl Crew {
-    pub(super) fn start(
-        size: usize,
-        name: &str,
-        initializer: Option<Initializer>,
-    ) -> Result<Crew, NewPoolError> {
-        let state = State { phase: Phase::Running, queue: VecDeque::new(), alive: 0 };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), changed: Condvar::new() });
-        let crew = Crew { shared, threads: Mutex::default(), size, owner: OwningProcess::current() };
-        for number in 1..=size {
-            let (shared, initializer) = (Arc::clone(&crew.shared), initializer.clone());
-            let name = format!("{name}-{number}");
-            crew.shared.state().alive += 1;
-            let life = {
-                let name = name.clone();
-                move || {
-                    set_thread(number - 1);
-                    shared.live(&name, initializer);
-                }
-            };
-            match std::thread::Builder::new().name(name).spawn(life) {
-                Ok(thread) => crew.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
-                Err(source) => {
-                    crew.shared.state().alive -= 1;
-                    crew.terminate();
-                    let _ = crew.join(None, JoinPoolError::Timeout);
-                    return Err(OsError { call: "pthread_create", source }.into());
-                }
-            }
+    pub(super) fn start(size: usize, spec: Spec) -> Result<Crew, NewPoolError> {
+        let state = State {
+            phase: Phase::Running,
+            queue: Queue::new(),
+            wanted: 0,
+            seats: Vec::new(),
+            held_back: 0,
+            stops: Vec::new(),
+        };
+        let (state, work, changed) = (Mutex::new(state), Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { spec, state, work, changed });
+        let crew = Crew { shared, threads: Mutex::default(), owner: OwningProcess::current() };
+        if let Err(error) = crew.grow(size) {
+            crew.terminate();
+            let _ = crew.join(None, JoinPoolError::Timeout);
+            return Err(error);
         }
         Ok(crew)
     }
 
+    /// Has so many threads, of which those that are missing are started.
+    fn grow(&self, size: usize) -> Result<(), NewPoolError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        self.shared.state().wanted = size;
+        for index in 0..size {
+            if let Some(seat) = self.shared.vacant(index) {
+                threads.push(self.shared.start(&seat).inspect_err(|_| self.shared.left(index))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has it grow or shrink to so many threads.
+    pub(super) fn resize(&self, size: usize) -> Result<(), ResizeError> {
+        if !(1..=MOST_WORKERS).contains(&size) {
+            return Err(ResizeError::Places { most: MOST_WORKERS });
+        }
+        if !self.is_owned() || self.shared.state().phase != Phase::Running {
+            return Err(ResizeError::Closed);
+        }
+        self.grow(size)?;
+        self.shared.work.notify_all();
+        Ok(())
+    }
+
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.shared.state().wanted
     }
 
     pub(super) fn is_owned(&self) -> bool {
         self.owner.is_current()
     }
 
-    /// Whether it takes more.
-    pub(super) fn check(&self) -> Result<(), SubmitError> {
+    /// Whether it takes more tasks, of functions that work on such a state.
+    pub(super) fn check(&self, state: Option<StateType>) -> Result<(), SubmitError> {
+        StateType::check(state, self.shared.spec.state)?;
         self.shared.state().phase.check()
     }
 
-    pub(super) fn submit(&self, task: Arc<dyn Run>) -> Result<(), SubmitError> {
-        self.push(self.shared.state(), task)
+    pub(super) fn submit(&self, priority: i32, task: Arc<dyn Run>) -> Result<(), SubmitError> {
+        self.push(self.shared.state(), priority, task)
     }
 
-    /// Submits when there is room; `late` at the deadline.
+    /// Submits when there is room: fewer than 1,024 tasks go before this one; `late` at the deadline.
     pub(super) fn submit_until(
         &self,
+        priority: i32,
         task: Arc<dyn Run>,
         until: Option<Deadline>,
         late: SubmitError,
     ) -> Result<(), SubmitError> {
-        let has_room = |state: &State| state.phase != Phase::Running || state.queue.len() < ROOM;
-        self.push(self.shared.wait(until, has_room).ok_or(late)?, task)
+        let has_room = |state: &State| state.phase != Phase::Running || state.queue.ahead_of(priority) < ROOM;
+        self.shared.state().held_back += 1;
+        let state = self.shared.wait(until, has_room);
+        let mut state = state.ok_or_else(|| {
+            self.shared.state().held_back -= 1;
+            late
+        })?;
+        state.held_back -= 1;
+        self.push(state, priority, task)
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, task: Arc<dyn Run>) -> Result<(), SubmitError> {
+    fn push(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        priority: i32,
+        task: Arc<dyn Run>,
+    ) -> Result<(), SubmitError> {
         state.phase.check()?;
-        state.queue.push_back(task);
+        // Before a thread can end it.
+        task.accepted();
+        state.queue.push(priority, task);
         self.shared.work.notify_one();
         Ok(())
+    }
+
+    /// Has the end of the pool end this, as long as it lives.
+    pub(super) fn will_stop(&self, what: &Arc<impl Stop + 'static>) {
+        let what: Weak<dyn Stop> = Arc::downgrade(what) as _;
+        let mut state = self.shared.state();
+        state.stops.retain(|stop| stop.strong_count() > 0);
+        state.stops.push(what);
     }
 
     pub(super) fn close(&self) {
@@ -131,8 +194,8 @@ impl Crew {
 
     /// Ends what has not begun.
     pub(super) fn cancel_all(&self) {
-        let queue = std::mem::take(&mut self.shared.state().queue);
-        queue.iter().for_each(|task| task.end(&TaskError::Cancelled));
+        let tasks = self.shared.state().queue.drain();
+        tasks.iter().for_each(|task| task.end(&TaskError::Cancelled));
         self.shared.tell_all();
     }
 
@@ -140,9 +203,14 @@ impl Crew {
         if self.shared.state().phase == Phase::Running {
             return Err(JoinPoolError::StillRunning);
         }
-        drop(self.shared.wait(until, |state| state.alive == 0).ok_or(late)?);
+        let have_ended = |state: &State| state.seats.iter().all(|(_, alive)| !alive);
+        drop(self.shared.wait(until, have_ended).ok_or(late)?);
         join_threads(&self.threads);
         Ok(())
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        Statistics { workers: self.shared.state().seats.iter().map(|(seat, _)| seat.statistics()).collect() }
     }
 }
 
@@ -159,9 +227,10 @@ impl Shared {
     fn end(&self, phase: Phase, error: &TaskError) {
         let mut state = self.state();
         state.phase = phase;
-        let queue = std::mem::take(&mut state.queue);
+        let (tasks, stops) = (state.queue.drain(), std::mem::take(&mut state.stops));
         drop(state);
-        queue.iter().for_each(|task| task.end(error));
+        tasks.iter().for_each(|task| task.end(error));
+        stops.iter().filter_map(Weak::upgrade).for_each(|stop| stop.stop(error));
         self.tell_all();
     }
 
@@ -169,32 +238,59 @@ impl Shared {
         wait_until(&self.changed, self.state(), until, is_so)
     }
 
+    /// The seat of this index, for a thread that is started; `None`: it is taken.
+    fn vacant(&self, index: usize) -> Option<Arc<Seat>> {
+        let mut state = self.state();
+        if state.seats.len() == index {
+            state.seats.push((Arc::new(Seat::new(index, &self.spec.name)), false));
+        }
+        let (seat, alive) = &mut state.seats[index];
+        (!std::mem::replace(alive, true)).then(|| Arc::clone(seat))
+    }
+
+    /// No thread is in this seat any more.
+    fn left(&self, index: usize) {
+        self.state().seats[index].1 = false;
+        self.changed.notify_all();
+    }
+
+    fn start(self: &Arc<Self>, seat: &Arc<Seat>) -> Result<JoinHandle<()>, NewPoolError> {
+        let (shared, seat) = (Arc::clone(self), Arc::clone(seat));
+        let thread = std::thread::Builder::new().name(seat.name().to_owned());
+        let started = thread.spawn(move || shared.live(&seat));
+        Ok(started.map_err(|source| OsError { call: "pthread_create", source })?)
+    }
+
     /// The life of a thread.
-    fn live(&self, name: &str, initializer: Option<Initializer>) {
-        if let Some(initializer) = initializer
-            && let Err(error) = caught(name, || initializer())
+    fn live(&self, seat: &Seat) {
+        seat.take();
+        if let Some(initializer) = &self.spec.initializer
+            && let Err(error) = caught(seat.name(), || initializer())
         {
             let reason = format!("the initializer: {error}");
             self.end(Phase::Broken(reason.clone()), &TaskError::Broken(reason));
         }
-        while let Some(task) = self.next() {
-            task.run(name);
+        while let Some(task) = self.next(seat) {
+            task.run(seat);
         }
-        self.state().alive -= 1;
-        self.changed.notify_all();
     }
 
-    /// Waits for a task; `None`: there will be none.
-    fn next(&self) -> Option<Arc<dyn Run>> {
+    /// Waits for a task; `None`: there will be none for this thread, which has left.
+    fn next(&self, seat: &Seat) -> Option<Arc<dyn Run>> {
         let mut state = self.state();
         loop {
-            if let Some(task) = state.queue.pop_front() {
-                if state.queue.len() + 1 == ROOM {
+            let is_too_many = seat.index() >= state.wanted;
+            if !is_too_many && let Some(task) = state.queue.pop() {
+                if state.held_back > 0 {
                     self.changed.notify_all();
                 }
                 return Some(task);
             }
-            if state.phase != Phase::Running {
+            if is_too_many || state.phase != Phase::Running {
+                seat.leave();
+                state.seats[seat.index()].1 = false;
+                // It may be the one that was woken for a task.
+                self.tell_all();
                 return None;
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);

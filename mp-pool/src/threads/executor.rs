@@ -2,16 +2,17 @@
 
 use super::builder::ThreadPoolBuilder;
 use super::crew::Crew;
-use super::function::ThreadTarget;
+use super::function::{ThreadFunction, ThreadTarget};
 use super::imap::ThreadImap;
-use super::task::ThreadTask;
+use super::tasks::ThreadTasks;
 #[cfg(doc)]
 use crate::error::TaskError;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError};
 use crate::executor::Pending;
 use crate::future::Future;
 use crate::imap::ImapOptions;
-use crate::stream::Order;
+use crate::resize::ResizeError;
+use crate::statistics::Statistics;
 use mp_core::word::Deadline;
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use std::time::Duration;
 ///
 /// Python: `concurrent.futures.ThreadPoolExecutor`.
 pub struct ThreadPoolExecutor {
-    crew: Crew,
+    crew: Arc<Crew>,
 }
 
 impl ThreadPoolExecutor {
@@ -52,7 +53,12 @@ impl ThreadPoolExecutor {
     }
 
     pub(super) fn of(crew: Crew) -> ThreadPoolExecutor {
-        ThreadPoolExecutor { crew }
+        ThreadPoolExecutor { crew: Arc::new(crew) }
+    }
+
+    /// Its calls without options.
+    pub(super) fn plain(&self) -> ThreadTasks<'_> {
+        ThreadTasks::new(&self.crew)
     }
 
     /// Has `function` called in a thread. Where 1,024 tasks wait, waits until there is room.
@@ -67,7 +73,7 @@ impl ThreadPoolExecutor {
         A: Send + 'static,
         R: Send + 'static,
     {
-        self.submit_until(function, arguments, None, SubmitError::Timeout)
+        self.plain().submit(function, arguments)
     }
 
     /// Is [`submit`](ThreadPoolExecutor::submit) without waiting.
@@ -80,7 +86,7 @@ impl ThreadPoolExecutor {
         A: Send + 'static,
         R: Send + 'static,
     {
-        self.submit_until(function, arguments, Deadline::after(Duration::ZERO), SubmitError::WouldBlock)
+        self.plain().try_submit(function, arguments)
     }
 
     /// Is [`submit`](ThreadPoolExecutor::submit) that waits for room at most `timeout`.
@@ -98,24 +104,7 @@ impl ThreadPoolExecutor {
         A: Send + 'static,
         R: Send + 'static,
     {
-        self.submit_until(function, arguments, Deadline::after(timeout), SubmitError::Timeout)
-    }
-
-    fn submit_until<F, A, R>(
-        &self,
-        function: F,
-        arguments: A,
-        until: Option<Deadline>,
-        late: SubmitError,
-    ) -> Result<Future<R>, SubmitError>
-    where
-        F: ThreadTarget<A, Output = R>,
-        A: Send + 'static,
-        R: Send + 'static,
-    {
-        let task = ThreadTask::new(move || function.call_once(arguments));
-        self.crew.submit_until(Arc::clone(&task) as _, until, late)?;
-        Ok(Future::of(task))
+        self.plain().submit_timeout(function, arguments, timeout)
     }
 
     /// Calls `function` with each item in the threads. The result is an iterator over the values, in the order of the
@@ -125,13 +114,9 @@ impl ThreadPoolExecutor {
     ///
     /// # Errors
     /// The executor was shut down or is broken.
-    pub fn map<F, I, R>(
-        &self,
-        function: F,
-        items: I,
-    ) -> Result<ThreadImap<'_, I::IntoIter, F, R>, SubmitError>
+    pub fn map<F, I, R>(&self, function: F, items: I) -> Result<ThreadImap<I::IntoIter, F, R>, SubmitError>
     where
-        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(I::Item,), Output = R>,
         I: IntoIterator<Item: Send + 'static>,
         R: Send + 'static,
     {
@@ -147,13 +132,26 @@ impl ThreadPoolExecutor {
         function: F,
         items: I,
         options: ImapOptions,
-    ) -> Result<ThreadImap<'_, I::IntoIter, F, R>, SubmitError>
+    ) -> Result<ThreadImap<I::IntoIter, F, R>, SubmitError>
     where
-        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(I::Item,), Output = R>,
         I: IntoIterator<Item: Send + 'static>,
         R: Send + 'static,
     {
-        ThreadImap::new(&self.crew, function, items.into_iter(), options, Order::OfInput)
+        self.plain().imap(function, items, options)
+    }
+
+    /// Has the executor grow or shrink to so many threads: see [`ThreadPool::resize`](crate::ThreadPool::resize).
+    ///
+    /// # Errors
+    /// [`ResizeError`].
+    pub fn resize(&self, max_workers: usize) -> Result<(), ResizeError> {
+        self.crew.resize(max_workers)
+    }
+
+    /// What each thread has done so far: see [`ThreadPool::statistics`](crate::ThreadPool::statistics).
+    pub fn statistics(&self) -> Statistics {
+        self.crew.statistics()
     }
 
     /// How many threads it has.

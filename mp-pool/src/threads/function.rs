@@ -1,4 +1,7 @@
-//! What a pool of threads calls: functions and closures, with a tuple of arguments.
+//! What a pool of threads calls: functions and closures, with a tuple of arguments, and those that
+//! [work on a state](crate::with_state) of their thread.
+
+use mp_core::transfer::{StateType, Stateful, Target};
 
 /// A function or closure that is called once, in a thread, with its arguments as a tuple of up to eight. It may
 /// capture.
@@ -11,6 +14,11 @@ pub trait ThreadTarget<A>: Send + 'static {
     type Output;
     /// Calls it.
     fn call_once(self, arguments: A) -> Self::Output;
+    /// The state of its thread that it works on, besides its arguments.
+    #[doc(hidden)]
+    fn state() -> Option<StateType> {
+        None
+    }
 }
 
 /// A function or closure that is called many times, in several threads at once, with its arguments as a tuple of up to
@@ -24,6 +32,11 @@ pub trait ThreadFunction<A>: Send + Sync + 'static {
     type Output;
     /// Calls it.
     fn call(&self, arguments: A) -> Self::Output;
+    /// The state of its thread that it works on, besides its arguments.
+    #[doc(hidden)]
+    fn state() -> Option<StateType> {
+        None
+    }
 }
 
 macro_rules! targets {
@@ -53,4 +66,39 @@ macro_rules! targets {
 }
 targets! {
     () (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, F) (A, B, C, D, E, F, G) (A, B, C, D, E, F, G, H)
+}
+
+macro_rules! stateful {
+    ($(($($name:ident),*))*) => {$(
+        impl<Func, S, Out, $($name),*> ThreadTarget<($($name,)*)> for Stateful<Func, S>
+        where
+            Func: Fn(&mut S, $($name),*) -> Out + Copy + Send + 'static,
+            S: 'static,
+        {
+            type Output = Out;
+            fn call_once(self, arguments: ($($name,)*)) -> Out {
+                Target::call(&self, arguments)
+            }
+            fn state() -> Option<StateType> {
+                <Self as Target<($($name,)*)>>::state()
+            }
+        }
+
+        impl<Func, S, Out, $($name),*> ThreadFunction<($($name,)*)> for Stateful<Func, S>
+        where
+            Func: Fn(&mut S, $($name),*) -> Out + Copy + Send + Sync + 'static,
+            S: 'static,
+        {
+            type Output = Out;
+            fn call(&self, arguments: ($($name,)*)) -> Out {
+                Target::call(self, arguments)
+            }
+            fn state() -> Option<StateType> {
+                <Self as Target<($($name,)*)>>::state()
+            }
+        }
+    )*};
+}
+stateful! {
+    () (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, F) (A, B, C, D, E, F, G)
 }

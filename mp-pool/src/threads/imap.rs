@@ -1,7 +1,8 @@
 //! `imap` and `imap_unordered` of a pool of threads: the rules are those of a [`Stream`](crate::stream::Stream).
 
-use super::chunk::Chunk;
-use super::crew::Crew;
+use super::call::{Call, Chunk};
+use super::function::ThreadFunction;
+use super::tasks::ThreadTasks;
 use crate::error::{SubmitError, TaskError};
 use crate::imap::ImapOptions;
 use crate::input::Input;
@@ -20,9 +21,8 @@ use std::time::Duration;
 ///
 /// Python: `multiprocessing.pool.IMapIterator`.
 #[must_use = "the input is read as the results are taken"]
-pub struct ThreadImap<'a, I: Iterator, F, R> {
-    crew: &'a Crew,
-    function: Arc<F>,
+pub struct ThreadImap<I: Iterator, F, R> {
+    call: Call<F>,
     input: Input<I>,
     order: Order,
     chunk: usize,
@@ -37,24 +37,25 @@ pub struct ThreadImap<'a, I: Iterator, F, R> {
     outstanding: usize,
 }
 
-impl<'a, I, F, R> ThreadImap<'a, I, F, R>
+impl<I, F, R> ThreadImap<I, F, R>
 where
     I: Iterator<Item: Send + 'static>,
-    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    F: ThreadFunction<(I::Item,), Output = R>,
     R: Send + 'static,
 {
     pub(super) fn new(
-        crew: &'a Crew,
+        tasks: ThreadTasks<'_>,
         function: F,
         input: I,
         options: ImapOptions,
         order: Order,
     ) -> Result<Self, SubmitError> {
-        let (chunk, look_ahead) = options.checked(crew.size())?;
-        crew.check()?;
+        let threads = tasks.crew().size();
+        let (chunk, look_ahead) = options.checked(threads)?;
+        let call = Call::begin(tasks, function, F::state())?;
+        call.know_length(input.size_hint());
         let mut imap = ThreadImap {
-            crew,
-            function: Arc::new(function),
+            call,
             input: Input::new(input),
             order,
             chunk,
@@ -66,7 +67,7 @@ where
             outstanding: 0,
         };
         // The threads begin before the first result is asked for.
-        for _ in 0..imap.input.chunks_at_once(look_ahead, crew.size()) {
+        for _ in 0..imap.input.chunks_at_once(look_ahead, threads) {
             if imap.may_read() {
                 imap.read_chunk();
             }
@@ -85,10 +86,13 @@ where
         {
             items.push(item);
         }
+        if self.input.has_ended() {
+            self.call.end_input();
+        }
         if items.is_empty() {
             return;
         }
-        match Chunk::submit(self.crew, &self.function, items) {
+        match self.call.submit(items, |function, item| function.call((item,))) {
             Ok(chunk) => {
                 chunk.results.task().watch(&self.watch, self.submitted);
                 self.outstanding += chunk.items;
@@ -130,7 +134,7 @@ where
             Order::OfCompletion => self.watch.next(until, || {}),
         };
         let chunk = number.and_then(|number| self.chunks.remove(&number));
-        self.held.extend(chunk.map(Chunk::wait).into_iter().flatten());
+        self.held.extend(chunk.iter().flat_map(Chunk::take));
         !self.held.is_empty()
     }
 
@@ -151,10 +155,10 @@ where
     }
 }
 
-impl<I, F, R> Iterator for ThreadImap<'_, I, F, R>
+impl<I, F, R> Iterator for ThreadImap<I, F, R>
 where
     I: Iterator<Item: Send + 'static>,
-    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    F: ThreadFunction<(I::Item,), Output = R>,
     R: Send + 'static,
 {
     type Item = Result<R, TaskError>;
@@ -164,22 +168,22 @@ where
     }
 }
 
-impl<I, F, R> std::iter::FusedIterator for ThreadImap<'_, I, F, R>
+impl<I, F, R> std::iter::FusedIterator for ThreadImap<I, F, R>
 where
     I: Iterator<Item: Send + 'static>,
-    F: Fn(I::Item) -> R + Send + Sync + 'static,
+    F: ThreadFunction<(I::Item,), Output = R>,
     R: Send + 'static,
 {
 }
 
 /// What has not begun is not begun any more.
-impl<I: Iterator, F, R> Drop for ThreadImap<'_, I, F, R> {
+impl<I: Iterator, F, R> Drop for ThreadImap<I, F, R> {
     fn drop(&mut self) {
         self.chunks.values().for_each(|chunk| chunk.results.task().cancel());
     }
 }
 
-impl<I: Iterator, F, R> fmt::Debug for ThreadImap<'_, I, F, R> {
+impl<I: Iterator, F, R> fmt::Debug for ThreadImap<I, F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadImap").finish_non_exhaustive()
     }

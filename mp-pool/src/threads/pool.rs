@@ -1,17 +1,16 @@
 //! ThreadPool: tasks for threads.
 
 use super::builder::ThreadPoolBuilder;
-use super::chunk::Chunk;
 use super::crew::Crew;
 use super::function::{ThreadFunction, ThreadTarget};
 use super::imap::ThreadImap;
-use super::task::ThreadTask;
-use crate::call::default_chunk_size;
-use crate::error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
-use crate::future::Future;
+use super::result::{ThreadMapResult, ThreadResult};
+use super::tasks::ThreadTasks;
+use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
 use crate::imap::ImapOptions;
-use crate::order::All;
-use crate::stream::Order;
+use crate::pool::alone;
+use crate::resize::ResizeError;
+use crate::statistics::Statistics;
 use mp_core::word::Deadline;
 use std::fmt;
 use std::sync::Arc;
@@ -35,7 +34,7 @@ use std::time::Duration;
 ///
 /// Python: `multiprocessing.pool.ThreadPool`.
 pub struct ThreadPool {
-    crew: Crew,
+    crew: Arc<Crew>,
 }
 
 impl ThreadPool {
@@ -50,7 +49,12 @@ impl ThreadPool {
     }
 
     pub(super) fn of(crew: Crew) -> ThreadPool {
-        ThreadPool { crew }
+        ThreadPool { crew: Arc::new(crew) }
+    }
+
+    /// Its calls without options.
+    pub(super) fn plain(&self) -> ThreadTasks<'_> {
+        ThreadTasks::new(&self.crew)
     }
 
     /// Calls `function` with each item in the threads, and gives the values in the order of the input. Every item is
@@ -59,11 +63,11 @@ impl ThreadPool {
     /// Python: `ThreadPool.map`.
     pub fn map<F, T, R>(&self, function: F, items: impl IntoIterator<Item = T>) -> Result<Vec<R>, SubmitError>
     where
-        F: Fn(T) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(T,), Output = R>,
         T: Send + 'static,
         R: Send + 'static,
     {
-        Ok(all_of(self.submit_chunks(function, items)?)?)
+        self.plain().map(function, items)
     }
 
     /// Is [`map`](ThreadPool::map) with the value or the error of each item.
@@ -73,55 +77,69 @@ impl ThreadPool {
         items: impl IntoIterator<Item = T>,
     ) -> Result<Vec<Result<R, TaskError>>, SubmitError>
     where
-        F: Fn(T) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(T,), Output = R>,
         T: Send + 'static,
         R: Send + 'static,
     {
-        let chunks = self.submit_chunks(function, items)?;
-        Ok(chunks.into_iter().flat_map(Chunk::wait).collect())
+        self.plain().map_each(function, items)
     }
 
-    /// Is [`map`](ThreadPool::map) without waiting: the future's value is what `map` returns.
+    /// Is [`map`](ThreadPool::map), for a program that handles Ctrl-C: gives up within 50 ms after `interrupted` has
+    /// become true. The program's handler may run in any thread; it sets a flag, and `interrupted` reads it.
+    ///
+    /// # Errors
+    /// As [`map`](ThreadPool::map); [`SubmitError::Interrupted`], after which the tasks that were submitted go on until
+    /// the pool is [terminated](ThreadPool::terminate) or dropped.
+    pub fn map_interruptible<F, T, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = T>,
+        interrupted: impl FnMut() -> bool,
+    ) -> Result<Vec<R>, SubmitError>
+    where
+        F: ThreadFunction<(T,), Output = R>,
+        T: Send + 'static,
+        R: Send + 'static,
+    {
+        self.map_async(function, items)?.get_interruptible(interrupted)
+    }
+
+    /// Is [`map`](ThreadPool::map) without waiting.
     ///
     /// Python: `ThreadPool.map_async`.
     pub fn map_async<F, T, R>(
         &self,
         function: F,
         items: impl IntoIterator<Item = T>,
-    ) -> Result<Future<Result<Vec<R>, MapError>>, SubmitError>
+    ) -> Result<ThreadMapResult<R>, SubmitError>
     where
-        F: Fn(T) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(T,), Output = R>,
         T: Send + 'static,
         R: Send + 'static,
     {
-        let chunks = self.submit_chunks(function, items)?;
-        let whole = ThreadTask::new(move || all_of(chunks));
-        // After its chunks in the queue, so they have begun before it waits for them.
-        self.crew.submit(Arc::clone(&whole) as _)?;
-        Ok(Future::of(whole))
+        self.plain().map_async(function, items)
     }
 
-    fn submit_chunks<F, T, R>(
+    /// Is [`map_async`](ThreadPool::map_async), with `chunk_size` items to a thread at a time, at least 1. Default: so
+    /// that each thread gets about four chunks.
+    ///
+    /// Python: `ThreadPool.map_async(chunksize=...)`.
+    ///
+    /// # Errors
+    /// [`SubmitError::ChunkSize`] if that is 0.
+    #[doc(alias = "chunksize")]
+    pub fn map_in_chunks<F, T, R>(
         &self,
         function: F,
         items: impl IntoIterator<Item = T>,
-    ) -> Result<Vec<Chunk<R>>, SubmitError>
+        chunk_size: Option<usize>,
+    ) -> Result<ThreadMapResult<R>, SubmitError>
     where
-        F: Fn(T) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(T,), Output = R>,
         T: Send + 'static,
         R: Send + 'static,
     {
-        self.crew.check()?;
-        let (function, items) = (Arc::new(function), items.into_iter().collect::<Vec<T>>());
-        let size = default_chunk_size(items.len(), self.crew.size());
-        let (mut items, mut chunks) = (items.into_iter(), Vec::new());
-        loop {
-            let chunk: Vec<T> = items.by_ref().take(size).collect();
-            if chunk.is_empty() {
-                return Ok(chunks);
-            }
-            chunks.push(Chunk::submit(&self.crew, &function, chunk)?);
-        }
+        self.starmap_in_chunks(function, alone(items), chunk_size)
     }
 
     /// Is [`map`](ThreadPool::map) for a function of several arguments: each item is a tuple of them.
@@ -137,7 +155,7 @@ impl ThreadPool {
         A: Send + 'static,
         R: Send + 'static,
     {
-        self.map(move |arguments| function.call(arguments), items)
+        self.plain().starmap(function, items)
     }
 
     /// Is [`starmap`](ThreadPool::starmap) without waiting. Python: `ThreadPool.starmap_async`.
@@ -145,13 +163,34 @@ impl ThreadPool {
         &self,
         function: F,
         items: impl IntoIterator<Item = A>,
-    ) -> Result<Future<Result<Vec<R>, MapError>>, SubmitError>
+    ) -> Result<ThreadMapResult<R>, SubmitError>
     where
         F: ThreadFunction<A, Output = R>,
         A: Send + 'static,
         R: Send + 'static,
     {
-        self.map_async(move |arguments| function.call(arguments), items)
+        self.plain().starmap_async(function, items)
+    }
+
+    /// Is [`starmap_async`](ThreadPool::starmap_async), with `chunk_size` items to a thread at a time: see
+    /// [`map_in_chunks`](ThreadPool::map_in_chunks).
+    ///
+    /// Python: `ThreadPool.starmap_async(chunksize=...)`.
+    ///
+    /// # Errors
+    /// [`SubmitError::ChunkSize`] if that is 0.
+    pub fn starmap_in_chunks<F, A, R>(
+        &self,
+        function: F,
+        items: impl IntoIterator<Item = A>,
+        chunk_size: Option<usize>,
+    ) -> Result<ThreadMapResult<R>, SubmitError>
+    where
+        F: ThreadFunction<A, Output = R>,
+        A: Send + 'static,
+        R: Send + 'static,
+    {
+        self.plain().submit_all(function, items, chunk_size)
     }
 
     /// Calls `function` with each item in the threads. The result is an iterator over the values, in the order of the
@@ -161,13 +200,9 @@ impl ThreadPool {
     ///
     /// # Errors
     /// The pool takes no tasks.
-    pub fn imap<F, I, R>(
-        &self,
-        function: F,
-        items: I,
-    ) -> Result<ThreadImap<'_, I::IntoIter, F, R>, SubmitError>
+    pub fn imap<F, I, R>(&self, function: F, items: I) -> Result<ThreadImap<I::IntoIter, F, R>, SubmitError>
     where
-        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(I::Item,), Output = R>,
         I: IntoIterator<Item: Send + 'static>,
         R: Send + 'static,
     {
@@ -183,13 +218,13 @@ impl ThreadPool {
         function: F,
         items: I,
         options: ImapOptions,
-    ) -> Result<ThreadImap<'_, I::IntoIter, F, R>, SubmitError>
+    ) -> Result<ThreadImap<I::IntoIter, F, R>, SubmitError>
     where
-        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(I::Item,), Output = R>,
         I: IntoIterator<Item: Send + 'static>,
         R: Send + 'static,
     {
-        ThreadImap::new(&self.crew, function, items.into_iter(), options, Order::OfInput)
+        self.plain().imap(function, items, options)
     }
 
     /// Calls `function` with each item in the threads. The result is an iterator over the values, each as soon as it is
@@ -203,9 +238,9 @@ impl ThreadPool {
         &self,
         function: F,
         items: I,
-    ) -> Result<ThreadImap<'_, I::IntoIter, F, R>, SubmitError>
+    ) -> Result<ThreadImap<I::IntoIter, F, R>, SubmitError>
     where
-        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(I::Item,), Output = R>,
         I: IntoIterator<Item: Send + 'static>,
         R: Send + 'static,
     {
@@ -221,13 +256,13 @@ impl ThreadPool {
         function: F,
         items: I,
         options: ImapOptions,
-    ) -> Result<ThreadImap<'_, I::IntoIter, F, R>, SubmitError>
+    ) -> Result<ThreadImap<I::IntoIter, F, R>, SubmitError>
     where
-        F: Fn(I::Item) -> R + Send + Sync + 'static,
+        F: ThreadFunction<(I::Item,), Output = R>,
         I: IntoIterator<Item: Send + 'static>,
         R: Send + 'static,
     {
-        ThreadImap::new(&self.crew, function, items.into_iter(), options, Order::OfCompletion)
+        self.plain().imap_unordered(function, items, options)
     }
 
     /// Calls `function` in a thread and waits for its value. Python: `ThreadPool.apply`.
@@ -237,20 +272,46 @@ impl ThreadPool {
         A: Send + 'static,
         R: Send + 'static,
     {
-        Ok(self.apply_async(function, arguments)?.result()?)
+        self.plain().apply(function, arguments)
     }
 
-    /// Calls `function` in a thread; its value comes later. Python: `ThreadPool.apply_async`, which gives an
-    /// `AsyncResult`.
-    pub fn apply_async<F, A, R>(&self, function: F, arguments: A) -> Result<Future<R>, SubmitError>
+    /// Calls `function` in a thread; its value comes later. Python: `ThreadPool.apply_async`.
+    #[doc(alias = "submit")]
+    pub fn apply_async<F, A, R>(&self, function: F, arguments: A) -> Result<ThreadResult<R>, SubmitError>
     where
         F: ThreadTarget<A, Output = R>,
         A: Send + 'static,
         R: Send + 'static,
     {
-        let task = ThreadTask::new(move || function.call_once(arguments));
-        self.crew.submit(Arc::clone(&task) as _)?;
-        Ok(Future::of(task))
+        self.plain().apply_async(function, arguments)
+    }
+
+    /// Has the pool grow or shrink to so many threads, 1 to 1,024. New ones are started, and begin with what waits. Of
+    /// those that are too many each ends after the task (the chunk) that it has begun, idle ones at once: no task is
+    /// lost, and this call does not wait for them.
+    ///
+    /// # Errors
+    /// [`ResizeError`].
+    ///
+    /// Python has no counterpart.
+    #[doc(alias = "grow")]
+    #[doc(alias = "shrink")]
+    pub fn resize(&self, threads: usize) -> Result<(), ResizeError> {
+        self.crew.resize(threads)
+    }
+
+    /// What each thread has done so far. A thread has the process id of this process, and no bytes are counted, since
+    /// none are copied.
+    ///
+    /// Python has no counterpart; mpire: `get_insights`.
+    #[doc(alias = "get_insights")]
+    pub fn statistics(&self) -> Statistics {
+        self.crew.statistics()
+    }
+
+    /// Is [`threads`](ThreadPool::threads), by the name that a [`Pool`](crate::Pool) has.
+    pub fn processes(&self) -> usize {
+        self.threads()
     }
 
     /// How many threads it has.
@@ -312,11 +373,4 @@ impl fmt::Debug for ThreadPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadPool").field("threads", &self.threads()).finish_non_exhaustive()
     }
-}
-
-/// Waits for all chunks, and gives all values, or the first failure.
-fn all_of<R: Send + 'static>(chunks: Vec<Chunk<R>>) -> Result<Vec<R>, MapError> {
-    let mut all = All::new();
-    chunks.into_iter().flat_map(Chunk::wait).for_each(|value| all.push(value));
-    all.end()
 }

@@ -5,6 +5,8 @@
 //!        └── cancelled, or the pool ends ───────────────────► Done(error)
 //! ```
 
+use super::report::Report;
+use super::seat::Seat;
 use crate::error::{Failure, TaskError};
 use crate::future::Submitted;
 use crate::hook::{Callback, Hook};
@@ -15,8 +17,11 @@ use mp_core::word::Deadline;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+/// What a task is to do; its report tells of those of its items whose end this does not tell itself.
+type Todo<R> = Box<dyn FnOnce(&mut Option<Report>) -> R + Send>;
+
 enum Stage<R> {
-    Waiting(Box<dyn FnOnce() -> R + Send>),
+    Waiting(Todo<R>, Option<Report>),
     Running,
     Done(Result<R, TaskError>),
     Taken,
@@ -25,12 +30,16 @@ enum Stage<R> {
 pub(super) struct ThreadTask<R> {
     stage: Mutex<(Stage<R>, Vec<Hook>)>,
     changed: Condvar,
+    /// Items that it does.
+    items: u64,
 }
 
 /// What a thread does with a task, whatever its value is.
 pub(super) trait Run: Send + Sync {
-    /// Does it, in a thread of that name, unless it has ended.
-    fn run(&self, worker: &str);
+    /// It was submitted.
+    fn accepted(&self);
+    /// Does it, in this thread's seat, unless it has ended.
+    fn run(&self, seat: &Seat);
     /// Ends it, unless it has begun.
     fn end(&self, error: &TaskError);
 }
@@ -57,23 +66,27 @@ pub(super) fn wait_until<'a, T>(
 }
 
 impl<R: Send + 'static> ThreadTask<R> {
-    pub(super) fn new(function: impl FnOnce() -> R + Send + 'static) -> Arc<ThreadTask<R>> {
-        let stage = Mutex::new((Stage::Waiting(Box::new(function)), Vec::new()));
-        Arc::new(ThreadTask { stage, changed: Condvar::new() })
+    /// A task that does so many items.
+    pub(super) fn new(
+        items: u64,
+        report: Option<Report>,
+        function: impl FnOnce(&mut Option<Report>) -> R + Send + 'static,
+    ) -> Arc<ThreadTask<R>> {
+        let stage = Mutex::new((Stage::Waiting(Box::new(function), report), Vec::new()));
+        Arc::new(ThreadTask { stage, changed: Condvar::new(), items })
     }
 
     fn stage(&self) -> MutexGuard<'_, (Stage<R>, Vec<Hook>)> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes a task that waits; what it was to call.
-    fn begin(&self, stage: Stage<R>) -> Option<Box<dyn FnOnce() -> R + Send>> {
+    /// Changes a task that waits; what it was to do. `before` tells its report what is about to be seen.
+    fn begin(&self, stage: Stage<R>, before: impl FnOnce(&mut Report)) -> Option<(Todo<R>, Option<Report>)> {
         let mut now = self.stage();
-        if !matches!(now.0, Stage::Waiting(_)) {
-            return None;
-        }
+        let Stage::Waiting(_, report) = &mut now.0 else { return None };
+        report.as_mut().map(before);
         match std::mem::replace(&mut now.0, stage) {
-            Stage::Waiting(function) => Some(function),
+            Stage::Waiting(todo, report) => Some((todo, report)),
             _ => None,
         }
     }
@@ -107,20 +120,29 @@ fn run_hook(hook: Hook) {
 }
 
 impl<R: Send + 'static> Run for ThreadTask<R> {
-    fn run(&self, worker: &str) {
-        let Some(function) = self.begin(Stage::Running) else { return };
-        let done = caught(worker, function);
+    fn accepted(&self) {
+        if let Stage::Waiting(_, Some(report)) = &self.stage().0 {
+            report.accepted();
+        }
+    }
+
+    fn run(&self, seat: &Seat) {
+        let Some((todo, mut report)) = self.begin(Stage::Running, |_| ()) else { return };
+        let done = caught(seat.name(), || todo(&mut report));
+        seat.did(self.items);
+        if let Some(mut report) = report {
+            report.all_ended(done.as_ref().err());
+        }
         self.stage().0 = Stage::Done(done);
         self.tell();
     }
 
     fn end(&self, error: &TaskError) {
-        let function = self.begin(Stage::Done(Err(error.clone())));
-        if let Some(function) = function {
-            // What it captured may panic when it is dropped.
-            std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(function))));
-            self.tell();
-        }
+        let ended = Stage::Done(Err(error.clone()));
+        let Some((todo, _)) = self.begin(ended, |report| report.all_ended(Some(error))) else { return };
+        // What it captured may panic when it is dropped.
+        std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(todo))));
+        self.tell();
     }
 }
 
