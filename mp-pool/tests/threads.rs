@@ -28,6 +28,7 @@ mp_testing::cases! {
         futures_of_threads_and_processes_are_waited_for_together,
         a_future_is_awaited,
         dropped_it_does_what_it_has,
+        a_task_may_be_the_last_to_hold_its_pool,
     ],
 }
 
@@ -379,4 +380,33 @@ fn dropped_it_does_what_it_has() {
         left
     };
     assert!(left.done());
+}
+
+/// What it is then: the task ends, and the threads with it.
+fn a_task_may_be_the_last_to_hold_its_pool() {
+    let held = [ThreadPool::new(2).map(Arc::new).unwrap(), ThreadPool::new(1).map(Arc::new).unwrap()];
+    for pool in held {
+        let ((open, gate), (tell, told), inner) = (mpsc::channel(), mpsc::channel(), Arc::clone(&pool));
+        pool.apply_async(
+            move || {
+                gate.recv().unwrap();
+                drop(inner);
+                tell.send(()).unwrap();
+            },
+            (),
+        )
+        .unwrap();
+        drop(pool);
+        open.send(()).unwrap();
+        told.recv().unwrap();
+    }
+    let executor = Arc::new(ThreadPoolExecutor::new(1).unwrap());
+    let (inner, (tell, told)) = (Arc::clone(&executor), mpsc::channel());
+    let future = executor.submit(square, (3,)).unwrap();
+    // Called by the thread of the executor, or here.
+    future.add_done_callback(move |_| {
+        inner.shutdown(Pending::Finish);
+        tell.send(()).unwrap();
+    });
+    told.recv().unwrap();
 }

@@ -21,6 +21,7 @@ use crate::resize::ResizeError;
 use crate::statistics::Statistics;
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
+use mp_core::sys::process::gettid;
 use mp_core::transfer::StateType;
 use mp_core::word::Deadline;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -203,7 +204,9 @@ impl Crew {
         if self.shared.state().phase == Phase::Running {
             return Err(JoinPoolError::StillRunning);
         }
-        let have_ended = |state: &State| state.seats.iter().all(|(_, alive)| !alive);
+        // A thread does not wait for itself, where a task or a callback ends its pool.
+        let here = gettid();
+        let have_ended = |state: &State| state.seats.iter().all(|(seat, alive)| !alive || seat.is_of(here));
         drop(self.shared.wait(until, have_ended).ok_or(late)?);
         join_threads(&self.threads);
         Ok(())

@@ -40,6 +40,11 @@ impl Seat {
         self.starts.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether it is the seat of this thread.
+    pub(super) fn is_of(&self, thread: u32) -> bool {
+        self.thread.load(Ordering::Relaxed) == thread
+    }
+
     /// Its thread ends.
     pub(super) fn leave(&self) {
         self.thread.store(0, Ordering::Relaxed);
