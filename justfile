@@ -26,6 +26,7 @@ kills times="2000":
     MP_KILLS={{times}} cargo test -p mp-core --test kills -- --nocapture
     MP_KILLS={{times}} cargo test -p mp-sync --test dict_kills -- --nocapture
     for i in $(seq 4); do MP_KILLS=$(({{times}} / 4)) cargo test -p mp-shm --test kills -- --nocapture || exit 1; done
+    for i in $(seq 4); do MP_KILLS=$(({{times}} / 4)) cargo test -p mp-pool --test kills --test mixed_kills -- --nocapture || exit 1; done
     MP_CHILDREN=1000 MP_IN_TURN=10000 cargo test -p mp-core --test descriptors -- --nocapture
 
 # Kills, at random moments, processes that use a queue, a thousand each time; and ones that use CPython's, which hangs.
