@@ -296,16 +296,13 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     }
 
     fn bytes(&self, terms: Terms) -> Result<Vec<u8>, RecvError> {
-        let Arrived { mut buffer, count, .. } = self.end.receive(terms)?;
-        buffer.truncate(count);
-        Ok(buffer)
+        Ok(self.end.receive(terms)?.payload)
     }
 
     fn value(&self, patience: Patience) -> Result<R, RecvError> {
-        let Arrived { buffer, count, fds, dropped_fds } =
-            self.end.receive(self.terms(Expect::Value, patience))?;
-        let value = decode(&buffer[..count], fds, dropped_fds);
-        scratch::keep_decoding(buffer);
+        let Arrived { payload, fds, dropped_fds } = self.end.receive(self.terms(Expect::Value, patience))?;
+        let value = decode(&payload, fds, dropped_fds);
+        scratch::keep_decoding(payload);
         value
     }
 }

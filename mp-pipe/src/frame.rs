@@ -76,6 +76,7 @@ enum Length {
     Is(u64),
 }
 
+#[inline]
 fn length(head: &[u8]) -> Result<Length, FrameError> {
     let Some((short, rest)) = head.split_first_chunk::<SHORT_HEADER>() else {
         return Ok(Length::Needs(SHORT_HEADER));
@@ -92,10 +93,15 @@ fn length(head: &[u8]) -> Result<Length, FrameError> {
 /// What an [`Assembly`] needs next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// Bytes of the header, at most as many as there is room.
+    /// Bytes of the header, at most as many as there is room: [`Assembly::filled`] says how many came.
     Head(&'a mut [u8]),
-    /// Bytes of the payload, at most as many as there is room.
-    Body(&'a mut [u8]),
+    /// Bytes of the payload, to be appended to `body`, at most `most` of them. There is room for those.
+    Body {
+        /// The payload so far.
+        body: &'a mut Vec<u8>,
+        /// Bytes that may be appended.
+        most: usize,
+    },
     /// Nothing: the message can be taken.
     Whole,
 }
@@ -105,17 +111,17 @@ pub enum Step<'a> {
 pub struct Assembly {
     head: [u8; LONG_HEADER],
     head_count: usize,
-    /// At least `body_count` bytes long; what follows them is room.
+    /// What has arrived of the payload. Room for more is not zeroed first: that costs as much as reading it does.
     body: Vec<u8>,
-    body_count: usize,
 }
 
 impl Assembly {
-    /// What is needed next. `fresh` gives the buffer that a payload begins with, whose content does not matter.
+    /// What is needed next. `fresh` gives the buffer that a payload is put into, for its room.
     ///
     /// # Errors
     /// A bad length, or one above `limit`. What has arrived is kept: the same error comes again, and a message
     /// that was too long can still be received with a larger limit.
+    #[inline]
     pub fn step(&mut self, limit: usize, fresh: impl FnOnce() -> Vec<u8>) -> Result<Step<'_>, FrameError> {
         let length = match length(&self.head[..self.head_count])? {
             Length::Needs(count) => return Ok(Step::Head(&mut self.head[self.head_count..count])),
@@ -123,24 +129,22 @@ impl Assembly {
         };
         let too_long = FrameError::TooLong { length, limit };
         let length = usize::try_from(length).ok().filter(|length| *length <= limit).ok_or(too_long)?;
-        if self.body_count == length {
+        let count = self.body.len();
+        if count == length {
             return Ok(Step::Whole);
         }
-        if self.body.is_empty() {
+        if count == 0 && self.body.capacity() == 0 {
             self.body = fresh();
+            self.body.clear();
         }
-        let end = length.min(self.body_count.saturating_mul(2).max(FIRST_ROOM));
-        grow(&mut self.body, end);
-        Ok(Step::Body(&mut self.body[self.body_count..end]))
+        let most = length.min(count.saturating_mul(2).max(FIRST_ROOM)) - count;
+        self.body.reserve_exact(most);
+        Ok(Step::Body { body: &mut self.body, most })
     }
 
-    /// Says that the first `count` bytes of the room given by the last step have been written.
+    /// Says that the first `count` bytes of the room for the header have been written.
     pub fn filled(&mut self, count: usize) {
-        if self.announced().is_none() {
-            self.head_count += count;
-        } else {
-            self.body_count += count;
-        }
+        self.head_count += count;
     }
 
     /// The payload's length, once its header is there.
@@ -158,29 +162,19 @@ impl Assembly {
 
     /// Whether nothing of a payload has arrived yet.
     pub fn before_body(&self) -> bool {
-        self.body_count == 0
+        self.body.is_empty()
     }
 
     /// Puts payload bytes here that were received elsewhere, as the first ones.
     pub fn begin_body(&mut self, bytes: &[u8]) {
         debug_assert!(self.before_body());
         self.body = bytes.to_vec();
-        self.body_count = bytes.len();
     }
 
-    /// Takes the message and makes ready for the next: the buffer, and how many of its bytes are the message.
-    pub fn take(&mut self) -> (Vec<u8>, usize) {
-        let Assembly { body, body_count, .. } = std::mem::take(self);
-        (body, body_count)
-    }
-}
-
-/// Makes the buffer at least so long. A first allocation of zeros costs nothing until it is written.
-fn grow(body: &mut Vec<u8>, count: usize) {
-    if body.capacity() == 0 {
-        *body = vec![0; count];
-    } else if body.len() < count {
-        body.resize(count, 0);
+    /// Takes the message and makes ready for the next.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.head_count = 0;
+        std::mem::take(&mut self.body)
     }
 }
 
@@ -198,21 +192,25 @@ mod tests {
     fn feed(assembly: &mut Assembly, mut bytes: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, FrameError> {
         let mut messages = Vec::new();
         loop {
-            let room = match assembly.step(NO_LIMIT, Vec::new)? {
+            let some = |most: usize| most.min(piece).min(bytes.len());
+            let count = match assembly.step(NO_LIMIT, Vec::new)? {
                 Step::Whole => {
-                    let (mut body, count) = assembly.take();
-                    body.truncate(count);
-                    messages.push(body);
+                    messages.push(assembly.take());
                     continue;
                 }
-                Step::Head(room) | Step::Body(room) => room,
+                _ if bytes.is_empty() => return Ok(messages),
+                Step::Head(room) => {
+                    let count = some(room.len());
+                    room[..count].copy_from_slice(&bytes[..count]);
+                    assembly.filled(count);
+                    count
+                }
+                Step::Body { body, most } => {
+                    assert!(most <= body.capacity() - body.len());
+                    body.extend_from_slice(&bytes[..some(most)]);
+                    some(most)
+                }
             };
-            if bytes.is_empty() {
-                return Ok(messages);
-            }
-            let count = room.len().min(piece).min(bytes.len());
-            room[..count].copy_from_slice(&bytes[..count]);
-            assembly.filled(count);
             bytes = &bytes[count..];
         }
     }
@@ -301,7 +299,7 @@ mod tests {
         while arrived < 4 * FIRST_ROOM {
             feed(&mut assembly, &[0; 4096], NO_LIMIT).unwrap();
             arrived += 4096;
-            assert!(assembly.body.len() <= (2 * arrived).max(FIRST_ROOM), "{arrived}");
+            assert!(assembly.body.capacity() <= (2 * arrived).max(FIRST_ROOM), "{arrived}");
         }
     }
 
@@ -318,11 +316,12 @@ mod tests {
         let mut assembly = Assembly::default();
         assembly.filled(Header::of(2).as_bytes().len());
         assembly.head[3] = 2;
-        let Step::Body(room) = assembly.step(NO_LIMIT, || vec![9; 100]).unwrap() else { panic!("no body") };
-        assert_eq!(room, [9, 9]);
-        room.copy_from_slice(b"ok");
-        assembly.filled(2);
-        let (buffer, count) = assembly.take();
-        assert_eq!((&buffer[..count], buffer.len()), (&b"ok"[..], 100));
+        let Step::Body { body, most: 2 } = assembly.step(NO_LIMIT, || vec![9; 100]).unwrap() else {
+            panic!("no body of two bytes")
+        };
+        assert!(body.is_empty());
+        body.extend_from_slice(b"ok");
+        let buffer = assembly.take();
+        assert_eq!((buffer.as_slice(), buffer.capacity()), (&b"ok"[..], 100));
     }
 }

@@ -112,7 +112,7 @@ impl End {
 
     /// Sends what is left of an earlier message.
     pub(crate) fn flush(&self, patience: Patience) -> Result<(), SendError> {
-        self.send_rest(&mut *patience.lock(&self.sending).ok_or(late(patience))?, patience)
+        self.send_rest(&mut *patience.lock(&self.sending).ok_or_else(|| late(patience))?, patience)
     }
 
     /// Sends what is in two pieces, or in the first alone.
@@ -123,7 +123,7 @@ impl End {
         handles: &[Handle],
         patience: Patience,
     ) -> Result<(), SendError> {
-        let mut outgoing = patience.lock(&self.sending).ok_or(late(patience))?;
+        let mut outgoing = patience.lock(&self.sending).ok_or_else(|| late(patience))?;
         self.send_rest(&mut outgoing, patience)?;
         let mut sent = Sent::default();
         match self.send_parts(head, payload, handles, &mut sent, &outgoing.spins, patience) {

@@ -9,9 +9,11 @@ pub(crate) type Sleeps<'a> = Waiting<'a, LocalSite>;
 /// Calls `at` until it returns something, or the budget is used up.
 #[inline]
 pub(crate) fn spin_for<T>(site: &LocalSite, mut at: impl FnMut() -> Option<T>) -> Result<T, Sleeps<'_>> {
-    if let Some(found) = at() {
-        return Ok(found);
-    }
+    at().map_or_else(|| spin_on(site, at), Ok)
+}
+
+/// As [`spin_for`], of a caller that has just looked.
+pub(crate) fn spin_on<T>(site: &LocalSite, mut at: impl FnMut() -> Option<T>) -> Result<T, Sleeps<'_>> {
     let mut waiting = Waiting::new(site, Pace::Dense);
     while waiting.pause() {
         if let Some(found) = at() {

@@ -165,6 +165,7 @@ pub struct Received {
 }
 
 /// Receives into `buffer`, with any descriptors that come along.
+#[inline]
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], mode: Mode) -> OsResult<Received> {
     receive_flagged(socket, buffer, mode.flags())
 }

@@ -1,9 +1,14 @@
 //! The calls on a byte stream that carry no descriptors. They allocate nothing, unlike those in `socket`, which
 //! can.
+//!
+//! # Safety
+//! The one invariant: a vector is only made longer by bytes of its spare room that the kernel says it has written.
+#![allow(unsafe_code)]
 
 use super::retried;
 use super::socket::Mode;
 use crate::error::OsResult;
+use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, recvmsg, sendmsg, shutdown};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -26,13 +31,37 @@ pub fn receive(socket: BorrowedFd<'_>, room: &mut [u8], mode: Mode) -> OsResult<
     retried("recv", || recv(socket.as_raw_fd(), room, receiving(mode)))
 }
 
-/// Receives like [`receive`], and returns whether descriptors came along: a little slower.
-pub fn receive_noticing(socket: BorrowedFd<'_>, room: &mut [u8], mode: Mode) -> OsResult<(usize, bool)> {
-    let mut slices = [IoSliceMut::new(room)];
-    retried("recvmsg", || {
+/// Receives like [`receive`], and appends to the vector, at most so many bytes. The room for them is not zeroed first.
+#[inline]
+pub fn receive_onto(socket: BorrowedFd<'_>, onto: &mut Vec<u8>, most: usize, mode: Mode) -> OsResult<usize> {
+    onto.reserve(most);
+    let (room, flags) = (onto.spare_capacity_mut(), receiving(mode).bits());
+    let room = &mut room[..most];
+    let count = retried("recv", || {
+        // SAFETY: the kernel writes at most so many bytes there, which were reserved.
+        Errno::result(unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags) })
+    })? as usize;
+    // SAFETY: the kernel has written as many bytes of the spare room, from its beginning.
+    unsafe { onto.set_len(onto.len() + count) };
+    Ok(count)
+}
+
+/// Receives like [`receive_onto`], and returns whether descriptors came along: a little slower.
+pub fn receive_onto_noticing(
+    socket: BorrowedFd<'_>,
+    onto: &mut Vec<u8>,
+    most: usize,
+    mode: Mode,
+) -> OsResult<(usize, bool)> {
+    let before = onto.len();
+    onto.resize(before + most, 0);
+    let mut slices = [IoSliceMut::new(&mut onto[before..])];
+    let received = retried("recvmsg", || {
         let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, None, receiving(mode))?;
         Ok((message.bytes, message.flags.contains(MsgFlags::MSG_CTRUNC)))
-    })
+    });
+    onto.truncate(before + received.as_ref().map_or(0, |(count, _)| *count));
+    received
 }
 
 fn receiving(mode: Mode) -> MsgFlags {

@@ -14,28 +14,38 @@ pub(crate) fn check(input: &[u8]) {
     let (mut assembly, mut rest) = (Assembly::default(), wire);
     loop {
         let announced = assembly.announced();
-        let room = match assembly.step(LIMIT, Vec::new) {
+        let left = rest.len();
+        let count = move |most: usize| {
+            assert!(most > 0 && most <= LIMIT);
+            most.min(piece).min(left)
+        };
+        let count = match assembly.step(LIMIT, Vec::new) {
             Err(error) => {
                 assert_eq!(Some(error), refused);
                 assert_eq!(assembly.step(LIMIT, Vec::new).err(), Some(error), "it stays so");
                 break;
             }
             Ok(Step::Whole) => {
-                let (body, count) = assembly.take();
-                assert_eq!(announced, Some(count as u64));
-                assert_eq!(Some(&body[..count]), messages.next());
+                let body = assembly.take();
+                assert_eq!(announced, Some(body.len() as u64));
+                assert_eq!(Some(body.as_slice()), messages.next());
                 continue;
             }
-            Ok(Step::Head(room) | Step::Body(room)) => room,
+            Ok(Step::Head(room)) => {
+                let count = count(room.len());
+                room[..count].copy_from_slice(&rest[..count]);
+                assembly.filled(count);
+                count
+            }
+            Ok(Step::Body { body, most }) => {
+                body.extend_from_slice(&rest[..count(most)]);
+                count(most)
+            }
         };
-        assert!(!room.is_empty() && room.len() <= LIMIT);
-        let count = room.len().min(piece).min(rest.len());
         if count == 0 {
             assert_eq!(refused, None, "what is no frame is waited for");
             break;
         }
-        room[..count].copy_from_slice(&rest[..count]);
-        assembly.filled(count);
         rest = &rest[count..];
     }
     assert_eq!(messages.next(), None);

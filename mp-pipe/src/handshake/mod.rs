@@ -153,6 +153,8 @@ pub(crate) trait Part: fmt::Debug + Send {
 pub struct Handshake {
     part: Box<dyn Part>,
     frame: Assembly,
+    /// Where the bytes of a message come first.
+    room: Vec<u8>,
     /// The frame to send.
     outgoing: Vec<u8>,
     sent: usize,
@@ -199,7 +201,7 @@ impl Handshake {
     fn new(mut part: Box<dyn Part>) -> Handshake {
         let first = part.begin();
         let (frame, outgoing) = (Assembly::default(), first.as_deref().map(framed).unwrap_or_default());
-        Handshake { part, frame, outgoing, sent: 0, heard: 0, end: None }
+        Handshake { part, frame, room: Vec::new(), outgoing, sent: 0, heard: 0, end: None }
     }
 
     /// The next step. Everything is sent before anything is received.
@@ -218,7 +220,11 @@ impl Handshake {
             None => {}
         }
         match self.frame.step(LONGEST, Vec::new).map_err(|_| AuthenticationError::Protocol(NO_LENGTH))? {
-            FrameStep::Head(room) | FrameStep::Body(room) => Ok(Want::Read(room)),
+            FrameStep::Head(room) => Ok(Want::Read(room)),
+            FrameStep::Body { most, .. } => {
+                self.room.resize(most, 0);
+                Ok(Want::Read(&mut self.room))
+            }
             FrameStep::Whole => unreachable!("a whole message is heard as soon as it is filled"),
         }
     }
@@ -230,11 +236,15 @@ impl Handshake {
 
     /// Reports that the first `count` bytes of the room were received.
     pub fn filled(&mut self, count: usize) {
-        self.frame.filled(count);
-        // Heard as soon as it is whole. A bad length is reported by the next `want`.
+        // A bad length is reported by the next `want`.
+        match self.frame.step(LONGEST, Vec::new) {
+            Ok(FrameStep::Body { body, .. }) => body.extend_from_slice(&self.room[..count]),
+            _ => self.frame.filled(count),
+        }
+        // Heard as soon as it is whole.
         if let Ok(FrameStep::Whole) = self.frame.step(LONGEST, Vec::new) {
-            let (message, count) = self.frame.take();
-            self.hear(&message[..count]);
+            let message = self.frame.take();
+            self.hear(&message);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reading a value.
 
 use super::super::block::{from_block, is_block};
-use super::{Failure, Reason, varint};
+use super::{Failure, Reason, text, varint};
 use serde::Deserialize;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
@@ -81,25 +81,27 @@ impl<'de> Decoder<'de> {
         Ok(*taken)
     }
 
-    /// A number of at most `bits` bits.
+    /// A number of at most `BITS` bits.
     #[inline]
-    fn varint(&mut self, bits: u32) -> Result<u64, Failure> {
+    fn varint<const BITS: u32>(&mut self) -> Result<u64, Failure> {
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok((*byte).into());
         }
-        self.varint_of_several(bits).ok_or_else(|| self.no_varint(bits))
+        self.varint_of_several::<BITS>().ok_or_else(|| self.no_varint(BITS))
     }
 
     /// Out of line: most numbers are one byte, and their code stays small.
     #[inline(never)]
-    fn varint_of_several(&mut self, bits: u32) -> Option<u64> {
+    fn varint_of_several<const BITS: u32>(&mut self) -> Option<u64> {
         let (value, length) = varint::from_front(self.rest)?;
-        let fits = length <= bits.div_ceil(7) as usize && value >> (bits - 1) <= 1;
-        fits.then(|| {
-            self.rest = &self.rest[length..];
-            value
-        })
+        // Nothing longer than 64 bits comes from there.
+        let fits = BITS == u64::BITS || length <= BITS.div_ceil(7) as usize && value >> (BITS - 1) <= 1;
+        if !fits {
+            return None;
+        }
+        self.rest = self.rest.get(length..)?;
+        Some(value)
     }
 
     #[cold]
@@ -126,14 +128,14 @@ impl<'de> Decoder<'de> {
     }
 
     #[inline]
-    fn signed(&mut self, bits: u32) -> Result<i64, Failure> {
-        let value = self.varint(bits)?;
+    fn signed<const BITS: u32>(&mut self) -> Result<i64, Failure> {
+        let value = self.varint::<BITS>()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
     #[inline]
     fn length(&mut self) -> Result<usize, Failure> {
-        self.varint(usize::BITS).map(|length| length as usize)
+        self.varint::<{ usize::BITS }>().map(|length| length as usize)
     }
 
     #[inline]
@@ -144,7 +146,7 @@ impl<'de> Decoder<'de> {
 
     #[inline]
     fn text(&mut self) -> Result<&'de str, Failure> {
-        std::str::from_utf8(self.block()?).map_err(|_| Failure::not("text in UTF-8"))
+        text::of(self.block()?).ok_or_else(|| Failure::not("text in UTF-8"))
     }
 
     #[cold]
@@ -175,13 +177,13 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
 
     number! {
         deserialize_i8 visit_i8 |it| it.byte()? as i8;
-        deserialize_i16 visit_i16 |it| it.signed(16)? as i16;
-        deserialize_i32 visit_i32 |it| it.signed(32)? as i32;
-        deserialize_i64 visit_i64 |it| it.signed(64)?;
+        deserialize_i16 visit_i16 |it| it.signed::<16>()? as i16;
+        deserialize_i32 visit_i32 |it| it.signed::<32>()? as i32;
+        deserialize_i64 visit_i64 |it| it.signed::<64>()?;
         deserialize_u8 visit_u8 |it| it.byte()?;
-        deserialize_u16 visit_u16 |it| it.varint(16)? as u16;
-        deserialize_u32 visit_u32 |it| it.varint(32)? as u32;
-        deserialize_u64 visit_u64 |it| it.varint(64)?;
+        deserialize_u16 visit_u16 |it| it.varint::<16>()? as u16;
+        deserialize_u32 visit_u32 |it| it.varint::<32>()? as u32;
+        deserialize_u64 visit_u64 |it| it.varint::<64>()?;
         deserialize_u128 visit_u128 |it| it.long_varint()?;
         deserialize_f32 visit_f32 |it| f32::from_le_bytes(it.array()?);
         deserialize_f64 visit_f64 |it| f64::from_le_bytes(it.array()?);
@@ -352,7 +354,7 @@ impl<'de> EnumAccess<'de> for &mut Decoder<'de> {
 
     #[inline]
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Failure> {
-        let index = self.varint(32)? as u32;
+        let index = self.varint::<32>()? as u32;
         Ok((seed.deserialize(IntoDeserializer::<Failure>::into_deserializer(index))?, self))
     }
 }

@@ -13,6 +13,7 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod tests;
+mod text;
 mod varint;
 
 pub(super) use decode::{decode, needs_description};

@@ -7,7 +7,7 @@
 //! Seven bits a byte, the lowest first; the top bit says that more follow.
 
 /// The top bit of each byte.
-const MORE: u64 = 0x8080_8080_8080_8080;
+pub(super) const MORE: u64 = 0x8080_8080_8080_8080;
 
 /// What eight bytes hold.
 const OF_EIGHT: u32 = 56;
@@ -29,7 +29,7 @@ pub(super) fn to_bytes(value: u64) -> ([u8; MOST], usize) {
 }
 
 /// The value that bytes begin with, and how many it takes; `None`: it does not end within them, or within 64 bits.
-#[inline]
+#[inline(always)]
 pub(super) fn from_front(bytes: &[u8]) -> Option<(u64, usize)> {
     let word = first_eight(bytes);
     let last = !word & MORE;
@@ -72,7 +72,7 @@ fn gathered(word: u64) -> u64 {
 
 /// Up to eight bytes, the first one lowest; zeros where there are fewer.
 #[inline]
-fn first_eight(bytes: &[u8]) -> u64 {
+pub(super) fn first_eight(bytes: &[u8]) -> u64 {
     if let Some(eight) = bytes.first_chunk() {
         return u64::from_le_bytes(*eight);
     }
