@@ -11,6 +11,7 @@ use mp_core::transfer::{Message, pack, pack_value, unpack};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::thread::LocalKey;
 
@@ -27,8 +28,10 @@ struct Incoming {
 }
 
 thread_local! {
-    static OUTGOING: RefCell<Option<Outgoing>> = const { RefCell::new(None) };
-    static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
+    // Never dropped, so that other thread-locals and exit handlers, whose end comes later, can use proxies too; outside a
+    // transfer there is nothing in them to drop.
+    static OUTGOING: Local<Outgoing> = const { ManuallyDrop::new(RefCell::new(None)) };
+    static INCOMING: Local<Incoming> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// Sets a scope back to what it was, also when a `Serialize` panics: transfers may nest.
@@ -38,23 +41,24 @@ struct Restore<T: 'static> {
     is_left: bool,
 }
 
-type Scope<T> = &'static LocalKey<RefCell<Option<T>>>;
+type Local<T> = ManuallyDrop<RefCell<Option<T>>>;
+type Scope<T> = &'static LocalKey<Local<T>>;
 
 impl<T> Restore<T> {
     fn enter(scope: Scope<T>, new: T) -> Restore<T> {
-        Restore { scope, before: scope.replace(Some(new)), is_left: false }
+        Restore { scope, before: scope.with(|scope| scope.replace(Some(new))), is_left: false }
     }
 
     fn leave(mut self) -> Option<T> {
         self.is_left = true;
-        self.scope.replace(self.before.take())
+        self.scope.with(|scope| scope.replace(self.before.take()))
     }
 }
 
 impl<T> Drop for Restore<T> {
     fn drop(&mut self) {
         if !self.is_left {
-            self.scope.replace(self.before.take());
+            self.scope.with(|scope| scope.replace(self.before.take()));
         }
     }
 }
@@ -114,7 +118,7 @@ pub(crate) fn key_bytes<K: Serialize + ?Sized>(manager: u64, key: &K) -> Result<
 
 /// Whether the value that is being packed is for this manager; its object is noted then.
 pub(crate) fn note_outgoing(manager: u64, object: ObjectId) -> bool {
-    OUTGOING.with_borrow_mut(|scope| match scope {
+    OUTGOING.with(|scope| match &mut *scope.borrow_mut() {
         Some(outgoing) if outgoing.manager == manager => {
             outgoing.objects.push(object);
             true
@@ -125,7 +129,8 @@ pub(crate) fn note_outgoing(manager: u64, object: ObjectId) -> bool {
 
 /// The client whose reference to this object came with the value that is being unpacked.
 pub(crate) fn take_incoming(object: ObjectId) -> Option<Arc<Client>> {
-    INCOMING.with_borrow_mut(|scope| {
+    INCOMING.with(|scope| {
+        let mut scope = scope.borrow_mut();
         let incoming = scope.as_mut()?;
         let at = incoming.objects.iter().position(|other| *other == object)?;
         incoming.objects.swap_remove(at);

@@ -1,5 +1,6 @@
 //! How long objects live, whose end frees what, and what an object and a client cost.
 
+use mp_core::finalize;
 use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::send_signal;
 use mp_core::sys::signal::SIGKILL;
@@ -12,6 +13,7 @@ use mp_pipe::{Connection, RecvError, pipe};
 use mp_sync::Event;
 use mp_testing::{limited, open_descriptors};
 use nix::sys::resource::Resource;
+use std::cell::OnceCell;
 use std::os::fd::AsFd;
 
 mp_testing::cases! {
@@ -26,6 +28,7 @@ mp_testing::cases! {
         a_dropped_batch_of_proxies_is_given_back,
         what_is_taken_out_is_its_receivers,
         the_descriptor_in_an_item_is_its_getters_alone,
+        a_proxy_is_used_while_its_thread_ends,
     ],
     every_method: [
         a_killed_client_gives_everything_back,
@@ -34,6 +37,7 @@ mp_testing::cases! {
         a_killed_changer_has_changed_nothing,
         a_killed_holder_of_a_condition_is_told_of,
         a_killed_sender_does_not_take_what_is_in_flight,
+        a_proxy_is_used_by_an_exit_handler,
     ]
 }
 
@@ -362,4 +366,45 @@ fn the_descriptor_in_an_item_is_its_getters_alone() {
     // No call comes after this one.
     drop(queue.get().unwrap());
     assert!(matches!(here.recv(), Err(RecvError::Closed)));
+}
+
+/// Uses its proxy when it is dropped.
+struct AtTheEnd(DictProxy<String, u32>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        self.0.insert("dropped".to_owned(), self.0.get("made").unwrap().unwrap()).unwrap();
+    }
+}
+
+/// A thread's locals are dropped in no order that the program chooses.
+fn a_proxy_is_used_while_its_thread_ends() {
+    thread_local! {
+        static LAST: OnceCell<AtTheEnd> = const { OnceCell::new() };
+    }
+    let manager = Manager::start().unwrap();
+    let dict = manager.dict().unwrap();
+    let of_thread = dict.clone();
+    let thread = std::thread::spawn(move || {
+        let last = AtTheEnd(of_thread);
+        // Registered first, it is dropped after all that the calls below register.
+        LAST.with(|slot| slot.set(last).map_err(drop).unwrap());
+        LAST.with(|slot| slot.get().unwrap().0.insert("made".to_owned(), 7).unwrap());
+    });
+    thread.join().unwrap();
+    assert_eq!(dict.get("dropped").unwrap(), Some(7));
+}
+
+/// The handlers of a process's exit run when its main thread's locals are gone.
+fn a_proxy_is_used_by_an_exit_handler() {
+    let manager = Manager::start().unwrap();
+    let dict = manager.dict::<String, u32>().unwrap();
+    let work = |dict: DictProxy<String, u32>| {
+        dict.insert("made".to_owned(), 8).unwrap();
+        let last = AtTheEnd(dict);
+        finalize::at_exit(|| drop(last));
+    };
+    let child = Process::new(work, (dict.clone(),)).start().unwrap();
+    child.join().unwrap();
+    assert_eq!((child.exitcode(), dict.get("dropped").unwrap()), (Some(0), Some(8)));
 }

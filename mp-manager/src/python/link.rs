@@ -39,6 +39,11 @@ thread_local! {
     static CONNECTIONS: RefCell<Vec<OfThread>> = const { RefCell::new(Vec::new()) };
 }
 
+/// `None`: this thread's locals are gone, since it ends; a call has a connection of its own then.
+fn with_connections<T>(work: impl FnOnce(&mut Vec<OfThread>) -> T) -> Option<T> {
+    CONNECTIONS.try_with(|all| work(&mut all.borrow_mut())).ok()
+}
+
 impl Link {
     pub(super) fn new(address: Address, key: Option<AuthKey>, timeout: Duration) -> Link {
         Link { address, key, timeout }
@@ -85,24 +90,24 @@ impl Link {
     }
 
     fn of_this_thread(self: &Arc<Link>) -> Result<Connection, PythonError> {
-        let found = CONNECTIONS.with_borrow_mut(|all| {
+        let found = with_connections(|all| {
             // Those of links that are gone end.
             all.retain(|one| one.owner.is_current() && one.link.strong_count() > 0);
             all.iter().find(|one| one.link.as_ptr() == Arc::as_ptr(self)).map(|one| one.connection.clone())
         });
-        if let Some(connection) = found {
+        if let Some(Some(connection)) = found {
             return Ok(connection);
         }
         let connection = self.connect()?;
         let name = std::thread::current().name().unwrap_or("thread").to_owned();
         exchanged(&connection, &request(Value::None, "accept_connection", [name.into()], []))?;
         let (link, owner) = (Arc::downgrade(self), OwningProcess::current());
-        CONNECTIONS.with_borrow_mut(|all| all.push(OfThread { link, owner, connection: connection.clone() }));
+        with_connections(|all| all.push(OfThread { link, owner, connection: connection.clone() }));
         Ok(connection)
     }
 
     fn forget(self: &Arc<Link>) {
-        CONNECTIONS.with_borrow_mut(|all| all.retain(|one| one.link.as_ptr() != Arc::as_ptr(self)));
+        with_connections(|all| all.retain(|one| one.link.as_ptr() != Arc::as_ptr(self)));
     }
 }
 
