@@ -340,7 +340,8 @@ pub(crate) fn worker_count(wanted: Option<usize>) -> Result<usize, NewPoolError>
 /// For how many workers the pool has places that begins with so many.
 fn places(wanted: Option<usize>, processes: usize) -> Result<usize, NewPoolError> {
     match wanted.unwrap_or(processes) {
-        places if (processes..=MOST_WORKERS).contains(&places) => Ok(places),
-        _ => Err(NewPoolError::Workers),
+        most if most > MOST_WORKERS => Err(NewPoolError::Workers),
+        most if most < processes => Err(NewPoolError::MostProcesses { most, processes }),
+        most => Ok(most),
     }
 }

@@ -203,6 +203,16 @@ pub enum NewPoolError {
     /// Python: `ValueError: Number of processes must be at least 1`.
     #[error("a pool needs at least one worker, and takes at most {most}", most = crate::board::MOST_WORKERS)]
     Workers,
+    /// More workers than there may be later: see [`PoolBuilder::most_processes`](crate::PoolBuilder::most_processes).
+    #[error(
+        "a pool of {processes} workers cannot be one of at most {most}: ask for more by most_processes, or for fewer by processes"
+    )]
+    MostProcesses {
+        /// How many there may be.
+        most: usize,
+        /// How many there are to be at first.
+        processes: usize,
+    },
     /// More workers are to stay than there are: see [`PoolBuilder::least_processes`](crate::PoolBuilder::least_processes).
     #[error(
         "of {processes} workers {least} cannot stay: ask for fewer by least_processes, or for more by processes"

@@ -12,7 +12,7 @@ use mp_testing::{Chance, kill_if_it_lives};
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ mp_testing::cases! {
         workers_are_killed_over_a_bad_network,
         what_needs_this_host_is_refused,
         a_host_that_is_not_there_breaks_the_pool,
+        a_backend_that_panics_breaks_the_pool,
         a_cut_link_costs_what_was_submitted_over_it,
         idle_workers_end_with_their_link,
         the_highest_priority_is_taken_first,
@@ -178,6 +179,35 @@ impl Backend for Cut {
 fn a_host_that_is_not_there_breaks_the_pool() {
     assert!(matches!(Pool::builder().processes(1).backend(Nowhere).build(), Err(NewPoolError::Link(_))));
     let pool = Pool::builder().processes(1).backend(Cut).build().unwrap();
+    let broken = match pool.apply_async(|x: u32| x, (2,)) {
+        Ok(result) => result.get().unwrap_err().to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert!(broken.contains("in a row"), "{broken}");
+}
+
+/// A backend is the program's code.
+struct Panics {
+    after: u32,
+    opened: AtomicU32,
+}
+
+impl Backend for Panics {
+    fn open(&self, worker: usize) -> io::Result<Box<dyn Link>> {
+        // ORDERING: Relaxed: a counter of the test's.
+        assert!(self.opened.fetch_add(1, Ordering::Relaxed) < self.after, "a deliberate panic");
+        Cut.open(worker)
+    }
+}
+
+fn a_backend_that_panics_breaks_the_pool() {
+    let panics = |after| Panics { after, opened: AtomicU32::new(0) };
+    for after in [0, 1] {
+        let refused = Pool::builder().processes(2).backend(panics(after)).build().map(drop).unwrap_err();
+        assert!(format!("{refused}").contains("a deliberate panic"), "{refused}");
+    }
+    // Those that take the place of the first ones.
+    let pool = Pool::builder().processes(2).backend(panics(2)).build().unwrap();
     let broken = match pool.apply_async(|x: u32| x, (2,)) {
         Ok(result) => result.get().unwrap_err().to_string(),
         Err(error) => error.to_string(),

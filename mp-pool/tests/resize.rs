@@ -96,7 +96,7 @@ fn to_and_fro_breaks_nothing() {
 
 fn wrong_numbers_are_refused() {
     let refused = builder().processes(2).most_processes(1).build();
-    assert!(matches!(refused, Err(NewPoolError::Workers)));
+    assert!(matches!(refused, Err(NewPoolError::MostProcesses { most: 1, processes: 2 })));
     let refused = builder().processes(2).most_processes(1025).build();
     assert!(matches!(refused, Err(NewPoolError::Workers)));
     let pool = builder().processes(1).most_processes(2).build().unwrap();

@@ -31,6 +31,7 @@ use crate::process::WorkerProcess;
 use crate::record::put_failure;
 use crate::supervisor::{Shared, WorkerSpec};
 use crate::thread;
+use mp_core::process::caught;
 use mp_core::sys::clock::monotonic_millis;
 use mp_core::sys::process::random_bytes;
 use mp_core::transfer::Part;
@@ -116,7 +117,10 @@ impl RemoteWorker {
         let mut session = [0; 8];
         random_bytes(&mut session).map_err(std::io::Error::from)?;
         let (sentinel, ending) = mp_core::sys::fd::pipe().map_err(std::io::Error::from)?;
-        let peer = Peer::new(backend.0.open(index as usize)?, Some(u64::from_le_bytes(session)));
+        // It is the program's.
+        let link = caught(|| backend.0.open(index as usize));
+        let link = link.map_err(|panic| std::io::Error::other(panic.to_string()))?;
+        let peer = Peer::new(link?, Some(u64::from_le_bytes(session)));
         let worker = Arc::new(RemoteWorker {
             name: Arc::clone(name),
             pid: AtomicU32::new(0),
