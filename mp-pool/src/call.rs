@@ -85,6 +85,7 @@ impl Call {
         F::Output: Serialize + DeserializeOwned,
         A: Serialize + DeserializeOwned,
     {
+        shared.check_process()?;
         shared.dispatch().phase.check()?;
         let code = code_to_bytes(&Code::with_state::<F, A>(function, shared.state())?)?;
         let number = shared.number_call(name);
@@ -118,6 +119,9 @@ impl Call {
     where
         A: Serialize + DeserializeOwned,
     {
+        if chunk_size == Some(0) {
+            return Err(SubmitError::ChunkSize);
+        }
         let workers = self.know_length(&items, workers);
         let chunk = chunk_size.or_else(|| known_chunk_size(&items, workers));
         self.all(items, chunk, workers, |_| Ok(()))
@@ -263,6 +267,7 @@ impl Call {
         items: u32,
         submit: impl FnOnce(&mut Dispatch) -> Result<(), SubmitError>,
     ) -> Result<(), SubmitError> {
+        self.shared.check_process()?;
         let mut dispatch = self.shared.dispatch();
         let submitted = submit(&mut dispatch);
         self.full = dispatch.is_full_for(&self.job);
@@ -300,7 +305,7 @@ impl Drop for Call {
         if !self.complete && self.submitted > 0 {
             self.shared.withdraw(&self.job);
         }
-        if self.job.work().is_some() {
+        if self.job.work().is_some() && !self.shared.is_copied() {
             self.end_report();
         }
     }

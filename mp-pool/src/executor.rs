@@ -216,6 +216,9 @@ impl ProcessPoolExecutor {
     ///
     /// Python: `ProcessPoolExecutor.terminate_workers`.
     pub fn terminate_workers(&self) {
+        if !self.pool.is_owned() {
+            return;
+        }
         // First: what a dying worker gives back is cancelled, too.
         self.pool.shared().dispatch().abandoned = true;
         self.begin_shutdown(Pending::Cancel);

@@ -153,7 +153,7 @@ impl<R> Future<R> {
     }
 
     /// Has `callback` called with this future once the task has ended: at once, if it has. It is called by a thread of
-    /// the executor's, one after the other, so one is to be quick. One that panics is told by the panic hook, and harms
+    /// the executor's, or by the calling one if those have ended, one after the other, so one is to be quick. One that panics is told by the panic hook, and harms
     /// nothing else.
     ///
     /// Python: `Future.add_done_callback`.
@@ -229,7 +229,8 @@ impl<R: DeserializeOwned> Submitted<R> for ProcessTask<R> {
     }
 
     fn is_running(&self) -> bool {
-        self.waited.shared.dispatch().is_running(&self.waited.job)
+        let shared = &self.waited.shared;
+        !shared.is_copied() && shared.dispatch().is_running(&self.waited.job)
     }
 
     fn wait(&self, until: Option<Deadline>) -> bool {

@@ -201,6 +201,16 @@ impl Job {
         std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Nothing more will come of it in this process. No lock is taken: a thread that is not here may have it.
+    pub(crate) fn lose(&self, error: &TaskError) {
+        if !self.is_settled() {
+            let lost = Piece { first: 0, items: 1, outcome: Settled::Failed(error.clone()) };
+            let _ = self.in_order.set((vec![lost], vec![0]));
+            // ORDERING: Release, pairs with the Acquire in `is_settled`: the piece is there.
+            self.missing.store(0, Ordering::Release);
+        }
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `settle` and `end_input`.
         self.missing.load(Ordering::Acquire) == 0

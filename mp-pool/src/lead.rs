@@ -35,7 +35,9 @@ pub(crate) type Interrupted<'a> = &'a mut dyn FnMut() -> bool;
 impl Shared {
     /// Waits until a job is settled; `false` at the deadline.
     pub(crate) fn wait_for(&self, job: &Job, until: Option<Deadline>) -> bool {
-        job.is_settled() || self.wait_until(Some(job), until, |_| job.is_settled()).is_some()
+        job.is_settled()
+            || self.is_lost(job)
+            || self.wait_until(Some(job), until, |_| job.is_settled()).is_some()
     }
 
     /// Waits until a job is settled, or `interrupted` says so.
@@ -44,7 +46,7 @@ impl Shared {
         job: &Job,
         mut interrupted: impl FnMut() -> bool,
     ) -> Result<(), SubmitError> {
-        if job.is_settled() {
+        if job.is_settled() || self.is_lost(job) {
             return Ok(());
         }
         self.wait_interruptible(job, &mut Some(&mut interrupted), |_| job.is_settled())
@@ -60,6 +62,7 @@ impl Shared {
         interrupted: &mut Option<Interrupted<'_>>,
         mut is_so: impl FnMut(&Dispatch) -> bool,
     ) -> Result<(), SubmitError> {
+        self.check_process()?;
         let asks = interrupted.is_some();
         let until = || if asks { Deadline::after(ASK) } else { None };
         while self.wait_until(Some(job), until(), &mut is_so).is_none() {
@@ -72,7 +75,7 @@ impl Shared {
 
     /// Whether a job is settled, after a look at the board.
     pub(crate) fn look_for(&self, job: &Job) -> bool {
-        if !job.is_settled() {
+        if !job.is_settled() && !self.is_lost(job) {
             let mut dispatch = self.dispatch();
             dispatch.collect();
             self.tell(&mut dispatch);
@@ -101,6 +104,9 @@ impl Shared {
 
     /// Gives tasks up. The thread that leads may wait for one of them, or for room, and no worker wakes it.
     fn give_up(&self, tasks: impl FnOnce(&mut Dispatch)) {
+        if self.is_copied() {
+            return;
+        }
         let mut dispatch = self.dispatch();
         tasks(&mut dispatch);
         self.tell(&mut dispatch);
@@ -237,8 +243,19 @@ impl Shared {
 
     /// Has this done when the job is settled.
     pub(crate) fn when_settled(&self, job: &Arc<Job>, hook: Hook) {
+        if self.is_lost(job) {
+            return call_settled(hook.settled());
+        }
         let mut dispatch = self.dispatch();
         dispatch.when_settled(job, hook);
+        if self.is_shut_down() {
+            // The feeder may have ended.
+            while let Some(callback) = dispatch.next_callback() {
+                drop(dispatch);
+                call_settled(Some(callback));
+                dispatch = self.dispatch();
+            }
+        }
         self.feed.notify_one();
     }
 
@@ -248,8 +265,7 @@ impl Shared {
         loop {
             if let Some(callback) = dispatch.next_callback() {
                 drop(dispatch);
-                // The hook has told of a panic. One whose payload panics when it is dropped would end the thread.
-                std::mem::forget(catch_unwind(AssertUnwindSafe(callback)));
+                call_settled(Some(callback));
                 dispatch = self.dispatch();
                 continue;
             }
@@ -271,4 +287,10 @@ impl Shared {
             }
         }
     }
+}
+
+/// Calls the program's code.
+fn call_settled(callback: Option<Callback>) {
+    // The hook has told of a panic. One whose payload panics when it is dropped would end the thread.
+    callback.into_iter().for_each(|callback| std::mem::forget(catch_unwind(AssertUnwindSafe(callback))));
 }

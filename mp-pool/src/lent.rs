@@ -9,10 +9,12 @@
 //! At most a quarter of the arena is lent, so results that are never read hold up nothing.
 
 use crate::arena::{Arena, Block};
+use crate::copies::lost_to_copy;
 use crate::error::TaskError;
 use crate::job::value_of;
 use crate::record::{begin_of_block_value, is_value, take_outcome};
 use mp_core::mem::Bytes;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::transfer::{from_block, is_block, scratch};
 use serde::de::DeserializeOwned;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +36,10 @@ pub(crate) struct Lent {
 
 impl Lent {
     pub(crate) fn value<R: DeserializeOwned>(&self) -> Result<R, TaskError> {
+        // The original may have given the bytes to another result.
+        if !self.returned.owner.is_current() {
+            return Err(lost_to_copy());
+        }
         if is_block::<R>()
             && let Some(begin) = begin_of_block_value(&self.heads(), self.written)
         {
@@ -78,11 +84,18 @@ impl Drop for Lent {
 
 /// Blocks of results that were dropped. The arena is behind the dispatch's lock, which a thread that drops a result may
 /// have.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Returned {
+    owner: OwningProcess,
     blocks: Mutex<Vec<Block>>,
     /// Bytes that are lent.
     lent: AtomicUsize,
+}
+
+impl Default for Returned {
+    fn default() -> Self {
+        Returned { owner: OwningProcess::current(), blocks: Mutex::default(), lent: AtomicUsize::new(0) }
+    }
 }
 
 impl Returned {

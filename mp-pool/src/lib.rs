@@ -29,6 +29,7 @@
 //! | `window.rs`     | how many items a stream reads ahead                                      |
 //! | `input.rs`      | an input that is read item by item, its panic and its end                |
 //! | `call.rs`       | from an input to batches of packed items                                 |
+//! | `copies.rs`     | forked copies of the pool's process, and of a worker                      |
 //! | `job.rs`        | what has become of a call's items                                        |
 //! | `order.rs`      | results in the order of the input, decoded as they come                  |
 //! | `backend/`      | [`backend::Backend`]: workers on other hosts, behind links                |
@@ -55,6 +56,7 @@ pub mod backend;
 mod board;
 mod builder;
 mod call;
+mod copies;
 mod dispatch;
 mod error;
 mod executor;

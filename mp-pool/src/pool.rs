@@ -10,7 +10,6 @@ use crate::tasks::Tasks;
 use crate::thread;
 use mp_core::OsError;
 use mp_core::popen::CopyTemplate;
-use mp_core::sys::owning_process::OwningProcess;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
 use mp_core::word::Deadline;
 use serde::Serialize;
@@ -38,12 +37,14 @@ use std::time::Duration;
 ///
 /// Dropped, it is [terminated](Pool::terminate), as by Python's `with`.
 ///
+/// A copy of this process that the program's own `fork` makes has no part in it: there each call is
+/// [`SubmitError::Broken`], and each task that had not ended is [`TaskError::Broken`]. A copy of a worker, made in a task,
+/// ends when the task's function returns.
+///
 /// Python: `multiprocessing.Pool`.
 pub struct Pool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The process that may end the workers: not a forked copy of the pool.
-    owner: OwningProcess,
 }
 
 impl Pool {
@@ -63,7 +64,7 @@ impl Pool {
         copy: Option<CopyTemplate>,
     ) -> Result<Pool, NewPoolError> {
         let (shared, wakes) = Shared::new(spec, processes as u32, copy)?;
-        let pool = Pool { shared, threads: Mutex::new(Vec::new()), owner: OwningProcess::current() };
+        let pool = Pool { shared, threads: Mutex::new(Vec::new()) };
         pool.start_thread("mp-pool-feed", |shared| shared.feed())?;
         pool.start_thread("mp-pool-watch", move |shared| shared.watch(wakes))?;
         if pool.shared.output.is_some() {
@@ -186,6 +187,9 @@ impl Pool {
     /// As [`map_async`](Pool::map_async), with `chunk_size` items to a worker at a time, at least 1. Default: so
     /// that each worker gets about four chunks.
     ///
+    /// # Errors
+    /// [`SubmitError::ChunkSize`] if it is 0; else as [`map_async`](Pool::map_async).
+    ///
     /// Python: `Pool.map_async(chunksize=...)`.
     #[doc(alias = "chunksize")]
     pub fn map_in_chunks<F, T, R, Kind>(
@@ -279,7 +283,7 @@ impl Pool {
 
     /// Whether this process may end the workers.
     pub(crate) fn is_owned(&self) -> bool {
-        self.owner.is_current()
+        !self.shared.is_copied()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -294,6 +298,9 @@ impl Pool {
     /// The process ids of its workers at this moment. One that has just started may be missing, and one that has just
     /// ended may be there.
     pub fn worker_pids(&self) -> Vec<u32> {
+        if self.shared.is_copied() {
+            return Vec::new();
+        }
         self.shared.dispatch().workers.iter().flatten().filter_map(|worker| worker.child.pid()).collect()
     }
 
@@ -308,7 +315,7 @@ impl Pool {
     ///
     /// Python: `Pool.terminate`.
     pub fn terminate(&self) {
-        if self.owner.is_current() {
+        if self.is_owned() {
             self.shared.end_now(Phase::Terminated, &TaskError::Terminated);
         }
     }
@@ -340,7 +347,7 @@ impl Pool {
     }
 
     fn join_until(&self, until: Option<Deadline>, late: JoinPoolError) -> Result<(), JoinPoolError> {
-        if self.shared.dispatch().phase == Phase::Running {
+        if self.shared.is_copied() || self.shared.dispatch().phase == Phase::Running {
             return Err(JoinPoolError::StillRunning);
         }
         let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
@@ -377,7 +384,7 @@ pub(crate) fn alone<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item
 /// Terminates the pool and waits for its workers' end, which SIGKILL makes short.
 impl Drop for Pool {
     fn drop(&mut self) {
-        if self.owner.is_current() {
+        if self.is_owned() {
             self.terminate();
             let _ = self.join();
         }

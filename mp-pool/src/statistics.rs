@@ -72,6 +72,9 @@ impl Pool {
     /// Python has no counterpart; mpire: `get_insights`.
     #[doc(alias = "get_insights")]
     pub fn statistics(&self) -> Statistics {
+        if !self.is_owned() {
+            return Statistics { workers: Vec::new() };
+        }
         let dispatch = self.shared().dispatch();
         let of = |(index, counts): (usize, &Counts)| {
             let child = dispatch.workers[index].as_ref().map(|worker| &worker.child);

@@ -182,6 +182,12 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     /// Waits until there is a result to take; `false`: until the deadline. `None`: there is none any more. An error is the
     /// last one.
     fn ready(&mut self, until: Option<Deadline>) -> Option<Result<bool, TaskError>> {
+        if let Err(error) = self.call.shared.check_process() {
+            if !std::mem::replace(&mut self.call.complete, true) {
+                self.input.refuse(error);
+            }
+            return self.input.ended();
+        }
         loop {
             // The input may be slow, and results come meanwhile.
             if !self.is_next_held() || self.given.is_multiple_of(self.window.size().div_ceil(LOOKS)) {
@@ -373,7 +379,7 @@ impl<I> Stream<I> {
 
     /// No more values of any task are wanted.
     pub(crate) fn stop_all(&self) {
-        if !self.call.complete {
+        if !self.call.complete && !self.call.shared.is_copied() {
             self.call.shared.dispatch().stop_all(&self.call.job);
         }
     }

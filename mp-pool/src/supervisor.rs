@@ -20,6 +20,7 @@ use crate::thread::WakePipe;
 use crate::trace::Trace;
 use crate::worker::{self, Bootstrap};
 use mp_core::popen::CopyTemplate;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::signal;
 use mp_core::transfer::{Code, Message, ParcelError, Part, StateType, Target};
@@ -69,6 +70,8 @@ pub(crate) struct Alone {
 pub(crate) struct Shared {
     /// For the threads that take for workers on other hosts.
     this: Weak<Shared>,
+    /// Not a forked copy of it.
+    pub(crate) owner: OwningProcess,
     dispatch: Mutex<Dispatch>,
     pub(crate) board: SharedBoard,
     /// A job was settled, no thread leads, a worker has ended or was entered.
@@ -101,6 +104,7 @@ impl Shared {
         let output = Output::new(spec.output.clone())?;
         let shared = Arc::new_cyclic(|this| Shared {
             this: Weak::clone(this),
+            owner: OwningProcess::current(),
             board: dispatch.memory.board.clone(),
             dispatch: Mutex::new(dispatch),
             changed: Condvar::new(),
@@ -261,6 +265,9 @@ impl Shared {
 
     /// No more tasks; workers without work may go.
     pub(crate) fn close(&self) {
+        if self.is_copied() {
+            return;
+        }
         let mut dispatch = self.dispatch();
         if dispatch.phase == Phase::Running {
             dispatch.phase = Phase::Closed;

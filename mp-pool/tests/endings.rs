@@ -317,6 +317,11 @@ fn callbacks_are_called_and_may_panic() {
     pool.close();
     pool.join().unwrap();
     assert_eq!(heard.try_recv().unwrap(), "2000");
+    // The pool has no thread any more.
+    let late = say();
+    result.call_back(move |value| late.send(format!("late {value:?}")).unwrap());
+    assert_eq!(heard.recv().unwrap(), "late Ok(9)");
+    result.call_back(|_| panic!("a deliberate panic"));
 }
 
 fn a_callback_may_drop_the_pool() {

@@ -125,6 +125,7 @@ fn apply_and_map_keep_the_order() {
     assert_eq!(pool.apply_async(add, (2, 3)).unwrap().get().unwrap(), 5);
     let squares: Vec<u64> = (0..100).map(square).collect();
     assert_eq!(pool.map(square, 0..100).unwrap(), squares);
+    assert!(matches!(pool.map_in_chunks(square, 0..100, Some(0)), Err(SubmitError::ChunkSize)));
     for chunk_size in [1, 7, 20, 1000] {
         assert_eq!(pool.map_in_chunks(square, 0..100, Some(chunk_size)).unwrap().get().unwrap(), squares);
     }

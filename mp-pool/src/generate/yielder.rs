@@ -6,6 +6,7 @@ use crate::line::{Line, Said};
 use crate::memory::SharedBoard;
 use crate::threads::Channel;
 use mp_core::CodecError;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::transfer::{Handle, Part, Target, pack_value_with};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,10 @@ impl<T> Yielder<T> {
         let (mut bytes, mut handles) = (Vec::new(), Vec::new());
         pack(&value, &mut bytes, &mut handles).map_err(|error| YieldError::Failed(error.to_string()))?;
         CURRENT.with_borrow_mut(|current| match current {
-            Some(current) if current.turn.number == turn => current.send(&bytes, &handles),
+            // A forked copy of the worker sends nothing.
+            Some((process, current)) if current.turn.number == turn && process.is_current() => {
+                current.send(&bytes, &handles)
+            }
             _ => Err(YieldError::Stopped),
         })
     }
@@ -102,7 +106,7 @@ pub(crate) struct Current {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<(OwningProcess, Current)>> = const { RefCell::new(None) };
 }
 
 impl Current {
@@ -139,7 +143,7 @@ pub(crate) struct Open(());
 
 /// A task that yields begins on this thread.
 pub(crate) fn begin(current: Current) -> Open {
-    CURRENT.set(Some(current));
+    CURRENT.set(Some((OwningProcess::current(), current)));
     Open(())
 }
 
@@ -173,7 +177,8 @@ where
 {
     type Output = Result<(), YieldError>;
     fn call(&self, (item,): (A,)) -> Self::Output {
-        let turn = CURRENT.with_borrow(|current| current.as_ref().map_or(0, |current| current.turn.number));
+        let turn =
+            CURRENT.with_borrow(|current| current.as_ref().map_or(0, |(_, current)| current.turn.number));
         self.0.call((item, Yielder::new(Way::Worker { turn, pack: pack_value_with })))
     }
     fn state() -> Option<mp_core::transfer::StateType> {

@@ -70,6 +70,9 @@ impl PoolBuilder {
 impl crate::Pool {
     /// Why the [trace](PoolBuilder::trace) ended before the pool; `None`: it has not.
     pub fn trace_error(&self) -> Option<String> {
+        if !self.is_owned() {
+            return None;
+        }
         self.shared().dispatch().trace.as_ref()?.error().map(str::to_owned)
     }
 }

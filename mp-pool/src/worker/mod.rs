@@ -3,6 +3,7 @@
 mod own;
 
 use crate::board::{Life, Taken};
+use crate::copies::in_one_process;
 use crate::error::Failure;
 use crate::limits::Recycling;
 use crate::line::{Line, Said};
@@ -94,7 +95,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
 
 fn initialized(initializer: Option<(Code, Message)>) -> Result<(), String> {
     let Some((code, arguments)) = initializer else { return Ok(()) };
-    call_caught(&code, arguments).map(drop).map_err(|error| match Failure::from(error) {
+    in_one_process(|| call_caught(&code, arguments)).map(drop).map_err(|error| match Failure::from(error) {
         Failure::Panicked { message, location } => {
             format!("the initializer panicked{}: {message}", At(&location))
         }

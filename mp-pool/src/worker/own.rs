@@ -4,6 +4,7 @@
 //! end is attributed to: the one begun and not done.
 
 use crate::board::{Chunk, Life, Marks, Run, Turn};
+use crate::copies::in_one_process;
 use crate::error::Failure;
 use crate::generate;
 use crate::line::{Fetched, Line, Said};
@@ -333,7 +334,8 @@ impl Own {
         };
         self.record.clear();
         let arguments = if self.is_numbered() { self.begin_numbered(arguments) } else { arguments };
-        let called = call_caught_onto(function, arguments, &mut self.record, handles, block);
+        let record = &mut self.record;
+        let called = in_one_process(|| call_caught_onto(function, arguments, record, handles, block));
         if self.is_numbered() {
             self.end_numbered();
         }

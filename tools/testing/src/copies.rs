@@ -21,6 +21,12 @@ pub fn fork_copy(work: impl FnOnce()) -> i32 {
     }
 }
 
+/// Forks a copy that comes back from this call as the original does, and is on its own then.
+pub fn fork_in_two() {
+    // SAFETY: the invariant above.
+    assert!(unsafe { libc::fork() } >= 0);
+}
+
 /// Waits for the end of such a copy; its exit code.
 pub fn exit_code_of(pid: i32) -> i32 {
     let mut status = 0;

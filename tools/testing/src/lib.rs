@@ -49,7 +49,7 @@ mod stopped;
 
 pub use blind::{Blind, Sees, blind, cover_proc, own_mounts, refuse_pidfds};
 pub use child::{in_child, start};
-pub use copies::{exit_code_of, fork_copy, leave_pid_namespace};
+pub use copies::{exit_code_of, fork_copy, fork_in_two, leave_pid_namespace};
 pub use ends::{
     all_gone, end_of, keepers, kill, kill_if_it_lives, line, read_word, stay, the_keeper, wait_for_end,
     write_word,

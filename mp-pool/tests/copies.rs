@@ -1,0 +1,115 @@
+//! Forked copies that the program's own code makes: of the process that has a pool, and of a worker within a task.
+
+use mp_pool::{AsyncResult, JoinPoolError, Pool, SubmitError, TaskError, YieldError, Yielder};
+use mp_queue::Queue;
+use mp_testing::{exit_code_of, fork_copy, fork_in_two};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+mp_testing::cases! {
+    plain: [
+        copies_are_made_while_other_threads_use_the_pool,
+    ],
+    every_method: [
+        a_copy_has_no_part_in_its_originals_pool,
+        a_copy_of_a_worker_answers_nothing,
+        a_copy_of_a_generator_yields_nothing,
+    ]
+}
+
+fn square(x: u64) -> u64 {
+    x * x
+}
+
+fn after_a_word(gate: Queue<u64>) -> u64 {
+    gate.get().unwrap()
+}
+
+fn is_refused<T>(submitted: Result<T, SubmitError>) -> bool {
+    matches!(submitted, Err(SubmitError::Broken(reason)) if reason.contains("forked copy"))
+}
+
+fn is_lost(result: &AsyncResult<u64>) -> bool {
+    matches!(result.get(), Err(TaskError::Broken(reason)) if reason.contains("forked copy"))
+}
+
+fn a_copy_has_no_part_in_its_originals_pool() {
+    let (pool, gate) = (Pool::new(2).unwrap(), Queue::new().unwrap());
+    let waiting = pool.apply_async(after_a_word, (gate.clone(),)).unwrap();
+    let mut stream = pool.imap(square, 0..).unwrap();
+    assert_eq!(stream.next().unwrap().unwrap(), 0);
+    let before = pool.map_async(square, 0..100).unwrap();
+    let copy = fork_copy(|| {
+        assert!(is_refused(pool.apply(square, (2,))));
+        assert!(is_refused(pool.map(square, 0..3)));
+        assert!(is_refused(pool.imap(square, 0..3)));
+        assert!(is_lost(&waiting) && waiting.ready());
+        assert!(matches!(stream.next(), Some(Err(TaskError::Broken(_)))));
+        assert!(stream.next().is_none());
+        waiting.cancel();
+        pool.close();
+        pool.terminate();
+        assert_eq!(pool.join(), Err(JoinPoolError::StillRunning));
+        assert!(pool.worker_pids().is_empty());
+        drop(std::mem::replace(&mut stream, Pool::new(1).unwrap().imap(square, 0..).unwrap()));
+    });
+    assert_eq!(exit_code_of(copy), 0);
+    gate.put(7).unwrap();
+    assert_eq!(waiting.get().unwrap(), 7);
+    assert_eq!(before.get().unwrap().len(), 100);
+    assert_eq!(stream.next().unwrap().unwrap(), 1);
+    assert_eq!(pool.map(square, 0..1000).unwrap()[999], 999 * 999);
+}
+
+/// What a copy inherits is locked, where another thread had it locked.
+fn copies_are_made_while_other_threads_use_the_pool() {
+    let (pool, over) = (Pool::new(2).unwrap(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                // ORDERING: SeqCst, both: a test's.
+                while !over.load(Ordering::SeqCst) {
+                    assert_eq!(pool.map(square, 0..20).unwrap()[19], 361);
+                }
+            });
+        }
+        for _ in 0..50 {
+            let waiting = pool.apply_async(square, (3,)).unwrap();
+            let copy = fork_copy(|| {
+                assert!(matches!(waiting.get(), Ok(9) | Err(TaskError::Broken(_))));
+                assert!(is_refused(pool.apply(square, (2,))));
+            });
+            assert_eq!(exit_code_of(copy), 0);
+            assert_eq!(waiting.get().unwrap(), 9);
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+}
+
+/// Comes back twice, in two processes.
+fn copied(x: u64) -> u64 {
+    fork_in_two();
+    x + 1
+}
+
+fn a_copy_of_a_worker_answers_nothing() {
+    let pool = Pool::new(2).unwrap();
+    for _ in 0..3 {
+        let copied = pool.map_in_chunks(copied, 0..20, Some(1)).unwrap();
+        assert_eq!(copied.get().unwrap(), (1..21).collect::<Vec<_>>());
+        assert_eq!(pool.map(square, 0..2000).unwrap()[1999], 1999 * 1999);
+    }
+    let tasks = pool.statistics();
+    assert_eq!((tasks.tasks(), tasks.restarts()), (3 * 2020, 0));
+}
+
+fn yields_in_two(count: u64, results: Yielder<u64>) -> Result<(), YieldError> {
+    fork_in_two();
+    (0..count).try_for_each(|number| results.yield_(number))
+}
+
+fn a_copy_of_a_generator_yields_nothing() {
+    let pool = Pool::new(1).unwrap();
+    let events = pool.generate(yields_in_two, [50, 50]).unwrap();
+    assert_eq!(events.count(), 102);
+    assert_eq!(pool.apply(square, (5,)).unwrap(), 25);
+}
