@@ -1,6 +1,6 @@
-//! W6: a pool of two: tiny tasks one by one and in default chunks, as a stream, by futures; one call and its answer, a
-//! mebibyte in and out, tasks that compute; what 64 workers cost; and what a pool of four costs until its first map is
-//! done.
+//! W6: a pool of two: tiny tasks one by one and in default chunks, as a stream, by futures, seen in several ways; one call
+//! and its answer, a mebibyte in and out, tasks that compute; what 64 workers cost; and what a pool of four costs until its
+//! first map is done.
 //!
 //! | file         | what                                                      |
 //! |--------------|-----------------------------------------------------------|
@@ -9,11 +9,13 @@
 //! | `place.rs`   | on which CPUs                                             |
 //! | `streams.rs` | streams and futures                                       |
 //! | `copies.rs`  | copies alone                                              |
+//! | `seen.rs`    | tasks that yield, or are seen                             |
 //!
 //! The python peers are in `python/pools.py`.
 
 mod copies;
 mod place;
+mod seen;
 mod streams;
 mod tasks;
 mod workers;
@@ -42,6 +44,7 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
     works.extend(place::ALL.map(|place| tiny(python, "W6.default", Chunks::Default, 10_000, place)));
     works.extend([ten_million(python), many()]);
     works.extend(streams::all(python));
+    works.extend(seen::all());
     works.extend(place::ALL.map(|place| apply(python, place)));
     works.extend(place::ALL.map(|place| mebibytes(python, "W6.1MiB", Results::Consumed, place)));
     works.extend([
