@@ -4,10 +4,10 @@ use crate::end::End;
 use crate::error::RecvError;
 use crate::frame::{Assembly, Step};
 use crate::patience::Patience;
-use crate::spin::spin_on;
+use crate::spin::{nap_and_spin, spin_on};
 use mp_core::error::OsResult;
 use mp_core::sys::machine::LocalSite;
-use mp_core::sys::poll::Interest;
+use mp_core::sys::poll::{Interest, nap};
 use mp_core::sys::socket::{self, Mode, would_block};
 use mp_core::sys::stream;
 use mp_core::transfer::scratch;
@@ -190,7 +190,10 @@ impl End {
         if matches!(patience, Patience::Never) {
             return Err(late(patience));
         }
-        let sleeps = match spin_on(spins, || receive(Mode::Now)) {
+        let nap = |nanos| nap(self.as_fd(), Interest::Read, nanos);
+        let looked = spin_on(spins, || receive(Mode::Now))
+            .or_else(|sleeps| nap_and_spin(sleeps, patience.deadline(), nap, || receive(Mode::Now)));
+        let sleeps = match looked {
             Ok(count) => return Ok(count?),
             Err(sleeps) => sleeps,
         };

@@ -124,14 +124,9 @@ impl Word for FutexWord {
 
     fn nap(&self, expected: u32, nanos: u32) {
         let end = now() + Duration::from_nanos(nanos.into());
-        let slack = timer_slack();
-        if slack.is_some() {
-            set_timer_slack(1);
-        }
-        self.block(expected, end, USUAL);
-        if let Some(slack) = slack {
-            set_timer_slack(slack);
-        }
+        on_time(|| {
+            self.block(expected, end, USUAL);
+        });
     }
 
     fn wake(&self, count: u32) -> u32 {
@@ -164,6 +159,18 @@ pub(super) fn now() -> Duration {
     // SAFETY: the result is on this stack.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// Sleeps by a timer that the kernel does not delay.
+pub(super) fn on_time(sleep: impl FnOnce()) {
+    let slack = timer_slack();
+    if slack.is_some() {
+        set_timer_slack(1);
+    }
+    sleep();
+    if let Some(slack) = slack {
+        set_timer_slack(slack);
+    }
 }
 
 /// By how much the kernel may delay the calling thread's timers, to let several expire together; in nanoseconds.

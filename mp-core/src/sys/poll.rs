@@ -5,10 +5,12 @@
 #![allow(unsafe_code)]
 
 use super::fd::above_standard;
+use super::futex::on_time;
 use crate::error::{OsError, OsResult};
 use crate::word::Deadline;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::{PollFd, PollFlags, PollTimeout, ppoll};
+use nix::sys::time::TimeSpec;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -57,6 +59,16 @@ pub fn poll(fds: &[(BorrowedFd<'_>, Interest)], until: Option<Deadline>) -> OsRe
 /// Waits for one descriptor; `false` at the deadline.
 pub fn wait_for(fd: BorrowedFd<'_>, interest: Interest, until: Option<Deadline>) -> OsResult<bool> {
     Ok(!poll(&[(fd, interest)], until)?.is_empty())
+}
+
+/// Sleeps until the descriptor is ready, for so many nanoseconds at most: as exactly as the system can. A signal ends it, too.
+pub fn nap(fd: BorrowedFd<'_>, interest: Interest, nanos: u32) {
+    let mut fds = [PollFd::new(fd, flags(interest))];
+    let most = TimeSpec::from_duration(Duration::from_nanos(nanos.into()));
+    // An error is the same as a nap that was too short: the caller looks, and waits by a call that tells it.
+    on_time(|| {
+        let _ = ppoll(&mut fds, Some(most), None);
+    });
 }
 
 fn flags(interest: Interest) -> PollFlags {
