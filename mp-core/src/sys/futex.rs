@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::machine::note_wake;
-use crate::word::{Deadline, Machine, Ordering, Wake, Word};
+use crate::word::{Deadline, Looks, Machine, Ordering, Wake, Word};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, fence};
 use std::time::Duration;
@@ -23,13 +23,13 @@ impl FutexWord {
         FutexWord(AtomicU32::new(value))
     }
 
-    fn sleep(&self, expected: u32, until: Option<Deadline>, apart: Duration, identity: u32) -> Wake {
+    fn sleep(&self, expected: u32, until: Option<Deadline>, looks: Looks, identity: u32) -> Wake {
         let left = until.map(Deadline::remaining);
         if left == Some(Duration::ZERO) {
             return Wake::TimedOut;
         }
         let now = now();
-        let wake_up = next_wake_up(now, apart);
+        let wake_up = next_wake_up(now, looks);
         let end = left.map_or(wake_up, |left| wake_up.min(now.saturating_add(left)));
         self.block(expected, end, identity);
         match until {
@@ -77,10 +77,8 @@ impl FutexWord {
 /// so that one interrupt is for many, and what the kernel does for one it does warm for the next. At moments of
 /// their own, a hundred waiters take three to four times as much of a CPU.
 const LOOKS_APART: Duration = Duration::from_millis(500);
-/// The same for waiters for which a leader wakes.
-const LONG_LOOKS_APART: Duration = Duration::from_secs(3);
 
-/// Bits of sleepers, by which the latter can be woken alone.
+/// Bits of sleepers, by which those of [`Word::wait_long`] can be woken alone.
 const USUAL: u32 = 1;
 const LONG: u32 = 2;
 
@@ -115,11 +113,11 @@ impl Word for FutexWord {
     }
 
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        self.sleep(expected, until, LOOKS_APART, USUAL)
+        self.sleep(expected, until, Looks::ALL, USUAL)
     }
 
-    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        self.sleep(expected, until, LONG_LOOKS_APART, LONG)
+    fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: Looks) -> Wake {
+        self.sleep(expected, until, looks, LONG)
     }
 
     fn nap(&self, expected: u32, nanos: u32) {
@@ -185,10 +183,10 @@ fn set_timer_slack(nanos: libc::c_ulong) {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) };
 }
 
-/// The next moment at which waiters wake by themselves.
-fn next_wake_up(now: Duration, apart: Duration) -> Duration {
-    let apart = apart.as_nanos() as u64;
-    Duration::from_nanos((now.as_nanos() as u64 / apart + 1) * apart)
+/// The next of these moments on the machine's clock.
+fn next_wake_up(now: Duration, looks: Looks) -> Duration {
+    let apart = LOOKS_APART.as_nanos() as u64;
+    Duration::from_nanos(looks.after(now.as_nanos() as u64 / apart) * apart)
 }
 
 #[cfg(test)]
@@ -224,12 +222,14 @@ mod tests {
     #[test]
     fn all_look_at_the_same_moments_and_soon() {
         for nanos in [0, 1, 499_999_999, 500_000_000, 500_000_001, 86_400_123_456_789] {
-            for apart in [LOOKS_APART, LONG_LOOKS_APART] {
-                let now = Duration::from_nanos(nanos);
-                let wake_up = next_wake_up(now, apart);
-                assert!(now < wake_up && wake_up <= now + apart);
-                assert_eq!(wake_up.as_nanos() % apart.as_nanos(), 0);
-            }
+            let now = Duration::from_nanos(nanos);
+            let wake_up = next_wake_up(now, Looks::ALL);
+            assert!(now < wake_up && wake_up <= now + LOOKS_APART);
+            assert_eq!(wake_up.as_nanos() % LOOKS_APART.as_nanos(), 0);
+            let mut of_all_phases: Vec<Duration> =
+                (0..4).map(|phase| next_wake_up(now, Looks::every(4, phase))).collect();
+            of_all_phases.sort_unstable();
+            assert_eq!(of_all_phases, [0, 1, 2, 3].map(|later| wake_up + later * LOOKS_APART));
         }
     }
 
@@ -248,7 +248,7 @@ mod tests {
                 assert_eq!(word.wake_long(1), 0);
                 woken += word.rouse(1, USUAL | LONG);
             }
-            scope.spawn(|| word.wait_long(0, deadline));
+            scope.spawn(|| word.wait_long(0, deadline, Looks::every(6, 0)));
             while word.wake_long(1) == 0 {
                 std::thread::yield_now();
             }

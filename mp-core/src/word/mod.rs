@@ -13,14 +13,16 @@
 //!
 //! # The rule of every wait
 //! First a [`Waiting`] spins for as long as that is worth it, then [`Word::wait`]. A wait may return for no reason
-//! and does so at the latest after half a second ([`Word::wait_long`]: three), so an algorithm calls it in a loop
+//! and does so at the latest after half a second ([`Word::wait_long`]: its [`Looks`]), so an algorithm calls it in a loop
 //! and reads the word again, with the ordering it needs. So a process that is killed between its commit
 //! and its wake delays a sleeper, and does not strand it.
 
 mod deadline;
+mod looks;
 mod waiting;
 
 pub use deadline::Deadline;
+pub use looks::Looks;
 use std::sync::atomic::AtomicU64;
 pub use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -55,9 +57,9 @@ pub trait Word: Machine + Learned + Sync {
     /// Sleeps while the word is `expected`, until another thread wakes it, the deadline passes, or it is time to
     /// look again (half a second at most). Call it in a loop.
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake;
-    /// Sleeps as [`wait`](Word::wait) does, while another thread wakes by itself for this one: it need not be time
-    /// to look again before three seconds have passed.
-    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake;
+    /// Sleeps as [`wait`](Word::wait) does, while others wake by themselves for this one: it is time to look again at
+    /// the next moment of `looks`.
+    fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: Looks) -> Wake;
     /// Sleeps as [`wait`](Word::wait) does, for so many nanoseconds at most: as exactly as the system can.
     fn nap(&self, expected: u32, nanos: u32) {
         self.wait(expected, Deadline::after(Duration::from_nanos(nanos.into())));

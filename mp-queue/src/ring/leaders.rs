@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!            the first sleep found nothing                         none free
-//!   waiter ─────────────────────────────────────► tries a lease ─────────────► FOLLOWER: wakes each three seconds
+//!   waiter ─────────────────────────────────────► tries a lease ─────────────► FOLLOWER: wakes more rarely
 //!                                                   │        ▲                       │
 //!                                                   ▼        └────── promoted ───────┘
 //!                                                 LEADER: wakes each half second, and promotes one if a lease is free
@@ -15,6 +15,7 @@
 //! |-------------|----------------------------------------------------------------------------------------|
 //! | `leases`    | two locks, each held by a leader while it waits: the kernel releases a dead leader's    |
 //! | `followers` | raised by a waiter that is about to follow; 0: a promotion found no follower            |
+//! | `looks`     | raised by a follower that has woken by itself (follower.rs)                             |
 //! | `changes` of the event count | a promotion changes its upper half: a follower that sees this takes a lease first |
 //!
 //! A wake-up costs more than ten microseconds of a CPU, nearly all of it for the switch to that process and
@@ -34,13 +35,14 @@
 //! - *A leader*: the other leader finds the lease free when it next wakes, and promotes a follower.
 //! - *A leader between its release and the promotion, or a promoted follower before it has the lease*: the
 //!   other leader goes on.
-//! - *Both at once*: the followers wake by themselves within three seconds.
+//! - *Both at once*: of the followers one wakes by itself within a second (follower.rs), and takes a lease.
 //!
 //! Where the kernel does not release the locks of dead processes, all waiters wake each half second.
 //!
 //! # Tested by
 //! ring/model/leaders.rs, ring/crowd/leaders.rs (with deaths), tests/leaders.rs
 
+use super::follower::Follower;
 use mp_core::word::{Deadline, Ordering, Owned, Wake, Word};
 use mp_sync::raw::RawLock;
 
@@ -50,6 +52,7 @@ use mp_sync::raw::RawLock;
 pub(super) struct Leaders<O: Owned> {
     leases: [RawLock<O>; 2],
     followers: O::Word,
+    looks: O::Word,
 }
 
 /// The amount that a promotion adds to `changes`. (Other changes reach its upper half only now and then; a
@@ -63,6 +66,8 @@ pub(super) struct Sleeper<'a, O: Owned> {
     leaders: Option<&'a Leaders<O>>,
     /// The lease that it holds.
     lease: Option<usize>,
+    /// Once it has followed.
+    follower: Option<Follower>,
     /// Whether its next sleep is the first one.
     fresh: bool,
     /// The thread unwinds already, and a destructor waits.
@@ -81,20 +86,32 @@ impl<'a, O: Owned> Sleeper<'a, O> {
     }
 
     fn with(changes: &'a O::Word, leaders: Option<&'a Leaders<O>>, fresh: bool) -> Self {
-        Sleeper { changes, leaders, lease: None, fresh, was_unwinding: std::thread::panicking() }
+        let was_unwinding = std::thread::panicking();
+        Sleeper { changes, leaders, lease: None, follower: None, fresh, was_unwinding }
     }
 
     /// Sleeps while the word is `seen`, which was read before the last attempt.
     pub(super) fn wait(&mut self, seen: u32, until: Option<Deadline>) -> Wake {
         let changes = self.changes;
         let Some(leaders) = self.leaders else { return changes.wait(seen, until) };
-        let follows = !std::mem::take(&mut self.fresh) && !self.leads(leaders) && {
-            leaders.follow();
-            !self.leads(leaders)
+        let alone = std::mem::take(&mut self.fresh) || self.leads(leaders);
+        let number = if alone { None } else { Some(leaders.follow()) };
+        let follower = number.filter(|_| !self.leads(leaders)).map(|number| {
+            // ORDERING: Relaxed: a count by itself.
+            *self.follower.get_or_insert_with(|| Follower::new(number, leaders.looks.load(Ordering::Relaxed)))
+        });
+        let wake = match follower {
+            Some(follower) => changes.wait_long(seen, until, follower.looks()),
+            None => changes.wait(seen, until),
         };
-        let wake = if follows { changes.wait_long(seen, until) } else { changes.wait(seen, until) };
         // ORDERING: Acquire, pairs with the Release in `promote`: the lease is seen free.
-        let promoted = (changes.load(Ordering::Acquire) ^ seen) >= PROMOTION;
+        let now = changes.load(Ordering::Acquire);
+        if let Some(mut follower) = follower.filter(|_| now == seen && wake == Wake::Look) {
+            // ORDERING: Relaxed: a count by itself.
+            follower.woke(leaders.looks.fetch_add(1, Ordering::Relaxed));
+            self.follower = Some(follower);
+        }
+        let promoted = (now ^ seen) >= PROMOTION;
         // The lease first: a follower that left without it would leave the leases free, and no process to
         // promote the next.
         if promoted {
@@ -135,13 +152,15 @@ impl<'a, O: Owned> Sleeper<'a, O> {
 }
 
 impl<O: Owned> Leaders<O> {
-    /// Notes that a waiter is about to follow.
-    fn follow(&self) {
+    /// Notes that a waiter is about to follow. Gives its number, another one than that of the waiter before it.
+    fn follow(&self) -> u32 {
         // ORDERING: Relaxed: the fence orders it before the leases are tried.
-        if self.followers.fetch_add(1, Ordering::Relaxed) == u32::MAX {
+        let number = self.followers.fetch_add(1, Ordering::Relaxed);
+        if number == u32::MAX {
             self.followers.fetch_add(1, Ordering::Relaxed);
         }
         O::Word::fence();
+        number
     }
 
     /// Takes a lease that is free.

@@ -15,6 +15,7 @@
 //! | `ReadSide`, `Reader`        | `read_side.rs`   | the get lock, and what its holder does: find, copy, commit     |
 //! | `EventCount`                | `event_count.rs` | how each side, and a joiner, waits and is woken                |
 //! | `Leaders`                   | `leaders.rs`     | which of many waiting consumers wake by themselves             |
+//! | `Follower`                  | `follower.rs`    | how often one of the others does                               |
 //! | `Packets`                   | `packets.rs`     | the descriptors of records, on a socket, and orphans           |
 //! | `Sides`                     | `sides.rs`       | both sides: their locks after a death, the count of items      |
 //! | `Tasks`, `Ledger`           | `tasks.rs`       | records that were taken and are not done                       |
@@ -49,6 +50,7 @@ mod circle;
 mod crowd;
 mod cursor;
 mod event_count;
+mod follower;
 mod join;
 pub(crate) mod layout;
 mod leaders;

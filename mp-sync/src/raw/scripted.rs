@@ -1,6 +1,6 @@
 //! A word whose sleepers do what a test says, and whose clock stands still.
 
-use mp_core::word::{Deadline, Learned, Machine, Ordering, Owned, Site, Wake, Word};
+use mp_core::word::{Deadline, Learned, Looks, Machine, Ordering, Owned, Site, Wake, Word};
 use std::cell::Cell;
 use std::sync::atomic::AtomicU32;
 
@@ -79,7 +79,7 @@ impl Word for Scripted {
         self.store(AFTER.get(), Ordering::Relaxed);
         Wake::Look
     }
-    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
+    fn wait_long(&self, expected: u32, until: Option<Deadline>, _: Looks) -> Wake {
         self.wait(expected, until)
     }
     fn wake(&self, count: u32) -> u32 {

@@ -89,8 +89,8 @@ impl<W: Word> Word for Watched<W> {
         tell();
         self.0.wait(expected, until)
     }
-    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        self.0.wait_long(expected, until)
+    fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: mp_core::word::Looks) -> Wake {
+        self.0.wait_long(expected, until, looks)
     }
     fn wake(&self, count: u32) -> u32 {
         self.0.wake(count)

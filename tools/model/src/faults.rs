@@ -3,7 +3,7 @@
 use crate::life::{Checker, has_dozed};
 use crate::owned::ModelOwned;
 use crate::word::{ModelLong, ModelWord};
-use mp_core::word::{Deadline, Learned, Long, Machine, Ordering, Owned, Site, Wake, Word};
+use mp_core::word::{Deadline, Learned, Long, Looks, Machine, Ordering, Owned, Site, Wake, Word};
 use std::marker::PhantomData;
 
 /// What is wrong with a world. Nothing, unless a mutant says so.
@@ -119,8 +119,8 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.0.wait(expected, until)
     }
-    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        self.0.wait_long(expected, until)
+    fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: Looks) -> Wake {
+        self.0.wait_long(expected, until, looks)
     }
     fn wake(&self, count: u32) -> u32 {
         if !F::DOZERS_WAKE && has_dozed::<C>() {

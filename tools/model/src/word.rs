@@ -10,7 +10,7 @@
 
 use crate::checker::{Atomic, Room};
 use crate::life::{self, Checker, look_now, step};
-use mp_core::word::{Deadline, Learned, Long, Machine, Ordering, Site, Wake, Word};
+use mp_core::word::{Deadline, Learned, Long, Looks, Machine, Ordering, Site, Wake, Word};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -205,7 +205,7 @@ impl<C: Checker> Word for ModelWord<C> {
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.rest(expected, until, Sleep::Usual)
     }
-    fn wait_long(&self, expected: u32, until: Option<Deadline>) -> Wake {
+    fn wait_long(&self, expected: u32, until: Option<Deadline>, _: Looks) -> Wake {
         self.rest(expected, until, Sleep::Long)
     }
     fn wake(&self, count: u32) -> u32 {
