@@ -9,8 +9,8 @@ use mp_core::sys::poll::{Interest, pidfd_open, wait_for};
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, StartMethod, active_children, finalize, get_start_method};
 use mp_testing::{
-    all_gone, exit_code_of, fork_copy, leave_pid_namespace, line, parent_in_role, read_word, role, state,
-    write_word,
+    Fate, all_gone, exit_code_of, filter, fork_copy, leave_pid_namespace, line, parent_in_role, read_word,
+    role, state, write_word,
 };
 use std::ffi::c_void;
 use std::fs::{self, File};
@@ -25,6 +25,7 @@ mp_testing::cases! {
         a_copy_is_forked_in_the_middle_of_the_first_start,
         the_bare_system_call_makes_such_a_copy_too,
         what_belongs_to_the_original_is_not_a_copys,
+        a_kernel_that_accepts_any_advice_hides_no_copy,
     ],
     every_method: [
         the_originals_daemons_outlive_a_copy,
@@ -281,6 +282,18 @@ fn what_belongs_to_the_original_is_not_a_copys() {
     });
     assert_eq!(exit_code_of(copy), 0);
     assert!(original.is_current());
+}
+
+/// Under an emulator that accepts every advice and does nothing (older qemu-user).
+fn a_kernel_that_accepts_any_advice_hides_no_copy() {
+    fn child() -> bool {
+        let original = OwningProcess::current();
+        exit_code_of(bare_copy(|| !original.is_current())) == 0 && original.is_current()
+    }
+    filter(libc::SYS_madvise, &[], Fate::Fails(0));
+    // A new program, which has asked for nothing yet.
+    let child = Process::new(child, ()).method(StartMethod::Spawn).start().unwrap();
+    assert!(child.join().unwrap());
 }
 
 /// A copy in which no fork handlers run, and whose exit code says whether this held there.

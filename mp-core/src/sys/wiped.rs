@@ -3,6 +3,9 @@
 //!
 //! A copy that shares its parent's memory, as `vfork` makes one, sees what the parent sees.
 //!
+//! Some emulators of the kernel (older qemu-user) accept every advice and do nothing. They also accept one that does not
+//! exist, so that is tried first. There the word is not used.
+//!
 //! # Safety
 //! The one invariant: the page is mapped for as long as the process lives.
 #![allow(unsafe_code)]
@@ -16,6 +19,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 /// Null: no page was asked for yet. [`NONE`]: there is none to be had.
 static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 static NONE: AtomicU64 = AtomicU64::new(0);
+/// The number of no advice.
+const NO_ADVICE: libc::c_int = -1;
 
 /// The word. `None`: the kernel has no such pages.
 #[inline]
@@ -47,7 +52,9 @@ fn page() -> Option<*mut AtomicU64> {
     // SAFETY: a fresh range, chosen by the kernel: no other memory is touched.
     let page = unsafe { mmap_anonymous(None, length, protection, MapFlags::MAP_PRIVATE) }.ok()?;
     // SAFETY: advice for this range, which holds nothing yet.
-    if unsafe { madvise(page, PAGE, MmapAdvise::MADV_WIPEONFORK) }.is_ok() {
+    let accepts_any = unsafe { libc::madvise(page.as_ptr(), PAGE, NO_ADVICE) } == 0;
+    // SAFETY: as above.
+    if !accepts_any && unsafe { madvise(page, PAGE, MmapAdvise::MADV_WIPEONFORK) }.is_ok() {
         return Some(page.as_ptr().cast());
     }
     // SAFETY: the range above, which nothing else knows.
