@@ -1,7 +1,7 @@
 //! The CPU that a thread runs on, and how it leaves it.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
-use nix::unistd::{Pid, SysconfVar, sysconf};
+use nix::unistd::Pid;
 
 const THIS: Pid = Pid::from_raw(0);
 
@@ -12,32 +12,69 @@ pub fn current_cpu() -> Option<u32> {
 }
 
 /// Moves the calling thread to another one of the CPUs that it may run on. Afterwards it may run on the same ones as
-/// before. `false`: there is no other.
+/// before; a thread that may run on all CPUs of its cpuset, on those that the cpuset gets later, too. `false`: there is
+/// no other.
 pub fn leave_cpu(cpu: u32) -> bool {
-    let Ok(usable) = sched_getaffinity(THIS) else { return false };
+    leave(&OfThread, cpu)
+}
+
+/// A thread's mask: which CPUs it may run on.
+trait Mask {
+    /// Those of the mask that its cpuset has.
+    fn get(&self) -> Option<CpuSet>;
+    /// Whether it was taken: the cpuset has one of these at least.
+    fn set(&self, mask: &CpuSet) -> bool;
+    /// All that its cpuset has. The mask has all CPUs afterwards.
+    fn widen(&self) -> Option<CpuSet> {
+        self.set(&every()).then(|| self.get())?
+    }
+}
+
+/// The calling thread's.
+struct OfThread;
+
+impl Mask for OfThread {
+    fn get(&self) -> Option<CpuSet> {
+        sched_getaffinity(THIS).ok()
+    }
+
+    fn set(&self, mask: &CpuSet) -> bool {
+        sched_setaffinity(THIS, mask).is_ok()
+    }
+}
+
+fn leave(thread: &impl Mask, cpu: u32) -> bool {
+    let Some(usable) = thread.get() else { return false };
     let mut others = usable;
-    if others.unset(cpu as usize).is_err() || count(&others) == 0 || sched_setaffinity(THIS, &others).is_err()
-    {
+    if others.unset(cpu as usize).is_err() || count(&others) == 0 {
         return false;
     }
-    // If another process has set a mask meanwhile, that one stays.
-    if sched_getaffinity(THIS) == Ok(others) {
-        let _ = sched_setaffinity(THIS, &unrestricted(usable));
+    let Some(allowed) = thread.widen() else { return false };
+    // The kernel does not tell a mask from its cpuset. A mask of the whole cpuset is most often no choice of a user's: it
+    // becomes one of all CPUs, or the thread would not run on those that the cpuset gets later.
+    let before = if allowed == usable { every() } else { usable };
+    let moved = thread.set(&others);
+    let now = thread.get();
+    if !moved || now == Some(others) {
+        thread.set(&before);
+    } else if thread.widen() == Some(allowed) {
+        // The cpuset is the same, so another process has set a mask meanwhile, which stays.
+        if let Some(now) = now {
+            thread.set(&now);
+        }
+    } else {
+        // The cpuset has changed. If it has none of those that the user chose, all that it has are right.
+        thread.set(&before);
     }
-    true
+    moved
 }
 
 fn count(set: &CpuSet) -> usize {
     (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu) == Ok(true)).count()
 }
 
-/// A mask of all online CPUs is most often no choice of a user's: it becomes one of all CPUs that there can be, so that
-/// the thread may run on those that come later.
-fn unrestricted(usable: CpuSet) -> CpuSet {
-    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
-    if online.and_then(|online| usize::try_from(online).ok()) != Some(count(&usable)) {
-        return usable;
-    }
+/// All CPUs that there can be.
+fn every() -> CpuSet {
     let mut all = CpuSet::new();
     for cpu in 0..CpuSet::count() {
         let _ = all.set(cpu);
@@ -48,6 +85,7 @@ fn unrestricted(usable: CpuSet) -> CpuSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     /// On a thread of its own, whose mask is its own.
     fn apart(test: fn()) {
@@ -95,5 +133,90 @@ mod tests {
             let wanted = if count(&usable) == 2 { usable } else { two };
             assert_eq!(sched_getaffinity(THIS), Ok(wanted));
         });
+    }
+
+    /// A thread of Linux 6.2 or later, which keeps the mask that was asked for when its cpuset changes.
+    struct Thread {
+        mask: Cell<CpuSet>,
+        cpuset: Cell<CpuSet>,
+        /// What happens after so many masks were set.
+        later: (usize, fn(&Thread)),
+        masks: Cell<usize>,
+    }
+
+    impl Thread {
+        fn new(mask: CpuSet, cpuset: &[usize], later: (usize, fn(&Thread))) -> Thread {
+            Thread { mask: Cell::new(mask), cpuset: Cell::new(of(cpuset)), later, masks: Cell::new(0) }
+        }
+    }
+
+    fn of(cpus: &[usize]) -> CpuSet {
+        let mut set = CpuSet::new();
+        cpus.iter().for_each(|cpu| set.set(*cpu).unwrap());
+        set
+    }
+
+    fn both(one: CpuSet, other: CpuSet) -> CpuSet {
+        let has = |set: CpuSet, cpu: usize| set.is_set(cpu) == Ok(true);
+        of(&(0..CpuSet::count()).filter(|&cpu| has(one, cpu) && has(other, cpu)).collect::<Vec<_>>())
+    }
+
+    impl Mask for Thread {
+        fn get(&self) -> Option<CpuSet> {
+            let both = both(self.mask.get(), self.cpuset.get());
+            Some(if count(&both) > 0 { both } else { self.cpuset.get() })
+        }
+
+        fn set(&self, mask: &CpuSet) -> bool {
+            let is_taken = count(&both(*mask, self.cpuset.get())) > 0;
+            if is_taken {
+                self.mask.set(*mask);
+            }
+            self.masks.set(self.masks.get() + 1);
+            if self.masks.get() == self.later.0 {
+                self.later.1(self);
+            }
+            is_taken
+        }
+    }
+
+    const NEVER: (usize, fn(&Thread)) = (0, |_| ());
+
+    #[test]
+    fn a_thread_that_had_its_whole_cpuset_has_what_the_cpuset_gets() {
+        let thread = Thread::new(every(), &[0, 1], NEVER);
+        assert!(leave(&thread, 0));
+        thread.cpuset.set(of(&[0, 1, 2, 3]));
+        assert_eq!(thread.get(), Some(of(&[0, 1, 2, 3])));
+    }
+
+    #[test]
+    fn a_mask_that_was_chosen_stays() {
+        let thread = Thread::new(of(&[1, 2]), &[0, 1, 2, 3], NEVER);
+        assert!(leave(&thread, 1));
+        assert_eq!(thread.mask.get(), of(&[1, 2]));
+    }
+
+    #[test]
+    fn a_cpuset_that_changes_meanwhile_narrows_no_mask() {
+        // It loses the CPUs that the thread was to move to, or all that it had.
+        let changes: [fn(&Thread); 2] =
+            [|thread| thread.cpuset.set(of(&[0])), |thread| thread.cpuset.set(of(&[4, 5]))];
+        // A change before its first mask was set is taken for a choice of a user's.
+        for moment in 2..5 {
+            for change in changes {
+                let thread = Thread::new(every(), &[0, 1, 2], (moment, change));
+                leave(&thread, 0);
+                thread.cpuset.set(of(&[0, 1, 2, 3]));
+                assert_eq!(thread.get(), Some(of(&[0, 1, 2, 3])), "{moment}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mask_that_another_process_sets_meanwhile_stays() {
+        let thread = Thread::new(every(), &[0, 1, 2], (2, |thread| thread.mask.set(of(&[0, 2]))));
+        assert!(leave(&thread, 0));
+        assert_eq!(thread.get(), Some(of(&[0, 2])));
     }
 }
