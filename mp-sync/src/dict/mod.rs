@@ -72,7 +72,8 @@ use table::{Expected, Key, Table};
 /// in the index takes some 6 bytes more, which do not count as its own. Pages are taken from the system when they
 /// are needed, and given back by [`clear`](SharedDict::clear) and with the last handle; address space is taken at once. (A
 /// process that locks its future memory, by `mlockall(MCL_FUTURE)`, takes all pages with it.) A value that is replaced
-/// takes its room until the new one is there.
+/// takes its room until the new one is there. Without memory for a new entry a call is [`DictError::Memory`]. Without
+/// memory for a larger index entries are added all the same, and calls take longer: each one that is added asks again.
 ///
 /// # When a process dies
 /// Killed at any instruction of any call, it leaves the map as it was before the call or as it is after. What has

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A bucket is a chain of entries by `next`, most often of one. A split moves those of one chain whose next bit is
-//! set into a new one: a change of two buckets and a few links.
+//! set into a new one: a change of two buckets and a few links. While there is no memory for more buckets, chains become
+//! longer. One that is too long for one change is sorted first, entry by entry, each by a change of its own.
 
 use super::cells::Cells;
 use super::journal::Change;
@@ -46,16 +47,17 @@ impl<'a, S: Storage> Index<'a, S> {
         Ok(self.storage.shape().bucket(bucket_of(hash, self.buckets()?)))
     }
 
-    /// Splits a bucket or two, if there are more entries than buckets should hold. It may be left for later: then
-    /// chains are longer.
+    /// Splits a bucket or two, if there are more entries than buckets should hold. Without memory for more buckets it is
+    /// left for the next call.
     pub(super) fn grow(&self) -> Result<(), Corrupt> {
         let entries = self.storage.load(COUNT);
         for _ in 0..2 {
             let buckets = self.buckets()?;
             let wanted = entries.saturating_add(entries / 2).min(self.storage.shape().buckets);
-            if buckets >= wanted || !self.make_ready(buckets + 1) || !self.split(buckets)? {
+            if buckets >= wanted || !self.make_ready(buckets + 1) {
                 break;
             }
+            self.split(buckets)?;
         }
         Ok(())
     }
@@ -74,10 +76,44 @@ impl<'a, S: Storage> Index<'a, S> {
         reserved
     }
 
-    /// Makes bucket `new`, the next one, out of the one that has its entries. `false`: its chain is too long.
-    fn split(&self, new: u32) -> Result<bool, Corrupt> {
-        let (shape, cells) = (self.storage.shape(), Cells::of(self.storage));
+    /// Makes bucket `new`, the next one, out of the one that has its entries.
+    fn split(&self, new: u32) -> Result<(), Corrupt> {
         let bit = (u32::MAX >> new.leading_zeros() >> 1) + 1;
+        if self.split_at_once(new, bit)? {
+            return Ok(());
+        }
+        self.sort(new - bit, bit)?;
+        if self.split_at_once(new, bit)? { Ok(()) } else { Err(Corrupt) }
+    }
+
+    /// Moves the entries of a chain whose bit is set to its front, so that few links lead from one half to the other.
+    /// Their order means nothing. Each move is a commit, so a death leaves a chain of the same entries.
+    fn sort(&self, bucket: u32, bit: u32) -> Result<(), Corrupt> {
+        let (first, cells) = (self.storage.shape().bucket(bucket), Cells::of(self.storage));
+        let (mut from, mut cell, mut left) = (first, self.storage.load(first), self.storage.load(COUNT));
+        // The front has ended.
+        let mut has_ended = false;
+        while cell != 0 {
+            left = left.checked_sub(1).ok_or(Corrupt)?;
+            let (head, next) = (cells.head(cell)?, cells.word(cell, NEXT)?);
+            if has_ended && head.hash & bit != 0 {
+                let mut change = Change::new(self.storage);
+                change.set(from, head.next);
+                change.set(next, self.storage.load(first));
+                change.set(first, cell);
+                change.commit()?;
+            } else {
+                has_ended |= head.hash & bit == 0;
+                from = next;
+            }
+            cell = head.next;
+        }
+        Ok(())
+    }
+
+    /// Splits by one change. `false`: the chain is too long for that.
+    fn split_at_once(&self, new: u32, bit: u32) -> Result<bool, Corrupt> {
+        let (shape, cells) = (self.storage.shape(), Cells::of(self.storage));
         let old = new - bit;
         let mut change = Change::new(self.storage);
         change.set(BUCKETS, new + 1);

@@ -109,12 +109,50 @@ fn the_index_grows_with_the_entries() {
     for number in 0..100_u8 {
         shared.set(&[number], b"v").unwrap();
     }
-    let buckets = {
-        let inside = shared.enter().unwrap();
-        Index::of(inside.storage).buckets().unwrap()
-    };
-    assert_eq!(buckets, 150);
+    assert_eq!(buckets(&shared), 150);
     assert_eq!(shared.contents().len(), 100);
+}
+
+fn buckets(shared: &Shared<Alone>) -> u32 {
+    let inside = shared.enter().unwrap();
+    Index::of(inside.storage).buckets().unwrap()
+}
+
+/// Of so many entries in one chain, in which the lowest bit changes from each to the next.
+fn with_one_chain(entries: u8, room: u32) -> Shared<Alone> {
+    let shared = table::<Alone>(room, room);
+    shared.refuse_buckets(true);
+    for number in 0..entries {
+        shared.set(&[number], b"v").unwrap();
+    }
+    assert_eq!(buckets(&shared), 1);
+    shared.refuse_buckets(false);
+    shared
+}
+
+#[test]
+fn an_index_grows_again_once_there_is_memory() {
+    let shared = with_one_chain(150, 250);
+    for number in 150..250_u8 {
+        shared.set(&[number], b"v").unwrap();
+    }
+    assert_eq!(buckets(&shared), 201, "two for each entry that came");
+    assert_eq!(shared.contents().len(), 250);
+}
+
+#[test]
+fn a_death_in_the_split_of_a_long_chain_loses_no_entry() {
+    let report = sweep(1, move |fuse: &Fuse| {
+        let shared = with_one_chain(70, 72);
+        let finished = live_here(fuse, || shared.set(&[70], b"v").map(drop)).is_some();
+        let found = shared.contents();
+        assert!(found.len() == 71 || found.len() == 70 && !finished);
+        shared.set(&[71], b"v").unwrap();
+        assert!(buckets(&shared) >= 3);
+        assert_eq!(shared.contents().len(), found.len() + 1);
+    });
+    println!("{report}");
+    assert!(report.points > 500, "{report}");
 }
 
 /// What the process does that dies.

@@ -9,7 +9,7 @@ use mp_model::{AnyOwned, Fault, thorough, threads};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// A word that the processes share.
 pub(in super::super) trait Unit: Default {
@@ -102,6 +102,8 @@ pub(in super::super) struct Memory<W: World> {
     lock: Box<RawLock<W::Owned>>,
     words: Vec<W::Unit>,
     shape: Shape,
+    /// There is no memory for more buckets.
+    buckets_are_refused: AtomicBool,
 }
 
 impl<W: World> Storage for Memory<W> {
@@ -140,7 +142,11 @@ impl<W: World> Storage for Memory<W> {
             (rest, at) = (&rest[now..], at + now);
         }
     }
-    fn reserve(&self, _: u32, _: u32) -> Result<(), MemError> {
+    fn reserve(&self, from: u32, _: u32) -> Result<(), MemError> {
+        // ORDERING: Relaxed: the test's own thread writes it.
+        if from < self.shape.cell(1) && self.buckets_are_refused.load(Ordering::Relaxed) {
+            return Err(MemError::NoMemory { asked: 0, available: 0 });
+        }
         Ok(())
     }
     fn release(&self, _: u32, _: u32) {}
@@ -152,7 +158,8 @@ pub(in super::super) type Shared<W> = Arc<Table<Memory<W>>>;
 pub(in super::super) fn table<W: World>(entries: u32, cells: u32) -> Shared<W> {
     let shape = Shape::of(entries, cells).expect("a few");
     let words = (0..shape.words()).map(|_| W::Unit::default()).collect();
-    Arc::new(Table::new(Memory { lock: Box::default(), words, shape }))
+    let buckets_are_refused = AtomicBool::new(false);
+    Arc::new(Table::new(Memory { lock: Box::default(), words, shape, buckets_are_refused }))
 }
 
 /// Its hash is its first byte.
@@ -210,6 +217,12 @@ impl<W: World> Table<Memory<W>> {
             cell = load(self.storage().shape.cell(cell) + LINK);
         }
         (load(FREE_COUNT), load(TOP))
+    }
+
+    /// From now on there is no memory for more buckets, or there is.
+    pub(in super::super) fn refuse_buckets(&self, refused: bool) {
+        // ORDERING: Relaxed: the test's own thread reads it.
+        self.storage().buckets_are_refused.store(refused, Ordering::Relaxed);
     }
 
     /// Writes any number anywhere.
