@@ -7,6 +7,7 @@ use mp_pool::{
 };
 use mp_queue::Queue;
 use mp_testing::{kill, wait_a_random_moment, while_killing};
+use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::Command;
@@ -20,6 +21,7 @@ mp_testing::cases! {
         a_childs_output_is_its_tasks,
         a_child_that_outlives_its_task_holds_up_nothing,
         a_slow_callback_loses_nothing,
+        an_enlarged_pipe_is_read_to_its_end,
         long_arguments_and_handles_arrive,
         what_a_pool_wrote_is_given_at_its_end,
         a_worker_that_has_just_started_is_read,
@@ -184,6 +186,34 @@ fn a_program_of_a_logger_of_its_own_keeps_it() {
     pool.flush_output();
     assert_eq!(all.of(Some((0, 0)), "err"), "own: 5 is here\nown: 5 twice\n");
     assert_eq!(all.of(Some((0, 0)), "log"), "");
+}
+
+fn fill_a_larger_pipe(bytes: usize) {
+    fcntl(std::io::stdout(), FcntlArg::F_SETPIPE_SZ(1 << 20)).unwrap();
+    print!("{}", "x".repeat(bytes));
+}
+
+/// The task has ended when the callback has had nothing yet.
+fn an_enlarged_pipe_is_read_to_its_end() {
+    const BYTES: usize = 900_000;
+    let (all, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(())));
+    let (its, closed) = (Arc::clone(&all), Arc::clone(&gate));
+    let callback = move |output: TaskOutput| {
+        drop(closed.lock().unwrap());
+        if let TaskOutputKind::Stdout(bytes) = output.kind {
+            // ORDERING: Relaxed: read after the flush.
+            its.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+    };
+    let pool = Pool::builder().processes(1).on_output(callback).build().unwrap();
+    for round in 1..=5 {
+        let hold = gate.lock().unwrap();
+        pool.apply(fill_a_larger_pipe, (BYTES,)).unwrap();
+        drop(hold);
+        pool.flush_output();
+        // ORDERING: as above.
+        assert_eq!(all.load(Ordering::Relaxed), round * BYTES);
+    }
 }
 
 fn an_initializer_is_no_task() {

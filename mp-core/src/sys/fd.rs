@@ -153,6 +153,11 @@ pub fn signal_on_hangup(fd: BorrowedFd<'_>, signal: i32) -> OsResult<()> {
     call("fcntl(F_SETFL)", libc::F_SETFL, libc::O_ASYNC | libc::O_NONBLOCK)
 }
 
+/// How many bytes a pipe holds when it is full. Each process that has it open may change that.
+pub fn pipe_size(pipe: BorrowedFd<'_>) -> OsResult<usize> {
+    named("fcntl(F_GETPIPE_SZ)", fcntl(pipe, FcntlArg::F_GETPIPE_SZ)).map(|bytes| bytes as usize)
+}
+
 /// Sets or clears `O_NONBLOCK`.
 pub fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> OsResult<()> {
     let flags = named("fcntl(F_GETFL)", fcntl(fd.as_fd(), FcntlArg::F_GETFL))?;

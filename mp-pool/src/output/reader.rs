@@ -16,7 +16,7 @@ use crate::supervisor::Shared;
 use crate::thread::WakePipe;
 use mp_core::Level;
 use mp_core::OsError;
-use mp_core::sys::fd::{pipe, set_nonblocking};
+use mp_core::sys::fd::{pipe, pipe_size, set_nonblocking};
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::process::random_bytes;
 use mp_core::sys::socket::{Mode, would_block};
@@ -221,14 +221,22 @@ fn read_pipe(
     buffer: &mut [u8],
     mut each: impl FnMut(u32, Option<TaskNumber>, &[u8]),
 ) -> bool {
-    // A read gives what several writes have left, up to the buffer's end: two of them empty a full pipe.
-    for _ in 0..2 {
+    // A read gives what several writes have left, up to the buffer's end: two of them empty a full pipe, unless a task
+    // has made it larger.
+    let (mut most, mut taken) = (None, 0);
+    for reads in 0.. {
+        if reads > 1 && taken >= *most.get_or_insert_with(|| pipe_size(pipe.as_fd()).unwrap_or(0)) {
+            break;
+        }
         match pipe.read(buffer) {
             Ok(0) => {
                 split.empty(each);
                 return false;
             }
-            Ok(length) => split.read(&buffer[..length], &mut each),
+            Ok(length) => {
+                taken += length;
+                split.read(&buffer[..length], &mut each);
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 split.empty(each);
