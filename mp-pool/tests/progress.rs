@@ -238,7 +238,7 @@ fn a_pipeline_reports_as_a_pool_does() {
     drop(progress);
     let events: Vec<String> = events.map(|event| event.to_string()).collect();
     assert_eq!((events.len(), events[1].as_str()), (15, "1/4 step 0 is done"));
-    assert!(out.lines().last().unwrap().starts_with("eco: failed at 6/8, 2 failed in "), "{:?}", out.lines());
+    assert!(out.lines().last().unwrap().starts_with("eco: 8/8, 2 failed in "), "{:?}", out.lines());
 }
 
 /// What was written, to be asked for.
@@ -287,7 +287,7 @@ fn lines_end_with_what_became_of_the_work() {
     let pool = Pool::new(2).unwrap();
     for (end, last) in [
         (End::Well, "squares: 1000/1000 in "),
-        (End::WithAnError, "squares: failed at 2/3, 1 failed in "),
+        (End::WithAnError, "squares: 3/3, 1 failed in "),
         (End::WithAPanic, "squares: 3/3 in "),
     ] {
         let (progress, out) = (Progress::named("squares"), Written::default());

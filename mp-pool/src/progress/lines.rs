@@ -48,13 +48,8 @@ fn line(tally: &Tally, elapsed: Duration) -> String {
 }
 
 fn last_line(tally: &Tally, elapsed: Duration) -> String {
-    let how = match tally.failed {
-        _ if tally.is_finished() => "",
-        0 => "stopped at ",
-        _ => "failed at ",
-    };
-    let (at, troubles) = (tally.finished_of(), tally.troubles());
-    format!("{how}{at}{troubles} in {}, {}", time(elapsed), rate(tally.ended(), elapsed))
+    let how = if tally.total == Some(tally.ended()) { "" } else { "stopped at " };
+    format!("{how}{tally} in {}, {}", time(elapsed), rate(tally.ended(), elapsed))
 }
 
 /// How many tasks are to have ended at the next line.
@@ -109,8 +104,10 @@ mod tests {
         let text = "250/1000, 10 failed, 2 workers died, 125/s, 6.0 s left";
         assert_eq!(line(&tally, Duration::from_secs(2)), text);
         assert_eq!(last_line(&tally, Duration::from_secs(100)), {
-            "failed at 240/1000, 10 failed, 2 workers died in 1 min 40 s, 2.50/s"
+            "stopped at 250/1000, 10 failed, 2 workers died in 1 min 40 s, 2.50/s"
         });
+        let failed = Tally { total: Some(10_000), finished: 9_999, failed: 1, ..Tally::default() };
+        assert_eq!(last_line(&failed, Duration::from_secs(5)), "10000/10000, 1 failed in 5.0 s, 2000/s");
         let whole = Tally { total: Some(3), finished: 3, ..Tally::default() };
         assert_eq!(last_line(&whole, Duration::from_millis(1500)), "3/3 in 1.5 s, 2.00/s");
         let stopped = Tally { total: None, finished: 3, ..Tally::default() };
