@@ -35,6 +35,11 @@ impl Statistics {
         self.workers.iter().map(|worker| worker.tasks).sum()
     }
 
+    /// Tries that were followed by another one, all together.
+    pub fn retried(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.retried).sum()
+    }
+
     /// Workers that were started in the place of others, all together.
     pub fn restarts(&self) -> u64 {
         self.workers.iter().map(|worker| worker.restarts).sum()
@@ -52,8 +57,12 @@ pub struct WorkerStatistics {
     /// Its process id; `None` while there is no live worker of this index.
     pub pid: Option<u32>,
     /// Tasks that have ended, with a value, a failure or a panic, and whose end was collected: by a thread that waits
-    /// for results, or between two submissions. A task whose worker died is none of them.
+    /// for results, or between two submissions. A task whose worker died is none of them. A task that was tried several
+    /// times counts once, where its last try was.
     pub tasks: u64,
+    /// Tries that ended with a panic and were followed by another one ([`Retry::on_panic`](crate::Retry::on_panic)). One
+    /// whose worker died is none of them.
+    pub retried: u64,
     /// Workers that were started after the first one: it had died, had done the tasks that it was allowed, or had left
     /// for want of work.
     pub restarts: u64,
@@ -83,6 +92,7 @@ impl Pool {
                 name: dispatch.latest[index].1.to_string(),
                 pid: child.and_then(|child| child.pid()),
                 tasks: counts.tasks,
+                retried: counts.retried,
                 restarts: counts.starts.saturating_sub(1),
                 bytes_in: counts.bytes_in,
                 bytes_out: counts.bytes_out,

@@ -1,17 +1,19 @@
 //! What is counted of each worker.
 
 use mp_mock::{builder, new_executor, new_pool};
-use mp_pool::{SubmitError, TaskError};
+use mp_pool::{Retry, SubmitError, TaskError, TaskOptions};
 use std::time::Duration;
 
 mp_testing::cases! {
     every_method: [
         tasks_and_bytes_are_counted,
+        a_task_counts_once_however_often_it_is_tried,
         restarts_are_counted,
         time_is_the_workers_own,
     ],
     mock: [
         tasks_and_bytes_are_counted,
+        a_task_counts_once_however_often_it_is_tried,
         restarts_are_counted,
     ],
 }
@@ -52,6 +54,20 @@ fn tasks_and_bytes_are_counted() {
     let executor = new_executor(1).unwrap();
     assert_eq!(executor.submit(|x: u64| x, (1,)).unwrap().result().unwrap(), 1);
     assert_eq!(executor.statistics().tasks(), 1);
+}
+
+/// With a text that comes in shared memory, and one that comes by message.
+fn a_task_counts_once_however_often_it_is_tried() {
+    fn fail(length: usize) {
+        std::panic::resume_unwind(Box::new("x".repeat(length)));
+    }
+    let pool = new_pool(2).unwrap();
+    let tried = pool.with(TaskOptions::new().retry(Retry::new(3).on_panic().backoff(Duration::ZERO)));
+    for (tasks, length) in [(1, 10), (2, 17 << 20)] {
+        assert!(matches!(tried.apply(fail, (length,)), Err(SubmitError::Task(TaskError::Panicked { .. }))));
+        let statistics = pool.statistics();
+        assert_eq!((statistics.tasks(), statistics.retried()), (tasks, 3 * tasks), "{length}");
+    }
 }
 
 fn restarts_are_counted() {

@@ -128,8 +128,11 @@ impl Dispatch {
         }
         if by_message && let Some((number, _)) = self.latest.get(found.worker as usize) {
             let message = (*number, found.message);
-            let awaited =
-                Awaited { job: Arc::clone(&open.job), item: open.first + records, again: self.again(open) };
+            let awaited = Awaited {
+                job: Arc::clone(&open.job),
+                item: open.first + records,
+                again: self.again(open, found.worker),
+            };
             self.await_message(message, awaited);
         }
     }

@@ -6,6 +6,7 @@
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) tasks: u64,
+    pub(crate) retried: u64,
     pub(crate) starts: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
@@ -20,6 +21,12 @@ impl Counts {
     /// That one could not be started.
     pub(crate) fn not_started(&mut self) {
         self.starts -= 1;
+    }
+
+    /// What came back as a task was a try of one that is tried again.
+    pub(crate) fn retried(&mut self) {
+        self.tasks -= 1;
+        self.retried += 1;
     }
 
     /// A chunk has come back: items that are done, bytes of their arguments and results.

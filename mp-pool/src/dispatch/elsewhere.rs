@@ -69,7 +69,13 @@ impl Dispatch {
         let panicked =
             if goes_on && done == 1 { failure().map(|failure| failure.in_worker(&name)) } else { None };
         let open = match panicked {
-            Some(error) => self.retry_panicked(slot, open, &error),
+            Some(error) => {
+                let last = self.retry_panicked(slot, open, &error);
+                if last.is_none() {
+                    self.count_retry(worker);
+                }
+                last
+            }
             None => Some(open),
         };
         if let Some(open) = open {

@@ -53,8 +53,8 @@ use idle::Left;
 use mp_core::Ended;
 use mp_core::transfer::Message;
 use ranks::Ranks;
-use retries::Delayed;
 pub(crate) use retries::History;
+use retries::{Again, Delayed};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -155,7 +155,7 @@ struct Awaited {
     job: Arc<Job>,
     item: u32,
     /// What is tried again if a failure comes.
-    again: Option<Box<Batch>>,
+    again: Option<Box<Again>>,
 }
 
 /// Why a worker is killed for a task that it has.

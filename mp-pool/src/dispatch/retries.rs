@@ -61,6 +61,14 @@ impl Delayed {
     }
 }
 
+/// A task whose result comes by a message, in case that is a failure.
+#[derive(Debug)]
+pub(super) struct Again {
+    batch: Batch,
+    /// The index of the worker that was at it.
+    worker: u32,
+}
+
 impl Dispatch {
     /// Whether a task that ends so is tried again.
     fn is_retried(&self, job: &Job, history: History, error: &TaskError) -> bool {
@@ -93,24 +101,36 @@ impl Dispatch {
         self.memory.bytes.read_onto(open.results, most.min(found.written as usize), &mut record);
         match take_outcome(&mut record.as_slice()) {
             Some(Outcome::Failure(failure @ Failure::Panicked { .. })) => {
-                self.retry_slot(slot, open, &failure.in_worker(""))
+                let last = self.retry_slot(slot, open, &failure.in_worker(""));
+                if last.is_none() {
+                    self.count_retry(found.worker);
+                }
+                last
             }
             _ => Some(open),
         }
     }
 
     /// What is posted again if the result that comes by a message is a failure; `None`: nothing.
-    pub(super) fn again(&self, open: &Open) -> Option<Box<Batch>> {
+    pub(super) fn again(&self, open: &Open, worker: u32) -> Option<Box<Again>> {
         let is_asked = open.job.options.retry.is_some_and(|retry| retry.on_panic);
-        is_asked.then(|| Box::new(self.batch_of(open, 0)))
+        is_asked.then(|| Box::new(Again { batch: self.batch_of(open, 0), worker }))
+    }
+
+    /// A try has ended in the worker of this index, and is counted as a task, which has not ended.
+    pub(super) fn count_retry(&mut self, index: u32) {
+        if let Some(counts) = self.counts.get_mut(index as usize) {
+            counts.retried();
+        }
     }
 
     /// Has an item tried again whose failure has come by a message; else the outcome comes back.
-    pub(super) fn retry_message(&mut self, again: Option<Box<Batch>>, outcome: Settled) -> Option<Settled> {
-        if let (Some(batch), Settled::Failed(error)) = (again, &outcome)
-            && self.is_retried(&batch.job, batch.history, error)
+    pub(super) fn retry_message(&mut self, again: Option<Box<Again>>, outcome: Settled) -> Option<Settled> {
+        if let (Some(again), Settled::Failed(error)) = (again, &outcome)
+            && self.is_retried(&again.batch.job, again.batch.history, error)
         {
-            self.delay(*batch, error);
+            self.count_retry(again.worker);
+            self.delay(again.batch, error);
             return None;
         }
         Some(outcome)
