@@ -67,7 +67,8 @@ impl PoolBuilder {
         }
     }
 
-    /// How many workers, 1 to 1,024. Default: the CPUs that this process may use. Python: `Pool(processes)`.
+    /// How many workers, 1 to 1,024. Default: the CPUs that this process may use; with a
+    /// [backend](PoolBuilder::backend), whose hosts have others, there is none. Python: `Pool(processes)`.
     #[doc(alias = "max_workers")]
     pub fn processes(mut self, count: usize) -> Self {
         self.processes = Some(count);
@@ -245,7 +246,8 @@ impl PoolBuilder {
     /// [`on_output`](PoolBuilder::on_output), [`trace`](PoolBuilder::trace), [`fork_from`](PoolBuilder::fork_from), and
     /// locks, queues and shared memory in the initializer's arguments, are refused ([`NewPoolError::NeedsThisHost`]); in
     /// a task's arguments they are [`SubmitError::Handles`], in its result [`TaskError::Failed`]. [`Pool::generate`] is
-    /// [`SubmitError::Generator`]. A deadline is kept to about 10 ms and the time that a packet takes.
+    /// [`SubmitError::Generator`]. A deadline is kept to about 10 ms and the time that a packet takes. How many
+    /// [`processes`](PoolBuilder::processes) it has is to be said ([`NewPoolError::BackendWorkers`]).
     ///
     /// Not in Python. Ray, Dask: the address of a cluster.
     ///
@@ -316,8 +318,11 @@ impl PoolBuilder {
             (self.trace.is_some(), "trace"),
             (has_handles, "a handle among the initializer's arguments"),
         ];
-        let first = needs.iter().find(|(is_set, _)| *is_set);
-        first.map_or(Ok(()), |(_, what)| Err(NewPoolError::NeedsThisHost(what)))
+        match needs.iter().find(|(is_set, _)| *is_set) {
+            Some((_, what)) => Err(NewPoolError::NeedsThisHost(what)),
+            None if self.processes.is_none() => Err(NewPoolError::BackendWorkers),
+            None => Ok(()),
+        }
     }
 }
 
@@ -343,5 +348,29 @@ fn places(wanted: Option<usize>, processes: usize) -> Result<usize, NewPoolError
         most if most > MOST_WORKERS => Err(NewPoolError::Workers),
         most if most < processes => Err(NewPoolError::MostProcesses { most, processes }),
         most => Ok(most),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Link;
+
+    struct Elsewhere;
+
+    impl Backend for Elsewhere {
+        fn open(&self, _: usize) -> std::io::Result<Box<dyn Link>> {
+            Err(std::io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn the_cpus_of_this_host_are_not_those_of_a_backend() {
+        let (spec, workers) = Pool::builder().processes(1000).backend(Elsewhere).checked().unwrap();
+        assert_eq!(spec.cpus(workers as u32), 1000);
+        let (spec, workers) = Pool::builder().processes(1000).checked().unwrap();
+        assert_eq!(spec.cpus(workers as u32) as usize, usable_cpu_count());
+        let unsaid = Pool::builder().backend(Elsewhere).checked();
+        assert!(matches!(unsaid, Err(NewPoolError::BackendWorkers)));
     }
 }

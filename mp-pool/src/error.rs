@@ -245,6 +245,10 @@ pub enum NewPoolError {
     /// What needs workers on this host, in a pool with a [backend](crate::PoolBuilder::backend).
     #[error("{0} needs workers on this host: leave it out, or make the pool without a backend")]
     NeedsThisHost(&'static str),
+    /// How many workers a pool with a [backend](crate::PoolBuilder::backend) has was not said, and the CPUs of this host
+    /// do not say it.
+    #[error("a pool with a backend has no default number of workers: name it by processes")]
+    BackendWorkers,
     /// The [backend](crate::PoolBuilder::backend) has no host for a worker.
     #[error("no link to a host for a worker: {0}")]
     Link(#[source] std::io::Error),

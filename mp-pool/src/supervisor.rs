@@ -59,6 +59,14 @@ pub(crate) struct WorkerSpec {
     pub(crate) alone: Option<Alone>,
 }
 
+impl WorkerSpec {
+    /// How many of so many workers may work at one time: as many as there are CPUs for them. Those of a backend have CPUs
+    /// of other hosts.
+    pub(crate) fn cpus(&self, workers: u32) -> u32 {
+        if self.backend.is_some() { workers } else { cpus_of(&self.places) }
+    }
+}
+
 /// The pool's one worker is a worker of another host's pool: it has that one's name and index, and no successor.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Alone {
@@ -99,7 +107,10 @@ impl Shared {
         copy: Option<CopyTemplate>,
     ) -> Result<(Arc<Shared>, File), NewPoolError> {
         let (waker, wakes) = WakePipe::new()?;
-        let mut dispatch = Dispatch::new(workers.max(spec.board), cpus_of(&spec.places))?;
+        let mut dispatch = {
+            let places = workers.max(spec.board);
+            Dispatch::new(places, spec.cpus(places))?
+        };
         dispatch.trace = Trace::of(&spec, workers)?;
         let output = Output::new(spec.output.clone())?;
         let shared = Arc::new_cyclic(|this| Shared {
