@@ -287,6 +287,13 @@ pub enum JoinPoolError {
     /// Some workers had not ended when the time was over.
     #[error("the pool's workers did not all end in time: wait again, or terminate the pool")]
     Timeout,
+    /// The calling thread holds the iterator of a [`generate`](crate::Pool::generate), and all that is left are tasks that
+    /// wait for it to take their values: they would never end.
+    #[error(
+        "the pool's tasks wait for values that this thread is to take: take what generate gives to its end, or drop \
+         it, and join then"
+    )]
+    Untaken,
 }
 
 /// What a worker says of a task that gave no value.

@@ -183,13 +183,16 @@ impl ProcessPoolExecutor {
     }
 
     /// Takes no more tasks, and waits until the workers have ended. Every future is done then, and its callbacks were
-    /// called.
+    /// called. Tasks that wait for the calling thread to take what they yield are told that it is not wanted: see
+    /// [`JoinPoolError::Untaken`].
     ///
     /// Python: `Executor.shutdown(cancel_futures)`.
     pub fn shutdown(&self, pending: Pending) {
         self.begin_shutdown(pending);
         // It is closed, and is waited for without a limit.
-        let _ = self.pool.join();
+        while self.pool.join() == Err(JoinPoolError::Untaken) {
+            self.pool.shared().dispatch().stop_held_here();
+        }
     }
 
     /// Takes no more tasks, and does not wait. Python: `Executor.shutdown(wait=False)`.

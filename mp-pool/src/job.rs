@@ -12,6 +12,7 @@ use crate::lent::Lent;
 use crate::options::TaskOptions;
 use crate::progress::Work;
 use crate::record::{Outcome, Short, take_outcome, take_short_value};
+use crate::thread;
 use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
 use serde::de::DeserializeOwned;
@@ -42,6 +43,8 @@ pub(crate) struct Job {
     number: AtomicU64,
     /// The caller has given up what workers have of it. It is not tried again.
     given_up: AtomicBool,
+    /// The thread that took of its results last, or made it; 0: none is known.
+    taker: AtomicUsize,
     pieces: Mutex<Vec<Piece>>,
     /// The pieces, and where each is among them, in the order of the input.
     in_order: OnceLock<(Vec<Piece>, Vec<u32>)>,
@@ -108,6 +111,7 @@ impl Job {
             slot_items: AtomicUsize::new(0),
             number: AtomicU64::new(0),
             given_up: AtomicBool::new(false),
+            taker: AtomicUsize::new(0),
             pieces: Mutex::default(),
             in_order: OnceLock::new(),
             hooks: Mutex::default(),
@@ -186,6 +190,18 @@ impl Job {
     /// How far ahead its tasks may be with what they yield; 0: they do not.
     pub(crate) fn ahead(&self) -> u32 {
         self.ahead
+    }
+
+    /// The calling thread takes of its results.
+    pub(crate) fn taken_here(&self) {
+        // ORDERING: Relaxed: a thread asks only whether it is itself.
+        self.taker.store(thread::here(), Ordering::Relaxed);
+    }
+
+    /// Whether the calling thread was the last one that took of its results.
+    pub(crate) fn was_taken_here(&self) -> bool {
+        // ORDERING: as above.
+        self.taker.load(Ordering::Relaxed) == thread::here()
     }
 
     pub(crate) fn is_stream(&self) -> bool {

@@ -325,7 +325,9 @@ impl Pool {
     /// Python: `Pool.join`.
     ///
     /// # Errors
-    /// [`JoinPoolError::StillRunning`] if neither was called.
+    /// [`JoinPoolError::StillRunning`] if neither was called. [`JoinPoolError::Untaken`] if for half a second all tasks that
+    /// are left have waited for the calling thread to take what they yield ([`generate`](Pool::generate)). The pool is as
+    /// it was: take the values, or drop the iterator, and join again. If another thread took values last, it waits for it.
     pub fn join(&self) -> Result<(), JoinPoolError> {
         self.join_until(None, JoinPoolError::Timeout)
     }
@@ -350,13 +352,36 @@ impl Pool {
         if self.shared.is_copied() || self.shared.dispatch().phase == Phase::Running {
             return Err(JoinPoolError::StillRunning);
         }
-        let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
-        drop(self.shared.wait_until(None, until, have_ended).ok_or(late)?);
+        self.wait_for_the_end(until, late)?;
         self.shared.shut_down_threads();
         join_threads(&self.threads);
         self.shared.release_copy();
         self.shared.close_trace();
         Ok(())
+    }
+}
+
+impl Pool {
+    fn wait_for_the_end(&self, until: Option<Deadline>, late: JoinPoolError) -> Result<(), JoinPoolError> {
+        /// Between two looks whether it is held up.
+        const LOOK: Duration = Duration::from_millis(500);
+        let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
+        let mut was_held_up = false;
+        loop {
+            let left = until.map_or(LOOK, |until| until.remaining().min(LOOK));
+            if self.shared.wait_until(None, Deadline::after(left), have_ended).is_some() {
+                return Ok(());
+            }
+            if until.is_some_and(Deadline::passed) {
+                return Err(late);
+            }
+            // Twice: the iterator may be on its way to the thread that takes.
+            let is_held_up = self.shared.dispatch().is_held_up_here();
+            if is_held_up && was_held_up {
+                return Err(JoinPoolError::Untaken);
+            }
+            was_held_up = is_held_up;
+        }
     }
 }
 

@@ -367,6 +367,11 @@ impl<I> Stream<I> {
         self.call.shared.cancel(&self.call.job);
     }
 
+    /// The calling thread takes results.
+    pub(crate) fn taken_here(&self) {
+        self.call.job.taken_here();
+    }
+
     /// So many values of a task were taken.
     pub(crate) fn grant(&self, by: TurnOf, taken: u32) {
         self.call.shared.dispatch().grant(by, taken);

@@ -20,6 +20,14 @@ pub(crate) fn spawn(name: &str, life: impl FnOnce() + Send + 'static) -> io::Res
     thread
 }
 
+/// A number for the calling thread, not 0, which no other living thread of this process has.
+pub(crate) fn here() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| std::ptr::from_ref(here).addr())
+}
+
 /// Sleeps until the condition variable is notified, or the deadline.
 pub(crate) fn sleep<'a, T>(
     changed: &Condvar,

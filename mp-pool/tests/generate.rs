@@ -2,17 +2,18 @@
 
 use mp_core::active_children;
 use mp_core::mem::SharedRef;
+use mp_pool::futures::Pending;
 use mp_pool::{
-    Generate, GenerateOptions, Generated, Pool, Retry, SubmitError, TaskError, TaskOptions, YieldError,
-    Yielder, with_state,
+    Generate, GenerateOptions, Generated, JoinPoolError, Pool, ProcessPoolExecutor, Retry, SubmitError,
+    TaskError, TaskOptions, YieldError, Yielder, with_state,
 };
 use mp_queue::Queue;
 use mp_testing::while_killing;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -22,6 +23,9 @@ mp_testing::cases! {
         a_yielder_is_its_tasks,
         an_endless_input_and_endless_tasks,
         a_call_whose_results_are_not_taken_holds_up_no_other,
+        a_join_beside_values_that_its_own_thread_holds_is_an_error,
+        a_join_waits_for_another_thread_that_takes_values,
+        a_shutdown_beside_values_that_its_own_thread_holds_ends_their_tasks,
         an_input_that_panics_ends_behind_its_results,
         a_pool_that_is_terminated_ends_them,
         each_value_arrives_once_whichever_worker_is_killed,
@@ -38,6 +42,66 @@ mp_testing::cases! {
         a_value_that_cannot_be_decoded_ends_its_task,
         a_generator_has_its_workers_state,
     ]
+}
+
+/// Without it the join would wait for ever.
+fn a_join_beside_values_that_its_own_thread_holds_is_an_error() {
+    let pool = Pool::new(2).unwrap();
+    let values = pool.generate(count, [100, 3, 100]).unwrap();
+    pool.close();
+    assert_eq!(pool.join(), Err(JoinPoolError::Untaken));
+    assert_eq!(pool.join(), Err(JoinPoolError::Untaken), "the pool is as it was");
+    let all = collect(values);
+    assert_eq!(all.values().map(|(values, _)| values.len()).collect::<Vec<_>>(), [100, 3, 100]);
+    assert!(all.values().all(|(_, outcome)| outcome.is_ok()));
+    pool.join().unwrap();
+
+    let pool = Pool::new(2).unwrap();
+    let values = pool.generate(count, [100]).unwrap();
+    pool.close();
+    assert_eq!(pool.join(), Err(JoinPoolError::Untaken), "one worker is idle");
+    drop(values);
+    pool.join().unwrap();
+}
+
+/// However long that takes.
+fn a_join_waits_for_another_thread_that_takes_values() {
+    let pool = Pool::new(2).unwrap();
+    let mut values = pool.generate(count, [100, 100]).unwrap();
+    pool.close();
+    let ((has_taken, is_taken), (go_on, may_go_on)) = (mpsc::channel(), mpsc::channel::<()>());
+    std::thread::scope(|threads| {
+        threads.spawn(move || {
+            assert!(matches!(values.next(), Some(Generated::Value { .. })));
+            has_taken.send(()).unwrap();
+            may_go_on.recv().unwrap();
+            assert_eq!(
+                values.filter(|event| matches!(event, Generated::End { outcome: Ok(()), .. })).count(),
+                2
+            );
+        });
+        is_taken.recv().unwrap();
+        assert_eq!(pool.join_timeout(Duration::from_millis(1600)), Err(JoinPoolError::Timeout));
+        go_on.send(()).unwrap();
+        pool.join().unwrap();
+    });
+}
+
+fn a_shutdown_beside_values_that_its_own_thread_holds_ends_their_tasks() {
+    let executor = ProcessPoolExecutor::new(2).unwrap();
+    let tasks = executor.with(TaskOptions::new());
+    let values = tasks.generate(count, [100, 3], GenerateOptions::new()).unwrap();
+    executor.shutdown(Pending::Finish);
+    let ends: Vec<Result<(), TaskError>> = values
+        .filter_map(|event| match event {
+            Generated::End { outcome, .. } => Some(outcome),
+            Generated::Value { .. } => None,
+        })
+        .collect();
+    assert!(
+        ends.contains(&Ok(())) && ends.contains(&Err(TaskError::Cancelled)) && ends.len() == 2,
+        "{ends:?}"
+    );
 }
 
 /// The values of each item and its end, of which there is one.

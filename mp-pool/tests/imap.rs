@@ -17,6 +17,7 @@ mp_testing::cases! {
         an_endless_input_is_read_a_bounded_number_of_items_ahead,
         a_program_that_takes_results_slowly_has_few_items_read_ahead,
         items_that_the_arena_does_not_hold,
+        a_join_waits_for_no_result_to_be_taken,
         threads_take_from_streams_of_one_pool,
         a_stream_beside_more_than_the_board_holds,
         a_result_is_given_while_the_input_is_slow,
@@ -216,6 +217,16 @@ fn items_that_the_arena_does_not_hold() {
         let (length, byte, block) = outcome.unwrap();
         assert_eq!((length, byte, block.len()), (2 << 20, x, 2 << 20));
     }
+}
+
+/// More than the arena holds.
+fn a_join_waits_for_no_result_to_be_taken() {
+    let pool = new_pool(2).unwrap();
+    let options = ImapOptions::new().look_ahead(100);
+    let results = pool.imap_with(|x: u8| vec![x; 1 << 20], 0..100, options).unwrap();
+    pool.close();
+    pool.join().unwrap();
+    assert!(results.eq((0..100).map(|x| Ok(vec![x; 1 << 20]))));
 }
 
 fn threads_take_from_streams_of_one_pool() {

@@ -91,6 +91,36 @@ impl Dispatch {
         }
     }
 
+    /// Whether the pool goes on only if the calling thread takes values: each worker that has a task, or each one, waits
+    /// for that, and this thread was the last to take of each.
+    pub(crate) fn is_held_up_here(&self) -> bool {
+        let held = self.held_here();
+        let (tasks, is_due) = (self.in_flight + self.pending.len(), self.delayed.is_empty());
+        let workers = self.workers.iter().flatten().count();
+        let none_is_left = is_due && held.len() == tasks || held.len() == workers && self.is_whole();
+        none_is_left && !held.is_empty() && self.awaited.is_empty()
+    }
+
+    /// No more values are wanted of the jobs that wait for the calling thread to take some.
+    pub(crate) fn stop_held_here(&mut self) {
+        for job in self.held_here() {
+            self.stop_all(&job);
+        }
+    }
+
+    /// The job of each task that waits for the calling thread to take values.
+    fn held_here(&self) -> Vec<Arc<Job>> {
+        let waits = |by: &TurnOf| self.is_of_latest(*by) && self.memory.board.waits(by.turn);
+        let held = self.generating.iter().filter(|(_, by)| waits(by));
+        let jobs = held.filter_map(|(slot, _)| self.open.get(*slot as usize)?.as_ref().map(|open| &open.job));
+        jobs.filter(|job| job.was_taken_here()).map(Arc::clone).collect()
+    }
+
+    /// Whether no worker is being started.
+    fn is_whole(&self) -> bool {
+        !self.starting.contains(&true)
+    }
+
     /// Whether the worker has no successor.
     fn is_of_latest(&self, by: TurnOf) -> bool {
         self.latest.get(by.turn.worker as usize).is_some_and(|(number, _)| *number == by.number)

@@ -202,6 +202,7 @@ impl Tasks<'_> {
         let call = Call::begin_named::<_, (I::Item,)>(pool.shared(), &task, name, begin)?;
         let stream = Stream::new(call, items.into_iter(), Order::OfCompletion, (1, window), pool.processes());
         let grants = (ahead / 2).max(1);
+        stream.taken_here();
         Ok(Generate { stream, grants, running: HashMap::new(), value: PhantomData })
     }
 }
@@ -232,6 +233,9 @@ pub enum Generated<T> {
 /// An item whose arguments cannot be serialised ends as [`TaskError::Failed`]. If the input panics, what the items
 /// before it give comes first; then `next` panics with the same payload. A value that cannot be received or decoded
 /// ends its task as [`TaskError::Value`], and its worker goes on.
+///
+/// A task that waits for its values to be taken is not done, and [`Pool::join`] waits for it. A thread that joins while
+/// it holds the iterator itself gets [`JoinPoolError::Untaken`](crate::JoinPoolError::Untaken).
 ///
 /// Dropped, what no worker has taken yet is not begun, and tasks that run end at their next `yield_`, which returns
 /// [`YieldError::Stopped`]. [`cancel`](Generate::cancel) also ends those that do not yield.
@@ -284,6 +288,7 @@ where
         until: Option<Deadline>,
         late: TaskError,
     ) -> Option<Result<Generated<T>, TaskError>> {
+        self.stream.taken_here();
         loop {
             match self.stream.next_piece(until)? {
                 Next::Late => return Some(Err(late)),
