@@ -29,7 +29,9 @@ pub fn cpu_time(pid: u32) -> Option<Duration> {
 pub fn thread_cpu_time(thread: u32) -> Option<Duration> {
     // A clock's number as `pthread_getcpuclockid` makes it: of a thread, what the scheduler has counted.
     const THREAD_SCHEDULED: i32 = 4 | 2;
-    let clock = ClockId::from_raw((!i32::try_from(thread).ok()? << 3) | THREAD_SCHEDULED);
+    // Larger numbers, which no thread has, would lose bits and name another clock; 0 names the calling thread's.
+    let thread = i32::try_from(thread).ok().filter(|thread| (1..1 << 28).contains(thread))?;
+    let clock = ClockId::from_raw((!thread << 3) | THREAD_SCHEDULED);
     clock_gettime(clock).ok().map(Duration::from)
 }
 
@@ -58,7 +60,7 @@ mod tests {
             });
         });
         assert!(theirs >= Duration::from_millis(20) && own() - first < theirs);
-        assert_eq!((thread_cpu_time(u32::MAX), thread_cpu_time(i32::MAX as u32)), (None, None));
+        assert_eq!([0, 1 << 28, i32::MAX as u32, u32::MAX].map(thread_cpu_time), [None; 4]);
     }
 
     #[test]
