@@ -352,7 +352,13 @@ impl Pool {
         if self.shared.is_copied() || self.shared.dispatch().phase == Phase::Running {
             return Err(JoinPoolError::StillRunning);
         }
-        self.wait_for_the_end(until, late)?;
+        let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
+        wait_for_end(
+            until,
+            late,
+            |until| self.shared.wait_until(None, until, have_ended).is_some(),
+            || self.shared.dispatch().is_held_up_here(),
+        )?;
         self.shared.shut_down_threads();
         join_threads(&self.threads);
         self.shared.release_copy();
@@ -361,27 +367,31 @@ impl Pool {
     }
 }
 
-impl Pool {
-    fn wait_for_the_end(&self, until: Option<Deadline>, late: JoinPoolError) -> Result<(), JoinPoolError> {
-        /// Between two looks whether it is held up.
-        const LOOK: Duration = Duration::from_millis(500);
-        let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
-        let mut was_held_up = false;
-        loop {
-            let left = until.map_or(LOOK, |until| until.remaining().min(LOOK));
-            if self.shared.wait_until(None, Deadline::after(left), have_ended).is_some() {
-                return Ok(());
-            }
-            if until.is_some_and(Deadline::passed) {
-                return Err(late);
-            }
-            // Twice: the iterator may be on its way to the thread that takes.
-            let is_held_up = self.shared.dispatch().is_held_up_here();
-            if is_held_up && was_held_up {
-                return Err(JoinPoolError::Untaken);
-            }
-            was_held_up = is_held_up;
+/// Waits for a pool's end, or until the calling thread holds it up. `has_ended` waits until the pool has ended, or that
+/// time.
+pub(crate) fn wait_for_end(
+    until: Option<Deadline>,
+    late: JoinPoolError,
+    has_ended: impl Fn(Option<Deadline>) -> bool,
+    is_held_up: impl Fn() -> bool,
+) -> Result<(), JoinPoolError> {
+    /// Between two looks whether it is held up.
+    const LOOK: Duration = Duration::from_millis(500);
+    let mut was_held_up = false;
+    loop {
+        let left = until.map_or(LOOK, |until| until.remaining().min(LOOK));
+        if has_ended(Deadline::after(left)) {
+            return Ok(());
         }
+        if until.is_some_and(Deadline::passed) {
+            return Err(late);
+        }
+        // Twice: the iterator may be on its way to the thread that takes.
+        let is_held_up = is_held_up();
+        if is_held_up && was_held_up {
+            return Err(JoinPoolError::Untaken);
+        }
+        was_held_up = is_held_up;
     }
 }
 

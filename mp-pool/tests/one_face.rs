@@ -3,8 +3,8 @@
 use mp_pool::futures::{Future, Pending, as_completed};
 use mp_pool::progress::{Bar, Progress};
 use mp_pool::{
-    GenerateOptions, Generated, ImapOptions, Pool, ProcessPoolExecutor, SubmitError, TaskError, TaskOptions,
-    ThreadPool, ThreadPoolExecutor, YieldError, Yielder, with_state, worker_index,
+    GenerateOptions, Generated, ImapOptions, JoinPoolError, Pool, ProcessPoolExecutor, SubmitError,
+    TaskError, TaskOptions, ThreadPool, ThreadPoolExecutor, YieldError, Yielder, with_state, worker_index,
 };
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -14,6 +14,8 @@ mp_testing::cases! {
         streams_and_maps,
         results_that_come_later,
         generators,
+        values_that_the_joining_thread_holds,
+        values_that_the_thread_holds_that_shuts_down,
         progress,
         states_sizes_and_statistics,
         executors,
@@ -115,6 +117,27 @@ both! {
             }
         }
         (values, ends)
+    }
+
+    values_that_the_joining_thread_holds, Pool, ThreadPool, |P| {
+        let pool = P::new(2).unwrap();
+        let values = pool.generate_with(count, [9, 1, 9], GenerateOptions::new().ahead(2)).unwrap();
+        pool.close();
+        assert_eq!(pool.join(), Err(JoinPoolError::Untaken));
+        let ends = values.filter(|event| matches!(event, Generated::End { outcome: Ok(()), .. })).count();
+        pool.join().unwrap();
+        ends
+    }
+
+    values_that_the_thread_holds_that_shuts_down, ProcessPoolExecutor, ThreadPoolExecutor, |E| {
+        let executor = E::new(2).unwrap();
+        let tasks = executor.with(TaskOptions::new());
+        let values = tasks.generate(count, [9, 1], GenerateOptions::new().ahead(2)).unwrap();
+        executor.shutdown(Pending::Finish);
+        let cancelled = |event: &Generated<u64>| {
+            matches!(event, Generated::End { outcome: Err(TaskError::Cancelled), .. })
+        };
+        values.filter(cancelled).count()
     }
 
     progress, Pool, ThreadPool, |P| {

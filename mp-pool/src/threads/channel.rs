@@ -12,6 +12,7 @@ use super::crew::Stop;
 use super::task::wait_until;
 use crate::error::TaskError;
 use crate::generate::{Generated, YieldError, flat};
+use crate::thread::here;
 use mp_core::word::Deadline;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,10 @@ struct State<T> {
     running: HashMap<u64, Running>,
     /// Why no more values are wanted.
     stopped: Option<TaskError>,
+    /// Tasks that sleep until values are taken.
+    waiting: usize,
+    /// The thread that took last, or made it.
+    taker: usize,
 }
 
 #[derive(Default)]
@@ -42,7 +47,8 @@ struct Running {
 
 impl<T> Channel<T> {
     pub(super) fn new(ahead: u32) -> Channel<T> {
-        let state = State { came: VecDeque::new(), running: HashMap::new(), stopped: None };
+        let (came, running) = (VecDeque::new(), HashMap::new());
+        let state = State { came, running, stopped: None, waiting: 0, taker: here() };
         Channel { state: Mutex::new(state), came: Condvar::new(), room: Condvar::new(), ahead }
     }
 
@@ -62,8 +68,11 @@ impl<T> Channel<T> {
             let running = state.running.get(&item);
             state.stopped.is_some() || running.is_none_or(|running| running.sent - running.taken < ahead)
         };
+        let mut state = self.state();
+        state.waiting += 1;
         // Without a deadline it is not too late.
-        let mut state = wait_until(&self.room, self.state(), None, may_send).ok_or(YieldError::Stopped)?;
+        state = wait_until(&self.room, state, None, may_send).ok_or(YieldError::Stopped)?;
+        state.waiting -= 1;
         if state.stopped.is_some() {
             return Err(YieldError::Stopped);
         }
@@ -104,7 +113,9 @@ impl<T> Channel<T> {
 
     /// Waits for what comes, and takes all that is there; nothing, at the deadline.
     pub(super) fn take(&self, until: Option<Deadline>) -> VecDeque<Generated<T>> {
-        let state = wait_until(&self.came, self.state(), until, |state| !state.came.is_empty());
+        let mut state = self.state();
+        state.taker = here();
+        let state = wait_until(&self.came, state, until, |state| !state.came.is_empty());
         state.map_or_else(VecDeque::new, |mut state| std::mem::take(&mut state.came))
     }
 }
@@ -112,5 +123,10 @@ impl<T> Channel<T> {
 impl<T: Send> Stop for Channel<T> {
     fn stop(&self, reason: &TaskError) {
         self.stop(reason);
+    }
+
+    fn held_here(&self) -> usize {
+        let state = self.state();
+        if state.taker == here() && state.stopped.is_none() { state.waiting } else { 0 }
     }
 }

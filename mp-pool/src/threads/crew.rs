@@ -16,7 +16,7 @@ use super::task::{Run, caught, wait_until};
 use crate::board::MOST_WORKERS;
 use crate::dispatch::Phase;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
-use crate::pool::join_threads;
+use crate::pool::{join_threads, wait_for_end};
 use crate::resize::ResizeError;
 use crate::statistics::Statistics;
 use mp_core::OsError;
@@ -45,6 +45,8 @@ pub(super) struct Spec {
 /// Something in which a task may wait, and which the end of its pool ends.
 pub(super) trait Stop: Send + Sync {
     fn stop(&self, reason: &TaskError);
+    /// How many tasks wait in it for the calling thread.
+    fn held_here(&self) -> usize;
 }
 
 struct State {
@@ -207,9 +209,21 @@ impl Crew {
         // A thread does not wait for itself, where a task or a callback ends its pool.
         let here = gettid();
         let have_ended = |state: &State| state.seats.iter().all(|(seat, alive)| !alive || seat.is_of(here));
-        drop(self.shared.wait(until, have_ended).ok_or(late)?);
+        wait_for_end(
+            until,
+            late,
+            |until| self.shared.wait(until, have_ended).is_some(),
+            || self.shared.is_held_up_here(),
+        )?;
         join_threads(&self.threads);
         Ok(())
+    }
+
+    /// Ends the tasks that wait for the calling thread.
+    pub(super) fn stop_held_here(&self) {
+        let stops = self.shared.stops();
+        let held = stops.iter().filter(|stop| stop.held_here() > 0);
+        held.for_each(|stop| stop.stop(&TaskError::Cancelled));
     }
 
     pub(super) fn statistics(&self) -> Statistics {
@@ -235,6 +249,18 @@ impl Shared {
         tasks.iter().for_each(|task| task.end(error));
         stops.iter().filter_map(Weak::upgrade).for_each(|stop| stop.stop(error));
         self.tell_all();
+    }
+
+    fn stops(&self) -> Vec<Arc<dyn Stop>> {
+        self.state().stops.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Whether each thread that there is waits for the calling thread to take what its task yields.
+    fn is_held_up_here(&self) -> bool {
+        let held: usize = self.stops().iter().map(|stop| stop.held_here()).sum();
+        let here = gettid();
+        let others = |(seat, alive): &&(Arc<Seat>, bool)| *alive && !seat.is_of(here);
+        held > 0 && held == self.state().seats.iter().filter(others).count()
     }
 
     fn wait(&self, until: Option<Deadline>, is_so: impl Fn(&State) -> bool) -> Option<MutexGuard<'_, State>> {

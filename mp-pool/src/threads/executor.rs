@@ -166,7 +166,9 @@ impl ThreadPoolExecutor {
     pub fn shutdown(&self, pending: Pending) {
         self.begin_shutdown(pending);
         // It is closed, and is waited for without a limit.
-        let _ = self.crew.join(None, JoinPoolError::Timeout);
+        while self.crew.join(None, JoinPoolError::Timeout) == Err(JoinPoolError::Untaken) {
+            self.crew.stop_held_here();
+        }
     }
 
     /// Takes no more tasks, and does not wait. Python: `Executor.shutdown(wait=False)`.

@@ -63,6 +63,7 @@ impl Seat {
             name: self.name.clone(),
             pid: alive.then(std::process::id),
             tasks: self.items.load(Ordering::Relaxed),
+            retried: 0,
             restarts: self.starts.load(Ordering::Relaxed).saturating_sub(1),
             bytes_in: 0,
             bytes_out: 0,
