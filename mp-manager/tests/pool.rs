@@ -1,5 +1,5 @@
-//! A pool in the manager, used by its clients, and iterators over what is there. CPython: `WithManagerTestPool`, `iter` of
-//! the proxies.
+//! A pool in the manager, used by its clients, and iterators over what is there. CPython: `WithManagerTestPool`, `iter`
+//! of the proxies.
 
 use mp_core::Process;
 use mp_core::process::AuthKey;

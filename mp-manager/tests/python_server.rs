@@ -1,5 +1,5 @@
-//! Our client and a `SyncManager` that a Python program has started, of every CPython of this machine; and the same with
-//! our own server, which needs no CPython. The first are ignored, for that reason, where there is none.
+//! Our client and a `SyncManager` that a Python program has started, of every CPython of this machine; and the same
+//! with our own server, which needs no CPython. The first are ignored, for that reason, where there is none.
 
 use mp_core::process::AuthKey;
 use mp_core::{Process, StartMethod};

@@ -22,9 +22,9 @@ pub(crate) const MOST_HANDLES: usize = CARRIERS * MOST_FDS;
 /// A frame of bytes up to so long is copied into one piece: the call that sends one is quicker than the one that sends
 /// two, by more than copying takes.
 const ONE_PIECE: usize = 4096;
-/// Where a frame of up to so many bytes finds no room, a dozen or more like it wait for the reader. Spinning gains nothing
-/// then, and each attempt takes the socket's cache lines from the reader. The kernel wakes a sleeper when three quarters
-/// of the buffer are free, so that it sleeps once for many frames. A longer frame is read while it is sent.
+/// Where a frame of up to so many bytes finds no room, a dozen or more like it wait for the reader. Spinning gains
+/// nothing then, and each attempt takes the socket's cache lines from the reader. The kernel wakes a sleeper when three
+/// quarters of the buffer are free, so that it sleeps once for many frames. A longer frame is read while it is sent.
 const QUEUED: usize = 16 << 10;
 /// Bytes before a value that are left free for what comes before it in its frame: a short header, and the count of
 /// handles.

@@ -84,8 +84,8 @@ mod tests {
         assert!(site.site().budget(u32::MAX) > learned.budget(u32::MAX));
     }
 
-    /// Waits at a site that naps for a nanosecond; what it waits for is there at this look after the nap. Gives the number
-    /// of naps, and whether it was found.
+    /// Waits at a site that naps for a nanosecond; what it waits for is there at this look after the nap. Gives the
+    /// number of naps, and whether it was found.
     fn napping(site: &LocalSite, until: Option<Deadline>, look: u32) -> (u32, bool) {
         let (mut naps, mut looks) = (0, 0);
         let Err(waiting) = spin_on(site, || None::<()>) else { unreachable!("nothing is found") };

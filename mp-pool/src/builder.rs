@@ -244,9 +244,9 @@ impl PoolBuilder {
     /// The calls of the pool are the same ones. A worker that dies, or whose host is lost, costs what it had begun, and
     /// is replaced. [`memory_limit`](PoolBuilder::memory_limit), [`cpus`](PoolBuilder::cpus),
     /// [`on_output`](PoolBuilder::on_output), [`trace`](PoolBuilder::trace), [`fork_from`](PoolBuilder::fork_from), and
-    /// locks, queues and shared memory in the initializer's arguments, are refused ([`NewPoolError::NeedsThisHost`]); in
-    /// a task's arguments they are [`SubmitError::Handles`], in its result [`TaskError::Failed`]. [`Pool::generate`] is
-    /// [`SubmitError::Generator`]. A deadline is kept to about 10 ms and the time that a packet takes. How many
+    /// locks, queues and shared memory in the initializer's arguments, are refused ([`NewPoolError::NeedsThisHost`]);
+    /// in a task's arguments they are [`SubmitError::Handles`], in its result [`TaskError::Failed`]. [`Pool::generate`]
+    /// is [`SubmitError::Generator`]. A deadline is kept to about 10 ms and the time that a packet takes. How many
     /// [`processes`](PoolBuilder::processes) it has is to be said ([`NewPoolError::BackendWorkers`]).
     ///
     /// Not in Python. Ray, Dask: the address of a cluster.

@@ -5,8 +5,9 @@
 //! | the pool's process | touches neither the board nor the lock: its calls are refused, its tasks are lost    |
 //! | a worker          | ends when the task's function has returned: the worker alone goes on, and answers    |
 //!
-//! The board is memory that both processes have. A copy that collected would take results that the original waits for, and
-//! two processes would hand out the same slots. The lock of a copy may have been held by a thread that is not there.
+//! The board is memory that both processes have. A copy that collected would take results that the original waits for,
+//! and two processes would hand out the same slots. The lock of a copy may have been held by a thread that is not
+//! there.
 
 use crate::dispatch::Phase;
 use crate::error::{SubmitError, TaskError};
@@ -30,7 +31,8 @@ impl Shared {
         if self.is_copied() { Phase::Broken(REASON.to_owned()).check() } else { Ok(()) }
     }
 
-    /// Whether this process is a copy. The job is settled then, if it was not when the copy was made: nothing will come.
+    /// Whether this process is a copy. The job is settled then, if it was not when the copy was made: nothing will
+    /// come.
     pub(crate) fn is_lost(&self, job: &Job) -> bool {
         if self.is_copied() {
             job.lose(&lost_to_copy());
@@ -46,8 +48,8 @@ pub(crate) fn lost_to_copy() -> TaskError {
     TaskError::Broken(REASON.to_owned())
 }
 
-/// Calls what is the program's, in a worker. A copy of the worker that comes back ends here: what it would say of the task
-/// is the worker's to say.
+/// Calls what is the program's, in a worker. A copy of the worker that comes back ends here: what it would say of the
+/// task is the worker's to say.
 #[inline]
 pub(crate) fn in_one_process<T>(call: impl FnOnce() -> T) -> T {
     let process = OwningProcess::current();

@@ -213,7 +213,8 @@ pub enum NewPoolError {
         /// How many there are to be at first.
         processes: usize,
     },
-    /// More workers are to stay than there are: see [`PoolBuilder::least_processes`](crate::PoolBuilder::least_processes).
+    /// More workers are to stay than there are: see
+    /// [`PoolBuilder::least_processes`](crate::PoolBuilder::least_processes).
     #[error(
         "of {processes} workers {least} cannot stay: ask for fewer by least_processes, or for more by processes"
     )]
@@ -245,8 +246,8 @@ pub enum NewPoolError {
     /// What needs workers on this host, in a pool with a [backend](crate::PoolBuilder::backend).
     #[error("{0} needs workers on this host: leave it out, or make the pool without a backend")]
     NeedsThisHost(&'static str),
-    /// How many workers a pool with a [backend](crate::PoolBuilder::backend) has was not said, and the CPUs of this host
-    /// do not say it.
+    /// How many workers a pool with a [backend](crate::PoolBuilder::backend) has was not said, and the CPUs of this
+    /// host do not say it.
     #[error("a pool with a backend has no default number of workers: name it by processes")]
     BackendWorkers,
     /// The [backend](crate::PoolBuilder::backend) has no host for a worker.
@@ -287,8 +288,8 @@ pub enum JoinPoolError {
     /// Some workers had not ended when the time was over.
     #[error("the pool's workers did not all end in time: wait again, or terminate the pool")]
     Timeout,
-    /// The calling thread holds the iterator of a [`generate`](crate::Pool::generate), and all that is left are tasks that
-    /// wait for it to take their values: they would never end.
+    /// The calling thread holds the iterator of a [`generate`](crate::Pool::generate), and all that is left are tasks
+    /// that wait for it to take their values: they would never end.
     #[error(
         "the pool's tasks wait for values that this thread is to take: take what generate gives to its end, or drop \
          it, and join then"

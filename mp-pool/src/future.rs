@@ -153,8 +153,8 @@ impl<R> Future<R> {
     }
 
     /// Has `callback` called with this future once the task has ended: at once, if it has. It is called by a thread of
-    /// the executor's, or by the calling one if those have ended, one after the other, so one is to be quick. One that panics is told by the panic hook, and harms
-    /// nothing else.
+    /// the executor's, or by the calling one if those have ended, one after the other, so one is to be quick. One that
+    /// panics is told by the panic hook, and harms nothing else.
     ///
     /// Python: `Future.add_done_callback`.
     pub fn add_done_callback(&self, callback: impl FnOnce(Future<R>) + Send + 'static)

@@ -52,8 +52,8 @@ impl TaskOptions {
     /// [`AsyncResult::get_timeout`](crate::AsyncResult::get_timeout).
     ///
     /// The deadline is each item's by itself, so the items of a `map` go to the workers one by one. It is kept to a
-    /// millisecond (with a [backend](crate::PoolBuilder::backend) to about 10 ms and the time that a packet takes), never
-    /// early. A worker that is stopped counts as one that runs. A worker that this process may not
+    /// millisecond (with a [backend](crate::PoolBuilder::backend) to about 10 ms and the time that a packet takes),
+    /// never early. A worker that is stopped counts as one that runs. A worker that this process may not
     /// signal ends after the task instead. One of more than 24 days is none.
     ///
     /// Not in Python's `multiprocessing`. Celery: `time_limit`; pebble: `timeout` of `schedule`.

@@ -30,8 +30,8 @@ impl Place {
     }
 }
 
-/// How many CPUs workers in these places may use all together. The CPUs of the calling thread are those of a worker that
-/// is bound to none.
+/// How many CPUs workers in these places may use all together. The CPUs of the calling thread are those of a worker
+/// that is bound to none.
 pub(crate) fn cpus_of(places: &[Place]) -> u32 {
     let bound: Option<HashSet<usize>> = places.iter().map(|place| place.cpu).collect();
     let cpus = bound.filter(|cpus| !cpus.is_empty()).map_or_else(state::usable_cpus, |cpus| cpus.len());

@@ -118,8 +118,8 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     }
 
     /// Has `callback` called with what comes of the task, in a thread of the pool's, once it has ended: at once, if it
-    /// has, and in the calling thread if the pool's have ended. Callbacks are called one after the other, so one is to be quick. One that panics is told by the panic hook,
-    /// and harms nothing else.
+    /// has, and in the calling thread if the pool's have ended. Callbacks are called one after the other, so one is to
+    /// be quick. One that panics is told by the panic hook, and harms nothing else.
     ///
     /// Python: `apply_async(callback, error_callback)`.
     #[doc(alias = "callback")]

@@ -60,8 +60,8 @@ pub struct WorkerStatistics {
     /// for results, or between two submissions. A task whose worker died is none of them. A task that was tried several
     /// times counts once, where its last try was.
     pub tasks: u64,
-    /// Tries that ended with a panic and were followed by another one ([`Retry::on_panic`](crate::Retry::on_panic)). One
-    /// whose worker died is none of them.
+    /// Tries that ended with a panic and were followed by another one ([`Retry::on_panic`](crate::Retry::on_panic)).
+    /// One whose worker died is none of them.
     pub retried: u64,
     /// Workers that were started after the first one: it had died, had done the tasks that it was allowed, or had left
     /// for want of work.

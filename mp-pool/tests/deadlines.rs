@@ -173,8 +173,9 @@ fn a_wait_that_is_too_long_is_told_from_a_task_that_is() {
     assert_eq!(task.get(), Err(TaskError::Cancelled));
 }
 
-/// Each runs as long as it may, or a little shorter or longer. Beside them others, which are done all. Over the mock ten
-/// times as long: a wish of the pool is on its way for up to ten milliseconds there, and a result that comes first stands.
+/// Each runs as long as it may, or a little shorter or longer. Beside them others, which are done all. Over the mock
+/// ten times as long: a wish of the pool is on its way for up to ten milliseconds there, and a result that comes first
+/// stands.
 fn tasks_that_end_at_about_their_deadline_have_one_end() {
     let pool = new_pool(4).unwrap();
     let times = if mp_mock::is_chosen() { 10 } else { 1 };

@@ -1,5 +1,5 @@
-//! What tasks of threads have besides their function: priorities, progress, values that they yield; and pools of threads
-//! that grow and shrink.
+//! What tasks of threads have besides their function: priorities, progress, values that they yield; and pools of
+//! threads that grow and shrink.
 
 use mp_pool::futures::{Future, Pending};
 use mp_pool::progress::{Progress, Task, What};

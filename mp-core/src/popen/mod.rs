@@ -120,10 +120,10 @@ pub enum StartError {
          library sets for its children alone"
     )]
     HookMissing,
-    /// This process was itself started as a child, or as the template, and is not one yet: a constructor of the program or
-    /// of a library (`.init_array`, the crate `ctor`, a C++ global object) starts a process, or the function given to
-    /// [`set_forkserver_preload`]. Each child runs the constructors once more, so each would start another one. In the
-    /// program itself a constructor may start processes.
+    /// This process was itself started as a child, or as the template, and is not one yet: a constructor of the program
+    /// or of a library (`.init_array`, the crate `ctor`, a C++ global object) starts a process, or the function given
+    /// to [`set_forkserver_preload`]. Each child runs the constructors once more, so each would start another one. In
+    /// the program itself a constructor may start processes.
     #[error(
         "a process was started while this process, itself a child or a template, was still starting: constructors (and \
          a preload function) run in each child again, so this would never end; start processes from main"
@@ -136,16 +136,16 @@ pub enum StartError {
          link mp-core into the program itself"
     )]
     NotTheProgram,
-    /// This program is linked statically, at a fixed address, and the section headers of its file were removed, or cannot be
-    /// read: what it calls before `main` is not known, so a child could not call it. `Fork` works.
+    /// This program is linked statically, at a fixed address, and the section headers of its file were removed, or
+    /// cannot be read: what it calls before `main` is not known, so a child could not call it. `Fork` works.
     #[error(
         "this program is linked statically at a fixed address, and its file's section headers are gone or cannot be \
          read, so a child could not find its constructors: keep the headers (plain strip does), link it as a static-pie \
          program, or use Fork"
     )]
     NoSectionHeaders,
-    /// This program was started through the dynamic loader, and cannot be started in the same way once more: its own file
-    /// is not where it was, or the loader's command line is not known. `Fork` works.
+    /// This program was started through the dynamic loader, and cannot be started in the same way once more: its own
+    /// file is not where it was, or the loader's command line is not known. `Fork` works.
     #[error(
         "this program was started as an argument of the dynamic loader, and its own file is not where it was then (or \
          that command line cannot be read): start the program itself, leave its file in place, or use Fork"
@@ -213,7 +213,8 @@ pub enum StartError {
          pool"
     )]
     CopyEnded,
-    /// This process has given up rights or confined itself since it was copied; a child of the copy would not be confined.
+    /// This process has given up rights or confined itself since it was copied; a child of the copy would not be
+    /// confined.
     #[error(
         "this process has given up rights, or confined itself, since it was copied, and children of the copy would have \
          them still: do so first, and capture the data afterwards"

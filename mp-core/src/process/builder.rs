@@ -109,9 +109,9 @@ where
     /// mp_core::Process::new(move || local, ()).start().unwrap();
     /// ```
     ///
-    /// `cargo check` tells so only of a closure that borrows, or that owns what is not `Copy`. One exception: a captured
-    /// value of no size that is `Copy` and `Send` cannot be told from nothing, and is made anew in the child. A type
-    /// whose values stand for something in this process is therefore not to be `Send`.
+    /// `cargo check` tells so only of a closure that borrows, or that owns what is not `Copy`. One exception: a
+    /// captured value of no size that is `Copy` and `Send` cannot be told from nothing, and is made anew in the child.
+    /// A type whose values stand for something in this process is therefore not to be `Send`.
     ///
     /// Python: `Process(target=function, args=arguments)`.
     pub fn new<Kind>(function: F, arguments: A) -> Self
@@ -130,8 +130,8 @@ where
     }
 
     /// It is killed when this process ends, in whatever way; one that becomes another program (`exec`) is killed at an
-    /// orderly end of this process, and may outlive its SIGKILL. Without this call and [`not_daemon`](Process::not_daemon):
-    /// as this process itself is; the children of a daemon are daemons.
+    /// orderly end of this process, and may outlive its SIGKILL. Without this call and
+    /// [`not_daemon`](Process::not_daemon): as this process itself is; the children of a daemon are daemons.
     ///
     /// Python: `Process(daemon=True)`.
     pub fn daemon(mut self) -> Self {
@@ -139,8 +139,8 @@ where
         self
     }
 
-    /// This process's end waits for it, and a kill of this process leaves it running. A daemon's children are daemons all
-    /// the same.
+    /// This process's end waits for it, and a kill of this process leaves it running. A daemon's children are daemons
+    /// all the same.
     ///
     /// Python: `Process(daemon=False)`.
     pub fn not_daemon(mut self) -> Self {
@@ -329,8 +329,8 @@ impl<C> ForkProcess<C> {
         self
     }
 
-    /// This process's end waits for it, and a kill of this process leaves it running. A daemon's children are daemons all
-    /// the same.
+    /// This process's end waits for it, and a kill of this process leaves it running. A daemon's children are daemons
+    /// all the same.
     ///
     /// Python: `Process(daemon=False)`.
     pub fn not_daemon(mut self) -> Self {

@@ -1,8 +1,8 @@
 //! ForkHandler: a function that runs in each forked child, registered when the state that it renews is first used.
 //!
 //! There is no `Once` in it. A child that another thread forks in the middle of a `Once` waits without end for a thread
-//! that it does not have. Here the flag is set after the registration, so two threads, or a thread and such a child, may
-//! both register the handler: it runs twice in a child then, and must bear that.
+//! that it does not have. Here the flag is set after the registration, so two threads, or a thread and such a child,
+//! may both register the handler: it runs twice in a child then, and must bear that.
 
 use super::process;
 use std::sync::atomic::{AtomicBool, Ordering};

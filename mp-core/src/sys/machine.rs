@@ -2,8 +2,9 @@
 //! each thread.
 //!
 //! The cost of a sleep and a wake is measured where it is paid: a call that woke a sleeper took so long, and from its
-//! beginning to the sleeper's first instruction it takes up to three times as long. On the hosts that were measured that
-//! was 2.1 times on the same CPU (1.6 and 3.5 us), and 2.1 to 2.9 times on another one (9.5 and 20 us, 6.7 and 19.8 us).
+//! beginning to the sleeper's first instruction it takes up to three times as long. On the hosts that were measured
+//! that was 2.1 times on the same CPU (1.6 and 3.5 us), and 2.1 to 2.9 times on another one (9.5 and 20 us, 6.7 and
+//! 19.8 us).
 
 use super::futex::{self, FutexWord};
 use super::state::usable_cpus;
@@ -45,7 +46,8 @@ fn place(word: &FutexWord) -> usize {
 }
 
 impl Machine for FutexWord {
-    /// An answer from another CPU is here by then most often: a quarter of a microsecond, or one where a pause is longer.
+    /// An answer from another CPU is here by then most often: a quarter of a microsecond, or one where a pause is
+    /// longer.
     const QUICK: u32 = 32;
 
     #[inline]

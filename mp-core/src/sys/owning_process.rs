@@ -9,8 +9,8 @@
 //! | `fork`                             | the number of forks             |
 //! | the bare system call (no handlers) | the id, within one namespace    |
 //!
-//! The answer is kept in a word that the kernel clears in each copy (`wiped`): to ask for the id is a system call, and the
-//! answer is wanted at each call of a manager.
+//! The answer is kept in a word that the kernel clears in each copy (`wiped`): to ask for the id is a system call, and
+//! the answer is wanted at each call of a manager.
 //!
 //! It is valid within one process and its copies only. For shared memory there is
 //! [`Identity`](super::identity::Identity).

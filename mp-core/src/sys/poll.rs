@@ -61,7 +61,8 @@ pub fn wait_for(fd: BorrowedFd<'_>, interest: Interest, until: Option<Deadline>)
     Ok(!poll(&[(fd, interest)], until)?.is_empty())
 }
 
-/// Sleeps until the descriptor is ready, for so many nanoseconds at most: as exactly as the system can. A signal ends it, too.
+/// Sleeps until the descriptor is ready, for so many nanoseconds at most: as exactly as the system can. A signal ends
+/// it, too.
 pub fn nap(fd: BorrowedFd<'_>, interest: Interest, nanos: u32) {
     let mut fds = [PollFd::new(fd, flags(interest))];
     let most = TimeSpec::from_duration(Duration::from_nanos(nanos.into()));

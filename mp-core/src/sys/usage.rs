@@ -2,8 +2,9 @@
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Bytes of memory that are a process's own, heap and stacks above all: neither files nor shared memory. What it shares with the
-/// process that it was forked from, and has not changed, counts as its own. `None`: it is gone, or `/proc` cannot be read.
+/// Bytes of memory that are a process's own, heap and stacks above all: neither files nor shared memory. What it shares
+/// with the process that it was forked from, and has not changed, counts as its own. `None`: it is gone, or `/proc`
+/// cannot be read.
 pub fn private_memory(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let mut pages = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);

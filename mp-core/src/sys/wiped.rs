@@ -3,8 +3,8 @@
 //!
 //! A copy that shares its parent's memory, as `vfork` makes one, sees what the parent sees.
 //!
-//! Some emulators of the kernel (older qemu-user) accept every advice and do nothing. They also accept one that does not
-//! exist, so that is tried first. There the word is not used.
+//! Some emulators of the kernel (older qemu-user) accept every advice and do nothing. They also accept one that does
+//! not exist, so that is tried first. There the word is not used.
 //!
 //! # Safety
 //! The one invariant: the page is mapped for as long as the process lives.

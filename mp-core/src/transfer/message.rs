@@ -46,8 +46,8 @@ struct Scope {
 /// One of the two. While it is off it has no handles, so most transfers move none.
 struct Direction {
     on: Cell<bool>,
-    /// There may be handles: most transfers look at this alone. A vector that moves through memory costs more than packing
-    /// a number does.
+    /// There may be handles: most transfers look at this alone. A vector that moves through memory costs more than
+    /// packing a number does.
     any: Cell<bool>,
     handles: RefCell<Vec<Handle>>,
     /// Those of the transfers around this one.
@@ -226,8 +226,8 @@ pub fn pack_value_onto<T: Serialize + DeserializeOwned>(
     Ok(handles)
 }
 
-/// As [`pack_value_onto`], for many small values: the handles are appended to a vector that has none, and what comes back
-/// is one word.
+/// As [`pack_value_onto`], for many small values: the handles are appended to a vector that has none, and what comes
+/// back is one word.
 #[inline]
 pub fn pack_value_with<T: Serialize + DeserializeOwned>(
     value: &T,

@@ -27,8 +27,8 @@ pub struct Stateful<F, S> {
     state: PhantomData<fn(&mut S)>,
 }
 
-/// Makes a task of a function whose first argument is a `&mut S`: the state that its worker has, which is the value of the
-/// pool's `initializer_value`, or what its workers were forked from. The other arguments are the task's own.
+/// Makes a task of a function whose first argument is a `&mut S`: the state that its worker has, which is the value of
+/// the pool's `initializer_value`, or what its workers were forked from. The other arguments are the task's own.
 ///
 /// ```no_run
 /// # struct Model;
@@ -43,8 +43,8 @@ pub struct Stateful<F, S> {
 /// # let _: mp_core::transfer::Stateful<_, Model> = task;
 /// ```
 ///
-/// It goes wherever a function goes that a pool calls. A pool whose workers have another state, or none, refuses it when it
-/// is submitted. A task that panics leaves the state as it is at that moment.
+/// It goes wherever a function goes that a pool calls. A pool whose workers have another state, or none, refuses it
+/// when it is submitted. A task that panics leaves the state as it is at that moment.
 ///
 /// # Panics
 /// Called outside a worker that has such a state.

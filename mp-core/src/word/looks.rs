@@ -1,8 +1,8 @@
 //! Looks: at which moments a sleeper wakes by itself.
 //!
-//! All waiters of a machine share these moments, two a second ([`Word::wait`](super::Word::wait) wakes at each of them).
-//! One for which others wake too may leave some out ([`Word::wait_long`](super::Word::wait_long)). Which ones is its phase,
-//! so that sleepers with as long a sleep are spread over the moments.
+//! All waiters of a machine share these moments, two a second ([`Word::wait`](super::Word::wait) wakes at each of
+//! them). One for which others wake too may leave some out ([`Word::wait_long`](super::Word::wait_long)). Which ones is
+//! its phase, so that sleepers with as long a sleep are spread over the moments.
 
 /// Every so many moments, from one of them on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

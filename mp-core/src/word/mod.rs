@@ -13,8 +13,8 @@
 //!
 //! # The rule of every wait
 //! First a [`Waiting`] spins for as long as that is worth it, then [`Word::wait`]. A wait may return for no reason
-//! and does so at the latest after half a second ([`Word::wait_long`]: its [`Looks`]), so an algorithm calls it in a loop
-//! and reads the word again, with the ordering it needs. So a process that is killed between its commit
+//! and does so at the latest after half a second ([`Word::wait_long`]: its [`Looks`]), so an algorithm calls it in a
+//! loop and reads the word again, with the ordering it needs. So a process that is killed between its commit
 //! and its wake delays a sleeper, and does not strand it.
 
 mod deadline;

@@ -9,9 +9,9 @@
 //! at any time.
 //!
 //! # When a process dies
-//! The *server*: the reader sees the end of the stream, a thread that sleeps in a slot looks at it twice a second, and all
-//! calls return `Gone`. The *client*: the server sees the end of the stream. A forked copy of the client gives its copy
-//! of the socket up at once (`registry.rs`), so that it does not hide that end.
+//! The *server*: the reader sees the end of the stream, a thread that sleeps in a slot looks at it twice a second, and
+//! all calls return `Gone`. The *client*: the server sees the end of the stream. A forked copy of the client gives its
+//! copy of the socket up at once (`registry.rs`), so that it does not hide that end.
 
 mod reference;
 mod registry;
@@ -171,8 +171,8 @@ impl Client {
         }
     }
 
-    /// The next reply. `None`: the stream has ended, which a server does only by ending itself, or for bytes that are no
-    /// request.
+    /// The next reply. `None`: the stream has ended, which a server does only by ending itself, or for bytes that are
+    /// no request.
     fn read(&self) -> Option<(u64, Reply)> {
         let (serial, reply) = self.connection.recv().ok()?;
         if !matches!(reply, Reply::HandlesFollow) {

@@ -145,8 +145,9 @@ impl Manager {
         self
     }
 
-    /// Where Python programs find the manager, with the port that the kernel chose (feature `pickle`). `None`: nowhere, or
-    /// this process has not started it. See [`ManagerBuilder::python_address`](crate::ManagerBuilder::python_address).
+    /// Where Python programs find the manager, with the port that the kernel chose (feature `pickle`). `None`: nowhere,
+    /// or this process has not started it. See
+    /// [`ManagerBuilder::python_address`](crate::ManagerBuilder::python_address).
     ///
     /// Python: `BaseManager.address`.
     #[cfg(feature = "pickle")]
@@ -182,8 +183,8 @@ impl Manager {
         self.pid
     }
 
-    /// Ends the server: it is asked, then terminated, then killed. One that this process has connected to by an address,
-    /// or has inherited by a fork, is only asked.
+    /// Ends the server: it is asked, then terminated, then killed. One that this process has connected to by an
+    /// address, or has inherited by a fork, is only asked.
     ///
     /// Python: `BaseManager.shutdown`.
     pub fn shutdown(self) {

@@ -1,5 +1,5 @@
-//! Conditions over a lock, whose sleepers the lock keeps: those of a condition with a lock of its own, and of any number
-//! that were made over one lock.
+//! Conditions over a lock, whose sleepers the lock keeps: those of a condition with a lock of its own, and of any
+//! number that were made over one lock.
 //!
 //! ```text
 //!   wait:  holds the lock ──► asleep, with a ticket ──notified──► takes the lock again ──► the call returns

@@ -1,4 +1,5 @@
-//! Maps by a number that the server has chosen: no client can choose ones that collide, so one multiplication is hash enough.
+//! Maps by a number that the server has chosen: no client can choose ones that collide, so one multiplication is hash
+//! enough.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

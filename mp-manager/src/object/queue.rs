@@ -1,8 +1,8 @@
 //! A queue of packed values, which counts the tasks that are not done.
 //!
 //! # When a process dies
-//! A getter that waits is cancelled and gets nothing; an item that it has not read when it dies is the next one again. A
-//! getter that is killed after it has read its item takes the item along, and its task is never done.
+//! A getter that waits is cancelled and gets nothing; an item that it has not read when it dies is the next one again.
+//! A getter that is killed after it has read its item takes the item along, and its task is never done.
 
 use super::attempt::{Attempt, Caller, Object};
 use super::stored::{Counts, Stored};

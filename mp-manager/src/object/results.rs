@@ -1,5 +1,5 @@
-//! What tasks of a pool give, or the keys of a dict: elements that come one after the other, and are there to stay or to be
-//! taken one by one.
+//! What tasks of a pool give, or the keys of a dict: elements that come one after the other, and are there to stay or
+//! to be taken one by one.
 //!
 //! ```text
 //!   a result   Get, Wait: wait until all have come; each caller gets a copy

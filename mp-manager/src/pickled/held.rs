@@ -68,8 +68,8 @@ fn visit(value: &Value, found: &mut impl FnMut(ObjectId)) {
     }
 }
 
-/// How much a value is, as if nothing in it were shared: its parts, and one for each sixteen bytes of text. What shows or
-/// searches a value visits that much.
+/// How much a value is, as if nothing in it were shared: its parts, and one for each sixteen bytes of text. What shows
+/// or searches a value visits that much.
 pub(super) fn weight(value: &Value) -> u64 {
     let parts = match value {
         Value::Str(text) => text.len() as u64 / BYTES,

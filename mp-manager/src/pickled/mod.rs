@@ -8,8 +8,9 @@
 //!                                 ('#TRACEBACK', text)   ('#UNSERIALIZABLE', text)
 //! ```
 //! Each message is a pickle in a frame of `mp-pipe`. A pickle is data here: no class is imported, and what has no value
-//! of its own is kept as it came, and goes out so. The objects that hold values (`object/`) are done in one step; a call
-//! that may wait is one of the server's own objects' (`sync.rs`), so that it waits beside its object without a thread.
+//! of its own is kept as it came, and goes out so. The objects that hold values (`object/`) are done in one step; a
+//! call that may wait is one of the server's own objects' (`sync.rs`), so that it waits beside its object without a
+//! thread.
 //!
 //! | file           | what                                                                     |
 //! |----------------|--------------------------------------------------------------------------|

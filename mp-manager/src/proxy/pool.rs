@@ -11,14 +11,14 @@ use std::fmt;
 use std::time::Duration;
 
 proxy! {
-    /// A pool of worker processes, which are the manager's children. Any process that has a proxy of it submits tasks, and
-    /// what they give stays in the manager, under proxies of its own, until it is fetched or those are dropped.
+    /// A pool of worker processes, which are the manager's children. Any process that has a proxy of it submits tasks,
+    /// and what they give stays in the manager, under proxies of its own, until it is fetched or those are dropped.
     ///
     /// Functions and arguments are those of [`mp_pool::Pool`]. A process that has connected by an address submits none
     /// ([`ManagerError::NoRelative`]).
     ///
-    /// The pool ends, and its workers are killed, with its last proxy and the last result that is still to come; or when
-    /// it was [closed](PoolProxy::close) and its tasks are done; or with the manager.
+    /// The pool ends, and its workers are killed, with its last proxy and the last result that is still to come; or
+    /// when it was [closed](PoolProxy::close) and its tasks are done; or with the manager.
     ///
     /// # When a process dies
     /// A *client*: the tasks that it has submitted go on, and what they give is dropped, unless another process has a
@@ -66,7 +66,8 @@ impl PoolProxy {
 
 /// Many tasks.
 impl PoolProxy {
-    /// Calls a function for each item, and waits for all: what it returns, in the order of the items. Python: `pool.map`.
+    /// Calls a function for each item, and waits for all: what it returns, in the order of the items.
+    /// Python: `pool.map`.
     ///
     /// # Errors
     /// Those of [`apply`](PoolProxy::apply), of the first item that failed. All items are tried.

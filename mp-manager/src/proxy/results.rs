@@ -45,8 +45,8 @@ macro_rules! result {
             /// Waits for what the function returned, and copies it: it stays, for others. Python: `result.get()`.
             ///
             /// # Errors
-            /// [`ManagerError::Panicked`], [`ManagerError::WorkerDied`], [`ManagerError::PoolEnded`]: what became of the
-            /// first task that failed.
+            /// [`ManagerError::Panicked`], [`ManagerError::WorkerDied`], [`ManagerError::PoolEnded`]: what became of
+            /// the first task that failed.
             pub fn get(&self) -> Result<$what, ManagerError> {
                 self.get_within(Wait::Forever)
             }
@@ -87,25 +87,25 @@ macro_rules! result {
 }
 
 result! {
-    /// What a task in the manager's pool returns. Clones, and copies that travel, are of the same one, which stays in the
-    /// manager until the last of them is dropped.
+    /// What a task in the manager's pool returns. Clones, and copies that travel, are of the same one, which stays in
+    /// the manager until the last of them is dropped.
     ///
     /// Python: what `apply_async` of a pool in a `SyncManager` returns.
     AsyncResultProxy<R>, R, |values| <[R; 1]>::try_from(values).ok().map(|[value]| value)
 }
 
 result! {
-    /// What many tasks in the manager's pool return, in the order of their items. Clones, and copies that travel, are of the
-    /// same one, which stays in the manager until the last of them is dropped.
+    /// What many tasks in the manager's pool return, in the order of their items. Clones, and copies that travel, are
+    /// of the same one, which stays in the manager until the last of them is dropped.
     ///
     /// Python: what `map_async` of a pool in a `SyncManager` returns.
     MapResultProxy<R>, Vec<R>, Some
 }
 
 proxy! {
-    /// An iterator in the manager's process: over what tasks of a pool return, or over the keys of a dict or set as they
-    /// were when it was made. Each element goes to one caller, of all processes that have a proxy of it. One that a killed
-    /// process has not read goes to the next caller.
+    /// An iterator in the manager's process: over what tasks of a pool return, or over the keys of a dict or set as
+    /// they were when it was made. Each element goes to one caller, of all processes that have a proxy of it. One that
+    /// a killed process has not read goes to the next caller.
     ///
     /// A task that failed is an error at its place, and the iteration goes on behind it.
     ///

@@ -32,8 +32,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Each request of the server itself (to make an object, to give one back) takes a connection with a handshake, as in
 /// Python: some hundred microseconds. Calls on objects use the calling thread's own connection.
 ///
-/// **A Python server runs what the pickles that it gets name.** Values that came from elsewhere are to be passed on to one
-/// only if their sender is trusted like a program.
+/// **A Python server runs what the pickles that it gets name.** Values that came from elsewhere are to be passed on to
+/// one only if their sender is trusted like a program.
 ///
 /// Python: `SyncManager(address, authkey=key)` after `connect()`.
 #[derive(Debug, Clone)]
@@ -85,9 +85,9 @@ impl PythonManager {
         self.link.control("shutdown", [], []).map(drop)
     }
 
-    /// Publishes an object under a name, so that Python programs that have registered the name get it: at a server of this
-    /// library. (In a Python server the program that starts it registers a function.) The server keeps the object until
-    /// the name is taken away.
+    /// Publishes an object under a name, so that Python programs that have registered the name get it: at a server of
+    /// this library. (In a Python server the program that starts it registers a function.) The server keeps the object
+    /// until the name is taken away.
     ///
     /// # Errors
     /// [`PythonError::Refused`]: it is a Python server.

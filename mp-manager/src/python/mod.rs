@@ -19,8 +19,8 @@
 //! | `error.rs`      | [`PythonError`]                                          |
 //!
 //! # When a process dies
-//! The *server*: each call returns [`PythonError::Gone`]. The *client*: as each Python program; a Python server keeps its
-//! references, and the locks that it held, for ever.
+//! The *server*: each call returns [`PythonError::Gone`]. The *client*: as each Python program; a Python server keeps
+//! its references, and the locks that it held, for ever.
 
 mod containers;
 mod convert;

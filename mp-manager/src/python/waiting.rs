@@ -119,8 +119,8 @@ macro_rules! lock {
             ///
             /// # Errors
             /// [`PythonError::Raised`]: at a server of this library an `OSError` with `EOWNERDEAD`, once, if the
-            /// holder's connection ended: the lock was not taken but is free; acquire again. At a Python server it stays
-            /// locked for ever.
+            /// holder's connection ended: the lock was not taken but is free; acquire again. At a Python server it
+            /// stays locked for ever.
             pub fn acquire(&self) -> Result<$guard<'_>, PythonError> {
                 self.acquire_within(Wait::Forever)
             }

@@ -1,5 +1,5 @@
-//! How a server begins, if there is more to it than to serve: an initializer, and a place to listen at. It says whether it
-//! has begun.
+//! How a server begins, if there is more to it than to serve: an initializer, and a place to listen at. It says whether
+//! it has begun.
 
 #[cfg(feature = "listener")]
 use super::listening::Place;

@@ -27,8 +27,8 @@ impl Server {
         Ok(if let Body::Over(lock) = &entry.body { lock.object() } else { object })
     }
 
-    /// No reference is left to a condition: its calls that wait at the lock wait there no longer, nor does the lock know
-    /// of them.
+    /// No reference is left to a condition: its calls that wait at the lock wait there no longer, nor does the lock
+    /// know of them.
     pub(super) fn end_condition(&mut self, gone: ObjectId, lock: &Kept) {
         let Some(entry) = self.table.get(lock.object()) else { return };
         let parked = &mut self.calls.parked;

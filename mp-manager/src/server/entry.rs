@@ -1,4 +1,5 @@
-//! The dispatcher's entry for fuzzers: a server on a thread, a client that sends what it is given, and one that looks on.
+//! The dispatcher's entry for fuzzers: a server on a thread, a client that sends what it is given, and one that looks
+//! on.
 
 use super::{Handle, Mode, ObjectId, Reply, Request, Start, serve, socket};
 use crate::protocol::{Call, Kind, ListCall, Packed, Wait};

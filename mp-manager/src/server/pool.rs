@@ -4,12 +4,12 @@
 //!   Submit ──► the pool's board ──► a worker ──► callback, on a thread of the pool ──► inbox ──► results object
 //!     └─ gives the results object at once: Get, Wait and Take wait beside it
 //! ```
-//! No thread waits for a task. The pool ends, and its workers are killed, when no proxy of it is left and no result that
-//! is still to come and that a client can still ask for.
+//! No thread waits for a task. The pool ends, and its workers are killed, when no proxy of it is left and no result
+//! that is still to come and that a client can still ask for.
 //!
 //! # When a process dies
-//! A *client*: its references to results are given back; its tasks go on, and what they give is dropped. A *worker*: its
-//! task fails, and the pool replaces it. The *server*: the workers are its daemons.
+//! A *client*: its references to results are given back; its tasks go on, and what they give is dropped. A *worker*:
+//! its task fails, and the pool replaces it. The *server*: the workers are its daemons.
 
 use super::Server;
 use super::hosted::failure;

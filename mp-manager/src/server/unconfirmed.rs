@@ -23,8 +23,8 @@ impl Unconfirmed {
         self.0.remove(&(client, serial));
     }
 
-    /// What a client that has died never had, and from which object it came: the last one first, so that each can be put
-    /// in front of the others.
+    /// What a client that has died never had, and from which object it came: the last one first, so that each can be
+    /// put in front of the others.
     pub(super) fn take(&mut self, client: ClientId) -> Vec<(u64, ObjectId, Reply)> {
         let mut later = self.0.split_off(&(client, 0));
         let mut others = later.split_off(&(client + 1, 0));

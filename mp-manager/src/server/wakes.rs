@@ -27,8 +27,8 @@ impl Server {
         Ok(ready.filter_map(|ready| if let Ready::Member(key) = ready { Some(key) } else { None }).collect())
     }
 
-    /// What is ready; nothing at the next deadline, or once a slot was asked. It looks a while before it sleeps, where that
-    /// has been worth it.
+    /// What is ready; nothing at the next deadline, or once a slot was asked. It looks a while before it sleeps, where
+    /// that has been worth it.
     pub(super) fn wait(&self, room: &mut Room) -> OsResult<Vec<u64>> {
         let mut waiting = match &self.lines {
             Some(lines) if lines.are_together() => Waiting::spinning(&self.spins, Pace::Dense, 0),

@@ -16,7 +16,8 @@ use std::sync::Arc;
 pub(crate) const SLOTS: u32 = 1024;
 /// Bytes of a slot.
 const SLOT: usize = 4096;
-/// Bytes in front of a request: the word, on a cache line of its own, since its waiter looks at it while the bytes are written.
+/// Bytes in front of a request: the word, on a cache line of its own, since its waiter looks at it while the bytes are
+/// written.
 const FRONT: usize = 64;
 /// The longest request or reply.
 pub(crate) const BODY: usize = SLOT - FRONT;

@@ -1,8 +1,8 @@
 //! The slots in the model checker: every schedule with a few preemptions, and a client killed before each of its
 //! accesses.
 //!
-//! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Requests and replies are words that are
-//! read and written without an ordering, so a missing Acquire or Release is an old value that is read.
+//! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Requests and replies are words that
+//! are read and written without an ordering, so a missing Acquire or Release is an old value that is read.
 
 use super::{Answer, Partner, Shape, Slots};
 use mp_core::word::{Ordering, Word};

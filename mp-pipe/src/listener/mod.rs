@@ -158,8 +158,8 @@ impl Listener {
     /// # Errors
     /// [`AcceptError::Os`] alone; see there what to do.
     ///
-    /// Python: `Listener.accept`, which raises `AuthenticationError` for a wrong key, and waits for a silent client while
-    /// all others wait. [`accept_or_refuse`](Listener::accept_or_refuse) also reports refusals.
+    /// Python: `Listener.accept`, which raises `AuthenticationError` for a wrong key, and waits for a silent client
+    /// while all others wait. [`accept_or_refuse`](Listener::accept_or_refuse) also reports refusals.
     pub fn accept<S, R>(&self) -> Result<Connection<S, R>, AcceptError> {
         self.accepted(Patience::Forever)
     }

@@ -6,9 +6,9 @@
 //!                    └── sent again until it is acknowledged ◄──────┘ beside whatever goes back
 //! ```
 //!
-//! A packet: `session u64 | acknowledged u64 | kind u8`, and of a part: `number u64 | bytes`; numbers are little-endian.
-//! `acknowledged` is how many parts have arrived without a gap. A packet without a part only acknowledges, or is a beat:
-//! a side that has nothing to say says so each [`BEAT`].
+//! A packet: `session u64 | acknowledged u64 | kind u8`, and of a part: `number u64 | bytes`; numbers are
+//! little-endian. `acknowledged` is how many parts have arrived without a gap. A packet without a part only
+//! acknowledges, or is a beat: a side that has nothing to say says so each [`BEAT`].
 //!
 //! Nothing here waits or reads a clock. Silence is counted in beats of this side, and not by the clock: a process that
 //! was stopped, and goes on, has not missed what lies in its link.

@@ -32,16 +32,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the workers of a pool run, for [`PoolBuilder::backend`](crate::PoolBuilder::backend): it opens a link to a host
-/// for each of them. There the same program calls [`serve`] with the other end.
+/// Where the workers of a pool run, for [`PoolBuilder::backend`](crate::PoolBuilder::backend): it opens a link to a
+/// host for each of them. There the same program calls [`serve`] with the other end.
 ///
 /// The calls of a pool and of an executor work as with workers of this host: `map`, `imap`, futures, deadlines,
-/// cancellation, retries, priorities, initializers. What needs the memory of this host is refused: `memory_limit`, `cpus`,
-/// `on_output`, `trace`, `fork_from`, `generate`, and locks, queues and shared memory in arguments or results.
+/// cancellation, retries, priorities, initializers. What needs the memory of this host is refused: `memory_limit`,
+/// `cpus`, `on_output`, `trace`, `fork_from`, `generate`, and locks, queues and shared memory in arguments or results.
 ///
 /// While a worker is at a task, what the pool wants of it (the deadline is over, the task is cancelled, the pool is
-/// terminated) is sent to its host within 10 ms. A result that arrives before the worker is killed stands. So a deadline
-/// is kept to about 10 ms and the time that a packet takes.
+/// terminated) is sent to its host within 10 ms. A result that arrives before the worker is killed stands. So a
+/// deadline is kept to about 10 ms and the time that a packet takes.
 ///
 /// Not in Python. Ray, Dask: a cluster's address.
 pub trait Backend: Send + Sync + 'static {
@@ -49,8 +49,8 @@ pub trait Backend: Send + Sync + 'static {
     /// wait for the host.
     ///
     /// # Errors
-    /// There is no host for it. While the pool is built, that is the error of the build. Later the pool tries again, and
-    /// is broken after eight failures in a row.
+    /// There is no host for it. While the pool is built, that is the error of the build. Later the pool tries again,
+    /// and is broken after eight failures in a row.
     fn open(&self, worker: usize) -> io::Result<Box<dyn Link>>;
 }
 

@@ -34,7 +34,8 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// For so many workers on so many CPUs: 1024 slots, and 16 for each worker where that is more. And some that are spare.
+    /// For so many workers on so many CPUs: 1024 slots, and 16 for each worker where that is more. And some that are
+    /// spare.
     pub(crate) fn for_workers(workers: u32, cpus: u32) -> Shape {
         let slots = (16 * workers).max(1024).next_power_of_two();
         let spare = (8 * workers).clamp(64, slots / 8);

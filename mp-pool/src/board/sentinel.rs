@@ -26,8 +26,9 @@
 //! A process that finds a sentinel has entered its hint before; the sentinel gives the word back before its last
 //! look. A fence stands between on either side: one of the two sees the other.
 //! # When a process dies
-//! The word names the sentinel: the caller clears it when it sees the death ([`forget`](Board::forget)), and then wakes all.
-//! One that is stopped holds up the wakes that it would have made for half a second: then each sleeper looks by itself.
+//! The word names the sentinel: the caller clears it when it sees the death ([`forget`](Board::forget)), and then wakes
+//! all. One that is stopped holds up the wakes that it would have made for half a second: then each sleeper looks by
+//! itself.
 //! # Tested by
 //! model/sentinel.rs
 
@@ -40,8 +41,8 @@ use std::time::Duration;
 /// From one look of the sentinel to the next. The kernel adds its timer slack, which is as long.
 const LOOK: Duration = Duration::from_micros(50);
 
-/// Tasks, or runs, of which so many are taken between two looks are so short that the wake of one more worker costs more
-/// than it brings.
+/// Tasks, or runs, of which so many are taken between two looks are so short that the wake of one more worker costs
+/// more than it brings.
 const MANY: u32 = 16;
 
 /// Heads and tails of the lanes at one moment.
@@ -94,8 +95,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         self.outnumbers_cpus() && self.awake() > self.places.shape.cpus
     }
 
-    /// Whether one more worker that is awake would only take a CPU from another one, and a sentinel looks whether that is
-    /// so. A fence stands before it.
+    /// Whether one more worker that is awake would only take a CPU from another one, and a sentinel looks whether that
+    /// is so. A fence stands before it.
     #[inline]
     pub(super) fn leaves_it_to_the_sentinel(&self) -> bool {
         // ORDERING: Relaxed: the fence orders it after the commit.
@@ -114,8 +115,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         lanes
     }
 
-    /// Worker that was woken although others have all CPUs: looks whether tasks wait, until it is to take one, or none is
-    /// there. At once if another one does.
+    /// Worker that was woken although others have all CPUs: looks whether tasks wait, until it is to take one, or none
+    /// is there. At once if another one does.
     #[cold]
     pub(super) fn be_sentinel(&self, me: u32) {
         let word = self.word(self.places.sentinel());

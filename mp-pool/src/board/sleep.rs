@@ -17,9 +17,9 @@
 //! # Why no wake is lost
 //! A fence stands between a commit and the look for sleepers, and between a sleeper's flag and its last look: one of
 //! the two sees the other. A flag is taken down before the event count changes, so a sleeper that read the count after
-//! the change sees the flag down, and does not sleep. A sleeper that leaves takes its bit down, and says that it leaves,
-//! before its last look, with a fence in between: a caller that saw the bit up has committed what that look finds, and
-//! one that comes later wakes another worker, or has one started: it does not count on this one.
+//! the change sees the flag down, and does not sleep. A sleeper that leaves takes its bit down, and says that it
+//! leaves, before its last look, with a fence in between: a caller that saw the bit up has committed what that look
+//! finds, and one that comes later wakes another worker, or has one started: it does not count on this one.
 //! # When a process dies
 //! A worker between its commit and its wake: the caller is told of the death, and looks. A worker that was woken: on
 //! any death all the others are woken. Every sleeper looks by itself within half a second.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The value that ends such a task comes over the line too, behind those that it has yielded. So a value belongs to the
-//! task whose end is the worker's next message: that of a slot which was collected already, or of the slot that it names.
+//! task whose end is the worker's next message: that of a slot which was collected already, or of the slot that it
+//! names.
 //!
 //! # When a process dies
 //! A worker: what it had sent is received before its end is seen, so it is there, once, and the task's end behind it.
@@ -91,8 +92,8 @@ impl Dispatch {
         }
     }
 
-    /// Whether the pool goes on only if the calling thread takes values: each worker that has a task, or each one, waits
-    /// for that, and this thread was the last to take of each.
+    /// Whether the pool goes on only if the calling thread takes values: each worker that has a task, or each one,
+    /// waits for that, and this thread was the last to take of each.
     pub(crate) fn is_held_up_here(&self) -> bool {
         let held = self.held_here();
         let (tasks, is_due) = (self.in_flight + self.pending.len(), self.delayed.is_empty());

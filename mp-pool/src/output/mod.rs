@@ -15,13 +15,14 @@
 //! | `writer.rs`  | a worker's part                                                          |
 //! | `records.rs` | the worker's logger                                                      |
 //!
-//! A mark goes through the pipe itself, so it stands between the bytes of two tasks whenever they are read. It begins with
-//! bytes that the pool has drawn at random for that worker, and is so short that the kernel writes it in one piece.
-//! What a pipe holds is all that waits: a worker that writes faster than the callback takes it waits in its write.
+//! A mark goes through the pipe itself, so it stands between the bytes of two tasks whenever they are read. It begins
+//! with bytes that the pool has drawn at random for that worker, and is so short that the kernel writes it in one
+//! piece. What a pipe holds is all that waits: a worker that writes faster than the callback takes it waits in its
+//! write.
 //!
 //! # When a process dies
-//! A worker: what it has written is in its pipes, which the pool reads to their end. A task's own child may keep them open;
-//! they are read as long as it does.
+//! A worker: what it has written is in its pipes, which the pool reads to their end. A task's own child may keep them
+//! open; they are read as long as it does.
 
 mod reader;
 mod records;

@@ -97,8 +97,8 @@ impl Output {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The ends of a worker that is about to be started. From here on the thread reads what it writes: it may have done a
-    /// task before its start has returned.
+    /// The ends of a worker that is about to be started. From here on the thread reads what it writes: it may have done
+    /// a task before its start has returned.
     pub(crate) fn open(&self, worker: u32) -> Result<Ends, OsError> {
         let mut nonce: Nonce = [0; 16];
         // Text has no zeros, most often: it is not taken for the beginning of a mark.

@@ -47,9 +47,9 @@ pub(super) trait Surface: Send {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped, whether in the course of a `return`, of a `?` or of a panic, it shows the last state and ends: a bar is full
-/// if and only if every task has ended, and the last line begins with `stopped at` if not. Both say how many have failed.
-/// Other output of the program goes between its lines.
+/// Dropped, whether in the course of a `return`, of a `?` or of a panic, it shows the last state and ends: a bar is
+/// full if and only if every task has ended, and the last line begins with `stopped at` if not. Both say how many have
+/// failed. Other output of the program goes between its lines.
 ///
 /// It has a thread of its own, so [`Fork`](mp_core::StartMethod::Fork) is refused while it lives, and
 /// [`fork_from`](crate::PoolBuilder::fork_from) comes first.

@@ -30,7 +30,8 @@ impl ThreadPoolBuilder {
         self
     }
 
-    /// Is [`threads`](ThreadPoolBuilder::threads), by the name that Python has, and [`PoolBuilder`](crate::PoolBuilder).
+    /// Is [`threads`](ThreadPoolBuilder::threads), by the name that Python has, and
+    /// [`PoolBuilder`](crate::PoolBuilder).
     #[doc(alias = "max_workers")]
     pub fn processes(self, count: usize) -> Self {
         self.threads(count)
@@ -58,8 +59,8 @@ impl ThreadPoolBuilder {
     }
 
     /// An initializer whose value each thread keeps, and gives to its tasks: functions whose first argument is a `&mut`
-    /// to it, made tasks by [`with_state`](crate::with_state). The value never leaves its thread, so it may be anything.
-    /// It takes the place of an [`initializer`](ThreadPoolBuilder::initializer).
+    /// to it, made tasks by [`with_state`](crate::with_state). The value never leaves its thread, so it may be
+    /// anything. It takes the place of an [`initializer`](ThreadPoolBuilder::initializer).
     ///
     /// ```
     /// use mp_pool::{ThreadPool, with_state};

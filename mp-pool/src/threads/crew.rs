@@ -7,8 +7,8 @@
 //! | Terminated | `terminate`                | end as `Terminated`         | end after the task they run   |
 //! | Broken     | a panicking initializer    | end as `Broken`             | end                           |
 //!
-//! A thread that is too many (`resize`) ends after the task that it runs. Whether it does, and whether one is started in
-//! its seat, is decided under the lock.
+//! A thread that is too many (`resize`) ends after the task that it runs. Whether it does, and whether one is started
+//! in its seat, is decided under the lock.
 
 use super::queue::Queue;
 use super::seat::Seat;

@@ -337,8 +337,8 @@ impl ThreadPool {
     /// Python: `ThreadPool.join`.
     ///
     /// # Errors
-    /// [`JoinPoolError::StillRunning`] if neither was called; [`JoinPoolError::Untaken`] if for half a second all tasks that
-    /// are left have waited for the calling thread to take what they yield.
+    /// [`JoinPoolError::StillRunning`] if neither was called; [`JoinPoolError::Untaken`] if for half a second all tasks
+    /// that are left have waited for the calling thread to take what they yield.
     pub fn join(&self) -> Result<(), JoinPoolError> {
         self.crew.join(None, JoinPoolError::Timeout)
     }

@@ -15,8 +15,8 @@ const ASK: Duration = Duration::from_millis(50);
 /// The value that a task of a pool of threads will give, with the calls of an [`AsyncResult`](crate::AsyncResult).
 /// Dropping it lets the task go on, unread.
 ///
-/// The value is given once, since it need not be one that can be copied: after that it is [`TaskError::Taken`]. An error
-/// is given to each that asks.
+/// The value is given once, since it need not be one that can be copied: after that it is [`TaskError::Taken`]. An
+/// error is given to each that asks.
 ///
 /// Python: `multiprocessing.pool.AsyncResult`, of a `ThreadPool`.
 pub struct ThreadResult<R> {

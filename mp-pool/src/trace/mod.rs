@@ -35,9 +35,9 @@ impl PoolBuilder {
     /// Writes to this file which worker runs which task when: an array of events of Chrome's trace format, for
     /// `chrome://tracing` and <https://ui.perfetto.dev>. A file that is there is overwritten.
     ///
-    /// Each worker is a process of its own there, with its pid and its name. A task is an interval (`"ph": "X"`) with the
-    /// name of its function; its arguments are `call`, the number of the call among those of the pool, and `item`, the
-    /// position in the call's input, both from 0. Tasks of one call that follow each other and take less than 50
+    /// Each worker is a process of its own there, with its pid and its name. A task is an interval (`"ph": "X"`) with
+    /// the name of its function; its arguments are `call`, the number of the call among those of the pool, and `item`,
+    /// the position in the call's input, both from 0. Tasks of one call that follow each other and take less than 50
     /// microseconds together are one interval, with the number of them as `items`. An interval that a death ended has
     /// how as `ended`. A task that [yields](crate::Pool::generate) is one interval, with its waits for the consumer.
     /// Instants are `start`, `restart`, `death` and `retry`. A worker that the end of the pool finds idle may exit
@@ -51,14 +51,15 @@ impl PoolBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The file is whole when the pool was joined or dropped. If this process is killed, it ends with the last events that
-    /// were written. What can be written no more (a full disk) is left out, and ends the trace: see
+    /// The file is whole when the pool was joined or dropped. If this process is killed, it ends with the last events
+    /// that were written. What can be written no more (a full disk) is left out, and ends the trace: see
     /// [`Pool::trace_error`](crate::Pool::trace_error).
     ///
     /// Python has no counterpart; compare `viztracer`.
     ///
     /// # Errors
-    /// Of [`build`](PoolBuilder::build): [`NewPoolError::Trace`](crate::NewPoolError::Trace), if the file cannot be made.
+    /// Of [`build`](PoolBuilder::build): [`NewPoolError::Trace`](crate::NewPoolError::Trace), if the file cannot be
+    /// made.
     #[doc(alias = "viztracer")]
     #[doc(alias = "perfetto")]
     pub fn trace(mut self, path: impl Into<PathBuf>) -> Self {

@@ -8,18 +8,18 @@
 //!   600         every sixth one      100                 half a second
 //! ```
 //!
-//! Followers wake by themselves in case both leaders die at once (leaders.rs). A wake-up costs CPU time, so many followers
-//! share the moments: which ones a follower wakes at is its phase. Phases are multiples of the golden ratio, so that any few
-//! of them are spread over the moments, also if every second or third follower dies.
+//! Followers wake by themselves in case both leaders die at once (leaders.rs). A wake-up costs CPU time, so many
+//! followers share the moments: which ones a follower wakes at is its phase. Phases are multiples of the golden ratio,
+//! so that any few of them are spread over the moments, also if every second or third follower dies.
 //!
 //! Nothing counts the followers, since nothing could count out a dead one. Each adds to one word when it has woken by
-//! itself. By how much the word grew from one wake-up of a follower to its next one is the number of the others, where all
-//! wake as often. After a death the word grows more slowly, and those that are left wake more often.
+//! itself. By how much the word grew from one wake-up of a follower to its next one is the number of the others, where
+//! all wake as often. After a death the word grows more slowly, and those that are left wake more often.
 //!
 //! # Bound
-//! Of up to sixteen followers each wakes at every second moment at least: the word grows at most twice by each other one in
-//! between. So the last one that lives wakes within a second. Of more followers, one wakes within a second unless all whose
-//! turn it is die with the leaders. The others' turns come within three seconds.
+//! Of up to sixteen followers each wakes at every second moment at least: the word grows at most twice by each other
+//! one in between. So the last one that lives wakes within a second. Of more followers, one wakes within a second
+//! unless all whose turn it is die with the leaders. The others' turns come within three seconds.
 
 use mp_core::word::Looks;
 

@@ -23,8 +23,8 @@ impl<K, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// ```
     ///
     /// The function runs in the calling process without any lock, and may use this map too. If another process has
-    /// changed the value meanwhile, it is called again with the new one: a slow function beside fast writers of the same
-    /// key may be called many times. If it panics, nothing is changed.
+    /// changed the value meanwhile, it is called again with the new one: a slow function beside fast writers of the
+    /// same key may be called many times. If it panics, nothing is changed.
     ///
     /// # Errors
     /// In the cases of [`insert`](SharedDict::insert).

@@ -63,17 +63,18 @@ use table::{Expected, Key, Table};
 /// *stopped* (SIGSTOP) just then, the others wait until it goes on.
 ///
 /// # Keys and values
-/// They are packed as messages are. Keys are equal if they pack to equal bytes. What comes out is a copy: a change of it
-/// is not seen by the map. Handles (locks, queues, connections) cannot be stored. Calls take keys and values by
+/// They are packed as messages are. Keys are equal if they pack to equal bytes. What comes out is a copy: a change of
+/// it is not seen by the map. Handles (locks, queues, connections) cannot be stored. Calls take keys and values by
 /// reference, so nothing is lost when one fails.
 ///
 /// # Memory
 /// An entry takes 64 bytes if its key and value pack to 44 or less, and 64 more for each further 60. Its place
 /// in the index takes some 6 bytes more, which do not count as its own. Pages are taken from the system when they
-/// are needed, and given back by [`clear`](SharedDict::clear) and with the last handle; address space is taken at once. (A
-/// process that locks its future memory, by `mlockall(MCL_FUTURE)`, takes all pages with it.) A value that is replaced
-/// takes its room until the new one is there. Without memory for a new entry a call is [`DictError::Memory`]. Without
-/// memory for a larger index entries are added all the same, and calls take longer: each one that is added asks again.
+/// are needed, and given back by [`clear`](SharedDict::clear) and with the last handle; address space is taken at once.
+/// (A process that locks its future memory, by `mlockall(MCL_FUTURE)`, takes all pages with it.) A value that is
+/// replaced takes its room until the new one is there. Without memory for a new entry a call is [`DictError::Memory`].
+/// Without memory for a larger index entries are added all the same, and calls take longer: each one that is added asks
+/// again.
 ///
 /// # When a process dies
 /// Killed at any instruction of any call, it leaves the map as it was before the call or as it is after. What has

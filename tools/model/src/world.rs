@@ -82,8 +82,8 @@ macro_rules! world {
             life::set_spins::<$checker>(spins);
         }
 
-        /// Has each wait sleep for a moment once, and then spin for so long, before it sleeps until it is woken. Call it
-        /// first, from the model's main thread.
+        /// Has each wait sleep for a moment once, and then spin for so long, before it sleeps until it is woken. Call
+        /// it first, from the model's main thread.
         pub fn set_naps(spins: u32) {
             life::set_spins::<$checker>(spins);
             life::set_naps::<$checker>();

@@ -14,8 +14,9 @@ fn hold(check: Check, name: &str, input: &[u8]) {
     }
 }
 
-/// What a fuzz target checks holds for its seeds, the files of a folder, of which there are sixteen at least: for each of
-/// them cut off anywhere, with any bit turned, and followed by each of the next `others` ones (all of them, at most).
+/// What a fuzz target checks holds for its seeds, the files of a folder, of which there are sixteen at least: for each
+/// of them cut off anywhere, with any bit turned, and followed by each of the next `others` ones (all of them, at
+/// most).
 pub fn hold_for_seeds(folder: &Path, check: Check, others: usize) {
     let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
     let mut seeds: Vec<(String, Vec<u8>)> = entries

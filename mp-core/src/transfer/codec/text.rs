@@ -1,5 +1,5 @@
-//! Text from bytes. Most texts are short and in ASCII: for those `str::from_utf8` takes three times as long as to look at
-//! eight bytes at once does.
+//! Text from bytes. Most texts are short and in ASCII: for those `str::from_utf8` takes three times as long as to look
+//! at eight bytes at once does.
 //!
 //! # Safety
 //! The one invariant: bytes become a `str` unchecked only if no byte has its top bit.

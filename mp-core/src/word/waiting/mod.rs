@@ -137,8 +137,8 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
         Waiting::with(place, pace, site, None, site.budget(M::sleep_cost()))
     }
 
-    /// One that spins for so many nanoseconds after each sign of progress ([`again`](Waiting::again)), learns nothing, and
-    /// is followed by no sleep.
+    /// One that spins for so many nanoseconds after each sign of progress ([`again`](Waiting::again)), learns nothing,
+    /// and is followed by no sleep.
     pub fn spinning(place: &'a M, pace: Pace, budget: u32) -> Self {
         Waiting::with(place, pace, Site::new(), Some(budget), budget)
     }
@@ -242,8 +242,9 @@ impl<'a, M: Machine + Learned> Waiting<'a, M> {
         self.tried = 0;
     }
 
-    /// Called before each sleep, when that is announced. `true`: it has called `sleep`, to sleep for so many nanoseconds
-    /// at most ([`Word::nap`](super::Word::nap)). Then the caller calls [`again`](Waiting::again), looks, and pauses.
+    /// Called before each sleep, when that is announced. `true`: it has called `sleep`, to sleep for so many
+    /// nanoseconds at most ([`Word::nap`](super::Word::nap)). Then the caller calls [`again`](Waiting::again), looks,
+    /// and pauses.
     pub fn nap(&mut self, until: Option<Deadline>, sleep: impl FnOnce(u32)) -> bool {
         if self.slept != Slept::Not {
             return false;

@@ -62,7 +62,8 @@ impl Nap {
     /// What was waited for came when it had spun for so long after the nap.
     pub(super) fn hit(&mut self, spun: u64, limit: u32) {
         let spun = spun.min(limit.into()) as u32;
-        // Also where the waits become longer little by little: sleepers look for deaths, and a long nap would put that off.
+        // Also where the waits become longer little by little: sleepers look for deaths, and a long nap would put that
+        // off.
         let most = limit.saturating_mul(LONGEST).max(1);
         self.aim = self.aim.saturating_add(spun / 4).saturating_sub(limit / 16).clamp(1, most);
         self.gap = (self.gap - self.gap / 8).max(GAPS.0);

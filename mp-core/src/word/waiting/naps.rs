@@ -1,5 +1,5 @@
-//! Waits that may nap, on a machine that is numbers: how late they are, and what they take of the CPU, beside waits that
-//! sleep until they are woken.
+//! Waits that may nap, on a machine that is numbers: how late they are, and what they take of the CPU, beside waits
+//! that sleep until they are woken.
 
 use super::simulation::{CLOCK, Place, random};
 use super::{Learned, Machine, Pace, Waiting};

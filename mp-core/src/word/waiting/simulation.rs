@@ -215,7 +215,8 @@ fn a_wait_spins_as_long_as_it_may_and_no_longer() {
     }
 }
 
-/// Whether it may yield the CPU after some trials that missed, each of which was followed at once by what was waited for.
+/// Whether it may yield the CPU after some trials that missed, each of which was followed at once by what was waited
+/// for.
 fn yields_after_trials(place: &Place) -> bool {
     (0..100).any(|_| {
         sleep_at(place, Pace::Dense, 3_000);

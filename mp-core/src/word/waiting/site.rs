@@ -44,8 +44,8 @@ pub struct Site {
     fresh: bool,
     /// The thread may run on one CPU only.
     alone: bool,
-    /// At the last trial, what it waited for came as soon as it slept: it needed this CPU. Where there are others, a wake
-    /// puts the woken thread on an idle one, and two that yield to each other would share theirs for long.
+    /// At the last trial, what it waited for came as soon as it slept: it needed this CPU. Where there are others, a
+    /// wake puts the woken thread on an idle one, and two that yield to each other would share theirs for long.
     near: bool,
     /// Sleeps until the CPU may be yielded.
     others: u16,

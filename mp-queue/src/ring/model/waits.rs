@@ -141,7 +141,8 @@ pub(super) fn a_killed_sleeper_takes_no_wake_along<W: World>(fuse: &Fuse) {
     }
 }
 
-/// By the clock of a model, enough for one look after a nap. A look yields: the others act before the sleep that follows.
+/// By the clock of a model, enough for one look after a nap. A look yields: the others act before the sleep that
+/// follows.
 const ONE_LOOK: u32 = 2;
 /// So the sleep follows at once.
 const NO_LOOK: u32 = 0;

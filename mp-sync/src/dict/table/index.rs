@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A bucket is a chain of entries by `next`, most often of one. A split moves those of one chain whose next bit is
-//! set into a new one: a change of two buckets and a few links. While there is no memory for more buckets, chains become
-//! longer. One that is too long for one change is sorted first, entry by entry, each by a change of its own.
+//! set into a new one: a change of two buckets and a few links. While there is no memory for more buckets, chains
+//! become longer. One that is too long for one change is sorted first, entry by entry, each by a change of its own.
 
 use super::cells::Cells;
 use super::journal::Change;
@@ -47,8 +47,8 @@ impl<'a, S: Storage> Index<'a, S> {
         Ok(self.storage.shape().bucket(bucket_of(hash, self.buckets()?)))
     }
 
-    /// Splits a bucket or two, if there are more entries than buckets should hold. Without memory for more buckets it is
-    /// left for the next call.
+    /// Splits a bucket or two, if there are more entries than buckets should hold. Without memory for more buckets it
+    /// is left for the next call.
     pub(super) fn grow(&self) -> Result<(), Corrupt> {
         let entries = self.storage.load(COUNT);
         for _ in 0..2 {

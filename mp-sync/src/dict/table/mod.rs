@@ -22,9 +22,9 @@
 //! No user code runs under the lock: it is held for as long as bytes are copied.
 //!
 //! # When a process dies
-//! Before the commit: nothing happened; what it wrote lies in free cells. After it: the next holder of the lock finishes
-//! the writes. To do them again does no harm, so a death in the repair does none either. The kernel hands the lock on at
-//! once. So a death costs the others a few writes.
+//! Before the commit: nothing happened; what it wrote lies in free cells. After it: the next holder of the lock
+//! finishes the writes. To do them again does no harm, so a death in the repair does none either. The kernel hands the
+//! lock on at once. So a death costs the others a few writes.
 //!
 //! A process that is stopped (SIGSTOP) within a call keeps the lock, and the others wait until it goes on.
 //!
@@ -150,7 +150,8 @@ impl<S: Storage> Table<S> {
         Ok(self.enter()?.find(key, payload)?.is_some())
     }
 
-    /// Gives a key a value (`None`: removes it), if it has what is expected. The payload that it had is in the vector then.
+    /// Gives a key a value (`None`: removes it), if it has what is expected. The payload that it had is in the vector
+    /// then.
     pub(crate) fn swap(
         &self,
         key: Key<'_>,

@@ -2,7 +2,8 @@
 //! to sleep (`W3.recover`), CPU-bound processes want the CPUs too (`W3.busy`), a wake is dearer than here (`W3.wake`).
 //!
 //! The peer `spin` is a place for one message whose sides always spin, `futex` the same with sides that always sleep.
-//! `mp.spin` and `mp.sleep` are our queue with sides that do so by force: what the policy itself costs is the difference.
+//! `mp.spin` and `mp.sleep` are our queue with sides that do so by force: what the policy itself costs is the
+//! difference.
 
 use super::busy::{Busy, pythons_beside};
 use super::cpus::pin;

@@ -1,7 +1,7 @@
 //! A manager: calls on a queue and a dict through slots in shared memory.
 //!
-//! What was put is got once. The victim's own item: a put that was killed has put it or not; a get that was killed has taken
-//! one item at most. What others call goes on, whatever the victim did not come to say.
+//! What was put is got once. The victim's own item: a put that was killed has put it or not; a get that was killed has
+//! taken one item at most. What others call goes on, whatever the victim did not come to say.
 
 use super::tally::Tally;
 use crate::sweep::scene::{Every, Fate, Fault, Operation, Scene, Verdict, lost_unless};

@@ -2,8 +2,8 @@
 //! of its accesses. The words are cells that loom tracks, so a lock that does not order them is a data race that it
 //! sees.
 //!
-//! The lock has models of its own (mp-sync/tests/models). Deaths are walked with one preemption less here, and in full with
-//! `-- --ignored`. `MP_LOOM_BOUND=4` walks further; `-- --nocapture` shows the tables.
+//! The lock has models of its own (mp-sync/tests/models). Deaths are walked with one preemption less here, and in full
+//! with `-- --ignored`. `MP_LOOM_BOUND=4` walks further; `-- --nocapture` shows the tables.
 
 pub(super) mod world;
 

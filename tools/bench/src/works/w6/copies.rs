@@ -1,5 +1,5 @@
-//! What the memory of a host allows: a mebibyte in and out by copies alone, between buffers that are there and warm, two
-//! threads doing the workers' copies.
+//! What the memory of a host allows: a mebibyte in and out by copies alone, between buffers that are there and warm,
+//! two threads doing the workers' copies.
 //!
 //! | peer         | caller                | worker               | caller           |
 //! |--------------|-----------------------|----------------------|------------------|

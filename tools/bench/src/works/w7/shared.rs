@@ -1,5 +1,5 @@
-//! A dict in shared memory, which its clients use themselves: beside the manager's, redis, and a `HashMap` under a mutex
-//! between threads of one process.
+//! A dict in shared memory, which its clients use themselves: beside the manager's, redis, and a `HashMap` under a
+//! mutex between threads of one process.
 
 use super::super::measure::text;
 use super::super::processes::proportional_share;
