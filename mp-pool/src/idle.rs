@@ -67,8 +67,8 @@ impl PoolBuilder {
     }
 
     /// How many workers stay, however long they have nothing to do: with
-    /// [`idle_timeout`](PoolBuilder::idle_timeout). At most as many as the pool [has](PoolBuilder::processes). Default:
-    /// 0.
+    /// [`idle_timeout`](PoolBuilder::idle_timeout). At most as many as the pool [has](PoolBuilder::processes).
+    /// Default: 0.
     ///
     /// Python has no counterpart; Java: `corePoolSize`.
     pub fn least_processes(mut self, count: usize) -> Self {
