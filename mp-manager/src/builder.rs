@@ -3,7 +3,7 @@
 use crate::client::{Client, Route, ServerHandle, Stream};
 use crate::error::{ConnectManagerError, StartManagerError};
 use crate::manager::{Initialized, Manager, initializer};
-use crate::protocol::{Reply, Request, new_number};
+use crate::protocol::{DEFAULT_MEMORY_LIMIT, Reply, Request, new_number};
 use crate::server::begin::{Beginning, Initializer, begin};
 use crate::server::listening::Place;
 use mp_core::AuthKey;
@@ -21,8 +21,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// A manager at an address. Made by [`Manager::builder`].
 ///
 /// A process that is no relative connects to it by the address, and proves to have the key; so does the server to it.
-/// What is sent over TCP is not encrypted. Such a client can do all but make objects of a user's type; between hosts
-/// values cannot hold handles.
+/// What is sent over TCP is not encrypted. Such a client can do all but make objects of a user's type and pools; named
+/// memory it makes up to a [limit](ManagerBuilder::memory_limit); between hosts values cannot hold handles.
 ///
 /// A forked copy of a client connects anew at its first call, with the same key. Over TCP the objects of the proxies that it
 /// has inherited last as long as its original has them; a call after that is
@@ -53,6 +53,7 @@ pub struct ManagerBuilder {
     /// An error: it cannot be sent.
     initializer: Result<Option<Initializer>, String>,
     python: Option<Address>,
+    memory_limit: u64,
 }
 
 impl ManagerBuilder {
@@ -63,6 +64,7 @@ impl ManagerBuilder {
             timeout: DEFAULT_TIMEOUT,
             initializer: Ok(None),
             python: None,
+            memory_limit: DEFAULT_MEMORY_LIMIT,
         }
     }
 
@@ -99,6 +101,17 @@ impl ManagerBuilder {
     #[cfg(feature = "pickle")]
     pub fn python_address(mut self, address: impl Into<Address>) -> Self {
         self.python = Some(address.into());
+        self
+    }
+
+    /// How many bytes of named memory ([`Manager::shared_memory`]) the clients that connect by the address may have made
+    /// together, where each block counts 64 KiB at least; 1 GiB without it. Beyond it they get
+    /// [`ManagerError::MemoryLimit`](crate::ManagerError::MemoryLimit), until blocks are released. What relatives make
+    /// does not count.
+    ///
+    /// Python has no counterpart.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = bytes;
         self
     }
 
@@ -149,7 +162,8 @@ impl ManagerBuilder {
 
     fn beginning(self) -> Result<Beginning, StartManagerError> {
         let key = self.key.map(|key| key.as_bytes().to_vec());
-        let place = Place { address: self.address, python: self.python, key };
+        let place =
+            Place { address: self.address, python: self.python, key, memory_limit: self.memory_limit };
         let initializer = self.initializer.map_err(StartManagerError::Initializer)?;
         Ok(Beginning { initializer, place: Some(place) })
     }

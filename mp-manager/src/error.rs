@@ -97,12 +97,25 @@ pub enum ManagerError {
         /// The name asked for.
         name: String,
     },
-    /// This process has connected by an address, and objects of a user's type are made by a function of the program.
+    /// This process has connected by an address, and objects of a user's type are made by a function of the program. A
+    /// pool does nothing but call such functions.
     #[error(
-        "a client that has connected by an address cannot have a function called in the manager: make the object in \
-         the process that has started the manager"
+        "a client that has connected by an address cannot have a function called in the manager: make the object or the \
+         pool in the process that has started the manager"
     )]
     NoRelative,
+    /// This process has connected by an address, and such clients would have made more named memory together than the
+    /// manager's `ManagerBuilder::memory_limit`.
+    #[error(
+        "{asked} bytes of named memory were asked for, and clients that have connected by an address may make {left} more: \
+         release blocks, or raise the manager's `memory_limit`"
+    )]
+    MemoryLimit {
+        /// Bytes asked for.
+        asked: u64,
+        /// Bytes that may still be made.
+        left: u64,
+    },
     /// A value or a function could not be encoded or decoded, here or there.
     #[error("{0}")]
     Codec(String),
@@ -148,6 +161,7 @@ impl From<Failure> for ManagerError {
             Failure::NoMemory { asked, available } => {
                 ManagerError::SharedMemory(MemError::NoMemory { asked, available }.into())
             }
+            Failure::MemoryLimit { asked, left } => ManagerError::MemoryLimit { asked, left },
             Failure::Os { call, errno } => ManagerError::Os(os_error(&call, errno)),
             Failure::Codec(reason) => ManagerError::Codec(reason),
         }

@@ -17,6 +17,9 @@ mp_testing::cases! {
         what_no_manager_answers_is_an_error_in_time,
         references_of_a_remote_client_go_with_it,
         a_remote_client_makes_no_object_by_a_function,
+        a_remote_client_starts_no_processes,
+        named_memory_of_remote_clients_is_bounded,
+        memory_that_cannot_be_made_does_not_count,
         it_serves_until_it_is_asked_to_end,
         an_address_that_cannot_be_had_is_an_error,
         a_dropped_manager_ends_its_connection,
@@ -165,6 +168,69 @@ fn a_remote_client_makes_no_object_by_a_function() {
     let said = Process::new(make_remotely, (address,)).start().unwrap().join().unwrap();
     assert!(said.contains("connected by an address"), "{said}");
     assert_eq!(manager.construct(Unit::new, ()).unwrap().get().unwrap(), 1);
+}
+
+fn start_remotely(address: Address) -> String {
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let refused = manager.pool(2).unwrap_err();
+    assert!(matches!(refused, ManagerError::NoRelative), "{refused:?}");
+    refused.to_string()
+}
+
+fn a_remote_client_starts_no_processes() {
+    let (manager, address) = started(Address::loopback());
+    let said = Process::new(start_remotely, (address,)).start().unwrap().join().unwrap();
+    assert!(said.contains("connected by an address"), "{said}");
+    assert_eq!(manager.pool(1).unwrap().processes().unwrap(), 1);
+}
+
+/// Makes blocks of a page until it is refused; their names.
+fn fill_remotely(address: Address) -> Vec<String> {
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let mut names = Vec::new();
+    loop {
+        match manager.shared_memory(4096) {
+            Ok(block) => names.push(block.name().to_owned()),
+            Err(ManagerError::MemoryLimit { asked: 4096, left }) if left < 64 << 10 => return names,
+            other => panic!("{other:?}"),
+        }
+        assert!(names.len() < 1000, "it is not refused");
+    }
+}
+
+fn named_memory_of_remote_clients_is_bounded() {
+    let manager = Manager::builder().authkey(key()).memory_limit(1 << 20).start().unwrap();
+    let fill = || {
+        let address = manager.address().unwrap().clone();
+        Process::new(fill_remotely, (address,)).start().unwrap().join().unwrap()
+    };
+    let names = fill();
+    assert_eq!(names.len(), 16);
+    // They stay, and so count, without the client that has made them.
+    assert!(fill().is_empty());
+    let own = manager.shared_memory(2 << 20).unwrap();
+    assert!(manager.release_memory(own.name()).unwrap());
+    assert!(fill().is_empty(), "a relative's block never counted");
+    for name in &names[..3] {
+        assert!(manager.release_memory(name).unwrap());
+    }
+    assert_eq!(fill().len(), 3);
+}
+
+fn make_too_much(address: Address) {
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    for _ in 0..2 {
+        let refused = manager.shared_memory(1 << 50).unwrap_err();
+        assert!(matches!(refused, ManagerError::SharedMemory(_)), "{refused:?}");
+    }
+    let refused = manager.shared_memory((1 << 50) + 1).unwrap_err();
+    assert!(matches!(refused, ManagerError::MemoryLimit { .. }), "{refused:?}");
+}
+
+fn memory_that_cannot_be_made_does_not_count() {
+    let manager = Manager::builder().authkey(key()).memory_limit(1 << 50).start().unwrap();
+    let address = manager.address().unwrap().clone();
+    Process::new(make_too_much, (address,)).start().unwrap().join().unwrap();
 }
 
 fn push_remotely(list: ListProxy<u32>) {

@@ -20,7 +20,8 @@ impl Manager {
     ///
     /// # Errors
     /// [`ManagerError::SharedMemory`]: the size is zero, there is not that much memory, or this process cannot open it:
-    /// it has connected from another host. [`ManagerError::Os`]: the system refused.
+    /// it has connected from another host. [`ManagerError::MemoryLimit`]: it has connected by an address, and such
+    /// clients have made as much as they may. [`ManagerError::Os`]: the system refused.
     ///
     /// Python: `SharedMemoryManager.SharedMemory(size)`.
     #[doc(alias = "SharedMemory")]

@@ -124,6 +124,7 @@ impl Manager {
     ///
     /// # Errors
     /// [`ManagerError::PoolEnded`], [`ManagerError::Os`]: of no workers or more than 1,024, or they cannot be started.
+    /// [`ManagerError::NoRelative`]: this process has connected by an address.
     ///
     /// Python: `manager.Pool(processes)`.
     #[doc(alias = "Pool")]

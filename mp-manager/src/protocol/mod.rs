@@ -228,6 +228,9 @@ pub(crate) enum Reply {
     Failed(Failure),
 }
 
+/// How many bytes of named memory clients at an address may have made together, unless it is said otherwise.
+pub(crate) const DEFAULT_MEMORY_LIMIT: u64 = 1 << 30;
+
 /// Where a server listens.
 #[cfg(feature = "listener")]
 pub(crate) type Listening = Option<mp_pipe::Address>;
@@ -276,6 +279,11 @@ pub(crate) enum Failure {
     NoMemory {
         asked: u64,
         available: u64,
+    },
+    /// Of clients at an address.
+    MemoryLimit {
+        asked: u64,
+        left: u64,
     },
     Os {
         call: String,

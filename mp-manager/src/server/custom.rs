@@ -76,8 +76,10 @@ impl Server {
                 }
                 Outcome::Built(Err(failure)) => Err(failure),
                 Outcome::Returned(result) => result.map(Reply::Returned),
-                Outcome::Segment(Ok(_)) if !self.clients.has(caller.client) => continue,
-                Outcome::Segment(result) => result.map(|name| Reply::Text(self.segments.keep(name))),
+                Outcome::Segment(made, counted) => match self.memory_made(caller.client, made, counted) {
+                    Some(result) => result,
+                    None => continue,
+                },
                 Outcome::Released => Ok(Reply::Flag(true)),
                 Outcome::Pool(Ok(pool)) if !self.clients.has(caller.client) => {
                     self.end_pool(0, pool);

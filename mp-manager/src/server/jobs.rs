@@ -4,6 +4,7 @@
 //! server's own thread hands jobs out and is signalled when one is done.
 
 use super::hosted::Hosted;
+use super::segments::Counted;
 use crate::object::{Caller, ClientId};
 use crate::protocol::{Arrived, Failure, ObjectId};
 use mp_core::error::OsResult;
@@ -25,7 +26,7 @@ pub(super) enum Outcome {
     Built(Result<Box<dyn Hosted>, Failure>),
     Returned(Result<Message, Failure>),
     /// A name of shared memory.
-    Segment(Result<OwnedName, Failure>),
+    Segment(Result<OwnedName, Failure>, Counted),
     /// A name was released.
     Released,
     /// A pool has started.

@@ -1,5 +1,6 @@
 //! A server at an address: clients that are no relatives prove to have its key.
 
+use super::segments::Segments;
 use super::{LISTENER, Server};
 use mp_core::AuthKey;
 use mp_core::error::OsResult;
@@ -14,6 +15,8 @@ pub(crate) struct Place {
     pub(crate) address: Address,
     pub(crate) python: Option<Address>,
     pub(crate) key: Option<Vec<u8>>,
+    /// Of the named memory that its clients make.
+    pub(crate) memory_limit: u64,
 }
 
 fn bind(
@@ -29,7 +32,8 @@ fn bind(
 impl Server {
     /// Listens at one address, and for Python programs at another, if there is one: where that is.
     pub(crate) fn listen_at(&mut self, place: Place) -> Result<Option<Address>, String> {
-        let Place { address, python, key } = place;
+        let Place { address, python, key, memory_limit } = place;
+        self.segments = Segments::of(memory_limit);
         let key = key.map(AuthKey::new);
         let listener = bind(address, key.clone(), |builder| builder)?;
         self.listen(listener).map_err(|error| error.to_string())?;

@@ -257,7 +257,11 @@ impl Server {
                 self.call(client, thread, serial, object, wait, call);
                 return Ok(None);
             }
-            Request::Create { start: Start::Custom { .. }, .. } if !self.clients.is_relative(client) => {
+            // Functions make the one, and are all that the other one runs.
+            Request::Create { start: Start::Custom { .. }, .. }
+            | Request::Create { kind: Kind::Pool, .. }
+                if !self.clients.is_relative(client) =>
+            {
                 return Err(Failure::NoRelative);
             }
             Request::Create { start: Start::Custom { code, arguments, restart }, .. } => {

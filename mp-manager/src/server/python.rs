@@ -1,5 +1,6 @@
 //! Python programs as clients: their requests in CPython's protocol. See `pickled/`.
 
+use super::segments::Counted;
 use super::table::Body;
 use super::{LISTENER_OF_PYTHON, Server};
 use crate::object::{ClientId, Kept};
@@ -122,7 +123,7 @@ impl Server {
         let name = asked.text(0).ok_or_else(|| refused("TypeError: the name of a segment"))?;
         if asked.method() == "track_segment" {
             let owned = OwnedName::adopt(name).map_err(|error| refused(format!("OSError: {error}")))?;
-            self.segments.keep(owned);
+            self.segments.keep(owned, Counted::NONE);
         } else if self.segments.take(name).is_none() {
             return Err(refused(format!("ValueError: the server has no segment {name}")));
         }

@@ -1,42 +1,112 @@
 //! The names of shared memory that this process owns for the manager's clients. They end with the server, also when it is
 //! killed: the keeper of `mp-shm` unlinks them then.
+//!
+//! What clients at an address have made is counted: it ends with the server, and not with them, so one that makes blocks
+//! all the time would take the host's memory.
 
 use super::Server;
 use super::jobs::{Outcome, Ticket, Work};
 use crate::object::ClientId;
-use crate::protocol::{Failure, Reply};
+use crate::protocol::{DEFAULT_MEMORY_LIMIT, Failure, Reply};
 use mp_core::MemError;
 use mp_shm::{OwnedName, SharedMemoryError};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Default)]
-pub(super) struct Segments(BTreeMap<String, OwnedName>);
+/// What a block counts at least: its name takes memory, too.
+const LEAST: u64 = 64 << 10;
+
+#[derive(Debug)]
+pub(super) struct Segments {
+    names: BTreeMap<String, (OwnedName, Counted)>,
+    /// Of clients at an address: bytes that may still be made.
+    left: u64,
+}
+
+/// So many bytes of a block were counted; none, if a relative has asked for it.
+#[derive(Debug)]
+pub(super) struct Counted(u64);
+
+impl Default for Segments {
+    fn default() -> Segments {
+        Segments::of(DEFAULT_MEMORY_LIMIT)
+    }
+}
 
 impl Segments {
-    pub(super) fn keep(&mut self, name: OwnedName) -> String {
+    pub(super) fn of(limit: u64) -> Segments {
+        Segments { names: BTreeMap::new(), left: limit }
+    }
+
+    pub(super) fn keep(&mut self, name: OwnedName, counted: Counted) -> String {
         let text = name.name().to_owned();
-        self.0.insert(text.clone(), name);
+        if let Some((_, Counted(before))) = self.names.insert(text.clone(), (name, counted)) {
+            self.left += before;
+        }
         text
     }
 
     /// By its name, with or without the slash.
     pub(super) fn take(&mut self, name: &str) -> Option<OwnedName> {
-        self.0.remove(name.strip_prefix('/').unwrap_or(name))
+        let (name, counted) = self.names.remove(name.strip_prefix('/').unwrap_or(name))?;
+        self.give_back(counted);
+        Some(name)
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+        self.names.keys().cloned().collect()
     }
+
+    fn count(&mut self, size: u64) -> Result<Counted, Failure> {
+        let counted = size.max(LEAST);
+        let left = self.left.checked_sub(counted);
+        self.left = left.ok_or(Failure::MemoryLimit { asked: size, left: self.left })?;
+        Ok(Counted(counted))
+    }
+
+    /// There is no such block, or none any more.
+    pub(super) fn give_back(&mut self, Counted(counted): Counted) {
+        self.left += counted;
+    }
+}
+
+impl Counted {
+    pub(super) const NONE: Counted = Counted(0);
 }
 
 impl Server {
     /// Makes a block, on another thread: the kernel zeroes its memory.
     pub(super) fn make_memory(&mut self, client: ClientId, serial: u64, size: u64) -> Result<(), Failure> {
+        let counted = match self.clients.is_relative(client) {
+            true => Counted::NONE,
+            false => self.segments.count(size)?,
+        };
+        let Counted(bytes) = counted;
         let work: Work = Box::new(move || {
             let size = usize::try_from(size).unwrap_or(usize::MAX);
-            Outcome::Segment(OwnedName::make(size).map_err(Failure::from))
+            Outcome::Segment(OwnedName::make(size).map_err(Failure::from), counted)
         });
-        self.jobs.give(Ticket::of(client, serial), work)
+        let given = self.jobs.give(Ticket::of(client, serial), work);
+        given.inspect_err(|_| self.segments.give_back(Counted(bytes)))
+    }
+
+    /// A block was made, or not. `None`: its client is gone.
+    pub(super) fn memory_made(
+        &mut self,
+        client: ClientId,
+        made: Result<OwnedName, Failure>,
+        counted: Counted,
+    ) -> Option<Result<Reply, Failure>> {
+        match made {
+            Ok(name) if self.clients.has(client) => Some(Ok(Reply::Text(self.segments.keep(name, counted)))),
+            Ok(_) => {
+                self.segments.give_back(counted);
+                None
+            }
+            Err(failure) => {
+                self.segments.give_back(counted);
+                Some(Err(failure))
+            }
+        }
     }
 
     /// Ends a name, on another thread: its memory may be freed by it.
