@@ -7,7 +7,7 @@
 use crate::client::Client;
 use crate::error::ManagerError;
 use crate::protocol::{Key, ObjectId, Packed};
-use mp_core::transfer::{Message, pack, pack_value, unpack};
+use mp_core::transfer::{Message, pack, pack_onto, pack_value, unpack};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
@@ -108,9 +108,23 @@ pub(crate) fn unpack_from<T: DeserializeOwned>(
 
 /// A key's bytes. A handle or a proxy in it would be another one each time.
 pub(crate) fn key_bytes<K: Serialize + ?Sized>(manager: u64, key: &K) -> Result<Key, ManagerError> {
-    let packed = pack_borrowed_for(manager, key)?;
-    if packed.message.handles.is_empty() && packed.objects.is_empty() {
-        Ok(packed.message.bytes)
+    let mut bytes = Vec::new();
+    key_onto(manager, key, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same, appended to these. After an error there may be more.
+#[inline]
+pub(crate) fn key_onto<K: Serialize + ?Sized>(
+    manager: u64,
+    key: &K,
+    bytes: &mut Vec<u8>,
+) -> Result<(), ManagerError> {
+    let scope = Restore::enter(&OUTGOING, Outgoing { manager, objects: Vec::new() });
+    let handles = pack_onto(key, bytes)?;
+    let has_objects = scope.leave().is_some_and(|outgoing| !outgoing.objects.is_empty());
+    if handles.is_empty() && !has_objects {
+        Ok(())
     } else {
         Err(ManagerError::Codec("a key cannot hold a handle or a proxy: use plain data".to_owned()))
     }

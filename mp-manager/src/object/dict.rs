@@ -4,7 +4,7 @@ use super::attempt::{Attempt, Caller, ClientId, Object};
 use super::leases::Leases;
 use super::number;
 use super::stored::{Counts, Stored};
-use crate::protocol::{Call, DictCall, Failure, Key, Packed, Reply};
+use crate::protocol::{Batch, BatchCall, BatchValue, Call, DictCall, Failure, Key, Packed, Reply, Results};
 use std::collections::HashMap;
 
 #[derive(Debug)]
@@ -57,16 +57,10 @@ impl Dict {
             DictCall::InsertMany(items) => self.leases.check(caller, items.iter().map(|(key, _)| key)),
             DictCall::Begin(keys) => self.leases.check(caller, keys),
             DictCall::Clear | DictCall::RemoveLast => self.leases.check_all(caller),
-            DictCall::Batch(calls) => {
-                let mut found = Ok(());
-                for call in calls {
-                    match self.may(caller, call) {
-                        // An error of a later call goes before it.
-                        Err(Attempt::Wait) => found = Err(Attempt::Wait),
-                        other => other?,
-                    }
-                }
-                found
+            DictCall::Batch(batch) if !self.leases.is_empty() => {
+                // Where the batch is damaged, that is the error of its run.
+                let written = batch.calls().map_while(Result::ok).filter_map(|call| call.written());
+                self.leases.check(caller, written)
             }
             _ => Ok(()),
         }
@@ -75,7 +69,6 @@ impl Dict {
     fn run(&mut self, caller: Caller, call: DictCall) -> Result<Reply, Failure> {
         Ok(match call {
             DictCall::Get(key) => Reply::Value(self.get(&key)),
-            DictCall::GetMany(keys) => Reply::Options(keys.iter().map(|key| self.get(key)).collect()),
             DictCall::Insert(key, value) => Reply::Value(self.insert(key, value)),
             DictCall::InsertMany(items) => {
                 items.into_iter().for_each(|(key, value)| drop(self.insert(key, value)));
@@ -129,20 +122,50 @@ impl Dict {
                 self.leases.end(caller, &keys)?;
                 Reply::Done
             }
-            DictCall::Batch(calls) => Reply::Options(self.run_each(caller, calls)?),
+            DictCall::Batch(batch) => Reply::Batch(self.run_each(&batch)?),
         })
     }
 
     /// Each call gives a value, or nothing. Of a batch in which one fails those before it are done.
-    fn run_each(&mut self, caller: Caller, calls: Vec<DictCall>) -> Result<Vec<Option<Packed>>, Failure> {
-        let each = calls.into_iter().map(|call| match call {
-            DictCall::Batch(_) | DictCall::Begin(_) => Err(Failure::WrongKind),
-            call => match self.run(caller, call)? {
-                Reply::Value(value) => Ok(value),
-                _ => Ok(None),
-            },
-        });
-        each.collect()
+    fn run_each(&mut self, batch: &Batch) -> Result<Results, Failure> {
+        let mut results = Results::default();
+        for call in batch.calls() {
+            match call? {
+                BatchCall::Get(key) => give(&mut results, self.items.get(key).map(|item| &item.value)),
+                BatchCall::Insert(key, value) => self.insert_of_batch(key, value, &mut results),
+                BatchCall::Remove(key) => {
+                    give(&mut results, self.items.remove(key).map(|item| item.value).as_ref());
+                }
+                BatchCall::Add(key, kind, by) => {
+                    let item = self.items.get_mut(key);
+                    let sum =
+                        item.as_ref().map(|item| number::sum(kind, item.value.bytes(), by)).transpose()?;
+                    give(&mut results, item.as_ref().map(|item| &item.value));
+                    match (item, sum) {
+                        (Some(item), Some(sum)) => item.value.set_bytes(sum),
+                        _ => self.insert_new(key.into(), Stored::plain(by)),
+                    }
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    fn insert_of_batch(&mut self, key: &[u8], value: BatchValue<'_>, results: &mut Results) {
+        let value = match value {
+            BatchValue::Plain(bytes) => Stored::plain(bytes),
+            BatchValue::Beside(packed) => Stored::new(&self.counts, packed.clone()),
+        };
+        match self.items.get_mut(key) {
+            Some(item) => {
+                give(results, Some(&item.value));
+                item.value = value;
+            }
+            None => {
+                results.none();
+                self.insert_new(key.into(), value);
+            }
+        }
     }
 
     fn get(&self, key: &Key) -> Option<Packed> {
@@ -153,11 +176,16 @@ impl Dict {
     fn insert(&mut self, key: Key, value: Packed) -> Option<Packed> {
         let value = Stored::new(&self.counts, value);
         if let Some(item) = self.items.get_mut(&*key) {
-            return Some(std::mem::replace(&mut item.value, value).packed());
+            return Some(std::mem::replace(&mut item.value, value).into_packed());
         }
-        self.inserted += 1;
-        self.items.insert(key.into(), Item { place: self.inserted, value });
+        self.insert_new(key.into(), value);
         None
+    }
+
+    /// A key that is not there.
+    fn insert_new(&mut self, key: Box<[u8]>, value: Stored) {
+        self.inserted += 1;
+        self.items.insert(key, Item { place: self.inserted, value });
     }
 
     fn set(&mut self, key: Key, new: Option<Packed>) {
@@ -168,7 +196,7 @@ impl Dict {
     }
 
     fn remove(&mut self, key: &Key) -> Option<Packed> {
-        Some(self.items.remove(&**key)?.value.packed())
+        Some(self.items.remove(&**key)?.value.into_packed())
     }
 
     fn remove_last(&mut self) -> Option<(Key, Packed)> {
@@ -182,6 +210,26 @@ impl Dict {
         let mut items: Vec<(&[u8], &Item)> = self.items.iter().map(|(key, item)| (&**key, item)).collect();
         items.sort_unstable_by_key(|(_, item)| item.place);
         items.into_iter()
+    }
+}
+
+impl<'a> BatchCall<'a> {
+    /// The key that it writes.
+    fn written(self) -> Option<&'a [u8]> {
+        match self {
+            BatchCall::Get(_) => None,
+            BatchCall::Insert(key, _) | BatchCall::Remove(key) | BatchCall::Add(key, ..) => Some(key),
+        }
+    }
+}
+
+/// A copy of a value that is there, as a call's result.
+#[inline]
+fn give(results: &mut Results, value: Option<&Stored>) {
+    match value.map(|value| value.as_plain().ok_or(value)) {
+        None => results.none(),
+        Some(Ok(bytes)) => results.plain(bytes),
+        Some(Err(value)) => results.value(value.packed()),
     }
 }
 
@@ -218,6 +266,21 @@ mod tests {
         assert!(matches!(call(other, DictCall::Clear), Attempt::Wait));
         assert!(done(call(other, DictCall::Insert(vec![3], value(1)))));
         assert!(done(call(other, DictCall::Get(vec![1]))));
+        let batch = |writes: bool| {
+            let key = |bytes: &mut Vec<u8>| {
+                bytes.push(1);
+                Ok::<_, Failure>(())
+            };
+            let mut batch = Batch::default();
+            batch.get(key).unwrap();
+            if writes {
+                batch.insert(key, value(1)).unwrap();
+            }
+            DictCall::Batch(batch)
+        };
+        assert!(done(call(other, batch(false))));
+        assert!(matches!(call(other, batch(true)), Attempt::Wait));
+        assert!(matches!(call(one, batch(true)), Attempt::Done(Err(Failure::WouldDeadlock))));
         let own = call(one, DictCall::Remove(vec![2]));
         assert!(matches!(own, Attempt::Done(Err(Failure::WouldDeadlock))));
         let foreign = call(other, DictCall::Commit(vec![(vec![1], None)]));

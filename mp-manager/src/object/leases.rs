@@ -10,6 +10,7 @@
 
 use super::attempt::{Attempt, Caller, ClientId};
 use crate::protocol::Failure;
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -25,13 +26,13 @@ impl<K> Default for Leases<K> {
 
 impl<K: Eq + Hash + Clone> Leases<K> {
     /// Whether this caller may write there now; if not, what becomes of its call.
-    pub(crate) fn check<'a>(
+    pub(crate) fn check<'a, Q: Eq + Hash + ?Sized + 'a>(
         &self,
         caller: Caller,
-        places: impl IntoIterator<Item = &'a K>,
+        places: impl IntoIterator<Item = &'a Q>,
     ) -> Result<(), Attempt>
     where
-        K: 'a,
+        K: Borrow<Q>,
     {
         if self.0.is_empty() {
             return Ok(());

@@ -106,6 +106,17 @@ impl Stored {
         Stored { bytes: bytes.into(), beside }
     }
 
+    /// Of plain bytes.
+    pub(crate) fn plain(bytes: &[u8]) -> Stored {
+        Stored { bytes: bytes.into(), beside: None }
+    }
+
+    /// The bytes, if they are all there is to it.
+    #[inline]
+    pub(crate) fn as_plain(&self) -> Option<&[u8]> {
+        self.beside.is_none().then_some(&self.bytes)
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -113,6 +124,14 @@ impl Stored {
     /// Puts other bytes in the place of a number's.
     pub(crate) fn set_bytes(&mut self, bytes: Vec<u8>) {
         self.bytes = bytes.into();
+    }
+
+    /// Itself, to be sent.
+    pub(crate) fn into_packed(self) -> Packed {
+        if self.beside.is_some() {
+            return self.packed();
+        }
+        self.bytes.into_vec().into()
     }
 
     /// A copy to be sent.

@@ -1,6 +1,6 @@
 //! The calls of each kind of object.
 
-use super::{Failure, Key, ObjectId, Packed};
+use super::{Batch, Failure, Key, ObjectId, Packed};
 use mp_core::transfer::{Code, Message};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,6 @@ impl Call {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum DictCall {
     Get(Key),
-    GetMany(Vec<Key>),
     Insert(Key, Packed),
     InsertMany(Vec<(Key, Packed)>),
     GetOrInsert(Key, Packed),
@@ -65,7 +64,7 @@ pub(crate) enum DictCall {
     Commit(Vec<(Key, Option<Packed>)>),
     Abort(Vec<Key>),
     /// Calls one after the other, and no other client's between them.
-    Batch(Vec<DictCall>),
+    Batch(Batch),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -6,8 +6,10 @@
 //!   client ◄──(serial, Reply)──── server        in any order: a call that waits delays no other
 //! ```
 
+mod batch;
 mod calls;
 
+pub(crate) use batch::{Batch, BatchCall, BatchValue, Results};
 pub(crate) use calls::{
     Arrived, BarrierCall, Call, CellCall, ConditionCall, DictCall, Element, EventCall, Gather, ListCall,
     LockCall, Number, PoolCall, QueueCall, ResultsCall, SemaphoreCall, SetCall, Waiting,
@@ -217,6 +219,7 @@ pub(crate) enum Reply {
     Values(Vec<Packed>),
     /// One for each key, in the order of the keys.
     Options(Vec<Option<Packed>>),
+    Batch(Results),
     Item(Option<(Key, Packed)>),
     Items(Vec<(Key, Packed)>),
     Keys(Vec<Key>),

@@ -3,7 +3,7 @@
 use super::{DictProxy, KeyOf, Number};
 use crate::error::ManagerError;
 use crate::packed::pack_for;
-use crate::protocol::DictCall;
+use crate::protocol::Batch;
 use crate::proxy::Proxy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,36 +27,40 @@ use std::fmt;
 #[must_use = "nothing is done before `run`"]
 pub struct DictBatch<'a, K, V> {
     dict: &'a DictProxy<K, V>,
-    calls: Vec<DictCall>,
+    calls: Batch,
+    count: usize,
 }
 
 impl<K, V> fmt::Debug for DictBatch<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DictBatch({} calls)", self.calls.len())
+        write!(f, "DictBatch({} calls)", self.count)
     }
 }
 
 impl<'a, K: Serialize, V: Serialize + DeserializeOwned> DictBatch<'a, K, V> {
     pub(super) fn new(dict: &'a DictProxy<K, V>) -> Self {
-        DictBatch { dict, calls: Vec::new() }
+        DictBatch { dict, calls: Batch::default(), count: 0 }
     }
 
     /// The value of a key.
     pub fn get<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<(), ManagerError> {
-        self.calls.push(DictCall::Get(self.dict.key(key)?));
+        self.calls.get(self.dict.key_to_batch(key))?;
+        self.count += 1;
         Ok(())
     }
 
     /// Gives a key a value. Its result is the value before.
     pub fn insert(&mut self, key: K, new: V) -> Result<(), ManagerError> {
         let new = pack_for(self.dict.reference().manager(), &new)?;
-        self.calls.push(DictCall::Insert(self.dict.key(&key)?, new));
+        self.calls.insert(self.dict.key_to_batch(&key), new)?;
+        self.count += 1;
         Ok(())
     }
 
     /// Removes a key. Its result is the value that it had.
     pub fn remove<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<(), ManagerError> {
-        self.calls.push(DictCall::Remove(self.dict.key(key)?));
+        self.calls.remove(self.dict.key_to_batch(key))?;
+        self.count += 1;
         Ok(())
     }
 
@@ -66,7 +70,8 @@ impl<'a, K: Serialize, V: Serialize + DeserializeOwned> DictBatch<'a, K, V> {
         V: Number,
     {
         let by = pack_for(self.dict.reference().manager(), &by)?.message.bytes;
-        self.calls.push(DictCall::Add(self.dict.key(key)?, V::KIND, by));
+        self.calls.add(self.dict.key_to_batch(key), V::KIND, &by)?;
+        self.count += 1;
         Ok(())
     }
 
@@ -76,6 +81,6 @@ impl<'a, K: Serialize, V: Serialize + DeserializeOwned> DictBatch<'a, K, V> {
     /// # Errors
     /// Of the first call that fails. The calls before it are done, and those after it are not.
     pub fn run(self) -> Result<Vec<Option<V>>, ManagerError> {
-        self.dict.options(DictCall::Batch(self.calls))
+        self.dict.run(self.calls)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{DictBatch, KeyOf, Number, proxy, show, unexpected};
 use crate::error::ManagerError;
-use crate::packed::{key_bytes, pack_for};
-use crate::protocol::{Call, DictCall, Key, Packed, Reply};
+use crate::packed::{key_bytes, key_onto, pack_for};
+use crate::protocol::{Batch, Call, DictCall, Key, Packed, Reply};
 use mp_core::transfer::unpack;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,15 @@ proxy! {
 impl<K, V> DictProxy<K, V> {
     pub(super) fn key<Q: KeyOf<K> + ?Sized>(&self, key: &Q) -> Result<Key, ManagerError> {
         key_bytes(self.reference.manager(), key)
+    }
+
+    /// What appends a key's bytes to a batch.
+    pub(super) fn key_to_batch<Q: KeyOf<K> + ?Sized>(
+        &self,
+        key: &Q,
+    ) -> impl FnOnce(&mut Vec<u8>) -> Result<(), ManagerError> {
+        let manager = self.reference.manager();
+        move |bytes| key_onto(manager, key, bytes)
     }
 
     /// How many items there are. Python: `len(d)`.
@@ -69,12 +78,19 @@ impl<K, V: DeserializeOwned> DictProxy<K, V> {
         &self,
         keys: impl IntoIterator<Item = &'a Q>,
     ) -> Result<Vec<Option<V>>, ManagerError> {
-        let keys = keys.into_iter().map(|key| self.key(key)).collect::<Result<_, _>>()?;
-        self.options(DictCall::GetMany(keys))
+        let mut batch = Batch::default();
+        keys.into_iter().try_for_each(|key| batch.get(self.key_to_batch(key)))?;
+        self.run(batch)
     }
 
-    pub(super) fn options(&self, call: DictCall) -> Result<Vec<Option<V>>, ManagerError> {
-        self.reference.unpack_options(self.reference.call(Call::Dict(call))?)
+    /// Has these calls done in one round trip.
+    pub(super) fn run(&self, batch: Batch) -> Result<Vec<Option<V>>, ManagerError> {
+        match self.reference.call(Call::Dict(DictCall::Batch(batch)))? {
+            Reply::Batch(results) => {
+                results.values().map(|value| self.reference.unpack_result(value?)).collect()
+            }
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Removes a key, and gives its value. Python: `d.pop(key, None)`.

@@ -40,7 +40,7 @@ pub use value::ValueProxy;
 use crate::client::Reference;
 use crate::error::ManagerError;
 use crate::packed::unpack_from;
-use crate::protocol::{Call, Kind, Packed, Reply, Wait};
+use crate::protocol::{BatchValue, Call, Kind, Packed, Reply, Wait};
 use mp_core::transfer::unpack;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -200,6 +200,18 @@ impl Reference {
 
     fn unpack_option<T: DeserializeOwned>(&self, packed: Option<Packed>) -> Result<Option<T>, ManagerError> {
         packed.map(|packed| self.unpack(packed)).transpose()
+    }
+
+    /// Unpacks what a call of a batch gave.
+    fn unpack_result<T: DeserializeOwned>(
+        &self,
+        value: Option<BatchValue<'_>>,
+    ) -> Result<Option<T>, ManagerError> {
+        match value {
+            None => Ok(None),
+            Some(BatchValue::Plain(bytes)) => Ok(Some(unpack(bytes, Vec::new())?)),
+            Some(BatchValue::Beside(packed)) => self.unpack(packed.clone()).map(Some),
+        }
     }
 
     /// Begins a change. The values in the reply are unpacked afterwards: if that fails, the change is given up.

@@ -2,7 +2,7 @@
 
 use super::{DictProxy, IteratorProxy, ListProxy, Proxy, SetProxy};
 use crate::error::ManagerError;
-use crate::protocol::{Call, DictCall, Key, Packed, ResultsCall};
+use crate::protocol::{Batch, Call, Key, Packed, ResultsCall};
 use mp_core::transfer::unpack;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
@@ -92,7 +92,14 @@ impl<K: DeserializeOwned, V: DeserializeOwned> DictIter<'_, K, V> {
                 .map(bytes)
                 .collect();
             self.is_over = keys.is_empty();
-            let values = self.dict.options(DictCall::GetMany(keys.clone()))?;
+            let mut batch = Batch::default();
+            keys.iter().try_for_each(|key| {
+                batch.get(|bytes| {
+                    bytes.extend_from_slice(key);
+                    Ok::<_, ManagerError>(())
+                })
+            })?;
+            let values = self.dict.run(batch)?;
             for (key, value) in keys.into_iter().zip(values) {
                 if let Some(value) = value {
                     self.fetched.push_back((unpack(&key, Vec::new())?, value));

@@ -5,8 +5,8 @@ use super::entry::{ask, created, is_left_out, objects};
 use super::tests::{BySlot, Running, call, value};
 use super::*;
 use crate::protocol::{
-    BarrierCall, Call, CellCall, ConditionCall, DictCall, EventCall, ListCall, LockCall, Number, PoolCall,
-    QueueCall, ResultsCall, SemaphoreCall, SetCall, Wait, Waiting as Stage,
+    BarrierCall, Batch, Call, CellCall, ConditionCall, DictCall, EventCall, ListCall, LockCall, Number,
+    PoolCall, QueueCall, ResultsCall, SemaphoreCall, SetCall, Wait, Waiting as Stage,
 };
 use mp_core::transfer::{pack, unpack};
 use mp_testing::Chance;
@@ -16,6 +16,19 @@ fn number(name: &str, without: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(without)
 }
 
+fn batch() -> Batch {
+    let key = |bytes: &mut Vec<u8>| {
+        bytes.push(1);
+        Ok::<_, Failure>(())
+    };
+    let mut batch = Batch::default();
+    batch.get(key).unwrap();
+    batch.insert(key, value(&[7; 300])).unwrap();
+    batch.add(key, Number::U8, &[200]).unwrap();
+    batch.remove(key).unwrap();
+    batch
+}
+
 fn calls() -> Vec<Call> {
     let (key, item) = (vec![1], value(&[7]));
     let dict = [
@@ -23,7 +36,7 @@ fn calls() -> Vec<Call> {
         DictCall::Add(key.clone(), Number::U8, vec![200]),
         DictCall::Begin(vec![key.clone(), vec![2]]),
         DictCall::Commit(vec![(key.clone(), Some(item.clone()))]),
-        DictCall::Batch(vec![DictCall::Get(key.clone()), DictCall::RemoveLast]),
+        DictCall::Batch(batch()),
         DictCall::CompareExchange { key: key.clone(), expected: Some(vec![7]), new: None },
     ];
     let list = [
