@@ -3,11 +3,16 @@
 //! A request is copied out before it is looked at: its client could still write there.
 
 use super::placement::Placement;
+use super::turns::{Sleeper, Turns};
 use crate::object::ClientId;
 use crate::protocol::{ObjectId, Reply, Request};
 use crate::slots::{Answer, BODY, SLOTS, SlotMemory};
 use mp_core::sys::eventfd::{self, eventfd};
+use mp_core::sys::futex::FutexWord;
+use mp_core::sys::process::online_cpus;
+use mp_core::sys::state::usable_cpus;
 use mp_core::transfer::{Handle, pack_onto, scratch, unpack};
+use mp_core::word::Machine;
 use serde::de::DeserializeOwned;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -21,6 +26,7 @@ pub(super) struct Lines {
     placement: Placement,
     /// Slots that were answered, and whose clients sleep and will run on this CPU.
     owed: Vec<u32>,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -35,6 +41,11 @@ pub(super) struct Owner {
 impl Lines {
     /// None if there is no memory for it: all calls go over connections then.
     pub(super) fn new() -> Option<Lines> {
+        Lines::on(cpus())
+    }
+
+    /// On a machine with so many CPUs.
+    fn on(cpus: usize) -> Option<Lines> {
         let (memory, doorbell) = (SlotMemory::create().ok()?, eventfd().ok()?);
         Some(Lines {
             memory,
@@ -43,6 +54,7 @@ impl Lines {
             free: Vec::new(),
             placement: Placement::default(),
             owed: Vec::new(),
+            turns: Turns::new(cpus),
         })
     }
 
@@ -50,9 +62,10 @@ impl Lines {
         self.doorbell.as_fd()
     }
 
-    /// The doorbell was rung.
-    pub(super) fn hear(&self) {
+    /// The doorbell was rung: the server has slept.
+    pub(super) fn hear(&mut self) {
         eventfd::clear(self.doorbell.as_fd());
+        self.turns.slept();
     }
 
     pub(super) fn used(&self) -> u32 {
@@ -79,7 +92,7 @@ impl Lines {
     /// Before a pass over the slots.
     #[inline]
     pub(super) fn begin_pass(&mut self) {
-        if let Some(cpu) = self.placement.look() {
+        if let Some(cpu) = self.placement.look(self.turns.is_over()) {
             self.memory.slots.hints().server_runs_on(cpu);
         }
     }
@@ -154,13 +167,53 @@ impl Lines {
         if let Some(owner) = self.owner(slot) {
             owner.is_busy = false;
         }
-        if self.memory.slots.answer(slot, answer) {
+        let sleeps = self.memory.slots.answer(slot, answer);
+        let is_here = self.placement.is_here(self.memory.slots.hints().client_ran_on(slot));
+        if !sleeps {
+            if !is_here {
+                self.turns.was_awake(slot);
+            }
+        } else if self.turns.sleeps(slot, FutexWord::now) == Sleeper::Woken {
             // It takes the CPU from the server at once, most often, and others that are ready would wait for both.
-            if self.placement.is_here(self.memory.slots.hints().client_ran_on(slot)) {
+            if is_here {
                 self.owed.push(slot);
             } else {
                 self.memory.slots.wake(slot);
             }
+        }
+    }
+
+    /// Whether a slot that was asked is to be served now: it is not while clients are to sleep.
+    #[inline]
+    pub(super) fn is_next(&mut self, slot: u32) -> bool {
+        let is_over = self.turns.is_over();
+        if is_over {
+            self.turns.put_off(slot);
+        }
+        !is_over
+    }
+
+    /// Whether wakes are owed until it is their turn: then the server does not sleep.
+    #[inline]
+    pub(super) fn has_turns(&self) -> bool {
+        !self.turns.is_open()
+    }
+
+    /// A slot that was put off and is to be served.
+    pub(super) fn next_put_off(&mut self, now: u64) -> Option<u32> {
+        self.turns.next_put_off(now, |slot| self.memory.slots.sleeps(slot))
+    }
+
+    /// After a pass in which a slot was asked, or none: wakes those whose turn it is.
+    pub(super) fn turn(&mut self, any: bool, now: u64) {
+        let hints = self.memory.slots.hints();
+        let are_here = |slot: &u32| self.placement.is_here(hints.client_ran_on(*slot));
+        if any && self.turns.coming().iter().any(are_here) {
+            // The CPU of those before them is free now, and each call from this one would be two switches.
+            self.placement.leave();
+        }
+        for slot in self.turns.pass(any, now) {
+            self.memory.slots.wake(*slot);
         }
     }
 
@@ -182,6 +235,7 @@ impl Lines {
                 unread.extend(read(&self.memory, slot, length).map(|reply| (object, reply)));
             }
             self.memory.slots.clear(slot);
+            self.turns.forget(slot);
             self.free.push(slot);
         }
         unread
@@ -189,8 +243,10 @@ impl Lines {
 
     /// Takes the slots of a client that lives, and was sent away. It may still write there: no other client gets them.
     pub(super) fn retire(&mut self, client: ClientId) {
-        for owner in &mut self.owners {
-            owner.take_if(|owner| owner.client == client);
+        for (slot, owner) in self.owners.iter_mut().enumerate() {
+            if owner.take_if(|owner| owner.client == client).is_some() {
+                self.turns.forget(slot as u32);
+            }
         }
     }
 
@@ -222,6 +278,16 @@ impl Drop for Lines {
             }
         }
         self.wake_owed();
+        self.turns.end().for_each(|slot| self.memory.slots.wake(slot));
+    }
+}
+
+/// How many CPUs the server and its clients have, as far as is known: a server that is pinned to one may have clients on
+/// all others.
+fn cpus() -> usize {
+    match usable_cpus() {
+        1 => online_cpus().unwrap_or(1),
+        usable => usable,
     }
 }
 
@@ -229,6 +295,7 @@ impl Drop for Lines {
 mod tests {
     use super::*;
     use crate::protocol::Request;
+    use crate::slots::Partner;
     use mp_core::transfer::pack;
 
     /// Calls through a slot, whose client runs on the server's CPU or not; whether each knew it.
@@ -245,6 +312,28 @@ mod tests {
             assert!(lines.answer(slot, &Reply::Done));
             knew
         })
+    }
+
+    #[test]
+    fn a_wake_that_is_owed_is_paid_once_none_calls() {
+        let mut lines = Lines::on(2).unwrap();
+        let [caller, sleeper] = [16, 17].map(|client| lines.give(client).unwrap());
+        assert!(call(&mut lines, caller, 100, false));
+        let memory = lines.memory.clone();
+        let asked = pack(&Request::Count).unwrap();
+        memory.write(sleeper, &asked.bytes);
+        memory.slots.ask(sleeper, asked.bytes.len() as u32, || panic!("the server is awake"));
+        let waits = std::thread::spawn(move || memory.slots.wait(sleeper, Partner::Here, || false));
+        while !lines.memory.slots.sleeps(sleeper) {
+            std::thread::yield_now();
+        }
+        assert!(lines.request(sleeper).unwrap().1.is_ok());
+        assert!(lines.answer(sleeper, &Reply::Done));
+        assert!(lines.has_turns(), "its wake is owed");
+        while lines.has_turns() {
+            lines.turn(false, FutexWord::now());
+        }
+        assert!(matches!(waits.join().unwrap(), Answer::Here(_)));
     }
 
     #[test]

@@ -42,6 +42,7 @@ mod supervised;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod unconfirmed;
 mod vouchers;
 mod wakes;
@@ -82,9 +83,9 @@ const FIRST: u64 = 16;
 
 /// Events taken at once.
 const EVENTS: usize = 64;
-/// Passes over the slots between two looks at the descriptors, while slots are asked all the time.
+/// Passes in which a slot was asked between two looks at the descriptors.
 const SLOT_PASSES: u32 = 64;
-/// Passes over the slots for which a wake may be left out, while slots are asked all the time.
+/// Passes in which a slot was asked for which a wake beside the server may be left out.
 const WAKE_PASSES: u32 = 32;
 
 /// See the module.
@@ -166,20 +167,16 @@ impl Server {
         room.make(EVENTS);
         let mut passes = 0_u32;
         while !self.is_over && self.is_reachable() {
-            if self.serve_slots() {
-                passes += 1;
-            } else {
-                passes = 0;
-            }
-            if passes.is_multiple_of(WAKE_PASSES)
-                && let Some(lines) = &mut self.lines
-            {
-                lines.wake_owed();
+            let any = self.serve_slots();
+            passes = passes.wrapping_add(any.into());
+            if !any || passes.is_multiple_of(WAKE_PASSES) {
+                self.lines.iter_mut().for_each(Lines::wake_owed);
             }
             // Those that call through slots do not keep others waiting.
-            if passes.is_multiple_of(SLOT_PASSES) {
-                let ready = if passes > 0 { self.look_now(&mut room)? } else { self.wait(&mut room)? };
-                ready.into_iter().for_each(|key| self.attend(key));
+            if any && passes.is_multiple_of(SLOT_PASSES) {
+                self.look_now(&mut room)?.into_iter().for_each(|key| self.attend(key));
+            } else if !any && !self.lines.as_ref().is_some_and(Lines::has_turns) {
+                self.wait(&mut room)?.into_iter().for_each(|key| self.attend(key));
             }
             self.expire();
             self.drop_unused();
@@ -199,7 +196,7 @@ impl Server {
             key if self.pickled.has(key) => self.read_python(key),
             #[cfg(feature = "pickle")]
             key if self.pickled.end_program(&self.counts, &self.set, key) => {}
-            DOORBELL => self.lines.iter().for_each(Lines::hear),
+            DOORBELL => self.lines.iter_mut().for_each(Lines::hear),
             key if self.vouchers.end(&self.counts, key) => {}
             client => self.read(client),
         }

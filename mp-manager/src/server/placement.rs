@@ -4,8 +4,9 @@
 //! them together for as long as it never finds both runnable, and where a wake puts the woken thread on the waker's CPU:
 //! a virtual machine whose other CPU has halted, for example. So the server moves itself ([`leave_cpu`]) after some quick
 //! calls in a row from its CPU. If others keep that other CPU busy, the scheduler may bring it back. So moves take at most a
-//! sixty-fourth of the time.
+//! sixty-fourth of the time. At the beginning of a client's turn (`turns.rs`) it leaves that client's CPU in any case.
 
+use crate::slots::EVERYWHERE;
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::placement::{current_cpu, leave_cpu};
 use mp_core::word::Machine;
@@ -34,12 +35,13 @@ pub(super) struct Placement {
 }
 
 impl Placement {
-    /// Looks where it runs. `Some`: clients are to be told that, or that they are not to mind.
+    /// Looks where it runs. `Some`: clients are to be told that, or that they are not to mind. `all_sleep`: they are to sleep
+    /// wherever they run.
     #[inline]
-    pub(super) fn look(&mut self) -> Option<Option<u32>> {
+    pub(super) fn look(&mut self, all_sleep: bool) -> Option<Option<u32>> {
         self.cpu = current_cpu();
         // A waiter that shares the only CPU yields it, as any wait does.
-        let tell = self.cpu.filter(|_| !self.is_alone);
+        let tell = if all_sleep { Some(EVERYWHERE) } else { self.cpu.filter(|_| !self.is_alone) };
         (tell != self.told).then(|| {
             self.told = tell;
             tell

@@ -12,7 +12,8 @@ use super::table::Body;
 use crate::object::ClientId;
 use crate::protocol::{ObjectId, Reply, Request, serial_of_slot, slot_of_serial};
 use crate::slots::{Answer, Attachable};
-use mp_core::word::{Learned, Site};
+use mp_core::sys::futex::FutexWord;
+use mp_core::word::{Learned, Machine, Site};
 
 impl Server {
     /// Gives a client a slot, if it is a relative and there is one.
@@ -38,9 +39,15 @@ impl Server {
             let mut bits = lines.memory.slots.take(group);
             any |= bits != 0;
             while bits != 0 {
-                self.serve_slot(32 * group + bits.trailing_zeros());
+                let slot = 32 * group + bits.trailing_zeros();
+                if self.lines.as_mut().is_some_and(|lines| lines.is_next(slot)) {
+                    self.serve_slot(slot);
+                }
                 bits &= bits - 1;
             }
+        }
+        if self.lines.as_ref().is_some_and(Lines::has_turns) {
+            self.mind_turns(any);
         }
         // Those that it has just woken wait for this CPU.
         if any && self.lines.as_mut().is_some_and(Lines::end_pass) {
@@ -48,6 +55,17 @@ impl Server {
             self.spins.learn(Site::new());
         }
         any
+    }
+
+    /// Serves what was put off, and wakes those whose turn it is.
+    fn mind_turns(&mut self, any: bool) {
+        let now = FutexWord::now();
+        while let Some(slot) = self.lines.as_mut().and_then(|lines| lines.next_put_off(now)) {
+            self.serve_slot(slot);
+        }
+        if let Some(lines) = &mut self.lines {
+            lines.turn(any, now);
+        }
     }
 
     fn serve_slot(&mut self, slot: u32) {

@@ -10,6 +10,8 @@ use std::ops::Deref;
 const BESIDE: usize = 1;
 /// No CPU is known.
 const UNKNOWN: u32 = 0;
+/// In place of the server's CPU: a client is to sleep at once wherever it runs.
+pub(crate) const EVERYWHERE: u32 = u32::MAX - 1;
 
 #[derive(Debug)]
 pub(crate) struct Hints<'a, W> {
@@ -34,13 +36,15 @@ impl<W: Word> Hints<'_, W> {
         &self.words[self.shape.slot_at(slot) + BESIDE]
     }
 
-    /// Client: where it runs, said before each request. Gives whether the server runs there too.
+    /// Client: where it runs, said before each request. Gives whether it is to sleep at once: the server runs there too,
+    /// or says [`EVERYWHERE`].
     #[inline]
     pub(crate) fn client_runs_on(&self, slot: u32, cpu: Option<u32>) -> bool {
         let here = encoded(cpu);
         // ORDERING: Relaxed, here and below: a hint.
         self.client(slot).store(here, Ordering::Relaxed);
-        here != UNKNOWN && here == self.server().load(Ordering::Relaxed)
+        let server = self.server().load(Ordering::Relaxed);
+        here != UNKNOWN && (here == server || server == EVERYWHERE + 1)
     }
 
     /// Server: where it runs. `None`: clients are not to mind.

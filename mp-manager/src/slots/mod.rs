@@ -31,6 +31,7 @@ mod memory;
 #[cfg(test)]
 mod model;
 
+pub(crate) use hints::EVERYWHERE;
 pub(crate) use memory::{Attachable, BODY, SLOTS, SlotMemory};
 
 use mp_core::word::{Ordering, Pace, Waiting, Word};
@@ -219,8 +220,14 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         (now & STATE == ASKED).then_some(now >> LENGTH)
     }
 
+    /// Whether the client of a slot sleeps: a hint, since it may wake by itself.
+    pub(crate) fn sleeps(&self, slot: u32) -> bool {
+        // ORDERING: Relaxed: a hint.
+        self.slot(slot).load(Ordering::Relaxed) & SLEEPS != 0
+    }
+
     /// Answers the request in a slot. `true`: its client sleeps, and is owed a [`wake`](Slots::wake), before the server
-    /// sleeps at the latest.
+    /// sleeps at the latest (`server/turns.rs` says when).
     #[inline]
     #[must_use]
     pub(crate) fn answer(&self, slot: u32, answer: Answer) -> bool {
