@@ -8,16 +8,17 @@
 //!
 //! The first batches are small, so that the workers begin while the rest is packed.
 
+use crate::code;
 use crate::dispatch::{Batch, Dispatch};
 use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::lead::Interrupted;
 use crate::order::InOrder;
 use crate::output::TaskNumber;
-use crate::record::{code_to_bytes, put_item, take_item};
+use crate::record::{put_item, take_item};
 use crate::result::Waited;
 use crate::supervisor::Shared;
-use mp_core::transfer::{Code, Handle, Message, Target, as_lone_block};
+use mp_core::transfer::{Handle, Message, Target, as_lone_block};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl Call {
     pub(crate) fn begin<F, A>(
         shared: &Arc<Shared>,
         function: &F,
-        job: impl FnOnce(Vec<u8>) -> Arc<Job>,
+        job: impl FnOnce(Arc<[u8]>) -> Arc<Job>,
     ) -> Result<Call, SubmitError>
     where
         F: Target<A>,
@@ -78,7 +79,7 @@ impl Call {
         shared: &Arc<Shared>,
         function: &F,
         name: &'static str,
-        job: impl FnOnce(Vec<u8>) -> Arc<Job>,
+        job: impl FnOnce(Arc<[u8]>) -> Arc<Job>,
     ) -> Result<Call, SubmitError>
     where
         F: Target<A>,
@@ -87,7 +88,7 @@ impl Call {
     {
         shared.check_process()?;
         shared.dispatch().phase.check()?;
-        let code = code_to_bytes(&Code::with_state::<F, A>(function, shared.state())?)?;
+        let code = code::packed::<F, A>(function, shared.state())?;
         let number = shared.number_call(name);
         let (shared, job) = (Arc::clone(shared), job(code));
         if let Some(number) = number {

@@ -18,14 +18,14 @@ use mp_core::transfer::{Message, unpack, unpack_with};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// So many items in a slot take far longer to decode than a wake.
 const COARSE: usize = 500;
 
 pub(crate) struct Job {
     /// What each chunk begins with.
-    pub(crate) code: Vec<u8>,
+    pub(crate) code: Arc<[u8]>,
     pub(crate) options: TaskOptions,
     /// Items that are not settled, and 1 for the input while it is read.
     missing: AtomicUsize,
@@ -45,7 +45,7 @@ pub(crate) struct Job {
     given_up: AtomicBool,
     /// The thread that took of its results last, or made it; 0: none is known.
     taker: AtomicUsize,
-    pieces: Mutex<Vec<Piece>>,
+    pieces: Mutex<Pieces>,
     /// The pieces, and where each is among them, in the order of the input.
     in_order: OnceLock<(Vec<Piece>, Vec<u32>)>,
     /// What is done when it is settled. Under the dispatch's lock.
@@ -85,16 +85,59 @@ pub(crate) enum Settled {
     Yielded(Box<Yielded>),
 }
 
+/// Pieces, in the order in which they came. One that is alone takes no memory of its own.
+#[derive(Debug, Default)]
+struct Pieces {
+    alone: Option<Piece>,
+    several: Vec<Piece>,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Piece) {
+        if self.alone.is_none() && self.several.is_empty() {
+            self.alone = Some(piece);
+        } else {
+            self.several.extend(self.alone.take());
+            self.several.push(piece);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.alone.is_none() && self.several.is_empty()
+    }
+
+    fn take(&mut self) -> Vec<Piece> {
+        match self.alone.take() {
+            Some(alone) => vec![alone],
+            None => std::mem::take(&mut self.several),
+        }
+    }
+
+    /// The value, if there is one piece, and that is a short value.
+    fn short(&self) -> Option<Short> {
+        match &self.alone {
+            Some(Piece { outcome: Settled::Short(value), .. }) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
 impl Job {
     #[cfg(any(test, feature = "steps"))]
-    pub(crate) fn new(code: Vec<u8>, options: TaskOptions) -> Arc<Job> {
+    pub(crate) fn new(code: impl Into<Arc<[u8]>>, options: TaskOptions) -> Arc<Job> {
+        Job::reporting(code.into(), options, false, 0, None)
+    }
+
+    /// A job of one item, which is expected, and whose input has ended. It does not report.
+    pub(crate) fn of_one(code: Arc<[u8]>, options: TaskOptions) -> Arc<Job> {
+        // The one that is missing is the item.
         Job::reporting(code, options, false, 0, None)
     }
 
     /// A job that reports, if there is a work. `stream`: its results are [taken](Job::take_pieces) as they come. `ahead`:
     /// its tasks yield, and may be so many values ahead; 0: they do not.
     pub(crate) fn reporting(
-        code: Vec<u8>,
+        code: Arc<[u8]>,
         options: TaskOptions,
         stream: bool,
         ahead: u32,
@@ -142,7 +185,7 @@ impl Job {
         if let Some(work) = &self.work {
             work.settled(&piece);
         }
-        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+        self.pieces().push(piece);
         // ORDERING: Release, pairs with the Acquire in `is_settled`: the piece is there.
         self.missing.fetch_sub(items, Ordering::Release) == items || self.stream
     }
@@ -209,12 +252,16 @@ impl Job {
     }
 
     pub(crate) fn has_pieces(&self) -> bool {
-        !self.pieces.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.pieces().is_empty()
     }
 
     /// Takes the results that have come, in no order.
     pub(crate) fn take_pieces(&self) -> Vec<Piece> {
-        std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner))
+        self.pieces().take()
+    }
+
+    fn pieces(&self) -> MutexGuard<'_, Pieces> {
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing more will come of it in this process. No lock is taken: a thread that is not here may have it.
@@ -320,6 +367,11 @@ impl Job {
 
     /// What has become of the first item, once it is settled.
     pub(crate) fn first<R: DeserializeOwned>(&self) -> Result<R, TaskError> {
+        // Of a job that is lost no lock is taken: see `lose`.
+        let short = if self.in_order.get().is_none() { self.pieces().short() } else { None };
+        if let Some(value) = short {
+            return decoded_short(value.as_slice());
+        }
         let mut first = None;
         self.for_each(|value| {
             first.get_or_insert(value);

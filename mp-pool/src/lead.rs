@@ -119,14 +119,30 @@ impl Shared {
         &self,
         job: Option<&Job>,
         until: Option<Deadline>,
-        mut is_so: impl FnMut(&Dispatch) -> bool,
+        is_so: impl FnMut(&Dispatch) -> bool,
     ) -> Option<MutexGuard<'_, Dispatch>> {
-        let mut dispatch = self.dispatch();
+        self.wait_on(self.dispatch(), job, until, is_so)
+    }
+
+    /// As [`wait_until`](Shared::wait_until), with the lock that the calling thread has.
+    pub(crate) fn wait_on<'a>(
+        &'a self,
+        mut dispatch: MutexGuard<'a, Dispatch>,
+        job: Option<&Job>,
+        until: Option<Deadline>,
+        mut is_so: impl FnMut(&Dispatch) -> bool,
+    ) -> Option<MutexGuard<'a, Dispatch>> {
         dispatch.waiting += 1;
+        let mut has_spun = false;
         let is_so = loop {
             // ORDERING: Acquire, pairs with the Release of the wake: its reason is seen below.
             let seen = self.board.caller_event().load(Ordering::Acquire);
-            dispatch.collect();
+            // What is told of is to be old before this thread sleeps, for it would be woken by nothing else.
+            if has_spun {
+                dispatch.collect_all()
+            } else {
+                dispatch.collect()
+            }
             self.tell(&mut dispatch);
             if is_so(&dispatch) {
                 break true;
@@ -134,9 +150,17 @@ impl Shared {
             if until.is_some_and(Deadline::passed) {
                 break false;
             }
-            dispatch = match dispatch.led {
-                None => self.lead(dispatch, Leader::Caller, job, seen, until),
-                Some(leader) => {
+            dispatch = match (dispatch.led, dispatch.only_slot()) {
+                (None, Some(slot)) if !has_spun => {
+                    let (dispatch, found) = self.watch_slot(dispatch, slot, seen);
+                    has_spun = !found;
+                    dispatch
+                }
+                (None, _) => {
+                    let spins = !std::mem::take(&mut has_spun);
+                    self.lead(dispatch, Leader::Caller, job, seen, until, spins)
+                }
+                (Some(leader), _) => {
                     if leader == Leader::Feeder {
                         self.board.wake_caller();
                     }
@@ -149,7 +173,25 @@ impl Shared {
         is_so.then_some(dispatch)
     }
 
-    /// Waits at the board, without the lock.
+    /// Spins for the only slot that is in use, without the lock; whether there is something to look at. The slot need not
+    /// be told of for that.
+    fn watch_slot<'a>(
+        &'a self,
+        mut dispatch: MutexGuard<'a, Dispatch>,
+        slot: u32,
+        seen: u32,
+    ) -> (MutexGuard<'a, Dispatch>, bool) {
+        dispatch.led = Some(Leader::Caller);
+        drop(dispatch);
+        let finished = self.board.finished();
+        // Of another task, too: one that was submitted since.
+        let found = self.spin(seen, || self.board.is_done(slot) || self.board.finished() != finished);
+        let mut dispatch = self.dispatch();
+        dispatch.led = None;
+        (dispatch, found)
+    }
+
+    /// Waits at the board, without the lock; `spins`: not at once asleep.
     fn lead<'a>(
         &'a self,
         mut dispatch: MutexGuard<'a, Dispatch>,
@@ -157,13 +199,14 @@ impl Shared {
         job: Option<&Job>,
         seen: u32,
         until: Option<Deadline>,
+        spins: bool,
     ) -> MutexGuard<'a, Dispatch> {
         dispatch.led = Some(leader);
         let (enough, is_batched) = (dispatch.enough(job), dispatch.is_batched(job));
         drop(dispatch);
         if enough < u32::MAX && is_batched {
             self.sleep_for_stream(seen, enough, until);
-        } else if enough < u32::MAX || !self.spin(seen) {
+        } else if enough < u32::MAX || !spins || !self.spin(seen, || self.board.has_finished()) {
             self.board.sleep_until_finished(seen, enough, until);
         }
         let mut dispatch = self.dispatch();
@@ -182,12 +225,12 @@ impl Shared {
     }
 
     /// Waits as long as is worth it; `true`: there is something to look at.
-    fn spin(&self, seen: u32) -> bool {
+    fn spin(&self, seen: u32, has_finished: impl Fn() -> bool) -> bool {
         let event = self.board.caller_event();
         let mut waiting = Waiting::new(event, Pace::Dense);
         loop {
             // ORDERING: Relaxed: whether to look, and no more.
-            if self.board.has_finished() || event.load(Ordering::Relaxed) != seen {
+            if has_finished() || event.load(Ordering::Relaxed) != seen {
                 waiting.found();
                 return true;
             }
@@ -278,10 +321,10 @@ impl Shared {
             }
             // ORDERING: Acquire, as in `wait_until`.
             let seen = self.board.caller_event().load(Ordering::Acquire);
-            dispatch.collect();
+            dispatch.collect_all();
             self.tell(&mut dispatch);
             if dispatch.wants_feeder() && dispatch.waiting == 0 && !dispatch.has_callback() {
-                dispatch = self.lead(dispatch, Leader::Feeder, None, seen, None);
+                dispatch = self.lead(dispatch, Leader::Feeder, None, seen, None, true);
                 // A thread that came meanwhile leads now.
                 self.hand_on(&dispatch);
             }

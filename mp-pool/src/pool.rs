@@ -266,7 +266,7 @@ impl Pool {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        Ok(self.apply_async(function, arguments)?.get()?)
+        self.plain().apply_one(function, arguments)
     }
 
     /// Calls `function` in a worker; its value comes later. Python: `Pool.apply_async`.

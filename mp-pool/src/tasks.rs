@@ -1,10 +1,9 @@
 //! Tasks: a pool with options for the tasks that are submitted to it.
 
 use crate::call::Call;
-use crate::dispatch::Dispatch;
 use crate::error::{SubmitError, TaskError};
 use crate::executor::ProcessPoolExecutor;
-use crate::future::{Future, ProcessTask};
+use crate::future::Future;
 use crate::imap::{Imap, ImapOptions};
 use crate::job::Job;
 use crate::lead::Interrupted;
@@ -114,7 +113,7 @@ impl Tasks<'_> {
         R: Transferable,
     {
         let () = Captures::<F>::NOTHING;
-        Ok(self.apply_async(function, arguments)?.get()?)
+        self.apply_one(function, arguments)
     }
 
     /// Is [`Pool::apply_async`] with the options.
@@ -284,7 +283,12 @@ impl Tasks<'_> {
         self.options
     }
 
-    fn begin<F, A>(&self, function: &F) -> Result<Call, SubmitError>
+    /// Whether what becomes of its tasks is reported.
+    pub(crate) fn reports(&self) -> bool {
+        self.progress.is_some()
+    }
+
+    pub(crate) fn begin<F, A>(&self, function: &F) -> Result<Call, SubmitError>
     where
         F: Target<A>,
         F::Output: Serialize + DeserializeOwned,
@@ -294,19 +298,8 @@ impl Tasks<'_> {
     }
 
     /// The job of a call. `stream` and `ahead` as for [`Job::reporting`].
-    pub(crate) fn job(&self, code: Vec<u8>, stream: bool, ahead: u32) -> Arc<Job> {
+    pub(crate) fn job(&self, code: Arc<[u8]>, stream: bool, ahead: u32) -> Arc<Job> {
         Job::reporting(code, self.options, stream, ahead, self.progress.map(Work::begin))
-    }
-
-    pub(crate) fn submit_one<F, A, R>(&self, function: F, arguments: A) -> Result<AsyncResult<R>, SubmitError>
-    where
-        F: Target<A, Output = R>,
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned,
-    {
-        let mut call = self.begin::<F, A>(&function)?;
-        call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
-        Ok(AsyncResult::new(call.waited()))
     }
 
     pub(crate) fn submit_all<F, A, R>(
@@ -356,29 +349,6 @@ impl Tasks<'_> {
         let (mut each, call) = (Vec::new(), self.begin::<F, A>(&function)?);
         call.run(items, self.pool.processes(), None, |value| each.push(value))?;
         Ok(each)
-    }
-
-    /// Waits for room, and submits a task.
-    pub(crate) fn submit_until<F, A, R>(
-        &self,
-        function: F,
-        arguments: A,
-        until: Option<Deadline>,
-        late: SubmitError,
-    ) -> Result<Future<R>, SubmitError>
-    where
-        F: Target<A, Output = R>,
-        A: Serialize + DeserializeOwned,
-        R: Serialize + DeserializeOwned + 'static,
-    {
-        let shared = self.pool.shared();
-        let mut call = self.begin::<F, A>(&function)?;
-        if shared.dispatch().is_full_for(&call.job) {
-            let has_room = |dispatch: &Dispatch| !dispatch.is_full_for(&call.job);
-            drop(shared.wait_until(None, until, has_room).ok_or(late)?);
-        }
-        call.submit(std::iter::once(arguments), Some(1), self.pool.processes())?;
-        Ok(ProcessTask::future(call.waited()))
     }
 
     pub(crate) fn stream<F, I, R>(

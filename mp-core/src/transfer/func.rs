@@ -276,6 +276,34 @@ impl Code {
     }
 }
 
+/// What tells the [`Code`]s of two functions apart, and is known without reading their names. Equal keys are of equal
+/// codes; a code may have several keys.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeKey {
+    address: usize,
+    /// Where each name is, and its length.
+    names: [(usize, usize); 3],
+}
+
+impl CodeKey {
+    /// The key of a function, for a process that has a state of this type.
+    ///
+    /// # Errors
+    /// The function works on another state.
+    #[inline]
+    pub fn of<F, A>(state: Option<StateType>) -> Result<CodeKey, CodecError>
+    where
+        F: Target<A>,
+        F::Output: Serialize + DeserializeOwned,
+        A: DeserializeOwned,
+    {
+        StateType::check(F::state(), state)?;
+        let names = names::<F, A>().map(|name| (name.as_ptr() as usize, name.len()));
+        Ok(CodeKey { address: entry::<F, A> as Entry as usize, names })
+    }
+}
+
 /// The point that offsets are counted from.
 #[inline(never)]
 fn anchor() {
@@ -291,7 +319,15 @@ fn signature<F, A>() -> u64
 where
     F: Target<A>,
 {
-    hash_of_names(&[type_name::<F>(), type_name::<A>(), type_name::<F::Output>()])
+    hash_of_names(&names::<F, A>())
+}
+
+#[inline]
+fn names<F, A>() -> [&'static str; 3]
+where
+    F: Target<A>,
+{
+    [type_name::<F>(), type_name::<A>(), type_name::<F::Output>()]
 }
 
 pub(super) fn hash_of_names(names: &[&str]) -> u64 {

@@ -51,7 +51,7 @@ pub use bounds::Captures;
 #[doc(hidden)]
 pub use func::Block;
 #[doc(hidden)]
-pub use func::StateType;
+pub use func::{CodeKey, StateType};
 #[doc(hidden)]
 pub use handle::{WeakHandle, attach, attach_part};
 #[doc(hidden)]

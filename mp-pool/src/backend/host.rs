@@ -179,7 +179,7 @@ impl Host {
         let mut rest = bytes;
         take_code(&mut rest);
         let (code, arguments) = bytes.split_at(bytes.len() - rest.len());
-        let job = Job::reporting(code.to_vec(), TaskOptions::new(), false, 0, None);
+        let job = Job::reporting(code.into(), TaskOptions::new(), false, 0, None);
         let batch = Batch::new(&job, 0, items, items.max(1), arguments.to_vec());
         let submitted = self.pool.shared().dispatch().submit(batch);
         job.end_input();

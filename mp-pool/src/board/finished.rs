@@ -1,13 +1,20 @@
-//! What is finished: each worker marks its slots in bits of its own, and a stack holds the workers that have marked
-//! some.
+//! What is finished: a slot that is finished alone is named by the top of a stack. Where there are more, each worker
+//! marks its slots in bits of its own, and the stack holds the workers that have marked some.
 //!
 //! ```text
-//!   worker:  DONE ─ its bit for the slot ─ listed was 0? ─ link = top ─ top = itself, if top has not changed
-//!   caller:  top = empty ─ each worker that was there: listed = 0 ─ its bits, which are 0 then
+//!   worker:  DONE ─ the stack is empty, or holds this slot alone? ─ yes: top = the slot, if top has not changed
+//!                       │ no, or it has
+//!                       └ its bit for the slot ─ listed was 0? ─ link = top ─ top = itself, if top has not changed
+//!   caller:  top = empty ─ each worker that was there: listed = 0 ─ its bits, which are 0 then ─ the slot, if one is there
 //! ```
 //!
-//! A worker writes to cache lines of its own for most slots: the top changes only when the caller has looked since.
-//! A bit is a hint, as in a lane: the slot's words decide. One that is old costs a look.
+//! The caller of one task finds its slot in the word that it watches. Of many tasks, a worker writes to cache lines of
+//! its own for most: the top changes only when the caller has looked since. A bit is a hint, as in a lane, and so is a
+//! slot in the stack: the slot's words decide. One that is old costs a look.
+//!
+//! A slot is pushed onto an empty stack only, so it is the last one of it, and needs no link. A caller that has one task
+//! only looks at the words of its slot, and leaves the slot in the stack: the next task, in the same slot, finds it
+//! there, and no cache line has to change its CPU for that.
 //!
 //! No worker is taken from the middle or the top alone, and each pushes itself, once until the caller has taken it off:
 //! so none comes back below one that still pushes, and one that stops here holds up its own results alone.
@@ -22,9 +29,12 @@
 //! # Tested by
 //! model/slots.rs, model/runs.rs
 
-use super::Board;
+use super::{Board, Shape};
 use mp_core::word::{Ordering, Word};
 use std::ops::Deref;
+
+/// Of the top, or of a link: it is a slot, and no worker.
+const SLOT: u32 = 1 << 31;
 
 /// The words of a worker's marks: whether it is in the stack, the one below it plus 1, and a bit for each slot.
 const LISTED: usize = 0;
@@ -39,6 +49,16 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Worker: the slot, or an item of it, is done.
     #[inline]
     pub(crate) fn push_finished(&self, me: u32, slot: u32) {
+        let (top, this) = (self.word(self.places.finished()), SLOT | slot);
+        // ORDERING: Relaxed: a guess, which the exchange checks.
+        let now = top.load(Ordering::Relaxed);
+        // ORDERING: Release, pairs with the Acquire in `take_finished`: what was done is there. So it is exchanged also
+        // where the slot stands there already.
+        if (now == 0 || now == this)
+            && top.compare_exchange(now, this, Ordering::Release, Ordering::Relaxed).is_ok()
+        {
+            return;
+        }
         // ORDERING: Release, pairs with the Acquire in `take_marks`: what was done is there.
         self.mark(me, BITS + slot as usize / 32).fetch_or(1 << (slot % 32), Ordering::Release);
         // ORDERING: AcqRel: see above.
@@ -65,8 +85,14 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Whether there is something to take.
     #[inline]
     pub(crate) fn has_finished(&self) -> bool {
+        self.finished() != 0
+    }
+
+    /// A number that changes when something is pushed, unless the same stands there already.
+    #[inline]
+    pub(crate) fn finished(&self) -> u32 {
         // ORDERING: Relaxed: the take looks again.
-        self.word(self.places.finished()).load(Ordering::Relaxed) != 0
+        self.word(self.places.finished()).load(Ordering::Relaxed)
     }
 
     /// Caller: takes all finished slots. `soon` is told of each as soon as it is known.
@@ -75,11 +101,16 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         if !self.has_finished() {
             return;
         }
-        // ORDERING: Acquire, pairs with the Release in `list`.
+        // ORDERING: Acquire, pairs with the Release in `push_finished` and `list`.
         let mut at = self.word(self.places.finished()).swap(0, Ordering::Acquire);
-        let workers = self.places.shape.workers;
+        let Shape { workers, slots, .. } = self.places.shape;
         // Words that a wild write has hit lead nowhere, or in a circle.
-        for _ in 0..workers {
+        for _ in 0..=workers {
+            if at & SLOT != 0 {
+                let slot = Some(at & !SLOT).filter(|slot| *slot < slots);
+                into.extend(slot.inspect(|slot| soon(*slot)));
+                return;
+            }
             let Some(worker) = at.checked_sub(1).filter(|worker| *worker < workers) else { return };
             // ORDERING: Relaxed: after the swap.
             at = self.mark(worker, LINK).load(Ordering::Relaxed);

@@ -49,12 +49,20 @@ pub(crate) fn is_of_run(hint: u32) -> bool {
 impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Caller: enters hints to ready slots into a lane. Gives how many there was room for.
     pub(crate) fn deal(&self, lane: u32, hints: &[u32]) -> usize {
+        self.deal_knowing(lane, hints, &mut self.head(lane))
+    }
+
+    /// As [`deal`](Board::deal), for a caller that knows where the head was. It is read anew only where there is no room
+    /// behind that: the workers write it, and its cache line is theirs.
+    pub(crate) fn deal_knowing(&self, lane: u32, hints: &[u32], head: &mut u32) -> usize {
         let tail_word = self.word(self.places.tail(lane));
-        // ORDERING: Relaxed, both: one thread deals, and a head that is behind errs on the safe side.
+        // ORDERING: Relaxed: one thread deals.
         let tail = tail_word.load(Ordering::Relaxed);
-        let head = self.word(self.places.head(lane)).load(Ordering::Relaxed);
-        let room = self.places.shape.hints.saturating_sub(tail.wrapping_sub(head)) as usize;
-        let dealt = hints.len().min(room);
+        let room = |head| self.places.shape.hints.saturating_sub(tail.wrapping_sub(head)) as usize;
+        if room(*head) < hints.len() {
+            *head = self.head(lane);
+        }
+        let dealt = hints.len().min(room(*head));
         for (number, hint) in (0..).zip(&hints[..dealt]) {
             let at = self.places.hint(lane, tail.wrapping_add(number));
             // ORDERING: Relaxed: published by the tail.
@@ -63,6 +71,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         // ORDERING: Release, pairs with the Acquire in `take_from`.
         tail_word.store(tail.wrapping_add(dealt as u32), Ordering::Release);
         dealt
+    }
+
+    /// Caller: about where the head of a lane is.
+    fn head(&self, lane: u32) -> u32 {
+        // ORDERING: Relaxed: a head that is behind errs on the safe side.
+        self.word(self.places.head(lane)).load(Ordering::Relaxed)
     }
 
     /// Worker: takes a slot, or an item of one, from its own lane or another's. `soon` is told of slots that it may

@@ -238,6 +238,13 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         done.is_ok()
     }
 
+    /// Caller: whether a worker has done the slot.
+    #[inline]
+    pub(crate) fn is_done(&self, slot: u32) -> bool {
+        // ORDERING: Relaxed: `found` looks again.
+        self.of_slot(slot, STATE).load(Ordering::Relaxed) & PHASE == Phase::Done as u32
+    }
+
     /// Caller: whether a worker has taken the slot, and not given it back.
     pub(crate) fn is_taken(&self, slot: u32) -> bool {
         // ORDERING: Relaxed: it may change at once.

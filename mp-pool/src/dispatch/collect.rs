@@ -13,6 +13,34 @@ use std::sync::Arc;
 impl Dispatch {
     /// Takes what is finished off the board, and puts what waits on it.
     pub(crate) fn collect(&mut self) {
+        match self.only_slot() {
+            // What is told of others is old.
+            Some(slot) => self.collect_slot(slot),
+            None => self.collect_all(),
+        }
+    }
+
+    /// The slot in use, if it is the only one.
+    pub(crate) fn only_slot(&self) -> Option<u32> {
+        let is_chunk = |slot: &u32| self.open[*slot as usize].as_ref().is_some_and(|open| open.run.is_none());
+        Some(self.last_slot).filter(|slot| self.in_flight == 1 && self.trace.is_none() && is_chunk(slot))
+    }
+
+    fn collect_slot(&mut self, slot: u32) {
+        if let Some(found) = self.memory.board.found(slot, None) {
+            self.settle_done(slot, found);
+            self.refill();
+        }
+    }
+
+    fn settle_done(&mut self, slot: u32, found: Found) {
+        if !self.settle_short(slot, &found) {
+            self.settle_slot(slot, found, None);
+        }
+    }
+
+    /// As [`collect`](Dispatch::collect). What is told of is old afterwards, whatever is told.
+    pub(crate) fn collect_all(&mut self) {
         if !self.memory.board.has_finished() {
             return;
         }
@@ -22,7 +50,7 @@ impl Dispatch {
             if self.is_run(slot) {
                 self.settle_run(slot, None);
             } else if let Some(found) = self.memory.board.found(slot, None) {
-                self.settle_slot(slot, found, None);
+                self.settle_done(slot, found);
             }
         }
         self.finished = finished;
@@ -34,6 +62,9 @@ impl Dispatch {
 
     /// Puts what waits on the board, which has room again.
     pub(super) fn refill(&mut self) {
+        if self.pending.is_empty() && self.undealt.is_empty() && !self.is_ranked() {
+            return;
+        }
         let first = |pending: &VecDeque<Batch>| pending.front().map(Batch::priority);
         let before = first(&self.pending);
         self.post();
@@ -68,6 +99,28 @@ impl Dispatch {
         if let Some(block) = open.block {
             self.arena.give_back(block);
         }
+    }
+
+    /// Settles a slot of one item that a worker has done, if what came of it is a short value. `false`: it is to be settled
+    /// as any other.
+    fn settle_short(&mut self, slot: u32, found: &Found) -> bool {
+        let Some(open) = &self.open[slot as usize] else { return false };
+        // A value is no failure, so it is not tried again.
+        if open.items != 1 || found.done != 1 || found.message != 0 || open.message.is_some() {
+            return false;
+        }
+        let (written, mut record) = (found.written as usize, [0; Short::MOST + 2]);
+        let Some(record) = record.get_mut(..written) else { return false };
+        self.memory.bytes.read(open.results, record);
+        let Some(value) = Short::of(record) else { return false };
+        let Some(open) = self.close(slot) else { return false };
+        if let Some(counts) = self.counts.get_mut(found.worker as usize) {
+            counts.came_back(1, open.arguments.1, written);
+        }
+        open.job.saw(written, 1);
+        self.settle_item(&open.job, open.first, Settled::Short(value));
+        self.give_back(slot, &open);
+        true
     }
 
     /// Settles what a worker has left in a slot. `died`: how it ended, if it is dead.

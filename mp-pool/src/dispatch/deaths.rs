@@ -39,8 +39,8 @@ impl Dispatch {
     pub(crate) fn settle_worker(&mut self, index: u32, pid: u32, how: Option<Ended>) -> Gone {
         let (number, name) = self.latest[index as usize].clone();
         let died = TaskError::WorkerDied { worker: name.to_string(), pid, how, deaths: 1 };
-        // First what it pushed, so that no slot is freed that stands in the stack still.
-        self.collect();
+        // First what it pushed: what it marks is forgotten below, which it may not be while it stands in the stack.
+        self.collect_all();
         // Before what it had is settled, which may be the end of what reports; after what was done before.
         if how != Some(Ended::Exited(0)) {
             self.tell_works(|| What::Died(end_of_worker(how)), &name);

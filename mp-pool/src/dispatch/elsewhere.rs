@@ -20,7 +20,7 @@ impl Dispatch {
     /// What a slot stands for that a worker has taken; `None`: nothing any more.
     pub(crate) fn taken(&self, slot: u32) -> Option<Sent> {
         let open = self.open.get(slot as usize)?.as_ref()?;
-        let mut bytes = open.job.code.clone();
+        let mut bytes = open.job.code.to_vec();
         match &open.message {
             Some(message) => {
                 put_length(message.bytes.len(), &mut bytes);

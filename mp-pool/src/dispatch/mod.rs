@@ -207,9 +207,13 @@ pub(crate) struct Dispatch {
     /// By slot.
     open: Vec<Option<Open>>,
     in_flight: usize,
+    /// The slot that was posted last.
+    last_slot: u32,
     free: Vec<u32>,
     pending: VecDeque<Batch>,
     next_lane: u32,
+    /// By lane: where its head was when that was last read.
+    heads: Vec<u32>,
     /// Why workers were given up with an item of a run, by their index.
     given_up_in_runs: HashMap<u32, GivenUp>,
     /// Hints to runs for which the lanes had no room.
@@ -274,9 +278,11 @@ impl Dispatch {
             dismissed: vec![false; workers as usize],
             open: (0..shape.slots).map(|_| None).collect(),
             in_flight: 0,
+            last_slot: 0,
             free: (0..shape.slots).rev().collect(),
             pending: VecDeque::new(),
             next_lane: 0,
+            heads: vec![0; shape.lanes as usize],
             given_up_in_runs: HashMap::new(),
             undealt: Vec::new(),
             finished: Vec::new(),
@@ -361,9 +367,11 @@ impl Dispatch {
     pub(super) fn settle(&mut self, job: &Job, piece: Piece) {
         if job.settle(piece) {
             self.settled = true;
-            for hook in job.take_hooks() {
-                self.callbacks.waiting -= 1;
-                self.run(hook);
+            if self.callbacks.waiting > 0 {
+                for hook in job.take_hooks() {
+                    self.callbacks.waiting -= 1;
+                    self.run(hook);
+                }
             }
             self.end_report(job);
         }

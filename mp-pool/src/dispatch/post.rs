@@ -12,6 +12,7 @@ use super::deadlines::Timed;
 use super::{Batch, Dispatch, History, Open, Phase};
 use crate::arena::{Block, whole};
 use crate::board::{Chunk, is_of_run};
+use crate::error::SubmitError;
 use crate::job::Job;
 use crate::memory::PIECE;
 use crate::record::{HEAD, take_item};
@@ -107,10 +108,16 @@ impl Dispatch {
             if hints.is_empty() {
                 return;
             }
-            let dealt = self.memory.board.deal(self.next_lane, hints);
+            let dealt = self.deal_next(hints);
             hints.drain(..dealt);
-            self.next_lane = (self.next_lane + 1) % lanes;
         }
+    }
+
+    /// Tells the workers of as many slots as the next lane has room for. Gives how many.
+    fn deal_next(&mut self, hints: &[u32]) -> usize {
+        let lane = self.next_lane;
+        self.next_lane = (lane + 1) % self.memory.board.shape().lanes;
+        self.memory.board.deal_knowing(lane, hints, &mut self.heads[lane as usize])
     }
 
     /// Puts the next items of a batch into a slot; `None`: there is no room now.
@@ -171,6 +178,19 @@ impl Dispatch {
         Ok(Spot { place: memory.arena() + block.at, room: block.len - of_arguments, block: Some(block) })
     }
 
+    /// Takes the one item of a call.
+    pub(crate) fn submit_one(&mut self, job: &Arc<Job>, item: &[u8]) -> Result<(), SubmitError> {
+        self.phase.check()?;
+        if self.is_full() {
+            self.collect();
+        }
+        if !self.post_block(job, 0, &[], item) {
+            self.enqueue(Batch::new(job, 0, 1, 1, item.to_vec()));
+            self.post();
+        }
+        Ok(())
+    }
+
     /// Puts an item on the board that is bytes by itself, without a copy in between. `false`: it has to wait.
     pub(super) fn post_block(&mut self, job: &Arc<Job>, first: u32, heads: &[u8], content: &[u8]) -> bool {
         let Some(slot) = self.free_slot() else { return false };
@@ -204,7 +224,9 @@ impl Dispatch {
         };
         let code = open.job.code.len();
         self.open_slot(slot, open, place, code + length, room);
-        self.deal(&mut vec![slot]);
+        if !self.undealt.is_empty() || self.deal_next(&[slot]) == 0 {
+            self.deal(&mut vec![slot]);
+        }
         self.memory.board.wake_worker();
         if self.is_full() {
             self.post();
@@ -271,6 +293,7 @@ impl Dispatch {
         open.turn = self.turns;
         open.job.took_slot(open.items);
         self.in_flight += 1;
+        self.last_slot = slot;
         self.free.pop();
         self.open[slot as usize] = Some(open);
     }

@@ -25,8 +25,8 @@ macro_rules! mutants {
 }
 
 mutants! {
-    explore the_caller_sees_the_results_of_both, bound() - 1, in ReleaseIsRelaxed: "assertion `left == right`";
-    explore the_caller_sees_the_results_of_both, bound() - 1, in AcquireIsRelaxed: "assertion `left == right`";
+    explore the_caller_sees_the_results_of_both, bound() - 1, in ReleaseIsRelaxed: "a slot that is told of is done";
+    explore the_caller_sees_the_results_of_both, bound() - 1, in AcquireIsRelaxed: "a slot that is told of is done";
     explore a_look_sees_when_the_task_that_is_there_began, bound(), in ReleaseIsRelaxed: "a look at another task's time";
     explore a_look_sees_when_the_task_that_is_there_began, bound(), in AcquireIsRelaxed: "a look at another task's time";
     explore a_slot_that_is_used_again_is_taken_once_each_time, bound() - 1, in ReleaseIsRelaxed: "assertion";
@@ -47,6 +47,9 @@ mutants! {
     sweep a_successor_of_a_sentinel_is_woken, bound() - 2, in NoneIsWoken: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoFences: "deadlock";
     explore the_caller_gets_its_result, bound(), in NoneIsWoken: "deadlock";
+    explore a_caller_that_has_left_its_slot_in_the_stack_gets_the_next_result, bound(), in NoFences: "deadlock";
+    explore a_caller_that_has_left_its_slot_in_the_stack_gets_the_next_result, bound(), in NoneIsWoken: "deadlock";
+    explore a_caller_that_has_left_its_slot_in_the_stack_gets_the_next_result, bound(), in ReleaseIsRelaxed: "deadlock";
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty, bound() - 2, in NoFences: "deadlock";
     explore a_worker_is_as_far_ahead_as_it_may_be, bound(), in NoneIsWoken: "deadlock";
     explore a_worker_that_is_stopped_ends, bound(), in NoneIsWoken: "deadlock";

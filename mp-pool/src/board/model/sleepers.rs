@@ -116,6 +116,33 @@ pub(super) fn the_caller_gets_its_result<W: AnyWord>() {
     worker.join();
 }
 
+/// It saw that the first task was done by the words of its slot, and left the slot in the stack. The second one is in the
+/// same slot.
+pub(super) fn a_caller_that_has_left_its_slot_in_the_stack_gets_the_next_result<W: AnyWord>() {
+    let table = table::<W>(1, 1, 1, 1);
+    table.post(0, 1, 5);
+    table.board.deal(0, &[0]);
+    let slot = table.take(0).unwrap();
+    table.work(slot, 0);
+    assert!(table.board.is_done(slot));
+    table.board.free(slot);
+    table.post(0, 1, 6);
+    table.board.deal(0, &[0]);
+    let worker = work_once(&table, 0, &Fuse::never());
+    let look = |slot| table.board.found(slot, None).map(|found| table.check(slot, found, 6)).is_some();
+    if !look(0) {
+        loop {
+            // ORDERING: Acquire, as the pool does it.
+            let seen = table.board.caller_event().load(Ordering::Acquire);
+            if table.finished().into_iter().any(look) {
+                break;
+            }
+            table.board.sleep_until_finished(seen, u32::MAX, None);
+        }
+    }
+    worker.join();
+}
+
 /// It need not be woken for the first one, and must be for the last.
 pub(super) fn a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty<W: AnyWord>() {
     let table = table::<W>(2, 1, 2, 2);
@@ -192,6 +219,7 @@ super::models! {
     explore a_dismissed_sleeper_ends to bound() - 2;
     explore a_sleeper_that_leaves_takes_no_wake_along to bound() - 2;
     explore the_caller_gets_its_result to bound();
+    explore a_caller_that_has_left_its_slot_in_the_stack_gets_the_next_result to bound();
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty to bound() - 2;
     sweep a_killed_worker_strands_no_caller to bound() - 2;
     sweep a_killed_sleeper_takes_no_wake_along to bound() - 2;

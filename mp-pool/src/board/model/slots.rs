@@ -76,12 +76,14 @@ pub(super) fn the_caller_sees_the_results_of_both<W: AnyWord>() {
     // Not ordered by the joins: what is seen is seen by the board's words alone.
     let mut seen = 0;
     for slot in table.finished() {
-        table.check(slot, table.board.found(slot, None).unwrap(), 5 + slot);
+        let found = table.board.found(slot, None).expect("a slot that is told of is done");
+        table.check(slot, found, 5 + slot);
         seen += 1;
     }
     workers.into_iter().for_each(|worker| worker.join().unwrap());
     for slot in table.finished() {
-        table.check(slot, table.board.found(slot, None).unwrap(), 5 + slot);
+        let found = table.board.found(slot, None).expect("a slot that is told of is done");
+        table.check(slot, found, 5 + slot);
         seen += 1;
     }
     assert_eq!(seen, 2);
