@@ -10,6 +10,7 @@ use crate::error::TaskError;
 use crate::hook::Hook;
 use crate::lent::Lent;
 use crate::options::TaskOptions;
+use crate::pieces::Pieces;
 use crate::progress::Work;
 use crate::record::{Outcome, Short, take_outcome, take_short_value};
 use crate::thread;
@@ -83,43 +84,6 @@ pub(crate) enum Settled {
     Failed(TaskError),
     /// No end of an item: a value that it has yielded. The piece has no items.
     Yielded(Box<Yielded>),
-}
-
-/// Pieces, in the order in which they came. One that is alone takes no memory of its own.
-#[derive(Debug, Default)]
-struct Pieces {
-    alone: Option<Piece>,
-    several: Vec<Piece>,
-}
-
-impl Pieces {
-    fn push(&mut self, piece: Piece) {
-        if self.alone.is_none() && self.several.is_empty() {
-            self.alone = Some(piece);
-        } else {
-            self.several.extend(self.alone.take());
-            self.several.push(piece);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.alone.is_none() && self.several.is_empty()
-    }
-
-    fn take(&mut self) -> Vec<Piece> {
-        match self.alone.take() {
-            Some(alone) => vec![alone],
-            None => std::mem::take(&mut self.several),
-        }
-    }
-
-    /// The value, if there is one piece, and that is a short value.
-    fn short(&self) -> Option<Short> {
-        match &self.alone {
-            Some(Piece { outcome: Settled::Short(value), .. }) => Some(*value),
-            _ => None,
-        }
-    }
 }
 
 impl Job {

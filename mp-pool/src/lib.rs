@@ -79,6 +79,7 @@ mod memory;
 mod options;
 mod order;
 mod output;
+mod pieces;
 pub mod pipeline;
 mod place;
 mod pool;

@@ -76,19 +76,15 @@ impl Dispatch {
             return None;
         }
         let place = slot as usize * PIECE;
-        let mut bytes = std::mem::take(&mut self.buffer);
-        bytes.clear();
-        bytes.extend_from_slice(&batch.job.code);
+        self.memory.bytes.write(place, &batch.job.code);
         let mut rest = &batch.bytes[batch.at..batch.at + length];
-        for item in 1..=items as usize {
+        for item in 0..items as usize {
             let before = rest;
             take_item(&mut rest);
-            bytes.extend_from_slice(&before[..before.len() - rest.len()]);
-            bytes.resize(code + item * stride, 0);
+            // What is behind a shorter one is left as it is: its length is in front of it.
+            self.memory.bytes.write(place + code + item * stride, &before[..before.len() - rest.len()]);
         }
-        self.memory.bytes.write(place, &bytes);
-        let of_arguments = whole(bytes.len());
-        self.buffer = bytes;
+        let of_arguments = whole(code + items as usize * stride);
         let room = (PIECE - of_arguments) / items as usize;
         let job = batch.job.number(&mut self.jobs);
         let open = Open {
