@@ -4,7 +4,8 @@
 //! ```text
 //!   worker:  DONE ─ the stack is empty, or holds this slot alone? ─ yes: top = the slot, if top has not changed
 //!                       │ no, or it has
-//!                       └ its bit for the slot ─ listed was 0? ─ link = top ─ top = itself, if top has not changed
+//!                       └ its bit for the slot, among bits that were 0? ─ listed was 0? ─ link = top ─ top = itself, if top
+//!                                                                                         has not changed
 //!   caller:  top = empty ─ each worker that was there: listed = 0 ─ its bits, which are 0 then ─ the slot, if one is there
 //! ```
 //!
@@ -59,8 +60,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         {
             return;
         }
+        let bits = self.mark(me, BITS + slot as usize / 32);
         // ORDERING: Release, pairs with the Acquire in `take_marks`: what was done is there.
-        self.mark(me, BITS + slot as usize / 32).fetch_or(1 << (slot % 32), Ordering::Release);
+        if bits.fetch_or(1 << (slot % 32), Ordering::Release) != 0 {
+            // The caller has not taken these bits since the worker listed itself for one of them: it will.
+            return;
+        }
         // ORDERING: AcqRel: see above.
         if self.mark(me, LISTED).swap(1, Ordering::AcqRel) == 0 {
             self.list(me);

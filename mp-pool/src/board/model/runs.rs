@@ -113,9 +113,34 @@ pub(super) fn a_successor_is_heard<W: AnyWord>(fuse: &Fuse) {
     assert!(table.finished().contains(&1), "a result that is not told");
 }
 
+/// Another slot stands in the stack, so the worker marks this one: once for each item, and it lists itself for the first
+/// of a few.
+pub(super) fn each_item_that_is_marked_is_told_of<W: AnyWord>() {
+    let table = table::<W>(1, 1, 2, 2);
+    table.post(1, 1, 6);
+    table.board.deal(0, &[1]);
+    let slot = table.take(0).unwrap();
+    table.work(slot, 0);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let other = Arc::clone(&table);
+    let worker = spawn(&Fuse::never(), move || other.work_all(0));
+    let mut seen = [false; 2];
+    let mut look = || {
+        if table.finished().contains(&0) {
+            (0..2).for_each(|item| seen[item as usize] |= table.is_done(0, item, 5, None));
+        }
+    };
+    look();
+    worker.join();
+    look();
+    assert_eq!(seen, [true; 2], "an item that is not told of");
+}
+
 super::models! {
     explore each_item_is_begun_once_and_the_caller_sees_its_result to bound() - 1;
     explore a_run_in_a_slot_that_is_used_again_is_begun_once to bound() - 2;
+    explore each_item_that_is_marked_is_told_of to bound();
     explore what_is_cancelled_of_a_run_is_not_begun_and_the_other_way_round to bound();
     explore what_is_condemned_of_a_run_is_not_done_and_the_other_way_round to bound();
     sweep a_killed_worker_holds_up_no_item_but_its_own to bound() - 2;
