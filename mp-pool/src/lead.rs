@@ -251,7 +251,7 @@ impl Shared {
         dispatch
     }
 
-    /// Tells the threads that follow of jobs that were settled. To notify a condition variable is a system call, whether or
+    /// Tells the threads that wait of jobs that were settled. To notify a condition variable is a system call, whether or
     /// not one waits.
     pub(crate) fn tell(&self, dispatch: &mut Dispatch) {
         if std::mem::take(&mut dispatch.settled) {
@@ -260,6 +260,11 @@ impl Shared {
             }
             if dispatch.wants_feeder() {
                 self.feed.notify_one();
+            }
+            // This thread has taken what the one that leads may wait for, and is about to sleep for: a worker that has
+            // found it awake tells it no more.
+            if dispatch.led == Some(Leader::Caller) {
+                self.board.wake_caller();
             }
         }
         if dispatch.take_sooner() {
@@ -336,4 +341,30 @@ impl Shared {
 fn call_settled(callback: Option<Callback>) {
     // The hook has told of a panic. One whose payload panics when it is dropped would end the thread.
     callback.into_iter().for_each(|callback| std::mem::forget(catch_unwind(AssertUnwindSafe(callback))));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::Batch;
+    use crate::options::TaskOptions;
+    use crate::supervisor::WorkerSpec;
+
+    /// The worker has told of its result before that thread slept, so nothing else would wake it.
+    #[test]
+    fn a_thread_that_leads_is_woken_for_what_another_one_has_settled() {
+        let (shared, _wakes) = Shared::new(WorkerSpec::of_none("none", 1), 1, None).unwrap();
+        let job = Job::new(Vec::new(), TaskOptions::new());
+        shared.dispatch().submit(Batch::new(&job, 0, 1, 1, vec![0])).unwrap();
+        job.end_input();
+        let slot = shared.board.take(0, |_| ()).unwrap().slot;
+        shared.board.marks(slot).end(1, 0, 0);
+        assert!(shared.board.done(slot, 0));
+        shared.board.push_finished(0, slot);
+        shared.dispatch().led = Some(Leader::Caller);
+        // ORDERING: Relaxed, both: one thread.
+        let before = shared.board.caller_event().load(Ordering::Relaxed);
+        assert!(shared.look_for(&job));
+        assert_ne!(shared.board.caller_event().load(Ordering::Relaxed), before);
+    }
 }

@@ -12,19 +12,14 @@
 use crate::board;
 use crate::call::{Call, Packed};
 use crate::error::{NewPoolError, SubmitError};
-use crate::idle::Idle;
 use crate::job::Job;
-use crate::limits::Recycling;
 use crate::line::Line;
 use crate::memory::SharedBoard;
 use crate::options::TaskOptions;
-use crate::output::OutputSpec;
-use crate::place::Place;
 use crate::record::put_item;
 use crate::result::MapResult;
 use crate::supervisor::{Shared, WorkerSpec};
 use crate::worker;
-use mp_core::StartMethod;
 use mp_core::sys::process::Ended;
 use mp_core::transfer::Target;
 use mp_core::word::{Ordering, Word};
@@ -45,24 +40,7 @@ pub struct Steps {
 impl Steps {
     /// For so many workers, of which none is started.
     pub fn new(workers: u32) -> Result<Steps, NewPoolError> {
-        let spec = WorkerSpec {
-            name: "SteppedWorker".to_owned(),
-            initializer: None,
-            state: None,
-            places: vec![Place::default()],
-            most_tasks: None,
-            recycling: Recycling::default(),
-            idle: Idle::default(),
-            memory_limit: None,
-            outlasts_sigterm: false,
-            output: OutputSpec::default(),
-            trace: None,
-            board: workers,
-            method: StartMethod::Fork,
-            blocked: Vec::new(),
-            backend: None,
-            alone: None,
-        };
+        let spec = WorkerSpec::of_none("SteppedWorker", workers);
         let (shared, _) = Shared::new(spec, workers, None)?;
         Ok(Steps { shared, workers: workers as usize })
     }

@@ -65,6 +65,29 @@ impl WorkerSpec {
     pub(crate) fn cpus(&self, workers: u32) -> u32 {
         if self.backend.is_some() { workers } else { cpus_of(&self.places) }
     }
+
+    /// For a pool of which no worker is started.
+    #[cfg(any(test, feature = "steps"))]
+    pub(crate) fn of_none(name: &str, workers: u32) -> WorkerSpec {
+        WorkerSpec {
+            name: name.to_owned(),
+            initializer: None,
+            state: None,
+            places: vec![Place::default()],
+            most_tasks: None,
+            recycling: Recycling::default(),
+            idle: Idle::default(),
+            memory_limit: None,
+            outlasts_sigterm: false,
+            output: OutputSpec::default(),
+            trace: None,
+            board: workers,
+            method: StartMethod::Fork,
+            blocked: Vec::new(),
+            backend: None,
+            alone: None,
+        }
+    }
 }
 
 /// The pool's one worker is a worker of another host's pool: it has that one's name and index, and no successor.
