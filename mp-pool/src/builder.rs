@@ -301,6 +301,7 @@ impl PoolBuilder {
             blocked: mp_core::sys::signal::blocked(),
             backend: self.backend,
             alone: None,
+            is_stepped: false,
         };
         Ok((spec, processes))
     }

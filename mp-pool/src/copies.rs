@@ -22,7 +22,7 @@ impl Shared {
     /// Whether this process is a forked copy of the pool's.
     #[inline]
     pub(crate) fn is_copied(&self) -> bool {
-        !self.owner.is_current()
+        !self.owner.is_current() && !self.spec.is_stepped
     }
 
     /// Refuses a call in a copy.

@@ -57,6 +57,8 @@ pub(crate) struct WorkerSpec {
     /// Where the workers run, if not on this host.
     pub(crate) backend: Option<Behind>,
     pub(crate) alone: Option<Alone>,
+    /// Forks of this process go on with the pool, one after the other: it has no thread and no worker of its own.
+    pub(crate) is_stepped: bool,
 }
 
 impl WorkerSpec {
@@ -86,6 +88,7 @@ impl WorkerSpec {
             blocked: Vec::new(),
             backend: None,
             alone: None,
+            is_stepped: true,
         }
     }
 }

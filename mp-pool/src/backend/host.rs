@@ -105,6 +105,7 @@ fn spec_of(start: Start, arguments: Vec<u8>) -> WorkerSpec {
         blocked: Vec::new(),
         backend: None,
         alone: Some(Alone { index: start.index }),
+        is_stepped: false,
     }
 }
 
