@@ -9,6 +9,8 @@ pub(crate) struct Arguments {
     pub(crate) list: bool,
     pub(crate) ignored_only: bool,
     pub(crate) no_capture: bool,
+    /// How many cases run at once, if it was said.
+    pub(crate) test_threads: Option<usize>,
 }
 
 impl Arguments {
@@ -20,9 +22,12 @@ impl Arguments {
                 "--list" => arguments.list = true,
                 "--ignored" => arguments.ignored_only = true,
                 "--nocapture" | "--no-capture" => arguments.no_capture = true,
+                "--test-threads" => {
+                    arguments.test_threads = words.next().and_then(|count| count.parse().ok())
+                }
                 "--skip" => arguments.skip.extend(words.next()),
                 // With a value of their own, which has no meaning here.
-                "--format" | "--test-threads" | "--color" | "-Z" => drop(words.next()),
+                "--format" | "--color" | "-Z" => drop(words.next()),
                 flag if flag.starts_with('-') => {}
                 _ => arguments.filters.push(word),
             }
@@ -51,5 +56,6 @@ mod tests {
         assert!(!parse("lock --exact").selects("lock_survives::fork"));
         assert!(!parse("lock --skip fork").selects("lock_survives::fork"));
         assert!(parse("--format terse --test-threads 1").selects("anything"));
+        assert_eq!(parse("--test-threads 3 lock").test_threads, Some(3));
     }
 }

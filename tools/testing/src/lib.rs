@@ -6,9 +6,9 @@
 //! counts what it leaves behind.
 //!
 //! ```text
-//!  harness ──for each case──► this program again, `--mp-case NAME METHOD` ──► the case's own children
-//!     │  reads its exit status and output; a panic in it, or a child's failure that it joins, fails it
-//!     └─ is the heir of all that it leaves: anything alive after a grace period fails it, and is ended by id
+//!  harness ──for each case, several at once──► this program again, `--mp-watch NAME` ──► and again, `--mp-case NAME`
+//!     what watches the case reads its exit status and output: a panic in it, or a child's failure that it joins, fails
+//!     it; and is the heir of all that it leaves: anything alive after a grace period fails it, and is ended by id
 //! ```
 //!
 //! A test target with `harness = false` is written as
@@ -24,8 +24,8 @@
 //! ```
 //! With `MP_INTERRUPTS=1000` each process of a case is interrupted every 1000 microseconds.
 //!
-//! It takes libtest's most used arguments (filters, `--list`, `--exact`, `--ignored`, `--nocapture`), so that
-//! `cargo test` and `cargo nextest` drive it.
+//! It takes libtest's most used arguments (filters, `--list`, `--exact`, `--ignored`, `--nocapture`, `--test-threads`), so
+//! that `cargo test` and `cargo nextest` drive it.
 
 mod arguments;
 mod blind;
@@ -36,6 +36,7 @@ mod filter;
 mod folder;
 mod inspect;
 mod interrupts;
+mod lanes;
 mod limits;
 mod own_time;
 mod programs;
@@ -46,6 +47,7 @@ mod run;
 mod seeds;
 mod step;
 mod stopped;
+mod watch;
 
 pub use blind::{Blind, Sees, blind, cover_proc, own_mounts, refuse_pidfds};
 pub use child::{in_child, start};
