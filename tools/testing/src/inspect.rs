@@ -93,8 +93,11 @@ pub fn descendants(root: u32) -> Vec<(u32, char)> {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        let Some((state, parent)) = state_and_parent(pid) else { continue };
-        all.push((pid, parent, state));
+        match state_and_parent(pid) {
+            // `X`: its parent has reaped it, and the kernel is taking its entry away.
+            None | Some(('X', _)) => {}
+            Some((state, parent)) => all.push((pid, parent, state)),
+        }
     }
     let mut found = vec![(root, '?')];
     let mut at = 0;
