@@ -228,4 +228,7 @@ fn rights_are_the_parents() {
     setuid(Uid::from_raw(1_000_003)).unwrap();
     assert_ne!(rights(), before);
     assert_eq!(in_child(rights), rights());
+    // A daemon opens its parent's lifeline again, which the user of before had made.
+    let daemon = Process::new(rights, ()).daemon().start().unwrap();
+    assert_eq!(daemon.join().unwrap(), rights());
 }

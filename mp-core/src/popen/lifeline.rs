@@ -6,6 +6,7 @@
 
 use crate::component::{Component, Rank, Steps};
 use crate::error::{OsError, OsResult};
+use crate::sys::address::this_user;
 use crate::sys::fd::{self, pipe};
 use crate::sys::poll::{Interest, wait_for};
 use crate::sys::signal::SIGKILL;
@@ -17,8 +18,12 @@ use std::time::Duration;
 
 struct Pipe {
     read: OwnedFd,
+    /// Whose it is: another user may not open it again, as daemons do.
+    user: u32,
     /// Held, never written to. Forked children close it first.
-    _write: OwnedFd,
+    write: OwnedFd,
+    /// Those of the pipes that this process had as other users, whose children look at them.
+    earlier: Vec<OwnedFd>,
 }
 
 static OURS: Mutex<Option<Pipe>> = Mutex::new(None);
@@ -39,12 +44,18 @@ fn ours() -> MutexGuard<'static, Option<Pipe>> {
     OURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes this process's lifeline, if it has none yet: before a fork, whose child gets it from [`after_fork`].
+/// Makes this process's lifeline, if it has none yet, or if it was another user when it made that: before a fork, whose
+/// child gets it from [`after_fork`].
 pub(crate) fn prepare() -> OsResult<()> {
-    let mut ours = ours();
-    if ours.is_none() {
+    let (mut ours, user) = (ours(), this_user());
+    if ours.as_ref().is_none_or(|pipe| pipe.user != user) {
         let (read, write) = pipe()?;
-        *ours = Some(Pipe { read, _write: write });
+        let mut earlier = Vec::new();
+        if let Some(pipe) = ours.take() {
+            earlier = pipe.earlier;
+            earlier.push(pipe.write);
+        }
+        *ours = Some(Pipe { read, user, write, earlier });
     }
     Ok(())
 }
