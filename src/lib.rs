@@ -70,6 +70,7 @@
 //! | `imap(chunksize, buffersize)`            | [`Pool::imap_with`], [`ImapOptions`]               | `mp-pool`    |
 //! | `Pool(initializer)` that sets a global   | [`PoolBuilder::initializer_value`], [`with_state`] | `mp-pool`    |
 //! | `Pool` of `fork`, with global data       | [`PoolBuilder::fork_from`], [`fork_from_closure`](PoolBuilder::fork_from_closure) | `mp-pool`    |
+//! | an array over `SharedMemory`, as an argument or a result of a pool | [`Pool::buffer`], [`buffer()`], [`Buffer`] | `mp-pool`    |
 //! | `ThreadPool(n)`                          | [`ThreadPool`]                                     | `mp-pool`    |
 //! | `ThreadPoolExecutor`                     | [`ThreadPoolExecutor`]                             | `mp-pool`    |
 //! | `concurrent.futures`                     | [`futures`]                                        | `mp-pool`    |
@@ -148,12 +149,12 @@ pub use mp_pipe::{
     pipe_simplex, try_wait, wait, wait_timeout,
 };
 pub use mp_pool::{
-    AsyncResult, Generate, GenerateOptions, Generated, Imap, ImapOptions, JoinPoolError, MapError, MapResult,
-    NewPoolError, Pool, PoolBuilder, ProcessPoolExecutor, ResizeError, Retry, StateCall, Stateful,
-    Statistics, SubmitError, TaskError, TaskNumber, TaskOptions, TaskOutput, TaskOutputKind, TaskRecord,
-    Tasks, ThreadFunction, ThreadGenerate, ThreadImap, ThreadMapResult, ThreadPool, ThreadPoolBuilder,
-    ThreadPoolExecutor, ThreadResult, ThreadTarget, ThreadTasks, WorkerStatistics, YieldError, Yielder,
-    with_state, worker_index,
+    AsyncResult, Buffer, BufferMut, Generate, GenerateOptions, Generated, Imap, ImapOptions, JoinPoolError,
+    MapError, MapResult, NewPoolError, Pool, PoolBuilder, ProcessPoolExecutor, ResizeError, Retry, StateCall,
+    Stateful, Statistics, SubmitError, TaskError, TaskNumber, TaskOptions, TaskOutput, TaskOutputKind,
+    TaskRecord, Tasks, ThreadFunction, ThreadGenerate, ThreadImap, ThreadMapResult, ThreadPool,
+    ThreadPoolBuilder, ThreadPoolExecutor, ThreadResult, ThreadTarget, ThreadTasks, WorkerStatistics,
+    YieldError, Yielder, buffer, with_state, worker_index,
 };
 pub use mp_queue::{
     Batch, BuildQueue, FixedIter, FixedQueue, GetError, Iter as QueueIter, JoinableQueue, NotPutError,

@@ -8,6 +8,7 @@
 //!
 //! The first batches are small, so that the workers begin while the rest is packed.
 
+use crate::buffer::{Leases, packing};
 use crate::code;
 use crate::dispatch::{Batch, Dispatch};
 use crate::error::{SubmitError, TaskError};
@@ -18,6 +19,7 @@ use crate::output::TaskNumber;
 use crate::record::{put_item, take_item};
 use crate::result::Waited;
 use crate::supervisor::Shared;
+use mp_core::CodecError;
 use mp_core::transfer::{Handle, Message, Target, as_lone_block};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -195,56 +197,84 @@ impl Call {
             let block = as_lone_block(&item).filter(|_| self.number.is_none());
             if let Some(content) = block.filter(|content| content.len() >= MOST_BYTES / 4) {
                 let chunk = chunk(self.submitted as usize + packed.items as usize);
-                self.submit_batch(std::mem::take(&mut packed), chunk, None)?;
+                self.submit_batch(std::mem::take(&mut packed), chunk)?;
                 self.submit_block(content)?;
                 wait(self)?;
                 continue;
             }
             let before = packed.bytes.len();
-            put_item(self.number_of(packed.items), &item, &mut packed.bytes, &mut handles)
-                .map_err(|error| *error)?;
+            let number = self.number_of(packed.items);
+            let put = self.put(number, &item, &mut packed.bytes, &mut handles);
+            let leases = put.map_err(|error| *error)?;
             packed.items += 1;
-            let alone = !handles.is_empty();
+            let alone = !handles.is_empty() || leases.is_some();
             if alone {
-                self.submit_alone(&mut packed, before, std::mem::take(&mut handles), chunk(most))?;
+                let beside = (std::mem::take(&mut handles), leases);
+                self.submit_alone(&mut packed, before, beside, chunk(most))?;
             }
             if packed.items as usize >= most || packed.bytes.len() >= MOST_BYTES {
                 let chunk = chunk(self.submitted as usize + packed.items as usize);
                 most = (2 * most).min(MOST_CHUNKS.saturating_mul(chunk));
-                self.submit_batch(std::mem::take(&mut packed), chunk, None)?;
+                self.submit_batch(std::mem::take(&mut packed), chunk)?;
                 wait(self)?;
             } else if alone {
                 wait(self)?;
             }
         }
         let chunk = chunk(self.submitted as usize + packed.items as usize);
-        self.submit_batch(packed, chunk, None)
+        self.submit_batch(packed, chunk)
     }
 
-    /// The last item has handles, and goes by message. It begins after the bytes of those `before` it.
+    /// Appends an item to the packed ones, and its handles to a vector that has none. Gives what its buffers need.
+    #[inline]
+    pub(crate) fn put<A: Serialize + DeserializeOwned>(
+        &self,
+        number: Option<TaskNumber>,
+        item: &A,
+        bytes: &mut Vec<u8>,
+        handles: &mut Vec<Handle>,
+    ) -> Result<Option<Leases>, Box<CodecError>> {
+        let put = || put_item(number, item, bytes, handles);
+        let (put, leases) = packing(self.shared.returned.as_ref(), put);
+        put.map(|()| leases)
+    }
+
+    /// The last item has something beside its bytes: with handles it goes by message. It begins after the bytes of those
+    /// `before` it.
     pub(crate) fn submit_alone(
         &mut self,
         packed: &mut Packed,
         before: usize,
-        handles: Vec<Handle>,
+        beside: (Vec<Handle>, Option<Leases>),
         chunk: usize,
     ) -> Result<(), SubmitError> {
         if self.shared.is_elsewhere() {
             return Err(SubmitError::Handles);
         }
         let Packed { items, mut bytes } = std::mem::take(packed);
+        let (handles, leases) = beside;
+        if handles.is_empty() {
+            let item = bytes.split_off(before);
+            self.submit_batch(Packed { items: items - 1, bytes }, chunk)?;
+            return self.submit_beside(Packed { items: 1, bytes: item }, 1, None, leases);
+        }
         let item = take_item(&mut &bytes[before..]).unwrap_or_default().to_vec();
         bytes.truncate(before);
-        self.submit_batch(Packed { items: items - 1, bytes }, chunk, None)?;
+        self.submit_batch(Packed { items: items - 1, bytes }, chunk)?;
         let message = Message { bytes: item, handles };
-        self.submit_batch(Packed { items: 1, bytes: Vec::new() }, 1, Some(Arc::new(message)))
+        self.submit_beside(Packed { items: 1, bytes: Vec::new() }, 1, Some(Arc::new(message)), leases)
     }
 
-    pub(crate) fn submit_batch(
+    pub(crate) fn submit_batch(&mut self, packed: Packed, chunk: usize) -> Result<(), SubmitError> {
+        self.submit_beside(packed, chunk, None, None)
+    }
+
+    fn submit_beside(
         &mut self,
         packed: Packed,
         chunk: usize,
         message: Option<Arc<Message>>,
+        leases: Option<Leases>,
     ) -> Result<(), SubmitError> {
         let Packed { items, bytes } = packed;
         if items == 0 {
@@ -253,7 +283,7 @@ impl Call {
         let one_by_one = self.job.options.is_one_by_one() || self.job.ahead() > 0;
         let chunk = if one_by_one { 1 } else { u32::try_from(chunk).unwrap_or(u32::MAX) };
         let first = (self.submitted & POSITIONS) as u32;
-        let batch = Batch { message, ..Batch::new(&self.job, first, items, chunk, bytes) };
+        let batch = Batch { message, leases, ..Batch::new(&self.job, first, items, chunk, bytes) };
         self.submit_by(items, |dispatch| dispatch.submit(batch))
     }
 

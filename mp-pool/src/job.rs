@@ -5,6 +5,7 @@
 //!   end of the input  ──► missing - 1         missing = 0: settled, and the pieces are put in order once
 //! ```
 
+use crate::buffer::{Lending, decoding};
 use crate::dispatch::Yielded;
 use crate::error::TaskError;
 use crate::hook::Hook;
@@ -79,11 +80,56 @@ pub(crate) enum Settled {
     Lent(Lent),
     /// A record for each, and which worker wrote them.
     Records(Vec<u8>, Arc<str>),
+    /// What may name buffers that lie there.
+    Lending(Box<Settled>, Arc<Lending>),
     /// A value that came by itself.
     Value(Message),
     Failed(TaskError),
     /// No end of an item: a value that it has yielded. The piece has no items.
     Yielded(Box<Yielded>),
+}
+
+impl Settled {
+    /// The same, which may name what lies there.
+    pub(crate) fn in_lending(self, lending: Option<&Arc<Lending>>) -> Settled {
+        match lending {
+            Some(lending) => Settled::Lending(Box::new(self), Arc::clone(lending)),
+            None => self,
+        }
+    }
+
+    /// Whether each of so many items has a value. The values are not looked at.
+    fn is_successful(&self, items: u32) -> bool {
+        match self {
+            Settled::Records(bytes, _) => {
+                let mut rest = bytes.as_slice();
+                (0..items).all(|_| matches!(take_outcome(&mut rest), Some(Outcome::Value(_))))
+            }
+            Settled::Short(_) | Settled::Value(_) => true,
+            Settled::Lent(lent) => lent.is_value(),
+            Settled::Lending(settled, _) => settled.is_successful(items),
+            Settled::Failed(_) | Settled::Yielded(_) => false,
+        }
+    }
+
+    /// Gives what has become of each of so many items.
+    fn for_each<R: DeserializeOwned>(&self, items: u32, each: &mut impl FnMut(Result<R, TaskError>)) {
+        match self {
+            Settled::Short(value) => each(decoded_short(value.as_slice())),
+            Settled::Lent(lent) => each(lent.value()),
+            Settled::Records(bytes, worker) => {
+                let mut rest = bytes.as_slice();
+                (0..items).for_each(|_| match take_short_value(&mut rest) {
+                    Some(value) => each(decoded_short(value)),
+                    None => each(value_of(take_outcome(&mut rest), worker)),
+                });
+            }
+            Settled::Lending(settled, lending) => decoding(lending, || settled.for_each(items, each)),
+            Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
+            Settled::Failed(error) => (0..items).for_each(|_| each(Err(error.clone()))),
+            Settled::Yielded(_) => {}
+        }
+    }
 }
 
 impl Job {
@@ -313,15 +359,7 @@ impl Job {
 
     /// Whether each item has a value, once it is settled. The values are not looked at.
     pub(crate) fn is_successful(&self) -> bool {
-        self.in_order().all(|piece| match &piece.outcome {
-            Settled::Records(bytes, _) => {
-                let mut rest = bytes.as_slice();
-                (0..piece.items).all(|_| matches!(take_outcome(&mut rest), Some(Outcome::Value(_))))
-            }
-            Settled::Short(_) | Settled::Value(_) => true,
-            Settled::Lent(lent) => lent.is_value(),
-            Settled::Failed(_) | Settled::Yielded(_) => false,
-        })
+        self.in_order().all(|piece| piece.outcome.is_successful(piece.items))
     }
 
     /// Gives what has become of each item, in the order of the input, once it is settled.
@@ -366,20 +404,7 @@ fn order_of(pieces: &[Piece]) -> Vec<u32> {
 impl Piece {
     /// Gives what has become of each item.
     pub(crate) fn for_each<R: DeserializeOwned>(&self, each: &mut impl FnMut(Result<R, TaskError>)) {
-        match &self.outcome {
-            Settled::Short(value) => each(decoded_short(value.as_slice())),
-            Settled::Lent(lent) => each(lent.value()),
-            Settled::Records(bytes, worker) => {
-                let mut rest = bytes.as_slice();
-                (0..self.items).for_each(|_| match take_short_value(&mut rest) {
-                    Some(value) => each(decoded_short(value)),
-                    None => each(value_of(take_outcome(&mut rest), worker)),
-                });
-            }
-            Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
-            Settled::Failed(error) => (0..self.items).for_each(|_| each(Err(error.clone()))),
-            Settled::Yielded(_) => {}
-        }
+        self.outcome.for_each(self.items, each);
     }
 }
 

@@ -78,7 +78,7 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        self.returned.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(self.block);
+        self.returned.push(self.block);
     }
 }
 
@@ -99,11 +99,16 @@ impl Default for Returned {
 }
 
 impl Returned {
-    /// Whether so many bytes more may be lent, of so many that there are. They are then.
-    pub(crate) fn lend(&self, bytes: usize, of: usize) -> bool {
+    /// What was lent is not used any more.
+    pub(crate) fn push(&self, block: Block) {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
+    }
+
+    /// Whether so many bytes more may be lent, of so many at most. They are then.
+    pub(crate) fn lend(&self, bytes: usize, most: usize) -> bool {
         // ORDERING: Relaxed, here and below: under the dispatch's lock.
         let lent = self.lent.load(Ordering::Relaxed) + bytes;
-        let may = lent <= of / 4;
+        let may = lent <= most;
         if may {
             self.lent.store(lent, Ordering::Relaxed);
         }
@@ -133,13 +138,13 @@ mod tests {
         let (returned, mut arena) = (Returned::default(), Arena::new(1 << 20));
         let mut lent = Vec::new();
         while let Some(block) =
-            arena.take(60_000, |_, _| true).filter(|block| returned.lend(block.len, 1 << 20))
+            arena.take(60_000, |_, _| true).filter(|block| returned.lend(block.len, (1 << 20) / 4))
         {
             lent.push(block);
         }
         assert_eq!(lent.len(), 4);
         returned.blocks.lock().unwrap().append(&mut lent);
         returned.give_back(&mut arena);
-        assert!(returned.lend((1 << 20) / 4, 1 << 20) && !returned.lend(1, 1 << 20));
+        assert!(returned.lend((1 << 20) / 4, (1 << 20) / 4) && !returned.lend(1, (1 << 20) / 4));
     }
 }

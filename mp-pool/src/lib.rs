@@ -40,6 +40,7 @@
 //! | `restarts.rs`   | when a worker is replaced, and when the pool gives up                    |
 //! | `supervisor.rs` | the pool's two threads                                                   |
 //! | `limits.rs`     | the memory and the age of a worker                                       |
+//! | `buffer/`       | [`Buffer`]: arguments and results that are read where they lie           |
 //! | `lent.rs`       | long results that stay in the arena until they are read                  |
 //! | `line.rs`       | what goes between pool and worker beside shared memory                   |
 //! | `memory.rs`, `arena.rs`, `record.rs` | the shared bytes: where, which, what                |
@@ -48,12 +49,12 @@
 //!
 //! The design note beside this crate's code, README.md, has the path of a task, and what becomes of it.
 
-#![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used)]
 
 mod arena;
 pub mod backend;
 mod board;
+mod buffer;
 mod builder;
 mod call;
 mod code;
@@ -103,6 +104,7 @@ mod watch;
 mod window;
 mod worker;
 
+pub use buffer::{Buffer, BufferMut, buffer};
 pub use builder::PoolBuilder;
 pub use error::{JoinPoolError, MapError, NewPoolError, SubmitError, TaskError};
 pub use executor::ProcessPoolExecutor;
@@ -118,6 +120,7 @@ pub use statistics::{Statistics, WorkerStatistics};
 pub use tasks::Tasks;
 
 /// What a user of this crate alone needs of the ground floor: start methods, how a worker ended, and errors.
+pub use mp_core::mem::Shareable;
 pub use mp_core::transfer::{StateCall, Stateful, with_state};
 pub use mp_core::{CodecError, Ended, Level, LevelFilter, MemError, OsError, StartError, StartMethod};
 

@@ -22,8 +22,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub(crate) enum Said {
     /// The arguments of the slot that it has taken.
     Fetch { slot: u32 },
-    /// A value, or why there is none.
-    Value { failure: Option<Failure> },
+    /// A value, or why there is none. With so many bytes more of room there would have been room for its buffers.
+    Value { failure: Option<Failure>, wanted: u64 },
     /// A value that its task has yielded: here, or as the [`Value`](Said::Value) that `follows`.
     Yielded { slot: u32, follows: bool },
     /// Its initializer failed, so it ends.
@@ -54,6 +54,14 @@ impl Line {
         // Text and numbers: they can be packed.
         let head = pack(what).unwrap_or_default();
         send_parts(self.as_fd(), (&head).into(), message)
+    }
+
+    /// Sends the arguments that a worker has asked for.
+    pub(crate) fn send_arguments(&self, message: Option<&Message>) {
+        // If it is gone, its end is told by itself.
+        if let Err(error) = self.send(&Fetched::Arguments, message.map_or(Part::EMPTY, Part::from)) {
+            let _ = self.send(&Fetched::Failed(error.to_string()), Part::EMPTY);
+        }
     }
 
     pub(crate) fn receive<T: for<'de> Deserialize<'de>>(

@@ -4,9 +4,10 @@
 //!   arguments ─► packed in the thread's buffer ─► under the lock: a slot on the board ─► wait, with the lock that is there
 //!        │                                                │ the board is full
 //!        │                                                └► a batch that waits, as of any other call
-//!        └─ with handles; long bytes; numbered or reported tasks: as any other call (call.rs)
+//!        └─ with handles or buffers; long bytes; numbered or reported tasks: as any other call (call.rs)
 //! ```
 
+use crate::buffer::packing;
 use crate::call::{Call, MOST_BYTES, Packed};
 use crate::code;
 use crate::dispatch::Dispatch;
@@ -96,13 +97,17 @@ impl Tasks<'_> {
             });
         }
         let (mut bytes, mut handles) = (scratch::encoding(), Vec::new());
+        let mut leases = None;
         let packed = code::packed::<F, A>(function, shared.state()).and_then(|code| {
-            put_item(None, &arguments, &mut bytes, &mut handles).map_err(|error| *error)?;
+            let put = || put_item(None, &arguments, &mut bytes, &mut handles);
+            let (put, needs) = packing(shared.returned.as_ref(), put);
+            leases = needs;
+            put.map_err(|error| *error)?;
             Ok(code)
         });
-        if !handles.is_empty() && packed.is_ok() {
+        if (!handles.is_empty() || leases.is_some()) && packed.is_ok() {
             return self.post_by_call(function, full, |call| {
-                call.submit_alone(&mut Packed { items: 1, bytes }, 0, handles, 1)
+                call.submit_alone(&mut Packed { items: 1, bytes }, 0, (handles, leases), 1)
             });
         }
         // No code of the program's runs under the lock.

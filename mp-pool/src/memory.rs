@@ -66,6 +66,11 @@ impl Memory {
         self.bytes.prefetch(slot as usize * PIECE);
     }
 
+    /// The bytes, and where the first of them lies in the mapping's payload.
+    pub(crate) fn bytes_and_base(&self) -> (Bytes, usize) {
+        (self.bytes.clone(), begin_of_bytes(*self.board.shape()))
+    }
+
     /// Where the arena begins in the bytes.
     pub(crate) fn arena(&self) -> usize {
         pieces(*self.board.shape())

@@ -84,7 +84,7 @@ impl Steps {
             put_item(None, &(item,), &mut packed.bytes, &mut handles).map_err(|error| *error)?;
             packed.items += 1;
         }
-        call.submit_batch(packed, 1, None)?;
+        call.submit_batch(packed, 1)?;
         Ok(MapResult::new(call.waited()))
     }
 

@@ -16,17 +16,19 @@
 //! more than a short task. A full board ends the reading until there is room, so the arguments of an endless input take
 //! no more memory than the arena has.
 
+use crate::buffer::{Lending, decoding};
 use crate::call::{Call, MOST_BYTES, POSITIONS, Packed};
 use crate::dispatch::{Dispatch, TurnOf, Yielded};
 use crate::error::{SubmitError, TaskError};
 use crate::input::Input;
 use crate::job::{Piece, Settled, decoded, decoded_short, value_of};
-use crate::record::{put_item, take_outcome};
+use crate::record::take_outcome;
 use crate::window::Window;
 use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Chunks of the longest run.
@@ -52,18 +54,31 @@ struct Held {
     items: u32,
     outcome: Settled,
     /// Where the next record begins.
+    /// What they may name.
+    lending: Option<Arc<Lending>>,
     at: usize,
 }
 
 impl Held {
     fn of(piece: Piece) -> Held {
-        Held { first: piece.first, items: piece.items, outcome: piece.outcome, at: 0 }
+        let (outcome, lending) = match piece.outcome {
+            Settled::Lending(settled, lending) => (*settled, Some(lending)),
+            settled => (settled, None),
+        };
+        Held { first: piece.first, items: piece.items, outcome, lending, at: 0 }
     }
 
     /// Takes the first result.
     fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
         self.items -= 1;
         self.first = self.first.wrapping_add(1);
+        match self.lending.clone() {
+            Some(lending) => decoding(&lending, || self.value()),
+            None => self.value(),
+        }
+    }
+
+    fn value<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
         match &mut self.outcome {
             Settled::Short(value) => decoded_short(value.as_slice()),
             Settled::Lent(lent) => lent.value(),
@@ -76,7 +91,7 @@ impl Held {
             Settled::Value(message) => decoded(&message.bytes, std::mem::take(&mut message.handles)),
             Settled::Failed(error) => Err(error.clone()),
             // No end: taken by `next_piece`.
-            Settled::Yielded(_) => Err(TaskError::Terminated),
+            Settled::Yielded(_) | Settled::Lending(..) => Err(TaskError::Terminated),
         }
     }
 }
@@ -307,16 +322,17 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         for _ in 0..most {
             let before = packed.bytes.len();
             let number = self.call.number_of(packed.items);
-            let put = |item| put_item(number, &(item,), &mut packed.bytes, &mut handles);
+            let call = &self.call;
+            let put = |item| call.put(number, &(item,), &mut packed.bytes, &mut handles);
             let Some(put) = self.input.read(put) else {
                 packed.bytes.truncate(before);
                 break;
             };
             match put {
-                Ok(()) => {
+                Ok(leases) => {
                     packed.items += 1;
-                    if !handles.is_empty() {
-                        let handles = std::mem::take(&mut handles);
+                    if !handles.is_empty() || leases.is_some() {
+                        let beside = (std::mem::take(&mut handles), leases);
                         if self.call.shared.is_elsewhere() {
                             packed.items -= 1;
                             packed.bytes.truncate(before);
@@ -325,7 +341,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
                             submitted?;
                             continue;
                         }
-                        self.call.submit_alone(&mut packed, before, handles, self.chunk)?;
+                        self.call.submit_alone(&mut packed, before, beside, self.chunk)?;
                     }
                 }
                 Err(error) => {
@@ -342,7 +358,7 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
     }
 
     fn submit(&mut self, packed: &mut Packed) -> Result<(), SubmitError> {
-        self.call.submit_batch(std::mem::take(packed), self.chunk, None)
+        self.call.submit_batch(std::mem::take(packed), self.chunk)
     }
 
     /// The item is its own error, at its place.
@@ -354,7 +370,10 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             work.failed((self.call.submitted & POSITIONS) as u32, &error);
         }
         let outcome = Settled::Failed(error);
-        self.insert(key, Held { first: (self.call.submitted & POSITIONS) as u32, items: 1, outcome, at: 0 });
+        self.insert(
+            key,
+            Held { first: (self.call.submitted & POSITIONS) as u32, items: 1, outcome, lending: None, at: 0 },
+        );
         self.held_items += 1;
         self.call.submitted += 1;
     }

@@ -9,8 +9,9 @@ use crate::dispatch::{Dispatch, Phase, Worker};
 use crate::error::{NewPoolError, TaskError};
 use crate::idle::Idle;
 use crate::job::Settled;
+use crate::lent::Returned;
 use crate::limits::{MemoryWatch, Recycling};
-use crate::line::{Fetched, Line, Said};
+use crate::line::{Line, Said};
 use crate::memory::{Memory, SharedBoard};
 use crate::output::{Output, OutputSpec};
 use crate::place::{Place, cpus_of};
@@ -23,7 +24,7 @@ use mp_core::popen::CopyTemplate;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::signal;
-use mp_core::transfer::{Code, Message, ParcelError, Part, StateType, Target};
+use mp_core::transfer::{Code, Message, ParcelError, StateType, Target};
 use mp_core::word::Deadline;
 use mp_core::{Child, Process, StartError, StartMethod};
 use std::fs::File;
@@ -108,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) owner: OwningProcess,
     dispatch: Mutex<Dispatch>,
     pub(crate) board: SharedBoard,
+    /// What is lent of the pool's memory returns there; `None`: its workers cannot read that.
+    pub(crate) returned: Option<Arc<Returned>>,
     /// A job was settled, no thread leads, a worker has ended or was entered.
     pub(crate) changed: Condvar,
     /// There is something for the feeder.
@@ -143,6 +146,7 @@ impl Shared {
             this: Weak::clone(this),
             owner: OwningProcess::current(),
             board: dispatch.memory.board.clone(),
+            returned: spec.backend.is_none().then(|| Arc::clone(&dispatch.returned)),
             dispatch: Mutex::new(dispatch),
             changed: Condvar::new(),
             feed: Condvar::new(),
@@ -255,6 +259,7 @@ impl Shared {
             recycling: self.spec.recycling,
             idle: self.spec.idle.of(index),
             outlasts_sigterm: self.spec.outlasts_sigterm,
+            leaves_host: self.spec.alone.is_some(),
             output,
             trace,
         };
@@ -412,32 +417,30 @@ impl Shared {
     }
 
     fn hear(&self, index: u32, name: &str, line: &Line, said: Result<(Said, Message), ParcelError>) {
+        let mut more = 0;
         let settled = match said {
             Ok((Said::NotReady { reason }, _)) => return self.break_pool(reason),
-            Ok((Said::Fetch { slot }, _)) => return self.send_arguments(line, slot),
+            Ok((Said::Fetch { slot }, _)) => {
+                let message = self.dispatch().message(slot);
+                return line.send_arguments(message.as_deref());
+            }
             Ok((Said::Yielded { slot, follows: true }, _)) => return self.dispatch().yields(index, slot),
             Ok((Said::Yielded { slot, follows: false }, message)) => {
                 self.dispatch().yields(index, slot);
                 Settled::Value(message)
             }
-            Ok((Said::Value { failure: None }, message)) => Settled::Value(message),
-            Ok((Said::Value { failure: Some(failure) }, _)) => Settled::Failed(failure.in_worker(name)),
+            Ok((Said::Value { failure: None, wanted }, message)) => {
+                more = usize::try_from(wanted).unwrap_or(usize::MAX);
+                Settled::Value(message)
+            }
+            Ok((Said::Value { failure: Some(failure), .. }, _)) => Settled::Failed(failure.in_worker(name)),
             // Nothing but a value can be lost, a result or one that was announced: it alone has descriptors.
             Err(error) => Settled::Failed(TaskError::Value(format!("it could not be received: {error}"))),
         };
         let mut dispatch = self.dispatch();
-        dispatch.message_arrived(index, settled);
+        dispatch.message_arrived(index, settled, more);
         self.tell(&mut dispatch);
         drop(dispatch);
         self.board.wake_caller();
-    }
-
-    fn send_arguments(&self, line: &Line, slot: u32) {
-        let message = self.dispatch().message(slot);
-        let message = message.as_ref().map_or(Part::EMPTY, |message| (&**message).into());
-        // If it is gone, its end is told by itself.
-        if let Err(error) = line.send(&Fetched::Arguments, message) {
-            let _ = line.send(&Fetched::Failed(error.to_string()), Part::EMPTY);
-        }
     }
 }

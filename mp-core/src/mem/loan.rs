@@ -11,6 +11,9 @@
 //! | leaked, and its thread runs      | stays with the thread                 | held                           |
 //! | leaked, and its thread has ended | the process's, until it ends          | held, until the process ends   |
 //!
+//! What gives plain references without a lock, and may be sent to another thread, has a [`MovingLoan`]: it refuses the
+//! fork in every thread.
+//!
 //! The last row is why a thread's end is watched here: the kernel frees the locks of a thread that ends, and a
 //! reference from a leaked guard may still be in use by another thread.
 //!
@@ -24,6 +27,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Loans of threads that have ended.
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
+/// Moving loans, of all threads.
+static MOVING: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// Never dropped, so that the destructors of a thread's other locals can use guards.
@@ -57,12 +62,43 @@ impl Drop for Loan {
     }
 }
 
-/// The number of loans of the calling thread, and of threads that ended with leaked guards.
+/// A loan that may end in another thread than the one in which it began.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct MovingLoan(());
+
+impl MovingLoan {
+    /// Whether there may be one in this process.
+    #[inline]
+    pub fn any() -> bool {
+        // ORDERING: Relaxed: a thread that has what was lent has synchronised with the one that counted it.
+        MOVING.load(Ordering::Relaxed) != 0
+    }
+}
+
+impl Default for MovingLoan {
+    fn default() -> MovingLoan {
+        // ORDERING: Relaxed: as in `any`.
+        MOVING.fetch_add(1, Ordering::Relaxed);
+        MovingLoan(())
+    }
+}
+
+impl Drop for MovingLoan {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed: as in `any`.
+        MOVING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of loans of the calling thread, of threads that ended with leaked guards, and of moving loans.
 #[doc(hidden)]
 pub fn loans() -> usize {
     // ORDERING: Acquire, pairs with the Release in `AtEnd`: a thread that has a reference which an ended thread
     // gave away has synchronised with it, and so sees its loan.
-    LOANS.get() + ABANDONED.load(Ordering::Acquire)
+    let abandoned = ABANDONED.load(Ordering::Acquire);
+    // ORDERING: Relaxed: as in `MovingLoan::any`.
+    LOANS.get() + abandoned + MOVING.load(Ordering::Relaxed)
 }
 
 #[inline]

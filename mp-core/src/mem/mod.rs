@@ -26,7 +26,7 @@ mod window;
 
 pub use bytes::Bytes;
 pub use frozen::{Freezing, Frozen, attach_frozen, freeze_each};
-pub use loan::{Loan, loans};
+pub use loan::{Loan, MovingLoan, loans};
 pub use mapping::{Extent, Kind, Mapping};
 /// The derive, beside the trait that it implements.
 pub use mp_derive::Shareable;

@@ -18,6 +18,7 @@ use super::block::{from_lone_block, into_block, is_block, is_lone_block};
 use super::bounds::Captures;
 use super::handle::Handle;
 use super::message::{Message, pack_value_with, unpack_with};
+use super::step::{InStep, Step};
 use crate::error::CodecError;
 use crate::sys::image;
 use serde::de::DeserializeOwned;
@@ -365,6 +366,7 @@ where
     let arguments = match given {
         Some(arguments) => arguments,
         None => {
+            let _step = block.is_some().then(|| InStep::begin(Step::Arguments));
             unpack_with::<A>(arguments, handles).map_err(|error| Box::new(CallError::Arguments(*error)))?
         }
     };
@@ -373,12 +375,14 @@ where
     // is made anew by this: the one documented exception to "what is captured does not cross".
     let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
     let value = __rust_begin_short_backtrace(|| function.call(arguments));
-    if is_block::<F::Output>()
-        && let Some(block) = block
-    {
+    let Some(block) = block else {
+        return pack_value_with(&value, result, handles).map_err(|error| Box::new(CallError::Output(*error)));
+    };
+    if is_block::<F::Output>() {
         *block = into_block(value).ok();
         return Ok(());
     }
+    let _step = InStep::begin(Step::Result);
     pack_value_with(&value, result, handles).map_err(|error| Box::new(CallError::Output(*error)))
 }
 

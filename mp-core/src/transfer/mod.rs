@@ -27,6 +27,7 @@ mod parcel;
 #[doc(hidden)]
 pub mod scratch;
 mod stateful;
+mod step;
 mod tried;
 
 pub use bounds::{Callable, Transferable, kind};
@@ -62,3 +63,5 @@ pub use message::{
 pub use parcel::{Part, receive_parcel, receive_parts, receive_parts_or_leave, send_parcel, send_parts};
 #[doc(hidden)]
 pub use stateful::{Keep, call_state, drop_state, keep, set_state};
+#[doc(hidden)]
+pub use step::{is_packing_result, is_unpacking_arguments};

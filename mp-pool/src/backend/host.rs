@@ -234,7 +234,7 @@ fn outcome(mut pieces: Vec<Piece>) -> (u32, bool, Vec<u8>) {
             }
             // No end of an item, and refused where the workers are on other hosts.
             Settled::Yielded(_) => {}
-            Settled::Value(_) => {
+            Settled::Value(_) | Settled::Lending(..) => {
                 let reason = "result: what it holds of this host's memory or descriptors cannot leave it: return values";
                 put_failure(&Failure::Failed(reason.to_owned()), &mut records);
             }

@@ -36,6 +36,7 @@
 //! model/slots.rs
 
 use super::Board;
+use super::turns::WORKER;
 use mp_core::word::{Ordering, Word};
 use std::ops::Deref;
 
@@ -45,7 +46,7 @@ pub(super) const ITEMS: usize = 2;
 pub(super) const PLACE: usize = 3;
 pub(super) const LENGTH: usize = 4;
 pub(super) const ROOM: usize = 5;
-/// Of a chunk: [`BY_MESSAGE`], [`TIMED`] and, above them, how far ahead a task that yields may be; then: the number of
+/// Of a chunk: [`BY_MESSAGE`], [`TIMED`], [`LENDS`] and, above them, how far ahead a task that yields may be; then: the number of
 /// the message that the last result is.
 const MESSAGE: usize = 6;
 pub(super) const WRITTEN: usize = 7;
@@ -54,9 +55,11 @@ pub(super) const STARTED: usize = 8;
 
 const BY_MESSAGE: u32 = 1;
 const TIMED: u32 = 2;
-const AHEAD: u32 = 2;
+const LENDS: u32 = 4;
+const AHEAD: u32 = 3;
 
 const LIFE: usize = 1;
+const KEEPS: usize = WORKER - 1;
 
 /// What is done with a slot: the low bits of its word; the worker stands above them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +92,8 @@ pub(crate) struct Chunk {
     pub(crate) by_message: bool,
     /// The worker is to say when it begins: such a chunk has one item.
     pub(crate) timed: bool,
+    /// Its arguments have buffers of the caller's.
+    pub(crate) lends: bool,
     /// The task yields, and may be so many values ahead: such a chunk has one item, whose end comes by a message. 0: it
     /// does not.
     pub(crate) ahead: u32,
@@ -178,13 +183,14 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     pub(crate) fn post(&self, slot: u32, chunk: Chunk) {
         let by_message = if chunk.by_message { BY_MESSAGE } else { 0 };
         let timed = if chunk.timed { TIMED } else { 0 };
+        let lends = if chunk.lends { LENDS } else { 0 };
         let words = [
             (PROGRESS, 0),
             (ITEMS, chunk.items),
             (PLACE, chunk.place),
             (LENGTH, chunk.length),
             (ROOM, chunk.room),
-            (MESSAGE, (chunk.ahead << AHEAD) | by_message | timed),
+            (MESSAGE, (chunk.ahead << AHEAD) | by_message | timed | lends),
             (WRITTEN, 0),
         ];
         for (what, value) in words {
@@ -216,8 +222,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         let word = |what| self.of_slot(slot, what).load(Ordering::Relaxed);
         let (items, place, length, room) = (word(ITEMS), word(PLACE), word(LENGTH), word(ROOM));
         let flags = word(MESSAGE);
-        let (by_message, timed) = (flags & BY_MESSAGE != 0, flags & TIMED != 0);
-        Chunk { items, place, length, room, by_message, timed, ahead: flags >> AHEAD }
+        let (by_message, timed, lends) = (flags & BY_MESSAGE != 0, flags & TIMED != 0, flags & LENDS != 0);
+        Chunk { items, place, length, room, by_message, timed, lends, ahead: flags >> AHEAD }
     }
 
     /// Worker: where it says how far it is with a chunk.
@@ -346,5 +352,19 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         // ORDERING: Release, pairs with the Acquire in `life`.
         self.word(self.places.worker(worker) + LIFE).store(life as u32, Ordering::Release);
         self.enlist(worker, matches!(life, Life::Ready | Life::Working));
+    }
+
+    /// Worker: whether something in its process is left of the memory of a slot that it has done, or is about to. Caller:
+    /// nothing is, of a worker that is dead.
+    pub(crate) fn say_keeps(&self, worker: u32, keeps: bool) {
+        // ORDERING: Release, pairs with the Acquire in `keeps`: what was left is not read after this.
+        self.word(self.places.worker(worker) + KEEPS).store(u32::from(keeps), Ordering::Release);
+    }
+
+    /// Caller, of a slot that is done: whether its worker may have something left of it. If not, it has nothing of any
+    /// slot that was done before this was asked: what is dropped once is not kept later.
+    pub(crate) fn keeps(&self, worker: u32) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `say_keeps`.
+        self.word(self.places.worker(worker) + KEEPS).load(Ordering::Acquire) != 0
     }
 }

@@ -29,8 +29,8 @@ const TURN: usize = 2;
 const TAKEN: usize = 3;
 const STOPPED: usize = 4;
 const WAITS: usize = 5;
-/// Words of one worker: its event count, its life, and these.
-pub(super) const WORKER: usize = 6;
+/// Words of one worker: its event count, its life, these, and whether it [keeps](Board::keeps) something.
+pub(super) const WORKER: usize = 7;
 
 /// A turn of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use super::{Awaited, Batch, Dispatch, History, MessageId, Open};
 use crate::arena::{Block, whole};
 use crate::board::Found;
+use crate::buffer::Lending;
 use crate::error::TaskError;
 use crate::job::{Job, Piece, Settled};
 use crate::lent::{LONG, Lent};
@@ -60,6 +61,32 @@ impl Dispatch {
         self.refill();
     }
 
+    /// Whether the results of a job are looked at soon after they come, a few together.
+    pub(crate) fn is_batched(&self, job: Option<&Job>) -> bool {
+        self.reporting > 0 || job.is_some_and(Job::is_stream)
+    }
+
+    /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each
+    /// result where others have slots too, and where few are left: one of those may be what it waits for. Where a slot
+    /// has many items, it is woken for a few slots: it decodes them while workers go on.
+    pub(crate) fn enough(&self, job: Option<&Job>) -> u32 {
+        let few = 2 * self.workers.len();
+        // The feeder, which nothing but room on the board concerns: a call that submits collects by itself, too.
+        let feeds = job.is_none() && self.callbacks.waiting == 0 && (self.is_full() || self.reporting > 0);
+        if self.in_flight <= few || !feeds && job.is_none_or(|job| job.slots() < self.in_flight) {
+            return u32::MAX;
+        }
+        let enough = if job.is_some_and(Job::is_coarse) {
+            self.in_flight - few
+        } else if self.is_full() || self.is_batched(job) {
+            // It reads on while the workers do the other half.
+            self.in_flight / 2
+        } else {
+            0
+        };
+        enough as u32
+    }
+
     /// Puts what waits on the board, which has room again.
     pub(super) fn refill(&mut self) {
         if self.pending.is_empty() && self.undealt.is_empty() && !self.is_ranked() {
@@ -109,6 +136,10 @@ impl Dispatch {
         if open.items != 1 || found.done != 1 || found.message != 0 || open.message.is_some() {
             return false;
         }
+        // Its worker may have kept something of it.
+        if open.leases.is_some() || open.block.is_some_and(|block| block.len >= LONG) {
+            return false;
+        }
         let (written, mut record) = (found.written as usize, [0; Short::MOST + 2]);
         let Some(record) = record.get_mut(..written) else { return false };
         self.memory.bytes.read(open.results, record);
@@ -124,9 +155,13 @@ impl Dispatch {
     }
 
     /// Settles what a worker has left in a slot. `died`: how it ended, if it is dead.
-    pub(super) fn settle_slot(&mut self, slot: u32, found: Found, died: Option<&TaskError>) {
+    pub(super) fn settle_slot(&mut self, slot: u32, mut found: Found, died: Option<&TaskError>) {
         // No thread waits for it any more: everything was failed, and the slot stays out of use.
-        let Some(open) = self.close(slot) else { return };
+        let Some(mut open) = self.close(slot) else { return };
+        let lending = self.lending(&mut open, &mut found);
+        if died.is_none() {
+            self.keep_what_is_kept(found.worker, &mut open, lending.as_deref());
+        }
         if let Some(counts) = self.counts.get_mut(found.worker as usize) {
             let bytes_in = open.message.as_ref().map_or(open.arguments.1, |message| message.bytes.len());
             counts.came_back(found.done.min(open.items), bytes_in, found.written as usize);
@@ -134,7 +169,7 @@ impl Dispatch {
         let Some(mut open) = self.retry_result(slot, open, &found) else { return };
         let done = found.done.min(open.items);
         if done > 0 {
-            self.settle_results(&mut open, &found, done);
+            self.settle_results(&mut open, &found, done, lending);
         }
         let mut settled = done;
         if let Some(died) = died
@@ -167,7 +202,7 @@ impl Dispatch {
         }
     }
 
-    fn settle_results(&mut self, open: &mut Open, found: &Found, done: u32) {
+    fn settle_results(&mut self, open: &mut Open, found: &Found, done: u32, lending: Option<Arc<Lending>>) {
         // A wild write may have made it anything.
         let most = self.memory.bytes.len() - open.results;
         let written = (found.written as usize).min(most);
@@ -176,7 +211,8 @@ impl Dispatch {
         if records > 0
             && let Some(outcome) = self.records(open, records, written, found.worker)
         {
-            open.job.saw(written, records as usize);
+            self.saw(open, written + lending.as_ref().map_or(0, |lending| lending.room), records);
+            let outcome = outcome.in_lending(lending.as_ref());
             self.settle(&open.job, Piece { first: open.first, items: records, outcome });
         }
         if by_message && let Some((number, _)) = self.latest.get(found.worker as usize) {
@@ -184,6 +220,7 @@ impl Dispatch {
             let awaited = Awaited {
                 job: Arc::clone(&open.job),
                 item: open.first + records,
+                lending,
                 again: self.again(open, found.worker),
             };
             self.await_message(message, awaited);
@@ -209,7 +246,7 @@ impl Dispatch {
         if open.items == 1
             && written >= LONG
             && let Some(block) =
-                open.block.take_if(|block| fits(block) && self.returned.lend(lent.len, self.arena.len()))
+                open.block.take_if(|block| fits(block) && self.returned.lend(lent.len, self.arena.len() / 4))
         {
             // What is in front of the result and behind it is free.
             for (at, end) in [(block.at, lent.at), (lent.at + lent.len, block.at + block.len)] {
@@ -233,24 +270,26 @@ impl Dispatch {
     /// An item's value comes by message, or has come.
     pub(super) fn await_message(&mut self, message: MessageId, awaited: Awaited) {
         match self.arrived.remove(&message) {
-            Some(arrived) => self.settle_message(awaited, arrived),
+            Some((arrived, wanted)) => self.settle_message(awaited, arrived, wanted),
             None => {
                 self.awaited.insert(message, awaited);
             }
         }
     }
 
-    fn settle_message(&mut self, awaited: Awaited, outcome: Settled) {
-        let Awaited { job, item, again } = awaited;
+    fn settle_message(&mut self, awaited: Awaited, outcome: Settled, wanted: usize) {
+        let Awaited { job, item, lending, again } = awaited;
         let Some(outcome) = self.retry_message(again, outcome) else { return };
         if let Settled::Value(message) = &outcome {
-            job.saw(message.bytes.len() + HEAD, 1);
+            job.saw(message.bytes.len() + HEAD + wanted, 1);
+            self.lent.saw_wanted(&job, wanted);
         }
-        self.settle_item(&job, item, outcome);
+        self.settle_item(&job, item, outcome.in_lending(lending.as_ref()));
     }
 
-    /// The next message of a worker has arrived, or cannot be received. They come in the order of their numbers.
-    pub(crate) fn message_arrived(&mut self, index: u32, outcome: Settled) {
+    /// The next message of a worker has arrived, or cannot be received. They come in the order of their numbers. With
+    /// so many bytes more of room there would have been room for its buffers.
+    pub(crate) fn message_arrived(&mut self, index: u32, outcome: Settled, wanted: usize) {
         let Some(worker) = self.workers.get_mut(index as usize).and_then(Option::as_mut) else { return };
         if let Some(slot) = worker.yields.take() {
             let next = worker.messages + 1;
@@ -262,9 +301,9 @@ impl Dispatch {
         }
         let message = (self.latest[index as usize].0, worker.messages);
         match self.awaited.remove(&message) {
-            Some(awaited) => self.settle_message(awaited, outcome),
+            Some(awaited) => self.settle_message(awaited, outcome, wanted),
             None => {
-                self.arrived.insert(message, outcome);
+                self.arrived.insert(message, (outcome, wanted));
             }
         }
     }
@@ -311,6 +350,7 @@ impl Dispatch {
             at,
             bytes,
             message: open.message.clone(),
+            leases: open.leases.clone(),
             history: if settled == 0 { open.history } else { History::default() },
             job: Arc::clone(&open.job),
         }

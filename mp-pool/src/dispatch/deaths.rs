@@ -55,6 +55,7 @@ impl Dispatch {
         self.memory.board.forget(index);
         self.given_up_in_runs.remove(&index);
         self.no_more_messages(number);
+        self.forget_kept(index);
         let life = self.memory.board.life(index);
         if let Some(trace) = &mut self.trace {
             trace.ended(index, pid, &How(how).to_string(), how != Some(Ended::Exited(0)));

@@ -20,6 +20,7 @@
 //! | `counts.rs`  | what is counted for each worker                                 |
 //! | `generators.rs` | tasks that yield many results                                |
 //! | `idle.rs`    | workers that have left for want of work                         |
+//! | `leases.rs`  | what is lent of the arena to buffers                            |
 //!
 //! The board's words are the truth about which worker has a slot. What is here is what a slot stands for.
 
@@ -30,6 +31,7 @@ mod deaths;
 mod elsewhere;
 mod generators;
 mod idle;
+mod leases;
 mod post;
 mod ranks;
 mod retries;
@@ -37,6 +39,7 @@ mod runs;
 
 use crate::arena::{Arena, Block};
 use crate::board::Shape;
+use crate::buffer::{Leases, Lending};
 use crate::error::{NewPoolError, SubmitError};
 use crate::hook::{Callback, Hook};
 use crate::job::{Job, Piece, Settled};
@@ -50,6 +53,7 @@ pub(crate) use counts::Counts;
 use deadlines::{Deadlines, Timed};
 pub(crate) use generators::{TurnOf, Yielded};
 use idle::Left;
+use leases::Lent;
 use mp_core::Ended;
 use mp_core::transfer::Message;
 use ranks::Ranks;
@@ -115,6 +119,8 @@ pub(crate) struct Batch {
     pub(crate) at: usize,
     /// The arguments of the one item, if they do not go through shared memory.
     pub(crate) message: Option<Arc<Message>>,
+    /// What the one item's arguments need of the arena.
+    pub(crate) leases: Option<Leases>,
     /// Of the next one.
     pub(crate) history: History,
 }
@@ -123,7 +129,17 @@ impl Batch {
     /// Items that were never on the board, or that no worker has begun.
     pub(crate) fn new(job: &Arc<Job>, first: u32, items: u32, chunk: u32, bytes: Vec<u8>) -> Batch {
         let job = Arc::clone(job);
-        Batch { job, first, items, chunk, bytes, at: 0, message: None, history: History::default() }
+        Batch {
+            job,
+            first,
+            items,
+            chunk,
+            bytes,
+            at: 0,
+            message: None,
+            leases: None,
+            history: History::default(),
+        }
     }
 }
 
@@ -139,6 +155,7 @@ struct Open {
     results: usize,
     block: Option<Block>,
     message: Option<Arc<Message>>,
+    leases: Option<Leases>,
     history: History,
     /// Counts the slots that were posted.
     turn: u64,
@@ -154,6 +171,8 @@ struct Open {
 struct Awaited {
     job: Arc<Job>,
     item: u32,
+    /// What it may name.
+    lending: Option<Arc<Lending>>,
     /// What is tried again if a failure comes.
     again: Option<Box<Again>>,
 }
@@ -202,8 +221,8 @@ pub(crate) struct Dispatch {
     /// By index: whether the worker was dismissed since it was started. Its end is no failure then.
     pub(crate) dismissed: Vec<bool>,
     arena: Arena,
-    /// Blocks of the arena that results are in.
-    returned: Arc<Returned>,
+    /// Blocks of the arena that results and buffers are in.
+    pub(crate) returned: Arc<Returned>,
     /// By slot.
     open: Vec<Option<Open>>,
     in_flight: usize,
@@ -224,7 +243,7 @@ pub(crate) struct Dispatch {
     /// Items whose values are still to come by message.
     awaited: HashMap<MessageId, Awaited>,
     /// Messages of slots that are not collected yet.
-    arrived: HashMap<MessageId, Settled>,
+    arrived: HashMap<MessageId, (Settled, usize)>,
     /// By slot: whose turn it was, when a value that its task had yielded came last.
     generating: HashMap<u32, TurnOf>,
     callbacks: Callbacks,
@@ -232,6 +251,7 @@ pub(crate) struct Dispatch {
     delayed: Delayed,
     ranks: Ranks,
     left: Left,
+    lent: Lent,
     /// Free slots that tasks without priorities leave.
     spare: usize,
     /// Slots that were posted so far.
@@ -295,6 +315,7 @@ impl Dispatch {
             delayed: Delayed::default(),
             ranks: Ranks::default(),
             left: Left::default(),
+            lent: Lent::default(),
             spare: shape.spare() as usize,
             turns: 0,
             jobs: 0,
@@ -403,36 +424,5 @@ impl Dispatch {
     /// A callback whose job is settled.
     pub(crate) fn next_callback(&mut self) -> Option<Callback> {
         self.callbacks.due.pop_front()
-    }
-
-    /// The arguments that do not go through shared memory, for the worker that has the slot.
-    pub(crate) fn message(&self, slot: u32) -> Option<Arc<Message>> {
-        self.open.get(slot as usize)?.as_ref()?.message.clone()
-    }
-
-    /// Whether the results of a job are looked at soon after they come, a few together.
-    pub(crate) fn is_batched(&self, job: Option<&Job>) -> bool {
-        self.reporting > 0 || job.is_some_and(Job::is_stream)
-    }
-
-    /// How few hints may be left in the lanes before the thread that waits for this job is woken. It is woken for each
-    /// result where others have slots too, and where few are left: one of those may be what it waits for. Where a slot
-    /// has many items, it is woken for a few slots: it decodes them while workers go on.
-    pub(crate) fn enough(&self, job: Option<&Job>) -> u32 {
-        let few = 2 * self.workers.len();
-        // The feeder, which nothing but room on the board concerns: a call that submits collects by itself, too.
-        let feeds = job.is_none() && self.callbacks.waiting == 0 && (self.is_full() || self.reporting > 0);
-        if self.in_flight <= few || !feeds && job.is_none_or(|job| job.slots() < self.in_flight) {
-            return u32::MAX;
-        }
-        let enough = if job.is_some_and(Job::is_coarse) {
-            self.in_flight - few
-        } else if self.is_full() || self.is_batched(job) {
-            // It reads on while the workers do the other half.
-            self.in_flight / 2
-        } else {
-            0
-        };
-        enough as u32
     }
 }

@@ -9,6 +9,7 @@
 //! A full board or arena holds the rest back until something is finished. That is no task's error.
 
 use super::deadlines::Timed;
+use super::leases::lent_bytes;
 use super::{Batch, Dispatch, History, Open, Phase};
 use crate::arena::{Block, whole};
 use crate::board::{Chunk, is_of_run};
@@ -130,7 +131,8 @@ impl Dispatch {
         let (items, length) = measure(batch, batch.chunk.min(fitting));
         let code = batch.job.code.len();
         let of_arguments = whole(code + length);
-        let Spot { place, room, block } = match self.spot(slot, &batch.job, items, length) {
+        let lent = lent_bytes(batch.leases.as_ref());
+        let Spot { place, room, block } = match self.spot(slot, &batch.job, items, length, lent) {
             Ok(spot) => spot,
             // With nothing on the board, nothing that is finished will make room.
             Err(NoSpot::Now) if self.in_flight > 0 => return None,
@@ -147,6 +149,7 @@ impl Dispatch {
             results: place + of_arguments,
             block,
             message: None,
+            leases: batch.leases.take(),
             history: std::mem::take(&mut batch.history),
             turn: 0,
             timed: Timed::default(),
@@ -160,10 +163,11 @@ impl Dispatch {
         Some(slot)
     }
 
-    /// Where so many items of so many bytes go, and what comes of them.
-    fn spot(&mut self, slot: u32, job: &Job, items: u32, length: usize) -> Result<Spot, NoSpot> {
+    /// Where so many items of so many bytes go, and what comes of them: about as much as they are, and as their buffers.
+    fn spot(&mut self, slot: u32, job: &Job, items: u32, length: usize, lent: usize) -> Result<Spot, NoSpot> {
         let of_arguments = whole(job.code.len() + length);
-        let each = job.result_bytes().unwrap_or(length / items as usize + HEAD);
+        let seen = job.result_bytes().or_else(|| self.lent.seen(job));
+        let each = seen.unwrap_or(length / items as usize + lent + HEAD);
         let room = Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD);
         if of_arguments + room <= PIECE {
             return Ok(Spot { place: slot as usize * PIECE, room: PIECE - of_arguments, block: None });
@@ -199,7 +203,7 @@ impl Dispatch {
             return false;
         }
         let length = heads.len() + content.len();
-        let Ok(Spot { place, room, block }) = self.spot(slot, job, 1, length) else { return false };
+        let Ok(Spot { place, room, block }) = self.spot(slot, job, 1, length, 0) else { return false };
         let at = place + job.code.len();
         self.memory.bytes.write(place, &job.code);
         self.memory.bytes.write(at, heads);
@@ -216,6 +220,7 @@ impl Dispatch {
             results,
             block,
             message: None,
+            leases: None,
             history: History::default(),
             turn: 0,
             timed: Timed::default(),
@@ -256,6 +261,7 @@ impl Dispatch {
             results,
             block: None,
             message: batch.message.take(),
+            leases: batch.leases.take(),
             history: std::mem::take(&mut batch.history),
             turn: 0,
             timed: Timed::default(),
@@ -266,6 +272,11 @@ impl Dispatch {
         batch.items -= 1;
         self.open_slot(slot, open, place, code, PIECE - whole(code));
         slot
+    }
+
+    /// The arguments that do not go through shared memory, for the worker that has the slot.
+    pub(crate) fn message(&self, slot: u32) -> Option<Arc<Message>> {
+        self.open.get(slot as usize)?.as_ref()?.message.clone()
     }
 
     fn open_slot(&mut self, slot: u32, mut open: Open, place: usize, length: usize, room: usize) {
@@ -281,6 +292,7 @@ impl Dispatch {
             room: room as u32,
             by_message,
             timed: open.timed.limit.is_some(),
+            lends: open.leases.is_some(),
             ahead: open.job.ahead(),
         };
         self.enter(slot, open);

@@ -96,6 +96,7 @@ impl Dispatch {
             results: place + of_arguments,
             block: None,
             message: None,
+            leases: None,
             history: History::default(),
             turn: 0,
             timed: Timed::default(),
@@ -148,7 +149,12 @@ impl Dispatch {
                     self.count(&open, worker, 1, 0);
                     let message = record.first_chunk().map_or(0, |number| u32::from_le_bytes(*number));
                     if let Some((number, _)) = self.latest.get(worker as usize) {
-                        let awaited = Awaited { job: Arc::clone(&open.job), item: position, again: None };
+                        let awaited = Awaited {
+                            job: Arc::clone(&open.job),
+                            item: position,
+                            lending: None,
+                            again: None,
+                        };
                         self.await_message((*number, message), awaited);
                     }
                 }

@@ -127,11 +127,11 @@ impl Current {
     }
 
     fn send_announced(&self, value: Part<'_>) -> Result<(), mp_core::transfer::ParcelError> {
-        let sent = self.line.send(&Said::Value { failure: None }, value);
+        let sent = self.line.send(&Said::Value { failure: None, wanted: 0 }, value);
         if let Err(error) = &sent {
             // It was announced, so something has to come.
             let failure = crate::error::Failure::Failed(error.to_string());
-            let _ = self.line.send(&Said::Value { failure: Some(failure) }, Part::EMPTY);
+            let _ = self.line.send(&Said::Value { failure: Some(failure), wanted: 0 }, Part::EMPTY);
         }
         sent
     }

@@ -12,9 +12,13 @@ impl Work {
     /// These items have ended.
     #[cold]
     pub(crate) fn settled(&self, piece: &Piece) {
-        let (first, count) = (u64::from(piece.first), u64::from(piece.items));
+        self.settled_as(u64::from(piece.first), u64::from(piece.items), &piece.outcome);
+    }
+
+    fn settled_as(&self, first: u64, count: u64, outcome: &Settled) {
         let finished = || What::Finished(Outcome::Done);
-        match &piece.outcome {
+        match outcome {
+            Settled::Lending(settled, _) => self.settled_as(first, count, settled),
             Settled::Short(_) | Settled::Value(_) => self.items(first, count, finished()),
             Settled::Failed(error) => self.items(first, count, What::Failed(error.into())),
             // No end of an item.

@@ -1,8 +1,10 @@
 //! A worker's life: it gets ready, does what it takes from the board, and ends.
 
 mod own;
+mod room;
 
 use crate::board::{Life, Taken};
+use crate::buffer::leave_this_host;
 use crate::copies::in_one_process;
 use crate::error::Failure;
 use crate::limits::Recycling;
@@ -37,6 +39,8 @@ pub(crate) struct Bootstrap {
     /// How long it may be idle.
     pub(crate) idle: Option<Duration>,
     pub(crate) outlasts_sigterm: bool,
+    /// The pool is of another host.
+    pub(crate) leaves_host: bool,
     /// Where its output goes, if not where the pool's goes.
     pub(crate) output: Option<Ends>,
     pub(crate) trace: Option<Rings>,
@@ -56,6 +60,7 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         recycling,
         idle,
         outlasts_sigterm,
+        leaves_host,
         output,
         trace,
     } = bootstrap;
@@ -66,6 +71,9 @@ pub(crate) fn work(bootstrap: Bootstrap) {
         signal::ignore_terminations();
     }
     set_process(known_as as usize);
+    if leaves_host {
+        leave_this_host();
+    }
     let ready = output.map(Ends::take).transpose().and_then(|output| {
         place.take()?;
         initialized(initializer)?;

@@ -3,7 +3,9 @@
 //! Before it begins an item it says so on the board. So the pool knows, however the worker ends, which one item that
 //! end is attributed to: the one begun and not done.
 
+use super::room::Room;
 use crate::board::{Chunk, Life, Marks, Run, Turn};
+use crate::buffer::{OfTasks, take_wanted};
 use crate::copies::in_one_process;
 use crate::error::Failure;
 use crate::generate;
@@ -43,6 +45,8 @@ pub(super) struct Own {
     of_run: Option<(u64, Resolved)>,
     /// When its tasks begin and end is written down.
     trace: Option<Tracer>,
+    /// What its tasks have of the pool's memory.
+    of_tasks: OfTasks,
     // Buffers, kept from chunk to chunk.
     arguments: Vec<u8>,
     record: Vec<u8>,
@@ -52,25 +56,6 @@ pub(super) struct Own {
 const LONG: usize = 4096;
 /// What is in front of it, and perhaps the beginning of itself.
 const HEADS: usize = 256;
-
-/// Where a chunk's results go.
-struct Room {
-    /// The next one.
-    at: usize,
-    left: usize,
-    written: usize,
-}
-
-impl Room {
-    /// Writes the next bytes, which fit.
-    #[inline]
-    fn write(&mut self, memory: &Memory, bytes: &[u8]) {
-        memory.bytes.write(self.at, bytes);
-        self.at += bytes.len();
-        self.left -= bytes.len();
-        self.written += bytes.len();
-    }
-}
 
 impl Own {
     pub(super) fn new(
@@ -83,6 +68,7 @@ impl Own {
         Own {
             output,
             trace,
+            of_tasks: OfTasks::default(),
             index,
             line: Arc::new(line),
             left: most_tasks.map_or(u64::MAX, u64::from),
@@ -113,6 +99,7 @@ impl Own {
         let goes_on = self.run_items(memory, slot, chunk, &buffer, &mut block);
         self.arguments = kept(buffer);
         self.record = kept(std::mem::take(&mut self.record));
+        self.of_tasks.end(memory, self.index);
         // Given up by the caller, it takes nothing more: it is about to be killed, or cannot be, and ends here.
         if !memory.board.done(slot, self.index) {
             return false;
@@ -220,6 +207,7 @@ impl Own {
         let at = chunk.place as usize + crate::arena::whole(chunk.length as usize);
         // The end of a task that yields comes by a message, behind what it has yielded.
         let left = if chunk.ahead > 0 { 0 } else { chunk.room as usize };
+        let left = self.of_tasks.begin(memory, at, left, chunk.lends);
         let _turn = (chunk.ahead > 0).then(|| self.begin_turn(memory, slot, chunk.ahead));
         let mut room = Room { at, left, written: 0 };
         if chunk.by_message {
@@ -233,7 +221,7 @@ impl Own {
             self.begin(memory, &marks, done);
             let arguments = take_item(&mut rest).unwrap_or_default();
             let message = self.run_item(memory, &function, arguments, &mut handles, block, &mut room);
-            marks.end(done + 1, room.written as u32, message);
+            marks.end(done + 1, self.written(memory, &mut room), message);
             if message != 0 {
                 // There was no room for this one: the rest goes back, and is given more.
                 break;
@@ -265,8 +253,16 @@ impl Own {
             }
             Err(reason) => self.write_failure(memory, Failure::Failed(reason), room),
         };
-        marks.end(1, room.written as u32, message);
+        marks.end(1, self.written(memory, room), message);
         goes_on
+    }
+
+    /// What the caller is told of the records written so far.
+    #[inline]
+    fn written(&self, memory: &Memory, room: &mut Room) -> u32 {
+        let (left, lends) = self.of_tasks.end_item(memory, room.at, room.left);
+        room.left = left;
+        room.written as u32 | lends
     }
 
     /// The task of the slot may yield.
@@ -399,7 +395,7 @@ impl Own {
         bytes: &[u8],
         handles: &[Handle],
     ) -> Result<(), ParcelError> {
-        let said = Said::Value { failure };
+        let said = Said::Value { failure, wanted: take_wanted() as u64 };
         self.line.send(&said, Part { bytes, handles })
     }
 
