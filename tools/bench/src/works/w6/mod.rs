@@ -32,7 +32,7 @@ use place::Place;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tasks::{BURNT, Task, square};
-use workers::{Chunks, Procspawn, Rayon, Results, Threads, Values, Workers};
+use workers::{Chunks, Procspawn, Rayon, Results, Threads, Values, Workers, pass_buffers};
 
 const WORKERS: usize = 2;
 /// Those that python has by itself, and those that `python/peers.sh` installs.
@@ -217,8 +217,20 @@ fn mebibytes(python: &Shared, metric: &str, results: Results, place: Place) -> W
             })
         })
     }
+    let buffers = move || {
+        let mut workers = lazily(move || place.for_workers(|| Pool::start(WORKERS)));
+        Peer::new("mp.buffer", move || {
+            let (pool, mine) = (workers()?, vec![7_u8; 1 << 20]);
+            place.for_caller(|| {
+                let began = Instant::now();
+                pass_buffers(&pool, &mine, TIMES as usize, results)?;
+                Ok(rate(TIMES, began) * 2.0 * f64::from(1 << 20) / 1e9)
+            })
+        })
+    };
     let metric = place.metric(metric);
     let mut peers = every!(peer(results, place));
+    peers.insert(1, buffers());
     if results == Results::Consumed {
         peers.extend(copies::plans().map(|plan| copies(plan, place)));
     }

@@ -1,6 +1,7 @@
 //! What the workers of W6 do.
 
 use super::super::processes::thread_cpu_time;
+use mp_pool::{Buffer, buffer};
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
 use std::time::Duration;
@@ -56,4 +57,11 @@ pub(super) fn do_chunk(task: Task, items: &[u64]) -> Vec<u64> {
 
 pub(super) fn same(bytes: Vec<u8>) -> Vec<u8> {
     bytes
+}
+
+/// A copy, as a thread makes one: what it gives is another buffer than what it was given.
+pub(super) fn copied(bytes: Buffer<u8>) -> Buffer<u8> {
+    let mut copy = buffer(bytes.len()).expect("memory for a copy");
+    copy.copy_from_slice(&bytes);
+    copy.freeze()
 }

@@ -2,11 +2,12 @@
 
 use super::super::measure::text;
 use super::super::ways::look_at;
-use super::tasks::{Task, do_chunk, same};
+use super::tasks::{Task, copied, do_chunk, same};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use mp_pool::Pool;
+use mp_pool::{Buffer, Pool};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::time::Duration;
 
 /// Tasks of a mebibyte that are under way at once.
@@ -93,11 +94,31 @@ impl Workers for Pool {
     }
 }
 
+/// As [`pass`](Workers::pass), by buffers.
+pub(super) fn pass_buffers(pool: &Pool, bytes: &[u8], count: usize, results: Results) -> Result<(), String> {
+    let buffer = || {
+        let mut buffer = pool.buffer(bytes.len()).map_err(text)?;
+        buffer.copy_from_slice(bytes);
+        Ok::<_, String>(buffer.freeze())
+    };
+    if results == Results::Kept {
+        let arguments = (0..count).map(|_| buffer().expect("memory for an argument"));
+        let all: Vec<Buffer<u8>> = pool.map(copied, arguments).map_err(text)?;
+        all.iter().for_each(|bytes| look_at(bytes));
+        return Ok(());
+    }
+    through_a_window(
+        count,
+        || pool.apply_async(copied, (buffer()?,)).map_err(text),
+        |result| result.get().map_err(text),
+    )
+}
+
 /// Has a few under way at a time, and looks at each result.
-fn through_a_window<T>(
+fn through_a_window<T, R: Deref<Target = [u8]>>(
     count: usize,
     mut submit: impl FnMut() -> Result<T, String>,
-    mut get: impl FnMut(T) -> Result<Vec<u8>, String>,
+    mut get: impl FnMut(T) -> Result<R, String>,
 ) -> Result<(), String> {
     let mut under_way = VecDeque::new();
     for at in 0..count + WINDOW {
