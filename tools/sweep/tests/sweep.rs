@@ -197,13 +197,13 @@ fn a_child_that_is_not_tied_to_its_parent_is_left_behind() {
 #[test]
 fn a_victim_goes_on_beside_a_third_party() {
     is_well(
-        "lock.release semaphore.release value.update queue.put queue.get --pass --every 997",
+        "lock.release semaphore.release value.update queue.put queue.get --pass --every 797",
         &[
-            ("lock.release", "pass/997", 2),
-            ("semaphore.release", "pass/997", 1),
-            ("value.update", "pass/997", 3),
-            ("queue.put", "pass/997", 10),
-            ("queue.get", "pass/997", 8),
+            ("lock.release", "pass/797", 2),
+            ("semaphore.release", "pass/797", 1),
+            ("value.update", "pass/797", 3),
+            ("queue.put", "pass/797", 10),
+            ("queue.get", "pass/797", 8),
         ],
     );
     is_well(
