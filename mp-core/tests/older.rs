@@ -70,7 +70,10 @@ fn a_hundred_in_turn_leave_nothing() {
     }
     active_children();
     assert_eq!(open_descriptors(std::process::id()).len(), before);
-    assert!(descendants(std::process::id()).iter().all(|(_, state)| *state != 'Z'));
+    // The last one's value may be here before the template has reaped it.
+    while descendants(std::process::id()).iter().any(|(_, state)| *state == 'Z') {
+        std::thread::yield_now();
+    }
 }
 
 fn a_killed_spare_is_replaced() {
