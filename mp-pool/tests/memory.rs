@@ -1,6 +1,6 @@
 //! What a pool takes of memory and addresses, and how far it reads its input.
 
-use mp_pool::{Pool, SubmitError};
+use mp_pool::{Pool, SubmitError, ThreadPool};
 use mp_queue::Queue;
 use mp_testing::{parent_in_role, role};
 use nix::sys::resource::{Resource, setrlimit};
@@ -13,6 +13,7 @@ mp_testing::cases! {
     plain: [
         a_pending_item_takes_a_few_bytes_beside_its_payload,
         an_input_without_end_is_read_as_there_is_room,
+        an_ordered_stream_of_threads_keeps_nothing_of_what_it_has_given,
     ],
     every_method: [eight_workers_in_two_gigabytes_of_addresses]
 }
@@ -123,4 +124,17 @@ fn an_input_without_end_is_read_as_there_is_room() {
     assert!(!first.ready());
     go.put(1).unwrap();
     assert_eq!(first.get(), Ok(0));
+}
+
+fn an_ordered_stream_of_threads_keeps_nothing_of_what_it_has_given() {
+    const MOST: usize = 1 << 20;
+    let pool = ThreadPool::new(1).unwrap();
+    let mut stream = pool.imap(square, 0..).unwrap();
+    // What is read ahead, and what the allocator keeps, is there after these.
+    assert_eq!(stream.by_ref().take(20_000).filter(Result::is_ok).count(), 20_000);
+    let before = in_use();
+    assert_eq!(stream.by_ref().take(400_000).filter(Result::is_ok).count(), 400_000);
+    let grown = in_use().saturating_sub(before);
+    println!("{} KiB more after 400,000 results", grown >> 10);
+    assert!(grown <= MOST, "{grown} bytes");
 }

@@ -24,10 +24,10 @@ use std::time::Duration;
 pub struct ThreadImap<I: Iterator, F, R> {
     call: Call<F>,
     input: Input<I>,
-    order: Order,
     chunk: usize,
     look_ahead: usize,
-    watch: Arc<Watch>,
+    /// The numbers of chunks that are done. `None`: they are taken in the order of the input.
+    watch: Option<Arc<Watch>>,
     /// By number, in the order of the input.
     chunks: BTreeMap<usize, Chunk<R>>,
     submitted: usize,
@@ -57,10 +57,9 @@ where
         let mut imap = ThreadImap {
             call,
             input: Input::new(input),
-            order,
             chunk,
             look_ahead,
-            watch: Arc::default(),
+            watch: (order == Order::OfCompletion).then(Arc::default),
             chunks: BTreeMap::new(),
             submitted: 0,
             held: VecDeque::new(),
@@ -94,7 +93,9 @@ where
         }
         match self.call.submit(items, |function, item| function.call((item,))) {
             Ok(chunk) => {
-                chunk.results.task().watch(&self.watch, self.submitted);
+                if let Some(watch) = &self.watch {
+                    chunk.results.task().watch(watch, self.submitted);
+                }
                 self.outstanding += chunk.items;
                 self.chunks.insert(self.submitted, chunk);
                 self.submitted += 1;
@@ -125,13 +126,13 @@ where
 
     /// Takes the results of the next chunk; `false`: it is not done by then, or there is none.
     fn take_chunk(&mut self, until: Option<Deadline>) -> bool {
-        let number = match self.order {
+        let number = match &self.watch {
             _ if self.chunks.is_empty() => None,
-            Order::OfInput => {
+            None => {
                 let next = self.chunks.first_key_value();
                 next.filter(|(_, chunk)| chunk.results.task().wait(until)).map(|(number, _)| *number)
             }
-            Order::OfCompletion => self.watch.next(until, || {}),
+            Some(watch) => watch.next(until, || {}),
         };
         let chunk = number.and_then(|number| self.chunks.remove(&number));
         self.held.extend(chunk.iter().flat_map(Chunk::take));
