@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// How often an interruptible wait asks whether it is interrupted: soon after Ctrl-C, and a cost that
 /// cannot be measured.
-const ASK: Duration = Duration::from_millis(50);
+pub(crate) const ASK: Duration = Duration::from_millis(50);
 
 /// How long a result of a stream may wait for others: a wake for each short task would cost more than the task.
 const BATCHED: Duration = Duration::from_millis(1);

@@ -3,14 +3,12 @@
 use super::call::{Chunk, all_of};
 use crate::error::{MapError, SubmitError, TaskError};
 use crate::future::Future;
+use crate::lead::ASK;
 use mp_core::word::Deadline;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// How often a program is asked whether a wait is to end.
-const ASK: Duration = Duration::from_millis(50);
 
 /// The value that a task of a pool of threads will give, with the calls of an [`AsyncResult`](crate::AsyncResult).
 /// Dropping it lets the task go on, unread.

@@ -12,6 +12,7 @@ use crate::error::{SubmitError, TaskError};
 use crate::future::Future;
 use crate::imap::ImapOptions;
 use crate::options::TaskOptions;
+use crate::pool::alone;
 use crate::progress::Progress;
 use crate::stream::Order;
 use mp_core::word::Deadline;
@@ -158,7 +159,7 @@ impl ThreadTasks<'_> {
         T: Send + 'static,
         R: Send + 'static,
     {
-        self.starmap_async(function, items.into_iter().map(|item| (item,)))
+        self.starmap_async(function, alone(items))
     }
 
     /// Is [`ThreadPool::starmap`] with the options, for each item.
