@@ -15,11 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A call that has begun. Dropped, its work has no more items than were submitted.
 pub(super) struct Call<F> {
-    pub(super) crew: Arc<Crew>,
+    crew: Arc<Crew>,
     function: Arc<F>,
     priority: i32,
     work: Option<Arc<Work>>,
-    submitted: u64,
+    /// Items; the position of the next one.
+    pub(super) submitted: u64,
     /// An item has failed.
     failed: Arc<AtomicBool>,
 }

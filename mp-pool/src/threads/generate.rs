@@ -103,7 +103,6 @@ impl ThreadTasks<'_> {
             channel: Arc::new(Channel::new(ahead)),
             grants: u64::from(ahead / 2).max(1),
             tasks: HashMap::new(),
-            read: 0,
             came: VecDeque::new(),
         };
         // A task that waits in `yield_` does not hold up the end of its pool.
@@ -133,8 +132,6 @@ pub struct ThreadGenerate<I, F, T> {
     grants: u64,
     /// The tasks that have not ended, by the position of their item.
     tasks: HashMap<u64, Task>,
-    /// Items that were read.
-    read: u64,
     /// What was taken off the channel, and is not given yet.
     came: VecDeque<Generated<T>>,
 }
@@ -184,7 +181,7 @@ where
             self.call.end_input();
             return false;
         };
-        let (number, channel) = (self.read, Arc::clone(&self.channel));
+        let (number, channel) = (self.call.submitted, Arc::clone(&self.channel));
         let submitted = self.call.submit_one(Room::Any, move |function: Arc<F>| {
             channel.begin(number);
             function.call((item, Yielder::in_thread(channel, number)))
@@ -196,7 +193,6 @@ where
                 return false;
             }
         };
-        self.read += 1;
         let (task, channel) = (Arc::clone(future.task()), Arc::clone(&self.channel));
         self.tasks.insert(number, Task { values: 0, future: future.clone() });
         // Behind all its values.
