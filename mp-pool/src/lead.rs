@@ -13,12 +13,11 @@
 
 use crate::dispatch::{Dispatch, Leader};
 use crate::error::SubmitError;
-use crate::hook::{Callback, Hook};
+use crate::hook::{Callback, Hook, call_settled};
 use crate::job::Job;
 use crate::supervisor::Shared;
 use crate::thread;
 use mp_core::word::{Deadline, Ordering, Pace, Waiting, Word};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -335,12 +334,6 @@ impl Shared {
             }
         }
     }
-}
-
-/// Calls the program's code.
-fn call_settled(callback: Option<Callback>) {
-    // The hook has told of a panic. One whose payload panics when it is dropped would end the thread.
-    callback.into_iter().for_each(|callback| std::mem::forget(catch_unwind(AssertUnwindSafe(callback))));
 }
 
 #[cfg(test)]

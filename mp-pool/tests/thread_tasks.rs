@@ -31,6 +31,7 @@ mp_testing::cases! {
         to_and_fro_loses_no_task,
         time_is_the_threads_own,
         a_value_is_given_once,
+        a_callback_that_panics_harms_nothing_else,
         waits_end_when_they_are_interrupted,
     ],
 }
@@ -381,6 +382,23 @@ fn a_value_is_given_once() {
     none.call_back(move |values| tell.send(values).unwrap());
     assert_eq!((none.successful(), told.recv().unwrap()), (Some(true), Ok(vec![])));
     assert!(matches!(pool.map_in_chunks(square, 0..3, Some(0)), Err(SubmitError::ChunkSize)));
+}
+
+/// Wherever it is called: here, of what has ended and of a map of nothing, or in a thread of the pool.
+fn a_callback_that_panics_harms_nothing_else() {
+    let pool = ThreadPool::new(1).unwrap();
+    let (open, gate) = mpsc::channel::<()>();
+    let running = pool.apply_async(move || gate.recv().unwrap(), ()).unwrap();
+    let all = pool.map_async(square, 0..10).unwrap();
+    running.call_back(|_| panic!("a deliberate panic"));
+    all.call_back(|_| panic!("a deliberate panic"));
+    open.send(()).unwrap();
+    running.wait();
+    all.wait();
+    running.call_back(|_| panic!("a deliberate panic"));
+    all.call_back(|_| panic!("a deliberate panic"));
+    pool.map_async(square, []).unwrap().call_back(|_| panic!("a deliberate panic"));
+    assert_eq!(pool.apply(square, (3,)).unwrap(), 9);
 }
 
 fn waits_end_when_they_are_interrupted() {

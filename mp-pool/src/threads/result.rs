@@ -3,6 +3,7 @@
 use super::call::{Chunk, all_of};
 use crate::error::{MapError, SubmitError, TaskError};
 use crate::future::Future;
+use crate::hook::call_settled;
 use crate::lead::ASK;
 use mp_core::word::Deadline;
 use std::fmt;
@@ -200,7 +201,7 @@ impl<R: Send + 'static> ThreadMapResult<R> {
     #[doc(alias = "error_callback")]
     pub fn call_back(&self, callback: impl FnOnce(Result<Vec<R>, MapError>) + Send + 'static) {
         if self.chunks.is_empty() {
-            return callback(Ok(Vec::new()));
+            return call_settled(Some(Box::new(|| callback(Ok(Vec::new())))));
         }
         let (chunks, left) = (Arc::clone(&self.chunks), AtomicUsize::new(self.chunks.len()));
         let callback = Mutex::new(Some(callback));

@@ -9,7 +9,7 @@ use super::report::Report;
 use super::seat::Seat;
 use crate::error::{Failure, TaskError};
 use crate::future::Submitted;
-use crate::hook::{Callback, Hook};
+use crate::hook::{Callback, Hook, call_settled};
 use crate::supervisor::Shared;
 use crate::thread;
 use crate::watch::Watch;
@@ -95,14 +95,14 @@ impl<R: Send + 'static> ThreadTask<R> {
     fn tell(&self) {
         let hooks = std::mem::take(&mut self.stage().1);
         self.changed.notify_all();
-        hooks.into_iter().for_each(run_hook);
+        hooks.into_iter().for_each(|hook| call_settled(hook.settled()));
     }
 
     fn when_done(&self, hook: Hook) {
         let mut now = self.stage();
         if is_done(&now.0) {
             drop(now);
-            return run_hook(hook);
+            return call_settled(hook.settled());
         }
         hook.keep(&mut now.1);
     }
@@ -110,13 +110,6 @@ impl<R: Send + 'static> ThreadTask<R> {
 
 fn is_done<R>(stage: &Stage<R>) -> bool {
     matches!(stage, Stage::Done(_) | Stage::Taken)
-}
-
-fn run_hook(hook: Hook) {
-    if let Some(callback) = hook.settled() {
-        // The panic hook has told of a panic.
-        std::mem::forget(catch_unwind(AssertUnwindSafe(callback)));
-    }
 }
 
 impl<R: Send + 'static> Run for ThreadTask<R> {
