@@ -53,9 +53,9 @@ struct Held {
     first: u32,
     items: u32,
     outcome: Settled,
-    /// Where the next record begins.
     /// What they may name.
     lending: Option<Arc<Lending>>,
+    /// Where the next record begins.
     at: usize,
 }
 
@@ -194,8 +194,8 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         Some(Next::Ended { item, outcome: self.take() })
     }
 
-    /// Waits until there is a result to take; `false`: until the deadline. `None`: there is none any more. An error is the
-    /// last one.
+    /// Waits until there is a result to take; `false`: until the deadline. `None`: there is none any more. An error is
+    /// the last one.
     fn ready(&mut self, until: Option<Deadline>) -> Option<Result<bool, TaskError>> {
         if let Err(error) = self.call.shared.check_process() {
             if !std::mem::replace(&mut self.call.complete, true) {

@@ -45,8 +45,8 @@ impl Pool {
 }
 
 impl Pool {
-    /// The calls of this pool, whose tasks report to `progress` what becomes of them: [`Progress`] says how it is looked
-    /// at.
+    /// The calls of this pool, whose tasks report to `progress` what becomes of them: [`Progress`] says how it is
+    /// looked at.
     ///
     /// ```no_run
     /// use mp_pool::progress::{Bar, Progress};

@@ -153,7 +153,8 @@ both! {
         told.push(progress.tally().to_string());
         let input = (0..300_u64).filter(|x| !x.is_multiple_of(3));
         told.push(reporting.imap(square, input, ImapOptions::new()).unwrap().count().to_string());
-        told.push(reporting.imap_unordered(square, 0..30, ImapOptions::new().chunk_size(7)).unwrap().count().to_string());
+        let by_seven = reporting.imap_unordered(square, 0..30, ImapOptions::new().chunk_size(7)).unwrap();
+        told.push(by_seven.count().to_string());
         told.push(reporting.generate(count, 0..4, GenerateOptions::new()).unwrap().count().to_string());
         drop(bar);
         let tally = progress.tally();

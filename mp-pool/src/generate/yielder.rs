@@ -30,10 +30,10 @@ pub enum YieldError {
     Failed(String),
 }
 
-/// What a generator yields its results with: the last argument of a function for [`Pool::generate`](crate::Pool::generate)
-/// or [`ThreadPool::generate`](crate::ThreadPool::generate).
+/// What a generator yields its results with: the last argument of a function for
+/// [`Pool::generate`](crate::Pool::generate) or [`ThreadPool::generate`](crate::ThreadPool::generate).
 ///
-/// It belongs to the task that has got it, and to the worker's thread that runs it. Kept beyond the task's end, it yields
+/// It belongs to the task that has got it, and to the thread that runs it. Kept beyond the task's end, it yields
 /// nothing ([`YieldError::Stopped`]).
 pub struct Yielder<T> {
     way: Way<T>,

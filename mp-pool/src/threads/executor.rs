@@ -160,7 +160,8 @@ impl ThreadPoolExecutor {
     }
 
     /// Takes no more tasks, and waits until the threads have ended. Every future is done then, and its callbacks were
-    /// called.
+    /// called. Tasks that wait for the calling thread to take what they yield are told that it is not wanted: see
+    /// [`JoinPoolError::Untaken`].
     ///
     /// Python: `Executor.shutdown(cancel_futures)`.
     pub fn shutdown(&self, pending: Pending) {

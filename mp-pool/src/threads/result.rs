@@ -206,7 +206,7 @@ impl<R: Send + 'static> ThreadMapResult<R> {
         let (chunks, left) = (Arc::clone(&self.chunks), AtomicUsize::new(self.chunks.len()));
         let callback = Mutex::new(Some(callback));
         let one_ended = Arc::new(move || {
-            // ORDERING: AcqRel, pairs with itself: whoever counts last sees what the others have done.
+            // ORDERING: AcqRel, pairs with itself: the last one to count sees what the others have done.
             if left.fetch_sub(1, Ordering::AcqRel) == 1 {
                 let callback = callback.lock().unwrap_or_else(PoisonError::into_inner).take();
                 callback.into_iter().for_each(|callback| callback(all_of(&chunks)));

@@ -1,6 +1,6 @@
-//! W6: a pool of two: tiny tasks one by one and in default chunks, as a stream, by futures, seen in several ways; one call
-//! and its answer, a mebibyte in and out, tasks that compute; what 64 workers cost; and what a pool of four costs until its
-//! first map is done.
+//! W6: a pool of two: tiny tasks one by one and in default chunks, as a stream, by futures, seen in several ways; one
+//! call and its answer, a mebibyte in and out, tasks that compute; what 64 workers cost; and what a pool of four costs
+//! until its first map is done.
 //!
 //! | file         | what                                                      |
 //! |--------------|-----------------------------------------------------------|

@@ -28,7 +28,7 @@ fn count(to: u64, results: Yielder<u64>) -> Result<(), YieldError> {
     (0..to).try_for_each(|x| results.yield_(x))
 }
 
-/// How many values come of a task for each worker, which yields its part of so many.
+/// How many values come of tasks that yield, each of which ends well.
 fn values<E>(events: impl Iterator<Item = Generated<E>>) -> Result<u64, String> {
     let mut values = 0;
     for event in events {
