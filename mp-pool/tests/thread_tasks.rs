@@ -1,7 +1,10 @@
 //! What tasks of threads have besides their function: priorities, progress, values that they yield; and pools of
 //! threads that grow and shrink.
 
-use mp_pool::futures::{Future, Pending};
+mod begun;
+
+use begun::begun;
+use mp_pool::futures::Pending;
 use mp_pool::progress::{Progress, Task, What};
 use mp_pool::{
     GenerateOptions, Generated, ImapOptions, MapError, ResizeError, Retry, SubmitError, TaskError,
@@ -40,16 +43,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 fn square(x: u64) -> u64 {
     x * x
-}
-
-/// A task that has begun, and what lets it end.
-fn begun(executor: &ThreadPoolExecutor) -> (Future<()>, mpsc::Sender<()>) {
-    let (open, gate) = mpsc::channel::<()>();
-    let running = executor.submit(move || gate.recv().unwrap(), ()).unwrap();
-    while !running.running() {
-        std::thread::yield_now();
-    }
-    (running, open)
 }
 
 fn the_highest_priority_goes_first() {

@@ -1,5 +1,8 @@
 //! Mirrors CPython's `_TestPool` for `ThreadPool`, and `test_concurrent_futures` for `ThreadPoolExecutor`.
 
+mod begun;
+
+use begun::begun;
 use mp_pool::futures::{Future, Pending, ReturnWhen, as_completed, wait};
 use mp_pool::{ImapOptions, JoinPoolError, MapError, SubmitError, TaskError, ThreadPool, ThreadPoolExecutor};
 use std::cell::Cell;
@@ -245,16 +248,6 @@ fn a_panicking_initializer_breaks_the_pool() {
     };
     assert!(reason.contains("a deliberate panic"), "{reason}");
     pool.join().unwrap();
-}
-
-/// A task that has begun, and what lets it end.
-fn begun(executor: &ThreadPoolExecutor) -> (Future<()>, mpsc::Sender<()>) {
-    let (open, gate) = mpsc::channel::<()>();
-    let running = executor.submit(move || gate.recv().unwrap(), ()).unwrap();
-    while !running.running() {
-        std::thread::yield_now();
-    }
-    (running, open)
 }
 
 fn futures_are_cancelled_before_they_begin() {
