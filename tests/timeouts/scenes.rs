@@ -548,10 +548,14 @@ fn imap_next() -> Scene {
     let results = std::sync::Mutex::new(pool.imap(until_set, [event.clone()]).unwrap());
     let wait = move |timeout| {
         let _pool = &pool;
-        let next = results.lock().unwrap().next_timeout(timeout);
-        !matches!(next, Some(Err(TaskError::Timeout)))
+        has_come(results.lock().unwrap().next_timeout(timeout))
     };
     Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
+}
+
+/// Whether a stream of a pool gave a result, or its end.
+fn has_come<T>(next: Option<Result<T, TaskError>>) -> bool {
+    !matches!(next, Some(Err(TaskError::Timeout)))
 }
 
 fn pool_join() -> Scene {

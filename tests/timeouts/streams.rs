@@ -1,8 +1,8 @@
 //! Those of tasks that yield, and of the events of a pool's progress.
 
-use super::{Scene, Stays, until_set};
+use super::{Scene, Stays, has_come, until_set};
 use mp::progress::Progress;
-use mp::{Event, Pool, TaskError, YieldError, Yielder};
+use mp::{Event, Pool, YieldError, Yielder};
 use std::sync::Mutex;
 
 fn yield_nothing(event: Event, _to: Yielder<()>) -> Result<(), YieldError> {
@@ -15,7 +15,7 @@ pub(super) fn generated() -> Scene {
     let results = Mutex::new(pool.generate(yield_nothing, [event.clone()]).unwrap());
     let wait = move |timeout| {
         let _pool = &pool;
-        !matches!(results.lock().unwrap().next_timeout(timeout), Some(Err(TaskError::Timeout)))
+        has_come(results.lock().unwrap().next_timeout(timeout))
     };
     Scene::new(wait, move || event.set()).stays(Stays::OnceWaitedFor)
 }

@@ -1,6 +1,6 @@
 //! The calls of pools of threads.
 
-use super::{Scene, Stays, until_set};
+use super::{Scene, Stays, has_come, until_set};
 use mp::futures::{Future, Pending};
 use mp::{
     Event, MapError, TaskError, TaskOptions, ThreadMapResult, ThreadPool, ThreadPoolExecutor, ThreadResult,
@@ -61,9 +61,7 @@ fn of_pool<T: Send + Sync + 'static>(
 pub(crate) fn next() -> Scene {
     of_pool(
         |pool, event| Mutex::new(pool.imap(until_set, [event]).unwrap()),
-        |results, timeout| {
-            !matches!(results.lock().unwrap().next_timeout(timeout), Some(Err(TaskError::Timeout)))
-        },
+        |results, timeout| has_come(results.lock().unwrap().next_timeout(timeout)),
     )
 }
 
@@ -74,9 +72,7 @@ pub(crate) fn generated() -> Scene {
     };
     of_pool(
         move |pool, event| Mutex::new(pool.generate(yield_when_set, [event]).unwrap()),
-        |results, timeout| {
-            !matches!(results.lock().unwrap().next_timeout(timeout), Some(Err(TaskError::Timeout)))
-        },
+        |results, timeout| has_come(results.lock().unwrap().next_timeout(timeout)),
     )
 }
 
