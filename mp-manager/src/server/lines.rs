@@ -186,11 +186,7 @@ impl Lines {
     /// Whether a slot that was asked is to be served now: it is not while clients are to sleep.
     #[inline]
     pub(super) fn is_next(&mut self, slot: u32) -> bool {
-        let is_over = self.turns.is_over();
-        if is_over {
-            self.turns.put_off(slot);
-        }
-        !is_over
+        !self.turns.puts_off(slot)
     }
 
     /// Whether wakes are owed until it is their turn: then the server does not sleep.

@@ -142,12 +142,13 @@ impl Turns {
         if matches!(self.state, State::Coming { .. }) { &self.chosen } else { &[] }
     }
 
-    /// A slot was asked while the turn is over.
-    pub(super) fn put_off(&mut self, slot: u32) {
+    /// A slot was asked. `true`: the turn is over, and it is put off.
+    #[inline]
+    pub(super) fn puts_off(&mut self, slot: u32) -> bool {
+        let State::Over { has_come, .. } = &mut self.state else { return false };
+        *has_come = true;
         self.put_off.push(slot);
-        if let State::Over { has_come, .. } = &mut self.state {
-            *has_come = true;
-        }
+        true
     }
 
     /// One that was put off and is to be served now, since its client sleeps or has had the time to.
@@ -205,7 +206,6 @@ impl Turns {
 
     /// The server ends: those that are owed a wake.
     pub(super) fn end(&mut self) -> impl Iterator<Item = u32> {
-        self.state = State::Open;
         self.owed.drain(..)
     }
 }
@@ -258,8 +258,7 @@ mod tests {
         /// A pass, in which these have asked.
         fn pass(&mut self, asked: &[u32]) {
             for slot in asked {
-                if self.turns.is_over() {
-                    self.turns.put_off(*slot);
+                if self.turns.puts_off(*slot) {
                     self.running.retain(|other| other != slot);
                 } else {
                     self.calls[*slot as usize] += 1;
@@ -364,7 +363,7 @@ mod tests {
             world.now += CALL;
             world.pass(&[0]);
         }
-        world.turns.put_off(0);
+        assert!(world.turns.puts_off(0));
         world.now += HAND - 1;
         assert_eq!(world.turns.next_put_off(world.now, |_| false), None);
         assert!(world.turns.pass(false, world.now).is_empty());
