@@ -4,8 +4,11 @@ use super::attempt::{Attempt, Caller, ClientId, Object};
 use super::leases::Leases;
 use super::number;
 use super::stored::{Counts, Stored};
-use crate::protocol::{Batch, BatchCall, BatchValue, Call, DictCall, Failure, Key, Packed, Reply, Results};
+use crate::protocol::{
+    Batch, BatchCall, BatchValue, Call, DictCall, Failure, Key, Number, Packed, Reply, Results,
+};
 use std::collections::HashMap;
+use std::mem;
 
 #[derive(Debug)]
 pub(crate) struct Dict {
@@ -101,11 +104,8 @@ impl Dict {
                 Reply::Value(before)
             }
             DictCall::Add(key, kind, by) => {
-                let before = self.get(&key);
-                match self.items.get_mut(&*key) {
-                    Some(item) => item.value.set_bytes(number::sum(kind, item.value.bytes(), &by)?),
-                    None => drop(self.insert(key, by.into())),
-                }
+                let mut before = None;
+                self.add(&key, kind, &by, |value| before = value.map(Stored::packed))?;
                 Reply::Value(before)
             }
             DictCall::Begin(keys) => {
@@ -132,40 +132,22 @@ impl Dict {
         for call in batch.calls() {
             match call? {
                 BatchCall::Get(key) => give(&mut results, self.items.get(key).map(|item| &item.value)),
-                BatchCall::Insert(key, value) => self.insert_of_batch(key, value, &mut results),
+                BatchCall::Insert(key, value) => {
+                    let value = match value {
+                        BatchValue::Plain(bytes) => Stored::plain(bytes),
+                        BatchValue::Beside(packed) => Stored::new(&self.counts, packed.clone()),
+                    };
+                    give(&mut results, self.replace(key, value).as_ref());
+                }
                 BatchCall::Remove(key) => {
                     give(&mut results, self.items.remove(key).map(|item| item.value).as_ref());
                 }
                 BatchCall::Add(key, kind, by) => {
-                    let item = self.items.get_mut(key);
-                    let sum =
-                        item.as_ref().map(|item| number::sum(kind, item.value.bytes(), by)).transpose()?;
-                    give(&mut results, item.as_ref().map(|item| &item.value));
-                    match (item, sum) {
-                        (Some(item), Some(sum)) => item.value.set_bytes(sum),
-                        _ => self.insert_new(key.into(), Stored::plain(by)),
-                    }
+                    self.add(key, kind, by, |value| give(&mut results, value))?;
                 }
             }
         }
         Ok(results)
-    }
-
-    fn insert_of_batch(&mut self, key: &[u8], value: BatchValue<'_>, results: &mut Results) {
-        let value = match value {
-            BatchValue::Plain(bytes) => Stored::plain(bytes),
-            BatchValue::Beside(packed) => Stored::new(&self.counts, packed.clone()),
-        };
-        match self.items.get_mut(key) {
-            Some(item) => {
-                give(results, Some(&item.value));
-                item.value = value;
-            }
-            None => {
-                results.none();
-                self.insert_new(key.into(), value);
-            }
-        }
     }
 
     fn get(&self, key: &Key) -> Option<Packed> {
@@ -175,8 +157,13 @@ impl Dict {
     /// A key that is there keeps its place.
     fn insert(&mut self, key: Key, value: Packed) -> Option<Packed> {
         let value = Stored::new(&self.counts, value);
-        if let Some(item) = self.items.get_mut(&*key) {
-            return Some(std::mem::replace(&mut item.value, value).into_packed());
+        self.replace(key, value).map(Stored::into_packed)
+    }
+
+    /// The value before.
+    fn replace(&mut self, key: impl AsRef<[u8]> + Into<Box<[u8]>>, value: Stored) -> Option<Stored> {
+        if let Some(item) = self.items.get_mut(key.as_ref()) {
+            return Some(mem::replace(&mut item.value, value));
         }
         self.insert_new(key.into(), value);
         None
@@ -186,6 +173,28 @@ impl Dict {
     fn insert_new(&mut self, key: Box<[u8]>, value: Stored) {
         self.inserted += 1;
         self.items.insert(key, Item { place: self.inserted, value });
+    }
+
+    /// Adds to a number, or puts it there. `give` gets the value before.
+    fn add(
+        &mut self,
+        key: &[u8],
+        kind: Number,
+        by: &[u8],
+        give: impl FnOnce(Option<&Stored>),
+    ) -> Result<(), Failure> {
+        match self.items.get_mut(key) {
+            Some(item) => {
+                let sum = number::sum(kind, item.value.bytes(), by)?;
+                give(Some(&item.value));
+                item.value.set_bytes(sum);
+            }
+            None => {
+                give(None);
+                self.insert_new(key.into(), Stored::plain(by));
+            }
+        }
+        Ok(())
     }
 
     fn set(&mut self, key: Key, new: Option<Packed>) {
