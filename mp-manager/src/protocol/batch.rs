@@ -78,15 +78,12 @@ fn damaged() -> Failure {
 }
 
 impl Parts {
-    /// Appends bytes that `write` appends, behind their length. An error leaves it as it was.
+    /// Appends bytes that `write` appends, behind their length. After an error there may be more.
     #[inline]
     fn append<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         let at = self.bytes.len();
         self.bytes.push(0);
-        if let Err(error) = write(&mut self.bytes) {
-            self.bytes.truncate(at);
-            return Err(error);
-        }
+        write(&mut self.bytes)?;
         let length = self.bytes.len() - at - 1;
         if length < usize::from(NONE) {
             self.bytes[at] = length as u8;
@@ -164,6 +161,7 @@ impl Batch {
         Ok(())
     }
 
+    /// An error leaves the batch as it was.
     #[inline]
     fn call<E>(&mut self, kind: u8, key: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         let at = self.0.bytes.len();

@@ -95,7 +95,7 @@ impl Link {
             all.retain(|one| one.owner.is_current() && one.link.strong_count() > 0);
             all.iter().find(|one| one.link.as_ptr() == Arc::as_ptr(self)).map(|one| one.connection.clone())
         });
-        if let Some(Some(connection)) = found {
+        if let Some(connection) = found.flatten() {
             return Ok(connection);
         }
         let connection = self.connect()?;

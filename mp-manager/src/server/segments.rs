@@ -39,8 +39,8 @@ impl Segments {
 
     pub(super) fn keep(&mut self, name: OwnedName, counted: Counted) -> String {
         let text = name.name().to_owned();
-        if let Some((_, Counted(before))) = self.names.insert(text.clone(), (name, counted)) {
-            self.left += before;
+        if let Some((_, before)) = self.names.insert(text.clone(), (name, counted)) {
+            self.give_back(before);
         }
         text
     }

@@ -44,7 +44,7 @@ impl<W: Word> Hints<'_, W> {
         // ORDERING: Relaxed, here and below: a hint.
         self.client(slot).store(here, Ordering::Relaxed);
         let server = self.server().load(Ordering::Relaxed);
-        here != UNKNOWN && (here == server || server == EVERYWHERE + 1)
+        here != UNKNOWN && (here == server || server == encoded(Some(EVERYWHERE)))
     }
 
     /// Server: where it runs. `None`: clients are not to mind.
