@@ -171,12 +171,9 @@ impl End {
         spins: &LocalSite,
         mut call: impl FnMut(Mode) -> OsResult<usize>,
     ) -> Result<usize, RecvError> {
-        match call(Mode::Now) {
-            Ok(count) => Ok(count),
-            Err(error) => match unless_empty(Err(error)) {
-                Some(ended) => Ok(ended?),
-                None => self.wait_to_read(patience, spins, &mut |mode| unless_empty(call(mode))),
-            },
+        match unless_empty(call(Mode::Now)) {
+            Some(received) => Ok(received?),
+            None => self.wait_to_read(patience, spins, &mut |mode| unless_empty(call(mode))),
         }
     }
 
@@ -210,6 +207,7 @@ impl End {
 }
 
 /// `None`: nothing has arrived.
+#[inline]
 fn unless_empty(received: OsResult<usize>) -> Option<OsResult<usize>> {
     match received {
         Err(error) if would_block(&error) => None,
