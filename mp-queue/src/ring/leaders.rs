@@ -15,7 +15,7 @@
 //! |-------------|----------------------------------------------------------------------------------------|
 //! | `leases`    | two locks, each held by a leader while it waits: the kernel releases a dead leader's    |
 //! | `followers` | raised by a waiter that is about to follow; 0: a promotion found no follower            |
-//! | `looks`     | raised by a follower that has woken by itself (follower.rs)                             |
+//! | `wake_ups`  | raised by a follower that has woken by itself (follower.rs)                             |
 //! | `changes` of the event count | a promotion changes its upper half: a follower that sees this takes a lease first |
 //!
 //! A wake-up costs more than ten microseconds of a CPU, nearly all of it for the switch to that process and
@@ -52,7 +52,7 @@ use mp_sync::raw::RawLock;
 pub(super) struct Leaders<O: Owned> {
     leases: [RawLock<O>; 2],
     followers: O::Word,
-    looks: O::Word,
+    wake_ups: O::Word,
 }
 
 /// The amount that a promotion adds to `changes`. (Other changes reach its upper half only now and then; a
@@ -95,10 +95,11 @@ impl<'a, O: Owned> Sleeper<'a, O> {
         let changes = self.changes;
         let Some(leaders) = self.leaders else { return changes.wait(seen, until) };
         let alone = std::mem::take(&mut self.fresh) || self.leads(leaders);
-        let number = if alone { None } else { Some(leaders.follow()) };
+        let number = (!alone).then(|| leaders.follow());
         let follower = number.filter(|_| !self.leads(leaders)).map(|number| {
             // ORDERING: Relaxed: a count by itself.
-            *self.follower.get_or_insert_with(|| Follower::new(number, leaders.looks.load(Ordering::Relaxed)))
+            let new = || Follower::new(number, leaders.wake_ups.load(Ordering::Relaxed));
+            *self.follower.get_or_insert_with(new)
         });
         let wake = match follower {
             Some(follower) => changes.wait_long(seen, until, follower.looks()),
@@ -108,7 +109,7 @@ impl<'a, O: Owned> Sleeper<'a, O> {
         let now = changes.load(Ordering::Acquire);
         if let Some(mut follower) = follower.filter(|_| now == seen && wake == Wake::Look) {
             // ORDERING: Relaxed: a count by itself.
-            follower.woke(leaders.looks.fetch_add(1, Ordering::Relaxed));
+            follower.woke(leaders.wake_ups.fetch_add(1, Ordering::Relaxed));
             self.follower = Some(follower);
         }
         let promoted = (now ^ seen) >= PROMOTION;
