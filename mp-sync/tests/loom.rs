@@ -1,7 +1,7 @@
 //! The algorithms of `raw/` in the model checker: every schedule with up to three preemptions, and with a thread
 //! killed before each of its accesses.
 //!
-//! A lost wake is a deadlock, which loom reports. Where a model says `Looks::AfterDeath`, the promise rests on the
+//! A lost wake is a deadlock, which loom reports. Where a model says `TimedLooks::AfterDeath`, the promise rests on the
 //! timed wake-up once a thread has died; everywhere else it rests on no timer. The models of three threads that take
 //! minutes run with one preemption less here, and in full with `-- --ignored`. `MP_LOOM_BOUND=4` walks further;
 //! `-- --nocapture` shows the tables.

@@ -9,7 +9,8 @@ use super::model::mutants::mutants;
 use super::model::world::{Crowded, Shared, Untracked, World, put, ring, ring_of, take, take_all, worlds};
 use super::{FirstPacket, NotTaken, Packet, PacketSocket, TakeContext, Worker};
 use mp_model::shuttle::{
-    FaultyOwned, Fuse, Looks, ModelLong, ModelOwned, explore, iterations, set_looks, set_naps, spawn, sweep,
+    FaultyOwned, Fuse, ModelLong, ModelOwned, TimedLooks, explore, iterations, set_looks, set_naps, spawn,
+    sweep,
 };
 use mp_model::{DiesUnseenInTheLock, NappersPassNoWakeOn, NoDeathIsReported, NoNoteIsLeft, NoneIsWoken};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ fn nappers_take_each_item_once<W: Crowd>() {
 
 /// Wherever a producer dies, its record is there whole or not at all, and the others go on.
 fn a_dead_putter_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(2);
     let its = Arc::clone(&ring);
     let victim = spawn(fuse, move || put(&its, 1).unwrap());
@@ -86,7 +87,7 @@ fn all_but_the_victims(mut got: Vec<u64>, victims: Option<u64>, left: Vec<u64>, 
 
 /// Wherever a taker dies, it has taken one record at most, and the others go on.
 fn a_dead_taker_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(2);
     let its = Arc::clone(&ring);
     let victim = spawn(fuse, move || take(&its).unwrap());
@@ -111,7 +112,7 @@ fn each_item_crosses_the_segments_once<W: Crowd>() {
 
 /// Wherever a producer dies that switches segments, the records of the others are there.
 fn a_dead_putter_between_segments_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
     let its = Arc::clone(&ring);
     let victim = spawn(fuse, move || [1, 2].map(|item| put(&its, item).is_ok()));
@@ -132,7 +133,7 @@ fn a_dead_putter_between_segments_stops_no_other_process<W: Crowd>(fuse: &Fuse) 
 
 /// Wherever a consumer dies that leaves a segment, it has taken at most one record that it had not reported.
 fn a_dead_taker_between_segments_stops_no_other_process<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
     let its = Arc::clone(&ring);
     let victim = spawn(fuse, move || [take(&its).unwrap(), take(&its).unwrap()]);
@@ -201,7 +202,7 @@ fn left<W: World>(ring: &Shared<W>) -> Vec<u64> {
 
 /// Wherever a producer dies, its packet goes with its record, or there is none.
 fn a_dead_putter_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     let its = Arc::clone(&ring);
     let victim = spawn(fuse, move || put_parcel(&its, 1));
@@ -222,7 +223,7 @@ fn a_dead_putter_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
 
 /// Wherever a taker dies, its packet goes with it, or is the next one's.
 fn a_dead_taker_leaves_no_packet<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(2);
     let its = Arc::clone(&ring);
     let victim = spawn(fuse, move || its.until_item(None, || look(&its)).unwrap());

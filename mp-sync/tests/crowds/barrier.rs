@@ -2,7 +2,7 @@
 
 use super::{all, crowd};
 use crate::tables::{all_live, first_lives};
-use crate::world::{AtomicU32, Fuse, Looks, point, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, TimedLooks, point, set_looks, spawn};
 use mp_core::word::{Ordering, Owned};
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Broken, RawBarrier};
@@ -92,7 +92,7 @@ pub(crate) fn barrier_crowd_waits_for_the_action<O: AnyOwned>() {
 
 /// Wherever a party dies, the others pass together or not at all; and afterwards the barrier works.
 pub(crate) fn barrier_crowd_dead_party<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let met = barrier::<O>();
     let its = met.clone();
     let victim = spawn(fuse, move || {

@@ -1,7 +1,7 @@
 //! Crowds at the condition: a shelf with room for two, between one producer and several consumers.
 
 use super::{all, crowd};
-use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, TimedLooks, set_looks, spawn};
 use mp_core::word::{Deadline, Ordering, Owned};
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Acquired, RawCondition, RawLock};
@@ -126,7 +126,7 @@ pub(crate) fn condition_crowd_goes_on_without_the_late<O: AnyOwned>() {
 
 /// A consumer dies: the others go on, and what it took no other has.
 pub(crate) fn condition_crowd_dead_taker<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shelf = shelf::<O>();
     let its = shelf.clone();
     let victim = spawn(fuse, move || its.take(None));
@@ -143,7 +143,7 @@ pub(crate) fn condition_crowd_dead_taker<O: AnyOwned>(fuse: &Fuse) {
 
 /// The producer dies: the items that it had put are there, and no others.
 pub(crate) fn condition_crowd_dead_bringer<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shelf = shelf::<O>();
     let its = shelf.clone();
     let victim = spawn(fuse, move || its.bring(BROUGHT / 2));

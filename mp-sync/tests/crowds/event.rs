@@ -1,7 +1,7 @@
 //! Crowds at the event.
 
 use super::{all, crowd};
-use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn, yield_now};
+use crate::world::{AtomicU32, Fuse, TimedLooks, set_looks, spawn, yield_now};
 use mp_core::word::Ordering;
 use mp_model::{AnyWord, soon};
 use mp_sync::raw::RawEvent;
@@ -52,7 +52,7 @@ pub(crate) fn event_crowd_pulses_reach_the_waiters<W: AnyWord>() {
 
 /// Killed between the flag and the wake: the promise is the timed look's, for all of them.
 pub(crate) fn event_crowd_dead_setter<W: AnyWord>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let event: Signalled<W> = Arc::default();
     let its = event.clone();
     let victim = spawn(fuse, move || its.0.set());

@@ -2,7 +2,7 @@
 
 use super::{all, crowd};
 use crate::tables::{Locked, add_one, inside, locked};
-use crate::world::{Fuse, Looks, set_looks, spawn};
+use crate::world::{Fuse, TimedLooks, set_looks, spawn};
 use mp_core::word::Owned;
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::Acquired;
@@ -73,7 +73,7 @@ pub(crate) fn lock_crowd_woken_one_dies<O: AnyOwned>(fuse: &Fuse) {
 
 /// Two die, each after as many steps: then it may take a timed look.
 pub(crate) fn lock_crowd_two_die<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let lock = locked::<O>();
     let victims = [(); 2].map(|()| {
         let its = lock.clone();
@@ -92,7 +92,7 @@ pub(crate) fn lock_crowd_two_die<O: AnyOwned>(fuse: &Fuse) {
 
 /// Without a list the timed look finds the dead owner.
 pub(crate) fn lock_crowd_without_a_kernel_list<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let lock = locked::<O>();
     let its = lock.clone();
     let victim = spawn(fuse, move || add_one(&its));

@@ -1,7 +1,7 @@
 //! Crowds at permits that have owners.
 
 use super::{all, crowd};
-use crate::world::{AtomicU32, Fuse, Looks, point, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, TimedLooks, point, set_looks, spawn};
 use mp_core::word::{Ordering, Owned};
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::RawOwnedSemaphore;
@@ -46,7 +46,7 @@ pub(crate) fn permits_crowd_has_one_owner_each<O: AnyOwned>() {
 
 /// More wait than can be told: the others find out by looking.
 pub(crate) fn permits_crowd_more_wait_than_are_told<O: AnyOwned>() {
-    set_looks(Looks::Always);
+    set_looks(TimedLooks::Always);
     let permits = permits::<O, 1>(1);
     let its = permits.clone();
     let others = crowd(4, move |_| wait_and_use(&its));
@@ -57,7 +57,7 @@ pub(crate) fn permits_crowd_more_wait_than_are_told<O: AnyOwned>() {
 
 /// The permit of a dead thread goes to a waiter.
 pub(crate) fn permits_crowd_has_those_of_the_dead<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let permits = permits::<O, 4>(1);
     let its = permits.clone();
     let victim = spawn(fuse, move || wait_and_use(&its));

@@ -2,7 +2,7 @@
 
 use super::{all, crowd};
 use crate::tables::Pair;
-use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, TimedLooks, set_looks, spawn};
 use mp_core::word::{Deadline, Ordering, Owned};
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Acquired, RawRwLock};
@@ -76,7 +76,7 @@ pub(crate) fn rwlock_crowd_some_give_up<O: AnyOwned>() {
 
 /// A dead writer keeps no thread out, and its half change is reported.
 pub(crate) fn rwlock_crowd_dead_writer<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shared = shared::<O>();
     let its = shared.clone();
     let victim = spawn(fuse, move || its.write(None));
@@ -90,7 +90,7 @@ pub(crate) fn rwlock_crowd_dead_writer<O: AnyOwned>(fuse: &Fuse) {
 
 /// A dead reader keeps no thread out.
 pub(crate) fn rwlock_crowd_dead_reader<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shared = shared::<O>();
     let its = shared.clone();
     let victim = spawn(fuse, move || {

@@ -1,7 +1,7 @@
 //! Crowds at the semaphore.
 
 use super::{all, crowd};
-use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, TimedLooks, set_looks, spawn};
 use mp_core::word::{Ordering, Word};
 use mp_model::{AnyWord, soon};
 use mp_sync::raw::{MOST_PERMITS, RawSemaphore};
@@ -61,7 +61,7 @@ pub(crate) fn semaphore_crowd_each_permit_wakes_one<W: AnyWord>() {
 
 /// One dies asleep, woken or with its permit: the others get what was given and not taken.
 pub(crate) fn semaphore_crowd_dead_sleeper<W: AnyWord>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let counted = with_permits::<W>(0);
     let its = counted.clone();
     let victim = spawn(fuse, move || its.0.acquire(None));
@@ -77,7 +77,7 @@ pub(crate) fn semaphore_crowd_dead_sleeper<W: AnyWord>(fuse: &Fuse) {
 
 /// A release by a thread that dies in it happens whole or not at all.
 pub(crate) fn semaphore_crowd_dead_releaser<W: AnyWord>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let counted = with_permits::<W>(0);
     let its = counted.clone();
     let victim = spawn(fuse, move || give(&its, 2));

@@ -1,7 +1,7 @@
 //! Models of the barrier.
 
 use crate::tables::{all_live, first_lives};
-use crate::world::{AtomicU32, Fuse, Looks, live_here, point, set_looks, spawn, yield_now};
+use crate::world::{AtomicU32, Fuse, TimedLooks, live_here, point, set_looks, spawn, yield_now};
 use mp_core::word::{Ordering, Owned};
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Arrival, Broken, RawBarrier};
@@ -163,7 +163,7 @@ pub(crate) fn barrier_panic_in_the_action_breaks_it<O: AnyOwned>() {
 
 /// Wherever a party dies: the others pass together, or all get Broken; and afterwards the barrier works.
 pub(crate) fn barrier_dead_party<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let met = barrier::<O>(2);
     let victim = met.clone();
     let victim = spawn(fuse, move || {
@@ -181,7 +181,7 @@ pub(crate) fn barrier_dead_party<O: AnyOwned>(fuse: &Fuse) {
 }
 
 pub(crate) fn barrier_dead_in_the_action<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let met = barrier::<O>(2);
     let victim = met.clone();
     let victim = spawn(fuse, move || {
@@ -195,7 +195,7 @@ pub(crate) fn barrier_dead_in_the_action<O: AnyOwned>(fuse: &Fuse) {
 
 /// A thread that is not a party dies inside the lock, with a change half done: the next one repairs the barrier.
 pub(crate) fn barrier_dead_aborter<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let met = barrier::<O>(2);
     let other = met.clone();
     let other = spawn(&Fuse::never(), move || other.0.wait(None, all_live).is_ok());

@@ -1,6 +1,6 @@
 //! Models of the condition: up to two waiters, and one notifier.
 
-use crate::world::{AtomicU32, Chamber, Fuse, Life, Looks, ModelOwned, Room as _, set_looks, spawn};
+use crate::world::{AtomicU32, Chamber, Fuse, Life, ModelOwned, Room as _, TimedLooks, set_looks, spawn};
 use mp_core::word::{Deadline, Ordering, Owned};
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Acquired, CannotWait, Lend, RawCondition, RawRLock};
@@ -185,7 +185,7 @@ pub(crate) fn condition_lends_an_rlock_whole<O: AnyOwned>() {
 /// A waiter that dies while it waits costs the other none of its notifications. There is one, and the waiter that comes
 /// out with it wakes the rest.
 pub(crate) fn condition_dead_waiter<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let room = room::<O>();
     let lives = [fuse.clone(), Fuse::never()].map(|fuse| {
         let room = room.clone();
@@ -235,7 +235,7 @@ pub(crate) fn condition_place_of_the_dead<O: AnyOwned>(fuse: &Fuse) {
 
 /// A notifier that dies leaves slots as they were, or chosen.
 pub(crate) fn condition_dead_notifier<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let room = room::<O>();
     let other = waiter(&room, &Fuse::never(), None);
     let victim = room.clone();

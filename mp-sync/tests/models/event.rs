@@ -1,7 +1,7 @@
 //! Models of the event.
 
-use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn, tell, wait_until_told};
-use mp_core::word::{Deadline, Learned, Machine, Ordering, Site, Wake, Word};
+use crate::world::{AtomicU32, Fuse, TimedLooks, set_looks, spawn, tell, wait_until_told};
+use mp_core::word::{Deadline, Learned, Looks, Machine, Ordering, Site, Wake, Word};
 use mp_model::{AnyWord, soon};
 use mp_sync::raw::RawEvent;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl<W: Word> Word for Watched<W> {
         tell();
         self.0.wait(expected, until)
     }
-    fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: mp_core::word::Looks) -> Wake {
+    fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: Looks) -> Wake {
         self.0.wait_long(expected, until, looks)
     }
     fn wake(&self, count: u32) -> u32 {
@@ -180,7 +180,7 @@ pub(crate) fn event_timeout<W: AnyWord>() {
 
 /// Killed between the flag and the wake: the promise is the timed look's.
 pub(crate) fn event_dead_setter<W: AnyWord>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let event: Signalled<W> = Arc::default();
     let (victim, waiter) = (event.clone(), event.clone());
     let victim = spawn(fuse, move || victim.0.set());

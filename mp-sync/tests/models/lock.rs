@@ -1,7 +1,7 @@
 //! Models of the lock.
 
 use crate::tables::{add_one, inside, locked};
-use crate::world::{Fuse, Looks, live_here, point, set_looks, spawn};
+use crate::world::{Fuse, TimedLooks, live_here, point, set_looks, spawn};
 use mp_core::word::Owned;
 use mp_model::{AnyOwned, FIRST, soon};
 use mp_sync::raw::{Acquired, RawLock};
@@ -167,7 +167,7 @@ pub(crate) fn lock_died_stays_until_cleared<O: AnyOwned>(fuse: &Fuse) {
 
 /// Without a list the timed look finds the dead owner.
 pub(crate) fn lock_without_a_kernel_list<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let lock = locked::<O>();
     let victim = lock.clone();
     let victim = spawn(fuse, move || add_one(&victim));

@@ -1,6 +1,6 @@
 //! Models of permits that have owners.
 
-use crate::world::{AtomicU32, Fuse, Looks, point, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, TimedLooks, point, set_looks, spawn};
 use mp_core::word::{Ordering, Owned};
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::RawOwnedSemaphore;
@@ -51,7 +51,7 @@ pub(crate) fn permits_timeout_takes_nothing<O: AnyOwned>() {
 
 /// The permit of a dead thread goes to the next.
 pub(crate) fn permits_of_the_dead_come_back<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let permit = permit::<O>();
     let victim = permit.clone();
     let victim = spawn(fuse, move || use_permit(&victim));

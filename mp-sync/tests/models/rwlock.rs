@@ -1,7 +1,7 @@
 //! Models of the lock that many may hold to read.
 
 use crate::tables::Pair;
-use crate::world::{Fuse, Looks, set_looks, spawn};
+use crate::world::{Fuse, TimedLooks, set_looks, spawn};
 use mp_core::word::Owned;
 use mp_model::{AnyOwned, soon};
 use mp_sync::raw::{Acquired, RawRwLock};
@@ -75,7 +75,7 @@ pub(crate) fn rwlock_readers_share_and_writers_give_up<O: AnyOwned>() {
 
 /// A writer that dies is told to the next, and a reader.
 pub(crate) fn rwlock_dead_writer<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shared = shared::<O>();
     let victim = shared.clone();
     let victim = spawn(fuse, move || victim.write());
@@ -87,7 +87,7 @@ pub(crate) fn rwlock_dead_writer<O: AnyOwned>(fuse: &Fuse) {
 
 /// A dead reader keeps no thread out, and has damaged nothing.
 pub(crate) fn rwlock_dead_reader<O: AnyOwned>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shared = shared::<O>();
     let victim = shared.clone();
     let victim = spawn(fuse, move || victim.read());

@@ -1,6 +1,6 @@
 //! Models of the semaphore.
 
-use crate::world::{AtomicU32, Fuse, Looks, set_looks, spawn};
+use crate::world::{AtomicU32, Fuse, TimedLooks, set_looks, spawn};
 use mp_core::word::Ordering;
 use mp_model::{AnyWord, soon};
 use mp_sync::raw::{MOST_PERMITS, RawSemaphore};
@@ -83,7 +83,7 @@ pub(crate) fn semaphore_bound_is_never_passed<W: AnyWord>() {
 
 /// Dead in a release, asleep, or with the permit: a living thread gets what was released and not taken.
 pub(crate) fn semaphore_dead_sleeper<W: AnyWord>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let semaphore = with_permits::<W>(0);
     let (victim, sleeper) = (semaphore.clone(), semaphore.clone());
     let victim = spawn(fuse, move || victim.acquire(None));
@@ -97,7 +97,7 @@ pub(crate) fn semaphore_dead_sleeper<W: AnyWord>(fuse: &Fuse) {
 }
 
 pub(crate) fn semaphore_dead_releaser<W: AnyWord>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let semaphore = with_permits::<W>(0);
     let (victim, sleeper) = (semaphore.clone(), semaphore.clone());
     let victim = spawn(fuse, move || victim.release(1, MOST_PERMITS));

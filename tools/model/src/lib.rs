@@ -29,8 +29,8 @@
 //! A wake comes through a mutex, which orders more than the kernel promises: that an algorithm reads the word
 //! again after a wait is for the reader to check. loom takes a sequentially consistent *access* for an
 //! acquire-release one (only [`fence`](mp_core::word::Word::fence) is modelled in full): false alarms are possible.
-//! loom wakes sleepers in the order they came, the others in any. There is no clock: see [`Looks`](loom::Looks) for
-//! what stands in for the timed look. One word has one address.
+//! loom wakes sleepers in the order they came, the others in any. There is no clock: see
+//! [`TimedLooks`](loom::TimedLooks) for what stands in for the timed look. One word has one address.
 //!
 //! Not published, and no part of any product: a development dependency of the crates whose algorithms it tries.
 

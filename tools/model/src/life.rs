@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 /// What stands in for the timed look of a wait without a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Looks {
+pub enum TimedLooks {
     /// Nothing: a lost wake is a deadlock, which loom reports. Shows that a promise needs no timer.
     Never,
     /// A death wakes all sleepers, and a thread that goes to sleep afterwards tries once more first, for each value of
@@ -69,7 +69,7 @@ pub(crate) struct World<C: Checker> {
     /// One bit for each thread id.
     dead: C::Word,
     told: C::Word,
-    looks: Mutex<Looks>,
+    looks: Mutex<TimedLooks>,
     /// How long a wait may spin.
     spins: AtomicU32,
     /// Whether each wait naps once.
@@ -85,7 +85,7 @@ impl<C: Checker> Default for World<C> {
             futexes: Mutex::default(),
             dead: C::Word::default(),
             told: C::Word::default(),
-            looks: Mutex::new(Looks::Never),
+            looks: Mutex::new(TimedLooks::Never),
             spins: AtomicU32::new(0),
             naps: AtomicBool::new(false),
             turns: AtomicBool::new(false),
@@ -100,7 +100,7 @@ impl<C: Checker> World<C> {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn looks(&self) -> Looks {
+    fn looks(&self) -> TimedLooks {
         *self.looks.lock().expect("held for a moment only")
     }
 
@@ -116,7 +116,7 @@ impl<C: Checker> World<C> {
     fn report_death(&self, id: u32) {
         // ORDERING: SeqCst: the kernel's doing.
         self.dead.fetch_or(1 << id, Ordering::SeqCst);
-        if self.looks() == Looks::AfterDeath {
+        if self.looks() == TimedLooks::AfterDeath {
             let futexes = self.futexes.lock().expect("held for a moment only").clone();
             futexes.iter().for_each(|futex| futex.have_looked_at());
         }
@@ -182,7 +182,7 @@ pub(crate) fn with_list<C: Checker, R>(change: impl FnOnce(&mut RobustList<C>) -
 pub(crate) fn look_now<C: Checker>(futex: &Arc<Futex<C>>, expected: u32) -> bool {
     let world = world::<C>();
     // ORDERING: SeqCst: the kernel's clock.
-    if world.looks() == Looks::Never || world.dead.load(Ordering::SeqCst) == 0 {
+    if world.looks() == TimedLooks::Never || world.dead.load(Ordering::SeqCst) == 0 {
         return false;
     }
     C::with_mine(|mine| {
@@ -226,10 +226,10 @@ pub(crate) fn has_dozed<C: Checker>() -> bool {
 
 /// Whether each sleep is a look only.
 pub(crate) fn looks_always<C: Checker>() -> bool {
-    world::<C>().looks() == Looks::Always
+    world::<C>().looks() == TimedLooks::Always
 }
 
-pub(crate) fn set_looks<C: Checker>(looks: Looks) {
+pub(crate) fn set_looks<C: Checker>(looks: TimedLooks) {
     *world::<C>().looks.lock().expect("held for a moment only") = looks;
 }
 

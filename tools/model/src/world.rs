@@ -9,7 +9,7 @@ macro_rules! world {
 
         pub use crate::check::Report;
         pub use crate::checker::{Atomic, Room};
-        pub use crate::life::{Fuse, Life, Looks};
+        pub use crate::life::{Fuse, Life, TimedLooks};
 
         /// A number that the model's threads share and that is no part of the algorithm: no fuse burns there.
         pub type AtomicU32 = <$checker as Primitives>::Word;
@@ -72,7 +72,7 @@ macro_rules! world {
         }
 
         /// Chooses what stands in for timed looks in this execution. Call it first, from the model's main thread.
-        pub fn set_looks(looks: Looks) {
+        pub fn set_looks(looks: TimedLooks) {
             life::set_looks::<$checker>(looks);
         }
 

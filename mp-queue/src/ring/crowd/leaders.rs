@@ -4,7 +4,7 @@ use super::super::model::world::{
     Shared, Untracked, World, put, put_together, ring, so_far, take, take_all, worlds,
 };
 use super::{Crowd, all_but_the_victims, many, mutants, usual};
-use mp_model::shuttle::{Fuse, Life, Looks, ModelLong, set_looks, spawn, sweep, yield_now};
+use mp_model::shuttle::{Fuse, Life, ModelLong, TimedLooks, set_looks, spawn, sweep, yield_now};
 use std::sync::Arc;
 
 fn taker<W: Crowd>(ring: &Shared<W>, fuse: &Fuse) -> Life<u64> {
@@ -21,7 +21,7 @@ fn wait_until_empty<W: Crowd>(ring: &Shared<W>) {
 
 /// Whichever waiter dies, and wherever: woken for two records, or promoted by one that left with its record.
 fn a_dead_waiter_strands_no_other_waiter<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     let victim = taker(&ring, fuse);
     let others = [(); 3].map(|()| taker(&ring, &Fuse::never()));
@@ -36,7 +36,7 @@ fn a_dead_waiter_strands_no_other_waiter<W: Crowd>(fuse: &Fuse) {
 /// Two have left, and a producer dies between its record and the wake: one of the remaining waiters wakes by
 /// itself.
 fn a_leader_that_leaves_hands_its_lease_on<W: Crowd>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     let takers = [(); 4].map(|()| taker(&ring, &Fuse::never()));
     put(&ring, 1).unwrap();

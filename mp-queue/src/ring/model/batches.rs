@@ -4,7 +4,7 @@ use super::super::NotTaken;
 use super::super::tests::NoContext;
 use super::growth::UNITS;
 use super::world::{Shared, Sound, World, put, put_together, ring, ring_of, take, take_all, value_of};
-use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
+use mp_model::thorough::{Fuse, TimedLooks, set_looks, spawn};
 use std::sync::Arc;
 
 fn take_together<W: World>(ring: &Shared<W>, most: usize) -> Result<Vec<u64>, NotTaken> {
@@ -30,7 +30,7 @@ pub(super) fn records_put_together_come_together<W: World>() {
 }
 
 pub(super) fn a_putter_killed_with_two_leaves_both_or_none<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     let other = Arc::clone(&ring);
     let victim = spawn(fuse, move || put_together(&other, &[1, 2]));
@@ -44,7 +44,7 @@ pub(super) fn a_putter_killed_with_two_leaves_both_or_none<W: World>(fuse: &Fuse
 }
 
 pub(super) fn a_taker_killed_with_two_takes_both_or_none<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     put_together(&ring, &[1, 2]);
     let other = Arc::clone(&ring);
@@ -81,7 +81,7 @@ pub(super) fn a_batch_goes_on_in_the_next_segment<W: World>() {
 }
 
 pub(super) fn a_putter_killed_with_a_batch_in_two_segments_leaves_its_beginning<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring_of::<W>(0, &[2, 8]);
     let other = Arc::clone(&ring);
     let victim = spawn(fuse, move || put_together(&other, &[1, 2, 3]));

@@ -2,7 +2,7 @@
 
 use super::super::Refused;
 use super::world::{Shared, Sound, World, put, ring_of, take, take_all, try_put};
-use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
+use mp_model::thorough::{Fuse, TimedLooks, set_looks, spawn};
 use std::sync::Arc;
 
 /// Room for one record, and for two.
@@ -49,7 +49,7 @@ fn take_all_and<W: World>(ring: &Shared<W>, early: Result<(), Refused>, value: u
 
 /// In the middle of a segment switch: the next producer completes it, or makes it anew.
 pub(super) fn a_putter_killed_in_a_hop_leaves_whole_records<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring_of::<W>(0, &UNITS);
     put(&ring, 1).unwrap();
     let other = Arc::clone(&ring);
@@ -63,7 +63,7 @@ pub(super) fn a_putter_killed_in_a_hop_leaves_whole_records<W: World>(fuse: &Fus
 
 /// Also on the way back to the segment that is kept.
 pub(super) fn a_putter_killed_on_its_way_back_leaves_whole_records<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = drained::<W>();
     let other = Arc::clone(&ring);
     let victim = spawn(fuse, move || try_put(&other, 3));
@@ -76,7 +76,7 @@ pub(super) fn a_putter_killed_on_its_way_back_leaves_whole_records<W: World>(fus
 
 /// Also between the pages and the segment: the next consumer releases them once more.
 pub(super) fn a_taker_killed_while_it_leaves_loses_one_record_at_most<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = drained::<W>();
     put(&ring, 3).unwrap();
     let other = Arc::clone(&ring);

@@ -1,12 +1,12 @@
 //! One record after the other; where the segment ends, and where the numbers do.
 
 use super::world::{Shared, Sound, World, put, put_long, ring, ring_about_to_wrap, take, take_all, try_put};
-use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
+use mp_model::thorough::{Fuse, TimedLooks, set_looks, spawn};
 use std::sync::Arc;
 
 /// Its record is there whole or not at all, and the next producer's comes after it.
 pub(super) fn a_killed_putter_leaves_whole_records<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     leaves_whole_records(fuse, &ring::<W>(0), 1);
 }
 
@@ -22,7 +22,7 @@ fn leaves_whole_records<W: World>(fuse: &Fuse, ring: &Shared<W>, units: usize) {
 
 /// It may have taken its record along, and no other.
 pub(super) fn a_killed_taker_takes_one_record_at_most<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     put(&ring, 1).unwrap();
     let other = Arc::clone(&ring);
@@ -52,19 +52,19 @@ fn go_round<W: World>(ring: &Shared<W>) {
 }
 
 pub(super) fn a_putter_killed_at_the_end_leaves_whole_records<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     leaves_whole_records(fuse, &ring_about_to_wrap::<W>(8), 2);
 }
 
 /// As above, where the length of the segment is no power of two.
 pub(super) fn a_putter_killed_at_the_end_of_seven_units_leaves_whole_records<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     leaves_whole_records(fuse, &ring_about_to_wrap::<W>(7), 2);
 }
 
 /// What was not taken is not written over: there is room for the third one if the first one is gone.
 pub(super) fn a_taker_killed_at_the_end_takes_one_record_at_most<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring_about_to_wrap::<W>(8);
     put_long(&ring, 1, 3).unwrap();
     put(&ring, 2).unwrap();

@@ -4,7 +4,7 @@ use super::super::{NotTaken, TakeContext, Worker};
 use super::world::{Shared, Sound, World, put, ring, value_of};
 use loom::cell::Cell;
 use mp_model::soon;
-use mp_model::thorough::{Fuse, Looks, set_looks, spawn};
+use mp_model::thorough::{Fuse, TimedLooks, set_looks, spawn};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub(super) fn tasks_and_what_they_put_are_done_when_joined<W: World>() {
 
 /// Its record is in the ring, or its task is done, or it is told that one is lost: one of the three.
 pub(super) fn tasks_of_a_killed_worker_are_told_of<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     put(&ring, 1).unwrap();
     let other = Arc::clone(&ring);
@@ -88,7 +88,7 @@ pub(super) fn tasks_of_a_killed_worker_are_told_of<W: World>(fuse: &Fuse) {
 
 /// As above, with two that are taken together.
 pub(super) fn tasks_taken_together_are_told_of_together<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let ring = ring::<W>(0);
     put(&ring, 1).unwrap();
     put(&ring, 2).unwrap();

@@ -5,7 +5,7 @@ use super::super::tests::NoContext;
 use super::world::{
     Shared, Sound, World, put, put_together, ring, so_far, take, take_all, take_once, value_of,
 };
-use mp_model::thorough::{Fuse, Looks, set_looks, set_naps, spawn};
+use mp_model::thorough::{Fuse, TimedLooks, set_looks, set_naps, spawn};
 use std::sync::Arc;
 
 pub(super) fn a_sleeper_gets_its_item<W: World>() {
@@ -86,7 +86,7 @@ pub(super) fn a_getter_that_sees_the_end_has_seen_every_item<W: World>() {
 }
 
 pub(super) fn look_after_a_death<W: World>() {
-    set_looks(if W::NEVER_LOOKS { Looks::Never } else { Looks::AfterDeath });
+    set_looks(if W::NEVER_LOOKS { TimedLooks::Never } else { TimedLooks::AfterDeath });
 }
 
 /// Also between its record and the wake: no other producer puts anything then.

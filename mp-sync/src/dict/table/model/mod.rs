@@ -7,7 +7,7 @@
 
 pub(super) mod world;
 
-use mp_model::thorough::{Fuse, Looks, bound, explore, set_looks, spawn, sweep};
+use mp_model::thorough::{Fuse, TimedLooks, bound, explore, set_looks, spawn, sweep};
 use mp_model::{AcquireIsRelaxed, NoDeathIsReported, NoneIsWoken, ReleaseIsRelaxed};
 use std::sync::Arc;
 use world::{Broken, NeverCommits, NeverCounts, NeverRepairs, Shared, Sound, World, table};
@@ -36,7 +36,7 @@ fn a_reader_sees_whole_values<W: World>() {
 
 /// It is killed while it adds an entry: that is there, or not, and the other one's is.
 fn a_killed_adder_leaves_all_or_nothing<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shared = table::<W>(2, 3);
     let victim = Arc::clone(&shared);
     let victim = spawn(fuse, move || victim.set(b"a", b"1").map(drop));
@@ -48,7 +48,7 @@ fn a_killed_adder_leaves_all_or_nothing<W: World>(fuse: &Fuse) {
 
 /// It is killed while it replaces a value: the old one is there, or the new one.
 fn a_killed_replacer_leaves_one_value<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shared = table::<W>(2, 4);
     shared.set(b"a", b"1").unwrap();
     let victim = Arc::clone(&shared);
@@ -61,7 +61,7 @@ fn a_killed_replacer_leaves_one_value<W: World>(fuse: &Fuse) {
 
 /// It is killed while it removes an entry in front of another: that one is there, or not, and the other is.
 fn a_killed_remover_leaves_the_others<W: World>(fuse: &Fuse) {
-    set_looks(Looks::AfterDeath);
+    set_looks(TimedLooks::AfterDeath);
     let shared = table::<W>(2, 4);
     shared.set(b"a", b"1").unwrap();
     shared.set(b"c", b"2").unwrap();
