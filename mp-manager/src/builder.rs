@@ -104,8 +104,8 @@ impl ManagerBuilder {
         self
     }
 
-    /// How many bytes of named memory ([`Manager::shared_memory`]) the clients that connect by the address may have made
-    /// together, where each block counts 64 KiB at least; 1 GiB without it. Beyond it they get
+    /// How many bytes of named memory ([`Manager::shared_memory`]) the clients that connect by the address may have
+    /// made together, where each block counts 64 KiB at least; 1 GiB without it. Beyond it they get
     /// [`ManagerError::MemoryLimit`](crate::ManagerError::MemoryLimit), until blocks are released. What relatives make
     /// does not count.
     ///

@@ -100,15 +100,15 @@ pub enum ManagerError {
     /// This process has connected by an address, and objects of a user's type are made by a function of the program. A
     /// pool does nothing but call such functions.
     #[error(
-        "a client that has connected by an address cannot have a function called in the manager: make the object or the \
-         pool in the process that has started the manager"
+        "a client that has connected by an address cannot have a function called in the manager: make the object or \
+         the pool in the process that has started the manager"
     )]
     NoRelative,
     /// This process has connected by an address, and such clients would have made more named memory together than the
     /// manager's `ManagerBuilder::memory_limit`.
     #[error(
-        "{asked} bytes of named memory were asked for, and clients that have connected by an address may make {left} more: \
-         release blocks, or raise the manager's `memory_limit`"
+        "{asked} bytes of named memory were asked for, and clients that have connected by an address may make {left} \
+         more: release blocks, or raise the manager's `memory_limit`"
     )]
     MemoryLimit {
         /// Bytes asked for.

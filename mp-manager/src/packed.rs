@@ -28,8 +28,8 @@ struct Incoming {
 }
 
 thread_local! {
-    // Never dropped, so that other thread-locals and exit handlers, whose end comes later, can use proxies too; outside a
-    // transfer there is nothing in them to drop.
+    // Never dropped, so that other thread-locals and exit handlers, whose end comes later, can use proxies too; outside
+    // a transfer there is nothing in them to drop.
     static OUTGOING: Local<Outgoing> = const { ManuallyDrop::new(RefCell::new(None)) };
     static INCOMING: Local<Incoming> = const { ManuallyDrop::new(RefCell::new(None)) };
 }

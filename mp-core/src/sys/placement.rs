@@ -50,8 +50,8 @@ fn leave(thread: &impl Mask, cpu: u32) -> bool {
         return false;
     }
     let Some(allowed) = thread.widen() else { return false };
-    // The kernel does not tell a mask from its cpuset. A mask of the whole cpuset is most often no choice of a user's: it
-    // becomes one of all CPUs, or the thread would not run on those that the cpuset gets later.
+    // The kernel does not tell a mask from its cpuset. A mask of the whole cpuset is most often no choice of a user's:
+    // it becomes one of all CPUs, or the thread would not run on those that the cpuset gets later.
     let before = if allowed == usable { every() } else { usable };
     let moved = thread.set(&others);
     let now = thread.get();

@@ -278,8 +278,8 @@ impl Drop for Lines {
     }
 }
 
-/// How many CPUs the server and its clients have, as far as is known: a server that is pinned to one may have clients on
-/// all others.
+/// How many CPUs the server and its clients have, as far as is known: a server that is pinned to one may have clients
+/// on all others.
 fn cpus() -> usize {
     match usable_cpus() {
         1 => online_cpus().unwrap_or(1),

@@ -35,8 +35,8 @@ pub(super) struct Placement {
 }
 
 impl Placement {
-    /// Looks where it runs. `Some`: clients are to be told that, or that they are not to mind. `all_sleep`: they are to sleep
-    /// wherever they run.
+    /// Looks where it runs. `Some`: clients are to be told that, or that they are not to mind. `all_sleep`: they are to
+    /// sleep wherever they run.
     #[inline]
     pub(super) fn look(&mut self, all_sleep: bool) -> Option<Option<u32>> {
         self.cpu = current_cpu();

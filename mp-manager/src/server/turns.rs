@@ -6,22 +6,22 @@
 //! ```text
 //!            one sleeps, and others call all the time      TURN is over
 //!   OPEN ─────────────────────────────────────────► TURN ──────────────► OVER
-//!    ▲                                              ▲ │ none calls         │ those that have called sleep, or HAND is over
-//!    │ none is owed a wake                          │ ▼                    │
+//!    ▲                                              ▲ │ none calls         │ those that have called sleep,
+//!    │ none is owed a wake                          │ ▼                    │ or HAND is over
 //!    └──────────────────────────────────────── COMING ◄────────────────────┘
 //!                                        the next ones are woken
 //! ```
 //!
-//! While it is OVER clients are told to sleep at once, and a call is served once its client sleeps, so that its CPU is free
-//! for the next one.
+//! While it is OVER clients are told to sleep at once, and a call is served once its client sleeps, so that its CPU is
+//! free for the next one.
 //!
 //! What it decides is when the server serves and wakes. That no wake is lost does not depend on it: the server does not
-//! sleep while one is owed. Of *n* clients that call all the time each waits for at most *n* - 1 turns and what lies between
-//! them.
+//! sleep while one is owed. Of *n* clients that call all the time each waits for at most *n* - 1 turns and what lies
+//! between them.
 //!
 //! # When a process dies
-//! A *client*: its slot is forgotten; one that was to come is given up after COMING. The *server*: a client that is owed a wake
-//! has its answer, and finds it at its next look.
+//! A *client*: its slot is forgotten; one that was to come is given up after COMING. The *server*: a client that is
+//! owed a wake has its answer, and finds it at its next look.
 
 use std::collections::VecDeque;
 

@@ -36,8 +36,8 @@ impl<W: Word> Hints<'_, W> {
         &self.words[self.shape.slot_at(slot) + BESIDE]
     }
 
-    /// Client: where it runs, said before each request. Gives whether it is to sleep at once: the server runs there too,
-    /// or says [`EVERYWHERE`].
+    /// Client: where it runs, said before each request. Gives whether it is to sleep at once: the server runs there
+    /// too, or says [`EVERYWHERE`].
     #[inline]
     pub(crate) fn client_runs_on(&self, slot: u32, cpu: Option<u32>) -> bool {
         let here = encoded(cpu);
