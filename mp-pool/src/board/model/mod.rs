@@ -9,11 +9,13 @@
 //! | `sleepers.rs` | workers and a caller that sleep, deaths between a commit and a wake       |
 //! | `sentinel.rs` | how fast sleepers are woken where there are more workers than CPUs         |
 //! | `turns.rs`    | tasks that yield: how far ahead they may be, and their end                |
+//! | `keeps.rs`    | memory that a worker keeps beyond the end of its slot                     |
 //! | `mutants.rs`  | worlds and callers with a fault, in which a model must fail               |
 //!
 //! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Results and arguments are words that
 //! are read and written without an ordering, so a missing Acquire or Release is an old value that is read.
 
+mod keeps;
 mod lanes;
 mod mutants;
 mod runs;

@@ -1,5 +1,6 @@
 //! Worlds with one fault each: the models must fail in them, and for the reason that the fault is.
 
+use super::keeps::*;
 use super::lanes::*;
 use super::runs::*;
 use super::sentinel::*;
@@ -56,6 +57,8 @@ mutants! {
     explore a_worker_that_is_stopped_ends, bound(), in NoneIsWoken: "deadlock";
     explore a_turn_begins_anew, bound(), in ReleaseIsRelaxed: "more than it may be ahead";
     explore a_turn_begins_anew, bound(), in AcquireIsRelaxed: "more than it may be ahead";
+    explore what_is_kept_is_not_used_again, bound(), in ReleaseIsRelaxed: "memory that is kept was used again";
+    explore what_is_kept_is_not_used_again, bound(), in AcquireIsRelaxed: "memory that is kept was used again";
     sweep a_killed_worker_strands_no_caller, bound() - 2, in NoneIsWoken: "deadlock";
     sweep a_killed_sleeper_takes_no_wake_along, bound() - 2, in NoneIsWoken: "deadlock";
 }

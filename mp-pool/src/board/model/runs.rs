@@ -113,8 +113,8 @@ pub(super) fn a_successor_is_heard<W: AnyWord>(fuse: &Fuse) {
     assert!(table.finished().contains(&1), "a result that is not told");
 }
 
-/// Another slot stands in the stack, so the worker marks this one: once for each item, and it lists itself for the first
-/// of a few.
+/// Another slot stands in the stack, so the worker marks this one: once for each item, and it lists itself for the
+/// first of a few.
 pub(super) fn each_item_that_is_marked_is_told_of<W: AnyWord>() {
     let table = table::<W>(1, 1, 2, 2);
     table.post(1, 1, 6);

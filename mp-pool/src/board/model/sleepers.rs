@@ -116,8 +116,8 @@ pub(super) fn the_caller_gets_its_result<W: AnyWord>() {
     worker.join();
 }
 
-/// It saw that the first task was done by the words of its slot, and left the slot in the stack. The second one is in the
-/// same slot.
+/// It saw that the first task was done by the words of its slot, and left the slot in the stack. The second one is in
+/// the same slot.
 pub(super) fn a_caller_that_has_left_its_slot_in_the_stack_gets_the_next_result<W: AnyWord>() {
     let table = table::<W>(1, 1, 1, 1);
     table.post(0, 1, 5);
