@@ -128,16 +128,15 @@ impl Dispatch {
         }
     }
 
-    /// Settles a slot of one item that a worker has done, if what came of it is a short value. `false`: it is to be settled
-    /// as any other.
+    /// Settles a slot of one item that a worker has done, if what came of it is a short value. `false`: it is to be
+    /// settled as any other.
     fn settle_short(&mut self, slot: u32, found: &Found) -> bool {
         let Some(open) = &self.open[slot as usize] else { return false };
         // A value is no failure, so it is not tried again.
         if open.items != 1 || found.done != 1 || found.message != 0 || open.message.is_some() {
             return false;
         }
-        // Its worker may have kept something of it.
-        if open.leases.is_some() || open.block.is_some_and(|block| block.len >= LONG) {
+        if self.concerns_kept(open) {
             return false;
         }
         let (written, mut record) = (found.written as usize, [0; Short::MOST + 2]);

@@ -114,11 +114,16 @@ impl Dispatch {
         lending.push_copy(at, bytes);
     }
 
+    /// Whether the worker of a slot that is done may have kept something of it, or dropped what it kept of another one.
+    #[inline]
+    pub(super) fn concerns_kept(&self, open: &Open) -> bool {
+        let is_lent = open.leases.is_some() || open.block.is_some_and(|block| block.len >= LONG);
+        is_lent || !self.lent.kept.is_empty()
+    }
+
     /// Keeps what the worker of a slot that is done may have something of.
     pub(super) fn keep_what_is_kept(&mut self, worker: u32, open: &mut Open, lending: Option<&Lending>) {
-        let is_lent =
-            lending.is_some() || open.leases.is_some() || open.block.is_some_and(|block| block.len >= LONG);
-        if !is_lent && self.lent.kept.is_empty() {
+        if lending.is_none() && !self.concerns_kept(open) {
             return;
         }
         if !self.memory.board.keeps(worker) {
