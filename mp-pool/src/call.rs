@@ -61,6 +61,22 @@ pub(crate) struct Packed {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Shared {
+    /// Appends an item to packed ones, and its handles to a vector that has none. Gives what its buffers need.
+    #[inline]
+    pub(crate) fn put<A: Serialize + DeserializeOwned>(
+        &self,
+        number: Option<TaskNumber>,
+        item: &A,
+        bytes: &mut Vec<u8>,
+        handles: &mut Vec<Handle>,
+    ) -> Result<Option<Leases>, Box<CodecError>> {
+        let put = || put_item(number, item, bytes, handles);
+        let (put, leases) = packing(self.returned.as_ref(), put);
+        put.map(|()| leases)
+    }
+}
+
 impl Call {
     /// Begins a call; `job` makes its job of the packed code.
     pub(crate) fn begin<F, A>(
@@ -204,7 +220,7 @@ impl Call {
             }
             let before = packed.bytes.len();
             let number = self.number_of(packed.items);
-            let put = self.put(number, &item, &mut packed.bytes, &mut handles);
+            let put = self.shared.put(number, &item, &mut packed.bytes, &mut handles);
             let leases = put.map_err(|error| *error)?;
             packed.items += 1;
             let alone = !handles.is_empty() || leases.is_some();
@@ -225,22 +241,8 @@ impl Call {
         self.submit_batch(packed, chunk)
     }
 
-    /// Appends an item to the packed ones, and its handles to a vector that has none. Gives what its buffers need.
-    #[inline]
-    pub(crate) fn put<A: Serialize + DeserializeOwned>(
-        &self,
-        number: Option<TaskNumber>,
-        item: &A,
-        bytes: &mut Vec<u8>,
-        handles: &mut Vec<Handle>,
-    ) -> Result<Option<Leases>, Box<CodecError>> {
-        let put = || put_item(number, item, bytes, handles);
-        let (put, leases) = packing(self.shared.returned.as_ref(), put);
-        put.map(|()| leases)
-    }
-
-    /// The last item has something beside its bytes: with handles it goes by message. It begins after the bytes of those
-    /// `before` it.
+    /// The last item has something beside its bytes: with handles it goes by message. It begins after the bytes of
+    /// those `before` it.
     pub(crate) fn submit_alone(
         &mut self,
         packed: &mut Packed,

@@ -1,5 +1,5 @@
-//! The code of a function, packed: what each chunk begins with. A thread keeps what it has packed last, since most calls
-//! are of the same function as the one before.
+//! The code of a function, packed: what each chunk begins with. A thread keeps what it has packed last, since most
+//! calls are of the same function as the one before.
 
 use crate::record::code_to_bytes;
 use mp_core::CodecError;

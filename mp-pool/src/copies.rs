@@ -9,7 +9,6 @@
 //! and two processes would hand out the same slots. The lock of a copy may have been held by a thread that is not
 //! there.
 
-use crate::dispatch::Phase;
 use crate::error::{SubmitError, TaskError};
 use crate::job::Job;
 use crate::supervisor::Shared;
@@ -28,7 +27,7 @@ impl Shared {
     /// Refuses a call in a copy.
     #[inline]
     pub(crate) fn check_process(&self) -> Result<(), SubmitError> {
-        if self.is_copied() { Phase::Broken(REASON.to_owned()).check() } else { Ok(()) }
+        if self.is_copied() { Err(SubmitError::Broken(REASON.to_owned())) } else { Ok(()) }
     }
 
     /// Whether this process is a copy. The job is settled then, if it was not when the copy was made: nothing will

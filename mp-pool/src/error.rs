@@ -205,7 +205,8 @@ pub enum NewPoolError {
     Workers,
     /// More workers than there may be later: see [`PoolBuilder::most_processes`](crate::PoolBuilder::most_processes).
     #[error(
-        "a pool of {processes} workers cannot be one of at most {most}: ask for more by most_processes, or for fewer by processes"
+        "a pool of {processes} workers cannot be one of at most {most}: ask for more by most_processes, or for fewer by \
+         processes"
     )]
     MostProcesses {
         /// How many there may be.

@@ -172,8 +172,8 @@ impl Shared {
         is_so.then_some(dispatch)
     }
 
-    /// Spins for the only slot that is in use, without the lock; whether there is something to look at. The slot need not
-    /// be told of for that.
+    /// Spins for the only slot that is in use, without the lock; whether there is something to look at. The slot need
+    /// not be told of for that.
     fn watch_slot<'a>(
         &'a self,
         mut dispatch: MutexGuard<'a, Dispatch>,
@@ -250,8 +250,8 @@ impl Shared {
         dispatch
     }
 
-    /// Tells the threads that wait of jobs that were settled. To notify a condition variable is a system call, whether or
-    /// not one waits.
+    /// Tells the threads that wait of jobs that were settled. To notify a condition variable is a system call, whether
+    /// or not one waits.
     pub(crate) fn tell(&self, dispatch: &mut Dispatch) {
         if std::mem::take(&mut dispatch.settled) {
             if dispatch.following > 0 {

@@ -29,8 +29,11 @@
 //! | `window.rs`     | how many items a stream reads ahead                                      |
 //! | `input.rs`      | an input that is read item by item, its panic and its end                |
 //! | `call.rs`       | from an input to batches of packed items                                 |
+//! | `lone.rs`       | a call of one item, by a shorter way                                     |
+//! | `code.rs`       | the code of a function, packed once for calls that follow each other     |
 //! | `copies.rs`     | forked copies of the pool's process, and of a worker                      |
 //! | `job.rs`        | what has become of a call's items                                        |
+//! | `pieces.rs`     | its results, in the order in which they came                             |
 //! | `order.rs`      | results in the order of the input, decoded as they come                  |
 //! | `backend/`      | [`backend::Backend`]: workers on other hosts, behind links                |
 //! | `process.rs`    | a worker's process, here or elsewhere, as the pool holds it              |

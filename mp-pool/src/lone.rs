@@ -1,20 +1,18 @@
 //! A call of one item, by a way that is short: one lock, no batch, and no memory but for the job.
 //!
 //! ```text
-//!   arguments ─► packed in the thread's buffer ─► under the lock: a slot on the board ─► wait, with the lock that is there
+//!   arguments ─► packed in the thread's buffer ─► under the lock: a slot on the board ─► wait, with the same lock
 //!        │                                                │ the board is full
 //!        │                                                └► a batch that waits, as of any other call
 //!        └─ with handles or buffers; long bytes; numbered or reported tasks: as any other call (call.rs)
 //! ```
 
-use crate::buffer::packing;
 use crate::call::{Call, MOST_BYTES, Packed};
 use crate::code;
 use crate::dispatch::Dispatch;
 use crate::error::SubmitError;
 use crate::future::{Future, ProcessTask};
 use crate::job::Job;
-use crate::record::put_item;
 use crate::result::{AsyncResult, Waited};
 use crate::supervisor::Shared;
 use crate::tasks::Tasks;
@@ -99,10 +97,8 @@ impl Tasks<'_> {
         let (mut bytes, mut handles) = (scratch::encoding(), Vec::new());
         let mut leases = None;
         let packed = code::packed::<F, A>(function, shared.state()).and_then(|code| {
-            let put = || put_item(None, &arguments, &mut bytes, &mut handles);
-            let (put, needs) = packing(shared.returned.as_ref(), put);
-            leases = needs;
-            put.map_err(|error| *error)?;
+            let put = shared.put(None, &arguments, &mut bytes, &mut handles);
+            leases = put.map_err(|error| *error)?;
             Ok(code)
         });
         if (!handles.is_empty() || leases.is_some()) && packed.is_ok() {
@@ -118,7 +114,7 @@ impl Tasks<'_> {
         dispatch.phase.check()?;
         let job = job?;
         dispatch = has_room(shared, dispatch, &job, full)?;
-        dispatch.submit_one(&job, &bytes)?;
+        dispatch.submit_expected(&job, 0, &[], &bytes)?;
         scratch::keep_encoding(bytes);
         shared.tell(&mut dispatch);
         shared.hand_on(&dispatch);

@@ -1,11 +1,12 @@
 //! The results of a job, in the order in which they came.
 //!
 //! ```text
-//!   the first one: without memory of its own ── a second one ──► several, side by side
-//!                                                                  records of one worker that follow each other: one piece
+//!   the first one: without memory of its own ── a second one ──► several, side by side: records of one worker that
+//!                                                                follow each other are one piece
 //! ```
 //!
-//! A piece takes more memory than the records of a few tiny results, so a long map would be more of pieces than of results.
+//! A piece takes more memory than the records of a few tiny results, so a long map would be more of pieces than of
+//! results.
 
 use crate::job::{Piece, Settled};
 use crate::record::Short;

@@ -38,8 +38,8 @@ use std::time::Duration;
 /// Dropped, it is [terminated](Pool::terminate), as by Python's `with`.
 ///
 /// A copy of this process that the program's own `fork` makes has no part in it: there each call is
-/// [`SubmitError::Broken`], and each task that had not ended is [`TaskError::Broken`]. A copy of a worker, made in a task,
-/// ends when the task's function returns.
+/// [`SubmitError::Broken`], and each task that had not ended is [`TaskError::Broken`]. A copy of a worker, made in a
+/// task, ends when the task's function returns.
 ///
 /// Python: `multiprocessing.Pool`.
 pub struct Pool {
@@ -325,9 +325,10 @@ impl Pool {
     /// Python: `Pool.join`.
     ///
     /// # Errors
-    /// [`JoinPoolError::StillRunning`] if neither was called. [`JoinPoolError::Untaken`] if for half a second all tasks that
-    /// are left have waited for the calling thread to take what they yield ([`generate`](Pool::generate)). The pool is as
-    /// it was: take the values, or drop the iterator, and join again. If another thread took values last, it waits for it.
+    /// [`JoinPoolError::StillRunning`] if neither was called. [`JoinPoolError::Untaken`] if for half a second all tasks
+    /// that are left have waited for the calling thread to take what they yield ([`generate`](Pool::generate)). The
+    /// pool is as it was: take the values, or drop the iterator, and join again. If another thread took values last, it
+    /// waits for it.
     pub fn join(&self) -> Result<(), JoinPoolError> {
         self.join_until(None, JoinPoolError::Timeout)
     }

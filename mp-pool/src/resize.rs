@@ -21,7 +21,8 @@ use std::sync::atomic::Ordering;
 pub enum ResizeError {
     /// Zero workers, or more than the pool has places for. Nothing was changed.
     #[error(
-        "the pool has places for 1 to {most} workers: ask for as many, or, up to 1,024, make it with more places by most_processes"
+        "the pool has places for 1 to {most} workers: ask for as many, or, up to 1,024, make it with more places by \
+         most_processes"
     )]
     Places {
         /// The most workers that it can have.

@@ -322,8 +322,8 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         for _ in 0..most {
             let before = packed.bytes.len();
             let number = self.call.number_of(packed.items);
-            let call = &self.call;
-            let put = |item| call.put(number, &(item,), &mut packed.bytes, &mut handles);
+            let shared = &self.call.shared;
+            let put = |item| shared.put(number, &(item,), &mut packed.bytes, &mut handles);
             let Some(put) = self.input.read(put) else {
                 packed.bytes.truncate(before);
                 break;

@@ -63,8 +63,8 @@ pub(crate) struct WorkerSpec {
 }
 
 impl WorkerSpec {
-    /// How many of so many workers may work at one time: as many as there are CPUs for them. Those of a backend have CPUs
-    /// of other hosts.
+    /// How many of so many workers may work at one time: as many as there are CPUs for them. Those of a backend have
+    /// CPUs of other hosts.
     pub(crate) fn cpus(&self, workers: u32) -> u32 {
         if self.backend.is_some() { workers } else { cpus_of(&self.places) }
     }

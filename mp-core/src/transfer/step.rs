@@ -1,5 +1,5 @@
-//! What a call in another process is at: its arguments are unpacked, or its result is packed. Values that mean something
-//! between a call and its caller alone (a place in their memory) ask.
+//! What a call in another process is at: its arguments are unpacked, or its result is packed. Values that mean
+//! something between a call and its caller alone (a place in their memory) ask.
 
 use std::cell::Cell;
 

@@ -4,18 +4,18 @@
 //! ```text
 //!   worker:  DONE ─ the stack is empty, or holds this slot alone? ─ yes: top = the slot, if top has not changed
 //!                       │ no, or it has
-//!                       └ its bit for the slot, among bits that were 0? ─ listed was 0? ─ link = top ─ top = itself, if top
-//!                                                                                         has not changed
-//!   caller:  top = empty ─ each worker that was there: listed = 0 ─ its bits, which are 0 then ─ the slot, if one is there
+//!                       └ its bit for the slot, among bits that were 0? ─ listed was 0? ─ link = top ─ top = itself,
+//!                                                                                         if top has not changed
+//!   caller:  top = empty ─ each worker that was there: listed = 0 ─ its bits, which are 0 then ─ the slot, if there
 //! ```
 //!
 //! The caller of one task finds its slot in the word that it watches. Of many tasks, a worker writes to cache lines of
 //! its own for most: the top changes only when the caller has looked since. A bit is a hint, as in a lane, and so is a
 //! slot in the stack: the slot's words decide. One that is old costs a look.
 //!
-//! A slot is pushed onto an empty stack only, so it is the last one of it, and needs no link. A caller that has one task
-//! only looks at the words of its slot, and leaves the slot in the stack: the next task, in the same slot, finds it
-//! there, and no cache line has to change its CPU for that.
+//! A slot is pushed onto an empty stack only, so it is the last one of it, and needs no link. A caller that has one
+//! task only looks at the words of its slot, and leaves the slot in the stack: the next task, in the same slot, finds
+//! it there, and no cache line has to change its CPU for that.
 //!
 //! No worker is taken from the middle or the top alone, and each pushes itself, once until the caller has taken it off:
 //! so none comes back below one that still pushes, and one that stops here holds up its own results alone.

@@ -52,8 +52,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         self.deal_knowing(lane, hints, &mut self.head(lane))
     }
 
-    /// As [`deal`](Board::deal), for a caller that knows where the head was. It is read anew only where there is no room
-    /// behind that: the workers write it, and its cache line is theirs.
+    /// As [`deal`](Board::deal), for a caller that knows where the head was. It is read anew only where there is no
+    /// room behind that: the workers write it, and its cache line is theirs.
     pub(crate) fn deal_knowing(&self, lane: u32, hints: &[u32], head: &mut u32) -> usize {
         let tail_word = self.word(self.places.tail(lane));
         // ORDERING: Relaxed: one thread deals.

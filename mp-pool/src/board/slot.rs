@@ -33,7 +33,7 @@
 //! The word names the worker. After its death, and before its successor starts, the caller looks at all slots, and
 //! takes back what it had ([`found`](Board::found)): results that stand, the begun item, the rest.
 //! # Tested by
-//! model/slots.rs
+//! model/slots.rs, model/keeps.rs
 
 use super::Board;
 use super::turns::WORKER;
@@ -46,8 +46,8 @@ pub(super) const ITEMS: usize = 2;
 pub(super) const PLACE: usize = 3;
 pub(super) const LENGTH: usize = 4;
 pub(super) const ROOM: usize = 5;
-/// Of a chunk: [`BY_MESSAGE`], [`TIMED`], [`LENDS`] and, above them, how far ahead a task that yields may be; then: the number of
-/// the message that the last result is.
+/// Of a chunk: [`BY_MESSAGE`], [`TIMED`], [`LENDS`] and, above them, how far ahead a task that yields may be; then: the
+/// number of the message that the last result is.
 const MESSAGE: usize = 6;
 pub(super) const WRITTEN: usize = 7;
 /// When the item of a timed chunk began, in milliseconds of the monotonic clock.
@@ -354,8 +354,8 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
         self.enlist(worker, matches!(life, Life::Ready | Life::Working));
     }
 
-    /// Worker: whether something in its process is left of the memory of a slot that it has done, or is about to. Caller:
-    /// nothing is, of a worker that is dead.
+    /// Worker: whether something in its process is left of the memory of a slot that it has done, or is about to.
+    /// Caller: nothing is, of a worker that is dead.
     pub(crate) fn say_keeps(&self, worker: u32, keeps: bool) {
         // ORDERING: Release, pairs with the Acquire in `keeps`: what was left is not read after this.
         self.word(self.places.worker(worker) + KEEPS).store(u32::from(keeps), Ordering::Release);

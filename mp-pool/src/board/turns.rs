@@ -16,8 +16,8 @@
 //! Release on the turn and on what was taken, Acquire where they are read, turn first: a worker that sees its turn sees no
 //! count that is of an earlier one. The event count changes after that, so a sleeper that read it before looks again.
 //! # When a process dies
-//! The worker: the caller clears all four words before its successor starts ([`forget_turns`](Board::forget_turns)), and then
-//! says nothing more of the dead one's turns. The caller: its workers die with it.
+//! The worker: the caller clears all four words before its successor starts ([`forget_turns`](Board::forget_turns)),
+//! and then says nothing more of the dead one's turns. The caller: its workers die with it.
 //! # Tested by
 //! model/turns.rs
 

@@ -1,13 +1,14 @@
 //! Where the elements of a buffer lie, and how it crosses.
 //!
-//! | they lie in                  | sent within its pool | sent by any other way | arrives as         |
-//! |------------------------------|----------------------|-----------------------|--------------------|
-//! | the pool's memory            | its place            | a copy                | the same, or a vector |
-//! | memory of its own            | its descriptor       | its descriptor        | the same           |
-//! | a vector: a short one        | a copy               | a copy                | a vector           |
+//! | they lie in           | sent within its pool | sent by any other way | arrives as            |
+//! |-----------------------|----------------------|-----------------------|-----------------------|
+//! | the pool's memory     | its place            | a copy                | the same, or a vector |
+//! | memory of its own     | its descriptor       | its descriptor        | the same              |
+//! | a vector: a short one | a copy               | a copy                | a vector              |
 //!
-//! To a pool whose workers are on other hosts a copy is sent in any case. A place is looked up where it arrives among
-//! what the task, or the result, has: one that is not there is an error, and is never read.
+//! To a pool whose workers are on other hosts a copy is sent in any case. The caller looks a place up among those that
+//! the result may name. A worker takes one from its task's arguments alone: the caller holds what these name while the
+//! task runs. Any other place is an error, and is never read.
 
 use super::lease::{Lease, Lies, is_packing, lies, packs, packs_for_elsewhere};
 use super::slice::Span;
@@ -103,9 +104,8 @@ impl<T: Shareable> Home<T> {
         if Home::<T>::is_short(bytes) || leaves_this_host() {
             return Ok(Home::vector(len));
         }
-        let task = task::current();
-        match task.as_ref().and_then(|task| task.take(bytes)) {
-            Some(at) => Home::in_task(task.expect("it gave the place"), Place { at, bytes }),
+        match task::current().and_then(|task| Some((task.take(bytes)?, task))) {
+            Some((at, task)) => Home::in_task(task, Place { at, bytes }),
             None => {
                 task::want(bytes + Mapping::ALIGNMENT);
                 Home::own(bytes)
@@ -151,8 +151,8 @@ impl<T: Shareable> Home<T> {
 }
 
 const LENGTH: &str = "the bytes are no whole number of elements: send and receive a buffer of the same type";
-const ELSEWHERE: &str = "a buffer's place does not belong to what this process received: receive a buffer as what it was \
-                         sent as, an argument or a result of the pool";
+const ELSEWHERE: &str = "a buffer's place does not belong to what this process received: receive a buffer as what it \
+                         was sent as, an argument or a result of the pool";
 
 /// How it crosses: two numbers, and what lies between them.
 const COPY: u8 = 0;

@@ -145,8 +145,8 @@ impl Drop for Restore {
     }
 }
 
-/// Packs arguments for the pool whose blocks return there, or for one whose workers are elsewhere. Gives the leases that
-/// they need.
+/// Packs arguments for the pool whose blocks return there, or for one whose workers are elsewhere. Gives the leases
+/// that they need.
 #[inline]
 pub(crate) fn packing<R>(returned: Option<&Arc<Returned>>, pack: impl FnOnce() -> R) -> (R, Option<Leases>) {
     // No process has to look for what it has none of.

@@ -15,8 +15,8 @@
 //! | `slice.rs` | elements in shared memory as a slice; what makes that sound                |
 //!
 //! # When a process dies
-//! A worker: the arguments' buffers are the caller's, who drops its hold when the slot is settled; what the worker had
-//! filled lies in its slot's room, which comes back with the slot. What it kept of earlier tasks is free, too. The
+//! A worker: the arguments' buffers are the caller's, which drops its hold when the slot is settled; what the worker
+//! had filled lies in its slot's room, which comes back with the slot. What it kept of earlier tasks is free, too. The
 //! caller: its workers end with it, and the memory with the last process that has it. There is no name.
 //! # Tested by
 //! `mp-pool/tests/buffers.rs`
@@ -96,8 +96,8 @@ pub struct Buffer<T: Shareable> {
 /// ```
 ///
 /// It lies in the room that the pool has for the task's results: as much as its arguments' buffers have, or as much as
-/// earlier results of the same function took. Where that is not enough, or the thread runs no task, it has memory of its
-/// own, and crosses by its descriptor, which costs more. One of less than 16 KiB is a vector, and is copied.
+/// earlier results of the same function took. Where that is not enough, or the thread runs no task, it has memory of
+/// its own, and crosses by its descriptor, which costs more. One of less than 16 KiB is a vector, and is copied.
 ///
 /// # Errors
 /// [`MemError::NoMemory`], if it needs memory of its own; an error of the system.

@@ -2,13 +2,14 @@
 //!
 //! # Safety
 //! The one invariant: while a [`Span`] exists, its bytes stay mapped, and no process writes to them but through
-//! [`as_mut_slice`](Span::as_mut_slice) of this very span. `home.rs` makes spans, of three kinds of memory, which keep it:
+//! [`as_mut_slice`](Span::as_mut_slice) of this very span. `home.rs` makes spans, of three kinds of memory, which keep
+//! it:
 //!
-//! | memory                      | who may write                                | until                                    |
-//! |-----------------------------|----------------------------------------------|------------------------------------------|
-//! | a block of the arena        | the buffer that was made there               | it is frozen, or dropped                 |
-//! | the room of a task's slot   | the task that took the part                  | it is frozen; the caller reads it then   |
-//! | memory of its own           | the buffer that was made there               | it is frozen: for good                   |
+//! | memory                    | what may write                 | until                                  |
+//! |---------------------------|--------------------------------|----------------------------------------|
+//! | a block of the arena      | the buffer that was made there | it is frozen, or dropped               |
+//! | the room of a task's slot | the task that took the part    | it is frozen; the caller reads it then |
+//! | memory of its own         | the buffer that was made there | it is frozen: for good                 |
 //!
 //! A block is not used again before the caller's last buffer of it is dropped, every slot that had it as an argument is
 //! settled, and the worker that had the slot keeps nothing of it ([`keeps`](crate::board::Board::keeps)), or is dead. A

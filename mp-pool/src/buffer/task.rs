@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The worker writes `low`, where the lowest of these buffers begins, into the last bytes of the room, and sets a bit
-//! beside the number of bytes written, if a result names one. A task that keeps a buffer beyond its end keeps the memory
-//! of its slot from being used again: the worker says so on the board before the slot is done.
+//! beside the number of bytes written, if a result names one. A task that keeps a buffer beyond its end keeps the
+//! memory of its slot from being used again: the worker says so on the board before the slot is done.
 //!
 //! # When a process dies
 //! The worker: the caller takes the slot back, and its block with it. What it kept is free then, too.
@@ -143,8 +143,8 @@ pub(crate) struct OfTasks {
 }
 
 impl OfTasks {
-    /// A slot begins whose results go between these two. `lends`: its arguments have buffers. Gives how much of the room
-    /// is for records.
+    /// A slot begins whose results go between these two. `lends`: its arguments have buffers. Gives how much of the
+    /// room is for records.
     #[inline]
     pub(crate) fn begin(&mut self, memory: &Memory, at: usize, room: usize, lends: bool) -> usize {
         if room < LONG && !lends || leaves_this_host() {

@@ -2,7 +2,7 @@
 //! process, under the dispatch's lock, and not through shared memory.
 
 use super::{Dispatch, History};
-use crate::error::{Failure, TaskError};
+use crate::error::Failure;
 use crate::job::{Piece, Settled};
 use crate::record::{put_length, take_item};
 
@@ -69,13 +69,7 @@ impl Dispatch {
         let panicked =
             if goes_on && done == 1 { failure().map(|failure| failure.in_worker(&name)) } else { None };
         let open = match panicked {
-            Some(error) => {
-                let last = self.retry_panicked(slot, open, &error);
-                if last.is_none() {
-                    self.count_retry(worker);
-                }
-                last
-            }
+            Some(error) => self.retry_panicked(slot, open, worker, &error),
             None => Some(open),
         };
         if let Some(open) = open {
@@ -85,13 +79,5 @@ impl Dispatch {
         }
         self.refill();
         goes_on
-    }
-
-    /// As what a panic says, whose task may be tried again. Else the slot comes back.
-    fn retry_panicked(&mut self, slot: u32, open: super::Open, error: &TaskError) -> Option<super::Open> {
-        if open.job.options.retry.is_some_and(|retry| retry.on_panic) {
-            return self.retry_slot(slot, open, error);
-        }
-        Some(open)
     }
 }

@@ -349,17 +349,10 @@ impl Dispatch {
         content: &[u8],
     ) -> Result<(), SubmitError> {
         self.phase.check()?;
-        if self.is_full() {
-            self.collect();
-        }
         job.expect(1);
         let mut heads = Vec::new();
         put_block_heads(content.len(), put_length, &mut heads);
-        if !self.post_block(job, first, &heads, content) {
-            self.enqueue(Batch::new(job, first, 1, 1, [&heads, content].concat()));
-            self.post();
-        }
-        Ok(())
+        self.submit_expected(job, first, &heads, content)
     }
 
     /// Whether nothing is left to do.

@@ -163,7 +163,8 @@ impl Dispatch {
         Some(slot)
     }
 
-    /// Where so many items of so many bytes go, and what comes of them: about as much as they are, and as their buffers.
+    /// Where so many items of so many bytes go, and what comes of them: about as much as they are, and as their
+    /// buffers.
     fn spot(&mut self, slot: u32, job: &Job, items: u32, length: usize, lent: usize) -> Result<Spot, NoSpot> {
         let of_arguments = whole(job.code.len() + length);
         let seen = job.result_bytes().or_else(|| self.lent.seen(job));
@@ -182,21 +183,27 @@ impl Dispatch {
         Ok(Spot { place: memory.arena() + block.at, room: block.len - of_arguments, block: Some(block) })
     }
 
-    /// Takes the one item of a call.
-    pub(crate) fn submit_one(&mut self, job: &Arc<Job>, item: &[u8]) -> Result<(), SubmitError> {
+    /// Takes an item that its job expects, in two parts.
+    pub(crate) fn submit_expected(
+        &mut self,
+        job: &Arc<Job>,
+        first: u32,
+        heads: &[u8],
+        content: &[u8],
+    ) -> Result<(), SubmitError> {
         self.phase.check()?;
         if self.is_full() {
             self.collect();
         }
-        if !self.post_block(job, 0, &[], item) {
-            self.enqueue(Batch::new(job, 0, 1, 1, item.to_vec()));
+        if !self.post_block(job, first, heads, content) {
+            self.enqueue(Batch::new(job, first, 1, 1, [heads, content].concat()));
             self.post();
         }
         Ok(())
     }
 
-    /// Puts an item on the board that is bytes by itself, without a copy in between. `false`: it has to wait.
-    pub(super) fn post_block(&mut self, job: &Arc<Job>, first: u32, heads: &[u8], content: &[u8]) -> bool {
+    /// Puts an item on the board, without a copy in between. `false`: it has to wait.
+    fn post_block(&mut self, job: &Arc<Job>, first: u32, heads: &[u8], content: &[u8]) -> bool {
         let Some(slot) = self.free_slot() else { return false };
         let by_rank = self.is_ranked() || job.options.priority != 0;
         if self.is_full() || by_rank || !matches!(self.phase, Phase::Running | Phase::Closed) {

@@ -87,6 +87,21 @@ impl Dispatch {
         None
     }
 
+    /// The same, for a try that has ended with a panic in the worker of this index, and was counted as a task.
+    pub(super) fn retry_panicked(
+        &mut self,
+        slot: u32,
+        open: Open,
+        worker: u32,
+        error: &TaskError,
+    ) -> Option<Open> {
+        let last = self.retry_slot(slot, open, error);
+        if last.is_none() {
+            self.count_retry(worker);
+        }
+        last
+    }
+
     /// The same, for a result that may be a failure.
     pub(super) fn retry_result(&mut self, slot: u32, open: Open, found: &Found) -> Option<Open> {
         if found.done == 0
@@ -101,11 +116,7 @@ impl Dispatch {
         self.memory.bytes.read_onto(open.results, most.min(found.written as usize), &mut record);
         match take_outcome(&mut record.as_slice()) {
             Some(Outcome::Failure(failure @ Failure::Panicked { .. })) => {
-                let last = self.retry_slot(slot, open, &failure.in_worker(""));
-                if last.is_none() {
-                    self.count_retry(found.worker);
-                }
-                last
+                self.retry_panicked(slot, open, found.worker, &failure.in_worker(""))
             }
             _ => Some(open),
         }
@@ -118,7 +129,7 @@ impl Dispatch {
     }
 
     /// A try has ended in the worker of this index, and is counted as a task, which has not ended.
-    pub(super) fn count_retry(&mut self, index: u32) {
+    fn count_retry(&mut self, index: u32) {
         if let Some(counts) = self.counts.get_mut(index as usize) {
             counts.retried();
         }
