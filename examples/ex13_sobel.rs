@@ -1,4 +1,5 @@
-//! Sobel's filter over bands of an image, one process for each band: the same bytes as in one piece, whatever the bands.
+//! Sobel's filter over bands of an image, one process for each band: the same bytes as in one piece, whatever the
+//! bands.
 //!
 //! Answers:  the exercise
 //! Python:   with Pool(p) as pool: pool.map(filter, bands)

@@ -1,4 +1,4 @@
-//! The same work serially, in threads, in threads under one giant lock, and in processes: what was done is counted first.
+//! The same work serially, in threads, in threads under one giant lock, and in processes: first counted, then timed.
 //!
 //! Answers:  the benchmark of the level
 //! Python:   Parallel(steps=[deep_vision] * 4, max_workers=4, use_processes=True)
@@ -13,10 +13,10 @@
 //!     0 of 4 started: vision 0 is not serializable
 //!     and so no time is told
 //!
-//! The work is a number of rounds and not a time: what runs for 0.3 s by the clock ends after 0.3 s, however little it did. The
-//! times are on standard error, with the CPUs, the load, and `inconclusive` where those are too few or too busy. The giant lock
-//! does what the lock of CPython's interpreter does. For figures: `--release`, `-- --rounds 200000000 --plot figure.svg`.
-//! `-- --cannot-cross` ends with status 1.
+//! The work is a number of rounds and not a time: what runs for 0.3 s by the clock ends after 0.3 s, however little it
+//! did. The times are on standard error, with the CPUs, the load, and `inconclusive` where those are too few or too
+//! busy. The giant lock does what the lock of CPython's interpreter does. For figures: `--release`,
+//! `-- --rounds 200000000 --plot figure.svg`. `-- --cannot-cross` ends with status 1.
 
 #[path = "support/benchmark.rs"]
 mod benchmark;

@@ -1,4 +1,5 @@
-//! Three steps hand values on by key, in the order in which they were declared; a key that nothing has written is an error.
+//! Three steps hand values on by key, in the order in which they were declared; a key that nothing has written is an
+//! error.
 //!
 //! Answers:  Pipeline, set_steps, @step, run
 //! Python:   p.set_steps([capture, edges, label]); p.run({"camera": 7})

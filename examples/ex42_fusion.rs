@@ -8,7 +8,8 @@
 //!     rear ends first, then front: AI Fusion: Front=Clear | Rear=Car at 20m
 //!     one key for both: the steps "front" and "rear" both write "view": give one of them another key, or say what is meant by on_conflict or reduce
 //!
-//! Which one ends first is decided by a gate, and not by a clock. The pipeline with the conflict is not built: nothing ran.
+//! Which one ends first is decided by a gate, and not by a clock. The pipeline with the conflict is not built: nothing
+//! ran.
 
 use mp::pipeline::{Context, ContextError, OnConflict, Parallel, Pipeline, ProcessStep, Step};
 use mp::{Event, Result};

@@ -9,8 +9,8 @@
 //!     the bar stands at 3 of 3
 //!     sums: 328350, 332833500, 333283335000
 //!
-//! In the document the bar is a part of the pipeline, and the pipeline is sent to each process: its lock cannot be, so nothing
-//! runs. Here a function and its arguments are sent, and the bar is the caller's.
+//! In the document the bar is a part of the pipeline, and the pipeline is sent to each process: its lock cannot be, so
+//! nothing runs. Here a function and its arguments are sent, and the bar is the caller's.
 
 use mp::pipeline::{Context, Mode, Parallel, Pipeline, ProcessStep};
 use std::collections::HashSet;

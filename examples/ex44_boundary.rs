@@ -1,4 +1,5 @@
-//! What cannot cross to a process is refused where it is submitted: by name, before anything starts, and nothing else is lost.
+//! What cannot cross to a process is refused where it is submitted: by name, before anything starts, and nothing else
+//! is lost.
 //!
 //! Answers:  "data must be picklable"
 //! Python:   pickle.PicklingError, raised in a thread of the pool
@@ -10,8 +11,9 @@
 //!     a queue: refused by put itself; the next item arrives: true
 //!     to the process 4 bytes, and back 2
 //!
-//! Most of it does not compile: a function that captures, an `Rc`, a guard, a raw pointer. The documentation of `ProcessStep`
-//! and `Process::new` has the programs that are refused. What is left is a value whose own `Serialize` fails.
+//! Most of it does not compile: a function that captures, an `Rc`, a guard, a raw pointer. The documentation of
+//! `ProcessStep` and `Process::new` has the programs that are refused. What is left is a value whose own `Serialize`
+//! fails.
 
 use mp::Queue;
 use mp::pipeline::{Context, Outcome, Parallel, Pipeline, ProcessStep};

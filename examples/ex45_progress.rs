@@ -1,4 +1,5 @@
-//! Progress is a stream of events, one after the other for each task; a bar is one consumer of it, and belongs to its work.
+//! Progress is a stream of events, one after the other for each task; a bar is one consumer of it, and belongs to its
+//! work.
 //!
 //! Answers:  the progress bar, which stands at 0 %
 //! Python:   Pipeline(show_progress=True), with one bar for all pipelines

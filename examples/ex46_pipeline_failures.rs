@@ -1,4 +1,5 @@
-//! Every way in which a task can fail is in the report, and the sums are right; the first failure ends the others, if it is to.
+//! Every way in which a task can fail is in the report, and the sums are right; the first failure ends the others, if
+//! it is to.
 //!
 //! Answers:  what the tour's own runs do not tell
 //! Python:   run() returns a dict with a key "error", and the exit status is 0

@@ -71,6 +71,9 @@ const SYSTEM: &[&str] = &["mp-core/src/sys/", "tools/sweep/src/sweep/"];
 /// A file longer than this is to be split by actor or state.
 const LONGEST: usize = 449;
 
+/// Columns of a comment's line.
+const WIDEST: usize = 120;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -197,6 +200,27 @@ fn files_are_short_and_say_what_they_are() {
     for (path, text) in sources() {
         assert!(text.lines().count() <= LONGEST, "{path} has {} lines", text.lines().count());
         assert!(text.starts_with("//!"), "{path} does not say what it is");
+    }
+}
+
+/// Whether a line is prose: a comment, but not a table, a figure or a program in one.
+fn is_prose(line: &str) -> bool {
+    let Some(comment) = line.trim_start().strip_prefix("//") else { return false };
+    let text = comment.trim_start_matches(['/', '!']);
+    !text.starts_with("   ") && !text.trim_start().starts_with('|')
+}
+
+#[test]
+fn comments_are_not_wider_than_a_page() {
+    for (path, text) in sources() {
+        let mut in_program = false;
+        for (number, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with("//") && line.contains("```") {
+                in_program = !in_program;
+            }
+            let is_wide = !in_program && is_prose(line) && line.chars().count() > WIDEST;
+            assert!(!is_wide, "{path}:{} has more than {WIDEST} columns", number + 1);
+        }
     }
 }
 

@@ -24,8 +24,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is sent over TCP is not encrypted. Such a client can do all but make objects of a user's type and pools; named
 /// memory it makes up to a [limit](ManagerBuilder::memory_limit); between hosts values cannot hold handles.
 ///
-/// A forked copy of a client connects anew at its first call, with the same key. Over TCP the objects of the proxies that it
-/// has inherited last as long as its original has them; a call after that is
+/// A forked copy of a client connects anew at its first call, with the same key. Over TCP the objects of the proxies
+/// that it has inherited last as long as its original has them; a call after that is
 /// [`ManagerError::NoSuchObject`](crate::ManagerError::NoSuchObject).
 ///
 /// ```no_run
@@ -83,19 +83,20 @@ impl ManagerBuilder {
 
     /// Where Python programs find the manager, too (feature `pickle`): it speaks CPython's own protocol there, with the
     /// same key, so that `SyncManager(address, authkey=key).connect()` and its proxies use it as one that Python has
-    /// started. For port 0 see [`Manager::python_address`]. CPython up to 3.11 can connect with the feature `md5` alone.
+    /// started. For port 0 see [`Manager::python_address`]. CPython up to 3.11 can connect with the feature `md5`
+    /// alone.
     ///
     /// They make and use `dict`, `list`, `Namespace`, `Value`, `Array`, `Queue`, `JoinableQueue`, `Lock`, `RLock`,
     /// `Semaphore`, `BoundedSemaphore`, `Condition`, `Event` and `Barrier`; a Rust program uses those by
-    /// [`PythonManager`](crate::PythonManager). Objects of the other proxies of this crate have Rust's types, and are not
-    /// seen there.
+    /// [`PythonManager`](crate::PythonManager). Objects of the other proxies of this crate have Rust's types, and are
+    /// not seen there.
     ///
     /// Nothing that a Python program sends is run here: an object of its own classes is kept as it came. What it gets
     /// from another one it runs, as always with pickles, so the key belongs to programs that trust each other.
     ///
-    /// When a Python program is killed, its waiting calls are cancelled, and the next one to acquire a lock that it held
-    /// gets an `OSError` with `EOWNERDEAD`, once. Its references are given back if it has connected over a local socket
-    /// to a kernel from Linux 6.5 on; otherwise its objects stay until the manager ends, as in Python.
+    /// When a Python program is killed, its waiting calls are cancelled, and the next one to acquire a lock that it
+    /// held gets an `OSError` with `EOWNERDEAD`, once. Its references are given back if it has connected over a local
+    /// socket to a kernel from Linux 6.5 on; otherwise its objects stay until the manager ends, as in Python.
     ///
     /// Python: `BaseManager(address, authkey)`.
     #[cfg(feature = "pickle")]
@@ -138,8 +139,8 @@ impl ManagerBuilder {
     /// Starts the server, which also listens at the address. For port 0 see [`Manager::address`].
     ///
     /// # Errors
-    /// [`StartManagerError::NotServing`]: the address cannot be had. [`StartManagerError::Initializer`]: the initializer
-    /// failed. Otherwise the errors of [`Manager::start`].
+    /// [`StartManagerError::NotServing`]: the address cannot be had. [`StartManagerError::Initializer`]: the
+    /// initializer failed. Otherwise the errors of [`Manager::start`].
     ///
     /// Python: `BaseManager.start`.
     pub fn start(self) -> Result<Manager, StartManagerError> {

@@ -144,8 +144,8 @@ impl Job {
         Job::reporting(code, options, false, 0, None)
     }
 
-    /// A job that reports, if there is a work. `stream`: its results are [taken](Job::take_pieces) as they come. `ahead`:
-    /// its tasks yield, and may be so many values ahead; 0: they do not.
+    /// A job that reports, if there is a work. `stream`: its results are [taken](Job::take_pieces) as they come.
+    /// `ahead`: its tasks yield, and may be so many values ahead; 0: they do not.
     pub(crate) fn reporting(
         code: Arc<[u8]>,
         options: TaskOptions,

@@ -96,7 +96,8 @@ impl<T: Shareable> Share for T {
 /// ```
 ///
 /// # Errors
-/// [`MemError::NoMemory`]: there is not that much memory, which is known before a byte is written; an error of the system.
+/// [`MemError::NoMemory`]: there is not that much memory, which is known before a byte is written; an error of the
+/// system.
 pub fn share<T: Share + ?Sized>(data: &T) -> Result<SharedData<T>, MemError> {
     let parts = data.parts();
     let mut freezing = Freezing::begin("mp-shared-data")?;

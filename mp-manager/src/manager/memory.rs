@@ -9,8 +9,8 @@ use mp_shm::{Item, ShareableList, SharedMemory, SharedMemoryError};
 /// Named memory that lives as long as the manager, for processes of this and of other programs. Its bytes are read and
 /// written directly, without the manager.
 ///
-/// The name is the server's. It is unlinked when the manager is shut down, and also when the server, or the process that
-/// has started it, is killed: within milliseconds then, by the keeper of `mp-shm`. No other process's end does it,
+/// The name is the server's. It is unlinked when the manager is shut down, and also when the server, or the process
+/// that has started it, is killed: within milliseconds then, by the keeper of `mp-shm`. No other process's end does it,
 /// neither that of the one that asked for the block. [`SharedMemory::unlink`] and
 /// [`release_memory`](Manager::release_memory) end a name before. What is mapped stays mapped.
 ///

@@ -90,8 +90,8 @@ impl Manager {
         self.create(Start::Empty)
     }
 
-    /// A new condition over a lock of this manager, which it keeps. Conditions over one lock, and the lock's own proxies,
-    /// take turns. Python: `manager.Condition(lock)`.
+    /// A new condition over a lock of this manager, which it keeps. Conditions over one lock, and the lock's own
+    /// proxies, take turns. Python: `manager.Condition(lock)`.
     ///
     /// # Errors
     /// [`ManagerError::NoSuchObject`]: the lock is another manager's.

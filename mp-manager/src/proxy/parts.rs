@@ -12,8 +12,8 @@ use std::fmt;
 const PART: u64 = 64;
 
 impl<T: DeserializeOwned> ListProxy<T> {
-    /// The items by their positions, 64 in a call, so that a long list is never here at once. Items that are inserted or
-    /// removed meanwhile move the others, as in Python. It ends behind an error. Python: `iter(l)`.
+    /// The items by their positions, 64 in a call, so that a long list is never here at once. Items that are inserted
+    /// or removed meanwhile move the others, as in Python. It ends behind an error. Python: `iter(l)`.
     pub fn iter(&self) -> ListIter<'_, T> {
         ListIter { list: self, next: 0, fetched: Vec::new().into_iter(), is_over: false }
     }
@@ -47,24 +47,24 @@ impl<T: DeserializeOwned> Iterator for ListIter<'_, T> {
 }
 
 impl<K: DeserializeOwned, V> DictProxy<K, V> {
-    /// An iterator in the manager over the keys as they are now, which can be sent: processes that have it share the keys
-    /// out. Python: `iter(d)`, which raises an exception if the size of the dict changes meanwhile.
+    /// An iterator in the manager over the keys as they are now, which can be sent: processes that have it share the
+    /// keys out. Python: `iter(d)`, which raises an exception if the size of the dict changes meanwhile.
     pub fn key_iterator(&self) -> Result<IteratorProxy<K>, ManagerError> {
         self.reference().iterate()
     }
 }
 
 impl<T: DeserializeOwned> SetProxy<T> {
-    /// An iterator in the manager over the elements as they are now, which can be sent: processes that have it share the
-    /// elements out. Python: `iter(s)`.
+    /// An iterator in the manager over the elements as they are now, which can be sent: processes that have it share
+    /// the elements out. Python: `iter(s)`.
     pub fn iterator(&self) -> Result<IteratorProxy<T>, ManagerError> {
         self.reference().iterate()
     }
 }
 
 impl<K: DeserializeOwned, V: DeserializeOwned> DictProxy<K, V> {
-    /// The items, 64 in two calls, so that a large dict is never here at once: the keys as they are now, each with the value
-    /// that it has when its part is fetched. Keys that are removed before are left out. It ends behind an error.
+    /// The items, 64 in two calls, so that a large dict is never here at once: the keys as they are now, each with the
+    /// value that it has when its part is fetched. Keys that are removed before are left out. It ends behind an error.
     ///
     /// Python: `for key in d: d[key]`, a call for each.
     pub fn iter(&self) -> Result<DictIter<'_, K, V>, ManagerError> {

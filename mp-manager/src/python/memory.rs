@@ -11,8 +11,8 @@ impl PythonManager {
     /// A new block of `size` zero bytes.
     ///
     /// # Errors
-    /// [`PythonError::SharedMemory`]: it cannot be made. [`PythonError::Refused`]: the server is another kind of manager,
-    /// or one of another host.
+    /// [`PythonError::SharedMemory`]: it cannot be made. [`PythonError::Refused`]: the server is another kind of
+    /// manager, or one of another host.
     ///
     /// Python: `SharedMemoryManager.SharedMemory(size)`.
     pub fn shared_memory(&self, size: usize) -> Result<SharedMemory, PythonError> {

@@ -1,5 +1,5 @@
-//! Whatever bytes a client sends, the server goes on: requests that are whole, damaged and made up, over a connection and
-//! through a slot. `MP_FUZZ` sets the number of requests, `MP_FUZZ_SEED` where they begin.
+//! Whatever bytes a client sends, the server goes on: requests that are whole, damaged and made up, over a connection
+//! and through a slot. `MP_FUZZ` sets the number of requests, `MP_FUZZ_SEED` where they begin.
 
 use super::entry::{ask, created, is_left_out, objects};
 use super::tests::{BySlot, Running, call, value};

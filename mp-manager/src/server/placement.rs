@@ -1,10 +1,11 @@
 //! Whether the server runs on the CPU of those that call it, and when it leaves that CPU.
 //!
 //! Two that answer each other on one CPU switch twice for each call, and neither gains by spinning. The scheduler keeps
-//! them together for as long as it never finds both runnable, and where a wake puts the woken thread on the waker's CPU:
-//! a virtual machine whose other CPU has halted, for example. So the server moves itself ([`leave_cpu`]) after some quick
-//! calls in a row from its CPU. If others keep that other CPU busy, the scheduler may bring it back. So moves take at most a
-//! sixty-fourth of the time. At the beginning of a client's turn (`turns.rs`) it leaves that client's CPU in any case.
+//! them together for as long as it never finds both runnable, and where a wake puts the woken thread on the waker's
+//! CPU: a virtual machine whose other CPU has halted, for example. So the server moves itself ([`leave_cpu`]) after
+//! some quick calls in a row from its CPU. If others keep that other CPU busy, the scheduler may bring it back. So
+//! moves take at most a sixty-fourth of the time. At the beginning of a client's turn (`turns.rs`) it leaves that
+//! client's CPU in any case.
 
 use crate::slots::EVERYWHERE;
 use mp_core::sys::futex::FutexWord;

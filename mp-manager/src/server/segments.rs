@@ -1,5 +1,5 @@
-//! The names of shared memory that this process owns for the manager's clients. They end with the server, also when it is
-//! killed: the keeper of `mp-shm` unlinks them then.
+//! The names of shared memory that this process owns for the manager's clients. They end with the server, also when it
+//! is killed: the keeper of `mp-shm` unlinks them then.
 //!
 //! What clients at an address have made is counted: it ends with the server, and not with them, so one that makes
 //! blocks all the time would take the host's memory.

@@ -252,7 +252,8 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         (now & STATE == ANSWERED).then_some(now >> LENGTH)
     }
 
-    /// Whether the owner of the slot has read its last answer, if that was not in the slot. It may have asked again since.
+    /// Whether the owner of the slot has read its last answer, if that was not in the slot. It may have asked again
+    /// since.
     pub(crate) fn has_read(&self, slot: u32) -> bool {
         // ORDERING: Relaxed: the word alone says it.
         self.slot(slot).load(Ordering::Relaxed) & STATE != ELSEWHERE
@@ -264,7 +265,8 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         self.slot(slot).store(FREE, Ordering::Relaxed);
     }
 
-    /// Says that the server is about to sleep until its doorbell rings; `false`: one of the first so many slots was asked.
+    /// Says that the server is about to sleep until its doorbell rings; `false`: one of the first so many slots was
+    /// asked.
     pub(crate) fn begin_sleep(&self, slots: u32) -> bool {
         // ORDERING: Relaxed: the fence orders it before the last look.
         self.asleep().store(1, Ordering::Relaxed);

@@ -7,14 +7,15 @@
 //!            stopped = that turn ─ count + 1 ─ wake
 //! ```
 //!
-//! A turn is one task of one worker; its number is that of the message that ends it, so it grows with each. A worker begins
-//! one by itself: it may send as many values as it may be ahead, and only then looks what the caller says. The caller
-//! speaks of the turn whose values it has; of an earlier one it says nothing more once it has spoken of a later one.
-//! `waits` is a hint for a caller that joins the pool: this worker goes on only if values are taken.
+//! A turn is one task of one worker; its number is that of the message that ends it, so it grows with each. A worker
+//! begins one by itself: it may send as many values as it may be ahead, and only then looks what the caller says. The
+//! caller speaks of the turn whose values it has; of an earlier one it says nothing more once it has spoken of a later
+//! one. `waits` is a hint for a caller that joins the pool: this worker goes on only if values are taken.
 //!
 //! # Orderings
-//! Release on the turn and on what was taken, Acquire where they are read, turn first: a worker that sees its turn sees no
-//! count that is of an earlier one. The event count changes after that, so a sleeper that read it before looks again.
+//! Release on the turn and on what was taken, Acquire where they are read, turn first: a worker that sees its turn sees
+//! no count that is of an earlier one. The event count changes after that, so a sleeper that read it before looks
+//! again.
 //! # When a process dies
 //! The worker: the caller clears all four words before its successor starts ([`forget_turns`](Board::forget_turns)),
 //! and then says nothing more of the dead one's turns. The caller: its workers die with it.

@@ -24,8 +24,8 @@
 //! ```
 //! With `MP_INTERRUPTS=1000` each process of a case is interrupted every 1000 microseconds.
 //!
-//! It takes libtest's most used arguments (filters, `--list`, `--exact`, `--ignored`, `--nocapture`, `--test-threads`), so
-//! that `cargo test` and `cargo nextest` drive it.
+//! It takes libtest's most used arguments (filters, `--list`, `--exact`, `--ignored`, `--nocapture`, `--test-threads`),
+//! so that `cargo test` and `cargo nextest` drive it.
 
 mod arguments;
 mod blind;
