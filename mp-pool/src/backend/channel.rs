@@ -16,7 +16,7 @@
 //! # When a process dies
 //! The other side hears nothing, and takes the link as lost after [`LEASE`] beats.
 //! # Tested by
-//! below, with random faults; `mp-pool/tests/mock` under processes
+//! below, with random faults; `tools/mock` under processes
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};

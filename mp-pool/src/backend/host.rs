@@ -74,7 +74,7 @@ pub fn serve(link: impl Link + 'static) -> Result<(), ServeError> {
     let pool = match Pool::start(spec_of(start, arguments), 1, None) {
         Ok(pool) => pool,
         Err(error) => {
-            peer.say(&ToPool::WorkerDied { how: None, before_ready: true }, &[])?;
+            peer.say(&ToPool::WorkerDied { how: None, before_ready: true }, &[]);
             peer.flush();
             return Err(error.into());
         }
@@ -133,17 +133,18 @@ impl Host {
     /// Until the worker has ended, and the pool was told.
     fn live(&mut self) -> Result<(), ServeError> {
         if let Some(pid) = self.worker.as_ref().and_then(|worker| worker.pid()) {
-            self.peer.say(&ToPool::Started { pid }, &[])?;
+            self.peer.say(&ToPool::Started { pid }, &[]);
         }
         loop {
             let gone = is_gone(&self.pool.shared().dispatch());
             if !self.is_ready && self.pool.shared().board.life(0) != Life::Starting {
                 self.is_ready = true;
-                self.peer.say(&ToPool::Ready, &[])?;
+                self.peer.say(&ToPool::Ready, &[]);
             }
-            self.settle(gone)?;
+            self.settle(gone);
             if gone {
-                return self.tell_end();
+                self.tell_end();
+                return Ok(());
             }
             // A task is waited for at the board.
             let wait = match (&self.task, self.is_ready && !self.wants_end) {
@@ -152,7 +153,7 @@ impl Host {
                 (None, false) => LOOK / 2,
             };
             if let Some((said, bytes)) = self.peer.hear(wait)? {
-                self.obey(said, bytes)?;
+                self.obey(said, &bytes);
             }
             if let Some(Task { job, .. }) = &self.task {
                 let is_over = |dispatch: &Dispatch| job.is_settled() || is_gone(dispatch);
@@ -161,10 +162,10 @@ impl Host {
         }
     }
 
-    fn obey(&mut self, said: ToHost, bytes: Vec<u8>) -> Result<(), ServeError> {
+    fn obey(&mut self, said: ToHost, bytes: &[u8]) {
         match said {
             ToHost::Start(_) => {}
-            ToHost::Submit { task, items } => self.submit(task, items, &bytes)?,
+            ToHost::Submit { task, items } => self.submit(task, items, bytes),
             // One that cannot be signalled ends after its task.
             ToHost::Terminate => drop(self.worker.as_ref().map(|worker| worker.terminate())),
             ToHost::Kill => drop(self.worker.as_ref().map(|worker| worker.kill())),
@@ -173,10 +174,9 @@ impl Host {
                 self.pool.close();
             }
         }
-        Ok(())
     }
 
-    fn submit(&mut self, number: u64, items: u32, bytes: &[u8]) -> Result<(), ServeError> {
+    fn submit(&mut self, number: u64, items: u32, bytes: &[u8]) {
         let mut rest = bytes;
         take_code(&mut rest);
         let (code, arguments) = bytes.split_at(bytes.len() - rest.len());
@@ -186,37 +186,36 @@ impl Host {
         job.end_input();
         if submitted.is_err() {
             // The pool here is broken, and its worker about to end.
-            self.peer.say(&ToPool::Done { task: number, done: 0, begun: false }, &[])?;
-            return Ok(());
+            return self.peer.say(&ToPool::Done { task: number, done: 0, begun: false }, &[]);
         }
         self.task = Some(Task { number, job });
-        Ok(self.peer.say(&ToPool::Begun { task: number }, &[])?)
+        self.peer.say(&ToPool::Begun { task: number }, &[]);
     }
 
     /// Tells what became of the task, once that is known.
-    fn settle(&mut self, gone: bool) -> Result<(), ServeError> {
-        let Some(Task { number, job }) = self.task.take() else { return Ok(()) };
+    fn settle(&mut self, gone: bool) {
+        let Some(Task { number, job }) = self.task.take() else { return };
         if gone {
             // What the worker had not begun.
             self.pool.shared().withdraw(&job);
         }
         if !job.is_settled() {
             self.task = Some(Task { number, job });
-            return Ok(());
+            return;
         }
         let (done, begun, records) = outcome(job.take_pieces());
-        Ok(self.peer.say(&ToPool::Done { task: number, done, begun }, &records)?)
+        self.peer.say(&ToPool::Done { task: number, done, begun }, &records);
     }
 
-    fn tell_end(&mut self) -> Result<(), ServeError> {
+    fn tell_end(&mut self) {
         let dispatch = self.pool.shared().dispatch();
         let (phase, how) = (dispatch.phase.clone(), dispatch.last_end);
         drop(dispatch);
         if let Phase::Broken(reason) = phase {
-            self.peer.say(&ToPool::NotReady { reason }, &[])?;
+            self.peer.say(&ToPool::NotReady { reason }, &[]);
         }
         let before_ready = !self.is_ready;
-        Ok(self.peer.say(&ToPool::WorkerDied { how, before_ready }, &[])?)
+        self.peer.say(&ToPool::WorkerDied { how, before_ready }, &[]);
     }
 }
 

@@ -64,7 +64,7 @@ pub trait Link: Send {
     /// Sends a packet, or loses it. Does not wait for the other end.
     ///
     /// # Errors
-    /// Nothing will arrive any more.
+    /// The other end is gone. What it has sent before is received.
     fn send(&mut self, packet: &[u8]) -> io::Result<()>;
 
     /// The next packet that has arrived; `None`: none did within `timeout`.

@@ -247,7 +247,7 @@ impl Remote {
     }
 
     fn serve(&mut self, start: &ToHost, arguments: &[u8]) -> Result<(), End> {
-        self.peer.say(start, arguments)?;
+        self.peer.say(start, arguments);
         while self.before_ready {
             self.hear(BEAT)?;
         }
@@ -264,7 +264,7 @@ impl Remote {
                 // Results are settled here and not measured, so nothing is dealt in runs.
                 Some(taken) => {
                     if !self.run(taken.slot)? {
-                        self.peer.say(&ToHost::Kill, &[])?;
+                        self.peer.say(&ToHost::Kill, &[]);
                         return Ok(());
                     }
                     since = Instant::now();
@@ -274,7 +274,8 @@ impl Remote {
             }
             self.hear(Duration::ZERO)?;
         }
-        Ok(self.peer.say(&ToHost::Stop, &[])?)
+        self.peer.say(&ToHost::Stop, &[]);
+        Ok(())
     }
 
     /// Has a chunk done; `false`: it was given up, and so is the worker.
@@ -337,7 +338,7 @@ impl Remote {
         bytes: &[u8],
         begun: impl Fn(),
     ) -> Result<(u32, bool, Vec<u8>), End> {
-        self.peer.say(&ToHost::Submit { task: number, items }, bytes)?;
+        self.peer.say(&ToHost::Submit { task: number, items }, bytes);
         loop {
             match self.hear(LOOK)? {
                 Some((ToPool::Begun { task }, _)) if task == number => begun(),
@@ -363,7 +364,7 @@ impl Remote {
         // ORDERING: Relaxed: see `kill`.
         let wish = self.worker.wish.load(Ordering::Relaxed);
         if wish > std::mem::replace(&mut self.wished, wish) {
-            self.peer.say(if wish == KILL { &ToHost::Kill } else { &ToHost::Terminate }, &[])?;
+            self.peer.say(if wish == KILL { &ToHost::Kill } else { &ToHost::Terminate }, &[]);
         }
         let heard = self.peer.hear(wait)?;
         match &heard {
