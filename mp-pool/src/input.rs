@@ -8,6 +8,7 @@
 
 use crate::error::{SubmitError, TaskError};
 use std::any::Any;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 pub(crate) struct Input<I> {
@@ -38,17 +39,36 @@ impl<I: Iterator> Input<I> {
         self.items.is_none()
     }
 
-    /// Reads an item, and does this with it; `None`: the input has ended, or one of the two has panicked.
-    pub(crate) fn read<T>(&mut self, each: impl FnOnce(I::Item) -> T) -> Option<T> {
-        let items = self.items.as_mut()?;
-        let end = match catch_unwind(AssertUnwindSafe(|| items.next().map(each))) {
-            Ok(Some(item)) => return Some(item),
-            Ok(None) => None,
-            Err(payload) => Some(End::Panic(payload)),
+    /// Reads at most so many items, and does this with each, until it says that this is all for now, the input ends, or
+    /// one of the two panics.
+    pub(crate) fn read(&mut self, most: u64, mut each: impl FnMut(I::Item) -> ControlFlow<()>) {
+        let Some(items) = self.items.as_mut() else { return };
+        let read = || {
+            (0..most).try_for_each(|_| {
+                items.next().map_or(Err(true), |item| match each(item) {
+                    ControlFlow::Continue(()) => Ok(()),
+                    ControlFlow::Break(()) => Err(false),
+                })
+            })
         };
-        self.items = None;
-        self.end = end;
-        None
+        let (has_ended, end) = match catch_unwind(AssertUnwindSafe(read)) {
+            Ok(read) => (read == Err(true), None),
+            Err(payload) => (true, Some(End::Panic(payload))),
+        };
+        if has_ended {
+            self.items = None;
+            self.end = end;
+        }
+    }
+
+    /// Reads an item; `None`: the input has ended, or has panicked.
+    pub(crate) fn read_one(&mut self) -> Option<I::Item> {
+        let mut one = None;
+        self.read(1, |item| {
+            one = Some(item);
+            ControlFlow::Continue(())
+        });
+        one
     }
 
     /// The rest is not taken.

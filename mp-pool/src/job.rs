@@ -270,6 +270,11 @@ impl Job {
         self.pieces().take()
     }
 
+    /// As [`take_pieces`](Job::take_pieces), into a vector, which is empty, and whose memory the next ones use.
+    pub(crate) fn take_pieces_into(&self, into: &mut Vec<Piece>) {
+        self.pieces().take_into(into);
+    }
+
     fn pieces(&self) -> MutexGuard<'_, Pieces> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }

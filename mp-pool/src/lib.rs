@@ -69,6 +69,7 @@ mod fork_from;
 mod future;
 pub mod futures;
 mod generate;
+mod held;
 mod hook;
 mod idle;
 mod imap;

@@ -46,6 +46,14 @@ impl Pieces {
         }
     }
 
+    /// As [`take`](Pieces::take), into an empty vector, whose memory is kept.
+    pub(crate) fn take_into(&mut self, into: &mut Vec<Piece>) {
+        match self.alone.take() {
+            Some(alone) => into.push(alone),
+            None => std::mem::swap(&mut self.several, into),
+        }
+    }
+
     /// The value, if there is one piece, and that is a short value.
     pub(crate) fn short(&self) -> Option<Short> {
         match &self.alone {

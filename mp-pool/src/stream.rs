@@ -16,19 +16,19 @@
 //! more than a short task. A full board ends the reading until there is room, so the arguments of an endless input take
 //! no more memory than the arena has.
 
-use crate::buffer::{Lending, decoding};
 use crate::call::{Call, MOST_BYTES, POSITIONS, Packed};
 use crate::dispatch::{Dispatch, TurnOf, Yielded};
 use crate::error::{SubmitError, TaskError};
+pub(crate) use crate::held::Order;
+use crate::held::{Held, Results};
 use crate::input::Input;
-use crate::job::{Piece, Settled, decoded, decoded_short, value_of};
-use crate::record::take_outcome;
+use crate::job::{Piece, Settled};
 use crate::window::Window;
+use mp_core::transfer::Handle;
 use mp_core::word::Deadline;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// Chunks of the longest run.
@@ -39,62 +39,6 @@ const QUICK: Duration = Duration::from_micros(1);
 const REFILL: u64 = 4;
 /// So many times in a window of results that are held, the board is looked at: workers are to have work meanwhile.
 const LOOKS: u64 = 16;
-
-/// In which order results are given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    OfInput,
-    OfCompletion,
-}
-
-/// Results side by side that have come.
-struct Held {
-    /// Position of the first one, its low bits.
-    first: u32,
-    items: u32,
-    outcome: Settled,
-    /// What they may name.
-    lending: Option<Arc<Lending>>,
-    /// Where the next record begins.
-    at: usize,
-}
-
-impl Held {
-    fn of(piece: Piece) -> Held {
-        let (outcome, lending) = match piece.outcome {
-            Settled::Lending(settled, lending) => (*settled, Some(lending)),
-            settled => (settled, None),
-        };
-        Held { first: piece.first, items: piece.items, outcome, lending, at: 0 }
-    }
-
-    /// Takes the first result.
-    fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
-        self.items -= 1;
-        self.first = self.first.wrapping_add(1);
-        match self.lending.clone() {
-            Some(lending) => decoding(&lending, || self.value()),
-            None => self.value(),
-        }
-    }
-
-    fn value<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
-        match &mut self.outcome {
-            Settled::Short(value) => decoded_short(value.as_slice()),
-            Settled::Lent(lent) => lent.value(),
-            Settled::Records(bytes, worker) => {
-                let mut rest = bytes.get(self.at..).unwrap_or_default();
-                let value = value_of(take_outcome(&mut rest), worker);
-                self.at = bytes.len() - rest.len();
-                value
-            }
-            Settled::Value(message) => decoded(&message.bytes, std::mem::take(&mut message.handles)),
-            Settled::Failed(error) => Err(error.clone()),
-            // No end: taken by `next_piece`.
-            Settled::Yielded(_) | Settled::Lending(..) => Err(TaskError::Terminated),
-        }
-    }
-}
 
 /// What is next of tasks that yield.
 pub(crate) enum Next<R> {
@@ -109,20 +53,19 @@ pub(crate) enum Next<R> {
 pub(crate) struct Stream<I> {
     call: Call,
     input: Input<I>,
-    order: Order,
     chunk: usize,
     window: Window,
     /// Items whose results were given.
     given: u64,
-    /// Items whose results are held.
-    held_items: u64,
-    /// The results that are given next.
-    current: Option<Held>,
-    /// The others, by position in the input, or as they came.
-    held: BTreeMap<u64, Held>,
-    came: u64,
+    results: Results,
+    /// So many results are given before anything else is looked at.
+    at_hand: u64,
+    /// So many more, and the board is looked at.
+    until_look: u64,
     /// Chunks of the next run.
     run: u64,
+    /// What has come is taken into it.
+    pieces: Vec<Piece>,
 }
 
 impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
@@ -140,15 +83,14 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         let mut stream = Stream {
             call,
             input: Input::new(input),
-            order,
             chunk,
             window,
             given: 0,
-            held_items: 0,
-            current: None,
-            held: BTreeMap::new(),
-            came: 0,
+            results: Results::new(order),
+            at_hand: 0,
+            until_look: 0,
             run: 1,
+            pieces: Vec::new(),
         };
         // The workers begin before the first result is asked for.
         let mut chunks = stream.input.chunks_at_once(look_ahead, workers) as u64;
@@ -169,11 +111,22 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         until: Option<Deadline>,
         late: TaskError,
     ) -> Option<Result<R, TaskError>> {
-        match self.ready(until)? {
-            Ok(true) => Some(self.take()),
-            Ok(false) => Some(Err(late)),
-            Err(refused) => Some(Err(refused)),
+        if self.at_hand == 0 || self.call.shared.is_copied() {
+            match self.ready(until)? {
+                Ok(true) => self.at_hand = self.many_at_hand(),
+                Ok(false) => return Some(Err(late)),
+                Err(refused) => return Some(Err(refused)),
+            }
         }
+        self.at_hand -= 1;
+        Some(self.take())
+    }
+
+    /// How many of the results that are held may be given one after the other: until the board is to be looked at, and
+    /// no more than are read together of the input, so that workers have work meanwhile.
+    fn many_at_hand(&mut self) -> u64 {
+        let items = self.results.current().map_or(1, |held| held.items.into());
+        self.until_look.min(self.run.saturating_mul(self.chunk as u64)).min(items).max(1)
     }
 
     /// What is next of tasks that yield; `None`: there is nothing any more.
@@ -186,9 +139,10 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             Err(refused) => return Some(Next::Ended { item: self.call.submitted, outcome: Err(refused) }),
             Ok(true) => {}
         }
-        let item = position_before(self.call.submitted, self.current.as_ref()?.first);
+        let item = position_before(self.call.submitted, self.results.current()?.first);
         let is_value = |held: &mut Held| matches!(held.outcome, Settled::Yielded(_));
-        if let Some(Held { outcome: Settled::Yielded(yielded), .. }) = self.current.take_if(is_value) {
+        if let Some(Held { outcome: Settled::Yielded(yielded), .. }) = self.results.take_current_if(is_value)
+        {
             return Some(Next::Yielded { item, yielded });
         }
         Some(Next::Ended { item, outcome: self.take() })
@@ -205,11 +159,12 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
         }
         loop {
             // The input may be slow, and results come meanwhile.
-            if !self.is_next_held() || self.given.is_multiple_of(self.window.size().div_ceil(LOOKS)) {
+            if self.until_look == 0 || self.results.current().is_none() {
+                self.until_look = self.window.size().div_ceil(LOOKS);
                 self.look();
             }
-            let is_held = self.is_next_held();
-            let ahead = self.outstanding() - self.held_items;
+            let is_held = self.results.current().is_some();
+            let ahead = self.outstanding() - self.results.items();
             if self.may_read() && !self.call.full && (!is_held || ahead < self.window.size().div_ceil(2)) {
                 self.read_run();
             } else if !is_held && self.outstanding() == 0 && self.input.has_ended() {
@@ -236,40 +191,19 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
 
     /// Takes what has come.
     fn hold(&mut self) {
-        for piece in self.call.job.take_pieces() {
-            let key = match self.order {
-                Order::OfInput => position(self.given, piece.first),
-                Order::OfCompletion => self.came,
-            };
-            self.held_items += u64::from(piece.items);
-            self.insert(key, Held::of(piece));
+        self.call.job.take_pieces_into(&mut self.pieces);
+        for piece in self.pieces.drain(..) {
+            let position = position(self.given, piece.first);
+            self.results.put(position, Held::of(piece));
         }
     }
 
-    fn insert(&mut self, key: u64, held: Held) {
-        self.came += 1;
-        self.held.insert(key, held);
-    }
-
-    fn is_next_held(&mut self) -> bool {
-        let is_next = |at: u64| self.order == Order::OfCompletion || at == self.given;
-        if self.current.is_none() && self.held.first_key_value().is_some_and(|(at, _)| is_next(*at)) {
-            self.current = self.held.pop_first().map(|(_, held)| held);
-        }
-        self.current.is_some()
-    }
-
+    #[inline]
     fn take<R: DeserializeOwned>(&mut self) -> Result<R, TaskError> {
-        // It was looked at just before.
-        let Some(held) = &mut self.current else { return Err(TaskError::Terminated) };
         self.given += 1;
+        self.until_look = self.until_look.saturating_sub(1);
         self.window.gave();
-        self.held_items -= 1;
-        let value = held.take();
-        if held.items == 0 {
-            self.current = None;
-        }
-        value
+        self.results.take()
     }
 
     /// Takes what is finished, without waiting.
@@ -318,65 +252,65 @@ impl<I: Iterator<Item: Serialize + DeserializeOwned>> Stream<I> {
             .min(self.window.size().saturating_sub(self.outstanding()).max(1))
             // No chunk lies across the end of the positions.
             .min(POSITIONS + 1 - (self.call.submitted & POSITIONS));
-        let mut handles = Vec::new();
-        for _ in 0..most {
-            let before = packed.bytes.len();
-            let number = self.call.number_of(packed.items);
-            let shared = &self.call.shared;
-            let put = |item| shared.put(number, &(item,), &mut packed.bytes, &mut handles);
-            let Some(put) = self.input.read(put) else {
-                packed.bytes.truncate(before);
-                break;
-            };
-            match put {
-                Ok(leases) => {
-                    packed.items += 1;
-                    if !handles.is_empty() || leases.is_some() {
-                        let beside = (std::mem::take(&mut handles), leases);
-                        if self.call.shared.is_elsewhere() {
-                            packed.items -= 1;
-                            packed.bytes.truncate(before);
-                            let submitted = self.submit(&mut packed);
-                            self.refuse_item(SubmitError::Handles.to_string());
-                            submitted?;
-                            continue;
-                        }
-                        self.call.submit_alone(&mut packed, before, beside, self.chunk)?;
-                    }
-                }
-                Err(error) => {
-                    let submitted = self.submit(&mut packed);
-                    self.refuse_item(format!("its arguments cannot be serialised: {error}"));
-                    submitted?;
-                }
-            }
-            if packed.bytes.len() >= MOST_BYTES {
-                break;
-            }
-        }
-        self.submit(&mut packed)
+        let (call, chunk, results) = (&mut self.call, self.chunk, &mut self.results);
+        let (mut handles, mut whole, mut failed) = (Vec::new(), 0, None);
+        self.input.read(most, |item| {
+            let read = read_item(call, chunk, results, (&mut packed, &mut handles), item);
+            whole = packed.bytes.len();
+            let goes_on = read.is_ok() && whole < MOST_BYTES;
+            failed = read.err();
+            if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        // Of one that panicked while it was packed.
+        packed.bytes.truncate(whole);
+        failed.map_or(Ok(()), Err)?;
+        self.call.submit_batch(packed, self.chunk)
     }
+}
 
-    fn submit(&mut self, packed: &mut Packed) -> Result<(), SubmitError> {
-        self.call.submit_batch(std::mem::take(packed), self.chunk)
-    }
-
-    /// The item is its own error, at its place.
-    fn refuse_item(&mut self, reason: String) {
-        let key = if self.order == Order::OfInput { self.call.submitted } else { self.came };
-        let error = TaskError::Failed(reason);
-        if let Some(work) = self.call.job.work() {
-            work.submitted(1);
-            work.failed((self.call.submitted & POSITIONS) as u32, &error);
+/// Packs an item behind others, or submits it, if it does not go with them.
+fn read_item<A: Serialize + DeserializeOwned>(
+    call: &mut Call,
+    chunk: usize,
+    results: &mut Results,
+    (packed, handles): (&mut Packed, &mut Vec<Handle>),
+    item: A,
+) -> Result<(), SubmitError> {
+    let before = packed.bytes.len();
+    let number = call.number_of(packed.items);
+    let leases = match call.shared.put(number, &(item,), &mut packed.bytes, handles) {
+        Ok(leases) => leases,
+        Err(error) => {
+            let submitted = call.submit_batch(std::mem::take(packed), chunk);
+            refuse_item(call, results, format!("its arguments cannot be serialised: {error}"));
+            return submitted;
         }
-        let outcome = Settled::Failed(error);
-        self.insert(
-            key,
-            Held { first: (self.call.submitted & POSITIONS) as u32, items: 1, outcome, lending: None, at: 0 },
-        );
-        self.held_items += 1;
-        self.call.submitted += 1;
+    };
+    packed.items += 1;
+    if handles.is_empty() && leases.is_none() {
+        return Ok(());
     }
+    let beside = (std::mem::take(handles), leases);
+    if call.shared.is_elsewhere() {
+        packed.items -= 1;
+        packed.bytes.truncate(before);
+        let submitted = call.submit_batch(std::mem::take(packed), chunk);
+        refuse_item(call, results, SubmitError::Handles.to_string());
+        return submitted;
+    }
+    call.submit_alone(packed, before, beside, chunk)
+}
+
+/// The item is its own error, at its place.
+fn refuse_item(call: &mut Call, results: &mut Results, reason: String) {
+    let (position, error) = (call.submitted, TaskError::Failed(reason));
+    let first = (position & POSITIONS) as u32;
+    if let Some(work) = call.job.work() {
+        work.submitted(1);
+        work.failed(first, &error);
+    }
+    results.put(position, Held::of(Piece { first, items: 1, outcome: Settled::Failed(error) }));
+    call.submitted += 1;
 }
 
 impl<I> Stream<I> {

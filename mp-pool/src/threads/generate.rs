@@ -177,7 +177,7 @@ where
         if self.input.has_ended() || self.tasks.len() >= most {
             return false;
         }
-        let Some(item) = self.input.read(|item| item) else {
+        let Some(item) = self.input.read_one() else {
             self.call.end_input();
             return false;
         };

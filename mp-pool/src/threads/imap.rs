@@ -81,7 +81,7 @@ where
     fn read_chunk(&mut self) {
         let (most, mut items) = (self.chunk.min(self.look_ahead - self.outstanding), Vec::new());
         while items.len() < most
-            && let Some(item) = self.input.read(|item| item)
+            && let Some(item) = self.input.read_one()
         {
             items.push(item);
         }
