@@ -18,6 +18,7 @@ mp_testing::cases! {
         a_result_that_is_dropped_unread_gives_its_memory_back,
         chunks_of_tasks_give_buffers_each,
         what_a_task_keeps_does_not_change,
+        a_record_overwrites_no_buffer_beside_it,
         a_task_that_is_tried_again_gets_the_same_elements,
         no_fork_while_one_may_be_written_to,
         a_place_from_elsewhere_is_refused,
@@ -297,6 +298,33 @@ fn what_a_task_keeps_does_not_change() {
     drop(pool.apply(keep, (filled(&pool, 0, MIB / 8),)).unwrap());
     let died = pool.apply_async(abort_with_one, (filled(&pool, 0, MIB / 8),)).unwrap().get();
     assert!(matches!(died, Err(TaskError::WorkerDied { .. })), "{died:?}");
+    check_all_is_free(&pool);
+}
+
+/// Longer than what is left beside the buffers, and shorter than the whole room.
+fn with_a_long_value(argument: Buffer<u64>, long: usize) -> (Buffer<u64>, Vec<u8>, Buffer<u64>) {
+    (negated(argument.clone()), vec![7; long], argument)
+}
+
+fn keep_and_give_bytes(argument: Buffer<u64>, long: usize) -> Vec<u8> {
+    KEPT.lock().unwrap().extend([argument.clone(), negated(argument)]);
+    vec![7; long]
+}
+
+fn a_record_overwrites_no_buffer_beside_it() {
+    let (pool, len) = (Pool::new(1).unwrap(), 3000);
+    for long in [500, 600, 10_000, 20_000, 30_000, 3 << 20] {
+        for seed in 0..3 {
+            let argument = filled(&pool, seed, len);
+            let (negation, bytes, again) = pool.apply(with_a_long_value, (argument, long)).unwrap();
+            assert!(is_negated(&negation, seed, len) && is_filled(&again, seed, len), "{long}");
+            assert!(bytes.len() == long && bytes.iter().all(|byte| *byte == 7), "{long}");
+            let bytes = pool.apply(keep_and_give_bytes, (filled(&pool, seed, len), long)).unwrap();
+            assert!(bytes.len() == long && bytes.iter().all(|byte| *byte == 7), "{long}");
+        }
+        assert!(pool.apply(check_kept, (3, len)).unwrap(), "{long}");
+        pool.apply(drop_kept, ()).unwrap();
+    }
     check_all_is_free(&pool);
 }
 

@@ -50,6 +50,7 @@ pub(super) struct Place {
 
 /// The bytes of so many elements.
 pub(super) fn bytes_of_len<T>(len: usize) -> Result<usize, MemError> {
+    const { assert!(size_of::<T>() > 0, "elements without a size: send their number instead") }
     let bytes = len.checked_mul(size_of::<T>()).filter(|bytes| isize::try_from(*bytes).is_ok());
     bytes.ok_or_else(|| MemError::NoMemory {
         asked: u64::MAX,
@@ -141,7 +142,7 @@ impl<T: Shareable> Home<T> {
     fn from_bytes(bytes: Vec<u8>) -> Result<Home<T>, &'static str> {
         let size = size_of::<T>();
         if size == 0 || !bytes.len().is_multiple_of(size) {
-            return if bytes.is_empty() { Ok(Home::Vector(Vec::new())) } else { Err(LENGTH) };
+            return Err(LENGTH);
         }
         if is_block::<Vec<T>>() {
             return Ok(Home::Vector(from_block(bytes).unwrap_or_default()));

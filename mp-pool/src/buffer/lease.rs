@@ -12,6 +12,7 @@ use mp_core::mem::{Bytes, MovingLoan};
 use mp_core::transfer::is_packing_result;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 /// A block of the arena. Its bytes are these, of those of the pool's memory.
@@ -131,8 +132,10 @@ pub(super) enum Packing {
 
 thread_local! {
     static PACKING: Cell<Packing> = const { Cell::new(Packing::Nothing) };
-    static PACKED: RefCell<Vec<Arc<Lease>>> = const { RefCell::new(Vec::new()) };
-    static DECODING: RefCell<Option<Arc<Lending>>> = const { RefCell::new(None) };
+    // Never dropped, so that a thread's destructors and exit handlers can send and receive buffers, too; outside of a
+    // call there is nothing in them to drop.
+    static PACKED: ManuallyDrop<RefCell<Vec<Arc<Lease>>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static DECODING: ManuallyDrop<RefCell<Option<Arc<Lending>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// Puts back what was there before, also when a `Serialize` panics.
@@ -141,7 +144,7 @@ struct Restore(Packing, Vec<Arc<Lease>>);
 impl Drop for Restore {
     fn drop(&mut self) {
         PACKING.set(self.0);
-        PACKED.replace(std::mem::take(&mut self.1));
+        PACKED.with(|packed| packed.replace(std::mem::take(&mut self.1)));
     }
 }
 
@@ -156,9 +159,9 @@ pub(crate) fn packing<R>(returned: Option<&Arc<Returned>>, pack: impl FnOnce() -
 #[cold]
 fn packing_some<R>(returned: Option<&Arc<Returned>>, pack: impl FnOnce() -> R) -> (R, Option<Leases>) {
     let to = returned.map_or(Packing::Elsewhere, |returned| Packing::For(Arc::as_ptr(returned).addr()));
-    let _restore = Restore(PACKING.replace(to), PACKED.take());
+    let _restore = Restore(PACKING.replace(to), PACKED.with(|packed| packed.take()));
     let packed = pack();
-    let leases = PACKED.take();
+    let leases = PACKED.with(|packed| packed.take());
     (packed, (!leases.is_empty()).then(|| Arc::new(leases)))
 }
 
@@ -167,10 +170,10 @@ pub(crate) fn decoding<R>(lending: &Arc<Lending>, decode: impl FnOnce() -> R) ->
     struct Before(Option<Arc<Lending>>);
     impl Drop for Before {
         fn drop(&mut self) {
-            DECODING.replace(self.0.take());
+            DECODING.with(|decoding| decoding.replace(self.0.take()));
         }
     }
-    let _before = Before(DECODING.replace(Some(Arc::clone(lending))));
+    let _before = Before(DECODING.with(|decoding| decoding.replace(Some(Arc::clone(lending)))));
     decode()
 }
 
@@ -178,7 +181,7 @@ pub(crate) fn decoding<R>(lending: &Arc<Lending>, decode: impl FnOnce() -> R) ->
 pub(super) fn packs(lease: &Arc<Lease>) -> bool {
     let is_its_pool = PACKING.get() == Packing::For(Arc::as_ptr(&lease.returned).addr());
     if is_its_pool {
-        PACKED.with_borrow_mut(|packed| packed.push(Arc::clone(lease)));
+        PACKED.with(|packed| packed.borrow_mut().push(Arc::clone(lease)));
     }
     is_its_pool
 }
@@ -195,5 +198,5 @@ pub(super) fn packs_for_elsewhere() -> bool {
 
 /// Where so many bytes lie that a result names, if this thread decodes one.
 pub(super) fn lies(at: usize, len: usize) -> Option<Lies> {
-    DECODING.with_borrow(|lending| lending.as_ref()?.find(at, len))
+    DECODING.with(|lending| lending.borrow().as_ref()?.find(at, len))
 }

@@ -99,6 +99,12 @@ pub struct Buffer<T: Shareable> {
 /// earlier results of the same function took. Where that is not enough, or the thread runs no task, it has memory of
 /// its own, and crosses by its descriptor, which costs more. One of less than 16 KiB is a vector, and is copied.
 ///
+/// Elements without a size do not compile:
+///
+/// ```compile_fail
+/// let none = mp_pool::buffer::<[u8; 0]>(3);
+/// ```
+///
 /// # Errors
 /// [`MemError::NoMemory`], if it needs memory of its own; an error of the system.
 pub fn buffer<T: Shareable>(len: usize) -> Result<BufferMut<T>, MemError> {

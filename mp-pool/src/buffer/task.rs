@@ -16,6 +16,7 @@ use crate::memory::Memory;
 use mp_core::mem::{Bytes, Mapping};
 use mp_core::transfer::{is_packing_result, is_unpacking_arguments};
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -82,7 +83,8 @@ impl TaskMemory {
 }
 
 thread_local! {
-    static TASK: RefCell<Option<Arc<TaskMemory>>> = const { RefCell::new(None) };
+    // Never dropped: the destructors of a thread's other locals may make buffers. A worker that ends has no task.
+    static TASK: ManuallyDrop<RefCell<Option<Arc<TaskMemory>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
     /// Bytes of buffers for which there was no room.
     static WANTED: Cell<usize> = const { Cell::new(0) };
 }
@@ -103,7 +105,7 @@ pub(super) fn leaves_this_host() -> bool {
 
 /// The memory of the task that this thread runs.
 pub(super) fn current() -> Option<Arc<TaskMemory>> {
-    TASK.with_borrow(Clone::clone)
+    TASK.with(|task| task.borrow().clone())
 }
 
 /// The same, if what is unpacked is that task's arguments: nothing else that it reads names a place.
@@ -114,7 +116,7 @@ pub(super) fn of_arguments() -> Option<Arc<TaskMemory>> {
 /// Whether what is packed is the result of the task that has this memory. It names it then.
 pub(super) fn names(memory: &Arc<TaskMemory>) -> bool {
     let is_result = is_packing_result()
-        && TASK.with_borrow(|task| task.as_ref().is_some_and(|task| Arc::ptr_eq(task, memory)));
+        && TASK.with(|task| task.borrow().as_ref().is_some_and(|task| Arc::ptr_eq(task, memory)));
     if is_result {
         // ORDERING: Relaxed: read by this thread.
         memory.lends.store(true, Ordering::Relaxed);
@@ -151,33 +153,40 @@ impl OfTasks {
             return room;
         }
         let task = TaskMemory::new(memory, at, room);
-        TASK.replace(Some(Arc::clone(&task)));
+        TASK.with(|now| now.replace(Some(Arc::clone(&task))));
         self.now = Some(task);
         if room < LONG { room } else { room - TAIL }
     }
 
-    /// An item is done, and its record ends at `at`. Gives how much room is left for records, and what goes beside the
-    /// number of bytes written.
+    /// Of so many bytes for records, those in front of the buffers that the task has taken. It takes no more of them:
+    /// its function has returned, and its result is packed.
     #[inline]
-    pub(crate) fn end_item(&self, memory: &Memory, at: usize, left: usize) -> (usize, u32) {
-        let Some(task) = &self.now else { return (left, 0) };
+    pub(crate) fn left_for_record(&self, at: usize, left: usize) -> usize {
+        match &self.now {
+            Some(task) if task.has_tail => left.min(task.low().saturating_sub(at)),
+            _ => left,
+        }
+    }
+
+    /// An item is done, and its record ends at `at`. Gives what goes beside the number of bytes written.
+    #[inline]
+    pub(crate) fn end_item(&self, memory: &Memory, at: usize) -> u32 {
+        let Some(task) = &self.now else { return 0 };
         task.raise_floor(at);
-        let low = task.low();
-        let left = if task.has_tail { left.min(low.saturating_sub(at)) } else { left };
         if !task.lends() {
-            return (left, 0);
+            return 0;
         }
         if task.has_tail {
-            memory.bytes.write(task.top, &(low as u32).to_le_bytes());
+            memory.bytes.write(task.top, &(task.low() as u32).to_le_bytes());
         }
-        (left, LENDS)
+        LENDS
     }
 
     /// The slot is about to be done.
     #[inline]
     pub(crate) fn end(&mut self, memory: &Memory, worker: u32) {
         if let Some(task) = self.now.take() {
-            TASK.replace(None);
+            TASK.with(|now| now.replace(None));
             self.kept.push(task);
         }
         if !self.kept.is_empty() || self.says_kept {

@@ -84,13 +84,15 @@ impl<T> Yielder<T> {
         };
         let (mut bytes, mut handles) = (Vec::new(), Vec::new());
         pack(&value, &mut bytes, &mut handles).map_err(|error| YieldError::Failed(error.to_string()))?;
-        CURRENT.with_borrow_mut(|current| match current {
+        let send = |current: &RefCell<Option<(OwningProcess, Current)>>| match &mut *current.borrow_mut() {
             // A forked copy of the worker sends nothing.
             Some((process, current)) if current.turn.number == turn && process.is_current() => {
                 current.send(&bytes, &handles)
             }
             _ => Err(YieldError::Stopped),
-        })
+        };
+        // A yielder that a destructor of the worker's thread uses is of no task.
+        CURRENT.try_with(send).unwrap_or(Err(YieldError::Stopped))
     }
 }
 

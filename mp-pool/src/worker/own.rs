@@ -221,7 +221,7 @@ impl Own {
             self.begin(memory, &marks, done);
             let arguments = take_item(&mut rest).unwrap_or_default();
             let message = self.run_item(memory, &function, arguments, &mut handles, block, &mut room);
-            marks.end(done + 1, self.written(memory, &mut room), message);
+            marks.end(done + 1, self.written(memory, &room), message);
             if message != 0 {
                 // There was no room for this one: the rest goes back, and is given more.
                 break;
@@ -259,10 +259,8 @@ impl Own {
 
     /// What the caller is told of the records written so far.
     #[inline]
-    fn written(&self, memory: &Memory, room: &mut Room) -> u32 {
-        let (left, lends) = self.of_tasks.end_item(memory, room.at, room.left);
-        room.left = left;
-        room.written as u32 | lends
+    fn written(&self, memory: &Memory, room: &Room) -> u32 {
+        room.written as u32 | self.of_tasks.end_item(memory, room.at)
     }
 
     /// The task of the slot may yield.
@@ -332,6 +330,8 @@ impl Own {
         let arguments = if self.is_numbered() { self.begin_numbered(arguments) } else { arguments };
         let record = &mut self.record;
         let called = in_one_process(|| call_caught_onto(function, arguments, record, handles, block));
+        // The record goes in front of the buffers that the task has taken, or by message.
+        room.left = self.of_tasks.left_for_record(room.at, room.left);
         if self.is_numbered() {
             self.end_numbered();
         }
