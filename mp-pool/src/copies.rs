@@ -3,6 +3,7 @@
 //! | copy of           | what it does                                                                        |
 //! |-------------------|-------------------------------------------------------------------------------------|
 //! | the pool's process | touches neither the board nor the lock: its calls are refused, its tasks are lost    |
+//! | that of a pool of threads | the same: it has none of the threads (`threads/task.rs`, `threads/crew.rs`)   |
 //! | a worker          | ends when the task's function has returned: the worker alone goes on, and answers    |
 //!
 //! The board is memory that both processes have. A copy that collected would take results that the original waits for,
@@ -27,7 +28,7 @@ impl Shared {
     /// Refuses a call in a copy.
     #[inline]
     pub(crate) fn check_process(&self) -> Result<(), SubmitError> {
-        if self.is_copied() { Err(SubmitError::Broken(REASON.to_owned())) } else { Ok(()) }
+        if self.is_copied() { Err(refused_in_copy()) } else { Ok(()) }
     }
 
     /// Whether this process is a copy. The job is settled then, if it was not when the copy was made: nothing will
@@ -39,6 +40,12 @@ impl Shared {
         }
         false
     }
+}
+
+/// What a call is in a copy.
+#[cold]
+pub(crate) fn refused_in_copy() -> SubmitError {
+    SubmitError::Broken(REASON.to_owned())
 }
 
 /// What becomes of a task in a copy.

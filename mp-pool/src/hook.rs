@@ -1,7 +1,7 @@
 //! A hook: what is done when a job is settled.
 
 use crate::watch::Watch;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use mp_core::process::caught;
 use std::sync::Weak;
 
 /// The program's own code, which knows its job.
@@ -41,6 +41,8 @@ impl Hook {
 
 /// Calls the program's code.
 pub(crate) fn call_settled(callback: Option<Callback>) {
-    // The panic hook has told of a panic. One whose payload panics when it is dropped would end the thread.
-    callback.into_iter().for_each(|callback| std::mem::forget(catch_unwind(AssertUnwindSafe(callback))));
+    if let Some(callback) = callback {
+        // The panic hook has told of a panic.
+        let _ = caught(callback);
+    }
 }

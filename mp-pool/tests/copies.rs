@@ -1,13 +1,21 @@
 //! Forked copies that the program's own code makes: of the process that has a pool, and of a worker within a task.
 
-use mp_pool::{AsyncResult, JoinPoolError, Pool, SubmitError, TaskError, YieldError, Yielder};
+use mp_pool::futures::Pending;
+use mp_pool::{
+    AsyncResult, Generated, JoinPoolError, Pool, SubmitError, TaskError, ThreadPool, ThreadPoolExecutor,
+    YieldError, Yielder,
+};
 use mp_queue::Queue;
 use mp_testing::{exit_code_of, fork_copy, fork_in_two};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 mp_testing::cases! {
     plain: [
         copies_are_made_while_other_threads_use_the_pool,
+        a_copy_has_no_part_in_its_originals_threads,
+        copies_are_made_while_threads_of_a_pool_work,
     ],
     every_method: [
         a_copy_has_no_part_in_its_originals_pool,
@@ -58,6 +66,75 @@ fn a_copy_has_no_part_in_its_originals_pool() {
     assert_eq!(before.get().unwrap().len(), 100);
     assert_eq!(stream.next().unwrap().unwrap(), 1);
     assert_eq!(pool.map(square, 0..1000).unwrap()[999], 999 * 999);
+}
+
+fn is_lost_to_copy<T>(end: &Result<T, TaskError>) -> bool {
+    matches!(end, Err(TaskError::Broken(reason)) if reason.contains("forked copy"))
+}
+
+fn a_copy_has_no_part_in_its_originals_threads() {
+    let (pool, (open, gate)) = (ThreadPool::new(2).unwrap(), channel());
+    let executor = ThreadPoolExecutor::new(1).unwrap();
+    let done = pool.apply_async(square, (3,)).unwrap();
+    done.wait();
+    let waiting = pool.apply_async(move || gate.recv().unwrap(), ()).unwrap();
+    let future = executor.submit(|| 4_u64, ()).unwrap();
+    future.wait();
+    let mut stream = pool.imap(square, 0..).unwrap();
+    let mut unordered = pool.imap_unordered(square, 0..).unwrap();
+    assert_eq!(stream.next().unwrap().unwrap(), 0);
+    unordered.next().unwrap().unwrap();
+    let yields = |to: u64, results: Yielder<u64>| (0..to).try_for_each(|x| results.yield_(x));
+    let mut generate = pool.generate(yields, [1_000_000]).unwrap();
+    assert!(matches!(generate.next(), Some(Generated::Value { value: 0, .. })));
+    let copy = fork_copy(|| {
+        assert!(is_refused(pool.apply(square, (2,))) && is_refused(pool.map(square, 0..3)));
+        assert!(is_refused(pool.imap(square, 0..3)) && is_refused(executor.submit(square, (3,))));
+        assert_eq!((done.get(), future.result()), (Ok(9), Ok(4)));
+        assert!(waiting.ready() && waiting.wait_timeout(Duration::ZERO));
+        waiting.cancel();
+        assert!(is_lost_to_copy(&waiting.get()));
+        // What was done when the copy was made is there, and nothing else comes.
+        let of = |end: Result<u64, TaskError>| assert!(end.is_ok() || is_lost_to_copy(&end), "{end:?}");
+        stream.by_ref().for_each(of);
+        unordered.by_ref().for_each(of);
+        let last = generate.by_ref().last();
+        assert!(matches!(last, Some(Generated::End { outcome, .. }) if is_lost_to_copy(&outcome)));
+        pool.close();
+        pool.terminate();
+        assert_eq!(pool.join(), Err(JoinPoolError::StillRunning));
+        assert!(pool.resize(3).is_err() && pool.statistics().workers.is_empty());
+        executor.shutdown(Pending::Cancel);
+        let here = ThreadPool::new(2).unwrap();
+        assert_eq!(here.map(square, 0..3).unwrap(), [0, 1, 4]);
+        drop(std::mem::replace(&mut generate, here.generate(yields, [1]).unwrap()));
+    });
+    assert_eq!(exit_code_of(copy), 0);
+    open.send(7).unwrap();
+    assert_eq!(waiting.get(), Ok(7));
+    assert_eq!(stream.next().unwrap().unwrap(), 1);
+    assert!(matches!(generate.next(), Some(Generated::Value { value: 1, .. })));
+    assert_eq!(pool.map(square, 0..1000).unwrap()[999], 999 * 999);
+}
+
+/// The locks of a copy are as the threads had them.
+fn copies_are_made_while_threads_of_a_pool_work() {
+    let pool = ThreadPool::new(3).unwrap();
+    for _ in 0..50 {
+        let each: Vec<_> = (0..20).map(|x| pool.apply_async(square, (x,)).unwrap()).collect();
+        let mut stream = pool.imap_unordered(square, 0..100).unwrap();
+        let copy = fork_copy(|| {
+            for (x, result) in (0..).zip(&each) {
+                let end = result.get();
+                assert!(end == Ok(square(x)) || is_lost_to_copy(&end), "{end:?}");
+            }
+            stream.by_ref().for_each(drop);
+            assert!(is_refused(pool.apply(square, (2,))));
+        });
+        assert_eq!(exit_code_of(copy), 0);
+        assert!((0..).zip(&each).all(|(x, result)| result.get() == Ok(square(x))));
+        assert_eq!(stream.by_ref().count(), 100);
+    }
 }
 
 /// What a copy inherits is locked, where another thread had it locked.

@@ -15,7 +15,7 @@ use crate::component::{Component, Rank, Steps};
 use crate::sys::process::write_stderr;
 use std::any::{Any, TypeId};
 use std::collections::VecDeque;
-use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
@@ -100,9 +100,18 @@ pub(crate) fn explain(payload: Box<dyn Any + Send>) -> (String, String) {
     let mut its = notes.iter().rev().filter(|note| note.is == mark);
     let mine = its.clone().find(|note| note.thread == here).or_else(|| its.next());
     let location = mine.map(|note| note.location.clone()).unwrap_or_default();
-    // A payload whose drop panics would end the process, so it is not dropped.
-    std::mem::forget(payload);
+    // What the hook notes of a panic in the drop.
+    drop(notes);
+    drop_payload(payload);
     (message, location)
+}
+
+/// Drops what a panic carried: it may hold memory or handles. If that panics, too, the second payload is not dropped:
+/// it may do the same.
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
 }
 
 /// In a child: panics are noted from now on. A hook that the program has set, in `main` before a fork, runs as

@@ -40,7 +40,6 @@ use mp_core::{Ended, OsError};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -212,7 +211,7 @@ impl From<Lost> for End {
 impl Remote {
     fn live(mut self, start: &ToHost, arguments: &[u8]) {
         // A backend's link is the program's own code: one that panics is a lost one.
-        let end = catch_unwind(AssertUnwindSafe(|| self.work(start, arguments)));
+        let end = caught(|| self.work(start, arguments));
         let how = match end.unwrap_or(End::Lost) {
             End::Died(how) => how,
             End::Lost => {

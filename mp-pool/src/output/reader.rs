@@ -16,6 +16,7 @@ use crate::supervisor::Shared;
 use crate::thread::WakePipe;
 use mp_core::Level;
 use mp_core::OsError;
+use mp_core::process::caught;
 use mp_core::sys::fd::{pipe, pipe_size, set_nonblocking};
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::process::random_bytes;
@@ -25,7 +26,6 @@ use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -195,8 +195,8 @@ impl Source {
         let worker = self.worker;
         let give = |pid: u32, task: Option<TaskNumber>, kind: TaskOutputKind| {
             let output = TaskOutput { worker, pid, task, kind };
-            // One whose payload panics when it is dropped would end the thread.
-            std::mem::forget(catch_unwind(AssertUnwindSafe(|| callback(output))));
+            // The panic hook has told of a panic.
+            let _ = caught(|| callback(output));
         };
         match &mut self.stream {
             Stream::Pipe { pipe, split, is_stdout } => {

@@ -25,6 +25,13 @@ pub(super) struct Call<F> {
     failed: Arc<AtomicBool>,
 }
 
+impl<F> Call<F> {
+    /// Whether its threads are in this process, and not in one that this is a copy of.
+    pub(super) fn is_owned(&self) -> bool {
+        self.crew.is_owned()
+    }
+}
+
 impl<F: Send + Sync + 'static> Call<F> {
     /// Begins a call of a function that works on such a state.
     ///

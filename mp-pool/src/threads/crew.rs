@@ -14,6 +14,7 @@ use super::queue::Queue;
 use super::seat::Seat;
 use super::task::{Run, caught, wait_until};
 use crate::board::MOST_WORKERS;
+use crate::copies::refused_in_copy;
 use crate::dispatch::Phase;
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
 use crate::pool::{join_threads, wait_for_end};
@@ -22,7 +23,7 @@ use crate::statistics::Statistics;
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::process::gettid;
-use mp_core::transfer::StateType;
+use mp_core::transfer::{StateType, drop_state};
 use mp_core::word::Deadline;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -124,21 +125,30 @@ impl Crew {
         Ok(())
     }
 
+    /// A copy has none.
     pub(super) fn size(&self) -> usize {
-        self.shared.state().wanted
+        if self.is_owned() { self.shared.state().wanted } else { 0 }
     }
 
+    /// Whether this process has the threads, and not a forked copy of it: there a thread of the original's may have had
+    /// the lock.
     pub(super) fn is_owned(&self) -> bool {
         self.owner.is_current()
     }
 
+    fn check_process(&self) -> Result<(), SubmitError> {
+        if self.is_owned() { Ok(()) } else { Err(refused_in_copy()) }
+    }
+
     /// Whether it takes more tasks, of functions that work on such a state.
     pub(super) fn check(&self, state: Option<StateType>) -> Result<(), SubmitError> {
+        self.check_process()?;
         StateType::check(state, self.shared.spec.state)?;
         self.shared.state().phase.check()
     }
 
     pub(super) fn submit(&self, priority: i32, task: Arc<dyn Run>) -> Result<(), SubmitError> {
+        self.check_process()?;
         self.push(self.shared.state(), priority, task)
     }
 
@@ -150,6 +160,7 @@ impl Crew {
         until: Option<Deadline>,
         late: SubmitError,
     ) -> Result<(), SubmitError> {
+        self.check_process()?;
         let has_room = |state: &State| state.phase != Phase::Running || state.queue.ahead_of(priority) < ROOM;
         self.shared.state().held_back += 1;
         let state = self.shared.wait(until, has_room);
@@ -184,6 +195,9 @@ impl Crew {
     }
 
     pub(super) fn close(&self) {
+        if !self.is_owned() {
+            return;
+        }
         let mut state = self.shared.state();
         if state.phase == Phase::Running {
             state.phase = Phase::Closed;
@@ -192,18 +206,23 @@ impl Crew {
     }
 
     pub(super) fn terminate(&self) {
-        self.shared.end(Phase::Terminated, &TaskError::Terminated);
+        if self.is_owned() {
+            self.shared.end(Phase::Terminated, &TaskError::Terminated);
+        }
     }
 
     /// Ends what has not begun.
     pub(super) fn cancel_all(&self) {
+        if !self.is_owned() {
+            return;
+        }
         let tasks = self.shared.state().queue.drain();
         tasks.iter().for_each(|task| task.end(&TaskError::Cancelled));
         self.shared.tell_all();
     }
 
     pub(super) fn join(&self, until: Option<Deadline>, late: JoinPoolError) -> Result<(), JoinPoolError> {
-        if self.shared.state().phase == Phase::Running {
+        if !self.is_owned() || self.shared.state().phase == Phase::Running {
             return Err(JoinPoolError::StillRunning);
         }
         // A thread does not wait for itself, where a task or a callback ends its pool.
@@ -227,6 +246,9 @@ impl Crew {
     }
 
     pub(super) fn statistics(&self) -> Statistics {
+        if !self.is_owned() {
+            return Statistics { workers: Vec::new() };
+        }
         Statistics { workers: self.shared.state().seats.iter().map(|(seat, _)| seat.statistics()).collect() }
     }
 }
@@ -301,7 +323,12 @@ impl Shared {
         }
         while let Some(task) = self.next(seat) {
             task.run(seat);
+            // Its value, if no other handle is left. What a drop does is the program's: a panic there is no end of the
+            // thread, which a join would wait for.
+            let _ = caught(seat.name(), || drop(task));
         }
+        // In a destructor of the thread's locals a panic would end the process.
+        let _ = caught(seat.name(), drop_state);
     }
 
     /// Waits for a task; `None`: there will be none for this thread, which has left.

@@ -5,6 +5,7 @@ use super::channel::Channel;
 use super::function::ThreadFunction;
 use super::pool::ThreadPool;
 use super::tasks::ThreadTasks;
+use crate::copies::lost_to_copy;
 use crate::error::{SubmitError, TaskError};
 use crate::future::Future;
 use crate::generate::{GenerateOptions, Generated, YieldError, Yielder};
@@ -206,6 +207,9 @@ where
         late: TaskError,
     ) -> Option<Result<Generated<T>, TaskError>> {
         loop {
+            if !self.call.is_owned() {
+                return self.next_in_copy();
+            }
             if self.came.is_empty() {
                 self.came = self.channel.take(Deadline::after(Duration::ZERO));
             }
@@ -227,6 +231,25 @@ where
         }
     }
 
+    /// What was taken off the channel; then the tasks that had not ended are lost. A thread of the original's may have
+    /// had the lock of the channel when the copy was made.
+    #[cold]
+    fn next_in_copy(&mut self) -> Option<Result<Generated<T>, TaskError>> {
+        self.input.end();
+        if let Some(event) = self.came.pop_front() {
+            match &event {
+                Generated::Value { item, .. } => {
+                    self.tasks.get_mut(item).into_iter().for_each(|task| task.values += 1)
+                }
+                Generated::End { item, .. } => drop(self.tasks.remove(item)),
+            }
+            return Some(Ok(event));
+        }
+        let item = *self.tasks.keys().min()?;
+        let values = self.tasks.remove(&item)?.values;
+        Some(Ok(Generated::End { item, values, outcome: Err(lost_to_copy()) }))
+    }
+
     fn given(&mut self, event: &Generated<T>) {
         match event {
             Generated::Value { item, .. } => {
@@ -245,6 +268,9 @@ where
 
 impl<I, F, T> ThreadGenerate<I, F, T> {
     fn give_up(&self) {
+        if !self.call.is_owned() {
+            return;
+        }
         self.channel.stop(&TaskError::Cancelled);
         self.tasks.values().for_each(|task| task.future.task().cancel());
     }

@@ -132,6 +132,8 @@ where
                 let next = self.chunks.first_key_value();
                 next.filter(|(_, chunk)| chunk.results.task().wait(until)).map(|(number, _)| *number)
             }
+            // No thread tells a copy. What it had not taken is lost, in any order.
+            Some(_) if !self.call.is_owned() => self.chunks.first_key_value().map(|(number, _)| *number),
             Some(watch) => watch.next(until, || {}),
         };
         let chunk = number.and_then(|number| self.chunks.remove(&number));

@@ -4,18 +4,21 @@
 //!   Waiting(function) ── a thread takes it ──► Running ──► Done(value or error) ── take ──► Taken
 //!        └── cancelled, or the pool ends ───────────────────► Done(error)
 //! ```
+//!
+//! In a forked copy of the process, which has no thread that would end it, a task that had not ended is lost.
 
 use super::report::Report;
 use super::seat::Seat;
+use crate::copies::lost_to_copy;
 use crate::error::{Failure, TaskError};
 use crate::future::Submitted;
 use crate::hook::{Callback, Hook, call_settled};
 use crate::supervisor::Shared;
 use crate::thread;
 use crate::watch::Watch;
+use mp_core::sys::owning_process::OwningProcess;
 use mp_core::word::Deadline;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// What a task is to do; its report tells of those of its items whose end this does not tell itself.
 type Todo<R> = Box<dyn FnOnce(&mut Option<Report>) -> R + Send>;
@@ -28,6 +31,7 @@ enum Stage<R> {
 }
 
 pub(super) struct ThreadTask<R> {
+    owner: OwningProcess,
     stage: Mutex<(Stage<R>, Vec<Hook>)>,
     changed: Condvar,
     /// Items that it does.
@@ -73,16 +77,33 @@ impl<R: Send + 'static> ThreadTask<R> {
         function: impl FnOnce(&mut Option<Report>) -> R + Send + 'static,
     ) -> Arc<ThreadTask<R>> {
         let stage = Mutex::new((Stage::Waiting(Box::new(function), report), Vec::new()));
-        Arc::new(ThreadTask { stage, changed: Condvar::new(), items })
+        Arc::new(ThreadTask { owner: OwningProcess::current(), stage, changed: Condvar::new(), items })
     }
 
     fn stage(&self) -> MutexGuard<'_, (Stage<R>, Vec<Hook>)> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Its stage, which is an end in a copy. `None`: a thread of the original's had the lock when the copy was made.
+    fn seen(&self) -> Option<MutexGuard<'_, (Stage<R>, Vec<Hook>)>> {
+        if self.owner.is_current() {
+            return Some(self.stage());
+        }
+        let mut now = match self.stage.try_lock() {
+            Ok(now) => now,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if !is_done(&now.0) {
+            // What it captured is not dropped: a thread of the original's may have had it half used.
+            std::mem::forget(std::mem::replace(&mut now.0, Stage::Done(Err(lost_to_copy()))));
+        }
+        Some(now)
+    }
+
     /// Changes a task that waits; what it was to do. `before` tells its report what is about to be seen.
     fn begin(&self, stage: Stage<R>, before: impl FnOnce(&mut Report)) -> Option<(Todo<R>, Option<Report>)> {
-        let mut now = self.stage();
+        let mut now = self.seen()?;
         let Stage::Waiting(_, report) = &mut now.0 else { return None };
         report.as_mut().map(before);
         match std::mem::replace(&mut now.0, stage) {
@@ -99,12 +120,10 @@ impl<R: Send + 'static> ThreadTask<R> {
     }
 
     fn when_done(&self, hook: Hook) {
-        let mut now = self.stage();
-        if is_done(&now.0) {
-            drop(now);
-            return call_settled(hook.settled());
+        match self.seen().filter(|now| !is_done(&now.0)) {
+            Some(mut now) => drop(hook.keep(&mut now.1)),
+            None => call_settled(hook.settled()),
         }
-        hook.keep(&mut now.1);
     }
 }
 
@@ -134,7 +153,7 @@ impl<R: Send + 'static> Run for ThreadTask<R> {
         let ended = Stage::Done(Err(error.clone()));
         let Some((todo, _)) = self.begin(ended, |report| report.all_ended(Some(error))) else { return };
         // What it captured may panic when it is dropped.
-        std::mem::forget(catch_unwind(AssertUnwindSafe(|| drop(todo))));
+        let _ = mp_core::process::caught(|| drop(todo));
         self.tell();
     }
 }
@@ -145,19 +164,20 @@ impl<R: Send + 'static> Submitted<R> for ThreadTask<R> {
     }
 
     fn is_done(&self) -> bool {
-        is_done(&self.stage().0)
+        self.seen().is_none_or(|now| is_done(&now.0))
     }
 
     fn is_running(&self) -> bool {
-        matches!(self.stage().0, Stage::Running)
+        self.seen().is_some_and(|now| matches!(now.0, Stage::Running))
     }
 
     fn wait(&self, until: Option<Deadline>) -> bool {
-        wait_until(&self.changed, self.stage(), until, |now| is_done(&now.0)).is_some()
+        let Some(now) = self.seen() else { return true };
+        wait_until(&self.changed, now, until, |now| is_done(&now.0)).is_some()
     }
 
     fn take(&self) -> Result<R, TaskError> {
-        let mut now = self.stage();
+        let mut now = self.seen().ok_or_else(lost_to_copy)?;
         match std::mem::replace(&mut now.0, Stage::Taken) {
             Stage::Done(Ok(value)) => Ok(value),
             Stage::Done(Err(error)) => {
@@ -173,14 +193,15 @@ impl<R: Send + 'static> Submitted<R> for ThreadTask<R> {
     }
 
     fn error(&self) -> Option<TaskError> {
-        match &self.stage().0 {
+        let Some(now) = self.seen() else { return Some(lost_to_copy()) };
+        match &now.0 {
             Stage::Done(Err(error)) => Some(error.clone()),
             _ => None,
         }
     }
 
     fn is_cancelled(&self) -> bool {
-        matches!(self.stage().0, Stage::Done(Err(TaskError::Cancelled)))
+        self.seen().is_some_and(|now| matches!(now.0, Stage::Done(Err(TaskError::Cancelled))))
     }
 
     fn cancel(&self) {
