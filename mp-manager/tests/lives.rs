@@ -1,9 +1,11 @@
 //! How long objects live, whose end frees what, and what an object and a client cost.
 
 use mp_core::finalize;
+use mp_core::sys::futex::{FutexWord, can_wait_for_two};
 use mp_core::sys::poll::pidfd_open;
-use mp_core::sys::process::send_signal;
+use mp_core::sys::process::{gettid, send_signal};
 use mp_core::sys::signal::SIGKILL;
+use mp_core::word::Machine;
 use mp_core::{JoinError, Process, StartMethod};
 use mp_manager::{
     BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, Manager, ManagerError,
@@ -11,7 +13,7 @@ use mp_manager::{
 };
 use mp_pipe::{Connection, RecvError, pipe};
 use mp_sync::Event;
-use mp_testing::{limited, open_descriptors};
+use mp_testing::{Fate, filter, limited, open_descriptors};
 use nix::sys::resource::Resource;
 use std::cell::OnceCell;
 use std::os::fd::AsFd;
@@ -22,6 +24,8 @@ mp_testing::cases! {
         a_client_costs_no_thread,
         a_reply_without_descriptors_for_its_handles_fails_its_call_alone,
         what_a_dead_manager_leaves_says_so_to_all_that_wait,
+        a_killed_server_wakes_those_that_wait,
+        a_killed_server_is_noticed_where_two_words_cannot_be_waited_for,
         a_message_in_flight_keeps_its_objects,
         a_forked_copy_keeps_what_it_has_inherited,
         a_forked_copy_does_not_hide_its_parents_end,
@@ -126,6 +130,57 @@ fn what_a_dead_manager_leaves_says_so_to_all_that_wait() {
     });
     drop(guard);
     assert!(matches!(manager.list::<u8>(), Err(ManagerError::Gone)));
+}
+
+/// Until a thread of this process sleeps and goes on sleeping.
+fn until_asleep(thread: u32) {
+    let status = || std::fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
+    loop {
+        let before = status();
+        (0..1_000).for_each(|_| std::thread::yield_now());
+        if before.contains("State:\tS") && status() == before {
+            return;
+        }
+    }
+}
+
+/// Sleepers look by themselves at the multiples of half a second on the machine's clock. This counts them.
+fn look() -> u64 {
+    FutexWord::now() / 500_000_000
+}
+
+fn is_noticed_before_the_next_look() -> bool {
+    let manager = Manager::start().unwrap();
+    let queue = manager.queue::<u8>().unwrap();
+    std::thread::scope(|scope| {
+        let (send, receive) = std::sync::mpsc::channel();
+        for _ in 0..3 {
+            let (send, queue) = (send.clone(), &queue);
+            scope.spawn(move || {
+                send.send(gettid()).unwrap();
+                assert!(matches!(queue.get(), Err(ManagerError::Gone)));
+            });
+        }
+        receive.iter().take(3).for_each(until_asleep);
+        let (before, server) = (look(), pidfd_open(manager.server_pid()).unwrap());
+        send_signal(server.as_fd(), SIGKILL).unwrap();
+        before
+    }) == look()
+}
+
+/// A wait that ends by itself ends in the next half second.
+fn a_killed_server_wakes_those_that_wait() {
+    let mut noticed = 0;
+    while can_wait_for_two() && noticed < 3 {
+        noticed += u32::from(is_noticed_before_the_next_look());
+    }
+}
+
+/// As before Linux 5.16.
+fn a_killed_server_is_noticed_where_two_words_cannot_be_waited_for() {
+    filter(libc::SYS_futex_waitv, &[], Fate::Fails(libc::ENOSYS));
+    is_noticed_before_the_next_look();
+    assert!(!can_wait_for_two());
 }
 
 /// What another process gave back is seen when the server has read it.

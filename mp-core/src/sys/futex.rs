@@ -7,9 +7,10 @@
 #![allow(unsafe_code)]
 
 use super::machine::note_wake;
+use crate::error::OsError;
 use crate::word::{Deadline, Looks, Machine, Ordering, Wake, Word};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, fence};
 use std::time::Duration;
 
 /// [`Word`] on the kernel's futex. Position-free, so it may live in any mapping.
@@ -23,7 +24,7 @@ impl FutexWord {
         FutexWord(AtomicU32::new(value))
     }
 
-    fn sleep(&self, expected: u32, until: Option<Deadline>, looks: Looks, identity: u32) -> Wake {
+    fn sleep(&self, until: Option<Deadline>, looks: Looks, block: impl FnOnce(Duration)) -> Wake {
         let left = until.map(Deadline::remaining);
         if left == Some(Duration::ZERO) {
             return Wake::TimedOut;
@@ -31,7 +32,7 @@ impl FutexWord {
         let now = now();
         let wake_up = next_wake_up(now, looks);
         let end = left.map_or(wake_up, |left| wake_up.min(now.saturating_add(left)));
-        self.block(expected, end, identity);
+        block(end);
         match until {
             Some(deadline) if deadline.passed() => Wake::TimedOut,
             _ => Wake::Look,
@@ -40,10 +41,7 @@ impl FutexWord {
 
     /// Sleeps while the word is `expected`, until this time on the machine's clock.
     fn block(&self, expected: u32, end: Duration, identity: u32) {
-        let end = libc::timespec {
-            tv_sec: end.as_secs() as libc::time_t,
-            tv_nsec: end.subsec_nanos() as libc::c_long,
-        };
+        let end = timespec(end);
         // The wait for bits is also the one that takes a point in time.
         let operation = libc::FUTEX_WAIT_BITSET;
         // SAFETY: the word is alive for the call, since `self` is borrowed; the time is on this stack.
@@ -51,6 +49,46 @@ impl FutexWord {
         unsafe {
             let unused = ptr::null::<u32>();
             libc::syscall(libc::SYS_futex, self.0.as_ptr(), operation, expected, &end, unused, identity);
+        }
+    }
+
+    /// Sleeps while both words are as expected, until this time. `None`: it has not slept, and cannot.
+    fn block_either(&self, expected: u32, other: &Self, other_expected: u32, end: Duration) -> Option<Woken> {
+        if !can_wait_for_two() {
+            return None;
+        }
+        let waiter = |word: &FutexWord, expected: u32| Waiter {
+            expected: expected.into(),
+            address: word.0.as_ptr() as u64,
+            flags: SIZE_U32,
+            reserved: 0,
+        };
+        let waiters = [waiter(self, expected), waiter(other, other_expected)];
+        let (end, count, no_flags) = (timespec(end), waiters.len(), 0);
+        // SAFETY: both words are alive for the call, since they are borrowed; the list and the time are on this stack.
+        let woken = unsafe {
+            libc::syscall(
+                libc::SYS_futex_waitv,
+                waiters.as_ptr(),
+                count,
+                no_flags,
+                &end,
+                libc::CLOCK_MONOTONIC,
+            )
+        };
+        match woken {
+            0 => Some(Woken::Here),
+            1 => Some(Woken::There),
+            _ => match OsError::last("futex_waitv").errno() {
+                Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT) => Some(Woken::Otherwise),
+                Some(libc::ENOMEM) => None,
+                // Linux before 5.16, an emulator, a filter on system calls.
+                _ => {
+                    // ORDERING: Relaxed: the flag alone says it.
+                    CAN_WAIT_FOR_TWO.store(false, Ordering::Relaxed);
+                    None
+                }
+            },
         }
     }
 
@@ -71,6 +109,41 @@ impl FutexWord {
         }
         woken
     }
+}
+
+/// The kernel's `struct futex_waitv`: a word and what is expected there.
+#[repr(C)]
+struct Waiter {
+    expected: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// The kernel's `FUTEX2_SIZE_U32`: a word of 32 bits, which other processes see.
+const SIZE_U32: u32 = 2;
+
+/// What ended a sleep on two words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    /// A wake at the first one.
+    Here,
+    /// A wake at the other one.
+    There,
+    Otherwise,
+}
+
+/// Until a wait for two words was refused. The call takes a time of 64 bits wherever it is.
+static CAN_WAIT_FOR_TWO: AtomicBool = AtomicBool::new(cfg!(target_pointer_width = "64"));
+
+/// Whether the system can wait for two words, as far as is known: from Linux 5.16 on, `futex_waitv(2)`.
+pub fn can_wait_for_two() -> bool {
+    // ORDERING: Relaxed: the flag alone says it.
+    CAN_WAIT_FOR_TWO.load(Ordering::Relaxed)
+}
+
+fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec { tv_sec: time.as_secs() as libc::time_t, tv_nsec: time.subsec_nanos() as libc::c_long }
 }
 
 /// Waiters wake by themselves at the multiples of this on the machine's clock: all at the same moments,
@@ -113,11 +186,19 @@ impl Word for FutexWord {
     }
 
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
-        self.sleep(expected, until, Looks::ALL, USUAL)
+        self.sleep(until, Looks::ALL, |end| self.block(expected, end, USUAL))
     }
 
     fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: Looks) -> Wake {
-        self.sleep(expected, until, looks, LONG)
+        self.sleep(until, looks, |end| self.block(expected, end, LONG))
+    }
+
+    fn wait_either(&self, expected: u32, other: &Self, other_expected: u32, until: Option<Deadline>) -> Wake {
+        self.sleep(until, Looks::ALL, |end| {
+            if self.block_either(expected, other, other_expected, end).is_none() {
+                self.block(expected, end, USUAL);
+            }
+        })
     }
 
     fn nap(&self, expected: u32, nanos: u32) {
@@ -255,6 +336,46 @@ mod tests {
             word.store(1, Ordering::Release);
             word.wake(1);
         });
+    }
+
+    /// Sleeps on both until the other thread, which is given the words, has woken it.
+    fn woken_by(waker: impl Fn(&FutexWord, &FutexWord) -> u32 + Sync) -> Option<Woken> {
+        let (here, there) = (FutexWord::new(0), FutexWord::new(0));
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                loop {
+                    let woken = here.block_either(0, &there, 0, now() + LOOKS_APART);
+                    if woken != Some(Woken::Otherwise) {
+                        return woken;
+                    }
+                }
+            });
+            while !sleeper.is_finished() && waker(&here, &there) == 0 {
+                std::thread::yield_now();
+            }
+            sleeper.join().expect("it does not panic")
+        })
+    }
+
+    #[test]
+    fn a_wake_at_either_word_ends_a_wait_for_two() {
+        let woken = woken_by(|here, _| here.wake(1));
+        assert!(
+            matches!((can_wait_for_two(), woken), (true, Some(Woken::Here)) | (false, None)),
+            "{woken:?}"
+        );
+        let woken = woken_by(|_, there| there.wake(1));
+        assert!(
+            matches!((can_wait_for_two(), woken), (true, Some(Woken::There)) | (false, None)),
+            "{woken:?}"
+        );
+    }
+
+    #[test]
+    fn a_change_of_either_word_is_not_slept_on() {
+        let (zero, one) = (FutexWord::new(0), FutexWord::new(1));
+        assert_eq!(zero.wait_either(0, &one, 0, None), Wake::Look);
+        assert_eq!(one.wait_either(0, &zero, 0, None), Wake::Look);
     }
 
     #[test]

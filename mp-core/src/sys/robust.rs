@@ -179,6 +179,9 @@ pub fn any_held_in(addresses: std::ops::Range<usize>) -> bool {
 }
 
 impl RobustWord {
+    /// Where its word is, in bytes from its beginning: for those that see the memory and not the type.
+    pub const WORD_AT: usize = LANE * size_of::<FutexWord>();
+
     fn link(&self) -> *mut AtomicUsize {
         ptr::from_ref(&self.next).cast_mut()
     }

@@ -60,6 +60,15 @@ pub trait Word: Machine + Learned + Sync {
     /// Sleeps as [`wait`](Word::wait) does, while others wake by themselves for this one: it is time to look again at
     /// the next moment of `looks`.
     fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: Looks) -> Wake;
+    /// Sleeps as [`wait`](Word::wait) does, while `other` has the value `other_expected`, too: a wake there ends it as
+    /// well. Where the system cannot wait for two words, a change of `other` is seen at the next look.
+    fn wait_either(&self, expected: u32, other: &Self, other_expected: u32, until: Option<Deadline>) -> Wake
+    where
+        Self: Sized,
+    {
+        let _ = (other, other_expected);
+        self.wait(expected, until)
+    }
     /// Sleeps as [`wait`](Word::wait) does, for so many nanoseconds at most: as exactly as the system can.
     fn nap(&self, expected: u32, nanos: u32) {
         self.wait(expected, Deadline::after(Duration::from_nanos(nanos.into())));

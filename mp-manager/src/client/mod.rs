@@ -9,7 +9,7 @@
 //! at any time.
 //!
 //! # When a process dies
-//! The *server*: the reader sees the end of the stream, a thread that sleeps in a slot looks at it twice a second, and
+//! The *server*: the reader sees the end of the stream, a thread that sleeps in a slot is woken (`slots/life.rs`), and
 //! all calls return `Gone`. The *client*: the server sees the end of the stream. A forked copy of the client gives its
 //! copy of the socket up at once (`registry.rs`), so that it does not hide that end.
 

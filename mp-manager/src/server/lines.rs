@@ -6,10 +6,12 @@ use super::placement::Placement;
 use super::turns::{Sleeper, Turns};
 use crate::object::ClientId;
 use crate::protocol::{ObjectId, Reply, Request};
-use crate::slots::{Answer, BODY, SLOTS, SlotMemory};
+use crate::slots::{Answer, BODY, SLOTS, SlotMemory, life};
+use mp_core::mem::SharedRef;
 use mp_core::sys::eventfd::{self, eventfd};
 use mp_core::sys::futex::FutexWord;
 use mp_core::sys::process::online_cpus;
+use mp_core::sys::robust::RobustWord;
 use mp_core::sys::state::usable_cpus;
 use mp_core::transfer::{Handle, pack_onto, scratch, unpack};
 use mp_core::word::Machine;
@@ -20,6 +22,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub(super) struct Lines {
     pub(super) memory: SlotMemory,
     pub(super) doorbell: Handle,
+    /// Held by the server's thread.
+    life: SharedRef<RobustWord>,
     /// Of the slots that were ever given out.
     owners: Vec<Option<Owner>>,
     free: Vec<u32>,
@@ -47,8 +51,11 @@ impl Lines {
     /// On a machine with so many CPUs.
     fn on(cpus: usize) -> Option<Lines> {
         let (memory, doorbell) = (SlotMemory::create().ok()?, eventfd().ok()?);
+        let life = memory.life().ok()?;
+        life::begin(&*life);
         Some(Lines {
             memory,
+            life,
             doorbell: Handle::new(doorbell),
             owners: Vec::new(),
             free: Vec::new(),
@@ -143,7 +150,13 @@ impl Lines {
 
     /// The request in a slot, and whose it is. An error: it is none.
     pub(super) fn request(&mut self, slot: u32) -> Option<(ClientId, Result<Request, ()>)> {
-        let owner = self.owners.get_mut(slot as usize)?.as_mut().filter(|owner| !owner.is_busy)?;
+        let Some(owner) = self.owners.get_mut(slot as usize)? else {
+            self.refuse(slot);
+            return None;
+        };
+        if owner.is_busy {
+            return None;
+        }
         let length = self.memory.slots.request(slot)?;
         owner.is_busy = true;
         self.placement.called_from(self.memory.slots.hints().client_ran_on(slot));
@@ -239,10 +252,21 @@ impl Lines {
 
     /// Takes the slots of a client that lives, and was sent away. It may still write there: no other client gets them.
     pub(super) fn retire(&mut self, client: ClientId) {
+        let mut retired = Vec::new();
         for (slot, owner) in self.owners.iter_mut().enumerate() {
             if owner.take_if(|owner| owner.client == client).is_some() {
                 self.turns.forget(slot as u32);
+                retired.push(slot as u32);
             }
+        }
+        retired.into_iter().for_each(|slot| self.refuse(slot));
+    }
+
+    /// Tells a client that was sent away, if it calls.
+    fn refuse(&self, slot: u32) {
+        let slots = &self.memory.slots;
+        if slots.request(slot).is_some() && slots.answer(slot, Answer::Over) {
+            slots.wake(slot);
         }
     }
 
@@ -266,15 +290,13 @@ impl Drop for Lines {
     /// The server ends: calls that wait are told at once, also those that it has not taken.
     fn drop(&mut self) {
         for slot in 0..self.used() {
-            if self.owner(slot).is_some()
-                && self.memory.slots.request(slot).is_some()
-                && self.memory.slots.answer(slot, Answer::Over)
-            {
-                self.memory.slots.wake(slot);
+            if self.owner(slot).is_some() {
+                self.refuse(slot);
             }
         }
         self.wake_owed();
         self.turns.end().for_each(|slot| self.memory.slots.wake(slot));
+        life::end(&*self.life);
     }
 }
 

@@ -1,13 +1,14 @@
 //! The slots' shared memory: made by the server, given to its clients over their connections.
 //!
 //! ```text
-//!   [ asleep, hint | bits of 1024 slots | slots of 4 KiB: a word, a hint, padding to 64 bytes, the request or the reply ]
+//!   [ asleep, hint, life | bits of 1024 slots | slots of 4 KiB: a word, a hint, padding to 64 bytes, the request or the reply ]
 //! ```
 
 use super::{Shape, Slots};
 use mp_core::MemError;
-use mp_core::mem::{Bytes, Extent, Kind, Mapping, SharedSlice};
+use mp_core::mem::{Bytes, Extent, Kind, Mapping, SharedRef, SharedSlice};
 use mp_core::sys::futex::FutexWord;
+use mp_core::sys::robust::RobustWord;
 use mp_core::transfer::attach;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -23,7 +24,10 @@ const FRONT: usize = 64;
 pub(crate) const BODY: usize = SLOT - FRONT;
 
 const WORD: usize = size_of::<FutexWord>();
-const SHAPE: Shape = Shape { slots: SLOTS, apart: 128 / WORD, slot: SLOT / WORD };
+/// Where the life word's lock lies: beside what the server writes seldom.
+const LIFE: usize = 64;
+const SHAPE: Shape =
+    Shape { slots: SLOTS, apart: 128 / WORD, slot: SLOT / WORD, life: (LIFE + RobustWord::WORD_AT) / WORD };
 
 /// What the memory is known by.
 struct Contents;
@@ -52,6 +56,11 @@ impl SlotMemory {
         let bytes = Bytes::at(Arc::clone(&mapping), 0, SHAPE.words() * WORD)?;
         let slots = Slots::new(words, SHAPE).ok_or(MemError::NotOurs("it is too short for its slots"))?;
         Ok(SlotMemory { mapping, slots, bytes })
+    }
+
+    /// The lock whose word is the life word.
+    pub(crate) fn life(&self) -> Result<SharedRef<RobustWord>, MemError> {
+        SharedRef::at(Arc::clone(&self.mapping), LIFE)
     }
 
     /// Takes the pages of a slot.

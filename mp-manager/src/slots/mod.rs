@@ -8,6 +8,7 @@
 //!                              └──server ends──────────────────► OVER
 //!   asked     a bit for each slot: the client sets it after its request, the server takes them 32 at a time
 //!   asleep    1 while the server sleeps on its doorbell, which a client rings then
+//!   life      ends with the server (life.rs)
 //! ```
 //!
 //! One process owns a slot at a time, and one of its threads uses it. The server gives slots out and takes them back
@@ -21,12 +22,13 @@
 //! # When a process dies
 //! A *client*, at any instruction: its slot is cleared when its connection ends, which also wakes the server. A request
 //! that it had written is done or not. A reply that it has not read is still in the slot, so an item in it goes back.
-//! The *server*: a client looks at its connection before it sleeps and twice a second.
+//! The *server*: a client sleeps on the life word as well, and looks at its connection twice a second.
 //!
 //! # Tested by
 //! model.rs, the sweep's `manager` operations, `server/tests.rs`, `mp-manager/tests/lives.rs`
 
 mod hints;
+pub(crate) mod life;
 mod memory;
 #[cfg(test)]
 mod model;
@@ -34,6 +36,7 @@ mod model;
 pub(crate) use hints::EVERYWHERE;
 pub(crate) use memory::{Attachable, BODY, SLOTS, SlotMemory};
 
+use life::DIED;
 use mp_core::word::{Ordering, Pace, Waiting, Word};
 use std::ops::Deref;
 
@@ -61,6 +64,8 @@ pub(crate) struct Shape {
     pub(crate) apart: usize,
     /// From one slot to the next.
     pub(crate) slot: usize,
+    /// Where the life word is.
+    pub(crate) life: usize,
 }
 
 impl Shape {
@@ -119,6 +124,10 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         &self.words[0]
     }
 
+    fn life(&self) -> &W {
+        &self.words[self.shape.life]
+    }
+
     fn asked(&self, group: u32) -> &W {
         &self.words[self.shape.apart + group as usize]
     }
@@ -145,13 +154,15 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         }
     }
 
-    /// Waits for the answer. `is_over` is asked before each sleep, and says whether the server has ended.
+    /// Waits for the answer. `is_over` says whether the server has ended; it is asked before each sleep but the first,
+    /// and before that one where the life word does not say it.
     pub(crate) fn wait(&self, slot: u32, server: Partner, mut is_over: impl FnMut() -> bool) -> Answer {
         let word = self.slot(slot);
         let mut waiting = match server {
             Partner::Apart => Waiting::new(word, Pace::Dense),
             Partner::Here => Waiting::spinning(word, Pace::Dense, 0),
         };
+        let mut has_slept = false;
         loop {
             // ORDERING: Acquire, pairs with the Release in `answer`: the bytes.
             let now = word.load(Ordering::Acquire);
@@ -165,9 +176,19 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
                     return if now & !SLEEPS == OVER { Answer::Over } else { Answer::ByStream };
                 }
                 _ if waiting.pause() => {}
-                _ if is_over() => return Answer::Over,
                 _ => {
-                    self.sleep(word, now);
+                    // ORDERING: Acquire, pairs with the Release of the life word's end: the answers before it.
+                    let life = self.life().load(Ordering::Acquire);
+                    if life & DIED != 0 || (has_slept || life == 0) && is_over() {
+                        // What it has answered before that counts.
+                        // ORDERING: Relaxed: an answer is read again above.
+                        if word.load(Ordering::Relaxed) == now {
+                            return Answer::Over;
+                        }
+                        continue;
+                    }
+                    self.sleep(word, now, life);
+                    has_slept = true;
                     waiting.again();
                 }
             }
@@ -175,11 +196,22 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
     }
 
     #[cold]
-    fn sleep(&self, word: &W, now: u32) {
+    fn sleep(&self, word: &W, now: u32, life: u32) {
         let asleep = now | SLEEPS;
         // ORDERING: Relaxed, both: nothing else is published; `wait` reads the word again.
-        if now == asleep || word.compare_exchange(now, asleep, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if now != asleep && word.compare_exchange(now, asleep, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        if life == 0 {
             word.wait(asleep, None);
+            return;
+        }
+        word.wait_either(asleep, self.life(), life, None);
+        // ORDERING: Relaxed: as in `wait`.
+        if self.life().load(Ordering::Relaxed) & DIED != 0 {
+            // The kernel has woken one.
+            self.life().wake(u32::MAX);
         }
     }
 

@@ -1,16 +1,16 @@
 //! The slots in the model checker: every schedule with a few preemptions, and a client killed before each of its
-//! accesses.
+//! accesses, or the server.
 //!
 //! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Requests and replies are words that
 //! are read and written without an ordering, so a missing Acquire or Release is an old value that is read.
 
 use super::{Answer, Partner, Shape, Slots};
 use mp_core::word::{Ordering, Word};
-use mp_model::AnyWord;
-use mp_model::thorough::{Atomic, AtomicU32, Fuse, Life, spawn};
+use mp_model::thorough::{Atomic, AtomicU32, Fuse, Life, live_here, spawn};
+use mp_model::{AnyOwned, AnyWord};
 use std::sync::Arc;
 
-const SHAPE: Shape = Shape { slots: 2, apart: 1, slot: 1 };
+const SHAPE: Shape = Shape { slots: 2, apart: 2, slot: 1, life: 1 };
 
 /// The slots, what is in them, and the doorbell: a count, as an eventfd has one.
 struct World<W> {
@@ -22,8 +22,14 @@ struct World<W> {
 type Shared<W> = Arc<World<W>>;
 
 fn world<W: AnyWord>() -> Shared<W> {
+    world_with(W::default())
+}
+
+fn world_with<W: AnyWord>(life: W) -> Shared<W> {
     let words = |count| (0..count).map(|_| W::default()).collect::<Vec<W>>();
-    let slots = Slots::new(words(SHAPE.words()), SHAPE).expect("as many words as it takes");
+    let mut of_slots = words(SHAPE.words());
+    of_slots[SHAPE.life] = life;
+    let slots = Slots::new(of_slots, SHAPE).expect("as many words as it takes");
     Arc::new(World { slots, bodies: words(SHAPE.slots as usize), doorbell: W::default() })
 }
 
@@ -36,13 +42,21 @@ impl<W: Word> World<W> {
 
     /// Client: a call, whose reply is its argument and one more.
     fn call(&self, slot: u32, argument: u32) {
+        assert_eq!(self.try_call(slot, argument), Answer::Here(2));
+    }
+
+    /// The same, where the server may end.
+    fn try_call(&self, slot: u32, argument: u32) -> Answer {
         // ORDERING: Relaxed, here and below: bytes have none either.
         self.bodies[slot as usize].store(argument, Ordering::Relaxed);
         self.slots.ask(slot, 1, || self.ring());
-        assert_eq!(self.slots.wait(slot, Partner::Apart, || false), Answer::Here(2));
-        let reply = self.bodies[slot as usize].load(Ordering::Relaxed);
-        assert_eq!(reply, argument + 1, "a reply that is not there");
-        self.slots.leave(slot);
+        let answer = self.slots.wait(slot, Partner::Apart, || false);
+        if let Answer::Here(_) = answer {
+            let reply = self.bodies[slot as usize].load(Ordering::Relaxed);
+            assert_eq!(reply, argument + 1, "a reply that is not there");
+            self.slots.leave(slot);
+        }
+        answer
     }
 
     /// Server: serves until it has served so many calls of each slot; of the first one none, once its owner has died.
@@ -136,6 +150,26 @@ fn the_next_owner_of_a_slot_is_answered<W: AnyWord>(fuse: &Fuse) {
     next.join().unwrap();
 }
 
+/// The kernel writes the life word and wakes one, which wakes the other.
+fn a_killed_server_is_noticed_by_all<O: AnyOwned<Word: Clone>>(fuse: &Fuse) {
+    let life = O::default();
+    let world = world_with(life.word().clone());
+    let mut clients = Vec::new();
+    let server = live_here(fuse, || {
+        super::life::begin(&life);
+        for slot in [0, 1] {
+            let world = Arc::clone(&world);
+            clients.push(spawn(&Fuse::never(), move || world.try_call(slot, 10)));
+        }
+        world.serve_all([1, 1]);
+        super::life::end(&life);
+    });
+    for client in clients {
+        let answer = client.join().unwrap();
+        assert!(server.is_none() || answer == Answer::Here(2), "an answer that is lost");
+    }
+}
+
 /// Each model a test of its name, as `how name to bound;`.
 macro_rules! models {
     ($($how:ident $name:ident to $effort:expr;)*) => {
@@ -160,19 +194,31 @@ models! {
     sweep the_next_owner_of_a_slot_is_answered to bound() - 1;
 }
 
+#[test]
+fn the_kernel_tells_all_of_a_killed_server() {
+    use mp_model::thorough::{ModelOwned, bound, sweep};
+    println!("{}", sweep(bound() - 3, a_killed_server_is_noticed_by_all::<ModelOwned>));
+}
+
 /// Words with one fault each, with which a model must fail for the reason that the fault is.
 mod mutants {
     use super::*;
-    use mp_model::thorough::{Faulty, bound, explore};
-    use mp_model::{AcquireIsRelaxed, NoFences, NoneIsWoken, ReleaseIsRelaxed};
+    use mp_model::thorough::{Faulty, FaultyOwned, bound, explore, sweep};
+    use mp_model::{AcquireIsRelaxed, NeverEnlisted, NoFences, NoneIsWoken, ReleaseIsRelaxed};
 
     macro_rules! mutants {
-        ($($model:ident in $fault:ty: $says:literal;)*) => {
+        ($($model:ident in $fault:ty: $says:literal;)* => $($swept:ident in $in:ty: $tells:literal;)*) => {
             const MUTANTS: &[mp_model::Mutant] = &[$(mp_model::Mutant {
                 name: concat!(stringify!($model), " in ", stringify!($fault)),
                 says: $says,
                 run: || {
                     explore(bound() - 1, $model::<Faulty<$fault>>);
+                },
+            },)* $(mp_model::Mutant {
+                name: concat!(stringify!($swept), " in ", stringify!($in)),
+                says: $tells,
+                run: || {
+                    sweep(bound() - 2, $swept::<FaultyOwned<$in>>);
                 },
             }),*];
 
@@ -185,5 +231,7 @@ mod mutants {
         a_call_is_answered in NoneIsWoken: "deadlock";
         a_call_is_answered in ReleaseIsRelaxed: "not there";
         a_call_is_answered in AcquireIsRelaxed: "not there";
+        =>
+        a_killed_server_is_noticed_by_all in NeverEnlisted: "deadlock";
     }
 }

@@ -62,6 +62,12 @@ impl<C: Checker, F> Default for Faulty<C, F> {
     }
 }
 
+impl<C: Checker, F> Clone for Faulty<C, F> {
+    fn clone(&self) -> Self {
+        Faulty(self.0.clone(), PhantomData)
+    }
+}
+
 impl<C: Checker, F: Fault> Machine for Faulty<C, F> {
     const QUICK: u32 = ModelWord::<C>::QUICK;
 
@@ -118,6 +124,9 @@ impl<C: Checker, F: Fault> Word for Faulty<C, F> {
     }
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.0.wait(expected, until)
+    }
+    fn wait_either(&self, expected: u32, other: &Self, other_expected: u32, until: Option<Deadline>) -> Wake {
+        self.0.wait_either(expected, &other.0, other_expected, until)
     }
     fn wait_long(&self, expected: u32, until: Option<Deadline>, looks: Looks) -> Wake {
         self.0.wait_long(expected, until, looks)

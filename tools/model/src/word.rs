@@ -14,6 +14,7 @@ use mp_core::word::{Deadline, Learned, Long, Looks, Machine, Ordering, Site, Wak
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// [`Word`] as a checker sees it. Made inside a model, by its main thread; all zeros at first. A clone is the same word
 /// once more, so that a test can put a faulty face before it.
@@ -37,6 +38,9 @@ pub(crate) struct Futex<C: Checker> {
     bed: C::Room<Bed>,
 }
 
+/// Of the links of all models.
+static LAST_TICKET: AtomicU64 = AtomicU64::new(0);
+
 #[derive(Debug, Default)]
 struct Bed {
     /// The sleepers, in the order of their arrival.
@@ -45,6 +49,22 @@ struct Bed {
     woken: Vec<Sleep>,
     /// Sleepers with a deadline: they leave by themselves, and may take a wake with them.
     timed: u32,
+    /// Those that sleep on another word, and on this one too.
+    links: VecDeque<Link>,
+    /// The links of sleepers here whose other word was woken.
+    rung: Vec<u64>,
+}
+
+/// One that sleeps elsewhere, and how it is woken there.
+struct Link {
+    ticket: u64,
+    ring: Box<dyn Fn() + Send>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Link({})", self.ticket)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +96,15 @@ impl Bed {
         self.woken.swap_remove(at);
         Some(Wake::Look)
     }
+
+    /// Leaves, if its other word was woken. It may be the only sleeper here.
+    fn rise_by(&mut self, ticket: u64) -> Option<Wake> {
+        let at = self.rung.iter().position(|rung| *rung == ticket)?;
+        self.rung.swap_remove(at);
+        self.asleep.clear();
+        self.woken.clear();
+        Some(Wake::Look)
+    }
 }
 
 impl<C: Checker> Futex<C> {
@@ -97,6 +126,48 @@ impl<C: Checker> Futex<C> {
         })
     }
 
+    /// Sleeps on both words: here, and by a link at the other one.
+    fn sleep_either(self: &Arc<Self>, expected: u32, other: &Arc<Self>, other_expected: u32) -> Wake {
+        // ORDERING: Relaxed: a number of its own.
+        let ticket = LAST_TICKET.fetch_add(1, Ordering::Relaxed);
+        let here = Arc::clone(self);
+        let ring = move || {
+            here.bed.ring(|bed| {
+                bed.rung.push(ticket);
+                (bed.asleep.len() + bed.woken.len()) as u32
+            });
+        };
+        let links = other.bed.with(|bed| {
+            // ORDERING: Relaxed, as in `sleep`.
+            let links = other.value.load(Ordering::Relaxed) == other_expected;
+            if links {
+                bed.links.push_back(Link { ticket, ring: Box::new(ring) });
+            }
+            links
+        });
+        if !links {
+            return Wake::Look;
+        }
+        let mut lies = false;
+        let wake = self.bed.wait_for(|bed| {
+            if let Some(wake) = bed.rise_by(ticket) {
+                return Some(wake);
+            }
+            if lies {
+                return bed.rise(Sleep::Usual);
+            }
+            // ORDERING: Relaxed, as in `sleep`.
+            if self.value.load(Ordering::Relaxed) != expected {
+                return Some(Wake::Look);
+            }
+            bed.asleep.push_back(Sleep::Usual);
+            lies = true;
+            None
+        });
+        other.bed.with(|bed| bed.links.retain(|link| link.ticket != ticket));
+        wake
+    }
+
     /// A sleep whose deadline passes at some moment; a wake before that moment is used up by it.
     fn doze(&self, expected: u32) -> Wake {
         let lies = self.bed.with(|bed| {
@@ -114,16 +185,19 @@ impl<C: Checker> Futex<C> {
     }
 
     pub(crate) fn wake(&self, count: u32) -> u32 {
-        let mut woken = 0;
+        let (mut woken, mut links) = (0, Vec::new());
         self.bed.ring(|bed| {
             let timed = bed.timed.min(count);
             bed.timed -= timed;
             let before = bed.asleep.len();
             let rings = bed.wake(count - timed, |_| true);
             woken = timed as usize + before - bed.asleep.len();
+            let left = bed.links.len().min((count as usize).saturating_sub(woken));
+            links.extend(bed.links.drain(..left));
             rings
         });
-        woken as u32
+        links.iter().for_each(|link| (link.ring)());
+        (woken + links.len()) as u32
     }
 
     fn wake_long(&self, count: u32) -> u32 {
@@ -204,6 +278,13 @@ impl<C: Checker> Word for ModelWord<C> {
 
     fn wait(&self, expected: u32, until: Option<Deadline>) -> Wake {
         self.rest(expected, until, Sleep::Usual)
+    }
+    /// One thread may sleep on the first of the words.
+    fn wait_either(&self, expected: u32, other: &Self, other_expected: u32, _: Option<Deadline>) -> Wake {
+        step::<C>();
+        let wake = self.0.sleep_either(expected, &other.0, other_expected);
+        life::woken::<C>();
+        wake
     }
     fn wait_long(&self, expected: u32, until: Option<Deadline>, _: Looks) -> Wake {
         self.rest(expected, until, Sleep::Long)
