@@ -76,6 +76,17 @@ impl Bytes {
         self.range.read(offset, to);
     }
 
+    /// A copy of `N` bytes at `offset`.
+    ///
+    /// # Panics
+    /// If there are fewer bytes: the caller checks offsets before.
+    #[inline]
+    pub fn read_array<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let mut to = [0; N];
+        self.range.read(offset, &mut to);
+        to
+    }
+
     /// Appends `len` bytes from `offset` to a vector.
     ///
     /// # Panics

@@ -64,6 +64,7 @@ impl OwningProcess {
     }
 
     /// Whether it is the calling process.
+    #[inline]
     pub fn is_current(self) -> bool {
         self == OwningProcess::current()
     }

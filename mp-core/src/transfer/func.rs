@@ -163,10 +163,12 @@ pub type Block = Option<Vec<u8>>;
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Resolved {
-    code: Code,
     entry: Entry,
     takes_block: bool,
 }
+
+/// Which code it is of was compared when the function was looked up.
+const COMPARED: Code = Code { offset: 0, build: 0, signature: 0 };
 
 impl Resolved {
     /// Calls the function with packed arguments, and appends the packed result. `handles` are the arguments' before the
@@ -178,7 +180,7 @@ impl Resolved {
         result: &mut Vec<u8>,
         handles: &mut Vec<Handle>,
     ) -> Result<(), Box<CallError>> {
-        (self.entry)(&self.code, Some(arguments), result, handles, None)
+        (self.entry)(&COMPARED, Some(arguments), result, handles, None)
     }
 
     /// The same, where bytes need not be packed: see [`Block`].
@@ -190,7 +192,7 @@ impl Resolved {
         handles: &mut Vec<Handle>,
         block: &mut Block,
     ) -> Result<(), Box<CallError>> {
-        (self.entry)(&self.code, Some(arguments), result, handles, Some(block))
+        (self.entry)(&COMPARED, Some(arguments), result, handles, Some(block))
     }
 
     /// Whether its argument may be a [`Block`].
@@ -259,7 +261,7 @@ impl Code {
         let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
         let mut takes_block = Vec::new();
         entry(self, None, &mut takes_block, &mut Vec::new(), None).map_err(|error| *error)?;
-        Ok(Resolved { code: *self, entry, takes_block: !takes_block.is_empty() })
+        Ok(Resolved { entry, takes_block: !takes_block.is_empty() })
     }
 
     /// Whether this program is of the same build and has code there: the address.

@@ -9,6 +9,7 @@ use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::type_name;
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 
 /// A value on its way: its bytes, and the descriptors it needs.
@@ -37,97 +38,162 @@ impl<'de> Deserialize<'de> for Message {
     }
 }
 
-/// What the thread is packing or unpacking right now.
-struct Scope {
-    outgoing: Direction,
-    incoming: Direction,
+/// Whether the thread is packing, or unpacking, right now, and whether there may be handles. One byte, so that it is
+/// read as it was written: a word of two bytes waits until both are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State(u8);
+
+impl State {
+    const OFF: State = State(0);
+    const ON: State = State(1);
+    /// Beside it. Most transfers look at this alone: a vector that moves through memory costs more than packing a number
+    /// does.
+    const ANY: u8 = 2;
+
+    #[inline]
+    fn is_on(self) -> bool {
+        self.0 & State::ON.0 != 0
+    }
+
+    #[inline]
+    fn has_any(self) -> bool {
+        self.0 & State::ANY != 0
+    }
+
+    #[inline]
+    fn with_any(self, any: bool) -> State {
+        State(if any { self.0 | State::ANY } else { self.0 & !State::ANY })
+    }
 }
 
-/// One of the two. While it is off it has no handles, so most transfers move none.
-struct Direction {
-    on: Cell<bool>,
-    /// There may be handles: most transfers look at this alone. A vector that moves through memory costs more than
-    /// packing a number does.
-    any: Cell<bool>,
+/// The handles of one direction. While it is off it has none, so most transfers move none.
+struct Kept {
     handles: RefCell<Vec<Handle>>,
     /// Those of the transfers around this one.
     around: RefCell<Vec<Vec<Handle>>>,
 }
 
-impl Direction {
-    const fn off() -> Direction {
-        Direction {
-            on: Cell::new(false),
-            any: Cell::new(false),
-            handles: RefCell::new(Vec::new()),
-            around: RefCell::new(Vec::new()),
-        }
-    }
-
-    /// Has these handles; gives those that were there.
-    fn replace(&self, handles: Vec<Handle>) -> Vec<Handle> {
-        self.any.set(!handles.is_empty());
-        std::mem::replace(&mut *self.handles.borrow_mut(), handles)
-    }
-
-    #[cold]
-    fn keep_and_have(&self, handles: Vec<Handle>) {
-        let before = self.replace(handles);
-        self.around.borrow_mut().push(before);
+impl Kept {
+    const fn none() -> Kept {
+        Kept { handles: RefCell::new(Vec::new()), around: RefCell::new(Vec::new()) }
     }
 }
 
 thread_local! {
+    // Apart from the handles, and without a destructor: so they are reached without a call.
+    static OUTGOING: Cell<State> = const { Cell::new(State::OFF) };
+    static INCOMING: Cell<State> = const { Cell::new(State::OFF) };
     // Never dropped, so that exit handlers, which run after the thread's other locals are gone, can transfer too;
-    // outside a transfer there is nothing in it to drop.
-    static SCOPE: ManuallyDrop<Scope> =
-        const { ManuallyDrop::new(Scope { outgoing: Direction::off(), incoming: Direction::off() }) };
+    // outside a transfer there is nothing in them to drop.
+    static PACKED: ManuallyDrop<Kept> = const { ManuallyDrop::new(Kept::none()) };
+    static UNPACKED: ManuallyDrop<Kept> = const { ManuallyDrop::new(Kept::none()) };
+}
+
+/// Values are packed here, or unpacked. A type for each, so that its locals are named where they are used.
+trait Direction {
+    fn state() -> State;
+    fn set(state: State);
+    fn with_kept<R>(work: impl FnOnce(&Kept) -> R) -> R;
+
+    /// Has these handles; gives those that were there.
+    fn replace(handles: Vec<Handle>) -> Vec<Handle> {
+        Self::set(Self::state().with_any(!handles.is_empty()));
+        Self::with_kept(|kept| std::mem::replace(&mut *kept.handles.borrow_mut(), handles))
+    }
+}
+
+struct Outgoing;
+struct Incoming;
+
+impl Direction for Outgoing {
+    #[inline(always)]
+    fn state() -> State {
+        OUTGOING.get()
+    }
+
+    #[inline(always)]
+    fn set(state: State) {
+        OUTGOING.set(state);
+    }
+
+    fn with_kept<R>(work: impl FnOnce(&Kept) -> R) -> R {
+        PACKED.with(|kept| work(kept))
+    }
+}
+
+impl Direction for Incoming {
+    #[inline(always)]
+    fn state() -> State {
+        INCOMING.get()
+    }
+
+    #[inline(always)]
+    fn set(state: State) {
+        INCOMING.set(state);
+    }
+
+    fn with_kept<R>(work: impl FnOnce(&Kept) -> R) -> R {
+        UNPACKED.with(|kept| work(kept))
+    }
 }
 
 /// Puts back what was there before, also when a `Serialize` panics: transfers may nest.
-struct Restore<'a> {
-    direction: &'a Direction,
+struct Restore<D: Direction> {
     was_on: bool,
     /// Handles were kept, perhaps none.
     keeps: bool,
+    direction: PhantomData<D>,
 }
 
-impl<'a> Restore<'a> {
+impl<D: Direction> Restore<D> {
     /// Takes the handles.
     #[inline]
-    fn enter(direction: &'a Direction, handles: &mut Vec<Handle>) -> Restore<'a> {
-        let keeps = direction.any.get() || !handles.is_empty();
+    fn enter(handles: &mut Vec<Handle>) -> Restore<D> {
+        let before = D::state();
+        let keeps = before.has_any() || !handles.is_empty();
         if keeps {
-            direction.keep_and_have(std::mem::take(handles));
+            Self::keep_and_have(std::mem::take(handles));
+        } else {
+            D::set(State::ON);
         }
-        Restore { direction, was_on: direction.on.replace(true), keeps }
+        Restore { was_on: before.is_on(), keeps, direction: PhantomData }
+    }
+
+    #[cold]
+    fn keep_and_have(handles: Vec<Handle>) {
+        D::set(State::ON);
+        let before = D::replace(handles);
+        D::with_kept(|kept| kept.around.borrow_mut().push(before));
     }
 
     /// Appends the handles that are there now.
     #[inline]
     fn take(&self, handles: &mut Vec<Handle>) {
-        if self.direction.any.get() {
-            handles.append(&mut self.direction.handles.borrow_mut());
+        if D::state().has_any() {
+            D::with_kept(|kept| handles.append(&mut kept.handles.borrow_mut()));
         }
     }
 
     #[cold]
     fn put_back(&self) {
-        let mut around = self.direction.around.borrow_mut();
-        let before = if self.keeps { around.pop() } else { None };
-        // A thread that ends drops none of this.
-        around.shrink_to_fit();
-        drop(around);
+        let before = D::with_kept(|kept| {
+            let mut around = kept.around.borrow_mut();
+            let before = if self.keeps { around.pop() } else { None };
+            // A thread that ends drops none of this.
+            around.shrink_to_fit();
+            before
+        });
         // Dropped when the direction is as it was: a handle's end may begin a transfer.
-        drop(self.direction.replace(before.unwrap_or_default()));
+        drop(D::replace(before.unwrap_or_default()));
     }
 }
 
-impl Drop for Restore<'_> {
+impl<D: Direction> Drop for Restore<D> {
     #[inline]
     fn drop(&mut self) {
-        self.direction.on.set(self.was_on);
-        if self.direction.any.get() || self.keeps {
+        let any = D::state().has_any();
+        D::set(if self.was_on { State::ON } else { State::OFF }.with_any(any));
+        if any || self.keeps {
             self.put_back();
         }
     }
@@ -135,14 +201,14 @@ impl Drop for Restore<'_> {
 
 /// Registers a handle with the message being packed, if there is one, and gives its position.
 pub(super) fn to_outgoing(handle: &Handle) -> Option<u32> {
-    SCOPE.with(|scope| {
-        if !scope.outgoing.on.get() {
-            return None;
-        }
-        let mut handles = scope.outgoing.handles.borrow_mut();
+    if !Outgoing::state().is_on() {
+        return None;
+    }
+    Outgoing::with_kept(|kept| {
+        let mut handles = kept.handles.borrow_mut();
         let at = handles.iter().position(|other| other.is_same(handle)).unwrap_or_else(|| {
             handles.push(handle.clone());
-            scope.outgoing.any.set(true);
+            Outgoing::set(Outgoing::state().with_any(true));
             handles.len() - 1
         });
         Some(at as u32)
@@ -151,15 +217,13 @@ pub(super) fn to_outgoing(handle: &Handle) -> Option<u32> {
 
 /// The handle at a position of the message being unpacked: the outer `None` if there is no such message.
 pub(super) fn from_incoming(index: u32) -> Option<Option<Handle>> {
-    SCOPE.with(|scope| {
-        let handles = scope.incoming.handles.borrow();
-        scope.incoming.on.get().then(|| handles.get(index as usize).cloned())
-    })
+    let handle = |kept: &Kept| kept.handles.borrow().get(index as usize).cloned();
+    Incoming::state().is_on().then(|| Incoming::with_kept(handle))
 }
 
 /// Whether the thread is packing or unpacking a message.
 pub(super) fn in_transfer() -> bool {
-    SCOPE.with(|scope| scope.outgoing.on.get() || scope.incoming.on.get())
+    Outgoing::state().is_on() || Incoming::state().is_on()
 }
 
 /// Turns a value into a message.
@@ -185,20 +249,18 @@ fn pack_with<T: Serialize + ?Sized>(
     bytes: &mut Vec<u8>,
     handles: &mut Vec<Handle>,
 ) -> Result<(), Box<CodecError>> {
-    SCOPE.with(|scope| {
-        let scope = Restore::enter(&scope.outgoing, &mut Vec::new());
-        let before = bytes.len();
-        match codec::encode_onto(value, bytes) {
-            Ok(()) => {
-                scope.take(handles);
-                Ok(())
-            }
-            Err(reason) => {
-                bytes.truncate(before);
-                Err(cannot_serialize::<T>(&reason))
-            }
+    let scope = Restore::<Outgoing>::enter(&mut Vec::new());
+    let before = bytes.len();
+    match codec::encode_onto(value, bytes) {
+        Ok(()) => {
+            scope.take(handles);
+            Ok(())
         }
-    })
+        Err(reason) => {
+            bytes.truncate(before);
+            Err(cannot_serialize::<T>(&reason))
+        }
+    }
 }
 
 #[cold]
@@ -255,10 +317,8 @@ static TRIED: Tried = Tried::new();
 #[inline(never)]
 fn needs_description<T: DeserializeOwned>(bytes: &[u8]) -> bool {
     // Not even clones of the handles: a copy that has one would hold it open, or say its farewell when it is dropped.
-    SCOPE.with(|scope| {
-        let _scope = Restore::enter(&scope.incoming, &mut Vec::new());
-        codec::needs_description::<T>(bytes)
-    })
+    let _scope = Restore::<Incoming>::enter(&mut Vec::new());
+    codec::needs_description::<T>(bytes)
 }
 
 /// Turns a message back into a value. Every byte must be used; handles that the value did not ask for are
@@ -274,21 +334,22 @@ pub fn unpack_with<T: DeserializeOwned>(
     bytes: &[u8],
     handles: &mut Vec<Handle>,
 ) -> Result<T, Box<CodecError>> {
-    SCOPE.with(|scope| {
-        let _scope = Restore::enter(&scope.incoming, handles);
-        match codec::decode(bytes) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => {
-                Err(cannot_decode::<T>(&format!("{} bytes are left over: {}", rest.len(), codec::OTHER_TYPE)))
-            }
-            Err(reason) => Err(cannot_decode::<T>(&reason)),
-        }
-    })
+    let _scope = Restore::<Incoming>::enter(handles);
+    match codec::decode(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(cannot_decode_all::<T>(rest.len())),
+        Err(reason) => Err(cannot_decode::<T>(&reason)),
+    }
 }
 
 #[cold]
 fn cannot_decode<T>(reason: &dyn std::fmt::Display) -> Box<CodecError> {
     Box::new(CodecError::Decode { type_name: type_name::<T>(), reason: reason.to_string() })
+}
+
+#[cold]
+fn cannot_decode_all<T>(left: usize) -> Box<CodecError> {
+    cannot_decode::<T>(&format!("{left} bytes are left over: {}", codec::OTHER_TYPE))
 }
 
 #[cfg(test)]
