@@ -13,7 +13,7 @@ use crate::lent::Lent;
 use crate::options::TaskOptions;
 use crate::pieces::Pieces;
 use crate::progress::Work;
-use crate::record::{Outcome, Short, take_outcome, take_short_value};
+use crate::record::{Outcome, Short, split_short_value, take_outcome};
 use crate::thread;
 use mp_core::CodecError;
 use mp_core::transfer::{Message, unpack, unpack_with};
@@ -119,10 +119,18 @@ impl Settled {
             Settled::Lent(lent) => each(lent.value()),
             Settled::Records(bytes, worker) => {
                 let mut rest = bytes.as_slice();
-                (0..items).for_each(|_| match take_short_value(&mut rest) {
-                    Some(value) => each(decoded_short(value)),
-                    None => each(value_of(take_outcome(&mut rest), worker)),
-                });
+                for _ in 0..items {
+                    // What is left is not lent to a call, and an outcome is made where it goes: it is waited for in
+                    // memory else.
+                    if let Some((value, behind)) = split_short_value(rest) {
+                        rest = behind;
+                        each(decoded_short(value));
+                    } else {
+                        let mut behind = rest;
+                        each(value_of(take_outcome(&mut behind), worker));
+                        rest = behind;
+                    }
+                }
             }
             Settled::Lending(settled, lending) => decoding(lending, || settled.for_each(items, each)),
             Settled::Value(message) => each(decoded(&message.bytes, message.handles.clone())),
@@ -434,7 +442,7 @@ pub(crate) fn decoded<R: DeserializeOwned>(
 }
 
 /// A value without handles.
-#[inline]
+#[inline(always)]
 pub(crate) fn decoded_short<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, TaskError> {
     match unpack_with(bytes, &mut Vec::new()) {
         Ok(value) => Ok(value),

@@ -1,7 +1,7 @@
 //! The pool's shared memory: the board, a small piece of bytes for each slot, and the arena for longer ones.
 //!
 //! ```text
-//!   [ board's words | a piece of 256 bytes for each slot | arena: pages as they are needed ]
+//!   [ board's words | a piece of 512 bytes for each slot | arena: pages as they are needed ]
 //! ```
 
 use crate::board::{Board, Shape};
@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Bytes of a slot's own: arguments and results that are short.
-pub(crate) const PIECE: usize = 256;
+pub(crate) const PIECE: usize = 512;
 /// Bytes of the arena, all of which each process maps.
 const ARENA: usize = 64 << 20;
 

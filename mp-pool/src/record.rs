@@ -129,9 +129,12 @@ pub(crate) fn code_of(packed: &[u8]) -> Result<Code, CodecError> {
     unpack(packed, Vec::new())
 }
 
+/// The bytes in front of a packed value of less than 128 bytes.
+pub(crate) const SHORT_HEAD: usize = 2;
+
 /// What is in front of a packed value of this length, if that is less than 128.
 #[inline]
-pub(crate) fn short_value_head(length: usize) -> Option<[u8; 2]> {
+pub(crate) fn short_value_head(length: usize) -> Option<[u8; SHORT_HEAD]> {
     (length < 0x80).then_some([VALUE, length as u8])
 }
 
@@ -150,18 +153,21 @@ pub(crate) fn put_failure(failure: &Failure, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&packed);
 }
 
-/// Takes a value of less than 128 bytes off the front; `None`: another record is there, or none.
+/// A value of less than 128 bytes at the front, and what is behind it; `None`: another record is there, or none.
 #[inline]
-pub(crate) fn take_short_value<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let [VALUE, length @ 0..0x80, rest @ ..] = *bytes else { return None };
-    let (content, rest) = rest.split_at_checked(usize::from(*length))?;
-    *bytes = rest;
-    Some(content)
+pub(crate) fn split_short_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [VALUE, length @ 0..0x80, rest @ ..] = bytes else { return None };
+    rest.split_at_checked(usize::from(*length))
 }
 
 /// How long the record at the front is; `None`: there is no whole one.
 #[inline]
 pub(crate) fn record_length(bytes: &[u8]) -> Option<usize> {
+    // A value of less than 128 bytes.
+    if let [VALUE, length @ 0..0x80, rest @ ..] = bytes {
+        let length = usize::from(*length);
+        return (length <= rest.len()).then_some(SHORT_HEAD + length);
+    }
     let (&(VALUE | FAILURE), mut rest) = bytes.split_first()? else { return None };
     take_content(&mut rest)?;
     Some(bytes.len() - rest.len())
@@ -193,8 +199,8 @@ impl Short {
 
     /// The value of a record; `None`: it is none, or too long.
     #[inline]
-    pub(crate) fn of(mut record: &[u8]) -> Option<Short> {
-        let value = take_short_value(&mut record).filter(|value| value.len() <= Short::MOST)?;
+    pub(crate) fn of(record: &[u8]) -> Option<Short> {
+        let (value, _) = split_short_value(record).filter(|(value, _)| value.len() <= Short::MOST)?;
         let mut bytes = [0; Short::MOST];
         bytes[..value.len()].copy_from_slice(value);
         Some(Short { length: value.len() as u8, bytes })
@@ -293,10 +299,13 @@ mod tests {
             let mut record = Vec::new();
             put_value_head(length, &mut record);
             record.resize(record.len() + length, 7);
-            let mut rest = record.as_slice();
-            let taken = take_short_value(&mut rest).map(<[u8]>::to_vec);
-            assert_eq!(taken, (length < 0x80).then(|| vec![7; length]));
-            assert_eq!(rest.is_empty(), length < 0x80);
+            let split = split_short_value(&record);
+            assert_eq!(split, (length < 0x80).then_some((&[7; 128][..length], &[][..])));
+            assert_eq!(record_length(&record), Some(record.len()));
+            assert_eq!(
+                record_length(&record[..record.len() - usize::from(length > 0)]).is_some(),
+                length == 0
+            );
             let short = Short::of(&record).map(|short| short.as_slice().to_vec());
             assert_eq!(short, (length <= Short::MOST).then(|| vec![7; length]));
             assert!(length == 0 || Short::of(&record[..record.len() - 1]).is_none());

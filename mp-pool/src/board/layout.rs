@@ -40,7 +40,7 @@ impl Shape {
         let slots = (16 * workers).max(1024).next_power_of_two();
         let spare = (8 * workers).clamp(64, slots / 8);
         let lanes = workers.min(LANES);
-        Shape { workers, cpus, lanes, slots: slots + spare, hints: 2 * slots, run: 7, apart: 32 }
+        Shape { workers, cpus, lanes, slots: slots + spare, hints: 2 * slots, run: 23, apart: 32 }
     }
 
     /// Slots beyond those that tasks without priorities take: a task of a higher one finds a slot though the board is

@@ -117,8 +117,12 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Worker: begins an item after one that it has done: the next one, or the one before, where it came from the end.
     #[inline]
     pub(crate) fn begin_next(&self, slot: u32, item: u32, me: u32) -> Option<u32> {
+        let (next, most) = (item + 1, self.places.shape.run);
+        if next < most && self.begin(slot, next, me) {
+            return Some(next);
+        }
         let find = |item: &u32| self.begin(slot, *item, me);
-        (item + 1..self.places.shape.run).find(find).or_else(|| (0..item).rev().find(find))
+        (next + 1..most).find(find).or_else(|| (0..item).rev().find(find))
     }
 
     /// Whether there is an item to begin.

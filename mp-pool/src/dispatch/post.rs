@@ -2,7 +2,7 @@
 //!
 //! | arguments and room for results | go                                              |
 //! |--------------------------------|-------------------------------------------------|
-//! | up to 256 bytes                | into the slot's own piece                       |
+//! | up to 512 bytes                | into the slot's own piece                       |
 //! | up to a quarter of the arena   | into a block of the arena                       |
 //! | more, or with descriptors      | by message, when the worker asks for them        |
 //!

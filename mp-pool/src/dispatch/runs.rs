@@ -18,7 +18,7 @@ use crate::error::TaskError;
 use crate::job::{Piece, Settled};
 use crate::memory::PIECE;
 use crate::options::TaskOptions;
-use crate::record::{HEAD, Short, record_length, take_item};
+use crate::record::{Short, record_length, take_item};
 use std::sync::Arc;
 
 /// What a slot's items have in common.
@@ -67,8 +67,8 @@ impl Dispatch {
     pub(super) fn place_run(&mut self, batch: &mut Batch, most: u32) -> Option<u32> {
         let slot = self.free_slot()?;
         let code = batch.job.code.len();
-        // Half as much again as one may take, and at least the number of a message.
-        let result = (batch.job.result_bytes()? * 3 / 2).max(HEAD);
+        // Half as much again as one may take, and at least what a number takes, or that of a message.
+        let result = (batch.job.result_bytes()? * 3 / 2).max(SHORT);
         let measured =
             measure(&batch.bytes[batch.at..], most.min(batch.items), PIECE.checked_sub(code + 16)?, result);
         let Measured { items, stride, length } = measured;
@@ -77,13 +77,7 @@ impl Dispatch {
         }
         let place = slot as usize * PIECE;
         self.memory.bytes.write(place, &batch.job.code);
-        let mut rest = &batch.bytes[batch.at..batch.at + length];
-        for item in 0..items as usize {
-            let before = rest;
-            take_item(&mut rest);
-            // What is behind a shorter one is left as it is: its length is in front of it.
-            self.memory.bytes.write(place + code + item * stride, &before[..before.len() - rest.len()]);
-        }
+        self.write_arguments(place + code, &batch.bytes[batch.at..batch.at + length], items as usize, stride);
         let of_arguments = whole(code + items as usize * stride);
         let room = (PIECE - of_arguments) / items as usize;
         let job = batch.job.number(&mut self.jobs);
@@ -110,6 +104,20 @@ impl Dispatch {
         let (place, code, stride, room) = (place as u32, code as u32, stride as u32, room as u32);
         self.memory.board.post_run(slot, Run { items, place, code, stride, room, job });
         Some(hint_of_run(slot))
+    }
+
+    /// Writes so many packed items, each in `stride` bytes.
+    fn write_arguments(&self, at: usize, mut packed: &[u8], items: usize, stride: usize) {
+        // They lie so already where all are as long: most are as long as those beside them.
+        if packed.len() == items * stride {
+            return self.memory.bytes.write(at, packed);
+        }
+        for item in 0..items {
+            let before = packed;
+            take_item(&mut packed);
+            // What is behind a shorter one is left as it is: its length is in front of it.
+            self.memory.bytes.write(at + item * stride, &before[..before.len() - packed.len()]);
+        }
     }
 
     /// Whether a slot's items are taken one by one.
@@ -141,9 +149,9 @@ impl Dispatch {
             match ends[item as usize] {
                 Item::Open => continue,
                 Item::Done { worker, sent: false } => {
-                    let record = record_length(record).map_or(&[][..], |length| &record[..length]);
-                    (bytes, items) = (bytes + record.len(), items + 1);
-                    self.gather(&open, &mut gathered, (position, worker), record);
+                    let length = record_length(record).unwrap_or(0);
+                    (bytes, items) = (bytes + length, items + 1);
+                    self.gather(&open, &mut gathered, (position, worker), record, length);
                 }
                 Item::Done { worker, sent: true } => {
                     self.count(&open, worker, 1, 0);
@@ -192,7 +200,8 @@ impl Dispatch {
         open: &Open,
         gathered: &mut Gathered,
         (position, worker): (u32, u32),
-        record: &[u8],
+        room: &[u8],
+        length: usize,
     ) {
         let is_next = position == gathered.first + gathered.items && worker == gathered.worker;
         if !is_next || gathered.items == 0 {
@@ -200,16 +209,16 @@ impl Dispatch {
             (gathered.first, gathered.worker) = (position, worker);
             // Those that may follow are about as long.
             let most = open.first + open.items - position;
-            gathered.bytes.reserve(most as usize * (record.len() + 2));
+            gathered.bytes.reserve(most as usize * (length + 2) + SHORT);
         }
-        if record.is_empty() {
+        if length == 0 {
             // A wild write.
             self.settle_gathered(open, gathered);
             let reason = "what its worker wrote is damaged".to_owned();
             self.settle_item(&open.job, position, Settled::Failed(TaskError::Value(reason)));
             return;
         }
-        gathered.bytes.extend_from_slice(record);
+        push_record(&mut gathered.bytes, room, length);
         gathered.items += 1;
     }
 
@@ -326,6 +335,22 @@ impl Dispatch {
     }
 }
 
+/// A record that is no longer is copied by one store, of which what is meant stays.
+const SHORT: usize = 16;
+
+/// Appends the record of this length that is at the front of a room.
+#[inline]
+fn push_record(bytes: &mut Vec<u8>, room: &[u8], length: usize) {
+    match room.first_chunk::<SHORT>() {
+        Some(short) if length <= SHORT => {
+            let end = bytes.len() + length;
+            bytes.extend_from_slice(short);
+            bytes.truncate(end);
+        }
+        _ => bytes.extend_from_slice(&room[..length]),
+    }
+}
+
 struct Measured {
     items: u32,
     /// The bytes of the longest.
@@ -367,6 +392,21 @@ mod tests {
         assert_eq!(of(9, 29), (2, 4, 6));
         assert_eq!(of(9, 1000), (4, 10, 19));
         assert_eq!(of(9, 7), (0, 0, 0));
+    }
+
+    #[test]
+    fn records_come_side_by_side_whatever_their_length() {
+        for room in [2, SHORT - 1, SHORT, SHORT + 1, 40] {
+            for length in
+                [0, 1, 2, SHORT - 1, SHORT, SHORT + 1, 40].into_iter().filter(|length| *length <= room)
+            {
+                let (first, second) = (vec![1; room], vec![2; room]);
+                let mut bytes = Vec::new();
+                push_record(&mut bytes, &first, length);
+                push_record(&mut bytes, &second, length);
+                assert_eq!(bytes, [vec![1; length], vec![2; length]].concat());
+            }
+        }
     }
 
     #[test]

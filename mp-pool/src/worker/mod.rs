@@ -2,6 +2,7 @@
 
 mod own;
 mod room;
+mod runs;
 
 use crate::board::{Life, Taken};
 use crate::buffer::leave_this_host;

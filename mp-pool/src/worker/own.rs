@@ -4,7 +4,7 @@
 //! end is attributed to: the one begun and not done.
 
 use super::room::Room;
-use crate::board::{Chunk, Life, Marks, Run, Turn};
+use crate::board::{Chunk, Life, Marks, Turn};
 use crate::buffer::{OfTasks, take_wanted};
 use crate::copies::in_one_process;
 use crate::error::Failure;
@@ -25,11 +25,11 @@ use mp_core::transfer::{Block, Handle, Message, ParcelError, Part, Resolved};
 use std::sync::Arc;
 
 /// What a chunk's code names, or why it names nothing.
-type Function = Result<Resolved, String>;
+pub(super) type Function = Result<Resolved, String>;
 
 /// What a worker has for itself.
 pub(super) struct Own {
-    index: u32,
+    pub(super) index: u32,
     line: Arc<Line>,
     /// Items until it ends.
     left: u64,
@@ -42,14 +42,14 @@ pub(super) struct Own {
     /// Its output goes to the pool.
     output: Option<Writer>,
     /// The job that the last run was of, and its function.
-    of_run: Option<(u64, Resolved)>,
+    pub(super) of_run: Option<(u64, Resolved)>,
     /// When its tasks begin and end is written down.
     trace: Option<Tracer>,
     /// What its tasks have of the pool's memory.
     of_tasks: OfTasks,
     // Buffers, kept from chunk to chunk.
-    arguments: Vec<u8>,
-    record: Vec<u8>,
+    pub(super) arguments: Vec<u8>,
+    pub(super) record: Vec<u8>,
 }
 
 /// An argument at least as long as this is not copied once more than it must be.
@@ -107,63 +107,6 @@ impl Own {
         memory.board.push_finished(self.index, slot);
         memory.board.tell_caller();
         goes_on
-    }
-
-    /// Does an item of a run, and those after it that no other worker begins; `false`: this process is to end.
-    pub(super) fn run_one_by_one(&mut self, memory: &Memory, slot: u32, first: u32) -> bool {
-        let mut next = Some(first);
-        while let Some(item) = next {
-            // The slot may be used again between two items.
-            let run = memory.board.run(slot);
-            let message = self.run_one(memory, run, item);
-            if !memory.board.done_item(slot, item, self.index, message) {
-                return false;
-            }
-            memory.board.push_finished(self.index, slot);
-            next = if self.may_go_on() { memory.board.begin_next(slot, item, self.index) } else { None };
-            if next.is_none() {
-                memory.board.leave(slot, self.index);
-            }
-            memory.board.tell_caller();
-        }
-        true
-    }
-
-    /// Does an item of a run; whether its result was sent as a message, whose number lies in its place then.
-    fn run_one(&mut self, memory: &Memory, run: Run, item: u32) -> bool {
-        let (place, code, stride) = (run.place as usize, run.code as usize, run.stride as usize);
-        self.count(memory);
-        let function = self.function_of_run(memory, run);
-        let mut buffer = std::mem::take(&mut self.arguments);
-        buffer.clear();
-        memory.bytes.read_onto(place + code + item as usize * stride, stride, &mut buffer);
-        let mut rest = buffer.as_slice();
-        let arguments = take_item(&mut rest).unwrap_or_default();
-        let results = place + crate::arena::whole(code + run.items as usize * stride);
-        let at = results + item as usize * run.room as usize;
-        let mut room = Room { at, left: run.room as usize, written: 0 };
-        let message = self.run_item(memory, &function, arguments, &mut Vec::new(), &mut None, &mut room);
-        if message != 0 {
-            memory.bytes.write(at, &message.to_le_bytes());
-        }
-        self.arguments = kept(buffer);
-        self.record = kept(std::mem::take(&mut self.record));
-        message != 0
-    }
-
-    /// The code is read once for a job.
-    #[inline]
-    fn function_of_run(&mut self, memory: &Memory, run: Run) -> Function {
-        if let Some((job, function)) = self.of_run
-            && job == run.job
-        {
-            return Ok(function);
-        }
-        let mut code = Vec::new();
-        memory.bytes.read_onto(run.place as usize, run.code as usize, &mut code);
-        let function = self.function(take_code(&mut code.as_slice()).unwrap_or_default())?;
-        self.of_run = Some((run.job, function));
-        Ok(function)
     }
 
     /// Reads a chunk. Bytes that are an argument by themselves go where they stay; the others are to be decoded.
@@ -278,7 +221,7 @@ impl Own {
 
     /// One item more is begun.
     #[inline]
-    fn count(&mut self, memory: &Memory) {
+    pub(super) fn count(&mut self, memory: &Memory) {
         if !self.worked {
             memory.board.live(self.index, Life::Working);
             self.worked = true;
@@ -313,7 +256,7 @@ impl Own {
     /// Does an item, and writes what came of it behind the others. Gives the number of the message that it was sent as
     /// instead, if it did not fit; else 0.
     #[inline]
-    fn run_item(
+    pub(super) fn run_item(
         &mut self,
         memory: &Memory,
         function: &Function,
@@ -343,19 +286,28 @@ impl Own {
         {
             return self.write_block(memory, &value, room);
         }
+        if let Some(head) = short_value_head(self.record.len())
+            && handles.is_empty()
+            && head.len() + self.record.len() <= room.left
+        {
+            room.write(memory, &head);
+            room.write(memory, &self.record);
+            return 0;
+        }
+        self.write_value(memory, std::mem::take(handles), room)
+    }
+
+    /// As [`run_item`](Own::run_item), for a value that is long, has handles, or does not fit.
+    #[inline(never)]
+    fn write_value(&mut self, memory: &Memory, handles: Vec<Handle>, room: &mut Room) -> u32 {
         let length = self.record.len();
         if !handles.is_empty() || length + HEAD > room.left {
-            let sent = self.send_value(None, &self.record, &std::mem::take(handles));
+            let sent = self.send_value(None, &self.record, &handles);
             return self.sent_or_failed(sent);
         }
-        match short_value_head(length) {
-            Some(head) => room.write(memory, &head),
-            None => {
-                let mut head = Vec::with_capacity(HEAD);
-                put_value_head(length, &mut head);
-                room.write(memory, &head);
-            }
-        }
+        let mut head = Vec::with_capacity(HEAD);
+        put_value_head(length, &mut head);
+        room.write(memory, &head);
         room.write(memory, &self.record);
         0
     }
@@ -425,7 +377,7 @@ impl Own {
     }
 
     /// The function that packed code names: most often the one of the chunk before.
-    fn function(&mut self, packed: &[u8]) -> Function {
+    pub(super) fn function(&mut self, packed: &[u8]) -> Function {
         if let (last, Some(function)) = &self.code
             && last == packed
         {
@@ -439,7 +391,7 @@ impl Own {
 }
 
 /// A buffer to use again, if it is not so long that the system had better have it back.
-fn kept(buffer: Vec<u8>) -> Vec<u8> {
+pub(super) fn kept(buffer: Vec<u8>) -> Vec<u8> {
     const MOST_KEPT: usize = 4 << 20;
     if buffer.capacity() <= MOST_KEPT { buffer } else { Vec::new() }
 }
