@@ -3,7 +3,7 @@
 use mp_core::mem::SharedRef;
 use mp_core::transfer::{pack, unpack};
 use mp_core::{Child, CreateError, Process, StartMethod};
-use mp_sync::{DictError, Lock, SharedDict, Value};
+use mp_sync::{Barrier, DictError, Lock, SharedDict, Value};
 use mp_testing::{go_on, limited, open_descriptors, stop};
 use nix::sys::resource::Resource;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [
@@ -25,6 +26,7 @@ mp_testing::cases! {
         without_memory_or_addresses_it_is_an_error,
         it_shows_its_entries_and_waits_for_nothing,
         user_code_runs_without_the_lock,
+        a_function_that_writes_its_own_key_is_an_error,
         a_call_while_the_thread_unwinds_is_as_any_other,
         an_impossible_size_is_refused,
         a_dict_costs_one_descriptor_and_leaves_nothing,
@@ -32,6 +34,7 @@ mp_testing::cases! {
     every_method: [
         what_a_child_writes_is_seen,
         children_lose_no_update,
+        updates_of_each_others_keys_get_on,
         one_of_many_makes_the_value,
         another_type_is_refused,
         it_travels_in_other_values,
@@ -356,6 +359,74 @@ fn user_code_runs_without_the_lock() {
         Some(value.unwrap_or(0) + 1)
     });
     assert_eq!((sum.unwrap(), calls), (Some(11), 2));
+}
+
+fn plus(value: Option<u64>, by: u64) -> Option<u64> {
+    Some(value.unwrap_or(0) + by)
+}
+
+fn a_function_that_writes_its_own_key_is_an_error() {
+    let (dict, other) = (numbers(), numbers());
+    let writes: [&dyn Fn(); 3] = [
+        &|| assert!(dict.update("a", |value| plus(value, 1)).is_ok()),
+        &|| assert!(dict.fetch_add("a", 1).is_ok()),
+        // In the function of another dict's.
+        &|| assert!(other.update("a", |_| dict.fetch_add("a", 1).ok()).is_ok()),
+    ];
+    for write in writes {
+        let before = dict.get("a").unwrap();
+        let refused = dict.update("a", |value| {
+            write();
+            plus(value, 100)
+        });
+        assert!(matches!(refused, Err(DictError::Nested)), "{refused:?}");
+        assert_eq!(
+            dict.get("a").unwrap(),
+            plus(before, 8),
+            "what the function wrote is there, and nothing else"
+        );
+    }
+    let refused = dict.retain(|_, _| dict.fetch_add("a", 1).is_err());
+    assert!(matches!(refused, Err(DictError::Nested)), "{refused:?}");
+    // One that comes to an end is none; and the next call knows nothing of it.
+    assert_eq!(dict.update("b", |_| dict.insert("b", &7).unwrap().map(|_| 8)).unwrap(), Some(8));
+    assert_eq!(dict.update("b", |value| dict.update("c", |_| value).unwrap()).unwrap(), Some(8));
+    let mut calls = 0;
+    let cleared = dict.update("b", |value| {
+        calls += 1;
+        dict.clear().unwrap();
+        plus(value, 1)
+    });
+    assert_eq!((cleared.unwrap(), calls, dict.len().unwrap()), (Some(1), 2, 1));
+}
+
+/// The function writes the key that the other process updates, and goes on when that process has done the same. While
+/// both try, none succeeds; one that tries alone does, after a moment.
+fn update_and_touch(dict: Numbers, mine: String, others: String, both: Barrier) {
+    for _ in 0..2 {
+        both.wait().unwrap();
+        let updated = dict.update(&mine, |value| {
+            dict.fetch_add(&others, 1).unwrap();
+            let began = Instant::now();
+            while dict.get(&mine).unwrap() == value && began.elapsed() < Duration::from_millis(40) {
+                std::thread::yield_now();
+            }
+            plus(value, 1 << 32)
+        });
+        updated.unwrap();
+    }
+}
+
+fn updates_of_each_others_keys_get_on() {
+    let (dict, both) = (numbers(), Barrier::new(2).unwrap());
+    let children = [("a", "b"), ("b", "a")].map(|(mine, others)| {
+        let arguments = (dict.clone(), mine.to_owned(), others.to_owned(), both.clone());
+        Process::new(update_and_touch, arguments).start().unwrap()
+    });
+    children.iter().for_each(|child| child.join().unwrap());
+    for key in ["a", "b"] {
+        assert_eq!(dict.get(key).unwrap().unwrap() >> 32, 2, "each update is there once");
+    }
 }
 
 fn an_impossible_size_is_refused() {

@@ -5,6 +5,7 @@
 //! waits, or dies holds up no other process.
 
 use super::packing::{Buffers, pack_key, pack_value, unpacked};
+use super::tries::Tries;
 use super::{DictError, Expected, Integer, SharedDict};
 use mp_core::transfer::KeyOf;
 use serde::Serialize;
@@ -22,12 +23,17 @@ impl<K, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The function runs in the calling process without any lock, and may use this map too. If another process has
-    /// changed the value meanwhile, it is called again with the new one: a slow function beside fast writers of the
-    /// same key may be called many times. If it panics, nothing is changed.
+    /// The function runs in the calling process without any lock. If another process has changed the value meanwhile,
+    /// it is called again with the new one: a slow function beside fast writers of the same key may be called many
+    /// times. If it panics, nothing is changed.
+    ///
+    /// The function may use this map and others, and may write other keys. What it writes is written each time that it
+    /// is called. Where it is called again after it has written, there is a pause of a random length before: two
+    /// processes, each in `update` of a key that the other one's function writes, get on one after the other.
     ///
     /// # Errors
-    /// In the cases of [`insert`](SharedDict::insert).
+    /// [`DictError::Nested`] if the function writes the key itself, each time that it is called; else in the cases of
+    /// [`insert`](SharedDict::insert).
     ///
     /// Python has no counterpart: `d[key] += 1` on a managed dict loses updates.
     pub fn update<Q: KeyOf<K> + ?Sized>(
@@ -51,20 +57,26 @@ impl<K, V: Serialize + DeserializeOwned> SharedDict<K, V> {
             let key = self.hashed(&buffers.packed);
             self.table.get(key, &mut seen).map_err(|refused| DictError::of(refused, middle))?
         };
+        let mut tries = Tries::of(self.entry(self.hashed(&buffers.packed)));
         loop {
             let before = had.then(|| &seen[middle..]);
-            let new = change(before.map(unpacked).transpose()?)?;
+            let before_it = before.map(unpacked).transpose()?;
+            let new = tries.call(|| change(before_it))?;
             buffers.packed.truncate(middle);
             let end = new.as_ref().map_or(Ok(middle), |value| pack_value(value, &mut buffers.packed))?;
             let (key, value) = buffers.packed.split_at(middle);
             let (expected, value) = (Expected::Exactly(before), new.is_some().then_some(value));
-            let found = self.table.swap(self.hashed(key), expected, value, &mut buffers.payload);
+            let found = self.swap(self.hashed(key), expected, value, &mut buffers.payload);
             let found = found.map_err(|refused| DictError::of(refused, end))?;
             if found.swapped {
                 return Ok(new);
             }
             had = found.had;
             std::mem::swap(&mut seen, &mut buffers.payload);
+            if tries.failed()? {
+                let key = self.hashed(&buffers.packed[..middle]);
+                had = self.table.get(key, &mut seen).map_err(|refused| DictError::of(refused, middle))?;
+            }
         }
     }
 
@@ -123,7 +135,7 @@ impl<K, V: Serialize + DeserializeOwned> SharedDict<K, V> {
         let (key, value) = buffers.packed.split_at(middle);
         let (expected, value) =
             (Expected::Exactly(expected.map(|_| &before[..])), new.is_some().then_some(value));
-        let found = self.table.swap(self.hashed(key), expected, value, &mut buffers.payload);
+        let found = self.swap(self.hashed(key), expected, value, &mut buffers.payload);
         let found = found.map_err(|refused| DictError::of(refused, buffers.packed.len()))?;
         if found.swapped {
             return Ok(Ok(()));

@@ -27,6 +27,13 @@ pub enum DictError {
     /// The sum is not a number of this type. Of [`fetch_add`](super::SharedDict::fetch_add).
     #[error("the sum is beyond the numbers of this type: nothing was added")]
     Overflow,
+    /// A function of [`update`](super::SharedDict::update) or [`retain`](super::SharedDict::retain) has written the
+    /// entry itself that it was to change, eight times in a row: no try can succeed. What it wrote is there.
+    #[error(
+        "the function writes the key that it is called for, so its result cannot be written: have it only return the \
+         new value"
+    )]
+    Nested,
     /// The key or the value could not be packed, or what is stored is no value of this type.
     #[error(transparent)]
     Codec(#[from] CodecError),

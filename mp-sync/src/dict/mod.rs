@@ -4,6 +4,7 @@
 //! |--------------|--------------------------------------------------------------|
 //! | `mod.rs`     | the type; one key: look up, insert, remove                  |
 //! | `change.rs`  | one key: read, decide and write in one step                 |
+//! | `tries.rs`   | a function of the program's is called again; pauses         |
 //! | `whole.rs`   | all entries                                                 |
 //! | `packing.rs` | keys and values as bytes                                    |
 //! | `number.rs`  | what can be added to                                        |
@@ -16,6 +17,7 @@ mod memory;
 mod number;
 mod packing;
 mod table;
+mod tries;
 mod whole;
 
 pub use error::DictError;
@@ -31,7 +33,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use table::{Expected, Key, Table};
+use table::{Expected, Found, Key, Refused, Table};
+use tries::{Entry, has_written};
 
 /// A map in shared memory: keys and values of any serde types, up to a number of entries and of bytes. Every process
 /// that has a handle reads and writes it itself. There is no server, so a call costs well below a microsecond, and
@@ -111,6 +114,28 @@ impl<K, V> SharedDict<K, V> {
         Key { bytes, hash: hash.finish() as u32 }
     }
 
+    /// What tells an entry from others, of any dict.
+    #[inline]
+    fn entry(&self, key: Key<'_>) -> Entry {
+        Entry { dict: self.table.storage().seed(), key: key.hash }
+    }
+
+    /// Is [`Table::swap`], which a function of `update` that this thread is in may call.
+    #[inline]
+    fn swap(
+        &self,
+        key: Key<'_>,
+        expected: Expected<'_>,
+        value: Option<&[u8]>,
+        payload: &mut Vec<u8>,
+    ) -> Result<Found, Refused> {
+        let found = self.table.swap(key, expected, value, payload)?;
+        if found.swapped {
+            has_written(Some(self.entry(key)));
+        }
+        Ok(found)
+    }
+
     /// Whether a key has a value.
     ///
     /// Python: `key in d`.
@@ -148,7 +173,7 @@ impl<K, V: DeserializeOwned> SharedDict<K, V> {
         let mut buffers = Buffers::take();
         let end = pack_key(key, &mut buffers.packed)?;
         let key = self.hashed(&buffers.packed);
-        let found = self.table.swap(key, Expected::Anything, None, &mut buffers.payload);
+        let found = self.swap(key, Expected::Anything, None, &mut buffers.payload);
         let had = found.map_err(|refused| DictError::of(refused, end))?.had;
         had.then(|| unpacked(&buffers.payload[end..])).transpose()
     }
@@ -179,7 +204,7 @@ impl<K, V: Serialize + DeserializeOwned> SharedDict<K, V> {
         let middle = pack_key(key, &mut buffers.packed)?;
         let end = pack_value(value, &mut buffers.packed)?;
         let (key, value) = buffers.packed.split_at(middle);
-        let found = self.table.swap(self.hashed(key), expected, Some(value), &mut buffers.payload);
+        let found = self.swap(self.hashed(key), expected, Some(value), &mut buffers.payload);
         let had = found.map_err(|refused| DictError::of(refused, end))?.had;
         see(had.then(|| &buffers.payload[middle..]))
     }

@@ -2,6 +2,7 @@
 
 use super::packing::unpacked;
 use super::table::{Expected, Payloads, Refused};
+use super::tries::{Tries, has_written};
 use super::{DictError, SharedDict};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,7 +29,9 @@ impl<K, V> SharedDict<K, V> {
     ///
     /// Python: `d.clear()`.
     pub fn clear(&self) -> Result<(), DictError> {
-        self.table.clear().map_err(|corrupt| refused(corrupt.into()))
+        self.table.clear().map_err(|corrupt| refused(corrupt.into()))?;
+        has_written(None);
+        Ok(())
     }
 
     fn all(&self) -> Result<Payloads, DictError> {
@@ -80,8 +83,12 @@ impl<K, V> SharedDict<K, V> {
     }
 
     /// Removes the entries for which `keep` says `false`. Each is judged without a lock, and removed in a step of its
-    /// own if it is as it was judged; one that has changed meanwhile is judged again. Entries that come meanwhile
-    /// stay.
+    /// own if it is as it was judged; one that has changed meanwhile is judged again, as in
+    /// [`update`](SharedDict::update). Entries that come meanwhile stay.
+    ///
+    /// # Errors
+    /// [`DictError::Nested`] if `keep` changes the entry that it judges, each time that it is called; an entry that is
+    /// no value of its type.
     pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool) -> Result<(), DictError>
     where
         K: DeserializeOwned,
@@ -90,11 +97,20 @@ impl<K, V> SharedDict<K, V> {
         let mut payload = Vec::new();
         for (key_bytes, value) in self.all()?.iter() {
             let (key, mut value) = (unpacked(key_bytes)?, value.to_vec());
-            while !keep(&key, &unpacked(&value)?) {
-                let hashed = self.hashed(key_bytes);
+            let hashed = self.hashed(key_bytes);
+            let mut tries = Tries::of(self.entry(hashed));
+            loop {
+                let judged = unpacked(&value)?;
+                if tries.call(|| keep(&key, &judged)) {
+                    break;
+                }
                 let expected = Expected::Exactly(Some(&value));
-                let found = self.table.swap(hashed, expected, None, &mut payload).map_err(refused)?;
-                if found.swapped || !found.had {
+                let found = self.swap(hashed, expected, None, &mut payload).map_err(refused)?;
+                let mut is_there = found.had && !found.swapped;
+                if is_there && tries.failed()? {
+                    is_there = self.table.get(hashed, &mut payload).map_err(refused)?;
+                }
+                if !is_there {
                     break;
                 }
                 value.clear();
