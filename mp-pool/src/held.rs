@@ -10,7 +10,7 @@
 use crate::buffer::{Lending, decoding};
 use crate::error::TaskError;
 use crate::job::{Piece, Settled, decoded, decoded_short, value_of};
-use crate::record::{take_outcome, take_short_value};
+use crate::record::{split_short_value, take_outcome};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -44,9 +44,9 @@ impl Held {
         if let Settled::Records(bytes, _) = &self.outcome
             && self.lending.is_none()
         {
-            let mut rest = bytes.get(self.at..).unwrap_or_default();
-            if let Some(value) = take_short_value(&mut rest) {
-                self.at = bytes.len() - rest.len();
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            if let Some((value, behind)) = split_short_value(rest) {
+                self.at = bytes.len() - behind.len();
                 return decoded_short(value);
             }
         }
