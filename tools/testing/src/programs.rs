@@ -4,6 +4,7 @@
 //! case may, so it is done before the case (`prepared:` in [`cases!`](crate::cases)).
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,7 +35,10 @@ pub fn build(name: &str, example: &str, file: &str, profile: &str, flags: &[&str
     fs::create_dir_all(&folder).expect("a folder for programs");
     // One at a time: each form of an example has the same file.
     let lock = File::create(folder.join("lock")).expect("a file for the lock");
-    lock.lock().expect("a lock");
+    // A signal ends the wait for it.
+    while let Err(error) = lock.lock() {
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // Cargo, and `cargo test`, run a test in its crate's folder.
     let mut command = Command::new(cargo);
