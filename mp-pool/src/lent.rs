@@ -86,7 +86,7 @@ impl Drop for Lent {
 /// have.
 #[derive(Debug)]
 pub(crate) struct Returned {
-    owner: OwningProcess,
+    pub(crate) owner: OwningProcess,
     blocks: Mutex<Vec<Block>>,
     /// Bytes that are lent.
     lent: AtomicUsize,
@@ -99,9 +99,12 @@ impl Default for Returned {
 }
 
 impl Returned {
-    /// What was lent is not used any more.
+    /// What was lent is not used any more. Not so in a forked copy, which may do what it likes with its handles: the
+    /// block is the original's, and a thread that is not there may have had the lock.
     pub(crate) fn push(&self, block: Block) {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
+        if self.owner.is_current() {
+            self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
+        }
     }
 
     /// Whether so many bytes more may be lent, of so many at most. They are then.

@@ -2,8 +2,8 @@
 
 use mp_pool::futures::Pending;
 use mp_pool::{
-    AsyncResult, Generated, JoinPoolError, Pool, SubmitError, TaskError, ThreadPool, ThreadPoolExecutor,
-    YieldError, Yielder,
+    AsyncResult, Buffer, Generated, JoinPoolError, Pool, SubmitError, TaskError, ThreadPool,
+    ThreadPoolExecutor, YieldError, Yielder,
 };
 use mp_queue::Queue;
 use mp_testing::{exit_code_of, fork_copy, fork_in_two};
@@ -16,6 +16,7 @@ mp_testing::cases! {
         copies_are_made_while_other_threads_use_the_pool,
         a_copy_has_no_part_in_its_originals_threads,
         copies_are_made_while_threads_of_a_pool_work,
+        a_copy_gives_back_no_buffers_memory,
     ],
     every_method: [
         a_copy_has_no_part_in_its_originals_pool,
@@ -135,6 +136,38 @@ fn copies_are_made_while_threads_of_a_pool_work() {
         assert!((0..).zip(&each).all(|(x, result)| result.get() == Ok(square(x))));
         assert_eq!(stream.by_ref().count(), 100);
     }
+}
+
+fn same(argument: Buffer<u8>) -> Buffer<u8> {
+    argument
+}
+
+fn a_copy_gives_back_no_buffers_memory() {
+    const LEN: usize = 100_000;
+    let (pool, over) = (Pool::new(1).unwrap(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            // ORDERING: SeqCst, both: a test's.
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    drop(pool.buffer::<u8>(LEN).unwrap())
+                }
+            });
+        }
+        for _ in 0..200 {
+            let argument = pool.buffer::<u8>(LEN).unwrap().freeze();
+            let unread = pool.apply_async(same, (argument.clone(),)).unwrap();
+            unread.wait();
+            let mut handles = Some(argument);
+            let copy = fork_copy(|| {
+                assert!(matches!(unread.get(), Err(TaskError::Value(_) | TaskError::Broken(_))));
+                drop(handles.take());
+            });
+            assert_eq!(exit_code_of(copy), 0);
+            assert_eq!(unread.get().unwrap().len(), LEN);
+        }
+        over.store(true, Ordering::SeqCst);
+    });
 }
 
 /// What a copy inherits is locked, where another thread had it locked.

@@ -45,8 +45,10 @@ impl Lease {
         self.len
     }
 
+    /// Not in a forked copy: its original may have given the bytes to another buffer.
     fn has(&self, at: usize, len: usize) -> bool {
-        at >= self.at && len <= self.len && at - self.at <= self.len - len
+        let within = at >= self.at && len <= self.len && at - self.at <= self.len - len;
+        within && self.returned.owner.is_current()
     }
 }
 
