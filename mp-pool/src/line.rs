@@ -3,7 +3,7 @@
 //! ```text
 //!   worker ── Fetch { slot } ──────────► pool ── Arguments, beside them the message ──► worker
 //!   worker ── Value { failure } + message ──► pool              before the slot is done, so none is missed
-//!   worker ── Yielded { slot } + value ──► pool                before the task's own Value
+//!   worker ── Yielded { slot } + value ──► pool                before the task's own Value, if not in the ring
 //!   worker ── Yielded { slot, follows }, Value + value ──► pool       the same, if it has descriptors
 //!   worker ── NotReady { reason } ─────► pool                  before it ends
 //! ```
@@ -12,7 +12,7 @@
 
 use crate::error::Failure;
 use mp_core::OsError;
-use mp_core::sys::socket::{self, Mode, packet_pair, would_block};
+use mp_core::sys::socket::{self, Mode, is_want_of_descriptors, packet_pair, would_block};
 use mp_core::transfer::{Handle, Message, ParcelError, Part, pack, receive_parts, send_parts, unpack};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,8 +24,8 @@ pub(crate) enum Said {
     Fetch { slot: u32 },
     /// A value, or why there is none. With so many bytes more of room there would have been room for its buffers.
     Value { failure: Option<Failure>, wanted: u64 },
-    /// A value that its task has yielded: here, or as the [`Value`](Said::Value) that `follows`.
-    Yielded { slot: u32, follows: bool },
+    /// A value that its task has yielded, in this turn: here, or as the [`Value`](Said::Value) that `follows`.
+    Yielded { slot: u32, turn: u32, follows: bool },
     /// Its initializer failed, so it ends.
     NotReady { reason: String },
 }
@@ -61,6 +61,21 @@ impl Line {
         // If it is gone, its end is told by itself.
         if let Err(error) = self.send(&Fetched::Arguments, message.map_or(Part::EMPTY, Part::from)) {
             let _ = self.send(&Fetched::Failed(error.to_string()), Part::EMPTY);
+        }
+    }
+
+    /// Worker: the arguments of a slot that do not go through shared memory.
+    pub(crate) fn fetch(&self, slot: u32) -> Result<Message, String> {
+        let cannot = |error: ParcelError| match error {
+            ParcelError::Os(error) if is_want_of_descriptors(&error) => {
+                format!("the handles of its arguments cannot be opened in the worker: {error}")
+            }
+            error => format!("its arguments could not be received: {error}"),
+        };
+        self.send(&Said::Fetch { slot }, Part::EMPTY).map_err(cannot)?;
+        match self.receive(Mode::Block).map_err(cannot)? {
+            (Fetched::Arguments, message) => Ok(message),
+            (Fetched::Failed(reason), _) => Err(format!("its arguments could not be sent: {reason}")),
         }
     }
 

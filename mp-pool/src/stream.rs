@@ -320,6 +320,11 @@ impl<I> Stream<I> {
         self.call.shared.cancel(&self.call.job);
     }
 
+    /// Whether this process is a copy of the one whose results they are.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.call.shared.is_copied()
+    }
+
     /// The calling thread takes results.
     pub(crate) fn taken_here(&self) {
         self.call.job.taken_here();

@@ -424,9 +424,11 @@ impl Shared {
                 let message = self.dispatch().message(slot);
                 return line.send_arguments(message.as_deref());
             }
-            Ok((Said::Yielded { slot, follows: true }, _)) => return self.dispatch().yields(index, slot),
-            Ok((Said::Yielded { slot, follows: false }, message)) => {
-                self.dispatch().yields(index, slot);
+            Ok((Said::Yielded { slot, turn, follows: true }, _)) => {
+                return self.dispatch().yields(index, slot, turn);
+            }
+            Ok((Said::Yielded { slot, turn, follows: false }, message)) => {
+                self.dispatch().yields(index, slot, turn);
                 Settled::Value(message)
             }
             Ok((Said::Value { failure: None, wanted }, message)) => {

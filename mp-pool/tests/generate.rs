@@ -26,6 +26,8 @@ mp_testing::cases! {
         a_join_beside_values_that_its_own_thread_holds_is_an_error,
         a_join_waits_for_another_thread_that_takes_values,
         a_shutdown_beside_values_that_its_own_thread_holds_ends_their_tasks,
+        a_task_that_has_not_yielded_yet_is_told_that_its_values_are_not_wanted,
+        many_short_tasks_each_have_their_values_and_an_end,
         an_input_that_panics_ends_behind_its_results,
         a_pool_that_is_terminated_ends_them,
         each_value_arrives_once_whichever_worker_is_killed,
@@ -34,6 +36,7 @@ mp_testing::cases! {
         values_come_in_their_order_and_before_their_end,
         a_generator_waits_for_its_consumer,
         a_consumer_that_goes_ends_its_generators,
+        values_of_any_length_keep_their_order,
         each_end_is_told,
         a_killed_worker_loses_no_value,
         a_deadline_ends_a_generator,
@@ -216,6 +219,97 @@ fn a_consumer_that_goes_ends_its_generators() {
     }
     pool.close();
     pool.join().unwrap();
+}
+
+fn wait_and_yield(
+    (may_go_on, said): (Queue<()>, Queue<u64>),
+    results: Yielder<u64>,
+) -> Result<(), YieldError> {
+    said.put(0).unwrap();
+    may_go_on.get().unwrap();
+    let ended = (1..).map(|x| results.yield_(x)).take_while(Result::is_ok).count();
+    said.put(ended as u64).unwrap();
+    Ok(())
+}
+
+/// With its first value, though the caller had seen none.
+fn a_task_that_has_not_yielded_yet_is_told_that_its_values_are_not_wanted() {
+    let pool = Pool::new(1).unwrap();
+    let (may_go_on, said) = (Queue::new().unwrap(), Queue::new().unwrap());
+    let results = pool.generate(wait_and_yield, [(may_go_on.clone(), said.clone())]).unwrap();
+    assert_eq!(said.get().unwrap(), 0);
+    drop(results);
+    may_go_on.put(()).unwrap();
+    assert_eq!(said.get().unwrap(), 0, "values that were yielded");
+}
+
+/// Bytes, all of which are the value's number: few, or more than there is room for in memory, or with a handle.
+fn yield_lengths(lengths: Vec<usize>, results: Yielder<Large>) -> Result<(), YieldError> {
+    for (number, length) in lengths.into_iter().enumerate() {
+        if length % 7 == 6 {
+            let queue = Queue::new().map_err(|error| YieldError::Failed(error.to_string()))?;
+            queue.put(number as u64).unwrap();
+            results.yield_(Large::Queue(queue))?;
+        } else {
+            results.yield_(Large::Bytes(vec![number as u8; length]))?;
+        }
+    }
+    if dies_behind_its_values() {
+        mp_testing::kill(std::process::id());
+    }
+    Ok(())
+}
+
+/// Whether the worker is one that dies behind its values: every second process id.
+fn dies_behind_its_values() -> bool {
+    std::process::id() % 2 == 1
+}
+
+fn values_of_any_length_keep_their_order() {
+    let pool = Pool::new(2).unwrap();
+    let chance = |at: usize| (at * 7919 + 13) % 101;
+    let length = |at: usize| match chance(at) {
+        0..10 => 20_000 + at,
+        10..30 => 3_000 + at,
+        other => other,
+    };
+    for ahead in [1, 2, 5, 16, 300] {
+        let tasks = (0..6).map(|task| (0..200).map(|at| length(at + 31 * task)).collect::<Vec<_>>());
+        let all = collect(
+            pool.generate_with(yield_lengths, tasks.clone(), GenerateOptions::new().ahead(ahead)).unwrap(),
+        );
+        for (task, lengths) in tasks.enumerate() {
+            let (values, end) = &all[&(task as u64)];
+            assert!(matches!(end, Ok(()) | Err(TaskError::WorkerDied { .. })), "{ahead}: {end:?}");
+            assert_eq!(values.len(), lengths.len(), "{ahead}: {end:?}");
+            for (number, (value, length)) in values.iter().zip(lengths).enumerate() {
+                match value {
+                    Large::Bytes(bytes) => {
+                        let is_right =
+                            bytes.len() == length && bytes.iter().all(|byte| *byte == number as u8);
+                        assert!(is_right, "{ahead}: value {number} of task {task}");
+                    }
+                    Large::Queue(queue) => assert_eq!(queue.get().unwrap(), number as u64),
+                }
+            }
+        }
+    }
+}
+
+fn yield_few(x: u64, results: Yielder<u64>) -> Result<(), YieldError> {
+    (0..x % 4).try_for_each(|number| results.yield_(10 * x + number))?;
+    if x % 5 == 4 { Err(YieldError::Failed("x".repeat(x as usize % 300))) } else { Ok(()) }
+}
+
+/// Of some the end does not fit into memory.
+fn many_short_tasks_each_have_their_values_and_an_end() {
+    let pool = Pool::new(3).unwrap();
+    let all = collect(pool.generate(yield_few, 0..3000).unwrap());
+    assert_eq!(all.len(), 3000);
+    for (x, (values, end)) in all {
+        assert_eq!(values, (0..x % 4).map(|number| 10 * x + number).collect::<Vec<_>>());
+        assert_eq!(matches!(end, Err(TaskError::Failed(_))), x % 5 == 4, "{x}: {end:?}");
+    }
 }
 
 fn end_somehow(x: u64, results: Yielder<u64>) -> Result<(), YieldError> {
@@ -440,7 +534,8 @@ fn an_input_that_panics_ends_behind_its_results() {
 
 fn a_pool_that_is_terminated_ends_them() {
     let pool = Pool::new(2).unwrap();
-    let results = pool.generate(count_unwilling, 5..9).unwrap();
+    let for_ever = |_: u64, results: Yielder<u64>| (0..).try_for_each(|x| results.yield_(x));
+    let results = pool.generate(for_ever, 5..9).unwrap();
     pool.terminate();
     pool.join().unwrap();
     let ends = collect(results);

@@ -197,6 +197,9 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             // ORDERING: Relaxed, all: the store of the state publishes them.
             self.of_slot(slot, what).store(value, Ordering::Relaxed);
         }
+        if chunk.ahead > 0 {
+            self.begin_yields(slot);
+        }
         // ORDERING: Release, pairs with the Acquire in `take_slot`: the chunk is there.
         self.of_slot(slot, STATE).store(Phase::Ready as u32, Ordering::Release);
     }

@@ -23,7 +23,9 @@ impl Dispatch {
 
     /// The slot in use, if it is the only one.
     pub(crate) fn only_slot(&self) -> Option<u32> {
-        let is_chunk = |slot: &u32| self.open[*slot as usize].as_ref().is_some_and(|open| open.run.is_none());
+        // What a task yields is told of while its slot is not done.
+        let is_one = |open: &Open| open.run.is_none() && open.job.ahead() == 0;
+        let is_chunk = |slot: &u32| self.open[*slot as usize].as_ref().is_some_and(is_one);
         Some(self.last_slot).filter(|slot| self.in_flight == 1 && self.trace.is_none() && is_chunk(slot))
     }
 
@@ -52,6 +54,8 @@ impl Dispatch {
                 self.settle_run(slot, None);
             } else if let Some(found) = self.memory.board.found(slot, None) {
                 self.settle_done(slot, found);
+            } else {
+                self.take_yielded(slot);
             }
         }
         self.finished = finished;
@@ -73,7 +77,8 @@ impl Dispatch {
         let few = 2 * self.workers.len();
         // The feeder, which nothing but room on the board concerns: a call that submits collects by itself, too.
         let feeds = job.is_none() && self.callbacks.waiting == 0 && (self.is_full() || self.reporting > 0);
-        if self.in_flight <= few || !feeds && job.is_none_or(|job| job.slots() < self.in_flight) {
+        let yields = job.is_some_and(|job| job.ahead() > 0);
+        if self.in_flight <= few || yields || !feeds && job.is_none_or(|job| job.slots() < self.in_flight) {
             return u32::MAX;
         }
         let enough = if job.is_some_and(Job::is_coarse) {
@@ -136,7 +141,7 @@ impl Dispatch {
         if open.items != 1 || found.done != 1 || found.message != 0 || open.message.is_some() {
             return false;
         }
-        if self.concerns_kept(open) {
+        if self.concerns_kept(open) || open.job.ahead() > 0 {
             return false;
         }
         let (written, mut record) = (found.written as usize, [0; Short::MOST + 2]);
@@ -155,6 +160,7 @@ impl Dispatch {
 
     /// Settles what a worker has left in a slot. `died`: how it ended, if it is dead.
     pub(super) fn settle_slot(&mut self, slot: u32, mut found: Found, died: Option<&TaskError>) {
+        self.take_yielded(slot);
         // No thread waits for it any more: everything was failed, and the slot stays out of use.
         let Some(mut open) = self.close(slot) else { return };
         let lending = self.lending(&mut open, &mut found);
@@ -168,12 +174,13 @@ impl Dispatch {
         let Some(mut open) = self.retry_result(slot, open, &found) else { return };
         let done = found.done.min(open.items);
         if done > 0 {
-            self.settle_results(&mut open, &found, done, lending);
+            self.settle_results(slot, &mut open, &found, done, lending);
         }
         let mut settled = done;
         if let Some(died) = died
             && done < open.items
         {
+            self.ends(slot, &open, None);
             let begun = found.begun || found.condemned;
             // What several were killed before they began it is what kills them.
             let kills = !begun && done == 0 && open.history.losses + 1 >= super::deaths::MOST_LOSSES;
@@ -201,11 +208,20 @@ impl Dispatch {
         }
     }
 
-    fn settle_results(&mut self, open: &mut Open, found: &Found, done: u32, lending: Option<Arc<Lending>>) {
+    fn settle_results(
+        &mut self,
+        slot: u32,
+        open: &mut Open,
+        found: &Found,
+        done: u32,
+        lending: Option<Arc<Lending>>,
+    ) {
         // A wild write may have made it anything.
         let most = self.memory.bytes.len() - open.results;
         let written = (found.written as usize).min(most);
         let by_message = found.message != 0;
+        let sender = self.latest.get(found.worker as usize).map(|(number, _)| *number);
+        self.ends(slot, open, sender.filter(|_| by_message).map(|number| (number, found.message)));
         let records = done - u32::from(by_message);
         if records > 0
             && let Some(outcome) = self.records(open, records, written, found.worker)
@@ -269,7 +285,10 @@ impl Dispatch {
     /// An item's value comes by message, or has come.
     pub(super) fn await_message(&mut self, message: MessageId, awaited: Awaited) {
         match self.arrived.remove(&message) {
-            Some((arrived, wanted)) => self.settle_message(awaited, arrived, wanted),
+            Some((arrived, wanted)) => {
+                self.generators.ended(message);
+                self.settle_message(awaited, arrived, wanted);
+            }
             None => {
                 self.awaited.insert(message, awaited);
             }
@@ -290,9 +309,9 @@ impl Dispatch {
     /// so many bytes more of room there would have been room for its buffers.
     pub(crate) fn message_arrived(&mut self, index: u32, outcome: Settled, wanted: usize) {
         let Some(worker) = self.workers.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        if let Some(slot) = worker.yields.take() {
+        if let Some(yields) = worker.yields.take() {
             let next = worker.messages + 1;
-            return self.yielded(index, slot, next, outcome);
+            return self.yielded(index, yields, next, outcome);
         }
         worker.messages += 1;
         if let Settled::Value(message) = &outcome {
@@ -300,7 +319,10 @@ impl Dispatch {
         }
         let message = (self.latest[index as usize].0, worker.messages);
         match self.awaited.remove(&message) {
-            Some(awaited) => self.settle_message(awaited, outcome, wanted),
+            Some(awaited) => {
+                self.generators.ended(message);
+                self.settle_message(awaited, outcome, wanted);
+            }
             None => {
                 self.arrived.insert(message, (outcome, wanted));
             }
@@ -310,6 +332,7 @@ impl Dispatch {
     /// No message comes any more from this worker.
     pub(super) fn no_more_messages(&mut self, number: u32) {
         self.arrived.retain(|(of, _), _| *of != number);
+        self.generators.no_more_messages(number);
         let lost: Vec<MessageId> = self.awaited.keys().filter(|(of, _)| *of == number).copied().collect();
         for message in lost {
             if let Some(Awaited { job, item, .. }) = self.awaited.remove(&message) {

@@ -113,6 +113,8 @@ impl Dispatch {
     /// Settles whatever is open. Slots that workers have stay out of use.
     pub(crate) fn fail_all(&mut self, error: &TaskError) {
         for slot in 0..self.open.len() as u32 {
+            // What was yielded so far is given, in front of its task's end.
+            self.take_yielded(slot);
             // A worker that cannot be killed begins nothing more.
             self.memory.board.cancel(slot);
             for item in self.left_of(slot) {
@@ -132,6 +134,7 @@ impl Dispatch {
             self.fail(&job, item, 1, error);
         }
         self.arrived.clear();
+        self.generators.clear();
     }
 
     pub(super) fn fail(&mut self, job: &Arc<Job>, first: u32, items: u32, error: &TaskError) {

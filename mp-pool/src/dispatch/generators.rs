@@ -1,30 +1,41 @@
 //! Tasks that yield many results: which task a value is of, and how the worker learns that it was taken.
 //!
 //! ```text
-//!   worker ── Yielded { slot } + value ──► watcher: yielded ─► a piece of no item, in the job ──► the thread that takes it
-//!          ◄───────────── grant, stop (board/turns.rs) ───────────────────────────────────────────┘
+//!   worker ── the slot's ring (generate/ring.rs) ──► collect ─┐
+//!          ── Yielded { slot } + value ──► watcher: yielded ──┴─► a piece of no item, in the job ──► the thread that
+//!          ◄───────────── grant, stop (board/turns.rs) ───────────────────────────────────────────── takes it
 //! ```
 //!
-//! The value that ends such a task comes over the line too, behind those that it has yielded. So a value belongs to the
-//! task whose end is the worker's next message: that of a slot which was collected already, or of the slot that it
-//! names.
+//! A task of which a value went over the line has its end come over the line too, behind it. So such a value belongs to
+//! the task whose end is the worker's next message: that of a slot which was collected already, or of the slot that it
+//! names. What is in the ring of a slot that is collected, and comes behind a value that the line still has, is copied,
+//! and waits for that.
 //!
 //! # When a process dies
-//! A worker: what it had sent is received before its end is seen, so it is there, once, and the task's end behind it.
+//! A worker: what it had sent is received before its end is seen, and what it had written to the ring stands. So each value
+//! is there, once, and the task's end behind it.
 
-use super::{Awaited, Dispatch, Open};
+use super::{Awaited, Dispatch, MessageId, Open};
 use crate::board::Turn;
 use crate::error::TaskError;
+use crate::generate::{Reader, Several};
 use crate::job::{Job, Piece, Settled};
 use mp_core::transfer::Message;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A value that a task has yielded.
+/// What a task has yielded.
 #[derive(Debug)]
 pub(crate) struct Yielded {
     pub(crate) by: TurnOf,
-    /// Why it could not be received, else.
-    pub(crate) value: Result<Message, TaskError>,
+    pub(crate) values: Values,
+}
+
+#[derive(Debug)]
+pub(crate) enum Values {
+    /// One, which came over the line, or why it could not be received.
+    One(Result<Message, TaskError>),
+    Several(Several),
 }
 
 /// A turn of a worker that has a successor later.
@@ -35,37 +46,146 @@ pub(crate) struct TurnOf {
     number: u32,
 }
 
+/// A task that has yielded.
+#[derive(Debug)]
+struct Yielding {
+    by: TurnOf,
+    /// Which task of its slot it is.
+    post: u64,
+    values: Reader,
+}
+
+/// The tasks that have yielded.
+#[derive(Debug, Default)]
+pub(super) struct Generators {
+    /// By slot.
+    at_work: HashMap<u32, Yielding>,
+    /// Tasks whose slots were collected, and which have values that are not given: by the message that is their end.
+    ending: HashMap<MessageId, Yielding>,
+}
+
+impl Generators {
+    /// Everything was failed.
+    pub(super) fn clear(&mut self) {
+        *self = Generators::default();
+    }
+
+    /// This message has come: it is the end of its task.
+    pub(super) fn ended(&mut self, message: MessageId) {
+        if !self.ending.is_empty() {
+            self.ending.remove(&message);
+        }
+    }
+
+    /// No message comes any more from the worker with this number.
+    pub(super) fn no_more_messages(&mut self, number: u32) {
+        self.ending.retain(|(of, _), _| *of != number);
+    }
+}
+
+/// Where the ring of a task is that yields; `None`: it has none.
+fn ring_of(open: &Open) -> Option<usize> {
+    open.block.map(|_| open.results)
+}
+
 impl Dispatch {
-    /// The next message of a worker is a value that the task in this slot has yielded.
-    pub(crate) fn yields(&mut self, index: u32, slot: u32) {
+    /// The next message of a worker is a value that the task in this slot has yielded, in this turn.
+    pub(crate) fn yields(&mut self, index: u32, slot: u32, turn: u32) {
         if let Some(Some(worker)) = self.workers.get_mut(index as usize) {
-            worker.yields = Some(slot);
+            worker.yields = Some((slot, turn));
         }
     }
 
     /// A worker's task has yielded a value, or one was lost. `next`: the number of the worker's next message.
-    pub(super) fn yielded(&mut self, index: u32, slot: u32, next: u32, outcome: Settled) {
-        let number = self.latest[index as usize].0;
-        let of_open = |open: &Open| (Arc::clone(&open.job), open.first);
-        let task = match self.awaited.get(&(number, next)) {
-            Some(Awaited { job, item, .. }) => Some((Arc::clone(job), *item)),
-            None => self.open.get(slot as usize).and_then(Option::as_ref).map(of_open),
-        };
+    pub(super) fn yielded(&mut self, index: u32, (slot, turn): (u32, u32), next: u32, outcome: Settled) {
         let value = match outcome {
             Settled::Value(message) => Ok(message),
             Settled::Failed(error) => Err(error),
             _ => return,
         };
-        // Everything was failed, and the worker is about to be killed.
-        let Some((job, item)) = task.filter(|(job, _)| job.ahead() > 0) else { return };
-        let by = TurnOf { turn: Turn { worker: index, number: next }, number };
-        if job.is_given_up() {
-            self.stop(by);
+        let number = self.latest[index as usize].0;
+        let by = TurnOf { turn: Turn { worker: index, number: turn }, number };
+        if let Some(Awaited { job, item, .. }) = self.awaited.get(&(number, next)) {
+            let (job, item) = (Arc::clone(job), *item);
+            self.give_values(&job, item, by, Values::One(value));
+            if let Some(yielding) = self.generators.ending.get_mut(&(number, next)) {
+                yielding.values.came();
+                let several = yielding.values.take();
+                self.give_several(&job, item, by, several);
+            }
             return;
         }
-        self.generating.insert(slot, by);
-        let outcome = Settled::Yielded(Box::new(Yielded { by, value }));
-        self.settle(&job, Piece { first: item, items: 0, outcome });
+        // What it has written before that.
+        self.take_yielded(slot);
+        let task = self.open.get(slot as usize).and_then(Option::as_ref).filter(|open| open.job.ahead() > 0);
+        // Everything was failed, and the worker is about to be killed.
+        let Some(open) = task else { return };
+        let (job, item) = (Arc::clone(&open.job), open.first);
+        Self::yielding(&mut self.generators.at_work, slot, open, || by).values.came();
+        self.give_values(&job, item, by, Values::One(value));
+        self.take_yielded(slot);
+    }
+
+    /// What is known of the task in a slot.
+    fn yielding<'a>(
+        at_work: &'a mut HashMap<u32, Yielding>,
+        slot: u32,
+        open: &Open,
+        by: impl Fn() -> TurnOf,
+    ) -> &'a mut Yielding {
+        let new =
+            || Yielding { by: by(), post: open.turn, values: Reader::new(ring_of(open), open.job.ahead()) };
+        let yielding = at_work.entry(slot).or_insert_with(new);
+        if yielding.post != open.turn {
+            *yielding = new();
+        }
+        yielding
+    }
+
+    /// Takes what the task in a slot has written to its ring, if it is one that yields.
+    pub(super) fn take_yielded(&mut self, slot: u32) {
+        let Some(open) = self.open.get(slot as usize).and_then(Option::as_ref) else { return };
+        let Some(at) = ring_of(open).filter(|_| open.job.ahead() > 0) else { return };
+        let end = self.memory.board.yielded(slot);
+        if end == 0 && !self.generators.at_work.contains_key(&slot) {
+            return;
+        }
+        let (worker, turn) = Reader::turn(&self.memory.bytes, at);
+        // A wild write may have made it any worker's.
+        let Some((number, _)) = self.latest.get(worker as usize) else { return };
+        let by = TurnOf { turn: Turn { worker, number: turn }, number: *number };
+        let yielding = Self::yielding(&mut self.generators.at_work, slot, open, || by);
+        yielding.values.copy(&self.memory.bytes, end);
+        let (by, several) = (yielding.by, yielding.values.take());
+        let (job, item) = (Arc::clone(&open.job), open.first);
+        self.give_several(&job, item, by, several);
+    }
+
+    /// The slot of a task that yields is collected, all of whose ring was copied. `message`: the one that is its end, if
+    /// it comes by one.
+    pub(super) fn ends(&mut self, slot: u32, open: &Open, message: Option<MessageId>) {
+        if open.job.ahead() > 0
+            && let Some(yielding) = self.generators.at_work.remove(&slot)
+            && let Some(message) = message
+            && yielding.post == open.turn
+            && yielding.values.has_rest()
+        {
+            self.generators.ending.insert(message, yielding);
+        }
+    }
+
+    fn give_several(&mut self, job: &Arc<Job>, item: u32, by: TurnOf, several: Option<Several>) {
+        if let Some(several) = several {
+            self.give_values(job, item, by, Values::Several(several));
+        }
+    }
+
+    fn give_values(&mut self, job: &Arc<Job>, item: u32, by: TurnOf, values: Values) {
+        if job.is_given_up() {
+            return self.stop(by);
+        }
+        let outcome = Settled::Yielded(Box::new(Yielded { by, values }));
+        self.settle(job, Piece { first: item, items: 0, outcome });
     }
 
     /// So many values of a task were taken.
@@ -86,7 +206,10 @@ impl Dispatch {
     pub(crate) fn stop_all(&mut self, job: &Arc<Job>) {
         job.give_up();
         for slot in self.slots_of(job) {
-            if let Some(by) = self.generating.get(&slot).copied() {
+            self.memory.board.stop_slot(slot);
+            // It is given up, so its turn is stopped if it has yielded.
+            self.take_yielded(slot);
+            if let Some(by) = self.generators.at_work.get(&slot).map(|yielding| yielding.by) {
                 self.stop(by);
             }
         }
@@ -111,8 +234,8 @@ impl Dispatch {
 
     /// The job of each task that waits for the calling thread to take values.
     fn held_here(&self) -> Vec<Arc<Job>> {
-        let waits = |by: &TurnOf| self.is_of_latest(*by) && self.memory.board.waits(by.turn);
-        let held = self.generating.iter().filter(|(_, by)| waits(by));
+        let waits = |by: TurnOf| self.is_of_latest(by) && self.memory.board.waits(by.turn);
+        let held = self.generators.at_work.iter().filter(|(_, yielding)| waits(yielding.by));
         let jobs = held.filter_map(|(slot, _)| self.open.get(*slot as usize)?.as_ref().map(|open| &open.job));
         jobs.filter(|job| job.was_taken_here()).map(Arc::clone).collect()
     }

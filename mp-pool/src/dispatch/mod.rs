@@ -51,7 +51,8 @@ use crate::record::{put_block_heads, put_length};
 use crate::trace::Trace;
 pub(crate) use counts::Counts;
 use deadlines::{Deadlines, Timed};
-pub(crate) use generators::{TurnOf, Yielded};
+use generators::Generators;
+pub(crate) use generators::{TurnOf, Values, Yielded};
 use idle::Left;
 use leases::Lent;
 use mp_core::Ended;
@@ -92,8 +93,8 @@ pub(crate) struct Worker {
     pub(crate) line: Arc<Line>,
     /// Messages with results that came over it, or were lost.
     pub(crate) messages: u32,
-    /// The next one is no result, but a value that the task in this slot has yielded.
-    pub(crate) yields: Option<u32>,
+    /// The next one is no result, but a value that the task in this slot has yielded, in this turn.
+    pub(crate) yields: Option<(u32, u32)>,
     /// It could not be killed: this process has given up the right, or may not make the call. It ends after its task.
     pub(crate) out_of_reach: bool,
 }
@@ -244,8 +245,7 @@ pub(crate) struct Dispatch {
     awaited: HashMap<MessageId, Awaited>,
     /// Messages of slots that are not collected yet.
     arrived: HashMap<MessageId, (Settled, usize)>,
-    /// By slot: whose turn it was, when a value that its task had yielded came last.
-    generating: HashMap<u32, TurnOf>,
+    generators: Generators,
     callbacks: Callbacks,
     deadlines: Deadlines,
     delayed: Delayed,
@@ -309,7 +309,7 @@ impl Dispatch {
             buffer: Vec::new(),
             awaited: HashMap::new(),
             arrived: HashMap::new(),
-            generating: HashMap::new(),
+            generators: Generators::default(),
             callbacks: Callbacks::default(),
             deadlines: Deadlines::default(),
             delayed: Delayed::default(),

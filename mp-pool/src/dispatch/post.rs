@@ -14,6 +14,7 @@ use super::{Batch, Dispatch, History, Open, Phase};
 use crate::arena::{Block, whole};
 use crate::board::{Chunk, is_of_run};
 use crate::error::SubmitError;
+use crate::generate::ring_room;
 use crate::job::Job;
 use crate::memory::PIECE;
 use crate::record::{HEAD, take_item};
@@ -169,7 +170,10 @@ impl Dispatch {
         let of_arguments = whole(job.code.len() + length);
         let seen = job.result_bytes().or_else(|| self.lent.seen(job));
         let each = seen.unwrap_or(length / items as usize + lent + HEAD);
-        let room = Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD);
+        let room = match job.ahead() {
+            0 => Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD),
+            ahead => ring_room(ahead),
+        };
         if of_arguments + room <= PIECE {
             return Ok(Spot { place: slot as usize * PIECE, room: PIECE - of_arguments, block: None });
         }

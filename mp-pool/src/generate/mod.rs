@@ -11,18 +11,21 @@
 //! |--------------|---------------------------------------------------------------|
 //! | `mod.rs`     | what the program sees, and the consumer                       |
 //! | `yielder.rs` | a worker's part                                               |
+//! | `ring.rs`    | how values go, through the memory of the task's slot          |
 //! | `dispatch/generators.rs` | from a worker's messages to the values of a task  |
 //! | `board/turns.rs` | how far ahead a worker may be                             |
 
+mod ring;
 mod yielder;
 
-pub(crate) use yielder::{Current, Open, begin};
+pub(crate) use ring::{Reader, Several, Writer, ring_room};
+pub(crate) use yielder::{Current, Open, begin, uses_line};
 pub use yielder::{YieldError, Yielder};
 
 use crate::call::{Call, POSITIONS};
-use crate::dispatch::Yielded;
+use crate::dispatch::{TurnOf, Values, Yielded};
 use crate::error::{SubmitError, TaskError};
-use crate::job::decoded;
+use crate::job::{decoded, decoded_short};
 use crate::pool::Pool;
 use crate::stream::{Next, Order, Stream};
 use crate::tasks::Tasks;
@@ -203,7 +206,7 @@ impl Tasks<'_> {
         let stream = Stream::new(call, items.into_iter(), Order::OfCompletion, (1, window), pool.processes());
         let grants = (ahead / 2).max(1);
         stream.taken_here();
-        Ok(Generate { stream, grants, running: HashMap::new(), value: PhantomData })
+        Ok(Generate { stream, grants, current: None, running: HashMap::new(), value: PhantomData })
     }
 }
 
@@ -244,7 +247,9 @@ pub struct Generate<I, T> {
     stream: Stream<I>,
     /// So many values are taken before the task is told.
     grants: u32,
-    /// The items that have yielded, and have not ended.
+    /// Values of one item that have come, and are given next.
+    current: Option<AtHand>,
+    /// The items that have yielded, and have not ended, but for that one.
     running: HashMap<u64, Running>,
     value: PhantomData<fn() -> T>,
 }
@@ -252,8 +257,18 @@ pub struct Generate<I, T> {
 /// A task that has yielded.
 struct Running {
     values: u64,
+    /// How many it was told of that were taken.
+    granted: u64,
     /// Why it is to end: a value of it was lost.
     lost: Option<TaskError>,
+}
+
+/// Values of a task that have come.
+struct AtHand {
+    item: u64,
+    by: TurnOf,
+    values: Values,
+    running: Running,
 }
 
 impl<I, T> Generate<I, T>
@@ -289,16 +304,22 @@ where
         late: TaskError,
     ) -> Option<Result<Generated<T>, TaskError>> {
         self.stream.taken_here();
+        if self.stream.is_copied() {
+            self.current = None;
+        }
         loop {
+            if let Some((item, value)) = self.next_value() {
+                return Some(Ok(Generated::Value { item, value }));
+            }
             match self.stream.next_piece(until)? {
                 Next::Late => return Some(Err(late)),
                 Next::Yielded { item, yielded } => {
-                    if let Some(value) = self.take(item, *yielded) {
-                        return Some(Ok(Generated::Value { item, value }));
-                    }
+                    let Yielded { by, values } = *yielded;
+                    let running = self.running.remove(&item).unwrap_or(Running::NEW);
+                    self.current = Some(AtHand { item, by, values, running });
                 }
                 Next::Ended { item, outcome } => {
-                    let Running { values, lost } = self.running.remove(&item).unwrap_or(Running::NEW);
+                    let Running { values, lost, .. } = self.running.remove(&item).unwrap_or(Running::NEW);
                     let outcome = lost.map_or_else(|| flat(outcome), Err);
                     return Some(Ok(Generated::End { item, values, outcome }));
                 }
@@ -306,32 +327,50 @@ where
         }
     }
 
-    /// `None`: it is lost, or comes after one that was.
-    fn take(&mut self, item: u64, Yielded { by, value }: Yielded) -> Option<T> {
-        let running = self.running.entry(item).or_insert(Running::NEW);
-        if running.lost.is_some() {
-            return None;
-        }
-        match value.and_then(|message| decoded(&message.bytes, message.handles)) {
-            Ok(value) => {
+    /// The next one of those that have come.
+    fn next_value(&mut self) -> Option<(u64, T)> {
+        let AtHand { item, by, values, running } = self.current.as_mut()?;
+        // One that was lost ends its task: nothing is given behind it.
+        let next = if running.lost.is_none() { values.next() } else { None };
+        match next {
+            Some(Ok(value)) => {
                 running.values += 1;
-                if running.values.is_multiple_of(self.grants.into()) {
+                if running.values - running.granted >= self.grants.into() {
+                    running.granted = running.values;
                     // The low bits: the worker counts with as many.
-                    self.stream.grant(by, running.values as u32);
+                    self.stream.grant(*by, running.values as u32);
                 }
-                Some(value)
+                return Some((*item, value));
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 running.lost = Some(error);
-                self.stream.stop(by);
-                None
+                self.stream.stop(*by);
+            }
+            None => {}
+        }
+        let AtHand { item, running, .. } = self.current.take()?;
+        self.running.insert(item, running);
+        None
+    }
+}
+
+impl Values {
+    #[inline]
+    fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, TaskError>> {
+        match self {
+            Values::Several(several) => several.next().map(decoded_short),
+            Values::One(_) => {
+                let Values::One(value) = std::mem::replace(self, Values::Several(Several::none())) else {
+                    return None;
+                };
+                Some(value.and_then(|message| decoded(&message.bytes, message.handles)))
             }
         }
     }
 }
 
 impl Running {
-    const NEW: Running = Running { values: 0, lost: None };
+    const NEW: Running = Running { values: 0, granted: 0, lost: None };
 }
 
 /// The end of a task that yields, whose value is what its function returned.

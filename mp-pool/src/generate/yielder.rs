@@ -1,6 +1,7 @@
 //! The task's part: it yields values, as far ahead as it may. What is here sends them out of a worker process; in a
 //! thread they go by a channel (`threads/channel.rs`).
 
+use super::ring::Writer;
 use crate::board::Turn;
 use crate::line::{Line, Said};
 use crate::memory::SharedBoard;
@@ -105,6 +106,9 @@ pub(crate) struct Current {
     /// So many values may be on their way.
     pub(crate) ahead: u32,
     pub(crate) sent: u32,
+    pub(crate) ring: Writer,
+    /// A value went over the line.
+    pub(crate) uses_line: bool,
 }
 
 thread_local! {
@@ -113,16 +117,25 @@ thread_local! {
 
 impl Current {
     fn send(&mut self, bytes: &[u8], handles: &[Handle]) -> Result<(), YieldError> {
-        if !self.board.may_send(self.turn, self.sent, self.ahead) {
-            return Err(YieldError::Stopped);
+        let (turn, number) = (self.turn, self.sent);
+        let may = self.board.may_send(turn, self.slot, number, self.ahead);
+        let Some(taken) = may else { return Err(YieldError::Stopped) };
+        self.sent = number.wrapping_add(1);
+        if handles.is_empty()
+            && let Some(end) = self.ring.put(number, taken, bytes)
+        {
+            self.board.say_yielded(self.slot, end);
+            self.board.push_finished(turn.worker, self.slot);
+            self.board.tell_caller();
+            return Ok(());
         }
-        self.sent = self.sent.wrapping_add(1);
-        let (slot, value) = (self.slot, Part { bytes, handles });
+        self.uses_line = true;
+        let (slot, turn, value) = (self.slot, turn.number, Part { bytes, handles });
         let sent = if handles.is_empty() && bytes.len() <= SHORT {
-            self.line.send(&Said::Yielded { slot, follows: false }, value)
+            self.line.send(&Said::Yielded { slot, turn, follows: false }, value)
         } else {
             // What cannot be received is known to be this value, and no end of a task.
-            let announced = self.line.send(&Said::Yielded { slot, follows: true }, Part::EMPTY);
+            let announced = self.line.send(&Said::Yielded { slot, turn, follows: true }, Part::EMPTY);
             announced.and_then(|()| self.send_announced(value))
         };
         sent.map_err(|error| YieldError::Failed(error.to_string()))
@@ -153,6 +166,11 @@ impl Drop for Open {
     fn drop(&mut self) {
         CURRENT.set(None);
     }
+}
+
+/// Whether a value of the task that runs on this thread went over the line.
+pub(crate) fn uses_line() -> bool {
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|(_, current)| current.uses_line))
 }
 
 /// A generator as a function of its item.

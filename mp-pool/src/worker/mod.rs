@@ -3,6 +3,7 @@
 mod own;
 mod room;
 mod runs;
+mod turn;
 
 use crate::board::{Life, Taken};
 use crate::buffer::leave_this_host;

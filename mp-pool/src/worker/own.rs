@@ -4,12 +4,12 @@
 //! end is attributed to: the one begun and not done.
 
 use super::room::Room;
-use crate::board::{Chunk, Life, Marks, Turn};
+use super::turn::Turns;
+use crate::board::{Chunk, Life, Marks};
 use crate::buffer::{OfTasks, take_wanted};
 use crate::copies::in_one_process;
 use crate::error::Failure;
-use crate::generate;
-use crate::line::{Fetched, Line, Said};
+use crate::line::{Line, Said};
 use crate::memory::Memory;
 use crate::output::Writer;
 use crate::record::{
@@ -20,7 +20,6 @@ use crate::trace::Tracer;
 use mp_core::process::call_caught_onto;
 use mp_core::sys::clock::monotonic_millis;
 use mp_core::sys::futex::FutexWord;
-use mp_core::sys::socket::{Mode, is_want_of_descriptors};
 use mp_core::transfer::{Block, Handle, Message, ParcelError, Part, Resolved};
 use std::sync::Arc;
 
@@ -37,6 +36,7 @@ pub(super) struct Own {
     worked: bool,
     /// Messages with results that it has sent so far.
     messages: u32,
+    pub(super) turns: Turns,
     /// The last code, packed, and the function that it names.
     code: (Vec<u8>, Option<Resolved>),
     /// Its output goes to the pool.
@@ -74,6 +74,7 @@ impl Own {
             left: most_tasks.map_or(u64::MAX, u64::from),
             worked: false,
             messages: 0,
+            turns: Turns::default(),
             code: (Vec::new(), None),
             of_run: None,
             arguments: Vec::new(),
@@ -148,10 +149,9 @@ impl Own {
         let mut rest = bytes;
         let function = self.function(take_code(&mut rest).unwrap_or_default());
         let at = chunk.place as usize + crate::arena::whole(chunk.length as usize);
-        // The end of a task that yields comes by a message, behind what it has yielded.
-        let left = if chunk.ahead > 0 { 0 } else { chunk.room as usize };
+        let of_worker = (self.index, &self.line);
+        let (left, _turn) = self.turns.begin(of_worker, memory, (slot, chunk), at);
         let left = self.of_tasks.begin(memory, at, left, chunk.lends);
-        let _turn = (chunk.ahead > 0).then(|| self.begin_turn(memory, slot, chunk.ahead));
         let mut room = Room { at, left, written: 0 };
         if chunk.by_message {
             return self.run_fetched(memory, slot, chunk, &function, &mut room);
@@ -182,7 +182,7 @@ impl Own {
         function: &Function,
         room: &mut Room,
     ) -> bool {
-        let fetched = self.fetch(slot);
+        let fetched = self.line.fetch(slot);
         // What is left of it in the line would be taken for the next answer.
         let goes_on = fetched.is_ok();
         let marks = memory.board.marks(slot);
@@ -204,13 +204,6 @@ impl Own {
     #[inline]
     fn written(&self, memory: &Memory, room: &Room) -> u32 {
         room.written as u32 | self.of_tasks.end_item(memory, room.at)
-    }
-
-    /// The task of the slot may yield.
-    fn begin_turn(&self, memory: &Memory, slot: u32, ahead: u32) -> generate::Open {
-        let turn = Turn { worker: self.index, number: self.messages + 1 };
-        let (line, board) = (Arc::clone(&self.line), memory.board.clone());
-        generate::begin(generate::Current { line, board, slot, turn, ahead, sent: 0 })
     }
 
     #[inline]
@@ -277,6 +270,9 @@ impl Own {
         room.left = self.of_tasks.left_for_record(room.at, room.left);
         if self.is_numbered() {
             self.end_numbered();
+        }
+        if self.turns.ends_by_message() {
+            room.left = 0;
         }
         if let Err(error) = called {
             return self.write_failure(memory, Failure::from(*error), room);
@@ -359,21 +355,6 @@ impl Own {
         }
         self.messages += 1;
         self.messages
-    }
-
-    /// The arguments of a slot that do not go through shared memory.
-    fn fetch(&self, slot: u32) -> Result<Message, String> {
-        let cannot = |error: ParcelError| match error {
-            ParcelError::Os(error) if is_want_of_descriptors(&error) => {
-                format!("the handles of its arguments cannot be opened in the worker: {error}")
-            }
-            error => format!("its arguments could not be received: {error}"),
-        };
-        self.line.send(&Said::Fetch { slot }, Part::EMPTY).map_err(cannot)?;
-        match self.line.receive(Mode::Block).map_err(cannot)? {
-            (Fetched::Arguments, message) => Ok(message),
-            (Fetched::Failed(reason), _) => Err(format!("its arguments could not be sent: {reason}")),
-        }
     }
 
     /// The function that packed code names: most often the one of the chunk before.

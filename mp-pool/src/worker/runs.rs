@@ -12,6 +12,7 @@ const SHORT: usize = 16;
 impl Own {
     /// Does an item of a run, and those after it that no other worker begins; `false`: this process is to end.
     pub(super) fn run_one_by_one(&mut self, memory: &Memory, slot: u32, first: u32) -> bool {
+        self.turns.none();
         let mut next = Some(first);
         while let Some(item) = next {
             // The slot may be used again between two items.

@@ -55,6 +55,12 @@ mutants! {
     explore a_caller_that_waits_for_many_is_woken_when_the_lanes_are_empty, bound() - 2, in NoFences: "deadlock";
     explore a_worker_is_as_far_ahead_as_it_may_be, bound(), in NoneIsWoken: "deadlock";
     explore a_worker_that_is_stopped_ends, bound(), in NoneIsWoken: "deadlock";
+    explore a_worker_is_as_far_ahead_as_it_may_be, bound(), in NoFences: "deadlock";
+    explore each_value_is_there_once, bound() - 1, in ReleaseIsRelaxed: "a value that is not there";
+    explore each_value_is_there_once, bound() - 1, in AcquireIsRelaxed: "a value that is not there";
+    explore each_value_is_there_once, bound() - 1, in NoFences: "deadlock";
+    explore a_task_whose_values_are_not_wanted_ends, bound(), in NoFences: "deadlock";
+    explore a_task_whose_values_are_not_wanted_ends, bound(), in NoneIsWoken: "deadlock";
     explore a_turn_begins_anew, bound(), in ReleaseIsRelaxed: "more than it may be ahead";
     explore a_turn_begins_anew, bound(), in AcquireIsRelaxed: "more than it may be ahead";
     explore what_is_kept_is_not_used_again, bound(), in ReleaseIsRelaxed: "memory that is kept was used again";
