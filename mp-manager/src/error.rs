@@ -49,6 +49,14 @@ pub enum ManagerError {
     /// It could not be done in time; `_timeout` calls only. Python: `False`, `queue.Empty`, `queue.Full`.
     #[error("it could not be done in time: try again")]
     Timeout,
+    /// The manager's process has not answered within the call's timeout: it is stopped, or has too much to do. Whether
+    /// the call was done is not known: an item that was put may be in the queue, a barrier may have been passed. The
+    /// lock of a condition is not held any more. Where nothing was done, and nothing will be, it is
+    /// [`Timeout`](ManagerError::Timeout).
+    #[error(
+        "the manager process did not answer in time, and the call may be done or not: it is stopped or overloaded"
+    )]
+    Unanswered,
     /// The caller waits for what it holds itself: a lock, or a value that its own `update` is changing.
     #[error("this thread holds what it would wait for: release it first")]
     WouldDeadlock,

@@ -13,24 +13,30 @@
 //! all calls return `Gone`. The *client*: the server sees the end of the stream. A forked copy of the client gives its
 //! copy of the socket up at once (`registry.rs`), so that it does not hide that end.
 
+mod patience;
 mod reference;
 mod registry;
 mod replies;
 mod slots;
+mod unsent;
 
 pub(crate) use reference::Reference;
 
 use crate::error::ManagerError;
-use crate::protocol::{Call, Failure, ONE_WAY, ObjectId, QueueCall, Reply, Request, ResultsCall};
+use crate::protocol::{Failure, ONE_WAY, ObjectId, Reply, Request, Wait};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
 use mp_core::transfer::{Handle, WeakHandle};
+use mp_core::word::Deadline;
 use mp_pipe::{Connection, RecvError, SendError};
-use replies::{Replies, Turn};
+use patience::Patience;
+use replies::{Read, Replies, Turn};
 use slots::Lines;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use unsent::Unsent;
 
 /// How to reach a manager's server. Each process that has it may call.
 #[derive(Debug, Clone)]
@@ -62,8 +68,9 @@ pub(crate) struct Client {
     connection: Stream,
     replies: Replies,
     lines: Lines,
-    /// References to give up that could not be sent.
-    unsent: Mutex<Vec<ObjectId>>,
+    unsent: Mutex<Unsent>,
+    /// The serial of the message with handles that comes next.
+    announced: Mutex<Option<u64>>,
     voucher: Mutex<Voucher>,
 }
 
@@ -108,6 +115,7 @@ impl Client {
             replies: Replies::default(),
             lines: Lines::default(),
             unsent: Mutex::default(),
+            announced: Mutex::default(),
             voucher: Mutex::default(),
         }
     }
@@ -130,97 +138,154 @@ impl Client {
 
     /// Makes a request and waits for the reply.
     pub(crate) fn call(&self, request: Request) -> Result<Reply, ManagerError> {
-        self.send_unsent();
-        let reply = match self.call_by_slot(&request) {
+        let patience = Patience::of(&request);
+        self.send_unsent(patience.until());
+        let reply = match self.call_by_slot(&request, patience)? {
             Some(reply) => reply,
-            None => self.call_by_stream(request),
+            None => self.call_by_stream(request, patience)?,
         };
-        match reply? {
+        match reply {
             Reply::Failed(failure) => Err(failure.into()),
             reply => Ok(reply),
         }
     }
 
-    fn call_by_stream(&self, request: Request) -> Result<Reply, ManagerError> {
+    fn call_by_stream(&self, request: Request, mut patience: Patience) -> Result<Reply, ManagerError> {
         let serial = self.replies.expect();
-        let takes_item = takes_item(&request);
-        if let Err(error) = self.connection.send(&(serial, request)) {
-            self.replies.forget(serial);
+        let (is_confirmed, late) = (is_confirmed(&request), patience::late_by_stream(&request));
+        if let Err(error) = self.send(&(serial, request), patience.until()) {
+            let _ = self.replies.forget(serial);
             return Err(match error {
                 SendError::Closed(_) | SendError::Torn => ManagerError::Gone,
+                SendError::Timeout => ManagerError::Timeout,
+                // The rest of it goes out with the next message.
+                SendError::Partial => {
+                    self.give_up(serial);
+                    late
+                }
                 SendError::Os(error) => ManagerError::Os(error),
                 other => ManagerError::Codec(other.to_string()),
             });
         }
-        let reply = self.receive(serial);
-        // Until then an item goes back if this process dies.
-        if takes_item && matches!(reply, Ok(Reply::Value(_) | Reply::Values(_))) {
+        let reply = loop {
+            match self.receive(serial, patience.until())? {
+                Some(reply) => break reply,
+                None if patience.goes_on(|| self.is_served()) => {}
+                None => match self.replies.forget(serial) {
+                    Some(reply) => break reply,
+                    None => {
+                        self.give_up(serial);
+                        return Err(late);
+                    }
+                },
+            }
+        };
+        // Until then what it has taken goes back if this process dies.
+        if is_confirmed && !matches!(reply, Reply::Failed(_)) {
             self.tell(Request::Received(serial));
         }
-        reply
+        Ok(reply)
     }
 
-    /// Waits for a reply on the connection.
-    fn receive(&self, serial: u64) -> Result<Reply, ManagerError> {
+    fn send(&self, message: &(u64, Request), until: Option<Deadline>) -> Result<(), SendError> {
+        match until {
+            Some(deadline) => self.connection.send_timeout(message, deadline.remaining()),
+            None => self.connection.send(message),
+        }
+    }
+
+    /// Whether the server serves requests now.
+    fn is_served(&self) -> bool {
+        self.call_by_stream(Request::Count, Patience::at_most(Duration::ZERO)).is_ok()
+    }
+
+    /// Waits for a reply on the connection; `None`: it has not come in time.
+    fn receive(&self, serial: u64, until: Option<Deadline>) -> Result<Option<Reply>, ManagerError> {
         loop {
-            match self.replies.wait(serial) {
-                Turn::Arrived(reply) => return Ok(reply),
+            match self.replies.wait(serial, until) {
+                Turn::Arrived(reply) => return Ok(Some(reply)),
                 Turn::Ended => return Err(ManagerError::Gone),
-                Turn::Read => self.replies.read(self.read()),
+                Turn::Late => return Ok(None),
+                Turn::Read => {
+                    if let Some(left) = self.replies.read(self.read(until)) {
+                        self.take_left(left);
+                    }
+                }
             }
         }
     }
 
-    /// The next reply. `None`: the stream has ended, which a server does only by ending itself, or for bytes that are
-    /// no request.
-    fn read(&self) -> Option<(u64, Reply)> {
-        let (serial, reply) = self.connection.recv().ok()?;
-        if !matches!(reply, Reply::HandlesFollow) {
-            return Some((serial, reply));
-        }
-        match self.connection.recv() {
-            Ok(reply) => Some(reply),
-            // It is dropped, and the stream goes on behind it.
-            Err(error @ (RecvError::Handles { .. } | RecvError::Decode(_))) => {
-                Some((serial, Reply::Failed(Failure::Codec(error.to_string()))))
+    /// The next message.
+    fn read(&self, until: Option<Deadline>) -> Read {
+        let receive = || match until {
+            Some(deadline) => self.connection.recv_timeout(deadline.remaining()),
+            None => self.connection.recv(),
+        };
+        // Of this thread alone: it reads for all.
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match (receive(), *announced) {
+                (Ok((serial, Reply::HandlesFollow)), _) => *announced = Some(serial),
+                (Ok((serial, reply)), _) => {
+                    *announced = None;
+                    return Read::Message(serial, reply);
+                }
+                (Err(RecvError::Timeout), _) => return Read::Nothing,
+                // It is dropped, and the stream goes on behind it.
+                (Err(error @ (RecvError::Handles { .. } | RecvError::Decode(_))), Some(serial)) => {
+                    *announced = None;
+                    return Read::Message(serial, Reply::Failed(Failure::Codec(error.to_string())));
+                }
+                // A server ends a stream only by ending itself, or for bytes that are no request.
+                (Err(_), _) => return Read::End,
             }
-            Err(_) => None,
         }
     }
 
     /// Sends a request that has no reply. An end of the server is the next call's error.
     pub(super) fn tell(&self, request: Request) {
-        self.send_unsent();
+        self.send_unsent(None);
         let _ = self.connection.send(&(ONE_WAY, request));
     }
 
     /// Gives up one reference to each. It never waits: what cannot be sent now is sent with the next call.
     pub(crate) fn release(&self, objects: &[ObjectId]) {
         if !objects.is_empty() && self.is_ours() {
-            self.unsent.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(objects);
+            self.unsent().objects.extend_from_slice(objects);
             self.try_send_unsent();
         }
     }
 
+    /// Waits no longer for the reply of this serial. It does not wait either.
+    fn give_up(&self, serial: u64) {
+        self.unsent().serials.push(serial);
+        self.try_send_unsent();
+    }
+
+    fn unsent(&self) -> MutexGuard<'_, Unsent> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn try_send_unsent(&self) {
         // Held over the sending: what another thread sends afterwards must not overtake it.
-        let mut unsent = self.unsent.lock().unwrap_or_else(PoisonError::into_inner);
-        if unsent.is_empty() {
-            return;
-        }
-        match self.connection.try_send(&(ONE_WAY, Request::Release(unsent.clone()))) {
-            Err(SendError::Full) => {}
-            // A part was sent, and the rest goes out with the next request.
-            Ok(()) | Err(SendError::Partial) => unsent.clear(),
-            // There is no server left to give anything back to.
-            Err(_) => unsent.clear(),
+        let mut unsent = self.unsent();
+        while let Some(request) = unsent.first() {
+            match self.connection.try_send(&(ONE_WAY, request)) {
+                Err(SendError::Full) => return,
+                // A part was sent, and the rest goes out with the next request; or there is no server left to give
+                // anything back to.
+                _ => unsent.drop_first(),
+            }
         }
     }
 
-    fn send_unsent(&self) {
-        let unsent = std::mem::take(&mut *self.unsent.lock().unwrap_or_else(PoisonError::into_inner));
-        if !unsent.is_empty() {
-            let _ = self.connection.send(&(ONE_WAY, Request::Release(unsent)));
+    fn send_unsent(&self, until: Option<Deadline>) {
+        let mut unsent = std::mem::take(&mut *self.unsent());
+        while let Some(request) = unsent.first() {
+            if let Err(SendError::Timeout) = self.send(&(ONE_WAY, request), until) {
+                return self.unsent().put_back(unsent);
+            }
+            unsent.drop_first();
         }
     }
 
@@ -245,11 +310,14 @@ impl Client {
     }
 }
 
-fn takes_item(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::Call { call: Call::Queue(QueueCall::Get) | Call::Results(ResultsCall::Take(_)), .. }
-    )
+/// Whether the server keeps what it has answered over a connection until it is told that it was read.
+fn is_confirmed(request: &Request) -> bool {
+    match request {
+        Request::Call { call, wait, .. } => {
+            call.takes_item() || matches!(wait, Wait::AtMost(_)) && call.undoable().is_some()
+        }
+        _ => false,
+    }
 }
 
 /// Why this process cannot connect by an address that it was given with a proxy.

@@ -4,12 +4,14 @@
 //! |-----------------------------|------------------------------------------|
 //! | its reply                   | takes it                                 |
 //! | the stream ended            | gives up                                 |
+//! | its time is over            | gives up; a reply that comes later is dropped |
 //! | no thread that reads        | reads one message, then looks again      |
 //! | another thread that reads   | sleeps until one of the above is so      |
 //!
 //! A reader that leaves wakes one other thread, which reads from then on: without that all would sleep.
 
 use crate::protocol::{Reply, slot_of_serial};
+use mp_core::word::Deadline;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -32,6 +34,26 @@ enum Slot {
     Sent,
     Asleep(Thread),
     Arrived(Reply),
+    /// The thread has given up a call through a slot, which is used again once this has arrived.
+    GivenUp,
+}
+
+/// What a reader has read.
+#[derive(Debug)]
+pub(crate) enum Read {
+    Message(u64, Reply),
+    /// No message in time.
+    Nothing,
+    /// The stream has ended.
+    End,
+}
+
+/// What came for a thread that has given up.
+#[derive(Debug)]
+pub(crate) enum Left {
+    Reply(Reply),
+    /// The reply of a call through this slot, which is free now.
+    Slot(u32),
 }
 
 /// What a waiting thread does next.
@@ -39,6 +61,8 @@ enum Slot {
 pub(crate) enum Turn {
     Arrived(Reply),
     Ended,
+    /// Its time is over: it forgets the call, or waits on.
+    Late,
     /// Reads one message and hands it to [`Replies::read`].
     Read,
 }
@@ -53,13 +77,28 @@ impl Replies {
         serial
     }
 
-    /// The call was not sent.
-    pub(crate) fn forget(&self, serial: u64) {
-        self.lock().waiting.remove(&serial);
+    /// The call was not sent, or its thread has given up. Gives a reply that has come all the same.
+    pub(crate) fn forget(&self, serial: u64) -> Option<Reply> {
+        match self.lock().waiting.remove(&serial) {
+            Some(Slot::Arrived(reply)) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// The same for a call through a slot, whose reply is still to come: the slot is used again then.
+    pub(crate) fn forget_slot(&self, serial: u64) -> Option<Reply> {
+        let mut state = self.lock();
+        match state.waiting.insert(serial, Slot::GivenUp) {
+            Some(Slot::Arrived(reply)) => {
+                state.waiting.remove(&serial);
+                Some(reply)
+            }
+            _ => None,
+        }
     }
 
     /// Waits for the reply, or for the turn to read.
-    pub(crate) fn wait(&self, serial: u64) -> Turn {
+    pub(crate) fn wait(&self, serial: u64, until: Option<Deadline>) -> Turn {
         loop {
             let mut state = self.lock();
             match state.waiting.remove(&serial) {
@@ -68,6 +107,11 @@ impl Replies {
                     return Turn::Arrived(reply);
                 }
                 _ if state.ended => return Turn::Ended,
+                _ if until.is_some_and(Deadline::passed) => {
+                    state.wake_a_reader();
+                    state.waiting.insert(serial, Slot::Sent);
+                    return Turn::Late;
+                }
                 _ if !state.reading => {
                     state.reading = true;
                     state.waiting.insert(serial, Slot::Sent);
@@ -79,31 +123,39 @@ impl Replies {
             }
             drop(state);
             // A wake that comes before is kept by `park`; one without a reason is found out above.
-            thread::park();
+            match until {
+                Some(deadline) => thread::park_timeout(deadline.remaining()),
+                None => thread::park(),
+            }
         }
     }
 
-    /// What the reader has read, or `None`: the stream ended. It reads no more, unless it is given the turn again.
-    pub(crate) fn read(&self, read: Option<(u64, Reply)>) {
+    /// What the reader has read. It reads no more, unless it is given the turn again. Gives what no thread waits for.
+    pub(crate) fn read(&self, read: Read) -> Option<Left> {
         let mut state = self.lock();
         state.reading = false;
         match read {
-            Some((serial, reply)) => {
+            Read::Nothing => {}
+            Read::Message(serial, _) if matches!(state.waiting.get(&serial), Some(Slot::GivenUp)) => {
+                state.waiting.remove(&serial);
+                return slot_of_serial(serial).map(Left::Slot);
+            }
+            Read::Message(serial, reply) => {
                 // Of a call through a slot, whose thread is about to wait here.
                 if slot_of_serial(serial).is_some() {
                     state.waiting.entry(serial).or_insert(Slot::Sent);
                 }
-                if let Some(slot) = state.waiting.get_mut(&serial)
-                    && let Slot::Asleep(thread) = std::mem::replace(slot, Slot::Arrived(reply))
-                {
+                let Some(slot) = state.waiting.get_mut(&serial) else { return Some(Left::Reply(reply)) };
+                if let Slot::Asleep(thread) = std::mem::replace(slot, Slot::Arrived(reply)) {
                     thread.unpark();
                 }
             }
-            None => {
+            Read::End => {
                 state.ended = true;
                 state.waiting.values().filter_map(Slot::sleeper).for_each(Thread::unpark);
             }
         }
+        None
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,7 +178,7 @@ impl Slot {
     fn sleeper(&self) -> Option<&Thread> {
         match self {
             Slot::Asleep(thread) => Some(thread),
-            Slot::Sent | Slot::Arrived(_) => None,
+            Slot::Sent | Slot::Arrived(_) | Slot::GivenUp => None,
         }
     }
 }
@@ -146,20 +198,20 @@ mod tests {
     fn the_reader_hands_replies_on_and_the_turn_to_read() {
         let replies = Replies::default();
         let (first, second) = (replies.expect(), replies.expect());
-        assert!(matches!(replies.wait(first), Turn::Read));
+        assert!(matches!(replies.wait(first, None), Turn::Read));
         std::thread::scope(|scope| {
             let other = scope.spawn(|| {
                 // The second's thread reads only after the first has left.
-                let turn = replies.wait(second);
+                let turn = replies.wait(second, None);
                 assert!(matches!(turn, Turn::Read), "{turn:?}");
-                replies.read(Some((second, Reply::Count(2))));
-                number(replies.wait(second))
+                replies.read(Read::Message(second, Reply::Count(2)));
+                number(replies.wait(second, None))
             });
             while !matches!(replies.lock().waiting.get(&second), Some(Slot::Asleep(_))) {
                 std::thread::yield_now();
             }
-            replies.read(Some((first, Reply::Count(1))));
-            assert_eq!(number(replies.wait(first)), 1);
+            replies.read(Read::Message(first, Reply::Count(1)));
+            assert_eq!(number(replies.wait(first, None)), 1);
             assert_eq!(other.join().unwrap(), 2);
         });
         assert!(replies.lock().waiting.is_empty());
@@ -169,11 +221,40 @@ mod tests {
     fn a_reply_for_another_wakes_that_one() {
         let replies = Replies::default();
         let (first, second) = (replies.expect(), replies.expect());
-        assert!(matches!(replies.wait(first), Turn::Read));
-        replies.read(Some((second, Reply::Count(2))));
-        assert_eq!(number(replies.wait(second)), 2);
-        assert!(matches!(replies.wait(first), Turn::Read));
-        replies.read(None);
-        assert!(matches!(replies.wait(first), Turn::Ended));
+        assert!(matches!(replies.wait(first, None), Turn::Read));
+        replies.read(Read::Message(second, Reply::Count(2)));
+        assert_eq!(number(replies.wait(second, None)), 2);
+        assert!(matches!(replies.wait(first, None), Turn::Read));
+        replies.read(Read::End);
+        assert!(matches!(replies.wait(first, None), Turn::Ended));
+    }
+
+    #[test]
+    fn one_that_is_late_leaves_nothing_and_has_another_read() {
+        let replies = Replies::default();
+        let (late, other) = (replies.expect(), replies.expect());
+        let soon = Deadline::after(std::time::Duration::ZERO);
+        std::thread::scope(|scope| {
+            assert!(matches!(replies.wait(late, None), Turn::Read));
+            let other = scope.spawn(|| replies.wait(other, None));
+            while !matches!(replies.lock().waiting.get(&(late + 1)), Some(Slot::Asleep(_))) {
+                std::thread::yield_now();
+            }
+            replies.read(Read::Nothing);
+            assert!(matches!(replies.wait(late, soon), Turn::Late));
+            assert!(matches!(other.join().unwrap(), Turn::Read));
+        });
+        assert!(replies.forget(late).is_none());
+        assert!(matches!(replies.read(Read::Message(late, Reply::Done)), Some(Left::Reply(Reply::Done))));
+        assert_eq!(replies.lock().waiting.len(), 1);
+    }
+
+    #[test]
+    fn a_slot_that_was_given_up_is_free_once_its_reply_has_come() {
+        let replies = Replies::default();
+        let serial = crate::protocol::serial_of_slot(9);
+        assert!(replies.forget_slot(serial).is_none());
+        assert!(matches!(replies.read(Read::Message(serial, Reply::Done)), Some(Left::Slot(9))));
+        assert!(replies.lock().waiting.is_empty());
     }
 }

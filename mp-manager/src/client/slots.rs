@@ -5,8 +5,11 @@
 //! | has no handles and fits, a slot is free      | through the slot                        |
 //! | otherwise, or the client is no relative      | over the connection                     |
 //! | its reply has handles, or does not fit       | comes over the connection, by the slot's serial |
+//! | it was given up (patience.rs)                | keeps its slot until it is answered     |
 
-use super::{Client, takes_item};
+use super::patience::{Patience, late_by_slot};
+use super::replies::Left;
+use super::{Client, is_confirmed};
 use crate::error::ManagerError;
 use crate::protocol::{Reply, Request, serial_of_slot};
 use crate::slots::{Answer, Attachable, BODY, Partner, SlotMemory};
@@ -39,6 +42,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Free {
     slots: Vec<u32>,
+    /// Their calls were given up, and were not answered when this was last looked at.
+    left: Vec<u32>,
+    /// Slots that were asked for, and did not come in time.
+    awaited: u32,
     owned: u32,
     /// The server gives this process no more.
     is_all: bool,
@@ -56,7 +63,29 @@ impl Drop for Taken<'_> {
     }
 }
 
+impl Taken<'_> {
+    /// Its call was given up: it is free once that is answered.
+    fn leave(self) {
+        self.lines.free().left.push(self.slot);
+        std::mem::forget(self);
+    }
+}
+
+impl Free {
+    /// A slot whose call was given up and is answered by now.
+    fn take_answered(&mut self, shared: &Shared) -> Option<u32> {
+        let at = self.left.iter().position(|slot| shared.memory.slots.is_answered(*slot))?;
+        Some(self.left.swap_remove(at))
+    }
+}
+
 impl Lines {
+    /// The memory of the slots, which comes with the first of them.
+    fn attach(&self, Attachable(memory): Attachable, doorbell: Option<Handle>) -> Option<&Shared> {
+        let shared = self.shared.get_or_init(|| Some(Shared { memory: memory?, doorbell: doorbell? }));
+        shared.as_ref()
+    }
+
     fn free(&self) -> std::sync::MutexGuard<'_, Free> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -64,11 +93,15 @@ impl Lines {
 
 impl Client {
     /// Calls through a slot. `None`: the request has to go over the connection.
-    pub(super) fn call_by_slot(&self, request: &Request) -> Option<Result<Reply, ManagerError>> {
+    pub(super) fn call_by_slot(
+        &self,
+        request: &Request,
+        patience: Patience,
+    ) -> Result<Option<Reply>, ManagerError> {
         if !matches!(request, Request::Call { .. }) || !self.is_relative() {
-            return None;
+            return Ok(None);
         }
-        let (shared, taken) = self.take_slot()?;
+        let Some((shared, taken)) = self.take_slot(patience)? else { return Ok(None) };
         let mut buffer = scratch::encoding();
         let fits = match pack_onto(request, &mut buffer) {
             Ok(handles) => handles.is_empty() && buffer.len() <= BODY,
@@ -81,66 +114,133 @@ impl Client {
         let length = buffer.len() as u32;
         scratch::keep_encoding(buffer);
         if !fits {
-            return None;
+            return Ok(None);
         }
         let ring = || eventfd::set(shared.doorbell.as_fd());
         let is_here = shared.memory.slots.hints().client_runs_on(taken.slot, current_cpu());
         shared.memory.slots.ask(taken.slot, length, ring);
         let server = if is_here { Partner::Here } else { Partner::Apart };
-        Some(match shared.memory.slots.wait(taken.slot, server, || self.has_ended()) {
-            Answer::Here(length) => {
-                let reply = read(shared, taken.slot, length);
-                shared.memory.slots.leave(taken.slot);
-                reply
-            }
-            Answer::ByStream => {
-                let serial = serial_of_slot(taken.slot);
-                let reply = self.receive(serial);
-                shared.memory.slots.leave(taken.slot);
-                // Until then the server keeps a copy of an item, with the descriptors in it.
-                if takes_item(request) && matches!(reply, Ok(Reply::Value(_) | Reply::Values(_))) {
-                    self.tell(Request::Received(serial));
-                }
-                reply
-            }
-            Answer::Over => Err(ManagerError::Gone),
-        })
+        self.await_answer(shared, taken, server, request, patience).map(Some)
     }
 
-    fn take_slot(&self) -> Option<(&Shared, Taken<'_>)> {
+    fn await_answer(
+        &self,
+        shared: &Shared,
+        taken: Taken<'_>,
+        server: Partner,
+        request: &Request,
+        mut patience: Patience,
+    ) -> Result<Reply, ManagerError> {
+        let (slots, slot) = (&shared.memory.slots, taken.slot);
+        loop {
+            match slots.wait(slot, server, patience.until(), || self.has_ended()) {
+                Some(Answer::Here(length)) => {
+                    let reply = read(shared, slot, length);
+                    slots.leave(slot);
+                    return reply;
+                }
+                Some(Answer::ByStream) => return self.receive_for_slot(shared, taken, request, patience),
+                Some(Answer::Over) => return Err(ManagerError::Gone),
+                None if patience.goes_on(|| self.is_served()) => {}
+                None if slots.give_up(slot) => {
+                    taken.leave();
+                    return Err(late_by_slot(request));
+                }
+                // It was answered meanwhile.
+                None => {}
+            }
+        }
+    }
+
+    /// The reply of a call through a slot, which comes over the connection.
+    fn receive_for_slot(
+        &self,
+        shared: &Shared,
+        taken: Taken<'_>,
+        request: &Request,
+        patience: Patience,
+    ) -> Result<Reply, ManagerError> {
+        let serial = serial_of_slot(taken.slot);
+        let reply = match self.receive(serial, patience.until())? {
+            Some(reply) => reply,
+            None => match self.replies.forget_slot(serial) {
+                Some(reply) => reply,
+                None => {
+                    self.give_up(serial);
+                    std::mem::forget(taken);
+                    return Err(late_by_slot(request));
+                }
+            },
+        };
+        shared.memory.slots.leave(taken.slot);
+        drop(taken);
+        // Until then the server keeps a copy of an item, with the descriptors in it.
+        if is_confirmed(request) && !matches!(reply, Reply::Failed(_)) {
+            self.tell(Request::Received(serial));
+        }
+        Ok(reply)
+    }
+
+    /// What has come over the connection for a call that was given up.
+    pub(super) fn take_left(&self, left: Left) {
+        let slot = match left {
+            Left::Slot(slot) => {
+                let Some(shared) = self.lines.shared.get().and_then(Option::as_ref) else { return };
+                shared.memory.slots.leave(slot);
+                Some(slot)
+            }
+            Left::Reply(Reply::Slot { slot, memory, doorbell }) => {
+                self.lines.free().awaited -= 1;
+                self.lines.attach(memory, doorbell).and(slot)
+            }
+            Left::Reply(_) => None,
+        };
+        self.lines.free().slots.extend(slot);
+    }
+
+    fn take_slot(&self, patience: Patience) -> Result<Option<(&Shared, Taken<'_>)>, ManagerError> {
         let lines = &self.lines;
         let mut free = lines.free();
         if let Some(slot) = free.slots.pop() {
             drop(free);
             // A slot that is free came with the memory.
-            return Some((lines.shared.get()?.as_ref()?, Taken { lines, slot }));
+            let shared = lines.shared.get().and_then(Option::as_ref);
+            return Ok(shared.map(|shared| (shared, Taken { lines, slot })));
         }
-        if free.is_all || free.owned == MOST {
-            return None;
+        if let Some(Some(shared)) = lines.shared.get()
+            && let Some(slot) = free.take_answered(shared)
+        {
+            return Ok(Some((shared, Taken { lines, slot })));
+        }
+        // The server does not answer: another slot would be no use.
+        let is_silent = free.awaited > 0 || !free.left.is_empty();
+        if is_silent || free.is_all || free.owned == MOST {
+            return Ok(None);
         }
         // Others that find none meanwhile ask for one as well.
         free.owned += 1;
         drop(free);
-        let slot = self.ask_for_slot();
+        let slot = self.ask_for_slot(patience)?;
         if slot.is_none() {
             lines.free().is_all = true;
         }
-        slot.map(|(shared, slot)| (shared, Taken { lines, slot }))
+        Ok(slot.map(|(shared, slot)| (shared, Taken { lines, slot })))
     }
 
     #[cold]
-    fn ask_for_slot(&self) -> Option<(&Shared, u32)> {
+    fn ask_for_slot(&self, patience: Patience) -> Result<Option<(&Shared, u32)>, ManagerError> {
         let attached = self.lines.shared.get().is_some();
-        let Ok(Reply::Slot { slot: Some(slot), memory, doorbell }) =
-            self.call_by_stream(Request::Slot { attached })
-        else {
-            return None;
+        let (slot, memory, doorbell) = match self.call_by_stream(Request::Slot { attached }, patience) {
+            Ok(Reply::Slot { slot: Some(slot), memory, doorbell }) => (slot, memory, doorbell),
+            // The server does not answer, and nothing was asked of the object yet.
+            Err(error @ ManagerError::Timeout) => return Err(error),
+            Err(ManagerError::Unanswered) => {
+                self.lines.free().awaited += 1;
+                return Err(ManagerError::Timeout);
+            }
+            _ => return Ok(None),
         };
-        let shared = self.lines.shared.get_or_init(|| {
-            let Attachable(memory) = memory;
-            Some(Shared { memory: memory?, doorbell: doorbell? })
-        });
-        Some((shared.as_ref()?, slot))
+        Ok(self.lines.attach(memory, doorbell).map(|shared| (shared, slot)))
     }
 
     /// Whether the server's end of the connection is closed.

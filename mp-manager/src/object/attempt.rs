@@ -58,6 +58,12 @@ pub(crate) trait Object: Debug {
     /// What the caller of a call was to be sent, and has not read: it has died.
     fn undelivered(&mut self, _reply: Reply) {}
 
+    /// The caller of a call that was done has given up meanwhile, and has not read this reply. Whatever the call had
+    /// changed is as before, where no other caller can have seen it.
+    fn undo(&mut self, _caller: Caller, _call: &Call, reply: Reply) {
+        self.undelivered(reply);
+    }
+
     /// A client that has called has died.
     fn client_gone(&mut self, _client: ClientId) {}
 

@@ -90,6 +90,16 @@ impl Lock {
         }
     }
 
+    /// One that was woken and has given up meanwhile: it does not have the lock, and the next one is notified.
+    pub(super) fn undo_wait(&mut self, caller: Caller, condition: ObjectId, notified: bool) {
+        if self.is_held_for(caller) {
+            (self.holder, self.depth) = (None, 0);
+        }
+        if notified {
+            self.sleepers.wake_one(condition);
+        }
+    }
+
     fn notify(&mut self, caller: Caller, condition: ObjectId, count: u64) -> Attempt {
         if !self.is_held_for(caller) {
             return Failure::NotOwner.into();

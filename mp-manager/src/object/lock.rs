@@ -13,7 +13,7 @@
 
 use super::attempt::{Attempt, Caller, ClientId, Object};
 use super::condition::Sleepers;
-use crate::protocol::{Call, Failure, LockCall, Reply};
+use crate::protocol::{Call, ConditionCall, Failure, LockCall, Reply};
 
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -52,6 +52,20 @@ impl Object for Lock {
         match call {
             Call::Condition { condition, call } => self.give_condition_up(*condition, call),
             _ => Some(Failure::Timeout),
+        }
+    }
+
+    fn undo(&mut self, caller: Caller, call: &Call, reply: Reply) {
+        match (call, reply) {
+            (Call::Lock(LockCall::Acquire), Reply::Done)
+            | (Call::Condition { call: ConditionCall::Acquire, .. }, Reply::Done) => {
+                let _ = self.release(caller);
+            }
+            (Call::Condition { condition, call: ConditionCall::Wait(_) }, Reply::Flag(notified)) => {
+                self.undo_wait(caller, *condition, notified);
+            }
+            (_, Reply::Failed(Failure::OwnerDied)) => self.died = true,
+            _ => {}
         }
     }
 

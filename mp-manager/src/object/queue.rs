@@ -50,6 +50,17 @@ impl Object for Queue {
         matches!(reply, Reply::Value(Some(_)))
     }
 
+    /// An item that was put is the last one still: others are served after this.
+    fn undo(&mut self, _: Caller, call: &Call, reply: Reply) {
+        match (call, reply) {
+            (Call::Queue(QueueCall::Put(_)), Reply::Done) => {
+                self.items.pop_back();
+                self.unfinished = self.unfinished.saturating_sub(1);
+            }
+            (_, reply) => self.undelivered(reply),
+        }
+    }
+
     /// An item that its getter has not read is the next one again.
     fn undelivered(&mut self, reply: Reply) {
         if let Reply::Value(Some(value)) = reply {

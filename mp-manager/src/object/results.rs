@@ -132,6 +132,17 @@ impl Object for Results {
         matches!(reply, Reply::Values(values) if !values.is_empty()) && self.next > 0
     }
 
+    fn undo(&mut self, _: Caller, call: &Call, reply: Reply) {
+        match (call, reply) {
+            // It was the last one to be taken.
+            (Call::Results(ResultsCall::Take(_)), Reply::Failed(failure)) if self.next > 0 => {
+                self.next -= 1;
+                self.here.insert(self.next, Err(failure));
+            }
+            (_, reply) => self.undelivered(reply),
+        }
+    }
+
     fn undelivered(&mut self, reply: Reply) {
         if let Reply::Values(values) = reply {
             values.into_iter().rev().for_each(|value| self.returned.push_front(value));

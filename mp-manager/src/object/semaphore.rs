@@ -16,6 +16,12 @@ impl Semaphore {
 }
 
 impl Object for Semaphore {
+    fn undo(&mut self, _: Caller, call: &Call, reply: Reply) {
+        if let (Call::Semaphore(SemaphoreCall::Acquire), Reply::Done) = (call, reply) {
+            self.permits = self.permits.saturating_add(1);
+        }
+    }
+
     fn attempt(&mut self, _: Caller, call: &mut Call) -> Attempt {
         let Call::Semaphore(call) = call else { return Failure::WrongKind.into() };
         match call {

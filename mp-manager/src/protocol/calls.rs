@@ -31,6 +31,28 @@ pub(crate) enum Call {
 }
 
 impl Call {
+    /// Whether it takes an item, which goes back if its caller dies before it has read it.
+    pub(crate) fn takes_item(&self) -> bool {
+        matches!(self, Call::Queue(QueueCall::Get) | Call::Results(ResultsCall::Take(_)))
+    }
+
+    /// What is left of it to be undone after it was answered; `None`: nothing, or others may have built on it.
+    pub(crate) fn undoable(&self) -> Option<Call> {
+        Some(match self {
+            Call::Queue(QueueCall::Get) => Call::Queue(QueueCall::Get),
+            Call::Results(ResultsCall::Take(most)) => Call::Results(ResultsCall::Take(*most)),
+            Call::Lock(LockCall::Acquire) => Call::Lock(LockCall::Acquire),
+            Call::Semaphore(SemaphoreCall::Acquire) => Call::Semaphore(SemaphoreCall::Acquire),
+            Call::Condition { condition, call: ConditionCall::Acquire } => {
+                Call::Condition { condition: *condition, call: ConditionCall::Acquire }
+            }
+            Call::Condition { condition, call: ConditionCall::Wait(waiting) } => {
+                Call::Condition { condition: *condition, call: ConditionCall::Wait(*waiting) }
+            }
+            _ => return None,
+        })
+    }
+
     /// A call of a condition, as a client makes it.
     pub(crate) fn condition(call: ConditionCall) -> Call {
         Call::Condition { condition: 0, call }

@@ -133,6 +133,8 @@ pub(crate) enum Request {
     /// How many objects there are.
     Count,
     Shutdown,
+    /// The client waits no longer for the replies of these serials: the calls are given up, or undone.
+    GiveUp(Vec<u64>),
 }
 
 /// What an object is made of.

@@ -25,7 +25,7 @@ impl BarrierProxy {
     /// Python: `barrier.wait(timeout)`.
     ///
     /// # Errors
-    /// The errors of [`wait`](BarrierProxy::wait).
+    /// The errors of [`wait`](BarrierProxy::wait); [`ManagerError::Unanswered`].
     pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, ManagerError> {
         self.wait_within(Wait::AtMost(timeout))
     }

@@ -100,7 +100,8 @@ impl ConditionProxyGuard<'_> {
     /// Python: `condition.wait(timeout)`.
     ///
     /// # Errors
-    /// [`ManagerError::OwnerDied`] also: see [`wait`](ConditionProxyGuard::wait).
+    /// [`ManagerError::OwnerDied`] also: see [`wait`](ConditionProxyGuard::wait). [`ManagerError::Unanswered`]: the
+    /// lock is not held any more.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<(), ManagerError> {
         if self.wait_within(Wait::AtMost(timeout))? { Ok(()) } else { Err(ManagerError::Timeout) }
     }

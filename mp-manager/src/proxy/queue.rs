@@ -78,6 +78,9 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
 
     /// Puts an item; waits for room at most so long, then [`ManagerError::Timeout`].
     /// Python: `q.put(item, timeout=...)`.
+    ///
+    /// # Errors
+    /// [`ManagerError::Unanswered`]: the manager's process did not answer, and the item may be in the queue or not.
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), ManagerError> {
         self.put_within(Wait::AtMost(timeout), item)
     }

@@ -11,6 +11,7 @@ use super::Server;
 use super::clients::Delivery;
 use super::parked::Parked;
 use super::table::Body;
+use super::unconfirmed::Undo;
 use crate::object::{Attempt, Caller, ClientId};
 use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting};
 use mp_core::word::Deadline;
@@ -47,6 +48,7 @@ impl Server {
             return self.reply(client, serial, Err(Failure::NoSuchObject));
         };
         let has_waiting = !entry.waiting.is_empty();
+        let is_timed = matches!(wait, Wait::AtMost(_));
         let attempt = match &mut entry.body {
             Body::Own(body) => body.attempt(caller, &mut call),
             // Those that wait were first.
@@ -64,7 +66,10 @@ impl Server {
         };
         match attempt {
             Attempt::Done(result) => {
-                self.done(caller, serial, object, result);
+                self.done(
+                    Parked { caller, serial, object, deadline: None, is_timed, is_left: false, call },
+                    result,
+                );
                 if has_waiting {
                     self.retry(object);
                 }
@@ -76,7 +81,15 @@ impl Server {
                     _ => false,
                 };
                 if must_go_on {
-                    self.park(Parked { caller, serial, object, deadline: None, call });
+                    self.park(Parked {
+                        caller,
+                        serial,
+                        object,
+                        deadline: None,
+                        is_timed,
+                        is_left: false,
+                        call,
+                    });
                 } else {
                     self.reply(client, serial, Err(Failure::WouldBlock));
                 }
@@ -108,16 +121,24 @@ impl Server {
         wait: Wait,
         call: Call,
     ) {
-        let deadline = if let Wait::AtMost(time) = wait { Deadline::after(time) } else { None };
-        self.park(Parked { caller, serial, object, deadline, call });
+        let (deadline, is_timed) = match wait {
+            Wait::AtMost(time) => (Deadline::after(time), true),
+            Wait::Forever | Wait::Never => (None, false),
+        };
+        self.park(Parked { caller, serial, object, deadline, is_timed, is_left: false, call });
     }
 
     /// A call of a user's type that has to wait.
     pub(super) fn park_custom(&mut self, caller: Caller, serial: u64, object: ObjectId, call: Call) {
-        self.park(Parked { caller, serial, object, deadline: None, call });
+        self.park(Parked { caller, serial, object, deadline: None, is_timed: false, is_left: false, call });
     }
 
-    fn done(&mut self, caller: Caller, serial: u64, object: ObjectId, result: Result<Reply, Failure>) {
+    /// A call was done: its caller gets the reply, or it is undone.
+    fn done(&mut self, done: Parked, result: Result<Reply, Failure>) {
+        let Parked { caller, serial, object, is_timed, is_left, call, .. } = done;
+        if is_left {
+            return self.undo(caller, object, &call, result.unwrap_or_else(Reply::Failed));
+        }
         if let Some(entry) = self.table.get(object)
             && let Body::Own(body) = &entry.body
             && body.minds_deaths()
@@ -126,16 +147,62 @@ impl Server {
             #[cfg(feature = "pickle")]
             self.pickled.touch(caller.client, object);
         }
-        let origin = self.table.get(object).and_then(|entry| match (&entry.body, &result) {
-            (Body::Own(body), Ok(reply)) if body.wants_back(reply) => Some(object),
-            _ => None,
-        });
-        if let Delivery::Dead(reply) = self.deliver(caller.client, serial, result, origin)
-            && let Some(entry) = self.table.get(object)
+        let is_item = match (self.table.get(object).map(|entry| &entry.body), &result) {
+            (Some(Body::Own(body)), Ok(reply)) => body.wants_back(reply),
+            _ => false,
+        };
+        let undoable = if is_item || is_timed { call.undoable() } else { None };
+        let undo = undoable.map(|call| Undo { object, caller, call, is_item });
+        match self.deliver(caller.client, serial, result, undo) {
+            Delivery::Sent => {}
+            Delivery::Dead(reply) => {
+                if let Some(entry) = self.table.get(object)
+                    && let Body::Own(body) = &mut entry.body
+                {
+                    body.undelivered(reply);
+                }
+            }
+            Delivery::Left(reply) => {
+                let references = reply.objects();
+                self.undo(caller, object, &call, reply);
+                self.release_all(caller.client, references);
+            }
+        }
+    }
+
+    fn undo(&mut self, caller: Caller, object: ObjectId, call: &Call, reply: Reply) {
+        if let Some(entry) = self.table.get(object)
             && let Body::Own(body) = &mut entry.body
         {
-            body.undelivered(reply);
+            body.undo(caller, call, reply);
         }
+    }
+
+    /// A call was given up before it was begun. One that waits for a condition has given its lock up all the same.
+    pub(super) fn not_begun(&mut self, caller: Caller, object: ObjectId, mut call: Call) {
+        if matches!(call, Call::Condition { call: ConditionCall::Wait(_), .. })
+            && let Ok(object) = self.place_of(object, &mut call)
+        {
+            self.undo(caller, object, &call, Reply::Flag(false));
+            self.retry(object);
+        }
+    }
+
+    /// A client waits no longer for the reply of a call that it made over its connection.
+    pub(super) fn give_up(&mut self, client: ClientId, serial: u64) {
+        if self.calls.leave(client, serial) {
+            return;
+        }
+        if let Some((Undo { object, caller, call, .. }, reply)) = self.unconfirmed.confirm(client, serial) {
+            let references = reply.objects();
+            self.undo(caller, object, &call, reply);
+            self.release_all(client, references);
+            self.retry(object);
+        }
+    }
+
+    fn release_all(&mut self, client: ClientId, objects: Vec<ObjectId>) {
+        objects.into_iter().for_each(|object| self.clients.release(&self.counts, client, object));
     }
 
     /// Tries the waiting calls of an object again, until none of them can be done.
@@ -148,11 +215,11 @@ impl Server {
                 let Some(entry) = self.table.get(object) else { return };
                 let Body::Own(body) = &mut entry.body else { return self.retry_custom(object) };
                 let Some(parked) = self.calls.parked.get_mut(&number) else { continue };
-                let (caller, serial) = (parked.caller, parked.serial);
-                if let Attempt::Done(result) = body.attempt(caller, &mut parked.call) {
+                if let Attempt::Done(result) = body.attempt(parked.caller, &mut parked.call) {
                     entry.waiting.retain(|other| *other != number);
-                    self.calls.remove(number);
-                    self.done(caller, serial, object, result);
+                    if let Some(parked) = self.calls.remove(number) {
+                        self.done(parked, result);
+                    }
                     progress = true;
                 }
             }
@@ -188,14 +255,17 @@ impl Server {
             self.calls.deadlines.pop_first();
             let Some(parked) = self.calls.parked.get_mut(&number) else { continue };
             parked.deadline = None;
-            let (caller, serial, object) = (parked.caller, parked.serial, parked.object);
+            let (caller, serial, object, is_left) =
+                (parked.caller, parked.serial, parked.object, parked.is_left);
             let failure = match self.table.get(object).map(|entry| &mut entry.body) {
                 Some(Body::Own(body)) => body.give_up(caller, &mut parked.call),
                 _ => Some(Failure::Timeout),
             };
             if let Some(failure) = failure {
                 self.unpark(number, object);
-                self.reply(caller.client, serial, Err(failure));
+                if !is_left {
+                    self.reply(caller.client, serial, Err(failure));
+                }
             }
             self.retry(object);
         }

@@ -46,6 +46,8 @@ pub(super) enum Delivery {
     Sent,
     /// The client has died.
     Dead(Reply),
+    /// The caller has given up, and reads no reply.
+    Left(Reply),
 }
 
 impl Clients {

@@ -6,7 +6,7 @@ use super::placement::Placement;
 use super::turns::{Sleeper, Turns};
 use crate::object::ClientId;
 use crate::protocol::{ObjectId, Reply, Request};
-use crate::slots::{Answer, BODY, SLOTS, SlotMemory, life};
+use crate::slots::{Answer, Asked, BODY, Client, SLOTS, SlotMemory, life};
 use mp_core::mem::SharedRef;
 use mp_core::sys::eventfd::{self, eventfd};
 use mp_core::sys::futex::FutexWord;
@@ -40,6 +40,16 @@ pub(super) struct Owner {
     is_busy: bool,
     /// The object that wants back what it was answered last, unless that was read.
     pub(super) origin: Option<ObjectId>,
+}
+
+/// A request out of a slot.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) client: ClientId,
+    /// An error: it is none.
+    pub(super) request: Result<Request, ()>,
+    /// Its client has given up.
+    pub(super) is_left: bool,
 }
 
 impl Lines {
@@ -148,8 +158,8 @@ impl Lines {
         owner.is_some_and(|owner| owner.client == client && owner.is_busy)
     }
 
-    /// The request in a slot, and whose it is. An error: it is none.
-    pub(super) fn request(&mut self, slot: u32) -> Option<(ClientId, Result<Request, ()>)> {
+    /// The request in a slot. One that was given up is answered by this.
+    pub(super) fn request(&mut self, slot: u32) -> Option<Taken> {
         let Some(owner) = self.owners.get_mut(slot as usize)? else {
             self.refuse(slot);
             return None;
@@ -157,33 +167,42 @@ impl Lines {
         if owner.is_busy {
             return None;
         }
-        let length = self.memory.slots.request(slot)?;
-        owner.is_busy = true;
-        self.placement.called_from(self.memory.slots.hints().client_ran_on(slot));
-        Some((owner.client, read(&self.memory, slot, length).ok_or(())))
+        let (is_left, length) = match self.memory.slots.request(slot)? {
+            Asked::Waits(length) => (false, length),
+            Asked::Left(length) => (true, length),
+        };
+        let request = read(&self.memory, slot, length).ok_or(());
+        let client = owner.client;
+        if is_left {
+            let _ = self.memory.slots.answer(slot, Answer::Over);
+        } else {
+            owner.is_busy = true;
+            self.placement.called_from(self.memory.slots.hints().client_ran_on(slot));
+        }
+        Some(Taken { client, request, is_left })
     }
 
-    /// Answers through the slot; `false`: the reply has to go over the connection.
-    pub(super) fn answer(&mut self, slot: u32, reply: &Reply) -> bool {
+    /// Answers through the slot; `None`: the reply has to go over the connection.
+    pub(super) fn answer(&mut self, slot: u32, reply: &Reply) -> Option<Client> {
         let mut buffer = scratch::encoding();
         let fits =
             pack_onto(reply, &mut buffer).is_ok_and(|handles| handles.is_empty() && buffer.len() <= BODY);
-        if fits {
+        let client = fits.then(|| {
             self.memory.write(slot, &buffer);
-            self.end(slot, Answer::Here(buffer.len() as u32));
-        }
+            self.end(slot, Answer::Here(buffer.len() as u32))
+        });
         scratch::keep_encoding(buffer);
-        fits
+        client
     }
 
-    pub(super) fn end(&mut self, slot: u32, answer: Answer) {
+    pub(super) fn end(&mut self, slot: u32, answer: Answer) -> Client {
         if let Some(owner) = self.owner(slot) {
             owner.is_busy = false;
         }
-        let sleeps = self.memory.slots.answer(slot, answer);
+        let client = self.memory.slots.answer(slot, answer);
         let is_here = self.placement.is_here(self.memory.slots.hints().client_ran_on(slot));
-        if !sleeps {
-            if !is_here {
+        if client != Client::Sleeps {
+            if client == Client::Looks && !is_here {
                 self.turns.was_awake(slot);
             }
         } else if self.turns.sleeps(slot, FutexWord::now) == Sleeper::Woken {
@@ -194,6 +213,7 @@ impl Lines {
                 self.memory.slots.wake(slot);
             }
         }
+        client
     }
 
     /// Whether a slot that was asked is to be served now: it is not while clients are to sleep.
@@ -265,7 +285,7 @@ impl Lines {
     /// Tells a client that was sent away, if it calls.
     fn refuse(&self, slot: u32) {
         let slots = &self.memory.slots;
-        if slots.request(slot).is_some() && slots.answer(slot, Answer::Over) {
+        if slots.request(slot).is_some() && slots.answer(slot, Answer::Over) == Client::Sleeps {
             slots.wake(slot);
         }
     }
@@ -326,8 +346,8 @@ mod tests {
             let knew = lines.memory.slots.hints().client_runs_on(slot, cpu) == on_its_cpu;
             lines.memory.write(slot, &request.bytes);
             lines.memory.slots.ask(slot, request.bytes.len() as u32, || panic!("the server is awake"));
-            assert!(lines.request(slot).unwrap().1.is_ok());
-            assert!(lines.answer(slot, &Reply::Done));
+            assert!(lines.request(slot).unwrap().request.is_ok());
+            assert_eq!(lines.answer(slot, &Reply::Done), Some(Client::Looks));
             knew
         })
     }
@@ -341,17 +361,17 @@ mod tests {
         let asked = pack(&Request::Count).unwrap();
         memory.write(sleeper, &asked.bytes);
         memory.slots.ask(sleeper, asked.bytes.len() as u32, || panic!("the server is awake"));
-        let waits = std::thread::spawn(move || memory.slots.wait(sleeper, Partner::Here, || false));
+        let waits = std::thread::spawn(move || memory.slots.wait(sleeper, Partner::Here, None, || false));
         while !lines.memory.slots.sleeps(sleeper) {
             std::thread::yield_now();
         }
-        assert!(lines.request(sleeper).unwrap().1.is_ok());
-        assert!(lines.answer(sleeper, &Reply::Done));
+        assert!(lines.request(sleeper).unwrap().request.is_ok());
+        assert_eq!(lines.answer(sleeper, &Reply::Done), Some(Client::Sleeps));
         assert!(lines.has_turns(), "its wake is owed");
         while lines.has_turns() {
             lines.turn(false, FutexWord::now());
         }
-        assert!(matches!(waits.join().unwrap(), Answer::Here(_)));
+        assert!(matches!(waits.join().unwrap(), Some(Answer::Here(_))));
     }
 
     #[test]

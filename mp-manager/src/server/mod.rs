@@ -68,7 +68,7 @@ use segments::Segments;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use table::Table;
-use unconfirmed::Unconfirmed;
+use unconfirmed::{Unconfirmed, Undo};
 use vouchers::Vouchers;
 
 const ACCEPT: u64 = 0;
@@ -300,6 +300,10 @@ impl Server {
                 }
                 return Ok(None);
             }
+            Request::GiveUp(serials) => {
+                serials.into_iter().for_each(|serial| self.give_up(client, serial));
+                return Ok(None);
+            }
             Request::Received(serial) => {
                 self.received(client, serial);
                 return Ok(None);
@@ -371,13 +375,13 @@ impl Server {
         let _ = self.deliver(client, serial, result, None);
     }
 
-    /// Gives the reply back if the client has died. `origin`: the object that wants it back if it is never read.
+    /// Gives the reply back if the client has died, or has given up. `undo`: what is to be done if it never reads it.
     fn deliver(
         &mut self,
         client: ClientId,
         serial: u64,
         result: Result<Reply, Failure>,
-        origin: Option<ObjectId>,
+        undo: Option<Undo>,
     ) -> Delivery {
         if serial == ONE_WAY {
             return Delivery::Sent;
@@ -395,25 +399,23 @@ impl Server {
                 self.clients.add_reference(client, object);
             }
         }
-        let reply = match slot_of_serial(serial) {
-            Some(slot) => match self.answer_slot(client, slot, reply, origin) {
-                Ok(delivery) => return delivery,
-                Err(reply) => reply,
-            },
-            None => reply,
-        };
-        self.send(client, serial, reply, origin)
+        match slot_of_serial(serial) {
+            Some(slot) if self.lines.as_ref().is_some_and(|lines| lines.waits(slot, client)) => {
+                self.answer_slot(client, slot, reply, undo)
+            }
+            _ => self.send(client, serial, reply, undo),
+        }
     }
 
     /// Sends a reply over the client's connection.
-    fn send(&mut self, client: ClientId, serial: u64, reply: Reply, origin: Option<ObjectId>) -> Delivery {
-        let copy = origin.map(|object| (object, reply.clone()));
+    fn send(&mut self, client: ClientId, serial: u64, reply: Reply, undo: Option<Undo>) -> Delivery {
+        let copy = undo.map(|undo| (undo, reply.clone()));
         if reply.has_handles() {
             let _ = self.clients.send(&self.set, client, serial, Reply::HandlesFollow);
         }
         let delivery = self.clients.send(&self.set, client, serial, reply);
-        if let (Some((object, reply)), Delivery::Sent) = (copy, &delivery) {
-            self.unconfirmed.keep(client, serial, object, reply);
+        if let (Some((undo, reply)), Delivery::Sent) = (copy, &delivery) {
+            self.unconfirmed.keep(client, serial, undo, reply);
         }
         delivery
     }

@@ -4,6 +4,7 @@ use crate::object::{Caller, ClientId};
 use crate::protocol::{Call, ObjectId};
 use mp_core::word::Deadline;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Calls {
@@ -20,6 +21,10 @@ pub(super) struct Parked {
     pub(super) serial: u64,
     pub(super) object: ObjectId,
     pub(super) deadline: Option<Deadline>,
+    /// It may wait for a time only.
+    pub(super) is_timed: bool,
+    /// Its client has given up, and is sent no reply.
+    pub(super) is_left: bool,
     pub(super) call: Call,
 }
 
@@ -35,6 +40,21 @@ impl Calls {
         self.of_client.entry(parked.caller.client).or_default().insert(number);
         self.parked.insert(number, parked);
         number
+    }
+
+    /// The client of a call waits no longer: its time is over. `false`: no such call waits.
+    pub(super) fn leave(&mut self, client: ClientId, serial: u64) -> bool {
+        let numbers = self.of_client.get(&client).into_iter().flatten().copied();
+        let with_serial = |number: &u64| self.parked.get(number).is_some_and(|call| call.serial == serial);
+        let Some(number) = numbers.into_iter().find(with_serial) else { return false };
+        let Some(parked) = self.parked.get_mut(&number) else { return false };
+        parked.is_left = true;
+        if let Some(deadline) = parked.deadline.take() {
+            self.deadlines.remove(&(deadline, number));
+        }
+        parked.deadline = Deadline::after(Duration::ZERO);
+        self.deadlines.extend(parked.deadline.map(|deadline| (deadline, number)));
+        true
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Parked> {

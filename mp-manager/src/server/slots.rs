@@ -7,11 +7,12 @@
 
 use super::Server;
 use super::clients::Delivery;
-use super::lines::Lines;
+use super::lines::{Lines, Taken};
 use super::table::Body;
-use crate::object::ClientId;
-use crate::protocol::{ObjectId, Reply, Request, serial_of_slot, slot_of_serial};
-use crate::slots::{Answer, Attachable};
+use super::unconfirmed::Undo;
+use crate::object::{Caller, ClientId};
+use crate::protocol::{Reply, Request, serial_of_slot, slot_of_serial};
+use crate::slots::{Answer, Attachable, Client};
 use mp_core::sys::futex::FutexWord;
 use mp_core::word::{Learned, Machine, Site};
 
@@ -69,12 +70,14 @@ impl Server {
     }
 
     fn serve_slot(&mut self, slot: u32) {
-        let Some((client, request)) = self.lines.as_mut().and_then(|lines| lines.request(slot)) else {
-            return;
-        };
+        let Some(taken) = self.lines.as_mut().and_then(|lines| lines.request(slot)) else { return };
+        let Taken { client, request, is_left } = taken;
         // It has read what it was answered before.
         self.unconfirmed.confirm(client, serial_of_slot(slot));
         match request {
+            Ok(Request::Call { object, thread, call, .. }) if is_left => {
+                self.not_begun(Caller { client, thread }, object, call);
+            }
             Ok(Request::Call { object, thread, wait, call }) => {
                 self.call(client, thread, serial_of_slot(slot), object, wait, call);
             }
@@ -83,28 +86,31 @@ impl Server {
         }
     }
 
-    /// Answers a call that came through a slot. `Err`: it did not.
+    /// Answers a call that waits in a slot.
     pub(super) fn answer_slot(
         &mut self,
         client: ClientId,
         slot: u32,
         reply: Reply,
-        origin: Option<ObjectId>,
-    ) -> Result<Delivery, Reply> {
-        let Some(lines) = self.lines.as_mut().filter(|lines| lines.waits(slot, client)) else {
-            return Err(reply);
-        };
+        undo: Option<Undo>,
+    ) -> Delivery {
+        let Some(lines) = &mut self.lines else { return Delivery::Sent };
         if let Some(owner) = lines.owner(slot) {
-            owner.origin = origin;
+            owner.origin = undo.as_ref().filter(|undo| undo.is_item).map(|undo| undo.object);
         }
-        if lines.answer(slot, &reply) {
-            return Ok(Delivery::Sent);
+        let in_slot = lines.answer(slot, &reply);
+        // Said before it is sent: nothing goes over the connection to a client that has given up.
+        let state = in_slot.unwrap_or_else(|| lines.end(slot, Answer::ByStream));
+        if state == Client::Left {
+            if let Some(owner) = lines.owner(slot) {
+                owner.origin = None;
+            }
+            return Delivery::Left(reply);
         }
-        let delivery = self.send(client, serial_of_slot(slot), reply, origin);
-        if let Some(lines) = &mut self.lines {
-            lines.end(slot, Answer::ByStream);
+        match in_slot {
+            Some(_) => Delivery::Sent,
+            None => self.send(client, serial_of_slot(slot), reply, undo),
         }
-        Ok(delivery)
     }
 
     /// A client has read an item that came over its connection.
@@ -131,7 +137,8 @@ impl Server {
             Some(lines) => lines.take_back(client),
             None => Vec::new(),
         };
-        for (object, reply) in unread.into_iter().map(|(_, object, reply)| (object, reply)).chain(in_slots) {
+        let unread = unread.into_iter().map(|(_, undo, reply)| (undo.object, reply));
+        for (object, reply) in unread.chain(in_slots) {
             if let Some(entry) = self.table.get(object)
                 && let Body::Own(body) = &mut entry.body
             {

@@ -209,7 +209,7 @@ impl BySlot {
 
     fn request(&self, request: &Request) -> Answer {
         self.ask(&pack(request).unwrap().bytes);
-        self.memory.slots.wait(self.slot, Partner::Apart, || false)
+        self.memory.slots.wait(self.slot, Partner::Apart, None, || false).unwrap()
     }
 }
 

@@ -4,8 +4,8 @@
 //!   0 ──the server begins──► its thread | WAITERS ──it ends in order, or is killed (the kernel writes it)──► DIED
 //!   └── the kernel would not tell of its end: clients ask their connections, at each look
 //! ```
-//! The server's thread holds the word as a lock that nothing else takes, from its beginning to its end. A client sleeps on
-//! its slot and on this word.
+//! The server's thread holds the word as a lock that nothing else takes, from its beginning to its end. A client sleeps
+//! on its slot and on this word.
 //!
 //! # When a process dies
 //! The *server*: the kernel writes `DIED` and wakes one client, which wakes all others. That *client*, before it does:

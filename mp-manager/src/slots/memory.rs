@@ -116,7 +116,7 @@ impl<'de> Deserialize<'de> for Attachable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Answer, Partner};
+    use super::super::{Answer, Asked, Client, Partner};
     use super::*;
 
     #[test]
@@ -131,12 +131,13 @@ mod tests {
                 memory.slots.ask(slot, length as u32, || panic!("the server is awake"));
             }
             for slot in [0, 1, SLOTS - 1] {
-                let length = memory.slots.request(slot).unwrap();
+                let Some(Asked::Waits(length)) = memory.slots.request(slot) else { panic!("it was asked") };
                 let mut read = Vec::new();
                 memory.read(slot, length, &mut read);
                 assert_eq!(read, vec![slot as u8; length as usize]);
-                assert!(!memory.slots.answer(slot, Answer::Here(length)), "nothing sleeps");
-                assert_eq!(memory.slots.wait(slot, Partner::Apart, || false), Answer::Here(length));
+                assert_eq!(memory.slots.answer(slot, Answer::Here(length)), Client::Looks);
+                let answer = memory.slots.wait(slot, Partner::Apart, None, || false);
+                assert_eq!(answer, Some(Answer::Here(length)));
                 assert_eq!(memory.slots.unread(slot), Some(length));
                 memory.slots.leave(slot);
                 assert_eq!(memory.slots.unread(slot), None);
@@ -151,7 +152,7 @@ mod tests {
         assert!(memory.reserve(5));
         let ask = || memory.slots.ask(5, 0, || panic!("the server is awake"));
         ask();
-        assert!(!memory.slots.answer(5, Answer::ByStream), "nothing sleeps");
+        assert_eq!(memory.slots.answer(5, Answer::ByStream), Client::Looks);
         assert!(!memory.slots.has_read(5));
         memory.slots.leave(5);
         assert!(memory.slots.has_read(5));
@@ -160,11 +161,28 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_was_given_up_is_free_once_it_is_answered() {
+        let memory = SlotMemory::create().unwrap();
+        assert!(memory.reserve(5));
+        memory.slots.ask(5, 7, || panic!("the server is awake"));
+        let soon = mp_core::word::Deadline::after(std::time::Duration::ZERO);
+        assert_eq!(memory.slots.wait(5, Partner::Apart, soon, || false), None);
+        assert!(memory.slots.give_up(5) && !memory.slots.is_answered(5));
+        assert_eq!(memory.slots.request(5), Some(Asked::Left(7)));
+        assert_eq!(memory.slots.answer(5, Answer::Here(1)), Client::Left);
+        assert!(memory.slots.is_answered(5));
+        memory.slots.ask(5, 7, || panic!("the server is awake"));
+        assert_eq!(memory.slots.answer(5, Answer::Here(1)), Client::Looks);
+        assert!(!memory.slots.give_up(5));
+        assert_eq!(memory.slots.wait(5, Partner::Apart, soon, || false), Some(Answer::Here(1)));
+    }
+
+    #[test]
     fn a_length_from_elsewhere_is_cut() {
         let memory = SlotMemory::create().unwrap();
         assert!(memory.reserve(5));
         let mut read = Vec::new();
-        memory.read(5, u32::MAX >> 3, &mut read);
+        memory.read(5, u32::MAX >> 4, &mut read);
         assert_eq!(read.len(), BODY);
     }
 }

@@ -5,7 +5,8 @@
 //!                              │ │                               ▲
 //!                              │ └──the client sleeps──► ASKED | SLEEPS (it is owed a wake with its answer)
 //!                              ├──server: too long for a slot──► BY_STREAM ────────────────────┘
-//!                              └──server ends──────────────────► OVER
+//!                              ├──server ends──────────────────► OVER
+//!                              └──the client gives up──► ASKED | LEFT ──server: not done, or undone──► ANSWERED
 //!   asked     a bit for each slot: the client sets it after its request, the server takes them 32 at a time
 //!   asleep    1 while the server sleeps on its doorbell, which a client rings then
 //!   life      ends with the server (life.rs)
@@ -18,6 +19,11 @@
 //! *Server*: a client sets its bit, then looks at `asleep`; the server sets `asleep`, then looks at the bits. A fence
 //! stands between the two on both sides, so one sees the other. A client does not take the flag down: one that stops
 //! before it rings would keep others from ringing. *Client*: whether it sleeps is in the word that it sleeps on.
+//!
+//! # Who has an answer
+//! A client that gives up exchanges ASKED for ASKED | LEFT, and the server swaps its answer in: either the client finds
+//! the answer, or the server finds LEFT and undoes what it has done. Until the server has answered the slot is not used
+//! again.
 //!
 //! # When a process dies
 //! A *client*, at any instruction: its slot is cleared when its connection ends, which also wakes the server. A request
@@ -37,7 +43,7 @@ pub(crate) use hints::EVERYWHERE;
 pub(crate) use memory::{Attachable, BODY, SLOTS, SlotMemory};
 
 use life::DIED;
-use mp_core::word::{Ordering, Pace, Waiting, Word};
+use mp_core::word::{Deadline, Ordering, Pace, Waiting, Wake, Word};
 use std::ops::Deref;
 
 /// The state is in the two lowest bits; the length of what is in the slot from `LENGTH` up.
@@ -49,7 +55,10 @@ const ELSEWHERE: u32 = 3;
 const STATE: u32 = 3;
 /// The client sleeps on the word.
 const SLEEPS: u32 = 4;
-const LENGTH: u32 = 3;
+/// The client has given up.
+const LEFT: u32 = 8;
+const LEFT_ASKED: u32 = ASKED | LEFT;
+const LENGTH: u32 = 4;
 const BY_STREAM: u32 = ELSEWHERE;
 const OVER: u32 = ELSEWHERE | 1 << LENGTH;
 
@@ -85,6 +94,25 @@ impl Shape {
     pub(crate) fn words(self) -> usize {
         self.slot_at(self.slots)
     }
+}
+
+/// What the client of a slot that was answered does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// It sees the answer by itself.
+    Looks,
+    /// It is owed a [`wake`](Slots::wake), before the server sleeps at the latest (`server/turns.rs` says when).
+    Sleeps,
+    /// It has given up, and sees no answer.
+    Left,
+}
+
+/// A request in a slot, of so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Waits(u32),
+    /// Its client has given up.
+    Left(u32),
 }
 
 /// What a client gets for its request.
@@ -154,26 +182,32 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         }
     }
 
-    /// Waits for the answer. `is_over` says whether the server has ended; it is asked before each sleep but the first,
-    /// and before that one where the life word does not say it.
-    pub(crate) fn wait(&self, slot: u32, server: Partner, mut is_over: impl FnMut() -> bool) -> Answer {
+    /// Waits for the answer; `None`: it is too late. `is_over` says whether the server has ended; it is asked before
+    /// each sleep but the first, and before that one where the life word does not say it.
+    pub(crate) fn wait(
+        &self,
+        slot: u32,
+        server: Partner,
+        until: Option<Deadline>,
+        mut is_over: impl FnMut() -> bool,
+    ) -> Option<Answer> {
         let word = self.slot(slot);
         let mut waiting = match server {
             Partner::Apart => Waiting::new(word, Pace::Dense),
             Partner::Here => Waiting::spinning(word, Pace::Dense, 0),
         };
-        let mut has_slept = false;
+        let (mut has_slept, mut is_late) = (false, false);
         loop {
             // ORDERING: Acquire, pairs with the Release in `answer`: the bytes.
             let now = word.load(Ordering::Acquire);
             match now & STATE {
                 ANSWERED => {
                     waiting.found();
-                    return Answer::Here(now >> LENGTH);
+                    return Some(Answer::Here(now >> LENGTH));
                 }
                 ELSEWHERE => {
                     waiting.found();
-                    return if now & !SLEEPS == OVER { Answer::Over } else { Answer::ByStream };
+                    return Some(if now & !SLEEPS == OVER { Answer::Over } else { Answer::ByStream });
                 }
                 _ if waiting.pause() => {}
                 _ => {
@@ -183,11 +217,14 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
                         // What it has answered before that counts.
                         // ORDERING: Relaxed: an answer is read again above.
                         if word.load(Ordering::Relaxed) == now {
-                            return Answer::Over;
+                            return Some(Answer::Over);
                         }
                         continue;
                     }
-                    self.sleep(word, now, life);
+                    if is_late {
+                        return None;
+                    }
+                    is_late = self.sleep(word, now, life, until) == Wake::TimedOut;
                     has_slept = true;
                     waiting.again();
                 }
@@ -196,23 +233,45 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
     }
 
     #[cold]
-    fn sleep(&self, word: &W, now: u32, life: u32) {
+    fn sleep(&self, word: &W, now: u32, life: u32, until: Option<Deadline>) -> Wake {
         let asleep = now | SLEEPS;
         // ORDERING: Relaxed, both: nothing else is published; `wait` reads the word again.
         if now != asleep && word.compare_exchange(now, asleep, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
-            return;
+            return Wake::Look;
         }
         if life == 0 {
-            word.wait(asleep, None);
-            return;
+            return word.wait(asleep, until);
         }
-        word.wait_either(asleep, self.life(), life, None);
+        let wake = word.wait_either(asleep, self.life(), life, until);
         // ORDERING: Relaxed: as in `wait`.
         if self.life().load(Ordering::Relaxed) & DIED != 0 {
             // The kernel has woken one.
             self.life().wake(u32::MAX);
         }
+        wake
+    }
+
+    /// Gives the request up; `false`: it was answered. Until it is answered the slot is no other call's.
+    pub(crate) fn give_up(&self, slot: u32) -> bool {
+        let word = self.slot(slot);
+        // ORDERING: Relaxed: confirmed by the exchange.
+        let mut now = word.load(Ordering::Relaxed);
+        while now & STATE == ASKED {
+            let left = now & !SLEEPS | LEFT;
+            // ORDERING: Relaxed: nothing is published; of an answer `wait` takes the bytes.
+            match word.compare_exchange(now, left, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => now = seen,
+            }
+        }
+        false
+    }
+
+    /// Whether a request that was given up has been answered: another call may use the slot.
+    pub(crate) fn is_answered(&self, slot: u32) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `answer`: the server no longer writes there.
+        self.slot(slot).load(Ordering::Acquire) & STATE != ASKED
     }
 
     /// The answer has been read.
@@ -244,12 +303,16 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         (0..slots.div_ceil(GROUP)).any(|group| self.asked(group).load(Ordering::Relaxed) != 0)
     }
 
-    /// The length of the request in a slot, if there is one.
+    /// The request in a slot, if there is one.
     #[inline]
-    pub(crate) fn request(&self, slot: u32) -> Option<u32> {
+    pub(crate) fn request(&self, slot: u32) -> Option<Asked> {
         // ORDERING: Acquire, pairs with the Release in `ask`.
         let now = self.slot(slot).load(Ordering::Acquire);
-        (now & STATE == ASKED).then_some(now >> LENGTH)
+        match now & (STATE | LEFT) {
+            ASKED => Some(Asked::Waits(now >> LENGTH)),
+            LEFT_ASKED => Some(Asked::Left(now >> LENGTH)),
+            _ => None,
+        }
     }
 
     /// Whether the client of a slot sleeps: a hint, since it may wake by itself.
@@ -258,18 +321,21 @@ impl<W: Word, V: Deref<Target = [W]>> Slots<V> {
         self.slot(slot).load(Ordering::Relaxed) & SLEEPS != 0
     }
 
-    /// Answers the request in a slot. `true`: its client sleeps, and is owed a [`wake`](Slots::wake), before the server
-    /// sleeps at the latest (`server/turns.rs` says when).
+    /// Answers the request in a slot.
     #[inline]
     #[must_use]
-    pub(crate) fn answer(&self, slot: u32, answer: Answer) -> bool {
+    pub(crate) fn answer(&self, slot: u32, answer: Answer) -> Client {
         let new = match answer {
             Answer::Here(length) => ANSWERED | length << LENGTH,
             Answer::ByStream => BY_STREAM,
             Answer::Over => OVER,
         };
         // ORDERING: Release, pairs with the Acquire in `wait`: the bytes.
-        self.slot(slot).swap(new, Ordering::Release) & SLEEPS != 0
+        match self.slot(slot).swap(new, Ordering::Release) {
+            before if before & LEFT != 0 => Client::Left,
+            before if before & SLEEPS != 0 => Client::Sleeps,
+            _ => Client::Looks,
+        }
     }
 
     /// Wakes the client of a slot that was answered. One that has looked by itself meanwhile looks once more.

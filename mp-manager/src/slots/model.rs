@@ -4,9 +4,9 @@
 //! A lost wake is a deadlock, which loom reports; no timed look stands in for it. Requests and replies are words that
 //! are read and written without an ordering, so a missing Acquire or Release is an old value that is read.
 
-use super::{Answer, Partner, Shape, Slots};
+use super::{Answer, Asked, Client, Partner, Shape, Slots};
 use mp_core::word::{Ordering, Word};
-use mp_model::thorough::{Atomic, AtomicU32, Fuse, Life, live_here, spawn};
+use mp_model::thorough::{Atomic, AtomicU32, Fuse, Life, live_here, spawn, yield_now};
 use mp_model::{AnyOwned, AnyWord};
 use std::sync::Arc;
 
@@ -50,7 +50,8 @@ impl<W: Word> World<W> {
         // ORDERING: Relaxed, here and below: bytes have none either.
         self.bodies[slot as usize].store(argument, Ordering::Relaxed);
         self.slots.ask(slot, 1, || self.ring());
-        let answer = self.slots.wait(slot, Partner::Apart, || false);
+        let answer = self.slots.wait(slot, Partner::Apart, None, || false);
+        let answer = answer.expect("without a deadline there is one");
         if let Answer::Here(_) = answer {
             let reply = self.bodies[slot as usize].load(Ordering::Relaxed);
             assert_eq!(reply, argument + 1, "a reply that is not there");
@@ -77,11 +78,11 @@ impl<W: Word> World<W> {
             while bits != 0 {
                 let slot = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                if self.slots.request(slot as u32) == Some(1) {
+                if self.slots.request(slot as u32) == Some(Asked::Waits(1)) {
                     let argument = self.bodies[slot].load(Ordering::Relaxed);
                     assert_ne!(argument, 0, "a request that is not there");
                     self.bodies[slot].store(argument + 1, Ordering::Relaxed);
-                    if self.slots.answer(slot as u32, Answer::Here(2)) {
+                    if self.slots.answer(slot as u32, Answer::Here(2)) == Client::Sleeps {
                         owed.push(slot as u32);
                     }
                     served[slot] += 1;
@@ -120,6 +121,44 @@ fn both_clients_are_answered<W: AnyWord>() {
     let clients = [0, 1].map(|slot| client(&world, slot, 1, &Fuse::never()));
     world.serve_all([1, 1]);
     clients.into_iter().for_each(|client| client.join().unwrap());
+}
+
+/// Either the client has the answer or the server undoes the call; then the slot is used again.
+fn a_call_that_is_given_up_is_answered_or_undone<W: AnyWord>() {
+    let world = world::<W>();
+    let asking = Arc::clone(&world);
+    let client = spawn(&Fuse::never(), move || {
+        asking.bodies[0].store(10, Ordering::Relaxed);
+        asking.slots.ask(0, 1, || asking.ring());
+        let answer = asking.slots.wait(0, Partner::Apart, mp_model::soon(), || false);
+        let is_left = answer.is_none() && asking.slots.give_up(0);
+        if !is_left {
+            let answer = answer.or_else(|| asking.slots.wait(0, Partner::Apart, None, || false));
+            assert_eq!(answer, Some(Answer::Here(2)));
+            assert_eq!(asking.bodies[0].load(Ordering::Relaxed), 11, "a reply that is not there");
+        }
+        is_left
+    });
+    let mut undone = None;
+    while undone.is_none() {
+        if world.slots.take(0) == 0 {
+            yield_now();
+            continue;
+        }
+        undone = Some(match world.slots.request(0) {
+            Some(Asked::Left(_)) => world.slots.answer(0, Answer::Over) == Client::Left,
+            _ => {
+                world.bodies[0].store(11, Ordering::Relaxed);
+                let client = world.slots.answer(0, Answer::Here(2));
+                if client == Client::Sleeps {
+                    world.slots.wake(0);
+                }
+                client == Client::Left
+            }
+        });
+    }
+    assert_eq!(client.join(), undone, "answered and undone, or neither");
+    assert!(world.slots.is_answered(0));
 }
 
 /// The kernel ends the victim's connection, which wakes a server that sleeps.
@@ -189,6 +228,7 @@ macro_rules! models {
 models! {
     explore a_call_is_answered to bound();
     explore a_slot_is_used_again to bound() - 1;
+    explore a_call_that_is_given_up_is_answered_or_undone to bound();
     explore both_clients_are_answered to bound() - 2;
     sweep a_killed_client_strands_no_other to bound() - 2;
     sweep the_next_owner_of_a_slot_is_answered to bound() - 1;
