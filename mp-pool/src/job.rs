@@ -11,6 +11,7 @@ use crate::error::TaskError;
 use crate::hook::Hook;
 use crate::lent::Lent;
 use crate::options::TaskOptions;
+use crate::order::order_of;
 use crate::pieces::Pieces;
 use crate::progress::Work;
 use crate::record::{Outcome, Short, split_short_value, take_outcome};
@@ -393,25 +394,6 @@ impl Job {
         });
         first.unwrap_or(Err(TaskError::Terminated))
     }
-}
-
-/// Where each piece is, in the order of the input.
-fn order_of(pieces: &[Piece]) -> Vec<u32> {
-    let items = pieces.iter().map(|piece| piece.items as usize).sum();
-    // Most are of few items: each has its place.
-    if pieces.len() > items / 8 {
-        let mut order = vec![u32::MAX; items];
-        for (at, piece) in (0..).zip(pieces) {
-            if let Some(place) = order.get_mut(piece.first as usize) {
-                *place = at;
-            }
-        }
-        order.retain(|at| *at != u32::MAX);
-        return order;
-    }
-    let mut order: Vec<u32> = (0..pieces.len() as u32).collect();
-    order.sort_unstable_by_key(|at| pieces[*at as usize].first);
-    order
 }
 
 impl Piece {

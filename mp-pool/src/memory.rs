@@ -42,11 +42,24 @@ fn pieces(shape: Shape) -> usize {
     shape.slots as usize * PIECE
 }
 
+/// Bytes beside the arena.
+fn reserved(shape: Shape) -> usize {
+    begin_of_bytes(shape) + pieces(shape)
+}
+
+/// How long a file may be: RLIMIT_FSIZE, less what is in front of the pool's part.
+fn most() -> usize {
+    usize::try_from(file_limit()).unwrap_or(usize::MAX).saturating_sub(1 << 14)
+}
+
 impl Memory {
-    pub(crate) fn create(shape: Shape) -> Result<Memory, MemError> {
-        let reserved = begin_of_bytes(shape) + pieces(shape);
-        // A file may not be longer than RLIMIT_FSIZE: under a low one long values go by message.
-        let most = usize::try_from(file_limit()).unwrap_or(usize::MAX);
+    /// For this shape, or one with fewer slots, where files may not be long.
+    pub(crate) fn create(wanted: Shape) -> Result<Memory, MemError> {
+        let most = most();
+        let mut shapes = std::iter::successors(Some(wanted), |shape| shape.halved());
+        let shape = shapes.find(|shape| reserved(*shape) <= most).unwrap_or(wanted);
+        let reserved = reserved(shape);
+        // Under a low limit long values go by message.
         let arena = ARENA.min(most.saturating_sub(reserved + (1 << 16)) / 4096 * 4096);
         let payload = reserved + arena;
         let extent = Extent { payload, mapped: payload, reserved };

@@ -45,6 +45,25 @@ impl<R: DeserializeOwned, F: FnMut(Result<R, TaskError>)> InOrder<R, F> {
     }
 }
 
+/// Where each piece is, in the order of the input.
+pub(crate) fn order_of(pieces: &[Piece]) -> Vec<u32> {
+    let items = pieces.iter().map(|piece| piece.items as usize).sum();
+    // Most are of few items: each has its place.
+    if pieces.len() > items / 8 {
+        let mut order = vec![u32::MAX; items];
+        for (at, piece) in (0..).zip(pieces) {
+            if let Some(place) = order.get_mut(piece.first as usize) {
+                *place = at;
+            }
+        }
+        order.retain(|at| *at != u32::MAX);
+        return order;
+    }
+    let mut order: Vec<u32> = (0..pieces.len() as u32).collect();
+    order.sort_unstable_by_key(|at| pieces[*at as usize].first);
+    order
+}
+
 /// All values, or the first failure.
 pub(crate) struct All<R> {
     values: Vec<R>,

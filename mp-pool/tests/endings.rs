@@ -128,7 +128,7 @@ fn results_longer_than_was_guessed() {
 
 /// The limit leaves no arena, or a small one: items go one by one where a chunk does not fit.
 fn chunks_where_files_may_not_be_long() {
-    for limit in [1 << 20, 800 << 10, 400 << 10] {
+    for limit in [1 << 20, 800 << 10, 400 << 10, 200 << 10] {
         setrlimit(Resource::RLIMIT_FSIZE, limit, RLIM_INFINITY).unwrap();
         let pool = new_pool(2).unwrap();
         assert!(pool.map(square, 0..700).unwrap().into_iter().eq((0..700).map(square)));

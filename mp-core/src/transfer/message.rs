@@ -46,8 +46,8 @@ struct State(u8);
 impl State {
     const OFF: State = State(0);
     const ON: State = State(1);
-    /// Beside it. Most transfers look at this alone: a vector that moves through memory costs more than packing a number
-    /// does.
+    /// Beside it. Most transfers look at this alone: a vector that moves through memory costs more than packing a
+    /// number does.
     const ANY: u8 = 2;
 
     #[inline]

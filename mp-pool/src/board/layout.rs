@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Words of one slot.
 const SLOT: usize = 9;
+/// The fewest slots beside those that are spare.
+const FEWEST: u32 = 128;
 /// The most lanes: a worker without work looks at all of them.
 pub(super) const LANES: u32 = 8;
 
@@ -37,10 +39,20 @@ impl Shape {
     /// For so many workers on so many CPUs: 1024 slots, and 16 for each worker where that is more. And some that are
     /// spare.
     pub(crate) fn for_workers(workers: u32, cpus: u32) -> Shape {
-        let slots = (16 * workers).max(1024).next_power_of_two();
-        let spare = (8 * workers).clamp(64, slots / 8);
+        Shape::with_slots(workers, cpus, (16 * workers).max(1024).next_power_of_two())
+    }
+
+    /// So many, a power of two, beside those that are spare.
+    fn with_slots(workers: u32, cpus: u32, slots: u32) -> Shape {
+        let spare = (8 * workers).max(64).min(slots / 8);
         let lanes = workers.min(LANES);
         Shape { workers, cpus, lanes, slots: slots + spare, hints: 2 * slots, run: 23, apart: 32 }
+    }
+
+    /// With half as many slots; `None`: these are the fewest.
+    pub(crate) fn halved(self) -> Option<Shape> {
+        let slots = self.hints / 4;
+        (slots >= FEWEST).then(|| Shape::with_slots(self.workers, self.cpus, slots))
     }
 
     /// Slots beyond those that tasks without priorities take: a task of a higher one finds a slot though the board is
@@ -165,6 +177,7 @@ mod tests {
             Shape { workers: 1, cpus: 1, lanes: 1, slots: 1, hints: 1, run: 1, apart: 2 },
             Shape { workers: 3, cpus: 1, lanes: 2, slots: 4, hints: 8, run: 2, apart: 2 },
             Shape::for_workers(40, 2),
+            Shape::for_workers(40, 2).halved().unwrap(),
         ] {
             let places = Places::of(shape);
             let mut all = vec![

@@ -283,8 +283,8 @@ pub(crate) enum Leader {
 impl Dispatch {
     /// For so many workers on so many CPUs.
     pub(crate) fn new(workers: u32, cpus: u32) -> Result<Dispatch, NewPoolError> {
-        let shape = Shape::for_workers(workers, cpus);
-        let memory = Memory::create(shape)?;
+        let memory = Memory::create(Shape::for_workers(workers, cpus))?;
+        let shape = *memory.board.shape();
         Ok(Dispatch {
             phase: Phase::Running,
             arena: Arena::new(memory.arena_len()),
