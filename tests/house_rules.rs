@@ -25,6 +25,8 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/sys/execute.rs",
     "mp-core/src/sys/fd.rs",
     "mp-core/src/sys/futex.rs",
+    // Advice for whole pages of a long vector.
+    "mp-core/src/sys/huge_pages.rs",
     "mp-core/src/sys/image.rs",
     "mp-core/src/sys/memory.rs",
     "mp-core/src/sys/poll.rs",
@@ -43,6 +45,7 @@ const UNSAFE: &[&str] = &[
     "mp-core/src/sys/wiped.rs",
     // Short ASCII becomes text without a second check.
     "mp-core/src/transfer/codec/text.rs",
+    "mp-core/src/transfer/entry.rs",
     "mp-core/src/transfer/func.rs",
     "mp-queue/src/ring/layout.rs",
     "mp-shm/src/shared_memory.rs",

@@ -54,14 +54,30 @@ pub(crate) fn lost_to_copy() -> TaskError {
     TaskError::Broken(REASON.to_owned())
 }
 
-/// Calls what is the program's, in a worker. A copy of the worker that comes back ends here: what it would say of the
+/// The process that a worker is. A copy of it that comes back from what is the program's ends: what it would say of the
 /// task is the worker's to say.
+pub(crate) struct OneProcess(OwningProcess);
+
+impl OneProcess {
+    #[inline]
+    pub(crate) fn current() -> OneProcess {
+        OneProcess(OwningProcess::current())
+    }
+
+    /// Goes on in that process alone.
+    #[inline]
+    pub(crate) fn check(&self) {
+        if !self.0.is_current() {
+            std::process::exit(0);
+        }
+    }
+}
+
+/// Calls what is the program's, in a worker.
 #[inline]
 pub(crate) fn in_one_process<T>(call: impl FnOnce() -> T) -> T {
-    let process = OwningProcess::current();
+    let process = OneProcess::current();
     let value = call();
-    if !process.is_current() {
-        std::process::exit(0);
-    }
+    process.check();
     value
 }

@@ -47,10 +47,21 @@ pub(crate) fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     None
 }
 
-/// Takes what a length is in front of off the front.
+#[inline(never)]
+fn take_long_length(bytes: &mut &[u8]) -> Option<usize> {
+    take_length(bytes)
+}
+
+/// Takes what a length is in front of off the front. Most lengths are one byte.
 #[inline]
 fn take_content<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = take_length(bytes)?;
+    let length = match **bytes {
+        [length @ 0..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            length.into()
+        }
+        _ => take_long_length(bytes)?,
+    };
     let (content, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
     Some(content)
@@ -68,9 +79,8 @@ pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
     let before = bytes.len();
     // Most are shorter than 128 bytes: one byte for their length.
     bytes.push(0);
-    if let Some(TaskNumber { call, item }) = number {
-        put_length(call as usize, bytes);
-        put_length(item as usize, bytes);
+    if let Some(number) = number {
+        put_number(number, bytes);
     }
     if let Err(error) = pack_value_with(item, bytes, handles) {
         bytes.truncate(before);
@@ -80,11 +90,23 @@ pub(crate) fn put_item<T: Serialize + DeserializeOwned>(
     if length < 0x80 {
         bytes[before] = length as u8;
     } else {
-        let mut head = Vec::with_capacity(HEAD);
-        put_length(length, &mut head);
-        bytes.splice(before..=before, head);
+        put_long_head(length, before, bytes);
     }
     Ok(())
+}
+
+#[cold]
+fn put_number(TaskNumber { call, item }: TaskNumber, bytes: &mut Vec<u8>) {
+    put_length(call as usize, bytes);
+    put_length(item as usize, bytes);
+}
+
+/// Puts a length that takes more than the one byte that was left for it.
+#[inline(never)]
+fn put_long_head(length: usize, at: usize, bytes: &mut Vec<u8>) {
+    let mut head = Vec::with_capacity(HEAD);
+    put_length(length, &mut head);
+    bytes.splice(at..=at, head);
 }
 
 /// What is in front of bytes of this length that are an item, or a value, by themselves: the head of the item, and the

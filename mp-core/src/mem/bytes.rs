@@ -8,6 +8,7 @@
 
 use super::mapping::Mapping;
 use crate::error::MemError;
+use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -67,6 +68,14 @@ impl Bytes {
         self.range.write(offset, from);
     }
 
+    /// What writes one after the other into `len` bytes from `offset` on.
+    ///
+    /// # Panics
+    /// If there are fewer bytes: the caller checks offsets before.
+    pub fn writer(&self, offset: usize, len: usize) -> Writer<'_> {
+        Writer { range: self.range.part(offset, len), bytes: PhantomData }
+    }
+
     /// Copies bytes at `offset` into `to`.
     ///
     /// # Panics
@@ -97,6 +106,38 @@ impl Bytes {
     }
 }
 
+/// Writes into a part of shared memory, one after the other.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    /// What is left.
+    range: Range,
+    bytes: PhantomData<&'a Bytes>,
+}
+
+impl Writer<'_> {
+    /// Bytes that are left.
+    #[inline]
+    pub fn left(&self) -> usize {
+        self.range.len
+    }
+
+    /// No more than so many are left.
+    #[inline]
+    pub fn limit(&mut self, left: usize) {
+        self.range.len = self.range.len.min(left);
+    }
+
+    /// Writes the next bytes.
+    ///
+    /// # Panics
+    /// If they do not fit: the caller looks at what is left before.
+    #[inline]
+    pub fn write(&mut self, from: &[u8]) {
+        self.range.write(0, from);
+        self.range = self.range.behind(from.len());
+    }
+}
+
 /// Copies `N` to `2 * N` bytes.
 ///
 /// # Safety
@@ -118,6 +159,21 @@ impl Range {
     /// The addresses stay mapped, readable and writable as long as this and its copies are used.
     pub(super) unsafe fn new(at: NonNull<u8>, len: usize) -> Range {
         Range { at, len }
+    }
+
+    /// `len` bytes at `offset`.
+    fn part(self, offset: usize, len: usize) -> Range {
+        self.check(offset, len);
+        Range { len, ..self.behind(offset) }
+    }
+
+    /// What is behind the first `count` bytes.
+    #[inline]
+    fn behind(self, count: usize) -> Range {
+        self.check(count, 0);
+        // SAFETY: within the range or at its end, as was just checked.
+        let at = unsafe { self.at.add(count) };
+        Range { at, len: self.len - count }
     }
 
     #[inline]
@@ -198,5 +254,34 @@ impl Range {
     #[inline]
     fn check(self, offset: usize, len: usize) {
         assert!(offset <= self.len && len <= self.len - offset, "range outside the shared bytes");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Kind;
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_writer_writes_one_behind_the_other_and_stays_within_its_part() {
+        let mapping = Mapping::create("mp-test", Kind::of::<u8>(), 64).unwrap();
+        let bytes = Bytes::at(mapping, 0, 64).unwrap();
+        let mut writer = bytes.writer(8, 24);
+        for (piece, left) in [(&[1_u8, 2][..], 22), (&[3; 9], 13), (&[], 13), (&[4; 10], 3)] {
+            writer.write(piece);
+            assert_eq!(writer.left(), left);
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| writer.write(&[5; 4]))).is_err());
+        writer.limit(10);
+        assert_eq!(writer.left(), 3);
+        writer.limit(2);
+        assert!(catch_unwind(AssertUnwindSafe(|| writer.write(&[5; 3]))).is_err());
+        writer.write(&[5; 2]);
+        let mut all = Vec::new();
+        bytes.read_onto(0, 64, &mut all);
+        assert_eq!(all[8..32], [&[1, 2][..], &[3; 9], &[4; 10], &[5; 2], &[0]].concat());
+        assert!(all[..8].iter().chain(&all[32..]).all(|byte| *byte == 0));
+        assert!(catch_unwind(AssertUnwindSafe(|| bytes.writer(60, 5).left())).is_err());
     }
 }

@@ -24,7 +24,7 @@ pub(crate) mod shared_ref;
 pub(crate) mod small;
 mod window;
 
-pub use bytes::Bytes;
+pub use bytes::{Bytes, Writer};
 pub use frozen::{Freezing, Frozen, attach_frozen, freeze_each};
 pub use loan::{Loan, MovingLoan, loans};
 pub use mapping::{Extent, Kind, Mapping};

@@ -2,7 +2,7 @@
 
 use super::join_error::At;
 use super::panics;
-use crate::transfer::{Block, CallError, Code, Handle, Message, Resolved};
+use crate::transfer::{Block, CallError, Calls, Code, Handle, Message, Resolved};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why a call gave no value. The process goes on.
@@ -50,6 +50,26 @@ pub fn call_caught_onto(
     call_catching(result, handles, |result, handles| {
         callable.call_with_block(arguments, result, handles, block)
     })
+}
+
+/// As [`call_caught_onto`], for calls that follow each other: until there is no other one, or one has failed. That one
+/// began, and did not end.
+#[doc(hidden)]
+#[inline]
+pub fn call_many_caught(
+    callable: &Resolved,
+    calls: &mut dyn Calls<'_>,
+    result: &mut Vec<u8>,
+    handles: &mut Vec<Handle>,
+) -> Result<(), Box<CaughtError>> {
+    call_catching(result, handles, |result, handles| callable.call_many(calls, result, handles))
+}
+
+/// What each call begins with that follows another one: no panic from before it can be its own.
+#[doc(hidden)]
+#[inline]
+pub fn begin_call() {
+    panics::begin();
 }
 
 #[inline]

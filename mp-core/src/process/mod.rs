@@ -42,7 +42,7 @@ pub use crate::sys::process::Ended;
 pub use any_child::AnyChild;
 pub use authkey::{AuthKey, set_authkey};
 pub use builder::{ForkProcess, Process, Run};
-pub use caught::{CaughtError, call_caught, call_caught_onto, caught};
+pub use caught::{CaughtError, begin_call, call_caught, call_caught_onto, call_many_caught, caught};
 pub use child::{Child, CloseError};
 pub use cpus::{cpu_count, usable_cpu_count};
 pub use current::{CurrentProcess, ParentProcess, args_os, current_process, parent_process};

@@ -17,6 +17,7 @@ pub mod fd;
 pub mod forced;
 pub mod fork_handler;
 pub mod futex;
+pub mod huge_pages;
 pub mod identity;
 pub mod image;
 pub mod inherited;

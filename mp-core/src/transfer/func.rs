@@ -1,12 +1,11 @@
 //! A function that crosses: as a distance from an anchor in the image, for the same build only.
 //!
 //! ```text
-//!  here:   entry::<F, A> - anchor ──►  Code { offset, build, signature }  ──►  anchor + offset: there
+//!  here:   entries::<F, A> - anchor ──►  Code { offset, build, signature }  ──►  anchor + offset: there
 //! ```
 //!
-//! What is named is not the user's function but a trampoline made for it, `entry::<F, A>`, which knows how to
-//! decode the arguments and encode the result. It compares the signature in the `Code` with its own, since two
-//! functions with equal code may share an address.
+//! What is named is not the user's function but one made for it, `entries::<F, A>`, which gives its trampolines. It
+//! compares the signature in the `Code` with its own, since two functions with equal code may share an address.
 //!
 //! # Safety
 //! The one invariant: an address is called only if it was made by [`Code::of`] in a process of the same build:
@@ -14,17 +13,15 @@
 //! the image's code.
 #![allow(unsafe_code)]
 
-use super::block::{from_lone_block, into_block, is_block, is_lone_block};
 use super::bounds::Captures;
+use super::entry::{Describe, Resolved, entries};
 use super::handle::Handle;
-use super::message::{Message, pack_value_with, unpack_with};
-use super::step::{InStep, Step};
+use super::message::Message;
 use crate::error::CodecError;
 use crate::sys::image;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::any::{TypeId, type_name};
-use std::mem::MaybeUninit;
 
 /// A function that takes its arguments as a tuple: `fn(A, B) -> R` is a `Target<(A, B), Output = R>`.
 ///
@@ -144,64 +141,6 @@ impl From<CallError> for CodecError {
     }
 }
 
-/// Packed arguments, the result to append to, handles (before the call the arguments', after it the result's), and
-/// perhaps a place for a block. All of it goes in registers: what goes through memory is waited for. No arguments ask
-/// only whether the signature is this function's, and whether it takes a block: then the result is not empty.
-type Entry = fn(
-    &Code,
-    Option<&[u8]>,
-    &mut Vec<u8>,
-    &mut Vec<Handle>,
-    Option<&mut Block>,
-) -> Result<(), Box<CallError>>;
-
-/// Bytes that go as they are. Before a call: the argument of a function of one `Vec<u8>`, in the place of packed ones.
-/// After it: the `Vec<u8>` that the function gave, in the place of a packed one.
-pub type Block = Option<Vec<u8>>;
-
-/// A function that was looked up once and is called many times.
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy)]
-pub struct Resolved {
-    entry: Entry,
-    takes_block: bool,
-}
-
-/// Which code it is of was compared when the function was looked up.
-const COMPARED: Code = Code { offset: 0, build: 0, signature: 0 };
-
-impl Resolved {
-    /// Calls the function with packed arguments, and appends the packed result. `handles` are the arguments' before the
-    /// call, and the result's after it. After an error or a panic a part of the result may be there.
-    #[inline]
-    pub fn call_onto(
-        &self,
-        arguments: &[u8],
-        result: &mut Vec<u8>,
-        handles: &mut Vec<Handle>,
-    ) -> Result<(), Box<CallError>> {
-        (self.entry)(&COMPARED, Some(arguments), result, handles, None)
-    }
-
-    /// The same, where bytes need not be packed: see [`Block`].
-    #[inline]
-    pub fn call_with_block(
-        &self,
-        arguments: &[u8],
-        result: &mut Vec<u8>,
-        handles: &mut Vec<Handle>,
-        block: &mut Block,
-    ) -> Result<(), Box<CallError>> {
-        (self.entry)(&COMPARED, Some(arguments), result, handles, Some(block))
-    }
-
-    /// Whether its argument may be a [`Block`].
-    #[inline]
-    pub fn takes_block(&self) -> bool {
-        self.takes_block
-    }
-}
-
 impl Code {
     /// The code of a function, whose type is all there is to it.
     ///
@@ -230,7 +169,7 @@ impl Code {
     {
         let () = Captures::<F>::NOTHING;
         StateType::check(F::state(), state)?;
-        let address = entry::<F, A> as Entry as usize;
+        let address = entries::<F, A> as Describe as usize;
         if !image::is_code(address) {
             return Err(CodecError::OutsideImage(type_name::<F>()));
         }
@@ -257,11 +196,9 @@ impl Code {
     #[doc(hidden)]
     pub fn resolve(&self) -> Result<Resolved, CallError> {
         let address = self.check()?;
-        // SAFETY: made by `Code::of` in a process of this build (the invariant above), so an `Entry` is there.
-        let entry = unsafe { std::mem::transmute::<usize, Entry>(address) };
-        let mut takes_block = Vec::new();
-        entry(self, None, &mut takes_block, &mut Vec::new(), None).map_err(|error| *error)?;
-        Ok(Resolved { entry, takes_block: !takes_block.is_empty() })
+        // SAFETY: made by `Code::of` in a process of this build (the invariant above), so a `Describe` is there.
+        let describe = unsafe { std::mem::transmute::<usize, Describe>(address) };
+        describe(self.signature).ok_or(CodecError::UnknownFunction.into())
     }
 
     /// Whether this program is of the same build and has code there: the address.
@@ -303,7 +240,7 @@ impl CodeKey {
     {
         StateType::check(F::state(), state)?;
         let names = names::<F, A>().map(|name| (name.as_ptr() as usize, name.len()));
-        Ok(CodeKey { address: entry::<F, A> as Entry as usize, names })
+        Ok(CodeKey { address: entries::<F, A> as Describe as usize, names })
     }
 }
 
@@ -318,7 +255,7 @@ fn build() -> u128 {
     image::build() ^ image::offset(anchor as fn() as usize) as u128
 }
 
-fn signature<F, A>() -> u64
+pub(super) fn signature<F, A>() -> u64
 where
     F: Target<A>,
 {
@@ -337,65 +274,6 @@ pub(super) fn hash_of_names(names: &[&str]) -> u64 {
     names.iter().flat_map(|name| name.bytes().chain([0])).fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })
-}
-
-/// The trampoline: one for each function and kind of arguments.
-fn entry<F, A>(
-    code: &Code,
-    arguments: Option<&[u8]>,
-    result: &mut Vec<u8>,
-    handles: &mut Vec<Handle>,
-    block: Option<&mut Block>,
-) -> Result<(), Box<CallError>>
-where
-    F: Target<A>,
-    F::Output: Serialize + DeserializeOwned,
-    A: DeserializeOwned,
-{
-    let Some(arguments) = arguments else {
-        // Two functions with equal code may share an address: asked once, before the first call.
-        return if code.signature == signature::<F, A>() {
-            result.extend(is_lone_block::<A>().then_some(1));
-            Ok(())
-        } else {
-            Err(Box::new(CodecError::UnknownFunction.into()))
-        };
-    };
-    let (given, block) = match block {
-        Some(block) if block.is_some() => (block.take().and_then(from_lone_block::<A>), Some(block)),
-        block => (None, block),
-    };
-    let arguments = match given {
-        Some(arguments) => arguments,
-        None => {
-            let _step = block.is_some().then(|| InStep::begin(Step::Arguments));
-            unpack_with::<A>(arguments, handles).map_err(|error| Box::new(CallError::Arguments(*error)))?
-        }
-    };
-    // SAFETY: of size zero (checked where the code was made), so there is no byte to get wrong; a value of the
-    // type was there when the code was made, so the type has values. A zero-sized token that a closure captured
-    // is made anew by this: the one documented exception to "what is captured does not cross".
-    let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
-    let value = __rust_begin_short_backtrace(|| function.call(arguments));
-    let Some(block) = block else {
-        return pack_value_with(&value, result, handles).map_err(|error| Box::new(CallError::Output(*error)));
-    };
-    if is_block::<F::Output>() {
-        *block = into_block(value).ok();
-        return Ok(());
-    }
-    let _step = InStep::begin(Step::Result);
-    pack_value_with(&value, result, handles).map_err(|error| Box::new(CallError::Output(*error)))
-}
-
-/// Calls the program's function. The panic hooks of std and of this library print no frame from here on: they know its
-/// name.
-#[inline(never)]
-pub(crate) fn __rust_begin_short_backtrace<T>(function: impl FnOnce() -> T) -> T {
-    let value = function();
-    // No tail call: the frame stays.
-    std::hint::black_box(());
-    value
 }
 
 #[cfg(test)]

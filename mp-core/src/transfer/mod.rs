@@ -18,6 +18,7 @@ mod bounds;
 mod codec;
 #[cfg(feature = "self-describing")]
 mod described;
+mod entry;
 mod func;
 mod function;
 mod handle;
@@ -33,10 +34,10 @@ mod tried;
 pub use bounds::{Callable, Transferable, kind};
 #[cfg(feature = "self-describing")]
 pub use described::SelfDescribing;
-pub(crate) use func::__rust_begin_short_backtrace;
+pub(crate) use entry::__rust_begin_short_backtrace;
 #[doc(hidden)]
 pub use func::CallError;
-pub use func::{Code, Resolved, Target};
+pub use func::{Code, Target};
 pub use function::Function;
 pub use handle::Handle;
 pub use key::KeyOf;
@@ -50,7 +51,7 @@ pub use block::{as_block, as_lone_block, from_block, is_block};
 #[doc(hidden)]
 pub use bounds::Captures;
 #[doc(hidden)]
-pub use func::Block;
+pub use entry::{Block, Calls, Resolved};
 #[doc(hidden)]
 pub use func::{CodeKey, StateType};
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! A worker's life: it gets ready, does what it takes from the board, and ends.
 
+mod chunk;
 mod own;
 mod room;
 mod runs;

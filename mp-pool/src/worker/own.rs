@@ -46,7 +46,7 @@ pub(super) struct Own {
     /// When its tasks begin and end is written down.
     trace: Option<Tracer>,
     /// What its tasks have of the pool's memory.
-    of_tasks: OfTasks,
+    pub(super) of_tasks: OfTasks,
     // Buffers, kept from chunk to chunk.
     pub(super) arguments: Vec<u8>,
     pub(super) record: Vec<u8>,
@@ -160,6 +160,14 @@ impl Own {
         if chunk.timed {
             marks.start(monotonic_millis());
         }
+        if let Ok(function) = &function
+            && chunk.items > 1
+            && function.has_many()
+            && !self.is_numbered()
+        {
+            self.run_many(memory, &marks, function, (chunk.items, rest), &room);
+            return true;
+        }
         for done in 0..chunk.items {
             self.begin(memory, &marks, done);
             let arguments = take_item(&mut rest).unwrap_or_default();
@@ -208,18 +216,24 @@ impl Own {
 
     #[inline]
     fn begin(&mut self, memory: &Memory, marks: &Marks<'_, FutexWord>, done: u32) {
-        self.count(memory);
+        self.begin_work(memory);
+        self.count(1);
         marks.begin(done);
     }
 
-    /// One item more is begun.
+    /// An item is about to begin.
     #[inline]
-    pub(super) fn count(&mut self, memory: &Memory) {
+    pub(super) fn begin_work(&mut self, memory: &Memory) {
         if !self.worked {
             memory.board.live(self.index, Life::Working);
             self.worked = true;
         }
-        self.left = self.left.saturating_sub(1);
+    }
+
+    /// So many items more have begun.
+    #[inline]
+    pub(super) fn count(&mut self, items: u32) {
+        self.left = self.left.saturating_sub(items.into());
     }
 
     /// Whether the number of a task is in front of its arguments.
@@ -298,8 +312,10 @@ impl Own {
     fn write_value(&mut self, memory: &Memory, handles: Vec<Handle>, room: &mut Room) -> u32 {
         let length = self.record.len();
         if !handles.is_empty() || length + HEAD > room.left {
-            let sent = self.send_value(None, &self.record, &handles);
-            return self.sent_or_failed(sent);
+            let record = std::mem::take(&mut self.record);
+            let message = self.send_as_message(&record, &handles);
+            self.record = record;
+            return message;
         }
         let mut head = Vec::with_capacity(HEAD);
         put_value_head(length, &mut head);
@@ -326,7 +342,7 @@ impl Own {
 
     /// As [`run_item`](Own::run_item), for an item that gave no value.
     #[cold]
-    fn write_failure(&mut self, memory: &Memory, failure: Failure, room: &mut Room) -> u32 {
+    pub(super) fn write_failure(&mut self, memory: &Memory, failure: Failure, room: &mut Room) -> u32 {
         self.record.clear();
         put_failure(&failure, &mut self.record);
         if self.record.len() > room.left {
@@ -335,6 +351,12 @@ impl Own {
         }
         room.write(memory, &self.record);
         0
+    }
+
+    /// Sends a packed value, or why that cannot be done. Gives the number of the message.
+    pub(super) fn send_as_message(&mut self, bytes: &[u8], handles: &[Handle]) -> u32 {
+        let sent = self.send_value(None, bytes, handles);
+        self.sent_or_failed(sent)
     }
 
     fn send_value(

@@ -34,7 +34,8 @@ impl Own {
     /// Does an item of a run; whether its result was sent as a message, whose number lies in its place then.
     fn run_one(&mut self, memory: &Memory, run: Run, item: u32) -> bool {
         let (place, code, stride) = (run.place as usize, run.code as usize, run.stride as usize);
-        self.count(memory);
+        self.begin_work(memory);
+        self.count(1);
         let function = self.function_of_run(memory, run);
         let from = place + code + item as usize * stride;
         let (short, mut buffer) = (memory.bytes.read_array::<SHORT>(from), Vec::new());
