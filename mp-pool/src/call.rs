@@ -162,7 +162,15 @@ impl Call {
         let workers = self.know_length(&items, workers);
         let (chunk, mut results) = (known_chunk_size(&items, workers), InOrder::new(each));
         let submitted = self.all(items, chunk, workers, |call| {
-            let (job, mut is_full) = (&*call.job, true);
+            let (job, mut is_full) = (&*call.job, call.full);
+            // What is done is decoded while workers go on: its memory is used again, and little is left to do at the
+            // end.
+            if call.shared.board.has_finished() {
+                call.shared.look_for(job);
+            }
+            if !is_full {
+                results.take(job);
+            }
             while is_full {
                 call.shared.wait_interruptible(job, &mut interrupted, |dispatch| {
                     is_full = dispatch.is_full_for(job);

@@ -6,6 +6,7 @@
 //! ```
 
 use crate::buffer::{Lending, decoding};
+pub(crate) use crate::decoded::{decoded, decoded_short, value_of};
 use crate::dispatch::Yielded;
 use crate::error::TaskError;
 use crate::hook::Hook;
@@ -16,8 +17,7 @@ use crate::pieces::Pieces;
 use crate::progress::Work;
 use crate::record::{Outcome, Short, split_short_value, take_outcome};
 use crate::thread;
-use mp_core::CodecError;
-use mp_core::transfer::{Message, unpack, unpack_with};
+use mp_core::transfer::Message;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -284,6 +284,16 @@ impl Job {
         self.pieces().take_into(into);
     }
 
+    /// An empty vector for records.
+    pub(crate) fn spare(&self) -> Vec<u8> {
+        self.pieces().spare()
+    }
+
+    /// The memory of pieces that were decoded may be used again.
+    pub(crate) fn recycle(&self, decoded: &mut Vec<Vec<u8>>) {
+        self.pieces().recycle(decoded);
+    }
+
     fn pieces(&self) -> MutexGuard<'_, Pieces> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -371,6 +381,11 @@ impl Job {
         order.iter().map(|at| &pieces[*at as usize])
     }
 
+    /// How many items it has, once it is settled.
+    pub(crate) fn length(&self) -> usize {
+        self.in_order().map(|piece| piece.items as usize).sum()
+    }
+
     /// Whether each item has a value, once it is settled. The values are not looked at.
     pub(crate) fn is_successful(&self) -> bool {
         self.in_order().all(|piece| piece.outcome.is_successful(piece.items))
@@ -401,38 +416,4 @@ impl Piece {
     pub(crate) fn for_each<R: DeserializeOwned>(&self, each: &mut impl FnMut(Result<R, TaskError>)) {
         self.outcome.for_each(self.items, each);
     }
-}
-
-#[inline]
-pub(crate) fn value_of<R: DeserializeOwned>(
-    outcome: Option<Outcome<'_>>,
-    worker: &str,
-) -> Result<R, TaskError> {
-    match outcome {
-        Some(Outcome::Value(bytes)) => decoded_short(bytes),
-        Some(Outcome::Failure(failure)) => Err(failure.in_worker(worker)),
-        None => Err(TaskError::Value("what its worker wrote is damaged".to_owned())),
-    }
-}
-
-#[inline]
-pub(crate) fn decoded<R: DeserializeOwned>(
-    bytes: &[u8],
-    handles: Vec<mp_core::transfer::Handle>,
-) -> Result<R, TaskError> {
-    unpack(bytes, handles).map_err(|error| not_decoded(&error))
-}
-
-/// A value without handles.
-#[inline(always)]
-pub(crate) fn decoded_short<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, TaskError> {
-    match unpack_with(bytes, &mut Vec::new()) {
-        Ok(value) => Ok(value),
-        Err(error) => Err(not_decoded(&error)),
-    }
-}
-
-#[cold]
-fn not_decoded(error: &CodecError) -> TaskError {
-    TaskError::Value(error.to_string())
 }

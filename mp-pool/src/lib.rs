@@ -62,6 +62,7 @@ mod builder;
 mod call;
 mod code;
 mod copies;
+mod decoded;
 mod dispatch;
 mod error;
 mod executor;

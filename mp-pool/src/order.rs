@@ -7,7 +7,8 @@
 //! ```
 
 use crate::error::{MapError, TaskError};
-use crate::job::{Job, Piece};
+use crate::job::{Job, Piece, Settled};
+use mp_core::sys::huge_pages::want_huge_pages;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -16,13 +17,15 @@ pub(crate) struct InOrder<R, F> {
     /// Position of the item whose result is next.
     next: u32,
     early: BTreeMap<u32, Piece>,
+    /// Memory of pieces that are decoded.
+    decoded: Vec<Vec<u8>>,
     each: F,
     value: PhantomData<fn() -> R>,
 }
 
 impl<R: DeserializeOwned, F: FnMut(Result<R, TaskError>)> InOrder<R, F> {
     pub(crate) fn new(each: F) -> Self {
-        InOrder { next: 0, early: BTreeMap::new(), each, value: PhantomData }
+        InOrder { next: 0, early: BTreeMap::new(), decoded: Vec::new(), each, value: PhantomData }
     }
 
     /// Takes what has come of a job. No lock is held while the program's own code decodes.
@@ -32,16 +35,20 @@ impl<R: DeserializeOwned, F: FnMut(Result<R, TaskError>)> InOrder<R, F> {
                 self.early.insert(piece.first, piece);
                 continue;
             }
-            self.decode(&piece);
+            self.decode(piece);
             while let Some(piece) = self.early.remove(&self.next) {
-                self.decode(&piece);
+                self.decode(piece);
             }
         }
+        job.recycle(&mut self.decoded);
     }
 
-    fn decode(&mut self, piece: &Piece) {
+    fn decode(&mut self, piece: Piece) {
         piece.for_each(&mut self.each);
         self.next += piece.items;
+        if let Settled::Records(bytes, _) = piece.outcome {
+            self.decoded.push(bytes);
+        }
     }
 }
 
@@ -76,6 +83,19 @@ impl<R> All<R> {
         All { values: Vec::new(), failed: None, index: 0 }
     }
 
+    /// For as many as an iterator says that there are: if it knows that, their memory is taken in one piece.
+    pub(crate) fn expecting(items: (usize, Option<usize>)) -> All<R> {
+        let mut all = All::new();
+        // More than there is memory for may still fail before it is needed.
+        if let (least, Some(most)) = items
+            && least == most
+            && all.values.try_reserve_exact(least).is_ok()
+        {
+            want_huge_pages(all.values.spare_capacity_mut());
+        }
+        all
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, value: Result<R, TaskError>) {
         match value {
@@ -96,7 +116,6 @@ impl<R> All<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Settled;
     use crate::options::TaskOptions;
     use crate::record::put_value_head;
 
@@ -131,6 +150,15 @@ mod tests {
         assert!(results.early.is_empty());
         drop(results);
         assert_eq!(seen, (0..10).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn a_number_of_results_that_no_memory_holds_is_no_failure() {
+        for items in [(0, Some(0)), (3, Some(3)), (0, None), (2, Some(9)), (usize::MAX, Some(usize::MAX))] {
+            let mut all = All::expecting(items);
+            (0..5_u64).for_each(|value| all.push(Ok(value)));
+            assert_eq!(all.end().unwrap(), [0, 1, 2, 3, 4]);
+        }
     }
 
     #[test]

@@ -14,11 +14,17 @@ use std::sync::Arc;
 
 /// Records that follow each other are one piece, up to so many bytes.
 const MOST_TOGETHER: usize = 4096;
+/// So many pieces' memory is kept, of at most so many bytes each: the C library gives that of a long one back to the
+/// system, and pages that are new cost more than their copy.
+const MOST_SPARE: usize = 8;
+const LONGEST_SPARE: usize = 1 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
     alone: Option<Piece>,
     several: Vec<Piece>,
+    /// Memory of pieces that were decoded, for others.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Pieces {
@@ -33,6 +39,20 @@ impl Pieces {
             None => Some(piece),
         };
         self.several.extend(left);
+    }
+
+    /// Takes the memory of pieces that were decoded.
+    pub(crate) fn recycle(&mut self, decoded: &mut Vec<Vec<u8>>) {
+        let room = MOST_SPARE.saturating_sub(self.spare.len());
+        let short = decoded.drain(..).filter(|bytes| bytes.capacity() <= LONGEST_SPARE);
+        self.spare.extend(short.take(room));
+    }
+
+    /// An empty vector.
+    pub(crate) fn spare(&mut self) -> Vec<u8> {
+        let mut spare = self.spare.pop().unwrap_or_default();
+        spare.clear();
+        spare
     }
 
     pub(crate) fn is_empty(&self) -> bool {

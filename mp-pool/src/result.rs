@@ -41,7 +41,8 @@ impl Waited {
 }
 
 fn all_of<R: DeserializeOwned>(job: &Job) -> Result<Vec<R>, MapError> {
-    let mut all = All::new();
+    let items = job.length();
+    let mut all = All::expecting((items, Some(items)));
     job.for_each(|value| all.push(value));
     all.end()
 }

@@ -330,8 +330,9 @@ impl Tasks<'_> {
         A: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,
     {
-        let (mut all, call) = (All::new(), self.begin::<F, A>(&function)?);
-        call.run(items.into_iter(), self.pool.processes(), interrupted, |value| all.push(value))?;
+        let (items, call) = (items.into_iter(), self.begin::<F, A>(&function)?);
+        let mut all = All::expecting(items.size_hint());
+        call.run(items, self.pool.processes(), interrupted, |value| all.push(value))?;
         Ok(all.end()?)
     }
 

@@ -273,7 +273,7 @@ impl Dispatch {
             let worker = Arc::clone(name);
             return Some(Settled::Lent(Lent { bytes, at, written, block: lent, returned, worker }));
         }
-        let mut bytes = Vec::new();
+        let mut bytes = open.job.spare();
         self.memory.bytes.read_onto(open.results, written, &mut bytes);
         Some(Settled::Records(bytes, Arc::clone(name)))
     }

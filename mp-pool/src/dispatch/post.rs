@@ -338,7 +338,8 @@ enum NoSpot {
 /// How many items go together, and how many bytes they are.
 fn measure(batch: &Batch, most: u32) -> (u32, usize) {
     let all = &batch.bytes[batch.at..];
-    if batch.items <= most && all.len() <= MOST_BYTES {
+    // A batch ends when it has that many bytes: what its last item has beyond them is no reason to cut it.
+    if batch.items <= most && all.len() <= MOST_BYTES + MOST_BYTES / 8 {
         return (batch.items, all.len());
     }
     let (mut rest, mut items) = (all, 0);

@@ -36,6 +36,14 @@ pub(in crate::transfer) fn needs_description<T: DeserializeOwned>(bytes: &[u8]) 
 /// Of a copy that is read to try its type, so many bytes are forgotten, once for a type.
 const MOST_FORGOTTEN: usize = 4096;
 
+#[cold]
+#[inline(never)]
+fn no_varint(rest: &[u8], bits: u32) -> Failure {
+    let most = bits.div_ceil(7) as usize;
+    let goes_on = rest.iter().take(most).all(|byte| *byte >= 0x80);
+    if goes_on && rest.len() < most { Failure::end() } else { Failure::not("number of this size") }
+}
+
 struct Decoder<'de> {
     rest: &'de [u8],
     /// Whether it was asked what comes next.
@@ -88,27 +96,17 @@ impl<'de> Decoder<'de> {
             self.rest = rest;
             return Ok((*byte).into());
         }
-        self.varint_of_several::<BITS>().ok_or_else(|| self.no_varint(BITS))
-    }
-
-    /// Out of line: most numbers are one byte, and their code stays small.
-    #[inline(never)]
-    fn varint_of_several<const BITS: u32>(&mut self) -> Option<u64> {
-        let (value, length) = varint::from_front(self.rest)?;
+        // What is left stays in registers.
+        let (value, length) = varint::of_several(self.rest);
         // Nothing longer than 64 bits comes from there.
         let fits = BITS == u64::BITS || length <= BITS.div_ceil(7) as usize && value >> (BITS - 1) <= 1;
-        if !fits {
-            return None;
+        match self.rest.get(length..) {
+            Some(rest) if fits && length > 0 => {
+                self.rest = rest;
+                Ok(value)
+            }
+            _ => Err(no_varint(self.rest, BITS)),
         }
-        self.rest = self.rest.get(length..)?;
-        Some(value)
-    }
-
-    #[cold]
-    fn no_varint(&self, bits: u32) -> Failure {
-        let most = bits.div_ceil(7) as usize;
-        let goes_on = self.rest.iter().take(most).all(|byte| *byte >= 0x80);
-        if goes_on && self.rest.len() < most { Failure::end() } else { Failure::not("number of this size") }
     }
 
     fn long_varint(&mut self) -> Result<u128, Failure> {

@@ -52,11 +52,23 @@ impl Encoder<'_> {
     /// Out of line, and without a result: most numbers are one byte, and their code stays small.
     #[inline(never)]
     fn varint_of_several(&mut self, value: u64) {
+        if self.bytes.capacity() - self.bytes.len() < varint::MOST {
+            return self.varint_in_more_memory(value);
+        }
         // All bytes in one store, of which those that are meant stay.
         let (bytes, length) = varint::to_bytes(value);
         let end = self.bytes.len() + length;
         self.bytes.extend_from_slice(&bytes);
         self.bytes.truncate(end);
+    }
+
+    /// As [`varint_of_several`](Encoder::varint_of_several), which calls nothing else, so that it need not save
+    /// registers.
+    #[cold]
+    #[inline(never)]
+    fn varint_in_more_memory(&mut self, value: u64) {
+        self.bytes.reserve(varint::MOST);
+        self.varint_of_several(value);
     }
 
     #[inline]

@@ -28,9 +28,16 @@ pub(super) fn to_bytes(value: u64) -> ([u8; MOST], usize) {
     (bytes, length)
 }
 
+/// The value that bytes begin with, and how many it takes; 0: it does not end within them, or within 64 bits. Out of
+/// line: most numbers are one byte, and the code that reads them stays small.
+#[inline(never)]
+pub(super) fn of_several(bytes: &[u8]) -> (u64, usize) {
+    from_front(bytes).unwrap_or((0, 0))
+}
+
 /// The value that bytes begin with, and how many it takes; `None`: it does not end within them, or within 64 bits.
 #[inline(always)]
-pub(super) fn from_front(bytes: &[u8]) -> Option<(u64, usize)> {
+fn from_front(bytes: &[u8]) -> Option<(u64, usize)> {
     let word = first_eight(bytes);
     let last = !word & MORE;
     if last == 0 {
