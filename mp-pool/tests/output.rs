@@ -13,11 +13,12 @@ use std::io::Write as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mp_testing::cases! {
     plain: [
         a_callback_that_panics_is_called_again,
+        tiny_tasks_that_rarely_write_have_their_text_and_no_other,
         a_childs_output_is_its_tasks,
         a_child_that_outlives_its_task_holds_up_nothing,
         a_slow_callback_loses_nothing,
@@ -171,6 +172,44 @@ impl log::Log for Own {
         eprintln!("own: {}", record.args());
     }
     fn flush(&self) {}
+}
+
+fn write_rarely(x: u64) -> u64 {
+    if x % 97 == 5 {
+        println!("{x}");
+    }
+    if x % 89 == 7 {
+        std::io::stderr().write_all(x.to_string().as_bytes()).unwrap();
+        // It ends about when that is read.
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_micros(x % 60) {
+            std::hint::spin_loop();
+        }
+    }
+    x
+}
+
+/// Most tasks have no mark: the text of the others is read before their end, behind it, or with that of others.
+fn tiny_tasks_that_rarely_write_have_their_text_and_no_other() {
+    const TASKS: u64 = 40_000;
+    let all = All::default();
+    let pool = all.builder(2).build().unwrap();
+    assert_eq!(pool.map(write_rarely, 0..TASKS).unwrap().len(), TASKS as usize);
+    pool.flush_output();
+    let written = all.0.lock().unwrap();
+    for (key, text) in written.iter() {
+        let (Some((0, x)), stream) = key else { panic!("{key:?}: {text:?}") };
+        let right = if *stream == "out" && x % 97 == 5 {
+            format!("{x}\n")
+        } else if *stream == "err" && x % 89 == 7 {
+            x.to_string()
+        } else {
+            String::new()
+        };
+        assert_eq!(*text, right, "{key:?}");
+    }
+    let writing = (0..TASKS).map(|x| u64::from(x % 97 == 5) + u64::from(x % 89 == 7));
+    assert_eq!(written.len() as u64, writing.sum::<u64>());
 }
 
 fn set_own() {

@@ -34,6 +34,7 @@ pub mod process;
 pub mod robust;
 pub mod shm;
 pub mod signal;
+pub mod silence;
 pub mod socket;
 mod started;
 pub mod state;

@@ -7,11 +7,11 @@
 //!            stopped = that turn ─ count + 1 ─ wake
 //! ```
 //!
-//! A turn is one task of one worker, which numbers them, so it grows with each. A worker begins one by itself: it may send
-//! as many values as it may be ahead, and only then looks what the caller says. The caller speaks of the turn whose
-//! values it has; of an earlier one it says nothing more once it has spoken of a later one. `waits` says that the worker
-//! is about to sleep: the caller wakes it only then. It is also a hint for a caller that joins the pool: this worker goes
-//! on only if values are taken.
+//! A turn is one task of one worker, which numbers them, so it grows with each. A worker begins one by itself: it may
+//! send as many values as it may be ahead, and only then looks what the caller says. The caller speaks of the turn
+//! whose values it has; of an earlier one it says nothing more once it has spoken of a later one. `waits` says that the
+//! worker is about to sleep: the caller wakes it only then. It is also a hint for a caller that joins the pool: this
+//! worker goes on only if values are taken.
 //!
 //! Two words of the slot, of those that a run has for its items, say up to where the ring of values is written
 //! (`generate/ring.rs`), and that no more values are wanted: of a task whose turn the caller does not know yet. Neither
@@ -25,8 +25,8 @@
 //! # Orderings
 //! Release on the turn and on what was taken, Acquire where they are read, turn first: a worker that sees its turn sees
 //! no count that is of an earlier one, and writes over no value that is still read. A fence stands between `waits` and
-//! the worker's last look, and between what was taken and the look at `waits`: one of the two sees the other. So it does
-//! between a value that is told of and the look at `stopped`, and between that and the look for values. Release on
+//! the worker's last look, and between what was taken and the look at `waits`: one of the two sees the other. So it
+//! does between a value that is told of and the look at `stopped`, and between that and the look for values. Release on
 //! `yielded`, Acquire where it is read: the values are there.
 //! # When a process dies
 //! The worker: the caller clears all four words before its successor starts ([`forget_turns`](Board::forget_turns)),

@@ -8,12 +8,12 @@
 //!
 //! A task of which a value went over the line has its end come over the line too, behind it. So such a value belongs to
 //! the task whose end is the worker's next message: that of a slot which was collected already, or of the slot that it
-//! names. What is in the ring of a slot that is collected, and comes behind a value that the line still has, is copied,
-//! and waits for that.
+//! names. What is in the ring of a slot that is collected, and comes behind a value that the line still has, is
+//! copied, and waits for that.
 //!
 //! # When a process dies
-//! A worker: what it had sent is received before its end is seen, and what it had written to the ring stands. So each value
-//! is there, once, and the task's end behind it.
+//! A worker: what it had sent is received before its end is seen, and what it had written to the ring stands. So each
+//! value is there, once, and the task's end behind it.
 
 use super::{Awaited, Dispatch, MessageId, Open};
 use crate::board::Turn;
@@ -161,8 +161,8 @@ impl Dispatch {
         self.give_several(&job, item, by, several);
     }
 
-    /// The slot of a task that yields is collected, all of whose ring was copied. `message`: the one that is its end, if
-    /// it comes by one.
+    /// The slot of a task that yields is collected, and all of its ring was copied. `message`: the one that is its end,
+    /// if it comes by one.
     pub(super) fn ends(&mut self, slot: u32, open: &Open, message: Option<MessageId>) {
         if open.job.ahead() > 0
             && let Some(yielding) = self.generators.at_work.remove(&slot)

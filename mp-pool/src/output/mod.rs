@@ -1,7 +1,8 @@
 //! What tasks write, and their log records, attributed to the task.
 //!
 //! ```text
-//!   worker:  mark: this task begins ─► the task prints ─► flush          one pipe each for descriptors 1 and 2
+//!   worker:  the task prints ─► flush ─► mark: that was this task's      one pipe each for descriptors 1 and 2
+//!            which task it is at                                         a page of shared memory
 //!            log record, with its task                                   a packet socket
 //!                │
 //!   pool:    a thread reads what there is ─► the bytes between two marks are one task's ─► the program's callback
@@ -11,19 +12,24 @@
 //! |--------------|--------------------------------------------------------------------------|
 //! | `mod.rs`     | what the program sees and asks for                                       |
 //! | `split.rs`   | from a pipe's bytes and marks to pieces of one task each                 |
+//! | `page.rs`    | which task a worker is at, and whether it wrote something                |
 //! | `reader.rs`  | the thread that reads                                                    |
 //! | `writer.rs`  | a worker's part                                                          |
 //! | `records.rs` | the worker's logger                                                      |
 //!
 //! A mark goes through the pipe itself, so it stands between the bytes of two tasks whenever they are read. It begins
 //! with bytes that the pool has drawn at random for that worker, and is so short that the kernel writes it in one
-//! piece. What a pipe holds is all that waits: a worker that writes faster than the callback takes it waits in its
-//! write.
+//! piece. A task that wrote nothing has none: its worker asks with one system call whether both pipes are empty, and
+//! looks at a word of the page whether text was read meanwhile (`page.rs`). Text that is read before its mark is that
+//! of the task which the page names. What a pipe holds is all that waits: a worker that writes faster than the callback
+//! takes it waits in its write.
 //!
 //! # When a process dies
-//! A worker: what it has written is in its pipes, which the pool reads to their end. A task's own child may keep them
+//! A worker: what it has written is in its pipes, which the pool reads to their end; what has no mark was its last
+//! task's, which the page names. A task's own child may keep them
 //! open; they are read as long as it does.
 
+mod page;
 mod reader;
 mod records;
 mod split;
@@ -150,7 +156,7 @@ impl PoolBuilder {
     /// are full (64 KiB each), so memory is bounded, and it must not wait for tasks of this pool. One that panics is
     /// called again for the next piece. After [`Pool::join`] it has had everything.
     ///
-    /// Off, it costs nothing. On, two writes a task.
+    /// Off, it costs nothing. On, a system call for each task that writes nothing, and two more for each that does.
     ///
     /// Python has no counterpart; pytest: `capsys`; Dask: `print` of workers; Ray: `log_to_driver`.
     #[doc(alias = "capture")]

@@ -7,6 +7,7 @@
 //! What a task has written before it ended is in the pipe when its end is known. So a look that begins after that takes
 //! it: `flush` waits for the end of such a look, and the last look begins when all workers have ended.
 
+use super::page::SharedPage;
 use super::records::Logged;
 use super::split::{Nonce, Split};
 use super::{Ends, OnOutput, OutputSpec, TaskNumber, TaskOutput, TaskOutputKind, TaskRecord};
@@ -15,13 +16,14 @@ use crate::line::Line;
 use crate::supervisor::Shared;
 use crate::thread::WakePipe;
 use mp_core::Level;
-use mp_core::OsError;
 use mp_core::process::caught;
 use mp_core::sys::fd::{pipe, pipe_size, set_nonblocking};
 use mp_core::sys::poll::{Interest, poll};
 use mp_core::sys::process::random_bytes;
+use mp_core::sys::silence::Silence;
 use mp_core::sys::socket::{Mode, would_block};
 use mp_core::transfer::{Handle, ParcelError};
+use mp_core::word::Deadline;
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -29,6 +31,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
+use std::time::Duration;
 
 /// As much as a pipe holds, unless a task makes it hold more.
 const PIPE: usize = 64 << 10;
@@ -71,8 +74,19 @@ struct Source {
 /// One of the ways that a worker writes.
 #[derive(Debug)]
 enum Stream {
-    Pipe { pipe: File, split: Split, is_stdout: bool },
+    Pipe { pipe: File, split: Split, page: SharedPage, is_stdout: bool },
     Records(Line),
+}
+
+/// What a look has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// All that there was.
+    All,
+    /// Text of which it is not known yet whose it is: it is to look again at once.
+    Unsure,
+    /// The end.
+    End,
 }
 
 impl Output {
@@ -99,18 +113,21 @@ impl Output {
 
     /// The ends of a worker that is about to be started. From here on the thread reads what it writes: it may have done
     /// a task before its start has returned.
-    pub(crate) fn open(&self, worker: u32) -> Result<Ends, OsError> {
+    pub(crate) fn open(&self, worker: u32) -> Result<Ends, NewPoolError> {
         let mut nonce: Nonce = [0; 16];
         // Text has no zeros, most often: it is not taken for the beginning of a mark.
         random_bytes(&mut nonce[1..])?;
-        let (mut streams, level) = (Vec::new(), self.spec.level);
-        let mut open = |is_stdout| {
-            let (read, write) = pipe()?;
+        let (mut streams, level, page) = (Vec::new(), self.spec.level, SharedPage::create()?);
+        let [(out, to_out), (err, to_err)] = [pipe()?, pipe()?];
+        // Without it each task has a mark.
+        let silence = Silence::of([out.as_fd(), err.as_fd()]).ok();
+        let silence = silence.map(|silence| Handle::new(silence.into_fd()));
+        for (read, is_stdout) in [(out, true), (err, false)] {
             set_nonblocking(read.as_fd(), true)?;
-            streams.push(Stream::Pipe { pipe: read.into(), split: Split::new(nonce), is_stdout });
-            Ok::<_, OsError>(Handle::new(write))
-        };
-        let pipes = [open(true)?, open(false)?];
+            let (pipe, split, page) = (read.into(), Split::new(nonce), page.again()?);
+            streams.push(Stream::Pipe { pipe, split, page, is_stdout });
+        }
+        let pipes = [Handle::new(to_out), Handle::new(to_err)];
         let mut records = None;
         if level > mp_core::LevelFilter::Off {
             let (ours, theirs) = Line::pair()?;
@@ -120,7 +137,7 @@ impl Output {
         let of = |stream| Source { worker: worker as usize, stream };
         self.inner().new.extend(streams.into_iter().map(of));
         self.wake();
-        Ok(Ends { pipes, nonce, records, level: level as u8 })
+        Ok(Ends { pipes, silence, page, nonce, records, level: level as u8 })
     }
 
     /// Has the thread look.
@@ -163,7 +180,12 @@ impl Shared {
                 sources.append(&mut inner.new);
                 inner.asked
             };
-            sources.retain_mut(|source| source.look(&mut buffer, &callback));
+            let mut is_unsure = false;
+            sources.retain_mut(|source| {
+                let found = source.look(&mut buffer, &callback);
+                is_unsure |= found == Found::Unsure;
+                found != Found::End
+            });
             let mut inner = output.inner();
             inner.said = asked;
             inner.has_ended = is_last;
@@ -175,7 +197,7 @@ impl Shared {
             let readable = sources.iter().map(|source| (source.as_fd(), Interest::Read));
             let waiting: Vec<_> = std::iter::once((wakes.as_fd(), Interest::Read)).chain(readable).collect();
             // If it cannot wait, it looks again and again, and loses nothing.
-            let _ = poll(&waiting, None);
+            let _ = poll(&waiting, if is_unsure { Deadline::after(Duration::ZERO) } else { None });
             let _ = wakes.read(&mut [0; 64]);
         }
     }
@@ -190,8 +212,7 @@ impl Source {
     }
 
     /// Gives the callback what there is, but no more than there can be at one moment: a worker may go on writing.
-    /// `false`: nothing more comes.
-    fn look(&mut self, buffer: &mut [u8], callback: &OnOutput) -> bool {
+    fn look(&mut self, buffer: &mut [u8], callback: &OnOutput) -> Found {
         let worker = self.worker;
         let give = |pid: u32, task: Option<TaskNumber>, kind: TaskOutputKind| {
             let output = TaskOutput { worker, pid, task, kind };
@@ -199,28 +220,56 @@ impl Source {
             let _ = caught(|| callback(output));
         };
         match &mut self.stream {
-            Stream::Pipe { pipe, split, is_stdout } => {
-                let each = |pid: u32, task: Option<TaskNumber>, text: &[u8]| {
-                    let text = text.to_vec();
-                    give(
-                        pid,
-                        task,
-                        if *is_stdout { TaskOutputKind::Stdout(text) } else { TaskOutputKind::Stderr(text) },
-                    );
-                };
-                read_pipe(pipe, split, buffer, each)
+            Stream::Pipe { pipe, split, page, is_stdout } => {
+                let mut pieces = Vec::new();
+                page.begin_look();
+                let (found, is_text) = read_pipe((pipe, split, page), buffer, &mut pieces);
+                page.end_look(is_text);
+                // The worker may wait for the end of the look.
+                for (pid, task, text) in pieces {
+                    let kind =
+                        if *is_stdout { TaskOutputKind::Stdout(text) } else { TaskOutputKind::Stderr(text) };
+                    give(pid, task, kind);
+                }
+                found
             }
             Stream::Records(line) => read_records(line, give),
         }
     }
 }
 
+/// A piece of text, the process id of its worker, and its task.
+type Piece = (u32, Option<TaskNumber>, Vec<u8>);
+
+/// Whether it has read anything but marks, beside what it has found.
 fn read_pipe(
-    pipe: &mut File,
-    split: &mut Split,
+    (pipe, split, page): (&mut File, &mut Split, &SharedPage),
     buffer: &mut [u8],
-    mut each: impl FnMut(u32, Option<TaskNumber>, &[u8]),
-) -> bool {
+    pieces: &mut Vec<Piece>,
+) -> (Found, bool) {
+    /// So often is it asked which task text without a mark is of. A worker goes on with others meanwhile.
+    const MOST: u32 = 8;
+    let mut is_text = split.has_text(true);
+    for _ in 0..MOST {
+        // Before it reads, and after: an earlier task's mark stands behind its text, no further than a pipe holds.
+        let (before, task) = page.at_work();
+        let (whole, ended) = fill(pipe, split, buffer, pieces);
+        is_text |= split.has_text(whole) || !pieces.is_empty();
+        let is_sure = ended || page.at_work().0 == before;
+        if is_sure {
+            let mut push = |pid, task, text: &[u8]| pieces.push((pid, task, text.to_vec()));
+            split.give(if ended { page.at_work().1 } else { task }, whole, &mut push);
+        }
+        if ended || is_sure || !split.has_text(whole) {
+            return (if ended { Found::End } else { Found::All }, is_text);
+        }
+    }
+    (Found::Unsure, is_text)
+}
+
+/// Reads what there is, or at least as much as the pipe holds. Gives whether the pipe was empty then, and whether it has
+/// ended.
+fn fill(pipe: &mut File, split: &mut Split, buffer: &mut [u8], pieces: &mut Vec<Piece>) -> (bool, bool) {
     // A read gives what several writes have left, up to the buffer's end: two of them empty a full pipe, unless a task
     // has made it larger.
     let (mut most, mut taken) = (None, 0);
@@ -229,37 +278,31 @@ fn read_pipe(
             break;
         }
         match pipe.read(buffer) {
-            Ok(0) => {
-                split.empty(each);
-                return false;
-            }
+            Ok(0) => return (true, true),
             Ok(length) => {
                 taken += length;
-                split.read(&buffer[..length], &mut each);
+                split.read(&buffer[..length], |pid, task, text| pieces.push((pid, task, text.to_vec())));
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => {
-                split.empty(each);
-                return error.kind() == ErrorKind::WouldBlock;
-            }
+            Err(error) => return (true, error.kind() != ErrorKind::WouldBlock),
         }
     }
-    true
+    (false, false)
 }
 
-fn read_records(line: &Line, give: impl Fn(u32, Option<TaskNumber>, TaskOutputKind)) -> bool {
+fn read_records(line: &Line, give: impl Fn(u32, Option<TaskNumber>, TaskOutputKind)) -> Found {
     /// More than a socket holds.
     const MOST: usize = 1 << 14;
     for _ in 0..MOST {
         let Logged { pid, task, level, target, message } = match line.receive::<Logged>(Mode::Now) {
             Ok((logged, _)) => logged,
-            Err(ParcelError::Closed) => return false,
-            Err(ParcelError::Os(error)) if would_block(&error) => return true,
+            Err(ParcelError::Closed) => return Found::End,
+            Err(ParcelError::Os(error)) if would_block(&error) => return Found::All,
             // One that cannot be received is lost, and no other.
             Err(_) => continue,
         };
         let level = Level::iter().nth(usize::from(level.saturating_sub(1))).unwrap_or(Level::Error);
         give(pid, task, TaskOutputKind::Record(TaskRecord { level, target, message }));
     }
-    true
+    Found::All
 }

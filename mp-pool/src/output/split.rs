@@ -1,13 +1,14 @@
 //! From a pipe's bytes and marks to pieces of one task each.
 //!
 //! ```text
-//!   text of no task | mark: task 7 | text of 7 | mark: task 9 | text of 9 …
+//!   mark: none | text of no task | mark: none | text of 7 | mark: task 7 | text of 9 | mark: task 9 | text of 10 …
 //!   mark:  16 random bytes, the pipe's own | call, 8 bytes | item, 8 bytes
-//!   first: a mark with a call that no task has, whose item is the worker's process id
+//!   none:  a mark with a call that no task has, whose item is the worker's process id
 //! ```
 //!
-//! A read may end within a mark, so what may be the beginning of one is kept until more has come. A mark is written in
-//! one piece: once the pipe is empty, what is kept is text.
+//! Text is that of the mark behind it, or, while there is none, of a task that the page names (`page.rs`). A task that
+//! wrote nothing has no mark. A read may end within a mark, so what may be the beginning of one is kept until more has
+//! come. A mark is written in one piece: once the pipe is empty, what is kept is text.
 
 use super::TaskNumber;
 
@@ -17,15 +18,15 @@ pub(super) type Nonce = [u8; 16];
 /// Bytes of a mark.
 pub(super) const MARK: usize = 32;
 
-/// The call of the first mark.
-const FIRST: u64 = u64::MAX;
+/// No task.
+pub(super) const NONE: TaskNumber = TaskNumber { call: u64::MAX, item: 0 };
 
-/// The first mark of a worker with this process id.
-pub(super) fn first_mark(nonce: &Nonce, pid: u32) -> [u8; MARK] {
-    mark(nonce, TaskNumber { call: FIRST, item: pid.into() })
+/// The mark behind what no task has written, of a worker with this process id.
+pub(super) fn none_mark(nonce: &Nonce, pid: u32) -> [u8; MARK] {
+    mark(nonce, TaskNumber { item: pid.into(), ..NONE })
 }
 
-/// The mark in front of what a task writes.
+/// The mark behind what a task has written.
 pub(super) fn mark(nonce: &Nonce, task: TaskNumber) -> [u8; MARK] {
     let mut mark = [0; MARK];
     mark[..16].copy_from_slice(nonce);
@@ -50,41 +51,58 @@ pub(super) struct Split {
     nonce: Nonce,
     /// The worker's process id; 0: it has not begun.
     pid: u32,
-    task: Option<TaskNumber>,
-    /// What may be the beginning of a mark.
+    /// Text without a mark, and what may be the beginning of one.
     kept: Vec<u8>,
+    /// So much of it is text.
+    text: usize,
 }
 
 impl Split {
     pub(super) fn new(nonce: Nonce) -> Split {
-        Split { nonce, pid: 0, task: None, kept: Vec::new() }
+        Split { nonce, pid: 0, kept: Vec::new(), text: 0 }
     }
 
-    /// More has come. Gives `each` the pieces, which are not empty, with the worker's process id and its task.
+    /// More has come. Gives `each` the pieces that have their mark, and are not empty, with the worker's process id and
+    /// their task.
     pub(super) fn read(&mut self, bytes: &[u8], mut each: impl FnMut(u32, Option<TaskNumber>, &[u8])) {
-        let mut all = std::mem::take(&mut self.kept);
+        let (mut all, mut text) = (std::mem::take(&mut self.kept), self.text);
         all.extend_from_slice(bytes);
         let mut rest = all.as_slice();
         loop {
-            let at = self.begin_of_mark(rest);
-            if at > 0 {
-                each(self.pid, self.task, &rest[..at]);
+            text += self.begin_of_mark(&rest[text..]);
+            let Some((mark, after)) = rest[text..].split_first_chunk() else { break };
+            let task = match task_of(mark) {
+                TaskNumber { call, item } if call == NONE.call => {
+                    self.pid = item as u32;
+                    None
+                }
+                task => Some(task),
+            };
+            if text > 0 {
+                each(self.pid, task, &rest[..text]);
             }
-            rest = &rest[at..];
-            let Some((mark, after)) = rest.split_first_chunk() else { break };
-            match task_of(mark) {
-                TaskNumber { call: FIRST, item } => self.pid = item as u32,
-                task => self.task = Some(task),
-            }
-            rest = after;
+            (rest, text) = (after, 0);
         }
-        self.kept = rest.to_vec();
+        (self.kept, self.text) = (rest.to_vec(), text);
     }
 
-    /// The pipe is empty: what was kept is text.
-    pub(super) fn empty(&mut self, each: impl FnOnce(u32, Option<TaskNumber>, &[u8])) {
-        if !self.kept.is_empty() {
-            each(self.pid, self.task, &std::mem::take(&mut self.kept));
+    /// Whether there is text without a mark. `whole`: the pipe is empty, so what is kept is text.
+    pub(super) fn has_text(&self, whole: bool) -> bool {
+        self.text > 0 || whole && !self.kept.is_empty()
+    }
+
+    /// Text without a mark is this task's.
+    pub(super) fn give(
+        &mut self,
+        task: Option<TaskNumber>,
+        whole: bool,
+        each: impl FnOnce(u32, Option<TaskNumber>, &[u8]),
+    ) {
+        let length = if whole { self.kept.len() } else { self.text };
+        if length > 0 {
+            each(self.pid, task, &self.kept[..length]);
+            self.kept.drain(..length);
+            self.text = 0;
         }
     }
 
@@ -117,7 +135,7 @@ mod tests {
         TaskNumber { call, item }
     }
 
-    /// The text of each task, whatever pieces it came in.
+    /// The text of each task, whatever pieces it came in. What has no mark is task 10's.
     fn split(pieces: &[&[u8]]) -> Vec<(Option<TaskNumber>, Vec<u8>)> {
         let (mut split, mut all) = (Split::new(NONCE), Vec::<(Option<TaskNumber>, Vec<u8>)>::new());
         let mut each = |pid: u32, task: Option<TaskNumber>, text: &[u8]| {
@@ -127,22 +145,36 @@ mod tests {
                 None => all.push((task, text.to_vec())),
             }
         };
-        split.read(&first_mark(&NONCE, 77), &mut each);
+        split.read(&none_mark(&NONCE, 77), &mut each);
         pieces.iter().for_each(|piece| split.read(piece, &mut each));
-        split.empty(each);
+        split.give(Some(task(0, 10)), true, each);
+        assert!(!split.has_text(true));
         all
     }
 
     #[test]
     fn each_task_has_its_text_wherever_a_read_ends() {
-        let marks = [task(0, 7), task(u64::MAX - 1, 1), task(0, 9)].map(|task| mark(&NONCE, task));
-        let [seven, silent, nine] = &marks;
+        let [seven, silent, nine] =
+            [task(0, 7), task(u64::MAX - 1, 1), task(0, 9)].map(|task| mark(&NONCE, task));
+        let none = none_mark(&NONCE, 77);
         // Beginnings of marks that are none are text.
-        let all = [&b"start\0"[..], seven, b"\0\0\x01\0se", silent, nine, &NONCE[..15], b"x\0\x01"].concat();
+        let all = [
+            &b"start\0"[..],
+            &none,
+            b"\0\0\x01\0se",
+            &seven,
+            &silent,
+            &NONCE[..15],
+            b"x\0\x01",
+            &nine,
+            b"left \0\x01",
+        ]
+        .concat();
         let wanted = [
             (None, b"start\0".to_vec()),
             (Some(task(0, 7)), b"\0\0\x01\0se".to_vec()),
             (Some(task(0, 9)), [&NONCE[..15], b"x\0\x01"].concat()),
+            (Some(task(0, 10)), b"left \0\x01".to_vec()),
         ];
         assert_eq!(split(&[&all]), wanted);
         for at in 0..all.len() {
@@ -155,13 +187,20 @@ mod tests {
     #[test]
     fn a_mark_of_another_worker_is_text() {
         let other = mark(&[7; 16], task(1, 2));
-        assert_eq!(split(&[&other]), [(None, other.to_vec())]);
+        assert_eq!(split(&[&other]), [(Some(task(0, 10)), other.to_vec())]);
     }
 
     #[test]
-    fn text_is_not_held_back_without_reason() {
-        let (mut split, mut text) = (Split::new(NONCE), Vec::new());
-        split.read(b"all of it\n", |_, _, piece| text.extend_from_slice(piece));
-        assert_eq!(text, b"all of it\n");
+    fn the_beginning_of_a_mark_is_kept_until_the_pipe_is_empty() {
+        let mut split = Split::new(NONCE);
+        let none = |_: u32, _: Option<TaskNumber>, text: &[u8]| panic!("{text:?}");
+        split.read(&NONCE[..7], none);
+        assert!(!split.has_text(false) && split.has_text(true));
+        split.give(None, false, none);
+        let mut text = Vec::new();
+        split.read(b"all of it", none);
+        assert!(split.has_text(false));
+        split.give(None, false, |_, _, piece| text.extend_from_slice(piece));
+        assert_eq!(text, [&NONCE[..7], b"all of it"].concat());
     }
 }

@@ -247,7 +247,7 @@ impl Own {
     fn begin_numbered<'a>(&mut self, item: &'a [u8]) -> &'a [u8] {
         let mut arguments = item;
         if let Some(task) = take_number(&mut arguments) {
-            self.output.iter().for_each(|output| output.begin(task));
+            self.output.iter_mut().for_each(|output| output.begin(task));
             self.trace.iter_mut().for_each(|trace| trace.begin(task));
         }
         arguments
@@ -256,7 +256,7 @@ impl Own {
     /// The task has ended.
     #[cold]
     fn end_numbered(&mut self) {
-        self.output.iter().for_each(Writer::end);
+        self.output.iter_mut().for_each(Writer::end);
         self.trace.iter_mut().for_each(Tracer::end);
     }
 
