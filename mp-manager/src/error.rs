@@ -57,8 +57,11 @@ pub enum ManagerError {
         "the manager process did not answer in time, and the call may be done or not: it is stopped or overloaded"
     )]
     Unanswered,
-    /// The caller waits for what it holds itself: a lock, or a value that its own `update` is changing.
-    #[error("this thread holds what it would wait for: release it first")]
+    /// The caller would wait for ever: it holds what it asks for, a lock or a value that its own `update` is changing,
+    /// or what the thread that has that waits for. Calls with a timeout wait for theirs.
+    #[error(
+        "this thread holds what it would wait for, or what the thread that has that waits for: release it first"
+    )]
     WouldDeadlock,
     /// The caller does not hold the lock. Python: `RuntimeError`.
     #[error("the lock is not held by this thread: acquire it first")]

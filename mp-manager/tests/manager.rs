@@ -22,6 +22,7 @@ mp_testing::cases! {
         dict_operations,
         a_change_that_panics_changes_nothing_and_holds_nothing_up,
         a_change_of_what_is_of_another_type_is_given_up,
+        one_of_those_that_would_wait_for_each_other_is_told,
         a_proxy_of_a_gone_manager_says_so,
         a_killed_manager_is_gone_for_every_process,
         objects_go_with_their_last_proxy,
@@ -164,6 +165,79 @@ fn a_change_that_panics_changes_nothing_and_holds_nothing_up() {
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(change)).is_err());
     assert_eq!(dict.get(&1).unwrap(), Some(3));
     assert_eq!(dict.insert(1, 4).unwrap(), Some(3));
+}
+
+type Held<'a> = &'a (dyn Fn(&mut dyn FnMut()) + Sync);
+type Asked<'a> = &'a (dyn Fn() -> Result<(), ManagerError> + Sync);
+
+/// Each thread has what the one before it asks for. Gives what each was told.
+fn in_a_circle(threads: &[(Held<'_>, Asked<'_>)]) -> Vec<Result<(), ManagerError>> {
+    let all_have_it = std::sync::Barrier::new(threads.len());
+    std::thread::scope(|scope| {
+        let start = |at: usize| {
+            let (hold, ask, all_have_it) = (threads[at].0, threads[(at + 1) % threads.len()].1, &all_have_it);
+            scope.spawn(move || {
+                let mut told = Ok(());
+                hold(&mut || {
+                    all_have_it.wait();
+                    told = ask();
+                });
+                told
+            })
+        };
+        let running: Vec<_> = (0..threads.len()).map(start).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn one_of_those_that_would_wait_for_each_other_is_told() {
+    let manager = Manager::start().unwrap();
+    let (dict, list) = (manager.dict::<u32, u32>().unwrap(), manager.list::<u32>().unwrap());
+    let (value, lock) = (manager.value(1_u32).unwrap(), manager.rlock().unwrap());
+    let change = |key: u32| {
+        let dict = dict.clone();
+        move |then: &mut dyn FnMut()| {
+            let changed = dict.update(&key, |before| {
+                then();
+                Some(before.unwrap_or(0) + 1)
+            });
+            changed.unwrap();
+        }
+    };
+    let write = |key: u32| {
+        let dict = dict.clone();
+        move || dict.update(&key, |before| before).map(drop)
+    };
+    let changes = [change(1), change(2), change(3)];
+    let writes = [write(1), write(2), write(3)];
+    let in_list = |then: &mut dyn FnMut()| list.with(|_| then()).unwrap();
+    let in_value = |then: &mut dyn FnMut()| {
+        value.update(|old| (then(), old).1).unwrap();
+    };
+    let in_lock = |then: &mut dyn FnMut()| {
+        let _held = lock.acquire().unwrap();
+        then();
+    };
+    let (push, set) = (|| list.push(1), || value.set(5).map(drop));
+    let acquire = || lock.acquire().map(drop);
+    let circles: [&[(Held<'_>, Asked<'_>)]; 4] = [
+        &[(&changes[0], &writes[0]), (&changes[1], &writes[1])],
+        &[(&changes[0], &writes[0]), (&changes[1], &writes[1]), (&changes[2], &writes[2])],
+        &[(&changes[0], &writes[0]), (&in_list, &push), (&in_value, &set), (&in_lock, &acquire)],
+        &[(&in_lock, &acquire), (&changes[2], &writes[2])],
+    ];
+    for circle in circles {
+        let told = in_a_circle(circle);
+        let is_told = |end: &&Result<(), ManagerError>| matches!(end, Err(ManagerError::WouldDeadlock));
+        assert_eq!(told.iter().filter(is_told).count(), 1, "{told:?}");
+        assert_eq!(told.iter().filter(|end| end.is_ok()).count(), circle.len() - 1, "{told:?}");
+    }
+    // Each update of the loops above is there once: none was given up.
+    assert_eq!(dict.get_many(&[1, 2, 3]).unwrap(), [Some(3), Some(2), Some(2)]);
+    // Those that wait for a time wait for it, and one that waits for what is free in the end is no circle.
+    let soon = || lock.acquire_timeout(Duration::from_millis(10)).map(drop);
+    let told = in_a_circle(&[(&changes[0], &writes[0]), (&in_lock, &soon)]);
+    assert!(matches!(&told[..], [Err(ManagerError::Timeout), Ok(())]), "{told:?}");
 }
 
 fn a_change_of_what_is_of_another_type_is_given_up() {

@@ -50,6 +50,16 @@ pub(crate) trait Object: Debug {
         Some(Failure::Timeout)
     }
 
+    /// Whether this caller holds something that others wait for: a lock, or what it is changing.
+    fn holds(&self, _caller: Caller) -> bool {
+        false
+    }
+
+    /// Whether this call cannot be done before that caller gives up what it holds. Nothing of it is begun.
+    fn is_held_up_by(&self, _holder: Caller, _call: &Call) -> bool {
+        false
+    }
+
     /// Whether a reply takes something out of it that goes back if the caller dies before it has read it.
     fn wants_back(&self, _reply: &Reply) -> bool {
         false

@@ -16,11 +16,20 @@ pub(crate) struct Cell {
 impl Object for Cell {
     fn attempt(&mut self, caller: Caller, call: &mut Call) -> Attempt {
         let Call::Cell(call) = call else { return Failure::WrongKind.into() };
-        let writes = !matches!(call, CellCall::Get | CellCall::Commit(_) | CellCall::Abort);
-        if writes && let Err(attempt) = self.leases.check(caller, &[()]) {
+        if writes(call)
+            && let Err(attempt) = self.leases.check(caller, &[()])
+        {
             return attempt;
         }
         Attempt::Done(self.run(caller, std::mem::replace(call, CellCall::Get)))
+    }
+
+    fn holds(&self, caller: Caller) -> bool {
+        self.leases.has(caller)
+    }
+
+    fn is_held_up_by(&self, holder: Caller, call: &Call) -> bool {
+        matches!(call, Call::Cell(call) if writes(call)) && self.leases.has(holder)
     }
 
     fn client_gone(&mut self, client: ClientId) {
@@ -30,6 +39,11 @@ impl Object for Cell {
     fn minds_deaths(&self) -> bool {
         !self.leases.is_empty()
     }
+}
+
+/// Whether it must wait for a change that another caller has begun.
+fn writes(call: &CellCall) -> bool {
+    !matches!(call, CellCall::Get | CellCall::Commit(_) | CellCall::Abort)
 }
 
 impl Cell {

@@ -1,7 +1,7 @@
 //! A dict: packed keys to packed values, in the order of their insertion, as Python's.
 
 use super::attempt::{Attempt, Caller, ClientId, Object};
-use super::leases::Leases;
+use super::leases::{Leases, is_its_own};
 use super::number;
 use super::stored::{Counts, Stored};
 use crate::protocol::{
@@ -33,6 +33,14 @@ impl Object for Dict {
         }
         // It is done now, so it is not asked for again.
         Attempt::Done(self.run(caller, std::mem::replace(call, DictCall::Len)))
+    }
+
+    fn holds(&self, caller: Caller) -> bool {
+        self.leases.has(caller)
+    }
+
+    fn is_held_up_by(&self, holder: Caller, call: &Call) -> bool {
+        matches!(call, Call::Dict(call) if is_its_own(&self.may(holder, call)))
     }
 
     fn client_gone(&mut self, client: ClientId) {

@@ -45,6 +45,10 @@ impl<K: Eq + Hash + Clone> Leases<K> {
         access(caller, self.0.values())
     }
 
+    pub(crate) fn has(&self, caller: Caller) -> bool {
+        self.0.values().any(|holder| *holder == caller)
+    }
+
     pub(crate) fn begin(&mut self, caller: Caller, places: impl IntoIterator<Item = K>) {
         self.0.extend(places.into_iter().map(|place| (place, caller)));
     }
@@ -74,6 +78,11 @@ impl<K: Eq + Hash + Clone> Leases<K> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether a caller may not write somewhere since it changes that itself.
+pub(super) fn is_its_own(check: &Result<(), Attempt>) -> bool {
+    matches!(check, Err(Attempt::Done(Err(Failure::WouldDeadlock))))
 }
 
 fn access<'a>(caller: Caller, holders: impl Iterator<Item = &'a Caller>) -> Result<(), Attempt> {

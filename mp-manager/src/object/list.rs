@@ -26,6 +26,14 @@ impl Object for List {
         Attempt::Done(self.run(caller, std::mem::replace(call, ListCall::Len)))
     }
 
+    fn holds(&self, caller: Caller) -> bool {
+        self.leases.has(caller)
+    }
+
+    fn is_held_up_by(&self, holder: Caller, call: &Call) -> bool {
+        matches!(call, Call::List(call) if writes(call)) && self.leases.has(holder)
+    }
+
     fn client_gone(&mut self, client: ClientId) {
         self.leases.client_gone(client);
     }

@@ -69,6 +69,15 @@ impl Object for Lock {
         }
     }
 
+    /// Python's `Lock` is no thread's: any other one may release it.
+    fn holds(&self, caller: Caller) -> bool {
+        matches!(self.rule, Rule::Plain | Rule::Reentrant) && self.holder == Some(caller)
+    }
+
+    fn is_held_up_by(&self, holder: Caller, call: &Call) -> bool {
+        matches!(call, Call::Lock(LockCall::Acquire)) && self.holds(holder)
+    }
+
     fn client_gone(&mut self, client: ClientId) {
         if self.holder.is_some_and(|holder| holder.client == client) {
             (self.holder, self.depth, self.died) = (None, 0, true);

@@ -205,7 +205,8 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
     /// free. If the function panics, or this process dies, nothing is changed.
     ///
     /// # Errors
-    /// [`ManagerError::WouldDeadlock`] of a write of this key within `change`.
+    /// [`ManagerError::WouldDeadlock`] of a write of this key within `change`, and of one for which a caller is waited
+    /// for that waits for this change.
     ///
     /// Python has no counterpart: `d[key] += 1` through a proxy loses updates.
     pub fn update<Q: KeyOf<K> + ?Sized>(

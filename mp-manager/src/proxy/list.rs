@@ -196,7 +196,8 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     /// dies, nothing is changed.
     ///
     /// # Errors
-    /// [`ManagerError::IndexOutOfRange`]; [`ManagerError::WouldDeadlock`] of a write of this list within `change`.
+    /// [`ManagerError::IndexOutOfRange`]; [`ManagerError::WouldDeadlock`] of a write of this list within `change`,
+    /// and of one for which a caller is waited for that waits for this change.
     pub fn update(&self, index: usize, change: impl FnOnce(T) -> T) -> Result<T, ManagerError> {
         let begin = ListCall::BeginOne(index as u64);
         let (reply, begun) = self.reference.begin(Call::List(begin), Call::List(ListCall::Abort))?;

@@ -58,7 +58,8 @@ impl<T: Serialize + DeserializeOwned> ValueProxy<T> {
     /// nothing is changed.
     ///
     /// # Errors
-    /// [`ManagerError::WouldDeadlock`] of a write of this value within `change`.
+    /// [`ManagerError::WouldDeadlock`] of a write of this value within `change`, and of one for which a caller is
+    /// waited for that waits for this change.
     pub fn update(&self, change: impl FnOnce(T) -> T) -> Result<T, ManagerError> {
         let (reply, begun) =
             self.reference.begin(Call::Cell(CellCall::Begin), Call::Cell(CellCall::Abort))?;

@@ -95,6 +95,9 @@ impl Server {
                 }
                 self.retry(object);
             }
+            Attempt::Wait if wait == Wait::Forever && self.would_deadlock(caller, object, &call) => {
+                self.reply(client, serial, Err(Failure::WouldDeadlock));
+            }
             Attempt::Wait => {
                 self.park_call(caller, serial, object, wait, call);
                 // A condition's lock is free now, for example.

@@ -150,6 +150,11 @@ impl Clients {
             client.touched.insert(object);
         }
     }
+
+    /// Those that were so touched: what a thread of this client holds is among them.
+    pub(super) fn touched(&self, client: ClientId) -> impl Iterator<Item = ObjectId> {
+        self.0.get(&client).into_iter().flat_map(|client| client.touched.iter().copied())
+    }
 }
 
 impl Client {

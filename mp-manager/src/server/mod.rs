@@ -21,6 +21,7 @@ mod calls;
 mod clients;
 mod conditions;
 mod custom;
+mod deadlocks;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod entry;
 #[cfg(test)]

@@ -35,6 +35,10 @@ impl Table {
         self.0.insert(object, Entry { body, kind, waiting: VecDeque::new() });
     }
 
+    pub(super) fn peek(&self, object: ObjectId) -> Option<&Entry> {
+        self.0.get(&object)
+    }
+
     pub(super) fn get(&mut self, object: ObjectId) -> Option<&mut Entry> {
         self.0.get_mut(&object)
     }
