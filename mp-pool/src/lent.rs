@@ -37,7 +37,7 @@ pub(crate) struct Lent {
 impl Lent {
     pub(crate) fn value<R: DeserializeOwned>(&self) -> Result<R, TaskError> {
         // The original may have given the bytes to another result.
-        if !self.returned.owner.is_current() {
+        if !self.returned.is_here() {
             return Err(lost_to_copy());
         }
         if is_block::<R>()
@@ -86,7 +86,10 @@ impl Drop for Lent {
 /// have.
 #[derive(Debug)]
 pub(crate) struct Returned {
-    pub(crate) owner: OwningProcess,
+    owner: OwningProcess,
+    /// The caller's part goes from process to process.
+    #[cfg(feature = "steps")]
+    is_stepped: std::sync::atomic::AtomicBool,
     blocks: Mutex<Vec<Block>>,
     /// Bytes that are lent.
     lent: AtomicUsize,
@@ -94,15 +97,38 @@ pub(crate) struct Returned {
 
 impl Default for Returned {
     fn default() -> Self {
-        Returned { owner: OwningProcess::current(), blocks: Mutex::default(), lent: AtomicUsize::new(0) }
+        Returned {
+            owner: OwningProcess::current(),
+            #[cfg(feature = "steps")]
+            is_stepped: false.into(),
+            blocks: Mutex::default(),
+            lent: AtomicUsize::new(0),
+        }
     }
 }
 
 impl Returned {
+    /// Whether the arena is this process's, and not the original's of a forked copy.
+    pub(crate) fn is_here(&self) -> bool {
+        #[cfg(feature = "steps")]
+        // ORDERING: Relaxed: set before there is a second process.
+        if self.is_stepped.load(Ordering::Relaxed) {
+            return true;
+        }
+        self.owner.is_current()
+    }
+
+    /// Whichever process calls has the caller's part.
+    #[cfg(feature = "steps")]
+    pub(crate) fn step(&self) {
+        // ORDERING: as above.
+        self.is_stepped.store(true, Ordering::Relaxed);
+    }
+
     /// What was lent is not used any more. Not so in a forked copy, which may do what it likes with its handles: the
     /// block is the original's, and a thread that is not there may have had the lock.
     pub(crate) fn push(&self, block: Block) {
-        if self.owner.is_current() {
+        if self.is_here() {
             self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
         }
     }

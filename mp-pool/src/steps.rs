@@ -10,6 +10,7 @@
 //! memory, so one process alone may call `map`, `worker_ended` and the results.
 
 use crate::board;
+use crate::buffer::BufferMut;
 use crate::call::{Call, Packed};
 use crate::error::{NewPoolError, SubmitError};
 use crate::job::Job;
@@ -20,6 +21,8 @@ use crate::record::put_item;
 use crate::result::MapResult;
 use crate::supervisor::{Shared, WorkerSpec};
 use crate::worker;
+use mp_core::MemError;
+use mp_core::mem::Shareable;
 use mp_core::sys::process::Ended;
 use mp_core::transfer::Target;
 use mp_core::word::{Ordering, Word};
@@ -42,6 +45,7 @@ impl Steps {
     pub fn new(workers: u32) -> Result<Steps, NewPoolError> {
         let spec = WorkerSpec::of_none("SteppedWorker", workers);
         let (shared, _) = Shared::new(spec, workers, None)?;
+        shared.dispatch().returned.step();
         Ok(Steps { shared, workers: workers as usize })
     }
 
@@ -62,6 +66,11 @@ impl Steps {
         let mut call = Call::begin::<F, (T,)>(&self.shared, &function, job)?;
         call.submit(items.into_iter().map(|item| (item,)), Some(chunk_size), self.workers)?;
         Ok(MapResult::new(call.waited()))
+    }
+
+    /// A buffer for an argument.
+    pub fn buffer<T: Shareable>(&self, len: usize) -> Result<BufferMut<T>, MemError> {
+        self.shared.buffer(len)
     }
 
     /// Submits items that workers take one by one, several in a slot.

@@ -48,7 +48,7 @@ impl Lease {
     /// Not in a forked copy: its original may have given the bytes to another buffer.
     fn has(&self, at: usize, len: usize) -> bool {
         let within = at >= self.at && len <= self.len && at - self.at <= self.len - len;
-        within && self.returned.owner.is_current()
+        within && self.returned.is_here()
     }
 }
 

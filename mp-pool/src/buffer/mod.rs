@@ -19,7 +19,7 @@
 //! had filled lies in its slot's room, which comes back with the slot. What it kept of earlier tasks is free, too. The
 //! caller: its workers end with it, and the memory with the last process that has it. There is no name.
 //! # Tested by
-//! `mp-pool/tests/buffers.rs`
+//! `mp-pool/tests/buffers.rs`, `board/model/keeps.rs`, `mp-sweep pool.keeps`
 
 mod home;
 mod lease;
@@ -124,6 +124,19 @@ impl Shared {
         self.hand_on(&dispatch);
         lease
     }
+
+    /// See [`Pool::buffer`].
+    pub(crate) fn buffer<T: Shareable>(&self, len: usize) -> Result<BufferMut<T>, MemError> {
+        let bytes = bytes_of_len::<T>(len)?;
+        if Home::<T>::is_short(bytes) || self.is_elsewhere() {
+            return Ok(BufferMut { home: Home::vector(len) });
+        }
+        let home = match self.lease(bytes + Mapping::ALIGNMENT) {
+            Some(lease) => Home::leased(lease, bytes)?,
+            None => Home::own(bytes)?,
+        };
+        Ok(BufferMut { home })
+    }
 }
 
 impl Pool {
@@ -139,15 +152,7 @@ impl Pool {
     /// Python: a `SharedMemory` block for each; Ray: `ray.put`.
     #[doc(alias = "put")]
     pub fn buffer<T: Shareable>(&self, len: usize) -> Result<BufferMut<T>, MemError> {
-        let bytes = bytes_of_len::<T>(len)?;
-        if Home::<T>::is_short(bytes) || self.shared().is_elsewhere() {
-            return Ok(BufferMut { home: Home::vector(len) });
-        }
-        let home = match self.shared().lease(bytes + Mapping::ALIGNMENT) {
-            Some(lease) => Home::leased(lease, bytes)?,
-            None => Home::own(bytes)?,
-        };
-        Ok(BufferMut { home })
+        self.shared().buffer(len)
     }
 }
 

@@ -9,7 +9,7 @@ use super::tally::Tally;
 use crate::sweep::scene::{Every, Fate, Mode, Operation, Scene, Verdict, lost_unless, torn_unless};
 use mp_core::Ended;
 use mp_pool::steps::{Steps, Taken, Worker};
-use mp_pool::{MapResult, TaskError, TaskOptions};
+use mp_pool::{Buffer, MapResult, TaskError, TaskOptions};
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("pool.deadline", |_| Play::scene(DEADLINE)),
         Operation::new("pool.run", |_| Play::scene(RUN)),
         Operation::new("pool.run.steal", |_| Play::scene(STEAL_OF_RUN)),
+        Operation { every: Every::Point(7), ..Operation::new("pool.keeps", |_| Play::scene(KEEPS)) },
     ]
     .map(Operation::in_every_mode)
     .into()
@@ -50,6 +51,8 @@ enum Step {
     TakeWhenWoken,
     /// Does what it has taken, and gives it back.
     Run,
+    /// And all that there is to take then.
+    RunAll,
 }
 
 /// The process that sleeps meanwhile.
@@ -75,6 +78,8 @@ struct Plan {
     begins_late: bool,
     /// Items have a deadline. The third party takes the first one for late.
     timed: bool,
+    /// Items are buffers. A process keeps the first one that it gets beyond its task, until it gets the next one.
+    keeps: bool,
 }
 
 const WORKERS: u32 = 3;
@@ -93,6 +98,7 @@ const TAKE: Plan = Plan {
     in_runs: false,
     begins_late: false,
     timed: false,
+    keeps: false,
 };
 /// With another one that sleeps; the caller then posts one for each and one more, for a third party, and wakes one of
 /// the two, which wakes the other.
@@ -113,6 +119,11 @@ const DEADLINE: Plan = Plan { items: 1, timed: true, ..BEGIN };
 const RUN: Plan = Plan { items: 24, in_runs: true, sleeper: Some(Sleeper::Caller), ..BEGIN };
 /// From the end of another's run.
 const STEAL_OF_RUN: Plan = Plan { victim: 2, items: 24, in_runs: true, ..TAKE };
+
+/// One after the other.
+const KEEPS: Plan = Plan { step: Step::RunAll, keeps: true, ..TAKE };
+/// Bytes of a buffer that lies in the pool's memory.
+const BUFFER: usize = 32 << 10;
 
 /// In the tally: from here how often each item was begun, whether the victim has come to its operation's end, and how
 /// many chunks were given up.
@@ -136,6 +147,17 @@ fn value_of(item: u32) -> u64 {
 
 fn count(item: u32) -> u64 {
     begin(item);
+    value_of(item)
+}
+
+/// What this process keeps.
+static KEPT: Mutex<Option<Buffer<u8>>> = Mutex::new(None);
+
+fn keep(buffer: Buffer<u8>) -> u64 {
+    let item = u32::from(buffer[0]);
+    begin(item);
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    *kept = if kept.is_none() { Some(buffer) } else { None };
     value_of(item)
 }
 
@@ -166,7 +188,14 @@ impl Play {
         let Plan { items, chunk, begins_late, in_runs, timed, .. } = self.plan;
         let hour = TaskOptions::new().deadline(Duration::from_secs(3600));
         let options = if timed { hour } else { TaskOptions::new() };
-        let results = if in_runs {
+        let results = if self.plan.keeps {
+            let buffer = |item: u32| {
+                let mut buffer = self.pool.buffer(BUFFER).expect("a sweep needs shared memory");
+                buffer[0] = item as u8;
+                buffer.freeze()
+            };
+            self.pool.map(keep, (0..items).map(buffer), 1, options)
+        } else if in_runs {
             self.pool.map_in_runs(count, 0..items)
         } else if begins_late {
             self.pool.map(value_of, 0..items, chunk as usize, options)
@@ -203,7 +232,7 @@ impl Play {
     /// Before the operation.
     fn get_ready(&self, index: u32) {
         let worker = self.worker(index);
-        if self.plan.step == Step::Run {
+        if matches!(self.plan.step, Step::Run | Step::RunAll) {
             self.taken.set(worker.take());
         }
         self.worker.replace(Some(worker));
@@ -216,8 +245,12 @@ impl Play {
             (Step::Take, _) => self.taken.set(worker.take()),
             (Step::TakeWhenWoken, _) => self.taken.set(worker.next()),
             (Step::Run, Some(slot)) => self.run(worker, slot),
+            (Step::RunAll, Some(slot)) => {
+                self.run(worker, slot);
+                self.run_all(worker);
+            }
             // A third party has taken them all.
-            (Step::Run, None) => {}
+            (Step::Run | Step::RunAll, None) => {}
         }
     }
 }
@@ -233,7 +266,7 @@ impl Scene for Play {
     }
 
     fn finish(&self) {
-        if self.plan.step != Step::Run
+        if matches!(self.plan.step, Step::Take | Step::TakeWhenWoken)
             && let (Some(worker), Some(slot)) = (self.worker.borrow_mut().as_mut(), self.taken.get())
         {
             self.run(worker, slot);
@@ -312,6 +345,9 @@ impl Scene for Play {
         while let Some(slot) = successor.next() {
             self.run(&mut successor, slot);
         }
+        // What this process keeps ends with it.
+        drop(KEPT.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.pool.worker_ended(OTHER, OTHER + 1, Ended::Signaled(9));
         let results = self.results.borrow();
         let results = results.as_ref().expect("they were submitted");
         lost_unless(results.ready(), || "not every item has ended".to_owned())?;
@@ -336,7 +372,11 @@ impl Scene for Play {
         let deaths = u32::from(!is_through) + u32::from(fate.mode == Mode::Twice);
         // What was given up ends with its worker, whether that is dead or lives.
         let given_up = self.tally.get(GIVEN_UP);
-        let most = if self.plan.step == Step::Run || self.plan.in_runs { deaths.max(given_up) } else { 0 };
+        let most = if matches!(self.plan.step, Step::Run | Step::RunAll) || self.plan.in_runs {
+            deaths.max(given_up)
+        } else {
+            0
+        };
         lost_unless(died <= most, || format!("{died} died of at most {most}"))?;
         lost_unless(self.pool.is_unused(), || "slots or blocks are lost".to_owned())
     }
