@@ -168,8 +168,8 @@ fn threads_of_a_pool_without_workers_sleep() {
     let pool = builder(3).build().unwrap();
     assert_eq!(pool.apply(|x: u64| x, (7,)).unwrap(), 7);
     wait_until_there_are(&pool, 0);
-    // The watcher is on its way to its sleep, which may take long where others want its CPU. One that looked now and then
-    // would have no second without.
+    // The watcher is on its way to its sleep, which may take long where others want its CPU. One that looked now and
+    // then would have no second without.
     let slept = (0..20).any(|_| {
         let before = sleeps();
         assert_eq!(before.len(), 2);

@@ -1,4 +1,5 @@
-//! A page that a worker shares with the thread that reads its output: which task it is at, and whether text is being read.
+//! A page that a worker shares with the thread that reads its output: which task it is at, and whether text is being
+//! read.
 //!
 //! ```text
 //!   worker:  begin: task, seq + 1 ─ before = looks ─ the task ─ flush ─ are the pipes empty? ─ looks as before, and
@@ -15,9 +16,9 @@
 //!
 //! So nothing that was written is taken for nothing. The other way a mark too many does no harm.
 //!
-//! A reader that has read to where a pipe was empty, or more than it holds, and found `seq` the same before and after, has
-//! the text of the task that was begun last: an earlier one has its mark behind its text, which was written before the
-//! next one began.
+//! A reader that has read to where a pipe was empty, or more than it holds, and found `seq` the same before and after,
+//! has the text of the task that was begun last: an earlier one has its mark behind its text, which was written before
+//! the next one began.
 //!
 //! # Orderings
 //! Release on `seq`, Acquire where it is read: the task's number is there. The words of two tasks by turns, so that one

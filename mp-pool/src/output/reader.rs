@@ -267,8 +267,8 @@ fn read_pipe(
     (Found::Unsure, is_text)
 }
 
-/// Reads what there is, or at least as much as the pipe holds. Gives whether the pipe was empty then, and whether it has
-/// ended.
+/// Reads what there is, or at least as much as the pipe holds. Gives whether the pipe was empty then, and whether it
+/// has ended.
 fn fill(pipe: &mut File, split: &mut Split, buffer: &mut [u8], pieces: &mut Vec<Piece>) -> (bool, bool) {
     // A read gives what several writes have left, up to the buffer's end: two of them empty a full pipe, unless a task
     // has made it larger.
