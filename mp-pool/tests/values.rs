@@ -4,7 +4,8 @@
 use mp_core::active_children;
 use mp_core::sys::process::Ended;
 use mp_mock::new_pool;
-use mp_pool::{Pool, SubmitError, TaskError};
+use mp_pool::{Buffer, Pool, SubmitError, TaskError, buffer};
+use mp_queue::Queue;
 use serde::de::Error as _;
 use serde::ser::{Error as _, SerializeTuple};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 
 mp_testing::cases! {
-    plain: [an_item_that_cannot_be_packed_ends_the_call],
+    plain: [an_item_that_cannot_be_packed_ends_the_call, items_of_a_chunk_end_in_ways_of_all_kinds],
     every_method: [
         user_code_in_values_may_panic_or_abort,
         arguments_may_end_their_worker_where_they_are_read,
@@ -356,4 +357,67 @@ fn a_panic_whose_payload_panics_is_one_items_error() {
     result.call_back(|_| std::panic::panic_any(Payload));
     pool.close();
     pool.join().unwrap();
+}
+
+/// What goes beside the other results of its chunk, in memory of its own, or by message.
+#[derive(Debug, Serialize, Deserialize)]
+enum Given {
+    Text(String),
+    Handle(Queue<u32>),
+    Elements(Buffer<u32>),
+}
+
+const ITEMS: u32 = 250;
+const ELEMENTS: usize = 5000;
+
+fn text(x: u32) -> String {
+    // About as long as one byte can tell, and now and then as long as all others.
+    "x".repeat(if x % 31 == 11 { 100_000 } else { (x as usize * 37) % 140 })
+}
+
+/// Seldom: to print a panic takes long.
+fn ends_badly(x: u32) -> bool {
+    x % 4 == 3
+}
+
+fn give_any(x: u32) -> Given {
+    match x % 31 {
+        3 if ends_badly(x) => panic!("no {x}"),
+        5 if ends_badly(x) => std::process::abort(),
+        7 => {
+            let queue = Queue::new().unwrap();
+            queue.put(x).unwrap();
+            Given::Handle(queue)
+        }
+        13 => {
+            let mut elements = buffer(ELEMENTS).unwrap();
+            elements.fill(x);
+            Given::Elements(elements.freeze())
+        }
+        _ => Given::Text(text(x)),
+    }
+}
+
+fn is_given(x: u32, outcome: &Result<Given, TaskError>) -> bool {
+    match (x % 31, outcome) {
+        (3, Err(TaskError::Panicked { message, .. })) => ends_badly(x) && *message == format!("no {x}"),
+        (5, Err(TaskError::WorkerDied { .. })) => ends_badly(x),
+        (7, Ok(Given::Handle(queue))) => queue.get().is_ok_and(|got| got == x),
+        (13, Ok(Given::Elements(elements))) => elements[..] == [x; ELEMENTS],
+        (3 | 5, _) if ends_badly(x) => false,
+        (7 | 13, _) => false,
+        (_, outcome) => matches!(outcome, Ok(Given::Text(given)) if *given == text(x)),
+    }
+}
+
+/// The first time, and when it is known how much room they take.
+fn items_of_a_chunk_end_in_ways_of_all_kinds() {
+    let pool = new_pool(2).unwrap();
+    for chunk_size in [Some(2), Some(7), Some(50), None].into_iter().flat_map(|size| [size; 2]) {
+        let each = pool.map_in_chunks(give_any, 0..ITEMS, chunk_size).unwrap().get_each();
+        assert_eq!(each.len(), ITEMS as usize);
+        for (x, outcome) in (0..).zip(&each) {
+            assert!(is_given(x, outcome), "{x} in chunks of {chunk_size:?}: {outcome:?}");
+        }
+    }
 }
