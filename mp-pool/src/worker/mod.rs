@@ -134,7 +134,7 @@ impl Worker {
 
     /// Waits for a chunk, or an item, and at most so long, if `idle` says how long; `None`: this worker is to end.
     fn next(&self, idle: Option<Duration>) -> Option<Taken> {
-        self.memory.board.next(self.own.index(), idle, |slot| self.memory.prefetch(slot))
+        self.memory.board.next(self.own.index, idle, |slot| self.memory.prefetch(slot))
     }
 
     /// Does what it has taken; `false`: this process is to end.

@@ -82,10 +82,6 @@ impl Own {
         }
     }
 
-    pub(super) fn index(&self) -> u32 {
-        self.index
-    }
-
     /// Whether it has not done as many items as it may.
     pub(super) fn may_go_on(&self) -> bool {
         self.left > 0
