@@ -15,14 +15,14 @@ thread_local! {
     static STEP: Cell<Step> = const { Cell::new(Step::Other) };
 }
 
-/// Whether what this thread unpacks is the arguments of a call with a block.
+/// Whether what this thread unpacks is the arguments of a task: of a call with a block, or of one of many.
 #[doc(hidden)]
 #[inline]
 pub fn is_unpacking_arguments() -> bool {
     STEP.get() == Step::Arguments
 }
 
-/// Whether what this thread packs is the result of a call with a block.
+/// Whether what this thread packs is the result of a task.
 #[doc(hidden)]
 #[inline]
 pub fn is_packing_result() -> bool {
