@@ -34,7 +34,7 @@ enum Slot {
     Sent,
     Asleep(Thread),
     Arrived(Reply),
-    /// The thread has given up a call through a slot, which is used again once this has arrived.
+    /// The thread has given up a call through a slot, which is used again once the server has undone the call.
     GivenUp,
 }
 
@@ -52,7 +52,7 @@ pub(crate) enum Read {
 #[derive(Debug)]
 pub(crate) enum Left {
     Reply(Reply),
-    /// The reply of a call through this slot, which is free now.
+    /// The call through this slot is undone: the slot is free now.
     Slot(u32),
 }
 
@@ -85,7 +85,8 @@ impl Replies {
         }
     }
 
-    /// The same for a call through a slot, whose reply is still to come: the slot is used again then.
+    /// The same for a call through a slot, whose reply is still to come. The slot's next call has the same serial: the
+    /// slot is used again once the server says that it has undone this one.
     pub(crate) fn forget_slot(&self, serial: u64) -> Option<Reply> {
         let mut state = self.lock();
         match state.waiting.insert(serial, Slot::GivenUp) {
@@ -136,7 +137,10 @@ impl Replies {
         state.reading = false;
         match read {
             Read::Nothing => {}
-            Read::Message(serial, _) if matches!(state.waiting.get(&serial), Some(Slot::GivenUp)) => {
+            Read::Message(serial, reply) if matches!(state.waiting.get(&serial), Some(Slot::GivenUp)) => {
+                if !matches!(reply, Reply::GivenUp) {
+                    return Some(Left::Reply(reply));
+                }
                 state.waiting.remove(&serial);
                 return slot_of_serial(serial).map(Left::Slot);
             }
@@ -250,11 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_was_given_up_is_free_once_its_reply_has_come() {
+    fn a_slot_that_was_given_up_is_free_once_its_call_is_undone() {
         let replies = Replies::default();
         let serial = crate::protocol::serial_of_slot(9);
         assert!(replies.forget_slot(serial).is_none());
-        assert!(matches!(replies.read(Read::Message(serial, Reply::Done)), Some(Left::Slot(9))));
+        let late = replies.read(Read::Message(serial, Reply::Done));
+        assert!(matches!(late, Some(Left::Reply(Reply::Done))), "{late:?}");
+        assert!(matches!(replies.read(Read::Message(serial, Reply::GivenUp)), Some(Left::Slot(9))));
         assert!(replies.lock().waiting.is_empty());
     }
 }

@@ -5,7 +5,7 @@
 //! | has no handles and fits, a slot is free      | through the slot                        |
 //! | otherwise, or the client is no relative      | over the connection                     |
 //! | its reply has handles, or does not fit       | comes over the connection, by the slot's serial |
-//! | it was given up (patience.rs)                | keeps its slot until it is answered     |
+//! | it was given up (patience.rs)                | keeps its slot until it is answered, or undone |
 
 use super::patience::{Patience, late_by_slot};
 use super::replies::Left;
@@ -167,6 +167,7 @@ impl Client {
                 Some(reply) => reply,
                 None => {
                     self.give_up(serial);
+                    // Until the server has undone the call: it finds the call by the slot's serial.
                     std::mem::forget(taken);
                     return Err(late_by_slot(request));
                 }
@@ -257,4 +258,95 @@ fn read(shared: &Shared, slot: u32, length: u32) -> Result<Reply, ManagerError> 
     let reply = unpack(&buffer, Vec::new());
     scratch::keep_decoding(buffer);
     Ok(reply?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Route, ServerHandle, Stream};
+    use crate::protocol::{Call, ONE_WAY, QueueCall, Wait};
+    use crate::slots;
+    use mp_core::sys::socket::stream_pair;
+    use mp_pipe::Connection;
+
+    type Server = Connection<(u64, Reply), (u64, Request)>;
+
+    /// A client, and the server's end of its connection.
+    fn connected() -> (Client, Server) {
+        let (ours, theirs) = stream_pair().unwrap();
+        let (accept_socket, _) = stream_pair().unwrap();
+        let server = ServerHandle { manager: 1, route: Route::Inherited(Handle::new(accept_socket)) };
+        (Client::on(Stream::from_fd(ours), server), Server::from_fd(theirs))
+    }
+
+    fn get(client: &Client, wait: Wait) -> Result<Reply, ManagerError> {
+        client.call(Request::Call { object: 1, thread: 1, wait, call: Call::Queue(QueueCall::Get) })
+    }
+
+    /// Reads the next request of the client, and answers it.
+    fn answer(server: &Server, reply: Reply) -> Request {
+        let (serial, request) = server.recv().unwrap();
+        server.send(&(serial, reply)).unwrap();
+        request
+    }
+
+    /// Answers the next request in the first slot.
+    fn answer_slot(memory: &SlotMemory, answer: Answer) -> slots::Client {
+        while memory.slots.take(0) == 0 {
+            std::thread::yield_now();
+        }
+        let client = memory.slots.answer(0, answer);
+        memory.slots.wake(0);
+        client
+    }
+
+    /// A call over the connection: what has come before its reply is read.
+    fn count(client: &Client, server: &Server) {
+        std::thread::scope(|scope| {
+            let count = scope.spawn(|| client.call(Request::Count));
+            answer(server, Reply::Count(1));
+            assert!(matches!(count.join().unwrap(), Ok(Reply::Count(1))));
+        });
+    }
+
+    #[test]
+    fn a_slot_whose_call_was_given_up_is_not_used_before_that_is_undone() {
+        let (client, server) = connected();
+        let (memory, doorbell) = (SlotMemory::create().unwrap(), eventfd::eventfd().unwrap());
+        assert!(memory.reserve(0));
+        let (attached, serial) = (Attachable(Some(memory.clone())), serial_of_slot(0));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| get(&client, Wait::Forever));
+            let doorbell = Some(Handle::new(doorbell));
+            answer(&server, Reply::Slot { slot: Some(0), memory: attached, doorbell });
+            answer_slot(&memory, Answer::ByStream);
+            server.send(&(serial, Reply::Done)).unwrap();
+            assert!(matches!(first.join().unwrap(), Ok(Reply::Done)));
+            assert!(matches!(server.recv(), Ok((ONE_WAY, Request::Received(_)))));
+            // One that has given up before it was answered is no such call.
+            let mut state = slots::Client::Left;
+            while state == slots::Client::Left {
+                let late = scope.spawn(|| get(&client, Wait::AtMost(Duration::from_millis(1))));
+                state = answer_slot(&memory, Answer::ByStream);
+                assert!(matches!(late.join().unwrap(), Err(ManagerError::Timeout)));
+            }
+            assert!(matches!(server.recv(), Ok((_, Request::GiveUp(serials))) if serials == [serial]));
+            server.send(&(serial, Reply::Value(None))).unwrap();
+            count(&client, &server);
+            // The late reply was read, and the call is not undone yet: the next one goes over the connection.
+            assert!(client.lines.free().slots.is_empty());
+            let next = scope.spawn(|| get(&client, Wait::Forever));
+            let no_slot = Reply::Slot { slot: None, memory: Attachable(None), doorbell: None };
+            assert!(matches!(answer(&server, no_slot), Request::Slot { .. }));
+            assert!(matches!(answer(&server, Reply::Done), Request::Call { .. }));
+            assert!(matches!(next.join().unwrap(), Ok(Reply::Done)));
+            assert!(matches!(server.recv(), Ok((ONE_WAY, Request::Received(_)))));
+            server.send(&(serial, Reply::GivenUp)).unwrap();
+            count(&client, &server);
+            assert_eq!(client.lines.free().slots, [0]);
+            let last = scope.spawn(|| get(&client, Wait::Forever));
+            answer_slot(&memory, Answer::Over);
+            assert!(matches!(last.join().unwrap(), Err(ManagerError::Gone)));
+        });
+    }
 }

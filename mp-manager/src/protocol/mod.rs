@@ -231,6 +231,8 @@ pub(crate) enum Reply {
     /// What a method of a user's type returned.
     Returned(Message),
     Failed(Failure),
+    /// A call through a slot, whose reply went over the connection, was given up, and is undone.
+    GivenUp,
 }
 
 /// How many bytes of named memory clients at an address may have made together, unless it is said otherwise.

@@ -13,7 +13,9 @@ use super::parked::Parked;
 use super::table::Body;
 use super::unconfirmed::Undo;
 use crate::object::{Attempt, Caller, ClientId};
-use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting};
+use crate::protocol::{
+    BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting, slot_of_serial,
+};
 use mp_core::word::Deadline;
 use std::collections::HashSet;
 
@@ -193,14 +195,17 @@ impl Server {
 
     /// A client waits no longer for the reply of a call that it made over its connection.
     pub(super) fn give_up(&mut self, client: ClientId, serial: u64) {
-        if self.calls.leave(client, serial) {
-            return;
-        }
-        if let Some((Undo { object, caller, call, .. }, reply)) = self.unconfirmed.confirm(client, serial) {
+        if !self.calls.leave(client, serial)
+            && let Some((Undo { object, caller, call, .. }, reply)) = self.unconfirmed.confirm(client, serial)
+        {
             let references = reply.objects();
             self.undo(caller, object, &call, reply);
             self.release_all(client, references);
             self.retry(object);
+        }
+        // The next call through the slot has the same serial: the client makes it after this.
+        if slot_of_serial(serial).is_some() && self.clients.is_relative(client) {
+            self.reply(client, serial, Ok(Reply::GivenUp));
         }
     }
 

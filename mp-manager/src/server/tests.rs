@@ -327,6 +327,23 @@ fn an_item_that_a_getter_says_it_has_read_is_kept_no_longer() {
 }
 
 #[test]
+fn an_item_that_a_getter_has_given_up_goes_back_before_its_slot_is_used_again() {
+    let server = Running::new();
+    let other = server.client();
+    let queue = created(ask(&other, Request::Create { kind: Kind::Queue, start: Start::Number(0) }));
+    ask(&other, call(queue, Call::Queue(QueueCall::Put(value(&[7; 5000])))));
+    let getter = BySlot::new(&server);
+    let (get, serial) = (call(queue, Call::Queue(QueueCall::Get)), serial_of_slot(getter.slot));
+    for _ in 0..2 {
+        assert!(matches!(getter.request(&get), Answer::ByStream));
+        getter.stream.send(&(ONE_WAY, Request::GiveUp(vec![serial]))).unwrap();
+        assert!(matches!(getter.stream.recv(), Ok((late, Reply::Value(Some(_)))) if late == serial));
+        assert!(matches!(getter.stream.recv(), Ok((undone, Reply::GivenUp)) if undone == serial));
+        assert!(matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(1)));
+    }
+}
+
+#[test]
 fn a_wait_that_may_not_wait_leaves_nothing_behind() {
     let server = Running::new();
     let (client, sleeper) = (server.client(), server.client());
