@@ -233,8 +233,11 @@ impl Client {
         let attached = self.lines.shared.get().is_some();
         let (slot, memory, doorbell) = match self.call_by_stream(Request::Slot { attached }, patience) {
             Ok(Reply::Slot { slot: Some(slot), memory, doorbell }) => (slot, memory, doorbell),
-            // The server does not answer, and nothing was asked of the object yet.
-            Err(error @ ManagerError::Timeout) => return Err(error),
+            // The server does not even read, and nothing was asked of the object yet.
+            Err(error @ ManagerError::Timeout) => {
+                self.lines.free().owned -= 1;
+                return Err(error);
+            }
             Err(ManagerError::Unanswered) => {
                 self.lines.free().awaited += 1;
                 return Err(ManagerError::Timeout);
@@ -307,6 +310,14 @@ mod tests {
             answer(server, Reply::Count(1));
             assert!(matches!(count.join().unwrap(), Ok(Reply::Count(1))));
         });
+    }
+
+    #[test]
+    fn a_slot_that_could_not_be_asked_for_may_be_asked_for_later() {
+        let (client, _server) = connected();
+        while client.connection.try_send(&(ONE_WAY, Request::Count)).is_ok() {}
+        assert!(matches!(get(&client, Wait::AtMost(Duration::ZERO)), Err(ManagerError::Timeout)));
+        assert_eq!(client.lines.free().owned, 0);
     }
 
     #[test]
