@@ -8,19 +8,24 @@
 //! circle is closed by a call that is about to wait. Calls with a timeout close none: they end.
 
 use super::Server;
-use super::table::Body;
+use super::table::{Body, Entry};
 use crate::object::Caller;
 use crate::protocol::{Call, ObjectId};
 
 impl Server {
     /// Whether this call, which cannot be done now, would wait for ever: for its caller, over others that wait.
     pub(super) fn would_deadlock(&self, caller: Caller, object: ObjectId, call: &Call) -> bool {
+        let Some(Entry { body: Body::Own(body), .. }) = self.table.peek(object) else { return false };
+        // Most calls wait for what no caller holds, an item for example.
+        if !body.minds_deaths() {
+            return false;
+        }
         // Those that wait for the caller, at last.
         let mut held_up = vec![caller];
         let mut next = 0;
         while let Some(holder) = held_up.get(next).copied() {
             next += 1;
-            if self.is_held_up(object, holder, call) {
+            if body.is_held_up_by(holder, call) {
                 return true;
             }
             for other in self.held_up_by(holder) {
@@ -30,13 +35,6 @@ impl Server {
             }
         }
         false
-    }
-
-    fn is_held_up(&self, object: ObjectId, holder: Caller, call: &Call) -> bool {
-        self.table.peek(object).is_some_and(|entry| match &entry.body {
-            Body::Own(body) => body.is_held_up_by(holder, call),
-            _ => false,
-        })
     }
 
     /// The callers that wait for what this one holds.
