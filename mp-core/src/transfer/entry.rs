@@ -6,11 +6,12 @@
 //! ```
 //!
 //! # Safety
-//! The one invariant: entries are those of a function of size zero, a value of whose type was there when its
-//! [`Code`](super::Code) was made.
+//! The one invariant: entries are those of a function, a value of whose type was there when its
+//! [`Code`](super::Code) was made. That it is of size zero is checked here.
 #![allow(unsafe_code)]
 
 use super::block::{from_lone_block, into_block, is_block, is_lone_block};
+use super::bounds::Captures;
 use super::func::{CallError, Target, signature};
 use super::handle::Handle;
 use super::message::{pack_value_with, unpack_with};
@@ -189,9 +190,10 @@ fn pack<R: Serialize + DeserializeOwned>(
 
 #[inline]
 fn call<F: Target<A>, A>(arguments: A) -> F::Output {
-    // SAFETY: of size zero (checked where the code was made), so there is no byte to get wrong; a value of the
-    // type was there when the code was made, so the type has values. A zero-sized token that a closure captured
-    // is made anew by this: the one documented exception to "what is captured does not cross".
+    let () = Captures::<F>::NOTHING;
+    // SAFETY: of size zero, as was just checked, so there is no byte to get wrong; a value of the type was there when
+    // the code was made, so the type has values. A zero-sized token that a closure captured is made anew by this: the
+    // one documented exception to "what is captured does not cross".
     let function = unsafe { MaybeUninit::<F>::zeroed().assume_init() };
     __rust_begin_short_backtrace(|| function.call(arguments))
 }
