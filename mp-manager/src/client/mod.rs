@@ -181,7 +181,7 @@ impl Client {
             }
         };
         // Until then what it has taken goes back if this process dies.
-        if is_confirmed && !matches!(reply, Reply::Failed(_)) {
+        if is_confirmed && is_kept(&reply) {
             self.tell(Request::Received(serial));
         }
         Ok(reply)
@@ -318,6 +318,11 @@ fn is_confirmed(request: &Request) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether it is such an answer. What is too late has taken nothing; another failure may have to be undone, too.
+fn is_kept(reply: &Reply) -> bool {
+    !matches!(reply, Reply::Failed(Failure::Timeout | Failure::WouldBlock))
 }
 
 /// Why this process cannot connect by an address that it was given with a proxy.

@@ -9,7 +9,7 @@
 
 use super::patience::{Patience, late_by_slot};
 use super::replies::Left;
-use super::{Client, is_confirmed};
+use super::{Client, is_confirmed, is_kept};
 use crate::error::ManagerError;
 use crate::protocol::{Reply, Request, serial_of_slot};
 use crate::slots::{Answer, Attachable, BODY, Partner, SlotMemory};
@@ -176,7 +176,7 @@ impl Client {
         shared.memory.slots.leave(taken.slot);
         drop(taken);
         // Until then the server keeps a copy of an item, with the descriptors in it.
-        if is_confirmed(request) && !matches!(reply, Reply::Failed(_)) {
+        if is_confirmed(request) && is_kept(&reply) {
             self.tell(Request::Received(serial));
         }
         Ok(reply)
@@ -267,7 +267,7 @@ fn read(shared: &Shared, slot: u32, length: u32) -> Result<Reply, ManagerError> 
 mod tests {
     use super::*;
     use crate::client::{Route, ServerHandle, Stream};
-    use crate::protocol::{Call, ONE_WAY, QueueCall, Wait};
+    use crate::protocol::{Call, Failure, ONE_WAY, QueueCall, Wait};
     use crate::slots;
     use mp_core::sys::socket::stream_pair;
     use mp_pipe::Connection;
@@ -310,6 +310,26 @@ mod tests {
             answer(server, Reply::Count(1));
             assert!(matches!(count.join().unwrap(), Ok(Reply::Count(1))));
         });
+    }
+
+    /// The server would keep it as long as the client lives.
+    #[test]
+    fn a_failure_is_confirmed_but_for_one_that_is_too_late() {
+        let (client, server) = connected();
+        for (failure, is_kept) in [(Failure::OwnerDied, true), (Failure::Timeout, false)] {
+            std::thread::scope(|scope| {
+                let call = scope.spawn(|| get(&client, Wait::AtMost(Duration::MAX)));
+                if is_kept {
+                    let no_slot = Reply::Slot { slot: None, memory: Attachable(None), doorbell: None };
+                    assert!(matches!(answer(&server, no_slot), Request::Slot { .. }));
+                }
+                assert!(matches!(answer(&server, Reply::Failed(failure)), Request::Call { .. }));
+                assert!(call.join().unwrap().is_err());
+            });
+            let confirmed =
+                server.try_recv().is_ok_and(|(_, request)| matches!(request, Request::Received(_)));
+            assert_eq!(confirmed, is_kept);
+        }
     }
 
     #[test]
