@@ -108,7 +108,8 @@ impl ManagerBuilder {
     /// How many bytes of named memory ([`Manager::shared_memory`]) the clients that connect by the address may have
     /// made together, where each block counts 64 KiB at least; 1 GiB without it. Beyond it they get
     /// [`ManagerError::MemoryLimit`](crate::ManagerError::MemoryLimit), until blocks are released. What relatives make
-    /// does not count.
+    /// does not count. Such a client sees and releases the blocks that it has made over its connection; those of one
+    /// that has ended stay until a relative releases them.
     ///
     /// Python has no counterpart.
     pub fn memory_limit(mut self, bytes: u64) -> Self {

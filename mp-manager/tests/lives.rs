@@ -23,6 +23,8 @@ mp_testing::cases! {
         an_object_costs_no_descriptor,
         a_client_costs_no_thread,
         a_reply_without_descriptors_for_its_handles_fails_its_call_alone,
+        a_request_without_descriptors_for_its_handles_fails_alone,
+        a_client_that_is_not_taken_in_may_come_again,
         what_a_dead_manager_leaves_says_so_to_all_that_wait,
         a_killed_server_wakes_those_that_wait,
         a_killed_server_is_noticed_where_two_words_cannot_be_waited_for,
@@ -101,6 +103,57 @@ fn a_reply_without_descriptors_for_its_handles_fails_its_call_alone() {
     // The connection goes on.
     assert!(manager.list::<u8>().unwrap().is_empty().unwrap());
     assert_eq!(dict.get(&1).unwrap().unwrap().len(), 60);
+}
+
+fn is_want_of_descriptors<T>(result: Result<T, ManagerError>) -> bool {
+    matches!(result, Err(ManagerError::Os(error)) if error.errno() == Some(libc::EMFILE))
+}
+
+fn a_request_without_descriptors_for_its_handles_fails_alone() {
+    let manager = limited(Resource::RLIMIT_NOFILE, 32, Manager::start).unwrap();
+    let queue = manager.queue::<Connection<u8, u8>>().unwrap();
+    let dict = manager.dict::<u8, Connection<u8, u8>>().unwrap();
+    let list = manager.list::<Connection<u8, u8>>().unwrap();
+    let (item, other) = pipe::<u8, u8>().unwrap();
+    let put = (0..32).take_while(|_| queue.put(item.clone()).is_ok()).count();
+    assert!(0 < put && put < 32, "{put}");
+    assert!(is_want_of_descriptors(queue.put(item.clone())));
+    assert!(is_want_of_descriptors(dict.insert(1, item.clone())));
+    assert!(is_want_of_descriptors(list.push(item.clone())));
+    assert!(is_want_of_descriptors(manager.value(item.clone())));
+    assert!(is_want_of_descriptors(list.extend([item.clone(), item.clone()])));
+    // All else goes on.
+    assert_eq!((queue.qsize().unwrap(), dict.len().unwrap(), list.len().unwrap()), (put, 0, 0));
+    manager.list::<u8>().unwrap().push(1).unwrap();
+    let (memory, pool) = (manager.shared_memory(100).map(drop), manager.pool(2).map(drop));
+    assert!(memory.is_err() && pool.is_err(), "{memory:?} {pool:?}");
+    let got = queue.get().unwrap();
+    got.send(&7).unwrap();
+    assert_eq!(other.recv().unwrap(), 7);
+    queue.put(item).unwrap();
+    (0..put).for_each(|_| drop(queue.get().unwrap()));
+    manager.shared_memory(100).unwrap();
+}
+
+fn push_twice(list: ListProxy<u32>, [refused, freed]: [Event; 2]) {
+    assert!(is_want_of_descriptors(list.push(1)));
+    refused.set();
+    freed.wait();
+    list.push(2).unwrap();
+}
+
+fn a_client_that_is_not_taken_in_may_come_again() {
+    let manager = limited(Resource::RLIMIT_NOFILE, 32, Manager::start).unwrap();
+    let (queue, list) = (manager.queue::<Connection<u8, u8>>().unwrap(), manager.list().unwrap());
+    while queue.put(pipe().unwrap().0).is_ok() {}
+    let events = [(); 2].map(|()| Event::new().unwrap());
+    let child = Process::new(push_twice, (list.clone(), events.clone())).method(StartMethod::Fork);
+    let (child, [refused, freed]) = (child.start().unwrap(), events);
+    refused.wait();
+    (0..4).for_each(|_| drop(queue.get().unwrap()));
+    freed.set();
+    child.join().unwrap();
+    assert_eq!(list.to_vec().unwrap(), [2]);
 }
 
 fn kill(pid: u32) {

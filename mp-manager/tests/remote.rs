@@ -20,6 +20,7 @@ mp_testing::cases! {
         a_remote_client_starts_no_processes,
         named_memory_of_remote_clients_is_bounded,
         memory_that_cannot_be_made_does_not_count,
+        a_remote_client_sees_and_releases_its_own_memory_alone,
         it_serves_until_it_is_asked_to_end,
         an_address_that_cannot_be_had_is_an_error,
         a_dropped_manager_ends_its_connection,
@@ -215,6 +216,29 @@ fn named_memory_of_remote_clients_is_bounded() {
         assert!(manager.release_memory(name).unwrap());
     }
     assert_eq!(fill().len(), 3);
+}
+
+fn see_and_release(address: Address, of_others: [String; 2]) -> String {
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let [own, given] = [(); 2].map(|()| manager.shared_memory(100).unwrap().name().to_owned());
+    assert!(of_others.iter().all(|name| !manager.release_memory(name).unwrap()));
+    assert_eq!(manager.memory_names().unwrap().len(), 2);
+    assert!(manager.release_memory(&own).unwrap());
+    assert_eq!(manager.memory_names().unwrap().len(), 1);
+    given
+}
+
+fn a_remote_client_sees_and_releases_its_own_memory_alone() {
+    let (manager, address) = started(Address::loopback());
+    let own = manager.shared_memory(100).unwrap();
+    let look = |other: &str| {
+        let names = [own.name().to_owned(), other.to_owned()];
+        Process::new(see_and_release, (address.clone(), names)).start().unwrap().join().unwrap()
+    };
+    let first = look("of none");
+    let second = look(&first);
+    assert_eq!(manager.memory_names().unwrap().len(), 3);
+    assert!([&first, &second].iter().all(|name| manager.release_memory(name).unwrap()));
 }
 
 fn make_too_much(address: Address) {

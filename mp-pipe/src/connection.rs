@@ -299,6 +299,22 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         Ok(self.end.receive(terms)?.payload)
     }
 
+    /// As [`try_recv`](Connection::try_recv), for one that answers each message, also one whose handles were lost.
+    #[doc(hidden)]
+    pub fn try_recv_whole(&self) -> Result<Whole<R>, RecvError> {
+        let Arrived { payload, fds, dropped_fds } =
+            self.end.receive(self.terms(Expect::Value, Patience::Never))?;
+        match decode(&payload, fds, dropped_fds) {
+            Err(RecvError::Handles { .. }) if dropped_fds => {
+                Ok(Whole::WithoutHandles(payload.get(HANDLES_COUNTED..).unwrap_or_default().to_vec()))
+            }
+            other => {
+                scratch::keep_decoding(payload);
+                other.map(Whole::Value)
+            }
+        }
+    }
+
     fn value(&self, patience: Patience) -> Result<R, RecvError> {
         let Arrived { payload, fds, dropped_fds } = self.end.receive(self.terms(Expect::Value, patience))?;
         let value = decode(&payload, fds, dropped_fds);
@@ -306,6 +322,18 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
         value
     }
 }
+
+/// What was received in place of a value.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Whole<R> {
+    Value(R),
+    /// The bytes of one whose handles could not be taken. The next message can be received.
+    WithoutHandles(Vec<u8>),
+}
+
+/// Bytes of the count of a value's handles.
+const HANDLES_COUNTED: usize = size_of::<u32>();
 
 /// A value's payload: the count of its handles, then postcard.
 fn decode<R: DeserializeOwned>(payload: &[u8], fds: Vec<OwnedFd>, dropped_fds: bool) -> Result<R, RecvError> {

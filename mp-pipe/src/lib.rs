@@ -87,6 +87,8 @@ pub use challenge::{
 };
 #[cfg(feature = "listener")]
 pub use client::{Client, ClientBuilder, ConnectError};
+#[doc(hidden)]
+pub use connection::Whole;
 pub use connection::{Connection, DEFAULT_LIMIT};
 pub use error::{PollError, RecvError, SendError};
 #[cfg(feature = "listener")]

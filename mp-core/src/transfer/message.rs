@@ -342,6 +342,15 @@ pub fn unpack_with<T: DeserializeOwned>(
     }
 }
 
+/// The value at the front of a message, whatever stands behind it: which call a request is of that cannot be decoded,
+/// say.
+#[doc(hidden)]
+pub fn unpack_front<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let mut none = Vec::new();
+    let _scope = Restore::<Incoming>::enter(&mut none);
+    codec::decode(bytes).map(|(value, _)| value).map_err(|reason| *cannot_decode::<T>(&reason))
+}
+
 #[cold]
 fn cannot_decode<T>(reason: &dyn std::fmt::Display) -> Box<CodecError> {
     Box::new(CodecError::Decode { type_name: type_name::<T>(), reason: reason.to_string() })

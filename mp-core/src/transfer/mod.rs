@@ -58,7 +58,7 @@ pub use func::{CodeKey, StateType};
 pub use handle::{WeakHandle, attach, attach_part};
 #[doc(hidden)]
 pub use message::{
-    Message, pack, pack_onto, pack_value, pack_value_onto, pack_value_with, unpack, unpack_with,
+    Message, pack, pack_onto, pack_value, pack_value_onto, pack_value_with, unpack, unpack_front, unpack_with,
 };
 #[doc(hidden)]
 pub use parcel::{Part, receive_parcel, receive_parts, receive_parts_or_leave, send_parcel, send_parts};

@@ -26,7 +26,8 @@ use crate::error::ManagerError;
 use crate::protocol::{Failure, ONE_WAY, ObjectId, Reply, Request, Wait};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
-use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
+use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::sys::socket::{self, Mode, no_descriptor_left, packet_pair, stream_pair};
 use mp_core::transfer::{Handle, WeakHandle};
 use mp_core::word::Deadline;
 use mp_pipe::{Connection, RecvError, SendError};
@@ -156,7 +157,7 @@ impl Client {
         if let Err(error) = self.send(&(serial, request), patience.until()) {
             let _ = self.replies.forget(serial);
             return Err(match error {
-                SendError::Closed(_) | SendError::Torn => ManagerError::Gone,
+                SendError::Closed(_) | SendError::Torn => self.ended(),
                 SendError::Timeout => ManagerError::Timeout,
                 // The rest of it goes out with the next message.
                 SendError::Partial => {
@@ -204,7 +205,7 @@ impl Client {
         loop {
             match self.replies.wait(serial, until) {
                 Turn::Arrived(reply) => return Ok(Some(reply)),
-                Turn::Ended => return Err(ManagerError::Gone),
+                Turn::Ended => return Err(self.ended()),
                 Turn::Late => return Ok(None),
                 Turn::Read => {
                     if let Some(left) = self.replies.read(self.read(until)) {
@@ -213,6 +214,18 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Why the connection has ended. A server without descriptors closes a new one, and lives.
+    fn ended(&self) -> ManagerError {
+        if self.was_refused() { ManagerError::Os(no_descriptor_left()) } else { ManagerError::Gone }
+    }
+
+    /// Whether the server took no connection of this process, and lives: another one may be taken.
+    fn was_refused(&self) -> bool {
+        let Route::Inherited(accept_socket) = &self.server.route else { return false };
+        let now = Deadline::after(Duration::ZERO);
+        self.replies.was_refused() && !wait_for(accept_socket.as_fd(), Interest::Hangup, now).unwrap_or(true)
     }
 
     /// The next message.

@@ -59,7 +59,7 @@ pub(super) fn find_or(
 impl Registry {
     fn find(&self, manager: u64) -> Option<Arc<Client>> {
         let mut clients = self.clients.iter().filter_map(Weak::upgrade);
-        clients.find(|client| client.server.manager == manager && client.is_ours())
+        clients.find(|client| client.server.manager == manager && client.is_ours() && !client.was_refused())
     }
 }
 

@@ -25,6 +25,8 @@ struct State {
     /// A thread reads now.
     reading: bool,
     ended: bool,
+    /// A message has come.
+    was_served: bool,
     waiting: HashMap<u64, Slot>,
 }
 
@@ -135,6 +137,7 @@ impl Replies {
     pub(crate) fn read(&self, read: Read) -> Option<Left> {
         let mut state = self.lock();
         state.reading = false;
+        state.was_served |= matches!(read, Read::Message(..));
         match read {
             Read::Nothing => {}
             Read::Message(serial, reply) if matches!(state.waiting.get(&serial), Some(Slot::GivenUp)) => {
@@ -160,6 +163,12 @@ impl Replies {
             }
         }
         None
+    }
+
+    /// Whether the stream has ended before anything came.
+    pub(crate) fn was_refused(&self) -> bool {
+        let state = self.lock();
+        state.ended && !state.was_served
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

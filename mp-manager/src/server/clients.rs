@@ -3,9 +3,11 @@
 use crate::object::{ClientId, Counts, IdMap};
 use crate::protocol::{Failure, ObjectId, Packed, Reply, Request};
 use mp_core::sys::poll::{Interest, wait_for};
+use mp_core::sys::socket::no_descriptor_left;
 use mp_core::sys::waitset::WaitSet;
+use mp_core::transfer::unpack_front;
 use mp_core::word::Deadline;
-use mp_pipe::{Connection, RecvError, SendError};
+use mp_pipe::{Connection, RecvError, SendError, Whole};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -29,6 +31,9 @@ struct Client {
     references: HashMap<ObjectId, u64>,
     touched: HashSet<ObjectId>,
 }
+
+/// A request and its serial.
+type Next = (u64, Result<Request, Failure>);
 
 /// What a client leaves behind.
 #[derive(Debug)]
@@ -84,8 +89,9 @@ impl Clients {
         Some(Gone { lives, references, touched })
     }
 
-    /// The next request, or `None` if there is none now. An error: the client has died, or has sent what is no request.
-    pub(super) fn next(&mut self, set: &WaitSet, client: ClientId) -> Result<Option<(u64, Request)>, ()> {
+    /// The next request, or `None` if there is none now; a failure where this process had no descriptors left for what
+    /// is in it. An error: the client has died, or has sent what is no request.
+    pub(super) fn next(&mut self, set: &WaitSet, client: ClientId) -> Result<Option<Next>, ()> {
         let Some(found) = self.0.get_mut(&client) else { return Ok(None) };
         if found.has_unsent() {
             found.flush();
@@ -94,8 +100,12 @@ impl Clients {
             }
             let _ = set.change(found.stream.as_fd(), client, Interest::Read);
         }
-        match found.stream.try_recv() {
-            Ok(request) => Ok(Some(request)),
+        match found.stream.try_recv_whole() {
+            Ok(Whole::Value((serial, request))) => Ok(Some((serial, Ok(request)))),
+            Ok(Whole::WithoutHandles(bytes)) => {
+                let serial = unpack_front(&bytes).map_err(drop)?;
+                Ok(Some((serial, Err(no_descriptor_left().into()))))
+            }
             Err(RecvError::Empty) => Ok(None),
             Err(_) => Err(()),
         }

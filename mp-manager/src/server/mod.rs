@@ -238,7 +238,8 @@ impl Server {
         match self.clients.next(&self.set, client) {
             // Such a serial is of a call through a slot.
             Ok(Some((serial, _))) if slot_of_serial(serial).is_some() => self.client_gone(client),
-            Ok(Some((serial, request))) => match self.answer(client, serial, request) {
+            Ok(Some((serial, Err(failure)))) => self.reply(client, serial, Err(failure)),
+            Ok(Some((serial, Ok(request)))) => match self.answer(client, serial, request) {
                 Ok(Some(reply)) => self.reply(client, serial, Ok(reply)),
                 Ok(None) => {}
                 Err(failure) => self.reply(client, serial, Err(failure)),
@@ -326,7 +327,7 @@ impl Server {
                 return Ok(None);
             }
             Request::ReleaseMemory { name } => return self.release_memory(client, serial, &name),
-            Request::ListMemory => Reply::Texts(self.segments.names()),
+            Request::ListMemory => Reply::Texts(self.memory_names(client)),
             Request::Count => {
                 self.drop_unused();
                 Reply::Count(self.table.len() as u64)

@@ -1,6 +1,6 @@
 //! Python programs as clients: their requests in CPython's protocol. See `pickled/`.
 
-use super::segments::Counted;
+use super::segments::{Counted, Party};
 use super::table::Body;
 use super::{LISTENER_OF_PYTHON, Server};
 use crate::object::{ClientId, Kept};
@@ -118,13 +118,13 @@ impl Server {
     fn segments_for_python(&mut self, request: &Request) -> Result<Value, Reply> {
         let asked = &request.asked;
         if asked.method() == "list_segments" {
-            return Ok(Value::list(self.segments.names().into_iter().map(Value::from)));
+            return Ok(Value::list(self.segments.names(Party::Python).into_iter().map(Value::from)));
         }
         let name = asked.text(0).ok_or_else(|| refused("TypeError: the name of a segment"))?;
         if asked.method() == "track_segment" {
             let owned = OwnedName::adopt(name).map_err(|error| refused(format!("OSError: {error}")))?;
-            self.segments.keep(owned, Counted::NONE);
-        } else if self.segments.take(name).is_none() {
+            self.segments.keep(owned, Counted::NONE, Party::Python);
+        } else if self.segments.take(name, Party::Python).is_none() {
             return Err(refused(format!("ValueError: the server has no segment {name}")));
         }
         Ok(Value::None)

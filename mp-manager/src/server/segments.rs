@@ -1,6 +1,9 @@
 //! The names of shared memory that this process owns for the manager's clients. They end with the server, also when it
 //! is killed: the keeper of `mp-shm` unlinks them then.
 //!
+//! A client at an address lists and ends the names that it has made itself, and Python programs those that one of them
+//! has; a relative all.
+//!
 //! What clients at an address have made is counted: it ends with the server, and not with them, so one that makes
 //! blocks all the time would take the host's memory.
 
@@ -17,9 +20,27 @@ const LEAST: u64 = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Segments {
-    names: BTreeMap<String, (OwnedName, Counted)>,
+    names: BTreeMap<String, Segment>,
     /// Of clients at an address: bytes that may still be made.
     left: u64,
+}
+
+#[derive(Debug)]
+struct Segment {
+    name: OwnedName,
+    counted: Counted,
+    owner: Party,
+}
+
+/// Who has made a block, or asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Party {
+    Relative,
+    /// At an address.
+    Client(ClientId),
+    /// Python programs are one: each call of theirs may come over another connection.
+    #[cfg(feature = "pickle")]
+    Python,
 }
 
 /// So many bytes of a block were counted; none, if a relative has asked for it.
@@ -37,23 +58,26 @@ impl Segments {
         Segments { names: BTreeMap::new(), left: limit }
     }
 
-    pub(super) fn keep(&mut self, name: OwnedName, counted: Counted) -> String {
+    pub(super) fn keep(&mut self, name: OwnedName, counted: Counted, owner: Party) -> String {
         let text = name.name().to_owned();
-        if let Some((_, before)) = self.names.insert(text.clone(), (name, counted)) {
-            self.give_back(before);
+        if let Some(before) = self.names.insert(text.clone(), Segment { name, counted, owner }) {
+            self.give_back(before.counted);
         }
         text
     }
 
-    /// By its name, with or without the slash.
-    pub(super) fn take(&mut self, name: &str) -> Option<OwnedName> {
-        let (name, counted) = self.names.remove(name.strip_prefix('/').unwrap_or(name))?;
-        self.give_back(counted);
-        Some(name)
+    /// By its name, with or without the slash. `None`: there is none, or it is another party's.
+    pub(super) fn take(&mut self, name: &str, asks: Party) -> Option<OwnedName> {
+        let name = name.strip_prefix('/').unwrap_or(name);
+        self.names.get(name).filter(|segment| segment.is_for(asks))?;
+        let segment = self.names.remove(name)?;
+        self.give_back(segment.counted);
+        Some(segment.name)
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
-        self.names.keys().cloned().collect()
+    pub(super) fn names(&self, asks: Party) -> Vec<String> {
+        let own = self.names.iter().filter(|(_, segment)| segment.is_for(asks));
+        own.map(|(name, _)| name.clone()).collect()
     }
 
     fn count(&mut self, size: u64) -> Result<Counted, Failure> {
@@ -69,11 +93,25 @@ impl Segments {
     }
 }
 
+impl Segment {
+    fn is_for(&self, asks: Party) -> bool {
+        asks == Party::Relative || asks == self.owner
+    }
+}
+
 impl Counted {
     pub(super) const NONE: Counted = Counted(0);
 }
 
 impl Server {
+    fn party(&self, client: ClientId) -> Party {
+        if self.clients.is_relative(client) { Party::Relative } else { Party::Client(client) }
+    }
+
+    pub(super) fn memory_names(&self, client: ClientId) -> Vec<String> {
+        self.segments.names(self.party(client))
+    }
+
     /// Makes a block, on another thread: the kernel zeroes its memory.
     pub(super) fn make_memory(&mut self, client: ClientId, serial: u64, size: u64) -> Result<(), Failure> {
         let counted = match self.clients.is_relative(client) {
@@ -96,8 +134,11 @@ impl Server {
         made: Result<OwnedName, Failure>,
         counted: Counted,
     ) -> Option<Result<Reply, Failure>> {
+        let owner = self.party(client);
         match made {
-            Ok(name) if self.clients.has(client) => Some(Ok(Reply::Text(self.segments.keep(name, counted)))),
+            Ok(name) if self.clients.has(client) => {
+                Some(Ok(Reply::Text(self.segments.keep(name, counted, owner))))
+            }
             Ok(_) => {
                 self.segments.give_back(counted);
                 None
@@ -116,7 +157,8 @@ impl Server {
         serial: u64,
         name: &str,
     ) -> Result<Option<Reply>, Failure> {
-        let Some(name) = self.segments.take(name) else { return Ok(Some(Reply::Flag(false))) };
+        let asks = self.party(client);
+        let Some(name) = self.segments.take(name, asks) else { return Ok(Some(Reply::Flag(false))) };
         let work: Work = Box::new(move || {
             drop(name);
             Outcome::Released
