@@ -105,11 +105,14 @@ impl ManagerBuilder {
         self
     }
 
-    /// How many bytes of named memory ([`Manager::shared_memory`]) the clients that connect by the address may have
-    /// made together, where each block counts 64 KiB at least; 1 GiB without it. Beyond it they get
-    /// [`ManagerError::MemoryLimit`](crate::ManagerError::MemoryLimit), until blocks are released. What relatives make
-    /// does not count. Such a client sees and releases the blocks that it has made over its connection; those of one
-    /// that has ended stay until a relative releases them.
+    /// How many bytes the manager holds for the clients that connect by the address, for all together; 1 GiB without
+    /// it. The values and keys that they put into objects count, each with 64 bytes more; their objects, names and
+    /// waiting calls; and named memory ([`Manager::shared_memory`]), each block 64 KiB at least. Beyond it they get
+    /// [`ManagerError::MemoryLimit`](crate::ManagerError::MemoryLimit), until values are removed and blocks released.
+    /// What relatives store does not count, nor what Python programs do.
+    ///
+    /// Such a client sees and releases the blocks that it has made over its connection; those of one that has ended
+    /// stay until a relative releases them.
     ///
     /// Python has no counterpart.
     pub fn memory_limit(mut self, bytes: u64) -> Self {

@@ -115,11 +115,11 @@ pub enum ManagerError {
          the pool in the process that has started the manager"
     )]
     NoRelative,
-    /// This process has connected by an address, and such clients would have made more named memory together than the
-    /// manager's `ManagerBuilder::memory_limit`.
+    /// This process has connected by an address, and the manager would have held more for such clients together than
+    /// its `ManagerBuilder::memory_limit`: values, keys, objects and named memory. Nothing was done.
     #[error(
-        "{asked} bytes of named memory were asked for, and clients that have connected by an address may make {left} \
-         more: release blocks, or raise the manager's `memory_limit`"
+        "{asked} bytes would have been held, and the manager may hold {left} more for clients that have connected by \
+         an address: remove values, release blocks, or raise the manager's `memory_limit`"
     )]
     MemoryLimit {
         /// Bytes asked for.
@@ -127,6 +127,13 @@ pub enum ManagerError {
         /// Bytes that may still be made.
         left: u64,
     },
+    /// The manager's process has no descriptors left for the handles in this call, or for the connection of this
+    /// process. Nothing was done, and calls without handles go on.
+    #[error(
+        "the manager process has no descriptors left: take out or drop what has handles, or start it with a higher \
+         RLIMIT_NOFILE (`ulimit -n`)"
+    )]
+    NoDescriptors,
     /// A value or a function could not be encoded or decoded, here or there.
     #[error("{0}")]
     Codec(String),
@@ -172,6 +179,7 @@ impl From<Failure> for ManagerError {
             Failure::NoMemory { asked, available } => {
                 ManagerError::SharedMemory(MemError::NoMemory { asked, available }.into())
             }
+            Failure::NoDescriptors => ManagerError::NoDescriptors,
             Failure::MemoryLimit { asked, left } => ManagerError::MemoryLimit { asked, left },
             Failure::Os { call, errno } => ManagerError::Os(os_error(&call, errno)),
             Failure::Codec(reason) => ManagerError::Codec(reason),

@@ -21,6 +21,7 @@ mp_testing::cases! {
         named_memory_of_remote_clients_is_bounded,
         memory_that_cannot_be_made_does_not_count,
         a_remote_client_sees_and_releases_its_own_memory_alone,
+        what_remote_clients_store_is_bounded,
         it_serves_until_it_is_asked_to_end,
         an_address_that_cannot_be_had_is_an_error,
         a_dropped_manager_ends_its_connection,
@@ -239,6 +240,63 @@ fn a_remote_client_sees_and_releases_its_own_memory_alone() {
     let second = look(&first);
     assert_eq!(manager.memory_names().unwrap().len(), 3);
     assert!([&first, &second].iter().all(|name| manager.release_memory(name).unwrap()));
+}
+
+/// Stores until it is refused; gives how often it was not.
+fn stored(mut store: impl FnMut(u32) -> Result<(), ManagerError>) -> u32 {
+    for count in 0..10_000 {
+        match store(count) {
+            Ok(()) => {}
+            Err(ManagerError::MemoryLimit { asked, left }) if asked > left => return count,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    panic!("it is not refused");
+}
+
+fn store_remotely(address: Address) {
+    let manager = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let value = || vec![7_u8; 10_000];
+    let (dict, list) = (manager.dict::<u32, Vec<u8>>().unwrap(), manager.list::<Vec<u8>>().unwrap());
+    let (set, queue) = (manager.set::<Vec<u8>>().unwrap(), manager.queue::<Vec<u8>>().unwrap());
+    let count = stored(|key| dict.insert(key, value()).map(drop));
+    assert!((20..=26).contains(&count), "{count}");
+    // Another kind has no room of its own, and all else goes on.
+    assert_eq!(stored(|_| list.push(value())), 0);
+    assert_eq!(stored(|_| queue.put(value())), 0);
+    assert_eq!(stored(|_| set.insert(value()).map(drop)), 0);
+    assert_eq!(stored(|_| manager.value(value()).map(drop)), 0);
+    assert_eq!((dict.len().unwrap(), list.len().unwrap()), (count as usize, 0));
+    // What goes makes room.
+    dict.clear().unwrap();
+    let pushed = stored(|_| list.push(value()));
+    assert!(pushed.abs_diff(count) <= 1, "{pushed} {count}");
+    list.clear().unwrap();
+    let put = stored(|_| queue.put(value()));
+    assert!(put.abs_diff(count) <= 1, "{put} {count}");
+    (0..put).for_each(|_| drop(queue.get().unwrap()));
+    let objects = (0..).map_while(|_| manager.list::<u8>().ok()).take(100_000).collect::<Vec<_>>().len();
+    assert!((1_000..20_000).contains(&objects), "{objects}");
+    let inserted = stored(|key| set.insert([&key.to_le_bytes()[..], &value()].concat()).map(drop));
+    assert!(inserted.abs_diff(count) <= 1, "{inserted} {count}");
+    let mut batch = dict.batch();
+    (0..200).for_each(|key| batch.insert(key, value()).unwrap());
+    assert!(matches!(batch.run(), Err(ManagerError::MemoryLimit { .. })));
+}
+
+fn what_remote_clients_store_is_bounded() {
+    let manager = Manager::builder().authkey(key()).memory_limit(1 << 18).start().unwrap();
+    let address = manager.address().unwrap().clone();
+    // A relative's values do not count.
+    let own = manager.list::<Vec<u8>>().unwrap();
+    (0..200).for_each(|_| own.push(vec![1; 10_000]).unwrap());
+    let run = || Process::new(store_remotely, (address.clone(),)).start().unwrap().join().unwrap();
+    run();
+    // What it had goes with it.
+    while manager.number_of_objects().unwrap() > 1 {
+        std::thread::yield_now();
+    }
+    run();
 }
 
 fn make_too_much(address: Address) {

@@ -27,7 +27,7 @@ use crate::protocol::{Failure, ONE_WAY, ObjectId, Reply, Request, Wait};
 use mp_core::OsError;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::poll::{Interest, wait_for};
-use mp_core::sys::socket::{self, Mode, no_descriptor_left, packet_pair, stream_pair};
+use mp_core::sys::socket::{self, Mode, packet_pair, stream_pair};
 use mp_core::transfer::{Handle, WeakHandle};
 use mp_core::word::Deadline;
 use mp_pipe::{Connection, RecvError, SendError};
@@ -157,7 +157,10 @@ impl Client {
         if let Err(error) = self.send(&(serial, request), patience.until()) {
             let _ = self.replies.forget(serial);
             return Err(match error {
-                SendError::Closed(_) | SendError::Torn => self.ended(),
+                SendError::Closed(_) | SendError::Torn => {
+                    self.replies.end_unserved();
+                    self.ended()
+                }
                 SendError::Timeout => ManagerError::Timeout,
                 // The rest of it goes out with the next message.
                 SendError::Partial => {
@@ -218,12 +221,16 @@ impl Client {
 
     /// Why the connection has ended. A server without descriptors closes a new one, and lives.
     fn ended(&self) -> ManagerError {
-        if self.was_refused() { ManagerError::Os(no_descriptor_left()) } else { ManagerError::Gone }
+        if self.was_refused() { ManagerError::NoDescriptors } else { ManagerError::Gone }
     }
 
     /// Whether the server took no connection of this process, and lives: another one may be taken.
     fn was_refused(&self) -> bool {
-        let Route::Inherited(accept_socket) = &self.server.route else { return false };
+        let accept_socket = match &self.server.route {
+            Route::Inherited(accept_socket) => accept_socket,
+            #[cfg(feature = "listener")]
+            Route::Address(..) => return false,
+        };
         let now = Deadline::after(Duration::ZERO);
         self.replies.was_refused() && !wait_for(accept_socket.as_fd(), Interest::Hangup, now).unwrap_or(true)
     }

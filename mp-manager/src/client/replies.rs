@@ -165,6 +165,12 @@ impl Replies {
         None
     }
 
+    /// The other side takes nothing: if nothing has come either, nothing will.
+    pub(crate) fn end_unserved(&self) {
+        let mut state = self.lock();
+        state.ended |= !state.was_served;
+    }
+
     /// Whether the stream has ended before anything came.
     pub(crate) fn was_refused(&self) -> bool {
         let state = self.lock();

@@ -142,8 +142,8 @@ impl Dict {
                 BatchCall::Get(key) => give(&mut results, self.items.get(key).map(|item| &item.value)),
                 BatchCall::Insert(key, value) => {
                     let value = match value {
-                        BatchValue::Plain(bytes) => Stored::plain(bytes),
-                        BatchValue::Beside(packed) => Stored::new(&self.counts, packed.clone()),
+                        BatchValue::Plain(bytes) => Stored::plain(&self.counts, key, bytes),
+                        BatchValue::Beside(packed) => Stored::keyed(&self.counts, key, packed.clone()),
                     };
                     give(&mut results, self.replace(key, value).as_ref());
                 }
@@ -164,7 +164,7 @@ impl Dict {
 
     /// A key that is there keeps its place.
     fn insert(&mut self, key: Key, value: Packed) -> Option<Packed> {
-        let value = Stored::new(&self.counts, value);
+        let value = Stored::keyed(&self.counts, &key, value);
         self.replace(key, value).map(Stored::into_packed)
     }
 
@@ -199,7 +199,7 @@ impl Dict {
             }
             None => {
                 give(None);
-                self.insert_new(key.into(), Stored::plain(by));
+                self.insert_new(key.into(), Stored::plain(&self.counts, key, by));
             }
         }
         Ok(())

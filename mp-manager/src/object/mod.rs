@@ -13,6 +13,7 @@ mod lock;
 mod number;
 mod queue;
 mod results;
+mod room;
 mod semaphore;
 mod set;
 mod stored;
@@ -20,6 +21,7 @@ mod stored;
 pub(crate) use attempt::{Attempt, Caller, ClientId, Object};
 pub(crate) use ids::IdMap;
 pub(crate) use results::Results;
+pub(crate) use room::{BESIDE, Charge, Room};
 pub(crate) use stored::{Counts, Kept};
 
 use crate::protocol::{Failure, Kind, Start};
@@ -34,7 +36,7 @@ pub(crate) fn lock_of_no_thread() -> Box<dyn Object> {
 pub(crate) fn make(counts: &Counts, kind: &Kind, start: Start) -> Result<Box<dyn Object>, Failure> {
     Ok(match (kind, start) {
         (Kind::Dict | Kind::Namespace, Start::Empty) => Box::new(dict::Dict::new(counts)),
-        (Kind::Set, Start::Empty) => Box::new(set::Set::default()),
+        (Kind::Set, Start::Empty) => Box::new(set::Set::new(counts)),
         (Kind::List, Start::Empty) => Box::new(list::List::new(counts, Vec::new())),
         (Kind::List | Kind::Array, Start::Values(values)) => Box::new(list::List::new(counts, values)),
         (Kind::Value, Start::Value(value)) => Box::new(cell::Cell::new(counts, value)),

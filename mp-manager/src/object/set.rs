@@ -1,14 +1,23 @@
 //! A set of packed keys, in the order of their insertion.
 
 use super::attempt::{Attempt, Caller, Object};
+use super::room::Charge;
+use super::stored::Counts;
 use crate::protocol::{Call, Failure, Key, Reply, SetCall};
 use std::collections::{HashMap, HashSet};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Set {
-    /// When each was inserted.
-    keys: HashMap<Box<[u8]>, u64>,
+    counts: Counts,
+    keys: HashMap<Box<[u8]>, Place>,
     inserted: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// When the key was inserted.
+    number: u64,
+    _charge: Option<Box<Charge>>,
 }
 
 impl Object for Set {
@@ -31,7 +40,8 @@ impl Object for Set {
                 Reply::Count((before - self.keys.len()) as u64)
             }
             SetCall::Pop => {
-                let first = self.keys.iter().min_by_key(|(_, place)| **place).map(|(key, _)| key.to_vec());
+                let first =
+                    self.keys.iter().min_by_key(|(_, place)| place.number).map(|(key, _)| key.to_vec());
                 if let Some(key) = &first {
                     self.keys.remove(&**key);
                 }
@@ -49,18 +59,24 @@ impl Object for Set {
 }
 
 impl Set {
+    pub(crate) fn new(counts: &Counts) -> Set {
+        Set { counts: counts.clone(), keys: HashMap::new(), inserted: 0 }
+    }
+
     /// Whether it is new.
     fn insert(&mut self, key: Key) -> bool {
         if self.keys.contains_key(&*key) {
             return false;
         }
         self.inserted += 1;
-        self.keys.insert(key.into(), self.inserted);
+        let charge = self.counts.room().charge(key.len()).map(Box::new);
+        self.keys.insert(key.into(), Place { number: self.inserted, _charge: charge });
         true
     }
 
     fn in_order(&self) -> Vec<Key> {
-        let mut keys: Vec<(&u64, &[u8])> = self.keys.iter().map(|(key, place)| (place, &**key)).collect();
+        let mut keys: Vec<(&u64, &[u8])> =
+            self.keys.iter().map(|(key, place)| (&place.number, &**key)).collect();
         keys.sort_unstable();
         keys.into_iter().map(|(_, key)| key.to_vec()).collect()
     }

@@ -1,6 +1,7 @@
 //! A stored value, and the counts of references to objects.
 
 use super::ids::IdMap;
+use super::room::{Charge, Room};
 use crate::protocol::{ObjectId, Packed};
 use mp_core::transfer::{Handle, Message};
 use std::cell::RefCell;
@@ -8,7 +9,7 @@ use std::rc::Rc;
 
 /// How many references there are to each object: of clients, of proxies in flight, of stored values.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counts(Rc<RefCell<State>>);
+pub(crate) struct Counts(Rc<RefCell<State>>, Room);
 
 #[derive(Debug, Default)]
 struct State {
@@ -18,6 +19,11 @@ struct State {
 }
 
 impl Counts {
+    /// For what clients at an address store.
+    pub(crate) fn room(&self) -> &Room {
+        &self.1
+    }
+
     /// One reference more; `false` if there is no such object.
     pub(crate) fn hold(&self, object: ObjectId) -> bool {
         match self.0.borrow_mut().counts.get_mut(&object) {
@@ -83,7 +89,7 @@ impl Drop for Kept {
     }
 }
 
-/// A value as the server keeps it: of a value without handles and proxies, the bytes alone.
+/// A value as the server keeps it: of a relative's value without handles and proxies, the bytes alone.
 #[derive(Debug)]
 pub(crate) struct Stored {
     bytes: Box<[u8]>,
@@ -94,27 +100,39 @@ pub(crate) struct Stored {
 struct Beside {
     handles: Vec<Handle>,
     objects: Vec<Kept>,
+    _charge: Option<Charge>,
 }
 
 impl Stored {
     pub(crate) fn new(counts: &Counts, packed: Packed) -> Stored {
+        Stored::keyed(counts, &[], packed)
+    }
+
+    /// The value of a key, which counts with it.
+    pub(crate) fn keyed(counts: &Counts, key: &[u8], packed: Packed) -> Stored {
         let Packed { message: Message { bytes, handles }, objects } = packed;
-        let beside = (!handles.is_empty() || !objects.is_empty()).then(|| {
+        let charge = counts.room().charge(key.len() + bytes.len());
+        let beside = (!handles.is_empty() || !objects.is_empty() || charge.is_some()).then(|| {
             let objects = objects.into_iter().filter_map(|object| Kept::new(counts, object)).collect();
-            Box::new(Beside { handles, objects })
+            Box::new(Beside { handles, objects, _charge: charge })
         });
         Stored { bytes: bytes.into(), beside }
     }
 
     /// Of plain bytes.
-    pub(crate) fn plain(bytes: &[u8]) -> Stored {
-        Stored { bytes: bytes.into(), beside: None }
+    pub(crate) fn plain(counts: &Counts, key: &[u8], bytes: &[u8]) -> Stored {
+        let charge = counts.room().charge(key.len() + bytes.len());
+        let beside = charge.map(|charge| {
+            Box::new(Beside { handles: Vec::new(), objects: Vec::new(), _charge: Some(charge) })
+        });
+        Stored { bytes: bytes.into(), beside }
     }
 
-    /// The bytes, if they are all there is to it.
+    /// The bytes, if they are all that is sent of it.
     #[inline]
     pub(crate) fn as_plain(&self) -> Option<&[u8]> {
-        self.beside.is_none().then_some(&self.bytes)
+        let is_plain = |beside: &Beside| beside.handles.is_empty() && beside.objects.is_empty();
+        self.beside.as_deref().is_none_or(is_plain).then_some(&self.bytes)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -8,6 +8,7 @@
 
 mod batch;
 mod calls;
+mod stores;
 
 pub(crate) use batch::{Batch, BatchCall, BatchValue, Results};
 pub(crate) use calls::{
@@ -297,6 +298,8 @@ pub(crate) enum Failure {
         errno: i32,
     },
     Codec(String),
+    /// The server has none left.
+    NoDescriptors,
 }
 
 impl From<OsError> for Failure {

@@ -12,7 +12,7 @@ use super::clients::Delivery;
 use super::parked::Parked;
 use super::table::Body;
 use super::unconfirmed::Undo;
-use crate::object::{Attempt, Caller, ClientId};
+use crate::object::{Attempt, BESIDE, Caller, ClientId};
 use crate::protocol::{
     BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting, slot_of_serial,
 };
@@ -42,6 +42,11 @@ impl Server {
     ) {
         let caller = Caller { client, thread };
         call.begin();
+        if self.is_charged(client)
+            && let Err(failure) = self.counts.room().check(call.stores())
+        {
+            return self.reply(client, serial, Err(failure));
+        }
         let object = match self.place_of(object, &mut call) {
             Ok(object) => object,
             Err(failure) => return self.reply(client, serial, Err(failure)),
@@ -50,7 +55,9 @@ impl Server {
             return self.reply(client, serial, Err(Failure::NoSuchObject));
         };
         let has_waiting = !entry.waiting.is_empty();
+        let is_charged = self.clients.is_remote(client);
         let is_timed = matches!(wait, Wait::AtMost(_));
+        self.counts.room().set_charging(is_charged);
         let attempt = match &mut entry.body {
             Body::Own(body) => body.attempt(caller, &mut call),
             // Those that wait were first.
@@ -66,10 +73,20 @@ impl Server {
             #[cfg(feature = "pickle")]
             Body::Python(_) => Failure::WrongKind.into(),
         };
+        self.counts.room().set_charging(false);
         match attempt {
             Attempt::Done(result) => {
                 self.done(
-                    Parked { caller, serial, object, deadline: None, is_timed, is_left: false, call },
+                    Parked {
+                        caller,
+                        serial,
+                        object,
+                        deadline: None,
+                        is_timed,
+                        is_left: false,
+                        held: None,
+                        call,
+                    },
                     result,
                 );
                 if has_waiting {
@@ -90,6 +107,7 @@ impl Server {
                         deadline: None,
                         is_timed,
                         is_left: false,
+                        held: None,
                         call,
                     });
                 } else {
@@ -110,8 +128,11 @@ impl Server {
         }
     }
 
-    fn park(&mut self, parked: Parked) {
+    fn park(&mut self, mut parked: Parked) {
         let object = parked.object;
+        if self.is_charged(parked.caller.client) {
+            parked.held = Some(self.counts.room().hold(BESIDE + parked.call.stores()));
+        }
         let number = self.calls.park(parked);
         if let Some(entry) = self.table.get(object) {
             entry.waiting.push_back(number);
@@ -130,12 +151,21 @@ impl Server {
             Wait::AtMost(time) => (Deadline::after(time), true),
             Wait::Forever | Wait::Never => (None, false),
         };
-        self.park(Parked { caller, serial, object, deadline, is_timed, is_left: false, call });
+        self.park(Parked { caller, serial, object, deadline, is_timed, is_left: false, held: None, call });
     }
 
     /// A call of a user's type that has to wait.
     pub(super) fn park_custom(&mut self, caller: Caller, serial: u64, object: ObjectId, call: Call) {
-        self.park(Parked { caller, serial, object, deadline: None, is_timed: false, is_left: false, call });
+        self.park(Parked {
+            caller,
+            serial,
+            object,
+            deadline: None,
+            is_timed: false,
+            is_left: false,
+            held: None,
+            call,
+        });
     }
 
     /// A call was done: its caller gets the reply, or it is undone.
@@ -223,7 +253,10 @@ impl Server {
                 let Some(entry) = self.table.get(object) else { return };
                 let Body::Own(body) = &mut entry.body else { return self.retry_custom(object) };
                 let Some(parked) = self.calls.parked.get_mut(&number) else { continue };
-                if let Attempt::Done(result) = body.attempt(parked.caller, &mut parked.call) {
+                self.counts.room().set_charging(parked.held.is_some());
+                let attempt = body.attempt(parked.caller, &mut parked.call);
+                self.counts.room().set_charging(false);
+                if let Attempt::Done(result) = attempt {
                     entry.waiting.retain(|other| *other != number);
                     if let Some(parked) = self.calls.remove(number) {
                         self.done(parked, result);

@@ -3,7 +3,6 @@
 use crate::object::{ClientId, Counts, IdMap};
 use crate::protocol::{Failure, ObjectId, Packed, Reply, Request};
 use mp_core::sys::poll::{Interest, wait_for};
-use mp_core::sys::socket::no_descriptor_left;
 use mp_core::sys::waitset::WaitSet;
 use mp_core::transfer::unpack_front;
 use mp_core::word::Deadline;
@@ -77,6 +76,11 @@ impl Clients {
         self.0.get(&client).is_some_and(|client| client.is_relative)
     }
 
+    /// It has connected by an address.
+    pub(super) fn is_remote(&self, client: ClientId) -> bool {
+        self.0.get(&client).is_some_and(|client| !client.is_relative)
+    }
+
     pub(super) fn has(&self, client: ClientId) -> bool {
         self.0.contains_key(&client)
     }
@@ -104,7 +108,7 @@ impl Clients {
             Ok(Whole::Value((serial, request))) => Ok(Some((serial, Ok(request)))),
             Ok(Whole::WithoutHandles(bytes)) => {
                 let serial = unpack_front(&bytes).map_err(drop)?;
-                Ok(Some((serial, Err(no_descriptor_left().into()))))
+                Ok(Some((serial, Err(Failure::NoDescriptors))))
             }
             Err(RecvError::Empty) => Ok(None),
             Err(_) => Err(()),

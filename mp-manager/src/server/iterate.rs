@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::table::Body;
-use crate::object::{Attempt, Caller, ClientId, Results};
+use crate::object::{Attempt, BESIDE, Caller, ClientId, Results};
 use crate::protocol::{Call, DictCall, Failure, Kind, ObjectId, Packed, Reply, SetCall};
 
 impl Server {
@@ -15,11 +15,13 @@ impl Server {
             _ => return Err(Failure::WrongKind),
         };
         let Body::Own(body) = &mut entry.body else { return Err(Failure::WrongKind) };
-        let elements = match body.attempt(Caller { client, thread: 0 }, &mut call) {
-            Attempt::Done(Ok(Reply::Keys(keys))) => keys.into_iter().map(Packed::from),
+        let keys = match body.attempt(Caller { client, thread: 0 }, &mut call) {
+            Attempt::Done(Ok(Reply::Keys(keys))) => keys,
             Attempt::Done(Err(failure)) => return Err(failure),
             _ => return Err(Failure::WrongKind),
         };
-        self.enter(client, Kind::Iterator, Body::Own(Box::new(Results::of(elements))))
+        let bytes = keys.iter().map(|key| key.len() as u64 + BESIDE).sum();
+        let elements = Results::of(keys.into_iter().map(Packed::from));
+        self.enter_with(client, Kind::Iterator, Body::Own(Box::new(elements)), bytes)
     }
 }

@@ -1,6 +1,5 @@
 //! A server at an address: clients that are no relatives prove to have its key.
 
-use super::segments::Segments;
 use super::{LISTENER, Server};
 use mp_core::AuthKey;
 use mp_core::error::OsResult;
@@ -33,7 +32,7 @@ impl Server {
     /// Listens at one address, and for Python programs at another, if there is one: where that is.
     pub(crate) fn listen_at(&mut self, place: Place) -> Result<Option<Address>, String> {
         let Place { address, python, key, memory_limit } = place;
-        self.segments = Segments::of(memory_limit);
+        self.counts.room().set_limit(memory_limit);
         let key = key.map(AuthKey::new);
         let listener = bind(address, key.clone(), |builder| builder)?;
         self.listen(listener).map_err(|error| error.to_string())?;

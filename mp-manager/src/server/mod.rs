@@ -37,6 +37,7 @@ mod placement;
 mod pool;
 #[cfg(feature = "pickle")]
 mod python;
+mod room;
 mod segments;
 mod slots;
 mod supervised;
@@ -50,8 +51,8 @@ mod wakes;
 
 pub(crate) use hosted::{Hosted, stash};
 
-use crate::object::{ClientId, Counts, Kept};
-use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start, new_number, slot_of_serial};
+use crate::object::{Charge, ClientId, Counts, Kept};
+use crate::protocol::{Failure, Kind, ONE_WAY, ObjectId, Reply, Request, Start, slot_of_serial};
 use clients::{Clients, Delivery};
 use jobs::Jobs;
 use lines::Lines;
@@ -106,7 +107,7 @@ pub(crate) struct Server {
     vouchers: Vouchers,
     calls: Calls,
     jobs: Jobs,
-    names: HashMap<String, (Kind, Kept)>,
+    names: HashMap<String, (Kind, Kept, Option<Charge>)>,
     segments: Segments,
     coming: Coming,
     last: u64,
@@ -153,7 +154,7 @@ impl Server {
             calls: Calls::default(),
             jobs,
             names: HashMap::new(),
-            segments: Segments::default(),
+            segments: Segments::of(counts.room().clone()),
             coming: Coming::default(),
             counts,
             last: FIRST,
@@ -275,10 +276,7 @@ impl Server {
                 self.start_pool(client, serial, workers)?;
                 return Ok(None);
             }
-            Request::Create { kind, start } => {
-                let object = crate::object::make(&self.counts, &kind, start)?;
-                Reply::Created(self.enter(client, kind, table::Body::Own(object))?)
-            }
+            Request::Create { kind, start } => Reply::Created(self.create(client, kind, start)?),
             Request::Slot { attached } => self.give_slot(client, attached),
             Request::Iterate(object) => Reply::Created(self.iterate(client, object)?),
             Request::Hold(object) => self.hold(client, object)?,
@@ -310,9 +308,9 @@ impl Server {
                 self.received(client, serial);
                 return Ok(None);
             }
-            Request::Publish { name, object } => self.publish(name, object)?,
+            Request::Publish { name, object } => self.publish(client, name, object)?,
             Request::Lookup { name, kind } => {
-                let Some((found, kept)) = self.names.get(&name) else {
+                let Some((found, kept, _)) = self.names.get(&name) else {
                     return Err(Failure::NoSuchName { name });
                 };
                 if *found != kind {
@@ -346,30 +344,12 @@ impl Server {
         }))
     }
 
-    /// A new object, to which the client has the first reference.
-    fn enter(&mut self, client: ClientId, kind: Kind, body: table::Body) -> Result<ObjectId, Failure> {
-        let object = new_number()?;
-        self.table.insert(object, kind, body);
-        self.counts.begin(object);
-        self.clients.add_reference(client, object);
-        Ok(object)
-    }
-
     fn hold(&mut self, client: ClientId, object: ObjectId) -> Result<Reply, Failure> {
         if !self.counts.hold(object) {
             return Err(Failure::NoSuchObject);
         }
         self.clients.add_reference(client, object);
         Ok(Reply::Done)
-    }
-
-    fn publish(&mut self, name: String, object: Option<ObjectId>) -> Result<Reply, Failure> {
-        let Some(object) = object else {
-            return Ok(Reply::Flag(self.names.remove(&name).is_some()));
-        };
-        let kind = self.table.kind(object).ok_or(Failure::NoSuchObject)?;
-        let kept = Kept::new(&self.counts, object).ok_or(Failure::NoSuchObject)?;
-        Ok(Reply::Flag(self.names.insert(name, (kind, kept)).is_some()))
     }
 
     /// Sends a reply, with a reference to each object that is named in it.

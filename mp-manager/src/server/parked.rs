@@ -1,6 +1,6 @@
 //! The calls that wait: by their numbers, by their deadlines, and by their clients.
 
-use crate::object::{Caller, ClientId};
+use crate::object::{Caller, Charge, ClientId};
 use crate::protocol::{Call, ObjectId};
 use mp_core::word::Deadline;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -25,6 +25,8 @@ pub(super) struct Parked {
     pub(super) is_timed: bool,
     /// Its client has given up, and is sent no reply.
     pub(super) is_left: bool,
+    /// Of a client at an address: what it would store.
+    pub(super) held: Option<Charge>,
     pub(super) call: Call,
 }
 

@@ -168,7 +168,7 @@ impl Server {
     /// A new object, whose first reference is the caller's.
     fn enter_for_python(&mut self, typed: Typed, kind: Kind, body: Body) -> Result<ObjectId, Reply> {
         let object = new_number().map_err(|error| refused(format!("OSError: {error}")))?;
-        self.table.insert(object, kind, body);
+        self.table.insert(object, kind, body, None);
         self.counts.begin(object);
         self.pickled.enter(object, typed);
         Ok(object)

@@ -9,8 +9,8 @@
 
 use super::Server;
 use super::jobs::{Outcome, Ticket, Work};
-use crate::object::ClientId;
-use crate::protocol::{DEFAULT_MEMORY_LIMIT, Failure, Reply};
+use crate::object::{ClientId, Room};
+use crate::protocol::{Failure, Reply};
 use mp_core::MemError;
 use mp_shm::{OwnedName, SharedMemoryError};
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ const LEAST: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Segments {
     names: BTreeMap<String, Segment>,
-    /// Of clients at an address: bytes that may still be made.
-    left: u64,
+    /// Of clients at an address.
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -47,15 +47,9 @@ pub(super) enum Party {
 #[derive(Debug)]
 pub(super) struct Counted(u64);
 
-impl Default for Segments {
-    fn default() -> Segments {
-        Segments::of(DEFAULT_MEMORY_LIMIT)
-    }
-}
-
 impl Segments {
-    pub(super) fn of(limit: u64) -> Segments {
-        Segments { names: BTreeMap::new(), left: limit }
+    pub(super) fn of(room: Room) -> Segments {
+        Segments { names: BTreeMap::new(), room }
     }
 
     pub(super) fn keep(&mut self, name: OwnedName, counted: Counted, owner: Party) -> String {
@@ -80,16 +74,19 @@ impl Segments {
         own.map(|(name, _)| name.clone()).collect()
     }
 
-    fn count(&mut self, size: u64) -> Result<Counted, Failure> {
+    fn count(&self, size: u64) -> Result<Counted, Failure> {
         let counted = size.max(LEAST);
-        let left = self.left.checked_sub(counted);
-        self.left = left.ok_or(Failure::MemoryLimit { asked: size, left: self.left })?;
+        self.room.check(counted).map_err(|failure| match failure {
+            Failure::MemoryLimit { left, .. } => Failure::MemoryLimit { asked: size, left },
+            other => other,
+        })?;
+        self.room.take(counted);
         Ok(Counted(counted))
     }
 
     /// There is no such block, or none any more.
-    pub(super) fn give_back(&mut self, Counted(counted): Counted) {
-        self.left += counted;
+    pub(super) fn give_back(&self, Counted(counted): Counted) {
+        self.room.give_back(counted);
     }
 }
 

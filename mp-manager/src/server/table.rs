@@ -2,7 +2,7 @@
 
 use super::hosted::Custom;
 use super::pool::Workers;
-use crate::object::{IdMap, Kept, Object};
+use crate::object::{Charge, IdMap, Kept, Object};
 use crate::protocol::{Kind, ObjectId};
 use std::collections::VecDeque;
 
@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// By their numbers, in the order of their coming.
     pub(super) waiting: VecDeque<u64>,
+    /// Of an object that a client at an address has made.
+    _charge: Option<Charge>,
 }
 
 #[derive(Debug)]
@@ -31,8 +33,8 @@ pub(super) enum Body {
 }
 
 impl Table {
-    pub(super) fn insert(&mut self, object: ObjectId, kind: Kind, body: Body) {
-        self.0.insert(object, Entry { body, kind, waiting: VecDeque::new() });
+    pub(super) fn insert(&mut self, object: ObjectId, kind: Kind, body: Body, charge: Option<Charge>) {
+        self.0.insert(object, Entry { body, kind, waiting: VecDeque::new(), _charge: charge });
     }
 
     pub(super) fn peek(&self, object: ObjectId) -> Option<&Entry> {
