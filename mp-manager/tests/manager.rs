@@ -238,6 +238,18 @@ fn one_of_those_that_would_wait_for_each_other_is_told() {
     let soon = || lock.acquire_timeout(Duration::from_millis(10)).map(drop);
     let told = in_a_circle(&[(&changes[0], &writes[0]), (&in_lock, &soon)]);
     assert!(matches!(&told[..], [Err(ManagerError::Timeout), Ok(())]), "{told:?}");
+    // A condition's lock is one.
+    let condition = manager.condition().unwrap();
+    let in_condition = |then: &mut dyn FnMut()| {
+        let _held = condition.acquire().unwrap();
+        then();
+    };
+    let enter = || condition.acquire().map(drop);
+    let told = in_a_circle(&[(&in_condition, &enter), (&in_lock, &acquire)]);
+    assert!(matches!(
+        &told[..],
+        [Err(ManagerError::WouldDeadlock), Ok(())] | [Ok(()), Err(ManagerError::WouldDeadlock)]
+    ));
 }
 
 fn a_change_of_what_is_of_another_type_is_given_up() {

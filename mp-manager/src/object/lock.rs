@@ -75,7 +75,11 @@ impl Object for Lock {
     }
 
     fn is_held_up_by(&self, holder: Caller, call: &Call) -> bool {
-        matches!(call, Call::Lock(LockCall::Acquire)) && self.holds(holder)
+        let acquires = matches!(
+            call,
+            Call::Lock(LockCall::Acquire) | Call::Condition { call: ConditionCall::Acquire, .. }
+        );
+        acquires && self.holds(holder)
     }
 
     fn client_gone(&mut self, client: ClientId) {
