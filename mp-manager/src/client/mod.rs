@@ -226,13 +226,15 @@ impl Client {
 
     /// Whether the server took no connection of this process, and lives: another one may be taken.
     fn was_refused(&self) -> bool {
-        let accept_socket = match &self.server.route {
-            Route::Inherited(accept_socket) => accept_socket,
+        match &self.server.route {
+            Route::Inherited(accept_socket) => {
+                let now = Deadline::after(Duration::ZERO);
+                let has_gone = || wait_for(accept_socket.as_fd(), Interest::Hangup, now).unwrap_or(true);
+                self.replies.was_refused() && !has_gone()
+            }
             #[cfg(feature = "listener")]
-            Route::Address(..) => return false,
-        };
-        let now = Deadline::after(Duration::ZERO);
-        self.replies.was_refused() && !wait_for(accept_socket.as_fd(), Interest::Hangup, now).unwrap_or(true)
+            Route::Address(..) => false,
+        }
     }
 
     /// The next message.
