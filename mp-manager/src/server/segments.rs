@@ -32,7 +32,7 @@ struct Segment {
     owner: Party,
 }
 
-/// Who has made a block, or asks for it.
+/// What has made a block, or asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Party {
     Relative,

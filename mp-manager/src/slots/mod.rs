@@ -20,7 +20,7 @@
 //! stands between the two on both sides, so one sees the other. A client does not take the flag down: one that stops
 //! before it rings would keep others from ringing. *Client*: whether it sleeps is in the word that it sleeps on.
 //!
-//! # Who has an answer
+//! # Which side has an answer
 //! A client that gives up exchanges ASKED for ASKED | LEFT, and the server swaps its answer in: either the client finds
 //! the answer, or the server finds LEFT and undoes what it has done. Until the server has answered the slot is not used
 //! again.
