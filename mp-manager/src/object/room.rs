@@ -40,9 +40,12 @@ impl Room {
         self.0.limit.set(bytes);
     }
 
-    /// Whether what is stored from now on is held for a client at an address.
-    pub(crate) fn set_charging(&self, is_charging: bool) {
+    /// Does something; whether what it stores is held for a client at an address.
+    pub(crate) fn charging<R>(&self, is_charging: bool, store: impl FnOnce() -> R) -> R {
         self.0.is_charging.set(is_charging);
+        let done = store();
+        self.0.is_charging.set(false);
+        done
     }
 
     /// Whether so much more may be held.

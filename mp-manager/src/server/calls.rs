@@ -42,9 +42,8 @@ impl Server {
     ) {
         let caller = Caller { client, thread };
         call.begin();
-        if self.is_charged(client)
-            && let Err(failure) = self.counts.room().check(call.stores())
-        {
+        let is_charged = self.is_charged(client);
+        if is_charged && let Err(failure) = self.counts.room().check(call.stores()) {
             return self.reply(client, serial, Err(failure));
         }
         let object = match self.place_of(object, &mut call) {
@@ -55,11 +54,9 @@ impl Server {
             return self.reply(client, serial, Err(Failure::NoSuchObject));
         };
         let has_waiting = !entry.waiting.is_empty();
-        let is_charged = self.clients.is_remote(client);
         let is_timed = matches!(wait, Wait::AtMost(_));
-        self.counts.room().set_charging(is_charged);
         let attempt = match &mut entry.body {
-            Body::Own(body) => body.attempt(caller, &mut call),
+            Body::Own(body) => self.counts.room().charging(is_charged, || body.attempt(caller, &mut call)),
             // Those that wait were first.
             Body::Custom(_) if has_waiting => Attempt::Wait,
             Body::Custom(_) => return self.call_custom(caller, serial, object, call),
@@ -73,22 +70,9 @@ impl Server {
             #[cfg(feature = "pickle")]
             Body::Python(_) => Failure::WrongKind.into(),
         };
-        self.counts.room().set_charging(false);
         match attempt {
             Attempt::Done(result) => {
-                self.done(
-                    Parked {
-                        caller,
-                        serial,
-                        object,
-                        deadline: None,
-                        is_timed,
-                        is_left: false,
-                        held: None,
-                        call,
-                    },
-                    result,
-                );
+                self.done(Parked { is_timed, ..Parked::new(caller, serial, object, call) }, result);
                 if has_waiting {
                     self.retry(object);
                 }
@@ -100,16 +84,7 @@ impl Server {
                     _ => false,
                 };
                 if must_go_on {
-                    self.park(Parked {
-                        caller,
-                        serial,
-                        object,
-                        deadline: None,
-                        is_timed,
-                        is_left: false,
-                        held: None,
-                        call,
-                    });
+                    self.park(Parked { is_timed, ..Parked::new(caller, serial, object, call) });
                 } else {
                     self.reply(client, serial, Err(Failure::WouldBlock));
                 }
@@ -151,21 +126,12 @@ impl Server {
             Wait::AtMost(time) => (Deadline::after(time), true),
             Wait::Forever | Wait::Never => (None, false),
         };
-        self.park(Parked { caller, serial, object, deadline, is_timed, is_left: false, held: None, call });
+        self.park(Parked { deadline, is_timed, ..Parked::new(caller, serial, object, call) });
     }
 
     /// A call of a user's type that has to wait.
     pub(super) fn park_custom(&mut self, caller: Caller, serial: u64, object: ObjectId, call: Call) {
-        self.park(Parked {
-            caller,
-            serial,
-            object,
-            deadline: None,
-            is_timed: false,
-            is_left: false,
-            held: None,
-            call,
-        });
+        self.park(Parked::new(caller, serial, object, call));
     }
 
     /// A call was done: its caller gets the reply, or it is undone.
@@ -253,10 +219,9 @@ impl Server {
                 let Some(entry) = self.table.get(object) else { return };
                 let Body::Own(body) = &mut entry.body else { return self.retry_custom(object) };
                 let Some(parked) = self.calls.parked.get_mut(&number) else { continue };
-                self.counts.room().set_charging(parked.held.is_some());
-                let attempt = body.attempt(parked.caller, &mut parked.call);
-                self.counts.room().set_charging(false);
-                if let Attempt::Done(result) = attempt {
+                let is_charged = parked.held.is_some();
+                let attempt = || body.attempt(parked.caller, &mut parked.call);
+                if let Attempt::Done(result) = self.counts.room().charging(is_charged, attempt) {
                     entry.waiting.retain(|other| *other != number);
                     if let Some(parked) = self.calls.remove(number) {
                         self.done(parked, result);

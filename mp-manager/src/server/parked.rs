@@ -30,6 +30,13 @@ pub(super) struct Parked {
     pub(super) call: Call,
 }
 
+impl Parked {
+    /// One that waits for ever, and nothing is held of.
+    pub(super) fn new(caller: Caller, serial: u64, object: ObjectId, call: Call) -> Parked {
+        Parked { caller, serial, object, deadline: None, is_timed: false, is_left: false, held: None, call }
+    }
+}
+
 impl Calls {
     pub(super) fn next_deadline(&self) -> Option<Deadline> {
         self.deadlines.first().map(|(deadline, _)| *deadline)

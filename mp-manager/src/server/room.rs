@@ -26,10 +26,8 @@ impl Server {
         if is_charged {
             self.counts.room().check(start.stores())?;
         }
-        self.counts.room().set_charging(is_charged);
-        let object = make(&self.counts, &kind, start);
-        self.counts.room().set_charging(false);
-        self.enter(client, kind, Body::Own(object?))
+        let object = self.counts.room().charging(is_charged, || make(&self.counts, &kind, start))?;
+        self.enter(client, kind, Body::Own(object))
     }
 
     /// Enters a new object, to which the client has the first reference.
