@@ -26,6 +26,7 @@
 //! | `trace/`        | which worker ran which task when, as a file                              |
 //! | `progress/`     | [`progress::Progress`]: how far some work is, and a bar                  |
 //! | `stream.rs`     | reading the input of an [`Imap`] a bounded number of items ahead          |
+//! | `held.rs`       | the results that a stream has, and has not given yet                     |
 //! | `window.rs`     | how many items a stream reads ahead                                      |
 //! | `input.rs`      | an input that is read item by item, its panic and its end                |
 //! | `call.rs`       | from an input to batches of packed items                                 |
@@ -35,6 +36,7 @@
 //! | `job.rs`        | what has become of a call's items                                        |
 //! | `pieces.rs`     | its results, in the order in which they came                             |
 //! | `order.rs`      | results in the order of the input, decoded as they come                  |
+//! | `decoded.rs`    | the value of a result, or why there is none                              |
 //! | `backend/`      | [`backend::Backend`]: workers on other hosts, behind links                |
 //! | `process.rs`    | a worker's process, here or elsewhere, as the pool holds it              |
 //! | `dispatch/`     | which items are where; what a death costs                                |

@@ -4,10 +4,11 @@
 //! however many they are. The set can be another process's: it has none of the descriptors open, and one that its maker
 //! closes leaves it.
 
-use super::fd::above_standard;
-use crate::error::{OsError, OsResult};
+use super::named;
+use super::waitset::new_epoll;
+use crate::error::OsResult;
 use nix::poll::PollTimeout;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// A set of descriptors.
@@ -17,11 +18,9 @@ pub struct Silence(Epoll);
 impl Silence {
     /// Of these.
     pub fn of<'a>(fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> OsResult<Silence> {
-        let failed = |call| move |errno: nix::errno::Errno| OsError::new(call, errno as i32);
-        let Epoll(fd) = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed("epoll_create1"))?;
-        let epoll = above_standard(fd).map(Epoll)?;
+        let epoll = new_epoll()?;
         for fd in fds {
-            epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, 0)).map_err(failed("epoll_ctl"))?;
+            named("epoll_ctl", epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, 0)))?;
         }
         Ok(Silence(epoll))
     }

@@ -154,7 +154,8 @@ impl AsFd for WaitSet {
     }
 }
 
-fn new_epoll() -> OsResult<Epoll> {
+/// An epoll set, above the standard numbers, closed by exec.
+pub(super) fn new_epoll() -> OsResult<Epoll> {
     let Epoll(fd) = named("epoll_create1", Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC))?;
     super::fd::above_standard(fd).map(Epoll)
 }
