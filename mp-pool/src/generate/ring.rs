@@ -153,9 +153,7 @@ impl Reader {
 
     /// Which turn of which worker the ring at this place is of, once something was written.
     pub(crate) fn turn(bytes: &Bytes, at: usize) -> (u32, u32) {
-        let mut turn = [0; TURN];
-        bytes.read(at + END, &mut turn);
-        words(turn)
+        words(bytes.read_array::<TURN>(at + END))
     }
 
     /// Copies what is there. The ring is written up to `end`.
