@@ -309,8 +309,9 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
                 Ok(Whole::WithoutHandles(payload.get(HANDLES_COUNTED..).unwrap_or_default().to_vec()))
             }
             other => {
+                let bytes = payload.len();
                 scratch::keep_decoding(payload);
-                other.map(Whole::Value)
+                other.map(|value| Whole::Value(value, bytes))
             }
         }
     }
@@ -327,7 +328,8 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Whole<R> {
-    Value(R),
+    /// And of how many bytes it was.
+    Value(R, usize),
     /// The bytes of one whose handles could not be taken. The next message can be received.
     WithoutHandles(Vec<u8>),
 }

@@ -21,6 +21,8 @@ pub enum Interest {
     Read,
     /// Room to write.
     Write,
+    /// Either.
+    Both,
     /// Neither: only that the other side has gone.
     Hangup,
 }
@@ -76,6 +78,7 @@ fn flags(interest: Interest) -> PollFlags {
     match interest {
         Interest::Read => PollFlags::POLLIN,
         Interest::Write => PollFlags::POLLOUT,
+        Interest::Both => PollFlags::POLLIN | PollFlags::POLLOUT,
         Interest::Hangup => PollFlags::empty(),
     }
 }

@@ -171,6 +171,7 @@ fn event(key: u64, interest: Interest) -> EpollEvent {
     let flags = match interest {
         Interest::Read => EpollFlags::EPOLLIN,
         Interest::Write => EpollFlags::EPOLLOUT,
+        Interest::Both => EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT,
         Interest::Hangup => EpollFlags::empty(),
     };
     EpollEvent::new(flags, key)

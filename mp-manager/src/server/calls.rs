@@ -8,13 +8,13 @@
 //! ```
 
 use super::Server;
-use super::clients::Delivery;
+use super::clients::{Delivery, Unserved};
 use super::parked::Parked;
 use super::table::Body;
 use super::unconfirmed::Undo;
 use crate::object::{Attempt, BESIDE, Caller, ClientId};
 use crate::protocol::{
-    BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Wait, Waiting, slot_of_serial,
+    BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Request, Wait, Waiting, slot_of_serial,
 };
 use mp_core::word::Deadline;
 use std::collections::HashSet;
@@ -191,13 +191,23 @@ impl Server {
 
     /// A client waits no longer for the reply of a call that it made over its connection.
     pub(super) fn give_up(&mut self, client: ClientId, serial: u64) {
-        if !self.calls.leave(client, serial)
-            && let Some((Undo { object, caller, call, .. }, reply)) = self.unconfirmed.confirm(client, serial)
-        {
+        let unserved = self.clients.give_up(client, serial);
+        if self.calls.leave(client, serial) {
+            // It is given up when its time is over, which is now.
+        } else if let Some((undo, reply)) = self.unconfirmed.confirm(client, serial) {
+            let Undo { object, caller, call, .. } = undo;
             let references = reply.objects();
             self.undo(caller, object, &call, reply);
             self.release_all(client, references);
             self.retry(object);
+        } else {
+            match unserved {
+                Some(Unserved::Request(Request::Call { object, thread, call, .. })) => {
+                    self.not_begun(Caller { client, thread }, object, call);
+                }
+                Some(Unserved::Reply(reply)) => self.release_all(client, reply.objects()),
+                Some(Unserved::Request(_)) | None => {}
+            }
         }
         // The next call through the slot has the same serial: the client makes it after this.
         if slot_of_serial(serial).is_some() && self.clients.is_relative(client) {

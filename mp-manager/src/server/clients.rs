@@ -1,38 +1,49 @@
-//! The clients: their connections, outboxes and references.
+//! The clients: their connections, and what belongs to each.
+//!
+//! | a client                                         | its next request                                    |
+//! |--------------------------------------------------|-----------------------------------------------------|
+//! | has taken its replies, or awaits none of them    | is served                                           |
+//! | may await one that it has not taken              | is read ahead and waits; one that gives calls up is served |
+//! | the same, and it has used its room up            | is not read                                         |
+//! | can be sent nothing any more                     | is served: what it sent before its end is done      |
 
-use crate::object::{ClientId, Counts, IdMap};
+use super::ahead::Ahead;
+use super::outbox::{Deaf, Outbox};
+use crate::object::{ClientId, Counts, IdMap, Room};
 use crate::protocol::{Failure, ObjectId, Packed, Reply, Request};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::waitset::WaitSet;
 use mp_core::transfer::unpack_front;
 use mp_core::word::Deadline;
-use mp_pipe::{Connection, RecvError, SendError, Whole};
-use std::collections::{HashMap, HashSet, VecDeque};
+use mp_pipe::{Connection, RecvError, Whole};
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct Clients(IdMap<Client>);
 
-type Stream = Connection<(u64, Reply), (u64, Request)>;
+pub(super) type Stream = Connection<(u64, Reply), (u64, Request)>;
 
 #[derive(Debug)]
 struct Client {
     stream: Stream,
     /// It was given the accept socket: it runs this program.
     is_relative: bool,
-    /// Replies that it has not taken. While there are some its requests are not read.
-    outbox: VecDeque<(u64, Reply)>,
-    /// A part of a reply has been sent.
-    is_partly_sent: bool,
+    /// What the set waits for.
+    interest: Interest,
+    outbox: Outbox,
+    ahead: Ahead,
     /// It can be sent nothing any more.
     is_deaf: bool,
+    /// It sends nothing any more, or nothing that is a request.
+    has_ended: bool,
     references: HashMap<ObjectId, u64>,
     touched: HashSet<ObjectId>,
 }
 
 /// A request and its serial.
-type Next = (u64, Result<Request, Failure>);
+pub(super) type Next = (u64, Result<Request, Failure>);
 
 /// What a client leaves behind.
 #[derive(Debug)]
@@ -42,6 +53,15 @@ pub(super) struct Gone {
     pub(super) references: HashMap<ObjectId, u64>,
     /// Objects to which its death means something.
     pub(super) touched: HashSet<ObjectId>,
+}
+
+/// What there was of a call that its client has given up.
+#[derive(Debug)]
+pub(super) enum Unserved {
+    /// It was not begun.
+    Request(Request),
+    /// None of it was sent.
+    Reply(Reply),
 }
 
 /// What became of a reply.
@@ -59,9 +79,11 @@ impl Clients {
         let new = Client {
             stream,
             is_relative,
-            outbox: VecDeque::new(),
-            is_partly_sent: false,
+            interest: Interest::Read,
+            outbox: Outbox::default(),
+            ahead: Ahead::default(),
             is_deaf: false,
+            has_ended: false,
             references: HashMap::new(),
             touched: HashSet::new(),
         };
@@ -93,47 +115,51 @@ impl Clients {
         Some(Gone { lives, references, touched })
     }
 
-    /// The next request, or `None` if there is none now; a failure where this process had no descriptors left for what
-    /// is in it. An error: the client has died, or has sent what is no request.
-    pub(super) fn next(&mut self, set: &WaitSet, client: ClientId) -> Result<Option<Next>, ()> {
+    /// The next request, or `None` if there is none to be served now; a failure where this process had no descriptors
+    /// left for what is in it. An error: the client has died, or has sent what is no request.
+    pub(super) fn next(&mut self, set: &WaitSet, room: &Room, client: ClientId) -> Result<Option<Next>, ()> {
         let Some(found) = self.0.get_mut(&client) else { return Ok(None) };
-        if found.has_unsent() {
-            found.flush();
-            if found.has_unsent() {
-                return Ok(None);
-            }
-            let _ = set.change(found.stream.as_fd(), client, Interest::Read);
-        }
-        match found.stream.try_recv_whole() {
-            Ok(Whole::Value((serial, request))) => Ok(Some((serial, Ok(request)))),
-            Ok(Whole::WithoutHandles(bytes)) => {
-                let serial = unpack_front(&bytes).map_err(drop)?;
-                Ok(Some((serial, Err(Failure::NoDescriptors))))
-            }
-            Err(RecvError::Empty) => Ok(None),
-            Err(_) => Err(()),
-        }
+        found.flush();
+        let next = found.next(room);
+        found.watch(set, room, client);
+        next
+    }
+
+    /// Whether requests that were read ahead can be served now.
+    pub(super) fn is_behind(&self, client: ClientId) -> bool {
+        self.0.get(&client).is_some_and(|client| !client.ahead.is_empty() && !client.is_awaiting())
     }
 
     /// Sends a reply, or keeps it until the client reads.
-    pub(super) fn send(&mut self, set: &WaitSet, client: ClientId, serial: u64, reply: Reply) -> Delivery {
+    pub(super) fn send(
+        &mut self,
+        set: &WaitSet,
+        room: &Room,
+        client: ClientId,
+        serial: u64,
+        reply: Reply,
+    ) -> Delivery {
         let Some(found) = self.0.get_mut(&client) else { return Delivery::Dead(reply) };
         if found.is_deaf {
             return Delivery::Dead(reply);
         }
         let had_unsent = found.has_unsent();
-        found.outbox.push_back((serial, reply));
+        found.outbox.push(serial, reply);
         if !had_unsent {
             found.flush();
             if found.is_deaf {
-                let last = found.outbox.pop_back();
-                return last.map_or(Delivery::Sent, |(_, reply)| Delivery::Dead(reply));
+                return found.outbox.pop_last().map_or(Delivery::Sent, Delivery::Dead);
             }
-            if found.has_unsent() {
-                let _ = set.change(found.stream.as_fd(), client, Interest::Write);
-            }
+            found.watch(set, room, client);
         }
         Delivery::Sent
+    }
+
+    /// The client waits no longer for the reply of this serial.
+    pub(super) fn give_up(&mut self, client: ClientId, serial: u64) -> Option<Unserved> {
+        let found = self.0.get_mut(&client)?;
+        let request = found.ahead.give_up(serial).map(Unserved::Request);
+        request.or_else(|| found.outbox.give_up(serial).map(Unserved::Reply))
     }
 
     pub(super) fn add_reference(&mut self, client: ClientId, object: ObjectId) {
@@ -173,34 +199,71 @@ impl Clients {
 
 impl Client {
     fn has_unsent(&self) -> bool {
-        !self.is_deaf && (self.is_partly_sent || !self.outbox.is_empty())
+        !self.is_deaf && !self.outbox.is_empty()
     }
 
-    /// Sends what it can.
-    fn flush(&mut self) {
-        if self.is_partly_sent {
-            match self.stream.try_flush() {
-                Ok(()) => self.is_partly_sent = false,
-                Err(SendError::Full) => return,
-                Err(_) => return self.is_deaf = true,
+    fn is_awaiting(&self) -> bool {
+        !self.is_deaf && self.outbox.is_awaited()
+    }
+
+    /// Whether another request may be read: a client that takes no replies is read ahead within its room.
+    fn may_read(&self, room: &Room) -> bool {
+        !self.has_ended && (self.is_relative || !self.is_awaiting() || room.check(1).is_ok())
+    }
+
+    fn next(&mut self, room: &Room) -> Result<Option<Next>, ()> {
+        if !self.is_awaiting()
+            && let Some(next) = self.ahead.pop()
+        {
+            return Ok(Some(next));
+        }
+        if !self.may_read(room) {
+            return if self.is_awaiting() { Ok(None) } else { Err(()) };
+        }
+        match self.receive() {
+            Ok(Some((next, _))) if !self.is_awaiting() || matches!(next.1, Ok(Request::GiveUp(_))) => {
+                Ok(Some(next))
+            }
+            Ok(Some((next, bytes))) => {
+                self.ahead.push(next, bytes, (!self.is_relative).then_some(room));
+                Ok(None)
+            }
+            Ok(None) => Ok(None),
+            Err(()) => {
+                // It reads no reply any more. What it sent before is done first.
+                (self.has_ended, self.is_deaf) = (true, true);
+                self.ahead.pop().map(Some).ok_or(())
             }
         }
-        while let Some(reply) = self.outbox.front() {
-            match self.stream.try_send(reply) {
-                Ok(()) => drop(self.outbox.pop_front()),
-                Err(SendError::Full) => return,
-                Err(SendError::Partial) => {
-                    self.outbox.pop_front();
-                    self.is_partly_sent = true;
-                    return;
-                }
-                // Its requests are read on: what it sent before its end is done.
-                Err(SendError::Closed(_) | SendError::Torn) => return self.is_deaf = true,
-                Err(other) => {
-                    let serial = reply.0;
-                    self.outbox[0] = (serial, Reply::Failed(Failure::Codec(other.to_string())));
-                }
+    }
+
+    /// What has come, and of how many bytes it was.
+    fn receive(&self) -> Result<Option<(Next, usize)>, ()> {
+        match self.stream.try_recv_whole() {
+            Ok(Whole::Value((serial, request), bytes)) => Ok(Some(((serial, Ok(request)), bytes))),
+            Ok(Whole::WithoutHandles(bytes)) => {
+                let serial = unpack_front(&bytes).map_err(drop)?;
+                Ok(Some(((serial, Err(Failure::NoDescriptors)), bytes.len())))
             }
+            Err(RecvError::Empty) => Ok(None),
+            Err(_) => Err(()),
+        }
+    }
+
+    fn flush(&mut self) {
+        // Its requests are read on: what it sent before its end is done.
+        self.is_deaf |= matches!(self.outbox.flush(&self.stream), Err(Deaf));
+    }
+
+    /// Waits for what it can do next.
+    fn watch(&mut self, set: &WaitSet, room: &Room, client: ClientId) {
+        let interest = match (self.has_unsent(), self.may_read(room)) {
+            (false, _) => Interest::Read,
+            (true, true) => Interest::Both,
+            (true, false) => Interest::Write,
+        };
+        if interest != self.interest && set.change(self.stream.as_fd(), client, interest).is_ok() {
+            self.interest = interest;
         }
     }
 }

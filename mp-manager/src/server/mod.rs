@@ -9,13 +9,15 @@
 //!                   and signal this one by an event descriptor
 //! ```
 //! An object costs no descriptor and a client no thread. The loop never waits for a client: what a client does not read
-//! stays in its outbox, and its next request is not read before that is empty.
+//! stays in its outbox, and its next request is not served before that is empty. It is read all the same: it may say that
+//! the client waits no longer (`clients.rs`).
 //!
 //! # When a process dies
 //! A *client*: its stream ends. Its waiting calls are cancelled, its locks are free and their next holder is told, what
 //! it had begun to change is as it was, its references are given back. The *manager's owner*: the server is a daemon,
 //! so it is killed. The *server*: every stream ends, and each call returns `Gone`.
 
+mod ahead;
 pub(crate) mod begin;
 mod calls;
 mod clients;
@@ -26,12 +28,15 @@ mod deadlocks;
 pub(crate) mod entry;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod given_up;
 mod hosted;
 mod iterate;
 mod jobs;
 mod lines;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
+mod outbox;
 mod parked;
 mod placement;
 mod pool;
@@ -234,9 +239,17 @@ impl Server {
         }
     }
 
-    /// Serves one request of a client: others have their turn before its next one.
+    /// Serves one request of a client: others have their turn before its next one. Those that were read ahead follow at
+    /// once, since the set does not tell of them.
     fn read(&mut self, client: ClientId) {
-        match self.clients.next(&self.set, client) {
+        self.serve_next(client);
+        while self.clients.is_behind(client) {
+            self.serve_next(client);
+        }
+    }
+
+    fn serve_next(&mut self, client: ClientId) {
+        match self.clients.next(&self.set, self.counts.room(), client) {
             // Such a serial is of a call through a slot.
             Ok(Some((serial, _))) if slot_of_serial(serial).is_some() => self.client_gone(client),
             Ok(Some((serial, Err(failure)))) => self.reply(client, serial, Err(failure)),
@@ -393,9 +406,9 @@ impl Server {
     fn send(&mut self, client: ClientId, serial: u64, reply: Reply, undo: Option<Undo>) -> Delivery {
         let copy = undo.map(|undo| (undo, reply.clone()));
         if reply.has_handles() {
-            let _ = self.clients.send(&self.set, client, serial, Reply::HandlesFollow);
+            let _ = self.clients.send(&self.set, self.counts.room(), client, serial, Reply::HandlesFollow);
         }
-        let delivery = self.clients.send(&self.set, client, serial, reply);
+        let delivery = self.clients.send(&self.set, self.counts.room(), client, serial, reply);
         if let (Some((undo, reply)), Delivery::Sent) = (copy, &delivery) {
             self.unconfirmed.keep(client, serial, undo, reply);
         }

@@ -46,7 +46,7 @@ pub(super) fn call(object: ObjectId, call: Call) -> Request {
     Request::Call { object, thread: 1, wait: Wait::Never, call }
 }
 
-fn waiting(object: ObjectId, call: Call) -> Request {
+pub(super) fn waiting(object: ObjectId, call: Call) -> Request {
     Request::Call { object, thread: 1, wait: Wait::Forever, call }
 }
 
@@ -184,8 +184,8 @@ fn a_getter_that_has_died_takes_no_item() {
 
 /// A client that calls through a slot, by hand.
 pub(super) struct BySlot {
-    stream: Stream,
-    slot: u32,
+    pub(super) stream: Stream,
+    pub(super) slot: u32,
     memory: SlotMemory,
     doorbell: Handle,
 }
@@ -207,7 +207,7 @@ impl BySlot {
         self.memory.slots.ask(self.slot, bytes.len() as u32, ring);
     }
 
-    fn request(&self, request: &Request) -> Answer {
+    pub(super) fn request(&self, request: &Request) -> Answer {
         self.ask(&pack(request).unwrap().bytes);
         self.memory.slots.wait(self.slot, Partner::Apart, None, || false).unwrap()
     }
