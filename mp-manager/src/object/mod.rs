@@ -17,12 +17,14 @@ mod room;
 mod semaphore;
 mod set;
 mod stored;
+mod touched;
 
 pub(crate) use attempt::{Attempt, Caller, ClientId, Object};
 pub(crate) use ids::IdMap;
 pub(crate) use results::Results;
 pub(crate) use room::{BESIDE, Charge, Room};
 pub(crate) use stored::{Counts, Kept};
+pub(crate) use touched::Touched;
 
 use crate::protocol::{Failure, Kind, Start};
 

@@ -10,14 +10,14 @@
 use super::kinds::Typed;
 use super::request::Reply;
 use super::sync::{self, Then};
-use crate::object::{ClientId, Counts, Kept};
+use crate::object::{ClientId, Counts, Kept, Touched};
 use crate::protocol::ObjectId;
 use mp_core::sys::poll::{Interest, pidfd_pid, wait_for};
 use mp_core::sys::socket::peer_pidfd;
 use mp_core::sys::waitset::WaitSet;
 use mp_core::word::Deadline;
 use mp_pipe::{Connection, Listener, RecvError, SendError};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ struct Peer {
     /// What keeps the objects of the proxies in the last reply until its program has its own references to them.
     last: Vec<Kept>,
     /// Objects to which its end means something.
-    touched: HashSet<ObjectId>,
+    touched: Touched,
     program: u64,
 }
 
@@ -92,7 +92,7 @@ impl Peers {
         }
         let program = self.program_of(counts, set, key, &stream);
         self.programs.entry(program).or_default().connections += 1;
-        let (last, touched) = (Vec::new(), HashSet::new());
+        let (last, touched) = (Vec::new(), Touched::default());
         self.peers
             .insert(client, Peer { stream, stage: Stage::Asking, unsent: None, last, touched, program });
     }
@@ -208,14 +208,14 @@ impl Peers {
     }
 
     /// The object is to be told when the connection ends.
-    pub(crate) fn touch(&mut self, client: ClientId, object: ObjectId) {
+    pub(crate) fn touch(&mut self, client: ClientId, object: ObjectId, is_alive: impl Fn(ObjectId) -> bool) {
         if let Some(peer) = self.peers.get_mut(&client) {
-            peer.touched.insert(object);
+            peer.touched.add(object, is_alive);
         }
     }
 
     /// A connection is over. Gives the objects to be told.
-    pub(crate) fn remove(&mut self, set: &WaitSet, client: ClientId) -> Option<HashSet<ObjectId>> {
+    pub(crate) fn remove(&mut self, set: &WaitSet, client: ClientId) -> Option<Touched> {
         let Peer { stream, touched, program, .. } = self.peers.remove(&client)?;
         let _ = set.remove(stream.as_fd());
         if let Some(known) = self.programs.get_mut(&program) {

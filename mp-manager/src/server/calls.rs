@@ -12,7 +12,7 @@ use super::clients::{Delivery, Unserved};
 use super::parked::Parked;
 use super::table::Body;
 use super::unconfirmed::Undo;
-use crate::object::{Attempt, BESIDE, Caller, ClientId};
+use crate::object::{Attempt, BESIDE, Caller, ClientId, Touched};
 use crate::protocol::{
     BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Request, Wait, Waiting, slot_of_serial,
 };
@@ -144,9 +144,10 @@ impl Server {
             && let Body::Own(body) = &entry.body
             && body.minds_deaths()
         {
-            self.clients.touch(caller.client, object);
+            let is_alive = |object| self.table.peek(object).is_some();
+            self.clients.touch(caller.client, object, is_alive);
             #[cfg(feature = "pickle")]
-            self.pickled.touch(caller.client, object);
+            self.pickled.touch(caller.client, object, is_alive);
         }
         let is_item = match (self.table.get(object).map(|entry| &entry.body), &result) {
             (Some(Body::Own(body)), Ok(reply)) => body.wants_back(reply),
@@ -295,9 +296,9 @@ impl Server {
     }
 
     /// A client has died: its waiting calls are given up, and the objects that mind are told.
-    pub(super) fn cancel_all(&mut self, client: ClientId, touched: HashSet<ObjectId>) {
+    pub(super) fn cancel_all(&mut self, client: ClientId, touched: Touched) {
         let numbers = self.calls.of_client.remove(&client).unwrap_or_default();
-        let mut changed = touched;
+        let mut changed: HashSet<ObjectId> = touched.iter().collect();
         for number in numbers {
             let Some(object) = self.calls.parked.get(&number).map(|parked| parked.object) else { continue };
             if let Some(mut parked) = self.unpark(number, object)

@@ -9,14 +9,14 @@
 
 use super::ahead::Ahead;
 use super::outbox::{Deaf, Outbox};
-use crate::object::{ClientId, Counts, IdMap, Room};
+use crate::object::{ClientId, Counts, IdMap, Room, Touched};
 use crate::protocol::{Failure, ObjectId, Packed, Reply, Request};
 use mp_core::sys::poll::{Interest, wait_for};
 use mp_core::sys::waitset::WaitSet;
 use mp_core::transfer::unpack_front;
 use mp_core::word::Deadline;
 use mp_pipe::{Connection, RecvError, Whole};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ struct Client {
     /// It sends nothing any more, or nothing that is a request.
     has_ended: bool,
     references: HashMap<ObjectId, u64>,
-    touched: HashSet<ObjectId>,
+    touched: Touched,
 }
 
 /// A request and its serial.
@@ -52,7 +52,7 @@ pub(super) struct Gone {
     pub(super) lives: bool,
     pub(super) references: HashMap<ObjectId, u64>,
     /// Objects to which its death means something.
-    pub(super) touched: HashSet<ObjectId>,
+    pub(super) touched: Touched,
 }
 
 /// What there was of a call that its client has given up.
@@ -85,7 +85,7 @@ impl Clients {
             is_deaf: false,
             has_ended: false,
             references: HashMap::new(),
-            touched: HashSet::new(),
+            touched: Touched::default(),
         };
         self.0.insert(client, new);
     }
@@ -185,15 +185,15 @@ impl Clients {
     }
 
     /// The object is to be told when the client dies.
-    pub(super) fn touch(&mut self, client: ClientId, object: ObjectId) {
+    pub(super) fn touch(&mut self, client: ClientId, object: ObjectId, is_alive: impl Fn(ObjectId) -> bool) {
         if let Some(client) = self.0.get_mut(&client) {
-            client.touched.insert(object);
+            client.touched.add(object, is_alive);
         }
     }
 
     /// Those that were so touched: what a thread of this client holds is among them.
     pub(super) fn touched(&self, client: ClientId) -> impl Iterator<Item = ObjectId> {
-        self.0.get(&client).into_iter().flat_map(|client| client.touched.iter().copied())
+        self.0.get(&client).into_iter().flat_map(|client| client.touched.iter())
     }
 }
 
