@@ -232,7 +232,8 @@ fn call_at_an_address(address: Address, [ready, stopped, late]: [Event; 3]) -> V
 }
 
 fn a_client_at_an_address_is_not_held_up() {
-    let manager = Manager::builder().address("\0mp-manager-stopped").authkey(key()).start().unwrap();
+    let address = format!("\0mp-manager-stopped-{}", std::process::id());
+    let manager = Manager::builder().address(address).authkey(key()).start().unwrap();
     let (server, address) = (Server::of(&manager), manager.address().unwrap().clone());
     let (queue, lock) = (manager.queue::<u32>().unwrap(), manager.lock().unwrap());
     manager.publish("queue", &queue).unwrap();

@@ -13,6 +13,8 @@
 //! all calls return `Gone`. The *client*: the server sees the end of the stream. A forked copy of the client gives its
 //! copy of the socket up at once (`registry.rs`), so that it does not hide that end.
 
+#[cfg(test)]
+mod given_up;
 mod patience;
 mod reference;
 mod registry;
@@ -155,7 +157,9 @@ impl Client {
         let serial = self.replies.expect();
         let (is_confirmed, late) = (is_confirmed(&request), patience::late_by_stream(&request));
         if let Err(error) = self.send(&(serial, request), patience.until()) {
-            let _ = self.replies.forget(serial);
+            if !matches!(error, SendError::Partial) {
+                let _ = self.replies.forget(serial);
+            }
             return Err(match error {
                 SendError::Closed(_) | SendError::Torn => {
                     self.replies.end_unserved();
@@ -164,7 +168,7 @@ impl Client {
                 SendError::Timeout => ManagerError::Timeout,
                 // The rest of it goes out with the next message.
                 SendError::Partial => {
-                    self.give_up(serial);
+                    let _ = self.leave(serial);
                     late
                 }
                 SendError::Os(error) => ManagerError::Os(error),
@@ -175,27 +179,34 @@ impl Client {
             match self.receive(serial, patience.until())? {
                 Some(reply) => break reply,
                 None if patience.goes_on(|| self.is_served()) => {}
-                None => match self.replies.forget(serial) {
+                None => match self.leave(serial) {
                     Some(reply) => break reply,
-                    None => {
-                        self.give_up(serial);
-                        return Err(late);
-                    }
+                    None => return Err(late),
                 },
             }
         };
-        // Until then what it has taken goes back if this process dies.
-        if is_confirmed && is_kept(&reply) {
-            self.tell(Request::Received(serial));
+        // Until then what it has taken goes back if this process dies: then it must not be this caller's.
+        if is_confirmed && is_kept(&reply) && !self.confirm(serial, patience.until()) {
+            let _ = self.leave(serial);
+            return Err(late);
         }
         Ok(reply)
     }
 
+    /// Tells the server that a reply was read; `false`: that could not be sent in time.
+    fn confirm(&self, serial: u64, until: Option<Deadline>) -> bool {
+        self.send_unsent(until);
+        !matches!(self.send(&(ONE_WAY, Request::Received(serial)), until), Err(SendError::Timeout))
+    }
+
     fn send(&self, message: &(u64, Request), until: Option<Deadline>) -> Result<(), SendError> {
-        match until {
+        let sent = match until {
             Some(deadline) => self.connection.send_timeout(message, deadline.remaining()),
             None => self.connection.send(message),
-        }
+        };
+        // What other threads could not send meanwhile, since this one did.
+        self.try_send_unsent();
+        sent
     }
 
     /// Whether the server serves requests now.
@@ -264,10 +275,11 @@ impl Client {
         }
     }
 
-    /// Sends a request that has no reply. An end of the server is the next call's error.
+    /// Sends a request that has no reply, and waits until it is sent: what follows it elsewhere relies on it. An end of
+    /// the server is the next call's error.
     pub(super) fn tell(&self, request: Request) {
         self.send_unsent(None);
-        let _ = self.connection.send(&(ONE_WAY, request));
+        let _ = self.send(&(ONE_WAY, request), None);
     }
 
     /// Gives up one reference to each. It never waits: what cannot be sent now is sent with the next call.
@@ -276,6 +288,17 @@ impl Client {
             self.unsent().objects.extend_from_slice(objects);
             self.try_send_unsent();
         }
+    }
+
+    /// Gives a call over the connection up, unless its reply has come: gives that. One that has no slots minds no order
+    /// between those and the connection.
+    fn leave(&self, serial: u64) -> Option<Reply> {
+        let arrived =
+            if self.is_relative() { self.replies.leave(serial) } else { self.replies.forget(serial) };
+        if arrived.is_none() {
+            self.give_up(serial);
+        }
+        arrived
     }
 
     /// Waits no longer for the reply of this serial. It does not wait either.

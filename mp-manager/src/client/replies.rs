@@ -13,11 +13,16 @@
 use crate::protocol::{Reply, slot_of_serial};
 use mp_core::word::Deadline;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 
 #[derive(Debug, Default)]
-pub(crate) struct Replies(Mutex<State>);
+pub(crate) struct Replies {
+    state: Mutex<State>,
+    /// Calls that were given up, and are not undone as far as is known.
+    left: AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -36,7 +41,7 @@ enum Slot {
     Sent,
     Asleep(Thread),
     Arrived(Reply),
-    /// The thread has given up a call through a slot, which is used again once the server has undone the call.
+    /// The thread has given up, and the server has not said yet that the call is undone.
     GivenUp,
 }
 
@@ -79,7 +84,8 @@ impl Replies {
         serial
     }
 
-    /// The call was not sent, or its thread has given up. Gives a reply that has come all the same.
+    /// The call was not sent, or its thread has given up and does not mind when it is undone. Gives a reply that has
+    /// come all the same.
     pub(crate) fn forget(&self, serial: u64) -> Option<Reply> {
         match self.lock().waiting.remove(&serial) {
             Some(Slot::Arrived(reply)) => Some(reply),
@@ -87,17 +93,28 @@ impl Replies {
         }
     }
 
-    /// The same for a call through a slot, whose reply is still to come. The slot's next call has the same serial: the
-    /// slot is used again once the server says that it has undone this one.
-    pub(crate) fn forget_slot(&self, serial: u64) -> Option<Reply> {
+    /// The thread gives the call up, unless its reply has come: gives that. The server is told next, and says when the
+    /// call is undone. A slot's next call has the same serial: the slot is not used before that.
+    pub(crate) fn leave(&self, serial: u64) -> Option<Reply> {
         let mut state = self.lock();
         match state.waiting.insert(serial, Slot::GivenUp) {
             Some(Slot::Arrived(reply)) => {
                 state.waiting.remove(&serial);
                 Some(reply)
             }
-            _ => None,
+            _ => {
+                // ORDERING: Relaxed: of this thread's own calls, or those of one that it tells.
+                self.left.fetch_add(1, Ordering::Relaxed);
+                None
+            }
         }
+    }
+
+    /// Whether the server may not have undone a call yet that was given up. Calls through slots would overtake that.
+    #[inline]
+    pub(crate) fn has_left(&self) -> bool {
+        // ORDERING: Relaxed: as in `leave`.
+        self.left.load(Ordering::Relaxed) != 0
     }
 
     /// Waits for the reply, or for the turn to read.
@@ -145,6 +162,8 @@ impl Replies {
                     return Some(Left::Reply(reply));
                 }
                 state.waiting.remove(&serial);
+                // ORDERING: Relaxed: what is undone is seen by the server's next answer.
+                self.left.fetch_sub(1, Ordering::Relaxed);
                 return slot_of_serial(serial).map(Left::Slot);
             }
             Read::Message(serial, reply) => {
@@ -178,7 +197,7 @@ impl Replies {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -272,10 +291,11 @@ mod tests {
     fn a_slot_that_was_given_up_is_free_once_its_call_is_undone() {
         let replies = Replies::default();
         let serial = crate::protocol::serial_of_slot(9);
-        assert!(replies.forget_slot(serial).is_none());
+        assert!(replies.leave(serial).is_none());
         let late = replies.read(Read::Message(serial, Reply::Done));
         assert!(matches!(late, Some(Left::Reply(Reply::Done))), "{late:?}");
+        assert!(replies.has_left());
         assert!(matches!(replies.read(Read::Message(serial, Reply::GivenUp)), Some(Left::Slot(9))));
-        assert!(replies.lock().waiting.is_empty());
+        assert!(replies.lock().waiting.is_empty() && !replies.has_left());
     }
 }

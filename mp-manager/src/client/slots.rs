@@ -4,6 +4,7 @@
 //! |----------------------------------------------|-----------------------------------------|
 //! | has no handles and fits, a slot is free      | through the slot                        |
 //! | otherwise, or the client is no relative      | over the connection                     |
+//! | follows one there that was given up          | over the connection, until that is undone |
 //! | its reply has handles, or does not fit       | comes over the connection, by the slot's serial |
 //! | it was given up (patience.rs)                | keeps its slot until it is answered, or undone |
 
@@ -98,7 +99,8 @@ impl Client {
         request: &Request,
         patience: Patience,
     ) -> Result<Option<Reply>, ManagerError> {
-        if !matches!(request, Request::Call { .. }) || !self.is_relative() {
+        // What was given up over the connection is undone before what follows it there.
+        if !matches!(request, Request::Call { .. }) || !self.is_relative() || self.replies.has_left() {
             return Ok(None);
         }
         let Some((shared, taken)) = self.take_slot(patience)? else { return Ok(None) };
@@ -163,7 +165,7 @@ impl Client {
         let serial = serial_of_slot(taken.slot);
         let reply = match self.receive(serial, patience.until())? {
             Some(reply) => reply,
-            None => match self.replies.forget_slot(serial) {
+            None => match self.replies.leave(serial) {
                 Some(reply) => reply,
                 None => {
                     self.give_up(serial);
@@ -175,9 +177,9 @@ impl Client {
         };
         shared.memory.slots.leave(taken.slot);
         drop(taken);
-        // Until then the server keeps a copy of an item, with the descriptors in it.
-        if is_confirmed(request) && is_kept(&reply) {
-            self.tell(Request::Received(serial));
+        // Until then the server keeps a copy of an item, with the descriptors in it. That it was read the slot says.
+        if is_confirmed(request) && is_kept(&reply) && !self.confirm(serial, patience.until()) {
+            self.unsent().read.push(serial);
         }
         Ok(reply)
     }
@@ -264,7 +266,7 @@ fn read(shared: &Shared, slot: u32, length: u32) -> Result<Reply, ManagerError> 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::client::{Route, ServerHandle, Stream};
     use crate::protocol::{Call, Failure, ONE_WAY, QueueCall, Wait};
@@ -272,22 +274,22 @@ mod tests {
     use mp_core::sys::socket::stream_pair;
     use mp_pipe::Connection;
 
-    type Server = Connection<(u64, Reply), (u64, Request)>;
+    pub(in crate::client) type Server = Connection<(u64, Reply), (u64, Request)>;
 
     /// A client, and the server's end of its connection.
-    fn connected() -> (Client, Server) {
+    pub(in crate::client) fn connected() -> (Client, Server) {
         let (ours, theirs) = stream_pair().unwrap();
         let (accept_socket, _) = stream_pair().unwrap();
         let server = ServerHandle { manager: 1, route: Route::Inherited(Handle::new(accept_socket)) };
         (Client::on(Stream::from_fd(ours), server), Server::from_fd(theirs))
     }
 
-    fn get(client: &Client, wait: Wait) -> Result<Reply, ManagerError> {
+    pub(in crate::client) fn get(client: &Client, wait: Wait) -> Result<Reply, ManagerError> {
         client.call(Request::Call { object: 1, thread: 1, wait, call: Call::Queue(QueueCall::Get) })
     }
 
     /// Reads the next request of the client, and answers it.
-    fn answer(server: &Server, reply: Reply) -> Request {
+    pub(in crate::client) fn answer(server: &Server, reply: Reply) -> Request {
         let (serial, request) = server.recv().unwrap();
         server.send(&(serial, reply)).unwrap();
         request
@@ -367,8 +369,6 @@ mod tests {
             // The late reply was read, and the call is not undone yet: the next one goes over the connection.
             assert!(client.lines.free().slots.is_empty());
             let next = scope.spawn(|| get(&client, Wait::Forever));
-            let no_slot = Reply::Slot { slot: None, memory: Attachable(None), doorbell: None };
-            assert!(matches!(answer(&server, no_slot), Request::Slot { .. }));
             assert!(matches!(answer(&server, Reply::Done), Request::Call { .. }));
             assert!(matches!(next.join().unwrap(), Ok(Reply::Done)));
             assert!(matches!(server.recv(), Ok((ONE_WAY, Request::Received(_)))));

@@ -232,7 +232,7 @@ pub(crate) enum Reply {
     /// What a method of a user's type returned.
     Returned(Message),
     Failed(Failure),
-    /// A call through a slot, whose reply went over the connection, was given up, and is undone.
+    /// A call of a relative whose reply was to come over the connection was given up, and is undone.
     GivenUp,
 }
 

@@ -13,9 +13,7 @@ use super::parked::Parked;
 use super::table::Body;
 use super::unconfirmed::Undo;
 use crate::object::{Attempt, BESIDE, Caller, ClientId, Touched};
-use crate::protocol::{
-    BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Request, Wait, Waiting, slot_of_serial,
-};
+use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Request, Wait, Waiting};
 use mp_core::word::Deadline;
 use std::collections::HashSet;
 
@@ -210,8 +208,8 @@ impl Server {
                 Some(Unserved::Request(_)) | None => {}
             }
         }
-        // The next call through the slot has the same serial: the client makes it after this.
-        if slot_of_serial(serial).is_some() && self.clients.is_relative(client) {
+        // It calls through slots after this: such a call would have overtaken this, or has the same serial.
+        if self.clients.is_relative(client) {
             self.reply(client, serial, Ok(Reply::GivenUp));
         }
     }
