@@ -58,7 +58,8 @@ pub enum ManagerError {
     )]
     Unanswered,
     /// The caller would wait for ever: it holds what it asks for, a lock or a value that its own `update` is changing,
-    /// or what the thread that has that waits for. Calls with a timeout wait for theirs.
+    /// or what the thread that has that waits for. Calls with a timeout wait for theirs. A lock that the calling
+    /// thread has itself is refused at once, by calls of all forms.
     #[error(
         "this thread holds what it would wait for, or what the thread that has that waits for: release it first"
     )]

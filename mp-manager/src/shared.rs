@@ -15,7 +15,8 @@ use std::sync::{PoisonError, RwLock};
 /// A type whose values can live in a manager, called through a proxy. `#[shared]` on an `impl` block implements it; by
 /// hand it can be implemented for methods that are found in another way.
 ///
-/// `&self` methods of one object run side by side, a `&mut self` method runs alone.
+/// `&self` methods of one object run side by side, a `&mut self` method runs alone. So a `&mut self` method that comes
+/// back to its own object, by a proxy or through another object, waits for itself for ever: no call tells such circles.
 ///
 /// Python: a class that is registered with `BaseManager.register`.
 pub trait Shared: Send + Sync + Sized + 'static {

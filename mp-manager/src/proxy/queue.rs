@@ -49,6 +49,9 @@ impl<T> QueueProxy<T> {
     }
 
     /// Waits until the tasks of all items are done. Python: `q.join()`.
+    ///
+    /// The task of an item that a process has got, and was killed with, is not done until another one says so: where
+    /// processes may be killed, use [`join_timeout`](QueueProxy::join_timeout).
     pub fn join(&self) -> Result<(), ManagerError> {
         self.reference.done(Call::Queue(QueueCall::Join))
     }

@@ -113,6 +113,10 @@ impl Pool {
     /// mixed. A task whose values are not taken waits in `yield_`, after 16 of them; so an endless generator takes
     /// bounded memory. The input is read as by [`imap_unordered`](Pool::imap_unordered).
     ///
+    /// A task that waits keeps its worker. When all workers have such tasks, other calls of the pool do not go on until
+    /// values are taken: a thread that reads two iterators in turn, as by `zip`, needs a pool for each, or takes
+    /// values by [`try_next`](Generate::try_next).
+    ///
     /// **When a worker dies**, what its task had yielded is given, each value once, and then
     /// [`TaskError::WorkerDied`]. Such a task is never tried again.
     ///
