@@ -2,6 +2,7 @@
 //!
 //! Pinned, the clients run on the first CPU, and the server on the second (`.two`) or on the same one (`.one`).
 
+mod fair;
 mod memory;
 mod redis;
 mod shared;
@@ -54,6 +55,7 @@ pub(super) fn all(python: &Shared) -> Vec<Work> {
         .map(|plan| work(plan, python))
         .collect();
     works.extend(memory::all());
+    works.extend(fair::all());
     works.extend(shared::all());
     works
 }
