@@ -2,6 +2,8 @@
 //!
 //! A request is copied out before it is looked at: its client could still write there.
 
+use super::accounts::Accounts;
+use super::order::Order;
 use super::placement::Placement;
 use super::turns::{Sleeper, Turns};
 use crate::object::ClientId;
@@ -30,6 +32,8 @@ pub(super) struct Lines {
     placement: Placement,
     /// Slots that were answered, and whose clients sleep and will run on this CPU.
     owed: Vec<u32>,
+    accounts: Accounts,
+    order: Order,
     turns: Turns,
 }
 
@@ -71,6 +75,8 @@ impl Lines {
             free: Vec::new(),
             placement: Placement::default(),
             owed: Vec::new(),
+            accounts: Accounts::default(),
+            order: Order::default(),
             turns: Turns::new(cpus),
         })
     }
@@ -114,6 +120,30 @@ impl Lines {
         }
     }
 
+    /// Takes the slots that were asked; `false`: there are none.
+    #[inline]
+    pub(super) fn take(&mut self) -> bool {
+        for group in 0..self.used().div_ceil(32) {
+            let mut bits = self.memory.slots.take(group);
+            while bits != 0 {
+                self.order.ask(32 * group + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+        self.order.begin()
+    }
+
+    /// The next one of them that is to be served in this pass: not one whose client is to sleep first.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<u32> {
+        loop {
+            let slot = self.order.next(&mut self.accounts)?;
+            if !self.turns.puts_off(slot, &self.accounts) {
+                return Some(slot);
+            }
+        }
+    }
+
     /// After one in which a slot was asked: leaves this CPU if those that call need it; whether it has.
     #[inline]
     pub(super) fn end_pass(&mut self) -> bool {
@@ -138,6 +168,7 @@ impl Lines {
         let owner = Some(Owner { client, is_busy: false, origin: None });
         if let Some(slot) = self.free.pop() {
             self.owners[slot as usize] = owner;
+            self.accounts.open(slot, client);
             return Some(slot);
         }
         let slot = self.used();
@@ -145,6 +176,7 @@ impl Lines {
             return None;
         }
         self.owners.push(owner);
+        self.accounts.open(slot, client);
         Some(slot)
     }
 
@@ -216,12 +248,6 @@ impl Lines {
         client
     }
 
-    /// Whether a slot that was asked is to be served now: it is not while clients are to sleep.
-    #[inline]
-    pub(super) fn is_next(&mut self, slot: u32) -> bool {
-        !self.turns.puts_off(slot)
-    }
-
     /// Whether wakes are owed until it is their turn: then the server does not sleep.
     #[inline]
     pub(super) fn has_turns(&self) -> bool {
@@ -241,7 +267,7 @@ impl Lines {
             // The CPU of those before them is free now, and each call from this one would be two switches.
             self.placement.leave();
         }
-        for slot in self.turns.pass(any, now) {
+        for slot in self.turns.pass(any, now, &mut self.accounts) {
             self.memory.slots.wake(*slot);
         }
     }
@@ -265,6 +291,7 @@ impl Lines {
             }
             self.memory.slots.clear(slot);
             self.turns.forget(slot);
+            self.accounts.close(slot);
             self.free.push(slot);
         }
         unread
@@ -276,6 +303,7 @@ impl Lines {
         for (slot, owner) in self.owners.iter_mut().enumerate() {
             if owner.take_if(|owner| owner.client == client).is_some() {
                 self.turns.forget(slot as u32);
+                self.accounts.close(slot as u32);
                 retired.push(slot as u32);
             }
         }

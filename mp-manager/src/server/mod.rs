@@ -17,6 +17,7 @@
 //! it had begun to change is as it was, its references are given back. The *manager's owner*: the server is a daemon,
 //! so it is killed. The *server*: every stream ends, and each call returns `Gone`.
 
+mod accounts;
 mod ahead;
 pub(crate) mod begin;
 mod calls;
@@ -36,6 +37,7 @@ mod jobs;
 mod lines;
 #[cfg(feature = "listener")]
 pub(crate) mod listening;
+mod order;
 mod outbox;
 mod parked;
 mod placement;

@@ -29,23 +29,13 @@ impl Server {
         Reply::Slot { slot: Some(slot), memory: Attachable(memory), doorbell }
     }
 
-    /// Serves each slot that was asked, once; `false`: there was none.
+    /// Serves one call of each client that has asked (`order.rs`); `false`: none has.
     pub(super) fn serve_slots(&mut self) -> bool {
         let Some(lines) = &mut self.lines else { return false };
         lines.begin_pass();
-        let groups = lines.used().div_ceil(32);
-        let mut any = false;
-        for group in 0..groups {
-            let Some(lines) = &self.lines else { return any };
-            let mut bits = lines.memory.slots.take(group);
-            any |= bits != 0;
-            while bits != 0 {
-                let slot = 32 * group + bits.trailing_zeros();
-                if self.lines.as_mut().is_some_and(|lines| lines.is_next(slot)) {
-                    self.serve_slot(slot);
-                }
-                bits &= bits - 1;
-            }
+        let any = lines.take();
+        while let Some(slot) = self.lines.as_mut().and_then(Lines::next) {
+            self.serve_slot(slot);
         }
         if self.lines.as_ref().is_some_and(Lines::has_turns) {
             self.mind_turns(any);

@@ -15,18 +15,23 @@
 //! While it is OVER clients are told to sleep at once, and a call is served once its client sleeps, so that its CPU is
 //! free for the next one.
 //!
+//! The next turn is of the clients that were served least (`accounts.rs`), so one whose turn was cut short, because
+//! the system ran another thread, gets the rest of it soon. Clients that are awake though it is not their turn are
+//! served beside those whose turn it is, until they are ahead of them: then their calls are put off until they sleep,
+//! too. So a client that calls now and then does not wait for a turn.
+//!
 //! What it decides is when the server serves and wakes. That no wake is lost does not depend on it: the server does not
-//! sleep while one is owed. Of *n* clients that call all the time each waits for at most *n* - 1 turns and what lies
-//! between them.
+//! sleep while one is owed. Of *n* clients that call all the time each waits for about *n* - 1 turns and what lies
+//! between them, however many threads each calls from.
 //!
 //! # When a process dies
 //! A *client*: its slot is forgotten; one that was to come is given up after COMING. The *server*: a client that is
 //! owed a wake has its answer, and finds it at its next look.
 
-use std::collections::VecDeque;
+use super::accounts::Accounts;
 
 /// Nanoseconds of a turn: a switch from one client to the next takes a thirtieth of it.
-const TURN: u64 = 3_000_000;
+pub(super) const TURN: u64 = 3_000_000;
 /// Nanoseconds without a call after which a turn is over. An interrupt of a client's CPU is shorter.
 const QUIET: u64 = 20_000;
 /// Nanoseconds until those that were told to sleep have called once more.
@@ -35,6 +40,8 @@ const LAST_CALL: u64 = 5_000;
 const HAND: u64 = 50_000;
 /// Nanoseconds until one that was woken calls.
 const COMING: u64 = 150_000;
+/// Nanoseconds by which a client may be ahead of those whose turn it is, and be served beside them.
+const AHEAD: u64 = 300_000;
 /// Calls in a row of clients that were awake, after which they call all the time.
 const ENOUGH: u32 = 8;
 
@@ -45,23 +52,28 @@ pub(super) struct Turns {
     /// Clients that have a CPU beside the server's.
     room: usize,
     /// Slots that were answered, and whose clients sleep.
-    owed: VecDeque<u32>,
-    /// Slots that were asked while the turn was over.
-    put_off: Vec<u32>,
+    owed: Vec<u32>,
+    /// Slots that were asked while it was not their turn, and when that was.
+    put_off: Vec<(u32, u64)>,
     /// Slots whose turn it is, also if they sleep.
     chosen: Vec<u32>,
     /// Slots whose clients were awake when they were answered last.
     awake: Vec<u32>,
     /// Answers to clients that were awake since the server slept.
     run: u32,
+    /// Slots that were served since the last pass.
+    served: Vec<u32>,
+    /// When the last pass was, and the last one in which a slot was asked.
+    now: u64,
+    last: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    Turn { since: u64, last: u64 },
+    Turn { since: u64 },
     Over { since: u64, has_come: bool },
-    Coming { since: u64 },
+    Coming { since: u64, has_come: bool },
 }
 
 /// What becomes of a client that sleeps on its answer.
@@ -77,11 +89,14 @@ impl Turns {
         Turns {
             state: State::Open,
             room: cpus.saturating_sub(1).max(1),
-            owed: VecDeque::new(),
+            owed: Vec::new(),
             put_off: Vec::new(),
             chosen: Vec::new(),
             awake: Vec::new(),
             run: 0,
+            served: Vec::new(),
+            now: 0,
+            last: 0,
         }
     }
 
@@ -121,9 +136,11 @@ impl Turns {
                 if self.run < ENOUGH || self.awake.len() < self.room {
                     return Sleeper::Woken;
                 }
-                let now = now();
+                self.now = now();
+                self.last = self.now;
                 self.chosen.clear();
-                self.state = State::Turn { since: now, last: now };
+                self.served.clear();
+                self.state = State::Turn { since: self.now };
             }
             State::Turn { .. } | State::Coming { .. } if self.chosen.contains(&slot) => {
                 return Sleeper::Woken;
@@ -133,7 +150,7 @@ impl Turns {
             }
             _ => {}
         }
-        self.owed.push_back(slot);
+        self.owed.push(slot);
         Sleeper::Owed
     }
 
@@ -142,66 +159,93 @@ impl Turns {
         if matches!(self.state, State::Coming { .. }) { &self.chosen } else { &[] }
     }
 
-    /// A slot was asked. `true`: the turn is over, and it is put off.
+    /// A slot was asked. `true`: it is not its turn, and it is put off.
     #[inline]
-    pub(super) fn puts_off(&mut self, slot: u32) -> bool {
-        let State::Over { has_come, .. } = &mut self.state else { return false };
-        *has_come = true;
-        self.put_off.push(slot);
+    pub(super) fn puts_off(&mut self, slot: u32, accounts: &Accounts) -> bool {
+        match &mut self.state {
+            State::Open => return false,
+            State::Over { has_come, .. } => *has_come = true,
+            state => {
+                let is_chosen = self.chosen.contains(&slot);
+                if let State::Coming { has_come, .. } = state {
+                    *has_come |= is_chosen;
+                }
+                if is_chosen || self.chosen.len() < self.room || accounts.ahead(slot) <= AHEAD {
+                    self.served.push(slot);
+                    return false;
+                }
+            }
+        }
+        self.put_off.push((slot, self.now));
         true
     }
 
     /// One that was put off and is to be served now, since its client sleeps or has had the time to.
     pub(super) fn next_put_off(&mut self, now: u64, sleeps: impl Fn(u32) -> bool) -> Option<u32> {
-        let has_ended = match self.state {
-            State::Over { since, .. } => now.saturating_sub(since) >= HAND,
-            _ => true,
-        };
-        let at = self.put_off.iter().position(|slot| has_ended || sleeps(*slot))?;
-        Some(self.put_off.remove(at))
+        let has_ended = |since: u64| self.is_open() || now.saturating_sub(since) >= HAND;
+        let at = self.put_off.iter().position(|(slot, since)| has_ended(*since) || sleeps(*slot))?;
+        let (slot, _) = self.put_off.remove(at);
+        self.served.push(slot);
+        Some(slot)
     }
 
     /// After a pass over the slots in which some were asked, or none. Gives those that are to be woken.
-    pub(super) fn pass(&mut self, any: bool, now: u64) -> &[u32] {
+    pub(super) fn pass(&mut self, any: bool, now: u64, accounts: &mut Accounts) -> &[u32] {
+        self.charge(now, accounts);
+        self.now = now;
+        if any {
+            self.last = now;
+        }
         let spent = |since: u64| now.saturating_sub(since);
         match self.state {
             State::Open => {}
             _ if self.owed.is_empty() && self.put_off.is_empty() => self.state = State::Open,
-            State::Turn { since, .. } if any => {
-                let state = State::Turn { since, last: now };
-                self.state =
-                    if spent(since) < TURN { state } else { State::Over { since: now, has_come: false } };
+            State::Turn { since } if any && spent(since) >= TURN => {
+                self.state = State::Over { since: now, has_come: false };
             }
-            State::Turn { last, .. } if spent(last) >= QUIET => return self.next(now),
+            State::Turn { .. } if spent(self.last) >= QUIET => return self.next(now, accounts),
             State::Over { since, has_come } => {
                 let is_done = self.put_off.is_empty() && (has_come || spent(since) >= LAST_CALL);
                 if is_done || spent(since) >= HAND {
-                    return self.next(now);
+                    return self.next(now, accounts);
                 }
             }
-            State::Coming { .. } if any => self.state = State::Turn { since: now, last: now },
-            State::Coming { since } if spent(since) >= COMING => return self.next(now),
+            State::Coming { has_come: true, .. } => self.state = State::Turn { since: now },
+            State::Coming { since, .. } if spent(since) >= COMING => return self.next(now, accounts),
             State::Turn { .. } | State::Coming { .. } => {}
         }
         &[]
     }
 
-    /// The turn of those that have waited longest.
-    fn next(&mut self, now: u64) -> &[u32] {
+    /// Charges the time since the last call to those that were served in this pass.
+    fn charge(&mut self, now: u64, accounts: &mut Accounts) {
+        // What went by without a call is nobody's, but for the time in which a client makes its next one.
+        let between = self.now.saturating_sub(self.last).min(QUIET);
+        let time = (between + now.saturating_sub(self.now)) / self.served.len().max(1) as u64;
+        self.served.drain(..).for_each(|slot| accounts.charge(slot, time));
+    }
+
+    /// The turn of those that were served least.
+    fn next(&mut self, now: u64, accounts: &mut Accounts) -> &[u32] {
         let count = self.room.min(self.owed.len());
+        accounts.order(&mut self.owed);
         self.chosen.clear();
         self.chosen.extend(self.owed.drain(..count));
+        if let Some(first) = self.chosen.first() {
+            accounts.begin_turn(*first);
+        }
         self.awake.clear();
-        self.state = State::Coming { since: now };
+        self.state = State::Coming { since: now, has_come: false };
         &self.chosen
     }
 
     /// The owner of a slot has ended.
     pub(super) fn forget(&mut self, slot: u32) {
         self.owed.retain(|other| *other != slot);
-        self.put_off.retain(|other| *other != slot);
+        self.put_off.retain(|(other, _)| *other != slot);
         self.chosen.retain(|other| *other != slot);
         self.awake.retain(|other| *other != slot);
+        self.served.retain(|other| *other != slot);
     }
 
     /// The server ends: those that are owed a wake.
@@ -211,188 +255,4 @@ impl Turns {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Clients that call all the time, each of which sleeps with its answer as soon as another one has the CPU.
-    struct World {
-        turns: Turns,
-        now: u64,
-        /// Those that are awake.
-        running: Vec<u32>,
-        /// When each was answered that has not been woken, and the longest such time.
-        asleep: Vec<Option<u64>>,
-        longest: u64,
-        calls: Vec<u64>,
-    }
-
-    const CALL: u64 = 1_500;
-
-    impl World {
-        fn new(clients: usize, cpus: usize) -> World {
-            World {
-                turns: Turns::new(cpus),
-                now: 1,
-                running: (0..clients as u32).take(cpus - 1).collect(),
-                asleep: vec![None; clients],
-                longest: 0,
-                calls: vec![0; clients],
-            }
-        }
-
-        fn wake(&mut self, slot: u32) {
-            let since = self.asleep[slot as usize].take().expect("it sleeps");
-            self.longest = self.longest.max(self.now - since);
-            self.running.push(slot);
-        }
-
-        /// Answers a client that sleeps.
-        fn answer_asleep(&mut self, slot: u32) {
-            self.calls[slot as usize] += 1;
-            self.asleep[slot as usize] = Some(self.now);
-            if self.turns.sleeps(slot, || self.now) == Sleeper::Woken {
-                self.wake(slot);
-            }
-        }
-
-        /// A pass, in which these have asked.
-        fn pass(&mut self, asked: &[u32]) {
-            for slot in asked {
-                if self.turns.puts_off(*slot) {
-                    self.running.retain(|other| other != slot);
-                } else {
-                    self.calls[*slot as usize] += 1;
-                    self.turns.was_awake(*slot);
-                }
-            }
-            while let Some(slot) = self.turns.next_put_off(self.now, |_| true) {
-                self.answer_asleep(slot);
-            }
-            for slot in self.turns.pass(!asked.is_empty(), self.now).to_vec() {
-                self.wake(slot);
-            }
-        }
-
-        fn call_for(&mut self, time: u64) {
-            let end = self.now + time;
-            while self.now < end {
-                self.now += CALL;
-                self.pass(&self.running.clone());
-            }
-        }
-    }
-
-    #[test]
-    fn clients_that_call_all_the_time_take_turns_and_none_waits_for_longer_than_the_others_turns() {
-        for (clients, cpus) in [(2, 2), (4, 2), (16, 2), (4, 3), (64, 8)] {
-            let mut world = World::new(clients, cpus);
-            world.call_for(100 * CALL);
-            for slot in cpus as u32 - 1..clients as u32 {
-                world.answer_asleep(slot);
-            }
-            world.call_for(2 * clients as u64 * 8 * TURN);
-            let rounds = (clients as u64).div_ceil(cpus as u64 - 1);
-            assert!(world.longest <= rounds * (TURN + HAND + 4 * CALL), "{} of {clients}", world.longest);
-            let (least, most) = (world.calls.iter().min().unwrap(), world.calls.iter().max().unwrap());
-            assert!(2 * least > *most, "{:?}", world.calls);
-            let all: u64 = world.calls.iter().sum();
-            assert!(
-                all * CALL > (world.now - world.now / 20) * (cpus as u64 - 1),
-                "{all} calls in {}",
-                world.now
-            );
-        }
-    }
-
-    #[test]
-    fn where_there_are_cpus_for_all_each_is_woken_at_once() {
-        let mut world = World::new(6, 8);
-        world.running.truncate(5);
-        world.call_for(1_000 * CALL);
-        world.answer_asleep(5);
-        assert!(world.turns.is_open() && world.longest == 0);
-    }
-
-    #[test]
-    fn one_that_calls_alone_is_woken_at_once() {
-        let mut world = World::new(1, 2);
-        world.call_for(1_000 * CALL);
-        world.running.clear();
-        world.answer_asleep(0);
-        assert!(world.turns.is_open() && world.longest == 0);
-    }
-
-    #[test]
-    fn where_none_calls_all_the_time_each_is_woken_at_once() {
-        let mut world = World::new(4, 2);
-        for slot in 0..4 {
-            world.running.clear();
-            world.answer_asleep(slot);
-            world.pass(&[]);
-        }
-        assert!(world.turns.is_open() && world.longest == 0);
-    }
-
-    #[test]
-    fn a_turn_ends_when_none_calls() {
-        let mut world = World::new(3, 2);
-        world.call_for(100 * CALL);
-        world.answer_asleep(1);
-        world.answer_asleep(2);
-        assert!(!world.turns.is_open());
-        world.now += QUIET;
-        world.pass(&[]);
-        assert!(world.asleep[1].is_none() && world.asleep[2].is_some());
-        // One that does not come is given up.
-        world.now += COMING - 1;
-        world.pass(&[]);
-        assert!(world.asleep[2].is_some());
-        world.now += 1;
-        world.pass(&[]);
-        assert!(world.asleep[2].is_none());
-        world.pass(&[]);
-        assert!(world.turns.is_open());
-    }
-
-    #[test]
-    fn one_that_does_not_sleep_is_served_in_the_end() {
-        let mut world = World::new(2, 2);
-        world.call_for(100 * CALL);
-        world.answer_asleep(1);
-        while !world.turns.is_over() {
-            world.now += CALL;
-            world.pass(&[0]);
-        }
-        assert!(world.turns.puts_off(0));
-        world.now += HAND - 1;
-        assert_eq!(world.turns.next_put_off(world.now, |_| false), None);
-        assert!(world.turns.pass(false, world.now).is_empty());
-        world.now += 1;
-        assert_eq!(world.turns.next_put_off(world.now, |_| false), Some(0));
-        assert_eq!(world.turns.pass(false, world.now), [1]);
-    }
-
-    #[test]
-    fn one_whose_turn_it_is_may_sleep() {
-        let mut world = World::new(3, 2);
-        world.call_for(100 * CALL);
-        world.answer_asleep(1);
-        world.answer_asleep(2);
-        world.now += QUIET;
-        world.pass(&[]);
-        world.answer_asleep(1);
-        assert!(world.asleep[1].is_none(), "it is woken at once");
-    }
-
-    #[test]
-    fn a_slot_whose_owner_has_ended_has_no_turn() {
-        let mut world = World::new(3, 2);
-        world.call_for(100 * CALL);
-        world.answer_asleep(1);
-        world.answer_asleep(2);
-        world.turns.forget(1);
-        world.now += QUIET;
-        assert_eq!(world.turns.pass(false, world.now), [2]);
-        assert_eq!(world.turns.end().count(), 0);
-    }
-}
+mod tests;
