@@ -60,6 +60,11 @@ pub enum ManagerError {
     /// The caller would wait for ever: it holds what it asks for, a lock or a value that its own `update` is changing,
     /// or what the thread that has that waits for. Calls with a timeout wait for theirs. A lock that the calling
     /// thread has itself is refused at once, by calls of all forms.
+    ///
+    /// Not told is a circle through what any thread may bring about, since the manager cannot know which one will: a
+    /// thread that sleeps in a condition, or waits for an event, an item, a permit or a barrier, and holds a lock that
+    /// the one on which it waits needs first. (A notifier that has the condition's lock already is told.) Hold nothing
+    /// else in such a wait, or give it a timeout.
     #[error(
         "this thread holds what it would wait for, or what the thread that has that waits for: release it first"
     )]

@@ -75,9 +75,11 @@ impl Object for Lock {
     }
 
     fn is_held_up_by(&self, holder: Caller, call: &Call) -> bool {
+        // One that sleeps in a condition is notified by a holder of the lock, and has to have it again.
         let acquires = matches!(
             call,
-            Call::Lock(LockCall::Acquire) | Call::Condition { call: ConditionCall::Acquire, .. }
+            Call::Lock(LockCall::Acquire)
+                | Call::Condition { call: ConditionCall::Acquire | ConditionCall::Wait(_), .. }
         );
         acquires && self.holds(holder)
     }

@@ -91,6 +91,9 @@ pub struct ConditionProxyGuard<'a> {
 impl ConditionProxyGuard<'_> {
     /// Gives the lock up, waits to be notified, and takes the lock again. Python: `condition.wait()`.
     ///
+    /// What else this thread holds it keeps: a thread that needs that before it notifies waits for ever, and is told
+    /// only if it has the condition's lock by then ([`ManagerError::WouldDeadlock`]).
+    ///
     /// # Errors
     /// [`ManagerError::OwnerDied`]: the process of a holder died meanwhile. The lock is not held any more.
     pub fn wait(&mut self) -> Result<(), ManagerError> {

@@ -6,6 +6,11 @@
 //!
 //! A caller holds locks, and the values that its `update` or `with` is changing. It waits in one call at a time, so a
 //! circle is closed by a call that is about to wait. Calls with a timeout close none: they end.
+//!
+//! One that sleeps in a condition waits for its lock in any case, so whoever has that lock holds it up. Who is to
+//! notify it cannot be known: any thread may, even one that has no proxy yet. So a circle through the notifier is seen
+//! where that has the lock, and no other one is. The same is true of a wait for an event, an item, a permit or a
+//! barrier.
 
 use super::Server;
 use super::table::{Body, Entry};
@@ -55,5 +60,56 @@ impl Server {
             );
         }
         callers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{ConditionCall, Kind, LockCall, ONE_WAY, Start, Wait, Waiting};
+    use mp_core::sys::socket::stream_pair;
+    use mp_pipe::Connection;
+
+    const CLIENT: u64 = 16;
+    const SLEEPER: u64 = 1;
+    const NOTIFIER: u64 = 2;
+
+    /// One holds a lock and sleeps in a condition; the one that is to notify it wants that lock, with the condition's
+    /// lock or without. How many wait then.
+    fn waiting_with_the_notifier(has_the_conditions_lock: bool, sleeps: Wait) -> usize {
+        let mut server = Server::new(1, None).unwrap();
+        let (end, _other_end) = stream_pair().unwrap();
+        server.clients.add(CLIENT, Connection::from_fd(end), true);
+        let mut enter = |kind: Kind| {
+            let body = crate::object::make(&server.counts, &kind, Start::Empty).unwrap();
+            server.enter(CLIENT, kind, Body::Own(body)).unwrap()
+        };
+        let (lock, condition) = (enter(Kind::Lock), enter(Kind::Condition));
+        let mut call = |thread, object, wait, call| server.call(CLIENT, thread, ONE_WAY, object, wait, call);
+        let acquire = || Call::Lock(LockCall::Acquire);
+        let enter = || Call::condition(ConditionCall::Acquire);
+        call(SLEEPER, lock, Wait::Forever, acquire());
+        call(SLEEPER, condition, Wait::Forever, enter());
+        call(SLEEPER, condition, sleeps, Call::condition(ConditionCall::Wait(Waiting::Asked)));
+        if has_the_conditions_lock {
+            call(NOTIFIER, condition, Wait::Forever, enter());
+        }
+        call(NOTIFIER, lock, Wait::Forever, acquire());
+        server.calls.parked.len()
+    }
+
+    #[test]
+    fn a_notifier_that_has_the_conditions_lock_and_waits_for_the_sleeper_is_told() {
+        assert_eq!(waiting_with_the_notifier(true, Wait::Forever), 1);
+    }
+
+    #[test]
+    fn one_without_it_waits_since_another_thread_may_notify() {
+        assert_eq!(waiting_with_the_notifier(false, Wait::Forever), 2);
+    }
+
+    #[test]
+    fn a_sleeper_that_sleeps_for_a_time_closes_no_circle() {
+        assert_eq!(waiting_with_the_notifier(true, Wait::AtMost(std::time::Duration::from_secs(60))), 2);
     }
 }
