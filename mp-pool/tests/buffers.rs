@@ -12,6 +12,7 @@ use std::time::Duration;
 mp_testing::cases! {
     plain: [
         sixty_four_in_flight_and_all_results_held,
+        a_result_lies_where_an_argument_lay,
         a_long_one_has_memory_of_its_own,
         a_buffer_outlives_its_pool,
         results_that_are_arguments_and_parts_of_values,
@@ -137,6 +138,24 @@ fn sixty_four_in_flight_and_all_results_held() {
     }
     drop((arguments, pending, results));
     assert_eq!(mapped_by_themselves(), 0);
+    check_all_is_free(&pool);
+}
+
+fn a_result_lies_where_an_argument_lay() {
+    let pool = Pool::new(1).unwrap();
+    let (mut arguments, mut results) = (Vec::new(), Vec::new());
+    for seed in 0..20 {
+        let argument = filled(&pool, seed, MIB / 8);
+        arguments.push(argument.as_ptr().addr());
+        let result = pool.apply(negated, (argument,)).unwrap();
+        assert!(is_negated(&result, seed, MIB / 8), "{seed}");
+        results.push(result.as_ptr().addr());
+    }
+    let overlaps = |result: &usize| arguments.iter().any(|argument| result.abs_diff(*argument) < MIB);
+    assert!(
+        results.iter().any(overlaps),
+        "each has memory that the other one never has: twice as much is touched"
+    );
     check_all_is_free(&pool);
 }
 

@@ -299,8 +299,9 @@ impl Dispatch {
         let Awaited { job, item, lending, again } = awaited;
         let Some(outcome) = self.retry_message(again, outcome) else { return };
         if let Settled::Value(message) = &outcome {
-            job.saw(message.bytes.len() + HEAD + wanted, 1);
-            self.lent.saw_wanted(&job, wanted);
+            let bytes = message.bytes.len() + HEAD + wanted;
+            job.saw(bytes, 1);
+            self.lent.saw_wanted(&job, bytes, wanted);
         }
         self.settle_item(&job, item, outcome.in_lending(lending.as_ref()));
     }

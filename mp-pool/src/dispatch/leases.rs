@@ -13,38 +13,66 @@ use std::sync::Arc;
 
 /// Functions whose results' lengths are remembered.
 const MOST_SEEN: usize = 64;
+/// Lengths that differ by less than this part are one.
+const STEADY: usize = 64;
+/// After so many that are alike the next one is not expected to be longer.
+const ENOUGH: u32 = 3;
+/// For a record, and for what is left to begin at a multiple of [`Mapping::ALIGNMENT`](mp_core::mem::Mapping).
+const AROUND: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Lent {
     /// By worker: what it may have something of.
     kept: HashMap<u32, Vec<Arc<Lease>>>,
     /// By code: what a result took of a function that has to do with buffers. A call of one task knows no other result.
-    seen: HashMap<Arc<[u8]>, usize>,
+    seen: HashMap<Arc<[u8]>, Seen>,
+}
+
+/// What results of a function took.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// The last one.
+    bytes: usize,
+    /// So many before it, one after the other, took about as much.
+    alike: u32,
+}
+
+impl Seen {
+    fn again(self, bytes: usize) -> Seen {
+        let is_alike = bytes.abs_diff(self.bytes) <= self.bytes / STEADY;
+        Seen { bytes, alike: if is_alike { self.alike.saturating_add(1) } else { 0 } }
+    }
+
+    /// The room for the next one. Where all are as long as the arguments, it is as long as a buffer's block: so a
+    /// result can lie where an argument lay, and the other way round.
+    fn room(self) -> usize {
+        let more = if self.alike < ENOUGH { self.bytes / 4 } else { self.bytes / STEADY };
+        self.bytes + more + AROUND
+    }
 }
 
 impl Lent {
     /// What a result of this job may take, for all that other jobs tell.
     #[inline]
     pub(super) fn seen(&self, job: &Job) -> Option<usize> {
-        if self.seen.is_empty() { None } else { self.seen.get(&job.code).copied() }
+        if self.seen.is_empty() { None } else { self.seen.get(&job.code).map(|seen| seen.room()) }
     }
 
-    fn saw(&mut self, job: &Job) {
-        let Some(bytes) = job.result_bytes() else { return };
+    fn saw(&mut self, job: &Job, bytes: usize) {
         if let Some(seen) = self.seen.get_mut(&job.code) {
-            *seen = bytes;
+            *seen = seen.again(bytes);
             return;
         }
         if self.seen.len() >= MOST_SEEN {
             self.seen.clear();
         }
-        self.seen.insert(Arc::clone(&job.code), bytes);
+        self.seen.insert(Arc::clone(&job.code), Seen { bytes, alike: 0 });
     }
 
-    /// There was no room for so many bytes of a result.
-    pub(super) fn saw_wanted(&mut self, job: &Job, wanted: usize) {
+    /// A result took so many bytes, and there was no room for so many of them.
+    pub(super) fn saw_wanted(&mut self, job: &Job, bytes: usize, wanted: usize) {
         if wanted > 0 {
-            self.saw(job);
+            self.saw(job, bytes);
         }
     }
 }
@@ -60,11 +88,13 @@ impl Dispatch {
         if bytes > self.arena.len() / 4 || !matches!(self.phase, Phase::Running | Phase::Closed) {
             return None;
         }
-        self.try_lease(bytes).or_else(|| {
-            // What is done may have had some.
+        let lease = self.try_lease(bytes);
+        if lease.is_none() || self.memory.board.has_finished() {
+            // What is done may have had some. If there is a block, that is still worth a look: the argument that a
+            // worker has just read is where the next result goes, and in its caches. Many in use would be in none.
             self.collect();
-            self.try_lease(bytes)
-        })
+        }
+        lease.or_else(|| self.try_lease(bytes))
     }
 
     fn try_lease(&mut self, bytes: usize) -> Option<Arc<Lease>> {
@@ -75,7 +105,7 @@ impl Dispatch {
             self.arena.give_back(block);
             return None;
         }
-        Some(self.lease_of(block, self.memory.arena() + block.at, block.len))
+        Some(self.lease_of(block, self.memory.arena() + block.at, bytes))
     }
 
     fn lease_of(&self, block: Block, at: usize, len: usize) -> Arc<Lease> {
@@ -149,8 +179,27 @@ impl Dispatch {
     /// So many bytes were so many results of a slot.
     pub(super) fn saw(&mut self, open: &Open, bytes: usize, records: u32) {
         open.job.saw(bytes, records as usize);
-        if open.leases.is_some() {
-            self.lent.saw(&open.job);
+        if open.leases.is_some()
+            && let Some(each) = bytes.checked_div(records as usize)
+        {
+            self.lent.saw(&open.job, each);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_is_for_longer_results_until_several_were_alike() {
+        let mut seen = Seen { bytes: 1 << 20, alike: 0 };
+        for _ in 0..ENOUGH {
+            assert!(seen.room() > (1 << 20) + (1 << 18));
+            seen = seen.again((1 << 20) + 100);
+        }
+        assert!(((1 << 20) + AROUND..(1 << 20) + (1 << 15)).contains(&seen.room()));
+        seen = seen.again(2 << 20);
+        assert!(seen.room() > (2 << 20) + (1 << 19));
     }
 }

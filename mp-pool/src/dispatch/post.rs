@@ -168,7 +168,9 @@ impl Dispatch {
     /// buffers.
     fn spot(&mut self, slot: u32, job: &Job, items: u32, length: usize, lent: usize) -> Result<Spot, NoSpot> {
         let of_arguments = whole(job.code.len() + length);
-        let seen = job.result_bytes().or_else(|| self.lent.seen(job));
+        // Of results that lie in buffers it is known better what the next one takes.
+        let of_buffers = if lent > 0 { self.lent.seen(job) } else { None };
+        let seen = of_buffers.or_else(|| job.result_bytes()).or_else(|| self.lent.seen(job));
         let each = seen.unwrap_or(length / items as usize + lent + HEAD);
         let room = match job.ahead() {
             0 => Some(items as usize * each + HEAD).filter(|room| *room <= MOST_ROOM).unwrap_or(HEAD),
