@@ -25,6 +25,7 @@ mp_testing::cases! {
         what_arrives_without_descriptors_leaves_nothing,
         helpers_without_descriptors_leave_nothing,
         helpers_without_processes_leave_nothing,
+        where_no_file_may_have_a_byte_each_object_is_refused_and_no_signal_ends_the_process,
     ]
 }
 
@@ -259,4 +260,17 @@ fn say(name: &str, more: u64, error: Option<Box<dyn Error>>) {
         Some(error) if errno(&*error) == Some(libc::EAGAIN) => println!("{name} with {more} more: refused"),
         Some(error) => panic!("{name} with {more} more: {error:?}"),
     }
+}
+
+/// The system would end the process by SIGXFSZ.
+fn where_no_file_may_have_a_byte_each_object_is_refused_and_no_signal_ends_the_process() {
+    for (name, make) in OBJECTS {
+        match limited(Resource::RLIMIT_FSIZE, 0, make) {
+            // A connection is a socket.
+            Ok(_) => assert!(name.starts_with("pipe"), "{name}"),
+            Err(error) => assert!(error.to_string().contains("RLIMIT_FSIZE"), "{name}: {error}"),
+        }
+        drop(make().unwrap_or_else(|error| panic!("{name} afterwards: {error:?}")));
+    }
+    assert!(!shared_memory_names().contains(&own_name()));
 }

@@ -174,6 +174,13 @@ fn a_parent_in_another_root_is_refused() {
         let refused = Process::new(make_directory, ()).method(method).start().unwrap_err();
         assert!(matches!(refused, StartError::NoProgram { .. }), "{refused:?}");
     }
+    // A fork counts this process's threads, of which there is another one.
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || ended.recv().unwrap_err());
+    let refused = Process::fork(|| ()).start().unwrap_err();
+    assert!(refused.to_string().contains("mount -t proc"), "{refused}");
+    drop(end);
+    other.join().unwrap();
 }
 
 fn a_template_is_kept_while_nothing_changes() {

@@ -195,7 +195,20 @@ impl From<Failure> for ManagerError {
 
 /// An error of the server's, of a call that is known here by a name that lives as long as the program.
 fn os_error(call: &str, errno: i32) -> OsError {
-    const CALLS: [&str; 6] = ["fallocate", "ftruncate", "pthread_create", "fork", "posix_spawn", "recvmsg"];
+    const CALLS: [&str; 12] = [
+        "fallocate",
+        "ftruncate",
+        "pthread_create",
+        "fork",
+        "posix_spawn",
+        "recvmsg",
+        "memfd_create",
+        "mmap",
+        "linkat",
+        "shm_open",
+        "open(O_TMPFILE)",
+        "open(/proc)",
+    ];
     let known = CALLS.into_iter().find(|known| *known == call);
     OsError::new(known.unwrap_or("a system call of the manager"), errno)
 }
