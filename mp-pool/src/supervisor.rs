@@ -64,9 +64,9 @@ pub(crate) struct WorkerSpec {
 
 impl WorkerSpec {
     /// How many of so many workers may work at one time: as many as there are CPUs for them. Those of a backend have
-    /// CPUs of other hosts.
+    /// CPUs of other hosts. Where they are stepped, each has a lane of its own on any host.
     pub(crate) fn cpus(&self, workers: u32) -> u32 {
-        if self.backend.is_some() { workers } else { cpus_of(&self.places) }
+        if self.backend.is_some() || self.is_stepped { workers } else { cpus_of(&self.places) }
     }
 
     /// For a pool of which no worker is started.

@@ -1,5 +1,5 @@
-//! Lanes: hints which slots are ready. Each worker has one of its own, shared with a few others where there are many;
-//! one whose lane is empty steals from the other lanes.
+//! Lanes: hints which slots are ready. Each worker has one of its own, shared with others where there are more workers
+//! than CPUs; one whose lane is empty steals from the other lanes.
 //!
 //! ```text
 //!   caller: hint at tail ─ tail + 1            worker: hint at head ─ take the slot ─ head + 1, if it is still there
@@ -11,6 +11,10 @@
 //! the head past it, whether it won the slot or not, so no worker waits for another one to do that. A worker that comes
 //! late, after the lane has gone round, has read an old hint or a new one; it takes what is ready there, and its help
 //! fails.
+//!
+//! A worker begins a run that no other one has begun, at the head of a lane or behind that: two that took the items of
+//! one run by turns would wait for each other's cache lines at each item, and the caller would settle each by itself.
+//! Only where there is no such run does it take items from the end of one that others are at.
 //!
 //! One thread of the caller's at a time deals ([`deal`](Board::deal)). Where a lane is full, it passes old hints itself
 //! ([`pass_old`](Board::pass_old)): a worker that passes them finishes nothing, and so does not have the caller deal
@@ -30,6 +34,26 @@ use std::ops::Deref;
 
 /// Of a hint: the items of the slot are taken one by one.
 const RUN: u32 = 1 << 31;
+
+/// How many hints at the head of a lane are looked at for a run that no worker has begun.
+const SEEN: u32 = 8;
+
+/// Which items of a run a worker takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Items {
+    /// From the first one on, if no other worker has begun that.
+    First,
+    /// From the last one that is ready.
+    Last,
+}
+
+/// What a look at a lane gave.
+enum Look {
+    Taken(Taken),
+    /// All runs that were seen were begun by others, and not all of their items.
+    OthersAreAtIt,
+    Nothing,
+}
 
 /// The hint to a slot whose items are taken one by one.
 pub(crate) fn hint_of_run(slot: u32) -> u32 {
@@ -83,21 +107,47 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// have next.
     #[inline]
     pub(crate) fn take(&self, me: u32, soon: impl Fn(u32)) -> Option<Taken> {
+        let mut shares = false;
+        let taken =
+            self.lanes_from(me).find_map(|lane| match self.take_from(lane, me, Items::First, &soon) {
+                Look::Taken(taken) => Some(taken),
+                Look::OthersAreAtIt => {
+                    shares = true;
+                    None
+                }
+                Look::Nothing => None,
+            });
+        if taken.is_none() && shares { self.share(me, &soon) } else { taken }
+    }
+
+    /// Takes an item of a run that others are at, or whatever is there by now.
+    #[cold]
+    fn share(&self, me: u32, soon: &impl Fn(u32)) -> Option<Taken> {
+        self.lanes_from(me).find_map(|lane| match self.take_from(lane, me, Items::Last, soon) {
+            Look::Taken(taken) => Some(taken),
+            Look::OthersAreAtIt | Look::Nothing => None,
+        })
+    }
+
+    /// All lanes, from its own one on.
+    #[inline]
+    fn lanes_from(&self, me: u32) -> impl Iterator<Item = u32> + use<W, V> {
         let lanes = self.places.shape.lanes;
         let own = me % lanes;
-        (own..lanes).chain(0..own).find_map(|lane| self.take_from(lane, me, &soon))
+        (own..lanes).chain(0..own)
     }
 
     #[inline]
-    fn take_from(&self, lane: u32, me: u32, soon: &impl Fn(u32)) -> Option<Taken> {
+    fn take_from(&self, lane: u32, me: u32, which: Items, soon: &impl Fn(u32)) -> Look {
         let head_word = self.word(self.places.head(lane));
         loop {
             // ORDERING: Relaxed: a head that is behind costs a look at an old hint.
             let head = head_word.load(Ordering::Relaxed);
             // ORDERING: Acquire, pairs with the Release in `deal`: the hint is there.
             let tail = self.word(self.places.tail(lane)).load(Ordering::Acquire);
-            if tail.wrapping_sub(head) as i32 <= 0 {
-                return None;
+            let left = tail.wrapping_sub(head) as i32;
+            if left <= 0 {
+                return Look::Nothing;
             }
             // ORDERING: Relaxed: the slot's word decides.
             let hint = self.word(self.places.hint(lane, head)).load(Ordering::Relaxed);
@@ -105,7 +155,7 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             // What comes from another CPU is on its way while the exchange waits for the slot, and while this task is
             // done.
             soon(slot);
-            if tail.wrapping_sub(head) > 1 {
+            if left > 1 {
                 // ORDERING: Relaxed: a guess.
                 let next = self.word(self.places.hint(lane, head.wrapping_add(1))).load(Ordering::Relaxed);
                 if slot_of(next) < self.places.shape.slots {
@@ -113,18 +163,42 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
                     soon(slot_of(next));
                 }
             }
-            if is_of_run(hint)
-                && slot < self.places.shape.slots
-                && let Some(taken) = self.begin_one(slot, me, lane == me % self.places.shape.lanes)
-            {
-                return Some(taken);
+            let (is_there, is_run) = (slot < self.places.shape.slots, is_of_run(hint));
+            if is_there && is_run {
+                match which {
+                    Items::First => {
+                        if let Some(taken) = self.begin_first(slot, me) {
+                            return Look::Taken(taken);
+                        }
+                        if self.has_ready(slot) {
+                            return self.take_behind(lane, head, left as u32, me);
+                        }
+                    }
+                    Items::Last => {
+                        if let Some(taken) = self.begin_last(slot, me) {
+                            return Look::Taken(taken);
+                        }
+                    }
+                }
             }
-            let won = !is_of_run(hint) && slot < self.places.shape.slots && self.take_slot(slot, me);
+            let won = is_there && !is_run && self.take_slot(slot, me);
             self.help_on(lane, head);
             if won {
-                return Some(Taken { slot, item: None });
+                return Look::Taken(Taken { slot, item: None });
             }
         }
+    }
+
+    /// Others are at the run at the head of a lane: begins a run behind it. Its hint stays until it is the first.
+    #[cold]
+    fn take_behind(&self, lane: u32, head: u32, left: u32, me: u32) -> Look {
+        let begin = |number| {
+            // ORDERING: Relaxed: the words of the slot's items decide.
+            let hint = self.word(self.places.hint(lane, head.wrapping_add(number))).load(Ordering::Relaxed);
+            let is_run = is_of_run(hint) && slot_of(hint) < self.places.shape.slots;
+            if is_run { self.begin_first(slot_of(hint), me) } else { None }
+        };
+        (1..left.min(SEEN)).find_map(begin).map_or(Look::OthersAreAtIt, Look::Taken)
     }
 
     fn help_on(&self, lane: u32, head: u32) {

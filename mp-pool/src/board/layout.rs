@@ -45,7 +45,8 @@ impl Shape {
     /// So many, a power of two, beside those that are spare.
     fn with_slots(workers: u32, cpus: u32, slots: u32) -> Shape {
         let spare = (8 * workers).max(64).min(slots / 8);
-        let lanes = workers.min(LANES);
+        // More workers than CPUs do not take at once. Each look for work, or at how much there is, is at all lanes.
+        let lanes = workers.min(cpus.max(1)).min(LANES);
         Shape { workers, cpus, lanes, slots: slots + spare, hints: 2 * slots, run: 23, apart: 32 }
     }
 

@@ -12,8 +12,9 @@
 //! the worker from there on is attributed to it. SENT: its result comes by a message, whose number lies where the
 //! result would. The slot's own word is FREE meanwhile, so no worker takes the slot as a whole.
 //!
-//! The worker whose lane it is takes the items from the first one on, others from the last one. The hint stays at the
-//! head of its lane until a worker finds no item to begin.
+//! The worker that begins the first item goes on from there. Another one takes the items from the last one on, and only
+//! where it finds no run that no worker has begun (`lane.rs`). The hint stays in its lane until a worker finds it at
+//! the head, and no item to begin.
 //!
 //! # Orderings
 //! Release on each change that hands over, Acquire on each that takes over. READY names no task, as for a slot: a
@@ -105,12 +106,15 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
             && state.compare_exchange(ready, taken, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Worker: begins an item of a slot of its own lane, or of another's.
+    /// Worker: begins the first item, if no worker has.
     #[inline]
-    pub(super) fn begin_one(&self, slot: u32, me: u32, own: bool) -> Option<Taken> {
-        let most = self.places.shape.run;
-        let find = |item: &u32| self.begin(slot, *item, me);
-        let item = if own { (0..most).find(find) } else { (0..most).rev().find(find) }?;
+    pub(super) fn begin_first(&self, slot: u32, me: u32) -> Option<Taken> {
+        self.begin(slot, 0, me).then_some(Taken { slot, item: Some(0) })
+    }
+
+    /// Worker: begins the last item that is ready.
+    pub(super) fn begin_last(&self, slot: u32, me: u32) -> Option<Taken> {
+        let item = (0..self.places.shape.run).rev().find(|item| self.begin(slot, *item, me))?;
         Some(Taken { slot, item: Some(item) })
     }
 
@@ -128,9 +132,10 @@ impl<W: Word, V: Deref<Target = [W]>> Board<V> {
     /// Whether there is an item to begin.
     #[inline]
     pub(super) fn has_ready(&self, slot: u32) -> bool {
+        // From the end: those that are begun are at the front most often.
         // ORDERING: Relaxed: after the hint to it.
         let word = |item| self.of_item(slot, item).load(Ordering::Relaxed);
-        (0..self.places.shape.run).any(|item| word(item) == Phase::Ready as u32)
+        (0..self.places.shape.run).rev().any(|item| word(item) == Phase::Ready as u32)
     }
 
     /// Worker: an item is done. `false`: the caller has given it up, and is about to kill this process.

@@ -57,9 +57,13 @@ impl Dispatch {
         if batch.chunk > 1 || !is_plain || job.ahead() > 0 || job.result_bytes().is_none() {
             return 1;
         }
-        // Others take from the end of a run, so a long one costs no worker its work.
-        let for_each_worker = (self.in_flight + batch.items as usize) / self.workers.len();
-        for_each_worker.clamp(1, self.memory.board.shape().run as usize) as u32
+        // Others take from the end of a run, so a long one costs no worker its work. Where slots wait for each already,
+        // the last items of a batch are in runs as long as all others.
+        let (workers, most) = (self.workers.len(), self.memory.board.shape().run as usize);
+        if self.in_flight >= 2 * workers {
+            return most as u32;
+        }
+        ((self.in_flight + batch.items as usize) / workers).clamp(1, most) as u32
     }
 
     /// Puts so many of the next items of a batch into a slot, or fewer, and gives the hint to it. `None`: there is no
@@ -379,6 +383,23 @@ fn measure(bytes: &[u8], most: u32, space: usize, result: usize) -> Measured {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Job;
+
+    #[test]
+    fn runs_are_short_only_where_workers_lack_slots() {
+        let mut dispatch = Dispatch::new(64, 2).unwrap();
+        let job = Job::new(Vec::new(), TaskOptions::new());
+        job.saw(3, 1);
+        let most = |dispatch: &Dispatch, items| {
+            dispatch.items_of_run(&Batch::new(&job, 0, items, 1, vec![0; items as usize]))
+        };
+        assert_eq!(most(&dispatch, 64), 1);
+        assert_eq!(most(&dispatch, 640), 10);
+        let longest = dispatch.memory.board.shape().run;
+        assert_eq!(most(&dispatch, 64 * 64), longest);
+        dispatch.in_flight = 128;
+        assert_eq!(most(&dispatch, 64), longest);
+    }
 
     #[test]
     fn as_many_items_go_together_as_fit_with_their_results() {

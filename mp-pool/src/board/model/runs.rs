@@ -1,6 +1,6 @@
 //! A slot whose items are taken one by one.
 
-use super::table;
+use super::{Shared, table};
 use crate::board::{Item, hint_of_run};
 use mp_model::AnyWord;
 use mp_model::thorough::{Fuse, spawn};
@@ -23,6 +23,22 @@ pub(super) fn each_item_is_begun_once_and_the_caller_sees_its_result<W: AnyWord>
     worked.sort_unstable();
     assert_eq!(worked, [(5, 0), (5, 1)]);
     assert!((0..2).all(|item| table.is_done(0, item, 5, None)));
+}
+
+fn two_runs_of_one_lane<W: AnyWord>() -> Shared<W> {
+    let table = table::<W>(2, 1, 2, 2);
+    table.post_run(0, 5);
+    table.post_run(1, 6);
+    table.board.deal(0, &[hint_of_run(0), hint_of_run(1)]);
+    table
+}
+
+/// Two at one run would wait for each other at each item.
+pub(super) fn a_worker_shares_a_run_only_where_all_are_begun<W: AnyWord>() {
+    let table = two_runs_of_one_lane::<W>();
+    let took = [0, 1, 1, 0, 0].map(|me| table.board.take(me, |_| ()).map(|taken| (taken.slot, taken.item)));
+    let of = |slot, item| Some((slot, Some(item)));
+    assert_eq!(took, [of(0, 0), of(1, 0), of(0, 1), of(1, 1), None]);
 }
 
 /// A worker that comes late, with the old hint or between two items, begins what is there now.
@@ -139,6 +155,7 @@ pub(super) fn each_item_that_is_marked_is_told_of<W: AnyWord>() {
 
 super::models! {
     explore each_item_is_begun_once_and_the_caller_sees_its_result to bound() - 1;
+    explore a_worker_shares_a_run_only_where_all_are_begun to bound();
     explore a_run_in_a_slot_that_is_used_again_is_begun_once to bound() - 2;
     explore each_item_that_is_marked_is_told_of to bound();
     explore what_is_cancelled_of_a_run_is_not_begun_and_the_other_way_round to bound();
