@@ -180,7 +180,7 @@ impl Dispatch {
         if let Some(died) = died
             && done < open.items
         {
-            self.ends(slot, &open, None);
+            self.ends_by_death(slot);
             let begun = found.begun || found.condemned;
             // What several were killed before they began it is what kills them.
             let kills = !begun && done == 0 && open.history.losses + 1 >= super::deaths::MOST_LOSSES;
@@ -286,7 +286,7 @@ impl Dispatch {
     pub(super) fn await_message(&mut self, message: MessageId, awaited: Awaited) {
         match self.arrived.remove(&message) {
             Some((arrived, wanted)) => {
-                self.generators.ended(message);
+                self.ended_by_message(message, &awaited.job, awaited.item);
                 self.settle_message(awaited, arrived, wanted);
             }
             None => {
@@ -321,7 +321,7 @@ impl Dispatch {
         let message = (self.latest[index as usize].0, worker.messages);
         match self.awaited.remove(&message) {
             Some(awaited) => {
-                self.generators.ended(message);
+                self.ended_by_message(message, &awaited.job, awaited.item);
                 self.settle_message(awaited, outcome, wanted);
             }
             None => {

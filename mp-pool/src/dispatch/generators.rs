@@ -11,6 +11,9 @@
 //! names. What is in the ring of a slot that is collected, and comes behind a value that the line still has, is
 //! copied, and waits for that.
 //!
+//! A task whose ring is found damaged ends as a value that cannot be received does: with an error, behind the values in
+//! front of it. Its worker goes on.
+//!
 //! # When a process dies
 //! A worker: what it had sent is received before its end is seen, and what it had written to the ring stands. So each
 //! value is there, once, and the task's end behind it.
@@ -46,6 +49,11 @@ pub(crate) struct TurnOf {
     number: u32,
 }
 
+impl TurnOf {
+    /// Not known: what is told to it reaches no worker.
+    const NONE: TurnOf = TurnOf { turn: Turn { worker: u32::MAX, number: 0 }, number: 0 };
+}
+
 /// A task that has yielded.
 #[derive(Debug)]
 struct Yielding {
@@ -53,6 +61,17 @@ struct Yielding {
     /// Which task of its slot it is.
     post: u64,
     values: Reader,
+    /// How many values it has yielded. Known when it has ended.
+    in_all: u32,
+    /// That its ring is damaged was told.
+    told: bool,
+}
+
+impl Yielding {
+    /// Whether its ring is damaged, and that was not told.
+    fn is_to_be_told(&mut self) -> bool {
+        self.values.is_damaged() && !std::mem::replace(&mut self.told, true)
+    }
 }
 
 /// The tasks that have yielded.
@@ -60,7 +79,7 @@ struct Yielding {
 pub(super) struct Generators {
     /// By slot.
     at_work: HashMap<u32, Yielding>,
-    /// Tasks whose slots were collected, and which have values that are not given: by the message that is their end.
+    /// Tasks whose slots were collected, and not all of whose values have come: by the message that is their end.
     ending: HashMap<MessageId, Yielding>,
 }
 
@@ -68,13 +87,6 @@ impl Generators {
     /// Everything was failed.
     pub(super) fn clear(&mut self) {
         *self = Generators::default();
-    }
-
-    /// This message has come: it is the end of its task.
-    pub(super) fn ended(&mut self, message: MessageId) {
-        if !self.ending.is_empty() {
-            self.ending.remove(&message);
-        }
     }
 
     /// No message comes any more from the worker with this number.
@@ -111,7 +123,11 @@ impl Dispatch {
             if let Some(yielding) = self.generators.ending.get_mut(&(number, next)) {
                 yielding.values.came();
                 let several = yielding.values.take();
+                let is_damaged = yielding.is_to_be_told();
                 self.give_several(&job, item, by, several);
+                if is_damaged {
+                    self.give_damage(&job, item, by);
+                }
             }
             return;
         }
@@ -133,8 +149,13 @@ impl Dispatch {
         open: &Open,
         by: impl Fn() -> TurnOf,
     ) -> &'a mut Yielding {
-        let new =
-            || Yielding { by: by(), post: open.turn, values: Reader::new(ring_of(open), open.job.ahead()) };
+        let new = || Yielding {
+            by: by(),
+            post: open.turn,
+            values: Reader::new(ring_of(open), open.job.ahead()),
+            in_all: 0,
+            told: false,
+        };
         let yielding = at_work.entry(slot).or_insert_with(new);
         if yielding.post != open.turn {
             *yielding = new();
@@ -143,35 +164,78 @@ impl Dispatch {
     }
 
     /// Takes what the task in a slot has written to its ring, if it is one that yields.
-    pub(super) fn take_yielded(&mut self, slot: u32) {
+    pub(crate) fn take_yielded(&mut self, slot: u32) {
         let Some(open) = self.open.get(slot as usize).and_then(Option::as_ref) else { return };
         let Some(at) = ring_of(open).filter(|_| open.job.ahead() > 0) else { return };
         let end = self.memory.board.yielded(slot);
         if end == 0 && !self.generators.at_work.contains_key(&slot) {
             return;
         }
-        let (worker, turn) = Reader::turn(&self.memory.bytes, at);
-        // A wild write may have made it any worker's.
-        let Some((number, _)) = self.latest.get(worker as usize) else { return };
-        let by = TurnOf { turn: Turn { worker, number: turn }, number: *number };
-        let yielding = Self::yielding(&mut self.generators.at_work, slot, open, || by);
+        let by = self.turn_of_ring(at);
+        let yielding =
+            Self::yielding(&mut self.generators.at_work, slot, open, || by.unwrap_or(TurnOf::NONE));
+        if yielding.by == TurnOf::NONE {
+            yielding.values.damage();
+        }
         yielding.values.copy(&self.memory.bytes, end);
-        let (by, several) = (yielding.by, yielding.values.take());
+        let (by, several, is_damaged) = (yielding.by, yielding.values.take(), yielding.is_to_be_told());
         let (job, item) = (Arc::clone(&open.job), open.first);
         self.give_several(&job, item, by, several);
+        if is_damaged {
+            self.give_damage(&job, item, by);
+            // Its turn may not be known, and it may wait already.
+            self.memory.board.stop_slot(slot);
+            self.memory.board.wake_every_worker();
+        }
+    }
+
+    /// Whose turn a ring is of. `None`: a wild write may have made it any worker's.
+    fn turn_of_ring(&self, at: usize) -> Option<TurnOf> {
+        let (worker, turn) = Reader::turn(&self.memory.bytes, at)?;
+        let (number, _) = self.latest.get(worker as usize)?;
+        Some(TurnOf { turn: Turn { worker, number: turn }, number: *number })
     }
 
     /// The slot of a task that yields is collected, and all of its ring was copied. `message`: the one that is its end,
     /// if it comes by one.
     pub(super) fn ends(&mut self, slot: u32, open: &Open, message: Option<MessageId>) {
-        if open.job.ahead() > 0
-            && let Some(yielding) = self.generators.at_work.remove(&slot)
-            && let Some(message) = message
-            && yielding.post == open.turn
-            && yielding.values.has_rest()
-        {
-            self.generators.ending.insert(message, yielding);
+        if open.job.ahead() == 0 {
+            return;
         }
+        // Nothing of it may have come yet.
+        let by = || TurnOf::NONE;
+        Self::yielding(&mut self.generators.at_work, slot, open, by);
+        let Some(mut yielding) = self.generators.at_work.remove(&slot) else { return };
+        yielding.in_all = yielding.values.yielded_in_all(&self.memory.bytes);
+        if let Some(message) = message {
+            self.generators.ending.insert(message, yielding);
+        } else {
+            self.check_end(&open.job, open.first, yielding);
+        }
+    }
+
+    /// The message has come that is the end of this task, if it yields: all its values came before.
+    pub(super) fn ended_by_message(&mut self, message: MessageId, job: &Arc<Job>, item: u32) {
+        if let Some(yielding) = self.generators.ending.remove(&message) {
+            self.check_end(job, item, yielding);
+        }
+    }
+
+    /// A task has ended that yields. If a value of it is missing, that is told in front of its end.
+    fn check_end(&mut self, job: &Arc<Job>, item: u32, yielding: Yielding) {
+        if !yielding.told && !yielding.values.has_taken(yielding.in_all) {
+            self.give_damage(job, item, yielding.by);
+        }
+    }
+
+    /// The worker of a task that yields is dead: the task ends with an error.
+    pub(super) fn ends_by_death(&mut self, slot: u32) {
+        self.generators.at_work.remove(&slot);
+    }
+
+    fn give_damage(&mut self, job: &Arc<Job>, item: u32, by: TurnOf) {
+        let error = TaskError::Value("what its worker wrote is damaged".to_owned());
+        self.give_values(job, item, by, Values::One(Err(error)));
     }
 
     fn give_several(&mut self, job: &Arc<Job>, item: u32, by: TurnOf, several: Option<Several>) {

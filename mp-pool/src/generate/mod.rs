@@ -15,19 +15,22 @@
 //! | `dispatch/generators.rs` | from a worker's messages to the values of a task  |
 //! | `board/turns.rs` | how far ahead a worker may be                             |
 
+#[cfg(test)]
+mod damage;
 mod ring;
 mod yielder;
 
 pub(crate) use ring::{Reader, Several, Writer, ring_room};
-pub(crate) use yielder::{Current, Open, begin, uses_line};
+pub(crate) use yielder::{Current, Open, begin, end_task};
 pub use yielder::{YieldError, Yielder};
 
 use crate::call::{Call, POSITIONS};
 use crate::dispatch::{TurnOf, Values, Yielded};
 use crate::error::{SubmitError, TaskError};
-use crate::job::{decoded, decoded_short};
+use crate::job::{Job, decoded, decoded_short};
 use crate::pool::Pool;
 use crate::stream::{Next, Order, Stream};
+use crate::supervisor::Shared;
 use crate::tasks::Tasks;
 use crate::window::Window;
 use mp_core::transfer::{Callable, Captures, Target, Transferable};
@@ -37,6 +40,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 use yielder::Generating;
 
@@ -194,8 +198,7 @@ impl Tasks<'_> {
         T: Serialize + DeserializeOwned + 'static,
     {
         let (pool, options) = (self.pool(), self.options());
-        let (ahead, look_ahead) = reading.checked(pool.processes())?;
-        let window = Window::new((look_ahead as u64).min(POSITIONS / 2), true);
+        let bounds = reading.checked(pool.processes())?;
         if options.retry.is_some() {
             return Err(SubmitError::Generator("is not tried again: leave the retry out of its options"));
         }
@@ -204,13 +207,8 @@ impl Tasks<'_> {
                 "needs workers on this host: make the pool without a backend",
             ));
         }
-        let begin = |code| self.job(code, true, ahead);
-        let (task, name) = (Generating::<F, T>::new(function), std::any::type_name::<F>());
-        let call = Call::begin_named::<_, (I::Item,)>(pool.shared(), &task, name, begin)?;
-        let stream = Stream::new(call, items.into_iter(), Order::OfCompletion, (1, window), pool.processes());
-        let grants = (ahead / 2).max(1);
-        stream.taken_here();
-        Ok(Generate { stream, grants, current: None, running: HashMap::new(), value: PhantomData })
+        let begin = |code| self.job(code, true, bounds.0);
+        Generate::begin(pool.shared(), begin, function, items, bounds)
     }
 }
 
@@ -273,6 +271,34 @@ struct AtHand {
     by: TurnOf,
     values: Values,
     running: Running,
+}
+
+impl<I, T> Generate<I, T>
+where
+    I: Iterator<Item: Serialize + DeserializeOwned>,
+    T: Serialize + DeserializeOwned + 'static,
+{
+    /// Begins a call; `job` makes its job of the packed code. Its tasks may be so many values ahead, and so many items
+    /// are read ahead.
+    pub(crate) fn begin<F>(
+        shared: &Arc<Shared>,
+        job: impl FnOnce(Arc<[u8]>) -> Arc<Job>,
+        function: F,
+        items: impl IntoIterator<IntoIter = I, Item = I::Item>,
+        (ahead, look_ahead): (u32, usize),
+    ) -> Result<Generate<I, T>, SubmitError>
+    where
+        F: Target<(I::Item, Yielder<T>), Output = Result<(), YieldError>>,
+    {
+        let window = Window::new((look_ahead as u64).min(POSITIONS / 2), true);
+        let (task, name) = (Generating::<F, T>::new(function), std::any::type_name::<F>());
+        let call = Call::begin_named::<_, (I::Item,)>(shared, &task, name, job)?;
+        let workers = shared.processes();
+        let stream = Stream::new(call, items.into_iter(), Order::OfCompletion, (1, window), workers);
+        let grants = (ahead / 2).max(1);
+        stream.taken_here();
+        Ok(Generate { stream, grants, current: None, running: HashMap::new(), value: PhantomData })
+    }
 }
 
 impl<I, T> Generate<I, T>

@@ -1,8 +1,8 @@
 //! The ring of a task that yields: a part of its slot's memory, through which its values go.
 //!
 //! ```text
-//!   [ the task's end | worker, turn | number, length, value | number, length, value | … ]
-//!                      each at a multiple of 8, round and round: ▲ taken               ▲ end
+//!   [ the task's end | worker, turn, both inverted | how many values | number, length, value | … ]
+//!                               round and round, each at a multiple of 8: ▲ taken                ▲ end
 //! ```
 //!
 //! The worker writes a value behind the others and then says on the board up to where the ring is written
@@ -13,6 +13,11 @@
 //!
 //! The room of a value is used again when the consumer has said that it has taken it. Both sides count as many bytes as
 //! were ever written, which wraps.
+//!
+//! The caller takes no word of the ring for what it says. Its end lies behind a whole value, in front of the room that
+//! is not taken. The number of a value is the next one, or one of a few behind that, where those between them went over
+//! the line. When the task has ended, as many have come as it says to have yielded. Where one of these does not hold,
+//! a wild write has hit the ring: the task ends as [`TaskError::Value`](crate::TaskError::Value), and is told so.
 //! # When a process dies
 //! The worker: what it has said to be written stands. The caller: its workers die with it.
 //! # Tested by
@@ -28,14 +33,18 @@ const LEAST: usize = 4 << 10;
 const MOST: usize = 64 << 10;
 /// In front of the ring: room for the record of the task's end.
 const END: usize = 128;
-/// Then the worker's index, and the number of its turn.
-const TURN: usize = 8;
+/// Then the worker's index and the number of its turn, and both once more, inverted.
+const TURN: usize = 16;
+/// Then how many values the task has yielded, once it has ended.
+const COUNT: usize = 8;
+/// In front of the values.
+const FRONT: usize = END + TURN + COUNT;
 /// In front of a value: its number, and its length.
 const HEAD: usize = 8;
 
 /// What the ring of a task takes that may be so many values ahead.
 pub(crate) fn ring_room(ahead: u32) -> usize {
-    END + TURN + ring_bytes(ahead)
+    FRONT + ring_bytes(ahead)
 }
 
 /// A power of two, so that a count of bytes that wraps goes on at the right place.
@@ -84,9 +93,20 @@ impl Writer {
         let has_ring = room >= ring_room(ahead);
         if has_ring {
             bytes.write(at + END, &bytes_of(worker, turn));
+            bytes.write(at + END + TURN / 2, &bytes_of(!worker, !turn));
         }
         let size = if has_ring { ring_bytes(ahead) } else { 0 };
-        Writer { bytes: bytes.clone(), at: at + END + TURN, size, end: 0, begin: 0, values: VecDeque::new() }
+        let (bytes, values) = (bytes.clone(), VecDeque::new());
+        let writer = Writer { bytes, at: at + FRONT, size, end: 0, begin: 0, values };
+        writer.say_yielded_in_all(0);
+        writer
+    }
+
+    /// The task has ended, and has yielded so many values, over the line included.
+    pub(crate) fn say_yielded_in_all(&self, values: u32) {
+        if self.size > 0 {
+            self.bytes.write(self.at - COUNT, &bytes_of(values, 0));
+        }
     }
 
     /// Room for the record of the task's end, if there is a ring.
@@ -136,31 +156,41 @@ pub(crate) struct Reader {
     at: usize,
     /// 0: there is no ring.
     size: usize,
+    /// The number of a value that comes by message is less than so many before that of the next one here.
+    ahead: u32,
     /// Up to here it was copied.
     copied: u32,
     /// What was copied, and comes behind a value that is to come by message.
     rest: Vec<u8>,
     /// The number of the value that comes next.
     next: u32,
+    /// A wild write has hit it: nothing more of it is taken.
+    damaged: bool,
 }
 
 impl Reader {
     /// The ring at this place, if there is one, of a task that may be so many values ahead.
     pub(crate) fn new(at: Option<usize>, ahead: u32) -> Reader {
         let size = if at.is_some() { ring_bytes(ahead) } else { 0 };
-        Reader { at: at.unwrap_or_default() + END + TURN, size, copied: 0, rest: Vec::new(), next: 0 }
+        let at = at.unwrap_or_default() + FRONT;
+        Reader { at, size, ahead, copied: 0, rest: Vec::new(), next: 0, damaged: false }
     }
 
-    /// Which turn of which worker the ring at this place is of, once something was written.
-    pub(crate) fn turn(bytes: &Bytes, at: usize) -> (u32, u32) {
-        words(bytes.read_array::<TURN>(at + END))
+    /// Which turn of which worker the ring at this place is of, once something was written. `None`: it is damaged.
+    pub(crate) fn turn(bytes: &Bytes, at: usize) -> Option<(u32, u32)> {
+        let turn = words(bytes.read_array(at + END));
+        let (worker, number) = words(bytes.read_array(at + END + TURN / 2));
+        (turn == (!worker, !number)).then_some(turn)
     }
 
     /// Copies what is there. The ring is written up to `end`.
     pub(crate) fn copy(&mut self, bytes: &Bytes, end: u32) {
         let length = end.wrapping_sub(self.copied) as usize;
-        // A wild write may have made it anything.
-        if length == 0 || length > self.size {
+        if self.damaged || length == 0 {
+            return;
+        }
+        if length > self.size || !length.is_multiple_of(8) {
+            self.damage();
             return;
         }
         let at = self.copied as usize & (self.size - 1);
@@ -173,17 +203,35 @@ impl Reader {
     /// Takes the values that come next of what was copied; `None`: there is none, or one is to come by message first.
     pub(crate) fn take(&mut self) -> Option<Several> {
         let (mut at, mut items) = (0, 0);
-        while let Some((number, value)) = value_at(&self.rest, at)
-            && number == self.next.wrapping_add(items)
-        {
+        let is_damaged = loop {
+            if at == self.rest.len() {
+                break false;
+            }
+            let Some((number, value)) = value_at(&self.rest, at) else { break true };
+            let missing = number.wrapping_sub(self.next.wrapping_add(items));
+            if missing > 0 {
+                break missing >= self.ahead;
+            }
             (at, items) = (at + whole(value.len()), items + 1);
-        }
-        if items == 0 {
-            return None;
-        }
+        };
         self.next = self.next.wrapping_add(items);
         let rest = self.rest.split_off(at);
-        Some(Several { bytes: std::mem::replace(&mut self.rest, rest), at: 0, left: items })
+        let bytes = std::mem::replace(&mut self.rest, rest);
+        if is_damaged {
+            self.damage();
+        }
+        (items > 0).then_some(Several { bytes, at: 0, left: items })
+    }
+
+    /// Nothing more of it is taken.
+    pub(crate) fn damage(&mut self) {
+        self.damaged = true;
+        self.rest = Vec::new();
+    }
+
+    /// Whether a wild write has hit it.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged
     }
 
     /// The value that comes next has come by message.
@@ -191,9 +239,14 @@ impl Reader {
         self.next = self.next.wrapping_add(1);
     }
 
-    /// Whether values were copied that are not taken.
-    pub(crate) fn has_rest(&self) -> bool {
-        !self.rest.is_empty()
+    /// How many values its task has yielded, which has ended.
+    pub(crate) fn yielded_in_all(&self, bytes: &Bytes) -> u32 {
+        if self.size > 0 { words(bytes.read_array(self.at - COUNT)).0 } else { self.next }
+    }
+
+    /// Whether so many values were taken, and nothing is left.
+    pub(crate) fn has_taken(&self, values: u32) -> bool {
+        self.next == values && self.rest.is_empty()
     }
 }
 
@@ -258,7 +311,7 @@ mod tests {
         let (memory, at) = (memory(), 3000);
         let mut writer = Writer::new(&memory.bytes, (at, ring_room(AHEAD)), AHEAD, 3, 7);
         let mut reader = Reader::new(Some(at), AHEAD);
-        assert_eq!(Reader::turn(&memory.bytes, at), (3, 7));
+        assert_eq!(Reader::turn(&memory.bytes, at), Some((3, 7)));
         let begin = 0_u32.wrapping_sub(5 * ring_bytes(AHEAD) as u32);
         (writer.end, writer.begin, reader.copied) = (begin, begin, begin);
         for first in (0..3000).step_by(3) {
@@ -267,7 +320,7 @@ mod tests {
             }
             reader.copy(&memory.bytes, writer.end);
             assert_eq!(taken(reader.take()), [value(first), value(first + 1), value(first + 2)]);
-            assert!(reader.take().is_none() && !reader.has_rest());
+            assert!(reader.take().is_none() && reader.has_taken(first + 3));
         }
         assert!(writer.end < begin, "it has wrapped");
     }
@@ -296,7 +349,7 @@ mod tests {
             .for_each(|number| assert!(writer.put(number, 0, &value(number)).is_some()));
         reader.copy(&memory.bytes, writer.end);
         assert_eq!(taken(reader.take()), [value(0), value(1)]);
-        assert!(reader.take().is_none() && reader.has_rest());
+        assert!(reader.take().is_none() && !reader.has_taken(2) && !reader.is_damaged());
         reader.came();
         assert_eq!(taken(reader.take()), [value(3), value(4)]);
         reader.came();
@@ -304,15 +357,33 @@ mod tests {
     }
 
     #[test]
-    fn what_a_wild_write_has_left_is_no_value() {
+    fn the_values_in_front_of_one_that_was_hit_are_taken() {
+        let (memory, at) = (memory(), 0);
+        for number in [1, AHEAD - 1, AHEAD, AHEAD + 1, u32::MAX] {
+            let mut writer = Writer::new(&memory.bytes, (at, ring_room(AHEAD)), AHEAD, 0, 1);
+            let mut reader = Reader::new(Some(at), AHEAD);
+            let first = writer.put(0, 0, &[7; 100]).unwrap();
+            let end = writer.put(1, 0, &[7; 100]).unwrap();
+            memory.bytes.write(at + FRONT + first as usize, &(1_u32.wrapping_add(number)).to_le_bytes());
+            reader.copy(&memory.bytes, end);
+            assert_eq!(taken(reader.take()), [[7; 100]]);
+            // As many may be missing, and come by message.
+            assert_eq!(reader.is_damaged(), number >= AHEAD, "{number}");
+            assert!(!reader.has_taken(2));
+        }
+    }
+
+    #[test]
+    fn nothing_more_is_taken_of_a_ring_that_was_hit() {
         let (memory, at) = (memory(), 0);
         let mut writer = Writer::new(&memory.bytes, (at, ring_room(AHEAD)), AHEAD, 0, 1);
         let end = writer.put(0, 0, &[1; 100]).unwrap();
-        memory.bytes.write(at + END + TURN + 4, &u32::MAX.to_le_bytes());
-        let mut reader = Reader::new(Some(at), AHEAD);
-        reader.copy(&memory.bytes, u32::MAX);
-        assert!(!reader.has_rest());
-        reader.copy(&memory.bytes, end);
-        assert!(reader.take().is_none());
+        for wild in [4, end - 8, ring_bytes(AHEAD) as u32 + 8, u32::MAX, 0_u32.wrapping_sub(8)] {
+            let mut reader = Reader::new(Some(at), AHEAD);
+            reader.copy(&memory.bytes, wild);
+            assert!(reader.take().is_none() && reader.is_damaged(), "{wild}");
+            reader.copy(&memory.bytes, end);
+            assert!(reader.take().is_none());
+        }
     }
 }

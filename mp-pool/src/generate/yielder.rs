@@ -120,10 +120,10 @@ impl Current {
         let (turn, number) = (self.turn, self.sent);
         let may = self.board.may_send(turn, self.slot, number, self.ahead);
         let Some(taken) = may else { return Err(YieldError::Stopped) };
-        self.sent = number.wrapping_add(1);
         if handles.is_empty()
             && let Some(end) = self.ring.put(number, taken, bytes)
         {
+            self.sent = number.wrapping_add(1);
             self.board.say_yielded(self.slot, end);
             self.board.push_finished(turn.worker, self.slot);
             self.board.tell_caller();
@@ -131,13 +131,13 @@ impl Current {
         }
         self.uses_line = true;
         let (slot, turn, value) = (self.slot, turn.number, Part { bytes, handles });
-        let sent = if handles.is_empty() && bytes.len() <= SHORT {
-            self.line.send(&Said::Yielded { slot, turn, follows: false }, value)
-        } else {
-            // What cannot be received is known to be this value, and no end of a task.
-            let announced = self.line.send(&Said::Yielded { slot, turn, follows: true }, Part::EMPTY);
-            announced.and_then(|()| self.send_announced(value))
-        };
+        let follows = !handles.is_empty() || bytes.len() > SHORT;
+        // What cannot be received is known to be this value, and no end of a task.
+        let first =
+            self.line.send(&Said::Yielded { slot, turn, follows }, if follows { Part::EMPTY } else { value });
+        // One that did not leave is none that the caller waits for.
+        self.sent = if first.is_ok() { number.wrapping_add(1) } else { number };
+        let sent = first.and_then(|()| if follows { self.send_announced(value) } else { Ok(()) });
         sent.map_err(|error| YieldError::Failed(error.to_string()))
     }
 
@@ -168,9 +168,14 @@ impl Drop for Open {
     }
 }
 
-/// Whether a value of the task that runs on this thread went over the line.
-pub(crate) fn uses_line() -> bool {
-    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|(_, current)| current.uses_line))
+/// The task that runs on this thread has ended, and says how many values it has yielded. Whether one of them went over
+/// the line.
+pub(crate) fn end_task() -> bool {
+    CURRENT.with_borrow(|current| {
+        let Some((_, current)) = current else { return false };
+        current.ring.say_yielded_in_all(current.sent);
+        current.uses_line
+    })
 }
 
 /// A generator as a function of its item.

@@ -44,9 +44,9 @@ impl Turns {
         self.yields = false;
     }
 
-    /// Whether the end of the task goes by a message: behind a value that has.
+    /// The task has ended. Whether that goes by a message: behind a value that has.
     #[inline]
     pub(super) fn ends_by_message(&self) -> bool {
-        self.yields && generate::uses_line()
+        self.yields && generate::end_task()
     }
 }
