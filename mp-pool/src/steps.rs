@@ -13,6 +13,7 @@ use crate::board;
 use crate::buffer::BufferMut;
 use crate::call::{Call, Packed};
 use crate::error::{NewPoolError, SubmitError};
+use crate::generate::{Generate, YieldError, Yielder};
 use crate::job::Job;
 use crate::line::Line;
 use crate::memory::SharedBoard;
@@ -95,6 +96,28 @@ impl Steps {
         }
         call.submit_batch(packed, 1)?;
         Ok(MapResult::new(call.waited()))
+    }
+
+    /// Submits items whose tasks yield values, at most so many ahead of the one that takes them.
+    pub fn generate<F, I, T>(
+        &self,
+        function: F,
+        items: I,
+        ahead: u32,
+    ) -> Result<Generate<I::IntoIter, T>, SubmitError>
+    where
+        F: Target<(I::Item, Yielder<T>), Output = Result<(), YieldError>>,
+        I: IntoIterator<Item: Serialize + DeserializeOwned>,
+        T: Serialize + DeserializeOwned + 'static,
+    {
+        let job = |code| Job::reporting(code, TaskOptions::new(), true, ahead, None);
+        Generate::begin(&self.shared, job, function, items, (ahead, usize::MAX))
+    }
+
+    /// What the caller tells a worker whose task yields, which may wait for that: so many values of its turn are taken.
+    /// The turns of a worker count from 1. From any process.
+    pub fn grant(&self, worker: u32, turn: u32, taken: u32) {
+        self.shared.board.grant(board::Turn { worker, number: turn }, taken);
     }
 
     /// The worker of this index, in the process that calls this.

@@ -133,6 +133,34 @@ fn each_item_of_a_pool_has_one_end_whichever_worker_dies() {
 }
 
 #[test]
+fn others_do_the_items_of_a_run_whatever_becomes_of_its_worker() {
+    is_well(
+        "pool.run pool.run.steal --stop --every 24989",
+        &[("pool.run", "stop/24989", 4), ("pool.run.steal", "stop/24989", 1)],
+    );
+    is_well(
+        "pool.run.steal --stop --barge --pass --every 997",
+        &[
+            ("pool.run.steal", "stop/997", 2),
+            ("pool.run.steal", "barge/997", 2),
+            ("pool.run.steal", "pass/997", 2),
+        ],
+    );
+}
+
+#[test]
+fn each_value_of_a_task_that_yields_comes_once_whichever_worker_dies() {
+    for mode in ["kill", "stop", "barge", "pass"] {
+        let row = format!("{mode}/7993");
+        let flag = if mode == "kill" { String::new() } else { format!("--{mode}") };
+        is_well(
+            &format!("pool.ring pool.ring.asleep {flag} --every 7993"),
+            &[("pool.ring", &row, 5), ("pool.ring.asleep", &row, 5)],
+        );
+    }
+}
+
+#[test]
 fn a_worker_that_begins_before_it_says_so_is_caught() {
     is_well("mutant.pool --every 1999", &[("mutant.pool", "kill/1999", 3)]);
     let told = is_caught("mutant.pool.begin_late --every 997");

@@ -14,6 +14,7 @@ mod plain;
 mod pool;
 mod process;
 mod queue;
+mod ring;
 mod rwlock;
 mod semaphore;
 mod tally;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Operation> {
         queue::operations(),
         joinable::operations(),
         pool::operations(),
+        ring::operations(),
         manager::operations(),
         process::operations(),
         plain::operations(),
