@@ -27,7 +27,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new("pool.done", |_| Play::scene(DONE)),
         Operation::new("pool.chunk", |_| Play::scene(CHUNK)),
         Operation::new("pool.deadline", |_| Play::scene(DEADLINE)),
-        Operation::new("pool.run", |_| Play::scene(RUN)),
+        Operation { every: Every::Point(7), ..Operation::new("pool.run", |_| Play::scene(RUN)) },
         Operation::new("pool.run.steal", |_| Play::scene(STEAL_OF_RUN)),
         Operation { every: Every::Point(7), ..Operation::new("pool.keeps", |_| Play::scene(KEEPS)) },
     ]

@@ -41,6 +41,12 @@ pub(crate) fn main() -> ExitCode {
         names.iter().for_each(|name| println!("{name}"));
         return ExitCode::SUCCESS;
     }
+    if cfg!(debug_assertions) {
+        eprintln!(
+            "a debug build has some ten times the instructions, and all points take a hundred times as long:"
+        );
+        eprintln!("build with --release, or try fewer points (--every)");
+    }
     process::forget_environment();
     println!("{}", line(arguments.tsv, Row::HEADER.map(str::to_owned)));
     let bad: u64 = wanted.iter().map(|(mode, operation)| sweep(operation, *mode, &arguments)).sum();

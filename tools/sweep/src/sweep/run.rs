@@ -2,6 +2,10 @@
 //!
 //! Each of them goes through its own part of the points, n, n + jobs, …, to the first one that lies beyond the
 //! operation's end; then it writes what it has counted into its pipe.
+//!
+//! Each point has a scene of its own, whose victim is stepped from the operation's beginning. So the time for all
+//! points grows with the square of the operation's length, and no mode changes that: one that takes long is no sign
+//! that a process waits. The first part says how far it is.
 
 use super::place;
 use super::point::{self, Outcome, Point, Wrong};
@@ -20,7 +24,7 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A wait that lasted longer was ended by a timed look, and not by a wake.
 const WOKEN: Duration = Duration::from_millis(40);
@@ -28,6 +32,8 @@ const WOKEN: Duration = Duration::from_millis(40);
 const ENOUGH: u64 = 25;
 /// And says no more after this many.
 const TOLD: u64 = 3;
+/// After this time it is told how far a sweep is.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// What an operation's points came to.
 #[derive(Debug, Default)]
@@ -115,7 +121,8 @@ fn start_part(operation: &Operation, mode: Mode, first: u64, jobs: u64, every: E
         // What a process makes at its first lock and its first wait, once, the victims inherit.
         warm_up();
         let seconds = if let Every::Point(every) = every { every } else { 1 };
-        let mut part = Part { operation, mode, seconds, row: Row::default(), told: 0 };
+        let said = (first == 0).then(Instant::now);
+        let mut part = Part { operation, mode, seconds, row: Row::default(), told: 0, said };
         let own = (first..).step_by(jobs as usize);
         match every {
             Every::Call => part.by_calls(own, None),
@@ -136,6 +143,8 @@ struct Part<'a> {
     seconds: u64,
     row: Row,
     told: u64,
+    /// When it said last how far it is, or began; `None`: another one does.
+    said: Option<Instant>,
 }
 
 impl Part<'_> {
@@ -198,7 +207,18 @@ impl Part<'_> {
                 tell(self.operation, self.mode, (point, second), &outcome, wrong);
             }
         }
+        self.say_how_far(point);
         (outcome.reached, outcome.second_within)
+    }
+
+    fn say_how_far(&mut self, point: Point) {
+        if self.said.is_some_and(|said| said.elapsed() >= SILENCE) {
+            let (name, mode, points) = (self.operation.name, self.mode.name(), self.row.points);
+            eprintln!(
+                "{name} {mode}: goes on, {points} points tried in the first part; the last one {point}"
+            );
+            self.said = Some(Instant::now());
+        }
     }
 
     fn has_enough(&self, steps: u64) -> bool {
