@@ -75,6 +75,13 @@ pub enum ManagerError {
     /// More was released, or reported as done, than was taken. Python: `ValueError`.
     #[error("more was released than was acquired: release once for each acquire")]
     OverReleased,
+    /// All other tasks of the queue are done; these items were got by processes that have ended since, and will not be
+    /// done. Each process is told of them once, by its next `join`. Python's `join` waits for ever.
+    #[error("{items} items were got by processes that ended before they were done: put them again")]
+    TasksLost {
+        /// How many, since this process was told last.
+        items: u64,
+    },
     /// The sum does not fit into the number's type. The number is as it was.
     #[error("the sum does not fit into the number's type: use a larger type")]
     Overflow,
@@ -172,6 +179,7 @@ impl From<Failure> for ManagerError {
             Failure::WouldDeadlock => ManagerError::WouldDeadlock,
             Failure::NotOwner => ManagerError::NotOwner,
             Failure::OverReleased => ManagerError::OverReleased,
+            Failure::TasksLost(items) => ManagerError::TasksLost { items },
             Failure::Overflow => ManagerError::Overflow,
             Failure::Broken => ManagerError::BrokenBarrier,
             Failure::WorkerDied(how) => ManagerError::WorkerDied(how),

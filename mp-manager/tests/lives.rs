@@ -39,6 +39,7 @@ mp_testing::cases! {
     every_method: [
         a_killed_client_gives_everything_back,
         a_killed_getter_takes_nothing,
+        a_killed_getter_loses_its_tasks,
         a_killed_waiter_breaks_the_barrier,
         a_killed_changer_has_changed_nothing,
         a_killed_holder_of_a_condition_is_told_of,
@@ -364,6 +365,45 @@ fn a_killed_getter_takes_nothing() {
         queue.put(number).unwrap();
         assert_eq!(queue.get().unwrap(), number);
     }
+}
+
+fn get_two(queue: QueueProxy<u32>, has_got: Event) {
+    let _items = [queue.get().unwrap(), queue.get().unwrap()];
+    queue.task_done().unwrap();
+    has_got.set();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn join_elsewhere(queue: QueueProxy<u32>) -> Option<u64> {
+    match queue.join() {
+        Err(ManagerError::TasksLost { items }) => Some(items),
+        other => {
+            other.unwrap();
+            None
+        }
+    }
+}
+
+fn a_killed_getter_loses_its_tasks() {
+    let manager = Manager::start().unwrap();
+    let queue = manager.queue().unwrap();
+    (0..3).for_each(|item| queue.put(item).unwrap());
+    let has_got = Event::new().unwrap();
+    let getter = Process::new(get_two, (queue.clone(), has_got.clone())).start().unwrap();
+    let joiner = Process::new(join_elsewhere, (queue.clone(),)).start().unwrap();
+    has_got.wait();
+    getter.kill().unwrap();
+    assert!(matches!(getter.join(), Err(JoinError::Killed(9))));
+    // Of the three, one is done, one is lost, and one is not got yet.
+    assert!(matches!(queue.try_join(), Err(ManagerError::WouldBlock)));
+    assert_eq!(queue.get().unwrap(), 2);
+    queue.task_done().unwrap();
+    assert!(matches!(queue.join(), Err(ManagerError::TasksLost { items: 1 })));
+    queue.join().unwrap();
+    assert_eq!(joiner.join().unwrap(), Some(1));
+    assert!(matches!(queue.task_done(), Err(ManagerError::OverReleased)));
 }
 
 fn wait_at(barrier: BarrierProxy) {

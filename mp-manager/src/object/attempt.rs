@@ -65,17 +65,22 @@ pub(crate) trait Object: Debug {
         false
     }
 
-    /// What the caller of a call was to be sent, and has not read: it has died.
-    fn undelivered(&mut self, _reply: Reply) {}
+    /// What a client was to be sent, and has not read: it has died.
+    fn undelivered(&mut self, _client: ClientId, _reply: Reply) {}
 
     /// The caller of a call that was done has given up meanwhile, and has not read this reply. Whatever the call had
     /// changed is as before, where no other caller can have seen it.
-    fn undo(&mut self, _caller: Caller, _call: &Call, reply: Reply) {
-        self.undelivered(reply);
+    fn undo(&mut self, caller: Caller, _call: &Call, reply: Reply) {
+        self.undelivered(caller.client, reply);
     }
 
     /// A client that has called has died.
     fn client_gone(&mut self, _client: ClientId) {}
+
+    /// A thread of a Python program has ended that had called, or its process has: each has a connection of its own.
+    fn thread_gone(&mut self, client: ClientId) {
+        self.client_gone(client);
+    }
 
     /// Whether the death of a client that has called means anything to it.
     fn minds_deaths(&self) -> bool {

@@ -17,6 +17,7 @@ mod room;
 mod semaphore;
 mod set;
 mod stored;
+mod tasks;
 mod touched;
 
 pub(crate) use attempt::{Attempt, Caller, ClientId, Object};

@@ -6,7 +6,7 @@
 //!   iterator   Take: waits for the next one; each goes to one caller, and back if that dies before it has read it
 //! ```
 
-use super::attempt::{Attempt, Caller, Object};
+use super::attempt::{Attempt, Caller, ClientId, Object};
 use crate::protocol::{Arrived, Call, Element, Failure, Packed, Reply, ResultsCall};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -132,18 +132,18 @@ impl Object for Results {
         matches!(reply, Reply::Values(values) if !values.is_empty()) && self.next > 0
     }
 
-    fn undo(&mut self, _: Caller, call: &Call, reply: Reply) {
+    fn undo(&mut self, caller: Caller, call: &Call, reply: Reply) {
         match (call, reply) {
             // It was the last one to be taken.
             (Call::Results(ResultsCall::Take(_)), Reply::Failed(failure)) if self.next > 0 => {
                 self.next -= 1;
                 self.here.insert(self.next, Err(failure));
             }
-            (_, reply) => self.undelivered(reply),
+            (_, reply) => self.undelivered(caller.client, reply),
         }
     }
 
-    fn undelivered(&mut self, reply: Reply) {
+    fn undelivered(&mut self, _: ClientId, reply: Reply) {
         if let Reply::Values(values) = reply {
             values.into_iter().rev().for_each(|value| self.returned.push_front(value));
         }

@@ -330,6 +330,9 @@ fn raised(type_: Type, then: Then, failure: &Failure) -> Raised {
             Raised::value("task_done() called too many times")
         }
         (Failure::OverReleased, _) => Raised::value("Semaphore released too many times"),
+        (Failure::TasksLost(items), _) => Raised::runtime(&format!(
+            "{items} items were got by processes that ended before they were done: put them again"
+        )),
         (Failure::NotOwner, Type::Condition) if then == Then::Flag => {
             Raised::runtime("cannot wait on un-acquired lock")
         }

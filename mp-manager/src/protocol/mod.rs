@@ -266,6 +266,8 @@ pub(crate) enum Failure {
     WouldDeadlock,
     NotOwner,
     OverReleased,
+    /// Items that were got by clients which have died.
+    TasksLost(u64),
     Overflow,
     Broken,
     NotChanging,

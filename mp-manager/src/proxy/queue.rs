@@ -40,7 +40,8 @@ impl<T> QueueProxy<T> {
         self.reference.flag(Call::Queue(QueueCall::Full))
     }
 
-    /// Says that the task of an item is done. Python: `q.task_done()`.
+    /// Says that the task of an item is done: of one that this process has got, or, if it has none, of another one's.
+    /// Python: `q.task_done()`.
     ///
     /// # Errors
     /// [`ManagerError::OverReleased`]: more tasks are done than items were put.
@@ -50,13 +51,14 @@ impl<T> QueueProxy<T> {
 
     /// Waits until the tasks of all items are done. Python: `q.join()`.
     ///
-    /// The task of an item that a process has got, and was killed with, is not done until another one says so: where
-    /// processes may be killed, use [`join_timeout`](QueueProxy::join_timeout).
+    /// # Errors
+    /// [`ManagerError::TasksLost`]: all are done but those of items that a process had got before it ended. A process
+    /// that hands an item on to another one and ends takes the task along: let the other one get it.
     pub fn join(&self) -> Result<(), ManagerError> {
         self.reference.done(Call::Queue(QueueCall::Join))
     }
 
-    /// Waits for that at most so long, then [`ManagerError::Timeout`].
+    /// As [`join`](QueueProxy::join), but waits at most so long, then [`ManagerError::Timeout`].
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), ManagerError> {
         self.reference.done_waiting(Wait::AtMost(timeout), Call::Queue(QueueCall::Join))
     }

@@ -12,7 +12,7 @@ use super::clients::{Delivery, Unserved};
 use super::parked::Parked;
 use super::table::Body;
 use super::unconfirmed::Undo;
-use crate::object::{Attempt, BESIDE, Caller, ClientId, Touched};
+use crate::object::{Attempt, BESIDE, Caller, ClientId, Object, Touched};
 use crate::protocol::{BarrierCall, Call, ConditionCall, Failure, ObjectId, Reply, Request, Wait, Waiting};
 use mp_core::word::Deadline;
 use std::collections::HashSet;
@@ -159,7 +159,7 @@ impl Server {
                 if let Some(entry) = self.table.get(object)
                     && let Body::Own(body) = &mut entry.body
                 {
-                    body.undelivered(reply);
+                    body.undelivered(caller.client, reply);
                 }
             }
             Delivery::Left(reply) => {
@@ -293,8 +293,13 @@ impl Server {
         self.calls.remove(number)
     }
 
-    /// A client has died: its waiting calls are given up, and the objects that mind are told.
-    pub(super) fn cancel_all(&mut self, client: ClientId, touched: Touched) {
+    /// A client has died: its waiting calls are given up, and the objects that mind are `told`.
+    pub(super) fn cancel_all(
+        &mut self,
+        client: ClientId,
+        touched: Touched,
+        told: fn(&mut dyn Object, ClientId),
+    ) {
         let numbers = self.calls.of_client.remove(&client).unwrap_or_default();
         let mut changed: HashSet<ObjectId> = touched.iter().collect();
         for number in numbers {
@@ -311,7 +316,7 @@ impl Server {
             if let Some(entry) = self.table.get(*object)
                 && let Body::Own(body) = &mut entry.body
             {
-                body.client_gone(client);
+                told(&mut **body, client);
             }
             self.retry(*object);
         }

@@ -420,7 +420,7 @@ impl Server {
     fn client_gone(&mut self, client: ClientId) {
         let Some(gone) = self.clients.remove(&self.set, client) else { return };
         self.take_unread_back(client, gone.lives);
-        self.cancel_all(client, gone.touched);
+        self.cancel_all(client, gone.touched, |object, client| object.client_gone(client));
         gone.references.into_iter().for_each(|(object, count)| {
             (0..count).for_each(|_| self.counts.release(object));
         });

@@ -51,7 +51,7 @@ impl Server {
 
     pub(super) fn python_gone(&mut self, client: ClientId) {
         if let Some(touched) = self.pickled.remove(&self.set, client) {
-            self.cancel_all(client, touched);
+            self.cancel_all(client, touched, |object, client| object.thread_gone(client));
         }
     }
 

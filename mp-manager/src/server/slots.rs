@@ -132,7 +132,7 @@ impl Server {
             if let Some(entry) = self.table.get(object)
                 && let Body::Own(body) = &mut entry.body
             {
-                body.undelivered(reply);
+                body.undelivered(client, reply);
                 self.retry(object);
             }
         }
