@@ -78,6 +78,7 @@ pub(crate) trait Object: Debug {
     fn client_gone(&mut self, _client: ClientId) {}
 
     /// A thread of a Python program has ended that had called, or its process has: each has a connection of its own.
+    #[cfg(feature = "pickle")]
     fn thread_gone(&mut self, client: ClientId) {
         self.client_gone(client);
     }

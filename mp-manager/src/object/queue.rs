@@ -73,6 +73,7 @@ impl Object for Queue {
         self.tasks.client_gone(client, self.items.len() as u64);
     }
 
+    #[cfg(feature = "pickle")]
     fn thread_gone(&mut self, client: ClientId) {
         self.tasks.thread_gone(client);
     }

@@ -82,6 +82,7 @@ impl Tasks {
     }
 
     /// A thread of a Python program has ended: another one may say that what it has got is done.
+    #[cfg(feature = "pickle")]
     pub(crate) fn thread_gone(&mut self, client: ClientId) {
         self.told.remove(&client);
         self.got.remove(&client);
@@ -140,6 +141,7 @@ mod tests {
         assert_eq!(tasks.join(MAIN), Some(Ok(())));
     }
 
+    #[cfg(feature = "pickle")]
     #[test]
     fn what_a_thread_has_got_another_one_may_do() {
         let mut tasks = with_items(1);
