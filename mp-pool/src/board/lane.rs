@@ -1,5 +1,5 @@
 //! Lanes: hints which slots are ready. Each worker has one of its own, shared with others where there are more workers
-//! than CPUs; one whose lane is empty steals from the other lanes.
+//! than CPUs, or than eight; one that finds nothing to begin in its lane steals from the other lanes.
 //!
 //! ```text
 //!   caller: hint at tail ─ tail + 1            worker: hint at head ─ take the slot ─ head + 1, if it is still there
@@ -50,7 +50,7 @@ enum Items {
 /// What a look at a lane gave.
 enum Look {
     Taken(Taken),
-    /// All runs that were seen were begun by others, and not all of their items.
+    /// The run at the head was begun by another worker and has items left; no other one that was seen can be begun.
     OthersAreAtIt,
     Nothing,
 }

@@ -9,7 +9,7 @@
 //! |---------------|-----------------------------------------------------------------------------|
 //! | `slot.rs`     | one chunk of items: its one truth word, and what is said beside it          |
 //! | `run.rs`      | a slot whose items are taken one by one, with a truth word for each         |
-//! | `lane.rs`     | hints to ready slots: one lane for a few workers, which others steal from   |
+//! | `lane.rs`     | hints to ready slots: as many lanes as CPUs, which all workers steal from   |
 //! | `finished.rs` | what is done: marks of each worker, and a stack of the workers with marks   |
 //! | `sleep.rs`    | workers without work, and the caller without results                        |
 //! | `sentinel.rs` | how many workers are woken, where there are more than CPUs                  |

@@ -90,8 +90,9 @@ impl Dispatch {
         }
         let lease = self.try_lease(bytes);
         if lease.is_none() || self.memory.board.has_finished() {
-            // What is done may have had some. If there is a block, that is still worth a look: the argument that a
-            // worker has just read is where the next result goes, and in its caches. Many in use would be in none.
+            // The slots that are done give their blocks back. That is worth a look though there is a block: the next
+            // result goes where the argument lay that a worker has just read, which is in its caches. With more blocks
+            // in use each would have left the caches before it is used again.
             self.collect();
         }
         lease.or_else(|| self.try_lease(bytes))

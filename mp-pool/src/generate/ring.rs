@@ -14,10 +14,11 @@
 //! The room of a value is used again when the consumer has said that it has taken it. Both sides count as many bytes as
 //! were ever written, which wraps.
 //!
-//! The caller takes no word of the ring for what it says. Its end lies behind a whole value, in front of the room that
-//! is not taken. The number of a value is the next one, or one of a few behind that, where those between them went over
-//! the line. When the task has ended, as many have come as it says to have yielded. Where one of these does not hold,
-//! a wild write has hit the ring: the task ends as [`TaskError::Value`](crate::TaskError::Value), and is told so.
+//! The caller checks each word of the ring. What is new ends with a whole value, and is no longer than the ring. The
+//! number of a value is the next one, or a later one where those between went over the line, by less than the task may
+//! be ahead. When the task has ended, as many values have come as the ring says. Where one of these does not hold, a
+//! wild write has hit the ring: the task ends as [`TaskError::Value`](crate::TaskError::Value), and is told to stop if
+//! it still runs.
 //! # When a process dies
 //! The worker: what it has said to be written stands. The caller: its workers die with it.
 //! # Tested by

@@ -135,7 +135,7 @@ impl Current {
         // What cannot be received is known to be this value, and no end of a task.
         let first =
             self.line.send(&Said::Yielded { slot, turn, follows }, if follows { Part::EMPTY } else { value });
-        // One that did not leave is none that the caller waits for.
+        // A value that was not sent is not counted: the caller would wait for it.
         self.sent = if first.is_ok() { number.wrapping_add(1) } else { number };
         let sent = first.and_then(|()| if follows { self.send_announced(value) } else { Ok(()) });
         sent.map_err(|error| YieldError::Failed(error.to_string()))

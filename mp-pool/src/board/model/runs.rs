@@ -6,7 +6,7 @@ use mp_model::AnyWord;
 use mp_model::thorough::{Fuse, spawn};
 use std::sync::Arc;
 
-/// The worker whose lane it is, and a thief that begins at the other end.
+/// The worker that begins the first item, and one that takes from the other end.
 pub(super) fn each_item_is_begun_once_and_the_caller_sees_its_result<W: AnyWord>() {
     let table = table::<W>(2, 2, 1, 1);
     table.post_run(0, 5);
