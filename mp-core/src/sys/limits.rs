@@ -20,14 +20,14 @@ pub(crate) fn limit_reached(call: &str, errno: i32) -> &'static str {
         }
         (Errno::EAGAIN, "mmap") => ": too much memory is locked: raise RLIMIT_MEMLOCK (`ulimit -l`)",
         (Errno::EAGAIN, "fork" | "posix_spawn") => {
-            ": there are too many processes and threads: raise RLIMIT_NPROC of this user (`ulimit -u`), pids.max of the control \
-             group, or the sysctl kernel.threads-max"
+            ": there are too many processes and threads: raise RLIMIT_NPROC of this user (`ulimit -u`), pids.max of \
+             the control group, or the sysctl kernel.threads-max"
         }
         // The C library says so, too, where it cannot map the thread's stack.
         (Errno::EAGAIN, "pthread_create") => {
             ": there are too many processes and threads: raise RLIMIT_NPROC of this user (`ulimit -u`), pids.max of \
-             the control group, or the sysctl kernel.threads-max; or no address space is left for the stack: raise RLIMIT_AS \
-             (`ulimit -v`), or have smaller stacks (RUST_MIN_STACK)"
+             the control group, or the sysctl kernel.threads-max; or no address space is left for the stack: \
+             raise RLIMIT_AS (`ulimit -v`), or have smaller stacks (RUST_MIN_STACK)"
         }
         (Errno::ENOMEM, "fork" | "posix_spawn" | "pthread_create") => {
             ": there is no memory for another process or thread: free some, raise memory.max of the control group or \

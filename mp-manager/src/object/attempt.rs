@@ -55,7 +55,7 @@ pub(crate) trait Object: Debug {
         false
     }
 
-    /// Whether this call cannot be done before that caller gives up what it holds. Nothing of it is begun.
+    /// Whether this call cannot be done, or go on, before that caller gives up what it holds.
     fn is_held_up_by(&self, _holder: Caller, _call: &Call) -> bool {
         false
     }

@@ -63,7 +63,7 @@ impl<T> QueueProxy<T> {
         self.reference.done_waiting(Wait::AtMost(timeout), Call::Queue(QueueCall::Join))
     }
 
-    /// [`ManagerError::WouldBlock`] if some tasks are not done.
+    /// [`ManagerError::WouldBlock`] if some tasks are not done; else as [`join`](QueueProxy::join).
     pub fn try_join(&self) -> Result<(), ManagerError> {
         self.reference.done_waiting(Wait::Never, Call::Queue(QueueCall::Join))
     }

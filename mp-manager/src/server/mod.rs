@@ -9,8 +9,8 @@
 //!                   and signal this one by an event descriptor
 //! ```
 //! An object costs no descriptor and a client no thread. The loop never waits for a client: what a client does not read
-//! stays in its outbox, and its next request is not served before that is empty. It is read all the same: it may say
-//! that the client waits no longer (`clients.rs`).
+//! stays in its outbox, and its next request is not served while a thread of it may wait for something there. It is
+//! read all the same: it may say that the client waits no longer (`clients.rs`).
 //!
 //! # When a process dies
 //! A *client*: its stream ends. Its waiting calls are cancelled, its locks are free and their next holder is told, what
