@@ -87,4 +87,9 @@ pub(crate) trait Object: Debug {
     fn minds_deaths(&self) -> bool {
         false
     }
+
+    /// Whether a caller may hold something of it now (`holds`).
+    fn can_be_held(&self) -> bool {
+        self.minds_deaths()
+    }
 }

@@ -57,6 +57,9 @@ impl Object for Queue {
                 self.items.pop_back();
                 self.tasks.undo_put();
             }
+            (Call::Queue(QueueCall::Join), Reply::Failed(Failure::TasksLost(items))) => {
+                self.tasks.undo_join(client, items);
+            }
             (_, reply) => self.undelivered(client, reply),
         }
     }
@@ -80,6 +83,10 @@ impl Object for Queue {
 
     fn minds_deaths(&self) -> bool {
         true
+    }
+
+    fn can_be_held(&self) -> bool {
+        false
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Tasks {
     unfinished: u64,
     /// How many items each client has got and not done.
     got: HashMap<ClientId, u64>,
+    /// Got by threads of Python that have ended, and not done.
+    of_any: u64,
     /// Since the queue was made.
     lost: u64,
     /// How many of the lost ones the joins of a client have returned.
@@ -41,10 +43,16 @@ impl Tasks {
         self.take_one(client);
     }
 
-    /// One of the client's own is done; if it has none, one of another client.
+    /// One of the client's own is done; if it has none, one that is anybody's, else one of another client.
     pub(crate) fn done(&mut self, client: ClientId) -> Result<(), Failure> {
         self.unfinished = self.unfinished.checked_sub(1).ok_or(Failure::OverReleased)?;
-        if !self.take_one(client) {
+        if self.take_one(client) {
+            return Ok(());
+        }
+        // One that a client has is counted as lost when that is killed: the others go first.
+        if self.of_any > 0 {
+            self.of_any -= 1;
+        } else {
             let most = self.got.iter().max_by_key(|(_, got)| **got).map(|(client, _)| *client);
             most.map(|client| self.take_one(client));
         }
@@ -72,6 +80,13 @@ impl Tasks {
         })
     }
 
+    /// An error that a join was to return was not read: the client's next one returns it.
+    pub(crate) fn undo_join(&mut self, client: ClientId, items: u64) {
+        if let Some(told) = self.told.get_mut(&client) {
+            *told = told.saturating_sub(items);
+        }
+    }
+
     /// The client has ended. Of what it has got, `queued` items are none: somebody may say that they are done before
     /// they are got.
     pub(crate) fn client_gone(&mut self, client: ClientId, queued: u64) {
@@ -85,7 +100,7 @@ impl Tasks {
     #[cfg(feature = "pickle")]
     pub(crate) fn thread_gone(&mut self, client: ClientId) {
         self.told.remove(&client);
-        self.got.remove(&client);
+        self.of_any += self.got.remove(&client).unwrap_or(0);
     }
 }
 
@@ -139,6 +154,29 @@ mod tests {
         assert_eq!(tasks.join(MAIN), None, "the other one is in the queue");
         assert_eq!(tasks.done(MAIN), Ok(()));
         assert_eq!(tasks.join(MAIN), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_join_that_was_given_up_has_told_nothing() {
+        let mut tasks = with_items(2);
+        (0..2).for_each(|_| tasks.get(ONE));
+        tasks.client_gone(ONE, 0);
+        assert_eq!(tasks.join(MAIN), Some(Err(Failure::TasksLost(2))));
+        tasks.undo_join(MAIN, 2);
+        assert_eq!(tasks.join(MAIN), Some(Err(Failure::TasksLost(2))));
+        assert_eq!(tasks.join(MAIN), Some(Ok(())));
+    }
+
+    #[cfg(feature = "pickle")]
+    #[test]
+    fn what_another_thread_does_for_one_that_has_ended_is_not_taken_from_a_client_that_lives() {
+        let mut tasks = with_items(2);
+        tasks.get(ONE);
+        tasks.get(OTHER);
+        tasks.thread_gone(OTHER);
+        assert_eq!(tasks.done(MAIN), Ok(()));
+        tasks.client_gone(ONE, 0);
+        assert_eq!(tasks.join(MAIN), Some(Err(Failure::TasksLost(1))));
     }
 
     #[cfg(feature = "pickle")]

@@ -40,6 +40,8 @@ impl Call {
     pub(crate) fn undoable(&self) -> Option<Call> {
         Some(match self {
             Call::Queue(QueueCall::Get) => Call::Queue(QueueCall::Get),
+            // What it says of lost tasks is said once.
+            Call::Queue(QueueCall::Join) => Call::Queue(QueueCall::Join),
             Call::Results(ResultsCall::Take(most)) => Call::Results(ResultsCall::Take(*most)),
             Call::Lock(LockCall::Acquire) => Call::Lock(LockCall::Acquire),
             Call::Semaphore(SemaphoreCall::Acquire) => Call::Semaphore(SemaphoreCall::Acquire),

@@ -22,7 +22,7 @@ impl Server {
     pub(super) fn would_deadlock(&self, caller: Caller, object: ObjectId, call: &Call) -> bool {
         let Some(Entry { body: Body::Own(body), .. }) = self.table.peek(object) else { return false };
         // Most calls wait for what no caller holds, an item for example.
-        if !body.minds_deaths() {
+        if !body.can_be_held() {
             return false;
         }
         // Those that wait for the caller, at last.
@@ -52,7 +52,7 @@ impl Server {
                 continue;
             }
             let waiting = entry.waiting.iter().filter_map(|number| self.calls.parked.get(number));
-            let for_ever = waiting.filter(|parked| parked.deadline.is_none());
+            let for_ever = waiting.filter(|parked| parked.deadline.is_none() && !parked.is_left);
             callers.extend(
                 for_ever
                     .filter(|parked| body.is_held_up_by(holder, &parked.call))
