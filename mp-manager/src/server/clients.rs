@@ -4,7 +4,7 @@
 //! |--------------------------------------------------|-----------------------------------------------------|
 //! | has taken its replies, or awaits none of them    | is served                                           |
 //! | may await one that it has not taken              | is read ahead and waits; one that gives calls up is served |
-//! | the same, and it has used its room up            | is not read                                         |
+//! | the same, and there is no room for more of it    | is not read                                         |
 //! | can be sent nothing any more                     | is served: what it sent before its end is done      |
 
 use super::ahead::Ahead;
@@ -208,7 +208,8 @@ impl Client {
 
     /// Whether another request may be read: a client that takes no replies is read ahead within its room.
     fn may_read(&self, room: &Room) -> bool {
-        !self.has_ended && (self.is_relative || !self.is_awaiting() || room.check(1).is_ok())
+        let has_room = || self.is_relative || room.check(1).is_ok() || self.ahead.is_short();
+        !self.has_ended && (!self.is_awaiting() || has_room())
     }
 
     fn next(&mut self, room: &Room) -> Result<Option<Next>, ()> {

@@ -193,6 +193,26 @@ fn a_client_that_sends_much_and_reads_nothing_does_not_wait_for_the_server() {
     assert!(matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(2)));
 }
 
+/// Others at addresses have used the room up: they cannot keep it from giving up what it holds.
+#[cfg(feature = "listener")]
+#[test]
+fn a_client_at_an_address_that_has_no_room_gives_calls_up_all_the_same() {
+    let (set, room, mut clients) = (WaitSet::new().unwrap(), Room::default(), Clients::default());
+    let (ours, theirs) = stream_pair().unwrap();
+    let (client, stream): (_, Stream) = (16, Connection::from_fd(ours));
+    room.set_limit(1 << 20);
+    let _of_others = room.hold(1 << 20);
+    set.add(theirs.as_fd(), client, Interest::Read).unwrap();
+    clients.add(client, Connection::from_fd(theirs), false);
+    let reply = Reply::Value(Some(value(&vec![7; LONG])));
+    assert!(matches!(clients.send(&set, &room, client, 1, reply), Delivery::Sent));
+    stream.send(&(2, Request::Hello)).unwrap();
+    stream.send(&(ONE_WAY, Request::GiveUp(vec![1]))).unwrap();
+    assert!(matches!(clients.next(&set, &room, client), Ok(None)));
+    let next = clients.next(&set, &room, client);
+    assert!(matches!(next, Ok(Some((ONE_WAY, Ok(Request::GiveUp(serials))))) if serials == [1]));
+}
+
 /// What is read ahead of a client at an address counts against the room of such clients, until it is served.
 #[cfg(feature = "listener")]
 #[test]
