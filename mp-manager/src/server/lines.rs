@@ -307,7 +307,11 @@ impl Lines {
                 retired.push(slot as u32);
             }
         }
-        retired.into_iter().for_each(|slot| self.refuse(slot));
+        for slot in retired {
+            self.refuse(slot);
+            // It may have been answered, and owed a wake.
+            self.memory.slots.wake(slot);
+        }
     }
 
     /// Tells a client that was sent away, if it calls.

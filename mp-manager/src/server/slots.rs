@@ -50,9 +50,11 @@ impl Server {
 
     /// Serves what was put off, and wakes those whose turn it is.
     fn mind_turns(&mut self, any: bool) {
-        let now = FutexWord::now();
+        let mut now = FutexWord::now();
         while let Some(slot) = self.lines.as_mut().and_then(|lines| lines.next_put_off(now)) {
             self.serve_slot(slot);
+            // Its time is its client's: the next pass is charged to others.
+            now = FutexWord::now();
         }
         if let Some(lines) = &mut self.lines {
             lines.turn(any, now);

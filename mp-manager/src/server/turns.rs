@@ -182,7 +182,7 @@ impl Turns {
 
     /// One that was put off and is to be served now, since its client sleeps or has had the time to.
     pub(super) fn next_put_off(&mut self, now: u64, sleeps: impl Fn(u32) -> bool) -> Option<u32> {
-        let has_ended = |since: u64| self.is_open() || now.saturating_sub(since) >= HAND;
+        let has_ended = |since: u64| now.saturating_sub(since) >= HAND;
         let at = self.put_off.iter().position(|(slot, since)| has_ended(*since) || sleeps(*slot))?;
         let (slot, _) = self.put_off.remove(at);
         self.served.push(slot);
