@@ -29,8 +29,8 @@ impl<K, V: Serialize + DeserializeOwned> SharedDict<K, V> {
     ///
     /// The function may use this map and others, and may write other keys. What it writes is written each time that it
     /// is called. Where it is called again after it has written, there is a pause of a random length before, of at most
-    /// sixteen times what the function took: two processes, each in `update` of a key that the other one's function
-    /// writes, get on one after the other.
+    /// sixteen times what the function took, or 0.1 s: two processes, each in `update` of a key that the other one's
+    /// function writes, get on one after the other.
     ///
     /// # Errors
     /// [`DictError::Nested`] if the function writes the key itself, each time that it is called; else in the cases of

@@ -3,9 +3,9 @@
 //! The function may write other entries, of this dict or of others. Two processes, each of which so writes the entry
 //! that the other one changes, hinder each other: each write makes the other's try fail, and so they would go on for
 //! ever. So a try whose function has written, and which failed, is followed by a pause of a random length, which
-//! doubles from try to try: of two of them one will be alone for long enough. It doubles four times. That is enough for
-//! dozens of them, and a call that fails for another reason, beside a fast writer of its entry, does not come to wait
-//! for minutes.
+//! doubles from try to try: of two of them one will be alone for long enough. Where the function is short, it doubles
+//! ten times, which is enough for hundreds of them. Where it is long, four times, for dozens: a call that fails for
+//! another reason, beside a fast writer of its entry, does not come to wait for minutes.
 //!
 //! | the function has written | the try failed                                                      |
 //! |--------------------------|---------------------------------------------------------------------|
@@ -23,9 +23,12 @@ use std::time::{Duration, Instant};
 const MOST_OWN: u32 = 8;
 /// A function is taken to need at least so long.
 const SHORTEST: Duration = Duration::from_micros(20);
-/// A pause is at most so many doublings of the time that the function needs: of *n* calls in each other's way about
-/// *n* / 8 write within one call of the function then.
-const MOST_DOUBLINGS: u32 = 4;
+/// A pause is at most so many doublings of the time that the function needs.
+const MOST_DOUBLINGS: u32 = 10;
+/// It is at most so long, or so many times the function: of *n* calls in each other's way about *n* / 8 write within
+/// one call of the function then.
+const LONGEST: Duration = Duration::from_millis(100);
+const MOST_TIMES: u32 = 16;
 
 /// An entry: what tells its dict from others, and the hash of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,15 +133,17 @@ impl Tries {
 
 /// The longest pause after so many tries in a row that were hindered, of a function that took so long.
 fn longest_pause(took: Duration, hindered: u32) -> Duration {
-    took.max(SHORTEST) * (1 << hindered.min(MOST_DOUBLINGS))
+    let took = took.max(SHORTEST);
+    (took * (1 << hindered.min(MOST_DOUBLINGS))).min(LONGEST.max(took * MOST_TIMES))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::longest_pause;
+    use super::{LONGEST, longest_pause};
     use std::time::Duration;
 
-    const CALL: Duration = Duration::from_millis(1);
+    const SHORT: Duration = Duration::from_micros(100);
+    const LONG: Duration = Duration::from_millis(10);
 
     /// The next of some numbers from 0 to 1 that look random.
     fn random(state: &mut u64) -> f64 {
@@ -148,7 +153,7 @@ mod tests {
 
     /// Calls that begin together, each of which writes the entries of all others at its function's end: how many
     /// calls of functions there were until each has succeeded, or `None` if that takes more than so many.
-    fn calls_until_all_succeed(calls: usize, most: usize, seed: u64) -> Option<usize> {
+    fn calls_until_all_succeed(call: Duration, calls: usize, most: usize, seed: u64) -> Option<usize> {
         let mut state = seed;
         // When the function begins of those that have not succeeded, and how many tries have failed.
         let mut under_way: Vec<(Duration, u32)> = vec![(Duration::ZERO, 0); calls];
@@ -157,14 +162,14 @@ mod tests {
             let next = (0..under_way.len()).min_by_key(|at| under_way[*at].0);
             let Some(next) = next else { return Some(count) };
             let (began, hindered) = under_way[next];
-            let end = began + CALL;
+            let end = began + call;
             // All calls are equally long, so the last one to end before this one is the last to have written.
             let is_hindered = last_write.is_some_and(|write| write > began);
             // Of two that end together the first one to swap succeeds, and has been written to all the same.
             let is_together = under_way.iter().enumerate().any(|(at, other)| at != next && other.0 == began);
             last_write = Some(end);
             if is_hindered || is_together {
-                let pause = longest_pause(CALL, hindered + 1).mul_f64(random(&mut state));
+                let pause = longest_pause(call, hindered + 1).mul_f64(random(&mut state));
                 under_way[next] = (end + pause, hindered + 1);
             } else {
                 under_way.swap_remove(next);
@@ -175,17 +180,22 @@ mod tests {
 
     #[test]
     fn many_in_each_others_way_get_on() {
-        for (calls, most) in [(2, 40), (4, 120), (8, 500), (16, 2_000), (32, 20_000)] {
+        let few = [(2, 40), (4, 120), (8, 500), (16, 2_000), (32, 20_000)];
+        let long = few.map(|(calls, most)| (LONG, calls, most));
+        let short = few.into_iter().chain([(64, 20_000), (128, 20_000)]);
+        for (call, calls, most) in short.map(|(calls, most)| (SHORT, calls, most)).chain(long) {
             for seed in 0..50 {
-                assert!(calls_until_all_succeed(calls, most, seed).is_some(), "{calls} with seed {seed}");
+                let count = calls_until_all_succeed(call, calls, most, seed);
+                assert!(count.is_some(), "{calls} of {call:?} with seed {seed}");
             }
         }
     }
 
     #[test]
-    fn no_pause_is_longer_than_sixteen_calls_of_the_function() {
+    fn no_pause_is_long_but_that_of_a_long_function() {
         for hindered in [1, 4, 10, 1_000, u32::MAX] {
-            assert!(longest_pause(CALL, hindered) <= 16 * CALL);
+            assert!(longest_pause(SHORT, hindered) <= LONGEST);
+            assert!(longest_pause(LONG, hindered) <= 16 * LONG);
         }
     }
 }
