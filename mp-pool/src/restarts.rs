@@ -4,24 +4,30 @@
 //!   a worker ends after it began a task,        failures in a row = 0,   next one at once
 //!   or is killed while it is idle
 //!   a worker ends before it began a task,       failures in a row + 1,   next one after 10, 20, 40 … ms
-//!   or cannot be started                        … 8 in a row: the pool is broken
+//!   or cannot be started                        … 8 in a row: the pool is broken (32 if the last one was killed)
 //! ```
 //!
 //! Only start-up failures in a row count, for each worker index by itself. A task that kills its worker is that task's
 //! error, and a worker that is killed from outside while it is idle says nothing about the next one: however many there
 //! are, neither breaks the pool. An initializer that ends its process, and a system that starts no process for more
-//! than a second, do.
+//! than a second, do. A SIGKILL before the first task may be from outside, or for memory that the initializer takes: on
+//! a busy machine somebody who kills workers all the time hits several that start, so more of these are needed.
 
 use crate::dispatch::{Dispatch, Phase};
 use crate::error::{How, NewPoolError, TaskError};
 use crate::supervisor::Shared;
 use mp_core::StartError;
+use mp_core::sys::process::Ended;
+use mp_core::sys::signal::SIGKILL;
 use std::time::{Duration, Instant};
 
 /// Start-up failures of one index in a row that break the pool.
 const MOST_FAILURES: u32 = 8;
-/// The wait after the first failure; it doubles with each further one.
+/// So many where the last one was killed by SIGKILL.
+const MOST_KILLS: u32 = 32;
+/// The wait after the first failure; it doubles with each further one, up to 0.64 s.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
+const MOST_DOUBLINGS: u32 = 6;
 
 /// The indexes whose workers have ended, each with when its next worker is due, and the failures in a row.
 #[derive(Debug, Default)]
@@ -38,12 +44,12 @@ impl Restarts {
         self.due.push((now, index));
     }
 
-    /// A worker failed to start: the next one is due after a wait. `false`: there is none, since too many have
-    /// failed in a row.
-    pub(crate) fn failed(&mut self, index: u32, now: Instant) -> bool {
+    /// A worker failed to start: the next one is due after a wait. `false`: there is none, since so many have failed in
+    /// a row.
+    pub(crate) fn failed(&mut self, index: u32, most: u32, now: Instant) -> bool {
         let failures = self.failures_of(index);
         *failures += 1;
-        let (enough, wait) = (*failures >= MOST_FAILURES, FIRST_WAIT * 2_u32.pow((*failures - 1).min(16)));
+        let (enough, wait) = (*failures >= most, FIRST_WAIT * 2_u32.pow((*failures - 1).min(MOST_DOUBLINGS)));
         if !enough {
             self.due.push((now + wait, index));
         }
@@ -95,7 +101,10 @@ impl Shared {
         drop(dispatch);
         self.board.wake_caller();
         if replace && failed {
-            self.failed(index, &format!("{} {} before its first task", gone.name, How(gone.how)), restarts);
+            let is_killed = gone.how == Some(Ended::Signaled(SIGKILL));
+            let most = if is_killed { MOST_KILLS } else { MOST_FAILURES };
+            let how = format!("{} {} before its first task", gone.name, How(gone.how));
+            self.failed(index, most, &how, restarts);
         } else if replace && !gone.left {
             restarts.ended(index, Instant::now());
         }
@@ -114,15 +123,15 @@ impl Shared {
             if let NewPoolError::Start(StartError::CopyEnded | StartError::CopyOutOfDate) = error {
                 return self.break_pool(error.to_string());
             }
-            self.failed(index, &format!("a worker could not be started: {error}"), restarts);
+            self.failed(index, MOST_FAILURES, &format!("a worker could not be started: {error}"), restarts);
         }
     }
 
     /// A worker of this index could not start.
-    fn failed(&self, index: u32, how: &str, restarts: &mut Restarts) {
-        if !restarts.failed(index, Instant::now()) {
+    fn failed(&self, index: u32, most: u32, how: &str, restarts: &mut Restarts) {
+        if !restarts.failed(index, most, Instant::now()) {
             self.break_pool(format!(
-                "its workers cannot start, {MOST_FAILURES} times in a row: {how}; look at the initializer and at the \
+                "its workers cannot start, {most} times in a row: {how}; look at the initializer and at the \
                  limits of processes, memory and open files"
             ));
         }
@@ -137,7 +146,7 @@ mod tests {
     fn failures_in_a_row_wait_longer_each_time_and_are_bounded() {
         let (mut restarts, mut now) = (Restarts::default(), Instant::now());
         let mut waits = Vec::new();
-        while restarts.failed(3, now) {
+        while restarts.failed(3, MOST_FAILURES, now) {
             let next = restarts.next().unwrap();
             assert_eq!(restarts.take_due(now), []);
             waits.push((next - now).as_millis());
@@ -152,14 +161,26 @@ mod tests {
     fn one_success_and_other_indexes_begin_anew() {
         let (mut restarts, now) = (Restarts::default(), Instant::now());
         for _ in 1..MOST_FAILURES {
-            assert!(restarts.failed(0, now));
-            assert!(restarts.failed(1, now));
+            assert!(restarts.failed(0, MOST_FAILURES, now));
+            assert!(restarts.failed(1, MOST_FAILURES, now));
         }
         restarts.ended(0, now);
         for _ in 1..MOST_FAILURES {
-            assert!(restarts.failed(0, now));
+            assert!(restarts.failed(0, MOST_FAILURES, now));
         }
-        assert!(!restarts.failed(1, now));
+        assert!(!restarts.failed(1, MOST_FAILURES, now));
+    }
+
+    #[test]
+    fn more_kills_of_those_that_start_are_borne_than_other_failures() {
+        let (mut restarts, now) = (Restarts::default(), Instant::now());
+        for _ in 1..MOST_KILLS {
+            assert!(restarts.failed(0, MOST_KILLS, now));
+            let [(due, 0)] = restarts.due[..] else { panic!("{restarts:?}") };
+            assert!(due - now <= Duration::from_millis(640));
+            restarts.due.clear();
+        }
+        assert!(!restarts.failed(0, MOST_KILLS, now));
     }
 
     #[test]
