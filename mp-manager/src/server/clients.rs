@@ -20,8 +20,12 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-#[derive(Debug, Default)]
-pub(super) struct Clients(IdMap<Client>);
+#[derive(Debug)]
+pub(super) struct Clients {
+    all: IdMap<Client>,
+    /// What may be held for those at an address.
+    room: Room,
+}
 
 pub(super) type Stream = Connection<(u64, Reply), (u64, Request)>;
 
@@ -75,6 +79,10 @@ pub(super) enum Delivery {
 }
 
 impl Clients {
+    pub(super) fn of(room: Room) -> Clients {
+        Clients { all: IdMap::default(), room }
+    }
+
     pub(super) fn add(&mut self, client: ClientId, stream: Stream, is_relative: bool) {
         let new = Client {
             stream,
@@ -87,28 +95,28 @@ impl Clients {
             references: HashMap::new(),
             touched: Touched::default(),
         };
-        self.0.insert(client, new);
+        self.all.insert(client, new);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     pub(super) fn is_relative(&self, client: ClientId) -> bool {
-        self.0.get(&client).is_some_and(|client| client.is_relative)
+        self.all.get(&client).is_some_and(|client| client.is_relative)
     }
 
     /// It has connected by an address.
     pub(super) fn is_remote(&self, client: ClientId) -> bool {
-        self.0.get(&client).is_some_and(|client| !client.is_relative)
+        self.all.get(&client).is_some_and(|client| !client.is_relative)
     }
 
     pub(super) fn has(&self, client: ClientId) -> bool {
-        self.0.contains_key(&client)
+        self.all.contains_key(&client)
     }
 
     pub(super) fn remove(&mut self, set: &WaitSet, client: ClientId) -> Option<Gone> {
-        let Client { stream, references, touched, .. } = self.0.remove(&client)?;
+        let Client { stream, references, touched, .. } = self.all.remove(&client)?;
         let _ = set.remove(stream.as_fd());
         let now = Deadline::after(Duration::ZERO);
         let lives = !wait_for(stream.as_fd(), Interest::Hangup, now).unwrap_or(false);
@@ -117,29 +125,22 @@ impl Clients {
 
     /// The next request, or `None` if there is none to be served now; a failure where this process had no descriptors
     /// left for what is in it. An error: the client has died, or has sent what is no request.
-    pub(super) fn next(&mut self, set: &WaitSet, room: &Room, client: ClientId) -> Result<Option<Next>, ()> {
-        let Some(found) = self.0.get_mut(&client) else { return Ok(None) };
+    pub(super) fn next(&mut self, set: &WaitSet, client: ClientId) -> Result<Option<Next>, ()> {
+        let Some(found) = self.all.get_mut(&client) else { return Ok(None) };
         found.flush();
-        let next = found.next(room);
-        found.watch(set, room, client);
+        let next = found.next(&self.room);
+        found.watch(set, &self.room, client);
         next
     }
 
     /// Whether requests that were read ahead can be served now.
     pub(super) fn is_behind(&self, client: ClientId) -> bool {
-        self.0.get(&client).is_some_and(|client| !client.ahead.is_empty() && !client.is_awaiting())
+        self.all.get(&client).is_some_and(|client| !client.ahead.is_empty() && !client.is_awaiting())
     }
 
     /// Sends a reply, or keeps it until the client reads.
-    pub(super) fn send(
-        &mut self,
-        set: &WaitSet,
-        room: &Room,
-        client: ClientId,
-        serial: u64,
-        reply: Reply,
-    ) -> Delivery {
-        let Some(found) = self.0.get_mut(&client) else { return Delivery::Dead(reply) };
+    pub(super) fn send(&mut self, set: &WaitSet, client: ClientId, serial: u64, reply: Reply) -> Delivery {
+        let Some(found) = self.all.get_mut(&client) else { return Delivery::Dead(reply) };
         if found.is_deaf {
             return Delivery::Dead(reply);
         }
@@ -150,27 +151,27 @@ impl Clients {
             if found.is_deaf {
                 return found.outbox.pop_last().map_or(Delivery::Sent, Delivery::Dead);
             }
-            found.watch(set, room, client);
+            found.watch(set, &self.room, client);
         }
         Delivery::Sent
     }
 
     /// The client waits no longer for the reply of this serial.
     pub(super) fn give_up(&mut self, client: ClientId, serial: u64) -> Option<Unserved> {
-        let found = self.0.get_mut(&client)?;
+        let found = self.all.get_mut(&client)?;
         let request = found.ahead.give_up(serial).map(Unserved::Request);
         request.or_else(|| found.outbox.give_up(serial).map(Unserved::Reply))
     }
 
     pub(super) fn add_reference(&mut self, client: ClientId, object: ObjectId) {
-        if let Some(client) = self.0.get_mut(&client) {
+        if let Some(client) = self.all.get_mut(&client) {
             *client.references.entry(object).or_default() += 1;
         }
     }
 
     /// Gives one reference back, if the client has one: it cannot give another client's back.
     pub(super) fn release(&mut self, counts: &Counts, client: ClientId, object: ObjectId) {
-        let Some(client) = self.0.get_mut(&client) else { return };
+        let Some(client) = self.all.get_mut(&client) else { return };
         if let Some(count) = client.references.get_mut(&object) {
             *count -= 1;
             if *count == 0 {
@@ -181,19 +182,19 @@ impl Clients {
     }
 
     pub(super) fn held(&self, client: ClientId) -> Vec<ObjectId> {
-        self.0.get(&client).map_or_else(Vec::new, |client| client.references.keys().copied().collect())
+        self.all.get(&client).map_or_else(Vec::new, |client| client.references.keys().copied().collect())
     }
 
     /// The object is to be told when the client dies.
     pub(super) fn touch(&mut self, client: ClientId, object: ObjectId, is_alive: impl Fn(ObjectId) -> bool) {
-        if let Some(client) = self.0.get_mut(&client) {
+        if let Some(client) = self.all.get_mut(&client) {
             client.touched.add(object, is_alive);
         }
     }
 
     /// Those that were so touched: what a thread of this client holds is among them.
     pub(super) fn touched(&self, client: ClientId) -> impl Iterator<Item = ObjectId> {
-        self.0.get(&client).into_iter().flat_map(|client| client.touched.iter())
+        self.all.get(&client).into_iter().flat_map(|client| client.touched.iter())
     }
 }
 

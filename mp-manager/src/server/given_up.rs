@@ -21,6 +21,8 @@ use {
 
 /// No socket holds it.
 const LONG: usize = 3 << 20;
+#[cfg(feature = "listener")]
+const CLIENT: u64 = 16;
 
 fn create(client: &Stream, kind: Kind, start: Start) -> ObjectId {
     created(ask(client, Request::Create { kind, start }))
@@ -193,23 +195,30 @@ fn a_client_that_sends_much_and_reads_nothing_does_not_wait_for_the_server() {
     assert!(matches!(ask(&other, call(queue, Call::Queue(QueueCall::Len))), Reply::Count(2)));
 }
 
+/// A client at an address, which has not taken a long reply; and the room for such clients.
+#[cfg(feature = "listener")]
+fn at_an_address(limit: u64) -> (WaitSet, Room, Clients, Stream) {
+    let (set, room) = (WaitSet::new().unwrap(), Room::default());
+    room.set_limit(limit);
+    let mut clients = Clients::of(room.clone());
+    let (ours, theirs) = stream_pair().unwrap();
+    set.add(theirs.as_fd(), CLIENT, Interest::Read).unwrap();
+    clients.add(CLIENT, Connection::from_fd(theirs), false);
+    let reply = Reply::Value(Some(value(&vec![7; LONG])));
+    assert!(matches!(clients.send(&set, CLIENT, 1, reply), Delivery::Sent));
+    (set, room, clients, Connection::from_fd(ours))
+}
+
 /// Others at addresses have used the room up: they cannot keep it from giving up what it holds.
 #[cfg(feature = "listener")]
 #[test]
 fn a_client_at_an_address_that_has_no_room_gives_calls_up_all_the_same() {
-    let (set, room, mut clients) = (WaitSet::new().unwrap(), Room::default(), Clients::default());
-    let (ours, theirs) = stream_pair().unwrap();
-    let (client, stream): (_, Stream) = (16, Connection::from_fd(ours));
-    room.set_limit(1 << 20);
+    let (set, room, mut clients, stream) = at_an_address(1 << 20);
     let _of_others = room.hold(1 << 20);
-    set.add(theirs.as_fd(), client, Interest::Read).unwrap();
-    clients.add(client, Connection::from_fd(theirs), false);
-    let reply = Reply::Value(Some(value(&vec![7; LONG])));
-    assert!(matches!(clients.send(&set, &room, client, 1, reply), Delivery::Sent));
     stream.send(&(2, Request::Hello)).unwrap();
     stream.send(&(ONE_WAY, Request::GiveUp(vec![1]))).unwrap();
-    assert!(matches!(clients.next(&set, &room, client), Ok(None)));
-    let next = clients.next(&set, &room, client);
+    assert!(matches!(clients.next(&set, CLIENT), Ok(None)));
+    let next = clients.next(&set, CLIENT);
     assert!(matches!(next, Ok(Some((ONE_WAY, Ok(Request::GiveUp(serials))))) if serials == [1]));
 }
 
@@ -217,42 +226,35 @@ fn a_client_at_an_address_that_has_no_room_gives_calls_up_all_the_same() {
 #[cfg(feature = "listener")]
 #[test]
 fn a_client_at_an_address_is_read_ahead_within_its_room() {
-    let (set, room, mut clients) = (WaitSet::new().unwrap(), Room::default(), Clients::default());
-    let (ours, theirs) = stream_pair().unwrap();
-    let (client, stream): (_, Stream) = (16, Connection::from_fd(ours));
-    room.set_limit(1 << 20);
-    set.add(theirs.as_fd(), client, Interest::Read).unwrap();
-    clients.add(client, Connection::from_fd(theirs), false);
-    let reply = Reply::Value(Some(value(&vec![7; LONG])));
-    assert!(matches!(clients.send(&set, &room, client, 1, reply), Delivery::Sent));
+    let (set, room, mut clients, stream) = at_an_address(1 << 20);
     let mut sent = 0;
     for serial in 2..100 {
         let put = call(1, Call::Queue(QueueCall::Put(value(&[8; 10_000]))));
         sent += u64::from(stream.try_send(&(serial, put)).is_ok());
-        assert!(matches!(clients.next(&set, &room, client), Ok(None)));
+        assert!(matches!(clients.next(&set, CLIENT), Ok(None)));
     }
     assert!(sent > 90, "there was room for {sent}");
     while room.check(1).is_ok() {
         let put = call(1, Call::Queue(QueueCall::Put(value(&[8; 10_000]))));
         stream.send(&(sent + 2, put)).unwrap();
         sent += 1;
-        assert!(matches!(clients.next(&set, &room, client), Ok(None)));
+        assert!(matches!(clients.next(&set, CLIENT), Ok(None)));
     }
     // No more is read: all that its socket holds stays there.
     while stream.try_send(&(ONE_WAY, Request::Count)).is_ok() {
-        assert!(matches!(clients.next(&set, &room, client), Ok(None)));
+        assert!(matches!(clients.next(&set, CLIENT), Ok(None)));
     }
     // It reads, and all that it sent is served in its order.
     let mut next = None;
     while next.is_none() {
-        next = clients.next(&set, &room, client).unwrap();
+        next = clients.next(&set, CLIENT).unwrap();
         let _ = stream.try_recv();
     }
     for serial in 2..sent + 2 {
         let (found, request) = next.take().unwrap();
         assert_eq!(found, serial);
         assert!(matches!(request, Ok(Request::Call { .. })));
-        next = clients.next(&set, &room, client).unwrap();
+        next = clients.next(&set, CLIENT).unwrap();
     }
     assert!(matches!(next, Some((ONE_WAY, Ok(Request::Count)))));
     assert!(room.check(1 << 20).is_ok());

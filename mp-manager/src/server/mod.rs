@@ -156,7 +156,7 @@ impl Server {
             pickled: crate::pickled::Peers::default(),
             is_over: false,
             table: Table::default(),
-            clients: Clients::default(),
+            clients: Clients::of(counts.room().clone()),
             vouchers: Vouchers::default(),
             calls: Calls::default(),
             jobs,
@@ -251,7 +251,7 @@ impl Server {
     }
 
     fn serve_next(&mut self, client: ClientId) {
-        match self.clients.next(&self.set, self.counts.room(), client) {
+        match self.clients.next(&self.set, client) {
             // Such a serial is of a call through a slot.
             Ok(Some((serial, _))) if slot_of_serial(serial).is_some() => self.client_gone(client),
             Ok(Some((serial, Err(failure)))) => self.reply(client, serial, Err(failure)),
@@ -408,9 +408,9 @@ impl Server {
     fn send(&mut self, client: ClientId, serial: u64, reply: Reply, undo: Option<Undo>) -> Delivery {
         let copy = undo.map(|undo| (undo, reply.clone()));
         if reply.has_handles() {
-            let _ = self.clients.send(&self.set, self.counts.room(), client, serial, Reply::HandlesFollow);
+            let _ = self.clients.send(&self.set, client, serial, Reply::HandlesFollow);
         }
-        let delivery = self.clients.send(&self.set, self.counts.room(), client, serial, reply);
+        let delivery = self.clients.send(&self.set, client, serial, reply);
         if let (Some((undo, reply)), Delivery::Sent) = (copy, &delivery) {
             self.unconfirmed.keep(client, serial, undo, reply);
         }
