@@ -10,6 +10,7 @@ use super::held::Held;
 use super::kinds::Type;
 use super::numbers::proxied;
 use super::raised::Raised;
+use crate::error::ManagerError;
 use crate::object::{self, Counts};
 use crate::protocol::{
     BarrierCall, Call, ConditionCall, EventCall, Failure, Kind, LockCall, ObjectId, Packed, QueueCall, Reply,
@@ -321,18 +322,13 @@ fn broken_barrier() -> Raised {
 fn raised(type_: Type, then: Then, failure: &Failure) -> Raised {
     match (failure, type_) {
         (Failure::Broken, _) => broken_barrier(),
-        (Failure::OwnerDied, _) => Raised::os(
-            EOWNERDEAD,
-            "the holder of the lock died, and what it guards may be half changed: check it, then acquire again",
-        ),
+        (Failure::OwnerDied, _) => Raised::os(EOWNERDEAD, &told(failure)),
         (Failure::OverReleased, Type::Lock) => Raised::runtime("release unlocked lock"),
         (Failure::OverReleased, Type::Queue | Type::JoinableQueue) => {
             Raised::value("task_done() called too many times")
         }
         (Failure::OverReleased, _) => Raised::value("Semaphore released too many times"),
-        (Failure::TasksLost(items), _) => Raised::runtime(&format!(
-            "{items} items were got by processes that ended before they were done: put them again"
-        )),
+        (Failure::TasksLost(_), _) => Raised::runtime(&told(failure)),
         (Failure::NotOwner, Type::Condition) if then == Then::Flag => {
             Raised::runtime("cannot wait on un-acquired lock")
         }
@@ -341,6 +337,11 @@ fn raised(type_: Type, then: Then, failure: &Failure) -> Raised {
         (Failure::NoSuchObject, _) => Raised::new("builtins", "KeyError", ["the object is gone".into()]),
         (other, _) => Raised::runtime(&format!("the server has refused it: {other:?}")),
     }
+}
+
+/// In the words of the error that a Rust program has.
+fn told(failure: &Failure) -> String {
+    ManagerError::from(failure.clone()).to_string()
 }
 
 /// As Linux numbers it, but on MIPS, SPARC and PA-RISC.
