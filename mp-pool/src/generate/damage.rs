@@ -1,5 +1,6 @@
 //! What comes of a ring that a wild write has hit. The caller and a worker are threads of one process.
 
+use super::ring::{END, FRONT, HEAD};
 use super::{Generate, Generated, YieldError, Yielder};
 use crate::board::Taken;
 use crate::error::TaskError;
@@ -15,10 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const AHEAD: u32 = 8;
 const VALUES: u32 = 5;
 /// What a value takes of the ring: its number and length, and up to eight bytes.
-const EACH: u32 = 16;
-/// Of the words of a ring's bytes: those in front of the values, and the numbers and lengths of these.
-const TURN: usize = 128;
-const FRONT: usize = TURN + 24;
+const EACH: u32 = HEAD as u32 + 8;
 
 type Results = Generate<Range<u64>, u64>;
 
@@ -129,7 +127,7 @@ fn an_end_that_goes_back_is_an_error() {
 #[test]
 fn a_word_that_was_hit_in_front_of_the_values_or_of_one_is_an_error() {
     let numbers_and_lengths = (0..VALUES as usize).map(|value| FRONT + value * EACH as usize);
-    let all = (TURN..TURN + 20).step_by(4).chain(numbers_and_lengths.flat_map(|at| [at, at + 4]));
+    let all = (END..FRONT - 4).step_by(4).chain(numbers_and_lengths.flat_map(|at| [at, at + 4]));
     for at in all {
         for change in [1, 8, 9, 1 << 7, 1 << 16, u32::MAX] {
             let scene = Scene::of(count, AHEAD);
@@ -146,7 +144,7 @@ static UNDER_WAY: Mutex<Option<(Arc<Shared>, usize)>> = Mutex::new(None);
 fn count_in_any_turn(_: u64, results: Yielder<u64>) -> Result<(), YieldError> {
     let (shared, ring) =
         UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner).take().expect("it was put there");
-    shared.dispatch().memory.bytes.write(ring + TURN, &[7; 8]);
+    shared.dispatch().memory.bytes.write(ring + END, &[7; 8]);
     drop(shared);
     (0..).try_for_each(|number| results.yield_(number))
 }

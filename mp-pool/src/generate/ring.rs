@@ -33,15 +33,15 @@ const EACH: usize = 1 << 10;
 const LEAST: usize = 4 << 10;
 const MOST: usize = 64 << 10;
 /// In front of the ring: room for the record of the task's end.
-const END: usize = 128;
+pub(super) const END: usize = 128;
 /// Then the worker's index and the number of its turn, and both once more, inverted.
 const TURN: usize = 16;
 /// Then how many values the task has yielded, once it has ended.
 const COUNT: usize = 8;
 /// In front of the values.
-const FRONT: usize = END + TURN + COUNT;
+pub(super) const FRONT: usize = END + TURN + COUNT;
 /// In front of a value: its number, and its length.
-const HEAD: usize = 8;
+pub(super) const HEAD: usize = 8;
 
 /// What the ring of a task takes that may be so many values ahead.
 pub(crate) fn ring_room(ahead: u32) -> usize {

@@ -281,7 +281,7 @@ impl Own {
         if self.is_numbered() {
             self.end_numbered();
         }
-        if self.turns.ends_by_message() {
+        if self.turns.end_task() {
             room.left = 0;
         }
         if let Err(error) = called {

@@ -44,9 +44,9 @@ impl Turns {
         self.yields = false;
     }
 
-    /// The task has ended. Whether that goes by a message: behind a value that has.
+    /// The task has ended. Gives whether that is told by a message: behind a value that was.
     #[inline]
-    pub(super) fn ends_by_message(&self) -> bool {
+    pub(super) fn end_task(&self) -> bool {
         self.yields && generate::end_task()
     }
 }
