@@ -299,7 +299,7 @@ impl Dispatch {
         let Awaited { job, item, lending, again } = awaited;
         let Some(outcome) = self.retry_message(again, outcome) else { return };
         if let Settled::Value(message) = &outcome {
-            let bytes = message.bytes.len() + HEAD + wanted;
+            let bytes = (message.bytes.len() + HEAD).saturating_add(wanted);
             job.saw(bytes, 1);
             self.lent.saw_wanted(&job, bytes, wanted);
         }
