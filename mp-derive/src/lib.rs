@@ -159,9 +159,8 @@ struct Readme;
 ///
 /// `&self` methods of one object run side by side, a `&mut self` method alone: one that calls its own object again,
 /// also through another one, waits for itself for ever. Functions without a receiver and private methods are not
-/// exposed.
-/// Arguments and results are what serde can write and read back; a `&str` or slice argument may stand for an owned one.
-/// One block of a type can be shared.
+/// exposed. Arguments and results are what serde can write and read back; a `&str` or slice argument may stand for an
+/// owned one. One block of a type can be shared.
 #[proc_macro_attribute]
 pub fn shared(attributes: TokenStream, item: TokenStream) -> TokenStream {
     expand_shared(&attributes, item, &quote!(::mp_manager))

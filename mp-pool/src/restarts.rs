@@ -10,8 +10,9 @@
 //! Only start-up failures in a row count, for each worker index by itself. A task that kills its worker is that task's
 //! error, and a worker that is killed from outside while it is idle says nothing about the next one: however many there
 //! are, neither breaks the pool. An initializer that ends its process, and a system that starts no process for more
-//! than a second, do. A SIGKILL before the first task may be from outside, or for memory that the initializer takes: on
-//! a busy machine somebody who kills workers all the time hits several that start, so more of these are needed.
+//! than a second, do. A SIGKILL before the first task may come from outside, or from the kernel, for memory that the
+//! initializer takes. Where workers are killed all the time and start slowly, several in a row are killed as they start,
+//! so more of these are needed to break the pool.
 
 use crate::dispatch::{Dispatch, Phase};
 use crate::error::{How, NewPoolError, TaskError};

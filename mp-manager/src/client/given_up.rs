@@ -57,7 +57,7 @@ fn a_call_is_given_up_once_another_thread_has_sent_its_own() {
     });
 }
 
-/// The server takes it back: nobody has it twice.
+/// The server takes it back, so it is not there twice.
 #[test]
 fn a_reply_that_cannot_be_confirmed_in_time_is_given_up() {
     let (client, server) = connected();

@@ -1,10 +1,10 @@
-//! The tasks of a queue: who has got items that are not done, and what was lost with processes that died.
+//! The tasks of a queue: which clients have items that are not done, and how many were lost with processes that died.
 //!
 //! ```text
 //!   put ──► unfinished ── got by a client ──┬── done by it ───────────────► done
-//!                                           ├── done by another one ──────► done, for one of those that have most
+//!                                           ├── done by another one ──────► done; see `done` for whose it was
 //!                                           ├── its connection ends ──────► lost; each client's next join is told
-//!                                           └── a thread of Python's ends ► anybody's: its process may live
+//!                                           └── a thread of Python's ends ► of no client: its process may live
 //! ```
 
 use super::attempt::ClientId;
@@ -18,7 +18,7 @@ pub(crate) struct Tasks {
     /// How many items each client has got and not done.
     got: HashMap<ClientId, u64>,
     /// Got by threads of Python that have ended, and not done.
-    of_any: u64,
+    of_none: u64,
     /// Since the queue was made.
     lost: u64,
     /// How many of the lost ones the joins of a client have returned.
@@ -43,15 +43,15 @@ impl Tasks {
         self.take_one(client);
     }
 
-    /// One of the client's own is done; if it has none, one that is anybody's, else one of another client.
+    /// One of the client's own is done; if it has none, one of no client, else one of the client that has most.
     pub(crate) fn done(&mut self, client: ClientId) -> Result<(), Failure> {
         self.unfinished = self.unfinished.checked_sub(1).ok_or(Failure::OverReleased)?;
         if self.take_one(client) {
             return Ok(());
         }
-        // One that a client has is counted as lost when that is killed: the others go first.
-        if self.of_any > 0 {
-            self.of_any -= 1;
+        // One that a client has would be counted as lost when that client is killed: those of no client go first.
+        if self.of_none > 0 {
+            self.of_none -= 1;
         } else {
             let most = self.got.iter().max_by_key(|(_, got)| **got).map(|(client, _)| *client);
             most.map(|client| self.take_one(client));
@@ -87,8 +87,8 @@ impl Tasks {
         }
     }
 
-    /// The client has ended. Of what it has got, `queued` items are none: somebody may say that they are done before
-    /// they are got.
+    /// The client has ended, and what it has got is lost. `queued` items are in the queue: any of those may have been
+    /// reported as done before it was got, so no more than the others can be lost.
     pub(crate) fn client_gone(&mut self, client: ClientId, queued: u64) {
         self.told.remove(&client);
         let lost = self.got.remove(&client).unwrap_or(0).min(self.unfinished.saturating_sub(queued));
@@ -100,7 +100,7 @@ impl Tasks {
     #[cfg(feature = "pickle")]
     pub(crate) fn thread_gone(&mut self, client: ClientId) {
         self.told.remove(&client);
-        self.of_any += self.got.remove(&client).unwrap_or(0);
+        self.of_none += self.got.remove(&client).unwrap_or(0);
     }
 }
 

@@ -7,9 +7,9 @@
 //! A caller holds locks, and the values that its `update` or `with` is changing. It waits in one call at a time, so a
 //! circle is closed by a call that is about to wait. Calls with a timeout close none: they end.
 //!
-//! One that sleeps in a condition waits for its lock in any case, so whoever has that lock holds it up. Who is to
-//! notify it cannot be known: any thread may, even one that has no proxy yet. So a circle through the notifier is seen
-//! where that has the lock, and no other one is. The same is true of a wait for an event, an item, a permit or a
+//! One that sleeps in a condition waits for its lock in any case, so the holder of that lock holds it up. Which
+//! thread will notify it cannot be known: any may, even one that has no proxy yet. So a circle through the notifier is
+//! seen where the notifier has the lock, and no other one is. The same is true of a wait for an event, an item, a permit or a
 //! barrier.
 
 use super::Server;

@@ -219,7 +219,7 @@ impl Turns {
 
     /// Charges the time since the last call to those that were served in this pass.
     fn charge(&mut self, now: u64, accounts: &mut Accounts) {
-        // What went by without a call is nobody's, but for the time in which a client makes its next one.
+        // Time without a call is charged to no client, but for as long as a client needs to make its next one.
         let between = self.now.saturating_sub(self.last).min(QUIET);
         let time = (between + now.saturating_sub(self.now)) / self.served.len().max(1) as u64;
         self.served.drain(..).for_each(|slot| accounts.charge(slot, time));
