@@ -74,6 +74,8 @@ struct Plan {
     sleeper: Option<Sleeper>,
     /// The chunks of one item lie in runs.
     in_runs: bool,
+    /// The third party has begun the first item of so many runs, and goes on with none.
+    begun_runs: u32,
     /// The function runs before the worker says that it begins.
     begins_late: bool,
     /// Items have a deadline. The third party takes the first one for late.
@@ -96,6 +98,7 @@ const TAKE: Plan = Plan {
     chunk: 1,
     sleeper: None,
     in_runs: false,
+    begun_runs: 0,
     begins_late: false,
     timed: false,
     keeps: false,
@@ -117,8 +120,8 @@ const DEADLINE: Plan = Plan { items: 1, timed: true, ..BEGIN };
 
 /// All of a run, after the first of them was begun.
 const RUN: Plan = Plan { items: 24, in_runs: true, sleeper: Some(Sleeper::Caller), ..BEGIN };
-/// From the end of another's run.
-const STEAL_OF_RUN: Plan = Plan { victim: 2, items: 24, in_runs: true, ..TAKE };
+/// From the end of another's run: there is one in each lane, and all are begun.
+const STEAL_OF_RUN: Plan = Plan { victim: 2, items: 24, in_runs: true, begun_runs: WORKERS, ..TAKE };
 
 /// One after the other.
 const KEEPS: Plan = Plan { step: Step::RunAll, keeps: true, ..TAKE };
@@ -181,6 +184,7 @@ impl Play {
         if plan.step != Step::TakeWhenWoken {
             play.submit();
         }
+        play.begin_runs();
         Box::new(play)
     }
 
@@ -203,6 +207,13 @@ impl Play {
             self.pool.map(count, 0..items, chunk as usize, options)
         };
         self.results.replace(Some(results.expect("it takes what it is given")));
+    }
+
+    fn begin_runs(&self) {
+        let worker = self.worker(OTHER);
+        for _ in 0..self.plan.begun_runs {
+            worker.take().expect("a run that is not begun");
+        }
     }
 
     fn worker(&self, index: u32) -> Worker {
@@ -324,7 +335,7 @@ impl Scene for Play {
             return self.barge(&|| {});
         }
         self.run_all(&mut self.worker(OTHER));
-        let (begun, least) = (self.begun(), self.plan.items - self.plan.chunk);
+        let (begun, least) = (self.begun(), self.plan.items - self.plan.chunk - self.plan.begun_runs);
         lost_unless(begun >= least, || format!("{begun} of {} begun", self.plan.items))
     }
 
@@ -377,6 +388,7 @@ impl Scene for Play {
         } else {
             0
         };
+        let most = most + self.plan.begun_runs;
         lost_unless(died <= most, || format!("{died} died of at most {most}"))?;
         lost_unless(self.pool.is_unused(), || "slots or blocks are lost".to_owned())
     }
