@@ -11,8 +11,8 @@
 //! error, and a worker that is killed from outside while it is idle says nothing about the next one: however many there
 //! are, neither breaks the pool. An initializer that ends its process, and a system that starts no process for more
 //! than a second, do. A SIGKILL before the first task may come from outside, or from the kernel, for memory that the
-//! initializer takes. Where workers are killed all the time and start slowly, several in a row are killed as they start,
-//! so more of these are needed to break the pool.
+//! initializer takes. Where workers are killed all the time and start slowly, several in a row are killed as they
+//! start, so more of these are needed to break the pool.
 
 use crate::dispatch::{Dispatch, Phase};
 use crate::error::{How, NewPoolError, TaskError};

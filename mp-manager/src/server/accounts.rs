@@ -89,8 +89,8 @@ impl Accounts {
         }
     }
 
-    /// Orders slots by which is to be served next: that of the client that was served least; of two slots for which that is the
-    /// same, the first. A client with many slots counts as served for a turn with each of them.
+    /// Orders slots by which is to be served next: that of the client that was served least; of two slots for which
+    /// that is the same, the first. A client with many slots counts as served for a turn with each of them.
     pub(super) fn order(&mut self, slots: &mut [u32]) {
         self.all.iter_mut().for_each(|account| account.claims = 0);
         let mut by_time: Vec<(u64, u32)> = slots

@@ -9,8 +9,8 @@
 //!
 //! One that sleeps in a condition waits for its lock in any case, so the holder of that lock holds it up. Which
 //! thread will notify it cannot be known: any may, even one that has no proxy yet. So a circle through the notifier is
-//! seen where the notifier has the lock, and no other one is. The same is true of a wait for an event, an item, a permit or a
-//! barrier.
+//! seen where the notifier has the lock, and no other one is. The same is true of a wait for an event, an item, a
+//! permit or a barrier.
 
 use super::Server;
 use super::table::{Body, Entry};
