@@ -58,8 +58,9 @@ pub enum ManagerError {
     )]
     Unanswered,
     /// The caller would wait for ever: it holds what it asks for, a lock or a value that its own `update` is changing,
-    /// or what the thread that has that waits for. Calls with a timeout wait for theirs. A lock that the calling
-    /// thread has itself is refused at once, by calls of all forms.
+    /// or what the thread that has that waits for. Calls that do not wait, or for a time only, end by themselves: they
+    /// are [`WouldBlock`](ManagerError::WouldBlock) or [`Timeout`](ManagerError::Timeout), also for a lock that the
+    /// calling thread has itself.
     ///
     /// Not told is a circle through what any thread may bring about, since the manager cannot know which one will: a
     /// thread that sleeps in a condition, or waits for an event, an item, a permit or a barrier, and holds a lock that

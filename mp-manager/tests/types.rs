@@ -226,6 +226,13 @@ fn locks_know_their_holder() {
     let guard = lock.acquire().unwrap();
     assert!(matches!(lock.acquire(), Err(ManagerError::WouldDeadlock)));
     let (once, twice) = (rlock.acquire().unwrap(), rlock.acquire().unwrap());
+    // Python's `acquire(False)` and `acquire(timeout=...)` answer False.
+    assert!(matches!(lock.try_acquire(), Err(ManagerError::WouldBlock)));
+    assert!(matches!(lock.acquire_timeout(SHORT), Err(ManagerError::Timeout)));
+    let condition = manager.condition_with_lock(&lock).unwrap();
+    assert!(matches!(condition.acquire(), Err(ManagerError::WouldDeadlock)));
+    assert!(matches!(condition.try_acquire(), Err(ManagerError::WouldBlock)));
+    assert!(matches!(condition.acquire_timeout(SHORT), Err(ManagerError::Timeout)));
     drop(once);
     let elsewhere =
         || std::thread::scope(|scope| scope.spawn(|| rlock.try_acquire().is_ok()).join().unwrap());

@@ -122,9 +122,7 @@ impl Lock {
     pub(super) fn acquire(&mut self, caller: Caller) -> Attempt {
         match self.holder {
             Some(holder) if holder == caller && self.rule == Rule::Reentrant => self.depth += 1,
-            Some(holder) if holder == caller && self.rule == Rule::Plain => {
-                return Failure::WouldDeadlock.into();
-            }
+            // Also for its holder, which is told if it would wait for ever (`server/deadlocks.rs`).
             Some(_) => return Attempt::Wait,
             // Reported once. The lock stays free: the caller may want to repair the data first.
             None if std::mem::take(&mut self.died) => return Failure::OwnerDied.into(),

@@ -24,8 +24,8 @@ impl ConditionProxy {
     ///
     /// # Errors
     /// [`ManagerError::OwnerDied`], once, if its holder's process ended without giving it back: the lock is free;
-    /// acquire again. [`ManagerError::WouldDeadlock`] if the calling thread holds it, or its holder waits for something
-    /// that the calling thread holds.
+    /// acquire again. [`ManagerError::WouldDeadlock`] if the calling thread holds it and it is not reentrant, or its
+    /// holder waits for something that the calling thread holds.
     pub fn acquire(&self) -> Result<ConditionProxyGuard<'_>, ManagerError> {
         self.acquire_within(Wait::Forever)
     }

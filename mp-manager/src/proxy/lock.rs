@@ -73,8 +73,9 @@ macro_rules! lock {
 
 lock! {
     /// A lock in the manager's process, held by a thread of a client. If the client's process ends without giving it
-    /// back, the lock is free, and the next one to acquire it is told. A thread that acquires what it holds gets
-    /// [`ManagerError::WouldDeadlock`], and so does one for which the holder waits.
+    /// back, the lock is free, and the next one to acquire it is told. A thread that would wait for ever, since it has
+    /// the lock or its holder waits for it, gets [`ManagerError::WouldDeadlock`] from [`acquire`](LockProxy::acquire).
+    /// For the other two forms it is a lock that is held.
     ///
     /// `mp_sync::Lock` does the same without a server, some hundred times as fast; this one is for objects of which the
     /// manager is the only place.

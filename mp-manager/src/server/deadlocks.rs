@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A caller holds locks, and the values that its `update` or `with` is changing. It waits in one call at a time, so a
-//! circle is closed by a call that is about to wait. Calls with a timeout close none: they end.
+//! circle is closed by a call that is about to wait: one that acquires a lock which it has is the shortest. Calls that
+//! do not wait, or for a time only, close none: they end.
 //!
 //! One that sleeps in a condition waits for its lock in any case, so the holder of that lock holds it up. Which
 //! thread will notify it cannot be known: any may, even one that has no proxy yet. So a circle through the notifier is
@@ -66,7 +67,9 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{ConditionCall, Kind, LockCall, ONE_WAY, Start, Wait, Waiting};
+    use crate::protocol::{
+        ConditionCall, Failure, Kind, LockCall, ONE_WAY, Reply, Request, Start, Wait, Waiting,
+    };
     use mp_core::sys::socket::stream_pair;
     use mp_pipe::Connection;
 
@@ -106,6 +109,34 @@ mod tests {
     #[test]
     fn one_without_it_waits_since_another_thread_may_notify() {
         assert_eq!(waiting_with_the_notifier(false, Wait::Forever), 2);
+    }
+
+    /// What becomes of a lock's acquisition by its own holder: how many wait then, and the reply.
+    fn acquired_again(wait: Wait) -> (usize, Option<Reply>) {
+        let mut server = Server::new(1, None).unwrap();
+        let (end, other_end) = stream_pair().unwrap();
+        server.clients.add(CLIENT, Connection::from_fd(end), true);
+        let body = crate::object::make(&server.counts, &Kind::Lock, Start::Empty).unwrap();
+        let lock = server.enter(CLIENT, Kind::Lock, Body::Own(body)).unwrap();
+        let acquire = || Call::Lock(LockCall::Acquire);
+        server.call(CLIENT, SLEEPER, ONE_WAY, lock, Wait::Forever, acquire());
+        server.call(CLIENT, SLEEPER, 1, lock, wait, acquire());
+        let client: Connection<(u64, Request), (u64, Reply)> = Connection::from_fd(other_end);
+        (server.calls.parked.len(), client.try_recv().ok().map(|(_, reply)| reply))
+    }
+
+    #[test]
+    fn a_holder_is_told_only_of_a_wait_that_would_not_end() {
+        let failed = |reply: Option<Reply>| match reply {
+            Some(Reply::Failed(failure)) => Some(failure),
+            _ => None,
+        };
+        let (waiting, reply) = acquired_again(Wait::Forever);
+        assert_eq!((waiting, failed(reply)), (0, Some(Failure::WouldDeadlock)));
+        let (waiting, reply) = acquired_again(Wait::Never);
+        assert_eq!((waiting, failed(reply)), (0, Some(Failure::WouldBlock)));
+        let (waiting, reply) = acquired_again(Wait::AtMost(std::time::Duration::from_secs(60)));
+        assert!(waiting == 1 && reply.is_none(), "{reply:?}");
     }
 
     #[test]
