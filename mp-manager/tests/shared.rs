@@ -2,8 +2,9 @@
 
 use mp_core::Process;
 use mp_manager::{ListProxy, Manager, ManagerError, Restart, shared};
+use mp_pipe::{Connection, pipe};
 use mp_testing::limited;
-use nix::sys::resource::Resource;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,6 +24,7 @@ mp_testing::cases! {
         a_supervised_object_that_may_not_is_dead,
         a_supervised_object_that_is_killed_is_told_of,
         without_descriptors_the_error_says_so,
+        a_supervised_object_survives_handles_that_cannot_be_taken,
     ],
     every_method: [a_proxy_travels]
 }
@@ -290,4 +292,58 @@ fn without_descriptors_the_error_says_so() {
     };
     assert!(refused.to_string().contains("RLIMIT_NOFILE"), "{refused}");
     assert_eq!(manager.list::<u8>().unwrap().len().unwrap(), 0);
+}
+
+type End = Connection<u8, u8>;
+
+/// Takes and gives handles.
+#[derive(Debug)]
+struct Ends {
+    calls: u32,
+}
+
+#[shared]
+impl Ends {
+    pub(crate) fn new() -> Ends {
+        Ends { calls: 0 }
+    }
+
+    /// So many descriptors may be open in this process.
+    pub(crate) fn allow(&self, descriptors: u64) {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, descriptors, hard).unwrap();
+    }
+
+    pub(crate) fn take(&mut self, ends: Vec<End>) -> usize {
+        self.calls += 1;
+        ends.len()
+    }
+
+    pub(crate) fn give(&mut self, count: usize) -> Vec<End> {
+        self.calls += 1;
+        (0..count).map(|_| pipe().unwrap().0).collect()
+    }
+
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls
+    }
+}
+
+fn a_supervised_object_survives_handles_that_cannot_be_taken() {
+    let ends = || (0..100).map(|_| pipe().unwrap().0).collect::<Vec<End>>();
+    // Its own process has no descriptors for the arguments.
+    let manager = Manager::start().unwrap();
+    let object = manager.supervised(Ends::new, (), Restart::Never).unwrap();
+    assert_eq!(object.take(ends()).unwrap(), 100);
+    object.allow(64).unwrap();
+    let refused = object.take(ends()).unwrap_err().to_string();
+    assert!(refused.contains("arguments") && refused.contains("RLIMIT_NOFILE"), "{refused}");
+    assert_eq!(object.calls().unwrap(), 1);
+    // The manager has none for the result.
+    let manager = limited(Resource::RLIMIT_NOFILE, 64, Manager::start).unwrap();
+    let object = manager.supervised(Ends::new, (), Restart::Never).unwrap();
+    object.allow(1000).unwrap();
+    let refused = object.give(100).unwrap_err().to_string();
+    assert!(refused.contains("was called") && refused.contains("RLIMIT_NOFILE"), "{refused}");
+    assert_eq!(object.calls().unwrap(), 1);
 }

@@ -64,7 +64,11 @@ impl State {
         match actor.stream.send(&asked) {
             Ok(()) => match actor.stream.recv() {
                 Ok(answer) => return answer,
-                Err(RecvError::Decode(error)) => return Err(Failure::Codec(error.to_string())),
+                Err(error) if is_of_one_message(&error) => {
+                    let text =
+                        format!("the method was called, and the manager cannot take its result: {error}");
+                    return Err(Failure::Codec(text));
+                }
                 Err(_) => {}
             },
             Err(SendError::Closed(_) | SendError::Torn) => {}
@@ -128,10 +132,23 @@ fn host(stream: Connection<Answer, Asked>, code: Code, arguments: Message) {
         return;
     }
     let Ok(object) = made else { return };
-    while let Ok(Asked { method, exclusive, arguments }) = stream.recv() {
-        let answer = guarded(|| object.call(method, exclusive, arguments));
+    loop {
+        let answer = match stream.recv() {
+            Ok(Asked { method, exclusive, arguments }) => {
+                guarded(|| object.call(method, exclusive, arguments))
+            }
+            Err(error) if is_of_one_message(&error) => {
+                Err(Failure::Codec(format!("the object's process cannot take the arguments: {error}")))
+            }
+            Err(_) => return,
+        };
         if stream.send(&answer).is_err() {
             return;
         }
     }
+}
+
+/// Whether one message alone is lost: the next one can be received, and the other process lives.
+fn is_of_one_message(error: &RecvError) -> bool {
+    matches!(error, RecvError::Handles { .. } | RecvError::Decode(_))
 }
