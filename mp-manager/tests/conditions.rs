@@ -41,11 +41,17 @@ fn a_condition_takes_its_lock() {
                 proceed.wait();
             }
         });
-        scope.spawn(move || {
-            taken.wait();
-            proceed.set();
+        scope.spawn({
+            let taken = taken.clone();
+            move || {
+                taken.wait();
+                proceed.set();
+            }
         });
-        assert!(matches!(guard.wait_timeout(SHORT), Err(ManagerError::Timeout)));
+        // The thread that wants the lock may come later than one wait takes, and it is waited for below.
+        while !taken.is_set() {
+            assert!(matches!(guard.wait_timeout(SHORT), Err(ManagerError::Timeout)));
+        }
     });
     assert!(lock.locked().unwrap());
     drop(guard);
