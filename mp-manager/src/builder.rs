@@ -21,8 +21,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// A manager at an address. Made by [`Manager::builder`].
 ///
 /// A process that is no relative connects to it by the address, and proves to have the key; so does the server to it.
-/// What is sent over TCP is not encrypted. Such a client can do all but make objects of a user's type and pools; named
-/// memory it makes up to a [limit](ManagerBuilder::memory_limit); between hosts values cannot hold handles.
+/// What is sent over TCP is not encrypted. Such a client can do all but make objects of a user's type and pools; what
+/// it stores, and the named memory that it makes, have a [limit](ManagerBuilder::memory_limit); between hosts values
+/// cannot hold handles.
 ///
 /// A forked copy of a client connects anew at its first call, with the same key. Over TCP the objects of the proxies
 /// that it has inherited last as long as its original has them; a call after that is
@@ -109,7 +110,8 @@ impl ManagerBuilder {
     /// it. The values and keys that they put into objects count, each with 64 bytes more; their objects, names and
     /// waiting calls; and named memory ([`Manager::shared_memory`]), each block 64 KiB at least. Beyond it they get
     /// [`ManagerError::MemoryLimit`](crate::ManagerError::MemoryLimit), until values are removed and blocks released.
-    /// What relatives store does not count, nor what Python programs do.
+    /// What relatives store does not count, nor what Python programs do. A process that has a connection as a relative
+    /// is one also where it connects by the address: see [`connect`](ManagerBuilder::connect).
     ///
     /// Such a client sees and releases the blocks that it has made over its connection; those of one that has ended
     /// stay until a relative releases them.
@@ -189,6 +191,11 @@ impl ManagerBuilder {
         let stream: Stream = builder.connect()?;
         let (manager, pid) = greeted(&stream, || deadline.map_or(timeout, Deadline::remaining))?;
         let server = ServerHandle { manager, route: Route::Address(address.clone(), key) };
+    /// A process has one connection to a manager. If it has one already, the address and the key are tried, and all
+    /// calls go over the connection that is there. So the process that has started the manager, and one that has called
+    /// it by a proxy that it was given, are relatives here too: what holds for clients at an address alone, as
+    /// [`memory_limit`](ManagerBuilder::memory_limit) does, does not hold for them.
+    ///
         let client = Client::on(stream, server).register();
         let client = client.map_err(|error| ConnectManagerError::NotAManager(error.to_string()))?;
         Ok(Manager::connected(client, pid, address))

@@ -23,6 +23,7 @@ mp_testing::cases! {
         memory_that_cannot_be_made_does_not_count,
         a_remote_client_sees_and_releases_its_own_memory_alone,
         what_remote_clients_store_is_bounded,
+        a_relative_that_connects_by_the_address_is_one_still,
         it_serves_until_it_is_asked_to_end,
         an_address_that_cannot_be_had_is_an_error,
         a_dropped_manager_ends_its_connection,
@@ -308,6 +309,18 @@ fn what_remote_clients_store_is_bounded() {
         std::thread::yield_now();
     }
     run();
+}
+
+/// A process has one connection to a manager.
+fn a_relative_that_connects_by_the_address_is_one_still() {
+    let manager = Manager::builder().authkey(key()).memory_limit(1 << 16).start().unwrap();
+    let address = manager.address().unwrap().clone();
+    let by_address = Manager::builder().address(address).authkey(key()).connect().unwrap();
+    let list = by_address.list::<Vec<u8>>().unwrap();
+    list.push(vec![1; 1 << 17]).unwrap();
+    assert_eq!(by_address.construct(Unit::new, ()).unwrap().get().unwrap(), 1);
+    drop(by_address);
+    assert_eq!(list.len().unwrap(), 1);
 }
 
 fn make_too_much(address: Address) {

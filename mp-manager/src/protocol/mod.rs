@@ -236,7 +236,15 @@ pub(crate) enum Reply {
     GivenUp,
 }
 
-/// How many bytes of named memory clients at an address may have made together, unless it is said otherwise.
+impl Reply {
+    /// What it is, without what is in it.
+    pub(crate) fn name(&self) -> String {
+        let shown = format!("{self:?}");
+        shown.split(|char: char| !char.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    }
+}
+
+/// How many bytes may be held for clients at an address together, unless it is said otherwise (`object/room.rs`).
 pub(crate) const DEFAULT_MEMORY_LIMIT: u64 = 1 << 30;
 
 /// Where a server listens.

@@ -14,7 +14,7 @@ pub(crate) struct Place {
     pub(crate) address: Address,
     pub(crate) python: Option<Address>,
     pub(crate) key: Option<Vec<u8>>,
-    /// Of the named memory that its clients make.
+    /// How many bytes may be held for its clients together.
     pub(crate) memory_limit: u64,
 }
 
