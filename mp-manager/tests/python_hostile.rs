@@ -1,9 +1,9 @@
 //! Clients of the Python protocol that do not keep to it harm themselves alone. They are Rust's: no CPython is needed.
 
 use mp_core::process::AuthKey;
-use mp_manager::Manager;
+use mp_manager::{Manager, PythonManager};
 use mp_pipe::pickle::{BigInt, Global, Object, Value, dumps};
-use mp_pipe::{Address, Client, ConnectError, Connection, RecvError};
+use mp_pipe::{Address, Client, ConnectError, Connection, Listener, RecvError};
 use mp_testing::Chance;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,6 +20,7 @@ mp_testing::cases! {
         what_is_sent_while_a_call_waits_ends_the_connection,
         without_the_key_nothing_is_learned_and_nothing_held,
         references_are_given_back_once,
+        a_proxy_that_is_dropped_waits_for_no_server_that_says_nothing,
         what_multiplies_a_large_element_is_refused,
         whatever_is_asked_the_server_goes_on,
     ]
@@ -290,6 +291,31 @@ fn without_the_key_nothing_is_learned_and_nothing_held() {
 }
 
 /// Shared in memory, it is as small as one of them; shown or searched, it is all of it.
+/// Here the server is the one that does not keep to the protocol.
+fn a_proxy_that_is_dropped_waits_for_no_server_that_says_nothing() {
+    let builder = Listener::builder().address(Address::loopback()).authkey(key());
+    let listener = builder.cpython().bind().unwrap();
+    let address = listener.address().clone();
+    std::thread::scope(|scope| {
+        let server = scope.spawn(move || {
+            let answer = |value: Value| {
+                let connection: Connection = listener.accept().unwrap();
+                connection.recv_pickle().unwrap();
+                connection.send_pickle(&Value::tuple(["#RETURN".into(), value])).unwrap();
+            };
+            answer(Value::None);
+            answer(Value::tuple(["1".into(), Value::tuple([])]));
+            let silent: Connection = listener.accept().unwrap();
+            let given_back = silent.recv_pickle().unwrap();
+            (silent, given_back)
+        });
+        let manager = PythonManager::connect_timeout(address, key(), Duration::from_secs(5)).unwrap();
+        drop(manager.list::<u8>().unwrap());
+        let (_silent, given_back) = server.join().unwrap();
+        assert_eq!(given_back.items().unwrap()[1], "decref".into());
+    });
+}
+
 fn what_multiplies_a_large_element_is_refused() {
     let manager = started();
     let connection = caller(&manager);

@@ -3,7 +3,8 @@
 use mp_core::Process;
 use mp_core::process::AuthKey;
 use mp_core::sys::poll::pidfd_open;
-use mp_manager::{LockProxy, Manager, ManagerError, QueueProxy};
+use mp_core::transfer::{pack, unpack};
+use mp_manager::{ListProxy, LockProxy, Manager, ManagerError, QueueProxy};
 use mp_pipe::Address;
 use mp_sync::Event;
 use mp_testing::{Chance, go_on_process, stop_process};
@@ -20,6 +21,7 @@ mp_testing::cases! {
         what_waits_as_the_server_is_stopped_takes_nothing,
         a_lock_that_came_too_late_is_free,
         a_condition_gives_its_lock_up,
+        a_proxy_that_the_server_cannot_be_told_of_is_not_packed,
         slots_are_used_again_once_the_server_goes_on,
         long_items_are_not_lost,
         a_client_at_an_address_is_not_held_up,
@@ -169,6 +171,29 @@ fn a_condition_gives_its_lock_up() {
         }
     });
     guard.notify_all().unwrap();
+}
+
+/// Of a proxy in flight the server is told, and it reads nothing.
+fn a_proxy_that_the_server_cannot_be_told_of_is_not_packed() {
+    let manager = Manager::start().unwrap();
+    let (list, server) = (manager.list::<u8>().unwrap(), Server::of(&manager));
+    server.stop();
+    let mut packed = Vec::new();
+    let refused = loop {
+        match pack(&list) {
+            Ok(message) => packed.push(message),
+            Err(error) => break error,
+        }
+    };
+    assert!(refused.to_string().contains("did not answer in time"), "{refused}");
+    // Neither a proxy that is dropped waits for it, nor what else is packed fails once it goes on.
+    drop((list.clone(), packed));
+    server.go_on();
+    list.push(1).unwrap();
+    let message = pack(&list).unwrap();
+    drop(list);
+    let received: ListProxy<u8> = unpack(&message.bytes, message.handles).unwrap();
+    assert_eq!(received.to_vec().unwrap(), [1]);
 }
 
 fn slots_are_used_again_once_the_server_goes_on() {

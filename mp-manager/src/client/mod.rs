@@ -62,6 +62,9 @@ pub(crate) enum Route {
 /// Requests and replies, with the serial number of each.
 pub(crate) type Stream = Connection<(u64, Request), (u64, Reply)>;
 
+/// How long a server may take to read what tells it of a proxy that is being packed.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -276,10 +279,15 @@ impl Client {
     }
 
     /// Sends a request that has no reply, and waits until it is sent: what follows it elsewhere relies on it. An end of
-    /// the server is the next call's error.
-    pub(super) fn tell(&self, request: Request) {
-        self.send_unsent(None);
-        let _ = self.send(&(ONE_WAY, request), None);
+    /// the server is the next call's error. One that reads nothing does not hold up what is packed for others.
+    pub(super) fn tell(&self, request: Request) -> Result<(), ManagerError> {
+        let until = Deadline::after(TELLING);
+        self.send_unsent(until);
+        match self.send(&(ONE_WAY, request), until) {
+            Ok(()) | Err(SendError::Closed(_) | SendError::Torn) => Ok(()),
+            Err(SendError::Os(error)) => Err(ManagerError::Os(error)),
+            Err(_) => Err(ManagerError::Unanswered),
+        }
     }
 
     /// Gives up one reference to each. It never waits: what cannot be sent now is sent with the next call.
@@ -344,13 +352,15 @@ impl Client {
     pub(crate) fn lend(&self, object: ObjectId) -> Result<Handle, ManagerError> {
         let mut voucher = self.voucher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = voucher.end.upgrade() {
-            self.tell(Request::Lend { voucher: voucher.number, end: None, object });
+            self.tell(Request::Lend { voucher: voucher.number, end: None, object })?;
             return Ok(handle);
         }
         let (ours, theirs) = packet_pair()?;
         let handle = Handle::new(ours);
-        *voucher = Voucher { number: voucher.number + 1, end: handle.downgrade() };
-        self.tell(Request::Lend { voucher: voucher.number, end: Some(Handle::new(theirs)), object });
+        // Also if the request is not sent: a part of it may be, and the rest follows with the next one.
+        voucher.number += 1;
+        self.tell(Request::Lend { voucher: voucher.number, end: Some(Handle::new(theirs)), object })?;
+        voucher.end = handle.downgrade();
         Ok(handle)
     }
 }

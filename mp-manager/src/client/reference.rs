@@ -14,7 +14,7 @@ use crate::packed::{note_outgoing, take_incoming};
 use crate::protocol::{Call, ObjectId, Reply, Request, Wait};
 use crate::proxy::unexpected;
 use mp_core::transfer::Handle;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -146,9 +146,13 @@ impl Serialize for Reference {
         }
         let travelling = match self.0.server.route.clone() {
             Route::Inherited(accept_socket) => {
-                // Of a manager that has ended a proxy still travels: a call by it says so.
-                let voucher =
-                    self.client().and_then(|client| client.lend(object)).unwrap_or(accept_socket.clone());
+                let voucher = match self.client().and_then(|client| client.lend(object)) {
+                    Ok(voucher) => voucher,
+                    // Of a manager that has ended a proxy still travels: a call by it says so.
+                    Err(ManagerError::Gone) => accept_socket.clone(),
+                    // Nothing would keep the object on its way.
+                    Err(error) => return Err(ser::Error::custom(error)),
+                };
                 Travelling::Inherited { accept_socket, voucher, manager, object }
             }
             #[cfg(feature = "listener")]
@@ -157,7 +161,7 @@ impl Serialize for Reference {
                 // stays so, although no proxy may be left here.
                 if let Ok(client) = self.client() {
                     client.keep();
-                    client.tell(Request::Hold(object));
+                    client.tell(Request::Hold(object)).map_err(ser::Error::custom)?;
                 }
                 Travelling::Address { address, manager, object }
             }

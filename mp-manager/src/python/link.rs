@@ -3,6 +3,7 @@
 use super::error::{PythonError, PythonException};
 use mp_core::AuthKey;
 use mp_core::sys::owning_process::OwningProcess;
+use mp_core::word::Deadline;
 use mp_pipe::pickle::Value;
 use mp_pipe::{Address, Client, Connection, RecvError, SendError};
 use std::cell::RefCell;
@@ -70,6 +71,19 @@ impl Link {
         match exchanged(&self.connect()?, &request)? {
             Returned::Value(value) => Ok(value),
             Returned::Proxy { .. } => Err(unexpected("a proxy")),
+        }
+    }
+
+    /// Gives a reference back. A server that says nothing is not waited for longer than for a connection to it.
+    pub(super) fn give_back(&self, id: &str) {
+        let deadline = Deadline::after(self.timeout);
+        let left = || deadline.map_or(self.timeout, Deadline::remaining);
+        // A server that has ended counts nothing.
+        let Ok(connection) = self.connect() else { return };
+        let request = request(Value::None, "decref", [id.into()], []);
+        if connection.send_pickle_timeout(&request, left()).is_ok() {
+            // Once it is answered, the server counts one reference less.
+            let _ = connection.recv_pickle_timeout(left());
         }
     }
 

@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A proxy of any object, whose methods are called by their names. Clones have one reference together, which is given
-/// back when the last of them is dropped; that takes a connection, and waits for the server.
+/// back when the last of them is dropped; that takes a connection, and waits for the server, as long as a connection
+/// may take ([`connect_timeout`](crate::PythonManager::connect_timeout)).
 ///
 /// A thread's calls use a connection of its own. A forked copy of a process calls by new connections, and gives nothing
 /// back: the reference is its original's.
@@ -32,8 +33,7 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.owner.is_current() {
-            // A server that has ended counts nothing.
-            let _ = self.link.control("decref", [self.id.as_str().into()], []);
+            self.link.give_back(&self.id);
         }
     }
 }
