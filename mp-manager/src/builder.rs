@@ -13,6 +13,7 @@ use mp_core::word::Deadline;
 use mp_pipe::Address;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::time::Duration;
 
 /// How long connecting may take in all, unless it is said otherwise.
@@ -45,7 +46,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// ```
 ///
 /// Python: `BaseManager(address, authkey)`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder is no manager"]
 pub struct ManagerBuilder {
     address: Address,
@@ -55,6 +56,17 @@ pub struct ManagerBuilder {
     initializer: Result<Option<Initializer>, String>,
     python: Option<Address>,
     memory_limit: u64,
+}
+
+impl fmt::Debug for ManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ManagerBuilder");
+        shown.field("address", &self.address);
+        if let Some(python) = &self.python {
+            shown.field("python_address", python);
+        }
+        shown.field("memory_limit", &self.memory_limit).finish_non_exhaustive()
+    }
 }
 
 impl ManagerBuilder {
@@ -179,6 +191,11 @@ impl ManagerBuilder {
     ///
     /// The drop of what this returns ends the connection, unless proxies are left, and not the manager.
     ///
+    /// A process has one connection to a manager. If it has one already, the address and the key are tried, and all
+    /// calls go over the connection that is there. So the process that has started the manager, and one that has called
+    /// it by a proxy that it was given, are relatives here too: what holds for clients at an address alone, as
+    /// [`memory_limit`](ManagerBuilder::memory_limit) does, does not hold for them.
+    ///
     /// # Errors
     /// [`ConnectManagerError::Connect`]: no process listens there, it does not have the key, or it took too long.
     ///
@@ -191,11 +208,6 @@ impl ManagerBuilder {
         let stream: Stream = builder.connect()?;
         let (manager, pid) = greeted(&stream, || deadline.map_or(timeout, Deadline::remaining))?;
         let server = ServerHandle { manager, route: Route::Address(address.clone(), key) };
-    /// A process has one connection to a manager. If it has one already, the address and the key are tried, and all
-    /// calls go over the connection that is there. So the process that has started the manager, and one that has called
-    /// it by a proxy that it was given, are relatives here too: what holds for clients at an address alone, as
-    /// [`memory_limit`](ManagerBuilder::memory_limit) does, does not hold for them.
-    ///
         let client = Client::on(stream, server).register();
         let client = client.map_err(|error| ConnectManagerError::NotAManager(error.to_string()))?;
         Ok(Manager::connected(client, pid, address))

@@ -37,8 +37,13 @@ pub trait Shared: Send + Sync + Sized + 'static {
 }
 
 /// The packed arguments of a call.
-#[derive(Debug)]
 pub struct Arguments(Message);
+
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Arguments({} bytes)", self.0.bytes.len())
+    }
+}
 
 impl Arguments {
     /// Unpacks them: a tuple.
@@ -52,8 +57,13 @@ impl Arguments {
 }
 
 /// The packed result of a call.
-#[derive(Debug)]
 pub struct Returned(Message);
+
+impl fmt::Debug for Returned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Returned({} bytes)", self.0.bytes.len())
+    }
+}
 
 impl Returned {
     /// Packs it.

@@ -26,6 +26,7 @@ mp_testing::cases! {
         a_condition_wakes_those_that_have_waited_longest,
         barriers_break_and_become_whole,
         debug_shows_the_contents,
+        debug_shows_no_internals,
         objects_have_names,
         another_kind_or_type_is_an_error,
     ],
@@ -225,7 +226,6 @@ fn locks_know_their_holder() {
     let (lock, rlock) = (manager.lock().unwrap(), manager.rlock().unwrap());
     let guard = lock.acquire().unwrap();
     assert!(matches!(lock.acquire(), Err(ManagerError::WouldDeadlock)));
-    let (once, twice) = (rlock.acquire().unwrap(), rlock.acquire().unwrap());
     // Python's `acquire(False)` and `acquire(timeout=...)` answer False.
     assert!(matches!(lock.try_acquire(), Err(ManagerError::WouldBlock)));
     assert!(matches!(lock.acquire_timeout(SHORT), Err(ManagerError::Timeout)));
@@ -233,6 +233,7 @@ fn locks_know_their_holder() {
     assert!(matches!(condition.acquire(), Err(ManagerError::WouldDeadlock)));
     assert!(matches!(condition.try_acquire(), Err(ManagerError::WouldBlock)));
     assert!(matches!(condition.acquire_timeout(SHORT), Err(ManagerError::Timeout)));
+    let (once, twice) = (rlock.acquire().unwrap(), rlock.acquire().unwrap());
     drop(once);
     let elsewhere =
         || std::thread::scope(|scope| scope.spawn(|| rlock.try_acquire().is_ok()).join().unwrap());
@@ -338,6 +339,28 @@ fn debug_shows_the_contents() {
     manager.shutdown();
     let gone = format!("{list:?}");
     assert!(gone.contains("the manager process has ended"), "{gone}");
+}
+
+/// One line, of what a user has named or may ask for.
+fn debug_shows_no_internals() {
+    let manager = Manager::builder().memory_limit(77).start().unwrap();
+    let (lock, rlock) = (manager.lock().unwrap(), manager.rlock().unwrap());
+    let (semaphore, condition) = (manager.semaphore(1).unwrap(), manager.condition().unwrap());
+    let set = manager.set::<u8>().unwrap();
+    let keys = set.iterator().unwrap();
+    let shown = [
+        (format!("{manager:?}"), format!("Manager {{ server_pid: {}, address: Tcp(", manager.server_pid())),
+        (format!("{:?}", Manager::builder()), "ManagerBuilder { address: Tcp(".to_owned()),
+        (format!("{:?}", lock.acquire().unwrap()), "LockProxyGuard".to_owned()),
+        (format!("{:?}", rlock.acquire().unwrap()), "RLockProxyGuard".to_owned()),
+        (format!("{:?}", semaphore.acquire().unwrap()), "SemaphorePermit".to_owned()),
+        (format!("{:?}", condition.acquire().unwrap()), "ConditionProxyGuard { is_held: true".to_owned()),
+        (format!("{:?}", keys.iter()), "RemoteIter".to_owned()),
+    ];
+    for (shown, begin) in shown {
+        assert!(shown.starts_with(&begin) && shown.len() < 120, "{shown}");
+        assert!(!shown.contains("Phantom") && !shown.contains("Client"), "{shown}");
+    }
 }
 
 fn objects_have_names() {

@@ -18,6 +18,7 @@ use mp_core::popen::get_helper_method;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, Process, StartMethod, error::OsResult, get_logger};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,6 @@ use std::time::Duration;
 /// manager that holds one. What a killed process held is given back: see each object.
 ///
 /// Python: `multiprocessing.Manager`.
-#[derive(Debug)]
 pub struct Manager {
     /// None if it has connected by an address.
     server: Option<Child<()>>,
@@ -194,6 +194,23 @@ impl Manager {
             client.ask_to_shut_down();
         }
         // What else there is to do is done by drop.
+    }
+}
+
+/// Shows which process the server is, and where it can be reached.
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Manager");
+        shown.field("server_pid", &self.pid);
+        #[cfg(feature = "listener")]
+        if let Some(address) = &self.address {
+            shown.field("address", address);
+        }
+        #[cfg(feature = "pickle")]
+        if let Some(address) = &self.python {
+            shown.field("python_address", address);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 

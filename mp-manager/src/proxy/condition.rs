@@ -80,7 +80,6 @@ impl fmt::Debug for ConditionProxy {
 }
 
 /// The held lock of a condition, released when dropped. What needs the lock is called on it.
-#[derive(Debug)]
 #[must_use = "if it is not kept, the lock is released at once"]
 pub struct ConditionProxyGuard<'a> {
     condition: &'a ConditionProxy,
@@ -164,6 +163,13 @@ impl ConditionProxyGuard<'_> {
     /// Wakes all waiters. Python: `condition.notify_all()`.
     pub fn notify_all(&self) -> Result<(), ManagerError> {
         self.condition.notify_all()
+    }
+}
+
+/// Shows whether the lock is held: it is not after a wait that ended with another error than `Timeout`.
+impl fmt::Debug for ConditionProxyGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConditionProxyGuard").field("is_held", &self.is_held).finish_non_exhaustive()
     }
 }
 

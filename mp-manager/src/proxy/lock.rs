@@ -55,11 +55,17 @@ macro_rules! lock {
         shown!($name, proxy => proxy.locked().map(|locked| if locked { "locked" } else { "unlocked" }));
 
         /// A held lock, released when dropped.
-        #[derive(Debug)]
         #[must_use = "if it is not kept, the lock is released at once"]
         pub struct $guard<'a> {
             lock: &'a $name,
             own_thread_only: PhantomData<*const ()>,
+        }
+
+        /// It does not ask the manager.
+        impl std::fmt::Debug for $guard<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($guard))
+            }
         }
 
         impl Drop for $guard<'_> {

@@ -182,10 +182,15 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a IteratorProxy<T> {
 }
 
 /// The elements of an [`IteratorProxy`].
-#[derive(Debug)]
 pub struct RemoteIter<'a, T> {
     proxy: &'a IteratorProxy<T>,
     is_over: bool,
+}
+
+impl<T> fmt::Debug for RemoteIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RemoteIter")
+    }
 }
 
 impl<T: DeserializeOwned> Iterator for RemoteIter<'_, T> {

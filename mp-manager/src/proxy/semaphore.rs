@@ -3,6 +3,7 @@
 use super::{proxy, shown};
 use crate::error::ManagerError;
 use crate::protocol::{Call, SemaphoreCall, Wait};
+use std::fmt;
 use std::time::Duration;
 
 proxy! {
@@ -60,7 +61,6 @@ impl SemaphoreProxy {
 shown!(SemaphoreProxy, proxy => proxy.get_value());
 
 /// A permit, given back when dropped.
-#[derive(Debug)]
 #[must_use = "if it is not kept, the permit is given back at once"]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a SemaphoreProxy,
@@ -70,6 +70,13 @@ impl SemaphorePermit<'_> {
     /// Does not give it back here: another process or thread releases it.
     pub fn keep(self) {
         std::mem::forget(self);
+    }
+}
+
+/// It does not ask the manager.
+impl fmt::Debug for SemaphorePermit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SemaphorePermit")
     }
 }
 

@@ -113,10 +113,15 @@ impl<K, V> PythonDict<K, V> {
 }
 
 /// The keys of a dict, each by a call. Made by [`PythonDict::keys`].
-#[derive(Debug)]
 pub struct PythonKeys<K> {
     iterator: Option<PythonProxy>,
     gives: PhantomData<fn() -> K>,
+}
+
+impl<K> std::fmt::Debug for PythonKeys<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PythonKeys")
+    }
 }
 
 impl<K: FromPython> Iterator for PythonKeys<K> {

@@ -36,9 +36,16 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// one only if their sender is trusted like a program.
 ///
 /// Python: `SyncManager(address, authkey=key)` after `connect()`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PythonManager {
     pub(super) link: Arc<Link>,
+}
+
+/// Shows where the server is.
+impl std::fmt::Debug for PythonManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PythonManager").field("address", &self.link.address).finish_non_exhaustive()
+    }
 }
 
 /// Life.

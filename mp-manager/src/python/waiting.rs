@@ -145,11 +145,16 @@ macro_rules! lock {
         }
 
         /// A held lock, released when dropped.
-        #[derive(Debug)]
         #[must_use = "if it is not kept, the lock is released at once"]
         pub struct $guard<'a> {
             lock: &'a $name,
             own_thread_only: PhantomData<*const ()>,
+        }
+
+        impl std::fmt::Debug for $guard<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({:?})", stringify!($guard), self.lock.proxy)
+            }
         }
 
         impl Drop for $guard<'_> {
