@@ -3,7 +3,7 @@
 //! | file           | what                                                                |
 //! |----------------|----------------------------------------------------------------------|
 //! | `manager/`     | [`Manager`]: starts the server, makes objects                        |
-//! | `builder.rs`   | [`ManagerBuilder`]: managers at an address (feature `listener`)      |
+//! | `builder.rs`   | `ManagerBuilder`: managers at an address (feature `listener`)        |
 //! | `proxy/`       | the typed proxies                                                    |
 //! | `shared.rs`    | [`Shared`]: objects of a user's type                                 |
 //! | `client/`      | this process's connection, references, and how they travel           |

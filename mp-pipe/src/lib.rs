@@ -45,6 +45,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::unwrap_used)]
+#![cfg_attr(
+    not(feature = "listener"),
+    allow(rustdoc::broken_intra_doc_links, reason = "the tables name what the feature adds")
+)]
 
 /// The README's example is a test.
 #[cfg(doctest)]
