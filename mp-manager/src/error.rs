@@ -77,10 +77,11 @@ pub enum ManagerError {
     #[error("more was released than was acquired: release once for each acquire")]
     OverReleased,
     /// All other tasks of the queue are done; these items were got by processes that have ended since, and will not be
-    /// done. Each process is told of them once, by its next `join`. Python's `join` waits for ever.
+    /// done. Each process is told of them once, by its next `join`. Its first one tells of all since the queue was
+    /// made, since no other process may have joined before. Python's `join` waits for ever.
     #[error("{items} items were got by processes that ended before they were done: put them again")]
     TasksLost {
-        /// How many, since this process was told last.
+        /// How many, since this process was told last, or since the queue was made.
         items: u64,
     },
     /// The sum does not fit into the number's type. The number is as it was.

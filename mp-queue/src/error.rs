@@ -167,7 +167,9 @@ pub enum TasksError {
     /// All others are done; these were got by processes that have died since, and will not be done.
     #[error("{items} items were got by processes that died before they were done: put them again")]
     Lost {
-        /// The number of such items since the last call on this handle that returned it.
+        /// The number of such items since the last call on this handle, or a clone of it, that returned it. If there
+        /// was none, since the queue was made: also of those that other processes were told of, since this one may be
+        /// the only one that joins.
         items: u32,
     },
 }

@@ -82,7 +82,8 @@ impl<T> JoinableQueue<T> {
     /// Python: `JoinableQueue.join`.
     ///
     /// # Errors
-    /// [`TasksError::Lost`] if all are done except for items of processes that died.
+    /// [`TasksError::Lost`] if all are done except for items of processes that died. A process that joins for the first
+    /// time is told of all since the queue was made.
     pub fn join(&self) -> Result<(), TasksError> {
         self.join_until(Wait::Until(None))
     }

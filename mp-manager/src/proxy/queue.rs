@@ -53,7 +53,10 @@ impl<T> QueueProxy<T> {
     ///
     /// # Errors
     /// [`ManagerError::TasksLost`]: all are done but those of items that a process had got before it ended. A process
-    /// that hands an item on to another one and ends takes the task along: let the other one get it.
+    /// that hands an item on to another one and ends takes the task along: let the other one get it. Each process is
+    /// told of each loss once; a process that joins for the first time, of all since the queue was made, also of those
+    /// that others were told of. It may be the only one that joins, and a loss that no process is told of would be
+    /// taken for a task that is done.
     pub fn join(&self) -> Result<(), ManagerError> {
         self.reference.done(Call::Queue(QueueCall::Join))
     }
