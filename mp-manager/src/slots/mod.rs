@@ -6,7 +6,8 @@
 //!                              │ └──the client sleeps──► ASKED | SLEEPS (it is owed a wake with its answer)
 //!                              ├──server: too long for a slot──► BY_STREAM ────────────────────┘
 //!                              ├──server ends──────────────────► OVER
-//!                              └──the client gives up──► ASKED | LEFT ──server: not done, or undone──► ANSWERED
+//!                              └──the client gives up──► ASKED | LEFT ──server: not done──► OVER
+//!                                                              └──server: done, and undone──► ANSWERED, BY_STREAM
 //!   asked     a bit for each slot: the client sets it after its request, the server takes them 32 at a time
 //!   asleep    1 while the server sleeps on its doorbell, which a client rings then
 //!   life      ends with the server (life.rs)
