@@ -220,6 +220,6 @@ fn greeted(stream: &Stream, left: impl Fn() -> Duration) -> Result<(u64, u32), C
     stream.send_timeout(&(1, Request::Hello), left()).map_err(|error| not_one(error.to_string()))?;
     match stream.recv_timeout(left()).map_err(|error| not_one(error.to_string()))? {
         (1, Reply::Hello { manager, pid, .. }) => Ok((manager, pid)),
-        (_, other) => Err(not_one(format!("unexpected reply: {other:?}"))),
+        (_, other) => Err(not_one(format!("it has answered {}", other.name()))),
     }
 }

@@ -6,6 +6,9 @@ use mp_core::process::At;
 use mp_core::{CodecError, MemError, OsError, StartError};
 use mp_shm::SharedMemoryError;
 
+/// What to do where the two sides do not understand each other.
+pub(crate) const ONE_VERSION: &str = "run one version of mp-manager in both processes";
+
 /// The error of a call on a managed object.
 ///
 /// Python: `RemoteError`, the exceptions that the server passes on, and `EOFError` when it is gone.
@@ -16,16 +19,18 @@ pub enum ManagerError {
     #[error("the manager process has ended, and its objects with it: start a new manager")]
     Gone,
     /// The worker of a manager's pool ended within the task: it was killed, or crashed. Another one is in its place.
-    #[error("the task has cost its worker: {0}")]
+    #[error(
+        "the task has cost its worker: {0}; another worker is there, so submit it again if it may run twice"
+    )]
     WorkerDied(String),
     /// The manager's pool was closed or terminated, or its workers cannot live.
-    #[error("the manager's pool does no more tasks: {0}")]
+    #[error("the manager's pool does no more tasks: {0}; make another pool")]
     PoolEnded(String),
     /// The manager's pool was not closed, so it does not end. Python: `ValueError`.
     #[error("the manager's pool still takes tasks: close or terminate it first")]
     PoolRuns,
     /// There is no such position in the list. Python: `IndexError`.
-    #[error("index {index} is out of range for a list of {len}")]
+    #[error("index {index} is out of range for a list of {len}: use an index below its length")]
     IndexOutOfRange {
         /// The position asked for.
         index: usize,
@@ -54,7 +59,8 @@ pub enum ManagerError {
     /// lock of a condition is not held any more. Where nothing was done, and nothing will be, it is
     /// [`Timeout`](ManagerError::Timeout).
     #[error(
-        "the manager process did not answer in time, and the call may be done or not: it is stopped or overloaded"
+        "the manager process did not answer in time, and the call may be done or not: it is stopped or overloaded, so \
+         let it run, or allow more time, and look at the object before the call is made again"
     )]
     Unanswered,
     /// The caller would wait for ever: it holds what it asks for, a lock or a value that its own `update` is changing,
@@ -187,9 +193,9 @@ impl From<Failure> for ManagerError {
             Failure::WorkerDied(how) => ManagerError::WorkerDied(how),
             Failure::PoolEnded(why) => ManagerError::PoolEnded(why),
             Failure::PoolRuns => ManagerError::PoolRuns,
-            Failure::NotChanging => {
-                ManagerError::Codec("the change was not begun: a damaged request".to_owned())
-            }
+            Failure::NotChanging => ManagerError::Codec(format!(
+                "the change was not begun, so the request is damaged: {ONE_VERSION}"
+            )),
             Failure::Panicked { message, location } => ManagerError::Panicked { message, location },
             Failure::Died { how, restarted } => ManagerError::ObjectDied { how, restarted },
             Failure::NoMemory { asked, available } => {
@@ -232,7 +238,7 @@ pub enum ConnectManagerError {
     #[error(transparent)]
     Connect(#[from] mp_pipe::ConnectError),
     /// What listens there does not answer as a manager of this version.
-    #[error("what listens there is no manager of this version: {0}")]
+    #[error("what listens there is no manager of this version: {0}; check the address, and {remedy}", remedy = ONE_VERSION)]
     NotAManager(String),
 }
 

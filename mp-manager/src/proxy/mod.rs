@@ -38,7 +38,7 @@ pub use set::SetProxy;
 pub use value::ValueProxy;
 
 use crate::client::Reference;
-use crate::error::ManagerError;
+use crate::error::{ManagerError, ONE_VERSION};
 use crate::packed::unpack_from;
 use crate::protocol::{BatchValue, Call, Kind, Packed, Reply, Wait};
 use mp_core::transfer::unpack;
@@ -127,7 +127,10 @@ fn show<T: fmt::Debug>(
 
 /// A reply that no such request has.
 pub(crate) fn unexpected(reply: &Reply) -> ManagerError {
-    ManagerError::Codec(format!("unexpected reply: {reply:?}"))
+    ManagerError::Codec(format!(
+        "the manager has answered {}: this request has no such reply, so {ONE_VERSION}",
+        reply.name()
+    ))
 }
 
 impl Reference {

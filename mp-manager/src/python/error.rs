@@ -60,7 +60,7 @@ pub enum PythonError {
     #[error(transparent)]
     SharedMemory(#[from] SharedMemoryError),
     /// What listens there does not speak this protocol.
-    #[error("what listens there is no Python manager: {0}")]
+    #[error("what listens there is no Python manager: {0}; check the address")]
     NotAManager(String),
 }
 
