@@ -290,7 +290,6 @@ fn without_the_key_nothing_is_learned_and_nothing_held() {
     assert_eq!(objects(&manager), 0);
 }
 
-/// Shared in memory, it is as small as one of them; shown or searched, it is all of it.
 /// Here the server is the one that does not keep to the protocol.
 fn a_proxy_that_is_dropped_waits_for_no_server_that_says_nothing() {
     let builder = Listener::builder().address(Address::loopback()).authkey(key());
@@ -316,6 +315,7 @@ fn a_proxy_that_is_dropped_waits_for_no_server_that_says_nothing() {
     });
 }
 
+/// Shared in memory, it is as small as one of them; shown or searched, it is all of it.
 fn what_multiplies_a_large_element_is_refused() {
     let manager = started();
     let connection = caller(&manager);
