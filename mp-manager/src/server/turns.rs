@@ -6,10 +6,14 @@
 //! ```text
 //!            one sleeps, and others call all the time      TURN is over
 //!   OPEN ─────────────────────────────────────────► TURN ──────────────► OVER
-//!    ▲                                              ▲ │ none calls         │ those that have called sleep,
-//!    │ none is owed a wake                          │ ▼                    │ or HAND is over
-//!    └──────────────────────────────────────── COMING ◄────────────────────┘
-//!                                        the next ones are woken
+//!                                                   ▲ │ none calls         │ those that have called sleep,
+//!                                  a chosen one has │ │ for QUIET          │ or HAND is over
+//!                                  called           │ ▼                    │
+//!                                                  COMING ◄────────────────┘
+//!                                                   ▲ │  the next ones are woken
+//!                                                   └─┘  none of them has called for COMING
+//!
+//!   any of them ──► OPEN, where none is owed a wake and no call is put off
 //! ```
 //!
 //! While it is OVER clients are told to sleep at once, and a call is served once its client sleeps, so that its CPU is
