@@ -1,6 +1,7 @@
 //! The reported panic is that of the call that failed, with its own text, whatever else panics and whatever hook the
 //! program has.
 
+use mp_core::process::{CaughtError, caught, note_panics};
 use mp_core::sys::fd::pipe;
 use mp_core::transfer::Handle;
 use mp_core::{JoinError, Process, StartMethod};
@@ -10,11 +11,15 @@ use std::io::{Read, Write};
 use std::panic::{catch_unwind, panic_any, resume_unwind, set_hook};
 use std::process::Stdio;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 mp_testing::cases! {
     plain: [
         a_hook_of_main_runs_in_forked_children,
+        a_hook_of_a_child_runs_in_its_forks,
+        a_hook_in_front_of_the_programs_runs_it_too,
+        a_panic_of_another_thread_does_not_take_the_place_away,
         a_backtrace_begins_and_ends_in_the_programs_code,
     ],
     every_method: [
@@ -224,4 +229,99 @@ fn a_backtrace_begins_and_ends_in_the_programs_code() {
     for frame in ["mp_core::process", "mp_core::popen", "note_panic", "libc_start"] {
         assert!(!text.contains(frame), "{frame} in {text}");
     }
+}
+
+fn puts_a_hook_in_front_and_starts_one_that_panics(told: Handle) {
+    let told = File::from(told.into_fd().unwrap());
+    let before = std::panic::take_hook();
+    set_hook(Box::new(move |info| {
+        (&told).write_all(b"[hook]").unwrap();
+        before(info);
+    }));
+    let grandchild = Process::new(plain, ()).method(StartMethod::Fork).start().unwrap();
+    match grandchild.join() {
+        Err(JoinError::Panicked { message, location }) => {
+            assert!(message == "plain" && location.contains("panics.rs"), "{message} {location}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// It passes on to this library's, which would pass on to it.
+fn a_hook_of_a_child_runs_in_its_forks() {
+    let (read, write) = pipe().unwrap();
+    let start = Process::new(puts_a_hook_in_front_and_starts_one_that_panics, (Handle::new(write),));
+    start.method(StartMethod::Spawn).start().unwrap().join().unwrap();
+    let mut text = String::new();
+    File::from(read).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "[hook]");
+}
+
+/// What a call in this process tells of its panic.
+fn told_here(call: impl FnOnce()) -> (String, String) {
+    match caught(call) {
+        Err(CaughtError::Panicked { message, location }) => (message, location),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Both ways round, and in a fork, whose panics are printed with its name where the program has no hook.
+fn a_hook_in_front_of_the_programs_runs_it_too() {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    set_hook(Box::new(|_| {
+        SEEN.fetch_add(1, Ordering::SeqCst);
+    }));
+    note_panics();
+    note_panics();
+    let (message, location) = told_here(plain);
+    assert!(message == "plain" && location.contains("panics.rs"), "{message} {location}");
+    assert_eq!(SEEN.load(Ordering::SeqCst), 1);
+    let before = std::panic::take_hook();
+    set_hook(Box::new(move |info| {
+        SEEN.fetch_add(10, Ordering::SeqCst);
+        before(info);
+    }));
+    note_panics();
+    assert!(told_here(plain).1.contains("panics.rs"));
+    assert_eq!(SEEN.load(Ordering::SeqCst), 12);
+    let child = Process::new(plain, ()).method(StartMethod::Fork).start().unwrap();
+    assert!(
+        matches!(child.join(), Err(JoinError::Panicked { location, .. }) if location.contains("panics.rs"))
+    );
+    // A hook of the program's alone.
+    set_hook(Box::new(|_| ()));
+    assert_eq!(told_here(plain), ("plain".to_owned(), String::new()));
+}
+
+/// Between the panic of one thread and the end of its unwinding, calls begin and panic in another.
+fn a_panic_of_another_thread_does_not_take_the_place_away() {
+    struct Others(Barrier);
+    impl Others {
+        fn call(&self) {
+            self.0.wait();
+            for _ in 0..5 {
+                assert!(told_here(plain).1.contains("panics.rs"));
+            }
+            assert!(caught(|| ()).is_ok());
+            self.0.wait();
+        }
+    }
+    struct Unwinds<'a>(&'a Barrier);
+    impl Drop for Unwinds<'_> {
+        fn drop(&mut self) {
+            self.0.wait();
+            self.0.wait();
+        }
+    }
+    set_hook(Box::new(|_| ()));
+    note_panics();
+    let others = Others(Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| others.call());
+        let (message, location) = told_here(|| {
+            let _waits = Unwinds(&others.0);
+            panic!("slow");
+        });
+        assert!(message == "slow" && location.contains("panics.rs"), "{message} {location}");
+    });
 }

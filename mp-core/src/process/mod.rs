@@ -49,5 +49,6 @@ pub use current::{CurrentProcess, ParentProcess, args_os, current_process, paren
 pub use family::Family;
 pub use join_error::{At, JoinError};
 pub use logging::{Logger, TARGET, get_logger, log_to_stderr};
+pub use panics::note_panics;
 pub use scope::{Scope, scope};
 pub use table::active_children;

@@ -9,19 +9,30 @@
 //! and whatever hook the program has set since. The place is known to a hook alone. A payload's text does not move
 //! when it becomes the payload that is caught, so the text's address tells which note belongs to it, in whatever
 //! thread that was.
+//!
+//! | process                          | its hook     | what runs behind the note                            |
+//! |----------------------------------|--------------|------------------------------------------------------|
+//! | a child                          | `note`       | the program's own hook, if it had one, or `print`    |
+//! | a template                       | a closure    | `print`                                              |
+//! | a program that calls `caught`    | `note_first` | the hook that was there, the standard library's too  |
 
 use super::current;
 use crate::component::{Component, Rank, Steps};
 use crate::sys::process::write_stderr;
 use std::any::{Any, TypeId};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 /// How many panics are kept: as many may be on their way at once, in nested unwinding or in several threads.
 const KEPT: usize = 16;
+
+/// How long another thread's note is kept: that thread's unwinding is over by then.
+const KEPT_FOR: Duration = Duration::from_secs(10);
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 
@@ -30,6 +41,7 @@ struct Note {
     is: Mark,
     thread: ThreadId,
     location: String,
+    at: Instant,
 }
 
 /// By what a payload is known again.
@@ -64,10 +76,17 @@ pub(super) type Report = fn(message: String, location: String);
 static REPORT: OnceLock<Report> = OnceLock::new();
 /// The program's own hook, if it had set one before this process became a child.
 static THEIRS: Mutex<Option<Arc<Hook>>> = Mutex::new(None);
+/// The hook that was there before [`note_first`].
+static BEFORE: Mutex<Option<Arc<Hook>>> = Mutex::new(None);
 
 fn theirs() -> MutexGuard<'static, Option<Arc<Hook>>> {
     COMPONENT.register();
     THEIRS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn before_ours() -> MutexGuard<'static, Option<Arc<Hook>>> {
+    COMPONENT.register();
+    BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn notes() -> MutexGuard<'static, VecDeque<Note>> {
@@ -75,19 +94,33 @@ fn notes() -> MutexGuard<'static, VecDeque<Note>> {
     NOTES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(super) static COMPONENT: Component =
-    Component::new(Rank::Panics, Steps { hold: Some(|| Box::new((notes(), theirs()))), ..Steps::NONE });
+pub(super) static COMPONENT: Component = Component::new(
+    Rank::Panics,
+    Steps { hold: Some(|| Box::new((before_ours(), notes(), theirs()))), ..Steps::NONE },
+);
 
-/// A call begins: no panic from before it can be its own.
+/// A process begins its work: no panic from before it can be its own, in whatever thread of its original's that was.
+pub(super) fn begin_process() {
+    notes().clear();
+}
+
+/// A call begins: no panic of this thread's from before it can be its own.
 #[inline]
 pub(crate) fn begin() {
-    // ORDERING: Relaxed, here and below: written under the lock of the notes. What another thread notes just now may
-    // stay, as it may when it is noted just after this.
+    // ORDERING: Relaxed, here and below: written under the lock of the notes, and this thread sees its own.
     if NOTED.load(Ordering::Relaxed) {
-        let mut notes = notes();
-        NOTED.store(false, Ordering::Relaxed);
-        notes.clear();
+        forget();
     }
+}
+
+/// Forgets what this thread has noted. A call of another thread's may be on its way to the one that catches its panic,
+/// so what that noted stays, for a while.
+#[cold]
+fn forget() {
+    let here = std::thread::current().id();
+    let mut notes = notes();
+    notes.retain(|note| note.thread != here && note.at.elapsed() < KEPT_FOR);
+    NOTED.store(!notes.is_empty(), Ordering::Relaxed);
 }
 
 /// The message and the location of the panic with this payload. The location is empty if this library's hook did
@@ -96,10 +129,12 @@ pub(crate) fn begin() {
 pub(crate) fn explain(payload: Box<dyn Any + Send>) -> (String, String) {
     let message = text(&*payload).unwrap_or("(a payload that is not text)").to_owned();
     let (mark, here) = (Mark::of(&*payload), std::thread::current().id());
-    let notes = notes();
-    let mut its = notes.iter().rev().filter(|note| note.is == mark);
-    let mine = its.clone().find(|note| note.thread == here).or_else(|| its.next());
-    let location = mine.map(|note| note.location.clone()).unwrap_or_default();
+    let mut notes = notes();
+    let find = |notes: &VecDeque<Note>, is_one: &dyn Fn(&Note) -> bool| {
+        notes.iter().rposition(|note| note.is == mark && is_one(note))
+    };
+    let its = find(&notes, &|note| note.thread == here).or_else(|| find(&notes, &|_| true));
+    let location = its.and_then(|at| notes.remove(at)).map(|note| note.location).unwrap_or_default();
     // What the hook notes of a panic in the drop.
     drop(notes);
     drop_payload(payload);
@@ -121,10 +156,39 @@ pub(crate) fn install(report: Report) {
     let (before, default) = (take_hook(), take_hook());
     // A process that is itself a child has this hook already, and keeps the program's earlier one.
     if !same(&before, &ours()) {
-        let theirs = (!same(&before, &default)).then(|| Arc::new(before));
-        *self::theirs() = theirs;
+        let before = if same(&before, &first()) { before_ours().clone() } else { Some(Arc::new(before)) };
+        *theirs() = before.filter(|before| !same(before, &default));
     }
     set_hook(ours());
+}
+
+/// In a process that calls [`caught`](super::caught), and is no child: panics are noted from now on, and the hook that
+/// was there runs as before. A hook that the program sets later in its place alone is told of panics then.
+#[doc(hidden)]
+pub fn note_panics() {
+    // A child notes already. A thread that panics may not set a hook: the next call does.
+    if REPORT.get().is_some() || std::thread::panicking() {
+        return;
+    }
+    let mut before = before_ours();
+    // Once: a hook of the program's may stand in front of this one by now, and pass on to it.
+    if before.is_none() {
+        *before = Some(Arc::new(take_hook()));
+        set_hook(first());
+    }
+}
+
+#[inline(never)]
+fn first() -> Hook {
+    Box::new(note_first)
+}
+
+fn note_first(info: &PanicHookInfo<'_>) {
+    remember(info);
+    let before = before_ours().clone();
+    if let Some(before) = before {
+        before(info);
+    }
 }
 
 /// In one place, so that there is one table of its functions.
@@ -138,11 +202,24 @@ fn same(one: &Hook, other: &Hook) -> bool {
     std::ptr::eq(&raw const **one, &raw const **other)
 }
 
+thread_local! {
+    /// The program's hook runs in this thread, called by this one.
+    static PASSED_ON: Cell<bool> = const { Cell::new(false) };
+}
+
 fn note(info: &PanicHookInfo<'_>) {
+    // A hook that a child had set in front of this one passes on to it, and is behind it in a fork of that child.
+    if PASSED_ON.get() {
+        return print(current::current_process().name(), info, &place(info));
+    }
     let location = remember(info);
     let theirs = theirs().clone();
     match theirs {
-        Some(theirs) => theirs(info),
+        Some(theirs) => {
+            PASSED_ON.set(true);
+            theirs(info);
+            PASSED_ON.set(false);
+        }
         None => print(current::current_process().name(), info, &location),
     }
     if cfg!(panic = "abort") {
@@ -163,11 +240,12 @@ pub(crate) fn install_for_template() {
 }
 
 fn remember(info: &PanicHookInfo<'_>) -> String {
-    let location = info.location().map(ToString::to_string).unwrap_or_default();
+    let location = place(info);
     let note = Note {
         is: Mark::of(info.payload()),
         thread: std::thread::current().id(),
         location: location.clone(),
+        at: Instant::now(),
     };
     let mut notes = notes();
     if notes.len() == KEPT {
@@ -177,6 +255,10 @@ fn remember(info: &PanicHookInfo<'_>) -> String {
     // ORDERING: as in `begin`.
     NOTED.store(true, Ordering::Relaxed);
     location
+}
+
+fn place(info: &PanicHookInfo<'_>) -> String {
+    info.location().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Prints a panic as `Process NAME panicked at PLACE:`, in one piece.
