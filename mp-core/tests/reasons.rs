@@ -1,11 +1,13 @@
 //! Why a value did not cross: what its own code said, what the format cannot carry, what the system lacked.
 
-use mp_core::sys::fd::pipe;
+use mp_core::sys::fd::{pipe, put_at_standard};
 use mp_core::transfer::Handle;
 use mp_core::{JoinError, Process, StartError, StartMethod};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::fs::OpenOptions;
+use std::os::fd::AsFd;
 
 mp_testing::cases! {
     plain: [
@@ -15,6 +17,8 @@ mp_testing::cases! {
         a_type_that_must_be_described_is_refused_at_the_start,
         a_result_that_must_be_described_is_refused_in_the_child,
         a_call_that_does_not_arrive_says_why,
+        a_result_that_finds_no_memory_says_why,
+        a_long_message_of_a_panic_that_finds_no_memory_is_cut,
     ]
 }
 
@@ -138,4 +142,50 @@ fn a_call_that_does_not_arrive_says_why() {
         Process::new(count, (handles,)).method(StartMethod::ForkServer).start().unwrap().join().unwrap_err();
     assert!(matches!(error, JoinError::Failed(_)), "{error:?}");
     assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+}
+
+/// From here on the child can make no file, or has no descriptor for one.
+fn allow(none_of: usize) {
+    let which = [Resource::RLIMIT_FSIZE, Resource::RLIMIT_NOFILE][none_of];
+    let (_, most) = getrlimit(which).unwrap();
+    setrlimit(which, 0, most).unwrap();
+}
+
+fn long_result(none_of: usize) -> Vec<u8> {
+    allow(none_of);
+    vec![7; 1 << 20]
+}
+
+fn long_panic(none_of: usize) {
+    // The panic is printed, which to a file would end the process by SIGXFSZ.
+    put_at_standard(OpenOptions::new().write(true).open("/dev/null").unwrap().as_fd(), 2).unwrap();
+    allow(none_of);
+    panic!("{}", "x".repeat(1 << 20))
+}
+
+const LIMITS: [&str; 2] = ["RLIMIT_FSIZE", "RLIMIT_NOFILE"];
+
+fn a_result_that_finds_no_memory_says_why() {
+    for method in [StartMethod::ForkServer, StartMethod::Spawn, StartMethod::Fork] {
+        for (none_of, limit) in LIMITS.into_iter().enumerate() {
+            let error =
+                Process::new(long_result, (none_of,)).method(method).start().unwrap().join().unwrap_err();
+            assert!(matches!(error, JoinError::Failed(_)), "{method:?} {limit}: {error:?}");
+            let text = error.to_string();
+            assert!(text.contains("cannot send its result") && text.contains(limit), "{method:?}: {text}");
+        }
+    }
+}
+
+fn a_long_message_of_a_panic_that_finds_no_memory_is_cut() {
+    for (none_of, limit) in LIMITS.into_iter().enumerate() {
+        match Process::new(long_panic, (none_of,)).start().unwrap().join().unwrap_err() {
+            JoinError::Panicked { message, location } => {
+                let kept = message.trim_start_matches('x');
+                assert!(kept.starts_with(" [cut") && message.len() > 10_000, "{limit}: {kept}");
+                assert!(location.contains("reasons.rs"), "{location}");
+            }
+            other => panic!("{limit}: {other:?}"),
+        }
+    }
 }

@@ -115,6 +115,19 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// The bytes of [`Outcome::Returned`], packed before the child exists: packing it would allocate.
     pub(crate) const RETURNED: [u8; 1] = [0];
+
+    /// With no more of its text than a packet holds.
+    pub(crate) fn cut(mut self) -> Outcome {
+        const MOST: usize = 16 << 10;
+        if let Outcome::Panicked { message: text, .. } | Outcome::Failed { reason: text } = &mut self
+            && text.len() > MOST
+        {
+            let end = (0..=MOST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            text.truncate(end);
+            text.push_str(" [cut: there was no memory for all of it]");
+        }
+        self
+    }
 }
 
 /// Why a template made no child.
@@ -135,5 +148,18 @@ mod tests {
     #[test]
     fn the_packed_word_is_what_packing_gives() {
         assert_eq!(crate::transfer::pack(&Outcome::Returned).unwrap().bytes, Outcome::RETURNED);
+    }
+
+    /// Of whole characters.
+    #[test]
+    fn a_long_text_is_cut_and_a_short_one_is_not() {
+        let cut = |text: &str| match (Outcome::Failed { reason: text.to_owned() }).cut() {
+            Outcome::Failed { reason } => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(cut("short"), "short");
+        let long = cut(&format!("x{}", "\u{1F600}".repeat(10_000)));
+        let kept = long.strip_suffix(" [cut: there was no memory for all of it]").unwrap();
+        assert!(kept.len() > 16_000 && kept[1..].chars().all(|one| one == '\u{1F600}'));
     }
 }

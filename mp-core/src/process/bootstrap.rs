@@ -158,7 +158,7 @@ fn live(
         orphans::introduce(current::parent_process().map_or(0, |parent| parent.pid()));
     }
     log::info!(target: TARGET, "child process calling its function");
-    panics::begin();
+    panics::begin_process();
     let code = report(catch_unwind(AssertUnwindSafe(work)).map_err(panics::explain));
     log::info!(target: TARGET, "process shutting down");
     // After the result: the parent's join shall not wait for handlers and children.
@@ -182,20 +182,25 @@ fn report(result: Result<Result<Message, String>, (String, String)>) -> i32 {
         Ok(Ok(value)) => match say(&std::hint::black_box(Outcome::RETURNED), Some(&value)) {
             Ok(()) | Err(ParcelError::Closed) => 0,
             Err(error) => {
-                complain(&format!("cannot send its result: {error}"));
-                CALL_FAILED
+                let reason = format!("cannot send its result: {error}");
+                // The memory that it has is what the rest may need.
+                drop(value);
+                say_failed(reason)
             }
         },
-        Ok(Err(reason)) => {
-            complain(&reason);
-            say_packed(&Outcome::Failed { reason });
-            CALL_FAILED
-        }
+        Ok(Err(reason)) => say_failed(reason),
         Err((message, location)) => {
-            say_packed(&Outcome::Panicked { message, location });
+            say_packed(Outcome::Panicked { message, location });
             PANICKED
         }
     }
+}
+
+fn say_failed(reason: String) -> i32 {
+    // The parent first: standard error output may be a file, and the same limit end this process for a write to it.
+    say_packed(Outcome::Failed { reason: reason.clone() });
+    complain(&reason);
+    CALL_FAILED
 }
 
 fn complain(what: &str) {
@@ -203,20 +208,28 @@ fn complain(what: &str) {
     write_stderr(format!("Process {}: {what}\n", name.name()).as_bytes());
 }
 
-fn say_packed(what: &Outcome) {
-    if let Ok(message) = pack(what) {
-        // A parent that has ended needs no message.
-        let _ = say(&message.bytes, None);
+/// Says why there is no value. A long text takes memory, which may not be had: then its beginning is sent, which takes
+/// none.
+fn say_packed(what: Outcome) {
+    let send = |what: &Outcome| pack(what).is_ok_and(|message| say(&message.bytes, None).is_ok());
+    if !send(&what) {
+        send(&what.cut());
     }
+    // A parent that has ended needs no message.
+    drop(take_outcome());
 }
 
 /// Sends the last message on the outcome socket, and closes it: what follows must not delay the end that the
-/// parent reads.
+/// parent reads. On an error it stays open, for what is said instead.
 #[inline]
 fn say(what: &[u8], value: Option<&Message>) -> Result<(), ParcelError> {
     let Some(outcome) = take_outcome() else { return Ok(()) };
     let value = value.map_or(Part::EMPTY, Part::from);
-    send_parts(outcome.as_fd(), Part { bytes: what, handles: &[] }, value)
+    let sent = send_parts(outcome.as_fd(), Part { bytes: what, handles: &[] }, value);
+    if sent.is_err() {
+        *OUTCOME.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+    sent
 }
 
 /// Calls a template's preload function in a thread of its own: thread-local state that it leaves (the keys of a
@@ -238,5 +251,5 @@ pub(crate) fn preload(code: Code) -> Result<(), String> {
 
 /// Sends the panic that ends this process, in a build with `panic = "abort"`.
 fn say_panicked(message: String, location: String) {
-    say_packed(&Outcome::Panicked { message, location });
+    say_packed(Outcome::Panicked { message, location });
 }
