@@ -21,7 +21,8 @@ pub enum TaskError {
     Panicked {
         /// What the panic said.
         message: String,
-        /// `file:line:column`.
+        /// `file:line:column`. Empty if it is not known: the payload was made by `resume_unwind`, or a panic hook of
+        /// the program's alone was told of it.
         location: String,
         /// The worker's name.
         worker: String,
@@ -296,6 +297,13 @@ pub enum JoinPoolError {
          it, and join then"
     )]
     Untaken,
+    /// The calling thread is in the callback of [`on_output`](crate::PoolBuilder::on_output) of a pool that is closed:
+    /// a worker that writes more than its pipe holds would wait for the callback, and the callback for the worker.
+    #[error(
+        "the callback of on_output cannot wait for workers, which may wait for it: join in another thread, or \
+         terminate the pool first"
+    )]
+    InOutput,
 }
 
 /// What a worker says of a task that gave no value.

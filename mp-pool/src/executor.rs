@@ -184,7 +184,8 @@ impl ProcessPoolExecutor {
 
     /// Takes no more tasks, and waits until the workers have ended. Every future is done then, and its callbacks were
     /// called. Tasks that wait for the calling thread to take what they yield are told that it is not wanted: see
-    /// [`JoinPoolError::Untaken`].
+    /// [`JoinPoolError::Untaken`]. In the callback of [`on_output`](PoolBuilder::on_output) it does not wait: see
+    /// [`JoinPoolError::InOutput`].
     ///
     /// Python: `Executor.shutdown(cancel_futures)`.
     pub fn shutdown(&self, pending: Pending) {

@@ -4,6 +4,7 @@ use crate::builder::PoolBuilder;
 use crate::dispatch::{Dispatch, Phase};
 use crate::error::{JoinPoolError, NewPoolError, SubmitError, TaskError};
 use crate::options::TaskOptions;
+use crate::output::Output;
 use crate::result::{AsyncResult, MapResult};
 use crate::supervisor::{Shared, WorkerSpec};
 use crate::tasks::Tasks;
@@ -328,7 +329,8 @@ impl Pool {
     /// [`JoinPoolError::StillRunning`] if neither was called. [`JoinPoolError::Untaken`] if for half a second all tasks
     /// that are left have waited for the calling thread to take what they yield ([`generate`](Pool::generate)). The
     /// pool is as it was: take the values, or drop the iterator, and join again. If another thread took values last, it
-    /// waits for it.
+    /// waits for it. [`JoinPoolError::InOutput`] in the callback of [`on_output`](PoolBuilder::on_output), after a
+    /// [`close`](Pool::close) alone.
     pub fn join(&self) -> Result<(), JoinPoolError> {
         self.join_until(None, JoinPoolError::Timeout)
     }
@@ -354,6 +356,13 @@ impl Pool {
             return Err(JoinPoolError::StillRunning);
         }
         let have_ended = |dispatch: &Dispatch| dispatch.are_workers_gone() && dispatch.is_idle();
+        if until.is_none() && self.shared.output.as_ref().is_some_and(Output::is_here) {
+            let dispatch = self.shared.dispatch();
+            // Workers that are killed wait for nothing.
+            if dispatch.phase == Phase::Closed && !have_ended(&dispatch) {
+                return Err(JoinPoolError::InOutput);
+            }
+        }
         wait_for_end(
             until,
             late,

@@ -3,7 +3,8 @@
 use log::{debug, info};
 use mp_core::active_children;
 use mp_pool::{
-    LevelFilter, Pool, PoolBuilder, Retry, TaskError, TaskNumber, TaskOptions, TaskOutput, TaskOutputKind,
+    JoinPoolError, LevelFilter, Pool, PoolBuilder, Retry, TaskError, TaskNumber, TaskOptions, TaskOutput,
+    TaskOutputKind,
 };
 use mp_queue::Queue;
 use mp_testing::{kill, wait_a_random_moment, while_killing};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 mp_testing::cases! {
@@ -22,6 +23,7 @@ mp_testing::cases! {
         a_childs_output_is_its_tasks,
         a_child_that_outlives_its_task_holds_up_nothing,
         a_slow_callback_loses_nothing,
+        a_callback_that_waits_for_the_end_of_its_pool_is_told,
         an_enlarged_pipe_is_read_to_its_end,
         long_arguments_and_handles_arrive,
         what_a_pool_wrote_is_given_at_its_end,
@@ -430,4 +432,25 @@ fn each_piece_has_its_task_whichever_worker_is_killed() {
     pool.close();
     pool.join().unwrap();
     assert!(active_children().is_empty());
+}
+
+fn write_so_many(bytes: usize) {
+    std::io::stdout().write_all(&vec![b'x'; bytes]).unwrap();
+}
+
+/// The worker would wait for the callback, and the callback for the worker.
+fn a_callback_that_waits_for_the_end_of_its_pool_is_told() {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    let (tell, told) = mpsc::channel();
+    let on_output = move |_: TaskOutput| {
+        let pool = POOL.wait();
+        pool.close();
+        tell.send(pool.join()).unwrap();
+    };
+    let pool = POOL.get_or_init(|| Pool::builder().processes(1).on_output(on_output).build().unwrap());
+    let written = pool.apply_async(write_so_many, (1 << 20,)).unwrap();
+    assert_eq!(told.recv().unwrap(), Err(JoinPoolError::InOutput));
+    assert_eq!(written.get(), Ok(()));
+    pool.join().unwrap();
+    assert!(told.try_iter().all(|end| matches!(end, Ok(()) | Err(JoinPoolError::InOutput))));
 }

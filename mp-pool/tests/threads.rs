@@ -4,11 +4,14 @@ mod begun;
 
 use begun::begun;
 use mp_pool::futures::{Future, Pending, ReturnWhen, as_completed, wait};
-use mp_pool::{ImapOptions, JoinPoolError, MapError, SubmitError, TaskError, ThreadPool, ThreadPoolExecutor};
+use mp_pool::{
+    GenerateOptions, Generated, ImapOptions, JoinPoolError, MapError, SubmitError, TaskError, ThreadPool,
+    ThreadPoolExecutor, YieldError, Yielder,
+};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, OnceLock, mpsc};
 use std::time::Duration;
 
 mp_testing::cases! {
@@ -32,6 +35,12 @@ mp_testing::cases! {
         a_future_is_awaited,
         dropped_it_does_what_it_has,
         a_task_may_be_the_last_to_hold_its_pool,
+        panics_of_several_threads_at_once_have_their_place,
+        tasks_may_wait_for_the_end_of_their_pool_at_once,
+        tasks_may_shut_their_executor_down_at_once,
+        a_state_may_wait_for_the_end_of_its_pool_when_it_is_dropped,
+        a_task_that_waits_for_the_end_hides_no_values_that_are_not_taken,
+        a_task_may_submit_more_than_its_executor_holds,
     ],
 }
 
@@ -82,11 +91,12 @@ fn a_panic_is_one_items_error() {
     assert_eq!(each.len(), 100);
     for (x, outcome) in (0..).zip(each) {
         match outcome {
-            Err(TaskError::Panicked { message, worker, .. }) => {
+            Err(TaskError::Panicked { message, location, worker }) => {
                 assert!(
                     x == 37 && message.contains("no 37") && worker.starts_with("Weaver-"),
                     "{x} {message}"
                 );
+                assert!(location.starts_with("mp-pool/tests/threads.rs:"), "{location}");
             }
             outcome => assert_eq!(outcome, Ok(x)),
         }
@@ -402,4 +412,133 @@ fn a_task_may_be_the_last_to_hold_its_pool() {
         tell.send(()).unwrap();
     });
     told.recv().unwrap();
+}
+
+/// Calls of other threads begin and end while one unwinds.
+fn panics_of_several_threads_at_once_have_their_place() {
+    std::panic::set_hook(Box::new(|_| ()));
+    let pool = ThreadPool::new(8).unwrap();
+    let odd_ones_panic = |x: u32| assert!(x.is_multiple_of(2), "{x} is odd");
+    let each = pool.map_in_chunks(odd_ones_panic, 0..2000, Some(1)).unwrap().get_each();
+    for (x, outcome) in (0..).zip(each) {
+        match outcome {
+            Ok(()) => assert!(x % 2 == 0),
+            Err(TaskError::Panicked { message, location, .. }) => {
+                assert!(
+                    message == format!("{x} is odd") && location.contains("threads.rs:"),
+                    "{x}: {location}"
+                );
+            }
+            other => panic!("{x}: {other:?}"),
+        }
+    }
+}
+
+/// And another thread with them.
+fn tasks_may_wait_for_the_end_of_their_pool_at_once() {
+    for terminated in [false, true] {
+        let (pool, all_run) = (Arc::new(ThreadPool::new(3).unwrap()), Arc::new(Barrier::new(4)));
+        let join = || {
+            let (inner, all_run) = (Arc::clone(&pool), Arc::clone(&all_run));
+            let join = move || {
+                all_run.wait();
+                if terminated {
+                    inner.terminate()
+                } else {
+                    inner.close()
+                };
+                inner.join()
+            };
+            pool.apply_async(join, ()).unwrap()
+        };
+        let joins = [join(), join(), join()];
+        all_run.wait();
+        pool.close();
+        pool.join().unwrap();
+        assert!(joins.iter().all(|join| join.get() == Ok(Ok(()))));
+    }
+}
+
+/// In tasks, and in their callbacks.
+fn tasks_may_shut_their_executor_down_at_once() {
+    let (executor, all_run) = (Arc::new(ThreadPoolExecutor::new(4).unwrap()), Arc::new(Barrier::new(4)));
+    let futures: Vec<_> = (0..4)
+        .map(|x| {
+            let (inner, all_run) = (Arc::clone(&executor), Arc::clone(&all_run));
+            let shut_down = move || {
+                all_run.wait();
+                inner.shutdown(Pending::Finish);
+            };
+            if x % 2 == 0 {
+                return executor.submit(shut_down, ()).unwrap();
+            }
+            // It ends when it has its callback, which is called in its thread then.
+            let (open, gate) = mpsc::channel::<()>();
+            let future = executor.submit(move || gate.recv().unwrap(), ()).unwrap();
+            future.add_done_callback(move |_| shut_down());
+            open.send(()).unwrap();
+            future
+        })
+        .collect();
+    executor.shutdown(Pending::Finish);
+    assert!(futures.iter().all(|future| future.result() == Ok(())));
+}
+
+struct JoinsAtItsEnd(mpsc::Sender<Result<(), JoinPoolError>>);
+
+static POOL: OnceLock<ThreadPool> = OnceLock::new();
+
+impl Drop for JoinsAtItsEnd {
+    fn drop(&mut self) {
+        self.0.send(POOL.get().unwrap().join()).unwrap();
+    }
+}
+
+/// When no thread of the pool is in its seat any more.
+fn a_state_may_wait_for_the_end_of_its_pool_when_it_is_dropped() {
+    let (tell, told) = mpsc::channel();
+    let builder = ThreadPool::builder().threads(3).initializer_value(JoinsAtItsEnd, (tell,));
+    let pool = POOL.get_or_init(|| builder.build().unwrap());
+    let joined = pool.apply_async(
+        || {
+            let pool = POOL.get().unwrap();
+            pool.close();
+            pool.join()
+        },
+        (),
+    );
+    assert_eq!(joined.unwrap().get(), Ok(Ok(())));
+    pool.join().unwrap();
+    assert!((0..3).all(|_| told.recv().unwrap() == Ok(())));
+}
+
+fn count_for_ever(_: u64, results: Yielder<u64>) -> Result<(), YieldError> {
+    (0..).try_for_each(|x| results.yield_(x))
+}
+
+fn a_task_that_waits_for_the_end_hides_no_values_that_are_not_taken() {
+    let (pool, (tell, told)) = (Arc::new(ThreadPool::new(2).unwrap()), mpsc::channel());
+    let mut values = pool.generate_with(count_for_ever, [0], GenerateOptions::new()).unwrap();
+    assert!(matches!(values.next(), Some(Generated::Value { item: 0, value: 0 })));
+    let inner = Arc::clone(&pool);
+    let join = move || {
+        inner.close();
+        tell.send(()).unwrap();
+        inner.join()
+    };
+    let joined = pool.apply_async(join, ()).unwrap();
+    told.recv().unwrap();
+    assert_eq!(pool.join(), Err(JoinPoolError::Untaken));
+    drop(values);
+    pool.join().unwrap();
+    assert_eq!(joined.get(), Ok(Ok(())));
+}
+
+/// It is the thread that would make room.
+fn a_task_may_submit_more_than_its_executor_holds() {
+    let executor = Arc::new(ThreadPoolExecutor::new(1).unwrap());
+    let inner = Arc::clone(&executor);
+    let submit = move || (0..1500).map(|x| inner.submit(square, (x,)).unwrap()).collect::<Vec<_>>();
+    let futures = executor.submit(submit, ()).unwrap().result().unwrap();
+    assert!((0..).zip(futures).all(|(x, future)| future.result() == Ok(square(x))));
 }

@@ -153,8 +153,9 @@ impl PoolBuilder {
     /// itself, both are flushed.
     ///
     /// One thread of the pool's calls it, piece by piece. While it runs, workers that write wait as soon as their pipes
-    /// are full (64 KiB each), so memory is bounded, and it must not wait for tasks of this pool. One that panics is
-    /// called again for the next piece. After [`Pool::join`] it has had everything.
+    /// are full (64 KiB each), so memory is bounded, and it must not wait for tasks of this pool: a
+    /// [`Pool::join`] there is [`JoinPoolError::InOutput`](crate::JoinPoolError::InOutput). One that panics is called
+    /// again for the next piece. After [`Pool::join`] it has had everything.
     ///
     /// Off, it costs nothing. On, a system call for each task that writes nothing, and two more for each that does.
     ///

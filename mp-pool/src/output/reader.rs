@@ -145,12 +145,17 @@ impl Output {
         self.waker.wake();
     }
 
+    /// Whether the calling thread is the one that reads: it is in the callback.
+    pub(crate) fn is_here(&self) -> bool {
+        self.inner().thread == Some(std::thread::current().id())
+    }
+
     /// Waits until the callback has had all that is in the pipes at this moment.
     pub(super) fn flush(&self) {
-        let mut inner = self.inner();
-        if inner.thread == Some(std::thread::current().id()) {
+        if self.is_here() {
             return;
         }
+        let mut inner = self.inner();
         inner.asked += 1;
         let asked = inner.asked;
         self.wake();

@@ -17,8 +17,8 @@ pub enum Outcome {
     Panicked {
         /// What the panic said.
         message: String,
-        /// `file:line:column`; empty if it is not known, as in a thread of the program that is no child: the panic hook
-        /// prints it.
+        /// `file:line:column`. Empty if it is not known: the payload was made by `resume_unwind`, or a panic hook of
+        /// the program's alone was told of it.
         location: String,
     },
     /// Its process exited with this code before the function returned.

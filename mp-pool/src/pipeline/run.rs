@@ -7,6 +7,7 @@ use super::merge::merge;
 use super::plan::Plan;
 use super::report::{PipelineError, Report};
 use crate::progress::{ProgressEvent, Work};
+use mp_core::process::note_panics;
 use std::time::Instant;
 
 pub(super) fn run(
@@ -15,6 +16,8 @@ pub(super) fn run(
     consume: &mut dyn FnMut(&ProgressEvent),
     work: Option<&Work>,
 ) -> Result<Report, PipelineError> {
+    // A panic of a step in a thread is to tell its place.
+    note_panics();
     let (began, mut account) = (Instant::now(), Account::new(plan, context, consume, work));
     let (mut tasks, mut not_merged) = (Vec::new(), None);
     for block in &plan.blocks {

@@ -9,6 +9,11 @@
 //!
 //! A thread that is too many (`resize`) ends after the task that it runs. Whether it does, and whether one is started
 //! in its seat, is decided under the lock.
+//!
+//! # Waits of the pool's own threads
+//! A task, a callback, or a destructor of either may end its pool and wait for that. Its thread waits for no thread of
+//! the pool that waits so too, itself included: each would wait for the other. Nor does a thread of the pool wait for
+//! room in the queue, which the pool's threads make.
 
 use super::queue::Queue;
 use super::seat::Seat;
@@ -21,10 +26,12 @@ use crate::pool::{join_threads, wait_for_end};
 use crate::resize::ResizeError;
 use crate::statistics::Statistics;
 use mp_core::OsError;
+use mp_core::process::note_panics;
 use mp_core::sys::owning_process::OwningProcess;
 use mp_core::sys::process::gettid;
 use mp_core::transfer::{StateType, drop_state};
 use mp_core::word::Deadline;
+use std::cell::Cell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
@@ -60,6 +67,8 @@ struct State {
     /// Threads of the program that wait for room.
     held_back: usize,
     stops: Vec<Weak<dyn Stop>>,
+    /// Threads that wait in `join`.
+    joining: Vec<u32>,
 }
 
 struct Shared {
@@ -87,7 +96,10 @@ impl Crew {
             seats: Vec::new(),
             held_back: 0,
             stops: Vec::new(),
+            joining: Vec::new(),
         };
+        // A task's panic is to tell its place.
+        note_panics();
         let (state, work, changed) = (Mutex::new(state), Condvar::new(), Condvar::new());
         let shared = Arc::new(Shared { spec, state, work, changed });
         let crew = Crew { shared, threads: Mutex::default(), owner: OwningProcess::current() };
@@ -152,7 +164,8 @@ impl Crew {
         self.push(self.shared.state(), priority, task)
     }
 
-    /// Submits when there is room: fewer than 1,024 tasks go before this one; `late` at the deadline.
+    /// Submits when there is room: fewer than 1,024 tasks go before this one; `late` at the deadline. A thread of the
+    /// pool does not wait: it may be the one that makes room.
     pub(super) fn submit_until(
         &self,
         priority: i32,
@@ -161,7 +174,9 @@ impl Crew {
         late: SubmitError,
     ) -> Result<(), SubmitError> {
         self.check_process()?;
-        let has_room = |state: &State| state.phase != Phase::Running || state.queue.ahead_of(priority) < ROOM;
+        let is_ours = self.shared.is_of_this_thread();
+        let has_room =
+            |state: &State| is_ours || state.phase != Phase::Running || state.queue.ahead_of(priority) < ROOM;
         self.shared.state().held_back += 1;
         let state = self.shared.wait(until, has_room);
         let mut state = state.ok_or_else(|| {
@@ -225,9 +240,10 @@ impl Crew {
         if !self.is_owned() || self.shared.state().phase == Phase::Running {
             return Err(JoinPoolError::StillRunning);
         }
-        // A thread does not wait for itself, where a task or a callback ends its pool.
-        let here = gettid();
-        let have_ended = |state: &State| state.seats.iter().all(|(seat, alive)| !alive || seat.is_of(here));
+        // Until the threads are joined: another one may join this thread's handle.
+        let _joining = Joining::begin(&self.shared);
+        let is_ours = self.shared.is_of_this_thread();
+        let have_ended = |state: &State| state.alive().all(|seat| is_ours && state.is_joining(seat));
         wait_for_end(
             until,
             late,
@@ -253,7 +269,54 @@ impl Crew {
     }
 }
 
+impl State {
+    fn alive(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().filter(|(_, alive)| *alive).map(|(seat, _)| &**seat)
+    }
+
+    /// Whether the thread of this seat waits in `join`.
+    fn is_joining(&self, seat: &Seat) -> bool {
+        self.joining.contains(&seat.thread())
+    }
+}
+
+/// The calling thread waits in `join`, until this is dropped.
+struct Joining<'a>(&'a Shared, u32);
+
+impl Joining<'_> {
+    fn begin(shared: &Shared) -> Joining<'_> {
+        let here = gettid();
+        shared.state().joining.push(here);
+        // Others may have waited for this thread alone.
+        shared.changed.notify_all();
+        Joining(shared, here)
+    }
+}
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if let Some(at) = state.joining.iter().position(|thread| *thread == self.1) {
+            state.joining.swap_remove(at);
+        }
+    }
+}
+
+thread_local! {
+    /// Which pool this thread is of, by an address; 0: of none.
+    static OF: Cell<usize> = const { Cell::new(0) };
+}
+
 impl Shared {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether the calling thread is one of these, to the end of its destructors.
+    fn is_of_this_thread(&self) -> bool {
+        OF.get() == self.address()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -280,9 +343,8 @@ impl Shared {
     /// Whether each thread that there is waits for the calling thread to take what its task yields.
     fn is_held_up_here(&self) -> bool {
         let held: usize = self.stops().iter().map(|stop| stop.held_here()).sum();
-        let here = gettid();
-        let others = |(seat, alive): &&(Arc<Seat>, bool)| *alive && !seat.is_of(here);
-        held > 0 && held == self.state().seats.iter().filter(others).count()
+        let state = self.state();
+        held > 0 && held == state.alive().filter(|seat| !state.is_joining(seat)).count()
     }
 
     fn wait(&self, until: Option<Deadline>, is_so: impl Fn(&State) -> bool) -> Option<MutexGuard<'_, State>> {
@@ -314,6 +376,7 @@ impl Shared {
 
     /// The life of a thread.
     fn live(&self, seat: &Seat) {
+        OF.set(self.address());
         seat.take();
         if let Some(initializer) = &self.spec.initializer
             && let Err(error) = caught(seat.name(), || initializer())

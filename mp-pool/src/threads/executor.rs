@@ -31,7 +31,7 @@ use std::time::Duration;
 /// ```
 ///
 /// A task that panics is a task that failed ([`TaskError::Panicked`]). A thread cannot be killed: there is no
-/// `kill_workers`.
+/// `kill_workers`. Nor is there a trace: see [`ThreadPool`](crate::ThreadPool).
 ///
 /// Dropped, it is [shut down](ThreadPoolExecutor::shutdown) when its tasks are done, as at the end of Python's `with`.
 /// Where the thread panics, those that have not begun are cancelled.
@@ -61,7 +61,8 @@ impl ThreadPoolExecutor {
         ThreadTasks::new(&self.crew)
     }
 
-    /// Has `function` called in a thread. Where 1,024 tasks wait, waits until there is room.
+    /// Has `function` called in a thread. Where 1,024 tasks wait, waits until there is room, unless it is called by a
+    /// task or a callback in one of these threads, which may be the one that makes room.
     ///
     /// Python: `Executor.submit`, which takes any number.
     ///

@@ -27,8 +27,13 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A task that panics is a task that failed ([`TaskError::Panicked`], with the message and the thread's name; where it
-/// panicked the panic hook says). One that ends the process ends all: threads isolate nothing, and none can be killed.
+/// A task that panics is a task that failed ([`TaskError::Panicked`], with the message, the place and the thread's
+/// name). To know the place, the first pool of threads puts a panic hook in front of the program's, which runs as
+/// before; a hook that the program sets later, and that does not call the one before it, leaves the place empty. A task
+/// that ends the process ends all: threads isolate nothing, and none can be killed.
+///
+/// There is no trace of its tasks, as [`PoolBuilder::trace`](crate::PoolBuilder::trace) writes: profilers see all
+/// threads of a process.
 ///
 /// Dropped, it is [terminated](ThreadPool::terminate), and the tasks that run are waited for.
 ///
@@ -333,6 +338,9 @@ impl ThreadPool {
     }
 
     /// Waits until the threads have ended, after [`close`](ThreadPool::close) or [`terminate`](ThreadPool::terminate).
+    ///
+    /// In a task or a callback of the pool it waits for no thread that waits so too, itself included: those end after
+    /// what they are at.
     ///
     /// Python: `ThreadPool.join`.
     ///

@@ -40,9 +40,9 @@ impl Seat {
         self.starts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether it is the seat of this thread.
-    pub(super) fn is_of(&self, thread: u32) -> bool {
-        self.thread.load(Ordering::Relaxed) == thread
+    /// Its thread; 0: there is none.
+    pub(super) fn thread(&self) -> u32 {
+        self.thread.load(Ordering::Relaxed)
     }
 
     /// Its thread ends.

@@ -55,6 +55,8 @@ impl PoolBuilder {
     /// that were written. What can be written no more (a full disk) is left out, and ends the trace: see
     /// [`Pool::trace_error`](crate::Pool::trace_error).
     ///
+    /// A pool of [threads](crate::ThreadPool) has no trace.
+    ///
     /// Python has no counterpart; compare `viztracer`.
     ///
     /// # Errors
