@@ -238,7 +238,7 @@ impl Call {
             }
             if packed.items as usize >= most || packed.bytes.len() >= MOST_BYTES {
                 let chunk = chunk(self.submitted as usize + packed.items as usize);
-                most = (2 * most).min(MOST_CHUNKS.saturating_mul(chunk));
+                most = most.saturating_mul(2).min(MOST_CHUNKS.saturating_mul(chunk));
                 self.submit_batch(std::mem::take(&mut packed), chunk)?;
                 wait(self)?;
             } else if alone {

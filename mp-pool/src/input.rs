@@ -100,7 +100,7 @@ impl<I: Iterator> Input<I> {
     /// to come, one for each worker.
     pub(crate) fn chunks_at_once(&self, look_ahead: usize, workers: usize) -> usize {
         match self.items.as_ref().map(Iterator::size_hint) {
-            Some((least, Some(most))) if least == most && most <= look_ahead => most + 1,
+            Some((least, Some(most))) if least == most && most <= look_ahead => most.saturating_add(1),
             _ => workers,
         }
     }

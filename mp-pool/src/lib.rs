@@ -43,7 +43,8 @@
 //! | `board/`        | the words that pool and workers share: slots, lanes, sleepers            |
 //! | `lead.rs`       | of the threads that wait for results, one waits at the board             |
 //! | `restarts.rs`   | when a worker is replaced, and when the pool gives up                    |
-//! | `supervisor.rs` | the pool's two threads                                                   |
+//! | `supervisor.rs` | what the pool's threads share; the start of a worker                     |
+//! | `watcher.rs`    | the thread that sees what workers say, and how they end                  |
 //! | `limits.rs`     | the memory and the age of a worker                                       |
 //! | `buffer/`       | [`Buffer`]: arguments and results that are read where they lie           |
 //! | `lent.rs`       | long results that stay in the arena until they are read                  |
@@ -108,6 +109,7 @@ mod thread;
 mod threads;
 mod trace;
 mod watch;
+mod watcher;
 mod window;
 mod worker;
 

@@ -2,15 +2,19 @@
 //!
 //! `imap` and `imap_unordered` are in imap.rs; P42 and P43 in conformance.rs.
 
+use mp_core::sys::poll::pidfd_open;
 use mp_core::sys::process::Ended;
+use mp_core::sys::signal::{SIGKILL, send_to_child};
 use mp_core::{StartMethod, active_children, current_process};
 use mp_mock::{builder, new_pool};
-use mp_pool::{JoinPoolError, MapError, SubmitError, TaskError};
+use mp_pool::{JoinPoolError, MapError, Pool, SubmitError, TaskError};
 use mp_queue::Queue;
 use mp_testing::kill_if_it_lives;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +22,8 @@ use std::time::Duration;
 mp_testing::cases! {
     plain: [
         wrong_numbers_are_refused,
+        a_chunk_may_be_as_long_as_can_be,
+        a_pool_whose_workers_cannot_be_watched_is_broken_and_ends,
         values_that_cannot_cross_are_their_tasks_failure,
         threads_share_a_pool,
         idle_workers_take_over_what_waits,
@@ -142,6 +148,15 @@ fn two_hundred_workers_on_a_thousand_items() {
     let pool = new_pool(200).unwrap();
     let sum: u64 = pool.map(square, 0..1000).unwrap().iter().sum();
     assert_eq!(sum, 332_833_500);
+}
+
+/// More batches than a number of items can be doubled.
+fn a_chunk_may_be_as_long_as_can_be() {
+    let pool = new_pool(2).unwrap();
+    let input = || (0..6000_usize).map(|x| vec![x as u8; 1000]);
+    let lengths = pool.map_in_chunks(length_unless_it_begins_with_9, input(), Some(usize::MAX)).unwrap();
+    let each = lengths.get_each();
+    assert!(each.len() == 6000 && (0..).zip(&each).all(|(x, length)| length.is_ok() == (x % 256 != 9)));
 }
 
 fn wrong_numbers_are_refused() {
@@ -379,6 +394,26 @@ fn workers_that_cannot_live_break_the_pool() {
         Err(error) => error.to_string(),
     };
     assert!(broken.contains("in a row") && broken.contains("signal 6"), "{broken}");
+}
+
+/// No call waits for more descriptors than the process may have.
+fn a_pool_whose_workers_cannot_be_watched_is_broken_and_ends() {
+    let pool = Pool::new(3).unwrap();
+    assert_eq!(pool.map(square, 0..3).unwrap(), [0, 1, 4]);
+    let killed = pidfd_open(pool.worker_pids()[0]).unwrap();
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, 4, most).unwrap();
+    // The watcher wakes, and is to wait for all of them again.
+    send_to_child(killed.as_fd(), SIGKILL).unwrap();
+    let reason = loop {
+        match pool.apply(square, (3,)) {
+            Err(SubmitError::Broken(reason) | SubmitError::Task(TaskError::Broken(reason))) => break reason,
+            other => assert!(matches!(other, Ok(9) | Err(SubmitError::Task(_))), "{other:?}"),
+        }
+    };
+    assert!(reason.contains("cannot be watched"), "{reason}");
+    pool.join().unwrap();
+    assert!(pool.worker_pids().is_empty() && active_children().is_empty());
 }
 
 fn threads_share_a_pool() {
