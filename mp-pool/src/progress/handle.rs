@@ -57,8 +57,8 @@ pub(super) struct State {
     tally: Tally,
     /// The total that the program has named.
     named: Option<u64>,
-    /// The tasks of the works whose number is known.
-    known: u64,
+    /// The tasks of the works whose number is known: each work may promise as many as there are numbers.
+    known: u128,
     /// Works of which it is not.
     unknown: usize,
     /// What the program holds.
@@ -211,7 +211,8 @@ impl Shared {
 
 impl State {
     pub(super) fn tally(&self) -> Tally {
-        let total = self.named.or_else(|| (self.unknown == 0).then_some(self.known));
+        let known = u64::try_from(self.known).unwrap_or(u64::MAX);
+        let total = self.named.or_else(|| (self.unknown == 0).then_some(known));
         Tally { total, ..self.tally }
     }
 
@@ -232,7 +233,7 @@ impl State {
 
     /// How many tasks a work has: so many, where it was thought that it has `before`.
     pub(super) fn know(&mut self, before: Option<u64>, tasks: u64) {
-        self.known = (self.known + tasks).saturating_sub(before.unwrap_or(0));
+        self.known = (self.known + u128::from(tasks)).saturating_sub(before.unwrap_or(0).into());
         self.unknown -= usize::from(before.is_none());
     }
 

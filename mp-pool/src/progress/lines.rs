@@ -42,7 +42,9 @@ impl<W: Write + Send> Surface for Lines<W> {
 
 fn line(tally: &Tally, elapsed: Duration) -> String {
     let left = tally.total.map(|total| total.saturating_sub(tally.ended()));
-    let left = left.map(|left| elapsed.div_f64(tally.ended() as f64).mul_f64(left as f64));
+    // A work may promise more tasks than time can be told for.
+    let seconds = |left: u64| elapsed.as_secs_f64() / tally.ended() as f64 * left as f64;
+    let left = left.map(|left| Duration::try_from_secs_f64(seconds(left)).unwrap_or(Duration::MAX));
     let left = left.map_or(String::new(), |left| format!(", {} left", time(left)));
     format!("{tally}, {}{left}", rate(tally.ended(), elapsed))
 }
@@ -106,6 +108,8 @@ mod tests {
         assert_eq!(last_line(&tally, Duration::from_secs(100)), {
             "stopped at 250/1000, 10 failed, 2 workers died in 1 min 40 s, 2.50/s"
         });
+        let endless = Tally { total: Some(u64::MAX), finished: 1, ..Tally::default() };
+        assert!(line(&endless, Duration::from_secs(3)).contains(" left"));
         let failed = Tally { total: Some(10_000), finished: 9_999, failed: 1, ..Tally::default() };
         assert_eq!(last_line(&failed, Duration::from_secs(5)), "10000/10000, 1 failed in 5.0 s, 2000/s");
         let whole = Tally { total: Some(3), finished: 3, ..Tally::default() };

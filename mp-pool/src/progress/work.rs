@@ -139,6 +139,17 @@ mod tests {
     }
 
     #[test]
+    fn works_that_promise_more_than_can_be_counted_are_counted_when_they_have_ended() {
+        let progress = Progress::new();
+        let works = [Work::begin(&progress), Work::begin(&progress)];
+        works.iter().for_each(|work| work.know_length((usize::MAX, Some(usize::MAX))));
+        assert_eq!(total(&progress), Some(u64::MAX));
+        works.iter().for_each(|work| work.submitted(3));
+        assert!(works.iter().all(Work::end));
+        assert_eq!(total(&progress), Some(6));
+    }
+
+    #[test]
     fn events_end_with_the_last_work_and_handle() {
         let progress = Progress::named("p");
         let (mut events, work) = (progress.events(), Work::begin(&progress.clone()));
