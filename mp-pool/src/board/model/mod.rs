@@ -131,6 +131,14 @@ impl<W: Word> Table<W> {
         worked
     }
 
+    /// Worker: begins an item of a run, and does not do it. Gives its argument, and its number.
+    fn begin(&self, me: u32) -> Option<(u32, u32)> {
+        let taken = self.board.take(me, |_| ())?;
+        // ORDERING: as above.
+        let argument = self.arguments[taken.slot as usize].load(Ordering::Relaxed);
+        Some((argument, taken.item.expect("an item of a run")))
+    }
+
     /// Worker: takes what there is, and does it.
     fn work_all(&self, me: u32) -> Vec<(u32, u32)> {
         std::iter::from_fn(|| self.board.take(me, |_| ()))

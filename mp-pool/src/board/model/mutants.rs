@@ -34,6 +34,8 @@ mutants! {
     explore each_item_is_begun_once_and_the_caller_sees_its_result, bound() - 1, in ReleaseIsRelaxed: "a result that";
     explore each_item_is_begun_once_and_the_caller_sees_its_result, bound() - 1, in AcquireIsRelaxed: "assertion";
     explore a_run_in_a_slot_that_is_used_again_is_begun_once, bound() - 2, in ReleaseIsRelaxed: "assertion";
+    sweep two_look_behind_a_run_that_another_worker_is_at, bound(), in ReleaseIsRelaxed: "assertion";
+    sweep two_look_behind_a_run_that_another_worker_is_at, bound(), in AcquireIsRelaxed: "assertion";
     explore each_item_that_is_marked_is_told_of, bound(), in ReleaseIsRelaxed: "an item that is not told of";
     explore a_run_in_a_slot_that_is_used_again_is_begun_once, bound() - 2, in AcquireIsRelaxed: "assertion";
     explore a_sleeper_gets_its_slot, bound(), in NoFences: "deadlock";

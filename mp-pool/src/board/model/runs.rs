@@ -112,6 +112,37 @@ pub(super) fn a_killed_worker_holds_up_no_item_but_its_own<W: AnyWord>(fuse: &Fu
     assert!(lost <= usize::from(lived.is_none()), "{lost} items of one death");
 }
 
+/// The run at the head of the lane is a third worker's. Two look behind it, while the caller deals the run that is
+/// there, and one of them dies: each item is begun once, or attributed to the death. The first item of the second run
+/// is begun from behind the head alone: the run at the head has an item left until then.
+pub(super) fn two_look_behind_a_run_that_another_worker_is_at<W: AnyWord>(fuse: &Fuse) {
+    let table = table::<W>(3, 1, 2, 2);
+    table.post_run(0, 5);
+    table.board.deal(0, &[hint_of_run(0)]);
+    let mut begun: Vec<(u32, u32)> = table.begin(2).into_iter().collect();
+    let other = Arc::clone(&table);
+    let victim = spawn(fuse, move || other.begin(0));
+    table.post_run(1, 6);
+    table.board.deal(0, &[hint_of_run(1)]);
+    begun.extend(table.begin(1));
+    match victim.join() {
+        Some(item) => begun.extend(item),
+        None => begun.extend(lost_to(&table, 0)),
+    }
+    begun.extend(std::iter::from_fn(|| table.begin(1)));
+    begun.sort_unstable();
+    assert_eq!(begun, [(5, 0), (5, 1), (6, 0), (6, 1)]);
+}
+
+/// The items of two runs that a dead worker had begun.
+fn lost_to<W: AnyWord>(table: &Shared<W>, dead: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+    let all =
+        [(0, 5), (1, 6)].into_iter().flat_map(|(slot, argument)| [(slot, argument, 0), (slot, argument, 1)]);
+    let is_lost =
+        move |slot, item| table.board.item(slot, item, Some(dead)) == Item::Lost { condemned: false };
+    all.filter(move |(slot, _, item)| is_lost(*slot, *item)).map(|(_, argument, item)| (argument, item))
+}
+
 /// It has marked, or not; it is in the stack, or not. What its successor does is told.
 pub(super) fn a_successor_is_heard<W: AnyWord>(fuse: &Fuse) {
     let table = table::<W>(1, 1, 2, 2);
@@ -161,5 +192,6 @@ super::models! {
     explore what_is_cancelled_of_a_run_is_not_begun_and_the_other_way_round to bound();
     explore what_is_condemned_of_a_run_is_not_done_and_the_other_way_round to bound();
     sweep a_killed_worker_holds_up_no_item_but_its_own to bound() - 2;
+    sweep two_look_behind_a_run_that_another_worker_is_at to bound();
     sweep a_successor_is_heard to bound();
 }
