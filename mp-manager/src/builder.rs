@@ -168,7 +168,23 @@ impl ManagerBuilder {
         Ok(manager)
     }
 
-    /// Serves in this process and thread, until a client asks the manager to shut down.
+    /// Serves in this process and thread, until a client asks the manager to shut down. It has no object at first:
+    /// clients make and [publish](Manager::publish) them.
+    ///
+    /// A program that has objects to serve, as one that `register`s functions in Python, starts the server, publishes
+    /// them, and waits:
+    ///
+    /// ```no_run
+    /// # use mp_manager::Manager;
+    /// # let key = mp_core::AuthKey::new(*b"a key of sixteen bytes or more");
+    /// let manager = Manager::builder().address(("0.0.0.0", 50000)).authkey(key).start()?;
+    /// manager.publish("get_queue", &manager.queue::<String>()?)?;
+    /// loop {
+    ///     std::thread::park(); // the server ends with this process
+    /// }
+    /// # #[allow(unreachable_code)]
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// The errors of [`start`](ManagerBuilder::start).

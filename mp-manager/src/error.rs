@@ -120,10 +120,10 @@ pub enum ManagerError {
     /// The object is not of that kind, or there is no such object: the proxy is not this manager's.
     #[error(
         "the manager has no object of this kind under this proxy: use proxies with the manager that made \
-         them"
+         them, and look a name up as what was published under it"
     )]
     NoSuchObject,
-    /// No object is published under that name, or one of another kind.
+    /// No object is published under that name.
     #[error("the manager has published no such object under the name `{name}`: publish it first")]
     NoSuchName {
         /// The name asked for.

@@ -71,6 +71,31 @@ pub(crate) fn pack_for<T: Serialize + DeserializeOwned>(
     within(manager, || pack_value(value))
 }
 
+/// Packs values for an object of that manager. Those with proxies in them come back: they are dropped after the call
+/// that carries them, since until it has been done only they keep the objects of their proxies.
+pub(crate) fn pack_all_for<T: Serialize + DeserializeOwned>(
+    manager: u64,
+    values: impl IntoIterator<Item = T>,
+) -> Result<(Vec<Packed>, Vec<T>), ManagerError> {
+    let mut holders = Vec::new();
+    let pack = |value| pack_kept_for(manager, value, &mut holders);
+    let packed = values.into_iter().map(pack).collect::<Result<_, _>>()?;
+    Ok((packed, holders))
+}
+
+/// Packs a value for an object of that manager, and adds it to the holders if it has proxies in it.
+pub(crate) fn pack_kept_for<T: Serialize + DeserializeOwned>(
+    manager: u64,
+    value: T,
+    holders: &mut Vec<T>,
+) -> Result<Packed, ManagerError> {
+    let packed = pack_for(manager, &value)?;
+    if !packed.objects.is_empty() {
+        holders.push(value);
+    }
+    Ok(packed)
+}
+
 /// Packs a value that may be borrowed, such as a `&str`.
 pub(crate) fn pack_borrowed_for<T: Serialize + ?Sized>(
     manager: u64,

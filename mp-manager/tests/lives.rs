@@ -32,6 +32,7 @@ mp_testing::cases! {
         a_forked_copy_keeps_what_it_has_inherited,
         a_forked_copy_does_not_hide_its_parents_end,
         a_dropped_batch_of_proxies_is_given_back,
+        proxies_that_only_a_call_has_keep_their_objects,
         what_is_taken_out_is_its_receivers,
         the_descriptor_in_an_item_is_its_getters_alone,
         a_proxy_is_used_while_its_thread_ends,
@@ -322,6 +323,41 @@ fn a_dropped_batch_of_proxies_is_given_back() {
     assert!(!all[49][1].is_set().unwrap());
     drop(all);
     assert_eq!(manager.number_of_objects().unwrap(), 1);
+}
+
+/// Each call stores proxies that the caller has no other handle of.
+fn proxies_that_only_a_call_has_keep_their_objects() {
+    let manager = Manager::start().unwrap();
+    let value = |number: u32| manager.value(number).unwrap();
+    let numbers = |proxies: Vec<ValueProxy<u32>>| -> Vec<u32> {
+        proxies.iter().map(|proxy| proxy.get().unwrap()).collect()
+    };
+
+    let list = manager.list().unwrap();
+    list.extend([value(1), value(2), value(3)]).unwrap();
+    assert_eq!(numbers(list.to_vec().unwrap()), [1, 2, 3]);
+    assert_eq!(numbers(list.splice(1..2, (4..6).map(value)).unwrap()), [2]);
+    list.with(|items| items.insert(0, value(0))).unwrap();
+    list.update(1, |_| value(7)).unwrap();
+    assert_eq!(numbers(list.to_vec().unwrap()), [0, 7, 4, 5, 3]);
+
+    let dict = manager.dict().unwrap();
+    dict.extend([("a", value(1)), ("b", value(2))].map(|(key, value)| (key.to_owned(), value))).unwrap();
+    let mut batch = dict.batch();
+    batch.insert("c".to_owned(), value(3)).unwrap();
+    batch.insert("d".to_owned(), value(4)).unwrap();
+    batch.run().unwrap();
+    dict.update("a", |_| Some(value(9))).unwrap();
+    assert_eq!(numbers(dict.values().unwrap()), [9, 2, 3, 4]);
+
+    let array = manager.array((0..3).map(value)).unwrap();
+    array.update(1, |_| value(8)).unwrap();
+    array.with(|elements| elements[2] = value(9)).unwrap();
+    assert_eq!(numbers(array.to_vec().unwrap()), [0, 8, 9]);
+
+    // What is stored is all that there is.
+    drop((list, dict, array));
+    assert_eq!(manager.number_of_objects().unwrap(), 0);
 }
 
 fn hold_everything(list: ListProxy<u8>, dict: DictProxy<u8, ListProxy<u8>>, there: Event) {

@@ -3,7 +3,7 @@
 use super::Manager;
 use crate::client::Reference;
 use crate::error::ManagerError;
-use crate::packed::pack_for;
+use crate::packed::{pack_all_for, pack_for};
 use crate::protocol::{Reply, Request, Start};
 use crate::proxy::{
     ArrayProxy, BarrierProxy, ConditionLock, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy,
@@ -48,8 +48,8 @@ impl Manager {
         &self,
         elements: impl IntoIterator<Item = T>,
     ) -> Result<ArrayProxy<T>, ManagerError> {
-        let pack = |element| pack_for(self.client.server.manager, &element);
-        self.create(Start::Values(elements.into_iter().map(pack).collect::<Result<_, _>>()?))
+        let (packed, _holders) = pack_all_for(self.client.server.manager, elements)?;
+        self.create(Start::Values(packed))
     }
 
     /// A new, empty queue without a limit. Python: `manager.Queue()`, `manager.JoinableQueue()`.

@@ -2,7 +2,7 @@
 
 use super::{DictProxy, KeyOf, Number};
 use crate::error::ManagerError;
-use crate::packed::pack_for;
+use crate::packed::{pack_for, pack_kept_for};
 use crate::protocol::Batch;
 use crate::proxy::Proxy;
 use serde::Serialize;
@@ -29,6 +29,8 @@ pub struct DictBatch<'a, K, V> {
     dict: &'a DictProxy<K, V>,
     calls: Batch,
     count: usize,
+    /// The values with proxies in them, which keep the objects of these until the calls are done.
+    holders: Vec<V>,
 }
 
 impl<K, V> fmt::Debug for DictBatch<'_, K, V> {
@@ -39,7 +41,7 @@ impl<K, V> fmt::Debug for DictBatch<'_, K, V> {
 
 impl<'a, K: Serialize, V: Serialize + DeserializeOwned> DictBatch<'a, K, V> {
     pub(super) fn new(dict: &'a DictProxy<K, V>) -> Self {
-        DictBatch { dict, calls: Batch::default(), count: 0 }
+        DictBatch { dict, calls: Batch::default(), count: 0, holders: Vec::new() }
     }
 
     /// The value of a key.
@@ -51,7 +53,7 @@ impl<'a, K: Serialize, V: Serialize + DeserializeOwned> DictBatch<'a, K, V> {
 
     /// Gives a key a value. Its result is the value before.
     pub fn insert(&mut self, key: K, new: V) -> Result<(), ManagerError> {
-        let new = pack_for(self.dict.reference().manager(), &new)?;
+        let new = pack_kept_for(self.dict.reference().manager(), new, &mut self.holders)?;
         self.calls.insert(self.dict.key_to_batch(&key), new)?;
         self.count += 1;
         Ok(())

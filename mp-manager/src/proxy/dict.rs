@@ -2,7 +2,7 @@
 
 use super::{DictBatch, KeyOf, Number, proxy, show, unexpected};
 use crate::error::ManagerError;
-use crate::packed::{key_bytes, key_onto, pack_for};
+use crate::packed::{key_bytes, key_onto, pack_for, pack_kept_for};
 use crate::protocol::{Batch, Call, DictCall, Key, Packed, Reply};
 use mp_core::transfer::unpack;
 use serde::Serialize;
@@ -141,9 +141,11 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
     }
 
     /// Inserts all items in one call. Python: `d.update(items)`.
+    #[doc(alias = "update")]
     pub fn extend(&self, items: impl IntoIterator<Item = (K, V)>) -> Result<(), ManagerError> {
         let manager = self.reference.manager();
-        let pack = |(key, new): (K, V)| Ok((self.key(&key)?, pack_for(manager, &new)?));
+        let mut holders = Vec::new();
+        let pack = |(key, new): (K, V)| Ok((self.key(&key)?, pack_kept_for(manager, new, &mut holders)?));
         let items = items.into_iter().map(pack).collect::<Result<_, ManagerError>>()?;
         self.reference.done(Call::Dict(DictCall::InsertMany(items)))
     }
@@ -197,7 +199,8 @@ impl<K: Serialize, V: Serialize + DeserializeOwned> DictProxy<K, V> {
         Ok(before.unwrap_or_default())
     }
 
-    /// Changes a key's value: `change` gets what the key has, and gives what it is to have (`None`: the key is
+    /// Changes a key's value, where Python's `d.update(items)` inserts items: here that is
+    /// [`extend`](DictProxy::extend). `change` gets what the key has, and gives what it is to have (`None`: the key is
     /// removed), which is returned. No other write of that key comes between, so nothing is lost.
     ///
     /// The function runs here, in the calling process, and may capture what it likes. It costs two round trips.

@@ -2,7 +2,7 @@
 
 use super::{Number, Proxy, proxy, show, unexpected};
 use crate::error::ManagerError;
-use crate::packed::pack_for;
+use crate::packed::{pack_all_for, pack_for};
 use crate::protocol::{Call, ListCall, Packed, Reply};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,6 +54,7 @@ impl<T: DeserializeOwned> ListProxy<T> {
     }
 
     /// The items of a range; what lies beyond the end is left out. Python: `l[from:to]`.
+    #[doc(alias = "slice")]
     pub fn get_range(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, ManagerError> {
         let (from, to) = bounds(range);
         self.reference.values(Call::List(ListCall::Range(from, to)))
@@ -70,7 +71,8 @@ impl<T: DeserializeOwned> ListProxy<T> {
         self.reference.optional(Call::List(ListCall::Pop))
     }
 
-    /// Removes the item at a position, and gives it. Python: `l.pop(index)`, `del l[index]`.
+    /// Removes the item at a position, and gives it. Python: `l.pop(index)`, `del l[index]`; its `l.remove(item)` is
+    /// [`remove_value`](ListProxy::remove_value).
     ///
     /// # Errors
     /// [`ManagerError::IndexOutOfRange`].
@@ -91,10 +93,6 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
         pack_for(self.reference.manager(), value)
     }
 
-    fn pack_all(&self, values: impl IntoIterator<Item = T>) -> Result<Vec<Packed>, ManagerError> {
-        values.into_iter().map(|value| self.pack(&value)).collect()
-    }
-
     fn bytes(&self, value: &T) -> Result<Vec<u8>, ManagerError> {
         Ok(self.pack(value)?.message.bytes)
     }
@@ -107,7 +105,8 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
 
     /// Adds items at the end, in one call. Python: `l.extend(items)`, `l += items`.
     pub fn extend(&self, values: impl IntoIterator<Item = T>) -> Result<(), ManagerError> {
-        self.reference.done(Call::List(ListCall::Extend(self.pack_all(values)?)))
+        let (packed, _holders) = pack_all_for(self.reference.manager(), values)?;
+        self.reference.done(Call::List(ListCall::Extend(packed)))
     }
 
     /// Replaces the item at a position, and returns the one before. Python: `l[index] = item`.
@@ -131,7 +130,8 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
         values: impl IntoIterator<Item = T>,
     ) -> Result<Vec<T>, ManagerError> {
         let (from, to) = bounds(range);
-        self.reference.values(Call::List(ListCall::Splice(from, to, self.pack_all(values)?)))
+        let (packed, _holders) = pack_all_for(self.reference.manager(), values)?;
+        self.reference.values(Call::List(ListCall::Splice(from, to, packed)))
     }
 
     /// The position of the first such item: of one that packs to equal bytes. Python: `l.index(item)`.
@@ -153,7 +153,8 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
         self.reference.count(Call::List(ListCall::Count(self.bytes(value)?)))
     }
 
-    /// Removes the first such item; whether there was one. Python: `l.remove(item)`.
+    /// Removes the first such item; whether there was one. Python: `l.remove(item)`, which raises `ValueError` if there
+    /// is none.
     pub fn remove_value(&self, value: &T) -> Result<bool, ManagerError> {
         self.reference.flag(Call::List(ListCall::RemoveValue(self.bytes(value)?)))
     }
