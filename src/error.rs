@@ -25,6 +25,33 @@ use std::fmt;
 /// }
 /// ```
 ///
+/// By one implementation `?` takes an error of the program's own, too:
+///
+/// ```
+/// #[derive(Debug)]
+/// struct NoAccount(u64);
+///
+/// impl std::fmt::Display for NoAccount {
+///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+///         write!(f, "there is no account {}", self.0)
+///     }
+/// }
+///
+/// impl std::error::Error for NoAccount {}
+///
+/// impl From<NoAccount> for mp::Error {
+///     fn from(error: NoAccount) -> mp::Error {
+///         mp::Error::from_error(&error)
+///     }
+/// }
+///
+/// fn close(account: u64) -> mp::Result<()> {
+///     Err(NoAccount(account))?
+/// }
+///
+/// assert_eq!(close(7).unwrap_err().to_string(), "there is no account 7");
+/// ```
+///
 /// Each call has a typed error of its own; this is for the program that passes it on.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {

@@ -22,7 +22,7 @@ pub enum ReturnWhen {
     /// One of them has ended.
     #[doc(alias = "FIRST_COMPLETED")]
     FirstCompleted,
-    /// One of them has failed or was cancelled, or all have ended.
+    /// One of them has failed or was cancelled, or all have ended. A task whose function returned `Err` has not failed.
     #[doc(alias = "FIRST_EXCEPTION")]
     FirstException,
     /// All have ended.

@@ -81,8 +81,8 @@ impl<R> AsyncResult<R> {
         self.waited.wait(None);
     }
 
-    /// Whether the task gave a value that arrived here; `None`: it has not ended. Python: `AsyncResult.successful`,
-    /// which raises `ValueError` then.
+    /// Whether the task gave a value that arrived here; `None`: it has not ended. An `Err` that its function returned
+    /// is a value. Python: `AsyncResult.successful`, which raises `ValueError` then.
     pub fn successful(&self) -> Option<bool> {
         self.ready().then(|| self.waited.job.is_successful())
     }
@@ -121,6 +121,9 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     /// Has `callback` called with what comes of the task, in a thread of the pool's, once it has ended: at once, if it
     /// has, and in the calling thread if the pool's have ended. Callbacks are called one after the other, so one is to
     /// be quick. One that panics is told by the panic hook, and harms nothing else.
+    ///
+    /// [`get`](AsyncResult::get) and [`wait`](AsyncResult::wait) may return before the callback has, where Python's
+    /// return after it. [`Pool::join`](crate::Pool::join), and the pool's drop, wait for it.
     ///
     /// Python: `apply_async(callback, error_callback)`.
     #[doc(alias = "callback")]

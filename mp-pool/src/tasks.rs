@@ -63,6 +63,20 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// Its `imap` and `imap_unordered` take [`ImapOptions`], too:
+    ///
+    /// ```no_run
+    /// # fn square(x: u64) -> u64 { x * x }
+    /// # let pool = mp_pool::Pool::new(4)?;
+    /// # let progress = mp_pool::progress::Progress::new();
+    /// use mp_pool::ImapOptions;
+    ///
+    /// for square in pool.report_to(&progress).imap_unordered(square, 0..100, ImapOptions::new())? {
+    ///     println!("{}", square?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// A call that does not report costs nothing for those that do. One that reports sends fewer items to a worker
     /// together, unless it names the number, and its results are collected whether a thread waits for them or not.
     ///
