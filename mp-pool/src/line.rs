@@ -12,6 +12,8 @@
 
 use crate::error::Failure;
 use mp_core::OsError;
+use mp_core::process::current_process;
+use mp_core::sys::process::write_stderr;
 use mp_core::sys::socket::{self, Mode, is_want_of_descriptors, packet_pair, would_block};
 use mp_core::transfer::{Handle, Message, ParcelError, Part, pack, receive_parts, send_parts, unpack};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,9 @@ pub(crate) enum Said {
     /// Its initializer failed, so it ends.
     NotReady { reason: String },
 }
+
+/// What has come from a worker.
+pub(crate) type Heard = Result<(Said, Message), ParcelError>;
 
 /// From the pool, to the worker that fetches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +61,27 @@ impl Line {
         send_parts(self.as_fd(), (&head).into(), message)
     }
 
-    /// Sends the arguments that a worker has asked for.
-    pub(crate) fn send_arguments(&self, message: Option<&Message>) {
-        // If it is gone, its end is told by itself.
-        if let Err(error) = self.send(&Fetched::Arguments, message.map_or(Part::EMPTY, Part::from)) {
-            let _ = self.send(&Fetched::Failed(error.to_string()), Part::EMPTY);
+    /// Sends the arguments that a worker has asked for, or why they cannot be sent. An error: it
+    /// was sent neither, and waits for them: it is to be killed.
+    pub(crate) fn send_arguments(&self, message: Option<&Message>) -> Result<(), ParcelError> {
+        let sent = self.send(&Fetched::Arguments, message.map_or(Part::EMPTY, Part::from));
+        sent.or_else(|error| self.send(&Fetched::Failed(error.to_string()), Part::EMPTY))
+    }
+
+    /// Worker: says why the value does not come that the pool waits for. A worker that cannot even say that (a filter
+    /// on system calls refuses to send, or the system has no memory for it) ends: else the pool would wait for ever.
+    /// Its end is told by itself.
+    pub(crate) fn send_failure(&self, failure: Failure, wanted: u64) {
+        let Err(error) = self.send(&Said::Value { failure: Some(failure), wanted }, Part::EMPTY) else {
+            return;
+        };
+        if !matches!(error, ParcelError::Closed) {
+            let name = current_process();
+            let text =
+                format!("Process {}: ends, since it cannot send its pool a result: {error}\n", name.name());
+            write_stderr(text.as_bytes());
         }
+        std::process::exit(1);
     }
 
     /// Worker: the arguments of a slot that do not go through shared memory.
@@ -89,7 +109,7 @@ impl Line {
     }
 
     /// What there is to receive now; `None`: nothing more, for now or for ever.
-    pub(crate) fn next(&self) -> Option<Result<(Said, Message), ParcelError>> {
+    pub(crate) fn next(&self) -> Option<Heard> {
         match self.receive(Mode::Now) {
             Err(ParcelError::Closed) => None,
             Err(ParcelError::Os(error)) if would_block(&error) => None,

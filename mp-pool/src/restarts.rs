@@ -121,7 +121,9 @@ impl Shared {
         if self.wants_worker(&self.dispatch(), index)
             && let Err(error) = self.start_worker(index)
         {
-            if let NewPoolError::Start(StartError::CopyEnded | StartError::CopyOutOfDate) = error {
+            use StartError::{CopyEnded, CopyOutOfDate, Ending};
+            // None will start any more.
+            if let NewPoolError::Start(CopyEnded | CopyOutOfDate | Ending) = error {
                 return self.break_pool(error.to_string());
             }
             self.failed(index, MOST_FAILURES, &format!("a worker could not be started: {error}"), restarts);

@@ -16,7 +16,7 @@ use crate::memory::{Memory, SharedBoard};
 use crate::output::{Output, OutputSpec};
 use crate::place::{Place, cpus_of};
 use crate::process::WorkerProcess;
-use crate::thread::WakePipe;
+use crate::thread::WakeEvent;
 use crate::trace::Trace;
 use crate::worker::{self, Bootstrap};
 use mp_core::popen::CopyTemplate;
@@ -116,8 +116,8 @@ pub(crate) struct Shared {
     pub(crate) wanted: AtomicUsize,
     pub(crate) spec: WorkerSpec,
     started: AtomicU32,
-    /// Written to when the watcher is to look at the workers anew.
-    waker: WakePipe,
+    /// The watcher is to look at the workers anew.
+    waker: WakeEvent,
     shut_down: AtomicBool,
     /// What tasks write, if the program wants it.
     pub(crate) output: Option<Output>,
@@ -129,7 +129,7 @@ impl Shared {
         workers: u32,
         copy: Option<CopyTemplate>,
     ) -> Result<(Arc<Shared>, File), NewPoolError> {
-        let (waker, wakes) = WakePipe::new()?;
+        let (waker, wakes) = WakeEvent::new()?;
         let mut dispatch = {
             let places = workers.max(spec.board);
             Dispatch::new(places, spec.cpus(places))?
@@ -322,7 +322,7 @@ impl Shared {
     /// Has the pool's threads end: the last worker is gone.
     pub(crate) fn shut_down_threads(&self) {
         let dispatch = self.dispatch();
-        // ORDERING: Relaxed: under the lock for the feeder; the pipe wakes the watcher, which reads it again.
+        // ORDERING: Relaxed: under the lock for the feeder; the event wakes the watcher, which reads it again.
         self.shut_down.store(true, Ordering::Relaxed);
         self.feed.notify_all();
         drop(dispatch);

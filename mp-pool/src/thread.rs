@@ -1,12 +1,12 @@
 //! Threads of the pool's own, the waits of threads, and what wakes one that polls.
 
 use mp_core::OsError;
-use mp_core::sys::fd::{pipe, set_nonblocking};
+use mp_core::sys::eventfd;
 use mp_core::sys::signal;
 use mp_core::word::Deadline;
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Condvar, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -40,20 +40,21 @@ pub(crate) fn sleep<'a, T>(
     }
 }
 
-/// Wakes a thread that polls.
+/// Wakes a thread that polls, or has ended. No pipe: a write to one without a reader sends SIGPIPE, which ends a
+/// program that does not ignore it.
 #[derive(Debug)]
-pub(crate) struct WakePipe(File);
+pub(crate) struct WakeEvent(OwnedFd);
 
-impl WakePipe {
-    /// With the end that is readable once the thread is woken.
-    pub(crate) fn new() -> Result<(WakePipe, File), OsError> {
-        let (read, write) = pipe()?;
-        set_nonblocking(write.as_fd(), true)?;
-        Ok((WakePipe(write.into()), read.into()))
+impl WakeEvent {
+    /// With what is readable once the thread is woken, until it is read. Reading never waits.
+    pub(crate) fn new() -> Result<(WakeEvent, File), OsError> {
+        let event = eventfd::eventfd()?;
+        let wakes = event.try_clone();
+        let wakes = wakes.map_err(|source| OsError { call: "fcntl(F_DUPFD_CLOEXEC)", source })?;
+        Ok((WakeEvent(event), wakes.into()))
     }
 
     pub(crate) fn wake(&self) {
-        // A full pipe wakes it, too.
-        let _ = (&self.0).write(&[0]);
+        eventfd::set(self.0.as_fd());
     }
 }

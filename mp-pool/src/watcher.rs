@@ -14,12 +14,11 @@ use crate::dispatch::Worker;
 use crate::error::TaskError;
 use crate::job::Settled;
 use crate::limits::MemoryWatch;
-use crate::line::{Line, Said};
+use crate::line::{Heard, Line, Said};
 use crate::process::WorkerProcess;
 use crate::restarts::Restarts;
 use crate::supervisor::Shared;
 use mp_core::sys::poll::{Interest, poll};
-use mp_core::transfer::{Message, ParcelError};
 use mp_core::word::Deadline;
 use std::fs::File;
 use std::io::Read;
@@ -121,20 +120,20 @@ impl Shared {
         // Asked first: what it said before its end is there then.
         let ended = !child.is_alive();
         while let Some(said) = line.next() {
-            self.hear(index, child.name(), line, said);
+            self.hear(index, child, line, said);
         }
         if ended {
             self.worker_ended(index, restarts);
         }
     }
 
-    fn hear(&self, index: u32, name: &str, line: &Line, said: Result<(Said, Message), ParcelError>) {
+    fn hear(&self, index: u32, child: &dyn WorkerProcess, line: &Line, said: Heard) {
         let mut more = 0;
         let settled = match said {
             Ok((Said::NotReady { reason }, _)) => return self.break_pool(reason),
             Ok((Said::Fetch { slot }, _)) => {
                 let message = self.dispatch().message(slot);
-                return line.send_arguments(message.as_deref());
+                return line.send_arguments(message.as_deref()).unwrap_or_else(|_| drop(child.kill()));
             }
             Ok((Said::Yielded { slot, turn, follows: true }, _)) => {
                 return self.dispatch().yields(index, slot, turn);
@@ -147,7 +146,9 @@ impl Shared {
                 more = usize::try_from(wanted).unwrap_or(usize::MAX);
                 Settled::Value(message)
             }
-            Ok((Said::Value { failure: Some(failure), .. }, _)) => Settled::Failed(failure.in_worker(name)),
+            Ok((Said::Value { failure: Some(failure), .. }, _)) => {
+                Settled::Failed(failure.in_worker(child.name()))
+            }
             // Nothing but a value can be lost, a result or one that was announced: it alone has descriptors.
             Err(error) => Settled::Failed(TaskError::Value(format!("it could not be received: {error}"))),
         };

@@ -159,6 +159,13 @@ pub enum StartError {
          effective one), so it is not executed again as a child: use Fork"
     )]
     Privileged,
+    /// This process is ending: its exit has ended its children, and a thread that goes on meanwhile starts one more.
+    /// The thread that exits may start processes: in its exit handlers.
+    #[error(
+        "this process is ending and has ended its children: start processes before that; from then on only the thread \
+         that exits may, in its exit handlers"
+    )]
+    Ending,
     /// This program's own file cannot be executed from here, or `/proc`, by which it is found, cannot be read:
     /// there is none, or this process has confined itself (`chroot`, Landlock, a filter on system calls). `Fork`
     /// works.

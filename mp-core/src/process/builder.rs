@@ -5,7 +5,7 @@ use super::child::{Child, Record};
 use super::current::current_process;
 use super::family::Family;
 use super::logging::{self, TARGET};
-use super::table;
+use super::table::Starting;
 use crate::error::CodecError;
 use crate::finalize;
 use crate::popen::job::{ChildIdentity, Inherited, Job};
@@ -235,10 +235,11 @@ fn registered<R>(
     start: impl FnOnce() -> Result<Started, StartError>,
 ) -> Result<Child<R>, StartError> {
     finalize::install();
+    let starting = Starting::begin()?;
     orphans::reap();
     let record = Arc::new(Record::new(identity, start()?));
     log::debug!(target: TARGET, "started {}, pid {}", record.name(), record.pid());
-    table::add(Arc::clone(&record));
+    starting.add(Arc::clone(&record));
     Ok(Child::new(record))
 }
 

@@ -1,5 +1,6 @@
 //! A descriptor that is readable after it was signalled.
 
+use super::fd::above_standard;
 use crate::error::{OsError, OsResult};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::{read, write};
@@ -9,7 +10,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 pub fn eventfd() -> OsResult<OwnedFd> {
     let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
     let made = EventFd::from_value_and_flags(0, flags);
-    made.map(OwnedFd::from).map_err(|errno| OsError::new("eventfd", errno as i32))
+    above_standard(made.map_err(|errno| OsError::new("eventfd", errno as i32))?.into())
 }
 
 /// Makes it readable.

@@ -146,7 +146,7 @@ impl Current {
         if let Err(error) = &sent {
             // It was announced, so something has to come.
             let failure = crate::error::Failure::Failed(error.to_string());
-            let _ = self.line.send(&Said::Value { failure: Some(failure), wanted: 0 }, Part::EMPTY);
+            self.line.send_failure(failure, 0);
         }
         sent
     }

@@ -14,7 +14,7 @@ use super::{Ends, OnOutput, OutputSpec, TaskNumber, TaskOutput, TaskOutputKind, 
 use crate::error::NewPoolError;
 use crate::line::Line;
 use crate::supervisor::Shared;
-use crate::thread::WakePipe;
+use crate::thread::WakeEvent;
 use mp_core::Level;
 use mp_core::process::caught;
 use mp_core::sys::fd::{pipe, pipe_size, set_nonblocking};
@@ -44,7 +44,7 @@ pub(crate) struct Output {
     inner: Mutex<Inner>,
     /// A look has ended.
     looked: Condvar,
-    waker: WakePipe,
+    waker: WakeEvent,
 }
 
 #[derive(Debug, Default)]
@@ -95,8 +95,7 @@ impl Output {
         if spec.callback.is_none() {
             return Ok(None);
         }
-        let (waker, wakes) = WakePipe::new()?;
-        set_nonblocking(wakes.as_fd(), true)?;
+        let (waker, wakes) = WakeEvent::new()?;
         let inner = Mutex::new(Inner { wakes: Some(wakes), ..Inner::default() });
         Ok(Some(Output { spec, calls: AtomicU64::new(0), inner, looked: Condvar::new(), waker }))
     }

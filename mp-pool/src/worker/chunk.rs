@@ -156,7 +156,10 @@ impl Own {
             chunk.results.limit(&self.of_tasks);
             let mut room = chunk.results.room();
             let message = match called {
-                Ok(()) => self.send_as_message(&record, &std::mem::take(&mut handles)),
+                Ok(()) => {
+                    let handles = std::mem::take(&mut handles);
+                    self.send_as_message(memory, (&record, &handles), &mut room)
+                }
                 Err(error) => self.write_failure(memory, Failure::from(*error), &mut room),
             };
             chunk.results = Results::of(memory, &room);

@@ -309,9 +309,9 @@ impl Own {
         let length = self.record.len();
         if !handles.is_empty() || length + HEAD > room.left {
             let record = std::mem::take(&mut self.record);
-            let message = self.send_as_message(&record, &handles);
+            let sent = self.send_value(&record, &handles);
             self.record = record;
-            return message;
+            return self.sent_or_failed(sent, memory, room);
         }
         let mut head = Vec::with_capacity(HEAD);
         put_value_head(length, &mut head);
@@ -328,8 +328,8 @@ impl Own {
             self.record.clear();
             put_length(value.len(), &mut self.record);
             self.record.extend_from_slice(value);
-            let sent = self.send_value(None, &self.record, &[]);
-            return self.sent_or_failed(sent);
+            let sent = self.send_value(&self.record, &[]);
+            return self.sent_or_failed(sent, memory, room);
         }
         room.write(memory, &self.record);
         room.write(memory, value);
@@ -342,35 +342,37 @@ impl Own {
         self.record.clear();
         put_failure(&failure, &mut self.record);
         if self.record.len() > room.left {
-            let sent = self.send_value(Some(failure), &[], &[]);
-            return self.sent_or_failed(sent);
+            self.line.send_failure(failure, take_wanted() as u64);
+            return self.next_message();
         }
         room.write(memory, &self.record);
         0
     }
 
-    /// Sends a packed value, or why that cannot be done. Gives the number of the message.
-    pub(super) fn send_as_message(&mut self, bytes: &[u8], handles: &[Handle]) -> u32 {
-        let sent = self.send_value(None, bytes, handles);
-        self.sent_or_failed(sent)
+    /// Sends a packed value, or writes why that cannot be done. Gives the number of the message, if it is one.
+    pub(super) fn send_as_message(
+        &mut self,
+        memory: &Memory,
+        (bytes, handles): (&[u8], &[Handle]),
+        room: &mut Room,
+    ) -> u32 {
+        let sent = self.send_value(bytes, handles);
+        self.sent_or_failed(sent, memory, room)
     }
 
-    fn send_value(
-        &self,
-        failure: Option<Failure>,
-        bytes: &[u8],
-        handles: &[Handle],
-    ) -> Result<(), ParcelError> {
-        let said = Said::Value { failure, wanted: take_wanted() as u64 };
+    fn send_value(&self, bytes: &[u8], handles: &[Handle]) -> Result<(), ParcelError> {
+        let said = Said::Value { failure: None, wanted: take_wanted() as u64 };
         self.line.send(&said, Part { bytes, handles })
     }
 
-    fn sent_or_failed(&mut self, sent: Result<(), ParcelError>) -> u32 {
-        if let Err(error) = sent {
-            let failure = Failure::Failed(format!("result: {error}"));
-            // If that cannot be sent either, the pool is gone, and so is this process soon.
-            let _ = self.send_value(Some(failure), &[], &[]);
+    fn sent_or_failed(&mut self, sent: Result<(), ParcelError>, memory: &Memory, room: &mut Room) -> u32 {
+        match sent {
+            Ok(()) => self.next_message(),
+            Err(error) => self.write_failure(memory, Failure::Failed(format!("result: {error}")), room),
         }
+    }
+
+    fn next_message(&mut self) -> u32 {
         self.messages += 1;
         self.messages
     }
