@@ -8,10 +8,11 @@ use crate::watch::Watch;
 use mp_core::word::Deadline;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -59,23 +60,53 @@ pub(crate) trait Submitted<R>: Send + Sync {
 /// A clone is another handle of the same task. The value is given once, to the first that asks; an error is given to
 /// each. Dropped, the task goes on.
 ///
+/// Futures are equal if they are of the same task, so one can be the key of a map that says what its task was for:
+///
+/// ```no_run
+/// use mp_pool::ProcessPoolExecutor;
+/// use mp_pool::futures::as_completed;
+/// use std::collections::HashMap;
+///
+/// fn length(path: String) -> Option<u64> {
+///     Some(std::fs::metadata(path).ok()?.len())
+/// }
+///
+/// let executor = ProcessPoolExecutor::new(4)?;
+/// let mut paths = HashMap::new();
+/// for path in std::env::args() {
+///     paths.insert(executor.submit(length, (path.clone(),))?, path);
+/// }
+/// for future in as_completed(paths.keys().cloned()) {
+///     println!("{}: {:?}", paths[&future], future.result()?);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A function that returns `Err` has not failed: its future has a value, which is that `Err`. What Python raises in a
+/// task, and [`exception`](Future::exception) is to tell, is a panic here.
+///
 /// A worker that dies costs the task that it had begun, as [`TaskError::WorkerDied`]. Other tasks, and the executor, go
 /// on.
 ///
 /// Python: `concurrent.futures.Future`.
 pub struct Future<R> {
     task: Arc<dyn Submitted<R>>,
-    /// What a task of an async runtime is woken by.
-    waker: Option<Arc<Mutex<Option<Waker>>>>,
+    /// Sets what the task of an async runtime is woken by, once this future was polled.
+    set_waker: Option<Box<dyn Fn(Waker) + Send + Sync>>,
 }
 
 impl<R> Future<R> {
     pub(crate) fn of(task: Arc<dyn Submitted<R>>) -> Future<R> {
-        Future { task, waker: None }
+        Future { task, set_waker: None }
     }
 
     pub(crate) fn task(&self) -> &Arc<dyn Submitted<R>> {
         &self.task
+    }
+
+    /// What all handles of one task have in common, and no other has.
+    fn identity(&self) -> *const () {
+        Arc::as_ptr(&self.task).cast()
     }
 
     /// Cancels the task unless it has begun; whether it is cancelled. Python: `Future.cancel`.
@@ -166,6 +197,21 @@ impl<R> Future<R> {
     }
 }
 
+/// Whether both are of the same task.
+impl<R> PartialEq for Future<R> {
+    fn eq(&self, other: &Future<R>) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl<R> Eq for Future<R> {}
+
+impl<R> Hash for Future<R> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
 impl<R> Clone for Future<R> {
     fn clone(&self) -> Future<R> {
         Future::of(Arc::clone(&self.task))
@@ -189,14 +235,15 @@ impl<R> std::future::Future for Future<R> {
             return Poll::Ready(self.task.take());
         }
         let waker = context.waker().clone();
-        match &self.waker {
-            Some(slot) => *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker),
+        match &self.set_waker {
+            Some(set) => set(waker),
             None => {
                 let slot = Arc::new(Mutex::new(Some(waker)));
-                self.waker = Some(Arc::clone(&slot));
+                let set = Arc::clone(&slot);
+                self.set_waker = Some(Box::new(move |waker| *locked(&set) = Some(waker)));
                 self.task.call_back(Box::new(move || {
                     // Not under its lock: it runs the runtime's code.
-                    let waker = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let waker = locked(&slot).take();
                     waker.into_iter().for_each(Waker::wake);
                 }));
             }
@@ -204,6 +251,10 @@ impl<R> std::future::Future for Future<R> {
         // It may have ended before this waker was there.
         if self.task.is_done() { Poll::Ready(self.task.take()) } else { Poll::Pending }
     }
+}
+
+fn locked(slot: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A task of a pool of processes.

@@ -182,7 +182,7 @@ impl<R> fmt::Debug for AsCompleted<R> {
 
 fn each_once<R>(futures: &[Future<R>]) -> impl Iterator<Item = Future<R>> {
     let mut seen = HashSet::new();
-    futures.iter().filter(move |future| seen.insert(Arc::as_ptr(future.task()).cast::<()>())).cloned()
+    futures.iter().filter(move |future| seen.insert(*future)).cloned()
 }
 
 /// Futures, each of which says when it is done.

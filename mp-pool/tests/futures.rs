@@ -1,9 +1,10 @@
 //! Mirrors CPython's `test_concurrent_futures` for `wait` and `as_completed`; and futures that are awaited.
 
 use mp_pool::futures::{Future, ReturnWhen, as_completed, try_wait, wait, wait_timeout};
-use mp_pool::{ProcessPoolExecutor, TaskError};
+use mp_pool::{ProcessPoolExecutor, TaskError, ThreadPoolExecutor};
 use mp_queue::Queue;
 use mp_testing::kill_if_it_lives;
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
@@ -16,6 +17,7 @@ mp_testing::cases! {
         a_callback_may_wait_for_futures,
         many_are_given_as_they_end,
         a_future_that_is_given_twice_counts_once,
+        a_future_is_the_key_of_its_task,
         thousands_are_awaited_at_once,
         a_waker_that_changes_is_the_one_that_is_woken,
     ],
@@ -165,6 +167,21 @@ fn many_are_given_as_they_end() {
     let futures: Vec<_> = (0..5000).map(|x| executor.submit(square, (x,)).unwrap()).collect();
     let sum: u64 = as_completed(futures).map(|future| future.result().unwrap()).sum();
     assert_eq!(sum, (0..5000).map(square).sum());
+}
+
+/// CPython's documentation: `{executor.submit(load, url): url for url in urls}`.
+fn a_future_is_the_key_of_its_task() {
+    let processes = ProcessPoolExecutor::new(2).unwrap();
+    let threads = ThreadPoolExecutor::new(2).unwrap();
+    let on_processes = (0..4).map(|x| (processes.submit(square, (x,)).unwrap(), x));
+    let on_threads = (4..8).map(|x| (threads.submit(square, (x,)).unwrap(), x));
+    let of: HashMap<Future<u64>, u64> = on_processes.chain(on_threads).collect();
+    assert_eq!(of.len(), 8);
+    for future in as_completed(of.keys().cloned()) {
+        assert_eq!(future.result(), Ok(of[&future] * of[&future]));
+    }
+    let (one, other) = (processes.submit(square, (3,)).unwrap(), processes.submit(square, (3,)).unwrap());
+    assert!(one == one.clone() && one != other && !of.contains_key(&one));
 }
 
 fn a_future_that_is_given_twice_counts_once() {
