@@ -8,6 +8,7 @@
 //! | a socket of another process than its parent   | `main`    | `a_socket_of_a_grandparent_is_ignored`                |
 //! | a socket of its parent, another user          | `main`    | `a_socket_of_another_user_is_ignored`                 |
 //! | a socket of its parent's, which has ended     | nothing   | `a_child_whose_parent_has_ended_runs_nothing`         |
+//! | a socket, and the system does not say whose   | nothing   | `a_child_that_cannot_know_its_parent_runs_nothing`    |
 //!
 //! What such programs can start: `a_privileged_program_starts_by_fork`, `rights_given_up_are_not_had_back`,
 //! `a_real_user_other_than_the_effective_one_is_refused`.
@@ -17,7 +18,7 @@ use mp_core::sys::fd::pipe;
 use mp_core::sys::process::exit_now;
 use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::{JoinError, Process, StartError, StartMethod};
-use mp_testing::{Folder, add_role, not_here, parent_in_role, role};
+use mp_testing::{Fate, Folder, add_role, filter, not_here, parent_in_role, role};
 use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -39,6 +40,7 @@ mp_testing::cases! {
         a_socket_of_a_grandparent_is_ignored,
         a_socket_of_another_user_is_ignored,
         a_child_whose_parent_has_ended_runs_nothing,
+        a_child_that_cannot_know_its_parent_runs_nothing,
     ]
 }
 
@@ -334,5 +336,27 @@ fn a_child_whose_parent_has_ended_runs_nothing() {
             parent.stdout.take().unwrap().read_to_string(&mut said).unwrap();
             assert_eq!(said, "exit 1\n");
         }
+    }
+}
+
+/// Else it would start the program again, and so would that one, without end.
+fn a_child_that_cannot_know_its_parent_runs_nothing() {
+    if role().is_some() {
+        return main_runs();
+    }
+    let (_ours, theirs) = packet_pair().unwrap();
+    let number = keep_open(&theirs);
+    for call in [libc::SYS_fcntl, libc::SYS_getsockopt, libc::SYS_getppid, libc::SYS_geteuid] {
+        let mut confined = parent_in_role("is confined");
+        let confine = move || {
+            filter(call, &[], Fate::Fails(libc::EPERM));
+            Ok(())
+        };
+        // SAFETY: two system calls on what lies on the stack or was allocated by one thread.
+        unsafe { confined.pre_exec(confine) };
+        let output = confined.env("MP_RS_BOOT", &number).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(70), &b""[..]), "call {call}: {output:?}");
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert!(says.contains("its boot descriptor cannot be examined"), "call {call}: {says}");
     }
 }

@@ -24,11 +24,16 @@ pub enum BootPeer {
     Stranger,
 }
 
-/// Checks a descriptor by its number, which need not be open. An error means that the system did not answer.
+/// Checks a descriptor by its number, which need not be open. An error means that the system did not answer, even if the
+/// call is one that never fails: a filter on system calls may refuse it.
 pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
-    // SAFETY: F_GETFD on any number is harmless.
-    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+    if number < 0 {
         return Ok(BootPeer::Stranger);
+    }
+    // SAFETY: F_GETFD on any number is harmless.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        let error = OsError::last("fcntl(F_GETFD)");
+        return if error.errno() == Some(libc::EBADF) { Ok(BootPeer::Stranger) } else { Err(error) };
     }
     // SAFETY: open, as was just seen; nothing else runs in a process that asks this.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
@@ -41,8 +46,8 @@ pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
     // Of a socket that is not a local one, the kernel gives a user that there is not.
     let peer = named("getsockopt(SO_PEERCRED)", getsockopt(&fd, sockopt::PeerCredentials))?;
     // Read before anything else about it: a parent that ends later is still known by its number.
-    let parent = std::os::unix::process::parent_id();
-    if peer.uid() != super::address::this_user() {
+    let parent = answered("getppid", std::os::unix::process::parent_id())?;
+    if peer.uid() != answered("geteuid", super::address::this_user())? {
         return Ok(BootPeer::Stranger);
     }
     if peer.pid() as u32 == parent {
@@ -55,4 +60,9 @@ pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
         Err(error) => error.errno() == Some(libc::ESRCH),
     };
     Ok(if closed || ended { BootPeer::Gone } else { BootPeer::Stranger })
+}
+
+/// A number of a process or a user, of a call that gives -1 only if it was refused.
+fn answered(call: &'static str, number: u32) -> OsResult<u32> {
+    if number == u32::MAX { Err(OsError::last(call)) } else { Ok(number) }
 }
