@@ -23,6 +23,8 @@ pub(super) struct Outbox {
 struct Unsent {
     message: (u64, Reply),
     is_awaited: bool,
+    /// It stands for one that could not be sent, and says why.
+    is_substitute: bool,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Outbox {
 
     pub(super) fn push(&mut self, serial: u64, reply: Reply) {
         let is_awaited = !matches!(reply, Reply::GivenUp | Reply::Slot { .. });
-        self.whole.push_back(Unsent { message: (serial, reply), is_awaited });
+        self.whole.push_back(Unsent { message: (serial, reply), is_awaited, is_substitute: false });
     }
 
     pub(super) fn pop_last(&mut self) -> Option<Reply> {
@@ -82,7 +84,7 @@ impl Outbox {
                 Err(_) => return Err(Deaf),
             }
         }
-        while let Some(Unsent { message, is_awaited }) = self.whole.front_mut() {
+        while let Some(Unsent { message, is_awaited, is_substitute }) = self.whole.front_mut() {
             match stream.try_send(message) {
                 Ok(()) => drop(self.whole.pop_front()),
                 Err(SendError::Full) => return Ok(()),
@@ -92,9 +94,30 @@ impl Outbox {
                     return Ok(());
                 }
                 Err(SendError::Closed(_) | SendError::Torn) => return Err(Deaf),
-                Err(other) => message.1 = Reply::Failed(Failure::Codec(other.to_string())),
+                // Not even that: a filter on system calls, or no memory for any message.
+                Err(_) if *is_substitute => return Err(Deaf),
+                Err(other) => {
+                    message.1 = Reply::Failed(Failure::Codec(other.to_string()));
+                    *is_substitute = true;
+                }
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mp_pipe::Connection;
+
+    /// It would be tried again and again, and the server would serve nobody else.
+    #[test]
+    fn a_client_to_which_nothing_can_be_sent_is_given_up() {
+        let nowhere = std::fs::File::open("/dev/null").unwrap();
+        let stream: Stream = Connection::from_fd(nowhere.into());
+        let mut outbox = Outbox::default();
+        outbox.push(1, Reply::Done);
+        assert!(matches!(outbox.flush(&stream), Err(Deaf)));
     }
 }
