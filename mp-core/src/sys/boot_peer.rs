@@ -24,8 +24,8 @@ pub enum BootPeer {
     Stranger,
 }
 
-/// Checks a descriptor by its number, which need not be open. An error means that the system did not answer, even if the
-/// call is one that never fails: a filter on system calls may refuse it.
+/// Checks a descriptor by its number, which need not be open. An error means that the system did not answer: a filter
+/// on system calls may refuse even those that never fail.
 pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
     if number < 0 {
         return Ok(BootPeer::Stranger);
