@@ -346,10 +346,11 @@ fn a_child_that_cannot_know_its_parent_runs_nothing() {
     }
     let (_ours, theirs) = packet_pair().unwrap();
     let number = keep_open(&theirs);
-    for call in [libc::SYS_fcntl, libc::SYS_getsockopt, libc::SYS_getppid, libc::SYS_geteuid] {
+    let calls = [libc::SYS_fcntl, libc::SYS_getsockopt, libc::SYS_getppid, libc::SYS_geteuid];
+    for (call, errno) in calls.iter().flat_map(|call| [(*call, libc::EPERM), (*call, libc::ENOSYS)]) {
         let mut confined = parent_in_role("is confined");
         let confine = move || {
-            filter(call, &[], Fate::Fails(libc::EPERM));
+            filter(call, &[], Fate::Fails(errno));
             Ok(())
         };
         // SAFETY: two system calls on what lies on the stack or was allocated by one thread.

@@ -47,8 +47,9 @@ pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
     let peer = named("getsockopt(SO_PEERCRED)", getsockopt(&fd, sockopt::PeerCredentials))?;
     // Read before anything else about it: a parent that ends later is still known by its number.
     let parent = answered("getppid", std::os::unix::process::parent_id())?;
-    if peer.uid() != answered("geteuid", super::address::this_user())? {
-        return Ok(BootPeer::Stranger);
+    let user = super::address::this_user();
+    if peer.uid() != user {
+        return answered("geteuid", user).map(|_| BootPeer::Stranger);
     }
     if peer.pid() as u32 == parent {
         return Ok(BootPeer::Parent);
@@ -62,7 +63,11 @@ pub fn boot_peer(number: RawFd) -> OsResult<BootPeer> {
     Ok(if closed || ended { BootPeer::Gone } else { BootPeer::Stranger })
 }
 
-/// A number of a process or a user, of a call that gives -1 only if it was refused.
+/// A number of a process or a user. The C library takes it that such a call never fails, and passes on what the kernel
+/// returns: a negative error number where it was refused.
 fn answered(call: &'static str, number: u32) -> OsResult<u32> {
-    if number == u32::MAX { Err(OsError::last(call)) } else { Ok(number) }
+    match (number as i32).wrapping_neg() {
+        errno @ 1..4096 => Err(OsError::new(call, errno)),
+        _ => Ok(number),
+    }
 }
