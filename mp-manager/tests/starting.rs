@@ -1,7 +1,9 @@
-//! Initializers: what a server's process does before it serves. CPython: `test_manager_initializer`.
+//! What a server's process does before it serves: initializers, and what it needs itself. CPython:
+//! `test_manager_initializer`.
 
 use mp_core::active_children;
 use mp_manager::{Manager, StartManagerError};
+use mp_testing::{Fate, filter};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 mp_testing::cases! {
@@ -11,6 +13,7 @@ mp_testing::cases! {
         an_end_within_the_initializer_is_an_error_of_start,
         an_initializer_and_an_address,
         a_long_reason_arrives_whole,
+        a_server_that_cannot_serve_says_why,
     ],
     every_method: [
         the_initializer_runs_in_the_server_before_it_serves,
@@ -107,4 +110,14 @@ fn an_initializer_and_an_address() {
 fn a_long_reason_arrives_whole() {
     let reason = failed(Manager::start_with_initializer(|| refuse("x".repeat(3 << 20)), ()));
     assert_eq!(reason.len(), 3 << 20);
+}
+
+/// Else every call would say that the manager has ended, and none why.
+fn a_server_that_cannot_serve_says_why() {
+    filter(libc::SYS_epoll_create1, &[], Fate::Fails(libc::EMFILE));
+    match Manager::start() {
+        Err(StartManagerError::NotServing(why)) => assert!(why.contains("epoll_create"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(active_children().is_empty());
 }

@@ -1,9 +1,9 @@
-//! Managers whose server says whether it has begun: an initializer may fail, and so may the address.
+//! The start of a server, which says whether it has begun: an initializer may fail, and so may the address.
 
 use super::{Manager, end};
 use crate::error::StartManagerError;
 use crate::protocol::{Listening, new_number};
-use crate::server::begin::{Beginning, Initializer, serve_after};
+use crate::server::begin::{Beginning, Initializer, serve};
 use mp_core::popen::get_helper_method;
 use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::{Callable, Captures, Code, Handle, Target, pack};
@@ -66,11 +66,7 @@ impl Manager {
         A: Serialize + DeserializeOwned,
     {
         let initializer = initializer(function, arguments).map_err(StartManagerError::Initializer)?;
-        let beginning = Beginning {
-            initializer: Some(initializer),
-            #[cfg(feature = "listener")]
-            place: None,
-        };
+        let beginning = Beginning { initializer: Some(initializer), ..Beginning::default() };
         Ok(Manager::begun(get_helper_method()?, beginning)?.0)
     }
 
@@ -82,7 +78,7 @@ impl Manager {
         let (inside, outside) = packet_pair()?;
         let (told, tells) = pipe()?;
         let number = new_number()?;
-        let process = Process::new(serve_after, (number, Handle::new(inside), beginning, tells));
+        let process = Process::new(serve, (number, Handle::new(inside), beginning, tells));
         let server = process.name("Manager").daemon().method(method).start()?;
         loop {
             // Its end too: a process that the initializer has forked may keep the connection open.

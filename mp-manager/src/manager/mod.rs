@@ -11,13 +11,12 @@ pub(crate) use initializer::initializer;
 
 use crate::client::{Client, Reference, Route, ServerHandle};
 use crate::error::{ManagerError, StartManagerError};
-use crate::protocol::{Kind, Reply, Request, Start, new_number};
+use crate::protocol::{Kind, Reply, Request, Start};
 use crate::proxy::{Proxy, unexpected};
-use crate::server;
+use crate::server::begin::Beginning;
 use mp_core::popen::get_helper_method;
-use mp_core::sys::socket::packet_pair;
 use mp_core::transfer::Handle;
-use mp_core::{Child, JoinError, Process, StartMethod, error::OsResult, get_logger};
+use mp_core::{Child, JoinError, StartMethod, error::OsResult, get_logger};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +61,8 @@ impl Manager {
     /// Starts the server. Python: `Manager()`.
     ///
     /// # Errors
-    /// No process can be started: a limit was reached, for example.
+    /// [`StartManagerError::Start`]: no process can be started, since a limit was reached, for example.
+    /// [`StartManagerError::NotServing`]: its process has no descriptors for a server, for example.
     pub fn start() -> Result<Manager, StartManagerError> {
         Manager::start_by(get_helper_method()?)
     }
@@ -75,11 +75,7 @@ impl Manager {
     /// # Errors
     /// As [`start`](Manager::start).
     pub fn start_by(method: StartMethod) -> Result<Manager, StartManagerError> {
-        let (inside, outside) = packet_pair()?;
-        let number = new_number()?;
-        let process = Process::new(server::serve, (number, Handle::new(inside))).name("Manager").daemon();
-        let server = process.method(method.for_helpers()).start()?;
-        Manager::of(server, number, Handle::new(outside))
+        Ok(Manager::begun(method.for_helpers(), Beginning::default())?.0)
     }
 
     /// The manager of a server that this process has started.

@@ -1,5 +1,4 @@
-//! How a server begins, if there is more to it than to serve: an initializer, and a place to listen at. It says whether
-//! it has begun.
+//! How a server begins: with an initializer, and a place to listen at, if it has them. It says whether it has begun.
 
 #[cfg(feature = "listener")]
 use super::listening::Place;
@@ -11,7 +10,7 @@ use mp_pipe::Connection;
 use serde::{Deserialize, Serialize};
 
 /// What it does before it serves, in this order.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Beginning {
     pub(crate) initializer: Option<Initializer>,
     #[cfg(feature = "listener")]
@@ -34,13 +33,9 @@ pub(crate) enum NotBegun {
     Other(String),
 }
 
-/// The main function of the process of such a server. It says on the connection whether it serves.
-pub(crate) fn serve_after(
-    manager: u64,
-    accept_socket: Handle,
-    beginning: Beginning,
-    told: Connection<Begun, ()>,
-) {
+/// The main function of the server's process. It says on the connection whether it serves.
+pub(crate) fn serve(manager: u64, accept_socket: Handle, beginning: Beginning, told: Connection<Begun, ()>) {
+    // The owner decides what happens on Ctrl-C.
     signal::ignore_interrupts();
     match begin(manager, Some(accept_socket), beginning) {
         Ok((mut server, python)) => {

@@ -1,12 +1,13 @@
 //! The dispatcher's entry for fuzzers: a server on a thread, a client that sends what it is given, and one that looks
 //! on.
 
-use super::{Handle, Mode, ObjectId, Reply, Request, Start, serve, socket};
+use super::{Handle, Mode, ObjectId, Reply, Request, Server, Start, socket};
 use crate::protocol::{Call, Kind, ListCall, Packed, Wait};
 use mp_core::sys::socket::{packet_pair, stream_pair};
 use mp_core::transfer::{pack, unpack};
 use mp_pipe::Connection;
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread::JoinHandle;
 
 pub(super) type Stream = Connection<(u64, Request), (u64, Reply)>;
 
@@ -57,6 +58,14 @@ pub(super) fn objects(stream: &Stream) -> Vec<ObjectId> {
     objects
 }
 
+/// A server that ends when the other end of this socket is closed, and its clients have gone.
+pub(super) fn serve_on_a_thread(accept_socket: OwnedFd) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let server = Server::new(1, Some(Handle::new(accept_socket)));
+        let _ = server.expect("descriptors for a server").run();
+    })
+}
+
 /// A client's end of a new connection.
 pub(super) fn connected(accept: &OwnedFd) -> OwnedFd {
     let (ours, theirs) = stream_pair().expect("a socket pair");
@@ -82,7 +91,7 @@ impl Dispatcher {
     /// Starts the server.
     pub fn start() -> Dispatcher {
         let (inside, accept) = packet_pair().expect("a socket pair");
-        std::thread::spawn(move || serve(1, Handle::new(inside)));
+        serve_on_a_thread(inside);
         let witness: Stream = Connection::from_fd(connected(&accept));
         let objects = objects(&witness);
         let own = created(ask(&witness, Request::Create { kind: Kind::List, start: Start::Empty }));

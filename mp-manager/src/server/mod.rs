@@ -125,15 +125,6 @@ pub(crate) struct Server {
     spins: FutexWord,
 }
 
-/// The main function of the server's process.
-pub(crate) fn serve(manager: u64, accept_socket: Handle) {
-    // The owner decides what happens on Ctrl-C.
-    signal::ignore_interrupts();
-    // Without descriptors for its own there is no server; its clients read the end of their connections.
-    let Ok(mut server) = Server::new(manager, Some(accept_socket)) else { return };
-    let _ = server.run();
-}
-
 impl Server {
     pub(crate) fn new(manager: u64, accept_socket: Option<Handle>) -> OsResult<Server> {
         let (set, jobs) = (WaitSet::new()?, Jobs::new()?);

@@ -1,6 +1,6 @@
 //! Clients that do not keep to the protocol harm themselves alone.
 
-use super::entry::{Stream, ask, connected, created};
+use super::entry::{Stream, ask, connected, created, serve_on_a_thread};
 use super::*;
 use crate::protocol::{
     BarrierCall, Call, ConditionCall, DictCall, ListCall, LockCall, Packed, QueueCall, Wait,
@@ -22,7 +22,7 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn new() -> Running {
         let (inside, outside) = packet_pair().unwrap();
-        let thread = std::thread::spawn(move || serve(1, Handle::new(inside)));
+        let thread = serve_on_a_thread(inside);
         Running { accept: Some(outside), thread: Some(thread) }
     }
 
