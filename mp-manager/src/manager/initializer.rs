@@ -66,7 +66,11 @@ impl Manager {
         A: Serialize + DeserializeOwned,
     {
         let initializer = initializer(function, arguments).map_err(StartManagerError::Initializer)?;
-        let beginning = Beginning { initializer: Some(initializer), ..Beginning::default() };
+        let beginning = Beginning {
+            initializer: Some(initializer),
+            #[cfg(feature = "listener")]
+            place: None,
+        };
         Ok(Manager::begun(get_helper_method()?, beginning)?.0)
     }
 
