@@ -162,10 +162,7 @@ impl ManagerBuilder {
     ///
     /// Python: `BaseManager.start`.
     pub fn start(self) -> Result<Manager, StartManagerError> {
-        let (manager, _python) = Manager::begun(get_helper_method()?, self.beginning()?)?;
-        #[cfg(feature = "pickle")]
-        let manager = manager.with_python(_python);
-        Ok(manager)
+        Manager::begun(get_helper_method()?, self.beginning()?)
     }
 
     /// Serves in this process and thread, until a client asks the manager to shut down. It has no object at first:

@@ -2,7 +2,7 @@
 
 use super::{Manager, end};
 use crate::error::StartManagerError;
-use crate::protocol::{Listening, new_number};
+use crate::protocol::new_number;
 use crate::server::begin::{Beginning, Initializer, serve};
 use mp_core::popen::get_helper_method;
 use mp_core::sys::socket::packet_pair;
@@ -71,14 +71,11 @@ impl Manager {
             #[cfg(feature = "listener")]
             place: None,
         };
-        Ok(Manager::begun(get_helper_method()?, beginning)?.0)
+        Manager::begun(get_helper_method()?, beginning)
     }
 
-    /// The manager of a server that has begun, and where Python programs find that.
-    pub(crate) fn begun(
-        method: StartMethod,
-        beginning: Beginning,
-    ) -> Result<(Manager, Listening), StartManagerError> {
+    /// The manager of a server that has begun.
+    pub(crate) fn begun(method: StartMethod, beginning: Beginning) -> Result<Manager, StartManagerError> {
         let (inside, outside) = packet_pair()?;
         let (told, tells) = pipe()?;
         let number = new_number()?;
@@ -89,7 +86,7 @@ impl Manager {
             let ready =
                 wait(&[&told, &server]).map_err(|error| StartManagerError::NotServing(error.to_string()))?;
             match told.try_recv() {
-                Ok(Ok(python)) => return Ok((Manager::of(server, number, Handle::new(outside))?, python)),
+                Ok(Ok(listening)) => return Manager::of(server, number, Handle::new(outside), listening),
                 Ok(Err(reason)) => {
                     end(&server);
                     return Err(reason.into());

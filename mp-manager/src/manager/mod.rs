@@ -13,7 +13,7 @@ use crate::client::{Client, Reference, Route, ServerHandle};
 use crate::error::{ManagerError, StartManagerError};
 use crate::protocol::{Kind, Reply, Request, Start};
 use crate::proxy::{Proxy, unexpected};
-use crate::server::begin::Beginning;
+use crate::server::begin::{Beginning, Listening};
 use mp_core::popen::get_helper_method;
 use mp_core::transfer::Handle;
 use mp_core::{Child, JoinError, StartMethod, error::OsResult, get_logger};
@@ -75,11 +75,17 @@ impl Manager {
     /// # Errors
     /// As [`start`](Manager::start).
     pub fn start_by(method: StartMethod) -> Result<Manager, StartManagerError> {
-        Ok(Manager::begun(method.for_helpers(), Beginning::default())?.0)
+        Manager::begun(method.for_helpers(), Beginning::default())
     }
 
     /// The manager of a server that this process has started.
-    fn of(server: Child<()>, number: u64, accept_socket: Handle) -> Result<Manager, StartManagerError> {
+    #[cfg_attr(not(feature = "listener"), allow(unused_variables, reason = "it listens nowhere"))]
+    fn of(
+        server: Child<()>,
+        number: u64,
+        accept_socket: Handle,
+        listening: Listening,
+    ) -> Result<Manager, StartManagerError> {
         let route = ServerHandle { manager: number, route: Route::Inherited(accept_socket) };
         let client = Client::of(&route).map_err(|error| match error {
             ManagerError::Os(error) => StartManagerError::Os(error),
@@ -90,9 +96,9 @@ impl Manager {
             server: Some(server),
             pid,
             #[cfg(feature = "listener")]
-            address: listening(&client),
+            address: listening.address,
             #[cfg(feature = "pickle")]
-            python: None,
+            python: listening.python,
             client,
         })
     }
@@ -133,12 +139,6 @@ impl Manager {
     #[cfg(feature = "listener")]
     pub fn address(&self) -> Option<&mp_pipe::Address> {
         self.address.as_ref()
-    }
-
-    #[cfg(feature = "pickle")]
-    pub(crate) fn with_python(mut self, address: Option<mp_pipe::Address>) -> Manager {
-        self.python = address;
-        self
     }
 
     /// Where Python programs find the manager, with the port that the kernel chose (feature `pickle`). `None`: nowhere,
@@ -207,15 +207,6 @@ impl fmt::Debug for Manager {
             shown.field("python_address", address);
         }
         shown.finish_non_exhaustive()
-    }
-}
-
-/// Where the server listens, if it does. If it has ended, the first call says so.
-#[cfg(feature = "listener")]
-fn listening(client: &Client) -> Option<mp_pipe::Address> {
-    match client.call(Request::Hello) {
-        Ok(Reply::Hello { listening, .. }) => listening,
-        _ => None,
     }
 }
 

@@ -204,11 +204,10 @@ pub(crate) enum Reply {
     /// The next reply has this serial, and handles: a client that cannot take them knows whose reply it has dropped.
     HandlesFollow,
     Created(ObjectId),
-    /// The manager, the server's own number of its process, and where it listens.
+    /// The manager, and the server's own number of its process.
     Hello {
         manager: u64,
         pid: u32,
-        listening: Listening,
     },
     /// `None`: there is none left, or no memory for it.
     Slot {
@@ -246,13 +245,6 @@ impl Reply {
 
 /// How many bytes may be held for clients at an address together, unless it is said otherwise (`object/room.rs`).
 pub(crate) const DEFAULT_MEMORY_LIMIT: u64 = 1 << 30;
-
-/// Where a server listens.
-#[cfg(feature = "listener")]
-pub(crate) type Listening = Option<mp_pipe::Address>;
-/// It does not.
-#[cfg(not(feature = "listener"))]
-pub(crate) type Listening = ();
 
 /// Why the server did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

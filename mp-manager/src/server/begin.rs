@@ -3,9 +3,10 @@
 #[cfg(feature = "listener")]
 use super::listening::Place;
 use super::{Server, signal};
-use crate::protocol::Listening;
 use mp_core::process::call_caught;
 use mp_core::transfer::{Code, Handle, Message, unpack};
+#[cfg(feature = "listener")]
+use mp_pipe::Address;
 use mp_pipe::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,18 @@ pub(crate) struct Initializer {
     pub(crate) arguments: Message,
 }
 
-/// What a starting server says: where Python programs find it, or why it does not serve.
+/// What a starting server says: where it listens, or why it does not serve.
 pub(crate) type Begun = Result<Listening, NotBegun>;
+
+/// The addresses at which a server listens: for this library's clients, and for Python programs. The kernel may have
+/// chosen a port.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Listening {
+    #[cfg(feature = "listener")]
+    pub(crate) address: Option<Address>,
+    #[cfg(feature = "listener")]
+    pub(crate) python: Option<Address>,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum NotBegun {
@@ -38,8 +49,8 @@ pub(crate) fn serve(manager: u64, accept_socket: Handle, beginning: Beginning, t
     // The owner decides what happens on Ctrl-C.
     signal::ignore_interrupts();
     match begin(manager, Some(accept_socket), beginning) {
-        Ok((mut server, python)) => {
-            let _ = told.send(&Ok(python));
+        Ok((mut server, listening)) => {
+            let _ = told.send(&Ok(listening));
             drop(told);
             let _ = server.run();
         }
@@ -47,7 +58,7 @@ pub(crate) fn serve(manager: u64, accept_socket: Handle, beginning: Beginning, t
     }
 }
 
-/// The server, and where Python programs find it.
+/// The server, and where it listens.
 pub(crate) fn begin(
     manager: u64,
     accept_socket: Option<Handle>,
@@ -61,8 +72,8 @@ pub(crate) fn begin(
         Server::new(manager, accept_socket).map_err(|error| NotBegun::Other(error.to_string()))?;
     #[cfg(feature = "listener")]
     if let Some(place) = beginning.place {
-        let python = server.listen_at(place).map_err(NotBegun::Other)?;
-        return Ok((server, python));
+        let listening = server.listen_at(place).map_err(NotBegun::Other)?;
+        return Ok((server, listening));
     }
     Ok((server, Listening::default()))
 }

@@ -1,5 +1,6 @@
 //! A server at an address: clients that are no relatives prove to have its key.
 
+use super::begin::Listening;
 use super::{LISTENER, Server};
 use mp_core::AuthKey;
 use mp_core::error::OsResult;
@@ -29,15 +30,16 @@ fn bind(
 }
 
 impl Server {
-    /// Listens at one address, and for Python programs at another, if there is one: where that is.
-    pub(crate) fn listen_at(&mut self, place: Place) -> Result<Option<Address>, String> {
+    /// Listens at one address, and for Python programs at another, if there is one.
+    pub(crate) fn listen_at(&mut self, place: Place) -> Result<Listening, String> {
         let Place { address, python, key, memory_limit } = place;
         self.counts.room().set_limit(memory_limit);
         let key = key.map(AuthKey::new);
         let listener = bind(address, key.clone(), |builder| builder)?;
+        let address = Some(listener.address().clone());
         self.listen(listener).map_err(|error| error.to_string())?;
-        let Some(python) = python else { return Ok(None) };
-        self.listen_for_python_at(python, key).map(Some)
+        let python = python.map(|python| self.listen_for_python_at(python, key)).transpose()?;
+        Ok(Listening { address, python })
     }
 
     #[cfg(feature = "pickle")]

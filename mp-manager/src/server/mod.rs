@@ -340,13 +340,7 @@ impl Server {
                 self.is_over = true;
                 return Ok(None);
             }
-            Request::Hello => {
-                #[cfg(feature = "listener")]
-                let listening = self.listener.as_ref().map(|listener| listener.address().clone());
-                #[cfg(not(feature = "listener"))]
-                let listening = ();
-                Reply::Hello { manager: self.manager, pid: std::process::id(), listening }
-            }
+            Request::Hello => Reply::Hello { manager: self.manager, pid: std::process::id() },
         }))
     }
 
